@@ -1,0 +1,107 @@
+"""Every error that this package raises on purpose, under one root.
+
+Each class is also the builtin that fits, so that code which catches ``ValueError`` keeps working.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class RasaCoreError(Exception):
+    """Root of all errors raised by rasa_core."""
+
+
+class DomainError(RasaCoreError, ValueError):
+    """A domain is malformed, or is asked for something that it does not have.
+
+    Parameters
+    ----------
+    message
+        What is wrong, what was expected, and the remedy.
+    item
+        What it is about, such as ``("actions", "utter_greet")``, so that its line can be found.
+    """
+
+    def __init__(self, message: str, item: tuple[str, str] | None = None) -> None:
+        self.item = item
+        super().__init__(message)
+
+
+class UnknownActionError(DomainError, LookupError):
+    """An action is not in the domain."""
+
+
+class UnknownSlotError(DomainError, LookupError):
+    """A slot is not in the domain."""
+
+
+class EventError(RasaCoreError, ValueError):
+    """An event is of an unknown type, or its parameters are wrong."""
+
+
+class StoryParseError(RasaCoreError, ValueError):
+    """A story file breaks the grammar.
+
+    Parameters
+    ----------
+    message
+        What is wrong, what was expected, and the remedy.
+    file, line, column
+        Where; lines and columns count from 1. Each may be missing when the text did not come from a file.
+    """
+
+    def __init__(
+        self, message: str, file: str | Path | None = None, line: int | None = None, column: int | None = None
+    ) -> None:
+        self.message = message
+        self.file = None if file is None else str(file)
+        self.line = line
+        self.column = column
+        place = ":".join(str(part) for part in (self.file, line, column) if part is not None)
+        super().__init__(f"{place}: {message}" if place else message)
+
+
+class ModelError(RasaCoreError, ValueError):
+    """A model cannot be written, read, or used with this domain."""
+
+
+class UnsupportedDialogueModelError(ModelError):
+    """A model was written by a version that this one cannot read."""
+
+
+class StoreError(RasaCoreError, RuntimeError):
+    """A tracker store was configured or used wrongly, or its data cannot be read."""
+
+
+class VersionConflictError(StoreError):
+    """A conversation changed between reading it and writing to it."""
+
+
+class StoreUnavailableError(StoreError):
+    """The storage cannot be reached now; trying again later may work."""
+
+
+class InterpreterError(RasaCoreError, RuntimeError):
+    """Text could not be turned into an intent and entities."""
+
+
+class RemoteActionError(RasaCoreError, RuntimeError):
+    """An action that lives in the caller's code was asked to run here."""
+
+
+class ClientError(RasaCoreError, RuntimeError):
+    """A server answered a client call with an error, or not at all."""
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """Return up to `count` known names that look like `name`, the best first."""
+    return difflib.get_close_matches(name[:200], sorted(set(known)), n=count, cutoff=0.6)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean "a" or "b"?`` for the names nearest to `name`, or an empty string."""
+    matches = nearest(name, known)
+    return f" Did you mean {' or '.join(f'{match!r}' for match in matches)}?" if matches else ""

@@ -1,0 +1,61 @@
+"""Metadata of the distribution; the tools' settings stand in pyproject.toml."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(
+    r'__version__ = "([^"]+)"', (ROOT / "rasa_core" / "version.py").read_text(encoding="utf-8")
+)[1]
+
+TRAIN = ["keras>=3.4", "jax>=0.4.30"]
+SQL = ["SQLAlchemy>=2.0", "psycopg[binary]>=3.1"]
+REDIS = ["redis>=5.0"]
+TEST = [
+    *TRAIN,
+    "build",
+    "django",
+    "docutils",
+    "flask",
+    "gunicorn",
+    "hypothesis",
+    "mypy",
+    "pytest",
+    "pytest-cov",
+    "ruff",
+    "types-PyYAML",
+    "waitress",
+]
+
+setup(
+    name="rasa-core",
+    version=VERSION,
+    description="Decides what a bot does next: trained from stories, served over HTTP to code in any language",
+    long_description=(ROOT / "README.rst").read_text(encoding="utf-8"),
+    long_description_content_type="text/x-rst",
+    license="Apache-2.0",
+    keywords="dialogue bot chatbot conversation stories policy",
+    packages=find_packages(include=["rasa_core", "rasa_core.*"]),
+    package_data={"rasa_core": ["py.typed"]},
+    python_requires=">=3.11",
+    install_requires=["click>=8.1", "granian>=2.3,<3", "numpy>=1.26", "PyYAML>=6.0", "Werkzeug>=3.0"],
+    extras_require={"train": TRAIN, "sql": SQL, "redis": REDIS, "test": TEST},
+    entry_points={
+        "console_scripts": ["rasa-core = rasa_core.cli:main", "rasa-core-serve = rasa_core.cli:serve"]
+    },
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Developers",
+        "Operating System :: POSIX :: Linux",
+        "Operating System :: MacOS",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Software Development :: Libraries",
+        "Typing :: Typed",
+    ],
+)
