@@ -1,0 +1,92 @@
+"""The base class of actions, and the actions that every bot has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME, Event, Restarted
+
+if TYPE_CHECKING:
+    from rasa_core.dispatcher import Dispatcher
+    from rasa_core.domain import Domain
+    from rasa_core.trackers import DialogueStateTracker
+
+__all__ = [
+    "ACTION_LISTEN_NAME",
+    "ACTION_RESTART_NAME",
+    "Action",
+    "ActionListen",
+    "ActionRestart",
+    "UtterAction",
+]
+
+
+class Action:
+    """Something that the bot does when a policy chooses it."""
+
+    def name(self) -> str:
+        """Return the name under which stories and policies know the action."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method name() that returns the action's name.")
+
+    def run(self, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Domain) -> list[Event] | None:
+        """Do it.
+
+        Parameters
+        ----------
+        dispatcher
+            Says things to the user.
+        tracker
+            The conversation so far; not to be changed here.
+        domain
+            The bot's domain.
+
+        Returns
+        -------
+        list of Event or None
+            What it changes about the conversation; None is the same as an empty list.
+        """
+        raise NotImplementedError(f"{type(self).__name__} needs a method run(dispatcher, tracker, domain).")
+
+    def resets_topic(self) -> bool:
+        """Return False: topics are gone."""
+        return False
+
+    def __str__(self) -> str:
+        """Return class and name."""
+        return f"{type(self).__name__}({self.name()!r})"
+
+
+class UtterAction(Action):
+    """Says the template of its own name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def name(self) -> str:  # noqa: D102
+        return self._name
+
+    def run(self, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Domain) -> list[Event]:  # noqa: D102
+        dispatcher.utter_template(self._name, tracker.current_slot_values())
+        return []
+
+
+class ActionListen(Action):
+    """Waits for the user; always the first action of a domain."""
+
+    def name(self) -> str:  # noqa: D102
+        return ACTION_LISTEN_NAME
+
+    def run(self, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Domain) -> list[Event]:  # noqa: D102
+        return []
+
+
+class ActionRestart(Action):
+    """Starts the conversation anew, and says ``utter_restart`` if there is one; always the second action."""
+
+    def name(self) -> str:  # noqa: D102
+        return ACTION_RESTART_NAME
+
+    def run(self, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Domain) -> list[Event]:  # noqa: D102
+        if "utter_restart" in domain.templates:
+            dispatcher.utter_template("utter_restart", tracker.current_slot_values())
+        return [Restarted()]

@@ -1,0 +1,185 @@
+"""Actions that ask for one slot after another, and act once all are filled.
+
+A form needs a slot ``requested_slot`` and, for each of its fields, a template ``utter_ask_<slot>``::
+
+    class SearchVenues(FormAction):
+        @staticmethod
+        def required_fields():
+            return [EntityFormField("city", "city"), BooleanFormField("outdoors", "affirm", "deny")]
+
+        def name(self):
+            return "action_search_venues"
+
+        def submit(self, dispatcher, tracker, domain):
+            dispatcher.utter_message(f"Searching in {tracker.get_slot('city')}.")
+            return []
+
+Each time it runs, a form first takes what the latest message gives: the slot that was asked for last, and any
+other slot that is filled from an entity. It then asks for the first slot that is still empty, or submits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rasa_core.actions.action import Action
+from rasa_core.events import Event, SlotSet
+from rasa_core.exceptions import DomainError, did_you_mean
+
+if TYPE_CHECKING:
+    from rasa_core.dispatcher import Dispatcher
+    from rasa_core.domain import Domain
+    from rasa_core.trackers import DialogueStateTracker
+
+REQUESTED_SLOT = "requested_slot"
+
+
+class FormField:
+    """A slot that a form fills; subclasses say from what."""
+
+    slot_name: str
+
+    def validate(self, value: Any) -> Any:
+        """Return the value to keep, perhaps changed, or None to reject it; override this."""
+        return value
+
+    def extract(self, tracker: DialogueStateTracker) -> list[Event]:
+        """Return the event that fills the slot from the latest message, if that has a valid value."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method extract(tracker).")
+
+    def _fill(self, value: Any) -> list[Event]:
+        kept = None if value is None else self.validate(value)
+        return [] if kept is None else [SlotSet(self.slot_name, kept)]
+
+
+class EntityFormField(FormField):
+    """A slot that is filled from an entity of the latest message."""
+
+    def __init__(self, entity_name: str, slot_name: str) -> None:
+        self.entity_name = entity_name
+        self.slot_name = slot_name
+
+    def extract(self, tracker: DialogueStateTracker) -> list[Event]:  # noqa: D102
+        return self._fill(next(iter(tracker.get_latest_entity_values(self.entity_name)), None))
+
+
+class BooleanFormField(FormField):
+    """A slot that one intent sets to True and another to False."""
+
+    def __init__(self, slot_name: str, affirm_intent: str, deny_intent: str) -> None:
+        self.slot_name = slot_name
+        self.affirm_intent = affirm_intent
+        self.deny_intent = deny_intent
+
+    def extract(self, tracker: DialogueStateTracker) -> list[Event]:  # noqa: D102
+        answers = {self.affirm_intent: True, self.deny_intent: False}
+        return self._fill(answers.get(tracker.latest_message.intent.get("name") or ""))
+
+
+class FreeTextFormField(FormField):
+    """A slot that takes the whole text of the latest message."""
+
+    def __init__(self, slot_name: str) -> None:
+        self.slot_name = slot_name
+
+    def extract(self, tracker: DialogueStateTracker) -> list[Event]:  # noqa: D102
+        return self._fill(tracker.latest_message.text)
+
+
+class FormAction(Action):
+    """Asks for slots until all are filled, and then calls `submit`.
+
+    Attributes
+    ----------
+    RANDOMIZE : bool
+        Accepted; has no effect. Slots are asked for in the order of `required_fields`.
+    """
+
+    RANDOMIZE = True
+
+    @staticmethod
+    def required_fields() -> Sequence[FormField]:
+        """Return the fields, in the order in which they are asked for; override this."""
+        raise NotImplementedError(
+            "a FormAction needs a static method required_fields() that returns its fields."
+        )
+
+    def submit(
+        self, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Domain
+    ) -> list[Event] | None:
+        """Act on the slots, all of which are filled in `tracker`; override this."""
+        raise NotImplementedError(
+            f"{type(self).__name__} needs a method submit(dispatcher, tracker, domain)."
+        )
+
+    def should_request_slot(self, tracker: DialogueStateTracker, slot_name: str) -> bool:
+        """Tell whether to ask for a slot: by default, if it is empty."""
+        return tracker.get_slot(slot_name) is None
+
+    def get_requested_slot(self, tracker: DialogueStateTracker) -> list[Event]:
+        """Return the event that fills the slot that was asked for last."""
+        requested = tracker.get_slot(REQUESTED_SLOT)
+        return [event for field in self._fields(requested, True) for event in field.extract(tracker)]
+
+    def get_other_slots(self, tracker: DialogueStateTracker) -> list[Event]:
+        """Return the events that fill, from entities, slots that were not asked for."""
+        others = self._fields(tracker.get_slot(REQUESTED_SLOT), False)
+        entity_fields = [field for field in others if isinstance(field, EntityFormField)]
+        return [event for field in entity_fields for event in field.extract(tracker)]
+
+    def _fields(self, slot_name: str | None, asked_for: bool) -> list[FormField]:
+        return [field for field in self.required_fields() if (field.slot_name == slot_name) is asked_for]
+
+    def run(self, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Domain) -> list[Event]:
+        """Take what the latest message gives, then ask for the next slot or submit.
+
+        Raises
+        ------
+        DomainError
+            If the domain lacks a slot or a template that the form needs.
+        """
+        self._check(domain)
+        events = self.get_requested_slot(tracker) + self.get_other_slots(tracker)
+        filled = _with_events(tracker, events, domain)
+        for field in self.required_fields():
+            if self.should_request_slot(filled, field.slot_name):
+                dispatcher.utter_template(f"utter_ask_{field.slot_name}", filled.current_slot_values())
+                return [*events, SlotSet(REQUESTED_SLOT, field.slot_name)]
+        return [*events, *(self.submit(dispatcher, filled, domain) or [])]
+
+    def _check(self, domain: Domain) -> None:
+        fields = self.required_fields()
+        slots = {slot.name for slot in domain.slots}
+        for name in (REQUESTED_SLOT, *(field.slot_name for field in fields)):
+            if name not in slots:
+                raise DomainError(
+                    f"the form {self.name()!r} needs the slot {name!r}.{did_you_mean(name, slots)} "
+                    f"Add it to the domain, under slots: {name}: {{type: text}}."
+                )
+        for name in (f"utter_ask_{field.slot_name}" for field in fields):
+            if name not in domain.templates:
+                raise DomainError(
+                    f"the form {self.name()!r} needs the template {name!r}."
+                    f"{did_you_mean(name, domain.templates)} Add it to the domain, under templates:."
+                )
+
+
+def _with_events(tracker: DialogueStateTracker, events: list[Event], domain: Domain) -> DialogueStateTracker:
+    """Return a copy of `tracker` in which `events` have happened; the log is not read for it."""
+    if not events:
+        return tracker
+    origin = tracker.origin
+    twin = type(tracker).from_snapshot(
+        tracker.sender_id,
+        domain,
+        tracker.snapshot(),
+        version=tracker.version,
+        origin=origin,
+        window=tracker.history.window,
+        read_events=lambda start, stop: list(tracker.events)[start - origin : stop - origin],
+    )
+    twin.history = tracker.history.copy()
+    for event in events:
+        twin.update(event)
+    return twin

@@ -1,0 +1,11 @@
+"""Ways in and out: where messages come from, and where the bot's answers go."""
+
+from __future__ import annotations
+
+from rasa_core.channels.channel import HttpInputChannel as HttpInputChannel
+from rasa_core.channels.channel import HttpInputComponent as HttpInputComponent
+from rasa_core.channels.channel import InputChannel as InputChannel
+from rasa_core.channels.channel import OutputChannel as OutputChannel
+from rasa_core.channels.channel import UserMessage as UserMessage
+
+__all__ = ["HttpInputChannel", "HttpInputComponent", "InputChannel", "OutputChannel", "UserMessage"]

@@ -1,0 +1,151 @@
+"""The base classes of channels, and the message that a channel hands to the bot."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
+
+MessageHandler = Callable[["UserMessage"], object]
+
+
+class UserMessage:
+    """What a user sent.
+
+    Parameters
+    ----------
+    text
+        The message; None is the same as an empty one.
+    output_channel
+        Where the answers go.
+    sender_id
+        Identifies the conversation; None is ``"default"``.
+    """
+
+    DEFAULT_SENDER_ID: ClassVar[str] = "default"
+
+    def __init__(
+        self, text: str | None, output_channel: OutputChannel | None = None, sender_id: str | None = None
+    ) -> None:
+        self.text = "" if text is None else text
+        self.output_channel = output_channel
+        self.sender_id = self.DEFAULT_SENDER_ID if sender_id is None else sender_id
+
+    def __repr__(self) -> str:
+        """Return sender and text."""
+        return f"{type(self).__name__}({self.text!r}, sender_id={self.sender_id!r})"
+
+
+class InputChannel:
+    """Where messages come from."""
+
+    def start_sync_listening(self, message_handler: MessageHandler) -> None:
+        """Call `message_handler` with each `UserMessage`, one after another, until there are no more."""
+        raise NotImplementedError(
+            f"{type(self).__name__} needs a method start_sync_listening(message_handler)."
+        )
+
+    def start_async_listening(self, message_queue: Any) -> None:
+        """Put each `UserMessage` on a queue that has a method ``enqueue`` or ``put``."""
+        self.start_sync_listening(getattr(message_queue, "enqueue", None) or message_queue.put)
+
+
+class OutputChannel:
+    """Where answers go.
+
+    A channel needs `send_text_message`; the other methods turn what they get into text and may be overridden.
+    """
+
+    def send_text_message(self, recipient_id: str, message: str) -> None:
+        """Send `message` to the user `recipient_id`."""
+        raise NotImplementedError(
+            f"{type(self).__name__} needs a method send_text_message(recipient_id, message)."
+        )
+
+    def send_image_url(self, recipient_id: str, image_url: str) -> None:
+        """Send the image at `image_url`."""
+        self.send_text_message(recipient_id, f"Image: {image_url}")
+
+    def send_text_with_buttons(
+        self, recipient_id: str, message: str, buttons: Iterable[Mapping[str, Any]], **kwargs: Any
+    ) -> None:
+        """Send `message`, and then one line for each button: its number, title and payload."""
+        self.send_text_message(recipient_id, message)
+        for number, button in enumerate(buttons, start=1):
+            target = button.get("payload") or button.get("url")
+            title = button.get("title", "")
+            self.send_text_message(recipient_id, f"{number}: {title}" + (f" ({target})" if target else ""))
+
+    def send_custom_message(self, recipient_id: str, elements: Iterable[Mapping[str, Any]]) -> None:
+        """Send cards: for each one its title and subtitle, with its buttons."""
+        for element in elements:
+            shown = " : ".join(str(element[key]) for key in ("title", "subtitle") if element.get(key))
+            if element.get("buttons"):
+                self.send_text_with_buttons(recipient_id, shown, element["buttons"])
+            else:
+                self.send_text_message(recipient_id, shown)
+
+
+class HttpInputComponent:
+    """A part of an HTTP server that receives messages; served by `HttpInputChannel`."""
+
+    def blueprint(self, on_new_message: MessageHandler) -> Any:
+        """Return a ``flask.Blueprint`` whose views call `on_new_message` with each `UserMessage`."""
+        raise NotImplementedError(
+            f"{type(self).__name__} needs a method blueprint(on_new_message) that returns a flask.Blueprint."
+        )
+
+
+class HttpInputChannel(InputChannel):
+    """Serves components over HTTP; needs Flask.
+
+    Parameters
+    ----------
+    http_port
+        Where to listen.
+    url_prefix
+        Path below which the components are served, such as ``"/app"``; may be None.
+    http_components
+        What to serve.
+    host
+        Address to listen on; ``"0.0.0.0"`` makes the components reachable from other machines.
+    """
+
+    def __init__(
+        self,
+        http_port: int,
+        url_prefix: str | None,
+        *http_components: HttpInputComponent,
+        host: str = "127.0.0.1",
+    ) -> None:
+        self.http_port = http_port
+        self.url_prefix = url_prefix
+        self.http_components = http_components
+        self.host = host
+
+    def create_app(self, message_handler: MessageHandler) -> Any:
+        """Return the ``flask.Flask`` application with all components, for a server of your own."""
+        app = import_flask().Flask("rasa_core.channels")
+        for component in self.http_components:
+            app.register_blueprint(component.blueprint(message_handler), url_prefix=self.url_prefix)
+        return app
+
+    def start_sync_listening(self, message_handler: MessageHandler) -> None:
+        """Serve the components until the process is stopped."""
+        self.create_app(message_handler).run(self.host, self.http_port, threaded=True)
+
+
+def import_flask() -> Any:
+    """Return the module ``flask``.
+
+    Raises
+    ------
+    ImportError
+        If Flask is not installed; the message says how to install it.
+    """
+    try:
+        return importlib.import_module("flask")
+    except ImportError as error:
+        raise ImportError(
+            f"HTTP input channels need Flask ({error}). Install it with: pip install flask"
+        ) from error

@@ -1,0 +1,46 @@
+"""A chat on the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rasa_core.channels.channel import InputChannel, MessageHandler, OutputChannel, UserMessage
+
+_STOP = "/stop"
+_BLUE, _PLAIN = "\033[94m", "\033[0m"
+
+
+class ConsoleOutputChannel(OutputChannel):
+    """Prints what the bot says, in colour if the output is a terminal and ``NO_COLOR`` is not set."""
+
+    def send_text_message(self, recipient_id: str, message: str) -> None:  # noqa: D102
+        coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        print(f"{_BLUE}{message}{_PLAIN}" if coloured else message, flush=True)
+
+
+class ConsoleInputChannel(InputChannel):
+    """Reads one message a line until ``/stop`` or the end of the input.
+
+    Parameters
+    ----------
+    sender_id
+        Identifies the conversation.
+    """
+
+    def __init__(self, sender_id: str = UserMessage.DEFAULT_SENDER_ID) -> None:
+        self.sender_id = sender_id
+
+    def start_sync_listening(self, message_handler: MessageHandler) -> None:
+        """Call `message_handler` with each line; the answers are printed."""
+        output_channel = ConsoleOutputChannel()
+        print(f"The bot is ready. Type a message and press Enter; {_STOP} ends the chat.", flush=True)
+        while (text := self._read_line()) is not None and text.strip() != _STOP:
+            message_handler(UserMessage(text, output_channel, self.sender_id))
+
+    @staticmethod
+    def _read_line() -> str | None:
+        try:
+            return input("> " if sys.stdin.isatty() else "")
+        except (EOFError, KeyboardInterrupt):
+            return None

@@ -1,0 +1,111 @@
+"""A plain HTTP channel: messages come in at ``/webhook``, answers are posted to an address of yours.
+
+Protocol
+--------
+``POST <prefix>/webhook`` with ``{"sender": "anna", "message": "hi"}``; other keys are ignored. It answers
+``success`` once the bot has said all that it has to say, and 400 with ``{"error": ...}`` to any other body.
+``GET <prefix>/`` answers ``{"status": "ok"}``.
+
+Each answer of the bot is posted as ``{"recipient_id": "anna", "text": ..., "data": [buttons]}`` to the
+address given to `CustomInput`, with ``Authorization: Bearer <access_token>`` if there is a token. The webhook
+asks for no token: whoever can reach it can talk to the bot in anybody's name, so let only your own front end
+reach it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.request
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.error import HTTPError
+
+from rasa_core.channels.channel import (
+    HttpInputComponent,
+    MessageHandler,
+    OutputChannel,
+    UserMessage,
+    import_flask,
+)
+from rasa_core.exceptions import ClientError
+
+
+class CustomOutput(OutputChannel):
+    """Posts what the bot says to an address.
+
+    Parameters
+    ----------
+    url
+        An ``http://`` or ``https://`` address.
+    access_token
+        Sent as a bearer token, if given.
+    timeout
+        How long the receiver may stay silent, in seconds.
+    """
+
+    def __init__(self, url: str, access_token: str | None = None, timeout: float = 10.0) -> None:
+        if not url.lower().startswith(("http://", "https://")):
+            raise ValueError(f"answers are posted to an http:// or https:// address, not to {url!r}.")
+        self.url = url
+        self.access_token = access_token
+        self.timeout = timeout
+
+    def send_text_message(self, recipient_id: str, message: str) -> None:  # noqa: D102
+        self._post({"recipient_id": recipient_id, "text": message})
+
+    def send_text_with_buttons(  # noqa: D102
+        self, recipient_id: str, message: str, buttons: Iterable[Mapping[str, Any]], **kwargs: Any
+    ) -> None:
+        self._post({"recipient_id": recipient_id, "text": message, "data": list(buttons)})
+
+    def _post(self, message: dict[str, Any]) -> None:
+        headers = {"Content-Type": "application/json"}
+        if self.access_token is not None:
+            headers["Authorization"] = f"Bearer {self.access_token}"
+        request = urllib.request.Request(self.url, json.dumps(message).encode(), headers)
+        place = self.url.partition("?")[0]
+        try:
+            with urllib.request.urlopen(request, timeout=self.timeout):
+                return
+        except HTTPError as error:
+            with error:
+                raise ClientError(f"{place} answered {error.code} to a message of the bot.") from error
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
+            raise ClientError(f"{place} could not be given a message of the bot: {error}.") from error
+
+
+class CustomInput(HttpInputComponent):
+    """Receives messages at ``/webhook`` and posts the answers to `url`; see the top of this module.
+
+    Parameters
+    ----------
+    url
+        Where the answers are posted.
+    access_token
+        Sent with them as a bearer token, if given.
+    """
+
+    def __init__(self, url: str, access_token: str | None = None) -> None:
+        self.output_channel = CustomOutput(url, access_token)
+
+    def blueprint(self, on_new_message: MessageHandler) -> Any:
+        """Return the ``flask.Blueprint`` with both routes."""
+        flask = import_flask()
+
+        def health() -> Any:
+            return {"status": "ok"}
+
+        def receive() -> Any:
+            body = flask.request.get_json(force=True, silent=True)
+            fields = body if isinstance(body, dict) else {}
+            sender, message = fields.get("sender"), fields.get("message")
+            if not isinstance(sender, str | None) or not isinstance(message, str):
+                return {"error": 'send {"sender": "an id", "message": "text"} as JSON.'}, 400
+            on_new_message(UserMessage(message, self.output_channel, sender))
+            return "success"
+
+        blueprint = flask.Blueprint("custom_webhook", __name__)
+        blueprint.add_url_rule("/", view_func=health, methods=["GET"])
+        blueprint.add_url_rule("/webhook", view_func=receive, methods=["POST"])
+        return blueprint

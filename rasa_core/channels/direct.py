@@ -1,0 +1,33 @@
+"""A channel that keeps what the bot says, for callers that want it as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rasa_core.channels.channel import OutputChannel
+
+
+class CollectingOutputChannel(OutputChannel):
+    """Keeps all messages in a list.
+
+    Attributes
+    ----------
+    messages : list of dict
+        ``{"recipient_id": ..., "text": ...}``, and ``"data"`` with the list of buttons where there are any.
+    """
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+
+    def latest_output(self) -> dict[str, Any] | None:
+        """Return the last message, None if there is none."""
+        return self.messages[-1] if self.messages else None
+
+    def send_text_message(self, recipient_id: str, message: str) -> None:  # noqa: D102
+        self.messages.append({"recipient_id": recipient_id, "text": message})
+
+    def send_text_with_buttons(  # noqa: D102
+        self, recipient_id: str, message: str, buttons: Iterable[Mapping[str, Any]], **kwargs: Any
+    ) -> None:
+        self.messages.append({"recipient_id": recipient_id, "text": message, "data": list(buttons)})

@@ -1,0 +1,55 @@
+"""Messages from a text file, one a line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from rasa_core.channels.channel import InputChannel, MessageHandler, OutputChannel, UserMessage
+from rasa_core.channels.console import ConsoleOutputChannel
+
+
+class FileInputChannel(InputChannel):
+    """Reads the messages of one user from a file.
+
+    Parameters
+    ----------
+    filename
+        A UTF-8 text file. Empty lines are skipped.
+    output_channel
+        Where the answers go; the console if None.
+    message_line_pattern
+        Regular expression for the lines that are messages, matched from their start. Where it has a group,
+        the first group is the message, otherwise all that it matches.
+    max_messages
+        How many messages are read at most; None for all.
+    """
+
+    def __init__(
+        self,
+        filename: str | Path,
+        output_channel: OutputChannel | None = None,
+        message_line_pattern: str = ".*",
+        max_messages: int | None = None,
+    ) -> None:
+        self.filename = filename
+        self.output_channel = ConsoleOutputChannel() if output_channel is None else output_channel
+        self.message_line_pattern = re.compile(message_line_pattern)
+        self.max_messages = max_messages
+
+    def start_sync_listening(self, message_handler: MessageHandler) -> None:
+        """Call `message_handler` with each message of the file."""
+        for number, text in enumerate(self._messages()):
+            if self.max_messages is not None and number >= self.max_messages:
+                return
+            message_handler(UserMessage(text, self.output_channel))
+
+    def _messages(self) -> Iterator[str]:
+        for line in Path(self.filename).read_text(encoding="utf-8-sig").split("\n"):
+            match = self.message_line_pattern.match(line.rstrip("\r"))
+            if match is None:
+                continue
+            text = match[1] if match.re.groups else match[0]
+            if text is not None and text.strip():
+                yield text

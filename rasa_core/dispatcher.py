@@ -1,0 +1,231 @@
+"""What the bot says: templates with their variables filled in, buttons, images and cards.
+
+A dispatcher belongs to one turn of one conversation. It sends what actions say to an output channel at once,
+and keeps it in `Dispatcher.latest_bot_messages` for the log.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import string
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rasa_core.exceptions import did_you_mean
+
+if TYPE_CHECKING:
+    from rasa_core.channels.channel import OutputChannel
+    from rasa_core.domain import Domain
+    from rasa_core.trackers import DialogueStateTracker
+
+logger = logging.getLogger(__name__)
+
+Content = dict[str, Any]
+
+_SAYABLE = ("text", "buttons", "elements", "image", "attachment")
+_BLANK_LINES = re.compile(r"\n(?:[ \t\r]*\n)+")
+_PLACEHOLDER = re.compile(r"\{([^{}\"':\[\].\s][^{}\"':\[\].]*)\}")
+
+
+class Button(Content):
+    """Something to press: ``title`` is shown, ``payload`` is what the user says by pressing it."""
+
+
+class Element(Content):
+    """A card: ``title``, ``subtitle``, ``item_url``, ``image_url`` and ``buttons``."""
+
+
+@dataclass(frozen=True, slots=True)
+class BotMessage:
+    """One thing that the bot said; ``data`` holds ``buttons``, ``elements`` or ``attachment``."""
+
+    text: str | None
+    data: Content | None = None
+
+
+class Dispatcher:
+    """Sends what actions say to one user.
+
+    Parameters
+    ----------
+    sender_id
+        Identifies the conversation.
+    output_channel
+        Where messages go.
+    domain
+        Holds the templates.
+
+    Attributes
+    ----------
+    latest_bot_messages : list of BotMessage
+        What was said, one entry for each call.
+    send_messages : list of str
+        The texts that went out, one entry for each message.
+    """
+
+    def __init__(self, sender_id: str, output_channel: OutputChannel, domain: Domain) -> None:
+        self.sender_id = sender_id
+        self.output_channel = output_channel
+        self.domain = domain
+        self.latest_bot_messages: list[BotMessage] = []
+        self.send_messages: list[str] = []
+
+    def utter_message(self, text: str) -> None:
+        """Say `text`; each part between blank lines becomes a message."""
+        parts = [part for part in _BLANK_LINES.split(text) if part.strip()]
+        for part in parts or [text]:
+            self.output_channel.send_text_message(self.sender_id, part)
+            self.send_messages.append(part)
+        self.latest_bot_messages.append(BotMessage(text))
+
+    def utter_button_message(self, text: str, buttons: Iterable[Content], **kwargs: Any) -> None:
+        """Say `text` with `buttons`; `kwargs` go to the output channel."""
+        shown = list(buttons)
+        self.output_channel.send_text_with_buttons(self.sender_id, text, shown, **kwargs)
+        self.send_messages.append(text)
+        self.latest_bot_messages.append(BotMessage(text, {"buttons": shown}))
+
+    def utter_attachment(self, attachment: str) -> None:
+        """Send the image at the address `attachment`."""
+        self.output_channel.send_image_url(self.sender_id, attachment)
+        self.latest_bot_messages.append(BotMessage(None, {"attachment": attachment}))
+
+    def utter_custom_message(self, *elements: Content) -> None:
+        """Send cards."""
+        self.output_channel.send_custom_message(self.sender_id, list(elements))
+        self.latest_bot_messages.append(BotMessage(None, {"elements": list(elements)}))
+
+    def utter_response(self, message: Content) -> None:
+        """Say a template that is already filled: text and buttons, then cards, then the image."""
+        if not any(message.get(key) is not None for key in _SAYABLE):
+            logger.warning("nothing is said: a message has none of %s, but %s.", _SAYABLE, sorted(message))
+        if message.get("buttons"):
+            self.utter_button_message(message.get("text") or "", message["buttons"])
+        elif message.get("text") is not None:
+            self.utter_message(message["text"])
+        if message.get("elements"):
+            self.utter_custom_message(*message["elements"])
+        for key in ("image", "attachment"):
+            if message.get(key):
+                self.utter_attachment(message[key])
+
+    def utter_template(
+        self,
+        template: str,
+        filled_slots: Mapping[str, Any] | DialogueStateTracker | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Say one of the texts of a template.
+
+        Parameters
+        ----------
+        template
+            Name of the template; if there is none of that name, the bot says so.
+        filled_slots
+            Values for ``{name}`` in the texts, or the tracker whose slots have them.
+        kwargs
+            More such values; they win over slots.
+        """
+        self.utter_response(self._template_or_notice(template, filled_slots, kwargs))
+
+    def utter_button_template(
+        self,
+        template: str,
+        buttons: Iterable[Content],
+        filled_slots: Mapping[str, Any] | DialogueStateTracker | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Say one of the texts of a template with its own buttons and then `buttons`."""
+        message = self._template_or_notice(template, filled_slots, kwargs)
+        self.utter_response({**message, "buttons": [*(message.get("buttons") or []), *buttons]})
+
+    def retrieve_template(
+        self,
+        template_name: str,
+        filled_slots: Mapping[str, Any] | DialogueStateTracker | None = None,
+        **kwargs: Any,
+    ) -> Content | None:
+        """Return one of the variants of a template, filled; None if there is no such template."""
+        chosen = self.domain.random_template_for(template_name)
+        if chosen is None:
+            hint = did_you_mean(template_name, self.domain.templates)
+            logger.error("the domain has no template %r.%s", template_name, hint)
+            return None
+        variables = _variables(filled_slots, kwargs)
+        return {key: _filled(value, variables, key, template_name) for key, value in chosen.items()}
+
+    def _template_or_notice(
+        self,
+        name: str,
+        filled_slots: Mapping[str, Any] | DialogueStateTracker | None,
+        values: Content,
+    ) -> Content:
+        message = self.retrieve_template(name, filled_slots, **values)
+        return {"text": f"Undefined utter template {name}."} if message is None else message
+
+
+def _variables(source: Mapping[str, Any] | DialogueStateTracker | None, values: Content) -> Content:
+    """Join the values of slots and those given by name; a tracker may also be given as ``tracker=``."""
+    if source is None and hasattr(values.get("tracker"), "current_slot_values"):
+        source = values["tracker"]
+    if source is None:
+        return values
+    slots = source if isinstance(source, Mapping) else source.current_slot_values()
+    return {**slots, **values}
+
+
+def _filled(value: Any, variables: Content, key: str, template: str) -> Any:
+    if isinstance(value, str):
+        fill = _fill_payload if key == "payload" else _fill_text
+        return fill(value, variables, template)
+    if isinstance(value, Mapping):
+        return {name: _filled(inner, variables, name, template) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, variables, key, template) for inner in value]
+    return value
+
+
+def _fill_text(text: str, variables: Content, template: str) -> str:
+    """Fill ``{name}`` as `str.format` does, though without ``{name.attribute}`` and ``{name[index]}``.
+
+    Text in which anything cannot be filled is returned as it is.
+    """
+    if "{" not in text and "}" not in text:
+        return text
+    try:
+        return "".join(_fill_fields(text, variables))
+    except KeyError as error:
+        logger.warning("template %r is not filled: there is no value for %s.", template, error)
+    except (ValueError, TypeError, OverflowError) as error:
+        logger.warning("template %r is not filled: %s.", template, error)
+    return text
+
+
+def _fill_fields(text: str, variables: Content) -> Iterable[str]:
+    formatter = string.Formatter()
+    for literal, field, spec, conversion in formatter.parse(text):
+        yield literal
+        if field is None:
+            continue
+        if "." in field or "[" in field or "{" in (spec or ""):
+            raise ValueError(f"{{{field}}} is not the plain name of a slot")
+        value = formatter.convert_field(variables[field], conversion)
+        yield format(value, spec or "")
+
+
+def _fill_payload(payload: str, variables: Content, template: str) -> str:
+    """Fill ``{name}`` where `name` has a value, and leave all else as it is: payloads contain JSON.
+
+    In a payload with an intent of its own (``/inform{"city": "{city}"}``), text is escaped as JSON needs it.
+    """
+
+    def value_of(match: re.Match[str]) -> str:
+        if match[1] not in variables:
+            return match[0]
+        value = str(variables[match[1]])
+        return json.dumps(value, ensure_ascii=False)[1:-1] if payload.startswith("/") else value
+
+    return _PLACEHOLDER.sub(value_of, payload)

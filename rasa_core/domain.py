@@ -1,0 +1,386 @@
+"""What the bot understands and can do: intents, entities, slots, templates and actions.
+
+The order of actions and features is fixed, so that a model means the same thing in every process:
+``action_listen`` and ``action_restart`` come first, then the actions in the order of the file; features are
+intents, entities (both in the order of the file), slots (by name) and previous actions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import warnings
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import yaml
+
+from rasa_core.actions.action import Action, ActionListen, ActionRestart
+from rasa_core.actions.factories import action_factory_by_name, ensure_action_name_uniqueness
+from rasa_core.domain_file import Template, read_domain
+from rasa_core.events import ActionExecuted, Event, FollowupAction, ReminderScheduled, SlotSet
+from rasa_core.exceptions import DomainError, ModelError, UnknownActionError, UnknownSlotError, did_you_mean
+from rasa_core.history import State, Vocabulary
+from rasa_core.slots import Slot
+
+if TYPE_CHECKING:
+    from rasa_core.trackers import DialogueStateTracker
+
+PREV_PREFIX = "prev_"
+
+_NamesAction = ActionExecuted | FollowupAction | ReminderScheduled
+
+
+class Domain:
+    """Everything that a bot can understand, remember, do and say.
+
+    Parameters
+    ----------
+    intents, entities
+        Names, in the order of their features.
+    slots
+        What the bot remembers.
+    templates
+        Name of an action to the texts that it may say: ``{"text": ..., "buttons": ...}``.
+    action_classes
+        As ``actions`` in domain.yml: template names or dotted class paths (local), or any names (remote).
+    action_names
+        Names of the actions where they differ from `action_classes`.
+    action_factory
+        ``"local"`` (also None) or ``"remote"``.
+    topics
+        Accepted and ignored.
+    store_entities_as_slots
+        Whether an entity sets the slot of the same name.
+    restart_intent
+        The intent that restarts a conversation.
+    intents_without_entities
+        Intents whose entities do not influence predictions.
+    """
+
+    DEFAULT_ACTIONS: ClassVar[list[Action]] = [ActionListen(), ActionRestart()]
+
+    def __init__(
+        self,
+        intents: Iterable[str],
+        entities: Iterable[str],
+        slots: Iterable[Slot],
+        templates: Mapping[str, list[Template]],
+        action_classes: Sequence[str] = (),
+        action_names: Sequence[str] | None = None,
+        action_factory: str | None = None,
+        topics: object = None,
+        *,
+        store_entities_as_slots: bool = True,
+        restart_intent: str = "restart",
+        intents_without_entities: Iterable[str] = (),
+    ) -> None:
+        self.intents = list(intents)
+        self.entities = list(entities)
+        self.slots = sorted(slots, key=lambda slot: slot.name)
+        self.templates = dict(templates)
+        if topics:
+            warnings.warn("topics have no effect; remove them.", DeprecationWarning, stacklevel=2)
+        self.topics: list[str] = []
+        self.default_topic = None
+        self.store_entities_as_slots = store_entities_as_slots
+        self.restart_intent = restart_intent
+        self.intents_without_entities = list(intents_without_entities)
+        self._action_classes = list(action_classes)
+        self._factory_name = action_factory
+        own = self.instantiate_actions(action_factory, self._action_classes, action_names, self.templates)
+        self.actions = [*self.DEFAULT_ACTIONS, *own]
+        self._choice = random.Random(0)
+
+    # -- reading and writing
+
+    @classmethod
+    def load(cls, filename: str | Path, action_factory: str | None = None) -> Self:
+        """Read a domain file; `action_factory`, where given, wins over the file.
+
+        Raises
+        ------
+        DomainError
+            If the file is missing, or not a domain; the message names the line.
+        """
+        return cls.from_yaml(_read(filename), action_factory, name=str(filename))
+
+    @classmethod
+    def from_yaml(cls, text: str, action_factory: str | None = None, *, name: str = "domain") -> Self:
+        """Read a domain from YAML text; errors call it `name`."""
+        content = read_domain(text, name)
+        try:
+            return cls(
+                content.intents,
+                content.entities,
+                cls.collect_slots(content.slots),
+                content.templates,
+                content.actions,
+                content.action_names,
+                action_factory or content.action_factory,
+                content.topics,
+                intents_without_entities=content.intents_without_entities,
+                **content.config,
+            )
+        except DomainError as error:
+            line = content.lines.get(error.item) if error.item else None
+            raise DomainError(f"{name if line is None else f'{name}:{line}'}: {error}", error.item) from error
+
+    @classmethod
+    def validate_domain_yaml(cls, filename: str | Path) -> None:
+        """Raise `DomainError` unless the file is a domain; nothing is built, no class is imported."""
+        read_domain(_read(filename), str(filename))
+
+    @staticmethod
+    def collect_slots(slot_dict: Mapping[str, Mapping[str, Any]]) -> list[Slot]:
+        """Build slots, sorted by name, from what stands under ``slots:``."""
+        slots = []
+        for name in sorted(slot_dict):
+            options = dict(slot_dict[name])
+            type_name = options.pop("type", None)
+            try:
+                slots.append(Slot.resolve_by_type(type_name)(name, **options))
+            except (TypeError, DomainError) as error:
+                raise DomainError(f"slot {name!r} of type {type_name!r}: {error}", ("slots", name)) from error
+        return slots
+
+    @staticmethod
+    def collect_templates(yml_templates: Mapping[str, Any]) -> dict[str, list[Template]]:
+        """Bring what stands under ``templates:`` into its long form."""
+        return read_domain(yaml.safe_dump({"templates": dict(yml_templates)}), "templates").templates
+
+    @staticmethod
+    def instantiate_actions(
+        factory_name: str | None,
+        action_classes: Sequence[str],
+        action_names: Sequence[str] | None,
+        templates: Collection[str],
+    ) -> list[Action]:
+        """Build the actions through the factory called `factory_name`."""
+        actions = action_factory_by_name(factory_name)(action_classes, action_names, templates)
+        ensure_action_name_uniqueness(actions)
+        return actions
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what stands in domain.yml."""
+        without = set(self.intents_without_entities)
+        intents = [{name: {"use_entities": False}} if name in without else name for name in self.intents]
+        return {
+            "intents": intents,
+            "entities": self.entities,
+            "slots": {slot.name: slot.persistence_info() for slot in self.slots},
+            "templates": self.templates,
+            "actions": self._action_classes,
+            "action_names": self.action_names[len(self.DEFAULT_ACTIONS) :],
+            "action_factory": self._factory_name or "local",
+            "config": {
+                "store_entities_as_slots": self.store_entities_as_slots,
+                "restart_intent": self.restart_intent,
+            },
+        }
+
+    def as_yaml(self) -> str:
+        """Return the text of domain.yml."""
+        return yaml.safe_dump(self.as_dict(), sort_keys=False, allow_unicode=True)
+
+    def persist(self, filename: str | Path) -> None:
+        """Write domain.yml."""
+        Path(filename).write_text(self.as_yaml(), encoding="utf-8")
+
+    def fingerprint(self) -> str:
+        """Return a hash of what predictions depend on; the wording of templates is not part of it."""
+        content = self.as_dict()
+        for key in ("templates", "actions", "action_factory"):
+            del content[key]
+        text = json.dumps(content, sort_keys=True, default=str)
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    # -- actions
+
+    @cached_property
+    def action_names(self) -> list[str]:
+        """Names of the actions, in the order of their indices."""
+        return [action.name() for action in self.actions]
+
+    @cached_property
+    def action_map(self) -> dict[str, int]:
+        """Name of an action to its index."""
+        return {name: index for index, name in enumerate(self.action_names)}
+
+    @property
+    def num_actions(self) -> int:
+        """Number of actions, the built-in ones included."""
+        return len(self.actions)
+
+    def action_for_name(self, action_name: str) -> Action:
+        """Return an action; raise `UnknownActionError` with the nearest names if there is none."""
+        return self.actions[self.index_for_action(action_name)]
+
+    def action_for_index(self, index: int) -> Action:
+        """Return the action at `index`."""
+        if not 0 <= index < self.num_actions:
+            raise UnknownActionError(f"no action has the index {index}; there are {self.num_actions}.")
+        return self.actions[index]
+
+    def index_for_action(self, action_name: str) -> int:
+        """Return the index of an action; raise `UnknownActionError` with nearest names if there is none."""
+        index = self.action_map.get(action_name)
+        if index is None:
+            hint = f"{did_you_mean(action_name, self.action_map)} Actions stand under actions: in domain.yml."
+            raise UnknownActionError(f"the domain has no action {action_name[:100]!r}.{hint}")
+        return index
+
+    def random_template_for(self, utter_action: str) -> Template | None:
+        """Return one of the templates of an action; the sequence of choices is the same in every process."""
+        variants = self.templates.get(utter_action)
+        return self._choice.choice(variants) if variants else None
+
+    # -- slots and events
+
+    def slots_for_entities(self, entities: Iterable[Mapping[str, Any]]) -> list[Event]:
+        """Return the `SlotSet` events for entities that have the name of a slot.
+
+        A list slot takes all values, any other slot the last.
+        """
+        if not self.store_entities_as_slots:
+            return []
+        values: dict[str, list[Any]] = {}
+        for entity in entities:
+            values.setdefault(entity["entity"], []).append(entity.get("value"))
+        return [
+            SlotSet(slot.name, values[slot.name] if slot.type_name == "list" else values[slot.name][-1])
+            for slot in (self.slots if values else ())
+            if slot.name in values
+        ]
+
+    @cached_property
+    def _slot_names(self) -> frozenset[str]:
+        return frozenset(slot.name for slot in self.slots)
+
+    def check_event(self, event: Event) -> None:
+        """Raise `UnknownActionError` or `UnknownSlotError` if `event` names what the domain does not have."""
+        if isinstance(event, SlotSet) and event.key not in self._slot_names:
+            hint = f"{did_you_mean(event.key, self._slot_names)} Slots stand under slots: in domain.yml."
+            raise UnknownSlotError(f"the domain has no slot {event.key[:100]!r}.{hint}")
+        if isinstance(event, _NamesAction) and event.action_name is not None:
+            self.index_for_action(event.action_name)
+
+    # -- features
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The names that a history counts."""
+        return Vocabulary(
+            frozenset(self.intents),
+            frozenset(self.entities),
+            frozenset(self.action_names),
+            frozenset(self.intents_without_entities),
+        )
+
+    @cached_property
+    def intent_states(self) -> list[str]:
+        """Feature names of intents."""
+        return [f"intent_{name}" for name in self.intents]
+
+    @cached_property
+    def entity_states(self) -> list[str]:
+        """Feature names of entities."""
+        return [f"entity_{name}" for name in self.entities]
+
+    @cached_property
+    def slot_states(self) -> list[str]:
+        """Feature names of slots."""
+        return [f"slot_{slot.name}_{index}" for slot in self.slots for index in range(slot.feature_dimensionality())]
+
+    @cached_property
+    def prev_action_states(self) -> list[str]:
+        """Feature names of the previous action."""
+        return [PREV_PREFIX + name for name in self.action_names]
+
+    @cached_property
+    def input_states(self) -> list[str]:
+        """Names of all features, in their order."""
+        return self.intent_states + self.entity_states + self.slot_states + self.prev_action_states
+
+    @cached_property
+    def input_state_map(self) -> dict[str, int]:
+        """Feature name to its index."""
+        return {name: index for index, name in enumerate(self.input_states)}
+
+    @property
+    def num_states(self) -> int:
+        """Number of features of one state."""
+        return len(self.input_states)
+
+    def index_of_state(self, state_name: str) -> int | None:
+        """Return the index of a feature, None if there is none."""
+        return self.input_state_map.get(state_name)
+
+    def get_parsing_states(self, tracker: DialogueStateTracker) -> State:
+        """Return the features of the latest message and the slots."""
+        state = tracker.active_state()
+        return {name: value for name, value in state.items() if not name.startswith(PREV_PREFIX)}
+
+    def get_prev_action_states(self, tracker: DialogueStateTracker) -> State:
+        """Return the feature of the latest action."""
+        return {} if tracker.latest_action_name is None else {PREV_PREFIX + tracker.latest_action_name: 1.0}
+
+    def get_active_states(self, tracker: DialogueStateTracker) -> State:
+        """Return all features of the present moment, names that the domain does not have included."""
+        return dict(tracker.active_state())
+
+    def states_for_tracker_history(self, tracker: DialogueStateTracker) -> list[State]:
+        """Return the features before each action since the latest restart, and the present ones."""
+        return [self.get_active_states(prior) for prior in tracker.generate_all_prior_trackers()]
+
+    # -- specifications, as kept beside a model
+
+    def persist_specification(self, model_path: str | Path) -> None:
+        """Write the names of the features to ``domain.json`` in the folder `model_path`."""
+        path = Path(model_path, "domain.json")
+        path.write_text(json.dumps({"states": self.input_states}, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load_specification(cls, path: str | Path) -> dict[str, Any]:
+        """Read ``domain.json`` from the folder `path`."""
+        specification: dict[str, Any] = json.loads(Path(path, "domain.json").read_text(encoding="utf-8"))
+        return specification
+
+    def compare_with_specification(self, path: str | Path) -> bool:
+        """Return True if the features are those in ``domain.json``; raise `ModelError` otherwise."""
+        states = self.load_specification(path)["states"]
+        if states == self.input_states:
+            return True
+        missing, new = (
+            sorted(set(states) - set(self.input_states)),
+            sorted(set(self.input_states) - set(states)),
+        )
+        how = f"missing {missing[:5]}, new {new[:5]}" if missing or new else "the names are in another order"
+        raise ModelError(f"the domain has changed since the model was trained: {how}. Train it again.")
+
+
+TemplateDomain = Domain
+
+
+def _read(filename: str | Path) -> str:
+    try:
+        return Path(filename).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DomainError(f"cannot read the domain {str(filename)!r}: {error}.") from error
+
+
+def check_domain_sanity(domain: Domain) -> None:
+    """Raise `DomainError` if a name stands twice among the intents, entities, slots or actions."""
+    named = {
+        "intents": domain.intents,
+        "entities": domain.entities,
+        "slots": [slot.name for slot in domain.slots],
+        "actions": domain.action_names,
+    }
+    for what, names in named.items():
+        doubles = sorted({name for name in names if names.count(name) > 1})
+        if doubles:
+            raise DomainError(f"{what} of the domain stand there more than once: {', '.join(doubles)}.")

@@ -1,0 +1,298 @@
+"""domain.yml as checked plain data: each error says the file, the line and the remedy."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import yaml
+
+from rasa_core.exceptions import DomainError, did_you_mean
+
+logger = logging.getLogger(__name__)
+
+_Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+KNOWN_KEYS = (
+    "intents",
+    "entities",
+    "slots",
+    "templates",
+    "responses",
+    "actions",
+    "action_names",
+    "action_factory",
+    "config",
+    "topics",
+)
+CONFIG_KEYS = ("store_entities_as_slots", "restart_intent")
+
+_TAG = "tag:yaml.org,2002:"
+_PLAIN = ("null", "bool", "int", "float", "str", "timestamp", "seq", "map", "merge", "value")
+_PLAIN_TAGS = frozenset(_TAG + name for name in _PLAIN)
+_MAX_DEPTH = 50
+_SPOKEN_KEYS = ("text", "title", "payload")
+
+Template = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DomainFile:
+    """The content of a domain file, as far as it can be checked without building anything.
+
+    `lines` has the line of each slot and action: ``("slots", "cuisine")`` to 12.
+    """
+
+    intents: list[str] = field(default_factory=list)
+    intents_without_entities: list[str] = field(default_factory=list)
+    entities: list[str] = field(default_factory=list)
+    slots: dict[str, dict[str, Any]] = field(default_factory=dict)
+    templates: dict[str, list[Template]] = field(default_factory=dict)
+    actions: list[str] = field(default_factory=list)
+    action_names: list[str] | None = None
+    action_factory: str | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    topics: list[Any] = field(default_factory=list)
+    lines: dict[tuple[str, str], int] = field(default_factory=dict)
+
+
+def read_domain(text: str, name: str = "domain") -> DomainFile:
+    """Read the text of a domain file.
+
+    Parameters
+    ----------
+    text
+        YAML. Only plain data is read: a tag such as ``!!python/object`` is an error.
+    name
+        What errors call the text, such as its path.
+
+    Raises
+    ------
+    DomainError
+        If the text is not YAML, or not a domain.
+    """
+    try:
+        _check_depth(text, name)
+        root = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        raise DomainError(f"{place}: not valid YAML: {error.problem}.") from error
+    except yaml.YAMLError as error:
+        raise DomainError(f"{name}: not valid YAML: {error}.") from error
+    if root is None:
+        raise DomainError(f"{name}: the file is empty. A domain has at least intents: and actions:.")
+    reader = _Reader(name)
+    reader.check_tags(root)
+    return reader.domain(root)
+
+
+def _check_depth(text: str, name: str) -> None:
+    """Refuse deep nesting, with which the YAML library overflows the stack of the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            line = getattr(event.start_mark, "line", 0) + 1
+            raise DomainError(f"{name}:{line}: nested more than {_MAX_DEPTH} deep, as no domain is.")
+
+
+class _PlainData(yaml.constructor.SafeConstructor):
+    """Plain data that JSON has too: a date stays text."""
+
+
+class _Spoken(_PlainData):
+    """Templates: what is said to the user is said as it is written, ``Yes`` and ``1.50`` included."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        content: dict[Any, Any] = super().construct_mapping(node, deep)
+        for key, value in node.value:
+            if key.value in _SPOKEN_KEYS and isinstance(value, yaml.ScalarNode) and not _is_null(value):
+                content[key.value] = value.value
+        return content
+
+
+def _as_written(constructor: Any, node: yaml.Node) -> str:
+    return str(node.value)
+
+
+for _name in ("timestamp", "value"):
+    _PlainData.add_constructor(_TAG + _name, _as_written)
+
+
+def _is_null(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.tag == f"{_TAG}null"
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+class _Reader:
+    """Turns the nodes of one YAML document into plain data."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lines: dict[tuple[str, str], int] = {}
+
+    def fail(self, node: yaml.Node, problem: str) -> NoReturn:
+        raise DomainError(f"{self.name}:{_line(node)}:{node.start_mark.column + 1}: {problem}")
+
+    def check_tags(self, root: yaml.Node) -> None:
+        """Refuse tags such as ``!!python/object`` wherever they stand."""
+        waiting, seen = [root], {id(root)}
+        while waiting:
+            node = waiting.pop()
+            if node.tag not in _PLAIN_TAGS:
+                tag = node.tag.replace(_TAG, "!!")[:100]
+                self.fail(node, f"the tag {tag} is not allowed. A domain holds plain data only; remove the tag.")
+            parts = node.value if isinstance(node, yaml.CollectionNode) else []
+            for part in parts:
+                for child in part if isinstance(part, tuple) else (part,):
+                    if id(child) not in seen:
+                        seen.add(id(child))
+                        waiting.append(child)
+
+    def domain(self, root: yaml.Node) -> DomainFile:
+        entries = self.entries(root, "a domain")
+        for key, _ in entries:
+            if key.value not in KNOWN_KEYS:
+                place, hint = f"{self.name}:{_line(key)}", did_you_mean(key.value, KNOWN_KEYS)
+                logger.warning("%s: unknown key %r is ignored.%s", place, key.value, hint)
+        nodes = {key.value: value for key, value in entries}
+        intents, without_entities = self.intents(nodes.get("intents"))
+        factory = nodes.get("action_factory")
+        return DomainFile(
+            intents=intents,
+            intents_without_entities=without_entities,
+            entities=self.names(nodes.get("entities"), "entities"),
+            slots=self.slots(nodes.get("slots")),
+            templates=self.templates(nodes.get("templates")) | self.templates(nodes.get("responses")),
+            actions=self.names(nodes.get("actions"), "actions"),
+            action_names=self.names(nodes.get("action_names"), "action_names") or None,
+            action_factory=None if factory is None else self.scalar(factory, "action_factory"),
+            config=self.config(nodes.get("config")),
+            topics=self.value(nodes.get("topics")) or [],
+            lines=self.lines,
+        )
+
+    def value(self, node: yaml.Node | None, constructor: type[_PlainData] = _PlainData) -> Any:
+        """Return the plain data below `node`."""
+        if node is None:
+            return None
+        try:
+            return constructor().construct_document(node)
+        except (yaml.constructor.ConstructorError, ValueError) as error:
+            self.fail(node, f"cannot read this value: {getattr(error, 'problem', error)}.")
+
+    def entries(self, node: yaml.Node | None, what: str) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
+        """Return the keys and values of a mapping; none of null."""
+        if node is None or _is_null(node):
+            return []
+        if not isinstance(node, yaml.MappingNode):
+            self.fail(node, f"{what} is a mapping of keys to values.")
+        found: dict[str, int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or not key.value.strip():
+                self.fail(key, f"a key of {what} is a plain name.")
+            if key.value in found:
+                self.fail(key, f"the key {key.value!r} stands twice; the first is on line {found[key.value]}.")
+            found[key.value] = _line(key)
+        return list(node.value)
+
+    def sequence(self, node: yaml.Node | None, what: str) -> list[yaml.Node]:
+        if node is None or _is_null(node):
+            return []
+        if not isinstance(node, yaml.SequenceNode):
+            self.fail(node, f"{what}: is a list, one name a line, each after a dash.")
+        return list(node.value)
+
+    def scalar(self, node: yaml.Node, what: str) -> str:
+        """Return a name as it is written: ``no`` stays ``no``, though YAML would read it as false."""
+        if not isinstance(node, yaml.ScalarNode) or _is_null(node) or not node.value.strip():
+            self.fail(node, f"an entry of {what}: is a name.")
+        return str(node.value)
+
+    def names(self, node: yaml.Node | None, what: str) -> list[str]:
+        found = []
+        for entry in self.sequence(node, what):
+            name = self.scalar(self.key_of(entry), what)
+            first = self.lines.setdefault((what, name), _line(entry))
+            if name in found:
+                self.fail(entry, f"{name!r} stands twice in {what}:; the first is on line {first}.")
+            found.append(name)
+        return found
+
+    @staticmethod
+    def key_of(entry: yaml.Node) -> yaml.Node:
+        """Return the name of ``- name`` and of ``- name: {...}`` alike."""
+        if isinstance(entry, yaml.MappingNode) and len(entry.value) == 1:
+            key: yaml.Node = entry.value[0][0]
+            return key
+        return entry
+
+    def intents(self, node: yaml.Node | None) -> tuple[list[str], list[str]]:
+        names = self.names(node, "intents")
+        without_entities = []
+        for name, entry in zip(names, self.sequence(node, "intents"), strict=True):
+            if isinstance(entry, yaml.MappingNode):
+                options = self.value(entry.value[0][1])
+                if not isinstance(options, dict):
+                    self.fail(entry, f"options of the intent {name!r} are like {{use_entities: false}}.")
+                if options.get("use_entities") in (False, []):
+                    without_entities.append(name)
+        return names, without_entities
+
+    def slots(self, node: yaml.Node | None) -> dict[str, dict[str, Any]]:
+        found = {}
+        for key, entry in self.entries(node, "slots"):
+            self.entries(entry, f"the slot {key.value!r}")
+            options = self.value(entry)
+            if options is None or not isinstance(options.get("type"), str):
+                types = "text (or bool, float, list, categorical, unfeaturized)"
+                self.fail(key, f"the slot {key.value!r} needs a type, such as type: {types}.")
+            found[key.value] = options
+            self.lines["slots", key.value] = _line(key)
+        return found
+
+    def templates(self, node: yaml.Node | None) -> dict[str, list[Template]]:
+        found = {}
+        for key, entry in self.entries(node, "templates"):
+            variants = entry.value if isinstance(entry, yaml.SequenceNode) else [entry]
+            found[key.value] = [self.template(key.value, variant) for variant in variants]
+            if not variants:
+                self.fail(key, f"the template {key.value!r} has no text.")
+        return found
+
+    def template(self, name: str, node: yaml.Node) -> Template:
+        if isinstance(node, yaml.ScalarNode) and not _is_null(node):
+            return {"text": node.value}
+        content = self.value(node, _Spoken)
+        if not isinstance(content, dict) or not isinstance(content.get("text", ""), str):
+            shape = "a text, or a mapping with text: and perhaps buttons:, image:, elements:"
+            self.fail(node, f"the template {name!r} is {shape}.")
+        if "text" not in content and not {"elements", "image", "attachment", "custom"} & set(content):
+            self.fail(node, f"the template {name!r} has no text:.")
+        buttons = content.get("buttons") or []
+        if not isinstance(buttons, list) or not all(map(_is_button, buttons)):
+            self.fail(node, f"buttons: of the template {name!r} are like [{{title: Yes, payload: /affirm}}].")
+        return content
+
+    def config(self, node: yaml.Node | None) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, entry in self.entries(node, "config"):
+            if key.value not in CONFIG_KEYS:
+                hint = did_you_mean(key.value, CONFIG_KEYS)
+                self.fail(key, f"config has no key {key.value!r}.{hint} Known: {', '.join(CONFIG_KEYS)}.")
+            if key.value == "restart_intent":
+                found[key.value] = self.scalar(entry, key.value)
+                continue
+            found[key.value] = self.value(entry)
+            if not isinstance(found[key.value], bool):
+                self.fail(entry, f"{key.value} is true or false.")
+        return found
+
+
+def _is_button(button: object) -> bool:
+    return isinstance(button, dict) and isinstance(button.get("title"), str)

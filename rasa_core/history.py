@@ -1,0 +1,165 @@
+"""What policies see of a conversation, kept up to date event by event.
+
+A *state* is what is known at the moment of a prediction: a mapping from feature name to value
+(``intent_greet``, ``entity_name``, ``slot_cuisine_0``, ``prev_action_listen``). A history keeps the last
+states in full and everything before them in summary, so its size does not grow with the conversation.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rasa_core.events import UserUttered
+from rasa_core.slots import Slot
+
+State = dict[str, float]
+
+TURN_ACTIONS_KEPT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The names that a history counts; others, such as misspelt intents, would make it grow without bound."""
+
+    intents: frozenset[str]
+    entities: frozenset[str]
+    actions: frozenset[str]
+    intents_without_entities: frozenset[str] = frozenset()
+
+
+class History:
+    """The last states, and a summary of the whole conversation since its latest restart.
+
+    Parameters
+    ----------
+    window
+        How many states are kept; None keeps all.
+    vocabulary
+        Names to count; None counts every name.
+
+    Attributes
+    ----------
+    states : deque of State
+        The states in which the last `window` actions were chosen, oldest first.
+    length : int
+        How many actions there were.
+    turns : int
+        How many messages the user sent.
+    intents, entities, actions : dict of str to int
+        How often each occurred.
+    turn_actions : list of str
+        The last actions since the latest user message.
+    """
+
+    __slots__ = (
+        "actions",
+        "entities",
+        "intents",
+        "length",
+        "states",
+        "turn_actions",
+        "turns",
+        "vocabulary",
+        "window",
+    )
+
+    def __init__(self, window: int | None = None, vocabulary: Vocabulary | None = None) -> None:
+        self.window = window
+        self.vocabulary = vocabulary
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.states: deque[State] = deque(maxlen=self.window)
+        self.length = 0
+        self.turns = 0
+        self.intents: dict[str, int] = {}
+        self.entities: dict[str, int] = {}
+        self.actions: dict[str, int] = {}
+        self.turn_actions: list[str] = []
+
+    def record_user(self, intent: str | None, entities: Iterable[str]) -> None:
+        """Take note of a user message."""
+        known = self.vocabulary
+        self.turns += 1
+        self.turn_actions = []
+        if known is not None and intent in known.intents_without_entities:
+            entities = ()
+        if intent is not None and (known is None or intent in known.intents):
+            self.intents[intent] = self.intents.get(intent, 0) + 1
+        for entity in dict.fromkeys(entities):
+            if known is None or entity in known.entities:
+                self.entities[entity] = self.entities.get(entity, 0) + 1
+
+    def record_action(self, state: State, action_name: str) -> None:
+        """Take note of an action that was executed in `state`."""
+        known = self.vocabulary
+        self.states.append(state)
+        self.length += 1
+        if known is None or action_name in known.actions:
+            self.actions[action_name] = self.actions.get(action_name, 0) + 1
+        self.turn_actions = [*self.turn_actions, action_name][-TURN_ACTIONS_KEPT:]
+
+    def reaches(self, count: int | None) -> bool:
+        """Tell whether the last `count` states (None: all) are here, as far as there were that many."""
+        return len(self.states) == self.length or (count is not None and count <= len(self.states))
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the content as JSON-able data."""
+        return {
+            "states": list(self.states),
+            "length": self.length,
+            "turns": self.turns,
+            "intents": dict(self.intents),
+            "entities": dict(self.entities),
+            "actions": dict(self.actions),
+            "turn_actions": list(self.turn_actions),
+        }
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Take over the content of a `snapshot`."""
+        self.states = deque(snapshot["states"], maxlen=self.window)
+        self.length = snapshot["length"]
+        self.turns = snapshot["turns"]
+        self.intents = dict(snapshot["intents"])
+        self.entities = dict(snapshot["entities"])
+        self.actions = dict(snapshot["actions"])
+        self.turn_actions = list(snapshot["turn_actions"])
+
+    def copy(self) -> History:
+        """Return an independent copy; the states themselves are never changed and are shared."""
+        twin = History(self.window, self.vocabulary)
+        twin.states = deque(self.states, maxlen=self.window)
+        twin.length, twin.turns = self.length, self.turns
+        twin.intents, twin.entities, twin.actions = (
+            dict(self.intents),
+            dict(self.entities),
+            dict(self.actions),
+        )
+        twin.turn_actions = list(self.turn_actions)
+        return twin
+
+
+def compute_state(
+    message: UserUttered, slots: Iterable[Slot], action_name: str | None, vocabulary: Vocabulary | None
+) -> State:
+    """Return the state after a user's message, with these slots, and after an action."""
+    state: State = {}
+    for intent in message.parse_data.get("intent_ranking") or [message.intent]:
+        if intent.get("name"):
+            confidence = intent.get("confidence")
+            state[f"intent_{intent['name']}"] = 1.0 if confidence is None else float(confidence)
+    if vocabulary is None or message.intent.get("name") not in vocabulary.intents_without_entities:
+        for entity in message.entities:
+            state[f"entity_{entity['entity']}"] = 1.0
+    for slot in slots:
+        if slot.value is not None:
+            for index, feature in enumerate(slot.as_feature()):
+                if feature:
+                    state[f"slot_{slot.name}_{index}"] = float(feature)
+    if action_name is not None:
+        state[f"prev_{action_name}"] = 1.0
+    return state

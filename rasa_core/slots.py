@@ -1,0 +1,283 @@
+"""What the bot remembers, and how each kind of memory becomes numbers that policies learn from.
+
+A new kind is a subclass of `Slot`; a domain names it by its ``type_name``, or by its dotted class path.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import logging
+import math
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self, TypeVar
+
+from rasa_core.exceptions import DomainError, did_you_mean
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_CHANGEABLE = (list, dict, set)
+
+
+class Slot:
+    """One thing that the bot remembers.
+
+    Parameters
+    ----------
+    name
+        Key of the slot.
+    initial_value
+        Value at the start of a conversation and after a reset.
+    value_reset_delay
+        Accepted for files of old; has no effect.
+    """
+
+    type_name: ClassVar[str | None] = None
+    _subclasses: ClassVar[dict[str, type[Slot]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Register the class under its ``type_name``; the class defined last wins."""
+        super().__init_subclass__(**kwargs)
+        own = cls.__dict__.get("type_name")
+        if own is not None:
+            Slot._subclasses[own] = cls
+
+    def __init__(self, name: str, initial_value: Any = None, value_reset_delay: int | None = None) -> None:
+        if value_reset_delay is not None:
+            message = f"value_reset_delay of slot {name!r} has no effect; remove it."
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
+        self.name = name
+        self.initial_value = initial_value
+        self.value = self.initial()
+
+    def feature_dimensionality(self) -> int:
+        """Return how many features `as_feature` gives, whatever the value."""
+        return 1
+
+    def has_features(self) -> bool:
+        """Tell whether the value influences predictions at all."""
+        return self.feature_dimensionality() != 0
+
+    def as_feature(self) -> list[float]:
+        """Return the value as floats, shape ``(feature_dimensionality(),)``."""
+        raise NotImplementedError(
+            f"slot {self.name!r} is of type {type(self).__name__}, which has no features of its own; "
+            "override as_feature(), or use the type unfeaturized."
+        )
+
+    def initial(self) -> Any:
+        """Return the initial value; conversations do not share one that can be changed."""
+        value = self.initial_value
+        return copy.deepcopy(value) if isinstance(value, _CHANGEABLE) else value
+
+    def reset(self) -> None:
+        """Go back to the initial value."""
+        self.value = self.initial()
+
+    def fresh(self) -> Self:
+        """Return an independent slot of the same kind, at its initial value."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin.reset()
+        return twin
+
+    def persistence_info(self) -> dict[str, Any]:
+        """Return what stands in domain.yml: the type, the initial value and the options of the type."""
+        return {"type": type_of(self), "initial_value": self.initial_value}
+
+    def __repr__(self) -> str:
+        """Return class, name and value."""
+        return f"{type(self).__name__}({self.name}: {self.value!r})"
+
+    @staticmethod
+    def resolve_by_type(type_name: str) -> type[Slot]:
+        """Return the slot class for a type name or a dotted class path.
+
+        Raises
+        ------
+        DomainError
+            If there is no such type, or the path does not lead to a `Slot` class.
+        """
+        found = Slot._subclasses.get(type_name)
+        if found is not None:
+            return found
+        if "." in str(type_name):
+            return class_from_path(type_name, Slot)
+        known = ", ".join(sorted(Slot._subclasses))
+        raise DomainError(
+            f"unknown slot type {type_name!r}.{did_you_mean(str(type_name), Slot._subclasses)} "
+            f"Known types: {known}, or the dotted path of your own Slot class."
+        )
+
+
+class TextSlot(Slot):
+    """Text, or anything of which only the presence matters."""
+
+    type_name = "text"
+
+    def as_feature(self) -> list[float]:
+        """Return 1.0 if there is a value, even an empty one."""
+        return [0.0 if self.value is None else 1.0]
+
+
+class BooleanSlot(Slot):
+    """True or false."""
+
+    type_name = "bool"
+
+    def as_feature(self) -> list[float]:
+        """Return 1.0 if the value is a number other than 0, or true."""
+        number = _number(self.value)
+        return [1.0 if number is not None and number != 0.0 else 0.0]
+
+
+class FloatSlot(Slot):
+    """A number, scaled from ``min_value..max_value`` to 0..1."""
+
+    type_name = "float"
+
+    def __init__(
+        self,
+        name: str,
+        initial_value: Any = None,
+        value_reset_delay: int | None = None,
+        max_value: float = 1.0,
+        min_value: float = 0.0,
+    ) -> None:
+        super().__init__(name, initial_value, value_reset_delay)
+        if not all(_is_bound(bound) for bound in (min_value, max_value)):
+            raise DomainError(f"slot {name!r}: min_value and max_value are numbers, not {min_value!r}, {max_value!r}.")
+        if not min_value < max_value:
+            raise DomainError(f"slot {name!r}: min_value ({min_value}) must be less than max_value ({max_value}).")
+        self.max_value = max_value
+        self.min_value = min_value
+
+    def as_feature(self) -> list[float]:
+        """Return the clipped and scaled value; 0.0 if it is not set or not a number."""
+        number = _number(self.value)
+        if number is None:
+            return [0.0]
+        clipped = min(max(number, self.min_value), self.max_value)
+        return [(clipped - self.min_value) / (self.max_value - self.min_value)]
+
+    def persistence_info(self) -> dict[str, Any]:  # noqa: D102
+        return {**super().persistence_info(), "max_value": self.max_value, "min_value": self.min_value}
+
+
+class ListSlot(Slot):
+    """Several values, of which only the presence matters."""
+
+    type_name = "list"
+
+    def as_feature(self) -> list[float]:
+        """Return 1.0 if there is at least one value."""
+        try:
+            return [1.0 if len(self.value) > 0 else 0.0]
+        except TypeError:
+            return [0.0]
+
+
+class CategoricalSlot(Slot):
+    """One of a few known values.
+
+    Parameters
+    ----------
+    values
+        The known values, compared as lower-case text. A string is split at its commas.
+    """
+
+    type_name = "categorical"
+
+    def __init__(
+        self,
+        name: str,
+        initial_value: Any = None,
+        value_reset_delay: int | None = None,
+        values: Sequence[Any] | str | None = None,
+    ) -> None:
+        super().__init__(name, initial_value, value_reset_delay)
+        if isinstance(values, str):
+            values = [part.strip() for part in values.split(",") if part.strip()]
+        if values is not None and not isinstance(values, list | tuple):
+            raise DomainError(f"slot {name!r}: values is a list such as [low, high], not {values!r}.")
+        self.values = [str(value).lower() for value in values or []]
+        self._warned: set[str] = set()
+
+    def as_feature(self) -> list[float]:
+        """Return a one-hot vector, shape ``(len(values),)``; zeros if the value is not among them."""
+        if self.value is None:
+            return [0.0] * len(self.values)
+        text = str(self.value).lower()
+        if text not in self.values and text not in self._warned:
+            self._warned.add(text)
+            message = "slot %r has the value %.80r, which is none of %s; it has no features."
+            logger.warning(message, self.name, text, self.values)
+        return [1.0 if value == text else 0.0 for value in self.values]
+
+    def feature_dimensionality(self) -> int:  # noqa: D102
+        return len(self.values)
+
+    def persistence_info(self) -> dict[str, Any]:  # noqa: D102
+        return {**super().persistence_info(), "values": self.values}
+
+
+class UnfeaturizedSlot(Slot):
+    """Anything that must not influence predictions."""
+
+    type_name = "unfeaturized"
+
+    def as_feature(self) -> list[float]:
+        """Return no features."""
+        return []
+
+    def feature_dimensionality(self) -> int:  # noqa: D102
+        return 0
+
+
+class DataSlot(Slot):
+    """Base of old for slots with features of their own; subclass it or `Slot`."""
+
+
+def class_from_path(path: str, base: type[T]) -> type[T]:
+    """Import the class at the dotted `path` and check that it is a subclass of `base`."""
+    module_name, _, class_name = path.rpartition(".")
+    if path.startswith("."):
+        raise DomainError(f"the path {path!r} must be absolute, such as {(path.lstrip('.') or 'bot.Class')!r}.")
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise DomainError(f"cannot find the class {path!r}: {error}. Is its folder on the Python path?") from error
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise DomainError(f"{path!r} is not a subclass of {base.__module__}.{base.__name__}.")
+    return found
+
+
+def type_of(slot: Slot) -> str:
+    """Return ``type:`` of a slot as in domain.yml; for users' own classes that is their dotted path."""
+    found = type(slot)
+    own = found.__dict__.get("type_name")
+    importable = getattr(sys.modules.get(found.__module__), found.__name__, None) is found
+    if own is not None and (found.__module__ in (__name__, "__main__") or not importable):
+        return str(own)
+    return dotted_path(found)
+
+
+def dotted_path(found: type) -> str:
+    """Return the dotted path under which a class can be imported."""
+    return f"{found.__module__}.{found.__qualname__}"
+
+
+def _is_bound(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return None if math.isnan(number) else number

@@ -1,0 +1,266 @@
+"""Reading domain.yml: what is accepted, what is refused, and what errors say."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rasa_core.domain_file import read_domain
+from rasa_core.exceptions import DomainError
+
+# -- accepted
+
+
+def test_names_are_text_as_they_are_written() -> None:
+    content = read_domain(
+        """
+        intents: [no, yes, 1.50, 2018-01-01, 0x10, '']
+        """.replace(", ''", "")
+        + """
+        entities: [on, off]
+        slots: {no: {type: text}, 7: {type: text}}
+        actions: [no, utter_1]
+        templates: {yes: [hi]}
+        """
+    )
+    assert content.intents == ["no", "yes", "1.50", "2018-01-01", "0x10"]
+    assert content.entities == ["on", "off"]
+    assert list(content.slots) == ["no", "7"]
+    assert content.actions == ["no", "utter_1"]
+    assert list(content.templates) == ["yes"]
+
+
+@pytest.mark.parametrize("key", ["intents", "entities", "slots", "templates", "actions", "config", "topics"])
+def test_a_key_without_content_is_an_empty_one(key: str) -> None:
+    assert read_domain(f"{key}:\n") == read_domain("intents: []")
+
+
+def test_all_keys_may_be_missing_but_one() -> None:
+    content = read_domain("actions: [utter_hi]")
+    assert (content.intents, content.slots, content.templates, content.action_factory) == ([], {}, {}, None)
+
+
+def test_intents_may_do_without_their_entities() -> None:
+    content = read_domain("intents: [a, b: {use_entities: false}, c: {use_entities: true}, d: {use_entities: []}]")
+    assert content.intents == ["a", "b", "c", "d"]
+    assert content.intents_without_entities == ["b", "d"]
+
+
+def test_actions_may_have_options() -> None:
+    assert read_domain("actions: [a: {send_domain: true}, b]").actions == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("written", "texts"),
+    [
+        ("hi", ["hi"]),
+        ("[hi, ho]", ["hi", "ho"]),
+        ("[{text: hi}]", ["hi"]),
+        ("{text: hi}", ["hi"]),
+        ("[Yes, 1.50, {text: No}, {text: 2018-01-01}]", ["Yes", "1.50", "No", "2018-01-01"]),
+        ("''", [""]),
+    ],
+)
+def test_a_template_is_one_text_or_several(written: str, texts: list[str]) -> None:
+    content = read_domain(f"templates: {{utter_x: {written}}}")
+    assert [variant["text"] for variant in content.templates["utter_x"]] == texts
+
+
+def test_a_template_keeps_all_that_it_has() -> None:
+    text = "[{text: hi, image: a.png, buttons: [{title: Yes, payload: 1}], elements: [{size: 3}], own: [2.5]}]"
+    assert read_domain(f"templates: {{utter_x: {text}}}").templates["utter_x"] == [
+        {
+            "text": "hi",
+            "image": "a.png",
+            "buttons": [{"title": "Yes", "payload": "1"}],
+            "elements": [{"size": 3}],
+            "own": [2.5],
+        }
+    ]
+
+
+def test_responses_are_templates() -> None:
+    content = read_domain("{templates: {utter_a: a}, responses: {utter_b: [{text: b}]}}")
+    assert content.templates == {"utter_a": [{"text": "a"}], "utter_b": [{"text": "b"}]}
+
+
+def test_options_of_slots_are_plain_data() -> None:
+    content = read_domain("slots: {s: {type: bot.Slot, initial_value: [1, 2.5, true, null], own: {a: b}, line: 3}}")
+    assert content.slots["s"] == {
+        "type": "bot.Slot",
+        "initial_value": [1, 2.5, True, None],
+        "own": {"a": "b"},
+        "line": 3,
+    }
+
+
+def test_a_date_is_text_as_json_has_no_dates() -> None:
+    assert (
+        read_domain("slots: {s: {type: text, initial_value: 2018-01-01}}").slots["s"]["initial_value"] == "2018-01-01"
+    )
+
+
+def test_anchors_and_merged_keys_work() -> None:
+    content = read_domain("slots:\n  a: &a {type: float, max_value: 8}\n  b: {<<: *a, initial_value: 1}\n  c: *a\n")
+    assert content.slots["b"] == {"type": "float", "max_value": 8, "initial_value": 1}
+    assert content.slots["c"] == content.slots["a"]
+
+
+def test_the_config_is_read() -> None:
+    content = read_domain("config: {store_entities_as_slots: false, restart_intent: no}")
+    assert content.config == {"store_entities_as_slots": False, "restart_intent": "no"}
+
+
+def test_an_unknown_key_is_ignored_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert read_domain("version: '3.1'\nintent:\n  - a\n", "bot.yml") == read_domain("intents: []")
+    assert caplog.messages == [
+        "bot.yml:1: unknown key 'version' is ignored.",
+        "bot.yml:2: unknown key 'intent' is ignored. Did you mean 'intents'?",
+    ]
+
+
+# -- refused
+
+
+@pytest.mark.parametrize("text", ["", "\n# only a comment\n"])
+def test_an_empty_file_is_refused(text: str) -> None:
+    with pytest.raises(DomainError, match=r"^bot.yml: the file is empty. A domain has at least intents: and"):
+        read_domain(text, "bot.yml")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("intents: [a", r"bot.yml:\d+:\d+: not valid YAML: "),
+        ("intents:\n\t- a", r"bot.yml:2:1: not valid YAML: "),
+        ("a: 1\n---\nb: 2", r"bot.yml:2:1: not valid YAML: "),
+        ("intents: [*a]", r"bot.yml:1:11: not valid YAML: "),
+        ("a: \x00", r"bot.yml.*: not valid YAML: "),
+        ("- a", r"bot.yml:1:1: a domain is a mapping"),
+        ("hello", r"bot.yml:1:1: a domain is a mapping"),
+        ("intents: a", r"bot.yml:1:10: intents: is a list, one name a line"),
+        ("intents:\n - a\n - [b]", r"bot.yml:3:4: an entry of intents: is a name"),
+        ("intents:\n - a\n -\n", r"bot.yml:3:3: an entry of intents: is a name"),
+        ("intents:\n - ''", r"bot.yml:2:4: an entry of intents: is a name"),
+        ("intents:\n - a: {}\n   b: {}", r"bot.yml:2:4: an entry of intents: is a name"),
+        ("intents:\n - a\n - b\n - a", r"bot.yml:4:4: 'a' stands twice in intents:; the first is on line 2"),
+        ("entities: [a, a]", r"bot.yml:1:15: 'a' stands twice in entities:"),
+        (
+            "actions:\n- utter_a\n- utter_a",
+            r"bot.yml:3:3: 'utter_a' stands twice in actions:; the first is on line 2",
+        ),
+        ("intents:\n - a: 5", r"bot.yml:2:4: options of the intent 'a' are like {use_entities: false}"),
+        (
+            "entities: []\nentities: []",
+            r"bot.yml:2:1: the key 'entities' stands twice; the first is on line 1",
+        ),
+        ("? [a]\n: b", r"bot.yml:1:3: a key of a domain is a plain name"),
+        (
+            "slots:\n  a:\n    initial_value: 1",
+            r"bot.yml:2:3: the slot 'a' needs a type, such as type: text \(or bool",
+        ),
+        ("slots:\n  a: {type: [text]}", r"bot.yml:2:3: the slot 'a' needs a type"),
+        ("slots:\n  a:\n", r"bot.yml:2:3: the slot 'a' needs a type"),
+        ("slots:\n  a: text", r"bot.yml:2:6: the slot 'a' is a mapping"),
+        ("slots: [a]", r"bot.yml:1:8: slots is a mapping"),
+        (
+            "slots:\n  a: {type: text}\n  a: {type: text}",
+            r"bot.yml:3:3: the key 'a' stands twice; the first is on line 2",
+        ),
+        ("slots:\n  a: {type: text, type: bool}", r"bot.yml:2:19: the key 'type' stands twice"),
+        (
+            "slots: {a: {type: x, initial_value: {[1]: 2}}}",
+            r"bot.yml:1:12: cannot read this value: found unhashable key",
+        ),
+        ("slots: {a: {type: x, own: !!int x}}", r"bot.yml:1:12: cannot read this value: invalid literal"),
+        ("templates: hi", r"bot.yml:1:12: templates is a mapping"),
+        ("templates:\n  utter_a: []", r"bot.yml:2:3: the template 'utter_a' has no text"),
+        (
+            "templates:\n  utter_a:",
+            r"bot.yml:2:11: the template 'utter_a' is a text, or a mapping with text:",
+        ),
+        ("templates: {utter_a: [[hi]]}", r"bot.yml:1:23: the template 'utter_a' is a text"),
+        ("templates: {utter_a: [{text: }]}", r"bot.yml:1:23: the template 'utter_a' is a text"),
+        ("templates: {utter_a: [{buttons: []}]}", r"bot.yml:1:23: the template 'utter_a' has no text:"),
+        (
+            "templates: {utter_a: [{text: a, buttons: [b]}]}",
+            r"bot.yml:1:23: buttons: of the template 'utter_a' are like",
+        ),
+        ("templates: {utter_a: [{text: a, buttons: {title: b}}]}", r"bot.yml:1:23: buttons: of the template"),
+        (
+            "config:\n  restart: a",
+            r"bot.yml:2:3: config has no key 'restart'. Did you mean 'restart_intent'\? Known: store",
+        ),
+        (
+            "config: {store_entities_as_slots: maybe}",
+            r"bot.yml:1:35: store_entities_as_slots is true or false",
+        ),
+        ("config: {restart_intent: [a]}", r"bot.yml:1:26: an entry of restart_intent: is a name"),
+        ("action_factory: [remote]", r"bot.yml:1:17: an entry of action_factory: is a name"),
+    ],
+)
+def test_errors_say_file_line_and_column(text: str, problem: str) -> None:
+    with pytest.raises(DomainError, match="^" + problem):
+        read_domain(text, "bot.yml")
+
+
+EVIL = "!!python/object/apply:os.getcwd []"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"intents: {EVIL}",
+        f"intents: [{EVIL}]",
+        "intents: [!!python/name:os.getcwd greet]",
+        "intents: [!own greet]",
+        f"slots: {{a: {{type: text, initial_value: {EVIL}}}}}",
+        f"templates: {{utter_a: [{{text: {EVIL}}}]}}",
+        f"anything: {{else: [1, {EVIL}]}}",
+        f"? {EVIL}\n: 1",
+        f"config: {EVIL}",
+        EVIL,
+    ],
+)
+def test_tags_are_refused_wherever_they_stand_and_nothing_is_called(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getcwd", lambda: pytest.fail("a tag was executed"))
+    with pytest.raises(DomainError, match=r"^bot.yml:1:\d+: the tag .* is not allowed. A domain holds plain data only"):
+        read_domain(text, "bot.yml")
+
+
+def test_deep_nesting_is_refused_not_followed() -> None:
+    with pytest.raises(DomainError, match=r"^bot.yml:1: nested more than 50 deep"):
+        read_domain("slots: {a: {type: text, initial_value: " + "[" * 50_000, "bot.yml")
+
+
+def test_anchors_that_multiply_cost_nothing() -> None:
+    lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30))]
+    assert read_domain("\n".join([*lines, "intents: [greet]"])).intents == ["greet"]
+
+
+@given(
+    content=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["intents", "slots", "templates", "config", "type", "text", "a"]),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=12,
+    )
+)
+def test_any_data_is_read_or_refused_with_a_domain_error(content: Any) -> None:
+    try:
+        read_domain(yaml.safe_dump(content), "bot.yml")
+    except DomainError as error:
+        assert str(error).startswith("bot.yml:")  # noqa: PT017

@@ -1,0 +1,353 @@
+"""What each kind of event is in JSON and in stories, and how events are compared, read and registered.
+
+Their effects on a conversation are in test_trackers.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import strategies
+from hypothesis import given
+
+from rasa_core import events as module
+from rasa_core.events import (
+    ActionExecuted,
+    ActionReverted,
+    AgentUttered,
+    AllSlotsReset,
+    BotUttered,
+    ConversationPaused,
+    ConversationResumed,
+    Event,
+    FollowupAction,
+    ReminderScheduled,
+    Restarted,
+    SlotSet,
+    StoryExported,
+    TopicSet,
+    UserUtteranceReverted,
+    UserUttered,
+    deserialise_events,
+)
+from rasa_core.exceptions import EventError
+
+MOMENT = datetime(2018, 9, 3, 11, 41, 10)
+PARSE_DATA = {
+    "text": "hi from Zoë",
+    "intent": {"name": "greet", "confidence": 0.8},
+    "entities": [{"entity": "name", "value": "Zoë", "start": 8, "end": 11}],
+    "intent_ranking": [{"name": "greet", "confidence": 0.8}, {"name": "bye", "confidence": 0.2}],
+    "own": {"key": [1]},
+}
+REMINDER = {
+    "action": "action_remind",
+    "date_time": "2018-09-03T11:41:10",
+    "name": "lunch",
+    "kill_on_user_msg": False,
+}
+BUTTONS = {"buttons": [{"title": "Yes", "payload": "/affirm"}]}
+
+# Each kind of event: how it is made, its JSON beside event and timestamp, and its line in a story.
+KINDS: list[tuple[Event, dict[str, Any], str | None]] = [
+    (
+        UserUttered("hi from Zoë", parse_data=PARSE_DATA, timestamp=7.5),
+        {"text": "hi from Zoë", "parse_data": PARSE_DATA},
+        'greet{"name": "Zoë"}',
+    ),
+    (BotUttered("hello", BUTTONS, 7.5), {"text": "hello", "data": BUTTONS}, None),
+    (SlotSet("price", "low", 7.5), {"name": "price", "value": "low"}, 'slot{"price": "low"}'),
+    (Restarted(7.5), {}, "restart"),
+    (AllSlotsReset(7.5), {}, "reset_slots"),
+    (UserUtteranceReverted(7.5), {}, "rewind"),
+    (ActionReverted(7.5), {}, "undo"),
+    (ActionExecuted("utter_hi", timestamp=7.5), {"name": "utter_hi"}, "utter_hi"),
+    (
+        ActionExecuted("utter_hi", "KerasPolicy", 0.9, 7.5),
+        {"name": "utter_hi", "policy": "KerasPolicy", "confidence": 0.9},
+        "utter_hi",
+    ),
+    (FollowupAction("utter_hi", 7.5), {"name": "utter_hi"}, 'followup{"name": "utter_hi"}'),
+    (FollowupAction(None, 7.5), {"name": None}, 'followup{"name": null}'),
+    (
+        ReminderScheduled("action_remind", MOMENT, "lunch", False, 7.5),
+        REMINDER,
+        f"reminder{json.dumps(REMINDER)}",
+    ),
+    (ConversationPaused(7.5), {}, "pause"),
+    (ConversationResumed(7.5), {}, "resume"),
+    (StoryExported("stories.md", 7.5), {}, "export"),
+    (AgentUttered("one moment", None, 7.5), {"text": "one moment", "data": None}, None),
+]
+TYPE_NAMES = {
+    UserUttered: "user",
+    BotUttered: "bot",
+    SlotSet: "slot",
+    Restarted: "restart",
+    AllSlotsReset: "reset_slots",
+    UserUtteranceReverted: "rewind",
+    ActionReverted: "undo",
+    ActionExecuted: "action",
+    FollowupAction: "followup",
+    ReminderScheduled: "reminder",
+    ConversationPaused: "pause",
+    ConversationResumed: "resume",
+    StoryExported: "export",
+    AgentUttered: "agent",
+    TopicSet: "topic",
+}
+by_kind = pytest.mark.parametrize(("event", "extra", "line"), KINDS, ids=lambda part: getattr(part, "type_name", ""))
+
+
+def as_json(event: Event) -> dict[str, Any]:
+    form: dict[str, Any] = json.loads(json.dumps(event.as_dict(), allow_nan=False))
+    return form
+
+
+# -- JSON
+
+
+@by_kind
+def test_json_form_is_exact(event: Event, extra: dict[str, Any], line: str | None) -> None:
+    assert event.as_dict() == {"event": TYPE_NAMES[type(event)], "timestamp": 7.5, **extra}
+
+
+@by_kind
+def test_json_form_is_read_back(event: Event, extra: dict[str, Any], line: str | None) -> None:
+    found = Event.from_parameters(as_json(event))
+    assert found == event
+    assert found.timestamp == 7.5
+
+
+@given(event=strategies.events())
+def test_any_event_survives_json(event: Event) -> None:
+    found = Event.from_parameters(as_json(event))
+    assert json.dumps(found.as_dict()) == json.dumps(event.as_dict())
+    assert (found, hash(found), found.as_story_string()) == (event, hash(event), event.as_story_string())
+
+
+def test_the_path_of_an_export_is_not_stored() -> None:
+    found = Event.from_parameters(StoryExported("stories.md").as_dict())
+    assert isinstance(found, StoryExported)
+    assert found.path is None
+
+
+@pytest.mark.parametrize("kind", TYPE_NAMES, ids=TYPE_NAMES.get)
+def test_a_type_name_leads_to_its_class(kind: type[Event]) -> None:
+    assert Event.resolve_by_type(TYPE_NAMES[kind]) is kind
+
+
+def test_this_file_knows_every_kind_of_event() -> None:
+    assert {kind.__name__ for kind in TYPE_NAMES} == {
+        name for name, found in vars(module).items() if isinstance(found, type) and found.__module__ == module.__name__
+    } - {"_Said"}
+
+
+def test_objects_without_the_key_event_are_skipped() -> None:
+    found = deserialise_events([{"name": "x"}, {"event": "restart"}, {}])
+    assert found == [Restarted()]
+
+
+def test_what_is_no_object_is_not_skipped() -> None:
+    with pytest.raises(EventError, match="an event is a JSON object, not str: 'event'"):
+        deserialise_events(["event"])  # type: ignore[list-item]
+
+
+def test_old_json_without_a_timestamp_is_read() -> None:
+    assert Event.from_parameters({"event": "slot", "name": "price"}) == SlotSet("price", None)
+
+
+def test_intent_null_is_an_empty_intent() -> None:
+    found = Event.from_parameters({"event": "user", "text": "hm", "parse_data": {"intent": None, "entities": []}})
+    assert isinstance(found, UserUttered)
+    assert (found.intent, found.parse_data["intent"]) == ({}, {})
+
+
+def test_intent_ranking_null_is_no_ranking() -> None:
+    parse_data: dict[str, Any] = {"intent": {"name": "greet"}, "entities": [], "intent_ranking": None}
+    found = Event.from_parameters({"event": "user", "parse_data": parse_data})
+    assert found == UserUttered(None, {"name": "greet"})
+
+
+@pytest.mark.parametrize("kill", [None, True], ids=["null", "true"])
+def test_a_reminder_dies_with_a_message_unless_told_otherwise(kill: bool | None) -> None:
+    found = Event.from_parameters({**REMINDER, "event": "reminder", "kill_on_user_msg": kill})
+    assert isinstance(found, ReminderScheduled)
+    assert found.kill_on_user_message is True
+
+
+def test_only_the_first_19_characters_of_a_reminders_time_are_read() -> None:
+    found = Event.from_parameters({**REMINDER, "event": "reminder", "date_time": "2018-09-03T11:41:10.123+0200"})
+    assert isinstance(found, ReminderScheduled)
+    assert found.trigger_date_time == MOMENT
+
+
+# -- time
+
+
+@pytest.mark.parametrize("stamp", [None, 0, 0.0])
+def test_no_time_means_now(stamp: float | None) -> None:
+    before = time.time()
+    made = [
+        SlotSet("price", 1, stamp or 0.0),
+        Event.from_parameters({"event": "restart", "timestamp": stamp}),
+    ]
+    assert all(before <= event.timestamp <= time.time() for event in made)
+
+
+def test_an_event_made_with_the_time_none_is_stamped() -> None:
+    before = time.time()
+    assert before <= UserUttered("hi", None, None, None, None).timestamp <= time.time()  # type: ignore[arg-type]
+
+
+def test_negative_times_are_kept() -> None:
+    assert Event.from_parameters({"event": "restart", "timestamp": -5.0}).timestamp == -5.0
+
+
+# -- equality
+
+
+@by_kind
+def test_equality_ignores_the_time(event: Event, extra: dict[str, Any], line: str | None) -> None:
+    later = Event.from_parameters({**as_json(event), "timestamp": 9e8})
+    assert later == event
+    assert hash(later) == hash(event)
+
+
+def test_events_of_different_content_differ() -> None:
+    distinct = [event for event, _, _ in KINDS if not (isinstance(event, ActionExecuted) and event.policy)]
+    assert len(set(distinct)) == len(distinct)
+
+
+def test_the_policy_does_not_make_an_action_another_one() -> None:
+    assert ActionExecuted("utter_hi", "KerasPolicy", 0.9) == ActionExecuted("utter_hi")
+
+
+def test_messages_are_equal_by_text_intent_and_entities() -> None:
+    sure, unsure = ({"name": "greet", "confidence": confidence} for confidence in (1.0, 0.5))
+    assert UserUttered("hi", sure) == UserUttered("hi", unsure)
+    assert UserUttered("hi", sure) != UserUttered("hello", sure)
+    assert UserUttered("hi", sure) != UserUttered("hi", {"name": "bye"})
+    assert UserUttered("hi", sure) != UserUttered("hi", sure, [{"entity": "name", "value": "Zoë"}])
+
+
+def test_an_event_equals_no_other_object() -> None:
+    assert Restarted() != "restart"
+    assert Restarted() != ConversationPaused()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [["a", ["b"]], {"a": [1], "b": {}}, {1: 2, "a": 3}, {"a"}, bytearray(b"x"), object()],
+    ids=["list", "object", "mixed keys", "set", "bytes", "any"],
+)
+def test_events_with_any_value_are_hashable(value: object) -> None:
+    assert len({SlotSet("x", value, 1.0), SlotSet("x", value, 2.0)}) == 1
+
+
+def test_equal_numbers_of_different_types_have_one_hash() -> None:
+    assert len({SlotSet("x", [1]), SlotSet("x", [1.0]), SlotSet("x", [True])}) == 1
+
+
+def test_events_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        SlotSet("x", 1).value = 2  # type: ignore[misc]
+
+
+def test_the_repr_shows_the_content() -> None:
+    assert repr(SlotSet("price", "low")) == "SlotSet(name='price', value='low')"
+
+
+# -- what the user said
+
+
+def test_parse_data_is_made_from_intent_and_entities() -> None:
+    intent, entities = {"name": "greet", "confidence": 1.0}, [{"entity": "name", "value": "Zoë"}]
+    said = UserUttered("hi", intent, entities)
+    assert said.parse_data == {"text": "hi", "intent": intent, "entities": entities}
+
+
+def test_intent_and_entities_are_taken_from_parse_data() -> None:
+    said = UserUttered("hi", parse_data=PARSE_DATA)
+    assert (said.intent, said.entities) == (PARSE_DATA["intent"], PARSE_DATA["entities"])
+
+
+def test_parse_data_that_lacks_the_intent_is_completed() -> None:
+    said = UserUttered("hi", {"name": "greet"}, parse_data={"own": 1})
+    assert said.parse_data == {"own": 1, "intent": {"name": "greet"}, "entities": []}
+
+
+def test_an_empty_message_is_what_an_empty_conversation_shows() -> None:
+    assert UserUttered.empty().parse_data == {"intent": {}, "entities": [], "text": None}
+
+
+# -- stories
+
+
+@by_kind
+def test_story_lines_are_exact(event: Event, extra: dict[str, Any], line: str | None) -> None:
+    assert event.as_story_string() == line
+
+
+@by_kind
+def test_story_lines_are_read_back(event: Event, extra: dict[str, Any], line: str | None) -> None:
+    if line is None or isinstance(event, UserUttered):
+        return
+    name, brace, rest = line.partition("{")
+    found = Event.from_story_string(name, json.loads(brace + rest) if brace else {}, ActionExecuted)
+    assert found == ([event] if isinstance(event, SlotSet) else event)
+
+
+def test_several_values_of_an_entity_are_a_list_in_stories() -> None:
+    entities: list[dict[str, Any]] = [
+        {"entity": "a", "value": 1},
+        {"entity": "b", "value": [2]},
+        {"entity": "a", "value": None},
+    ]
+    assert UserUttered("", {"name": "i"}, entities).as_story_string() == 'i{"a": [1, null], "b": [[2]]}'
+
+
+def test_a_message_without_intent_has_an_empty_line() -> None:
+    assert UserUttered("hm").as_story_string() == ""
+
+
+def test_a_slot_line_may_name_several_slots() -> None:
+    found = Event.from_story_string("slot", {"a": 1, "timestamp": [2]})
+    assert found == [SlotSet("a", 1), SlotSet("timestamp", [2])]
+
+
+def test_a_slot_line_names_at_least_one_slot() -> None:
+    with pytest.raises(EventError, match="a slot line names at least one slot"):
+        Event.from_story_string("slot", {})
+
+
+def test_parameters_of_an_action_line_are_ignored() -> None:
+    assert Event.from_story_string("utter_hi", {"k": 1}, ActionExecuted) == ActionExecuted("utter_hi")
+
+
+def test_a_story_line_of_an_unknown_event_needs_a_default() -> None:
+    with pytest.raises(EventError, match="unknown event type 'utter_hi'"):
+        Event.from_story_string("utter_hi", {})
+
+
+def test_the_default_name_of_a_reminder_is_the_same_everywhere() -> None:
+    precise = MOMENT + timedelta(microseconds=5)
+    assert ReminderScheduled("action_remind", precise).name == "action_remind@2018-09-03T11:41:10"
+
+
+# -- topics
+
+
+def test_topics_are_read_with_a_warning_at_the_caller() -> None:
+    with pytest.warns(DeprecationWarning, match="topics are ignored") as record:
+        topic = TopicSet("weather", 7.5)
+    assert record[0].filename == __file__
+    assert topic.as_dict() == {"event": "topic", "timestamp": 7.5, "topic": "weather"}
+    assert topic.as_story_string() == "topic[weather]"
+    with pytest.warns(DeprecationWarning, match="topics are ignored"):
+        assert Event.from_parameters(topic.as_dict()) == topic

@@ -1,0 +1,78 @@
+"""Event classes of users' own, written as for Rasa Core 0.9."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rasa_core.events import (
+    ActionExecuted,
+    BotUttered,
+    Event,
+)
+from rasa_core.exceptions import EventError
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undo the registration of event classes that a test defines."""
+    monkeypatch.setattr(Event, "_subclasses", dict(Event._subclasses))
+
+
+@pytest.mark.usefixtures("registry")
+def test_an_event_class_of_ones_own_works_as_in_rasa_core_0_9() -> None:
+    class Rated(Event):
+        type_name = "rated"
+
+        def __init__(self, stars: int, timestamp: float | None = None) -> None:
+            super(Rated, self).__init__(timestamp)  # noqa: UP008
+            self.stars = stars
+
+        def as_dict(self) -> dict[str, Any]:
+            form = super(Rated, self).as_dict()  # noqa: UP008
+            form.update({"stars": self.stars})
+            return form
+
+        @classmethod
+        def _from_parameters(cls, parameters: Any) -> Event:
+            return cls(parameters["stars"], parameters.get("timestamp"))
+
+    found = Event.from_parameters({"event": "rated", "stars": 4, "timestamp": 7.5})
+    assert isinstance(found, Rated)
+    assert found.as_dict() == {"event": "rated", "timestamp": 7.5, "stars": 4}
+    assert (found, hash(found)) == (Rated(4), hash(Rated(4)))
+    assert found != Rated(5)
+    with pytest.raises(EventError, match='"stars" of event "rated" is missing'):
+        Event.from_parameters({"event": "rated"})
+
+
+@pytest.mark.usefixtures("registry")
+def test_an_event_that_says_how_its_story_line_is_read_is_read_from_json_too() -> None:
+    class Noted(Event):
+        type_name = "noted"
+
+        def __init__(self, text: str, timestamp: float | None = None) -> None:
+            super().__init__(timestamp)
+            self.text = text
+
+        @classmethod
+        def _from_story_string(cls, parameters: Any) -> list[Event]:
+            return [cls(parameters["text"])]
+
+    found = Event.from_parameters({"event": "noted", "text": "x", "timestamp": 7.5})
+    assert isinstance(found, Noted)
+    assert (found.text, found.timestamp) == ("x", 7.5)
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_class_without_a_type_name_of_its_own_registers_nothing() -> None:
+    class Loud(BotUttered):
+        pass
+
+    assert Event.resolve_by_type("bot") is BotUttered
+    assert Loud("HI").as_dict()["event"] == "bot"
+
+
+def test_an_unknown_type_may_have_a_default() -> None:
+    assert Event.resolve_by_type("utter_hi", ActionExecuted) is ActionExecuted

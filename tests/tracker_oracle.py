@@ -1,0 +1,244 @@
+"""The slow and obvious definition of a conversation's state, and a store as small as can be, for tests.
+
+`Oracle` takes the events that apply, one after another, from nothing. A tracker must agree with it after
+every event, however often it was stored and fetched in between.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import strategies
+
+from rasa_core.events import (
+    ActionExecuted,
+    ActionReverted,
+    AllSlotsReset,
+    BotUttered,
+    ConversationPaused,
+    ConversationResumed,
+    Event,
+    FollowupAction,
+    Restarted,
+    SlotSet,
+    UserUtteranceReverted,
+    UserUttered,
+)
+from rasa_core.trackers import DialogueStateTracker
+
+DOMAIN = strategies.small_domain()
+INITIAL: dict[str, Any] = {
+    "cuisine": None,
+    "happy": True,
+    "notes": {"seen": []},
+    "people": 2,
+    "price": None,
+    "tags": ["old"],
+}
+LISTEN = ActionExecuted("action_listen")
+REWIND, UNDO, RESTART = UserUtteranceReverted(), ActionReverted(), Restarted()
+
+
+def said(intent: str, *entities: tuple[str, Any], stamp: float = 1.0) -> UserUttered:
+    return UserUttered(
+        intent,
+        {"name": intent},
+        [{"entity": name, "value": value} for name, value in entities],
+        timestamp=stamp,
+    )
+
+
+def action(name: str) -> ActionExecuted:
+    return ActionExecuted(name)
+
+
+def tracker_of(*events: Event, window: int | None = None) -> DialogueStateTracker:
+    return DialogueStateTracker.from_events("zoë", events, DOMAIN, window)
+
+
+TURN = (LISTEN, said("greet"), action("utter_greet"))
+
+
+# -- the oracle
+
+
+@dataclass
+class Oracle:
+    """The state after `events`, computed from nothing."""
+
+    events: Sequence[Event]
+    slots: dict[str, Any] = field(default_factory=lambda: json.loads(json.dumps(INITIAL)))
+    message: dict[str, Any] = field(default_factory=lambda: {"intent": {}, "entities": [], "text": None})
+    bot: tuple[Any, Any] = (None, None)
+    action: str | None = None
+    follow_up: str | None = None
+    paused: bool = False
+    states: list[dict[str, float]] = field(default_factory=list)
+    turns: int = 0
+    turn_actions: list[str] = field(default_factory=list)
+    counts: dict[str, dict[str, int]] = field(default_factory=lambda: {"intents": {}, "entities": {}, "actions": {}})
+
+    def __post_init__(self) -> None:
+        restarts = [index for index, event in enumerate(self.events) if isinstance(event, Restarted)]
+        if restarts:
+            self.follow_up = "action_listen"
+        self.since_restart = list(self.events[restarts[-1] + 1 :] if restarts else self.events)
+        self.applied: list[Event] = []
+        for event in self.since_restart:
+            if isinstance(event, UserUtteranceReverted):
+                self.applied = before_last(ActionExecuted, before_last(UserUttered, self.applied))
+            elif isinstance(event, ActionReverted):
+                self.applied = before_last(ActionExecuted, self.applied)
+            else:
+                self.applied = [*self.applied, event]
+        for event in self.applied:
+            self.take(event)
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, UserUttered):
+            self.take_message(event)
+        elif isinstance(event, ActionExecuted):
+            self.states.append(self.state())
+            self.action, self.follow_up = event.action_name, None
+            self.turn_actions.append(event.action_name)
+            self.count("actions", event.action_name, DOMAIN.action_names)
+        elif isinstance(event, SlotSet):
+            if event.key in self.slots:
+                self.slots[event.key] = event.value
+        elif isinstance(event, AllSlotsReset):
+            self.slots = dict(INITIAL)
+        elif isinstance(event, BotUttered):
+            self.bot = (event.text, event.data)
+        elif isinstance(event, FollowupAction):
+            self.follow_up = event.action_name
+        elif isinstance(event, ConversationPaused | ConversationResumed):
+            self.paused = isinstance(event, ConversationPaused)
+
+    def take_message(self, event: UserUttered) -> None:
+        self.message = event.parse_data
+        self.turns += 1
+        self.turn_actions = []
+        if self.follow_up == "action_listen":
+            self.follow_up = None
+        intent = self.message["intent"].get("name")
+        self.count("intents", intent, DOMAIN.intents)
+        if intent != "chitchat":
+            for name in {entity["entity"] for entity in self.message["entities"]}:
+                self.count("entities", name, DOMAIN.entities)
+
+    def count(self, kind: str, name: str | None, known: Sequence[str]) -> None:
+        if name in known:
+            assert name is not None
+            self.counts[kind][name] = self.counts[kind].get(name, 0) + 1
+
+    def state(self) -> dict[str, float]:
+        ranking = self.message.get("intent_ranking") or [self.message["intent"]]
+        state = {f"intent_{one['name']}": one.get("confidence", 1.0) for one in ranking if one.get("name")}
+        if self.message["intent"].get("name") != "chitchat":
+            state |= {f"entity_{entity['entity']}": 1.0 for entity in self.message["entities"]}
+        state |= {f"slot_{name}": value for name, value in slot_features(self.slots).items() if value}
+        return state | ({} if self.action is None else {f"prev_{self.action}": 1.0})
+
+    def last_states(self, count: int | None) -> list[dict[str, float]]:
+        states = [*self.states, self.state()]
+        return states if count is None else states[len(states) - min(count, len(states)) :]
+
+
+def before_last(kind: type[Event], events: list[Event]) -> list[Event]:
+    """Return the events before the last one of a `kind`; none if there is no such event."""
+    indices = [index for index, event in enumerate(events) if isinstance(event, kind)]
+    return events[: indices[-1]] if indices else []
+
+
+def number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+
+
+def slot_features(slots: dict[str, Any]) -> dict[str, float]:
+    listed = isinstance(slots["tags"], list | str | dict) and len(slots["tags"]) > 0
+    price = str(slots["price"]).lower()
+    return {
+        "cuisine_0": float(slots["cuisine"] is not None),
+        "happy_0": float(number(slots["happy"]) != 0.0),
+        "people_0": min(max(number(slots["people"]), 0.0), 8.0) / 8,
+        "price_0": float(price == "low"),
+        "price_1": float(price == "high"),
+        "tags_0": float(listed),
+    }
+
+
+def check(tracker: DialogueStateTracker, oracle: Oracle) -> None:
+    """Compare everything that can be asked without the log."""
+    expected = {
+        "sender_id": "zoë",
+        "slots": oracle.slots,
+        "latest_message": oracle.message,
+        "latest_event_time": oracle.events[-1].timestamp if oracle.events else None,
+        "paused": oracle.paused,
+        "events": None,
+    }
+    assert as_json(tracker.current_state()) == as_json(expected)
+    assert tracker.active_state() == oracle.state()
+    assert tracker.follow_up_action == oracle.follow_up
+    assert tracker.latest_action_name == oracle.action
+    assert tracker.latest_message.parse_data == oracle.message
+    assert tracker.is_paused() == oracle.paused
+    assert (tracker.latest_bot_utterance.text, tracker.latest_bot_utterance.data) == oracle.bot
+    history = tracker.history
+    assert (history.length, history.turns) == (len(oracle.states), oracle.turns)
+    assert history.turn_actions == oracle.turn_actions[-10:]
+    found = {"intents": history.intents, "entities": history.entities, "actions": history.actions}
+    assert found == oracle.counts
+    kept = len(oracle.states) if history.window is None else history.window
+    for count in range(1, kept + 2):
+        assert tracker.last_states(count) == oracle.last_states(count)
+
+
+def as_json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, allow_nan=False)
+
+
+# -- a store as small as can be
+
+
+class Log:
+    """Keeps events as JSON, and trackers as snapshots; what stands before `origin` must not be read."""
+
+    def __init__(self, window: int | None, origin: int = 0) -> None:
+        self.window = window
+        self.origin = origin
+        self.rows: list[str] = ["not to be read"] * origin
+        self.reads = 0
+
+    def read(self, start: int, stop: int) -> list[Event]:
+        assert self.origin <= start < stop <= len(self.rows)
+        self.reads += 1
+        return [Event.from_parameters(json.loads(row)) for row in self.rows[start:stop]]
+
+    def keep(self, tracker: DialogueStateTracker) -> None:
+        self.rows += [as_json(event.as_dict()) for event in tracker.pending_events]
+        assert tracker.version == len(self.rows)
+
+    def fetch(self, snapshot: dict[str, Any]) -> DialogueStateTracker:
+        return DialogueStateTracker.from_snapshot(
+            "zoë",
+            DOMAIN,
+            json.loads(as_json(snapshot)),
+            version=len(self.rows),
+            origin=self.origin,
+            window=self.window,
+            read_events=self.read,
+        )
+
+    def stored(self, tracker: DialogueStateTracker) -> DialogueStateTracker:
+        self.keep(tracker)
+        return self.fetch(tracker.snapshot())
+
+    def started(self) -> DialogueStateTracker:
+        return self.fetch(DialogueStateTracker.from_events("zoë", [], DOMAIN, self.window).snapshot())
