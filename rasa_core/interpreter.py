@@ -1,0 +1,379 @@
+"""From text to an intent and entities.
+
+What an interpreter returns is called a *parse*::
+
+    {"text": "hi Anna", "intent": {"name": "greet", "confidence": 0.9},
+     "intent_ranking": [{"name": "greet", "confidence": 0.9}],
+     "entities": [{"entity": "name", "value": "Anna", "start": 3, "end": 7}]}
+
+`RegexInterpreter` understands messages that name their intent, such as ``/greet{"name": "Anna"}``.
+`RasaNLUHttpInterpreter` asks a running NLU server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import logging
+import os
+import re
+import weakref
+from collections import deque
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import SplitResult, parse_qsl, quote, quote_plus, urlencode, urlsplit
+
+from rasa_core.events import check_parse_data
+from rasa_core.exceptions import InterpreterError
+
+logger = logging.getLogger(__name__)
+
+Parse = dict[str, Any]
+
+INTENT_MESSAGE_PREFIX = "/"
+_INTENT_PREFIXES = (INTENT_MESSAGE_PREFIX, "_")
+_CONFIDENCE = re.compile(r"0|1|[01]?\.[0-9]+|[01]\.")
+_ANSWER_LIMIT = 10_000_000
+_DEPTH_LIMIT = 50
+
+
+def names_its_intent(text: str) -> bool:
+    """Tell whether a message says its intent itself, as ``/greet`` does, so that no model is needed."""
+    return text.startswith(_INTENT_PREFIXES)
+
+
+class NaturalLanguageInterpreter:
+    """Base of all interpreters."""
+
+    def parse(self, text: str) -> Parse:
+        """Return the parse of `text`; see the top of this module for its shape."""
+        raise NotImplementedError(
+            f"{type(self).__name__} needs a method parse(text) that returns intent and entities."
+        )
+
+    @staticmethod
+    def create(obj: object) -> NaturalLanguageInterpreter:
+        """Return the interpreter that `obj` stands for.
+
+        Parameters
+        ----------
+        obj
+            None for `RegexInterpreter`, the ``http(s)://`` address of an NLU server, the directory of an NLU
+            model, or an interpreter, which is returned as it is.
+
+        Raises
+        ------
+        ValueError
+            If `obj` is anything else.
+        """
+        if isinstance(obj, NaturalLanguageInterpreter):
+            return obj
+        if obj is None:
+            return RegexInterpreter()
+        if isinstance(obj, str) and obj.lower().startswith(("http://", "https://")):
+            return RasaNLUHttpInterpreter(server=obj)
+        if isinstance(obj, str | Path):
+            return RasaNLUInterpreter(str(obj))
+        raise ValueError(
+            "an interpreter is None, the http(s):// address of an NLU server, the directory of an NLU model, "
+            f"or a NaturalLanguageInterpreter, not {type(obj).__name__}."
+        )
+
+
+class RegexInterpreter(NaturalLanguageInterpreter):
+    """Reads messages of the form ``/intent@0.7{"entity": "value"}``.
+
+    The prefix (``/`` or ``_``), the confidence and the JSON object may each be missing; what stands before
+    the object is the name of the intent. A list gives one entity for each of its items.
+    """
+
+    def parse(self, text: str) -> Parse:
+        """Return the parse of `text`; no text is an error, and one without a name has the intent None."""
+        opening = text.find("{")
+        name = (text if opening < 0 else text[:opening]).strip()
+        if name.startswith(_INTENT_PREFIXES):
+            name = name[1:].strip()
+        confidence = 1.0
+        if "@" in name:
+            name, confidence = _split_confidence(name)
+        return {
+            "text": text,
+            "intent": {"name": name or None, "confidence": confidence},
+            "intent_ranking": [{"name": name or None, "confidence": confidence}],
+            "entities": [] if opening < 0 else _json_entities(text, opening),
+        }
+
+
+def _split_confidence(name: str) -> tuple[str, float]:
+    intent, _, written = name.rpartition("@")
+    if _CONFIDENCE.fullmatch(written) and float(written) <= 1.0:
+        return intent.strip(), float(written)
+    return name, 1.0
+
+
+def _json_entities(text: str, start: int) -> list[Parse]:
+    """Return the entities in the JSON object from `start` to the end of `text`."""
+    try:
+        found: Parse = _decoded(text[start:])
+    except ValueError as error:
+        expected = 'an intent is followed by a JSON object such as {"name": "Anna"}'
+        logger.warning("no entities in %.80r: %s (%s).", text, expected, error)
+        return []
+    end = len(text.rstrip())
+    return [
+        {"entity": name, "start": start, "end": end, "value": item}
+        for name, value in found.items()
+        for item in (value if isinstance(value, list) else (value,))
+    ]
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _finite(written: str) -> float:
+    number = float(written)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError(f"the number {written[:20]} is too large")
+    return number
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def _decoded(text: str) -> Any:
+    """Return the JSON value in `text`.
+
+    Raises
+    ------
+    ValueError
+        If it is no strict JSON, or nested so deeply that code further on could run out of stack with it.
+    """
+    try:
+        value = _decoder.decode(text)
+    except RecursionError:
+        raise ValueError("too deeply nested") from None
+    if text.count("{") + text.count("[") > _DEPTH_LIMIT:
+        layer = [value]
+        for _ in range(_DEPTH_LIMIT):
+            inner = (
+                one.values() if isinstance(one, dict) else one
+                for one in layer
+                if isinstance(one, dict | list)
+            )
+            layer = [child for children in inner for child in children]
+        if layer:
+            raise ValueError(f"nested more than {_DEPTH_LIMIT} levels deep")
+    return value
+
+
+class RasaNLUInterpreter(NaturalLanguageInterpreter):
+    """An NLU model on disk. No model format can be read yet, so making one always fails.
+
+    Parameters
+    ----------
+    model_directory
+        Where the model is.
+    config_file, lazy_init
+        Accepted and ignored.
+
+    Raises
+    ------
+    InterpreterError
+        Always; the message says what to use instead.
+    """
+
+    def __init__(self, model_directory: str, config_file: str | None = None, lazy_init: bool = False) -> None:
+        raise InterpreterError(
+            f"cannot read an NLU model at {model_directory!r}: no NLU model format is supported yet. Give "
+            "the address of a running NLU server, such as http://localhost:5000, or none, and send messages "
+            "like /greet."
+        )
+
+
+class _NotSpokenError(InterpreterError):
+    """The server does not know this kind of request."""
+
+
+class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
+    """Asks a running Rasa NLU 0.12 (``GET /parse``) or Rasa 1 to 3 (``POST /model/parse``).
+
+    Which of the two the server speaks is tried with the first message and remembered. Connections are kept
+    open. Safe to share between threads.
+
+    Parameters
+    ----------
+    model_name, project_name
+        What a Rasa NLU 0.12 server is to use; the default model of a project if `model_name` is None.
+    token
+        Sent as ``?token=``; never logged.
+    server
+        ``http://host:port`` or ``https://host:port``, perhaps with a path below which the server is mounted.
+        A query (``?token=...``) is added to every request.
+    timeout
+        How long the server may stay silent, in seconds.
+
+    Raises
+    ------
+    ValueError
+        If `server` is not such an address.
+    """
+
+    def __init__(
+        self,
+        model_name: str | None = None,
+        token: str | None = None,
+        server: str = "http://localhost:5000",
+        project_name: str = "default",
+        timeout: float = 5.0,
+    ) -> None:
+        self._url = _checked_address(server)
+        self.server = f"{self._url.scheme}://{self._url.netloc}{self._url.path.rstrip('/')}"
+        self._prefix = quote(self._url.path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
+        self.model_name = model_name
+        self.project_name = project_name
+        self.timeout = timeout
+        self._query = parse_qsl(self._url.query, keep_blank_values=True)
+        if token is not None:
+            self._query.append(("token", token))
+        self._spoken = 0
+        self._process = os.getpid()
+        self._idle: deque[http.client.HTTPConnection] = deque()
+        weakref.finalize(self, _close_all, self._idle)
+
+    def parse(self, text: str) -> Parse:
+        """Return what the server makes of `text`.
+
+        A server that fails is logged as an error, and the parse then has the intent ``""`` with confidence
+        0.0, so that the bot can fall back.
+        """
+        try:
+            return self._ask(text)
+        except (OSError, http.client.HTTPException, UnicodeError, InterpreterError) as error:
+            reason = error or type(error).__name__
+            logger.error("the NLU server %s did not parse a message: %s", self.server, reason)
+        return {"text": text, "intent": {"name": "", "confidence": 0.0}, "intent_ranking": [], "entities": []}
+
+    def close(self) -> None:
+        """Close the idle connections; the next message opens one."""
+        _close_all(self._idle)
+
+    def _ask(self, text: str) -> Parse:
+        requests = (self._rasa_nlu_request, self._rasa_request)
+        reasons = []
+        for index in (self._spoken, 1 - self._spoken):
+            method, path, query, body = requests[index](text)
+            try:
+                parse = self._read_answer(
+                    f"{method} {path}", *self._exchange(method, path, query, body), text
+                )
+            except _NotSpokenError as error:
+                reasons.append(str(error))
+            else:
+                self._spoken = index
+                return parse
+        raise InterpreterError("; ".join(reasons))
+
+    def _rasa_nlu_request(self, text: str) -> tuple[str, str, list[tuple[str, str]], bytes | None]:
+        query = [("q", text), ("project", self.project_name)]
+        if self.model_name is not None:
+            query.append(("model", self.model_name))
+        return "GET", "/parse", query, None
+
+    def _rasa_request(self, text: str) -> tuple[str, str, list[tuple[str, str]], bytes | None]:
+        return "POST", "/model/parse", [], json.dumps({"text": text}).encode()
+
+    def _read_answer(self, request: str, status: int, content: bytes, text: str) -> Parse:
+        """Return the parse in an answer, with what it lacks filled in."""
+        if status in (404, 405):
+            raise _NotSpokenError(f"{request} answered {status}: {self._excerpt(content)}")
+        if status != 200:
+            raise InterpreterError(f"{request} answered {status}: {self._excerpt(content)}")
+        try:
+            answer = _decoded(content.decode("utf-8"))
+            if not isinstance(answer, dict) or "intent" not in answer:
+                raise ValueError('an object with "intent" was expected')
+            parse = _completed(answer, text)
+            check_parse_data(parse)
+        except ValueError as error:
+            problem = f"{request} answered with no parse ({error})"
+            raise _NotSpokenError(f"{problem}: {self._excerpt(content)}") from error
+        return parse
+
+    def _excerpt(self, content: bytes) -> str:
+        """Return the start of an answer, in which a server may have repeated the token."""
+        shown = content[:2000].decode("utf-8", "replace")
+        for key, value in self._query:
+            if key == "token" and value:
+                shown = shown.replace(value, "<token>").replace(quote_plus(value), "<token>")
+        return repr(shown[:200])
+
+    def _exchange(
+        self, method: str, path: str, query: list[tuple[str, str]], body: bytes | None
+    ) -> tuple[int, bytes]:
+        """Send one request, again if an idle connection proved dead; return status and content."""
+        parameters = urlencode([*query, *self._query], errors="replace")
+        target = f"{self._prefix}{path}" + (f"?{parameters}" if parameters else "")
+        headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if body else {})
+        while True:
+            connection, was_idle = self._connection()
+            try:
+                connection.request(method, target, body, headers)
+                response = connection.getresponse()
+                content = response.read(_ANSWER_LIMIT)
+            except ConnectionError:
+                connection.close()
+                if not was_idle:
+                    raise
+                continue
+            except BaseException:
+                connection.close()
+                raise
+            if response.isclosed():
+                self._idle.append(connection)
+            else:
+                connection.close()
+            return response.status, content
+
+    def _connection(self) -> tuple[http.client.HTTPConnection, bool]:
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            _close_all(self._idle)
+        try:
+            return self._idle.pop(), True
+        except IndexError:
+            secure = self._url.scheme == "https"
+            connection_class = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+            return connection_class(self._url.hostname or "", self._url.port, timeout=self.timeout), False
+
+
+def _close_all(connections: deque[http.client.HTTPConnection]) -> None:
+    with contextlib.suppress(IndexError):
+        while True:
+            connections.pop().close()
+
+
+def _checked_address(server: str) -> SplitResult:
+    try:
+        url = urlsplit(server)
+        if url.scheme in ("http", "https") and url.hostname and url.username is None and url.port != 0:
+            return url
+    except ValueError:
+        pass
+    shown = server.partition("?")[0].rpartition("@")[2]
+    raise ValueError(
+        f"the address of an NLU server is like http://localhost:5000, without a user name, not {shown!r}."
+    )
+
+
+def _completed(answer: Parse, text: str) -> Parse:
+    intent = {"name": None, "confidence": 0.0} if answer["intent"] is None else answer["intent"]
+    ranking = answer.get("intent_ranking")
+    return {
+        **answer,
+        "text": answer["text"] if isinstance(answer.get("text"), str) else text,
+        "intent": intent,
+        "intent_ranking": [intent] if ranking is None else ranking,
+        "entities": answer["entities"] if answer.get("entities") is not None else [],
+    }

@@ -1,0 +1,163 @@
+"""Remembers what the stories did, word for word: exact, explainable, and silent about everything else."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rasa_core.exceptions import ModelError
+from rasa_core.featurizers import MaxHistoryTrackerFeaturizer, TrackerFeaturizer, with_best_intent_only
+from rasa_core.history import State
+from rasa_core.policies.policy import Policy
+
+if TYPE_CHECKING:
+    from rasa_core.domain import Domain
+    from rasa_core.trackers import DialogueStateTracker
+
+logger = logging.getLogger(__name__)
+
+FILE_NAME = "memorized_turns.json"
+FORMAT = 1
+
+StateKey = frozenset[tuple[str, float]]
+Key = tuple[StateKey, ...]
+
+
+class MemoizationPolicy(Policy):
+    """Knows the action that followed the last `max_history` states in the stories.
+
+    States that were followed by different actions in different stories are forgotten: there the stories do
+    not say enough, and another policy has to decide.
+
+    Parameters
+    ----------
+    featurizer
+        Of a `MaxHistoryTrackerFeaturizer`, only ``max_history`` and ``use_intent_probabilities`` matter.
+    max_history
+        How many states have to be equal; 5 if neither this nor `featurizer` is given.
+    lookup
+        What is known already: tuples of states, each a frozenset of its items, to the name of the action.
+    """
+
+    ENABLE_FEATURE_STRING_COMPRESSION: ClassVar[bool] = True
+    SUPPORTS_ONLINE_TRAINING: ClassVar[bool] = True
+    HIGHEST_SCORE: ClassVar[float] = 1.0
+    USE_NLU_CONFIDENCE_AS_SCORE: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        featurizer: TrackerFeaturizer | None = None,
+        max_history: int | None = None,
+        lookup: Mapping[Key, str] | None = None,
+    ) -> None:
+        super().__init__(
+            featurizer if featurizer is not None else MaxHistoryTrackerFeaturizer(max_history=max_history)
+        )
+        if self.featurizer.max_history is None:
+            raise ValueError(
+                "a MemoizationPolicy needs a featurizer with a max_history: a MaxHistoryTrackerFeaturizer."
+            )
+        self._max_history: int = self.featurizer.max_history
+        self.lookup: dict[Key, str] = dict(lookup or {})
+        self._ambiguous: dict[Key, None] = {}  # In the order found, which is the same in every process.
+        self.is_enabled = True
+
+    def toggle(self, activate: bool) -> None:
+        """Switch the policy on or off."""
+        self.is_enabled = activate
+
+    def train(self, training_trackers: Sequence[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
+        """Remember the conversations, and nothing else."""
+        self.lookup, self._ambiguous = {}, {}
+        self._memorise(training_trackers)
+        logger.info("memorised %d turns; %d more are ambiguous.", len(self.lookup), len(self._ambiguous))
+
+    def continue_training(
+        self, training_trackers: Sequence[DialogueStateTracker], domain: Domain, **kwargs: Any
+    ) -> None:
+        """Remember more conversations."""
+        self._memorise(training_trackers)
+
+    def _memorise(self, trackers: Iterable[DialogueStateTracker]) -> None:
+        # Augmented conversations teach nothing that the stories in them do not.
+        for tracker in trackers:
+            if not getattr(tracker, "is_augmented", False):
+                for key, action_name in self._turns(tracker):
+                    if self.lookup.setdefault(key, action_name) != action_name:
+                        self._ambiguous[key] = None
+        for key in self._ambiguous:
+            self.lookup.pop(key, None)
+
+    def _turns(self, tracker: DialogueStateTracker) -> Iterator[tuple[Key, str]]:
+        states, actions = self.featurizer.predictions_of(tracker)
+        keys = [frozenset(state.items()) for state in states]
+        for index, action in enumerate(actions):
+            if not action.unpredictable:
+                yield tuple(keys[max(0, index + 1 - self._max_history) : index + 1]), action.action_name
+
+    def recall(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> str | None:
+        """Return the action that followed these states, oldest first, in the stories; None for new ones."""
+        return self.lookup.get(tuple(frozenset(state.items()) for state in states))
+
+    def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
+        """Return 1.0 for the remembered action; zeros if there is none."""
+        result = [0.0] * domain.num_actions
+        if not self.is_enabled:
+            return result
+        states = tracker.last_states(self._max_history)
+        if not self.featurizer.use_intent_probabilities:
+            states = [with_best_intent_only(state) for state in states]
+        action_name = self.recall(states, tracker, domain)
+        index = None if action_name is None else domain.action_map.get(action_name)
+        if index is not None:
+            result[index] = self._score(tracker)
+        return result
+
+    def _score(self, tracker: DialogueStateTracker) -> float:
+        if self.USE_NLU_CONFIDENCE_AS_SCORE:
+            confidence = tracker.latest_message.intent.get("confidence")
+            return 1.0 if confidence is None else float(confidence)
+        return 1.0
+
+    def persist(self, path: str | Path) -> None:
+        """Write each state once, and each turn as numbers of states."""
+        numbers: dict[StateKey, int] = {}
+
+        def numbered(key: Key) -> list[int]:
+            return [numbers.setdefault(state, len(numbers)) for state in key]
+
+        turns = [[numbered(key), action_name] for key, action_name in self.lookup.items()]
+        ambiguous = [numbered(key) for key in self._ambiguous]
+        content = {
+            "format": FORMAT,
+            "max_history": self._max_history,
+            "use_intent_probabilities": self.featurizer.use_intent_probabilities,
+            "states": [dict(sorted(state)) for state in numbers],
+            "turns": turns,
+            "ambiguous": ambiguous,
+        }
+        Path(path, FILE_NAME).write_text(json.dumps(content), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> MemoizationPolicy:
+        """Read a policy from the folder `path`."""
+        file = Path(path, FILE_NAME)
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            states = [frozenset(state.items()) for state in content["states"]]
+            lookup = {tuple(states[number] for number in key): str(name) for key, name in content["turns"]}
+            ambiguous = [tuple(states[number] for number in key) for key in content["ambiguous"]]
+            featurizer = MaxHistoryTrackerFeaturizer(
+                max_history=content["max_history"],
+                use_intent_probabilities=content["use_intent_probabilities"],
+            )
+            policy = cls(featurizer, lookup=lookup)
+        except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+            raise ModelError(
+                f"cannot read the memorised turns {str(file)!r}: {error!r}. Train the model again."
+            ) from error
+        policy._ambiguous = dict.fromkeys(ambiguous)
+        return policy

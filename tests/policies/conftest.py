@@ -1,0 +1,55 @@
+"""What the tests of policies share; the trained policy is made once, because Keras compiles slowly."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from policy_bot import local_domain, needs_keras, stories
+
+from rasa_core.domain import Domain
+from rasa_core.policies import KerasPolicy
+from rasa_core.trackers import DialogueStateTracker
+
+TESTS = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def domain() -> Domain:
+    return local_domain()
+
+
+@pytest.fixture(scope="session")
+def trackers(domain: Domain) -> list[DialogueStateTracker]:
+    return stories(domain)
+
+
+@pytest.fixture(scope="session")
+def trained(domain: Domain, trackers: list[DialogueStateTracker]) -> KerasPolicy:
+    """Return a policy that knows the stories; not to be changed."""
+    needs_keras()
+    policy = KerasPolicy()
+    policy.train(trackers, domain, epochs=60, verbose=0)
+    return policy
+
+
+@pytest.fixture
+def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a function that runs a program in a process of its own and returns what it wrote."""
+
+    def run(program: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        path = f"import sys; sys.path[:0] = [{str(TESTS)!r}, {str(TESTS.parent)!r}]\n"
+        return subprocess.run(
+            [sys.executable, "-c", path + program, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env=os.environ | environment,
+            check=False,
+        )
+
+    return run

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+from policy_bot import FOUND, ITALIAN, STORIES, conversation
+
+from rasa_core.domain import Domain
+from rasa_core.events import SlotSet
+from rasa_core.policies import AugmentedMemoizationPolicy, MemoizationPolicy, augmented_memoization
+
+
+@pytest.fixture
+def policy(domain, trackers) -> AugmentedMemoizationPolicy:
+    made = AugmentedMemoizationPolicy()
+    made.train(trackers, domain)
+    return made
+
+
+def recalled(policy: MemoizationPolicy, domain: Domain, *steps) -> str | None:
+    scores = policy.predict_action_probabilities(conversation(domain, *steps), domain)
+    return domain.action_names[scores.index(1.0)] if 1.0 in scores else None
+
+
+BEFORE = ("/thank", "utter_bye", "/thank", "utter_bye", "action_listen", "utter_welcome")
+
+
+@pytest.mark.parametrize("story", STORIES, ids=range(len(STORIES)))
+def test_a_story_is_recognised_in_the_middle_of_a_conversation(policy, domain, story) -> None:
+    for index, step in enumerate(story):
+        if isinstance(step, str) and not step.startswith("/"):
+            assert recalled(policy, domain, *BEFORE, *story[:index]) == step
+
+
+@pytest.mark.parametrize("old", [SlotSet("tags", ["x"]), SlotSet("price", "high"), SlotSet("price", None)])
+@pytest.mark.parametrize("story", STORIES, ids=range(len(STORIES)))
+def test_a_story_is_recognised_in_spite_of_slots_that_were_set_before_it(policy, domain, story, old) -> None:
+    for index, step in enumerate(story):
+        if isinstance(step, str) and not step.startswith("/"):
+            assert recalled(policy, domain, *BEFORE, old, "utter_welcome", *story[:index]) == step
+
+
+def test_a_slot_that_was_set_within_the_story_still_counts(policy, domain) -> None:
+    steps = (*BEFORE, ITALIAN, "action_search", FOUND)
+    assert recalled(policy, domain, *steps) == "utter_found"
+    assert recalled(policy, domain, *steps, SlotSet("price", "high")) is None
+
+
+def test_old_slots_are_forgotten_deep_in_a_story(domain) -> None:
+    steps = ["/greet", "utter_greet", "utter_ask_cuisine", "utter_welcome", "/thank", "utter_bye"]
+    policy = AugmentedMemoizationPolicy(max_history=3)
+    policy.train([conversation(domain, *steps)], domain)
+    assert recalled(policy, domain, SlotSet("price", "high"), *steps[:-1]) == "utter_bye"
+
+
+def test_an_exact_memory_wins_over_a_shorter_one(domain) -> None:
+    policy = AugmentedMemoizationPolicy()
+    policy.train(
+        [
+            conversation(domain, "/thank", "utter_welcome"),
+            conversation(domain, "/greet", "utter_greet", "/thank", "utter_bye"),
+        ],
+        domain,
+    )
+    assert recalled(policy, domain, "/greet", "utter_greet", "/thank") == "utter_bye"
+    assert recalled(policy, domain, "/bye", "utter_bye", "/thank") == "utter_welcome"
+
+
+def test_plain_memoization_does_not_do_this(domain, trackers) -> None:
+    policy = MemoizationPolicy()
+    policy.train(trackers, domain)
+    assert recalled(policy, domain, *BEFORE, "/greet") is None
+
+
+def test_a_conversation_that_is_in_no_story_is_still_not_known(policy, domain) -> None:
+    assert recalled(policy, domain, *BEFORE, "/greet", "utter_bye", "utter_found") is None
+
+
+def test_another_domain_has_other_slots(policy, domain, trackers) -> None:
+    recalled(policy, domain, *BEFORE, "/greet")
+    other = Domain(domain.intents, domain.entities, [], domain.templates, ["utter_greet"])
+    other_policy_scores = policy.predict_action_probabilities(conversation(other, *BEFORE, "/greet"), other)
+    assert other_policy_scores == [0.0] * other.num_actions
+
+
+def test_the_class_is_where_it_always_was() -> None:
+    assert augmented_memoization.AugmentedMemoizationPolicy is AugmentedMemoizationPolicy

@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from policy_bot import FOUND, ITALIAN, FixedScores, conversation
+
+from rasa_core.events import ACTION_LISTEN_NAME, SlotSet
+from rasa_core.exceptions import ModelError, UnsupportedDialogueModelError
+from rasa_core.featurizers import MaxHistoryTrackerFeaturizer
+from rasa_core.policies import (
+    FallbackPolicy,
+    MemoizationPolicy,
+    Policy,
+    PolicyEnsemble,
+    Prediction,
+    SimplePolicyEnsemble,
+)
+from rasa_core.policies.ensemble import slots_set_by_actions
+
+
+@pytest.fixture
+def tracker(domain):
+    return conversation(domain, "/greet")
+
+
+def scoring(domain, **scores: float) -> FixedScores:
+    return FixedScores([scores.get(name, 0.0) for name in domain.action_names])
+
+
+class AnotherPolicy(FixedScores):
+    """The same under another name."""
+
+
+class TestPrediction:
+    def test_the_highest_score_wins(self, domain, tracker) -> None:
+        low, high = scoring(domain, utter_greet=0.6), AnotherPolicy(scoring(domain, utter_bye=0.7).scores)
+        prediction = PolicyEnsemble([low, high]).predict(tracker, domain)
+        assert (prediction.action, prediction.policy) == ("utter_bye", "AnotherPolicy")
+
+    def test_the_first_of_equals_wins(self, domain, tracker) -> None:
+        first, second = scoring(domain, utter_greet=0.7), AnotherPolicy(scoring(domain, utter_bye=0.7).scores)
+        prediction = PolicyEnsemble([first, second]).predict(tracker, domain)
+        assert (prediction.action, prediction.policy) == ("utter_greet", "FixedScores")
+
+    def test_the_first_of_equal_actions_wins(self, domain, tracker) -> None:
+        policy = scoring(domain, utter_bye=0.5, utter_greet=0.5)
+        assert PolicyEnsemble([policy]).predict(tracker, domain).action == "utter_greet"
+
+    def test_scores_are_the_probabilities_of_all_actions_in_the_order_of_the_domain(
+        self, domain, tracker
+    ) -> None:
+        prediction = PolicyEnsemble([scoring(domain, utter_greet=0.6, utter_bye=0.2)]).predict(
+            tracker, domain
+        )
+        assert list(prediction.scores) == domain.action_names
+        assert math.fsum(prediction.scores.values()) == pytest.approx(1.0)
+        assert prediction.scores["utter_greet"] == prediction.confidence == pytest.approx(0.75)
+
+    def test_scores_above_one_still_give_probabilities(self, domain, tracker) -> None:
+        prediction = PolicyEnsemble([scoring(domain, utter_greet=1.1)]).predict(tracker, domain)
+        assert prediction.confidence == 1.0
+
+    def test_where_nothing_was_learnt_the_bot_listens(self, domain, tracker) -> None:
+        share = 1 / domain.num_actions
+        scores = dict.fromkeys(domain.action_names, share)
+        expected = Prediction(ACTION_LISTEN_NAME, share, None, scores)
+        assert PolicyEnsemble([FixedScores()]).predict(tracker, domain) == expected
+        assert PolicyEnsemble([]).predict(tracker, domain) == expected
+
+    def test_a_policy_that_cannot_win_is_not_asked(self, domain, tracker, trackers) -> None:
+        first, second = MemoizationPolicy(), MemoizationPolicy()
+        first.train(trackers, domain)
+        second.predict_action_probabilities = pytest.fail  # type: ignore[method-assign]
+        assert PolicyEnsemble([first, second]).predict(tracker, domain).action == "utter_greet"
+
+    def test_a_policy_of_unknown_range_is_always_asked(self, domain, tracker, trackers) -> None:
+        known = MemoizationPolicy()
+        known.train(trackers, domain)
+        surer = scoring(domain, utter_bye=1.5)
+        assert PolicyEnsemble([known, surer]).predict(tracker, domain).action == "utter_bye"
+
+    def test_scores_may_be_an_array(self, domain, tracker) -> None:
+        scores = np.array(scoring(domain, utter_greet=0.5).scores, np.float32)
+        prediction = PolicyEnsemble([FixedScores(scores)]).predict(tracker, domain)
+        assert type(prediction.confidence) is float
+        json.dumps(prediction.scores)
+
+    @pytest.mark.parametrize("odd", [-1.0, math.nan], ids=["negative", "not-a-number"])
+    def test_an_odd_score_counts_as_none(self, domain, tracker, odd) -> None:
+        policy = scoring(domain, action_listen=odd, utter_greet=0.5)
+        prediction = PolicyEnsemble([policy]).predict(tracker, domain)
+        assert (prediction.action, prediction.confidence) == ("utter_greet", 1.0)
+
+    def test_a_wrong_number_of_scores_is_explained(self, domain, tracker) -> None:
+        with pytest.raises(ModelError, match="FixedScores gave 2 scores for the 8 actions"):
+            PolicyEnsemble([FixedScores([0.1, 0.2])]).predict(tracker, domain)
+
+    def test_old_methods_say_the_same(self, domain, tracker) -> None:
+        ensemble = PolicyEnsemble([scoring(domain, utter_greet=0.6, utter_bye=0.2)])
+        assert ensemble.predict_next_action(tracker, domain) == domain.index_for_action("utter_greet")
+        probabilities = ensemble.probabilities_using_best_policy(tracker, domain)
+        assert probabilities == list(ensemble.predict(tracker, domain).scores.values())
+
+
+class TestConstruction:
+    def test_a_single_policy_is_refused(self) -> None:
+        with pytest.raises(ValueError, match=r"write policies=\[\.\.\.\] around a single policy"):
+            PolicyEnsemble(MemoizationPolicy())  # type: ignore[arg-type]
+
+    def test_anything_but_policies_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="'memo' is not a Policy"):
+            PolicyEnsemble(["memo"])  # type: ignore[list-item]
+
+    @pytest.mark.parametrize(
+        ("policies", "window"),
+        [
+            ([], 5),
+            ([FallbackPolicy()], 1),
+            ([MemoizationPolicy(max_history=3), MemoizationPolicy(max_history=7)], 7),
+            ([FixedScores(), FallbackPolicy()], 5),
+        ],
+        ids=["none", "fallback", "two", "old"],
+    )
+    def test_the_window_is_as_long_as_any_policy_needs(self, policies, window) -> None:
+        assert PolicyEnsemble(policies).window == window
+
+
+class TestTraining:
+    def test_every_policy_is_trained(self, domain, trackers) -> None:
+        first, second = MemoizationPolicy(), MemoizationPolicy(max_history=2)
+        PolicyEnsemble([first, second]).train(trackers, domain, epochs=3)
+        assert first.lookup
+        assert second.lookup
+
+    def test_it_keeps_which_slots_which_action_sets(self, domain, trackers) -> None:
+        ensemble = PolicyEnsemble([MemoizationPolicy()])
+        ensemble.train(trackers, domain)
+        assert ensemble.action_fingerprints["action_search"] == {"slots": ["found"]}
+        assert ensemble.action_fingerprints["utter_greet"] == {"slots": []}
+
+    def test_continued_training_adds_to_that(self, domain, trackers) -> None:
+        ensemble = PolicyEnsemble([MemoizationPolicy()])
+        ensemble.train(trackers, domain)
+        ensemble.continue_training(
+            [conversation(domain, "/bye", "utter_bye", SlotSet("price", "high"))], domain
+        )
+        assert ensemble.action_fingerprints["utter_bye"] == {"slots": ["price"]}
+        assert ensemble.action_fingerprints["action_search"] == {"slots": ["found"]}
+
+    def test_slots_that_the_user_sets_belong_to_no_action(self, domain) -> None:
+        tracker = conversation(domain, ITALIAN, "action_search", FOUND, SlotSet("price", "high"))
+        assert slots_set_by_actions([tracker]) == {
+            "action_listen": {"slots": []},
+            "action_search": {"slots": ["found", "price"]},
+        }
+
+
+class TestPersistence:
+    @pytest.fixture
+    def written(self, domain, trackers, tmp_path):
+        ensemble = SimplePolicyEnsemble(
+            [
+                MemoizationPolicy(MaxHistoryTrackerFeaturizer(max_history=3)),
+                FallbackPolicy(0.1),
+                FixedScores(),
+            ]
+        )
+        ensemble.train(trackers, domain)
+        ensemble.persist(tmp_path / "model", {"fingerprints": {"domain": "x"}})
+        return tmp_path / "model"
+
+    def test_a_loaded_ensemble_has_the_same_policies(self, written) -> None:
+        loaded = PolicyEnsemble.load(written)
+        assert [type(policy) for policy in loaded.policies] == [
+            MemoizationPolicy,
+            FallbackPolicy,
+            FixedScores,
+        ]
+        assert loaded.policies[1].nlu_threshold == 0.1
+        assert loaded.action_fingerprints["action_search"] == {"slots": ["found"]}
+
+    def test_each_policy_has_a_folder(self, written) -> None:
+        assert sorted(path.name for path in written.iterdir()) == [
+            "metadata.json",
+            "policy_0_MemoizationPolicy",
+            "policy_1_FallbackPolicy",
+            "policy_2_FixedScores",
+        ]
+
+    def test_metadata_says_what_the_model_is(self, written) -> None:
+        metadata = PolicyEnsemble.load_metadata(written)
+        assert metadata["format"] == 1
+        assert metadata["max_histories"] == [3, 1, 5]
+        assert metadata["fingerprints"] == {"domain": "x"}
+        assert metadata["policies"][0]["class"] == "MemoizationPolicy"
+
+    def test_a_policy_class_that_is_not_known_is_named_with_its_module(self, written, monkeypatch) -> None:
+        monkeypatch.delitem(Policy.registry, "FixedScores")
+        with pytest.raises(
+            ModelError, match=r"'FixedScores', which is not known here.*Import the.*policy_bot"
+        ):
+            PolicyEnsemble.load(written)
+
+    def test_a_model_of_a_newer_version_is_refused(self, written) -> None:
+        file = written / "metadata.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 2, "rasa_core": "9.9"}))
+        with pytest.raises(UnsupportedDialogueModelError, match=r"metadata.json.*format 2.*rasa_core 9.9"):
+            PolicyEnsemble.load(written)
+
+    def test_a_model_of_rasa_core_0_is_refused(self, tmp_path) -> None:
+        (tmp_path / "policy_metadata.json").write_text("{}")
+        with pytest.raises(
+            UnsupportedDialogueModelError, match=r"written by Rasa Core 0\.x.*train a new model"
+        ):
+            PolicyEnsemble.load(tmp_path)
+
+    def test_a_folder_without_a_model_is_named(self, tmp_path) -> None:
+        with pytest.raises(ModelError, match=r"there is no model in .*metadata.json.*check the path"):
+            PolicyEnsemble.load(tmp_path)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "{",
+            "[]",
+            "{}",
+            '{"format": "x"}',
+            '{"format": 1}',
+            '{"format": 1, "policies": [{}]}',
+            '{"format": 1, "fingerprints": null, "policies": []}',
+        ],
+    )
+    def test_damaged_metadata_is_named(self, tmp_path, content) -> None:
+        (tmp_path / "metadata.json").write_text(content)
+        with pytest.raises(ModelError, match=r"cannot read .*metadata.json.*again"):
+            PolicyEnsemble.load(tmp_path)
+
+
+class TestPolicy:
+    def test_a_policy_that_says_nothing_else_looks_at_five_states(self) -> None:
+        assert FixedScores().max_history == 5
+        assert isinstance(FixedScores().featurizer, MaxHistoryTrackerFeaturizer)
+
+    def test_training_data_can_be_limited(self, domain, trackers) -> None:
+        data = FixedScores().featurize_for_training(trackers, domain, max_training_samples=3)
+        assert data.num_examples() == 3
+
+    @pytest.mark.parametrize("name", ["persist", "load"])
+    def test_what_a_policy_lacks_is_named(self, name, tmp_path) -> None:
+        class Bare(FixedScores):
+            persist = Policy.persist
+            load = classmethod(Policy.load.__func__)
+
+        with pytest.raises(NotImplementedError, match=rf"Bare needs a .*{name}\(path\)"):
+            getattr(Bare(), name)(tmp_path)

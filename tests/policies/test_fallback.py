@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from policy_bot import conversation
+
+from rasa_core.events import ACTION_LISTEN_NAME, UserUttered
+from rasa_core.exceptions import ModelError, UnknownActionError
+from rasa_core.policies import FallbackPolicy
+
+
+def understood(confidence: float | None) -> UserUttered:
+    intent = {"name": "greet"} if confidence is None else {"name": "greet", "confidence": confidence}
+    return UserUttered("hi", intent)
+
+
+def scores(policy: FallbackPolicy, domain, *steps) -> dict[str, float]:
+    found = policy.predict_action_probabilities(conversation(domain, *steps), domain)
+    return {name: score for name, score in zip(domain.action_names, found, strict=True) if score}
+
+
+@pytest.fixture
+def policy() -> FallbackPolicy:
+    return FallbackPolicy(nlu_threshold=0.4, core_threshold=0.2, fallback_action_name="utter_bye")
+
+
+@pytest.mark.parametrize(
+    ("confidence", "latest_action", "expected"),
+    [
+        (0.1, ACTION_LISTEN_NAME, {"utter_bye": 1.1}),
+        (0.1, "utter_greet", {"utter_bye": 1.1}),
+        (0.1, "utter_bye", {ACTION_LISTEN_NAME: 1.1}),
+        (0.4, ACTION_LISTEN_NAME, {"utter_bye": 0.2}),
+        (0.9, ACTION_LISTEN_NAME, {"utter_bye": 0.2}),
+        (0.9, "utter_bye", {ACTION_LISTEN_NAME: 0.2}),
+        (None, ACTION_LISTEN_NAME, {"utter_bye": 0.2}),
+        (0.0, ACTION_LISTEN_NAME, {"utter_bye": 1.1}),
+    ],
+    ids=["low", "low-later", "low-done", "at-threshold", "high", "high-done", "no-confidence", "zero"],
+)
+def test_scores_follow_the_confidence_of_the_message(
+    policy, domain, confidence, latest_action, expected
+) -> None:
+    steps = [ACTION_LISTEN_NAME, understood(confidence)]
+    if latest_action != ACTION_LISTEN_NAME:
+        steps.append(latest_action)
+    assert scores(policy, domain, *steps) == expected
+
+
+def test_listening_is_the_fallback_unless_another_action_is_given(domain) -> None:
+    policy = FallbackPolicy()
+    assert (policy.nlu_threshold, policy.core_threshold) == (0.3, 0.3)
+    assert scores(policy, domain, ACTION_LISTEN_NAME, understood(0.1)) == {ACTION_LISTEN_NAME: 1.1}
+    assert scores(policy, domain, ACTION_LISTEN_NAME, understood(0.9)) == {ACTION_LISTEN_NAME: 0.3}
+
+
+def test_a_new_conversation_is_understood(policy, domain) -> None:
+    assert scores(policy, domain) == {"utter_bye": 0.2}
+
+
+@pytest.mark.parametrize("confidence", [0.1, 0.9])
+def test_the_action_runs_once_for_one_message(policy, domain, confidence) -> None:
+    steps = [ACTION_LISTEN_NAME, understood(confidence)]
+    ran = []
+    while len(ran) < 5 and (not ran or ran[-1] != ACTION_LISTEN_NAME):
+        (name,) = scores(policy, domain, *steps, *ran)
+        ran.append(name)
+    assert ran == ["utter_bye", ACTION_LISTEN_NAME]
+
+
+def test_it_needs_one_state_only(policy) -> None:
+    assert policy.max_history == 1
+
+
+def test_training_tells_of_an_action_that_the_domain_does_not_have(domain) -> None:
+    with pytest.raises(UnknownActionError, match=r"utter_by.*Did you mean 'utter_bye'"):
+        FallbackPolicy(fallback_action_name="utter_by").train([], domain)
+
+
+def test_a_loaded_policy_has_the_same_options(policy, tmp_path) -> None:
+    policy.persist(tmp_path)
+    loaded = FallbackPolicy.load(tmp_path)
+    assert vars(loaded) == vars(policy)
+
+
+@pytest.mark.parametrize("content", [None, "{", "3", json.dumps({"threshold": 1})])
+def test_a_damaged_file_is_named(tmp_path, content) -> None:
+    if content is not None:
+        (tmp_path / "fallback_policy.json").write_text(content)
+    with pytest.raises(ModelError, match=r"cannot read the fallback policy .*fallback_policy.json.*again"):
+        FallbackPolicy.load(tmp_path)

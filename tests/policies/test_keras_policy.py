@@ -1,0 +1,414 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import random
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from own_policies import LinearPolicy, LstmPolicy, StepwisePolicy
+from policy_bot import FOUND, ITALIAN, STORIES, conversation, needs_keras
+
+from rasa_core.exceptions import ModelError
+from rasa_core.featurizers import (
+    FullDialogueTrackerFeaturizer,
+    LabelTokenizerSingleStateFeaturizer,
+    MaxHistoryTrackerFeaturizer,
+)
+from rasa_core.history_featurizer import HistoryFeaturizer
+from rasa_core.policies import KerasPolicy, Policy, keras_training
+from rasa_core.policies.network import Network
+
+pytestmark = pytest.mark.filterwarnings("ignore:Do not pass an `input_shape`:UserWarning")
+
+QUICK = {"epochs": 2, "verbose": 0}  # Batches of one size, so that one is compiled.
+
+
+def chosen(policy: Policy, domain, *steps) -> str:
+    scores = policy.predict_action_probabilities(conversation(domain, *steps), domain)
+    assert sum(scores) == pytest.approx(1.0, abs=1e-5)
+    return domain.action_names[scores.index(max(scores))]
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def linear(domain, trackers) -> LinearPolicy:
+    """Return a policy with a quick network of its own; tests may train it further."""
+    needs_keras()
+    policy = LinearPolicy()
+    policy.train(trackers, domain, **QUICK)
+    return policy
+
+
+@pytest.fixture(scope="module")
+def lstm(domain, trackers) -> LstmPolicy:
+    needs_keras()
+    policy = LstmPolicy()
+    policy.train(trackers, domain, rnn_size=8, **QUICK)
+    return policy
+
+
+@pytest.fixture
+def fitted(monkeypatch) -> list[dict]:
+    """Return a list that gets what each call of `keras_training.fit` was given, instead of training."""
+    needs_keras()
+    calls: list[dict] = []
+
+    def fit(model, x, y, **options) -> None:
+        random.random()
+        np.random.random()
+        calls.append({"model": model, "x": x, "y": y, **options})
+
+    monkeypatch.setattr(keras_training, "fit", fit)
+    return calls
+
+
+class TestTheNetworkOfItsOwn:
+    @pytest.mark.parametrize("story", STORIES, ids=range(len(STORIES)))
+    def test_learns_the_stories(self, trained, domain, story) -> None:
+        for index, step in enumerate(story):
+            if isinstance(step, str) and not step.startswith("/"):
+                assert chosen(trained, domain, *story[:index]) == step
+
+    def test_goes_on_where_no_story_went(self, trained, domain) -> None:
+        steps = ("/thank", "utter_welcome", ITALIAN, "action_search", FOUND, "utter_found", "/thank")
+        assert chosen(trained, domain, *steps) == "utter_welcome"
+
+    def test_is_served_by_numpy(self, trained) -> None:
+        assert isinstance(trained.model, Network)
+        assert trained.current_epoch == 60
+
+    def test_has_nothing_to_say_before_training(self, domain) -> None:
+        policy = KerasPolicy()
+        assert policy.predict_action_probabilities(conversation(domain), domain) == [0.0] * domain.num_actions
+
+    def test_a_domain_with_other_features_is_explained(self, trained, domain) -> None:
+        from rasa_core.domain import Domain
+
+        policy = KerasPolicy(model=trained.model)
+        other = Domain(["greet"], [], [], {})
+        with pytest.raises(ModelError, match=r"trained on 134 features, and this domain has \d+.*again"):
+            policy.predict_action_probabilities(conversation(other, "/greet"), other)
+
+    def test_first_use_by_many_threads_at_once(self, trained, domain) -> None:
+        tracker = conversation(domain, "/greet")
+        expected = trained.predict_action_probabilities(tracker, domain)
+        policy = KerasPolicy(model=trained.model)
+        start, found = threading.Barrier(8), []
+
+        def predict() -> None:
+            start.wait(10)
+            found.append(policy.predict_action_probabilities(tracker, domain))
+
+        threads = [threading.Thread(target=predict) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert found == [expected] * 8
+
+    def test_learns_from_a_classic_featurizer_too(self, domain, trackers, tmp_path) -> None:
+        policy = KerasPolicy(
+            MaxHistoryTrackerFeaturizer(LabelTokenizerSingleStateFeaturizer(), max_history=3)
+        )
+        policy.train(trackers, domain, epochs=100, verbose=0)
+        assert policy.max_history == 3
+        assert chosen(policy, domain, "/greet", "utter_greet") == "utter_ask_cuisine"
+        policy.persist(tmp_path)
+        assert chosen(KerasPolicy.load(tmp_path), domain, "/greet", "utter_greet") == "utter_ask_cuisine"
+
+    def test_cannot_learn_whole_dialogues_at_once(self, domain, trackers) -> None:
+        with pytest.raises(
+            ModelError, match="with a FullDialogueTrackerFeaturizer, override model_architecture"
+        ):
+            KerasPolicy(FullDialogueTrackerFeaturizer()).train(trackers, domain, **QUICK)
+
+    @pytest.mark.parametrize("featurizer", [HistoryFeaturizer(), MaxHistoryTrackerFeaturizer()])
+    def test_stories_without_actions_are_refused(self, domain, featurizer) -> None:
+        with pytest.raises(ModelError, match=r"nothing to learn from.*Add stories"):
+            KerasPolicy(featurizer).train([conversation(domain)], domain, **QUICK)
+
+    def test_takes_no_model_that_it_cannot_serve(self) -> None:
+        with pytest.raises(ValueError, match=r"model is a rasa_core\.policies\.network\.Network, not object"):
+            KerasPolicy(model=object())
+
+    def test_looks_at_five_states_unless_told_otherwise(self) -> None:
+        assert KerasPolicy().max_history == 5
+        assert KerasPolicy(HistoryFeaturizer(2)).max_history == 2
+
+
+class TestTrainingOptions:
+    def test_reach_the_training(self, fitted, domain, trackers) -> None:
+        KerasPolicy().train(
+            trackers, domain, epochs=7, batch_size=3, validation_split=0.25, verbose=0, unknown=1
+        )
+        told = {name: fitted[0][name] for name in ("epochs", "batch_size", "validation_split", "silent")}
+        assert told == {"epochs": 7, "batch_size": 3, "validation_split": 0.25, "silent": True}
+
+    @pytest.mark.parametrize("featurizer", [HistoryFeaturizer(), MaxHistoryTrackerFeaturizer()])
+    @pytest.mark.parametrize("limit", [0, 4])
+    def test_can_limit_the_examples(self, fitted, domain, trackers, featurizer, limit) -> None:
+        policy = KerasPolicy(featurizer)
+        if limit:
+            policy.train(trackers, domain, max_training_samples=limit)
+            assert len(fitted[0]["x"]) == len(fitted[0]["y"]) == limit
+        else:
+            with pytest.raises(ModelError, match="nothing to learn from"):
+                policy.train(trackers, domain, max_training_samples=limit)
+
+    def test_each_example_has_its_weight(self, fitted, domain, trackers) -> None:
+        KerasPolicy().train([*trackers, *trackers], domain)
+        assert fitted[0]["weights"].mean() == pytest.approx(1.0)
+        assert len(fitted[0]["weights"]) == len(fitted[0]["x"])
+
+    @pytest.mark.parametrize(
+        ("split", "kept", "tested"), [(0.25, 6, 2), (0.0, 8, 0), (0.01, 8, 0), (1.0, 8, 0)]
+    )
+    def test_a_share_is_held_out_at_random(self, split, kept, tested) -> None:
+        class Model:
+            compiled = True
+
+            def fit(self, x, y, *, sample_weight, validation_data, **options) -> None:
+                self.x, self.weights = x[:, 0], sample_weight
+                self.tested = np.array([]) if validation_data is None else validation_data[0][:, 0]
+
+        model, x = Model(), np.arange(8, dtype=np.float32)[:, None]
+        with keras_training.seeded(3):
+            options = {"epochs": 1, "batch_size": 2, "validation_split": split}
+            keras_training.fit(model, x, x, weights=x[:, 0] + 1, **options)
+        assert (len(model.x), len(model.tested)) == (kept, tested)
+        assert sorted([*model.x, *model.tested]) == x[:, 0].tolist()
+        assert model.weights.tolist() == (model.x + 1).tolist()
+
+    def test_leave_global_random_states_as_they_were(self, fitted, domain, trackers) -> None:
+        random.seed(5)
+        np.random.seed(5)
+        expected = random.random(), np.random.random()
+        random.seed(5)
+        np.random.seed(5)
+        KerasPolicy().train(trackers, domain, **QUICK)
+        assert (random.random(), np.random.random()) == expected
+
+
+class TestProgress:
+    def test_training_shows_one_line_on_a_terminal(self, linear, domain, trackers, monkeypatch) -> None:
+        pty = pytest.importorskip("pty")
+        master, slave = pty.openpty()
+        with os.fdopen(slave, "w") as stream:
+            monkeypatch.setattr(sys, "stderr", stream)
+            linear.continue_training(trackers, domain, epochs=2, validation_split=0.2)
+            monkeypatch.undo()
+            written = b""
+            while not written.endswith(b"\n"):
+                written += os.read(master, 65536)
+        os.close(master)
+        before, first, last = written.decode().rstrip().split("\r")
+        assert before == ""
+        assert first.startswith("training KerasPolicy, epoch 1/2")
+        assert last.startswith("training KerasPolicy, epoch 2/2")
+        assert "loss" in last
+        assert "accuracy" in last
+        assert len(last) < 80
+
+    def test_training_is_logged_where_there_is_no_terminal(
+        self, linear, domain, trackers, caplog, capsys
+    ) -> None:
+        caplog.set_level(logging.INFO, "rasa_core")
+        linear.continue_training(trackers, domain, epochs=2)
+        (told,) = [record.getMessage() for record in caplog.records if "epoch" in record.getMessage()]
+        assert told.startswith("training KerasPolicy, epoch 2/2")
+        assert "loss" in told
+        assert capsys.readouterr() == ("", "")
+
+
+class TestContinuedTraining:
+    def test_starts_where_training_ended(self, trained, domain, trackers) -> None:
+        policy = KerasPolicy(model=trained.model, current_epoch=60)
+        more = conversation(domain, "/greet", "utter_greet", "/thank", "utter_bye")
+        policy.continue_training([*trackers, more], domain, epochs=3, verbose=0)
+        assert policy.current_epoch == 63
+        assert policy.model is not trained.model
+        assert chosen(policy, domain, "/greet", "utter_greet") == "utter_ask_cuisine"
+
+    def test_trains_one_epoch_unless_told_otherwise(self, fitted, trained, domain, trackers) -> None:
+        policy = KerasPolicy(model=trained.model, current_epoch=60)
+        policy.continue_training(trackers, domain)
+        assert fitted[0]["epochs"] == 1
+        assert policy.current_epoch == 61
+
+    def test_trains_from_scratch_where_nothing_was_learnt(self, fitted, domain, trackers) -> None:
+        policy = KerasPolicy()
+        policy.continue_training(trackers, domain, epochs=2)
+        assert policy.current_epoch == 2
+        assert isinstance(policy.model, Network)
+
+    def test_goes_on_with_a_keras_model_of_your_own(self, fitted, linear, domain, trackers) -> None:
+        model = linear.model
+        linear.continue_training(trackers, domain)
+        assert linear.model is fitted[0]["model"] is model
+
+
+class TestPersistence:
+    def test_a_loaded_policy_predicts_the_same(self, trained, domain, tmp_path) -> None:
+        trained.persist(tmp_path)
+        loaded = KerasPolicy.load(tmp_path)
+        tracker = conversation(domain, "/greet")
+        expected = trained.predict_action_probabilities(tracker, domain)
+        assert loaded.predict_action_probabilities(tracker, domain) == expected
+        assert loaded.current_epoch == 60
+
+    def test_a_policy_that_was_not_trained_can_be_written(self, domain, tmp_path) -> None:
+        KerasPolicy(HistoryFeaturizer(3)).persist(tmp_path)
+        loaded = KerasPolicy.load(tmp_path)
+        assert loaded.model is None
+        assert loaded.max_history == 3
+
+    def test_another_process_trains_the_same_bytes_and_says_nothing(
+        self, trained, tmp_path, run_python
+    ) -> None:
+        program = (
+            "import policy_bot, rasa_core.policies as policies\n"
+            "domain = policy_bot.local_domain()\n"
+            "policy = policies.KerasPolicy()\n"
+            "policy.train(policy_bot.stories(domain), domain, epochs=60, verbose=0)\n"
+            "policy.persist(sys.argv[1])\n"
+        )
+        for name in ("here", "there"):
+            (tmp_path / name).mkdir()
+        trained.persist(tmp_path / "here")
+        done = run_python(program, tmp_path / "there", PYTHONHASHSEED="7")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert digests(tmp_path / "here") == digests(tmp_path / "there")
+
+    def test_another_seed_gives_another_network(self, fitted, domain, trackers) -> None:
+        policies = [KerasPolicy(), KerasPolicy(), KerasPolicy()]
+        for policy, seed in zip(policies, (1, 2, 1), strict=True):
+            policy.train(trackers, domain, seed=seed)
+        first, second, third = (policy.model.layers[0][0] for policy in policies)
+        assert not np.array_equal(first, second)
+        assert np.array_equal(first, third)
+
+    @pytest.mark.parametrize("file", ["keras_policy.json", "weights.npz"])
+    @pytest.mark.parametrize("content", [None, b"", b"{}"], ids=["missing", "empty", "no-keys"])
+    def test_a_damaged_file_is_named(self, trained, tmp_path, file, content) -> None:
+        trained.persist(tmp_path)
+        (tmp_path / file).unlink()
+        if content is not None:
+            (tmp_path / file).write_bytes(content)
+        with pytest.raises(ModelError, match=rf"{file}.*[Tt]rain the model again"):
+            KerasPolicy.load(tmp_path)
+
+    def test_nothing_that_was_written_is_code(self, trained, lstm, tmp_path) -> None:
+        for policy in (trained, lstm):
+            policy.persist(tmp_path)
+            json.loads((tmp_path / "keras_policy.json").read_text())
+            with np.load(tmp_path / "weights.npz", allow_pickle=False) as arrays:
+                assert all(arrays[name].dtype.kind in "fi" for name in arrays.files)
+
+
+class TestAnArchitectureOfYourOwn:
+    def test_learns_from_classic_features(self, lstm, domain) -> None:
+        assert lstm.model.input_shape == (None, 5, domain.num_states)
+        assert lstm.model.count_params() > 0
+        assert lstm.rnn_size == 8
+        assert (
+            len(lstm.predict_action_probabilities(conversation(domain, "/greet"), domain))
+            == domain.num_actions
+        )
+
+    def test_predicts_the_same_in_another_process_once_its_class_is_imported(
+        self, lstm, domain, tmp_path, run_python
+    ) -> None:
+        program = (
+            "import json, warnings, policy_bot\n"
+            "warnings.simplefilter('ignore', UserWarning)\n"
+            "from rasa_core.policies import Policy\n"
+            "import own_policies\n"
+            "domain = policy_bot.local_domain()\n"
+            "policy = Policy.registry['LstmPolicy'].load(sys.argv[1])\n"
+            "tracker = policy_bot.conversation(domain, '/greet')\n"
+            "print(json.dumps(policy.predict_action_probabilities(tracker, domain)))\n"
+        )
+        lstm.persist(tmp_path)
+        done = run_python(program, tmp_path)
+        assert done.returncode == 0, done.stderr
+        expected = lstm.predict_action_probabilities(conversation(domain, "/greet"), domain)
+        assert json.loads(done.stdout) == pytest.approx(expected, abs=1e-6)
+
+    def test_can_learn_whole_dialogues(self, domain, trackers, tmp_path) -> None:
+        policy = StepwisePolicy(FullDialogueTrackerFeaturizer())
+        policy.train(trackers, domain, epochs=80, verbose=0)
+        assert policy.max_history is None
+        assert chosen(policy, domain, "/thank", "utter_welcome", "/greet") == "utter_greet"
+        policy.persist(tmp_path)
+        tracker = conversation(domain, "/greet")
+        loaded = StepwisePolicy.load(tmp_path)
+        assert loaded.predict_action_probabilities(tracker, domain) == pytest.approx(
+            policy.predict_action_probabilities(tracker, domain)
+        )
+
+    def test_gets_a_time_axis_that_it_can_ignore(self, fitted, domain, trackers) -> None:
+        LstmPolicy(FullDialogueTrackerFeaturizer()).train(trackers, domain)
+        steps = max(len(story) for story in STORIES)
+        assert fitted[0]["x"].shape[1] == steps
+        assert fitted[0]["model"].output_shape == (None, None, domain.num_actions)
+
+    def test_can_learn_from_history_features_and_need_not_be_compiled(self, domain, trackers) -> None:
+        policy = LinearPolicy(HistoryFeaturizer(2))
+        policy.train(trackers, domain, epochs=400, verbose=0)
+        assert chosen(policy, domain, "/greet", "utter_greet") == "utter_ask_cuisine"
+
+    def test_is_safe_to_share_between_threads(self, linear, domain) -> None:
+        trackers = [conversation(domain, *steps) for steps in (("/greet",), ("/bye",), ("/thank",))]
+        expected = [linear.predict_action_probabilities(tracker, domain) for tracker in trackers]
+        found: list[bool] = []
+
+        def predict(index: int) -> None:
+            for _ in range(20):
+                scores = linear.predict_action_probabilities(trackers[index], domain)
+                found.append(scores == expected[index])
+
+        threads = [threading.Thread(target=predict, args=(index,)) for index in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert found == [True] * 60
+
+    def test_damaged_weights_are_named(self, linear, tmp_path) -> None:
+        linear.persist(tmp_path)
+        np.savez(tmp_path / "weights.npz", weight_0=np.zeros((2, 2), np.float32))
+        with pytest.raises(ModelError, match=r"keras_policy.json.*again"):
+            LinearPolicy.load(tmp_path)
+
+
+def test_training_without_keras_says_how_to_install_it(monkeypatch, domain, trackers) -> None:
+    monkeypatch.setitem(sys.modules, "keras", None)
+    with pytest.raises(ModelError, match=r"pip install 'rasa-core\[train\]'"):
+        KerasPolicy().train(trackers, domain, **QUICK)
+
+
+def test_a_loaded_model_is_served_without_keras(trained, trackers, domain, tmp_path, run_python) -> None:
+    from rasa_core.agent import Agent
+    from rasa_core.policies import MemoizationPolicy
+
+    memo = MemoizationPolicy()
+    memo.train(trackers, domain)
+    Agent(domain, [memo, trained]).persist(tmp_path / "model")
+    program = (
+        "from rasa_core.agent import Agent\n"
+        "agent = Agent.load(sys.argv[1])\n"
+        "answer = agent.start_message_handling('/greet')\n"
+        "answer = agent.continue_message_handling('default', 'utter_welcome', [])\n"
+        "print(answer['policy'], {'keras', 'jax', 'tensorflow', 'torch'} & set(sys.modules))\n"
+    )
+    done = run_python(program, tmp_path / "model")
+    assert (done.stdout, done.stderr) == ("KerasPolicy set()\n", "")

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rasa_core.events import check_parse_data
+from rasa_core.exceptions import InterpreterError
+from rasa_core.interpreter import (
+    INTENT_MESSAGE_PREFIX,
+    NaturalLanguageInterpreter,
+    RasaNLUHttpInterpreter,
+    RasaNLUInterpreter,
+    RegexInterpreter,
+    names_its_intent,
+)
+
+
+def regex_parse(text: str) -> dict[str, Any]:
+    return RegexInterpreter().parse(text)
+
+
+# -- messages that name their intent
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "confidence", "values"),
+    [
+        ("/greet", "greet", 1.0, []),
+        ("_greet", "greet", 1.0, []),
+        ("greet", "greet", 1.0, []),
+        ("hello there", "hello there", 1.0, []),
+        (" /greet ", "greet", 1.0, []),
+        ("", None, 1.0, []),
+        ("/", None, 1.0, []),
+        ('{"a": 1}', None, 1.0, [("a", 1)]),
+        ('/greet{"name": "Anna"}', "greet", 1.0, [("name", "Anna")]),
+        ('/greet {"name": "Anna"} ', "greet", 1.0, [("name", "Anna")]),
+        ('/a{"x": 1, "y": null}', "a", 1.0, [("x", 1), ("y", None)]),
+        ('/a{"x": ["p", "q"], "y": {"z": 2}}', "a", 1.0, [("x", "p"), ("x", "q"), ("y", {"z": 2})]),
+        ('/a{"x": []}', "a", 1.0, []),
+        ("/a{}", "a", 1.0, []),
+        ("/greet@0.7", "greet", 0.7, []),
+        ('/greet@0.7{"name": "Anna"}', "greet", 0.7, [("name", "Anna")]),
+        ("/greet@1", "greet", 1.0, []),
+        ("/greet@.5", "greet", 0.5, []),
+        ("/greet@1.5", "greet@1.5", 1.0, []),
+        ("/greet@", "greet@", 1.0, []),
+        ("anna@example.com", "anna@example.com", 1.0, []),
+        ('/grüße{"stadt": "Köln 🎉"}', "grüße", 1.0, [("stadt", "Köln 🎉")]),
+    ],
+)
+def test_a_message_names_its_intent_and_entities(
+    text: str, name: str | None, confidence: float, values: list[tuple[str, Any]]
+) -> None:
+    parse = regex_parse(text)
+
+    assert parse["text"] == text
+    assert parse["intent"] == {"name": name, "confidence": confidence}
+    assert parse["intent_ranking"] == [{"name": name, "confidence": confidence}]
+    assert [(entity["entity"], entity["value"]) for entity in parse["entities"]] == values
+
+
+def test_entities_span_the_json_object() -> None:
+    text = '/greet {"name": "Anna", "n": [1, 2]} '
+    spans = {text[entity["start"] : entity["end"]] for entity in regex_parse(text)["entities"]}
+
+    assert spans == {'{"name": "Anna", "n": [1, 2]}'}
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "{",
+        "{]",
+        '{"a": 1} and more',
+        "{'a': 1}",
+        '{"a": NaN}',
+        '{"a": -Infinity}',
+        '{"a": 1e999}',
+        '{"a": ' + "9" * 10_000 + "}",
+        '{"a": ' * 100_000,
+        '{"a": ' + "[" * 60 + "]" * 60 + "}",
+        "{" * 100_000,
+    ],
+    ids=lambda tail: tail[:20],
+)
+def test_what_is_no_json_gives_no_entities_but_a_warning(tail: str, caplog: pytest.LogCaptureFixture) -> None:
+    parse = regex_parse("/greet" + tail)
+
+    assert parse["intent"]["name"] == "greet"
+    assert parse["entities"] == []
+    assert "no entities in " in caplog.text
+    assert len(caplog.text) < 1_000
+
+
+@given(st.text() | st.text(alphabet='/_@{}[]":,.019aé \x00\n'))
+def test_no_text_is_an_error(text: str) -> None:
+    parse = regex_parse(text)
+
+    check_parse_data(parse)
+    assert parse["text"] == text
+    json.dumps(parse, allow_nan=False)
+
+
+_LEAVES = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+)
+_VALUES = _LEAVES | st.dictionaries(st.text(), _LEAVES | st.lists(_LEAVES, max_size=3), max_size=3)
+
+
+@given(st.dictionaries(st.text(), _VALUES, max_size=4))
+def test_entities_are_the_values_of_the_json_object(values: dict[str, Any]) -> None:
+    entities = regex_parse("/inform" + json.dumps(values))["entities"]
+
+    assert {entity["entity"]: entity["value"] for entity in entities} == values
+
+
+def test_a_text_of_100_kb_is_parsed() -> None:
+    text = "x" * 100_000
+
+    assert regex_parse("/" + text)["intent"]["name"] == text
+
+
+def test_results_share_nothing() -> None:
+    interpreter = RegexInterpreter()
+    interpreter.parse("/a")["entities"].append("changed")
+    interpreter.parse("/a")["intent"]["name"] = "changed"
+
+    assert interpreter.parse("/a")["entities"] == []
+    assert interpreter.parse("/a")["intent_ranking"] == [{"name": "a", "confidence": 1.0}]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("/a", True), ("_a", True), ("a/", False), ("", False), (" /a", False)]
+)
+def test_messages_with_a_prefix_name_their_intent(text: str, expected: bool) -> None:
+    assert names_its_intent(text) is expected
+    assert names_its_intent(INTENT_MESSAGE_PREFIX + text)
+
+
+# -- which interpreter
+
+
+class OwnInterpreter(NaturalLanguageInterpreter):
+    def parse(self, text: str) -> dict[str, Any]:
+        return {"text": text, "intent": {"name": "own", "confidence": 1.0}, "entities": []}
+
+
+def test_create_returns_an_interpreter_as_it_is() -> None:
+    own = OwnInterpreter()
+
+    assert NaturalLanguageInterpreter.create(own) is own
+
+
+@pytest.mark.parametrize(
+    ("given_", "expected"),
+    [
+        (None, RegexInterpreter),
+        ("http://localhost:5000", RasaNLUHttpInterpreter),
+        ("HTTPS://nlu.example.com/bot", RasaNLUHttpInterpreter),
+    ],
+)
+def test_create_makes_the_interpreter_that_is_meant(given_: str | None, expected: type) -> None:
+    assert type(NaturalLanguageInterpreter.create(given_)) is expected
+
+
+@pytest.mark.parametrize("directory", ["models/nlu", Path("models/nlu")])
+def test_create_says_that_model_directories_cannot_be_read(directory: str | Path) -> None:
+    with pytest.raises(InterpreterError, match=r"models.nlu.*no NLU model format.*http://localhost:5000"):
+        NaturalLanguageInterpreter.create(directory)
+
+
+@pytest.mark.parametrize("wrong", [5, object(), ["models"], RegexInterpreter])
+def test_create_refuses_anything_else(wrong: object) -> None:
+    with pytest.raises(ValueError, match="an interpreter is None, the http"):
+        NaturalLanguageInterpreter.create(wrong)
+
+
+def test_a_model_on_disk_cannot_be_read_lazily_either() -> None:
+    with pytest.raises(InterpreterError, match="no NLU model format"):
+        RasaNLUInterpreter("models/nlu", None, lazy_init=True)
+
+
+def test_an_interpreter_without_parse_says_so() -> None:
+    with pytest.raises(NotImplementedError, match=r"NaturalLanguageInterpreter needs a method parse"):
+        NaturalLanguageInterpreter().parse("hi")
