@@ -1,0 +1,8 @@
+"""The old import path of the story reader."""
+
+from __future__ import annotations
+
+from rasa_core.exceptions import StoryParseError
+from rasa_core.training.markdown import StoryFileReader
+
+__all__ = ["StoryFileReader", "StoryParseError"]
