@@ -1,0 +1,214 @@
+"""The interface of tracker stores, as custom stores have always implemented it.
+
+A store of your own overrides `TrackerStore.save`, `TrackerStore.retrieve` and, to list conversations,
+`TrackerStore.keys`::
+
+    class FileTrackerStore(TrackerStore):
+        def save(self, tracker):
+            self._path(tracker.sender_id).write_text(self.serialise_tracker(tracker))
+
+        def retrieve(self, sender_id):
+            path = self._path(sender_id)
+            return self.deserialise_tracker(sender_id, path.read_text()) if path.exists() else None
+
+Such a store reads and writes whole conversations, and gives them one writer at a time within this process
+only. The stores of this package keep a log instead: see `rasa_core.tracker_store.log_store`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event
+from rasa_core.exceptions import EventError, StoreError
+from rasa_core.tracker_store.conversation import Conversation
+from rasa_core.tracker_store.locks import MutexTable
+from rasa_core.trackers import DialogueStateTracker
+
+if TYPE_CHECKING:
+    from rasa_core.domain import Domain
+
+__all__ = ["Conversation", "NotOverriddenError", "TrackerStore", "as_json"]
+
+_TIMEOUT = 30.0
+_mutexes = MutexTable()
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+class NotOverriddenError(StoreError, NotImplementedError):
+    """A custom store lacks a method that was called."""
+
+
+def as_json(value: object, kind: str, name: object) -> str:
+    """Return `value`, which is the `kind` called `name`, as a line of ASCII JSON, or raise `EventError`."""
+    try:
+        return _encode(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise EventError(
+            f"the {kind} {name!r:.200} cannot be stored as JSON: {error}. "
+            "Use text, finite numbers, true, false, null, lists and objects."
+        ) from error
+
+
+class TrackerStore:
+    """Keeps conversations; base of custom stores.
+
+    Parameters
+    ----------
+    domain
+        The domain of the trackers; an `Agent` sets it by `bind`.
+    """
+
+    def __init__(self, domain: Domain | None = None) -> None:
+        self.domain = domain
+
+    def bind(self, domain: Domain, window: int | None, fingerprint: str) -> None:
+        """Take over what the loaded model needs; called by the `Agent`.
+
+        Parameters
+        ----------
+        domain
+            The domain of the trackers from now on.
+        window
+            How many states a tracker keeps ready for the policies; None for all.
+        fingerprint
+            Changes whenever stored state would be computed otherwise.
+        """
+        self.domain = domain
+
+    # -- to be overridden
+
+    def save(self, tracker: DialogueStateTracker) -> None:
+        """Store `tracker`, in the place of what was stored for its ``sender_id``."""
+        raise self._not_overridden("save(self, tracker)")
+
+    def retrieve(self, sender_id: str) -> DialogueStateTracker | None:
+        """Return the stored tracker, None if there is none."""
+        raise self._not_overridden("retrieve(self, sender_id)")
+
+    def keys(self, after: str | None = None, limit: int | None = None) -> Iterable[str]:
+        """Return the ids of the conversations.
+
+        Parameters
+        ----------
+        after, limit
+            Up to `limit` ids that come after `after`; a custom store may do without them.
+        """
+        raise self._not_overridden("keys(self)")
+
+    def delete(self, sender_id: str) -> bool:
+        """Forget all of a conversation; return whether there was one. Hold its lock where there is one."""
+        raise self._not_overridden("delete(self, sender_id)")
+
+    def close(self) -> None:
+        """Give back files and connections; a store that has any overrides this."""
+
+    def _not_overridden(self, signature: str) -> NotOverriddenError:
+        return NotOverriddenError(f"{type(self).__name__} does not support this: override {signature}.")
+
+    # -- trackers
+
+    def init_tracker(self, sender_id: str) -> DialogueStateTracker:
+        """Return a tracker without events, and store nothing."""
+        return DialogueStateTracker.from_events(sender_id, [], self._bound_domain())
+
+    def create_tracker(self, sender_id: str, append_action_listen: bool = True) -> DialogueStateTracker:
+        """Start a conversation, waiting for the user, and store it; an earlier one is replaced."""
+        tracker = self._new_tracker(sender_id) if append_action_listen else self.init_tracker(sender_id)
+        self.save(tracker)
+        tracker.mark_committed()
+        return tracker
+
+    def get_or_create_tracker(self, sender_id: str) -> DialogueStateTracker:
+        """Return the stored tracker, or start the conversation."""
+        tracker = self.retrieve(sender_id)
+        return self.create_tracker(sender_id) if tracker is None else tracker
+
+    def peek(self, sender_id: str) -> DialogueStateTracker:
+        """Return a tracker to read from; that of an unknown conversation is new and not stored."""
+        tracker = self.retrieve(sender_id)
+        return self._new_tracker(sender_id) if tracker is None else tracker
+
+    @contextmanager
+    def conversation(self, sender_id: str) -> Iterator[Conversation]:
+        """Open a conversation to change it; an unknown one starts, by listening, at the first commit."""
+        # By class, not by object: two stores of one class may well be two views of the same storage.
+        with _mutexes.hold((type(self), sender_id), name=sender_id, timeout=_TIMEOUT):
+            conversation = _SavedConversation(self, self.peek(sender_id))
+            try:
+                yield conversation
+            finally:
+                conversation.close()
+
+    def serialise_tracker(self, tracker: DialogueStateTracker) -> str:
+        """Return the events of `tracker` as JSON text."""
+        return as_json([event.as_dict() for event in tracker.events], "conversation", tracker.sender_id)
+
+    def deserialise_tracker(self, sender_id: str, data: str | bytes) -> DialogueStateTracker:
+        """Return the tracker that `serialise_tracker` wrote.
+
+        Raises
+        ------
+        StoreError
+            If `data` is not such text. Pickled trackers of Rasa Core 0.9 are never read: they could run code.
+        """
+        try:
+            rows = json.loads(data)
+        except ValueError as error:
+            raise StoreError(
+                f"conversation {sender_id!r} is not stored as JSON; trackers that Rasa Core 0.9 pickled "
+                f"cannot be read. ({error})"
+            ) from error
+        if not isinstance(rows, list):
+            raise StoreError(
+                f"conversation {sender_id!r} is stored as {type(rows).__name__}, not as a list of events."
+            )
+        return self._with_events(sender_id, map(Event.from_parameters, rows), committed=True)
+
+    def _new_tracker(self, sender_id: str) -> DialogueStateTracker:
+        tracker = self.init_tracker(sender_id)
+        tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
+        return tracker
+
+    def _with_events(
+        self, sender_id: str, events: Iterable[Event], *, committed: bool
+    ) -> DialogueStateTracker:
+        tracker = self.init_tracker(sender_id)
+        for event in events:
+            tracker.update(event)
+        if committed:
+            tracker.mark_committed()
+        return tracker
+
+    def _bound_domain(self) -> Domain:
+        if self.domain is None:
+            raise StoreError(
+                f"{type(self).__name__} has no domain yet: give it one, or give the store to an Agent."
+            )
+        return self.domain
+
+    def __enter__(self) -> Self:
+        """Return the store itself."""
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Close the store."""
+        self.close()
+
+
+class _SavedConversation(Conversation):
+    """A conversation of a store that saves whole trackers."""
+
+    def __init__(self, store: TrackerStore, tracker: DialogueStateTracker) -> None:
+        super().__init__(tracker)
+        self._store = store
+
+    def _store_changes(self) -> None:
+        self._store.save(self.tracker)
+        self.tracker.mark_committed()
+
+    def _start_over(self, events: list[Event]) -> None:
+        self.tracker = self._store._with_events(self.tracker.sender_id, events, committed=False)

@@ -1,0 +1,255 @@
+"""Stores that keep a log of events and a head for each conversation: engines, and what is above them.
+
+The log has one row an event and is only ever appended to. The *head* is what the next turn needs without
+reading the log: see `rasa_core.trackers.DialogueStateTracker.snapshot`. An engine stores both as text and
+knows nothing of trackers; it implements the six abstract methods of `EventLogStore`. What they promise:
+
+- `commit` is atomic: after a crash at any point the rows of a commit and its head are all there, or none is.
+- `commit` on another version than the stored one changes nothing and raises `VersionConflictError`.
+- `lock` gives a conversation one writer at a time. Nothing is lost if it fails; a turn is then repeated.
+- No cost depends on the length of a log, but for `read_events` and `delete`.
+
+Replacing a conversation appends the new events and moves the head's *origin* past the old ones, which thereby
+stop counting but stay in the log. `delete` alone removes rows.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, Restarted
+from rasa_core.exceptions import VersionConflictError
+from rasa_core.tracker_store.base import TrackerStore, as_json
+from rasa_core.tracker_store.conversation import Conversation
+from rasa_core.tracker_store.head import Head
+from rasa_core.trackers import DialogueStateTracker
+
+if TYPE_CHECKING:
+    from rasa_core.domain import Domain
+
+_HEAD_FORMAT = 1  # Raised when the content of snapshots changes, so that stored heads are computed anew.
+_UNBOUND_WINDOW = 5
+
+
+class EventLogStore(TrackerStore, ABC):
+    """Base of the stores that keep logs; parameters as for `TrackerStore`."""
+
+    def __init__(self, domain: Domain | None = None) -> None:
+        super().__init__(domain)
+        self._window: int | None = _UNBOUND_WINDOW
+        self._fingerprint = ""
+        self._fingerprint_of: Domain | None = None
+        self._own: WeakSet[DialogueStateTracker] = WeakSet()
+
+    def bind(self, domain: Domain, window: int | None, fingerprint: str) -> None:  # noqa: D102
+        self.domain = self._fingerprint_of = domain
+        self._window = window
+        self._fingerprint = f"{_HEAD_FORMAT}/{window}/{fingerprint}"
+
+    # -- what an engine implements
+
+    @abstractmethod
+    def lock(self, sender_id: str) -> AbstractContextManager[None]:
+        """Return a context in which no other writer, in any process, has the lock of this conversation."""
+
+    @abstractmethod
+    def read_head(self, sender_id: str) -> Head | None:
+        """Return the head, None if there is no such conversation."""
+
+    @abstractmethod
+    def read_events(self, sender_id: str, start: int, stop: int) -> list[str]:
+        """Return the rows at the positions ``start <= position < stop``, as far as they exist, in order."""
+
+    @abstractmethod
+    def commit(self, sender_id: str, expected_version: int, events: Sequence[str], head: Head) -> None:
+        """Append rows and put a new head, both or neither.
+
+        Parameters
+        ----------
+        expected_version
+            The version that the head had when it was read; 0 if there was none.
+        events
+            JSON text, ASCII, one row an event.
+        head
+            Its version is ``expected_version + len(events)``.
+
+        Raises
+        ------
+        VersionConflictError
+            If the stored version is another one.
+        """
+
+    @abstractmethod
+    def sender_ids(self, after: str | None = None, limit: int | None = None) -> list[str]:
+        """Return up to `limit` ids above `after`, in ascending order of their code points."""
+
+    @abstractmethod
+    def delete(self, sender_id: str) -> bool:
+        """Remove all rows and the head; return whether there were any. The caller holds the lock."""
+
+    # -- the interface of tracker stores
+
+    def keys(self, after: str | None = None, limit: int | None = None) -> list[str]:
+        """Return up to `limit` ids of conversations above `after`, in ascending order."""
+        return self.sender_ids(after, limit)
+
+    def retrieve(self, sender_id: str) -> DialogueStateTracker | None:
+        """Return the stored tracker, None if there is none; its log is read only when it is asked for."""
+        head = self.read_head(sender_id)
+        return None if head is None else self._load(sender_id, head)
+
+    def save(self, tracker: DialogueStateTracker) -> None:
+        """Store what `tracker` has and the store has not.
+
+        A tracker that came from this store appends its pending events. For any other, the stored events are
+        compared with its events: they are continued if they are a beginning of them, and replaced if not.
+
+        Raises
+        ------
+        VersionConflictError
+            If the conversation changed since the tracker was read.
+        """
+        if tracker in self._own:
+            self._append(tracker)
+            return
+        sender_id, events = tracker.sender_id, list(tracker.events)
+        head = self.read_head(sender_id)
+        stored = [] if head is None else self._events(sender_id, head.origin, head.version)
+        if head is None or events[: len(stored)] != stored:
+            self._append(*self._replacement(sender_id, 0 if head is None else head.version, events))
+            return
+        twin = self._load(sender_id, head)
+        for event in events[len(stored) :]:
+            twin.update(event)
+        self._append(twin)
+
+    def init_tracker(self, sender_id: str) -> DialogueStateTracker:
+        """Return a tracker without events, and store nothing."""
+        tracker = DialogueStateTracker.from_events(sender_id, [], self._bound_domain(), self._window)
+        self._own.add(tracker)
+        return tracker
+
+    def create_tracker(self, sender_id: str, append_action_listen: bool = True) -> DialogueStateTracker:
+        """Start a conversation, waiting for the user, and store it; an earlier one is replaced."""
+        head = self.read_head(sender_id)
+        events = [ActionExecuted(ACTION_LISTEN_NAME)] if append_action_listen else []
+        tracker, hidden = self._replacement(sender_id, 0 if head is None else head.version, events)
+        self._append(tracker, hidden)
+        return tracker
+
+    def get_or_create_tracker(self, sender_id: str) -> DialogueStateTracker:
+        """Return the stored tracker, or start the conversation, unless another thread just did."""
+        tracker = self.peek(sender_id)
+        if tracker.pending_events:
+            try:
+                self._append(tracker)
+            except VersionConflictError:
+                return self.peek(sender_id)
+        return tracker
+
+    @contextmanager
+    def conversation(self, sender_id: str) -> Iterator[Conversation]:
+        """Open a conversation to change it; an unknown one starts, by listening, at the first commit."""
+        with self.lock(sender_id):
+            conversation = _LoggedConversation(self, self.peek(sender_id))
+            try:
+                yield conversation
+            finally:
+                conversation.close()
+
+    # -- between trackers and rows
+
+    def _model(self) -> str:
+        """Return the fingerprint of heads that are computed now; without an `Agent`, that of the domain."""
+        domain = self._bound_domain()
+        if self._fingerprint_of is not domain:
+            self.bind(domain, self._window, domain.fingerprint())
+        return self._fingerprint
+
+    def _load(self, sender_id: str, head: Head) -> DialogueStateTracker:
+        """Return the tracker of a head; one that another model computed is computed anew from the log."""
+        if head.fingerprint != self._model():
+            tracker = self._blank(sender_id, head.origin)
+            for event in self._events(sender_id, head.origin, head.version):
+                tracker.update(event)
+            tracker.mark_committed()
+            return tracker
+        return self._resume(sender_id, json.loads(head.state), version=head.version, origin=head.origin)
+
+    def _blank(self, sender_id: str, version: int) -> DialogueStateTracker:
+        """Return a tracker without events that goes on at `version` of the log."""
+        return self._resume(
+            sender_id, self.init_tracker(sender_id).snapshot(), version=version, origin=version
+        )
+
+    def _resume(
+        self, sender_id: str, state: dict[str, object], *, version: int, origin: int
+    ) -> DialogueStateTracker:
+        tracker = DialogueStateTracker.from_snapshot(
+            sender_id,
+            self._bound_domain(),
+            state,
+            version=version,
+            origin=origin,
+            window=self._window,
+            read_events=partial(self._events, sender_id),
+        )
+        self._own.add(tracker)
+        return tracker
+
+    def _replacement(
+        self, sender_id: str, version: int, events: Sequence[Event]
+    ) -> tuple[DialogueStateTracker, list[str]]:
+        """Return a tracker of `events` alone, to follow `version`, and rows to log, unseen, before them."""
+        # Every change moves the version on, that to an empty conversation too: hence a row that nobody sees.
+        hidden = [_row(Restarted())] if version and not events else []
+        tracker = self._blank(sender_id, version + len(hidden))
+        for event in events:
+            tracker.update(event)
+        return tracker, hidden
+
+    def _append(self, tracker: DialogueStateTracker, hidden: Sequence[str] = ()) -> None:
+        rows = [*hidden, *map(_row, tracker.pending_events)]
+        version = tracker.version
+        if not rows and version:
+            return
+        state = as_json(tracker.snapshot(), "state of conversation", tracker.sender_id)
+        head = Head(version, tracker.origin, self._model(), state)
+        self.commit(tracker.sender_id, version - len(rows), rows, head)
+        tracker.mark_committed()
+
+    def _events(self, sender_id: str, start: int, stop: int) -> list[Event]:
+        rows = self.read_events(sender_id, start, stop)
+        if len(rows) != stop - start:
+            raise VersionConflictError(
+                f"conversation {sender_id!r} was deleted while it was being read. Read it again."
+            )
+        return [Event.from_parameters(json.loads(row)) for row in rows]
+
+
+class _LoggedConversation(Conversation):
+    """A conversation of a store that keeps a log."""
+
+    def __init__(self, store: EventLogStore, tracker: DialogueStateTracker) -> None:
+        super().__init__(tracker)
+        self._store = store
+        self._hidden: list[str] = []
+
+    def _store_changes(self) -> None:
+        self._store._append(self.tracker, self._hidden)
+        self._hidden = []
+
+    def _start_over(self, events: list[Event]) -> None:
+        tracker = self.tracker
+        stored = tracker.version - len(tracker.pending_events) - len(self._hidden)
+        self.tracker, self._hidden = self._store._replacement(tracker.sender_id, stored, events)
+
+
+def _row(event: Event) -> str:
+    return as_json(event.as_dict(), "event", event)

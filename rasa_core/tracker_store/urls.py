@@ -1,0 +1,104 @@
+"""From a URL to a tracker store.
+
+========================================  ===============================================
+``memory://``                             in this process, until it ends
+``sqlite:///conversations.db``            a SQLite file, relative to the current folder
+``sqlite:////var/lib/bot/talks.db``       a SQLite file, absolute
+``sqlite:///x.db?synchronous=full``       survives a power cut, for a slower commit
+``...?timeout=5``                         seconds to wait for a busy conversation; 30 if not given
+========================================  ===============================================
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from rasa_core.exceptions import StoreError, did_you_mean
+from rasa_core.tracker_store.log_store import EventLogStore
+from rasa_core.tracker_store.memory import InMemoryTrackerStore
+from rasa_core.tracker_store.sqlite import SqliteTrackerStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rasa_core.domain import Domain
+
+_FORMS = "memory://, sqlite:///relative.db, sqlite:////absolute.db"
+
+
+def store_from_url(url: str, domain: Domain | None = None) -> EventLogStore:
+    """Return the tracker store that `url` names, opened, so that a wrong address fails here.
+
+    Raises
+    ------
+    StoreError
+        If the scheme, the address or an option is unknown, or the store cannot be opened.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise StoreError(f"a tracker store is named by a URL: {error}. Known: {_FORMS}.") from error
+    opener = _OPENERS.get(parts.scheme)
+    if opener is None:
+        # The rest of the URL may hold a password, and stays out of the message.
+        what = (
+            f"unknown tracker store {parts.scheme + '://'!r}."
+            if parts.scheme
+            else "a tracker store is named by a URL."
+        )
+        raise StoreError(f"{what}{did_you_mean(parts.scheme, _OPENERS)} Known: {_FORMS}.")
+    if parts.fragment:
+        raise StoreError(f"{url!r}: write # in a file name as %23.")
+    store = opener(parts, domain)
+    try:
+        store.sender_ids(limit=1)
+    except StoreError:
+        store.close()
+        raise
+    return store
+
+
+def _memory(parts: SplitResult, domain: Domain | None) -> EventLogStore:
+    options = _options(parts, ("timeout",))
+    if parts.netloc or parts.path.strip("/"):
+        raise StoreError(f"memory:// has no address, such as {parts.netloc + parts.path!r}. Known: {_FORMS}.")
+    return InMemoryTrackerStore(domain, timeout=_seconds(options))
+
+
+def _sqlite(parts: SplitResult, domain: Domain | None) -> EventLogStore:
+    options = _options(parts, ("synchronous", "timeout"))
+    if parts.netloc or len(parts.path) < 2:
+        raise StoreError(
+            f"{parts.geturl()!r} names no file: write three slashes before a relative path, four before an "
+            f"absolute one. Known: {_FORMS}."
+        )
+    return SqliteTrackerStore(
+        domain,
+        path=unquote(parts.path[1:]),
+        synchronous=options.get("synchronous", "normal"),
+        timeout=_seconds(options),
+    )
+
+
+def _options(parts: SplitResult, known: tuple[str, ...]) -> dict[str, str]:
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    for name in options:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise StoreError(f"{parts.scheme}:// has no option {name!r}.{hint} Known: {', '.join(known)}.")
+    return options
+
+
+def _seconds(options: dict[str, str]) -> float:
+    text = options.get("timeout", "30")
+    try:
+        return float(text)
+    except ValueError:
+        raise StoreError(f"timeout is a number of seconds, not {text!r}.") from None
+
+
+_OPENERS: dict[str, Callable[[SplitResult, Domain | None], EventLogStore]] = {
+    "memory": _memory,
+    "sqlite": _sqlite,
+}
