@@ -1,0 +1,316 @@
+"""The agent: a domain, policies, an interpreter and a store as one bot. What users of the library hold."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from rasa_core.channels.channel import InputChannel, OutputChannel, UserMessage
+from rasa_core.conversation import story_text
+from rasa_core.domain import Domain, check_domain_sanity
+from rasa_core.events import Event
+from rasa_core.exceptions import ModelError, RasaCoreError
+from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.model import read_model, read_stories, write_model
+from rasa_core.policies.ensemble import PolicyEnsemble, SimplePolicyEnsemble
+from rasa_core.policies.memoization import MemoizationPolicy
+from rasa_core.policies.policy import Policy, Prediction
+from rasa_core.processor import MessageProcessor, Preprocessor
+from rasa_core.tracker_store import InMemoryTrackerStore, TrackerStore
+from rasa_core.trackers import DialogueStateTracker
+from rasa_core.training import load_data
+
+State = dict[str, Any]
+
+
+class Agent:
+    """A bot. Safe to share between threads once it is trained or loaded.
+
+    Parameters
+    ----------
+    domain
+        A `Domain`, or the path of a domain file.
+    policies
+        A list of policies, the first of equally certain ones wins; or a `PolicyEnsemble`.
+    interpreter
+        Turns text into intent and entities: an interpreter, the folder of a model, an ``http(s)://`` address,
+        or None for messages such as ``/greet``.
+    tracker_store
+        Keeps the conversations; in memory if not given.
+
+    Examples
+    --------
+    >>> agent = Agent("domain.yml", policies=[MemoizationPolicy(), KerasPolicy()])  # doctest: +SKIP
+    >>> agent.train(agent.load_data("stories.md"))  # doctest: +SKIP
+    >>> agent.start_message_handling("/greet")["next_action"]  # doctest: +SKIP
+    'utter_greet'
+    """
+
+    def __init__(
+        self,
+        domain: str | Path | Domain,
+        policies: Iterable[Policy] | PolicyEnsemble | None = None,
+        interpreter: str | NaturalLanguageInterpreter | None = None,
+        tracker_store: TrackerStore | None = None,
+    ) -> None:
+        self.domain = _as_domain(domain)
+        self.policy_ensemble = (
+            policies if isinstance(policies, PolicyEnsemble) else SimplePolicyEnsemble(policies or [])
+        )
+        self.interpreter = NaturalLanguageInterpreter.create(interpreter)
+        self.tracker_store = self.create_tracker_store(tracker_store, self.domain)
+        self._stories = ""
+        self._bind_store()
+        self._processor = self._new_processor()
+
+    @staticmethod
+    def create_tracker_store(store: TrackerStore | None, domain: Domain) -> TrackerStore:
+        """Return `store`, or one in memory, for the conversations of `domain`."""
+        if store is None:
+            return InMemoryTrackerStore(domain)
+        store.domain = domain
+        return store
+
+    def _bind_store(self) -> None:
+        self.tracker_store.bind(self.domain, self.policy_ensemble.window, self.domain.fingerprint())
+
+    # -- training, writing, reading
+
+    def load_data(self, resource_name: str | Path, *args: Any, **kwargs: Any) -> list[DialogueStateTracker]:
+        """Read stories from a file or a folder, as conversations to train on.
+
+        Parameters are those of `rasa_core.training.load_data`, without the domain: ``remove_duplicates``,
+        ``unique_last_num_states``, ``augmentation_factor``, ``tracker_limit`` ...
+        """
+        return list(load_data(resource_name, self.domain, *args, **kwargs))
+
+    def train(self, training_trackers: Iterable[DialogueStateTracker] | str | Path, **kwargs: Any) -> None:
+        """Train all policies.
+
+        Parameters
+        ----------
+        training_trackers
+            Conversations, as `load_data` returns them.
+        **kwargs
+            For the policies: ``epochs``, ``batch_size``, ``validation_split``, ``verbose`` ...
+
+        Raises
+        ------
+        ValueError
+            If there are no policies, or a keyword belongs elsewhere.
+        """
+        for name in ("featurizer", "max_history"):
+            if name in kwargs:
+                raise ValueError(
+                    f"{name!r} is given to a policy, not to train: "
+                    "policies=[MemoizationPolicy(max_history=3), KerasPolicy()]."
+                )
+        if not self.policy_ensemble.policies:
+            raise ValueError(
+                "there is nothing to train: give the Agent policies=[MemoizationPolicy(), KerasPolicy()]."
+            )
+        if isinstance(training_trackers, str | Path):
+            warnings.warn(
+                "train takes trackers: agent.train(agent.load_data(path)).", DeprecationWarning, stacklevel=2
+            )
+            training_trackers = self.load_data(training_trackers)
+        trackers = list(training_trackers)
+        for tracker in trackers:
+            if not isinstance(tracker, DialogueStateTracker):
+                raise ValueError(
+                    f"train takes trackers, not {type(tracker).__name__}: agent.train(agent.load_data(path))."
+                )
+        check_domain_sanity(self.domain)
+        self.policy_ensemble.train(trackers, self.domain, **kwargs)
+        self._stories = _as_stories(trackers)
+        self._bind_store()
+
+    def train_online(
+        self,
+        training_trackers: Sequence[DialogueStateTracker],
+        input_channel: InputChannel | None = None,
+        max_visual_history: int = 3,
+        **kwargs: Any,
+    ) -> None:
+        """Raise an error: interactive training is not part of this version."""
+        raise RasaCoreError(
+            "train_online is not part of this version: add stories to the files, and train again."
+        )
+
+    def persist(self, model_path: str | Path, fingerprints: Mapping[str, str] | None = None) -> None:
+        """Write the model into a folder, whole or not at all; a model that is there already is replaced.
+
+        Parameters
+        ----------
+        fingerprints
+            Further hashes of the training input, kept in the model's metadata.
+        """
+        content = self._stories.encode("utf-8", "surrogatepass")
+        stories_print = hashlib.blake2b(content, digest_size=16).hexdigest()
+        prints = {"stories": stories_print, **(fingerprints or {})}
+        write_model(model_path, self.domain, self.policy_ensemble, self._stories, prints)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        interpreter: str | NaturalLanguageInterpreter | None = None,
+        tracker_store: TrackerStore | None = None,
+        action_factory: str | None = None,
+    ) -> Self:
+        """Read a model that `persist` wrote.
+
+        Raises
+        ------
+        ModelError
+            If there is no model at `path`, or it cannot be used.
+        """
+        if path is None:
+            raise ModelError("No domain path specified.")
+        domain, ensemble, _ = read_model(path, action_factory)
+        agent = cls(domain, ensemble, interpreter, tracker_store)
+        agent._stories = read_stories(path)
+        return agent
+
+    # -- conversations
+
+    @property
+    def processor(self) -> MessageProcessor:
+        """The logic of a turn, on the parts that the agent has now."""
+        found = self._processor
+        parts = (self.interpreter, self.policy_ensemble, self.domain, self.tracker_store)
+        if (found.interpreter, found.policy_ensemble, found.domain, found.tracker_store) != parts:
+            self._bind_store()
+            found = self._processor = self._new_processor()
+        return found
+
+    def _new_processor(self, message_preprocessor: Preprocessor | None = None) -> MessageProcessor:
+        return MessageProcessor(
+            self.interpreter,
+            self.policy_ensemble,
+            self.domain,
+            self.tracker_store,
+            message_preprocessor=message_preprocessor,
+        )
+
+    def _processor_with(self, message_preprocessor: Preprocessor | None) -> MessageProcessor:
+        """Return the logic of a turn, for this kind of message; raise `ModelError` if nothing can predict."""
+        if not self.policy_ensemble.policies:
+            raise ModelError(
+                "this agent has no policies and cannot predict: give it policies and train it, or load a "
+                "model."
+            )
+        processor = self.processor
+        return processor if message_preprocessor is None else self._new_processor(message_preprocessor)
+
+    def start_message_handling(
+        self, text_message: str, sender_id: str = UserMessage.DEFAULT_SENDER_ID
+    ) -> State:
+        """Take in a message, and return what to do next in your own code.
+
+        Returns
+        -------
+        dict
+            ``next_action``: name of the action to run, None while the bot is paused; ``confidence``,
+            ``policy``, ``version``; ``tracker``: the state of the conversation; ``info``: what the caller
+            should know, where there is something.
+        """
+        return self._processor_with(None).start_message_handling(UserMessage(text_message, None, sender_id))
+
+    def continue_message_handling(
+        self, sender_id: str, executed_action: str | None, events: Iterable[Event] = ()
+    ) -> State:
+        """Report an action that was run and the events that came of it, and return what to do next.
+
+        Raises
+        ------
+        ValueError
+            If the domain does not have the action, or a slot of the events; nothing is stored then.
+        """
+        return self._processor_with(None).continue_message_handling(sender_id, executed_action, events or ())
+
+    def handle_message(
+        self,
+        text_message: str,
+        message_preprocessor: Preprocessor | None = None,
+        output_channel: OutputChannel | None = None,
+        sender_id: str = UserMessage.DEFAULT_SENDER_ID,
+    ) -> list[dict[str, Any]] | None:
+        """Take in a message and run actions here until the bot listens.
+
+        Returns
+        -------
+        list of dict, or None
+            What the bot says; None if it was sent to an `output_channel` that does not collect.
+        """
+        processor = self._processor_with(message_preprocessor)
+        return processor.handle_message(UserMessage(text_message, output_channel, sender_id))
+
+    def handle_channel(
+        self, input_channel: InputChannel, message_preprocessor: Preprocessor | None = None
+    ) -> None:
+        """Handle the messages of a channel until it ends."""
+        self._processor_with(message_preprocessor).handle_channel(input_channel)
+
+    def predict(self, tracker: DialogueStateTracker) -> Prediction:
+        """Return the next action of a conversation; nothing is changed."""
+        return self._processor_with(None).predict(tracker)
+
+    def append_events(self, sender_id: str, events: Iterable[Event]) -> DialogueStateTracker:
+        """Append events to a conversation, and return its tracker."""
+        return self.processor.append_events(sender_id, events)
+
+    def replace_events(self, sender_id: str, events: Iterable[Event]) -> DialogueStateTracker:
+        """Replace a conversation by events, and return its tracker."""
+        return self.processor.replace_events(sender_id, events)
+
+    def read_tracker(self, sender_id: str) -> DialogueStateTracker:
+        """Return the tracker of a conversation; an unknown one is as at its start, and is not stored."""
+        return self.tracker_store.peek(sender_id)
+
+    # -- odds and ends
+
+    def toggle_memoization(self, activate: bool) -> None:
+        """Switch each `MemoizationPolicy` itself, not its subclasses, on or off."""
+        for policy in self.policy_ensemble.policies:
+            if type(policy) is MemoizationPolicy:
+                policy.toggle(activate)
+
+    def visualize(
+        self,
+        resource_name: str | Path,
+        output_file: str | Path,
+        max_history: int = 2,
+        nlu_training_data: Any = None,
+        should_merge_nodes: bool = True,
+        fontsize: int = 12,
+    ) -> None:
+        """Draw stories as a graph into a file: HTML, SVG or DOT, by its ending."""
+        from rasa_core.training.visualization import visualize_stories
+
+        visualize_stories(
+            resource_name,
+            self.domain,
+            output_file,
+            max_history,
+            nlu_training_data,
+            should_merge_nodes,
+            fontsize,
+        )
+
+
+def _as_domain(domain: str | Path | Domain) -> Domain:
+    if isinstance(domain, Domain):
+        return domain
+    if isinstance(domain, str | Path):
+        return Domain.load(domain)
+    raise ValueError(f"domain is a Domain or the path of a domain file, not {type(domain).__name__}.")
+
+
+def _as_stories(trackers: Iterable[DialogueStateTracker]) -> str:
+    """Return the stories among conversations that were not glued together for training."""
+    own = [tracker for tracker in trackers if not getattr(tracker, "is_augmented", False)]
+    return "\n".join(story_text(tracker.applied_events(), tracker.sender_id) for tracker in own)

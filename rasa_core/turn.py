@@ -1,0 +1,340 @@
+"""One turn of a conversation as pure logic: message in, events and next action out.
+
+`TurnProcessor` reads and updates the tracker that it is given. It knows no store, and of channels only what a
+dispatcher writes to.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rasa_core.actions.action import ActionRestart, UtterAction
+from rasa_core.actions.factories import RemoteAction
+from rasa_core.channels.channel import UserMessage
+from rasa_core.channels.direct import CollectingOutputChannel
+from rasa_core.dispatcher import Dispatcher
+from rasa_core.events import (
+    ACTION_LISTEN_NAME,
+    ACTION_RESTART_NAME,
+    ActionExecuted,
+    BotUttered,
+    Event,
+    Restarted,
+    SlotSet,
+    UserUttered,
+    check_parse_data,
+)
+from rasa_core.exceptions import EventError, InterpreterError, RemoteActionError
+from rasa_core.interpreter import NaturalLanguageInterpreter, RegexInterpreter, names_its_intent
+from rasa_core.policies.policy import Prediction
+
+if TYPE_CHECKING:
+    from rasa_core.actions.action import Action
+    from rasa_core.domain import Domain
+    from rasa_core.policies.ensemble import PolicyEnsemble
+    from rasa_core.trackers import DialogueStateTracker
+
+logger = logging.getLogger(__name__)
+
+State = dict[str, Any]
+Preprocessor = Callable[[str], str]
+
+INFO_PAUSED = "Bot is currently paused and no restart was received yet."
+INFO_LISTENING = (
+    "You do not need to call continue after action listen got returned for the previous continue call. "
+    "You are expected to call 'parse' with the next user message."
+)
+INFO_NO_MESSAGE = (
+    "The conversation was waiting for the user when this action was reported; it is logged all the same. "
+    "Call 'parse' with the user's message first, then 'continue' for each next_action."
+)
+INFO_REPEATED = (
+    "This action was also the last one reported, and it was not the one to run next; it is logged a second "
+    "time. If this was a retry, send the event 'undo' to take it back."
+)
+
+
+class TurnProcessor:
+    """The logic of a turn. Safe to share between threads.
+
+    Parameters
+    ----------
+    interpreter
+        Turns text into intent and entities.
+    policy_ensemble
+        Chooses the next action.
+    domain
+        The bot's domain.
+    max_number_of_predictions
+        How many actions may run for one message before the bot listens, the listening included.
+    message_preprocessor
+        Changes the text of a message before it is interpreted.
+    on_circuit_break
+        Called with the tracker, output channel and dispatcher when that many actions have run.
+    """
+
+    def __init__(
+        self,
+        interpreter: NaturalLanguageInterpreter,
+        policy_ensemble: PolicyEnsemble,
+        domain: Domain,
+        max_number_of_predictions: int = 10,
+        message_preprocessor: Preprocessor | None = None,
+        on_circuit_break: Callable[..., object] | None = None,
+    ) -> None:
+        self.interpreter = interpreter
+        self.policy_ensemble = policy_ensemble
+        self.domain = domain
+        self.max_number_of_predictions = max_number_of_predictions
+        self.message_preprocessor = message_preprocessor
+        self.on_circuit_break = on_circuit_break
+        self._regex = RegexInterpreter()
+        self._warned: set[tuple[str, str]] = set()
+
+    # -- understanding
+
+    def parse(self, text: str) -> dict[str, Any]:
+        """Return what a text means; ``/intent{...}`` and ``_intent{...}`` are read as they stand.
+
+        Raises
+        ------
+        InterpreterError
+            If the interpreter returns something that is no parse.
+        """
+        if self.message_preprocessor is not None:
+            text = self.message_preprocessor(text)
+        if names_its_intent(text):
+            return self._regex.parse(text)
+        return _checked(self.interpreter.parse(text), self.interpreter)
+
+    def log_message(self, tracker: DialogueStateTracker, text: str) -> None:
+        """Append the user's message and the slots that its entities set."""
+        parsed = self.parse(text)
+        tracker.update(UserUttered(parsed.get("text", text), parsed["intent"], parsed["entities"], parsed))
+        for event in self.domain.slots_for_entities(parsed["entities"]):
+            tracker.update(event)
+
+    # -- deciding
+
+    def predict(self, tracker: DialogueStateTracker) -> Prediction:
+        """Return the next action: a fixed one, a restart that the user wants, or what the policies say."""
+        if tracker.follow_up_action is not None and tracker.follow_up_action in self.domain.action_map:
+            return self._certain(tracker.follow_up_action)
+        if tracker.latest_message.intent.get("name") == self.domain.restart_intent:
+            return self._certain(ACTION_RESTART_NAME)
+        return self.policy_ensemble.predict(tracker, self.domain)
+
+    def _certain(self, action_name: str) -> Prediction:
+        scores = dict.fromkeys(self.domain.action_names, 0.0)
+        scores[action_name] = 1.0
+        return Prediction(action_name, 1.0, None, scores)
+
+    def _is_silent(self, tracker: DialogueStateTracker) -> bool:
+        return tracker.is_paused() and tracker.latest_message.intent.get("name") != self.domain.restart_intent
+
+    # -- actions that run in the caller's code
+
+    def start_turn(self, tracker: DialogueStateTracker, text: str) -> State:
+        """Take in a message, and return what the caller is to do next."""
+        self.log_message(tracker, text)
+        return self._next_step(tracker)
+
+    def continue_turn(
+        self, tracker: DialogueStateTracker, executed_action: str | None, events: Iterable[Event]
+    ) -> State:
+        """Take in what the caller did, and return what it is to do next.
+
+        Raises
+        ------
+        UnknownActionError, UnknownSlotError
+            If the domain does not have the action, or a slot of the events; the tracker is as it was.
+        """
+        events = list(events)
+        self.check(executed_action, events)
+        if executed_action == ACTION_LISTEN_NAME:
+            for event in events:
+                tracker.update(event)
+            return self._answer(tracker, None, INFO_LISTENING)
+        info = None
+        if executed_action is not None:
+            info = self._info_about(tracker, executed_action)
+            tracker.update(ActionExecuted(executed_action))
+            if executed_action == ACTION_RESTART_NAME and not any(
+                isinstance(event, Restarted) for event in events
+            ):
+                events.append(Restarted())
+        for event in events:
+            self._warn_about_new_slot(executed_action, event)
+            tracker.update(event)
+        return self._next_step(tracker, info)
+
+    def check(self, executed_action: str | None, events: Iterable[Event]) -> None:
+        """Raise `UnknownActionError` or `UnknownSlotError` for what the domain does not have."""
+        if executed_action is not None:
+            self.domain.index_for_action(executed_action)
+        for event in events:
+            self.domain.check_event(event)
+
+    def _info_about(self, tracker: DialogueStateTracker, executed_action: str) -> str | None:
+        """Return what the caller should know about an action that was reported out of turn."""
+        if tracker.latest_action_name == ACTION_LISTEN_NAME and tracker.history.turn_actions:
+            return INFO_NO_MESSAGE
+        if executed_action == tracker.latest_action_name and self.predict(tracker).action != executed_action:
+            return INFO_REPEATED
+        return None
+
+    def _next_step(self, tracker: DialogueStateTracker, info: str | None = None) -> State:
+        if self._is_silent(tracker):
+            return self._answer(tracker, None, INFO_PAUSED)
+        prediction = self.predict(tracker)
+        if prediction.action == ACTION_LISTEN_NAME:
+            tracker.update(ActionExecuted(ACTION_LISTEN_NAME, prediction.policy, prediction.confidence))
+        return self._answer(tracker, prediction, info)
+
+    @staticmethod
+    def _answer(tracker: DialogueStateTracker, prediction: Prediction | None, info: str | None) -> State:
+        answer: State = {
+            "next_action": None if prediction is None else prediction.action,
+            "confidence": None if prediction is None else prediction.confidence,
+            "policy": None if prediction is None else prediction.policy,
+            "version": tracker.version,
+            "tracker": tracker.current_state(),
+        }
+        if info is not None:
+            answer["info"] = info
+        return answer
+
+    # -- actions that run here
+
+    def run_turn(
+        self,
+        tracker: DialogueStateTracker,
+        message: UserMessage,
+        commit: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Take in a message, run actions until the bot listens, and say what they say.
+
+        Parameters
+        ----------
+        commit
+            Stores what has happened so far; called after each action that may have effects outside of the
+            conversation, so that such an action is on record once it has run.
+
+        Raises
+        ------
+        RemoteActionError
+            If the next action lives in the caller's code.
+        """
+        self.log_message(tracker, message.text or "")
+        self.run_until_listening(tracker, self.dispatcher_for(message), commit)
+
+    def dispatcher_for(self, message: UserMessage) -> Dispatcher:
+        """Return what says things to the sender of `message`."""
+        channel = message.output_channel or CollectingOutputChannel()
+        return Dispatcher(message.sender_id, channel, self.domain)
+
+    def run_until_listening(
+        self, tracker: DialogueStateTracker, dispatcher: Dispatcher, commit: Callable[[], object]
+    ) -> None:
+        """Run actions until the bot listens, is paused, or has run as many as it may."""
+        for _ in range(self.max_number_of_predictions):
+            if self._is_silent(tracker):
+                return
+            prediction = self.predict(tracker)
+            action = self.domain.action_for_name(prediction.action)
+            self.run_action(action, tracker, dispatcher, prediction)
+            if prediction.action == ACTION_LISTEN_NAME:
+                return
+            if not isinstance(action, UtterAction | ActionRestart):
+                commit()
+        self._break_circuit(tracker, dispatcher)
+
+    def _break_circuit(self, tracker: DialogueStateTracker, dispatcher: Dispatcher) -> None:
+        logger.error(
+            "conversation %r: %d actions ran for one message, and the bot still would not listen; it listens "
+            "now. Do the stories let %r follow itself?",
+            tracker.sender_id,
+            self.max_number_of_predictions,
+            tracker.latest_action_name,
+        )
+        if self.on_circuit_break is not None:
+            self.on_circuit_break(tracker, dispatcher.output_channel, dispatcher)
+            self.log_bot_utterances_on_tracker(tracker, dispatcher)
+        tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
+
+    def run_action(
+        self,
+        action: Action,
+        tracker: DialogueStateTracker,
+        dispatcher: Dispatcher,
+        prediction: Prediction | None = None,
+    ) -> None:
+        """Run one action and log it, what the bot said, and the events that it returned, in this order."""
+        if isinstance(action, RemoteAction):
+            raise RemoteActionError(
+                f"the action {action.name()!r} runs in your own code, which respond cannot call. "
+                "Send the message with parse, run each next_action, and report it with continue."
+            )
+        try:
+            events = _as_events(action.run(dispatcher, tracker, self.domain))
+        except Exception:  # whatever a user's action raises must not end the conversation
+            logger.exception("the action %r failed in conversation %r.", action.name(), tracker.sender_id)
+            events = []
+        policy = None if prediction is None else prediction.policy
+        tracker.update(
+            ActionExecuted(action.name(), policy, None if prediction is None else prediction.confidence)
+        )
+        self.log_bot_utterances_on_tracker(tracker, dispatcher)
+        for event in events:
+            self._warn_about_new_slot(action.name(), event)
+            tracker.update(event)
+
+    @staticmethod
+    def log_bot_utterances_on_tracker(tracker: DialogueStateTracker, dispatcher: Dispatcher) -> None:
+        """Append what the bot said since the last call."""
+        for message in dispatcher.latest_bot_messages:
+            tracker.update(BotUttered(message.text, message.data))
+        dispatcher.latest_bot_messages = []
+
+    def _warn_about_new_slot(self, action_name: str | None, event: Event) -> None:
+        known: Mapping[str, Any] = self.policy_ensemble.action_fingerprints
+        if not isinstance(event, SlotSet) or action_name is None or not known:
+            return
+        if (
+            event.key in known.get(action_name, {}).get("slots", ())
+            or (action_name, event.key) in self._warned
+        ):
+            return
+        self._warned.add((action_name, event.key))
+        logger.warning(
+            "the action %r set the slot %r, which it does in no story; predictions may be off. "
+            "Add the slot line to a story and train again.",
+            action_name,
+            event.key,
+        )
+
+
+def _as_events(returned: Sequence[Event] | None) -> list[Event]:
+    """Return what an action returned as a list; raise `EventError` if it holds anything but events."""
+    events = list(returned or [])
+    for event in events:
+        if not isinstance(event, Event):
+            raise EventError(f"an action returns a list of Event objects, and this one has {event!r:.80}.")
+    return events
+
+
+def _checked(parsed: dict[str, Any], interpreter: NaturalLanguageInterpreter) -> dict[str, Any]:
+    """Return a parse with an intent and entities, or raise `InterpreterError`."""
+    try:
+        if parsed.get("intent") is None or parsed.get("entities") is None:
+            intent = parsed.get("intent") or {"name": None, "confidence": 0.0}
+            parsed = {**parsed, "intent": intent, "entities": parsed.get("entities") or []}
+        check_parse_data(parsed)
+    except (AttributeError, EventError) as error:
+        raise InterpreterError(
+            f"{type(interpreter).__name__} returned no parse: {error} A parse is like "
+            '{"text": "hi", "intent": {"name": "greet", "confidence": 0.9}, "entities": []}.'
+        ) from error
+    return parsed

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from remote_bot import DOMAIN, ActionEndless, make_agent, served
+
+from rasa_core import remote
+from rasa_core.actions.action import Action
+from rasa_core.agent import Agent
+from rasa_core.channels.channel import InputChannel, MessageHandler, OutputChannel, UserMessage
+from rasa_core.channels.direct import CollectingOutputChannel
+from rasa_core.dispatcher import Dispatcher
+from rasa_core.domain import Domain
+from rasa_core.events import BotUttered, ConversationPaused, Event, Restarted, SlotSet, UserUttered
+from rasa_core.exceptions import ClientError, UnknownActionError
+from rasa_core.remote import RasaCoreClient, RemoteAgent
+from rasa_core.server import create_app
+from rasa_core.trackers import DialogueStateTracker
+
+
+@pytest.fixture
+def agent() -> Agent:
+    """Return the agent that the server has."""
+    return make_agent()
+
+
+@pytest.fixture
+def client(agent: Agent) -> Iterator[RasaCoreClient]:
+    with served(create_app(agent, auth_token="s3cret")) as address:
+        yield RasaCoreClient(address, "s3cret")
+
+
+@pytest.fixture
+def bot(client: RasaCoreClient) -> RemoteAgent:
+    return RemoteAgent(Domain.from_yaml(DOMAIN), client)
+
+
+def test_a_turn_is_played_until_the_bot_listens(bot: RemoteAgent) -> None:
+    assert bot.process_message(UserMessage("/search", None, "anna")) == [
+        {"recipient_id": "anna", "text": "I am looking."},
+        {"recipient_id": "anna", "text": "Where?", "data": [{"title": "Here", "payload": "/here"}]},
+        {"recipient_id": "anna", "text": "How about Big Arena?"},
+    ]
+
+
+def test_what_was_said_is_reported_before_what_was_changed(bot: RemoteAgent, agent: Agent) -> None:
+    bot.process_message(UserMessage("/search", None, "anna"))
+
+    events = [event for event in agent.read_tracker("anna").events if not isinstance(event, UserUttered)]
+    assert [getattr(event, "action_name", event.type_name) for event in events] == [
+        "action_listen",
+        "action_search",
+        "bot",
+        "bot",
+        "slot",
+        "utter_found",
+        "bot",
+        "action_listen",
+    ]
+    assert events[3] == BotUttered("Where?", {"buttons": [{"title": "Here", "payload": "/here"}]})
+
+
+def test_actions_see_what_those_before_them_did(bot: RemoteAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def run(
+        self: Action, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Domain
+    ) -> list[Event]:
+        seen.append((tracker.get_slot("venue"), tracker.latest_action_name, len(tracker.events)))
+        return [SlotSet("venue", f"number {len(seen)}")] if len(seen) < 3 else [Restarted()]
+
+    monkeypatch.setattr(ActionEndless, "run", run)
+    bot.process_message(UserMessage("/endless", None, "anna"))
+
+    assert seen == [
+        (None, "action_listen", 2),
+        ("number 1", "action_endless", 4),
+        ("number 2", "action_endless", 6),
+    ]
+
+
+def test_answers_go_to_the_channel_of_the_message(bot: RemoteAgent) -> None:
+    class Printed(OutputChannel):
+        def __init__(self) -> None:
+            self.texts: list[str] = []
+
+        def send_text_message(self, recipient_id: str, message: str) -> None:
+            self.texts.append(message)
+
+    channel = Printed()
+
+    assert bot.process_message(UserMessage("/search", channel, "anna")) is None
+    assert channel.texts == ["I am looking.", "Where?", "1: Here (/here)", "How about Big Arena?"]
+
+
+def test_each_message_of_a_channel_is_processed(bot: RemoteAgent) -> None:
+    output = CollectingOutputChannel()
+
+    class TwoMessages(InputChannel):
+        def start_sync_listening(self, message_handler: MessageHandler) -> None:
+            message_handler(UserMessage("/search", output, "anna"))
+            message_handler(UserMessage("/search", output, "bea"))
+
+    bot.handle_channel(TwoMessages())
+
+    assert [message["recipient_id"] for message in output.messages] == ["anna"] * 3 + ["bea"] * 3
+
+
+def test_a_paused_bot_does_nothing(bot: RemoteAgent, client: RasaCoreClient) -> None:
+    client.append_events_to_tracker("anna", [ConversationPaused()])
+
+    assert bot.process_message(UserMessage("/search", None, "anna")) == []
+
+
+def test_a_restart_is_played(bot: RemoteAgent, client: RasaCoreClient) -> None:
+    bot.process_message(UserMessage("/search", None, "anna"))
+    bot.process_message(UserMessage("/restart", None, "anna"))
+
+    assert client.tracker_json("anna")["slots"] == {"venue": None}
+
+
+def test_a_bot_that_never_listens_is_stopped(bot: RemoteAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "MAX_ACTIONS", 5)
+
+    with pytest.raises(
+        ClientError, match=r"'anna': 5 actions ran for one message, and 'action_endless' is to be"
+    ):
+        bot.process_message(UserMessage("/endless", None, "anna"))
+
+
+def test_an_action_that_fails_is_not_reported(bot: RemoteAgent, agent: Agent) -> None:
+    with pytest.raises(ZeroDivisionError, match="this action is broken"):
+        bot.process_message(UserMessage("/fail", None, "anna"))
+
+    assert agent.read_tracker("anna").latest_action_name == "action_listen"
+
+
+def test_an_action_that_is_not_here_is_an_error(client: RasaCoreClient) -> None:
+    domain = Domain.from_yaml("intents: [search]\nactions: [utter_found]\ntemplates: {utter_found: Found.}")
+
+    with pytest.raises(UnknownActionError, match="action_search"):
+        RemoteAgent(domain, client).process_message(UserMessage("/search"))
+
+
+def test_an_agent_is_loaded_from_the_directory_of_a_model(client: RasaCoreClient, tmp_path: Path) -> None:
+    (tmp_path / "domain.yml").write_text(DOMAIN + "action_factory: remote\n", encoding="utf-8")
+
+    bot = RemoteAgent.load(tmp_path, client.host, client.token, action_factory="local")
+
+    said = bot.process_message(UserMessage("/search"))
+    assert json.dumps(said).count("Big Arena") == 1

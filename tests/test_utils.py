@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import argparse
+import logging
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rasa_core import utils
+from rasa_core.exceptions import DomainError
+from rasa_core.slots import TextSlot
+
+
+def test_one_hot_is_one_at_the_index() -> None:
+    np.testing.assert_array_equal(utils.one_hot(1, 3, np.int64), np.array([0, 1, 0]))
+
+
+@pytest.mark.parametrize("index", [-1, 3])
+def test_one_hot_refuses_an_index_outside(index: int) -> None:
+    with pytest.raises(ValueError, match=f"the index {index} is outside a vector of length 3"):
+        utils.one_hot(index, 3)
+
+
+def test_files_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.yml"
+    path.write_text("\ufeffgrüße: [1, 2]", encoding="utf-8")
+
+    assert utils.read_file(path) == "grüße: [1, 2]"
+    assert utils.read_yaml_file(path) == {"grüße": [1, 2]}
+
+
+def test_objects_are_written_as_json(tmp_path: Path) -> None:
+    utils.dump_obj_as_json_to_file(tmp_path / "a.json", {"a": [1]})
+
+    assert utils.read_yaml_file(tmp_path / "a.json") == {"a": [1]}
+
+
+def test_a_folder_is_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    (tmp_path / "folder" / "inner" / "a.txt").write_text("a", encoding="utf-8")
+
+    with zipfile.ZipFile(utils.zip_folder(tmp_path / "folder")) as archive:
+        assert archive.read("inner/a.txt") == b"a"
+
+
+def test_classes_have_a_dotted_path_and_back() -> None:
+    path = utils.module_path_from_instance(TextSlot("a"))
+
+    assert path == "rasa_core.slots.TextSlot"
+    assert utils.class_from_module_path(path) is TextSlot
+
+
+def test_a_path_to_no_class_is_an_error() -> None:
+    with pytest.raises(DomainError, match=r"cannot find the class 'rasa_core\.slots\.Nothing'"):
+        utils.class_from_module_path("rasa_core.slots.Nothing")
+
+
+def test_text_is_coloured(capsys: pytest.CaptureFixture[str]) -> None:
+    utils.print_color("hi", utils.bcolors.OKGREEN)
+
+    assert capsys.readouterr().out == "\033[92mhi\033[0m\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "level"),
+    [([], logging.ERROR), (["-v"], logging.INFO), (["--verbose"], logging.INFO), (["--debug"], 10)],
+)
+def test_arguments_set_the_log_level(arguments: list[str], level: int) -> None:
+    parser = argparse.ArgumentParser()
+    utils.add_logging_option_arguments(parser, default=logging.ERROR)
+
+    assert parser.parse_args(arguments).loglevel == level
+
+
+def test_logging_goes_to_the_console_and_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers: list[logging.Handler] = []
+    monkeypatch.setattr(logging.root, "handlers", handlers)
+    monkeypatch.setattr(logging.root, "level", logging.WARNING)
+    utils.configure_colored_logging("INFO")
+    utils.configure_file_logging("WARNING", tmp_path / "rasa_core.log")
+    utils.configure_file_logging("WARNING", None)
+    logging.getLogger("bot").info("not for the file")
+    logging.getLogger("bot").warning("for both")
+    for handler in handlers:
+        handler.close()
+
+    assert len(handlers) == 2
+    assert (tmp_path / "rasa_core.log").read_text(encoding="utf-8").endswith("bot  for both\n")
