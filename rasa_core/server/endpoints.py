@@ -1,0 +1,143 @@
+"""What the server does at each path: check the request, ask the `Agent`, answer.
+
+An endpoint takes a `Request` and returns a `Response`. It asks for the agent first, so that a server
+without a model says so before it looks at the body.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rasa_core.server import payloads
+from rasa_core.server.bodies import parse_json, parse_query_string, read_body
+from rasa_core.server.model import ServedModel
+from rasa_core.server.responses import Response, json_response
+from rasa_core.server.uploads import replace_model
+from rasa_core.version import __version__
+
+_HTML = (("Content-Type", "text/html; charset=utf-8"),)
+
+
+@dataclass(slots=True)
+class Request:
+    """One request, as far as endpoints look at it.
+
+    Attributes
+    ----------
+    environ : dict
+        What WSGI gives.
+    method : str
+        ``GET``, ``POST`` ...
+    sender_id : str
+        The conversation that the path names.
+    model : ServedModel
+        Where the agent comes from.
+    max_body : int
+        Largest body that is read, in bytes.
+    """
+
+    environ: dict[str, Any]
+    method: str
+    sender_id: str
+    model: ServedModel
+    max_body: int
+    _parameters: dict[str, str] | None = field(default=None, init=False)
+
+    def parameters(self) -> dict[str, str]:
+        """Return the parameters behind the ``?`` of the URL."""
+        if self._parameters is None:
+            self._parameters = parse_query_string(self.environ.get("QUERY_STRING", ""))
+        return self._parameters
+
+    def json(self) -> Any:
+        """Return the body as a JSON value."""
+        return parse_json(read_body(self.environ, self.max_body))
+
+    def message(self) -> str:
+        """Return the user's message, from the body or, of a GET, from the URL."""
+        return payloads.message_text(self.parameters() if self.method == "GET" else payloads.object_of(self.json()))
+
+    def flag(self, name: str, default: bool) -> bool:
+        """Return a yes-or-no parameter of the URL; any value other than ``true`` means no."""
+        value = self.parameters().get(name)
+        return default if value is None else value.lower() == "true"
+
+
+def home(request: Request) -> Response:
+    """Greet, for people and for health checks."""
+    return Response(200, f"hello from Rasa Core: {__version__}".encode(), _HTML)
+
+
+def version(request: Request) -> Response:
+    """Tell the version of this package."""
+    return json_response({"version": __version__})
+
+
+def conversations(request: Request) -> Response:
+    """List the ids of all conversations."""
+    return json_response(list(request.model.agent().tracker_store.keys()))
+
+
+def delete_conversation(request: Request) -> Response:
+    """Forget a conversation, all of it."""
+    store = request.model.agent().tracker_store
+    with store.conversation(request.sender_id):  # for its lock
+        return json_response({"deleted": store.delete(request.sender_id)})
+
+
+def parse(request: Request) -> Response:
+    """Take a message of the user, and tell the action to run next."""
+    agent = request.model.agent()
+    return json_response(agent.start_message_handling(request.message(), request.sender_id))
+
+
+def continue_(request: Request) -> Response:
+    """Take note of the action that the caller has run, and tell the next one."""
+    agent = request.model.agent()
+    body = payloads.object_of(request.json())
+    action = payloads.executed_action(body, agent)
+    events = payloads.events_of(body.get("events", []), agent)
+    return json_response(agent.continue_message_handling(request.sender_id, action, events))
+
+
+def respond(request: Request) -> Response:
+    """Take a message of the user, run the actions here, and return what the bot says."""
+    agent = request.model.agent()
+    return json_response(agent.handle_message(request.message(), sender_id=request.sender_id) or [])
+
+
+def read_tracker(request: Request) -> Response:
+    """Tell the state of a conversation; an unknown one is not created."""
+    agent = request.model.agent()
+    parameters = request.parameters()
+    until = payloads.unix_time(parameters["until"]) if "until" in parameters else None
+    tracker = agent.read_tracker(request.sender_id)
+    if until is not None:
+        tracker = tracker.travel_back_in_time(until)
+    state = tracker.current_state(
+        should_include_events=request.flag("events", default=True),
+        only_events_after_latest_restart=not request.flag("ignore_restarts", default=False),
+    )
+    return json_response(state)
+
+
+def replace_tracker(request: Request) -> Response:
+    """Put events in the place of a whole conversation."""
+    agent = request.model.agent()
+    events = payloads.events_of(request.json(), agent)
+    return json_response(agent.replace_events(request.sender_id, events).current_state(should_include_events=True))
+
+
+def append_events(request: Request) -> Response:
+    """Add events, a list or one, to a conversation, and predict nothing."""
+    agent = request.model.agent()
+    body = request.json()
+    events = payloads.events_of([body] if isinstance(body, dict) else body, agent)
+    return json_response(agent.append_events(request.sender_id, events).current_state())
+
+
+def load(request: Request) -> Response:
+    """Serve the uploaded model from now on."""
+    replace_model(request.model, request.environ)
+    return json_response({"success": 1})

@@ -1,0 +1,264 @@
+"""Run the application in worker processes, under Granian.
+
+Processes. The main process opens the port, starts the workers and waits; it serves nothing. Each worker makes its own
+application from the same settings, so no connection to a store is ever shared by two processes. All workers accept from
+the one socket that the main process holds: nobody else can listen on the port at the same time, and a connection that
+arrives while a worker starts or dies waits until another one takes it.
+
+Signals. SIGTERM, SIGINT and SIGHUP, sent to the main process or to all, stop accepting, finish the requests under way
+and exit with 0; what still runs after `stop_timeout` seconds is killed. A worker that dies is replaced; one that dies
+again before it can serve ends the server. Workers end when the main process is gone.
+
+Threads. More threads than one make a worker slower, because they wait for each other's interpreter lock. One thread
+would be stopped by the first client that sends half a request and then nothing, or by one slow answer of an NLU server.
+The default is the smallest number that rides out a few of those; give more where requests wait for something outside
+this process. `SWITCH_INTERVAL` halves what the waiting costs.
+
+    from rasa_core.server.launcher import launch
+    launch({"model": "models/dialogue"}, port=5005, workers=2)
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import gc
+import importlib
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection, wait
+from typing import Any, NoReturn
+
+from granian._granian import SocketHolder
+from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
+from granian.server.mp import MPServer
+
+from rasa_core.exceptions import RasaCoreError
+
+APP = "rasa_core.server.settings:create_app_from_settings"
+
+DEFAULT_THREADS = 4
+WAITING_THREADS = 16
+SWITCH_INTERVAL = 5e-5
+BACKLOG = 1024
+
+_OTHER_HOST = "Give an address of this machine with --host, such as 127.0.0.1, or 0.0.0.0 for all."
+_REMEDIES = {
+    errno.EADDRINUSE: "Stop the program that uses the port, or choose another with --port.",
+    errno.EACCES: "Choose a port above 1023 with --port.",
+}
+_READY = b"ready"  # What a worker reports that can serve; any other report is why it cannot.
+_REPORT_BYTES = 4000  # Below PIPE_BUF, so that reports of several workers cannot mix.
+_GRANIAN_LEVELS = {"DEBUG": LogLevels.debug, "INFO": LogLevels.info}
+_GRANIAN_LOGGING: dict[str, Any] = {
+    "formatters": {"line": {"format": "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {"_granian": {"handlers": ["console"], "propagate": False}},
+}
+
+WSGIApplication = Callable[..., Any]
+
+
+class LaunchError(RasaCoreError, RuntimeError):
+    """The server could not start, or its workers kept dying."""
+
+
+def launch(
+    settings: Mapping[str, Any],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 5005,
+    workers: int = 1,
+    threads: int = DEFAULT_THREADS,
+    log_level: str = "WARNING",
+    stop_timeout: int = 30,
+    target: str = APP,
+    on_listening: Callable[[], None] | None = None,
+) -> None:
+    """Serve until the process is told to stop.
+
+    Parameters
+    ----------
+    settings
+        Plain data, given to `target` in every worker.
+    workers, threads
+        Number of processes, and how many requests each may work on at once; `WAITING_THREADS` suits requests that wait
+        for an NLU server.
+    log_level
+        From INFO on, standard error also tells of workers that start and stop; below, only of failures.
+    stop_timeout
+        Seconds that requests under way have to finish once the server is told to stop.
+    target
+        Where the workers find the function that makes the application: ``module:function``.
+    on_listening
+        Called once in this process, from another thread, when the first worker is ready to answer.
+
+    Raises
+    ------
+    LaunchError
+        If the port cannot be opened, the application cannot be made, or workers die before they serve.
+    """
+    for name, number in (("workers", workers), ("threads", threads), ("stop_timeout", stop_timeout)):
+        if number < 1:
+            raise LaunchError(f"{name} is {number}, but must be 1 or more.")
+    with _listen(host, port) as listener:
+        reports, reporting = multiprocessing.Pipe(duplex=False)
+        loader = functools.partial(_load_app, target, dict(settings), reporting)
+        server = _Server(
+            listener,
+            target=target,
+            workers=workers,
+            blocking_threads=threads,
+            log_level=_GRANIAN_LEVELS.get(log_level.upper(), LogLevels.error),
+            workers_kill_timeout=stop_timeout,
+        )
+        follower = _Follower(reports, server, on_listening)
+        follower.start()
+        try:
+            server.serve(target_loader=loader, wrap_loader=False)
+        except SystemExit:
+            follower.raise_failure()
+            raise LaunchError(
+                "The server stopped because its workers died before they could serve; the lines above may say why."
+            ) from None
+        follower.raise_failure()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Open the port, for this process and its workers alone."""
+    if not 1 <= port <= 65535:
+        raise LaunchError(f"Port {port} cannot be served: choose one from 1 to 65535 with --port.")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise LaunchError(f"Cannot listen on host {host!r}: {error.strerror}. {_OTHER_HOST}") from error
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # A server that just stopped does not count.
+        listener.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+        )  # Without it, answers wait 40 ms for an ACK.
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        remedy = _REMEDIES.get(error.errno or 0, _OTHER_HOST)
+        raise LaunchError(f"Cannot listen on port {port} of {host}: {error.strerror}. {remedy}") from error
+    listener.setblocking(False)
+    return listener
+
+
+class _Server(MPServer):
+    """Granian's server with one listening socket for all workers.
+
+    Left to itself, Granian on Linux opens one socket a worker and lets the kernel spread connections over them. Then a
+    second server on the same port is not noticed and takes half of the requests, and a connection that waits for a
+    worker is lost when that worker dies.
+    """
+
+    def __init__(self, listener: socket.socket, **options: Any) -> None:
+        host, port = listener.getsockname()[:2]
+        super().__init__(
+            address=host,
+            port=port,
+            interface=Interfaces.WSGI,
+            http=HTTPModes.http1,
+            websockets=False,
+            backlog=BACKLOG,
+            backpressure=BACKLOG,  # Counts open connections, idle ones too, not requests.
+            respawn_failed_workers=True,
+            log_dictconfig=_GRANIAN_LOGGING,
+            **options,
+        )
+        self._listener = listener
+
+    def _init_shared_socket(self) -> None:
+        self._listener.set_inheritable(True)
+        self._sso = self._listener
+        self._sfd = self._listener.fileno()  # type: ignore[assignment]
+        self._shd = SocketHolder(self._sfd, False, BACKLOG)  # type: ignore[assignment, call-arg]
+
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        """Stop the server; in a worker that does not serve yet, which has inherited this handler, just end."""
+        if os.getpid() != self.pid:
+            os._exit(0)
+        super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+    def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
+        """Stop the server when its terminal is closed."""
+        self.signal_handler_interrupt()
+
+
+class _Follower(threading.Thread):
+    """Follow what the workers report: announce the first that is ready, stop the server at the first that failed."""
+
+    def __init__(self, reports: Connection, server: _Server, on_listening: Callable[[], None] | None) -> None:
+        super().__init__(name="launcher-reports", daemon=True)
+        self._reports = reports
+        self._server = server
+        self._on_listening = on_listening
+        self._failure: str | None = None
+
+    def run(self) -> None:
+        """Read reports until one tells of a failure, or nobody is left to report."""
+        try:
+            while (report := self._reports.recv_bytes()) == _READY:
+                self._server.respawned_wrks.clear()  # What has served and died is replaced, however often.
+                if self._on_listening is not None:
+                    self._on_listening()
+                    self._on_listening = None
+        except EOFError:
+            return
+        self._failure = report.decode(errors="replace")
+        self._server.signal_handler_interrupt()
+
+    def raise_failure(self) -> None:
+        """Raise what a worker reported, if it was a failure."""
+        if self._failure is not None:
+            raise LaunchError(self._failure)
+
+
+def _load_app(target: str, settings: dict[str, Any], reporting: Connection) -> WSGIApplication:
+    """Make the application; runs in a worker, before it serves."""
+    # A terminal sends SIGINT to every process, but two kinds of signal at once can keep a Granian worker from stopping.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    threading.Thread(target=_end_with_main_process, name="launcher-parent", daemon=True).start()
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    module, _, name = target.partition(":")
+    try:
+        app: WSGIApplication = getattr(importlib.import_module(module), name)(settings)
+    except RasaCoreError as error:
+        _fail(reporting, str(error))
+    except Exception:  # The outermost edge of a worker: the main process tells it, once.
+        _fail(reporting, f"The application could not be made.\n{traceback.format_exc()}")
+    gc.collect()
+    gc.freeze()  # What stays for good need not be looked at again: full collections took 10 ms of a request.
+    reporting.send_bytes(_READY)
+    return app
+
+
+def _fail(reporting: Connection, message: str) -> NoReturn:
+    """Report why this worker cannot serve, the end of it if it is long, and wait for the main process to end this one.
+
+    A worker that ended by itself would be replaced, only to fail again.
+    """
+    reporting.send_bytes(message.encode()[-_REPORT_BYTES:])
+    while True:
+        signal.pause()
+
+
+def _end_with_main_process() -> None:
+    """Stop this worker, as SIGTERM does, when the main process is gone without having said so."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)

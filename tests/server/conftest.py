@@ -1,0 +1,78 @@
+"""What the tests of the server share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from server_bot import make_agent
+from werkzeug.test import Client
+
+from rasa_core.agent import Agent
+from rasa_core.domain import Domain
+from rasa_core.policies.memoization import MemoizationPolicy
+from rasa_core.server import create_app
+from rasa_core.server.logs import access_logger
+
+DOMAIN = """
+intents: [greet]
+templates:
+  utter_greet: [{text: hey}]
+actions: [utter_greet]
+"""
+STORIES = "## greet\n* greet\n    - utter_greet\n"
+
+
+@pytest.fixture(autouse=True)
+def _package_logging_as_before() -> Iterator[None]:
+    logger = logging.getLogger("rasa_core")
+    handlers, level, propagate = list(logger.handlers), logger.level, logger.propagate
+    access_level = access_logger.level
+    yield
+    access_logger.setLevel(access_level)
+    for handler in set(logger.handlers) - set(handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    logger.setLevel(level)
+    logger.propagate = propagate
+
+
+@pytest.fixture
+def agent() -> Agent:
+    return make_agent()
+
+
+@pytest.fixture
+def client(agent: Agent) -> Client:
+    """Return a client of a server that keeps conversations in memory."""
+    return Client(create_app(agent))
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """Return the directory of a model of the bot."""
+    make_agent().persist(tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def client_with(agent: Agent) -> Callable[..., Client]:
+    """Return a function that makes a client of a server with the given options."""
+
+    def make(**options: Any) -> Client:
+        return Client(create_app(agent, **options))
+
+    return make
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    """Return the directory of a model with a policy of this package."""
+    (tmp_path / "stories.md").write_text(STORIES)
+    agent = Agent(Domain.from_yaml(DOMAIN), [MemoizationPolicy()])
+    agent.train(agent.load_data(tmp_path / "stories.md"))
+    agent.persist(tmp_path / "model")
+    return tmp_path / "model"

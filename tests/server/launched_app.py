@@ -1,0 +1,53 @@
+"""A tiny application for the tests of the launcher: ``python launched_app.py '{"port": 5005, ...}'`` serves it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rasa_core.exceptions import RasaCoreError
+from rasa_core.server.launcher import LaunchError, launch
+
+
+def make(settings: dict[str, Any]) -> Callable[..., list[bytes]]:
+    """Make the application; `settings` may tell it to fail in one way or another."""
+    folder = Path(settings["folder"])
+    failure = settings.get("failure")
+    if failure == "known":
+        raise RasaCoreError("There is no model in 'bot': train one with rasa-core train.")
+    if failure == "bug":
+        raise TypeError("long and unexpected " * settings.get("times", 1))
+    if failure == "death":
+        os._exit(3)
+    if failure == "hang":
+        (folder / "making").touch()
+        threading.Event().wait()
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        if environ["PATH_INFO"] == "/wait":
+            (folder / "started").write_text(str(os.getpid()))
+            while not (folder / "go").exists():
+                time.sleep(0.005)
+        body = json.dumps({"pid": os.getpid(), "read": len(environ["wsgi.input"].read())}).encode()
+        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+        return [body]
+
+    return app
+
+
+def main(options: dict[str, Any]) -> None:
+    """Serve, and print "listening" when a worker is ready."""
+    try:
+        launch(**options, target="launched_app:make", on_listening=lambda: print("listening", flush=True))
+    except LaunchError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,236 @@
+"""``python -m rasa_core.server``: every flag, old and new, and a server that really runs."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from rasa_core.server import command, create_app_from_settings
+from rasa_core.server.launcher import LaunchError
+
+
+class Launched(dict[str, Any]):
+    """What the command asked of the launcher."""
+
+    def __call__(self, settings: dict[str, Any], **options: Any) -> None:
+        options.pop("on_listening")()
+        self.update(json.loads(json.dumps(settings)), **options)
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Launched:
+    """Put a record in the place of the launcher, and the test in an empty folder."""
+    found = Launched()
+    monkeypatch.setattr(command, "launch", found)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RASA_CORE_TOKEN", raising=False)
+    (tmp_path / "m").mkdir()
+    return found
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(command.main, arguments)
+
+
+def test_what_is_not_said_is_as_it_always_was(launched: Launched) -> None:
+    result = run("-d", "m")
+
+    assert result.exit_code == 0, result.output
+    assert launched == {
+        "model": "m",
+        "nlu": None,
+        "cors_origins": [],
+        "auth_token": None,
+        "log_file": "rasa_core.log",
+        "log_level": "WARNING",
+        "store": None,
+        "max_body": 1024 * 1024,
+        "enable_load": False,
+        "host": "127.0.0.1",
+        "port": 5005,
+        "workers": 1,
+        "threads": 4,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (["--core", "m"], {"model": "m"}),
+        (["-d", "m", "-u", "http://localhost:5000"], {"nlu": "http://localhost:5000", "threads": 16}),
+        (["-d", "m", "--nlu", "https://nlu"], {"nlu": "https://nlu"}),
+        (["-d", "m", "-p", "80"], {"port": 80}),
+        (["-d", "m", "--port", "80"], {"port": 80}),
+        (["-d", "m", "-o", "out.log"], {"log_file": "out.log"}),
+        (["-d", "m", "--log_file", "out.log"], {"log_file": "out.log"}),
+        (["-d", "m", "-o", ""], {"log_file": None}),
+        (["-d", "m", "--auth_token", "t"], {"auth_token": "t"}),
+        (["-d", "m", "--auth-token", "t"], {"auth_token": "t"}),
+        (["-d", "m", "-v"], {"log_level": "INFO"}),
+        (["-d", "m", "--verbose"], {"log_level": "INFO"}),
+        (["-d", "m", "--debug"], {"log_level": "DEBUG"}),
+        (["-d", "m", "--debug", "-v"], {"log_level": "DEBUG"}),
+        (["-d", "m", "--cors", "*"], {"cors_origins": ["*"]}),
+        (["--cors", "http://a", "https://b:1", "-d", "m"], {"cors_origins": ["http://a", "https://b:1"]}),
+        (["--cors", "http://a", "--cors", "http://b", "-d", "m"], {"cors_origins": ["http://a", "http://b"]}),
+        (["--cors=http://a", "http://b", "-d", "m"], {"cors_origins": ["http://a", "http://b"]}),
+        (["-d", "m", "--host", "0.0.0.0"], {"host": "0.0.0.0"}),
+        (["-d", "m", "--workers", "3"], {"workers": 3}),
+        (["-d", "m", "--store", "memory://"], {"store": "memory://"}),
+        (["-d", "m", "--max-body", "500"], {"max_body": 500}),
+        (["-d", "m", "--max-body", "500k"], {"max_body": 500 * 1024}),
+        (["-d", "m", "--max-body", "2 MB"], {"max_body": 2 * 1024 * 1024}),
+        (["-d", "m", "--enable-load"], {"enable_load": True}),
+    ],
+    ids=" ".join,
+)
+def test_flag_is_followed(launched: Launched, arguments: list[str], found: dict[str, Any]) -> None:
+    result = run(*arguments)
+
+    assert result.exit_code == 0, result.output
+    assert found.items() <= launched.items()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Missing option '-d'"),
+        (["-d", "m", "-p", "0"], "0 is not in the range"),
+        (["-d", "m", "--cors", "file.txt"], "'file.txt' is not an origin"),
+        (["-d", "m", "--cors", "*", "file.txt"], "unexpected extra argument (file.txt)"),
+        (["-d", "m", "--max-body", "much"], "'much' is not a size above 0"),
+        (["-d", "m", "--max-body", "0k"], "'0k' is not a size above 0"),
+        (["-d", "m", "--auth_token", ""], "the token is empty"),
+        (["-d", "m", "--store", "sqlit:///x"], "unknown tracker store 'sqlit://'"),
+        (["-d", "m", "--store", "memory://", "--workers", "2"], "not shared between workers"),
+        (["-d", "m", "-u", "nlu/model"], "cannot read an NLU model at 'nlu/model'"),
+        (["-d", "m", "-u", "http://"], "the address of an NLU server"),
+        (["-d", "m", "-o", "missing/x.log"], "missing/x.log"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_flag_starts_nothing(launched: Launched, arguments: list[str], message: str) -> None:
+    result = run(*arguments)
+
+    assert result.exit_code != 0
+    assert message in result.output
+    assert launched == {}
+
+
+def test_token_comes_from_the_environment(launched: Launched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RASA_CORE_TOKEN", "s3cret")
+
+    result = run("-d", "m")
+
+    assert launched["auth_token"] == "s3cret"
+    assert "s3cret" not in result.output
+
+
+def test_empty_token_in_the_environment_is_no_open_door(launched: Launched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RASA_CORE_TOKEN", "")
+
+    assert "the token is empty" in run("-d", "m").output
+    assert launched == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "Serving m at http://localhost:5005 with 1 process"),
+        (["--workers", "2", "--host", "::1"], "at http://localhost:5005 with 2 processes"),
+        ([], "m.conversations.db"),
+        (["--store", "memory://"], "kept in memory://"),
+        ([], "curl -XPOST http://localhost:5005/conversations/default/parse -d"),
+        (["--auth_token", "s3cret"], '-H "Authorization: Bearer $RASA_CORE_TOKEN"'),
+        (["--host", "0.0.0.0"], "Anybody who reaches port 5005 can use the bot"),
+    ],
+)
+def test_terminal_tells_what_happens(launched: Launched, arguments: list[str], said: str) -> None:
+    output = run("-d", "m", *arguments).output
+
+    assert said in output
+    assert "s3cret" not in output
+
+
+def test_terminal_tells_that_there_is_no_model(launched: Launched) -> None:
+    assert "There is no model at nowhere" in run("-d", "nowhere").output
+
+
+def test_failure_of_the_launcher_is_told(launched: Launched, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise LaunchError("the port is taken")
+
+    monkeypatch.setattr(command, "launch", fail)
+
+    result = run("-d", "m")
+
+    assert result.exit_code == 1
+    assert result.output == "Error: the port is taken\n"
+
+
+def test_help_teaches_by_example() -> None:
+    output = run("--help").output
+
+    assert "python -m rasa_core.server -d models/dialogue -u http://localhost:5000" in output
+    assert "curl localhost:5005/conversations/default/parse" in output
+
+
+def test_settings_of_the_command_make_an_application(launched: Launched) -> None:
+    run("-d", "m", "-o", "x.log")
+    names = ("host", "port", "workers", "threads")
+
+    app = create_app_from_settings({key: value for key, value in launched.items() if key not in names})
+
+    assert callable(app)
+
+
+# -- for real
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+def ask(port: int, method: str, path: str, body: bytes | None = None) -> Any:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(method, path, body)
+        return json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+
+
+def test_server_runs_a_turn_and_stops_when_told(trained: Path, tmp_path: Path) -> None:
+    port = free_port()
+    module = [sys.executable, "-u", "-m", "rasa_core.server"]
+    flags = ["-d", str(trained), "-p", str(port), "-o", str(tmp_path / "out.log"), "--workers", "2"]
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "RASA_CORE_TOKEN": "s3cret"}
+    with subprocess.Popen([*module, *flags], env=environ, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "Serving" in process.stdout.readline()
+        parsed = ask(port, "POST", "/conversations/a/parse?token=s3cret", b'{"query": "/greet"}')
+        done = ask(port, "POST", "/conversations/a/continue?token=s3cret", b'{"executed_action": "utter_greet"}')
+        refused = ask(port, "GET", "/conversations")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+
+    assert (parsed["next_action"], done["next_action"], process.returncode) == (
+        "utter_greet",
+        "action_listen",
+        0,
+    )
+    assert "the token" in refused["error"]
+    log = (tmp_path / "out.log").read_text()
+    assert "POST /conversations/a/parse?token=*** 200" in log
+    assert "s3cret" not in log

@@ -1,0 +1,170 @@
+"""`create_app` makes the application from a model or an agent."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.test import Client
+
+from rasa_core.agent import Agent
+from rasa_core.exceptions import InterpreterError, StoreError
+from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.server import create_app, create_app_from_settings
+from rasa_core.server.settings import ServerSettings
+from rasa_core.tracker_store import InMemoryTrackerStore
+
+PARSE = "/conversations/x/parse"
+
+
+class AlwaysGreets(NaturalLanguageInterpreter):
+    def parse(self, text: str) -> dict[str, Any]:
+        return {"text": text, "intent": {"name": "greet", "confidence": 0.5}, "entities": []}
+
+
+def next_action(client: Client, text: str) -> str:
+    return client.post(PARSE, data=json.dumps({"query": text})).get_json()["next_action"]
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_serves_the_model_in_a_directory(model: Path, kind: type) -> None:
+    assert next_action(Client(create_app(kind(model))), "/greet") == "utter_greet"
+
+
+def test_conversations_of_a_model_are_kept_beside_it(model: Path) -> None:
+    Client(create_app(model)).post(PARSE, data=b'{"query": "/greet"}')
+
+    assert (model.parent / "model.conversations.db").is_file()
+    assert Client(create_app(model)).get("/conversations").get_json() == ["x"]
+
+
+def test_store_is_named_by_a_url(model: Path) -> None:
+    assert next_action(Client(create_app(model, tracker_store="memory://")), "/greet") == "utter_greet"
+    assert [found.name for found in model.parent.iterdir()] == ["model"]
+
+
+def test_store_may_be_an_object(model: Path) -> None:
+    store = InMemoryTrackerStore()
+
+    next_action(Client(create_app(model, tracker_store=store)), "/greet")
+
+    assert store.sender_ids() == ["x"]
+
+
+def test_interpreter_may_be_an_object(model: Path) -> None:
+    app = create_app(model, AlwaysGreets(), tracker_store="memory://")
+
+    assert next_action(Client(app), "good morning") == "utter_greet"
+
+
+def test_interpreter_reads_messages_that_come_as_events(model: Path) -> None:
+    client = Client(create_app(model, AlwaysGreets(), tracker_store="memory://"))
+
+    response = client.post("/conversations/x/tracker/events", data=b'{"event": "user", "text": "good morning"}')
+
+    assert response.get_json()["latest_message"]["intent"]["name"] == "greet"
+
+
+def test_action_factory_wins_over_the_domain(model: Path) -> None:
+    client = Client(create_app(model, action_factory="local"))
+
+    reason = client.get("/conversations").get_json()["reason"]
+
+    assert "action 'action_search' is neither a template nor the dotted path of an Action class" in reason
+
+
+def test_model_that_is_damaged_is_told(model: Path) -> None:
+    (model / "metadata.json").write_text("{")
+
+    response = Client(create_app(model)).get("/conversations")
+
+    assert response.status_code == 503
+    assert "metadata.json" in response.get_json()["reason"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"interpreter": "http://nlu:5000"}, {"tracker_store": "memory://"}, {"action_factory": "local"}],
+)
+def test_agent_has_parts_of_its_own(agent: Agent, options: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="give them to the Agent"):
+        create_app(agent, **options)
+
+
+def test_wrong_store_is_told_at_once(model: Path) -> None:
+    with pytest.raises(StoreError, match="unknown tracker store"):
+        create_app(model, tracker_store="sqlit:///x.db")
+
+
+def test_wrong_interpreter_is_told_at_once(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(InterpreterError, match="cannot read an NLU model"):
+        create_app(model, str(tmp_path / "nlu"))
+
+
+def test_wrong_limit_is_told_at_once(agent: Agent) -> None:
+    with pytest.raises(ValueError, match="max_body is a number of bytes above 0"):
+        create_app(agent, max_body=0)
+
+
+def test_settings_survive_a_trip_through_json(model: Path, tmp_path: Path) -> None:
+    settings = ServerSettings(
+        str(model), cors_origins=("https://a.example",), auth_token="t", store="memory://", max_body=99
+    )
+
+    client = Client(create_app_from_settings(json.loads(json.dumps(settings.as_dict()))))
+
+    response = client.post(f"{PARSE}?token=t", data=b'{"query": "/greet"}', headers={"Origin": "https://a.example"})
+    assert response.get_json()["next_action"] == "utter_greet"
+    assert response.headers["Access-Control-Allow-Origin"] == "https://a.example"
+    assert client.post(f"{PARSE}?token=t", data=b" " * 100).status_code == 413
+
+
+def test_settings_do_not_show_the_token() -> None:
+    assert "s3cret" not in repr(ServerSettings("model", auth_token="s3cret"))
+
+
+def test_threads_share_an_application(agent: Agent) -> None:
+    app, start = create_app(agent), threading.Barrier(8)
+    failed: list[object] = []
+
+    def talk(number: int) -> None:
+        client = Client(app)
+        start.wait()
+        for turn in range(20):
+            own = client.post(f"/conversations/{number}/parse", data=b'{"query": "/greet"}').get_json()
+            shared = client.post("/conversations/all/tracker/events", data=b'{"event": "pause"}').status_code
+            if (own["tracker"]["sender_id"], own["version"], shared) != (str(number), turn + 2, 200):
+                failed.append(own)
+
+    threads = [threading.Thread(target=talk, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failed == []
+    events = Client(app).get("/conversations/all/tracker").get_json()["events"]
+    assert [event["event"] for event in events] == ["action"] + ["pause"] * 160
+
+
+def outcome_of(code: str, *arguments: object) -> int:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, check=False, cwd=Path(__file__).parents[2]).returncode
+
+
+def test_importing_the_package_does_not_import_the_application() -> None:
+    assert outcome_of("import sys, rasa_core.server; sys.exit('rasa_core.server.app' in sys.modules)") == 0
+
+
+def test_serving_imports_no_machine_learning_framework(trained: Path) -> None:
+    code = (
+        "import sys; from rasa_core.server import create_app; create_app(sys.argv[1]).model.agent();"
+        "sys.exit(', '.join({'keras', 'jax', 'torch', 'tensorflow', 'flask'} & set(sys.modules)) or 0)"
+    )
+
+    assert outcome_of(code, trained) == 0

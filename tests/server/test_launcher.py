@@ -1,0 +1,280 @@
+"""The launcher, as real processes: it serves, survives its workers, stops when told, and says why it cannot start."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rasa_core.server.launcher import LaunchError, launch
+
+APP = Path(__file__).with_name("launched_app.py")
+PATIENCE = 20.0
+
+
+class Server:
+    """A launched server, and what a test wants of it."""
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        self.folder = folder
+        self.port = free_port()
+        settings = {"folder": str(folder), **options.pop("settings", {})}
+        arguments = json.dumps({"settings": settings, "port": self.port, **options})
+        self.process = subprocess.Popen(
+            [sys.executable, str(APP), arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])},
+            start_new_session=True,
+        )
+
+    def wait_until_listening(self) -> Server:
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "listening\n", self.process.communicate()[1]
+        return self
+
+    def get(self, path: str = "/") -> dict[str, int]:
+        """Ask on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            connection.request("GET", path)
+            answer: dict[str, int] = json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
+        return answer
+
+    def workers(self) -> set[int]:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return {int(pid) for pid in children.split()}
+
+    def stop(self, sent: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(sent)
+        return self.process.wait(PATIENCE)
+
+    def outcome(self) -> tuple[int, str]:
+        """Wait for the end; its exit code and what it wrote to standard error."""
+        _, errors = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, errors
+
+
+class Waiting(threading.Thread):
+    """A request that the server answers only when the test says so."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(daemon=True)
+        self._server = server
+        self.answer: dict[str, int] | None = None
+
+    def run(self) -> None:
+        self.answer = self._server.get("/wait")
+
+    def begin(self) -> Waiting:
+        self.start()
+        until(self.worker)
+        return self
+
+    def worker(self) -> int | None:
+        """Give the process that works on the request, None if it has not begun."""
+        started = self._server.folder / "started"
+        return int(started.read_text() or 0) or None if started.exists() else None
+
+    def finish(self) -> dict[str, int] | None:
+        (self._server.folder / "go").touch()
+        self.join(PATIENCE)
+        return self.answer
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def until(happened: Callable[[], object]) -> None:
+    """Wait for something that another process does."""
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.005)
+
+
+def refuses(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    servers: list[Server] = []
+
+    def start(**options: Any) -> Server:
+        servers.append(Server(tmp_path, **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        if server.process.poll() is None:
+            os.killpg(server.process.pid, signal.SIGKILL)
+        server.process.communicate()
+
+
+def test_announces_itself_once_and_only_when_it_can_answer(serve: Callable[..., Server]) -> None:
+    server = serve(workers=2).wait_until_listening()
+    assert server.get()["pid"] in server.workers()
+    server.process.send_signal(signal.SIGTERM)
+    announced_again, errors = server.process.communicate(timeout=PATIENCE)
+    assert (announced_again, errors, server.process.returncode) == ("", "", 0)
+
+
+def test_answers_on_one_connection_do_not_wait_for_acknowledgements(serve: Callable[..., Server]) -> None:
+    server = serve().wait_until_listening()
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    times = []
+    for _ in range(25):
+        started = time.perf_counter()
+        connection.request("POST", "/", b"{}")
+        connection.getresponse().read()
+        times.append(time.perf_counter() - started)
+    connection.close()
+    assert statistics.median(times) < 0.03
+
+
+def test_half_a_request_keeps_nobody_else_waiting(serve: Callable[..., Server]) -> None:
+    server = serve().wait_until_listening()
+    with socket.create_connection(("127.0.0.1", server.port)) as stalled:
+        stalled.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+        assert server.get()["read"] == 0
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda sent: sent.name)
+def test_a_signal_lets_the_request_under_way_finish(
+    serve: Callable[..., Server], sent: signal.Signals
+) -> None:
+    server = serve(workers=2).wait_until_listening()
+    waiting = Waiting(server).begin()
+    server.process.send_signal(sent)
+    until(lambda: refuses(server.port))
+    assert waiting.finish() is not None
+    assert server.outcome() == (0, "")
+
+
+def test_ctrl_c_reaches_the_workers_too_and_stops_everything(serve: Callable[..., Server]) -> None:
+    server = serve(workers=2).wait_until_listening()
+    os.killpg(server.process.pid, signal.SIGINT)
+    assert server.outcome() == (0, "")
+
+
+def test_a_request_without_end_is_killed_after_the_timeout(serve: Callable[..., Server]) -> None:
+    server = serve(stop_timeout=1).wait_until_listening()
+    with socket.create_connection(("127.0.0.1", server.port)) as endless:
+        endless.sendall(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+        until((server.folder / "started").exists)
+        assert server.stop() == 0
+        assert endless.recv(100) == b""
+
+
+def test_a_signal_while_the_application_is_made_stops_at_once(serve: Callable[..., Server]) -> None:
+    server = serve(settings={"failure": "hang"})
+    until((server.folder / "making").exists)
+    assert server.stop() == 0
+
+
+def test_a_request_waits_for_the_successor_of_a_killed_worker(serve: Callable[..., Server]) -> None:
+    server = serve(workers=1).wait_until_listening()
+    killed = []
+    for _ in range(3):
+        killed.append(server.get()["pid"])
+        os.kill(killed[-1], signal.SIGKILL)
+    assert server.get()["pid"] not in killed
+    assert len(set(killed)) == 3
+
+
+def test_a_killed_worker_takes_no_request_of_another_with_it(serve: Callable[..., Server]) -> None:
+    server = serve(workers=2).wait_until_listening()
+    until(lambda: len(server.workers()) == 2)
+    first = server.workers()
+    waiting = Waiting(server).begin()
+    (killed,) = first - {waiting.worker()}
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: len(server.workers() - first) == 1)
+    assert all(server.get()["pid"] != killed for _ in range(20))
+    assert waiting.finish() == {"pid": waiting.worker(), "read": 0}
+
+
+def test_workers_end_when_the_main_process_is_killed(serve: Callable[..., Server]) -> None:
+    server = serve(workers=2).wait_until_listening()
+    until(lambda: len(server.workers()) == 2)
+    server.process.kill()
+    until(lambda: refuses(server.port))
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"failure": "known"}, "error: There is no model in 'bot': train one with rasa-core train.\n"),
+        ({"failure": "bug"}, "TypeError: long and unexpected"),
+        ({"failure": "bug", "times": 1000}, "long and unexpected"),
+    ],
+    ids=["known error", "bug", "bug with a long message"],
+)
+def test_an_application_that_cannot_be_made_is_reported_once(
+    serve: Callable[..., Server], settings: dict[str, Any], expected: str
+) -> None:
+    code, errors = serve(workers=2, settings=settings).outcome()
+    assert code == 1
+    assert expected in errors
+    assert errors.count("error: ") == 1
+    assert len(errors) < 5000
+
+
+def test_workers_that_die_before_they_serve_end_the_server(serve: Callable[..., Server]) -> None:
+    code, errors = serve(settings={"failure": "death"}).outcome()
+    assert code == 1
+    assert "died before they could serve" in errors
+
+
+def test_a_port_in_use_names_the_port_and_the_remedy() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(LaunchError, match=rf"port {port} of 127.0.0.1: Address already in use.*--port"):
+            launch({}, port=port)
+
+
+def test_a_second_server_cannot_share_the_port_of_the_first(serve: Callable[..., Server]) -> None:
+    server = serve().wait_until_listening()
+    with pytest.raises(LaunchError, match="already in use"):
+        launch({}, port=server.port)
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536])
+def test_a_port_that_is_none_is_refused(port: int) -> None:
+    with pytest.raises(LaunchError, match=f"Port {port} cannot be served.*--port"):
+        launch({}, port=port)
+
+
+def test_a_host_that_is_not_this_machine_is_refused() -> None:
+    with pytest.raises(LaunchError, match=r"203\.0\.113\.9.*--host"):
+        launch({}, host="203.0.113.9", port=free_port())
+
+
+@pytest.mark.parametrize("name", ["workers", "threads", "stop_timeout"])
+def test_numbers_below_one_are_refused(name: str) -> None:
+    options: dict[str, Any] = {name: 0}
+    with pytest.raises(LaunchError, match=f"{name} is 0, but must be 1 or more"):
+        launch({}, port=free_port(), **options)

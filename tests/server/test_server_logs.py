@@ -1,0 +1,162 @@
+"""Every request leaves one line in the log: what was asked, the status and the time; never a token."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from server_bot import make_agent
+from werkzeug.test import Client
+
+from rasa_core.agent import Agent
+from rasa_core.server import create_app, create_app_from_settings, logs
+from rasa_core.server.settings import ServerSettings
+
+
+@pytest.fixture
+def logged(tmp_path: Path) -> Callable[[str], str]:
+    """Return a function that sends a GET request and returns what the log file says of it."""
+    client = Client(create_app(make_agent(), logfile=tmp_path / "log", auth_token="s3cret"))
+
+    def send(path: str) -> str:
+        client.get(path)
+        return (tmp_path / "log").read_text(encoding="ascii")
+
+    return send
+
+
+def test_line_has_method_path_status_and_milliseconds(logged: Callable[[str], str]) -> None:
+    assert re.fullmatch(r".* INFO rasa_core\.server\.access: GET /version 200 \d+\.\d\d ms\n", logged("/version"))
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("/conversations?token=s3cret", "GET /conversations?token=*** 200 "),
+        ("/conversations?token=wr0ng&a=b", "GET /conversations?token=***&a=b 401 "),
+        ("/conversations?t%6Fken=s3cret", "GET /conversations?t%6Fken=*** 200 "),
+        ("/a%20b%0AGET%20/x", "GET /a%20b%0AGET%20/x 404 "),
+        ("/%C3%A9", "GET /%C3%A9 404 "),
+    ],
+)
+def test_line_holds_no_token_and_no_control_characters(logged: Callable[[str], str], path: str, line: str) -> None:
+    text = logged(path)
+
+    assert line in text
+    assert "s3cret" not in text
+    assert "wr0ng" not in text
+    assert text.count("\n") == 1
+
+
+def test_line_has_the_prefix_that_the_application_is_mounted_at(tmp_path: Path) -> None:
+    client = Client(create_app(make_agent(), logfile=tmp_path / "log"))
+
+    client.get("/version", base_url="http://localhost/bot")
+
+    assert "GET /bot/version 200" in (tmp_path / "log").read_text()
+
+
+def test_without_a_log_file_logging_is_left_as_it_is(
+    agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    logger = logging.getLogger("rasa_core")
+    before = (list(logger.handlers), logger.level, logger.propagate, list(logging.getLogger().handlers))
+
+    Client(create_app(agent)).get("/version")
+
+    assert before == (
+        list(logger.handlers),
+        logger.level,
+        logger.propagate,
+        list(logging.getLogger().handlers),
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_host_sees_requests_through_its_own_logging(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "rasa_core.server.access"):
+        client.get("/version")
+
+    assert "GET /version 200" in caplog.text
+
+
+def test_one_file_gets_each_line_once(agent: Agent, tmp_path: Path) -> None:
+    create_app(agent, logfile=tmp_path / "log")
+
+    Client(create_app(agent, logfile=str(tmp_path / "log"))).get("/version")
+
+    assert (tmp_path / "log").read_text().count("GET /version") == 1
+
+
+def test_log_goes_on_in_a_new_file_when_the_old_one_is_moved_away(
+    agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, seconds = Client(create_app(agent, logfile=tmp_path / "log")), itertools.count(1_536_000_000)
+    clock = SimpleNamespace(time=lambda: next(seconds), strftime=time.strftime, localtime=time.localtime)
+    monkeypatch.setattr(logs, "time", clock)
+    client.get("/version")
+    (tmp_path / "log").rename(tmp_path / "log.1")
+
+    client.get("/nope")
+
+    assert "GET /version" in (tmp_path / "log.1").read_text()
+    assert "GET /nope" in (tmp_path / "log").read_text()
+
+
+def test_requests_go_to_the_file_alone(agent: Agent, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Client(create_app(agent, logfile=tmp_path / "log")).get("/version")
+
+    assert "GET /version" not in caplog.text
+
+
+def test_requests_are_less_than_warnings(agent: Agent, tmp_path: Path) -> None:
+    Client(create_app(agent, logfile=tmp_path / "log", loglevel="WARNING")).get("/version")
+
+    assert (tmp_path / "log").read_text() == ""
+
+
+def test_failures_stand_between_the_requests(tmp_path: Path) -> None:
+    Client(create_app(tmp_path / "none", logfile=tmp_path / "log")).get("/conversations")
+
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert [line.split(" ")[3] for line in lines] == ["ERROR", "INFO"]
+
+
+def test_verbose_worker_shows_requests_on_the_terminal(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ServerSettings(str(model), log_file=str(tmp_path / "log"), store="memory://", log_level="INFO")
+
+    Client(create_app_from_settings(settings.as_dict())).get("/version")
+
+    assert (tmp_path / "log").read_text().count("GET /version 200") == 1
+    assert capsys.readouterr().err.count("GET /version 200") == 1
+
+
+def test_unknown_level_is_refused(agent: Agent, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the log level 'LOUD' is none of DEBUG"):
+        create_app(agent, logfile=tmp_path / "log", loglevel="LOUD")
+
+
+def test_worker_logs_requests_to_the_file_but_not_to_the_terminal(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ServerSettings(str(model), log_file=str(tmp_path / "log"), store="memory://")
+
+    Client(create_app_from_settings(settings.as_dict())).get("/version")
+
+    assert "GET /version 200" in (tmp_path / "log").read_text()
+    assert capsys.readouterr().err == ""
+
+
+def test_worker_tells_the_terminal_why_there_is_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    create_app_from_settings(ServerSettings(str(tmp_path / "none")).as_dict())
+
+    assert "there is no model at" in capsys.readouterr().err
