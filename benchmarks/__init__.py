@@ -1,0 +1,1 @@
+"""Measurements, run by hand: each module is one command that prints one table."""

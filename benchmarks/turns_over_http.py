@@ -1,0 +1,86 @@
+"""Turns a second over HTTP, beside a bare Werkzeug application: ``python -m benchmarks.turns_over_http``.
+
+A turn is one ``parse`` and one ``continue``. All servers run one worker on the same launcher; rounds alternate between
+them, and the table shows the median of the rounds, because the speed of the machine changes while it is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from pathlib import Path
+
+from benchmarks.load import build_request, run_load
+from benchmarks.serving import bare_server, free_port, real_server, server, trained_model
+from benchmarks.tables import print_table
+from rasa_core import Agent
+
+CLIENTS = (1, 8)
+
+
+def scripts(clients: int) -> list[list[bytes]]:
+    """Return what each client sends over and over."""
+    found = []
+    for number in range(clients):
+        path = f"/conversations/client-{number}"
+        found.append(
+            [
+                build_request("POST", f"{path}/parse", {"query": "/greet"}),
+                build_request("POST", f"{path}/continue", {"executed_action": "utter_greet", "events": []}),
+            ]
+        )
+    return found
+
+
+def main() -> None:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of one measurement")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        model = trained_model(Path(name))
+        agent = Agent.load(model)
+        answers = {
+            "parse": agent.start_message_handling("/greet", "client-0"),
+            "continue": agent.continue_message_handling("client-0", "utter_greet", []),
+        }
+        ports = {kind: free_port() for kind in ("bare Werkzeug", "memory", "SQLite")}
+        commands = {
+            "bare Werkzeug": bare_server(answers, ports["bare Werkzeug"]),
+            "memory": real_server(model, ports["memory"], "--store", "memory://"),
+            "SQLite": real_server(model, ports["SQLite"], "--store", f"sqlite:///{name}/conversations.db"),
+        }
+        rates: dict[tuple[str, int], list[float]] = {}
+        for _ in range(options.rounds):
+            for kind, command in commands.items():
+                with server(command, ports[kind]):
+                    for clients in CLIENTS:
+                        result = run_load("127.0.0.1", ports[kind], scripts(clients), seconds=options.seconds)
+                        rates.setdefault((kind, clients), []).append(result.turns_per_second)
+    rows = []
+    for clients in CLIENTS:
+        bare = statistics.median(rates["bare Werkzeug", clients])
+        for kind in commands:
+            rate = statistics.median(rates[kind, clients])
+            shares = [
+                ours / other
+                for ours, other in zip(rates[kind, clients], rates["bare Werkzeug", clients], strict=True)
+            ]
+            rows.append(
+                [
+                    kind,
+                    clients,
+                    f"{rate:.0f}",
+                    f"{100 * rate / bare:.0f} %",
+                    f"{100 * min(shares):.0f}-{100 * max(shares):.0f} %",
+                ]
+            )
+    print_table(
+        "Turns a second over HTTP, one worker", ["server", "clients", "turns/s", "of bare", "spread"], rows
+    )
+
+
+if __name__ == "__main__":
+    main()

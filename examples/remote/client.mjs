@@ -1,0 +1,67 @@
+// Talks to the bot, and runs its actions here, in Node (18 or newer), without packages.
+//
+//     rasa-core-serve examples/remote
+//     node examples/remote/client.mjs [address of the server] [conversation]
+
+const server = process.argv[2] ?? "http://localhost:5005";
+const conversation = `${server}/conversations/${encodeURIComponent(process.argv[3] ?? "node-client")}`;
+
+const CONCERTS = { Lisbon: [{ artist: "Carminho", stars: 5 }, { artist: "Maria Joao", stars: 4 }] };
+const VENUES = { Lisbon: [{ name: "Hot Clube", stars: 4 }], Porto: [{ name: "Casa da Musica", stars: 5 }] };
+
+const MESSAGES = [
+  "/greet",
+  '/find_concerts{"city": "Atlantis"}',
+  '/inform{"city": "Lisbon"}',
+  "/compare",
+  "/start_over",
+  '/find_venues{"city": "Porto"}',
+  "/compare",
+  "/restart",
+  "/compare",
+  "/goodbye",
+];
+
+const say = (said, ...events) => ({ said, events });
+const slot = (name, value) => ({ event: "slot", name, value });
+const stars = (found, key) => found.map((one) => `${one[key]} has ${one.stars} stars.`).join(" ");
+
+const ACTIONS = {
+  search_concerts({ city }) {
+    const found = CONCERTS[city] ?? [];
+    return say(`${found.length} concerts in ${city}.`, slot("concerts", found));
+  },
+  search_venues({ city }) {
+    const found = VENUES[city] ?? [];
+    return say(`${found.length} venues in ${city}.`, slot("venues", found));
+  },
+  compare_concerts: ({ concerts }) => say(stars(concerts, "artist")),
+  compare_venues: ({ venues }) => say(stars(venues, "name")),
+  forget_search: () => say("Done.", { event: "reset_slots" }),
+  action_restart: () => say("A new conversation.", { event: "restart" }),
+  utter_greet: () => say("Hello! Concerts or venues?"),
+  utter_ask_city: () => say("In which city?"),
+  utter_nothing_found: () => say("I found nothing there. Another city?"),
+  utter_found: () => say("Shall I compare them?"),
+  utter_ask_what_to_compare: () => say("Tell me first what to look for."),
+  utter_started_over: () => say("Forgotten. What now?"),
+  utter_welcome: () => say("You are welcome."),
+  utter_goodbye: () => say("Enjoy the music!"),
+};
+
+async function call(endpoint, body) {
+  const response = await fetch(`${conversation}/${endpoint}`, { method: "POST", body: JSON.stringify(body) });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(`${response.status}: ${answer.error}`);
+  return answer;
+}
+
+for (const query of MESSAGES) {
+  console.log(`you: ${query}`);
+  let answer = await call("parse", { query });
+  while (answer.next_action !== null && answer.next_action !== "action_listen") {
+    const { said, events } = ACTIONS[answer.next_action](answer.tracker.slots);
+    console.log(`bot: [${answer.next_action}] ${said}`);
+    answer = await call("continue", { executed_action: answer.next_action, events });
+  }
+}

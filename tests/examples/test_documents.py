@@ -1,0 +1,183 @@
+"""What the README and the docs show is what happens: each block is run, in order, against the served example bot."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+from example_bot import ROOT, Served
+
+from rasa_core import Domain
+from rasa_core.cli import serve
+from rasa_core.server.command import main as server_command
+from rasa_core.training import extract_story_graph
+
+DOCUMENTS = [
+    "README.rst",
+    "examples/remote/README.rst",
+    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.rst")),
+]
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    text: str
+    line: int
+
+
+def blocks_of(document: str) -> list[Block]:
+    lines = (ROOT / document).read_text(encoding="utf-8").splitlines()
+    found = []
+    for number, line in enumerate(lines):
+        directive = re.fullmatch(r"( *)\.\. code-block:: (\w+)", line)
+        if directive:
+            body = []
+            for following in lines[number + 1 :]:
+                if following.strip() and len(following) - len(following.lstrip()) <= len(directive[1]):
+                    break
+                body.append(following)
+            found.append(Block(directive[2], textwrap.dedent("\n".join(body)).strip() + "\n", number + 1))
+    return found
+
+
+def local(text: str, bot: Served) -> str:
+    return text.replace("http://localhost:5005", bot.url).replace("localhost:5005", bot.url)
+
+
+def run_shell(line: str, bot: Served) -> str:
+    """Run one line of a shell block as far as a test should: installing and serving are only checked."""
+    words = [word for word in shlex.split(line) if not re.fullmatch(r"[A-Z_]+=\S*", word)]
+    if words[0] == "pip":
+        assert words[1] == "install"
+        return ""
+    if words[0] == "rasa-core-serve":
+        serve.make_context("rasa-core-serve", words[1:])
+        return ""
+    if words[:3] == ["python", "-m", "rasa_core.server"]:
+        server_command.make_context("server", words[3:])
+        return ""
+    finished = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", local(line, bot)],
+        cwd=bot.folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+def check_answer(answer: str, shown: str | None) -> None:
+    """Compare an answer with the JSON that a document shows for it: ``...`` stands for what may differ."""
+    if answer.lstrip()[:1] not in ("{", "["):
+        return
+    got = json.loads(answer)
+    if shown is None:
+        assert "error" not in got or "uter_greet" in answer, answer
+        return
+    expected = json.loads(shown)
+    if isinstance(expected, list):
+        assert got == expected
+        return
+    assert set(got) == set(expected)
+    for key, value in expected.items():
+        if isinstance(value, str) and value.endswith("..."):
+            assert got[key].startswith(value.removesuffix("...")), key
+        elif not isinstance(value, dict | float | int) or isinstance(value, bool):
+            assert got[key] == value, key
+    if "tracker" in expected:
+        assert set(got["tracker"]) == set(expected["tracker"])
+        assert got["tracker"]["slots"] == expected["tracker"]["slots"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_shell_blocks_do_what_they_show(document: str, bot: Served) -> None:
+    blocks = blocks_of(document)
+    shell = [(index, block) for index, block in enumerate(blocks) if block.language == "shell"]
+    if any("conversations/default" in block.text for _, block in shell):
+        run_shell("curl -sS -XDELETE localhost:5005/conversations/default", bot)
+    for index, block in shell:
+        following = blocks[index + 1] if index + 1 < len(blocks) else None
+        lines = block.text.splitlines()
+        for line in lines:
+            for command in re.split(r" && (?=rasa-core|pytest)", line):
+                if command == "pytest" or ("client." in command and document == "examples/remote/README.rst"):
+                    continue
+                answer = run_shell(command.replace("curl ", "curl -sS ", 1), bot)
+                shown = (
+                    following.text
+                    if following and following.language == "json" and line == lines[-1]
+                    else None
+                )
+                check_answer(answer, shown)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_python_blocks_run(document: str, bot: Served) -> None:
+    blocks = [local(block.text, bot) for block in blocks_of(document) if block.language == "python"]
+    if not blocks:
+        pytest.skip("no Python in this document")
+    finished = subprocess.run(
+        [sys.executable, "-W", "error::DeprecationWarning:rasa_core", "-c", "\n".join(blocks)],
+        cwd=bot.folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_yaml_and_story_blocks_are_valid(document: str, tmp_path: Path) -> None:
+    domain = None
+    for block in blocks_of(document):
+        if block.language == "yaml":
+            assert isinstance(yaml.safe_load(block.text), dict)
+            domain = Domain.from_yaml(block.text, name=f"{document}:{block.line}")
+        elif block.language == "md":
+            assert domain is not None
+            path = tmp_path / "stories.md"
+            path.write_text(block.text, encoding="utf-8")
+            assert extract_story_graph(str(path), domain).story_steps
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_flags_that_a_document_names_exist(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    known = {name for command in (serve, server_command) for option in command.params for name in option.opts}
+    known |= {"--help"}
+    for flag in re.findall(r"``(--[a-z_-]+)", text):
+        assert flag in known, flag
+
+
+def test_server_says_what_it_does_at_the_start(bot: Served) -> None:
+    assert "stories" in bot.said
+    assert re.search(r"trained in [\d.]+ s", bot.said)
+    assert bot.url.replace("127.0.0.1", "localhost") in bot.said
+    assert "curl" in bot.said
+
+
+def test_help_of_every_command_shows_examples_or_options() -> None:
+    for command in (serve, server_command):
+        text = command.get_help(click.Context(command, info_name="x"))
+        assert "Examples:" in text
+        assert "--store" in text

@@ -1,0 +1,36 @@
+"""What a process has loaded: a server must not carry what only training or other stores need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"keras", "jax", "jaxlib", "tensorflow", "torch", "scipy", "pandas", "sqlalchemy", "redis", "flask", "django", "h5py"}
+NOT_FOR_THE_LIBRARY = {"werkzeug", "granian", "click", "asyncio"}
+
+
+def loaded_after(code: str) -> set[str]:
+    finished = subprocess.run(
+        [sys.executable, "-c", f"import sys; {code}; print(*sorted(sys.modules))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {name.split(".")[0] for name in finished.stdout.splitlines()[-1].split()}
+
+
+@pytest.mark.parametrize("code", ["import rasa_core", "import rasa_core.policies", "from rasa_core.server import create_app"])
+def test_nothing_heavy_is_loaded(code: str) -> None:
+    assert loaded_after(code) & HEAVY == set()
+
+
+def test_the_library_loads_no_server() -> None:
+    assert loaded_after("import rasa_core") & NOT_FOR_THE_LIBRARY == set()
+
+
+def test_a_tracker_store_loads_its_own_engine_alone() -> None:
+    code = "from rasa_core.tracker_store import store_from_url; store_from_url('memory://')"
+    assert "sqlite3" in loaded_after("import sqlite3")
+    assert loaded_after(code) & {"sqlalchemy", "redis", "psycopg"} == set()

@@ -1,0 +1,156 @@
+"""A project is trained when its files have changed, and not otherwise."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rasa_core import Agent
+from rasa_core.exceptions import DomainError, ModelError, StoryParseError
+from rasa_core.project import Project
+
+DOMAIN = """\
+action_factory: remote
+intents: [greet, bye]
+actions: [utter_hello, utter_bye]
+templates:
+  utter_hello: Hello!
+"""
+
+STORIES = """\
+## hello
+* greet
+  - utter_hello
+## bye
+* bye
+  - utter_bye
+"""
+
+
+def write(folder: Path, domain: str = DOMAIN, stories: str = STORIES) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "domain.yml").write_text(domain)
+    (folder / "stories.md").write_text(stories)
+    return folder
+
+
+def train(folder: Path, **options: bool) -> list[str]:
+    said: list[str] = []
+    Project(folder).train_if_changed(say=said.append, **options)
+    return said
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    folder = write(tmp_path_factory.mktemp("projects") / "bot")
+    return folder, train(folder)
+
+
+@pytest.fixture
+def project(trained: tuple[Path, list[str]], tmp_path: Path) -> Path:
+    """A trained project of the test's own."""
+    return Path(shutil.copytree(trained[0], tmp_path / "bot"))
+
+
+def test_training_says_what_it_reads_and_writes(trained: tuple[Path, list[str]]) -> None:
+    said = "\n".join(trained[1])
+    assert "2 intents, 0 entities, 0 slots, 2 actions" in said
+    assert "2 stories" in said
+    assert "trained in" in said
+    assert str(trained[0] / "models" / "dialogue") in said
+
+
+def test_the_model_does_what_the_stories_say(trained: tuple[Path, list[str]]) -> None:
+    agent = Agent.load(trained[0] / "models" / "dialogue")
+    assert agent.start_message_handling("/bye")["next_action"] == "utter_bye"
+
+
+def test_nothing_is_trained_when_nothing_has_changed(project: Path) -> None:
+    before = (project / "models" / "dialogue").stat().st_ino
+    assert train(project)[-1].endswith("the model is up to date")
+    assert (project / "models" / "dialogue").stat().st_ino == before
+
+
+def test_new_words_reach_the_model_without_training(project: Path) -> None:
+    weights = project / "models" / "dialogue" / "policy_1_KerasPolicy" / "weights.npz"
+    before = weights.read_bytes()
+    write(project, DOMAIN.replace("Hello!", "Good day!"))
+    said = train(project)
+    assert not any("trained in" in line for line in said)
+    assert weights.read_bytes() == before
+    assert Agent.load(project / "models" / "dialogue").handle_message("/greet")[0]["text"] == "Good day!"  # type: ignore[index]
+    assert Project(project).is_current()
+
+
+@pytest.mark.parametrize(
+    ("domain", "stories"),
+    [
+        pytest.param(DOMAIN, STORIES + "* greet\n  - utter_hello\n", id="a story"),
+        pytest.param(DOMAIN.replace("[greet, bye]", "[greet, bye, thank]"), STORIES, id="an intent"),
+        pytest.param(DOMAIN.replace("utter_bye]", "utter_bye, search]"), STORIES, id="an action"),
+        pytest.param(DOMAIN + "slots: {city: {type: text}}\n", STORIES, id="a slot"),
+    ],
+)
+def test_a_change_that_matters_makes_the_model_old(project: Path, domain: str, stories: str) -> None:
+    write(project, domain, stories)
+    assert not Project(project).is_current()
+
+
+def test_a_damaged_model_is_trained_anew(project: Path) -> None:
+    (project / "models" / "dialogue" / "metadata.json").write_text("{")
+    assert not Project(project).is_current()
+
+
+def test_a_folder_of_stories_counts_with_all_its_files(project: Path) -> None:
+    (project / "stories").mkdir()
+    (project / "stories.md").rename(project / "stories" / "a.md")
+    domain = Agent.load(project / "models" / "dialogue").domain
+    before = Project(project).fingerprint(domain)
+    (project / "stories" / "b.md").write_text("## more\n* greet\n  - utter_bye\n")
+    assert Project(project).fingerprint(domain) != before
+
+
+@pytest.mark.parametrize(
+    ("remove", "message"),
+    [("domain.yml", "has no domain; looked for .*domain.yml"), ("stories.md", "has no stories; looked for .*stories.md")],
+)
+def test_what_is_missing_is_named(tmp_path: Path, remove: str, message: str) -> None:
+    folder = write(tmp_path / "bot")
+    (folder / remove).unlink()
+    with pytest.raises(ModelError, match=message):
+        Project(folder)
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="'nowhere' does not exist"):
+        Project("nowhere")
+
+
+def test_errors_in_files_name_file_and_line(tmp_path: Path) -> None:
+    folder = write(tmp_path / "bot", stories="## hello\n* greet\n  - slot{}\n")
+    with pytest.raises(StoryParseError, match=r"stories\.md:3"):
+        train(folder)
+    write(folder, domain="intents: [greet, greet]\n")
+    with pytest.raises(DomainError, match=r"domain\.yml:1"):
+        train(folder)
+
+
+def test_the_same_files_give_the_same_model(trained: tuple[Path, list[str]], tmp_path: Path) -> None:
+    folder = write(tmp_path / "bot")
+    train(folder)
+
+    def content(of: Path) -> dict[str, bytes]:
+        model = of / "models" / "dialogue"
+        return {str(path.relative_to(model)): path.read_bytes() for path in model.rglob("*") if path.is_file()}
+
+    assert content(folder) == content(trained[0])
+
+
+def test_metadata_is_readable_and_names_what_was_trained(trained: tuple[Path, list[str]]) -> None:
+    metadata = json.loads((trained[0] / "models" / "dialogue" / "metadata.json").read_text())
+    assert metadata["format"] == 1
+    assert [policy["class"] for policy in metadata["policies"]] == ["MemoizationPolicy", "KerasPolicy"]
+    assert set(metadata["fingerprints"]) == {"domain", "stories", "training_input"}
