@@ -8,9 +8,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
-VERSION = re.search(
-    r'__version__ = "([^"]+)"', (ROOT / "rasa_core" / "version.py").read_text(encoding="utf-8")
-)[1]
+VERSION = re.search(r'__version__ = "([^"]+)"', (ROOT / "rasa_core" / "version.py").read_text(encoding="utf-8"))[1]
 
 TRAIN = ["keras>=3.4", "jax>=0.4.30"]
 SQL = ["SQLAlchemy>=2.0", "psycopg[binary]>=3.1"]
@@ -42,11 +40,9 @@ setup(
     packages=find_packages(include=["rasa_core", "rasa_core.*"]),
     package_data={"rasa_core": ["py.typed"]},
     python_requires=">=3.11",
-    install_requires=["click>=8.1", "granian>=2.3,<3", "numpy>=1.26", "PyYAML>=6.0", "Werkzeug>=3.0"],
+    install_requires=["click>=8.1", "granian>=2.8,<3", "numpy>=1.26", "PyYAML>=6.0", "Werkzeug>=3.0"],
     extras_require={"train": TRAIN, "sql": SQL, "redis": REDIS, "test": TEST},
-    entry_points={
-        "console_scripts": ["rasa-core = rasa_core.cli:main", "rasa-core-serve = rasa_core.cli:serve"]
-    },
+    entry_points={"console_scripts": ["rasa-core = rasa_core.cli:main", "rasa-core-serve = rasa_core.cli:serve"]},
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Developers",

@@ -45,8 +45,6 @@ def create(settings: dict[str, Any]) -> Callable[..., Iterable[bytes]]:
             return Response(str(error), status=error.code)
         if request.method == "POST":
             request.get_json(force=True)
-        return Response(
-            json.dumps(answers.get(endpoint, {}), sort_keys=True) + "\n", mimetype="application/json"
-        )
+        return Response(json.dumps(answers.get(endpoint, {}), sort_keys=True) + "\n", mimetype="application/json")
 
     return application

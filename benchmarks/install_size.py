@@ -14,10 +14,7 @@ from benchmarks.tables import print_table
 
 def megabytes(folder: Path) -> float:
     """Return the size of all files below `folder`, compiled ones left out."""
-    return (
-        sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
-        / 1e6
-    )
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc") / 1e6
 
 
 def main() -> None:
@@ -28,12 +25,8 @@ def main() -> None:
         site = next(Path(name, "lib").glob("python*/site-packages"))
         before = megabytes(site)
         subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-compile", str(ROOT)], check=True)
-        listed = subprocess.run(
-            [python, "-m", "pip", "list", "--format", "json"], check=True, capture_output=True
-        )
-        packages = [
-            package for package in json.loads(listed.stdout) if package["name"] not in ("pip", "setuptools")
-        ]
+        listed = subprocess.run([python, "-m", "pip", "list", "--format", "json"], check=True, capture_output=True)
+        packages = [package for package in json.loads(listed.stdout) if package["name"] not in ("pip", "setuptools")]
         rows = [[package["name"], package["version"]] for package in packages]
         total = megabytes(site) - before
         own = megabytes(site / "rasa_core")

@@ -74,9 +74,7 @@ class _Client:
         """Read what has arrived; true when the answer is complete."""
         chunk = self.connection.recv(_RECEIVE_BYTES)
         if not chunk:
-            raise LoadError(
-                "The server closed a connection before its answer was complete; see the server's log."
-            )
+            raise LoadError("The server closed a connection before its answer was complete; see the server's log.")
         self.received += chunk
         if not _is_complete(self.received):
             return False
@@ -88,9 +86,7 @@ class _Client:
         return True
 
 
-def build_request(
-    method: str, path: str, body: object = None, *, headers: Sequence[tuple[str, str]] = ()
-) -> bytes:
+def build_request(method: str, path: str, body: object = None, *, headers: Sequence[tuple[str, str]] = ()) -> bytes:
     """Give the bytes of one HTTP/1.1 request; `body`, unless None, is sent as JSON."""
     payload = b"" if body is None else json.dumps(body).encode()
     lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in headers)]
@@ -193,9 +189,7 @@ def _quantile(ordered: Sequence[float], fraction: float) -> float:
 
 def main() -> None:
     """Measure one path of a running server."""
-    parser = argparse.ArgumentParser(
-        description="Send the same request from several clients and print the rate."
-    )
+    parser = argparse.ArgumentParser(description="Send the same request from several clients and print the rate.")
     parser.add_argument("host")
     parser.add_argument("port", type=int)
     parser.add_argument("--clients", type=int, default=1)
@@ -205,9 +199,7 @@ def main() -> None:
     arguments = parser.parse_args()
     body = None if arguments.body is None else json.loads(arguments.body)
     request = build_request("GET" if body is None else "POST", arguments.path, body)
-    print(
-        run_load(arguments.host, arguments.port, [[request]] * arguments.clients, seconds=arguments.seconds)
-    )
+    print(run_load(arguments.host, arguments.port, [[request]] * arguments.clients, seconds=arguments.seconds))
 
 
 if __name__ == "__main__":

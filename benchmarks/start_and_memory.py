@@ -32,9 +32,7 @@ def resident_megabytes(pid: int) -> float:
 
 def children(pid: int) -> list[int]:
     """Return the processes that a process has started."""
-    return [
-        int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    ]
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
 
 
 def main() -> None:

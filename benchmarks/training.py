@@ -69,17 +69,13 @@ def measure(name: str, domain: Domain, stories: Path, share: float) -> list[list
 def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder that holds babi/"
-    )
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder that holds babi/")
     options = parser.parse_args()
     project = ROOT / "examples" / "remote"
     rows = measure("examples/remote", Domain.load(project / "domain.yml"), project / "stories.md", 1.0)
     babi = options.data / "babi"
     if babi.is_dir():
-        rows += measure(
-            "babi", Domain.load(babi / "domain_0.9.yml", "remote"), babi / "stories_train.md", 0.8
-        )
+        rows += measure("babi", Domain.load(babi / "domain_0.9.yml", "remote"), babi / "stories_train.md", 0.8)
     heads = ["bot", "policies", "dialogues", "load [s]", "train [s]", "right", "accuracy", "whole dialogues"]
     print_table("Training", heads, rows)
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")

@@ -1,7 +1,9 @@
 """Turns a second over HTTP, beside a bare Werkzeug application: ``python -m benchmarks.turns_over_http``.
 
-A turn is one ``parse`` and one ``continue``. All servers run one worker on the same launcher; rounds alternate between
-them, and the table shows the median of the rounds, because the speed of the machine changes while it is measured.
+A turn is one ``parse`` and one ``continue``. Each client plays the same three turns, from the stories of the example
+bot, over and over; the last one restarts the conversation. All servers run one worker on the same launcher; rounds
+alternate between them, and the table shows the median of the rounds, because the speed of the machine changes while
+it is measured.
 """
 
 from __future__ import annotations
@@ -17,6 +19,11 @@ from benchmarks.tables import print_table
 from rasa_core import Agent
 
 CLIENTS = (1, 8)
+TURNS = [
+    ("/greet", "utter_greet", []),
+    ("/compare", "utter_ask_what_to_compare", []),
+    ("/restart", "action_restart", [{"event": "restart"}]),
+]
 
 
 def scripts(clients: int) -> list[list[bytes]]:
@@ -24,12 +31,11 @@ def scripts(clients: int) -> list[list[bytes]]:
     found = []
     for number in range(clients):
         path = f"/conversations/client-{number}"
-        found.append(
-            [
-                build_request("POST", f"{path}/parse", {"query": "/greet"}),
-                build_request("POST", f"{path}/continue", {"executed_action": "utter_greet", "events": []}),
-            ]
-        )
+        script = []
+        for query, action, events in TURNS:
+            script.append(build_request("POST", f"{path}/parse", {"query": query}))
+            script.append(build_request("POST", f"{path}/continue", {"executed_action": action, "events": events}))
+        found.append(script)
     return found
 
 
@@ -58,15 +64,14 @@ def main() -> None:
                 with server(command, ports[kind]):
                     for clients in CLIENTS:
                         result = run_load("127.0.0.1", ports[kind], scripts(clients), seconds=options.seconds)
-                        rates.setdefault((kind, clients), []).append(result.turns_per_second)
+                        rates.setdefault((kind, clients), []).append(len(TURNS) * result.turns_per_second)
     rows = []
     for clients in CLIENTS:
         bare = statistics.median(rates["bare Werkzeug", clients])
         for kind in commands:
             rate = statistics.median(rates[kind, clients])
             shares = [
-                ours / other
-                for ours, other in zip(rates[kind, clients], rates["bare Werkzeug", clients], strict=True)
+                ours / other for ours, other in zip(rates[kind, clients], rates["bare Werkzeug", clients], strict=True)
             ]
             rows.append(
                 [
@@ -77,9 +82,7 @@ def main() -> None:
                     f"{100 * min(shares):.0f}-{100 * max(shares):.0f} %",
                 ]
             )
-    print_table(
-        "Turns a second over HTTP, one worker", ["server", "clients", "turns/s", "of bare", "spread"], rows
-    )
+    print_table("Turns a second over HTTP, one worker", ["server", "clients", "turns/s", "of bare", "spread"], rows)
 
 
 if __name__ == "__main__":

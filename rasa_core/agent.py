@@ -109,13 +109,9 @@ class Agent:
                     "policies=[MemoizationPolicy(max_history=3), KerasPolicy()]."
                 )
         if not self.policy_ensemble.policies:
-            raise ValueError(
-                "there is nothing to train: give the Agent policies=[MemoizationPolicy(), KerasPolicy()]."
-            )
+            raise ValueError("there is nothing to train: give the Agent policies=[MemoizationPolicy(), KerasPolicy()].")
         if isinstance(training_trackers, str | Path):
-            warnings.warn(
-                "train takes trackers: agent.train(agent.load_data(path)).", DeprecationWarning, stacklevel=2
-            )
+            warnings.warn("train takes trackers: agent.train(agent.load_data(path)).", DeprecationWarning, stacklevel=2)
             training_trackers = self.load_data(training_trackers)
         trackers = list(training_trackers)
         for tracker in trackers:
@@ -136,9 +132,7 @@ class Agent:
         **kwargs: Any,
     ) -> None:
         """Raise an error: interactive training is not part of this version."""
-        raise RasaCoreError(
-            "train_online is not part of this version: add stories to the files, and train again."
-        )
+        raise RasaCoreError("train_online is not part of this version: add stories to the files, and train again.")
 
     def persist(self, model_path: str | Path, fingerprints: Mapping[str, str] | None = None) -> None:
         """Write the model into a folder, whole or not at all; a model that is there already is replaced.
@@ -200,15 +194,12 @@ class Agent:
         """Return the logic of a turn, for this kind of message; raise `ModelError` if nothing can predict."""
         if not self.policy_ensemble.policies:
             raise ModelError(
-                "this agent has no policies and cannot predict: give it policies and train it, or load a "
-                "model."
+                "this agent has no policies and cannot predict: give it policies and train it, or load a model."
             )
         processor = self.processor
         return processor if message_preprocessor is None else self._new_processor(message_preprocessor)
 
-    def start_message_handling(
-        self, text_message: str, sender_id: str = UserMessage.DEFAULT_SENDER_ID
-    ) -> State:
+    def start_message_handling(self, text_message: str, sender_id: str = UserMessage.DEFAULT_SENDER_ID) -> State:
         """Take in a message, and return what to do next in your own code.
 
         Returns
@@ -249,9 +240,7 @@ class Agent:
         processor = self._processor_with(message_preprocessor)
         return processor.handle_message(UserMessage(text_message, output_channel, sender_id))
 
-    def handle_channel(
-        self, input_channel: InputChannel, message_preprocessor: Preprocessor | None = None
-    ) -> None:
+    def handle_channel(self, input_channel: InputChannel, message_preprocessor: Preprocessor | None = None) -> None:
         """Handle the messages of a channel until it ends."""
         self._processor_with(message_preprocessor).handle_channel(input_channel)
 
@@ -289,7 +278,7 @@ class Agent:
         fontsize: int = 12,
     ) -> None:
         """Draw stories as a graph into a file: HTML, SVG or DOT, by its ending."""
-        from rasa_core.training.visualization import visualize_stories
+        from rasa_core.training.visualization import visualize_stories  # Not loaded by a process that only serves.
 
         visualize_stories(
             resource_name,

@@ -73,9 +73,7 @@ class _Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(
-                [*COMMANDS.items(), ("serve", "Serve a bot over HTTP (also: rasa-core-serve).")]
-            )
+            formatter.write_dl([*COMMANDS.items(), ("serve", "Serve a bot over HTTP (also: rasa-core-serve).")])
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

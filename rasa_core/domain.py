@@ -16,11 +16,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import yaml
-
 from rasa_core.actions.action import Action, ActionListen, ActionRestart
 from rasa_core.actions.factories import action_factory_by_name, ensure_action_name_uniqueness
-from rasa_core.domain_file import Template, read_domain
+from rasa_core.domain_file import Template, read_domain, write_yaml
 from rasa_core.events import ActionExecuted, Event, FollowupAction, ReminderScheduled, SlotSet
 from rasa_core.exceptions import DomainError, ModelError, UnknownActionError, UnknownSlotError, did_you_mean
 from rasa_core.history import State, Vocabulary
@@ -150,7 +148,7 @@ class Domain:
     @staticmethod
     def collect_templates(yml_templates: Mapping[str, Any]) -> dict[str, list[Template]]:
         """Bring what stands under ``templates:`` into its long form."""
-        return read_domain(yaml.safe_dump({"templates": dict(yml_templates)}), "templates").templates
+        return read_domain(write_yaml({"templates": dict(yml_templates)}), "templates").templates
 
     @staticmethod
     def instantiate_actions(
@@ -184,7 +182,7 @@ class Domain:
 
     def as_yaml(self) -> str:
         """Return the text of domain.yml."""
-        return yaml.safe_dump(self.as_dict(), sort_keys=False, allow_unicode=True)
+        return write_yaml(self.as_dict())
 
     def persist(self, filename: str | Path) -> None:
         """Write domain.yml."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -31,6 +32,7 @@ CONFIG_KEYS = ("store_entities_as_slots", "restart_intent")
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = ("null", "bool", "int", "float", "str", "timestamp", "seq", "map", "merge", "value")
 _PLAIN_TAGS = frozenset(_TAG + name for name in _PLAIN)
+_RARE_BREAKS = re.compile("[\x85\u2028\u2029]")
 _MAX_DEPTH = 50
 _SPOKEN_KEYS = ("text", "title", "payload")
 
@@ -86,6 +88,23 @@ def read_domain(text: str, name: str = "domain") -> DomainFile:
     reader = _Reader(name)
     reader.check_tags(root)
     return reader.domain(root)
+
+
+def write_yaml(content: dict[str, Any]) -> str:
+    """Return plain data as YAML that reads as the same data; text outside ASCII stays readable."""
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Escapes the line breaks of Unicode, which other styles of text would turn into spaces."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    style = '"' if _RARE_BREAKS.search(text) else None
+    return dumper.represent_scalar(f"{_TAG}str", text, style)
+
+
+_Dumper.add_representer(str, _represent_text)
 
 
 def _check_depth(text: str, name: str) -> None:

@@ -104,9 +104,7 @@ class TrackerFeaturizer(ABC):
     def __init__(
         self, state_featurizer: SingleStateFeaturizer | None = None, use_intent_probabilities: bool = False
     ) -> None:
-        self.state_featurizer = (
-            state_featurizer if state_featurizer is not None else BinarySingleStateFeaturizer()
-        )
+        self.state_featurizer = state_featurizer if state_featurizer is not None else BinarySingleStateFeaturizer()
         self.use_intent_probabilities = use_intent_probabilities
 
     def _clean(self, states: Iterable[State]) -> list[State]:
@@ -127,15 +125,11 @@ class TrackerFeaturizer(ABC):
         """Return the states before each prediction, and the names of the actions that followed."""
 
     @abstractmethod
-    def prediction_states(
-        self, trackers: Iterable[DialogueStateTracker], domain: Domain
-    ) -> list[list[State | None]]:
+    def prediction_states(self, trackers: Iterable[DialogueStateTracker], domain: Domain) -> list[list[State | None]]:
         """Return, for each conversation, the states that its next prediction is made from."""
 
     @abstractmethod
-    def featurize_trackers(
-        self, trackers: Iterable[DialogueStateTracker], domain: Domain
-    ) -> DialogueTrainingData:
+    def featurize_trackers(self, trackers: Iterable[DialogueStateTracker], domain: Domain) -> DialogueTrainingData:
         """Return the arrays to learn from."""
 
     def create_X(self, trackers: Iterable[DialogueStateTracker], domain: Domain) -> Floats:  # noqa: N802
@@ -165,9 +159,7 @@ class TrackerFeaturizer(ABC):
 
     def persist(self, path: str | Path) -> None:
         """Write the options into the folder `path`."""
-        Path(path, FILE_NAME).write_text(
-            json.dumps(self.as_dict(), indent=1, sort_keys=True), encoding="utf-8"
-        )
+        Path(path, FILE_NAME).write_text(json.dumps(self.as_dict(), indent=1, sort_keys=True), encoding="utf-8")
 
     @staticmethod
     def load(path: str | Path) -> TrackerFeaturizer:
@@ -182,9 +174,7 @@ class TrackerFeaturizer(ABC):
         except ModelError as error:
             raise ModelError(f"{file}: {error}") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(
-                f"cannot read the featurizer {str(file)!r}: {error!r}. Train the model again."
-            ) from error
+            raise ModelError(f"cannot read the featurizer {str(file)!r}: {error!r}. Train the model again.") from error
         return built
 
 
@@ -211,9 +201,7 @@ class FullDialogueTrackerFeaturizer(TrackerFeaturizer):
     ) -> list[list[State | None]]:
         return [list(self._clean(tracker.last_states(None))) for tracker in trackers]
 
-    def featurize_trackers(
-        self, trackers: Iterable[DialogueStateTracker], domain: Domain
-    ) -> DialogueTrainingData:
+    def featurize_trackers(self, trackers: Iterable[DialogueStateTracker], domain: Domain) -> DialogueTrainingData:
         """Return X ``(conversations, time, features)`` and y ``(conversations, time, actions)``."""
         self.state_featurizer.prepare_from_domain(domain)
         states, actions = self.training_states_and_actions(trackers, domain)
@@ -283,9 +271,7 @@ class MaxHistoryTrackerFeaturizer(TrackerFeaturizer):
     ) -> list[list[State | None]]:
         return [self._padded(self._clean(tracker.last_states(self.max_history))) for tracker in trackers]
 
-    def featurize_trackers(
-        self, trackers: Iterable[DialogueStateTracker], domain: Domain
-    ) -> DialogueTrainingData:
+    def featurize_trackers(self, trackers: Iterable[DialogueStateTracker], domain: Domain) -> DialogueTrainingData:
         """Return X ``(examples, max_history, features)`` and y ``(examples, actions)``."""
         self.state_featurizer.prepare_from_domain(domain)
         states, actions = self.training_states_and_actions(trackers, domain)

@@ -110,7 +110,7 @@ class History:
     def snapshot(self) -> dict[str, Any]:
         """Return the content as JSON-able data."""
         return {
-            "states": list(self.states),
+            "states": [_packed(state) for state in self.states],
             "length": self.length,
             "turns": self.turns,
             "intents": dict(self.intents),
@@ -121,7 +121,7 @@ class History:
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take over the content of a `snapshot`."""
-        self.states = deque(snapshot["states"], maxlen=self.window)
+        self.states = deque(map(_unpacked, snapshot["states"]), maxlen=self.window)
         self.length = snapshot["length"]
         self.turns = snapshot["turns"]
         self.intents = dict(snapshot["intents"])
@@ -141,6 +141,16 @@ class History:
         )
         twin.turn_actions = list(self.turn_actions)
         return twin
+
+
+def _packed(state: State) -> State | list[str]:
+    """Return the names alone where every value is 1.0, as nearly always: half as long, and quicker to read."""
+    values = list(state.values())
+    return list(state) if values.count(1.0) == len(values) else state
+
+
+def _unpacked(packed: State | list[str]) -> State:
+    return dict.fromkeys(packed, 1.0) if isinstance(packed, list) else packed
 
 
 def compute_state(

@@ -147,9 +147,7 @@ class HistoryFeaturizer:
         done = 0
         for event in tracker.applied_events():
             if isinstance(event, UserUttered):
-                history.record_user(
-                    event.intent.get("name"), (str(entity["entity"]) for entity in event.entities)
-                )
+                history.record_user(event.intent.get("name"), (str(entity["entity"]) for entity in event.entities))
             elif isinstance(event, ActionExecuted):
                 recent = states[max(0, done + 1 - self.max_history) : done + 1]
                 if not event.unpredictable:

@@ -48,9 +48,7 @@ class NaturalLanguageInterpreter:
 
     def parse(self, text: str) -> Parse:
         """Return the parse of `text`; see the top of this module for its shape."""
-        raise NotImplementedError(
-            f"{type(self).__name__} needs a method parse(text) that returns intent and entities."
-        )
+        raise NotImplementedError(f"{type(self).__name__} needs a method parse(text) that returns intent and entities.")
 
     @staticmethod
     def create(obj: object) -> NaturalLanguageInterpreter:
@@ -157,11 +155,7 @@ def _decoded(text: str) -> Any:
     if text.count("{") + text.count("[") > _DEPTH_LIMIT:
         layer = [value]
         for _ in range(_DEPTH_LIMIT):
-            inner = (
-                one.values() if isinstance(one, dict) else one
-                for one in layer
-                if isinstance(one, dict | list)
-            )
+            inner = (one.values() if isinstance(one, dict) else one for one in layer if isinstance(one, dict | list))
             layer = [child for children in inner for child in children]
         if layer:
             raise ValueError(f"nested more than {_DEPTH_LIMIT} levels deep")
@@ -265,9 +259,7 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
         for index in (self._spoken, 1 - self._spoken):
             method, path, query, body = requests[index](text)
             try:
-                parse = self._read_answer(
-                    f"{method} {path}", *self._exchange(method, path, query, body), text
-                )
+                parse = self._read_answer(f"{method} {path}", *self._exchange(method, path, query, body), text)
             except _NotSpokenError as error:
                 reasons.append(str(error))
             else:
@@ -309,9 +301,7 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
                 shown = shown.replace(value, "<token>").replace(quote_plus(value), "<token>")
         return repr(shown[:200])
 
-    def _exchange(
-        self, method: str, path: str, query: list[tuple[str, str]], body: bytes | None
-    ) -> tuple[int, bytes]:
+    def _exchange(self, method: str, path: str, query: list[tuple[str, str]], body: bytes | None) -> tuple[int, bytes]:
         """Send one request, again if an idle connection proved dead; return status and content."""
         parameters = urlencode([*query, *self._query], errors="replace")
         target = f"{self._prefix}{path}" + (f"?{parameters}" if parameters else "")
@@ -362,9 +352,7 @@ def _checked_address(server: str) -> SplitResult:
     except ValueError:
         pass
     shown = server.partition("?")[0].rpartition("@")[2]
-    raise ValueError(
-        f"the address of an NLU server is like http://localhost:5000, without a user name, not {shown!r}."
-    )
+    raise ValueError(f"the address of an NLU server is like http://localhost:5000, without a user name, not {shown!r}.")
 
 
 def _completed(answer: Parse, text: str) -> Parse:

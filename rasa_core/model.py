@@ -85,9 +85,7 @@ def replace_directory(path: Path, fill: Callable[[Path], None]) -> None:
         fill(folder)
         _swap(folder, path)
     except OSError as error:
-        raise ModelError(
-            f"cannot write a model to {str(path)!r}: {error}. What was there is unchanged."
-        ) from error
+        raise ModelError(f"cannot write a model to {str(path)!r}: {error}. What was there is unchanged.") from error
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
 
@@ -130,9 +128,7 @@ def _swap_in_two_steps(folder: Path, path: Path) -> None:
         raise
 
 
-def read_model(
-    path: str | Path, action_factory: str | None = None
-) -> tuple[Domain, PolicyEnsemble, dict[str, Any]]:
+def read_model(path: str | Path, action_factory: str | None = None) -> tuple[Domain, PolicyEnsemble, dict[str, Any]]:
     """Read a model.
 
     Returns
@@ -182,9 +178,7 @@ def _read(folder: Path, action_factory: str | None) -> tuple[Domain, PolicyEnsem
         raise ModelError(f"the model {str(folder)!r} {_what_is_wrong(folder)}")
     metadata = PolicyEnsemble.load_metadata(folder)
     if not (folder / DOMAIN_NAME).is_file():
-        raise ModelError(
-            f"the model {str(folder)!r} has no {DOMAIN_NAME}. Copy your domain there, or train again."
-        )
+        raise ModelError(f"the model {str(folder)!r} has no {DOMAIN_NAME}. Copy your domain there, or train again.")
     domain = Domain.load(folder / DOMAIN_NAME, action_factory)
     if metadata["fingerprints"].get("domain") != domain.fingerprint():
         raise ModelError(

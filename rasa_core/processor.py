@@ -79,9 +79,7 @@ class MessageProcessor(TurnProcessor):
             message.sender_id, lambda found: self.start_turn(found.tracker, message.text or "")
         )
 
-    def continue_message_handling(
-        self, sender_id: str, executed_action: str | None, events: Iterable[Event]
-    ) -> State:
+    def continue_message_handling(self, sender_id: str, executed_action: str | None, events: Iterable[Event]) -> State:
         """Take in what the caller did, and return what it is to do next."""
         events = list(events)
         return self._in_conversation(

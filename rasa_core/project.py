@@ -50,9 +50,7 @@ class Project:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
-            raise ModelError(
-                f"the project folder {str(folder)!r} does not exist. It holds domain.yml and stories.md."
-            )
+            raise ModelError(f"the project folder {str(folder)!r} does not exist. It holds domain.yml and stories.md.")
         self.domain_file = self._find(("domain.yml",), "domain")
         self.stories = self._find(STORIES, "stories")
         self.model = self.folder / "models" / "dialogue"
@@ -76,9 +74,7 @@ class Project:
         digest.update(json.dumps(settings).encode())
         for path in files:
             content = path.read_bytes()
-            digest.update(
-                json.dumps([path.relative_to(self.folder).as_posix(), len(content)]).encode() + content
-            )
+            digest.update(json.dumps([path.relative_to(self.folder).as_posix(), len(content)]).encode() + content)
         return digest.hexdigest()
 
     def is_current(self) -> bool:
@@ -113,9 +109,7 @@ class Project:
             say(f"{self.model}: the model is up to date")
         elif state == "reworded":
             self._reword(domain)
-            say(
-                f"{self.model}: only what the bot says has changed; the model has the new words without training"
-            )
+            say(f"{self.model}: only what the bot says has changed; the model has the new words without training")
         else:
             self._train(domain, say)
 

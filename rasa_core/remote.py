@@ -290,9 +290,7 @@ def _as_json(body: object) -> bytes:
     try:
         return json.dumps(body, allow_nan=False).encode()
     except (TypeError, ValueError) as error:
-        raise ClientError(
-            f"what is to be sent is not JSON: {error}. Look at the values in the events."
-        ) from error
+        raise ClientError(f"what is to be sent is not JSON: {error}. Look at the values in the events.") from error
 
 
 def _zipped(directory: Path) -> bytes:

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _CHANGEABLE = (list, dict, set)
+_WARNINGS = 20  # users can say anything, and the log should not hold it all
 
 
 class Slot:
@@ -212,7 +213,7 @@ class CategoricalSlot(Slot):
         if self.value is None:
             return [0.0] * len(self.values)
         text = str(self.value).lower()
-        if text not in self.values and text not in self._warned:
+        if text not in self.values and text not in self._warned and len(self._warned) < _WARNINGS:
             self._warned.add(text)
             message = "slot %r has the value %.80r, which is none of %s; it has no features."
             logger.warning(message, self.name, text, self.values)

@@ -6,6 +6,7 @@ Features follow the order of the domain; a state that is missing becomes a vecto
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -18,16 +19,21 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 PADDING = -1.0
+INTENT_PREFIX = "intent_"
 
 
 def with_best_intent_only(state: State) -> State:
-    """Return the state with 1.0 for its most probable intent, the first of equals, and without the others."""
-    intents = [name for name in state if name[:7] == "intent_"]
-    if not intents or (len(intents) == 1 and state[intents[0]] == 1.0):
-        return state
-    best = max(intents, key=state.__getitem__)
-    kept = {name: value for name, value in state.items() if name[:7] != "intent_"}
-    kept[best] = 1.0
+    """Return the state of a tracker, where intents come first, with 1.0 for its best intent and without the others.
+
+    The best intent is the most probable one, the first of equals.
+    """
+    names = iter(state)
+    first, second = next(names, ""), next(names, "")
+    if second[:7] != INTENT_PREFIX and (first[:7] != INTENT_PREFIX or state[first] == 1.0):
+        return state  # By far the most frequent case, at every prediction.
+    intents = list(takewhile(lambda name: name.startswith(INTENT_PREFIX), state))
+    kept = {max(intents, key=state.__getitem__): 1.0}
+    kept.update(islice(state.items(), len(intents), None))
     return kept
 
 

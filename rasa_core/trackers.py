@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_NO_MESSAGE = UserUttered.empty()
+_NO_UTTERANCE = BotUttered.empty()
+
 
 class DialogueStateTracker(EventLog):
     """One conversation: what was said, what the bot did, and what it remembers.
@@ -92,8 +95,8 @@ class DialogueStateTracker(EventLog):
         self.latest_event_time: float | None = None
         self._replaying = False
         self._state: State | None = None
-        self._no_message = self.latest_message = UserUttered.empty()
-        self._no_utterance = self.latest_bot_utterance = BotUttered.empty()
+        self.latest_message = _NO_MESSAGE
+        self.latest_bot_utterance = _NO_UTTERANCE
         self.latest_action_name: str | None = None
         self.follow_up_action: str | None = None
         self._paused: bool = False
@@ -145,11 +148,11 @@ class DialogueStateTracker(EventLog):
         """Return all that the next turn needs: JSON-able, and no larger for a longer conversation."""
         message = self.latest_message
         bot = self.latest_bot_utterance
-        said = message is not self._no_message
+        said = message is not _NO_MESSAGE
         return {
             "slots": {name: slot.value for name, slot in self.slots.items() if not _is_initial(slot)},
             "message": [message.text, message.parse_data, message.timestamp] if said else None,
-            "bot": None if bot is self._no_utterance else [bot.text, bot.data, bot.timestamp],
+            "bot": None if bot is _NO_UTTERANCE else [bot.text, bot.data, bot.timestamp],
             "action": self.latest_action_name,
             "paused": self._paused,
             "followup": self.follow_up_action,
@@ -159,9 +162,9 @@ class DialogueStateTracker(EventLog):
         }
 
     def _restore(self, snapshot: Mapping[str, Any]) -> None:
-        changed = snapshot["slots"]
-        for name, slot in self.slots.items():
-            slot.value = changed[name] if name in changed else slot.initial()
+        for name, value in snapshot["slots"].items():
+            if name in self.slots:
+                self.slots[name].value = value
         if snapshot["message"] is not None:
             text, parse_data, stamp = snapshot["message"]
             self.latest_message = UserUttered(text, parse_data=parse_data, timestamp=stamp)
@@ -225,8 +228,8 @@ class DialogueStateTracker(EventLog):
             self.update(FollowupAction(None))
 
     def _reset(self) -> None:
-        self.latest_message = self._no_message
-        self.latest_bot_utterance = self._no_utterance
+        self.latest_message = _NO_MESSAGE
+        self.latest_bot_utterance = _NO_UTTERANCE
         self.latest_action_name = None
         self.follow_up_action = None
         self._paused = False
@@ -314,7 +317,7 @@ class DialogueStateTracker(EventLog):
         return {
             "sender_id": self.sender_id,
             "slots": self.current_slot_values(),
-            "latest_message": self.latest_message.parse_data,
+            "latest_message": dict(self.latest_message.parse_data),
             "latest_event_time": self.latest_event_time,
             "paused": self._paused,
             "events": events,

@@ -112,18 +112,14 @@ def command(project: Path | None, force: bool, verbose: bool, debug: bool, **opt
 def _train_project(project: Path, force: bool, options: Mapping[str, Any]) -> None:
     for name in ("stories", "domain", "out"):
         if options[name] is not None:
-            raise click.UsageError(
-                f"--{name} does not go with a project folder, whose files have fixed names."
-            )
+            raise click.UsageError(f"--{name} does not go with a project folder, whose files have fixed names.")
     Project(project).train_if_changed(force=force, say=click.echo)
 
 
 def _train_files(options: dict[str, Any]) -> None:
     for name in ("domain", "stories", "out"):
         if options[name] is None:
-            raise click.UsageError(
-                f"--{name} is missing; or give a project folder that holds domain.yml and stories."
-            )
+            raise click.UsageError(f"--{name} is missing; or give a project folder that holds domain.yml and stories.")
     started = time.perf_counter()
     wanted = ("epochs", "validation_split", "batch_size", "augmentation", "debug_plots")
     train_dialogue_model(

@@ -161,9 +161,7 @@ class TurnProcessor:
         if executed_action is not None:
             info = self._info_about(tracker, executed_action)
             tracker.update(ActionExecuted(executed_action))
-            if executed_action == ACTION_RESTART_NAME and not any(
-                isinstance(event, Restarted) for event in events
-            ):
+            if executed_action == ACTION_RESTART_NAME and not any(isinstance(event, Restarted) for event in events):
                 events.append(Restarted())
         for event in events:
             self._warn_about_new_slot(executed_action, event)
@@ -283,9 +281,7 @@ class TurnProcessor:
             logger.exception("the action %r failed in conversation %r.", action.name(), tracker.sender_id)
             events = []
         policy = None if prediction is None else prediction.policy
-        tracker.update(
-            ActionExecuted(action.name(), policy, None if prediction is None else prediction.confidence)
-        )
+        tracker.update(ActionExecuted(action.name(), policy, None if prediction is None else prediction.confidence))
         self.log_bot_utterances_on_tracker(tracker, dispatcher)
         for event in events:
             self._warn_about_new_slot(action.name(), event)
@@ -302,10 +298,7 @@ class TurnProcessor:
         known: Mapping[str, Any] = self.policy_ensemble.action_fingerprints
         if not isinstance(event, SlotSet) or action_name is None or not known:
             return
-        if (
-            event.key in known.get(action_name, {}).get("slots", ())
-            or (action_name, event.key) in self._warned
-        ):
+        if event.key in known.get(action_name, {}).get("slots", ()) or (action_name, event.key) in self._warned:
             return
         self._warned.add((action_name, event.key))
         logger.warning(

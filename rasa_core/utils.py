@@ -86,9 +86,7 @@ def add_logging_option_arguments(parser: argparse.ArgumentParser, default: int =
     parser.set_defaults(loglevel=default)
     for flags, level in ((("--debug",), logging.DEBUG), (("-v", "--verbose"), logging.INFO)):
         text = f"log at the level {logging.getLevelName(level)}"
-        parser.add_argument(
-            *flags, dest="loglevel", action="store_const", const=level, default=default, help=text
-        )
+        parser.add_argument(*flags, dest="loglevel", action="store_const", const=level, default=default, help=text)
 
 
 def configure_colored_logging(loglevel: int | str) -> None:

@@ -50,6 +50,10 @@ STORIES: tuple[tuple[str | Event, ...], ...] = (
 )
 
 
+QUICK = {"epochs": 2, "verbose": 0}
+"""Options for a training that need not succeed."""
+
+
 class ActionSearch(Action):
     """Finds a restaurant."""
 
@@ -111,6 +115,13 @@ def stories(domain: Domain) -> list[DialogueStateTracker]:
         conversation(domain, *steps, ACTION_LISTEN_NAME, sender_id=f"story {number}")
         for number, steps in enumerate(STORIES)
     ]
+
+
+def chosen(policy: Policy, domain: Domain, *steps: str | Event) -> str:
+    """Return the action that a policy gives the highest probability."""
+    scores = list(policy.predict_action_probabilities(conversation(domain, *steps), domain))
+    assert sum(scores) == pytest.approx(1.0, abs=1e-5)
+    return domain.action_names[scores.index(max(scores))]
 
 
 def needs_keras() -> None:

@@ -135,9 +135,7 @@ def test_cards_are_sent(dispatcher: Dispatcher, channel: CollectingOutputChannel
 # -- templates
 
 
-def test_a_template_is_filled_from_a_mapping(
-    dispatcher: Dispatcher, channel: CollectingOutputChannel
-) -> None:
+def test_a_template_is_filled_from_a_mapping(dispatcher: Dispatcher, channel: CollectingOutputChannel) -> None:
     dispatcher.utter_template("utter_greet", {"name": "Anna"})
 
     assert texts(channel) == ["Hello Anna!"]
@@ -193,9 +191,7 @@ def test_filling_leaves_the_domain_as_it_is(dispatcher: Dispatcher, domain: Doma
     assert domain.templates == Domain.from_yaml(DOMAIN).templates
 
 
-def test_buttons_are_added_to_those_of_a_template(
-    dispatcher: Dispatcher, channel: CollectingOutputChannel
-) -> None:
+def test_buttons_are_added_to_those_of_a_template(dispatcher: Dispatcher, channel: CollectingOutputChannel) -> None:
     dispatcher.utter_button_template("utter_choose", [{"title": "More", "payload": "/more"}], {"name": "A"})
 
     assert [button["title"] for button in channel.messages[0]["data"]] == [
@@ -206,9 +202,7 @@ def test_buttons_are_added_to_those_of_a_template(
     ]
 
 
-def test_buttons_are_added_to_a_template_without_any(
-    dispatcher: Dispatcher, channel: CollectingOutputChannel
-) -> None:
+def test_buttons_are_added_to_a_template_without_any(dispatcher: Dispatcher, channel: CollectingOutputChannel) -> None:
     dispatcher.utter_button_template("utter_greet", [{"title": "Hi", "payload": "/greet"}], name="Anna")
 
     expected = {"recipient_id": "anna", "text": "Hello Anna!", "data": [{"title": "Hi", "payload": "/greet"}]}
@@ -306,9 +300,7 @@ def test_plain_templates_are_filled_as_by_str_format(template: str, values: dict
 
 @given(st.text())
 def test_payloads_stay_json_whatever_the_value(value: str) -> None:
-    domain = Domain(
-        [], [], [], {"utter_it": [{"text": "", "buttons": [{"title": "T", "payload": '/a{"b": "{v}"}'}]}]}
-    )
+    domain = Domain([], [], [], {"utter_it": [{"text": "", "buttons": [{"title": "T", "payload": '/a{"b": "{v}"}'}]}]})
     message = Dispatcher("anna", CollectingOutputChannel(), domain).retrieve_template("utter_it", v=value)
 
     assert message is not None
@@ -317,10 +309,6 @@ def test_payloads_stay_json_whatever_the_value(value: str) -> None:
 
 def test_a_payload_of_plain_text_takes_the_value_as_it_is() -> None:
     buttons = [{"title": "T", "payload": 'I am "{v}"'}]
-    dispatcher = Dispatcher(
-        "a", CollectingOutputChannel(), Domain([], [], [], {"utter_it": [{"buttons": buttons}]})
-    )
+    dispatcher = Dispatcher("a", CollectingOutputChannel(), Domain([], [], [], {"utter_it": [{"buttons": buttons}]}))
 
-    assert dispatcher.retrieve_template("utter_it", v='x"y') == {
-        "buttons": [{"title": "T", "payload": 'I am "x"y"'}]
-    }
+    assert dispatcher.retrieve_template("utter_it", v='x"y') == {"buttons": [{"title": "T", "payload": 'I am "x"y"'}]}

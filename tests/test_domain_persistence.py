@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import strategies
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rasa_core.actions.action import Action, UtterAction
@@ -258,6 +258,7 @@ names = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
     initial=strategies.json_values(),
     text=strategies.texts(),
 )
+@example(["a\x85b"], "a\u2028b", {"\u2029": "a\x85 b"}, " \x85\n\u2028")
 def test_any_names_and_texts_survive_the_file(intents: list[str], restart: str, initial: Any, text: str) -> None:
     slot = TextSlot("s", initial)
     templates = {"utter_a": [{"text": text, "buttons": [{"title": text, "payload": text}]}]}

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
 from policy_bot import FOUND, ITALIAN, conversation, local_domain
+from strategies import logs, small_domain
 
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, Event, SlotSet, UserUttered
@@ -18,6 +20,7 @@ from rasa_core.featurizers import (
     MaxHistoryTrackerFeaturizer,
     SingleStateFeaturizer,
     TrackerFeaturizer,
+    with_best_intent_only,
 )
 from rasa_core.trackers import DialogueStateTracker
 
@@ -38,9 +41,7 @@ def names_of(vector: np.ndarray, domain: Domain) -> dict[str, float]:
 
 def guessed(*ranking: tuple[str, float]) -> Event:
     intents = [{"name": name, "confidence": confidence} for name, confidence in ranking]
-    return UserUttered(
-        "hm", intents[0], [], {"intent": intents[0], "entities": [], "intent_ranking": intents}
-    )
+    return UserUttered("hm", intents[0], [], {"intent": intents[0], "entities": [], "intent_ranking": intents})
 
 
 class TestBinarySingleStateFeaturizer:
@@ -84,9 +85,7 @@ class TestLabelTokenizerSingleStateFeaturizer:
         assert (greet * bye).sum() == 1.0
 
     def test_words_of_intents_and_actions_are_apart_unless_shared(self, domain) -> None:
-        apart, shared = (
-            LabelTokenizerSingleStateFeaturizer(use_shared_vocab=shared) for shared in (False, True)
-        )
+        apart, shared = (LabelTokenizerSingleStateFeaturizer(use_shared_vocab=shared) for shared in (False, True))
         for featurizer in (apart, shared):
             featurizer.prepare_from_domain(domain)
         assert not (apart.encode({"intent_greet": 1.0}) * apart.encode({"prev_utter_greet": 1.0})).any()
@@ -214,22 +213,29 @@ class TestIntentProbabilities:
         x = MaxHistoryTrackerFeaturizer().create_X([tracker], domain)
         assert names_of(x[0, -1], domain)["intent_thank"] == 1.0
 
+    @given(logs())
+    def test_a_state_is_cleaned_as_described(self, log) -> None:
+        tracker = DialogueStateTracker.from_events("x", log, small_domain(), 3)
+        for state in tracker.last_states(None):
+            intents = {name: value for name, value in state.items() if name.startswith("intent_")}
+            expected = {name: value for name, value in state.items() if name not in intents}
+            if intents:
+                best = next(name for name, value in intents.items() if value == max(intents.values()))
+                expected[best] = 1.0
+            assert with_best_intent_only(state) == expected
+
 
 class TestPersistence:
     @pytest.mark.parametrize(
         "featurizer",
         [
-            MaxHistoryTrackerFeaturizer(
-                max_history=2, remove_duplicates=False, use_intent_probabilities=True
-            ),
+            MaxHistoryTrackerFeaturizer(max_history=2, remove_duplicates=False, use_intent_probabilities=True),
             MaxHistoryTrackerFeaturizer(LabelTokenizerSingleStateFeaturizer(True, "+")),
             FullDialogueTrackerFeaturizer(BinarySingleStateFeaturizer(), use_intent_probabilities=True),
         ],
         ids=lambda featurizer: type(featurizer).__name__,
     )
-    def test_a_featurizer_is_as_before_after_a_round_trip(
-        self, featurizer, domain, tracker, tmp_path
-    ) -> None:
+    def test_a_featurizer_is_as_before_after_a_round_trip(self, featurizer, domain, tracker, tmp_path) -> None:
         featurizer.persist(tmp_path)
         loaded = TrackerFeaturizer.load(tmp_path)
         assert loaded.as_dict() == featurizer.as_dict()

@@ -59,9 +59,7 @@ def test_features_kept_turn_by_turn_are_those_of_the_whole_conversation(log, max
     featurizer = prepared(SMALL, max_history)
     served = serve(log, SMALL, max_history)
     whole = DialogueStateTracker.from_events("whole", log, SMALL)
-    assert np.array_equal(
-        dense(featurizer.present(served), featurizer), dense(featurizer.present(whole), featurizer)
-    )
+    assert np.array_equal(dense(featurizer.present(served), featurizer), dense(featurizer.present(whole), featurizer))
 
 
 @settings(max_examples=40)
@@ -153,9 +151,7 @@ def test_each_block_says_what_it_is_described_to_say(domain) -> None:
             "slot_price_0": 1.0,
             "prev_action_search": 1.0,
         },
-        "seen": dict.fromkeys(
-            ["greet", "inform", "cuisine", ACTION_LISTEN_NAME, "utter_greet", "action_search"], 1.0
-        ),
+        "seen": dict.fromkeys(["greet", "inform", "cuisine", ACTION_LISTEN_NAME, "utter_greet", "action_search"], 1.0),
         "counts": {
             **dict.fromkeys(["greet", "inform", "cuisine", "utter_greet"], math.log1p(1)),
             **dict.fromkeys([ACTION_LISTEN_NAME, "action_search"], math.log1p(2)),
@@ -179,9 +175,7 @@ def test_a_restart_clears_the_summary(domain) -> None:
 
 def test_only_the_best_intent_of_a_ranking_counts(domain) -> None:
     guesses = [{"name": "bye", "confidence": 0.4}, {"name": "thank", "confidence": 0.3}]
-    message = UserUttered(
-        "hm", guesses[0], [], {"intent": guesses[0], "entities": [], "intent_ranking": guesses}
-    )
+    message = UserUttered("hm", guesses[0], [], {"intent": guesses[0], "entities": [], "intent_ranking": guesses})
     featurizer = prepared(domain)
     parts = block(dense(featurizer.present(conversation(domain, message)), featurizer), domain, 3)
     assert parts["state 0"] == {"intent_bye": 1.0, "slot_price_0": 1.0}
@@ -190,9 +184,7 @@ def test_only_the_best_intent_of_a_ranking_counts(domain) -> None:
 def test_names_that_the_domain_does_not_have_leave_no_trace(domain) -> None:
     featurizer = prepared(domain)
     known = conversation(domain, "/greet")
-    unknown = conversation(
-        domain, "/greet", UserUttered("x", {"name": "mumble"}, [{"entity": "shoe", "value": 1}])
-    )
+    unknown = conversation(domain, "/greet", UserUttered("x", {"name": "mumble"}, [{"entity": "shoe", "value": 1}]))
     added = dense(featurizer.present(unknown), featurizer) - dense(featurizer.present(known), featurizer)
     intent, turns = domain.input_state_map["intent_greet"], featurizer.num_features - 1
     assert np.flatnonzero(added).tolist() == [intent, turns]

@@ -311,9 +311,7 @@ def test_a_message_is_sent_again_if_the_server_has_closed_the_idle_connection() 
     assert (first["intent"]["name"], second["intent"]["name"]) == ("greet", "greet")
 
 
-def test_connections_are_not_shared_with_a_forked_process(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_connections_are_not_shared_with_a_forked_process(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     server = serve(rasa_nlu)
     interpreter = RasaNLUHttpInterpreter(server=server.address)
     interpreter.parse("parent")

@@ -7,7 +7,20 @@ import sys
 
 import pytest
 
-HEAVY = {"keras", "jax", "jaxlib", "tensorflow", "torch", "scipy", "pandas", "sqlalchemy", "redis", "flask", "django", "h5py"}
+HEAVY = {
+    "keras",
+    "jax",
+    "jaxlib",
+    "tensorflow",
+    "torch",
+    "scipy",
+    "pandas",
+    "sqlalchemy",
+    "redis",
+    "flask",
+    "django",
+    "h5py",
+}
 NOT_FOR_THE_LIBRARY = {"werkzeug", "granian", "click", "asyncio"}
 
 
@@ -21,7 +34,9 @@ def loaded_after(code: str) -> set[str]:
     return {name.split(".")[0] for name in finished.stdout.splitlines()[-1].split()}
 
 
-@pytest.mark.parametrize("code", ["import rasa_core", "import rasa_core.policies", "from rasa_core.server import create_app"])
+@pytest.mark.parametrize(
+    "code", ["import rasa_core", "import rasa_core.policies", "from rasa_core.server import create_app"]
+)
 def test_nothing_heavy_is_loaded(code: str) -> None:
     assert loaded_after(code) & HEAVY == set()
 

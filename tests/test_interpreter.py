@@ -107,9 +107,7 @@ def test_no_text_is_an_error(text: str) -> None:
     json.dumps(parse, allow_nan=False)
 
 
-_LEAVES = (
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
-)
+_LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 _VALUES = _LEAVES | st.dictionaries(st.text(), _LEAVES | st.lists(_LEAVES, max_size=3), max_size=3)
 
 
@@ -135,9 +133,7 @@ def test_results_share_nothing() -> None:
     assert interpreter.parse("/a")["intent_ranking"] == [{"name": "a", "confidence": 1.0}]
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"), [("/a", True), ("_a", True), ("a/", False), ("", False), (" /a", False)]
-)
+@pytest.mark.parametrize(("text", "expected"), [("/a", True), ("_a", True), ("a/", False), ("", False), (" /a", False)])
 def test_messages_with_a_prefix_name_their_intent(text: str, expected: bool) -> None:
     assert names_its_intent(text) is expected
     assert names_its_intent(INTENT_MESSAGE_PREFIX + text)

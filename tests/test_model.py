@@ -168,7 +168,7 @@ class TestWithoutAnAtomicExchange:
             return rename(self, target)
 
         monkeypatch.setattr(Path, "rename", fail_for_new)
-        with pytest.raises(ModelError, match="no. What was there is unchanged"):
+        with pytest.raises(ModelError, match=r"no. What was there is unchanged"):
             replace_directory(written, fill_with("new"))
         assert files(written) == before
 
@@ -176,9 +176,7 @@ class TestWithoutAnAtomicExchange:
         workplace = written.with_name(".bot.new-x")
         workplace.mkdir()
         written.rename(workplace / "bot.old")
-        with pytest.raises(
-            ModelError, match=r"bot' is missing: writing it was interrupted.*bot\.old'; move it"
-        ):
+        with pytest.raises(ModelError, match=r"bot' is missing: writing it was interrupted.*bot\.old'; move it"):
             read_model(written)
 
 
@@ -262,9 +260,7 @@ class TestReadingErrors:
     def test_a_domain_with_other_slots_needs_training(self, written) -> None:
         file = written / "domain.yml"
         file.write_text(file.read_text().replace("\nslots:\n", "\nslots:\n  mood: {type: text}\n"))
-        with pytest.raises(
-            ModelError, match=r"has changed since it was trained: you MUST retrain the policies"
-        ):
+        with pytest.raises(ModelError, match=r"has changed since it was trained: you MUST retrain the policies"):
             read_model(written)
 
     def test_a_domain_with_other_texts_needs_none(self, written) -> None:
@@ -275,6 +271,4 @@ class TestReadingErrors:
 
     def test_actions_may_move_to_the_callers_code(self, written) -> None:
         domain, _, _ = read_model(written, "remote")
-        assert type(domain.action_for_name("action_search")) is type(
-            remote_domain().action_for_name("action_search")
-        )
+        assert type(domain.action_for_name("action_search")) is type(remote_domain().action_for_name("action_search"))

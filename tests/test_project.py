@@ -115,7 +115,10 @@ def test_a_folder_of_stories_counts_with_all_its_files(project: Path) -> None:
 
 @pytest.mark.parametrize(
     ("remove", "message"),
-    [("domain.yml", "has no domain; looked for .*domain.yml"), ("stories.md", "has no stories; looked for .*stories.md")],
+    [
+        ("domain.yml", "has no domain; looked for .*domain.yml"),
+        ("stories.md", "has no stories; looked for .*stories.md"),
+    ],
 )
 def test_what_is_missing_is_named(tmp_path: Path, remove: str, message: str) -> None:
     folder = write(tmp_path / "bot")

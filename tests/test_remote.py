@@ -167,11 +167,7 @@ def test_a_server_below_a_path_is_reached(agent: Agent, serve: Serve) -> None:
     def site(environ: dict[str, Any], start_response: Any) -> Any:
         prefix, environ["PATH_INFO"] = environ["PATH_INFO"][:4], environ["PATH_INFO"][4:]
         environ["SCRIPT_NAME"] = prefix
-        return (
-            app(environ, start_response)
-            if prefix == "/bot"
-            else answering("404", b"")(environ, start_response)
-        )
+        return app(environ, start_response) if prefix == "/bot" else answering("404", b"")(environ, start_response)
 
     address = serve(site)
 
@@ -301,9 +297,7 @@ def test_a_model_is_uploaded_as_a_zip_file(serve: Serve, model: Path) -> None:
     files["model"].close()
 
 
-@pytest.mark.parametrize(
-    ("status", "retries", "attempts"), [(503, 1, 2), (503, 0, 1), (503, 3, 4), (400, 3, 1)]
-)
+@pytest.mark.parametrize(("status", "retries", "attempts"), [(503, 1, 2), (503, 0, 1), (503, 3, 4), (400, 3, 1)])
 def test_an_upload_is_tried_again_unless_it_is_refused(
     serve: Serve, model: Path, status: int, retries: int, attempts: int
 ) -> None:

@@ -66,9 +66,7 @@ def test_what_was_said_is_reported_before_what_was_changed(bot: RemoteAgent, age
 def test_actions_see_what_those_before_them_did(bot: RemoteAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def run(
-        self: Action, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Domain
-    ) -> list[Event]:
+    def run(self: Action, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Domain) -> list[Event]:
         seen.append((tracker.get_slot("venue"), tracker.latest_action_name, len(tracker.events)))
         return [SlotSet("venue", f"number {len(seen)}")] if len(seen) < 3 else [Restarted()]
 
@@ -125,9 +123,7 @@ def test_a_restart_is_played(bot: RemoteAgent, client: RasaCoreClient) -> None:
 def test_a_bot_that_never_listens_is_stopped(bot: RemoteAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "MAX_ACTIONS", 5)
 
-    with pytest.raises(
-        ClientError, match=r"'anna': 5 actions ran for one message, and 'action_endless' is to be"
-    ):
+    with pytest.raises(ClientError, match=r"'anna': 5 actions ran for one message, and 'action_endless' is to be"):
         bot.process_message(UserMessage("/endless", None, "anna"))
 
 

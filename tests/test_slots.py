@@ -160,6 +160,14 @@ def test_a_categorical_slot_warns_once_of_an_unknown_value(caplog: pytest.LogCap
     ]
 
 
+def test_a_categorical_slot_does_not_warn_for_ever(caplog: pytest.LogCaptureFixture) -> None:
+    slot = CategoricalSlot("price", values=["low", "high"])
+    with caplog.at_level(logging.WARNING):
+        for number in range(100):
+            features(slot.fresh(), f"about {number}")
+    assert len(caplog.messages) == 20
+
+
 def test_a_categorical_slot_without_values_has_no_features() -> None:
     slot = CategoricalSlot("s")
     assert (slot.feature_dimensionality(), slot.has_features(), features(slot, "x")) == (0, False, [])

@@ -101,17 +101,11 @@ class FormAction(Action):
     @staticmethod
     def required_fields() -> Sequence[FormField]:
         """Return the fields, in the order in which they are asked for; override this."""
-        raise NotImplementedError(
-            "a FormAction needs a static method required_fields() that returns its fields."
-        )
+        raise NotImplementedError("a FormAction needs a static method required_fields() that returns its fields.")
 
-    def submit(
-        self, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Domain
-    ) -> list[Event] | None:
+    def submit(self, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Domain) -> list[Event] | None:
         """Act on the slots, all of which are filled in `tracker`; override this."""
-        raise NotImplementedError(
-            f"{type(self).__name__} needs a method submit(dispatcher, tracker, domain)."
-        )
+        raise NotImplementedError(f"{type(self).__name__} needs a method submit(dispatcher, tracker, domain).")
 
     def should_request_slot(self, tracker: DialogueStateTracker, slot_name: str) -> bool:
         """Tell whether to ask for a slot: by default, if it is empty."""

@@ -41,9 +41,7 @@ class InputChannel:
 
     def start_sync_listening(self, message_handler: MessageHandler) -> None:
         """Call `message_handler` with each `UserMessage`, one after another, until there are no more."""
-        raise NotImplementedError(
-            f"{type(self).__name__} needs a method start_sync_listening(message_handler)."
-        )
+        raise NotImplementedError(f"{type(self).__name__} needs a method start_sync_listening(message_handler).")
 
     def start_async_listening(self, message_queue: Any) -> None:
         """Put each `UserMessage` on a queue that has a method ``enqueue`` or ``put``."""
@@ -58,9 +56,7 @@ class OutputChannel:
 
     def send_text_message(self, recipient_id: str, message: str) -> None:
         """Send `message` to the user `recipient_id`."""
-        raise NotImplementedError(
-            f"{type(self).__name__} needs a method send_text_message(recipient_id, message)."
-        )
+        raise NotImplementedError(f"{type(self).__name__} needs a method send_text_message(recipient_id, message).")
 
     def send_image_url(self, recipient_id: str, image_url: str) -> None:
         """Send the image at `image_url`."""
@@ -146,6 +142,4 @@ def import_flask() -> Any:
     try:
         return importlib.import_module("flask")
     except ImportError as error:
-        raise ImportError(
-            f"HTTP input channels need Flask ({error}). Install it with: pip install flask"
-        ) from error
+        raise ImportError(f"HTTP input channels need Flask ({error}). Install it with: pip install flask") from error

@@ -54,8 +54,7 @@ class _Slots(NamedTuple):
 
 def _slots_of(domain: Domain) -> _Slots:
     features = [
-        [f"slot_{slot.name}_{index}" for index in range(slot.feature_dimensionality())]
-        for slot in domain.slots
+        [f"slot_{slot.name}_{index}" for index in range(slot.feature_dimensionality())] for slot in domain.slots
     ]
     initial = compute_state(UserUttered.empty(), [slot.fresh() for slot in domain.slots], None, None)
     return _Slots(domain, [names for names in features if names], initial)

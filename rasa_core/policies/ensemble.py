@@ -112,13 +112,10 @@ class PolicyEnsemble:
             name = f"policy_{index}_{type(policy).__name__}"
             Path(path, name).mkdir(parents=True, exist_ok=True)
             policy.persist(Path(path, name))
-            described.append(
-                {"class": type(policy).__name__, "module": type(policy).__module__, "folder": name}
-            )
+            described.append({"class": type(policy).__name__, "module": type(policy).__module__, "folder": name})
         content = {
             "format": MODEL_FORMAT,
             "rasa_core": __version__,
-            "ensemble": type(self).__name__,
             "policies": described,
             "max_histories": [policy.max_history for policy in self.policies],
             "action_fingerprints": self.action_fingerprints,
@@ -136,9 +133,7 @@ class PolicyEnsemble:
                     f"the model in {str(path)!r} was written by Rasa Core 0.x. Its files hold code, which is "
                     "not read: train a new model from the same domain and stories."
                 )
-            raise ModelError(
-                f"there is no model in {str(path)!r}: no {METADATA_NAME}. Train one, or check the path."
-            )
+            raise ModelError(f"there is no model in {str(path)!r}: no {METADATA_NAME}. Train one, or check the path.")
         try:
             content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
             newer = content["format"] > MODEL_FORMAT

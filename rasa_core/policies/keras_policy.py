@@ -120,7 +120,8 @@ class KerasPolicy(Policy):
             ``epochs`` (40), ``batch_size`` (64), ``validation_split`` (0), ``max_training_samples``, ``seed``
             (42), ``verbose`` (0 is silent), ``rnn_size``. Others are for other policies.
         """
-        self.rnn_size = kwargs.get("rnn_size", self.rnn_size)
+        if kwargs.get("rnn_size") is not None:
+            self.rnn_size = kwargs["rnn_size"]
         x, y, weights = self._training_arrays(training_trackers, domain, kwargs)
         epochs = kwargs.get("epochs", DEFAULT_EPOCHS)
         self._shapes = tuple(x.shape[1:]), tuple(y.shape[1:])
@@ -149,9 +150,7 @@ class KerasPolicy(Policy):
         self.current_epoch += epochs
 
     @staticmethod
-    def _fit(
-        model: Any, x: Floats, y: Floats, weights: Floats | None, epochs: int, options: Mapping[str, Any]
-    ) -> None:
+    def _fit(model: Any, x: Floats, y: Floats, weights: Floats | None, epochs: int, options: Mapping[str, Any]) -> None:
         keras_training.fit(
             model,
             x,
@@ -180,9 +179,7 @@ class KerasPolicy(Policy):
             if not self._has_own_architecture():
                 x = self._flat(x)
         if not len(y) or not y.shape[1]:
-            raise ModelError(
-                "there is nothing to learn from: the stories hold no action. Add stories with actions."
-            )
+            raise ModelError("there is nothing to learn from: the stories hold no action. Add stories with actions.")
         return x, y, weights
 
     def _flat(self, x: Floats) -> Floats:
@@ -271,9 +268,7 @@ class KerasPolicy(Policy):
         except ModelError:
             raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(
-                f"cannot read the policy {str(file)!r}: {error!r}. Train the model again."
-            ) from error
+            raise ModelError(f"cannot read the policy {str(file)!r}: {error!r}. Train the model again.") from error
         return policy
 
     def _load_model(self, file: Path, options: dict[str, Any]) -> Any:

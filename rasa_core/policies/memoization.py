@@ -53,9 +53,7 @@ class MemoizationPolicy(Policy):
         max_history: int | None = None,
         lookup: Mapping[Key, str] | None = None,
     ) -> None:
-        super().__init__(
-            featurizer if featurizer is not None else MaxHistoryTrackerFeaturizer(max_history=max_history)
-        )
+        super().__init__(featurizer if featurizer is not None else MaxHistoryTrackerFeaturizer(max_history=max_history))
         if self.featurizer.max_history is None:
             raise ValueError(
                 "a MemoizationPolicy needs a featurizer with a max_history: a MaxHistoryTrackerFeaturizer."

@@ -44,28 +44,26 @@ class Network:
 
     def __init__(self, layers: Sequence[tuple[Floats, Floats]]) -> None:
         self.layers = [
-            (np.ascontiguousarray(kernel, np.float32), np.asarray(bias, np.float32))
-            for kernel, bias in layers
+            (np.ascontiguousarray(kernel, np.float32), np.asarray(bias, np.float32)) for kernel, bias in layers
         ]
 
     def predict(self, x: Floats) -> Floats:
         """Return probabilities ``(examples, actions)`` for inputs ``(examples, features)``."""
         kernel, bias = self.layers[0]
-        return self._finish(x @ kernel + bias)
+        return _softmax(self._logits(x @ kernel + bias))
 
     def predict_sparse(self, indices: Sequence[int], values: Sequence[float]) -> Floats:
         """Return probabilities ``(actions,)`` for one input that is zero except for `values` at `indices`."""
         kernel, bias = self.layers[0]
         if not indices:
-            return self._finish(bias)
-        return self._finish(np.array(values, np.float32) @ kernel.take(indices, axis=0) + bias)
+            return _softmax(self._logits(bias))
+        return _softmax(self._logits(np.array(values, np.float32).dot(kernel.take(indices, axis=0)) + bias))
 
-    def _finish(self, h: Floats) -> Floats:
+    def _logits(self, h: Floats) -> Floats:
+        """Return what the layers after the first make of the first one's result."""
         for kernel, bias in self.layers[1:]:
-            h = np.maximum(h, 0.0) @ kernel + bias
-        h = np.exp(h - h.max(axis=-1, keepdims=True))
-        result: Floats = h / h.sum(axis=-1, keepdims=True)
-        return result
+            h = np.maximum(h, 0.0).dot(kernel) + bias
+        return h
 
     @property
     def input_size(self) -> int:
@@ -91,11 +89,15 @@ class Network:
             kernel, bias = arrays.get(f"kernel_{index}"), arrays.get(f"bias_{index}")
             inputs = layers[-1][1].size if layers else None
             if kernel is None or bias is None or not _fits(kernel, bias, inputs):
-                raise ModelError(
-                    f"layer {index} of the network {str(path)!r} is damaged. Train the model again."
-                )
+                raise ModelError(f"layer {index} of the network {str(path)!r} is damaged. Train the model again.")
             layers.append((kernel, bias))
         return cls(layers)
+
+
+def _softmax(h: Floats) -> Floats:
+    e = np.exp(h - h.max(axis=-1, keepdims=True))
+    probabilities: Floats = e / e.sum(axis=-1, keepdims=True)
+    return probabilities
 
 
 def _fits(kernel: NDArray[Any], bias: NDArray[Any], inputs: int | None) -> bool:
@@ -119,6 +121,4 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except _READ_ERRORS as error:
-        raise ModelError(
-            f"cannot read the arrays in {str(path)!r}: {error}. Train the model again."
-        ) from error
+        raise ModelError(f"cannot read the arrays in {str(path)!r}: {error}. Train the model again.") from error

@@ -107,6 +107,12 @@ _OPTIONS = (
     ),
     click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Number of processes."),
     click.option(
+        "--threads",
+        type=click.IntRange(1, 256),
+        help="Requests that each process works on at once; more than a few help only where actions in Python, or an "
+        f"NLU server, make them wait.  [default: {DEFAULT_THREADS}; {WAITING_THREADS} with an NLU server]",
+    ),
+    click.option(
         "--store",
         metavar="URL",
         help="Where conversations are kept: sqlite:///FILE or memory://.  [default: a SQLite file beside the model]",
@@ -163,6 +169,7 @@ def serve(
     port: int,
     host: str,
     workers: int,
+    threads: int | None,
     store: str | None,
     cors_origins: tuple[str, ...],
     auth_token: str | None,
@@ -198,7 +205,7 @@ def serve(
             host=host,
             port=port,
             workers=workers,
-            threads=WAITING_THREADS if _waits_for_others(nlu) else DEFAULT_THREADS,
+            threads=threads or (WAITING_THREADS if _waits_for_others(nlu) else DEFAULT_THREADS),
             log_level=settings.log_level,
             on_listening=lambda: _announce(settings, host, port, workers),
         )

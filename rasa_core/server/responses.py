@@ -14,7 +14,10 @@ Headers = tuple[tuple[str, str], ...]
 STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 _JSON: Headers = (("Content-Type", "application/json"),)
-_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
+# Circular data ends in a RecursionError; looking for it in every answer would cost more than building most of them.
+_encode = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=True, allow_nan=False, check_circular=False, separators=(",", ":")
+).encode
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,9 +163,7 @@ class Connections(ForkAware):
                 self._idle.pop().close()
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False
-        )
+        connection = sqlite3.connect(self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False)
         try:
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
             self._write_ahead(connection)
@@ -227,9 +225,7 @@ def _has_layout(connection: sqlite3.Connection, path: str) -> bool:
     if not tables:
         return False
     if not tables >= {"meta", "heads", "events"}:
-        raise StoreError(
-            f"{path} is a database of other software: its tables are {', '.join(sorted(tables))}."
-        )
+        raise StoreError(f"{path} is a database of other software: its tables are {', '.join(sorted(tables))}.")
     found = dict(connection.execute("SELECT key, value FROM meta")).get("version")
     if found != _LAYOUT:
         raise StoreError(

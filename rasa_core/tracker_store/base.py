@@ -35,7 +35,7 @@ __all__ = ["Conversation", "NotOverriddenError", "TrackerStore", "as_json"]
 
 _TIMEOUT = 30.0
 _mutexes = MutexTable()
-_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
 class NotOverriddenError(StoreError, NotImplementedError):
@@ -163,9 +163,7 @@ class TrackerStore:
                 f"cannot be read. ({error})"
             ) from error
         if not isinstance(rows, list):
-            raise StoreError(
-                f"conversation {sender_id!r} is stored as {type(rows).__name__}, not as a list of events."
-            )
+            raise StoreError(f"conversation {sender_id!r} is stored as {type(rows).__name__}, not as a list of events.")
         return self._with_events(sender_id, map(Event.from_parameters, rows), committed=True)
 
     def _new_tracker(self, sender_id: str) -> DialogueStateTracker:
@@ -173,9 +171,7 @@ class TrackerStore:
         tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
         return tracker
 
-    def _with_events(
-        self, sender_id: str, events: Iterable[Event], *, committed: bool
-    ) -> DialogueStateTracker:
+    def _with_events(self, sender_id: str, events: Iterable[Event], *, committed: bool) -> DialogueStateTracker:
         tracker = self.init_tracker(sender_id)
         for event in events:
             tracker.update(event)
@@ -185,9 +181,7 @@ class TrackerStore:
 
     def _bound_domain(self) -> Domain:
         if self.domain is None:
-            raise StoreError(
-                f"{type(self).__name__} has no domain yet: give it one, or give the store to an Agent."
-            )
+            raise StoreError(f"{type(self).__name__} has no domain yet: give it one, or give the store to an Agent.")
         return self.domain
 
     def __enter__(self) -> Self:

@@ -37,16 +37,12 @@ class Head:
 def check_sender_id(sender_id: str) -> str:
     """Return `sender_id`; raise `SenderIdError` unless it is text that can be written as UTF-8."""
     if not isinstance(sender_id, str):
-        raise SenderIdError(
-            f"a sender_id is text, not {type(sender_id).__name__}: use str({sender_id!r:.60})."
-        )
+        raise SenderIdError(f"a sender_id is text, not {type(sender_id).__name__}: use str({sender_id!r:.60}).")
     if not sender_id.isascii():
         try:
             sender_id.encode()
         except UnicodeEncodeError as error:
-            raise SenderIdError(
-                f"the sender_id {sender_id[:60]!r} holds half a character: {error.reason}."
-            ) from error
+            raise SenderIdError(f"the sender_id {sender_id[:60]!r} holds half a character: {error.reason}.") from error
     return sender_id
 
 

@@ -184,13 +184,9 @@ class EventLogStore(TrackerStore, ABC):
 
     def _blank(self, sender_id: str, version: int) -> DialogueStateTracker:
         """Return a tracker without events that goes on at `version` of the log."""
-        return self._resume(
-            sender_id, self.init_tracker(sender_id).snapshot(), version=version, origin=version
-        )
+        return self._resume(sender_id, self.init_tracker(sender_id).snapshot(), version=version, origin=version)
 
-    def _resume(
-        self, sender_id: str, state: dict[str, object], *, version: int, origin: int
-    ) -> DialogueStateTracker:
+    def _resume(self, sender_id: str, state: dict[str, object], *, version: int, origin: int) -> DialogueStateTracker:
         tracker = DialogueStateTracker.from_snapshot(
             sender_id,
             self._bound_domain(),

@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 
 _READ_HEAD = "SELECT version, origin, fingerprint, state FROM heads WHERE sender_id = ?"
 _READ_EVENTS = "SELECT event FROM events WHERE sender_id = ? AND seq >= ? AND seq < ? ORDER BY seq"
-_NEXT_HEAD = (
-    "UPDATE heads SET version = ?, origin = ?, fingerprint = ?, state = ? WHERE sender_id = ? AND version = ?"
-)
+_NEXT_HEAD = "UPDATE heads SET version = ?, origin = ?, fingerprint = ?, state = ? WHERE sender_id = ? AND version = ?"
 _FIRST_HEAD = (
     "INSERT INTO heads (version, origin, fingerprint, state, sender_id) VALUES (?, ?, ?, ?, ?) "
     "ON CONFLICT (sender_id) DO NOTHING"

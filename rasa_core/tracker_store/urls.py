@@ -43,9 +43,7 @@ def store_from_url(url: str, domain: Domain | None = None) -> EventLogStore:
     if opener is None:
         # The rest of the URL may hold a password, and stays out of the message.
         what = (
-            f"unknown tracker store {parts.scheme + '://'!r}."
-            if parts.scheme
-            else "a tracker store is named by a URL."
+            f"unknown tracker store {parts.scheme + '://'!r}." if parts.scheme else "a tracker store is named by a URL."
         )
         raise StoreError(f"{what}{did_you_mean(parts.scheme, _OPENERS)} Known: {_FORMS}.")
     if parts.fragment:

@@ -206,9 +206,7 @@ def test_a_form_sees_the_past_without_the_log_being_read_for_its_slots() -> None
 
 @pytest.mark.parametrize("missing", ["requested_slot", "people", "utter_ask_people"])
 def test_a_form_names_what_the_domain_lacks(tracker: DialogueStateTracker, missing: str) -> None:
-    with pytest.raises(
-        DomainError, match=rf"'action_book_table' needs the \w+ '{missing}'.*Add it to the domain"
-    ):
+    with pytest.raises(DomainError, match=rf"'action_book_table' needs the \w+ '{missing}'.*Add it to the domain"):
         play(tracker, "book", domain=make_domain(without=missing))
 
 

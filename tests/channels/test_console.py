@@ -14,9 +14,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def chat(
-    text: str, monkeypatch: pytest.MonkeyPatch, channel: ConsoleInputChannel | None = None
-) -> list[UserMessage]:
+def chat(text: str, monkeypatch: pytest.MonkeyPatch, channel: ConsoleInputChannel | None = None) -> list[UserMessage]:
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
     received: list[UserMessage] = []
     (channel or ConsoleInputChannel()).start_sync_listening(received.append)
@@ -48,16 +46,11 @@ def test_messages_belong_to_the_given_conversation(monkeypatch: pytest.MonkeyPat
     assert chat("hi", monkeypatch, ConsoleInputChannel("anna"))[0].sender_id == "anna"
 
 
-def test_a_terminal_shows_a_prompt(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_terminal_shows_a_prompt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.stdin", Terminal("/stop\n"))
     ConsoleInputChannel().start_sync_listening(print)
 
-    assert (
-        capsys.readouterr().out
-        == "The bot is ready. Type a message and press Enter; /stop ends the chat.\n> "
-    )
+    assert capsys.readouterr().out == "The bot is ready. Type a message and press Enter; /stop ends the chat.\n> "
 
 
 @pytest.mark.parametrize(

@@ -49,9 +49,7 @@ def serving(folder: Path, *arguments: str) -> Iterator[Served]:
     command = [sys.executable, "-c", "from rasa_core.cli import serve; serve()", *arguments, "-p", str(port)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     with output.open("w") as stream:
-        process = subprocess.Popen(
-            command, cwd=folder, stdout=stream, stderr=subprocess.STDOUT, env=environment
-        )
+        process = subprocess.Popen(command, cwd=folder, stdout=stream, stderr=subprocess.STDOUT, env=environment)
     try:
         limit = time.monotonic() + START_LIMIT
         while not answers(url):

@@ -87,9 +87,7 @@ def test_restart_leaves_a_new_conversation(played: tuple[str, str], bot: Served)
 
 
 def test_reset_is_kept_in_the_log(played: tuple[str, str], bot: Served) -> None:
-    with urllib.request.urlopen(
-        f"{bot.url}/conversations/{played[0]}/tracker?ignore_restarts=true"
-    ) as response:
+    with urllib.request.urlopen(f"{bot.url}/conversations/{played[0]}/tracker?ignore_restarts=true") as response:
         events = [event["event"] for event in json.load(response)["events"]]
     assert events.count("reset_slots") == 1
     assert events.count("restart") == 1

@@ -121,11 +121,7 @@ def test_shell_blocks_do_what_they_show(document: str, bot: Served) -> None:
                 if command == "pytest" or ("client." in command and document == "examples/remote/README.rst"):
                     continue
                 answer = run_shell(command.replace("curl ", "curl -sS ", 1), bot)
-                shown = (
-                    following.text
-                    if following and following.language == "json" and line == lines[-1]
-                    else None
-                )
+                shown = following.text if following and following.language == "json" and line == lines[-1] else None
                 check_answer(answer, shown)
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
-from policy_bot import local_domain, needs_keras, stories
+from own_policies import LinearPolicy, LstmPolicy
+from policy_bot import QUICK, local_domain, needs_keras, stories
 
 from rasa_core.domain import Domain
-from rasa_core.policies import KerasPolicy
+from rasa_core.policies import KerasPolicy, keras_training
 from rasa_core.trackers import DialogueStateTracker
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -53,3 +56,35 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def linear(domain, trackers) -> LinearPolicy:
+    """Return a policy with a quick network of its own; tests may train it further."""
+    needs_keras()
+    policy = LinearPolicy()
+    policy.train(trackers, domain, **QUICK)
+    return policy
+
+
+@pytest.fixture(scope="session")
+def lstm(domain, trackers) -> LstmPolicy:
+    needs_keras()
+    policy = LstmPolicy()
+    policy.train(trackers, domain, rnn_size=8, **QUICK)
+    return policy
+
+
+@pytest.fixture
+def fitted(monkeypatch) -> list[dict]:
+    """Return a list that gets what each call of `keras_training.fit` was given, instead of training."""
+    needs_keras()
+    calls: list[dict] = []
+
+    def fit(model, x, y, **options) -> None:
+        random.random()
+        np.random.random()
+        calls.append({"model": model, "x": x, "y": y, **options})
+
+    monkeypatch.setattr(keras_training, "fit", fit)
+    return calls

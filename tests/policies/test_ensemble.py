@@ -49,12 +49,8 @@ class TestPrediction:
         policy = scoring(domain, utter_bye=0.5, utter_greet=0.5)
         assert PolicyEnsemble([policy]).predict(tracker, domain).action == "utter_greet"
 
-    def test_scores_are_the_probabilities_of_all_actions_in_the_order_of_the_domain(
-        self, domain, tracker
-    ) -> None:
-        prediction = PolicyEnsemble([scoring(domain, utter_greet=0.6, utter_bye=0.2)]).predict(
-            tracker, domain
-        )
+    def test_scores_are_the_probabilities_of_all_actions_in_the_order_of_the_domain(self, domain, tracker) -> None:
+        prediction = PolicyEnsemble([scoring(domain, utter_greet=0.6, utter_bye=0.2)]).predict(tracker, domain)
         assert list(prediction.scores) == domain.action_names
         assert math.fsum(prediction.scores.values()) == pytest.approx(1.0)
         assert prediction.scores["utter_greet"] == prediction.confidence == pytest.approx(0.75)
@@ -144,9 +140,7 @@ class TestTraining:
     def test_continued_training_adds_to_that(self, domain, trackers) -> None:
         ensemble = PolicyEnsemble([MemoizationPolicy()])
         ensemble.train(trackers, domain)
-        ensemble.continue_training(
-            [conversation(domain, "/bye", "utter_bye", SlotSet("price", "high"))], domain
-        )
+        ensemble.continue_training([conversation(domain, "/bye", "utter_bye", SlotSet("price", "high"))], domain)
         assert ensemble.action_fingerprints["utter_bye"] == {"slots": ["price"]}
         assert ensemble.action_fingerprints["action_search"] == {"slots": ["found"]}
 
@@ -199,9 +193,7 @@ class TestPersistence:
 
     def test_a_policy_class_that_is_not_known_is_named_with_its_module(self, written, monkeypatch) -> None:
         monkeypatch.delitem(Policy.registry, "FixedScores")
-        with pytest.raises(
-            ModelError, match=r"'FixedScores', which is not known here.*Import the.*policy_bot"
-        ):
+        with pytest.raises(ModelError, match=r"'FixedScores', which is not known here.*Import the.*policy_bot"):
             PolicyEnsemble.load(written)
 
     def test_a_model_of_a_newer_version_is_refused(self, written) -> None:
@@ -212,9 +204,7 @@ class TestPersistence:
 
     def test_a_model_of_rasa_core_0_is_refused(self, tmp_path) -> None:
         (tmp_path / "policy_metadata.json").write_text("{}")
-        with pytest.raises(
-            UnsupportedDialogueModelError, match=r"written by Rasa Core 0\.x.*train a new model"
-        ):
+        with pytest.raises(UnsupportedDialogueModelError, match=r"written by Rasa Core 0\.x.*train a new model"):
             PolicyEnsemble.load(tmp_path)
 
     def test_a_folder_without_a_model_is_named(self, tmp_path) -> None:

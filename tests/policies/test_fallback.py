@@ -39,9 +39,7 @@ def policy() -> FallbackPolicy:
     ],
     ids=["low", "low-later", "low-done", "at-threshold", "high", "high-done", "no-confidence", "zero"],
 )
-def test_scores_follow_the_confidence_of_the_message(
-    policy, domain, confidence, latest_action, expected
-) -> None:
+def test_scores_follow_the_confidence_of_the_message(policy, domain, confidence, latest_action, expected) -> None:
     steps = [ACTION_LISTEN_NAME, understood(confidence)]
     if latest_action != ACTION_LISTEN_NAME:
         steps.append(latest_action)

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from own_policies import LinearPolicy, LstmPolicy, StepwisePolicy
-from policy_bot import FOUND, ITALIAN, STORIES, conversation, needs_keras
+from policy_bot import FOUND, ITALIAN, QUICK, STORIES, chosen, conversation
 
 from rasa_core.exceptions import ModelError
 from rasa_core.featurizers import (
@@ -21,54 +20,14 @@ from rasa_core.featurizers import (
     MaxHistoryTrackerFeaturizer,
 )
 from rasa_core.history_featurizer import HistoryFeaturizer
-from rasa_core.policies import KerasPolicy, Policy, keras_training
+from rasa_core.policies import KerasPolicy, keras_training
 from rasa_core.policies.network import Network
 
 pytestmark = pytest.mark.filterwarnings("ignore:Do not pass an `input_shape`:UserWarning")
 
-QUICK = {"epochs": 2, "verbose": 0}  # Batches of one size, so that one is compiled.
-
-
-def chosen(policy: Policy, domain, *steps) -> str:
-    scores = policy.predict_action_probabilities(conversation(domain, *steps), domain)
-    assert sum(scores) == pytest.approx(1.0, abs=1e-5)
-    return domain.action_names[scores.index(max(scores))]
-
 
 def digests(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
-
-
-@pytest.fixture(scope="module")
-def linear(domain, trackers) -> LinearPolicy:
-    """Return a policy with a quick network of its own; tests may train it further."""
-    needs_keras()
-    policy = LinearPolicy()
-    policy.train(trackers, domain, **QUICK)
-    return policy
-
-
-@pytest.fixture(scope="module")
-def lstm(domain, trackers) -> LstmPolicy:
-    needs_keras()
-    policy = LstmPolicy()
-    policy.train(trackers, domain, rnn_size=8, **QUICK)
-    return policy
-
-
-@pytest.fixture
-def fitted(monkeypatch) -> list[dict]:
-    """Return a list that gets what each call of `keras_training.fit` was given, instead of training."""
-    needs_keras()
-    calls: list[dict] = []
-
-    def fit(model, x, y, **options) -> None:
-        random.random()
-        np.random.random()
-        calls.append({"model": model, "x": x, "y": y, **options})
-
-    monkeypatch.setattr(keras_training, "fit", fit)
-    return calls
 
 
 class TestTheNetworkOfItsOwn:
@@ -116,9 +75,7 @@ class TestTheNetworkOfItsOwn:
         assert found == [expected] * 8
 
     def test_learns_from_a_classic_featurizer_too(self, domain, trackers, tmp_path) -> None:
-        policy = KerasPolicy(
-            MaxHistoryTrackerFeaturizer(LabelTokenizerSingleStateFeaturizer(), max_history=3)
-        )
+        policy = KerasPolicy(MaxHistoryTrackerFeaturizer(LabelTokenizerSingleStateFeaturizer(), max_history=3))
         policy.train(trackers, domain, epochs=100, verbose=0)
         assert policy.max_history == 3
         assert chosen(policy, domain, "/greet", "utter_greet") == "utter_ask_cuisine"
@@ -126,9 +83,7 @@ class TestTheNetworkOfItsOwn:
         assert chosen(KerasPolicy.load(tmp_path), domain, "/greet", "utter_greet") == "utter_ask_cuisine"
 
     def test_cannot_learn_whole_dialogues_at_once(self, domain, trackers) -> None:
-        with pytest.raises(
-            ModelError, match="with a FullDialogueTrackerFeaturizer, override model_architecture"
-        ):
+        with pytest.raises(ModelError, match="with a FullDialogueTrackerFeaturizer, override model_architecture"):
             KerasPolicy(FullDialogueTrackerFeaturizer()).train(trackers, domain, **QUICK)
 
     @pytest.mark.parametrize("featurizer", [HistoryFeaturizer(), MaxHistoryTrackerFeaturizer()])
@@ -147,9 +102,7 @@ class TestTheNetworkOfItsOwn:
 
 class TestTrainingOptions:
     def test_reach_the_training(self, fitted, domain, trackers) -> None:
-        KerasPolicy().train(
-            trackers, domain, epochs=7, batch_size=3, validation_split=0.25, verbose=0, unknown=1
-        )
+        KerasPolicy().train(trackers, domain, epochs=7, batch_size=3, validation_split=0.25, verbose=0, unknown=1)
         told = {name: fitted[0][name] for name in ("epochs", "batch_size", "validation_split", "silent")}
         assert told == {"epochs": 7, "batch_size": 3, "validation_split": 0.25, "silent": True}
 
@@ -169,9 +122,7 @@ class TestTrainingOptions:
         assert fitted[0]["weights"].mean() == pytest.approx(1.0)
         assert len(fitted[0]["weights"]) == len(fitted[0]["x"])
 
-    @pytest.mark.parametrize(
-        ("split", "kept", "tested"), [(0.25, 6, 2), (0.0, 8, 0), (0.01, 8, 0), (1.0, 8, 0)]
-    )
+    @pytest.mark.parametrize(("split", "kept", "tested"), [(0.25, 6, 2), (0.0, 8, 0), (0.01, 8, 0), (1.0, 8, 0)])
     def test_a_share_is_held_out_at_random(self, split, kept, tested) -> None:
         class Model:
             compiled = True
@@ -218,9 +169,7 @@ class TestProgress:
         assert "accuracy" in last
         assert len(last) < 80
 
-    def test_training_is_logged_where_there_is_no_terminal(
-        self, linear, domain, trackers, caplog, capsys
-    ) -> None:
+    def test_training_is_logged_where_there_is_no_terminal(self, linear, domain, trackers, caplog, capsys) -> None:
         caplog.set_level(logging.INFO, "rasa_core")
         linear.continue_training(trackers, domain, epochs=2)
         (told,) = [record.getMessage() for record in caplog.records if "epoch" in record.getMessage()]
@@ -271,9 +220,7 @@ class TestPersistence:
         assert loaded.model is None
         assert loaded.max_history == 3
 
-    def test_another_process_trains_the_same_bytes_and_says_nothing(
-        self, trained, tmp_path, run_python
-    ) -> None:
+    def test_another_process_trains_the_same_bytes_and_says_nothing(self, trained, tmp_path, run_python) -> None:
         program = (
             "import policy_bot, rasa_core.policies as policies\n"
             "domain = policy_bot.local_domain()\n"
@@ -312,82 +259,6 @@ class TestPersistence:
             json.loads((tmp_path / "keras_policy.json").read_text())
             with np.load(tmp_path / "weights.npz", allow_pickle=False) as arrays:
                 assert all(arrays[name].dtype.kind in "fi" for name in arrays.files)
-
-
-class TestAnArchitectureOfYourOwn:
-    def test_learns_from_classic_features(self, lstm, domain) -> None:
-        assert lstm.model.input_shape == (None, 5, domain.num_states)
-        assert lstm.model.count_params() > 0
-        assert lstm.rnn_size == 8
-        assert (
-            len(lstm.predict_action_probabilities(conversation(domain, "/greet"), domain))
-            == domain.num_actions
-        )
-
-    def test_predicts_the_same_in_another_process_once_its_class_is_imported(
-        self, lstm, domain, tmp_path, run_python
-    ) -> None:
-        program = (
-            "import json, warnings, policy_bot\n"
-            "warnings.simplefilter('ignore', UserWarning)\n"
-            "from rasa_core.policies import Policy\n"
-            "import own_policies\n"
-            "domain = policy_bot.local_domain()\n"
-            "policy = Policy.registry['LstmPolicy'].load(sys.argv[1])\n"
-            "tracker = policy_bot.conversation(domain, '/greet')\n"
-            "print(json.dumps(policy.predict_action_probabilities(tracker, domain)))\n"
-        )
-        lstm.persist(tmp_path)
-        done = run_python(program, tmp_path)
-        assert done.returncode == 0, done.stderr
-        expected = lstm.predict_action_probabilities(conversation(domain, "/greet"), domain)
-        assert json.loads(done.stdout) == pytest.approx(expected, abs=1e-6)
-
-    def test_can_learn_whole_dialogues(self, domain, trackers, tmp_path) -> None:
-        policy = StepwisePolicy(FullDialogueTrackerFeaturizer())
-        policy.train(trackers, domain, epochs=80, verbose=0)
-        assert policy.max_history is None
-        assert chosen(policy, domain, "/thank", "utter_welcome", "/greet") == "utter_greet"
-        policy.persist(tmp_path)
-        tracker = conversation(domain, "/greet")
-        loaded = StepwisePolicy.load(tmp_path)
-        assert loaded.predict_action_probabilities(tracker, domain) == pytest.approx(
-            policy.predict_action_probabilities(tracker, domain)
-        )
-
-    def test_gets_a_time_axis_that_it_can_ignore(self, fitted, domain, trackers) -> None:
-        LstmPolicy(FullDialogueTrackerFeaturizer()).train(trackers, domain)
-        steps = max(len(story) for story in STORIES)
-        assert fitted[0]["x"].shape[1] == steps
-        assert fitted[0]["model"].output_shape == (None, None, domain.num_actions)
-
-    def test_can_learn_from_history_features_and_need_not_be_compiled(self, domain, trackers) -> None:
-        policy = LinearPolicy(HistoryFeaturizer(2))
-        policy.train(trackers, domain, epochs=400, verbose=0)
-        assert chosen(policy, domain, "/greet", "utter_greet") == "utter_ask_cuisine"
-
-    def test_is_safe_to_share_between_threads(self, linear, domain) -> None:
-        trackers = [conversation(domain, *steps) for steps in (("/greet",), ("/bye",), ("/thank",))]
-        expected = [linear.predict_action_probabilities(tracker, domain) for tracker in trackers]
-        found: list[bool] = []
-
-        def predict(index: int) -> None:
-            for _ in range(20):
-                scores = linear.predict_action_probabilities(trackers[index], domain)
-                found.append(scores == expected[index])
-
-        threads = [threading.Thread(target=predict, args=(index,)) for index in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert found == [True] * 60
-
-    def test_damaged_weights_are_named(self, linear, tmp_path) -> None:
-        linear.persist(tmp_path)
-        np.savez(tmp_path / "weights.npz", weight_0=np.zeros((2, 2), np.float32))
-        with pytest.raises(ModelError, match=r"keras_policy.json.*again"):
-            LinearPolicy.load(tmp_path)
 
 
 def test_training_without_keras_says_how_to_install_it(monkeypatch, domain, trackers) -> None:

@@ -66,9 +66,7 @@ class TestRecall:
     def test_the_confidence_can_be_the_score(self, policy, domain, monkeypatch) -> None:
         monkeypatch.setattr(MemoizationPolicy, "USE_NLU_CONFIDENCE_AS_SCORE", True)
         message = UserUttered("bye", {"name": "bye", "confidence": 0.6})
-        scores = policy.predict_action_probabilities(
-            conversation(domain, ACTION_LISTEN_NAME, message), domain
-        )
+        scores = policy.predict_action_probabilities(conversation(domain, ACTION_LISTEN_NAME, message), domain)
         assert max(scores) == 0.6
 
     def test_an_action_that_the_domain_lost_is_not_recalled(self, domain, trackers) -> None:
@@ -114,9 +112,7 @@ class TestLearning:
         assert recalled(policy, domain, "/bye") is None
 
     def test_continued_training_adds_to_what_is_known(self, policy, domain) -> None:
-        policy.continue_training(
-            [conversation(domain, "/greet", "utter_greet", "/thank", "utter_bye")], domain
-        )
+        policy.continue_training([conversation(domain, "/greet", "utter_greet", "/thank", "utter_bye")], domain)
         assert recalled(policy, domain, "/greet", "utter_greet", "/thank") == "utter_bye"
         assert recalled(policy, domain, "/bye") == "utter_bye"
 
@@ -193,9 +189,7 @@ class TestPersistence:
     def test_a_damaged_file_is_named(self, tmp_path, content) -> None:
         if content is not None:
             (tmp_path / "memorized_turns.json").write_text(content)
-        with pytest.raises(
-            ModelError, match=r"cannot read the memorised turns .*memorized_turns.json.*again"
-        ):
+        with pytest.raises(ModelError, match=r"cannot read the memorised turns .*memorized_turns.json.*again"):
             MemoizationPolicy.load(tmp_path)
 
     def test_the_file_holds_each_state_once(self, policy, tmp_path) -> None:

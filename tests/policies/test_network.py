@@ -49,9 +49,7 @@ def test_sparse_dense_and_slow_agree(sizes, x) -> None:
     found = network(*sizes)
     indices = [index for index, value in enumerate(x) if value]
     expected = slow(found, x)
-    assert found.predict(np.array([x, x], np.float32)) == pytest.approx(
-        np.array([expected, expected]), abs=1e-5
-    )
+    assert found.predict(np.array([x, x], np.float32)) == pytest.approx(np.array([expected, expected]), abs=1e-5)
     sparse = found.predict_sparse(indices, [x[index] for index in indices])
     assert sparse.shape == expected.shape
     assert sparse == pytest.approx(expected, abs=1e-5)
@@ -78,10 +76,7 @@ class TestPersistence:
         found.save(tmp_path / "weights.npz")
         loaded = Network.load(tmp_path / "weights.npz")
         assert loaded.input_size == 5
-        assert (
-            loaded.predict_sparse([1, 2], [1.0, 2.0]).tolist()
-            == found.predict_sparse([1, 2], [1.0, 2.0]).tolist()
-        )
+        assert loaded.predict_sparse([1, 2], [1.0, 2.0]).tolist() == found.predict_sparse([1, 2], [1.0, 2.0]).tolist()
 
     def test_the_same_weights_give_the_same_bytes(self, tmp_path) -> None:
         for name in ("a.npz", "b.npz"):

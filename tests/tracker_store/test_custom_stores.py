@@ -109,13 +109,9 @@ def test_what_a_store_lacks_is_named(domain: Domain, call, signature: str) -> No
     assert isinstance(raised.value, StoreError)
 
 
-@pytest.mark.parametrize(
-    "data", [pickle.dumps({"a": 1}), b"\x80\x04", "not JSON"], ids=["pickle", "bytes", "text"]
-)
+@pytest.mark.parametrize("data", [pickle.dumps({"a": 1}), b"\x80\x04", "not JSON"], ids=["pickle", "bytes", "text"])
 def test_pickled_trackers_are_not_read(custom: DictTrackerStore, data: bytes | str) -> None:
-    with pytest.raises(
-        StoreError, match=r"not stored as JSON; trackers that Rasa Core 0\.9 pickled cannot be read"
-    ):
+    with pytest.raises(StoreError, match=r"not stored as JSON; trackers that Rasa Core 0\.9 pickled cannot be read"):
         custom.deserialise_tracker("a", data)
 
 

@@ -95,9 +95,7 @@ def test_a_lock_lets_no_other_process_in_between(path: Path) -> None:
 
 
 @pytest.mark.parametrize("acknowledged", [1, 20, 200])
-def test_what_a_killed_writer_acknowledged_is_in_the_log_once_and_in_order(
-    path: Path, acknowledged: int
-) -> None:
+def test_what_a_killed_writer_acknowledged_is_in_the_log_once_and_in_order(path: Path, acknowledged: int) -> None:
     with worker("endless", path) as process:
         for _ in range(acknowledged):
             said(process)

@@ -63,9 +63,7 @@ def test_a_conversation_may_start_without_events(engine: EventLogStore) -> None:
     ("start", "stop", "expected"),
     [(0, 2, ["0", "1"]), (1, 3, ["1", "2"]), (2, 99, ["2", "3"]), (2, 2, []), (7, 9, [])],
 )
-def test_events_are_read_by_position(
-    engine: EventLogStore, start: int, stop: int, expected: list[str]
-) -> None:
+def test_events_are_read_by_position(engine: EventLogStore, start: int, stop: int, expected: list[str]) -> None:
     append(engine, "a", "0", "1", "2", "3")
     assert engine.read_events("a", start, stop) == expected
 
@@ -154,9 +152,7 @@ def test_any_id_and_any_text_come_back_as_they_were(engine: EventLogStore, sende
     assert sender_id in engine.sender_ids()
 
 
-@pytest.mark.parametrize(
-    "sender_id", ["\x00", "a\x00b", "a\x00", "\U0001f600", "'; DROP TABLE heads; --", "%00/.."]
-)
+@pytest.mark.parametrize("sender_id", ["\x00", "a\x00b", "a\x00", "\U0001f600", "'; DROP TABLE heads; --", "%00/.."])
 def test_awkward_ids_are_ids_like_any_other(engine: EventLogStore, sender_id: str) -> None:
     append(engine, "a", "other")
     with engine.lock(sender_id):

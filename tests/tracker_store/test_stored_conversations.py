@@ -144,9 +144,7 @@ def test_the_head_does_not_grow_with_the_log(store: EventLogStore) -> None:
 
 def test_rows_are_the_json_of_events(store: EventLogStore) -> None:
     take_turn(store, "a", SlotSet("name", "é", timestamp=7.0))
-    assert store.read_events("a", 1, 2) == [
-        '{"event":"slot","timestamp":7.0,"name":"name","value":"\\u00e9"}'
-    ]
+    assert store.read_events("a", 1, 2) == ['{"event":"slot","timestamp":7.0,"name":"name","value":"\\u00e9"}']
 
 
 def test_peeking_creates_nothing(store: EventLogStore) -> None:
@@ -161,12 +159,8 @@ def test_peeking_does_not_wait_for_the_lock(store: EventLogStore) -> None:
         assert list(store.peek("a").events) == [LISTEN, *TURN]
 
 
-@pytest.mark.parametrize(
-    "value", [float("nan"), float("inf"), {1, 2}, object()], ids=["nan", "inf", "set", "object"]
-)
-def test_what_json_cannot_express_is_refused_and_nothing_is_stored(
-    store: EventLogStore, value: object
-) -> None:
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, object()], ids=["nan", "inf", "set", "object"])
+def test_what_json_cannot_express_is_refused_and_nothing_is_stored(store: EventLogStore, value: object) -> None:
     take_turn(store, "a")
     with store.conversation("a") as conversation:
         conversation.tracker.update(HI)

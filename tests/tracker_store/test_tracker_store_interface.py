@@ -109,9 +109,7 @@ def test_a_tracker_from_elsewhere_that_goes_further_is_appended(store: EventLogS
     assert store.peek("a").origin == 0
 
 
-@pytest.mark.parametrize(
-    "events", [[HI], [SlotSet("name", "x"), *TURN], []], ids=["shorter", "other", "empty"]
-)
+@pytest.mark.parametrize("events", [[HI], [SlotSet("name", "x"), *TURN], []], ids=["shorter", "other", "empty"])
 def test_a_tracker_from_elsewhere_that_differs_replaces(
     store: EventLogStore, domain: Domain, events: list[Event]
 ) -> None:

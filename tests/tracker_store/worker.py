@@ -109,9 +109,7 @@ def start(store: EventLogStore) -> None:
 
 
 if __name__ == "__main__":
-    jobs = {
-        job.__name__: job for job in (pairs, endless, hold, try_lock, fork, fork_inside, read_only, start)
-    }
+    jobs = {job.__name__: job for job in (pairs, endless, hold, try_lock, fork, fork_inside, read_only, start)}
     timeout = float(os.environ.get("TIMEOUT", "20"))
     with SqliteTrackerStore(path=sys.argv[2], timeout=timeout) as opened:
         jobs[sys.argv[1]](opened, *sys.argv[3:])

@@ -1,0 +1,90 @@
+"""Networks of the users' own, trained and served by Keras."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import numpy as np
+import pytest
+from own_policies import LinearPolicy, LstmPolicy, StepwisePolicy
+from policy_bot import STORIES, chosen, conversation
+
+from rasa_core.exceptions import ModelError
+from rasa_core.featurizers import FullDialogueTrackerFeaturizer
+from rasa_core.history_featurizer import HistoryFeaturizer
+
+pytestmark = pytest.mark.filterwarnings("ignore:Do not pass an `input_shape`:UserWarning")
+
+
+class TestAnArchitectureOfYourOwn:
+    def test_learns_from_classic_features(self, lstm, domain) -> None:
+        assert lstm.model.input_shape == (None, 5, domain.num_states)
+        assert lstm.model.count_params() > 0
+        assert lstm.rnn_size == 8
+        assert len(lstm.predict_action_probabilities(conversation(domain, "/greet"), domain)) == domain.num_actions
+
+    def test_predicts_the_same_in_another_process_once_its_class_is_imported(
+        self, lstm, domain, tmp_path, run_python
+    ) -> None:
+        program = (
+            "import json, warnings, policy_bot\n"
+            "warnings.simplefilter('ignore', UserWarning)\n"
+            "from rasa_core.policies import Policy\n"
+            "import own_policies\n"
+            "domain = policy_bot.local_domain()\n"
+            "policy = Policy.registry['LstmPolicy'].load(sys.argv[1])\n"
+            "tracker = policy_bot.conversation(domain, '/greet')\n"
+            "print(json.dumps(policy.predict_action_probabilities(tracker, domain)))\n"
+        )
+        lstm.persist(tmp_path)
+        done = run_python(program, tmp_path)
+        assert done.returncode == 0, done.stderr
+        expected = lstm.predict_action_probabilities(conversation(domain, "/greet"), domain)
+        assert json.loads(done.stdout) == pytest.approx(expected, abs=1e-6)
+
+    def test_can_learn_whole_dialogues(self, domain, trackers, tmp_path) -> None:
+        policy = StepwisePolicy(FullDialogueTrackerFeaturizer())
+        policy.train(trackers, domain, epochs=80, verbose=0)
+        assert policy.max_history is None
+        assert chosen(policy, domain, "/thank", "utter_welcome", "/greet") == "utter_greet"
+        policy.persist(tmp_path)
+        tracker = conversation(domain, "/greet")
+        loaded = StepwisePolicy.load(tmp_path)
+        assert loaded.predict_action_probabilities(tracker, domain) == pytest.approx(
+            policy.predict_action_probabilities(tracker, domain)
+        )
+
+    def test_gets_a_time_axis_that_it_can_ignore(self, fitted, domain, trackers) -> None:
+        LstmPolicy(FullDialogueTrackerFeaturizer()).train(trackers, domain)
+        steps = max(len(story) for story in STORIES)
+        assert fitted[0]["x"].shape[1] == steps
+        assert fitted[0]["model"].output_shape == (None, None, domain.num_actions)
+
+    def test_can_learn_from_history_features_and_need_not_be_compiled(self, domain, trackers) -> None:
+        policy = LinearPolicy(HistoryFeaturizer(2))
+        policy.train(trackers, domain, epochs=400, verbose=0)
+        assert chosen(policy, domain, "/greet", "utter_greet") == "utter_ask_cuisine"
+
+    def test_is_safe_to_share_between_threads(self, linear, domain) -> None:
+        trackers = [conversation(domain, *steps) for steps in (("/greet",), ("/bye",), ("/thank",))]
+        expected = [linear.predict_action_probabilities(tracker, domain) for tracker in trackers]
+        found: list[bool] = []
+
+        def predict(index: int) -> None:
+            for _ in range(20):
+                scores = linear.predict_action_probabilities(trackers[index], domain)
+                found.append(scores == expected[index])
+
+        threads = [threading.Thread(target=predict, args=(index,)) for index in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert found == [True] * 60
+
+    def test_damaged_weights_are_named(self, linear, tmp_path) -> None:
+        linear.persist(tmp_path)
+        np.savez(tmp_path / "weights.npz", weight_0=np.zeros((2, 2), np.float32))
+        with pytest.raises(ModelError, match=r"keras_policy.json.*again"):
+            LinearPolicy.load(tmp_path)
