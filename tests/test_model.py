@@ -148,6 +148,20 @@ class TestReplacing:
         replace_directory(Path("bot"), fill_with("new"))
         assert files(written) == {"metadata.json": b"new"}
 
+    def test_a_folder_that_cannot_be_put_in_place_is_an_error(self, tmp_path, monkeypatch) -> None:
+        def fail(self: Path, target: Path) -> Path:
+            raise OSError("no space")
+
+        monkeypatch.setattr(Path, "rename", fail)
+        with pytest.raises(ModelError, match=r"cannot write a model to .*bot': no space"):
+            replace_directory(tmp_path / "bot", fill_with("new"))
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_system_without_an_exchange_manages_too(self, written, monkeypatch) -> None:
+        monkeypatch.setattr(model.ctypes, "CDLL", lambda name: object())
+        replace_directory(written, fill_with("new"))
+        assert files(written) == {"metadata.json": b"new"}
+
 
 class TestWithoutAnAtomicExchange:
     @pytest.fixture(autouse=True)
@@ -229,6 +243,11 @@ def test_readers_never_see_half_of_two_models(tmp_path, domain) -> None:
 
 
 class TestReadingErrors:
+    def test_a_model_that_never_stands_still_is_an_error(self, written, monkeypatch) -> None:
+        monkeypatch.setattr(model, "_identity", lambda folder: object())
+        with pytest.raises(ModelError, match="was replaced again and again while it was read"):
+            read_model(written)
+
     def test_a_missing_model_is_named(self, tmp_path) -> None:
         with pytest.raises(ModelError, match=r"the model .*nowhere' does not exist. Train one, or check"):
             read_model(tmp_path / "nowhere")

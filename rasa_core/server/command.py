@@ -253,6 +253,8 @@ def _announce(settings: ServerSettings, host: str, port: int, workers: int) -> N
     token = "" if settings.auth_token is None else f' -H "Authorization: Bearer ${TOKEN_VARIABLE}"'
     click.echo(f"Serving {settings.model} at {address} with {processes}; Ctrl+C stops it.")
     click.echo(f"Conversations are kept in {kept}.")
+    if settings.nlu is None:
+        click.echo("Messages name their intent, as in /greet; for typed text, give an NLU server with -u.")
     click.echo(f'Try: curl -XPOST {address}/conversations/default/parse{token} -d \'{{"query": "/greet"}}\'')
 
 

@@ -30,6 +30,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection, wait
@@ -224,9 +225,11 @@ class _Follower(threading.Thread):
 
 def _load_app(target: str, settings: dict[str, Any], reporting: Connection) -> WSGIApplication:
     """Make the application; runs in a worker, before it serves."""
-    # A terminal sends SIGINT to every process, but two kinds of signal at once can keep a Granian worker from stopping.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
-    threading.Thread(target=_end_with_main_process, name="launcher-parent", daemon=True).start()
+    # Python loses a signal that comes just before its main thread waits for a lock, as that of a Granian worker does
+    # for good; and a terminal sends SIGINT to all processes. So none is delivered, and one thread waits for SIGTERM.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+    for helper in (_stop_when_told, _end_with_main_process):
+        threading.Thread(target=helper, name=helper.__name__, daemon=True).start()
     sys.setswitchinterval(SWITCH_INTERVAL)
     module, _, name = target.partition(":")
     try:
@@ -248,7 +251,17 @@ def _fail(reporting: Connection, message: str) -> NoReturn:
     """
     reporting.send_bytes(message.encode()[-_REPORT_BYTES:])
     while True:
-        signal.pause()
+        time.sleep(3600)
+
+
+def _stop_when_told() -> None:
+    """Wait for SIGTERM and let its handler do what is to be done: end, or, once Granian has set its own, stop serving."""
+    received = signal.sigwait({signal.SIGTERM})
+    handler = signal.getsignal(received)
+    if callable(handler):
+        handler(received, None)
+    else:
+        os._exit(0)
 
 
 def _end_with_main_process() -> None:

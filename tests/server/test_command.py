@@ -59,7 +59,7 @@ def test_what_is_not_said_is_as_it_always_was(launched: Launched) -> None:
         "host": "127.0.0.1",
         "port": 5005,
         "workers": 1,
-        "threads": 4,
+        "threads": 2,
     }
 
 
