@@ -40,7 +40,7 @@ templates:
 actions: [utter_hi, utter_ask]
 config: {store_entities_as_slots: false, restart_intent: begin_again}
 """
-DATA = Path(os.environ.get("RASA_CORE_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
+DATA = Path(os.environ.get("RASA_CORE_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ thread is stopped by the first client that sends half a request. The default rid
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import gc
@@ -32,7 +33,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection, wait
 from typing import Any, NoReturn
 
@@ -50,6 +51,7 @@ WAITING_THREADS = 16
 SWITCH_INTERVAL = 2e-5
 BACKLOG = 1024
 
+_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 _OTHER_HOST = "Give an address of this machine with --host, such as 127.0.0.1, or 0.0.0.0 for all."
 _REMEDIES = {
     errno.EADDRINUSE: "Stop the program that uses the port, or choose another with --port.",
@@ -120,15 +122,40 @@ def launch(
             workers_kill_timeout=stop_timeout,
         )
         follower = _Follower(reports, server, on_listening)
-        follower.start()
-        try:
-            server.serve(target_loader=loader, wrap_loader=False)
-        except SystemExit:
-            follower.raise_failure()
-            raise LaunchError(
-                "The server stopped because its workers died before they could serve; the lines above may say why."
-            ) from None
+        with _signals_held():
+            _start_thread(_stop_when_told, _SIGNALS, server.signal_handler_interrupt)
+            follower.start()
+            try:
+                server.serve(target_loader=loader, wrap_loader=False)
+            except SystemExit:
+                follower.raise_failure()
+                raise LaunchError(
+                    "The server stopped because its workers died before they could serve; the lines above may say why."
+                ) from None
         follower.raise_failure()
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Keep signals pending, here and in every worker from its first moment, until a thread that waits takes them.
+
+    Python loses a signal that comes just after a fork, or just before its main thread waits for a lock; and a terminal
+    sends SIGINT to the workers too.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start_thread(work: Callable[..., None], *arguments: Any) -> None:
+    threading.Thread(target=work, args=arguments, name=work.__name__, daemon=True).start()
+
+
+def _stop_when_told(signals: set[signal.Signals], stop: Callable[..., None]) -> None:
+    """Wait for one of the signals, then call `stop` as its handler."""
+    stop(signal.sigwait(signals), None)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -189,10 +216,6 @@ class _Server(MPServer):
             os._exit(0)
         super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
 
-    def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
-        """Stop the server when its terminal is closed."""
-        self.signal_handler_interrupt()
-
 
 class _Follower(threading.Thread):
     """Follow what the workers report: announce the first that is ready, stop the server at the first that failed."""
@@ -225,11 +248,8 @@ class _Follower(threading.Thread):
 
 def _load_app(target: str, settings: dict[str, Any], reporting: Connection) -> WSGIApplication:
     """Make the application; runs in a worker, before it serves."""
-    # Python loses a signal that comes just before its main thread waits for a lock, as that of a Granian worker does
-    # for good; and a terminal sends SIGINT to all processes. So none is delivered, and one thread waits for SIGTERM.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
-    for helper in (_stop_when_told, _end_with_main_process):
-        threading.Thread(target=helper, name=helper.__name__, daemon=True).start()
+    _start_thread(_stop_when_told, {signal.SIGTERM}, _handle)
+    _start_thread(_end_with_main_process)
     sys.setswitchinterval(SWITCH_INTERVAL)
     module, _, name = target.partition(":")
     try:
@@ -254,14 +274,12 @@ def _fail(reporting: Connection, message: str) -> NoReturn:
         time.sleep(3600)
 
 
-def _stop_when_told() -> None:
-    """Wait for SIGTERM and let its handler do what is to be done: end, or, once Granian has set its own, stop serving."""
-    received = signal.sigwait({signal.SIGTERM})
+def _handle(received: signal.Signals, frame: None) -> None:
+    """Call the handler of a signal: that of `_Server`, or of Granian once the worker serves."""
     handler = signal.getsignal(received)
-    if callable(handler):
-        handler(received, None)
-    else:
+    if not callable(handler):
         os._exit(0)
+    handler(received, frame)
 
 
 def _end_with_main_process() -> None:
