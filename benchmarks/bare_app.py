@@ -1,8 +1,7 @@
 """The least that a Werkzeug application with our routes does: route, read JSON, answer with JSON of the same size.
 
-The body is returned as a list, as our server does it. A Werkzeug response returns an iterator, which Granian sends in
-a packet of its own; with one client that waits 40 ms for the acknowledgement of the headers, and the comparison would
-be unfair.
+The body is returned as a list, as our server does it, because Granian sends the iterator of a Werkzeug response in a
+packet of its own, which is slower.
 """
 
 from __future__ import annotations

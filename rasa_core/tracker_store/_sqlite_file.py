@@ -50,6 +50,7 @@ class Connections(ForkAware):
 
     def __init__(self, path: str, *, synchronous: str, timeout: float) -> None:
         super().__init__()
+        self._idle: list[sqlite3.Connection] = []
         _check_options(path, synchronous)
         self.path = os.path.abspath(path)
         self._synchronous = synchronous.lower()
@@ -69,6 +70,10 @@ class Connections(ForkAware):
             was_open, self._closed = not self._closed, True
             self._close_idle()
         return was_open
+
+    def __del__(self) -> None:
+        """Close the connections of a store that was not closed, which Python 3.13 would warn of."""
+        self._close_idle()
 
     def check_open(self) -> None:
         """Raise `StoreError` if the store was closed."""
