@@ -61,7 +61,7 @@ class Connections(ForkAware):
     def _start(self) -> None:
         self._changed = threading.Condition(threading.Lock())
         self._writer = threading.Lock()
-        self._idle: list[sqlite3.Connection] = []
+        self._idle = []
         self._in_use = 0
 
     def close(self) -> bool:
