@@ -29,7 +29,6 @@ import multiprocessing
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 import traceback
@@ -48,7 +47,6 @@ APP = "rasa_core.server.settings:create_app_from_settings"
 
 DEFAULT_THREADS = 2
 WAITING_THREADS = 16
-SWITCH_INTERVAL = 2e-5
 BACKLOG = 1024
 
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
@@ -250,7 +248,6 @@ def _load_app(target: str, settings: dict[str, Any], reporting: Connection) -> W
     """Make the application; runs in a worker, before it serves."""
     _start_thread(_stop_when_told, {signal.SIGTERM}, _handle)
     _start_thread(_end_with_main_process)
-    sys.setswitchinterval(SWITCH_INTERVAL)
     module, _, name = target.partition(":")
     try:
         app: WSGIApplication = getattr(importlib.import_module(module), name)(settings)
