@@ -160,3 +160,25 @@ def test_worker_tells_the_terminal_why_there_is_no_model(tmp_path: Path, capsys:
     create_app_from_settings(ServerSettings(str(tmp_path / "none")).as_dict())
 
     assert "there is no model at" in capsys.readouterr().err
+
+
+def test_lines_of_many_requests_are_written_together_and_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs.LogFile, "DELAY", 30.0)
+    client = Client(create_app(make_agent(), logfile=tmp_path / "log"))
+    monkeypatch.setattr(logs.threading, "Timer", lambda delay, work: SimpleNamespace(start=lambda: None))
+    for _ in range(5):
+        client.get("/version")
+    file = next(handler for handler in logging.getLogger("rasa_core").handlers if isinstance(handler, logs.LogFile))
+    assert (tmp_path / "log").read_text().count("GET /version") < 5
+    file.flush()
+    assert (tmp_path / "log").read_text().count("GET /version") == 5
+
+
+def test_the_last_line_is_written_though_nothing_follows_it(tmp_path: Path) -> None:
+    client = Client(create_app(make_agent(), logfile=tmp_path / "log"))
+    client.get("/version")
+    client.get("/version")
+    limit = time.monotonic() + 20
+    while (tmp_path / "log").read_text().count("GET /version") < 2:
+        assert time.monotonic() < limit
+        time.sleep(0.01)
