@@ -3,7 +3,8 @@
 A turn is one ``parse`` and one ``continue``. Each client plays the same three turns, from the stories of the example
 bot, over and over; the last one restarts the conversation. All servers run one worker on the same launcher; rounds
 alternate between them, and the table shows the median of the rounds, because the speed of the machine changes while
-it is measured.
+it is measured. With ``--off-story`` the clients greet over and over without a restart, which is in no story: then
+memoization knows nothing, and the network has to answer every request.
 """
 
 from __future__ import annotations
@@ -26,13 +27,18 @@ TURNS = [
 ]
 
 
-def scripts(clients: int) -> list[list[bytes]]:
+OFF_STORY = TURNS[:1]
+
+Turn = tuple[str, str, list[dict[str, str]]]
+
+
+def scripts(clients: int, turns: list[Turn] = TURNS) -> list[list[bytes]]:
     """Return what each client sends over and over."""
     found = []
     for number in range(clients):
         path = f"/conversations/client-{number}"
         script = []
-        for query, action, events in TURNS:
+        for query, action, events in turns:
             script.append(build_request("POST", f"{path}/parse", {"query": query}))
             script.append(build_request("POST", f"{path}/continue", {"executed_action": action, "events": events}))
         found.append(script)
@@ -44,7 +50,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="length of one measurement")
+    parser.add_argument("--off-story", action="store_true", help="turns that are in no story")
     options = parser.parse_args()
+    turns = OFF_STORY if options.off_story else TURNS
     with tempfile.TemporaryDirectory() as name:
         model = trained_model(Path(name))
         agent = Agent.load(model)
@@ -63,8 +71,8 @@ def main() -> None:
             for kind, command in commands.items():
                 with server(command, ports[kind]):
                     for clients in CLIENTS:
-                        result = run_load("127.0.0.1", ports[kind], scripts(clients), seconds=options.seconds)
-                        rates.setdefault((kind, clients), []).append(len(TURNS) * result.turns_per_second)
+                        result = run_load("127.0.0.1", ports[kind], scripts(clients, turns), seconds=options.seconds)
+                        rates.setdefault((kind, clients), []).append(len(turns) * result.turns_per_second)
     rows = []
     for clients in CLIENTS:
         bare = statistics.median(rates["bare Werkzeug", clients])
@@ -82,7 +90,12 @@ def main() -> None:
                     f"{100 * min(shares):.0f}-{100 * max(shares):.0f} %",
                 ]
             )
-    print_table("Turns a second over HTTP, one worker", ["server", "clients", "turns/s", "of bare", "spread"], rows)
+    kind_of_turns = "off the stories" if options.off_story else "from the stories"
+    print_table(
+        f"Turns a second over HTTP, one worker, turns {kind_of_turns}",
+        ["server", "clients", "turns/s", "of bare", "spread"],
+        rows,
+    )
 
 
 if __name__ == "__main__":
