@@ -80,6 +80,18 @@ class VersionConflictError(StoreError):
     """A conversation changed between reading it and writing to it."""
 
 
+class PreconditionError(StoreError, ValueError):
+    """A conversation is at another version than the caller asked for."""
+
+
+class IdempotencyKeyError(StoreError, ValueError):
+    """The key of a request cannot be kept."""
+
+
+class KeyReusedError(IdempotencyKeyError):
+    """A key came with another request than the first time."""
+
+
 class StoreUnavailableError(StoreError):
     """The storage cannot be reached now; trying again later may work."""
 

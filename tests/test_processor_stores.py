@@ -20,6 +20,7 @@ from rasa_core.events import ReminderScheduled, Restarted, UserUttered
 from rasa_core.exceptions import StoreError, VersionConflictError
 from rasa_core.processor import MessageProcessor
 from rasa_core.tracker_store import InMemoryTrackerStore, SqliteTrackerStore
+from rasa_core.tracker_store.answers import Answer
 from rasa_core.tracker_store.head import Head
 
 
@@ -30,11 +31,13 @@ class Conflicting(InMemoryTrackerStore):
         super().__init__()
         self.conflicts = conflicts
 
-    def commit(self, sender_id: str, expected_version: int, events: Sequence[str], head: Head) -> None:
+    def commit(
+        self, sender_id: str, expected_version: int, events: Sequence[str], head: Head, answer: Answer | None = None
+    ) -> None:
         if self.conflicts:
             self.conflicts -= 1
             raise VersionConflictError("somebody was faster")
-        super().commit(sender_id, expected_version, events, head)
+        super().commit(sender_id, expected_version, events, head, answer)
 
 
 class Unlocked(InMemoryTrackerStore):

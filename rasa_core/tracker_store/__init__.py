@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rasa_core.tracker_store.answers import Answer, Conditions
 from rasa_core.tracker_store.base import NotOverriddenError, TrackerStore
 from rasa_core.tracker_store.conversation import Conversation
 from rasa_core.tracker_store.head import Head, SenderIdError
@@ -11,6 +12,8 @@ from rasa_core.tracker_store.sqlite import SqliteTrackerStore
 from rasa_core.tracker_store.urls import store_from_url
 
 __all__ = [
+    "Answer",
+    "Conditions",
     "Conversation",
     "EventLogStore",
     "Head",

@@ -19,13 +19,17 @@ from rasa_core.exceptions import StoreError, StoreUnavailableError, did_you_mean
 from rasa_core.tracker_store._forks import ForkAware
 from rasa_core.tracker_store.locks import check_timeout
 
-_LAYOUT = "1"
+_LAYOUT = "2"
 _TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE heads (sender_id TEXT PRIMARY KEY NOT NULL, version INTEGER NOT NULL, "
-    "origin INTEGER NOT NULL, fingerprint TEXT NOT NULL, state TEXT NOT NULL)",
+    "origin INTEGER NOT NULL, fingerprint TEXT NOT NULL, updated REAL NOT NULL, state TEXT NOT NULL)",
     "CREATE TABLE events (sender_id TEXT NOT NULL, seq INTEGER NOT NULL, event TEXT NOT NULL, "
     "PRIMARY KEY (sender_id, seq)) WITHOUT ROWID",
+    "CREATE TABLE answers (sender_id TEXT NOT NULL, key TEXT NOT NULL, request TEXT NOT NULL, "
+    "version INTEGER NOT NULL, complete INTEGER NOT NULL, created REAL NOT NULL, text TEXT NOT NULL, "
+    "PRIMARY KEY (sender_id, key)) WITHOUT ROWID",
+    "CREATE INDEX answers_created ON answers (created)",
     f"INSERT INTO meta (key, value) VALUES ('format', 'rasa_core tracker store'), ('version', '{_LAYOUT}')",
 )
 _SYNCHRONOUS = ("normal", "full")
@@ -235,7 +239,7 @@ def _has_layout(connection: sqlite3.Connection, path: str) -> bool:
     if found != _LAYOUT:
         raise StoreError(
             f"the tracker store {path} has layout {found}, and this rasa_core reads layout {_LAYOUT}: it was "
-            "written by a newer rasa_core. Use that version, or another file."
+            "written by another version of rasa_core. Use that version, or another file."
         )
     return True
 

@@ -12,7 +12,8 @@ A store of your own overrides `TrackerStore.save`, `TrackerStore.retrieve` and, 
             return self.deserialise_tracker(sender_id, path.read_text()) if path.exists() else None
 
 Such a store reads and writes whole conversations, and gives them one writer at a time within this process
-only. The stores of this package keep a log instead: see `rasa_core.tracker_store.log_store`.
+only; the answers to requests with keys are remembered by this process. The stores of this package keep a log
+instead: see `rasa_core.tracker_store.log_store`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Self
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event
 from rasa_core.exceptions import EventError, StoreError
+from rasa_core.tracker_store.answers import Answer, AnswerMemory
 from rasa_core.tracker_store.conversation import Conversation
 from rasa_core.tracker_store.locks import MutexTable
 from rasa_core.trackers import DialogueStateTracker
@@ -35,6 +37,7 @@ __all__ = ["Conversation", "NotOverriddenError", "TrackerStore", "as_json"]
 
 _TIMEOUT = 30.0
 _mutexes = MutexTable()
+_answers: dict[type[TrackerStore], AnswerMemory] = {}
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
@@ -102,6 +105,10 @@ class TrackerStore:
     def delete(self, sender_id: str) -> bool:
         """Forget all of a conversation; return whether there was one. Hold its lock where there is one."""
         raise self._not_overridden("delete(self, sender_id)")
+
+    def expire_answers(self, before: float) -> int:
+        """Forget answers that were given before a Unix time in seconds; return how many, where that is known."""
+        return _answers_of(self).expire(before)
 
     def close(self) -> None:
         """Give back files and connections; a store that has any overrides this."""
@@ -200,9 +207,19 @@ class _SavedConversation(Conversation):
         super().__init__(tracker)
         self._store = store
 
-    def _store_changes(self) -> None:
+    def find_answer(self, key: str) -> Answer | None:
+        return _answers_of(self._store).get(self.tracker.sender_id, key)
+
+    def _store_changes(self, answer: Answer | None) -> None:
         self._store.save(self.tracker)
         self.tracker.mark_committed()
+        if answer is not None:
+            _answers_of(self._store).put(self.tracker.sender_id, answer)
 
     def _start_over(self, events: list[Event]) -> None:
         self.tracker = self._store._with_events(self.tracker.sender_id, events, committed=False)
+
+
+def _answers_of(store: TrackerStore) -> AnswerMemory:
+    # By class, as with the mutexes; a new entry is made under whatever lock the caller holds, and only once.
+    return _answers.setdefault(type(store), AnswerMemory())

@@ -10,6 +10,7 @@ from rasa_core.exceptions import StoreError
 
 if TYPE_CHECKING:
     from rasa_core.events import Event
+    from rasa_core.tracker_store.answers import Answer
     from rasa_core.trackers import DialogueStateTracker
 
 
@@ -26,8 +27,13 @@ class Conversation(ABC):
         self.tracker = tracker
         self._closed = False
 
-    def commit(self) -> None:
+    def commit(self, answer: Answer | None = None) -> None:
         """Store what happened since the last commit; without it, leaving the block stores nothing.
+
+        Parameters
+        ----------
+        answer
+            Is stored in the same step, in the place of an earlier one with its key.
 
         Raises
         ------
@@ -39,7 +45,7 @@ class Conversation(ABC):
             If the block was left already, or the storage fails.
         """
         self._check_open()
-        self._store_changes()
+        self._store_changes(answer)
 
     def replace(self, events: Iterable[Event]) -> None:
         """Put `events` in the place of everything so far; stored by the next `commit`."""
@@ -57,7 +63,11 @@ class Conversation(ABC):
             )
 
     @abstractmethod
-    def _store_changes(self) -> None: ...
+    def find_answer(self, key: str) -> Answer | None:
+        """Return the answer that was stored with `key`, None if there is none."""
+
+    @abstractmethod
+    def _store_changes(self, answer: Answer | None) -> None: ...
 
     @abstractmethod
     def _start_over(self, events: list[Event]) -> None: ...

@@ -24,6 +24,8 @@ class Head:
         Position in the log of the first event that counts.
     fingerprint
         Of the model that computed `state`.
+    updated
+        When the conversation changed last, Unix time in seconds.
     state
         JSON text, ASCII, of bounded size.
     """
@@ -31,6 +33,7 @@ class Head:
     version: int
     origin: int
     fingerprint: str
+    updated: float
     state: str
 
 

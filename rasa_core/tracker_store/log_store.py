@@ -2,9 +2,10 @@
 
 The log has one row an event and is only ever appended to. The *head* is what the next turn needs without
 reading the log: see `rasa_core.trackers.DialogueStateTracker.snapshot`. An engine stores both as text and
-knows nothing of trackers; it implements the six abstract methods of `EventLogStore`. What they promise:
+knows nothing of trackers; it implements the abstract methods of `EventLogStore`. What they promise:
 
-- `commit` is atomic: after a crash at any point the rows of a commit and its head are all there, or none is.
+- `commit` is atomic: after a crash at any point the rows of a commit, its head and its answer are all there, or
+  none is.
 - `commit` on another version than the stored one changes nothing and raises `VersionConflictError`.
 - `lock` gives a conversation one writer at a time. Nothing is lost if it fails; a turn is then repeated.
 - No cost depends on the length of a log, but for `read_events` and `delete`.
@@ -16,6 +17,7 @@ stop counting but stay in the log. `delete` alone removes rows.
 from __future__ import annotations
 
 import json
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -25,6 +27,7 @@ from weakref import WeakSet
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, Restarted
 from rasa_core.exceptions import VersionConflictError
+from rasa_core.tracker_store.answers import Answer
 from rasa_core.tracker_store.base import TrackerStore, as_json
 from rasa_core.tracker_store.conversation import Conversation
 from rasa_core.tracker_store.head import Head
@@ -67,8 +70,10 @@ class EventLogStore(TrackerStore, ABC):
         """Return the rows at the positions ``start <= position < stop``, as far as they exist, in order."""
 
     @abstractmethod
-    def commit(self, sender_id: str, expected_version: int, events: Sequence[str], head: Head) -> None:
-        """Append rows and put a new head, both or neither.
+    def commit(
+        self, sender_id: str, expected_version: int, events: Sequence[str], head: Head, answer: Answer | None = None
+    ) -> None:
+        """Append rows, put a new head, and an answer if there is one: all or nothing.
 
         Parameters
         ----------
@@ -78,6 +83,8 @@ class EventLogStore(TrackerStore, ABC):
             JSON text, ASCII, one row an event.
         head
             Its version is ``expected_version + len(events)``.
+        answer
+            Takes the place of an earlier one with its key.
 
         Raises
         ------
@@ -86,12 +93,28 @@ class EventLogStore(TrackerStore, ABC):
         """
 
     @abstractmethod
-    def sender_ids(self, after: str | None = None, limit: int | None = None) -> list[str]:
-        """Return up to `limit` ids above `after`, in ascending order of their code points."""
+    def read_answer(self, sender_id: str, key: str) -> Answer | None:
+        """Return the answer that was stored with `key`, None if there is none."""
+
+    @abstractmethod
+    def expire_answers(self, before: float) -> int:
+        """Remove answers that were created before a Unix time in seconds; return how many, as far as it is known."""
+
+    @abstractmethod
+    def sender_ids(
+        self, after: str | None = None, limit: int | None = None, *, idle_since: float | None = None
+    ) -> list[str]:
+        """Return up to `limit` ids above `after`, in ascending order of their code points.
+
+        Parameters
+        ----------
+        idle_since
+            Only conversations that changed last before this Unix time in seconds.
+        """
 
     @abstractmethod
     def delete(self, sender_id: str) -> bool:
-        """Remove all rows and the head; return whether there were any. The caller holds the lock."""
+        """Remove all rows, the head and the answers; return whether there was a head. The caller holds the lock."""
 
     # -- the interface of tracker stores
 
@@ -210,14 +233,14 @@ class EventLogStore(TrackerStore, ABC):
             tracker.update(event)
         return tracker, hidden
 
-    def _append(self, tracker: DialogueStateTracker, hidden: Sequence[str] = ()) -> None:
+    def _append(self, tracker: DialogueStateTracker, hidden: Sequence[str] = (), answer: Answer | None = None) -> None:
         rows = [*hidden, *map(_row, tracker.pending_events)]
         version = tracker.version
-        if not rows and version:
+        if not rows and version and answer is None:
             return
         state = as_json(tracker.snapshot(), "state of conversation", tracker.sender_id)
-        head = Head(version, tracker.origin, self._model(), state)
-        self.commit(tracker.sender_id, version - len(rows), rows, head)
+        head = Head(version, tracker.origin, self._model(), time.time(), state)
+        self.commit(tracker.sender_id, version - len(rows), rows, head, answer)
         tracker.mark_committed()
 
     def _events(self, sender_id: str, start: int, stop: int) -> list[Event]:
@@ -237,8 +260,11 @@ class _LoggedConversation(Conversation):
         self._store = store
         self._hidden: list[str] = []
 
-    def _store_changes(self) -> None:
-        self._store._append(self.tracker, self._hidden)
+    def find_answer(self, key: str) -> Answer | None:
+        return self._store.read_answer(self.tracker.sender_id, key)
+
+    def _store_changes(self, answer: Answer | None) -> None:
+        self._store._append(self.tracker, self._hidden, answer)
         self._hidden = []
 
     def _start_over(self, events: list[Event]) -> None:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from rasa_core.tracker_store._forks import ForkAware
+from rasa_core.tracker_store.answers import Answer, AnswerMemory
 from rasa_core.tracker_store.head import Head, check_commit, check_sender_id, version_conflict
 from rasa_core.tracker_store.locks import MutexTable, check_timeout
 from rasa_core.tracker_store.log_store import EventLogStore
@@ -36,6 +37,7 @@ class InMemoryTrackerStore(EventLogStore, ForkAware):
         self._guard = threading.Lock()
         self._heads: dict[str, Head] = {}
         self._logs: dict[str, list[str]] = {}
+        self._answers = AnswerMemory()
 
     def before_fork(self) -> None:
         """Wait for a commit that is under way, so that the child gets whole conversations."""
@@ -56,7 +58,9 @@ class InMemoryTrackerStore(EventLogStore, ForkAware):
     def read_events(self, sender_id: str, start: int, stop: int) -> list[str]:  # noqa: D102
         return self._logs.get(check_sender_id(sender_id), [])[max(start, 0) : max(stop, 0)]
 
-    def commit(self, sender_id: str, expected_version: int, events: Sequence[str], head: Head) -> None:  # noqa: D102
+    def commit(  # noqa: D102
+        self, sender_id: str, expected_version: int, events: Sequence[str], head: Head, answer: Answer | None = None
+    ) -> None:
         check_sender_id(sender_id)
         check_commit(expected_version, events, head)
         with self._guard:
@@ -66,10 +70,21 @@ class InMemoryTrackerStore(EventLogStore, ForkAware):
                 raise version_conflict(sender_id, expected_version, version)
             self._logs.setdefault(sender_id, []).extend(events)
             self._heads[sender_id] = head
+            if answer is not None:
+                self._answers.put(sender_id, answer)
 
-    def sender_ids(self, after: str | None = None, limit: int | None = None) -> list[str]:  # noqa: D102
+    def read_answer(self, sender_id: str, key: str) -> Answer | None:  # noqa: D102
+        return self._answers.get(check_sender_id(sender_id), key)
+
+    def expire_answers(self, before: float) -> int:  # noqa: D102
+        return self._answers.expire(before)
+
+    def sender_ids(  # noqa: D102
+        self, after: str | None = None, limit: int | None = None, *, idle_since: float | None = None
+    ) -> list[str]:
         with self._guard:
-            found = list(self._heads)
+            heads = self._heads.items()
+            found = [sender_id for sender_id, head in heads if idle_since is None or head.updated < idle_since]
         if after is not None:
             found = [sender_id for sender_id in found if sender_id > after]
         return sorted(found) if limit is None else heapq.nsmallest(limit, found)
@@ -78,4 +93,5 @@ class InMemoryTrackerStore(EventLogStore, ForkAware):
         check_sender_id(sender_id)
         with self._guard:
             self._logs.pop(sender_id, None)
+            self._answers.forget(sender_id)
             return self._heads.pop(sender_id, None) is not None

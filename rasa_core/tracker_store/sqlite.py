@@ -11,17 +11,21 @@ Files
     on a local disk.
 Tables
     ``meta(key, value)`` holds the version of this layout. ``heads`` has one row a conversation, ``events``
-    one row an event: ``(sender_id, seq)`` and its JSON, written once.
+    one row an event: ``(sender_id, seq)`` and its JSON, written once. ``answers`` has one row for each request
+    that came with a key.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 from rasa_core.tracker_store._sqlite_file import Connections
+from rasa_core.tracker_store.answers import Answer
 from rasa_core.tracker_store.head import Head, check_commit, check_sender_id, version_conflict
 from rasa_core.tracker_store.locks import close_lock_file, open_lock_file
 from rasa_core.tracker_store.log_store import EventLogStore
@@ -29,17 +33,27 @@ from rasa_core.tracker_store.log_store import EventLogStore
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
 
-_READ_HEAD = "SELECT version, origin, fingerprint, state FROM heads WHERE sender_id = ?"
+_READ_HEAD = "SELECT version, origin, fingerprint, updated, state FROM heads WHERE sender_id = ?"
 _READ_EVENTS = "SELECT event FROM events WHERE sender_id = ? AND seq >= ? AND seq < ? ORDER BY seq"
-_NEXT_HEAD = "UPDATE heads SET version = ?, origin = ?, fingerprint = ?, state = ? WHERE sender_id = ? AND version = ?"
+_READ_ANSWER = "SELECT key, request, version, complete, created, text FROM answers WHERE sender_id = ? AND key = ?"
+_NEXT_HEAD = (
+    "UPDATE heads SET version = ?, origin = ?, fingerprint = ?, updated = ?, state = ? "
+    "WHERE sender_id = ? AND version = ?"
+)
 _FIRST_HEAD = (
-    "INSERT INTO heads (version, origin, fingerprint, state, sender_id) VALUES (?, ?, ?, ?, ?) "
+    "INSERT INTO heads (version, origin, fingerprint, updated, state, sender_id) VALUES (?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (sender_id) DO NOTHING"
 )
 _ADD_EVENT = "INSERT INTO events (sender_id, seq, event) VALUES (?, ?, ?)"
-_SENDER_IDS = "SELECT sender_id FROM heads ORDER BY sender_id LIMIT ?"
-_SENDER_IDS_AFTER = "SELECT sender_id FROM heads WHERE sender_id > ? ORDER BY sender_id LIMIT ?"
+_PUT_ANSWER = (
+    "INSERT OR REPLACE INTO answers (sender_id, key, request, version, complete, created, text) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+_FIRST_SENDER_IDS = "SELECT sender_id FROM heads WHERE updated < ? ORDER BY sender_id LIMIT ?"
+_NEXT_SENDER_IDS = "SELECT sender_id FROM heads WHERE sender_id > ? AND updated < ? ORDER BY sender_id LIMIT ?"
+_EXPIRE_ANSWERS = "DELETE FROM answers WHERE created < ?"
 _DELETE_EVENTS = "DELETE FROM events WHERE sender_id = ?"
+_DELETE_ANSWERS = "DELETE FROM answers WHERE sender_id = ?"
 _DELETE_HEAD = "DELETE FROM heads WHERE sender_id = ?"
 
 
@@ -92,10 +106,12 @@ class SqliteTrackerStore(EventLogStore):
         with self._connections.reading() as connection:
             return [row for (row,) in connection.execute(_READ_EVENTS, (sender_id, start, stop))]
 
-    def commit(self, sender_id: str, expected_version: int, events: Sequence[str], head: Head) -> None:  # noqa: D102
+    def commit(  # noqa: D102
+        self, sender_id: str, expected_version: int, events: Sequence[str], head: Head, answer: Answer | None = None
+    ) -> None:
         check_sender_id(sender_id)
         check_commit(expected_version, events, head)
-        new_head = (head.version, head.origin, head.fingerprint, head.state, sender_id)
+        new_head = (head.version, head.origin, head.fingerprint, head.updated, head.state, sender_id)
         rows = [(sender_id, seq, event) for seq, event in enumerate(events, expected_version)]
         with self._connections.writing() as connection:
             changed = connection.execute(_NEXT_HEAD, (*new_head, expected_version)).rowcount
@@ -105,18 +121,37 @@ class SqliteTrackerStore(EventLogStore):
                 row = connection.execute(_READ_HEAD, (sender_id,)).fetchone()
                 raise version_conflict(sender_id, expected_version, 0 if row is None else row[0])
             connection.executemany(_ADD_EVENT, rows)
+            if answer is not None:
+                connection.execute(_PUT_ANSWER, (sender_id, *astuple(answer)))
 
-    def sender_ids(self, after: str | None = None, limit: int | None = None) -> list[str]:  # noqa: D102
-        most = -1 if limit is None else max(limit, 0)
+    def read_answer(self, sender_id: str, key: str) -> Answer | None:  # noqa: D102
+        check_sender_id(sender_id)
+        with self._connections.reading() as connection:
+            row = connection.execute(_READ_ANSWER, (sender_id, key)).fetchone()
+        if row is None:
+            return None
+        key, request, version, complete, created, text = row
+        return Answer(key, request, version, bool(complete), created, text)
+
+    def expire_answers(self, before: float) -> int:  # noqa: D102
+        with self._connections.writing() as connection:
+            return connection.execute(_EXPIRE_ANSWERS, (before,)).rowcount
+
+    def sender_ids(  # noqa: D102
+        self, after: str | None = None, limit: int | None = None, *, idle_since: float | None = None
+    ) -> list[str]:
+        most = -1 if limit is None else max(limit, 0)  # SQLite: below 0 means all.
+        idle = math.inf if idle_since is None else idle_since
         with self._connections.reading() as connection:
             if after is None:
-                rows = connection.execute(_SENDER_IDS, (most,))
+                rows = connection.execute(_FIRST_SENDER_IDS, (idle, most))
             else:
-                rows = connection.execute(_SENDER_IDS_AFTER, (check_sender_id(after), most))
+                rows = connection.execute(_NEXT_SENDER_IDS, (check_sender_id(after), idle, most))
             return [sender_id for (sender_id,) in rows]
 
     def delete(self, sender_id: str) -> bool:  # noqa: D102
         check_sender_id(sender_id)
         with self._connections.writing() as connection:
             connection.execute(_DELETE_EVENTS, (sender_id,))
+            connection.execute(_DELETE_ANSWERS, (sender_id,))
             return connection.execute(_DELETE_HEAD, (sender_id,)).rowcount > 0

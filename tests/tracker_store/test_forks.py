@@ -65,7 +65,7 @@ def test_mutexes_that_threads_of_the_parent_hold_are_free_in_the_child() -> None
 
 def test_a_store_in_memory_forks_between_commits() -> None:
     store = InMemoryTrackerStore()
-    committing = threading.Thread(target=store.commit, args=("a", 0, ["0"], Head(1, 0, "model", "{}")))
+    committing = threading.Thread(target=store.commit, args=("a", 0, ["0"], Head(1, 0, "model", 5.0, "{}")))
     store.before_fork()
     committing.start()
     assert store.read_head("a") is None
@@ -73,5 +73,5 @@ def test_a_store_in_memory_forks_between_commits() -> None:
     committing.join()
     store.before_fork()
     store.after_fork_in_child()
-    store.commit("a", 1, ["1"], Head(2, 0, "model", "{}"))
+    store.commit("a", 1, ["1"], Head(2, 0, "model", 5.0, "{}"))
     assert store.read_events("a", 0, 9) == ["0", "1"]

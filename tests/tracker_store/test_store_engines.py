@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rasa_core.exceptions import StoreError, VersionConflictError
-from rasa_core.tracker_store import EventLogStore, Head, SenderIdError
+from rasa_core.tracker_store import Answer, EventLogStore, Head, SenderIdError
 
 one_store_for_all = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
@@ -19,8 +20,12 @@ one_store_for_all = settings(
 storable = st.text(st.characters(exclude_categories=["Cs"]))
 
 
-def head(version: int, origin: int = 0, state: str = "{}") -> Head:
-    return Head(version, origin, "model", state)
+def head(version: int, origin: int = 0, state: str = "{}", updated: float = 1.5) -> Head:
+    return Head(version, origin, "model", updated, state)
+
+
+def answer(key: str, text: str = "{}", created: float = 1.5) -> Answer:
+    return Answer(key, "digest", 1, True, created, text)
 
 
 def append(engine: EventLogStore, sender_id: str, *events: str) -> None:
@@ -41,7 +46,7 @@ def test_reading_creates_nothing(engine: EventLogStore) -> None:
 
 
 def test_a_commit_stores_its_events_in_order_with_its_head(engine: EventLogStore) -> None:
-    new = Head(2, 0, "model", '{"slots":{}}')
+    new = Head(2, 0, "model", 1763.25, '{"slots":{}}')
     engine.commit("a", 0, ["1", "2"], new)
     assert engine.read_head("a") == new
     assert engine.read_events("a", 0, 2) == ["1", "2"]
@@ -142,6 +147,66 @@ def test_no_ids_are_given_where_none_are_asked_for(engine: EventLogStore, limit:
     assert engine.sender_ids(limit=limit) == []
 
 
+def test_only_conversations_that_are_idle_are_given_where_asked_for(engine: EventLogStore) -> None:
+    for sender_id, updated in [("a", 10.0), ("b", 20.0), ("c", 5.5), ("d", 20.5)]:
+        engine.commit(sender_id, 0, ["0"], head(1, updated=updated))
+    assert engine.sender_ids(idle_since=20.0) == ["a", "c"]
+    assert engine.sender_ids("a", 1, idle_since=20.25) == ["b"]
+
+
+def test_a_later_commit_tells_when_a_conversation_changed_last(engine: EventLogStore) -> None:
+    engine.commit("a", 0, ["0"], head(1, updated=10.0))
+    engine.commit("a", 1, ["1"], head(2, updated=30.0))
+    assert engine.sender_ids(idle_since=20.0) == []
+
+
+def test_an_answer_is_found_by_its_conversation_and_key(engine: EventLogStore) -> None:
+    first, other = answer("k", '{"next_action":"utter_hi"}'), answer("other")
+    engine.commit("a", 0, ["0"], head(1), first)
+    engine.commit("a", 1, ["1"], head(2), other)
+    assert [engine.read_answer("a", key) for key in ("k", "other", "K")] == [first, other, None]
+    assert engine.read_answer("b", "k") is None
+
+
+def test_an_answer_can_be_stored_without_events(engine: EventLogStore) -> None:
+    append(engine, "a", "0")
+    engine.commit("a", 1, [], head(1), answer("k"))
+    assert engine.read_answer("a", "k") == answer("k")
+    assert engine.read_events("a", 0, 9) == ["0"]
+
+
+def test_an_answer_takes_the_place_of_an_earlier_one_with_its_key(engine: EventLogStore) -> None:
+    engine.commit("a", 0, ["0"], head(1), Answer("k", "digest", 1, False, 1.25, "[1]"))
+    done = Answer("k", "digest", 2, True, 1.25, "[1,2]")
+    engine.commit("a", 1, ["1"], head(2), done)
+    assert engine.read_answer("a", "k") == done
+
+
+def test_a_refused_commit_stores_no_answer(engine: EventLogStore) -> None:
+    append(engine, "a", "0")
+    with pytest.raises(VersionConflictError, match="version"):
+        engine.commit("a", 0, ["x"], head(1), answer("k"))
+    assert engine.read_answer("a", "k") is None
+
+
+def test_answers_go_with_their_conversation(engine: EventLogStore) -> None:
+    for sender_id in ("a", "b"):
+        engine.commit(sender_id, 0, ["0"], head(1), answer("k"))
+    engine.delete("a")
+    assert engine.read_answer("a", "k") is None
+    assert engine.read_answer("b", "k") is not None
+
+
+def test_answers_expire_by_the_time_they_were_created(engine: EventLogStore) -> None:
+    now = time.time()
+    engine.commit("a", 0, ["0"], head(1), answer("old", created=now - 100))
+    engine.commit("a", 1, ["1"], head(2), answer("new", created=now))
+    engine.expire_answers(now - 50)
+    assert engine.read_answer("a", "old") is None
+    assert engine.read_answer("a", "new") is not None
+    assert engine.read_events("a", 0, 9) == ["0", "1"]
+
+
 @one_store_for_all
 @given(sender_id=storable, text=st.text())
 def test_any_id_and_any_text_come_back_as_they_were(engine: EventLogStore, sender_id: str, text: str) -> None:
@@ -169,9 +234,10 @@ def test_awkward_ids_are_ids_like_any_other(engine: EventLogStore, sender_id: st
         lambda engine, sender_id: engine.read_head(sender_id),
         lambda engine, sender_id: engine.read_events(sender_id, 0, 1),
         lambda engine, sender_id: engine.commit(sender_id, 0, [], head(0)),
+        lambda engine, sender_id: engine.read_answer(sender_id, "key"),
         lambda engine, sender_id: engine.delete(sender_id),
     ],
-    ids=["lock", "read_head", "read_events", "commit", "delete"],
+    ids=["lock", "read_head", "read_events", "commit", "read_answer", "delete"],
 )
 def test_an_id_that_is_no_text_is_a_mistake_of_the_caller(engine: EventLogStore, call, sender_id) -> None:
     with pytest.raises(SenderIdError, match="sender_id") as raised:

@@ -12,7 +12,7 @@ from rasa_core.tracker_store import EventLogStore, Head, SqliteTrackerStore
 def append(store: EventLogStore, sender_id: str, *events: str) -> None:
     stored = store.read_head(sender_id)
     version = 0 if stored is None else stored.version
-    store.commit(sender_id, version, events, Head(version + len(events), 0, "model", "{}"))
+    store.commit(sender_id, version, events, Head(version + len(events), 0, "model", 5.0, "{}"))
 
 
 def say(text: object) -> None:
