@@ -190,7 +190,7 @@ class Agent:
             message_preprocessor=message_preprocessor,
         )
 
-    def _processor_with(self, message_preprocessor: Preprocessor | None) -> MessageProcessor:
+    def turns(self, message_preprocessor: Preprocessor | None = None) -> MessageProcessor:
         """Return the logic of a turn, for this kind of message; raise `ModelError` if nothing can predict."""
         if not self.policy_ensemble.policies:
             raise ModelError(
@@ -209,7 +209,7 @@ class Agent:
             ``policy``, ``version``; ``tracker``: the state of the conversation; ``info``: what the caller
             should know, where there is something.
         """
-        return self._processor_with(None).start_message_handling(UserMessage(text_message, None, sender_id))
+        return self.turns().start_message_handling(UserMessage(text_message, None, sender_id))
 
     def continue_message_handling(
         self, sender_id: str, executed_action: str | None, events: Iterable[Event] = ()
@@ -221,7 +221,7 @@ class Agent:
         ValueError
             If the domain does not have the action, or a slot of the events; nothing is stored then.
         """
-        return self._processor_with(None).continue_message_handling(sender_id, executed_action, events or ())
+        return self.turns().continue_message_handling(sender_id, executed_action, events or ())
 
     def handle_message(
         self,
@@ -237,24 +237,26 @@ class Agent:
         list of dict, or None
             What the bot says; None if it was sent to an `output_channel` that does not collect.
         """
-        processor = self._processor_with(message_preprocessor)
+        processor = self.turns(message_preprocessor)
         return processor.handle_message(UserMessage(text_message, output_channel, sender_id))
 
     def handle_channel(self, input_channel: InputChannel, message_preprocessor: Preprocessor | None = None) -> None:
         """Handle the messages of a channel until it ends."""
-        self._processor_with(message_preprocessor).handle_channel(input_channel)
+        self.turns(message_preprocessor).handle_channel(input_channel)
 
     def predict(self, tracker: DialogueStateTracker) -> Prediction:
         """Return the next action of a conversation; nothing is changed."""
-        return self._processor_with(None).predict(tracker)
+        return self.turns().predict(tracker)
 
-    def append_events(self, sender_id: str, events: Iterable[Event]) -> DialogueStateTracker:
-        """Append events to a conversation, and return its tracker."""
-        return self.processor.append_events(sender_id, events)
+    def append_events(self, sender_id: str, events: Iterable[Event]) -> State:
+        """Append events to a conversation, and return its state."""
+        state: State = self.processor.append_events(sender_id, events).result
+        return state
 
-    def replace_events(self, sender_id: str, events: Iterable[Event]) -> DialogueStateTracker:
-        """Replace a conversation by events, and return its tracker."""
-        return self.processor.replace_events(sender_id, events)
+    def replace_events(self, sender_id: str, events: Iterable[Event]) -> State:
+        """Replace a conversation by events, and return its state, with them."""
+        state: State = self.processor.replace_events(sender_id, events).result
+        return state
 
     def read_tracker(self, sender_id: str) -> DialogueStateTracker:
         """Return the tracker of a conversation; an unknown one is as at its start, and is not stored."""

@@ -98,6 +98,10 @@ class Dispatcher:
         self.output_channel.send_custom_message(self.sender_id, list(elements))
         self.latest_bot_messages.append(BotMessage(None, {"elements": list(elements)}))
 
+    def report_failure(self, action_name: str, problem: str) -> None:
+        """Tell the output channel that an action failed; this is not said to the user."""
+        self.output_channel.report_failure(self.sender_id, action_name, problem)
+
     def utter_response(self, message: Content) -> None:
         """Say a template that is already filled: text and buttons, then cards, then the image."""
         if not any(message.get(key) is not None for key in _SAYABLE):

@@ -217,6 +217,8 @@ class ActionExecuted(Event):
         Which policy chose the action, and its probability; None where no policy was asked.
     unpredictable
         True for an action that no policy should learn: the first of a story that starts with the bot.
+    error
+        What the action raised when it ran here; None if it did not fail.
     """
 
     type_name: ClassVar[str] = "action"
@@ -225,10 +227,16 @@ class ActionExecuted(Event):
     confidence: float | None = None
     timestamp: float = 0.0
     unpredictable: bool = False
+    error: str | None = None
 
     def as_dict(self) -> Json:
-        """Return the JSON form; ``policy`` and ``confidence`` stand in it only where they are known."""
-        known = {"name": self.action_name, "policy": self.policy, "confidence": self.confidence}
+        """Return the JSON form; ``policy``, ``confidence`` and ``error`` stand in it only where there are any."""
+        known = {
+            "name": self.action_name,
+            "policy": self.policy,
+            "confidence": self.confidence,
+            "error": self.error,
+        }
         return Event.as_dict(self) | {key: value for key, value in known.items() if value is not None}
 
     def _content(self) -> object:
@@ -250,7 +258,8 @@ class ActionExecuted(Event):
         confidence = parameters.get("confidence")
         if confidence is not None and not is_number(confidence):
             raise EventError('"confidence" of event "action" is a number.')
-        return cls(name, parameter(cls, parameters, "policy", str), confidence)
+        error = parameter(cls, parameters, "error", str)
+        return cls(name, parameter(cls, parameters, "policy", str), confidence, error=error)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

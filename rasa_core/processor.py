@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import CollectingOutputChannel
 from rasa_core.events import Event, ReminderScheduled, UserUttered
 from rasa_core.exceptions import VersionConflictError
 from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.tracker_store.exchange import Answered, Exchange
 from rasa_core.turn import (
     INFO_LISTENING,
     INFO_NO_MESSAGE,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from rasa_core.channels.channel import InputChannel
     from rasa_core.domain import Domain
     from rasa_core.policies.ensemble import PolicyEnsemble
+    from rasa_core.tracker_store.answers import Answer, Conditions
     from rasa_core.tracker_store.base import TrackerStore
     from rasa_core.tracker_store.conversation import Conversation
     from rasa_core.trackers import DialogueStateTracker
@@ -39,8 +42,6 @@ __all__ = [
     "TurnProcessor",
 ]
 
-T = TypeVar("T")
-
 CONFLICT_WAITS = (0.01, 0.02, 0.04, 0.08)
 """How long to wait before a turn is taken again, in seconds."""
 
@@ -49,8 +50,10 @@ class MessageProcessor(TurnProcessor):
     """Takes turns on the conversations of a store.
 
     Parameters are those of `TurnProcessor`, and ``tracker_store``. Where a commit meets another version than
-    the one that was read, the turn is taken again from a fresh read; `handle_message` alone raises
-    `VersionConflictError` then, because its actions have run.
+    the one that was read, the turn is taken again from a fresh read, unless actions have run here meanwhile:
+    then `VersionConflictError` is raised.
+
+    The methods that return `Answered` take `Conditions`: a request with a key is carried out once.
     """
 
     def __init__(
@@ -73,56 +76,116 @@ class MessageProcessor(TurnProcessor):
         )
         self.tracker_store = tracker_store
 
+    # -- as they were always called
+
     def start_message_handling(self, message: UserMessage) -> State:
         """Take in a message, and return what the caller is to do next."""
-        return self._in_conversation(
-            message.sender_id, lambda found: self.start_turn(found.tracker, message.text or "")
-        )
+        state: State = self.start(message).result
+        return state
 
     def continue_message_handling(self, sender_id: str, executed_action: str | None, events: Iterable[Event]) -> State:
         """Take in what the caller did, and return what it is to do next."""
-        events = list(events)
-        return self._in_conversation(
-            sender_id, lambda found: self.continue_turn(found.tracker, executed_action, events)
-        )
+        state: State = self.proceed(sender_id, executed_action, events).result
+        return state
 
     def handle_message(self, message: UserMessage) -> list[dict[str, Any]] | None:
-        """Take in a message and run actions until the bot listens.
+        """Take in a message and run actions until the bot listens; `respond` tells what is returned."""
+        messages: list[dict[str, Any]] | None = self.respond(message).result
+        return messages
+
+    # -- changes
+
+    def start(self, message: UserMessage, conditions: Conditions | None = None) -> Answered:
+        """Take in a message; the result is what the caller is to do next."""
+
+        def take(conversation: Conversation) -> State:
+            return self.start_turn(conversation.tracker, message.text or "")
+
+        return self._change(message.sender_id, take, conditions)
+
+    def proceed(
+        self,
+        sender_id: str,
+        executed_action: str | None,
+        events: Iterable[Event],
+        conditions: Conditions | None = None,
+    ) -> Answered:
+        """Take in what the caller did; the result is what it is to do next."""
+        events = list(events)
+
+        def take(conversation: Conversation) -> State:
+            return self.continue_turn(conversation.tracker, executed_action, events)
+
+        return self._change(sender_id, take, conditions)
+
+    def append_events(self, sender_id: str, events: Iterable[Event], conditions: Conditions | None = None) -> Answered:
+        """Append events to a conversation, without a prediction; the result is its state."""
+        events = list(events)
+        self.check(None, events)
+
+        def append(conversation: Conversation) -> State:
+            for event in events:
+                conversation.tracker.update(event)
+            return conversation.tracker.current_state()
+
+        return self._change(sender_id, append, conditions)
+
+    def replace_events(self, sender_id: str, events: Iterable[Event], conditions: Conditions | None = None) -> Answered:
+        """Replace a conversation by events; the result is its state, with them."""
+        events = list(events)
+        self.check(None, events)
+
+        def replace(conversation: Conversation) -> State:
+            conversation.replace(events)
+            return conversation.tracker.current_state(should_include_events=True)
+
+        return self._change(sender_id, replace, conditions)
+
+    def respond(self, message: UserMessage, conditions: Conditions | None = None) -> Answered:
+        """Take in a message and run actions here until the bot listens, while nobody else has the conversation.
+
+        What has happened is stored before each action of the user's own starts, and after each one. A request
+        with a key that was cut off is taken up where it was stored last: what was said is not said again, and
+        only the action that was running then runs a second time.
 
         Returns
         -------
-        list of dict, or None
-            What was said, if the message came with a `CollectingOutputChannel` or none; None otherwise.
+        Answered
+            The result is the list of what was said, if the message came with a `CollectingOutputChannel` or
+            with none, and None otherwise.
         """
         channel = message.output_channel or CollectingOutputChannel()
         message = UserMessage(message.text, channel, message.sender_id)
+        said = channel.messages if isinstance(channel, CollectingOutputChannel) else None
         with self.tracker_store.conversation(message.sender_id) as conversation:
-            self.run_turn(conversation.tracker, message, conversation.commit)
-            conversation.commit()
-        return channel.messages if isinstance(channel, CollectingOutputChannel) else None
+            exchange = Exchange(conversation, conditions)
+            repeated = exchange.repeated()
+            if repeated is not None:
+                return repeated
+            tracker = conversation.tracker
 
-    def append_events(self, sender_id: str, events: Iterable[Event]) -> DialogueStateTracker:
-        """Append events to a conversation, without a prediction, and return its tracker."""
-        events = list(events)
-        self.check(None, events)
+            def commit() -> None:
+                exchange.commit(said, complete=False)
 
-        def append(conversation: Conversation) -> DialogueStateTracker:
-            for event in events:
-                conversation.tracker.update(event)
-            return conversation.tracker
+            if exchange.earlier is None:
+                self.run_turn(tracker, message, commit)
+            else:
+                self._take_up(exchange.earlier, tracker, message, said, commit)
+            return exchange.commit(said)
 
-        return self._in_conversation(sender_id, append)
-
-    def replace_events(self, sender_id: str, events: Iterable[Event]) -> DialogueStateTracker:
-        """Replace a conversation by events, and return its tracker."""
-        events = list(events)
-        self.check(None, events)
-
-        def replace(conversation: Conversation) -> DialogueStateTracker:
-            conversation.replace(events)
-            return conversation.tracker
-
-        return self._in_conversation(sender_id, replace)
+    def _take_up(
+        self,
+        earlier: Answer,
+        tracker: DialogueStateTracker,
+        message: UserMessage,
+        said: list[dict[str, Any]] | None,
+        commit: Callable[[], object],
+    ) -> None:
+        """Go on with a turn that was cut off, unless the conversation has gone on without it."""
+        if said is not None:
+            said[:0] = json.loads(earlier.text) or []
+        if earlier.version == tracker.version:
+            self.run_until_listening(tracker, self.dispatcher_for(message), commit)
 
     def handle_reminder(self, reminder: ReminderScheduled, message: UserMessage) -> None:
         """Run the action of a reminder, and what follows it, unless it was cancelled."""
@@ -140,19 +203,22 @@ class MessageProcessor(TurnProcessor):
         """Handle the messages of a channel until it ends."""
         input_channel.start_sync_listening(self.handle_message)
 
-    def _in_conversation(self, sender_id: str, turn: Callable[[Conversation], T]) -> T:
+    # -- once
+
+    def _change(
+        self, sender_id: str, change: Callable[[Conversation], State], conditions: Conditions | None
+    ) -> Answered:
         for wait in CONFLICT_WAITS:
             try:
-                return self._take(sender_id, turn)
+                return self._try(sender_id, change, conditions)
             except VersionConflictError:
                 time.sleep(wait)
-        return self._take(sender_id, turn)
+        return self._try(sender_id, change, conditions)
 
-    def _take(self, sender_id: str, turn: Callable[[Conversation], T]) -> T:
+    def _try(self, sender_id: str, change: Callable[[Conversation], State], conditions: Conditions | None) -> Answered:
         with self.tracker_store.conversation(sender_id) as conversation:
-            result = turn(conversation)
-            conversation.commit()
-            return result
+            exchange = Exchange(conversation, conditions)
+            return exchange.repeated() or exchange.commit(change(conversation))
 
 
 def _is_cancelled(reminder: ReminderScheduled, tracker: DialogueStateTracker) -> bool:

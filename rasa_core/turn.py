@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 State = dict[str, Any]
 Preprocessor = Callable[[str], str]
 
+_LONGEST_PROBLEM = 1000
+
 INFO_PAUSED = "Bot is currently paused and no restart was received yet."
 INFO_LISTENING = (
     "You do not need to call continue after action listen got returned for the previous continue call. "
@@ -217,8 +219,8 @@ class TurnProcessor:
         Parameters
         ----------
         commit
-            Stores what has happened so far; called after each action that may have effects outside of the
-            conversation, so that such an action is on record once it has run.
+            Stores what has happened so far; called before each action that may have effects outside of the
+            conversation, and before the one that follows it.
 
         Raises
         ------
@@ -237,17 +239,22 @@ class TurnProcessor:
         self, tracker: DialogueStateTracker, dispatcher: Dispatcher, commit: Callable[[], object]
     ) -> None:
         """Run actions until the bot listens, is paused, or has run as many as it may."""
-        for _ in range(self.max_number_of_predictions):
+        remote = self._has_remote_actions()
+        for number in range(self.max_number_of_predictions):
             if self._is_silent(tracker):
                 return
             prediction = self.predict(tracker)
             action = self.domain.action_for_name(prediction.action)
+            if prediction.action != ACTION_LISTEN_NAME and not remote and (number or not _only_says(action)):
+                commit()
             self.run_action(action, tracker, dispatcher, prediction)
             if prediction.action == ACTION_LISTEN_NAME:
                 return
-            if not isinstance(action, UtterAction | ActionRestart):
-                commit()
         self._break_circuit(tracker, dispatcher)
+
+    def _has_remote_actions(self) -> bool:
+        """Tell whether a turn may end at an action that cannot run here; such a turn is stored whole, or not at all."""
+        return any(isinstance(action, RemoteAction) for action in self.domain.actions)
 
     def _break_circuit(self, tracker: DialogueStateTracker, dispatcher: Dispatcher) -> None:
         logger.error(
@@ -269,20 +276,27 @@ class TurnProcessor:
         dispatcher: Dispatcher,
         prediction: Prediction | None = None,
     ) -> None:
-        """Run one action and log it, what the bot said, and the events that it returned, in this order."""
+        """Run one action and log it, what the bot said, and the events that it returned, in this order.
+
+        An action that raises is logged with its error, and the output channel is told; the turn goes on.
+        """
         if isinstance(action, RemoteAction):
             raise RemoteActionError(
                 f"the action {action.name()!r} runs in your own code, which respond cannot call. "
                 "Send the message with parse, run each next_action, and report it with continue."
             )
+        problem = None
         try:
             events = _as_events(action.run(dispatcher, tracker, self.domain))
-        except Exception:  # whatever a user's action raises must not end the conversation
+        except Exception as error:  # whatever a user's action raises must not end the conversation
             logger.exception("the action %r failed in conversation %r.", action.name(), tracker.sender_id)
-            events = []
+            events, problem = [], f"{type(error).__name__}: {error}".rstrip(": ")[:_LONGEST_PROBLEM]
         policy = None if prediction is None else prediction.policy
-        tracker.update(ActionExecuted(action.name(), policy, None if prediction is None else prediction.confidence))
+        confidence = None if prediction is None else prediction.confidence
+        tracker.update(ActionExecuted(action.name(), policy, confidence, error=problem))
         self.log_bot_utterances_on_tracker(tracker, dispatcher)
+        if problem is not None:
+            dispatcher.report_failure(action.name(), problem)
         for event in events:
             self._warn_about_new_slot(action.name(), event)
             tracker.update(event)
@@ -307,6 +321,11 @@ class TurnProcessor:
             action_name,
             event.key,
         )
+
+
+def _only_says(action: Action) -> bool:
+    """Tell whether an action does nothing but speak or restart."""
+    return isinstance(action, UtterAction | ActionRestart)
 
 
 def _as_events(returned: Sequence[Event] | None) -> list[Event]:

@@ -293,14 +293,14 @@ class TestRefusals:
 
 class TestOtherChanges:
     def test_events_are_appended_without_a_prediction(self, caller) -> None:
-        tracker = caller.processor.append_events("anna", [SlotSet("price", "high")])
-        assert tracker.get_slot("price") == "high"
+        state, version = caller.processor.append_events("anna", [SlotSet("price", "high")])
+        assert (state["slots"]["price"], state["events"], version) == ("high", None, 2)
         assert caller.log() == ["action_listen", "price=high"]
 
     def test_events_replace_a_conversation(self, caller) -> None:
         caller.parse("/greet")
-        tracker = caller.processor.replace_events("anna", [SlotSet("price", "high")])
-        assert tracker.get_slot("price") == "high"
+        state, version = caller.processor.replace_events("anna", [SlotSet("price", "high")])
+        assert (state["slots"]["price"], len(state["events"]), version) == ("high", 1, 3)
         assert caller.log() == ["price=high"]
 
     @pytest.mark.parametrize("change", ["append_events", "replace_events"])

@@ -139,7 +139,11 @@ class TestFailingActions:
         processor = make()
         replace_search(processor, fail)
         answer = processor.handle_message(UserMessage(ITALIAN))
-        assert len(answer) == 2
+        problem = f"{type(error).__name__}: {error}".rstrip(": ")
+        assert (len(answer), answer[0]["text"]) == (3, "one moment")
+        assert answer[1] == {"recipient_id": "default", "action": "action_search", "error": problem}
+        (event,) = [event for event in processor.tracker_store.peek("default").events if "error" in event.as_dict()]
+        assert (event.action_name, event.error) == ("action_search", problem)
         assert log(processor)[3:] == ["action_search", "bot", "utter_found", "bot", "action_listen"]
         (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
         assert record.getMessage() == "the action 'action_search' failed in conversation 'default'."
@@ -213,7 +217,21 @@ class TestCommits:
         turn = TurnProcessor(RegexInterpreter(), PolicyEnsemble([Script(FOLLOWING)]), domain)
         tracker = conversation(domain, "action_listen")
         turn.run_turn(tracker, UserMessage(ITALIAN), lambda: commits.append(tracker.latest_action_name))
-        assert commits == ["action_search"]
+        assert commits == ["action_listen", "action_search"]
+
+    def test_an_action_that_only_says_something_needs_no_record_before_it(self) -> None:
+        domain, commits = local_domain(), []
+        turn = TurnProcessor(RegexInterpreter(), PolicyEnsemble([Script(FOLLOWING)]), domain)
+        tracker = conversation(domain, "action_listen")
+        turn.run_turn(tracker, UserMessage("/greet"), lambda: commits.append(tracker.latest_action_name))
+        assert commits == []
+
+    def test_nothing_is_on_record_of_a_turn_that_ends_at_an_action_of_the_caller(self) -> None:
+        domain, commits = remote_domain(), []
+        turn = TurnProcessor(RegexInterpreter(), PolicyEnsemble([Script(FOLLOWING)]), domain)
+        with pytest.raises(RemoteActionError, match="action_search"):
+            turn.run_turn(conversation(domain, "action_listen"), UserMessage(ITALIAN), lambda: commits.append(1))
+        assert commits == []
 
     def test_a_crash_keeps_what_ran_before(self) -> None:
         processor = make()

@@ -72,6 +72,9 @@ class OutputChannel:
             title = button.get("title", "")
             self.send_text_message(recipient_id, f"{number}: {title}" + (f" ({target})" if target else ""))
 
+    def report_failure(self, recipient_id: str, action_name: str, problem: str) -> None:
+        """Take note that an action failed, in a way that the user does not see; by default, nothing happens."""
+
     def send_custom_message(self, recipient_id: str, elements: Iterable[Mapping[str, Any]]) -> None:
         """Send cards: for each one its title and subtitle, with its buttons."""
         for element in elements:

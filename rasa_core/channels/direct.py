@@ -14,7 +14,8 @@ class CollectingOutputChannel(OutputChannel):
     Attributes
     ----------
     messages : list of dict
-        ``{"recipient_id": ..., "text": ...}``, and ``"data"`` with the list of buttons where there are any.
+        ``{"recipient_id": ..., "text": ...}``, and ``"data"`` with the list of buttons where there are any. An
+        action that failed leaves ``{"recipient_id": ..., "action": ..., "error": ...}``.
     """
 
     def __init__(self) -> None:
@@ -31,3 +32,6 @@ class CollectingOutputChannel(OutputChannel):
         self, recipient_id: str, message: str, buttons: Iterable[Mapping[str, Any]], **kwargs: Any
     ) -> None:
         self.messages.append({"recipient_id": recipient_id, "text": message, "data": list(buttons)})
+
+    def report_failure(self, recipient_id: str, action_name: str, problem: str) -> None:  # noqa: D102
+        self.messages.append({"recipient_id": recipient_id, "action": action_name, "error": problem})

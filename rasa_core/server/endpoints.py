@@ -6,14 +6,19 @@ without a model says so before it looks at the body.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
+from rasa_core.channels.channel import UserMessage
 from rasa_core.server import payloads
 from rasa_core.server.bodies import parse_json, parse_query_string, read_body
+from rasa_core.server.conditions import matching_versions
 from rasa_core.server.model import ServedModel
 from rasa_core.server.responses import Response, json_response
 from rasa_core.server.uploads import replace_model
+from rasa_core.tracker_store import Conditions
+from rasa_core.tracker_store.exchange import Answered
 from rasa_core.version import __version__
 
 _HTML = (("Content-Type", "text/html; charset=utf-8"),)
@@ -43,6 +48,7 @@ class Request:
     model: ServedModel
     max_body: int
     _parameters: dict[str, str] | None = field(default=None, init=False)
+    _body: bytes = field(default=b"", init=False)
 
     def parameters(self) -> dict[str, str]:
         """Return the parameters behind the ``?`` of the URL."""
@@ -52,7 +58,24 @@ class Request:
 
     def json(self) -> Any:
         """Return the body as a JSON value."""
-        return parse_json(read_body(self.environ, self.max_body))
+        self._body = read_body(self.environ, self.max_body)
+        return parse_json(self._body)
+
+    def conditions(self, operation: str) -> Conditions | None:
+        """Return what the headers ask of a change, None if nothing; call it when the body has been read.
+
+        Parameters
+        ----------
+        operation
+            What the request is to do: the same key with another body, or another operation, is a mistake.
+        """
+        key = self.environ.get("HTTP_IDEMPOTENCY_KEY")
+        versions = self.environ.get("HTTP_IF_MATCH")
+        if key is None and versions is None:
+            return None
+        content = self.message().encode("utf-8", "surrogatepass") if self.method == "GET" else self._body
+        digest = hashlib.sha256(operation.encode() + b"\0" + content).hexdigest()
+        return Conditions(key, digest, None if versions is None else matching_versions(versions))
 
     def message(self) -> str:
         """Return the user's message, from the body or, of a GET, from the URL."""
@@ -88,23 +111,26 @@ def delete_conversation(request: Request) -> Response:
 
 def parse(request: Request) -> Response:
     """Take a message of the user, and tell the action to run next."""
-    agent = request.model.agent()
-    return json_response(agent.start_message_handling(request.message(), request.sender_id))
+    turns = request.model.agent().turns()
+    message = UserMessage(request.message(), None, request.sender_id)
+    return _answer(turns.start(message, request.conditions("parse")))
 
 
 def continue_(request: Request) -> Response:
     """Take note of the action that the caller has run, and tell the next one."""
     agent = request.model.agent()
+    turns = agent.turns()
     body = payloads.object_of(request.json())
     action = payloads.executed_action(body, agent)
     events = payloads.events_of(body.get("events", []), agent)
-    return json_response(agent.continue_message_handling(request.sender_id, action, events))
+    return _answer(turns.proceed(request.sender_id, action, events, request.conditions("continue")))
 
 
 def respond(request: Request) -> Response:
     """Take a message of the user, run the actions here, and return what the bot says."""
-    agent = request.model.agent()
-    return json_response(agent.handle_message(request.message(), sender_id=request.sender_id) or [])
+    turns = request.model.agent().turns()
+    message = UserMessage(request.message(), None, request.sender_id)
+    return _answer(turns.respond(message, request.conditions("respond")))
 
 
 def read_tracker(request: Request) -> Response:
@@ -113,20 +139,21 @@ def read_tracker(request: Request) -> Response:
     parameters = request.parameters()
     until = payloads.unix_time(parameters["until"]) if "until" in parameters else None
     tracker = agent.read_tracker(request.sender_id)
+    version = tracker.version
     if until is not None:
         tracker = tracker.travel_back_in_time(until)
     state = tracker.current_state(
         should_include_events=request.flag("events", default=True),
         only_events_after_latest_restart=not request.flag("ignore_restarts", default=False),
     )
-    return json_response(state)
+    return _answer(Answered(state, version))
 
 
 def replace_tracker(request: Request) -> Response:
     """Put events in the place of a whole conversation."""
     agent = request.model.agent()
     events = payloads.events_of(request.json(), agent)
-    return json_response(agent.replace_events(request.sender_id, events).current_state(should_include_events=True))
+    return _answer(agent.processor.replace_events(request.sender_id, events, request.conditions("replace")))
 
 
 def append_events(request: Request) -> Response:
@@ -134,7 +161,11 @@ def append_events(request: Request) -> Response:
     agent = request.model.agent()
     body = request.json()
     events = payloads.events_of([body] if isinstance(body, dict) else body, agent)
-    return json_response(agent.append_events(request.sender_id, events).current_state())
+    return _answer(agent.processor.append_events(request.sender_id, events, request.conditions("append")))
+
+
+def _answer(answered: Answered) -> Response:
+    return json_response(answered.result, headers=(("ETag", f'"{answered.version}"'),))
 
 
 def load(request: Request) -> Response:

@@ -7,7 +7,9 @@ from typing import Any
 
 from rasa_core.exceptions import (
     InterpreterError,
+    KeyReusedError,
     ModelError,
+    PreconditionError,
     RasaCoreError,
     RemoteActionError,
     StoreUnavailableError,
@@ -18,6 +20,8 @@ from rasa_core.server.responses import Headers, Response, json_response
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (RemoteActionError, 409),
     (VersionConflictError, 409),
+    (PreconditionError, 412),
+    (KeyReusedError, 422),
     (StoreUnavailableError, 503),
     (InterpreterError, 503),
     (ModelError, 503),

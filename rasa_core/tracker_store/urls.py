@@ -1,12 +1,15 @@
 """From a URL to a tracker store.
 
-========================================  ===============================================
-``memory://``                             in this process, until it ends
-``sqlite:///conversations.db``            a SQLite file, relative to the current folder
-``sqlite:////var/lib/bot/talks.db``       a SQLite file, absolute
-``sqlite:///x.db?synchronous=full``       survives a power cut, for a slower commit
-``...?timeout=5``                         seconds to wait for a busy conversation; 30 if not given
-========================================  ===============================================
+=============================================  ===============================================
+``memory://``                                  in this process, until it ends
+``sqlite:///conversations.db``                 a SQLite file, relative to the current folder
+``sqlite:////var/lib/bot/talks.db``            a SQLite file, absolute
+``sqlite:///x.db?synchronous=full``            survives a power cut, for a slower commit
+``postgresql://user:password@host/database``   PostgreSQL; ``cockroachdb://`` for CockroachDB
+``mysql://user:password@host/database``        MySQL or MariaDB
+``redis://:password@host:6379/0``              Redis; ``rediss://`` over TLS
+``...?timeout=5``                              seconds to wait for a busy conversation; 30 if not given
+=============================================  ===============================================
 """
 
 from __future__ import annotations
@@ -24,7 +27,10 @@ if TYPE_CHECKING:
 
     from rasa_core.domain import Domain
 
-_FORMS = "memory://, sqlite:///relative.db, sqlite:////absolute.db"
+_FORMS = (
+    "memory://, sqlite:///relative.db, sqlite:////absolute.db, postgresql://user:password@host/database, "
+    "mysql://user:password@host/database, redis://host:6379/0"
+)
 
 
 def store_from_url(url: str, domain: Domain | None = None) -> EventLogStore:
@@ -79,6 +85,26 @@ def _sqlite(parts: SplitResult, domain: Domain | None) -> EventLogStore:
     )
 
 
+def _sql(parts: SplitResult, domain: Domain | None) -> EventLogStore:
+    try:
+        from rasa_core.tracker_store.sql import SqlTrackerStore
+    except ImportError as error:
+        raise _not_installed(parts, "sql", error) from error
+    return SqlTrackerStore.from_url(parts.geturl(), domain)
+
+
+def _redis(parts: SplitResult, domain: Domain | None) -> EventLogStore:
+    try:
+        from rasa_core.tracker_store.redis import RedisTrackerStore
+    except ImportError as error:
+        raise _not_installed(parts, "redis", error) from error
+    return RedisTrackerStore.from_url(parts.geturl(), domain)
+
+
+def _not_installed(parts: SplitResult, extra: str, error: ImportError) -> StoreError:
+    return StoreError(f"{parts.scheme}:// needs more packages: pip install 'rasa-core[{extra}]'. ({error})")
+
+
 def _options(parts: SplitResult, known: tuple[str, ...]) -> dict[str, str]:
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     for name in options:
@@ -99,4 +125,11 @@ def _seconds(options: dict[str, str]) -> float:
 _OPENERS: dict[str, Callable[[SplitResult, Domain | None], EventLogStore]] = {
     "memory": _memory,
     "sqlite": _sqlite,
+    "postgresql": _sql,
+    "postgres": _sql,
+    "cockroachdb": _sql,
+    "mysql": _sql,
+    "mariadb": _sql,
+    "redis": _redis,
+    "rediss": _redis,
 }

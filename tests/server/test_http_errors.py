@@ -310,7 +310,7 @@ def test_failure_of_a_part_is_told(
     def fail(*args: object) -> None:
         raise failure
 
-    monkeypatch.setattr(agent, "start_message_handling", fail)
+    monkeypatch.setattr(agent.processor, "start", fail)
 
     response = Client(create_app(agent)).post(PARSE, data=b'{"query": "/greet"}')
 

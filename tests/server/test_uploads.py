@@ -8,6 +8,7 @@ import os
 import stat
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from server_answers import error_of
@@ -18,6 +19,7 @@ from rasa_core.agent import Agent
 from rasa_core.domain import Domain
 from rasa_core.server import create_app, uploads
 from rasa_core.server import model as served
+from rasa_core.tracker_store.exchange import Answered
 
 
 def other_agent() -> Agent:
@@ -97,13 +99,13 @@ def test_turn_that_began_with_the_old_model_ends_with_it(
 ) -> None:
     app = create_app(model, enable_load=True)
     client, old = Client(app), app.model.agent()
-    start = old.start_message_handling
+    start = old.processor.start
 
-    def replaced_meanwhile(text: str, sender_id: str) -> dict[str, object]:
+    def replaced_meanwhile(*arguments: Any) -> Answered:
         assert upload(client, zipped(other_model)).status_code == 200
-        return start(text, sender_id)
+        return start(*arguments)
 
-    monkeypatch.setattr(old, "start_message_handling", replaced_meanwhile)
+    monkeypatch.setattr(old.processor, "start", replaced_meanwhile)
 
     answer = client.post("/conversations/x/parse", data=b'{"query": "/greet"}').get_json()
 
