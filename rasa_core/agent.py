@@ -11,6 +11,7 @@ from typing import Any, Self
 from rasa_core.channels.channel import InputChannel, OutputChannel, UserMessage
 from rasa_core.conversation import story_text
 from rasa_core.domain import Domain, check_domain_sanity
+from rasa_core.event_base import independent
 from rasa_core.events import Event
 from rasa_core.exceptions import ModelError, RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
@@ -250,12 +251,12 @@ class Agent:
 
     def append_events(self, sender_id: str, events: Iterable[Event]) -> State:
         """Append events to a conversation, and return its state."""
-        state: State = self.processor.append_events(sender_id, events).result
+        state: State = independent(self.processor.append_events(sender_id, events).result)
         return state
 
     def replace_events(self, sender_id: str, events: Iterable[Event]) -> State:
         """Replace a conversation by events, and return its state, with them."""
-        state: State = self.processor.replace_events(sender_id, events).result
+        state: State = independent(self.processor.replace_events(sender_id, events).result)
         return state
 
     def read_tracker(self, sender_id: str) -> DialogueStateTracker:

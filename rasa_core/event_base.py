@@ -160,6 +160,18 @@ def _hashable(value: object) -> object:
     return value
 
 
+def independent(value: Any) -> Any:
+    """Return `value` as it comes back from JSON: equal data that shares no dict and no list with it."""
+    kind = type(value)
+    if kind is str or kind is float or value is None or kind is bool or kind is int:
+        return value
+    if kind is dict and all(type(key) is str for key in value):
+        return {key: independent(part) for key, part in value.items()}
+    if kind is list or kind is tuple:
+        return [independent(part) for part in value]
+    return json.loads(json.dumps(value))
+
+
 def is_number(value: object) -> bool:
     """Tell whether `value` is a number that a float holds; false for NaN and infinity."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15

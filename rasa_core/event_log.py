@@ -47,6 +47,10 @@ class EventLog:
         self._stored_until = version
         self._read_events = read_events
 
+    def can_be_kept(self) -> bool:
+        """Tell whether all events are stored, and can be read from there."""
+        return self._read_events is not None and not self._pending
+
     @property
     def version(self) -> int:
         """Number of events that the log holds once the pending ones are stored."""

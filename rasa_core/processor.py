@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import CollectingOutputChannel
+from rasa_core.event_base import independent
 from rasa_core.events import Event, ReminderScheduled, UserUttered
 from rasa_core.exceptions import VersionConflictError
 from rasa_core.interpreter import NaturalLanguageInterpreter
@@ -53,7 +54,8 @@ class MessageProcessor(TurnProcessor):
     the one that was read, the turn is taken again from a fresh read, unless actions have run here meanwhile:
     then `VersionConflictError` is raised.
 
-    The methods that return `Answered` take `Conditions`: a request with a key is carried out once.
+    The methods that return `Answered` take `Conditions`: a request with a key is carried out once. Their results
+    are to be read, not to be changed, since parts of them may belong to a tracker that is used again.
     """
 
     def __init__(
@@ -80,12 +82,12 @@ class MessageProcessor(TurnProcessor):
 
     def start_message_handling(self, message: UserMessage) -> State:
         """Take in a message, and return what the caller is to do next."""
-        state: State = self.start(message).result
+        state: State = independent(self.start(message).result)
         return state
 
     def continue_message_handling(self, sender_id: str, executed_action: str | None, events: Iterable[Event]) -> State:
         """Take in what the caller did, and return what it is to do next."""
-        state: State = self.proceed(sender_id, executed_action, events).result
+        state: State = independent(self.proceed(sender_id, executed_action, events).result)
         return state
 
     def handle_message(self, message: UserMessage) -> list[dict[str, Any]] | None:
@@ -218,7 +220,12 @@ class MessageProcessor(TurnProcessor):
     def _try(self, sender_id: str, change: Callable[[Conversation], State], conditions: Conditions | None) -> Answered:
         with self.tracker_store.conversation(sender_id) as conversation:
             exchange = Exchange(conversation, conditions)
-            return exchange.repeated() or exchange.commit(change(conversation))
+            repeated = exchange.repeated()
+            if repeated is not None:
+                return repeated
+            answered = exchange.commit(change(conversation))
+            conversation.keep_tracker()
+            return answered
 
 
 def _is_cancelled(reminder: ReminderScheduled, tracker: DialogueStateTracker) -> bool:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 from rasa_core.conversation import Dialogue as Dialogue
+from rasa_core.event_base import independent
 from rasa_core.event_log import EventLog, ReadEvents
 from rasa_core.events import ACTION_LISTEN_NAME, deserialise_events
 from rasa_core.events import ActionExecuted as ActionExecuted
@@ -100,6 +101,10 @@ class DialogueStateTracker(EventLog):
         self.latest_action_name: str | None = None
         self.follow_up_action: str | None = None
         self._paused: bool = False
+        # What `detach` has made.
+        self._own_message: UserUttered | None = None
+        self._own_bot: BotUttered | None = None
+        self._own_values: dict[str, object] = {}
 
     # -- made from events, or from a snapshot
 
@@ -143,6 +148,23 @@ class DialogueStateTracker(EventLog):
         tracker._restore(snapshot)
         tracker._continue_at(version, origin, read_events)
         return tracker
+
+    def detach(self) -> None:
+        """Share nothing that can be changed with whoever made the events, so that the tracker can be kept.
+
+        Only for a tracker from a snapshot, after its events were stored.
+        """
+        self._stored = None
+        message, bot = self.latest_message, self.latest_bot_utterance
+        if message is not _NO_MESSAGE and message is not self._own_message:
+            parse_data = independent(message.parse_data)
+            message = UserUttered(message.text, parse_data=parse_data, timestamp=message.timestamp)
+            self.latest_message = self._own_message = message
+        if bot.data and bot is not self._own_bot:
+            self.latest_bot_utterance = self._own_bot = BotUttered(bot.text, independent(bot.data), bot.timestamp)
+        for name, slot in self.slots.items():
+            if self._own_values.get(name) is not slot.value:
+                slot.value = self._own_values[name] = independent(slot.value)
 
     def snapshot(self) -> dict[str, Any]:
         """Return all that the next turn needs: JSON-able, and no larger for a longer conversation."""
@@ -301,7 +323,7 @@ class DialogueStateTracker(EventLog):
     def current_state(
         self, should_include_events: bool = False, only_events_after_latest_restart: bool = False
     ) -> dict[str, Any]:
-        """Return the state as JSON-able data.
+        """Return the state as JSON-able data; values that are lists or objects are those of the tracker itself.
 
         Parameters
         ----------

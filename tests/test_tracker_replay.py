@@ -28,7 +28,7 @@ from rasa_core.events import BotUttered, ConversationPaused, Event, FollowupActi
 from rasa_core.trackers import DialogueStateTracker
 
 windows = st.sampled_from([0, 1, 3, None])
-cuts = st.lists(st.sampled_from(["go on", "go on", "store", "commit"]), max_size=20)
+cuts = st.lists(st.sampled_from(["go on", "go on", "store", "commit", "keep"]), max_size=20)
 
 
 @given(log=strategies.logs(), cuts=cuts, window=windows, origin=st.sampled_from([0, 3]))
@@ -46,9 +46,11 @@ def test_a_tracker_agrees_with_a_full_replay_however_often_it_was_stored(
         cut = cuts[index] if index < len(cuts) else "go on"
         if cut == "store":
             tracker = store.stored(tracker)
-        elif cut == "commit":
+        elif cut in ("commit", "keep"):
             store.keep(tracker)
             tracker.mark_committed()
+            if cut == "keep" and tracker.can_be_kept():
+                tracker.detach()
         whole = DialogueStateTracker.from_events("zoë", happened, DOMAIN, window)
         oracle = Oracle(happened)
         check(tracker, oracle)

@@ -12,8 +12,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError, did_you_mean
 from rasa_core.tracker_store._forks import ForkAware
@@ -84,39 +83,13 @@ class Connections(ForkAware):
         if self._closed:
             raise StoreError(f"the tracker store {self.path} is closed: make a new one.")
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> _Reading:
         """Lend a connection that is in no transaction."""
-        connection = self._take()
-        try:
-            yield connection
-        except sqlite3.Error as error:
-            self._drop(connection)
-            raise self._translated(error) from error
-        except BaseException:
-            (self._drop if connection.in_transaction else self._give_back)(connection)
-            raise
-        self._give_back(connection)
+        return _Reading(self)
 
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> _Writing:
         """Lend a connection in a write transaction, which is committed unless the block raises."""
-        # SQLite lets waiting writers sleep and try again; within this process, a mutex hands over at once.
-        if not self._writer.acquire(timeout=self._timeout):
-            raise StoreUnavailableError(
-                f"cannot use the tracker store {self.path}: busy for {self._timeout:g} s. {_BUSY}"
-            )
-        try:
-            with self.reading() as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield connection
-                except StoreError:
-                    connection.execute("ROLLBACK")
-                    raise
-                connection.execute("COMMIT")
-        finally:
-            self._writer.release()
+        return _Writing(self)
 
     def before_fork(self) -> None:
         """Wait for the operations under way, and close every connection."""
@@ -141,7 +114,8 @@ class Connections(ForkAware):
         try:
             return self._connect()
         except BaseException as error:
-            self._returned()
+            with self._changed:
+                self._returned()
             if isinstance(error, sqlite3.Error):
                 raise self._translated(error) from error
             raise
@@ -152,19 +126,19 @@ class Connections(ForkAware):
                 connection.close()
             else:
                 self._idle.append(connection)
-        self._returned()
+            self._returned()
 
     def _drop(self, connection: sqlite3.Connection) -> None:
         """Close a connection whose state is in doubt, which also rolls back."""
         with suppress(sqlite3.Error):
             connection.close()
-        self._returned()
+        with self._changed:
+            self._returned()
 
     def _returned(self) -> None:
-        with self._changed:
-            self._in_use -= 1
-            if not self._in_use:
-                self._changed.notify_all()
+        self._in_use -= 1
+        if not self._in_use:
+            self._changed.notify_all()
 
     def _close_idle(self) -> None:
         while self._idle:
@@ -210,6 +184,68 @@ class Connections(ForkAware):
             remedy = _REMEDIES.get(code, "The file is damaged, or was changed by other software.")
         kind = StoreUnavailableError if code in _PASSING else StoreError
         return kind(f"cannot use the tracker store {self.path}: {error}. {remedy}")
+
+
+class _Reading:
+    """The block in which a connection is lent; a class, since generators take twice the time."""
+
+    __slots__ = ("_connection", "_connections")
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._connection = self._connections._take()
+        return self._connection
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        connections, connection = self._connections, self._connection
+        if isinstance(error, sqlite3.Error):
+            connections._drop(connection)
+            raise connections._translated(error) from error
+        if error is not None and connection.in_transaction:
+            connections._drop(connection)
+        else:
+            connections._give_back(connection)
+
+
+class _Writing(_Reading):
+    """The block in which a connection is lent for a transaction."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> sqlite3.Connection:
+        connections = self._connections
+        # SQLite lets waiting writers sleep and try again; within this process, a mutex hands over at once.
+        if not connections._writer.acquire(timeout=connections._timeout):
+            raise StoreUnavailableError(
+                f"cannot use the tracker store {connections.path}: busy for {connections._timeout:g} s. {_BUSY}"
+            )
+        try:
+            connection = super().__enter__()
+        except BaseException:
+            connections._writer.release()
+            raise
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+        return connection
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            try:
+                if error is None:
+                    self._connection.execute("COMMIT")
+                elif isinstance(error, StoreError):
+                    self._connection.execute("ROLLBACK")
+            except sqlite3.Error as failure:
+                super().__exit__(type(failure), failure, failure.__traceback__)
+            else:
+                super().__exit__(kind, error, trace)
+        finally:
+            self._connections._writer.release()
 
 
 def _code(error: sqlite3.Error) -> int:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Self
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event
@@ -139,9 +139,12 @@ class TrackerStore:
         tracker = self.retrieve(sender_id)
         return self._new_tracker(sender_id) if tracker is None else tracker
 
-    @contextmanager
-    def conversation(self, sender_id: str) -> Iterator[Conversation]:
+    def conversation(self, sender_id: str) -> AbstractContextManager[Conversation]:
         """Open a conversation to change it; an unknown one starts, by listening, at the first commit."""
+        return self._open_whole(sender_id)
+
+    @contextmanager
+    def _open_whole(self, sender_id: str) -> Iterator[Conversation]:
         # By class, not by object: two stores of one class may well be two views of the same storage.
         with _mutexes.hold((type(self), sender_id), name=sender_id, timeout=_TIMEOUT):
             conversation = _SavedConversation(self, self.peek(sender_id))

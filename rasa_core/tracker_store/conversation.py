@@ -52,6 +52,12 @@ class Conversation(ABC):
         self._check_open()
         self._start_over(list(events))
 
+    def keep_tracker(self) -> None:  # noqa: B027
+        """Let the store use the tracker for the next turn too, if it can; it must not be changed from here on.
+
+        For callers that let nobody else hold on to the tracker, and have committed what happened.
+        """
+
     def close(self) -> None:
         """Refuse further commits; called when the block is left."""
         self._closed = True

@@ -17,8 +17,7 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError
 from rasa_core.tracker_store._forks import ForkAware
@@ -66,8 +65,7 @@ class MutexTable(ForkAware):
         """Return how many keys are held or awaited."""
         return len(self._mutexes)
 
-    @contextmanager
-    def hold(self, key: Hashable, *, name: str, timeout: float) -> Iterator[None]:
+    def hold(self, key: Hashable, *, name: str, timeout: float) -> _Hold:
         """Hold the mutex of `key` while the block runs.
 
         Parameters
@@ -86,26 +84,47 @@ class MutexTable(ForkAware):
         StoreError
             If this very thread holds it already, and so would wait for itself.
         """
-        mutexes = self._mutexes
-        with self._guard:
-            mutex = mutexes.get(key)
+        return _Hold(self, key, name, timeout)
+
+
+class _Hold:
+    """The block in which a mutex is held; a class, since generators take twice the time."""
+
+    __slots__ = ("_key", "_mutex", "_mutexes", "_name", "_table", "_timeout")
+
+    def __init__(self, table: MutexTable, key: Hashable, name: str, timeout: float) -> None:
+        self._table = table
+        self._key = key
+        self._name = name
+        self._timeout = timeout
+
+    def __enter__(self) -> None:
+        table = self._table
+        with table._guard:
+            mutexes = self._mutexes = table._mutexes
+            mutex = mutexes.get(self._key)
             if mutex is None:
-                mutex = mutexes[key] = _Mutex()
+                mutex = mutexes[self._key] = _Mutex()
             mutex.users += 1
+        self._mutex = mutex
         try:
             if not mutex.lock.acquire(blocking=False):
-                _await(mutex, name, timeout)
+                _await(mutex, self._name, self._timeout)
             mutex.owner = threading.get_ident()
-            try:
-                yield
-            finally:
-                mutex.owner = None
-                mutex.lock.release()
-        finally:
-            with self._guard:
-                mutex.users -= 1
-                if not mutex.users:
-                    mutexes.pop(key, None)
+        except BaseException:
+            self._leave()
+            raise
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._mutex.owner = None
+        self._mutex.lock.release()
+        self._leave()
+
+    def _leave(self) -> None:
+        with self._table._guard:
+            self._mutex.users -= 1
+            if not self._mutex.users:
+                self._mutexes.pop(self._key, None)
 
 
 def _await(mutex: _Mutex, name: str, timeout: float) -> None:
@@ -156,23 +175,9 @@ class LockFile(ForkAware):
         if descriptor is not None:
             os.close(descriptor)
 
-    @contextmanager
-    def hold(self, name: str, *, timeout: float) -> Iterator[None]:
+    def hold(self, name: str, *, timeout: float) -> _HoldInFile:
         """Hold the lock of conversation `name` while the block runs; errors as in `MutexTable.hold`."""
-        deadline = time.monotonic() + timeout
-        offset = zlib.crc32(name.encode("utf-8", "surrogatepass")) % _BYTES
-        with self._mutexes.hold(offset, name=name, timeout=timeout):
-            if fcntl is None:
-                yield
-                return
-            descriptor = self._open()
-            if not self._try_lock(descriptor, offset):
-                self._await(descriptor, offset, name, deadline, timeout)
-            try:
-                yield
-            finally:
-                if descriptor == self._descriptor:  # Else the store was closed, which freed the lock.
-                    fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, offset)
+        return _HoldInFile(self, name, timeout)
 
     def _open(self) -> int:
         descriptor = self._descriptor
@@ -212,6 +217,38 @@ class LockFile(ForkAware):
             f"cannot lock conversations with the file {self.path}: {error.strerror}. It has to be writable, "
             "and on a local disk."
         )
+
+
+class _HoldInFile(_Hold):
+    """The block in which a lock of a file is held."""
+
+    __slots__ = ("_descriptor", "_file", "_offset")
+
+    def __init__(self, file: LockFile, name: str, timeout: float) -> None:
+        self._file = file
+        self._offset = zlib.crc32(name.encode("utf-8", "surrogatepass")) % _BYTES
+        super().__init__(file._mutexes, self._offset, name, timeout)
+
+    def __enter__(self) -> None:
+        deadline = time.monotonic() + self._timeout
+        super().__enter__()
+        if fcntl is None:
+            return
+        try:
+            descriptor = self._descriptor = self._file._open()
+            if not self._file._try_lock(descriptor, self._offset):
+                self._file._await(descriptor, self._offset, self._name, deadline, self._timeout)
+        except BaseException:
+            super().__exit__()
+            raise
+
+    def __exit__(self, *exc_info: object) -> None:
+        try:
+            # If another file is open now, the store was closed, which freed the lock.
+            if fcntl is not None and self._descriptor == self._file._descriptor:
+                fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, self._offset)
+        finally:
+            super().__exit__()
 
 
 class _OpenFiles(ForkAware):

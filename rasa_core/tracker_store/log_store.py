@@ -19,10 +19,10 @@ from __future__ import annotations
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, Restarted
@@ -31,6 +31,7 @@ from rasa_core.tracker_store.answers import Answer
 from rasa_core.tracker_store.base import TrackerStore, as_json
 from rasa_core.tracker_store.conversation import Conversation
 from rasa_core.tracker_store.head import Head
+from rasa_core.tracker_store.live import LiveTrackers
 from rasa_core.trackers import DialogueStateTracker
 
 if TYPE_CHECKING:
@@ -49,10 +50,12 @@ class EventLogStore(TrackerStore, ABC):
         self._fingerprint = ""
         self._fingerprint_of: Domain | None = None
         self._own: WeakSet[DialogueStateTracker] = WeakSet()
+        self._live = LiveTrackers()
 
     def bind(self, domain: Domain, window: int | None, fingerprint: str) -> None:  # noqa: D102
         self.domain = self._fingerprint_of = domain
         self._window = window
+        self._live = LiveTrackers()
         self._fingerprint = f"{_HEAD_FORMAT}/{window}/{fingerprint}"
 
     # -- what an engine implements
@@ -176,15 +179,9 @@ class EventLogStore(TrackerStore, ABC):
                 return self.peek(sender_id)
         return tracker
 
-    @contextmanager
-    def conversation(self, sender_id: str) -> Iterator[Conversation]:
+    def conversation(self, sender_id: str) -> _OpenConversation:
         """Open a conversation to change it; an unknown one starts, by listening, at the first commit."""
-        with self.lock(sender_id):
-            conversation = _LoggedConversation(self, self.peek(sender_id))
-            try:
-                yield conversation
-            finally:
-                conversation.close()
+        return _OpenConversation(self, sender_id)
 
     # -- between trackers and rows
 
@@ -204,6 +201,13 @@ class EventLogStore(TrackerStore, ABC):
             tracker.mark_committed()
             return tracker
         return self._resume(sender_id, json.loads(head.state), version=head.version, origin=head.origin)
+
+    def _open(self, sender_id: str) -> tuple[DialogueStateTracker, Head | None]:
+        """Return the tracker to change, which may have been kept from the last turn, and the stored head."""
+        head = self.read_head(sender_id)
+        if head is None:
+            return self._new_tracker(sender_id), None
+        return self._live.take(sender_id, head) or self._load(sender_id, head), head
 
     def _blank(self, sender_id: str, version: int) -> DialogueStateTracker:
         """Return a tracker without events that goes on at `version` of the log."""
@@ -233,15 +237,18 @@ class EventLogStore(TrackerStore, ABC):
             tracker.update(event)
         return tracker, hidden
 
-    def _append(self, tracker: DialogueStateTracker, hidden: Sequence[str] = (), answer: Answer | None = None) -> None:
+    def _append(
+        self, tracker: DialogueStateTracker, hidden: Sequence[str] = (), answer: Answer | None = None
+    ) -> Head | None:
         rows = [*hidden, *map(_row, tracker.pending_events)]
         version = tracker.version
         if not rows and version and answer is None:
-            return
+            return None
         state = as_json(tracker.snapshot(), "state of conversation", tracker.sender_id)
         head = Head(version, tracker.origin, self._model(), time.time(), state)
         self.commit(tracker.sender_id, version - len(rows), rows, head, answer)
         tracker.mark_committed()
+        return head
 
     def _events(self, sender_id: str, start: int, stop: int) -> list[Event]:
         rows = self.read_events(sender_id, start, stop)
@@ -252,20 +259,49 @@ class EventLogStore(TrackerStore, ABC):
         return [Event.from_parameters(json.loads(row)) for row in rows]
 
 
+class _OpenConversation(AbstractContextManager[Conversation]):
+    """The block in which a conversation is open; a class, since generators take twice the time."""
+
+    __slots__ = ("_conversation", "_lock", "_sender_id", "_store")
+
+    def __init__(self, store: EventLogStore, sender_id: str) -> None:
+        self._store = store
+        self._sender_id = sender_id
+        self._lock = store.lock(sender_id)
+
+    def __enter__(self) -> Conversation:
+        self._lock.__enter__()
+        try:
+            self._conversation = _LoggedConversation(self._store, *self._store._open(self._sender_id))
+        except BaseException as error:
+            self._lock.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self._conversation
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        self._conversation.close()
+        self._lock.__exit__(kind, error, trace)
+
+
 class _LoggedConversation(Conversation):
     """A conversation of a store that keeps a log."""
 
-    def __init__(self, store: EventLogStore, tracker: DialogueStateTracker) -> None:
+    def __init__(self, store: EventLogStore, tracker: DialogueStateTracker, head: Head | None) -> None:
         super().__init__(tracker)
         self._store = store
         self._hidden: list[str] = []
+        self._head = head
 
     def find_answer(self, key: str) -> Answer | None:
         return self._store.read_answer(self.tracker.sender_id, key)
 
     def _store_changes(self, answer: Answer | None) -> None:
-        self._store._append(self.tracker, self._hidden, answer)
+        self._head = self._store._append(self.tracker, self._hidden, answer) or self._head
         self._hidden = []
+
+    def keep_tracker(self) -> None:
+        if self._head is not None and self.tracker.can_be_kept():
+            self._store._live.keep(self._head, self.tracker)
 
     def _start_over(self, events: list[Event]) -> None:
         tracker = self.tracker
