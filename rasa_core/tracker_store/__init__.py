@@ -1,6 +1,8 @@
-"""Where conversations are kept: in memory, in SQLite, or in a store of your own."""
+"""Where conversations are kept: in memory, in SQLite, PostgreSQL, MySQL, Redis, or in a store of your own."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from rasa_core.tracker_store.answers import Answer, Conditions
 from rasa_core.tracker_store.base import NotOverriddenError, TrackerStore
@@ -11,6 +13,11 @@ from rasa_core.tracker_store.memory import InMemoryTrackerStore
 from rasa_core.tracker_store.sqlite import SqliteTrackerStore
 from rasa_core.tracker_store.urls import store_from_url
 
+if TYPE_CHECKING:
+    from rasa_core.tracker_store.redis import RedisTrackerStore as RedisTrackerStore
+    from rasa_core.tracker_store.sql import SqlTrackerStore as SqlTrackerStore
+
+# The stores that need further packages are imported when they are asked for, and so are not in this list.
 __all__ = [
     "Answer",
     "Conditions",
@@ -24,3 +31,26 @@ __all__ = [
     "TrackerStore",
     "store_from_url",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import a store that needs further packages.
+
+    Raises
+    ------
+    ImportError
+        If they are missing.
+    """
+    if name == "RedisTrackerStore":
+        try:
+            from rasa_core.tracker_store.redis import RedisTrackerStore
+        except ImportError as error:
+            raise ImportError(f"{name} needs more packages: pip install 'rasa-core[redis]'. ({error})") from error
+        return RedisTrackerStore
+    if name == "SqlTrackerStore":
+        try:
+            from rasa_core.tracker_store.sql import SqlTrackerStore
+        except ImportError as error:
+            raise ImportError(f"{name} needs more packages: pip install 'rasa-core[sql]'. ({error})") from error
+        return SqlTrackerStore
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

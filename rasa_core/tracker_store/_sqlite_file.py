@@ -45,7 +45,15 @@ _REMEDIES = {
     sqlite3.SQLITE_NOTADB: "Name another file, or move this one away.",
     sqlite3.SQLITE_CORRUPT: "The file is damaged; move it away and put a backup in its place.",
 }
-_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+_PASSING = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_CANTOPEN,
+}
 
 
 class Connections(ForkAware):

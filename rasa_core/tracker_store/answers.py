@@ -22,7 +22,7 @@ class Answer:
     key
         What the caller named the request; 1 to 255 characters, unique within the conversation.
     request
-        Digest of the request; the same key with another digest is an error of the caller.
+        Digest of the request, printable ASCII; the same key with another digest is an error of the caller.
     version
         Version of the conversation when this was stored.
     complete
@@ -51,7 +51,7 @@ class Conditions:
         Names the request. The first request with a key changes the conversation; any other, within a day, gets
         the answer of the first one. None: every request counts.
     request
-        Digest of the request, to notice a key that is used for two different ones.
+        Digest of the request, printable ASCII, to notice a key that is used for two different ones.
     versions
         The change is made only if the conversation is at one of these versions; None: at any.
     """

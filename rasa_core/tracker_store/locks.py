@@ -134,10 +134,11 @@ def _await(mutex: _Mutex, name: str, timeout: float) -> None:
             "or leave that block first."
         )
     if not mutex.lock.acquire(timeout=timeout):
-        raise _busy(name, timeout)
+        raise busy_error(name, timeout)
 
 
-def _busy(name: str, timeout: float) -> StoreUnavailableError:
+def busy_error(name: str, timeout: float) -> StoreUnavailableError:
+    """Return the error of a wait for the conversation `name` that took longer than `timeout` seconds."""
     return StoreUnavailableError(
         f"conversation {name!r} was busy for {timeout:g} s: another request is still working on it. "
         "Try again, or give the store a longer timeout."
@@ -208,12 +209,12 @@ class LockFile(ForkAware):
         while not self._try_lock(descriptor, offset):
             left = deadline - time.monotonic()
             if left <= 0:
-                raise _busy(name, timeout)
+                raise busy_error(name, timeout)
             time.sleep(min(wait, left))
             wait = min(wait * 2, _LONGEST_WAIT)
 
-    def _unusable(self, error: OSError) -> StoreError:
-        return StoreError(
+    def _unusable(self, error: OSError) -> StoreUnavailableError:
+        return StoreUnavailableError(
             f"cannot lock conversations with the file {self.path}: {error.strerror}. It has to be writable, "
             "and on a local disk."
         )

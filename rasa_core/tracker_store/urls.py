@@ -33,8 +33,13 @@ _FORMS = (
 )
 
 
-def store_from_url(url: str, domain: Domain | None = None) -> EventLogStore:
-    """Return the tracker store that `url` names, opened, so that a wrong address fails here.
+def store_from_url(url: str, domain: Domain | None = None, *, check: bool = True) -> EventLogStore:
+    """Return the tracker store that `url` names.
+
+    Parameters
+    ----------
+    check
+        Whether it is opened, so that a wrong address fails here; else that waits until the store is used.
 
     Raises
     ------
@@ -53,8 +58,10 @@ def store_from_url(url: str, domain: Domain | None = None) -> EventLogStore:
         )
         raise StoreError(f"{what}{did_you_mean(parts.scheme, _OPENERS)} Known: {_FORMS}.")
     if parts.fragment:
-        raise StoreError(f"{url!r}: write # in a file name as %23.")
+        raise StoreError(f"{parts.scheme}://: write # in a file name or a password as %23.")
     store = opener(parts, domain)
+    if not check:
+        return store
     try:
         store.sender_ids(limit=1)
     except StoreError:

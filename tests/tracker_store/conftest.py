@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import redis_engines
+import sql_engines
 
 from rasa_core.domain import Domain
 from rasa_core.tracker_store import EventLogStore, InMemoryTrackerStore, SqliteTrackerStore
@@ -24,6 +26,8 @@ actions: [utter_hi]
 ENGINES: dict[str, Callable[[Path], EventLogStore]] = {
     "memory": lambda folder: InMemoryTrackerStore(timeout=20),
     "sqlite": lambda folder: SqliteTrackerStore(path=folder / "conversations.db", timeout=20),
+    **sql_engines.ENGINES,
+    **redis_engines.ENGINES,
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,8 +45,8 @@ def test_options_reach_the_store(tmp_path: Path) -> None:
     ("url", "message"),
     [
         (
-            "redis://:secret@host",
-            r"unknown tracker store 'redis://'\. Known: memory://, sqlite:///relative\.db",
+            "mongodb://:secret@host",
+            r"unknown tracker store 'mongodb://'\. Known: memory://, sqlite:///relative\.db",
         ),
         ("sqllite:///x.db", "Did you mean 'sqlite'"),
         ("conversations.db", "a tracker store is named by a URL"),
@@ -54,7 +56,8 @@ def test_options_reach_the_store(tmp_path: Path) -> None:
         ("sqlite://", "three slashes"),
         ("sqlite:///", "three slashes"),
         ("sqlite:///:memory:", "memory://"),
-        ("sqlite:///x#y.db", "write # in a file name as %23"),
+        ("sqlite:///x#y.db", "write # in a file name or a password as %23"),
+        ("redis://:se#cret@host", "write # in a file name or a password as %23"),
         ("sqlite:///x.db?synchronus=full", "no option 'synchronus'. Did you mean 'synchronous'"),
         ("sqlite:///x.db?synchronous=off", 'synchronous is "normal" or "full", not \'off\''),
         ("sqlite:///x.db?timeout=soon", "timeout is a number of seconds, not 'soon'"),
@@ -71,6 +74,37 @@ def test_a_wrong_url_is_refused_with_the_remedy(
     with pytest.raises(StoreError, match=message) as raised:
         store_from_url(url)
     assert "secret" not in str(raised.value)
+    assert "cret@" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "library", "extra"),
+    [
+        ("postgresql://user:secret@host/db", "sqlalchemy", "sql"),
+        ("mysql://user:secret@host/db", "pymysql", "mysql"),
+        ("redis://:secret@host", "redis", "redis"),
+    ],
+)
+def test_a_package_that_is_missing_is_named_with_the_command_that_installs_it(
+    url: str, library: str, extra: str
+) -> None:
+    code = (
+        f"import sys; sys.modules[{library!r}] = None\n"
+        "from rasa_core.exceptions import StoreError\nfrom rasa_core.tracker_store import store_from_url\n"
+        f"try: store_from_url({url!r})\nexcept StoreError as error: print(error)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert f"pip install 'rasa-core[{extra}]'" in told
+    assert "secret" not in told
+
+
+def test_without_a_check_a_store_is_opened_when_it_is_used(tmp_path: Path) -> None:
+    store = store_from_url(f"sqlite:///{tmp_path}/later/x.db", check=False)
+    with pytest.raises(StoreError, match="does not exist; make it first"):
+        store.sender_ids()
+    (tmp_path / "later").mkdir()
+    assert store.sender_ids() == []
+    store.close()
 
 
 def test_a_store_that_cannot_be_opened_fails_at_once(tmp_path: Path) -> None:

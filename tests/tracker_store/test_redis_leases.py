@@ -1,0 +1,159 @@
+"""The leases of the Redis store within one process: waiting, renewing, losing, and giving back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+pytest.importorskip("redis", reason="install it with: pip install 'rasa-core[redis]'")
+
+from redis_engines import empty_store
+from redis_servers import shared_server
+
+from rasa_core.exceptions import StoreError, StoreUnavailableError, VersionConflictError
+from rasa_core.tracker_store import Head, _redis_leases
+from rasa_core.tracker_store.redis import RedisTrackerStore
+
+LEASE = b"rasa_core:{a}:lease"
+
+
+@pytest.fixture
+def store() -> Iterator[RedisTrackerStore]:
+    with empty_store() as opened:
+        yield opened
+
+
+@pytest.fixture
+def other(store: RedisTrackerStore) -> Iterator[RedisTrackerStore]:
+    """Yield a store that knows of the first only through Redis, as one of another machine."""
+    with RedisTrackerStore(host="127.0.0.1", port=shared_server().port, timeout=0.1) as opened:
+        yield opened
+
+
+def head(version: int) -> Head:
+    return Head(version, 0, "model", 5.0, "{}")
+
+
+def renewing() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "rasa_core leases"]
+
+
+def test_a_busy_conversation_is_given_up_after_the_timeout(store: RedisTrackerStore, other: RedisTrackerStore) -> None:
+    with (
+        store.lock("a"),
+        pytest.raises(StoreUnavailableError, match=r"conversation 'a' was busy for 0\.1 s"),
+        other.lock("a"),
+    ):
+        pass
+
+
+def test_a_lease_is_gone_when_its_block_is_left(store: RedisTrackerStore) -> None:
+    with shared_server().client() as client:
+        with store.lock("a"):
+            assert 0 < client.pttl(LEASE) <= 10_000
+        assert not client.exists(LEASE)
+
+
+def test_what_was_committed_behind_a_lost_lease_stays(store: RedisTrackerStore, other: RedisTrackerStore) -> None:
+    with shared_server().client() as client, store.lock("a"):
+        client.delete(LEASE)
+        with other.lock("a"):
+            other.commit("a", 0, ["other"], head(1))
+        with pytest.raises(VersionConflictError, match="at version 1, not 0"):
+            store.commit("a", 0, ["late"], head(1))
+    assert store.read_events("a", 0, 9) == ["other"]
+
+
+def test_leaving_a_block_does_not_free_the_lease_of_somebody_else(
+    store: RedisTrackerStore, other: RedisTrackerStore
+) -> None:
+    with shared_server().client() as client:
+        with store.lock("a"):
+            client.set(LEASE, "the token of another machine")
+        with pytest.raises(StoreUnavailableError, match="busy"), other.lock("a"):
+            pass
+
+
+def test_a_lost_lease_is_not_renewed_over_that_of_somebody_else(
+    store: RedisTrackerStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_redis_leases, "RENEWED", 0.01)
+    with shared_server().client() as client, store.lock("a"), store.lock("b"):
+        client.set(LEASE, "the token of another machine", px=60_000)
+        # As the lease of b is renewed after that of a, the second time it grows tells of a whole round.
+        for _ in range(2):
+            client.pexpire("rasa_core:{b}:lease", 2000)
+            while client.pttl("rasa_core:{b}:lease") <= 2000:
+                time.sleep(0.005)
+        assert client.get(LEASE) == b"the token of another machine"
+        assert client.pttl(LEASE) > 10_000
+
+
+def test_one_thread_renews_all_leases_and_ends_when_none_is_held(
+    store: RedisTrackerStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_redis_leases, "RENEWED", 0.02)
+    before = set(renewing())
+    with store.lock("a"), store.lock("b"):
+        (thread,) = set(renewing()) - before
+    thread.join(10)
+    assert not thread.is_alive()
+    with store.lock("a"):
+        assert len(set(renewing()) - before) == 1
+
+
+def test_closing_a_store_gives_its_leases_back(store: RedisTrackerStore, other: RedisTrackerStore) -> None:
+    with store.lock("a"):
+        store.close()
+        with other.lock("a"):
+            pass
+
+
+def test_a_closed_store_says_so(store: RedisTrackerStore) -> None:
+    store.close()
+    with pytest.raises(StoreError, match=r"redis://127\.0\.0\.1:\d+/0 is closed: make a new one"):
+        store.lock("a")
+    with pytest.raises(StoreError, match="is closed"):
+        store.read_head("a")
+
+
+def test_the_thread_does_not_cross_a_fork_and_goes_on_in_the_parent(store: RedisTrackerStore) -> None:
+    before = set(renewing())
+    with store.lock("a"):
+        (thread,) = set(renewing()) - before
+        store.before_fork()
+        assert not thread.is_alive()
+        store.after_fork_in_parent()
+        assert len(set(renewing()) - before) == 1
+
+
+def test_no_connection_is_open_while_a_process_forks(store: RedisTrackerStore) -> None:
+    with shared_server().client() as client:
+        store.read_head("a")
+        connected = len(client.client_list())
+        store.before_fork()
+        deadline = time.monotonic() + 10
+        while len(client.client_list()) == connected and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert len(client.client_list()) == connected - 1
+        store.after_fork_in_parent()
+        assert store.read_head("a") is None
+
+
+def test_a_fork_waits_for_the_operations_under_way(store: RedisTrackerStore) -> None:
+    ready = threading.Event()
+
+    def fork() -> None:
+        store.before_fork()
+        ready.set()
+        store.after_fork_in_parent()
+
+    forking = threading.Thread(target=fork)
+    with store._server._in_turn():
+        forking.start()
+        assert not ready.wait(0.02)
+    forking.join()
+    assert ready.is_set()

@@ -1,0 +1,88 @@
+"""The Redis store by URL."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("redis", reason="install it with: pip install 'rasa-core[redis]'")
+
+from redis_engines import empty_cluster_store, empty_store
+from redis_servers import shared_cluster, shared_server
+
+from rasa_core.exceptions import StoreError
+from rasa_core.tracker_store import store_from_url
+from rasa_core.tracker_store._redis_url import RedisUrl
+from rasa_core.tracker_store.redis import RedisTrackerStore
+
+
+def test_a_url_names_a_store() -> None:
+    empty_store().close()
+    with store_from_url(f"{shared_server().url}?timeout=2.5&key_prefix=bot") as store:
+        assert isinstance(store, RedisTrackerStore)
+        assert store._timeout == 2.5
+        with store.lock("a"), shared_server().client() as client:
+            assert client.keys("*:lease") == [b"bot:{a}:lease"]
+
+
+def test_a_url_names_a_database() -> None:
+    empty_store().close()
+    with store_from_url(shared_server().url[:-1] + "3") as store, store.lock("a"):
+        with shared_server().client(db=3) as client:
+            assert client.exists("rasa_core:{a}:lease")
+        with shared_server().client(db=0) as client:
+            assert not client.exists("rasa_core:{a}:lease")
+
+
+def test_a_url_names_a_cluster() -> None:
+    empty_cluster_store().close()
+    with store_from_url(f"redis://127.0.0.1:{shared_cluster()[1].port}?cluster=true") as store:
+        assert store.sender_ids() == []
+
+
+def test_without_more_a_url_means_the_usual_port_of_this_machine() -> None:
+    said = RedisUrl.parse("redis://")
+    assert (said.host, said.port, said.db, said.password, said.ssl, said.cluster) == (None, None, 0, None, False, False)
+
+
+def test_user_and_password_may_hold_any_character() -> None:
+    said = RedisUrl.parse("rediss://b%40t:p%2F%3F%23%40%25ss@[::1]:7000/2")
+    assert (said.host, said.port, said.db, said.username, said.password) == ("::1", 7000, 2, "b@t", "p/?#@%ss")
+    assert said.ssl
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("redis://:secret@host?tiemout=5", "no option 'tiemout'. Did you mean 'timeout'"),
+        ("redis://:secret@host?timeout=soon", "timeout is a number of seconds, not 'soon'"),
+        ("redis://:secret@host?timeout=0", "timeout is a number of seconds above 0, not 0.0"),
+        ("redis://:secret@host?cluster=maybe", "cluster is true or false, not 'maybe'"),
+        ("redis://:secret@host/3?cluster=true", "a Redis Cluster has database 0 alone, not 3"),
+        ("redis://:secret@host?key_prefix=%7Bx", "key_prefix is printable ASCII"),
+        ("redis://:secret@host/first", "the database of Redis is a number"),
+        ("redis://:secret@host:port", "no valid port"),
+        ("redis://:12/secret@host", "no address of Redis. Write .*as %2F"),
+        ("redis://:12?secret@host", "no address of Redis. Write .*as %2F"),
+        ("redis://:se/cret@host", "no valid port. Write .*as %2F"),
+        ("redis://:se?cret@host", "no valid port. Write .*as %2F"),
+    ],
+)
+def test_a_wrong_url_is_refused_with_the_remedy_and_without_the_password(url: str, message: str) -> None:
+    with pytest.raises(StoreError, match=message) as raised:
+        RedisTrackerStore.from_url(url)
+    for secret in ("secret", "se/cret", "se?cret", "'se'", "cret@"):
+        assert secret not in str(raised.value)
+
+
+def test_nothing_shows_the_password() -> None:
+    with RedisTrackerStore.from_url("redis://bot:secret@host") as store:
+        assert "secret" not in repr(store) + repr(store._server) + repr(store._server._address)
+
+
+def test_importing_the_stores_does_not_import_redis() -> None:
+    code = "import sys, rasa_core.tracker_store; print('redis' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

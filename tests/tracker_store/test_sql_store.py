@@ -1,0 +1,371 @@
+"""The SQL stores by themselves: their URLs, tables, limits, and how often they ask the server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+from sql_servers import SERVERS, SqlServer, empty_store, shared
+
+from rasa_core.exceptions import StoreError, StoreUnavailableError, VersionConflictError
+from rasa_core.tracker_store import Answer, Head, SenderIdError, store_from_url
+from rasa_core.tracker_store._sql_tables import MAX_ID
+from rasa_core.tracker_store.sql import SqlTrackerStore
+
+
+def head(version: int, state: str = "{}") -> Head:
+    return Head(version, 0, "model", 1.5, state)
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> SqlServer:
+    return shared(request.param)
+
+
+@pytest.fixture
+def store(server: SqlServer) -> Iterator[SqlTrackerStore]:
+    with empty_store(server.scheme) as store:
+        yield store
+
+
+# -- addresses
+
+
+def test_options_reach_the_store_and_the_driver(server: SqlServer) -> None:
+    option = {"postgresql": ("application_name", "bot"), "mariadb": ("program_name", "bot")}[server.scheme]
+    with store_from_url(server.url(timeout=2.5, **dict([option]))) as store:
+        assert isinstance(store, SqlTrackerStore)
+        assert store._timeout == 2.5
+        assert store._database._options[option[0]] == "bot"
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("postgresql://user:secret@host/db?timeout=soon", "timeout is a number of seconds, not 'soon'"),
+        ("postgresql://user:secret@host/db?timeout=", "timeout is a number of seconds, not ''"),
+        ("mysql://user:secret@host/db?read_timeout=x", "an option in the URL of the tracker store is wrong"),
+        ("mysql://user:secret@host/db?timeout=0", "timeout is a number of seconds above 0"),
+        ("postgresql://user:sec/ret:secret@host:port/db", "cannot be read: write postgresql://user:password@host"),
+        ("postgresqll://user:secret@host/db", "no SQL store for 'postgresqll://'.* Did you mean 'postgresql'"),
+        ("mysql://user:secret@host", "names no database"),
+        ("postgresql://user:secret@127.0.0.1:1/db?colour=red", 'invalid connection option "colour".*Check the options'),
+        ("mysql://user:secret@127.0.0.1:1/db?colour=red", "'colour'.*Check the options"),
+    ],
+)
+def test_a_wrong_url_is_refused_with_the_remedy_and_without_the_password(url: str, message: str) -> None:
+    with pytest.raises(StoreError, match=message) as raised, SqlTrackerStore.from_url(url) as store:
+        store.keys()
+    assert "secret" not in str(raised.value)
+
+
+def test_a_url_without_a_host_is_read_as_it_comes_out_of_urllib() -> None:
+    with SqlTrackerStore.from_url("postgresql:/talks?host=/nowhere") as store:
+        assert store.address == "postgresql:///talks"
+        with pytest.raises(StoreUnavailableError, match="/nowhere"):
+            store.keys()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "driver", "extra"), [("mysql", "pymysql", "mysql"), ("postgresql", "psycopg", "sql")]
+)
+def test_a_missing_driver_is_named_with_its_extra(
+    scheme: str, driver: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("_sql_mysql", "_sql_postgres"):
+        monkeypatch.delitem(sys.modules, f"rasa_core.tracker_store.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, driver, None)
+    with pytest.raises(StoreError, match=rf"pip install 'rasa-core\[{extra}\]'"):
+        SqlTrackerStore(url=f"{scheme}://host/db")
+
+
+def test_sqlalchemy_is_imported_by_sql_stores_alone() -> None:
+    code = "import sys, rasa_core.tracker_store; sys.exit('sqlalchemy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env=dict(os.environ)).returncode == 0
+
+
+def test_nothing_that_is_shown_has_the_password(server: SqlServer) -> None:
+    with SqlTrackerStore(url=server.url()) as store:
+        shown = [repr(store), store.address, repr(store._connections)]
+    assert shown[1] == f"{server.scheme}://rasa@127.0.0.1:{server.port}/rasa"
+    assert not [one for one in shown if "p@ss" in one or "p%40ss" in one]
+
+
+def test_a_closed_store_says_so(store: SqlTrackerStore) -> None:
+    store.close()
+    for call in (store.keys, lambda: store.lock("a"), lambda: store.commit("a", 0, [], head(0))):
+        with pytest.raises(StoreError, match=r"127\.0\.0\.1:\d+/rasa is closed: make a new one"):
+            call()
+
+
+# -- tables
+
+
+def test_tables_of_another_layout_are_refused(server: SqlServer) -> None:
+    database = server.new_database()
+    SqlTrackerStore(url=server.url(database)).keys()
+    server.execute("UPDATE rasa_core_meta SET value = '99' WHERE name = 'version'", database=database)
+    with (
+        SqlTrackerStore(url=server.url(database)) as store,
+        pytest.raises(StoreError, match="has layout 99, and this rasa_core reads layout 1: it was written by another"),
+    ):
+        store.keys()
+
+
+@pytest.mark.parametrize("table", ["rasa_core_meta", "rasa_core_heads"])
+def test_tables_of_other_software_are_refused(server: SqlServer, table: str) -> None:
+    database = server.new_database()
+    server.execute(f"CREATE TABLE {table} (id INTEGER, colour INTEGER)", database=database)
+    with (
+        SqlTrackerStore(url=server.url(database)) as store,
+        pytest.raises(StoreError, match=f"has a table {table} of other software: it has the columns colour, id"),
+    ):
+        store.keys()
+    assert server.execute(f"SELECT * FROM {table}", database=database) == []
+
+
+@pytest.mark.parametrize("made", [1, 2, 3])
+def test_tables_that_a_dying_process_left_unfinished_are_finished(server: SqlServer, made: int) -> None:
+    database = server.new_database()
+    SqlTrackerStore(url=server.url(database)).keys()
+    names = ["rasa_core_heads", "rasa_core_events", "rasa_core_answers"]
+    server.execute("DELETE FROM rasa_core_meta", *(f"DROP TABLE {name}" for name in names[made:]), database=database)
+    with SqlTrackerStore(url=server.url(database)) as store:
+        store.commit("a", 0, ["0"], head(1), Answer("k", "digest", 1, True, 1.5, "{}"))
+        assert store.keys() == ["a"]
+
+
+def test_tables_that_disappear_are_missed(server: SqlServer) -> None:
+    database = server.new_database()
+    with SqlTrackerStore(url=server.url(database)) as store:
+        store.keys()
+        server.execute("DROP TABLE rasa_core_heads", database=database)
+        with pytest.raises(StoreError, match=r"rasa_core_heads.* exist.*Its tables were changed or removed"):
+            store.keys()
+
+
+# -- limits
+
+
+def test_values_of_a_megabyte_come_back(store: SqlTrackerStore) -> None:
+    text = json.dumps({"value": "\\\"'%\x00\n😀" * 40_000})
+    assert len(text) > 1_000_000
+    given = Answer("k", "digest", 3, False, 1.5, text)
+    store.commit("a", 0, [text] * 3, head(3, text), given)
+    assert store.read_head("a") == head(3, text)
+    assert store.read_events("a", 0, 9) == [text] * 3
+    assert store.read_answer("a", "k") == given
+
+
+def test_a_commit_of_many_events_is_stored(store: SqlTrackerStore) -> None:
+    rows = [str(number) for number in range(5000)]
+    store.commit("a", 0, rows, head(5000))
+    assert store.read_events("a", 0, 9999) == rows
+
+
+def test_the_longest_id_and_key_fit(store: SqlTrackerStore) -> None:
+    sender_id = os.urandom(MAX_ID // 2).hex()
+    given = Answer("k" * 255, "digest", 1, True, 1.5, "{}")
+    with store.lock(sender_id):
+        store.commit(sender_id, 0, ["0"], head(1), given)
+    assert store.keys() == [sender_id]
+    assert store.read_answer(sender_id, given.key) == given
+
+
+def test_an_id_that_is_too_long_is_refused_with_the_limit(store: SqlTrackerStore) -> None:
+    with pytest.raises(SenderIdError, match=f"'éééé.*' has {MAX_ID + 2} bytes in UTF-8.* up to {MAX_ID}"):
+        store.lock("é" * (MAX_ID // 2 + 1))
+
+
+def test_a_value_beyond_the_packets_of_the_server_is_refused_with_the_setting() -> None:
+    server = shared("mariadb")
+    ((usual,),) = server.execute("SELECT @@global.max_allowed_packet")
+    server.execute("SET GLOBAL max_allowed_packet = 1048576")
+    try:
+        with empty_store("mariadb") as store:
+            with pytest.raises(
+                StoreError, match=r"event or state of 1000000 bytes does not fit.*Raise max_allowed_packet"
+            ):
+                store.commit("a", 0, ['"' * 1_000_000], head(1))
+            assert store.read_head("a") is None
+            store.commit("a", 0, ["x" * 1_000_000], head(1))
+    finally:
+        server.execute(f"SET GLOBAL max_allowed_packet = {usual}")
+
+
+def test_times_are_exact(store: SqlTrackerStore) -> None:
+    times = [0.1 + 0.2, 1763769600.123456, 1e-300, 4e18]
+    for number, updated in enumerate(times):
+        store.commit(str(number), 0, [], Head(0, 0, "model", updated, "{}"))
+    heads = [store.read_head(str(number)) for number in range(len(times))]
+    assert [one.updated for one in heads if one is not None] == times
+
+
+# -- economy
+
+
+def test_a_turn_asks_the_server_a_few_times(store: SqlTrackerStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lock, read, commit, unlock; in MariaDB, a commit is a transaction of three, or four with an answer."""
+    store.commit("a", 0, ["0"], head(1))
+    asked: list[str] = []
+    cursor_type = type(store._connections._idle[0].cursor())
+    execute = cursor_type.execute
+
+    def counting(cursor: object, sql: str, *parameters: object, **options: object) -> object:
+        asked.append(sql)
+        return execute(cursor, sql, *parameters, **options)
+
+    monkeypatch.setattr(cursor_type, "execute", counting)
+    with store.lock("a"):
+        store.read_head("a")
+        store.commit("a", 1, ["1", "2"], head(3), Answer("k", "digest", 3, True, 1.5, "{}"))
+    assert len(asked) == {"postgresql": 4, "mariadb": 8}[store._database.dialect.name.replace("mysql", "mariadb")]
+
+
+def test_a_thread_needs_one_connection_for_all_that_it_does(server: SqlServer) -> None:
+    empty_store(server.scheme).close()
+    with (
+        SqlTrackerStore(url=server.url(), timeout=5, connections=1) as store,
+        store.lock("a"),
+        store.lock("b"),
+    ):
+        store.commit("a", 0, ["0"], head(1))
+        store.commit("c", 0, ["0"], head(1))
+        assert store.keys() == ["a", "c"]
+
+
+def test_many_threads_share_a_few_connections(server: SqlServer) -> None:
+    empty_store(server.scheme).close()
+    with SqlTrackerStore(url=server.url(), connections=2) as store:
+
+        def turn(number: int) -> None:
+            with store.lock(str(number)):
+                store.commit(str(number), 0, ["0"], head(1))
+
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(turn, range(48)))
+        assert len(store.keys()) == 48
+        assert len(store._connections._idle) <= 2
+
+
+def test_waiting_for_a_connection_ends_with_the_remedy(server: SqlServer) -> None:
+    with SqlTrackerStore(url=server.url(), timeout=0.2, connections=1) as store, held(store, "a"):
+        with pytest.raises(
+            StoreUnavailableError, match=r"all of its 1 connections are busy for 0\.2 s.*more connections"
+        ):
+            store.keys()
+        with pytest.raises(StoreUnavailableError, match="connections are busy"), store.lock("b"):
+            pass
+
+
+# -- order
+
+
+class held:  # noqa: N801
+    """Hold a conversation in another thread while the block runs."""
+
+    def __init__(self, store: SqlTrackerStore, sender_id: str) -> None:
+        self._store, self._sender_id = store, sender_id
+        self._holds, self._let_go = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._hold)
+
+    def _hold(self) -> None:
+        with self._store.lock(self._sender_id):
+            self._holds.set()
+            self._let_go.wait()
+
+    def __enter__(self) -> None:
+        self._thread.start()
+        self._holds.wait()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._let_go.set()
+        self._thread.join()
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["threads", "stores"])
+def test_a_busy_conversation_is_waited_for_no_longer_than_asked(server: SqlServer, same: bool) -> None:
+    with SqlTrackerStore(url=server.url(), timeout=0.2) as store, SqlTrackerStore(url=server.url()) as other:
+        with held(store if same else other, "a"):
+            with pytest.raises(StoreUnavailableError, match=r"conversation 'a' was busy for 0\.2 s"), store.lock("a"):
+                pass
+            with store.lock("b"):
+                assert store.read_head("b") is None
+        with store.lock("a"):
+            pass
+
+
+def test_two_threads_that_wait_for_each_other_are_parted(server: SqlServer) -> None:
+    with SqlTrackerStore(url=server.url(), timeout=2) as one, SqlTrackerStore(url=server.url(), timeout=2) as two:
+        barrier = threading.Barrier(2)
+
+        def cross(store: SqlTrackerStore, first: str, second: str) -> bool:
+            with store.lock(first):
+                barrier.wait()
+                try:
+                    with store.lock(second):
+                        return True
+                except StoreUnavailableError:
+                    return False
+
+        with ThreadPoolExecutor(2) as pool:
+            jobs = [pool.submit(cross, one, "a", "b"), pool.submit(cross, two, "b", "a")]
+            assert sorted(job.result() for job in jobs) in ([False, False], [False, True])
+        with one.lock("a"), one.lock("b"):
+            pass
+
+
+def test_databases_of_one_server_do_not_share_locks(server: SqlServer) -> None:
+    database = server.new_database()
+    with (
+        SqlTrackerStore(url=server.url(), timeout=5) as one,
+        SqlTrackerStore(url=server.url(database), timeout=0.2) as two,
+        held(one, "a"),
+        two.lock("a"),
+    ):
+        assert two.keys() == []
+
+
+def test_deleting_beside_commits_without_a_lock_leaves_no_row_behind(server: SqlServer) -> None:
+    def repeat(work: Callable[[], object], barrier: threading.Barrier) -> None:
+        barrier.wait()
+        for _ in range(60):
+            with suppress(VersionConflictError, StoreUnavailableError):  # The second where the server undid a deadlock.
+                work()
+
+    def extend() -> None:
+        stored = store.read_head("a")
+        version = 0 if stored is None else stored.version
+        given = Answer(f"k{version}", "digest", 1, True, 1.5, "{}")
+        store.commit("a", version, ["x", "y"], head(version + 2), given)
+
+    with empty_store(server.scheme) as store:
+        barrier = threading.Barrier(4)
+        with ThreadPoolExecutor(4) as pool:
+            works = [extend, extend, extend, lambda: store.delete("a")]
+            for job in [pool.submit(repeat, work, barrier) for work in works]:
+                job.result()
+        stored = store.read_head("a")
+        assert len(store.read_events("a", 0, 999)) == (0 if stored is None else stored.version)
+        store.delete("a")
+    for table in ("rasa_core_events", "rasa_core_answers"):
+        assert server.execute(f"SELECT * FROM {table}", database="rasa") == []
+
+
+def test_without_locks_of_the_server_versions_keep_conversations_whole() -> None:
+    """CockroachDB has none; what this package does for it runs here on PostgreSQL."""
+    empty_store("postgresql").close()
+    url = shared("postgresql").url().replace("postgresql:", "cockroachdb:")
+    with SqlTrackerStore.from_url(url) as one, SqlTrackerStore.from_url(url) as two:
+        with one.lock("a"), two.lock("a"):
+            one.commit("a", 0, ["0"], head(1))
+            with pytest.raises(VersionConflictError, match="'a' is at version 1, not 0"):
+                two.commit("a", 0, ["x"], head(1))
+        assert two.read_events("a", 0, 9) == ["0"]
