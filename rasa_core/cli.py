@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "Measure how well a model follows stories.",
     "visualize": "Draw stories as a graph.",
     "restore": "Go on with a conversation that was saved as JSON.",
+    "store": "List, delete, export, import and migrate stored conversations.",
 }
 
 _EXAMPLES = """\b

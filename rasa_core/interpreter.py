@@ -12,20 +12,24 @@ What an interpreter returns is called a *parse*::
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
 import logging
-import os
 import re
-import weakref
-from collections import deque
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import SplitResult, parse_qsl, quote, quote_plus, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from rasa_core.events import check_parse_data
 from rasa_core.exceptions import InterpreterError
+from rasa_core.http_transport import (
+    Attempts,
+    HttpAnswer,
+    HttpRequest,
+    HttpTransport,
+    NoAnswerError,
+    RetryPolicy,
+    without_token,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +40,8 @@ _INTENT_PREFIXES = (INTENT_MESSAGE_PREFIX, "_")
 _CONFIDENCE = re.compile(r"0|1|[01]?\.[0-9]+|[01]\.")
 _ANSWER_LIMIT = 10_000_000
 _DEPTH_LIMIT = 50
+_RETRIES = 2
+_LONGEST_PAUSE = 0.2
 
 
 def names_its_intent(text: str) -> bool:
@@ -194,7 +200,8 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
     """Asks a running Rasa NLU 0.12 (``GET /parse``) or Rasa 1 to 3 (``POST /model/parse``).
 
     Which of the two the server speaks is tried with the first message and remembered. Connections are kept
-    open. Safe to share between threads.
+    open; a message is sent up to two times more if one breaks, since it does no harm to read a message twice.
+    Safe to share between threads, and with processes that are forked.
 
     Parameters
     ----------
@@ -206,7 +213,7 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
         ``http://host:port`` or ``https://host:port``, perhaps with a path below which the server is mounted.
         A query (``?token=...``) is added to every request.
     timeout
-        How long the server may stay silent, in seconds.
+        How long the server may stay silent, in seconds; a message is not sent again later than this.
 
     Raises
     ------
@@ -224,7 +231,6 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
     ) -> None:
         self._url = _checked_address(server)
         self.server = f"{self._url.scheme}://{self._url.netloc}{self._url.path.rstrip('/')}"
-        self._prefix = quote(self._url.path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
         self.model_name = model_name
         self.project_name = project_name
         self.timeout = timeout
@@ -232,9 +238,7 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
         if token is not None:
             self._query.append(("token", token))
         self._spoken = 0
-        self._process = os.getpid()
-        self._idle: deque[http.client.HTTPConnection] = deque()
-        weakref.finalize(self, _close_all, self._idle)
+        self._transport = HttpTransport(self._url, _ANSWER_LIMIT)
 
     def parse(self, text: str) -> Parse:
         """Return what the server makes of `text`.
@@ -244,14 +248,13 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
         """
         try:
             return self._ask(text)
-        except (OSError, http.client.HTTPException, UnicodeError, InterpreterError) as error:
-            reason = error or type(error).__name__
-            logger.error("the NLU server %s did not parse a message: %s", self.server, reason)
+        except (NoAnswerError, UnicodeError, InterpreterError) as error:
+            logger.error("the NLU server %s did not parse a message: %s", self.server, error)
         return {"text": text, "intent": {"name": "", "confidence": 0.0}, "intent_ranking": [], "entities": []}
 
     def close(self) -> None:
         """Close the idle connections; the next message opens one."""
-        _close_all(self._idle)
+        self._transport.close()
 
     def _ask(self, text: str) -> Parse:
         requests = (self._rasa_nlu_request, self._rasa_request)
@@ -259,7 +262,8 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
         for index in (self._spoken, 1 - self._spoken):
             method, path, query, body = requests[index](text)
             try:
-                parse = self._read_answer(f"{method} {path}", *self._exchange(method, path, query, body), text)
+                answer = self._exchange(method, path, query, body)
+                parse = self._read_answer(f"{method} {path}", answer.status, answer.content, text)
             except _NotSpokenError as error:
                 reasons.append(str(error))
             else:
@@ -297,51 +301,23 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
         """Return the start of an answer, in which a server may have repeated the token."""
         shown = content[:2000].decode("utf-8", "replace")
         for key, value in self._query:
-            if key == "token" and value:
-                shown = shown.replace(value, "<token>").replace(quote_plus(value), "<token>")
+            if key == "token":
+                shown = without_token(shown, value)
         return repr(shown[:200])
 
-    def _exchange(self, method: str, path: str, query: list[tuple[str, str]], body: bytes | None) -> tuple[int, bytes]:
-        """Send one request, again if an idle connection proved dead; return status and content."""
+    def _exchange(self, method: str, path: str, query: list[tuple[str, str]], body: bytes | None) -> HttpAnswer:
+        """Send one request, again if a connection breaks."""
         parameters = urlencode([*query, *self._query], errors="replace")
-        target = f"{self._prefix}{path}" + (f"?{parameters}" if parameters else "")
+        target = f"{self._transport.prefix}{path}" + (f"?{parameters}" if parameters else "")
         headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if body else {})
+        request = HttpRequest(method, target, headers, body)
+        attempts = Attempts(RetryPolicy(_RETRIES, self.timeout, _LONGEST_PAUSE / 2, _LONGEST_PAUSE))
         while True:
-            connection, was_idle = self._connection()
             try:
-                connection.request(method, target, body, headers)
-                response = connection.getresponse()
-                content = response.read(_ANSWER_LIMIT)
-            except ConnectionError:
-                connection.close()
-                if not was_idle:
+                return self._transport.exchange(request, timeout=attempts.timeout(self.timeout))
+            except NoAnswerError as error:
+                if error.timed_out or not error.passing or not attempts.again():
                     raise
-                continue
-            except BaseException:
-                connection.close()
-                raise
-            if response.isclosed():
-                self._idle.append(connection)
-            else:
-                connection.close()
-            return response.status, content
-
-    def _connection(self) -> tuple[http.client.HTTPConnection, bool]:
-        if self._process != os.getpid():
-            self._process = os.getpid()
-            _close_all(self._idle)
-        try:
-            return self._idle.pop(), True
-        except IndexError:
-            secure = self._url.scheme == "https"
-            connection_class = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-            return connection_class(self._url.hostname or "", self._url.port, timeout=self.timeout), False
-
-
-def _close_all(connections: deque[http.client.HTTPConnection]) -> None:
-    with contextlib.suppress(IndexError):
-        while True:
-            connections.pop().close()
 
 
 def _checked_address(server: str) -> SplitResult:

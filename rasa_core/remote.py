@@ -1,23 +1,24 @@
 """The HTTP client: a bot that is served elsewhere, with actions that run here.
 
-`RasaCoreClient` has one method for each route of the server. `RemoteAgent` plays whole turns: it sends the
+`RasaCoreClient` has a method for each thing that a client does. `RemoteAgent` plays whole turns: it sends the
 user's message, runs each action that the server asks for, and reports what the action said and changed.
 
-Each request opens a connection of its own and is sent once: a request that got no answer may have been
-carried out, and sending it again could log an action twice.
+A request that gets no answer is repeated, and carried out once all the same: see `rasa_core.remote_calls`.
 """
 
 from __future__ import annotations
 
-import http.client
+import dataclasses
 import io
 import json
+import random
 import secrets
+import uuid
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote, quote_plus, urlencode, urlsplit
+from urllib.parse import quote
 
 from rasa_core.channels.channel import InputChannel, UserMessage
 from rasa_core.channels.direct import CollectingOutputChannel
@@ -25,6 +26,10 @@ from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, BotUttered, Event
 from rasa_core.exceptions import ClientError, ModelError
+from rasa_core.http_transport import RetryPolicy
+from rasa_core.remote_calls import Call, JsonCaller
+from rasa_core.remote_calls import RequestError as RequestError
+from rasa_core.remote_calls import ServerAnswerError as ServerAnswerError
 from rasa_core.trackers import DialogueStateTracker
 
 Json = dict[str, Any]
@@ -32,69 +37,108 @@ Json = dict[str, Any]
 MAX_ACTIONS = 100
 
 
-class ServerAnswerError(ClientError):
-    """The server answered with an error.
+class RasaCoreClient(JsonCaller):
+    """Talks to a running server. Safe to share between threads, and with processes that are forked.
 
-    Attributes
-    ----------
-    status : int
-        The HTTP status.
-    """
+    A request that gets no answer, or an answer of status 500 or above (except 501), is sent again after a random,
+    growing pause. So that it is carried out once, each request that changes something has a key of its own, the
+    same in all attempts. Servers of Rasa Core 0.9 do not know keys, which the client notices: there, it repeats
+    only what cannot have arrived.
 
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class RasaCoreClient:
-    """Talks to a running server.
-
-    All methods raise `ClientError` if there is no answer, or none that can be read, and its subclass
-    `ServerAnswerError` if the answer is an error.
+    All methods raise `RequestError` if there is no answer, or none that can be read, and its subclass
+    `ServerAnswerError` if the answer is an error. Both are a `ClientError`, as is what is wrong before it is sent.
 
     Parameters
     ----------
     host
         Address of the server, such as ``http://localhost:5005``, perhaps with a path at which it is mounted.
     token
-        Sent as ``?token=``; never shown in errors.
+        Sent as ``?token=``; never shown in errors or logs.
     timeout
         How long the server may stay silent, in seconds.
+    retries
+        How often a request is sent again at most; 0 to send each one once, on a connection of its own.
+    retry_time
+        No attempt begins, or waits for the server, longer than this after the first one began, in seconds.
+    first_delay, longest_delay
+        Upper limit of the first pause, which doubles each time, and of all pauses, in seconds. Where the server says
+        how long to wait (``Retry-After``), the client waits for that too, but not for more than `longest_delay`.
+    rng
+        Where the pauses come from, to be seeded; from the system if not given.
+
+    Notes
+    -----
+    The methods that change a conversation take two more parameters.
+
+    ``idempotency_key``: a name of your own for the request, 1 to 255 printable ASCII characters. If you store it
+    before you send the request, you can send the same request again after a crash. It is the same if the message
+    or the events are, and the timestamps of the events too. Keys are kept for a day.
+
+    ``expected_version``: the ``version`` of an earlier answer. If the conversation has changed since, nothing is
+    done, and the error has the status 412.
     """
 
-    def __init__(self, host: str, token: str | None = None, timeout: float = 30.0) -> None:
-        self.host = host.rstrip("/") if "://" in host else f"http://{host.rstrip('/')}"
-        self.token = token
-        self.timeout = timeout
-        self._url = urlsplit(self.host)
-        self._prefix = quote(self._url.path, safe="/%:@!$&'()*+,;=~")
-        if self._url.scheme not in ("http", "https") or not self._url.hostname or self._url.query:
-            shown = host.partition("?")[0]
-            raise ValueError(f"the address of a server is like http://localhost:5005, not {shown!r}.")
+    def __init__(
+        self,
+        host: str,
+        token: str | None = None,
+        timeout: float = 30.0,
+        *,
+        retries: int = 5,
+        retry_time: float = 60.0,
+        first_delay: float = 0.25,
+        longest_delay: float = 10.0,
+        rng: random.Random | None = None,
+    ) -> None:
+        policy = RetryPolicy(retries, retry_time, first_delay, longest_delay, rng or random.SystemRandom())
+        super().__init__(host, token, timeout, policy)
 
     def status(self) -> Json:
         """Return the version of the server: ``{"version": ...}``."""
-        found: Json = self._request("GET", "/version")
+        found: Json = self.call(Call("GET", "/version"))
         return found
 
     def clients(self) -> list[str]:
         """Return the ids of all conversations."""
-        found: list[str] = self._request("GET", "/conversations")
+        found: list[str] = self.call(Call("GET", "/conversations"))
         return found
 
-    def parse(self, message: str, sender_id: str) -> Json:
-        """Send a user message; return ``{"next_action": ..., "tracker": ...}``."""
-        return self._turn(_path(sender_id, "parse"), {"query": message})
+    def parse(
+        self,
+        message: str,
+        sender_id: str,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> Json:
+        """Send a user message; return ``{"next_action": ..., "version": ..., "tracker": ...}``."""
+        body = {"query": message}
+        return self._turn(_change(sender_id, "parse", body, idempotency_key, expected_version))
 
-    def continue_core(self, action_name: str | None, events: Iterable[Event], sender_id: str) -> Json:
+    def continue_core(
+        self,
+        action_name: str | None,
+        events: Iterable[Event],
+        sender_id: str,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> Json:
         """Report that an action was executed, and the events it caused; return as `parse` does."""
         body = {"executed_action": action_name, "events": [event.as_dict() for event in events]}
-        return self._turn(_path(sender_id, "continue"), body)
+        return self._turn(_change(sender_id, "continue", body, idempotency_key, expected_version))
 
-    def append_events_to_tracker(self, sender_id: str, events: Iterable[Event]) -> Json:
+    def append_events_to_tracker(
+        self,
+        sender_id: str,
+        events: Iterable[Event],
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> Json:
         """Append events to a conversation, and return its state."""
         body = [event.as_dict() for event in events]
-        found: Json = self._request("POST", _path(sender_id, "tracker/events"), _as_json(body))
+        found: Json = self.call(_change(sender_id, "tracker/events", body, idempotency_key, expected_version))
         return found
 
     def tracker_json(
@@ -120,7 +164,7 @@ class RasaCoreClient:
         query = {"ignore_restarts": str(use_history).lower(), "events": str(include_events).lower()}
         if until is not None:
             query["until"] = repr(float(until))
-        found: Json = self._request("GET", _path(sender_id, "tracker"), query=query)
+        found: Json = self.call(Call("GET", _path(sender_id, "tracker"), query=query))
         return found
 
     def tracker(
@@ -146,73 +190,21 @@ class RasaCoreClient:
             If there is no such directory.
         """
         content_type, body = _multipart("model", "model.zip", _zipped(Path(model_dir)))
-        while True:
-            try:
-                answer: Json = self._request("POST", "/load", body, content_type)
-            except ClientError as error:
-                refused = isinstance(error, ServerAnswerError) and error.status < 500
-                if refused or max_retries <= 0:
-                    raise
-                max_retries -= 1
-            else:
-                return answer
+        policy = dataclasses.replace(self._policy, retries=max(max_retries, 0))
+        found: Json = self.call(Call("POST", "/load", body, content_type), policy)
+        return found
 
-    def _turn(self, path: str, body: Json) -> Json:
-        answer = self._request("POST", path, _as_json(body))
+    def _turn(self, call: Call) -> Json:
+        answer = self.call(call)
         if not isinstance(answer, dict) or "next_action" not in answer:
             raise ClientError(f"{self.host} answered without a next_action; is it a Rasa Core server?")
         return answer
 
-    def _request(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None = None,
-        content_type: str = "application/json",
-        query: Mapping[str, str] | None = None,
-    ) -> Any:
-        """Send one request, and return the JSON of the answer."""
-        parameters = dict(query or {}) | ({} if self.token is None else {"token": self.token})
-        target = f"{self._prefix}{path}" + (f"?{urlencode(parameters)}" if parameters else "")
-        headers = {"Accept": "application/json"} | ({} if body is None else {"Content-Type": content_type})
-        secure = self._url.scheme == "https"
-        connection_class = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        connection = connection_class(self._url.hostname or "", self._url.port, timeout=self.timeout)
-        what = f"{method} {self.host}{path}"
-        try:
-            connection.request(method, target, body, headers)
-            response = connection.getresponse()
-            return self._read(what, response.status, response.read())
-        except (OSError, http.client.HTTPException, UnicodeError) as error:
-            raise ClientError(f"{what} got no answer: {error or type(error).__name__}.") from error
-        finally:
-            connection.close()
-
-    def _read(self, what: str, status: int, content: bytes) -> Any:
-        """Return the JSON in an answer."""
-        text = content.decode("utf-8", "replace")
-        try:
-            answer = json.loads(text)
-        except (ValueError, RecursionError):
-            if status < 300:
-                shown = self._without_token(text)[:200]
-                raise ClientError(f"{what} answered with something that is not JSON: {shown!r}.") from None
-            answer = None
-        if status < 300:
-            return answer
-        reason = answer.get("error") if isinstance(answer, dict) else None
-        shown = self._without_token(str(reason or text))[:1000]
-        raise ServerAnswerError(f"{what} answered {status}: {shown}", status)
-
-    def _without_token(self, text: str) -> str:
-        """Return `text` of a server, in which it may have repeated the token."""
-        if not self.token:
-            return text
-        return text.replace(self.token, "<token>").replace(quote_plus(self.token), "<token>")
-
 
 class RemoteAgent:
     """Plays the turns of a bot that is served elsewhere; the actions of `domain` run here.
+
+    An action runs once, however often its report has to be sent until it is answered.
 
     Parameters
     ----------
@@ -284,6 +276,18 @@ class RemoteAgent:
 
 def _path(sender_id: str, what: str) -> str:
     return f"/conversations/{quote(sender_id, safe='')}/{what}"
+
+
+def _change(sender_id: str, what: str, body: object, key: str | None, expected_version: int | None) -> Call:
+    """Return a call that changes a conversation, with a key of its own if it is given none."""
+    return Call(
+        "POST",
+        _path(sender_id, what),
+        _as_json(body),
+        key=str(uuid.uuid4()) if key is None else key,
+        expected_version=expected_version,
+        probe=Call("GET", _path(sender_id, "tracker"), query={"events": "false"}),
+    )
 
 
 def _as_json(body: object) -> bytes:

@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "rasa_core"
 # From the bottom up. A name stands for a module, or for a package with all that is in it.
 LAYERS = [
     ["exceptions", "version", "progress"],
+    ["http_transport"],
     ["event_base", "events"],
     ["slots", "conversation", "event_log", "history"],
     ["actions", "dispatcher", "channels", "domain_file"],
@@ -22,8 +23,9 @@ LAYERS = [
     ["policies", "training", "tracker_store"],
     ["turn", "processor", "model"],
     ["agent"],
-    ["remote", "project"],
-    ["server", "train", "run", "evaluate", "visualize", "restore", "_commands", "utils"],
+    ["remote", "remote_calls", "project"],
+    ["_store_arguments", "_store_output"],
+    ["server", "train", "run", "evaluate", "visualize", "restore", "store", "_commands", "utils"],
     ["cli"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -195,7 +195,7 @@ def test_an_address_without_a_scheme_is_http(agent: Agent, serve: Serve) -> None
 def test_answers_that_are_no_turn_are_errors(
     serve: Serve, status: str, body: bytes, error: type[ClientError], reason: str
 ) -> None:
-    client = RasaCoreClient(serve(answering(status, body)))
+    client = RasaCoreClient(serve(answering(status, body)), first_delay=0.001)
 
     with pytest.raises(error, match=reason):
         client.parse("hi", "anna")
@@ -206,7 +206,7 @@ def test_a_server_that_is_not_there_is_an_error() -> None:
         port = free.getsockname()[1]
 
     with pytest.raises(ClientError, match=rf"GET http://127.0.0.1:{port}/version got no answer: .*refused"):
-        RasaCoreClient(f"http://127.0.0.1:{port}", "secret").status()
+        RasaCoreClient(f"http://127.0.0.1:{port}", "secret", first_delay=0.001).status()
 
 
 def test_a_silent_server_is_given_up() -> None:
@@ -214,7 +214,7 @@ def test_a_silent_server_is_given_up() -> None:
         socket.create_server(("127.0.0.1", 0)) as silent,
         pytest.raises(ClientError, match="got no answer: timed out"),
     ):
-        RasaCoreClient(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.05).status()
+        RasaCoreClient(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.05, retries=0).status()
 
 
 def test_a_server_that_is_no_http_server_is_an_error() -> None:
@@ -264,7 +264,9 @@ def test_values_that_are_not_json_are_not_sent(client: RasaCoreClient, value: ob
     assert client.clients() == []
 
 
-@pytest.mark.parametrize("host", ["ftp://localhost", "http://", "http://localhost?token=s3cret"])
+@pytest.mark.parametrize(
+    "host", ["ftp://localhost", "http://", "http://localhost?token=s3cret", "http://me:s3cret@host"]
+)
 def test_a_wrong_address_is_refused(host: str) -> None:
     with pytest.raises(ValueError, match="is like http://localhost:5005") as caught:
         RasaCoreClient(host)
@@ -302,7 +304,7 @@ def test_an_upload_is_tried_again_unless_it_is_refused(
     serve: Serve, model: Path, status: int, retries: int, attempts: int
 ) -> None:
     seen: list[dict[str, Any]] = []
-    client = RasaCoreClient(serve(answering(f"{status} No", b'{"error": "no"}', seen)))
+    client = RasaCoreClient(serve(answering(f"{status} No", b'{"error": "no"}', seen)), first_delay=0.001)
 
     with pytest.raises(ServerAnswerError, match=f"answered {status}: no"):
         client.upload_model(model, max_retries=retries)

@@ -3,6 +3,9 @@
 //     rasa-core-serve examples/remote
 //     node examples/remote/client.mjs [address of the server] [conversation]
 
+import { randomUUID } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+
 const server = process.argv[2] ?? "http://localhost:5005";
 const conversation = `${server}/conversations/${encodeURIComponent(process.argv[3] ?? "node-client")}`;
 
@@ -49,11 +52,35 @@ const ACTIONS = {
   utter_goodbye: () => say("Enjoy the music!"),
 };
 
-async function call(endpoint, body) {
-  const response = await fetch(`${conversation}/${endpoint}`, { method: "POST", body: JSON.stringify(body) });
-  const answer = await response.json();
-  if (!response.ok) throw new Error(`${response.status}: ${answer.error}`);
-  return answer;
+async function attempt(endpoint, body, key) {
+  const response = await fetch(`${conversation}/${endpoint}`, {
+    method: "POST",
+    headers: { "Idempotency-Key": key },
+    body,
+    signal: AbortSignal.timeout(30_000),
+  });
+  const answer = await response.json(); // fails if the connection breaks in the middle
+  if (response.status >= 500) throw new Error(`${response.status}: ${answer.error}`);
+  return { ok: response.ok, status: response.status, answer };
+}
+
+// Without an answer, nobody knows whether the request was carried out. So it is repeated with the key of the first
+// attempt, and the same body: the server then gives the answer that it gave before, and adds nothing.
+async function call(endpoint, content) {
+  const key = randomUUID();
+  const body = JSON.stringify(content);
+  for (let tries = 1; ; tries++) {
+    try {
+      const { ok, status, answer } = await attempt(endpoint, body, key);
+      if (ok) return answer;
+      console.error(`${status}: ${answer.error}`); // what the server refuses, it would refuse again
+      process.exit(1);
+    } catch (error) {
+      if (tries === 6) throw error;
+      // Random pauses that grow: clients that failed together do not all come back in the same moment.
+      await pause(Math.random() * 250 * 2 ** tries);
+    }
+  }
 }
 
 for (const query of MESSAGES) {

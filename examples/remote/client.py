@@ -61,6 +61,8 @@ def run(action: str, slots: dict[str, Any]) -> tuple[str, list[Event]]:
 
 def main() -> None:
     """Play the conversation."""
+    # Each request gets a key, and is repeated with it until there is an answer. So a turn is taken once, and an
+    # action runs once, though the network or the server fail in between.
     client = RasaCoreClient(sys.argv[1] if len(sys.argv) > 1 else "http://localhost:5005", None)
     sender_id = sys.argv[2] if len(sys.argv) > 2 else "python-client"
     for message in CONVERSATION:

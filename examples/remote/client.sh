@@ -9,8 +9,27 @@ server=${1:-http://localhost:5005}
 conversation=$server/conversations/${2:-shell-client}
 python=$(command -v python3 || command -v python)
 
-call() { # call ENDPOINT BODY: the answer, a line for each value
-    curl --silent --show-error --fail-with-body -X POST "$conversation/$1" -d "$2" | "$python" -m json.tool
+received=$(mktemp)
+trap 'rm -f "$received"' EXIT
+
+new_key() {
+    uuidgen 2>/dev/null || cat /proc/sys/kernel/random/uuid
+}
+
+# call ENDPOINT BODY: the answer, a line for each value
+#
+# Without an answer, nobody knows whether the request was carried out. So curl repeats it, after pauses that double,
+# with the same key: the server then gives the answer that it gave before, and adds nothing. --retry alone is for
+# answers such as 503, and minds their Retry-After; the other two are for connections that are refused or break.
+# Half an answer must not stay in front of the whole one: curl empties a file before it tries again, but not a pipe.
+# There is no --fail, which would make curl repeat what the server refuses (400, 401, ...) as well.
+call() {
+    local status
+    status=$(curl --silent --show-error --max-time 30 --retry 5 --retry-connrefused --retry-all-errors \
+        --header "Idempotency-Key: $(new_key)" --data "$2" \
+        --output "$received" --write-out '%{http_code}' "$conversation/$1") || exit
+    [ "$status" -lt 300 ] || { cat "$received" >&2; exit 1; }
+    "$python" -m json.tool "$received"
 }
 
 next_action() { # the value of "next_action" in the answer; empty for null
