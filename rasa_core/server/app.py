@@ -22,6 +22,7 @@ from rasa_core.server.bodies import DEFAULT_MAX_BODY, discard_body
 from rasa_core.server.cors import Cors
 from rasa_core.server.endpoints import Request
 from rasa_core.server.errors import HttpError, as_http_error
+from rasa_core.server.housekeeping import Housekeeper
 from rasa_core.server.logs import LogFile, access_logger, log_to_file, request_line
 from rasa_core.server.model import ServedModel
 from rasa_core.server.responses import STATUS_LINES, Response
@@ -51,6 +52,8 @@ class ServerApp:
         Largest body of a request, in bytes.
     log_file
         Gets one line for each request.
+    retention
+        Conversations that have not changed for so long are deleted, in seconds; None to keep all.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class ServerApp:
         auth_token: str | None = None,
         max_body: int = DEFAULT_MAX_BODY,
         log_file: LogFile | None = None,
+        retention: float | None = None,
     ) -> None:
         if max_body < 1:
             raise ValueError(f"max_body is a number of bytes above 0, not {max_body!r}.")
@@ -69,10 +73,12 @@ class ServerApp:
         self._token = checked_token(auth_token)
         self._max_body = max_body
         self._log_file = log_file
+        self.housekeeper = Housekeeper(model, retention)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
         """Answer one request, as PEP 3333 has it."""
         started = time.perf_counter()
+        self.housekeeper.start()
         try:
             response = self._answer(environ)
         except RasaCoreError as error:
@@ -127,6 +133,7 @@ def create_app(
     *,
     max_body: int = DEFAULT_MAX_BODY,
     enable_load: bool = False,
+    retention: float | None = None,
 ) -> ServerApp:
     """Return a WSGI application that serves a model.
 
@@ -150,11 +157,13 @@ def create_app(
     auth_token
         What callers must send as ``Authorization: Bearer`` or ``?token=``.
     tracker_store
-        A store, or the URL of one; None for a SQLite file beside the model.
+        A store, or the URL of one, which need not be reachable yet; None for a SQLite file beside the model.
     max_body
         Largest body of a request, in bytes.
     enable_load
         Whether ``POST /load`` may replace the model.
+    retention
+        Conversations that have not changed for so long are deleted, in seconds; None to keep all.
 
     Raises
     ------
@@ -174,7 +183,7 @@ def create_app(
             model_directory,
             interpreter=NaturalLanguageInterpreter.create(interpreter),
             action_factory=action_factory,
-            tracker_store=store_from_url(tracker_store) if isinstance(tracker_store, str) else tracker_store,
+            tracker_store=_opened(tracker_store),
             replaceable=enable_load,
         )
     return ServerApp(
@@ -183,7 +192,13 @@ def create_app(
         auth_token=auth_token,
         max_body=max_body,
         log_file=None if logfile is None else log_to_file(logfile, loglevel),
+        retention=retention,
     )
+
+
+def _opened(store: TrackerStore | str | None) -> TrackerStore | None:
+    """Return a store; one that is named by a URL need not be reachable yet, so that a worker can start meanwhile."""
+    return store_from_url(store, check=False) if isinstance(store, str) else store
 
 
 def _path(environ: dict[str, Any]) -> str:

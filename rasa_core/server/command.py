@@ -21,10 +21,12 @@ from rasa_core.server.launcher import DEFAULT_THREADS, WAITING_THREADS, LaunchEr
 from rasa_core.server.model import default_store_path
 from rasa_core.server.settings import ServerSettings
 from rasa_core.tracker_store import store_from_url
+from rasa_core.tracker_store.retention import DurationError, seconds_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 TOKEN_VARIABLE = "RASA_CORE_TOKEN"
+STORE_VARIABLE = "RASA_CORE_STORE"
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _size = re.compile(r"(\d{1,12})\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _origin = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+/?", re.IGNORECASE)
@@ -83,6 +85,13 @@ def _bytes(ctx: click.Context, param: click.Parameter, value: str) -> int:
     return size
 
 
+def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    try:
+        return None if value is None else seconds_of(value)
+    except DurationError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 _OPTIONS = (
     click.option(
         "-u",
@@ -110,12 +119,21 @@ _OPTIONS = (
         "--threads",
         type=click.IntRange(1, 256),
         help="Requests that each process works on at once; more than a few help only where actions in Python, or an "
-        f"NLU server, make them wait.  [default: {DEFAULT_THREADS}; {WAITING_THREADS} with an NLU server]",
+        f"NLU or database server, make them wait.  [default: {DEFAULT_THREADS}; {WAITING_THREADS} with such a server]",
     ),
     click.option(
         "--store",
         metavar="URL",
-        help="Where conversations are kept: sqlite:///FILE or memory://.  [default: a SQLite file beside the model]",
+        default=lambda: os.environ.get(STORE_VARIABLE),
+        help="Where conversations are kept: sqlite:///FILE, postgresql://, mysql://, redis:// or memory://. A password "
+        "in it can be seen by other users of this machine; in the environment variable "
+        f"{STORE_VARIABLE}, it cannot.  [default: a SQLite file beside the model]",
+    ),
+    click.option(
+        "--retention",
+        metavar="TIME",
+        callback=_seconds,
+        help="Delete conversations that have not changed for so long, such as 90d, 12h or 2w.  [default: keep all]",
     ),
     click.option(
         "--cors",
@@ -176,6 +194,7 @@ def serve(
     log_file: str | None,
     max_body: int,
     enable_load: bool,
+    retention: float | None,
     verbose: bool,
     debug: bool,
 ) -> None:
@@ -196,6 +215,7 @@ def serve(
         store=store,
         max_body=max_body,
         enable_load=enable_load,
+        retention=retention,
     )
     _check(settings, workers)
     _warn(settings, host, port)
@@ -205,7 +225,7 @@ def serve(
             host=host,
             port=port,
             workers=workers,
-            threads=threads or (WAITING_THREADS if _waits_for_others(nlu) else DEFAULT_THREADS),
+            threads=threads or (WAITING_THREADS if _waits_for_others(nlu, store) else DEFAULT_THREADS),
             log_level=settings.log_level,
             on_listening=lambda: _announce(settings, host, port, workers),
         )
@@ -213,9 +233,10 @@ def serve(
         raise click.ClickException(str(error)) from error
 
 
-def _waits_for_others(nlu: str | None) -> bool:
-    """Tell whether messages are understood by another server."""
-    return nlu is not None and "://" in nlu
+def _waits_for_others(nlu: str | None, store: str | None) -> bool:
+    """Tell whether another server understands the messages, or keeps the conversations."""
+    kept_here = store is None or store.startswith(("memory:", "sqlite:"))
+    return not kept_here or (nlu is not None and "://" in nlu)
 
 
 def _check(settings: ServerSettings, workers: int) -> None:

@@ -98,8 +98,13 @@ def version(request: Request) -> Response:
 
 
 def conversations(request: Request) -> Response:
-    """List the ids of all conversations."""
-    return json_response(list(request.model.agent().tracker_store.keys()))
+    """List the ids of the conversations, all or a page of them."""
+    store = request.model.agent().tracker_store
+    parameters = request.parameters()
+    if "after" not in parameters and "limit" not in parameters:
+        return json_response(list(store.keys()))  # Stores of users' own need not know pages.
+    limit = payloads.count(parameters["limit"]) if "limit" in parameters else None
+    return json_response(list(store.keys(parameters.get("after"), limit)))
 
 
 def delete_conversation(request: Request) -> Response:

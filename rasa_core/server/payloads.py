@@ -124,6 +124,13 @@ def unix_time(text: str) -> float:
     return moment
 
 
+def count(text: str) -> int:
+    """Return the number in the parameter ``limit``."""
+    if text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text):
+        return int(text)
+    raise HttpError(400, f'"limit" is a whole number above 0, not {text[:40]!r}.')
+
+
 def json_type(value: object) -> str:
     """Return what a JSON value is called in JSON."""
     if value is None:

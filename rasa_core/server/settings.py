@@ -36,6 +36,8 @@ class ServerSettings:
         Largest body of a request, in bytes.
     enable_load
         Whether ``POST /load`` may replace the model.
+    retention
+        Conversations that have not changed for so long are deleted, in seconds; None to keep all.
     """
 
     model: str
@@ -44,9 +46,10 @@ class ServerSettings:
     auth_token: str | None = dataclasses.field(default=None, repr=False)
     log_file: str | None = None
     log_level: str = "WARNING"
-    store: str | None = None
+    store: str | None = dataclasses.field(default=None, repr=False)
     max_body: int = DEFAULT_MAX_BODY
     enable_load: bool = False
+    retention: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-able data, for `create_app_from_settings`."""
@@ -60,7 +63,7 @@ def create_app_from_settings(settings: Mapping[str, Any]) -> ServerApp:
     """
     given = ServerSettings(**settings)
     log_to_console(given.log_level)
-    return create_app(
+    app = create_app(
         given.model,
         interpreter=given.nlu,
         loglevel=min(logging.INFO, level_number(given.log_level)),
@@ -70,4 +73,7 @@ def create_app_from_settings(settings: Mapping[str, Any]) -> ServerApp:
         tracker_store=given.store,
         max_body=given.max_body,
         enable_load=given.enable_load,
+        retention=given.retention,
     )
+    app.housekeeper.start()
+    return app

@@ -20,6 +20,7 @@ from example_bot import ROOT, Served
 from rasa_core import Domain
 from rasa_core.cli import serve
 from rasa_core.server.command import main as server_command
+from rasa_core.store import command as store_command
 from rasa_core.training import extract_story_graph
 
 DOCUMENTS = [
@@ -67,6 +68,8 @@ def run_shell(line: str, bot: Served) -> str:
     if words[:3] == ["python", "-m", "rasa_core.server"]:
         server_command.make_context("server", words[3:])
         return ""
+    if words[0] == "rasa-core":  # Of this checkout, installed or not.
+        line = f"{shlex.quote(sys.executable)} -c 'from rasa_core.cli import main; main()' {line.partition(' ')[2]}"
     finished = subprocess.run(
         ["bash", "-o", "pipefail", "-c", local(line, bot)],
         cwd=bot.folder,
@@ -161,6 +164,7 @@ def test_yaml_and_story_blocks_are_valid(document: str, tmp_path: Path) -> None:
 def test_flags_that_a_document_names_exist(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     known = {name for command in (serve, server_command) for option in command.params for name in option.opts}
+    known |= {name for command in store_command.commands.values() for option in command.params for name in option.opts}
     known |= {"--help"}
     for flag in re.findall(r"``(--[a-z_-]+)", text):
         assert flag in known, flag

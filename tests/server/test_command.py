@@ -56,6 +56,7 @@ def test_what_is_not_said_is_as_it_always_was(launched: Launched) -> None:
         "store": None,
         "max_body": 1024 * 1024,
         "enable_load": False,
+        "retention": None,
         "host": "127.0.0.1",
         "port": 5005,
         "workers": 1,
@@ -91,6 +92,7 @@ def test_what_is_not_said_is_as_it_always_was(launched: Launched) -> None:
         (["-d", "m", "--max-body", "500k"], {"max_body": 500 * 1024}),
         (["-d", "m", "--max-body", "2 MB"], {"max_body": 2 * 1024 * 1024}),
         (["-d", "m", "--enable-load"], {"enable_load": True}),
+        (["-d", "m", "--retention", "90d"], {"retention": 90 * 24 * 3600.0}),
     ],
     ids=" ".join,
 )
@@ -106,6 +108,7 @@ def test_flag_is_followed(launched: Launched, arguments: list[str], found: dict[
     [
         ([], "Missing option '-d'"),
         (["-d", "m", "-p", "0"], "0 is not in the range"),
+        (["-d", "m", "--retention", "90 days"], "'90 days' is not a duration"),
         (["-d", "m", "--cors", "file.txt"], "'file.txt' is not an origin"),
         (["-d", "m", "--cors", "*", "file.txt"], "unexpected extra argument (file.txt)"),
         (["-d", "m", "--max-body", "much"], "'much' is not a size above 0"),

@@ -196,6 +196,9 @@ ANSWERED: dict[str, tuple[list[Sent], Sent, Any]] = {
         get("/conversations"),
         ["default", "x", "é"],
     ),
+    "a page of conversations": ([GREET, post("/parse", {"q": "hm"})], get("/conversations?limit=1"), ["default"]),
+    "the next page": ([GREET, post("/parse", {"q": "hm"})], get("/conversations?after=default&limit=5"), ["x"]),
+    "those behind an id": ([GREET, post("/parse", {"q": "hm"})], get("/conversations?after=a"), ["default", "x"]),
     "tracker": (
         [GREET, GREETED],
         get("/conversations/x/tracker"),

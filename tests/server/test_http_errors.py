@@ -184,6 +184,8 @@ REFUSED: dict[str, tuple[str, str, object, int, str, dict[str, Any]]] = {
     "replacing by null": ("PUT", TRACKER, b"null", 400, "a list, not as null", {}),
     "a moment that is a word": ("GET", f"{TRACKER}?until=abc", None, 400, "Unix time in seconds", {}),
     "a moment that is no number": ("GET", f"{TRACKER}?until=nan", None, 400, "Unix time in seconds", {}),
+    "a page of nothing": ("GET", "/conversations?limit=0", None, 400, "whole number above 0, not '0'", {}),
+    "a page of words": ("GET", "/conversations?limit=ten", None, 400, "whole number above 0, not 'ten'", {}),
     "a moment that is empty": ("GET", f"{TRACKER}?until=", None, 400, "Unix time in seconds", {}),
     "uploading a model where that is off": ("POST", "/load", b"", 403, "--enable-load", {}),
 }

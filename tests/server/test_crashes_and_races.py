@@ -1,0 +1,81 @@
+"""Servers that die in the middle of turns, and servers that share conversations: nothing is lost, doubled or mixed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from benchmarks.databases import STORES, opened
+from benchmarks.soak import Server, counting_bot, soak
+from rasa_core.remote import RasaCoreClient
+
+SECONDS = 6.0
+CONVERSATIONS = [f"shared-{number}" for number in range(5)]
+THREADS = 8
+MESSAGES = 3
+
+
+@pytest.mark.parametrize("name", sorted(STORES))
+def test_each_acknowledged_turn_is_in_the_log_once_though_servers_are_killed(name: str, tmp_path: Path) -> None:
+    with opened(name, tmp_path) as (url, database):
+        # Short pauses, so that both kinds of servers die several times.
+        result = soak(name, url, tmp_path, seconds=SECONDS, database=database, pause=(0.05, 0.6), seed=7)
+    assert result.problems == []
+    assert result.turns > 40
+    assert result.repeats > 0
+    assert result.worker_kills >= 3
+    assert (result.server_kills > 0, result.database_kills > 0) == (True, database is not None)
+
+
+@pytest.fixture(params=["memory", *sorted(STORES)])
+def servers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Server]]:
+    """Run two servers on one store; one where the store cannot be shared by processes."""
+    model = counting_bot(tmp_path)
+    with ExitStack() as stack:
+        url, count = "memory://", 1
+        if request.param != "memory":
+            url, _ = stack.enter_context(opened(request.param, tmp_path))
+            count = 2
+        running = [Server(model, url, workers=1, threads=THREADS) for _ in range(count)]
+        for server in running:
+            stack.callback(server.stop)
+            server.start()
+        yield running
+
+
+def test_messages_to_one_conversation_through_several_servers_do_not_mix(servers: list[Server]) -> None:
+    barrier = threading.Barrier(len(servers) * THREADS)
+    problems: list[BaseException] = []
+
+    def talk(server: Server, name: str) -> None:
+        client = RasaCoreClient(server.url)
+        try:
+            barrier.wait(30)
+            for number in range(MESSAGES):
+                for sender_id in CONVERSATIONS:
+                    client.parse(f'/say{{"number": "{name} {number}"}}', sender_id)
+        except BaseException as error:
+            problems.append(error)
+        finally:
+            client.close()
+
+    names = [(server, f"{index}-{number}") for index, server in enumerate(servers) for number in range(THREADS)]
+    threads = [threading.Thread(target=talk, args=pair) for pair in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert problems == []
+    client = RasaCoreClient(servers[0].url)
+    for sender_id in CONVERSATIONS:
+        events = client.tracker_json(sender_id)["events"][1:]
+        said = [event["parse_data"]["entities"][0]["value"] for event in events[::2]]
+        assert [event["value"] for event in events[1::2]] == said
+        assert sorted(said) == sorted(f"{name} {number}" for _, name in names for number in range(MESSAGES))
+        for _, name in names:
+            assert [text for text in said if text.startswith(f"{name} ")] == [f"{name} {n}" for n in range(MESSAGES)]
+    client.close()

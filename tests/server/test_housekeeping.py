@@ -1,0 +1,147 @@
+"""What a server forgets by itself."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from server_bot import make_agent
+from werkzeug.test import Client
+
+from rasa_core.agent import Agent
+from rasa_core.exceptions import StoreUnavailableError
+from rasa_core.server import create_app
+from rasa_core.server.housekeeping import Housekeeper
+from rasa_core.server.model import ServedModel
+from rasa_core.tracker_store import InMemoryTrackerStore
+
+DAY = 24 * 60 * 60.0
+
+
+class Aged(InMemoryTrackerStore):
+    """Keeps conversations and answers as if all had happened `age` seconds ago."""
+
+    age = 0.0
+
+    def commit(self, sender_id, expected_version, events, head, answer=None):
+        head = replace(head, updated=head.updated - self.age)
+        if answer is not None:
+            answer = replace(answer, created=answer.created - self.age)
+        super().commit(sender_id, expected_version, events, head, answer)
+
+
+@pytest.fixture
+def store() -> Aged:
+    return Aged()
+
+
+@pytest.fixture
+def agent(store: Aged) -> Agent:
+    return make_agent(store)
+
+
+def talk(agent: Agent, sender_id: str, key: str) -> None:
+    answer = Client(create_app(agent)).post(
+        f"/conversations/{sender_id}/parse", data=b'{"query": "/greet"}', headers={"Idempotency-Key": key}
+    )
+    assert answer.status_code == 200
+
+
+def test_answers_are_kept_for_a_day(agent: Agent, store: Aged) -> None:
+    store.age = DAY + 60
+    talk(agent, "a", "old")
+    store.age = DAY - 60
+    talk(agent, "a", "new")
+    Housekeeper(ServedModel(agent=agent)).clean()
+    assert store.read_answer("a", "old") is None
+    assert store.read_answer("a", "new") is not None
+
+
+@pytest.mark.parametrize(("retention", "left"), [(None, ["idle", "used"]), (90 * DAY, ["used"])])
+def test_conversations_are_kept_for_as_long_as_was_said(agent: Agent, store: Aged, retention, left) -> None:
+    store.age = 90 * DAY + 60
+    talk(agent, "idle", "k")
+    store.age = 90 * DAY - 60
+    talk(agent, "used", "k")
+    Housekeeper(ServedModel(agent=agent), retention).clean()
+    assert store.sender_ids() == left
+
+
+def test_a_store_that_cannot_be_reached_is_left_for_the_next_time(agent: Agent, store: Aged, caplog) -> None:
+    def fail(before: float) -> int:
+        raise StoreUnavailableError("the database is gone")
+
+    store.expire_answers = fail
+    Housekeeper(ServedModel(agent=agent)).clean()
+    (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "kept for now: the database is gone" in record.getMessage()
+
+
+def test_without_a_model_nothing_is_done(tmp_path: Path, caplog) -> None:
+    Housekeeper(ServedModel(tmp_path / "none")).clean()
+    assert "No agent loaded" in caplog.text
+
+
+def test_it_starts_with_the_first_request_of_a_process_and_once(agent: Agent, store: Aged) -> None:
+    done = threading.Semaphore(0)
+    threads = set()
+
+    def note(before: float) -> int:
+        threads.add(threading.get_ident())
+        done.release()
+        return 0
+
+    store.expire_answers = note
+    app = create_app(agent)
+    app.housekeeper = Housekeeper(ServedModel(agent=agent), first=0.0, every=0.001)
+    for _ in range(3):
+        Client(app).get("/version")
+    assert all(done.acquire(timeout=20) for _ in range(3))
+    assert len(threads) == 1
+    app.housekeeper._every = 1e6
+
+
+FORKED = """
+import os, sys, time
+from server_bot import make_agent
+from werkzeug.test import Client
+from rasa_core.server import create_app
+from rasa_core.server.housekeeping import Housekeeper
+from rasa_core.server.model import ServedModel
+from rasa_core.tracker_store import SqliteTrackerStore
+
+with SqliteTrackerStore(path=sys.argv[1]) as store:
+    agent = make_agent(store)
+    app = create_app(agent)
+    app.housekeeper = Housekeeper(ServedModel(agent=agent), 0.001, first=1e6)
+    Client(app).post("/conversations/a/parse", data=b'{"query": "/greet"}')
+    assert store.sender_ids() == ["a"]
+    app.housekeeper._first = 0.0
+    child = os.fork()
+    if not child:
+        Client(app).get("/version")
+        limit = time.monotonic() + 20
+        while store.sender_ids() and time.monotonic() < limit:
+            time.sleep(0.01)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    print(store.sender_ids())
+"""
+
+
+def test_it_runs_in_a_process_that_was_forked_after_the_first_request(tmp_path: Path) -> None:
+    paths = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])])
+    told = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED, str(tmp_path / "log.db")],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (told.stdout, told.stderr) == ("[]\n", "")
