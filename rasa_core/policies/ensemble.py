@@ -93,7 +93,9 @@ class PolicyEnsemble:
                 "A policy returns one score an action; train it again if the domain has changed."
             )
         total = sum(best)
-        probabilities = {name: score / total for name, score in zip(names, best, strict=True)}
+        if total != 1.0:
+            best_score, best = best_score / total, [score / total for score in best]
+        probabilities = dict(zip(names, best, strict=True))
         action = names[best.index(best_score)]
         return Prediction(action, probabilities[action], winner, probabilities)
 

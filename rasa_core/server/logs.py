@@ -12,7 +12,9 @@ import os
 import re
 import threading
 import time
+from collections import deque
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote_plus
 
@@ -42,6 +44,7 @@ def without_token(query_string: str) -> str:
     )
 
 
+@lru_cache(maxsize=1000)
 def _printable(text: str, plain: str) -> str:
     return text if _needs_no_quoting(text) else quote(text.encode("latin-1", "backslashreplace"), safe=plain)
 
@@ -70,7 +73,8 @@ class LogFile(logging.handlers.WatchedFileHandler):
         super().__init__(path, encoding="utf-8")
         self._second = 0
         self._time = ""
-        self._lines: list[str] = []
+        self._waiting: deque[tuple[float, str]] = deque()
+        self._will_be_written = False
         self._written = 0.0
 
     def write_request(self, line: str) -> None:
@@ -78,41 +82,40 @@ class LogFile(logging.handlers.WatchedFileHandler):
         if self.level > logging.INFO:
             return
         now = time.time()
-        self.acquire()
-        try:
-            if int(now) != self._second:
-                self._next_second(int(now))
-            moment = f"{self._time},{int(now % 1 * 1000):03d}"
-            self._lines.append(f"{moment} {os.getpid()} INFO {access_logger.name}: {line}\n")
-            if abs(now - self._written) >= self.DELAY:
-                self._written = now
-                self._write_lines()
-            elif len(self._lines) == 1:
-                threading.Timer(self.DELAY, self.flush).start()
-        finally:
-            self.release()
+        self._waiting.append((now, line))
+        if abs(now - self._written) >= self.DELAY:
+            self._written = now
+            self.flush()
+        elif not self._will_be_written:
+            self._will_be_written = True
+            threading.Timer(self.DELAY, self.flush).start()
 
     def flush(self) -> None:
         """Write what waits."""
         self.acquire()
         try:
+            self._will_be_written = False
             self._write_lines()
             super().flush()
         finally:
             self.release()
 
     def _write_lines(self) -> None:
-        lines, self._lines = self._lines, []
+        lines = []
+        with suppress(IndexError):
+            while True:
+                lines.append(self._formatted(*self._waiting.popleft()))
         if lines and self.stream is not None:
             with suppress(OSError):  # Nor is there another place to say so for each request.
                 os.write(self.stream.fileno(), "".join(lines).encode("ascii"))
 
-    def _next_second(self, second: int) -> None:
-        """Do what need not be done for every line."""
-        self._write_lines()
-        self._second = second
-        self._time = time.strftime(logging.Formatter.default_time_format, time.localtime(second))
-        self.reopenIfNeeded()
+    def _formatted(self, now: float, line: str) -> str:
+        second = int(now)
+        if second != self._second:  # What need not be done for every line.
+            self._second = second
+            self._time = time.strftime(logging.Formatter.default_time_format, time.localtime(second))
+            self.reopenIfNeeded()
+        return f"{self._time},{int(now % 1 * 1000):03d} {os.getpid()} INFO {access_logger.name}: {line}\n"
 
 
 def log_to_file(path: str | os.PathLike[str], level: str | int) -> LogFile:
