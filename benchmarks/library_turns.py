@@ -1,6 +1,7 @@
 """Time of one turn in the library, however long the conversation is: ``python -m benchmarks.library_turns``.
 
-A turn is `Agent.start_message_handling` and `Agent.continue_message_handling`.
+A turn is `Agent.start_message_handling` and `Agent.continue_message_handling`. Databases run on this machine, with the
+settings that lose nothing.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
+from benchmarks.databases import STORES, opened
 from benchmarks.serving import trained_model
 from benchmarks.tables import print_table, quantile
 from rasa_core import ActionExecuted, Agent, UserUttered
@@ -17,6 +20,7 @@ from rasa_core.events import Event
 from rasa_core.tracker_store import store_from_url
 
 LENGTHS = (10, 1_000, 100_000)
+CHUNK = 5_000  # events of one commit, below the limits of any server
 
 
 def conversation(length: int) -> list[Event]:
@@ -26,30 +30,42 @@ def conversation(length: int) -> list[Event]:
     return [turn[number % 3] for number in range(length - 1)]
 
 
+def measured(kind: str, agent: Agent, turns: int) -> list[list[object]]:
+    """Return the rows of one store."""
+    for length in LENGTHS:
+        events = conversation(length)
+        for start in range(0, len(events), CHUNK):
+            agent.append_events(str(length), events[start : start + CHUNK])
+    times: dict[int, list[float]] = {length: [] for length in LENGTHS}
+    for _ in range(turns):
+        for length in LENGTHS:  # in turn, so that all lengths meet the same machine
+            started = time.perf_counter()
+            agent.start_message_handling("/greet", str(length))
+            agent.continue_message_handling(str(length), "utter_greet", [])
+            times[length].append(time.perf_counter() - started)
+    agent.tracker_store.close()
+    base = quantile(times[LENGTHS[0]], 0.5)
+    rows: list[list[object]] = []
+    for length in LENGTHS:
+        p50, p99 = quantile(times[length], 0.5), quantile(times[length], 0.99)
+        rows.append([kind, length, f"{1e6 * p50:.0f}", f"{1e6 * p99:.0f}", f"{p50 / base:.2f}"])
+    return rows
+
+
 def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=2000, help="turns of each measurement")
+    parser.add_argument("--store", action="append", choices=["memory", *sorted(STORES)], help="all if not given")
     options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as name:
         model = trained_model(Path(name))
-        for kind, url in (("memory", "memory://"), ("SQLite", f"sqlite:///{name}/turns.db")):
-            agent = Agent.load(model, tracker_store=store_from_url(url))
-            for length in LENGTHS:
-                agent.append_events(str(length), conversation(length))
-            times: dict[int, list[float]] = {length: [] for length in LENGTHS}
-            for _ in range(options.turns):
-                for length in LENGTHS:  # in turn, so that all lengths meet the same machine
-                    started = time.perf_counter()
-                    agent.start_message_handling("/greet", str(length))
-                    agent.continue_message_handling(str(length), "utter_greet", [])
-                    times[length].append(time.perf_counter() - started)
-            base = quantile(times[LENGTHS[0]], 0.5)
-            for length in LENGTHS:
-                p50, p99 = quantile(times[length], 0.5), quantile(times[length], 0.99)
-                rows.append([kind, length, f"{1e6 * p50:.0f}", f"{1e6 * p99:.0f}", f"{p50 / base:.2f}"])
-            agent.tracker_store.close()
+        for kind in options.store or ["memory", *sorted(STORES)]:
+            folder = Path(name, kind)
+            folder.mkdir()
+            with nullcontext(("memory://", None)) if kind == "memory" else opened(kind, folder) as (url, _):
+                rows += measured(kind, Agent.load(model, tracker_store=store_from_url(url)), options.turns)
     heads = ["store", "events at first", "p50 [us]", "p99 [us]", "p50 / p50 at 10"]
     print_table("One turn (parse and continue) in the library", heads, rows)
 

@@ -65,7 +65,9 @@ class Database(ABC):
         self._read_head = self._sql(tables.READ_HEAD)
         self._read_events = self._sql(tables.READ_EVENTS)
         self._read_answer = self._sql(tables.READ_ANSWER)
+        self._oldest_answers = self._sql(tables.OLDEST_ANSWERS)
         self._expire_answers = self._sql(tables.EXPIRE_ANSWERS)
+        self._expire_oldest_answers = self._sql(tables.EXPIRE_OLDEST_ANSWERS)
         self._remove = [self._sql(statement) for statement in tables.REMOVE]
 
     # -- what servers differ in
@@ -151,8 +153,11 @@ class Database(ABC):
         return Answer(name, request, version, bool(complete), created, text)
 
     def expire(self, connection: Any, before: float) -> int:
-        """Remove answers from before a time; return how many."""
-        return self.change(connection, self._expire_answers, {"before": before})
+        """Remove some of the answers from before a time, the oldest first; return how many."""
+        oldest = self.rows(connection, self._oldest_answers, {"before": before})
+        if not oldest:
+            return self.change(connection, self._expire_answers, {"before": before})
+        return self.change(connection, self._expire_oldest_answers, {"until": oldest[0][0]})
 
     def sender_ids(
         self, connection: Any, after: bytes | None, limit: int | None, idle_since: float | None

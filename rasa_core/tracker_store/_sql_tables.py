@@ -25,6 +25,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     insert,
+    literal_column,
     select,
     update,
 )
@@ -92,7 +93,17 @@ READ_EVENTS = (
 READ_ANSWER = select(_a.request, _a.version, _a.complete, _a.created, _a.answer).where(
     _a.sender_id == _id, _a.request_key == bindparam("key")
 )
+EXPIRED_AT_ONCE = 1000
+# The youngest of the oldest answers, which go together: a few at a time, so that no statement takes long.
+OLDEST_ANSWERS = (
+    select(_a.created)
+    .where(_a.created < bindparam("before"))
+    .order_by(_a.created)
+    .limit(literal_column("1"))
+    .offset(literal_column(str(EXPIRED_AT_ONCE - 1)))
+)
 EXPIRE_ANSWERS = delete(ANSWERS).where(_a.created < bindparam("before"))
+EXPIRE_OLDEST_ANSWERS = delete(ANSWERS).where(_a.created <= bindparam("until"))
 NEXT_HEAD = (
     update(HEADS)
     .values({column.name: bindparam(column.name) for column in _h if not column.primary_key})

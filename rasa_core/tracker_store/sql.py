@@ -150,7 +150,10 @@ class SqlTrackerStore(EventLogStore):
         return self._connections.read(lambda connection: self._database.answer(connection, sender, key))
 
     def expire_answers(self, before: float) -> int:  # noqa: D102
-        return self._connections.write(lambda connection: self._database.expire(connection, before))
+        removed = 0
+        while found := self._connections.write(lambda connection: self._database.expire(connection, before)):
+            removed += found
+        return removed
 
     def sender_ids(  # noqa: D102
         self, after: str | None = None, limit: int | None = None, *, idle_since: float | None = None

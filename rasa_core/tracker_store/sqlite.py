@@ -51,7 +51,10 @@ _PUT_ANSWER = (
 )
 _FIRST_SENDER_IDS = "SELECT sender_id FROM heads WHERE updated < ? ORDER BY sender_id LIMIT ?"
 _NEXT_SENDER_IDS = "SELECT sender_id FROM heads WHERE sender_id > ? AND updated < ? ORDER BY sender_id LIMIT ?"
-_EXPIRE_ANSWERS = "DELETE FROM answers WHERE created < ?"
+_EXPIRE_ANSWERS = (
+    "DELETE FROM answers WHERE (sender_id, key) IN (SELECT sender_id, key FROM answers WHERE created < ? LIMIT ?)"
+)
+_EXPIRED_AT_ONCE = 500
 _DELETE_EVENTS = "DELETE FROM events WHERE sender_id = ?"
 _DELETE_ANSWERS = "DELETE FROM answers WHERE sender_id = ?"
 _DELETE_HEAD = "DELETE FROM heads WHERE sender_id = ?"
@@ -134,8 +137,13 @@ class SqliteTrackerStore(EventLogStore):
         return Answer(key, request, version, bool(complete), created, text)
 
     def expire_answers(self, before: float) -> int:  # noqa: D102
-        with self._connections.writing() as connection:
-            return connection.execute(_EXPIRE_ANSWERS, (before,)).rowcount
+        removed = 0
+        while True:  # A few at a time, so that turns need not wait long.
+            with self._connections.writing() as connection:
+                found = connection.execute(_EXPIRE_ANSWERS, (before, _EXPIRED_AT_ONCE)).rowcount
+            removed += found
+            if found < _EXPIRED_AT_ONCE:
+                return removed
 
     def sender_ids(  # noqa: D102
         self, after: str | None = None, limit: int | None = None, *, idle_since: float | None = None

@@ -207,6 +207,14 @@ def test_answers_expire_by_the_time_they_were_created(engine: EventLogStore) -> 
     assert engine.read_events("a", 0, 9) == ["0", "1"]
 
 
+def test_many_answers_expire(engine: EventLogStore) -> None:
+    for number in range(1203):
+        engine.commit("a", number, ["0"], head(number + 1), answer(str(number), created=float(number)))
+    engine.expire_answers(1202.0)
+    left = [number for number in range(1203) if engine.read_answer("a", str(number)) is not None]
+    assert left == [1202]
+
+
 @one_store_for_all
 @given(sender_id=storable, text=st.text())
 def test_any_id_and_any_text_come_back_as_they_were(engine: EventLogStore, sender_id: str, text: str) -> None:
