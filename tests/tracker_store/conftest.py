@@ -1,16 +1,15 @@
-"""Every engine, under one name; what is tested with these fixtures holds for all of them."""
+"""What is tested with these fixtures holds for all engines."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import redis_engines
-import sql_engines
+from engines import ENGINES
 
 from rasa_core.domain import Domain
-from rasa_core.tracker_store import EventLogStore, InMemoryTrackerStore, SqliteTrackerStore
+from rasa_core.tracker_store import EventLogStore
 
 DOMAIN = """
 intents: [greet, bye]
@@ -22,13 +21,6 @@ templates:
   utter_hi: [{text: hi}]
 actions: [utter_hi]
 """
-
-ENGINES: dict[str, Callable[[Path], EventLogStore]] = {
-    "memory": lambda folder: InMemoryTrackerStore(timeout=20),
-    "sqlite": lambda folder: SqliteTrackerStore(path=folder / "conversations.db", timeout=20),
-    **sql_engines.ENGINES,
-    **redis_engines.ENGINES,
-}
 
 
 @pytest.fixture
