@@ -68,7 +68,7 @@ def fill(store: EventLogStore, ids: list[str], rows: list[str], head: Head) -> f
 def turn_times(agent: Agent, ids: list[str], turns: int, seed: int) -> list[float]:
     """Return the time of a turn on each of so many conversations, in seconds."""
     times = []
-    for sender_id in random.Random(seed).sample(ids, turns):
+    for sender_id in random.Random(seed).sample(ids, min(turns, len(ids))):
         started = time.perf_counter()
         agent.start_message_handling("/greet", sender_id)
         agent.continue_message_handling(sender_id, "utter_greet", [])
@@ -103,11 +103,11 @@ def measured(kind: str, model: Path, folder: Path, options: argparse.Namespace, 
             agent = Agent.load(model, tracker_store=store)
             head = replace(head, fingerprint=store._model())
             built = fill(store, ids, rows, head)
-            if server is not None and kind == "postgresql":
+            if kind == "postgresql":
                 server.execute("VACUUM ANALYZE", database="rasa")
-            size = size_of(kind, url, server)
             turn_times(agent, ids, 50, seed=0)
-            times = turn_times(agent, ids, min(options.turns, count), seed=1)
+            times = turn_times(agent, ids, options.turns, seed=1)
+        size = size_of(kind, url, server)
         exported = export(url) if options.export else None
     return {
         "conversations": count,
