@@ -157,11 +157,22 @@ class SqlServer(ABC):
         if process is None:
             return
         if number == signal.SIGKILL:
-            self._signal(number)
+            self._kill_all(process)
         else:
             process.send_signal(number)
-        process.wait()
+            process.wait()
         self._process = None
+
+    def _kill_all(self, process: subprocess.Popen[bytes]) -> None:
+        """Kill the server and what it has started; a new PostgreSQL refuses its data while one of them is left."""
+        process.send_signal(signal.SIGSTOP)  # So that it starts no more of them.
+        pids = self._pids()
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+        while not all(map(_is_gone, pids)):
+            time.sleep(0.001)
 
 
 class PostgresServer(SqlServer):
@@ -243,6 +254,14 @@ class MariaServer(SqlServer):
         arguments = [f"--{name}={value}" for name, value in settings.items()]
         server = program("mariadbd", "mariadb-server")
         return [*self._as_account(), server, "--no-defaults", "--skip-name-resolve", *arguments, *self._options]
+
+
+def _is_gone(pid: int) -> bool:
+    """Tell whether a process has ended, though its parent may not have looked yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def _is_stopped(pid: int) -> bool:
