@@ -13,7 +13,7 @@ from rasa_core.conversation import story_text
 from rasa_core.domain import Domain, check_domain_sanity
 from rasa_core.event_base import independent
 from rasa_core.events import Event
-from rasa_core.exceptions import ModelError, RasaCoreError
+from rasa_core.exceptions import ModelError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.model import read_model, read_stories, write_model
 from rasa_core.policies.ensemble import PolicyEnsemble, SimplePolicyEnsemble
@@ -132,8 +132,29 @@ class Agent:
         max_visual_history: int = 3,
         **kwargs: Any,
     ) -> None:
-        """Raise an error: interactive training is not part of this version."""
-        raise RasaCoreError("train_online is not part of this version: add stories to the files, and train again.")
+        """Train the policies, and then let somebody talk to the bot on the terminal and correct what it does.
+
+        What was taught is appended to a story file in the end, if wanted, and trained on, if wanted.
+
+        Parameters
+        ----------
+        training_trackers
+            Conversations, as `load_data` returns them. With an empty list the policies are trained neither
+            before nor in the end; they learn what is corrected.
+        input_channel
+            Where messages come from, instead of the terminal; it has to call its handler in this thread.
+        max_visual_history
+            How many turns of the conversation are shown with each question.
+        **kwargs
+            As of `train`.
+        """
+        from rasa_core.training.online import teach  # Not loaded by a process that only serves.
+
+        if training_trackers:
+            self.train(training_trackers, **kwargs)
+        taught = teach(self, training_trackers, input_channel, max_visual_history, kwargs)
+        if taught:
+            self._stories = "\n".join(filter(None, [self._stories, _as_stories(taught)]))
 
     def persist(self, model_path: str | Path, fingerprints: Mapping[str, str] | None = None) -> None:
         """Write the model into a folder, whole or not at all; a model that is there already is replaced.

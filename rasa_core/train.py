@@ -25,6 +25,9 @@ Examples:
 \b
   # Name each part.
   python -m rasa_core.train -d domain.yml -s stories.md -o models/dialogue
+\b
+  # Talk to the bot after training, and teach it what it does wrong.
+  python -m rasa_core.train -d domain.yml -s stories.md -o models/dialogue --online
 """
 
 
@@ -46,9 +49,9 @@ def train_dialogue_model(
     output_path
         Folder for the model.
     use_online_learning
-        Not part of this version: an error if true.
+        Whether somebody talks to the bot on the terminal and corrects it, between training and writing.
     nlu_model_path
-        Interpreter of the agent that is returned.
+        Interpreter of the agent: what understands messages in interactive training, and afterwards.
     max_history
         How many states memoization compares; 3 if not given.
     kwargs
@@ -69,7 +72,8 @@ def train_dialogue_model(
     )
     if use_online_learning:
         agent.train_online(trackers, **options)
-    agent.train(trackers, **options)
+    else:
+        agent.train(trackers, **options)
     agent.persist(output_path)
     return agent
 
@@ -87,13 +91,13 @@ def policies(max_history: int | None = None) -> list[MemoizationPolicy | KerasPo
 @click.option("-s", "--stories", type=click.Path(path_type=Path), help="File or folder of stories.")
 @click.option("-d", "--domain", type=click.Path(path_type=Path), help="Domain file.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for the model.")
-@click.option("-u", "--nlu", help="Accepted for old scripts; training does not need it.")
+@click.option("-u", "--nlu", help="With --online: folder or address of what understands messages.")
 @click.option("--history", default=DEFAULT_MAX_HISTORY, show_default=True, help="States that memoization compares.")
 @click.option("--epochs", default=100, show_default=True, help="How often the network sees each example.")
 @click.option("--validation_split", default=0.1, show_default=True, help="Share of examples that is only measured on.")
 @click.option("--batch_size", default=20, show_default=True, help="Examples in one step of training.")
 @click.option("--augmentation", default=DEFAULT_AUGMENTATION, show_default=True, help="Stories glued together.")
-@click.option("--online", is_flag=True, help="Not part of this version.")
+@click.option("--online", is_flag=True, help="Then talk to the bot, and correct what it does.")
 @click.option("--debug_plots", is_flag=True, help="Draw the checkpoints into story_blocks_connections.html.")
 @click.option("--force", is_flag=True, help="Train a project though nothing has changed.")
 @log_options
@@ -113,6 +117,8 @@ def _train_project(project: Path, force: bool, options: Mapping[str, Any]) -> No
     for name in ("stories", "domain", "out"):
         if options[name] is not None:
             raise click.UsageError(f"--{name} does not go with a project folder, whose files have fixed names.")
+    if options["online"]:
+        raise click.UsageError("--online does not go with a project folder; give --domain, --stories and --out.")
     Project(project).train_if_changed(force=force, say=click.echo)
 
 
@@ -131,7 +137,8 @@ def _train_files(options: dict[str, Any]) -> None:
         options["history"],
         {name: options[name] for name in wanted},
     )
-    click.echo(f"trained in {time.perf_counter() - started:.1f} s; the model is in {options['out']}.")
+    duration = "" if options["online"] else f"trained in {time.perf_counter() - started:.1f} s; "
+    click.echo(f"{duration}the model is in {options['out']}.")
 
 
 if __name__ == "__main__":

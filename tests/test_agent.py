@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import io
 import threading
 from pathlib import Path
 
 import pytest
 from policy_bot import DOMAIN, FOUND, ITALIAN, FixedScores, conversation, local_domain, remote_domain, stories
+from scripted_teacher import ScriptedChannel, ScriptedTeacher
 
 import rasa_core
 from rasa_core.agent import Agent
 from rasa_core.channels import InputChannel, UserMessage
 from rasa_core.channels.direct import CollectingOutputChannel
+from rasa_core.conversation import story_lines
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, SlotSet
 from rasa_core.exceptions import (
@@ -30,6 +33,7 @@ from rasa_core.policies import (
 )
 from rasa_core.tracker_store import InMemoryTrackerStore, SqliteTrackerStore, TrackerStore
 from rasa_core.trackers import DialogueStateTracker
+from rasa_core.training.online import teach
 
 STORIES = """
 ## hello
@@ -181,10 +185,6 @@ class TestTraining:
         (tmp_path / "stories.md").write_text(STORIES)
         agent.visualize(tmp_path / "stories.md", tmp_path / "graph.html", max_history=2)
         assert "utter_ask_cuisine" in (tmp_path / "graph.html").read_text()
-
-    def test_interactive_training_says_what_to_do_instead(self, agent) -> None:
-        with pytest.raises(RasaCoreError, match="train_online is not part of this version: add stories"):
-            agent.train_online([])
 
     def test_memoization_can_be_switched_off_for_the_class_itself_only(self, domain) -> None:
         plain, augmented = MemoizationPolicy(), AugmentedMemoizationPolicy()
@@ -382,3 +382,155 @@ class TestConversations:
         for thread in threads:
             thread.join()
         assert wrong == []
+
+
+class TestInteractiveTraining:
+    """Somebody at the terminal talks to the bot; what is typed stands in a script."""
+
+    @pytest.fixture(autouse=True)
+    def folder(self, tmp_path, monkeypatch) -> Path:
+        """Files are written below this folder."""
+        monkeypatch.chdir(tmp_path)
+        return tmp_path
+
+    @staticmethod
+    def typed(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+        monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
+
+    @staticmethod
+    def stories_in(file: Path) -> list[str]:
+        return [story.partition("\n")[2].strip() for story in file.read_text().split("## ") if story]
+
+    def test_on_the_terminal(self, domain, monkeypatch, capsys, folder) -> None:
+        agent = Agent(domain, [MemoizationPolicy()])
+        base = agent.policy_ensemble
+        self.typed(monkeypatch, "/greet", "2", "utter_bye", "1", "/stop", "mine.md", "n")
+        agent.train_online(stories(domain))
+        out = capsys.readouterr().out
+        assert "next action: utter_greet (1.00, MemoizationPolicy)" in out
+        assert "bye\n" in out
+        assert "Appended to 'mine.md'." in out
+        assert self.stories_in(folder / "mine.md") == ["* greet\n    - utter_bye"]
+        assert agent.policy_ensemble is base
+        assert agent.start_message_handling("/greet")["next_action"] == "utter_bye"
+
+    def test_the_model_has_what_was_taught(self, domain, folder) -> None:
+        for answer, count in (("n", 6), ("y", 6)):
+            agent = Agent(domain, [MemoizationPolicy()])
+            agent.train(stories(domain))
+            teacher = ScriptedTeacher("2", "utter_bye", "1", "", answer)
+            taught = teach(agent, stories(domain), ScriptedChannel(["/greet"]), teacher=teacher)
+            assert len(taught) == (1 if answer == "n" else 0)
+            agent.persist("model")
+            assert Agent.load("model").start_message_handling("/greet")["next_action"] == "utter_bye"
+            assert (folder / "model" / "stories.md").read_text().count("## ") == count - len(taught)
+
+    def test_training_comes_first_unless_there_is_nothing_to_train_on(self, domain, agent, monkeypatch, capsys) -> None:
+        for lines, some in (([], stories(domain)), ([], [])):
+            self.typed(monkeypatch, *lines)
+            agent.train_online(some)
+            assert "Nothing was taught." in capsys.readouterr().out
+            assert agent.start_message_handling("/greet")["next_action"] == "utter_greet"
+        with pytest.raises(ModelError, match="no policies and cannot predict"):
+            Agent(domain).train_online([])
+
+    def test_a_model_whose_stories_are_not_there_forgets_nothing(self, agent) -> None:
+        teacher = ScriptedTeacher("2", "utter_bye", "0", "s.md", "y")
+        assert len(teach(agent, [], ScriptedChannel(["/greet"]), teacher=teacher)) == 1
+        assert agent.start_message_handling("/thank")["next_action"] == "utter_welcome"
+        assert agent.start_message_handling("/greet", "anna")["next_action"] == "utter_bye"
+
+    def test_actions_run_here_where_they_can(self, agent) -> None:
+        channel, teacher = ScriptedChannel([ITALIAN]), ScriptedTeacher("1", "1", "1", "-")
+        (taught,) = teach(agent, [], channel, teacher=teacher)
+        assert channel.said == ["searching ...", "try Da Mario"]
+        assert FOUND in taught.applied_events()
+
+    def test_events_of_actions_that_run_elsewhere_are_typed(self, caplog) -> None:
+        agent = Agent(remote_domain(), [MemoizationPolicy()])
+        agent.train(stories(agent.domain))
+        events = [
+            '- slot{"fond": 1}',
+            "slot{found",
+            "utter_bye",
+            "* greet",
+            '- slot{"found": "Da Mario"}',
+            "pause",
+            "resume",
+        ]
+        channel, teacher = ScriptedChannel([ITALIAN]), ScriptedTeacher("1", *events, "", "1", "1", "-")
+        (taught,) = teach(agent, [], channel, teacher=teacher)
+        assert channel.said == ["try Da Mario"]
+        assert story_lines(taught.applied_events())[2:] == [
+            "    - action_search",
+            '    - slot{"found": "Da Mario"}',
+            "    - pause",
+            "    - resume",
+            "    - utter_found",
+        ]
+        for problem in ("no slot 'fond'", "not a JSON object", "'utter_bye' is no event", "'* greet' is no event"):
+            assert problem in teacher.screen
+        assert caplog.messages == []
+
+    @pytest.mark.parametrize(
+        ("messages", "answers"),
+        [
+            (["/greet", "/restart", "/bye"], ["2", "utter_bye", "1", "1", "1"]),
+            (["/greet", "/bye"], ["2", "utter_bye", "/restart", "1", "1"]),
+        ],
+        ids=["as a message", "as an answer"],
+    )
+    def test_a_restart_begins_another_story(self, agent, messages, answers) -> None:
+        taught = teach(agent, [], ScriptedChannel(messages), teacher=ScriptedTeacher(*answers, "-"))
+        found = [story_lines(tracker.applied_events()) for tracker in taught]
+        assert found == [["* greet", "    - utter_bye"], ["* bye", "    - utter_bye"]]
+
+    @pytest.mark.parametrize("answers", [["2", "utter_bye", "0"], ["2", "utter_bye", "/stop"], ["2", "utter_bye"]])
+    def test_stopping_in_the_middle_of_a_turn_loses_nothing(self, agent, folder, answers) -> None:
+        teach(agent, [], ScriptedChannel(["/greet", "/greet"]), teacher=ScriptedTeacher(*answers))
+        assert self.stories_in(folder / "stories.md") == ["* greet\n    - utter_bye"]
+
+    def test_an_interrupted_action_loses_nothing(self, agent, folder, monkeypatch) -> None:
+        def interrupted(self, *arguments) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("policy_bot.ActionSearch.run", interrupted)
+        teach(agent, [], ScriptedChannel(["/greet"]), teacher=ScriptedTeacher("1", "2", "action_search", "s.md"))
+        assert self.stories_in(folder / "s.md") == ["* greet\n    - utter_greet\n    - action_search"]
+
+    def test_a_crash_loses_nothing(self, agent, folder) -> None:
+        class Broken(ScriptedChannel):
+            def start_sync_listening(self, message_handler) -> None:
+                super().start_sync_listening(message_handler)
+                raise RuntimeError("broken")
+
+        with pytest.raises(RuntimeError, match="broken"):
+            teach(agent, [], Broken(["/bye"]), teacher=ScriptedTeacher("1", "1", "s.md"))
+        assert self.stories_in(folder / "s.md") == ["* bye\n    - utter_bye"]
+
+    def test_errors_are_told_and_the_session_goes_on(self, domain) -> None:
+        class Fails(NaturalLanguageInterpreter):
+            def parse(self, text):
+                raise InterpreterError("the NLU server is down.")
+
+        agent = Agent(domain, [MemoizationPolicy()], Fails())
+        agent.train(stories(domain))
+        teacher = ScriptedTeacher("1", "1", "-")
+        (taught,) = teach(agent, [], ScriptedChannel(["hello", "/bye"]), teacher=teacher)
+        assert "Error: the NLU server is down." in teacher.screen
+        assert story_lines(taught.applied_events()) == ["* bye", "    - utter_bye"]
+
+    def test_a_file_that_cannot_be_written_is_asked_for_again(self, agent, folder) -> None:
+        teacher = ScriptedTeacher("1", "0", "no/where.md", str(folder), "s.md")
+        teach(agent, [], ScriptedChannel(["/bye"]), teacher=teacher)
+        assert "cannot write 'no/where.md': No such file or directory." in teacher.screen
+        assert "it is not a file." in teacher.screen
+        assert self.stories_in(folder / "s.md") == ["* bye\n    - utter_bye"]
+
+    def test_a_store_that_is_given_has_the_conversation(self, domain) -> None:
+        store = InMemoryTrackerStore()
+        agent = Agent(domain, [MemoizationPolicy()], tracker_store=store)
+        teach_script = ScriptedTeacher("2", "utter_bye", "2", "action_listen", "-")
+        teach(agent, [], ScriptedChannel(["/greet"], "anna"), teacher=teach_script)
+        assert store.keys() == ["anna"]
+        assert agent.read_tracker("anna").latest_action_name == "action_listen"

@@ -7,6 +7,7 @@ from rasa_core.policies.ensemble import PolicyEnsemble, SimplePolicyEnsemble
 from rasa_core.policies.fallback import FallbackPolicy
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
+from rasa_core.policies.online_trainer import OnlinePolicyEnsemble
 from rasa_core.policies.policy import Policy, Prediction
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "FallbackPolicy",
     "KerasPolicy",
     "MemoizationPolicy",
+    "OnlinePolicyEnsemble",
     "Policy",
     "PolicyEnsemble",
     "Prediction",
