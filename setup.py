@@ -14,9 +14,11 @@ TRAIN = ["keras>=3.4", "jax>=0.4.30"]
 SQL = ["SQLAlchemy>=2.0", "psycopg[binary]>=3.2"]
 MYSQL = [*SQL, "PyMySQL>=1.1"]
 REDIS = ["redis>=5.0.1"]
+PLOT = ["pillow>=10.1"]
 TEST = [
     *TRAIN,
     *MYSQL,
+    *PLOT,
     *REDIS,
     "build",
     "django",
@@ -44,7 +46,7 @@ setup(
     package_data={"rasa_core": ["py.typed"]},
     python_requires=">=3.11",
     install_requires=["click>=8.1", "granian>=2.8,<3", "numpy>=1.26", "PyYAML>=6.0", "Werkzeug>=3.0"],
-    extras_require={"train": TRAIN, "sql": SQL, "mysql": MYSQL, "redis": REDIS, "test": TEST},
+    extras_require={"train": TRAIN, "sql": SQL, "mysql": MYSQL, "redis": REDIS, "plot": PLOT, "test": TEST},
     entry_points={"console_scripts": ["rasa-core = rasa_core.cli:main", "rasa-core-serve = rasa_core.cli:serve"]},
     classifiers=[
         "Development Status :: 3 - Alpha",

@@ -16,8 +16,9 @@ from rasa_core.version import __version__
 
 COMMANDS = {
     "train": "Train a model from a domain and stories.",
+    "check": "Look for mistakes in a domain and stories.",
     "run": "Talk to a bot on the terminal.",
-    "evaluate": "Measure how well a model follows stories.",
+    "evaluate": "Measure how well models follow stories.",
     "visualize": "Draw stories as a graph.",
     "restore": "Go on with a conversation that was saved as JSON.",
     "store": "List, delete, export, import and migrate stored conversations.",

@@ -1,21 +1,38 @@
-"""``python -m rasa_core.evaluate``: how well a model follows stories. Predicts only; no action is run."""
+"""``rasa-core evaluate``: how well models follow stories. Predicts only; no action is run."""
 
 from __future__ import annotations
 
 import difflib
-import warnings
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from rasa_core._commands import CONTEXT, Command, log_options, start_log
+from rasa_core._evaluate_arguments import DEFAULT_FOLDS, check_flags, read_shares
 from rasa_core.agent import Agent
+from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, UserUttered
-from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.trackers import DialogueStateTracker
-from rasa_core.training.evaluation import Evaluation, StoryResult, evaluate_stories
+from rasa_core.train import policies
+from rasa_core.training import extract_story_graph
+from rasa_core.training.cross_validation import MakePolicies, Setup
+from rasa_core.training.drawing import check_drawing_file
+from rasa_core.training.evaluation import Evaluation, evaluate_stories
+from rasa_core.training.measurements import (
+    Measurement,
+    load_model,
+    measure_curve,
+    measure_folds,
+    measure_model,
+    measure_models,
+    policies_of,
+)
+from rasa_core.training.story_result import StoryResult
 
 __all__ = [
     "actions_since_last_utterance",
@@ -28,15 +45,26 @@ __all__ = [
 DEFAULT_MAX_STORIES = 100
 NO_ACTION = "None"
 DEFAULT_FAILED_FILE = "failed_stories.txt"
-SHOWN_FAILURES = 10
 
 _EXAMPLES = """\b
 Examples:
-  # How many actions of the stories does the model get right?
-  python -m rasa_core.evaluate -d models/dialogue -s test_stories.md
+  # How many actions of the stories does a model get right, and which not?
+  rasa-core evaluate -d models/dialogue -s test_stories.md
 \b
-  # End with exit status 1 if less than 90 % are right.
-  python -m rasa_core.evaluate -d models/dialogue -s test_stories.md --fail-under 0.9
+  # With pictures: what is taken for what, and how far confidence can be trusted.
+  rasa-core evaluate -d models/dialogue -s test_stories.md -o confusion.svg --calibration calibration.svg
+\b
+  # In a build: exit status 1 if less than 95 % of the actions are right.
+  rasa-core evaluate -d models/dialogue -s test_stories.md --fail-under 0.95
+\b
+  # How well are stories followed that were not learnt? Train five times, each time without a fifth of them.
+  rasa-core evaluate -D domain.yml -s stories.md --folds 5
+\b
+  # Which of these models is the best?
+  rasa-core evaluate --compare models/one models/two -s test_stories.md
+\b
+  # Would more stories help? Train on all, 75 %, 50 % and 25 % of them, three times each.
+  rasa-core evaluate -D domain.yml -s stories.md --exclude 0,25,50,75 --runs 3 -o curve.svg
 """
 
 
@@ -61,9 +89,9 @@ def run_story_evaluation(
     max_stories
         How many stories are looked at, a sample that is the same in each run; None for all.
     out_file_stories
-        A story file for the failed stories, which is empty if there are none; None to write none.
+        A story file for the failed stories, which holds only a comment if there are none; None to write none.
     out_file_plot
-        Accepted for older programs; nothing is drawn.
+        A file for the confusion matrix, .svg, .pdf or .png; None to draw none.
 
     Returns
     -------
@@ -71,17 +99,12 @@ def run_story_evaluation(
         All predictions.
     """
     if out_file_plot is not None:
-        warnings.warn(f"no picture is drawn into {str(out_file_plot)!r}; the numbers are printed.", stacklevel=2)
-    interpreter = NaturalLanguageInterpreter.create(nlu_model_path) if nlu_model_path is not None else None
-    agent = _load(policy_model_path, interpreter)
-    evaluation = evaluate_stories(agent, resource_name, max_stories, interpreter=interpreter)
-    for line in summary(evaluation):
-        click.echo(line)
-    if out_file_stories is not None:
-        write_failed_stories(evaluation.failed, out_file_stories)
-        if evaluation.failed:
-            click.echo(f"The failed stories are in {out_file_stories}, with what was predicted.")
-    return evaluation
+        check_drawing_file(out_file_plot)
+    found = measure_model(policy_model_path, resource_name, max_stories, _interpreter(nlu_model_path))
+    _print(found, "text")
+    _write(found, failed=out_file_stories, picture=out_file_plot)
+    assert found.evaluation is not None
+    return found.evaluation
 
 
 def collect_story_predictions(
@@ -105,9 +128,9 @@ def collect_story_predictions(
     actual, predicted, failed
         Two lists of names, equally long; and a list of `StoryResult`.
     """
-    interpreter = NaturalLanguageInterpreter.create(nlu_model_path) if nlu_model_path is not None else None
+    interpreter = _interpreter(nlu_model_path)
     given = policy_model_path_or_agent
-    agent = given if isinstance(given, Agent) else _load(given, interpreter)
+    agent = given if isinstance(given, Agent) else load_model(given, interpreter)
     evaluation = evaluate_stories(agent, resource_name, max_stories, shuffle_stories, interpreter)
     actual = [result.expected for result in evaluation.actions]
     predicted = [result.prediction.action for result in evaluation.actions]
@@ -137,58 +160,25 @@ def actions_since_last_utterance(tracker: DialogueStateTracker) -> list[str]:
     return names[::-1]
 
 
-def _load(model: str | Path, interpreter: NaturalLanguageInterpreter | None) -> Agent:
-    """Load a model without the code of its actions, of which only the names matter here."""
-    return Agent.load(model, interpreter, action_factory="remote")
+def _interpreter(nlu: str | None) -> NaturalLanguageInterpreter | None:
+    return None if nlu is None else NaturalLanguageInterpreter.create(nlu)
 
 
-def summary(evaluation: Evaluation) -> list[str]:
-    """Return the result as lines of text."""
-    count, failed = len(evaluation.stories), evaluation.failed
-    lines = [
-        f"Stories: {count}" + (f" (a sample of {evaluation.available})" if count < evaluation.available else ""),
-        f"Actions: {evaluation.right} of {evaluation.total} right, accuracy {evaluation.accuracy:.4f}",
-        f"Whole stories: {count - len(failed)} of {count} right",
-        "By policy:",
-    ]
-    for policy, (made, right) in evaluation.by_policy().items():
-        name = "(none: fixed, or nothing learnt)" if policy is None else policy
-        share = f"{made} of {evaluation.total} predictions ({made / evaluation.total:.1%})"
-        lines.append(f"  {name}: {share}, {right} right")
-    if failed:
-        lines.append("Failed stories:")
-        lines.extend(f"  {_told(story)}" for story in failed[:SHOWN_FAILURES])
-    if len(failed) > SHOWN_FAILURES:
-        lines.append(f"  and {len(failed) - SHOWN_FAILURES} more")
-    return lines
+def _print(found: Measurement, form: str) -> None:
+    click.echo(json.dumps(found.content, indent=1) if form == "json" else "\n".join(found.lines))
 
 
-def _told(story: StoryResult) -> str:
-    first, source = story.first_wrong()
-    where = str(source) if source is not None else f'"{story.name}"'
-    wrong = len(story.actions) - story.right
-    instead = f"{first.expected}, predicted {first.prediction.action}"
-    return f"{where}: {wrong} of {len(story.actions)} wrong; first {instead}"
-
-
-def write_failed_stories(failed: Sequence[StoryResult], path: str | Path) -> None:
-    """Write stories into a story file, with comments where something else was predicted.
-
-    Raises
-    ------
-    RasaCoreError
-        If the file cannot be written.
-    """
-    text = "\n".join(story.export_stories() for story in failed) or "<!-- No story failed. -->\n"
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise RasaCoreError(f"cannot write the failed stories to {str(path)!r}: {error.strerror or error}.") from error
+def _write(found: Measurement, **files: str | Path | None) -> None:
+    """Write what was asked for, and say so on standard error, as standard output is for the report."""
+    for line in found.write(**files):
+        click.echo(line, err=True)
 
 
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
+@click.argument("models", nargs=-1)
 @click.option("-s", "--stories", required=True, metavar="STORIES", help="Story file, or folder of stories.")
-@click.option("-d", "--core", required=True, metavar="MODEL", help="Directory of the trained model.")
+@click.option("-d", "--core", metavar="MODEL", help="Directory of the trained model.")
+@click.option("-D", "--domain", metavar="FILE", help="Domain, to train the default policies without a model.")
 @click.option(
     "-u",
     "--nlu",
@@ -201,11 +191,13 @@ def write_failed_stories(failed: Sequence[StoryResult], path: str | Path) -> Non
     "--max_stories",
     "--max-stories",
     type=click.IntRange(min=1),
-    default=DEFAULT_MAX_STORIES,
-    show_default=True,
-    help="Number of stories to look at; a sample if there are more, the same in each run.",
+    help="Number of stories to look at; a sample if there are more, the same in each run.  "
+    f"[default: {DEFAULT_MAX_STORIES}; where policies are trained, all]",
 )
-@click.option("-o", "--output", metavar="FILE", help="Accepted for older scripts; no picture is drawn.")
+@click.option(
+    "-o", "--output", metavar="FILE", help="Draw the confusion matrix, or the learning curve: .svg .pdf .png."
+)
+@click.option("--calibration", metavar="FILE", help="Draw accuracy against confidence: .svg .pdf .png.")
 @click.option(
     "--failed",
     metavar="FILE",
@@ -213,31 +205,65 @@ def write_failed_stories(failed: Sequence[StoryResult], path: str | Path) -> Non
     show_default=True,
     help="Story file for the stories in which something else was predicted.",
 )
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the report.")
+@click.option("--fail-under", type=click.FloatRange(0, 1), metavar="SHARE", help="Exit status 1 below this accuracy.")
 @click.option(
-    "--fail-under",
-    type=click.FloatRange(0.0, 1.0),
+    "--fail-under-stories",
+    type=click.FloatRange(0, 1),
     metavar="SHARE",
-    help="End with exit status 1 if the accuracy is below this share of the actions, 0 to 1.",
+    help="Exit status 1 if a smaller share of the stories is right as a whole.",
 )
+@click.option("--folds", type=click.IntRange(min=2), help="Cross-validate: train on the other folds, for each fold.")
+@click.option("--compare", is_flag=True, help="Compare the MODELS side by side.")
+@click.option("--exclude", callback=read_shares, metavar="0,25,...", help="Learning curve: leave out so many percent.")
+@click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Runs of a learning curve.")
+@click.option("--seed", default=42, show_default=True, help="Decides on the folds, and on what is random in training.")
+@click.option("--augmentation", default=20, show_default=True, help="Stories glued together, as in training.")
 @log_options
 def command(
-    stories: str,
-    core: str,
-    nlu: str | None,
-    max_stories: int,
-    output: str | None,
-    failed: str,
-    fail_under: float | None,
-    verbose: bool,
-    debug: bool,
+    form: str, fail_under: float | None, fail_under_stories: float | None, verbose: bool, debug: bool, **flags: Any
 ) -> None:
-    """Measure how often a model does what stories say; its actions are predicted, never run."""
+    """Measure how often a model does what stories say; its actions are predicted, never run.
+
+    Give a model (-d), or several (--compare MODELS), to measure what was trained; a domain (-D), or a model
+    whose policies are trained anew, with --folds or --exclude.
+    """
     start_log(verbose, debug)
-    if output is not None:
-        click.echo(f"No picture is drawn into {output}; the numbers are printed.", err=True)
-    evaluation = run_story_evaluation(stories, core, nlu, max_stories, failed)
-    if fail_under is not None and evaluation.accuracy < fail_under:
-        raise click.ClickException(f"the accuracy {evaluation.accuracy:.4f} is below {fail_under:g}.")
+    check_flags(flags)
+    found = _measure(flags)
+    _print(found, form)
+    _write(found, failed=flags["failed"], picture=flags["output"], calibration=flags["calibration"])
+    if problems := found.below(fail_under, fail_under_stories):
+        raise click.ClickException(" ".join(problems))
+
+
+def _measure(flags: Mapping[str, Any]) -> Measurement:
+    stories, interpreter = flags["stories"], _interpreter(flags["nlu"])
+    if flags["exclude"] is not None:
+        setups = {name: _setup(name, flags) for name in flags["models"] or [flags["core"] or flags["domain"]]}
+        folds = flags["folds"] or DEFAULT_FOLDS
+        return measure_curve(setups, stories, excluded=flags["exclude"], runs=flags["runs"], folds=folds)
+    if flags["folds"] is not None:
+        return measure_folds(_setup(flags["core"] or flags["domain"], flags), flags["folds"], stories)
+    most = flags["max_stories"] or DEFAULT_MAX_STORIES
+    if flags["compare"]:
+        return measure_models(flags["models"], stories, most, interpreter)
+    return measure_model(flags["core"], stories, most, interpreter)
+
+
+def _default_policies() -> PolicyEnsemble:
+    return PolicyEnsemble(policies())
+
+
+def _setup(name: str, flags: Mapping[str, Any]) -> Setup:
+    """Return what is trained: the policies of a model, or the default ones for a domain."""
+    if flags["domain"] is not None:
+        domain = Domain.load(name, action_factory="remote")
+        make: MakePolicies = _default_policies
+    else:
+        domain, make = policies_of(name)
+    graph = extract_story_graph(flags["stories"], domain, _interpreter(flags["nlu"]))
+    return Setup(graph, domain, make, flags["augmentation"], flags["seed"])
 
 
 if __name__ == "__main__":

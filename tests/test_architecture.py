@@ -24,8 +24,8 @@ LAYERS = [
     ["turn", "processor", "model"],
     ["agent"],
     ["remote", "remote_calls", "project"],
-    ["_store_arguments", "_store_output"],
-    ["server", "train", "run", "evaluate", "visualize", "restore", "store", "_commands", "utils"],
+    ["_store_arguments", "_store_output", "_evaluate_arguments"],
+    ["server", "train", "check", "run", "evaluate", "visualize", "restore", "store", "_commands", "utils"],
     ["cli"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
@@ -33,8 +33,8 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 SERVING_ONLY = {"werkzeug", "granian", "wsgiref"}
 TRAINING_ONLY = {"keras", "jax", "tensorflow", "torch"}
 TRAINING_CODE = {"policies.keras_policy", "policies.keras_training"}
-# What evaluates and draws stands above the agent, though it lives among the stories that it is about.
-ABOVE_THE_AGENT = {"training.evaluation"}
+# What evaluates and teaches stands above the turns, though it lives among the stories that it is about.
+ABOVE_THE_AGENT = {"training.evaluation", "training.cross_validation", "training.measurements", "training.online"}
 
 
 def modules() -> list[str]:

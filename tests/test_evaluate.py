@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def test_a_model_follows_the_stories_that_it_was_trained_on(model: str, tmp_path
     assert result.exit_code == 0
     assert "Actions: 12 of 12 right, accuracy 1.0000" in result.stdout
     assert "Whole stories: 3 of 3 right" in result.stdout
-    assert "MemoizationPolicy: 12 of 12 predictions (100.0%), 12 right" in result.stdout
+    assert re.search(r"^MemoizationPolicy +12 +100\.0% +1\.0000 +1\.0000 +0\.0000$", result.stdout, re.MULTILINE)
 
 
 def test_what_is_wrong_is_counted_and_told_with_its_line(model: str, stories: Path) -> None:
@@ -117,11 +118,173 @@ def test_an_error_in_a_story_tells_file_and_line(model: str, stories: Path) -> N
     assert re.match(rf"Error: {re.escape(str(stories))}:3:\d+: ", result.stderr)
 
 
-def test_a_plot_is_accepted_and_not_drawn(model: str, stories: Path) -> None:
-    result = evaluated(model, stories, "-o", str(stories.with_name("plot.pdf")))
+@pytest.mark.parametrize("ending", ["svg", "pdf"])
+def test_pictures_are_drawn_and_said_to_be(model: str, stories: Path, ending: str) -> None:
+    matrix, chart = stories.with_name(f"matrix.{ending}"), stories.with_name(f"chart.{ending}")
+    result = evaluated(model, stories, "-o", str(matrix), "--calibration", str(chart))
     assert result.exit_code == 0
-    assert "No picture is drawn" in result.stderr
-    assert not stories.with_name("plot.pdf").exists()
+    assert f"The picture is in {matrix}." in result.stderr
+    start = {"svg": b"<?xml", "pdf": b"%PDF"}[ending]
+    assert matrix.read_bytes().startswith(start)
+    assert chart.read_bytes().startswith(start)
+
+
+def test_a_picture_that_cannot_be_drawn_is_an_error_before_the_work(model: str, stories: Path) -> None:
+    result = evaluated(model, stories, "-o", "matrix.gif")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: cannot draw into 'matrix.gif': its name must end in .svg, .pdf or .png.\n"
+    assert not stories.with_name("failed.txt").exists()
+
+
+def test_json_is_one_object_with_the_whole_report(model: str, stories: Path) -> None:
+    report = json.loads(evaluated(model, stories, "--format", "json").stdout)
+    assert (report["steps"], report["steps_right"], report["accuracy"]) == (10, 8, 0.8)
+    assert (report["accuracy_without_listen"], report["whole_stories"]) == (0.6, 0.5)
+    assert [one["action"] for one in report["actions"]][-1] == "action_listen"
+    assert [one["policy"] for one in report["policies"]] == ["MemoizationPolicy", None]
+    assert sum(one["count"] for one in report["confidence_bins"]) == 10
+    assert report["failed_stories"] == [
+        {
+            "name": "comfort first",
+            "file": str(stories),
+            "line": 12,
+            "steps": 6,
+            "steps_right": 4,
+            "expected": "utter_happy",
+            "predicted": "utter_comfort",
+            "confidence": 1.0,
+            "policy": "MemoizationPolicy",
+        }
+    ]
+
+
+def test_the_report_is_the_same_in_each_run(model: str, stories: Path) -> None:
+    for form in ("text", "json"):
+        assert evaluated(model, stories, "--format", form).stdout == evaluated(model, stories, "--format", form).stdout
+
+
+def test_the_report_fits_the_terminal(tmp_path: Path) -> None:
+    name = "utter_" + "long_" * 30
+    domain = (
+        f"intents: [{'greet' * 20}]\nactions: [{name}, utter_b]\ntemplates: {{utter_b: [b]}}\naction_factory: remote"
+    )
+    model = trained_model(tmp_path, domain, f"## {'story' * 10}\n* {'greet' * 20}\n  - utter_b\n")
+    path = tmp_path / "other.md"
+    path.write_text(f"## other\n* {'greet' * 20}\n  - {name}\n", encoding="utf-8")
+    lines = evaluated(model, path).stdout.splitlines()
+    assert max(len(line) for line in lines if str(path) not in line) <= 120
+
+
+def test_failed_stories_are_evaluated_again_with_the_same_outcome(model: str, stories: Path) -> None:
+    first = evaluated(model, stories)
+    again = evaluated(model, stories.with_name("failed.txt"), "--format", "json")
+    assert "8 of 10 right" in first.stdout
+    report = json.loads(again.stdout)
+    assert (report["stories"], report["steps"], report["steps_right"]) == (1, 6, 4)
+    assert [one["name"] for one in report["failed_stories"]] == ["comfort first"]
+
+
+@pytest.mark.parametrize(("least", "status"), [("0.5", 0), ("0.6", 1)])
+def test_fail_under_stories_decides_on_the_exit_status(model: str, stories: Path, least: str, status: int) -> None:
+    result = evaluated(model, stories, "--fail-under-stories", least)
+    assert result.exit_code == status
+    assert ("the share of whole stories 0.5000 is below 0.6." in result.stderr) == bool(status)
+
+
+def test_fail_under_says_so_and_prints_the_report_nevertheless(model: str, stories: Path) -> None:
+    result = evaluated(model, stories, "--fail-under", "0.9")
+    assert result.stderr.endswith("Error: the accuracy 0.8000 is below 0.9.\n")
+    assert "Actions: 8 of 10 right" in result.stdout
+
+
+def many_stories(tmp_path: Path) -> Path:
+    path = tmp_path / "many.md"
+    path.write_text("".join(MOOD_STORIES.replace("## ", f"## {number} ") for number in range(4)), encoding="utf-8")
+    return path
+
+
+def run_command(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(evaluate.command, [str(argument) for argument in arguments])
+
+
+def test_cross_validation_trains_the_policies_of_a_model_anew(model: str, tmp_path: Path) -> None:
+    path = many_stories(tmp_path)
+    files = ["--failed", tmp_path / "failed.txt", "-o", tmp_path / "matrix.svg"]
+    result = run_command("-d", model, "-s", path, "--folds", "3", "--augmentation", "0", *files)
+    assert result.exit_code == 0, result.output
+    assert "Stories: 12" in result.stdout
+    assert re.search(r"^mean +1\.0000 +1\.0000 +1\.0000 +1\.0000 +0\.0000$", result.stdout, re.MULTILINE)
+    assert re.search(r"^deviation +0\.0000", result.stdout, re.MULTILINE)
+    assert (tmp_path / "matrix.svg").exists()
+
+
+def test_cross_validation_trains_the_default_policies_for_a_domain(tmp_path: Path) -> None:
+    (tmp_path / "domain.yml").write_text(MOOD_DOMAIN, encoding="utf-8")
+    flags = ["--folds", "2", "--augmentation", "0", "--format", "json", "--failed", tmp_path / "failed.txt"]
+    result = run_command("-D", tmp_path / "domain.yml", "-s", many_stories(tmp_path), *flags)
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert [fold["stories"] for fold in report["folds"]] == [6, 6]
+    accuracies = [fold["accuracy"] for fold in report["folds"]]
+    assert report["spread"]["accuracy"]["mean"] == pytest.approx(sum(accuracies) / 2)
+    assert report["steps"] == 48
+
+
+def test_models_are_compared_side_by_side(model: str, stories: Path, tmp_path: Path) -> None:
+    other = trained_model(tmp_path, MOOD_DOMAIN, OTHER_STORIES)
+    result = run_command("--compare", model, other, "-s", stories)
+    assert result.exit_code == 0, result.output
+    rows = [line.split()[-5:-1] for line in result.stdout.splitlines()[1:]]
+    assert rows == [["0.8000", "0.6000", "0.7000", "0.5000"], ["1.0000"] * 4]
+    report = json.loads(run_command("--compare", model, other, "-s", stories, "--format", "json").stdout)
+    assert [(one["model"], one["accuracy"]) for one in report["models"]] == [(model, 0.8), (other, 1.0)]
+
+
+def test_every_compared_model_has_to_reach_the_limit(model: str, stories: Path, tmp_path: Path) -> None:
+    other = trained_model(tmp_path, MOOD_DOMAIN, OTHER_STORIES)
+    result = run_command("--compare", model, other, "-s", stories, "--fail-under", "0.9")
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: the accuracy 0.8000 is below 0.9: {model}.\n"
+
+
+def test_a_learning_curve_is_a_table_and_a_chart(model: str, tmp_path: Path) -> None:
+    flags = ["--exclude", "90,0", "--runs", "2", "--augmentation", "0"]
+    chart = tmp_path / "curve.svg"
+    result = run_command("-d", model, "-s", many_stories(tmp_path), *flags, "-o", chart)
+    assert result.exit_code == 0, result.output
+    assert [line.split()[1:4] for line in result.stdout.splitlines()[1:]] == [["0", "%", "9"], ["90", "%", "1"]]
+    assert "accuracy without listening" in chart.read_text(encoding="utf-8")
+    report = json.loads(run_command("-d", model, "-s", tmp_path / "many.md", *flags, "--format", "json").stdout)
+    assert [(one["excluded"], len(one["runs"])) for one in report["curves"]] == [(0, 2), (90, 2)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        pytest.param([], "give one of these: -d MODEL", id="nothing to measure"),
+        pytest.param(["-D", "domain.yml"], "-D is for training: give --folds 5", id="a domain alone"),
+        pytest.param(["-d", "model", "-D", "domain.yml"], "give one of these", id="a model and a domain"),
+        pytest.param(["model"], "--compare and MODELS go together", id="models without compare"),
+        pytest.param(["--compare"], "--compare and MODELS go together", id="compare without models"),
+        pytest.param(["-d", "m", "--folds", "2", "-m", "9"], "-m is for models that are trained", id="a sample"),
+        pytest.param(["--compare", "m", "--calibration", "c.svg"], "is for one model", id="compared calibration"),
+        pytest.param(["--compare", "m", "-o", "c.svg"], "prints a table", id="a picture of a comparison"),
+        pytest.param(["--compare", "m", "--folds", "2"], "--folds measures one", id="folds of several"),
+        pytest.param(["-d", "m", "--exclude", "0", "--runs", "6"], "no more --runs than --folds", id="runs"),
+        pytest.param(["-d", "m", "--exclude", "0,100"], "expected numbers from 0 to 99", id="all left out"),
+        pytest.param(["-d", "m", "--exclude", "half"], "not 'half'", id="no number"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_an_error(flags: list[str], message: str) -> None:
+    result = run_command("-s", "stories.md", *flags)
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+
+
+def test_the_help_shows_an_example_of_each_way_to_measure() -> None:
+    text = run_command("--help").stdout
+    for flag in ("--folds", "--compare", "--exclude", "--fail-under", "-o confusion.svg"):
+        assert re.search(rf"rasa-core evaluate .*{flag}", text), flag
 
 
 class ActionThatMustNotRun(Action):
@@ -162,9 +325,10 @@ def test_run_story_evaluation_returns_what_it_prints(
     assert f"Actions: {found.right} of {found.total} right" in capsys.readouterr().out
 
 
-def test_run_story_evaluation_warns_that_nothing_is_drawn(model: str, stories: Path) -> None:
-    with pytest.warns(UserWarning, match="no picture is drawn into 'plot.pdf'"):
-        evaluate.run_story_evaluation(stories, model, out_file_plot="plot.pdf")
+def test_run_story_evaluation_draws_where_it_is_told_to(model: str, stories: Path) -> None:
+    plot = stories.with_name("story_confmat.pdf")
+    evaluate.run_story_evaluation(stories, model, out_file_plot=plot)
+    assert plot.read_bytes().startswith(b"%PDF")
 
 
 def test_collect_story_predictions_gives_two_lists_and_the_failed_stories(model: str, stories: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -183,3 +184,16 @@ def test_stories_of_an_agent_that_knows_nothing_are_all_wrong_but_for_listening(
     agent = Agent(Domain.from_yaml(MOOD_DOMAIN), [MemoizationPolicy()])
     found = evaluation_of(agent, tmp_path, MOOD_STORIES)
     assert (found.right, found.total, len(found.failed)) == (6, 12, 3)
+
+
+def test_stories_with_comments_are_evaluated_again_with_the_same_outcome(agent: Agent, tmp_path: Path) -> None:
+    found = evaluation_of(agent, tmp_path, WRITTEN)
+    assert found.failed
+    again = evaluation_of(agent, tmp_path, "\n".join(story.export_stories() for story in found.stories))
+    assert [pairs(story) for story in again.stories] == [pairs(story) for story in found.stories]
+
+
+def test_every_wrong_action_has_a_comment_with_action_policy_and_confidence(agent: Agent, tmp_path: Path) -> None:
+    story = evaluation_of(agent, tmp_path, WRITTEN).failed[0]
+    comments = re.findall(r"<!-- predicted: \w+(?: instead of \w+)? \(\d\.\d\d(?:, \w+)?\) -->", story.export_stories())
+    assert len(comments) == len(story.actions) - story.right
