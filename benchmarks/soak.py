@@ -124,6 +124,11 @@ class Server:
                 time.sleep(0.005)
         self.kills += 1
 
+    def check(self) -> None:
+        """Raise `RuntimeError` if the server ended by itself, which it must not."""
+        if self._process is not None and self._process.poll() is not None:
+            raise RuntimeError(f"the server ended: {self._output.read_text(errors='replace')[-3000:]}")
+
     def stop(self) -> None:
         """Stop it as a service manager does."""
         if self._process is not None and self._process.poll() is None:
@@ -275,6 +280,7 @@ def soak(
                 server.start()
             else:
                 server.kill_worker(rng)
+            server.check()
     finally:
         stop.set()
         for thread in threads:

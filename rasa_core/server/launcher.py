@@ -7,7 +7,7 @@ arrives while a worker starts or dies waits until another one takes it.
 
 Signals. SIGTERM, SIGINT and SIGHUP, sent to the main process or to all, stop accepting, finish the requests under way
 and exit with 0; what still runs after `stop_timeout` seconds is killed. A worker that dies is replaced; one that dies
-again before it can serve ends the server. Workers end when the main process is gone.
+again and again before any of them can serve ends the server. Workers end when the main process is gone.
 
 Threads. One thread is the fastest, since several wait for each other's interpreter lock, and wander between cores:
 with eight clients, a request cost a worker 0.22 ms with one thread, 0.26 ms with two and 0.39 ms with four. But one
@@ -55,6 +55,7 @@ _REMEDIES = {
     errno.EADDRINUSE: "Stop the program that uses the port, or choose another with --port.",
     errno.EACCES: "Choose a port above 1023 with --port.",
 }
+_MOST_IN_VAIN = 10  # Workers that die one after another, before any of them could serve.
 _READY = b"ready"  # What a worker reports that can serve; any other report is why it cannot.
 _REPORT_BYTES = 4000  # Below PIPE_BUF, so that reports of several workers cannot mix.
 _GRANIAN_LEVELS = {"DEBUG": LogLevels.debug, "INFO": LogLevels.info}
@@ -201,6 +202,7 @@ class _Server(MPServer):
             **options,
         )
         self._listener = listener
+        self.respawned_wrks = self.replaced = _Replaced()
 
     def _init_shared_socket(self) -> None:
         self._listener.set_inheritable(True)
@@ -213,6 +215,25 @@ class _Server(MPServer):
         if os.getpid() != self.pid:
             os._exit(0)
         super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+
+class _Replaced(dict[int, float]):
+    """When each worker was replaced; Granian ends the server if one dies that was replaced just before.
+
+    One or two such deaths may have any reason, and the next worker may well serve. So nothing is told until many
+    were replaced in vain.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.in_vain = 0
+
+    def __setitem__(self, worker: int, moment: float) -> None:
+        self.in_vain += 1
+        super().__setitem__(worker, moment)
+
+    def get(self, worker: int, default: Any = None) -> Any:
+        return super().get(worker, default) if self.in_vain >= _MOST_IN_VAIN else default
 
 
 class _Follower(threading.Thread):
@@ -229,7 +250,7 @@ class _Follower(threading.Thread):
         """Read reports until one tells of a failure, or nobody is left to report."""
         try:
             while (report := self._reports.recv_bytes()) == _READY:
-                self._server.respawned_wrks.clear()  # What has served and died is replaced, however often.
+                self._server.replaced.in_vain = 0  # What has served and died is replaced, however often.
                 if self._on_listening is not None:
                     self._on_listening()
                     self._on_listening = None

@@ -23,7 +23,7 @@ MESSAGES = 3
 def test_each_acknowledged_turn_is_in_the_log_once_though_servers_are_killed(name: str, tmp_path: Path) -> None:
     with opened(name, tmp_path) as (url, database):
         # Short pauses, so that both kinds of servers die several times.
-        result = soak(name, url, tmp_path, seconds=SECONDS, database=database, pause=(0.05, 0.6), seed=7)
+        result = soak(name, url, tmp_path, seconds=SECONDS, database=database, pause=(0.1, 0.6), seed=7)
     assert result.problems == []
     assert result.turns > 40
     assert result.repeats > 0
