@@ -191,7 +191,11 @@ def parameter(
 
 def as_story(name: str, parameters: Mapping[str, Any]) -> str:
     """Return ``name{parameters}`` as it stands in a story line; text outside ASCII stays readable."""
-    return name + (json.dumps(parameters, ensure_ascii=False) if parameters else "")
+    if not parameters:
+        return name
+    # Only strings hold these two, which mean a template variable and a comment in a story file.
+    text = json.dumps(parameters, ensure_ascii=False)
+    return name + text.replace("`", r"\u0060").replace("<!--", r"\u003c!--")
 
 
 def check_parse_data(parse_data: Mapping[str, Any]) -> None:

@@ -8,7 +8,6 @@ import uuid
 from pathlib import Path
 
 from rasa_core.training.files import read_story_text
-from rasa_core.training.lines import COMMENT_START, VARIABLE_QUOTE
 
 
 def append_stories(path: str | Path, text: str) -> None:
@@ -34,7 +33,7 @@ def append_stories(path: str | Path, text: str) -> None:
     workpiece = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     try:
         with workpiece.open("xb") as file:
-            file.write(before + gap + _with_plain_values(text).encode("utf-8", "backslashreplace"))
+            file.write(before + gap + text.encode("utf-8", "backslashreplace"))
             file.flush()
             os.fsync(file.fileno())
         if before:
@@ -42,10 +41,3 @@ def append_stories(path: str | Path, text: str) -> None:
         workpiece.replace(target)
     finally:
         workpiece.unlink(missing_ok=True)
-
-
-def _with_plain_values(text: str) -> str:
-    """Write what opens a comment or a variable, which only the values in a story may hold, as JSON escapes."""
-    for special in (COMMENT_START, VARIABLE_QUOTE):
-        text = text.replace(special, f"\\u{ord(special[0]):04x}{special[1:]}")
-    return text

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rasa_core.domain import Domain
 from rasa_core.events import (
     ActionExecuted,
     ActionReverted,
@@ -25,6 +27,8 @@ from rasa_core.events import (
     UserUttered,
 )
 from rasa_core.exceptions import StoryParseError
+from rasa_core.trackers import DialogueStateTracker
+from rasa_core.training import extract_story_graph
 from rasa_core.training.markdown import StoryFileReader
 from rasa_core.training.messages import Wording, story_message
 from rasa_core.training.structures import STORY_END, STORY_START, Checkpoint, Story, StoryGraph, StoryStep
@@ -228,3 +232,17 @@ def test_a_story_is_appended_to_a_file(tmp_path):
         Story.from_events(CONVERSATION, name).dump_to_file(path)
 
     assert [step.block_name for step in StoryFileReader.read_from_file(path, None)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("value", ["a `b` c", "<!-- not a comment -->", "`"])
+def test_marks_of_story_files_in_values_come_back_as_values(value: str, tmp_path: Path) -> None:
+    text = "intents: [say]\nentities: [name]\nslots: {name: {type: text}}\nactions: [utter_ok]\naction_factory: remote"
+    domain = Domain.from_yaml(text)
+    tracker = DialogueStateTracker.from_events("a", [ActionExecuted("action_listen")], domain)
+    tracker.update(UserUttered("x", {"name": "say"}, [{"entity": "name", "value": value}]))
+    tracker.update(SlotSet("name", value))
+    tracker.update(ActionExecuted("utter_ok"))
+    (tmp_path / "stories.md").write_text(tracker.export_stories(), encoding="utf-8")
+    (step,) = extract_story_graph(str(tmp_path / "stories.md"), domain).story_steps
+    said, slot = (event for event in step.events if isinstance(event, UserUttered | SlotSet))
+    assert (said.entities[0]["value"], slot.value) == (value, value)
