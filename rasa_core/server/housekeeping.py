@@ -60,8 +60,12 @@ class Housekeeper:
         try:
             store = self._model.agent().tracker_store
             store.expire_answers(now - ANSWERS_KEPT)
-            if self._retention is not None and isinstance(store, EventLogStore):
+            if self._retention is None:
+                return
+            if isinstance(store, EventLogStore):
                 deleted = expire_conversations(store, now - self._retention)
                 logger.info("%d conversations that were idle for too long were deleted.", deleted)
+            else:
+                logger.warning("%s cannot tell which conversations are idle: none is deleted.", type(store).__name__)
         except (StoreError, HttpError) as error:
             logger.warning("old conversations and answers are kept for now: %s", error)

@@ -19,7 +19,7 @@ from rasa_core.exceptions import StoreUnavailableError
 from rasa_core.server import create_app
 from rasa_core.server.housekeeping import Housekeeper
 from rasa_core.server.model import ServedModel
-from rasa_core.tracker_store import InMemoryTrackerStore
+from rasa_core.tracker_store import InMemoryTrackerStore, TrackerStore
 
 DAY = 24 * 60 * 60.0
 
@@ -81,6 +81,14 @@ def test_a_store_that_cannot_be_reached_is_left_for_the_next_time(agent: Agent, 
     Housekeeper(ServedModel(agent=agent)).clean()
     (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert "kept for now: the database is gone" in record.getMessage()
+
+
+def test_a_store_that_knows_no_times_is_named(caplog) -> None:
+    class Own(TrackerStore):
+        """Keeps nothing."""
+
+    Housekeeper(ServedModel(agent=make_agent(Own())), 90 * DAY).clean()
+    assert "Own cannot tell which conversations are idle: none is deleted." in caplog.text
 
 
 def test_without_a_model_nothing_is_done(tmp_path: Path, caplog) -> None:
