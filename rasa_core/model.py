@@ -7,15 +7,14 @@ bytes.
 
 from __future__ import annotations
 
-import ctypes
 import glob
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rasa_core.directories import OLD, replace_directory
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError, RasaCoreError
 from rasa_core.policies.ensemble import METADATA_NAME, PolicyEnsemble
@@ -23,9 +22,10 @@ from rasa_core.policies.ensemble import METADATA_NAME, PolicyEnsemble
 DOMAIN_NAME = "domain.yml"
 STORIES_NAME = "stories.md"
 
-_OLD = ".old"
+DIALOGUE_MODEL = frozenset({METADATA_NAME, "policy_metadata.json"})
+"""Names of files by which a dialogue model is known."""
+
 _READS_TRIED = 5
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # As in Linux's <fcntl.h> and <linux/fs.h>.
 
 
 def write_model(
@@ -58,74 +58,7 @@ def write_model(
         prints = {"domain": domain.fingerprint(), **(fingerprints or {})}
         ensemble.persist(folder, {"fingerprints": prints})
 
-    replace_directory(Path(path), fill)
-
-
-def replace_directory(path: Path, fill: Callable[[Path], None]) -> None:
-    """Make the folder `path` anew through `fill`, which gets an empty folder; readers see the old or the new.
-
-    Raises
-    ------
-    ModelError
-        If `path` is something other than a model, or cannot be written; what was there is unchanged.
-    """
-    path = Path(os.path.realpath(path))
-    if path.exists() and not _is_replaceable(path):
-        raise ModelError(
-            f"{str(path)!r} exists and is not a model; it is left alone. Choose another path, or remove it."
-        )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        workplace = Path(tempfile.mkdtemp(prefix=f".{path.name}.new-", dir=path.parent))
-    except OSError as error:
-        raise ModelError(f"cannot write a model to {str(path)!r}: {error}.") from error
-    try:
-        folder = workplace / path.name
-        folder.mkdir()
-        fill(folder)
-        _swap(folder, path)
-    except OSError as error:
-        raise ModelError(f"cannot write a model to {str(path)!r}: {error}. What was there is unchanged.") from error
-    finally:
-        shutil.rmtree(workplace, ignore_errors=True)
-
-
-def _is_replaceable(path: Path) -> bool:
-    if not path.is_dir():
-        return False
-    names = os.listdir(path)
-    return not names or METADATA_NAME in names or "policy_metadata.json" in names
-
-
-def _swap(folder: Path, path: Path) -> None:
-    """Put `folder` in the place of `path`; what was there, if anything, is left in the folder of `folder`."""
-    try:
-        folder.rename(path)
-    except OSError:
-        if not path.exists():
-            raise
-        if not _exchange(folder, path):
-            _swap_in_two_steps(folder, path)
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two folders in one step, which only Linux can; return whether that was done."""
-    try:
-        renameat2 = ctypes.CDLL(None).renameat2
-    except (AttributeError, OSError, TypeError):
-        return False
-    done: int = renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
-    return done == 0
-
-
-def _swap_in_two_steps(folder: Path, path: Path) -> None:
-    old = folder.with_name(folder.name + _OLD)
-    path.rename(old)
-    try:
-        folder.rename(path)
-    except OSError:
-        old.rename(path)
-        raise
+    replace_directory(path, fill, DIALOGUE_MODEL)
 
 
 def read_model(path: str | Path, action_factory: str | None = None) -> tuple[Domain, PolicyEnsemble, dict[str, Any]]:
@@ -152,6 +85,31 @@ def read_model(path: str | Path, action_factory: str | None = None) -> tuple[Dom
             if _identity(folder) == before:
                 return found
     raise ModelError(f"the model {str(path)!r} was replaced again and again while it was read. Try again.")
+
+
+def fingerprint_of_files(files: Iterable[Path], folder: Path, settings: Any = None) -> str:
+    """Return a hash of files, with their paths in `folder`, and of JSON-able `settings`.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(json.dumps(settings).encode())
+    for path in sorted(files):
+        content = path.read_bytes()
+        digest.update(json.dumps([path.relative_to(folder).as_posix(), len(content)]).encode() + content)
+    return digest.hexdigest()
+
+
+def fingerprint_of_model(path: str | Path) -> str | None:
+    """Return a hash of all files of the model at `path`, None if they cannot be read; the same model has the same."""
+    folder = Path(path)
+    try:
+        return fingerprint_of_files((file for file in folder.rglob("*") if file.is_file()), folder)
+    except OSError:
+        return None
 
 
 def read_stories(path: str | Path) -> str:
@@ -191,7 +149,7 @@ def _read(folder: Path, action_factory: str | None) -> tuple[Domain, PolicyEnsem
 def _what_is_wrong(path: Path) -> str:
     if path.exists():
         return "is a file, not a model directory. Train one, or check the path."
-    left = sorted(path.parent.glob(f".{glob.escape(path.name)}.new-*/{glob.escape(path.name)}{_OLD}"))
+    left = sorted(path.parent.glob(f".{glob.escape(path.name)}.new-*/{glob.escape(path.name)}{OLD}"))
     if left:
         return f"is missing: writing it was interrupted. The one before is {str(left[-1])!r}; move it back."
     return "does not exist. Train one, or check the path."

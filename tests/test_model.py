@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from policy_bot import local_domain, remote_domain, stories
 
-from rasa_core import model
+from rasa_core import directories, model
+from rasa_core.directories import replace_directory
 from rasa_core.domain import Domain
 from rasa_core.exceptions import DomainError, ModelError
-from rasa_core.model import read_model, read_stories, replace_directory, write_model
+from rasa_core.model import DIALOGUE_MODEL, read_model, read_stories, write_model
 from rasa_core.policies import FallbackPolicy, MemoizationPolicy, PolicyEnsemble
 
 TESTS = Path(__file__).resolve().parent
@@ -56,6 +57,7 @@ class TestWriting:
         assert list(files(written)) == [
             "domain.yml",
             "metadata.json",
+            "policy_0_MemoizationPolicy/lessons.npz",
             "policy_0_MemoizationPolicy/memorized_turns.json",
             "policy_1_FallbackPolicy/fallback_policy.json",
             "stories.md",
@@ -106,7 +108,7 @@ class TestReplacing:
         (tmp_path / "bot").mkdir()
         if name is not None:
             (tmp_path / "bot" / name).write_text("{}")
-        replace_directory(tmp_path / "bot", fill_with("new"))
+        replace_directory(tmp_path / "bot", fill_with("new"), DIALOGUE_MODEL)
         assert files(tmp_path / "bot") == {"metadata.json": b"new"}
 
     def test_a_folder_that_is_no_model_is_left_alone(self, tmp_path, domain, ensemble) -> None:
@@ -139,13 +141,13 @@ class TestReplacing:
 
     def test_a_link_goes_on_pointing_to_the_model(self, written, tmp_path) -> None:
         (tmp_path / "current").symlink_to(written)
-        replace_directory(tmp_path / "current", fill_with("new"))
+        replace_directory(tmp_path / "current", fill_with("new"), DIALOGUE_MODEL)
         assert (tmp_path / "current").is_symlink()
         assert files(written) == {"metadata.json": b"new"}
 
     def test_a_relative_path_is_one_too(self, written, monkeypatch) -> None:
         monkeypatch.chdir(written.parent)
-        replace_directory(Path("bot"), fill_with("new"))
+        replace_directory(Path("bot"), fill_with("new"), DIALOGUE_MODEL)
         assert files(written) == {"metadata.json": b"new"}
 
     def test_a_folder_that_cannot_be_put_in_place_is_an_error(self, tmp_path, monkeypatch) -> None:
@@ -154,22 +156,22 @@ class TestReplacing:
 
         monkeypatch.setattr(Path, "rename", fail)
         with pytest.raises(ModelError, match=r"cannot write a model to .*bot': no space"):
-            replace_directory(tmp_path / "bot", fill_with("new"))
+            replace_directory(tmp_path / "bot", fill_with("new"), DIALOGUE_MODEL)
         assert list(tmp_path.iterdir()) == []
 
     def test_a_system_without_an_exchange_manages_too(self, written, monkeypatch) -> None:
-        monkeypatch.setattr(model.ctypes, "CDLL", lambda name: object())
-        replace_directory(written, fill_with("new"))
+        monkeypatch.setattr(directories.ctypes, "CDLL", lambda name: object())
+        replace_directory(written, fill_with("new"), DIALOGUE_MODEL)
         assert files(written) == {"metadata.json": b"new"}
 
 
 class TestWithoutAnAtomicExchange:
     @pytest.fixture(autouse=True)
     def _no_exchange(self, monkeypatch) -> None:
-        monkeypatch.setattr(model, "_exchange", lambda one, other: False)
+        monkeypatch.setattr(directories, "_exchange", lambda one, other: False)
 
     def test_a_model_is_replaced_in_two_steps(self, written) -> None:
-        replace_directory(written, fill_with("new"))
+        replace_directory(written, fill_with("new"), DIALOGUE_MODEL)
         assert files(written) == {"metadata.json": b"new"}
         assert [path.name for path in written.parent.iterdir()] == ["bot"]
 
@@ -183,7 +185,7 @@ class TestWithoutAnAtomicExchange:
 
         monkeypatch.setattr(Path, "rename", fail_for_new)
         with pytest.raises(ModelError, match=r"no. What was there is unchanged"):
-            replace_directory(written, fill_with("new"))
+            replace_directory(written, fill_with("new"), DIALOGUE_MODEL)
         assert files(written) == before
 
     def test_the_old_model_can_be_found_if_the_process_dies_between(self, written) -> None:

@@ -1,4 +1,4 @@
-"""Looks for mistakes in a domain and its stories, without training.
+"""Looks for mistakes in a domain, its stories and its NLU data, without training.
 
 =========================  =========  =========================================================================
 Kind                       Severity   Meaning
@@ -19,16 +19,19 @@ Kind                       Severity   Meaning
 ``ignored-line``           warning    a line of a story that says nothing
 ``unknown-key``            warning    a key of the domain that says nothing
 =========================  =========  =========================================================================
+
+Those of NLU data are listed in `rasa_core.nlu.checks`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from rasa_core.domain import Domain
 from rasa_core.featurizers import MaxHistoryTrackerFeaturizer
+from rasa_core.nlu.checks import check_data_files, check_domain_names
 from rasa_core.training.checked_names import check_names
 from rasa_core.training.contradictions import (
     LONGEST_HISTORY,
@@ -52,9 +55,14 @@ MOST_PREDICTIONS: Final = 10
 
 
 def check_stories(
-    domain_text: str, stories: str | Path, max_history: int = DEFAULT_MAX_HISTORY, *, domain_name: str = "domain.yml"
+    domain_text: str,
+    stories: str | Path,
+    max_history: int = DEFAULT_MAX_HISTORY,
+    *,
+    domain_name: str = "domain.yml",
+    nlu_files: Sequence[Path] = (),
 ) -> list[Finding]:
-    """Look for mistakes in a domain and its stories.
+    """Look for mistakes in a domain, its stories and its NLU data.
 
     Parameters
     ----------
@@ -66,11 +74,13 @@ def check_stories(
         How many states have to be equal for two histories to be the same.
     domain_name
         What findings call the domain, such as its path.
+    nlu_files
+        All NLU data of the bot; none if something else understands its messages.
 
     Returns
     -------
     list of Finding
-        Those of the domain, then those of the stories, in the order of file and line.
+        Those of the domain, then those of the other files, in the order of file and line.
     """
     found: list[Finding] = []
     with listen_to_readers(found):
@@ -83,7 +93,18 @@ def check_stories(
         if checked.domain is not None:
             found += check_names(checked, read.steps, is_complete=read.is_complete)
             found += _check_turns(read.steps, checked.domain, max_history)
+        if nlu_files:
+            found += _check_nlu(nlu_files, checked.domain, domain_name)
     return in_order(found, domain_name)
+
+
+def _check_nlu(files: Sequence[Path], domain: Domain | None, domain_name: str) -> list[Finding]:
+    data, found = check_data_files(files)
+    if data is None or domain is None or not data.examples:
+        return found
+    # The one that begins anew is sent as /restart.
+    intents = [intent for intent in domain.intents if intent in data.intents or intent != domain.restart_intent]
+    return found + check_domain_names(data, intents, domain.entities, domain_name)
 
 
 def _check_turns(steps: Iterable[StoryStep], domain: Domain, max_history: int) -> Iterator[Finding]:

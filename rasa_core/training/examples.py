@@ -1,33 +1,16 @@
-"""Example messages of intents, to be shown in a picture: read from NLU data in Markdown or JSON."""
+"""Example messages of intents, to be shown in a picture."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import NoReturn
 
 from rasa_core.events import UserUttered
-from rasa_core.exceptions import RasaCoreError
-
-_ENTITY: Final = re.compile(r"\[([^\]]+)\]\(([^):]+)(?::[^)]*)?\)")
-_COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
-_ITEM_MARKS: Final = ("- ", "* ", "+ ")
-_INTENT_HEADING: Final = "intent:"
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A message, and the names of the entities in it."""
-
-    text: str
-    entities: frozenset[str]
-
-
-class ExampleError(RasaCoreError, ValueError):
-    """NLU data cannot be read."""
+from rasa_core.nlu.annotations import read_annotated
+from rasa_core.nlu.data import Example, NLUDataError, Source
+from rasa_core.nlu.reading import read_training_data
 
 
 class ExampleMessages:
@@ -36,11 +19,14 @@ class ExampleMessages:
     Parameters
     ----------
     examples
-        Intent to its examples, the best first.
+        The best of each intent first.
     """
 
-    def __init__(self, examples: Mapping[str, list[Example]]) -> None:
-        self._examples = examples
+    def __init__(self, examples: Iterable[Example]) -> None:
+        self._examples: dict[str, list[Example]] = {}
+        for example in examples:
+            if example.intent is not None:
+                self._examples.setdefault(example.intent, []).append(example)
 
     @classmethod
     def read(cls, source: str | Path | Mapping[str, Iterable[str]]) -> ExampleMessages:
@@ -48,66 +34,33 @@ class ExampleMessages:
 
         Raises
         ------
-        ExampleError
-            If a file cannot be read, or there is no example in any.
+        NLUDataError
+            If a file cannot be read, or there is no example of an intent in any.
         """
         if isinstance(source, Mapping):
-            pairs = [(intent, _example(text)) for intent, texts in source.items() for text in texts]
+            messages = cls(_example(text, intent) for intent, texts in source.items() for text in texts)
         else:
-            pairs = [pair for path in _files(Path(source)) for pair in _read_file(path)]
-        examples: dict[str, list[Example]] = {}
-        for intent, example in pairs:
-            examples.setdefault(intent, []).append(example)
-        if not examples:
-            raise ExampleError(
-                f"there are no examples of intents in {str(source)!r}; expected ## intent:greet and - hello."
-            )
-        return cls(examples)
+            messages = cls(read_training_data(source).examples)
+        if not messages._examples:
+            place = "the mapping" if isinstance(source, Mapping) else str(source)
+            problem = "there are no examples of intents; expected ## intent:greet and - hello."
+            raise NLUDataError(problem, Source(place))
+        return messages
 
     def for_message(self, message: UserUttered) -> str | None:
         """Return the first example of the intent, with the same entities if possible; None without any."""
         found = self._examples.get(message.intent.get("name") or "", [])
         wanted = {str(entity.get("entity")) for entity in message.entities}
         return next(
-            (example.text for example in found if example.entities == wanted),
+            (example.text for example in found if {span.entity for span in example.entities} == wanted),
             found[0].text if found else None,
         )
 
 
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    return sorted(file for file in path.rglob("*") if file.suffix.lower() in (".md", ".json") and file.is_file())
+def _example(annotated: str, intent: str) -> Example:
+    text, entities = read_annotated(annotated, partial(_fail, intent))
+    return Example(text, intent, tuple(entities))
 
 
-def _read_file(path: Path) -> Iterator[tuple[str, Example]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ExampleError(f"cannot read the NLU data {str(path)!r}: {error}.") from error
-    return _read_json(path, text) if text.lstrip().startswith("{") else _read_markdown(text)
-
-
-def _read_markdown(text: str) -> Iterator[tuple[str, Example]]:
-    intent = None
-    for line in map(str.strip, _COMMENT.sub("", text).splitlines()):
-        if line.startswith("#"):
-            heading = line.lstrip("#").strip()
-            intent = heading.removeprefix(_INTENT_HEADING).strip() if heading.startswith(_INTENT_HEADING) else None
-        elif intent and line.startswith(_ITEM_MARKS):
-            yield intent, _example(line[2:].strip())
-
-
-def _example(annotated: str) -> Example:
-    return Example(_ENTITY.sub(r"\1", annotated), frozenset(name.strip() for _, name in _ENTITY.findall(annotated)))
-
-
-def _read_json(path: Path, text: str) -> Iterator[tuple[str, Example]]:
-    try:
-        for one in json.loads(text)["rasa_nlu_data"]["common_examples"]:
-            names = frozenset(str(entity["entity"]) for entity in one.get("entities") or [])
-            if one.get("intent"):
-                yield str(one["intent"]), Example(str(one["text"]), names)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        expected = '{"rasa_nlu_data": {"common_examples": [{"text": ..., "intent": ...}]}}'
-        raise ExampleError(f"cannot read the NLU data {str(path)!r}: {error!r}; expected {expected}.") from error
+def _fail(intent: str, problem: str) -> NoReturn:
+    raise NLUDataError(problem, Source(f"the examples of {intent!r}"))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from rasa_core.exceptions import StoryParseError
+from rasa_core.nlu.reading import holds_nlu_data
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ def list_story_files(folder: Path) -> list[Path]:
 
 
 def _holds_nlu_examples(path: Path) -> bool:
+    if path.suffix.lower() != ".txt":
+        return holds_nlu_data(path)
     try:
         with path.open("rb") as file:
             return _NLU_HEADING.match(file.read(4096).removeprefix(b"\xef\xbb\xbf")) is not None

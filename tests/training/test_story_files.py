@@ -75,6 +75,8 @@ def test_a_folder_is_read_in_the_order_of_its_paths(tmp_path, domain):
         ("domain.yml", "intents: []"),
         ("README.md", "# About\n- a point"),
         ("nlu.md", "## intent:greet\n- hello"),
+        ("comment.md", "<!-- What people say. -->\n\n## intent:greet\n- hello"),
+        ("nlu.txt", "## intent:greet\n- hello"),
         ("sub/nlu.md", "\ufeff\n\n# synonym:x\n- hello"),
         ("picture.png", "\x00"),
     ],

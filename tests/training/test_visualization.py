@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rasa_core.domain import Domain
+from rasa_core.nlu.data import NLUDataError
 from rasa_core.training import extract_story_graph, flow
-from rasa_core.training.examples import ExampleError, ExampleMessages
+from rasa_core.training.examples import ExampleMessages
 from rasa_core.training.flow import StoryFlow, VisualizationError
 from rasa_core.training.markdown import StoryFileReader
 from rasa_core.training.picture import Kind, Picture
@@ -315,19 +316,25 @@ def test_examples_can_be_given_as_a_mapping(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
-        ("nlu.json", "{]", "cannot read the NLU data"),
+        ("nlu.json", "{]", "nlu.json:1: not valid JSON"),
         ("nlu.json", '{"rasa_nlu_data": []}', "expected .*common_examples"),
-        ("nlu.md", "## story\n* greet\n", "there are no examples of intents"),
+        ("nlu.md", "## story\n* greet\n", "this is no NLU data; expected Markdown with sections like ## intent:greet"),
+        ("nlu.md", "## synonym:a\n- b\n", "there are no examples of intents"),
     ],
 )
 def test_unreadable_examples_are_an_error(tmp_path: Path, name: str, content: str, problem: str) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8")
-    with pytest.raises(ExampleError, match=problem):
+    with pytest.raises(NLUDataError, match=problem):
         ExampleMessages.read(tmp_path / name)
 
 
+def test_a_wrong_example_in_a_mapping_is_an_error() -> None:
+    with pytest.raises(NLUDataError, match=r"the examples of .greet.: .* is not closed"):
+        ExampleMessages.read({"greet": ["good [day](time"]})
+
+
 def test_examples_that_are_not_there_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ExampleError, match="cannot read the NLU data"):
+    with pytest.raises(NLUDataError, match="cannot read the NLU data"):
         ExampleMessages.read(tmp_path / "nowhere.md")
 
 

@@ -1,0 +1,93 @@
+"""Directories that are written whole or not at all: models, of dialogues and of typed text."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from rasa_core.exceptions import ModelError
+
+OLD = ".old"
+"""Ending of the name of a directory that was there before, while another takes its place."""
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # As in Linux's <fcntl.h> and <linux/fs.h>.
+
+
+def replace_directory(
+    path: str | Path, fill: Callable[[Path], None], known_by: Collection[str], kind: str = "a model"
+) -> None:
+    """Make the folder `path` anew through `fill`, which gets an empty folder; readers see the old or the new.
+
+    Parameters
+    ----------
+    known_by
+        Names of files one of which a folder has to hold, or to be empty, to be replaced.
+    kind
+        What the folder is, for messages.
+
+    Raises
+    ------
+    ModelError
+        If `path` is something other than a model, or cannot be written; what was there is unchanged.
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not is_replaceable(path, known_by):
+        raise ModelError(
+            f"{str(path)!r} exists and is not {kind}; it is left alone. Choose another path, or remove it."
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        workplace = Path(tempfile.mkdtemp(prefix=f".{path.name}.new-", dir=path.parent))
+    except OSError as error:
+        raise ModelError(f"cannot write {kind} to {str(path)!r}: {error}.") from error
+    try:
+        folder = workplace / path.name
+        folder.mkdir()
+        fill(folder)
+        _swap(folder, path)
+    except OSError as error:
+        raise ModelError(f"cannot write {kind} to {str(path)!r}: {error}. What was there is unchanged.") from error
+    finally:
+        shutil.rmtree(workplace, ignore_errors=True)
+
+
+def is_replaceable(path: Path, known_by: Collection[str]) -> bool:
+    """Tell whether a folder is empty, or holds a file of one of these names."""
+    if not path.is_dir():
+        return False
+    names = os.listdir(path)
+    return not names or not set(known_by).isdisjoint(names)
+
+
+def _swap(folder: Path, path: Path) -> None:
+    """Put `folder` in the place of `path`; what was there, if anything, is left in the folder of `folder`."""
+    try:
+        folder.rename(path)
+    except OSError:
+        if not path.exists():
+            raise
+        if not _exchange(folder, path):
+            _swap_in_two_steps(folder, path)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step, which only Linux can; return whether that was done."""
+    try:
+        renameat2 = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    done: int = renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+    return done == 0
+
+
+def _swap_in_two_steps(folder: Path, path: Path) -> None:
+    old = folder.with_name(folder.name + OLD)
+    path.rename(old)
+    try:
+        folder.rename(path)
+    except OSError:
+        old.rename(path)
+        raise

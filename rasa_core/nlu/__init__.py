@@ -1,0 +1,1 @@
+"""The built-in interpreter: training data, the model of intents and entities, and how good it is."""

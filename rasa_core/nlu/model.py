@@ -1,0 +1,193 @@
+"""The model of intents and entities: what serves, with nothing but NumPy."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rasa_core.nlu import model_files
+from rasa_core.nlu.crf import Tagger
+from rasa_core.nlu.features import Vocabulary, shape_of
+from rasa_core.nlu.network import Network, softmax
+from rasa_core.nlu.patterns import Patterns
+from rasa_core.nlu.tokenizer import Span, keys_of, tokenize
+
+Floats = NDArray[np.float32]
+
+EXTRACTOR = "rasa_core.nlu"
+MAX_CHARACTERS = 1000
+MAX_TOKENS = 200
+MAX_RANKING = 10
+_CACHED_KEYS = 20_000
+_BATCH = 64
+
+
+class NLUModel:
+    """Turns text into an intent and entities; safe to share between threads.
+
+    A message longer than `MAX_CHARACTERS` or `MAX_TOKENS` is understood by its beginning, and its answer says
+    ``"truncated": True``. Confidences of all intents, and the one that the text means none of them, sum to 1; the
+    latter is told by what is missing.
+
+    Parameters
+    ----------
+    description
+        What `model_files` keeps as JSON.
+    arrays
+        The weights.
+    """
+
+    def __init__(self, description: Mapping[str, Any], arrays: Mapping[str, Floats]) -> None:
+        self._description, self._arrays = description, arrays
+        self.fingerprint: str = description["fingerprint"]
+        self.intents: list[str] = description["intents"]
+        self.entities: list[str] = description["entities"]
+        self._synonyms: dict[str, str] = description["synonyms"]
+        self._vocabulary = Vocabulary(description["words"], description["pieces"])
+        self._patterns = Patterns.from_json(description)
+        self._network = Network(arrays)
+        self._tagger = Tagger(arrays["transitions"])
+        self._temperature = np.float32(description["temperature"])
+        self._known: dict[str, Floats] = {}
+
+    def parse(self, text: str) -> dict[str, Any]:
+        """Return the intent and the entities of a message.
+
+        Returns
+        -------
+        dict
+            ``text``; ``intent`` with ``name`` and ``confidence``; ``intent_ranking``, at most `MAX_RANKING` of them,
+            the best first; ``entities``, each with ``start``, ``end``, ``value``, ``entity``, ``confidence``,
+            ``extractor``; ``truncated`` if only the beginning was read.
+        """
+        spans, truncated = _tokens(text)
+        if not spans:
+            return _nothing(text, truncated)
+        tags, intents = self._network.read(self._embedded(text, spans)[None], self._extras(text, spans)[None])
+        return self._answer(text, spans, truncated, tags[0], softmax(intents[0] / self._temperature))
+
+    def parse_many(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        """Return what `parse` makes of each text; messages with as many tokens go through the network together."""
+        found = [_tokens(text) for text in texts]
+        answers = [_nothing(text, truncated) for text, (_, truncated) in zip(texts, found, strict=True)]
+        for batch, tags, intents in self._read(texts, [spans for spans, _ in found]):
+            chances = softmax(intents / self._temperature)
+            for at, scores, chance in zip(batch, tags, chances, strict=True):
+                answers[at] = self._answer(texts[at], *found[at], scores, chance)
+        return answers
+
+    def intent_scores(self, texts: Sequence[str]) -> Floats:
+        """Return what a softmax makes confidences of, ``(texts, intents + 1)``; the last is for none of them."""
+        scores = np.zeros((len(texts), len(self.intents) + 1), np.float32)
+        for batch, _, intents in self._read(texts, [_tokens(text)[0] for text in texts]):
+            scores[batch] = intents
+        return scores
+
+    def _read(self, texts: Sequence[str], found: Sequence[list[Span]]) -> Iterator[tuple[list[int], Floats, Floats]]:
+        """Yield the numbers of some texts that have as many tokens, and the network's scores for them."""
+        same_length: dict[int, list[int]] = {}
+        for at, spans in enumerate(found):
+            same_length.setdefault(len(spans), []).append(at)
+        same_length.pop(0, None)
+        for numbers in same_length.values():
+            for begin in range(0, len(numbers), _BATCH):
+                batch = numbers[begin : begin + _BATCH]
+                h = np.stack([self._embedded(texts[at], found[at]) for at in batch])
+                extras = np.stack([self._extras(texts[at], found[at]) for at in batch])
+                yield batch, *self._network.read(h, extras)
+
+    def with_temperature(self, temperature: float) -> Self:
+        """Return the same model with other confidences: the higher the temperature, the nearer to each other."""
+        return type(self)({**self._description, "temperature": temperature}, self._arrays)
+
+    def _embedded(self, text: str, spans: list[Span]) -> Floats:
+        """Return what is known of each token, ``(tokens, units)``."""
+        known = self._known
+        rows = []
+        for key in keys_of(text, spans):
+            row = known.get(key)
+            if row is None:
+                row = self._network.embed(self._vocabulary.word(key), self._vocabulary.pieces_in(key), shape_of(key))
+                if len(known) >= _CACHED_KEYS:
+                    known.clear()  # A full cache is rare, and is filled again within a thousand messages.
+                known[key] = row
+            rows.append(row)
+        return np.array(rows)
+
+    def _extras(self, text: str, spans: list[Span]) -> Floats:
+        return extras_of(text, spans, self._patterns)
+
+    def _answer(self, text: str, spans: list[Span], truncated: bool, tags: Floats, chances: Floats) -> dict[str, Any]:
+        known = chances[: len(self.intents)]
+        best = (-known).argsort(kind="stable")[:MAX_RANKING].tolist()
+        ranking = [{"name": self.intents[number], "confidence": float(known[number])} for number in best]
+        entities = []
+        for first, last, number, chance in self._tagger.entities(tags) if self.entities else ():
+            start, end = spans[first][0], spans[last][1]
+            value = text[start:end]
+            entities.append(
+                {
+                    "start": start,
+                    "end": end,
+                    "value": self._synonyms.get(value.lower(), value),
+                    "entity": self.entities[number],
+                    "confidence": chance,
+                    "extractor": EXTRACTOR,
+                }
+            )
+        answer = {"text": text, "intent": dict(ranking[0]), "intent_ranking": ranking, "entities": entities}
+        return {**answer, "truncated": True} if truncated else answer
+
+    def persist(self, directory: str | Path) -> None:
+        """Write the model to a directory, replacing the model there, if any.
+
+        Raises
+        ------
+        ModelError
+            If the directory holds something else, or cannot be written.
+        """
+        model_files.write(Path(directory), self._description, self._arrays)
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Self:
+        """Read a model.
+
+        Raises
+        ------
+        ModelError
+            If there is none, or it is damaged; the message names the file and the remedy.
+        """
+        return cls(*model_files.read(Path(directory)))
+
+
+def extras_of(text: str, spans: Sequence[Span], patterns: Patterns) -> Floats:
+    """Return what a token does not tell by itself, ``(tokens, 1 + patterns)``: whether it touches the one before."""
+    extras = np.zeros((len(spans), 1 + len(patterns)), np.float32)
+    extras[:, 0] = [number > 0 and spans[number - 1][1] == span[0] for number, span in enumerate(spans)]
+    if len(patterns):
+        extras[:, 1:] = patterns.matches(text, spans)
+    return extras
+
+
+def fingerprint_of(data: str, settings: Mapping[str, int | float]) -> str:
+    """Return a hash, in hexadecimal, of what a model is trained from: the data's fingerprint and the settings."""
+    content = json.dumps([model_files.FORMAT, data, dict(settings)], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _tokens(text: str) -> tuple[list[Span], bool]:
+    """Return the tokens that are read, and whether there are more."""
+    spans = tokenize(text[:MAX_CHARACTERS])
+    return spans[:MAX_TOKENS], len(text) > MAX_CHARACTERS or len(spans) > MAX_TOKENS
+
+
+def _nothing(text: str, truncated: bool) -> dict[str, Any]:
+    """Return the answer to a text that says nothing."""
+    answer = {"text": text, "intent": {"name": None, "confidence": 0.0}, "intent_ranking": [], "entities": []}
+    return {**answer, "truncated": True} if truncated else answer

@@ -1,0 +1,144 @@
+"""The network that reads messages, in NumPy: what serves what Keras has trained.
+
+Notation: ``x_t`` is what is known of token t, ``(units,)``: its word, n-grams and shape, and the patterns that match
+it. Each block adds to it, with ``n = norm(h)`` (Ba et al. 2016):
+
+- a convolution ``relu(W [n_(t-1), n_t, n_(t+1)] + b)``;
+- attention ``W [..., sum_s softmax_s(q_t k_s / sqrt(size)) v_s, ...] + b`` over heads, whose queries, keys and values
+  are linear in n (Vaswani et al. 2017); where a token stands, it knows from the convolution before;
+- the context ``relu(W [max_t n_t, mean_t n_t] + b)``, the same for all tokens.
+
+Entities read ``norm(h_t)``. The intent reads its maximum and its mean weighted by an attention, and maximum and sum
+over the square root of the number of ``max(0, x_t)``: the bag of words, which needs no order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Arrays = Mapping[str, Floats]
+
+EPSILON = np.float32(1e-5)
+CONVOLUTION, ATTENTION, CONTEXT = "convolution", "attention", "context"
+BLOCKS = (CONVOLUTION, ATTENTION, CONVOLUTION, CONTEXT, CONVOLUTION)
+HEADS = 4
+INPUTS = {CONVOLUTION: 3, ATTENTION: 1, CONTEXT: 2}  # How many times `units` numbers a block reads.
+
+
+class Network:
+    """Scores of tags and intents.
+
+    Parameters
+    ----------
+    arrays
+        The weights by name, as `rasa_core.nlu.training_network` names them, float32.
+    """
+
+    def __init__(self, arrays: Arrays) -> None:
+        self.arrays = arrays
+        self._blocks = [
+            (kind, _part(arrays, f"norm_{number}_"), _part(arrays, f"block_{number}_"))
+            for number, kind in enumerate(BLOCKS)
+        ]
+        words, pieces = arrays["words"].shape[1], arrays["pieces"].shape[1]
+        kernel = arrays["project_kernel"]
+        self._word_part = kernel[:words]
+        self._piece_part = kernel[words : words + pieces]
+        self._shapes = arrays["shapes"] @ kernel[words + pieces :] + arrays["project_bias"]
+
+    def embed(self, word: int, pieces: Sequence[int], shape: int) -> Floats:
+        """Return what is known of a token by itself, ``(units,)``."""
+        known: Floats = self.arrays["words"][word] @ self._word_part + self._shapes[shape]
+        if pieces:
+            total = self.arrays["pieces"][list(pieces)].sum(axis=0)
+            known = known + (total / np.sqrt(np.float32(len(pieces)))) @ self._piece_part
+        return known
+
+    def read(self, h: Floats, extras: Floats) -> tuple[Floats, Floats]:
+        """Return scores of tags ``(messages, tokens, tags)`` and of intents ``(messages, intents)``.
+
+        Parameters
+        ----------
+        h
+            What `embed` tells of each token, ``(messages, tokens, units)``; all messages have as many tokens.
+        extras
+            The patterns that match, ``(messages, tokens, patterns)``.
+        """
+        arrays = self.arrays
+        h = h + extras @ arrays["extra_kernel"]
+        bag = np.maximum(h, 0.0)
+        for kind, norm, weights in self._blocks:
+            n = _norm(h, norm["gamma"], norm["beta"])
+            if kind == ATTENTION:
+                h += _attention(n, weights) @ weights["kernel"] + weights["bias"]
+                continue
+            read = _neighbours(n) if kind == CONVOLUTION else _whole(n)
+            y = read @ weights["kernel"] + weights["bias"]
+            h += np.maximum(y, 0.0, out=y)
+        h = _norm(h, arrays["last_norm_gamma"], arrays["last_norm_beta"])
+        tags = h @ arrays["tags_kernel"] + arrays["tags_bias"]
+        shares = _softmax(h @ arrays["attention_kernel"], axis=1)
+        total = bag.sum(axis=1) * np.float32(h.shape[1] ** -0.5)
+        pooled = np.concatenate((h.max(axis=1), (h * shares).sum(axis=1), bag.max(axis=1), total), axis=-1)
+        hidden = np.maximum(pooled @ arrays["hidden_kernel"] + arrays["hidden_bias"], 0.0)
+        return tags, hidden @ arrays["intents_kernel"] + arrays["intents_bias"]
+
+
+def _part(arrays: Arrays, prefix: str) -> dict[str, Floats]:
+    """Return the weights of one layer by their names in it."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def softmax(scores: Floats) -> Floats:
+    """Return probabilities along the last axis."""
+    return _softmax(scores, axis=-1)
+
+
+def _softmax(scores: Floats, axis: int) -> Floats:
+    e = np.exp(scores - scores.max(axis=axis, keepdims=True))
+    probabilities: Floats = e / e.sum(axis=axis, keepdims=True)
+    return probabilities
+
+
+def _norm(h: Floats, gamma: Floats, beta: Floats) -> Floats:
+    share = np.float32(1.0 / h.shape[-1])
+    mean = np.add.reduce(h, axis=-1, keepdims=True)  # `h.mean` does the same, and takes thrice as long for one message.
+    mean *= share
+    normal: Floats = h - mean
+    variance = np.add.reduce(normal * normal, axis=-1, keepdims=True)
+    variance *= share
+    variance += EPSILON
+    normal /= np.sqrt(variance, out=variance)
+    normal *= gamma
+    normal += beta
+    return normal
+
+
+def _attention(n: Floats, weights: Arrays) -> Floats:
+    """Return what each head reads, one after the other, ``(messages, tokens, units)``."""
+    messages, tokens, units = n.shape
+    size = units // HEADS
+    made = n @ weights["made_kernel"] + weights["made_bias"]
+    query, key, value = made.reshape(messages, tokens, 3, HEADS, size).transpose(2, 0, 3, 1, 4)
+    shares = _softmax(query @ key.transpose(0, 1, 3, 2) * np.float32(size**-0.5), axis=-1)
+    read: Floats = (shares @ value).transpose(0, 2, 1, 3).reshape(messages, tokens, units)
+    return read
+
+
+def _whole(n: Floats) -> Floats:
+    """Return the maximum and the mean of the tokens, ``(messages, 1, 2 units)``."""
+    return np.concatenate((n.max(axis=1), n.sum(axis=1) / np.float32(n.shape[1])), axis=-1)[:, None]
+
+
+def _neighbours(n: Floats) -> Floats:
+    """Return each token with the one before and the one after, ``(messages, tokens, 3 units)``."""
+    messages, tokens, units = n.shape
+    wide = np.zeros((messages, tokens, 3 * units), np.float32)
+    wide[:, 1:, :units] = n[:, :-1]
+    wide[:, :, units : 2 * units] = n
+    wide[:, :-1, 2 * units :] = n[:, 1:]
+    return wide

@@ -1,0 +1,246 @@
+"""The network as Keras trains it; `rasa_core.nlu.network` is its twin in NumPy and tells the notation.
+
+Works on any backend of Keras. The random numbers by which it leaves out come with each batch: Keras's own would take
+longer to compile than all the rest, and differ between backends.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rasa_core.nlu.crf import first, forbidden
+from rasa_core.nlu.features import MAX_PIECES
+from rasa_core.nlu.network import ATTENTION, BLOCKS, CONTEXT, CONVOLUTION, EPSILON, HEADS
+from rasa_core.policies.keras_training import import_keras, weights_of
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many there are of what; `intents` counts the one for no intent, `tags` those of `rasa_core.nlu.crf`."""
+
+    words: int
+    pieces: int
+    shapes: int
+    extras: int
+    tags: int
+    intents: int
+    word_units: int = 64
+    piece_units: int = 64
+    shape_units: int = 16
+    units: int = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What is left out, as shares; how soft the intents are; how much they, and entities in noise, count."""
+
+    dropout: float = 0.2
+    embedded: float = 0.1
+    words: float = 0.1
+    pieces: float = 0.1
+    tokens: float = 0.05
+    smoothing: float = 0.1
+    intents: float = 3.0
+    noise: float = 0.1
+
+
+def numbers_to_draw(sizes: Sizes, tokens: int) -> int:
+    """Return how many random numbers a message needs that is filled up to so many tokens."""
+    embedded = sizes.word_units + sizes.piece_units + sizes.shape_units
+    each = MAX_PIECES + 2 + embedded + sizes.units * (1 + len(BLOCKS) - BLOCKS.count(CONTEXT))
+    return tokens * each + sizes.units * (5 + BLOCKS.count(CONTEXT))
+
+
+def build(sizes: Sizes, rates: Losses) -> Any:
+    """Return an uncompiled Keras model.
+
+    Its inputs are a dictionary of `words`, `shapes` ``(messages, tokens)`` and `pieces` ``(messages, tokens, pieces)``,
+    int32, those n-grams that are none being ``sizes.pieces``; `extras` ``(messages, tokens, extras)`` and `mask`
+    ``(messages, tokens)``, float32; `tags` ``(messages, tokens)`` and `intent` ``(messages,)``, int32, -1 where it is
+    not known; `drawn` ``(messages, numbers_to_draw)``, random numbers, uint8. Its outputs are scores of tags and
+    of intents.
+    """
+    keras = import_keras()
+
+    class TrainedNetwork(_network_class(keras)):  # type: ignore[misc]
+        def compute_loss(
+            self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+        ) -> Any:
+            return _loss(keras.ops, x, y_pred, self.transitions + self.forbidden, self.first, rates)
+
+    return TrainedNetwork(sizes, rates)
+
+
+def _network_class(keras: Any) -> Any:
+    """Return the class; it is made here because Keras is imported only when something is trained."""
+    ops, dense = keras.ops, partial(keras.layers.Dense, kernel_initializer=_initial_kernel)
+
+    class Network(keras.Model):  # type: ignore[misc]
+        def __init__(self, sizes: Sizes, rates: Losses) -> None:
+            super().__init__()
+            self.sizes, self.rates = sizes, rates
+            entities = (sizes.tags - 1) // 2
+            self.forbidden, self.first = forbidden(entities), first(entities)
+            embedding = partial(keras.layers.Embedding, embeddings_initializer=_initial_embeddings)
+            norm = keras.layers.LayerNormalization
+            self.words = embedding(sizes.words, sizes.word_units)
+            self.pieces = embedding(sizes.pieces + 1, sizes.piece_units)
+            self.shapes = embedding(sizes.shapes, sizes.shape_units)
+            self.project, self.extra = dense(sizes.units), dense(sizes.units, use_bias=False)
+            self.norms = [norm(epsilon=float(EPSILON)) for _ in BLOCKS]
+            self.blocks = [dense(sizes.units, None if kind == ATTENTION else "relu") for kind in BLOCKS]
+            self.made = [dense(3 * sizes.units) for kind in BLOCKS if kind == ATTENTION]
+            self.last_norm, self.attention = norm(epsilon=float(EPSILON)), dense(1, use_bias=False)
+            self.hidden, self.intents = dense(sizes.units, "relu"), dense(sizes.intents)
+            self.tags = dense(sizes.tags)
+            self.transitions = self.add_weight(shape=(sizes.tags, sizes.tags), initializer="zeros", name="transitions")
+
+        def call(self, x: Any, training: bool = False) -> Any:
+            drop = _Dropout(ops, x["drawn"], training)
+            rate = self.rates.dropout
+            mask = ops.cast(x["mask"], "float32")[..., None]
+            h = self.embed(x, drop) * mask
+            bag = ops.relu(h)
+            made = iter(self.made)
+            for kind, norm, layer in zip(BLOCKS, self.norms, self.blocks, strict=True):
+                n = norm(h) * mask
+                if kind == ATTENTION:
+                    read = _attention(ops, next(made)(n), mask)
+                else:
+                    read = _neighbours(ops, n) if kind == CONVOLUTION else _whole(ops, n, mask)
+                h = h + drop(layer(read), rate) * mask
+            h = self.last_norm(h) * mask
+            weights = ops.softmax(self.attention(h) + (mask - 1.0) * 1e4, axis=1)
+            top = ops.max(h + (mask - 1.0) * 1e4, axis=1)
+            total = ops.sum(bag, axis=1) / ops.sqrt(ops.sum(mask, axis=1))
+            pooled = ops.concatenate([top, ops.sum(h * weights, axis=1), ops.max(bag, axis=1), total], axis=-1)
+            hidden = self.hidden(drop(pooled, rate))
+            return self.tags(drop(h, rate)), self.intents(drop(hidden, rate))
+
+        def embed(self, x: Any, drop: _Dropout) -> Any:
+            known = ops.cast(x["pieces"] < self.sizes.pieces, "float32") * drop.kept(
+                x["pieces"].shape, self.rates.pieces
+            )
+            count = ops.maximum(ops.sum(known, axis=-1, keepdims=True), 1.0)
+            pieces = ops.sum(self.pieces(x["pieces"]) * known[..., None], axis=2) / ops.sqrt(count)
+            words = x["words"] * ops.cast(drop.kept(x["words"].shape, self.rates.words), "int32")
+            e = ops.concatenate([self.words(words), pieces, self.shapes(x["shapes"])], axis=-1)
+            e = drop(e * drop.kept((*words.shape, 1), self.rates.tokens), self.rates.embedded)
+            return self.project(e) + self.extra(x["extras"])
+
+    return Network
+
+
+# Keras's own initializers are compiled for every shape, which would take as long as training from few messages.
+
+
+def _initial_kernel(shape: tuple[int, int], dtype: Any = None) -> Floats:
+    """Return weights of a layer (Glorot and Bengio 2010) from NumPy's random state, which the caller has seeded."""
+    limit = math.sqrt(6.0 / sum(shape))
+    return np.random.uniform(-limit, limit, shape).astype(np.float32)
+
+
+def _initial_embeddings(shape: tuple[int, int], dtype: Any = None) -> Floats:
+    return np.random.uniform(-0.05, 0.05, shape).astype(np.float32)
+
+
+class _Dropout:
+    """Leaves out at random, scaled so that the mean stays; does nothing but when the network is trained."""
+
+    def __init__(self, ops: Any, drawn: Any, training: bool) -> None:
+        self._ops, self._drawn, self._training, self._used = ops, drawn, training, 0
+
+    def __call__(self, h: Any, rate: float) -> Any:
+        return h * (self.kept(h.shape, rate) / (1.0 - rate)) if self._training else h
+
+    def kept(self, shape: tuple[int, ...], rate: float) -> Any:
+        """Return 1 for what is kept, and 0 for a share of `rate`."""
+        if not self._training or not rate:
+            return np.float32(1.0)
+        begin, self._used = self._used, self._used + math.prod(shape[1:])
+        drawn = self._ops.cast(self._drawn[:, begin : self._used], "float32")
+        return self._ops.reshape(self._ops.cast(drawn >= rate * 256.0, "float32"), shape)
+
+
+def _neighbours(ops: Any, n: Any) -> Any:
+    """Return each token with the one before and the one after, ``(messages, tokens, 3 units)``."""
+    tokens = n.shape[1]
+    wide = ops.pad(n, [[0, 0], [1, 1], [0, 0]])
+    return ops.concatenate([wide[:, at : at + tokens] for at in range(3)], axis=-1)
+
+
+def _attention(ops: Any, made: Any, mask: Any) -> Any:
+    """Return what each head reads of queries, keys and values, one after the other, ``(messages, tokens, units)``."""
+    messages, tokens, units = made.shape[0], made.shape[1], made.shape[2] // 3
+    size = units // HEADS
+    parts = ops.transpose(ops.reshape(made, (messages, tokens, 3, HEADS, size)), (2, 0, 3, 1, 4))
+    scores = ops.matmul(parts[0], ops.transpose(parts[1], (0, 1, 3, 2))) * size**-0.5
+    shares = ops.softmax(scores + (ops.transpose(mask, (0, 2, 1))[:, None] - 1.0) * 1e4, axis=-1)
+    return ops.reshape(ops.transpose(ops.matmul(shares, parts[2]), (0, 2, 1, 3)), (messages, tokens, units))
+
+
+def _whole(ops: Any, n: Any, mask: Any) -> Any:
+    """Return the maximum and the mean of the tokens, ``(messages, 1, 2 units)``."""
+    top = ops.max(n + (mask - 1.0) * 1e4, axis=1)
+    return ops.concatenate([top, ops.sum(n, axis=1) / ops.sum(mask, axis=1)], axis=-1)[:, None]
+
+
+def _loss(ops: Any, x: Any, scores: Any, transitions: Any, first_scores: Any, rates: Losses) -> Any:
+    """Return the mean over messages of minus the log-likelihoods of their tags and of their intent."""
+    tag_scores, intent_scores = scores
+    nll = crf_loss(ops, tag_scores, x["tags"], ops.cast(x["mask"], "float32"), transitions, first_scores)
+    count = intent_scores.shape[-1]
+    target = ops.one_hot(ops.maximum(x["intent"], 0), count) * (1.0 - rates.smoothing) + rates.smoothing / count
+    cross_entropy = -ops.sum(target * ops.log_softmax(intent_scores, axis=-1), axis=-1)
+    # Words that mean nothing are no entities, but the network must not take every unknown word for one of them.
+    nll = nll * (1.0 - (1.0 - rates.noise) * ops.cast(x["intent"] == count - 1, "float32"))
+    return ops.mean(nll) + rates.intents * ops.mean(cross_entropy * ops.cast(x["intent"] >= 0, "float32"))
+
+
+def crf_loss(ops: Any, scores: Any, tags: Any, mask: Any, transitions: Any, first_scores: Any) -> Any:
+    """Return minus the log-likelihood of each message's tags, ``(messages,)``; see `rasa_core.nlu.crf`."""
+    gold = ops.one_hot(tags, scores.shape[-1])
+    path = ops.sum(ops.sum(scores * gold, axis=-1) * mask, axis=-1) + ops.sum(gold[:, 0] * first_scores, axis=-1)
+    moved = ops.sum(ops.matmul(gold[:, :-1], transitions) * gold[:, 1:], axis=-1)
+    path = path + ops.sum(moved * mask[:, 1:], axis=-1)
+    moves = ops.exp(transitions)
+
+    def step(alpha: Any, inputs: Any) -> Any:
+        emitted, kept = inputs
+        top = ops.max(alpha, axis=-1, keepdims=True)
+        reached = ops.log(ops.matmul(ops.exp(alpha - top), moves) + 1e-30) + top + emitted
+        return kept[:, None] * reached + (1.0 - kept[:, None]) * alpha, None
+
+    later = ops.moveaxis(scores[:, 1:], 1, 0), ops.moveaxis(mask[:, 1:], 1, 0)
+    alpha, _ = ops.scan(step, scores[:, 0] + first_scores, later)
+    return ops.logsumexp(alpha, axis=-1) - path
+
+
+def arrays_of(model: Any) -> dict[str, Floats]:
+    """Return the weights of a trained model by the names that `rasa_core.nlu.network.Network` takes."""
+    transitions = import_keras().ops.convert_to_numpy(model.transitions.value)
+    arrays: dict[str, Floats] = {"transitions": transitions + model.forbidden}
+    for name in ("words", "pieces", "shapes"):
+        arrays[name] = weights_of(getattr(model, name))[0]
+    for name in ("project", "extra", "attention", "hidden", "intents", "tags"):
+        arrays |= _named(name, ("kernel", "bias"), getattr(model, name))
+    made = iter(model.made)
+    for number, kind in enumerate(BLOCKS):
+        arrays |= _named(f"norm_{number}", ("gamma", "beta"), model.norms[number])
+        arrays |= _named(f"block_{number}", ("kernel", "bias"), model.blocks[number])
+        if kind == ATTENTION:
+            arrays |= _named(f"block_{number}_made", ("kernel", "bias"), next(made))
+    arrays |= _named("last_norm", ("gamma", "beta"), model.last_norm)
+    return {name: np.ascontiguousarray(array, np.float32) for name, array in sorted(arrays.items())}
+
+
+def _named(name: str, parts: tuple[str, str], layer: Any) -> dict[str, Floats]:
+    return {f"{name}_{part}": array for part, array in zip(parts, weights_of(layer), strict=False)}

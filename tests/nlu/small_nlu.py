@@ -1,0 +1,59 @@
+"""A few made-up messages, and a model of them that is trained once for all tests that ask for it."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from rasa_core.nlu.data import EntitySpan, Example, Lookup, Regex, Synonym, TrainingData
+from rasa_core.nlu.model import NLUModel
+from rasa_core.nlu.patterns import Patterns
+from rasa_core.nlu.settings import Settings
+from rasa_core.nlu.training import Training
+from rasa_core.policies.keras_training import seeded
+
+CITIES = ("Lisbon", "Porto", "Berlin", "New York")
+FRAMES = ("a table in {}", "book a table in {} please", "is there a table in {}?", "find me somewhere to eat in {}")
+GREETINGS = ("hello", "hello there", "hi", "good morning", "hey you", "good evening", "hi there", "hey")
+FAREWELLS = ("bye", "goodbye", "see you later", "good night", "bye bye", "see you", "until tomorrow")
+ORDERS = ("where is order A-1234", "order B-5678 is late", "my order C-9012 please", "has D-3456 been sent")
+
+SYNONYMS = (Synonym("nyc", "New York"), Synonym("the big apple", "New York"))
+SETTINGS = Settings(epochs=1, seed=7)
+
+
+def booking(frame: str, city: str) -> Example:
+    start = frame.index("{}")
+    return Example(frame.format(city), "book", (EntitySpan(start, start + len(city), "city", city),))
+
+
+def order(text: str) -> Example:
+    start = text.index("-") - 1
+    return Example(text, "track", (EntitySpan(start, start + 6, "number", text[start : start + 6]),))
+
+
+def messages() -> TrainingData:
+    """Return about forty messages with entities, synonyms, an expression and a lookup table."""
+    examples = [
+        *(booking(frame, city) for frame in FRAMES for city in CITIES),
+        booking("a table in {} please", "NYC"),
+        *(Example(text, "greet") for text in GREETINGS),
+        *(Example(text, "bye") for text in FAREWELLS),
+        *(order(text) for text in ORDERS),
+        Example("Lisbon or Porto", None, (EntitySpan(0, 6, "city", "Lisbon"), EntitySpan(10, 15, "city", "Porto"))),
+    ]
+    return TrainingData.build(
+        examples, SYNONYMS, [Regex("number", r"[A-Z]-\d{4}")], [Lookup("city", ("Lisbon", "Porto", "Ulaanbaatar"))]
+    )
+
+
+@cache
+def trained() -> tuple[Training, NLUModel]:
+    """Return a training with `messages` that is done, and its model."""
+    with seeded(SETTINGS.seed):
+        training = Training(messages(), Patterns(messages().regexes, messages().lookups), SETTINGS)
+        return training, training.run(silent=True)
+
+
+def small_model() -> NLUModel:
+    """Return a model of `messages`."""
+    return trained()[1]

@@ -1,0 +1,203 @@
+"""``rasa-core nlu`` as a user calls it."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from rasa_core import nlu_commands
+from rasa_core.cli import main
+from rasa_core.nlu.data import TrainingData
+from rasa_core.nlu.model import NLUModel
+from rasa_core.nlu.reading import read_training_data
+from rasa_core.nlu.settings import Settings
+
+DATA = """\
+## intent:greet
+- hello
+- hi
+- good morning
+- hey there
+## intent:order
+- a [pizza](dish) please
+- bring me [pasta](dish)
+- I want [soup](dish)
+- [salad](dish) please
+## synonym:pasta
+- spaghetti
+"""
+
+
+def called(*arguments: str | Path, given: str | bytes | None = None) -> Result:
+    return CliRunner().invoke(main, ["nlu", *map(str, arguments)], input=given)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data, and with the model that was trained from it."""
+    folder = tmp_path_factory.mktemp("nlu")
+    (folder / "nlu.md").write_text(DATA, encoding="utf-8")
+    finished = called("train", "-d", folder / "nlu.md", "-o", folder / "model", "--epochs", "1", "--setting", "seed=7")
+    assert finished.exit_code == 0, finished.output
+    assert "nlu.md: 8 examples, read in 0." in finished.stderr
+    assert "Learnt 2 intents and 1 kind of entities from 8 examples in " in finished.stdout
+    assert finished.stdout.endswith(f"The model is in {folder / 'model'}.\n")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own for what commands write where they are called."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+# -- train
+
+
+def test_findings_are_told_short_or_in_full(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    repeated = "".join(f"- again {number}\n" * 2 for number in range(5))
+    (tmp_path / "nlu.md").write_text(f"## intent:a\n{repeated}", encoding="utf-8")
+    for is_verbose, told in (False, 3), (True, 5):
+        nlu_commands._warn(read_training_data("nlu.md"), is_verbose=is_verbose)
+        lines = capsys.readouterr().err.splitlines()
+        assert sum("nlu.md:" in line and "[repeated-example]" in line for line in lines) == told
+        assert ("and 2 more [repeated-example] (--verbose shows all)" in lines) is not is_verbose
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["-d", "nowhere.md"], "nowhere.md: cannot read the NLU data: No such file"),
+        (["-d", "wrong.md"], "wrong.md:1: there are no sections 'intnet'. Did you mean 'intent'?"),
+        (["-d", "nlu.md", "--epochs", "many"], "setting 'epochs' is 'many', but must be a whole number"),
+        (["-d", "nlu.md", "--setting", "epoch=3"], "unknown setting 'epoch'. Did you mean 'epochs'?"),
+        (["-d", "synonyms.md"], "there is no example of an intent to learn from"),
+    ],
+)
+def test_what_is_wrong_is_told_and_nothing_is_written(arguments: list[str], problem: str, elsewhere: Path) -> None:
+    (elsewhere / "nlu.md").write_text(DATA, encoding="utf-8")
+    (elsewhere / "wrong.md").write_text("## intnet:a\n- b\n", encoding="utf-8")
+    (elsewhere / "synonyms.md").write_text("## synonym:a\n- b\n", encoding="utf-8")
+    finished = called("train", *arguments, "-o", "model")
+    assert finished.exit_code == 1
+    assert f"Error: {problem}" in finished.stderr
+    assert not (elsewhere / "model").exists()
+
+
+def test_a_setting_has_a_name_and_a_value() -> None:
+    finished = called("train", "-d", "nlu.md", "-o", "model", "--setting", "epochs")
+    assert finished.exit_code == 2
+    assert "--setting is like batch_size=64, not 'epochs'." in finished.stderr
+
+
+# -- parse
+
+
+def test_a_message_is_parsed_into_readable_json(folder: Path) -> None:
+    finished = called("parse", folder / "model", "SPAGHETTI, bitte schön 🍝")
+    assert finished.exit_code == 0
+    assert finished.stdout.startswith('{\n  "text": "SPAGHETTI, bitte schön 🍝",\n  "intent": {\n')
+    assert json.loads(finished.stdout) == NLUModel.load(folder / "model").parse("SPAGHETTI, bitte schön 🍝")
+
+
+def test_each_line_of_the_standard_input_is_parsed_into_a_line(folder: Path) -> None:
+    finished = called("parse", folder / "model", given=b"hello\r\n\na pizza please\ncaf\xe9")
+    answers = [json.loads(line) for line in finished.stdout.splitlines()]
+    assert [answer["text"] for answer in answers] == ["hello", "", "a pizza please", "caf\ufffd"]
+    assert answers[0]["intent"]["name"] == "greet"
+
+
+def test_half_of_a_surrogate_pair_is_shown_as_an_escape(folder: Path) -> None:
+    finished = called("parse", folder / "model", "hi \ud83d")
+    assert json.loads(finished.stdout)["text"] == "hi \ud83d"
+
+
+def test_a_model_that_is_not_there_is_told(elsewhere: Path) -> None:
+    finished = called("parse", elsewhere / "model", "hi")
+    assert finished.exit_code == 1
+    assert finished.stderr.startswith("Error: ")
+    assert str(elsewhere / "model") in finished.stderr
+
+
+# -- evaluate
+
+
+def test_a_model_is_measured_with_a_report_pictures_and_failed_messages(folder: Path, elsewhere: Path) -> None:
+    (elsewhere / "test.md").write_text(f"{DATA}## intent:other\n- hello you\n", encoding="utf-8")
+    pictures = ["-o", "matrix.svg", "--histogram", "histogram.svg"]
+    finished = called("evaluate", "-d", "test.md", "-m", folder / "model", *pictures)
+    assert finished.exit_code == 0, finished.output
+    assert finished.stdout.startswith("Messages: 9\nIntents: ")
+    assert "The misunderstood messages are in failed_messages.txt, with what was found." in finished.stderr
+    assert "hello you" in [one.text for one in read_training_data("failed_messages.txt").examples]
+    for name in ("matrix.svg", "histogram.svg"):
+        ET.parse(elsewhere / name)
+
+
+def test_the_report_as_json_is_all_of_the_output(folder: Path) -> None:
+    finished = called("evaluate", "-d", folder / "nlu.md", "-m", folder / "model", "--format", "json")
+    content = json.loads(finished.stdout)
+    assert content["messages"] == 8
+    assert [one["intent"] for one in content["intents"]] == ["greet", "order"]
+
+
+@pytest.mark.parametrize(
+    ("flag", "problem"),
+    [
+        ("--fail-under", "the intent accuracy"),
+        ("--fail-under-entities", "the entity F1"),
+        ("--fail-under-messages", "the share of whole messages"),
+    ],
+)
+def test_less_than_was_asked_for_is_exit_status_1(folder: Path, elsewhere: Path, flag: str, problem: str) -> None:
+    (elsewhere / "test.md").write_text("## intent:other\n- [hello](name)\n", encoding="utf-8")
+    finished = called("evaluate", "-d", "test.md", "-m", folder / "model", flag, "0.9")
+    assert finished.exit_code == 1
+    assert f"Error: {problem} 0.0000 is below 0.9." in finished.stderr
+    assert called("evaluate", "-d", "test.md", "-m", folder / "model", flag, "0").exit_code == 0
+
+
+def test_folds_train_with_the_settings_that_are_given(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, learnt = NLUModel.load(folder / "model"), []
+
+    def train(data: TrainingData, settings: Settings, *, silent: bool) -> NLUModel:
+        learnt.append((len(data.examples), settings.epochs, settings.seed))
+        return model
+
+    monkeypatch.setattr(nlu_commands, "train_model", train)
+    finished = called("evaluate", "-d", folder / "nlu.md", "--folds", "2", "--epochs", "3", "--seed", "5")
+    assert finished.exit_code == 0, finished.output
+    assert learnt == [(4, 3, 5), (4, 3, 5)]
+    assert "\nFold " in finished.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "problem"),
+    [
+        ([], "give either -m DIR, a trained model, or --folds 5"),
+        (["-m", "model", "--folds", "5"], "give either -m DIR, a trained model, or --folds 5"),
+        (["-m", "model", "--seed", "5"], "--epochs and --seed are for --folds"),
+    ],
+)
+def test_a_wrong_call_is_told(flags: list[str], problem: str) -> None:
+    finished = called("evaluate", "-d", "nlu.md", *flags)
+    assert finished.exit_code == 2
+    assert problem in finished.stderr
+
+
+def test_a_picture_of_an_unknown_kind_is_refused_before_anything_is_done() -> None:
+    finished = called("evaluate", "-d", "nlu.md", "-m", "model", "-o", "matrix.gif")
+    assert finished.exit_code == 1
+    assert "its name must end in .svg, .pdf or .png" in finished.stderr
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "parse"])
+def test_help_shows_examples(name: str) -> None:
+    text = called(name, "--help").output
+    assert "Examples:" in text
+    assert f"rasa-core nlu {name} " in text

@@ -1,0 +1,210 @@
+"""What a trained model makes of text: NumPy alone."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as given_settings
+from hypothesis import strategies as st
+from small_nlu import messages, small_model
+
+from rasa_core.nlu.model import EXTRACTOR, MAX_CHARACTERS, NLUModel
+
+ODD = {
+    "nothing": "",
+    "spaces": " \t\n\u3000",
+    "only emoji": "😀👍🏽👨‍👩‍👧",
+    "right to left": "أريد طاولة في لشبونة",
+    "hebrew with vowels": "שָׁלוֹם עוֹלָם",
+    "100 kB": "book a table in Lisbon " * 4500,
+    "100 kB without a space": "x" * 100_000,
+    "100 kB of signs": "?" * 100_000,
+    "control characters": "hello\x00\x01\x1b[31m there\x7f\u202e",
+    "unpaired surrogates": "hello \ud800 there \udfff",
+    "only a surrogate": "\udcff",
+    "marks alone": "\u0301\u0301\u200d\ufe0f",
+    "chinese": "我想在里斯本订一张桌子",
+    "thai": "จองโต๊ะในลิสบอน",
+    "capital that grows": "İSTANBUL ẞ ŉ",
+}
+
+
+@pytest.fixture(scope="module")
+def model() -> NLUModel:
+    return small_model()
+
+
+def plain(answer: dict[str, Any]) -> dict[str, Any]:
+    return {**answer, "intent_ranking": [each["confidence"] for each in answer["intent_ranking"]]}
+
+
+def told(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer whose confidences, which NumPy rounds by the size of a batch, compare as nearly equal."""
+    near = {
+        **answer,
+        "intent": {**answer["intent"], "confidence": pytest.approx(answer["intent"]["confidence"], abs=1e-5)},
+    }
+    near["intent_ranking"] = pytest.approx([each["confidence"] for each in answer["intent_ranking"]], abs=1e-5)
+    near["entities"] = [{**e, "confidence": pytest.approx(e["confidence"], abs=1e-5)} for e in answer["entities"]]
+    return near
+
+
+def test_understands_what_it_was_taught(model) -> None:
+    for example, answer in zip(
+        messages().examples, model.parse_many([e.text for e in messages().examples]), strict=True
+    ):
+        assert example.intent in (answer["intent"]["name"], None)
+        assert answer["intent"]["confidence"] > 0.5 or example.intent is None
+        spans = [(e["start"], e["end"], e["entity"]) for e in answer["entities"]]
+        assert spans == [(e.start, e.end, e.entity) for e in example.entities], example.text
+
+
+@pytest.mark.parametrize(
+    ("text", "intent", "entities"),
+    [
+        ("is there a table in Porto", "book", ["Porto"]),
+        ("book a tabel in porto", "book", ["porto"]),
+        ("HELLO", "greet", []),
+        ("  hi  there\n", "greet", []),
+    ],
+)
+def test_understands_what_is_near(model, text: str, intent: str, entities: list[str]) -> None:
+    answer = model.parse(text)
+    assert answer["intent"]["name"] == intent
+    assert [text[entity["start"] : entity["end"]] for entity in answer["entities"]] == entities
+
+
+def test_the_answer_has_the_shape_of_a_parse(model) -> None:
+    answer = model.parse("a table in Lisbon")
+    assert list(answer) == ["text", "intent", "intent_ranking", "entities"]
+    assert answer["intent"] == answer["intent_ranking"][0]
+    (entity,) = answer["entities"]
+    chance = entity.pop("confidence")
+    assert entity == {"start": 11, "end": 17, "value": "Lisbon", "entity": "city", "extractor": EXTRACTOR}
+    assert 0.5 < chance <= 1.0
+    assert json.loads(json.dumps(answer)) == answer
+
+
+def test_the_ranking_is_sorted_and_holds_every_intent(model) -> None:
+    ranking = model.parse("good night")["intent_ranking"]
+    confidences = [each["confidence"] for each in ranking]
+    assert confidences == sorted(confidences, reverse=True)
+    assert sorted(each["name"] for each in ranking) == model.intents
+    assert 0.99 < sum(confidences) <= 1.0 + 1e-6 or ranking[0]["confidence"] < 1.0
+
+
+@pytest.mark.parametrize("text", ["a table in NYC", "a table in nyc"])
+def test_a_value_is_what_the_text_is_a_synonym_of(model, text: str) -> None:
+    (entity,) = model.parse(text)["entities"]
+    assert (text[entity["start"] : entity["end"]].lower(), entity["value"]) == ("nyc", "New York")
+
+
+@pytest.mark.parametrize("text", ODD.values(), ids=list(ODD))
+def test_odd_text_is_answered(model, text: str) -> None:
+    answer = model.parse(text)
+    assert answer["text"] == text
+    assert answer.get("truncated", False) is (len(text) > MAX_CHARACTERS)
+    assert [plain(each) for each in model.parse_many([text, text])] == [told(answer)] * 2
+
+
+@pytest.mark.parametrize("text", ["", "  ", "\n"])
+def test_empty_text_has_no_intent(model, text: str) -> None:
+    assert model.parse(text) == {
+        "text": text,
+        "intent": {"name": None, "confidence": 0.0},
+        "intent_ranking": [],
+        "entities": [],
+    }
+
+
+@given(text=st.text(st.characters() | st.sampled_from(" \u0301\u200d\ud800A1-京ก한é'"), max_size=40))
+@given_settings(max_examples=100)
+def test_offsets_are_those_of_the_original_text(text: str) -> None:
+    model = small_model()
+    for words in (text, f"a table in {text}", f"{text} book a table in Lisbon{text} please"):
+        for entity in model.parse(words)["entities"]:
+            part = words[entity["start"] : entity["end"]]
+            assert part
+            assert part == part.strip()
+            assert entity["value"] == {"nyc": "New York", "the big apple": "New York"}.get(part.lower(), part)
+
+
+def test_offsets_count_characters_before_an_entity_of_any_width(model) -> None:
+    text = "é\u0301 😀 book a table in Lisbon please"
+    (entity,) = model.parse(text)["entities"]
+    assert text[entity["start"] : entity["end"]] == entity["value"] == "Lisbon"
+
+
+def test_a_batch_is_answered_as_each_message_alone(model) -> None:
+    texts = [*(example.text for example in messages().examples), *ODD.values(), "hello", "hello"]
+    for one, other in zip(model.parse_many(texts), map(model.parse, texts), strict=True):
+        assert plain(one) == told(other)
+    assert model.parse_many([]) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "xqzt wvvk pfffg",
+        "zxcvbnm",
+        "😀😀😀",
+        "?!?!",
+        "Wczoraj kupiliśmy chleb",
+        "мы вчера купили хлеб",
+        "昨日はパンを買いました",
+        "lkjh qwer mnbv asdf",
+    ],
+)
+def test_text_far_from_everything_gets_low_confidence(model, text: str) -> None:
+    answer = model.parse(text)
+    assert answer["intent"]["confidence"] < 0.3
+    assert sum(each["confidence"] for each in answer["intent_ranking"]) < 0.6
+
+
+def test_a_long_message_is_cut_and_takes_no_longer_than_a_short_one_may(model) -> None:
+    text = "book a table in Lisbon and then say hello to me there, " * 182
+    model.parse(text)
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        answer = model.parse(text)
+        times.append(time.perf_counter() - started)
+    assert answer["truncated"] is True
+    assert max(entity["end"] for entity in answer["entities"]) <= MAX_CHARACTERS
+    assert min(times) < 0.05  # Seconds; ten times what it takes, for machines that do other things too.
+
+
+def test_threads_share_a_model(model) -> None:
+    texts = [f"book a table in Lisbon{number} hello word{number}" for number in range(60)]
+    expected = [model.parse(text) for text in texts]
+    start, found = threading.Barrier(4), []
+
+    def work() -> None:
+        start.wait(10)
+        found.append([fresh.parse(text) for text in texts])
+
+    fresh = model.with_temperature(1.0)
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert found == [expected] * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "entity", "unused"),
+    [
+        ("and Ulaanbaatar", "city", {"lookups": [["city", []]]}),
+        ("my order Q-8042", "number", {"regexes": [["number", "(?!)"]]}),
+    ],
+)
+def test_lookup_tables_and_expressions_tell_what_words_do_not(model, text: str, entity: str, unused: Any) -> None:
+    without = NLUModel({**model._description, **unused}, model._arrays)
+    assert [found["entity"] for found in model.parse(text)["entities"]] == [entity]
+    assert [found["entity"] for found in without.parse(text)["entities"]] == []

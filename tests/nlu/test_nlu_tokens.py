@@ -1,0 +1,169 @@
+"""Tokens and what is known of them by themselves; patterns, tags and settings."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rasa_core.nlu.crf import Tagger, best_path, first, forbidden
+from rasa_core.nlu.data import Lookup, NLUDataError, Regex
+from rasa_core.nlu.features import MAX_PIECES, SHAPES, pieces_of, shape_of, word_of
+from rasa_core.nlu.patterns import Patterns
+from rasa_core.nlu.settings import Settings, SettingsError
+from rasa_core.nlu.tokenizer import keys_of, tokenize
+
+
+def words(text: str) -> list[str]:
+    return [text[start:end] for start, end in tokenize(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Gate B12, please!", ["Gate", "B", "12", ",", "please", "!"]),
+        ("what's don't o'clock", ["what", "'s", "don", "'t", "o", "'", "clock"]),
+        ("me@mail.org a_b", ["me", "@", "mail", ".", "org", "a", "_", "b"]),
+        ("Cita Roma\u0301ntica", ["Cita", "Roma\u0301ntica"]),
+        ("हिन्दी में", ["हिन्दी", "में"]),
+        ("東京へ", ["東", "京", "へ"]),
+        ("서울에서 봐", ["서", "울", "에", "서", "봐"]),
+        ("ที่นี่", ["ที่", "นี่"]),
+        ("iPhoneで買う", ["iPhone", "で", "買", "う"]),
+        ("👍🏽ok", ["👍", "🏽", "ok"]),
+        ("مرحبا بك", ["مرحبا", "بك"]),
+    ],
+)
+def test_tokens(text: str, expected: list[str]) -> None:
+    assert words(text) == expected
+
+
+@given(st.text(st.characters() | st.sampled_from(" a1'\u0301\ud800京ก한")))
+def test_tokens_hold_every_character_but_spaces_in_order(text: str) -> None:
+    spans = tokenize(text)
+    assert all(start < end for start, end in spans)
+    assert all(one[1] <= two[0] for one, two in itertools.pairwise(spans))
+    assert "".join(words(text)).split() == "".join(text.split()).split()
+    assert len(keys_of(text, spans)) == len(spans)
+
+
+@given(st.text(min_size=1, max_size=60))
+def test_anything_has_a_shape_a_word_and_few_pieces(key: str) -> None:
+    assert 0 <= shape_of(key) < len(SHAPES)
+    assert isinstance(word_of(key), str)
+    assert len(pieces_of(key)) == len(set(pieces_of(key))) <= MAX_PIECES
+
+
+def test_what_a_token_is_does_not_depend_on_case_and_accents() -> None:
+    assert word_of("ROMÁNTICA") == word_of("romántica") == word_of("roma\u0301ntica") == "romantica"
+    assert pieces_of("Café") == pieces_of("cafe")
+    assert {"<ca", "afe", "fe>"} < set(pieces_of("cafe"))
+    assert SHAPES[shape_of("McDonald")] == "mixed"
+    assert SHAPES[shape_of("A")] == "initial"
+
+
+def test_a_character_between_others_is_known_by_itself_and_by_them() -> None:
+    text = "東京都"
+    key = keys_of(text, tokenize(text))[1]
+    assert word_of(key) == "京"
+    assert "東京都" in pieces_of(key)
+
+
+def test_expressions_and_tables_mark_the_tokens_that_they_match() -> None:
+    patterns = Patterns(
+        [Regex("zip", r"\b\d{5}\b"), Regex("zip", r"[A-Z]\d [A-Z]"), Regex("end", "$|(?=x)")],
+        [Lookup("city", ("new york", "York", "São Paulo")), Lookup("sign", ("new york", ""))],
+    )
+    text = "from New York 12345 to sao paulo York"
+    found = patterns.matches(text, tokenize(text))
+    assert patterns.names == ["lookup:city", "lookup:sign", "regex:end", "regex:zip"]
+    assert found.tolist() == [
+        [0, 0, 0, 0],
+        [1, 1, 0, 0],
+        [1, 1, 0, 0],
+        [0, 0, 0, 1],
+        [0, 0, 0, 0],
+        [1, 0, 0, 0],
+        [1, 0, 0, 0],
+        [1, 0, 0, 0],
+    ]
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(?:x*y?)*z", "([a-z]+ ?)+!"])
+def test_an_expression_that_can_take_forever_is_left_out_and_named(pattern: str, caplog) -> None:
+    patterns = Patterns([Regex("slow", pattern), Regex("quick", r"\d+[a-z]{2,5}(?:ab|c)?")])
+    assert "regex 'slow'" in caplog.text
+    assert "'quick'" not in caplog.text
+    text = "a" * 1000 + " !"
+    started = time.perf_counter()
+    patterns.matches(text, tokenize(text))
+    assert time.perf_counter() - started < 1.0
+
+
+def test_a_malformed_expression_is_named() -> None:
+    with pytest.raises(NLUDataError, match=r"regex 'zip': '\(' is malformed: missing \)"):
+        Patterns([Regex("zip", "(")])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_best_path_and_its_chances_are_those_of_every_path_counted(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(0, 2, size=(4, 5)).astype(np.float32)
+    transitions = rng.normal(0, 1, size=(5, 5)).astype(np.float32) + forbidden(2)
+
+    def score(path: tuple[int, ...]) -> float:
+        own = sum(float(scores[at, tag]) for at, tag in enumerate(path)) + float(first(2)[path[0]])
+        return own + sum(float(transitions[pair]) for pair in itertools.pairwise(path))
+
+    paths = list(np.ndindex(5, 5, 5, 5))
+    chances = np.exp([score(path) for path in paths])
+    chances /= chances.sum()
+    best = paths[int(np.argmax(chances))]
+    assert tuple(best_path(scores, transitions, first(2))) == best
+
+    def entities(path: tuple[int, ...]) -> set[tuple[int, int, int]]:
+        starts = [at for at, tag in enumerate(path) if tag % 2]
+        ends = [next((at for at in range(s + 1, 4) if path[at] != path[s] + 1), 4) - 1 for s in starts]
+        return {(s, e, (path[s] - 1) // 2) for s, e in zip(starts, ends, strict=True)}
+
+    found = Tagger(transitions).entities(scores)
+    assert {entity[:3] for entity in found} == entities(best)
+    for start, end, number, chance in found:
+        total = sum(c for path, c in zip(paths, chances, strict=True) if (start, end, number) in entities(path))
+        assert chance == pytest.approx(total, abs=1e-4)
+
+
+@given(st.integers(1, 3), st.integers(1, 8), st.integers(0, 2**31))
+def test_an_entity_never_goes_on_from_nothing_or_another(count: int, length: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(0, 3, size=(length, 1 + 2 * count)).astype(np.float32)
+    path = best_path(scores, forbidden(count), first(count))
+    for before, tag in zip([0, *path], path, strict=False):
+        assert tag % 2 or tag == 0 or before in (tag, tag - 1)
+
+
+def test_settings_are_read_from_text() -> None:
+    settings = Settings.from_mapping({"epochs": "12", "learning_rate": " 1e-3 ", "seed": "0"})
+    assert (settings.epochs, settings.learning_rate, settings.seed) == (12, 0.001, 0)
+    assert Settings(**settings.as_json()) == settings
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epoch": "3"}, r"unknown setting 'epoch'\. Did you mean 'epochs'\? There are: epochs, seed"),
+        ({"epochs": "many"}, "setting 'epochs' is 'many', but must be a whole number from 1 to 10000"),
+        ({"epochs": "2.5"}, "setting 'epochs' is '2.5', but must be a whole number"),
+        ({"epochs": "0"}, "setting 'epochs' is 0, but must be a whole number from 1"),
+        ({"learning_rate": "nan"}, "setting 'learning_rate' is 'nan', but must be a number from 1e-06 to 1"),
+        ({"learning_rate": "inf"}, "setting 'learning_rate' is inf, but"),
+        ({"dropout": "1"}, "setting 'dropout' is 1.0, but must be a number from 0 to 0.9"),
+    ],
+)
+def test_settings_that_are_wrong_are_named(values: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        Settings.from_mapping(values)

@@ -1,0 +1,121 @@
+"""Training: parity of Keras and NumPy, the same bytes for the same data, and data that are hardly any."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from small_nlu import SETTINGS, messages, small_model, trained
+
+from rasa_core.exceptions import ModelError
+from rasa_core.nlu import training
+from rasa_core.nlu.calibration import loss, temperature_for
+from rasa_core.nlu.corpus import count_keys, message_of
+from rasa_core.nlu.data import EntitySpan, Example, NLUDataError, Regex, TrainingData
+from rasa_core.nlu.features import Vocabulary
+from rasa_core.nlu.patterns import Patterns
+from rasa_core.nlu.settings import Settings
+from rasa_core.nlu.training_network import crf_loss
+from rasa_core.policies.keras_training import import_keras
+
+
+def test_numpy_scores_as_keras_does() -> None:
+    training, model = trained()
+    none = len(model._vocabulary.pieces)
+    network = model._network
+    (tokens, rows) = training.batches.plan(np.array([], np.intp))[0]
+    x = training.batches.batch(tokens, rows)
+    tags, intents = training.network.predict_on_batch(x)
+    for row, length in enumerate(x["mask"].sum(axis=1).astype(int)):
+        known = [
+            network.embed(int(word), [int(piece) for piece in pieces if piece < none], int(shape))
+            for word, pieces, shape in zip(x["words"][row], x["pieces"][row], x["shapes"][row], strict=True)
+        ]
+        found_tags, found_intents = network.read(np.stack(known)[None, :length], x["extras"][row : row + 1, :length])
+        np.testing.assert_allclose(found_tags[0], tags[row, :length], atol=1e-5, rtol=1e-5)
+        np.testing.assert_allclose(found_intents[0], intents[row], atol=1e-5, rtol=1e-5)
+
+
+def test_the_loss_of_tags_is_that_of_every_path_counted() -> None:
+    keras = import_keras()
+    rng = np.random.default_rng(2)
+    scores, transitions = rng.normal(size=(1, 4, 3)).astype("f"), rng.normal(size=(3, 3)).astype("f")
+    begin, tags = np.array([0.0, 0.5, -1.0], np.float32), np.array([[1, 2, 0, 1]], np.int32)
+
+    def score(path: tuple[int, ...]) -> float:
+        own = sum(float(scores[0, at, tag]) for at, tag in enumerate(path))
+        return own + float(begin[path[0]]) + sum(float(transitions[pair]) for pair in itertools.pairwise(path))
+
+    for length in (4, 2):
+        mask = (np.arange(4) < length).astype(np.float32)[None]
+        paths = np.array([score(path) for path in np.ndindex(*[3] * length)])
+        expected = np.log(np.exp(paths).sum()) - score(tuple(tags[0, :length]))
+        found = crf_loss(keras.ops, scores, tags, mask, transitions, begin)
+        assert float(np.asarray(found)[0]) == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_same_data_settings_and_seed_give_the_same_bytes(tmp_path) -> None:
+    training.train(messages(), SETTINGS, silent=True).persist(tmp_path / "again")
+    small_model().persist(tmp_path / "first")
+    for path in sorted((tmp_path / "first").iterdir()):
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
+
+
+def test_the_fingerprint_is_that_of_data_and_settings() -> None:
+    fingerprint = training.fingerprint_of
+    base = fingerprint("data", SETTINGS.as_json())
+    assert base == fingerprint("data", replace(SETTINGS).as_json())
+    assert len({base, fingerprint("other", SETTINGS.as_json()), fingerprint("data", Settings(seed=8).as_json())}) == 3
+
+
+def test_one_message_is_enough(monkeypatch) -> None:
+    monkeypatch.setattr(training, "_FEWEST_STEPS", 40)
+    answer = training.train(TrainingData((Example("hello", "greet"),)), Settings(epochs=1), silent=True).parse("hello")
+    assert (answer["intent"]["name"], answer["entities"]) == ("greet", [])
+    assert len(answer["intent_ranking"]) == 1
+
+
+@pytest.mark.parametrize("examples", [(), (Example("hello", None),), (Example("", "greet"),)])
+def test_data_without_an_intent_to_learn_are_an_error(examples) -> None:
+    with pytest.raises(ModelError, match="no example of an intent"):
+        training.train(TrainingData(examples), silent=True)
+
+
+def test_a_malformed_expression_is_named_before_anything_is_trained() -> None:
+    data = TrainingData((Example("hello", "greet"),), {}, (Regex("zip", "[0-9"),))
+    with pytest.raises(NLUDataError, match=r"regex 'zip': '\[0-9' is malformed: unterminated"):
+        training.train(data, silent=True)
+
+
+def test_entities_take_in_the_tokens_that_they_touch() -> None:
+    example = Example(
+        "to New York now", "go", (EntitySpan(4, 11, "city", "ew York"), EntitySpan(7, 15, "x", "York now"))
+    )
+    message = message_of(example, ["go"], ["city", "x"], Patterns())
+    assert message is not None
+    assert message.tags == (0, 1, 2, 0)
+
+
+def test_calibration_makes_held_out_confidences_fit() -> None:
+    rng = np.random.default_rng(4)
+    scores = rng.normal(0, 2, size=(400, 5)).astype(np.float32)
+    chances = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    intents = np.array([rng.choice(5, p=row / row.sum()) for row in chances.astype(float)])
+    half, sure = slice(0, 200), scores * 3.0  # Three times as sure as it may be.
+    temperature = temperature_for(sure[half], intents[half])
+    assert 2.3 < temperature <= 3.0
+    assert loss(sure[200:], intents[200:], temperature) < loss(sure[200:], intents[200:], 1.0) - 0.2
+
+
+def test_a_vocabulary_leaves_out_what_is_rare() -> None:
+    found = [
+        message_of(example, messages().intents, messages().entities, Patterns()) for example in messages().examples
+    ]
+    counts = count_keys(message for message in found if message is not None)
+    vocabulary = Vocabulary.of(counts, 5, 5)
+    assert vocabulary.word("Table") == vocabulary.word("table") > 0
+    assert vocabulary.word("tomorrow") == 0
+    assert vocabulary.pieces_in("tables")
+    assert not vocabulary.pieces_in("xqz")
