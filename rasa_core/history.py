@@ -7,17 +7,40 @@ states in full and everything before them in summary, so its size does not grow 
 
 from __future__ import annotations
 
+import json
+import zlib
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, NamedTuple
 
-from rasa_core.events import UserUttered
+from rasa_core.events import ACTION_LISTEN_NAME, UserUttered
 from rasa_core.slots import Slot
 
 State = dict[str, float]
 
-TURN_ACTIONS_KEPT = 10
+TURN_ACTIONS_KEPT: Final = 10
+LAST_ACTIONS_KEPT: Final = 4
+MENTIONS_KEPT: Final = 20
+VALUE_LENGTH_KEPT: Final = 60
+
+NEW, SAME, CHANGED = "new", "same", "changed"
+
+
+class Mention(NamedTuple):
+    """An entity of the latest message: its value as text, cut, and whether it is NEW, the SAME, or CHANGED."""
+
+    entity: str
+    value: str
+    novelty: str
+
+
+class Turn(NamedTuple):
+    """What happened in a turn: the intent, the entities, and the last actions."""
+
+    intent: str | None
+    entities: list[str]
+    actions: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +73,33 @@ class History:
         How many messages the user sent.
     intents, entities, actions : dict of str to int
         How often each occurred.
+    intent : str or None
+        The intent of the latest message.
+    mentions : list of Mention
+        The entities of the latest message.
     turn_actions : list of str
         The last actions since the latest user message.
+    turn_before : Turn or None
+        The turn before the present one.
+    last_actions : list of str
+        The last actions other than listening, oldest first.
+    values : dict of str to int
+        For each entity the checksum of its latest value; it tells whether the next one is the same.
     """
 
     __slots__ = (
         "actions",
         "entities",
+        "intent",
         "intents",
+        "last_actions",
         "length",
+        "mentions",
         "states",
         "turn_actions",
+        "turn_before",
         "turns",
+        "values",
         "vocabulary",
         "window",
     )
@@ -79,20 +117,40 @@ class History:
         self.intents: dict[str, int] = {}
         self.entities: dict[str, int] = {}
         self.actions: dict[str, int] = {}
+        self.intent: str | None = None
+        self.mentions: list[Mention] = []
         self.turn_actions: list[str] = []
+        self.turn_before: Turn | None = None
+        self.last_actions: list[str] = []
+        self.values: dict[str, int] = {}
 
-    def record_user(self, intent: str | None, entities: Iterable[str]) -> None:
-        """Take note of a user message."""
+    def record_user(self, intent: str | None, entities: Iterable[tuple[str, Any]]) -> None:
+        """Take note of a user message: its intent, and the names and values of its entities."""
         known = self.vocabulary
+        if self.turns:
+            named = list(dict.fromkeys(mention.entity for mention in self.mentions))
+            self.turn_before = Turn(self.intent, named, self.turn_actions)
         self.turns += 1
         self.turn_actions = []
         if known is not None and intent in known.intents_without_entities:
             entities = ()
-        if intent is not None and (known is None or intent in known.intents):
-            self.intents[intent] = self.intents.get(intent, 0) + 1
-        for entity in dict.fromkeys(entities):
-            if known is None or entity in known.entities:
-                self.entities[entity] = self.entities.get(entity, 0) + 1
+        self.intent = intent if known is None or intent in known.intents else None
+        if self.intent is not None:
+            self.intents[self.intent] = self.intents.get(self.intent, 0) + 1
+        self._mention([one for one in entities if known is None or one[0] in known.entities])
+
+    def _mention(self, entities: list[tuple[str, Any]]) -> None:
+        before, self.mentions = dict(self.values), []
+        for entity, value in entities:
+            text = _as_text(value)
+            checksum = zlib.crc32(text.encode("utf-8", "surrogatepass"))
+            last = before.get(entity)
+            novelty = NEW if last is None else SAME if last == checksum else CHANGED
+            self.values[entity] = checksum
+            self.mentions.append(Mention(entity, text[:VALUE_LENGTH_KEPT], novelty))
+        for entity in dict.fromkeys(entity for entity, _ in entities):
+            self.entities[entity] = self.entities.get(entity, 0) + 1
+        self.mentions = self.mentions[:MENTIONS_KEPT]
 
     def record_action(self, state: State, action_name: str) -> None:
         """Take note of an action that was executed in `state`."""
@@ -102,6 +160,8 @@ class History:
         if known is None or action_name in known.actions:
             self.actions[action_name] = self.actions.get(action_name, 0) + 1
         self.turn_actions = [*self.turn_actions, action_name][-TURN_ACTIONS_KEPT:]
+        if action_name != ACTION_LISTEN_NAME:
+            self.last_actions = [*self.last_actions, action_name][-LAST_ACTIONS_KEPT:]
 
     def reaches(self, count: int | None) -> bool:
         """Tell whether the last `count` states (None: all) are here, as far as there were that many."""
@@ -116,7 +176,12 @@ class History:
             "intents": dict(self.intents),
             "entities": dict(self.entities),
             "actions": dict(self.actions),
+            "intent": self.intent,
+            "mentions": list(map(list, self.mentions)),
             "turn_actions": list(self.turn_actions),
+            "turn_before": None if self.turn_before is None else list(self.turn_before),
+            "last_actions": list(self.last_actions),
+            "values": dict(self.values),
         }
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
@@ -127,7 +192,13 @@ class History:
         self.intents = dict(snapshot["intents"])
         self.entities = dict(snapshot["entities"])
         self.actions = dict(snapshot["actions"])
+        self.intent = snapshot["intent"]
+        self.mentions = [Mention(*mention) for mention in snapshot["mentions"]]
         self.turn_actions = list(snapshot["turn_actions"])
+        before = snapshot["turn_before"]
+        self.turn_before = None if before is None else Turn(*before)
+        self.last_actions = list(snapshot["last_actions"])
+        self.values = dict(snapshot["values"])
 
     def copy(self) -> History:
         """Return an independent copy; the states themselves are never changed and are shared."""
@@ -139,8 +210,16 @@ class History:
             dict(self.entities),
             dict(self.actions),
         )
-        twin.turn_actions = list(self.turn_actions)
+        # The others are replaced, never changed.
+        twin.intent, twin.mentions, twin.turn_actions = self.intent, self.mentions, self.turn_actions
+        twin.turn_before, twin.last_actions = self.turn_before, self.last_actions
+        twin.values = dict(self.values)
         return twin
+
+
+def _as_text(value: Any) -> str:
+    """Return a value as text, the same for what is the same in JSON: tuples and lists, keys in any order."""
+    return json.dumps(value, sort_keys=True, default=str) if isinstance(value, dict | list | tuple) else str(value)
 
 
 def _packed(state: State) -> State | list[str]:

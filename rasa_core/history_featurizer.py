@@ -1,51 +1,64 @@
-"""The features that the network learns from by default: the last states, and a summary of everything before.
+"""The features that the network learns from by default: what happens now, and a summary of everything before.
 
-One prediction's features are a vector with these blocks, each in the order of the domain:
+Each feature belongs to a block and has a name within it:
 
-==========================  =====================  ==================================================
-block                       size                   value
-==========================  =====================  ==================================================
-states                      max_history x states   the last states, the present one first
-seen                        I + E + A              1.0 for what occurred since the restart
-counts                      I + E + A              log(1 + count)
-this turn                   A                      1.0 for actions since the latest user message
-turn                        1                      log(1 + number of user messages)
-==========================  =====================  ==================================================
+=================  =================================================  ====================================
+block              names                                              value
+=================  =================================================  ====================================
+event 0, 1, ...    ``intent_``, ``entity_``, ``prev_``, latest first  as in the state
+now                the present state, or ``no entities``              as in the state; 1
+value              entity=value of the latest message                 1
+novelty            entity, and whether new, same or changed           1
+turn               actions since the latest message                   1
+before             intent, entities, actions of the turn before       1
+ended 0, 1         the last actions of the turn before, latest first  1; listening left out
+said 0, ..., 3     the last actions, latest first                     1; listening left out
+seen               intents, entities, actions so far                  1
+count              intents, entities, actions so far                  log(1 + count)
+words now          parts of the names of the present entities         1
+words turn         parts of the names of ``turn``                     1
+words said 0, ...  parts of the names of ``said`` 0, 1, 2             1
+length             turns so far, at most 8; ``turn``, at most 6       1
+length             ``turns`` and ``actions`` so far                   log(1 + turns); log(1 + actions) / 2
+=================  =================================================  ====================================
 
-(I intents, E entities, A actions.) The vector is sparse, and is built from a `History` alone, so a prediction
-costs the same however long the conversation is.
+Which features there are is learnt: those that occur in training, and of the values those that occur often
+enough. The parts of names (``hotel`` and ``area`` in ``hotel_area``) let what is learnt about one entity or
+action help with its relatives.
+
+A vector is built from a `History` and the last states alone, which are kept up to date event by event, so a
+prediction costs the same however long the conversation is.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from rasa_core.events import ActionExecuted, UserUttered
+from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, UserUttered
 from rasa_core.featurizers import with_best_intent_only
 from rasa_core.history import History, State
 
 if TYPE_CHECKING:
-    from rasa_core.domain import Domain
     from rasa_core.trackers import DialogueStateTracker
 
 Sparse = tuple[list[int], list[float]]
+Named = tuple[str, str, float]
+
+TIMES_A_VALUE_IS_SEEN: Final = 2
+VALUES_KEPT: Final = 1000
+TURNS_COUNTED: Final = 8
+ACTIONS_COUNTED: Final = 6
 
 
-class _Layout(NamedTuple):
-    """Where each feature stands; replaced as a whole, so that other threads never see half of a new one."""
-
-    states: Mapping[str, int]
-    intents: Mapping[str, int]
-    entities: Mapping[str, int]
-    actions: Mapping[str, int]
-    counts_offset: int
-    turn_actions: Mapping[str, int]
-    num_features: int
+_SAID: Final = tuple(f"said {number}" for number in range(4))
+_SAID_WORDS: Final = tuple(f"words said {number}" for number in range(3))
+_ENDED: Final = ("ended 0", "ended 1")
+_LISTENED: Final = f"prev_{ACTION_LISTEN_NAME}"
+_NOT_A_WORD: Final = re.compile(r"[\W_]+")
 
 
 class HistoryFeaturizer:
@@ -54,37 +67,25 @@ class HistoryFeaturizer:
     Parameters
     ----------
     max_history
-        How many states are features in full.
+        How many states, and how many events, are features in full.
+    names
+        Block and name of each feature, in their order; empty before training.
     """
 
-    def __init__(self, max_history: int = 5) -> None:
+    def __init__(self, max_history: int = 5, names: Iterable[Sequence[str]] = ()) -> None:
         if not isinstance(max_history, int) or max_history < 1:
             raise ValueError(f"max_history is a number of states, at least 1, not {max_history!r}.")
         self.max_history = max_history
-        self._layout = _Layout({}, {}, {}, {}, 0, {}, 0)
+        self._event_blocks = [f"event {number}" for number in range(max_history)]
+        self.names: list[tuple[str, str]] = [(block, name) for block, name in names]
+        self._blocks: Mapping[str, Mapping[str, int]] = _numbered(self.names)
 
     @property
     def num_features(self) -> int:
-        """Length of the vectors; 0 before `prepare_from_domain`."""
-        return self._layout.num_features
+        """Length of the vectors; 0 before training."""
+        return len(self.names)
 
-    def prepare_from_domain(self, domain: Domain) -> None:
-        """Lay out the features for the names of `domain`; safe while other threads featurise."""
-        intents = self.max_history * domain.num_states
-        entities = intents + len(domain.intents)
-        actions = entities + len(domain.entities)
-        counts = actions + domain.num_actions
-        counts_offset = counts - intents
-        turn_actions = counts + counts_offset
-        self._layout = _Layout(
-            domain.input_state_map,
-            _numbered(domain.intents, intents),
-            _numbered(domain.entities, entities),
-            _numbered(domain.action_names, actions),
-            counts_offset,
-            _numbered(domain.action_names, turn_actions),
-            turn_actions + domain.num_actions + 1,
-        )
+    # -- one prediction
 
     def features(self, states: Sequence[State], history: History) -> Sparse:
         """Return the features of one prediction.
@@ -99,94 +100,162 @@ class HistoryFeaturizer:
         Returns
         -------
         indices, values
-            Sparse vector of length `num_features`.
+            Sparse vector of length `num_features`; what was not in training is left out.
         """
-        layout = self._layout
+        return self.numbered(self.named(states, history))
+
+    def numbered(self, features: Iterable[Named]) -> Sparse:
+        """Return indices and values of those features that were in training."""
+        blocks = self._blocks
         indices: list[int] = []
         values: list[float] = []
-        self._add_states(states, indices, values)
-        for counts, known in (
-            (history.intents, layout.intents),
-            (history.entities, layout.entities),
-            (history.actions, layout.actions),
-        ):
-            for name, count in counts.items():
-                index = known.get(name)
-                if index is not None:
-                    indices += (index, index + layout.counts_offset)
-                    values += (1.0, math.log1p(count))
-        for name in dict.fromkeys(history.turn_actions):
-            index = layout.turn_actions.get(name)
+        for block, name, value in features:
+            known = blocks.get(block)
+            index = None if known is None else known.get(name)
             if index is not None:
                 indices.append(index)
-                values.append(1.0)
-        if history.turns:
-            indices.append(layout.num_features - 1)
-            values.append(math.log1p(history.turns))
+                values.append(value)
         return indices, values
 
-    def _add_states(self, states: Sequence[State], indices: list[int], values: list[float]) -> None:
-        known, offset = self._layout.states, 0
-        for state in states[: -self.max_history - 1 : -1]:
-            for name, value in with_best_intent_only(state).items():
-                index = known.get(name)
-                if index is not None:
-                    indices.append(offset + index)
-                    values.append(value)
-            offset += len(known)
+    def named(self, states: Sequence[State], history: History) -> Iterator[Named]:
+        """Yield block, name and value of each feature that is not zero, each once."""
+        yield from self._events(states)
+        yield from _present(states[-1], history)
+        yield from _past(history)
+        yield from _words(states[-1], history)
+
+    def _events(self, states: Sequence[State]) -> Iterator[Named]:
+        for block, event in zip(self._event_blocks, recent_events(states, self.max_history), strict=False):
+            for name, value in event.items():
+                yield block, name, value
 
     def present(self, tracker: DialogueStateTracker) -> Sparse:
         """Return the features from which the next action of a conversation is predicted."""
         return self.features(tracker.last_states(self.max_history), tracker.history)
 
-    def examples(self, tracker: DialogueStateTracker) -> list[tuple[Sparse, str]]:
-        """Return the features before each action of a conversation that is to be learnt, and its name."""
+    # -- training
+
+    def examples(self, tracker: DialogueStateTracker) -> Iterator[tuple[int, list[Named], str]]:
+        """Yield what is to be learnt from a conversation.
+
+        Yields
+        ------
+        number : int
+            Which of the conversation's actions it is, counted from 0, those not to be learnt included.
+        features : list of (str, str, float)
+            Block, name and value of each feature before the action.
+        action : str
+            Name of the action.
+        """
         states = tracker.last_states(None)
         history = History(window=1, vocabulary=tracker.history.vocabulary)
-        found: list[tuple[Sparse, str]] = []
         done = 0
         for event in tracker.applied_events():
             if isinstance(event, UserUttered):
-                history.record_user(event.intent.get("name"), (str(entity["entity"]) for entity in event.entities))
+                entities = ((str(entity["entity"]), entity.get("value")) for entity in event.entities)
+                history.record_user(event.intent.get("name"), entities)
             elif isinstance(event, ActionExecuted):
-                recent = states[max(0, done + 1 - self.max_history) : done + 1]
                 if not event.unpredictable:
-                    found.append((self.features(recent, history), event.action_name))
+                    recent = states[max(0, done + 1 - self.max_history) : done + 1]
+                    yield done, list(self.named(recent, history)), event.action_name
                 history.record_action(states[done], event.action_name)
                 done += 1
-        return found
 
-    def training_arrays(
-        self, trackers: Iterable[DialogueStateTracker], domain: Domain
-    ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]:
-        """Return the distinct examples of conversations.
+    def learn_names(self, counts: Mapping[tuple[str, str], int]) -> None:
+        """Take over the features to use from how often each occurs in training, by block and name."""
+        often = [name for name, count in counts.items() if name[0] == "value" and count >= TIMES_A_VALUE_IS_SEEN]
+        often.sort(key=lambda name: (-counts[name], name))
+        kept = set(often[:VALUES_KEPT])
+        self.names = sorted(name for name in counts if name[0] != "value" or name in kept)
+        self._blocks = _numbered(self.names)
 
-        Returns
-        -------
-        x
-            Features, ``(examples, features)``.
-        y
-            Indices of the actions that followed, ``(examples,)``.
-        weights
-            How often each example occurs, divided by the mean, ``(examples,)``.
-        """
-        self.prepare_from_domain(domain)
-        counts: dict[tuple[tuple[int, ...], tuple[float, ...], int], int] = {}
-        for tracker in trackers:
-            for (indices, values), name in self.examples(tracker):
-                example = (tuple(indices), tuple(values), domain.index_for_action(name))
-                counts[example] = counts.get(example, 0) + 1
-        x = np.zeros((len(counts), self.num_features), np.float32)
-        for row, (columns, values_of_row, _) in enumerate(counts):
-            x[row, list(columns)] = values_of_row
-        y = np.fromiter((action for _, _, action in counts), np.int32, len(counts))
-        weights = np.fromiter(counts.values(), np.float32, len(counts))
-        return x, y, weights / weights.mean() if len(weights) else weights
+    def index_of(self, name: tuple[str, str]) -> int | None:
+        """Return the index of the feature with this block and name, None if there is none."""
+        return self._blocks.get(name[0], {}).get(name[1])
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the options, JSON-able."""
-        return {"max_history": self.max_history}
+        """Return the options and the names of the features, JSON-able."""
+        return {"max_history": self.max_history, "names": [list(name) for name in self.names]}
 
 
-def _numbered(names: Iterable[str], start: int) -> dict[str, int]:
-    return {name: index for index, name in enumerate(names, start)}
+def recent_events(states: Sequence[State], count: int) -> Iterator[State]:
+    """Yield the last `count` events, the latest first, as the part of a state that tells of them.
+
+    States tell of events: before each prediction there was an action (``prev_``), and if that was listening, a
+    message (``intent_``, ``entity_``) after it.
+    """
+    found = 0
+    for state in reversed(states):
+        best = with_best_intent_only(state)
+        if _LISTENED in best:
+            yield {name: value for name, value in best.items() if name.startswith(("intent_", "entity_"))}
+            found += 1
+        action = next((name for name in best if name.startswith("prev_")), None)
+        if found < count and action is not None:
+            yield {action: 1.0}
+            found += 1
+        if found >= count:
+            return
+
+
+def _present(state: State, history: History) -> Iterator[Named]:
+    """Yield what is known now: the state, the latest message's values, and the actions since."""
+    for name, value in with_best_intent_only(state).items():
+        yield "now", name, value
+    if not history.mentions:
+        yield "now", "no entities", 1.0
+    for said in dict.fromkeys(f"{mention.entity}={mention.value}" for mention in history.mentions):
+        yield "value", said, 1.0
+    for novelty in dict.fromkeys(f"{mention.novelty} {mention.entity}" for mention in history.mentions):
+        yield "novelty", novelty, 1.0
+    for name in dict.fromkeys(history.turn_actions):
+        yield "turn", name, 1.0
+    yield "length", f"{min(len(history.turn_actions), ACTIONS_COUNTED)} actions", 1.0
+
+
+def _past(history: History) -> Iterator[Named]:
+    """Yield the turn before, the last actions, and the summary of the whole conversation."""
+    before = history.turn_before
+    if before is not None:
+        yield "before", f"intent {before.intent}", 1.0
+        for name in dict.fromkeys(before.entities):
+            yield "before", f"entity {name}", 1.0
+        for name in dict.fromkeys(before.actions):
+            yield "before", f"action {name}", 1.0
+        acted = [name for name in before.actions if name != ACTION_LISTEN_NAME]
+        for block, name in zip(_ENDED, reversed(acted), strict=False):
+            yield block, name, 1.0
+    for block, name in zip(_SAID, reversed(history.last_actions), strict=False):
+        yield block, name, 1.0
+    for kind, counts in (("intent", history.intents), ("entity", history.entities), ("action", history.actions)):
+        for name, count in counts.items():
+            yield "seen", f"{kind} {name}", 1.0
+            yield "count", f"{kind} {name}", math.log1p(count)
+    yield "length", "turns", math.log1p(history.turns)
+    yield "length", f"{min(history.turns, TURNS_COUNTED)} turns", 1.0
+    yield "length", "actions", math.log1p(history.length) / 2
+
+
+def _words(state: State, history: History) -> Iterator[Named]:
+    """Yield the parts of the names of the entities and the actions that matter most."""
+    entities = [name[len("entity_") :] for name in state if name.startswith("entity_")]
+    for word in dict.fromkeys(word for name in entities for word in words_of(name)):
+        yield "words now", word, 1.0
+    for word in dict.fromkeys(word for name in history.turn_actions for word in words_of(name)):
+        yield "words turn", word, 1.0
+    for block, name in zip(_SAID_WORDS, reversed(history.last_actions), strict=False):
+        for word in words_of(name):
+            yield block, word, 1.0
+
+
+@lru_cache(maxsize=10_000)
+def words_of(name: str) -> tuple[str, ...]:
+    """Return the distinct parts of a name, such as ``utter``, ``ask`` and ``price`` of ``utter_ask_price``."""
+    return tuple(dict.fromkeys(part for part in _NOT_A_WORD.split(name) if part))
+
+
+def _numbered(names: Sequence[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    blocks: dict[str, dict[str, int]] = {}
+    for index, (block, name) in enumerate(names):
+        blocks.setdefault(block, {})[name] = index
+    return blocks

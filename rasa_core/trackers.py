@@ -263,7 +263,7 @@ class DialogueStateTracker(EventLog):
         if self.follow_up_action == ACTION_LISTEN_NAME:
             self.follow_up_action = None
         self._state = None
-        entities = (str(entity["entity"]) for entity in event.entities)
+        entities = ((str(entity["entity"]), entity.get("value")) for entity in event.entities)
         self.history.record_user(event.intent.get("name"), entities)
 
     def _on_action(self, action_name: str) -> None:

@@ -1,4 +1,4 @@
-"""``python -m rasa_core.train``: from a domain and stories to a model."""
+"""``python -m rasa_core.train``: from a domain and stories to a model; of a project, from its NLU data to another."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEFAULT_AUGMENTATION = 50
 
 _EXAMPLES = """\b
 Examples:
-  # Train a project folder (domain.yml and stories), if anything in it has changed.
+  # Train a project folder (domain.yml, stories and NLU data), as far as anything in it has changed.
   python -m rasa_core.train examples/remote
 \b
   # Name each part.
@@ -91,11 +91,17 @@ def policies(max_history: int | None = None) -> list[MemoizationPolicy | KerasPo
 @click.option("-s", "--stories", type=click.Path(path_type=Path), help="File or folder of stories.")
 @click.option("-d", "--domain", type=click.Path(path_type=Path), help="Domain file.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for the model.")
-@click.option("-u", "--nlu", help="With --online: folder or address of what understands messages.")
+@click.option(
+    "-u",
+    "--nlu",
+    help="Folder or address of what understands messages: with --online, or in place of the NLU data of a PROJECT.",
+)
 @click.option("--history", default=DEFAULT_MAX_HISTORY, show_default=True, help="States that memoization compares.")
-@click.option("--epochs", default=100, show_default=True, help="How often the network sees each example.")
-@click.option("--validation_split", default=0.1, show_default=True, help="Share of examples that is only measured on.")
-@click.option("--batch_size", default=20, show_default=True, help="Examples in one step of training.")
+@click.option(
+    "--epochs", type=int, help="How often the network sees each example; if not given, by how many there are."
+)
+@click.option("--validation_split", default=0.0, show_default=True, help="Share of examples that is only measured on.")
+@click.option("--batch_size", type=int, help="Examples in one step of training; if not given, by how many there are.")
 @click.option("--augmentation", default=DEFAULT_AUGMENTATION, show_default=True, help="Stories glued together.")
 @click.option("--online", is_flag=True, help="Then talk to the bot, and correct what it does.")
 @click.option("--debug_plots", is_flag=True, help="Draw the checkpoints into story_blocks_connections.html.")
@@ -104,7 +110,9 @@ def policies(max_history: int | None = None) -> list[MemoizationPolicy | KerasPo
 def command(project: Path | None, force: bool, verbose: bool, debug: bool, **options: Any) -> None:
     """Train a model: give a PROJECT folder, or --domain, --stories and --out.
 
-    The settings of training (--history to --debug_plots) go with the second form; a project has its own.
+    In a project that has NLU data (nlu.md, data/ or nlu/), an interpreter of typed text is trained too; each of the two
+    models only if what it depends on has changed. The settings of training (--history to --debug_plots) go with the
+    second form; a project has its own.
     """
     start_log(verbose, debug)
     if project is not None:
@@ -119,7 +127,7 @@ def _train_project(project: Path, force: bool, options: Mapping[str, Any]) -> No
             raise click.UsageError(f"--{name} does not go with a project folder, whose files have fixed names.")
     if options["online"]:
         raise click.UsageError("--online does not go with a project folder; give --domain, --stories and --out.")
-    Project(project).train_if_changed(force=force, say=click.echo)
+    Project(project).train_if_changed(force=force, nlu=options["nlu"] is None, say=click.echo)
 
 
 def _train_files(options: dict[str, Any]) -> None:
@@ -135,7 +143,7 @@ def _train_files(options: dict[str, Any]) -> None:
         options["online"],
         options["nlu"],
         options["history"],
-        {name: options[name] for name in wanted},
+        {name: options[name] for name in wanted if options[name] is not None},
     )
     duration = "" if options["online"] else f"trained in {time.perf_counter() - started:.1f} s; "
     click.echo(f"{duration}the model is in {options['out']}.")

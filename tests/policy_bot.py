@@ -14,8 +14,9 @@ from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet, UserUttered
 from rasa_core.exceptions import ModelError
+from rasa_core.history_featurizer import HistoryFeaturizer
 from rasa_core.interpreter import RegexInterpreter
-from rasa_core.policies import keras_training
+from rasa_core.policies import KerasPolicy, keras_training
 from rasa_core.policies.policy import Policy
 from rasa_core.trackers import DialogueStateTracker
 
@@ -122,6 +123,13 @@ def chosen(policy: Policy, domain: Domain, *steps: str | Event) -> str:
     scores = list(policy.predict_action_probabilities(conversation(domain, *steps), domain))
     assert sum(scores) == pytest.approx(1.0, abs=1e-5)
     return domain.action_names[scores.index(max(scores))]
+
+
+def again(trained: KerasPolicy) -> KerasPolicy:
+    """Return a policy with the same network, to be trained further."""
+    assert trained._history is not None
+    featurizer = HistoryFeaturizer(trained._history.max_history, trained._history.names)
+    return KerasPolicy(featurizer, trained.model, current_epoch=trained.current_epoch)
 
 
 def needs_keras() -> None:

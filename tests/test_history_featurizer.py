@@ -1,39 +1,40 @@
+"""Features of a conversation: kept turn by turn, they are those of the whole, as the module's table tells them."""
+
 from __future__ import annotations
 
 import json
 import math
-import threading
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import NoReturn
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from policy_bot import ITALIAN, conversation, local_domain
 from strategies import logs, ordinary_events, small_domain
+from tracker_oracle import Oracle, said
 
 from rasa_core.domain import Domain
-from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, Restarted, UserUttered
-from rasa_core.history_featurizer import HistoryFeaturizer
+from rasa_core.events import ActionExecuted, Event, Restarted, UserUttered
+from rasa_core.history_featurizer import HistoryFeaturizer, words_of
 from rasa_core.trackers import DialogueStateTracker
 
 SMALL = small_domain()
 
-
-def prepared(domain: Domain, max_history: int = 3) -> HistoryFeaturizer:
-    featurizer = HistoryFeaturizer(max_history)
-    featurizer.prepare_from_domain(domain)
-    return featurizer
+Named = dict[tuple[str, str], float]
 
 
-def dense(sparse: tuple[list[int], list[float]], featurizer: HistoryFeaturizer) -> np.ndarray:
-    indices, values = sparse
-    assert len(set(indices)) == len(indices)
-    vector = np.zeros(featurizer.num_features)
-    vector[indices] = values
-    return vector
+def named(featurizer: HistoryFeaturizer, tracker: DialogueStateTracker) -> Named:
+    """Return the features of the present, none of which may come twice."""
+    found = list(featurizer.named(tracker.last_states(featurizer.max_history), tracker.history))
+    assert len({(block, name) for block, name, _ in found}) == len(found)
+    return {(block, name): value for block, name, value in found}
+
+
+def block(features: Named, wanted: str) -> dict[str, float]:
+    return {name: value for (found, name), value in features.items() if found == wanted}
 
 
 def serve(log: Sequence[Event], domain: Domain, window: int) -> DialogueStateTracker:
@@ -53,27 +54,93 @@ def serve(log: Sequence[Event], domain: Domain, window: int) -> DialogueStateTra
     return tracker
 
 
-@settings(max_examples=60)
+# -- the table, as slowly and obviously as can be
+
+
+def best_intent_only(state: dict[str, float]) -> dict[str, float]:
+    intents = [name for name in state if name.startswith("intent_")]
+    rest = {name: value for name, value in state.items() if name not in intents}
+    return ({max(intents, key=lambda name: state[name]): 1.0} if intents else {}) | rest
+
+
+def as_told(events: Sequence[Event], max_history: int) -> Named:
+    """Return what the table says of a whole conversation over `SMALL`."""
+    oracle = Oracle(events)
+    summary, states = oracle.summary(), oracle.last_states(max_history)
+    now = best_intent_only(states[-1])
+    ones: list[tuple[str, str]] = []
+    for number, names in enumerate(latest_events(states)[:max_history]):
+        ones += [(f"event {number}", name) for name in names]
+    if not summary["mentions"]:
+        ones.append(("now", "no entities"))
+    for entity, value, novelty in summary["mentions"]:
+        ones += [("value", f"{entity}={value}"), ("novelty", f"{novelty} {entity}")]
+    ones += [("turn", name) for name in summary["turn_actions"]]
+    if summary["turn_before"] is not None:
+        intent, entities, actions = summary["turn_before"]
+        ones += [("before", f"intent {intent}"), *(("before", f"entity {name}") for name in entities)]
+        ones += [("before", f"action {name}") for name in actions]
+        ended = [name for name in actions if name != "action_listen"][::-1]
+        ones += [(f"ended {number}", name) for number, name in enumerate(ended[:2])]
+    ones += [(f"said {number}", name) for number, name in enumerate(summary["last_actions"][::-1])]
+    ones += [("words now", word) for name in now if name.startswith("entity_") for word in parts(name)[1:]]
+    ones += [("words turn", word) for name in summary["turn_actions"] for word in parts(name)]
+    for number, name in enumerate(summary["last_actions"][::-1][:3]):
+        ones += [(f"words said {number}", word) for word in parts(name)]
+    ones.append(("length", f"{min(summary['turns'], 8)} turns"))
+    ones.append(("length", f"{min(len(summary['turn_actions']), 6)} actions"))
+    features = dict.fromkeys(ones, 1.0) | {("now", name): value for name, value in now.items()}
+    for kind, counts in zip(("intent", "entity", "action"), oracle.counts.values(), strict=True):
+        for name, count in counts.items():
+            features["seen", f"{kind} {name}"] = 1.0
+            features["count", f"{kind} {name}"] = math.log(1 + count)
+    features["length", "turns"] = math.log(1 + summary["turns"])
+    features["length", "actions"] = math.log(1 + len(oracle.states)) / 2
+    return features
+
+
+def latest_events(states: Sequence[dict[str, float]]) -> list[list[str]]:
+    """Return the names of each event, latest first: before each state there was an action, and perhaps a message."""
+    found = []
+    for state in map(best_intent_only, states):
+        action = [name for name in state if name.startswith("prev_")]
+        if action:
+            found.append(action)
+        if action == ["prev_action_listen"]:
+            found.append([name for name in state if name.startswith(("intent_", "entity_"))])
+    return found[::-1]
+
+
+def parts(name: str) -> list[str]:
+    return [part for part in re.split("[^a-z0-9]", name) if part]
+
+
+LONG = "n" * 60
+
+
+@settings(max_examples=50)
 @given(logs(), st.integers(1, 4))
+@example([said("greet", ("cuisine", LONG + "x")), said("bye", ("cuisine", LONG + "x"), ("cuisine", LONG + "y"))], 1)
 def test_features_kept_turn_by_turn_are_those_of_the_whole_conversation(log, max_history) -> None:
-    featurizer = prepared(SMALL, max_history)
-    served = serve(log, SMALL, max_history)
-    whole = DialogueStateTracker.from_events("whole", log, SMALL)
-    assert np.array_equal(dense(featurizer.present(served), featurizer), dense(featurizer.present(whole), featurizer))
+    featurizer = HistoryFeaturizer(max_history)
+    found = named(featurizer, serve(log, SMALL, max_history))
+    assert found == pytest.approx(as_told(log, max_history))
+    assert found == named(featurizer, DialogueStateTracker.from_events("whole", log, SMALL))
 
 
 @settings(max_examples=40)
 @given(logs(max_size=12), st.integers(1, 4))
 def test_features_learnt_from_are_those_that_predictions_are_made_from(log, max_history) -> None:
-    featurizer = prepared(SMALL, max_history)
     whole = DialogueStateTracker.from_events("whole", log, SMALL)
     applied = whole.applied_events()
-    actions = [index for index, event in enumerate(applied) if isinstance(event, ActionExecuted)]
-    learnt = featurizer.examples(whole)
-    assert [name for _, name in learnt] == [applied[index].action_name for index in actions]
-    for (example, _), index in zip(learnt, actions, strict=True):
-        served = serve(applied[:index], SMALL, max_history)
-        assert np.array_equal(dense(example, featurizer), dense(featurizer.present(served), featurizer))
+    positions = [position for position, event in enumerate(applied) if isinstance(event, ActionExecuted)]
+    learnt = list(HistoryFeaturizer(max_history).examples(whole))
+    assert [(number, action) for number, _, action in learnt] == [
+        (number, applied[position].action_name) for number, position in enumerate(positions)
+    ]
+    for (_, features, _), position in zip(learnt, positions, strict=True):
+        found = {(block, name): value for block, name, value in features}
+        assert found == pytest.approx(as_told(applied[:position], max_history))
 
 
 @given(st.lists(ordinary_events(), max_size=20))
@@ -85,26 +152,10 @@ def test_features_never_need_the_log(log) -> None:
     resumed = DialogueStateTracker.from_snapshot(
         "x", SMALL, tracker.snapshot(), version=len(log), origin=0, window=3, read_events=read_events
     )
-    featurizer = prepared(SMALL)
-    assert featurizer.present(resumed) == featurizer.present(tracker)
+    assert named(HistoryFeaturizer(3), resumed) == named(HistoryFeaturizer(3), tracker)
 
 
-@settings(max_examples=60)
-@given(logs())
-def test_the_summary_counts_what_stands_in_the_applied_events(log) -> None:
-    tracker = serve(log, SMALL, 2)
-    counted: Counter[str] = Counter()
-    for event in tracker.applied_events():
-        if isinstance(event, UserUttered):
-            counted.update({event.intent.get("name")} & set(SMALL.intents))
-            if event.intent.get("name") not in SMALL.intents_without_entities:
-                counted.update({entity["entity"] for entity in event.entities} & set(SMALL.entities))
-        elif isinstance(event, ActionExecuted) and event.action_name in SMALL.action_names:
-            counted[event.action_name] += 1
-    featurizer = prepared(SMALL, 2)
-    parts = block(dense(featurizer.present(tracker), featurizer), SMALL, 2)
-    assert parts["counts"] == {name: math.log1p(count) for name, count in counted.items()}
-    assert parts["seen"] == dict.fromkeys(counted, 1.0)
+# -- one conversation
 
 
 @pytest.fixture
@@ -112,137 +163,166 @@ def domain() -> Domain:
     return local_domain()
 
 
-def block(vector: np.ndarray, domain: Domain, max_history: int) -> dict[str, dict[str, float]]:
-    """Return the parts of a vector by name, as the module describes them."""
-    summary = [*domain.intents, *domain.entities, *domain.action_names]
-    sizes = [max_history * domain.num_states, len(summary), len(summary), domain.num_actions, 1]
-    states, seen, counts, turn_actions, turns = np.split(vector, np.cumsum(sizes)[:-1])
-
-    def named(values: np.ndarray, names: Sequence[str]) -> dict[str, float]:
-        return {names[index]: float(values[index]) for index in np.flatnonzero(values)}
-
-    parts = {
-        f"state {number}": named(state, domain.input_states)
-        for number, state in enumerate(np.split(states, max_history))
-    }
-    return parts | {
-        "seen": named(seen, summary),
-        "counts": named(counts, summary),
-        "turn": named(turn_actions, domain.action_names),
-        "turns": {"messages": float(turns[0])},
-    }
-
-
 def test_each_block_says_what_it_is_described_to_say(domain) -> None:
-    featurizer = prepared(domain, 2)
     tracker = conversation(domain, "/greet", "utter_greet", ITALIAN, "action_search", "action_search")
-    assert block(dense(featurizer.present(tracker), featurizer), domain, 2) == {
-        "state 0": {
-            "intent_inform": 1.0,
-            "entity_cuisine": 1.0,
-            "slot_cuisine_0": 1.0,
-            "slot_price_0": 1.0,
-            "prev_action_search": 1.0,
-        },
-        "state 1": {
-            "intent_inform": 1.0,
-            "entity_cuisine": 1.0,
-            "slot_cuisine_0": 1.0,
-            "slot_price_0": 1.0,
-            "prev_action_search": 1.0,
-        },
-        "seen": dict.fromkeys(["greet", "inform", "cuisine", ACTION_LISTEN_NAME, "utter_greet", "action_search"], 1.0),
-        "counts": {
-            **dict.fromkeys(["greet", "inform", "cuisine", "utter_greet"], math.log1p(1)),
-            **dict.fromkeys([ACTION_LISTEN_NAME, "action_search"], math.log1p(2)),
-        },
+    features = named(HistoryFeaturizer(4), tracker)
+    searched = {"prev_action_search": 1.0}
+    seen = ["intent greet", "intent inform", "entity cuisine"]
+    seen += ["action action_listen", "action utter_greet", "action action_search"]
+    assert {name: block(features, name) for name, _ in features} == {
+        "event 0": searched,
+        "event 1": searched,
+        "event 2": {"intent_inform": 1.0, "entity_cuisine": 1.0},
+        "event 3": {"prev_action_listen": 1.0},
+        "now": {"intent_inform": 1.0, "entity_cuisine": 1.0, "slot_cuisine_0": 1.0, "slot_price_0": 1.0, **searched},
+        "value": {"cuisine=italian": 1.0},
+        "novelty": {"new cuisine": 1.0},
         "turn": {"action_search": 1.0},
-        "turns": {"messages": math.log1p(2)},
+        "before": {"intent greet": 1.0, "action utter_greet": 1.0, "action action_listen": 1.0},
+        "ended 0": {"utter_greet": 1.0},
+        "said 0": {"action_search": 1.0},
+        "said 1": {"action_search": 1.0},
+        "said 2": {"utter_greet": 1.0},
+        "seen": dict.fromkeys(seen, 1.0),
+        "count": {
+            **dict.fromkeys(["intent greet", "intent inform", "entity cuisine", "action utter_greet"], math.log1p(1)),
+            **dict.fromkeys(["action action_listen", "action action_search"], math.log1p(2)),
+        },
+        "words now": {"cuisine": 1.0},
+        "words turn": {"action": 1.0, "search": 1.0},
+        "words said 0": {"action": 1.0, "search": 1.0},
+        "words said 1": {"action": 1.0, "search": 1.0},
+        "words said 2": {"utter": 1.0, "greet": 1.0},
+        "length": {"2 actions": 1.0, "2 turns": 1.0, "turns": math.log1p(2), "actions": math.log1p(5) / 2},
     }
 
 
 def test_a_new_conversation_has_nothing_but_initial_slots(domain) -> None:
-    featurizer = prepared(domain)
-    vector = dense(featurizer.present(conversation(domain)), featurizer)
-    assert {domain.input_states[index] for index in np.flatnonzero(vector)} == {"slot_price_0"}
+    assert named(HistoryFeaturizer(), conversation(domain)) == {
+        ("now", "slot_price_0"): 1.0,
+        ("now", "no entities"): 1.0,
+        ("length", "0 actions"): 1.0,
+        ("length", "0 turns"): 1.0,
+        ("length", "turns"): 0.0,
+        ("length", "actions"): 0.0,
+    }
 
 
 def test_a_restart_clears_the_summary(domain) -> None:
-    featurizer = prepared(domain)
     fresh, restarted = conversation(domain), conversation(domain, ITALIAN, "action_search", Restarted())
-    assert featurizer.present(restarted) == featurizer.present(fresh)
+    assert named(HistoryFeaturizer(), restarted) == named(HistoryFeaturizer(), fresh)
 
 
 def test_only_the_best_intent_of_a_ranking_counts(domain) -> None:
     guesses = [{"name": "bye", "confidence": 0.4}, {"name": "thank", "confidence": 0.3}]
     message = UserUttered("hm", guesses[0], [], {"intent": guesses[0], "entities": [], "intent_ranking": guesses})
-    featurizer = prepared(domain)
-    parts = block(dense(featurizer.present(conversation(domain, message)), featurizer), domain, 3)
-    assert parts["state 0"] == {"intent_bye": 1.0, "slot_price_0": 1.0}
+    features = named(HistoryFeaturizer(), conversation(domain, ActionExecuted("action_listen"), message))
+    assert {(where, name): value for (where, name), value in features.items() if "intent" in name} == {
+        ("event 0", "intent_bye"): 1.0,
+        ("now", "intent_bye"): 1.0,
+        ("seen", "intent bye"): 1.0,
+        ("count", "intent bye"): math.log1p(1),
+    }
 
 
 def test_names_that_the_domain_does_not_have_leave_no_trace(domain) -> None:
-    featurizer = prepared(domain)
-    known = conversation(domain, "/greet")
-    unknown = conversation(domain, "/greet", UserUttered("x", {"name": "mumble"}, [{"entity": "shoe", "value": 1}]))
-    added = dense(featurizer.present(unknown), featurizer) - dense(featurizer.present(known), featurizer)
-    intent, turns = domain.input_state_map["intent_greet"], featurizer.num_features - 1
-    assert np.flatnonzero(added).tolist() == [intent, turns]
+    featurizer = HistoryFeaturizer()
+    story = conversation(domain, "/greet", "utter_greet", ITALIAN, "action_search", "/bye")
+    featurizer.learn_names({(where, name): 2 for _, found, _ in featurizer.examples(story) for where, name, _ in found})
+    unknown = UserUttered("x", {"name": "mumble"}, [{"entity": "shoe", "value": 1}])
+    nothing = UserUttered("x", {"name": None}, [])
+    found, expected = (
+        featurizer.present(conversation(domain, "/greet", message, ActionExecuted(action)))
+        for message, action in ((unknown, "leave town"), (nothing, "go away"))
+    )
+    assert found == expected
 
 
-def test_the_size_and_the_features_do_not_grow_with_the_conversation(domain) -> None:
-    featurizer = prepared(domain)
-    tracker = conversation(domain, window=3)
+@pytest.mark.parametrize("max_history", [1, 3])
+def test_the_size_and_the_features_do_not_grow_with_the_conversation(domain, max_history) -> None:
+    featurizer = HistoryFeaturizer(max_history)
+    tracker = conversation(domain, window=max_history)
+    events = conversation(domain, *["/greet", "utter_greet", ITALIAN, "action_search"] * 100).events
     sizes = []
     for _ in range(3):
-        for event in conversation(domain, *["/greet", "utter_greet", ITALIAN, "action_search"] * 200).events:
+        for event in events:
             tracker.update(event)
-        sizes.append((len(featurizer.present(tracker)[0]), len(json.dumps(tracker.snapshot())) // 100))
+        sizes.append((len(named(featurizer, tracker)), len(json.dumps(tracker.snapshot())) // 100))
     assert sizes[0] == sizes[1] == sizes[2]
 
 
-def test_training_arrays_hold_each_distinct_example_once_with_its_weight(domain) -> None:
-    featurizer = HistoryFeaturizer(2)
-    tracker = conversation(domain, "/greet", "utter_greet")
-    x, y, weights = featurizer.training_arrays([tracker, tracker, conversation(domain, "/bye")], domain)
-    assert x.shape == (2, featurizer.num_features)
-    assert [domain.action_names[index] for index in y] == ["action_listen", "utter_greet"]
-    assert weights.tolist() == pytest.approx([3 / 2.5, 2 / 2.5])
-
-
-def test_no_conversations_give_empty_arrays(domain) -> None:
-    x, y, weights = HistoryFeaturizer(2).training_arrays([], domain)
-    assert (len(x), len(y), len(weights)) == (0, 0, 0)
-
-
 def test_actions_that_are_not_to_be_learnt_are_counted_but_no_examples(domain) -> None:
-    featurizer = prepared(domain)
     tracker = conversation(domain, ActionExecuted("utter_welcome", unpredictable=True), "/bye", "utter_bye")
-    examples = featurizer.examples(tracker)
-    assert [name for _, name in examples] == ["action_listen", "utter_bye"]
-    assert block(dense(examples[0][0], featurizer), domain, 3)["seen"] == {"utter_welcome": 1.0}
+    (first, features, action), *others = HistoryFeaturizer().examples(tracker)
+    assert [(first, action), *((number, name) for number, _, name in others)] == [
+        (1, "action_listen"),
+        (2, "utter_bye"),
+    ]
+    assert ("seen", "action utter_welcome", 1.0) in features
 
 
-def test_preparing_disturbs_no_other_thread(domain) -> None:
-    featurizer = prepared(domain)
-    tracker = conversation(domain, ITALIAN, "action_search")
-    expected = featurizer.present(tracker)
-    seen: list[object] = []
-    start = threading.Barrier(4)
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("utter_ask_price", ("utter", "ask", "price")),
+        ("hotel-area", ("hotel", "area")),
+        ("__a__b a__", ("a", "b")),
+        ("frühstück_2", ("frühstück", "2")),
+        ("", ()),
+    ],
+)
+def test_a_name_is_made_of_words(name, words) -> None:
+    assert words_of(name) == words
 
-    def work() -> None:
-        start.wait(10)
-        for _ in range(200):
-            featurizer.prepare_from_domain(domain)
-            seen.append(featurizer.present(tracker) == expected)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(seen) == 800
-    assert all(seen)
+# -- which features there are
+
+
+def test_what_occurs_is_a_feature_but_values_only_when_seen_often_enough() -> None:
+    featurizer = HistoryFeaturizer()
+    featurizer.learn_names({("value", "a=1"): 1, ("value", "a=2"): 2, ("turn", "utter_hi"): 1, ("before", "x"): 9})
+    assert featurizer.names == [("before", "x"), ("turn", "utter_hi"), ("value", "a=2")]
+    assert featurizer.num_features == 3
+
+
+def test_of_many_values_the_thousand_most_frequent_are_features() -> None:
+    featurizer = HistoryFeaturizer()
+    counts = {("value", f"a={number:04}"): 2 + (number >= 600) for number in range(1600)}
+    featurizer.learn_names(counts)
+    assert featurizer.names == [("value", f"a={number:04}") for number in range(600, 1600)]
+    featurizer.learn_names(Counter(list(counts)[:1100] * 2))
+    assert featurizer.names == [("value", f"a={number:04}") for number in range(1000)]
+
+
+@given(st.permutations([("turn", "a"), ("turn", "b"), ("before", "a"), ("value", "x=1")]))
+def test_the_order_of_features_does_not_depend_on_what_was_seen_first(names) -> None:
+    featurizer = HistoryFeaturizer()
+    featurizer.learn_names(dict.fromkeys(names, 2))
+    assert featurizer.names == sorted(names)
+
+
+def test_each_feature_has_its_index(domain) -> None:
+    tracker = conversation(domain, "/greet", "utter_greet", ITALIAN)
+    featurizer = HistoryFeaturizer()
+    everything = named(featurizer, tracker)
+    featurizer.learn_names(dict.fromkeys(everything, 2))
+    indices, values = featurizer.present(tracker)
+    assert {featurizer.names[index]: value for index, value in zip(indices, values, strict=True)} == everything
+    assert [featurizer.index_of(featurizer.names[index]) for index in indices] == indices
+    assert featurizer.index_of(("turn", "no such thing")) is featurizer.index_of(("no such thing", "a")) is None
+
+
+def test_before_training_there_are_no_features(domain) -> None:
+    assert HistoryFeaturizer().present(conversation(domain, "/greet")) == ([], [])
+    assert HistoryFeaturizer().num_features == 0
+
+
+def test_options_and_names_survive_json() -> None:
+    featurizer = HistoryFeaturizer(3)
+    featurizer.learn_names({("turn", "a"): 1, ("before", "b"): 1})
+    twin = HistoryFeaturizer(**json.loads(json.dumps(featurizer.as_dict())))
+    assert (twin.max_history, twin.names) == (3, featurizer.names)
+    assert twin.index_of(("turn", "a")) == 1
 
 
 @pytest.mark.parametrize("max_history", [0, -2, 1.5, None])

@@ -34,6 +34,19 @@ cuts = st.lists(st.sampled_from(["go on", "go on", "store", "commit", "keep"]), 
 @given(log=strategies.logs(), cuts=cuts, window=windows, origin=st.sampled_from([0, 3]))
 @example(log=[LISTEN, SlotSet("cuisine", "x"), REWIND], cuts=["store"] * 3, window=1, origin=3)
 @example(log=[RESTART, LISTEN, said("greet"), RESTART, UNDO, REWIND], cuts=["store"] * 6, window=1, origin=3)
+@example(
+    log=[
+        said("greet", ("tags", {"b": 1, "a": 2})),
+        LISTEN,
+        said("bye", ("tags", {"b": 1, "a": 2})),
+        UNDO,
+        LISTEN,
+        said("bye"),
+    ],
+    cuts=["store"] * 6,
+    window=1,
+    origin=0,
+)
 @example(log=[SlotSet("happy", 1), SlotSet("people", 2.0), UNDO], cuts=["store"] * 2, window=0, origin=0)
 def test_a_tracker_agrees_with_a_full_replay_however_often_it_was_stored(
     log: list[Event], cuts: list[str], window: int | None, origin: int
@@ -62,7 +75,7 @@ def test_a_tracker_agrees_with_a_full_replay_however_often_it_was_stored(
 
 
 PARTS: list[Event] = [
-    said("greet", ("cuisine", "thai"), stamp=5.0),
+    said("greet", ("cuisine", "thai"), ("tags", {"b": 1, "a": [2]}), stamp=5.0),
     action("utter_greet"),
     SlotSet("cuisine", {"a": [1]}),
     BotUttered("hi", {"buttons": []}, 5.0),
@@ -179,7 +192,7 @@ def test_a_snapshot_does_not_grow_with_the_conversation() -> None:
 def test_a_snapshot_of_nothing_is_small_and_the_same_every_time() -> None:
     first, second = (as_json(tracker_of().snapshot()) for _ in range(2))
     assert first == second
-    assert len(first) < 300
+    assert len(first) < 400
 
 
 def test_a_snapshot_leaves_out_slots_at_their_initial_value() -> None:

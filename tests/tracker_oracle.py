@@ -7,6 +7,7 @@ every event, however often it was stored and fetched in between.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,8 +78,6 @@ class Oracle:
     follow_up: str | None = None
     paused: bool = False
     states: list[dict[str, float]] = field(default_factory=list)
-    turns: int = 0
-    turn_actions: list[str] = field(default_factory=list)
     counts: dict[str, dict[str, int]] = field(default_factory=lambda: {"intents": {}, "entities": {}, "actions": {}})
 
     def __post_init__(self) -> None:
@@ -103,7 +102,6 @@ class Oracle:
         elif isinstance(event, ActionExecuted):
             self.states.append(self.state())
             self.action, self.follow_up = event.action_name, None
-            self.turn_actions.append(event.action_name)
             self.count("actions", event.action_name, DOMAIN.action_names)
         elif isinstance(event, SlotSet):
             if event.key in self.slots:
@@ -119,15 +117,12 @@ class Oracle:
 
     def take_message(self, event: UserUttered) -> None:
         self.message = event.parse_data
-        self.turns += 1
-        self.turn_actions = []
         if self.follow_up == "action_listen":
             self.follow_up = None
         intent = self.message["intent"].get("name")
         self.count("intents", intent, DOMAIN.intents)
-        if intent != "chitchat":
-            for name in {entity["entity"] for entity in self.message["entities"]}:
-                self.count("entities", name, DOMAIN.entities)
+        for name in {name for name, _ in self.known_entities(event)}:
+            self.count("entities", name, DOMAIN.entities)
 
     def count(self, kind: str, name: str | None, known: Sequence[str]) -> None:
         if name in known:
@@ -142,6 +137,51 @@ class Oracle:
         state |= {f"slot_{name}": value for name, value in slot_features(self.slots).items() if value}
         return state | ({} if self.action is None else {f"prev_{self.action}": 1.0})
 
+    @staticmethod
+    def known_entities(message: UserUttered) -> list[tuple[str, str]]:
+        """Return names and values, as text, of the entities that count."""
+        if message.intent.get("name") == "chitchat":
+            return []
+        told = [(entity["entity"], as_text(entity["value"])) for entity in message.entities]
+        return [(name, value) for name, value in told if name in DOMAIN.entities]
+
+    @staticmethod
+    def known_intent(message: UserUttered) -> str | None:
+        name = message.intent.get("name")
+        return name if name in DOMAIN.intents else None
+
+    def turns(self) -> list[tuple[UserUttered, list[str]]]:
+        """Return each message with the actions that followed it."""
+        turns: list[tuple[UserUttered, list[str]]] = []
+        for event in self.applied:
+            if isinstance(event, UserUttered):
+                turns.append((event, []))
+            elif isinstance(event, ActionExecuted) and turns:
+                turns[-1][1].append(event.action_name)
+        return turns
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a history knows beyond states and counts."""
+        turns = self.turns()
+        acted = [event.action_name for event in self.applied if isinstance(event, ActionExecuted)]
+        mentioned = [self.known_entities(message) for message, _ in turns]
+        before = None
+        if len(turns) > 1:
+            message, actions = turns[-2]
+            entities = list(dict.fromkeys(name for name, _ in mentioned[-2]))
+            before = (self.known_intent(message), entities, actions[-10:])
+        return {
+            "turns": len(turns),
+            "intent": self.known_intent(turns[-1][0]) if turns else None,
+            "mentions": [(name, value[:60], novelty(name, value, mentioned[:-1])) for name, value in mentioned[-1]]
+            if turns
+            else [],
+            "turn_actions": (turns[-1][1] if turns else acted)[-10:],
+            "turn_before": before,
+            "last_actions": [name for name in acted if name != "action_listen"][-4:],
+            "values": {name: zlib.crc32(value.encode()) for pairs in mentioned for name, value in pairs},
+        }
+
     def last_states(self, count: int | None) -> list[dict[str, float]]:
         states = [*self.states, self.state()]
         return states if count is None else states[len(states) - min(count, len(states)) :]
@@ -151,6 +191,16 @@ def before_last(kind: type[Event], events: list[Event]) -> list[Event]:
     """Return the events before the last one of a `kind`; none if there is no such event."""
     indices = [index for index, event in enumerate(events) if isinstance(event, kind)]
     return events[: indices[-1]] if indices else []
+
+
+def novelty(name: str, value: str, earlier: list[list[tuple[str, str]]]) -> str:
+    """Tell how the value of an entity relates to the one it had last, in earlier messages."""
+    values = [told for pairs in earlier for told_name, told in pairs if told_name == name]
+    return "new" if not values else "same" if values[-1] == value else "changed"
+
+
+def as_text(value: Any) -> str:
+    return as_json(value) if isinstance(value, list | dict) else str(value)
 
 
 def number(value: Any) -> float:
@@ -191,8 +241,9 @@ def check(tracker: DialogueStateTracker, oracle: Oracle) -> None:
     assert tracker.is_paused() == oracle.paused
     assert (tracker.latest_bot_utterance.text, tracker.latest_bot_utterance.data) == oracle.bot
     history = tracker.history
-    assert (history.length, history.turns) == (len(oracle.states), oracle.turns)
-    assert history.turn_actions == oracle.turn_actions[-10:]
+    assert history.length == len(oracle.states)
+    summary = oracle.summary()
+    assert {name: getattr(history, name) for name in summary} == summary
     found = {"intents": history.intents, "entities": history.entities, "actions": history.actions}
     assert found == oracle.counts
     kept = len(oracle.states) if history.window is None else history.window

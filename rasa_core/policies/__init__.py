@@ -7,6 +7,7 @@ from rasa_core.policies.ensemble import PolicyEnsemble, SimplePolicyEnsemble
 from rasa_core.policies.fallback import FallbackPolicy
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
+from rasa_core.policies.ngram import NGramPolicy
 from rasa_core.policies.online_trainer import OnlinePolicyEnsemble
 from rasa_core.policies.policy import Policy, Prediction
 
@@ -15,6 +16,7 @@ __all__ = [
     "FallbackPolicy",
     "KerasPolicy",
     "MemoizationPolicy",
+    "NGramPolicy",
     "OnlinePolicyEnsemble",
     "Policy",
     "PolicyEnsemble",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from rasa_core.events import UserUttered
@@ -26,16 +26,18 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
 
     def recall(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> str | None:
         """Return the action for the longest remembered end of these states, None if there is none."""
-        found = super().recall(states, tracker, domain)
-        if found is not None:
-            return found
-        slots = self._slots_of(domain)
-        for start in range(len(states)):
-            rest = _with_old_slots_reset(states[start:], states[max(0, start - 1)], slots)
-            found = super().recall([slots.initial, *rest] if start else rest, tracker, domain)
+        for ending in self._endings(states, domain):
+            found = super().recall(ending, tracker, domain)
             if found is not None:
                 return found
         return None
+
+    def _endings(self, states: Sequence[State], domain: Domain) -> Iterator[Sequence[State]]:
+        yield states
+        slots = self._slots_of(domain)
+        for start in range(len(states)):
+            rest = _with_old_slots_reset(states[start:], states[max(0, start - 1)], slots)
+            yield [slots.initial, *rest] if start else rest
 
     def _slots_of(self, domain: Domain) -> _Slots:
         slots = self._slots

@@ -53,7 +53,13 @@ class PolicyEnsemble:
         """How many states a conversation has to keep for its next turn."""
         return max([policy.max_history or 0 for policy in self.policies], default=0) or DEFAULT_WINDOW
 
-    def train(self, training_trackers: Sequence[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
+    @property
+    def longest_history(self) -> int | None:
+        """How many of the last states any policy looks at; None if one looks at all, or there is none."""
+        histories = [policy.max_history for policy in self.policies]
+        return None if None in histories else max([history or 0 for history in histories], default=None)
+
+    def train(self, training_trackers: Iterable[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
         """Train each policy."""
         for policy in self.policies:
             policy.train(training_trackers, domain, **kwargs)

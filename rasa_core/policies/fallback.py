@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rasa_core.events import ACTION_LISTEN_NAME
 from rasa_core.exceptions import ModelError
+from rasa_core.policies.lessons import Lessons
 from rasa_core.policies.policy import Policy
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class FallbackPolicy(Policy):
         """One state: only the latest message and action matter."""
         return 1
 
-    def train(self, training_trackers: Sequence[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
+    def train(self, training_trackers: Iterable[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
         """Learn nothing; raise `UnknownActionError` if the domain does not have the action."""
         domain.index_for_action(self.fallback_action_name)
 
@@ -59,13 +60,29 @@ class FallbackPolicy(Policy):
 
         Once the action has run, the score is that of listening, so that it does not run again and again.
         """
-        has_run = tracker.latest_action_name == self.fallback_action_name
-        confidence = tracker.latest_message.intent.get("confidence")
-        not_understood = confidence is not None and confidence < self.nlu_threshold
         result = [0.0] * domain.num_actions
-        chosen = domain.index_for_action(ACTION_LISTEN_NAME if has_run else self.fallback_action_name)
-        result[chosen] = CERTAIN if not_understood else self.core_threshold
+        chosen = domain.index_for_action(ACTION_LISTEN_NAME if self._has_run(tracker) else self.fallback_action_name)
+        result[chosen] = CERTAIN if self._confidence_if_low(tracker) is not None else self.core_threshold
         return result
+
+    def _has_run(self, tracker: DialogueStateTracker) -> bool:
+        return tracker.latest_action_name == self.fallback_action_name
+
+    def _confidence_if_low(self, tracker: DialogueStateTracker) -> float | None:
+        """Return the confidence of the intent if that is too low, else None."""
+        confidence: float | None = tracker.latest_message.intent.get("confidence")
+        return confidence if confidence is not None and confidence < self.nlu_threshold else None
+
+    def lessons(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> Lessons:
+        """Return which threshold decides."""
+        confidence = self._confidence_if_low(tracker)
+        if confidence is None:
+            note = f"another policy wins if its score exceeds the core_threshold, {self.core_threshold}."
+        else:
+            note = f"the confidence of the intent, {confidence:.3f}, is below the nlu_threshold, {self.nlu_threshold}."
+        if self._has_run(tracker):
+            note += f" {self.fallback_action_name} has just run, so the bot listens."
+        return Lessons(note=note)
 
     def persist(self, path: str | Path) -> None:  # noqa: D102
         options = {

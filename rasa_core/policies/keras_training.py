@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError
-from rasa_core.policies.network import Network
 from rasa_core.progress import Progress
 
 logger = logging.getLogger(__name__)
@@ -52,6 +51,24 @@ def seeded(seed: int) -> Iterator[None]:
         np.random.set_state(numpy_state)
 
 
+@contextmanager
+def distributed() -> Iterator[int]:
+    """Share the batches of a training out among all devices, if there are several; yield how many there are."""
+    distribution = import_keras().distribution
+    try:
+        devices = distribution.list_devices()
+    except (AttributeError, NotImplementedError):  # The backend knows of no distribution.
+        devices = []
+    if len(devices) < 2 or distribution.distribution() is not None:
+        yield 1 if len(devices) < 2 else len(devices)
+        return
+    distribution.set_distribution(distribution.DataParallel(devices=devices))
+    try:
+        yield len(devices)
+    finally:
+        distribution.set_distribution(None)
+
+
 def perceptron(num_features: int, num_actions: int, hidden: tuple[int, ...] = (128, 64)) -> Any:
     """Return a Keras perceptron with ReLU layers, dropout between them, and a softmax."""
     keras = import_keras()
@@ -59,12 +76,6 @@ def perceptron(num_features: int, num_actions: int, hidden: tuple[int, ...] = (1
     for units in hidden:
         layers += [keras.layers.Dense(units, activation="relu"), keras.layers.Dropout(0.3)]
     return keras.Sequential([*layers, keras.layers.Dense(num_actions, activation="softmax")])
-
-
-def as_network(model: Any) -> Network:
-    """Return the NumPy twin of a `perceptron`."""
-    kernel_and_bias = [weights_of(layer) for layer in model.layers if layer.weights]
-    return Network([(kernel, bias) for kernel, bias in kernel_and_bias])
 
 
 def weights_of(model: Any) -> list[Floats]:
@@ -121,7 +132,7 @@ def fit(
             epochs=epochs,
             batch_size=batch_size,
             verbose=0,
-            callbacks=[_report(progress)],
+            callbacks=[report(progress)],
         )
 
 
@@ -132,7 +143,7 @@ def predict(model: Any, x: Floats) -> Floats:
     return outputs
 
 
-def _report(progress: Progress) -> Any:
+def report(progress: Progress) -> Any:
     """Return the Keras callback that tells loss and accuracy after each epoch."""
 
     def on_epoch_end(epoch: int, logs: Mapping[str, float] | None = None) -> None:

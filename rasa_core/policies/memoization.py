@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rasa_core.exceptions import ModelError
 from rasa_core.featurizers import MaxHistoryTrackerFeaturizer, TrackerFeaturizer, with_best_intent_only
 from rasa_core.history import State
+from rasa_core.policies.lesson_book import LessonCollector, StoredLessons
+from rasa_core.policies.lessons import CONTRADICTORY, NEW_TURN, NO_LESSONS, NO_PLACES, Lessons, sources_of, turn_key
 from rasa_core.policies.policy import Policy
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
     from rasa_core.trackers import DialogueStateTracker
+    from rasa_core.training.structures import Source
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +27,7 @@ FORMAT = 1
 
 StateKey = frozenset[tuple[str, float]]
 Key = tuple[StateKey, ...]
+Turn = tuple[Key, str, "Sequence[Source]"]
 
 
 class MemoizationPolicy(Policy):
@@ -61,58 +65,74 @@ class MemoizationPolicy(Policy):
         self._max_history: int = self.featurizer.max_history
         self.lookup: dict[Key, str] = dict(lookup or {})
         self._ambiguous: dict[Key, None] = {}  # In the order found, which is the same in every process.
+        self._lessons = StoredLessons()
         self.is_enabled = True
 
     def toggle(self, activate: bool) -> None:
         """Switch the policy on or off."""
         self.is_enabled = activate
 
-    def train(self, training_trackers: Sequence[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
+    def train(self, training_trackers: Iterable[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
         """Remember the conversations, and nothing else."""
         self.lookup, self._ambiguous = {}, {}
-        self._memorise(training_trackers)
+        lessons = LessonCollector()
+        self._memorise(training_trackers, lessons)
+        self._lessons = StoredLessons(lessons.book())
         logger.info("memorised %d turns; %d more are ambiguous.", len(self.lookup), len(self._ambiguous))
 
     def continue_training(
         self, training_trackers: Sequence[DialogueStateTracker], domain: Domain, **kwargs: Any
     ) -> None:
         """Remember more conversations."""
-        self._memorise(training_trackers)
+        if all(sources_of(tracker) is None for tracker in training_trackers):
+            self._memorise(training_trackers, LessonCollector())
+            return
+        lessons = LessonCollector(self._lessons.read())
+        self._memorise(training_trackers, lessons)
+        self._lessons = StoredLessons(lessons.book())
 
-    def _memorise(self, trackers: Iterable[DialogueStateTracker]) -> None:
+    def _memorise(self, trackers: Iterable[DialogueStateTracker], lessons: LessonCollector) -> None:
+        digests: dict[StateKey, bytes] = {}
         # Augmented conversations teach nothing that the stories in them do not.
         for tracker in trackers:
             if not getattr(tracker, "is_augmented", False):
-                for key, action_name in self._turns(tracker):
+                for key, action_name, sources in self._turns(tracker):
                     if self.lookup.setdefault(key, action_name) != action_name:
                         self._ambiguous[key] = None
+                    lessons.add(turn_key(key, digests), action_name, sources)
         for key in self._ambiguous:
             self.lookup.pop(key, None)
 
-    def _turns(self, tracker: DialogueStateTracker) -> Iterator[tuple[Key, str]]:
+    def _turns(self, tracker: DialogueStateTracker) -> Iterator[Turn]:
+        """Yield the last states before each action, the action, and where it stands."""
         states, actions = self.featurizer.predictions_of(tracker)
+        sources = sources_of(tracker) or [()] * len(actions)
         keys = [frozenset(state.items()) for state in states]
         for index, action in enumerate(actions):
             if not action.unpredictable:
-                yield tuple(keys[max(0, index + 1 - self._max_history) : index + 1]), action.action_name
+                key = tuple(keys[max(0, index + 1 - self._max_history) : index + 1])
+                yield key, action.action_name, sources[index]
 
     def recall(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> str | None:
         """Return the action that followed these states, oldest first, in the stories; None for new ones."""
-        return self.lookup.get(tuple(frozenset(state.items()) for state in states))
+        return self.lookup.get(_key_of(states))
 
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
         """Return 1.0 for the remembered action; zeros if there is none."""
         result = [0.0] * domain.num_actions
         if not self.is_enabled:
             return result
-        states = tracker.last_states(self._max_history)
-        if not self.featurizer.use_intent_probabilities:
-            states = [with_best_intent_only(state) for state in states]
-        action_name = self.recall(states, tracker, domain)
+        action_name = self.recall(self._states_of(tracker), tracker, domain)
         index = None if action_name is None else domain.action_map.get(action_name)
         if index is not None:
             result[index] = self._score(tracker)
         return result
+
+    def _states_of(self, tracker: DialogueStateTracker) -> list[State]:
+        states = tracker.last_states(self._max_history)
+        if self.featurizer.use_intent_probabilities:
+            return states
+        return [with_best_intent_only(state) for state in states]
 
     def _score(self, tracker: DialogueStateTracker) -> float:
         if self.USE_NLU_CONFIDENCE_AS_SCORE:
@@ -120,8 +140,30 @@ class MemoizationPolicy(Policy):
             return 1.0 if confidence is None else float(confidence)
         return 1.0
 
+    def lessons(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> Lessons:
+        """Return where these very states stand in the stories, with the action that follows them there."""
+        if not self.is_enabled:
+            return Lessons(note="the policy is switched off.")
+        endings = map(_key_of, self._endings(self._states_of(tracker), domain))
+        known = [key for key in endings if key in self.lookup or key in self._ambiguous]
+        memorised = [key for key in known if key in self.lookup]
+        if not known:
+            return Lessons(note=NEW_TURN)
+        book = self._lessons.read()
+        if book is None:
+            return Lessons(note=NO_LESSONS)
+        turns = tuple(book.of_key(turn_key((memorised or known)[0], {}))[:limit])
+        if not turns:
+            return Lessons(note="this was taught without a story.")
+        note = None if book.has_places() else NO_PLACES
+        return Lessons(turns, note if memorised else CONTRADICTORY)
+
+    def _endings(self, states: Sequence[State], domain: Domain) -> Iterator[Sequence[State]]:
+        """Yield what is looked up for these states, in this order."""
+        yield states
+
     def persist(self, path: str | Path) -> None:
-        """Write each state once, and each turn as numbers of states."""
+        """Write each state once, and each turn as numbers of states; and where the turns stand into a file beside."""
         numbers: dict[StateKey, int] = {}
 
         def numbered(key: Key) -> list[int]:
@@ -138,6 +180,7 @@ class MemoizationPolicy(Policy):
             "ambiguous": ambiguous,
         }
         Path(path, FILE_NAME).write_text(json.dumps(content), encoding="utf-8")
+        self._lessons.save(path)
 
     @classmethod
     def load(cls, path: str | Path) -> MemoizationPolicy:
@@ -158,4 +201,9 @@ class MemoizationPolicy(Policy):
                 f"cannot read the memorised turns {str(file)!r}: {error!r}. Train the model again."
             ) from error
         policy._ambiguous = dict.fromkeys(ambiguous)
+        policy._lessons = StoredLessons(folder=path)
         return policy
+
+
+def _key_of(states: Sequence[State]) -> Key:
+    return tuple(frozenset(state.items()) for state in states)

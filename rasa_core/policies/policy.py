@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rasa_core.featurizers import DialogueTrainingData, MaxHistoryTrackerFeaturizer, TrackerFeaturizer
+from rasa_core.policies.lessons import Lessons
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
@@ -87,7 +88,7 @@ class Policy(ABC):
         return data
 
     @abstractmethod
-    def train(self, training_trackers: Sequence[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
+    def train(self, training_trackers: Iterable[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
         """Learn from conversations; unknown keyword arguments are for other policies and are ignored."""
 
     def continue_training(  # noqa: B027
@@ -98,6 +99,18 @@ class Policy(ABC):
     @abstractmethod
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> Sequence[float]:
         """Return a score for each action, shape ``(domain.num_actions,)``; zeros for no opinion."""
+
+    def lessons(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> Lessons | None:
+        """Return what taught the policy its present prediction, at most `limit` training turns; None if it cannot tell.
+
+        Only asked for explanations; may read files.
+
+        Raises
+        ------
+        ModelError
+            If a file cannot be read.
+        """
+        return None
 
     def persist(self, path: str | Path) -> None:
         """Write what was learnt into the folder `path`, which exists."""

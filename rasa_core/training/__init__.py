@@ -44,6 +44,7 @@ def load_data(
     tracker_limit: int | None = None,
     use_story_concatenation: bool = True,
     debug_plots: bool = False,
+    max_history: int | None = None,
 ) -> list[TrainingTracker]:
     """Read stories and make up the conversations to learn from.
 
@@ -55,7 +56,7 @@ def load_data(
         Whose stories these are.
     max_number_of_trackers
         Old name of `tracker_limit`.
-    remove_duplicates, unique_last_num_states, augmentation_factor, tracker_limit
+    remove_duplicates, unique_last_num_states, augmentation_factor, tracker_limit, max_history
         As of `TrainingDataGenerator`.
     use_story_concatenation, debug_plots
         As of `TrainingDataGenerator`.
@@ -76,6 +77,7 @@ def load_data(
         max_number_of_trackers if tracker_limit is None else tracker_limit,
         use_story_concatenation,
         debug_plots,
+        max_history=max_history,
     ).generate()
 
 

@@ -14,10 +14,6 @@ from typing import TYPE_CHECKING, Final
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
     ActionExecuted,
-    ActionReverted,
-    Event,
-    UserUtteranceReverted,
-    UserUttered,
 )
 from rasa_core.history import State
 from rasa_core.training.generator import TrainingDataGenerator
@@ -98,7 +94,8 @@ class TurnReader:
     def turns_of(self, tracker: TrainingTracker) -> list[Turn]:
         """Return the turns of a conversation since its latest restart."""
         numbers = [self._number(state) for state in tracker.last_states(None)[:-1]]
-        actions = [(event, source) for event, source in _applied(tracker) if isinstance(event, ActionExecuted)]
+        applied = tracker.applied_with_sources()
+        actions = [(event, source) for event, source in applied if isinstance(event, ActionExecuted)]
         latest_first = numbers[len(numbers) - len(actions) :][::-1]
         found = []
         for left, (action, source) in zip(range(len(actions) - 1, -1, -1), actions, strict=True):
@@ -113,27 +110,6 @@ class TurnReader:
             number = self._numbers.setdefault(frozenset(state.items()), len(self._numbers))
             known = self._seen[id(state)] = (state, number)
         return known[1]
-
-
-def _applied(tracker: TrainingTracker) -> list[tuple[Event, Source | None]]:
-    """Return the events that count with their places, as `TrainingTracker.applied_events` does."""
-    start = tracker.idx_after_latest_restart()
-    told = list(zip(tracker.events, tracker.sources, strict=True))[start:]
-    applied: list[tuple[Event, Source | None]] = []
-    for event, source in told:
-        if isinstance(event, UserUtteranceReverted):
-            _drop_back_to(UserUttered, applied)
-            _drop_back_to(ActionExecuted, applied)
-        elif isinstance(event, ActionReverted):
-            _drop_back_to(ActionExecuted, applied)
-        else:
-            applied.append((event, source))
-    return applied
-
-
-def _drop_back_to(event_class: type[Event], applied: list[tuple[Event, Source | None]]) -> None:
-    while applied and not isinstance(applied.pop()[0], event_class):
-        pass
 
 
 def read_turns(trackers: Iterable[TrainingTracker]) -> list[list[Turn]]:

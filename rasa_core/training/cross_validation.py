@@ -85,7 +85,12 @@ def trained_and_evaluated(setup: Setup, learnt: Sequence[Dialogue], held_out: Se
     """Train on some dialogues, and evaluate on others."""
     agent = Agent(setup.domain, setup.make_policies())
     graph = StoryGraph(_as_step(conversation) for dialogue in learnt for conversation in dialogue)
-    made = TrainingDataGenerator(graph, setup.domain, augmentation_factor=setup.augmentation).generate()
+    made = TrainingDataGenerator(
+        graph,
+        setup.domain,
+        unique_last_num_states=agent.policy_ensemble.longest_history,
+        augmentation_factor=setup.augmentation,
+    ).generate()
     agent.train(made, verbose=0, seed=setup.seed)
     conversations = [conversation for dialogue in held_out for conversation in dialogue]
     return Evaluation(evaluate_conversations(agent, conversations, silent=True), len(conversations))

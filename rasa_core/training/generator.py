@@ -44,12 +44,15 @@ class TrainingDataGenerator:
     unique_last_num_states
         How many of the last states policies look at; conversations that agree in them look the same at a
         checkpoint. None if policies look at all.
+    max_history
+        The same, to be heeded only where a checkpoint is reached in too many ways. None if policies look at all.
     augmentation_factor
         How many complete conversations go on in each round of augmentation; 0 for no augmentation. A round
         gives at most ten times as many.
     tracker_limit
         How many continuations a checkpoint has at most, though at least one for each story that starts with
-        it; `CONTINUATIONS_PER_CHECKPOINT` if not given.
+        it. If not given, `CONTINUATIONS_PER_CHECKPOINT`, or where it is known how many states policies look at,
+        as many as show them every history in every story.
     use_story_concatenation
         Whether there is augmentation at all.
     debug_plots
@@ -69,13 +72,16 @@ class TrainingDataGenerator:
         use_story_concatenation: bool = True,
         debug_plots: bool = False,
         seed: int = 42,
+        max_history: int | None = None,
     ) -> None:
         self.story_graph = story_graph
         self.domain = domain
         self.remove_duplicates = remove_duplicates
         self.unique_last_num_states = unique_last_num_states
+        self.max_history = max_history
         self.augmentation_factor = augmentation_factor if use_story_concatenation else 0
         self.tracker_limit = CONTINUATIONS_PER_CHECKPOINT if tracker_limit is None else max(1, tracker_limit)
+        self._is_limited = tracker_limit is not None
         self.debug_plots = debug_plots
         self.seed = seed
 
@@ -83,11 +89,13 @@ class TrainingDataGenerator:
         """Return the conversations: those that stand in the stories, then the augmented ones."""
         if self.debug_plots:
             self.story_graph.visualize(PLOT_FILE)
+        unique = self.unique_last_num_states
         walk = Walk(
             self.story_graph,
             self.domain,
             remove_duplicates=self.remove_duplicates,
-            window=self.unique_last_num_states,
+            window=self.max_history if unique is None else unique,
+            merge_always=unique is not None,
             rng=random.Random(self.seed),
         )
         made = self._through_all_stories(walk)
@@ -101,11 +109,13 @@ class TrainingDataGenerator:
     def _through_all_stories(self, walk: Walk) -> list[TrainingTracker]:
         walk.warn_of_loose_ends()
         root = TrainingTracker("", self.domain.slots, history=History(None, self.domain.vocabulary))
-        again = walk.sweep({STORY_START: [root]}, self.tracker_limit, known=[root])
+        # Looking at all states, as many histories differ as there are paths: only a limit helps.
+        complete = walk.window is not None and self.remove_duplicates and not self._is_limited
+        again = walk.sweep({STORY_START: [root]}, self.tracker_limit, known=[root], every_history=complete)
         went_back, reached = False, 0
         while again and (not went_back or len(walk.reached) > reached):
             went_back, reached = True, len(walk.reached)
-            again = walk.sweep(again, self.tracker_limit)
+            again = walk.sweep(again, self.tracker_limit, every_history=complete)
         walk.set_aside(tracker for trackers in again.values() for tracker in trackers)
         walk.warn_of_unreached()
         return walk.instructive()

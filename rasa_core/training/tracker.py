@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Self
 
-from rasa_core.events import ActionExecuted, Event, Restarted, UserUtteranceReverted, UserUttered
+from rasa_core.events import ActionExecuted, ActionReverted, Event, Restarted, UserUtteranceReverted, UserUttered
 from rasa_core.history import History, State
 from rasa_core.slots import Slot
 from rasa_core.trackers import DialogueStateTracker
@@ -14,6 +14,7 @@ from rasa_core.training.passages import Passage, listens_after
 from rasa_core.training.structures import Source, StoryStep
 
 Features = tuple[float, ...]
+Turn = tuple[int | str, ...]
 
 
 class _Shared:
@@ -66,6 +67,9 @@ class TrainingTracker(DialogueStateTracker):
         For each event, where it stands.
     is_augmented : bool
         Whether the conversation was glued together from several stories.
+    elsewhere : dict of int to dict of Source
+        Where else an action stands that follows the same states, by its number among the actions; in
+        conversations that were left out, because they would teach policies nothing else.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class TrainingTracker(DialogueStateTracker):
         history: History | None = None,
     ) -> None:
         self.is_augmented = False
+        self.elsewhere: dict[int, dict[Source, None]] = {}
         self._story: str | None = None
         self._shared = _Shared()
         self._slot_features: tuple[Features, ...] | None = None
@@ -109,7 +114,7 @@ class TrainingTracker(DialogueStateTracker):
             onward.sender_id = f"{self.sender_id} > {step.block_name}" if self.sources else step.block_name
         ended = []
         acted = False
-        skipped = passage.opening_listen if self._is_listening() else None
+        skipped = passage.opening_listen if self.is_listening() else None
         for index, (event, source) in enumerate(passage.events):
             if index == skipped:
                 continue
@@ -129,6 +134,7 @@ class TrainingTracker(DialogueStateTracker):
         twin._stored = list(self._stored or ())
         twin._pending = list(self._pending)
         twin.sources = list(self.sources)
+        twin.elsewhere = {}
         return twin
 
     def augmented(self) -> Self:
@@ -141,7 +147,8 @@ class TrainingTracker(DialogueStateTracker):
         """Return an independent tracker with the same events and sources."""
         return self.fork()
 
-    def _is_listening(self) -> bool:
+    def is_listening(self) -> bool:
+        """Tell whether the bot has listened since what happened last."""
         for event in reversed(self._pending):
             listening = listens_after(event, None)
             if listening is not None:
@@ -165,6 +172,38 @@ class TrainingTracker(DialogueStateTracker):
         rest = (self.latest_action_name, self._slot_features)
         return self._shared.state(self.latest_message, rest, super()._compute_state)
 
+    def applied_with_sources(self) -> list[tuple[Event, Source | None]]:
+        """Return the events since the latest restart that rewinding and undoing have left, with their places."""
+        applied: list[tuple[Event, Source | None]] = []
+        told = list(zip(self.events, self.sources, strict=True))
+        for event, source in told[self.idx_after_latest_restart() :]:
+            if isinstance(event, UserUtteranceReverted):
+                _drop_back_to(UserUttered, applied)
+                _drop_back_to(ActionExecuted, applied)
+            elif isinstance(event, ActionReverted):
+                _drop_back_to(ActionExecuted, applied)
+            else:
+                applied.append((event, source))
+        return applied
+
+    def _actions_with_sources(self) -> list[tuple[ActionExecuted, Source | None]]:
+        applied = self.applied_with_sources()
+        return [(event, source) for event, source in applied if isinstance(event, ActionExecuted)]
+
+    def action_sources(self) -> list[list[Source]]:
+        """Return, for each action since the latest restart that was not taken back, all places where it stands."""
+        return [
+            [*([] if source is None else [source]), *self.elsewhere.get(number, ())]
+            for number, (_, source) in enumerate(self._actions_with_sources())
+        ]
+
+    def stands_elsewhere(self, other: Self) -> None:
+        """Take note of the places of `other`, whose actions follow the same states as those here."""
+        pairs = zip(self._actions_with_sources(), other._actions_with_sources(), strict=True)
+        for number, ((_, own), (_, source)) in enumerate(pairs):
+            if source is not None and source != own:
+                self.elsewhere.setdefault(number, {})[source] = None
+
     def path(self, count: int | None = None) -> tuple[int, ...]:
         """Return what identifies the last `count` states (None: all), the present one included.
 
@@ -175,16 +214,24 @@ class TrainingTracker(DialogueStateTracker):
         recent = states if start == 0 else list(states)[start:]
         return (*map(id, recent), id(self.active_state()))
 
-    def predictions(self, count: int) -> set[tuple[int | str, ...]]:
+    def predictions(self, count: int) -> set[Turn]:
         """Return what identifies each prediction to learn: the `count` states before it, and the action."""
+        return {turn for turn, _ in self.turns(count) if turn is not None}
+
+    def turns(self, count: int) -> list[tuple[Turn | None, Source | None]]:
+        """Return what identifies each action with the `count` states before it, None if not learnt, and its place."""
         path = self.path()
-        actions = [event for event in self.applied_events() if isinstance(event, ActionExecuted)]
-        return {
-            (*path[max(0, index - count) : index], action.action_name)
-            for index, action in enumerate(actions, 1)
-            if not action.unpredictable
-        }
+        actions = self._actions_with_sources()
+        return [
+            (None if action.unpredictable else (*path[max(0, index - count) : index], action.action_name), source)
+            for index, (action, source) in enumerate(actions, 1)
+        ]
 
     def values_of(self, slots: Iterable[str]) -> tuple[Any, ...]:
         """Return the values of some slots, None for those that do not exist, in a hashable form."""
         return tuple(repr(self.slots[name].value) if name in self.slots else "None" for name in slots)
+
+
+def _drop_back_to(event_class: type[Event], applied: list[tuple[Event, Source | None]]) -> None:
+    while applied and not isinstance(applied.pop()[0], event_class):
+        pass

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Collection, Hashable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from rasa_core.events import Event, UserUttered
 from rasa_core.exceptions import did_you_mean
-from rasa_core.training.merging import deal, merge_equal, sample, set_apart
+from rasa_core.training.merging import (
+    COVERING_PER_CHECKPOINT,
+    Looks,
+    accepted_by,
+    cover,
+    deal,
+    merge_equal,
+    sample,
+    set_apart,
+)
 from rasa_core.training.passages import Passage, passage_through
-from rasa_core.training.structures import STORY_START, Checkpoint, StoryGraph
-from rasa_core.training.tracker import TrainingTracker
+from rasa_core.training.structures import STORY_START, Checkpoint, Source, StoryGraph
+from rasa_core.training.tracker import TrainingTracker, Turn
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
@@ -20,6 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Arrivals = dict[str, list[TrainingTracker]]
+Way = tuple[TrainingTracker, int]
 
 
 class Walk:
@@ -33,6 +44,9 @@ class Walk:
         Whether conversations that look the same to policies are made once.
     window
         How many of the last states policies look at; None for all.
+    merge_always
+        Whether conversations that agree in so many states are one at every checkpoint, or only where too many
+        come together.
     rng
         Decides where not all conversations can go on.
 
@@ -54,6 +68,7 @@ class Walk:
         *,
         remove_duplicates: bool,
         window: int | None,
+        merge_always: bool = True,
         rng: random.Random,
     ) -> None:
         self.complete: list[TrainingTracker] = []
@@ -64,11 +79,13 @@ class Walk:
         self._steps = graph.story_steps
         self._domain = domain
         self._remove_duplicates = remove_duplicates
-        self._window = window
+        self.window = window
+        self._merged_at = window if merge_always else None
         self._rng = rng
         self._passages: dict[tuple[int, bool], Passage] = {}
         self._slots_set: dict[int, list[Event]] = {}
-        self._seen: set[Hashable] = set()
+        self._seen: dict[Hashable, TrainingTracker] = {}
+        self._has_covered = False
         self._entries: dict[str, list[tuple[int, Checkpoint]]] = {}
         tested: dict[str, None] = {}
         for index, step in enumerate(self._steps):
@@ -84,6 +101,7 @@ class Walk:
         *,
         known: Collection[TrainingTracker] = (),
         every_step: bool = True,
+        every_history: bool = False,
     ) -> Arrivals:
         """Lead conversations from the checkpoints at which they are, forward, to where they end.
 
@@ -97,6 +115,8 @@ class Walk:
             Conversations that are not to become partial where nothing continues them.
         every_step
             Whether each step that begins at a checkpoint has a continuation, even beyond the limit.
+        every_history
+            Whether each history that policies tell from others leads into each step, even beyond the limit.
 
         Returns
         -------
@@ -109,34 +129,59 @@ class Walk:
             waiting = arrivals.pop(name, [])
             if waiting:
                 self._visited.add(name)
-            left: list[TrainingTracker] = []
-            if self._remove_duplicates:
-                waiting, left = merge_equal(waiting, self._outlook)
-            ways = self._ways(name, waiting, limit, every_step)
+            ways, left = self._ways(name, waiting, limit, every_step, every_history)
             for tracker, index in ways:
                 if len(self._steps[index].start_checkpoints) > 1:
                     if (tracker, index) in followed:
                         continue
                     followed.add((tracker, index))
                 self._follow(tracker, index, name, arrivals, again)
-            left += set_apart(waiting, (tracker for tracker, _ in ways))
             self.set_aside(set_apart(left, known))
         return again
 
     def _ways(
-        self, name: str, waiting: list[TrainingTracker], limit: int, every_step: bool
-    ) -> list[tuple[TrainingTracker, int]]:
-        """Return which conversation at a checkpoint goes on through which step."""
+        self, name: str, waiting: list[TrainingTracker], limit: int, every_step: bool, every_history: bool
+    ) -> tuple[list[Way], list[TrainingTracker]]:
+        """Return which conversation at a checkpoint goes on through which step, and those that do not."""
         entries = self._entries.get(name, [])
         if not every_step:
             entries = sample(entries, limit, self._rng)
-        shares = deal(waiting, [entry for _, entry in entries], limit, self._rng)
-        steps = (index for index, _ in entries)
-        return [(tracker, index) for index, share in zip(steps, shares, strict=True) for tracker in share]
+        alike: list[TrainingTracker] = []
+        unlike = waiting
+        if self._remove_duplicates:
+            unlike, alike = merge_equal(waiting, lambda tracker: self._outlook(tracker, self._merged_at))
+        accepted = accepted_by([entry for _, entry in entries], unlike)
+        if every_history and sum(map(len, accepted)) > limit:
+            shares = self._cover(name, waiting, entries)
+            unlike, alike = waiting, []
+        else:
+            shares = deal(accepted, limit, self._rng)
+        ways = [(tracker, index) for (index, _), share in zip(entries, shares, strict=True) for tracker in share]
+        return ways, [*alike, *set_apart(unlike, (tracker for tracker, _ in ways))]
 
-    def _outlook(self, tracker: TrainingTracker) -> Hashable:
-        """Return what decides on everything that can follow."""
-        return tracker.path(self._window), tracker.values_of(self._tested_slots)
+    def _cover(
+        self, name: str, waiting: list[TrainingTracker], entries: Sequence[tuple[int, Checkpoint]]
+    ) -> Sequence[Sequence[TrainingTracker]]:
+        self._has_covered = True
+        accepted = accepted_by([entry for _, entry in entries], waiting)
+        waits = [self._passage(index, name == STORY_START).opening_listen == 0 for index, _ in entries]
+        looks = Looks(cache(lambda tracker: self._outlook(tracker, self.window)), cache(self._outlook_after_listening))
+        shares = cover(accepted, waits, looks, self._rng)
+        if sum(map(len, shares)) > COVERING_PER_CHECKPOINT:
+            message = "the checkpoint %r is reached in so many ways that not every history of %s states goes on."
+            logger.warning(message, name[:100], self.window)
+            return [sample(share, max(1, COVERING_PER_CHECKPOINT // len(shares)), self._rng) for share in shares]
+        return shares
+
+    def _outlook(self, tracker: TrainingTracker, count: int | None) -> Hashable:
+        """Return what decides on everything that can follow, for who looks at `count` states."""
+        return tracker.path(count), tracker.values_of(self._tested_slots)
+
+    def _outlook_after_listening(self, tracker: TrainingTracker) -> Hashable:
+        """Return what decides on everything that can follow once the bot has listened."""
+        if self.window is None or tracker.is_listening():
+            return self._outlook(tracker, self.window)
+        return self._outlook(tracker, max(1, self.window - 1))
 
     def _follow(self, tracker: TrainingTracker, index: int, start: str, arrivals: Arrivals, again: Arrivals) -> None:
         step = self._steps[index]
@@ -167,26 +212,35 @@ class Walk:
         self.partial += self._unlike_others(tracker for tracker in trackers if tracker.history.length)
 
     def _unlike_others(self, trackers: Iterable[TrainingTracker]) -> list[TrainingTracker]:
-        """Return the conversations that look like no other before."""
+        """Return the conversations that look like no other before; of the others, only their places are kept."""
         new = []
         for tracker in trackers:
             path = tracker.path() if self._remove_duplicates else None
-            if path is None or path not in self._seen:
-                self._seen.add(path)
+            same = None if path is None else self._seen.get(path)
+            if same is None:
+                self._seen[path] = tracker
                 new.append(tracker)
+            elif not tracker.is_augmented:
+                same.stands_elsewhere(tracker)
         return new
 
     def instructive(self) -> list[TrainingTracker]:
         """Return the complete conversations, and the partial ones that show policies what no other does."""
-        if self._window is None or not self.partial or not self._remove_duplicates:
+        merged = self._has_covered or self._merged_at is not None
+        if self.window is None or not merged or not self.partial or not self._remove_duplicates:
             return [*self.complete, *self.partial]
-        kept = list(self.complete)
-        shown = {prediction for tracker in kept for prediction in tracker.predictions(self._window)}
-        for tracker in self.partial:
-            new = tracker.predictions(self._window) - shown
-            if new:
-                shown |= new
+        kept: list[TrainingTracker] = []
+        shown: dict[Turn, _Shown] = {}
+        for tracker in [*self.complete, *self.partial]:
+            is_complete = len(kept) < len(self.complete)
+            turns = [(number, turn, source) for number, (turn, source) in enumerate(tracker.turns(self.window)) if turn]
+            if is_complete or any(turn not in shown for _, turn, _ in turns):
                 kept.append(tracker)
+                for number, turn, source in turns:
+                    shown.setdefault(turn, _Shown(tracker, number, source))
+            else:
+                for _, turn, source in turns:
+                    shown[turn].stands_also_at(source)
         return kept
 
     def warn_of_loose_ends(self) -> None:
@@ -210,3 +264,15 @@ class Walk:
                 message = "%s: no conversation comes here with the slots of %s, so this story is not learnt."
                 asked = " or ".join(start.as_story_string() for start in starts)
                 logger.warning(message, step.source, asked)
+
+
+class _Shown(NamedTuple):
+    """Which conversation shows policies a turn, with its number there, and where it stands."""
+
+    tracker: TrainingTracker
+    number: int
+    source: Source | None
+
+    def stands_also_at(self, source: Source | None) -> None:
+        if source is not None and source != self.source:
+            self.tracker.elsewhere.setdefault(self.number, {})[source] = None

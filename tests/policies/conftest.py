@@ -15,7 +15,9 @@ from own_policies import LinearPolicy, LstmPolicy
 from policy_bot import QUICK, local_domain, needs_keras, stories
 
 from rasa_core.domain import Domain
-from rasa_core.policies import KerasPolicy, keras_training
+from rasa_core.policies import KerasPolicy, keras_training, member_training, members
+from rasa_core.policies.member_training import Trained
+from rasa_core.policies.network import Network
 from rasa_core.trackers import DialogueStateTracker
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -87,4 +89,25 @@ def fitted(monkeypatch) -> list[dict]:
         calls.append({"model": model, "x": x, "y": y, **options})
 
     monkeypatch.setattr(keras_training, "fit", fit)
+    return calls
+
+
+@pytest.fixture
+def members_fitted(monkeypatch) -> list[dict]:
+    """Return a list that gets what each call of `member_training.train` was given, instead of training."""
+    needs_keras()
+    calls: list[dict] = []
+
+    def train(rows, action_names, settings, **options) -> Trained:
+        random.random()
+        units = members.MEMBERS * members.HIDDEN[0]
+        between = zip(members.HIDDEN, members.HIDDEN[1:], strict=False)
+        shapes = [(rows.num_features, units), *((members.MEMBERS, *pair) for pair in between)]
+        shapes.append((members.MEMBERS * members.HIDDEN[-1], len(action_names)))
+        kernels = [np.random.standard_normal(shape).astype(np.float32) for shape in shapes]
+        calls.append({"rows": rows, "names": action_names, "settings": settings, **options})
+        network = options["start"] or Network([(kernel, kernel[..., 0, :]) for kernel in kernels])
+        return Trained(network, {"temperature": 2.0})
+
+    monkeypatch.setattr(member_training, "train", train)
     return calls

@@ -25,7 +25,7 @@ class TestAnArchitectureOfYourOwn:
         assert len(lstm.predict_action_probabilities(conversation(domain, "/greet"), domain)) == domain.num_actions
 
     def test_predicts_the_same_in_another_process_once_its_class_is_imported(
-        self, lstm, domain, tmp_path, run_python
+        self, linear, domain, tmp_path, run_python
     ) -> None:
         program = (
             "import json, warnings, policy_bot\n"
@@ -33,14 +33,14 @@ class TestAnArchitectureOfYourOwn:
             "from rasa_core.policies import Policy\n"
             "import own_policies\n"
             "domain = policy_bot.local_domain()\n"
-            "policy = Policy.registry['LstmPolicy'].load(sys.argv[1])\n"
+            "policy = Policy.registry['LinearPolicy'].load(sys.argv[1])\n"
             "tracker = policy_bot.conversation(domain, '/greet')\n"
             "print(json.dumps(policy.predict_action_probabilities(tracker, domain)))\n"
         )
-        lstm.persist(tmp_path)
+        linear.persist(tmp_path)
         done = run_python(program, tmp_path)
         assert done.returncode == 0, done.stderr
-        expected = lstm.predict_action_probabilities(conversation(domain, "/greet"), domain)
+        expected = linear.predict_action_probabilities(conversation(domain, "/greet"), domain)
         assert json.loads(done.stdout) == pytest.approx(expected, abs=1e-6)
 
     def test_can_learn_whole_dialogues(self, domain, trackers, tmp_path) -> None:
@@ -63,7 +63,7 @@ class TestAnArchitectureOfYourOwn:
 
     def test_can_learn_from_history_features_and_need_not_be_compiled(self, domain, trackers) -> None:
         policy = LinearPolicy(HistoryFeaturizer(2))
-        policy.train(trackers, domain, epochs=400, verbose=0)
+        policy.train(trackers, domain, epochs=60, batch_size=4, verbose=0)
         assert chosen(policy, domain, "/greet", "utter_greet") == "utter_ask_cuisine"
 
     def test_is_safe_to_share_between_threads(self, linear, domain) -> None:

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from policy_bot import FOUND, ITALIAN, QUICK, STORIES, chosen, conversation
+from own_policies import LinearPolicy
+from policy_bot import DOMAIN, FOUND, ITALIAN, QUICK, STORIES, again, chosen, conversation, needs_keras
 
+from rasa_core.agent import Agent
+from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
 from rasa_core.featurizers import (
     FullDialogueTrackerFeaturizer,
@@ -20,7 +23,10 @@ from rasa_core.featurizers import (
     MaxHistoryTrackerFeaturizer,
 )
 from rasa_core.history_featurizer import HistoryFeaturizer
-from rasa_core.policies import KerasPolicy, keras_training
+from rasa_core.policies import KerasPolicy, MemoizationPolicy, keras_training, member_training
+from rasa_core.policies.lesson_book import StoredLessons
+from rasa_core.policies.lessons import NO_LESSONS, NO_PLACES
+from rasa_core.policies.member_training import Settings, Trained
 from rasa_core.policies.network import Network
 
 pytestmark = pytest.mark.filterwarnings("ignore:Do not pass an `input_shape`:UserWarning")
@@ -49,18 +55,40 @@ class TestTheNetworkOfItsOwn:
         policy = KerasPolicy()
         assert policy.predict_action_probabilities(conversation(domain), domain) == [0.0] * domain.num_actions
 
-    def test_a_domain_with_other_features_is_explained(self, trained, domain) -> None:
-        from rasa_core.domain import Domain
-
-        policy = KerasPolicy(model=trained.model)
+    def test_a_domain_with_other_actions_is_explained(self, trained, domain) -> None:
         other = Domain(["greet"], [], [], {})
-        with pytest.raises(ModelError, match=r"trained on 134 features, and this domain has \d+.*again"):
-            policy.predict_action_probabilities(conversation(other, "/greet"), other)
+        tracker = conversation(other, "/greet")
+        with pytest.raises(ModelError, match=r"trained for \d+ actions, and this domain has 2, or others.*again"):
+            trained.predict_action_probabilities(tracker, other)
+        with pytest.raises(ModelError, match=r"trained for \d+ actions, and this domain has 2, or others.*again"):
+            trained.continue_training([tracker], other)
+        renamed = Domain.from_yaml(DOMAIN.replace("utter_bye", "utter_see_you"))
+        with pytest.raises(ModelError, match=r"and this domain has \d+, or others"):
+            trained.predict_action_probabilities(conversation(renamed), renamed)
+        with pytest.raises(ModelError, match="actions, and this domain has 2"):
+            KerasPolicy(HistoryFeaturizer(names=trained._history.names), trained.model).predict_action_probabilities(
+                tracker, other
+            )
+
+    def test_goes_on_with_more_intents_than_it_was_trained_on(self, trained, domain) -> None:
+        wider = Domain.from_yaml(DOMAIN.replace("intents: [greet", "intents: [applaud, greet"))
+        expected = trained.predict_action_probabilities(conversation(domain, "/greet"), domain)
+        assert trained.predict_action_probabilities(conversation(wider, "/greet"), wider) == expected
+
+    def test_a_network_for_other_features_is_explained(self, trained, domain) -> None:
+        tracker = conversation(domain, "/greet")
+        wanted = r"trained on \d+ features, and there are \d+ now\. Train the model again"
+        for featurizer in (HistoryFeaturizer(), MaxHistoryTrackerFeaturizer()):
+            policy = KerasPolicy(featurizer, trained.model)
+            with pytest.raises(ModelError, match=wanted):
+                policy.predict_action_probabilities(tracker, domain)
+            with pytest.raises(ModelError, match=wanted):
+                policy.continue_training([tracker], domain)
 
     def test_first_use_by_many_threads_at_once(self, trained, domain) -> None:
         tracker = conversation(domain, "/greet")
         expected = trained.predict_action_probabilities(tracker, domain)
-        policy = KerasPolicy(model=trained.model)
+        policy = again(trained)
         start, found = threading.Barrier(8), []
 
         def predict() -> None:
@@ -101,26 +129,55 @@ class TestTheNetworkOfItsOwn:
 
 
 class TestTrainingOptions:
-    def test_reach_the_training(self, fitted, domain, trackers) -> None:
-        KerasPolicy().train(trackers, domain, epochs=7, batch_size=3, validation_split=0.25, verbose=0, unknown=1)
+    def test_reach_the_training(self, members_fitted, domain, trackers) -> None:
+        policy = KerasPolicy()
+        policy.train(trackers, domain, epochs=7, batch_size=3, validation_split=0.25, verbose=0, seed=5, unknown=1)
+        assert members_fitted[0]["settings"] == Settings(7, 1, 3)
+        told = {name: members_fitted[0][name] for name in ("validation_split", "silent", "seed", "start")}
+        assert told == {"validation_split": 0.25, "silent": True, "seed": 5, "start": None}
+        assert members_fitted[0]["names"] == domain.action_names
+        assert (policy.current_epoch, policy.calibration) == (7, {"temperature": 2.0})
+
+    def test_are_chosen_by_the_number_of_rows(self, members_fitted, domain, trackers) -> None:
+        KerasPolicy().train(trackers, domain)
+        rows = members_fitted[0]["rows"]
+        assert members_fitted[0]["settings"] == Settings.of(len(rows), None, None)
+        assert members_fitted[0]["silent"] is False
+
+    def test_reach_the_training_of_a_network_of_your_own(self, fitted, domain, trackers) -> None:
+        LinearPolicy().train(trackers, domain, epochs=7, batch_size=3, validation_split=0.25, verbose=0, unknown=1)
         told = {name: fitted[0][name] for name in ("epochs", "batch_size", "validation_split", "silent")}
         assert told == {"epochs": 7, "batch_size": 3, "validation_split": 0.25, "silent": True}
 
     @pytest.mark.parametrize("featurizer", [HistoryFeaturizer(), MaxHistoryTrackerFeaturizer()])
     @pytest.mark.parametrize("limit", [0, 4])
-    def test_can_limit_the_examples(self, fitted, domain, trackers, featurizer, limit) -> None:
+    def test_can_limit_the_examples(self, members_fitted, domain, trackers, featurizer, limit) -> None:
         policy = KerasPolicy(featurizer)
         if limit:
             policy.train(trackers, domain, max_training_samples=limit)
-            assert len(fitted[0]["x"]) == len(fitted[0]["y"]) == limit
+            assert len(members_fitted[0]["rows"]) == limit
         else:
             with pytest.raises(ModelError, match="nothing to learn from"):
                 policy.train(trackers, domain, max_training_samples=limit)
 
-    def test_each_example_has_its_weight(self, fitted, domain, trackers) -> None:
-        KerasPolicy().train([*trackers, *trackers], domain)
+    def test_conversations_may_come_one_at_a_time(self, members_fitted, domain, trackers) -> None:
+        for conversations in (trackers, iter(trackers)):
+            KerasPolicy().train(conversations, domain)
+        first, second = (call["rows"] for call in members_fitted)
+        assert first.all_dense(first.block(0)).tolist() == second.all_dense(second.block(0)).tolist()
+
+    def test_rows_of_a_network_of_your_own_have_weights(self, fitted, domain, trackers) -> None:
+        LinearPolicy(HistoryFeaturizer(2)).train([*trackers, *trackers], domain)
         assert fitted[0]["weights"].mean() == pytest.approx(1.0)
-        assert len(fitted[0]["weights"]) == len(fitted[0]["x"])
+        assert len(fitted[0]["weights"]) == len(fitted[0]["x"]) == len(fitted[0]["y"])
+
+    def test_training_again_learns_the_features_anew(self, fitted, domain, trackers) -> None:
+        policy = LinearPolicy(HistoryFeaturizer(2))
+        for conversations in (trackers[-1:], trackers):
+            policy.train(conversations, domain)
+        assert fitted[1]["x"].shape[1] == policy._history.num_features > fitted[0]["x"].shape[1]
+        policy.continue_training([conversation(domain, "/restart", "utter_bye")], domain)
+        assert fitted[2]["x"].shape[1] == fitted[1]["x"].shape[1]
 
     @pytest.mark.parametrize(("split", "kept", "tested"), [(0.25, 6, 2), (0.0, 8, 0), (0.01, 8, 0), (1.0, 8, 0)])
     def test_a_share_is_held_out_at_random(self, split, kept, tested) -> None:
@@ -139,13 +196,14 @@ class TestTrainingOptions:
         assert sorted([*model.x, *model.tested]) == x[:, 0].tolist()
         assert model.weights.tolist() == (model.x + 1).tolist()
 
-    def test_leave_global_random_states_as_they_were(self, fitted, domain, trackers) -> None:
+    def test_leave_global_random_states_as_they_were(self, fitted, members_fitted, domain, trackers) -> None:
         random.seed(5)
         np.random.seed(5)
         expected = random.random(), np.random.random()
         random.seed(5)
         np.random.seed(5)
-        KerasPolicy().train(trackers, domain, **QUICK)
+        for policy in (KerasPolicy(), LinearPolicy()):
+            policy.train(trackers, domain, **QUICK)
         assert (random.random(), np.random.random()) == expected
 
 
@@ -179,30 +237,135 @@ class TestProgress:
 
 
 class TestContinuedTraining:
-    def test_starts_where_training_ended(self, trained, domain, trackers) -> None:
-        policy = KerasPolicy(model=trained.model, current_epoch=60)
+    def test_starts_where_training_ended(self, trained, domain, trackers, caplog) -> None:
+        policy = again(trained)
         more = conversation(domain, "/greet", "utter_greet", "/thank", "utter_bye")
-        policy.continue_training([*trackers, more], domain, epochs=3, verbose=0)
+        caplog.set_level(logging.INFO, "rasa_core")
+        policy.continue_training([*trackers, more], domain, epochs=3, validation_split=0.2)
         assert policy.current_epoch == 63
         assert policy.model is not trained.model
         assert chosen(policy, domain, "/greet", "utter_greet") == "utter_ask_cuisine"
+        *_, told = [record.getMessage() for record in caplog.records if "epoch" in record.getMessage()]
+        assert told.startswith("training KerasPolicy, epoch 3/3")
+        for figure in ("loss", "accuracy", "validation loss", "validation accuracy"):
+            assert figure in told
 
-    def test_trains_one_epoch_unless_told_otherwise(self, fitted, trained, domain, trackers) -> None:
-        policy = KerasPolicy(model=trained.model, current_epoch=60)
+    def test_keeps_features_lessons_and_calibration(self, members_fitted, domain, trackers) -> None:
+        policy = KerasPolicy()
+        policy.train(trackers, domain)
+        names, calibration = list(policy._history.names), policy.calibration
+        policy.continue_training([conversation(domain, "/restart", "utter_bye")], domain)
+        assert (policy._history.names, policy.calibration) == (names, calibration)
+        assert members_fitted[1]["rows"].num_features == len(names)
+        assert isinstance(members_fitted[1]["start"], Network)
+
+    def test_trains_one_epoch_unless_told_otherwise(self, members_fitted, trained, domain, trackers) -> None:
+        policy = again(trained)
         policy.continue_training(trackers, domain)
-        assert fitted[0]["epochs"] == 1
+        assert members_fitted[0]["settings"].epochs == 1
+        assert members_fitted[0]["start"] is trained.model
         assert policy.current_epoch == 61
 
-    def test_trains_from_scratch_where_nothing_was_learnt(self, fitted, domain, trackers) -> None:
+    def test_trains_from_scratch_where_nothing_was_learnt(self, members_fitted, domain, trackers) -> None:
         policy = KerasPolicy()
         policy.continue_training(trackers, domain, epochs=2)
         assert policy.current_epoch == 2
         assert isinstance(policy.model, Network)
 
+    def test_a_network_of_another_kind_is_explained(self, members_fitted, trained, domain, trackers) -> None:
+        policy = again(trained)
+        kernel = np.zeros((trained.model.input_size, domain.num_actions), np.float32)
+        policy.model = Network([(kernel, kernel[0])])
+        with pytest.raises(ModelError, match="the network has other layers than those that are trained now"):
+            policy.continue_training(trackers, domain)
+
     def test_goes_on_with_a_keras_model_of_your_own(self, fitted, linear, domain, trackers) -> None:
         model = linear.model
         linear.continue_training(trackers, domain)
         assert linear.model is fitted[0]["model"] is model
+
+
+@pytest.fixture(scope="module")
+def from_files(domain, tmp_path_factory) -> tuple[KerasPolicy, list]:
+    """Return a policy that learnt from story files, and the conversations that they make."""
+    folder = tmp_path_factory.mktemp("stories")
+    (folder / "stories.md").write_text(FILE_OF_STORIES)
+    agent = Agent(domain, [])
+    conversations = agent.load_data(str(folder / "stories.md"), augmentation_factor=5)
+    policy = KerasPolicy()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(member_training, "train", lambda *args, **options: Trained(Network([]), {}))
+        needs_keras()
+        policy.train(conversations, domain)
+    return policy, conversations
+
+
+FILE_OF_STORIES = """
+## hello
+* greet
+  - utter_greet
+  - utter_ask_cuisine
+
+## search
+* inform{"cuisine": "italian"}
+  - action_search
+  - slot{"found": "Da Mario"}
+  - utter_found
+* thank
+  - utter_welcome
+
+## leave
+* bye
+  - utter_bye
+"""
+
+
+class TestLessons:
+    @pytest.mark.parametrize(
+        ("steps", "action", "place"),
+        [
+            (("/greet",), "utter_greet", 'stories.md:4 "hello"'),
+            (("/greet", "utter_greet"), "utter_ask_cuisine", 'stories.md:5 "hello"'),
+            ((ITALIAN, "action_search", FOUND, "utter_found", "/thank"), "utter_welcome", 'stories.md:13 "search"'),
+        ],
+    )
+    def test_a_turn_that_stands_in_a_story_comes_first(self, from_files, domain, steps, action, place) -> None:
+        policy, _ = from_files
+        lessons = policy.lessons(conversation(domain, *steps), domain)
+        first, *others = lessons.turns
+        assert (first.action, first.places) == (action, (place,))
+        assert first.similarity == pytest.approx(1.0, abs=1e-6)
+        assert all(0 <= other.similarity < 1 for other in others)
+        assert len(lessons.turns) == 5
+        assert lessons.note is None
+
+    def test_as_many_are_told_as_wanted_the_nearest_first(self, from_files, domain) -> None:
+        policy, _ = from_files
+        tracker = conversation(domain, "/thank", "utter_welcome", ITALIAN, "action_search", FOUND)
+        lessons = policy.lessons(tracker, domain, limit=3).turns
+        assert lessons[0].action == "utter_found"
+        assert [lesson.similarity for lesson in lessons] == sorted([one.similarity for one in lessons], reverse=True)
+        assert len(lessons) == 3
+
+    def test_are_kept_with_the_policy(self, from_files, domain, tmp_path) -> None:
+        policy, _ = from_files
+        policy._lessons.save(tmp_path)
+        twin = KerasPolicy(HistoryFeaturizer(names=policy._history.names), Network([]))
+        twin._lessons = StoredLessons(folder=tmp_path)
+        tracker = conversation(domain, "/greet")
+        assert twin.lessons(tracker, domain) == policy.lessons(tracker, domain)
+
+    def test_of_conversations_that_stand_nowhere_say_so(self, trained, domain) -> None:
+        lessons = trained.lessons(conversation(domain, "/greet"), domain)
+        assert (lessons.turns, lessons.note) == ((), NO_PLACES)
+
+    def test_of_a_model_without_them_say_so(self, trained, domain) -> None:
+        assert again(trained).lessons(conversation(domain, "/greet"), domain).note == NO_LESSONS
+
+    def test_there_are_none_before_training_nor_with_a_classic_featurizer(self, trained, domain) -> None:
+        tracker = conversation(domain, "/greet")
+        assert KerasPolicy().lessons(tracker, domain) is None
+        assert KerasPolicy(MaxHistoryTrackerFeaturizer(), trained.model).lessons(tracker, domain) is None
 
 
 class TestPersistence:
@@ -213,6 +376,34 @@ class TestPersistence:
         expected = trained.predict_action_probabilities(tracker, domain)
         assert loaded.predict_action_probabilities(tracker, domain) == expected
         assert loaded.current_epoch == 60
+        assert loaded.calibration == trained.calibration
+        assert loaded.lessons(tracker, domain) == trained.lessons(tracker, domain)
+
+    def test_a_loaded_policy_writes_the_same_bytes(self, trained, tmp_path) -> None:
+        for name in ("one", "other"):
+            (tmp_path / name).mkdir()
+        trained.persist(tmp_path / "one")
+        KerasPolicy.load(tmp_path / "one").persist(tmp_path / "other")
+        assert digests(tmp_path / "one") == digests(tmp_path / "other")
+
+    def test_a_model_of_the_version_before_is_to_be_trained_again(self, trained, tmp_path) -> None:
+        trained.persist(tmp_path)
+        options = json.loads((tmp_path / "keras_policy.json").read_text())
+        before = {"format": 1, "history_featurizer": {"max_history": 5}, "trained": True}
+        before |= {"epochs": options["epochs"], "rnn_size": 32}
+        for content in (before, options | {"format": 1}, options | {"format": 99}):
+            (tmp_path / "keras_policy.json").write_text(json.dumps(content))
+            with pytest.raises(
+                ModelError, match=r"keras_policy\.json.*has format \d+, and this version reads \d.*again"
+            ):
+                KerasPolicy.load(tmp_path)
+
+    def test_weights_of_another_training_are_noticed(self, trained, tmp_path) -> None:
+        trained.persist(tmp_path)
+        kernel = np.zeros((3, 2), np.float32)
+        Network([(kernel, kernel[0])]).save(tmp_path / "weights.npz")
+        with pytest.raises(ModelError, match=r"trained on 3 features, and there are \d+ now.*again"):
+            KerasPolicy.load(tmp_path)
 
     def test_a_policy_that_was_not_trained_can_be_written(self, domain, tmp_path) -> None:
         KerasPolicy(HistoryFeaturizer(3)).persist(tmp_path)
@@ -235,7 +426,7 @@ class TestPersistence:
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         assert digests(tmp_path / "here") == digests(tmp_path / "there")
 
-    def test_another_seed_gives_another_network(self, fitted, domain, trackers) -> None:
+    def test_another_seed_gives_another_network(self, members_fitted, domain, trackers) -> None:
         policies = [KerasPolicy(), KerasPolicy(), KerasPolicy()]
         for policy, seed in zip(policies, (1, 2, 1), strict=True):
             policy.train(trackers, domain, seed=seed)
@@ -268,9 +459,6 @@ def test_training_without_keras_says_how_to_install_it(monkeypatch, domain, trac
 
 
 def test_a_loaded_model_is_served_without_keras(trained, trackers, domain, tmp_path, run_python) -> None:
-    from rasa_core.agent import Agent
-    from rasa_core.policies import MemoizationPolicy
-
     memo = MemoizationPolicy()
     memo.train(trackers, domain)
     Agent(domain, [memo, trained]).persist(tmp_path / "model")

@@ -27,32 +27,66 @@ def network(*sizes: int, seed: int = 0) -> Network:
     )
 
 
+def network_of_members(*sizes: int, members: int = 3, seed: int = 0) -> Network:
+    """Return members side by side: `sizes` are those of one of them, the first and the last all have in common."""
+    random = np.random.default_rng(seed)
+    inputs, first, *between, actions = sizes
+    shapes: list[tuple[int, ...]] = [(inputs, members * first)]
+    shapes += [(members, one, other) for one, other in itertools.pairwise([first, *between])]
+    shapes.append((members * [first, *between][-1], actions))
+    return Network(
+        [
+            (random.normal(size=shape).astype(np.float32), random.normal(size=(*shape[:-2], shape[-1])))
+            for shape in shapes
+        ]
+    )
+
+
 def slow(found: Network, x: list[float]) -> np.ndarray:
     """Compute the output one number at a time, in double precision."""
     h = [float(value) for value in x]
     for number, (kernel, bias) in enumerate(found.layers):
         if number:
             h = [max(0.0, value) for value in h]
+        kernels, biases = (kernel, bias) if kernel.ndim == 3 else (kernel[None], bias[None])
+        share = len(h) // len(kernels)
         h = [
-            float(bias[unit]) + sum(value * float(kernel[i, unit]) for i, value in enumerate(h))
-            for unit in range(len(bias))
+            float(biases[member, unit])
+            + sum(h[member * share + i] * float(kernels[member, i, unit]) for i in range(share))
+            for member in range(len(kernels))
+            for unit in range(kernels.shape[2])
         ]
     e = np.exp(np.array(h) - max(h))
     return e / e.sum()
 
 
+NETWORKS = {
+    "one layer": network(5, 3),
+    "two layers": network(5, 7, 3),
+    "three layers": network(5, 7, 6, 2),
+    "members": network_of_members(5, 4, 3, 2),
+    "members of one layer": network_of_members(5, 4, 2),
+    "members of four layers": network_of_members(5, 4, 6, 3, 2, members=2),
+}
+
+
 @given(
-    st.sampled_from([(5, 3), (5, 7, 3), (5, 7, 6, 2)]),
+    st.sampled_from(sorted(NETWORKS)),
     st.lists(st.sampled_from([0.0, 0.0, 1.0, -1.5, 0.25]), min_size=5, max_size=5),
 )
-def test_sparse_dense_and_slow_agree(sizes, x) -> None:
-    found = network(*sizes)
+def test_sparse_dense_and_slow_agree(name, x) -> None:
+    found = NETWORKS[name]
     indices = [index for index, value in enumerate(x) if value]
     expected = slow(found, x)
     assert found.predict(np.array([x, x], np.float32)) == pytest.approx(np.array([expected, expected]), abs=1e-5)
     sparse = found.predict_sparse(indices, [x[index] for index in indices])
-    assert sparse.shape == expected.shape
+    assert sparse.shape == expected.shape == (found.num_actions,)
     assert sparse == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_of_no_inputs_there_are_no_predictions(name) -> None:
+    assert NETWORKS[name].predict(np.zeros((0, 5), np.float32)).shape == (0, NETWORKS[name].num_actions)
 
 
 def test_large_outputs_do_not_overflow() -> None:
@@ -60,19 +94,18 @@ def test_large_outputs_do_not_overflow() -> None:
     assert found.predict_sparse([0], [1.0]).tolist() == [1.0, 0.0]
 
 
-def test_keras_and_numpy_agree(trained, domain, trackers) -> None:
-    from rasa_core.policies import keras_training
-
-    x, _, _ = trained._history.training_arrays(trackers, domain)
-    keras_model = keras_training.perceptron(trained.model.input_size, domain.num_actions)
-    keras_model.set_weights([array for layer in trained.model.layers for array in layer])
-    assert trained.model.predict(x) == pytest.approx(keras_training.predict(keras_model, x), abs=1e-5)
-    assert len(keras_training.as_network(keras_model).layers) == len(trained.model.layers)
+def layers_of(shapes: list[tuple[int, ...]]) -> dict[str, np.ndarray]:
+    arrays = {"layers": np.array(len(shapes))}
+    for number, shape in enumerate(shapes):
+        arrays[f"kernel_{number}"] = np.zeros(shape, np.float32)
+        arrays[f"bias_{number}"] = np.zeros((*shape[:-2], shape[-1]), np.float32)
+    return arrays
 
 
 class TestPersistence:
-    def test_a_loaded_network_is_the_same(self, tmp_path) -> None:
-        found = network(5, 7, 3)
+    @pytest.mark.parametrize("name", NETWORKS)
+    def test_a_loaded_network_is_the_same(self, tmp_path, name) -> None:
+        found = NETWORKS[name]
         found.save(tmp_path / "weights.npz")
         loaded = Network.load(tmp_path / "weights.npz")
         assert loaded.input_size == 5
@@ -80,15 +113,15 @@ class TestPersistence:
 
     def test_the_same_weights_give_the_same_bytes(self, tmp_path) -> None:
         for name in ("a.npz", "b.npz"):
-            network(5, 7, 3).save(tmp_path / name)
+            network_of_members(5, 4, 3, 2).save(tmp_path / name)
         assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
-    def test_damage_is_noticed_wherever_it_is(self, tmp_path) -> None:
+    @pytest.mark.parametrize("found", [network(2, 3, 2), network_of_members(2, 2, 2, 2, members=2)], ids=["1", "2"])
+    def test_damage_is_noticed_wherever_it_is(self, tmp_path, found) -> None:
         file = tmp_path / "weights.npz"
-        found = network(2, 3, 2)
         found.save(file)
         whole, expected = file.read_bytes(), found.predict_sparse([0, 1], [1.0, 2.0]).tolist()
-        for position in range(0, len(whole), 3):
+        for position in range(0, len(whole), 5):
             file.write_bytes(whole[:position] + bytes([whole[position] ^ 0x81]) + whole[position + 1 :])
             with contextlib.suppress(ModelError):
                 assert Network.load(file).predict_sparse([0, 1], [1.0, 2.0]).tolist() == expected
@@ -131,8 +164,17 @@ class TestPersistence:
                 },
                 "layer 1",
             ),
+            ({"layers": np.array("1"), "kernel_0": ONE, "bias_0": ONE}, "not hold a whole network"),
+            (layers_of([(3, 2, 4)]), "layer 0"),
+            (layers_of([(2, 6), (3, 2, 4)]), "layer 1"),
+            (layers_of([(2, 6), (3, 3, 4), (12, 2)]), "layer 1"),
+            (layers_of([(2, 6), (3, 2, 4), (11, 2)]), "layer 2"),
+            (layers_of([(2, 6), (1, 3, 2, 4), (12, 2)]), "layer 1"),
         ],
-        ids=["empty", "no-layers", "no-number", "half", "no-bias", "wrong-bias", "text", "layers-apart"],
+        ids=[
+            *("empty", "no-layers", "no-number", "half", "no-bias", "wrong-bias", "text", "layers-apart", "text-count"),
+            *("only-members", "members-to-the-end", "wrong-members", "wrong-end", "too-many-axes"),
+        ],
     )
     def test_arrays_that_make_no_network_are_refused(self, tmp_path, arrays, problem) -> None:
         write_arrays(tmp_path / "weights.npz", arrays)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from policy_bot import FOUND, ITALIAN, FixedScores, Script, conversation, stories
+from policy_bot import FOUND, ITALIAN, FixedScores, Script, again, conversation, stories
 from scripted_teacher import ScriptedTeacher
 
 import rasa_core.policies
@@ -15,7 +15,6 @@ from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Restarted, Slot
 from rasa_core.exceptions import StoryParseError
 from rasa_core.policies import (
     FallbackPolicy,
-    KerasPolicy,
     MemoizationPolicy,
     OnlinePolicyEnsemble,
     PolicyEnsemble,
@@ -200,8 +199,8 @@ class TestLearning:
         base = PolicyEnsemble([memory])
         online = OnlinePolicyEnsemble(base, [], teacher=ScriptedTeacher("2", "utter_found"))
         online.predict(conversation(domain, *steps), domain)
-        again = base.predict(conversation(domain, *steps), domain)
-        assert (again.action, again.policy) == ("utter_found", "MemoizationPolicy")
+        found = base.predict(conversation(domain, *steps), domain)
+        assert (found.action, found.policy) == ("utter_found", "MemoizationPolicy")
 
     def test_later_corrections_do_not_undo_earlier_ones(self, domain, memory) -> None:
         base = PolicyEnsemble([memory])
@@ -254,15 +253,15 @@ class TestLearning:
         )
         assert seen == [["* greet", "    - utter_bye"]]
 
-    def test_no_network_is_trained_where_memory_is_enough(self, domain, memory, trained, fitted) -> None:
-        network = KerasPolicy(model=trained.model)
+    def test_no_network_is_trained_where_memory_is_enough(self, domain, memory, trained, members_fitted) -> None:
+        network = again(trained)
         base = PolicyEnsemble([memory, network, FallbackPolicy()])
         online = OnlinePolicyEnsemble(base, [], teacher=ScriptedTeacher("2", "utter_found"))
         online.predict(conversation(domain, "/greet"), domain)
-        assert fitted == []
+        assert members_fitted == []
 
     def test_a_network_alone_learns_at_once_and_forgets_nothing(self, domain, trained, trackers) -> None:
-        base = PolicyEnsemble([KerasPolicy(model=trained.model)])
+        base = PolicyEnsemble([again(trained)])
         online = OnlinePolicyEnsemble(base, trackers, teacher=ScriptedTeacher("2", "utter_found"))
         steps = ("/greet", "utter_greet", "utter_ask_cuisine", "/thank")
         assert base.predict(conversation(domain, *steps), domain).action != "utter_found"
@@ -271,13 +270,13 @@ class TestLearning:
         for known, action in ((("/greet",), "utter_greet"), ((ITALIAN,), "action_search"), (("/bye",), "utter_bye")):
             assert base.predict(conversation(domain, *known), domain).action == action
 
-    def test_a_network_sees_some_other_conversations_and_no_more(self, domain, trained, fitted) -> None:
+    def test_a_network_sees_some_other_conversations_and_no_more(self, domain, trained, members_fitted) -> None:
         many = stories(domain) * 40
-        online = taught_by(ScriptedTeacher("2", "utter_found"), [KerasPolicy(model=trained.model)], many)
+        online = taught_by(ScriptedTeacher("2", "utter_found"), [again(trained)], many)
         online.predict(conversation(domain, "/thank"), domain)
-        assert [call["epochs"] for call in fitted] == [30, 30, 30]
-        assert all(call["silent"] for call in fitted)
-        assert 1 < len(fitted[0]["x"]) < 60
+        assert [call["settings"].epochs for call in members_fitted] == [30, 30, 30]
+        assert all(call["silent"] for call in members_fitted)
+        assert 1 < len(members_fitted[0]["rows"]) < 60
 
 
 class TestTaughtStories:

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, UserUttered
 from rasa_core.trackers import DialogueStateTracker
+from rasa_core.training import generator, walk
 from rasa_core.training.generator import TrainingDataGenerator
 from rasa_core.training.markdown import StoryFileReader
 from rasa_core.training.merging import CONTINUATIONS_PER_CHECKPOINT, deal, sample
-from rasa_core.training.structures import STORY_START, Checkpoint, StoryGraph, StoryStep
+from rasa_core.training.structures import STORY_START, StoryGraph, StoryStep
 
 DOMAIN = Domain.from_yaml(
     """
@@ -102,6 +103,111 @@ def test_merging_loses_nothing_that_policies_could_learn(graph, window):
     assert set().union(*(_predictions(list(tracker.events), window) for tracker in found)) == expected
 
 
+@settings(max_examples=150, deadline=None)
+@given(_forward_graphs(), st.sampled_from([1, 2, 3, 5]), st.booleans())
+def test_no_turn_is_lost_where_paths_are_too_many_to_be_listed(graph, window, merge_always):
+    options = {"unique_last_num_states": window} if merge_always else {"max_history": window}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generator, "CONTINUATIONS_PER_CHECKPOINT", 1)
+        found = TrainingDataGenerator(graph, DOMAIN, augmentation_factor=0, **options).generate()
+
+    expected = set().union(*(_predictions(events, window) for events in _every_path(graph)))
+    assert set().union(*(_predictions(list(tracker.events), window) for tracker in found)) == expected
+
+
+def _ways_with_alternatives(layers: int, width: int) -> StoryGraph:
+    text = []
+    for layer, number in itertools.product(range(layers), range(width)):
+        text += [f"## s{layer}_{number}", *([f"> k{layer}"] if layer else [])]
+        text += [f'* {"abc"[number % 3]} OR c{{"e": {number}}}', f"- {'xyz'[number % 3]}"]
+        text += ["- x"] * (number % 2) + ([f"> k{layer + 1}"] if layer + 1 < layers else [])
+    return StoryGraph(StoryFileReader(DOMAIN).process_lines(text))
+
+
+@pytest.mark.parametrize("window", [2, 3, 5])
+def test_turns_of_a_graph_with_alternatives_are_those_of_all_its_paths(window, monkeypatch):
+    monkeypatch.setattr(generator, "CONTINUATIONS_PER_CHECKPOINT", 5)
+    graph = _ways_with_alternatives(layers=3, width=3)
+    paths = _every_path(graph)
+
+    found = TrainingDataGenerator(graph, DOMAIN, augmentation_factor=0, max_history=window).generate()
+
+    expected = set().union(*(_predictions(events, window) for events in paths))
+    assert set().union(*(_predictions(list(tracker.events), window) for tracker in found)) == expected
+    assert len(paths) == 6**3
+    assert len(found) < 6**3
+
+
+def test_conversations_grow_with_what_policies_tell_apart_and_not_with_paths():
+    made = [
+        TrainingDataGenerator(_ways_with_alternatives(layers, 20), DOMAIN, augmentation_factor=0, max_history=3)
+        for layers in (4, 8)
+    ]
+
+    shorter, longer = ([tracker.predictions(3) for tracker in one.generate()] for one in made)
+
+    assert len(longer) < 2 * len(shorter)
+    turns = [len(set().union(*predictions)) for predictions in (shorter, longer)]
+    assert turns[1] <= 2 * turns[0]
+
+
+def test_what_was_long_ago_does_not_seem_to_decide_what_comes_next(monkeypatch):
+    monkeypatch.setattr(generator, "CONTINUATIONS_PER_CHECKPOINT", 5)
+    graph = _ways_with_alternatives(layers=4, width=9)
+
+    found = TrainingDataGenerator(graph, DOMAIN, augmentation_factor=0, max_history=2).generate()
+
+    ways = [[source.name for source in tracker.sources] for tracker in found]
+    onward: dict[str, set[str]] = {}
+    for names in ways:
+        onward.setdefault(names[0], set()).update(name for name in names if name.startswith("s3"))
+    assert min(map(len, onward.values())) > 1
+
+
+def test_a_limit_that_is_given_holds_although_histories_are_lost(monkeypatch):
+    graph = _ways_with_alternatives(layers=3, width=9)
+    options = {"augmentation_factor": 0, "max_history": 5}
+
+    limited = TrainingDataGenerator(graph, DOMAIN, tracker_limit=20, **options).generate()
+
+    assert len([tracker for tracker in limited if tracker.sender_id.count(">") == 2]) <= 20
+
+
+def test_where_even_different_histories_are_too_many_that_is_said(monkeypatch, caplog):
+    monkeypatch.setattr(generator, "CONTINUATIONS_PER_CHECKPOINT", 5)
+    monkeypatch.setattr(walk, "COVERING_PER_CHECKPOINT", 20)
+    graph = _ways_with_alternatives(layers=3, width=9)
+
+    found = TrainingDataGenerator(graph, DOMAIN, augmentation_factor=0, max_history=5).generate()
+
+    assert "is reached in so many ways that not every history of 5 states goes on" in caplog.text
+    assert _lines(found) == {source.line for step in graph.story_steps for source in step.sources}
+
+
+def test_a_conversation_that_is_left_out_lends_its_places(generate):
+    text = '## a\n* inform{"city": "Rome"}\n- utter_ok\n\n## b\n* inform{"city": "Bonn"}\n- utter_ok'
+
+    [tracker] = generate(text)
+
+    assert [sorted(source.line for source in sources) for sources in tracker.action_sources()] == [
+        [2, 6],
+        [3, 7],
+        [3, 7],
+    ]
+
+
+def test_turns_merged_at_a_checkpoint_keep_the_places_of_all(generate):
+    twice = "* affirm\n- utter_ok\n* deny\n- utter_ok\n"
+    text = f"## a\n* greet\n- utter_ok\n* deny\n- utter_ok\n> x\n## b\n{twice}> x\n## c\n{twice}"
+    text += "## d\n> x\n* goodbye\n- utter_bye"
+
+    found = generate(text, unique_last_num_states=2)
+
+    told = [[source.name for source in sources] for tracker in found for sources in tracker.action_sources()]
+    assert "b" not in {tracker.sender_id for tracker in found}
+    assert ["c", "b"] in told
+
+
 def _chain(layers: int, width: int) -> StoryGraph:
     text = []
     for layer, number in itertools.product(range(layers), range(width)):
@@ -162,8 +268,8 @@ def test_conditions_are_kept_where_there_is_a_limit(generate):
 def test_a_deal_below_the_limit_is_all():
     arrivals = [DialogueStateTracker(str(n), []) for n in range(3)]
 
-    assert deal(arrivals, [Checkpoint("x")] * 2, 6, random.Random(0)) == [arrivals, arrivals]
-    assert deal(arrivals, [], 6, random.Random(0)) == []
+    assert deal([arrivals] * 2, 6, random.Random(0)) == [arrivals, arrivals]
+    assert deal([], 6, random.Random(0)) == []
 
 
 def test_a_sample_keeps_the_order():

@@ -1,0 +1,107 @@
+"""Explains one decision of a conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rasa_core.events import (
+    ACTION_LISTEN_NAME,
+    ActionExecuted,
+    ActionReverted,
+    Event,
+    Restarted,
+    StoryExported,
+    UserUtteranceReverted,
+    UserUttered,
+)
+from rasa_core.exceptions import ModelError
+from rasa_core.explanation.answers import Explanation, ExplanationError, FixedBy, PolicyOpinion
+from rasa_core.explanation.nearest_miss import find_nearest_miss
+from rasa_core.trackers import DialogueStateTracker
+
+if TYPE_CHECKING:
+    from rasa_core.domain import Domain
+    from rasa_core.policies.lessons import Lessons
+    from rasa_core.policies.policy import Policy
+    from rasa_core.turn import TurnProcessor
+
+
+def explain(turns: TurnProcessor, tracker: DialogueStateTracker, at: int | None = None) -> Explanation:
+    """Explain the decision that was, or would be, made with the first `at` events of a conversation.
+
+    Parameters
+    ----------
+    turns
+        Decides; it is asked anew, so a model that has changed since explains what it would do itself.
+    tracker
+        The conversation; it is not changed.
+    at
+        A number of events, so that an action at the index `at` of ``tracker.events`` is the one that followed. If not
+        given, the decision that is to be made now; while the bot listens, the decision to listen.
+
+    Raises
+    ------
+    ExplanationError
+        If the conversation does not have so many events.
+    """
+    events = list(tracker.events)
+    if at is None:
+        at = decision_position(events)
+    if not 0 <= at <= len(events):
+        raise ExplanationError(f"at is a number of events from 0 to {len(events)}, and not {at}.")
+    ensemble, domain = turns.policy_ensemble, turns.domain
+    # An export that stands in the past would be written anew.
+    past = [event for event in events[:at] if not isinstance(event, StoryExported)]
+    window = None if ensemble.longest_history is None else ensemble.window
+    then = DialogueStateTracker.from_events(tracker.sender_id, past, domain, window)
+    fixed_by = _fixed_by(turns, then)
+    prediction = None if fixed_by == "paused" else turns.predict(then)
+    opinions = tuple(_opinion(policy, then, domain) for policy in ensemble.policies)
+    following = events[at] if at < len(events) else None
+    executed = following.action_name if isinstance(following, ActionExecuted) else None
+    if prediction is None:
+        return Explanation(at, None, None, None, fixed_by, executed, opinions, None)
+    missed = find_nearest_miss(then, domain, ensemble, prediction, opinions) if fixed_by is None else None
+    decided = prediction.action, prediction.confidence, prediction.policy
+    return Explanation(at, *decided, fixed_by, executed, opinions, missed)
+
+
+def decision_position(events: Sequence[Event]) -> int:
+    """Return with how many events the decision is made that waits for the bot, or if it listens, the latest one."""
+    for index in range(len(events) - 1, -1, -1):
+        event = events[index]
+        if isinstance(event, ActionExecuted):
+            return index if event.action_name == ACTION_LISTEN_NAME else len(events)
+        if isinstance(event, UserUttered | Restarted | UserUtteranceReverted | ActionReverted):
+            break
+    return len(events)
+
+
+def _fixed_by(turns: TurnProcessor, tracker: DialogueStateTracker) -> FixedBy | None:
+    """Return what keeps the policies from being asked, as `TurnProcessor` has it."""
+    wants_restart = tracker.latest_message.intent.get("name") == turns.domain.restart_intent
+    if tracker.is_paused() and not wants_restart:
+        return "paused"
+    if tracker.follow_up_action is not None and tracker.follow_up_action in turns.domain.action_map:
+        return "followup"
+    return "restart" if wants_restart else None
+
+
+def _opinion(policy: Policy, tracker: DialogueStateTracker, domain: Domain) -> PolicyOpinion:
+    given = [float(score) if score > 0.0 else 0.0 for score in policy.predict_action_probabilities(tracker, domain)]
+    scores = dict(zip(domain.action_names, given, strict=False))
+    top = max(given, default=0.0)
+    action = domain.action_names[given.index(top)] if top > 0.0 else None
+    lessons, problem = _lessons(policy, tracker, domain)
+    if lessons is None:
+        return PolicyOpinion(type(policy).__name__, action, top, scores, None, problem)
+    return PolicyOpinion(type(policy).__name__, action, top, scores, lessons.turns, lessons.note)
+
+
+def _lessons(policy: Policy, tracker: DialogueStateTracker, domain: Domain) -> tuple[Lessons | None, str | None]:
+    """Return what taught a policy, or why that is not known: the scores are worth telling without it."""
+    try:
+        return policy.lessons(tracker, domain), None
+    except ModelError as error:
+        return None, str(error)

@@ -1,0 +1,132 @@
+"""Counts what followed the last events in the stories: learns in a second, and needs nothing but this package.
+
+The probability of an action is an interpolation of what was counted after the last `n` events, the last `n - 1`, and
+so on down to none:
+
+*p_n(a) = (c_n(a) + k d_n p_(n-1)(a)) / (c_n + k d_n)*
+
+with *c_n(a)* how often action *a* followed these `n` events, *c_n* how often any did, *d_n* how many different
+actions did, *k* a constant, and *p_(-1)* the same for all actions. With *k = 1* this is method C of Witten and Bell,
+"The Zero-Frequency Problem" (IEEE Transactions on Information Theory 37(4), 1991).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from rasa_core.events import ActionExecuted
+from rasa_core.exceptions import ModelError
+from rasa_core.history_featurizer import recent_events
+from rasa_core.policies.policy import Policy
+
+if TYPE_CHECKING:
+    from rasa_core.domain import Domain
+    from rasa_core.history import State
+    from rasa_core.trackers import DialogueStateTracker
+
+FILE_NAME: Final = "ngrams.json"
+FORMAT: Final = 1
+CAUTION: Final = 2.0
+"""The constant *k*: how much rather the fewer events are believed where many different actions followed."""
+
+Counts = dict[str, int]
+
+
+class NGramPolicy(Policy):
+    """Predicts what followed the last events most often.
+
+    An event is an action, or a message: its intent and the names of its entities. Slots are not looked at, nor is
+    anything older. The scores are probabilities; they are seldom near 1.
+
+    Parameters
+    ----------
+    max_history
+        How many events are looked at, at most.
+    """
+
+    SUPPORTS_ONLINE_TRAINING: ClassVar[bool] = True
+    HIGHEST_SCORE: ClassVar[float] = 1.0
+
+    def __init__(self, max_history: int = 4) -> None:
+        super().__init__()
+        if not isinstance(max_history, int) or max_history < 1:
+            raise ValueError(f"max_history is a number of events, at least 1, not {max_history!r}.")
+        self._max_history = max_history
+        self._counts: dict[str, Counts] = {}
+
+    @property
+    def max_history(self) -> int:  # noqa: D102
+        return self._max_history
+
+    def train(self, training_trackers: Iterable[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
+        """Count anew what follows what."""
+        self._counts = {}
+        self.continue_training(training_trackers, domain, **kwargs)
+
+    def continue_training(
+        self, training_trackers: Iterable[DialogueStateTracker], domain: Domain, **kwargs: Any
+    ) -> None:
+        """Count more conversations; augmented ones tell nothing that the stories in them do not."""
+        for tracker in training_trackers:
+            if not getattr(tracker, "is_augmented", False):
+                for contexts, action in self._turns(tracker):
+                    for context in contexts:
+                        counts = self._counts.setdefault(context, {})
+                        counts[action] = counts.get(action, 0) + 1
+
+    def _turns(self, tracker: DialogueStateTracker) -> Iterator[tuple[list[str], str]]:
+        states = tracker.last_states(None)
+        actions = [event for event in tracker.applied_events() if isinstance(event, ActionExecuted)]
+        for number, action in enumerate(actions):
+            if not action.unpredictable:
+                recent = states[max(0, number + 1 - self._max_history) : number + 1]
+                yield self._contexts(recent), action.action_name
+
+    def _contexts(self, states: Sequence[State]) -> list[str]:
+        """Return what the last 0, 1, 2 ... events were."""
+        events = [" ".join(sorted(event)) for event in recent_events(states, self._max_history)]
+        return ["\n".join(events[:length]) for length in range(len(events) + 1)]
+
+    def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
+        """Return probabilities ``(domain.num_actions,)``; zeros before training."""
+        indices = domain.action_map
+        if not self._counts:
+            return [0.0] * len(indices)
+        result = [1.0 / len(indices)] * len(indices)
+        for context in self._contexts(tracker.last_states(self._max_history)):
+            counts = self._counts.get(context)
+            if counts is None:
+                break
+            caution = CAUTION * len(counts)
+            total = sum(counts.values()) + caution
+            result = [caution / total * probability for probability in result]
+            for name, count in counts.items():
+                if name in indices:
+                    result[indices[name]] += count / total
+        return result
+
+    def persist(self, path: str | Path) -> None:
+        """Write what was counted into the folder `path`."""
+        content = {"format": FORMAT, "max_history": self._max_history, "counts": self._counts}
+        Path(path, FILE_NAME).write_text(json.dumps(content), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> NGramPolicy:
+        """Read a policy from the folder `path`."""
+        file = Path(path, FILE_NAME)
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            policy = cls(content["max_history"])
+            policy._counts = {context: _checked(counts) for context, counts in content["counts"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ModelError(
+                f"cannot read the counted turns {str(file)!r}: {error!r}. Train the model again."
+            ) from error
+        return policy
+
+
+def _checked(counts: Mapping[str, Any]) -> Counts:
+    return {name: int(count) for name, count in counts.items()}

@@ -1,0 +1,342 @@
+"""How the network is trained: by members that each leave some stories out, with labels that share their parts."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from policy_bot import needs_keras
+
+from rasa_core.policies import keras_training, member_training, training_rows
+from rasa_core.policies.member_training import Settings, Trained
+from rasa_core.policies.members import MEMBERS, is_of_members
+from rasa_core.policies.network import Network, softmax
+from rasa_core.policies.training_rows import IN_NO_GROUP, TrainingRows
+
+NAMES = ["action_listen", "utter_greet", "utter_bye", "action_search", "utter_rare_greet"]
+RARE = NAMES.index("utter_rare_greet")
+FEATURES = 12
+
+
+def rows_of(x: np.ndarray, actions: np.ndarray, groups: np.ndarray, weights: np.ndarray | None = None) -> TrainingRows:
+    rows = TrainingRows.of_dense(x.astype(np.float32), actions.astype(np.int32))
+    rows.groups = groups.astype(np.int8)
+    if weights is not None:
+        rows.weights = weights.astype(np.float32)
+    return rows
+
+
+def noisy_rows(count: int = 400) -> TrainingRows:
+    """Return rows in which four features tell the action, though not always; one action occurs in group 0 alone."""
+    random = np.random.default_rng(0)
+    x = (random.random((count, FEATURES)) < 0.3).astype(np.float32)
+    actions = (2 * x[:, 0] + x[:, 1]).astype(int)
+    wrong = random.random(count) < 0.25
+    actions[wrong] = random.integers(0, 4, wrong.sum())
+    groups = random.choice([0, 1, 2, IN_NO_GROUP], count)
+    is_rare = (groups == 0) & (random.random(count) < 0.3)
+    x[:, -1], actions[is_rare] = is_rare, RARE
+    return rows_of(x, actions, groups)
+
+
+@pytest.fixture(scope="module")
+def rows() -> TrainingRows:
+    return noisy_rows()
+
+
+@pytest.fixture(scope="module")
+def members(rows) -> Trained:
+    """Return what was learnt from `noisy_rows`, too well for them."""
+    needs_keras()
+    with keras_training.seeded(1):
+        return member_training.train(rows, NAMES, Settings(30, 1, 64), seed=1, silent=True, title="epoch")
+
+
+def uncalibrated(trained: Trained) -> Network:
+    *layers, (kernel, bias) = trained.network.layers
+    temperature = np.float32(trained.calibration["temperature"])
+    return Network([*layers, (kernel * temperature, bias * temperature)])
+
+
+class TestMembers:
+    def test_each_learns_without_its_group(self, rows, members) -> None:
+        [block] = rows.blocks()
+        x = rows.all_dense(block)[rows.actions == RARE]
+        rare = [softmax(member_training.member_logits(members.network, x, m))[:, RARE].mean() for m in range(MEMBERS)]
+        assert rare[0] < 0.1
+        assert min(rare[1:]) > 0.5
+
+    def test_the_mean_of_their_logits_decides(self, rows, members) -> None:
+        x = rows.all_dense(rows.block(0))
+        logits = [member_training.member_logits(members.network, x, member) for member in range(MEMBERS)]
+        assert members.network.predict(x) == pytest.approx(softmax(np.mean(logits, axis=0)), abs=1e-5)
+
+    def test_learn_what_there_is_to_learn(self, rows, members) -> None:
+        is_right = members.network.predict(rows.all_dense(rows.block(0))).argmax(axis=1) == rows.actions
+        assert is_right.mean() > 0.75
+
+
+class TestCalibration:
+    def test_makes_what_was_held_out_more_probable(self, rows, members) -> None:
+        logits, actions, weights = member_training._held_out(rows, uncalibrated(members))
+        temperature = members.calibration["temperature"]
+        assert temperature != pytest.approx(1.0, abs=0.05)
+        assert surprise(logits / temperature, actions, weights) < surprise(logits, actions, weights) - 1e-3
+
+    def test_is_made_by_the_member_that_has_not_seen_the_row(self, rows, members) -> None:
+        plain = uncalibrated(members)
+        x = rows.all_dense(rows.block(0))
+        held_out = np.flatnonzero(rows.groups != IN_NO_GROUP)
+        expected = {
+            (number, *member_training.member_logits(plain, x[[number]], int(rows.groups[number]))[0].round(2))
+            for number in held_out
+        }
+        logits, actions, _ = member_training._held_out(rows, plain)
+        in_order = np.concatenate([np.flatnonzero(rows.groups == member) for member in range(MEMBERS)])
+        assert {(number, *row) for number, row in zip(in_order, logits.round(2), strict=True)} == expected
+        assert actions.tolist() == rows.actions[in_order].tolist()
+
+    def test_tells_how_good_the_predictions_for_unseen_stories_are(self, rows, members) -> None:
+        found = members.calibration
+        assert set(found) == {"temperature", "examples", "accuracy", "calibration_error"}
+        assert found["examples"] == (rows.groups != IN_NO_GROUP).sum()
+        logits, actions, _ = member_training._held_out(rows, uncalibrated(members))
+        assert found["accuracy"] == pytest.approx((logits.argmax(axis=1) == actions).mean(), abs=1e-4)
+        assert 0.4 < found["accuracy"] < 0.9
+        assert 0.0 < found["calibration_error"] < 0.5
+
+    def test_error_is_the_gap_between_confidence_and_accuracy(self) -> None:
+        probabilities = np.array([[0.95, 0.05], [0.95, 0.05], [0.35, 0.65], [1.0, 0.0]], np.float32)
+        actions, weights = np.array([0, 1, 1, 0], np.int32), np.array([1, 1, 1, 3], np.float32)
+        found = member_training._calibration(probabilities, actions, weights)
+        # One bin holds the certain rows: (0.95 + 0.95 + 3 * 1.0) / 5 against 4 / 5; the other 0.65 against 1.
+        assert found == {
+            "examples": 4,
+            "accuracy": pytest.approx(5 / 6, abs=1e-4),
+            "calibration_error": pytest.approx((abs(4.9 - 4) + abs(0.65 - 1)) / 6, abs=1e-4),
+        }
+
+    @settings(max_examples=30)
+    @given(st.integers(0, 1000), st.sampled_from([0.05, 0.3, 1.0, 3.0, 20.0, 300.0]), st.floats(0, 1))
+    def test_temperature_is_the_best_of_a_fine_grid(self, seed, scale, share_right) -> None:
+        random = np.random.default_rng(seed)
+        logits = (random.normal(size=(60, 4)) * scale).astype(np.float32)
+        is_right = random.random(60) < share_right
+        actions = np.where(is_right, logits.argmax(axis=1), random.integers(0, 4, 60))
+        weights = random.random(60).astype(np.float32) + 0.1
+        grid = np.exp(np.linspace(*np.log(member_training.TEMPERATURES), 400))
+        scaled = logits.astype(float) / grid[:, None, None]
+        every = np.logaddexp.reduce(scaled, axis=2) - scaled[:, np.arange(60), actions]
+        least = (every @ weights.astype(float)).min() / weights.sum(dtype=float)
+        found = member_training.best_temperature(logits, actions.astype(np.int32), weights)
+        assert grid[0] <= found <= grid[-1]
+        assert surprise(logits / found, actions, weights) <= least * (1 + 1e-3) + 1e-6
+
+
+def surprise(logits: np.ndarray, actions: np.ndarray, weights: np.ndarray) -> float:
+    """Return the mean negative log-likelihood, one row at a time, in double precision."""
+    total = 0.0
+    for row, action, weight in zip(logits.astype(float), actions, weights.astype(float), strict=True):
+        most = row.max()
+        total += weight * (most + math.log(sum(math.exp(one - most) for one in row)) - row[action])
+    return total / float(weights.sum(dtype=float))
+
+
+class TestLabelsWithParts:
+    def test_a_part_counts_where_several_names_have_it(self) -> None:
+        assert member_training.label_parts(NAMES).tolist() == [
+            [1, 0, 0, 1, 0],  # action
+            [0, 1, 0, 0, 1],  # greet
+            [0, 1, 1, 0, 1],  # utter
+        ]
+
+    def test_names_may_have_nothing_in_common(self) -> None:
+        assert member_training.label_parts(["a", "b"]).shape == (0, 2)
+
+
+class TestKerasAndNumpy:
+    @pytest.mark.parametrize("names", [NAMES, ["a", "b", "c"]], ids=["parts", "no parts"])
+    def test_agree(self, names) -> None:
+        parts, model = random_model(names)
+        x = noisy_rows(50).all_dense(noisy_rows(50).block(0))
+        logits = np.asarray(model(x, training=False))
+        network = member_training.as_network(model, parts, 1.0)
+        assert logits.shape == (50, MEMBERS, len(names))
+        assert network.predict(x) == pytest.approx(softmax(logits.mean(axis=1)), abs=1e-5)
+        for row, expected in zip(x[:5], softmax(logits.mean(axis=1)), strict=False):
+            used = np.flatnonzero(row)
+            assert network.predict_sparse(used.tolist(), row[used].tolist()) == pytest.approx(expected, abs=1e-5)
+        for member in range(MEMBERS):
+            found = member_training.member_logits(network, x, member) - logits[:, member]
+            # Softmax does not see a shift; the biases of the members are put together.
+            assert found - found[:, :1] == pytest.approx(bias_shift(model, member), abs=1e-4)
+
+    def test_temperature_divides_the_logits(self) -> None:
+        parts, model = random_model(NAMES)
+        x = noisy_rows(50).all_dense(noisy_rows(50).block(0))
+        logits = np.asarray(model(x, training=False)).mean(axis=1)
+        warm = member_training.as_network(model, parts, 2.5)
+        assert warm.predict(x) == pytest.approx(softmax(logits / 2.5), abs=1e-5)
+
+    def test_weights_come_back_as_they_were(self) -> None:
+        parts, model = random_model(NAMES)
+        network = member_training.as_network(model, parts, 1.7)
+        twin = member_training.build(FEATURES, len(NAMES))
+        member_training.set_weights(twin, network)
+        again = member_training.as_network(twin, None, 1.0)
+        for one, other in zip(network.layers, again.layers, strict=True):
+            assert one[0] == pytest.approx(other[0], rel=1e-5, abs=1e-7)
+            assert one[1] == pytest.approx(other[1], rel=1e-5, abs=1e-6)
+        assert is_of_members(network)
+        assert not is_of_members(Network(network.layers[-1:]))
+
+    def test_initial_weights_keep_what_they_get_as_large_as_it_is(self) -> None:
+        _, model = random_model(NAMES)
+        for layer in model.layers:
+            if layer.name in ("first", "hidden_0"):
+                kernel = keras_training.weights_of(layer)[0]
+                assert kernel.std() == pytest.approx(math.sqrt(2 / kernel.shape[-2]), rel=0.05)
+
+
+def random_model(names: list[str]):
+    """Return label parts, and a model with random weights, biases too."""
+    needs_keras()
+    parts = member_training.label_parts(names)
+    model = member_training.build(FEATURES, len(names), parts)
+    with keras_training.seeded(3):
+        member_training.initial_weights(model)
+        for layer in model.layers:
+            weights = keras_training.weights_of(layer)
+            if len(weights) == 2:
+                layer.set_weights([weights[0], np.random.normal(size=weights[1].shape)])
+    return parts, model
+
+
+def bias_shift(model, member: int) -> np.ndarray:
+    bias = keras_training.weights_of(model.get_layer("actions"))[1]
+    shift = bias.mean(axis=0) - bias[member]
+    return np.tile(shift - shift[0], (50, 1))
+
+
+def batches_of(rows: TrainingRows, size: int, *, repeats: int = 1, seed: int = 0, devices: int = 1, used=None):
+    needs_keras()
+    used = np.ones(len(rows), bool) if used is None else used
+    return member_training._batches(rows, used, len(NAMES), Settings(1, repeats, size), seed, devices)
+
+
+def numbers_in(batches) -> list[int]:
+    """Return which rows a pass over all batches takes, where each row has its number as its only feature."""
+    taken = []
+    for index in range(len(batches)):
+        x, wanted = batches[index]
+        taken += x[wanted.any(axis=(1, 2)), 0].astype(int).tolist()
+    return taken
+
+
+@pytest.fixture
+def counted() -> TrainingRows:
+    """Return 23 rows that say which they are, from 1 on."""
+    weights = np.linspace(0.5, 1.5, 23)
+    groups = np.arange(23) % 5
+    return rows_of(np.arange(1, 24)[:, None], np.arange(23) % 5, np.minimum(groups, IN_NO_GROUP), weights)
+
+
+class TestBatches:
+    @pytest.mark.parametrize("in_block", [1000, 4])
+    @pytest.mark.parametrize("repeats", [1, 3])
+    def test_take_each_row_as_often_as_wanted(self, counted, monkeypatch, in_block, repeats) -> None:
+        monkeypatch.setattr(training_rows, "ROWS_IN_BLOCK", in_block)
+        batches = batches_of(counted, 8, repeats=repeats)
+        assert sorted(numbers_in(batches)) == sorted(list(range(1, 24)) * repeats)
+
+    @pytest.mark.parametrize(("size", "devices", "made"), [(8, 1, 8), (8, 3, 9), (1, 4, 4), (100, 1, 100)])
+    def test_are_all_of_one_size_for_all_devices(self, counted, size, devices, made) -> None:
+        batches = batches_of(counted, size, devices=devices)
+        for index in range(len(batches)):
+            x, wanted = batches[index]
+            assert (x.shape, wanted.shape) == ((made, 1), (made, MEMBERS, len(NAMES)))
+            assert (x.dtype, wanted.dtype) == (np.float32, np.float32)
+
+    def test_say_what_each_member_is_to_learn_and_how_much_it_counts(self, counted) -> None:
+        x, wanted = batches_of(counted, 64)[0]
+        for row, targets in zip(x, wanted, strict=True):
+            expected = np.zeros((MEMBERS, len(NAMES)), np.float32)
+            if row[0]:
+                number = int(row[0]) - 1
+                expected[:, counted.actions[number]] = counted.weights[number]
+                if counted.groups[number] < MEMBERS:
+                    expected[counted.groups[number]] = 0.0
+            assert targets.tolist() == expected.tolist()
+
+    def test_come_in_another_order_each_time_and_in_the_same_for_the_same_seed(self, counted) -> None:
+        orders = []
+        for seed in (0, 0, 1):
+            batches = batches_of(counted, 8, seed=seed)
+            orders.append([])
+            for _ in range(2):
+                orders[-1].append(numbers_in(batches))
+                batches.on_epoch_end()
+        assert orders[0] == orders[1]
+        assert len({tuple(order) for order in (*orders[0], *orders[2])}) == 4
+
+    def test_drop_features_and_no_wanted_actions(self, counted) -> None:
+        needs_keras()
+        used = np.ones(23, bool)
+        whole = batches_of(counted, 32)[0]
+        dropped = member_training._batches(counted, used, len(NAMES), Settings(1, 1, 32), 0, 1, 0.5)[0]
+        assert dropped[1].tolist() == whole[1].tolist()
+        assert 0 < (dropped[0] == 0).sum() - (whole[0] == 0).sum() < 23
+        assert set(dropped[0].flat) <= {0.0, *(2 * whole[0]).flat}
+
+    def test_leave_out_what_is_not_used(self, counted) -> None:
+        used = np.arange(23) % 2 == 0
+        assert sorted(numbers_in(batches_of(counted, 8, used=used))) == list(range(1, 24, 2))
+
+
+class TestSettings:
+    def test_few_rows_are_seen_often(self) -> None:
+        settings = Settings.of(10, None, None)
+        assert settings.batch_size == 16
+        assert settings.epochs * settings.repeats >= member_training.FEWEST_STEPS
+
+    def test_very_many_rows_are_seen_once(self) -> None:
+        most = member_training.MOST_ROWS_SEEN
+        assert Settings.of(most, None, None) == Settings(1, 1, member_training.DEFAULT_BATCH_SIZE)
+        assert Settings.of(10 * most, None, None).epochs == 1
+
+    @pytest.mark.parametrize("num_rows", [1, 15, 100, 1000, 10_000, 100_000, 10**6, 10**8])
+    def test_there_are_enough_steps_and_not_too_many_epochs(self, num_rows) -> None:
+        settings = Settings.of(num_rows, None, None)
+        steps = settings.epochs * settings.repeats * math.ceil(num_rows / settings.batch_size)
+        assert steps >= member_training.FEWEST_STEPS
+        assert settings.epochs <= member_training.DEFAULT_EPOCHS
+        assert settings.epochs * num_rows <= max(num_rows, member_training.MOST_ROWS_SEEN)
+
+    def test_what_is_asked_for_is_done(self) -> None:
+        assert Settings.of(10, 7, 3) == Settings(7, 1, 3)
+        assert Settings.of(10, 7, None) == Settings(7, 1, 16)
+        assert Settings.of(1000, None, 10).batch_size == 10
+
+
+@pytest.mark.parametrize(("share", "held_out"), [(0.25, 2), (0.0, 0), (0.01, 0), (1.0, 0)])
+def test_a_share_is_held_out_at_random(share, held_out) -> None:
+    found = set()
+    for seed in range(5):
+        np.random.seed(seed)
+        chosen = member_training._chosen(8, share)
+        assert (chosen.shape, chosen.sum()) == ((8,), held_out)
+        found.add(chosen.tobytes())
+    assert (len(found) > 1) == (held_out > 0)
+
+
+def test_one_row_and_one_action_are_enough() -> None:
+    needs_keras()
+    rows = TrainingRows.of_dense(np.ones((1, 1), np.float32), np.zeros(1, np.int32))
+    with keras_training.seeded(0):
+        settings = Settings(2, 1, 16)
+        found = member_training.train(rows, ["a"], settings, seed=0, silent=True, title="epoch", validation_split=0.5)
+    assert found.network.predict_sparse([0], [1.0]).tolist() == [1.0]
+    assert found.calibration == {}

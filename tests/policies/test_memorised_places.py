@@ -1,0 +1,189 @@
+"""A policy that memorises can tell where the stories say what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from policy_bot import conversation, local_domain, stories
+
+from rasa_core.agent import Agent
+from rasa_core.policies import AugmentedMemoizationPolicy, FallbackPolicy, MemoizationPolicy, Policy
+from rasa_core.policies.lessons import CONTRADICTORY, NEW_TURN, NO_LESSONS, NO_PLACES, Lessons
+
+TEXT = """\
+## hello
+* greet
+  - utter_greet
+* bye
+  - utter_bye
+
+## hello again
+* greet
+  - utter_greet
+* thank
+  - utter_welcome
+
+## search
+* inform{"cuisine": "italian"}
+  - action_search
+  - slot{"found": "Da Mario"}
+  - utter_found
+
+## search as well
+* inform{"cuisine": "greek"}
+  - action_search
+  - slot{"found": "Athen"}
+  - utter_found
+"""
+CONTRADICTION = "\n## other\n* greet\n  - utter_ask_cuisine\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def trained(text: str, *policies: Policy) -> Agent:
+    Path("stories.md").write_text(text, encoding="utf-8")
+    agent = Agent(local_domain(), policies)
+    agent.train(agent.load_data("stories.md", augmentation_factor=3))
+    return agent
+
+
+def lessons(agent: Agent, *steps: str) -> Lessons:
+    told = agent.policy_ensemble.policies[0].lessons(conversation(agent.domain, *steps), agent.domain)
+    assert told is not None
+    return told
+
+
+@pytest.mark.parametrize("policy_class", [MemoizationPolicy, AugmentedMemoizationPolicy])
+@pytest.mark.parametrize("is_loaded", [False, True], ids=["trained", "loaded"])
+def test_all_stories_that_say_so_are_told(folder: Path, policy_class: type[MemoizationPolicy], is_loaded: bool) -> None:
+    agent = trained(TEXT, policy_class(max_history=3))
+    if is_loaded:
+        agent.persist("model")
+        agent = Agent.load("model")
+
+    told = lessons(agent, "/greet")
+
+    [lesson] = told.turns
+    assert lesson.action == "utter_greet"
+    assert lesson.places == ('stories.md:3 "hello"', 'stories.md:9 "hello again"')
+    assert told.note is None
+
+
+def test_a_story_that_looks_like_another_is_told_too(folder: Path) -> None:
+    agent = trained(TEXT, MemoizationPolicy())
+
+    [lesson] = lessons(agent, '/inform{"cuisine": "thai"}', "action_search").turns
+
+    assert lesson.places == ('stories.md:17 "search"', 'stories.md:23 "search as well"')
+
+
+def test_a_turn_that_no_story_has_says_so(folder: Path) -> None:
+    assert lessons(trained(TEXT, MemoizationPolicy()), "/bye", "utter_welcome") == Lessons(note=NEW_TURN)
+
+
+def test_where_stories_contradict_one_another_both_are_told(folder: Path) -> None:
+    agent = trained(TEXT + CONTRADICTION, MemoizationPolicy())
+
+    told = lessons(agent, "/greet")
+
+    assert told.note == CONTRADICTORY
+    assert [(lesson.action, lesson.places) for lesson in told.turns] == [
+        ("utter_greet", ('stories.md:3 "hello"', 'stories.md:9 "hello again"')),
+        ("utter_ask_cuisine", ('stories.md:27 "other"',)),
+    ]
+
+
+def test_what_is_recognised_in_a_longer_conversation_is_told(folder: Path) -> None:
+    steps = ("/thank", "utter_found", "/bye", "utter_bye", "/greet", "utter_greet", "/thank")
+
+    assert lessons(trained(TEXT, MemoizationPolicy(max_history=5)), *steps).note == NEW_TURN
+    [lesson] = lessons(trained(TEXT, AugmentedMemoizationPolicy(max_history=5)), *steps).turns
+
+    assert lesson.places == ('stories.md:11 "hello again"',)
+
+
+def test_conversations_without_places_are_counted_all_the_same(folder: Path) -> None:
+    agent = Agent(local_domain(), [MemoizationPolicy()])
+    agent.train(stories(agent.domain))
+
+    told = lessons(agent, "/bye")
+
+    assert told.note == NO_PLACES
+    assert [(lesson.action, lesson.places, lesson.count) for lesson in told.turns] == [("utter_bye", (), 1)]
+
+
+def test_a_model_from_before_says_that_it_cannot_tell(folder: Path) -> None:
+    trained(TEXT, MemoizationPolicy()).persist("model")
+    next(Path("model").glob("*/lessons.npz")).unlink()
+
+    assert lessons(Agent.load("model"), "/greet") == Lessons(note=NO_LESSONS)
+
+
+def test_a_policy_that_is_switched_off_says_so(folder: Path) -> None:
+    agent = trained(TEXT, MemoizationPolicy())
+    agent.toggle_memoization(False)
+
+    assert lessons(agent, "/greet") == Lessons(note="the policy is switched off.")
+
+
+def test_continued_training_adds_places(folder: Path) -> None:
+    agent = trained(TEXT, MemoizationPolicy())
+    agent.persist("model")
+    Path("more.md").write_text("## more\n* greet\n  - utter_greet\n", encoding="utf-8")
+    loaded = Agent.load("model")
+
+    loaded.policy_ensemble.continue_training(loaded.load_data("more.md", augmentation_factor=0), loaded.domain)
+
+    [lesson] = lessons(loaded, "/greet").turns
+    assert lesson.places == ('more.md:3 "more"', 'stories.md:3 "hello"', 'stories.md:9 "hello again"')
+
+
+def test_what_was_taught_without_a_story_has_none(folder: Path) -> None:
+    agent = trained(TEXT, MemoizationPolicy())
+    taught = conversation(agent.domain, "/thank", "utter_bye")
+
+    agent.policy_ensemble.continue_training([taught], agent.domain)
+
+    assert lessons(agent, "/thank") == Lessons(note="this was taught without a story.")
+
+
+def test_a_loaded_model_written_again_is_the_same(folder: Path) -> None:
+    trained(TEXT, MemoizationPolicy()).persist("model")
+    Agent.load("model").persist("again")
+
+    files = [sorted(path for path in Path(name).rglob("*") if path.is_file()) for name in ("model", "again")]
+    assert [path.read_bytes() for path in files[0]] == [path.read_bytes() for path in files[1]]
+
+
+def test_a_model_does_not_depend_on_the_folder_where_it_is_trained(tmp_path: Path, monkeypatch) -> None:
+    written = []
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        trained(TEXT, MemoizationPolicy()).persist("model")
+        written.append(next(Path("model").glob("*/lessons.npz")).read_bytes())
+
+    assert written[0] == written[1]
+
+
+@pytest.mark.parametrize(
+    ("confidence", "latest", "note"),
+    [
+        (0.9, "action_listen", "another policy wins if its score exceeds the core_threshold, 0.2."),
+        (0.1, "action_listen", "the confidence of the intent, 0.100, is below the nlu_threshold, 0.4."),
+        (0.1, "utter_bye", "the confidence of the intent, 0.100, is below the nlu_threshold, 0.4. utter_bye has just"),
+    ],
+    ids=["sure", "unsure", "done"],
+)
+def test_a_fallback_policy_tells_which_threshold_decides(confidence: float, latest: str, note: str) -> None:
+    domain = local_domain()
+    policy = FallbackPolicy(nlu_threshold=0.4, core_threshold=0.2, fallback_action_name="utter_bye")
+    tracker = conversation(domain, "/greet", latest)
+    tracker.latest_message.intent["confidence"] = confidence
+
+    assert (policy.lessons(tracker, domain).note or "").startswith(note)

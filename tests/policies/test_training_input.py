@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from rasa_core.agent import Agent
+from rasa_core.policies import MemoizationPolicy, NGramPolicy
+from rasa_core.policies.training_input import FEW, Stream, training_input, with_progress
+
+
+class Again:
+    """Makes the same conversations each time, and counts how often."""
+
+    def __init__(self, trackers) -> None:
+        self.trackers = trackers
+        self.times = 0
+
+    def __iter__(self):
+        self.times += 1
+        for tracker in self.trackers:
+            yield tracker.copy()
+
+
+def test_each_policy_goes_through_a_stream_once(domain, trackers) -> None:
+    stream = Again(trackers)
+    streamed = Agent(domain, [MemoizationPolicy(), NGramPolicy()])
+    streamed.train(stream)
+    assert stream.times <= 3  # And once for the slots that actions set.
+    listed = Agent(domain, [MemoizationPolicy(), NGramPolicy()])
+    listed.train(trackers)
+    for one, other in zip(streamed.policy_ensemble.policies, listed.policy_ensemble.policies, strict=True):
+        for tracker in trackers:
+            assert one.predict_action_probabilities(tracker, domain) == other.predict_action_probabilities(
+                tracker, domain
+            )
+
+
+def test_a_model_that_was_streamed_has_no_copy_of_the_stories(domain, trackers, tmp_path) -> None:
+    agent = Agent(domain, [NGramPolicy()])
+    agent.train(Again(trackers))
+    agent.persist(tmp_path / "model")
+    assert (tmp_path / "model" / "stories.md").read_text(encoding="utf-8") == ""
+
+
+def test_an_iterator_is_gone_through_once_and_kept(domain, trackers) -> None:
+    agent = Agent(domain, [MemoizationPolicy(), NGramPolicy()])
+    agent.train(iter(trackers))
+    assert agent.predict(trackers[0]).action
+
+
+@pytest.mark.parametrize("kind", [list, iter, Again])
+def test_what_is_no_conversation_is_refused(domain, kind) -> None:
+    with pytest.raises(ValueError, match="train takes trackers, not str"):
+        Agent(domain, [NGramPolicy()]).train(kind(["story"]) if kind is not Again else Stream(["story"]))
+
+
+def test_lists_are_lists_and_others_are_streams(trackers) -> None:
+    assert training_input(tuple(trackers)) == trackers
+    assert isinstance(training_input(Again(trackers)), Stream)
+
+
+def test_progress_is_told_only_of_many(trackers, caplog) -> None:
+    caplog.set_level(logging.INFO)
+    assert list(with_progress("reading", trackers, silent=False)) == trackers
+    assert caplog.text == ""
+    many = trackers[:1] * (FEW + 1)
+    assert len(list(with_progress("reading", many, silent=False))) == FEW + 1
+    assert f"reading {FEW + 1}/{FEW + 1}" in caplog.text
