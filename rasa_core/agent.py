@@ -14,11 +14,13 @@ from rasa_core.domain import Domain, check_domain_sanity
 from rasa_core.event_base import independent
 from rasa_core.events import Event
 from rasa_core.exceptions import ModelError
+from rasa_core.explanation import Explanation, explain
 from rasa_core.interpreter import NaturalLanguageInterpreter
-from rasa_core.model import read_model, read_stories, write_model
+from rasa_core.model import fingerprint_of_model, read_model, read_stories, write_model
 from rasa_core.policies.ensemble import PolicyEnsemble, SimplePolicyEnsemble
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.policy import Policy, Prediction
+from rasa_core.policies.training_input import Stream, training_input
 from rasa_core.processor import MessageProcessor, Preprocessor
 from rasa_core.tracker_store import InMemoryTrackerStore, TrackerStore
 from rasa_core.trackers import DialogueStateTracker
@@ -42,6 +44,11 @@ class Agent:
     tracker_store
         Keeps the conversations; in memory if not given.
 
+    Attributes
+    ----------
+    model_fingerprint : str or None
+        A hash of the model that was loaded; None if the agent was trained here.
+
     Examples
     --------
     >>> agent = Agent("domain.yml", policies=[MemoizationPolicy(), KerasPolicy()])  # doctest: +SKIP
@@ -63,6 +70,7 @@ class Agent:
         )
         self.interpreter = NaturalLanguageInterpreter.create(interpreter)
         self.tracker_store = self.create_tracker_store(tracker_store, self.domain)
+        self.model_fingerprint: str | None = None
         self._stories = ""
         self._bind_store()
         self._processor = self._new_processor()
@@ -84,8 +92,10 @@ class Agent:
         """Read stories from a file or a folder, as conversations to train on.
 
         Parameters are those of `rasa_core.training.load_data`, without the domain: ``remove_duplicates``,
-        ``unique_last_num_states``, ``augmentation_factor``, ``tracker_limit`` ...
+        ``unique_last_num_states``, ``augmentation_factor``, ``tracker_limit`` ... If not given, ``max_history`` is that
+        of the policies.
         """
+        kwargs.setdefault("max_history", self.policy_ensemble.longest_history)
         return list(load_data(resource_name, self.domain, *args, **kwargs))
 
     def train(self, training_trackers: Iterable[DialogueStateTracker] | str | Path, **kwargs: Any) -> None:
@@ -94,7 +104,9 @@ class Agent:
         Parameters
         ----------
         training_trackers
-            Conversations, as `load_data` returns them.
+            Conversations, as `load_data` returns them. Of many, give an object that makes them anew each time it is
+            iterated over: each policy goes through them once, and they never are in memory all at once. The model
+            has no copy of such stories.
         **kwargs
             For the policies: ``epochs``, ``batch_size``, ``validation_split``, ``verbose`` ...
 
@@ -114,15 +126,11 @@ class Agent:
         if isinstance(training_trackers, str | Path):
             warnings.warn("train takes trackers: agent.train(agent.load_data(path)).", DeprecationWarning, stacklevel=2)
             training_trackers = self.load_data(training_trackers)
-        trackers = list(training_trackers)
-        for tracker in trackers:
-            if not isinstance(tracker, DialogueStateTracker):
-                raise ValueError(
-                    f"train takes trackers, not {type(tracker).__name__}: agent.train(agent.load_data(path))."
-                )
+        trackers = training_input(training_trackers)
         check_domain_sanity(self.domain)
         self.policy_ensemble.train(trackers, self.domain, **kwargs)
-        self._stories = _as_stories(trackers)
+        self._stories = "" if isinstance(trackers, Stream) else _as_stories(trackers)
+        self.model_fingerprint = None
         self._bind_store()
 
     def train_online(
@@ -189,6 +197,7 @@ class Agent:
         domain, ensemble, _ = read_model(path, action_factory)
         agent = cls(domain, ensemble, interpreter, tracker_store)
         agent._stories = read_stories(path)
+        agent.model_fingerprint = fingerprint_of_model(path)
         return agent
 
     # -- conversations
@@ -203,23 +212,41 @@ class Agent:
             found = self._processor = self._new_processor()
         return found
 
-    def _new_processor(self, message_preprocessor: Preprocessor | None = None) -> MessageProcessor:
+    def _new_processor(
+        self,
+        message_preprocessor: Preprocessor | None = None,
+        interpreter: NaturalLanguageInterpreter | None = None,
+    ) -> MessageProcessor:
         return MessageProcessor(
-            self.interpreter,
+            interpreter or self.interpreter,
             self.policy_ensemble,
             self.domain,
             self.tracker_store,
             message_preprocessor=message_preprocessor,
         )
 
-    def turns(self, message_preprocessor: Preprocessor | None = None) -> MessageProcessor:
-        """Return the logic of a turn, for this kind of message; raise `ModelError` if nothing can predict."""
+    def turns(
+        self,
+        message_preprocessor: Preprocessor | None = None,
+        interpreter: NaturalLanguageInterpreter | None = None,
+    ) -> MessageProcessor:
+        """Return the logic of a turn, for this kind of message; raise `ModelError` if nothing can predict.
+
+        Parameters
+        ----------
+        message_preprocessor
+            Changes the text of a message before it is interpreted.
+        interpreter
+            Understands the message in place of the agent's own interpreter.
+        """
         if not self.policy_ensemble.policies:
             raise ModelError(
                 "this agent has no policies and cannot predict: give it policies and train it, or load a model."
             )
         processor = self.processor
-        return processor if message_preprocessor is None else self._new_processor(message_preprocessor)
+        if message_preprocessor is None and interpreter is None:
+            return processor
+        return self._new_processor(message_preprocessor, interpreter)
 
     def start_message_handling(self, text_message: str, sender_id: str = UserMessage.DEFAULT_SENDER_ID) -> State:
         """Take in a message, and return what to do next in your own code.
@@ -269,6 +296,26 @@ class Agent:
     def predict(self, tracker: DialogueStateTracker) -> Prediction:
         """Return the next action of a conversation; nothing is changed."""
         return self.turns().predict(tracker)
+
+    def explain(self, tracker: DialogueStateTracker | str, at: int | None = None) -> Explanation:
+        """Tell why the bot decides as it does; nothing is changed.
+
+        Parameters
+        ----------
+        tracker
+            A conversation, or the sender_id of one; an unknown one is as at its start.
+        at
+            The decision that was made with the first `at` events is explained; it led to the action at the index `at`
+            of ``tracker.events``. If not given, the decision that is to be made now; while the bot listens, the one
+            to listen.
+
+        Raises
+        ------
+        ValueError
+            If the conversation does not have so many events.
+        """
+        found = self.read_tracker(tracker) if isinstance(tracker, str) else tracker
+        return explain(self.turns(), found, at)
 
     def append_events(self, sender_id: str, events: Iterable[Event]) -> State:
         """Append events to a conversation, and return its state."""

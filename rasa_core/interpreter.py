@@ -7,6 +7,7 @@ What an interpreter returns is called a *parse*::
      "entities": [{"entity": "name", "value": "Anna", "start": 3, "end": 7}]}
 
 `RegexInterpreter` understands messages that name their intent, such as ``/greet{"name": "Anna"}``.
+`RasaNLUInterpreter` understands typed text, with a model that ``rasa-core nlu train`` has written.
 `RasaNLUHttpInterpreter` asks a running NLU server.
 """
 
@@ -15,12 +16,13 @@ from __future__ import annotations
 import json
 import logging
 import re
+import threading
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from rasa_core.events import check_parse_data
-from rasa_core.exceptions import InterpreterError
+from rasa_core.exceptions import InterpreterError, ModelError
 from rasa_core.http_transport import (
     Attempts,
     HttpAnswer,
@@ -30,6 +32,9 @@ from rasa_core.http_transport import (
     RetryPolicy,
     without_token,
 )
+
+if TYPE_CHECKING:
+    from rasa_core.nlu.model import NLUModel
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +47,7 @@ _ANSWER_LIMIT = 10_000_000
 _DEPTH_LIMIT = 50
 _RETRIES = 2
 _LONGEST_PAUSE = 0.2
+_TRAIN = "Train a model from your NLU data with rasa-core nlu train -d nlu.md -o DIR"
 
 
 def names_its_intent(text: str) -> bool:
@@ -55,6 +61,11 @@ class NaturalLanguageInterpreter:
     def parse(self, text: str) -> Parse:
         """Return the parse of `text`; see the top of this module for its shape."""
         raise NotImplementedError(f"{type(self).__name__} needs a method parse(text) that returns intent and entities.")
+
+    @property
+    def model_fingerprint(self) -> str | None:
+        """What tells the model that is loaded here from others; None if there is none, or it is elsewhere."""
+        return None
 
     @staticmethod
     def create(obj: object) -> NaturalLanguageInterpreter:
@@ -169,27 +180,61 @@ def _decoded(text: str) -> Any:
 
 
 class RasaNLUInterpreter(NaturalLanguageInterpreter):
-    """An NLU model on disk. No model format can be read yet, so making one always fails.
+    """Understands typed text with a model of this package; needs nothing but NumPy. Safe to share between threads.
 
     Parameters
     ----------
     model_directory
-        Where the model is.
-    config_file, lazy_init
+        Where ``rasa-core nlu train`` has written the model.
+    config_file
         Accepted and ignored.
+    lazy_init
+        Whether the model is loaded when the first message comes, not now.
 
     Raises
     ------
     InterpreterError
-        Always; the message says what to use instead.
+        If there is no model that can be read; the message names the remedy. With `lazy_init`, `parse` raises it.
     """
 
-    def __init__(self, model_directory: str, config_file: str | None = None, lazy_init: bool = False) -> None:
-        raise InterpreterError(
-            f"cannot read an NLU model at {model_directory!r}: no NLU model format is supported yet. Give "
-            "the address of a running NLU server, such as http://localhost:5000, or none, and send messages "
-            "like /greet."
-        )
+    def __init__(
+        self, model_directory: str | Path, config_file: str | Path | None = None, lazy_init: bool = False
+    ) -> None:
+        self.model_directory = str(model_directory)
+        self._loading = threading.Lock()
+        self._model = None if lazy_init else _read_nlu_model(self.model_directory)
+
+    @property
+    def model(self) -> NLUModel:
+        """The model itself, which also parses many messages at once."""
+        if self._model is None:
+            with self._loading:
+                if self._model is None:
+                    self._model = _read_nlu_model(self.model_directory)
+        return self._model
+
+    @property
+    def model_fingerprint(self) -> str | None:
+        """A hash of what the model was trained from, data and settings; None before it is loaded."""
+        return None if self._model is None else self._model.fingerprint
+
+    def parse(self, text: str) -> Parse:
+        """Return what the model makes of `text`; see `rasa_core.nlu.model.NLUModel.parse`."""
+        return self.model.parse(text)
+
+
+def _read_nlu_model(directory: str) -> NLUModel:
+    from rasa_core.nlu.model import NLUModel  # Not loaded by a process that has no such model.
+
+    try:
+        return NLUModel.load(directory)
+    except ModelError as error:
+        problem = str(error)
+        if not Path(directory).is_dir():
+            problem = f"there is no such directory. {_TRAIN}, or give the address of an NLU server."
+        elif Path(directory, "metadata.json").is_file():
+            problem = f"what is there is a dialogue model, or a model of Rasa NLU, which is not read. {_TRAIN}."
+        raise InterpreterError(f"cannot read an NLU model at {directory!r}: {problem}") from error
 
 
 class _NotSpokenError(InterpreterError):

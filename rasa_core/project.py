@@ -1,27 +1,35 @@
-"""A bot as a folder: a domain, stories, and the model that is trained from them when they have changed.
+"""A bot as a folder: a domain, stories, NLU data, and the models that are trained from them when they have changed.
 
 ==================  ==========================================================================
-what                the first of these that exists
+what                where
 ==================  ==========================================================================
 domain              ``domain.yml``
-stories             ``stories.md``, ``stories/``, ``data/stories.md``, ``data/stories/``
-model               ``models/dialogue`` (written by training)
+stories             the first of ``stories.md``, ``stories/``, ``data/stories.md``,
+                    ``data/stories/`` that exists
+NLU data            all files of it in the folder itself, such as ``nlu.md``, and in ``data/``
+                    and ``nlu/`` and below; there may be none
+models              ``models/dialogue`` and ``models/nlu`` (written by training); beside them, the
+                    features of the stories for the next training, ``models/features.npz``
 ==================  ==========================================================================
+
+Each model is trained anew only if what it depends on has changed.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from rasa_core.agent import Agent
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
-from rasa_core.model import read_model, write_model
+from rasa_core.model import fingerprint_of_files, read_model, write_model
+from rasa_core.nlu.checks import Finding, check_domain_names, check_training_data
+from rasa_core.nlu.data import TrainingData
+from rasa_core.nlu.model import NLUModel, fingerprint_of
+from rasa_core.nlu.reading import holds_nlu_data, list_data_files, read_training_data
+from rasa_core.nlu.settings import Settings
 from rasa_core.policies.ensemble import MODEL_FORMAT, PolicyEnsemble
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
@@ -30,7 +38,9 @@ from rasa_core.version import __version__
 Say = Callable[[str], object]
 
 STORIES = ("stories.md", "stories", "data/stories.md", "data/stories")
+NLU_FOLDERS = ("data", "nlu")
 FINGERPRINT = "training_input"
+MOST_WARNINGS = 3
 
 
 class Project:
@@ -54,6 +64,8 @@ class Project:
         self.domain_file = self._find(("domain.yml",), "domain")
         self.stories = self._find(STORIES, "stories")
         self.model = self.folder / "models" / "dialogue"
+        self.nlu_model = self.folder / "models" / "nlu"
+        self.features = self.folder / "models" / "features.npz"
 
     def _find(self, names: Sequence[str], what: str) -> Path:
         for name in names:
@@ -62,24 +74,45 @@ class Project:
         looked = ", ".join(str(self.folder / name) for name in names)
         raise ModelError(f"the project {str(self.folder)!r} has no {what}; looked for {looked}.")
 
+    @property
+    def nlu_files(self) -> list[Path]:
+        """The files of NLU data, in the order in which they are read; none if something else understands typed text."""
+        own = [path for path in sorted(self.folder.iterdir()) if path.is_file() and holds_nlu_data(path)]
+        return [*own, *(path for name in NLU_FOLDERS for path in list_data_files(self.folder / name))]
+
+    @property
+    def interpreter(self) -> Path | None:
+        """Directory of the NLU model that the bot understands typed text with, None if it has none of its own."""
+        return self.nlu_model if self.nlu_files and self.nlu_model.is_dir() else None
+
+    def nlu_data(self) -> TrainingData:
+        """Return what is in `nlu_files`.
+
+        Raises
+        ------
+        NLUDataError
+            If something in them is wrong; the message begins with file and line.
+        """
+        return TrainingData.joined(read_training_data(file) for file in self.nlu_files)
+
     def fingerprint(self, domain: Domain) -> str:
-        """Return a hash of everything that a model of this project depends on."""
-        files = (
-            sorted(path for path in self.stories.rglob("*") if path.is_file())
-            if self.stories.is_dir()
-            else [self.stories]
-        )
-        digest = hashlib.blake2b(digest_size=16)
-        settings: list[Any] = [__version__, MODEL_FORMAT, domain.fingerprint()]
-        digest.update(json.dumps(settings).encode())
-        for path in files:
-            content = path.read_bytes()
-            digest.update(json.dumps([path.relative_to(self.folder).as_posix(), len(content)]).encode() + content)
-        return digest.hexdigest()
+        """Return a hash of everything that the dialogue model of this project depends on."""
+        files = [self.stories]
+        if self.stories.is_dir():
+            files = [path for path in self.stories.rglob("*") if path.is_file()]
+        return fingerprint_of_files(files, self.folder, [__version__, MODEL_FORMAT, domain.fingerprint()])
 
     def is_current(self) -> bool:
-        """Tell whether there is a model of exactly these files."""
+        """Tell whether there are models of exactly these files."""
+        return self.dialogue_is_current() and self.nlu_is_current()
+
+    def dialogue_is_current(self) -> bool:
+        """Tell whether there is a dialogue model of exactly this domain and these stories."""
         return self._state(Domain.load(self.domain_file)) == "current"
+
+    def nlu_is_current(self) -> bool:
+        """Tell whether there is an interpreter of exactly this NLU data, or none is needed."""
+        return self._nlu_is_current(self.nlu_data())
 
     def _state(self, domain: Domain) -> str:
         """Return ``current``, ``reworded`` (only what the bot says has changed), or ``changed``."""
@@ -91,8 +124,24 @@ class Project:
             return "changed"
         return "current" if trained.as_dict() == domain.as_dict() else "reworded"
 
-    def train_if_changed(self, *, force: bool = False, say: Say = print) -> None:
-        """Make sure that there is a model of these files, and say what is done.
+    def _nlu_is_current(self, data: TrainingData) -> bool:
+        if not data.intents:
+            return True
+        try:
+            found = NLUModel.load(self.nlu_model).fingerprint
+        except ModelError:
+            return False
+        return found == fingerprint_of(data.fingerprint(), Settings().as_json())
+
+    def train_if_changed(self, *, force: bool = False, nlu: bool = True, say: Say = print) -> None:
+        """Make sure that there are models of these files, and say what is done.
+
+        Parameters
+        ----------
+        force
+            Whether to train though nothing has changed.
+        nlu
+            Whether the bot has an interpreter of its own, trained from the NLU data of the project, if there are any.
 
         Raises
         ------
@@ -104,6 +153,9 @@ class Project:
             f"{self.domain_file}: {len(domain.intents)} intents, {len(domain.entities)} entities, "
             f"{len(domain.slots)} slots, {domain.num_actions - len(domain.DEFAULT_ACTIONS)} actions"
         )
+        data = self.nlu_data() if nlu else TrainingData()
+        if force:
+            self.features.unlink(missing_ok=True)
         state = "changed" if force else self._state(domain)
         if state == "current":
             say(f"{self.model}: the model is up to date")
@@ -112,6 +164,12 @@ class Project:
             say(f"{self.model}: only what the bot says has changed; the model has the new words without training")
         else:
             self._train(domain, say)
+        if data.intents and (force or not self._nlu_is_current(data)):
+            self._train_nlu(data, domain, say)
+        elif data.intents:
+            say(f"{self.nlu_model}: the interpreter of typed text is up to date")
+        elif data.lookups or data.regexes or data.synonyms:
+            say("the NLU data has no examples of intents: there is no interpreter of typed text")
 
     def _reword(self, domain: Domain) -> None:
         _, ensemble, metadata = read_model(self.model)
@@ -127,7 +185,34 @@ class Project:
         say(f"{self.stories}: {own} stories, read in {time.perf_counter() - started:.1f} s")
         say("training MemoizationPolicy and KerasPolicy ...")
         started = time.perf_counter()
-        agent.train(trackers)
+        agent.train(trackers, feature_cache=self.features)
         say(f"trained in {time.perf_counter() - started:.1f} s")
         agent.persist(self.model, {FINGERPRINT: fingerprint})
         say(f"{self.model}: the model is written")
+
+    def _train_nlu(self, data: TrainingData, domain: Domain, say: Say) -> None:
+        from rasa_core.nlu.training import train  # Not loaded by a process that only serves.
+
+        files = ", ".join(map(str, self.nlu_files))
+        say(f"{files}: {len(data.examples)} messages of {len(data.intents)} intents, {len(data.entities)} entities")
+        for line in _brief(self._nlu_findings(data, domain), self.folder):
+            say(line)
+        say("training the interpreter of typed text ...")
+        started = time.perf_counter()
+        model = train(data)
+        say(f"trained in {time.perf_counter() - started:.1f} s")
+        model.persist(self.nlu_model)
+        say(f"{self.nlu_model}: the interpreter is written")
+
+    def _nlu_findings(self, data: TrainingData, domain: Domain) -> list[Finding]:
+        intents = [intent for intent in domain.intents if intent in data.intents or intent != domain.restart_intent]
+        named = check_domain_names(data, intents, domain.entities, str(self.domain_file))
+        return [*named, *check_training_data(data)]
+
+
+def _brief(findings: Sequence[Finding], folder: Path) -> Iterator[str]:
+    """Yield the first findings, a line each, and how many more there are."""
+    for found in findings[:MOST_WARNINGS]:
+        yield f"{found.places[0]}: {found.severity}: {found.message} [{found.kind}]"
+    if len(findings) > MOST_WARNINGS:
+        yield f"and {len(findings) - MOST_WARNINGS} more warnings; rasa-core check {folder} shows all"

@@ -94,7 +94,10 @@ class RasaCoreClient(JsonCaller):
         super().__init__(host, token, timeout, policy)
 
     def status(self) -> Json:
-        """Return the version of the server: ``{"version": ...}``."""
+        """Return the version of the server, and the fingerprints of its models.
+
+        Servers of this version answer ``{"version": ..., "core_model": ..., "nlu_model": ...}``.
+        """
         found: Json = self.call(Call("GET", "/version"))
         return found
 
@@ -108,11 +111,21 @@ class RasaCoreClient(JsonCaller):
         message: str,
         sender_id: str,
         *,
+        model: str | None = None,
         idempotency_key: str | None = None,
         expected_version: int | None = None,
     ) -> Json:
-        """Send a user message; return ``{"next_action": ..., "version": ..., "tracker": ...}``."""
-        body = {"query": message}
+        """Send a user message; return ``{"next_action": ..., "version": ..., "tracker": ...}``.
+
+        Parameters
+        ----------
+        message, sender_id
+            What the user said, and in which conversation.
+        model
+            The NLU model, of those that were trained with `train`, that is to understand it; that of the server if not
+            given.
+        """
+        body = {"query": message} if model is None else {"query": message, "model": model}
         return self._turn(_change(sender_id, "parse", body, idempotency_key, expected_version))
 
     def continue_core(
@@ -174,6 +187,21 @@ class RasaCoreClient(JsonCaller):
         state = self.tracker_json(sender_id, use_history, until=until)
         return DialogueStateTracker.from_dict(sender_id, state.get("events") or [], domain)
 
+    def explain(self, sender_id: str, at: int | None = None) -> Json:
+        """Return why the bot decides as it does, as `rasa_core.explanation.Explanation.as_dict` does.
+
+        Parameters
+        ----------
+        sender_id
+            Identifies the conversation; an unknown one is not created.
+        at
+            The decision that was made with the first `at` events is explained; that which is to be made now, or
+            while the bot listens, the one to listen, if not given.
+        """
+        query = {} if at is None else {"at": str(at)}
+        found: Json = self.call(Call("GET", _path(sender_id, "explain"), query=query))
+        return found
+
     def upload_model(self, model_dir: str | Path, max_retries: int = 1) -> Json:
         """Make the server use the model in the directory `model_dir`.
 
@@ -192,6 +220,39 @@ class RasaCoreClient(JsonCaller):
         content_type, body = _multipart("model", "model.zip", _zipped(Path(model_dir)))
         policy = dataclasses.replace(self._policy, retries=max(max_retries, 0))
         found: Json = self.call(Call("POST", "/load", body, content_type), policy)
+        return found
+
+    def train(
+        self,
+        training_data: str | bytes | Path,
+        name: str | None = None,
+        *,
+        timeout: float = 3600.0,
+        **settings: int | float,
+    ) -> Json:
+        """Let the server train an NLU model, and wait for it.
+
+        Parameters
+        ----------
+        training_data
+            A file, or its content: Markdown, JSON or YAML.
+        name
+            What the model is called from then on; a model of this name is replaced. If not given, the server makes one.
+        timeout
+            How long the training may take, in seconds.
+        **settings
+            ``epochs``, ``seed`` ...; see `rasa_core.nlu.settings.Settings`.
+
+        Returns
+        -------
+        dict
+            ``name``, ``fingerprint``, ``intents``, ``entities``, ``examples``, ``seconds``, ``warnings``.
+        """
+        content = training_data.read_bytes() if isinstance(training_data, Path) else training_data
+        body = content.encode() if isinstance(content, str) else content
+        query = {key: str(value) for key, value in settings.items()} | ({} if name is None else {"name": name})
+        policy = dataclasses.replace(self._policy, retries=0)
+        found: Json = self.call(Call("POST", "/train", body, "text/plain", query, timeout=timeout), policy)
         return found
 
     def _turn(self, call: Call) -> Json:
@@ -267,6 +328,10 @@ class RemoteAgent:
             next_action = answer["next_action"]
             executed += 1
         return channel.messages if isinstance(channel, CollectingOutputChannel) else None
+
+    def explain(self, sender_id: str, at: int | None = None) -> Json:
+        """Return why the bot decides as it does; see `RasaCoreClient.explain`."""
+        return self.core_client.explain(sender_id, at)
 
     def _run(self, action_name: str, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> list[Event]:
         """Run an action; return what it said, and then what it changed."""

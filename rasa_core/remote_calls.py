@@ -86,6 +86,9 @@ class Call:
         The only version of the conversation on which the call is to be carried out.
     probe : Call or None
         Changes nothing, and shows by its answer whether the server keeps keys; goes with `key`.
+    timeout : float or None
+        How long the server may stay silent, in seconds, where that is longer than usual. Such a call is too long to be
+        repeated, so it has a connection of its own.
     """
 
     method: str
@@ -96,6 +99,7 @@ class Call:
     key: str | None = None
     expected_version: int | None = None
     probe: Call | None = None
+    timeout: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse a key that no server could keep."""
@@ -201,8 +205,8 @@ class JsonCaller:
         parameters = dict(call.query) | ({} if self.token is None else {"token": self.token})
         target = f"{self._transport.prefix}{call.path}" + (f"?{urlencode(parameters)}" if parameters else "")
         request = HttpRequest(call.method, target, call.headers(), call.body)
-        reuse = self._policy.retries > 0 and (call.key is None or self._keeps_keys is True)
-        return self._transport.exchange(request, timeout=attempts.timeout(self.timeout), reuse=reuse)
+        reuse = self._policy.retries > 0 and (call.key is None or self._keeps_keys is True) and call.timeout is None
+        return self._transport.exchange(request, timeout=attempts.timeout(call.timeout or self.timeout), reuse=reuse)
 
     def _may_repeat(self, call: Call, attempts: Attempts) -> bool:
         """Tell whether a call that may have been carried out may be sent again; ask the server if need be."""

@@ -35,7 +35,14 @@ def loaded_after(code: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "code", ["import rasa_core", "import rasa_core.policies", "from rasa_core.server import create_app"]
+    "code",
+    [
+        "import rasa_core",
+        "import rasa_core.policies",
+        "from rasa_core.server import create_app",
+        "from rasa_core.nlu.model import NLUModel",
+        "from rasa_core.cli import serve",
+    ],
 )
 def test_nothing_heavy_is_loaded(code: str) -> None:
     assert loaded_after(code) & HEAVY == set()

@@ -166,9 +166,23 @@ def test_create_makes_the_interpreter_that_is_meant(given_: str | None, expected
 
 
 @pytest.mark.parametrize("directory", ["models/nlu", Path("models/nlu")])
-def test_create_says_that_model_directories_cannot_be_read(directory: str | Path) -> None:
-    with pytest.raises(InterpreterError, match=r"models.nlu.*no NLU model format.*http://localhost:5000"):
+def test_create_says_that_there_is_no_model(directory: str | Path) -> None:
+    with pytest.raises(InterpreterError, match=r"models.nlu.*no such directory.*rasa-core nlu train.*NLU server"):
         NaturalLanguageInterpreter.create(directory)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("metadata.json", "a dialogue model, or a model of Rasa NLU, which is not read. Train a model"),
+        ("other.txt", "there is no nlu.json. Train one"),
+        ("nlu.json", "cannot read .*nlu.json.* Train the model again"),
+    ],
+)
+def test_a_directory_without_a_model_says_what_is_there(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / name).write_text("{", encoding="utf-8")
+    with pytest.raises(InterpreterError, match=message):
+        RasaNLUInterpreter(tmp_path)
 
 
 @pytest.mark.parametrize("wrong", [5, object(), ["models"], RegexInterpreter])
@@ -177,9 +191,12 @@ def test_create_refuses_anything_else(wrong: object) -> None:
         NaturalLanguageInterpreter.create(wrong)
 
 
-def test_a_model_on_disk_cannot_be_read_lazily_either() -> None:
-    with pytest.raises(InterpreterError, match="no NLU model format"):
-        RasaNLUInterpreter("models/nlu", None, lazy_init=True)
+def test_a_lazy_interpreter_says_with_the_first_message_that_there_is_no_model() -> None:
+    interpreter = RasaNLUInterpreter("models/nlu", None, lazy_init=True)
+
+    assert interpreter.model_fingerprint is None
+    with pytest.raises(InterpreterError, match="no such directory"):
+        interpreter.parse("hello")
 
 
 def test_an_interpreter_without_parse_says_so() -> None:

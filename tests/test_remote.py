@@ -58,7 +58,7 @@ def answering(status: str, body: bytes, seen: list[dict[str, Any]] | None = None
 
 
 def test_the_status_is_the_version_of_the_server(client: RasaCoreClient) -> None:
-    assert set(client.status()) == {"version"}
+    assert set(client.status()) == {"version", "core_model", "nlu_model"}
 
 
 def test_a_turn_is_parse_and_continue(client: RasaCoreClient) -> None:

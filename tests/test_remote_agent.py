@@ -148,3 +148,12 @@ def test_an_agent_is_loaded_from_the_directory_of_a_model(client: RasaCoreClient
 
     said = bot.process_message(UserMessage("/search"))
     assert json.dumps(said).count("Big Arena") == 1
+
+
+def test_a_decision_of_the_server_is_explained(bot: RemoteAgent, client: RasaCoreClient) -> None:
+    client.parse("/search", "Anna Müller")
+
+    assert bot.explain("Anna Müller")["action"] == "action_search"
+    assert client.explain("Anna Müller", at=0)["executed"] == "action_listen"
+    with pytest.raises(ClientError, match="from 0 to 2"):
+        bot.explain("Anna Müller", 99)

@@ -25,6 +25,7 @@ from rasa_core.server.errors import HttpError, as_http_error
 from rasa_core.server.housekeeping import Housekeeper
 from rasa_core.server.logs import LogFile, access_logger, log_to_file, request_line
 from rasa_core.server.model import ServedModel
+from rasa_core.server.nlu_models import NLUModels
 from rasa_core.server.responses import STATUS_LINES, Response
 from rasa_core.server.routes import PUBLIC, Methods, find
 from rasa_core.tracker_store import TrackerStore, store_from_url
@@ -54,6 +55,13 @@ class ServerApp:
         Gets one line for each request.
     retention
         Conversations that have not changed for so long are deleted, in seconds; None to keep all.
+    enable_train
+        Where ``POST /train`` puts NLU models, and where those that a request names are; None for neither.
+
+    Raises
+    ------
+    ValueError
+        If an argument makes no sense.
     """
 
     def __init__(
@@ -65,6 +73,7 @@ class ServerApp:
         max_body: int = DEFAULT_MAX_BODY,
         log_file: LogFile | None = None,
         retention: float | None = None,
+        enable_train: str | os.PathLike[str] | None = None,
     ) -> None:
         if max_body < 1:
             raise ValueError(f"max_body is a number of bytes above 0, not {max_body!r}.")
@@ -73,6 +82,9 @@ class ServerApp:
         self._token = checked_token(auth_token)
         self._max_body = max_body
         self._log_file = log_file
+        if enable_train is not None and auth_token is None:
+            raise ValueError("enable_train needs an auth_token: whoever may train decides what messages mean.")
+        self._nlu_models = None if enable_train is None else NLUModels(enable_train)
         self.housekeeper = Housekeeper(model, retention)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
@@ -107,7 +119,7 @@ class ServerApp:
         endpoint = methods.get(method)
         if endpoint is None:
             return self._options(environ, method, methods)
-        request = Request(environ, method, sender_id, self.model, self._max_body)
+        request = Request(environ, method, sender_id, self.model, self._max_body, self._nlu_models)
         if self._token is not None and endpoint not in PUBLIC:
             authenticate(self._token, environ.get("HTTP_AUTHORIZATION"), request.parameters)
         _check_sender_id(sender_id)
@@ -134,6 +146,7 @@ def create_app(
     max_body: int = DEFAULT_MAX_BODY,
     enable_load: bool = False,
     retention: float | None = None,
+    enable_train: str | os.PathLike[str] | None = None,
 ) -> ServerApp:
     """Return a WSGI application that serves a model.
 
@@ -164,6 +177,8 @@ def create_app(
         Whether ``POST /load`` may replace the model.
     retention
         Conversations that have not changed for so long are deleted, in seconds; None to keep all.
+    enable_train
+        Directory in which ``POST /train`` puts NLU models, which requests can then name; needs `auth_token`.
 
     Raises
     ------
@@ -193,6 +208,7 @@ def create_app(
         max_body=max_body,
         log_file=None if logfile is None else log_to_file(logfile, loglevel),
         retention=retention,
+        enable_train=enable_train,
     )
 
 

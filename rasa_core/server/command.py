@@ -39,7 +39,8 @@ Examples:
   # Serve a model; messages name their intent, such as /greet.
   python -m rasa_core.server -d models/dialogue
 \b
-  # Understand plain text with a running NLU server.
+  # Understand typed text with a trained interpreter, or with a running NLU server.
+  python -m rasa_core.server -d models/dialogue -u models/nlu
   python -m rasa_core.server -d models/dialogue -u http://localhost:5000
 \b
   # Four processes, reachable from other machines, with a token.
@@ -168,6 +169,12 @@ _OPTIONS = (
         help="Largest body of a request, such as 500k or 2MB.",
     ),
     click.option("--enable-load", is_flag=True, help="Let POST /load replace the model."),
+    click.option(
+        "--enable-train",
+        metavar="DIR",
+        help="Let POST /train?name=NAME train NLU models, which it puts into DIR, and messages name one of them. "
+        "Needs a token.",
+    ),
     click.option("-v", "--verbose", is_flag=True, help="Show on the terminal what the server does."),
     click.option("--debug", is_flag=True, help="Show everything."),
 )
@@ -194,6 +201,7 @@ def serve(
     log_file: str | None,
     max_body: int,
     enable_load: bool,
+    enable_train: str | None,
     retention: float | None,
     verbose: bool,
     debug: bool,
@@ -216,8 +224,12 @@ def serve(
         max_body=max_body,
         enable_load=enable_load,
         retention=retention,
+        enable_train=enable_train,
     )
     _check(settings, workers)
+    threads = threads or _default_threads(settings)
+    if enable_train is not None and threads < 2:
+        raise click.UsageError("--enable-train needs --threads 2 or more: one of them waits while a model is trained.")
     _warn(settings, host, port)
     try:
         launch(
@@ -225,12 +237,18 @@ def serve(
             host=host,
             port=port,
             workers=workers,
-            threads=threads or (WAITING_THREADS if _waits_for_others(nlu, store) else DEFAULT_THREADS),
+            threads=threads,
             log_level=settings.log_level,
             on_listening=lambda: _announce(settings, host, port, workers),
         )
     except LaunchError as error:
         raise click.ClickException(str(error)) from error
+
+
+def _default_threads(settings: ServerSettings) -> int:
+    """Return how many threads a process needs, one more where one of them may wait for a training."""
+    threads = WAITING_THREADS if _waits_for_others(settings.nlu, settings.store) else DEFAULT_THREADS
+    return threads if settings.enable_train is None else threads + 1
 
 
 def _waits_for_others(nlu: str | None, store: str | None) -> bool:
@@ -245,8 +263,14 @@ def _check(settings: ServerSettings, workers: int) -> None:
         raise click.UsageError(
             "conversations in memory:// are not shared between workers: use one worker, or a SQLite file."
         )
+    if settings.enable_train is not None and settings.auth_token is None:
+        raise click.UsageError(
+            f"--enable-train needs a token, since whoever may train decides what messages mean: set {TOKEN_VARIABLE}."
+        )
     try:
         checked_token(settings.auth_token)
+        if settings.enable_train is not None:
+            Path(settings.enable_train).mkdir(parents=True, exist_ok=True)
         NaturalLanguageInterpreter.create(settings.nlu)
         if settings.store is not None:
             store_from_url(settings.store).close()
@@ -275,8 +299,13 @@ def _announce(settings: ServerSettings, host: str, port: int, workers: int) -> N
     click.echo(f"Serving {settings.model} at {address} with {processes}; Ctrl+C stops it.")
     click.echo(f"Conversations are kept in {kept}.")
     if settings.nlu is None:
-        click.echo("Messages name their intent, as in /greet; for typed text, give an NLU server with -u.")
-    click.echo(f'Try: curl -XPOST {address}/conversations/default/parse{token} -d \'{{"query": "/greet"}}\'')
+        click.echo("Messages name their intent, as in /greet; for typed text, give an NLU model or server with -u.")
+    else:
+        click.echo(f"Typed text is understood by {settings.nlu.partition('?')[0]}.")
+    if settings.enable_train is not None:
+        click.echo(f"POST /train puts NLU models into {settings.enable_train}.")
+    text = "/greet" if settings.nlu is None else "hello there"
+    click.echo(f'Try: curl -XPOST {address}/conversations/default/parse{token} -d \'{{"query": "{text}"}}\'')
 
 
 def _shown(url: str) -> str:

@@ -11,10 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rasa_core.channels.channel import UserMessage
+from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.processor import MessageProcessor
 from rasa_core.server import payloads
 from rasa_core.server.bodies import parse_json, parse_query_string, read_body
 from rasa_core.server.conditions import matching_versions
+from rasa_core.server.errors import HttpError
 from rasa_core.server.model import ServedModel
+from rasa_core.server.nlu_models import DISABLED, NLUModels
+from rasa_core.server.nlu_training import train_model
 from rasa_core.server.responses import Response, json_response
 from rasa_core.server.uploads import replace_model
 from rasa_core.tracker_store import Conditions
@@ -40,6 +45,8 @@ class Request:
         Where the agent comes from.
     max_body : int
         Largest body that is read, in bytes.
+    nlu_models : NLUModels or None
+        The interpreters that the request can name; None if there are none.
     """
 
     environ: dict[str, Any]
@@ -47,6 +54,7 @@ class Request:
     sender_id: str
     model: ServedModel
     max_body: int
+    nlu_models: NLUModels | None = None
     _parameters: dict[str, str] | None = field(default=None, init=False)
     _body: bytes = field(default=b"", init=False)
 
@@ -56,10 +64,14 @@ class Request:
             self._parameters = parse_query_string(self.environ.get("QUERY_STRING", ""))
         return self._parameters
 
-    def json(self) -> Any:
-        """Return the body as a JSON value."""
+    def body(self) -> bytes:
+        """Read the body, and return it."""
         self._body = read_body(self.environ, self.max_body)
-        return parse_json(self._body)
+        return self._body
+
+    def json(self) -> Any:
+        """Read the body, and return it as a JSON value."""
+        return parse_json(self.body())
 
     def conditions(self, operation: str) -> Conditions | None:
         """Return what the headers ask of a change, None if nothing; call it when the body has been read.
@@ -73,13 +85,24 @@ class Request:
         versions = self.environ.get("HTTP_IF_MATCH")
         if key is None and versions is None:
             return None
-        content = self.message().encode("utf-8", "surrogatepass") if self.method == "GET" else self._body
+        content = self.message()[0].encode("utf-8", "surrogatepass") if self.method == "GET" else self._body
+        if "model" in self.parameters():
+            content += b"\0model=" + self.parameters()["model"].encode("utf-8", "surrogatepass")
         digest = hashlib.sha256(operation.encode() + b"\0" + content).hexdigest()
         return Conditions(key, digest, None if versions is None else matching_versions(versions))
 
-    def message(self) -> str:
-        """Return the user's message, from the body or, of a GET, from the URL."""
-        return payloads.message_text(self.parameters() if self.method == "GET" else payloads.object_of(self.json()))
+    def message(self) -> tuple[str, str | None]:
+        """Return the user's message, from the body or, of a GET, from the URL; and the NLU model that it names."""
+        given = self.parameters() if self.method == "GET" else payloads.object_of(self.json())
+        return payloads.message_text(given), payloads.model_name({**self.parameters(), **given})
+
+    def interpreter(self, name: str | None) -> NaturalLanguageInterpreter | None:
+        """Return the NLU model of this name, None for no name."""
+        if name is None:
+            return None
+        if self.nlu_models is None:
+            raise HttpError(400, f'this server has no models with names; leave out "model", or {DISABLED}')
+        return self.nlu_models.interpreter(name)
 
     def flag(self, name: str, default: bool) -> bool:
         """Return a yes-or-no parameter of the URL; any value other than ``true`` means no."""
@@ -93,8 +116,13 @@ def home(request: Request) -> Response:
 
 
 def version(request: Request) -> Response:
-    """Tell the version of this package."""
-    return json_response({"version": __version__})
+    """Tell the version of this package, and the fingerprints of the models that are loaded."""
+    agent = request.model.agent_or_none()
+    models = {
+        "core_model": None if agent is None else agent.model_fingerprint,
+        "nlu_model": None if agent is None else agent.interpreter.model_fingerprint,
+    }
+    return json_response({"version": __version__, **models})
 
 
 def conversations(request: Request) -> Response:
@@ -116,8 +144,7 @@ def delete_conversation(request: Request) -> Response:
 
 def parse(request: Request) -> Response:
     """Take a message of the user, and tell the action to run next."""
-    turns = request.model.agent().turns()
-    message = UserMessage(request.message(), None, request.sender_id)
+    turns, message = _message(request)
     return _answer(turns.start(message, request.conditions("parse")))
 
 
@@ -133,9 +160,19 @@ def continue_(request: Request) -> Response:
 
 def respond(request: Request) -> Response:
     """Take a message of the user, run the actions here, and return what the bot says."""
-    turns = request.model.agent().turns()
-    message = UserMessage(request.message(), None, request.sender_id)
+    turns, message = _message(request)
     return _answer(turns.respond(message, request.conditions("respond")))
+
+
+def _message(request: Request) -> tuple[MessageProcessor, UserMessage]:
+    """Return the user's message, and what understands it and goes on from there."""
+    agent = request.model.agent()
+    turns = agent.turns()
+    text, name = request.message()
+    interpreter = request.interpreter(name)
+    if interpreter is not None:
+        turns = agent.turns(interpreter=interpreter)
+    return turns, UserMessage(text, None, request.sender_id)
 
 
 def read_tracker(request: Request) -> Response:
@@ -152,6 +189,15 @@ def read_tracker(request: Request) -> Response:
         only_events_after_latest_restart=not request.flag("ignore_restarts", default=False),
     )
     return _answer(Answered(state, version))
+
+
+def explain(request: Request) -> Response:
+    """Tell why the bot decides as it does; an unknown conversation is not created."""
+    agent = request.model.agent()
+    tracker = agent.read_tracker(request.sender_id)
+    at = request.parameters().get("at")
+    position = None if at is None else payloads.position(at, len(tracker.events))
+    return _answer(Answered(agent.explain(tracker, position).as_dict(), tracker.version))
 
 
 def replace_tracker(request: Request) -> Response:
@@ -177,3 +223,10 @@ def load(request: Request) -> Response:
     """Serve the uploaded model from now on."""
     replace_model(request.model, request.environ)
     return json_response({"success": 1})
+
+
+def train(request: Request) -> Response:
+    """Train an NLU model from the data in the body, and wait for it."""
+    if request.nlu_models is None:
+        raise HttpError(403, f"training is off; {DISABLED}")
+    return json_response(train_model(request.nlu_models, request.parameters(), request.body()))

@@ -16,9 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rasa_core.agent import Agent
+from rasa_core.directories import replace_directory
 from rasa_core.exceptions import ModelError, RasaCoreError, StoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
-from rasa_core.model import replace_directory
+from rasa_core.model import DIALOGUE_MODEL
 from rasa_core.policies.ensemble import METADATA_NAME
 from rasa_core.server.errors import HttpError
 from rasa_core.tracker_store import SqliteTrackerStore, TrackerStore
@@ -89,6 +90,13 @@ class ServedModel:
             raise HttpError(503, _NO_AGENT, details={"reason": self._problem})
         return self._agent
 
+    def agent_or_none(self) -> Agent | None:
+        """Return the agent, None if there is none."""
+        try:
+            return self.agent()
+        except HttpError:
+            return None
+
     def replace(self, fill: Callable[[Path], None]) -> None:
         """Put another model in the place of the served one, on disk and here.
 
@@ -110,7 +118,7 @@ class ServedModel:
             loaded.append(self._load(directory))
 
         with self._changing:
-            replace_directory(path, fill_and_load)
+            replace_directory(path, fill_and_load, DIALOGUE_MODEL)
             self._agent, self._stamp = loaded[0], _stamp(path)
 
     def _load_or_explain(self, path: Path) -> None:

@@ -36,6 +36,14 @@ def message_text(parameters: Mapping[str, Any]) -> str:
     raise HttpError(400, _MISSING_MESSAGE)
 
 
+def model_name(parameters: Mapping[str, Any]) -> str | None:
+    """Return the NLU model that is to understand the message, None if none is named."""
+    name = parameters.get("model")
+    if name is None or isinstance(name, str):
+        return name
+    raise HttpError(400, f'"model" must be the name of a model as a string, not {json_type(name)}.')
+
+
 def executed_action(body: Mapping[str, Any], agent: Agent) -> str | None:
     """Return the name of the action that the caller has run, None if it ran none."""
     name = body.get("executed_action")
@@ -129,6 +137,13 @@ def count(text: str) -> int:
     if text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text):
         return int(text)
     raise HttpError(400, f'"limit" is a whole number above 0, not {text[:40]!r}.')
+
+
+def position(text: str, last: int) -> int:
+    """Return the number of events in the parameter ``at``, at most `last`."""
+    if text.isascii() and text.isdigit() and len(text) < 19 and int(text) <= last:
+        return int(text)
+    raise HttpError(400, f'"at" is a number of events of this conversation, from 0 to {last}, not {text[:40]!r}.')
 
 
 def json_type(value: object) -> str:

@@ -21,7 +21,7 @@ DEFAULT_SENDER_ID = "default"
 PUBLIC: frozenset[Endpoint] = frozenset({endpoints.home, endpoints.version})
 
 _PATHS = (
-    "A conversation is at /conversations/<sender_id>/parse (or continue, respond, tracker, tracker/events), "
+    "A conversation is at /conversations/<sender_id>/parse (or continue, respond, tracker, tracker/events, explain), "
     "and its sender_id holds no slash."
 )
 
@@ -33,6 +33,7 @@ _GENERAL: dict[str, Methods] = {
     "/version": {"GET": endpoints.version, "HEAD": endpoints.version},
     "/conversations": {"GET": endpoints.conversations, "HEAD": endpoints.conversations},
     "/load": {"POST": endpoints.load},
+    "/train": {"POST": endpoints.train},
     "/parse": _PARSE,
     "/continue": _CONTINUE,
     "/respond": _RESPOND,
@@ -48,6 +49,7 @@ _OF_A_CONVERSATION: dict[str, Methods] = {
         "PUT": endpoints.replace_tracker,
     },
     "/tracker/events": {"POST": endpoints.append_events},
+    "/explain": {"GET": endpoints.explain, "HEAD": endpoints.explain},
 }
 
 

@@ -38,6 +38,8 @@ class ServerSettings:
         Whether ``POST /load`` may replace the model.
     retention
         Conversations that have not changed for so long are deleted, in seconds; None to keep all.
+    enable_train
+        Directory in which ``POST /train`` puts NLU models; None if it may not.
     """
 
     model: str
@@ -50,6 +52,7 @@ class ServerSettings:
     max_body: int = DEFAULT_MAX_BODY
     enable_load: bool = False
     retention: float | None = None
+    enable_train: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-able data, for `create_app_from_settings`."""
@@ -74,6 +77,7 @@ def create_app_from_settings(settings: Mapping[str, Any]) -> ServerApp:
         max_body=given.max_body,
         enable_load=given.enable_load,
         retention=given.retention,
+        enable_train=given.enable_train,
     )
     app.housekeeper.start()
     return app

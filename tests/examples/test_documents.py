@@ -22,6 +22,7 @@ from rasa_core.cli import serve
 from rasa_core.evaluate import command as evaluate_command
 from rasa_core.server.command import main as server_command
 from rasa_core.store import command as store_command
+from rasa_core.train import command as train_command
 from rasa_core.training import extract_story_graph
 
 DOCUMENTS = [
@@ -166,7 +167,9 @@ def test_flags_that_a_document_names_exist(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     known = {name for command in (serve, server_command) for option in command.params for name in option.opts}
     known |= {name for command in store_command.commands.values() for option in command.params for name in option.opts}
-    known |= {name for option in evaluate_command.params for name in option.opts}
+    known |= {
+        name for command in (evaluate_command, train_command) for option in command.params for name in option.opts
+    }
     known |= {"--help"}
     for flag in re.findall(r"``(--[a-z_-]+)", text):
         assert flag in known, flag

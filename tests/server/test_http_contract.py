@@ -85,7 +85,7 @@ HEY = {"recipient_id": "x", "text": "hey", "data": [{"title": "Bye", "payload": 
 
 ANSWERED: dict[str, tuple[list[Sent], Sent, Any]] = {
     # id: (requests before, request, JSON of the answer)
-    "version": ([], get("/version"), {"version": __version__}),
+    "version": ([], get("/version"), {"version": __version__, "core_model": None, "nlu_model": None}),
     "parse": ([], GREET, GREETING),
     "parse by q": ([], post("/conversations/x/parse", {"q": "/greet"}), GREETING),
     "query wins over q": ([], post("/conversations/x/parse", {"q": "/bye", "query": "/greet"}), GREETING),

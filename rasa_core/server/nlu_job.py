@@ -1,0 +1,139 @@
+"""One training for `nlu_training`: ``python -m rasa_core.server.nlu_job`` reads it from standard input, as JSON.
+
+It ends with the report on standard output. The input stays open until then; if it ends earlier, whoever asked is gone,
+and so is this process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rasa_core.exceptions import ModelError, RasaCoreError
+from rasa_core.nlu.checks import check_training_data
+from rasa_core.nlu.data import NLUDataError, TrainingData
+from rasa_core.nlu.reading import read_training_text
+from rasa_core.nlu.settings import Settings
+from rasa_core.nlu.training import train
+from rasa_core.policies.keras_training import import_keras
+
+Report = dict[str, Any]
+
+MOST_LISTED: Final = 100
+BODY: Final = "body"
+"""What errors call the training data."""
+
+_PRIORITY: Final = 10
+_ONE_LINE: Final = (
+    " All is in one line: did the client remove the others, as curl -d @FILE does? Use curl --data-binary."
+)
+
+
+def run(job: Mapping[str, Any]) -> Report:
+    """Train a model and write it.
+
+    Parameters
+    ----------
+    job
+        ``text``, the training data; ``settings``; and ``path``, where the model belongs.
+
+    Returns
+    -------
+    dict
+        ``status``, as of HTTP; what else the answer has.
+    """
+    started = time.perf_counter()
+    try:
+        data = read_training_text(job["text"], BODY)
+    except NLUDataError as error:
+        return _data_report(error, job["text"])
+    if _holds_half_characters(data):
+        return _failure(
+            400, "a text in the data holds half a character (an escape \\ud800 to \\udfff alone); send it whole."
+        )
+    try:
+        import_keras()
+    except ModelError as error:
+        return _failure(501, str(error))
+    try:
+        model = train(data, Settings(**job["settings"]), silent=True)
+    except RasaCoreError as error:
+        return _failure(400, f"{error}{_hint(job['text'])}")
+    try:
+        model.persist(job["path"])
+    except ModelError as error:
+        return _failure(503, str(error))
+    return _success(data, model.fingerprint, time.perf_counter() - started)
+
+
+def _success(data: TrainingData, fingerprint: str, seconds: float) -> Report:
+    warnings = [found.as_dict() for found in check_training_data(data)]
+    return {
+        "status": 200,
+        "fingerprint": fingerprint,
+        "intents": data.intents,
+        "entities": data.entities,
+        "examples": len(data.examples),
+        "seconds": round(seconds, 3),
+        **_listed("warnings", warnings),
+    }
+
+
+def _failure(status: int, problem: str) -> Report:
+    return {"status": status, "error": problem}
+
+
+def _data_report(error: NLUDataError, text: str) -> Report:
+    found = [{"line": one.source.line if one.source else None, "error": one.problem} for one in (error, *error.others)]
+    more = f" ({len(error.others)} more errors)" if error.others else ""
+    problem = f"{error.source}: {error.problem}{more}{_hint(text)}"
+    return {**_failure(400, problem), **_listed("errors", found)}
+
+
+def _hint(text: str) -> str:
+    """Return what may have happened to Markdown or YAML on its way here."""
+    return _ONE_LINE if "\n" not in text.strip() and text.lstrip()[:1] != "{" else ""
+
+
+def _holds_half_characters(data: TrainingData) -> bool:
+    """Tell whether a model of the data would say what cannot be stored or sent."""
+    values = (span.value for example in data.examples for span in example.entities)
+    texts = (example.text for example in data.examples)
+    try:
+        "".join([*data.intents, *data.entities, *data.synonyms.values(), *values, *texts]).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _listed(name: str, items: list[dict[str, Any]]) -> Report:
+    """Return the first items under a name, and how many are left out, if there are more."""
+    more = {f"more_{name}": len(items) - MOST_LISTED} if len(items) > MOST_LISTED else {}
+    return {name: items[:MOST_LISTED], **more}
+
+
+def _end_with_the_server() -> None:
+    os.read(0, 1)
+    os._exit(1)
+
+
+def main() -> None:
+    """Do the job that comes on standard input."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())  # A server's workers block some.
+    report = os.dup(1)
+    os.dup2(2, 1)  # What libraries print is not part of the report.
+    job = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with_the_server, daemon=True).start()
+    os.nice(_PRIORITY)
+    with os.fdopen(report, "wb") as output:
+        output.write(json.dumps(run(job)).encode())
+
+
+if __name__ == "__main__":
+    main()

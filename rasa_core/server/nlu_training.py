@@ -1,0 +1,147 @@
+"""``POST /train``: training data come in, and a named NLU model comes of it. Off unless the server is told to.
+
+Trust: the data are read and never run, but whoever may train decides what messages are taken for, fills the disk and
+uses the processor for as long as the settings say. So this needs a token.
+
+Processes. A server never loads what training needs, so each training is a process of its own (`nlu_job`), of low
+priority. One thread of the server waits for it, and the others go on serving. There is one training at a time over all
+workers of all servers that share the directory: whoever trains holds a lock on a file in it, which the kernel frees
+when both the worker and the process that trains are gone. That process ends with its worker. It does not end when the
+client hangs up, which no WSGI server can tell.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final
+
+from rasa_core.directories import is_replaceable
+from rasa_core.exceptions import did_you_mean, nearest
+from rasa_core.nlu.model_files import NLU_MODEL
+from rasa_core.nlu.settings import Settings
+from rasa_core.server.errors import HttpError
+from rasa_core.server.nlu_models import NLUModels
+
+try:
+    import fcntl
+except ImportError:  # Windows.
+    fcntl = None  # type: ignore[assignment]
+
+LOCK_NAME: Final = ".training.lock"
+
+_JOB: Final = "rasa_core.server.nlu_job"
+_NO_SETTINGS: Final = ("name", "token")
+
+
+def train_model(models: NLUModels, parameters: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    """Train a model, and return a report on it.
+
+    Parameters
+    ----------
+    models
+        Where it belongs.
+    parameters
+        ``name``, one made of the time if it is missing; ``token``, which was looked at; the others are settings.
+    body
+        The training data.
+
+    Raises
+    ------
+    HttpError
+        400 if something in the request is wrong, 409 if there is a training, 501 if this cannot be done here, 500 if
+        the training broke off.
+    """
+    name = parameters.get("name") or f"model_{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+    path = models.path(name)
+    if path.exists() and not is_replaceable(path, NLU_MODEL):
+        raise HttpError(400, f"{name!r} is something other than an NLU model; choose another name.")
+    job = {"path": str(path), "settings": _settings(parameters).as_json(), "text": _text(body)}
+    with _locked(models.directory, name) as lock:
+        report = _run(job, lock)
+    return {"name": name, **report}
+
+
+def _settings(parameters: Mapping[str, str]) -> Settings:
+    """Return the settings among the parameters of a request."""
+    known = [*_NO_SETTINGS[:1], *(field.name for field in fields(Settings))]
+    for name in parameters:
+        if name not in known and name not in _NO_SETTINGS:
+            problem = f"there is no setting {name[:80]!r}.{did_you_mean(name, known)} There are: {', '.join(known)}."
+            raise HttpError(400, problem, details={"nearest": nearest(name, known)})
+    return Settings.from_mapping({name: value for name, value in parameters.items() if name not in _NO_SETTINGS})
+
+
+def _text(body: bytes) -> str:
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        raise HttpError(400, f"line {line} of the training data is not UTF-8; send it in that encoding.") from None
+    if not text.strip():
+        raise HttpError(400, "the body is empty; send training data: curl --data-binary @nlu.md.")
+    return text
+
+
+@contextlib.contextmanager
+def _locked(directory: Path, name: str) -> Iterator[int]:
+    """Hold the lock of a directory; yield its descriptor, which a process inherits together with the lock."""
+    if fcntl is None:
+        raise HttpError(
+            501, "training over HTTP needs locks on files, which this system lacks; use rasa-core nlu train."
+        )
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise HttpError(503, f"cannot write models to {str(directory)!r}: {error.strerror}.") from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            other = os.pread(lock, 1000, 0).decode(errors="replace")
+            raise HttpError(409, f"a model is being trained now{other and f' ({other})'}; try again later.") from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{name}, since {time.strftime('%H:%M:%S UTC', time.gmtime())}".encode(), 0)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _run(job: Mapping[str, Any], lock: int) -> dict[str, Any]:
+    """Give a job to a process of its own, and return what it reports; it ends when this process does."""
+    command = [sys.executable, "-m", _JOB]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[lock], start_new_session=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(json.dumps(job).encode() + b"\n")
+                process.stdin.flush()
+            answer = process.stdout.read()
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()  # By which the process knows that nobody waits for it.
+    try:
+        report: dict[str, Any] = json.loads(answer)
+    except ValueError:
+        raise _broken_off(process.returncode) from None
+    status = report.pop("status")
+    if status != 200:
+        raise HttpError(status, report.pop("error"), details=report)
+    return report
+
+
+def _broken_off(code: int) -> HttpError:
+    if code < 0:
+        return HttpError(500, f"the process that trained was ended by signal {-code}; was there too little memory?")
+    return HttpError(500, "the training broke off; what the server wrote to standard error has the details.")
