@@ -29,6 +29,7 @@ TEST = [
     "mypy",
     "pytest",
     "pytest-cov",
+    "pytest-xdist",
     "ruff",
     "types-PyYAML",
     "waitress",

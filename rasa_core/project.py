@@ -17,8 +17,10 @@ Each model is trained anew only if what it depends on has changed.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rasa_core.agent import Agent
@@ -32,6 +34,7 @@ from rasa_core.nlu.reading import holds_nlu_data, list_data_files, read_training
 from rasa_core.nlu.settings import Settings
 from rasa_core.policies.ensemble import MODEL_FORMAT, PolicyEnsemble
 from rasa_core.policies.keras_policy import KerasPolicy
+from rasa_core.policies.keras_training import import_keras
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.version import __version__
 
@@ -178,8 +181,11 @@ class Project:
 
     def _train(self, domain: Domain, say: Say) -> None:
         fingerprint = self.fingerprint(domain)
-        agent = Agent(domain, PolicyEnsemble([MemoizationPolicy(), KerasPolicy()]))
+        network = KerasPolicy()
+        agent = Agent(domain, PolicyEnsemble([MemoizationPolicy(), network]))
         started = time.perf_counter()
+        # Keras takes longer to be imported than stories to be read. Whatever is wrong with it is told by training.
+        threading.Thread(target=_import_quietly, name="import of Keras", daemon=True).start()
         trackers = agent.load_data(self.stories)
         own = sum(not getattr(tracker, "is_augmented", False) for tracker in trackers)
         say(f"{self.stories}: {own} stories, read in {time.perf_counter() - started:.1f} s")
@@ -187,6 +193,12 @@ class Project:
         started = time.perf_counter()
         agent.train(trackers, feature_cache=self.features)
         say(f"trained in {time.perf_counter() - started:.1f} s")
+        if network.calibration:
+            found = network.calibration
+            say(
+                f"on stories that it had not seen, KerasPolicy was right in {found['accuracy']:.1%} of "
+                f"{found['examples']:,} turns; its confidence was off by {found['calibration_error']:.3f} on average"
+            )
         agent.persist(self.model, {FINGERPRINT: fingerprint})
         say(f"{self.model}: the model is written")
 
@@ -208,6 +220,11 @@ class Project:
         intents = [intent for intent in domain.intents if intent in data.intents or intent != domain.restart_intent]
         named = check_domain_names(data, intents, domain.entities, str(self.domain_file))
         return [*named, *check_training_data(data)]
+
+
+def _import_quietly() -> None:
+    with suppress(ModelError):
+        import_keras()
 
 
 def _brief(findings: Sequence[Finding], folder: Path) -> Iterator[str]:
