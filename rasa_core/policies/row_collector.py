@@ -31,7 +31,7 @@ FEWEST_STORIES: Final = 40
 """With fewer, each matters too much to be held out."""
 
 AUGMENTED_WEIGHT: Final = 0.5
-AUGMENTED_SHARE: Final = 0.25
+AUGMENTED_SHARE: Final = 0.1
 """Rows of augmented conversations, as a share of the others, at most; but `AUGMENTED_FREE` always."""
 AUGMENTED_FREE: Final = 1000
 
