@@ -10,11 +10,17 @@ now                the present state, or ``no entities``              as in the 
 value              entity=value of the latest message                 1
 novelty            entity, and whether new, same or changed           1
 turn               actions since the latest message                   1
-before             intent, entities, actions of the turn before       1
+intent before      intent of the turn before, or ``None``             1
+entity before      entities of the turn before                        1
+action before      actions of the turn before                         1
 ended 0, 1         the last actions of the turn before, latest first  1; listening left out
 said 0, ..., 3     the last actions, latest first                     1; listening left out
-seen               intents, entities, actions so far                  1
-count              intents, entities, actions so far                  log(1 + count)
+intent             intents so far                                     1
+intent count       intents so far                                     log(1 + count)
+entity             entities so far                                    1
+entity count       entities so far                                    log(1 + count)
+action             actions so far                                     1
+action count       actions so far                                     log(1 + count)
 words now          parts of the names of the present entities         1
 words turn         parts of the names of ``turn``                     1
 words said 0, ...  parts of the names of ``said`` 0, 1, 2             1
@@ -47,16 +53,18 @@ if TYPE_CHECKING:
 
 Sparse = tuple[list[int], list[float]]
 Named = tuple[str, str, float]
+Group = tuple[str, Mapping[str, float]]
 
 TIMES_A_VALUE_IS_SEEN: Final = 2
 VALUES_KEPT: Final = 1000
 TURNS_COUNTED: Final = 8
 ACTIONS_COUNTED: Final = 6
 
-
 _SAID: Final = tuple(f"said {number}" for number in range(4))
 _SAID_WORDS: Final = tuple(f"words said {number}" for number in range(3))
 _ENDED: Final = ("ended 0", "ended 1")
+_COUNTS: Final = {"intent": "intent count", "entity": "entity count", "action": "action count"}
+_NO_ENTITIES: Final = {"no entities": 1.0}
 _LISTENED: Final = f"prev_{ACTION_LISTEN_NAME}"
 _NOT_A_WORD: Final = re.compile(r"[\W_]+")
 
@@ -102,32 +110,36 @@ class HistoryFeaturizer:
         indices, values
             Sparse vector of length `num_features`; what was not in training is left out.
         """
-        return self.numbered(self.named(states, history))
-
-    def numbered(self, features: Iterable[Named]) -> Sparse:
-        """Return indices and values of those features that were in training."""
         blocks = self._blocks
         indices: list[int] = []
         values: list[float] = []
-        for block, name, value in features:
+        for block, features in self._grouped(states, history):
             known = blocks.get(block)
-            index = None if known is None else known.get(name)
-            if index is not None:
-                indices.append(index)
-                values.append(value)
+            if known is not None:
+                for name, value in features.items():
+                    index = known.get(name)
+                    if index is not None:
+                        indices.append(index)
+                        values.append(value)
         return indices, values
 
-    def named(self, states: Sequence[State], history: History) -> Iterator[Named]:
-        """Yield block, name and value of each feature that is not zero, each once."""
-        yield from self._events(states)
+    def numbered(self, features: Iterable[Named]) -> Sparse:
+        """Return indices and values of those features that were in training."""
+        known = ((self.index_of((block, name)), value) for block, name, value in features)
+        found = [(index, value) for index, value in known if index is not None]
+        return [index for index, _ in found], [value for _, value in found]
+
+    def named(self, states: Sequence[State], history: History) -> list[Named]:
+        """Return block, name and value of each feature that is not zero, each once."""
+        groups = self._grouped(states, history)
+        return [(block, name, value) for block, features in groups for name, value in features.items()]
+
+    def _grouped(self, states: Sequence[State], history: History) -> Iterator[Group]:
+        """Yield blocks with their features; a block may come more than once, a feature does not."""
+        yield from zip(self._event_blocks, recent_events(states, self.max_history), strict=False)
         yield from _present(states[-1], history)
         yield from _past(history)
         yield from _words(states[-1], history)
-
-    def _events(self, states: Sequence[State]) -> Iterator[Named]:
-        for block, event in zip(self._event_blocks, recent_events(states, self.max_history), strict=False):
-            for name, value in event.items():
-                yield block, name, value
 
     def present(self, tracker: DialogueStateTracker) -> Sparse:
         """Return the features from which the next action of a conversation is predicted."""
@@ -157,7 +169,7 @@ class HistoryFeaturizer:
             elif isinstance(event, ActionExecuted):
                 if not event.unpredictable:
                     recent = states[max(0, done + 1 - self.max_history) : done + 1]
-                    yield done, list(self.named(recent, history)), event.action_name
+                    yield done, self.named(recent, history), event.action_name
                 history.record_action(states[done], event.action_name)
                 done += 1
 
@@ -198,54 +210,53 @@ def recent_events(states: Sequence[State], count: int) -> Iterator[State]:
             return
 
 
-def _present(state: State, history: History) -> Iterator[Named]:
+def _present(state: State, history: History) -> Iterator[Group]:
     """Yield what is known now: the state, the latest message's values, and the actions since."""
-    for name, value in with_best_intent_only(state).items():
-        yield "now", name, value
-    if not history.mentions:
-        yield "now", "no entities", 1.0
-    for said in dict.fromkeys(f"{mention.entity}={mention.value}" for mention in history.mentions):
-        yield "value", said, 1.0
-    for novelty in dict.fromkeys(f"{mention.novelty} {mention.entity}" for mention in history.mentions):
-        yield "novelty", novelty, 1.0
-    for name in dict.fromkeys(history.turn_actions):
-        yield "turn", name, 1.0
-    yield "length", f"{min(len(history.turn_actions), ACTIONS_COUNTED)} actions", 1.0
+    yield "now", with_best_intent_only(state)
+    if history.mentions:
+        yield "value", _ones(f"{mention.entity}={mention.value}" for mention in history.mentions)
+        yield "novelty", _ones(f"{mention.novelty} {mention.entity}" for mention in history.mentions)
+    else:
+        yield "now", _NO_ENTITIES
+    yield "turn", _ones(history.turn_actions)
 
 
-def _past(history: History) -> Iterator[Named]:
+def _past(history: History) -> Iterator[Group]:
     """Yield the turn before, the last actions, and the summary of the whole conversation."""
     before = history.turn_before
     if before is not None:
-        yield "before", f"intent {before.intent}", 1.0
-        for name in dict.fromkeys(before.entities):
-            yield "before", f"entity {name}", 1.0
-        for name in dict.fromkeys(before.actions):
-            yield "before", f"action {name}", 1.0
+        yield "intent before", {str(before.intent): 1.0}
+        yield "entity before", _ones(before.entities)
+        yield "action before", _ones(before.actions)
         acted = [name for name in before.actions if name != ACTION_LISTEN_NAME]
-        for block, name in zip(_ENDED, reversed(acted), strict=False):
-            yield block, name, 1.0
-    for block, name in zip(_SAID, reversed(history.last_actions), strict=False):
-        yield block, name, 1.0
-    for kind, counts in (("intent", history.intents), ("entity", history.entities), ("action", history.actions)):
-        for name, count in counts.items():
-            yield "seen", f"{kind} {name}", 1.0
-            yield "count", f"{kind} {name}", math.log1p(count)
-    yield "length", "turns", math.log1p(history.turns)
-    yield "length", f"{min(history.turns, TURNS_COUNTED)} turns", 1.0
-    yield "length", "actions", math.log1p(history.length) / 2
+        yield from zip(_ENDED, map(_one, reversed(acted)), strict=False)
+    yield from zip(_SAID, map(_one, reversed(history.last_actions)), strict=False)
+    for block, counts in (("intent", history.intents), ("entity", history.entities), ("action", history.actions)):
+        yield block, _ones(counts)
+        yield _COUNTS[block], {name: math.log1p(count) for name, count in counts.items()}
+    yield "length", {
+        f"{min(len(history.turn_actions), ACTIONS_COUNTED)} actions": 1.0,
+        f"{min(history.turns, TURNS_COUNTED)} turns": 1.0,
+        "turns": math.log1p(history.turns),
+        "actions": math.log1p(history.length) / 2,
+    }
 
 
-def _words(state: State, history: History) -> Iterator[Named]:
+def _words(state: State, history: History) -> Iterator[Group]:
     """Yield the parts of the names of the entities and the actions that matter most."""
     entities = [name[len("entity_") :] for name in state if name.startswith("entity_")]
-    for word in dict.fromkeys(word for name in entities for word in words_of(name)):
-        yield "words now", word, 1.0
-    for word in dict.fromkeys(word for name in history.turn_actions for word in words_of(name)):
-        yield "words turn", word, 1.0
-    for block, name in zip(_SAID_WORDS, reversed(history.last_actions), strict=False):
-        for word in words_of(name):
-            yield block, word, 1.0
+    if entities:
+        yield "words now", _ones(word for name in entities for word in words_of(name))
+    yield "words turn", _ones(word for name in history.turn_actions for word in words_of(name))
+    yield from zip(_SAID_WORDS, map(_ones, map(words_of, reversed(history.last_actions))), strict=False)
+
+
+def _ones(names: Iterable[str]) -> Mapping[str, float]:
+    return dict.fromkeys(names, 1.0)
+
+
+def _one(name: str) -> Mapping[str, float]:
+    return {name: 1.0}
 
 
 @lru_cache(maxsize=10_000)

@@ -78,8 +78,8 @@ def as_told(events: Sequence[Event], max_history: int) -> Named:
     ones += [("turn", name) for name in summary["turn_actions"]]
     if summary["turn_before"] is not None:
         intent, entities, actions = summary["turn_before"]
-        ones += [("before", f"intent {intent}"), *(("before", f"entity {name}") for name in entities)]
-        ones += [("before", f"action {name}") for name in actions]
+        ones += [("intent before", str(intent)), *(("entity before", name) for name in entities)]
+        ones += [("action before", name) for name in actions]
         ended = [name for name in actions if name != "action_listen"][::-1]
         ones += [(f"ended {number}", name) for number, name in enumerate(ended[:2])]
     ones += [(f"said {number}", name) for number, name in enumerate(summary["last_actions"][::-1])]
@@ -92,8 +92,8 @@ def as_told(events: Sequence[Event], max_history: int) -> Named:
     features = dict.fromkeys(ones, 1.0) | {("now", name): value for name, value in now.items()}
     for kind, counts in zip(("intent", "entity", "action"), oracle.counts.values(), strict=True):
         for name, count in counts.items():
-            features["seen", f"{kind} {name}"] = 1.0
-            features["count", f"{kind} {name}"] = math.log(1 + count)
+            features[kind, name] = 1.0
+            features[f"{kind} count", name] = math.log(1 + count)
     features["length", "turns"] = math.log(1 + summary["turns"])
     features["length", "actions"] = math.log(1 + len(oracle.states)) / 2
     return features
@@ -167,8 +167,7 @@ def test_each_block_says_what_it_is_described_to_say(domain) -> None:
     tracker = conversation(domain, "/greet", "utter_greet", ITALIAN, "action_search", "action_search")
     features = named(HistoryFeaturizer(4), tracker)
     searched = {"prev_action_search": 1.0}
-    seen = ["intent greet", "intent inform", "entity cuisine"]
-    seen += ["action action_listen", "action utter_greet", "action action_search"]
+    once, twice = math.log1p(1), math.log1p(2)
     assert {name: block(features, name) for name, _ in features} == {
         "event 0": searched,
         "event 1": searched,
@@ -178,16 +177,18 @@ def test_each_block_says_what_it_is_described_to_say(domain) -> None:
         "value": {"cuisine=italian": 1.0},
         "novelty": {"new cuisine": 1.0},
         "turn": {"action_search": 1.0},
-        "before": {"intent greet": 1.0, "action utter_greet": 1.0, "action action_listen": 1.0},
+        "intent before": {"greet": 1.0},
+        "action before": {"utter_greet": 1.0, "action_listen": 1.0},
         "ended 0": {"utter_greet": 1.0},
         "said 0": {"action_search": 1.0},
         "said 1": {"action_search": 1.0},
         "said 2": {"utter_greet": 1.0},
-        "seen": dict.fromkeys(seen, 1.0),
-        "count": {
-            **dict.fromkeys(["intent greet", "intent inform", "entity cuisine", "action utter_greet"], math.log1p(1)),
-            **dict.fromkeys(["action action_listen", "action action_search"], math.log1p(2)),
-        },
+        "intent": {"greet": 1.0, "inform": 1.0},
+        "intent count": {"greet": once, "inform": once},
+        "entity": {"cuisine": 1.0},
+        "entity count": {"cuisine": once},
+        "action": {"action_listen": 1.0, "utter_greet": 1.0, "action_search": 1.0},
+        "action count": {"action_listen": twice, "utter_greet": once, "action_search": twice},
         "words now": {"cuisine": 1.0},
         "words turn": {"action": 1.0, "search": 1.0},
         "words said 0": {"action": 1.0, "search": 1.0},
@@ -217,11 +218,11 @@ def test_only_the_best_intent_of_a_ranking_counts(domain) -> None:
     guesses = [{"name": "bye", "confidence": 0.4}, {"name": "thank", "confidence": 0.3}]
     message = UserUttered("hm", guesses[0], [], {"intent": guesses[0], "entities": [], "intent_ranking": guesses})
     features = named(HistoryFeaturizer(), conversation(domain, ActionExecuted("action_listen"), message))
-    assert {(where, name): value for (where, name), value in features.items() if "intent" in name} == {
+    assert {(where, name): value for (where, name), value in features.items() if "intent" in where + name} == {
         ("event 0", "intent_bye"): 1.0,
         ("now", "intent_bye"): 1.0,
-        ("seen", "intent bye"): 1.0,
-        ("count", "intent bye"): math.log1p(1),
+        ("intent", "bye"): 1.0,
+        ("intent count", "bye"): math.log1p(1),
     }
 
 
@@ -258,7 +259,7 @@ def test_actions_that_are_not_to_be_learnt_are_counted_but_no_examples(domain) -
         (1, "action_listen"),
         (2, "utter_bye"),
     ]
-    assert ("seen", "action utter_welcome", 1.0) in features
+    assert ("action", "utter_welcome", 1.0) in features
 
 
 @pytest.mark.parametrize(
