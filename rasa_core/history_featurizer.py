@@ -234,12 +234,15 @@ def _past(history: History) -> Iterator[Group]:
     for block, counts in (("intent", history.intents), ("entity", history.entities), ("action", history.actions)):
         yield block, _ones(counts)
         yield _COUNTS[block], {name: math.log1p(count) for name, count in counts.items()}
-    yield "length", {
-        f"{min(len(history.turn_actions), ACTIONS_COUNTED)} actions": 1.0,
-        f"{min(history.turns, TURNS_COUNTED)} turns": 1.0,
-        "turns": math.log1p(history.turns),
-        "actions": math.log1p(history.length) / 2,
-    }
+    yield (
+        "length",
+        {
+            f"{min(len(history.turn_actions), ACTIONS_COUNTED)} actions": 1.0,
+            f"{min(history.turns, TURNS_COUNTED)} turns": 1.0,
+            "turns": math.log1p(history.turns),
+            "actions": math.log1p(history.length) / 2,
+        },
+    )
 
 
 def _words(state: State, history: History) -> Iterator[Group]:
