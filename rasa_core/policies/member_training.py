@@ -32,7 +32,7 @@ from rasa_core.progress import Progress
 Floats = NDArray[np.float32]
 
 INPUT_DROPOUT: Final = 0.2
-LEARNING_RATE, WEIGHT_DECAY = 2e-3, 0.05
+LEARNING_RATE, WEIGHT_DECAY = 3e-3, 0.05
 
 DEFAULT_EPOCHS: Final = 15
 DEFAULT_BATCH_SIZE: Final = 128
