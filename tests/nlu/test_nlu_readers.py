@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from rasa_core.nlu.data import EntitySpan, Example, Lookup, NLUDataError, Regex, Synonym, TrainingData
 from rasa_core.nlu.reading import read_training_data, read_training_text
 
-CORPORA = Path("/work/shared/data")
+CORPORA = Path(os.environ.get("RASA_CORE_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
 
 MARKDOWN = """\
 # Data of a concert bot
