@@ -25,7 +25,7 @@ STORIES_NAME = "stories.md"
 DIALOGUE_MODEL = frozenset({METADATA_NAME, "policy_metadata.json"})
 """Names of files by which a dialogue model is known."""
 
-_READS_TRIED = 5
+_READS_TRIED = 30  # A model that is replaced by a busy process may be read more slowly than it is written.
 
 
 def write_model(

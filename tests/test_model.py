@@ -216,9 +216,11 @@ def test_a_process_that_is_killed_while_writing_leaves_a_model(written) -> None:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
-            for _ in range(1 + 7 * delay):
-                read_model(written)  # Always the old one or the new, also while it is replaced.
-            process.send_signal(signal.SIGKILL)
+            try:
+                for _ in range(1 + 7 * delay):
+                    read_model(written)  # Always the old one or the new, also while it is replaced.
+            finally:
+                process.send_signal(signal.SIGKILL)
         assert len(read_model(written)[1].policies) == 2
 
 
