@@ -39,7 +39,7 @@ ROWS_AT_ONCE = 8192
 OWN_EPOCHS = 40
 OWN_BATCH_SIZE = 64
 DEFAULT_SEED = 42
-TITLE = "training KerasPolicy, epoch"
+TITLE = "training KerasPolicy"
 
 NOTHING_TO_LEARN = "there is nothing to learn from: the stories hold no action. Add stories with actions."
 
@@ -237,7 +237,7 @@ class KerasPolicy(Policy):
                 batch_size=options.get("batch_size", OWN_BATCH_SIZE),
                 validation_split=options.get("validation_split", 0.0),
                 silent=options.get("verbose", 1) == 0,
-                title=TITLE,
+                title=f"{TITLE}, epoch",
             )
 
     def _arrays(

@@ -38,6 +38,9 @@ DEFAULT_EPOCHS: Final = 15
 DEFAULT_BATCH_SIZE: Final = 128
 MOST_ROWS_SEEN: Final = 600_000
 FEWEST_STEPS: Final = 300
+MANY_STEPS: Final = 2000
+"""In an epoch; with more, progress is told by step."""
+STEPS_BETWEEN_REPORTS: Final = 100
 
 TEMPERATURES: Final = (0.5, 4.0)
 FEWEST_HELD_OUT: Final = 50
@@ -130,14 +133,16 @@ def train(
         model.compile(
             optimizer=_optimizer(len(batches) * settings.epochs, start), loss=_cross_entropy, metrics=[_accuracy()]
         )
-        with Progress(title, settings.epochs, silent=silent) as progress:
+        by_step = len(batches) > MANY_STEPS
+        total = settings.epochs * (len(batches) if by_step else 1)
+        with Progress(f"{title}, {'step' if by_step else 'epoch'}", total, silent=silent) as progress:
             model.fit(
                 batches,
                 epochs=settings.epochs,
                 validation_data=validation if tested.any() else None,
                 verbose=0,
                 shuffle=False,
-                callbacks=[report(progress)],
+                callbacks=[_report_steps(progress, len(batches)) if by_step else report(progress)],
             )
     plain = as_network(model, parts, 1.0)
     logits, actions, weights = _held_out(rows, plain)
@@ -146,6 +151,18 @@ def train(
     temperature = best_temperature(logits, actions, weights)
     calibration = _calibration(softmax(logits / np.float32(temperature)), actions, weights)
     return Trained(as_network(model, parts, temperature), {"temperature": temperature, **calibration})
+
+
+def _report_steps(progress: Progress, steps: int) -> Any:
+    """Return the Keras callback that tells every so many steps how far training is, where epochs take long."""
+    done = [0]
+
+    def on_train_batch_end(batch: int, logs: object = None) -> None:
+        done[0] += 1
+        if done[0] % STEPS_BETWEEN_REPORTS == 0 or batch == steps - 1:
+            progress.step(done[0])
+
+    return import_keras().callbacks.LambdaCallback(on_train_batch_end=on_train_batch_end)
 
 
 def _chosen(count: int, share: float) -> NDArray[np.bool_]:
