@@ -44,6 +44,8 @@ STEPS_BETWEEN_REPORTS: Final = 100
 
 TEMPERATURES: Final = (0.5, 4.0)
 FEWEST_HELD_OUT: Final = 50
+MOST_HELD_OUT: Final = 50_000
+"""Rows by which the temperature is found, or those of one block more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +290,8 @@ def _held_out(rows: TrainingRows, network: Network) -> tuple[Floats, NDArray[np.
             for part in np.array_split(chosen, math.ceil(len(chosen) / 4096) or 1):
                 logits.append(member_logits(network, rows.dense(block, part), member))
             numbers.append(chosen)
+        if sum(map(len, numbers)) >= MOST_HELD_OUT:
+            break
     found = np.concatenate(numbers)
     return np.concatenate(logits), rows.actions[found], rows.weights[found]
 
