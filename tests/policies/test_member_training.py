@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 
 import numpy as np
@@ -98,6 +99,13 @@ class TestCalibration:
         in_order = np.concatenate([np.flatnonzero(rows.groups == member) for member in range(MEMBERS)])
         assert {(number, *row) for number, row in zip(in_order, logits.round(2), strict=True)} == expected
         assert actions.tolist() == rows.actions[in_order].tolist()
+
+    def test_looks_at_a_bounded_number_of_rows(self, rows, members, monkeypatch) -> None:
+        monkeypatch.setattr(training_rows, "ROWS_IN_BLOCK", 100)
+        monkeypatch.setattr(member_training, "MOST_HELD_OUT", 50)
+        logits, actions, weights = member_training._held_out(rows, uncalibrated(members))
+        assert 50 <= len(logits) == len(actions) == len(weights) <= 50 + 100
+        assert len(logits) < (rows.groups != IN_NO_GROUP).sum()
 
     def test_tells_how_good_the_predictions_for_unseen_stories_are(self, rows, members) -> None:
         found = members.calibration
@@ -340,3 +348,15 @@ def test_one_row_and_one_action_are_enough() -> None:
         found = member_training.train(rows, ["a"], settings, seed=0, silent=True, title="epoch", validation_split=0.5)
     assert found.network.predict_sparse([0], [1.0]).tolist() == [1.0]
     assert found.calibration == {}
+
+
+def test_long_epochs_are_told_by_step(monkeypatch, caplog) -> None:
+    needs_keras()
+    caplog.set_level(logging.INFO, "rasa_core.progress")
+    monkeypatch.setattr(member_training, "MANY_STEPS", 4)
+    monkeypatch.setattr(member_training, "STEPS_BETWEEN_REPORTS", 2)
+    rows = TrainingRows.of_dense(np.ones((5, 1), np.float32), np.zeros(5, np.int32))
+    with keras_training.seeded(0):
+        member_training.train(rows, ["a"], Settings(2, 1, 1), seed=0, silent=False, title="training")
+    (told,) = [record.getMessage() for record in caplog.records if "training" in record.getMessage()]
+    assert told.startswith("training, step 10/10")
