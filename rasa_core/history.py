@@ -35,6 +35,13 @@ class Mention(NamedTuple):
     novelty: str
 
 
+class Seen(NamedTuple):
+    """How often something occurred, and in which turn it did last."""
+
+    times: int
+    turn: int
+
+
 class Turn(NamedTuple):
     """What happened in a turn: the intent, the entities, and the last actions."""
 
@@ -71,8 +78,8 @@ class History:
         How many actions there were.
     turns : int
         How many messages the user sent.
-    intents, entities, actions : dict of str to int
-        How often each occurred.
+    intents, entities, actions : dict of str to Seen
+        How often each occurred, and when last.
     intent : str or None
         The intent of the latest message.
     mentions : list of Mention
@@ -114,9 +121,9 @@ class History:
         self.states: deque[State] = deque(maxlen=self.window)
         self.length = 0
         self.turns = 0
-        self.intents: dict[str, int] = {}
-        self.entities: dict[str, int] = {}
-        self.actions: dict[str, int] = {}
+        self.intents: dict[str, Seen] = {}
+        self.entities: dict[str, Seen] = {}
+        self.actions: dict[str, Seen] = {}
         self.intent: str | None = None
         self.mentions: list[Mention] = []
         self.turn_actions: list[str] = []
@@ -136,7 +143,7 @@ class History:
             entities = ()
         self.intent = intent if known is None or intent in known.intents else None
         if self.intent is not None:
-            self.intents[self.intent] = self.intents.get(self.intent, 0) + 1
+            self._see(self.intents, self.intent)
         self._mention([one for one in entities if known is None or one[0] in known.entities])
 
     def _mention(self, entities: list[tuple[str, Any]]) -> None:
@@ -149,8 +156,12 @@ class History:
             self.values[entity] = checksum
             self.mentions.append(Mention(entity, text[:VALUE_LENGTH_KEPT], novelty))
         for entity in dict.fromkeys(entity for entity, _ in entities):
-            self.entities[entity] = self.entities.get(entity, 0) + 1
+            self._see(self.entities, entity)
         self.mentions = self.mentions[:MENTIONS_KEPT]
+
+    def _see(self, seen: dict[str, Seen], name: str) -> None:
+        known = seen.get(name)
+        seen[name] = Seen(1 if known is None else known.times + 1, self.turns)
 
     def record_action(self, state: State, action_name: str) -> None:
         """Take note of an action that was executed in `state`."""
@@ -158,7 +169,7 @@ class History:
         self.states.append(state)
         self.length += 1
         if known is None or action_name in known.actions:
-            self.actions[action_name] = self.actions.get(action_name, 0) + 1
+            self._see(self.actions, action_name)
         self.turn_actions = [*self.turn_actions, action_name][-TURN_ACTIONS_KEPT:]
         if action_name != ACTION_LISTEN_NAME:
             self.last_actions = [*self.last_actions, action_name][-LAST_ACTIONS_KEPT:]
@@ -189,9 +200,9 @@ class History:
         self.states = deque(map(_unpacked, snapshot["states"]), maxlen=self.window)
         self.length = snapshot["length"]
         self.turns = snapshot["turns"]
-        self.intents = dict(snapshot["intents"])
-        self.entities = dict(snapshot["entities"])
-        self.actions = dict(snapshot["actions"])
+        self.intents = _as_seen(snapshot["intents"])
+        self.entities = _as_seen(snapshot["entities"])
+        self.actions = _as_seen(snapshot["actions"])
         self.intent = snapshot["intent"]
         self.mentions = [Mention(*mention) for mention in snapshot["mentions"]]
         self.turn_actions = list(snapshot["turn_actions"])
@@ -215,6 +226,10 @@ class History:
         twin.turn_before, twin.last_actions = self.turn_before, self.last_actions
         twin.values = dict(self.values)
         return twin
+
+
+def _as_seen(stored: Mapping[str, Any]) -> dict[str, Seen]:
+    return {name: Seen(*pair) for name, pair in stored.items()}
 
 
 def _as_text(value: Any) -> str:

@@ -9,6 +9,7 @@ event 0, 1, ...    ``intent_``, ``entity_``, ``prev_``, latest first  as in the 
 now                the present state, or ``no entities``              as in the state; 1
 value              entity=value of the latest message                 1
 novelty            entity, and whether new, same or changed           1
+slot value         slot=value of the slots that hold text             1
 turn               actions since the latest message                   1
 intent before      intent of the turn before, or ``None``             1
 entity before      entities of the turn before                        1
@@ -21,6 +22,9 @@ entity             entities so far                                    1
 entity count       entities so far                                    log(1 + count)
 action             actions so far                                     1
 action count       actions so far                                     log(1 + count)
+intent ago         intents so far                                     0.7 ** turns since it was the last time
+entity ago         entities so far                                    0.7 ** turns since it was the last time
+action ago         actions so far                                     0.7 ** turns since it was the last time
 words now          parts of the names of the present entities         1
 words turn         parts of the names of ``turn``                     1
 words said 0, ...  parts of the names of ``said`` 0, 1, 2             1
@@ -29,7 +33,8 @@ length             ``turns`` and ``actions`` so far                   log(1 + tu
 =================  =================================================  ====================================
 
 Which features there are is learnt: those that occur in training, and of the values those that occur often
-enough. The parts of names (``hotel`` and ``area`` in ``hotel_area``) let what is learnt about one entity or
+enough, of entities and slots that have several such values: one that is always the same tells no more than that
+there is one. The parts of names (``hotel`` and ``area`` in ``hotel_area``) let what is learnt about one entity or
 action help with its relatives.
 
 A vector is built from a `History` and the last states alone, which are kept up to date event by event, so a
@@ -40,13 +45,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, UserUttered
+from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, AllSlotsReset, SlotSet, UserUttered
 from rasa_core.featurizers import with_best_intent_only
 from rasa_core.history import History, State
+from rasa_core.slots import Slot
 
 if TYPE_CHECKING:
     from rasa_core.trackers import DialogueStateTracker
@@ -59,11 +66,15 @@ TIMES_A_VALUE_IS_SEEN: Final = 2
 VALUES_KEPT: Final = 1000
 TURNS_COUNTED: Final = 8
 ACTIONS_COUNTED: Final = 6
+LEFT_EACH_TURN: Final = 0.7
+"""Of a feature that tells how long ago something was."""
 
 _SAID: Final = tuple(f"said {number}" for number in range(4))
 _SAID_WORDS: Final = tuple(f"words said {number}" for number in range(3))
 _ENDED: Final = ("ended 0", "ended 1")
+_OF_VALUES: Final = ("value", "slot value")
 _COUNTS: Final = {"intent": "intent count", "entity": "entity count", "action": "action count"}
+_AGO: Final = {"intent": "intent ago", "entity": "entity ago", "action": "action ago"}
 _NO_ENTITIES: Final = {"no entities": 1.0}
 _LISTENED: Final = f"prev_{ACTION_LISTEN_NAME}"
 _NOT_A_WORD: Final = re.compile(r"[\W_]+")
@@ -95,7 +106,7 @@ class HistoryFeaturizer:
 
     # -- one prediction
 
-    def features(self, states: Sequence[State], history: History) -> Sparse:
+    def features(self, states: Sequence[State], history: History, slots: Iterable[Slot]) -> Sparse:
         """Return the features of one prediction.
 
         Parameters
@@ -104,6 +115,8 @@ class HistoryFeaturizer:
             The last states, the present one last; those before the last `max_history` are left out.
         history
             The summary of the conversation.
+        slots
+            What the bot remembers now.
 
         Returns
         -------
@@ -113,7 +126,7 @@ class HistoryFeaturizer:
         blocks = self._blocks
         indices: list[int] = []
         values: list[float] = []
-        for block, features in self._grouped(states, history):
+        for block, features in self._grouped(states, history, slots):
             known = blocks.get(block)
             if known is not None:
                 for name, value in features.items():
@@ -129,21 +142,22 @@ class HistoryFeaturizer:
         found = [(index, value) for index, value in known if index is not None]
         return [index for index, _ in found], [value for _, value in found]
 
-    def named(self, states: Sequence[State], history: History) -> list[Named]:
+    def named(self, states: Sequence[State], history: History, slots: Iterable[Slot]) -> list[Named]:
         """Return block, name and value of each feature that is not zero, each once."""
-        groups = self._grouped(states, history)
+        groups = self._grouped(states, history, slots)
         return [(block, name, value) for block, features in groups for name, value in features.items()]
 
-    def _grouped(self, states: Sequence[State], history: History) -> Iterator[Group]:
+    def _grouped(self, states: Sequence[State], history: History, slots: Iterable[Slot]) -> Iterator[Group]:
         """Yield blocks with their features; a block may come more than once, a feature does not."""
         yield from zip(self._event_blocks, recent_events(states, self.max_history), strict=False)
         yield from _present(states[-1], history)
+        yield "slot value", _texts(slots)
         yield from _past(history)
         yield from _words(states[-1], history)
 
     def present(self, tracker: DialogueStateTracker) -> Sparse:
         """Return the features from which the next action of a conversation is predicted."""
-        return self.features(tracker.last_states(self.max_history), tracker.history)
+        return self.features(tracker.last_states(self.max_history), tracker.history, tracker.slots.values())
 
     # -- training
 
@@ -161,6 +175,7 @@ class HistoryFeaturizer:
         """
         states = tracker.last_states(None)
         history = History(window=1, vocabulary=tracker.history.vocabulary)
+        slots = {name: slot.fresh() for name, slot in tracker.slots.items()}
         done = 0
         for event in tracker.applied_events():
             if isinstance(event, UserUttered):
@@ -169,16 +184,23 @@ class HistoryFeaturizer:
             elif isinstance(event, ActionExecuted):
                 if not event.unpredictable:
                     recent = states[max(0, done + 1 - self.max_history) : done + 1]
-                    yield done, self.named(recent, history), event.action_name
+                    yield done, self.named(recent, history, slots.values()), event.action_name
                 history.record_action(states[done], event.action_name)
                 done += 1
+            elif isinstance(event, SlotSet) and event.key in slots:
+                slots[event.key].value = event.value
+            elif isinstance(event, AllSlotsReset):
+                for slot in slots.values():
+                    slot.reset()
 
     def learn_names(self, counts: Mapping[tuple[str, str], int]) -> None:
         """Take over the features to use from how often each occurs in training, by block and name."""
-        often = [name for name, count in counts.items() if name[0] == "value" and count >= TIMES_A_VALUE_IS_SEEN]
+        often = [name for name, count in counts.items() if name[0] in _OF_VALUES and count >= TIMES_A_VALUE_IS_SEEN]
+        values = Counter(map(_owner, often))
+        often = [name for name in often if values[_owner(name)] > 1]
         often.sort(key=lambda name: (-counts[name], name))
         kept = set(often[:VALUES_KEPT])
-        self.names = sorted(name for name in counts if name[0] != "value" or name in kept)
+        self.names = sorted(name for name in counts if name[0] not in _OF_VALUES or name in kept)
         self._blocks = _numbered(self.names)
 
     def index_of(self, name: tuple[str, str]) -> int | None:
@@ -231,9 +253,10 @@ def _past(history: History) -> Iterator[Group]:
         acted = [name for name in before.actions if name != ACTION_LISTEN_NAME]
         yield from zip(_ENDED, map(_one, reversed(acted)), strict=False)
     yield from zip(_SAID, map(_one, reversed(history.last_actions)), strict=False)
-    for block, counts in (("intent", history.intents), ("entity", history.entities), ("action", history.actions)):
-        yield block, _ones(counts)
-        yield _COUNTS[block], {name: math.log1p(count) for name, count in counts.items()}
+    for block, seen in (("intent", history.intents), ("entity", history.entities), ("action", history.actions)):
+        yield block, _ones(seen)
+        yield _COUNTS[block], {name: math.log1p(count) for name, (count, _) in seen.items()}
+        yield _AGO[block], {name: LEFT_EACH_TURN ** (history.turns - turn) for name, (_, turn) in seen.items()}
     yield (
         "length",
         {
@@ -252,6 +275,17 @@ def _words(state: State, history: History) -> Iterator[Group]:
         yield "words now", _ones(word for name in entities for word in words_of(name))
     yield "words turn", _ones(word for name in history.turn_actions for word in words_of(name))
     yield from zip(_SAID_WORDS, map(_ones, map(words_of, reversed(history.last_actions))), strict=False)
+
+
+def _texts(slots: Iterable[Slot]) -> Mapping[str, float]:
+    """Return the values of slots that tell more than their own features do."""
+    texts = ((slot.name, slot.feature_text()) for slot in slots)
+    return {f"{name}={text}": 1.0 for name, text in texts if text is not None}
+
+
+def _owner(value: tuple[str, str]) -> tuple[str, str]:
+    """Return the block, and the entity or slot, of the feature of a value."""
+    return value[0], value[1].partition("=")[0]
 
 
 def _ones(names: Iterable[str]) -> Mapping[str, float]:

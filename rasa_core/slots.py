@@ -12,7 +12,7 @@ import math
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 from rasa_core.exceptions import DomainError, did_you_mean
 
@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+LONGEST_FEATURE_TEXT: Final = 60
 _CHANGEABLE = (list, dict, set)
 _WARNINGS = 20  # users can say anything, and the log should not hold it all
 
@@ -70,6 +71,10 @@ class Slot:
             "override as_feature(), or use the type unfeaturized."
         )
 
+    def feature_text(self) -> str | None:
+        """Return a short value as text where `as_feature` does not tell it from others; None elsewhere."""
+        return None
+
     def initial(self) -> Any:
         """Return the initial value; conversations do not share one that can be changed."""
         value = self.initial_value
@@ -116,13 +121,19 @@ class Slot:
 
 
 class TextSlot(Slot):
-    """Text, or anything of which only the presence matters."""
+    """Text, or anything else; classic featurizers see only whether there is a value."""
 
     type_name = "text"
 
     def as_feature(self) -> list[float]:
         """Return 1.0 if there is a value, even an empty one."""
         return [0.0 if self.value is None else 1.0]
+
+    def feature_text(self) -> str | None:
+        """Return the value if it is a text of at most `LONGEST_FEATURE_TEXT` characters, or a number."""
+        if isinstance(self.value, str):
+            return self.value if len(self.value) <= LONGEST_FEATURE_TEXT else None
+        return str(self.value) if isinstance(self.value, int | float) else None
 
 
 class BooleanSlot(Slot):

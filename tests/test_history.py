@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rasa_core.history import CHANGED, NEW, SAME, History, Mention, Turn, Vocabulary
+from rasa_core.history import CHANGED, NEW, SAME, History, Mention, Seen, Turn, Vocabulary
 
 VOCABULARY = Vocabulary(
     frozenset({"greet", "chitchat"}), frozenset({"name"}), frozenset({"utter_hi"}), frozenset({"chitchat"})
@@ -61,8 +61,18 @@ class TestCounts:
         history.record_user("greet", [ANNA])
         history.record_user(None, [])
         history.record_action({}, "utter_hi")
-        assert (history.turns, history.intents, history.entities) == (3, {"greet": 2}, {"name": 2})
-        assert history.actions == {"utter_hi": 1}
+        assert (history.turns, history.intents, history.entities) == (3, {"greet": (2, 2)}, {"name": (2, 2)})
+        assert history.actions == {"utter_hi": (1, 3)}
+
+    def test_it_is_known_in_which_turn_something_occurred_last(self) -> None:
+        history = History()
+        history.record_action({}, "utter_hi")
+        for intent in ("greet", "bye", "bye"):
+            history.record_user(intent, [ANNA] if intent == "greet" else [])
+        history.record_action({}, "utter_bye")
+        assert history.intents == {"greet": Seen(1, 1), "bye": Seen(2, 3)}
+        assert history.entities == {"name": Seen(1, 1)}
+        assert history.actions == {"utter_hi": Seen(1, 0), "utter_bye": Seen(1, 3)}
 
     def test_names_outside_the_vocabulary_are_not_counted(self) -> None:
         history = History(vocabulary=VOCABULARY)
@@ -75,7 +85,7 @@ class TestCounts:
     def test_entities_of_an_intent_that_does_without_them_do_not_count(self) -> None:
         history = History(vocabulary=VOCABULARY)
         history.record_user("chitchat", [ANNA])
-        assert (history.intents, history.entities, history.mentions) == ({"chitchat": 1}, {}, [])
+        assert (history.intents, history.entities, history.mentions) == ({"chitchat": (1, 1)}, {}, [])
 
 
 class TestMentions:

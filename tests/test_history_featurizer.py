@@ -28,7 +28,8 @@ Named = dict[tuple[str, str], float]
 
 def named(featurizer: HistoryFeaturizer, tracker: DialogueStateTracker) -> Named:
     """Return the features of the present, none of which may come twice."""
-    found = list(featurizer.named(tracker.last_states(featurizer.max_history), tracker.history))
+    states = tracker.last_states(featurizer.max_history)
+    found = list(featurizer.named(states, tracker.history, tracker.slots.values()))
     assert len({(block, name) for block, name, _ in found}) == len(found)
     return {(block, name): value for block, name, value in found}
 
@@ -75,6 +76,9 @@ def as_told(events: Sequence[Event], max_history: int) -> Named:
         ones.append(("now", "no entities"))
     for entity, value, novelty in summary["mentions"]:
         ones += [("value", f"{entity}={value}"), ("novelty", f"{novelty} {entity}")]
+    text = oracle.slots["cuisine"]
+    if isinstance(text, int | float) or (isinstance(text, str) and len(text) <= 60):
+        ones.append(("slot value", f"cuisine={text}"))
     ones += [("turn", name) for name in summary["turn_actions"]]
     if summary["turn_before"] is not None:
         intent, entities, actions = summary["turn_before"]
@@ -91,9 +95,10 @@ def as_told(events: Sequence[Event], max_history: int) -> Named:
     ones.append(("length", f"{min(len(summary['turn_actions']), 6)} actions"))
     features = dict.fromkeys(ones, 1.0) | {("now", name): value for name, value in now.items()}
     for kind, counts in zip(("intent", "entity", "action"), oracle.counts.values(), strict=True):
-        for name, count in counts.items():
+        for name, (count, turn) in counts.items():
             features[kind, name] = 1.0
             features[f"{kind} count", name] = math.log(1 + count)
+            features[f"{kind} ago", name] = 0.7 ** (summary["turns"] - turn)
     features["length", "turns"] = math.log(1 + summary["turns"])
     features["length", "actions"] = math.log(1 + len(oracle.states)) / 2
     return features
@@ -175,6 +180,7 @@ def test_each_block_says_what_it_is_described_to_say(domain) -> None:
         "event 3": {"prev_action_listen": 1.0},
         "now": {"intent_inform": 1.0, "entity_cuisine": 1.0, "slot_cuisine_0": 1.0, "slot_price_0": 1.0, **searched},
         "value": {"cuisine=italian": 1.0},
+        "slot value": {"cuisine=italian": 1.0},
         "novelty": {"new cuisine": 1.0},
         "turn": {"action_search": 1.0},
         "intent before": {"greet": 1.0},
@@ -189,6 +195,9 @@ def test_each_block_says_what_it_is_described_to_say(domain) -> None:
         "entity count": {"cuisine": once},
         "action": {"action_listen": 1.0, "utter_greet": 1.0, "action_search": 1.0},
         "action count": {"action_listen": twice, "utter_greet": once, "action_search": twice},
+        "intent ago": {"greet": 0.7, "inform": 1.0},
+        "entity ago": {"cuisine": 1.0},
+        "action ago": {"action_listen": 0.7, "utter_greet": 0.7, "action_search": 1.0},
         "words now": {"cuisine": 1.0},
         "words turn": {"action": 1.0, "search": 1.0},
         "words said 0": {"action": 1.0, "search": 1.0},
@@ -223,6 +232,7 @@ def test_only_the_best_intent_of_a_ranking_counts(domain) -> None:
         ("now", "intent_bye"): 1.0,
         ("intent", "bye"): 1.0,
         ("intent count", "bye"): math.log1p(1),
+        ("intent ago", "bye"): 1.0,
     }
 
 
@@ -281,9 +291,26 @@ def test_a_name_is_made_of_words(name, words) -> None:
 
 def test_what_occurs_is_a_feature_but_values_only_when_seen_often_enough() -> None:
     featurizer = HistoryFeaturizer()
-    featurizer.learn_names({("value", "a=1"): 1, ("value", "a=2"): 2, ("turn", "utter_hi"): 1, ("before", "x"): 9})
-    assert featurizer.names == [("before", "x"), ("turn", "utter_hi"), ("value", "a=2")]
-    assert featurizer.num_features == 3
+    values = [("value", "a=1", 1), ("value", "a=2", 2), ("value", "a=3", 2), ("slot value", "b=1", 3)]
+    values += [("slot value", "b=", 2), ("slot value", "b=0", 1)]
+    others = [("turn", "utter_hi", 1), ("before", "x", 9)]
+    featurizer.learn_names({(where, name): count for where, name, count in values + others})
+    assert featurizer.names == [
+        ("before", "x"),
+        ("slot value", "b="),
+        ("slot value", "b=1"),
+        ("turn", "utter_hi"),
+        ("value", "a=2"),
+        ("value", "a=3"),
+    ]
+    assert featurizer.num_features == 6
+
+
+@pytest.mark.parametrize("where", ["value", "slot value"])
+def test_the_only_value_of_an_entity_or_slot_is_no_feature(where) -> None:
+    featurizer = HistoryFeaturizer()
+    featurizer.learn_names({(where, "a=1"): 9, (where, "a=2"): 1, (where, "ab=1"): 9, ("turn", "utter_hi"): 1})
+    assert featurizer.names == [("turn", "utter_hi")]
 
 
 def test_of_many_values_the_thousand_most_frequent_are_features() -> None:
@@ -295,7 +322,7 @@ def test_of_many_values_the_thousand_most_frequent_are_features() -> None:
     assert featurizer.names == [("value", f"a={number:04}") for number in range(1000)]
 
 
-@given(st.permutations([("turn", "a"), ("turn", "b"), ("before", "a"), ("value", "x=1")]))
+@given(st.permutations([("turn", "a"), ("turn", "b"), ("before", "a"), ("value", "x=1"), ("value", "x=2")]))
 def test_the_order_of_features_does_not_depend_on_what_was_seen_first(names) -> None:
     featurizer = HistoryFeaturizer()
     featurizer.learn_names(dict.fromkeys(names, 2))
@@ -306,7 +333,8 @@ def test_each_feature_has_its_index(domain) -> None:
     tracker = conversation(domain, "/greet", "utter_greet", ITALIAN)
     featurizer = HistoryFeaturizer()
     everything = named(featurizer, tracker)
-    featurizer.learn_names(dict.fromkeys(everything, 2))
+    others = [(where, "cuisine=french") for where in ("value", "slot value")]
+    featurizer.learn_names(dict.fromkeys([*everything, *others], 2))
     indices, values = featurizer.present(tracker)
     assert {featurizer.names[index]: value for index, value in zip(indices, values, strict=True)} == everything
     assert [featurizer.index_of(featurizer.names[index]) for index in indices] == indices

@@ -346,3 +346,22 @@ def test_another_class_at_a_dotted_path_is_refused(own_module: str) -> None:
 )
 def test_persistence_info_is_what_stands_in_a_domain(slot: Slot, info: dict[str, Any]) -> None:
     assert slot.persistence_info() == info
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("rome", "rome"), ("", ""), (3, "3"), (True, "True"), ("n" * 60, "n" * 60)]
+    + [(value, None) for value in ("n" * 61, ["rome"], {"city": "rome"}, None)],
+    ids=lambda value: repr(value)[:20],
+)
+def test_a_text_slot_tells_short_values_from_each_other(value, text) -> None:
+    slot = TextSlot("city")
+    slot.value = value
+    assert slot.feature_text() == text
+
+
+@pytest.mark.parametrize("kind", [BooleanSlot, FloatSlot, ListSlot, UnfeaturizedSlot])
+def test_of_other_slots_nothing_is_told_but_their_features(kind) -> None:
+    slot = kind("x")
+    slot.value = 1.0
+    assert slot.feature_text() is None

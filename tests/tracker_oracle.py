@@ -78,7 +78,10 @@ class Oracle:
     follow_up: str | None = None
     paused: bool = False
     states: list[dict[str, float]] = field(default_factory=list)
-    counts: dict[str, dict[str, int]] = field(default_factory=lambda: {"intents": {}, "entities": {}, "actions": {}})
+    counts: dict[str, dict[str, tuple[int, int]]] = field(
+        default_factory=lambda: {"intents": {}, "entities": {}, "actions": {}}
+    )
+    said: int = 0
 
     def __post_init__(self) -> None:
         restarts = [index for index, event in enumerate(self.events) if isinstance(event, Restarted)]
@@ -117,6 +120,7 @@ class Oracle:
 
     def take_message(self, event: UserUttered) -> None:
         self.message = event.parse_data
+        self.said += 1
         if self.follow_up == "action_listen":
             self.follow_up = None
         intent = self.message["intent"].get("name")
@@ -127,7 +131,7 @@ class Oracle:
     def count(self, kind: str, name: str | None, known: Sequence[str]) -> None:
         if name in known:
             assert name is not None
-            self.counts[kind][name] = self.counts[kind].get(name, 0) + 1
+            self.counts[kind][name] = self.counts[kind].get(name, (0, 0))[0] + 1, self.said
 
     def state(self) -> dict[str, float]:
         ranking = self.message.get("intent_ranking") or [self.message["intent"]]

@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from rasa_core.policies.keras_training import distributed, import_keras, report
 from rasa_core.policies.members import (
     MEMBERS,
+    UNITS,
     as_network,
     build,
     initial_weights,
     label_parts,
     member_logits,
     set_weights,
+    units_kept,
 )
 from rasa_core.policies.network import Network, softmax
 from rasa_core.policies.training_rows import Block, TrainingRows
@@ -130,8 +132,10 @@ def train(
         else:
             set_weights(model, start)
         tested = _chosen(len(rows), validation_split)
-        batches = _batches(rows, ~tested, len(action_names), settings, seed, devices, INPUT_DROPOUT)
-        validation = _batches(rows, tested, len(action_names), Settings(1, 1, settings.batch_size), seed, devices)
+        batches = _batches(rows, ~tested, len(action_names), settings, seed, devices, learning=True)
+        validation = _batches(
+            rows, tested, len(action_names), Settings(1, 1, settings.batch_size), seed, devices, learning=False
+        )
         model.compile(
             optimizer=_optimizer(len(batches) * settings.epochs, start), loss=_cross_entropy, metrics=[_accuracy()]
         )
@@ -230,11 +234,12 @@ def _batches(
     settings: Settings,
     seed: int,
     devices: int,
-    dropout: float = 0.0,
+    *,
+    learning: bool,
 ) -> Any:
     """Return the Keras data set of batches of one size, `repeats` times the used rows in an order that changes.
 
-    Features are dropped here, not by a layer of the model, since nearly all of them are zero.
+    For learning, features are dropped here, not by a layer of the model, since nearly all of them are zero.
     """
     keras = import_keras()
     size = devices * math.ceil(settings.batch_size / devices)
@@ -266,16 +271,17 @@ def _batches(
                 plan += [(first, order[begin : begin + size]) for begin in range(0, len(order), size)]
             return plan
 
-        def __getitem__(self, index: int) -> tuple[Floats, Floats]:
+        def __getitem__(self, index: int) -> tuple[dict[str, Floats], Floats]:
             first, chosen = self._plan[index]
             if self._block is None or self._block.first != first:
                 self._block = rows.block(first)
             x = np.zeros((size, rows.num_features), np.float32)
-            x[: len(chosen)] = rows.dense(self._block, chosen, dropout, self._random)
+            x[: len(chosen)] = rows.dense(self._block, chosen, INPUT_DROPOUT if learning else 0.0, self._random)
+            kept = units_kept(size, self._random) if learning else np.ones((size, UNITS), np.float32)
             wanted = np.zeros((size, MEMBERS, num_actions), np.float32)
             learnt = rows.weights[chosen, None] * (rows.groups[chosen, None] != members)
             wanted[np.arange(len(chosen))[:, None], members, rows.actions[chosen, None]] = learnt
-            return x, wanted
+            return {"features": x, "kept": kept}, wanted
 
     return Batches()
 

@@ -24,7 +24,8 @@ from rasa_core.policies.training_rows import HELD_OUT_GROUPS
 Floats = NDArray[np.float32]
 
 MEMBERS: Final = HELD_OUT_GROUPS
-HIDDEN: Final = (256, 128)
+HIDDEN: Final = (128, 128)
+UNITS: Final = MEMBERS * sum(HIDDEN)
 DROPOUT: Final = 0.4
 
 
@@ -41,9 +42,12 @@ def label_parts(names: Sequence[str]) -> Floats:
 
 
 def build(num_features: int, num_actions: int, parts: Floats | None = None) -> Any:
-    """Return the Keras model: features ``(batch, features)`` to logits ``(batch, members, actions)``.
+    """Return the Keras model, which makes logits ``(batch, members, actions)``.
 
-    Its weights are all zeros; see `initial_weights`.
+    Its inputs, float32, are `features` ``(batch, features)`` and `kept` ``(batch, UNITS)``: what the units are
+    multiplied with, zeros for those that are left out in this step, ones when nothing is learnt. Keras's own dropout
+    would take as long to compile as all the rest, and differ between backends. The weights are all zeros; see
+    `initial_weights`.
     """
     keras = import_keras()
     layers = keras.layers
@@ -53,15 +57,27 @@ def build(num_features: int, num_actions: int, parts: Floats | None = None) -> A
             "bmi,mij->bmj", (MEMBERS, units), bias_axes=bias_axes, kernel_initializer="zeros", name=name
         )
 
-    inputs = keras.Input((num_features,))
-    h = layers.Dense(MEMBERS * HIDDEN[0], activation="relu", kernel_initializer="zeros", name="first")(inputs)
-    h = layers.Reshape((MEMBERS, HIDDEN[0]))(layers.Dropout(DROPOUT)(h))
+    features = keras.Input((num_features,), name="features")
+    kept = keras.Input((UNITS,), name="kept")
+    factors = keras.ops.reshape(kept, (-1, MEMBERS, sum(HIDDEN)))
+    h = layers.Dense(MEMBERS * HIDDEN[0], kernel_initializer="zeros", name="first")(features)
+    h = keras.ops.reshape(h, (-1, MEMBERS, HIDDEN[0]))
+    h = keras.ops.relu(h) * factors[..., : HIDDEN[0]]
     for number, units in enumerate(HIDDEN[1:]):
-        h = layers.Dropout(DROPOUT)(layers.Activation("relu")(apart(units, f"hidden_{number}")(h)))
+        before = sum(HIDDEN[: number + 1])
+        h = keras.ops.relu(apart(units, f"hidden_{number}")(h)) * factors[..., before : before + units]
     logits = apart(num_actions, "actions")(h)
     if parts is not None and len(parts):
         logits = logits + keras.ops.matmul(apart(len(parts), "parts", bias_axes=None)(h), parts)
-    return keras.Model(inputs, logits)
+    return keras.Model({"features": features, "kept": kept}, logits)
+
+
+def units_kept(batch: int, random: np.random.Generator) -> Floats:
+    """Return what the units are multiplied with in a step of learning, ``(batch, UNITS)``; 1 on average."""
+    # One byte a unit is drawn in a quarter of the time of a float.
+    dropped = round(256 * DROPOUT)
+    drawn = random.integers(256, size=(batch, UNITS), dtype=np.uint8)
+    return (drawn >= dropped) * np.float32(256 / (256 - dropped))
 
 
 def initial_weights(model: Any) -> None:

@@ -37,7 +37,7 @@ from rasa_core.trackers import DialogueStateTracker
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
 
-_HEAD_FORMAT = 2  # Raised when the content of snapshots changes, so that stored heads are computed anew.
+_HEAD_FORMAT = 3  # Raised when the content of snapshots changes, so that stored heads are computed anew.
 _UNBOUND_WINDOW = 5
 
 

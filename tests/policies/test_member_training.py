@@ -13,7 +13,7 @@ from policy_bot import needs_keras
 
 from rasa_core.policies import keras_training, member_training, training_rows
 from rasa_core.policies.member_training import Settings, Trained
-from rasa_core.policies.members import MEMBERS, is_of_members
+from rasa_core.policies.members import DROPOUT, MEMBERS, UNITS, is_of_members
 from rasa_core.policies.network import Network, softmax
 from rasa_core.policies.training_rows import IN_NO_GROUP, TrainingRows
 
@@ -170,7 +170,7 @@ class TestKerasAndNumpy:
     def test_agree(self, names) -> None:
         parts, model = random_model(names)
         x = noisy_rows(50).all_dense(noisy_rows(50).block(0))
-        logits = np.asarray(model(x, training=False))
+        logits = logits_of(model, x)
         network = member_training.as_network(model, parts, 1.0)
         assert logits.shape == (50, MEMBERS, len(names))
         assert network.predict(x) == pytest.approx(softmax(logits.mean(axis=1)), abs=1e-5)
@@ -182,10 +182,17 @@ class TestKerasAndNumpy:
             # Softmax does not see a shift; the biases of the members are put together.
             assert found - found[:, :1] == pytest.approx(bias_shift(model, member), abs=1e-4)
 
+    def test_units_are_multiplied_with_what_is_kept_of_them(self) -> None:
+        _, model = random_model(NAMES)
+        x = np.ones((1, FEATURES), np.float32)
+        _, bias = keras_training.weights_of(model.get_layer("actions"))
+        assert logits_of(model, x, 0.0)[0] == pytest.approx(bias, abs=1e-6)
+        assert logits_of(model, x, 2.0) != pytest.approx(logits_of(model, x), abs=1e-3)
+
     def test_temperature_divides_the_logits(self) -> None:
         parts, model = random_model(NAMES)
         x = noisy_rows(50).all_dense(noisy_rows(50).block(0))
-        logits = np.asarray(model(x, training=False)).mean(axis=1)
+        logits = logits_of(model, x).mean(axis=1)
         warm = member_training.as_network(model, parts, 2.5)
         assert warm.predict(x) == pytest.approx(softmax(logits / 2.5), abs=1e-5)
 
@@ -223,23 +230,32 @@ def random_model(names: list[str]):
     return parts, model
 
 
+def logits_of(model, x: np.ndarray, kept: float = 1.0) -> np.ndarray:
+    return np.asarray(model({"features": x, "kept": np.full((len(x), UNITS), kept, np.float32)}))
+
+
 def bias_shift(model, member: int) -> np.ndarray:
     bias = keras_training.weights_of(model.get_layer("actions"))[1]
     shift = bias.mean(axis=0) - bias[member]
     return np.tile(shift - shift[0], (50, 1))
 
 
-def batches_of(rows: TrainingRows, size: int, *, repeats: int = 1, seed: int = 0, devices: int = 1, used=None):
+def batches_of(
+    rows: TrainingRows, size: int, *, repeats: int = 1, seed: int = 0, devices: int = 1, used=None, learning=False
+):
     needs_keras()
     used = np.ones(len(rows), bool) if used is None else used
-    return member_training._batches(rows, used, len(NAMES), Settings(1, repeats, size), seed, devices)
+    return member_training._batches(
+        rows, used, len(NAMES), Settings(1, repeats, size), seed, devices, learning=learning
+    )
 
 
 def numbers_in(batches) -> list[int]:
     """Return which rows a pass over all batches takes, where each row has its number as its only feature."""
     taken = []
     for index in range(len(batches)):
-        x, wanted = batches[index]
+        inputs, wanted = batches[index]
+        x = inputs["features"]
         taken += x[wanted.any(axis=(1, 2)), 0].astype(int).tolist()
     return taken
 
@@ -264,13 +280,14 @@ class TestBatches:
     def test_are_all_of_one_size_for_all_devices(self, counted, size, devices, made) -> None:
         batches = batches_of(counted, size, devices=devices)
         for index in range(len(batches)):
-            x, wanted = batches[index]
-            assert (x.shape, wanted.shape) == ((made, 1), (made, MEMBERS, len(NAMES)))
-            assert (x.dtype, wanted.dtype) == (np.float32, np.float32)
+            inputs, wanted = batches[index]
+            found = {name: (array.shape, array.dtype) for name, array in inputs.items()}
+            assert found == {"features": ((made, 1), np.float32), "kept": ((made, UNITS), np.float32)}
+            assert (wanted.shape, wanted.dtype) == ((made, MEMBERS, len(NAMES)), np.float32)
 
     def test_say_what_each_member_is_to_learn_and_how_much_it_counts(self, counted) -> None:
-        x, wanted = batches_of(counted, 64)[0]
-        for row, targets in zip(x, wanted, strict=True):
+        inputs, wanted = batches_of(counted, 64)[0]
+        for row, targets in zip(inputs["features"], wanted, strict=True):
             expected = np.zeros((MEMBERS, len(NAMES)), np.float32)
             if row[0]:
                 number = int(row[0]) - 1
@@ -290,14 +307,23 @@ class TestBatches:
         assert orders[0] == orders[1]
         assert len({tuple(order) for order in (*orders[0], *orders[2])}) == 4
 
-    def test_drop_features_and_no_wanted_actions(self, counted) -> None:
-        needs_keras()
-        used = np.ones(23, bool)
-        whole = batches_of(counted, 32)[0]
-        dropped = member_training._batches(counted, used, len(NAMES), Settings(1, 1, 32), 0, 1, 0.5)[0]
-        assert dropped[1].tolist() == whole[1].tolist()
-        assert 0 < (dropped[0] == 0).sum() - (whole[0] == 0).sum() < 23
-        assert set(dropped[0].flat) <= {0.0, *(2 * whole[0]).flat}
+    def test_leave_out_features_and_units_but_no_wanted_actions_when_learning(self) -> None:
+        random = np.random.default_rng(0)
+        x, actions = random.random((100, 20)) + 1, np.arange(100) % 5
+        rows = rows_of(x, actions, np.zeros(100))
+        (inputs, wanted), (learnt, wanted_then) = (
+            batches_of(rows, 100, learning=learning)[0] for learning in (False, True)
+        )
+        assert wanted_then.tolist() == wanted.tolist()
+        whole, dropped = inputs["features"], learnt["features"]
+        is_kept = dropped != 0
+        assert is_kept.mean() == pytest.approx(1 - member_training.INPUT_DROPOUT, abs=0.03)
+        grown = whole[is_kept] / np.float32(1 - member_training.INPUT_DROPOUT)
+        assert dropped[is_kept] == pytest.approx(grown)
+        assert (inputs["kept"] == 1).all()
+        assert (learnt["kept"] == 0).mean() == pytest.approx(DROPOUT, abs=0.01)
+        assert learnt["kept"].mean() == pytest.approx(1, abs=0.01)
+        assert len(np.unique(learnt["kept"])) == 2
 
     def test_leave_out_what_is_not_used(self, counted) -> None:
         used = np.arange(23) % 2 == 0

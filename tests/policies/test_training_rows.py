@@ -151,7 +151,9 @@ class TestRows:
         assert featurizer.names == before
         [last] = [arrays(rows)[0][-1]]
         x = np.zeros(len(before), np.float32)
-        indices, values = featurizer.features(tracker.last_states(3)[:-1], without_last_action(tracker, domain).history)
+        indices, values = featurizer.features(
+            tracker.last_states(3)[:-1], without_last_action(tracker, domain).history, tracker.slots.values()
+        )
         x[indices] = values
         assert last == x.tolist()
 
