@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from rasa_core.events import ACTION_LISTEN_NAME, UserUttered
-from rasa_core.slots import Slot
+from rasa_core.slots import Slot, short_text
 
 State = dict[str, float]
 
 TURN_ACTIONS_KEPT: Final = 10
 LAST_ACTIONS_KEPT: Final = 4
 MENTIONS_KEPT: Final = 20
+SLOTS_KEPT: Final = 20
 VALUE_LENGTH_KEPT: Final = 60
 
 NEW, SAME, CHANGED = "new", "same", "changed"
@@ -90,6 +91,8 @@ class History:
         The turn before the present one.
     last_actions : list of str
         The last actions other than listening, oldest first.
+    slots_set : dict of str to (str or None)
+        The slots that were set after the latest message or action, each with its value if that is a `short_text`.
     values : dict of str to int
         For each entity the checksum of its latest value; it tells whether the next one is the same.
     """
@@ -102,6 +105,7 @@ class History:
         "last_actions",
         "length",
         "mentions",
+        "slots_set",
         "states",
         "turn_actions",
         "turn_before",
@@ -129,6 +133,7 @@ class History:
         self.turn_actions: list[str] = []
         self.turn_before: Turn | None = None
         self.last_actions: list[str] = []
+        self.slots_set: dict[str, str | None] = {}
         self.values: dict[str, int] = {}
 
     def record_user(self, intent: str | None, entities: Iterable[tuple[str, Any]]) -> None:
@@ -138,7 +143,7 @@ class History:
             named = list(dict.fromkeys(mention.entity for mention in self.mentions))
             self.turn_before = Turn(self.intent, named, self.turn_actions)
         self.turns += 1
-        self.turn_actions = []
+        self.turn_actions, self.slots_set = [], {}
         if known is not None and intent in known.intents_without_entities:
             entities = ()
         self.intent = intent if known is None or intent in known.intents else None
@@ -159,6 +164,10 @@ class History:
             self._see(self.entities, entity)
         self.mentions = self.mentions[:MENTIONS_KEPT]
 
+    def record_slot(self, name: str, value: Any) -> None:
+        """Take note of a slot that was set."""
+        self.slots_set = dict([*self.slots_set.items(), (name, short_text(value))][-SLOTS_KEPT:])
+
     def _see(self, seen: dict[str, Seen], name: str) -> None:
         known = seen.get(name)
         seen[name] = Seen(1 if known is None else known.times + 1, self.turns)
@@ -171,6 +180,7 @@ class History:
         if known is None or action_name in known.actions:
             self._see(self.actions, action_name)
         self.turn_actions = [*self.turn_actions, action_name][-TURN_ACTIONS_KEPT:]
+        self.slots_set = {}
         if action_name != ACTION_LISTEN_NAME:
             self.last_actions = [*self.last_actions, action_name][-LAST_ACTIONS_KEPT:]
 
@@ -192,6 +202,7 @@ class History:
             "turn_actions": list(self.turn_actions),
             "turn_before": None if self.turn_before is None else list(self.turn_before),
             "last_actions": list(self.last_actions),
+            "slots_set": dict(self.slots_set),
             "values": dict(self.values),
         }
 
@@ -209,6 +220,7 @@ class History:
         before = snapshot["turn_before"]
         self.turn_before = None if before is None else Turn(*before)
         self.last_actions = list(snapshot["last_actions"])
+        self.slots_set = dict(snapshot["slots_set"])
         self.values = dict(snapshot["values"])
 
     def copy(self) -> History:
@@ -223,7 +235,7 @@ class History:
         )
         # The others are replaced, never changed.
         twin.intent, twin.mentions, twin.turn_actions = self.intent, self.mentions, self.turn_actions
-        twin.turn_before, twin.last_actions = self.turn_before, self.last_actions
+        twin.turn_before, twin.last_actions, twin.slots_set = self.turn_before, self.last_actions, self.slots_set
         twin.values = dict(self.values)
         return twin
 

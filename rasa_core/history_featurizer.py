@@ -10,6 +10,8 @@ now                the present state, or ``no entities``              as in the 
 value              entity=value of the latest message                 1
 novelty            entity, and whether new, same or changed           1
 slot value         slot=value of the slots that hold text             1
+slot set           slots set after the latest message or action       1
+slot set to        slot=value of these                                1
 turn               actions since the latest message                   1
 intent before      intent of the turn before, or ``None``             1
 entity before      entities of the turn before                        1
@@ -50,6 +52,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, AllSlotsReset, SlotSet, UserUttered
 from rasa_core.featurizers import with_best_intent_only
 from rasa_core.history import History, State
@@ -72,7 +77,7 @@ LEFT_EACH_TURN: Final = 0.7
 _SAID: Final = tuple(f"said {number}" for number in range(4))
 _SAID_WORDS: Final = tuple(f"words said {number}" for number in range(3))
 _ENDED: Final = ("ended 0", "ended 1")
-_OF_VALUES: Final = ("value", "slot value")
+_OF_VALUES: Final = ("value", "slot value", "slot set to")
 _COUNTS: Final = {"intent": "intent count", "entity": "entity count", "action": "action count"}
 _AGO: Final = {"intent": "intent ago", "entity": "entity ago", "action": "action ago"}
 _NO_ENTITIES: Final = {"no entities": 1.0}
@@ -189,6 +194,8 @@ class HistoryFeaturizer:
                 done += 1
             elif isinstance(event, SlotSet) and event.key in slots:
                 slots[event.key].value = event.value
+                if slots[event.key].has_features():
+                    history.record_slot(event.key, event.value)
             elif isinstance(event, AllSlotsReset):
                 for slot in slots.values():
                     slot.reset()
@@ -202,6 +209,12 @@ class HistoryFeaturizer:
         kept = set(often[:VALUES_KEPT])
         self.names = sorted(name for name in counts if name[0] not in _OF_VALUES or name in kept)
         self._blocks = _numbered(self.names)
+
+    @property
+    def value_columns(self) -> NDArray[np.int32]:
+        """Indices of the features that are values, of which conversations to come may hold others."""
+        found = [index for index, (block, _) in enumerate(self.names) if block in _OF_VALUES]
+        return np.array(found, np.int32)
 
     def index_of(self, name: tuple[str, str]) -> int | None:
         """Return the index of the feature with this block and name, None if there is none."""
@@ -240,6 +253,10 @@ def _present(state: State, history: History) -> Iterator[Group]:
         yield "novelty", _ones(f"{mention.novelty} {mention.entity}" for mention in history.mentions)
     else:
         yield "now", _NO_ENTITIES
+    if history.slots_set:
+        yield "slot set", _ones(history.slots_set)
+        values = history.slots_set.items()
+        yield "slot set to", _ones(f"{name}={text}" for name, text in values if text is not None)
     yield "turn", _ones(history.turn_actions)
 
 

@@ -25,6 +25,13 @@ _CHANGEABLE = (list, dict, set)
 _WARNINGS = 20  # users can say anything, and the log should not hold it all
 
 
+def short_text(value: Any) -> str | None:
+    """Return a text of at most `LONGEST_FEATURE_TEXT` characters, or a number, as text; None for anything else."""
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST_FEATURE_TEXT else None
+    return str(value) if isinstance(value, int | float) else None
+
+
 class Slot:
     """One thing that the bot remembers.
 
@@ -130,10 +137,8 @@ class TextSlot(Slot):
         return [0.0 if self.value is None else 1.0]
 
     def feature_text(self) -> str | None:
-        """Return the value if it is a text of at most `LONGEST_FEATURE_TEXT` characters, or a number."""
-        if isinstance(self.value, str):
-            return self.value if len(self.value) <= LONGEST_FEATURE_TEXT else None
-        return str(self.value) if isinstance(self.value, int | float) else None
+        """Return the value as `short_text` does."""
+        return short_text(self.value)
 
 
 class BooleanSlot(Slot):

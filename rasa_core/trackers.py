@@ -277,8 +277,13 @@ class DialogueStateTracker(EventLog):
         if slot is None:
             _warn_about_slot(key)
             return
-        slot.value = value
+        self._set_value(slot, value)
         self._state = None
+        if slot.has_features():
+            self.history.record_slot(key, value)
+
+    def _set_value(self, slot: Slot, value: Any) -> None:
+        slot.value = value
 
     def _on_reset_slots(self) -> None:
         for slot in self.slots.values():

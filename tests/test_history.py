@@ -29,6 +29,7 @@ def full_history() -> History:
     history.record_action({"intent_greet": 1.0}, "utter_hi")
     history.record_user("bye", [("name", "Bob"), ("size", 3)])
     history.record_action({"intent_bye": 0.5}, "action_listen")
+    history.record_slot("city", "rome")
     return history
 
 
@@ -86,6 +87,28 @@ class TestCounts:
         history = History(vocabulary=VOCABULARY)
         history.record_user("chitchat", [ANNA])
         assert (history.intents, history.entities, history.mentions) == ({"chitchat": (1, 1)}, {}, [])
+
+
+class TestSlotsSet:
+    def test_are_those_after_the_latest_message_or_action(self) -> None:
+        history = History()
+        history.record_slot("city", "rome")
+        history.record_slot("size", 3)
+        history.record_slot("city", "paris")
+        assert history.slots_set == {"city": "paris", "size": "3"}
+        history.record_action({}, "utter_hi")
+        assert history.slots_set == {}
+        history.record_slot("tags", ["a"])
+        assert history.slots_set == {"tags": None}
+        history.record_user("greet", [])
+        assert history.slots_set == {}
+
+    def test_are_not_too_many(self) -> None:
+        history = History()
+        for number in range(1000):
+            history.record_slot(f"slot_{number}", "x" * number)
+        assert len(history.slots_set) < 30
+        assert history.slots_set["slot_999"] is None
 
 
 class TestMentions:

@@ -79,6 +79,8 @@ def as_told(events: Sequence[Event], max_history: int) -> Named:
     text = oracle.slots["cuisine"]
     if isinstance(text, int | float) or (isinstance(text, str) and len(text) <= 60):
         ones.append(("slot value", f"cuisine={text}"))
+    for name, value in summary["slots_set"].items():
+        ones += [("slot set", name), *([("slot set to", f"{name}={value}")] if value is not None else [])]
     ones += [("turn", name) for name in summary["turn_actions"]]
     if summary["turn_before"] is not None:
         intent, entities, actions = summary["turn_before"]
@@ -304,9 +306,10 @@ def test_what_occurs_is_a_feature_but_values_only_when_seen_often_enough() -> No
         ("value", "a=3"),
     ]
     assert featurizer.num_features == 6
+    assert featurizer.value_columns.tolist() == [1, 2, 4, 5]
 
 
-@pytest.mark.parametrize("where", ["value", "slot value"])
+@pytest.mark.parametrize("where", ["value", "slot value", "slot set to"])
 def test_the_only_value_of_an_entity_or_slot_is_no_feature(where) -> None:
     featurizer = HistoryFeaturizer()
     featurizer.learn_names({(where, "a=1"): 9, (where, "a=2"): 1, (where, "ab=1"): 9, ("turn", "utter_hi"): 1})
@@ -333,7 +336,7 @@ def test_each_feature_has_its_index(domain) -> None:
     tracker = conversation(domain, "/greet", "utter_greet", ITALIAN)
     featurizer = HistoryFeaturizer()
     everything = named(featurizer, tracker)
-    others = [(where, "cuisine=french") for where in ("value", "slot value")]
+    others = [(where, "cuisine=french") for where in ("value", "slot value", "slot set to")]
     featurizer.learn_names(dict.fromkeys([*everything, *others], 2))
     indices, values = featurizer.present(tracker)
     assert {featurizer.names[index]: value for index, value in zip(indices, values, strict=True)} == everything

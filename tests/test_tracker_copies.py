@@ -196,4 +196,4 @@ def test_a_domain_of_its_own_needs_no_history() -> None:
     tracker = DialogueStateTracker("zoë", Domain.from_yaml("slots: {a: {type: text}}").slots)
     tracker.update(said("mumble"))
     tracker.update(action("anything"))
-    assert tracker.history.actions == {"anything": 1}
+    assert tracker.history.actions == {"anything": (1, 1)}

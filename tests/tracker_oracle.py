@@ -183,8 +183,20 @@ class Oracle:
             "turn_actions": (turns[-1][1] if turns else acted)[-10:],
             "turn_before": before,
             "last_actions": [name for name in acted if name != "action_listen"][-4:],
+            "slots_set": self.slots_set(),
             "values": {name: zlib.crc32(value.encode()) for pairs in mentioned for name, value in pairs},
         }
+
+    def slots_set(self) -> dict[str, str | None]:
+        """Return the slots with features that were set after the latest message or action."""
+        found: dict[str, str | None] = {}
+        for event in self.applied:
+            if isinstance(event, ActionExecuted | UserUttered):
+                found = {}
+            elif isinstance(event, SlotSet) and event.key in self.slots and event.key != "notes":
+                is_short = isinstance(event.value, int | float | str) and len(str(event.value)) <= 60
+                found[event.key] = str(event.value) if is_short else None
+        return found
 
     def last_states(self, count: int | None) -> list[dict[str, float]]:
         states = [*self.states, self.state()]

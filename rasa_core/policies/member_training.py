@@ -34,12 +34,18 @@ from rasa_core.progress import Progress
 Floats = NDArray[np.float32]
 
 INPUT_DROPOUT: Final = 0.2
-LEARNING_RATE, WEIGHT_DECAY = 3e-3, 0.05
+VALUES_UNSEEN: Final = 0.3
+"""Share of the rows that learn without any values, as if these were new."""
+LEARNING_RATE, WEIGHT_DECAY = 5e-3, 0.05
 
-DEFAULT_EPOCHS: Final = 15
-DEFAULT_BATCH_SIZE: Final = 128
+PASSES: Final = 2500
+"""How often each row is seen, times the square root of their number: few rows are seen often, and many seldom."""
 MOST_ROWS_SEEN: Final = 600_000
-FEWEST_STEPS: Final = 300
+EPOCHS_TOLD: Final = 20
+"""About so often progress is told, unless `epochs` is given."""
+BATCH_SIZES: Final = (16, 256)
+BATCHES: Final = 16
+"""In a pass over few rows."""
 MANY_STEPS: Final = 2000
 """In an epoch; with more, progress is told by step."""
 STEPS_BETWEEN_REPORTS: Final = 100
@@ -70,13 +76,14 @@ class Settings:
 
     @classmethod
     def of(cls, num_rows: int, epochs: int | None, batch_size: int | None) -> Settings:
-        """Return the settings for this many rows: few rows are seen often, and very many only once."""
-        size = batch_size or min(DEFAULT_BATCH_SIZE, 16 * math.ceil(num_rows / 16))
+        """Return the settings for this many rows; `epochs` and `batch_size` only where they are not given."""
+        least, most = BATCH_SIZES
+        size = batch_size or min(most, least * math.ceil(num_rows / (BATCHES * least)))
         if epochs is not None:
             return cls(epochs, 1, size)
-        chosen = min(DEFAULT_EPOCHS, max(1, MOST_ROWS_SEEN // num_rows))
-        repeats = math.ceil(FEWEST_STEPS / (chosen * math.ceil(num_rows / size)))
-        return cls(chosen, repeats, size)
+        passes = max(1, min(round(PASSES / math.sqrt(num_rows)), MOST_ROWS_SEEN // num_rows))
+        repeats = max(1, passes // EPOCHS_TOLD)
+        return cls(passes // repeats, repeats, size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +284,11 @@ def _batches(
                 self._block = rows.block(first)
             x = np.zeros((size, rows.num_features), np.float32)
             x[: len(chosen)] = rows.dense(self._block, chosen, INPUT_DROPOUT if learning else 0.0, self._random)
-            kept = units_kept(size, self._random) if learning else np.ones((size, UNITS), np.float32)
+            kept = np.ones((size, UNITS), np.float32)
+            if learning:
+                kept = units_kept(size, self._random)
+                unseen = np.flatnonzero(self._random.random(size, np.float32) < VALUES_UNSEEN)
+                x[np.ix_(unseen, rows.value_columns)] = 0.0
             wanted = np.zeros((size, MEMBERS, num_actions), np.float32)
             learnt = rows.weights[chosen, None] * (rows.groups[chosen, None] != members)
             wanted[np.arange(len(chosen))[:, None], members, rows.actions[chosen, None]] = learnt

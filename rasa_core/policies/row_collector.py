@@ -158,7 +158,15 @@ class RowCollector:
         if len(self._stories) < FEWEST_STORIES:
             groups[:] = IN_NO_GROUP
         actions, weights = np.array(self._actions, np.int32), np.array(self._weights, np.float32)
-        return TrainingRows(self._numbers, unused, actions[:limit], weights[:limit], groups[:limit], new_columns)
+        return TrainingRows(
+            self._numbers,
+            unused,
+            actions[:limit],
+            weights[:limit],
+            groups[:limit],
+            new_columns,
+            self._featurizer.value_columns,
+        )
 
     def lessons(self, rows: TrainingRows) -> LessonBook:
         """Return where the rows stand in the stories, for those that stand in any."""

@@ -44,6 +44,8 @@ class TrainingRows:
         How much each row counts, ``(rows,)``; 1 on average.
     groups : NDArray of int8
         The group in which a row is held out, ``(rows,)``; `IN_NO_GROUP` for none.
+    value_columns : NDArray of int32
+        Which features are values, ``(values,)``; others may come that have not been seen.
     """
 
     def __init__(
@@ -54,8 +56,10 @@ class TrainingRows:
         weights: Floats,
         groups: NDArray[np.int8],
         new_columns: NDArray[np.int32] | None = None,
+        value_columns: NDArray[np.int32] | None = None,
     ) -> None:
         self._numbers = numbers
+        self.value_columns = np.zeros(0, np.int32) if value_columns is None else value_columns
         self._new_columns = new_columns
         self.num_features = num_features
         self.actions = actions

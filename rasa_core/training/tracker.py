@@ -155,12 +155,9 @@ class TrainingTracker(DialogueStateTracker):
                 return listening
         return False
 
-    def _on_slot(self, key: str, value: Any) -> None:
-        if key in self.slots:
-            self.slots[key] = self._shared.slot(self.slots[key], value)
-            self._slot_features = self._state = None
-        else:
-            super()._on_slot(key, value)
+    def _set_value(self, slot: Slot, value: Any) -> None:
+        self.slots[slot.name] = self._shared.slot(slot, value)
+        self._slot_features = None
 
     def _on_reset_slots(self) -> None:
         self.slots = dict(self._initial_slots)

@@ -331,28 +331,32 @@ class TestBatches:
 
 
 class TestSettings:
-    def test_few_rows_are_seen_often(self) -> None:
-        settings = Settings.of(10, None, None)
-        assert settings.batch_size == 16
-        assert settings.epochs * settings.repeats >= member_training.FEWEST_STEPS
+    @pytest.mark.parametrize(
+        ("num_rows", "passes", "batch_size"),
+        [(10, 790, 16), (400, 125, 32), (2500, 50, 160), (10_000, 25, 256), (60_000, 10, 256)],
+    )
+    def test_few_rows_are_seen_often_and_a_few_at_a_time(self, num_rows, passes, batch_size) -> None:
+        settings = Settings.of(num_rows, None, None)
+        assert settings.batch_size == batch_size
+        assert settings.epochs * settings.repeats == pytest.approx(passes, rel=0.05)
 
     def test_very_many_rows_are_seen_once(self) -> None:
         most = member_training.MOST_ROWS_SEEN
-        assert Settings.of(most, None, None) == Settings(1, 1, member_training.DEFAULT_BATCH_SIZE)
+        assert Settings.of(most, None, None) == Settings(1, 1, 256)
         assert Settings.of(10 * most, None, None).epochs == 1
 
     @pytest.mark.parametrize("num_rows", [1, 15, 100, 1000, 10_000, 100_000, 10**6, 10**8])
-    def test_there_are_enough_steps_and_not_too_many_epochs(self, num_rows) -> None:
+    def test_progress_is_told_often_but_not_all_the_time(self, num_rows) -> None:
         settings = Settings.of(num_rows, None, None)
-        steps = settings.epochs * settings.repeats * math.ceil(num_rows / settings.batch_size)
-        assert steps >= member_training.FEWEST_STEPS
-        assert settings.epochs <= member_training.DEFAULT_EPOCHS
-        assert settings.epochs * num_rows <= max(num_rows, member_training.MOST_ROWS_SEEN)
+        assert settings.epochs <= 2 * member_training.EPOCHS_TOLD
+        assert settings.repeats == 1 or settings.epochs >= member_training.EPOCHS_TOLD
+        assert settings.epochs * settings.repeats * num_rows <= max(num_rows, member_training.MOST_ROWS_SEEN)
 
     def test_what_is_asked_for_is_done(self) -> None:
         assert Settings.of(10, 7, 3) == Settings(7, 1, 3)
         assert Settings.of(10, 7, None) == Settings(7, 1, 16)
         assert Settings.of(1000, None, 10).batch_size == 10
+        assert Settings.of(1000, 5, 10) == Settings(5, 1, 10)
 
 
 @pytest.mark.parametrize(("share", "held_out"), [(0.25, 2), (0.0, 0), (0.01, 0), (1.0, 0)])
