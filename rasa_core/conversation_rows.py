@@ -58,17 +58,28 @@ class Rows(NamedTuple):
     numbers: list[int]
     actions: list[str]
 
-    def dense(self, num_features: int, rows: int) -> Iterator[NDArray[np.float32]]:
-        """Yield so many `rows` at a time written out, ``(rows, num_features)``, each time in the same array."""
-        x = np.zeros((rows, num_features), np.float32)
-        flat = x.reshape(-1)
+    def dense(self, num_features: int, rows: int) -> Iterator[tuple[Ints, NDArray[np.float32]]]:
+        """Yield so many `rows` at a time, written out in those columns in which any of them is not empty.
+
+        Yields
+        ------
+        columns : NDArray of int64
+            The columns, ascending.
+        x : NDArray of float32
+            ``(rows, columns)``; changed when the next is made.
+        """
+        flat = np.zeros(rows * num_features, np.float32)
         lengths = np.diff(self.starts)
         for first in range(0, len(lengths), rows):
             some = lengths[first : first + rows]
             part = slice(self.starts[first], self.starts[first + len(some)])
-            places = np.repeat(np.arange(len(some)) * num_features, some) + self.columns[part]
+            is_used = np.zeros(num_features, np.bool_)
+            is_used[self.columns[part]] = True
+            used = np.flatnonzero(is_used)
+            place_of = np.cumsum(is_used) - 1
+            places = np.repeat(np.arange(len(some)) * len(used), some) + place_of[self.columns[part]]
             flat[places] = self.values[part]
-            yield x[: len(some)]
+            yield used, flat[: len(some) * len(used)].reshape(len(some), len(used))
             flat[places] = 0.0
 
 
@@ -99,47 +110,49 @@ class _PartNumbers:
     def __init__(self, event_blocks: Sequence[str], column_of: ColumnOf, spans: Spans) -> None:
         self.parts = parts = Parts(column_of)
         self._spans = spans
-        self._contents: list[SlotContent] = []
+        self._contents: list[dict[int, float]] = []
         self._event_blocks = event_blocks
         self.action = Memo(self._new_action)
         self.event = Memo(self._new_event)
-        self.message = Memo[Items, int](lambda items: parts.add(features.of_state(dict(items))))
-        self.mentions = Memo[tuple[Mention, ...], int](lambda mentions: parts.add(features.of_mentions(mentions)))
+        self.message = Memo[Items, int](lambda items: parts.of(features.of_state(dict(items))))
+        self.mentions = Memo[tuple[Mention, ...], int](lambda mentions: parts.of(features.of_mentions(mentions)))
         self.content = Memo(self._new_content)
         self.slots = Memo(self._new_slots)
-        self.turn = Memo[tuple[str, ...], int](lambda actions: parts.add(features.of_turn(actions)))
-        self.turns = Memo[int, int](lambda turns: parts.add(features.of_turns(turns)))
-        self.length = Memo[int, int](lambda length: parts.add(features.of_length(length)))
+        self.texts: dict[tuple[str, str], int] = {}
+        self.turn = Memo[tuple[str, ...], int](lambda actions: parts.of(features.of_turn(actions)))
+        self.turns = Memo[int, int](lambda turns: parts.of(features.of_turns(turns)))
+        self.length = Memo[int, int](lambda length: parts.of(features.of_length(length)))
         self.message_before = Memo[tuple[str | None, tuple[str, ...]], int](
-            lambda message: parts.add(features.of_message_before(*message))
+            lambda message: parts.of(features.of_message_before(*message))
         )
-        self.actions_before = Memo[tuple[str, ...], int](lambda turn: parts.add(features.of_actions_before(turn)))
+        self.actions_before = Memo[tuple[str, ...], int](lambda turn: parts.of(features.of_actions_before(turn)))
         # Where a conversation starts, as many empty parts follow this one as may be asked for.
-        self.nothing = parts.add_all([] for _ in range(max(len(event_blocks), LAST_ACTIONS_KEPT)))
+        self.nothing = parts.of_each([] for _ in range(max(len(event_blocks), LAST_ACTIONS_KEPT)))
 
     def _new_action(self, name: str) -> _Action:
         state = {f"prev_{name}": 1.0}
         last = None
         if name != ACTION_LISTEN_NAME:
-            last = self.parts.add_all(features.of_last_action(number, name) for number in range(LAST_ACTIONS_KEPT))
+            last = self.parts.of_each(features.of_last_action(number, name) for number in range(LAST_ACTIONS_KEPT))
         event, counted = self.event[tuple(state.items())], self._spans.names["action", name]
-        return _Action(self.parts.add([("now", state)]), event, last, counted)
+        return _Action(self.parts.of([("now", state)]), event, last, counted)
 
     def _new_event(self, items: Items) -> int:
         """Return the part of an event as the latest one; those of it as an earlier one are the next numbers."""
-        return self.parts.add_all([(block, dict(items))] for block in self._event_blocks)
+        return self.parts.of_each([(block, dict(items))] for block in self._event_blocks)
 
     def _new_content(self, content: SlotContent) -> int:
         """Return a number for what a slot holds; it is not that of a part."""
-        self._contents.append(content)
+        name, items, text = content
+        self._contents.append(self.parts.columns([("now", dict(items)), *features.of_slots([(name, text)])]))
         return len(self._contents) - 1
 
     def _new_slots(self, numbers: Iterable[int]) -> int:
         """Return the part of what all slots hold."""
-        contents = [self._contents[number] for number in numbers]
-        in_state = {name: value for _, items, _ in contents for name, value in items}
-        texts = ((name, text) for name, _, text in contents)
-        return self.parts.add([("now", in_state), *features.of_slots(texts)])
+        columns: dict[int, float] = {}
+        for number in numbers:
+            columns.update(self._contents[number])
+        return self.parts.add(columns)
 
 
 class ConversationRows:
@@ -210,13 +223,13 @@ class ConversationRows:
 
     def _take_user(self, event: UserUttered) -> None:
         history, spans = self._history, self._spans
-        named = tuple(dict.fromkeys([mention.entity for mention in history.mentions]))
-        message_before = actions_before = self._of.nothing
-        if history.turns:
-            message_before = self._of.message_before[history.intent, named]
-            actions_before = self._of.actions_before[self._turn]
         entities = [(str(entity["entity"]), entity.get("value")) for entity in event.entities]
         history.record_user(event.intent.get("name"), entities)
+        message_before = actions_before = self._of.nothing
+        if history.turn_before is not None:
+            # The history is told of messages alone, so that it does not know the actions.
+            message_before = self._of.message_before[history.turn_before.intent, tuple(history.turn_before.entities)]
+            actions_before = self._of.actions_before[self._turn]
         self._turn = ()
         if history.intent is not None:
             spans.see(spans.names["intent", history.intent], len(self._numbers), history.turns)
@@ -236,10 +249,19 @@ class ConversationRows:
         if isinstance(event, AllSlotsReset):
             self._content = dict(self._initial)
         elif event.key in self._slots:
-            slot = self._slots[event.key]
-            slot.value = event.value
-            self._content[slot.name] = self._of.content[_content(slot)]
+            self._content[event.key] = self._content_of(event.key, event.value)
         self._in_slots = None
+
+    def _content_of(self, name: str, value: object) -> int:
+        """Return the number of what a slot holds that has this value."""
+        known = self._of.texts.get((name, value)) if isinstance(value, str) else None
+        if known is None:
+            slot = self._slots[name]
+            slot.value = value
+            known = self._of.content[_content(slot)]
+            if isinstance(value, str):
+                self._of.texts[name, value] = known
+        return known
 
     def _take_action(self, event: ActionExecuted) -> None:
         name, before, known = event.action_name, self._latest, self._history.vocabulary

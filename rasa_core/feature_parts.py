@@ -56,20 +56,25 @@ class Parts:
         """Return how many numbers there are in all parts."""
         return len(self._columns)
 
-    def add(self, groups: Iterable[tuple[str, Mapping[str, float]]]) -> int:
-        """Take over features, by block and name, and return the number of the part that they are."""
-        for block, found in groups:
-            for name, value in found.items():
-                column = self._column_of((block, name))
-                if column is not None:
-                    self._columns.append(column)
-                    self._values.append(value)
+    def columns(self, groups: Iterable[tuple[str, Mapping[str, float]]]) -> dict[int, float]:
+        """Return the values of features, given by block and name, in their columns."""
+        columns = ((self._column_of((block, name)), value) for block, found in groups for name, value in found.items())
+        return {column: value for column, value in columns if column is not None}
+
+    def add(self, columns: Mapping[int, float]) -> int:
+        """Take over values, by column, and return the number of the part that they are."""
+        self._columns.extend(columns)
+        self._values.extend(columns.values())
         self._starts.append(len(self._columns))
         return len(self._starts) - 2
 
-    def add_all(self, parts: Iterable[Iterable[tuple[str, Mapping[str, float]]]]) -> int:
+    def of(self, groups: Iterable[tuple[str, Mapping[str, float]]]) -> int:
+        """Take over features, by block and name, and return the number of the part that they are."""
+        return self.add(self.columns(groups))
+
+    def of_each(self, parts: Iterable[Iterable[tuple[str, Mapping[str, float]]]]) -> int:
         """Take over several parts, at least one, which get numbers in a row, and return the first of these."""
-        return min([self.add(groups) for groups in parts])
+        return min([self.of(groups) for groups in parts])
 
     def expanded(self, parts: Ints) -> tuple[Ints, NDArray[np.int32], Floats]:
         """Return what rows hold, given the numbers of their `parts`, ``(rows, parts)``.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from rasa_core.conversation_rows import ConversationRows
+from rasa_core.conversation_rows import ConversationRows, Rows
 from rasa_core.exceptions import ModelError
 from rasa_core.featurizers import PADDING, Floats, MaxHistoryTrackerFeaturizer, TrackerFeaturizer
 from rasa_core.history_featurizer import HistoryFeaturizer, Sparse
@@ -311,8 +311,8 @@ class KerasPolicy(Policy):
             rows.add(tracker)
             ends.append(ends[-1] + len(rows) - before)
             if len(rows) >= ROWS_AT_ONCE:
-                probabilities += map(network.predict, rows.take().dense(network.input_size, ROWS_IN_PRODUCT))
-        probabilities += map(network.predict, rows.take().dense(network.input_size, ROWS_IN_PRODUCT))
+                probabilities += _predicted(network, rows.take())
+        probabilities += _predicted(network, rows.take())
         return np.split(np.concatenate(probabilities), ends[1:-1])[: len(ends) - 1]
 
     def _check(self, domain: Domain) -> None:
@@ -411,6 +411,14 @@ class KerasPolicy(Policy):
         arrays = read_arrays(file)
         model.set_weights([arrays[f"weight_{index}"] for index in range(len(arrays))])
         return model
+
+
+def _predicted(network: Network, rows: Rows) -> Iterator[Floats]:
+    """Yield probabilities ``(some of the rows, actions)``."""
+    (kernel, bias), *others = network.layers
+    for columns, x in rows.dense(len(kernel), ROWS_IN_PRODUCT):
+        # What is empty in all of these rows need not be multiplied.
+        yield Network([(kernel[columns], bias), *others]).predict(x)
 
 
 def _dense(rows: Sequence[Sparse], num_features: int) -> Floats:
