@@ -10,15 +10,14 @@ Notation: ``starts`` is ``(rows + 1,)``; row `i` has its numbers at ``starts[i]`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rasa_core import history_featurizer as features
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, AllSlotsReset, SlotSet, UserUttered
-from rasa_core.feature_parts import ColumnOf, Ints, Memo, Parts, Spans, side_by_side
+from rasa_core.feature_parts import ColumnOf, Ints, Memo, Parts, Rows, Spans, side_by_side
 from rasa_core.featurizers import with_best_intent_only
 from rasa_core.history import LAST_ACTIONS_KEPT, TURN_ACTIONS_KEPT, History, Mention, compute_state
 from rasa_core.slots import Slot
@@ -33,54 +32,6 @@ _NO_MESSAGE: Final = UserUttered.empty()
 
 Items = tuple[tuple[str, float], ...]
 SlotContent = tuple[str, Items, str | None]
-
-
-class Rows(NamedTuple):
-    """Features of moments, one after the other.
-
-    Attributes
-    ----------
-    starts : NDArray of int64
-        Where each row begins, ``(rows + 1,)``.
-    columns : NDArray of int32
-        ``(numbers,)``; a row has no column twice.
-    values : NDArray of float32
-        ``(numbers,)``.
-    numbers : list of int
-        Which of its conversation's actions each row stands before, counted from 0.
-    actions : list of str
-        Their names.
-    """
-
-    starts: Ints
-    columns: NDArray[np.int32]
-    values: NDArray[np.float32]
-    numbers: list[int]
-    actions: list[str]
-
-    def dense(self, num_features: int, rows: int) -> Iterator[tuple[Ints, NDArray[np.float32]]]:
-        """Yield so many `rows` at a time, written out in those columns in which any of them is not empty.
-
-        Yields
-        ------
-        columns : NDArray of int64
-            The columns, ascending.
-        x : NDArray of float32
-            ``(rows, columns)``; changed when the next is made.
-        """
-        flat = np.zeros(rows * num_features, np.float32)
-        lengths = np.diff(self.starts)
-        for first in range(0, len(lengths), rows):
-            some = lengths[first : first + rows]
-            part = slice(self.starts[first], self.starts[first + len(some)])
-            is_used = np.zeros(num_features, np.bool_)
-            is_used[self.columns[part]] = True
-            used = np.flatnonzero(is_used)
-            place_of = np.cumsum(is_used) - 1
-            places = np.repeat(np.arange(len(some)) * len(used), some) + place_of[self.columns[part]]
-            flat[places] = self.values[part]
-            yield used, flat[: len(some) * len(used)].reshape(len(some), len(used))
-            flat[places] = 0.0
 
 
 class _Action(NamedTuple):

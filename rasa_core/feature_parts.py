@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,54 @@ LEFT_OUT: Final = -1
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+class Rows(NamedTuple):
+    """Features of moments, one after the other.
+
+    Attributes
+    ----------
+    starts : NDArray of int64
+        Where each row begins, ``(rows + 1,)``.
+    columns : NDArray of int32
+        ``(numbers,)``; a row has no column twice.
+    values : NDArray of float32
+        ``(numbers,)``.
+    numbers : list of int
+        Which of its conversation's actions each row stands before, counted from 0.
+    actions : list of str
+        Their names.
+    """
+
+    starts: Ints
+    columns: NDArray[np.int32]
+    values: Floats
+    numbers: list[int]
+    actions: list[str]
+
+    def dense(self, num_features: int, rows: int) -> Iterator[tuple[Ints, Floats]]:
+        """Yield so many `rows` at a time, written out in those columns in which any of them is not empty.
+
+        Yields
+        ------
+        columns : NDArray of int64
+            The columns, ascending.
+        x : NDArray of float32
+            ``(rows, columns)``; changed when the next is made.
+        """
+        flat = np.zeros(rows * num_features, np.float32)
+        lengths = np.diff(self.starts)
+        for first in range(0, len(lengths), rows):
+            some = lengths[first : first + rows]
+            part = slice(self.starts[first], self.starts[first + len(some)])
+            is_used = np.zeros(num_features, np.bool_)
+            is_used[self.columns[part]] = True
+            used = np.flatnonzero(is_used)
+            place_of = np.cumsum(is_used) - 1
+            places = np.repeat(np.arange(len(some)) * len(used), some) + place_of[self.columns[part]]
+            flat[places] = self.values[part]
+            yield used, flat[: len(some) * len(used)].reshape(len(some), len(used))
+            flat[places] = 0.0
 
 
 class Memo(dict[K, V]):

@@ -15,9 +15,10 @@ from test_history_featurizer import as_told
 from tracker_oracle import LISTEN, action, said
 
 from rasa_core import conversation_rows
-from rasa_core.conversation_rows import ConversationRows, Rows
+from rasa_core.conversation_rows import ConversationRows
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, AllSlotsReset, Event, SlotSet
+from rasa_core.feature_parts import Rows
 from rasa_core.history_featurizer import HistoryFeaturizer
 from rasa_core.trackers import DialogueStateTracker
 

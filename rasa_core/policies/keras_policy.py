@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from rasa_core.conversation_rows import ConversationRows, Rows
+from rasa_core.conversation_rows import ConversationRows
 from rasa_core.exceptions import ModelError
+from rasa_core.feature_parts import Rows
 from rasa_core.featurizers import PADDING, Floats, MaxHistoryTrackerFeaturizer, TrackerFeaturizer
 from rasa_core.history_featurizer import HistoryFeaturizer, Sparse
 from rasa_core.policies import keras_training, member_training, members
