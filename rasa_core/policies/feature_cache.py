@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 DIGEST_SIZE: Final = 16
 
 Names = dict[tuple[str, str], int]
