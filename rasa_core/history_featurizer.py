@@ -50,14 +50,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, AllSlotsReset, SlotSet, UserUttered
+from rasa_core.events import ACTION_LISTEN_NAME
 from rasa_core.featurizers import with_best_intent_only
-from rasa_core.history import History, State
+from rasa_core.history import History, Mention, State, Turn
 from rasa_core.slots import Slot
 
 if TYPE_CHECKING:
@@ -74,12 +75,11 @@ ACTIONS_COUNTED: Final = 6
 LEFT_EACH_TURN: Final = 0.7
 """Of a feature that tells how long ago something was."""
 
-_SAID: Final = tuple(f"said {number}" for number in range(4))
-_SAID_WORDS: Final = tuple(f"words said {number}" for number in range(3))
+SAID_IN_WORDS: Final = 3
 _ENDED: Final = ("ended 0", "ended 1")
 _OF_VALUES: Final = ("value", "slot value", "slot set to")
-_COUNTS: Final = {"intent": "intent count", "entity": "entity count", "action": "action count"}
-_AGO: Final = {"intent": "intent ago", "entity": "entity ago", "action": "action ago"}
+COUNTS: Final = {"intent": "intent count", "entity": "entity count", "action": "action count"}
+AGO: Final = {"intent": "intent ago", "entity": "entity ago", "action": "action ago"}
 _NO_ENTITIES: Final = {"no entities": 1.0}
 _LISTENED: Final = f"prev_{ACTION_LISTEN_NAME}"
 _NOT_A_WORD: Final = re.compile(r"[\W_]+")
@@ -141,12 +141,6 @@ class HistoryFeaturizer:
                         values.append(value)
         return indices, values
 
-    def numbered(self, features: Iterable[Named]) -> Sparse:
-        """Return indices and values of those features that were in training."""
-        known = ((self.index_of((block, name)), value) for block, name, value in features)
-        found = [(index, value) for index, value in known if index is not None]
-        return [index for index, _ in found], [value for _, value in found]
-
     def named(self, states: Sequence[State], history: History, slots: Iterable[Slot]) -> list[Named]:
         """Return block, name and value of each feature that is not zero, each once."""
         groups = self._grouped(states, history, slots)
@@ -155,50 +149,26 @@ class HistoryFeaturizer:
     def _grouped(self, states: Sequence[State], history: History, slots: Iterable[Slot]) -> Iterator[Group]:
         """Yield blocks with their features; a block may come more than once, a feature does not."""
         yield from zip(self._event_blocks, recent_events(states, self.max_history), strict=False)
-        yield from _present(states[-1], history)
-        yield "slot value", _texts(slots)
-        yield from _past(history)
-        yield from _words(states[-1], history)
+        yield from of_state(states[-1])
+        yield from of_mentions(history.mentions)
+        yield from of_slots(texts_of(slots))
+        yield from of_slots_set(history.slots_set.items())
+        yield from of_turn(history.turn_actions)
+        yield from of_turn_before(history.turn_before)
+        for number, action in enumerate(reversed(history.last_actions)):
+            yield from of_last_action(number, action)
+        for block, seen in (("intent", history.intents), ("entity", history.entities), ("action", history.actions)):
+            yield block, _ones(seen)
+            yield COUNTS[block], {name: math.log1p(count) for name, (count, _) in seen.items()}
+            yield AGO[block], {name: LEFT_EACH_TURN ** (history.turns - turn) for name, (_, turn) in seen.items()}
+        yield from of_turns(history.turns)
+        yield from of_length(history.length)
 
     def present(self, tracker: DialogueStateTracker) -> Sparse:
         """Return the features from which the next action of a conversation is predicted."""
         return self.features(tracker.last_states(self.max_history), tracker.history, tracker.slots.values())
 
     # -- training
-
-    def examples(self, tracker: DialogueStateTracker) -> Iterator[tuple[int, list[Named], str]]:
-        """Yield what is to be learnt from a conversation.
-
-        Yields
-        ------
-        number : int
-            Which of the conversation's actions it is, counted from 0, those not to be learnt included.
-        features : list of (str, str, float)
-            Block, name and value of each feature before the action.
-        action : str
-            Name of the action.
-        """
-        states = tracker.last_states(None)
-        history = History(window=1, vocabulary=tracker.history.vocabulary)
-        slots = {name: slot.fresh() for name, slot in tracker.slots.items()}
-        done = 0
-        for event in tracker.applied_events():
-            if isinstance(event, UserUttered):
-                entities = ((str(entity["entity"]), entity.get("value")) for entity in event.entities)
-                history.record_user(event.intent.get("name"), entities)
-            elif isinstance(event, ActionExecuted):
-                if not event.unpredictable:
-                    recent = states[max(0, done + 1 - self.max_history) : done + 1]
-                    yield done, self.named(recent, history, slots.values()), event.action_name
-                history.record_action(states[done], event.action_name)
-                done += 1
-            elif isinstance(event, SlotSet) and event.key in slots:
-                slots[event.key].value = event.value
-                if slots[event.key].has_features():
-                    history.record_slot(event.key, event.value)
-            elif isinstance(event, AllSlotsReset):
-                for slot in slots.values():
-                    slot.reset()
 
     def learn_names(self, counts: Mapping[tuple[str, str], int]) -> None:
         """Take over the features to use from how often each occurs in training, by block and name."""
@@ -226,78 +196,102 @@ class HistoryFeaturizer:
 
 
 def recent_events(states: Sequence[State], count: int) -> Iterator[State]:
-    """Yield the last `count` events, the latest first, as the part of a state that tells of them.
+    """Yield the last `count` events, the latest first, as the part of a state that tells of them."""
+    return islice(chain.from_iterable(map(events_before, reversed(states))), count)
+
+
+def events_before(state: State) -> list[State]:
+    """Return what happened since the state before, the latest first.
 
     States tell of events: before each prediction there was an action (``prev_``), and if that was listening, a
     message (``intent_``, ``entity_``) after it.
     """
-    found = 0
-    for state in reversed(states):
-        best = with_best_intent_only(state)
-        if _LISTENED in best:
-            yield {name: value for name, value in best.items() if name.startswith(("intent_", "entity_"))}
-            found += 1
-        action = next((name for name in best if name.startswith("prev_")), None)
-        if found < count and action is not None:
-            yield {action: 1.0}
-            found += 1
-        if found >= count:
-            return
+    best = with_best_intent_only(state)
+    found = []
+    if _LISTENED in best:
+        found.append({name: value for name, value in best.items() if name.startswith(("intent_", "entity_"))})
+    action = next((name for name in best if name.startswith("prev_")), None)
+    if action is not None:
+        found.append({action: 1.0})
+    return found
 
 
-def _present(state: State, history: History) -> Iterator[Group]:
-    """Yield what is known now: the state, the latest message's values, and the actions since."""
+def of_state(state: State) -> Iterator[Group]:
+    """Yield what is known now, and the parts of the names of the entities."""
     yield "now", with_best_intent_only(state)
-    if history.mentions:
-        yield "value", _ones(f"{mention.entity}={mention.value}" for mention in history.mentions)
-        yield "novelty", _ones(f"{mention.novelty} {mention.entity}" for mention in history.mentions)
-    else:
-        yield "now", _NO_ENTITIES
-    if history.slots_set:
-        yield "slot set", _ones(history.slots_set)
-        values = history.slots_set.items()
-        yield "slot set to", _ones(f"{name}={text}" for name, text in values if text is not None)
-    yield "turn", _ones(history.turn_actions)
-
-
-def _past(history: History) -> Iterator[Group]:
-    """Yield the turn before, the last actions, and the summary of the whole conversation."""
-    before = history.turn_before
-    if before is not None:
-        yield "intent before", {str(before.intent): 1.0}
-        yield "entity before", _ones(before.entities)
-        yield "action before", _ones(before.actions)
-        acted = [name for name in before.actions if name != ACTION_LISTEN_NAME]
-        yield from zip(_ENDED, map(_one, reversed(acted)), strict=False)
-    yield from zip(_SAID, map(_one, reversed(history.last_actions)), strict=False)
-    for block, seen in (("intent", history.intents), ("entity", history.entities), ("action", history.actions)):
-        yield block, _ones(seen)
-        yield _COUNTS[block], {name: math.log1p(count) for name, (count, _) in seen.items()}
-        yield _AGO[block], {name: LEFT_EACH_TURN ** (history.turns - turn) for name, (_, turn) in seen.items()}
-    yield (
-        "length",
-        {
-            f"{min(len(history.turn_actions), ACTIONS_COUNTED)} actions": 1.0,
-            f"{min(history.turns, TURNS_COUNTED)} turns": 1.0,
-            "turns": math.log1p(history.turns),
-            "actions": math.log1p(history.length) / 2,
-        },
-    )
-
-
-def _words(state: State, history: History) -> Iterator[Group]:
-    """Yield the parts of the names of the entities and the actions that matter most."""
     entities = [name[len("entity_") :] for name in state if name.startswith("entity_")]
     if entities:
         yield "words now", _ones(word for name in entities for word in words_of(name))
-    yield "words turn", _ones(word for name in history.turn_actions for word in words_of(name))
-    yield from zip(_SAID_WORDS, map(_ones, map(words_of, reversed(history.last_actions))), strict=False)
 
 
-def _texts(slots: Iterable[Slot]) -> Mapping[str, float]:
-    """Return the values of slots that tell more than their own features do."""
-    texts = ((slot.name, slot.feature_text()) for slot in slots)
-    return {f"{name}={text}": 1.0 for name, text in texts if text is not None}
+def of_mentions(mentions: Sequence[Mention]) -> Iterator[Group]:
+    """Yield the entities of the latest message."""
+    if mentions:
+        yield "value", _ones(f"{mention.entity}={mention.value}" for mention in mentions)
+        yield "novelty", _ones(f"{mention.novelty} {mention.entity}" for mention in mentions)
+    else:
+        yield "now", _NO_ENTITIES
+
+
+def of_slots(texts: Iterable[tuple[str, str | None]]) -> Iterator[Group]:
+    """Yield the values of slots that tell more than their own features do, from what `texts_of` returns."""
+    yield "slot value", _ones(f"{name}={text}" for name, text in texts if text is not None)
+
+
+def of_slots_set(slots_set: Iterable[tuple[str, str | None]]) -> Iterator[Group]:
+    """Yield the slots that were set after the latest message or action, from their names and values as text."""
+    pairs = list(slots_set)
+    yield "slot set", _ones(name for name, _ in pairs)
+    yield "slot set to", _ones(f"{name}={text}" for name, text in pairs if text is not None)
+
+
+def texts_of(slots: Iterable[Slot]) -> Iterator[tuple[str, str | None]]:
+    """Yield the name of each slot, and its value as text where that is a feature."""
+    return ((slot.name, slot.feature_text()) for slot in slots)
+
+
+def of_turn(actions: Sequence[str]) -> Iterator[Group]:
+    """Yield the actions since the latest message."""
+    yield "turn", _ones(actions)
+    yield "words turn", _ones(word for name in actions for word in words_of(name))
+    yield "length", _one(f"{min(len(actions), ACTIONS_COUNTED)} actions")
+
+
+def of_turn_before(turn: Turn | None) -> Iterator[Group]:
+    """Yield the turn before."""
+    if turn is not None:
+        yield from of_message_before(turn.intent, turn.entities)
+        yield from of_actions_before(turn.actions)
+
+
+def of_message_before(intent: str | None, entities: Iterable[str]) -> Iterator[Group]:
+    """Yield what the user said in the turn before."""
+    yield "intent before", _one(str(intent))
+    yield "entity before", _ones(entities)
+
+
+def of_actions_before(actions: Sequence[str]) -> Iterator[Group]:
+    """Yield what the bot did in the turn before."""
+    yield "action before", _ones(actions)
+    acted = [name for name in actions if name != ACTION_LISTEN_NAME]
+    yield from zip(_ENDED, map(_one, reversed(acted)), strict=False)
+
+
+def of_last_action(number: int, action: str) -> Iterator[Group]:
+    """Yield one of the last actions other than listening; number 0 is the latest."""
+    yield f"said {number}", _one(action)
+    if number < SAID_IN_WORDS:
+        yield f"words said {number}", _ones(words_of(action))
+
+
+def of_turns(turns: int) -> Iterator[Group]:
+    """Yield how many turns there were."""
+    yield "length", {f"{min(turns, TURNS_COUNTED)} turns": 1.0, "turns": math.log1p(turns)}
+
+
+def of_length(length: int) -> Iterator[Group]:
+    """Yield how many actions there were."""
+    yield "length", {"actions": math.log1p(length) / 2}
 
 
 def _owner(value: tuple[str, str]) -> tuple[str, str]:

@@ -19,7 +19,7 @@ LAYERS = [
     ["actions", "dispatcher", "channels", "domain_file"],
     ["domain"],
     ["trackers"],
-    ["state_featurizers", "featurizers", "history_featurizer"],
+    ["state_featurizers", "featurizers", "history_featurizer", "feature_parts", "conversation_rows"],
     ["policies", "training", "tracker_store", "nlu", "interpreter"],
     ["turn", "processor", "model"],
     ["explanation"],

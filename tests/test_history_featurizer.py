@@ -135,21 +135,6 @@ def test_features_kept_turn_by_turn_are_those_of_the_whole_conversation(log, max
     assert found == named(featurizer, DialogueStateTracker.from_events("whole", log, SMALL))
 
 
-@settings(max_examples=40)
-@given(logs(max_size=12), st.integers(1, 4))
-def test_features_learnt_from_are_those_that_predictions_are_made_from(log, max_history) -> None:
-    whole = DialogueStateTracker.from_events("whole", log, SMALL)
-    applied = whole.applied_events()
-    positions = [position for position, event in enumerate(applied) if isinstance(event, ActionExecuted)]
-    learnt = list(HistoryFeaturizer(max_history).examples(whole))
-    assert [(number, action) for number, _, action in learnt] == [
-        (number, applied[position].action_name) for number, position in enumerate(positions)
-    ]
-    for (_, features, _), position in zip(learnt, positions, strict=True):
-        found = {(block, name): value for block, name, value in features}
-        assert found == pytest.approx(as_told(applied[:position], max_history))
-
-
 @given(st.lists(ordinary_events(), max_size=20))
 def test_features_never_need_the_log(log) -> None:
     def read_events(start: int, stop: int) -> NoReturn:
@@ -241,7 +226,9 @@ def test_only_the_best_intent_of_a_ranking_counts(domain) -> None:
 def test_names_that_the_domain_does_not_have_leave_no_trace(domain) -> None:
     featurizer = HistoryFeaturizer()
     story = conversation(domain, "/greet", "utter_greet", ITALIAN, "action_search", "/bye")
-    featurizer.learn_names({(where, name): 2 for _, found, _ in featurizer.examples(story) for where, name, _ in found})
+    featurizer.learn_names(
+        {name: 2 for before in story.generate_all_prior_trackers() for name in named(featurizer, before)}
+    )
     unknown = UserUttered("x", {"name": "mumble"}, [{"entity": "shoe", "value": 1}])
     nothing = UserUttered("x", {"name": None}, [])
     found, expected = (
@@ -262,16 +249,6 @@ def test_the_size_and_the_features_do_not_grow_with_the_conversation(domain, max
             tracker.update(event)
         sizes.append((len(named(featurizer, tracker)), len(json.dumps(tracker.snapshot())) // 100))
     assert sizes[0] == sizes[1] == sizes[2]
-
-
-def test_actions_that_are_not_to_be_learnt_are_counted_but_no_examples(domain) -> None:
-    tracker = conversation(domain, ActionExecuted("utter_welcome", unpredictable=True), "/bye", "utter_bye")
-    (first, features, action), *others = HistoryFeaturizer().examples(tracker)
-    assert [(first, action), *((number, name) for number, _, name in others)] == [
-        (1, "action_listen"),
-        (2, "utter_bye"),
-    ]
-    assert ("action", "utter_welcome", 1.0) in features
 
 
 @pytest.mark.parametrize(

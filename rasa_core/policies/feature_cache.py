@@ -11,7 +11,6 @@ import json
 import logging
 import os
 from array import array
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rasa_core.conversation_rows import ConversationRows
 from rasa_core.events import Event
 from rasa_core.exceptions import ModelError
 from rasa_core.history_featurizer import HistoryFeaturizer
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 DIGEST_SIZE: Final = 16
 
 Names = dict[tuple[str, str], int]
@@ -46,11 +46,34 @@ class Example(NamedTuple):
     action: str
 
 
-def numbered_examples(featurizer: HistoryFeaturizer, tracker: DialogueStateTracker, names: Names) -> Iterator[Example]:
-    """Yield the examples of a conversation; `names` gets a number for each feature that is new."""
-    for number, features, action in featurizer.examples(tracker):
-        columns = array("i", [names.setdefault(feature[:2], len(names)) for feature in features])
-        yield Example(number, columns, array("f", [value for _, _, value in features]), action)
+class ExampleMaker:
+    """Makes the examples of conversations.
+
+    Parameters
+    ----------
+    featurizer, domain
+        What the features are.
+    names
+        The number of each feature, by block and name; those that are new are added.
+    """
+
+    def __init__(self, featurizer: HistoryFeaturizer, domain: Domain, names: Names) -> None:
+        self.names = names
+        self._rows = ConversationRows(featurizer.max_history, domain.slots, self._number_of)
+
+    def _number_of(self, name: tuple[str, str]) -> int:
+        return self.names.setdefault(name, len(self.names))
+
+    def examples(self, tracker: DialogueStateTracker) -> list[Example]:
+        """Return the examples of a conversation."""
+        self._rows.add(tracker)
+        rows = self._rows.take()
+        columns, values = array("i", rows.columns.tobytes()), array("f", rows.values.tobytes())
+        starts = rows.starts.tolist()
+        return [
+            Example(number, columns[begin:end], values[begin:end], action)
+            for number, action, begin, end in zip(rows.numbers, rows.actions, starts, starts[1:], strict=False)
+        ]
 
 
 class FeatureCache:
@@ -73,13 +96,13 @@ class FeatureCache:
 
     def __init__(self, file: str | Path, featurizer: HistoryFeaturizer, domain: Domain) -> None:
         self._file = Path(file)
-        self._featurizer = featurizer
         made_by = [FORMAT, __version__, featurizer.max_history, domain.fingerprint()]
         self._made_by = json.dumps(made_by)
         self._earlier = _Stored.read(self._file, self._made_by)
         self._new = _Growing()
         self._of_events: dict[int, tuple[Event, bytes]] = {}
         self.names: Names = dict(self._earlier.names)
+        self._maker = ExampleMaker(featurizer, domain, self.names)
         self.reused = 0
 
     def examples(self, tracker: DialogueStateTracker) -> list[Example]:
@@ -87,7 +110,7 @@ class FeatureCache:
         digest = self._digest(tracker)
         found = self._earlier.get(digest)
         if found is None:
-            found = list(numbered_examples(self._featurizer, tracker, self.names))
+            found = self._maker.examples(tracker)
         else:
             self.reused += 1
         self._new.add(digest, found)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from rasa_core.conversation_rows import ConversationRows
 from rasa_core.exceptions import ModelError
+from rasa_core.feature_parts import Rows
 from rasa_core.featurizers import PADDING, Floats, MaxHistoryTrackerFeaturizer, TrackerFeaturizer
 from rasa_core.history_featurizer import HistoryFeaturizer, Sparse
 from rasa_core.policies import keras_training, member_training, members
@@ -36,6 +38,8 @@ WEIGHTS_NAME = "weights.npz"
 FORMAT = 2
 
 ROWS_AT_ONCE = 8192
+ROWS_IN_PRODUCT = 512
+"""So few that they stay in the cache of the processor while they are written out and multiplied."""
 OWN_EPOCHS = 40
 OWN_BATCH_SIZE = 64
 DEFAULT_SEED = 42
@@ -301,16 +305,16 @@ class KerasPolicy(Policy):
         if history is None or not isinstance(network, Network):
             raise ModelError("only a network of history features predicts conversations at once. Train one.")
         self._check(domain)
-        probabilities, x, counts = [], [], []
+        rows = ConversationRows(history.max_history, domain.slots, history.index_of)
+        probabilities, ends = [np.zeros((0, network.num_actions), np.float32)], [0]
         for tracker in trackers:
-            found = [history.numbered(features) for _, features, _ in history.examples(tracker)]
-            counts.append(len(found))
-            x += found
-            if len(x) >= ROWS_AT_ONCE:
-                probabilities.append(network.predict(_dense(x, history.num_features)))
-                x = []
-        probabilities.append(network.predict(_dense(x, history.num_features)))
-        return np.split(np.concatenate(probabilities), np.cumsum(counts)[:-1])
+            before = len(rows)
+            rows.add(tracker)
+            ends.append(ends[-1] + len(rows) - before)
+            if len(rows) >= ROWS_AT_ONCE:
+                probabilities += _predicted(network, rows.take())
+        probabilities += _predicted(network, rows.take())
+        return np.split(np.concatenate(probabilities), ends[1:-1])[: len(ends) - 1]
 
     def _check(self, domain: Domain) -> None:
         if self._fits is domain:
@@ -408,6 +412,14 @@ class KerasPolicy(Policy):
         arrays = read_arrays(file)
         model.set_weights([arrays[f"weight_{index}"] for index in range(len(arrays))])
         return model
+
+
+def _predicted(network: Network, rows: Rows) -> Iterator[Floats]:
+    """Yield probabilities ``(some of the rows, actions)``."""
+    (kernel, bias), *others = network.layers
+    for columns, x in rows.dense(len(kernel), ROWS_IN_PRODUCT):
+        # What is empty in all of these rows need not be multiplied.
+        yield Network([(kernel[columns], bias), *others]).predict(x)
 
 
 def _dense(rows: Sequence[Sparse], num_features: int) -> Floats:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from rasa_core.history_featurizer import HistoryFeaturizer
-from rasa_core.policies.feature_cache import Example, FeatureCache, Names, numbered_examples
+from rasa_core.policies.feature_cache import ExampleMaker, FeatureCache
 from rasa_core.policies.lesson_book import MOST_ROWS, LessonBook, LessonCollector
 from rasa_core.policies.lessons import sources_of
 from rasa_core.policies.sparse_rows import row_of
@@ -61,10 +61,10 @@ class RowCollector:
         cache: FeatureCache | None = None,
     ) -> None:
         self._learn_names = learn_names
-        self._cache = cache
         self._featurizer = featurizer
         self._domain = domain
-        self._names: Names = {} if cache is None else cache.names
+        self._maker = ExampleMaker(featurizer, domain, {}) if cache is None else cache
+        self._names = self._maker.names
         self._counts = array("q")
         self._numbers = Numbers()
         self._actions, self._weights, self._groups = array("i"), array("f"), array("b")
@@ -82,15 +82,10 @@ class RowCollector:
             return
         sources = sources_of(tracker)
         self._conversations += 1
-        for number, columns, values, action in self._examples(tracker):
+        for number, columns, values, action in self._maker.examples(tracker):
             places = sources[number] if sources is not None else ()
             story = places[0].name if places else f"conversation {self._conversations}"
             self._add(columns, values, self._domain.index_for_action(action), story, places, is_augmented)
-
-    def _examples(self, tracker: DialogueStateTracker) -> Iterable[Example]:
-        if self._cache is not None:
-            return self._cache.examples(tracker)
-        return numbered_examples(self._featurizer, tracker, self._names)
 
     def _add(
         self,

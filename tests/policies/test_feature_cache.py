@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from policy_bot import STORIES, conversation, local_domain
 
+from rasa_core.conversation_rows import ConversationRows
 from rasa_core.domain import Domain
 from rasa_core.history_featurizer import HistoryFeaturizer
 from rasa_core.policies.feature_cache import FeatureCache
@@ -59,10 +60,8 @@ def test_what_is_learnt_is_the_same_with_and_without_it(file, trackers, domain) 
 
 def test_only_new_conversations_are_featurised(file, trackers, domain, monkeypatch) -> None:
     made = []
-    examples = HistoryFeaturizer.examples
-    monkeypatch.setattr(
-        HistoryFeaturizer, "examples", lambda self, tracker: made.append(tracker) or examples(self, tracker)
-    )
+    add = ConversationRows.add
+    monkeypatch.setattr(ConversationRows, "add", lambda self, tracker: made.append(tracker) or add(self, tracker))
     story = new_story(domain)
     rows, featurizer, _ = collected([story, *trackers], domain, file)
     assert made == [story]

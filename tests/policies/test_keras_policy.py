@@ -23,7 +23,7 @@ from rasa_core.featurizers import (
     MaxHistoryTrackerFeaturizer,
 )
 from rasa_core.history_featurizer import HistoryFeaturizer
-from rasa_core.policies import KerasPolicy, MemoizationPolicy, keras_training, member_training
+from rasa_core.policies import KerasPolicy, MemoizationPolicy, keras_policy, keras_training, member_training
 from rasa_core.policies.lesson_book import StoredLessons
 from rasa_core.policies.lessons import NO_LESSONS, NO_PLACES
 from rasa_core.policies.member_training import Settings, Trained
@@ -126,6 +126,26 @@ class TestTheNetworkOfItsOwn:
     def test_looks_at_five_states_unless_told_otherwise(self) -> None:
         assert KerasPolicy().max_history == 5
         assert KerasPolicy(HistoryFeaturizer(2)).max_history == 2
+
+
+class TestFinishedConversations:
+    @pytest.mark.parametrize("at_once", [1, 6, 8192])
+    def test_are_predicted_as_one_moment_after_the_other(self, trained, domain, trackers, at_once, monkeypatch) -> None:
+        monkeypatch.setattr(keras_policy, "ROWS_AT_ONCE", at_once)
+        conversations = [*trackers, conversation(domain), *trackers[:2]]
+        found = trained.predict_conversations(conversations, domain)
+        assert len(found) == len(conversations)
+        for tracker, probabilities in zip(conversations, found, strict=True):
+            assert probabilities.shape == (tracker.history.length, domain.num_actions)
+            for before, row in zip(tracker.generate_all_prior_trackers(), probabilities, strict=False):
+                assert row.tolist() == pytest.approx(trained.predict_action_probabilities(before, domain), abs=1e-5)
+
+    def test_may_be_none(self, trained, domain) -> None:
+        assert trained.predict_conversations([], domain) == []
+
+    def test_are_not_predicted_at_once_before_training(self, domain, trackers) -> None:
+        with pytest.raises(ModelError, match="only a network of history features"):
+            KerasPolicy().predict_conversations(trackers, domain)
 
 
 class TestTrainingOptions:

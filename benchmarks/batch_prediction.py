@@ -1,0 +1,82 @@
+"""Finished conversations predicted all at once: ``python -m benchmarks.batch_prediction [--data DIR]``.
+
+For each data set, processor time per step (a prediction) of making the features, of the network alone on rows that
+are written out already, and of ``KerasPolicy.predict_conversations``, which does both; the best of some runs. The
+network is trained for one epoch, as its speed does not depend on what it has learnt. Set ``OPENBLAS_NUM_THREADS=1``
+to measure one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.policies import data_sets
+from benchmarks.serving import ROOT
+from benchmarks.tables import print_table
+from rasa_core import Domain
+from rasa_core.conversation_rows import ConversationRows
+from rasa_core.history_featurizer import HistoryFeaturizer
+from rasa_core.policies import KerasPolicy
+from rasa_core.policies.keras_policy import ROWS_IN_PRODUCT
+from rasa_core.training import extract_story_graph
+from rasa_core.training.evaluation import whole_stories
+from rasa_core.training.tracker import TrainingTracker
+
+
+def best_time(work: Callable[[], object], runs: int) -> float:
+    """Return the processor time of the fastest run, in seconds."""
+    times = []
+    for _ in range(runs):
+        started = time.process_time()
+        work()
+        times.append(time.process_time() - started)
+    return min(times)
+
+
+def make_features(trackers: list[TrainingTracker], domain: Domain, featurizer: HistoryFeaturizer) -> None:
+    """Make the rows of all conversations, and write them out."""
+    rows = ConversationRows(featurizer.max_history, domain.slots, featurizer.index_of)
+    for tracker in trackers:
+        rows.add(tracker)
+    for _ in rows.take().dense(featurizer.num_features, ROWS_IN_PRODUCT):
+        pass
+
+
+def measure(trackers: list[TrainingTracker], domain: Domain, runs: int) -> list[object]:
+    """Return the number of steps, and for each part microseconds and steps a second."""
+    featurizer = HistoryFeaturizer()
+    policy = KerasPolicy(featurizer)
+    policy.train(trackers, domain, epochs=1, verbose=0)
+    steps = sum(map(len, policy.predict_conversations(trackers, domain)))
+    x = np.zeros((ROWS_IN_PRODUCT, featurizer.num_features), np.float32)
+    network = policy.model
+    times = [
+        best_time(lambda: make_features(trackers, domain, featurizer), runs) / steps,
+        best_time(lambda: network.predict(x), 10 * runs) / ROWS_IN_PRODUCT,
+        best_time(lambda: policy.predict_conversations(trackers, domain), runs) / steps,
+    ]
+    return [steps, *(f"{1e6 * each:.1f} / {1 / each:,.0f}" for each in times)]
+
+
+def main() -> None:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data sets")
+    parser.add_argument("--only", action="append", help="a data set; may be repeated")
+    parser.add_argument("--runs", type=int, default=10)
+    options = parser.parse_args()
+    rows = []
+    for name, domain, stories in data_sets(options.data):
+        if not options.only or name in options.only:
+            trackers = whole_stories(extract_story_graph(stories, domain), domain)
+            rows.append([name, *measure(trackers, domain, options.runs)])
+    print_table("Microseconds a step / steps a second", ["data", "steps", "features", "network", "both"], rows)
+
+
+if __name__ == "__main__":
+    main()
