@@ -9,7 +9,10 @@ it. Each block adds to it, with ``n = norm(h)`` (Ba et al. 2016):
 - the context ``relu(W [max_t n_t, mean_t n_t] + b)``, the same for all tokens.
 
 Entities read ``norm(h_t)``. The intent reads its maximum and its mean weighted by an attention, and maximum and sum
-over the square root of the number of ``max(0, x_t)``: the bag of words, which needs no order.
+over the square root of the number of ``max(0, x_t)``: the bag of words, which needs no order. To these scores come
+those of a linear classifier beside it ("wide and deep", Cheng et al. 2016), ``sum_i u_i / sqrt(I) + sum_j v_j /
+sqrt(J)``: each of the I words and known pairs of words has its own scores ``u_i`` of intents, and so has each of the
+J known n-grams, ``v_j``.
 """
 
 from __future__ import annotations
@@ -51,25 +54,37 @@ class Network:
         self._shapes = arrays["shapes"] @ kernel[words + pieces :] + arrays["project_bias"]
 
     def embed(self, word: int, pieces: Sequence[int], shape: int) -> Floats:
-        """Return what is known of a token by itself, ``(units,)``."""
-        known: Floats = self.arrays["words"][word] @ self._word_part + self._shapes[shape]
-        if pieces:
-            total = self.arrays["pieces"][list(pieces)].sum(axis=0)
-            known = known + (total / np.sqrt(np.float32(len(pieces)))) @ self._piece_part
-        return known
+        """Return what is known of a token by itself, ``(units + 2 intents + 1,)``.
 
-    def read(self, h: Floats, extras: Floats) -> tuple[Floats, Floats]:
+        That is ``x_t``, ``u`` of its word, and sum and number of ``v`` of its n-grams.
+        """
+        arrays = self.arrays
+        known: Floats = arrays["words"][word] @ self._word_part + self._shapes[shape]
+        numbers = list(pieces)
+        if numbers:
+            total = arrays["pieces"][numbers].sum(axis=0)
+            known = known + (total / np.sqrt(np.float32(len(numbers)))) @ self._piece_part
+        grams = arrays["piece_intents"][numbers].sum(axis=0)
+        row: Floats = np.concatenate((known, arrays["word_intents"][word], grams, (np.float32(len(numbers)),)))
+        return row
+
+    def read(self, known: Floats, pairs: NDArray[np.int_], extras: Floats) -> tuple[Floats, Floats]:
         """Return scores of tags ``(messages, tokens, tags)`` and of intents ``(messages, intents)``.
 
         Parameters
         ----------
-        h
-            What `embed` tells of each token, ``(messages, tokens, units)``; all messages have as many tokens.
+        known
+            What `embed` tells of each token, ``(messages, tokens, units + 2 intents + 1)``; all messages have as many
+            tokens.
+        pairs
+            The pair of words that each token ends, ``(messages, tokens)``; 0 for none that is known.
         extras
             The patterns that match, ``(messages, tokens, patterns)``.
         """
         arrays = self.arrays
-        h = h + extras @ arrays["extra_kernel"]
+        units = len(arrays["project_bias"])
+        wide = self._wide(known[..., units:], pairs)
+        h = known[..., :units] + extras @ arrays["extra_kernel"]
         bag = np.maximum(h, 0.0)
         for kind, norm, weights in self._blocks:
             n = _norm(h, norm["gamma"], norm["beta"])
@@ -85,7 +100,16 @@ class Network:
         total = bag.sum(axis=1) * np.float32(h.shape[1] ** -0.5)
         pooled = np.concatenate((h.max(axis=1), (h * shares).sum(axis=1), bag.max(axis=1), total), axis=-1)
         hidden = np.maximum(pooled @ arrays["hidden_kernel"] + arrays["hidden_bias"], 0.0)
-        return tags, hidden @ arrays["intents_kernel"] + arrays["intents_bias"]
+        return tags, hidden @ arrays["intents_kernel"] + arrays["intents_bias"] + wide
+
+    def _wide(self, known: Floats, pairs: NDArray[np.int_]) -> Floats:
+        """Return the scores of intents of the linear classifier, ``(messages, intents)``."""
+        table = self.arrays["pair_intents"]
+        intents, total = table.shape[1], known.sum(axis=1)
+        scores: Floats = total[:, :intents] + table[pairs].sum(axis=1)
+        scores /= np.sqrt((known.shape[1] + np.count_nonzero(pairs, axis=1, keepdims=True)).astype(np.float32))
+        scores += total[:, intents:-1] / np.sqrt(np.maximum(total[:, -1:], np.float32(1.0)))
+        return scores
 
 
 def _part(arrays: Arrays, prefix: str) -> dict[str, Floats]:
