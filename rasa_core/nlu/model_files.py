@@ -124,8 +124,6 @@ def _shapes(arrays: Mapping[str, Floats], description: Mapping[str, Any]) -> dic
         "tags_bias": (tags,),
         "transitions": (tags, tags),
     }
-    norms = ["last_norm", *(f"norm_{number}" for number in range(len(BLOCKS)))]
-    shapes |= {f"{norm}_{part}": (units,) for norm in norms for part in ("gamma", "beta")}
     for number, kind in enumerate(BLOCKS):
         shapes |= {f"block_{number}_kernel": (INPUTS[kind] * units, units), f"block_{number}_bias": (units,)}
         if kind == ATTENTION:

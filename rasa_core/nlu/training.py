@@ -148,13 +148,13 @@ class Training:
 
 
 def _optimizer(learning_rate: float, steps: int) -> Any:
-    """Return AdamW, whose learning rate rises for a tenth of the steps, and falls to `_LAST_RATE` of its highest."""
+    """Return Adam, whose learning rate rises for a tenth of the steps, and falls to `_LAST_RATE` of its highest."""
     optimizers = import_keras().optimizers
     warm = min(200, steps // 10)
     rate = optimizers.schedules.CosineDecay(
         learning_rate / 10, steps - warm, alpha=_LAST_RATE, warmup_target=learning_rate, warmup_steps=warm
     )
-    return optimizers.AdamW(rate, weight_decay=0.01, beta_2=0.99, global_clipnorm=5.0)
+    return optimizers.Adam(rate, beta_2=0.99)
 
 
 def _dataset(keras: Any, batches: Batches, left_out: Rows) -> Any:

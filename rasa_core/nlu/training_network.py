@@ -94,7 +94,6 @@ def _network_class(keras: Any) -> Any:
             entities = (sizes.tags - 1) // 2
             self.forbidden, self.first = forbidden(entities), first(entities)
             embedding = partial(keras.layers.Embedding, embeddings_initializer=_initial_embeddings)
-            norm = keras.layers.LayerNormalization
             self.words = embedding(sizes.words, sizes.word_units)
             self.pieces = embedding(sizes.pieces + 1, sizes.piece_units)
             self.shapes = embedding(sizes.shapes, sizes.shape_units)
@@ -102,10 +101,9 @@ def _network_class(keras: Any) -> Any:
             self.word_intents, self.pair_intents = wide(sizes.words), wide(sizes.pairs)
             self.piece_intents = wide(sizes.pieces + 1)
             self.project, self.extra = dense(sizes.units), dense(sizes.units, use_bias=False)
-            self.norms = [norm(epsilon=float(EPSILON)) for _ in BLOCKS]
             self.blocks = [dense(sizes.units, None if kind == ATTENTION else "relu") for kind in BLOCKS]
             self.made = [dense(3 * sizes.units) for kind in BLOCKS if kind == ATTENTION]
-            self.last_norm, self.attention = norm(epsilon=float(EPSILON)), dense(1, use_bias=False)
+            self.attention = dense(1, use_bias=False)
             self.hidden, self.intents = dense(sizes.units, "relu"), dense(sizes.intents)
             self.tags = dense(sizes.tags)
             self.transitions = self.add_weight(shape=(sizes.tags, sizes.tags), initializer="zeros", name="transitions")
@@ -118,14 +116,14 @@ def _network_class(keras: Any) -> Any:
             h = self.embed(x, known, drop) * mask
             bag = ops.relu(h)
             made = iter(self.made)
-            for kind, norm, layer in zip(BLOCKS, self.norms, self.blocks, strict=True):
-                n = norm(h) * mask
+            for kind, layer in zip(BLOCKS, self.blocks, strict=True):
+                n = _norm(ops, h)
                 if kind == ATTENTION:
                     read = _attention(ops, next(made)(n), mask)
                 else:
                     read = _neighbours(ops, n) if kind == CONVOLUTION else _whole(ops, n, mask)
                 h = h + drop(layer(read), rate) * mask
-            h = self.last_norm(h) * mask
+            h = _norm(ops, h)
             weights = ops.softmax(self.attention(h) + (mask - 1.0) * 1e4, axis=1)
             top = ops.max(h + (mask - 1.0) * 1e4, axis=1)
             total = ops.sum(bag, axis=1) / ops.sqrt(ops.sum(mask, axis=1))
@@ -198,6 +196,11 @@ class _Dropout:
         return self._ops.reshape(self._ops.cast(drawn >= rate * 256.0, "float32"), shape)
 
 
+def _norm(ops: Any, h: Any) -> Any:
+    """Return h at a root mean square of 1; tokens that are only filled up with stay 0."""
+    return h * ops.rsqrt(ops.mean(ops.square(h), axis=-1, keepdims=True) + EPSILON)
+
+
 def _neighbours(ops: Any, n: Any) -> Any:
     """Return each token with the one before and the one after, ``(messages, tokens, 3 units)``."""
     tokens = n.shape[1]
@@ -268,11 +271,9 @@ def arrays_of(model: Any) -> dict[str, Floats]:
         arrays |= _named(name, ("kernel", "bias"), getattr(model, name))
     made = iter(model.made)
     for number, kind in enumerate(BLOCKS):
-        arrays |= _named(f"norm_{number}", ("gamma", "beta"), model.norms[number])
         arrays |= _named(f"block_{number}", ("kernel", "bias"), model.blocks[number])
         if kind == ATTENTION:
             arrays |= _named(f"block_{number}_made", ("kernel", "bias"), next(made))
-    arrays |= _named("last_norm", ("gamma", "beta"), model.last_norm)
     return {name: np.ascontiguousarray(array, np.float32) for name, array in sorted(arrays.items())}
 
 
