@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.nlu.augmentation import Rates, Values, letters_of, misspelt, noise, number_of
-from rasa_core.nlu.corpus import MAX_TRAINING_TOKENS, Message, Table, count_keys
+from rasa_core.nlu.corpus import MAX_TRAINING_TOKENS, Message, Pairs, Table, count_keys
 from rasa_core.nlu.features import Vocabulary
 
 Batch = dict[str, NDArray[Any]]
@@ -65,7 +65,7 @@ class Batches:
         variants = [values.varied(m, MAX_TRAINING_TOKENS, random) for m in messages for _ in range(_VARIANTS)]
         self.count = len(messages)
         self._varied = len(messages) + len(made)  # Where the variants begin, in the order of the messages.
-        self._table = Table(vocabulary)
+        self._table, self._pairs = Table(vocabulary), Pairs(vocabulary)
         self._fill([*messages, *made, *variants])
         self._spell(sorted(counts), random)
         self._words, self._shapes, self._pieces = self._table.arrays()
@@ -115,8 +115,10 @@ class Batches:
         """Return the inputs of the network for messages, filled up to a number of tokens."""
         keys = self._misspelt(self._keys[rows, :tokens])
         mask = np.arange(tokens) < self._lengths[rows, None]
+        words = self._words[keys]
         return {
-            "words": self._words[keys],
+            "words": words,
+            "pairs": self._pairs.numbers(words * mask),
             "shapes": self._shapes[keys],
             "pieces": self._pieces[keys],
             "extras": self._extras[rows, :tokens],

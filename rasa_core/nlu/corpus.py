@@ -69,6 +69,29 @@ class Table:
         return words, shapes, pieces
 
 
+class Pairs:
+    """Finds pairs of words in many messages at once.
+
+    Parameters
+    ----------
+    vocabulary
+        That of the network.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._words = len(vocabulary.words) + 1
+        codes = [-1, *(before * self._words + word for before, word in vocabulary.pairs)]  # -1 for those unknown.
+        self._numbers = np.argsort(codes).astype(np.int32)
+        self._codes = np.array(codes)[self._numbers]
+
+    def numbers(self, words: Ints) -> Ints:
+        """Return the pair that each word makes with the one before it; both are ``(messages, tokens)``."""
+        codes = np.zeros(words.shape, np.int64)
+        codes[:, 1:] = words[:, :-1] * np.int64(self._words) + words[:, 1:]
+        at = np.searchsorted(self._codes, codes, side="right") - 1
+        return np.where(self._codes[at] == codes, self._numbers[at], np.int32(0))
+
+
 def message_of(example: Example, intents: Sequence[str], entities: Sequence[str], patterns: Patterns) -> Message | None:
     """Return an example as tags on tokens; None if it has no token.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
+from itertools import chain, pairwise
 from typing import Any
 
 MAX_PIECES = 16
@@ -77,33 +78,42 @@ def word_of(key: str) -> str:
 
 
 class Vocabulary:
-    """The words and n-grams that a model knows; index 0 stands for an unknown word, n-grams count from 0.
+    """The words, n-grams and pairs of words that a model knows.
+
+    Index 0 stands for an unknown word or pair; n-grams count from 0.
 
     Parameters
     ----------
-    words, pieces
-        In the order of their indices, the first word being that of index 1.
+    words, pieces, pairs
+        In the order of their indices, the first word and pair being those of index 1. A pair is two words, one after
+        the other, with a space between them.
     """
 
-    def __init__(self, words: Iterable[str], pieces: Iterable[str]) -> None:
+    def __init__(self, words: Iterable[str], pieces: Iterable[str], pairs: Iterable[str]) -> None:
         self.words: dict[str, int] = {word: index for index, word in enumerate(words, 1)}
         self.pieces: dict[str, int] = {piece: index for index, piece in enumerate(pieces)}
+        self._pairs = list(pairs)
+        both = (pair.split(" ") for pair in self._pairs)
+        self.pairs: dict[tuple[int, int], int] = {
+            (self.words.get(before, 0), self.words.get(word, 0)): index for index, (before, word) in enumerate(both, 1)
+        }
 
     @classmethod
-    def of(cls, keys: Mapping[str, int], min_words: int = 2, min_pieces: int = 2) -> Vocabulary:
-        """Return the vocabulary of tokens and how often each occurs; rarer words and n-grams are left out.
-
-        Where hardly a word occurs twice, all n-grams are kept.
-        """
+    def of(cls, messages: Sequence[Sequence[str]], fewest: int) -> Vocabulary:
+        """Return the vocabulary of messages, each as its tokens; what occurs less often than `fewest` is left out."""
+        counts = Counter(chain.from_iterable(messages))
+        word_by_key = {key: word_of(key) for key in counts}
         words: Counter[str] = Counter()
         pieces: Counter[str] = Counter()
-        for key, count in keys.items():
-            words[word_of(key)] += count
+        for key, count in counts.items():
+            words[word_by_key[key]] += count
             for piece in pieces_of(key):
                 pieces[piece] += count
+        pairs = Counter(
+            f"{word_by_key[before]} {word_by_key[key]}" for keys in messages for before, key in pairwise(keys)
+        )
         return cls(
-            sorted(word for word, count in words.items() if count >= min_words),
-            sorted(piece for piece, count in pieces.items() if count >= min_pieces),
+            *(sorted(part for part, count in each.items() if count >= fewest) for each in (words, pieces, pairs))
         )
 
     def word(self, key: str) -> int:
@@ -116,5 +126,5 @@ class Vocabulary:
         return [known[piece] for piece in pieces_of(key) if piece in known]
 
     def as_json(self) -> dict[str, Any]:
-        """Return words and n-grams in the order of their indices."""
-        return {"words": list(self.words), "pieces": list(self.pieces)}
+        """Return words, n-grams and pairs of words in the order of their indices."""
+        return {"words": list(self.words), "pieces": list(self.pieces), "pairs": self._pairs}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,7 +25,7 @@ EXTRACTOR = "rasa_core.nlu"
 MAX_CHARACTERS = 1000
 MAX_TOKENS = 200
 MAX_RANKING = 10
-_CACHED_KEYS = 20_000
+_CACHED_KEYS = 10_000
 _BATCH = 64
 
 
@@ -49,12 +50,12 @@ class NLUModel:
         self.intents: list[str] = description["intents"]
         self.entities: list[str] = description["entities"]
         self._synonyms: dict[str, str] = description["synonyms"]
-        self._vocabulary = Vocabulary(description["words"], description["pieces"])
+        self._vocabulary = Vocabulary(description["words"], description["pieces"], description["pairs"])
         self._patterns = Patterns.from_json(description)
         self._network = Network(arrays)
         self._tagger = Tagger(arrays["transitions"])
         self._temperature = np.float32(description["temperature"])
-        self._known: dict[str, Floats] = {}
+        self._known: dict[str, tuple[int, Floats]] = {}
 
     def parse(self, text: str) -> dict[str, Any]:
         """Return the intent and the entities of a message.
@@ -69,7 +70,8 @@ class NLUModel:
         spans, truncated = _tokens(text)
         if not spans:
             return _nothing(text, truncated)
-        tags, intents = self._network.read(self._embedded(text, spans)[None], self._extras(text, spans)[None])
+        known, pairs = self._embedded(text, spans)
+        tags, intents = self._network.read(known[None], pairs[None], self._extras(text, spans)[None])
         return self._answer(text, spans, truncated, tags[0], softmax(intents[0] / self._temperature))
 
     def parse_many(self, texts: Sequence[str]) -> list[dict[str, Any]]:
@@ -98,27 +100,29 @@ class NLUModel:
         for numbers in same_length.values():
             for begin in range(0, len(numbers), _BATCH):
                 batch = numbers[begin : begin + _BATCH]
-                h = np.stack([self._embedded(texts[at], found[at]) for at in batch])
-                extras = np.stack([self._extras(texts[at], found[at]) for at in batch])
-                yield batch, *self._network.read(h, extras)
+                known, pairs = zip(*(self._embedded(texts[at], found[at]) for at in batch), strict=True)
+                extras = [self._extras(texts[at], found[at]) for at in batch]
+                yield batch, *self._network.read(np.stack(known), np.stack(pairs), np.stack(extras))
 
     def with_temperature(self, temperature: float) -> Self:
         """Return the same model with other confidences: the higher the temperature, the nearer to each other."""
         return type(self)({**self._description, "temperature": temperature}, self._arrays)
 
-    def _embedded(self, text: str, spans: list[Span]) -> Floats:
-        """Return what is known of each token, ``(tokens, units)``."""
-        known = self._known
-        rows = []
-        for key in keys_of(text, spans):
-            row = known.get(key)
-            if row is None:
-                row = self._network.embed(self._vocabulary.word(key), self._vocabulary.pieces_in(key), shape_of(key))
-                if len(known) >= _CACHED_KEYS:
-                    known.clear()  # A full cache is rare, and is filled again within a thousand messages.
-                known[key] = row
-            rows.append(row)
-        return np.array(rows)
+    def _embedded(self, text: str, spans: list[Span]) -> tuple[Floats, NDArray[np.int_]]:
+        """Return what the network knows of each token, and the pair of words that it ends; see `Network.read`."""
+        found = [self._known.get(key) or self._learn(key) for key in keys_of(text, spans)]
+        pairs = self._vocabulary.pairs
+        ends = [0, *(pairs.get((before, word), 0) for (before, _), (word, _) in pairwise(found))]
+        return np.array([row for _, row in found]), np.array(ends)
+
+    def _learn(self, key: str) -> tuple[int, Floats]:
+        """Return the word that a token is, and what the network knows of it; keep both."""
+        word = self._vocabulary.word(key)
+        row = self._network.embed(word, self._vocabulary.pieces_in(key), shape_of(key))
+        if len(self._known) >= _CACHED_KEYS:
+            self._known.clear()  # A full cache is rare, and is filled again within a thousand messages.
+        self._known[key] = word, row
+        return word, row
 
     def _extras(self, text: str, spans: list[Span]) -> Floats:
         return extras_of(text, spans, self._patterns)

@@ -22,7 +22,7 @@ FILE_NAME = "nlu.json"
 WEIGHTS_NAME = "nlu_weights.npz"
 NLU_MODEL = frozenset({FILE_NAME})
 """Names of files by which such a model is known."""
-FORMAT = 1
+FORMAT = 2
 
 _KINDS: dict[str, type] = {
     "fingerprint": str,
@@ -31,6 +31,7 @@ _KINDS: dict[str, type] = {
     "entities": list,
     "words": list,
     "pieces": list,
+    "pairs": list,
     "synonyms": dict,
     "regexes": list,
     "lookups": list,
@@ -116,12 +117,13 @@ def _shapes(arrays: Mapping[str, Floats], description: Mapping[str, Any]) -> dic
         "hidden_bias": (units,),
         "intents_kernel": (units, intents),
         "intents_bias": (intents,),
+        "word_intents": (len(description["words"]) + 1, intents),
+        "piece_intents": (len(description["pieces"]) + 1, intents),
+        "pair_intents": (len(description["pairs"]) + 1, intents),
         "tags_kernel": (units, tags),
         "tags_bias": (tags,),
         "transitions": (tags, tags),
     }
-    norms = ["last_norm", *(f"norm_{number}" for number in range(len(BLOCKS)))]
-    shapes |= {f"{norm}_{part}": (units,) for norm in norms for part in ("gamma", "beta")}
     for number, kind in enumerate(BLOCKS):
         shapes |= {f"block_{number}_kernel": (INPUTS[kind] * units, units), f"block_{number}_bias": (units,)}
         if kind == ATTENTION:

@@ -1,15 +1,19 @@
 """The network that reads messages, in NumPy: what serves what Keras has trained.
 
 Notation: ``x_t`` is what is known of token t, ``(units,)``: its word, n-grams and shape, and the patterns that match
-it. Each block adds to it, with ``n = norm(h)`` (Ba et al. 2016):
+it. Each block adds to it, with ``n = h / sqrt(mean(h^2))`` (Zhang and Sennrich 2019), which the weights after it may
+scale:
 
 - a convolution ``relu(W [n_(t-1), n_t, n_(t+1)] + b)``;
 - attention ``W [..., sum_s softmax_s(q_t k_s / sqrt(size)) v_s, ...] + b`` over heads, whose queries, keys and values
   are linear in n (Vaswani et al. 2017); where a token stands, it knows from the convolution before;
 - the context ``relu(W [max_t n_t, mean_t n_t] + b)``, the same for all tokens.
 
-Entities read ``norm(h_t)``. The intent reads its maximum and its mean weighted by an attention, and maximum and sum
-over the square root of the number of ``max(0, x_t)``: the bag of words, which needs no order.
+Entities read the ``n_t`` of the last ``h_t``. The intent reads its maximum and its mean weighted by an attention, and
+maximum and sum over the square root of the number of ``max(0, x_t)``: the bag of words, which needs no order. To these
+scores come those of a linear classifier beside it ("wide and deep", Cheng et al. 2016), ``sum_i u_i / sqrt(I) + sum_j
+v_j / sqrt(J)``: each of the I words and known pairs of words has its own scores ``u_i`` of intents, and so has each of
+the J known n-grams, ``v_j``.
 """
 
 from __future__ import annotations
@@ -40,10 +44,7 @@ class Network:
 
     def __init__(self, arrays: Arrays) -> None:
         self.arrays = arrays
-        self._blocks = [
-            (kind, _part(arrays, f"norm_{number}_"), _part(arrays, f"block_{number}_"))
-            for number, kind in enumerate(BLOCKS)
-        ]
+        self._blocks = [(kind, _part(arrays, f"block_{number}_")) for number, kind in enumerate(BLOCKS)]
         words, pieces = arrays["words"].shape[1], arrays["pieces"].shape[1]
         kernel = arrays["project_kernel"]
         self._word_part = kernel[:words]
@@ -51,41 +52,62 @@ class Network:
         self._shapes = arrays["shapes"] @ kernel[words + pieces :] + arrays["project_bias"]
 
     def embed(self, word: int, pieces: Sequence[int], shape: int) -> Floats:
-        """Return what is known of a token by itself, ``(units,)``."""
-        known: Floats = self.arrays["words"][word] @ self._word_part + self._shapes[shape]
-        if pieces:
-            total = self.arrays["pieces"][list(pieces)].sum(axis=0)
-            known = known + (total / np.sqrt(np.float32(len(pieces)))) @ self._piece_part
-        return known
+        """Return what is known of a token by itself, ``(units + 2 intents + 1,)``.
 
-    def read(self, h: Floats, extras: Floats) -> tuple[Floats, Floats]:
+        That is ``x_t``, ``u`` of its word, and sum and number of ``v`` of its n-grams.
+        """
+        arrays = self.arrays
+        known: Floats = arrays["words"][word] @ self._word_part + self._shapes[shape]
+        numbers = list(pieces)
+        if numbers:
+            total = arrays["pieces"][numbers].sum(axis=0)
+            known = known + (total / np.sqrt(np.float32(len(numbers)))) @ self._piece_part
+        grams = arrays["piece_intents"][numbers].sum(axis=0)
+        row: Floats = np.concatenate((known, arrays["word_intents"][word], grams, (np.float32(len(numbers)),)))
+        return row
+
+    def read(self, known: Floats, pairs: NDArray[np.int_], extras: Floats) -> tuple[Floats, Floats]:
         """Return scores of tags ``(messages, tokens, tags)`` and of intents ``(messages, intents)``.
 
         Parameters
         ----------
-        h
-            What `embed` tells of each token, ``(messages, tokens, units)``; all messages have as many tokens.
+        known
+            What `embed` tells of each token, ``(messages, tokens, units + 2 intents + 1)``; all messages have as many
+            tokens.
+        pairs
+            The pair of words that each token ends, ``(messages, tokens)``; 0 for none that is known.
         extras
             The patterns that match, ``(messages, tokens, patterns)``.
         """
         arrays = self.arrays
-        h = h + extras @ arrays["extra_kernel"]
+        units = len(arrays["project_bias"])
+        wide = self._wide(known[..., units:], pairs)
+        h = known[..., :units] + extras @ arrays["extra_kernel"]
         bag = np.maximum(h, 0.0)
-        for kind, norm, weights in self._blocks:
-            n = _norm(h, norm["gamma"], norm["beta"])
+        for kind, weights in self._blocks:
+            n = _norm(h)
             if kind == ATTENTION:
                 h += _attention(n, weights) @ weights["kernel"] + weights["bias"]
                 continue
             read = _neighbours(n) if kind == CONVOLUTION else _whole(n)
             y = read @ weights["kernel"] + weights["bias"]
             h += np.maximum(y, 0.0, out=y)
-        h = _norm(h, arrays["last_norm_gamma"], arrays["last_norm_beta"])
+        h = _norm(h)
         tags = h @ arrays["tags_kernel"] + arrays["tags_bias"]
         shares = _softmax(h @ arrays["attention_kernel"], axis=1)
         total = bag.sum(axis=1) * np.float32(h.shape[1] ** -0.5)
         pooled = np.concatenate((h.max(axis=1), (h * shares).sum(axis=1), bag.max(axis=1), total), axis=-1)
         hidden = np.maximum(pooled @ arrays["hidden_kernel"] + arrays["hidden_bias"], 0.0)
-        return tags, hidden @ arrays["intents_kernel"] + arrays["intents_bias"]
+        return tags, hidden @ arrays["intents_kernel"] + arrays["intents_bias"] + wide
+
+    def _wide(self, known: Floats, pairs: NDArray[np.int_]) -> Floats:
+        """Return the scores of intents of the linear classifier, ``(messages, intents)``."""
+        table = self.arrays["pair_intents"]
+        intents, total = table.shape[1], known.sum(axis=1)
+        scores: Floats = total[:, :intents] + table[pairs].sum(axis=1)
+        scores /= np.sqrt((known.shape[1] + np.count_nonzero(pairs, axis=1, keepdims=True)).astype(np.float32))
+        scores += total[:, intents:-1] / np.sqrt(np.maximum(total[:, -1:], np.float32(1.0)))
+        return scores
 
 
 def _part(arrays: Arrays, prefix: str) -> dict[str, Floats]:
@@ -104,17 +126,13 @@ def _softmax(scores: Floats, axis: int) -> Floats:
     return probabilities
 
 
-def _norm(h: Floats, gamma: Floats, beta: Floats) -> Floats:
-    share = np.float32(1.0 / h.shape[-1])
-    mean = np.add.reduce(h, axis=-1, keepdims=True)  # `h.mean` does the same, and takes thrice as long for one message.
-    mean *= share
-    normal: Floats = h - mean
-    variance = np.add.reduce(normal * normal, axis=-1, keepdims=True)
-    variance *= share
-    variance += EPSILON
-    normal /= np.sqrt(variance, out=variance)
-    normal *= gamma
-    normal += beta
+def _norm(h: Floats) -> Floats:
+    # `mean` does the same, and takes thrice as long for one message.
+    square: Floats = np.add.reduce(h * h, axis=-1, keepdims=True)
+    square *= np.float32(1.0 / h.shape[-1])
+    square += EPSILON
+    np.sqrt(square, out=square)
+    normal: Floats = h / square
     return normal
 
 

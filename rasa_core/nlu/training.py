@@ -13,7 +13,7 @@ from rasa_core.exceptions import ModelError
 from rasa_core.nlu.augmentation import Rates
 from rasa_core.nlu.batches import Batch, Batches, Rows
 from rasa_core.nlu.calibration import temperature_for
-from rasa_core.nlu.corpus import count_keys, message_of
+from rasa_core.nlu.corpus import message_of
 from rasa_core.nlu.data import Example, TrainingData
 from rasa_core.nlu.features import SHAPES, Vocabulary
 from rasa_core.nlu.model import NLUModel, fingerprint_of
@@ -28,7 +28,7 @@ Floats = NDArray[np.float32]
 _FEWEST_STEPS = 400
 _LAST_EPOCHS = 2  # With all messages, after the confidences are calibrated.
 _LAST_RATE = 0.05  # Of the highest learning rate.
-_FEW = 500  # Messages; below, words and n-grams that occur once are learnt too.
+_FEW = 500  # Messages; below, words, pairs and n-grams that occur once are learnt too.
 _ENOUGH_TO_CALIBRATE = 200
 _MOST_HELD_OUT = 500
 
@@ -70,8 +70,7 @@ class Training:
         self._examples: list[Example] = [example for example, message in pairs if message is not None]
         if not any(message.intent >= 0 for message in messages):
             raise ModelError("there is no example of an intent to learn from. Add some below '## intent:name'.")
-        rarest = 1 if len(messages) < _FEW else 2
-        self._vocabulary = Vocabulary.of(count_keys(messages), rarest, rarest)
+        self._vocabulary = Vocabulary.of([message.keys for message in messages], 1 if len(messages) < _FEW else 2)
         self.batches = Batches(
             messages,
             self._vocabulary,
@@ -87,6 +86,7 @@ class Training:
         return Sizes(
             words=len(self._vocabulary.words) + 1,
             pieces=len(self._vocabulary.pieces),
+            pairs=len(self._vocabulary.pairs) + 1,
             shapes=len(SHAPES),
             extras=1 + len(self._patterns),
             tags=1 + 2 * len(self._entities),
@@ -148,13 +148,13 @@ class Training:
 
 
 def _optimizer(learning_rate: float, steps: int) -> Any:
-    """Return AdamW, whose learning rate rises for a tenth of the steps, and falls to `_LAST_RATE` of its highest."""
+    """Return Adam, whose learning rate rises for a tenth of the steps, and falls to `_LAST_RATE` of its highest."""
     optimizers = import_keras().optimizers
     warm = min(200, steps // 10)
     rate = optimizers.schedules.CosineDecay(
         learning_rate / 10, steps - warm, alpha=_LAST_RATE, warmup_target=learning_rate, warmup_steps=warm
     )
-    return optimizers.AdamW(rate, weight_decay=0.01, beta_2=0.99, global_clipnorm=5.0)
+    return optimizers.Adam(rate, beta_2=0.99)
 
 
 def _dataset(keras: Any, batches: Batches, left_out: Rows) -> Any:

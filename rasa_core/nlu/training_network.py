@@ -28,6 +28,7 @@ class Sizes:
 
     words: int
     pieces: int
+    pairs: int
     shapes: int
     extras: int
     tags: int
@@ -36,6 +37,9 @@ class Sizes:
     piece_units: int = 64
     shape_units: int = 16
     units: int = 128
+
+
+_WIDE = 4.0  # How many times faster than the rest words, pairs and n-grams learn what they say by themselves.
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +59,18 @@ class Losses:
 def numbers_to_draw(sizes: Sizes, tokens: int) -> int:
     """Return how many random numbers a message needs that is filled up to so many tokens."""
     embedded = sizes.word_units + sizes.piece_units + sizes.shape_units
-    each = MAX_PIECES + 2 + embedded + sizes.units * (1 + len(BLOCKS) - BLOCKS.count(CONTEXT))
+    each = MAX_PIECES + 3 + embedded + sizes.units * (1 + len(BLOCKS) - BLOCKS.count(CONTEXT))
     return tokens * each + sizes.units * (5 + BLOCKS.count(CONTEXT))
 
 
 def build(sizes: Sizes, rates: Losses) -> Any:
     """Return an uncompiled Keras model.
 
-    Its inputs are a dictionary of `words`, `shapes` ``(messages, tokens)`` and `pieces` ``(messages, tokens, pieces)``,
-    int32, those n-grams that are none being ``sizes.pieces``; `extras` ``(messages, tokens, extras)`` and `mask`
-    ``(messages, tokens)``, float32; `tags` ``(messages, tokens)`` and `intent` ``(messages,)``, int32, -1 where it is
-    not known; `drawn` ``(messages, numbers_to_draw)``, random numbers, uint8. Its outputs are scores of tags and
-    of intents.
+    Its inputs are a dictionary of `words`, `shapes` and `pairs`, each word with the one before it, all ``(messages,
+    tokens)``, and `pieces` ``(messages, tokens, pieces)``, int32, those n-grams that are none being ``sizes.pieces``;
+    `extras` ``(messages, tokens, extras)`` and `mask` ``(messages, tokens)``, float32; `tags` ``(messages, tokens)``
+    and `intent` ``(messages,)``, int32, -1 where it is not known; `drawn` ``(messages, numbers_to_draw)``, random
+    numbers, uint8. Its outputs are scores of tags, and both parts of those of intents.
     """
     keras = import_keras()
 
@@ -90,15 +94,16 @@ def _network_class(keras: Any) -> Any:
             entities = (sizes.tags - 1) // 2
             self.forbidden, self.first = forbidden(entities), first(entities)
             embedding = partial(keras.layers.Embedding, embeddings_initializer=_initial_embeddings)
-            norm = keras.layers.LayerNormalization
             self.words = embedding(sizes.words, sizes.word_units)
             self.pieces = embedding(sizes.pieces + 1, sizes.piece_units)
             self.shapes = embedding(sizes.shapes, sizes.shape_units)
+            wide = partial(keras.layers.Embedding, output_dim=sizes.intents, embeddings_initializer=_zeros)
+            self.word_intents, self.pair_intents = wide(sizes.words), wide(sizes.pairs)
+            self.piece_intents = wide(sizes.pieces + 1)
             self.project, self.extra = dense(sizes.units), dense(sizes.units, use_bias=False)
-            self.norms = [norm(epsilon=float(EPSILON)) for _ in BLOCKS]
             self.blocks = [dense(sizes.units, None if kind == ATTENTION else "relu") for kind in BLOCKS]
             self.made = [dense(3 * sizes.units) for kind in BLOCKS if kind == ATTENTION]
-            self.last_norm, self.attention = norm(epsilon=float(EPSILON)), dense(1, use_bias=False)
+            self.attention = dense(1, use_bias=False)
             self.hidden, self.intents = dense(sizes.units, "relu"), dense(sizes.intents)
             self.tags = dense(sizes.tags)
             self.transitions = self.add_weight(shape=(sizes.tags, sizes.tags), initializer="zeros", name="transitions")
@@ -107,34 +112,51 @@ def _network_class(keras: Any) -> Any:
             drop = _Dropout(ops, x["drawn"], training)
             rate = self.rates.dropout
             mask = ops.cast(x["mask"], "float32")[..., None]
-            h = self.embed(x, drop) * mask
+            known = self.known(x, drop, mask)
+            h = self.embed(x, known, drop) * mask
             bag = ops.relu(h)
             made = iter(self.made)
-            for kind, norm, layer in zip(BLOCKS, self.norms, self.blocks, strict=True):
-                n = norm(h) * mask
+            for kind, layer in zip(BLOCKS, self.blocks, strict=True):
+                n = _norm(ops, h)
                 if kind == ATTENTION:
                     read = _attention(ops, next(made)(n), mask)
                 else:
                     read = _neighbours(ops, n) if kind == CONVOLUTION else _whole(ops, n, mask)
                 h = h + drop(layer(read), rate) * mask
-            h = self.last_norm(h) * mask
+            h = _norm(ops, h)
             weights = ops.softmax(self.attention(h) + (mask - 1.0) * 1e4, axis=1)
             top = ops.max(h + (mask - 1.0) * 1e4, axis=1)
             total = ops.sum(bag, axis=1) / ops.sqrt(ops.sum(mask, axis=1))
             pooled = ops.concatenate([top, ops.sum(h * weights, axis=1), ops.max(bag, axis=1), total], axis=-1)
             hidden = self.hidden(drop(pooled, rate))
-            return self.tags(drop(h, rate)), self.intents(drop(hidden, rate))
+            return self.tags(drop(h, rate)), self.intents(drop(hidden, rate)), self.wide(x, known, mask)
 
-        def embed(self, x: Any, drop: _Dropout) -> Any:
-            known = ops.cast(x["pieces"] < self.sizes.pieces, "float32") * drop.kept(
-                x["pieces"].shape, self.rates.pieces
+        def known(self, x: Any, drop: _Dropout, mask: Any) -> Any:
+            """Return words and pairs, 0 where they are left out, and which n-grams there are and are not left out."""
+            kept, rates = drop.kept, self.rates
+            words, pairs = (
+                x[name] * ops.cast(kept(x[name].shape, rates.words), "int32") for name in ("words", "pairs")
             )
-            count = ops.maximum(ops.sum(known, axis=-1, keepdims=True), 1.0)
-            pieces = ops.sum(self.pieces(x["pieces"]) * known[..., None], axis=2) / ops.sqrt(count)
-            words = x["words"] * ops.cast(drop.kept(x["words"].shape, self.rates.words), "int32")
+            pieces = ops.cast(x["pieces"] < self.sizes.pieces, "float32") * mask
+            return words, pairs, pieces * kept(x["pieces"].shape, rates.pieces)
+
+        def embed(self, x: Any, known: Any, drop: _Dropout) -> Any:
+            words, _, grams = known
+            count = ops.maximum(ops.sum(grams, axis=-1, keepdims=True), 1.0)
+            pieces = ops.sum(self.pieces(x["pieces"]) * grams[..., None], axis=2) / ops.sqrt(count)
             e = ops.concatenate([self.words(words), pieces, self.shapes(x["shapes"])], axis=-1)
             e = drop(e * drop.kept((*words.shape, 1), self.rates.tokens), self.rates.embedded)
             return self.project(e) + self.extra(x["extras"])
+
+        def wide(self, x: Any, known: Any, mask: Any) -> Any:
+            words, pairs, grams = known
+            paired = ops.cast(pairs > 0, "float32")[..., None]
+            single = ops.sum(self.word_intents(words) * mask + self.pair_intents(pairs) * paired, axis=1)
+            grams = ops.reshape(grams, (grams.shape[0], 1, -1))
+            rows = self.piece_intents(ops.reshape(x["pieces"], (grams.shape[0], -1)))
+            count = ops.maximum(ops.sum(grams, axis=-1), 1.0)
+            single = single / ops.sqrt(ops.sum(mask + paired, axis=1))
+            return _WIDE * (single + ops.matmul(grams, rows)[:, 0] / ops.sqrt(count))
 
     return Network
 
@@ -150,6 +172,10 @@ def _initial_kernel(shape: tuple[int, int], dtype: Any = None) -> Floats:
 
 def _initial_embeddings(shape: tuple[int, int], dtype: Any = None) -> Floats:
     return np.random.uniform(-0.05, 0.05, shape).astype(np.float32)
+
+
+def _zeros(shape: tuple[int, int], dtype: Any = None) -> Floats:
+    return np.zeros(shape, np.float32)
 
 
 class _Dropout:
@@ -168,6 +194,11 @@ class _Dropout:
         begin, self._used = self._used, self._used + math.prod(shape[1:])
         drawn = self._ops.cast(self._drawn[:, begin : self._used], "float32")
         return self._ops.reshape(self._ops.cast(drawn >= rate * 256.0, "float32"), shape)
+
+
+def _norm(ops: Any, h: Any) -> Any:
+    """Return h at a root mean square of 1; tokens that are only filled up with stay 0."""
+    return h * ops.rsqrt(ops.mean(ops.square(h), axis=-1, keepdims=True) + EPSILON)
 
 
 def _neighbours(ops: Any, n: Any) -> Any:
@@ -194,12 +225,15 @@ def _whole(ops: Any, n: Any, mask: Any) -> Any:
 
 
 def _loss(ops: Any, x: Any, scores: Any, transitions: Any, first_scores: Any, rates: Losses) -> Any:
-    """Return the mean over messages of minus the log-likelihoods of their tags and of their intent."""
-    tag_scores, intent_scores = scores
+    """Return the mean over messages of minus the log-likelihoods of their tags and, by either part, of their intent.
+
+    Each part learns alone: of their sum, the quicker one would leave the other nothing to learn.
+    """
+    tag_scores, *intent_scores = scores
     nll = crf_loss(ops, tag_scores, x["tags"], ops.cast(x["mask"], "float32"), transitions, first_scores)
-    count = intent_scores.shape[-1]
+    count = intent_scores[0].shape[-1]
     target = ops.one_hot(ops.maximum(x["intent"], 0), count) * (1.0 - rates.smoothing) + rates.smoothing / count
-    cross_entropy = -ops.sum(target * ops.log_softmax(intent_scores, axis=-1), axis=-1)
+    cross_entropy = -sum(ops.sum(target * ops.log_softmax(part, axis=-1), axis=-1) for part in intent_scores)
     # Words that mean nothing are no entities, but the network must not take every unknown word for one of them.
     nll = nll * (1.0 - (1.0 - rates.noise) * ops.cast(x["intent"] == count - 1, "float32"))
     return ops.mean(nll) + rates.intents * ops.mean(cross_entropy * ops.cast(x["intent"] >= 0, "float32"))
@@ -230,15 +264,16 @@ def arrays_of(model: Any) -> dict[str, Floats]:
     arrays: dict[str, Floats] = {"transitions": transitions + model.forbidden}
     for name in ("words", "pieces", "shapes"):
         arrays[name] = weights_of(getattr(model, name))[0]
+    for name in ("word_intents", "pair_intents", "piece_intents"):
+        arrays[name] = _WIDE * weights_of(getattr(model, name))[0]
+    arrays["pair_intents"][0] = 0.0  # Pairs that are not known say nothing.
     for name in ("project", "extra", "attention", "hidden", "intents", "tags"):
         arrays |= _named(name, ("kernel", "bias"), getattr(model, name))
     made = iter(model.made)
     for number, kind in enumerate(BLOCKS):
-        arrays |= _named(f"norm_{number}", ("gamma", "beta"), model.norms[number])
         arrays |= _named(f"block_{number}", ("kernel", "bias"), model.blocks[number])
         if kind == ATTENTION:
             arrays |= _named(f"block_{number}_made", ("kernel", "bias"), next(made))
-    arrays |= _named("last_norm", ("gamma", "beta"), model.last_norm)
     return {name: np.ascontiguousarray(array, np.float32) for name, array in sorted(arrays.items())}
 
 

@@ -12,11 +12,13 @@ from small_nlu import SETTINGS, messages, small_model, trained
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu import training
 from rasa_core.nlu.calibration import loss, temperature_for
-from rasa_core.nlu.corpus import count_keys, message_of
+from rasa_core.nlu.corpus import Pairs, message_of
 from rasa_core.nlu.data import EntitySpan, Example, NLUDataError, Regex, TrainingData
 from rasa_core.nlu.features import Vocabulary
+from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.settings import Settings
+from rasa_core.nlu.tokenizer import keys_of, tokenize
 from rasa_core.nlu.training_network import crf_loss
 from rasa_core.policies.keras_training import import_keras
 
@@ -27,15 +29,16 @@ def test_numpy_scores_as_keras_does() -> None:
     network = model._network
     (tokens, rows) = training.batches.plan(np.array([], np.intp))[0]
     x = training.batches.batch(tokens, rows)
-    tags, intents = training.network.predict_on_batch(x)
+    tags, deep, wide = training.network.predict_on_batch(x)
     for row, length in enumerate(x["mask"].sum(axis=1).astype(int)):
         known = [
             network.embed(int(word), [int(piece) for piece in pieces if piece < none], int(shape))
             for word, pieces, shape in zip(x["words"][row], x["pieces"][row], x["shapes"][row], strict=True)
         ]
-        found_tags, found_intents = network.read(np.stack(known)[None, :length], x["extras"][row : row + 1, :length])
+        pairs, extras = (x[name][row : row + 1, :length] for name in ("pairs", "extras"))
+        found_tags, found_intents = network.read(np.stack(known)[None, :length], pairs, extras)
         np.testing.assert_allclose(found_tags[0], tags[row, :length], atol=1e-5, rtol=1e-5)
-        np.testing.assert_allclose(found_intents[0], intents[row], atol=1e-5, rtol=1e-5)
+        np.testing.assert_allclose(found_intents[0], deep[row] + wide[row], atol=1e-5, rtol=1e-5)
 
 
 def test_the_loss_of_tags_is_that_of_every_path_counted() -> None:
@@ -110,12 +113,32 @@ def test_calibration_makes_held_out_confidences_fit() -> None:
 
 
 def test_a_vocabulary_leaves_out_what_is_rare() -> None:
-    found = [
-        message_of(example, messages().intents, messages().entities, Patterns()) for example in messages().examples
-    ]
-    counts = count_keys(message for message in found if message is not None)
-    vocabulary = Vocabulary.of(counts, 5, 5)
+    keys = [keys_of(example.text, tokenize(example.text)) for example in messages().examples]
+    vocabulary = Vocabulary.of(keys, 5)
     assert vocabulary.word("Table") == vocabulary.word("table") > 0
     assert vocabulary.word("tomorrow") == 0
     assert vocabulary.pieces_in("tables")
     assert not vocabulary.pieces_in("xqz")
+    assert (vocabulary.word("a"), vocabulary.word("table")) in vocabulary.pairs
+    assert "late" not in "".join(vocabulary.as_json()["pairs"])
+
+
+def test_pairs_are_found_in_many_messages_at_once() -> None:
+    vocabulary = Vocabulary(["a", "b", "c"], [], ["b a", "a c", "a b"])
+    words = np.array([[1, 2, 1, 3], [3, 1, 0, 2], [2, 1, 0, 0]], np.int32)
+    expected = [[vocabulary.pairs.get(pair, 0) for pair in itertools.pairwise(row)] for row in words.tolist()]
+    found = Pairs(vocabulary).numbers(words)
+    assert found[:, 0].tolist() == [0, 0, 0]
+    assert found[:, 1:].tolist() == expected
+    assert found.any(axis=1).tolist() == [True, False, True]
+    assert not Pairs(Vocabulary(["a"], [], [])).numbers(words).any()
+
+
+def test_words_pairs_and_pieces_say_an_intent_by_themselves() -> None:
+    """Without all but the linear classifier, what was learnt is still understood."""
+    model = small_model()
+    alone = {name: np.zeros_like(a) if name.startswith("intents_") else a for name, a in model._arrays.items()}
+    linear = NLUModel(model._description, alone)
+    known = [example for example in messages().examples if example.intent]
+    answers = linear.parse_many([example.text for example in known])
+    assert [answer["intent"]["name"] for answer in answers] == [example.intent for example in known]
