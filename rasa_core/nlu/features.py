@@ -86,16 +86,17 @@ class Vocabulary:
     ----------
     words, pieces, pairs
         In the order of their indices, the first word and pair being those of index 1. A pair is two words, one after
-        the other, with a space between them.
+        the other, with a line break between them: words may hold spaces, since some signs are folded to some.
     """
 
     def __init__(self, words: Iterable[str], pieces: Iterable[str], pairs: Iterable[str]) -> None:
         self.words: dict[str, int] = {word: index for index, word in enumerate(words, 1)}
         self.pieces: dict[str, int] = {piece: index for index, piece in enumerate(pieces)}
         self._pairs = list(pairs)
-        both = (pair.split(" ") for pair in self._pairs)
+        both = (pair.partition("\n") for pair in self._pairs)
         self.pairs: dict[tuple[int, int], int] = {
-            (self.words.get(before, 0), self.words.get(word, 0)): index for index, (before, word) in enumerate(both, 1)
+            (self.words.get(before, 0), self.words.get(word, 0)): index
+            for index, (before, _, word) in enumerate(both, 1)
         }
 
     @classmethod
@@ -110,7 +111,7 @@ class Vocabulary:
             for piece in pieces_of(key):
                 pieces[piece] += count
         pairs = Counter(
-            f"{word_by_key[before]} {word_by_key[key]}" for keys in messages for before, key in pairwise(keys)
+            f"{word_by_key[before]}\n{word_by_key[key]}" for keys in messages for before, key in pairwise(keys)
         )
         return cls(
             *(sorted(part for part, count in each.items() if count >= fewest) for each in (words, pieces, pairs))

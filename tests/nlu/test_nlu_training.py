@@ -124,7 +124,7 @@ def test_a_vocabulary_leaves_out_what_is_rare() -> None:
 
 
 def test_pairs_are_found_in_many_messages_at_once() -> None:
-    vocabulary = Vocabulary(["a", "b", "c"], [], ["b a", "a c", "a b"])
+    vocabulary = Vocabulary(["a", "b", "c"], [], ["b\na", "a\nc", "a\nb"])
     words = np.array([[1, 2, 1, 3], [3, 1, 0, 2], [2, 1, 0, 0]], np.int32)
     expected = [[vocabulary.pairs.get(pair, 0) for pair in itertools.pairwise(row)] for row in words.tolist()]
     found = Pairs(vocabulary).numbers(words)
@@ -142,3 +142,14 @@ def test_words_pairs_and_pieces_say_an_intent_by_themselves() -> None:
     known = [example for example in messages().examples if example.intent]
     answers = linear.parse_many([example.text for example in known])
     assert [answer["intent"]["name"] for answer in answers] == [example.intent for example in known]
+
+
+def test_words_that_are_folded_to_spaces_are_words_in_pairs_too() -> None:
+    keys = [keys_of(text, tokenize(text)) for text in ("price ´ ¨ now", "ﷺ ﷲ now ´")]
+    vocabulary = Vocabulary.of(keys, 1)
+    assert any(" " in word for word in vocabulary.words)
+    twin = Vocabulary(**vocabulary.as_json())
+    assert twin.pairs == vocabulary.pairs
+    for words in keys:
+        numbers = [vocabulary.word(key) for key in words]
+        assert all(pair in twin.pairs for pair in itertools.pairwise(numbers))

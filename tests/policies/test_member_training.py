@@ -325,6 +325,16 @@ class TestBatches:
         assert learnt["kept"].mean() == pytest.approx(1, abs=0.01)
         assert len(np.unique(learnt["kept"])) == 2
 
+    def test_leave_out_all_values_of_some_rows_when_learning(self, monkeypatch) -> None:
+        monkeypatch.setattr(member_training, "INPUT_DROPOUT", 0.0)
+        rows = rows_of(np.ones((400, 5)), np.zeros(400), np.zeros(400))
+        rows.value_columns = np.array([1, 4], np.int32)
+        found = batches_of(rows, 400, learning=True)[0][0]["features"]
+        assert (found[:, [0, 2, 3]] == 1).all()
+        assert (found[:, 1] == found[:, 4]).all()
+        assert (found[:, 1] == 0).mean() == pytest.approx(member_training.VALUES_UNSEEN, abs=0.07)
+        assert (batches_of(rows, 400)[0][0]["features"] == 1).all()
+
     def test_leave_out_what_is_not_used(self, counted) -> None:
         used = np.arange(23) % 2 == 0
         assert sorted(numbers_in(batches_of(counted, 8, used=used))) == list(range(1, 24, 2))
