@@ -1,9 +1,10 @@
-"""Finished conversations predicted all at once: ``python -m benchmarks.batch_prediction [--data DIR]``.
+"""What a prediction of `KerasPolicy` costs: ``python -m benchmarks.prediction [--data DIR]``.
 
-For each data set, processor time per step (a prediction) of making the features, of the network alone on rows that
-are written out already, and of ``KerasPolicy.predict_conversations``, which does both; the best of some runs. The
-network is trained for one epoch, as its speed does not depend on what it has learnt. Set ``OPENBLAS_NUM_THREADS=1``
-to measure one core.
+For each data set, one prediction at a time, as in serving: from a tracker to probabilities, median and 99th
+percentile of the time that passes. Then finished conversations all at once: processor time per step (a prediction) of
+making the features, of the network alone on rows that are written out already, and of
+``KerasPolicy.predict_conversations``, which does both; the best of some runs. The network is trained for one epoch, as
+its speed does not depend on what it has learnt. Set ``OPENBLAS_NUM_THREADS=1`` to measure one core.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 
 from benchmarks.policies import data_sets
 from benchmarks.serving import ROOT
-from benchmarks.tables import print_table
+from benchmarks.tables import print_table, quantile
 from rasa_core import Domain
 from rasa_core.conversation_rows import ConversationRows
 from rasa_core.history_featurizer import HistoryFeaturizer
@@ -26,6 +27,8 @@ from rasa_core.policies.keras_policy import ROWS_IN_PRODUCT
 from rasa_core.training import extract_story_graph
 from rasa_core.training.evaluation import whole_stories
 from rasa_core.training.tracker import TrainingTracker
+
+CONVERSATIONS_ALONE = 100
 
 
 def best_time(work: Callable[[], object], runs: int) -> float:
@@ -48,7 +51,7 @@ def make_features(trackers: list[TrainingTracker], domain: Domain, featurizer: H
 
 
 def measure(trackers: list[TrainingTracker], domain: Domain, runs: int) -> list[object]:
-    """Return the number of steps, and for each part microseconds and steps a second."""
+    """Return the number of steps, microseconds of one alone, and for each part microseconds and steps a second."""
     featurizer = HistoryFeaturizer()
     policy = KerasPolicy(featurizer)
     policy.train(trackers, domain, epochs=1, verbose=0)
@@ -60,7 +63,19 @@ def measure(trackers: list[TrainingTracker], domain: Domain, runs: int) -> list[
         best_time(lambda: network.predict(x), 10 * runs) / ROWS_IN_PRODUCT,
         best_time(lambda: policy.predict_conversations(trackers, domain), runs) / steps,
     ]
-    return [steps, *(f"{1e6 * each:.1f} / {1 / each:,.0f}" for each in times)]
+    alone = [1e6 * quantile(one_at_a_time(policy, trackers, domain), fraction) for fraction in (0.5, 0.99)]
+    return [steps, *(f"{each:.0f}" for each in alone), *(f"{1e6 * each:.1f} / {1 / each:,.0f}" for each in times)]
+
+
+def one_at_a_time(policy: KerasPolicy, trackers: list[TrainingTracker], domain: Domain) -> list[float]:
+    """Return how long each prediction of some conversations takes, in seconds."""
+    took = []
+    for tracker in trackers[:CONVERSATIONS_ALONE]:
+        for before in tracker.generate_all_prior_trackers():
+            started = time.perf_counter()
+            policy.predict_action_probabilities(before, domain)
+            took.append(time.perf_counter() - started)
+    return took
 
 
 def main() -> None:
@@ -75,7 +90,8 @@ def main() -> None:
         if not options.only or name in options.only:
             trackers = whole_stories(extract_story_graph(stories, domain), domain)
             rows.append([name, *measure(trackers, domain, options.runs)])
-    print_table("Microseconds a step / steps a second", ["data", "steps", "features", "network", "both"], rows)
+    heads = ["data", "steps", "alone p50 [us]", "p99 [us]", "features [us / 1/s]", "network [us / 1/s]"]
+    print_table("Predictions", [*heads, "all at once [us / 1/s]"], rows)
 
 
 if __name__ == "__main__":
