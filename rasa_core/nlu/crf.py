@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 IMPOSSIBLE = -1e4
-_LEVEL = 12.0  # An entity whose scores are nowhere within so much of the best cannot be on the path, but for e^-12.
+_LEVEL = 11.0  # An entity that can begin nowhere within so much of the best score is not on the path, but for e^-11.
 
 
 def tags_of(entity_count: int) -> int:
@@ -76,10 +76,10 @@ class Tagger:
 
     def _plausible(self, scores: Floats) -> NDArray[np.intp]:
         """Return the tags that may be on the best path: all of an entity, or none."""
-        near = (scores > scores.max(axis=1, keepdims=True) - _LEVEL).any(axis=0)
-        both = near[1::2] | near[2::2]
-        near[0], near[1::2], near[2::2] = True, both, both
-        tags: NDArray[np.intp] = near.nonzero()[0]
+        begins = (scores[:, 1::2] > scores.max(axis=1, keepdims=True) - _LEVEL).any(axis=0)
+        plausible = np.ones(scores.shape[1], np.bool_)
+        plausible[1::2] = plausible[2::2] = begins
+        tags: NDArray[np.intp] = plausible.nonzero()[0]
         return tags
 
 
