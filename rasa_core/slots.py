@@ -26,10 +26,11 @@ _WARNINGS = 20  # users can say anything, and the log should not hold it all
 
 
 def short_text(value: Any) -> str | None:
-    """Return a text of at most `LONGEST_FEATURE_TEXT` characters, or a number, as text; None for anything else."""
-    if isinstance(value, str):
-        return value if len(value) <= LONGEST_FEATURE_TEXT else None
-    return str(value) if isinstance(value, int | float) else None
+    """Return a text or a number as text, if it has at most `LONGEST_FEATURE_TEXT` characters; None for all else."""
+    if isinstance(value, int) and abs(value) >= 10**LONGEST_FEATURE_TEXT:
+        return None  # Python refuses to write out numbers of thousands of digits.
+    text = value if isinstance(value, str) else str(value) if isinstance(value, int | float) else None
+    return text if text is not None and len(text) <= LONGEST_FEATURE_TEXT else None
 
 
 class Slot:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
@@ -260,3 +261,17 @@ class TestCopies:
         history = full_history()
         history.clear()
         assert history.snapshot() == History(window=2).snapshot()
+
+
+def test_values_of_any_size_may_be_recorded() -> None:
+    history = History()
+    for name, value in {
+        "huge": 10**5000,
+        "long": "x" * 10**6,
+        "half": "\ud800",
+        "bytes": b"x",
+        "nan": math.nan,
+    }.items():
+        history.record_slot(name, value)
+    assert history.slots_set == {"huge": None, "long": None, "half": "\ud800", "bytes": None, "nan": "nan"}
+    assert len(json.dumps(history.snapshot())) < 1000
