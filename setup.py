@@ -48,7 +48,12 @@ setup(
     python_requires=">=3.11",
     install_requires=["click>=8.1", "granian>=2.8,<3", "numpy>=1.26", "PyYAML>=6.0", "Werkzeug>=3.0"],
     extras_require={"train": TRAIN, "sql": SQL, "mysql": MYSQL, "redis": REDIS, "plot": PLOT, "test": TEST},
-    entry_points={"console_scripts": ["rasa-core = rasa_core.cli:main", "rasa-core-serve = rasa_core.cli:serve"]},
+    entry_points={
+        "console_scripts": [
+            "rasa-core = rasa_core.commands.main:main",
+            "rasa-core-serve = rasa_core.commands.main:serve",
+        ]
+    },
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Developers",

@@ -24,15 +24,15 @@ import yaml
 from benchmarks.serving import ROOT
 from benchmarks.tables import print_table
 from rasa_core import Domain
+from rasa_core.evaluation.calibration import confidence_bins, expected_calibration_error
+from rasa_core.evaluation.cross_validation import Dialogue, Setup, folds_of
+from rasa_core.evaluation.metrics import accuracy, scores_by_action, weighted_f1
 from rasa_core.events import ACTION_LISTEN_NAME
-from rasa_core.featurizers import FullDialogueTrackerFeaturizer
 from rasa_core.policies import KerasPolicy, MemoizationPolicy, NGramPolicy, Policy, PolicyEnsemble
+from rasa_core.policies.features.classic import FullDialogueTrackerFeaturizer
 from rasa_core.policies.keras_training import import_keras, predict
-from rasa_core.training import extract_story_graph
-from rasa_core.training.calibration import confidence_bins, expected_calibration_error
-from rasa_core.training.cross_validation import Dialogue, Setup, folds_of
-from rasa_core.training.metrics import accuracy, scores_by_action, weighted_f1
-from rasa_core.training.tracker import TrainingTracker
+from rasa_core.stories import extract_story_graph
+from rasa_core.stories.tracker import TrainingTracker
 
 EPOCHS_OF_SEQUENCES = 30
 Step = tuple[str, str, float]

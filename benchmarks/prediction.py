@@ -20,13 +20,13 @@ from benchmarks.policies import data_sets
 from benchmarks.serving import ROOT
 from benchmarks.tables import print_table, quantile
 from rasa_core import Domain
-from rasa_core.conversation_rows import ConversationRows
-from rasa_core.history_featurizer import HistoryFeaturizer
+from rasa_core.evaluation.stories import whole_stories
 from rasa_core.policies import KerasPolicy
+from rasa_core.policies.features.conversations import ConversationRows
+from rasa_core.policies.features.history_features import HistoryFeaturizer
 from rasa_core.policies.keras_policy import ROWS_IN_PRODUCT
-from rasa_core.training import extract_story_graph
-from rasa_core.training.evaluation import whole_stories
-from rasa_core.training.tracker import TrainingTracker
+from rasa_core.stories import extract_story_graph
+from rasa_core.stories.tracker import TrainingTracker
 
 CONVERSATIONS_ALONE = 100
 

@@ -89,7 +89,7 @@ def size_of(kind: str, url: str, server: Any) -> int:
 def export(url: str) -> float:
     """Write all conversations to nowhere by the command; return the seconds that it took."""
     started = time.perf_counter()
-    command = [sys.executable, "-m", "rasa_core.store", "export", url, "-o", "/dev/null"]
+    command = [sys.executable, "-m", "rasa_core.commands.store", "export", url, "-o", "/dev/null"]
     subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return time.perf_counter() - started
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from benchmarks.tables import print_table
 from rasa_core import Domain
-from rasa_core.training import extract_story_graph, load_data
-from rasa_core.training.generator import TrainingDataGenerator
+from rasa_core.stories import extract_story_graph, load_data
+from rasa_core.stories.generator import TrainingDataGenerator
 
 SLOTS = ("cuisine", "people", "location", "price")
 DOMAIN = f"""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from rasa_core import _legacy
 from rasa_core.channels.channel import InputChannel, OutputChannel, UserMessage
 from rasa_core.conversation import story_text
 from rasa_core.domain import Domain, check_domain_sanity
@@ -16,15 +17,15 @@ from rasa_core.events import Event
 from rasa_core.exceptions import ModelError
 from rasa_core.explanation import Explanation, explain
 from rasa_core.interpreter import NaturalLanguageInterpreter
-from rasa_core.model import fingerprint_of_model, read_model, read_stories, write_model
+from rasa_core.model_folder import fingerprint_of_model, read_model, read_stories, write_model
 from rasa_core.policies.ensemble import PolicyEnsemble, SimplePolicyEnsemble
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.policy import Policy, Prediction
 from rasa_core.policies.training_input import Stream, training_input
 from rasa_core.processor import MessageProcessor, Preprocessor
+from rasa_core.stories import load_data
 from rasa_core.tracker_store import InMemoryTrackerStore, TrackerStore
 from rasa_core.trackers import DialogueStateTracker
-from rasa_core.training import load_data
 
 State = dict[str, Any]
 
@@ -91,7 +92,7 @@ class Agent:
     def load_data(self, resource_name: str | Path, *args: Any, **kwargs: Any) -> list[DialogueStateTracker]:
         """Read stories from a file or a folder, as conversations to train on.
 
-        Parameters are those of `rasa_core.training.load_data`, without the domain: ``remove_duplicates``,
+        Parameters are those of `rasa_core.stories.load_data`, without the domain: ``remove_duplicates``,
         ``unique_last_num_states``, ``augmentation_factor``, ``tracker_limit`` ... If not given, ``max_history`` is that
         of the policies.
         """
@@ -156,7 +157,7 @@ class Agent:
         **kwargs
             As of `train`.
         """
-        from rasa_core.training.online import teach  # Not loaded by a process that only serves.
+        teach = _legacy.load("teach")
 
         if training_trackers:
             self.train(training_trackers, **kwargs)
@@ -349,7 +350,7 @@ class Agent:
         fontsize: int = 12,
     ) -> None:
         """Draw stories as a graph into a file: HTML, SVG or DOT, by its ending."""
-        from rasa_core.training.visualization import visualize_stories  # Not loaded by a process that only serves.
+        visualize_stories = _legacy.load("visualize_stories")
 
         visualize_stories(
             resource_name,

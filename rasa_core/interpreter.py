@@ -23,7 +23,7 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from rasa_core.events import check_parse_data
 from rasa_core.exceptions import InterpreterError, ModelError
-from rasa_core.http_transport import (
+from rasa_core.support.http import (
     Attempts,
     HttpAnswer,
     HttpRequest,

@@ -13,7 +13,7 @@ from rasa_core.event_base import independent
 from rasa_core.events import Event, ReminderScheduled, UserUttered
 from rasa_core.exceptions import VersionConflictError
 from rasa_core.interpreter import NaturalLanguageInterpreter
-from rasa_core.tracker_store.exchange import Answered, Exchange
+from rasa_core.tracker_store.exchange import IdempotentRequest, RequestResult
 from rasa_core.turn import (
     INFO_LISTENING,
     INFO_NO_MESSAGE,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rasa_core.channels.channel import InputChannel
     from rasa_core.domain import Domain
     from rasa_core.policies.ensemble import PolicyEnsemble
-    from rasa_core.tracker_store.answers import Answer, Conditions
+    from rasa_core.tracker_store.answers import RequestConditions, StoredAnswer
     from rasa_core.tracker_store.base import TrackerStore
     from rasa_core.tracker_store.conversation import Conversation
     from rasa_core.trackers import DialogueStateTracker
@@ -54,7 +54,7 @@ class MessageProcessor(TurnProcessor):
     the one that was read, the turn is taken again from a fresh read, unless actions have run here meanwhile:
     then `VersionConflictError` is raised.
 
-    The methods that return `Answered` take `Conditions`: a request with a key is carried out once. Their results
+    The methods that return `RequestResult` take `RequestConditions`: a request with a key is carried out once. Results
     are to be read, not to be changed, since parts of them may belong to a tracker that is used again.
     """
 
@@ -82,12 +82,12 @@ class MessageProcessor(TurnProcessor):
 
     def start_message_handling(self, message: UserMessage) -> State:
         """Take in a message, and return what the caller is to do next."""
-        state: State = independent(self.start(message).result)
+        state: State = independent(self.parse(message).result)
         return state
 
     def continue_message_handling(self, sender_id: str, executed_action: str | None, events: Iterable[Event]) -> State:
         """Take in what the caller did, and return what it is to do next."""
-        state: State = independent(self.proceed(sender_id, executed_action, events).result)
+        state: State = independent(self.continue_(sender_id, executed_action, events).result)
         return state
 
     def handle_message(self, message: UserMessage) -> list[dict[str, Any]] | None:
@@ -97,7 +97,7 @@ class MessageProcessor(TurnProcessor):
 
     # -- changes
 
-    def start(self, message: UserMessage, conditions: Conditions | None = None) -> Answered:
+    def parse(self, message: UserMessage, conditions: RequestConditions | None = None) -> RequestResult:
         """Take in a message; the result is what the caller is to do next."""
 
         def take(conversation: Conversation) -> State:
@@ -105,13 +105,13 @@ class MessageProcessor(TurnProcessor):
 
         return self._change(message.sender_id, take, conditions)
 
-    def proceed(
+    def continue_(
         self,
         sender_id: str,
         executed_action: str | None,
         events: Iterable[Event],
-        conditions: Conditions | None = None,
-    ) -> Answered:
+        conditions: RequestConditions | None = None,
+    ) -> RequestResult:
         """Take in what the caller did; the result is what it is to do next."""
         events = list(events)
 
@@ -120,7 +120,9 @@ class MessageProcessor(TurnProcessor):
 
         return self._change(sender_id, take, conditions)
 
-    def append_events(self, sender_id: str, events: Iterable[Event], conditions: Conditions | None = None) -> Answered:
+    def append_events(
+        self, sender_id: str, events: Iterable[Event], conditions: RequestConditions | None = None
+    ) -> RequestResult:
         """Append events to a conversation, without a prediction; the result is its state."""
         events = list(events)
         self.check(None, events)
@@ -132,7 +134,9 @@ class MessageProcessor(TurnProcessor):
 
         return self._change(sender_id, append, conditions)
 
-    def replace_events(self, sender_id: str, events: Iterable[Event], conditions: Conditions | None = None) -> Answered:
+    def replace_events(
+        self, sender_id: str, events: Iterable[Event], conditions: RequestConditions | None = None
+    ) -> RequestResult:
         """Replace a conversation by events; the result is its state, with them."""
         events = list(events)
         self.check(None, events)
@@ -143,7 +147,7 @@ class MessageProcessor(TurnProcessor):
 
         return self._change(sender_id, replace, conditions)
 
-    def respond(self, message: UserMessage, conditions: Conditions | None = None) -> Answered:
+    def respond(self, message: UserMessage, conditions: RequestConditions | None = None) -> RequestResult:
         """Take in a message and run actions here until the bot listens, while nobody else has the conversation.
 
         What has happened is stored before each action of the user's own starts, and after each one. A request
@@ -152,7 +156,7 @@ class MessageProcessor(TurnProcessor):
 
         Returns
         -------
-        Answered
+        RequestResult
             The result is the list of what was said, if the message came with a `CollectingOutputChannel` or
             with none, and None otherwise.
         """
@@ -160,7 +164,7 @@ class MessageProcessor(TurnProcessor):
         message = UserMessage(message.text, channel, message.sender_id)
         said = channel.messages if isinstance(channel, CollectingOutputChannel) else None
         with self.tracker_store.conversation(message.sender_id) as conversation:
-            exchange = Exchange(conversation, conditions)
+            exchange = IdempotentRequest(conversation, conditions)
             repeated = exchange.repeated()
             if repeated is not None:
                 return repeated
@@ -177,7 +181,7 @@ class MessageProcessor(TurnProcessor):
 
     def _take_up(
         self,
-        earlier: Answer,
+        earlier: StoredAnswer,
         tracker: DialogueStateTracker,
         message: UserMessage,
         said: list[dict[str, Any]] | None,
@@ -208,8 +212,8 @@ class MessageProcessor(TurnProcessor):
     # -- once
 
     def _change(
-        self, sender_id: str, change: Callable[[Conversation], State], conditions: Conditions | None
-    ) -> Answered:
+        self, sender_id: str, change: Callable[[Conversation], State], conditions: RequestConditions | None
+    ) -> RequestResult:
         for wait in CONFLICT_WAITS:
             try:
                 return self._try(sender_id, change, conditions)
@@ -217,9 +221,11 @@ class MessageProcessor(TurnProcessor):
                 time.sleep(wait)
         return self._try(sender_id, change, conditions)
 
-    def _try(self, sender_id: str, change: Callable[[Conversation], State], conditions: Conditions | None) -> Answered:
+    def _try(
+        self, sender_id: str, change: Callable[[Conversation], State], conditions: RequestConditions | None
+    ) -> RequestResult:
         with self.tracker_store.conversation(sender_id) as conversation:
-            exchange = Exchange(conversation, conditions)
+            exchange = IdempotentRequest(conversation, conditions)
             repeated = exchange.repeated()
             if repeated is not None:
                 return repeated

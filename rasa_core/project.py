@@ -24,10 +24,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from rasa_core.agent import Agent
+from rasa_core.checks.nlu import Finding, check_domain_names, check_training_data
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
-from rasa_core.model import fingerprint_of_files, read_model, write_model
-from rasa_core.nlu.checks import Finding, check_domain_names, check_training_data
+from rasa_core.model_folder import fingerprint_of_files, read_model, write_model
 from rasa_core.nlu.data import TrainingData
 from rasa_core.nlu.model import NLUModel, fingerprint_of
 from rasa_core.nlu.reading import holds_nlu_data, list_data_files, read_training_data

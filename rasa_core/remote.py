@@ -26,10 +26,10 @@ from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, BotUttered, Event
 from rasa_core.exceptions import ClientError, ModelError
-from rasa_core.http_transport import RetryPolicy
 from rasa_core.remote_calls import Call, JsonCaller
 from rasa_core.remote_calls import RequestError as RequestError
 from rasa_core.remote_calls import ServerAnswerError as ServerAnswerError
+from rasa_core.support.http import RetryPolicy
 from rasa_core.trackers import DialogueStateTracker
 
 Json = dict[str, Any]

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from rasa_core.exceptions import ClientError
-from rasa_core.http_transport import (
+from rasa_core.support.http import (
     Attempts,
     HttpAnswer,
     HttpRequest,

@@ -97,7 +97,7 @@ class TurnProcessor:
 
     # -- understanding
 
-    def parse(self, text: str) -> dict[str, Any]:
+    def understand(self, text: str) -> dict[str, Any]:
         """Return what a text means; ``/intent{...}`` and ``_intent{...}`` are read as they stand.
 
         Raises
@@ -113,7 +113,7 @@ class TurnProcessor:
 
     def log_message(self, tracker: DialogueStateTracker, text: str) -> None:
         """Append the user's message and the slots that its entities set."""
-        parsed = self.parse(text)
+        parsed = self.understand(text)
         tracker.update(UserUttered(parsed.get("text", text), parsed["intent"], parsed["entities"], parsed))
         for event in self.domain.slots_for_entities(parsed["entities"]):
             tracker.update(event)

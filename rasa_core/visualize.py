@@ -1,62 +1,10 @@
-"""``python -m rasa_core.visualize``: draw stories as a graph."""
+"""The old import path of `rasa_core.commands.visualize`; ``python -m rasa_core.visualize`` runs that command."""
 
 from __future__ import annotations
 
-import click
+from rasa_core.commands.visualize import command
 
-from rasa_core._commands import CONTEXT, Command, log_options, start_log
-from rasa_core.domain import Domain
-from rasa_core.exceptions import DomainError
-from rasa_core.training.visualization import check_output_file, visualize_stories
-
-_EXAMPLES = """\b
-Examples:
-  # A page for the browser.
-  python -m rasa_core.visualize -d domain.yml -s stories.md -o stories.html
-\b
-  # One node for each action, and examples of what users say on the arrows.
-  python -m rasa_core.visualize -d domain.yml -s stories.md -o stories.svg -m 1 -nlu nlu.md
-"""
-
-
-def _load_domain(path: str) -> Domain:
-    """Read a domain, with or without the code of its actions, which a picture does not need."""
-    try:
-        return Domain.load(path)
-    except DomainError:
-        return Domain.load(path, action_factory="remote")
-
-
-@click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
-@click.option("-s", "--stories", required=True, metavar="STORIES", help="Story file, or folder of stories.")
-@click.option("-d", "--domain", required=True, metavar="FILE", help="Domain file.")
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    metavar="FILE",
-    help="Picture to write: .html, .svg, .dot or .mmd (Mermaid).",
-)
-@click.option(
-    "-m",
-    "--max_history",
-    "--max-history",
-    type=click.IntRange(min=1),
-    default=2,
-    show_default=True,
-    help="How many actions in a row are the same where stories are drawn as one.",
-)
-@click.option("-nlu", "--nlu_data", "--nlu-data", metavar="FILE", help="NLU examples, shown in place of intents.")
-@log_options
-def command(
-    stories: str, domain: str, output: str, max_history: int, nlu_data: str | None, verbose: bool, debug: bool
-) -> None:
-    """Draw how conversations go: actions, and what the user says between them."""
-    start_log(verbose, debug)
-    check_output_file(output)
-    visualize_stories(stories, _load_domain(domain), output, max_history, nlu_data)
-    click.echo(f"The stories are drawn in {output}.")
-
+__all__ = []
 
 if __name__ == "__main__":
     command(prog_name="python -m rasa_core.visualize")

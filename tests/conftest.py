@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 
 from hypothesis import HealthCheck, settings
+from story_fixtures import domain as domain
+from story_fixtures import generate as generate
+from story_fixtures import read as read
+from story_fixtures import sample_data as sample_data
 
 settings.register_profile("local", deadline=None)
 settings.register_profile(

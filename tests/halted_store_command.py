@@ -9,7 +9,7 @@ import itertools
 import sys
 from typing import Any
 
-from rasa_core.store import command
+from rasa_core.commands.store import command
 from rasa_core.tracker_store import SqliteTrackerStore
 
 

@@ -14,9 +14,9 @@ from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet, UserUttered
 from rasa_core.exceptions import ModelError
-from rasa_core.history_featurizer import HistoryFeaturizer
 from rasa_core.interpreter import RegexInterpreter
 from rasa_core.policies import KerasPolicy, keras_training
+from rasa_core.policies.features.history_features import HistoryFeaturizer
 from rasa_core.policies.policy import Policy
 from rasa_core.trackers import DialogueStateTracker
 

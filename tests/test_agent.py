@@ -31,9 +31,9 @@ from rasa_core.policies import (
     PolicyEnsemble,
     SimplePolicyEnsemble,
 )
+from rasa_core.teaching.session import teach
 from rasa_core.tracker_store import InMemoryTrackerStore, SqliteTrackerStore, TrackerStore
 from rasa_core.trackers import DialogueStateTracker
-from rasa_core.training.online import teach
 
 STORIES = """
 ## hello

@@ -1,71 +1,79 @@
-"""Imports run one way: a module may import from its own layer and from those below it."""
+"""The house: every module stands on a storey, and imports only from what stands below it."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "rasa_core"
 
-# From the bottom up. A name stands for a module, or for a package with all that is in it.
-LAYERS = [
-    ["exceptions", "version", "progress"],
-    ["http_transport", "directories"],
-    ["event_base", "events"],
-    ["slots", "conversation", "event_log", "history"],
-    ["actions", "dispatcher", "channels", "domain_file"],
-    ["domain"],
-    ["trackers"],
-    ["state_featurizers", "featurizers", "history_featurizer", "feature_parts", "conversation_rows"],
-    ["policies", "training", "tracker_store", "nlu", "interpreter"],
-    ["turn", "processor", "model"],
-    ["explanation"],
-    ["agent"],
-    ["remote", "remote_calls", "project"],
-    ["_store_arguments", "_store_output", "_evaluate_arguments"],
+# From the ground up. Each storey is a list of lines, from the ground up again; the rooms and modules of one line are
+# neighbours. A module may import from its own room, and from what stands on a lower line; never sideways, never up.
+# A name stands for a module, or for a room with all that is in it; the longest name that fits counts.
+STOREYS: list[list[list[str]]] = [
+    [["version", "exceptions"], ["_legacy", "support"]],
+    [["events", "slots"], ["history"], ["domain_file"], ["domain"], ["trackers"]],
+    [["channels"], ["dispatcher"], ["actions"], ["interpreter"]],
+    [["stories", "policies", "tracker_store"]],
+    [["nlu"]],
+    [["turn"], ["processor"], ["explanation", "teaching"], ["model_folder"], ["agent"]],
+    [["drawing"], ["evaluation", "checks"], ["project"]],
+    [["server", "remote"]],
     [
-        "server",
-        "train",
-        "check",
-        "run",
-        "evaluate",
-        "visualize",
-        "restore",
-        "store",
-        "_commands",
-        "utils",
-        "nlu_commands",
+        ["commands"],
+        [
+            # Names of 0.9 that live elsewhere now.
+            "conversation",
+            "evaluate",
+            "featurizers",
+            "policies.online_trainer",
+            "restore",
+            "run",
+            "server.__main__",
+            "train",
+            "training",
+            "utils",
+            "visualize",
+        ],
+        ["__init__"],
     ],
-    ["cli"],
 ]
-RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+LINES = [line for storey in STOREYS for line in storey]
+RANK = {name: rank for rank, line in enumerate(LINES) for name in line}
 
+LONGEST_FILE = 400
+LONGEST_CHAIN = 12
 SERVING_ONLY = {"werkzeug", "granian", "wsgiref"}
 TRAINING_ONLY = {"keras", "jax", "tensorflow", "torch"}
 TRAINING_CODE = {"policies.keras_policy", "policies.keras_training"}
-# What evaluates and teaches stands above the turns, though it lives among the stories that it is about.
-ABOVE_THE_AGENT = {"training.evaluation", "training.cross_validation", "training.measurements", "training.online"}
 
 
 def modules() -> list[str]:
-    names = (path.relative_to(PACKAGE).with_suffix("").parts for path in sorted(PACKAGE.rglob("*.py")))
-    return [".".join(parts) for parts in names if parts != ("__init__",)]
+    """Return all modules without the name of the package; a package is called by its ``__init__``."""
+    return [".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in sorted(PACKAGE.rglob("*.py"))]
 
 
 def path_of(module: str) -> Path:
     return PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
 
 
-def imports_of(module: str) -> Iterator[tuple[str, bool, int]]:
-    """Yield imported names, whether the import stands inside a function, and its line; those for types are left out."""
+def room_of(module: str) -> str | None:
+    """Return the entry of the table that a module belongs to."""
+    parts = module.split(".")
+    names = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+    return next((name for name in names if name in RANK), None)
+
+
+@cache
+def imports_of(module: str) -> tuple[tuple[str, bool, int], ...]:
+    """Return imported names, whether the import stands inside a function, and its line; those for types too."""
 
     def walk(node: ast.AST, inside: bool) -> Iterator[tuple[str, bool, int]]:
         for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-                continue
             if isinstance(child, ast.Import):
                 yield from ((alias.name, inside, child.lineno) for alias in child.names)
             elif isinstance(child, ast.ImportFrom):
@@ -74,29 +82,73 @@ def imports_of(module: str) -> Iterator[tuple[str, bool, int]]:
             else:
                 yield from walk(child, inside or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef))
 
-    yield from walk(ast.parse(path_of(module).read_text(encoding="utf-8")), False)
+    return tuple(walk(ast.parse(path_of(module).read_text(encoding="utf-8")), False))
 
 
-def test_every_module_has_a_layer() -> None:
-    assert sorted({module.split(".")[0] for module in modules()} - set(RANK)) == []
-    assert sorted(set(RANK) - {module.split(".")[0] for module in modules()}) == []
+def module_named(name: str) -> str | None:
+    """Return the module that an imported name is, or is from; None for one outside of the package."""
+    if not name.startswith("rasa_core."):
+        return None
+    parts = name.split(".")[1:]
+    for length in range(len(parts), 0, -1):
+        for found in (".".join(parts[:length]), ".".join([*parts[:length], "__init__"])):
+            if path_of(found).is_file():
+                return found
+    return "__init__"
+
+
+@cache
+def neighbours(module: str) -> frozenset[str]:
+    found = {module_named(name) for name, _, _ in imports_of(module)}
+    return frozenset(name for name in found if name is not None) - {module}
+
+
+def test_the_table_names_every_module_once_and_no_other() -> None:
+    assert [module for module in modules() if room_of(module) is None] == []
+    assert sorted(set(RANK) - {room_of(module) for module in modules()}) == []
+    assert sum(map(len, LINES)) == len(RANK)
 
 
 @pytest.mark.parametrize("module", modules())
 def test_imports_point_down(module: str) -> None:
-    if module in ABOVE_THE_AGENT:
-        return
-    rank = RANK[module.split(".")[0]]
+    room = room_of(module)
     for name, _, line in imports_of(module):
-        if name.startswith("rasa_core."):
-            target = name.split(".")[1]
-            if target in RANK:
-                assert RANK[target] <= rank, f"{path_of(module)}:{line} imports {name} from above"
+        target = module_named(name)
+        if target is not None and room_of(target) != room:
+            assert RANK[str(room_of(target))] < RANK[str(room)], f"{path_of(module)}:{line} imports {name} from above"
+
+
+def test_no_imports_go_in_circles() -> None:
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join([*path[path.index(module) :], module])
+        if module not in done:
+            for other in sorted(neighbours(module)):
+                visit(other, (*path, module))
+            done.add(module)
+
+    for module in modules():
+        visit(module, ())
+
+
+def test_chains_of_imports_are_short() -> None:
+    @cache
+    def longest(module: str) -> tuple[str, ...]:
+        return (module, *max((longest(other) for other in sorted(neighbours(module))), key=len, default=()))
+
+    chain = max((longest(module) for module in modules()), key=len)
+    assert len(chain) <= LONGEST_CHAIN, " -> ".join(chain)
+
+
+def test_files_can_be_read_at_a_sitting() -> None:
+    lengths = {module: len(path_of(module).read_text(encoding="utf-8").splitlines()) for module in modules()}
+    assert {module: length for module, length in lengths.items() if length > LONGEST_FILE} == {}
 
 
 @pytest.mark.parametrize("module", modules())
 def test_nothing_below_the_server_knows_http_servers(module: str) -> None:
-    if module.split(".")[0] in ("server", "cli"):
+    if RANK[str(room_of(module))] >= RANK["server"]:
         return
     for name, _, line in imports_of(module):
         assert name.split(".")[0] not in SERVING_ONLY, f"{path_of(module)}:{line}"

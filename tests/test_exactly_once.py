@@ -17,8 +17,14 @@ from rasa_core.channels import OutputChannel, UserMessage
 from rasa_core.events import ActionExecuted, ActionReverted, Event, SlotSet, UserUttered
 from rasa_core.exceptions import IdempotencyKeyError, KeyReusedError, PreconditionError, StoreUnavailableError
 from rasa_core.processor import MessageProcessor
-from rasa_core.tracker_store import Conditions, EventLogStore, InMemoryTrackerStore, SqliteTrackerStore, TrackerStore
-from rasa_core.tracker_store.exchange import Answered
+from rasa_core.tracker_store import (
+    EventLogStore,
+    InMemoryTrackerStore,
+    RequestConditions,
+    SqliteTrackerStore,
+    TrackerStore,
+)
+from rasa_core.tracker_store.exchange import RequestResult
 from rasa_core.trackers import DialogueStateTracker
 
 PRICE = SlotSet("price", "high")
@@ -61,9 +67,9 @@ def caller(store: TrackerStore) -> Caller:
     return Caller(make_processor(store))
 
 
-CHANGES: dict[str, Callable[[MessageProcessor, Conditions | None], Answered]] = {
-    "start": lambda made, conditions: made.start(UserMessage("/greet", None, "anna"), conditions),
-    "proceed": lambda made, conditions: made.proceed("anna", "utter_greet", [PRICE], conditions),
+CHANGES: dict[str, Callable[[MessageProcessor, RequestConditions | None], RequestResult]] = {
+    "parse": lambda made, conditions: made.parse(UserMessage("/greet", None, "anna"), conditions),
+    "continue": lambda made, conditions: made.continue_("anna", "utter_greet", [PRICE], conditions),
     "respond": lambda made, conditions: made.respond(UserMessage("/bye", None, "anna"), conditions),
     "append": lambda made, conditions: made.append_events("anna", [PRICE], conditions),
     "replace": lambda made, conditions: made.replace_events("anna", [PRICE], conditions),
@@ -71,65 +77,65 @@ CHANGES: dict[str, Callable[[MessageProcessor, Conditions | None], Answered]] = 
 
 
 @pytest.fixture(params=CHANGES)
-def change(request: pytest.FixtureRequest) -> Callable[[MessageProcessor, Conditions | None], Answered]:
+def change(request: pytest.FixtureRequest) -> Callable[[MessageProcessor, RequestConditions | None], RequestResult]:
     return CHANGES[request.param]
 
 
 class TestKeys:
     def test_a_repeated_request_gets_its_answer_and_adds_nothing(self, caller, change) -> None:
         caller.parse("/greet")
-        first = change(caller.processor, Conditions("k", "digest"))
+        first = change(caller.processor, RequestConditions("k", "digest"))
         log = caller.log()
-        assert change(caller.processor, Conditions("k", "digest")) == first
+        assert change(caller.processor, RequestConditions("k", "digest")) == first
         assert caller.log() == log
 
     def test_it_gets_that_answer_also_when_the_conversation_has_gone_on(self, caller, change) -> None:
         caller.parse("/greet")
-        first = change(caller.processor, Conditions("k", "digest"))
+        first = change(caller.processor, RequestConditions("k", "digest"))
         caller.next("utter_greet")
         log = caller.log()
-        assert change(caller.processor, Conditions("k", "digest")) == first
+        assert change(caller.processor, RequestConditions("k", "digest")) == first
         assert caller.log() == log
 
     def test_another_key_is_another_request(self, caller) -> None:
         for key in ("k", "K"):
-            caller.processor.append_events("anna", [PRICE], Conditions(key, "digest"))
+            caller.processor.append_events("anna", [PRICE], RequestConditions(key, "digest"))
         assert caller.log().count("price=high") == 2
 
     def test_a_key_belongs_to_its_conversation(self, caller) -> None:
         for sender_id in ("anna", "bert"):
-            caller.processor.append_events(sender_id, [PRICE], Conditions("k", "digest"))
+            caller.processor.append_events(sender_id, [PRICE], RequestConditions("k", "digest"))
         assert Caller(caller.processor, "bert").log() == caller.log() == ["action_listen", "price=high"]
 
     def test_a_key_that_comes_with_another_request_is_refused(self, caller, change) -> None:
         caller.parse("/greet")
-        change(caller.processor, Conditions("k", "digest"))
+        change(caller.processor, RequestConditions("k", "digest"))
         log = caller.log()
         with pytest.raises(KeyReusedError, match="'k' came with another request in conversation 'anna'"):
-            change(caller.processor, Conditions("k", "another"))
+            change(caller.processor, RequestConditions("k", "another"))
         assert caller.log() == log
 
     def test_a_request_that_failed_may_come_again_under_its_key(self, caller) -> None:
-        conditions = Conditions("k", "digest")
+        conditions = RequestConditions("k", "digest")
         with pytest.raises(ValueError, match="utter_gret"):
-            caller.processor.proceed("anna", "utter_gret", [], conditions)
-        assert caller.processor.proceed("anna", "utter_greet", [], conditions).version == 3
+            caller.processor.continue_("anna", "utter_gret", [], conditions)
+        assert caller.processor.continue_("anna", "utter_greet", [], conditions).version == 3
 
     def test_a_request_that_changes_nothing_keeps_its_answer_too(self, caller) -> None:
         caller.parse("/greet")
-        first = caller.processor.proceed("anna", None, [], Conditions("k"))
+        first = caller.processor.continue_("anna", None, [], RequestConditions("k"))
         caller.next("utter_greet")
-        assert caller.processor.proceed("anna", None, [], Conditions("k")) == first
+        assert caller.processor.continue_("anna", None, [], RequestConditions("k")) == first
 
     @pytest.mark.parametrize("key", ["", "x" * 256, "ä", "a\nb", "\x00"], ids=repr)
     def test_a_key_that_cannot_be_kept_is_refused(self, key) -> None:
         with pytest.raises(IdempotencyKeyError, match="1 to 255 printable ASCII characters"):
-            Conditions(key)
+            RequestConditions(key)
 
     def test_an_expired_answer_is_forgotten(self, caller) -> None:
-        caller.processor.append_events("anna", [PRICE], Conditions("k"))
+        caller.processor.append_events("anna", [PRICE], RequestConditions("k"))
         caller.processor.tracker_store.expire_answers(2e10)
-        caller.processor.append_events("anna", [PRICE], Conditions("k"))
+        caller.processor.append_events("anna", [PRICE], RequestConditions("k"))
         assert caller.log().count("price=high") == 2
 
     @pytest.mark.parametrize("make", [InMemoryTrackerStore, Unlocked])
@@ -140,7 +146,7 @@ class TestKeys:
 
         def work() -> None:
             barrier.wait(10)
-            answers.append(processor.start(UserMessage("/greet", None, "anna"), Conditions("k", "digest")))
+            answers.append(processor.parse(UserMessage("/greet", None, "anna"), RequestConditions("k", "digest")))
 
         threads = [threading.Thread(target=work) for _ in range(8)]
         for thread in threads:
@@ -154,28 +160,28 @@ class TestKeys:
 class TestVersions:
     def test_a_change_on_the_version_that_was_read_is_made(self, caller, change) -> None:
         version = caller.parse("/greet")["version"]
-        assert change(caller.processor, Conditions(versions=frozenset({version, 99}))).version != version
+        assert change(caller.processor, RequestConditions(versions=frozenset({version, 99}))).version != version
 
     def test_a_change_on_another_version_is_refused_and_changes_nothing(self, caller, change) -> None:
         version = caller.parse("/greet")["version"]
         caller.next("utter_greet")
         log = caller.log()
         with pytest.raises(PreconditionError, match=f"conversation 'anna' is at version {len(log)}, not {version}"):
-            change(caller.processor, Conditions(versions=frozenset({version})))
+            change(caller.processor, RequestConditions(versions=frozenset({version})))
         assert caller.log() == log
 
     def test_no_version_at_all_matches_nothing(self, caller) -> None:
         with pytest.raises(PreconditionError, match="is at version 1, not none"):
-            caller.processor.append_events("anna", [PRICE], Conditions(versions=frozenset()))
+            caller.processor.append_events("anna", [PRICE], RequestConditions(versions=frozenset()))
 
     def test_the_version_of_an_unknown_conversation_is_the_one_that_it_is_shown_with(self, caller) -> None:
         version = caller.processor.tracker_store.peek("anna").version
-        caller.processor.append_events("anna", [PRICE], Conditions(versions=frozenset({version})))
+        caller.processor.append_events("anna", [PRICE], RequestConditions(versions=frozenset({version})))
         assert caller.log() == ["action_listen", "price=high"]
 
     def test_a_repeated_request_gets_its_answer_though_it_changed_the_version_itself(self, caller, change) -> None:
         version = caller.parse("/greet")["version"]
-        conditions = Conditions("k", "digest", frozenset({version}))
+        conditions = RequestConditions("k", "digest", frozenset({version}))
         assert change(caller.processor, conditions) == change(caller.processor, conditions)
 
 
@@ -217,7 +223,7 @@ class TestTurnsThatAreCutOff:
 
         self.replace(processor, name, run)
 
-    def said(self, answered: Answered) -> list[str]:
+    def said(self, answered: RequestResult) -> list[str]:
         return [message["text"] for message in answered.result]
 
     def test_the_message_is_on_record_before_the_first_action_starts(self, processor) -> None:
@@ -235,7 +241,7 @@ class TestTurnsThatAreCutOff:
             lambda dispatcher, tracker: runs.append(1) or search.run(dispatcher, tracker, processor.domain),
         )
         self.interrupted(processor, "utter_found")
-        conditions = Conditions("k", "digest")
+        conditions = RequestConditions("k", "digest")
         with pytest.raises(_Interrupted):
             processor.respond(UserMessage(ITALIAN, None, "anna"), conditions)
         answered = processor.respond(UserMessage(ITALIAN, None, "anna"), conditions)
@@ -258,7 +264,7 @@ class TestTurnsThatAreCutOff:
         whole = self.said(processor.respond(UserMessage("/greet", None, "bert")))
         assert len(whole) == 2
         self.interrupted(processor, "utter_ask_cuisine", times=2)
-        conditions = Conditions("k", "digest")
+        conditions = RequestConditions("k", "digest")
         for _ in range(2):
             with pytest.raises(_Interrupted):
                 processor.respond(UserMessage("/greet", None, "anna"), conditions)
@@ -267,7 +273,7 @@ class TestTurnsThatAreCutOff:
 
     def test_a_turn_is_not_taken_up_when_the_conversation_has_gone_on(self, processor) -> None:
         self.interrupted(processor, "utter_ask_cuisine")
-        conditions = Conditions("k", "digest")
+        conditions = RequestConditions("k", "digest")
         with pytest.raises(_Interrupted):
             processor.respond(UserMessage("/greet", None, "anna"), conditions)
         processor.respond(UserMessage("/bye", None, "anna"))
@@ -298,7 +304,7 @@ class TestTurnsThatAreCutOff:
                 self.sent.append(message)
 
         for _ in range(2):
-            answered = processor.respond(UserMessage("/bye", Phone(), "anna"), Conditions("k"))
+            answered = processor.respond(UserMessage("/bye", Phone(), "anna"), RequestConditions("k"))
         assert answered.result is None
         assert Phone.sent == ["bye"]
 
@@ -339,8 +345,8 @@ def test_a_commit_whose_outcome_is_unknown_is_made_once(tmp_path: Path) -> None:
     with Broken(path=tmp_path / "log.db") as store:
         processor = make_processor(store)
         with pytest.raises(StoreUnavailableError, match="the connection is gone"):
-            processor.start(UserMessage("/greet", None, "anna"), Conditions("k"))
-        answered = processor.start(UserMessage("/greet", None, "anna"), Conditions("k"))
+            processor.parse(UserMessage("/greet", None, "anna"), RequestConditions("k"))
+        answered = processor.parse(UserMessage("/greet", None, "anna"), RequestConditions("k"))
         assert answered.result["next_action"] == "utter_greet"
         assert Caller(processor).log() == ["action_listen", "/greet"]
 

@@ -41,7 +41,7 @@ def loaded_after(code: str) -> set[str]:
         "import rasa_core.policies",
         "from rasa_core.server import create_app",
         "from rasa_core.nlu.model import NLUModel",
-        "from rasa_core.cli import serve",
+        "from rasa_core.commands.main import serve",
     ],
 )
 def test_nothing_heavy_is_loaded(code: str) -> None:

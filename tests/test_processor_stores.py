@@ -20,7 +20,7 @@ from rasa_core.events import ReminderScheduled, Restarted, UserUttered
 from rasa_core.exceptions import StoreError, VersionConflictError
 from rasa_core.processor import MessageProcessor
 from rasa_core.tracker_store import InMemoryTrackerStore, SqliteTrackerStore
-from rasa_core.tracker_store.answers import Answer
+from rasa_core.tracker_store.answers import StoredAnswer
 from rasa_core.tracker_store.head import Head
 
 
@@ -32,7 +32,12 @@ class Conflicting(InMemoryTrackerStore):
         self.conflicts = conflicts
 
     def commit(
-        self, sender_id: str, expected_version: int, events: Sequence[str], head: Head, answer: Answer | None = None
+        self,
+        sender_id: str,
+        expected_version: int,
+        events: Sequence[str],
+        head: Head,
+        answer: StoredAnswer | None = None,
     ) -> None:
         if self.conflicts:
             self.conflicts -= 1

@@ -258,7 +258,7 @@ class TestUnderstanding:
     def test_the_interpreter_gets_what_does_not_name_its_intent(self) -> None:
         greet = {"text": "hi", "intent": {"name": "greet", "confidence": 0.9}, "entities": []}
         processor = make(interpreter=self.Fixed(greet))
-        assert processor.parse("hi") is greet
+        assert processor.understand("hi") is greet
         for text in ("/bye", "_bye"):
             assert processor.parse(text)["intent"] == {"name": "bye", "confidence": 1.0}
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rasa_core.directories import replace_directory
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.features import SHAPES
 from rasa_core.nlu.network import ATTENTION, BLOCKS, INPUTS
 from rasa_core.policies.network import read_arrays, write_arrays
+from rasa_core.support.folders import replace_directory
 
 Floats = NDArray[np.float32]
 

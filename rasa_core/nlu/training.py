@@ -21,7 +21,7 @@ from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.settings import Settings
 from rasa_core.nlu.training_network import Losses, Sizes, arrays_of, build, numbers_to_draw
 from rasa_core.policies.keras_training import import_keras, seeded
-from rasa_core.progress import Progress
+from rasa_core.support.progress import Progress
 
 Floats = NDArray[np.float32]
 

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rasa_core.conversation_rows import ConversationRows
 from rasa_core.events import Event
 from rasa_core.exceptions import ModelError
-from rasa_core.history_featurizer import HistoryFeaturizer
+from rasa_core.policies.features.conversations import ConversationRows
+from rasa_core.policies.features.history_features import HistoryFeaturizer
 from rasa_core.policies.network import read_arrays, write_arrays
 from rasa_core.version import __version__
 

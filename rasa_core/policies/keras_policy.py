@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from rasa_core.conversation_rows import ConversationRows
 from rasa_core.exceptions import ModelError
-from rasa_core.feature_parts import Rows
-from rasa_core.featurizers import PADDING, Floats, MaxHistoryTrackerFeaturizer, TrackerFeaturizer
-from rasa_core.history_featurizer import HistoryFeaturizer, Sparse
 from rasa_core.policies import keras_training, member_training, members
 from rasa_core.policies.feature_cache import FeatureCache
+from rasa_core.policies.features.classic import PADDING, Floats, MaxHistoryTrackerFeaturizer, TrackerFeaturizer
+from rasa_core.policies.features.conversations import ConversationRows
+from rasa_core.policies.features.history_features import HistoryFeaturizer, Sparse
+from rasa_core.policies.features.parts import Rows
 from rasa_core.policies.lesson_book import LessonBook, StoredLessons
 from rasa_core.policies.lessons import NO_LESSONS, NO_PLACES, Lessons
 from rasa_core.policies.member_training import Settings

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError
-from rasa_core.progress import Progress
+from rasa_core.support.progress import Progress
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from rasa_core.exceptions import ModelError
 from rasa_core.policies.lessons import MOST_PLACES, Lesson
 from rasa_core.policies.network import read_arrays, write_arrays
 from rasa_core.policies.sparse_rows import Row, SparseRows, starts_of
-from rasa_core.training.structures import Source
+from rasa_core.stories.steps import Source
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from rasa_core.stories.steps import Source
     from rasa_core.trackers import DialogueStateTracker
-    from rasa_core.training.structures import Source
 
 MOST_PLACES: Final = 10
 """How many places of one lesson are told; of the others, only how many there are."""

@@ -29,7 +29,7 @@ from rasa_core.policies.members import (
 )
 from rasa_core.policies.network import Network, softmax
 from rasa_core.policies.training_rows import Block, TrainingRows
-from rasa_core.progress import Progress
+from rasa_core.support.progress import Progress
 
 Floats = NDArray[np.float32]
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rasa_core.history_featurizer import words_of
+from rasa_core.policies.features.history_features import words_of
 from rasa_core.policies.keras_training import import_keras, weights_of
 from rasa_core.policies.network import Network
 from rasa_core.policies.training_rows import HELD_OUT_GROUPS

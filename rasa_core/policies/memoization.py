@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rasa_core.exceptions import ModelError
-from rasa_core.featurizers import MaxHistoryTrackerFeaturizer, TrackerFeaturizer, with_best_intent_only
 from rasa_core.history import State
+from rasa_core.policies.features.classic import MaxHistoryTrackerFeaturizer, TrackerFeaturizer, with_best_intent_only
 from rasa_core.policies.lesson_book import LessonCollector, StoredLessons
 from rasa_core.policies.lessons import CONTRADICTORY, NEW_TURN, NO_LESSONS, NO_PLACES, Lessons, sources_of, turn_key
 from rasa_core.policies.policy import Policy
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
+    from rasa_core.stories.steps import Source
     from rasa_core.trackers import DialogueStateTracker
-    from rasa_core.training.structures import Source
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from rasa_core.events import ActionExecuted
 from rasa_core.exceptions import ModelError
-from rasa_core.history_featurizer import recent_events
+from rasa_core.policies.features.history_features import recent_events
 from rasa_core.policies.policy import Policy
 
 if TYPE_CHECKING:

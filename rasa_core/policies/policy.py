@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rasa_core.featurizers import DialogueTrainingData, MaxHistoryTrackerFeaturizer, TrackerFeaturizer
+from rasa_core.policies.features.classic import DialogueTrainingData, MaxHistoryTrackerFeaturizer, TrackerFeaturizer
 from rasa_core.policies.lessons import Lessons
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from rasa_core.history_featurizer import HistoryFeaturizer
 from rasa_core.policies.feature_cache import ExampleMaker, FeatureCache
+from rasa_core.policies.features.history_features import HistoryFeaturizer
 from rasa_core.policies.lesson_book import MOST_ROWS, LessonBook, LessonCollector
 from rasa_core.policies.lessons import sources_of
 from rasa_core.policies.sparse_rows import row_of
@@ -23,8 +23,8 @@ from rasa_core.policies.training_rows import IN_NO_GROUP, Numbers, TrainingRows
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
+    from rasa_core.stories.steps import Source
     from rasa_core.trackers import DialogueStateTracker
-    from rasa_core.training.structures import Source
 
 HELD_OUT_PERCENT: Final = 15
 FEWEST_STORIES: Final = 40

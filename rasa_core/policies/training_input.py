@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence, Sized
 
-from rasa_core.progress import Progress
+from rasa_core.support.progress import Progress
 from rasa_core.trackers import DialogueStateTracker
 
 FEW = 2000

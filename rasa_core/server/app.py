@@ -24,10 +24,10 @@ from rasa_core.server.endpoints import Request
 from rasa_core.server.errors import HttpError, as_http_error
 from rasa_core.server.housekeeping import Housekeeper
 from rasa_core.server.logs import LogFile, access_logger, log_to_file, request_line
-from rasa_core.server.model import ServedModel
 from rasa_core.server.nlu_models import NLUModels
 from rasa_core.server.responses import STATUS_LINES, Response
 from rasa_core.server.routes import PUBLIC, Methods, find
+from rasa_core.server.serving import ServedModel
 from rasa_core.tracker_store import TrackerStore, store_from_url
 
 logger = logging.getLogger(__name__)

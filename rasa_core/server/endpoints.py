@@ -17,13 +17,13 @@ from rasa_core.server import payloads
 from rasa_core.server.bodies import parse_json, parse_query_string, read_body
 from rasa_core.server.conditions import matching_versions
 from rasa_core.server.errors import HttpError
-from rasa_core.server.model import ServedModel
 from rasa_core.server.nlu_models import DISABLED, NLUModels
 from rasa_core.server.nlu_training import train_model
 from rasa_core.server.responses import Response, json_response
+from rasa_core.server.serving import ServedModel
 from rasa_core.server.uploads import replace_model
-from rasa_core.tracker_store import Conditions
-from rasa_core.tracker_store.exchange import Answered
+from rasa_core.tracker_store import RequestConditions
+from rasa_core.tracker_store.exchange import RequestResult
 from rasa_core.version import __version__
 
 _HTML = (("Content-Type", "text/html; charset=utf-8"),)
@@ -73,7 +73,7 @@ class Request:
         """Read the body, and return it as a JSON value."""
         return parse_json(self.body())
 
-    def conditions(self, operation: str) -> Conditions | None:
+    def conditions(self, operation: str) -> RequestConditions | None:
         """Return what the headers ask of a change, None if nothing; call it when the body has been read.
 
         Parameters
@@ -89,7 +89,7 @@ class Request:
         if "model" in self.parameters():
             content += b"\0model=" + self.parameters()["model"].encode("utf-8", "surrogatepass")
         digest = hashlib.sha256(operation.encode() + b"\0" + content).hexdigest()
-        return Conditions(key, digest, None if versions is None else matching_versions(versions))
+        return RequestConditions(key, digest, None if versions is None else matching_versions(versions))
 
     def message(self) -> tuple[str, str | None]:
         """Return the user's message, from the body or, of a GET, from the URL; and the NLU model that it names."""
@@ -145,7 +145,7 @@ def delete_conversation(request: Request) -> Response:
 def parse(request: Request) -> Response:
     """Take a message of the user, and tell the action to run next."""
     turns, message = _message(request)
-    return _answer(turns.start(message, request.conditions("parse")))
+    return _answer(turns.parse(message, request.conditions("parse")))
 
 
 def continue_(request: Request) -> Response:
@@ -155,7 +155,7 @@ def continue_(request: Request) -> Response:
     body = payloads.object_of(request.json())
     action = payloads.executed_action(body, agent)
     events = payloads.events_of(body.get("events", []), agent)
-    return _answer(turns.proceed(request.sender_id, action, events, request.conditions("continue")))
+    return _answer(turns.continue_(request.sender_id, action, events, request.conditions("continue")))
 
 
 def respond(request: Request) -> Response:
@@ -188,7 +188,7 @@ def read_tracker(request: Request) -> Response:
         should_include_events=request.flag("events", default=True),
         only_events_after_latest_restart=not request.flag("ignore_restarts", default=False),
     )
-    return _answer(Answered(state, version))
+    return _answer(RequestResult(state, version))
 
 
 def explain(request: Request) -> Response:
@@ -197,7 +197,7 @@ def explain(request: Request) -> Response:
     tracker = agent.read_tracker(request.sender_id)
     at = request.parameters().get("at")
     position = None if at is None else payloads.position(at, len(tracker.events))
-    return _answer(Answered(agent.explain(tracker, position).as_dict(), tracker.version))
+    return _answer(RequestResult(agent.explain(tracker, position).as_dict(), tracker.version))
 
 
 def replace_tracker(request: Request) -> Response:
@@ -215,7 +215,7 @@ def append_events(request: Request) -> Response:
     return _answer(agent.processor.append_events(request.sender_id, events, request.conditions("append")))
 
 
-def _answer(answered: Answered) -> Response:
+def _answer(answered: RequestResult) -> Response:
     return json_response(answered.result, headers=(("ETag", f'"{answered.version}"'),))
 
 

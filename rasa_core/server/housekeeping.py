@@ -12,7 +12,7 @@ import time
 
 from rasa_core.exceptions import StoreError
 from rasa_core.server.errors import HttpError
-from rasa_core.server.model import ServedModel
+from rasa_core.server.serving import ServedModel
 from rasa_core.tracker_store import EventLogStore
 from rasa_core.tracker_store.answers import ANSWERS_KEPT
 from rasa_core.tracker_store.retention import expire_conversations

@@ -15,8 +15,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from rasa_core.checks.nlu import check_training_data
 from rasa_core.exceptions import ModelError, RasaCoreError
-from rasa_core.nlu.checks import check_training_data
 from rasa_core.nlu.data import NLUDataError, TrainingData
 from rasa_core.nlu.reading import read_training_text
 from rasa_core.nlu.settings import Settings

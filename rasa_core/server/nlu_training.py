@@ -23,12 +23,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
-from rasa_core.directories import is_replaceable
 from rasa_core.exceptions import did_you_mean, nearest
 from rasa_core.nlu.model_files import NLU_MODEL
 from rasa_core.nlu.settings import Settings
 from rasa_core.server.errors import HttpError
 from rasa_core.server.nlu_models import NLUModels
+from rasa_core.support.folders import is_replaceable
 
 try:
     import fcntl

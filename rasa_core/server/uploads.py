@@ -19,7 +19,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import parse_form_data
 
 from rasa_core.server.errors import HttpError
-from rasa_core.server.model import LOAD_ERRORS, ServedModel
+from rasa_core.server.serving import LOAD_ERRORS, ServedModel
 
 MAX_ARCHIVE = 256 * 1024 * 1024
 MAX_UNPACKED = 1024 * 1024 * 1024

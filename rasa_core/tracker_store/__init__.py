@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rasa_core.tracker_store.answers import Answer, Conditions
+from rasa_core.tracker_store.answers import RequestConditions, StoredAnswer
 from rasa_core.tracker_store.base import NotOverriddenError, TrackerStore
 from rasa_core.tracker_store.conversation import Conversation
 from rasa_core.tracker_store.head import Head, SenderIdError
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 # The stores that need further packages are imported when they are asked for, and so are not in this list.
 __all__ = [
-    "Answer",
-    "Conditions",
     "Conversation",
     "EventLogStore",
     "Head",
     "InMemoryTrackerStore",
     "NotOverriddenError",
+    "RequestConditions",
     "SenderIdError",
     "SqliteTrackerStore",
+    "StoredAnswer",
     "TrackerStore",
     "store_from_url",
 ]

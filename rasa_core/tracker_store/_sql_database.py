@@ -12,7 +12,7 @@ from sqlalchemy.schema import ExecutableDDLElement
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError
 from rasa_core.tracker_store import _sql_tables as tables
-from rasa_core.tracker_store.answers import Answer
+from rasa_core.tracker_store.answers import StoredAnswer
 from rasa_core.tracker_store.head import Head
 
 GRACE = 1.0
@@ -144,13 +144,13 @@ class Database(ABC):
         found = self.rows(connection, self._read_events, {"id": key, "start": start, "stop": stop})
         return [event for (event,) in found]
 
-    def answer(self, connection: Any, key: bytes, name: str) -> Answer | None:
+    def answer(self, connection: Any, key: bytes, name: str) -> StoredAnswer | None:
         """Return the answer with the key `name`, None if there is none."""
         rows = self.rows(connection, self._read_answer, {"id": key, "key": name.encode()})
         if not rows:
             return None
         request, version, complete, created, text = rows[0]
-        return Answer(name, request, version, bool(complete), created, text)
+        return StoredAnswer(name, request, version, bool(complete), created, text)
 
     def expire(self, connection: Any, before: float) -> int:
         """Remove some of the answers from before a time, the oldest first; return how many."""
@@ -199,7 +199,7 @@ def head_row(key: bytes, head: Head) -> dict[str, object]:
     }
 
 
-def answer_row(key: bytes, answer: Answer | None) -> dict[str, object]:
+def answer_row(key: bytes, answer: StoredAnswer | None) -> dict[str, object]:
     """Return the columns of an answer; nothing if there is none."""
     if answer is None:
         return {}

@@ -14,7 +14,7 @@ _MAX_KEY = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StoredAnswer:
     """An answer that is stored in the same commit as the events that led to it.
 
     Parameters
@@ -42,7 +42,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
+class RequestConditions:
     """What a caller asks of a change, besides the change itself.
 
     Parameters
@@ -77,7 +77,7 @@ class Conditions:
                 "Read it, decide again, and send the request with the new version."
             )
 
-    def check_request(self, sender_id: str, answer: Answer) -> None:
+    def check_request(self, sender_id: str, answer: StoredAnswer) -> None:
         """Raise `KeyReusedError` if `answer` was given to another request."""
         if answer.request != self.request:
             raise KeyReusedError(
@@ -86,19 +86,19 @@ class Conditions:
             )
 
 
-class AnswerMemory:
+class StoredAnswers:
     """Answers in the memory of this process, by conversation and key; safe to share between threads."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._answers: dict[str, dict[str, Answer]] = {}
+        self._answers: dict[str, dict[str, StoredAnswer]] = {}
 
-    def put(self, sender_id: str, answer: Answer) -> None:
+    def put(self, sender_id: str, answer: StoredAnswer) -> None:
         """Keep `answer`, in the place of one with its key."""
         with self._guard:
             self._answers.setdefault(sender_id, {})[answer.key] = answer
 
-    def get(self, sender_id: str, key: str) -> Answer | None:
+    def get(self, sender_id: str, key: str) -> StoredAnswer | None:
         """Return the answer with `key`, None if there is none."""
         return self._answers.get(sender_id, {}).get(key)
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Self
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event
 from rasa_core.exceptions import EventError, StoreError
-from rasa_core.tracker_store.answers import Answer, AnswerMemory
+from rasa_core.tracker_store.answers import StoredAnswer, StoredAnswers
 from rasa_core.tracker_store.conversation import Conversation
 from rasa_core.tracker_store.locks import MutexTable
 from rasa_core.trackers import DialogueStateTracker
@@ -37,7 +37,7 @@ __all__ = ["Conversation", "NotOverriddenError", "TrackerStore", "as_json"]
 
 _TIMEOUT = 30.0
 _mutexes = MutexTable()
-_answers: dict[type[TrackerStore], AnswerMemory] = {}
+_answers: dict[type[TrackerStore], StoredAnswers] = {}
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
@@ -210,10 +210,10 @@ class _SavedConversation(Conversation):
         super().__init__(tracker)
         self._store = store
 
-    def find_answer(self, key: str) -> Answer | None:
+    def find_answer(self, key: str) -> StoredAnswer | None:
         return _answers_of(self._store).get(self.tracker.sender_id, key)
 
-    def _store_changes(self, answer: Answer | None) -> None:
+    def _store_changes(self, answer: StoredAnswer | None) -> None:
         self._store.save(self.tracker)
         self.tracker.mark_committed()
         if answer is not None:
@@ -223,6 +223,6 @@ class _SavedConversation(Conversation):
         self.tracker = self._store._with_events(self.tracker.sender_id, events, committed=False)
 
 
-def _answers_of(store: TrackerStore) -> AnswerMemory:
+def _answers_of(store: TrackerStore) -> StoredAnswers:
     # By class, as with the mutexes; a new entry is made under whatever lock the caller holds, and only once.
-    return _answers.setdefault(type(store), AnswerMemory())
+    return _answers.setdefault(type(store), StoredAnswers())

@@ -10,7 +10,7 @@ from rasa_core.exceptions import StoreError
 
 if TYPE_CHECKING:
     from rasa_core.events import Event
-    from rasa_core.tracker_store.answers import Answer
+    from rasa_core.tracker_store.answers import StoredAnswer
     from rasa_core.trackers import DialogueStateTracker
 
 
@@ -27,7 +27,7 @@ class Conversation(ABC):
         self.tracker = tracker
         self._closed = False
 
-    def commit(self, answer: Answer | None = None) -> None:
+    def commit(self, answer: StoredAnswer | None = None) -> None:
         """Store what happened since the last commit; without it, leaving the block stores nothing.
 
         Parameters
@@ -69,11 +69,11 @@ class Conversation(ABC):
             )
 
     @abstractmethod
-    def find_answer(self, key: str) -> Answer | None:
+    def find_answer(self, key: str) -> StoredAnswer | None:
         """Return the answer that was stored with `key`, None if there is none."""
 
     @abstractmethod
-    def _store_changes(self, answer: Answer | None) -> None: ...
+    def _store_changes(self, answer: StoredAnswer | None) -> None: ...
 
     @abstractmethod
     def _start_over(self, events: list[Event]) -> None: ...

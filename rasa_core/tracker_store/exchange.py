@@ -6,14 +6,14 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rasa_core.tracker_store.answers import Answer, Conditions
+from rasa_core.tracker_store.answers import RequestConditions, StoredAnswer
 from rasa_core.tracker_store.base import as_json
 
 if TYPE_CHECKING:
     from rasa_core.tracker_store.conversation import Conversation
 
 
-class Answered(NamedTuple):
+class RequestResult(NamedTuple):
     """What a request led to.
 
     Attributes
@@ -28,7 +28,7 @@ class Answered(NamedTuple):
     version: int
 
 
-class Exchange:
+class IdempotentRequest:
     """A change of a conversation while its lock is held, under the conditions of who asked for it.
 
     The lock is what lets a repeated request wait for the first one: when it gets the lock, the answer is stored.
@@ -41,9 +41,9 @@ class Exchange:
         If the conversation is at another version than was asked for, and the request did not make it so itself.
     """
 
-    def __init__(self, conversation: Conversation, conditions: Conditions | None) -> None:
+    def __init__(self, conversation: Conversation, conditions: RequestConditions | None) -> None:
         self.conversation = conversation
-        self.earlier: Answer | None = None
+        self.earlier: StoredAnswer | None = None
         self._key: str | None = None
         if conditions is None:
             return
@@ -56,14 +56,14 @@ class Exchange:
         else:
             conditions.check_version(sender_id, conversation.tracker.version)
 
-    def repeated(self) -> Answered | None:
+    def repeated(self) -> RequestResult | None:
         """Return the answer that was given before, None if there is none that is complete."""
         earlier = self.earlier
         if earlier is None or not earlier.complete:
             return None
-        return Answered(json.loads(earlier.text), earlier.version)
+        return RequestResult(json.loads(earlier.text), earlier.version)
 
-    def commit(self, result: object, complete: bool = True) -> Answered:
+    def commit(self, result: object, complete: bool = True) -> RequestResult:
         """Store the changes and, if the request has a key, the answer to it.
 
         Parameters
@@ -79,7 +79,7 @@ class Exchange:
         else:
             created = time.time() if self.earlier is None else self.earlier.created
             text = as_json(result, "answer to", tracker.sender_id)
-            answer = Answer(self._key, self._request, tracker.version, complete, created, text)
+            answer = StoredAnswer(self._key, self._request, tracker.version, complete, created, text)
             self.conversation.commit(answer)
             self.earlier = answer
-        return Answered(result, self.conversation.tracker.version)
+        return RequestResult(result, self.conversation.tracker.version)

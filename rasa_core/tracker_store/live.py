@@ -17,7 +17,7 @@ _MOST = 500
 _LARGEST = 8000  # characters of a head's state
 
 
-class LiveTrackers:
+class TrackerCache:
     """The trackers of the last conversations that this process has changed; bounded in number and size.
 
     A tracker is taken out to be used, and so never has two users. Each operation is one step on a dictionary, which

@@ -27,11 +27,11 @@ from weakref import WeakSet
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, Restarted
 from rasa_core.exceptions import VersionConflictError
-from rasa_core.tracker_store.answers import Answer
+from rasa_core.tracker_store.answers import StoredAnswer
 from rasa_core.tracker_store.base import TrackerStore, as_json
 from rasa_core.tracker_store.conversation import Conversation
 from rasa_core.tracker_store.head import Head
-from rasa_core.tracker_store.live import LiveTrackers
+from rasa_core.tracker_store.live import TrackerCache
 from rasa_core.trackers import DialogueStateTracker
 
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ class EventLogStore(TrackerStore, ABC):
         self._fingerprint = ""
         self._fingerprint_of: Domain | None = None
         self._own: WeakSet[DialogueStateTracker] = WeakSet()
-        self._live = LiveTrackers()
+        self._live = TrackerCache()
 
     def bind(self, domain: Domain, window: int | None, fingerprint: str) -> None:  # noqa: D102
         self.domain = self._fingerprint_of = domain
         self._window = window
-        self._live = LiveTrackers()
+        self._live = TrackerCache()
         self._fingerprint = f"{_HEAD_FORMAT}/{window}/{fingerprint}"
 
     # -- what an engine implements
@@ -74,7 +74,12 @@ class EventLogStore(TrackerStore, ABC):
 
     @abstractmethod
     def commit(
-        self, sender_id: str, expected_version: int, events: Sequence[str], head: Head, answer: Answer | None = None
+        self,
+        sender_id: str,
+        expected_version: int,
+        events: Sequence[str],
+        head: Head,
+        answer: StoredAnswer | None = None,
     ) -> None:
         """Append rows, put a new head, and an answer if there is one: all or nothing.
 
@@ -96,7 +101,7 @@ class EventLogStore(TrackerStore, ABC):
         """
 
     @abstractmethod
-    def read_answer(self, sender_id: str, key: str) -> Answer | None:
+    def read_answer(self, sender_id: str, key: str) -> StoredAnswer | None:
         """Return the answer that was stored with `key`, None if there is none."""
 
     @abstractmethod
@@ -238,7 +243,7 @@ class EventLogStore(TrackerStore, ABC):
         return tracker, hidden
 
     def _append(
-        self, tracker: DialogueStateTracker, hidden: Sequence[str] = (), answer: Answer | None = None
+        self, tracker: DialogueStateTracker, hidden: Sequence[str] = (), answer: StoredAnswer | None = None
     ) -> Head | None:
         rows = [*hidden, *map(_row, tracker.pending_events)]
         version = tracker.version
@@ -292,10 +297,10 @@ class _LoggedConversation(Conversation):
         self._hidden: list[str] = []
         self._head = head
 
-    def find_answer(self, key: str) -> Answer | None:
+    def find_answer(self, key: str) -> StoredAnswer | None:
         return self._store.read_answer(self.tracker.sender_id, key)
 
-    def _store_changes(self, answer: Answer | None) -> None:
+    def _store_changes(self, answer: StoredAnswer | None) -> None:
         self._head = self._store._append(self.tracker, self._hidden, answer) or self._head
         self._hidden = []
 

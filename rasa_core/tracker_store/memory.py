@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from rasa_core.tracker_store._forks import ForkAware
-from rasa_core.tracker_store.answers import Answer, AnswerMemory
+from rasa_core.tracker_store.answers import StoredAnswer, StoredAnswers
 from rasa_core.tracker_store.head import Head, check_commit, check_sender_id, version_conflict
 from rasa_core.tracker_store.locks import MutexTable, check_timeout
 from rasa_core.tracker_store.log_store import EventLogStore
@@ -37,7 +37,7 @@ class InMemoryTrackerStore(EventLogStore, ForkAware):
         self._guard = threading.Lock()
         self._heads: dict[str, Head] = {}
         self._logs: dict[str, list[str]] = {}
-        self._answers = AnswerMemory()
+        self._answers = StoredAnswers()
 
     def before_fork(self) -> None:
         """Wait for a commit that is under way, so that the child gets whole conversations."""
@@ -59,7 +59,12 @@ class InMemoryTrackerStore(EventLogStore, ForkAware):
         return self._logs.get(check_sender_id(sender_id), [])[max(start, 0) : max(stop, 0)]
 
     def commit(  # noqa: D102
-        self, sender_id: str, expected_version: int, events: Sequence[str], head: Head, answer: Answer | None = None
+        self,
+        sender_id: str,
+        expected_version: int,
+        events: Sequence[str],
+        head: Head,
+        answer: StoredAnswer | None = None,
     ) -> None:
         check_sender_id(sender_id)
         check_commit(expected_version, events, head)
@@ -73,7 +78,7 @@ class InMemoryTrackerStore(EventLogStore, ForkAware):
             if answer is not None:
                 self._answers.put(sender_id, answer)
 
-    def read_answer(self, sender_id: str, key: str) -> Answer | None:  # noqa: D102
+    def read_answer(self, sender_id: str, key: str) -> StoredAnswer | None:  # noqa: D102
         return self._answers.get(check_sender_id(sender_id), key)
 
     def expire_answers(self, before: float) -> int:  # noqa: D102

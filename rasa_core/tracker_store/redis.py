@@ -42,7 +42,7 @@ from rasa_core.tracker_store._redis_leases import Leases
 from rasa_core.tracker_store._redis_scripts import COMMIT, DELETE, EXPIRE_ANSWERS, SET_LIFETIME
 from rasa_core.tracker_store._redis_server import Address, Server, Word
 from rasa_core.tracker_store._redis_url import RedisUrl
-from rasa_core.tracker_store.answers import ANSWERS_KEPT, Answer
+from rasa_core.tracker_store.answers import ANSWERS_KEPT, StoredAnswer
 from rasa_core.tracker_store.head import Head, check_commit, check_sender_id, version_conflict
 from rasa_core.tracker_store.locks import check_timeout
 from rasa_core.tracker_store.log_store import EventLogStore
@@ -178,7 +178,12 @@ class RedisTrackerStore(EventLogStore, ForkAware):
         return [row.decode() for row in self._server.call("LRANGE", key, start, stop - 1)]
 
     def commit(  # noqa: D102
-        self, sender_id: str, expected_version: int, events: Sequence[str], head: Head, answer: Answer | None = None
+        self,
+        sender_id: str,
+        expected_version: int,
+        events: Sequence[str],
+        head: Head,
+        answer: StoredAnswer | None = None,
     ) -> None:
         keys = self._keys.all_of(check_sender_id(sender_id))
         check_commit(expected_version, events, head)
@@ -198,7 +203,7 @@ class RedisTrackerStore(EventLogStore, ForkAware):
             # A delete that lost its lease may have removed the id just before the commit.
             self._server.call("ZADD", self._keys.ids, 0, sender_id)
 
-    def read_answer(self, sender_id: str, key: str) -> Answer | None:  # noqa: D102
+    def read_answer(self, sender_id: str, key: str) -> StoredAnswer | None:  # noqa: D102
         answers, _, _ = self._keys.answers(check_sender_id(sender_id))
         value = self._server.call("HGET", answers, key)
         return None if value is None else _answer(key, value)
@@ -265,7 +270,7 @@ class RedisTrackerStore(EventLogStore, ForkAware):
 
 
 def _words_of_commit(
-    sender_id: str, expected_version: int, events: Sequence[str], head: Head, answer: Answer | None
+    sender_id: str, expected_version: int, events: Sequence[str], head: Head, answer: StoredAnswer | None
 ) -> list[Word]:
     """Return the arguments of `COMMIT`."""
     if len(events) > _MOST_EVENTS:
@@ -284,7 +289,7 @@ def _words_of_commit(
     return [*words, int(ANSWERS_KEPT), *events]
 
 
-def _answer(key: str, value: bytes) -> Answer:
+def _answer(key: str, value: bytes) -> StoredAnswer:
     about, _, text = value.partition(b"\n")
     request, version, complete, created = json.loads(about)
-    return Answer(key, request, version, complete, created, text.decode())
+    return StoredAnswer(key, request, version, complete, created, text.decode())

@@ -48,7 +48,7 @@ from rasa_core.exceptions import StoreError, StoreUnavailableError, did_you_mean
 from rasa_core.tracker_store._sql_connections import Connections
 from rasa_core.tracker_store._sql_database import ClashError, Database, answer_row, head_row
 from rasa_core.tracker_store._sql_tables import MAX_ID
-from rasa_core.tracker_store.answers import Answer
+from rasa_core.tracker_store.answers import StoredAnswer
 from rasa_core.tracker_store.head import Head, SenderIdError, check_commit, check_sender_id, version_conflict
 from rasa_core.tracker_store.locks import MutexTable, check_timeout
 from rasa_core.tracker_store.log_store import EventLogStore
@@ -125,7 +125,12 @@ class SqlTrackerStore(EventLogStore):
         return self._connections.read(lambda connection: self._database.events(connection, key, start, stop))
 
     def commit(  # noqa: D102
-        self, sender_id: str, expected_version: int, events: Sequence[str], head: Head, answer: Answer | None = None
+        self,
+        sender_id: str,
+        expected_version: int,
+        events: Sequence[str],
+        head: Head,
+        answer: StoredAnswer | None = None,
     ) -> None:
         key = _key(sender_id)
         check_commit(expected_version, events, head)
@@ -145,7 +150,7 @@ class SqlTrackerStore(EventLogStore):
                 raise version_conflict(sender_id, expected_version, version) from clash
         raise clash or StoreUnavailableError(f"conversation {sender_id!r} changes all the time. Try again.")
 
-    def read_answer(self, sender_id: str, key: str) -> Answer | None:  # noqa: D102
+    def read_answer(self, sender_id: str, key: str) -> StoredAnswer | None:  # noqa: D102
         sender = _key(sender_id)
         return self._connections.read(lambda connection: self._database.answer(connection, sender, key))
 

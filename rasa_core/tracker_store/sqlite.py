@@ -25,7 +25,7 @@ from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 from rasa_core.tracker_store._sqlite_file import Connections
-from rasa_core.tracker_store.answers import Answer
+from rasa_core.tracker_store.answers import StoredAnswer
 from rasa_core.tracker_store.head import Head, check_commit, check_sender_id, version_conflict
 from rasa_core.tracker_store.locks import close_lock_file, open_lock_file
 from rasa_core.tracker_store.log_store import EventLogStore
@@ -110,7 +110,12 @@ class SqliteTrackerStore(EventLogStore):
             return [row for (row,) in connection.execute(_READ_EVENTS, (sender_id, start, stop))]
 
     def commit(  # noqa: D102
-        self, sender_id: str, expected_version: int, events: Sequence[str], head: Head, answer: Answer | None = None
+        self,
+        sender_id: str,
+        expected_version: int,
+        events: Sequence[str],
+        head: Head,
+        answer: StoredAnswer | None = None,
     ) -> None:
         check_sender_id(sender_id)
         check_commit(expected_version, events, head)
@@ -127,14 +132,14 @@ class SqliteTrackerStore(EventLogStore):
             if answer is not None:
                 connection.execute(_PUT_ANSWER, (sender_id, *astuple(answer)))
 
-    def read_answer(self, sender_id: str, key: str) -> Answer | None:  # noqa: D102
+    def read_answer(self, sender_id: str, key: str) -> StoredAnswer | None:  # noqa: D102
         check_sender_id(sender_id)
         with self._connections.reading() as connection:
             row = connection.execute(_READ_ANSWER, (sender_id, key)).fetchone()
         if row is None:
             return None
         key, request, version, complete, created, text = row
-        return Answer(key, request, version, bool(complete), created, text)
+        return StoredAnswer(key, request, version, bool(complete), created, text)
 
     def expire_answers(self, before: float) -> int:  # noqa: D102
         removed = 0

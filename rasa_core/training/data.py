@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from rasa_core.featurizers import DialogueTrainingData
+from rasa_core.policies.features.classic import DialogueTrainingData
 
 __all__ = ["DialogueTrainingData"]

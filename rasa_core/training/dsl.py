@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from rasa_core.exceptions import StoryParseError
-from rasa_core.training.markdown import StoryFileReader
+from rasa_core.stories.markdown import StoryFileReader
 
 __all__ = ["StoryFileReader", "StoryParseError"]

@@ -46,7 +46,7 @@ def serving(folder: Path, *arguments: str) -> Iterator[Served]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     output = folder / f"server-{port}.txt"
-    command = [sys.executable, "-c", "from rasa_core.cli import serve; serve()", *arguments, "-p", str(port)]
+    command = [sys.executable, "-c", "from rasa_core.commands.main import serve; serve()", *arguments, "-p", str(port)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     with output.open("w") as stream:
         process = subprocess.Popen(command, cwd=folder, stdout=stream, stderr=subprocess.STDOUT, env=environment)

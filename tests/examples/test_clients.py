@@ -140,7 +140,12 @@ class Mortal:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._command = [
-            *(sys.executable, "-c", "from rasa_core.cli import serve; serve()", str(checkout / "examples" / "remote")),
+            *(
+                sys.executable,
+                "-c",
+                "from rasa_core.commands.main import serve; serve()",
+                str(checkout / "examples" / "remote"),
+            ),
             *("-p", str(self.port), "--store", f"sqlite:///{folder / 'conversations.db'}"),
         ]
         self._said = (folder / "server.txt").open("w")

@@ -18,12 +18,12 @@ import yaml
 from example_bot import ROOT, Served
 
 from rasa_core import Domain
-from rasa_core.cli import serve
-from rasa_core.evaluate import command as evaluate_command
-from rasa_core.server.command import main as server_command
-from rasa_core.store import command as store_command
-from rasa_core.train import command as train_command
-from rasa_core.training import extract_story_graph
+from rasa_core.commands.evaluate import command as evaluate_command
+from rasa_core.commands.main import serve
+from rasa_core.commands.serve import main as server_command
+from rasa_core.commands.store import command as store_command
+from rasa_core.commands.train import command as train_command
+from rasa_core.stories import extract_story_graph
 
 DOCUMENTS = [
     "README.rst",
@@ -71,7 +71,7 @@ def run_shell(line: str, bot: Served) -> str:
         server_command.make_context("server", words[3:])
         return ""
     if words[0] == "rasa-core":  # Of this checkout, installed or not.
-        line = f"{shlex.quote(sys.executable)} -c 'from rasa_core.cli import main; main()' {line.partition(' ')[2]}"
+        line = f"{shlex.quote(sys.executable)} -m rasa_core.commands {line.partition(' ')[2]}"
     finished = subprocess.run(
         ["bash", "-o", "pipefail", "-c", local(line, bot)],
         cwd=bot.folder,

@@ -12,7 +12,7 @@ from example_bot import ROOT, Served, serving
 from rasa_core import ActionExecuted, Domain, UserUttered
 from rasa_core.events import Event
 from rasa_core.remote import RasaCoreClient
-from rasa_core.training import load_data
+from rasa_core.stories import load_data
 
 TRAINED = 240
 UNSEEN = 20

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from example_bot import Served
 
-from rasa_core import cli
+from rasa_core.commands import main as cli
 from rasa_core.nlu.data import NLUDataError
 from rasa_core.nlu.model import NLUModel
 from rasa_core.project import Project
@@ -167,7 +167,7 @@ def test_another_interpreter_takes_the_place_of_the_projects(project: Project, m
     (project.folder / "nlu.md").write_text("## intent:greet\n- [x](\n", encoding="utf-8")  # Would be an error.
     served: list[tuple[str, str | None]] = []
     monkeypatch.setattr(cli, "serve_model", lambda core, nlu, **_: served.append((core, nlu)))
-    monkeypatch.setenv("PYTHONPATH", str(Path(cli.__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(cli.__file__).parents[2]))
 
     finished = CliRunner().invoke(cli.serve, [str(project.folder), "-u", "http://localhost:5000"])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from rasa_core.cli import main
+from rasa_core.commands.main import main
 
 DOMAIN = "action_factory: remote\nintents: [greet, order]\nentities: [dish]\nactions: [x]\n"
 STORIES = '## one\n* greet\n- x\n* order{"dish": "soup"}\n- x\n'

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from rasa_core.nlu.checks import check_domain_names, check_training_data
+from rasa_core.checks.findings import Finding
+from rasa_core.checks.nlu import check_domain_names, check_training_data
 from rasa_core.nlu.data import EntitySpan, Example, Source, TrainingData
 from rasa_core.nlu.reading import read_training_text
-from rasa_core.training.findings import Finding
 
 GOOD = "## intent:a\n- one\n- two [x](y)\n- three\n"
 

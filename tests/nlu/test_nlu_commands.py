@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from rasa_core import nlu_commands
-from rasa_core.cli import main
+from rasa_core.commands import nlu as nlu_commands
+from rasa_core.commands.main import main
 from rasa_core.nlu.data import TrainingData
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.reading import read_training_data

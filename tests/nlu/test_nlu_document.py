@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rasa_core.nlu import checks, model
+from rasa_core.checks import nlu as checks
+from rasa_core.nlu import model
 from rasa_core.nlu.reading import read_training_data
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "nlu.rst").read_text(encoding="utf-8")

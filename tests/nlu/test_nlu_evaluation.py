@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rasa_core.drawing.files import as_svg
+from rasa_core.drawing.shapes import Drawing, Text
+from rasa_core.evaluation.nlu import Evaluation, all_folds, cross_validate, evaluate_messages, folds_of
+from rasa_core.evaluation.nlu_charts import confidence_histogram, intent_matrix
+from rasa_core.evaluation.nlu_errors import as_markdown
+from rasa_core.evaluation.nlu_report import Figures, as_json, as_text, thresholds_of, write_failed_messages
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.nlu.data import EntitySpan, Example, Source, TrainingData
-from rasa_core.nlu.evaluation import Evaluation, all_folds, cross_validate, evaluate_messages, folds_of
-from rasa_core.nlu.pictures import confidence_histogram, intent_matrix
 from rasa_core.nlu.reading import read_training_data, read_training_text
-from rasa_core.nlu.report import Figures, as_json, as_text, thresholds_of, write_failed_messages
-from rasa_core.nlu.writing import as_markdown
-from rasa_core.training.drawing import as_svg
-from rasa_core.training.shapes import Drawing, Text
 
 Answer = tuple[str | None, float, list[tuple[int, int, str]]]
 

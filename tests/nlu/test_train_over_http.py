@@ -228,7 +228,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         port = probe.getsockname()[1]
     arguments = ["-d", folder() / "core", "-u", folder() / "nlu", "--enable-train", place / "models", "--store"]
     arguments += [f"sqlite:///{place}/conversations.db", "-p", port, "-o", ""]
-    main = "from rasa_core.server.command import main; main()"
+    main = "from rasa_core.commands.serve import main; main()"
     with python("-c", main, *map(str, arguments), RASA_CORE_TOKEN=TOKEN) as process:
         served = Server(port, place / "models", process.pid)
         try:

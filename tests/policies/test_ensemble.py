@@ -9,7 +9,6 @@ from policy_bot import FOUND, ITALIAN, FixedScores, conversation
 
 from rasa_core.events import ACTION_LISTEN_NAME, SlotSet
 from rasa_core.exceptions import ModelError, UnsupportedDialogueModelError
-from rasa_core.featurizers import MaxHistoryTrackerFeaturizer
 from rasa_core.policies import (
     FallbackPolicy,
     MemoizationPolicy,
@@ -19,6 +18,7 @@ from rasa_core.policies import (
     SimplePolicyEnsemble,
 )
 from rasa_core.policies.ensemble import slots_set_by_actions
+from rasa_core.policies.features.classic import MaxHistoryTrackerFeaturizer
 
 
 @pytest.fixture

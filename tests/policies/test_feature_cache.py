@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from policy_bot import STORIES, conversation, local_domain
 
-from rasa_core.conversation_rows import ConversationRows
 from rasa_core.domain import Domain
-from rasa_core.history_featurizer import HistoryFeaturizer
 from rasa_core.policies.feature_cache import FeatureCache
+from rasa_core.policies.features.conversations import ConversationRows
+from rasa_core.policies.features.history_features import HistoryFeaturizer
 from rasa_core.policies.network import read_arrays, write_arrays
 from rasa_core.policies.row_collector import RowCollector
 from rasa_core.policies.training_rows import TrainingRows

@@ -11,8 +11,8 @@ from own_policies import LinearPolicy, LstmPolicy, StepwisePolicy
 from policy_bot import STORIES, chosen, conversation
 
 from rasa_core.exceptions import ModelError
-from rasa_core.featurizers import FullDialogueTrackerFeaturizer
-from rasa_core.history_featurizer import HistoryFeaturizer
+from rasa_core.policies.features.classic import FullDialogueTrackerFeaturizer
+from rasa_core.policies.features.history_features import HistoryFeaturizer
 
 pytestmark = pytest.mark.filterwarnings("ignore:Do not pass an `input_shape`:UserWarning")
 

@@ -17,13 +17,13 @@ from policy_bot import DOMAIN, FOUND, ITALIAN, QUICK, STORIES, again, chosen, co
 from rasa_core.agent import Agent
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
-from rasa_core.featurizers import (
+from rasa_core.policies import KerasPolicy, MemoizationPolicy, keras_policy, keras_training, member_training
+from rasa_core.policies.features.classic import (
     FullDialogueTrackerFeaturizer,
     LabelTokenizerSingleStateFeaturizer,
     MaxHistoryTrackerFeaturizer,
 )
-from rasa_core.history_featurizer import HistoryFeaturizer
-from rasa_core.policies import KerasPolicy, MemoizationPolicy, keras_policy, keras_training, member_training
+from rasa_core.policies.features.history_features import HistoryFeaturizer
 from rasa_core.policies.lesson_book import StoredLessons
 from rasa_core.policies.lessons import NO_LESSONS, NO_PLACES
 from rasa_core.policies.member_training import Settings, Trained

@@ -17,7 +17,7 @@ from rasa_core.exceptions import ModelError
 from rasa_core.policies.lesson_book import FILE_NAME, MOST_ROWS, LessonBook, LessonCollector, StoredLessons
 from rasa_core.policies.lessons import sources_of, turn_key
 from rasa_core.policies.sparse_rows import SparseRows, row_of, starts_of
-from rasa_core.training.structures import Source
+from rasa_core.stories.steps import Source
 
 _numbers = st.floats(-5, 5, width=32).map(lambda number: round(number, 2))
 _rows = st.dictionaries(st.integers(0, 6), _numbers, max_size=5)

@@ -392,7 +392,7 @@ def test_one_row_and_one_action_are_enough() -> None:
 
 def test_long_epochs_are_told_by_step(monkeypatch, caplog) -> None:
     needs_keras()
-    caplog.set_level(logging.INFO, "rasa_core.progress")
+    caplog.set_level(logging.INFO, "rasa_core.support.progress")
     monkeypatch.setattr(member_training, "MANY_STEPS", 4)
     monkeypatch.setattr(member_training, "STEPS_BETWEEN_REPORTS", 2)
     rows = TrainingRows.of_dense(np.ones((5, 1), np.float32), np.zeros(5, np.int32))

@@ -7,8 +7,8 @@ from policy_bot import FOUND, ITALIAN, STORIES, conversation, said
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Restarted, SlotSet, UserUttered
 from rasa_core.exceptions import ModelError
-from rasa_core.featurizers import FullDialogueTrackerFeaturizer, MaxHistoryTrackerFeaturizer
 from rasa_core.policies import AugmentedMemoizationPolicy, MemoizationPolicy, Policy
+from rasa_core.policies.features.classic import FullDialogueTrackerFeaturizer, MaxHistoryTrackerFeaturizer
 
 
 @pytest.fixture

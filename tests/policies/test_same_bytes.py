@@ -30,7 +30,7 @@ STORIES = """
 PROGRAM = """
 import hashlib, pathlib, policy_bot
 from rasa_core.agent import Agent
-from rasa_core.history_featurizer import HistoryFeaturizer
+from rasa_core.policies.features.history_features import HistoryFeaturizer
 from rasa_core.policies import AugmentedMemoizationPolicy, FallbackPolicy, MemoizationPolicy
 from rasa_core.policies.row_collector import RowCollector
 policies = [MemoizationPolicy(), AugmentedMemoizationPolicy(), FallbackPolicy()]

@@ -12,12 +12,12 @@ import pytest
 from policy_bot import ITALIAN, conversation
 
 from rasa_core.events import ActionExecuted, Event
-from rasa_core.history_featurizer import HistoryFeaturizer
 from rasa_core.policies import row_collector, training_rows
+from rasa_core.policies.features.history_features import HistoryFeaturizer
 from rasa_core.policies.row_collector import RowCollector
 from rasa_core.policies.training_rows import HELD_OUT_GROUPS, IN_NO_GROUP, TrainingRows
+from rasa_core.stories.steps import Source
 from rasa_core.trackers import DialogueStateTracker
-from rasa_core.training.structures import Source
 
 GREETED = ("/greet", "utter_greet", "action_listen")
 BYE = ("/bye", "utter_bye", "action_listen")

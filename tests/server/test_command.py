@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from rasa_core.server import command, create_app_from_settings
+from rasa_core.commands import serve as command
+from rasa_core.server import create_app_from_settings
 from rasa_core.server.launcher import LaunchError
 
 

@@ -18,8 +18,8 @@ from werkzeug.test import Client, TestResponse
 from rasa_core.agent import Agent
 from rasa_core.domain import Domain
 from rasa_core.server import create_app, uploads
-from rasa_core.server import model as served
-from rasa_core.tracker_store.exchange import Answered
+from rasa_core.server import serving as served
+from rasa_core.tracker_store.exchange import RequestResult
 
 
 def other_agent() -> Agent:
@@ -99,13 +99,13 @@ def test_turn_that_began_with_the_old_model_ends_with_it(
 ) -> None:
     app = create_app(model, enable_load=True)
     client, old = Client(app), app.model.agent()
-    start = old.processor.start
+    start = old.processor.parse
 
-    def replaced_meanwhile(*arguments: Any) -> Answered:
+    def replaced_meanwhile(*arguments: Any) -> RequestResult:
         assert upload(client, zipped(other_model)).status_code == 200
         return start(*arguments)
 
-    monkeypatch.setattr(old.processor, "start", replaced_meanwhile)
+    monkeypatch.setattr(old.processor, "parse", replaced_meanwhile)
 
     answer = client.post("/conversations/x/parse", data=b'{"query": "/greet"}').get_json()
 

@@ -16,8 +16,8 @@ from rasa_core.events import (
     SlotSet,
     UserUttered,
 )
-from rasa_core.tracker_store import Conditions, EventLogStore
-from rasa_core.tracker_store.exchange import Exchange
+from rasa_core.tracker_store import EventLogStore, RequestConditions
+from rasa_core.tracker_store.exchange import IdempotentRequest
 from rasa_core.trackers import DialogueStateTracker
 
 ODD = "\U0001f600\x00 e\u0301 \u202e\U0010ffff\x7f\\u0000 '\";--"
@@ -74,7 +74,7 @@ def test_a_repeated_request_is_known_when_the_clock_has_gone_back(store: EventLo
     answers = []
     for _ in range(2):
         with store.conversation("a") as conversation:
-            exchange = Exchange(conversation, Conditions("k"))
+            exchange = IdempotentRequest(conversation, RequestConditions("k"))
             answers.append(exchange.repeated() or exchange.commit("first"))
         clock[0] -= 1e6
     assert answers == answers[:1] * 2
@@ -121,9 +121,9 @@ def test_odd_characters_come_back_in_every_place(store: EventLogStore) -> None:
     assert tracker.latest_action_name == ODD
     assert store.keys() == [sender_id]
     with store.conversation(sender_id) as conversation:
-        assert Exchange(conversation, Conditions("k", "digest")).commit(ODD).result == ODD
+        assert IdempotentRequest(conversation, RequestConditions("k", "digest")).commit(ODD).result == ODD
     with store.conversation(sender_id) as conversation:
-        repeated = Exchange(conversation, Conditions("k", "digest")).repeated()
+        repeated = IdempotentRequest(conversation, RequestConditions("k", "digest")).repeated()
     assert repeated is not None
     assert repeated.result == ODD
 

@@ -12,11 +12,11 @@ from redis_engines import empty_cluster_store
 from redis_servers import shared_cluster
 
 from rasa_core.exceptions import StoreUnavailableError
-from rasa_core.tracker_store import Answer, Head
+from rasa_core.tracker_store import Head, StoredAnswer
 from rasa_core.tracker_store.redis import RedisTrackerStore
 
 IDS = sorted(["", "{", "}", "%", "a{b}c", "\x00", "\U0001f600", *map(str, range(20))])
-ANSWER = Answer("k", "digest", 1, True, 1.5, "{}")
+ANSWER = StoredAnswer("k", "digest", 1, True, 1.5, "{}")
 
 
 @pytest.fixture

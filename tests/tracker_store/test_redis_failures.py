@@ -20,10 +20,10 @@ from redis_engines import empty_store
 from redis_servers import Proxy, RedisServer, durable, running, shared_cluster, shared_server
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError, VersionConflictError
-from rasa_core.tracker_store import Answer, Head
+from rasa_core.tracker_store import Head, StoredAnswer
 from rasa_core.tracker_store.redis import RedisTrackerStore
 
-ANSWER = Answer("k", "digest", 1, True, 1.5, "{}")
+ANSWER = StoredAnswer("k", "digest", 1, True, 1.5, "{}")
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from redis_servers import shared_server
 from rasa_core.domain import Domain
 from rasa_core.events import SlotSet
 from rasa_core.exceptions import StoreError
-from rasa_core.tracker_store import Answer, Head
+from rasa_core.tracker_store import Head, StoredAnswer
 from rasa_core.tracker_store import redis as redis_store
 from rasa_core.tracker_store._redis_keys import Keys
 from rasa_core.tracker_store.redis import RedisTrackerStore
@@ -43,8 +43,8 @@ def head(version: int, state: str = "{}") -> Head:
     return Head(version, 0, "model", 5.0, state)
 
 
-def answer(key: str, created: float = 1.5, text: str = "{}") -> Answer:
-    return Answer(key, "digest", 1, True, created, text)
+def answer(key: str, created: float = 1.5, text: str = "{}") -> StoredAnswer:
+    return StoredAnswer(key, "digest", 1, True, created, text)
 
 
 # -- keys

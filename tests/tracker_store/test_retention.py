@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 import pytest
 
 from rasa_core.exceptions import StoreUnavailableError
-from rasa_core.tracker_store import Answer, EventLogStore, Head, InMemoryTrackerStore
+from rasa_core.tracker_store import EventLogStore, Head, InMemoryTrackerStore, StoredAnswer
 from rasa_core.tracker_store.retention import (
     DurationError,
     delete_conversation,
@@ -18,7 +18,7 @@ from rasa_core.tracker_store.retention import (
 )
 
 
-def append(store: EventLogStore, sender_id: str, updated: float, answer: Answer | None = None) -> None:
+def append(store: EventLogStore, sender_id: str, updated: float, answer: StoredAnswer | None = None) -> None:
     head = store.read_head(sender_id)
     version = 0 if head is None else head.version
     store.commit(sender_id, version, ['"event"'], Head(version + 1, 0, "model", updated, "{}"), answer)
@@ -48,7 +48,7 @@ def test_every_id_is_found_whatever_the_size_of_a_page(engine: EventLogStore, pa
 
 @pytest.mark.parametrize("page_size", [1, 2, 100])
 def test_only_what_was_idle_since_then_expires(engine: EventLogStore, page_size: int) -> None:
-    answer = Answer("key", "request", 1, True, 1.0, "{}")
+    answer = StoredAnswer("key", "request", 1, True, 1.0, "{}")
     for number in range(5):
         append(engine, f"old {number}", 100.0 + number, answer)
     append(engine, "at that time", 200.0)

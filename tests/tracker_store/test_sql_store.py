@@ -15,7 +15,7 @@ import pytest
 from sql_servers import SERVERS, SqlServer, empty_store, shared
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError, VersionConflictError
-from rasa_core.tracker_store import Answer, Head, SenderIdError, store_from_url
+from rasa_core.tracker_store import Head, SenderIdError, StoredAnswer, store_from_url
 from rasa_core.tracker_store._sql_tables import MAX_ID
 from rasa_core.tracker_store.sql import SqlTrackerStore
 
@@ -138,7 +138,7 @@ def test_tables_that_a_dying_process_left_unfinished_are_finished(server: SqlSer
     names = ["rasa_core_heads", "rasa_core_events", "rasa_core_answers"]
     server.execute("DELETE FROM rasa_core_meta", *(f"DROP TABLE {name}" for name in names[made:]), database=database)
     with SqlTrackerStore(url=server.url(database)) as store:
-        store.commit("a", 0, ["0"], head(1), Answer("k", "digest", 1, True, 1.5, "{}"))
+        store.commit("a", 0, ["0"], head(1), StoredAnswer("k", "digest", 1, True, 1.5, "{}"))
         assert store.keys() == ["a"]
 
 
@@ -157,7 +157,7 @@ def test_tables_that_disappear_are_missed(server: SqlServer) -> None:
 def test_values_of_a_megabyte_come_back(store: SqlTrackerStore) -> None:
     text = json.dumps({"value": "\\\"'%\x00\n😀" * 40_000})
     assert len(text) > 1_000_000
-    given = Answer("k", "digest", 3, False, 1.5, text)
+    given = StoredAnswer("k", "digest", 3, False, 1.5, text)
     store.commit("a", 0, [text] * 3, head(3, text), given)
     assert store.read_head("a") == head(3, text)
     assert store.read_events("a", 0, 9) == [text] * 3
@@ -172,7 +172,7 @@ def test_a_commit_of_many_events_is_stored(store: SqlTrackerStore) -> None:
 
 def test_the_longest_id_and_key_fit(store: SqlTrackerStore) -> None:
     sender_id = os.urandom(MAX_ID // 2).hex()
-    given = Answer("k" * 255, "digest", 1, True, 1.5, "{}")
+    given = StoredAnswer("k" * 255, "digest", 1, True, 1.5, "{}")
     with store.lock(sender_id):
         store.commit(sender_id, 0, ["0"], head(1), given)
     assert store.keys() == [sender_id]
@@ -225,7 +225,7 @@ def test_a_turn_asks_the_server_a_few_times(store: SqlTrackerStore, monkeypatch:
     monkeypatch.setattr(cursor_type, "execute", counting)
     with store.lock("a"):
         store.read_head("a")
-        store.commit("a", 1, ["1", "2"], head(3), Answer("k", "digest", 3, True, 1.5, "{}"))
+        store.commit("a", 1, ["1", "2"], head(3), StoredAnswer("k", "digest", 3, True, 1.5, "{}"))
     assert len(asked) == {"postgresql": 4, "mariadb": 8}[store._database.dialect.name.replace("mysql", "mariadb")]
 
 
@@ -343,7 +343,7 @@ def test_deleting_beside_commits_without_a_lock_leaves_no_row_behind(server: Sql
     def extend() -> None:
         stored = store.read_head("a")
         version = 0 if stored is None else stored.version
-        given = Answer(f"k{version}", "digest", 1, True, 1.5, "{}")
+        given = StoredAnswer(f"k{version}", "digest", 1, True, 1.5, "{}")
         store.commit("a", version, ["x", "y"], head(version + 2), given)
 
     with empty_store(server.scheme) as store:

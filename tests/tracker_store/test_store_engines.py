@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rasa_core.exceptions import StoreError, VersionConflictError
-from rasa_core.tracker_store import Answer, EventLogStore, Head, SenderIdError
+from rasa_core.tracker_store import EventLogStore, Head, SenderIdError, StoredAnswer
 
 one_store_for_all = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
@@ -24,8 +24,8 @@ def head(version: int, origin: int = 0, state: str = "{}", updated: float = 1.5)
     return Head(version, origin, "model", updated, state)
 
 
-def answer(key: str, text: str = "{}", created: float = 1.5) -> Answer:
-    return Answer(key, "digest", 1, True, created, text)
+def answer(key: str, text: str = "{}", created: float = 1.5) -> StoredAnswer:
+    return StoredAnswer(key, "digest", 1, True, created, text)
 
 
 def append(engine: EventLogStore, sender_id: str, *events: str) -> None:
@@ -176,8 +176,8 @@ def test_an_answer_can_be_stored_without_events(engine: EventLogStore) -> None:
 
 
 def test_an_answer_takes_the_place_of_an_earlier_one_with_its_key(engine: EventLogStore) -> None:
-    engine.commit("a", 0, ["0"], head(1), Answer("k", "digest", 1, False, 1.25, "[1]"))
-    done = Answer("k", "digest", 2, True, 1.25, "[1,2]")
+    engine.commit("a", 0, ["0"], head(1), StoredAnswer("k", "digest", 1, False, 1.25, "[1]"))
+    done = StoredAnswer("k", "digest", 2, True, 1.25, "[1,2]")
     engine.commit("a", 1, ["1"], head(2), done)
     assert engine.read_answer("a", "k") == done
 

@@ -29,7 +29,7 @@ from rasa_core.events import (
     UserUttered,
 )
 from rasa_core.exceptions import StoreUnavailableError
-from rasa_core.tracker_store import Answer, EventLogStore, Head, InMemoryTrackerStore
+from rasa_core.tracker_store import EventLogStore, Head, InMemoryTrackerStore, StoredAnswer
 from rasa_core.tracker_store.dumps import Dump, DumpError
 from rasa_core.tracker_store.transfer import (
     Outcome,
@@ -416,7 +416,7 @@ def test_the_source_is_only_read_and_the_rest_of_the_target_is_kept(
 
 
 def test_answers_are_not_copied(engine: EventLogStore, memory: EventLogStore) -> None:
-    memory.commit("a", 0, ["1"], Head(1, 0, "", 5.0, "{}"), Answer("key", "request", 1, True, 5.0, "{}"))
+    memory.commit("a", 0, ["1"], Head(1, 0, "", 5.0, "{}"), StoredAnswer("key", "request", 1, True, 5.0, "{}"))
     list(migrate(memory, engine))
     assert engine.read_answer("a", "key") is None
 

@@ -1,0 +1,26 @@
+"""What names and methods of 0.9 offer with things of higher storeys: found by name, and loaded when they are asked for.
+
+Everything else in this package imports from the storeys below it. These few calls go up, since the old interface
+has them where it has them: ``Agent.visualize`` draws, ``rasa_core.policies.OnlinePolicyEnsemble`` teaches.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_PLACES = {
+    "OnlinePolicyEnsemble": "rasa_core.teaching.ensemble",
+    "teach": "rasa_core.teaching.session",
+    "visualize_stories": "rasa_core.drawing.stories",
+    "visualize_story_graph": "rasa_core.drawing.stories",
+}
+"""Name to the module that has it."""
+
+
+def load(name: str) -> Any:
+    """Return one of the names above from its module; raise `AttributeError` for any other."""
+    module = _PLACES.get(name)
+    if module is None:
+        raise AttributeError(f"nothing of old is called {name!r}; known are {', '.join(sorted(_PLACES))}.")
+    return getattr(import_module(module), name)

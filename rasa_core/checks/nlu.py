@@ -1,0 +1,205 @@
+"""Looks for mistakes in NLU data. None keeps a model from being trained, but for what cannot be read.
+
+===========================  ==================================================================================
+Kind                         Meaning
+===========================  ==================================================================================
+``nlu-data``                 a file cannot be read (an error; all others are warnings)
+``two-intents``              the same text is an example of two intents
+``repeated-example``         the same text is an example of an intent more than once
+``two-markings``             the same text has other entities in another example of its intent
+``few-examples``             an intent has fewer than 3 examples
+``empty-example``            an example has no text
+``overlapping-entities``     two entities share a part of a text
+``misaligned-entity``        an entity begins or ends inside a word, or has space or punctuation at its edge
+``empty-entity``             an entity has no text
+``two-values``               a text is a synonym of two values
+``intent-not-in-domain``     an intent has examples, but the domain does not have it
+``entity-not-in-domain``     an entity is marked in examples, but the domain does not have it
+``intent-without-examples``  the domain has an intent that no message can be understood as
+===========================  ==================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+from rasa_core.checks.findings import Finding, Place, finding, in_order
+from rasa_core.exceptions import did_you_mean
+from rasa_core.nlu.data import EntitySpan, Example, NLUDataError, Source, TrainingData
+from rasa_core.nlu.reading import read_training_data
+from rasa_core.nlu.tokenizer import tokenize
+
+__all__ = ["FEWEST_EXAMPLES", "Finding", "check_data_files", "check_domain_names", "check_training_data"]
+
+FEWEST_EXAMPLES: Final = 3
+
+_SHOWN: Final = 60
+# What seldom belongs to a name; full stops and brackets may: "St. John's Co.", "(500) Days of Summer".
+_PUNCTUATION: Final = frozenset(",;:!?\u3001\u3002\uff0c\uff01\uff1f\u061f\u060c")
+
+
+def check_training_data(data: TrainingData) -> list[Finding]:
+    """Return the mistakes in the data, all of them warnings, in the order of file and line."""
+    found = [
+        *_check_texts(data.examples),
+        *_check_numbers(data.examples),
+        *(one for example in data.examples for one in _check_entities(example)),
+        *_check_synonyms(data),
+    ]
+    return in_order(found, "")
+
+
+def check_data_files(files: Iterable[Path]) -> tuple[TrainingData | None, list[Finding]]:
+    """Return the data in files, None if one of them cannot be read, and the mistakes in those that can."""
+    parts, found = [], []
+    for file in files:
+        try:
+            parts.append(read_training_data(file))
+        except NLUDataError as error:
+            for one in (error, *error.others):
+                place = _place(one.source or Source(str(file)))
+                found.append(finding("nlu-data", "error", one.problem, [place]))
+    data = TrainingData.joined(parts)
+    return (None if found else data), [*found, *check_training_data(data)]
+
+
+def check_domain_names(
+    data: TrainingData, intents: Iterable[str], entities: Iterable[str], domain_name: str
+) -> list[Finding]:
+    """Return where the data and a domain name other intents and entities.
+
+    Parameters
+    ----------
+    data
+        All that the interpreter of the bot learns from.
+    intents, entities
+        Those of the domain.
+    domain_name
+        What findings call the domain, such as its path.
+    """
+    intents, entities = list(intents), list(entities)
+    intent_places: dict[str, list[Place]] = {}
+    entity_places: dict[str, list[Place]] = {}
+    for example in data.examples:
+        if example.intent is not None:
+            intent_places.setdefault(example.intent, []).append(_place(example.source))
+        for span in example.entities:
+            entity_places.setdefault(span.entity, []).append(_place(example.source))
+    found = [*_check_declared("intent", intent_places, intents), *_check_declared("entity", entity_places, entities)]
+    for name in sorted(set(intents) - intent_places.keys()):
+        text = f"the NLU data has no examples of the intent {name!r}: no message will be understood as it. "
+        remedy = "Write some, unless it only comes from buttons or from your own code."
+        hint = did_you_mean(name, intent_places.keys() - set(intents))
+        found.append(finding("intent-without-examples", "warning", f"{text}{remedy}{hint}", [Place(domain_name)]))
+    return in_order(found, domain_name)
+
+
+def _check_declared(what: str, places: Mapping[str, list[Place]], known: list[str]) -> Iterator[Finding]:
+    for name in sorted(places.keys() - set(known)):
+        problem = f"the domain has no {what} {name!r}.{did_you_mean(name, known)}"
+        remedy = "Add it to the domain, or rename it here."
+        yield finding(f"{what}-not-in-domain", "warning", f"{problem} {remedy}", places[name])
+
+
+def _place(source: Source, note: str | None = None) -> Place:
+    return Place(source.file, source.line, note=note)
+
+
+def _warning(kind: str, message: str, *sources: Source) -> Finding:
+    return finding(kind, "warning", message, map(_place, sources))
+
+
+def _check_texts(examples: Iterable[Example]) -> Iterator[Finding]:
+    by_text: dict[str, dict[str, list[Example]]] = {}
+    for example in examples:
+        if not example.text.strip():
+            yield _warning("empty-example", "this example has no text; remove it.", example.source)
+        elif example.intent is not None:
+            key = " ".join(example.text.lower().split())
+            by_text.setdefault(key, {}).setdefault(example.intent, []).append(example)
+    for text, by_intent in by_text.items():
+        if len(by_intent) > 1:
+            places = [_place(one.source, intent) for intent, found in by_intent.items() for one in found]
+            message = f"{text[:_SHOWN]!r} is an example of {_listed(by_intent)}; keep it under one of them."
+            yield finding("two-intents", "warning", message, places)
+        for intent, found in by_intent.items():
+            if len(found) > 1:
+                yield _repetition(text, intent, found)
+
+
+def _repetition(text: str, intent: str, examples: list[Example]) -> Finding:
+    marks = {one: ", ".join(_named(one, span) for span in one.entities) or "no entity" for one in examples}
+    if len({mark.lower() for mark in marks.values()}) > 1:
+        message = f"{text[:_SHOWN]!r} is marked in different ways; mark the same text alike."
+        return finding("two-markings", "warning", message, (_place(one.source, marks[one]) for one in examples))
+    message = f"{text[:_SHOWN]!r} is {len(examples)} times an example of {intent!r}; once is enough."
+    return _warning("repeated-example", message, *(one.source for one in examples))
+
+
+def _check_numbers(examples: Iterable[Example]) -> Iterator[Finding]:
+    by_intent: dict[str, list[Source]] = {}
+    for example in examples:
+        if example.intent is not None:
+            by_intent.setdefault(example.intent, []).append(example.source)
+    for intent, sources in by_intent.items():
+        if len(sources) < FEWEST_EXAMPLES:
+            number = "one example" if len(sources) == 1 else f"{len(sources)} examples"
+            message = f"the intent {intent!r} has but {number}; write {FEWEST_EXAMPLES} or more, each in other words."
+            yield _warning("few-examples", message, *sources)
+
+
+def _check_entities(example: Example) -> Iterator[Finding]:
+    if not example.entities:
+        return
+    tokens = tokenize(example.text)
+    starts, ends = {start for start, _ in tokens}, {end for _, end in tokens}
+    for span in example.entities:
+        covered = example.text[span.start : span.end]
+        if not covered.strip():
+            yield _warning("empty-entity", f"the entity {span.entity!r} has no text; remove its mark.", example.source)
+            continue
+        problem = _misalignment(covered, span.start in starts, span.end in ends)
+        if problem is not None:
+            message = (
+                f"the entity {span.entity!r} {problem}: {covered[:_SHOWN]!r}. Mark whole words, and nothing around."
+            )
+            yield _warning("misaligned-entity", message, example.source)
+    for first, second in pairwise(sorted(example.entities)):
+        if second.start < first.end:
+            message = f"{_named(example, first)} and {_named(example, second)} overlap; mark each part of a text once."
+            yield _warning("overlapping-entities", message, example.source)
+
+
+def _named(example: Example, span: EntitySpan) -> str:
+    return f"the entity {span.entity!r} ({example.text[span.start : span.end][:_SHOWN]!r})"
+
+
+def _misalignment(covered: str, starts_word: bool, ends_word: bool) -> str | None:
+    if covered != covered.strip():
+        return "has space at its edge"
+    if not starts_word or not ends_word:
+        return f"{'ends' if starts_word else 'begins'} inside a word"
+    if len(covered) > 1 and (covered[0] in _PUNCTUATION or covered[-1] in _PUNCTUATION):
+        return "has punctuation at its edge"
+    return None
+
+
+def _check_synonyms(data: TrainingData) -> Iterator[Finding]:
+    values: dict[str, dict[str, list[Source]]] = {}
+    for definition in data.definitions:
+        values.setdefault(definition.text.lower(), {}).setdefault(definition.value, []).append(definition.source)
+    for text, by_value in values.items():
+        if len(by_value) > 1:
+            places = [_place(source, value) for value, sources in by_value.items() for source in sources]
+            held = data.synonyms.get(text, "")
+            message = f"{text[:_SHOWN]!r} stands for {_listed(by_value)}; {held[:_SHOWN]!r}, the last, holds."
+            yield finding("two-values", "warning", message, places)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Return ``'a', 'b' and 'c'``."""
+    *most, last = (repr(name[:_SHOWN]) for name in names)
+    return f"{', '.join(most)} and {last}"

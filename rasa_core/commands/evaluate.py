@@ -1,0 +1,266 @@
+"""``rasa-core evaluate``: how well models follow stories. Predicts only; no action is run."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rasa_core.agent import Agent
+from rasa_core.commands.common import CONTEXT, Command, log_options, start_log
+from rasa_core.commands.evaluate_arguments import DEFAULT_FOLDS, check_flags, read_shares
+from rasa_core.commands.train import policies
+from rasa_core.domain import Domain
+from rasa_core.drawing.files import check_drawing_file
+from rasa_core.evaluation.cross_validation import MakePolicies, Setup
+from rasa_core.evaluation.measurements import (
+    Measurement,
+    load_model,
+    measure_curve,
+    measure_folds,
+    measure_model,
+    measure_models,
+    policies_of,
+)
+from rasa_core.evaluation.stories import Evaluation, evaluate_stories
+from rasa_core.evaluation.story_result import StoryResult
+from rasa_core.events import ActionExecuted, UserUttered
+from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.policies.ensemble import PolicyEnsemble
+from rasa_core.stories import extract_story_graph
+from rasa_core.trackers import DialogueStateTracker
+
+__all__ = [
+    "actions_since_last_utterance",
+    "align_lists",
+    "collect_story_predictions",
+    "command",
+    "run_story_evaluation",
+]
+
+DEFAULT_MAX_STORIES = 100
+NO_ACTION = "None"
+DEFAULT_FAILED_FILE = "failed_stories.txt"
+
+_EXAMPLES = """\b
+Examples:
+  # How many actions of the stories does a model get right, and which not?
+  rasa-core evaluate -d models/dialogue -s test_stories.md
+\b
+  # With pictures: what is taken for what, and how far confidence can be trusted.
+  rasa-core evaluate -d models/dialogue -s test_stories.md -o confusion.svg --calibration calibration.svg
+\b
+  # In a build: exit status 1 if less than 95 % of the actions are right.
+  rasa-core evaluate -d models/dialogue -s test_stories.md --fail-under 0.95
+\b
+  # How well are stories followed that were not learnt? Train five times, each time without a fifth of them.
+  rasa-core evaluate -D domain.yml -s stories.md --folds 5
+\b
+  # Which of these models is the best?
+  rasa-core evaluate --compare models/one models/two -s test_stories.md
+\b
+  # Would more stories help? Train on all, 75 %, 50 % and 25 % of them, three times each.
+  rasa-core evaluate -D domain.yml -s stories.md --exclude 0,25,50,75 --runs 3 -o curve.svg
+"""
+
+
+def run_story_evaluation(
+    resource_name: str | Path,
+    policy_model_path: str | Path,
+    nlu_model_path: str | None = None,
+    max_stories: int | None = None,
+    out_file_stories: str | Path | None = None,
+    out_file_plot: str | Path | None = None,
+) -> Evaluation:
+    """Compare a model with stories, print the result, and write the stories that failed into a file.
+
+    Parameters
+    ----------
+    resource_name
+        A story file, or a folder.
+    policy_model_path
+        The trained model.
+    nlu_model_path
+        Parses the messages in the stories that do not name an intent: a model, or the address of a server.
+    max_stories
+        How many stories are looked at, a sample that is the same in each run; None for all.
+    out_file_stories
+        A story file for the failed stories, which holds only a comment if there are none; None to write none.
+    out_file_plot
+        A file for the confusion matrix, .svg, .pdf or .png; None to draw none.
+
+    Returns
+    -------
+    Evaluation
+        All predictions.
+    """
+    if out_file_plot is not None:
+        check_drawing_file(out_file_plot)
+    found = measure_model(policy_model_path, resource_name, max_stories, _interpreter(nlu_model_path))
+    _print(found, "text")
+    _write(found, failed=out_file_stories, picture=out_file_plot)
+    assert found.evaluation is not None
+    return found.evaluation
+
+
+def collect_story_predictions(
+    resource_name: str | Path,
+    policy_model_path_or_agent: str | Path | Agent,
+    nlu_model_path: str | None = None,
+    max_stories: int | None = None,
+    shuffle_stories: bool = True,
+) -> tuple[list[str], list[str], list[StoryResult]]:
+    """Return the actions of stories, what was predicted in their place, and the stories that failed.
+
+    Parameters
+    ----------
+    policy_model_path_or_agent
+        A trained model, or an agent.
+    shuffle_stories
+        Which stories are looked at if there are more than `max_stories`: a sample, or the first if false.
+
+    Returns
+    -------
+    actual, predicted, failed
+        Two lists of names, equally long; and a list of `StoryResult`.
+    """
+    interpreter = _interpreter(nlu_model_path)
+    given = policy_model_path_or_agent
+    agent = given if isinstance(given, Agent) else load_model(given, interpreter)
+    evaluation = evaluate_stories(agent, resource_name, max_stories, shuffle_stories, interpreter)
+    actual = [result.expected for result in evaluation.actions]
+    predicted = [result.prediction.action for result in evaluation.actions]
+    return actual, predicted, evaluation.failed
+
+
+def align_lists(pred: Sequence[str], actual: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return both lists, equally long by ``"None"`` put in where items of one have no match in the other."""
+    left, right = [], []
+    for _, start, end, other_start, other_end in difflib.SequenceMatcher(
+        a=pred, b=actual, autojunk=False
+    ).get_opcodes():
+        length = max(end - start, other_end - other_start)
+        left += [*pred[start:end], *[NO_ACTION] * (length - end + start)]
+        right += [*actual[other_start:other_end], *[NO_ACTION] * (length - other_end + other_start)]
+    return left, right
+
+
+def actions_since_last_utterance(tracker: DialogueStateTracker) -> list[str]:
+    """Return the names of the actions since the last message of the user, oldest first."""
+    names: list[str] = []
+    for event in reversed(tracker.applied_events()):
+        if isinstance(event, UserUttered):
+            break
+        if isinstance(event, ActionExecuted):
+            names.append(event.action_name)
+    return names[::-1]
+
+
+def _interpreter(nlu: str | None) -> NaturalLanguageInterpreter | None:
+    return None if nlu is None else NaturalLanguageInterpreter.create(nlu)
+
+
+def _print(found: Measurement, form: str) -> None:
+    click.echo(json.dumps(found.content, indent=1) if form == "json" else "\n".join(found.lines))
+
+
+def _write(found: Measurement, **files: str | Path | None) -> None:
+    """Write what was asked for, and say so on standard error, as standard output is for the report."""
+    for line in found.write(**files):
+        click.echo(line, err=True)
+
+
+@click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
+@click.argument("models", nargs=-1)
+@click.option("-s", "--stories", required=True, metavar="STORIES", help="Story file, or folder of stories.")
+@click.option("-d", "--core", metavar="MODEL", help="Directory of the trained model.")
+@click.option("-D", "--domain", metavar="FILE", help="Domain, to train the default policies without a model.")
+@click.option(
+    "-u",
+    "--nlu",
+    metavar="NLU",
+    help="Address (http://...) of an NLU server, or directory of an NLU model: parses the messages in the "
+    "stories that do not name an intent.",
+)
+@click.option(
+    "-m",
+    "--max_stories",
+    "--max-stories",
+    type=click.IntRange(min=1),
+    help="Number of stories to look at; a sample if there are more, the same in each run.  "
+    f"[default: {DEFAULT_MAX_STORIES}; where policies are trained, all]",
+)
+@click.option(
+    "-o", "--output", metavar="FILE", help="Draw the confusion matrix, or the learning curve: .svg .pdf .png."
+)
+@click.option("--calibration", metavar="FILE", help="Draw accuracy against confidence: .svg .pdf .png.")
+@click.option(
+    "--failed",
+    metavar="FILE",
+    default=DEFAULT_FAILED_FILE,
+    show_default=True,
+    help="Story file for the stories in which something else was predicted.",
+)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the report.")
+@click.option("--fail-under", type=click.FloatRange(0, 1), metavar="SHARE", help="Exit status 1 below this accuracy.")
+@click.option(
+    "--fail-under-stories",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="Exit status 1 if a smaller share of the stories is right as a whole.",
+)
+@click.option("--folds", type=click.IntRange(min=2), help="Cross-validate: train on the other folds, for each fold.")
+@click.option("--compare", is_flag=True, help="Compare the MODELS side by side.")
+@click.option("--exclude", callback=read_shares, metavar="0,25,...", help="Learning curve: leave out so many percent.")
+@click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Runs of a learning curve.")
+@click.option("--seed", default=42, show_default=True, help="Decides on the folds, and on what is random in training.")
+@click.option("--augmentation", default=20, show_default=True, help="Stories glued together, as in training.")
+@log_options
+def command(
+    form: str, fail_under: float | None, fail_under_stories: float | None, verbose: bool, debug: bool, **flags: Any
+) -> None:
+    """Measure how often a model does what stories say; its actions are predicted, never run.
+
+    Give a model (-d), or several (--compare MODELS), to measure what was trained; a domain (-D), or a model
+    whose policies are trained anew, with --folds or --exclude.
+    """
+    start_log(verbose, debug)
+    check_flags(flags)
+    found = _measure(flags)
+    _print(found, form)
+    _write(found, failed=flags["failed"], picture=flags["output"], calibration=flags["calibration"])
+    if problems := found.below(fail_under, fail_under_stories):
+        raise click.ClickException(" ".join(problems))
+
+
+def _measure(flags: Mapping[str, Any]) -> Measurement:
+    stories, interpreter = flags["stories"], _interpreter(flags["nlu"])
+    if flags["exclude"] is not None:
+        setups = {name: _setup(name, flags) for name in flags["models"] or [flags["core"] or flags["domain"]]}
+        folds = flags["folds"] or DEFAULT_FOLDS
+        return measure_curve(setups, stories, excluded=flags["exclude"], runs=flags["runs"], folds=folds)
+    if flags["folds"] is not None:
+        return measure_folds(_setup(flags["core"] or flags["domain"], flags), flags["folds"], stories)
+    most = flags["max_stories"] or DEFAULT_MAX_STORIES
+    if flags["compare"]:
+        return measure_models(flags["models"], stories, most, interpreter)
+    return measure_model(flags["core"], stories, most, interpreter)
+
+
+def _default_policies() -> PolicyEnsemble:
+    return PolicyEnsemble(policies())
+
+
+def _setup(name: str, flags: Mapping[str, Any]) -> Setup:
+    """Return what is trained: the policies of a model, or the default ones for a domain."""
+    if flags["domain"] is not None:
+        domain = Domain.load(name, action_factory="remote")
+        make: MakePolicies = _default_policies
+    else:
+        domain, make = policies_of(name)
+    graph = extract_story_graph(flags["stories"], domain, _interpreter(flags["nlu"]))
+    return Setup(graph, domain, make, flags["augmentation"], flags["seed"])

@@ -1,0 +1,274 @@
+"""``rasa-core nlu``: train, measure and try an interpreter of typed text."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
+from typing import Any, Final
+
+import click
+
+from rasa_core.checks.nlu import check_training_data
+from rasa_core.commands.check import lines_of
+from rasa_core.commands.common import CONTEXT, Command, log_options, start_log
+from rasa_core.drawing.files import check_drawing_file, write_drawing
+from rasa_core.evaluation.nlu import Evaluation, all_folds, cross_validate, evaluate_messages
+from rasa_core.evaluation.nlu_charts import confidence_histogram, intent_matrix
+from rasa_core.evaluation.nlu_report import Figures, as_json, as_text, write_failed_messages
+from rasa_core.nlu.data import TrainingData
+from rasa_core.nlu.model import NLUModel
+from rasa_core.nlu.reading import read_training_data
+from rasa_core.nlu.settings import Settings
+from rasa_core.nlu.training import train as train_model
+
+DEFAULT_FAILED_FILE: Final = "failed_messages.txt"
+MOST_OF_A_KIND: Final = 3
+
+_EXAMPLES = """\b
+Examples:
+  # Learn to understand typed text.
+  rasa-core nlu train -d nlu.md -o models/nlu
+\b
+  # What does it make of a message?
+  rasa-core nlu parse models/nlu "is there fado in Lisbon tonight?"
+\b
+  # How well does it do on messages that it has not learnt?
+  rasa-core nlu evaluate -d nlu.md --folds 5
+\b
+NLU data are messages with their intents and entities: Markdown or JSON of Rasa NLU, or YAML of Rasa 3.
+"""
+
+
+class _Group(click.Group):
+    command_class = Command
+
+
+@click.group(cls=_Group, epilog=_EXAMPLES, context_settings=CONTEXT)
+def command() -> None:
+    """Train, measure and try an interpreter of typed text."""
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _as_line(content: Any, indent: int | None = None) -> str:
+    """Return JSON in which text stays readable, but for what no terminal could show: half of a surrogate pair."""
+    return json.dumps(content, indent=indent, ensure_ascii=False).encode(errors="backslashreplace").decode()
+
+
+# -- train
+
+_TRAIN = """\b
+Examples:
+  # From a file, or from all files of NLU data in a folder.
+  rasa-core nlu train -d nlu.md -o models/nlu
+  rasa-core nlu train -d data/nlu -o models/nlu
+\b
+  # Look longer at the data; start from other random numbers.
+  rasa-core nlu train -d nlu.md -o models/nlu --epochs 60 --seed 7
+\b
+  # Show all that looks wrong in the data, not only the first of each kind.
+  rasa-core nlu train -d nlu.md -o models/nlu --verbose
+"""
+
+
+@command.command("train", epilog=_TRAIN)
+@click.option("-d", "--data", required=True, metavar="DATA", help="NLU data: a file, or a folder.")
+@click.option("-o", "--output", required=True, metavar="DIR", help="Directory for the model.")
+@click.option("--epochs", metavar="N", help="How often every message is seen; those of small data more often.")
+@click.option("--seed", metavar="N", help="The same data and seed give the same model.")
+@click.option("--setting", "others", multiple=True, metavar="NAME=VALUE", help="Another setting of the training.")
+@log_options
+def train(
+    data: str, output: str, epochs: str | None, seed: str | None, others: Sequence[str], verbose: bool, debug: bool
+) -> None:
+    """Train an interpreter from NLU data, and write it.
+
+    What looks wrong in the data is told first; it keeps nothing from being trained. The model is written as a whole
+    or not at all, and needs no machine-learning framework to be used.
+    """
+    start_log(verbose, debug)
+    settings = _settings(epochs, seed, others)
+    read = _read(data)
+    _warn(read, is_verbose=verbose or debug)
+    started = time.perf_counter()
+    model = train_model(read, settings)
+    model.persist(output)
+    learnt = f"{_count(len(read.intents), 'intent')} and {_count(len(read.entities), 'kind')} of entities"
+    seconds = time.perf_counter() - started
+    click.echo(f"Learnt {learnt} from {_count(len(read.examples), 'example')} in {seconds:.1f} s.")
+    click.echo(f"The model is in {output}.")
+
+
+def _settings(epochs: str | None, seed: str | None, others: Sequence[str] = ()) -> Settings:
+    values = {name: value for name, value in (("epochs", epochs), ("seed", seed)) if value is not None}
+    for other in others:
+        name, sign, value = other.partition("=")
+        if not sign:
+            raise click.UsageError(f"--setting is like batch_size=64, not {other!r}.")
+        values[name.strip()] = value
+    return Settings.from_mapping(values)
+
+
+def _read(data: str) -> TrainingData:
+    started = time.perf_counter()
+    read = read_training_data(data)
+    seconds = time.perf_counter() - started
+    click.echo(f"{data}: {_count(len(read.examples), 'example')}, read in {seconds:.1f} s", err=True)
+    return read
+
+
+def _warn(data: TrainingData, *, is_verbose: bool) -> None:
+    """Tell what looks wrong in the data: the first few of each kind, or all."""
+    told: Counter[str] = Counter()
+    for found in check_training_data(data):
+        told[found.kind] += 1
+        if is_verbose or told[found.kind] <= MOST_OF_A_KIND:
+            for line in lines_of(found):
+                click.echo(line, err=True)
+    for kind, number in told.items():
+        if not is_verbose and number > MOST_OF_A_KIND:
+            click.echo(f"and {number - MOST_OF_A_KIND} more [{kind}] (--verbose shows all)", err=True)
+
+
+# -- evaluate
+
+_EVALUATE = """\b
+Examples:
+  # How well are messages understood that a model has not learnt, and which are not?
+  rasa-core nlu evaluate -d test_nlu.md -m models/nlu
+\b
+  # Without test data: train five times, each time without a fifth of the messages.
+  rasa-core nlu evaluate -d nlu.md --folds 5
+\b
+  # With pictures: what is taken for what, and how sure it is when it is right and when it is wrong.
+  rasa-core nlu evaluate -d test_nlu.md -m models/nlu -o confusion.svg --histogram histogram.svg
+\b
+  # In a build: exit status 1 if fewer than 95 % of the intents are right, or the F1 of the entities is below 0.9.
+  rasa-core nlu evaluate -d test_nlu.md -m models/nlu --fail-under 0.95 --fail-under-entities 0.9
+\b
+  # For programs: which confidence should FallbackPolicy ask for?
+  rasa-core nlu evaluate -d test_nlu.md -m models/nlu --format json | jq .thresholds
+"""
+
+
+@command.command("evaluate", epilog=_EVALUATE)
+@click.option("-d", "--data", required=True, metavar="DATA", help="NLU data: a file, or a folder.")
+@click.option("-m", "--model", metavar="DIR", help="Directory of the trained model.")
+@click.option("--folds", type=click.IntRange(min=2), help="Cross-validate: train on the other folds, for each fold.")
+@click.option("-o", "--output", metavar="FILE", help="Draw the confusion matrix of the intents: .svg .pdf .png.")
+@click.option("--histogram", metavar="FILE", help="Draw how often each confidence occurs: .svg .pdf .png.")
+@click.option(
+    "--failed",
+    metavar="FILE",
+    default=DEFAULT_FAILED_FILE,
+    show_default=True,
+    help="NLU data of the messages that were misunderstood: Markdown, or JSON if the name ends in .json.",
+)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the report.")
+@click.option("--fail-under", type=click.FloatRange(0, 1), metavar="SHARE", help="Exit status 1 below this accuracy.")
+@click.option(
+    "--fail-under-entities", type=click.FloatRange(0, 1), metavar="F1", help="Exit status 1 below this F1 of entities."
+)
+@click.option(
+    "--fail-under-messages",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="Exit status 1 if a smaller share of the messages is right as a whole.",
+)
+@click.option("--epochs", metavar="N", help="For --folds: how often every message is seen.")
+@click.option("--seed", metavar="N", help="For --folds: decides on the folds, and on what is random in training.")
+@log_options
+def evaluate(
+    form: str,
+    fail_under: float | None,
+    fail_under_entities: float | None,
+    fail_under_messages: float | None,
+    verbose: bool,
+    debug: bool,
+    **flags: Any,
+) -> None:
+    """Measure how well messages are understood: intents, entities, and messages as a whole.
+
+    Give a model (-m) and messages that it has not learnt, or --folds to train and measure on the same data without
+    measuring on what was learnt. An entity counts as right if its name and its exact place in the text are.
+    """
+    start_log(verbose, debug)
+    _check_flags(flags)
+    whole, folds = _measure(flags)
+    click.echo(_as_line(as_json(whole, folds), 1) if form == "json" else "\n".join(as_text(whole, folds)))
+    for line in _write(whole, flags):
+        click.echo(line, err=True)
+    if problems := Figures.of(whole).below(fail_under, fail_under_entities, fail_under_messages):
+        raise click.ClickException(" ".join(problems))
+
+
+def _check_flags(flags: dict[str, Any]) -> None:
+    """Find out what does not go together before anything takes time."""
+    if (flags["model"] is None) == (flags["folds"] is None):
+        raise click.UsageError("give either -m DIR, a trained model, or --folds 5, to train and measure by turns.")
+    if flags["folds"] is None and (flags["epochs"] is not None or flags["seed"] is not None):
+        raise click.UsageError("--epochs and --seed are for --folds; the model of -m is trained already.")
+    for path in filter(None, (flags["output"], flags["histogram"])):
+        check_drawing_file(path)
+
+
+def _measure(flags: dict[str, Any]) -> tuple[Evaluation, list[Evaluation]]:
+    """Return the evaluation of all messages, and those of the folds, if there are any."""
+    if flags["folds"] is None:
+        model = NLUModel.load(flags["model"])
+        return evaluate_messages(model, read_training_data(flags["data"]).examples), []
+    settings = _settings(flags["epochs"], flags["seed"])
+    data = read_training_data(flags["data"])
+    folds = cross_validate(
+        data, flags["folds"], lambda learnt: train_model(learnt, settings, silent=True), settings.seed
+    )
+    return all_folds(folds), folds
+
+
+def _write(found: Evaluation, flags: dict[str, Any]) -> Iterator[str]:
+    """Write what was asked for, and yield what is said of it."""
+    failed, what = flags["failed"], PurePath(flags["data"]).name
+    left_out = write_failed_messages(found.failed, failed)
+    if found.failed:
+        yield f"The misunderstood messages are in {failed}, with what was found."
+    if left_out:
+        yield f"{_count(left_out, 'message')} cannot be written as Markdown; a file named .json holds all."
+    if flags["output"] is not None:
+        write_drawing(intent_matrix(found, what), flags["output"])
+        yield f"The confusion matrix is in {flags['output']}."
+    if flags["histogram"] is not None:
+        write_drawing(confidence_histogram(found, what), flags["histogram"])
+        yield f"The histogram is in {flags['histogram']}."
+
+
+# -- parse
+
+_PARSE = """\b
+Examples:
+  # One message.
+  rasa-core nlu parse models/nlu "is there fado in Lisbon tonight?"
+\b
+  # A message from each line; the answers are one line each.
+  rasa-core nlu parse models/nlu < messages.txt | jq -c '[.text, .intent.name]'
+"""
+
+
+@command.command("parse", epilog=_PARSE)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("text", required=False)
+@log_options
+def parse(model: Path, text: str | None, verbose: bool, debug: bool) -> None:
+    """Show what the model in the directory MODEL makes of TEXT, or of each line of the standard input."""
+    start_log(verbose, debug)
+    interpreter = NLUModel.load(model)
+    if text is not None:
+        click.echo(_as_line(interpreter.parse(text), 2))
+        return
+    for line in sys.stdin.buffer:
+        click.echo(_as_line(interpreter.parse(line.decode(errors="replace").rstrip("\r\n"))))

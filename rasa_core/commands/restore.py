@@ -1,0 +1,161 @@
+"""``python -m rasa_core.restore``: go on with a conversation that was saved as JSON.
+
+The conversation is taken over as it was saved: no action is run again, and no slot is guessed. On the way,
+the model is asked at each point what it would do; where that differs from what happened, it is told.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import click
+
+from rasa_core.agent import Agent
+from rasa_core.channels.channel import UserMessage
+from rasa_core.channels.console import ConsoleInputChannel
+from rasa_core.commands.common import CONTEXT, Command, log_options, start_log
+from rasa_core.commands.run import chat
+from rasa_core.domain import Domain
+from rasa_core.events import ActionExecuted, BotUttered, Event, UserUttered
+from rasa_core.exceptions import EventError, RasaCoreError
+from rasa_core.history import History
+from rasa_core.interpreter import RegexInterpreter
+from rasa_core.trackers import DialogueStateTracker
+
+logger = logging.getLogger(__name__)
+
+_HOW_TO_SAVE = "Save the answer of GET /conversations/<id>/tracker?ignore_restarts=true, which has them."
+
+_EXAMPLES = """\b
+Examples:
+  # Save a conversation of a running server, and go on with it here.
+  curl 'localhost:5005/conversations/default/tracker?ignore_restarts=true' > dump.json
+  python -m rasa_core.restore -d models/dialogue dump.json
+"""
+
+
+def load_tracker_from_json(tracker_dump: str | Path, domain: Domain) -> DialogueStateTracker:
+    """Read a conversation from the JSON that a server gives for it.
+
+    Parameters
+    ----------
+    tracker_dump
+        A file with an object that has ``"events"``, and ``"sender_id"`` if it is not ``"default"``.
+    domain
+        Gives the slots.
+
+    Raises
+    ------
+    EventError
+        If the file cannot be read, or has no events, or an event is malformed.
+    """
+    file = str(tracker_dump)
+    try:
+        content = json.loads(Path(tracker_dump).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise EventError(f"cannot read the conversation {file!r}: {error.strerror or error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise EventError(f"{file}: this is not JSON: {error}. {_HOW_TO_SAVE}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("events"), list):
+        raise EventError(f'{file}: expected an object with a list "events". {_HOW_TO_SAVE}')
+    sender_id = content.get("sender_id") or UserMessage.DEFAULT_SENDER_ID
+    if not isinstance(sender_id, str):
+        raise EventError(f'{file}: "sender_id" is a string, not {type(sender_id).__name__}.')
+    events = []
+    for number, event in enumerate(content["events"], 1):
+        try:
+            events.append(Event.from_parameters(event))
+        except EventError as error:
+            raise EventError(f"{file}: event {number}: {error}") from error
+    return DialogueStateTracker.from_events(sender_id, events, domain)
+
+
+def replay_events(tracker: DialogueStateTracker, agent: Agent) -> list[str]:
+    """Make `agent` go on where `tracker` is, and tell what it would have done differently.
+
+    The agent's conversation of the same id is replaced by the events of the tracker.
+    What was said is printed.
+
+    Returns
+    -------
+    list of str
+        The differences, each of which is logged as a warning too: other actions, and other intents of the
+        messages if the agent has an interpreter other than the one for intents themselves.
+    """
+    agent.replace_events(tracker.sender_id, tracker.events)
+    so_far = DialogueStateTracker(
+        tracker.sender_id,
+        agent.domain.slots,
+        history=History(agent.policy_ensemble.window, agent.domain.vocabulary),
+    )
+    differences = []
+    for event in tracker.events:
+        found = _difference(event, so_far, agent)
+        if found is not None:
+            differences.append(found)
+            logger.warning(found)
+        if isinstance(event, UserUttered):
+            click.echo(f"user: {event.text}")
+        elif isinstance(event, BotUttered):
+            click.echo(f"bot: {event.text}")
+        so_far.update(event)
+    return differences
+
+
+def _difference(event: Event, so_far: DialogueStateTracker, agent: Agent) -> str | None:
+    place = f"event {so_far.version + 1}"
+    # Every conversation begins by listening, and a silent bot predicts nothing.
+    if isinstance(event, ActionExecuted) and so_far.version and not so_far.is_paused():
+        prediction = agent.predict(so_far)
+        if prediction.action != event.action_name:
+            by = f"{prediction.policy}, {prediction.confidence:.2f}"
+            return f"{place}: the bot did {event.action_name}; this model would do {prediction.action} ({by})."
+    if isinstance(event, UserUttered) and event.text and not isinstance(agent.interpreter, RegexInterpreter):
+        before, now = event.intent.get("name"), agent.processor.understand(event.text)["intent"].get("name")
+        if before != now:
+            return f"{place}: the message {event.text!r} was understood as {before}; now it would be as {now}."
+    return None
+
+
+def recreate_agent(
+    model_directory: str | Path, nlu_model: str | None = None, tracker_dump: str | Path | None = None
+) -> tuple[Agent, DialogueStateTracker | None]:
+    """Load a model, and a conversation if one is given; `replay_events` brings them together.
+
+    Returns
+    -------
+    agent, tracker
+        The tracker is None without `tracker_dump`.
+    """
+    agent = Agent.load(model_directory, interpreter=nlu_model)
+    tracker = None if tracker_dump is None else load_tracker_from_json(tracker_dump, agent.domain)
+    return agent, tracker
+
+
+@click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
+@click.argument("tracker_dump")
+@click.option("-d", "--core", required=True, metavar="MODEL", help="Directory of the trained model.")
+@click.option(
+    "-u",
+    "--nlu",
+    metavar="NLU",
+    help="Address (http://...) of an NLU server, or directory of an NLU model. "
+    "Without it, messages name their intent: /greet.",
+)
+@log_options
+def command(tracker_dump: str, core: str, nlu: str | None, verbose: bool, debug: bool) -> None:
+    """Go on with the conversation in the file TRACKER_DUMP, as a server gives it.
+
+    Tells where the model would have done something else, and then lets you talk to the bot.
+    """
+    start_log(verbose, debug)
+    agent, tracker = recreate_agent(core, nlu, tracker_dump)
+    if tracker is None:
+        raise RasaCoreError("there is no conversation to go on with.")
+    differences = replay_events(tracker, agent)
+    count = len(differences)
+    found = f"{count} difference" if count == 1 else f"{count} differences"
+    click.echo(f"{len(tracker.events)} events, {found}; the conversation goes on.")
+    chat(agent, ConsoleInputChannel(tracker.sender_id))

@@ -1,0 +1,289 @@
+"""``rasa-core store``: look after stored conversations, beside a serving server or without one."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import click
+
+from rasa_core.commands.common import CONTEXT, Command, log_options, start_log
+from rasa_core.commands.store_arguments import check_url, form_option, ids_of, in_seconds, open_store, url_argument
+from rasa_core.commands.store_output import CountedLines, Tally, count, shown, size_of, whole_file
+from rasa_core.exceptions import StoreUnavailableError
+from rasa_core.support.progress import Progress
+from rasa_core.tracker_store import EventLogStore
+from rasa_core.tracker_store.answers import ANSWERS_KEPT
+from rasa_core.tracker_store.retention import delete_conversation, each_sender_id, expire_conversations
+from rasa_core.tracker_store.transfer import Outcome, export_conversation, import_lines, migrate, verify
+
+_GO_ON = "Run the same command again: it goes on where it stopped."
+
+_EXAMPLES = """\b
+Examples:
+  rasa-core store list sqlite:///conversations.db --idle 90d
+  rasa-core store delete sqlite:///conversations.db anna ben
+  rasa-core store expire sqlite:///conversations.db --retention 90d
+  rasa-core store export sqlite:///conversations.db -o talks.jsonl
+  rasa-core store import postgresql://bot@db/talks talks.jsonl
+  rasa-core store migrate sqlite:///conversations.db postgresql://bot@db/talks
+\b
+Stores:
+  sqlite:///relative.db, sqlite:////absolute.db,
+  postgresql://user:password@host/database, mysql://...,
+  redis://:password@host:6379/0
+"""
+
+
+class _Group(click.Group):
+    command_class = Command
+
+
+def _number_of(store: EventLogStore) -> int:
+    return sum(1 for _ in each_sender_id(store))
+
+
+def _missing(ids: list[str]) -> None:
+    if ids:
+        names = ", ".join(shown(sender_id, as_json=True) for sender_id in ids)
+        raise click.ClickException(f"no such conversation: {names}. `rasa-core store list` gives those that exist.")
+
+
+@click.group(cls=_Group, epilog=_EXAMPLES, context_settings=CONTEXT)
+def command() -> None:
+    """List, delete, export, import and migrate stored conversations.
+
+    All of it may be done while a server uses the store, unless a command says otherwise.
+    """
+
+
+_LIST = """\b
+Examples:
+  # Every conversation, a page at a time.
+  rasa-core store list sqlite:///conversations.db --limit 100
+  rasa-core store list sqlite:///conversations.db --limit 100 --after LAST_ID
+\b
+  # Delete what has been idle for a year, whatever the ids look like.
+  rasa-core store list sqlite:///conversations.db --idle 52w --format json |
+    xargs -d '\\n' rasa-core store delete sqlite:///conversations.db --format json
+"""
+
+
+@command.command("list", short_help="Print ids.", epilog=_LIST)
+@url_argument
+@click.option("--after", metavar="ID", help="Only ids that come after this one.")
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most so many.")
+@click.option(
+    "--idle", callback=in_seconds, metavar="90d", help="Only conversations that have not changed for so long."
+)
+@form_option
+def list_command(url: str, after: str | None, limit: int | None, idle: float | None, form: str) -> None:
+    """Print the ids of the conversations in the store URL: one a line, in ascending order.
+
+    In the plain form, an id that would not be a line of its own (with line breaks, control characters, spaces at its
+    ends, a quote at its start, or empty) is written as a JSON string; no other line begins with a quote.
+    """
+    with open_store(url) as store:
+        idle_since = None if idle is None else time.time() - idle
+        page_size = 1000 if limit is None else max(1, min(limit, 1000))
+        ids = each_sender_id(store, after, idle_since=idle_since, page_size=page_size)
+        for sender_id in itertools.islice(ids, limit):
+            sys.stdout.write(shown(sender_id, form == "json") + "\n")
+
+
+_DELETE = """\b
+Example:
+  rasa-core store delete sqlite:///conversations.db anna ben
+"""
+
+
+@command.command("delete", short_help="Delete conversations by their ids.", epilog=_DELETE)
+@url_argument
+@click.argument("sender_ids", nargs=-1, required=True, metavar="SENDER_ID...")
+@form_option
+def delete_command(url: str, sender_ids: tuple[str, ...], form: str) -> None:
+    """Delete conversations from the store URL: their events, their state, and the answers to requests with keys.
+
+    The exit code is 1 if one of them did not exist; the others are deleted all the same.
+    """
+    ids = ids_of(sender_ids, form)
+    with open_store(url) as store:
+        missing = [sender_id for sender_id in ids if not delete_conversation(store, sender_id)]
+    click.echo(f"{count(len(ids) - len(missing))} deleted.")
+    _missing(missing)
+
+
+_EXPIRE = """\b
+Example:
+  # What would be deleted; then delete it.
+  rasa-core store list sqlite:///conversations.db --idle 90d
+  rasa-core store expire sqlite:///conversations.db --retention 90d
+"""
+
+
+@command.command("expire", short_help="Delete what has not changed for long.", epilog=_EXPIRE)
+@url_argument
+@click.option(
+    "--retention", callback=in_seconds, metavar="90d", required=True, help="Delete what has not changed for so long."
+)
+def expire_command(url: str, retention: float) -> None:
+    """Delete the conversations in the store URL that have not changed for some time: 45s, 30m, 12h, 90d, 2w.
+
+    One that goes on meanwhile is kept. Answers to requests with keys are deleted a day after they were given.
+    """
+    with open_store(url) as store:
+        now = time.time()
+        expired = expire_conversations(store, now - retention)
+        answers = store.expire_answers(now - ANSWERS_KEPT)
+    click.echo(f"{count(expired)} deleted, and {answers} old answers.")
+
+
+_EXPORT = """\b
+Examples:
+  rasa-core store export sqlite:///conversations.db -o talks.jsonl
+\b
+  # Two conversations, to be read.
+  rasa-core store export sqlite:///conversations.db anna ben | python -m json.tool --json-lines
+"""
+
+
+@command.command("export", short_help="Write conversations as JSON lines.", epilog=_EXPORT)
+@url_argument
+@click.argument("sender_ids", nargs=-1, metavar="[SENDER_ID...]")
+@click.option("-o", "--out", default="-", metavar="FILE", help="Where to write; standard output if not given.")
+@form_option
+@log_options
+def export_command(url: str, sender_ids: tuple[str, ...], out: str, form: str, verbose: bool, debug: bool) -> None:
+    """Write conversations of the store URL as JSON lines: all of them, or those with the given ids.
+
+    A line is {"format": 1, "sender_id", "version", "origin", "events"}. The events are the whole log; those before
+    position "origin" were replaced, and count no more. What is imported again has the same version and ETag.
+
+    FILE is there in full or not at all, and only its owner can read it. Each conversation is written as it is at one
+    moment; what begins while the command runs may be left out.
+    """
+    start_log(verbose, debug)
+    ids = ids_of(sender_ids, form)
+    missing = []
+    # On one terminal, the conversations themselves show how far it is.
+    silent = out == "-" and sys.stdout.isatty()
+    with (
+        open_store(url) as store,
+        Tally("exporting", len(ids) or _number_of(store), silent=silent) as tally,
+        whole_file(out) as file,
+    ):
+        for sender_id in ids or each_sender_id(store):
+            dump = export_conversation(store, sender_id)
+            if dump is not None:
+                file.write(dump.as_line())
+                tally.add(Outcome(sender_id, dump.version))
+            elif ids:
+                missing.append(sender_id)
+    if out != "-":
+        click.echo(f"{count(tally.conversations)} ({tally.events} events) written to {out}.")
+    _missing(missing)
+
+
+_IMPORT = """\b
+Examples:
+  rasa-core store import sqlite:///conversations.db talks.jsonl
+  rasa-core store export redis://localhost anna | rasa-core store import sqlite:///conversations.db -
+\b
+  # From a running server of Rasa Core 0.9, or of this version, over HTTP.
+  # (A 0.9 server on Redis cannot list its conversations: write the ids
+  # into ids.txt yourself, one a line.)
+  server=http://localhost:5005
+  curl -s "$server/conversations" |
+  python3 -c 'import json, sys; from urllib.parse import quote; print(
+  *(quote(id, "") for id in json.load(sys.stdin)), sep="\\n")' > ids.txt
+  while read -r id; do
+    curl -s "$server/conversations/$id/tracker?ignore_restarts=true"
+  done < ids.txt > talks.jsonl
+  rasa-core store import sqlite:///conversations.db talks.jsonl
+"""
+
+
+@command.command("import", short_help="Store conversations from JSON lines.", epilog=_IMPORT)
+@url_argument
+@click.argument("file", type=click.File("rb"), metavar="FILE|-")
+@click.option("--replace", is_flag=True, help="Delete other conversations with the same ids, rather than keep them.")
+@click.option("--own-events", is_flag=True, help="Accept types of events that your own code defines, without a check.")
+@log_options
+def import_command(url: str, file: BinaryIO, replace: bool, own_events: bool, verbose: bool, debug: bool) -> None:
+    """Store the conversations of FILE, or of standard input (-), in the store URL.
+
+    A line is a conversation: as `rasa-core store export` writes it, or as a server gives it for
+    GET /conversations/<id>/tracker?ignore_restarts=true. (Without ignore_restarts=true the events before the last
+    restart are missing. A server gives no events that were replaced, so the version may be another one.)
+
+    A conversation that is stored already is skipped; one of which the beginning is stored is continued. Another one
+    with the same id is kept and told, as are lines that cannot be read: the other lines are imported, and the exit
+    code is 1. To go on after an interruption, run the command again. What is imported counts as changed when its last
+    event happened: for --retention, it may be old already.
+    """
+    start_log(verbose, debug)
+    lines, name = CountedLines(file), str(getattr(file, "name", "<stdin>"))
+    with open_store(url, may_be_new=True) as store, Tally("importing", size_of(file)) as tally, _resumable():
+        for outcome in import_lines(store, lines, name, replace=replace, own_events=own_events):
+            tally.add(outcome, lines.bytes_read)
+    _conclude(tally, "imported")
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    try:
+        yield
+    except StoreUnavailableError as error:
+        raise click.ClickException(f"{error} {_GO_ON}") from error
+
+
+def _conclude(tally: Tally, done: str) -> None:
+    unchanged = tally.conversations - tally.changed - tally.problems
+    click.echo(f"{count(tally.changed)} {done} ({tally.events} events), {unchanged} were there already.")
+    tally.finish()
+
+
+_MIGRATE = """\b
+Example:
+  # Stop the server first; then start it with --store TO_URL.
+  rasa-core store migrate sqlite:///conversations.db postgresql://bot@db/talks
+"""
+
+
+@command.command("migrate", short_help="Copy all conversations to another store.", epilog=_MIGRATE)
+@click.argument("from_url", callback=check_url, metavar="FROM_URL")
+@click.argument("to_url", callback=check_url, metavar="TO_URL")
+@click.option("--replace", is_flag=True, help="Delete other conversations with the same ids in TO_URL.")
+@log_options
+def migrate_command(from_url: str, to_url: str, replace: bool, verbose: bool, debug: bool) -> None:
+    """Copy all conversations of the store FROM_URL to the store TO_URL, which keeps what it has.
+
+    Events, versions (ETags) and states are copied as they are; FROM_URL is only read. Stop the server first: answers
+    to requests with keys are not copied, so that a key of the last day would count as a new one.
+
+    To go on after an interruption, or to copy what is new, run the command again. A conversation in TO_URL that is no
+    beginning of the one in FROM_URL is kept and told: the others are copied, and the exit code is 1. At the end, the
+    versions of all conversations are compared.
+    """
+    start_log(verbose, debug)
+    if from_url == to_url:
+        raise click.UsageError("FROM_URL and TO_URL are the same: name two stores.")
+    with open_store(from_url) as source, open_store(to_url, may_be_new=True) as target, _resumable():
+        total = _number_of(source)
+        told = set()
+        with Tally("migrating", total) as tally:
+            for outcome in migrate(source, target, replace=replace):
+                tally.add(outcome)
+                if outcome.problem:
+                    told.add(outcome.sender_id)
+        with Progress("comparing", total) as progress:
+            for number, outcome in enumerate(verify(source, target), 1):
+                progress.step(number)
+                if outcome.problem and outcome.sender_id not in told:
+                    progress.close()
+                    tally.tell(outcome.problem)
+    _conclude(tally, "copied")

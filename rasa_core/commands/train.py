@@ -1,0 +1,149 @@
+"""``python -m rasa_core.train``: from a domain and stories to a model; of a project, from its NLU data to another."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rasa_core.agent import Agent
+from rasa_core.commands.common import CONTEXT, Command, log_options, start_log
+from rasa_core.policies.keras_policy import KerasPolicy
+from rasa_core.policies.memoization import MemoizationPolicy
+from rasa_core.project import Project
+
+DEFAULT_MAX_HISTORY = 3
+DEFAULT_AUGMENTATION = 50
+
+_EXAMPLES = """\b
+Examples:
+  # Train a project folder (domain.yml, stories and NLU data), as far as anything in it has changed.
+  python -m rasa_core.train examples/remote
+\b
+  # Name each part.
+  python -m rasa_core.train -d domain.yml -s stories.md -o models/dialogue
+\b
+  # Talk to the bot after training, and teach it what it does wrong.
+  python -m rasa_core.train -d domain.yml -s stories.md -o models/dialogue --online
+"""
+
+
+def train_dialogue_model(
+    domain_file: str | Path,
+    stories_file: str | Path,
+    output_path: str | Path,
+    use_online_learning: bool = False,
+    nlu_model_path: str | None = None,
+    max_history: int | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+) -> Agent:
+    """Train a model with memoization and a network, and write it.
+
+    Parameters
+    ----------
+    domain_file, stories_file
+        The domain, and a file or folder of stories.
+    output_path
+        Folder for the model.
+    use_online_learning
+        Whether somebody talks to the bot on the terminal and corrects it, between training and writing.
+    nlu_model_path
+        Interpreter of the agent: what understands messages in interactive training, and afterwards.
+    max_history
+        How many states memoization compares; 3 if not given.
+    kwargs
+        ``augmentation`` and ``debug_plots`` for reading stories; the rest is for the policies: ``epochs``,
+        ``batch_size``, ``validation_split``, ``verbose`` ...
+
+    Returns
+    -------
+    Agent
+        The trained agent.
+    """
+    options = dict(kwargs or {})
+    agent = Agent(domain_file, policies(max_history), interpreter=nlu_model_path)
+    trackers = agent.load_data(
+        stories_file,
+        augmentation_factor=options.pop("augmentation", DEFAULT_AUGMENTATION),
+        debug_plots=options.pop("debug_plots", False),
+    )
+    if use_online_learning:
+        agent.train_online(trackers, **options)
+    else:
+        agent.train(trackers, **options)
+    agent.persist(output_path)
+    return agent
+
+
+def policies(max_history: int | None = None) -> list[MemoizationPolicy | KerasPolicy]:
+    """Return the policies that the commands train."""
+    return [
+        MemoizationPolicy(max_history=DEFAULT_MAX_HISTORY if max_history is None else max_history),
+        KerasPolicy(),
+    ]
+
+
+@click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
+@click.argument("project", required=False, type=click.Path(path_type=Path))
+@click.option("-s", "--stories", type=click.Path(path_type=Path), help="File or folder of stories.")
+@click.option("-d", "--domain", type=click.Path(path_type=Path), help="Domain file.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for the model.")
+@click.option(
+    "-u",
+    "--nlu",
+    help="Folder or address of what understands messages: with --online, or in place of the NLU data of a PROJECT.",
+)
+@click.option("--history", default=DEFAULT_MAX_HISTORY, show_default=True, help="States that memoization compares.")
+@click.option(
+    "--epochs", type=int, help="How often the network sees each example; if not given, by how many there are."
+)
+@click.option("--validation_split", default=0.0, show_default=True, help="Share of examples that is only measured on.")
+@click.option("--batch_size", type=int, help="Examples in one step of training; if not given, by how many there are.")
+@click.option("--augmentation", default=DEFAULT_AUGMENTATION, show_default=True, help="Stories glued together.")
+@click.option("--online", is_flag=True, help="Then talk to the bot, and correct what it does.")
+@click.option("--debug_plots", is_flag=True, help="Draw the checkpoints into story_blocks_connections.html.")
+@click.option("--force", is_flag=True, help="Train a project though nothing has changed.")
+@log_options
+def command(project: Path | None, force: bool, verbose: bool, debug: bool, **options: Any) -> None:
+    """Train a model: give a PROJECT folder, or --domain, --stories and --out.
+
+    In a project that has NLU data (nlu.md, data/ or nlu/), an interpreter of typed text is trained too; each of the two
+    models only if what it depends on has changed. The settings of training (--history to --debug_plots) go with the
+    second form; a project has its own.
+    """
+    start_log(verbose, debug)
+    if project is not None:
+        _train_project(project, force, options)
+    else:
+        _train_files(options)
+
+
+def _train_project(project: Path, force: bool, options: Mapping[str, Any]) -> None:
+    for name in ("stories", "domain", "out"):
+        if options[name] is not None:
+            raise click.UsageError(f"--{name} does not go with a project folder, whose files have fixed names.")
+    if options["online"]:
+        raise click.UsageError("--online does not go with a project folder; give --domain, --stories and --out.")
+    Project(project).train_if_changed(force=force, nlu=options["nlu"] is None, say=click.echo)
+
+
+def _train_files(options: dict[str, Any]) -> None:
+    for name in ("domain", "stories", "out"):
+        if options[name] is None:
+            raise click.UsageError(f"--{name} is missing; or give a project folder that holds domain.yml and stories.")
+    started = time.perf_counter()
+    wanted = ("epochs", "validation_split", "batch_size", "augmentation", "debug_plots")
+    train_dialogue_model(
+        options["domain"],
+        options["stories"],
+        options["out"],
+        options["online"],
+        options["nlu"],
+        options["history"],
+        {name: options[name] for name in wanted if options[name] is not None},
+    )
+    duration = "" if options["online"] else f"trained in {time.perf_counter() - started:.1f} s; "
+    click.echo(f"{duration}the model is in {options['out']}.")

@@ -1,0 +1,1 @@
+"""Stories and figures as drawings: graph layout and SVG."""

@@ -1,0 +1,268 @@
+"""From stories to the picture of how they go: actions as nodes, what the user says as labels between them.
+
+The picture is made from the stories as they are joined at checkpoints, not from a list of conversations, so
+checkpoints that lead back become loops and nothing multiplies. Two places in the stories are one node if the
+last ``max_history`` actions were the same, with messages of the same intents and entities between them; after
+that, nodes of one name from which everything goes on alike become one as well.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rasa_core.drawing.picture import Edge, Kind, Node, Picture
+from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet, UserUttered
+from rasa_core.exceptions import RasaCoreError
+from rasa_core.stories.steps import (
+    GENERATED_CHECKPOINT_PREFIX,
+    STORY_START,
+    Checkpoint,
+    StoryGraph,
+    StoryStep,
+)
+
+SayMessage = Callable[[UserUttered], str]
+
+MOST_NODES: Final = 20_000
+MOST_WAYS_TO_ONE_END: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What happens between two actions: as it is compared, and as it is shown."""
+
+    keys: tuple[Hashable, ...] = ()
+    texts: tuple[str, ...] = ()
+
+    def and_(self, key: Hashable, text: str) -> _Words:
+        return _Words((*self.keys, key), (*self.texts, text))
+
+    def __str__(self) -> str:
+        return " \u203a ".join(self.texts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A conversation on its way: the node where it is, what happened since, and the steps entered since."""
+
+    node: int
+    history: tuple[Hashable, ...]
+    words: _Words = _Words()
+    entered: frozenset[int] = frozenset()
+
+    def saying(self, key: Hashable, text: str) -> _Place:
+        return _Place(self.node, self.history, self.words.and_(key, text), self.entered)
+
+
+class VisualizationError(RasaCoreError, ValueError):
+    """Stories cannot be drawn as they were asked to be."""
+
+
+class StoryFlow:
+    """Walks through all stories at once.
+
+    Parameters
+    ----------
+    graph
+        The stories.
+    max_history
+        How many actions in a row are the same if two nodes are one; None to draw each action of each story.
+    say
+        What is shown of a message.
+    """
+
+    def __init__(self, graph: StoryGraph, max_history: int | None, say: SayMessage) -> None:
+        self._steps = graph.story_steps
+        self._max_history = max_history
+        self._say = say
+        self._nodes: list[Node] = []
+        self._numbers: dict[Hashable, int] = {}
+        self._edges: dict[tuple[int, int], dict[Hashable, dict[str, None]]] = {}
+        self._waiting: deque[tuple[_Place, int]] = deque()
+        self._seen: set[Hashable] = set()
+        self._entries: dict[str, list[tuple[int, Checkpoint]]] = {}
+        for index, step in enumerate(self._steps):
+            for start in step.start_checkpoints:
+                self._entries.setdefault(start.name, []).append((index, start))
+
+    def picture(self, title: str) -> Picture:
+        """Return the picture.
+
+        Raises
+        ------
+        VisualizationError
+            If there would be more than `MOST_NODES` nodes.
+        """
+        begin = self._node("start", Node(Kind.START, "start"))
+        self._arrive(STORY_START, _Place(begin, ("start",)))
+        for name in self._loose_starts():
+            number = self._node(("from", name), Node(Kind.CHECKPOINT, name))
+            self._arrive(name, _Place(number, (("from", name),)))
+        while self._waiting:
+            self._walk(*self._waiting.popleft())
+        merged = range(len(self._nodes)) if self._max_history is None else self._equal_futures()
+        return self._drawn(title, merged)
+
+    def _loose_starts(self) -> list[str]:
+        ends = {end.name for step in self._steps for end in step.end_checkpoints}
+        return [name for name in self._entries if name != STORY_START and name not in ends]
+
+    def _node(self, key: Hashable, node: Node) -> int:
+        if key not in self._numbers:
+            if len(self._nodes) >= MOST_NODES:
+                raise VisualizationError(
+                    f"the stories have more than {MOST_NODES} different histories, too many to be shown: "
+                    "give a smaller max_history, or fewer stories."
+                )
+            self._numbers[key] = len(self._nodes)
+            self._nodes.append(node)
+        return self._numbers[key]
+
+    def _arrive(self, name: str, place: _Place) -> None:
+        """Go on from a checkpoint in all steps that start there."""
+        for index, start in self._entries.get(name, []):
+            onward = place
+            if start.conditions:
+                line = start.as_story_string().removeprefix("> ").removeprefix(start.name)
+                onward = place.saying(("if", line), f"if {line}")
+            # A way that comes back to a step without any action in between says nothing new.
+            key = (index, place.node, place.history, onward.words)
+            if index not in place.entered and key not in self._seen:
+                self._seen.add(key)
+                self._waiting.append((onward, index))
+        if name not in self._entries and name != STORY_START:
+            number = self._node(("to", name), Node(Kind.CHECKPOINT, name))
+            self._connect(place, number)
+
+    def _walk(self, place: _Place, index: int) -> None:
+        step = self._steps[index]
+        place = _Place(place.node, place.history, place.words, place.entered | {index})
+        for position, (event, results) in enumerate(_with_results(step.events)):
+            if isinstance(event, ActionExecuted):
+                place = self._act(place, event.action_name, results, (index, position))
+            elif isinstance(event, UserUttered):
+                names = tuple(sorted({str(entity.get("entity")) for entity in event.entities}))
+                place = place.saying(("user", event.intent.get("name"), names), self._say(event))
+            else:
+                line = event.as_story_string() or ""
+                place = place.saying(("event", line), line)
+        for end in step.end_checkpoints:
+            self._arrive(end.name, place)
+        if not step.end_checkpoints:
+            self._connect(place, self._node("end", Node(Kind.END, "end")))
+
+    def _act(self, place: _Place, name: str, results: tuple[str, ...], where: Hashable) -> _Place:
+        if self._max_history is None:
+            history: tuple[Hashable, ...] = (where,)
+        else:
+            longer = (*place.history, place.words.keys, (name, results))
+            history = longer[-(2 * max(1, self._max_history) - 1) :]
+        number = self._node(("action", history), Node(Kind.ACTION, name, results))
+        self._connect(place, number)
+        return _Place(number, history)
+
+    def _connect(self, place: _Place, target: int) -> None:
+        ways = self._edges.setdefault((place.node, target), {})
+        ways.setdefault(place.words.keys, {})[str(place.words)] = None
+
+    def _equal_futures(self) -> list[int]:
+        """Return a class for each node: those that are called the same and go on the same way have one."""
+        onward: list[list[tuple[Hashable, int]]] = [[] for _ in self._nodes]
+        for (start, end), ways in self._edges.items():
+            onward[start].extend((keys, end) for keys in ways)
+        classes, count = [0] * len(self._nodes), 0
+        while True:
+            known: dict[Hashable, int] = {}
+            classes = [
+                known.setdefault((node, frozenset((keys, classes[end]) for keys, end in onward[number])), len(known))
+                for number, node in enumerate(self._nodes)
+            ]
+            if len(known) == count:
+                return classes
+            count = len(known)
+
+    def _drawn(self, title: str, classes: Sequence[int]) -> Picture:
+        nodes = dict(zip(reversed(classes), reversed(self._nodes), strict=True))
+        labels: dict[tuple[int, int], dict[str, None]] = {}
+        for (start, end), ways in self._edges.items():
+            shown = labels.setdefault((classes[start], classes[end]), {})
+            for texts in ways.values():
+                shown.update(texts)
+        edges = [Edge(start, end, tuple(texts)) for (start, end), texts in labels.items()]
+        return _with_short_ways_to_ends(
+            Picture(title, tuple(nodes[number] for number in range(len(nodes))), tuple(edges))
+        )
+
+
+def _with_short_ways_to_ends(picture: Picture) -> Picture:
+    """Return the picture with an end of its own for each node from which a story ends, if those are many."""
+    ends = [number for number, node in enumerate(picture.nodes) if node.kind is Kind.END]
+    if sum(edge.end in ends for edge in picture.edges) <= MOST_WAYS_TO_ONE_END:
+        return picture
+    nodes = list(picture.nodes)
+    edges: list[Edge] = []
+    for edge in picture.edges:
+        if edge.end in ends and any(edge.end == other.end for other in edges):
+            edges.append(Edge(edge.start, len(nodes), edge.labels))
+            nodes.append(picture.nodes[edge.end])
+        else:
+            edges.append(edge)
+    return Picture(picture.title, tuple(nodes), tuple(edges))
+
+
+def _with_results(events: Sequence[Event]) -> Iterator[tuple[Event, tuple[str, ...]]]:
+    """Yield the events of a step; those that follow an action come with it, as story lines."""
+    index = 0
+    while index < len(events):
+        event = events[index]
+        index += 1
+        if isinstance(event, ActionExecuted):
+            first = index
+            while index < len(events) and not isinstance(events[index], ActionExecuted | UserUttered):
+                index += 1
+            if event.action_name != ACTION_LISTEN_NAME:
+                lines = (result.as_story_string() for result in events[first:index])
+                yield event, tuple(line for line in lines if line)
+        elif isinstance(event, UserUttered):
+            yield event, ()
+            filled = {(entity.get("entity"), repr(entity.get("value"))) for entity in event.entities}
+            while index < len(events) and _repeats(events[index], filled):
+                index += 1
+        else:
+            yield event, ()
+
+
+def _repeats(event: Event, filled: set[tuple[object, str]]) -> bool:
+    """Tell whether an event sets a slot to what an entity of the message has set it to."""
+    return isinstance(event, SlotSet) and (event.key, repr(event.value)) in filled
+
+
+def picture_of_steps(graph: StoryGraph, title: str) -> Picture:
+    """Return the picture of how the steps of stories are joined at checkpoints."""
+    nodes = [Node(Kind.START, "start")]
+    checkpoints: dict[str, int] = {STORY_START: 0}
+    edges: dict[tuple[int, int], dict[str, None]] = {}
+
+    def checkpoint_node(name: str) -> int:
+        if name not in checkpoints:
+            checkpoints[name] = len(nodes)
+            nodes.append(Node(Kind.CHECKPOINT, "" if name.startswith(GENERATED_CHECKPOINT_PREFIX) else name))
+        return checkpoints[name]
+
+    for step in graph.ordered_steps():
+        starts = [(checkpoint_node(start.name), start.conditions) for start in step.start_checkpoints]
+        number = len(nodes)
+        nodes.append(Node(Kind.STEP, step.block_name, tuple(_lines_of(step))))
+        for checkpoint, conditions in starts:
+            label = ", ".join(f"{slot} = {value!r}" for slot, value in (conditions or {}).items())
+            edges.setdefault((checkpoint, number), {})[label] = None
+        for end in step.end_checkpoints:
+            edges.setdefault((number, checkpoint_node(end.name)), {})[""] = None
+    return Picture(title, tuple(nodes), tuple(Edge(*ends, tuple(labels)) for ends, labels in edges.items()))
+
+
+def _lines_of(step: StoryStep) -> list[str]:
+    return [line.strip() for line in step.as_story_string(flat=True).splitlines()]

@@ -1,0 +1,1 @@
+"""How good models are: figures, tables, cross-validation and comparison."""

@@ -1,0 +1,155 @@
+"""The model directory: written whole or not at all, and checked when it is read.
+
+A model holds ``domain.yml``, ``metadata.json``, ``stories.md`` and one folder a policy. Nothing in it is
+code: it is JSON, YAML of plain data, and arrays without pickled objects. The same input and seed give the same
+bytes.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rasa_core.domain import Domain
+from rasa_core.exceptions import ModelError, RasaCoreError
+from rasa_core.policies.ensemble import METADATA_NAME, PolicyEnsemble
+from rasa_core.support.folders import OLD, replace_directory
+
+DOMAIN_NAME = "domain.yml"
+STORIES_NAME = "stories.md"
+
+DIALOGUE_MODEL = frozenset({METADATA_NAME, "policy_metadata.json"})
+"""Names of files by which a dialogue model is known."""
+
+_READS_TRIED = 30  # A model that is replaced by a busy process may be read more slowly than it is written.
+
+
+def write_model(
+    path: str | Path,
+    domain: Domain,
+    ensemble: PolicyEnsemble,
+    stories: str = "",
+    fingerprints: Mapping[str, str] | None = None,
+) -> None:
+    """Write a model, replacing the one at `path`.
+
+    Parameters
+    ----------
+    path
+        A new folder, an empty one, or one that holds a model.
+    stories
+        The stories that it was trained on, as text.
+    fingerprints
+        Hashes of the training input.
+
+    Raises
+    ------
+    ModelError
+        If `path` is something else, or cannot be written.
+    """
+
+    def fill(folder: Path) -> None:
+        domain.persist(folder / DOMAIN_NAME)
+        (folder / STORIES_NAME).write_text(stories, encoding="utf-8", errors="surrogatepass")
+        prints = {"domain": domain.fingerprint(), **(fingerprints or {})}
+        ensemble.persist(folder, {"fingerprints": prints})
+
+    replace_directory(path, fill, DIALOGUE_MODEL)
+
+
+def read_model(path: str | Path, action_factory: str | None = None) -> tuple[Domain, PolicyEnsemble, dict[str, Any]]:
+    """Read a model.
+
+    Returns
+    -------
+    domain, ensemble, metadata
+
+    Raises
+    ------
+    ModelError
+        If there is no model at `path`, or it cannot be read, or its parts do not fit.
+    """
+    folder = Path(path)
+    for _ in range(_READS_TRIED):
+        before = _identity(folder)
+        try:
+            found = _read(folder, action_factory)
+        except RasaCoreError:
+            if _identity(folder) == before:
+                raise
+        else:
+            if _identity(folder) == before:
+                return found
+    raise ModelError(f"the model {str(path)!r} was replaced again and again while it was read. Try again.")
+
+
+def fingerprint_of_files(files: Iterable[Path], folder: Path, settings: Any = None) -> str:
+    """Return a hash of files, with their paths in `folder`, and of JSON-able `settings`.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(json.dumps(settings).encode())
+    for path in sorted(files):
+        content = path.read_bytes()
+        digest.update(json.dumps([path.relative_to(folder).as_posix(), len(content)]).encode() + content)
+    return digest.hexdigest()
+
+
+def fingerprint_of_model(path: str | Path) -> str | None:
+    """Return a hash of all files of the model at `path`, None if they cannot be read; the same model has the same."""
+    folder = Path(path)
+    try:
+        return fingerprint_of_files((file for file in folder.rglob("*") if file.is_file()), folder)
+    except OSError:
+        return None
+
+
+def read_stories(path: str | Path) -> str:
+    """Return the stories that the model at `path` was trained on; an empty string if they were removed."""
+    try:
+        return Path(path, STORIES_NAME).read_text(encoding="utf-8", errors="surrogatepass")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"cannot read {str(Path(path, STORIES_NAME))!r}: {error}. Train again.") from error
+
+
+def _identity(folder: Path) -> object:
+    """Return what changes when another folder takes the place of this one."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_mtime_ns
+
+
+def _read(folder: Path, action_factory: str | None) -> tuple[Domain, PolicyEnsemble, dict[str, Any]]:
+    if not folder.is_dir():
+        raise ModelError(f"the model {str(folder)!r} {_what_is_wrong(folder)}")
+    metadata = PolicyEnsemble.load_metadata(folder)
+    if not (folder / DOMAIN_NAME).is_file():
+        raise ModelError(f"the model {str(folder)!r} has no {DOMAIN_NAME}. Copy your domain there, or train again.")
+    domain = Domain.load(folder / DOMAIN_NAME, action_factory)
+    if metadata["fingerprints"].get("domain") != domain.fingerprint():
+        raise ModelError(
+            f"the domain of the model {str(folder)!r} has changed since it was trained: you MUST retrain the "
+            "policies. Only the texts of templates may change without training."
+        )
+    return domain, PolicyEnsemble.load(folder), metadata
+
+
+def _what_is_wrong(path: Path) -> str:
+    if path.exists():
+        return "is a file, not a model directory. Train one, or check the path."
+    left = sorted(path.parent.glob(f".{glob.escape(path.name)}.new-*/{glob.escape(path.name)}{OLD}"))
+    if left:
+        return f"is missing: writing it was interrupted. The one before is {str(left[-1])!r}; move it back."
+    return "does not exist. Train one, or check the path."

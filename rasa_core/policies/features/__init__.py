@@ -1,0 +1,1 @@
+"""What policies see of a conversation, as arrays."""

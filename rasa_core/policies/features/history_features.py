@@ -1,0 +1,320 @@
+"""The features that the network learns from by default: what happens now, and a summary of everything before.
+
+Each feature belongs to a block and has a name within it:
+
+=================  =================================================  ====================================
+block              names                                              value
+=================  =================================================  ====================================
+event 0, 1, ...    ``intent_``, ``entity_``, ``prev_``, latest first  as in the state
+now                the present state, or ``no entities``              as in the state; 1
+value              entity=value of the latest message                 1
+novelty            entity, and whether new, same or changed           1
+slot value         slot=value of the slots that hold text             1
+slot set           slots set after the latest message or action       1
+slot set to        slot=value of these                                1
+turn               actions since the latest message                   1
+intent before      intent of the turn before, or ``None``             1
+entity before      entities of the turn before                        1
+action before      actions of the turn before                         1
+ended 0, 1         the last actions of the turn before, latest first  1; listening left out
+said 0, ..., 3     the last actions, latest first                     1; listening left out
+intent             intents so far                                     1
+intent count       intents so far                                     log(1 + count)
+entity             entities so far                                    1
+entity count       entities so far                                    log(1 + count)
+action             actions so far                                     1
+action count       actions so far                                     log(1 + count)
+intent ago         intents so far                                     0.7 ** turns since it was the last time
+entity ago         entities so far                                    0.7 ** turns since it was the last time
+action ago         actions so far                                     0.7 ** turns since it was the last time
+words now          parts of the names of the present entities         1
+words turn         parts of the names of ``turn``                     1
+words said 0, ...  parts of the names of ``said`` 0, 1, 2             1
+length             turns so far, at most 8; ``turn``, at most 6       1
+length             ``turns`` and ``actions`` so far                   log(1 + turns); log(1 + actions) / 2
+=================  =================================================  ====================================
+
+Which features there are is learnt: those that occur in training, and of the values those that occur often
+enough, of entities and slots that have several such values: one that is always the same tells no more than that
+there is one. The parts of names (``hotel`` and ``area`` in ``hotel_area``) let what is learnt about one entity or
+action help with its relatives.
+
+A vector is built from a `History` and the last states alone, which are kept up to date event by event, so a
+prediction costs the same however long the conversation is.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rasa_core.events import ACTION_LISTEN_NAME
+from rasa_core.history import History, Mention, State, Turn
+from rasa_core.policies.features.classic import with_best_intent_only
+from rasa_core.slots import Slot
+
+if TYPE_CHECKING:
+    from rasa_core.trackers import DialogueStateTracker
+
+Sparse = tuple[list[int], list[float]]
+Named = tuple[str, str, float]
+Group = tuple[str, Mapping[str, float]]
+
+TIMES_A_VALUE_IS_SEEN: Final = 2
+VALUES_KEPT: Final = 1000
+TURNS_COUNTED: Final = 8
+ACTIONS_COUNTED: Final = 6
+LEFT_EACH_TURN: Final = 0.7
+"""Of a feature that tells how long ago something was."""
+
+SAID_IN_WORDS: Final = 3
+_ENDED: Final = ("ended 0", "ended 1")
+_OF_VALUES: Final = ("value", "slot value", "slot set to")
+COUNTS: Final = {"intent": "intent count", "entity": "entity count", "action": "action count"}
+AGO: Final = {"intent": "intent ago", "entity": "entity ago", "action": "action ago"}
+_NO_ENTITIES: Final = {"no entities": 1.0}
+_LISTENED: Final = f"prev_{ACTION_LISTEN_NAME}"
+_NOT_A_WORD: Final = re.compile(r"[\W_]+")
+
+
+class HistoryFeaturizer:
+    """Turns conversations into vectors of history features.
+
+    Parameters
+    ----------
+    max_history
+        How many states, and how many events, are features in full.
+    names
+        Block and name of each feature, in their order; empty before training.
+    """
+
+    def __init__(self, max_history: int = 5, names: Iterable[Sequence[str]] = ()) -> None:
+        if not isinstance(max_history, int) or max_history < 1:
+            raise ValueError(f"max_history is a number of states, at least 1, not {max_history!r}.")
+        self.max_history = max_history
+        self._event_blocks = [f"event {number}" for number in range(max_history)]
+        self.names: list[tuple[str, str]] = [(block, name) for block, name in names]
+        self._blocks: Mapping[str, Mapping[str, int]] = _numbered(self.names)
+
+    @property
+    def num_features(self) -> int:
+        """Length of the vectors; 0 before training."""
+        return len(self.names)
+
+    # -- one prediction
+
+    def features(self, states: Sequence[State], history: History, slots: Iterable[Slot]) -> Sparse:
+        """Return the features of one prediction.
+
+        Parameters
+        ----------
+        states
+            The last states, the present one last; those before the last `max_history` are left out.
+        history
+            The summary of the conversation.
+        slots
+            What the bot remembers now.
+
+        Returns
+        -------
+        indices, values
+            Sparse vector of length `num_features`; what was not in training is left out.
+        """
+        blocks = self._blocks
+        indices: list[int] = []
+        values: list[float] = []
+        for block, features in self._grouped(states, history, slots):
+            known = blocks.get(block)
+            if known is not None:
+                for name, value in features.items():
+                    index = known.get(name)
+                    if index is not None:
+                        indices.append(index)
+                        values.append(value)
+        return indices, values
+
+    def named(self, states: Sequence[State], history: History, slots: Iterable[Slot]) -> list[Named]:
+        """Return block, name and value of each feature that is not zero, each once."""
+        groups = self._grouped(states, history, slots)
+        return [(block, name, value) for block, features in groups for name, value in features.items()]
+
+    def _grouped(self, states: Sequence[State], history: History, slots: Iterable[Slot]) -> Iterator[Group]:
+        """Yield blocks with their features; a block may come more than once, a feature does not."""
+        yield from zip(self._event_blocks, recent_events(states, self.max_history), strict=False)
+        yield from of_state(states[-1])
+        yield from of_mentions(history.mentions)
+        yield from of_slots(texts_of(slots))
+        yield from of_slots_set(history.slots_set.items())
+        yield from of_turn(history.turn_actions)
+        yield from of_turn_before(history.turn_before)
+        for number, action in enumerate(reversed(history.last_actions)):
+            yield from of_last_action(number, action)
+        for block, seen in (("intent", history.intents), ("entity", history.entities), ("action", history.actions)):
+            yield block, _ones(seen)
+            yield COUNTS[block], {name: math.log1p(count) for name, (count, _) in seen.items()}
+            yield AGO[block], {name: LEFT_EACH_TURN ** (history.turns - turn) for name, (_, turn) in seen.items()}
+        yield from of_turns(history.turns)
+        yield from of_length(history.length)
+
+    def present(self, tracker: DialogueStateTracker) -> Sparse:
+        """Return the features from which the next action of a conversation is predicted."""
+        return self.features(tracker.last_states(self.max_history), tracker.history, tracker.slots.values())
+
+    # -- training
+
+    def learn_names(self, counts: Mapping[tuple[str, str], int]) -> None:
+        """Take over the features to use from how often each occurs in training, by block and name."""
+        often = [name for name, count in counts.items() if name[0] in _OF_VALUES and count >= TIMES_A_VALUE_IS_SEEN]
+        values = Counter(map(_owner, often))
+        often = [name for name in often if values[_owner(name)] > 1]
+        often.sort(key=lambda name: (-counts[name], name))
+        kept = set(often[:VALUES_KEPT])
+        self.names = sorted(name for name in counts if name[0] not in _OF_VALUES or name in kept)
+        self._blocks = _numbered(self.names)
+
+    @property
+    def value_columns(self) -> NDArray[np.int32]:
+        """Indices of the features that are values, of which conversations to come may hold others."""
+        found = [index for index, (block, _) in enumerate(self.names) if block in _OF_VALUES]
+        return np.array(found, np.int32)
+
+    def index_of(self, name: tuple[str, str]) -> int | None:
+        """Return the index of the feature with this block and name, None if there is none."""
+        return self._blocks.get(name[0], {}).get(name[1])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the options and the names of the features, JSON-able."""
+        return {"max_history": self.max_history, "names": [list(name) for name in self.names]}
+
+
+def recent_events(states: Sequence[State], count: int) -> Iterator[State]:
+    """Yield the last `count` events, the latest first, as the part of a state that tells of them."""
+    return islice(chain.from_iterable(map(events_before, reversed(states))), count)
+
+
+def events_before(state: State) -> list[State]:
+    """Return what happened since the state before, the latest first.
+
+    States tell of events: before each prediction there was an action (``prev_``), and if that was listening, a
+    message (``intent_``, ``entity_``) after it.
+    """
+    best = with_best_intent_only(state)
+    found = []
+    if _LISTENED in best:
+        found.append({name: value for name, value in best.items() if name.startswith(("intent_", "entity_"))})
+    action = next((name for name in best if name.startswith("prev_")), None)
+    if action is not None:
+        found.append({action: 1.0})
+    return found
+
+
+def of_state(state: State) -> Iterator[Group]:
+    """Yield what is known now, and the parts of the names of the entities."""
+    yield "now", with_best_intent_only(state)
+    entities = [name[len("entity_") :] for name in state if name.startswith("entity_")]
+    if entities:
+        yield "words now", _ones(word for name in entities for word in words_of(name))
+
+
+def of_mentions(mentions: Sequence[Mention]) -> Iterator[Group]:
+    """Yield the entities of the latest message."""
+    if mentions:
+        yield "value", _ones(f"{mention.entity}={mention.value}" for mention in mentions)
+        yield "novelty", _ones(f"{mention.novelty} {mention.entity}" for mention in mentions)
+    else:
+        yield "now", _NO_ENTITIES
+
+
+def of_slots(texts: Iterable[tuple[str, str | None]]) -> Iterator[Group]:
+    """Yield the values of slots that tell more than their own features do, from what `texts_of` returns."""
+    yield "slot value", _ones(f"{name}={text}" for name, text in texts if text is not None)
+
+
+def of_slots_set(slots_set: Iterable[tuple[str, str | None]]) -> Iterator[Group]:
+    """Yield the slots that were set after the latest message or action, from their names and values as text."""
+    pairs = list(slots_set)
+    yield "slot set", _ones(name for name, _ in pairs)
+    yield "slot set to", _ones(f"{name}={text}" for name, text in pairs if text is not None)
+
+
+def texts_of(slots: Iterable[Slot]) -> Iterator[tuple[str, str | None]]:
+    """Yield the name of each slot, and its value as text where that is a feature."""
+    return ((slot.name, slot.feature_text()) for slot in slots)
+
+
+def of_turn(actions: Sequence[str]) -> Iterator[Group]:
+    """Yield the actions since the latest message."""
+    yield "turn", _ones(actions)
+    yield "words turn", _ones(word for name in actions for word in words_of(name))
+    yield "length", _one(f"{min(len(actions), ACTIONS_COUNTED)} actions")
+
+
+def of_turn_before(turn: Turn | None) -> Iterator[Group]:
+    """Yield the turn before."""
+    if turn is not None:
+        yield from of_message_before(turn.intent, turn.entities)
+        yield from of_actions_before(turn.actions)
+
+
+def of_message_before(intent: str | None, entities: Iterable[str]) -> Iterator[Group]:
+    """Yield what the user said in the turn before."""
+    yield "intent before", _one(str(intent))
+    yield "entity before", _ones(entities)
+
+
+def of_actions_before(actions: Sequence[str]) -> Iterator[Group]:
+    """Yield what the bot did in the turn before."""
+    yield "action before", _ones(actions)
+    acted = [name for name in actions if name != ACTION_LISTEN_NAME]
+    yield from zip(_ENDED, map(_one, reversed(acted)), strict=False)
+
+
+def of_last_action(number: int, action: str) -> Iterator[Group]:
+    """Yield one of the last actions other than listening; number 0 is the latest."""
+    yield f"said {number}", _one(action)
+    if number < SAID_IN_WORDS:
+        yield f"words said {number}", _ones(words_of(action))
+
+
+def of_turns(turns: int) -> Iterator[Group]:
+    """Yield how many turns there were."""
+    yield "length", {f"{min(turns, TURNS_COUNTED)} turns": 1.0, "turns": math.log1p(turns)}
+
+
+def of_length(length: int) -> Iterator[Group]:
+    """Yield how many actions there were."""
+    yield "length", {"actions": math.log1p(length) / 2}
+
+
+def _owner(value: tuple[str, str]) -> tuple[str, str]:
+    """Return the block, and the entity or slot, of the feature of a value."""
+    return value[0], value[1].partition("=")[0]
+
+
+def _ones(names: Iterable[str]) -> Mapping[str, float]:
+    return dict.fromkeys(names, 1.0)
+
+
+def _one(name: str) -> Mapping[str, float]:
+    return {name: 1.0}
+
+
+@lru_cache(maxsize=10_000)
+def words_of(name: str) -> tuple[str, ...]:
+    """Return the distinct parts of a name, such as ``utter``, ``ask`` and ``price`` of ``utter_ask_price``."""
+    return tuple(dict.fromkeys(part for part in _NOT_A_WORD.split(name) if part))
+
+
+def _numbered(names: Sequence[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    blocks: dict[str, dict[str, int]] = {}
+    for index, (block, name) in enumerate(names):
+        blocks.setdefault(block, {})[name] = index
+    return blocks

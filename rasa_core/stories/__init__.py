@@ -1,0 +1,86 @@
+"""From stories to the conversations that policies learn from."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rasa_core.stories.generator import TrainingDataGenerator
+from rasa_core.stories.markdown import StoryFileReader
+from rasa_core.stories.steps import StoryGraph
+from rasa_core.stories.tracker import TrainingTracker
+
+if TYPE_CHECKING:
+    from rasa_core.domain import Domain
+    from rasa_core.interpreter import NaturalLanguageInterpreter
+    from rasa_core.trackers import DialogueStateTracker
+
+__all__ = ["TrainingTracker", "extract_story_graph", "load_data", "persist_data"]
+
+
+def extract_story_graph(
+    resource: str | Path, domain: Domain, interpreter: NaturalLanguageInterpreter | None = None
+) -> StoryGraph:
+    """Read the stories in a file, or in a folder and those below it.
+
+    Raises
+    ------
+    StoryParseError
+        If there is no such file or folder, or a file breaks the grammar.
+    """
+    read = StoryFileReader.read_from_folder if Path(resource).is_dir() else StoryFileReader.read_from_file
+    return StoryGraph(read(resource, domain, interpreter))
+
+
+def load_data(
+    resource: str | Path,
+    domain: Domain,
+    remove_duplicates: bool = True,
+    unique_last_num_states: int | None = None,
+    augmentation_factor: int = 20,
+    max_number_of_trackers: int | None = None,
+    tracker_limit: int | None = None,
+    use_story_concatenation: bool = True,
+    debug_plots: bool = False,
+    max_history: int | None = None,
+) -> list[TrainingTracker]:
+    """Read stories and make up the conversations to learn from.
+
+    Parameters
+    ----------
+    resource
+        A story file, or a folder.
+    domain
+        Whose stories these are.
+    max_number_of_trackers
+        Old name of `tracker_limit`.
+    remove_duplicates, unique_last_num_states, augmentation_factor, tracker_limit, max_history
+        As of `TrainingDataGenerator`.
+    use_story_concatenation, debug_plots
+        As of `TrainingDataGenerator`.
+
+    Raises
+    ------
+    StoryParseError
+        If there is no such file or folder, or a file breaks the grammar.
+    """
+    if max_number_of_trackers is not None:
+        warnings.warn("max_number_of_trackers is called tracker_limit now.", DeprecationWarning, stacklevel=2)
+    return TrainingDataGenerator(
+        extract_story_graph(resource, domain),
+        domain,
+        remove_duplicates,
+        unique_last_num_states,
+        augmentation_factor,
+        max_number_of_trackers if tracker_limit is None else tracker_limit,
+        use_story_concatenation,
+        debug_plots,
+        max_history=max_history,
+    ).generate()
+
+
+def persist_data(trackers: Iterable[DialogueStateTracker], path: str | Path) -> None:
+    """Write conversations as a story file."""
+    Path(path).write_text("\n".join(tracker.export_stories() for tracker in trackers), encoding="utf-8")

@@ -1,0 +1,269 @@
+"""Stories as data: steps that are joined at checkpoints, the graph that they form, and how they are written.
+
+A *step* is what stands between two checkpoints of a story. A story without checkpoints is one step, from
+`STORY_START` to `STORY_END`. Writing is the inverse of reading: the text of a graph, read again, gives the
+same steps.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from rasa_core import _legacy
+from rasa_core.conversation import story_lines, story_text
+from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event
+from rasa_core.exceptions import StoryParseError
+from rasa_core.stories.ordering import order_checkpoints
+from rasa_core.trackers import DialogueStateTracker
+
+STORY_START: Final = "STORY_START"
+STORY_END: Final = None
+GENERATED_CHECKPOINT_PREFIX: Final = "GENR_"
+CYCLE_PREFIX: Final = "CYCL_"
+
+_LINE_ENDS = re.compile("[\r\n]+")
+_UNSAFE_IN_JSON = re.compile("[`\ud800-\udfff]|<(?=!--)")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where something stands: a file (None if there is none), a line counted from 1, and a story."""
+
+    file: str | None
+    line: int
+    name: str
+
+    def __str__(self) -> str:
+        """Return ``file:line "name"``."""
+        return f'{self.file or "story"}:{self.line} "{self.name}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A named place where steps are joined.
+
+    Parameters
+    ----------
+    name
+        Steps that end with a name go on in all steps that start with it.
+    conditions
+        Slot values that a conversation must have to go on; only at the start of a step.
+    """
+
+    name: str
+    conditions: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Let no conditions be an empty mapping."""
+        object.__setattr__(self, "conditions", dict(self.conditions or {}))
+
+    def __hash__(self) -> int:
+        """Hash the name; conditions may hold anything."""
+        return hash(self.name)
+
+    def accepts(self, tracker: DialogueStateTracker) -> bool:
+        """Tell whether the slots of `tracker` have the values of all conditions; an unset slot is None."""
+        slots = tracker.slots
+        for name, value in (self.conditions or {}).items():
+            slot = slots.get(name)
+            if (None if slot is None else slot.value) != value:
+                return False
+        return True
+
+    def filter_trackers(self, trackers: Iterable[DialogueStateTracker]) -> list[DialogueStateTracker]:
+        """Return the trackers that may go on from here."""
+        return [tracker for tracker in trackers if self.accepts(tracker)]
+
+    def as_story_string(self) -> str:
+        """Return the line of a story."""
+        conditions = json.dumps(self.conditions, ensure_ascii=False) if self.conditions else ""
+        return _keep_json_whole(f"> {self.name}{conditions}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoryStep:
+    """The events between two checkpoints.
+
+    Parameters
+    ----------
+    block_name
+        Name of the story.
+    start_checkpoints
+        Where the step may be entered; `STORY_START` if none are given.
+    end_checkpoints
+        Where conversations go on; none at the end of a story.
+    events
+        As they stand in the story, without those that a story implies.
+    source, sources
+        Where the step begins, and where each of its events stands.
+    """
+
+    block_name: str = ""
+    start_checkpoints: tuple[Checkpoint, ...] = ()
+    end_checkpoints: tuple[Checkpoint, ...] = ()
+    events: tuple[Event, ...] = ()
+    source: Source | None = field(default=None, compare=False)
+    sources: tuple[Source | None, ...] = field(default=(), compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Accept any sequences, and None; complete the sources."""
+        set_ = object.__setattr__
+        set_(self, "start_checkpoints", tuple(self.start_checkpoints or ()) or (Checkpoint(STORY_START),))
+        set_(self, "end_checkpoints", tuple(self.end_checkpoints or ()))
+        set_(self, "events", tuple(self.events or ()))
+        if len(self.sources) != len(self.events):
+            set_(self, "sources", (None,) * len(self.events))
+
+    def as_story_string(self, flat: bool = False) -> str:
+        """Return the block of a story file that reads as this step; only its events if `flat`.
+
+        Raises
+        ------
+        StoryParseError
+            If the step has an end checkpoint but no events, for which a story has no words.
+        """
+        body = _event_lines(self.events)
+        if flat:
+            return "".join(f"{line}\n" for line in body)
+        if self.end_checkpoints and not body:
+            problem = "ends with a checkpoint but has no events, which no story can say; join the two checkpoints."
+            raise StoryParseError(f"the story step {self.block_name[:100]!r} {problem}", *_place(self.source))
+        implied = body and self.start_checkpoints == (Checkpoint(STORY_START),)
+        starts = [] if implied else [checkpoint.as_story_string() for checkpoint in self.start_checkpoints]
+        ends = [replace(checkpoint, conditions=None).as_story_string() for checkpoint in self.end_checkpoints]
+        heading = f"## {_LINE_ENDS.sub(' ', self.block_name)}".rstrip()
+        return "".join(f"{line}\n" for line in (heading, *starts, *body, *ends))
+
+
+class StoryGraph:
+    """Steps, and how they are joined at checkpoints.
+
+    Parameters
+    ----------
+    story_steps
+        In the order of their files.
+    """
+
+    def __init__(self, story_steps: Iterable[StoryStep]) -> None:
+        self.story_steps = list(story_steps)
+
+    @cached_property
+    def _order(self) -> tuple[list[str], frozenset[tuple[str, str]]]:
+        leads: dict[str, dict[str, None]] = {STORY_START: {}}
+        for step in self.story_steps:
+            for start in step.start_checkpoints:
+                onward = leads.setdefault(start.name, {})
+                onward.update((end.name, None) for end in step.end_checkpoints)
+        return order_checkpoints(leads)
+
+    @property
+    def checkpoint_names(self) -> list[str]:
+        """All checkpoints, each behind those that lead to it, except where a cycle leads back."""
+        return self._order[0]
+
+    def leads_back(self, start: str, end: str) -> bool:
+        """Tell whether a step from checkpoint `start` to checkpoint `end` closes a cycle."""
+        return (start, end) in self._order[1]
+
+    def ordered_steps(self) -> list[StoryStep]:
+        """Return the steps, each behind those that lead to it, except where a cycle leads back."""
+        rank = {name: index for index, name in enumerate(self.checkpoint_names)}
+        return sorted(self.story_steps, key=lambda step: max(rank[start.name] for start in step.start_checkpoints))
+
+    def cyclic_edges(self) -> list[tuple[StoryStep, Checkpoint]]:
+        """Return each step that closes a cycle, with the checkpoint by which it leads back."""
+        return [
+            (step, end)
+            for step in self.story_steps
+            for end in step.end_checkpoints
+            if any(self.leads_back(start.name, end.name) for start in step.start_checkpoints)
+        ]
+
+    def with_cycles_removed(self) -> StoryGraph:
+        """Return a graph in which steps that close a cycle end at checkpoints from which nothing goes on."""
+        return StoryGraph(part for step in self.story_steps for part in self._without_cycles(step))
+
+    def _without_cycles(self, step: StoryStep) -> list[StoryStep]:
+        parts: dict[tuple[Checkpoint, ...], list[Checkpoint]] = {}
+        for start in step.start_checkpoints:
+            ends = tuple(
+                Checkpoint(CYCLE_PREFIX + end.name) if self.leads_back(start.name, end.name) else end
+                for end in step.end_checkpoints
+            )
+            parts.setdefault(ends, []).append(start)
+        return [replace(step, start_checkpoints=tuple(starts), end_checkpoints=ends) for ends, starts in parts.items()]
+
+    def as_story_string(self) -> str:
+        """Return the text of a story file that reads as this graph."""
+        return "\n".join(step.as_story_string() for step in self.story_steps)
+
+    def visualize(self, output_file: str | Path = "story_blocks_connections.html") -> None:
+        """Draw the steps and their checkpoints into a file."""
+        _legacy.load("visualize_story_graph")(self, output_file)
+
+
+class Story:
+    """One story, as one or more steps.
+
+    Parameters
+    ----------
+    story_steps
+        In their order.
+    story_name
+        Its name; made from its events if not given.
+    """
+
+    def __init__(self, story_steps: Iterable[StoryStep] = (), story_name: str | None = None) -> None:
+        self.story_steps = list(story_steps)
+        self.story_name = story_name
+
+    @classmethod
+    def from_events(cls, events: Iterable[Event], story_name: str | None = None) -> Story:
+        """Make a story of one step from the events of a conversation; listening is implied and left out."""
+        told = [event for event in events if not _is_listening(event)]
+        name = story_name if story_name is not None else story_text(told).partition("\n")[0].removeprefix("## ")
+        return cls([StoryStep(name, events=tuple(told))], name)
+
+    def as_story_string(self, flat: bool = False) -> str:
+        """Return the text of the story; `flat` makes it one block without checkpoints."""
+        if flat:
+            return story_text((event for step in self.story_steps for event in step.events), self.story_name)
+        return "\n".join(step.as_story_string() for step in self.story_steps)
+
+    def dump_to_file(self, filename: str | Path, flat: bool = False) -> None:
+        """Append the story to a file."""
+        with open(filename, "a", encoding="utf-8") as file:
+            file.write(self.as_story_string(flat) + "\n")
+
+
+def _event_lines(events: Iterable[Event]) -> list[str]:
+    """Return the lines of events as a story has them; listening that is said there, not implied, stays."""
+    lines = []
+    for event in events:
+        if _is_listening(event):
+            lines.append(f"    - {ACTION_LISTEN_NAME}")
+        else:
+            lines.extend(_keep_json_whole(line) for line in story_lines([event]))
+    return lines
+
+
+def _is_listening(event: Event) -> bool:
+    return isinstance(event, ActionExecuted) and event.action_name == ACTION_LISTEN_NAME
+
+
+def _keep_json_whole(line: str) -> str:
+    """Escape what a reader of stories would take for a comment or a template variable inside JSON text."""
+    start = line.find("{")
+    if start < 0:
+        return line
+    return line[:start] + _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", line[start:])
+
+
+def _place(source: Source | None) -> tuple[str | None, int | None]:
+    return (None, None) if source is None else (source.file, source.line)

@@ -1,0 +1,234 @@
+"""Conversations that stories make up: trackers that know where each of their events stands."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, Self
+
+from rasa_core.events import ActionExecuted, ActionReverted, Event, Restarted, UserUtteranceReverted, UserUttered
+from rasa_core.history import History, State
+from rasa_core.slots import Slot
+from rasa_core.stories.passages import Passage, listens_after
+from rasa_core.stories.steps import Source, StoryStep
+from rasa_core.trackers import DialogueStateTracker
+
+Features = tuple[float, ...]
+Turn = tuple[int | str, ...]
+
+
+class _Shared:
+    """Slots and states of trackers that were forked from one: one object for all that are equal.
+
+    There are far fewer of them than moments in conversations. Keys hold the identity of objects, so these are
+    kept alive beside what was made of them.
+    """
+
+    def __init__(self) -> None:
+        self._slots: dict[tuple[str, int], tuple[Any, Slot]] = {}
+        self._features: dict[int, tuple[Slot, Features]] = {}
+        self._moments: dict[Hashable, tuple[UserUttered, State]] = {}
+        self._states: dict[frozenset[tuple[str, float]], State] = {}
+
+    def slot(self, slot: Slot, value: Any) -> Slot:
+        """Return a slot like `slot` that has a value; it is never changed."""
+        key = (slot.name, id(value))
+        if key not in self._slots:
+            twin = copy.copy(slot)
+            twin.value = value
+            self._slots[key] = (value, twin)
+        return self._slots[key][1]
+
+    def features(self, slot: Slot) -> Features:
+        """Return the features of a slot."""
+        known = self._features.get(id(slot))
+        if known is None:
+            features = () if slot.value is None else tuple(slot.as_feature())
+            known = self._features[id(slot)] = (slot, features)
+        return known[1]
+
+    def state(self, message: UserUttered, rest: Hashable, compute: Callable[[], State]) -> State:
+        """Return the state after `message`, which depends on `rest` besides; computed if it is new."""
+        key = (id(message), rest)
+        known = self._moments.get(key)
+        if known is None:
+            state = compute()
+            state = self._states.setdefault(frozenset(state.items()), state)
+            known = self._moments[key] = (message, state)
+        return known[1]
+
+
+class TrainingTracker(DialogueStateTracker):
+    """A conversation made up from stories. Its slots must not be changed but by events.
+
+    Attributes
+    ----------
+    sources : list of Source or None
+        For each event, where it stands.
+    is_augmented : bool
+        Whether the conversation was glued together from several stories.
+    elsewhere : dict of int to dict of Source
+        Where else an action stands that follows the same states, by its number among the actions; in
+        conversations that were left out, because they would teach policies nothing else.
+    """
+
+    def __init__(
+        self,
+        sender_id: str,
+        slots: Iterable[Slot],
+        topics: object = None,
+        default_topic: object = None,
+        max_event_history: int | None = None,
+        *,
+        history: History | None = None,
+    ) -> None:
+        self.is_augmented = False
+        self.elsewhere: dict[int, dict[Source, None]] = {}
+        self._story: str | None = None
+        self._shared = _Shared()
+        self._slot_features: tuple[Features, ...] | None = None
+        super().__init__(sender_id, slots, topics, default_topic, max_event_history, history=history)
+        self._initial_slots = dict(self.slots)
+
+    def _forget(self) -> None:
+        super()._forget()
+        self.sources: list[Source | None] = []
+
+    def update(self, event: Event, source: Source | None = None) -> None:
+        """Append `event`, which stands at `source`."""
+        super().update(event)
+        self.sources.append(source)
+
+    def follow(self, step: StoryStep, passage: Passage) -> tuple[Self, list[Self]]:
+        """Return the conversation that goes on through a step; this one stays as it is.
+
+        Returns
+        -------
+        tuple
+            The conversation at the end of the step, and those that the step ends on its way: a restart, or a
+            rewind, makes a conversation forget what is nevertheless to be learnt.
+        """
+        onward = self.fork()
+        if passage.opens_story or self._story != step.block_name:
+            onward._story = step.block_name
+            onward.sender_id = f"{self.sender_id} > {step.block_name}" if self.sources else step.block_name
+        ended = []
+        acted = False
+        skipped = passage.opening_listen if self.is_listening() else None
+        for index, (event, source) in enumerate(passage.events):
+            if index == skipped:
+                continue
+            if isinstance(event, ActionExecuted):
+                acted = True
+            elif acted and isinstance(event, Restarted | UserUtteranceReverted):
+                ended.append(onward.fork())
+                acted = False
+            onward.update(event, source)
+        return onward, ended
+
+    def fork(self) -> Self:
+        """Return an independent tracker of the same conversation, without replaying it."""
+        twin = copy.copy(self)
+        twin.slots = dict(self.slots)
+        twin.history = self.history.copy()
+        twin._stored = list(self._stored or ())
+        twin._pending = list(self._pending)
+        twin.sources = list(self.sources)
+        twin.elsewhere = {}
+        return twin
+
+    def augmented(self) -> Self:
+        """Return an independent tracker of the same conversation, for another story to go on with."""
+        twin = self.fork()
+        twin.is_augmented = True
+        return twin
+
+    def copy(self) -> Self:
+        """Return an independent tracker with the same events and sources."""
+        return self.fork()
+
+    def is_listening(self) -> bool:
+        """Tell whether the bot has listened since what happened last."""
+        for event in reversed(self._pending):
+            listening = listens_after(event, None)
+            if listening is not None:
+                return listening
+        return False
+
+    def _set_value(self, slot: Slot, value: Any) -> None:
+        self.slots[slot.name] = self._shared.slot(slot, value)
+        self._slot_features = None
+
+    def _on_reset_slots(self) -> None:
+        self.slots = dict(self._initial_slots)
+        self._slot_features = self._state = None
+
+    def _compute_state(self) -> State:
+        if self._slot_features is None:
+            self._slot_features = tuple(map(self._shared.features, self.slots.values()))
+        rest = (self.latest_action_name, self._slot_features)
+        return self._shared.state(self.latest_message, rest, super()._compute_state)
+
+    def applied_with_sources(self) -> list[tuple[Event, Source | None]]:
+        """Return the events since the latest restart that rewinding and undoing have left, with their places."""
+        applied: list[tuple[Event, Source | None]] = []
+        told = list(zip(self.events, self.sources, strict=True))
+        for event, source in told[self.idx_after_latest_restart() :]:
+            if isinstance(event, UserUtteranceReverted):
+                _drop_back_to(UserUttered, applied)
+                _drop_back_to(ActionExecuted, applied)
+            elif isinstance(event, ActionReverted):
+                _drop_back_to(ActionExecuted, applied)
+            else:
+                applied.append((event, source))
+        return applied
+
+    def _actions_with_sources(self) -> list[tuple[ActionExecuted, Source | None]]:
+        applied = self.applied_with_sources()
+        return [(event, source) for event, source in applied if isinstance(event, ActionExecuted)]
+
+    def action_sources(self) -> list[list[Source]]:
+        """Return, for each action since the latest restart that was not taken back, all places where it stands."""
+        return [
+            [*([] if source is None else [source]), *self.elsewhere.get(number, ())]
+            for number, (_, source) in enumerate(self._actions_with_sources())
+        ]
+
+    def stands_elsewhere(self, other: Self) -> None:
+        """Take note of the places of `other`, whose actions follow the same states as those here."""
+        pairs = zip(self._actions_with_sources(), other._actions_with_sources(), strict=True)
+        for number, ((_, own), (_, source)) in enumerate(pairs):
+            if source is not None and source != own:
+                self.elsewhere.setdefault(number, {})[source] = None
+
+    def path(self, count: int | None = None) -> tuple[int, ...]:
+        """Return what identifies the last `count` states (None: all), the present one included.
+
+        Comparable only between trackers that were forked from one.
+        """
+        states = self.history.states
+        start = 0 if count is None else max(0, len(states) + 1 - count)
+        recent = states if start == 0 else list(states)[start:]
+        return (*map(id, recent), id(self.active_state()))
+
+    def predictions(self, count: int) -> set[Turn]:
+        """Return what identifies each prediction to learn: the `count` states before it, and the action."""
+        return {turn for turn, _ in self.turns(count) if turn is not None}
+
+    def turns(self, count: int) -> list[tuple[Turn | None, Source | None]]:
+        """Return what identifies each action with the `count` states before it, None if not learnt, and its place."""
+        path = self.path()
+        actions = self._actions_with_sources()
+        return [
+            (None if action.unpredictable else (*path[max(0, index - count) : index], action.action_name), source)
+            for index, (action, source) in enumerate(actions, 1)
+        ]
+
+    def values_of(self, slots: Iterable[str]) -> tuple[Any, ...]:
+        """Return the values of some slots, None for those that do not exist, in a hashable form."""
+        return tuple(repr(self.slots[name].value) if name in self.slots else "None" for name in slots)
+
+
+def _drop_back_to(event_class: type[Event], applied: list[tuple[Event, Source | None]]) -> None:
+    while applied and not isinstance(applied.pop()[0], event_class):
+        pass

@@ -1,0 +1,41 @@
+"""Where something stands in a file: what errors, findings and explanations name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file, and what of it.
+
+    Attributes
+    ----------
+    file : str or None
+        A path as the user gave it; None for text that came from no file.
+    line : int or None
+        Counted from 1; None for the whole file.
+    name : str or None
+        What stands there, such as the name of a story.
+    column : int or None
+        Counted from 1.
+    note : str or None
+        What is to be said of it, where several places are listed.
+    """
+
+    file: str | None
+    line: int | None = None
+    name: str | None = None
+    column: int | None = None
+    note: str | None = None
+
+    def __str__(self) -> str:
+        """Return ``file:line:column "name": note``, as far as these are known."""
+        where = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        text = f'{where} "{self.name}"'.lstrip() if self.name else where
+        return f"{text}: {self.note}" if self.note else text
+
+    @property
+    def order(self) -> tuple[str, int, int, str]:
+        """What sorts places: file, line, column and note."""
+        return self.file or "", self.line or 0, self.column or 0, self.note or ""

@@ -1,0 +1,62 @@
+"""Text that people wrote: UTF-8 with or without a byte order mark, and lines that end in any of the usual ways."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rasa_core.exceptions import RasaCoreError
+from rasa_core.support.places import Place
+
+
+class TextFileError(RasaCoreError, ValueError):
+    """A file cannot be read as text.
+
+    Parameters
+    ----------
+    problem
+        What is wrong, and the remedy.
+    place
+        Where; the message begins with it.
+    """
+
+    def __init__(self, problem: str, place: Place) -> None:
+        self.problem = problem
+        self.place = place
+        super().__init__(f"{place}: {problem}")
+
+
+def read_text(path: str | Path) -> str:
+    """Return the text of a file, without its byte order mark.
+
+    Raises
+    ------
+    TextFileError
+        If the file cannot be read, or is not UTF-8; the message names the line and the column.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise TextFileError(f"the file cannot be read: {reason}.", Place(str(path))) from error
+    return decoded(content, str(path))
+
+
+def decoded(content: bytes, name: str) -> str:
+    """Return the text in `content`, which errors call `name`; raise `TextFileError` if it is not UTF-8."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        column = len(before[-1].decode("utf-8", "replace")) + 1
+        place = Place(name, len(before), column=column)
+        raise TextFileError("not UTF-8; save the file in that encoding.", place) from error
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a text; other characters that break lines, such as U+2028, stay in them."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def read_lines(path: str | Path) -> list[str]:
+    """Return the lines of a file; see `read_text` for the errors."""
+    return lines_of(read_text(path))

@@ -1,0 +1,1 @@
+"""Correcting a conversation, step by step, and learning from the corrections."""

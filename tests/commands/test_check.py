@@ -1,0 +1,152 @@
+"""``rasa-core check`` as a user calls it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from rasa_core.commands import check
+from rasa_core.commands.main import main
+
+ROOT = Path(__file__).parents[2]
+
+DOMAIN = """
+action_factory: remote
+intents: [a, b]
+actions: [x, y]
+"""
+CLEAN = "## one\n* a\n- x\n* b\n- y\n"
+WARNED = CLEAN + "## two\n* b\n- y\n> gone\n"
+WRONG = CLEAN + "## two\n* a\n- y\n## three\n* a\n- xx\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "domain.yml").write_text(DOMAIN, encoding="utf-8")
+    return tmp_path
+
+
+def checked(project: Path, stories: str, *flags: str) -> Result:
+    (project / "stories.md").write_text(stories, encoding="utf-8")
+    return CliRunner().invoke(main, ["check", str(project), *flags])
+
+
+def test_a_project_without_mistakes_ends_well(project: Path) -> None:
+    finished = checked(project, CLEAN)
+    assert (finished.exit_code, finished.output) == (0, "0 errors, 0 warnings.\n")
+
+
+def test_warnings_alone_are_no_failure(project: Path) -> None:
+    finished = checked(project, WARNED)
+    assert finished.exit_code == 0
+    assert f'{project / "stories.md"}:8: warning: in "two": no story goes on' in finished.output
+    assert finished.output.endswith("\n0 errors, 1 warning.\n")
+
+
+def test_strict_makes_warnings_errors(project: Path) -> None:
+    finished = checked(project, WARNED, "--strict")
+    assert finished.exit_code == 1
+    assert ":8: error: " in finished.output
+    assert finished.output.endswith("\n1 error, 0 warnings.\n")
+
+
+def test_errors_fail_with_all_places(project: Path) -> None:
+    finished = checked(project, WRONG)
+    file = project / "stories.md"
+    assert finished.exit_code == 1
+    assert f'\n    {file}:3 "one": x\n    {file}:8 "two": y\n    {file}:11 "three": xx\n' in finished.output
+    assert f"{file}:11: error: in \"three\": the domain has no action 'xx'. " in finished.output
+    assert finished.output.endswith("\n2 errors, 0 warnings.\n")
+
+
+def test_of_very_many_places_the_first_of_each_action_are_shown(project: Path) -> None:
+    stories = "".join(f"## s{number}\n* a\n- x\n* b\n" for number in range(50)) + "## other\n* a\n- y\n"
+    output = checked(project, stories).output
+    assert output.count(": x\n") == check.MOST_PLACES
+    assert "    and 45 more: x (--format json has all)\n" in output
+    assert '"other": y\n' in output
+
+
+def test_json_is_one_object_with_all_findings(project: Path) -> None:
+    finished = checked(project, WRONG, "--format", "json")
+    found = json.loads(finished.output)["findings"]
+    assert finished.exit_code == 1
+    assert [(one["kind"], one["severity"]) for one in found] == [
+        ("contradiction", "error"),
+        ("undeclared-action", "error"),
+    ]
+    file = str(project / "stories.md")
+    assert found[1]["places"] == [{"file": file, "line": 11, "story": "three", "note": None}]
+    assert [place["note"] for place in found[0]["places"]] == ["x", "y", "xx"]
+
+
+def test_max_history_decides_what_is_the_same(project: Path) -> None:
+    stories = "## one\n* a\n- x\n* b\n- y\n## two\n* b\n- y\n* b\n- x\n"
+    assert "With max_history 2 they differ" in checked(project, stories, "--max-history", "1").output
+    assert checked(project, stories, "--max-history", "2").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param([], "Missing argument 'PROJECT'", id="nothing"),
+        pytest.param(["missing"], "Directory 'missing' does not exist", id="no folder"),
+        pytest.param(["."], "has no domain; looked for domain.yml", id="no project"),
+        pytest.param([".", "--max-history", "0"], "0 is not in the range x>=1", id="no history"),
+        pytest.param([".", "--format", "xml"], "'xml' is not one of 'text', 'json'", id="unknown format"),
+    ],
+)
+def test_a_wrong_call_is_told(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    finished = CliRunner().invoke(main, ["check", *arguments])
+    assert finished.exit_code == 2
+    assert message in finished.output
+
+
+def test_the_module_runs_without_training_and_says_nothing_else(project: Path) -> None:
+    (project / "stories.md").write_text(WARNED + "a line\n", encoding="utf-8")
+    code = (
+        "import runpy, sys\n"
+        "try:\n    runpy.run_module('rasa_core.commands.check', run_name='__main__')\n"
+        "finally:\n    assert not {'keras', 'jax', 'tensorflow'} & set(sys.modules)\n"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", code, str(project)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert "skipped 'a line'" in finished.stdout
+    assert finished.stdout.endswith("\n0 errors, 2 warnings.\n")
+
+
+def test_what_is_read_is_logged_if_asked_for(project: Path) -> None:
+    assert "INFO: " in checked(project, CLEAN, "-v").output
+
+
+def test_help_shows_an_example() -> None:
+    text = CliRunner().invoke(main, ["check", "--help"]).output
+    assert "rasa-core check examples/remote --strict" in text
+    assert "--max-history" in text
+
+
+def test_the_documentation_shows_what_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = (ROOT / "docs" / "check.rst").read_text(encoding="utf-8")
+
+    def block(language: str) -> str:
+        found = re.search(rf"code-block:: {language}\n\n((?:   .*\n|\n)+)", document)
+        assert found is not None
+        return textwrap.dedent(found[1]).strip() + "\n"
+
+    (tmp_path / "domain.yml").write_text(block("yaml"), encoding="utf-8")
+    (tmp_path / "stories.md").write_text(block("md"), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    finished = CliRunner().invoke(main, ["check", "."])
+    assert (finished.exit_code, finished.output) == (1, block("text"))

@@ -1,0 +1,177 @@
+"""``rasa_core.commands.run``: the chat on the terminal."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from small_bots import (
+    CONCERT_DOMAIN,
+    CONCERT_STORIES,
+    MOOD_DOMAIN,
+    MOOD_STORIES,
+    trained_agent,
+    trained_model,
+)
+
+from rasa_core.agent import Agent
+from rasa_core.channels.channel import InputChannel, MessageHandler, UserMessage
+from rasa_core.channels.console import ConsoleInputChannel
+from rasa_core.commands import run
+from rasa_core.exceptions import InterpreterError, ModelError, RasaCoreError
+from rasa_core.interpreter import NaturalLanguageInterpreter
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return trained_model(tmp_path_factory.mktemp("mood"), MOOD_DOMAIN, MOOD_STORIES)
+
+
+@pytest.fixture(scope="module")
+def remote_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return trained_model(tmp_path_factory.mktemp("concert"), CONCERT_DOMAIN, CONCERT_STORIES)
+
+
+def chat_with(model: str, tmp_path: Path, *lines: str, flags: tuple[str, ...] = ()) -> Result:
+    arguments = ["-d", model, "-o", str(tmp_path / "run.log"), *flags]
+    return CliRunner().invoke(run.command, arguments, input="".join(f"{line}\n" for line in lines))
+
+
+def test_the_bot_answers_until_stop(model: str, tmp_path: Path) -> None:
+    result = chat_with(model, tmp_path, "/greet", "/sad", "/stop", "/great")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-2:] == ["Hello! How are you?", "Here is a cat."]
+
+
+def test_the_end_of_the_input_ends_the_chat_quietly(model: str, tmp_path: Path) -> None:
+    result = chat_with(model, tmp_path, "/greet")
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_empty_lines_are_no_messages(model: str, tmp_path: Path) -> None:
+    lines = chat_with(model, tmp_path, "/greet", "", "  ", "/sad").stdout.splitlines()
+    assert lines[-2:] == ["Hello! How are you?", "Here is a cat."]
+
+
+def test_the_chat_begins_with_how_to_talk(model: str, tmp_path: Path) -> None:
+    said = chat_with(model, tmp_path, "/stop").stdout
+    assert '/greet or /reset{"name": "value"}' in said
+    assert "Intents: greet, great, sad, bye, inform, reset." in said
+    assert "/restart" in said
+    assert "/stop" in said
+
+
+def test_with_an_nlu_model_nobody_is_told_to_name_intents(tmp_path: Path) -> None:
+    class Understanding(NaturalLanguageInterpreter):
+        def parse(self, text: str) -> dict[str, object]:
+            return {"text": text, "intent": {"name": "greet", "confidence": 1.0}, "entities": []}
+
+    agent = trained_agent(tmp_path, MOOD_DOMAIN, MOOD_STORIES, interpreter=Understanding())
+    assert not any("/greet" in line for line in run.how_to_talk(agent))
+
+
+def test_restart_uses_the_restart_intent_of_the_domain(model: str, tmp_path: Path) -> None:
+    lines = chat_with(model, tmp_path, "/greet", "/great", "/restart", "/greet", "/sad").stdout.splitlines()
+    assert lines[-5:] == [
+        "Hello! How are you?",
+        "Great, carry on!",
+        "(the conversation starts anew)",
+        "Hello! How are you?",
+        "Here is a cat.",
+    ]
+
+
+def test_an_action_in_the_callers_code_is_told_and_the_chat_goes_on(remote_model: str, tmp_path: Path) -> None:
+    result = chat_with(remote_model, tmp_path, "/search", "/greet")
+    assert result.exit_code == 0
+    assert "run in your own code" in result.stdout
+    assert "the action 'action_search' runs in your own code" in result.stderr
+    assert result.stdout.splitlines()[-1] == "Hello, concert-goer!"
+
+
+def test_an_interpreter_that_fails_is_told_and_the_chat_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(NaturalLanguageInterpreter):
+        def parse(self, text: str) -> dict[str, object]:
+            raise InterpreterError("the NLU server is away.")
+
+    lines = iter(["hello", "/greet"])
+    monkeypatch.setattr(ConsoleInputChannel, "_read_line", staticmethod(lambda: next(lines, None)))
+    run.chat(trained_agent(tmp_path, MOOD_DOMAIN, MOOD_STORIES, interpreter=Broken()), ConsoleInputChannel())
+    captured = capsys.readouterr()
+    assert "the NLU server is away." in captured.err
+    assert captured.out.endswith("Hello! How are you?\n")
+
+
+@pytest.mark.parametrize("name", ["facebook", "mattermost", "slack", "telegram", "twilio"])
+def test_a_connector_that_is_left_out_says_what_to_use_instead(model: str, tmp_path: Path, name: str) -> None:
+    result = chat_with(model, tmp_path, flags=("-c", name))
+    assert result.exit_code == 1
+    assert f"the connector '{name}' is not part of this version" in result.stderr
+    assert "/conversations/<id>/respond" in result.stderr
+
+
+def test_an_unknown_connector_is_an_error() -> None:
+    with pytest.raises(RasaCoreError, match=r"'irc' is not known; only 'cmdline' is built in"):
+        run.main("model", channel="irc")
+
+
+def test_a_model_that_is_not_there_is_told_without_a_traceback(tmp_path: Path) -> None:
+    result = chat_with(str(tmp_path / "nowhere"), tmp_path)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: the model ")
+
+
+def test_missing_credentials_are_an_error(model: str, tmp_path: Path) -> None:
+    result = chat_with(model, tmp_path, flags=("--credentials", str(tmp_path / "none.yml")))
+    assert result.exit_code == 1
+    assert "there is no credentials file" in result.stderr
+
+
+def test_credentials_are_accepted_and_ignored(model: str, tmp_path: Path) -> None:
+    (tmp_path / "credentials.yml").touch()
+    result = chat_with(model, tmp_path, "/greet", flags=("--credentials", str(tmp_path / "credentials.yml")))
+    assert (result.exit_code, "ignored" in result.stderr) == (0, True)
+
+
+def test_the_log_goes_into_the_log_file(remote_model: str, tmp_path: Path) -> None:
+    chat_with(remote_model, tmp_path, '/greet{"broken', flags=("--debug",))
+    assert "WARNING rasa_core" in (tmp_path / "run.log").read_text(encoding="utf-8")
+
+
+def test_a_log_file_that_cannot_be_written_is_an_error(model: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(run.command, ["-d", model, "-o", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "cannot write the log file" in result.stderr
+
+
+def test_main_takes_a_channel_of_the_callers_and_returns_the_agent(model: str) -> None:
+    class OneMessage(InputChannel):
+        def start_sync_listening(self, message_handler: MessageHandler) -> None:
+            message_handler(UserMessage("/greet", sender_id="anna"))
+
+    agent = run.main(model, channel=OneMessage(), port=5002)
+    assert isinstance(agent, Agent)
+    assert agent.read_tracker("anna").latest_message.intent["name"] == "greet"
+
+
+def test_main_needs_a_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="does not exist"):
+        run.main(tmp_path / "nowhere")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_ends_the_chat_quietly(model: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "rasa_core.commands.run", "-d", model, "-o", str(tmp_path / "run.log")]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert any("The bot is ready" in line for line in iter(process.stdout.readline, ""))
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (0, "")

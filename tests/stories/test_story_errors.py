@@ -1,0 +1,163 @@
+"""Stories that break the grammar: the error says where, what was expected, and the remedy."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rasa_core.domain import Domain
+from rasa_core.events import EventError
+from rasa_core.exceptions import StoryParseError
+from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.stories.markdown import StoryFileReader
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "message"),
+    [
+        pytest.param("* greet", 1, 1, "belongs to no story; begin one with a line like ## name", id="no story yet"),
+        pytest.param("\n  - utter_greet", 2, 3, "belongs to no story", id="no story yet, action"),
+        pytest.param("## s\n*", 2, 1, "name of an intent is missing; write \\* greet", id="no intent"),
+        pytest.param('## s\n* {"name": 1}', 2, 3, "name of an intent is missing", id="object without intent"),
+        pytest.param("## s\n* a OR  OR b", 2, 8, "name of an intent is missing", id="empty alternative"),
+        pytest.param("## s\n -", 2, 2, "name of an action or event is missing; write - utter_greet", id="no action"),
+        pytest.param("## s\n> ", 2, 1, "name of a checkpoint is missing; write > name", id="no checkpoint"),
+        pytest.param("## s\n* greet{", 2, 9, "not a JSON object: expecting property name", id="open brace"),
+        pytest.param("## s\n* greet{'name': 1}", 2, 9, "keys stand in double quotes", id="single quotes"),
+        pytest.param('## s\n* greet{"name": Anna}', 2, 17, "not a JSON object: expecting value", id="no quotes"),
+        pytest.param('## s\n* greet{"name": NaN}', 2, 8, "NaN is not JSON", id="NaN"),
+        pytest.param('## s\n* greet{"name": 1e999}', 2, 8, "the number 1e999 is too large", id="infinite number"),
+        pytest.param('## s\n* greet{"a": ' + "9" * 5000 + "}", 2, 8, "not a JSON object", id="endless number"),
+        pytest.param('## s\n* greet{"a": ' + "[" * 100_000, 2, 8, "nested too deeply", id="deep JSON"),
+        pytest.param('## s\n* greet{"a": 1} x', 2, 16, "expected ' OR ' or the end of the line, not 'x'", id="rest"),
+        pytest.param('## s\n* greet{"a": 1} or x', 2, 16, "expected ' OR '", id="lower-case or"),
+        pytest.param("## s\n* deny OR _inform[name]", 2, 11, "'name' is not like entity=value", id="old, no value"),
+        pytest.param("## s\n* _inform[name=1", 2, 3, "bracket after the intent is not closed", id="old, open"),
+        pytest.param("## s\n* _[name=1]", 2, 3, "name of an intent is missing", id="old, no intent"),
+        pytest.param("## s\n- slot", 2, 3, "a slot line names at least one slot", id="slot without parameters"),
+        pytest.param("## s\n- slot{}", 2, 3, "a slot line names at least one slot", id="slot without names"),
+        pytest.param('## s\n- slot{"a": 1', 2, 14, "expecting ',' delimiter", id="slot, open brace"),
+        pytest.param('## s\n- slot{"a": 1} x', 2, 15, "'x' stands after the JSON object", id="slot, rest"),
+        pytest.param("## s\n- reminder", 2, 3, "date_time", id="reminder without time"),
+        pytest.param('## s\n> a{"city": }', 2, 13, "expecting value", id="condition"),
+        pytest.param("## s\n* greet <!-- a\n* deny", 2, 9, "comment is not closed; write -->", id="open comment"),
+        pytest.param("## s\n* `nam`", 2, 3, "variable 'nam' is not defined.*'name'.*Known: name", id="variable"),
+        pytest.param("## s\n<!-- x --> * greet{", 2, 20, "not a JSON object", id="column behind a comment"),
+        pytest.param('## s\n* `name`{"a": x}', 2, 15, "expecting value", id="column behind a variable"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*old format")
+def test_an_error_tells_where_and_what(read, text, line, column, message):
+    with pytest.raises(StoryParseError, match=f"(?s)^stories.md:{line}:{column}: .*{message}") as caught:
+        read(text, template_vars={"name": "greet"})
+
+    assert (caught.value.file, caught.value.line, caught.value.column) == ("stories.md", line, column)
+
+
+class _BrokenInterpreter(NaturalLanguageInterpreter):
+    def parse(self, text):
+        return {"text": text}
+
+
+def test_an_interpreter_without_a_parse_is_an_error_of_the_line(read):
+    with pytest.raises(StoryParseError, match=r"stories\.md:2:2: the interpreter gave no valid parse of 'hello'"):
+        read("## s\n* hello", interpreter=_BrokenInterpreter())
+
+
+_MARKS = [*"""#*->{}[]="'\\,:`é☃""", "##", "<!--", "-->", "OR", "[a=b]", "NaN", "1e999"]
+_WORDS = [
+    "greet",
+    "_inform",
+    "name",
+    "slot",
+    "reminder",
+    "followup",
+    "restart",
+    "rewind",
+    "undo",
+    "topic",
+    "user",
+]
+_OBJECTS = [
+    '{"a": 1}',
+    '{"name": [1, null]}',
+    '{"date_time": "2018"}',
+    '{"action": "a", "date_time": "2018-01-01"}',
+]
+_SPACES = [
+    "\n",
+    "\r",
+    "\t",
+    "\x00",
+    "\x1c",
+    "\u2028",
+    "\ufeff",
+    "\ud800",
+    " ",
+    " OR ",
+    "\n## s\n",
+    "\n* ",
+    "\n- ",
+]
+_LINE_PARTS = st.sampled_from([*_MARKS, *_WORDS, *_OBJECTS, *_SPACES])
+
+
+def _error_of(text: str, **options: object) -> StoryParseError | None:
+    domain = Domain(["greet"], ["name"], [], {})
+    try:
+        StoryFileReader(domain, **options).process_lines(text.split("\n"), "stories.md")
+    except StoryParseError as error:
+        return error
+    return None
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.one_of(
+        st.text(),
+        st.lists(_LINE_PARTS, max_size=25).map("".join),
+        st.binary().map(lambda raw: raw.decode("latin-1")),
+    )
+)
+@pytest.mark.filterwarnings("ignore:.*old format")
+def test_no_text_crashes_the_reader(text):
+    error = _error_of("## s\n" + text)
+
+    assert error is None or error.line >= 1
+    assert error is None or error.column >= 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param("* " + "a OR " * 10_000 + "b", id="alternatives"),
+        pytest.param("* " + "a{} OR " * 10_000 + "b", id="alternatives with objects"),
+        pytest.param("* " + "{" * 200_000, id="braces"),
+        pytest.param("* " + " " * 200_000 + "{", id="spaces"),
+        pytest.param("* _a[" + "b=c," * 50_000 + "]", id="old format"),
+        pytest.param("* a" + "<!---->" * 30_000, id="comments"),
+        pytest.param("* a" + "<!--" * 50_000 + "-->", id="openings of comments"),
+        pytest.param("* " + "`v`" * 50_000, id="variables"),
+        pytest.param("- slot" + "{" * 200_000, id="slot braces"),
+        pytest.param("## " + "#" * 200_000, id="hashes"),
+        pytest.param("- " + "utter_gret" * 20_000, id="long unknown name"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*old format")
+def test_a_long_line_takes_little_time(line):
+    began = time.process_time()
+
+    error = _error_of(f"## s\n{line}\n- utter_ok", template_vars={"v": "x"})
+
+    assert error is None or error.line == 2
+    assert time.process_time() - began < 5
+
+
+def test_the_error_of_an_event_is_the_cause(read):
+    with pytest.raises(StoryParseError, match="slot line") as caught:
+        read("## s\n- slot{}")
+
+    assert isinstance(caught.value.__cause__.__cause__, EventError)

@@ -1,0 +1,377 @@
+"""What each line of a story file means."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from rasa_core.domain import Domain
+from rasa_core.events import (
+    ActionExecuted,
+    ActionReverted,
+    AllSlotsReset,
+    ConversationPaused,
+    ConversationResumed,
+    Event,
+    FollowupAction,
+    ReminderScheduled,
+    Restarted,
+    SlotSet,
+    StoryExported,
+    UserUtteranceReverted,
+    UserUttered,
+)
+from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.stories.markdown import StoryFileReader
+from rasa_core.stories.steps import STORY_START, Checkpoint
+from rasa_core.training.dsl import StoryFileReader as OldPathReader
+
+
+def names_and_values(message: Event) -> list[tuple[str, object]]:
+    assert isinstance(message, UserUttered)
+    return [(entity["entity"], entity["value"]) for entity in message.entities]
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        pytest.param("# a story", "a story", id="one hash"),
+        pytest.param("## a story", "a story", id="two hashes"),
+        pytest.param("##a story", "a story", id="no space"),
+        pytest.param("  #### a story  ", "a story", id="more hashes and space around"),
+        pytest.param("## C#", "C#", id="hash in the name"),
+        pytest.param("## a story <!-- old -->", "a story", id="comment behind"),
+        pytest.param("##", "", id="no name"),
+        pytest.param("## größer ☃", "größer ☃", id="unicode"),
+    ],
+)
+def test_a_heading_begins_a_story(read, line, name):
+    assert [step.block_name for step in read(f"{line}\n* greet\n - utter_greet")] == [name]
+
+
+@pytest.mark.parametrize(
+    ("line", "intent", "entities"),
+    [
+        pytest.param("* greet", "greet", [], id="intent"),
+        pytest.param("*greet", "greet", [], id="no space"),
+        pytest.param("\t*   greet \r", "greet", [], id="space around"),
+        pytest.param("* /greet", "greet", [], id="slash"),
+        pytest.param('* inform{"name": "Anna"}', "inform", [("name", "Anna")], id="entity"),
+        pytest.param('* inform {"name":"Anna"}', "inform", [("name", "Anna")], id="space before the object"),
+        pytest.param('* inform{"name": null}', "inform", [("name", None)], id="null"),
+        pytest.param(
+            '* inform{"name": 3, "city": "Rome"}',
+            "inform",
+            [("name", 3), ("city", "Rome")],
+            id="two entities",
+        ),
+        pytest.param('* inform{"city": ["Rome", "Bonn"]}', "inform", [("city", "Rome"), ("city", "Bonn")], id="list"),
+        pytest.param('* inform{"city": []}', "inform", [], id="empty list"),
+        pytest.param("* inform{}", "inform", [], id="empty object"),
+        pytest.param('* inform{"city": {"zip": [1]}}', "inform", [("city", {"zip": [1]})], id="object as value"),
+        pytest.param('* inform{"name": "A OR B"}', "inform", [("name", "A OR B")], id="separator in a string"),
+        pytest.param('* inform{"name": "a } b { c"}', "inform", [("name", "a } b { c")], id="braces in a string"),
+        pytest.param('* inform{"name": "Zoë ☃ \\u00e9"}', "inform", [("name", "Zoë ☃ é")], id="unicode"),
+        pytest.param("* greet or deny", "greet or deny", [], id="lower-case or"),
+        pytest.param("* greet ORdeny", "greet ORdeny", [], id="separator without space"),
+    ],
+)
+def test_a_star_is_a_message_of_the_user(read, line, intent, entities):
+    [step] = read(f"## s\n{line}")
+
+    [message] = step.events
+    assert message.intent == {"name": intent, "confidence": 1.0}
+    assert names_and_values(message) == entities
+
+
+def test_a_message_has_a_whole_parse(read):
+    [step] = read('## s\n* inform{"name":"Anna"}')
+
+    [message] = step.events
+    assert message.parse_data == {
+        "text": '/inform{"name": "Anna"}',
+        "intent": {"name": "inform", "confidence": 1.0},
+        "entities": [{"entity": "name", "value": "Anna"}],
+        "intent_ranking": [{"name": "inform", "confidence": 1.0}],
+    }
+    assert message.text == message.parse_data["text"]
+
+
+@pytest.mark.parametrize(
+    ("line", "events"),
+    [
+        pytest.param("- utter_greet", [ActionExecuted("utter_greet")], id="action"),
+        pytest.param("-utter_greet", [ActionExecuted("utter_greet")], id="no space"),
+        pytest.param('- utter_greet{"k": 1}', [ActionExecuted("utter_greet")], id="parameters are ignored"),
+        pytest.param("- topic[x]", [ActionExecuted("topic[x]")], id="topic is an action"),
+        pytest.param("- user", [ActionExecuted("user")], id="user is an action"),
+        pytest.param("- bot", [ActionExecuted("bot")], id="bot is an action"),
+        pytest.param("- action_listen", [ActionExecuted("action_listen")], id="listen"),
+        pytest.param('- slot{"city": "Rome"}', [SlotSet("city", "Rome")], id="slot"),
+        pytest.param('- slot{"city": null}', [SlotSet("city", None)], id="slot without value"),
+        pytest.param('- slot{"city": 1, "name": [2]}', [SlotSet("city", 1), SlotSet("name", [2])], id="two slots"),
+        pytest.param("- restart", [Restarted()], id="restart"),
+        pytest.param("- reset_slots", [AllSlotsReset()], id="reset_slots"),
+        pytest.param("- rewind", [UserUtteranceReverted()], id="rewind"),
+        pytest.param("- undo", [ActionReverted()], id="undo"),
+        pytest.param("- pause", [ConversationPaused()], id="pause"),
+        pytest.param("- resume", [ConversationResumed()], id="resume"),
+        pytest.param("- export", [StoryExported()], id="export"),
+        pytest.param('- followup{"name": "utter_ok"}', [FollowupAction("utter_ok")], id="followup"),
+        pytest.param(
+            '- reminder{"action": "utter_ok", "date_time": "2018-09-03T11:41:10", '
+            '"name": "r", "kill_on_user_msg": false}',
+            [ReminderScheduled("utter_ok", datetime(2018, 9, 3, 11, 41, 10), "r", False)],
+            id="reminder",
+        ),
+    ],
+)
+def test_a_dash_is_an_action_or_an_event(read, line, events):
+    [step] = read(f"## s\n* greet\n{line}")
+
+    assert list(step.events[1:]) == events
+
+
+def test_or_gives_alternatives_between_generated_checkpoints(read):
+    before, first, second, after = read('## s\n* greet\n - utter_ask\n* affirm OR inform{"name": "x"}\n - utter_ok')
+
+    [fork], [join] = before.end_checkpoints, after.start_checkpoints
+    assert first.start_checkpoints == second.start_checkpoints == (fork,)
+    assert first.end_checkpoints == second.end_checkpoints == (join,)
+    assert [step.events[0].intent["name"] for step in (first, second)] == ["affirm", "inform"]
+    assert fork.name.startswith("GENR_")
+    assert join.name.startswith("GENR_")
+    assert fork != join
+
+
+def test_or_as_the_whole_story_needs_no_checkpoints(read):
+    first, second = read("## s\n* affirm OR deny")
+
+    assert first.start_checkpoints == second.start_checkpoints == (Checkpoint(STORY_START),)
+    assert first.end_checkpoints == second.end_checkpoints == ()
+
+
+def test_or_between_checkpoints_uses_them(read):
+    first, second = read("## s\n> a\n* affirm OR deny\n> b")
+
+    assert first.start_checkpoints == second.start_checkpoints == (Checkpoint("a"),)
+    assert first.end_checkpoints == second.end_checkpoints == (Checkpoint("b"),)
+
+
+def test_generated_names_differ_between_files_and_lines_and_not_between_runs(domain):
+    lines = ["## s", "* affirm OR deny", " - utter_ok", "* affirm OR deny", " - utter_ok"]
+
+    def names(label: str) -> list[str]:
+        steps = StoryFileReader(domain).process_lines(lines, label=label)
+        return sorted({end.name for step in steps for end in step.end_checkpoints})
+
+    assert names("a.md") == names("a.md")
+    assert len({*names("a.md"), *names("b.md")}) == 6
+
+
+def test_checkpoints_first_in_a_story_are_alternative_starts(read):
+    [step] = read('## s\n> a\n> b{"city": "Rome", "name": null}\n* greet')
+
+    assert step.start_checkpoints == (Checkpoint("a"), Checkpoint("b", {"city": "Rome", "name": None}))
+
+
+def test_a_checkpoint_with_lines_before_and_after_splits_the_story(read):
+    before, after = read("## s\n* greet\n> a\n - utter_greet")
+
+    assert before.end_checkpoints == after.start_checkpoints == (Checkpoint("a"),)
+    assert [type(event) for event in before.events] == [UserUttered]
+    assert [type(event) for event in after.events] == [ActionExecuted]
+
+
+def test_two_checkpoints_in_a_row_are_both_ends(read):
+    before, after = read("## s\n* greet\n> a\n> b\n - utter_greet")
+
+    assert before.end_checkpoints == after.start_checkpoints == (Checkpoint("a"), Checkpoint("b"))
+
+
+def test_a_story_of_checkpoints_alone_ends_where_it_starts(read):
+    [step] = read("## s\n> a")
+
+    assert step.start_checkpoints == (Checkpoint("a"),)
+    assert step.events == step.end_checkpoints == ()
+
+
+@pytest.mark.parametrize("line", ['> b{"city": "Rome"}', '> b{"city": "Rome"}\n - utter_ok'], ids=["end", "middle"])
+def test_conditions_elsewhere_than_at_the_start_are_ignored_with_a_warning(read, line, caplog):
+    step = read(f"## s\n* greet\n{line}")[0]
+
+    assert step.end_checkpoints == (Checkpoint("b"),)
+    assert 'stories.md:3 "s": the conditions of the checkpoint' in caplog.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("## s\n* gre<!-- x -->et\n - utter_greet", id="within a line"),
+        pytest.param("## s <!-- a --> <!-- b -->\n* greet\n - utter_greet<!-- c -->", id="several"),
+        pytest.param("<!-- a\n## t\n* deny\n-->\n## s\n* greet\n - utter_greet", id="over several lines"),
+        pytest.param("## s\n* greet <!-- a\n - utter_bye --> <!-- b\n--> - utter_greet", id="lines share comments"),
+        pytest.param("## s\n* greet\n<!--\n-->\n\n \n - utter_greet", id="empty lines"),
+    ],
+)
+def test_comments_and_empty_lines_say_nothing(read, text):
+    assert read(text) == read("## s\n* greet\n - utter_greet")
+
+
+def test_template_variables_are_replaced_anywhere(read):
+    text = '## `title`\n* inform{"name": "`who`"}\n - `does``what`\n> `where`'
+
+    [step] = read(text, template_vars={"title": "t", "who": "Anna", "does": "utter_", "what": "ok", "where": "a"})
+
+    assert step == read('## t\n* inform{"name": "Anna"}\n - utter_ok\n> a')[0]
+
+
+def test_a_single_backtick_is_text(read):
+    [step] = read('## s\n* inform{"name": "a`b"}')
+
+    assert names_and_values(step.events[0]) == [("name", "a`b")]
+
+
+@pytest.mark.parametrize(
+    ("line", "intent", "entities"),
+    [
+        pytest.param("* _greet", "greet", [], id="no entities"),
+        pytest.param("* _greet[]", "greet", [], id="empty brackets"),
+        pytest.param("* _inform[name=Anna]", "inform", [("name", "Anna")], id="entity"),
+        pytest.param("* _inform[name=Anna, city=Rome]", "inform", [("name", "Anna"), ("city", "Rome")], id="two"),
+        pytest.param('* _inform[name="a=b"]', "inform", [("name", "a=b")], id="quotes"),
+        pytest.param("* _inform[name={x}]", "inform", [("name", "{x}")], id="braces"),
+    ],
+)
+def test_the_old_format_is_read_with_a_warning(read, line, intent, entities):
+    with pytest.warns(DeprecationWarning, match=r'stories\.md:2 "s": .* old format; write \* intent\{'):
+        [step] = read(f"## s\n{line}")
+
+    assert step.events[0].intent["name"] == intent
+    assert names_and_values(step.events[0]) == entities
+
+
+def test_the_old_format_is_warned_of_once_a_file(domain):
+    lines = ["## s", "* _greet", "* _greet", "* _deny OR _affirm"]
+
+    def read_two_files() -> None:
+        reader = StoryFileReader(domain)
+        reader.process_lines(lines, "a.md")
+        reader.process_lines(lines, "b.md")
+
+    with pytest.warns(DeprecationWarning, match="old format") as warned:
+        read_two_files()
+
+    assert [str(warning.message).partition(":")[0] for warning in warned] == ["a.md", "b.md"]
+
+
+def test_an_intent_of_the_domain_may_start_with_an_underscore():
+    with_underscore = Domain(["_odd"], [], [], {})
+
+    [step] = StoryFileReader(with_underscore).process_lines(["## s", "* _odd"])
+
+    assert step.events[0].intent["name"] == "_odd"
+
+
+@pytest.mark.parametrize("line", ["some words", "= x", "---", "***", ">>>", "1. first"])
+def test_any_other_line_is_skipped_with_a_warning(read, line, caplog):
+    assert read(f"## s\n* greet\n{line}\n - utter_greet") == read("## s\n* greet\n - utter_greet")
+    assert f'stories.md:3 "s": skipped {line!r}' in caplog.text
+
+
+def test_words_before_the_first_story_are_skipped(read):
+    assert len(read("About these stories:\n\n## s\n* greet")) == 1
+
+
+def test_a_story_that_says_nothing_is_skipped_with_a_warning(read, caplog):
+    assert [step.block_name for step in read("## empty\n## s\n* greet")] == ["s"]
+    assert 'stories.md:1 "empty": the story has no lines' in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("line", "warning"),
+    [
+        pytest.param("* gret", "the domain has no intent 'gret'. Did you mean 'greet'?", id="intent"),
+        pytest.param('* greet{"nam": 1}', "the domain has no entity 'nam'. Did you mean 'name'?", id="entity"),
+        pytest.param('- slot{"citi": 1}', "the domain has no slot 'citi'. Did you mean 'city'?", id="slot"),
+        pytest.param("- utter_gret", "the domain has no action 'utter_gret'. Did you mean 'utter_greet'", id="action"),
+        pytest.param(
+            '- followup{"name": "utter_k"}', "the domain has no action 'utter_k'. Did you mean", id="followup"
+        ),
+    ],
+)
+def test_unknown_names_are_warned_of_once_with_the_nearest(read, line, warning, caplog):
+    read(f"## s\n* greet\n{line}\n{line}")
+
+    [record] = caplog.records
+    assert f'stories.md:3 "s": {warning}' in record.getMessage()
+
+
+def test_an_unknown_slot_in_a_condition_is_warned_of(read, caplog):
+    read('## s\n> a{"citi": 1}\n* greet')
+
+    assert "stories.md:2 \"s\": the domain has no slot 'citi'" in caplog.text
+
+
+def test_the_restart_intent_is_known_without_standing_in_the_domain(read, caplog):
+    read("## s\n* restart\n - action_restart")
+
+    assert not caplog.records
+
+
+def test_without_a_domain_no_name_is_unknown(caplog):
+    assert len(StoryFileReader().process_lines(["## s", "* anything", "- whatever"])) == 1
+    assert not caplog.records
+
+
+class _Interpreter(NaturalLanguageInterpreter):
+    def parse(self, text):
+        intent = {"name": "inform", "confidence": 0.8}
+        return {
+            "text": text,
+            "intent": intent,
+            "intent_ranking": [intent],
+            "entities": [{"entity": "name", "value": "Anna"}],
+        }
+
+
+def test_an_interpreter_reads_messages_that_are_no_intents(domain):
+    [step] = StoryFileReader(domain, _Interpreter()).process_lines(["## s", "* I am Anna", "* greet"])
+
+    spoken, named = step.events
+    assert (spoken.text, spoken.intent["name"], names_and_values(spoken)) == (
+        "I am Anna",
+        "inform",
+        [("name", "Anna")],
+    )
+    assert named.intent == {"name": "greet", "confidence": 1.0}
+
+
+def test_each_step_and_event_keeps_its_line(read):
+    before, first, second, after = read(
+        "\n## s\n* greet\n\n - utter_ask\n* affirm OR deny\n> a\n - utter_ok\n - utter_bye"
+    )
+
+    assert [str(source) for source in before.sources] == ['stories.md:3 "s"', 'stories.md:5 "s"']
+    assert before.source.line == 2
+    assert [source.line for source in (*first.sources, *second.sources)] == [6, 6]
+    assert [source.line for source in after.sources] == [8, 9]
+    assert after.source.line == 8
+
+
+def test_a_line_of_several_events_is_the_source_of_each(read):
+    [step] = read('## s\n- slot{"city": 1, "name": 2}\n- utter_ok')
+
+    assert [source.line for source in step.sources] == [2, 2, 3]
+
+
+def test_equal_lines_share_one_event(read):
+    [step] = read("## s\n* greet\n - utter_greet\n* greet\n - utter_greet")
+
+    assert step.events[0] is step.events[2]
+    assert step.events[1] is step.events[3]
+
+
+def test_the_old_import_path_leads_to_the_reader():
+    assert OldPathReader is StoryFileReader

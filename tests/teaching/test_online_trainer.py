@@ -1,0 +1,410 @@
+"""The ensemble that asks a teacher: what is shown and asked, what follows from the answers, and what is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from policy_bot import FOUND, ITALIAN, FixedScores, Script, again, conversation, stories
+from scripted_teacher import ScriptedTeacher
+
+import rasa_core.policies
+from rasa_core.conversation import story_lines
+from rasa_core.domain import Domain
+from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Restarted, SlotSet, UserUttered
+from rasa_core.exceptions import StoryParseError
+from rasa_core.policies import (
+    FallbackPolicy,
+    MemoizationPolicy,
+    OnlinePolicyEnsemble,
+    PolicyEnsemble,
+    Prediction,
+)
+from rasa_core.policies.policy import Policy
+from rasa_core.stories import load_data
+from rasa_core.stories.appending import append_stories
+from rasa_core.teaching.conversations import TaughtStories
+from rasa_core.teaching.questions import (
+    ConversationAbandoned,
+    Right,
+    TeachingEnded,
+    WrongAction,
+    WrongIntent,
+    ask_verdict,
+    describe,
+)
+from rasa_core.trackers import DialogueStateTracker
+
+
+@pytest.fixture
+def memory(domain, trackers) -> MemoizationPolicy:
+    policy = MemoizationPolicy()
+    policy.train(trackers, domain)
+    return policy
+
+
+def taught_by(teacher: ScriptedTeacher, policies: list[Policy], trackers=()) -> OnlinePolicyEnsemble:
+    return OnlinePolicyEnsemble(PolicyEnsemble(policies), trackers, teacher=teacher)
+
+
+def prediction_of(domain: Domain, **scores: float) -> Prediction:
+    action = max(scores, key=lambda name: scores[name])
+    return Prediction(
+        action, scores[action], "SomePolicy", {name: scores.get(name, 0.0) for name in domain.action_names}
+    )
+
+
+class TestAsking:
+    @pytest.mark.parametrize(
+        ("answers", "verdict"),
+        [
+            (["1"], Right()),
+            ([" 1 "], Right()),
+            (["2", "utter_bye"], WrongAction("utter_bye")),
+            (["2", "2"], WrongAction("utter_bye")),
+            (["2", "1"], Right()),
+            (["2", "99", "0", "", "1"], Right()),
+            (["2", "utter_by", "", "2", "utter_found"], WrongAction("utter_found")),
+            (["3", "thank"], WrongIntent("thank")),
+            (["3", "1"], WrongIntent("greet")),
+            (["3", "", "1"], Right()),
+            (["", "4", "yes", "1"], Right()),
+        ],
+    )
+    def test_answers_lead_to_a_verdict(self, domain, answers, verdict) -> None:
+        teacher = ScriptedTeacher(*answers)
+        prediction = prediction_of(domain, utter_greet=0.6, utter_bye=0.4)
+        assert ask_verdict(teacher, conversation(domain, "/greet"), prediction, domain) == verdict
+        assert teacher.answers == []
+
+    @pytest.mark.parametrize("before", [[], ["2"], ["3"]], ids=["verdict", "action", "intent"])
+    @pytest.mark.parametrize(
+        ("answers", "end"),
+        [(["/stop"], TeachingEnded), (["/restart"], ConversationAbandoned), ([], TeachingEnded)],
+        ids=["stop", "restart", "end of input"],
+    )
+    def test_every_question_can_be_left(self, domain, before, answers, end) -> None:
+        with pytest.raises(end):
+            ask_verdict(
+                ScriptedTeacher(*before, *answers),
+                conversation(domain, "/greet"),
+                prediction_of(domain, utter_greet=1.0),
+                domain,
+            )
+
+    def test_zero_stops(self, domain) -> None:
+        prediction = prediction_of(domain, utter_greet=1.0)
+        with pytest.raises(TeachingEnded):
+            ask_verdict(ScriptedTeacher("0"), conversation(domain, "/greet"), prediction, domain)
+
+    def test_actions_are_listed_with_the_most_probable_first(self, domain) -> None:
+        teacher = ScriptedTeacher("2", "utter_gret", "")
+        prediction = prediction_of(domain, utter_bye=0.6, utter_greet=0.4)
+        with pytest.raises(TeachingEnded):
+            ask_verdict(teacher, conversation(domain, "/greet"), prediction, domain)
+        rows = next(text for text in teacher.shown if "utter_found" in text).splitlines()
+        assert [row.split() for row in rows[:2]] == [["1", "utter_bye", "0.60"], ["2", "utter_greet", "0.40"]]
+        assert len(rows) == domain.num_actions
+        assert "There is no action 'utter_gret' in the domain. Did you mean 'utter_greet'" in teacher.screen
+
+    def test_intents_are_listed_as_the_interpreter_ranked_them(self, domain) -> None:
+        ranking = [{"name": "bye", "confidence": 0.7}, {"name": "thank", "confidence": 0.2}]
+        message = UserUttered("ciao", parse_data={"intent": ranking[0], "entities": [], "intent_ranking": ranking})
+        teacher = ScriptedTeacher("3", "2")
+        verdict = ask_verdict(teacher, conversation(domain, message), prediction_of(domain, utter_bye=1.0), domain)
+        assert verdict == WrongIntent("thank")
+
+    def test_last_turns_slots_and_prediction_are_shown(self, domain) -> None:
+        tracker = conversation(
+            domain, "/greet", "utter_greet", "/thank", "utter_welcome", ITALIAN, "action_search", FOUND
+        )
+        shown = describe(tracker, prediction_of(domain, utter_found=0.75, utter_bye=0.25), 2).splitlines()[1:]
+        assert shown == [
+            "user: /thank  (thank, 1.00)",
+            "bot:  utter_welcome",
+            f'user: {ITALIAN}  (inform{{"cuisine": "italian"}}, 1.00)',
+            '      slot{"cuisine": "italian"}',
+            "bot:  action_search",
+            '      slot{"found": "Da Mario"}',
+            'slots: cuisine="italian", found="Da Mario", price="low", tags=null',
+            "next action: utter_found (0.75, SomePolicy)",
+        ]
+
+
+class TestPredictions:
+    def test_it_stands_where_it_always_did(self) -> None:
+        assert rasa_core.policies.OnlinePolicyEnsemble is OnlinePolicyEnsemble
+        assert issubclass(OnlinePolicyEnsemble, PolicyEnsemble)
+
+    def test_a_right_one_is_returned_as_it_is(self, domain, memory) -> None:
+        online = taught_by(ScriptedTeacher("1"), [memory])
+        tracker = conversation(domain, "/greet")
+        assert online.predict(tracker, domain) == PolicyEnsemble([memory]).predict(tracker, domain)
+
+    def test_a_corrected_one_is_what_the_teacher_says(self, domain, memory) -> None:
+        online = taught_by(ScriptedTeacher("2", "utter_welcome"), [memory])
+        prediction = online.predict(conversation(domain, "/greet"), domain)
+        assert (prediction.action, prediction.confidence, prediction.policy) == ("utter_welcome", 1.0, None)
+        assert list(prediction.scores) == domain.action_names
+        assert sum(prediction.scores.values()) == 1.0
+
+    def test_the_old_ways_to_predict_ask_too(self, domain, memory) -> None:
+        online = taught_by(ScriptedTeacher("2", "utter_bye", "1"), [memory])
+        tracker = conversation(domain, "/greet")
+        assert online.predict_next_action(tracker, domain) == domain.index_for_action("utter_bye")
+        assert online.probabilities_using_best_policy(tracker, domain)[domain.index_for_action("utter_bye")] == 1.0
+
+    def test_a_wrong_intent_is_corrected_and_the_turn_begins_anew(self, domain, memory) -> None:
+        online = taught_by(ScriptedTeacher("1", "3", "inform", "1"), [memory])
+        tracker = conversation(domain, "/greet", "utter_greet", "utter_ask_cuisine", '/bye{"cuisine": "italian"}')
+        tracker.update(ActionExecuted(online.predict(tracker, domain).action))
+        assert online.predict(tracker, domain).action == "action_search"
+        assert tracker.latest_message.intent == {"name": "inform", "confidence": 1.0}
+        assert tracker.get_slot("cuisine") == "italian"
+        assert story_lines(tracker.applied_events()) == [
+            "* greet",
+            "    - utter_greet",
+            "    - utter_ask_cuisine",
+            '* inform{"cuisine": "italian"}',
+            '    - slot{"cuisine": "italian"}',
+        ]
+        fresh = conversation(domain, "/greet", "utter_greet", "utter_ask_cuisine", '/inform{"cuisine": "italian"}')
+        assert tracker.last_states(None) == fresh.last_states(None)
+
+    def test_a_message_that_was_to_restart_restarts(self, domain, memory) -> None:
+        online = taught_by(ScriptedTeacher("3", "restart"), [memory])
+        assert online.predict(conversation(domain, "/bye"), domain).action == "action_restart"
+
+    def test_a_model_written_in_between_is_that_of_the_policies(self, domain, memory, tmp_path) -> None:
+        online = taught_by(ScriptedTeacher("2", "utter_welcome"), [memory])
+        tracker = conversation(domain, "/greet")
+        online.predict(tracker, domain)
+        online.persist(tmp_path)
+        loaded = OnlinePolicyEnsemble.load(tmp_path)
+        assert type(loaded) is PolicyEnsemble
+        assert loaded.predict(tracker, domain).action == "utter_welcome"
+
+    def test_drawing_is_told_to_be_gone(self, memory) -> None:
+        with pytest.warns(DeprecationWarning, match="use_visualization is ignored: use Agent.visualize"):
+            OnlinePolicyEnsemble(PolicyEnsemble([memory]), [], 3, True)
+
+
+class TestLearning:
+    @pytest.mark.parametrize(
+        "steps",
+        [("/greet",), ("/thank", "utter_welcome", "/thank"), ("/bye", "utter_bye", Restarted(), "/greet")],
+        ids=["against the stories", "in no story", "after a restart"],
+    )
+    def test_the_same_situation_is_predicted_rightly_at_once(self, domain, memory, steps) -> None:
+        base = PolicyEnsemble([memory])
+        online = OnlinePolicyEnsemble(base, [], teacher=ScriptedTeacher("2", "utter_found"))
+        online.predict(conversation(domain, *steps), domain)
+        found = base.predict(conversation(domain, *steps), domain)
+        assert (found.action, found.policy) == ("utter_found", "MemoizationPolicy")
+
+    def test_later_corrections_do_not_undo_earlier_ones(self, domain, memory) -> None:
+        base = PolicyEnsemble([memory])
+        online = OnlinePolicyEnsemble(base, [], teacher=ScriptedTeacher("2", "utter_found", "2", "utter_welcome"))
+        online.predict(conversation(domain, "/greet"), domain)
+        online.predict(conversation(domain, "/bye"), domain)
+        assert base.predict(conversation(domain, "/greet"), domain).action == "utter_found"
+        assert base.predict(conversation(domain, "/bye"), domain).action == "utter_welcome"
+
+    def test_what_was_said_last_counts(self, domain, memory) -> None:
+        base = PolicyEnsemble([memory])
+        teacher = ScriptedTeacher("2", "utter_found", "2", "utter_welcome")
+        online = OnlinePolicyEnsemble(base, [], teacher=teacher)
+        for _ in range(2):
+            online.predict(conversation(domain, "/greet"), domain)
+        assert base.predict(conversation(domain, "/greet"), domain).action == "utter_welcome"
+        assert "Before, you taught utter_found here. What you say now counts." in teacher.screen
+
+    def test_training_anew_leaves_corrections_as_they_are_once_they_are_applied(self, domain, memory, trackers) -> None:
+        base = PolicyEnsemble([memory])
+        online = OnlinePolicyEnsemble(base, trackers, teacher=ScriptedTeacher("2", "utter_found"))
+        online.predict(conversation(domain, "/greet"), domain)
+        base.train([*trackers, *online.taught.trackers(domain)], domain)
+        online.apply_corrections()
+        assert base.predict(conversation(domain, "/greet"), domain).action == "utter_found"
+
+    def test_a_contradiction_to_the_stories_is_told(self, domain, memory) -> None:
+        teacher = ScriptedTeacher("2", "utter_found")
+        taught_by(teacher, [memory]).predict(conversation(domain, "/greet"), domain)
+        assert "The stories say utter_greet here: change them" in teacher.screen
+        assert "Learnt: utter_found." in teacher.screen
+
+    def test_policies_that_cannot_learn_are_named(self, domain) -> None:
+        teacher = ScriptedTeacher("2", "utter_found")
+        scores = [float(name == "utter_bye") for name in domain.action_names]
+        online = taught_by(teacher, [FixedScores(scores), MemoizationPolicy()])
+        assert online.predict(conversation(domain, "/greet"), domain).action == "utter_found"
+        assert "Noted: utter_found. But FixedScores still says utter_bye here (1.00)." in teacher.screen
+
+    def test_policies_of_ones_own_get_the_corrected_conversation(self, domain) -> None:
+        class Listed(Script):
+            SUPPORTS_ONLINE_TRAINING = True
+
+            def continue_training(self, training_trackers, domain, **kwargs) -> None:
+                seen.extend(story_lines(tracker.applied_events()) for tracker in training_trackers)
+
+        seen: list[list[str]] = []
+        taught_by(ScriptedTeacher("2", "utter_bye"), [Listed({}), Script({})]).predict(
+            conversation(domain, "/greet"), domain
+        )
+        assert seen == [["* greet", "    - utter_bye"]]
+
+    def test_no_network_is_trained_where_memory_is_enough(self, domain, memory, trained, members_fitted) -> None:
+        network = again(trained)
+        base = PolicyEnsemble([memory, network, FallbackPolicy()])
+        online = OnlinePolicyEnsemble(base, [], teacher=ScriptedTeacher("2", "utter_found"))
+        online.predict(conversation(domain, "/greet"), domain)
+        assert members_fitted == []
+
+    def test_a_network_alone_learns_at_once_and_forgets_nothing(self, domain, trained, trackers) -> None:
+        base = PolicyEnsemble([again(trained)])
+        online = OnlinePolicyEnsemble(base, trackers, teacher=ScriptedTeacher("2", "utter_found"))
+        steps = ("/greet", "utter_greet", "utter_ask_cuisine", "/thank")
+        assert base.predict(conversation(domain, *steps), domain).action != "utter_found"
+        online.predict(conversation(domain, *steps), domain)
+        assert base.predict(conversation(domain, *steps), domain).action == "utter_found"
+        for known, action in ((("/greet",), "utter_greet"), ((ITALIAN,), "action_search"), (("/bye",), "utter_bye")):
+            assert base.predict(conversation(domain, *known), domain).action == action
+
+    def test_a_network_sees_some_other_conversations_and_no_more(self, domain, trained, members_fitted) -> None:
+        many = stories(domain) * 40
+        online = taught_by(ScriptedTeacher("2", "utter_found"), [again(trained)], many)
+        online.predict(conversation(domain, "/thank"), domain)
+        assert [call["settings"].epochs for call in members_fitted] == [30, 30, 30]
+        assert all(call["silent"] for call in members_fitted)
+        assert 1 < len(members_fitted[0]["rows"]) < 60
+
+
+class TestTaughtStories:
+    @staticmethod
+    def lines(taught: TaughtStories, domain: Domain) -> list[list[str]]:
+        return [story_lines(tracker.applied_events()) for tracker in taught.trackers(domain)]
+
+    def test_a_decided_action_counts_though_it_never_ran(self, domain) -> None:
+        taught = TaughtStories()
+        tracker = conversation(domain, "/greet")
+        taught.decide(tracker, "utter_greet")
+        assert self.lines(taught, domain) == [["* greet", "    - utter_greet"]]
+        tracker.update(ActionExecuted("utter_greet"))
+        assert self.lines(taught, domain) == [["* greet", "    - utter_greet"]]
+
+    def test_a_restart_begins_another_story(self, domain) -> None:
+        taught = TaughtStories()
+        steps = ("/greet", "utter_greet", ACTION_LISTEN_NAME, "/restart", "action_restart", Restarted(), "/bye")
+        taught.decide(conversation(domain, *steps), "utter_bye")
+        assert self.lines(taught, domain) == [["* greet", "    - utter_greet"], ["* bye", "    - utter_bye"]]
+
+    def test_messages_that_got_no_answer_are_left_out(self, domain) -> None:
+        taught = TaughtStories()
+        tracker = conversation(domain, "/greet")
+        taught.decide(tracker, "utter_greet")
+        for event in conversation(domain, "/greet", "utter_greet", "/bye").events:
+            tracker.update(event)
+        assert self.lines(taught, domain) == [["* greet", "* greet", "    - utter_greet"]]
+
+    def test_messages_that_nobody_understood_are_left_out(self, domain) -> None:
+        taught = TaughtStories()
+        nothing = UserUttered("hm", {"name": None, "confidence": 0.0})
+        tracker = conversation(domain, "/greet", "utter_greet", ACTION_LISTEN_NAME, nothing, "utter_bye", "/bye")
+        taught.decide(tracker, "utter_bye")
+        assert self.lines(taught, domain) == [["* greet", "    - utter_greet", "* bye", "    - utter_bye"]]
+
+    def test_a_closed_conversation_stays_beside_the_one_that_goes_on(self, domain) -> None:
+        taught = TaughtStories()
+        taught.decide(conversation(domain, "/greet"), "utter_greet")
+        taught.close("story")
+        taught.close("nobody")
+        taught.decide(conversation(domain, "/bye"), "utter_bye")
+        assert self.lines(taught, domain) == [["* greet", "    - utter_greet"], ["* bye", "    - utter_bye"]]
+
+    def test_conversations_of_several_people_are_several_stories(self, domain) -> None:
+        taught = TaughtStories()
+        for name, action in (("anna", "utter_greet"), ("ben", "utter_bye")):
+            taught.decide(conversation(domain, "/greet", sender_id=name), action)
+        assert len(self.lines(taught, domain)) == 2
+
+    def test_names_are_those_of_the_content(self, domain) -> None:
+        def name(action: str) -> str:
+            taught = TaughtStories()
+            taught.decide(conversation(domain, "/greet"), action)
+            return taught.trackers(domain)[0].sender_id
+
+        assert name("utter_bye") == name("utter_bye") != name("utter_greet")
+        assert name("utter_bye").startswith("taught ")
+
+    def test_nothing_is_a_story_where_nothing_was_decided(self, domain) -> None:
+        assert TaughtStories().trackers(domain) == []
+
+
+class TestAppending:
+    STORY = '## taught\n* greet\n    - utter_greet\n    - slot{"found": "Björk"}\n'
+
+    @pytest.mark.parametrize(
+        "before",
+        ["", "## old\n* bye\n  - utter_bye\n", "## old\n* bye\n  - utter_bye", "## old\r\n* bye\r\n  - utter_bye\r\n"],
+        ids=["new", "whole", "no line end", "windows"],
+    )
+    def test_stories_stand_behind_those_that_are_there(self, domain, tmp_path, before) -> None:
+        file = tmp_path / "stories.md"
+        if before:
+            file.write_bytes(before.encode())
+        append_stories(file, self.STORY)
+        append_stories(str(file), "## more\n* thank\n    - utter_welcome\n")
+        assert file.read_bytes().startswith(before.encode())
+        trackers = load_data(file, domain, augmentation_factor=0)
+        names = [tracker.sender_id for tracker in trackers]
+        assert sorted(names) == sorted([*(["old"] if before else []), "taught", "more"])
+        found = next(tracker for tracker in trackers if tracker.sender_id == "taught")
+        assert SlotSet("found", "Björk") in found.applied_events()
+
+    def test_a_failure_leaves_the_file_as_it_was(self, tmp_path, monkeypatch) -> None:
+        file = tmp_path / "stories.md"
+        file.write_text("## old\n")
+
+        def full(_: int) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("os.fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            append_stories(file, self.STORY)
+        assert [path.name for path in tmp_path.iterdir()] == ["stories.md"]
+        assert file.read_text() == "## old\n"
+
+    def test_a_link_stays_a_link_and_permissions_stay(self, tmp_path) -> None:
+        file, link = tmp_path / "stories.md", tmp_path / "link.md"
+        file.write_text("## old\n")
+        file.chmod(0o640)
+        link.symlink_to(file)
+        append_stories(link, self.STORY)
+        assert link.is_symlink()
+        assert file.read_text() == "## old\n\n" + self.STORY
+        assert file.stat().st_mode & 0o777 == 0o640
+
+    def test_what_is_no_story_file_is_left_alone(self, tmp_path: Path) -> None:
+        (tmp_path / "old.md").write_bytes(b"## caf\xe9\n")
+        with pytest.raises(StoryParseError, match="not UTF-8"):
+            append_stories(tmp_path / "old.md", self.STORY)
+        with pytest.raises(OSError, match="it is not a file"):
+            append_stories(tmp_path, self.STORY)
+        with pytest.raises(FileNotFoundError):
+            append_stories(tmp_path / "nowhere" / "s.md", self.STORY)
+        assert (tmp_path / "old.md").read_bytes() == b"## caf\xe9\n"
+
+
+def test_taught_stories_are_read_as_they_were_taught(domain, tmp_path, memory) -> None:
+    teacher = ScriptedTeacher("2", "utter_welcome", "2", "action_listen")
+    online = taught_by(teacher, [memory])
+    tracker: DialogueStateTracker = conversation(domain, '/inform{"tags": ["a b", "`c` <!-- d"]}')
+    for _ in range(2):
+        tracker.update(ActionExecuted(online.predict(tracker, domain).action))
+    (taught,) = online.taught.trackers(domain)
+    append_stories(tmp_path / "s.md", taught.export_stories())
+    learnt = MemoizationPolicy()
+    learnt.train([taught], domain)
+    memory.train(load_data(tmp_path / "s.md", domain, augmentation_factor=0), domain)
+    assert memory.lookup == learnt.lookup
+    assert list(memory.lookup.values()) == ["action_listen", "utter_welcome", "action_listen"]
