@@ -27,7 +27,7 @@ from rasa_core.commands.store_output import Tally
 from rasa_core.domain import Domain
 from rasa_core.events import SlotSet
 from rasa_core.server import create_app
-from rasa_core.tracker_store import StoredAnswer, EventLogStore, Head, store_from_url
+from rasa_core.tracker_store import EventLogStore, Head, StoredAnswer, store_from_url
 from rasa_core.tracker_store.base import as_json
 from rasa_core.tracker_store.transfer import Outcome
 
