@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.nlu.crf import first, forbidden
-from rasa_core.nlu.features import MAX_PIECES
 from rasa_core.nlu.network import ATTENTION, BLOCKS, CONTEXT, CONVOLUTION, EPSILON, HEADS
+from rasa_core.nlu.tokens import MAX_PIECES
 from rasa_core.policies.keras_training import import_keras, weights_of
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class NetworkSizes:
     """How many there are of what; `intents` counts the one for no intent, `tags` those of `rasa_core.nlu.crf`."""
 
     words: int
@@ -43,7 +43,7 @@ _WIDE = 4.0  # How many times faster than the rest words, pairs and n-grams lear
 
 
 @dataclass(frozen=True, slots=True)
-class Losses:
+class LossRates:
     """What is left out, as shares; how soft the intents are; how much they, and entities in noise, count."""
 
     dropout: float = 0.2
@@ -56,14 +56,14 @@ class Losses:
     noise: float = 0.1
 
 
-def numbers_to_draw(sizes: Sizes, tokens: int) -> int:
+def numbers_to_draw(sizes: NetworkSizes, tokens: int) -> int:
     """Return how many random numbers a message needs that is filled up to so many tokens."""
     embedded = sizes.word_units + sizes.piece_units + sizes.shape_units
     each = MAX_PIECES + 3 + embedded + sizes.units * (1 + len(BLOCKS) - BLOCKS.count(CONTEXT))
     return tokens * each + sizes.units * (5 + BLOCKS.count(CONTEXT))
 
 
-def build(sizes: Sizes, rates: Losses) -> Any:
+def build(sizes: NetworkSizes, rates: LossRates) -> Any:
     """Return an uncompiled Keras model.
 
     Its inputs are a dictionary of `words`, `shapes` and `pairs`, each word with the one before it, all ``(messages,
@@ -87,8 +87,8 @@ def _network_class(keras: Any) -> Any:
     """Return the class; it is made here because Keras is imported only when something is trained."""
     ops, dense = keras.ops, partial(keras.layers.Dense, kernel_initializer=_initial_kernel)
 
-    class Network(keras.Model):  # type: ignore[misc]
-        def __init__(self, sizes: Sizes, rates: Losses) -> None:
+    class KerasNetwork(keras.Model):  # type: ignore[misc]
+        def __init__(self, sizes: NetworkSizes, rates: LossRates) -> None:
             super().__init__()
             self.sizes, self.rates = sizes, rates
             entities = (sizes.tags - 1) // 2
@@ -158,7 +158,7 @@ def _network_class(keras: Any) -> Any:
             single = single / ops.sqrt(ops.sum(mask + paired, axis=1))
             return _WIDE * (single + ops.matmul(grams, rows)[:, 0] / ops.sqrt(count))
 
-    return Network
+    return KerasNetwork
 
 
 # Keras's own initializers are compiled for every shape, which would take as long as training from few messages.
@@ -224,7 +224,7 @@ def _whole(ops: Any, n: Any, mask: Any) -> Any:
     return ops.concatenate([top, ops.sum(n, axis=1) / ops.sum(mask, axis=1)], axis=-1)[:, None]
 
 
-def _loss(ops: Any, x: Any, scores: Any, transitions: Any, first_scores: Any, rates: Losses) -> Any:
+def _loss(ops: Any, x: Any, scores: Any, transitions: Any, first_scores: Any, rates: LossRates) -> Any:
     """Return the mean over messages of minus the log-likelihoods of their tags and, by either part, of their intent.
 
     Each part learns alone: of their sum, the quicker one would leave the other nothing to learn.
@@ -259,7 +259,7 @@ def crf_loss(ops: Any, scores: Any, tags: Any, mask: Any, transitions: Any, firs
 
 
 def arrays_of(model: Any) -> dict[str, Floats]:
-    """Return the weights of a trained model by the names that `rasa_core.nlu.network.Network` takes."""
+    """Return the weights of a trained model by the names that `rasa_core.nlu.network.NLUNetwork` takes."""
     transitions = import_keras().ops.convert_to_numpy(model.transitions.value)
     arrays: dict[str, Floats] = {"transitions": transitions + model.forbidden}
     for name in ("words", "pieces", "shapes"):

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from rasa_core.nlu.data import EntitySpan, Example, Lookup, Regex, Source, Synonym, TrainingData
+from rasa_core.nlu.training_data import EntitySpan, Lookup, NLUExample, Regex, Synonym, TrainingData
+from rasa_core.support.places import Place
 
 
-def example(text: str, intent: str | None = "inform", *spans: EntitySpan, file: str = "a.md") -> Example:
-    return Example(text, intent, spans, Source(file, 1))
+def example(text: str, intent: str | None = "inform", *spans: EntitySpan, file: str = "a.md") -> NLUExample:
+    return NLUExample(text, intent, spans, Place(file, 1))
 
 
-def data_of(*examples: Example, **synonyms: str) -> TrainingData:
+def data_of(*examples: NLUExample, **synonyms: str) -> TrainingData:
     return TrainingData.build(examples, [Synonym(text, value) for text, value in synonyms.items()])
 
 
 def test_a_source_reads_as_file_and_line() -> None:
-    assert (str(Source("a.md", 3)), str(Source("a.md"))) == ("a.md:3", "a.md")
+    assert (str(Place("a.md", 3)), str(Place("a.md"))) == ("a.md:3", "a.md")
 
 
 def test_names_are_listed_sorted_and_once() -> None:
