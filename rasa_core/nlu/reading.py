@@ -21,7 +21,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from rasa_core.exceptions import did_you_mean
 from rasa_core.nlu.text_formats import KINDS, read_markdown, read_yaml, without_comments
@@ -32,20 +32,11 @@ from rasa_core.nlu.training_data import (
     TrainingData,
     TrainingDataBuilder,
     as_value,
+    data_errors,
 )
 from rasa_core.support.places import Place
 from rasa_core.support.strict_json import decode
-from rasa_core.support.text_files import TextFileError, read_text
-
-__all__ = [
-    "ROOT",
-    "SUFFIXES",
-    "NLUDataError",
-    "holds_nlu_data",
-    "list_data_files",
-    "read_training_data",
-    "read_training_text",
-]
+from rasa_core.support.text_files import read_text
 
 logger = logging.getLogger(__name__)
 
@@ -82,28 +73,13 @@ def read_training_data(path: str | Path) -> TrainingData:
 
 
 def _read_file(file: Path) -> TrainingData:
-    try:
+    with data_errors():
         text = read_text(file)
-    except TextFileError as error:
-        raise NLUDataError(error.problem, error.place) from error
     return _read(text, TrainingDataBuilder(str(file), file.parent))
 
 
 def read_training_text(text: str, name: str = "<body>") -> TrainingData:
-    """Read a text that did not come from a file; it may name no files.
-
-    Parameters
-    ----------
-    text
-        JSON, Markdown or YAML.
-    name
-        What errors call it.
-
-    Raises
-    ------
-    NLUDataError
-        As from `read_training_data`.
-    """
+    """Read a text that did not come from a file, and may name none; errors call it `name`."""
     return _read(text.removeprefix("\ufeff"), TrainingDataBuilder(name))
 
 
@@ -114,7 +90,7 @@ def _read(text: str, builder: TrainingDataBuilder) -> TrainingData:
     elif read is None and _ANY_SECTION.search(without_comments(text)):
         read = read_markdown
     if read is None:
-        builder.fail(None, f"this is no NLU data; {_EXPECTED}.")
+        builder.fail(f"this is no NLU data; {_EXPECTED}.")
     return read(text, builder)
 
 
@@ -154,19 +130,14 @@ def holds_nlu_data(path: Path) -> bool:
 
 
 def read_json(text: str, builder: TrainingDataBuilder) -> TrainingData:
-    """Return the data in a text.
-
-    Raises
-    ------
-    NLUDataError
-        With file and line.
-    """
+    """Return the data in a text; raise `NLUDataError` with file and line."""
     try:
         content = decode(text)
     except json.JSONDecodeError as error:
-        builder.fail(error.lineno, f"not valid JSON, at column {error.colno}: {error.msg}.")
+        builder.line = error.lineno
+        builder.fail(f"not valid JSON, at column {error.colno}: {error.msg}.")
     except ValueError as error:
-        builder.fail(None, f"not valid JSON: {error}.")
+        builder.fail(f"not valid JSON: {error}.")
     _JsonReader(text, builder).read(content)
     return builder.data()
 
@@ -176,9 +147,8 @@ class _JsonReader:
 
     def __init__(self, text: str, builder: TrainingDataBuilder) -> None:
         self._text = text
-        self._builder = builder
-        self._line = 1
-        self._counted = 0
+        self._builder, self._fail = builder, builder.fail
+        self._line, self._counted = 1, 0
         self._sections: Mapping[str, Callable[[Any], None]] = {
             "common_examples": self._add_example,
             "intent_examples": self._add_example,
@@ -192,7 +162,8 @@ class _JsonReader:
         """Read a text that is known to be JSON, and to have this content."""
         if not isinstance(content, dict) or not isinstance(content.get(ROOT), dict):
             expected = f'{{"{ROOT}": {{"common_examples": [{_EXAMPLE}]}}}}'
-            self._builder.fail(1, f"the JSON has no object {ROOT}; expected {expected}.")
+            self._builder.line = 1
+            self._fail(f"the JSON has no object {ROOT}; expected {expected}.")
         starts = self._members(self._members(self._skip(0))[ROOT])
         for key in starts:
             if key not in self._sections:
@@ -200,29 +171,25 @@ class _JsonReader:
                 logger.warning("%s: the key %r of %s is ignored.%s", self._builder.name, key[:MOST_SHOWN], ROOT, hint)
         for key, start in starts.items():
             if key in self._sections and content[ROOT][key] is not None:
-                with self._builder.each():
+                with self._builder.each(self._line_at(start)):
                     self._read_section(key, start)
 
     def _read_section(self, key: str, start: int) -> None:
         if self._text[start] != "[":
-            self._at(start)
             self._fail(f"{key} is a list.")
         for _, position, element in self._parts(start):
-            self._at(position)
-            with self._builder.each():
+            with self._builder.each(self._line_at(position)):
                 if not isinstance(element, dict):
                     self._fail(f"{_shown(element)} in {key} is no object.")
                 self._sections[key](element)
 
-    def _fail(self, problem: str) -> NoReturn:
-        self._builder.fail(self._line, problem)
-
-    def _at(self, position: int) -> None:
-        """Make the line of a position the line of what follows; sections may stand in any order."""
+    def _line_at(self, position: int) -> int:
+        """Return the line of a position, counted from that of the last call, if it stands before; sections may."""
         if position < self._counted:
             self._line, self._counted = 1, 0
         self._line += self._text.count("\n", self._counted, position)
         self._counted = position
+        return self._line
 
     def _skip(self, position: int) -> int:
         match = _SPACE.match(self._text, position)
@@ -233,7 +200,7 @@ class _JsonReader:
         found: dict[str, int] = {}
         for key, position, _ in self._parts(start):
             if key in found:
-                self._at(position)
+                self._builder.line = self._line_at(position)
                 self._fail(f"the key {key[:MOST_SHOWN]!r} stands twice; join the two.")
             found[key] = position
         return found
@@ -262,7 +229,7 @@ class _JsonReader:
         if not isinstance(entities, list):
             self._fail(f"the entities of {text[:MOST_SHOWN]!r} are no list; expected {_EXAMPLE}.")
         spans = [self._span(entity, text) for entity in entities]
-        self._builder.add_example(text, intent.strip() or None if intent else None, spans, self._line)
+        self._builder.add_example(text, intent.strip() or None if intent else None, spans)
 
     def _span(self, entity: Any, text: str) -> EntitySpan:
         if not isinstance(entity, dict):
@@ -285,20 +252,19 @@ class _JsonReader:
         if not value or not isinstance(synonyms, list) or not all(isinstance(text, str) for text in synonyms):
             self._fail(f'the synonyms {_shown(entry)} are not like {{"value": "Lisbon", "synonyms": ["Lisboa"]}}.')
         for text in synonyms:
-            self._builder.add_synonym(text, value, self._line)
+            self._builder.add_synonym(text, value)
 
     def _add_regex(self, entry: Any) -> None:
         name, pattern = entry.get("name"), entry.get("pattern")
         if not isinstance(name, str) or not isinstance(pattern, str):
-            self._fail(
-                f'the regular expression {_shown(entry)} is not like {{"name": "zip", "pattern": "[0-9]{{5}}"}}.'
-            )
-        self._builder.add_regex(name, pattern, self._line)
+            expected = '{"name": "zip", "pattern": "[0-9]{5}"}'
+            self._fail(f"the regular expression {_shown(entry)} is not like {expected}.")
+        self._builder.add_regex(name, pattern)
 
     def _add_lookup(self, entry: Any) -> None:
         name, elements = entry.get("name"), entry.get("elements")
         if isinstance(name, str) and isinstance(elements, str):
-            self._builder.add_lookup_file(name, elements, self._line)
+            self._builder.add_lookup_file(name, elements)
         elif isinstance(name, str) and isinstance(elements, list) and all(isinstance(one, str) for one in elements):
             self._builder.add_lookup(name, elements)
         else:

@@ -80,15 +80,7 @@ Fail = Callable[[str], NoReturn]
 
 
 def read_annotated(annotated: str, fail: Fail) -> tuple[str, list[EntitySpan]]:
-    """Return the plain text of a message and the entities that were marked in it.
-
-    Parameters
-    ----------
-    annotated
-        The message with its marks.
-    fail
-        Called with the problem if a mark is wrong; raises.
-    """
+    """Return the plain text of a message and the entities that were marked in it; `fail` gets what is wrong."""
     pieces: list[str] = []
     spans: list[EntitySpan] = []
     position = length = 0
@@ -138,25 +130,17 @@ def _read_json_mark(mark: Any, fail: Fail) -> tuple[str, str]:
     return name.strip(), value
 
 
-def add_item(builder: TrainingDataBuilder, kind: str, name: str, item: str, line: int) -> None:
-    """Add what an item of a section says; an empty item says nothing.
-
-    Parameters
-    ----------
-    kind, name
-        Of the section: one of `KINDS`, and what stands after the colon.
-    item
-        A message with its marks, a text that stands for a value, a pattern, or an entry of a table.
-    """
+def _add_item(builder: TrainingDataBuilder, kind: str, name: str, item: str) -> None:
+    """Add what an item says of the `name` that its section has; an empty item says nothing."""
     if not item:
         return
     if kind == "intent":
-        text, entities = read_annotated(item, lambda problem: builder.fail(line, problem))
-        builder.add_example(text, name, entities, line)
+        text, entities = read_annotated(item, builder.fail)
+        builder.add_example(text, name, entities)
     elif kind == "synonym":
-        builder.add_synonym(item, name, line)
+        builder.add_synonym(item, name)
     elif kind == "regex":
-        builder.add_regex(name, item, line)
+        builder.add_regex(name, item)
     else:
         builder.add_lookup(name, [item])
 
@@ -165,18 +149,12 @@ def add_item(builder: TrainingDataBuilder, kind: str, name: str, item: str, line
 
 
 def read_markdown(text: str, builder: TrainingDataBuilder) -> TrainingData:
-    """Return the data in a text.
-
-    Raises
-    ------
-    NLUDataError
-        With file and line.
-    """
+    """Return the data in a text; raise `NLUDataError` with file and line."""
     reader = _MarkdownReader(builder)
     for number, line in enumerate(lines_of(without_comments(text, builder)), 1):
         if line.strip():
-            with builder.each():
-                reader.read(line.strip(), number)
+            with builder.each(number):
+                reader.read(line.strip())
     return builder.data()
 
 
@@ -185,8 +163,8 @@ def without_comments(text: str, builder: TrainingDataBuilder | None = None) -> s
 
     def cut(match: re.Match[str]) -> str:
         if not match[1] and builder is not None:
-            line = len(lines_of(text[: match.start()]))
-            builder.fail(line, "this comment is not closed; write --> where it ends.")
+            builder.line = len(lines_of(text[: match.start()]))
+            builder.fail("this comment is not closed; write --> where it ends.")
         return "\n" * (len(lines_of(match[0])) - 1)
 
     return _COMMENT.sub(cut, text)
@@ -201,60 +179,50 @@ class _MarkdownReader:
         self._name = ""
         self._is_broken = False
 
-    def read(self, line: str, number: int) -> None:
+    def read(self, line: str) -> None:
         item = _ITEM.match(line)
         if line.startswith("#"):
             self._is_broken = True  # Until it is read: what is below a heading with an error is no error too.
-            self._begin(line, number)
+            self._begin(line)
             self._is_broken = False
         elif self._is_broken:
             return
-        elif item is not None:
-            self._read_item(line[item.end() :], number)
-        elif self._kind == "lookup":
-            self._builder.add_lookup_file(self._name, line, number)
+        elif item is None and self._kind == "lookup":
+            self._builder.add_lookup_file(self._name, line)
+        elif item is None:
+            self._builder.fail(f"{line[:MOST_SHOWN]!r} is neither a heading nor an item; write - before an item.")
+        elif not self._kind:
+            shown = line[item.end() :][:MOST_SHOWN]
+            self._builder.fail(f"{shown!r} belongs to no section; expected {_SECTION} before it.")
         else:
-            self._builder.fail(
-                number, f"{line[:MOST_SHOWN]!r} is neither a heading nor an item; write - before an item."
-            )
+            _add_item(self._builder, self._kind, self._name, line[item.end() :])
 
-    def _begin(self, line: str, number: int) -> None:
+    def _begin(self, line: str) -> None:
         kind, colon, name = (part.strip() for part in line.lstrip("#").partition(":"))
         if colon and kind not in KINDS:
             hint = did_you_mean(kind, KINDS)
-            self._builder.fail(number, f"there are no sections {kind[:MOST_SHOWN]!r}.{hint} Expected {_SECTION}.")
+            self._builder.fail(f"there are no sections {kind[:MOST_SHOWN]!r}.{hint} Expected {_SECTION}.")
         if colon and not name:
-            self._builder.fail(number, f"the name of the {kind} is missing; expected {_SECTION}.")
+            self._builder.fail(f"the name of the {kind} is missing; expected {_SECTION}.")
         self._kind, self._name = (kind, name) if colon else ("", "")
-
-    def _read_item(self, item: str, number: int) -> None:
-        if not self._kind:
-            self._builder.fail(number, f"{item[:MOST_SHOWN]!r} belongs to no section; expected {_SECTION} before it.")
-        add_item(self._builder, self._kind, self._name, item, number)
 
 
 # -- YAML
 
 
 def read_yaml(text: str, builder: TrainingDataBuilder) -> TrainingData:
-    """Return the data in a text.
-
-    Raises
-    ------
-    NLUDataError
-        With file and line.
-    """
+    """Return the data in a text; raise `NLUDataError` with file and line."""
     try:
         _check_depth(text, builder)
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        builder.fail(line, f"not valid YAML: {error.problem}.")
+        builder.line = error.problem_mark.line + 1 if error.problem_mark else None
+        builder.fail(f"not valid YAML: {error.problem}.")
     except UnicodeEncodeError as error:
-        line = text.count("\n", 0, error.start) + 1
-        builder.fail(line, "half of a surrogate pair, which is no character; remove it.")
+        builder.line = text.count("\n", 0, error.start) + 1
+        builder.fail("half of a surrogate pair, which is no character; remove it.")
     except yaml.YAMLError as error:
-        builder.fail(None, f"not valid YAML: {' '.join(str(error).split())}.")
+        builder.fail(f"not valid YAML: {' '.join(str(error).split())}.")
     _YamlReader(builder).read(root)
     return builder.data()
 
@@ -265,8 +233,8 @@ def _check_depth(text: str, builder: TrainingDataBuilder) -> None:
     for event in yaml.parse(text, Loader=_Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _MAX_DEPTH:
-            line = getattr(event.start_mark, "line", 0) + 1
-            builder.fail(line, f"nested more than {_MAX_DEPTH} deep, as no NLU data is.")
+            builder.line = getattr(event.start_mark, "line", 0) + 1
+            builder.fail(f"nested more than {_MAX_DEPTH} deep, as no NLU data is.")
 
 
 class _YamlReader:
@@ -275,34 +243,35 @@ class _YamlReader:
     def __init__(self, builder: TrainingDataBuilder) -> None:
         self._builder = builder
 
-    def fail(self, node: yaml.Node, problem: str) -> NoReturn:
-        self._builder.fail(_line(node), problem)
+    def _fail(self, node: yaml.Node, problem: str) -> NoReturn:
+        self._builder.line = _line(node)
+        self._builder.fail(problem)
 
     def read(self, root: yaml.Node | None) -> None:
         """Read the document, as far as it is NLU data."""
         nlu = None if root is None else self._mapping(root, "NLU data").get("nlu")
         if nlu is None:
-            self._builder.fail(1, f"the YAML has no key nlu:; expected nlu: and below it {_ENTRY}.")
+            self._builder.line = 1
+            self._builder.fail(f"the YAML has no key nlu:; expected nlu: and below it {_ENTRY}.")
         for entry in self._sequence(nlu, "nlu:"):
-            with self._builder.each():
+            with self._builder.each(_line(entry)):
                 self._read_entry(entry)
 
     def _read_entry(self, entry: yaml.Node) -> None:
         parts = self._mapping(entry, "an entry of nlu:")
         kinds = [kind for kind in KINDS if kind in parts]
-        unknown = [key for key in parts if key not in _ENTRY_KEYS]
-        hint = "".join(did_you_mean(key, _ENTRY_KEYS) for key in unknown)
+        unknown = {key: did_you_mean(key, _ENTRY_KEYS) for key in parts if key not in _ENTRY_KEYS}
         if len(kinds) != 1:
-            self.fail(entry, f"an entry of nlu: has one of the keys {', '.join(KINDS)}.{hint} Expected {_ENTRY}.")
-        for key in unknown:
-            where = f"{self._builder.name}:{_line(entry)}"
-            logger.warning("%s: the key %r is ignored.%s", where, key[:MOST_SHOWN], did_you_mean(key, _ENTRY_KEYS))
+            hint = "".join(unknown.values())
+            self._fail(entry, f"an entry of nlu: has one of the keys {', '.join(KINDS)}.{hint} Expected {_ENTRY}.")
+        for key, hint in unknown.items():
+            logger.warning("%s: the key %r is ignored.%s", self._builder.place, key[:MOST_SHOWN], hint)
         name = self._scalar(parts[kinds[0]], f"the name of the {kinds[0]}")
         if "examples" not in parts:
-            self.fail(entry, f"the {kinds[0]} {name[:MOST_SHOWN]!r} has no examples; expected {_ENTRY}.")
+            self._fail(entry, f"the {kinds[0]} {name[:MOST_SHOWN]!r} has no examples; expected {_ENTRY}.")
         for item, line in self._items(parts["examples"]):
-            with self._builder.each():
-                add_item(self._builder, kinds[0], name, item, line)
+            with self._builder.each(line):
+                _add_item(self._builder, kinds[0], name, item)
 
     def _items(self, node: yaml.Node) -> Iterator[tuple[str, int]]:
         """Yield the examples of an entry, and their lines."""
@@ -314,7 +283,7 @@ class _YamlReader:
             if isinstance(entry, yaml.MappingNode):
                 text = self._mapping(entry, "an example").get("text")
             if not isinstance(text, yaml.ScalarNode):
-                self.fail(entry, "an example is a text, or a mapping with text: and perhaps metadata:.")
+                self._fail(entry, "an example is a text, or a mapping with text: and perhaps metadata:.")
             yield text.value.strip().removeprefix("- "), _line(text)
 
     def _items_of_text(self, node: yaml.ScalarNode) -> Iterator[tuple[str, int]]:
@@ -323,19 +292,20 @@ class _YamlReader:
             line = _line(node) + number if node.style == "|" else _line(node)
             item = written.strip()
             if item and not (item + " ").startswith("- "):
-                shown = item[:MOST_SHOWN]
-                self._builder.fail(line, f"{shown!r} is no item; write - before each example, and | after examples:.")
-            if item:
-                yield item[1:].strip(), line
+                self._builder.line = line
+                self._builder.fail(
+                    f"{item[:MOST_SHOWN]!r} is no item; write - before each example, and | after examples:."
+                )
+            yield item[1:].strip(), line
 
     def _mapping(self, node: yaml.Node, what: str) -> dict[str, yaml.Node]:
         if not isinstance(node, yaml.MappingNode):
-            self.fail(node, f"{what} is a mapping of keys to values; expected {_ENTRY}.")
+            self._fail(node, f"{what} is a mapping of keys to values; expected {_ENTRY}.")
         found: dict[str, yaml.Node] = {}
         for key, value in node.value:
             name = self._scalar(key, f"a key of {what}")
             if name in found:
-                self.fail(key, f"the key {name[:MOST_SHOWN]!r} stands twice in {what}; join the two.")
+                self._fail(key, f"the key {name[:MOST_SHOWN]!r} stands twice in {what}; join the two.")
             found[name] = value
         return found
 
@@ -343,12 +313,12 @@ class _YamlReader:
         if _is_null(node):
             return []
         if not isinstance(node, yaml.SequenceNode):
-            self.fail(node, f"{what} is a list; expected {_ENTRY}.")
+            self._fail(node, f"{what} is a list; expected {_ENTRY}.")
         return list(node.value)
 
     def _scalar(self, node: yaml.Node, what: str) -> str:
         if not isinstance(node, yaml.ScalarNode) or _is_null(node) or not node.value.strip():
-            self.fail(node, f"{what} is a plain name.")
+            self._fail(node, f"{what} is a plain name.")
         return str(node.value).strip()
 
 

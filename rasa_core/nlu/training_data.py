@@ -43,6 +43,15 @@ class NLUDataError(RasaCoreError, ValueError):
         super().__init__("\n".join(lines))
 
 
+@contextmanager
+def data_errors() -> Iterator[None]:
+    """Turn what the block raises because a file cannot be read into an `NLUDataError`."""
+    try:
+        yield
+    except TextFileError as error:
+        raise NLUDataError(error.problem, error.place) from error
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class EntitySpan:
     """A part of a text that names something.
@@ -110,6 +119,9 @@ class Lookup:
     entries: tuple[str, ...]
 
 
+_COLUMNS = ("examples", "definitions", "regexes", "lookups")
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingData:
     """All that an interpreter learns from.
@@ -162,18 +174,8 @@ class TrainingData:
         parts = list(parts)
         if len(parts) == 1:
             return parts[0]
-        synonyms = {text: value for part in parts for text, value in part.synonyms.items()}
-        return cls(
-            tuple(_with_synonyms(example, synonyms) for part in parts for example in part.examples),
-            synonyms,
-            tuple(regex for part in parts for regex in part.regexes),
-            tuple(lookup for part in parts for lookup in part.lookups),
-            tuple(definition for part in parts for definition in part.definitions),
-        )
-
-    def merged(self, other: TrainingData) -> TrainingData:
-        """Return this data followed by `other`; the synonyms of each hold in both."""
-        return TrainingData.joined([self, other])
+        columns = ([one for part in parts for one in getattr(part, name)] for name in _COLUMNS)
+        return cls.build(*columns)
 
     def fingerprint(self) -> str:
         """Return a hash, in hexadecimal, of all that is learnt from: the same for the same content in other files."""
@@ -215,10 +217,16 @@ class TrainingDataBuilder:
         What errors and places call the file.
     folder
         Where the paths of lookup tables begin; None for a text that came without a file, which may name none.
+
+    Attributes
+    ----------
+    line : int or None
+        What is added, or fails, stands there.
     """
 
     def __init__(self, name: str, folder: Path | None = None) -> None:
         self.name = name
+        self.line: int | None = None
         self._folder = folder
         self._examples: list[NLUExample] = []
         self._definitions: list[Synonym] = []
@@ -226,67 +234,65 @@ class TrainingDataBuilder:
         self._lookups: dict[str, list[str]] = {}
         self._errors: list[NLUDataError] = []
 
-    def fail(self, line: int | None, problem: str) -> NoReturn:
-        """Raise `NLUDataError` for a line."""
-        raise NLUDataError(problem, Place(self.name, line))
+    @property
+    def place(self) -> Place:
+        """The file, and the line that is read."""
+        return Place(self.name, self.line)
+
+    def fail(self, problem: str) -> NoReturn:
+        """Raise `NLUDataError` for the line that is read."""
+        raise NLUDataError(problem, self.place)
 
     @contextmanager
-    def each(self) -> Iterator[None]:
-        """Keep an error in the block until `data` is asked for, so that those of other items are found too."""
+    def each(self, line: int | None) -> Iterator[None]:
+        """Read what stands on a line; keep an error until `data` is asked for, so that others are found too."""
+        self.line = line
         try:
             yield
         except NLUDataError as error:
             self._errors.append(error)
 
-    def add_example(self, text: str, intent: str | None, entities: Iterable[EntitySpan], line: int) -> None:
+    def add_example(self, text: str, intent: str | None, entities: Iterable[EntitySpan]) -> None:
         """Add a message; an entity whose value is not its text makes a synonym."""
-        place = Place(self.name, line)
         spans = tuple(sorted(entities))
         for span in spans:
             covered = text[span.start : span.end]
             if covered and span.value != covered:
-                self._definitions.append(Synonym(covered, span.value, place))
-        self._examples.append(NLUExample(text, intent, spans, place))
+                self.add_synonym(covered, span.value)
+        self._examples.append(NLUExample(text, intent, spans, self.place))
 
-    def add_synonym(self, text: str, value: str, line: int) -> None:
+    def add_synonym(self, text: str, value: str) -> None:
         """Say that `text` stands for `value`."""
-        self._definitions.append(Synonym(text, value, Place(self.name, line)))
+        self._definitions.append(Synonym(text, value, self.place))
 
-    def add_regex(self, name: str, pattern: str, line: int) -> None:
+    def add_regex(self, name: str, pattern: str) -> None:
         """Add a regular expression; fail if it is none."""
         try:
             re.compile(pattern)
         except (re.error, RecursionError, OverflowError) as error:
             shown = pattern[:MOST_SHOWN]
-            self.fail(
-                line, f"{shown!r} is no regular expression: {error}; put a backslash before a character meant as such."
-            )
+            self.fail(f"{shown!r} is no regular expression: {error}; put a backslash before a character meant as such.")
         self._regexes.append(Regex(name, pattern))
 
     def add_lookup(self, name: str, entries: Iterable[str]) -> None:
         """Add entries to a lookup table."""
         self._lookups.setdefault(name, []).extend(entries)
 
-    def add_lookup_file(self, name: str, path: str, line: int) -> None:
+    def add_lookup_file(self, name: str, path: str) -> None:
         """Add the lines of a text file to a lookup table; its path is relative to the file that names it."""
         if self._folder is None:
-            self.fail(
-                line,
-                f"the lookup table {name!r} names the file {path[:MOST_SHOWN]!r}; expected its entries, one an item.",
-            )
+            shown = path[:MOST_SHOWN]
+            self.fail(f"the lookup table {name!r} names the file {shown!r}; expected its entries, one an item.")
         candidates = [self._folder / path, Path(path)]
         found = next((candidate for candidate in candidates if candidate.is_file()), None)
         if found is None:
             looked = " and ".join(repr(str(candidate)) for candidate in dict.fromkeys(candidates))
-            self.fail(line, f"the lookup table {name!r} names a file that is not there; looked for {looked}.")
-        try:
-            entries = read_lines(found)
-        except TextFileError as error:
-            raise NLUDataError(error.problem, error.place) from error
-        self.add_lookup(name, filter(None, map(str.strip, entries)))
+            self.fail(f"the lookup table {name!r} names a file that is not there; looked for {looked}.")
+        with data_errors():
+            self.add_lookup(name, filter(None, map(str.strip, read_lines(found))))
 
     def data(self) -> TrainingData:
-        """Return all that was gathered; raise `NLUDataError` if there were errors."""
+        """Return all that was added; raise `NLUDataError` if there were errors."""
         if self._errors:
             first = self._errors[0]
             raise NLUDataError(first.problem, first.place, self._errors[1:])

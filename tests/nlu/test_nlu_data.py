@@ -46,10 +46,10 @@ def test_merged_data_has_both_parts_and_the_synonyms_of_each_hold_in_both() -> N
     span = EntitySpan(0, 3, "city", "NYC")
     first = data_of(example("NYC", "inform", span))
     second = TrainingData.build([], [Synonym("nyc", "New York")], [Regex("zip", "[0-9]+")], [Lookup("city", ("Rome",))])
-    merged = first.merged(second)
+    merged = TrainingData.joined([first, second])
     assert merged.examples[0].entities[0].value == "New York"
     assert (merged.regexes, merged.lookups, merged.synonyms) == (second.regexes, second.lookups, second.synonyms)
-    assert merged == second.merged(first)
+    assert merged == TrainingData.joined([second, first])
 
 
 def test_a_fingerprint_is_that_of_the_content_and_not_of_files() -> None:
