@@ -1,4 +1,4 @@
-"""The old import path of `rasa_core.checks.nlu`."""
+"""An earlier import path of `rasa_core.checks.nlu`."""
 
 from __future__ import annotations
 
