@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from rasa_core.channels import InputChannel, UserMessage
 from rasa_core.channels.channel import MessageHandler
 from rasa_core.channels.direct import CollectingOutputChannel
-from rasa_core.teaching.questions import TeachingEnded
+from rasa_core.commands.teach import TeachingEnded
 
 
 class ScriptedTeacher:
