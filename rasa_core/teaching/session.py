@@ -23,6 +23,7 @@ from rasa_core.events import (
     Restarted,
     UserUtteranceReverted,
     UserUttered,
+    check_parse_data,
 )
 from rasa_core.exceptions import EventError, StoryParseError, did_you_mean
 from rasa_core.policies.policy import Prediction
@@ -257,6 +258,7 @@ def correct_intent(tracker: DialogueStateTracker, answer: Answer, domain: Domain
     intent = {"name": answer.text, "confidence": 1.0}
     entities = message.entities if answer.entities is None else [dict(entity) for entity in answer.entities]
     parse_data = {**message.parse_data, "intent": intent, "intent_ranking": [dict(intent)], "entities": entities}
+    check_parse_data(parse_data)
     again = UserUttered(message.text, intent, entities, parse_data)
     tracker.update(UserUtteranceReverted())
     tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
