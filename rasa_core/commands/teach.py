@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from rasa_core.channels.console import ConsoleInputChannel
 from rasa_core.exceptions import RasaCoreError, StoryParseError, did_you_mean
@@ -12,7 +12,8 @@ from rasa_core.processor import MessageProcessor
 from rasa_core.stories.appending import append_stories
 from rasa_core.teaching.learning import Learner
 from rasa_core.teaching.questions import Answer, Choice, Question
-from rasa_core.teaching.session import TeachingSession, story_body
+from rasa_core.teaching.session import TeachingSession
+from rasa_core.trackers.event_log import story_text
 
 if TYPE_CHECKING:
     from rasa_core.agent import Agent
@@ -44,34 +45,24 @@ class TeachingEnded(Exception):
     """The teacher wants to stop, or cannot be asked any more."""
 
 
-class Teacher(Protocol):
-    """Somebody who can be asked."""
+class ConversationAbandoned(Exception):
+    """The teacher wants to begin another conversation."""
+
+
+class Teacher:
+    """Somebody at the terminal; the end of the input and Ctrl+C are the end of teaching."""
 
     def show(self, text: str) -> None:
         """Show one or more lines."""
-
-    def ask(self, question: str) -> str:
-        """Return the answer, a line; raise `TeachingEnded` if there are no more answers."""
-
-
-class Terminal:
-    """Asks on the terminal; the end of the input and Ctrl+C are the end of teaching."""
-
-    def show(self, text: str) -> None:
-        """Print a text."""
         print(text, flush=True)
 
     def ask(self, question: str) -> str:
-        """Return the line that is typed; raise `TeachingEnded` if there is none."""
+        """Return the answer, a line; raise `TeachingEnded` if there are no more answers."""
         try:
             return input(question)
         except (EOFError, KeyboardInterrupt):
             print(flush=True)
             raise TeachingEnded from None
-
-
-class ConversationAbandoned(Exception):
-    """The teacher wants to begin another conversation."""
 
 
 def ask(teacher: Teacher, question: Question) -> Answer:
@@ -163,8 +154,7 @@ class _Lessons:
 
     def stories(self) -> list[DialogueStateTracker]:
         """Return what was taught in all of them."""
-        stories = (story for session in self._sessions.values() for story in session.stories())
-        return list({story.sender_id: story for story in stories}.values())
+        return list({story.sender_id: story for one in self._sessions.values() for story in one.stories()}.values())
 
 
 def teach(
@@ -187,7 +177,7 @@ def teach(
         What was taught and not trained on in the end; corrections have been learnt all the same.
     """
     agent.turns()  # Raises if there is nothing that could predict.
-    teacher = Terminal() if teacher is None else teacher
+    teacher = teacher or Teacher()
     learner = Learner(agent.policy_ensemble, training_trackers, teacher.show)
     lessons = _Lessons(agent, learner, teacher, max_visual_history)
     # A conversation of its own, lest one that the store has from before becomes part of the stories.
@@ -201,11 +191,9 @@ def teach(
         _offer_file(teacher, lessons.stories())
         raise
     taught = lessons.stories()
+    _offer_file(teacher, taught)
     # To train on nothing but what was taught would be to forget all the rest.
-    if not _offer_file(teacher, taught) or not training_trackers:
-        return taught
-    wanted = _last_answer(teacher, "Train on all stories, the old and the new, now (y/N)? ")
-    if (wanted or "").lower() not in ("y", "yes"):
+    if not taught or not training_trackers or not _wants_training(teacher):
         return taught
     teacher.show("Training ...")
     agent.train([*training_trackers, *taught], **(options or {}))
@@ -213,32 +201,31 @@ def teach(
     return []
 
 
-def _offer_file(teacher: Teacher, taught: Sequence[DialogueStateTracker]) -> bool:
-    """Show what was taught and offer to append it to a file; return False if nothing was taught.
-
-    Where no answer is to be had, it is appended to the file that is offered.
-    """
+def _offer_file(teacher: Teacher, taught: Sequence[DialogueStateTracker]) -> None:
+    """Show what was taught and offer to append it to a file: to the one that is offered where there is no answer."""
     if not taught:
         teacher.show("Nothing was taught.")
-        return False
-    text = "\n".join(f"## {story.sender_id}\n{story_body(story)}" for story in taught)
+        return
+    text = "\n".join(story_text(story.applied_events(), story.sender_id) for story in taught)
     teacher.show(f"This was taught:\n\n{text}")
-    is_done = False
-    while not is_done:
+    answer: str | None = ""
+    while answer is not None:
         answer = _last_answer(teacher, f"File to append it to (Enter: {DEFAULT_FILE}, {NO_FILE}: none)? ")
-        is_done = answer == NO_FILE or _append(teacher, answer or DEFAULT_FILE, text) or answer is None
-    return True
+        if answer == NO_FILE:
+            return
+        path = answer or DEFAULT_FILE
+        try:
+            append_stories(path, text)
+        except (OSError, StoryParseError) as error:
+            teacher.show(f"cannot write {path!r}: {getattr(error, 'strerror', None) or error}.")
+        else:
+            teacher.show(f"Appended to {path!r}.")
+            return
 
 
-def _append(teacher: Teacher, path: str, text: str) -> bool:
-    try:
-        append_stories(path, text)
-    except (OSError, StoryParseError) as error:
-        reason = getattr(error, "strerror", None) or error
-        teacher.show(f"cannot write {path!r}: {reason}.")
-        return False
-    teacher.show(f"Appended to {path!r}.")
-    return True
+def _wants_training(teacher: Teacher) -> bool:
+    answer = _last_answer(teacher, "Train on all stories, the old and the new, now (y/N)? ")
+    return answer is not None and answer.lower() in ("y", "yes")
 
 
 def _last_answer(teacher: Teacher, question: str) -> str | None:

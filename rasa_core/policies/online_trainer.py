@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from rasa_core.commands.teach import Teacher, Terminal, ask
+from rasa_core.commands.teach import Teacher, ask
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_RESTART_NAME, ActionExecuted, Event
 from rasa_core.policies.ensemble import PolicyEnsemble
@@ -55,7 +55,7 @@ class OnlinePolicyEnsemble(PolicyEnsemble):
         self.policies = base_ensemble.policies
         self.action_fingerprints = base_ensemble.action_fingerprints
         self.max_visual_history = max(1, max_visual_history)
-        self.teacher: Teacher = Terminal() if teacher is None else teacher
+        self.teacher = teacher or Teacher()
         self.learner = Learner(base_ensemble, training_trackers, self.teacher.show)
         self._decided: dict[str, tuple[DialogueStateTracker, int, str]] = {}
 

@@ -31,12 +31,6 @@ EMPHASIS: Final = 5
 REMEMBERED: Final = 20
 """How many of the other conversations a network sees again."""
 
-Tell = Callable[[str], object]
-
-
-def tell_nobody(text: str) -> None:
-    """Take no notice."""
-
 
 class Learner:
     """Lets the policies of an ensemble learn from corrections; several sessions may share one.
@@ -44,9 +38,7 @@ class Learner:
     Parameters
     ----------
     ensemble
-        Whose policies learn.
-    training_trackers
-        The conversations that they were trained on.
+        Whose policies learn; they were trained on `training_trackers`.
     tell
         Called with each line about what is learnt.
 
@@ -57,7 +49,10 @@ class Learner:
     """
 
     def __init__(
-        self, ensemble: PolicyEnsemble, training_trackers: Sequence[DialogueStateTracker] = (), tell: Tell = tell_nobody
+        self,
+        ensemble: PolicyEnsemble,
+        training_trackers: Sequence[DialogueStateTracker] = (),
+        tell: Callable[[str], object] = str,
     ) -> None:
         self.ensemble = ensemble
         self.lock = threading.RLock()
@@ -73,13 +68,7 @@ class Learner:
         action: str,
         taught: Callable[[], Sequence[DialogueStateTracker]],
     ) -> None:
-        """Learn that an action is the next one of a conversation.
-
-        Parameters
-        ----------
-        taught
-            Returns other conversations that were taught; asked only if a network learns.
-        """
+        """Learn that an action is the next one of a conversation; `taught` tells what else a network has to keep."""
         with self.lock:
             corrected = tracker.copy()
             corrected.update(ActionExecuted(action))
@@ -140,11 +129,9 @@ class Learner:
             self._tell(f"The stories say {wrong.action} here: change them, or they contradict what you teach.")
 
     def _tell_of_learning(self, now: Prediction, action: str) -> None:
-        if now.action == action:
-            self._tell(f"Learnt: {action}.")
-        else:
-            by = now.policy or "no policy knows better, and the bot"
-            self._tell(f"Noted: {action}. But {by} still says {now.action} here ({now.confidence:.2f}).")
+        by = now.policy or "no policy knows better, and the bot"
+        still = f"But {by} still says {now.action} here ({now.confidence:.2f})."
+        self._tell(f"Learnt: {action}." if now.action == action else f"Noted: {action}. {still}")
 
 
 def _key(policy: MemoizationPolicy, tracker: DialogueStateTracker) -> Key:

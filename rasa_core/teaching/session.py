@@ -31,6 +31,7 @@ from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.teaching.learning import Learner
 from rasa_core.teaching.questions import Answer, Question, State, TeachingError, about_action
 from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers.event_log import story_lines
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
@@ -47,8 +48,7 @@ class TeachingSession:
     learner
         Learns from corrections; its ensemble is that of the processor.
     sender_id
-        The conversation. One that is there already goes on where it was; what was corrected in it is learnt again
-        where the policies do not know it.
+        A conversation that is there already goes on where it was, and what was corrected in it is learnt again.
     turns
         How many turns a question shows.
     """
@@ -79,24 +79,13 @@ class TeachingSession:
     def answer(self, answer: Answer, version: int | None = None, channel: OutputChannel | None = None) -> list[Event]:
         """Take an answer to the question that `next` returns, and store what follows from it.
 
-        Parameters
-        ----------
-        version
-            Of the question. If the conversation has gone on since, the answer is refused.
-        channel
-            Where the bot speaks; its words are among the events in any case.
-
-        Returns
-        -------
-        list of Event
-            What was added to the conversation.
+        If the `version` of the question is given, and the conversation has gone on since, the answer is refused. The bot
+        speaks into the channel; its words are among the events, all that were added, which are returned.
 
         Raises
         ------
-        TeachingError
-            If the answer does not fit the question; nothing is changed.
-        UnknownActionError, UnknownSlotError, EventError, InterpreterError
-            If something in the answer is not known, or no event, or not understood; nothing is changed.
+        TeachingError, UnknownActionError, UnknownSlotError, EventError, InterpreterError
+            If the answer does not fit the question, or something in it is not known or understood; nothing is changed.
         """
         with self._store.conversation(self.sender_id) as conversation:
             tracker = conversation.tracker
@@ -246,10 +235,7 @@ def prediction_of(action: str, domain: Domain) -> Prediction:
 def correct_intent(tracker: DialogueStateTracker, answer: Answer, domain: Domain) -> None:
     """Take the latest message back, with all that came of it, and log it again with what the user meant.
 
-    Raises
-    ------
-    TeachingError, EventError
-        If the domain does not have the intent, or the entities are none; the tracker is as it was.
+    `TeachingError` or `EventError` is raised first if the domain does not have the intent, or the entities are none.
     """
     if answer.text not in domain.intents:
         hint = did_you_mean(answer.text, domain.intents)
@@ -268,13 +254,7 @@ def correct_intent(tracker: DialogueStateTracker, answer: Answer, domain: Domain
 
 
 def read_events(line: str) -> list[Event]:
-    """Read events as they stand in a story line, with or without its bullet.
-
-    Raises
-    ------
-    EventError
-        If the line says anything else.
-    """
+    """Read events as they stand in a story line, with or without its bullet; raise `EventError` for anything else."""
     text = line.strip().removeprefix("-").strip()
     try:
         steps = StoryFileReader().process_lines(["## typed", f"- {text}"])
@@ -297,38 +277,32 @@ def taught_stories(events: Iterable[Event], domain: Domain) -> list[DialogueStat
     """
     found = {}
     for part in _applied_parts(events, domain):
-        turns: list[list[Event]] = [[]]
-        for event in part:
-            if isinstance(event, UserUttered):
-                turns.append([])
-            turns[-1].append(event)
-        beginning, *rest = turns
-        while rest and not any(isinstance(event, ActionExecuted) for event in rest[-1]):
-            rest.pop()
-        told = [turn for turn in rest if _intent(turn[0]) not in (None, "", domain.restart_intent)]
+        beginning, *turns = _split(part, UserUttered)
+        while turns and not any(isinstance(event, ActionExecuted) for event in turns[-1]):
+            turns.pop()
+        told = [turn for turn in turns if _intent(turn[0]) not in (None, "", domain.restart_intent)]
         if told:
             story = [*beginning, *(event for turn in told for event in turn)]
-            lines = story_body(DialogueStateTracker.from_events("", story, domain))
-            name = f"taught {hashlib.blake2b(lines.encode('utf-8', 'surrogatepass'), digest_size=6).hexdigest()}"
+            lines = "\n".join(story_lines(story)).encode("utf-8", "surrogatepass")
+            name = f"taught {hashlib.blake2b(lines, digest_size=6).hexdigest()}"
             found[name] = DialogueStateTracker.from_events(name, story, domain)
     return list(found.values())
 
 
-def story_body(tracker: DialogueStateTracker) -> str:
-    """Return the lines of a conversation as a story, without its title."""
-    return tracker.export_stories().partition("\n")[2]
-
-
 def _applied_parts(events: Iterable[Event], domain: Domain) -> Iterator[list[Event]]:
     """Yield what was not taken back, from one restart to the next."""
+    for part in _split(events, Restarted):
+        yield DialogueStateTracker.from_events("", part, domain).applied_events()
+
+
+def _split(events: Iterable[Event], kind: type[Event]) -> list[list[Event]]:
+    """Return events in parts, of which each but the first begins with an event of the kind."""
     parts: list[list[Event]] = [[]]
     for event in events:
-        if isinstance(event, Restarted):
+        if isinstance(event, kind):
             parts.append([])
-        else:
-            parts[-1].append(event)
-    for part in parts:
-        yield DialogueStateTracker.from_events("", part, domain).applied_events()
+        parts[-1].append(event)
+    return parts
 
 
 def _intent(event: Event) -> str | None:
