@@ -17,9 +17,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rasa_core.nlu.crf import spans_of
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.tokens import MAX_PIECES, SHAPES, TokenVocabulary, keys_of, shape_of, tokenize
-from rasa_core.nlu.training_data import NLUExample
+from rasa_core.nlu.training_data import NLUExample, NLUSettings
 
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
@@ -31,23 +32,15 @@ _VARIANTS: Final = 3
 """How many messages with other values of entities are made of each."""
 _SPELLINGS: Final = 2
 """How many wrong spellings are made of each key."""
-_LEAST_NOISE: Final = 24
+_OTHER_VALUES, _LOWER_CASE, _UPPER_CASE, _NOISE, _LEAST_NOISE = 0.08, 0.05, 0.02, 0.05, 24
+"""Shares of messages with other values of entities, in other case, and without meaning, and the fewest of these."""
+_TYPING_ERRORS: Final = 0.01
+"""Share of the tokens that are spelt wrongly."""
 _FEW: Final = 2000
 _MEANINGLESS: Final = "\0\0"
 """Begins the keys of tokens of which nothing is known but the shape."""
 _SHAPES_OF_NOISE: Final = ("lower", "lower", "title", "caseless", "sign", "sign")
 _LENGTHS_OF_NOISE: Final = (1, 1, 2, 2, 3, 4, 5, 6, 8, 10)
-
-
-@dataclass(frozen=True, slots=True)
-class AugmentationRates:
-    """How often what is made up; shares of messages, but for `typing_errors`, a share of tokens."""
-
-    varied: float = 0.08
-    typing_errors: float = 0.01
-    lower_case: float = 0.05
-    upper_case: float = 0.02
-    noise: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +113,7 @@ class KeyTable:
 
 
 class WordPairs:
-    """Finds pairs of words in many messages at once.
-
-    Parameters
-    ----------
-    vocabulary
-        That of the network.
-    """
+    """Finds the pairs of words that a vocabulary has in many messages at once."""
 
     def __init__(self, vocabulary: TokenVocabulary) -> None:
         self._words = len(vocabulary.words) + 1
@@ -156,12 +143,8 @@ class MessageBatches:
         What the network will know of them.
     intents
         How many there are; the next number is that of noise.
-    size
-        Messages in a batch; fewer if there are few messages.
-    seed
-        Of all that is drawn.
-    rates
-        How often what is made up.
+    settings
+        Tell how many messages a batch has, if they are not few, and the seed of all that is drawn.
     numbers_to_draw
         How many random numbers the network needs for a message filled up to some tokens.
     """
@@ -171,27 +154,24 @@ class MessageBatches:
         messages: Sequence[TaggedMessage],
         vocabulary: TokenVocabulary,
         intents: int,
-        size: int,
-        seed: int,
-        rates: AugmentationRates,
+        settings: NLUSettings,
         numbers_to_draw: Callable[[int], int],
     ) -> None:
         self._numbers_to_draw = numbers_to_draw
-        self._random, self._rates = np.random.default_rng(seed), rates
-        random = Random(seed)
+        self._random, random = np.random.default_rng(settings.seed), Random(settings.seed)
         counts = Counter(key for message in messages for key in message.keys)
         extras = messages[0].extras.shape[1]
-        made_up = max(math.ceil(rates.noise * len(messages)), _LEAST_NOISE) if rates.noise else 0
+        made_up = max(math.ceil(_NOISE * len(messages)), _LEAST_NOISE)
         made = noise(sorted(counts.elements()), made_up, intents, extras, random)
-        values = EntityValues(messages)
-        variants = [values.varied(m, MAX_TRAINING_TOKENS, random) for m in messages for _ in range(_VARIANTS)]
+        values = _values_of(messages)
+        variants = [_varied(message, values, random) for message in messages for _ in range(_VARIANTS)]
         self.count = len(messages)
         self._varied = len(messages) + len(made)  # Where the variants begin, in the order of the messages.
         self._table, self._pairs = KeyTable(vocabulary), WordPairs(vocabulary)
         self._fill([*messages, *made, *variants])
         self._spell(sorted(counts), random)
         self._words, self._shapes, self._pieces = self._table.arrays()
-        self.size = min(size, max(8, self._varied // 8))
+        self.size = min(settings.batch_size, max(8, self._varied // 8))
         self._limits = _limits(self._lengths, self.count)
 
     def _fill(self, messages: Sequence[TaggedMessage]) -> None:
@@ -220,7 +200,7 @@ class MessageBatches:
     def plan(self, left_out: Rows) -> list[tuple[int, Rows]]:
         """Return number of tokens and messages of each batch of one epoch, in random order, without some messages."""
         rows = np.arange(self._varied)
-        vary = self._random.random(self.count) < self._rates.varied
+        vary = self._random.random(self.count) < _OTHER_VALUES
         variant = self._varied + rows[: self.count] * _VARIANTS + self._random.integers(_VARIANTS, size=self.count)
         rows[: self.count] = np.where(vary, variant, rows[: self.count])
         rows = np.delete(rows, left_out)
@@ -252,12 +232,12 @@ class MessageBatches:
 
     def _misspelt(self, keys: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return keys with typing errors, and some messages in lower or upper case."""
-        rates, draw = self._rates, self._random
+        draw = self._random
         wrong = self._wrong[keys, draw.integers(_SPELLINGS, size=keys.shape)]
-        keys = np.where(draw.random(keys.shape) < rates.typing_errors, wrong, keys)
+        keys = np.where(draw.random(keys.shape) < _TYPING_ERRORS, wrong, keys)
         case = draw.random((len(keys), 1))
-        keys = np.where(case < rates.lower_case, self._lower[keys], keys)
-        return np.where(case > 1.0 - rates.upper_case, self._upper[keys], keys)
+        keys = np.where(case < _LOWER_CASE, self._lower[keys], keys)
+        return np.where(case > 1.0 - _UPPER_CASE, self._upper[keys], keys)
 
 
 def _limits(lengths: NDArray[np.int_], count: int) -> list[int]:
@@ -269,56 +249,41 @@ def _limits(lengths: NDArray[np.int_], count: int) -> list[int]:
 # -- what nobody wrote
 
 
-class EntityValues:
-    """The values that each entity has in messages, each with its keys and extras.
-
-    Parameters
-    ----------
-    messages
-        Those of the training data.
-    """
-
-    def __init__(self, messages: Sequence[TaggedMessage]) -> None:
-        self._values: dict[int, dict[tuple[str, ...], Floats]] = {}
-        for message in messages:
-            for start, end in spans_of(message.tags):
-                values = self._values.setdefault(message.tags[start], {})
-                values.setdefault(message.keys[start:end], message.extras[start:end])
-        self._lists = {tag: list(values.items()) for tag, values in self._values.items()}
-
-    def varied(self, message: TaggedMessage, longest: int, random: Random) -> TaggedMessage:
-        """Return the message with most of its entities replaced, and without the sign at its end, if there is one."""
-        keys: list[str] = []
-        tags: list[int] = []
-        extras: list[Floats] = []
-        done = 0
-        for start, end in [*spans_of(message.tags), (len(message.keys), len(message.keys))]:
-            keys += message.keys[done:start]
-            tags += message.tags[done:start]
-            extras.append(message.extras[done:start])
-            value, rows = message.keys[start:end], message.extras[start:end]
-            if value and random.random() < 0.7:
-                value, rows = random.choice(self._lists[message.tags[start]])
-            keys += value
-            tags += [message.tags[start], *[message.tags[start] + 1] * (len(value) - 1)] if value else []
-            extras.append(rows)
-            done = end
-        if len(keys) > 1 and not tags[-1] and len(keys[-1]) == 1 and not keys[-1].isalnum():
-            del keys[-1], tags[-1]
-        rows = np.concatenate(extras)[:longest]
-        return TaggedMessage(tuple(keys[:longest]), tuple(tags[:longest]), message.intent, rows[: len(keys)])
+Values = dict[int, list[tuple[tuple[str, ...], Floats]]]
 
 
-def spans_of(tags: Sequence[int]) -> list[tuple[int, int]]:
-    """Return start and end of each entity; odd tags begin one, even ones go on."""
-    starts = [at for at, tag in enumerate(tags) if tag % 2]
-    spans = []
-    for start in starts:
-        end = start + 1
-        while end < len(tags) and tags[end] == tags[start] + 1:
-            end += 1
-        spans.append((start, end))
-    return spans
+def _values_of(messages: Sequence[TaggedMessage]) -> Values:
+    """Return the values of each entity, by the tag with which it begins, each with its keys and extras."""
+    found: dict[int, dict[tuple[str, ...], Floats]] = {}
+    for message in messages:
+        for start, last in spans_of(message.tags):
+            values = found.setdefault(message.tags[start], {})
+            values.setdefault(message.keys[start : last + 1], message.extras[start : last + 1])
+    return {tag: list(values.items()) for tag, values in found.items()}
+
+
+def _varied(message: TaggedMessage, known: Values, random: Random) -> TaggedMessage:
+    """Return the message with most of its entities replaced, and without the sign at its end, if there is one."""
+    keys: list[str] = []
+    tags: list[int] = []
+    extras: list[Floats] = []
+    done = 0
+    for start, last in spans_of(message.tags):
+        tag, end = message.tags[start], last + 1
+        value, rows = message.keys[start:end], message.extras[start:end]
+        if random.random() < 0.7:
+            value, rows = random.choice(known[tag])
+        keys += (*message.keys[done:start], *value)
+        tags += (*message.tags[done:start], tag, *[tag + 1] * (len(value) - 1))
+        extras += message.extras[done:start], rows
+        done = end
+    keys += message.keys[done:]
+    tags += message.tags[done:]
+    rows = np.concatenate([*extras, message.extras[done:]])[:MAX_TRAINING_TOKENS]
+    if len(keys) > 1 and not tags[-1] and len(keys[-1]) == 1 and not keys[-1].isalnum():
+        del keys[-1], tags[-1]
+    longest = MAX_TRAINING_TOKENS
+    return TaggedMessage(tuple(keys[:longest]), tuple(tags[:longest]), message.intent, rows[: len(keys)])
 
 
 def misspelt(key: str, letters: str, random: Random) -> str:
@@ -342,14 +307,7 @@ def letters_of(keys: Sequence[str]) -> str:
 def noise(keys: Sequence[str], count: int, intent: int, extras: int, random: Random) -> list[TaggedMessage]:
     """Return messages that mean nothing: words with their letters shuffled, halves of words put together, and so on.
 
-    Parameters
-    ----------
-    keys
-        Those of the training data, each as often as it occurs.
-    count
-        How many messages.
-    intent, extras
-        The number of the intent that they get, and how many extras a token has.
+    `keys` has those of the training data, each as often as it occurs; a token gets `extras` numbers for patterns.
     """
     letters = letters_of(keys)
     messages = []

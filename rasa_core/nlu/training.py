@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError
-from rasa_core.nlu.batches import AugmentationRates, Batch, MessageBatches, Rows, tagged
+from rasa_core.nlu.batches import Batch, MessageBatches, Rows, tagged
 from rasa_core.nlu.model import NLUModel, fingerprint_of
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.tokens import SHAPES, TokenVocabulary
@@ -73,9 +73,7 @@ class NLUTraining:
             messages,
             self._vocabulary,
             len(self._intents),
-            settings.batch_size,
-            settings.seed,
-            AugmentationRates(),
+            settings,
             partial(numbers_to_draw, self._sizes()),
         )
         self.network = build(self._sizes(), LossRates(dropout=settings.dropout))

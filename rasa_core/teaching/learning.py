@@ -7,6 +7,7 @@ the others, which it would forget if it saw the new one alone.
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from rasa_core.domain import Domain
     from rasa_core.policies.ensemble import PolicyEnsemble
     from rasa_core.trackers import DialogueStateTracker
+
+logger = logging.getLogger(__name__)
 
 ROUNDS: Final = 3
 """How often a network is trained for one correction at most."""
@@ -40,7 +43,7 @@ class Learner:
     ensemble
         Whose policies learn; they were trained on `training_trackers`.
     tell
-        Called with each line about what is learnt.
+        Called with each line about what is learnt; logs it if not given.
 
     Attributes
     ----------
@@ -52,7 +55,7 @@ class Learner:
         self,
         ensemble: PolicyEnsemble,
         training_trackers: Sequence[DialogueStateTracker] = (),
-        tell: Callable[[str], object] = str,
+        tell: Callable[[str], object] = logger.info,
     ) -> None:
         self.ensemble = ensemble
         self.lock = threading.RLock()

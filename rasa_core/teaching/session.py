@@ -79,8 +79,8 @@ class TeachingSession:
     def answer(self, answer: Answer, version: int | None = None, channel: OutputChannel | None = None) -> list[Event]:
         """Take an answer to the question that `next` returns, and store what follows from it.
 
-        If the `version` of the question is given, and the conversation has gone on since, the answer is refused. The bot
-        speaks into the channel; its words are among the events, all that were added, which are returned.
+        If the `version` of the question is given, and the conversation has gone on since, the answer is refused. All
+        events that were added are returned, what the bot said among them, which it says into the channel too.
 
         Raises
         ------
