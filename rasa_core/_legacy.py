@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import Any
 
 _PLACES = {
+    "default_actions": "rasa_core.actions.factories",
+    "instantiate_actions": "rasa_core.actions.factories",
     "OnlinePolicyEnsemble": "rasa_core.policies.online_trainer",
     "teach": "rasa_core.commands.teach",
     "visualize_stories": "rasa_core.drawing.stories",

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeGuard
 
-from rasa_core.actions.factories import RemoteAction
 from rasa_core.channels.channel import OutputChannel, UserMessage
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
@@ -125,8 +124,7 @@ class TeachingSession:
         return bool(tracker.latest_message.intent.get("name") == self._domain.restart_intent)
 
     def _runs_elsewhere(self, action: str) -> bool:
-        known = action in self._domain.action_names
-        return known and isinstance(self._domain.action_for_name(action), RemoteAction)
+        return action in self._domain.action_names and not self._processor.runner.runs_here(action)
 
     def _predict(self, tracker: DialogueStateTracker) -> Prediction:
         with self._learner.lock:
@@ -171,7 +169,7 @@ class TeachingSession:
             return
         dispatcher = self._processor.dispatcher_for(UserMessage("", channel, self.sender_id))
         try:
-            self._processor.run_action(self._domain.action_for_name(name), tracker, dispatcher, prediction)
+            self._processor.run_action(name, tracker, dispatcher, prediction)
         except KeyboardInterrupt:
             if tracker.version == start:
                 tracker.update(replace(executed, error="interrupted"))
