@@ -15,7 +15,8 @@ import pytest
 
 pytest.importorskip("redis", reason="install it with: pip install 'rasa-core[redis]'")
 
-from real_servers import free_port, program
+from programs import program
+from real_servers import free_port
 from redis_engines import empty_store
 from redis_servers import Proxy, RedisServer, durable, running, shared_cluster, shared_server
 
