@@ -12,8 +12,8 @@ from sqlalchemy.schema import ExecutableDDLElement
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError
 from rasa_core.tracker_store import _sql_tables as tables
-from rasa_core.tracker_store.answers import StoredAnswer
-from rasa_core.tracker_store.head import Head
+from rasa_core.tracker_store.base import StoredAnswer
+from rasa_core.tracker_store.log_store import Head
 
 GRACE = 1.0
 """How much later than the server this side gives up, in seconds, so that the server's own message comes first."""

@@ -21,7 +21,7 @@ from typing import Any, Self
 from rasa_core.event_base import Event, is_number
 from rasa_core.exceptions import EventError, StoreError, did_you_mean
 from rasa_core.tracker_store.base import as_json
-from rasa_core.tracker_store.head import check_sender_id
+from rasa_core.tracker_store.log_store import check_sender_id
 
 _FORMAT = 1
 _ONE_EACH = "A line holds one conversation, as `rasa-core store export` writes it, or one tracker of a server."

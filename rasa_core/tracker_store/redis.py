@@ -42,10 +42,9 @@ from rasa_core.tracker_store._redis_leases import Leases
 from rasa_core.tracker_store._redis_scripts import COMMIT, DELETE, EXPIRE_ANSWERS, SET_LIFETIME
 from rasa_core.tracker_store._redis_server import Address, Server, Word
 from rasa_core.tracker_store._redis_url import RedisUrl
-from rasa_core.tracker_store.answers import ANSWERS_KEPT, StoredAnswer
-from rasa_core.tracker_store.head import Head, check_commit, check_sender_id, version_conflict
+from rasa_core.tracker_store.base import ANSWERS_KEPT, StoredAnswer
 from rasa_core.tracker_store.locks import check_timeout
-from rasa_core.tracker_store.log_store import EventLogStore
+from rasa_core.tracker_store.log_store import EventLogStore, Head, check_commit, check_sender_id, version_conflict
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain

@@ -48,10 +48,16 @@ from rasa_core.exceptions import StoreError, StoreUnavailableError, did_you_mean
 from rasa_core.tracker_store._sql_connections import Connections
 from rasa_core.tracker_store._sql_database import ClashError, Database, answer_row, head_row
 from rasa_core.tracker_store._sql_tables import MAX_ID
-from rasa_core.tracker_store.answers import StoredAnswer
-from rasa_core.tracker_store.head import Head, SenderIdError, check_commit, check_sender_id, version_conflict
+from rasa_core.tracker_store.base import StoredAnswer
 from rasa_core.tracker_store.locks import MutexTable, check_timeout
-from rasa_core.tracker_store.log_store import EventLogStore
+from rasa_core.tracker_store.log_store import (
+    EventLogStore,
+    Head,
+    SenderIdError,
+    check_commit,
+    check_sender_id,
+    version_conflict,
+)
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain

@@ -16,8 +16,7 @@ from functools import partial
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError, VersionConflictError
 from rasa_core.tracker_store.dumps import Dump
-from rasa_core.tracker_store.head import Head
-from rasa_core.tracker_store.log_store import EventLogStore
+from rasa_core.tracker_store.log_store import EventLogStore, Head
 from rasa_core.tracker_store.retention import each_sender_id
 
 _FIRST_ROWS, _MOST_ROWS = 256, 1024
