@@ -21,14 +21,15 @@ from __future__ import annotations
 import json
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Self
+from urllib.parse import SplitResult, parse_qsl
 
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event
-from rasa_core.exceptions import EventError, StoreError
+from rasa_core.exceptions import EventError, StoreError, did_you_mean
 from rasa_core.tracker_store.locks import MutexTable, PerProcess
 from rasa_core.trackers import DialogueStateTracker
 
@@ -52,6 +53,16 @@ def as_json(value: object, kind: str, name: object) -> str:
             f"the {kind} {name!r:.200} cannot be stored as JSON: {error}. "
             "Use text, finite numbers, true, false, null, lists and objects."
         ) from error
+
+
+def url_options(parts: SplitResult, known: Sequence[str]) -> dict[str, str]:
+    """Return the options in the URL of a store; raise `StoreError` for one that is not `known`."""
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    for name in options:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise StoreError(f"{parts.scheme}:// has no option {name!r}.{hint} Known: {', '.join(known)}.")
+    return options
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Generic, TypeVar
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError
@@ -39,6 +39,15 @@ def check_timeout(timeout: float) -> float:
     if not 0 < timeout <= threading.TIMEOUT_MAX:
         raise StoreError(f"timeout is a number of seconds above 0, not {timeout!r}.")
     return timeout
+
+
+def timeout_from(options: Mapping[str, str]) -> float:
+    """Return the timeout among the options of a URL, in seconds; 30 if there is none."""
+    text = options.get("timeout", "30")
+    try:
+        return float(text)
+    except ValueError:
+        raise StoreError(f"timeout is a number of seconds, not {text!r}.") from None
 
 
 T = TypeVar("T")
@@ -63,6 +72,10 @@ class PerProcess(Generic[T]):
         made = self._made.get(process)
         # `setdefault` is one step of the interpreter: threads that come here at one moment get the same.
         return self._made.setdefault(process, self._make()) if made is None else made
+
+    def made(self) -> T | None:
+        """Return what belongs to this process, None if it has not been made."""
+        return self._made.get(os.getpid())
 
 
 class _Mutex:

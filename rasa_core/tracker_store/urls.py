@@ -17,10 +17,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from rasa_core.domain import Domain
 from rasa_core.exceptions import StoreError, did_you_mean
+from rasa_core.tracker_store.base import url_options
+from rasa_core.tracker_store.locks import timeout_from
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.memory import InMemoryTrackerStore
 from rasa_core.tracker_store.sqlite import SqliteTrackerStore
@@ -80,14 +82,14 @@ def store_from_url(url: str, domain: Domain | None = None, *, check: bool = True
 
 
 def _memory(parts: SplitResult, domain: Domain | None) -> EventLogStore:
-    options = _options(parts, ("timeout",))
+    options = url_options(parts, ("timeout",))
     if parts.netloc or parts.path.strip("/"):
         raise StoreError(f"memory:// has no address, such as {parts.netloc + parts.path!r}. Known: {_FORMS}.")
-    return InMemoryTrackerStore(domain, timeout=_seconds(options))
+    return InMemoryTrackerStore(domain, timeout=timeout_from(options))
 
 
 def _sqlite(parts: SplitResult, domain: Domain | None) -> EventLogStore:
-    options = _options(parts, ("synchronous", "timeout"))
+    options = url_options(parts, ("synchronous", "timeout"))
     if parts.netloc or len(parts.path) < 2:
         raise StoreError(
             f"{parts.geturl()!r} names no file: write three slashes before a relative path, four before an "
@@ -97,7 +99,7 @@ def _sqlite(parts: SplitResult, domain: Domain | None) -> EventLogStore:
         domain,
         path=unquote(parts.path[1:]),
         synchronous=options.get("synchronous", "normal"),
-        timeout=_seconds(options),
+        timeout=timeout_from(options),
     )
 
 
@@ -110,23 +112,6 @@ def _imported(name: str) -> Callable[[SplitResult, Domain | None], EventLogStore
         return store.from_url(parts.geturl(), domain)  # type: ignore[no-any-return]
 
     return opened
-
-
-def _options(parts: SplitResult, known: tuple[str, ...]) -> dict[str, str]:
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    for name in options:
-        if name not in known:
-            hint = did_you_mean(name, known)
-            raise StoreError(f"{parts.scheme}:// has no option {name!r}.{hint} Known: {', '.join(known)}.")
-    return options
-
-
-def _seconds(options: dict[str, str]) -> float:
-    text = options.get("timeout", "30")
-    try:
-        return float(text)
-    except ValueError:
-        raise StoreError(f"timeout is a number of seconds, not {text!r}.") from None
 
 
 _OPENERS: dict[str, Callable[[SplitResult, Domain | None], EventLogStore]] = {
