@@ -52,12 +52,17 @@ def test_the_ending_decides_what_is_written(bot: Path, ending: str) -> None:
     assert "utter_comfort" in text
 
 
-@pytest.mark.parametrize("name", ["picture.png", "picture.pdf", "picture"])
+@pytest.mark.parametrize("name", ["picture.gif", "picture.pdf", "picture"])
 def test_other_endings_are_an_error_that_names_the_known_ones(bot: Path, name: str) -> None:
     result = drawn(bot, name)
     assert result.exit_code == 1
-    assert "its name must end in .html, .svg, .dot or .mmd" in result.stderr
+    assert "its name must end in .html, .svg, .png, .dot or .mmd" in result.stderr
     assert not (bot / name).exists()
+
+
+def test_stories_are_drawn_as_png(bot: Path) -> None:
+    assert drawn(bot, "picture.png").exit_code == 0
+    assert (bot / "picture.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_file_that_cannot_be_written_is_an_error(bot: Path) -> None:
@@ -115,6 +120,6 @@ def test_an_agent_draws_its_stories(bot: Path) -> None:
 
 def test_it_runs_as_a_module(bot: Path) -> None:
     files = ["-d", str(bot / "domain.yml"), "-s", str(bot / "stories.md"), "-o", str(bot / "x.html")]
-    command = [sys.executable, "-m", "rasa_core.commands.visualize", *files]
+    command = [sys.executable, "-m", "rasa_core.visualize", *files]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (0, f"The stories are drawn in {bot / 'x.html'}.\n")
