@@ -120,7 +120,7 @@ class Project:
     def _state(self, domain: Domain) -> str:
         """Return ``current``, ``reworded`` (only what the bot says has changed), or ``changed``."""
         try:
-            trained, _, metadata = read_model(self.model)
+            trained, _, metadata, *_ = read_model(self.model)
         except ModelError:
             return "changed"
         if metadata.get("fingerprints", {}).get(FINGERPRINT) != self.fingerprint(domain):
@@ -175,7 +175,7 @@ class Project:
             say("the NLU data has no examples of intents: there is no interpreter of typed text")
 
     def _reword(self, domain: Domain) -> None:
-        _, ensemble, metadata = read_model(self.model)
+        _, ensemble, metadata, *_ = read_model(self.model)
         stories = (self.model / "stories.md").read_text(encoding="utf-8")
         write_model(self.model, domain, ensemble, stories, metadata["fingerprints"])
 
