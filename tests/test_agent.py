@@ -12,6 +12,7 @@ import rasa_core
 from rasa_core.agent import Agent
 from rasa_core.channels import InputChannel, UserMessage
 from rasa_core.channels.direct import CollectingOutputChannel
+from rasa_core.commands.teach import teach
 from rasa_core.conversation import story_lines
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, SlotSet
@@ -32,7 +33,6 @@ from rasa_core.policies import (
     SimplePolicyEnsemble,
 )
 from rasa_core.stories import extract_story_graph
-from rasa_core.teaching.session import teach
 from rasa_core.tracker_store import InMemoryTrackerStore, SqliteTrackerStore, TrackerStore
 from rasa_core.trackers import DialogueStateTracker
 

@@ -15,11 +15,12 @@ from rasa_core.drawing.story_flow import StoryFlow, diagram_of_steps
 from rasa_core.drawing.svg import DrawingError, check_picture_file, write_picture
 from rasa_core.events import UserUttered
 from rasa_core.interpreter import INTENT_MESSAGE_PREFIX
-from rasa_core.nlu.annotations import read_annotated
-from rasa_core.nlu.data import Example, NLUDataError, Source
 from rasa_core.nlu.reading import read_training_data
+from rasa_core.nlu.text_formats import read_annotated
+from rasa_core.nlu.training_data import NLUDataError, NLUExample
 from rasa_core.stories import extract_story_graph
 from rasa_core.stories.steps import StoryGraph, StoryStep
+from rasa_core.support.places import Place
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
@@ -108,7 +109,7 @@ def _write(diagram: Diagram, output_file: str | Path, fontsize: int) -> None:
 # -- what the user says
 
 
-def examples_by_intent(source: Examples) -> dict[str, list[Example]]:
+def examples_by_intent(source: Examples) -> dict[str, list[NLUExample]]:
     """Return the messages of an NLU file or folder, or of a mapping of intents to messages, by their intent.
 
     Raises
@@ -121,25 +122,25 @@ def examples_by_intent(source: Examples) -> dict[str, list[Example]]:
         examples = [_example(text, intent) for intent, texts in source.items() for text in texts]
     else:
         examples = list(read_training_data(source).examples)
-    found: dict[str, list[Example]] = {}
+    found: dict[str, list[NLUExample]] = {}
     for example in examples:
         if example.intent is not None:
             found.setdefault(example.intent, []).append(example)
     if not found:
         problem = "there are no examples of intents; expected ## intent:greet and - hello."
-        raise NLUDataError(problem, Source("the mapping" if is_mapping else str(source)))
+        raise NLUDataError(problem, Place("the mapping" if is_mapping else str(source)))
     return found
 
 
-def _example(annotated: str, intent: str) -> Example:
+def _example(annotated: str, intent: str) -> NLUExample:
     def fail(problem: str) -> NoReturn:
-        raise NLUDataError(problem, Source(f"the examples of {intent!r}"))
+        raise NLUDataError(problem, Place(f"the examples of {intent!r}"))
 
     text, entities = read_annotated(annotated, fail)
-    return Example(text, intent, tuple(entities))
+    return NLUExample(text, intent, tuple(entities))
 
 
-def _as_said(examples: Mapping[str, list[Example]], message: UserUttered) -> str:
+def _as_said(examples: Mapping[str, list[NLUExample]], message: UserUttered) -> str:
     """Return an example of a message's intent, one with its entities if possible; or the message as stories have it."""
     found = examples.get(message.intent.get("name") or "", [])
     wanted = {str(entity.get("entity")) for entity in message.entities}

@@ -22,7 +22,7 @@ from rasa_core.evaluation.stories import (
     whole_stories,
 )
 from rasa_core.exceptions import RasaCoreError
-from rasa_core.nlu.data import Example, TrainingData
+from rasa_core.nlu.training_data import NLUExample, TrainingData
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.steps import StoryGraph, StoryStep
 from rasa_core.stories.tracker import TrainingTracker
@@ -98,7 +98,7 @@ def folds_of_stories(setup: Setup, folds: int) -> list[list[Dialogue]]:
     return [[dialogues[index] for index in sorted(order[fold::folds])] for fold in range(folds)]
 
 
-def folds_of_messages(data: TrainingData, folds: int, seed: int) -> list[list[Example]]:
+def folds_of_messages(data: TrainingData, folds: int, seed: int) -> list[list[NLUExample]]:
     """Share the examples out, each intent as evenly as possible; the same in each run, for the same seed.
 
     Examples with the same text stay together: otherwise what is measured would have been learnt.
@@ -108,7 +108,7 @@ def folds_of_messages(data: TrainingData, folds: int, seed: int) -> list[list[Ex
     RasaCoreError
         If there are fewer texts than folds.
     """
-    by_text: dict[str, list[Example]] = {}
+    by_text: dict[str, list[NLUExample]] = {}
     for example in data.examples:
         by_text.setdefault(" ".join(example.text.lower().split()), []).append(example)
     if len(by_text) < folds:
@@ -158,7 +158,7 @@ def cross_validate_messages(
         If there are fewer texts than folds.
     """
 
-    def measure(learnt: Sequence[Example], held_out: Sequence[Example]) -> MessageEvaluation:
+    def measure(learnt: Sequence[NLUExample], held_out: Sequence[NLUExample]) -> MessageEvaluation:
         return evaluate_messages(train(replace(data, examples=tuple(learnt))), held_out, silent=True)
 
     return _cross_validate(folds_of_messages(data, folds, seed), measure)

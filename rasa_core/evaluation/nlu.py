@@ -32,9 +32,8 @@ from rasa_core.evaluation.tables import (
     written,
 )
 from rasa_core.exceptions import RasaCoreError
-from rasa_core.nlu.data import EntitySpan, Example, NLUDataError
-from rasa_core.nlu.json_format import ROOT
-from rasa_core.nlu.reading import read_training_text
+from rasa_core.nlu.reading import ROOT, read_training_text
+from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample
 from rasa_core.support.progress import Progress
 
 NONE: Final = ""
@@ -70,7 +69,7 @@ class MessageResult:
 
     Attributes
     ----------
-    example : Example
+    example : NLUExample
         The message, with its intent and entities.
     intent : str
         The intent that was found; empty for none.
@@ -80,7 +79,7 @@ class MessageResult:
         Start, end and name of each entity that was found.
     """
 
-    example: Example
+    example: NLUExample
     intent: str
     confidence: float
     found: frozenset[Span]
@@ -210,7 +209,7 @@ class MessageEvaluation(Evaluation):
         ]
 
 
-def evaluate_messages(parser: Parser, examples: Sequence[Example], *, silent: bool = False) -> MessageEvaluation:
+def evaluate_messages(parser: Parser, examples: Sequence[NLUExample], *, silent: bool = False) -> MessageEvaluation:
     """Compare what is found in messages with what should be found.
 
     Raises
@@ -230,7 +229,7 @@ def evaluate_messages(parser: Parser, examples: Sequence[Example], *, silent: bo
     return MessageEvaluation(tuple(results))
 
 
-def _result(example: Example, parse: dict[str, Any]) -> MessageResult:
+def _result(example: NLUExample, parse: dict[str, Any]) -> MessageResult:
     intent = parse["intent"] or {}
     found = frozenset((one["start"], one["end"], one["entity"]) for one in parse["entities"])
     return MessageResult(example, intent.get("name") or NONE, float(intent.get("confidence") or 0.0), found)
@@ -288,8 +287,8 @@ def _content(evaluation: MessageEvaluation) -> dict[str, Any]:
 def _failed_message(one: MessageResult) -> dict[str, Any]:
     return {
         "text": one.example.text,
-        "file": one.example.source.file,
-        "line": one.example.source.line,
+        "file": one.example.place.file,
+        "line": one.example.place.line,
         "expected": {"intent": one.example.intent, "entities": _spans(one.expected)},
         "found": {"intent": one.intent or None, "confidence": one.confidence, "entities": _spans(one.found)},
     }
@@ -330,7 +329,7 @@ def _lines(evaluation: MessageEvaluation, folds: Sequence[MessageEvaluation]) ->
 
 def _told(one: MessageResult) -> tuple[str, str]:
     text = shorten(" ".join(one.example.text.split()), LONGEST_NAME)
-    return f"{one.example.source}: {text}", shorten(one.described(), 2 * LONGEST_NAME)
+    return f"{one.example.place}: {text}", shorten(one.described(), 2 * LONGEST_NAME)
 
 
 # -- failed messages, as NLU data that reads as the same messages
@@ -348,19 +347,19 @@ def _write_failed(failed: Sequence[MessageResult], path: str | Path) -> Iterator
         yield f"{messages} cannot be written as Markdown; a file named .json holds all."
 
 
-def as_markdown(messages: Iterable[tuple[Example, str]]) -> tuple[str, list[Example]]:
+def as_markdown(messages: Iterable[tuple[NLUExample, str]]) -> tuple[str, list[NLUExample]]:
     """Return messages as Markdown, each below a comment with its note.
 
     Returns
     -------
     text : str
         A section for each intent, in the order of the first messages.
-    left_out : list of Example
+    left_out : list of NLUExample
         Those that Markdown cannot hold: without an intent, with line ends, comments or marks in the text, or with
         entities that overlap.
     """
     sections: dict[str, list[str]] = {}
-    left_out: list[Example] = []
+    left_out: list[NLUExample] = []
     for example, note in messages:
         line = f"- {_marked(example)}"
         if example.intent is None or not _reads_as(example, f"## intent:{example.intent}\n{line}\n"):
@@ -372,7 +371,7 @@ def as_markdown(messages: Iterable[tuple[Example, str]]) -> tuple[str, list[Exam
     return "\n".join(texts), left_out
 
 
-def as_json(messages: Iterable[tuple[Example, str]]) -> str:
+def as_json(messages: Iterable[tuple[NLUExample, str]]) -> str:
     """Return messages as JSON, with their notes under a key that readers leave alone."""
     found = [
         {
@@ -386,7 +385,7 @@ def as_json(messages: Iterable[tuple[Example, str]]) -> str:
     return json.dumps({ROOT: {"common_examples": found}}, indent=1) + "\n"
 
 
-def _marked(example: Example) -> str:
+def _marked(example: NLUExample) -> str:
     """Return a message with its entities marked."""
     pieces: list[str] = []
     position = 0
@@ -404,7 +403,7 @@ def _mark(covered: str, span: EntitySpan) -> str:
     return f"[{covered}]{json.dumps(mark)}"
 
 
-def _reads_as(example: Example, text: str) -> bool:
+def _reads_as(example: NLUExample, text: str) -> bool:
     """Whether a text can be written into a file, and reads as the message."""
     try:
         text.encode()  # Half of a surrogate pair cannot be written.

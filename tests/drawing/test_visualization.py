@@ -18,7 +18,7 @@ from rasa_core.drawing.diagrams import Diagram, Kind
 from rasa_core.drawing.stories import Examples, examples_by_intent, visualize_stories, visualize_story_graph
 from rasa_core.drawing.story_flow import StoryFlow
 from rasa_core.drawing.svg import DrawingError
-from rasa_core.nlu.data import NLUDataError
+from rasa_core.nlu.training_data import NLUDataError
 from rasa_core.stories import extract_story_graph
 from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.steps import StoryGraph
