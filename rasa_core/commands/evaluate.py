@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -19,24 +18,15 @@ from rasa_core.evaluation.cross_validation import Setup, all_stories, cross_vali
 from rasa_core.evaluation.stories import StoryEvaluation, StoryResult, evaluate_stories
 from rasa_core.evaluation.story_report import curve_report, models_report, story_report
 from rasa_core.evaluation.tables import Report
-from rasa_core.events import ActionExecuted, UserUttered
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.model_folder import read_model
 from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.stories import extract_story_graph
-from rasa_core.trackers import DialogueStateTracker
 
-__all__ = [
-    "actions_since_last_utterance",
-    "align_lists",
-    "collect_story_predictions",
-    "command",
-    "run_story_evaluation",
-]
+__all__ = ["collect_story_predictions", "command", "run_story_evaluation"]
 
 DEFAULT_MAX_STORIES = 100
 DEFAULT_FOLDS = 5
-NO_ACTION = "None"
 DEFAULT_FAILED_FILE = "failed_stories.txt"
 
 _EXAMPLES = """\b
@@ -122,29 +112,6 @@ def collect_story_predictions(
     """
     found = _evaluated(policy_model_path_or_agent, resource_name, nlu_model_path, max_stories, shuffle_stories)
     return [expected for expected, _ in found.pairs], [predicted for _, predicted in found.pairs], found.failed
-
-
-def align_lists(pred: Sequence[str], actual: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return both lists, equally long by ``"None"`` put in where items of one have no match in the other."""
-    left, right = [], []
-    for _, start, end, other_start, other_end in difflib.SequenceMatcher(
-        a=pred, b=actual, autojunk=False
-    ).get_opcodes():
-        length = max(end - start, other_end - other_start)
-        left += [*pred[start:end], *[NO_ACTION] * (length - end + start)]
-        right += [*actual[other_start:other_end], *[NO_ACTION] * (length - other_end + other_start)]
-    return left, right
-
-
-def actions_since_last_utterance(tracker: DialogueStateTracker) -> list[str]:
-    """Return the names of the actions since the last message of the user, oldest first."""
-    names: list[str] = []
-    for event in reversed(tracker.applied_events()):
-        if isinstance(event, UserUttered):
-            break
-        if isinstance(event, ActionExecuted):
-            names.append(event.action_name)
-    return names[::-1]
 
 
 def _interpreter(nlu: str | None) -> NaturalLanguageInterpreter | None:

@@ -17,6 +17,7 @@ from rasa_core.agent import Agent
 from rasa_core.commands import evaluate
 from rasa_core.domain import Domain
 from rasa_core.drawing.svg import DrawingError
+from rasa_core.evaluate import actions_since_last_utterance, align_lists
 from rasa_core.events import ActionExecuted, UserUttered
 from rasa_core.exceptions import StoryParseError
 from rasa_core.policies import MemoizationPolicy
@@ -367,7 +368,7 @@ def test_stories_that_are_not_there_are_an_error(model: str, tmp_path: Path) -> 
     ],
 )
 def test_align_lists(predicted: list[str], actual: list[str], aligned: tuple[list[str], list[str]]) -> None:
-    assert evaluate.align_lists(predicted, actual) == aligned
+    assert align_lists(predicted, actual) == aligned
 
 
 NAMES = st.lists(st.sampled_from("abcd"), max_size=12)
@@ -375,7 +376,7 @@ NAMES = st.lists(st.sampled_from("abcd"), max_size=12)
 
 @given(NAMES, NAMES)
 def test_aligned_lists_are_equally_long_and_lose_nothing(predicted: list[str], actual: list[str]) -> None:
-    left, right = evaluate.align_lists(predicted, actual)
+    left, right = align_lists(predicted, actual)
     assert len(left) == len(right)
     assert [name for name in left if name != "None"] == predicted
     assert [name for name in right if name != "None"] == actual
@@ -390,4 +391,4 @@ def test_actions_since_last_utterance() -> None:
         ActionExecuted("b"),
     ]
     tracker = DialogueStateTracker.from_events("anna", events, agent.domain)
-    assert evaluate.actions_since_last_utterance(tracker) == ["a", "b"]
+    assert actions_since_last_utterance(tracker) == ["a", "b"]
