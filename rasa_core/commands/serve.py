@@ -16,10 +16,8 @@ import click
 
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
-from rasa_core.server.auth import checked_token
 from rasa_core.server.launcher import DEFAULT_THREADS, WAITING_THREADS, LaunchError, launch
-from rasa_core.server.serving import default_store_path
-from rasa_core.server.settings import ServerSettings
+from rasa_core.server.settings import ServerSettings, checked_token, default_store_path
 from rasa_core.tracker_store import store_from_url
 from rasa_core.tracker_store.retention import DurationError, seconds_of
 

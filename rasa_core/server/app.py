@@ -1,8 +1,8 @@
 """The WSGI application: from a request to an answer, and whatever goes wrong on the way to JSON.
 
-In this order: the path (404, 405), the token (401), the conversation's name (400), the model (503), then
-the body. The application keeps nothing between requests but its settings and the model, so any number of
-threads may share it, and it works below any prefix of another site.
+In this order: the path (404, 405), the token (401), the conversation's name (400), the model (503), then the body. The
+application keeps nothing between requests but its settings and the model, so any number of threads may share it, and
+it works below any prefix of another site.
 """
 
 from __future__ import annotations
@@ -11,31 +11,83 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import Map, Rule
+from werkzeug.wrappers import Response
 
 from rasa_core.agent import Agent
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
-from rasa_core.server.auth import authenticate, checked_token
-from rasa_core.server.bodies import DEFAULT_MAX_BODY, discard_body
-from rasa_core.server.cors import Cors
-from rasa_core.server.endpoints import Request
-from rasa_core.server.errors import HttpError, as_http_error
-from rasa_core.server.housekeeping import Housekeeper
-from rasa_core.server.logs import LogFile, access_logger, log_to_file, request_line
-from rasa_core.server.nlu_models import NLUModels
-from rasa_core.server.responses import STATUS_LINES, Response
-from rasa_core.server.routes import PUBLIC, Methods, find
-from rasa_core.server.serving import ServedModel
+from rasa_core.server import conversations
+from rasa_core.server.logs import LogFile, access_logger, level_number, log_to_console, log_to_file, request_line
+from rasa_core.server.nlu import DISABLED, NLUModels, train_model
+from rasa_core.server.requests import Headers, HttpError, Request, as_http_error, json_response
+from rasa_core.server.served_model import Housekeeper, ServedModel
+from rasa_core.server.settings import DEFAULT_MAX_BODY, ServerSettings, checked_token
 from rasa_core.tracker_store import TrackerStore, store_from_url
+from rasa_core.version import __version__
 
 logger = logging.getLogger(__name__)
 
 StartResponse = Callable[..., Any]
+View = Callable[..., Response]
+Views = dict[str, View]
+"""What answers at one path, by method."""
 
-MAX_SENDER_ID = 1000
+DEFAULT_SENDER_ID: Final = "default"
+MAX_SENDER_ID: Final = 1000
+
+_STATUS_LINES: Final = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _control = re.compile(r"[\x00-\x1f\x7f]")
+
+_ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match"
+_EXPOSED_HEADERS = "Allow, ETag, Retry-After"
+_REMEMBER_SECONDS = "600"
+
+
+class Cors:
+    """The origins whose pages may read answers.
+
+    Parameters
+    ----------
+    origins
+        Such as ``https://example.org``; ``*`` stands for all; None or nothing for none.
+    """
+
+    def __init__(self, origins: Iterable[str] | str | None) -> None:
+        given = [origins] if isinstance(origins, str) else list(origins or ())
+        self._origins = frozenset(origin.strip().rstrip("/").lower() for origin in given)
+        self._open = "*" in self._origins
+        self.active = bool(self._origins)
+
+    def headers(self, environ: dict[str, Any]) -> Headers:
+        """Return the headers for any answer to this request."""
+        if self._open:
+            return (("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", _EXPOSED_HEADERS))
+        origin = environ.get("HTTP_ORIGIN")
+        if origin is None or origin.lower() not in self._origins:
+            return (("Vary", "Origin"),)
+        return (
+            ("Access-Control-Allow-Origin", origin),
+            ("Access-Control-Expose-Headers", _EXPOSED_HEADERS),
+            ("Vary", "Origin"),
+        )
+
+    def preflight_headers(self, environ: dict[str, Any], methods: str) -> Headers:
+        """Return the further headers for a browser that asks, before a request, whether it may send it."""
+        origin = environ.get("HTTP_ORIGIN", "").lower()
+        asks = "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
+        if not asks or not (self._open or origin in self._origins):
+            return ()
+        return (
+            ("Access-Control-Allow-Methods", methods),
+            ("Access-Control-Allow-Headers", _ALLOWED_HEADERS),
+            ("Access-Control-Max-Age", _REMEMBER_SECONDS),
+        )
 
 
 class ServerApp:
@@ -90,47 +142,169 @@ class ServerApp:
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
         """Answer one request, as PEP 3333 has it."""
         started = time.perf_counter()
-        self.housekeeper.start()
+        if os.getpid() not in self.housekeeper.threads:
+            self.housekeeper.start()
+        request = Request(environ, self._max_body, self._interpreter_named)
         try:
-            response = self._answer(environ)
-        except RasaCoreError as error:
+            response = self._answer(request)
+        except (HttpError, RasaCoreError) as error:
             response = _failure(error)
         except Exception:  # The outermost edge: a server answers, whatever happens.
             logger.exception("a request failed:")
-            response = HttpError(500, "an internal error; the server's log has the details.").response()
-        if response.status >= 400:
-            discard_body(environ)
-        headers = [*response.headers, ("Content-Length", str(len(response.body)))]
+            response = HttpError(500, "an internal error; the server's log has the details.").get_response()
+        if response.status_code >= 400:
+            request.discard_body()
         if self._cors.active:
-            headers += self._cors.headers(environ)
-        start_response(STATUS_LINES[response.status], headers)
+            response.headers.extend(self._cors.headers(environ))
+        start_response(_STATUS_LINES[response.status_code], response.headers.to_wsgi_list())
         if self._log_file is not None or access_logger.isEnabledFor(logging.INFO):
-            self._log(request_line(environ, response.status, time.perf_counter() - started))
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
+            self._log(request_line(environ, response.status_code, time.perf_counter() - started))
+        # A list, since Granian sends the iterator that Werkzeug would give in a packet of its own, which is slower.
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.get_data()]
 
     def _log(self, line: str) -> None:
         if self._log_file is not None:
             self._log_file.write_request(line)
         access_logger.info("%s", line)
 
-    def _answer(self, environ: dict[str, Any]) -> Response:
-        method = environ["REQUEST_METHOD"]
-        methods, sender_id = find(_path(environ))
-        endpoint = methods.get(method)
-        if endpoint is None:
-            return self._options(environ, method, methods)
-        request = Request(environ, method, sender_id, self.model, self._max_body, self._nlu_models)
-        if self._token is not None and endpoint not in PUBLIC:
-            authenticate(self._token, environ.get("HTTP_AUTHORIZATION"), request.parameters)
+    def _answer(self, request: Request) -> Response:
+        views, sender_id = _views_at(request)
+        method = request.environ["REQUEST_METHOD"]
+        view = views.get(method)
+        if view is None:
+            return self._options(request, method, ", ".join([*views, "OPTIONS"]))
+        if self._token is not None and view not in _PUBLIC:
+            request.authenticate(self._token)
         _check_sender_id(sender_id)
-        return endpoint(request)
+        return view(self, request, sender_id)
 
-    def _options(self, environ: dict[str, Any], method: str, methods: Methods) -> Response:
+    def _options(self, request: Request, method: str, allowed: str) -> Response:
         """Answer a browser that asks what it may do; anything else is not allowed here."""
-        allowed = ", ".join([*methods, "OPTIONS"])
         if method != "OPTIONS":
-            raise HttpError(405, f"{method[:40]} is not possible here; use one of: {allowed}.", (("Allow", allowed),))
-        return Response(200, b"", (("Allow", allowed), *self._cors.preflight_headers(environ, allowed)))
+            raise HttpError(405, f"{method[:40]} is not possible here; use one of: {allowed}.", [("Allow", allowed)])
+        answer = Response(b"", headers=[("Allow", allowed), *self._cors.preflight_headers(request.environ, allowed)])
+        del answer.headers["Content-Type"]  # There is no content.
+        return answer
+
+    def _interpreter_named(self, name: str) -> NaturalLanguageInterpreter:
+        if self._nlu_models is None:
+            raise HttpError(400, f'this server has no models with names; leave out "model", or {DISABLED}')
+        return self._nlu_models.interpreter(name)
+
+    # -- what is not about one conversation
+
+    def home(self, request: Request, sender_id: str) -> Response:
+        """Greet, for people and for health checks."""
+        return Response(f"hello from Rasa Core: {__version__}", mimetype="text/html")
+
+    def version(self, request: Request, sender_id: str) -> Response:
+        """Tell the version of this package, and the fingerprints of the models that are loaded."""
+        agent = self.model.agent_or_none()
+        models = {
+            "core_model": None if agent is None else agent.model_fingerprint,
+            "nlu_model": None if agent is None else agent.interpreter.model_fingerprint,
+        }
+        return json_response({"version": __version__, **models})
+
+    def load(self, request: Request, sender_id: str) -> Response:
+        """Serve the uploaded model from now on."""
+        self.model.replace_by_upload(request)
+        return json_response({"success": 1})
+
+    def train(self, request: Request, sender_id: str) -> Response:
+        """Train an NLU model from the data in the body, and wait for it."""
+        if self._nlu_models is None:
+            raise HttpError(403, f"training is off; {DISABLED}")
+        return json_response(train_model(self._nlu_models, request.args.to_dict(), request.body()))
+
+
+def _with_agent(view: Callable[[Request, Agent, str], Response]) -> View:
+    """Return a view that asks for the agent first, so that a server without a model says so before the body is read."""
+
+    def answer(app: ServerApp, request: Request, sender_id: str) -> Response:
+        return view(request, app.model.agent(), sender_id)
+
+    return answer
+
+
+_parse = _with_agent(conversations.parse)
+_respond = _with_agent(conversations.respond)
+_tracker = _with_agent(conversations.read_tracker)
+_explain = _with_agent(conversations.explain)
+_list = _with_agent(conversations.list_conversations)
+_PUBLIC: Final = frozenset({ServerApp.home, ServerApp.version})
+
+_TALKS: Final[dict[str, Views]] = {
+    "/parse": {"GET": _parse, "POST": _parse},
+    "/continue": {"POST": _with_agent(conversations.continue_)},
+    "/respond": {"GET": _respond, "POST": _respond},
+}
+_OF_A_CONVERSATION: Final[dict[str, Views]] = {
+    **_TALKS,
+    "": {"DELETE": _with_agent(conversations.delete)},
+    "/tracker": {"GET": _tracker, "HEAD": _tracker, "PUT": _with_agent(conversations.replace_tracker)},
+    "/tracker/events": {"POST": _with_agent(conversations.append_events)},
+    "/explain": {"GET": _explain, "HEAD": _explain},
+}
+_GENERAL: Final[dict[str, Views]] = {
+    **_TALKS,  # of the conversation "default"
+    "/": {"GET": ServerApp.home, "HEAD": ServerApp.home},
+    "/version": {"GET": ServerApp.version, "HEAD": ServerApp.version},
+    "/conversations": {"GET": _list, "HEAD": _list},
+    "/load": {"POST": ServerApp.load},
+    "/train": {"POST": ServerApp.train},
+}
+_VIEWS: Final = {**_GENERAL, **_OF_A_CONVERSATION}
+_PATHS: Final = Map(
+    [
+        *(Rule(path, endpoint=path) for path in _GENERAL),
+        *(Rule(f"/conversations/<sender_id>{path}", endpoint=path) for path in _OF_A_CONVERSATION),
+        *(Rule(f"/conversation/<sender_id>{path}", endpoint=path) for path in _OF_A_CONVERSATION),
+    ],
+    merge_slashes=False,
+    redirect_defaults=False,
+).bind("localhost")  # No address is made of it, so any host will do.
+
+
+def _views_at(request: Request) -> tuple[Views, str]:
+    """Return what answers at the path, by method, and the conversation that the path names; `HttpError` 404 if none."""
+    path = request.path
+    if "\ufffd" in path:  # Werkzeug puts it in the place of what is no UTF-8, but it may be part of an id, too.
+        _check_utf8(request.environ["PATH_INFO"])
+    try:
+        # Werkzeug leaves out slashes at the start; what stands in front, and guards some paths, may not.
+        if request.environ.get("PATH_INFO", "").startswith("//"):
+            raise NotFound
+        endpoint, values = _PATHS.match(path)
+    except NotFound:
+        raise HttpError(
+            404,
+            f"there is nothing at {path[:200]!r}. A conversation is at /conversations/<sender_id>/parse (or continue, "
+            "respond, tracker, tracker/events, explain), and its sender_id holds no slash.",
+        ) from None
+    return _VIEWS[endpoint], values.get("sender_id", DEFAULT_SENDER_ID)
+
+
+def _check_utf8(path: str) -> None:
+    try:
+        path.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        raise HttpError(400, "the path is not UTF-8; percent-encode it as UTF-8.") from None
+
+
+def _check_sender_id(sender_id: str) -> None:
+    if len(sender_id) > MAX_SENDER_ID:
+        raise HttpError(400, f"the sender_id has {len(sender_id)} characters; at most {MAX_SENDER_ID} are kept.")
+    if not sender_id.isprintable() and _control.search(sender_id):
+        raise HttpError(400, f"the sender_id {sender_id!r} holds a control character; use others.")
+
+
+def _failure(error: HttpError | RasaCoreError) -> Response:
+    problem = error if isinstance(error, HttpError) else as_http_error(error)
+    answer = problem.get_response()
+    if answer.status_code >= 500:
+        logger.error("%s", error)
+    return answer
 
 
 def create_app(
@@ -194,11 +368,13 @@ def create_app(
             )
         model = ServedModel(agent=model_directory)
     else:
+        if isinstance(tracker_store, str):  # It need not be reachable yet, so that a worker can start meanwhile.
+            tracker_store = store_from_url(tracker_store, check=False)
         model = ServedModel(
             model_directory,
             interpreter=NaturalLanguageInterpreter.create(interpreter),
             action_factory=action_factory,
-            tracker_store=_opened(tracker_store),
+            tracker_store=tracker_store,
             replaceable=enable_load,
         )
     return ServerApp(
@@ -212,30 +388,25 @@ def create_app(
     )
 
 
-def _opened(store: TrackerStore | str | None) -> TrackerStore | None:
-    """Return a store; one that is named by a URL need not be reachable yet, so that a worker can start meanwhile."""
-    return store_from_url(store, check=False) if isinstance(store, str) else store
+def create_app_from_settings(settings: Mapping[str, Any]) -> ServerApp:
+    """Return the application for the settings of `ServerSettings.as_dict`, and start logging as they say.
 
-
-def _path(environ: dict[str, Any]) -> str:
-    path: str = environ.get("PATH_INFO") or "/"
-    if path.isascii():
-        return path
-    try:
-        return path.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        raise HttpError(400, "the path is not UTF-8; percent-encode it as UTF-8.") from None
-
-
-def _check_sender_id(sender_id: str) -> None:
-    if len(sender_id) > MAX_SENDER_ID:
-        raise HttpError(400, f"the sender_id has {len(sender_id)} characters; at most {MAX_SENDER_ID} are kept.")
-    if not sender_id.isprintable() and _control.search(sender_id):
-        raise HttpError(400, f"the sender_id {sender_id!r} holds a control character; use others.")
-
-
-def _failure(error: RasaCoreError) -> Response:
-    problem = as_http_error(error)
-    if problem.status >= 500:
-        logger.error("%s", error)
-    return problem.response()
+    For processes that do nothing else than serve: this takes over the logging of the package.
+    """
+    given = ServerSettings(**settings)
+    log_to_console(given.log_level)
+    app = create_app(
+        given.model,
+        interpreter=given.nlu,
+        loglevel=min(logging.INFO, level_number(given.log_level)),
+        logfile=given.log_file,
+        cors_origins=given.cors_origins,
+        auth_token=given.auth_token,
+        tracker_store=given.store,
+        max_body=given.max_body,
+        enable_load=given.enable_load,
+        retention=given.retention,
+        enable_train=given.enable_train,
+    )
+    app.housekeeper.start()
+    return app

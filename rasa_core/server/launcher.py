@@ -1,9 +1,9 @@
 """Run the application in worker processes, under Granian.
 
 Processes. The main process opens the port, starts the workers and waits; it serves nothing. Each worker makes its own
-application from the same settings, so no connection to a store is ever shared by two processes. All workers accept from
-the one socket that the main process holds: nobody else can listen on the port at the same time, and a connection that
-arrives while a worker starts or dies waits until another one takes it.
+application from the same settings, so no connection to a store is ever shared by two processes. All workers accept
+from the one socket that the main process holds: nobody else can listen on the port at the same time, and a connection
+that arrives while a worker starts or dies waits until another one takes it.
 
 Signals. SIGTERM, SIGINT and SIGHUP, sent to the main process or to all, stop accepting, finish the requests under way
 and exit with 0; what still runs after `stop_timeout` seconds is killed. A worker that dies is replaced; one that dies
@@ -43,7 +43,7 @@ from granian.server.mp import MPServer
 
 from rasa_core.exceptions import RasaCoreError
 
-APP = "rasa_core.server.settings:create_app_from_settings"
+APP = "rasa_core.server.app:create_app_from_settings"
 
 DEFAULT_THREADS = 2
 WAITING_THREADS = 16

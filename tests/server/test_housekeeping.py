@@ -17,8 +17,7 @@ from werkzeug.test import Client
 from rasa_core.agent import Agent
 from rasa_core.exceptions import StoreUnavailableError
 from rasa_core.server import create_app
-from rasa_core.server.housekeeping import Housekeeper
-from rasa_core.server.serving import ServedModel
+from rasa_core.server.served_model import Housekeeper, ServedModel
 from rasa_core.tracker_store import InMemoryTrackerStore, TrackerStore
 
 DAY = 24 * 60 * 60.0
@@ -120,8 +119,7 @@ import os, sys, time
 from server_bot import make_agent
 from werkzeug.test import Client
 from rasa_core.server import create_app
-from rasa_core.server.housekeeping import Housekeeper
-from rasa_core.server.serving import ServedModel
+from rasa_core.server.served_model import Housekeeper, ServedModel
 from rasa_core.tracker_store import SqliteTrackerStore
 
 with SqliteTrackerStore(path=sys.argv[1]) as store:

@@ -1,4 +1,7 @@
-"""``POST /train``: training data come in, and a named NLU model comes of it. Off unless the server is told to.
+"""NLU models with names: a message can name the one that understands it, and ``POST /train`` makes one of data.
+
+All are in the directory of ``--enable-train``, without which there are none. A model is loaded when it is named first,
+and again when its files have changed, whichever process has changed them.
 
 Trust: the data are read and never run, but whoever may train decides what messages are taken for, fills the disk and
 uses the processor for as long as the settings say. So this needs a token.
@@ -15,19 +18,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
-from rasa_core.exceptions import did_you_mean, nearest
-from rasa_core.nlu.model_files import NLU_MODEL
+from rasa_core.exceptions import InterpreterError, did_you_mean, nearest
+from rasa_core.interpreter import RasaNLUInterpreter
+from rasa_core.nlu.model_files import FILE_NAME, NLU_MODEL
 from rasa_core.nlu.settings import Settings
-from rasa_core.server.errors import HttpError
-from rasa_core.server.nlu_models import NLUModels
+from rasa_core.server.requests import HttpError
 from rasa_core.support.folders import is_replaceable
 
 try:
@@ -35,10 +41,127 @@ try:
 except ImportError:  # Windows.
     fcntl = None  # type: ignore[assignment]
 
+MAX_NAME: Final = 100
+MAX_LOADED: Final = 8
+DISABLED: Final = "start the server with --enable-train DIR and a token to allow it."
 LOCK_NAME: Final = ".training.lock"
 
+_READS_TRIED: Final = 5
 _JOB: Final = "rasa_core.server.nlu_job"
 _NO_SETTINGS: Final = ("name", "token")
+_name = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+Stamp = tuple[int, int, int]
+
+
+class NLUModels:
+    """The NLU models in a directory. Safe to share between threads.
+
+    Parameters
+    ----------
+    directory
+        Has a directory for each model; need not exist yet.
+    max_loaded
+        How many models stay loaded, those that were used last.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], max_loaded: int = MAX_LOADED) -> None:
+        self.directory = Path(os.path.abspath(directory))
+        self._max_loaded = max_loaded
+        self._loaded: OrderedDict[str, tuple[Stamp, RasaNLUInterpreter]] = OrderedDict()
+        self._guard = threading.Lock()  # Held for moments only.
+        self._reading: dict[str, threading.Lock] = {}
+
+    def names(self) -> list[str]:
+        """Return the names of all models, sorted."""
+        try:
+            found = sorted(path.name for path in self.directory.iterdir() if _stamp(path) is not None)
+        except OSError:
+            return []
+        return [name for name in found if _name.fullmatch(name)]
+
+    def path(self, name: str) -> Path:
+        """Return the directory of the model `name`; raise `HttpError` 400 if no model can be called so."""
+        if len(name) > MAX_NAME or not _name.fullmatch(name):
+            raise HttpError(
+                400,
+                f"a model cannot be called {name[: MAX_NAME + 1]!r}: a name has 1 to {MAX_NAME} characters, which are "
+                "letters (A to Z), digits, _, - and ., and does not begin with one of the last two.",
+            )
+        return self.directory / name
+
+    def interpreter(self, name: str) -> RasaNLUInterpreter:
+        """Return the model `name`, as its files are now.
+
+        Raises
+        ------
+        HttpError
+            400 if there is none, with ``nearest``, the existing names that look like it.
+        InterpreterError
+            If it is damaged.
+        """
+        path = self.path(name)
+        found = self._fresh(name, path)
+        if found is not None:
+            return found
+        with self._guard:
+            reading = self._reading.setdefault(name, threading.Lock())
+        with reading:  # Whoever names another model meanwhile does not wait for the disk.
+            found = self._fresh(name, path)
+            if found is None:
+                try:
+                    stamp, found = self._read(name, path)
+                finally:
+                    with self._guard:
+                        self._reading.pop(name, None)
+                self._keep(name, stamp, found)
+        return found
+
+    def _fresh(self, name: str, path: Path) -> RasaNLUInterpreter | None:
+        """Return the model `name` if it is loaded as its files are now."""
+        stamp = _stamp(path)
+        with self._guard:
+            known = self._loaded.get(name)
+            if known is None or known[0] != stamp:
+                return None
+            self._loaded.move_to_end(name)
+            return known[1]
+
+    def _keep(self, name: str, stamp: Stamp, model: RasaNLUInterpreter) -> None:
+        with self._guard:
+            self._loaded[name] = stamp, model
+            self._loaded.move_to_end(name)
+            while len(self._loaded) > self._max_loaded:
+                self._loaded.popitem(last=False)
+
+    def _read(self, name: str, path: Path) -> tuple[Stamp, RasaNLUInterpreter]:
+        for _ in range(_READS_TRIED):
+            stamp = _stamp(path)
+            if stamp is None:
+                raise self._unknown(name)
+            try:
+                read = RasaNLUInterpreter(path)
+            except InterpreterError:
+                if _stamp(path) == stamp:
+                    raise
+            else:
+                if _stamp(path) == stamp:
+                    return stamp, read
+        raise InterpreterError(f"the model {name!r} was replaced again and again while it was read. Try again.")
+
+    def _unknown(self, name: str) -> HttpError:
+        known = self.names()
+        problem = f"there is no model {name!r}.{did_you_mean(name, known)} Train one with POST /train?name={name}."
+        return HttpError(400, problem, details={"nearest": nearest(name, known)})
+
+
+def _stamp(model: Path) -> Stamp | None:
+    """Return what changes when a model is replaced, None if there is none."""
+    try:
+        found = (model / FILE_NAME).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def train_model(models: NLUModels, parameters: Mapping[str, str], body: bytes) -> dict[str, Any]:
