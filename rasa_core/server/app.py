@@ -12,6 +12,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -160,7 +161,7 @@ class ServerApp:
         if self._log_file is not None or access_logger.isEnabledFor(logging.INFO):
             self._log(request_line(environ, response.status_code, time.perf_counter() - started))
         # A list, since Granian sends the iterator that Werkzeug would give in a packet of its own, which is slower.
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.get_data()]
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else list(response.iter_encoded())
 
     def _log(self, line: str) -> None:
         if self._log_file is not None:
@@ -168,7 +169,7 @@ class ServerApp:
         access_logger.info("%s", line)
 
     def _answer(self, request: Request) -> Response:
-        views, sender_id = _views_at(request)
+        views, sender_id = _views_at(request.environ)
         method = request.environ["REQUEST_METHOD"]
         view = views.get(method)
         if view is None:
@@ -266,30 +267,30 @@ _PATHS: Final = Map(
 ).bind("localhost")  # No address is made of it, so any host will do.
 
 
-def _views_at(request: Request) -> tuple[Views, str]:
+def _views_at(environ: dict[str, Any]) -> tuple[Views, str]:
     """Return what answers at the path, by method, and the conversation that the path names; `HttpError` 404 if none."""
-    path = request.path
-    if "\ufffd" in path:  # Werkzeug puts it in the place of what is no UTF-8, but it may be part of an id, too.
-        _check_utf8(request.environ["PATH_INFO"])
+    path: str = environ.get("PATH_INFO") or "/"
     try:
-        # Werkzeug leaves out slashes at the start; what stands in front, and guards some paths, may not.
-        if request.environ.get("PATH_INFO", "").startswith("//"):
-            raise NotFound
-        endpoint, values = _PATHS.match(path)
+        path = path if path.isascii() else path.encode("latin-1").decode("utf-8")
+        endpoint, sender_id = _match(path)
+    except UnicodeError:
+        raise HttpError(400, "the path is not UTF-8; percent-encode it as UTF-8.") from None
     except NotFound:
         raise HttpError(
             404,
             f"there is nothing at {path[:200]!r}. A conversation is at /conversations/<sender_id>/parse (or continue, "
             "respond, tracker, tracker/events, explain), and its sender_id holds no slash.",
         ) from None
-    return _VIEWS[endpoint], values.get("sender_id", DEFAULT_SENDER_ID)
+    return _VIEWS[endpoint], sender_id
 
 
-def _check_utf8(path: str) -> None:
-    try:
-        path.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        raise HttpError(400, "the path is not UTF-8; percent-encode it as UTF-8.") from None
+@lru_cache(maxsize=1000)
+def _match(path: str) -> tuple[str, str]:
+    """Return the path without its sender_id, and the sender_id; one conversation is asked for again and again."""
+    if path.startswith("//"):  # Werkzeug would leave out one slash; what stands in front, and guards paths, may not.
+        raise NotFound
+    endpoint, values = _PATHS.match(path)
+    return endpoint, values.get("sender_id", DEFAULT_SENDER_ID)
 
 
 def _check_sender_id(sender_id: str) -> None:

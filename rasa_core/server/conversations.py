@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from werkzeug.http import quote_etag
 from werkzeug.wrappers import Response
 
 from rasa_core.channels.channel import UserMessage
@@ -112,9 +113,7 @@ def _answer(answered: RequestResult) -> Response:
 
 
 def _at_version(data: object, version: int) -> Response:
-    response = json_response(data)
-    response.set_etag(str(version))
-    return response
+    return json_response(data, headers=[("ETag", quote_etag(str(version)))])
 
 
 # -- actions and events in a body

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
+from io import BytesIO
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -62,7 +63,9 @@ _STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
 
 def json_response(data: object, status: int = 200, headers: Headers = ()) -> Response:
     """Answer with `data` as JSON: one line, keys sorted, ASCII only, a newline at the end."""
-    return Response(encode(data) + "\n", status, list(headers), mimetype="application/json")
+    body = (encode(data) + "\n").encode("ascii")
+    described = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers]
+    return Response([body], status, described)
 
 
 class HttpError(HTTPException):
@@ -121,6 +124,7 @@ class Request(WerkzeugRequest):
         super().__init__(environ, populate_request=False)
         self.interpreter_named = interpreter_named
         self._max_body = max_body
+        self._body = b""
         if "HTTP_TRANSFER_ENCODING" in environ:  # A body in chunks ends by itself, though not all servers say so.
             environ["wsgi.input_terminated"] = True
 
@@ -173,7 +177,7 @@ class Request(WerkzeugRequest):
         versions = self.environ.get("HTTP_IF_MATCH")
         if key is None and versions is None:
             return None
-        content = self.message()[0].encode("utf-8", "surrogatepass") if self.method == "GET" else self.get_data()
+        content = self.message()[0].encode("utf-8", "surrogatepass") if self.method == "GET" else self._body
         if "model" in self.args:
             content += b"\0model=" + self.args["model"].encode("utf-8", "surrogatepass")
         digest = hashlib.sha256(operation.encode() + b"\0" + content).hexdigest()
@@ -198,19 +202,33 @@ class Request(WerkzeugRequest):
             raise HttpError(400, f"Content-Length is a number of bytes, not {declared[:40]!r}.")
         if len(declared) > 15 or (declared and int(declared) > self._max_body):
             raise self._too_large()
-        self.max_content_length = self._max_body + 1  # Of a longer body in chunks, Werkzeug gives the beginning.
+        try:
+            self._body = self._read_declared(int(declared)) if declared else self._read_chunks()
+        except OSError as error:  # What servers raise when the client breaks off, or its chunks are malformed.
+            raise HttpError(400, f"the body cannot be read to its end: {error}.") from error
+        return self._body
+
+    def _read_declared(self, length: int) -> bytes:
+        """Read a body of a known length, without Werkzeug's `stream`: `rasa_core.server.app` says why."""
+        self.stream = BytesIO()  # Nothing is left for it.
+        body = self.input_stream.read(length)
+        while len(body) < length:
+            chunk = self.input_stream.read(length - len(body))
+            if not chunk:
+                raise HttpError(
+                    400, f"the body ends after {len(body)} of the {length} bytes that Content-Length names."
+                )
+            body += chunk
+        return body
+
+    def _read_chunks(self) -> bytes:
+        """Read a body that ends by itself; nothing, if the server does not tell where the body ends."""
+        self.max_content_length = self._max_body + 1  # Of a longer body, Werkzeug gives the beginning.
         try:
             body = self.get_data()
-            length = len(body)
         except ClientDisconnected as error:
-            if (
-                error.__context__ is not None
-            ):  # What servers raise when the client breaks off, or its chunks are malformed.
-                raise HttpError(400, f"the body cannot be read to its end: {error.__context__}.") from error
-            length = self.stream.tell()
-        if declared and length < int(declared):
-            raise HttpError(400, f"the body ends after {length} of the {declared} bytes that Content-Length names.")
-        if length > self._max_body:
+            raise (error.__context__ or error) from None
+        if len(body) > self._max_body:
             del self.stream  # What is left of it can still be discarded.
             raise self._too_large()
         return body
@@ -250,7 +268,9 @@ class Request(WerkzeugRequest):
         text = given[key]
         if not isinstance(text, str):
             raise HttpError(400, f'"{key}" must be the message as a string, not {json_type(text)}.')
-        name = given["model"] if "model" in given else self.args.get("model")
+        name = self.args.get("model") if self.query_string else None
+        if "model" in given:
+            name = given["model"]
         if name is not None and not isinstance(name, str):
             raise HttpError(400, f'"model" must be the name of a model as a string, not {json_type(name)}.')
         return text, name
