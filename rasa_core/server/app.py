@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
@@ -26,7 +26,7 @@ from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server import conversations
 from rasa_core.server.logs import LogFile, access_logger, level_number, log_to_console, log_to_file, request_line
 from rasa_core.server.nlu import DISABLED, NLUModels, train_model
-from rasa_core.server.requests import Headers, HttpError, Request, as_http_error, json_response
+from rasa_core.server.requests import HttpError, Request, as_http_error, json_response
 from rasa_core.server.served_model import Housekeeper, ServedModel
 from rasa_core.server.settings import DEFAULT_MAX_BODY, ServerSettings, checked_token
 from rasa_core.tracker_store import TrackerStore, store_from_url
@@ -45,100 +45,72 @@ MAX_SENDER_ID: Final = 1000
 _STATUS_LINES: Final = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _control = re.compile(r"[\x00-\x1f\x7f]")
 
-_ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match"
-_EXPOSED_HEADERS = "Allow, ETag, Retry-After"
-_REMEMBER_SECONDS = "600"
-
 
 class Cors:
-    """The origins whose pages may read answers.
+    """Which web pages may call the server from a browser: those of the given origins, and no others.
+
+    The headers go on every answer, also on errors, because a browser hides an answer without them from the page.
 
     Parameters
     ----------
     origins
-        Such as ``https://example.org``; ``*`` stands for all; None or nothing for none.
+        Such as ``https://example.org``; ``*`` stands for all.
     """
 
-    def __init__(self, origins: Iterable[str] | str | None) -> None:
-        given = [origins] if isinstance(origins, str) else list(origins or ())
-        self._origins = frozenset(origin.strip().rstrip("/").lower() for origin in given)
+    def __init__(self, origins: Iterable[str]) -> None:
+        self._origins = frozenset(origin.strip().rstrip("/").lower() for origin in origins)
         self._open = "*" in self._origins
         self.active = bool(self._origins)
 
-    def headers(self, environ: dict[str, Any]) -> Headers:
-        """Return the headers for any answer to this request."""
-        if self._open:
-            return (("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", _EXPOSED_HEADERS))
-        origin = environ.get("HTTP_ORIGIN")
-        if origin is None or origin.lower() not in self._origins:
-            return (("Vary", "Origin"),)
-        return (
-            ("Access-Control-Allow-Origin", origin),
-            ("Access-Control-Expose-Headers", _EXPOSED_HEADERS),
-            ("Vary", "Origin"),
-        )
+    def _may_read(self, environ: dict[str, Any]) -> bool:
+        return self._open or environ.get("HTTP_ORIGIN", "").lower() in self._origins
 
-    def preflight_headers(self, environ: dict[str, Any], methods: str) -> Headers:
+    def headers(self, environ: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        """Return the headers for any answer to this request."""
+        if not self._open:
+            yield "Vary", "Origin"
+        if self._may_read(environ):
+            yield "Access-Control-Allow-Origin", "*" if self._open else environ["HTTP_ORIGIN"]
+            yield "Access-Control-Expose-Headers", "Allow, ETag, Retry-After"
+
+    def preflight_headers(self, environ: dict[str, Any], methods: str) -> Iterator[tuple[str, str]]:
         """Return the further headers for a browser that asks, before a request, whether it may send it."""
-        origin = environ.get("HTTP_ORIGIN", "").lower()
-        asks = "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
-        if not asks or not (self._open or origin in self._origins):
-            return ()
-        return (
-            ("Access-Control-Allow-Methods", methods),
-            ("Access-Control-Allow-Headers", _ALLOWED_HEADERS),
-            ("Access-Control-Max-Age", _REMEMBER_SECONDS),
-        )
+        if self._may_read(environ) and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
+            yield "Access-Control-Allow-Methods", methods
+            yield "Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-Match"
+            yield "Access-Control-Max-Age", "600"
 
 
 class ServerApp:
-    """The application; made by `create_app`.
+    """The application; `create_app` makes it.
 
     Parameters
     ----------
     model
         Where the agent comes from.
-    cors_origins
-        Origins of the web pages that may call the server; ``*`` for all.
-    auth_token
-        What callers must know; None if everybody may call.
-    max_body
-        Largest body of a request, in bytes.
+    settings
+        What callers may do; what is about the model is not looked at.
     log_file
         Gets one line for each request.
-    retention
-        Conversations that have not changed for so long are deleted, in seconds; None to keep all.
-    enable_train
-        Where ``POST /train`` puts NLU models, and where those that a request names are; None for neither.
 
     Raises
     ------
     ValueError
-        If an argument makes no sense.
+        If a setting makes no sense.
     """
 
-    def __init__(
-        self,
-        model: ServedModel,
-        *,
-        cors_origins: Iterable[str] | str | None = None,
-        auth_token: str | None = None,
-        max_body: int = DEFAULT_MAX_BODY,
-        log_file: LogFile | None = None,
-        retention: float | None = None,
-        enable_train: str | os.PathLike[str] | None = None,
-    ) -> None:
-        if max_body < 1:
-            raise ValueError(f"max_body is a number of bytes above 0, not {max_body!r}.")
-        self.model = model
-        self._cors = Cors(cors_origins)
-        self._token = checked_token(auth_token)
-        self._max_body = max_body
-        self._log_file = log_file
-        if enable_train is not None and auth_token is None:
+    def __init__(self, model: ServedModel, settings: ServerSettings, log_file: LogFile | None = None) -> None:
+        if settings.max_body < 1:
+            raise ValueError(f"max_body is a number of bytes above 0, not {settings.max_body!r}.")
+        if settings.enable_train is not None and settings.auth_token is None:
             raise ValueError("enable_train needs an auth_token: whoever may train decides what messages mean.")
-        self._nlu_models = None if enable_train is None else NLUModels(enable_train)
-        self.housekeeper = Housekeeper(model, retention)
+        self.model = model
+        self._cors = Cors(settings.cors_origins)
+        self._token = checked_token(settings.auth_token)
+        self._max_body = settings.max_body
+        self._log_file = log_file
+        self._nlu_models = None if settings.enable_train is None else NLUModels(settings.enable_train)
+        self.housekeeper = Housekeeper(model, settings.retention)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
         """Answer one request, as PEP 3333 has it."""
@@ -378,15 +350,15 @@ def create_app(
             tracker_store=tracker_store,
             replaceable=enable_load,
         )
-    return ServerApp(
-        model,
-        cors_origins=cors_origins,
+    settings = ServerSettings(
+        model="",
+        cors_origins=(cors_origins,) if isinstance(cors_origins, str) else tuple(cors_origins or ()),
         auth_token=auth_token,
         max_body=max_body,
-        log_file=None if logfile is None else log_to_file(logfile, loglevel),
         retention=retention,
-        enable_train=enable_train,
+        enable_train=None if enable_train is None else os.fsdecode(enable_train),
     )
+    return ServerApp(model, settings, None if logfile is None else log_to_file(logfile, loglevel))
 
 
 def create_app_from_settings(settings: Mapping[str, Any]) -> ServerApp:

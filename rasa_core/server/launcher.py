@@ -36,10 +36,10 @@ from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection, wait
 from typing import Any, NoReturn
 
-from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
-from granian.server.mp import MPServer
+from granian.net import SocketHolder  # type: ignore[attr-defined]
+from granian.server import MPServer
 
 from rasa_core.exceptions import RasaCoreError
 

@@ -250,6 +250,32 @@ def test_only_so_many_models_stay_loaded(models: Path) -> None:
     assert held.names() == ["one", "three", "two"]
 
 
+def test_a_model_that_is_read_keeps_nobody_else_waiting(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, reading, done = NLUModels(models), threading.Event(), threading.Event()
+    two = held.interpreter("two")
+    read, found = held._read, []
+
+    def slowly(name: str, path: Path) -> Any:
+        reading.set()
+        assert done.wait(20)
+        return read(name, path)
+
+    monkeypatch.setattr(held, "_read", slowly)
+    threads = [threading.Thread(target=lambda: found.append(held.interpreter("one"))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert reading.wait(20)
+    other = threading.Thread(target=lambda: found.append(held.interpreter("two")))
+    other.start()
+    other.join(10)
+    assert found == [two]
+
+    done.set()
+    for thread in threads:
+        thread.join(20)
+    assert found == [two, held.interpreter("one"), held.interpreter("one")]
+
+
 def test_threads_share_the_models(models: Path) -> None:
     held, start = NLUModels(models, max_loaded=1), threading.Barrier(4)
     wrong: list[object] = []

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,6 +113,43 @@ def test_it_starts_with_the_first_request_of_a_process_and_once(agent: Agent, st
     assert all(done.acquire(timeout=20) for _ in range(3))
     assert len(threads) == 1
     app.housekeeper._every = 1e6
+
+
+def test_an_unexpected_error_is_logged_and_does_not_end_it(agent: Agent, store: Aged, caplog) -> None:
+    tried = threading.Semaphore(0)
+
+    def fail(before: float) -> int:
+        tried.release()
+        raise ZeroDivisionError("a fault of a store of somebody's own")
+
+    store.expire_answers = fail
+    housekeeper = Housekeeper(ServedModel(agent=agent), first=0.0, every=0.001)
+    housekeeper.start()
+    assert all(tried.acquire(timeout=20) for _ in range(3))
+    housekeeper._every = 1e6
+    assert "a fault of a store of somebody's own" in caplog.text
+
+
+def test_requests_that_come_at_once_start_one(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    barrier, started = threading.Barrier(8), []
+    monkeypatch.setattr(Housekeeper, "_run", lambda self: started.append(threading.get_ident()))
+    # Each thread that asks which process this is lets the others come between.
+    own = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: (time.sleep(0.001), own)[1])
+    app = create_app(agent)
+
+    def ask() -> None:
+        barrier.wait(10)
+        Client(app).get("/version")
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for thread in app.housekeeper.threads.values():
+        thread.join()
+    assert len(started) == 1
 
 
 FORKED = """
