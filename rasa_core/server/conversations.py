@@ -33,8 +33,9 @@ def list_conversations(request: Request, agent: Agent, sender_id: str) -> Respon
     store = agent.tracker_store
     if "after" not in request.args and "limit" not in request.args:
         return json_response(list(store.keys()))  # Stores of users' own need not know pages.
-    limit = _limit(request.args["limit"]) if "limit" in request.args else None
-    return json_response(list(store.keys(request.args.get("after"), limit)))
+    limit = request.args.get("limit")
+    most = None if limit is None else _whole_number(limit, 1, 10**9 - 1, '"limit" is a whole number above 0')
+    return json_response(list(store.keys(request.args.get("after"), most)))
 
 
 def delete(request: Request, agent: Agent, sender_id: str) -> Response:
@@ -91,7 +92,9 @@ def explain(request: Request, agent: Agent, sender_id: str) -> Response:
     """Tell why the bot decides as it does; an unknown conversation is not created."""
     tracker = agent.read_tracker(sender_id)
     at = request.args.get("at")
-    position = None if at is None else _position(at, len(tracker.events))
+    last = len(tracker.events)
+    expected = f'"at" is a number of events of this conversation, from 0 to {last}'
+    position = None if at is None else _whole_number(at, 0, last, expected)
     return _at_version(agent.explain(tracker, position).as_dict(), tracker.version)
 
 
@@ -203,15 +206,8 @@ def _unix_time(text: str) -> float:
     return moment
 
 
-def _limit(text: str) -> int:
-    """Return the number in the parameter ``limit``."""
-    if text.isascii() and text.isdigit() and len(text) < 10 and int(text):
+def _whole_number(text: str, low: int, high: int, expected: str) -> int:
+    """Return the number in a parameter of the URL; `expected` says what it is."""
+    if text.isascii() and text.isdigit() and len(text) < 19 and low <= int(text) <= high:
         return int(text)
-    raise HttpError(400, f'"limit" is a whole number above 0, not {text[:40]!r}.')
-
-
-def _position(text: str, last: int) -> int:
-    """Return the number of events in the parameter ``at``, at most `last`."""
-    if text.isascii() and text.isdigit() and len(text) < 19 and int(text) <= last:
-        return int(text)
-    raise HttpError(400, f'"at" is a number of events of this conversation, from 0 to {last}, not {text[:40]!r}.')
+    raise HttpError(400, f"{expected}, not {text[:40]!r}.")

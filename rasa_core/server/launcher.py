@@ -161,20 +161,14 @@ def _listen(host: str, port: int) -> socket.socket:
     """Open the port, for this process and its workers alone."""
     if not 1 <= port <= 65535:
         raise LaunchError(f"Port {port} cannot be served: choose one from 1 to 65535 with --port.")
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:  # Like this, a server that just stopped does not count as one that uses the port.
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise LaunchError(f"Cannot listen on host {host!r}: {error.strerror}. {_OTHER_HOST}") from error
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # A server that just stopped does not count.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Without it, answers wait 40 ms for an ACK.
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
         remedy = _REMEDIES.get(error.errno or 0, _OTHER_HOST)
-        raise LaunchError(f"Cannot listen on port {port} of {host}: {error.strerror}. {remedy}") from error
+        problem = error.strerror or str(error)
+        raise LaunchError(f"Cannot listen on port {port} of {host}: {problem}. {remedy}") from error
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Without it, answers wait 40 ms for an ACK.
     listener.setblocking(False)
     return listener
 

@@ -59,6 +59,15 @@ _STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
     (NotImplementedError, 501),
     (ValueError, 400),
 )
+_JSON_TYPES: Final[dict[type, str]] = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    list: "a list",
+    dict: "an object",
+}
 
 
 def json_response(data: object, status: int = 200, headers: Headers = ()) -> Response:
@@ -324,7 +333,4 @@ def matching_versions(header: str) -> frozenset[int] | None:
 
 def json_type(value: object) -> str:
     """Return what a JSON value is called in JSON."""
-    if value is None:
-        return "null"
-    names = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list", dict: "an object"}
-    return names[type(value)]
+    return _JSON_TYPES[type(value)]
