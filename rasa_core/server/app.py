@@ -193,7 +193,7 @@ class ServerApp:
 
     def load(self, request: Request, sender_id: str) -> Response:
         """Serve the uploaded model from now on."""
-        self.model.replace_by_upload(request)
+        self.model.replace(request)
         return json_response({"success": 1})
 
     def train(self, request: Request, sender_id: str) -> Response:
@@ -212,30 +212,31 @@ def _with_agent(view: Callable[[Request, Agent, str], Response]) -> View:
     return answer
 
 
-_parse = _with_agent(conversations.parse)
-_respond = _with_agent(conversations.respond)
-_tracker = _with_agent(conversations.read_tracker)
-_explain = _with_agent(conversations.explain)
-_list = _with_agent(conversations.list_conversations)
-_PUBLIC: Final = frozenset({ServerApp.home, ServerApp.version})
+def _read_by(view: View) -> Views:
+    return {"GET": view, "HEAD": view}
 
+
+_PUBLIC: Final = frozenset({ServerApp.home, ServerApp.version})
 _TALKS: Final[dict[str, Views]] = {
-    "/parse": {"GET": _parse, "POST": _parse},
+    "/parse": dict.fromkeys(("GET", "POST"), _with_agent(conversations.parse)),
     "/continue": {"POST": _with_agent(conversations.continue_)},
-    "/respond": {"GET": _respond, "POST": _respond},
+    "/respond": dict.fromkeys(("GET", "POST"), _with_agent(conversations.respond)),
 }
 _OF_A_CONVERSATION: Final[dict[str, Views]] = {
     **_TALKS,
     "": {"DELETE": _with_agent(conversations.delete)},
-    "/tracker": {"GET": _tracker, "HEAD": _tracker, "PUT": _with_agent(conversations.replace_tracker)},
+    "/tracker": {
+        **_read_by(_with_agent(conversations.read_tracker)),
+        "PUT": _with_agent(conversations.replace_tracker),
+    },
     "/tracker/events": {"POST": _with_agent(conversations.append_events)},
-    "/explain": {"GET": _explain, "HEAD": _explain},
+    "/explain": _read_by(_with_agent(conversations.explain)),
 }
 _GENERAL: Final[dict[str, Views]] = {
     **_TALKS,  # of the conversation "default"
-    "/": {"GET": ServerApp.home, "HEAD": ServerApp.home},
-    "/version": {"GET": ServerApp.version, "HEAD": ServerApp.version},
-    "/conversations": {"GET": _list, "HEAD": _list},
+    "/": _read_by(ServerApp.home),
+    "/version": _read_by(ServerApp.version),
+    "/conversations": _read_by(_with_agent(conversations.list_conversations)),
     "/load": {"POST": ServerApp.load},
     "/train": {"POST": ServerApp.train},
 }

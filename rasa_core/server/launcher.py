@@ -120,18 +120,17 @@ def launch(
             log_level=_GRANIAN_LEVELS.get(log_level.upper(), LogLevels.error),
             workers_kill_timeout=stop_timeout,
         )
-        follower = _Follower(reports, server, on_listening)
         with _signals_held():
             _start_thread(_stop_when_told, _SIGNALS, server.signal_handler_interrupt)
-            follower.start()
+            _start_thread(server.follow, reports, on_listening)
             try:
                 server.serve(target_loader=loader, wrap_loader=False)
             except SystemExit:
-                follower.raise_failure()
-                raise LaunchError(
+                server.failure = server.failure or (
                     "The server stopped because its workers died before they could serve; the lines above may say why."
-                ) from None
-        follower.raise_failure()
+                )
+        if server.failure is not None:
+            raise LaunchError(server.failure)
 
 
 @contextlib.contextmanager
@@ -196,6 +195,7 @@ class _Server(MPServer):
             **options,
         )
         self._listener = listener
+        self.failure: str | None = None
         self.respawned_wrks = self.replaced = _Replaced()
 
     def _init_shared_socket(self) -> None:
@@ -209,6 +209,19 @@ class _Server(MPServer):
         if os.getpid() != self.pid:
             os._exit(0)
         super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+    def follow(self, reports: Connection, on_listening: Callable[[], None] | None) -> None:
+        """Follow what the workers report: announce the first that is ready, stop at the first that failed."""
+        try:
+            while (report := reports.recv_bytes()) == _READY:
+                self.replaced.in_vain = 0  # What has served and died is replaced, however often.
+                if on_listening is not None:
+                    on_listening()
+                    on_listening = None
+        except EOFError:  # Nobody is left to report.
+            return
+        self.failure = report.decode(errors="replace")
+        self.signal_handler_interrupt()
 
 
 class _Replaced(dict[int, float]):
@@ -228,35 +241,6 @@ class _Replaced(dict[int, float]):
 
     def get(self, worker: int, default: Any = None) -> Any:
         return super().get(worker, default) if self.in_vain >= _MOST_IN_VAIN else default
-
-
-class _Follower(threading.Thread):
-    """Follow what the workers report: announce the first that is ready, stop the server at the first that failed."""
-
-    def __init__(self, reports: Connection, server: _Server, on_listening: Callable[[], None] | None) -> None:
-        super().__init__(name="launcher-reports", daemon=True)
-        self._reports = reports
-        self._server = server
-        self._on_listening = on_listening
-        self._failure: str | None = None
-
-    def run(self) -> None:
-        """Read reports until one tells of a failure, or nobody is left to report."""
-        try:
-            while (report := self._reports.recv_bytes()) == _READY:
-                self._server.replaced.in_vain = 0  # What has served and died is replaced, however often.
-                if self._on_listening is not None:
-                    self._on_listening()
-                    self._on_listening = None
-        except EOFError:
-            return
-        self._failure = report.decode(errors="replace")
-        self._server.signal_handler_interrupt()
-
-    def raise_failure(self) -> None:
-        """Raise what a worker reported, if it was a failure."""
-        if self._failure is not None:
-            raise LaunchError(self._failure)
 
 
 def _load_app(target: str, settings: dict[str, Any], reporting: Connection) -> WSGIApplication:

@@ -21,11 +21,10 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,10 +66,8 @@ class NLUModels:
 
     def __init__(self, directory: str | os.PathLike[str], max_loaded: int = MAX_LOADED) -> None:
         self.directory = Path(os.path.abspath(directory))
-        self._max_loaded = max_loaded
-        self._loaded: OrderedDict[str, tuple[Stamp, RasaNLUInterpreter]] = OrderedDict()
-        self._guard = threading.Lock()  # Held for moments only.
-        self._reading: dict[str, threading.Lock] = {}
+        # No lock is held while a model is read, so threads that name others do not wait for the disk.
+        self._read = lru_cache(max_loaded)(lambda path, stamp: RasaNLUInterpreter(path))
 
     def names(self) -> list[str]:
         """Return the names of all models, sorted."""
@@ -101,52 +98,18 @@ class NLUModels:
             If it is damaged.
         """
         path = self.path(name)
-        found = self._fresh(name, path)
-        if found is not None:
-            return found
-        with self._guard:
-            reading = self._reading.setdefault(name, threading.Lock())
-        with reading:  # Whoever names another model meanwhile does not wait for the disk.
-            found = self._fresh(name, path)
-            if found is None:
-                try:
-                    stamp, found = self._read(name, path)
-                finally:
-                    with self._guard:
-                        self._reading.pop(name, None)
-                self._keep(name, stamp, found)
-        return found
-
-    def _fresh(self, name: str, path: Path) -> RasaNLUInterpreter | None:
-        """Return the model `name` if it is loaded as its files are now."""
-        stamp = _stamp(path)
-        with self._guard:
-            known = self._loaded.get(name)
-            if known is None or known[0] != stamp:
-                return None
-            self._loaded.move_to_end(name)
-            return known[1]
-
-    def _keep(self, name: str, stamp: Stamp, model: RasaNLUInterpreter) -> None:
-        with self._guard:
-            self._loaded[name] = stamp, model
-            self._loaded.move_to_end(name)
-            while len(self._loaded) > self._max_loaded:
-                self._loaded.popitem(last=False)
-
-    def _read(self, name: str, path: Path) -> tuple[Stamp, RasaNLUInterpreter]:
         for _ in range(_READS_TRIED):
             stamp = _stamp(path)
             if stamp is None:
                 raise self._unknown(name)
             try:
-                read = RasaNLUInterpreter(path)
+                found = self._read(path, stamp)
             except InterpreterError:
                 if _stamp(path) == stamp:
                     raise
             else:
                 if _stamp(path) == stamp:
-                    return stamp, read
+                    return found
         raise InterpreterError(f"the model {name!r} was replaced again and again while it was read. Try again.")
 
     def _unknown(self, name: str) -> HttpError:

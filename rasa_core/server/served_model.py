@@ -21,7 +21,7 @@ import threading
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
@@ -114,51 +114,35 @@ class ServedModel:
         except HttpError:
             return None
 
-    def replace(self, fill: Callable[[Path], None]) -> None:
-        """Put another model in the place of the served one, on disk and here.
-
-        Parameters
-        ----------
-        fill
-            Writes the model into the empty directory that it is given.
-
-        Raises
-        ------
-        Exception
-            What `fill` raises, or what loading raises if it is not a sound model; then nothing changes.
-        """
-        path = self._required_path()
-        loaded: list[Agent] = []
-
-        def fill_and_load(directory: Path) -> None:
-            fill(directory)
-            loaded.append(self._load(directory))
-
-        with self._changing:
-            replace_directory(path, fill_and_load, DIALOGUE_MODEL)
-            self._agent, self._stamp = loaded[0], _stamp(path)
-
-    def replace_by_upload(self, request: Request) -> None:
-        """Unpack, load and check the model in a request, and serve it from now on.
+    def replace(self, request: Request) -> None:
+        """Unpack, load and check the model in a request, and put it in the place of the served one, on disk and here.
 
         Raises
         ------
         HttpError
             403 if uploads are off, or the request comes from a web page; 400 if there is no sound model in the
-            request; 413 if it is too large.
+            request; 413 if it is too large. Then nothing changes.
         """
         if not self.replaceable:
             raise HttpError(403, "loading models is off; start the server with -d MODEL and --enable-load to allow it.")
-        if (
-            "Origin" in request.headers
-        ):  # Any page that its user visits could send a form to a server on the same machine.
+        # Any page that somebody visits could send a form to a server on their machine.
+        if "Origin" in request.headers:
             raise HttpError(403, "web pages may not load models; use a program, such as curl -F model=@model.zip.")
+        loaded: list[Agent] = []
         with request:
             sent = request.uploaded_file("model", MAX_ARCHIVE)
             if sent is None:
                 raise HttpError(400, 'send the model as a zip file in the field "model" of multipart/form-data.')
+
+            def unpack_and_load(directory: Path) -> None:
+                _unpack(sent.stream, directory)
+                loaded.append(self._load(directory))
+
+            path = self._required_path()
             try:
-                self.replace(lambda directory: _unpack(sent.stream, directory))
+                with self._changing:
+                    replace_directory(path, unpack_and_load, DIALOGUE_MODEL)
+                    self._agent, self._stamp = loaded[0], _stamp(path)
             except _LOAD_ERRORS as error:
                 problem = str(error) or type(error).__name__
                 raise HttpError(400, f"the uploaded model is not loaded, and the old one stays: {problem}") from error

@@ -15,7 +15,7 @@ from werkzeug.test import Client
 from rasa_core.agent import Agent
 from rasa_core.interpreter import RasaNLUInterpreter
 from rasa_core.nlu.model import MAX_CHARACTERS
-from rasa_core.server import ServerApp, create_app
+from rasa_core.server import ServerApp, create_app, nlu
 from rasa_core.server.nlu import NLUModels
 
 PARSE, RESPOND = "/conversations/x/parse", "/conversations/x/respond"
@@ -252,28 +252,26 @@ def test_only_so_many_models_stay_loaded(models: Path) -> None:
 
 def test_a_model_that_is_read_keeps_nobody_else_waiting(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     held, reading, done = NLUModels(models), threading.Event(), threading.Event()
-    two = held.interpreter("two")
-    read, found = held._read, []
+    two, found = held.interpreter("two"), []
 
-    def slowly(name: str, path: Path) -> Any:
+    def slowly(path: Path) -> RasaNLUInterpreter:
         reading.set()
         assert done.wait(20)
-        return read(name, path)
+        return RasaNLUInterpreter(path)
 
-    monkeypatch.setattr(held, "_read", slowly)
-    threads = [threading.Thread(target=lambda: found.append(held.interpreter("one"))) for _ in range(2)]
-    for thread in threads:
-        thread.start()
+    monkeypatch.setattr(nlu, "RasaNLUInterpreter", slowly)
+    one, other = (
+        threading.Thread(target=lambda name=name: found.append(held.interpreter(name))) for name in ("one", "two")
+    )
+    one.start()
     assert reading.wait(20)
-    other = threading.Thread(target=lambda: found.append(held.interpreter("two")))
     other.start()
     other.join(10)
     assert found == [two]
 
     done.set()
-    for thread in threads:
-        thread.join(20)
-    assert found == [two, held.interpreter("one"), held.interpreter("one")]
+    one.join(20)
+    assert found == [two, held.interpreter("one")]
 
 
 def test_threads_share_the_models(models: Path) -> None:
