@@ -15,7 +15,7 @@ from rasa_core.events import Event
 from rasa_core.exceptions import ModelError
 from rasa_core.explanation import Explanation, explain
 from rasa_core.interpreter import NaturalLanguageInterpreter
-from rasa_core.model_folder import fingerprint_of_model, read_model, read_stories, write_model
+from rasa_core.model_folder import read_model, write_model
 from rasa_core.policies.ensemble import PolicyEnsemble, SimplePolicyEnsemble
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.policy import Policy, Prediction
@@ -173,7 +173,7 @@ class Agent:
         fingerprints
             Further hashes of the training input, kept in the model's metadata.
         """
-        content = self._stories.encode("utf-8", "surrogatepass")
+        content = self._stories.encode("utf-8", "backslashreplace")
         stories_print = hashlib.blake2b(content, digest_size=16).hexdigest()
         prints = {"stories": stories_print, **(fingerprints or {})}
         write_model(model_path, self.domain, self.policy_ensemble, self._stories, prints)
@@ -195,10 +195,9 @@ class Agent:
         """
         if path is None:
             raise ModelError("No domain path specified.")
-        domain, ensemble, _ = read_model(path, action_factory)
-        agent = cls(domain, ensemble, interpreter, tracker_store)
-        agent._stories = read_stories(path)
-        agent.model_fingerprint = fingerprint_of_model(path)
+        model = read_model(path, action_factory)
+        agent = cls(model.domain, model.ensemble, interpreter, tracker_store)
+        agent._stories, agent.model_fingerprint = model.stories, model.fingerprint
         return agent
 
     # -- conversations

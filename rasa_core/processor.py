@@ -200,7 +200,7 @@ class MessageProcessor(TurnProcessor):
             if _is_cancelled(reminder, tracker):
                 return
             dispatcher = self.dispatcher_for(message)
-            self.run_action(self.domain.action_for_name(reminder.action_name), tracker, dispatcher)
+            self.run_action(reminder.action_name, tracker, dispatcher)
             conversation.commit()
             self.run_until_listening(tracker, dispatcher, conversation.commit)
             conversation.commit()

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from rasa_core.dispatcher import Dispatcher
+from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME, Event, Restarted
-
-if TYPE_CHECKING:
-    from rasa_core.dispatcher import Dispatcher
-    from rasa_core.domain import Domain
-    from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers import DialogueStateTracker
 
 __all__ = [
     "ACTION_LISTEN_NAME",

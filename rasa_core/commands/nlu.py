@@ -19,11 +19,10 @@ from rasa_core.drawing.files import check_drawing_file, write_drawing
 from rasa_core.evaluation.nlu import Evaluation, all_folds, cross_validate, evaluate_messages
 from rasa_core.evaluation.nlu_charts import confidence_histogram, intent_matrix
 from rasa_core.evaluation.nlu_report import Figures, as_json, as_text, write_failed_messages
-from rasa_core.nlu.data import TrainingData
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.reading import read_training_data
-from rasa_core.nlu.settings import Settings
 from rasa_core.nlu.training import train as train_model
+from rasa_core.nlu.training_data import NLUSettings, TrainingData
 
 DEFAULT_FAILED_FILE: Final = "failed_messages.txt"
 MOST_OF_A_KIND: Final = 3
@@ -105,14 +104,14 @@ def train(
     click.echo(f"The model is in {output}.")
 
 
-def _settings(epochs: str | None, seed: str | None, others: Sequence[str] = ()) -> Settings:
+def _settings(epochs: str | None, seed: str | None, others: Sequence[str] = ()) -> NLUSettings:
     values = {name: value for name, value in (("epochs", epochs), ("seed", seed)) if value is not None}
     for other in others:
         name, sign, value = other.partition("=")
         if not sign:
             raise click.UsageError(f"--setting is like batch_size=64, not {other!r}.")
         values[name.strip()] = value
-    return Settings.from_mapping(values)
+    return NLUSettings.from_mapping(values)
 
 
 def _read(data: str) -> TrainingData:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from rasa_core.events import UserUttered
-from rasa_core.nlu.annotations import read_annotated
-from rasa_core.nlu.data import Example, NLUDataError, Source
 from rasa_core.nlu.reading import read_training_data
+from rasa_core.nlu.text_formats import read_annotated
+from rasa_core.nlu.training_data import NLUDataError, NLUExample
+from rasa_core.support.places import Place
 
 
 class ExampleMessages:
@@ -22,8 +23,8 @@ class ExampleMessages:
         The best of each intent first.
     """
 
-    def __init__(self, examples: Iterable[Example]) -> None:
-        self._examples: dict[str, list[Example]] = {}
+    def __init__(self, examples: Iterable[NLUExample]) -> None:
+        self._examples: dict[str, list[NLUExample]] = {}
         for example in examples:
             if example.intent is not None:
                 self._examples.setdefault(example.intent, []).append(example)
@@ -44,7 +45,7 @@ class ExampleMessages:
         if not messages._examples:
             place = "the mapping" if isinstance(source, Mapping) else str(source)
             problem = "there are no examples of intents; expected ## intent:greet and - hello."
-            raise NLUDataError(problem, Source(place))
+            raise NLUDataError(problem, Place(place))
         return messages
 
     def for_message(self, message: UserUttered) -> str | None:
@@ -57,10 +58,10 @@ class ExampleMessages:
         )
 
 
-def _example(annotated: str, intent: str) -> Example:
+def _example(annotated: str, intent: str) -> NLUExample:
     text, entities = read_annotated(annotated, partial(_fail, intent))
-    return Example(text, intent, tuple(entities))
+    return NLUExample(text, intent, tuple(entities))
 
 
 def _fail(intent: str, problem: str) -> NoReturn:
-    raise NLUDataError(problem, Source(f"the examples of {intent!r}"))
+    raise NLUDataError(problem, Place(f"the examples of {intent!r}"))

@@ -97,7 +97,7 @@ def load_model(model: str | Path, interpreter: NaturalLanguageInterpreter | None
 
 def policies_of(model: str | Path) -> tuple[Domain, MakePolicies]:
     """Return the domain of a model, and what makes its policies anew."""
-    domain, _, _ = read_model(model, action_factory="remote")
+    domain, *_ = read_model(model, action_factory="remote")
     return domain, lambda: PolicyEnsemble.load(model)
 
 

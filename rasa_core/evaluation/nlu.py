@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from rasa_core.evaluation.metrics import ActionScores, Pair, accuracy, ratio, scores_by_action, weighted_f1
 from rasa_core.exceptions import RasaCoreError
-from rasa_core.nlu.data import Example, TrainingData
+from rasa_core.nlu.training_data import NLUExample, TrainingData
 from rasa_core.support.progress import Progress
 
 NONE: Final = ""
@@ -40,7 +40,7 @@ class MessageResult:
 
     Attributes
     ----------
-    example : Example
+    example : NLUExample
         The message, with its intent and entities.
     intent : str
         The intent that was found; empty for none.
@@ -50,7 +50,7 @@ class MessageResult:
         Start, end and name of each entity that was found.
     """
 
-    example: Example
+    example: NLUExample
     intent: str
     confidence: float
     found: frozenset[Span]
@@ -170,7 +170,7 @@ class Evaluation:
         return [one for one in self.messages if not one.is_right]
 
 
-def evaluate_messages(parser: Parser, examples: Sequence[Example], *, silent: bool = False) -> Evaluation:
+def evaluate_messages(parser: Parser, examples: Sequence[NLUExample], *, silent: bool = False) -> Evaluation:
     """Compare what is found in messages with what should be found.
 
     Raises
@@ -190,13 +190,13 @@ def evaluate_messages(parser: Parser, examples: Sequence[Example], *, silent: bo
     return Evaluation(results)
 
 
-def _result(example: Example, parse: dict[str, Any]) -> MessageResult:
+def _result(example: NLUExample, parse: dict[str, Any]) -> MessageResult:
     intent = parse["intent"] or {}
     found = frozenset((one["start"], one["end"], one["entity"]) for one in parse["entities"])
     return MessageResult(example, intent.get("name") or NONE, float(intent.get("confidence") or 0.0), found)
 
 
-def folds_of(data: TrainingData, folds: int, seed: int) -> list[list[Example]]:
+def folds_of(data: TrainingData, folds: int, seed: int) -> list[list[NLUExample]]:
     """Share the examples out, each intent as evenly as possible; the same in each run, for the same seed.
 
     Examples with the same text stay together: otherwise what is measured would have been learnt.
@@ -206,7 +206,7 @@ def folds_of(data: TrainingData, folds: int, seed: int) -> list[list[Example]]:
     RasaCoreError
         If there are fewer texts than folds.
     """
-    by_text: dict[str, list[Example]] = {}
+    by_text: dict[str, list[NLUExample]] = {}
     for example in data.examples:
         by_text.setdefault(" ".join(example.text.lower().split()), []).append(example)
     if len(by_text) < folds:

@@ -7,16 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from rasa_core.nlu.data import EntitySpan, Example, NLUDataError
-from rasa_core.nlu.json_format import ROOT
-from rasa_core.nlu.reading import read_training_text
+from rasa_core.nlu.reading import ROOT, read_training_text
+from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample
 
 NOTE_KEY: Final = "predicted"
 
-Noted = tuple[Example, str]
+Noted = tuple[NLUExample, str]
 
 
-def as_markdown(messages: Iterable[Noted]) -> tuple[str, list[Example]]:
+def as_markdown(messages: Iterable[Noted]) -> tuple[str, list[NLUExample]]:
     """Return messages as Markdown, each below a comment with its note.
 
     Returns
@@ -28,7 +27,7 @@ def as_markdown(messages: Iterable[Noted]) -> tuple[str, list[Example]]:
         entities that overlap.
     """
     sections: dict[str, list[str]] = {}
-    left_out: list[Example] = []
+    left_out: list[NLUExample] = []
     for example, note in messages:
         line = f"- {_marked(example)}"
         if example.intent is None or not _reads_as(example, f"## intent:{example.intent}\n{line}\n"):
@@ -45,12 +44,12 @@ def as_json(messages: Iterable[Noted]) -> str:
     return json.dumps({ROOT: {"common_examples": found}}, indent=1) + "\n"
 
 
-def _json_example(example: Example) -> dict[str, Any]:
+def _json_example(example: NLUExample) -> dict[str, Any]:
     intent = {} if example.intent is None else {"intent": example.intent}
     return {"text": example.text, **intent, "entities": [asdict(span) for span in example.entities]}
 
 
-def _marked(example: Example) -> str:
+def _marked(example: NLUExample) -> str:
     """Return a message with its entities marked."""
     pieces: list[str] = []
     position = 0
@@ -68,9 +67,9 @@ def _mark(covered: str, span: EntitySpan) -> str:
     return f"[{covered}]{json.dumps(mark)}"
 
 
-def _reads_as(example: Example, text: str) -> bool:
+def _reads_as(example: NLUExample, text: str) -> bool:
     try:
-        read: Sequence[Example] = read_training_text(text).examples
+        read: Sequence[NLUExample] = read_training_text(text).examples
     except NLUDataError:
         return False
     return len(read) == 1 and read[0] == example and _is_storable(text)

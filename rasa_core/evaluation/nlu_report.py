@@ -142,8 +142,8 @@ def _scores(what: str, scores: ActionScores) -> dict[str, Any]:
 def _failed_message(one: MessageResult) -> dict[str, Any]:
     return {
         "text": one.example.text,
-        "file": one.example.source.file,
-        "line": one.example.source.line,
+        "file": one.example.place.file,
+        "line": one.example.place.line,
         "expected": {"intent": one.example.intent, "entities": _spans(one.expected)},
         "found": {"intent": one.intent or None, "confidence": one.confidence, "entities": _spans(one.found)},
     }
@@ -238,7 +238,7 @@ def _more(count: int) -> list[str]:
 
 def _told(one: MessageResult) -> list[str]:
     text = shorten(" ".join(one.example.text.split()), LONGEST_NAME)
-    return [f"  {one.example.source}: {text}", f"    {shorten(described(one), 2 * LONGEST_NAME)}"]
+    return [f"  {one.example.place}: {text}", f"    {shorten(described(one), 2 * LONGEST_NAME)}"]
 
 
 def described(one: MessageResult) -> str:

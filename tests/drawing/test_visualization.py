@@ -18,7 +18,7 @@ from rasa_core.drawing.messages import ExampleMessages
 from rasa_core.drawing.picture import Kind, Picture
 from rasa_core.drawing.stories import Examples, visualize_stories, visualize_story_graph
 from rasa_core.drawing.story_flow import StoryFlow, VisualizationError
-from rasa_core.nlu.data import NLUDataError
+from rasa_core.nlu.training_data import NLUDataError
 from rasa_core.stories import extract_story_graph
 from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.steps import StoryGraph

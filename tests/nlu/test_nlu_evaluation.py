@@ -20,8 +20,9 @@ from rasa_core.evaluation.nlu_charts import confidence_histogram, intent_matrix
 from rasa_core.evaluation.nlu_errors import as_markdown
 from rasa_core.evaluation.nlu_report import Figures, as_json, as_text, thresholds_of, write_failed_messages
 from rasa_core.exceptions import RasaCoreError
-from rasa_core.nlu.data import EntitySpan, Example, Source, TrainingData
 from rasa_core.nlu.reading import read_training_data, read_training_text
+from rasa_core.nlu.training_data import EntitySpan, NLUExample, TrainingData
+from rasa_core.support.places import Place
 
 Answer = tuple[str | None, float, list[tuple[int, int, str]]]
 
@@ -106,27 +107,27 @@ def test_each_intent_and_entity_has_its_scores(evaluation: Evaluation) -> None:
 
 
 def test_an_entity_is_right_only_at_its_exact_place_whatever_its_value() -> None:
-    example = Example("to NYC now", "go", (EntitySpan(3, 6, "city", "New York"),))
+    example = NLUExample("to NYC now", "go", (EntitySpan(3, 6, "city", "New York"),))
     for found, is_right in ((3, 6), True), ((3, 7), False), ((2, 6), False):
         parser = Scripted({"to NYC now": ("go", 1.0, [(*found, "city")])})
         assert evaluate_messages(parser, [example], silent=True).whole_messages == is_right
 
 
 def test_examples_without_an_intent_count_for_entities_alone() -> None:
-    examples = [Example("x", None, (EntitySpan(0, 1, "a", "x"),)), Example("y", "b")]
+    examples = [NLUExample("x", None, (EntitySpan(0, 1, "a", "x"),)), NLUExample("y", "b")]
     script: dict[str, Answer] = {"x": ("b", 0.4, [(0, 1, "a")]), "y": ("b", 0.9, [])}
     found = evaluate_messages(Scripted(script), examples, silent=True)
     assert (found.pairs, found.whole_messages, found.entity_figures.f1) == ([("b", "b")], 1.0, 1.0)
 
 
 def test_an_entity_without_text_is_not_expected() -> None:
-    example = Example("x", "a", (EntitySpan(0, 0, "b", ""),))
+    example = NLUExample("x", "a", (EntitySpan(0, 0, "b", ""),))
     found = evaluate_messages(Scripted({"x": ("a", 1.0, [])}), [example], silent=True)
     assert (found.entities, found.failed) == ([], [])
 
 
 def test_no_intent_at_all_is_a_mistake() -> None:
-    found = evaluate_messages(Scripted({"x": (None, 0.0, [])}), [Example("x", "a")], silent=True)
+    found = evaluate_messages(Scripted({"x": (None, 0.0, [])}), [NLUExample("x", "a")], silent=True)
     assert found.intent_accuracy == 0
     assert as_json(found)["mistakes"] == [{"expected": "a", "found": None, "count": 1}]
     assert "found (none) (0.00) instead of a" in "\n".join(as_text(found))
@@ -202,8 +203,12 @@ def test_a_file_that_cannot_be_written_is_an_error(evaluation: Evaluation, tmp_p
 
 def test_what_markdown_cannot_hold_is_left_out_and_json_holds_it(tmp_path: Path) -> None:
     odd = ["two\nlines", "<!-- x", "[x](y)", " edge", "\ud83d"]
-    overlapping = Example("ab", "a", (EntitySpan(0, 2, "x", "ab"), EntitySpan(1, 2, "y", "b")))
-    examples = [*(Example(text, "a") for text in odd), Example("x", None, (EntitySpan(0, 1, "y", "x"),)), overlapping]
+    overlapping = NLUExample("ab", "a", (EntitySpan(0, 2, "x", "ab"), EntitySpan(1, 2, "y", "b")))
+    examples = [
+        *(NLUExample(text, "a") for text in odd),
+        NLUExample("x", None, (EntitySpan(0, 1, "y", "x"),)),
+        overlapping,
+    ]
     assert as_markdown([(one, "") for one in examples]) == ("", examples)
     script: dict[str, Answer] = {one.text: ("other", 0.5, []) for one in examples}
     found = evaluate_messages(Scripted(script), examples, silent=True)
@@ -222,11 +227,14 @@ def test_whatever_is_written_as_markdown_is_read_as_the_same(
 ) -> None:
     intent, entity, value = names
     start, end = sorted(min(one, len(text)) for one in place)
-    examples = [Example(text, intent, (EntitySpan(start, end, entity, value),) * (start < end)), Example("plain", "b")]
+    examples = [
+        NLUExample(text, intent, (EntitySpan(start, end, entity, value),) * (start < end)),
+        NLUExample("plain", "b"),
+    ]
     written, left_out = as_markdown([(one, note) for one in examples])
     written.encode()
     kept = [one for one in examples if one not in left_out]
-    assert Example("plain", "b") in kept
+    assert NLUExample("plain", "b") in kept
     assert Counter(read_training_text(written).examples) == Counter(kept)
 
 
@@ -234,7 +242,7 @@ def test_whatever_is_written_as_markdown_is_read_as_the_same(
 
 
 def many(number: int) -> TrainingData:
-    texts = [Example(f"{intent} {index}", intent) for intent in "abc" for index in range(number)]
+    texts = [NLUExample(f"{intent} {index}", intent) for intent in "abc" for index in range(number)]
     return TrainingData.build(texts)
 
 
@@ -247,7 +255,7 @@ def test_folds_hold_each_example_once_and_share_each_intent_evenly() -> None:
 
 
 def test_the_same_text_is_never_in_two_folds() -> None:
-    examples = [Example(text, intent) for text in ("One x", "one  X", "two") for intent in "ab"]
+    examples = [NLUExample(text, intent) for text in ("One x", "one  X", "two") for intent in "ab"]
     folds = folds_of(TrainingData.build(examples), 2, seed=1)
     assert sorted(len({one.text.lower().split()[0] for one in fold}) for fold in folds) == [1, 1]
 
@@ -301,6 +309,6 @@ def test_the_histogram_counts_right_and_wrong_apart(evaluation: Evaluation) -> N
 
 
 def test_pictures_of_nothing_can_be_drawn() -> None:
-    found = evaluate_messages(Scripted({"x": ("a", 1.0, [])}), [Example("x", None, (), Source("a"))], silent=True)
+    found = evaluate_messages(Scripted({"x": ("a", 1.0, [])}), [NLUExample("x", None, (), Place("a"))], silent=True)
     for draw in (intent_matrix, confidence_histogram):
         ET.fromstring(as_svg(draw(found)))

@@ -3,52 +3,48 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from rasa_core.tracker_store import Head, InMemoryTrackerStore
-from rasa_core.tracker_store._sqlite_file import Connections
 from rasa_core.tracker_store.locks import MutexTable
+from rasa_core.tracker_store.sqlite import _Connections
 
 
 @pytest.fixture
-def connections(tmp_path: Path) -> Connections:
-    return Connections(str(tmp_path / "x.db"), synchronous="normal", timeout=1)
+def connections(tmp_path: Path) -> _Connections:
+    return _Connections(str(tmp_path / "x.db"), synchronous="normal", timeout=1)
 
 
-def test_no_connection_is_open_while_a_process_forks(connections: Connections) -> None:
+def test_no_connection_is_open_while_a_process_forks(connections: _Connections) -> None:
     with connections.reading():
         pass
-    connections.before_fork()
-    assert connections._idle == []
-    connections.after_fork_in_parent()
+    with connections.at_rest():
+        assert connections.idle == []
     with connections.reading() as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
     connections.close()
 
 
-def test_a_fork_waits_for_the_operations_under_way(connections: Connections) -> None:
+@pytest.mark.parametrize("operation", [_Connections.reading, lambda connections: connections.writer])
+def test_a_fork_waits_for_the_operations_under_way(
+    connections: _Connections, operation: Callable[[_Connections], AbstractContextManager[object]]
+) -> None:
     ready = threading.Event()
 
     def get_ready() -> None:
-        connections.before_fork()
-        ready.set()
-        connections.after_fork_in_parent()
+        with connections.at_rest():
+            ready.set()
 
     forking = threading.Thread(target=get_ready)
-    with connections.reading():
+    with operation(connections):
         forking.start()
         assert not ready.wait(0.02)
     forking.join()
     assert ready.is_set()
-    connections.close()
-
-
-def test_what_a_thread_of_the_parent_was_writing_does_not_stop_the_child(connections: Connections) -> None:
-    connections._writer.acquire()
-    connections.before_fork()
-    connections.after_fork_in_child()
     with connections.writing() as connection:
         assert connection.in_transaction
     connections.close()
