@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from werkzeug.exceptions import NotFound
 from werkzeug.routing import Map, Rule
@@ -35,12 +35,14 @@ from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server import conversations
 from rasa_core.server.logs import LogFile, access_logger, level_number, log_to_console, log_to_file, request_line
-from rasa_core.server.nlu import DISABLED, NLUModels, train_model
 from rasa_core.server.requests import HttpError, Request, as_http_error, json_response
 from rasa_core.server.served_model import Housekeeper, ServedModel
 from rasa_core.server.settings import DEFAULT_MAX_BODY, ServerSettings, checked_token
 from rasa_core.tracker_store import TrackerStore, store_from_url
 from rasa_core.version import __version__
+
+if TYPE_CHECKING:
+    from rasa_core.server.nlu import NLUModels
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +57,7 @@ MAX_SENDER_ID: Final = 1000
 _STATUS_LINES: Final = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 # What `create_app` calls by the names of `ServerSettings`.
 _ABOUT_CALLERS: Final = ("cors_origins", "auth_token", "max_body", "enable_load", "retention", "enable_train")
+_HOW_TO_TRAIN: Final = "start the server with --enable-train DIR and a token to allow it."
 _control = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -121,7 +124,7 @@ class ServerApp:
         self._token = checked_token(settings.auth_token)
         self._max_body = settings.max_body
         self._log_file = log_file
-        self._nlu_models = None if settings.enable_train is None else NLUModels(settings.enable_train)
+        self._nlu_models = None if settings.enable_train is None else _nlu_models(settings.enable_train)
         self.housekeeper = Housekeeper(model, settings.retention)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
@@ -173,7 +176,7 @@ class ServerApp:
 
     def _interpreter_named(self, name: str) -> NaturalLanguageInterpreter:
         if self._nlu_models is None:
-            raise HttpError(400, f'this server has no models with names; leave out "model", or {DISABLED}')
+            raise HttpError(400, f'this server has no models with names; leave out "model", or {_HOW_TO_TRAIN}')
         return self._nlu_models.interpreter(name)
 
     # -- what is not about one conversation
@@ -199,8 +202,14 @@ class ServerApp:
     def train(self, request: Request, sender_id: str) -> Response:
         """Train an NLU model from the data in the body, and wait for it."""
         if self._nlu_models is None:
-            raise HttpError(403, f"training is off; {DISABLED}")
-        return json_response(train_model(self._nlu_models, request.args.to_dict(), request.body()))
+            raise HttpError(403, f"training is off; {_HOW_TO_TRAIN}")
+        return json_response(self._nlu_models.train(request.args.to_dict(), request.body()))
+
+
+def _nlu_models(directory: str) -> NLUModels:
+    from rasa_core.server.nlu import NLUModels  # What a server without such models need not load.
+
+    return NLUModels(directory)
 
 
 def _with_agent(view: Callable[[Request, Agent, str], Response]) -> View:

@@ -42,7 +42,6 @@ except ImportError:  # Windows.
 
 MAX_NAME: Final = 100
 MAX_LOADED: Final = 8
-DISABLED: Final = "start the server with --enable-train DIR and a token to allow it."
 LOCK_NAME: Final = ".training.lock"
 
 _READS_TRIED: Final = 5
@@ -112,6 +111,31 @@ class NLUModels:
                     return found
         raise InterpreterError(f"the model {name!r} was replaced again and again while it was read. Try again.")
 
+    def train(self, parameters: Mapping[str, str], body: bytes) -> dict[str, Any]:
+        """Train a model, and return a report on it.
+
+        Parameters
+        ----------
+        parameters
+            ``name``, one made of the time if it is missing; ``token``, which was looked at; the others are settings.
+        body
+            The training data.
+
+        Raises
+        ------
+        HttpError
+            400 if something in the request is wrong, 409 if there is a training, 501 if this cannot be done here, 500
+            if the training broke off.
+        """
+        name = parameters.get("name") or f"model_{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+        path = self.path(name)
+        if path.exists() and not is_replaceable(path, NLU_MODEL):
+            raise HttpError(400, f"{name!r} is something other than an NLU model; choose another name.")
+        job = {"path": str(path), "settings": _settings(parameters).as_json(), "text": _text(body)}
+        with _locked(self.directory, name) as lock:
+            report = _run(job, lock)
+        return {"name": name, **report}
+
     def _unknown(self, name: str) -> HttpError:
         known = self.names()
         problem = f"there is no model {name!r}.{did_you_mean(name, known)} Train one with POST /train?name={name}."
@@ -125,34 +149,6 @@ def _stamp(model: Path) -> Stamp | None:
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
-
-
-def train_model(models: NLUModels, parameters: Mapping[str, str], body: bytes) -> dict[str, Any]:
-    """Train a model, and return a report on it.
-
-    Parameters
-    ----------
-    models
-        Where it belongs.
-    parameters
-        ``name``, one made of the time if it is missing; ``token``, which was looked at; the others are settings.
-    body
-        The training data.
-
-    Raises
-    ------
-    HttpError
-        400 if something in the request is wrong, 409 if there is a training, 501 if this cannot be done here, 500 if
-        the training broke off.
-    """
-    name = parameters.get("name") or f"model_{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
-    path = models.path(name)
-    if path.exists() and not is_replaceable(path, NLU_MODEL):
-        raise HttpError(400, f"{name!r} is something other than an NLU model; choose another name.")
-    job = {"path": str(path), "settings": _settings(parameters).as_json(), "text": _text(body)}
-    with _locked(models.directory, name) as lock:
-        report = _run(job, lock)
-    return {"name": name, **report}
 
 
 def _settings(parameters: Mapping[str, str]) -> NLUSettings:
