@@ -68,29 +68,13 @@ def traced(work: Callable[[], object]) -> dict[str, Visits]:
     return found
 
 
-def main() -> None:
-    """Trace, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", help="directory of a model; if not given, one with memoization is trained")
-    parser.add_argument("--functions", action="store_true", help="list the functions, too")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        if options.model is None:
-            project = ROOT / "examples" / "remote"
-            agent = Agent(project / "domain.yml", [MemoizationPolicy()])
-            agent.train(agent.load_data(project / "stories.md"), verbose=0)
-            agent.persist(Path(name) / "model")
-        client = Client(create_app(options.model or Path(name) / "model", tracker_store="memory://"))
-        for _ in range(3):
-            send(client, PARSE, {"query": "/greet"})
-            send(client, CONTINUE, {"executed_action": "utter_greet", "events": []})
-        found = traced(lambda: send(client, PARSE, {"query": "/compare"}))
-    rows = [[file, visits.stays, visits.calls, len(visits.functions)] for file, visits in found.items()]
-    rows.append(["all", sum(v.stays for v in found.values()), sum(v.calls for v in found.values()), ""])
-    print_table(f"One parse: {len(found)} files", ["file", "stays", "calls", "functions"], rows)
-    if options.functions:
-        for file, visits in found.items():
-            print(f"{file}: {', '.join(sorted(visits.functions))}")
+def path_of_a_parse(model: Path) -> dict[str, Visits]:
+    """Return what one ``parse`` does in our files, on a server with `model` that has answered before."""
+    client = Client(create_app(model, tracker_store="memory://"))
+    for _ in range(3):
+        send(client, PARSE, {"query": "/greet"})
+        send(client, CONTINUE, {"executed_action": "utter_greet", "events": []})
+    return traced(lambda: send(client, PARSE, {"query": "/compare"}))
 
 
 def send(client: Client, path: str, body: dict[str, Any]) -> None:
@@ -98,6 +82,31 @@ def send(client: Client, path: str, body: dict[str, Any]) -> None:
     response = client.post(path, data=json.dumps(body))
     if response.status_code != 200:
         raise RuntimeError(response.get_data(as_text=True))
+
+
+def train(folder: Path) -> Path:
+    """Train the example bot with memoization alone into `folder`."""
+    project = ROOT / "examples" / "remote"
+    agent = Agent(project / "domain.yml", [MemoizationPolicy()])
+    agent.train(agent.load_data(project / "stories.md"), verbose=0)
+    agent.persist(folder / "model")
+    return folder / "model"
+
+
+def main() -> None:
+    """Trace, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, help="directory of a model; trained, if not given")
+    parser.add_argument("--functions", action="store_true", help="list the functions, too")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        found = path_of_a_parse(options.model or train(Path(name)))
+    rows = [[file, visits.stays, visits.calls, len(visits.functions)] for file, visits in found.items()]
+    rows.append(["all", sum(v.stays for v in found.values()), sum(v.calls for v in found.values()), ""])
+    print_table(f"One parse: {len(found)} files", ["file", "stays", "calls", "functions"], rows)
+    if options.functions:
+        for file, visits in found.items():
+            print(f"{file}: {', '.join(sorted(visits.functions))}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from rasa_core.events import Event, ReminderScheduled, UserUttered
 from rasa_core.exceptions import VersionConflictError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.support.strict_json import independent
-from rasa_core.tracker_store.exchange import IdempotentRequest, RequestResult
+from rasa_core.tracker_store.idempotency import IdempotentRequest, RequestResult
 from rasa_core.turn import (
     INFO_LISTENING,
     INFO_NO_MESSAGE,
@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from rasa_core.channels.channel import InputChannel
     from rasa_core.domain import Domain
     from rasa_core.policies.ensemble import PolicyEnsemble
-    from rasa_core.tracker_store.answers import RequestConditions, StoredAnswer
-    from rasa_core.tracker_store.base import TrackerStore
-    from rasa_core.tracker_store.conversation import Conversation
+    from rasa_core.tracker_store.base import Conversation, StoredAnswer, TrackerStore
+    from rasa_core.tracker_store.idempotency import RequestConditions
     from rasa_core.trackers import DialogueStateTracker
 
 __all__ = [

@@ -20,14 +20,12 @@ if TYPE_CHECKING:
     from rasa_core.channels.channel import InputChannel, UserMessage
     from rasa_core.trackers import DialogueStateTracker
 
-RESTART: Final = "/restart"
-STOP: Final = "/stop"
-DEFAULT_FILE: Final = "stories.md"
-NO_FILE: Final = "-"
+RESTART, STOP = "/restart", "/stop"
+DEFAULT_FILE, NO_FILE = "stories.md", "-"
 
 _WELCOME: Final = f"""\
 Talk to the bot. Before each of its actions you are asked whether it is the right one.
-{RESTART} begins another conversation. /stop, Ctrl+D and Ctrl+C end the training; nothing that was taught is lost."""
+{RESTART} begins another conversation. {STOP}, Ctrl+D and Ctrl+C end the training; nothing that was taught is lost."""
 _MENU: Final = {
     "1": ("confirm", "this is right"),
     "2": ("correct_action", "wrong: choose the action"),
@@ -102,59 +100,37 @@ def _line(teacher: Teacher, prompt: str) -> str:
 
 def _choose(teacher: Teacher, what: str, choices: Sequence[Choice]) -> str | None:
     """Let the teacher choose by number or name; None for an empty answer, which is to go back."""
-    names = [choice.name for choice in choices]
-    width = max(map(len, names), default=0)
+    width = max((len(choice.name) for choice in choices), default=0)
     rows = (f"  {number:3}  {one.name:{width}}  {one.probability:.2f}" for number, one in enumerate(choices, 1))
     teacher.show("\n".join(rows))
-    while True:
-        answer = _line(teacher, f"Which {what}, by number or name (Enter: back)? ")
-        if not answer:
-            return None
-        if answer in names:
-            return answer
-        if answer.isdecimal() and 1 <= int(answer[:9]) <= len(names):
-            return names[int(answer[:9]) - 1]
+    names = {choice.name: choice.name for choice in choices}
+    numbers = {str(number): choice.name for number, choice in enumerate(choices, 1)}
+    while answer := _line(teacher, f"Which {what}, by number or name (Enter: back)? "):
+        chosen = names.get(answer) or numbers.get(answer)
+        if chosen is not None:
+            return chosen
         teacher.show(f"There is no {what} {answer[:80]!r} in the domain.{did_you_mean(answer, names)}")
+    return None
 
 
-class _Lessons:
-    """The sessions of all conversations that a channel brings."""
-
-    def __init__(self, agent: Agent, learner: Learner, teacher: Teacher, turns: int) -> None:
-        self._processor = MessageProcessor(agent.interpreter, agent.policy_ensemble, agent.domain, agent.tracker_store)
-        self._learner, self._teacher, self._turns = learner, teacher, turns
-        self._sessions: dict[str, TeachingSession] = {}
-
-    def handle(self, message: UserMessage) -> None:
-        """Take a turn, after what was left of an earlier one."""
-        sender_id, text = message.sender_id, message.text.strip()
-        if not text:
-            return
-        if sender_id not in self._sessions:
-            session = TeachingSession(self._processor, self._learner, sender_id, turns=self._turns)
-            self._sessions[sender_id] = session
-        for answer in (None, Answer("restart") if text == RESTART else Answer("say", text)):
-            if answer is not None:
-                self._give(answer, message)
-            while (question := self._sessions[sender_id].next()).state != "message":
-                try:
-                    self._give(ask(self._teacher, question), message)
-                except ConversationAbandoned:
-                    self._give(Answer("restart"), message)
-
-    def _give(self, answer: Answer, message: UserMessage) -> None:
-        """Give an answer; an error is told and does not end the lessons."""
+def _take_turn(session: TeachingSession, message: UserMessage, teacher: Teacher) -> None:
+    """Answer the questions of a session, also those that an earlier turn has left, until it waits for a message."""
+    said: Answer | None = Answer("restart") if message.text.strip() == RESTART else Answer("say", message.text.strip())
+    while (question := session.next()).state != "message" or said is not None:
+        if said is not None and question.state == "message":
+            answer, said = said, None
+        else:
+            try:
+                answer = ask(teacher, question)
+            except ConversationAbandoned:
+                answer = Answer("restart")
         try:
-            self._sessions[message.sender_id].answer(answer, channel=message.output_channel)
-        except RasaCoreError as error:
-            self._teacher.show(f"Error: {error}")
+            session.answer(answer, channel=message.output_channel)
+        except RasaCoreError as error:  # What is wrong is told, and asked again.
+            teacher.show(f"Error: {error}")
         else:
             if answer.kind == "restart":
-                self._teacher.show("(a new conversation begins)")
-
-    def stories(self) -> list[DialogueStateTracker]:
-        """Return what was taught in all of them."""
-        return list({story.sender_id: story for one in self._sessions.values() for story in one.stories()}.values())
+                teacher.show("(a new conversation begins)")
 
 
 def teach(
@@ -179,21 +155,36 @@ def teach(
     agent.turns()  # Raises if there is nothing that could predict.
     teacher = teacher or Teacher()
     learner = Learner(agent.policy_ensemble, training_trackers, teacher.show)
-    lessons = _Lessons(agent, learner, teacher, max_visual_history)
+    processor = MessageProcessor(agent.interpreter, agent.policy_ensemble, agent.domain, agent.tracker_store)
+    sessions: dict[str, TeachingSession] = {}
+
+    def handle(message: UserMessage) -> None:
+        if not message.text.strip():
+            return
+        if message.sender_id not in sessions:
+            session = TeachingSession(processor, learner, message.sender_id, turns=max_visual_history)
+            sessions[message.sender_id] = session
+        _take_turn(sessions[message.sender_id], message, teacher)
+
+    def stories() -> list[DialogueStateTracker]:
+        return list({story.sender_id: story for one in sessions.values() for story in one.stories()}.values())
+
     # A conversation of its own, lest one that the store has from before becomes part of the stories.
     channel = input_channel or ConsoleInputChannel(f"online-{uuid.uuid4().hex}")
     try:
         teacher.show(_WELCOME)
-        channel.start_sync_listening(lessons.handle)
+        channel.start_sync_listening(handle)
     except (TeachingEnded, KeyboardInterrupt):
         pass
     except BaseException:
-        _offer_file(teacher, lessons.stories())
+        _offer_file(teacher, stories())
         raise
-    taught = lessons.stories()
+    taught = stories()
     _offer_file(teacher, taught)
-    # To train on nothing but what was taught would be to forget all the rest.
-    if not taught or not training_trackers or not _wants_training(teacher):
+    if not taught or not training_trackers:  # To train on nothing but what was taught would be to forget all the rest.
+        return taught
+    wanted = _last_answer(teacher, "Train on all stories, the old and the new, now (y/N)? ") or ""
+    if wanted.lower() not in ("y", "yes"):
         return taught
     teacher.show("Training ...")
     agent.train([*training_trackers, *taught], **(options or {}))
@@ -211,9 +202,9 @@ def _offer_file(teacher: Teacher, taught: Sequence[DialogueStateTracker]) -> Non
     answer: str | None = ""
     while answer is not None:
         answer = _last_answer(teacher, f"File to append it to (Enter: {DEFAULT_FILE}, {NO_FILE}: none)? ")
-        if answer == NO_FILE:
-            return
         path = answer or DEFAULT_FILE
+        if path == NO_FILE:
+            return
         try:
             append_stories(path, text)
         except (OSError, StoryParseError) as error:
@@ -221,11 +212,6 @@ def _offer_file(teacher: Teacher, taught: Sequence[DialogueStateTracker]) -> Non
         else:
             teacher.show(f"Appended to {path!r}.")
             return
-
-
-def _wants_training(teacher: Teacher) -> bool:
-    answer = _last_answer(teacher, "Train on all stories, the old and the new, now (y/N)? ")
-    return answer is not None and answer.lower() in ("y", "yes")
 
 
 def _last_answer(teacher: Teacher, question: str) -> str | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rasa_core.agent import Agent
     from rasa_core.domain import Domain
     from rasa_core.processor import MessageProcessor
-    from rasa_core.tracker_store.exchange import RequestResult
+    from rasa_core.tracker_store.idempotency import RequestResult
 
 _BAD_EVENT: Final = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError)
 

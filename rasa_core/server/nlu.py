@@ -33,7 +33,7 @@ from rasa_core.interpreter import RasaNLUInterpreter
 from rasa_core.nlu.model import FILE_NAME, NLU_MODEL
 from rasa_core.nlu.training_data import NLUSettings
 from rasa_core.server.requests import HttpError
-from rasa_core.support.folders import is_replaceable
+from rasa_core.support.folders import is_replaceable, stamp_of
 
 try:
     import fcntl
@@ -48,8 +48,6 @@ _READS_TRIED: Final = 5
 _JOB: Final = "rasa_core.server.nlu_job"
 _NO_SETTINGS: Final = ("name", "token")
 _name = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-
-Stamp = tuple[int, int, int]
 
 
 class NLUModels:
@@ -71,7 +69,7 @@ class NLUModels:
     def names(self) -> list[str]:
         """Return the names of all models, sorted."""
         try:
-            found = sorted(path.name for path in self.directory.iterdir() if _stamp(path) is not None)
+            found = sorted(path.name for path in self.directory.iterdir() if stamp_of(path / FILE_NAME) is not None)
         except OSError:
             return []
         return [name for name in found if _name.fullmatch(name)]
@@ -98,16 +96,16 @@ class NLUModels:
         """
         path = self.path(name)
         for _ in range(_READS_TRIED):
-            stamp = _stamp(path)
+            stamp = stamp_of(path / FILE_NAME)
             if stamp is None:
                 raise self._unknown(name)
             try:
                 found = self._read(path, stamp)
             except InterpreterError:
-                if _stamp(path) == stamp:
+                if stamp_of(path / FILE_NAME) == stamp:
                     raise
             else:
-                if _stamp(path) == stamp:
+                if stamp_of(path / FILE_NAME) == stamp:
                     return found
         raise InterpreterError(f"the model {name!r} was replaced again and again while it was read. Try again.")
 
@@ -140,15 +138,6 @@ class NLUModels:
         known = self.names()
         problem = f"there is no model {name!r}.{did_you_mean(name, known)} Train one with POST /train?name={name}."
         return HttpError(400, problem, details={"nearest": nearest(name, known)})
-
-
-def _stamp(model: Path) -> Stamp | None:
-    """Return what changes when a model is replaced, None if there is none."""
-    try:
-        found = (model / FILE_NAME).stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _settings(parameters: Mapping[str, str]) -> NLUSettings:

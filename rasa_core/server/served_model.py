@@ -32,9 +32,9 @@ from rasa_core.model_folder import DIALOGUE_MODEL
 from rasa_core.policies.ensemble import METADATA_NAME
 from rasa_core.server.requests import HttpError, Request
 from rasa_core.server.settings import default_store_path
-from rasa_core.support.folders import replace_directory
+from rasa_core.support.folders import Stamp, replace_directory, stamp_of
 from rasa_core.tracker_store import EventLogStore, SqliteTrackerStore, TrackerStore
-from rasa_core.tracker_store.answers import ANSWERS_KEPT
+from rasa_core.tracker_store.base import ANSWERS_KEPT
 from rasa_core.tracker_store.retention import expire_conversations
 
 logger = logging.getLogger(__name__)
@@ -48,8 +48,6 @@ _LOAD_ERRORS: Final = (RasaCoreError, OSError, ImportError, LookupError, TypeErr
 _BAD_ZIP: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
 _NO_AGENT: Final = "No agent loaded. To continue processing, a model of a trained agent needs to be loaded."
 _LOOK_EVERY = 1.0  # seconds
-
-Stamp = tuple[int, int, int]
 
 
 class ServedModel:
@@ -142,13 +140,13 @@ class ServedModel:
             try:
                 with self._changing:
                     replace_directory(path, unpack_and_load, DIALOGUE_MODEL)
-                    self._agent, self._stamp = loaded[0], _stamp(path)
+                    self._agent, self._stamp = loaded[0], stamp_of(path / METADATA_NAME)
             except _LOAD_ERRORS as error:
                 problem = str(error) or type(error).__name__
                 raise HttpError(400, f"the uploaded model is not loaded, and the old one stays: {problem}") from error
 
     def _load_or_explain(self, path: Path) -> None:
-        stamp = _stamp(path)
+        stamp = stamp_of(path / METADATA_NAME)
         try:
             self._agent = self._load(path)
         except _LOAD_ERRORS as error:
@@ -175,7 +173,7 @@ class ServedModel:
         try:
             self._next_look = time.monotonic() + _LOOK_EVERY
             path = self._required_path()
-            if _stamp(path) not in (None, self._stamp):
+            if stamp_of(path / METADATA_NAME) not in (None, self._stamp):
                 self._load_or_explain(path)
         finally:
             self._changing.release()
@@ -195,15 +193,6 @@ def open_default_store(model: Path) -> SqliteTrackerStore:
         store.close()
         raise StoreError(f"{error} Or name another store with --store, such as sqlite:///conversations.db.") from error
     return store
-
-
-def _stamp(model: Path) -> Stamp | None:
-    """Return what changes when a model is replaced, None if there is none."""
-    try:
-        found = (model / METADATA_NAME).stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 # -- an uploaded archive

@@ -15,7 +15,6 @@ from rasa_core.exceptions import StoreError, StoreUnavailableError
 from rasa_core.tracker_store import sql_connections as sql
 from rasa_core.tracker_store.sql_connections import Database, query
 
-_READ_COMMITTED = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 _LOCK = "SELECT GET_LOCK(%(lock)s, %(seconds)s)"
 _UNLOCK = "SELECT RELEASE_LOCK(%(lock)s)"
 _NEXT_HEAD = (
@@ -97,7 +96,7 @@ class MySQL(Database):
     def unlock(self, cursor: Any, name: bytes) -> None:  # noqa: D102
         query(cursor, _UNLOCK, {"lock": self._lock_name(name)})
 
-    def append(self, cursor: Any, parameters: dict[str, Any], events: Sequence[str], *, answered: bool) -> bool:  # noqa: D102
+    def append(self, cursor: Any, parameters: dict[str, Any], events: Sequence[str]) -> bool:  # noqa: D102
         self._check_size(cursor, [*events, parameters["state"], parameters.get("answer_text", "")])
         sender_id, expected = parameters["sender_id"], parameters["expected"]
         cursor.execute("START TRANSACTION")
@@ -107,7 +106,7 @@ class MySQL(Database):
         if changed and events:
             # PyMySQL joins them to statements of up to 1 MB.
             cursor.executemany(_ADD_EVENT, [(sender_id, seq, text) for seq, text in enumerate(events, expected)])
-        if changed and answered:
+        if changed and "answer_key" in parameters:
             cursor.execute(_PUT_ANSWER, parameters)
         cursor.execute("COMMIT" if changed else "ROLLBACK")
         return bool(changed)
@@ -139,11 +138,7 @@ class MySQL(Database):
 
 def _connected(options: dict[str, Any]) -> Any:
     connection = pymysql.connect(**options, autocommit=True)
-    try:
-        connection.cursor().execute(_READ_COMMITTED)
-    except BaseException:
-        connection.close()
-        raise
+    connection.cursor().execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
     return connection
 
 

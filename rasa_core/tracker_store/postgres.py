@@ -29,30 +29,23 @@ _LOCK = (
     "SELECT limits.wait, pg_advisory_lock(%(lock)s) FROM limits"
 )
 _UNLOCK = "SELECT pg_advisory_unlock(%(lock)s)"
-_FIRST_HEAD = """
-    INSERT INTO rasa_core_heads (sender_id, version, origin, fingerprint, updated, state)
-    VALUES (%(sender_id)s, %(version)s::bigint, %(origin)s::bigint, %(fingerprint)s, %(updated)s, %(state)s)
-    ON CONFLICT (sender_id) DO UPDATE SET version = excluded.version, origin = excluded.origin,
-        fingerprint = excluded.fingerprint, updated = excluded.updated, state = excluded.state
-    WHERE rasa_core_heads.version = %(expected)s::bigint
-    RETURNING version"""  # There may be a head: that of a conversation that has no events.
-_NEXT_HEAD = """
-    UPDATE rasa_core_heads SET version = %(version)s::bigint, origin = %(origin)s::bigint,
-        fingerprint = %(fingerprint)s, updated = %(updated)s, state = %(state)s
-    WHERE sender_id = %(sender_id)s AND version = %(expected)s::bigint
-    RETURNING version"""
+_HEAD = "version, origin, fingerprint, updated, state"
+_NEW = "%(version)s::bigint, %(origin)s::bigint, %(fingerprint)s, %(updated)s, %(state)s"
+_NEXT_HEAD = f"""UPDATE rasa_core_heads SET ({_HEAD}) = ({_NEW})
+    WHERE sender_id = %(sender_id)s AND version = %(expected)s::bigint RETURNING version"""
+# There may be a head already: that of a conversation that has no events.
+_FIRST_HEAD = f"""INSERT INTO rasa_core_heads (sender_id, {_HEAD}) VALUES (%(sender_id)s, {_NEW})
+    ON CONFLICT (sender_id) DO UPDATE SET ({_HEAD}) = ({_NEW})
+    WHERE rasa_core_heads.version = %(expected)s::bigint RETURNING version"""
 # The events travel as binary, in which nothing has to be escaped. PostgreSQL counts them from 1.
-_ADD_EVENTS = """
-    INSERT INTO rasa_core_events (sender_id, seq, event)
+_ADD_EVENTS = """INSERT INTO rasa_core_events (sender_id, seq, event)
     SELECT %(sender_id)s, %(expected)s::bigint - 1 + new.number, new.event
     FROM head, unnest(%(events)b::text[]) WITH ORDINALITY AS new (event, number)"""
-_PUT_ANSWER = """
-    INSERT INTO rasa_core_answers (sender_id, request_key, request, version, complete, created, answer)
+_PUT_ANSWER = """INSERT INTO rasa_core_answers (sender_id, request_key, request, version, complete, created, answer)
     SELECT %(sender_id)s, %(answer_key)s, %(answer_request)s, %(answer_version)s::bigint,
-        %(answer_complete)s::int::smallint, %(answer_created)s, %(answer_text)s
-    FROM head
+    %(answer_complete)s::int::smallint, %(answer_created)s, %(answer_text)s FROM head
     ON CONFLICT (sender_id, request_key) DO UPDATE SET request = excluded.request, version = excluded.version,
-        complete = excluded.complete, created = excluded.created, answer = excluded.answer"""
+    complete = excluded.complete, created = excluded.created, answer = excluded.answer"""
 _COMMIT = {
     (first, answered): f"WITH head AS ({_FIRST_HEAD if first else _NEXT_HEAD}), log AS ({_ADD_EVENTS})"
     f"{f', put AS ({_PUT_ANSWER})' if answered else ''} SELECT version FROM head"
@@ -76,16 +69,11 @@ _MEANINGS: dict[str, sql.Meaning] = {
     "XX": (StoreError, "The database is damaged; put a backup in its place."),
 }
 # A server that refuses a connection sends a code, but libpq gives only the text.
-_TEXTS = [
-    (
-        re.compile(
-            r"authentication failed|no password supplied|does not exist|no pg_hba\.conf entry|permission denied|"
-            r"not permitted to log in|not currently accepting"
-        ),
-        sql.RIGHTS,
-    ),
-    (re.compile(r"invalid (connection option|\w+ value)|bad value for"), sql.OPTIONS),
-]
+_TEXTS = {
+    r"authentication failed|no password supplied|does not exist|no pg_hba\.conf entry|permission denied|"
+    r"not permitted to log in|not currently accepting": sql.RIGHTS,
+    r"invalid (connection option|\w+ value)|bad value for": sql.OPTIONS,
+}
 
 
 class PostgreSQL(Database):
@@ -128,19 +116,17 @@ class PostgreSQL(Database):
     def unlock(self, cursor: Any, name: bytes) -> None:  # noqa: D102
         query(cursor, _UNLOCK, {"lock": _lock_number(name)})
 
-    def append(self, cursor: Any, parameters: dict[str, Any], events: Sequence[str], *, answered: bool) -> bool:  # noqa: D102
-        statement = _COMMIT[not parameters["expected"], answered]
+    def append(self, cursor: Any, parameters: dict[str, Any], events: Sequence[str]) -> bool:  # noqa: D102
+        statement = _COMMIT[not parameters["expected"], "answer_key" in parameters]
         return bool(query(cursor, statement, {**parameters, "events": list(events)}))
 
     def diagnosis(self, error: Exception) -> tuple[str, sql.Meaning]:  # noqa: D102
         state = getattr(error, "sqlstate", None)
         reason = getattr(getattr(error, "diag", None), "message_primary", None) or str(error)
         if state is None:
-            for text, meaning in _TEXTS:
-                if text.search(reason):
-                    return reason, meaning
             lost = isinstance(error, psycopg.OperationalError)
-            return reason, sql.LOST if lost else (StoreError, "PostgreSQL cannot keep it.")
+            other = sql.LOST if lost else (StoreError, "PostgreSQL cannot keep it.")
+            return reason, next((meaning for text, meaning in _TEXTS.items() if re.search(text, reason)), other)
         for beginning, meaning in _MEANINGS.items():
             if state.startswith(beginning):
                 return reason, meaning
@@ -160,27 +146,27 @@ class CockroachDB(PostgreSQL):
 
 
 class _Connection(psycopg.Connection[tuple[Any, ...]]):
-    """A connection that gives up on a server that hangs after `limit` seconds, for which libpq has no option."""
+    """A connection that gives up on a server that hangs for `limit` seconds, for which libpq has no option."""
 
     limit = math.inf
 
     def wait(self, gen: Generator[Any, Any, _Result], *args: Any, **kwargs: Any) -> _Result:
-        return super().wait(_limited(gen, self.limit), *args, **kwargs)
+        """Go through the steps of `gen`, which yield what they wait for, and are sent what is ready."""
 
+        def limited() -> Generator[Any, Any, _Result]:
+            deadline = time.monotonic() + self.limit
+            try:
+                awaited = next(gen)
+                while True:
+                    ready = yield awaited
+                    if not ready and time.monotonic() > deadline:
+                        raise psycopg.OperationalError(f"the server gave no answer for {self.limit:g} s")
+                    awaited = gen.send(ready)
+            except StopIteration as end:
+                result: _Result = end.value
+                return result
 
-def _limited(steps: Generator[Any, Any, _Result], seconds: float) -> Generator[Any, Any, _Result]:
-    """Go through `steps`, which yield what they wait for and are sent what is ready: 0 now and then, if nothing is."""
-    deadline = time.monotonic() + seconds
-    try:
-        awaited = next(steps)
-        while True:
-            ready = yield awaited
-            if not ready and time.monotonic() > deadline:
-                raise psycopg.OperationalError(f"the server gave no answer for {seconds:g} s")
-            awaited = steps.send(ready)
-    except StopIteration as end:
-        result: _Result = end.value
-        return result
+        return super().wait(limited(), *args, **kwargs)
 
 
 def _connected(options: dict[str, Any], limit: float, settings: str) -> _Connection:

@@ -3,31 +3,29 @@
 Trust
     Whoever can write to the tables can change conversations, but cannot make this process run code: rows are JSON.
 Durability
-    A commit is acknowledged when the server says that it is committed, and survives the death of this process at
-    any point. What else it survives is a setting of the server:
+    A commit is acknowledged when the server says that it is committed, and survives the death of this process at any
+    point. What else it survives is a setting of the server:
 
-    - PostgreSQL with ``synchronous_commit = on``, its default: a crash of the server and a power cut. With
-      ``off``, the last commits before either, of less than a second, may be missing; the rest is whole.
-      ``fsync = off`` may lose the database. To survive the loss of the host, commits have to wait for a standby:
-      ``synchronous_standby_names``.
-    - MySQL and MariaDB with ``innodb_flush_log_at_trx_commit = 1``, their default: a crash and a power cut; with
-      the binary log, ``sync_binlog = 1`` too. With ``2``, a power cut may cost the last second, with ``0`` a crash
-      as well.
+    - PostgreSQL with ``synchronous_commit = on``, its default: a crash of the server and a power cut. With ``off``, the
+      last commits before either, of less than a second, may be missing; the rest is whole. ``fsync = off`` may lose the
+      database. To survive the loss of the host, commits have to wait for a standby: ``synchronous_standby_names``.
+    - MySQL and MariaDB with ``innodb_flush_log_at_trx_commit = 1``, their default: a crash and a power cut; with the
+      binary log, ``sync_binlog = 1`` too. With ``2``, a power cut may cost the last second, with ``0`` a crash as well.
 
     A commit whose connection breaks before the server answered raises `StoreUnavailableError` and may have been
     applied. Nothing is repeated behind the caller's back; a repeated request with a key is recognised.
 Order
-    Threads of a process wait for each other by mutexes, then processes and hosts by locks of the server that live
-    as long as a connection: advisory locks in PostgreSQL, ``GET_LOCK`` in MySQL and MariaDB. A process that dies
-    frees its locks at once, a host that vanishes when the server notices. Poolers between have to keep sessions
-    together (PgBouncer: ``pool_mode = session``). In a cluster of several writable servers, ``GET_LOCK`` knows only
-    its own server. CockroachDB has no such locks. There, and wherever a lock is lost, the version that each commit
-    names keeps conversations whole: of two writers one gets `VersionConflictError`, and repeats its turn.
+    Threads of a process wait for each other by mutexes, then processes and hosts by locks of the server that live as
+    long as a connection: advisory locks in PostgreSQL, ``GET_LOCK`` in MySQL and MariaDB. A process that dies frees its
+    locks at once, a host that vanishes when the server notices. Poolers between have to keep sessions together
+    (PgBouncer: ``pool_mode = session``). In a cluster of several writable servers, ``GET_LOCK`` knows only its own
+    server. CockroachDB has no such locks. There, and wherever a lock is lost, the version that each commit names keeps
+    conversations whole: of two writers one gets `VersionConflictError`, and repeats its turn.
 Tables
-    ``rasa_core_meta(name, value)`` holds the version of this layout. ``rasa_core_heads`` has one row a
-    conversation, ``rasa_core_events`` one row an event: ``(sender_id, seq)`` and its JSON, written once.
-    ``rasa_core_answers`` has one row for each request that came with a key. They are made at the first use, in the
-    database, and for PostgreSQL the schema, that new tables of the user go to.
+    ``rasa_core_meta(name, value)`` holds the version of this layout. ``rasa_core_heads`` has one row a conversation,
+    ``rasa_core_events`` one row an event: ``(sender_id, seq)`` and its JSON, written once. ``rasa_core_answers`` has
+    one row for each request that came with a key. They are made at the first use, in the database, and for PostgreSQL
+    the schema, that new tables of the user go to.
 
 CockroachDB is reached as PostgreSQL, and this part is not tested on a server.
 """
@@ -45,9 +43,15 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError, did_you_mean
-from rasa_core.tracker_store.answers import StoredAnswer
-from rasa_core.tracker_store.head import Head, SenderIdError, check_commit, check_sender_id, version_conflict
-from rasa_core.tracker_store.log_store import EventLogStore
+from rasa_core.tracker_store.base import StoredAnswer
+from rasa_core.tracker_store.log_store import (
+    EventLogStore,
+    Head,
+    SenderIdError,
+    check_commit,
+    check_sender_id,
+    version_conflict,
+)
 from rasa_core.tracker_store.sql_connections import ClashError, Database, query
 
 if TYPE_CHECKING:
@@ -57,7 +61,6 @@ MAX_ID = 2000
 """Most bytes of a sender_id: with a key of 255 beside it, an index entry fits both PostgreSQL and InnoDB."""
 
 _ATTEMPTS = 3
-_EXPIRED_AT_ONCE = 1000
 _POSTGRESQL = ("postgresql", "postgres", "cockroachdb")
 _MYSQL = ("mysql", "mariadb")
 
@@ -94,13 +97,12 @@ _READ_ANSWER = (
     "WHERE sender_id = %(id)s AND request_key = %(key)s"
 )
 _SENDER_IDS = "SELECT sender_id FROM rasa_core_heads WHERE {} ORDER BY sender_id{}"
-# The youngest of the oldest answers, which go together: a few at a time, so that no statement takes long.
-_OLDEST_ANSWERS = (
-    "SELECT created FROM rasa_core_answers WHERE created < %(before)s ORDER BY created "
-    f"LIMIT 1 OFFSET {_EXPIRED_AT_ONCE - 1}"
+# The oldest ones first, a few at a time, so that no statement takes long. MySQL wants a table of its own for them.
+_EXPIRE_ANSWERS = (
+    "DELETE FROM rasa_core_answers WHERE created < %(before)s AND created <= COALESCE((SELECT created FROM (SELECT "
+    "created FROM rasa_core_answers WHERE created < %(before)s ORDER BY created LIMIT 1 OFFSET 999) AS youngest), "
+    "%(before)s)"
 )
-_EXPIRE_OLDEST = "DELETE FROM rasa_core_answers WHERE created <= %(until)s"
-_EXPIRE_ALL = "DELETE FROM rasa_core_answers WHERE created < %(before)s"
 # The head first: deleting it waits for a commit under way, and only then are that commit's rows visible.
 _DELETE = [f"DELETE FROM rasa_core_{table} WHERE sender_id = %(id)s" for table in ("heads", "events", "answers")]
 
@@ -169,12 +171,10 @@ class SqlTrackerStore(EventLogStore):
         check_commit(expected_version, events, head)
         if answer is not None:
             parameters |= {**_fields(answer, "answer_"), "answer_key": answer.key.encode()}
-        answered = answer is not None
-        append = self._database.append
         clash = None
         for _ in range(_ATTEMPTS):
             try:
-                if self._database.write(lambda cursor: append(cursor, parameters, events, answered=answered)):
+                if self._database.write(lambda cursor: self._database.append(cursor, parameters, events)):
                     return
             except ClashError as error:
                 clash = error  # The server undid it, so that it may be sent again.
@@ -193,11 +193,7 @@ class SqlTrackerStore(EventLogStore):
 
     def expire_answers(self, before: float) -> int:  # noqa: D102
         def expire(cursor: Any) -> int:
-            found = query(cursor, _OLDEST_ANSWERS, {"before": before})
-            if found:
-                cursor.execute(_EXPIRE_OLDEST, {"until": found[0][0]})
-            else:
-                cursor.execute(_EXPIRE_ALL, {"before": before})
+            cursor.execute(_EXPIRE_ANSWERS, {"before": before})
             return int(cursor.rowcount)
 
         removed = 0

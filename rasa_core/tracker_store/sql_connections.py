@@ -36,8 +36,7 @@ class ClashError(StoreUnavailableError):
     """The server undid a commit because another one was in its way."""
 
 
-GRACE = 1.0
-"""How much later than the server this side gives up, in seconds, so that the server's own message comes first."""
+GRACE = 1.0  # Seconds by which this side gives up later than the server, whose own message then comes first.
 
 # What an error is for the caller, and the remedy.
 Meaning = tuple[type[StoreError], str]
@@ -46,6 +45,7 @@ LOST: Meaning = (
     StoreUnavailableError,
     "The server is stopping, starting or out of reach: check the address, and try again when it runs.",
 )
+BUSY: Meaning = (StoreUnavailableError, "Try again, or give the store more connections.")
 SLOW: Meaning = (StoreUnavailableError, "The server is too busy; try again, or give the store a longer timeout.")
 RIGHTS: Meaning = (StoreError, "Check user, password, database and rights, on the server and in the URL.")
 OPTIONS: Meaning = (StoreError, "Check the options in the URL.")
@@ -75,9 +75,7 @@ class Database(ABC):
     driver: str  # What SQLAlchemy calls the dialect and the driver.
     error: type[Exception]  # Root of the driver's errors.
     schema: str  # What the server calls the place of new tables.
-    types: ClassVar[
-        dict[str, str]
-    ]  # Of the columns for sender_ids, keys of answers and long texts; the index of answers.
+    types: ClassVar[dict[str, str]]  # Of sender_ids, of keys of answers, and of long texts; an index of answers.
     storage = ""  # What follows the columns of a table where it is made.
     after_tables: tuple[str, ...] = ()  # Statements that are run when the tables were made.
 
@@ -118,7 +116,7 @@ class Database(ABC):
         """Give the lock back."""
 
     @abstractmethod
-    def append(self, cursor: Any, parameters: dict[str, Any], events: Sequence[str], *, answered: bool) -> bool:
+    def append(self, cursor: Any, parameters: dict[str, Any], events: Sequence[str]) -> bool:
         """Store a commit, all or nothing; return False, and store nothing, if the version is not the expected one.
 
         Parameters
@@ -183,16 +181,13 @@ class Database(ABC):
                 try:
                     self._connect(thread, deadline)
                     return work(thread.cursor)
-                except StoreError:
-                    if thread.cursor is None:
-                        thread.discard()
-                    raise  # Raised by this package, which left a connection that has its cursor in order.
                 except BaseException as error:
-                    was_connected = thread.cursor is not None
-                    thread.discard()
-                    if not isinstance(error, self.error | exc.SQLAlchemyError):
+                    worked = thread.cursor is not None
+                    if not (worked and isinstance(error, StoreError)):
+                        thread.discard()  # After an error of this package, a connection that worked is in order.
+                    if not isinstance(error, self.error | exc.TimeoutError):
                         raise
-                    lost = was_connected and self.diagnosis(error)[1] is LOST
+                    lost = worked and self.diagnosis(error)[1] is LOST
                     if not (repeat and lost and time.monotonic() < deadline):
                         raise self.translated(error) from error
                     repeat = False
@@ -201,12 +196,9 @@ class Database(ABC):
 
     def translated(self, error: Exception) -> StoreError:
         """Return what an error of driver or pool is for the caller: the one place where they become ours."""
-        kind: type[StoreError]
         if isinstance(error, exc.TimeoutError):
             reason = f"all of its {self._limit} connections are busy for {self.timeout:g} s"
-            kind, remedy = StoreUnavailableError, "Try again, or give the store more connections."
-        elif isinstance(error, exc.SQLAlchemyError):  # The server ends each new connection.
-            reason, (kind, remedy) = str(error), LOST
+            kind, remedy = BUSY
         else:
             reason, (kind, remedy) = self.diagnosis(error)
         for secret in self._secrets:
@@ -225,8 +217,6 @@ class Database(ABC):
             opened.add(connection)
             return connection
 
-        # A connection is not reset when it comes back, which saves one of five trips to the server in a turn: each
-        # statement is a transaction of its own, and a connection on which anything failed is closed.
         engine = create_engine(
             self.url,
             creator=creator,
@@ -235,9 +225,11 @@ class Database(ABC):
             pool_timeout=self.timeout,
             pool_use_lifo=True,
             pool_pre_ping=True,
+            # Each statement is a transaction of its own, and a connection on which anything failed is closed: to reset
+            # it would merely cost one more trip to the server, of five in a turn.
             pool_reset_on_return=None,
         )
-        # A ping by SQL would cost another trip. What a dialect asks a new server about itself changes nothing here, and
+        # A ping by SQL would cost another one. What a dialect asks a new server about itself changes nothing here, and
         # it takes no version of CockroachDB for one of PostgreSQL.
         engine.dialect.do_ping = type(self)._is_alive  # type: ignore[method-assign, assignment]
         engine.dialect.initialize = lambda connection: None  # type: ignore[method-assign]

@@ -29,10 +29,9 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError, did_you_mean
-from rasa_core.tracker_store.answers import StoredAnswer
-from rasa_core.tracker_store.head import Head, check_commit, check_sender_id, version_conflict
+from rasa_core.tracker_store.base import StoredAnswer
 from rasa_core.tracker_store.locks import check_timeout, close_lock_file, open_lock_file
-from rasa_core.tracker_store.log_store import EventLogStore
+from rasa_core.tracker_store.log_store import EventLogStore, Head, check_commit, check_sender_id, version_conflict
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain

@@ -18,7 +18,7 @@ from werkzeug.test import Client, TestResponse
 from rasa_core.agent import Agent
 from rasa_core.domain import Domain
 from rasa_core.server import create_app, served_model
-from rasa_core.tracker_store.exchange import RequestResult
+from rasa_core.tracker_store.idempotency import RequestResult
 
 
 def other_agent() -> Agent:

@@ -1,4 +1,4 @@
-"""The Lua scripts of the Redis store: each is one atomic step on one conversation.
+"""What the Redis store keeps under which keys, and its Lua scripts: each is one atomic step on one conversation.
 
 Redis runs a script alone, and does not undo what a failing script wrote. So a script looks at everything that
 could be wrong before its first write: the version, the types of all keys (by reading them), and the
@@ -9,28 +9,39 @@ so in the middle of a script.
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field
+from rasa_core.exceptions import StoreError
+
+_ESCAPES = str.maketrans({"%": "%25", "{": "%7B", "}": "%7D"})
+ANSWERS = ("answers", "answers:created", "answers:stored")
+ALL_PARTS = ("head", "events", *ANSWERS)
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A script, and the digest under which Redis keeps it."""
+class Keys:
+    """The names of the keys that start with `prefix`.
 
-    text: str
-    digest: str = field(init=False)
+    Those of one conversation have its id in a hash tag, and so stand in one slot of a Redis Cluster. What would
+    end a hash tag is escaped; no two ids give the same name.
+    """
 
-    def __post_init__(self) -> None:
-        """Compute the digest as Redis does."""
-        object.__setattr__(self, "digest", hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest())
+    def __init__(self, prefix: str) -> None:
+        if not prefix or not prefix.isascii() or not prefix.isprintable() or set(prefix) & set("{}"):
+            raise StoreError(f"key_prefix is printable ASCII text without {{ and }}, not {prefix!r}.")
+        self._prefix = prefix
+        self.layout = f"{prefix}:layout".encode()
+        self.ids = f"{prefix}:ids".encode()
+
+    def of(self, sender_id: str, *parts: str) -> list[bytes]:
+        """Return the keys of parts of a conversation."""
+        # Redis takes no empty hash tag; nothing but the empty id is written as a single %.
+        start = f"{self._prefix}:{{{sender_id.translate(_ESCAPES) or '%'}}}:"
+        return [(start + part).encode() for part in parts]
 
 
 # KEYS: head, events, answers, answers by creation, answers by storing. ARGV: the expected version, the five
 # fields of the head, key, value and creation time of the answer ('' for none), how long answers are kept in
 # seconds, events. It answers with what stands against the commit, and the number behind that.
 # RPUSH comes in parts, since Lua has room for some thousands of arguments.
-COMMIT = Script(
-    """
+COMMIT = """
 local head, events, answers, created, stored = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local key, kept, first = ARGV[7], tonumber(ARGV[10]), 11
 local version = redis.call('HGET', head, 'version') or '0'
@@ -82,21 +93,17 @@ if key ~= '' then
 end
 return {'done', 0}
 """
-)
 
 # KEYS: as for COMMIT. It answers with 1 if there was a head.
-DELETE = Script(
-    """
+DELETE = """
 local had = redis.call('EXISTS', KEYS[1])
 redis.call('UNLINK', unpack(KEYS))
 return had
 """
-)
 
 # KEYS: answers, answers by creation, answers by storing. ARGV: a Unix time, and how many answers to remove at
 # most, so that Redis never stands still for long. It answers with how many it removed.
-EXPIRE_ANSWERS = Script(
-    """
+EXPIRE_ANSWERS = """
 local old = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', '(' .. ARGV[1], 'LIMIT', 0, ARGV[2])
 if #old > 0 then
   redis.call('HDEL', KEYS[1], unpack(old))
@@ -105,48 +112,29 @@ if #old > 0 then
 end
 return #old
 """
-)
 
 # KEYS: head, events. ARGV: milliseconds. Both end at one moment: two PEXPIRE could differ by one millisecond.
-SET_LIFETIME = Script(
-    """
+SET_LIFETIME = """
 local now = redis.call('TIME')
 local stop = now[1] * 1000 + math.floor(now[2] / 1000) + ARGV[1]
 redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', stop))
 redis.call('PEXPIREAT', KEYS[2], string.format('%.0f', stop))
 return 1
 """
-)
 
-# KEYS: the lease. ARGV: the holder's token, milliseconds. It answers with 1 if the holder has the lease. Asking
-# again after a lost reply does no harm.
-TAKE_LEASE = Script(
-    """
+# KEYS: the lease. ARGV: the holder's token; milliseconds, 0 to give the lease back; 1 to take a lease that is free. It
+# answers with 1 if the holder had or got the lease. Asking again after a lost reply does no harm. Who renews a lease
+# does not take it: it may have run out, and its holder just have left.
+HOLD_LEASE = """
 local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then
+if holder ~= ARGV[1] and (holder or ARGV[3] ~= '1') then
   return 0
+end
+if ARGV[2] == '0' then
+  return redis.call('DEL', KEYS[1])
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
-)
 
-# KEYS and ARGV: as for TAKE_LEASE. A lease that ran out is not taken anew: its holder may just have left.
-RENEW_LEASE = Script(
-    """
-if redis.call('GET', KEYS[1]) == ARGV[1] then
-  return redis.call('PEXPIRE', KEYS[1], ARGV[2])
-end
-return 0
-"""
-)
-
-# KEYS: the lease. ARGV: the holder's token.
-RELEASE_LEASE = Script(
-    """
-if redis.call('GET', KEYS[1]) == ARGV[1] then
-  return redis.call('DEL', KEYS[1])
-end
-return 0
-"""
-)
+SCRIPTS = (COMMIT, DELETE, EXPIRE_ANSWERS, SET_LIFETIME, HOLD_LEASE)

@@ -1,16 +1,61 @@
-"""One request and its answer: made once, however often the request comes."""
+"""One request and its answer: a change is made once, however often the request for it comes."""
 
 from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from rasa_core.tracker_store.answers import RequestConditions, StoredAnswer
-from rasa_core.tracker_store.base import as_json
+from rasa_core.exceptions import IdempotencyKeyError, KeyReusedError, PreconditionError
+from rasa_core.tracker_store.base import Conversation, StoredAnswer, as_json
 
-if TYPE_CHECKING:
-    from rasa_core.tracker_store.conversation import Conversation
+_MAX_KEY = 255
+
+
+@dataclass(frozen=True, slots=True)
+class RequestConditions:
+    """What a caller asks of a change, besides the change itself.
+
+    Parameters
+    ----------
+    key
+        Names the request. The first request with a key changes the conversation; any other, within a day, gets
+        the answer of the first one. None: every request counts.
+    request
+        Digest of the request, printable ASCII, to notice a key that is used for two different ones.
+    versions
+        The change is made only if the conversation is at one of these versions; None: at any.
+    """
+
+    key: str | None = None
+    request: str = ""
+    versions: frozenset[int] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a key that no store could keep."""
+        key = self.key
+        if key is not None and not (0 < len(key) <= _MAX_KEY and key.isascii() and key.isprintable()):
+            raise IdempotencyKeyError(
+                f"a key is 1 to {_MAX_KEY} printable ASCII characters, not {key[:80]!r}; use a UUID."
+            )
+
+    def check_version(self, sender_id: str, version: int) -> None:
+        """Raise `PreconditionError` unless `version` is one that the caller asked for."""
+        if self.versions is not None and version not in self.versions:
+            asked = " or ".join(map(str, sorted(self.versions))) or "none"
+            raise PreconditionError(
+                f"conversation {sender_id!r} is at version {version}, not {asked}: it has changed. "
+                "Read it, decide again, and send the request with the new version."
+            )
+
+    def check_request(self, sender_id: str, answer: StoredAnswer) -> None:
+        """Raise `KeyReusedError` if `answer` was given to another request."""
+        if answer.request != self.request:
+            raise KeyReusedError(
+                f"the key {self.key!r} came with another request in conversation {sender_id!r}. Repeat a request "
+                "unchanged, and give each new one a key of its own."
+            )
 
 
 class RequestResult(NamedTuple):
