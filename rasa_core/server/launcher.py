@@ -177,7 +177,9 @@ class _Server(MPServer):
 
     Left to itself, Granian on Linux opens one socket a worker and lets the kernel spread connections over them. Then a
     second server on the same port is not noticed and takes half of the requests, and a connection that waits for a
-    worker is lost when that worker dies.
+    worker is lost when that worker dies. No option of Granian takes a socket, so this fills, in the place of a private
+    method, the three attributes that hold one; `setup.py` asks for releases that have them, and the tests of the
+    launcher notice if one has not. All else here is an option, or a method without an underscore.
     """
 
     def __init__(self, listener: socket.socket, **options: Any) -> None:

@@ -70,7 +70,7 @@ class LogFile(logging.handlers.WatchedFileHandler):
     DELAY = 0.1
 
     def __init__(self, path: str) -> None:
-        super().__init__(path, encoding="utf-8")
+        super().__init__(path, encoding="utf-8", errors="backslashreplace")
         self._second = 0
         self._time = ""
         self._waiting: deque[tuple[float, str]] = deque()
