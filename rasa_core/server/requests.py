@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
-from io import BytesIO
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -134,6 +133,7 @@ class Request(WerkzeugRequest):
         self.interpreter_named = interpreter_named
         self._max_body = max_body
         self._body = b""
+        self._is_read = False
         if "HTTP_TRANSFER_ENCODING" in environ:  # A body in chunks ends by itself, though not all servers say so.
             environ["wsgi.input_terminated"] = True
 
@@ -219,7 +219,7 @@ class Request(WerkzeugRequest):
 
     def _read_declared(self, length: int) -> bytes:
         """Read a body of a known length, without Werkzeug's `stream`: `rasa_core.server.app` says why."""
-        self.stream = BytesIO()  # Nothing is left for it.
+        self._is_read = True
         body = self.input_stream.read(length)
         while len(body) < length:
             chunk = self.input_stream.read(length - len(body))
@@ -305,6 +305,8 @@ class Request(WerkzeugRequest):
 
         A client that is still sending when the server closes the connection never sees the answer.
         """
+        if self._is_read:
+            return
         if "stream" not in vars(self):
             self.max_content_length = _MAX_DISCARDED
         with suppress(HTTPException):
