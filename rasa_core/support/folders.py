@@ -11,6 +11,8 @@ from pathlib import Path
 
 from rasa_core.exceptions import ModelError
 
+Stamp = tuple[int, int, int]
+
 OLD = ".old"
 """Ending of the name of a directory that was there before, while another takes its place."""
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # As in Linux's <fcntl.h> and <linux/fs.h>.
@@ -91,3 +93,12 @@ def _swap_in_two_steps(folder: Path, path: Path) -> None:
     except OSError:
         old.rename(path)
         raise
+
+
+def stamp_of(file: Path) -> Stamp | None:
+    """Return what changes when another file takes the place of this one, None if there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
