@@ -360,7 +360,7 @@ def test_the_client_waits_as_long_as_the_server_says(serve: Serve) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 412, 413, 422, 429, 501])
 def test_what_is_refused_is_not_repeated(serve: Serve, status: int) -> None:
-    app = Scripted(200, status)
+    app = Scripted(200, status, headers=(("WWW-Authenticate", "Bearer"),))
     client = impatient(serve(app))
     client.parse("hi", "anna")
 
@@ -488,7 +488,7 @@ def test_the_token_is_in_no_error_and_no_log(agent: Agent, token: str, caplog: p
         with pytest.raises(RequestError, match=r"broke off|no answer") as caught:
             client.parse("/search", "anna")
 
-    client_log = [record.getMessage() for record in caplog.records if record.name == "rasa_core.remote_calls"]
+    client_log = [record.getMessage() for record in caplog.records if record.name == "rasa_core.support.http_calls"]
     assert len(client_log) == 3
     for text in [str(caught.value), *client_log]:
         assert token.rstrip("&") not in text
