@@ -51,7 +51,7 @@ setup(
     entry_points={
         "console_scripts": [
             "rasa-core = rasa_core.commands.main:main",
-            "rasa-core-serve = rasa_core.commands.main:serve",
+            "rasa-core-serve = rasa_core.commands.serve_project:command",
         ]
     },
     classifiers=[
