@@ -12,8 +12,10 @@ from typing import Any
 
 _PLACES = {
     "NLUModel": "rasa_core.nlu.model",
-    "OnlinePolicyEnsemble": "rasa_core.teaching.ensemble",
-    "teach": "rasa_core.teaching.session",
+    "OnlinePolicyEnsemble": "rasa_core.policies.online_trainer",
+    "default_actions": "rasa_core.actions.factories",
+    "instantiate_actions": "rasa_core.actions.factories",
+    "teach": "rasa_core.commands.teach",
     "visualize_stories": "rasa_core.drawing.stories",
     "visualize_story_graph": "rasa_core.drawing.stories",
 }

@@ -20,7 +20,7 @@ from rasa_core.exceptions import StoreError, StoreUnavailableError
 from rasa_core.support.folders import whole_file
 from rasa_core.support.progress import Progress
 from rasa_core.tracker_store import EventLogStore, retention, store_from_url
-from rasa_core.tracker_store.answers import ANSWERS_KEPT
+from rasa_core.tracker_store.base import ANSWERS_KEPT
 from rasa_core.tracker_store.transfer import Outcome, export_conversation, import_lines, migrate, verify
 
 _SHOWN_PROBLEMS = 20

@@ -1,0 +1,336 @@
+"""Everything that can happen in a conversation; the only way in which its state changes.
+
+An event is immutable. It has a JSON form (`Event.as_dict`, `Event.from_parameters`), a line in a story
+(`Event.as_story_string`, `Event.from_story_string`) and an effect on a tracker (`Event.apply_to`). A new kind
+of event is a subclass of `Event` with a ``type_name`` of its own: defining the class registers it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, TypeVar, dataclass_transform
+
+from rasa_core.events.base import Event as Event
+from rasa_core.events.base import Json, JsonKey, as_story, parameter
+from rasa_core.events.base import check_parse_data as check_parse_data
+from rasa_core.events.base import deserialise_events as deserialise_events
+from rasa_core.exceptions import EventError
+
+ACTION_LISTEN_NAME = "action_listen"
+ACTION_RESTART_NAME = "action_restart"
+
+_E = TypeVar("_E", bound=Event)
+
+
+@dataclass_transform(frozen_default=True, eq_default=False)
+def _event(event_class: type[_E]) -> type[_E]:
+    # Events compare and show themselves by their JSON form, whatever fields they have.
+    return dataclass(frozen=True, slots=True, eq=False, repr=False)(event_class)
+
+
+@_event
+class UserUttered(Event):
+    """The user said something.
+
+    Parameters
+    ----------
+    text
+        The message as typed, or None.
+    intent
+        ``{"name": str | None, "confidence": float}``; empty if nothing was understood.
+    entities
+        Objects with at least ``"entity"`` and ``"value"``.
+    parse_data
+        Everything that the interpreter returned; its intent and entities win over the other arguments.
+    """
+
+    type_name: ClassVar[str] = "user"
+    _keys: ClassVar = {"text": JsonKey("text", str), "parse_data": JsonKey("parse_data", dict, is_required=True)}
+    text: str | None
+    intent: Json = field(default_factory=dict)
+    entities: list[Json] = field(default_factory=list)
+    parse_data: Json = field(default_factory=dict)
+    timestamp: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Fill what was not given, so that ``parse_data``, which alone is stored, is always whole."""
+        given = self.parse_data or {"text": self.text}
+        intent = given.get("intent", self.intent) or {}
+        entities = given.get("entities", self.entities) or []
+        parse_data = {**given, "intent": intent, "entities": entities}
+        for name, value in (("intent", intent), ("entities", entities), ("parse_data", parse_data)):
+            object.__setattr__(self, name, value)
+        Event.__post_init__(self)
+
+    @classmethod
+    def empty(cls) -> UserUttered:
+        """Return the message of a conversation in which nobody has spoken yet."""
+        return cls(None)
+
+    def _content(self) -> object:
+        return (self.text, self.intent.get("name"), self.entities)
+
+    def as_story_string(self) -> str:
+        """Return ``intent{"entity": value}``; several values of one entity become a list."""
+        values: dict[str, list[Any]] = {}
+        for entity in self.entities:
+            values.setdefault(str(entity.get("entity")), []).append(entity.get("value"))
+        parameters = {
+            name: found[0] if len(found) == 1 and not isinstance(found[0], list) else found
+            for name, found in values.items()
+        }
+        return as_story(self.intent.get("name") or "", parameters)
+
+    @classmethod
+    def _from_story_string(cls, parameters: Mapping[str, Any]) -> Event:
+        text, parse_data = (parameter(cls, parameters, key) for key in cls._keys)
+        check_parse_data(parse_data)
+        return cls(text, parse_data=parse_data)
+
+
+@_event
+class _Said(Event):
+    """What the bot, or somebody in its place, said."""
+
+    _keys: ClassVar = {"text": JsonKey("text", str), "data": JsonKey("data", dict)}
+    text: str | None = None
+    data: Json | None = None
+    timestamp: float = 0.0
+
+    def as_story_string(self) -> None:
+        """Return None: what is said to the user is not part of a story."""
+
+
+@_event
+class BotUttered(_Said):
+    """The bot said something; ``data`` may hold ``buttons``, ``elements`` or ``attachment``."""
+
+    type_name: ClassVar[str] = "bot"
+
+    @classmethod
+    def empty(cls) -> BotUttered:
+        """Return the utterance of a bot that has not spoken yet."""
+        return cls()
+
+
+@_event
+class AgentUttered(_Said):
+    """A person said something in the bot's place; kept in the log, without effect on the state."""
+
+    type_name: ClassVar[str] = "agent"
+
+
+@_event
+class SlotSet(Event):
+    """A slot got a value."""
+
+    type_name: ClassVar[str] = "slot"
+    _keys: ClassVar = {"name": JsonKey("key", str, is_required=True), "value": JsonKey("value")}
+    key: str
+    value: Any = None
+    timestamp: float = 0.0
+
+    def as_story_string(self) -> str:  # noqa: D102
+        return as_story("slot", {self.key: self.value})
+
+    @classmethod
+    def _from_parameters(cls, parameters: Mapping[str, Any]) -> Event:
+        return cls(parameter(cls, parameters, "name"), parameters.get("value"))
+
+    @classmethod
+    def _from_story_string(cls, parameters: Mapping[str, Any]) -> list[Event]:
+        if not parameters:
+            raise EventError('a slot line names at least one slot: - slot{"name": "value"}.')
+        return [cls(key, value) for key, value in parameters.items()]
+
+
+@_event
+class Restarted(Event):
+    """The conversation starts anew: slots and history are reset, and the bot listens next."""
+
+    type_name: ClassVar[str] = "restart"
+    timestamp: float = 0.0
+
+
+@_event
+class AllSlotsReset(Event):
+    """All slots go back to their initial values."""
+
+    type_name: ClassVar[str] = "reset_slots"
+    timestamp: float = 0.0
+
+
+@_event
+class UserUtteranceReverted(Event):
+    """The last user message, all that followed it, and the listening before it are undone."""
+
+    type_name: ClassVar[str] = "rewind"
+    timestamp: float = 0.0
+
+
+@_event
+class ActionReverted(Event):
+    """The last action and all that followed it are undone."""
+
+    type_name: ClassVar[str] = "undo"
+    timestamp: float = 0.0
+
+
+@_event
+class ConversationPaused(Event):
+    """The bot stops answering; somebody else has taken over."""
+
+    type_name: ClassVar[str] = "pause"
+    timestamp: float = 0.0
+
+
+@_event
+class ConversationResumed(Event):
+    """The bot answers again."""
+
+    type_name: ClassVar[str] = "resume"
+    timestamp: float = 0.0
+
+
+@_event
+class StoryExported(Event):
+    """The conversation so far is appended to a story file, when a path is given; the path is not stored."""
+
+    type_name: ClassVar[str] = "export"
+    path: str | None = None
+    timestamp: float = 0.0
+
+
+@_event
+class ActionExecuted(Event):
+    """The bot did something.
+
+    Parameters
+    ----------
+    action_name
+        Name of the action.
+    policy, confidence
+        Which policy chose the action, and its probability; None where no policy was asked.
+    unpredictable
+        True for an action that no policy should learn: the first of a story that starts with the bot.
+    error
+        What the action raised when it ran here; None if it did not fail.
+    """
+
+    type_name: ClassVar[str] = "action"
+    _keys: ClassVar = {
+        "name": JsonKey("action_name", str, is_required=True),
+        "policy": JsonKey("policy", str),
+        "confidence": JsonKey("confidence", float),
+        "error": JsonKey("error", str),
+    }
+    action_name: str
+    policy: str | None = None
+    confidence: float | None = None
+    timestamp: float = 0.0
+    unpredictable: bool = False
+    error: str | None = None
+
+    def _parameters(self) -> Json:
+        """Return the name, and of policy, confidence and error what there is."""
+        return {key: value for key, value in Event._parameters(self).items() if value is not None}
+
+    def _content(self) -> object:
+        return self.action_name
+
+    def as_story_string(self) -> str:  # noqa: D102
+        return self.action_name
+
+    @classmethod
+    def _from_story_line(cls, name: str, parameters: Mapping[str, Any]) -> Event:
+        return cls(name)
+
+
+@_event
+class FollowupAction(Event):
+    """The next action is fixed, whatever the policies say; None lifts that again."""
+
+    type_name: ClassVar[str] = "followup"
+    _keys: ClassVar = {"name": JsonKey("action_name", str)}
+    action_name: str | None
+    timestamp: float = 0.0
+
+
+@_event
+class ReminderScheduled(Event):
+    """An action is to run at a later time.
+
+    Parameters
+    ----------
+    action_name
+        The action to run.
+    trigger_date_time
+        When, as a naive local `datetime.datetime`; kept to the second.
+    name
+        Identifies the reminder; made from the other parameters if not given.
+    kill_on_user_message
+        Whether a user message before that time cancels it.
+    """
+
+    type_name: ClassVar[str] = "reminder"
+    _keys: ClassVar = {
+        "action": JsonKey("action_name", str, is_required=True),
+        "date_time": JsonKey("trigger_date_time", str, is_required=True),
+        "name": JsonKey("name", str),
+        "kill_on_user_msg": JsonKey("kill_on_user_message", bool),
+    }
+    action_name: str
+    trigger_date_time: datetime
+    name: str = ""
+    kill_on_user_message: bool = True
+    timestamp: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Give the reminder a name that is the same in every process."""
+        object.__setattr__(self, "name", self.name or f"{self.action_name}@{self._moment()}")
+        Event.__post_init__(self)
+
+    def _moment(self) -> str:
+        return self.trigger_date_time.isoformat()[:19]
+
+    def _parameters(self) -> Json:
+        return {**Event._parameters(self), "date_time": self._moment()}
+
+    @classmethod
+    def _from_story_string(cls, parameters: Mapping[str, Any]) -> Event:
+        action, written, name, kill = (parameter(cls, parameters, key) for key in cls._keys)
+        try:
+            moment = datetime.fromisoformat(written[:19])
+        except ValueError:
+            example = '"2018-09-03T11:41:10"'
+            raise EventError(f'"date_time" of event "reminder" is like {example}, not {written[:40]!r}.') from None
+        return cls(action, moment, name, True if kill is None else kill)
+
+
+@_event
+class TopicSet(Event):
+    """Topics had no effect in the end and are gone; the event is kept in the log and does nothing."""
+
+    type_name: ClassVar[str] = "topic"
+    _keys: ClassVar = {"topic": JsonKey("topic")}
+    topic: Any = None
+    timestamp: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Tell that topics do nothing."""
+        Event.__post_init__(self)
+        warnings.warn("topics are ignored; remove TopicSet events.", DeprecationWarning, stacklevel=3)
+
+    def as_story_string(self) -> str:
+        """Return ``topic[name]``, as stories of old have it."""
+        return f"topic[{self.topic}]"
+
+    @classmethod
+    def _from_story_string(cls, parameters: Mapping[str, Any]) -> Event:
+        event = object.__new__(cls)  # What is read back from a log is no news, and so no warning.
+        object.__setattr__(event, "topic", parameters.get("topic"))
+        Event.__init__(event)
+        return event

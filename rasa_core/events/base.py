@@ -1,0 +1,224 @@
+"""What every event is: a type with a name, parameters that JSON can carry, a story line, and an effect on a tracker."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from rasa_core.exceptions import EventError, did_you_mean
+from rasa_core.support.strict_json import hashable, is_number
+
+Json = dict[str, Any]
+
+_UNSAFE_IN_STORIES = re.compile("[`\ud800-\udfff]|<(?=!--)")
+
+
+class Folds(Protocol):
+    """What an event changes: the state of a conversation, which `DialogueStateTracker` is."""
+
+    def fold(self, event: Event) -> None:
+        """Change the state as the type of `event` says; leave it where the type says nothing."""
+
+
+class JsonKey(NamedTuple):
+    """How a field of an event stands in JSON: which field, of which type (None: any), and whether it must be there."""
+
+    field: str
+    kind: type | None = None
+    is_required: bool = False
+
+
+class Event:
+    """Base of all events.
+
+    Attributes
+    ----------
+    type_name : str
+        The value of ``"event"`` in JSON, and the name in story lines.
+    timestamp : float
+        Unix time in seconds; 0 or None given to the constructor means now.
+    """
+
+    __slots__ = ()
+    type_name: ClassVar[str] = "event"
+    timestamp: float
+    _keys: ClassVar[Mapping[str, JsonKey]] = {}
+    _subclasses: ClassVar[dict[str, type[Event]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Register the class under its ``type_name``; the class defined last wins."""
+        super().__init_subclass__(**kwargs)
+        if "type_name" in cls.__dict__:
+            Event._subclasses[cls.type_name] = cls
+
+    def __init__(self, timestamp: float | None = None) -> None:
+        object.__setattr__(self, "timestamp", timestamp or time.time())
+
+    def __post_init__(self) -> None:
+        """Stamp an event that was made without a time."""
+        Event.__init__(self, self.timestamp)
+
+    def as_dict(self) -> Json:
+        """Return the JSON form: ``event``, ``timestamp`` and the parameters of the type."""
+        return {"event": self.type_name, "timestamp": self.timestamp, **self._parameters()}
+
+    def as_story_string(self) -> str | None:
+        """Return the story line without its bullet, or None if the event is left out of stories."""
+        return as_story(self.type_name, self._parameters())
+
+    def apply_to(self, tracker: Folds) -> None:
+        """Change the state of `tracker`, whose `update` alone calls this."""
+        tracker.fold(self)
+
+    def _parameters(self) -> Json:
+        return {key: getattr(self, described.field) for key, described in self._keys.items()}
+
+    def _content(self) -> object:
+        """Return what makes two events of one type equal."""
+        return _without_time(self.as_dict())
+
+    def __eq__(self, other: object) -> bool:
+        """Compare type and parameters, never the time."""
+        if not isinstance(other, Event):
+            return NotImplemented
+        return type(self) is type(other) and self._content() == other._content()
+
+    def __hash__(self) -> int:
+        """Hash in line with `__eq__`, though parameters may hold lists and objects."""
+        return hash((self.type_name, hashable(self._content())))
+
+    def __repr__(self) -> str:
+        """Return the type and the parameters, without the time."""
+        shown = _without_time(self.as_dict()).items()
+        return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in shown)})"
+
+    @staticmethod
+    def known_types() -> list[str]:
+        """Return the names of all types of events, in order."""
+        return sorted(Event._subclasses)
+
+    @staticmethod
+    def resolve_by_type(type_name: str, default: type[Event] | None = None) -> type[Event]:
+        """Return the class for `type_name`, or `default`; raise `EventError` if there is neither."""
+        found = Event._subclasses.get(type_name) if isinstance(type_name, str) else None
+        if found is not None:
+            return found
+        if default is not None:
+            return default
+        known = Event.known_types()
+        hint = did_you_mean(str(type_name), known)
+        raise EventError(f"unknown event type {str(type_name)[:100]!r}.{hint} Known types: {', '.join(known)}.")
+
+    @staticmethod
+    def from_parameters(parameters: Mapping[str, Any], default: type[Event] | None = None) -> Event:
+        """Build an event from its JSON form.
+
+        Raises
+        ------
+        EventError
+            If the type is unknown, or a parameter is missing or of the wrong type.
+        """
+        if not isinstance(parameters, Mapping):
+            shown = f"{type(parameters).__name__}: {str(parameters)[:80]!r}"
+            raise EventError(f"an event is a JSON object, not {shown}.")
+        name = parameters.get("event")
+        if not isinstance(name, str):
+            raise EventError('an event needs the key "event" with the name of its type, such as {"event": "restart"}.')
+        event_class = Event.resolve_by_type(name, default)
+        stamp = parameters.get("timestamp")
+        if stamp is not None and not is_number(stamp):
+            raise EventError(f'"timestamp" of event "{name}" is Unix time in seconds, not {str(stamp)[:60]!r}.')
+        try:
+            event = event_class._from_parameters(parameters)
+        except KeyError as error:
+            raise EventError(f'"{error.args[0]}" of event "{name}" is missing.') from error
+        if stamp:
+            object.__setattr__(event, "timestamp", stamp)
+        return event
+
+    @staticmethod
+    def from_story_string(
+        event_name: str, parameters: Mapping[str, Any], default: type[Event] | None = None
+    ) -> Event | list[Event] | None:
+        """Build the event, or events, of the story line ``event_name{parameters}``."""
+        event_class = Event.resolve_by_type(event_name, default)
+        return event_class._from_story_line(event_name, parameters)
+
+    @classmethod
+    def _from_parameters(cls, parameters: Mapping[str, Any]) -> Event:
+        """Build the event from its JSON form; override this where that differs from a story line."""
+        made: Any = cls._from_story_string(parameters)
+        event: Event = made[0] if isinstance(made, list) else made
+        return event
+
+    @classmethod
+    def _from_story_line(cls, name: str, parameters: Mapping[str, Any]) -> Event | list[Event] | None:
+        return cls._from_story_string(parameters)
+
+    @classmethod
+    def _from_story_string(cls, parameters: Mapping[str, Any]) -> Event | list[Event] | None:
+        """Build the event, or events, from parameters; override this in events of your own that have any."""
+        return cls(timestamp=None, **{key.field: parameter(cls, parameters, name) for name, key in cls._keys.items()})
+
+
+def deserialise_events(serialized_events: Iterable[Mapping[str, Any]]) -> list[Event]:
+    """Build events from their JSON forms; objects without the key ``"event"`` are skipped."""
+    return [
+        Event.from_parameters(parameters)
+        for parameters in serialized_events
+        if not isinstance(parameters, Mapping) or "event" in parameters
+    ]
+
+
+_WANTED: Mapping[type, str] = {str: "a string", dict: "an object", bool: "true or false", float: "a number"}
+
+
+def parameter(event: type[Event], parameters: Mapping[str, Any], key: str) -> Any:
+    """Return a parameter of the JSON form: of the type that it must have, or None where it need not be there."""
+    value, (_, kind, is_required) = parameters.get(key), event._keys[key]
+    if kind is None or (value is None and not is_required):
+        return value
+    if is_number(value) if kind is float else isinstance(value, kind):
+        return value
+    wanted = _WANTED[kind]
+    problem = f"is missing; it is {wanted}" if value is None else f"must be {wanted}, not {type(value).__name__}"
+    raise EventError(f'"{key}" of event "{event.type_name}" {problem}.')
+
+
+def _without_time(parameters: Json) -> Json:
+    return {key: value for key, value in parameters.items() if key not in ("event", "timestamp")}
+
+
+def as_story(name: str, parameters: Mapping[str, Any]) -> str:
+    """Return ``name{parameters}`` as it stands in a story line; text outside ASCII stays readable."""
+    if not parameters:
+        return name
+    # Only strings hold these: a template variable, a comment of a story file, half a character that no file can hold.
+    text = json.dumps(parameters, ensure_ascii=False)
+    return name + _UNSAFE_IN_STORIES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def check_parse_data(parse_data: Mapping[str, Any]) -> None:
+    """Raise `EventError` unless `parse_data` has an intent object or null, and a list of entity objects."""
+    intent, entities = parse_data.get("intent", ""), parse_data.get("entities")
+    if not _is_ranked({} if intent is None else intent):
+        raise EventError('"parse_data" needs "intent": {"name": ..., "confidence": ...}.')
+    if not isinstance(entities, list) or not all(_is_entity(entity) for entity in entities):
+        raise EventError('"parse_data" needs "entities": a list of objects with "entity" and "value".')
+    ranking = parse_data.get("intent_ranking") or []
+    if not isinstance(ranking, list) or not all(map(_is_ranked, ranking)):
+        raise EventError('"intent_ranking" of "parse_data" is a list of {"name": ..., "confidence": number}.')
+
+
+def _is_entity(entity: object) -> bool:
+    return isinstance(entity, dict) and isinstance(entity.get("entity"), str)
+
+
+def _is_ranked(intent: object) -> bool:
+    if not isinstance(intent, dict) or not isinstance(intent.get("name"), str | None):
+        return False
+    confidence = intent.get("confidence")
+    return confidence is None or is_number(confidence)

@@ -1,0 +1,173 @@
+"""The events of one conversation: those that a store has, and those that it has not yet."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rasa_core.events import (
+    ACTION_LISTEN_NAME,
+    ActionExecuted,
+    ActionReverted,
+    Event,
+    UserUtteranceReverted,
+    UserUttered,
+)
+
+ReadEvents = Callable[[int, int], Sequence[Event]]
+
+_LINE_ENDS = re.compile("[\r\n]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """The events of one conversation, oldest first, under a name."""
+
+    name: str
+    events: list[Event]
+
+
+class EventLog:
+    """The past of a conversation; the stored part of it is fetched when it is needed, and no sooner.
+
+    Parameters
+    ----------
+    sender_id
+        Identifies the conversation.
+    max_event_history
+        How many events `events` holds at most; None for all.
+
+    Attributes
+    ----------
+    origin : int
+        Position in the log of the first event that belongs to the conversation.
+    """
+
+    def __init__(self, sender_id: str, max_event_history: int | None = None) -> None:
+        self.sender_id = sender_id
+        self._max_event_history = max_event_history
+        self._forget()
+
+    def _forget(self) -> None:
+        """Start at an empty log."""
+        self.origin = self._restarted_at = self._stored_until = 0
+        self._stored: list[Event] | None = []
+        self._pending: list[Event] = []
+        self._read_events: ReadEvents | None = None
+
+    def _continue_at(self, version: int, origin: int, read_events: ReadEvents) -> None:
+        """Go on behind `version` events that a store has, of which those from `origin` on count."""
+        self.origin = origin
+        self._stored = None
+        self._stored_until = version
+        self._read_events = read_events
+
+    def can_be_kept(self) -> bool:
+        """Tell whether all events are stored, and can be read from there."""
+        return self._read_events is not None and not self._pending
+
+    @property
+    def version(self) -> int:
+        """Number of events that the log holds once the pending ones are stored."""
+        return self._stored_until + len(self._pending)
+
+    @property
+    def pending_events(self) -> tuple[Event, ...]:
+        """The events that no store has yet."""
+        return tuple(self._pending)
+
+    def mark_committed(self) -> None:
+        """Take note that the pending events are in the log now."""
+        if self._stored is not None:
+            self._stored.extend(self._pending)
+        self._stored_until += len(self._pending)
+        self._pending = []
+
+    @property
+    def events(self) -> deque[Event]:
+        """All events, oldest first; the last ``max_event_history`` if that was given."""
+        if self._stored is None:
+            self._stored = list(self._log(self.origin, self._stored_until))
+        return deque([*self._stored, *self._pending], maxlen=self._max_event_history)
+
+    def _log(self, start: int, stop: int) -> Sequence[Event]:
+        if self._read_events is None or start >= stop:
+            return []
+        return self._read_events(start, stop)
+
+    def idx_after_latest_restart(self) -> int:
+        """Return the index in `events` of the first event after the latest restart, 0 if there was none."""
+        dropped = self.version - self.origin - len(self.events)
+        return max(0, self._restarted_at - self.origin - dropped)
+
+    def events_after_latest_restart(self) -> list[Event]:
+        """Return the events since the latest restart; reads no more of the log than that."""
+        if self._stored is None:
+            start = max(self._restarted_at, self.origin)
+            skip = max(0, start - self._stored_until)
+            return [*self._log(start, self._stored_until), *self._pending[skip:]]
+        return list(self.events)[self.idx_after_latest_restart() :]
+
+    def applied_events(self) -> list[Event]:
+        """Return the events since the latest restart that rewinding and undoing have left."""
+        applied: list[Event] = []
+        for event in self.events_after_latest_restart():
+            if isinstance(event, UserUtteranceReverted):
+                _drop_back_to(UserUttered, applied)
+                _drop_back_to(ActionExecuted, applied)
+            elif isinstance(event, ActionReverted):
+                _drop_back_to(ActionExecuted, applied)
+            else:
+                applied.append(event)
+        return applied
+
+    def as_dialogue(self) -> Dialogue:
+        """Return the events under the id of the conversation."""
+        return Dialogue(self.sender_id, list(self.events))
+
+    def export_stories(self) -> str:
+        """Return the applied events as a story; its name is the same in every run."""
+        return story_text(self.applied_events())
+
+    def export_stories_to_file(self, export_path: str | Path = "debug.md") -> None:
+        """Append the story to a file."""
+        with open(export_path, "a", encoding="utf-8") as file:
+            file.write(self.export_stories() + "\n")
+
+
+def _drop_back_to(event_class: type[Event], applied: list[Event]) -> None:
+    while applied and not isinstance(applied.pop(), event_class):
+        pass
+
+
+def story_lines(events: Iterable[Event]) -> list[str]:
+    """Return the body of a story: one line an event, without those that a story leaves out.
+
+    Listening is implied by the next user message, and what was said is not part of a story.
+    """
+    lines = []
+    for event in events:
+        if isinstance(event, ActionExecuted) and event.action_name == ACTION_LISTEN_NAME:
+            continue
+        text = event.as_story_string()
+        if text is not None:
+            lines.append(_one_line(f"* {text}" if isinstance(event, UserUttered) else f"    - {text}"))
+    return lines
+
+
+def _one_line(text: str) -> str:
+    """Return a text that a story file can hold on one line; names of intents and conversations may be anything."""
+    return _LINE_ENDS.sub(" ", text).encode("utf-8", "backslashreplace").decode()
+
+
+def story_text(events: Iterable[Event], title: str | None = None) -> str:
+    """Return a whole story; without a title its name is a hash of its lines, the same in every run."""
+    lines = story_lines(events)
+    if title is None:
+        digest = hashlib.blake2b("\n".join(lines).encode(), digest_size=8)
+        title = f"Generated Story {digest.hexdigest()}"
+    return "\n".join([_one_line(f"## {title}"), *lines]) + "\n"
