@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, quote, quote_plus, urlencode
 
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Retry
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
@@ -28,6 +28,7 @@ IDLE_LIMIT = 50.0
 """How long connections are kept, in seconds; balancers tend to forget one that was idle for a minute."""
 
 _KEPT_AT_MOST = 100
+_ONCE = Retry(False, redirect=False)
 
 
 class NoAnswerError(RasaCoreError):
@@ -140,7 +141,7 @@ class HttpTransport:
         try:
             pool = self._kept_pool() if reuse else self._new_pool()
             with pool.urlopen(
-                method, target, body, every, retries=False, redirect=False, timeout=timeout, preload_content=False
+                method, target, body, every, retries=_ONCE, redirect=False, timeout=timeout, preload_content=False
             ) as response:
                 told = response.length_remaining is not None or "Transfer-Encoding" in response.headers
                 content = response.read(self._answer_limit)
