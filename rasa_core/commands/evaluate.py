@@ -11,7 +11,6 @@ import click
 
 from rasa_core.agent import Agent
 from rasa_core.commands.common import CONTEXT, Command, log_options, start_log
-from rasa_core.commands.train import policies
 from rasa_core.domain import Domain
 from rasa_core.drawing.svg import check_picture_file
 from rasa_core.evaluation.cross_validation import Setup, all_stories, cross_validate_stories, learning_curve
@@ -21,6 +20,9 @@ from rasa_core.evaluation.tables import Report
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.model_folder import read_model
 from rasa_core.policies.ensemble import PolicyEnsemble
+from rasa_core.policies.keras_policy import KerasPolicy
+from rasa_core.policies.memoization import MemoizationPolicy
+from rasa_core.policies.policy import Policy
 from rasa_core.stories import extract_story_graph
 
 __all__ = ["collect_story_predictions", "command", "run_story_evaluation"]
@@ -263,13 +265,18 @@ def _measure(flags: Mapping[str, Any]) -> Report:
     return story_report(_evaluated(trained, stories, flags["nlu"], most), what)
 
 
+def default_policies() -> list[Policy]:
+    """Return new policies, those that ``rasa-core train`` trains if it is told nothing else."""
+    return [MemoizationPolicy(max_history=3), KerasPolicy()]
+
+
 def _setup(name: str, flags: Mapping[str, Any]) -> Setup:
     """Return what is trained: the policies of a model, or the default ones for a domain."""
     is_new = flags["domain"] is not None
     domain = Domain.load(name, "remote") if is_new else read_model(name, "remote")[0]
 
     def make_agent() -> Agent:
-        return Agent(domain, policies() if is_new else PolicyEnsemble.load(name))
+        return Agent(domain, default_policies() if is_new else PolicyEnsemble.load(name))
 
     graph = extract_story_graph(flags["stories"], domain, _interpreter(flags["nlu"]))
     return Setup(graph, domain, make_agent, flags["augmentation"], flags["seed"])
