@@ -83,7 +83,7 @@ class MySQL(Database):
         try:
             inspect.signature(pymysql.connect).bind(**options)
         except TypeError as error:
-            raise StoreError(f"cannot use the tracker store {self.address}: {error}. {sql.OPTIONS}") from error
+            raise StoreError(f"cannot use the tracker store {self.address}: {error}. {sql.OPTIONS[1]}") from error
         return partial(_connected, options)
 
     @staticmethod
@@ -102,7 +102,7 @@ class MySQL(Database):
         cursor.execute("START TRANSACTION")
         changed = cursor.execute(_NEXT_HEAD, parameters)
         if not changed and not expected:
-            changed = _start(cursor, parameters)
+            changed = cursor.execute(_FIRST_HEAD, parameters)  # A head of another version is a clash of keys.
         if changed and events:
             # PyMySQL joins them to statements of up to 1 MB.
             cursor.executemany(_ADD_EVENT, [(sender_id, seq, text) for seq, text in enumerate(events, expected)])
@@ -140,11 +140,3 @@ def _connected(options: dict[str, Any]) -> Any:
     connection = pymysql.connect(**options, autocommit=True)
     connection.cursor().execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
     return connection
-
-
-def _start(cursor: Any, parameters: dict[str, Any]) -> int:
-    """Add a head unless there is one; return how many were added."""
-    try:
-        return int(cursor.execute(_FIRST_HEAD, parameters))
-    except pymysql.err.IntegrityError:
-        return 0
