@@ -82,10 +82,7 @@ def dialogues_of(graph: StoryGraph, domain: Domain) -> list[Dialogue]:
 def folds_of_stories(setup: Setup, folds: int) -> list[list[Dialogue]]:
     """Share dialogues out, as evenly as possible; the same in each run, for the same seed.
 
-    Raises
-    ------
-    RasaCoreError
-        If there are fewer dialogues than folds.
+    Raise `RasaCoreError` if there are fewer dialogues than folds.
     """
     dialogues = dialogues_of(setup.graph, setup.domain)
     if len(dialogues) < folds:
@@ -101,12 +98,8 @@ def folds_of_stories(setup: Setup, folds: int) -> list[list[Dialogue]]:
 def folds_of_messages(data: TrainingData, folds: int, seed: int) -> list[list[NLUExample]]:
     """Share the examples out, each intent as evenly as possible; the same in each run, for the same seed.
 
-    Examples with the same text stay together: otherwise what is measured would have been learnt.
-
-    Raises
-    ------
-    RasaCoreError
-        If there are fewer texts than folds.
+    Examples with the same text stay together: otherwise what is measured would have been learnt. Raise `RasaCoreError`
+    if there are fewer texts than folds.
     """
     by_text: dict[str, list[NLUExample]] = {}
     for example in data.examples:
