@@ -33,6 +33,7 @@ from rasa_core.slots import Slot
 from rasa_core.stories.files import list_story_files, read_story_text
 from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.steps import Source, StoryStep
+from rasa_core.support.problems import Problem, errors_in
 
 # A file is read again without each story that breaks the grammar, so there is an end to that.
 MOST_ERRORS_IN_A_FILE: Final = 20
@@ -71,10 +72,6 @@ class _Heard(logging.Handler):
         if record.name in _STORY_READERS and isinstance(source, Source):
             text = record.getMessage().removeprefix(f"{source}: ")
             self.findings.append(finding("ignored-line", "warning", text, [place_of(source)]))
-        elif record.name == "rasa_core.domain_file" and isinstance(source, str):
-            file, _, line = source.rpartition(":")
-            text = record.getMessage().removeprefix(f"{source}: ")
-            self.findings.append(finding("unknown-key", "warning", text, [Place(file, int(line))]))
 
 
 # -- the domain
@@ -109,10 +106,16 @@ class CheckedDomain:
 
 def read_domain_leniently(text: str, name: str, found: list[Finding]) -> CheckedDomain:
     """Read the text of a domain; what is wrong with it is appended to `found`."""
+    problems: list[Problem] = []
     try:
-        content = read_domain(text, name)
+        content = read_domain(text, name, problems)
     except DomainError as error:
         found.append(_domain_finding(error, name))
+        return CheckedDomain(name)
+    for problem in problems:
+        kind = "domain" if problem.severity == "error" else "unknown-key"
+        found.append(finding(kind, problem.severity, problem.message, [Place(name, problem.place.line)]))
+    if errors_in(problems):  # What the stories name may stand in what could not be read.
         return CheckedDomain(name)
     actions = [action.name() for action in _actions(content, name, found)]
     domain = Domain(
