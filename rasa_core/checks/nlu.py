@@ -26,11 +26,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from rasa_core.checks.findings import Finding, Place, finding, in_order
+from rasa_core.checks import Finding, finding, in_order
 from rasa_core.exceptions import did_you_mean
 from rasa_core.nlu.data import EntitySpan, Example, NLUDataError, Source, TrainingData
 from rasa_core.nlu.reading import read_training_data
 from rasa_core.nlu.tokenizer import tokenize
+from rasa_core.support.places import Place
 
 __all__ = ["FEWEST_EXAMPLES", "Finding", "check_data_files", "check_domain_names", "check_training_data"]
 

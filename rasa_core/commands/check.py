@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
+from rasa_core.checks import Finding
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_stories
-from rasa_core.checks.findings import Finding
 from rasa_core.commands.common import CONTEXT, Command, log_options, start_log
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
@@ -97,8 +97,8 @@ def lines_of(found: Finding) -> list[str]:
     """Return the lines of a finding; of many places that say the same, only the first are listed."""
     first = found.places[0]
     is_alone = len(found.places) == 1
-    story = f'in "{first.story}": ' if is_alone and first.story else ""
-    place = replace(first, story=None, note=None)
+    story = f'in "{first.name}": ' if is_alone and first.name else ""
+    place = replace(first, name=None, note=None)
     head = f"{place}: {found.severity}: {story}{found.message} [{found.kind}]"
     if is_alone:
         return [head]

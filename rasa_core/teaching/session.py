@@ -12,7 +12,7 @@ from rasa_core.conversation import story_text
 from rasa_core.events import ActionExecuted, Event, UserUttered
 from rasa_core.exceptions import EventError, RasaCoreError, StoryParseError
 from rasa_core.processor import MessageProcessor
-from rasa_core.stories.appending import append_stories
+from rasa_core.stories.files import append_stories
 from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.teaching.ensemble import OnlinePolicyEnsemble
 from rasa_core.teaching.questions import RESTART, ConversationAbandoned, Teacher, TeachingEnded, ask

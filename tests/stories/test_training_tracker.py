@@ -12,7 +12,7 @@ from rasa_core.policies.features.classic import MaxHistoryTrackerFeaturizer
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.steps import StoryGraph
-from rasa_core.stories.tracker import TrainingTracker
+from rasa_core.stories.training_tracker import TrainingTracker
 from rasa_core.trackers import DialogueStateTracker
 
 DOMAIN = Domain.from_yaml(
@@ -87,7 +87,7 @@ def tracker() -> TrainingTracker:
     return found
 
 
-@pytest.mark.parametrize("copied", [TrainingTracker.fork, TrainingTracker.copy, TrainingTracker.augmented])
+@pytest.mark.parametrize("copied", [TrainingTracker.copy, TrainingTracker.augmented])
 def test_a_copy_is_independent(tracker, copied):
     before = tracker.current_state(should_include_events=True)
     states = tracker.last_states(None)

@@ -22,7 +22,7 @@ from rasa_core.policies import (
 )
 from rasa_core.policies.policy import Policy
 from rasa_core.stories import load_data
-from rasa_core.stories.appending import append_stories
+from rasa_core.stories.files import append_stories
 from rasa_core.teaching.conversations import TaughtStories
 from rasa_core.teaching.questions import (
     ConversationAbandoned,

@@ -1,24 +1,98 @@
-"""Conversations that stories make up: trackers that know where each of their events stands."""
+"""Conversations that stories make up: steps with all that they imply, and trackers that know where events stand."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
-from rasa_core.events import ActionExecuted, ActionReverted, Event, Restarted, UserUtteranceReverted, UserUttered
-from rasa_core.history import History, State
+from rasa_core.events import (
+    ACTION_LISTEN_NAME,
+    ActionExecuted,
+    ActionReverted,
+    Event,
+    Restarted,
+    UserUtteranceReverted,
+    UserUttered,
+)
+from rasa_core.history import State
 from rasa_core.slots import Slot
-from rasa_core.stories.passages import Passage, listens_after
-from rasa_core.stories.steps import Source, StoryStep
+from rasa_core.stories.steps import StoryStep
+from rasa_core.support.places import Place
 from rasa_core.trackers import DialogueStateTracker
 
+EventAndPlace = tuple[Event, Place | None]
 Features = tuple[float, ...]
-Turn = tuple[int | str, ...]
+TurnKey = tuple[int | str, ...]
+"""What tells a prediction that policies learn from others: the states before it, and the action."""
+
+_LISTEN = ActionExecuted(ACTION_LISTEN_NAME)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpandedStep:
+    """All that happens in a step, with what the story leaves unsaid.
+
+    Attributes
+    ----------
+    events : sequence of (Event, Place or None)
+        An event that is implied has the place of the line that implies it.
+    opening_listen : int or None
+        Position of the listening that is left out if the bot is listening already when the step begins.
+    opens_story : bool
+        Whether the step is entered at the start of a story.
+    """
+
+    events: Sequence[EventAndPlace]
+    opening_listen: int | None
+    opens_story: bool
+
+
+def expand_step(
+    step: StoryStep, slot_sets: Callable[[UserUttered], Sequence[Event]], opens_story: bool
+) -> ExpandedStep:
+    """Add to a step what its story leaves unsaid.
+
+    The bot listens before every user message and at the end of a story, and entities set their slots, as
+    `slot_sets` tells for a message. If the step opens a story with an action, that action is unpredictable:
+    nothing told the bot to do it.
+    """
+    events: list[EventAndPlace] = []
+    opening_listen: int | None = None
+    listening: bool | None = None
+    unpredictable = opens_story
+    for event, place in zip(step.events, step.sources, strict=True):
+        if isinstance(event, UserUttered):
+            unpredictable = False
+            if not listening:
+                opening_listen = len(events) if listening is None else opening_listen
+                events.append((_LISTEN, place))
+            events.append((event, place))
+            events.extend((slot_set, place) for slot_set in slot_sets(event))
+        elif unpredictable and isinstance(event, ActionExecuted):
+            unpredictable = False
+            events.append((ActionExecuted(event.action_name, unpredictable=True), place))
+        else:
+            events.append((event, place))
+        listening = _listens_after(event, listening)
+    if not step.end_checkpoints and not listening:
+        opening_listen = len(events) if listening is None else opening_listen
+        events.append((_LISTEN, step.sources[-1] if step.sources else step.source))
+    return ExpandedStep(events, opening_listen, opens_story)
+
+
+def _listens_after(event: Event, before: bool | None) -> bool | None:
+    """Tell whether the bot listens after `event`; None if that depends on what was before all events."""
+    if isinstance(event, ActionExecuted):
+        return event.action_name == ACTION_LISTEN_NAME
+    if isinstance(event, UserUttered | Restarted | UserUtteranceReverted | ActionReverted):
+        return False
+    return before
 
 
 class _Shared:
-    """Slots and states of trackers that were forked from one: one object for all that are equal.
+    """Slots and states of trackers that were copied from one: one object for all that are equal.
 
     There are far fewer of them than moments in conversations. Keys hold the identity of objects, so these are
     kept alive beside what was made of them.
@@ -63,43 +137,34 @@ class TrainingTracker(DialogueStateTracker):
 
     Attributes
     ----------
-    sources : list of Source or None
+    sources : list of Place or None
         For each event, where it stands.
     is_augmented : bool
         Whether the conversation was glued together from several stories.
-    elsewhere : dict of int to dict of Source
+    elsewhere : dict of int to dict of Place
         Where else an action stands that follows the same states, by its number among the actions; in
         conversations that were left out, because they would teach policies nothing else.
     """
 
-    def __init__(
-        self,
-        sender_id: str,
-        slots: Iterable[Slot],
-        topics: object = None,
-        default_topic: object = None,
-        max_event_history: int | None = None,
-        *,
-        history: History | None = None,
-    ) -> None:
+    def __init__(self, sender_id: str, slots: Iterable[Slot], *args: Any, **options: Any) -> None:
         self.is_augmented = False
-        self.elsewhere: dict[int, dict[Source, None]] = {}
+        self.elsewhere: dict[int, dict[Place, None]] = {}
         self._story: str | None = None
         self._shared = _Shared()
         self._slot_features: tuple[Features, ...] | None = None
-        super().__init__(sender_id, slots, topics, default_topic, max_event_history, history=history)
+        super().__init__(sender_id, slots, *args, **options)
         self._initial_slots = dict(self.slots)
 
     def _forget(self) -> None:
         super()._forget()
-        self.sources: list[Source | None] = []
+        self.sources: list[Place | None] = []
 
-    def update(self, event: Event, source: Source | None = None) -> None:
+    def update(self, event: Event, source: Place | None = None) -> None:
         """Append `event`, which stands at `source`."""
         super().update(event)
         self.sources.append(source)
 
-    def follow(self, step: StoryStep, passage: Passage) -> tuple[Self, list[Self]]:
+    def follow(self, step: StoryStep, expanded: ExpandedStep) -> tuple[Self, list[Self]]:
         """Return the conversation that goes on through a step; this one stays as it is.
 
         Returns
@@ -108,25 +173,25 @@ class TrainingTracker(DialogueStateTracker):
             The conversation at the end of the step, and those that the step ends on its way: a restart, or a
             rewind, makes a conversation forget what is nevertheless to be learnt.
         """
-        onward = self.fork()
-        if passage.opens_story or self._story != step.block_name:
+        onward = self.copy()
+        if expanded.opens_story or self._story != step.block_name:
             onward._story = step.block_name
             onward.sender_id = f"{self.sender_id} > {step.block_name}" if self.sources else step.block_name
         ended = []
         acted = False
-        skipped = passage.opening_listen if self.is_listening() else None
-        for index, (event, source) in enumerate(passage.events):
+        skipped = expanded.opening_listen if self.is_listening() else None
+        for index, (event, place) in enumerate(expanded.events):
             if index == skipped:
                 continue
             if isinstance(event, ActionExecuted):
                 acted = True
             elif acted and isinstance(event, Restarted | UserUtteranceReverted):
-                ended.append(onward.fork())
+                ended.append(onward.copy())
                 acted = False
-            onward.update(event, source)
+            onward.update(event, place)
         return onward, ended
 
-    def fork(self) -> Self:
+    def copy(self) -> Self:
         """Return an independent tracker of the same conversation, without replaying it."""
         twin = copy.copy(self)
         twin.slots = dict(self.slots)
@@ -139,18 +204,14 @@ class TrainingTracker(DialogueStateTracker):
 
     def augmented(self) -> Self:
         """Return an independent tracker of the same conversation, for another story to go on with."""
-        twin = self.fork()
+        twin = self.copy()
         twin.is_augmented = True
         return twin
-
-    def copy(self) -> Self:
-        """Return an independent tracker with the same events and sources."""
-        return self.fork()
 
     def is_listening(self) -> bool:
         """Tell whether the bot has listened since what happened last."""
         for event in reversed(self._pending):
-            listening = listens_after(event, None)
+            listening = _listens_after(event, None)
             if listening is not None:
                 return listening
         return False
@@ -169,59 +230,54 @@ class TrainingTracker(DialogueStateTracker):
         rest = (self.latest_action_name, self._slot_features)
         return self._shared.state(self.latest_message, rest, super()._compute_state)
 
-    def applied_with_sources(self) -> list[tuple[Event, Source | None]]:
-        """Return the events since the latest restart that rewinding and undoing have left, with their places."""
-        applied: list[tuple[Event, Source | None]] = []
+    def actions_with_sources(self) -> list[tuple[ActionExecuted, Place | None]]:
+        """Return the actions since the latest restart that rewinding and undoing have left, with their places."""
+        applied: list[EventAndPlace] = []
         told = list(zip(self.events, self.sources, strict=True))
-        for event, source in told[self.idx_after_latest_restart() :]:
+        for event, place in told[self.idx_after_latest_restart() :]:
             if isinstance(event, UserUtteranceReverted):
                 _drop_back_to(UserUttered, applied)
                 _drop_back_to(ActionExecuted, applied)
             elif isinstance(event, ActionReverted):
                 _drop_back_to(ActionExecuted, applied)
             else:
-                applied.append((event, source))
-        return applied
+                applied.append((event, place))
+        return [(event, place) for event, place in applied if isinstance(event, ActionExecuted)]
 
-    def _actions_with_sources(self) -> list[tuple[ActionExecuted, Source | None]]:
-        applied = self.applied_with_sources()
-        return [(event, source) for event, source in applied if isinstance(event, ActionExecuted)]
-
-    def action_sources(self) -> list[list[Source]]:
+    def action_sources(self) -> list[list[Place]]:
         """Return, for each action since the latest restart that was not taken back, all places where it stands."""
         return [
             [*([] if source is None else [source]), *self.elsewhere.get(number, ())]
-            for number, (_, source) in enumerate(self._actions_with_sources())
+            for number, (_, source) in enumerate(self.actions_with_sources())
         ]
 
-    def stands_elsewhere(self, other: Self) -> None:
+    def add_place(self, number: int, own: Place | None, other: Place | None) -> None:
+        """Take note that the action of a number, which stands at `own`, stands at another place, too."""
+        if other is not None and other != own:
+            self.elsewhere.setdefault(number, {})[other] = None
+
+    def add_places_of(self, other: Self) -> None:
         """Take note of the places of `other`, whose actions follow the same states as those here."""
-        pairs = zip(self._actions_with_sources(), other._actions_with_sources(), strict=True)
+        pairs = zip(self.actions_with_sources(), other.actions_with_sources(), strict=True)
         for number, ((_, own), (_, source)) in enumerate(pairs):
-            if source is not None and source != own:
-                self.elsewhere.setdefault(number, {})[source] = None
+            self.add_place(number, own, source)
 
     def path(self, count: int | None = None) -> tuple[int, ...]:
         """Return what identifies the last `count` states (None: all), the present one included.
 
-        Comparable only between trackers that were forked from one.
+        Comparable only between trackers that were copied from one.
         """
         states = self.history.states
         start = 0 if count is None else max(0, len(states) + 1 - count)
         recent = states if start == 0 else list(states)[start:]
         return (*map(id, recent), id(self.active_state()))
 
-    def predictions(self, count: int) -> set[Turn]:
-        """Return what identifies each prediction to learn: the `count` states before it, and the action."""
-        return {turn for turn, _ in self.turns(count) if turn is not None}
-
-    def turns(self, count: int) -> list[tuple[Turn | None, Source | None]]:
+    def turns(self, count: int) -> list[tuple[TurnKey | None, Place | None]]:
         """Return what identifies each action with the `count` states before it, None if not learnt, and its place."""
         path = self.path()
-        actions = self._actions_with_sources()
         return [
             (None if action.unpredictable else (*path[max(0, index - count) : index], action.action_name), source)
-            for index, (action, source) in enumerate(actions, 1)
+            for index, (action, source) in enumerate(self.actions_with_sources(), 1)
         ]
 
     def values_of(self, slots: Iterable[str]) -> tuple[Any, ...]:
@@ -229,6 +285,6 @@ class TrainingTracker(DialogueStateTracker):
         return tuple(repr(self.slots[name].value) if name in self.slots else "None" for name in slots)
 
 
-def _drop_back_to(event_class: type[Event], applied: list[tuple[Event, Source | None]]) -> None:
+def _drop_back_to(event_class: type[Event], applied: list[EventAndPlace]) -> None:
     while applied and not isinstance(applied.pop()[0], event_class):
         pass
