@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import CollectingOutputChannel
-from rasa_core.event_base import independent
 from rasa_core.events import Event, ReminderScheduled, UserUttered
 from rasa_core.exceptions import VersionConflictError
 from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.support.strict_json import independent
 from rasa_core.tracker_store.exchange import IdempotentRequest, RequestResult
 from rasa_core.turn import (
     INFO_LISTENING,

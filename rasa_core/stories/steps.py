@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from rasa_core import _legacy
-from rasa_core.conversation import story_lines, story_text
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event
 from rasa_core.exceptions import StoryParseError
 from rasa_core.support.places import Place
 from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers.event_log import story_lines, story_text
 
 Source = Place  # The name that neighbouring rooms still use.
 STORY_START: Final = "STORY_START"

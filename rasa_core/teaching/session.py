@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rasa_core.actions.factories import RemoteAction
 from rasa_core.channels.console import ConsoleInputChannel
-from rasa_core.conversation import story_text
 from rasa_core.events import ActionExecuted, Event, UserUttered
 from rasa_core.exceptions import EventError, RasaCoreError, StoryParseError
 from rasa_core.processor import MessageProcessor
@@ -17,6 +16,7 @@ from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.teaching.ensemble import OnlinePolicyEnsemble
 from rasa_core.teaching.questions import RESTART, ConversationAbandoned, Teacher, TeachingEnded, ask
 from rasa_core.teaching.terminal import Terminal
+from rasa_core.trackers.event_log import story_text
 
 if TYPE_CHECKING:
     from rasa_core.actions.action import Action
