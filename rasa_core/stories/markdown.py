@@ -82,6 +82,7 @@ class StoryFileReader:
         self._story_name = ""
         self._is_broken = False
         self._told_of_old_format = False
+        self._readers = {"*": self._read_messages, "-": self._read_event, ">": self._read_checkpoint}
 
     @staticmethod
     def read_from_file(
@@ -173,13 +174,12 @@ class StoryFileReader:
 
     def _read(self, line: _StoryLine) -> None:
         mark = line.text[0]
-        if mark not in "*->" or (len(line.text) > 2 and not line.text.strip(mark)):
+        if mark not in self._readers or (len(line.text) > 2 and not line.text.strip(mark)):
             text = f"skipped {line.text!r:.80}: a line starts with ##, *, - or >."
             self._problems.append(Problem("warning", text, self._place(line)))
         elif self._story is not None:
             try:
-                read = {"*": self._read_messages, "-": self._read_event, ">": self._read_checkpoint}[mark]
-                read(line, self._story)
+                self._readers[mark](line, self._story)
             except LineError as error:
                 self._fail(line.number, line.column(error.position), str(error))
         elif not self._is_broken:  # Of all lines before the first story, one is told of.

@@ -159,9 +159,8 @@ class TrainingTracker(DialogueStateTracker):
         super()._forget()
         self.sources: list[Place | None] = []
 
-    def update(self, event: Event, source: Place | None = None) -> None:
-        """Append `event`, which stands at `source`."""
-        super().update(event)
+    def _append(self, event: Event, source: Place | None = None) -> None:
+        super()._append(event)
         self.sources.append(source)
 
     def follow(self, step: StoryStep, expanded: ExpandedStep) -> tuple[Self, list[Self]]:
@@ -188,7 +187,7 @@ class TrainingTracker(DialogueStateTracker):
             elif acted and isinstance(event, Restarted | UserUtteranceReverted):
                 ended.append(onward.copy())
                 acted = False
-            onward.update(event, place)
+            onward._append(event, place)
         return onward, ended
 
     def copy(self) -> Self:

@@ -103,6 +103,13 @@ def test_a_copy_is_independent(tracker, copied):
     assert len(tracker.sources) == len(tracker.events) == len(twin.events) - 2
 
 
+def test_a_tracker_that_goes_back_in_time_knows_no_places(tracker):
+    twin = tracker.travel_back_in_time(float("inf"))
+
+    assert twin.action_sources() == [[]] * len(tracker.action_sources())
+    assert twin.last_states(None) == tracker.last_states(None)
+
+
 def test_the_slots_of_the_domain_stay_as_they_are(tracker):
     assert all(slot.value == slot.initial_value for slot in DOMAIN.slots)
 
