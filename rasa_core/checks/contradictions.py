@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, groupby, pairwise
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME
 from rasa_core.history import State
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.steps import STORY_START, StoryGraph
 from rasa_core.stories.training_tracker import TrainingTracker
 from rasa_core.support.places import Place
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
 
 # How far back it is looked for a difference.
 LONGEST_HISTORY: Final = 50

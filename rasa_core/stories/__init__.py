@@ -5,17 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from rasa_core.domain import Domain
+from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.steps import StoryGraph
 from rasa_core.stories.training_tracker import TrainingTracker
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
-    from rasa_core.interpreter import NaturalLanguageInterpreter
-    from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers import DialogueStateTracker
 
 __all__ = ["TrainingTracker", "extract_story_graph", "load_data", "persist_data"]
 

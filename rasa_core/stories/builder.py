@@ -5,16 +5,14 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, Event, FollowupAction, ReminderScheduled, SlotSet, UserUttered
 from rasa_core.exceptions import StoryParseError, did_you_mean
 from rasa_core.stories.steps import GENERATED_CHECKPOINT_PREFIX, Checkpoint, StoryStep
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Problem, errors_in, listed
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
 
 logger = logging.getLogger(__name__)
 

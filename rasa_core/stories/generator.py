@@ -14,9 +14,11 @@ import json
 import logging
 import random
 from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from rasa_core.domain import Domain
 from rasa_core.events import Event, UserUttered
 from rasa_core.exceptions import did_you_mean
 from rasa_core.history import History
@@ -32,9 +34,6 @@ from rasa_core.stories.steps import STORY_START, Checkpoint, StoryGraph
 from rasa_core.stories.training_tracker import ExpandedStep, TrainingTracker, TurnKey, expand_step
 from rasa_core.support.places import Place
 
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
-
 logger = logging.getLogger(__name__)
 
 AUGMENTATION_ROUNDS: Final = 3
@@ -47,6 +46,7 @@ Entry = tuple[int, Checkpoint]
 """Index of a step, and the checkpoint with which it starts."""
 
 
+@dataclass(eq=False)
 class TrainingDataGenerator:
     """Makes up conversations from stories.
 
@@ -78,29 +78,16 @@ class TrainingDataGenerator:
         Decides which conversations are taken where not all are.
     """
 
-    def __init__(
-        self,
-        story_graph: StoryGraph,
-        domain: Domain,
-        remove_duplicates: bool = True,
-        unique_last_num_states: int | None = None,
-        augmentation_factor: int = 20,
-        tracker_limit: int | None = None,
-        use_story_concatenation: bool = True,
-        debug_plots: bool = False,
-        seed: int = 42,
-        max_history: int | None = None,
-    ) -> None:
-        self.story_graph = story_graph
-        self.domain = domain
-        self.remove_duplicates = remove_duplicates
-        self.unique_last_num_states = unique_last_num_states
-        self.max_history = max_history
-        self.augmentation_factor = augmentation_factor if use_story_concatenation else 0
-        self.tracker_limit = CONTINUATIONS_PER_CHECKPOINT if tracker_limit is None else max(1, tracker_limit)
-        self.is_limited = tracker_limit is not None
-        self.debug_plots = debug_plots
-        self.seed = seed
+    story_graph: StoryGraph
+    domain: Domain
+    remove_duplicates: bool = True
+    unique_last_num_states: int | None = None
+    augmentation_factor: int = 20
+    tracker_limit: int | None = None
+    use_story_concatenation: bool = True
+    debug_plots: bool = False
+    seed: int = 42
+    max_history: int | None = None
 
     def generate(self) -> list[TrainingTracker]:
         """Return the conversations: those that stand in the stories, then the augmented ones."""
@@ -109,7 +96,7 @@ class TrainingDataGenerator:
         paths = _Paths(self)
         made = self._through_all_stories(paths)
         logger.info("%d conversations from %d story steps.", len(made), len(self.story_graph.story_steps))
-        if self.augmentation_factor > 0:
+        if self.use_story_concatenation and self.augmentation_factor > 0:
             augmented = self._augment(paths, random.Random(self.seed))
             logger.info("%d augmented conversations.", len(augmented))
             made = [*made, *augmented]
@@ -118,11 +105,12 @@ class TrainingDataGenerator:
     def _through_all_stories(self, paths: _Paths) -> list[TrainingTracker]:
         paths.warn_of_open_checkpoints()
         root = TrainingTracker("", self.domain.slots, history=History(None, self.domain.vocabulary))
-        again = paths.follow_all({STORY_START: [root]}, self.tracker_limit)
+        limit = CONTINUATIONS_PER_CHECKPOINT if self.tracker_limit is None else max(1, self.tracker_limit)
+        again = paths.follow_all({STORY_START: [root]}, limit)
         went_back, reached = False, 0
         while again and (not went_back or len(paths.reached) > reached):
             went_back, reached = True, len(paths.reached)
-            again = paths.follow_all(again, self.tracker_limit)
+            again = paths.follow_all(again, limit)
         paths.stop(tracker for trackers in again.values() for tracker in trackers)
         paths.warn_of_unmet_conditions()
         return paths.instructive()
@@ -172,7 +160,8 @@ class _Paths:
         self._merged_at = options.unique_last_num_states
         self.window = options.max_history if self._merged_at is None else self._merged_at
         # Looking at all states, as many histories differ as there are paths: only a limit helps.
-        self._shows_histories = self.window is not None and options.remove_duplicates and not options.is_limited
+        is_limited = options.tracker_limit is not None
+        self._shows_histories = self.window is not None and options.remove_duplicates and not is_limited
         self._are_merged = self._merged_at is not None
         self._rng = random.Random(options.seed)
         self._visited: set[str] = set()
@@ -327,15 +316,14 @@ class _Paths:
     def warn_of_open_checkpoints(self) -> None:
         """Log the checkpoints that only start stories, and those that only end stories."""
         ends = {end.name: step for step in reversed(self._steps) for end in step.end_checkpoints}
-        for name, entries in self._entries.items():
-            if name != STORY_START and name not in ends:
-                message = "%s: no story ends with the checkpoint %r, so this story is not learnt.%s"
-                step = self._steps[entries[0][0]]
-                logger.warning(message, step.source, name[:100], did_you_mean(name, ends))
-        for name, step in ends.items():
-            if name not in self._entries:
-                message = "%s: no story starts with the checkpoint %r.%s"
-                logger.warning(message, step.source, name[:100], did_you_mean(name, self._entries))
+        starts = {name: self._steps[entries[0][0]] for name, entries in self._entries.items()}
+        unended = "%s: no story ends with the checkpoint %r, so this story is not learnt.%s"
+        unstarted = "%s: no story starts with the checkpoint %r.%s"
+        for here, there, message in ((starts, {STORY_START, *ends}, unended), (ends, set(starts), unstarted)):
+            for name, step in here.items():
+                if name not in there:
+                    hint = did_you_mean(name, there - {STORY_START})
+                    logger.warning(message, step.source, name[:100], hint)
 
     def warn_of_unmet_conditions(self) -> None:
         """Log the steps whose conditions no conversation meets that comes to their checkpoints."""

@@ -26,20 +26,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, Event, UserUttered, check_parse_data
 from rasa_core.exceptions import EventError, did_you_mean
+from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.stories.builder import NameCheck, StoryBuilder, report
 from rasa_core.stories.files import read_story_files
 from rasa_core.stories.messages import LineError, Wording, read_messages, read_name_and_object, story_message
 from rasa_core.stories.steps import Checkpoint, StoryStep
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Problem
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
-    from rasa_core.interpreter import NaturalLanguageInterpreter
 
 # Events that no story line stands for; such a name is the name of an action.
 _NOT_IN_STORIES: Final = frozenset(["user", "bot", "agent", "action", "topic"])

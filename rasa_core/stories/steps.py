@@ -65,10 +65,6 @@ class Checkpoint:
                 return False
         return True
 
-    def filter_trackers(self, trackers: Iterable[DialogueStateTracker]) -> list[DialogueStateTracker]:
-        """Return the trackers that may go on from here."""
-        return [tracker for tracker in trackers if self.accepts(tracker)]
-
     def as_story_string(self) -> str:
         """Return the line of a story."""
         conditions = json.dumps(self.conditions, ensure_ascii=False) if self.conditions else ""

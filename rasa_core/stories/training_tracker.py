@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from functools import partial
+from typing import Any, Self, TypeVar
 
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
@@ -22,6 +23,7 @@ from rasa_core.stories.steps import StoryStep
 from rasa_core.support.places import Place
 from rasa_core.trackers import DialogueStateTracker
 
+T = TypeVar("T")
 EventAndPlace = tuple[Event, Place | None]
 Features = tuple[float, ...]
 TurnKey = tuple[int | str, ...]
@@ -99,37 +101,30 @@ class _Shared:
     """
 
     def __init__(self) -> None:
-        self._slots: dict[tuple[str, int], tuple[Any, Slot]] = {}
-        self._features: dict[int, tuple[Slot, Features]] = {}
-        self._moments: dict[Hashable, tuple[UserUttered, State]] = {}
+        self._made: dict[Hashable, tuple[object, Any]] = {}
         self._states: dict[frozenset[tuple[str, float]], State] = {}
 
-    def slot(self, slot: Slot, value: Any) -> Slot:
-        """Return a slot like `slot` that has a value; it is never changed."""
-        key = (slot.name, id(value))
-        if key not in self._slots:
-            twin = copy.copy(slot)
-            twin.value = value
-            self._slots[key] = (value, twin)
-        return self._slots[key][1]
-
-    def features(self, slot: Slot) -> Features:
-        """Return the features of a slot."""
-        known = self._features.get(id(slot))
+    def get(self, key: Hashable, alive: object, make: Callable[[], T]) -> T:
+        """Return what `make` has made for `key`, which holds the identity of `alive`."""
+        known = self._made.get(key)
         if known is None:
-            features = () if slot.value is None else tuple(slot.as_feature())
-            known = self._features[id(slot)] = (slot, features)
-        return known[1]
+            known = self._made[key] = (alive, make())
+        found: T = known[1]
+        return found
 
-    def state(self, message: UserUttered, rest: Hashable, compute: Callable[[], State]) -> State:
-        """Return the state after `message`, which depends on `rest` besides; computed if it is new."""
-        key = (id(message), rest)
-        known = self._moments.get(key)
-        if known is None:
-            state = compute()
-            state = self._states.setdefault(frozenset(state.items()), state)
-            known = self._moments[key] = (message, state)
-        return known[1]
+    def same(self, state: State) -> State:
+        """Return the first state that was like this one."""
+        return self._states.setdefault(frozenset(state.items()), state)
+
+
+def _with_value(slot: Slot, value: Any) -> Slot:
+    twin = copy.copy(slot)
+    twin.value = value
+    return twin
+
+
+def _features_of(slot: Slot) -> Features:
+    return () if slot.value is None else tuple(slot.as_feature())
 
 
 class TrainingTracker(DialogueStateTracker):
@@ -216,7 +211,7 @@ class TrainingTracker(DialogueStateTracker):
         return False
 
     def _set_value(self, slot: Slot, value: Any) -> None:
-        self.slots[slot.name] = self._shared.slot(slot, value)
+        self.slots[slot.name] = self._shared.get((slot.name, id(value)), value, partial(_with_value, slot, value))
         self._slot_features = None
 
     def _on_reset_slots(self) -> None:
@@ -225,9 +220,11 @@ class TrainingTracker(DialogueStateTracker):
 
     def _compute_state(self) -> State:
         if self._slot_features is None:
-            self._slot_features = tuple(map(self._shared.features, self.slots.values()))
-        rest = (self.latest_action_name, self._slot_features)
-        return self._shared.state(self.latest_message, rest, super()._compute_state)
+            get, slots = self._shared.get, self.slots.values()
+            self._slot_features = tuple([get(id(slot), slot, partial(_features_of, slot)) for slot in slots])
+        key = (id(self.latest_message), self.latest_action_name, self._slot_features)
+        compute = super()._compute_state
+        return self._shared.get(key, self.latest_message, lambda: self._shared.same(compute()))
 
     def actions_with_sources(self) -> list[tuple[ActionExecuted, Place | None]]:
         """Return the actions since the latest restart that rewinding and undoing have left, with their places."""
