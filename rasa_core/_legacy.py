@@ -10,8 +10,10 @@ from importlib import import_module
 from typing import Any
 
 _PLACES = {
-    "OnlinePolicyEnsemble": "rasa_core.teaching.ensemble",
-    "teach": "rasa_core.teaching.session",
+    "default_actions": "rasa_core.actions.factories",
+    "instantiate_actions": "rasa_core.actions.factories",
+    "OnlinePolicyEnsemble": "rasa_core.policies.online_trainer",
+    "teach": "rasa_core.commands.teach",
     "visualize_stories": "rasa_core.drawing.stories",
     "visualize_story_graph": "rasa_core.drawing.stories",
 }

@@ -14,22 +14,41 @@ import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
-from rasa_core.actions.action import Action, ActionListen, ActionRestart
-from rasa_core.actions.factories import action_factory_by_name, ensure_action_name_uniqueness
-from rasa_core.domain_file import Template, read_domain, write_yaml
+from rasa_core import _legacy
+from rasa_core.domain_file import (
+    CONFIG_KEYS,
+    DEFAULT_ACTION_NAMES,
+    Template,
+    checked_factory,
+    names_of_actions,
+    read_domain,
+    write_yaml,
+)
 from rasa_core.events import ActionExecuted, Event, FollowupAction, ReminderScheduled, SlotSet
 from rasa_core.exceptions import DomainError, ModelError, UnknownActionError, UnknownSlotError, did_you_mean
 from rasa_core.history import State, Vocabulary
 from rasa_core.slots import Slot
-
-if TYPE_CHECKING:
-    from rasa_core.trackers import DialogueStateTracker
+from rasa_core.support.text_files import TextFileError, read_text
 
 PREV_PREFIX = "prev_"
 
-_NamesAction = ActionExecuted | FollowupAction | ReminderScheduled
+
+class _Conversation(Protocol):
+    """What a domain asks a tracker; `DialogueStateTracker` stands above it."""
+
+    latest_action_name: str | None
+
+    def active_state(self) -> State: ...
+    def generate_all_prior_trackers(self) -> Iterable[_Conversation]: ...
+
+
+class _DefaultActions:
+    """The list of 0.9, of objects that stand above the domain; made when it is asked for."""
+
+    def __get__(self, instance: object, owner: type) -> list[Any]:
+        return list(_legacy.load("default_actions")())
 
 
 class Domain:
@@ -59,7 +78,7 @@ class Domain:
         Intents whose entities do not influence predictions.
     """
 
-    DEFAULT_ACTIONS: ClassVar[list[Action]] = [ActionListen(), ActionRestart()]
+    DEFAULT_ACTIONS: ClassVar = _DefaultActions()
 
     def __init__(
         self,
@@ -87,10 +106,10 @@ class Domain:
         self.store_entities_as_slots = store_entities_as_slots
         self.restart_intent = restart_intent
         self.intents_without_entities = list(intents_without_entities)
-        self._action_classes = list(action_classes)
-        self._factory_name = action_factory
-        own = self.instantiate_actions(action_factory, self._action_classes, action_names, self.templates)
-        self.actions = [*self.DEFAULT_ACTIONS, *own]
+        self.action_classes = list(action_classes)
+        self.action_factory = checked_factory(action_factory)
+        own = names_of_actions(self.action_factory, self.action_classes, action_names, self.templates)
+        self.action_names = [*DEFAULT_ACTION_NAMES, *own]
         self._choice = random.Random(0)
 
     # -- reading and writing
@@ -156,11 +175,9 @@ class Domain:
         action_classes: Sequence[str],
         action_names: Sequence[str] | None,
         templates: Collection[str],
-    ) -> list[Action]:
-        """Build the actions through the factory called `factory_name`."""
-        actions = action_factory_by_name(factory_name)(action_classes, action_names, templates)
-        ensure_action_name_uniqueness(actions)
-        return actions
+    ) -> list[Any]:
+        """Return an `Action` for each name, from the factory called `factory_name`."""
+        return list(_legacy.load("instantiate_actions")(factory_name, action_classes, action_names, templates))
 
     def as_dict(self) -> dict[str, Any]:
         """Return what stands in domain.yml."""
@@ -171,13 +188,10 @@ class Domain:
             "entities": self.entities,
             "slots": {slot.name: slot.persistence_info() for slot in self.slots},
             "templates": self.templates,
-            "actions": self._action_classes,
-            "action_names": self.action_names[len(self.DEFAULT_ACTIONS) :],
-            "action_factory": self._factory_name or "local",
-            "config": {
-                "store_entities_as_slots": self.store_entities_as_slots,
-                "restart_intent": self.restart_intent,
-            },
+            "actions": self.action_classes,
+            "action_names": self.action_names[len(DEFAULT_ACTION_NAMES) :],
+            "action_factory": self.action_factory,
+            "config": {name: getattr(self, name) for name in CONFIG_KEYS},
         }
 
     def as_yaml(self) -> str:
@@ -199,9 +213,11 @@ class Domain:
     # -- actions
 
     @cached_property
-    def action_names(self) -> list[str]:
-        """Names of the actions, in the order of their indices."""
-        return [action.name() for action in self.actions]
+    def actions(self) -> list[Any]:
+        """The actions as `Action` objects, in the order of their names."""
+        own = self.action_names[len(DEFAULT_ACTION_NAMES) :]
+        built = self.instantiate_actions(self.action_factory, self.action_classes, own, self.templates)
+        return [*self.DEFAULT_ACTIONS, *built]
 
     @cached_property
     def action_map(self) -> dict[str, int]:
@@ -211,14 +227,14 @@ class Domain:
     @property
     def num_actions(self) -> int:
         """Number of actions, the built-in ones included."""
-        return len(self.actions)
+        return len(self.action_names)
 
-    def action_for_name(self, action_name: str) -> Action:
-        """Return an action; raise `UnknownActionError` with the nearest names if there is none."""
+    def action_for_name(self, action_name: str) -> Any:
+        """Return an `Action`; raise `UnknownActionError` with the nearest names if there is none."""
         return self.actions[self.index_for_action(action_name)]
 
-    def action_for_index(self, index: int) -> Action:
-        """Return the action at `index`."""
+    def action_for_index(self, index: int) -> Any:
+        """Return the `Action` at `index`."""
         if not 0 <= index < self.num_actions:
             raise UnknownActionError(f"no action has the index {index}; there are {self.num_actions}.")
         return self.actions[index]
@@ -263,7 +279,7 @@ class Domain:
         if isinstance(event, SlotSet) and event.key not in self._slot_names:
             hint = f"{did_you_mean(event.key, self._slot_names)} Slots stand under slots: in domain.yml."
             raise UnknownSlotError(f"the domain has no slot {event.key[:100]!r}.{hint}")
-        if isinstance(event, _NamesAction) and event.action_name is not None:
+        if isinstance(event, ActionExecuted | FollowupAction | ReminderScheduled) and event.action_name is not None:
             self.index_for_action(event.action_name)
 
     # -- features
@@ -317,20 +333,20 @@ class Domain:
         """Return the index of a feature, None if there is none."""
         return self.input_state_map.get(state_name)
 
-    def get_parsing_states(self, tracker: DialogueStateTracker) -> State:
+    def get_parsing_states(self, tracker: _Conversation) -> State:
         """Return the features of the latest message and the slots."""
         state = tracker.active_state()
         return {name: value for name, value in state.items() if not name.startswith(PREV_PREFIX)}
 
-    def get_prev_action_states(self, tracker: DialogueStateTracker) -> State:
+    def get_prev_action_states(self, tracker: _Conversation) -> State:
         """Return the feature of the latest action."""
         return {} if tracker.latest_action_name is None else {PREV_PREFIX + tracker.latest_action_name: 1.0}
 
-    def get_active_states(self, tracker: DialogueStateTracker) -> State:
+    def get_active_states(self, tracker: _Conversation) -> State:
         """Return all features of the present moment, names that the domain does not have included."""
         return dict(tracker.active_state())
 
-    def states_for_tracker_history(self, tracker: DialogueStateTracker) -> list[State]:
+    def states_for_tracker_history(self, tracker: _Conversation) -> list[State]:
         """Return the features before each action since the latest restart, and the present ones."""
         return [self.get_active_states(prior) for prior in tracker.generate_all_prior_trackers()]
 
@@ -338,25 +354,23 @@ class Domain:
 
     def persist_specification(self, model_path: str | Path) -> None:
         """Write the names of the features to ``domain.json`` in the folder `model_path`."""
-        path = Path(model_path, "domain.json")
-        path.write_text(json.dumps({"states": self.input_states}, indent=1), encoding="utf-8")
+        Path(model_path, "domain.json").write_text(
+            json.dumps({"states": self.input_states}, indent=1), encoding="utf-8"
+        )
 
     @classmethod
     def load_specification(cls, path: str | Path) -> dict[str, Any]:
         """Read ``domain.json`` from the folder `path`."""
-        specification: dict[str, Any] = json.loads(Path(path, "domain.json").read_text(encoding="utf-8"))
-        return specification
+        return dict(json.loads(read_text(Path(path, "domain.json"))))
 
     def compare_with_specification(self, path: str | Path) -> bool:
         """Return True if the features are those in ``domain.json``; raise `ModelError` otherwise."""
         states = self.load_specification(path)["states"]
         if states == self.input_states:
             return True
-        missing, new = (
-            sorted(set(states) - set(self.input_states)),
-            sorted(set(self.input_states) - set(states)),
-        )
-        how = f"missing {missing[:5]}, new {new[:5]}" if missing or new else "the names are in another order"
+        old, now = set(states), set(self.input_states)
+        differ = f"missing {sorted(old - now)[:5]}, new {sorted(now - old)[:5]}"
+        how = "the names are in another order" if old == now else differ
         raise ModelError(f"the domain has changed since the model was trained: {how}. Train it again.")
 
 
@@ -365,9 +379,9 @@ TemplateDomain = Domain
 
 def _read(filename: str | Path) -> str:
     try:
-        return Path(filename).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DomainError(f"cannot read the domain {str(filename)!r}: {error}.") from error
+        return read_text(filename)
+    except TextFileError as error:
+        raise DomainError(f"cannot read the domain {str(error.place)!r}: {error.problem}") from error
 
 
 def check_domain_sanity(domain: Domain) -> None:

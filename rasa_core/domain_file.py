@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
+from rasa_core import _legacy
+from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME
 from rasa_core.exceptions import DomainError, did_you_mean
 from rasa_core.support.places import Place
-from rasa_core.support.problems import Problem, errors_in, listed
+from rasa_core.support.problems import Problem, listed, log_warnings
 
 logger = logging.getLogger(__name__)
 
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 KNOWN_KEYS = (
-    "intents",
-    "entities",
-    "slots",
-    "templates",
-    "responses",
-    "actions",
-    "action_names",
-    "action_factory",
-    "config",
-    "topics",
+    *("intents", "entities", "slots", "templates", "responses"),
+    *("actions", "action_names", "action_factory", "config", "topics"),
 )
+DEFAULT_ACTION_NAMES = (ACTION_LISTEN_NAME, ACTION_RESTART_NAME)
+"""What every bot can do; always the first two actions."""
+ACTION_FACTORIES = ("local", "remote")
 CONFIG_KEYS = ("store_entities_as_slots", "restart_intent")
 
 _TAG = "tag:yaml.org,2002:"
@@ -62,6 +59,57 @@ class DomainFile:
     lines: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
+def conventional_name(class_path: str) -> str:
+    """Return ``action_search`` for ``bot.ActionSearch``; other names are returned as they are."""
+    module, _, class_name = class_path.rpartition(".")
+    if not module or not class_name[:1].isupper():
+        return class_path
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", class_name).lower()
+
+
+def checked_factory(name: str | None) -> str:
+    """Return the name of an action factory, ``local`` for None; raise `DomainError` if there is none of that name."""
+    if name is not None and name not in ACTION_FACTORIES:
+        known = ", ".join(ACTION_FACTORIES)
+        raise DomainError(
+            f"unknown action_factory {name!r}.{did_you_mean(str(name), ACTION_FACTORIES)} Known: {known}."
+        )
+    return name or "local"
+
+
+def names_of_actions(
+    factory: str, action_classes: Sequence[str], given: Sequence[str] | None, templates: Collection[str]
+) -> list[str]:
+    """Return the names of a domain's own actions, in their order; in local mode, classes are asked for theirs.
+
+    Raises
+    ------
+    DomainError
+        If a class cannot be loaded, or a name stands twice or is that of a built-in action.
+    """
+    if factory == "remote":
+        names = list(given) if given else [conventional_name(name) for name in action_classes]
+    elif all(name in templates for name in action_classes):
+        names = list(action_classes)
+    else:
+        actions = _legacy.load("instantiate_actions")(factory, action_classes, given, templates)
+        names = [action.name() for action in actions]
+    check_action_names(names)
+    return names
+
+
+def check_action_names(names: Iterable[str]) -> None:
+    """Raise `DomainError` if two actions have one name, or one has the name of a built-in action."""
+    seen = set()
+    for name in names:
+        if name in DEFAULT_ACTION_NAMES:
+            problem = f"every bot has the action {name!r}; remove it from the domain's actions."
+            raise DomainError(problem, ("actions", name))
+        if name in seen:
+            raise DomainError(f"the action {name!r} stands twice in the domain; remove one.", ("actions", name))
+        seen.add(name)
+
+
 def read_domain(text: str, name: str = "domain", problems: list[Problem] | None = None) -> DomainFile:
     """Read the text of a domain file.
 
@@ -72,8 +120,7 @@ def read_domain(text: str, name: str = "domain", problems: list[Problem] | None 
     name
         What errors call the text, such as its path.
     problems
-        Takes what is wrong with single entries, which are left out then. Without it that is an error, and what is
-        harmless is logged.
+        Takes what is wrong with single entries, which are left out; without it that is an error, or logged if harmless.
 
     Raises
     ------
@@ -83,12 +130,10 @@ def read_domain(text: str, name: str = "domain", problems: list[Problem] | None 
     try:
         _check_depth(text, name)
         root = yaml.compose(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise DomainError(f"{place}: not valid YAML: {error.problem}.") from error
     except yaml.YAMLError as error:
-        raise DomainError(f"{name}: not valid YAML: {error}.") from error
+        mark = getattr(error, "problem_mark", None)
+        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        raise DomainError(f"{place}: not valid YAML: {getattr(error, 'problem', error)}.") from error
     if root is None:
         raise DomainError(f"{name}: the file is empty. A domain has at least intents: and actions:.")
     _check_tags(root, name)
@@ -100,10 +145,7 @@ def read_domain(text: str, name: str = "domain", problems: list[Problem] | None 
     if problems is not None:
         problems += found
         return content
-    for problem in found:
-        if problem.severity == "warning":
-            logger.warning("%s", problem)
-    if errors := errors_in(found):
+    if errors := log_warnings(found, logger):
         raise DomainError(listed(errors))
     return content
 
@@ -338,7 +380,8 @@ class _Reader:
         if "text" not in content and not {"elements", "image", "attachment", "custom"} & set(content):
             self.tell(node, f"the template {name!r} has no text:.")
         buttons = content.get("buttons") or []
-        if not isinstance(buttons, list) or not all(map(_is_button, buttons)):
+        titles = [button.get("title") if isinstance(button, dict) else None for button in buttons]
+        if not isinstance(buttons, list) or not all(isinstance(title, str) for title in titles):
             self.tell(node, f"buttons: of the template {name!r} are like [{{title: Yes, payload: /affirm}}].")
         return content
 
@@ -355,7 +398,3 @@ class _Reader:
             else:
                 self.tell(entry, f"{key.value} is true or false.")
         return found
-
-
-def _is_button(button: object) -> bool:
-    return isinstance(button, dict) and isinstance(button.get("title"), str)

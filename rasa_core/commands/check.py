@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
 
 MOST_PLACES = 5
+_SILENT = logging.NullHandler()
 
 _EXAMPLES = """\b
 Examples:
@@ -65,6 +67,8 @@ def command(project: Path, strict: bool, max_history: int, form: str, verbose: b
     """
     if verbose or debug:
         start_log(verbose, debug)
+    else:  # What is logged of stories while they are gone through, the findings tell, too.
+        logging.getLogger("rasa_core").addHandler(_SILENT)
     findings = _findings(project, max_history)
     if strict:
         findings = [replace(found, severity="error") for found in findings]

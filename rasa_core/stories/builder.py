@@ -12,7 +12,7 @@ from rasa_core.events import ActionExecuted, Event, FollowupAction, ReminderSche
 from rasa_core.exceptions import StoryParseError, did_you_mean
 from rasa_core.stories.steps import GENERATED_CHECKPOINT_PREFIX, Checkpoint, StoryStep
 from rasa_core.support.places import Place
-from rasa_core.support.problems import Problem, errors_in, listed
+from rasa_core.support.problems import Problem, listed, log_warnings
 
 logger = logging.getLogger(__name__)
 
@@ -159,9 +159,6 @@ def names_in(event: Event) -> list[tuple[str, str]]:
 
 def report(problems: Sequence[Problem]) -> None:
     """Log the warnings; raise one `StoryParseError` that lists the errors, at the place of the first."""
-    for problem in problems:
-        if problem.severity == "warning":
-            logger.warning("%s", problem)
-    if errors := errors_in(problems):
+    if errors := log_warnings(problems, logger):
         place = errors[0].place
         raise StoryParseError(listed([errors[0].message, *errors[1:]]), place.file, place.line, place.column)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -43,6 +44,14 @@ class Problem:
 def errors_in(problems: Sequence[Problem]) -> list[Problem]:
     """Return the problems that are errors."""
     return [problem for problem in problems if problem.severity == "error"]
+
+
+def log_warnings(problems: Sequence[Problem], logger: logging.Logger) -> list[Problem]:
+    """Log the problems that are warnings; return the errors."""
+    for problem in problems:
+        if problem.severity == "warning":
+            logger.warning("%s", problem)
+    return errors_in(problems)
 
 
 def listed(errors: Sequence[object]) -> str:

@@ -41,7 +41,7 @@ from rasa_core.support.problems import Problem
         pytest.param("## s\n- slot{}", 2, 3, "a slot line names at least one slot", id="slot without names"),
         pytest.param('## s\n- slot{"a": 1', 2, 14, "expecting ',' delimiter", id="slot, open brace"),
         pytest.param('## s\n- slot{"a": 1} x', 2, 15, "'x' stands after the JSON object", id="slot, rest"),
-        pytest.param("## s\n- reminder", 2, 3, "date_time", id="reminder without time"),
+        pytest.param("## s\n- reminder", 2, 3, '"reminder" is missing', id="reminder without what it needs"),
         pytest.param('## s\n> a{"city": }', 2, 13, "expecting value", id="condition"),
         pytest.param("## s\n* greet <!-- a\n* deny", 2, 9, "comment is not closed; write -->", id="open comment"),
         pytest.param("## s\n* `nam`", 2, 3, "variable 'nam' is not defined.*'name'.*Known: name", id="variable"),
