@@ -16,7 +16,7 @@ from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet,
 from rasa_core.exceptions import ModelError
 from rasa_core.interpreter import RegexInterpreter
 from rasa_core.policies import KerasPolicy, keras_training
-from rasa_core.policies.features.history_features import HistoryFeaturizer
+from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies.policy import Policy
 from rasa_core.trackers import DialogueStateTracker
 

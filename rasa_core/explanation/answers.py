@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from rasa_core.exceptions import RasaCoreError
-from rasa_core.policies.lessons import Lesson
+from rasa_core.policies.training_turns import TrainingTurn
 
 FixedBy = Literal["paused", "followup", "restart"]
 Kind = Literal["slot", "entity", "intent", "action"]
@@ -33,7 +33,7 @@ class PolicyOpinion:
         That score.
     scores : dict of str to float
         Its score for every action of the domain, as the policy gives it.
-    lessons : tuple of Lesson or None
+    lessons : tuple of TrainingTurn or None
         The training turns that taught it this; None if the policy cannot tell.
     note : str or None
         What else it has to say, such as why there are no lessons.
@@ -43,7 +43,7 @@ class PolicyOpinion:
     action: str | None
     score: float
     scores: dict[str, float]
-    lessons: tuple[Lesson, ...] | None
+    lessons: tuple[TrainingTurn, ...] | None
     note: str | None
 
     def as_dict(self) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from rasa_core.trackers import DialogueStateTracker
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
-    from rasa_core.policies.lessons import Lessons
     from rasa_core.policies.policy import Policy
+    from rasa_core.policies.training_turns import TrainingTurns
     from rasa_core.turn import TurnProcessor
 
 
@@ -99,9 +99,9 @@ def _opinion(policy: Policy, tracker: DialogueStateTracker, domain: Domain) -> P
     return PolicyOpinion(type(policy).__name__, action, top, scores, lessons.turns, lessons.note)
 
 
-def _lessons(policy: Policy, tracker: DialogueStateTracker, domain: Domain) -> tuple[Lessons | None, str | None]:
+def _lessons(policy: Policy, tracker: DialogueStateTracker, domain: Domain) -> tuple[TrainingTurns | None, str | None]:
     """Return what taught a policy, or why that is not known: the scores are worth telling without it."""
     try:
-        return policy.lessons(tracker, domain), None
+        return policy.training_turns(tracker, domain), None
     except ModelError as error:
         return None, str(error)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.features import SHAPES
 from rasa_core.nlu.network import ATTENTION, BLOCKS, INPUTS
-from rasa_core.policies.network import read_arrays, write_arrays
 from rasa_core.support.folders import replace_directory
+from rasa_core.support.stored_models import read_arrays, write_arrays
 
 Floats = NDArray[np.float32]
 

@@ -20,8 +20,8 @@ from rasa_core.events import (
     UserUtteranceReverted,
     UserUttered,
 )
+from rasa_core.history import with_best_intent_only
 from rasa_core.policies.ensemble import PolicyEnsemble
-from rasa_core.policies.features.classic import with_best_intent_only
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import Key, MemoizationPolicy
 from rasa_core.policies.policy import Policy, Prediction

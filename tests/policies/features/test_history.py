@@ -18,7 +18,7 @@ from tracker_oracle import Oracle, said
 
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, Event, Restarted, UserUttered
-from rasa_core.policies.features.history_features import HistoryFeaturizer, words_of
+from rasa_core.policies.features.history import HistoryFeaturizer, words_of
 from rasa_core.trackers import DialogueStateTracker
 
 SMALL = small_domain()

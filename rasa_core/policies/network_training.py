@@ -1,13 +1,14 @@
-"""Trains the members of the network of `KerasPolicy`, and finds how sure they may be.
+"""Trains the perceptrons of the network of `KerasPolicy`, and finds how sure they may be.
 
-Each member learns without one group of the stories; together they say more than one network that has learnt from all.
-Their logits are divided by the temperature with which the members' probabilities fit the groups best that they have not
-seen (Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017, arXiv:1706.04599).
+Each perceptron learns without one group of the stories; together they say more than one that has learnt from all.
+Their logits are divided by the temperature with which their probabilities fit the groups best that they have not seen
+(Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017, arXiv:1706.04599).
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,37 +16,39 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rasa_core.policies.keras_training import distributed, import_keras, report
-from rasa_core.policies.members import (
-    MEMBERS,
+from rasa_core.policies.features.history import words_of
+from rasa_core.policies.keras_training import (
+    HIDDEN,
     UNITS,
     as_network,
     build,
+    distributed,
+    import_keras,
     initial_weights,
-    label_parts,
-    member_logits,
+    report,
     set_weights,
     units_kept,
 )
-from rasa_core.policies.network import Network, softmax
-from rasa_core.policies.training_rows import Block, TrainingRows
+from rasa_core.policies.network import PERCEPTRONS, PolicyNetwork
+from rasa_core.policies.training_examples import Block, TrainingExamples
+from rasa_core.support.probabilities import best_temperature, softmax
 from rasa_core.support.progress import Progress
 
 Floats = NDArray[np.float32]
 
 INPUT_DROPOUT: Final = 0.2
 VALUES_UNSEEN: Final = 0.3
-"""Share of the rows that learn without any values, as if these were new."""
+"""Share of the examples that learn without any values, as if these were new."""
 LEARNING_RATE, WEIGHT_DECAY = 5e-3, 0.05
 
 PASSES: Final = 2500
-"""How often each row is seen, times the square root of their number: few rows are seen often, and many seldom."""
-MOST_ROWS_SEEN: Final = 600_000
+"""How often each example is seen, times the square root of their number: few are seen often, many seldom."""
+MOST_SEEN: Final = 600_000
 EPOCHS_TOLD: Final = 20
 """About so often progress is told, unless `epochs` is given."""
 BATCH_SIZES: Final = (16, 256)
 BATCHES: Final = 16
-"""In a pass over few rows."""
+"""In a pass over few examples."""
 MANY_STEPS: Final = 2000
 """In an epoch; with more, progress is told by step."""
 STEPS_BETWEEN_REPORTS: Final = 100
@@ -53,21 +56,21 @@ STEPS_BETWEEN_REPORTS: Final = 100
 TEMPERATURES: Final = (0.5, 4.0)
 FEWEST_HELD_OUT: Final = 50
 MOST_HELD_OUT: Final = 50_000
-"""Rows by which the temperature is found, or those of one block more."""
+"""Examples by which the temperature is found, or those of one block more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """How to train.
+class Schedule:
+    """How often to see what is to be learnt, and how much of it at a time.
 
     Attributes
     ----------
     epochs : int
-        How often each row is seen.
+        How often each example is seen.
     repeats : int
-        How often each row is seen before progress is told.
+        How often each example is seen before progress is told.
     batch_size : int
-        How many rows make one step.
+        How many examples make one step.
     """
 
     epochs: int
@@ -75,93 +78,93 @@ class Settings:
     batch_size: int
 
     @classmethod
-    def of(cls, num_rows: int, epochs: int | None, batch_size: int | None) -> Settings:
-        """Return the settings for this many rows; `epochs` and `batch_size` only where they are not given."""
+    def of(cls, num_examples: int, epochs: int | None, batch_size: int | None) -> Schedule:
+        """Return the schedule for this many examples; `epochs` and `batch_size` only where they are not given."""
         least, most = BATCH_SIZES
-        size = batch_size or min(most, least * math.ceil(num_rows / (BATCHES * least)))
+        size = batch_size or min(most, least * math.ceil(num_examples / (BATCHES * least)))
         if epochs is not None:
             return cls(epochs, 1, size)
-        passes = max(1, min(round(PASSES / math.sqrt(num_rows)), MOST_ROWS_SEEN // num_rows))
+        passes = max(1, min(round(PASSES / math.sqrt(num_examples)), MOST_SEEN // num_examples))
         repeats = max(1, passes // EPOCHS_TOLD)
         return cls(passes // repeats, repeats, size)
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A network, and what it did with the rows that its members had not seen.
+    """A network, and what it did with the examples that its perceptrons had not seen.
 
     Attributes
     ----------
-    network : Network
-        The mean of the members, with calibrated probabilities.
+    network : PolicyNetwork
+        The mean of the perceptrons, with calibrated probabilities.
     calibration : dict of str to float
-        ``temperature``; and of the rows that a member had not seen, ``examples``: how many there are, ``accuracy`` and
+        ``temperature``; and of what a perceptron had not seen, ``examples``: how many there are, ``accuracy`` and
         ``calibration_error`` of its predictions. Empty where too few were held out.
     """
 
-    network: Network
+    network: PolicyNetwork
     calibration: dict[str, float]
 
 
 def train(
-    rows: TrainingRows,
+    examples: TrainingExamples,
     action_names: Sequence[str],
-    settings: Settings,
+    schedule: Schedule,
     *,
     seed: int,
     silent: bool,
     title: str,
     validation_split: float = 0.0,
-    start: Network | None = None,
+    start: PolicyNetwork | None = None,
 ) -> Trained:
-    """Train a network on rows.
+    """Train a network.
 
     Parameters
     ----------
-    rows
+    examples
         What to learn from.
     action_names
         Names of all actions, in the order of their indices.
-    settings
+    schedule
         How often, and how many at a time.
     seed
-        Decides the order of the rows; initial weights and dropout are the caller's (`keras_training.seeded`).
+        Decides the order of the examples; initial weights and dropout are the caller's (`keras_training.seeded`).
     validation_split
-        Share of the rows, drawn at random, that no member learns from and whose loss and accuracy are told.
+        Share of the examples, drawn at random, that no perceptron learns from and whose loss and accuracy are told.
     start
         A network to go on from; its temperature stays in its weights.
     """
     with distributed() as devices:
         parts = label_parts(action_names) if start is None else None
-        model = build(rows.num_features, len(action_names), parts)
+        model = build(examples.num_features, len(action_names), parts)
         if start is None:
             initial_weights(model)
         else:
             set_weights(model, start)
-        tested = _chosen(len(rows), validation_split)
-        batches = _batches(rows, ~tested, len(action_names), settings, seed, devices, learning=True)
+        tested = _chosen(len(examples), validation_split)
+        batches = _batches(examples, ~tested, len(action_names), schedule, seed, devices, learning=True)
         validation = _batches(
-            rows, tested, len(action_names), Settings(1, 1, settings.batch_size), seed, devices, learning=False
+            examples, tested, len(action_names), Schedule(1, 1, schedule.batch_size), seed, devices, learning=False
         )
         model.compile(
-            optimizer=_optimizer(len(batches) * settings.epochs, start), loss=_cross_entropy, metrics=[_accuracy()]
+            optimizer=_optimizer(len(batches) * schedule.epochs, start), loss=_cross_entropy, metrics=[_accuracy()]
         )
         by_step = len(batches) > MANY_STEPS
-        total = settings.epochs * (len(batches) if by_step else 1)
+        total = schedule.epochs * (len(batches) if by_step else 1)
         with Progress(f"{title}, {'step' if by_step else 'epoch'}", total, silent=silent) as progress:
             model.fit(
                 batches,
-                epochs=settings.epochs,
+                epochs=schedule.epochs,
                 validation_data=validation if tested.any() else None,
                 verbose=0,
                 shuffle=False,
                 callbacks=[_report_steps(progress, len(batches)) if by_step else report(progress)],
             )
     plain = as_network(model, parts, 1.0)
-    logits, actions, weights = _held_out(rows, plain)
+    logits, actions, weights = _held_out(examples, plain)
     if start is not None or len(actions) < FEWEST_HELD_OUT:
         return Trained(plain, {})
-    temperature = best_temperature(logits, actions, weights)
+    temperature = best_temperature(logits, labels=actions, weights=weights, bounds=TEMPERATURES)
     calibration = _calibration(softmax(logits / np.float32(temperature)), actions, weights)
     return Trained(as_network(model, parts, temperature), {"temperature": temperature, **calibration})
 
@@ -179,7 +182,7 @@ def _report_steps(progress: Progress, steps: int) -> Any:
 
 
 def _chosen(count: int, share: float) -> NDArray[np.bool_]:
-    """Return a random choice of a share of the rows, none if it would be all of them."""
+    """Return a random choice of a share of the examples, none if it would be all of them."""
     chosen = np.zeros(count, np.bool_)
     held_out = round(count * share)
     if 0 < held_out < count:
@@ -199,7 +202,7 @@ def _calibration(probabilities: Floats, actions: NDArray[np.int32], weights: Flo
     }
 
 
-def _optimizer(steps: int, start: Network | None) -> Any:
+def _optimizer(steps: int, start: PolicyNetwork | None) -> Any:
     """Return AdamW whose rate rises in the first tenth of the steps and falls to nothing along a cosine."""
     keras = import_keras()
     warming = max(1, steps // 10)
@@ -213,16 +216,16 @@ def _optimizer(steps: int, start: Network | None) -> Any:
 
 
 def _cross_entropy(wanted: Any, logits: Any) -> Any:
-    """Return the cross-entropy ``(batch,)`` of logits and wanted probabilities ``(batch, members, actions)``.
+    """Return the cross-entropy ``(batch,)`` of logits and wanted probabilities ``(batch, perceptrons, actions)``.
 
-    Wanted probabilities carry the weight of the row; they are zeros where a member does not learn from it.
+    Wanted probabilities carry the weight of the example; they are zeros where a perceptron does not learn from it.
     """
     ops = import_keras().ops
     return -ops.sum(wanted * ops.log_softmax(logits, axis=-1), axis=(1, 2))
 
 
 def _accuracy() -> Any:
-    """Return the metric: the share of what the members learn from that they predict right."""
+    """Return the metric: the share of what the perceptrons learn from that they predict right."""
     keras = import_keras()
 
     def accuracy(wanted: Any, logits: Any) -> Any:
@@ -235,25 +238,25 @@ def _accuracy() -> Any:
 
 
 def _batches(
-    rows: TrainingRows,
+    examples: TrainingExamples,
     used: NDArray[np.bool_],
     num_actions: int,
-    settings: Settings,
+    schedule: Schedule,
     seed: int,
     devices: int,
     *,
     learning: bool,
 ) -> Any:
-    """Return the Keras data set of batches of one size, `repeats` times the used rows in an order that changes.
+    """Return the Keras data set of batches of one size, `repeats` times the used examples in an order that changes.
 
     For learning, features are dropped here, not by a layer of the model, since nearly all of them are zero.
     """
     keras = import_keras()
-    size = devices * math.ceil(settings.batch_size / devices)
-    members = np.arange(MEMBERS)
+    size = devices * math.ceil(schedule.batch_size / devices)
+    perceptrons = np.arange(PERCEPTRONS)
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc, name-defined]
-        """Rows written out, batch by batch, only those of one block in memory."""
+        """Examples written out, batch by batch, only those of one block in memory."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -267,11 +270,11 @@ def _batches(
             return self._length
 
         def on_epoch_end(self) -> None:
-            self._plan = [batch for _ in range(settings.repeats) for batch in self._shuffled()]
+            self._plan = [batch for _ in range(schedule.repeats) for batch in self._shuffled()]
 
         def _shuffled(self) -> list[tuple[int, NDArray[np.int64]]]:
             plan = []
-            firsts = rows.block_starts()
+            firsts = examples.block_ends()
             for position in self._random.permutation(len(firsts)):
                 first, last = firsts[position]
                 order = first + self._random.permutation(np.flatnonzero(used[first:last]))
@@ -281,61 +284,62 @@ def _batches(
         def __getitem__(self, index: int) -> tuple[dict[str, Floats], Floats]:
             first, chosen = self._plan[index]
             if self._block is None or self._block.first != first:
-                self._block = rows.block(first)
-            x = np.zeros((size, rows.num_features), np.float32)
-            x[: len(chosen)] = rows.dense(self._block, chosen, INPUT_DROPOUT if learning else 0.0, self._random)
+                self._block = examples.block(first)
+            x = np.zeros((size, examples.num_features), np.float32)
+            x[: len(chosen)] = examples.dense(self._block, chosen, INPUT_DROPOUT if learning else 0.0, self._random)
             kept = np.ones((size, UNITS), np.float32)
             if learning:
                 kept = units_kept(size, self._random)
                 unseen = np.flatnonzero(self._random.random(size, np.float32) < VALUES_UNSEEN)
-                x[np.ix_(unseen, rows.value_columns)] = 0.0
-            wanted = np.zeros((size, MEMBERS, num_actions), np.float32)
-            learnt = rows.weights[chosen, None] * (rows.groups[chosen, None] != members)
-            wanted[np.arange(len(chosen))[:, None], members, rows.actions[chosen, None]] = learnt
+                x[np.ix_(unseen, examples.value_columns)] = 0.0
+            wanted = np.zeros((size, PERCEPTRONS, num_actions), np.float32)
+            learnt = examples.weights[chosen, None] * (examples.groups[chosen, None] != perceptrons)
+            wanted[np.arange(len(chosen))[:, None], perceptrons, examples.actions[chosen, None]] = learnt
             return {"features": x, "kept": kept}, wanted
 
     return Batches()
 
 
-def _held_out(rows: TrainingRows, network: Network) -> tuple[Floats, NDArray[np.int32], Floats]:
-    """Return the logits for each row that was held out, by the member that has not seen it; its action and weight."""
+def _held_out(examples: TrainingExamples, network: PolicyNetwork) -> tuple[Floats, NDArray[np.int32], Floats]:
+    """Return logits for each example that was held out, by the perceptron that has not seen it; action and weight."""
     logits, numbers = [], []
-    for block in rows.blocks():
-        for member in range(MEMBERS):
-            last = block.first + len(block.starts) - 1
-            chosen = block.first + np.flatnonzero(rows.groups[block.first : last] == member)
+    for block in examples.blocks():
+        for number in range(PERCEPTRONS):
+            chosen = block.numbers[examples.groups[block.numbers] == number]
             for part in np.array_split(chosen, math.ceil(len(chosen) / 4096) or 1):
-                logits.append(member_logits(network, rows.dense(block, part), member))
+                logits.append(perceptron_logits(network, examples.dense(block, part), number))
             numbers.append(chosen)
         if sum(map(len, numbers)) >= MOST_HELD_OUT:
             break
     found = np.concatenate(numbers)
-    return np.concatenate(logits), rows.actions[found], rows.weights[found]
+    return np.concatenate(logits), examples.actions[found], examples.weights[found]
 
 
-def best_temperature(logits: Floats, actions: NDArray[np.int32], weights: Floats) -> float:
-    """Return the temperature, within bounds, with which the actions are most probable.
+def label_parts(names: Sequence[str]) -> Floats:
+    """Return which parts of names the names have, ``(parts, names)``; only parts that several have."""
+    counts = Counter(word for name in names for word in words_of(name))
+    parts = {word: index for index, word in enumerate(sorted(word for word, count in counts.items() if count > 1))}
+    matrix = np.zeros((len(parts), len(names)), np.float32)
+    for column, name in enumerate(names):
+        for word in words_of(name):
+            if word in parts:
+                matrix[parts[word], column] = 1.0
+    return matrix
 
-    Parameters
-    ----------
-    logits
-        ``(examples, actions)``.
-    actions, weights
-        The action of each example, and how much it counts, ``(examples,)``.
-    """
-    low, high = map(math.log, TEMPERATURES)
-    rows = np.arange(len(actions))
-    below = (logits - logits.max(axis=1, keepdims=True)).astype(np.float64)
 
-    def surprise(log_temperature: float) -> float:
-        scaled = below / math.exp(log_temperature)
-        return float(np.average(np.log(np.exp(scaled).sum(axis=1)) - scaled[rows, actions], weights=weights))
+def is_trainable(network: PolicyNetwork) -> bool:
+    """Tell whether a network has the shapes of `build`, so that it can be trained on."""
+    shapes = [kernel.shape[-1] for kernel, _ in network.layers[:-1]]
+    return shapes == [PERCEPTRONS * HIDDEN[0], *HIDDEN[1:]]
 
-    # The surprise has one minimum: two thirds of the interval that holds it are kept in each round.
-    for _ in range(20):
-        third = (high - low) / 3
-        if surprise(low + third) < surprise(high - third):
-            high -= third
-        else:
-            low += third
-    return math.exp((low + high) / 2)
+
+def perceptron_logits(network: PolicyNetwork, x: Floats, number: int) -> Floats:
+    """Return the logits ``(examples, actions)`` of one of the perceptrons, for inputs ``(examples, features)``."""
+    (kernel, bias), *between, (last, last_bias) = network.layers
+    units = slice(number * HIDDEN[0], (number + 1) * HIDDEN[0])
+    h = np.maximum(x @ kernel[:, units] + bias[units], 0.0)
+    for kernel, bias in between:
+        h = np.maximum(h @ kernel[number] + bias[number], 0.0)
+    own = last.reshape(PERCEPTRONS, -1, last.shape[-1])[number]
+    logits: Floats = (h @ own) * np.float32(PERCEPTRONS) + last_bias
+    return logits

@@ -57,8 +57,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.events import ACTION_LISTEN_NAME
-from rasa_core.history import History, Mention, State, Turn
-from rasa_core.policies.features.classic import with_best_intent_only
+from rasa_core.history import History, Mention, State, Turn, with_best_intent_only
 from rasa_core.slots import Slot
 
 if TYPE_CHECKING:
