@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import Any
 
 _PLACES = {
+    "default_actions": "rasa_core.actions.factories",
+    "instantiate_actions": "rasa_core.actions.factories",
     "OnlinePolicyEnsemble": "rasa_core.teaching.ensemble",
     "teach": "rasa_core.teaching.session",
     "visualize_stories": "rasa_core.drawing.stories",

@@ -10,9 +10,7 @@ from typing import Any, Self
 
 from rasa_core import _legacy
 from rasa_core.channels.channel import InputChannel, OutputChannel, UserMessage
-from rasa_core.conversation import story_text
 from rasa_core.domain import Domain, check_domain_sanity
-from rasa_core.event_base import independent
 from rasa_core.events import Event
 from rasa_core.exceptions import ModelError
 from rasa_core.explanation import Explanation, explain
@@ -23,8 +21,10 @@ from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.policy import Policy, Prediction, Stream, training_input
 from rasa_core.processor import MessageProcessor, Preprocessor
 from rasa_core.stories import load_data
+from rasa_core.support.strict_json import independent
 from rasa_core.tracker_store import InMemoryTrackerStore, TrackerStore
 from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers.event_log import story_text
 
 State = dict[str, Any]
 

@@ -14,22 +14,49 @@ import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
-from rasa_core.actions.action import Action, ActionListen, ActionRestart
-from rasa_core.actions.factories import action_factory_by_name, ensure_action_name_uniqueness
-from rasa_core.domain_file import Template, read_domain, write_yaml
-from rasa_core.events import ActionExecuted, Event, FollowupAction, ReminderScheduled, SlotSet
+from rasa_core import _legacy
+from rasa_core.domain_file import (
+    DEFAULT_ACTION_NAMES,
+    Template,
+    check_action_names,
+    checked_factory,
+    conventional_name,
+    read_domain,
+    write_yaml,
+)
+from rasa_core.events import (
+    ActionExecuted,
+    Event,
+    FollowupAction,
+    ReminderScheduled,
+    SlotSet,
+)
 from rasa_core.exceptions import DomainError, ModelError, UnknownActionError, UnknownSlotError, did_you_mean
 from rasa_core.history import State, Vocabulary
 from rasa_core.slots import Slot
 
-if TYPE_CHECKING:
-    from rasa_core.trackers import DialogueStateTracker
-
 PREV_PREFIX = "prev_"
-
 _NamesAction = ActionExecuted | FollowupAction | ReminderScheduled
+
+
+class _Conversation(Protocol):
+    """What a domain asks a tracker; `DialogueStateTracker` stands above it."""
+
+    latest_action_name: str | None
+
+    def active_state(self) -> State: ...
+
+    def generate_all_prior_trackers(self) -> Iterable[_Conversation]: ...
+
+
+class _DefaultActions:
+    """The list of 0.9, of objects that stand above the domain; made when it is asked for."""
+
+    def __get__(self, instance: object, owner: type) -> list[Any]:
+        actions: list[Any] = _legacy.load("default_actions")()
+        return actions
 
 
 class Domain:
@@ -59,7 +86,7 @@ class Domain:
         Intents whose entities do not influence predictions.
     """
 
-    DEFAULT_ACTIONS: ClassVar[list[Action]] = [ActionListen(), ActionRestart()]
+    DEFAULT_ACTIONS: ClassVar = _DefaultActions()
 
     def __init__(
         self,
@@ -87,10 +114,9 @@ class Domain:
         self.store_entities_as_slots = store_entities_as_slots
         self.restart_intent = restart_intent
         self.intents_without_entities = list(intents_without_entities)
-        self._action_classes = list(action_classes)
-        self._factory_name = action_factory
-        own = self.instantiate_actions(action_factory, self._action_classes, action_names, self.templates)
-        self.actions = [*self.DEFAULT_ACTIONS, *own]
+        self.action_classes = list(action_classes)
+        self.action_factory = checked_factory(action_factory)
+        self.action_names = [*DEFAULT_ACTION_NAMES, *self._names_of_own_actions(action_names)]
         self._choice = random.Random(0)
 
     # -- reading and writing
@@ -156,10 +182,9 @@ class Domain:
         action_classes: Sequence[str],
         action_names: Sequence[str] | None,
         templates: Collection[str],
-    ) -> list[Action]:
-        """Build the actions through the factory called `factory_name`."""
-        actions = action_factory_by_name(factory_name)(action_classes, action_names, templates)
-        ensure_action_name_uniqueness(actions)
+    ) -> list[Any]:
+        """Return an `Action` for each name, from the factory called `factory_name`."""
+        actions: list[Any] = _legacy.load("instantiate_actions")(factory_name, action_classes, action_names, templates)
         return actions
 
     def as_dict(self) -> dict[str, Any]:
@@ -171,9 +196,9 @@ class Domain:
             "entities": self.entities,
             "slots": {slot.name: slot.persistence_info() for slot in self.slots},
             "templates": self.templates,
-            "actions": self._action_classes,
-            "action_names": self.action_names[len(self.DEFAULT_ACTIONS) :],
-            "action_factory": self._factory_name or "local",
+            "actions": self.action_classes,
+            "action_names": self.action_names[len(DEFAULT_ACTION_NAMES) :],
+            "action_factory": self.action_factory,
             "config": {
                 "store_entities_as_slots": self.store_entities_as_slots,
                 "restart_intent": self.restart_intent,
@@ -198,10 +223,24 @@ class Domain:
 
     # -- actions
 
+    def _names_of_own_actions(self, given: Sequence[str] | None) -> list[str]:
+        """Return the names of the actions, in their order; in local mode, classes are asked for theirs."""
+        if self.action_factory == "remote":
+            names = list(given) if given else [conventional_name(name) for name in self.action_classes]
+        elif set(self.action_classes) <= self.templates.keys():
+            names = self.action_classes
+        else:
+            built = self.instantiate_actions(self.action_factory, self.action_classes, given, self.templates)
+            names = [action.name() for action in built]
+        check_action_names(names)
+        return names
+
     @cached_property
-    def action_names(self) -> list[str]:
-        """Names of the actions, in the order of their indices."""
-        return [action.name() for action in self.actions]
+    def actions(self) -> list[Any]:
+        """The actions as `Action` objects, in the order of their names."""
+        own = self.action_names[len(DEFAULT_ACTION_NAMES) :]
+        built = self.instantiate_actions(self.action_factory, self.action_classes, own, self.templates)
+        return [*self.DEFAULT_ACTIONS, *built]
 
     @cached_property
     def action_map(self) -> dict[str, int]:
@@ -211,14 +250,14 @@ class Domain:
     @property
     def num_actions(self) -> int:
         """Number of actions, the built-in ones included."""
-        return len(self.actions)
+        return len(self.action_names)
 
-    def action_for_name(self, action_name: str) -> Action:
-        """Return an action; raise `UnknownActionError` with the nearest names if there is none."""
+    def action_for_name(self, action_name: str) -> Any:
+        """Return an `Action`; raise `UnknownActionError` with the nearest names if there is none."""
         return self.actions[self.index_for_action(action_name)]
 
-    def action_for_index(self, index: int) -> Action:
-        """Return the action at `index`."""
+    def action_for_index(self, index: int) -> Any:
+        """Return the `Action` at `index`."""
         if not 0 <= index < self.num_actions:
             raise UnknownActionError(f"no action has the index {index}; there are {self.num_actions}.")
         return self.actions[index]
@@ -317,20 +356,20 @@ class Domain:
         """Return the index of a feature, None if there is none."""
         return self.input_state_map.get(state_name)
 
-    def get_parsing_states(self, tracker: DialogueStateTracker) -> State:
+    def get_parsing_states(self, tracker: _Conversation) -> State:
         """Return the features of the latest message and the slots."""
         state = tracker.active_state()
         return {name: value for name, value in state.items() if not name.startswith(PREV_PREFIX)}
 
-    def get_prev_action_states(self, tracker: DialogueStateTracker) -> State:
+    def get_prev_action_states(self, tracker: _Conversation) -> State:
         """Return the feature of the latest action."""
         return {} if tracker.latest_action_name is None else {PREV_PREFIX + tracker.latest_action_name: 1.0}
 
-    def get_active_states(self, tracker: DialogueStateTracker) -> State:
+    def get_active_states(self, tracker: _Conversation) -> State:
         """Return all features of the present moment, names that the domain does not have included."""
         return dict(tracker.active_state())
 
-    def states_for_tracker_history(self, tracker: DialogueStateTracker) -> list[State]:
+    def states_for_tracker_history(self, tracker: _Conversation) -> list[State]:
         """Return the features before each action since the latest restart, and the present ones."""
         return [self.get_active_states(prior) for prior in tracker.generate_all_prior_trackers()]
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import yaml
 
+from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME
 from rasa_core.exceptions import DomainError, did_you_mean
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,9 @@ KNOWN_KEYS = (
     "config",
     "topics",
 )
+DEFAULT_ACTION_NAMES = (ACTION_LISTEN_NAME, ACTION_RESTART_NAME)
+"""What every bot can do; always the first two actions."""
+ACTION_FACTORIES = ("local", "remote")
 CONFIG_KEYS = ("store_entities_as_slots", "restart_intent")
 
 _TAG = "tag:yaml.org,2002:"
@@ -57,6 +62,36 @@ class DomainFile:
     config: dict[str, Any] = field(default_factory=dict)
     topics: list[Any] = field(default_factory=list)
     lines: dict[tuple[str, str], int] = field(default_factory=dict)
+
+
+def conventional_name(class_path: str) -> str:
+    """Return ``action_search`` for ``bot.ActionSearch``; other names are returned as they are."""
+    module, _, class_name = class_path.rpartition(".")
+    if not module or not class_name[:1].isupper():
+        return class_path
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", class_name).lower()
+
+
+def checked_factory(name: str | None) -> str:
+    """Return the name of an action factory, ``local`` for None; raise `DomainError` if there is none of that name."""
+    if name is not None and name not in ACTION_FACTORIES:
+        known = ", ".join(ACTION_FACTORIES)
+        raise DomainError(
+            f"unknown action_factory {name!r}.{did_you_mean(str(name), ACTION_FACTORIES)} Known: {known}."
+        )
+    return name or "local"
+
+
+def check_action_names(names: Iterable[str]) -> None:
+    """Raise `DomainError` if two actions have one name, or one has the name of a built-in action."""
+    seen = set()
+    for name in names:
+        if name in DEFAULT_ACTION_NAMES:
+            problem = f"every bot has the action {name!r}; remove it from the domain's actions."
+            raise DomainError(problem, ("actions", name))
+        if name in seen:
+            raise DomainError(f"the action {name!r} stands twice in the domain; remove one.", ("actions", name))
+        seen.add(name)
 
 
 def read_domain(text: str, name: str = "domain") -> DomainFile:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import CollectingOutputChannel
-from rasa_core.event_base import independent
 from rasa_core.events import Event, ReminderScheduled, UserUttered
 from rasa_core.exceptions import VersionConflictError
 from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.support.strict_json import independent
 from rasa_core.tracker_store.exchange import IdempotentRequest, RequestResult
 from rasa_core.turn import (
     INFO_LISTENING,
@@ -200,7 +200,7 @@ class MessageProcessor(TurnProcessor):
             if _is_cancelled(reminder, tracker):
                 return
             dispatcher = self.dispatcher_for(message)
-            self.run_action(self.domain.action_for_name(reminder.action_name), tracker, dispatcher)
+            self.run_action(reminder.action_name, tracker, dispatcher)
             conversation.commit()
             self.run_until_listening(tracker, dispatcher, conversation.commit)
             conversation.commit()

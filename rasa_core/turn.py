@@ -7,11 +7,10 @@ dispatcher writes to.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rasa_core.actions.action import ActionRestart, UtterAction
-from rasa_core.actions.factories import RemoteAction
+from rasa_core.actions.runner import runner_for
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import CollectingOutputChannel
 from rasa_core.dispatcher import Dispatcher
@@ -26,12 +25,11 @@ from rasa_core.events import (
     UserUttered,
     check_parse_data,
 )
-from rasa_core.exceptions import EventError, InterpreterError, RemoteActionError
+from rasa_core.exceptions import EventError, InterpreterError
 from rasa_core.interpreter import NaturalLanguageInterpreter, RegexInterpreter, names_its_intent
 from rasa_core.policies.policy import Prediction
 
 if TYPE_CHECKING:
-    from rasa_core.actions.action import Action
     from rasa_core.domain import Domain
     from rasa_core.policies.ensemble import PolicyEnsemble
     from rasa_core.trackers import DialogueStateTracker
@@ -92,6 +90,7 @@ class TurnProcessor:
         self.max_number_of_predictions = max_number_of_predictions
         self.message_preprocessor = message_preprocessor
         self.on_circuit_break = on_circuit_break
+        self.runner = runner_for(domain)
         self._regex = RegexInterpreter()
         self._warned: set[tuple[str, str]] = set()
 
@@ -239,22 +238,19 @@ class TurnProcessor:
         self, tracker: DialogueStateTracker, dispatcher: Dispatcher, commit: Callable[[], object]
     ) -> None:
         """Run actions until the bot listens, is paused, or has run as many as it may."""
-        remote = self._has_remote_actions()
+        # A turn that may end at an action of the caller's is stored whole, or not at all.
+        may_commit = self.runner.runs_everything
         for number in range(self.max_number_of_predictions):
             if self._is_silent(tracker):
                 return
             prediction = self.predict(tracker)
-            action = self.domain.action_for_name(prediction.action)
-            if prediction.action != ACTION_LISTEN_NAME and not remote and (number or not _only_says(action)):
+            name = prediction.action
+            if may_commit and name != ACTION_LISTEN_NAME and (number or self.runner.has_effects(name)):
                 commit()
-            self.run_action(action, tracker, dispatcher, prediction)
-            if prediction.action == ACTION_LISTEN_NAME:
+            self.run_action(name, tracker, dispatcher, prediction)
+            if name == ACTION_LISTEN_NAME:
                 return
         self._break_circuit(tracker, dispatcher)
-
-    def _has_remote_actions(self) -> bool:
-        """Tell whether a turn may end at an action that cannot run here; such a turn is stored whole, or not at all."""
-        return any(isinstance(action, RemoteAction) for action in self.domain.actions)
 
     def _break_circuit(self, tracker: DialogueStateTracker, dispatcher: Dispatcher) -> None:
         logger.error(
@@ -271,7 +267,7 @@ class TurnProcessor:
 
     def run_action(
         self,
-        action: Action,
+        action_name: str,
         tracker: DialogueStateTracker,
         dispatcher: Dispatcher,
         prediction: Prediction | None = None,
@@ -279,26 +275,27 @@ class TurnProcessor:
         """Run one action and log it, what the bot said, and the events that it returned, in this order.
 
         An action that raises is logged with its error, and the output channel is told; the turn goes on.
+
+        Raises
+        ------
+        RemoteActionError
+            If the action does not run here.
         """
-        if isinstance(action, RemoteAction):
-            raise RemoteActionError(
-                f"the action {action.name()!r} runs in your own code, which respond cannot call. "
-                "Send the message with parse, run each next_action, and report it with continue."
-            )
+        self.runner.check_runs_here(action_name)
         problem = None
         try:
-            events = _as_events(action.run(dispatcher, tracker, self.domain))
+            events = self.runner.run(action_name, dispatcher, tracker)
         except Exception as error:  # whatever a user's action raises must not end the conversation
-            logger.exception("the action %r failed in conversation %r.", action.name(), tracker.sender_id)
+            logger.exception("the action %r failed in conversation %r.", action_name, tracker.sender_id)
             events, problem = [], f"{type(error).__name__}: {error}".rstrip(": ")[:_LONGEST_PROBLEM]
         policy = None if prediction is None else prediction.policy
         confidence = None if prediction is None else prediction.confidence
-        tracker.update(ActionExecuted(action.name(), policy, confidence, error=problem))
+        tracker.update(ActionExecuted(action_name, policy, confidence, error=problem))
         self.log_bot_utterances_on_tracker(tracker, dispatcher)
         if problem is not None:
-            dispatcher.report_failure(action.name(), problem)
+            dispatcher.report_failure(action_name, problem)
         for event in events:
-            self._warn_about_new_slot(action.name(), event)
+            self._warn_about_new_slot(action_name, event)
             tracker.update(event)
 
     @staticmethod
@@ -321,20 +318,6 @@ class TurnProcessor:
             action_name,
             event.key,
         )
-
-
-def _only_says(action: Action) -> bool:
-    """Tell whether an action does nothing but speak or restart."""
-    return isinstance(action, UtterAction | ActionRestart)
-
-
-def _as_events(returned: Sequence[Event] | None) -> list[Event]:
-    """Return what an action returned as a list; raise `EventError` if it holds anything but events."""
-    events = list(returned or [])
-    for event in events:
-        if not isinstance(event, Event):
-            raise EventError(f"an action returns a list of Event objects, and this one has {event!r:.80}.")
-    return events
 
 
 def _checked(parsed: dict[str, Any], interpreter: NaturalLanguageInterpreter) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from policy_bot import ITALIAN, local_domain
 
 from rasa_core import processor as processor_module
 from rasa_core.actions.action import Action
+from rasa_core.actions.runner import runner_for
 from rasa_core.channels import OutputChannel, UserMessage
 from rasa_core.events import ActionExecuted, ActionReverted, Event, SlotSet, UserUttered
 from rasa_core.exceptions import IdempotencyKeyError, KeyReusedError, PreconditionError, StoreUnavailableError
@@ -196,6 +197,7 @@ class TestTurnsThatAreCutOff:
     def processor(self, store: TrackerStore) -> MessageProcessor:
         processor = make_processor(store)
         processor.domain = local_domain()
+        processor.runner = runner_for(processor.domain)
         store.bind(processor.domain, 5, "local")
         return processor
 

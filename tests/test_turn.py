@@ -260,7 +260,7 @@ class TestUnderstanding:
         processor = make(interpreter=self.Fixed(greet))
         assert processor.understand("hi") is greet
         for text in ("/bye", "_bye"):
-            assert processor.parse(text)["intent"] == {"name": "bye", "confidence": 1.0}
+            assert processor.understand(text)["intent"] == {"name": "bye", "confidence": 1.0}
 
     def test_the_preprocessor_comes_first(self) -> None:
         processor = make(message_preprocessor=lambda text: f"/{text.lower()}")

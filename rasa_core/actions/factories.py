@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rasa_core.actions.action import ACTION_LISTEN_NAME, ACTION_RESTART_NAME, Action, UtterAction
+from rasa_core.actions.action import Action, ActionListen, ActionRestart, UtterAction
+from rasa_core.domain_file import check_action_names
+from rasa_core.domain_file import conventional_name as conventional_name
 from rasa_core.events import Event
 from rasa_core.exceptions import DomainError, RemoteActionError, did_you_mean
 from rasa_core.slots import class_from_path
@@ -75,14 +76,6 @@ def remote_action_factory(
     return [UtterAction(name) if name in utter_templates else RemoteAction(name) for name in names]
 
 
-def conventional_name(class_path: str) -> str:
-    """Return ``action_search`` for ``bot.ActionSearch``; other names are returned as they are."""
-    module, _, class_name = class_path.rpartition(".")
-    if not module or not class_name[:1].isupper():
-        return class_path
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", class_name).lower()
-
-
 _FACTORIES: dict[str, ActionFactory] = {"local": local_action_factory, "remote": remote_action_factory}
 
 
@@ -90,20 +83,28 @@ def action_factory_by_name(name: str | None) -> ActionFactory:
     """Return the factory called `name`; None is ``local``."""
     factory = _FACTORIES.get(name or "local")
     if factory is None:
-        raise DomainError(
-            f"unknown action_factory {name!r}.{did_you_mean(str(name), _FACTORIES)} Known: local, remote."
-        )
+        hint = did_you_mean(str(name), _FACTORIES)
+        raise DomainError(f"unknown action_factory {name!r}.{hint} Known: {', '.join(_FACTORIES)}.")
     return factory
+
+
+def instantiate_actions(
+    factory_name: str | None,
+    action_classes: Sequence[str],
+    action_names: Sequence[str] | None,
+    templates: Collection[str],
+) -> list[Action]:
+    """Return the actions of a domain, without the built-in ones, from the factory called `factory_name`."""
+    actions = action_factory_by_name(factory_name)(action_classes, action_names, templates)
+    ensure_action_name_uniqueness(actions)
+    return actions
 
 
 def ensure_action_name_uniqueness(actions: Iterable[Action]) -> None:
     """Raise `DomainError` if two actions have one name, or one has the name of a built-in action."""
-    seen = set()
-    for action in actions:
-        name = action.name()
-        if name in (ACTION_LISTEN_NAME, ACTION_RESTART_NAME):
-            problem = f"every bot has the action {name!r}; remove it from the domain's actions."
-            raise DomainError(problem, ("actions", name))
-        if name in seen:
-            raise DomainError(f"the action {name!r} stands twice in the domain; remove one.", ("actions", name))
-        seen.add(name)
+    check_action_names(action.name() for action in actions)
+
+
+def default_actions() -> list[Action]:
+    """Return the actions that every bot has, in their order."""
+    return [ActionListen(), ActionRestart()]

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 
-from rasa_core.actions.factories import RemoteAction
 from rasa_core.agent import Agent
 from rasa_core.channels.channel import InputChannel, UserMessage
 from rasa_core.channels.console import ConsoleInputChannel
@@ -110,7 +109,7 @@ def how_to_talk(agent: Agent) -> list[str]:
     if isinstance(agent.interpreter, RegexInterpreter):
         lines.append(f"Messages name their intent: {' or '.join(_examples(agent.domain))}.")
         lines.append(f"Intents: {_shown(agent.domain.intents)}.")
-    if any(isinstance(action, RemoteAction) for action in agent.domain.actions):
+    if not agent.processor.runner.runs_everything:
         lines.append("Some actions of this bot run in your own code, which this chat cannot call; it tells you.")
     lines.append(f"{RESTART} starts the conversation anew.")
     return lines

@@ -77,7 +77,7 @@ def _event(item: object, index: int, agent: Agent) -> Event:
     if problem is not None:
         raise HttpError(400, where + problem, details=details)
     if item["event"] == "user" and item.get("parse_data") is None:
-        item = {**item, "parse_data": agent.processor.parse(item["text"])}
+        item = {**item, "parse_data": agent.processor.understand(item["text"])}
     try:
         event = Event.from_parameters(item)
     except EventError as error:

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from rasa_core import _legacy
-from rasa_core.conversation import story_lines, story_text
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event
 from rasa_core.exceptions import StoryParseError
 from rasa_core.stories.ordering import order_checkpoints
 from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers.event_log import story_lines, story_text
 
 STORY_START: Final = "STORY_START"
 STORY_END: Final = None

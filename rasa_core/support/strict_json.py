@@ -136,3 +136,16 @@ def independent(value: Any) -> Any:
 def is_number(value: object) -> bool:
     """Tell whether `value` is a number below 1e15, which a float holds exactly; false for NaN and infinity."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
+
+
+def hashable(value: object) -> object:
+    """Return something hashable that is equal for equal values."""
+    if isinstance(value, Mapping):
+        return frozenset((key, hashable(part)) for key, part in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(map(hashable, value))
+    try:
+        hash(value)
+    except TypeError:
+        return None
+    return value

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from rasa_core.conversation import story_lines
 from rasa_core.events import ActionExecuted, Event, Restarted, UserUttered
 from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers.event_log import story_lines
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain

@@ -6,9 +6,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from rasa_core.actions.factories import RemoteAction
 from rasa_core.channels.console import ConsoleInputChannel
-from rasa_core.conversation import story_text
 from rasa_core.events import ActionExecuted, Event, UserUttered
 from rasa_core.exceptions import EventError, RasaCoreError, StoryParseError
 from rasa_core.processor import MessageProcessor
@@ -17,9 +15,9 @@ from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.teaching.ensemble import OnlinePolicyEnsemble
 from rasa_core.teaching.questions import RESTART, ConversationAbandoned, Teacher, TeachingEnded, ask
 from rasa_core.teaching.terminal import Terminal
+from rasa_core.trackers.event_log import story_text
 
 if TYPE_CHECKING:
-    from rasa_core.actions.action import Action
     from rasa_core.agent import Agent
     from rasa_core.channels.channel import InputChannel, UserMessage
     from rasa_core.dispatcher import Dispatcher
@@ -128,18 +126,18 @@ class TeachingProcessor(MessageProcessor):
 
     def run_action(  # noqa: D102
         self,
-        action: Action,
+        action_name: str,
         tracker: DialogueStateTracker,
         dispatcher: Dispatcher,
         prediction: Prediction | None = None,
     ) -> None:
-        if not isinstance(action, RemoteAction):
-            super().run_action(action, tracker, dispatcher, prediction)
+        if self.runner.runs_here(action_name):
+            super().run_action(action_name, tracker, dispatcher, prediction)
             return
         policy = None if prediction is None else prediction.policy
         confidence = None if prediction is None else prediction.confidence
-        tracker.update(ActionExecuted(action.name(), policy, confidence))
-        for event in self._ask_events(action.name()):
+        tracker.update(ActionExecuted(action_name, policy, confidence))
+        for event in self._ask_events(action_name):
             tracker.update(event)
 
     def _ask_events(self, action: str) -> Iterator[Event]:

@@ -18,8 +18,9 @@ import warnings
 from dataclasses import dataclass
 from typing import Any, Self
 
-from rasa_core.event_base import Event, is_number
+from rasa_core.events import Event
 from rasa_core.exceptions import EventError, StoreError, did_you_mean
+from rasa_core.support.strict_json import is_number
 from rasa_core.tracker_store.base import as_json
 from rasa_core.tracker_store.head import check_sender_id
 

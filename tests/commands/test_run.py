@@ -167,7 +167,7 @@ def test_main_needs_a_model(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_ctrl_c_ends_the_chat_quietly(model: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "rasa_core.commands.run", "-d", model, "-o", str(tmp_path / "run.log")]
+    command = [sys.executable, "-m", "rasa_core.run", "-d", model, "-o", str(tmp_path / "run.log")]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None

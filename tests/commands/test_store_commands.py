@@ -27,7 +27,7 @@ from rasa_core.commands.store_output import Tally
 from rasa_core.domain import Domain
 from rasa_core.events import SlotSet
 from rasa_core.server import create_app
-from rasa_core.tracker_store import Answer, EventLogStore, Head, store_from_url
+from rasa_core.tracker_store import EventLogStore, Head, StoredAnswer, store_from_url
 from rasa_core.tracker_store.base import as_json
 from rasa_core.tracker_store.transfer import Outcome
 
@@ -49,7 +49,7 @@ def other_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/b.db"
 
 
-def add(url: str, sender_id: str, count: int = 2, *, idle: float = 0.0, answer: Answer | None = None) -> None:
+def add(url: str, sender_id: str, count: int = 2, *, idle: float = 0.0, answer: StoredAnswer | None = None) -> None:
     """Store a conversation that changed last `idle` seconds ago."""
     events = [SlotSet("mood", number, timestamp=1000.0 + number) for number in range(count)]
     rows = [as_json(event.as_dict(), "event", event) for event in events]
@@ -201,9 +201,9 @@ def test_listing_goes_page_by_page(url: str) -> None:
 
 
 def test_what_is_idle_is_listed_and_expires(url: str) -> None:
-    add(url, "old", idle=91 * DAY, answer=Answer("key", "request", 2, True, time.time() - 91 * DAY, "{}"))
-    add(url, "new", idle=89 * DAY, answer=Answer("key", "request", 2, True, time.time() - 2 * DAY, "{}"))
-    add(url, "today", answer=Answer("key", "request", 2, True, time.time(), "{}"))
+    add(url, "old", idle=91 * DAY, answer=StoredAnswer("key", "request", 2, True, time.time() - 91 * DAY, "{}"))
+    add(url, "new", idle=89 * DAY, answer=StoredAnswer("key", "request", 2, True, time.time() - 2 * DAY, "{}"))
+    add(url, "today", answer=StoredAnswer("key", "request", 2, True, time.time(), "{}"))
     assert ran("list", url, "--idle", "90d") == "old\n"
     assert ran("expire", url, "--retention", "90d") == "1 conversation deleted, and 1 old answers.\n"
     assert list(contents(url)) == ["new", "today"]
@@ -213,7 +213,7 @@ def test_what_is_idle_is_listed_and_expires(url: str) -> None:
 
 
 def test_deleting_removes_log_head_and_answers(url: str) -> None:
-    add(url, "anna", answer=Answer("key", "request", 2, True, time.time(), "{}"))
+    add(url, "anna", answer=StoredAnswer("key", "request", 2, True, time.time(), "{}"))
     add_all(url, ["ben", "carl"])
     assert ran("delete", url, "anna", "ben") == "2 conversations deleted.\n"
     with store_from_url(url) as store:

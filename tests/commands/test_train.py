@@ -133,7 +133,7 @@ def wait_until_asleep(process: subprocess.Popen[str]) -> None:
 def test_a_bot_is_trained_taught_and_written(files: Path) -> None:
     options = ["-d", "d.yml", "-s", "s.md", "-o", "model", "--epochs", "2", "--augmentation", "0", "--online"]
     answers = ["1", "2", "utter_bye", "", "2", "action_listen", "/bye", "3", "greet", "0", "s.md", "n"]
-    with start_python(files, "-m", "rasa_core.commands.train", *options) as process:
+    with start_python(files, "-m", "rasa_core.train", *options) as process:
         out = ended(process, "/greet", *answers)
     assert "next action: utter_hello (1.00, MemoizationPolicy)" in out
     assert "Hello!" in out

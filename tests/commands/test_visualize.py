@@ -115,6 +115,6 @@ def test_an_agent_draws_its_stories(bot: Path) -> None:
 
 def test_it_runs_as_a_module(bot: Path) -> None:
     files = ["-d", str(bot / "domain.yml"), "-s", str(bot / "stories.md"), "-o", str(bot / "x.html")]
-    command = [sys.executable, "-m", "rasa_core.commands.visualize", *files]
+    command = [sys.executable, "-m", "rasa_core.visualize", *files]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (0, f"The stories are drawn in {bot / 'x.html'}.\n")

@@ -11,22 +11,27 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
-from rasa_core.event_base import Event as Event
-from rasa_core.event_base import Json, as_story, is_number, parameter
-from rasa_core.event_base import check_parse_data as check_parse_data
-from rasa_core.event_base import deserialise_events as deserialise_events
+from rasa_core.events.base import Event as Event
+from rasa_core.events.base import Json, JsonKey, as_story, parameter
+from rasa_core.events.base import check_parse_data as check_parse_data
+from rasa_core.events.base import deserialise_events as deserialise_events
 from rasa_core.exceptions import EventError
-
-if TYPE_CHECKING:
-    from rasa_core.trackers import DialogueStateTracker
 
 ACTION_LISTEN_NAME = "action_listen"
 ACTION_RESTART_NAME = "action_restart"
 
+_E = TypeVar("_E", bound=Event)
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+
+@dataclass_transform(frozen_default=True, eq_default=False)
+def _event(event_class: type[_E]) -> type[_E]:
+    # Events compare and show themselves by their JSON form, whatever fields they have.
+    return dataclass(frozen=True, slots=True, eq=False, repr=False)(event_class)
+
+
+@_event
 class UserUttered(Event):
     """The user said something.
 
@@ -43,6 +48,7 @@ class UserUttered(Event):
     """
 
     type_name: ClassVar[str] = "user"
+    _keys: ClassVar = {"text": JsonKey("text", str), "parse_data": JsonKey("parse_data", dict, is_required=True)}
     text: str | None
     intent: Json = field(default_factory=dict)
     entities: list[Json] = field(default_factory=list)
@@ -64,9 +70,6 @@ class UserUttered(Event):
         """Return the message of a conversation in which nobody has spoken yet."""
         return cls(None)
 
-    def as_dict(self) -> Json:  # noqa: D102
-        return {**Event.as_dict(self), "text": self.text, "parse_data": self.parse_data}
-
     def _content(self) -> object:
         return (self.text, self.intent.get("name"), self.entities)
 
@@ -81,36 +84,27 @@ class UserUttered(Event):
         }
         return as_story(self.intent.get("name") or "", parameters)
 
-    def apply_to(self, tracker: DialogueStateTracker) -> None:  # noqa: D102
-        tracker._on_user(self)
-
     @classmethod
     def _from_story_string(cls, parameters: Mapping[str, Any]) -> Event:
-        parse_data = parameter(cls, parameters, "parse_data", dict, required=True)
+        text, parse_data = (parameter(cls, parameters, key) for key in cls._keys)
         check_parse_data(parse_data)
-        return cls(parameter(cls, parameters, "text", str), parse_data=parse_data)
+        return cls(text, parse_data=parse_data)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@_event
 class _Said(Event):
     """What the bot, or somebody in its place, said."""
 
+    _keys: ClassVar = {"text": JsonKey("text", str), "data": JsonKey("data", dict)}
     text: str | None = None
     data: Json | None = None
     timestamp: float = 0.0
 
-    def as_dict(self) -> Json:
-        return {**Event.as_dict(self), "text": self.text, "data": self.data}
-
     def as_story_string(self) -> None:
         """Return None: what is said to the user is not part of a story."""
 
-    @classmethod
-    def _from_story_string(cls, parameters: Mapping[str, Any]) -> Event:
-        return cls(parameter(cls, parameters, "text", str), parameter(cls, parameters, "data", dict))
 
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@_event
 class BotUttered(_Said):
     """The bot said something; ``data`` may hold ``buttons``, ``elements`` or ``attachment``."""
 
@@ -121,38 +115,30 @@ class BotUttered(_Said):
         """Return the utterance of a bot that has not spoken yet."""
         return cls()
 
-    def apply_to(self, tracker: DialogueStateTracker) -> None:  # noqa: D102
-        tracker.latest_bot_utterance = self
 
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@_event
 class AgentUttered(_Said):
     """A person said something in the bot's place; kept in the log, without effect on the state."""
 
     type_name: ClassVar[str] = "agent"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@_event
 class SlotSet(Event):
     """A slot got a value."""
 
     type_name: ClassVar[str] = "slot"
+    _keys: ClassVar = {"name": JsonKey("key", str, is_required=True), "value": JsonKey("value")}
     key: str
     value: Any = None
     timestamp: float = 0.0
 
-    def as_dict(self) -> Json:  # noqa: D102
-        return {**Event.as_dict(self), "name": self.key, "value": self.value}
-
     def as_story_string(self) -> str:  # noqa: D102
         return as_story("slot", {self.key: self.value})
 
-    def apply_to(self, tracker: DialogueStateTracker) -> None:  # noqa: D102
-        tracker._on_slot(self.key, self.value)
-
     @classmethod
     def _from_parameters(cls, parameters: Mapping[str, Any]) -> Event:
-        return cls(parameter(cls, parameters, "name", str, required=True), parameters.get("value"))
+        return cls(parameter(cls, parameters, "name"), parameters.get("value"))
 
     @classmethod
     def _from_story_string(cls, parameters: Mapping[str, Any]) -> list[Event]:
@@ -161,51 +147,64 @@ class SlotSet(Event):
         return [cls(key, value) for key, value in parameters.items()]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@_event
 class Restarted(Event):
     """The conversation starts anew: slots and history are reset, and the bot listens next."""
 
     type_name: ClassVar[str] = "restart"
     timestamp: float = 0.0
 
-    def apply_to(self, tracker: DialogueStateTracker) -> None:  # noqa: D102
-        tracker._on_restart()
 
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@_event
 class AllSlotsReset(Event):
     """All slots go back to their initial values."""
 
     type_name: ClassVar[str] = "reset_slots"
     timestamp: float = 0.0
 
-    def apply_to(self, tracker: DialogueStateTracker) -> None:  # noqa: D102
-        tracker._on_reset_slots()
 
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@_event
 class UserUtteranceReverted(Event):
     """The last user message, all that followed it, and the listening before it are undone."""
 
     type_name: ClassVar[str] = "rewind"
     timestamp: float = 0.0
 
-    def apply_to(self, tracker: DialogueStateTracker) -> None:  # noqa: D102
-        tracker.replay_events()
 
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@_event
 class ActionReverted(Event):
     """The last action and all that followed it are undone."""
 
     type_name: ClassVar[str] = "undo"
     timestamp: float = 0.0
 
-    def apply_to(self, tracker: DialogueStateTracker) -> None:  # noqa: D102
-        tracker.replay_events()
+
+@_event
+class ConversationPaused(Event):
+    """The bot stops answering; somebody else has taken over."""
+
+    type_name: ClassVar[str] = "pause"
+    timestamp: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@_event
+class ConversationResumed(Event):
+    """The bot answers again."""
+
+    type_name: ClassVar[str] = "resume"
+    timestamp: float = 0.0
+
+
+@_event
+class StoryExported(Event):
+    """The conversation so far is appended to a story file, when a path is given; the path is not stored."""
+
+    type_name: ClassVar[str] = "export"
+    path: str | None = None
+    timestamp: float = 0.0
+
+
+@_event
 class ActionExecuted(Event):
     """The bot did something.
 
@@ -222,6 +221,12 @@ class ActionExecuted(Event):
     """
 
     type_name: ClassVar[str] = "action"
+    _keys: ClassVar = {
+        "name": JsonKey("action_name", str, is_required=True),
+        "policy": JsonKey("policy", str),
+        "confidence": JsonKey("confidence", float),
+        "error": JsonKey("error", str),
+    }
     action_name: str
     policy: str | None = None
     confidence: float | None = None
@@ -229,15 +234,9 @@ class ActionExecuted(Event):
     unpredictable: bool = False
     error: str | None = None
 
-    def as_dict(self) -> Json:
-        """Return the JSON form; ``policy``, ``confidence`` and ``error`` stand in it only where there are any."""
-        known = {
-            "name": self.action_name,
-            "policy": self.policy,
-            "confidence": self.confidence,
-            "error": self.error,
-        }
-        return Event.as_dict(self) | {key: value for key, value in known.items() if value is not None}
+    def _parameters(self) -> Json:
+        """Return the name, and of policy, confidence and error what there is."""
+        return {key: value for key, value in Event._parameters(self).items() if value is not None}
 
     def _content(self) -> object:
         return self.action_name
@@ -245,46 +244,22 @@ class ActionExecuted(Event):
     def as_story_string(self) -> str:  # noqa: D102
         return self.action_name
 
-    def apply_to(self, tracker: DialogueStateTracker) -> None:  # noqa: D102
-        tracker._on_action(self.action_name)
-
     @classmethod
     def _from_story_line(cls, name: str, parameters: Mapping[str, Any]) -> Event:
         return cls(name)
 
-    @classmethod
-    def _from_story_string(cls, parameters: Mapping[str, Any]) -> Event:
-        name = parameter(cls, parameters, "name", str, required=True)
-        confidence = parameters.get("confidence")
-        if confidence is not None and not is_number(confidence):
-            raise EventError('"confidence" of event "action" is a number.')
-        error = parameter(cls, parameters, "error", str)
-        return cls(name, parameter(cls, parameters, "policy", str), confidence, error=error)
 
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@_event
 class FollowupAction(Event):
     """The next action is fixed, whatever the policies say; None lifts that again."""
 
     type_name: ClassVar[str] = "followup"
+    _keys: ClassVar = {"name": JsonKey("action_name", str)}
     action_name: str | None
     timestamp: float = 0.0
 
-    def as_dict(self) -> Json:  # noqa: D102
-        return {**Event.as_dict(self), "name": self.action_name}
 
-    def as_story_string(self) -> str:  # noqa: D102
-        return as_story("followup", {"name": self.action_name})
-
-    def apply_to(self, tracker: DialogueStateTracker) -> None:  # noqa: D102
-        tracker.follow_up_action = self.action_name
-
-    @classmethod
-    def _from_story_string(cls, parameters: Mapping[str, Any]) -> Event:
-        return cls(parameter(cls, parameters, "name", str))
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@_event
 class ReminderScheduled(Event):
     """An action is to run at a later time.
 
@@ -301,6 +276,12 @@ class ReminderScheduled(Event):
     """
 
     type_name: ClassVar[str] = "reminder"
+    _keys: ClassVar = {
+        "action": JsonKey("action_name", str, is_required=True),
+        "date_time": JsonKey("trigger_date_time", str, is_required=True),
+        "name": JsonKey("name", str),
+        "kill_on_user_msg": JsonKey("kill_on_user_message", bool),
+    }
     action_name: str
     trigger_date_time: datetime
     name: str = ""
@@ -316,72 +297,25 @@ class ReminderScheduled(Event):
         return self.trigger_date_time.isoformat()[:19]
 
     def _parameters(self) -> Json:
-        return {
-            "action": self.action_name,
-            "date_time": self._moment(),
-            "name": self.name,
-            "kill_on_user_msg": self.kill_on_user_message,
-        }
-
-    def as_dict(self) -> Json:  # noqa: D102
-        return {**Event.as_dict(self), **self._parameters()}
-
-    def as_story_string(self) -> str:  # noqa: D102
-        return as_story("reminder", self._parameters())
+        return {**Event._parameters(self), "date_time": self._moment()}
 
     @classmethod
     def _from_story_string(cls, parameters: Mapping[str, Any]) -> Event:
-        written = parameter(cls, parameters, "date_time", str, required=True)
+        action, written, name, kill = (parameter(cls, parameters, key) for key in cls._keys)
         try:
             moment = datetime.fromisoformat(written[:19])
         except ValueError:
             example = '"2018-09-03T11:41:10"'
             raise EventError(f'"date_time" of event "reminder" is like {example}, not {written[:40]!r}.') from None
-        action = parameter(cls, parameters, "action", str, required=True)
-        kill = parameter(cls, parameters, "kill_on_user_msg", bool)
-        return cls(action, moment, parameter(cls, parameters, "name", str), True if kill is None else kill)
+        return cls(action, moment, name, True if kill is None else kill)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class ConversationPaused(Event):
-    """The bot stops answering; somebody else has taken over."""
-
-    type_name: ClassVar[str] = "pause"
-    timestamp: float = 0.0
-
-    def apply_to(self, tracker: DialogueStateTracker) -> None:  # noqa: D102
-        tracker._paused = True
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class ConversationResumed(Event):
-    """The bot answers again."""
-
-    type_name: ClassVar[str] = "resume"
-    timestamp: float = 0.0
-
-    def apply_to(self, tracker: DialogueStateTracker) -> None:  # noqa: D102
-        tracker._paused = False
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class StoryExported(Event):
-    """The conversation so far is appended to a story file, when a path is given; the path is not stored."""
-
-    type_name: ClassVar[str] = "export"
-    path: str | None = None
-    timestamp: float = 0.0
-
-    def apply_to(self, tracker: DialogueStateTracker) -> None:  # noqa: D102
-        if self.path is not None:
-            tracker._on_export(self.path)
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@_event
 class TopicSet(Event):
     """Topics had no effect in the end and are gone; the event is kept in the log and does nothing."""
 
     type_name: ClassVar[str] = "topic"
+    _keys: ClassVar = {"topic": JsonKey("topic")}
     topic: Any = None
     timestamp: float = 0.0
 
@@ -390,12 +324,13 @@ class TopicSet(Event):
         Event.__post_init__(self)
         warnings.warn("topics are ignored; remove TopicSet events.", DeprecationWarning, stacklevel=3)
 
-    def as_dict(self) -> Json:  # noqa: D102
-        return {**Event.as_dict(self), "topic": self.topic}
-
-    def as_story_string(self) -> str:  # noqa: D102
+    def as_story_string(self) -> str:
+        """Return ``topic[name]``, as stories of old have it."""
         return f"topic[{self.topic}]"
 
     @classmethod
     def _from_story_string(cls, parameters: Mapping[str, Any]) -> Event:
-        return cls(parameters.get("topic"))
+        event = object.__new__(cls)  # What is read back from a log is no news, and so no warning.
+        object.__setattr__(event, "topic", parameters.get("topic"))
+        Event.__init__(event)
+        return event

@@ -9,41 +9,39 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self
 
-from rasa_core.conversation import Dialogue as Dialogue
-from rasa_core.event_base import independent
-from rasa_core.event_log import EventLog, ReadEvents
-from rasa_core.events import ACTION_LISTEN_NAME, deserialise_events
-from rasa_core.events import ActionExecuted as ActionExecuted
-from rasa_core.events import ActionReverted as ActionReverted
-from rasa_core.events import AgentUttered as AgentUttered
-from rasa_core.events import AllSlotsReset as AllSlotsReset
-from rasa_core.events import BotUttered as BotUttered
-from rasa_core.events import ConversationPaused as ConversationPaused
-from rasa_core.events import ConversationResumed as ConversationResumed
-from rasa_core.events import Event as Event
-from rasa_core.events import FollowupAction as FollowupAction
-from rasa_core.events import ReminderScheduled as ReminderScheduled
-from rasa_core.events import Restarted as Restarted
-from rasa_core.events import SlotSet as SlotSet
-from rasa_core.events import StoryExported as StoryExported
-from rasa_core.events import TopicSet as TopicSet
-from rasa_core.events import UserUtteranceReverted as UserUtteranceReverted
-from rasa_core.events import UserUttered as UserUttered
-from rasa_core.history import History, State, compute_state
+from rasa_core import events as _events
+from rasa_core.events import (
+    ACTION_LISTEN_NAME,
+    ActionExecuted,
+    Event,
+    FollowupAction,
+    StoryExported,
+    UserUttered,
+    deserialise_events,
+)
+from rasa_core.history import History, State, Vocabulary, compute_state
 from rasa_core.slots import Slot
+from rasa_core.trackers.event_log import Dialogue as Dialogue
+from rasa_core.trackers.event_log import EventLog, ReadEvents
+from rasa_core.trackers.snapshots import NO_MESSAGE, NO_UTTERANCE, Independent, restore_snapshot, take_snapshot
 
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
+
+class KnowsSlots(Protocol):
+    """What a tracker needs to know of a domain."""
+
+    slots: list[Slot]
+
+    @property
+    def vocabulary(self) -> Vocabulary: ...  # noqa: D102
+
+    def states_for_tracker_history(self, tracker: Any) -> list[State]: ...  # noqa: D102
+
 
 logger = logging.getLogger(__name__)
-
-_NO_MESSAGE = UserUttered.empty()
-_NO_UTTERANCE = BotUttered.empty()
 
 
 class DialogueStateTracker(EventLog):
@@ -94,22 +92,20 @@ class DialogueStateTracker(EventLog):
         self.slots = {slot.name: slot.fresh() for slot in slots}
         self.history = history if history is not None else History()
         self.latest_event_time: float | None = None
-        self._replaying = False
         self._state: State | None = None
-        self.latest_message = _NO_MESSAGE
-        self.latest_bot_utterance = _NO_UTTERANCE
+        self.latest_message = NO_MESSAGE
+        self.latest_bot_utterance = NO_UTTERANCE
         self.latest_action_name: str | None = None
         self.follow_up_action: str | None = None
         self._paused: bool = False
-        # What `detach` has made.
-        self._own_message: UserUttered | None = None
-        self._own_bot: BotUttered | None = None
-        self._own_values: dict[str, object] = {}
+        self._own = Independent()
 
     # -- made from events, or from a snapshot
 
     @classmethod
-    def from_events(cls, sender_id: str, events: Iterable[Event], domain: Domain, window: int | None = None) -> Self:
+    def from_events(
+        cls, sender_id: str, events: Iterable[Event], domain: KnowsSlots, window: int | None = None
+    ) -> Self:
         """Fold `events` into a tracker with the slots of `domain` and a history of `window` states."""
         tracker = cls(sender_id, domain.slots, history=History(window, domain.vocabulary))
         for event in events:
@@ -117,7 +113,7 @@ class DialogueStateTracker(EventLog):
         return tracker
 
     @classmethod
-    def from_dict(cls, sender_id: str, dump_as_dict: Iterable[Mapping[str, Any]], domain: Domain) -> Self:
+    def from_dict(cls, sender_id: str, dump_as_dict: Iterable[Mapping[str, Any]], domain: KnowsSlots) -> Self:
         """Fold events in their JSON form into a tracker."""
         return cls.from_events(sender_id, deserialise_events(dump_as_dict), domain)
 
@@ -125,7 +121,7 @@ class DialogueStateTracker(EventLog):
     def from_snapshot(
         cls,
         sender_id: str,
-        domain: Domain,
+        domain: KnowsSlots,
         snapshot: Mapping[str, Any],
         *,
         version: int,
@@ -145,9 +141,13 @@ class DialogueStateTracker(EventLog):
             ``read_events(start, stop)`` returns the events ``start <= position < stop``.
         """
         tracker = cls(sender_id, domain.slots, history=History(window, domain.vocabulary))
-        tracker._restore(snapshot)
+        restore_snapshot(tracker, snapshot)
         tracker._continue_at(version, origin, read_events)
         return tracker
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return all that the next turn needs: JSON-able, and no larger for a longer conversation."""
+        return take_snapshot(self)
 
     def detach(self) -> None:
         """Share nothing that can be changed with whoever made the events, so that the tracker can be kept.
@@ -155,49 +155,7 @@ class DialogueStateTracker(EventLog):
         Only for a tracker from a snapshot, after its events were stored.
         """
         self._stored = None
-        message, bot = self.latest_message, self.latest_bot_utterance
-        if message is not _NO_MESSAGE and message is not self._own_message:
-            parse_data = independent(message.parse_data)
-            message = UserUttered(message.text, parse_data=parse_data, timestamp=message.timestamp)
-            self.latest_message = self._own_message = message
-        if bot.data and bot is not self._own_bot:
-            self.latest_bot_utterance = self._own_bot = BotUttered(bot.text, independent(bot.data), bot.timestamp)
-        for name, slot in self.slots.items():
-            if self._own_values.get(name) is not slot.value:
-                slot.value = self._own_values[name] = independent(slot.value)
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return all that the next turn needs: JSON-able, and no larger for a longer conversation."""
-        message = self.latest_message
-        bot = self.latest_bot_utterance
-        said = message is not _NO_MESSAGE
-        return {
-            "slots": {name: slot.value for name, slot in self.slots.items() if not _is_initial(slot)},
-            "message": [message.text, message.parse_data, message.timestamp] if said else None,
-            "bot": None if bot is _NO_UTTERANCE else [bot.text, bot.data, bot.timestamp],
-            "action": self.latest_action_name,
-            "paused": self._paused,
-            "followup": self.follow_up_action,
-            "time": self.latest_event_time,
-            "restarted_at": self._restarted_at,
-            "history": self.history.snapshot(),
-        }
-
-    def _restore(self, snapshot: Mapping[str, Any]) -> None:
-        for name, value in snapshot["slots"].items():
-            if name in self.slots:
-                self.slots[name].value = value
-        if snapshot["message"] is not None:
-            text, parse_data, stamp = snapshot["message"]
-            self.latest_message = UserUttered(text, parse_data=parse_data, timestamp=stamp)
-        if snapshot["bot"] is not None:
-            self.latest_bot_utterance = BotUttered(*snapshot["bot"])
-        self.latest_action_name = snapshot["action"]
-        self._paused = snapshot["paused"]
-        self.follow_up_action = snapshot["followup"]
-        self.latest_event_time = snapshot["time"]
-        self._restarted_at = snapshot["restarted_at"]
-        self.history.restore(snapshot["history"])
+        self._own.take_over(self)
 
     # -- change
 
@@ -211,9 +169,20 @@ class DialogueStateTracker(EventLog):
         """
         if not isinstance(event, Event):
             raise ValueError(f"a tracker is updated with an Event, not with {event!r:.100}.")
+        self._append(event)
+        if isinstance(event, StoryExported) and event.path is not None:
+            self.export_stories_to_file(event.path)
+
+    def _append(self, event: Event) -> None:
         self._pending.append(event)
         self.latest_event_time = event.timestamp
         event.apply_to(self)
+
+    def fold(self, event: Event) -> None:
+        """Change the state as the type of `event` says; types of users' own change what their `apply_to` changes."""
+        change = _FOLDS.get(event.type_name)
+        if change is not None:
+            change(self, event)
 
     def replay_events(self) -> None:
         """Compute the state anew from the applied events."""
@@ -221,23 +190,13 @@ class DialogueStateTracker(EventLog):
         self._reset()
         if self._restarted_at > self.origin:
             self.follow_up_action = ACTION_LISTEN_NAME
-        with self._without_side_effects():
-            for event in applied:
-                event.apply_to(self)
-
-    @contextmanager
-    def _without_side_effects(self) -> Iterator[None]:
-        before, self._replaying = self._replaying, True
-        try:
-            yield
-        finally:
-            self._replaying = before
+        for event in applied:
+            event.apply_to(self)
 
     def _follow(self, events: Iterable[Event]) -> Self:
         """Append events that have happened before, in another tracker."""
-        with self._without_side_effects():
-            for event in events:
-                self.update(event)
+        for event in events:
+            self._append(event)
         return self
 
     def trigger_follow_up_action(self, action: Any) -> None:
@@ -250,8 +209,8 @@ class DialogueStateTracker(EventLog):
             self.update(FollowupAction(None))
 
     def _reset(self) -> None:
-        self.latest_message = _NO_MESSAGE
-        self.latest_bot_utterance = _NO_UTTERANCE
+        self.latest_message = NO_MESSAGE
+        self.latest_bot_utterance = NO_UTTERANCE
         self.latest_action_name = None
         self.follow_up_action = None
         self._paused = False
@@ -295,10 +254,6 @@ class DialogueStateTracker(EventLog):
         self._restarted_at = self.version
         self.follow_up_action = ACTION_LISTEN_NAME
 
-    def _on_export(self, path: str) -> None:
-        if not self._replaying:
-            self.export_stories_to_file(path)
-
     # -- questions
 
     def active_state(self) -> State:
@@ -311,7 +266,7 @@ class DialogueStateTracker(EventLog):
         vocabulary = self.history.vocabulary
         return compute_state(self.latest_message, self.slots.values(), self.latest_action_name, vocabulary)
 
-    def past_states(self, domain: Domain) -> list[State]:
+    def past_states(self, domain: KnowsSlots) -> list[State]:
         """Return the state before each action since the latest restart, and the present one."""
         return domain.states_for_tracker_history(self)
 
@@ -418,12 +373,27 @@ class DialogueStateTracker(EventLog):
     previous_topic = topic
 
 
-def _is_initial(slot: Slot) -> bool:
-    """Tell whether the value, as JSON, is the initial one; 1, 1.0 and True are not the same here."""
-    value, initial = slot.value, slot.initial_value
-    return value is initial or (type(value) is type(initial) and repr(value) == repr(initial))
-
-
 @lru_cache(maxsize=1000)
 def _warn_about_slot(key: str) -> None:
     logger.warning("the slot %r is not in the domain; its value is not set. This is told once.", key)
+
+
+_FOLDS: Mapping[str, Callable[[DialogueStateTracker, Any], object]] = {
+    "user": lambda tracker, event: tracker._on_user(event),
+    "bot": lambda tracker, event: setattr(tracker, "latest_bot_utterance", event),
+    "action": lambda tracker, event: tracker._on_action(event.action_name),
+    "slot": lambda tracker, event: tracker._on_slot(event.key, event.value),
+    "reset_slots": lambda tracker, event: tracker._on_reset_slots(),
+    "followup": lambda tracker, event: setattr(tracker, "follow_up_action", event.action_name),
+    "restart": lambda tracker, event: tracker._on_restart(),
+    "rewind": lambda tracker, event: tracker.replay_events(),
+    "undo": lambda tracker, event: tracker.replay_events(),
+    "pause": lambda tracker, event: setattr(tracker, "_paused", True),
+    "resume": lambda tracker, event: setattr(tracker, "_paused", False),
+}
+"""What each type of event does to the state; other types are kept in the log alone."""
+
+
+def __getattr__(name: str) -> Any:
+    """Return one of the events, which programs for 0.9 import from here."""
+    return getattr(_events, name)

@@ -1,18 +1,31 @@
-"""What every event is, and how the JSON forms of events are checked."""
+"""What every event is: a type with a name, parameters that JSON can carry, a story line, and an effect on a tracker."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from rasa_core.exceptions import EventError, did_you_mean
-
-if TYPE_CHECKING:
-    from rasa_core.trackers import DialogueStateTracker
+from rasa_core.support.strict_json import hashable, is_number
 
 Json = dict[str, Any]
+
+
+class Folds(Protocol):
+    """What an event changes: the state of a conversation, which `DialogueStateTracker` is."""
+
+    def fold(self, event: Event) -> None:
+        """Change the state as the type of `event` says; leave it where the type says nothing."""
+
+
+class JsonKey(NamedTuple):
+    """How a field of an event stands in JSON: which field, of which type (None: any), and whether it must be there."""
+
+    field: str
+    kind: type | None = None
+    is_required: bool = False
 
 
 class Event:
@@ -29,6 +42,7 @@ class Event:
     __slots__ = ()
     type_name: ClassVar[str] = "event"
     timestamp: float
+    _keys: ClassVar[Mapping[str, JsonKey]] = {}
     _subclasses: ClassVar[dict[str, type[Event]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -46,18 +60,22 @@ class Event:
 
     def as_dict(self) -> Json:
         """Return the JSON form: ``event``, ``timestamp`` and the parameters of the type."""
-        return {"event": self.type_name, "timestamp": self.timestamp}
+        return {"event": self.type_name, "timestamp": self.timestamp, **self._parameters()}
 
     def as_story_string(self) -> str | None:
         """Return the story line without its bullet, or None if the event is left out of stories."""
-        return self.type_name
+        return as_story(self.type_name, self._parameters())
 
-    def apply_to(self, tracker: DialogueStateTracker) -> None:
-        """Change the state of `tracker`; called by `DialogueStateTracker.update` alone."""
+    def apply_to(self, tracker: Folds) -> None:
+        """Change the state of `tracker`, whose `update` alone calls this."""
+        tracker.fold(self)
+
+    def _parameters(self) -> Json:
+        return {key: getattr(self, described.field) for key, described in self._keys.items()}
 
     def _content(self) -> object:
         """Return what makes two events of one type equal."""
-        return {key: value for key, value in self.as_dict().items() if key not in ("event", "timestamp")}
+        return _without_time(self.as_dict())
 
     def __eq__(self, other: object) -> bool:
         """Compare type and parameters, never the time."""
@@ -67,12 +85,17 @@ class Event:
 
     def __hash__(self) -> int:
         """Hash in line with `__eq__`, though parameters may hold lists and objects."""
-        return hash((self.type_name, _hashable(self._content())))
+        return hash((self.type_name, hashable(self._content())))
 
     def __repr__(self) -> str:
         """Return the type and the parameters, without the time."""
-        shown = {key: value for key, value in self.as_dict().items() if key not in ("event", "timestamp")}
-        return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in shown.items())})"
+        shown = _without_time(self.as_dict()).items()
+        return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in shown)})"
+
+    @staticmethod
+    def known_types() -> list[str]:
+        """Return the names of all types of events, in order."""
+        return sorted(Event._subclasses)
 
     @staticmethod
     def resolve_by_type(type_name: str, default: type[Event] | None = None) -> type[Event]:
@@ -82,9 +105,9 @@ class Event:
             return found
         if default is not None:
             return default
-        known = ", ".join(sorted(Event._subclasses))
-        hint = did_you_mean(str(type_name), Event._subclasses)
-        raise EventError(f"unknown event type {str(type_name)[:100]!r}.{hint} Known types: {known}.")
+        known = Event.known_types()
+        hint = did_you_mean(str(type_name), known)
+        raise EventError(f"unknown event type {str(type_name)[:100]!r}.{hint} Known types: {', '.join(known)}.")
 
     @staticmethod
     def from_parameters(parameters: Mapping[str, Any], default: type[Event] | None = None) -> Event:
@@ -134,8 +157,8 @@ class Event:
 
     @classmethod
     def _from_story_string(cls, parameters: Mapping[str, Any]) -> Event | list[Event] | None:
-        """Build the event, or events, from parameters; override this in events that have any."""
-        return cls(timestamp=None)
+        """Build the event, or events, from parameters; override this in events of your own that have any."""
+        return cls(timestamp=None, **{key.field: parameter(cls, parameters, name) for name, key in cls._keys.items()})
 
 
 def deserialise_events(serialized_events: Iterable[Mapping[str, Any]]) -> list[Event]:
@@ -147,46 +170,23 @@ def deserialise_events(serialized_events: Iterable[Mapping[str, Any]]) -> list[E
     ]
 
 
-def _hashable(value: object) -> object:
-    """Return something hashable that is equal for equal values."""
-    if isinstance(value, Mapping):
-        return frozenset((key, _hashable(part)) for key, part in value.items())
-    if isinstance(value, list | tuple):
-        return tuple(map(_hashable, value))
-    try:
-        hash(value)
-    except TypeError:
-        return None
-    return value
+_WANTED: Mapping[type, str] = {str: "a string", dict: "an object", bool: "true or false", float: "a number"}
 
 
-def independent(value: Any) -> Any:
-    """Return `value` as it comes back from JSON: equal data that shares no dict and no list with it."""
-    kind = type(value)
-    if kind is str or kind is float or value is None or kind is bool or kind is int:
+def parameter(event: type[Event], parameters: Mapping[str, Any], key: str) -> Any:
+    """Return a parameter of the JSON form: of the type that it must have, or None where it need not be there."""
+    value, (_, kind, is_required) = parameters.get(key), event._keys[key]
+    if kind is None or (value is None and not is_required):
         return value
-    if kind is dict and all(type(key) is str for key in value):
-        return {key: independent(part) for key, part in value.items()}
-    if kind is list or kind is tuple:
-        return [independent(part) for part in value]
-    return json.loads(json.dumps(value))
-
-
-def is_number(value: object) -> bool:
-    """Tell whether `value` is a number that a float holds; false for NaN and infinity."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
-
-
-def parameter(
-    event: type[Event], parameters: Mapping[str, Any], key: str, kind: type, *, required: bool = False
-) -> Any:
-    """Return a parameter of the JSON form: of a `kind`, or None where it is not `required`."""
-    value = parameters.get(key)
-    if isinstance(value, kind) or (value is None and not required):
+    if is_number(value) if kind is float else isinstance(value, kind):
         return value
-    wanted = {str: "a string", dict: "an object", bool: "true or false"}[kind]
+    wanted = _WANTED[kind]
     problem = f"is missing; it is {wanted}" if value is None else f"must be {wanted}, not {type(value).__name__}"
     raise EventError(f'"{key}" of event "{event.type_name}" {problem}.')
+
+
+def _without_time(parameters: Json) -> Json:
+    return {key: value for key, value in parameters.items() if key not in ("event", "timestamp")}
 
 
 def as_story(name: str, parameters: Mapping[str, Any]) -> str:

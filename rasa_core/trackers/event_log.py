@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from rasa_core.conversation import Dialogue, story_text
-from rasa_core.events import ActionExecuted, ActionReverted, Event, UserUtteranceReverted, UserUttered
+from rasa_core.events import (
+    ACTION_LISTEN_NAME,
+    ActionExecuted,
+    ActionReverted,
+    Event,
+    UserUtteranceReverted,
+    UserUttered,
+)
 
 ReadEvents = Callable[[int, int], Sequence[Event]]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """The events of one conversation, oldest first, under a name."""
+
+    name: str
+    events: list[Event]
 
 
 class EventLog:
@@ -123,3 +139,27 @@ class EventLog:
 def _drop_back_to(event_class: type[Event], applied: list[Event]) -> None:
     while applied and not isinstance(applied.pop(), event_class):
         pass
+
+
+def story_lines(events: Iterable[Event]) -> list[str]:
+    """Return the body of a story: one line an event, without those that a story leaves out.
+
+    Listening is implied by the next user message, and what was said is not part of a story.
+    """
+    lines = []
+    for event in events:
+        if isinstance(event, ActionExecuted) and event.action_name == ACTION_LISTEN_NAME:
+            continue
+        text = event.as_story_string()
+        if text is not None:
+            lines.append(f"* {text}" if isinstance(event, UserUttered) else f"    - {text}")
+    return lines
+
+
+def story_text(events: Iterable[Event], title: str | None = None) -> str:
+    """Return a whole story; without a title its name is a hash of its lines, the same in every run."""
+    lines = story_lines(events)
+    if title is None:
+        digest = hashlib.blake2b("\n".join(lines).encode("utf-8", "surrogatepass"), digest_size=8)
+        title = f"Generated Story {digest.hexdigest()}"
+    return "\n".join([f"## {title}", *lines]) + "\n"

@@ -1,0 +1,101 @@
+"""Where an action runs: here, in the caller's code, or elsewhere.
+
+A turn asks the runner of its domain, and nobody else looks at the class of an action.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from rasa_core.actions.action import Action, ActionListen, ActionRestart, UtterAction
+from rasa_core.actions.factories import RemoteAction
+from rasa_core.dispatcher import Dispatcher
+from rasa_core.domain import Domain
+from rasa_core.events import Event
+from rasa_core.exceptions import EventError, RemoteActionError
+from rasa_core.trackers import DialogueStateTracker
+
+_ONLY_SAYS = (UtterAction, ActionListen, ActionRestart)
+
+
+class ActionRunner(ABC):
+    """Runs the actions of a domain. Safe to share between threads.
+
+    Parameters
+    ----------
+    domain
+        The bot's domain.
+    """
+
+    def __init__(self, domain: Domain) -> None:
+        self.domain = domain
+
+    @abstractmethod
+    def runs_here(self, action_name: str) -> bool:
+        """Tell whether `run` runs this action."""
+
+    def check_runs_here(self, action_name: str) -> None:
+        """Raise `RemoteActionError` unless `run` runs this action, `UnknownActionError` if the domain has none such."""
+        self.domain.index_for_action(action_name)
+        if not self.runs_here(action_name):
+            raise RemoteActionError(
+                f"the action {action_name!r} runs in your own code, which respond cannot call. "
+                "Send the message with parse, run each next_action, and report it with continue."
+            )
+
+    @property
+    def runs_everything(self) -> bool:
+        """Tell whether no turn can end at an action that does not run here."""
+        return all(map(self.runs_here, self.domain.action_names))
+
+    def has_effects(self, action_name: str) -> bool:
+        """Tell whether an action may do more than speak, so that a crash in it must not repeat what came before."""
+        return not isinstance(self.domain.action_for_name(action_name), _ONLY_SAYS)
+
+    def run(self, action_name: str, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> list[Event]:
+        """Run an action that runs here; what it says goes to `dispatcher`.
+
+        Returns
+        -------
+        list of Event
+            What the action changes about the conversation.
+
+        Raises
+        ------
+        EventError
+            If the action returns something else than events.
+        Exception
+            Whatever the action raises.
+        """
+        action: Action = self.domain.action_for_name(action_name)
+        return _as_events(action.run(dispatcher, tracker, self.domain))
+
+
+class LocalRunner(ActionRunner):
+    """Runs every action here: Python classes, responses and the built-in ones."""
+
+    def runs_here(self, action_name: str) -> bool:
+        """Return True."""
+        return True
+
+
+class CallerRunner(ActionRunner):
+    """Runs what the bot says by itself; the caller's own code runs everything else."""
+
+    def runs_here(self, action_name: str) -> bool:
+        """Tell whether the action is built in, or has a template."""
+        return not isinstance(self.domain.action_for_name(action_name), RemoteAction)
+
+
+def runner_for(domain: Domain) -> ActionRunner:
+    """Return the runner that the ``action_factory`` of a domain asks for."""
+    return CallerRunner(domain) if domain.action_factory == "remote" else LocalRunner(domain)
+
+
+def _as_events(returned: Sequence[Event] | None) -> list[Event]:
+    events = list(returned or [])
+    for event in events:
+        if not isinstance(event, Event):
+            raise EventError(f"an action returns a list of Event objects, and this one has {event!r:.80}.")
+    return events
