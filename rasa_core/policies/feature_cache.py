@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import secrets
-from array import array
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +23,7 @@ from rasa_core.exceptions import ModelError
 from rasa_core.policies.features.conversations import ConversationFeaturizer
 from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies.training_examples import TrainingExample
+from rasa_core.policies.training_turns import FEATURE, row_of
 from rasa_core.support.stored_models import read_arrays, reading, write_arrays
 from rasa_core.version import __version__
 
@@ -63,10 +63,9 @@ class ExampleMaker:
         """Return the examples of a conversation."""
         self._features.add(tracker)
         matrix = self._features.take()
-        columns, values = array("i", matrix.columns.tobytes()), array("f", matrix.values.tobytes())
-        starts = matrix.starts.tolist()
+        rows, starts = row_of(matrix.columns, matrix.values), (FEATURE.itemsize * matrix.starts).tolist()
         return [
-            TrainingExample(number, columns[begin:end], values[begin:end], action)
+            TrainingExample(number, rows[begin:end], action)
             for number, action, begin, end in zip(matrix.numbers, matrix.actions, starts, starts[1:], strict=False)
         ]
 
@@ -133,18 +132,21 @@ class FeatureCache(ExampleMaker):
                 part.unlink(missing_ok=True)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        examples = [example for found in self._kept.values() for example in found]
-        actions = {action: number for number, action in enumerate(dict.fromkeys(one.action for one in examples))}
+        rows: dict[bytes, int] = {}
+        actions: dict[str, int] = {}
+        examples = [
+            (one.number, rows.setdefault(one.row, len(rows)), actions.setdefault(one.action, len(actions)))
+            for found in self._kept.values()
+            for one in found
+        ]
         text = {"made_by": self._made_by, "names": list(self.names), "actions": list(actions)}
         return {
             "text": np.frombuffer(json.dumps(text).encode("utf-8"), np.uint8),
             "digests": np.frombuffer(b"".join(self._kept), np.uint8),
             "counts": np.array(list(map(len, self._kept.values())), np.int32),
-            "numbers": np.array([one.number for one in examples], np.int32),
-            "actions": np.array([actions[one.action] for one in examples], np.int32),
-            "lengths": np.array([len(one.columns) for one in examples], np.int32),
-            "columns": np.frombuffer(b"".join(one.columns for one in examples), np.int32),
-            "values": np.frombuffer(b"".join(one.values for one in examples), np.float32),
+            "examples": np.array(examples, np.int32).reshape(-1, 3),
+            "lengths": np.array(list(map(len, rows)), np.int32),
+            "rows": np.frombuffer(b"".join(rows), np.uint8),
         }
 
     def _read(self) -> dict[bytes, list[TrainingExample]]:
@@ -169,25 +171,18 @@ class FeatureCache(ExampleMaker):
 def _examples_of(
     arrays: dict[str, NDArray[Any]], actions: list[str], num_features: int
 ) -> dict[bytes, list[TrainingExample]]:
-    """Return examples from the arrays of a file; raise `ValueError` if these contradict one another."""
-    columns, values = array("i", arrays["columns"].tobytes()), array("f", arrays["values"].tobytes())
+    """Return examples from the arrays of a file; raise `ValueError` or `IndexError` if these contradict one another."""
+    content, digests = arrays["rows"].tobytes(), arrays["digests"].tobytes()
     row_ends, ends = np.cumsum(arrays["lengths"], dtype=np.int64), np.cumsum(arrays["counts"], dtype=np.int64)
-    digests = arrays["digests"].tobytes()
-    limits = (arrays["columns"], num_features), (arrays["actions"], len(actions))
-    is_whole = (
-        all(not len(found) or (found.min() >= 0 and found.max() < limit) for found, limit in limits)
-        and len(columns) == len(values) == max(row_ends, default=0)
-        and len(row_ends) == len(arrays["actions"]) == len(arrays["numbers"]) == max(ends, default=0)
-        and len(digests) == DIGEST_SIZE * len(ends)
-    )
-    if not is_whole:
+    sizes = len(content), len(arrays["examples"]), len(digests)
+    if sizes != (max(row_ends, default=0), max(ends, default=0), DIGEST_SIZE * len(ends)):
         raise ValueError("its parts do not fit together")
+    columns = np.frombuffer(content, FEATURE)["column"]
+    if min(columns.min(initial=0), arrays["examples"].min(initial=0)) < 0 or columns.max(initial=-1) >= num_features:
+        raise ValueError("it has features without names")
+    rows = [content[end - size : end] for end, size in zip(row_ends.tolist(), arrays["lengths"].tolist(), strict=True)]
     examples = [
-        TrainingExample(number, columns[end - length : end], values[end - length : end], actions[action])
-        for number, length, end, action in zip(
-            *(found.tolist() for found in (arrays["numbers"], arrays["lengths"], row_ends, arrays["actions"])),
-            strict=True,
-        )
+        TrainingExample(number, rows[row], actions[action]) for number, row, action in arrays["examples"].tolist()
     ]
     return {
         digests[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE]: examples[end - count : end]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -180,17 +180,11 @@ class KerasPolicy(Policy):
             if not network_training.is_trainable(start):
                 raise ModelError("the network has other layers than those that are trained now. Train the model again.")
         schedule = Schedule.of(len(examples), options.get("epochs"), options.get("batch_size"))
-        seed = options.get("seed", DEFAULT_SEED)
+        split, seed = options.get("validation_split", 0.0), options.get("seed", DEFAULT_SEED)
+        told: dict[str, Any] = {"silent": _is_silent(options), "title": TITLE}
         with keras_training.seeded(seed):
             trained = network_training.train(
-                examples,
-                domain.action_names,
-                schedule,
-                seed=seed,
-                silent=_is_silent(options),
-                title=TITLE,
-                validation_split=options.get("validation_split", 0.0),
-                start=start,
+                examples, domain.action_names, schedule, seed=seed, validation_split=split, start=start, **told
             )
         self.model = trained.network
         if start is None:
@@ -209,17 +203,11 @@ class KerasPolicy(Policy):
             self._shapes = tuple(x.shape[1:]), tuple(y.shape[1:])
             with keras_training.seeded(seed):
                 self.model = self.model_architecture(*self._shapes)
+        size, split = options.get("batch_size", OWN_BATCH_SIZE), options.get("validation_split", 0.0)
+        told: dict[str, Any] = {"silent": _is_silent(options), "title": f"{TITLE}, epoch"}
         with keras_training.seeded(seed):
             keras_training.fit(
-                self.model,
-                x,
-                y,
-                weights=weights,
-                epochs=epochs,
-                batch_size=options.get("batch_size", OWN_BATCH_SIZE),
-                validation_split=options.get("validation_split", 0.0),
-                silent=_is_silent(options),
-                title=f"{TITLE}, epoch",
+                self.model, x, y, weights=weights, epochs=epochs, batch_size=size, validation_split=split, **told
             )
         return epochs
 
@@ -231,13 +219,11 @@ class KerasPolicy(Policy):
             data = self.featurize_for_training(list(trackers), domain, **options)
             actions = data.y.argmax(axis=-1).astype(np.int32)
             return TrainingExamples.of_dense(self._flat(data.X), actions), None
-        file, cache = options.get("feature_cache"), None
-        if file is not None:
-            cache = FeatureCache(file, self._history, domain)
-        source = cache or ExampleMaker(self._history, domain)
-        collector = ExampleCollector(self._history, domain, source, learn_names=is_new)
-        reading_title = "reading for KerasPolicy, conversation"
-        for tracker in with_progress(reading_title, trackers, silent=_is_silent(options)):
+        file = options.get("feature_cache")
+        cache = None if file is None else FeatureCache(file, self._history, domain)
+        maker = cache or ExampleMaker(self._history, domain)
+        collector = ExampleCollector(self._history, domain, maker.examples, maker.names, learn_names=is_new)
+        for tracker in with_progress("reading for KerasPolicy, conversation", trackers, silent=_is_silent(options)):
             collector.add(tracker)
         if cache is not None:
             cache.save()
@@ -284,19 +270,15 @@ class KerasPolicy(Policy):
             x = self._flat(self.featurizer.create_X([tracker], domain))
             self._check_size(x.shape[1])
             y = model.predict(x)[0]
+        elif history is not None:
+            indices, values = history.present(tracker)
+            x = np.zeros((1, history.num_features), np.float32)
+            x[0, indices] = values
+            y = keras_training.predict(model, x)[0]
         else:
-            y = keras_training.predict(model, self._present_array(tracker, domain))[0]
-            y = y[-1] if y.ndim == 2 else y
-        found: list[float] = y.tolist()
+            y = keras_training.predict(model, self.featurizer.create_X([tracker], domain))[0]
+        found: list[float] = (y[-1] if y.ndim == 2 else y).tolist()
         return found
-
-    def _present_array(self, tracker: DialogueStateTracker, domain: Domain) -> Floats:
-        if self._history is None:
-            return self.featurizer.create_X([tracker], domain)
-        x = np.zeros((1, self._history.num_features), np.float32)
-        indices, values = self._history.present(tracker)
-        x[0, indices] = values
-        return x
 
     def predict_conversations(self, trackers: Iterable[DialogueStateTracker], domain: Domain) -> list[Floats]:
         """Predict many moments at once: before each action of finished conversations that is to be learnt.
@@ -387,28 +369,26 @@ class KerasPolicy(Policy):
             options = json.loads(file.read_text(encoding="utf-8"))
             if options["format"] != FORMAT:
                 raise ValueError(f"it has format {options['format']!r}, and this version reads {FORMAT}")
-            epochs, history = options["epochs"], options.get("history_featurizer")
+            history = options.get("history_featurizer")
             featurizer = TrackerFeaturizer.load(path) if history is None else HistoryFeaturizer(**history)
-            policy = cls(featurizer, current_epoch=epochs)
+            policy = cls(featurizer, current_epoch=options["epochs"])
             policy.rnn_size, policy._actions = options["rnn_size"], options["actions"]
             policy.calibration = options["calibration"]
             policy._training_turns = StoredTurns(folder=path)
             if options["trained"]:
-                policy.model = policy._load_model(Path(path, WEIGHTS_NAME), options)
-            if isinstance(policy.model, PolicyNetwork) and policy._history is not None:
-                policy._check_size(policy._history.num_features)
+                policy._load_model(Path(path, WEIGHTS_NAME), options.get("shapes"))
         return policy
 
-    def _load_model(self, file: Path, options: dict[str, Any]) -> Any:
-        if "shapes" not in options:
-            return PolicyNetwork.load(file)
-        input_shape, output_shape = options["shapes"]
-        self._shapes = tuple(input_shape), tuple(output_shape)
-        keras_training.import_keras()
-        model = self.model_architecture(*self._shapes)
-        arrays = read_arrays(file)
-        model.set_weights([arrays[f"weight_{index}"] for index in range(len(arrays))])
-        return model
+    def _load_model(self, file: Path, shapes: Sequence[Sequence[int]] | None) -> None:
+        if shapes is None:
+            self.model = PolicyNetwork.load(file)
+            if self._history is not None:
+                self._check_size(self._history.num_features)
+        else:
+            self._shapes = tuple(shapes[0]), tuple(shapes[1])
+            keras_training.import_keras()
+            self.model, arrays = self.model_architecture(*self._shapes), read_arrays(file)
+            self.model.set_weights([arrays[f"weight_{index}"] for index in range(len(arrays))])
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -126,14 +126,9 @@ def fit(
     if not model.compiled:
         optimizer = import_keras().optimizers.Adam(learning_rate)
         model.compile(optimizer=optimizer, loss="categorical_crossentropy", metrics=["accuracy"])
-    held_out = round(len(x) * validation_split)
-    validation_data = None
-    if 0 < held_out < len(x):
-        # NumPy's random state is seeded by the caller, as Keras is.
-        order = np.random.permutation(len(x))
-        kept, tested = order[:-held_out], order[-held_out:]
-        validation_data = (x[tested], y[tested])
-        x, y, weights = x[kept], y[kept], None if weights is None else weights[kept]
+    tested = held_out(len(x), validation_split)
+    validation_data = (x[tested], y[tested]) if tested.any() else None
+    x, y, weights = x[~tested], y[~tested], None if weights is None else weights[~tested]
     with Progress(title, epochs, silent=silent) as progress:
         model.fit(
             x,
@@ -145,6 +140,16 @@ def fit(
             verbose=0,
             callbacks=[report(progress)],
         )
+
+
+def held_out(count: int, share: float) -> NDArray[np.bool_]:
+    """Return a random choice of a share of the examples, ``(count,)``, none if it would be all of them."""
+    chosen = np.zeros(count, np.bool_)
+    size = round(count * share)
+    if 0 < size < count:
+        # NumPy's random state is seeded by the caller, as Keras is.
+        chosen[np.random.permutation(count)[:size]] = True
+    return chosen
 
 
 def predict(model: Any, x: Floats) -> Floats:

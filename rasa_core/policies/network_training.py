@@ -23,6 +23,7 @@ from rasa_core.policies.keras_training import (
     as_network,
     build,
     distributed,
+    held_out,
     import_keras,
     initial_weights,
     report,
@@ -141,14 +142,12 @@ def train(
             initial_weights(model)
         else:
             set_weights(model, start)
-        tested = _chosen(len(examples), validation_split)
+        tested = held_out(len(examples), validation_split)
         batches = _batches(examples, ~tested, len(action_names), schedule, seed, devices, learning=True)
-        validation = _batches(
-            examples, tested, len(action_names), Schedule(1, 1, schedule.batch_size), seed, devices, learning=False
-        )
-        model.compile(
-            optimizer=_optimizer(len(batches) * schedule.epochs, start), loss=_cross_entropy, metrics=[_accuracy()]
-        )
+        once = Schedule(1, 1, schedule.batch_size)
+        validation = _batches(examples, tested, len(action_names), once, seed, devices, learning=False)
+        optimizer = _optimizer(len(batches) * schedule.epochs, start)
+        model.compile(optimizer=optimizer, loss=_cross_entropy, metrics=[_accuracy()])
         by_step = len(batches) > MANY_STEPS
         total = schedule.epochs * (len(batches) if by_step else 1)
         with Progress(f"{title}, {'step' if by_step else 'epoch'}", total, silent=silent) as progress:
@@ -179,16 +178,6 @@ def _report_steps(progress: Progress, steps: int) -> Any:
             progress.step(done[0])
 
     return import_keras().callbacks.LambdaCallback(on_train_batch_end=on_train_batch_end)
-
-
-def _chosen(count: int, share: float) -> NDArray[np.bool_]:
-    """Return a random choice of a share of the examples, none if it would be all of them."""
-    chosen = np.zeros(count, np.bool_)
-    held_out = round(count * share)
-    if 0 < held_out < count:
-        # NumPy's random state is seeded by the caller, as Keras is.
-        chosen[np.random.permutation(count)[:held_out]] = True
-    return chosen
 
 
 def _calibration(probabilities: Floats, actions: NDArray[np.int32], weights: Floats) -> dict[str, float]:

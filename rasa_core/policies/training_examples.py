@@ -11,19 +11,18 @@ confidence is then measured. What an augmented conversation repeats of its stori
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies.network import PERCEPTRONS
-from rasa_core.policies.training_turns import TurnCollector, TurnTable, places_of, row_of
+from rasa_core.policies.training_turns import FEATURE, TurnCollector, TurnTable, places_of, row_of
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
@@ -43,7 +42,7 @@ AUGMENTED_SHARE: Final = 0.1
 """Examples of augmented conversations, as a share of the others, at most; but `AUGMENTED_FREE` always."""
 AUGMENTED_FREE: Final = 1000
 
-NUMBERS_IN_MEMORY: Final = 16_000_000
+BYTES_IN_MEMORY: Final = 64_000_000
 ROWS_IN_BLOCK: Final = 65_536
 ROWS_REMEMBERED: Final = 500_000
 ROWS_WITH_PLACES: Final = 100_000
@@ -54,22 +53,8 @@ class TrainingExample(NamedTuple):
     """What is to be learnt at one moment: which of the conversation's actions, the features before it, its name."""
 
     number: int
-    columns: array[int]
-    values: array[float]
+    row: bytes  # As of `row_of`.
     action: str
-
-
-class ExampleSource(Protocol):
-    """What makes the examples of conversations, or knows them from before."""
-
-    @property
-    def names(self) -> Mapping[tuple[str, str], int]:
-        """The column of each feature, by block and name; more come with more conversations."""
-        ...
-
-    def examples(self, tracker: DialogueStateTracker) -> Sequence[TrainingExample]:
-        """Return the examples of a conversation."""
-        ...
 
 
 class Block(NamedTuple):
@@ -129,7 +114,7 @@ class TrainingExamples:
         rows = _Rows()
         for example in x:
             columns = np.flatnonzero(example)
-            rows.add(array("i", columns.tolist()), array("f", example[columns].tolist()))
+            rows.add(row_of(columns, example[columns]))
         return cls(rows, x.shape[1], actions, np.ones(len(x), np.float32), np.full(len(x), IN_NO_GROUP, np.int8))
 
     def block_ends(self) -> list[tuple[int, int]]:
@@ -142,13 +127,12 @@ class TrainingExamples:
 
     def block(self, first: int) -> Block:
         """Return the block of rows that starts with row `first`."""
-        starts, columns, values = self._rows.read(first, min(first + ROWS_IN_BLOCK, len(self)))
-        if self._new_columns is not None:
-            columns = self._new_columns[columns]
+        starts, features = self._rows.read(first, min(first + ROWS_IN_BLOCK, len(self)))
+        columns = features["column"] if self._new_columns is None else self._new_columns[features["column"]]
         from scipy.sparse import csr_matrix  # It comes with JAX, and only training has it.
 
         # One column more than there are features, for those that are not used.
-        return Block(first, csr_matrix((values, columns, starts), (len(starts) - 1, self.num_features + 1)))
+        return Block(first, csr_matrix((features["value"], columns, starts), (len(starts) - 1, self.num_features + 1)))
 
     def dense(
         self,
@@ -173,54 +157,34 @@ class TrainingExamples:
 
 
 class _Rows:
-    """Columns and values of rows of different lengths; in memory, and beyond some size in temporary files."""
+    """Rows of different lengths; in memory, and beyond some size in a temporary file."""
 
     def __init__(self) -> None:
         self._starts = array("q", [0])
-        self._columns, self._values = array("i"), array("f")
-        self._files: tuple[IO[bytes], IO[bytes]] | None = None
+        self._file = SpooledTemporaryFile(BYTES_IN_MEMORY)  # noqa: SIM115 (closed with this object)
 
     def __del__(self) -> None:
-        for file in self._files or ():
-            file.close()
+        self._file.close()
 
-    def add(self, columns: array[int], values: array[float]) -> None:
-        """Append a row."""
-        self._columns.extend(columns)
-        self._values.extend(values)
-        self._starts.append(self._starts[-1] + len(columns))
-        if len(self._columns) >= NUMBERS_IN_MEMORY:
-            self._spill()
+    def add(self, row: bytes) -> None:
+        """Append a row; not after the first was read."""
+        self._file.write(row)
+        self._starts.append(self._starts[-1] + len(row) // FEATURE.itemsize)
 
-    def _spill(self) -> None:
-        if self._files is None:
-            self._files = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 (closed with this object)
-        for file in self._files:
-            file.seek(0, os.SEEK_END)
-        self._columns.tofile(self._files[0])
-        self._values.tofile(self._files[1])
-        del self._columns[:], self._values[:]
-
-    def read(self, first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.int32], Floats]:
-        """Return where each of these rows starts, their columns, and their values."""
-        starts = np.frombuffer(self._starts, np.int64)[first : last + 1].copy()
-        begin, count = int(starts[0]), int(starts[-1] - starts[0])
-        starts -= begin
-        if self._files is None:
-            columns = np.frombuffer(self._columns, np.int32)[begin : begin + count]
-            return starts, columns, np.frombuffer(self._values, np.float32)[begin : begin + count]
-        if self._columns:
-            self._spill()
-        for file in self._files:
-            file.seek(4 * begin)
-        return starts, np.fromfile(self._files[0], np.int32, count), np.fromfile(self._files[1], np.float32, count)
+    def read(self, first: int, last: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Return where each of these rows starts, and their features, one after the other."""
+        starts = np.frombuffer(self._starts, np.int64)[first : last + 1]
+        self._file.seek(FEATURE.itemsize * int(starts[0]))
+        content = self._file.read(FEATURE.itemsize * int(starts[-1] - starts[0]))
+        return starts - starts[0], np.frombuffer(content, FEATURE)
 
     def column_counts(self, num_columns: int) -> NDArray[np.int64]:
         """Return in how many rows each column is not empty, ``(columns,)``."""
         counts = np.zeros(num_columns, np.int64)
         count = len(self._starts) - 1
         for first in range(0, count, ROWS_IN_BLOCK):
-            counts += np.bincount(self.read(first, min(first + ROWS_IN_BLOCK, count))[1], minlength=num_columns)
+            _, features = self.read(first, min(first + ROWS_IN_BLOCK, count))
+            counts += np.bincount(features["column"], minlength=num_columns)
         return counts
 
 
@@ -233,19 +197,22 @@ class ExampleCollector:
         Its features; it learns from all conversations what features there are.
     domain
         Of the conversations.
-    source
-        Makes the examples of a conversation.
+    examples_of, names
+        Makes the examples of a conversation; the column of each feature in these, by block and name.
     learn_names
         Whether the featurizer is to learn; False to use the features that it has.
     """
 
     def __init__(
-        self, featurizer: HistoryFeaturizer, domain: Domain, source: ExampleSource, learn_names: bool = True
+        self,
+        featurizer: HistoryFeaturizer,
+        domain: Domain,
+        examples_of: Callable[[DialogueStateTracker], Sequence[TrainingExample]],
+        names: Mapping[tuple[str, str], int],
+        learn_names: bool = True,
     ) -> None:
-        self._learn_names = learn_names
-        self._featurizer = featurizer
-        self._domain = domain
-        self._source = source
+        self._featurizer, self._domain = featurizer, domain
+        self._examples_of, self._names, self._learn_names = examples_of, names, learn_names
         self._rows = _Rows()
         self._actions, self._weights, self._groups = array("i"), array("f"), array("b")
         self._known: dict[bytes, int] = {}
@@ -263,40 +230,38 @@ class ExampleCollector:
             return
         places = places_of(tracker)
         self._conversations += 1
-        for example in self._source.examples(tracker):
+        for example in self._examples_of(tracker):
             here = places[example.number] if places is not None else ()
             story = here[0].name if here else None
             group = self._group(story or f"conversation {self._conversations}")
             self._add(example, group, here, is_augmented)
 
     def _add(self, example: TrainingExample, group: int, places: Sequence[Place], is_augmented: bool) -> None:
-        _, columns, values, name = example
-        action = self._domain.index_for_action(name)
-        content = array("i", [action, group]).tobytes() + columns.tobytes() + values.tobytes()
-        key = hashlib.blake2b(content, digest_size=16).digest()
-        row = self._known.get(key)
-        if row is None:
+        action = self._domain.index_for_action(example.action)
+        key = hashlib.blake2b(array("i", [action, group]).tobytes() + example.row, digest_size=16).digest()
+        number = self._known.get(key)
+        if number is None:
             self._augmented += is_augmented
-            row = self._new_row(key, columns, values, action, group)
+            number = self._new_row(key, example.row, action, group)
             self._weights.append(AUGMENTED_WEIGHT if is_augmented else 1.0)
         elif not is_augmented:
-            self._weights[row] += 1.0
-        if row < len(self._places) and not is_augmented:
-            self._places[row].update(dict.fromkeys(places))
-            self._times[row] += 1
+            self._weights[number] += 1.0
+        if number < len(self._places) and not is_augmented:
+            self._places[number].update(dict.fromkeys(places))
+            self._times[number] += 1
 
-    def _new_row(self, key: bytes, columns: array[int], values: array[float], action: int, group: int) -> int:
-        row = len(self._actions)
+    def _new_row(self, key: bytes, row: bytes, action: int, group: int) -> int:
+        number = len(self._actions)
         if len(self._known) >= ROWS_REMEMBERED:
             self._known.clear()
-        self._known[key] = row
-        self._rows.add(columns, values)
+        self._known[key] = number
+        self._rows.add(row)
         self._actions.append(action)
         self._groups.append(group)
-        if row < ROWS_WITH_PLACES:
+        if number < ROWS_WITH_PLACES:
             self._places.append({})
             self._times.append(0)
-        return row
+        return number
 
     def _group(self, story: str) -> int:
         digest = hashlib.blake2b(story.encode("utf-8", "surrogatepass"), digest_size=4).digest()
@@ -306,7 +271,7 @@ class ExampleCollector:
 
     def examples(self, limit: int | None = None) -> TrainingExamples:
         """Return the examples, the first `limit` of them; the featurizer knows the features from now on."""
-        names = self._source.names
+        names = self._names
         if self._learn_names:
             counted = zip(names, self._rows.column_counts(len(names)).tolist(), strict=True)
             self._featurizer.learn_names({name: count for name, count in counted if count})

@@ -45,7 +45,8 @@ CONTRADICTORY: Final = "the stories contradict one another here, so that nothing
 
 StateItems = frozenset[tuple[str, float]]
 
-_FEATURE: Final = np.dtype([("column", np.int32), ("value", np.float32)])  # As long as a key.
+FEATURE: Final = np.dtype([("column", np.int32), ("value", np.float32)])
+"""One of the features of a row; as long as the key of a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +123,9 @@ def turn_key(states: Iterable[StateItems], known: dict[StateItems, bytes]) -> by
     return whole.digest()
 
 
-def row_of(columns: NDArray[np.int32], values: NDArray[np.float32]) -> bytes:
-    """Return sparse features, by their columns, in a small, hashable form."""
-    features = np.empty(len(columns), _FEATURE)
+def row_of(columns: NDArray[Any], values: NDArray[np.float32]) -> bytes:
+    """Return sparse features in a small, hashable form: as many `FEATURE` as there are."""
+    features = np.empty(len(columns), FEATURE)
     features["column"], features["value"] = columns, values
     return features.tobytes()
 
@@ -232,7 +233,7 @@ class TurnTable:
 
     def cosines(self, columns: Sequence[int], values: Sequence[float]) -> NDArray[np.float64]:
         """Return the cosine between each row and another one, ``(rows,)``; 0 where one of both is all zeros."""
-        features, count = self._seen.view(_FEATURE), len(self)
+        features, count = self._seen.view(FEATURE), len(self)
         row_of_feature = np.repeat(np.arange(count), np.diff(self._starts))
         wanted = np.zeros(max(int(features["column"].max(initial=-1)), *columns, -1) + 1)
         np.add.at(wanted, list(columns), list(values))

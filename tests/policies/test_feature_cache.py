@@ -5,13 +5,13 @@ import os
 
 import numpy as np
 import pytest
-from policy_bot import STORIES, conversation, local_domain
+from policy_bot import STORIES, collector_of, conversation, local_domain
 
 from rasa_core.domain import Domain
-from rasa_core.policies.feature_cache import ExampleMaker, FeatureCache
+from rasa_core.policies.feature_cache import FeatureCache
 from rasa_core.policies.features.conversations import ConversationFeaturizer
 from rasa_core.policies.features.history import HistoryFeaturizer
-from rasa_core.policies.training_examples import ExampleCollector, TrainingExamples
+from rasa_core.policies.training_examples import TrainingExamples
 from rasa_core.support.stored_models import read_arrays, write_arrays
 
 
@@ -20,7 +20,7 @@ def collected(
 ) -> tuple[TrainingExamples, HistoryFeaturizer, FeatureCache | None]:
     featurizer = HistoryFeaturizer(max_history)
     cache = None if file is None else FeatureCache(file, featurizer, domain)
-    collector = ExampleCollector(featurizer, domain, cache or ExampleMaker(featurizer, domain))
+    collector = collector_of(featurizer, domain, cache)
     for tracker in trackers:
         collector.add(tracker)
     if cache is not None:
@@ -109,13 +109,13 @@ def test_a_damaged_file_is_told_and_not_used(file, trackers, domain, damage, cap
         if damage == "counts":
             arrays["counts"] = arrays["counts"] + 1
         elif damage == "columns":
-            arrays["columns"] = arrays["columns"] + np.int32(100_000)
+            arrays["rows"] = (arrays["rows"].view(np.int32) + np.int32(100_000)).view(np.uint8)
         elif damage == "actions":
-            arrays["actions"] = arrays["actions"] + np.int32(99)
+            arrays["examples"] = arrays["examples"] + np.array([0, 0, 99], np.int32)
         elif damage == "text":
             arrays["text"] = arrays["text"][:-1]
         else:
-            del arrays["values"]
+            del arrays["rows"]
         write_arrays(file, arrays)
     rows, featurizer, cache = collected(trackers, domain, file)
     assert cache.reused == 0

@@ -380,7 +380,7 @@ def test_a_share_is_held_out_at_random(share, held_out) -> None:
     found = set()
     for seed in range(5):
         np.random.seed(seed)
-        chosen = network_training._chosen(8, share)
+        chosen = keras_training.held_out(8, share)
         assert (chosen.shape, chosen.sum()) == ((8,), held_out)
         found.add(chosen.tobytes())
     assert (len(found) > 1) == (held_out > 0)

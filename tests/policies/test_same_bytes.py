@@ -30,10 +30,8 @@ STORIES = """
 PROGRAM = """
 import hashlib, pathlib, policy_bot
 from rasa_core.agent import Agent
-from rasa_core.policies.feature_cache import ExampleMaker
 from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies import AugmentedMemoizationPolicy, FallbackPolicy, MemoizationPolicy
-from rasa_core.policies.training_examples import ExampleCollector
 policies = [MemoizationPolicy(), AugmentedMemoizationPolicy(), FallbackPolicy()]
 agent = Agent(policy_bot.local_domain(), policies)
 trackers = agent.load_data(sys.argv[1], augmentation_factor=8)
@@ -43,7 +41,7 @@ digest = hashlib.sha256()
 for file in sorted(path for path in pathlib.Path(sys.argv[2]).rglob("*") if path.is_file()):
     digest.update(file.read_bytes())
 featurizer = HistoryFeaturizer()
-collector = ExampleCollector(featurizer, agent.domain, ExampleMaker(featurizer, agent.domain))
+collector = policy_bot.collector_of(featurizer, agent.domain)
 for tracker in trackers:
     collector.add(tracker)
 rows = collector.examples()

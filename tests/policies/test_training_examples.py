@@ -9,11 +9,10 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from policy_bot import ITALIAN, conversation
+from policy_bot import ITALIAN, collector_of, conversation
 
 from rasa_core.events import ActionExecuted, Event
 from rasa_core.policies import training_examples
-from rasa_core.policies.feature_cache import ExampleMaker
 from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies.training_examples import HELD_OUT_GROUPS, IN_NO_GROUP, ExampleCollector, TrainingExamples
 from rasa_core.support.places import Place
@@ -56,7 +55,7 @@ def collect(domain):
 
     def collected(*trackers: DialogueStateTracker, **options) -> tuple[ExampleCollector, TrainingExamples]:
         featurizer = HistoryFeaturizer(2)
-        collector = ExampleCollector(featurizer, domain, ExampleMaker(featurizer, domain))
+        collector = collector_of(featurizer, domain)
         for tracker in trackers:
             collector.add(tracker)
         return collector, collector.examples(**options)
@@ -86,7 +85,7 @@ def different_stories(story, count: int = 12) -> list[Story]:
 class TestRows:
     def test_are_the_features_before_each_action(self, domain, story, collect) -> None:
         featurizer = HistoryFeaturizer(2)
-        collector = ExampleCollector(featurizer, domain, ExampleMaker(featurizer, domain))
+        collector = collector_of(featurizer, domain)
         tracker = story("s", *BOTH, ITALIAN, "action_search")
         collector.add(tracker)
         rows = collector.examples()
@@ -139,11 +138,11 @@ class TestRows:
 
     def test_of_features_that_were_learnt_before(self, story, collect, domain) -> None:
         featurizer = HistoryFeaturizer(2)
-        first = ExampleCollector(featurizer, domain, ExampleMaker(featurizer, domain))
+        first = collector_of(featurizer, domain)
         first.add(story("a", *GREETED))
         first.examples()
         before = list(featurizer.names)
-        more = ExampleCollector(featurizer, domain, ExampleMaker(featurizer, domain), learn_names=False)
+        more = collector_of(featurizer, domain, learn_names=False)
         tracker = story("b", *BOTH)
         more.add(tracker)
         rows = more.examples()
@@ -227,7 +226,7 @@ class TestGroups:
         found = []
         for order in (numbers, random.Random(1).sample(numbers, 60)):
             featurizer = HistoryFeaturizer(2)
-            collector = ExampleCollector(featurizer, domain, ExampleMaker(featurizer, domain))
+            collector = collector_of(featurizer, domain)
             groups = {}
             for number in order:
                 before = Counter(zip(collector._groups, collector._weights, strict=True))
@@ -250,12 +249,12 @@ class TestGroups:
 
 
 class TestManyRows:
-    @pytest.mark.parametrize(("numbers", "in_block"), [(7, 1000), (10**9, 3), (100, 3), (1, 1)])
-    def test_in_files_and_in_blocks_are_the_same(self, story, collect, monkeypatch, numbers, in_block) -> None:
+    @pytest.mark.parametrize(("size", "in_block"), [(7, 1000), (10**9, 3), (100, 3), (1, 1)])
+    def test_in_files_and_in_blocks_are_the_same(self, story, collect, monkeypatch, size, in_block) -> None:
         stories = different_stories(story, 45)
         expected, whole = collect(*stories)
         assert len(whole.block_ends()) == 1
-        monkeypatch.setattr(training_examples, "NUMBERS_IN_MEMORY", numbers)
+        monkeypatch.setattr(training_examples, "BYTES_IN_MEMORY", size)
         monkeypatch.setattr(training_examples, "ROWS_IN_BLOCK", in_block)
         collector, rows = collect(*stories)
         assert arrays(rows) == arrays(whole)
