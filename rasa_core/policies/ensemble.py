@@ -6,12 +6,13 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, SlotSet
 from rasa_core.exceptions import ModelError, UnsupportedDialogueModelError
+from rasa_core.policies.features.classic import Trackers
 from rasa_core.policies.policy import Policy, Prediction
 from rasa_core.support.stored_models import reading
 from rasa_core.version import __version__
@@ -65,15 +66,13 @@ class PolicyEnsemble:
         histories = [policy.max_history for policy in self.policies]
         return None if None in histories else max([history or 0 for history in histories], default=None)
 
-    def train(self, training_trackers: Iterable[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
+    def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Train each policy."""
         for policy in self.policies:
             policy.train(training_trackers, domain, **kwargs)
         self.action_fingerprints = dict(slots_set_by_actions(training_trackers))
 
-    def continue_training(
-        self, training_trackers: Sequence[DialogueStateTracker], domain: Domain, **kwargs: Any
-    ) -> None:
+    def continue_training(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Let each policy learn from more conversations."""
         for policy in self.policies:
             policy.continue_training(training_trackers, domain, **kwargs)
@@ -196,7 +195,7 @@ def _rank(priority: float, score: float) -> tuple[float, float]:
     return priority if score <= PROBABLE else math.inf, score
 
 
-def slots_set_by_actions(trackers: Iterable[DialogueStateTracker]) -> dict[str, dict[str, list[str]]]:
+def slots_set_by_actions(trackers: Trackers) -> dict[str, dict[str, list[str]]]:
     """Return, for each action of the conversations, the sorted names of the slots set right after it."""
     found: dict[str, set[str]] = {}
     for tracker in trackers:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rasa_core.events import ACTION_LISTEN_NAME
+from rasa_core.policies.features.classic import Trackers
 from rasa_core.policies.policy import Policy
 from rasa_core.policies.training_turns import TrainingTurns
 from rasa_core.support.stored_models import reading
@@ -54,7 +54,7 @@ class FallbackPolicy(Policy):
         """One state: only the latest message and action matter."""
         return 1
 
-    def train(self, training_trackers: Iterable[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
+    def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Learn nothing; raise `UnknownActionError` if the domain does not have the action."""
         domain.index_for_action(self.fallback_action_name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,7 +13,13 @@ import numpy as np
 from rasa_core.exceptions import ModelError
 from rasa_core.policies import keras_training, network_training
 from rasa_core.policies.feature_cache import ExampleMaker, FeatureCache
-from rasa_core.policies.features.classic import PADDING, Floats, MaxHistoryTrackerFeaturizer, TrackerFeaturizer
+from rasa_core.policies.features.classic import (
+    PADDING,
+    Floats,
+    MaxHistoryTrackerFeaturizer,
+    TrackerFeaturizer,
+    Trackers,
+)
 from rasa_core.policies.features.conversations import ConversationFeaturizer
 from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies.network import PolicyNetwork
@@ -40,6 +46,7 @@ TITLE = "training KerasPolicy"
 NOTHING_TO_LEARN = "there is nothing to learn from: the stories hold no action. Add stories with actions."
 
 Shape = tuple[int, ...]
+Options = Mapping[str, Any]
 
 
 class KerasPolicy(Policy):
@@ -125,7 +132,7 @@ class KerasPolicy(Policy):
 
     # -- training
 
-    def train(self, training_trackers: Iterable[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
+    def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Train a network from scratch.
 
         Parameters
@@ -145,9 +152,7 @@ class KerasPolicy(Policy):
         self._learn(training_trackers, domain, options, start=None)
         self._actions, self._fits = list(domain.action_names), None
 
-    def continue_training(
-        self, training_trackers: Iterable[DialogueStateTracker], domain: Domain, **kwargs: Any
-    ) -> None:
+    def continue_training(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Train the network that is there for more epochs (1 if not given)."""
         if self.model is None:
             self.train(training_trackers, domain, **kwargs)
@@ -155,22 +160,14 @@ class KerasPolicy(Policy):
             self._check(domain)
             self._learn(training_trackers, domain, {"epochs": 1, **_given(kwargs)}, start=self.model)
 
-    def _learn(
-        self, trackers: Iterable[DialogueStateTracker], domain: Domain, options: Mapping[str, Any], start: Any
-    ) -> None:
+    def _learn(self, trackers: Trackers, domain: Domain, options: Options, start: Any) -> None:
         """Train the network `start`, or a new one if that is None."""
         keras_training.import_keras()  # Whoever has no Keras is told so before the features are made.
         learn = self._learn_own if self._has_own_architecture() else self._learn_perceptrons
         epochs = learn(trackers, domain, options, start)
         self.current_epoch = epochs + (0 if start is None else self.current_epoch)
 
-    def _learn_perceptrons(
-        self,
-        trackers: Iterable[DialogueStateTracker],
-        domain: Domain,
-        options: Mapping[str, Any],
-        start: PolicyNetwork | None,
-    ) -> int:
+    def _learn_perceptrons(self, trackers: Trackers, domain: Domain, options: Options, start: Any) -> int:
         """Train the default network, and return for how many epochs."""
         examples, turns = self._examples(trackers, domain, options, is_new=start is None)
         if not len(examples):
@@ -192,9 +189,7 @@ class KerasPolicy(Policy):
             self._training_turns = StoredTurns(turns)
         return schedule.epochs
 
-    def _learn_own(
-        self, trackers: Iterable[DialogueStateTracker], domain: Domain, options: Mapping[str, Any], start: Any
-    ) -> int:
+    def _learn_own(self, trackers: Trackers, domain: Domain, options: Options, start: Any) -> int:
         """Train a network of the user's own architecture, and return for how many epochs."""
         x, y, weights = self._arrays(trackers, domain, options, is_new=start is None)
         epochs: int = options.get("epochs", OWN_EPOCHS)
@@ -212,7 +207,7 @@ class KerasPolicy(Policy):
         return epochs
 
     def _examples(
-        self, trackers: Iterable[DialogueStateTracker], domain: Domain, options: Mapping[str, Any], *, is_new: bool
+        self, trackers: Trackers, domain: Domain, options: Options, *, is_new: bool
     ) -> tuple[TrainingExamples, TurnTable | None]:
         """Return what to learn from, and where it stands in the stories."""
         if self._history is None:
@@ -231,7 +226,7 @@ class KerasPolicy(Policy):
         return examples, collector.training_turns(examples)
 
     def _arrays(
-        self, trackers: Iterable[DialogueStateTracker], domain: Domain, options: Mapping[str, Any], *, is_new: bool
+        self, trackers: Trackers, domain: Domain, options: Options, *, is_new: bool
     ) -> tuple[Floats, Floats, Floats | None]:
         """Return inputs ``(examples, ...)``, one-hot actions ``(examples, ..., actions)``, and weights."""
         weights: Floats | None = None
@@ -280,7 +275,7 @@ class KerasPolicy(Policy):
         found: list[float] = (y[-1] if y.ndim == 2 else y).tolist()
         return found
 
-    def predict_conversations(self, trackers: Iterable[DialogueStateTracker], domain: Domain) -> list[Floats]:
+    def predict_conversations(self, trackers: Trackers, domain: Domain) -> list[Floats]:
         """Predict many moments at once: before each action of finished conversations that is to be learnt.
 
         Only for a network that was trained on a `HistoryFeaturizer`, and is not of your own `model_architecture`.
@@ -391,10 +386,10 @@ class KerasPolicy(Policy):
             self.model.set_weights([arrays[f"weight_{index}"] for index in range(len(arrays))])
 
 
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+def _given(options: Options) -> dict[str, Any]:
     """Return the options that are not None, which stands for not given."""
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _is_silent(options: Mapping[str, Any]) -> bool:
+def _is_silent(options: Options) -> bool:
     return bool(options.get("verbose", 1) == 0)

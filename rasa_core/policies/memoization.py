@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rasa_core.history import State
-from rasa_core.policies.features.classic import MaxHistoryTrackerFeaturizer, TrackerFeaturizer
+from rasa_core.policies import training_turns
+from rasa_core.policies.features.classic import MaxHistoryTrackerFeaturizer, TrackerFeaturizer, Trackers
 from rasa_core.policies.policy import Policy
-from rasa_core.policies.training_turns import (
-    CONTRADICTORY,
-    NEW_TURN,
-    NO_PLACES,
-    NO_TURNS,
-    StoredTurns,
-    TrainingTurns,
-    TurnCollector,
-    places_of,
-    turn_key,
-)
+from rasa_core.policies.training_turns import StoredTurns, TrainingTurns, TurnCollector, places_of, turn_key
 from rasa_core.support.stored_models import reading
 
 if TYPE_CHECKING:
@@ -86,24 +77,23 @@ class MemoizationPolicy(Policy):
         """Switch the policy on or off."""
         self.is_enabled = activate
 
-    def train(self, training_trackers: Iterable[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
+    def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Remember the conversations, and nothing else."""
         self.lookup, self._ambiguous = {}, {}
         self._training_turns = StoredTurns(self._memorise(training_trackers, TurnCollector()).table())
         logger.info("memorised %d turns; %d more are ambiguous.", len(self.lookup), len(self._ambiguous))
 
-    def continue_training(
-        self, training_trackers: Sequence[DialogueStateTracker], domain: Domain, **kwargs: Any
-    ) -> None:
+    def continue_training(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Remember more conversations."""
-        if all(places_of(tracker) is None for tracker in training_trackers):
+        trackers = list(training_trackers)
+        if all(places_of(tracker) is None for tracker in trackers):
             # Where the stories say what was known before, which is long, need not be read for this.
-            self._memorise(training_trackers, TurnCollector())
+            self._memorise(trackers, TurnCollector())
         else:
-            turns = self._memorise(training_trackers, TurnCollector(self._training_turns.read()))
+            turns = self._memorise(trackers, TurnCollector(self._training_turns.read()))
             self._training_turns = StoredTurns(turns.table())
 
-    def _memorise(self, trackers: Iterable[DialogueStateTracker], turns: TurnCollector) -> TurnCollector:
+    def _memorise(self, trackers: Trackers, turns: TurnCollector) -> TurnCollector:
         """Remember conversations, add where they stand to `turns`, and return these."""
         digests: dict[StateKey, bytes] = {}
         # Augmented conversations teach nothing that the stories in them do not.
@@ -159,15 +149,15 @@ class MemoizationPolicy(Policy):
         known = [key for key in endings if key in self.lookup or key in self._ambiguous]
         memorised = [key for key in known if key in self.lookup]
         if not known:
-            return TrainingTurns(note=NEW_TURN)
+            return TrainingTurns(note=training_turns.NEW_TURN)
         table = self._training_turns.read()
         if table is None:
-            return TrainingTurns(note=NO_TURNS)
+            return TrainingTurns(note=training_turns.NO_TURNS)
         turns = tuple(table.of_key(turn_key((memorised or known)[0], {}))[:limit])
         if not turns:
             return TrainingTurns(note="this was taught without a story.")
-        note = None if table.has_places() else NO_PLACES
-        return TrainingTurns(turns, note if memorised else CONTRADICTORY)
+        note = None if table.has_places() else training_turns.NO_PLACES
+        return TrainingTurns(turns, note if memorised else training_turns.CONTRADICTORY)
 
     def _endings(self, states: Sequence[State], domain: Domain) -> Iterator[Sequence[State]]:
         """Yield what is looked up for these states, in this order."""

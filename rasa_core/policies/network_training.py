@@ -16,20 +16,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rasa_core.policies import keras_training
 from rasa_core.policies.features.history import words_of
-from rasa_core.policies.keras_training import (
-    HIDDEN,
-    UNITS,
-    as_network,
-    build,
-    distributed,
-    held_out,
-    import_keras,
-    initial_weights,
-    report,
-    set_weights,
-    units_kept,
-)
+from rasa_core.policies.keras_training import HIDDEN, UNITS, import_keras
 from rasa_core.policies.network import PERCEPTRONS, PolicyNetwork
 from rasa_core.policies.training_examples import Block, TrainingExamples
 from rasa_core.support.probabilities import best_temperature, softmax
@@ -135,14 +124,14 @@ def train(
     start
         A network to go on from; its temperature stays in its weights.
     """
-    with distributed() as devices:
+    with keras_training.distributed() as devices:
         parts = label_parts(action_names) if start is None else None
-        model = build(examples.num_features, len(action_names), parts)
+        model = keras_training.build(examples.num_features, len(action_names), parts)
         if start is None:
-            initial_weights(model)
+            keras_training.initial_weights(model)
         else:
-            set_weights(model, start)
-        tested = held_out(len(examples), validation_split)
+            keras_training.set_weights(model, start)
+        tested = keras_training.held_out(len(examples), validation_split)
         batches = _batches(examples, ~tested, len(action_names), schedule, seed, devices, learning=True)
         once = Schedule(1, 1, schedule.batch_size)
         validation = _batches(examples, tested, len(action_names), once, seed, devices, learning=False)
@@ -157,15 +146,15 @@ def train(
                 validation_data=validation if tested.any() else None,
                 verbose=0,
                 shuffle=False,
-                callbacks=[_report_steps(progress, len(batches)) if by_step else report(progress)],
+                callbacks=[_report_steps(progress, len(batches)) if by_step else keras_training.report(progress)],
             )
-    plain = as_network(model, parts, 1.0)
+    plain = keras_training.as_network(model, parts, 1.0)
     logits, actions, weights = _held_out(examples, plain)
     if start is not None or len(actions) < FEWEST_HELD_OUT:
         return Trained(plain, {})
     temperature = best_temperature(logits, labels=actions, weights=weights, bounds=TEMPERATURES)
     calibration = _calibration(softmax(logits / np.float32(temperature)), actions, weights)
-    return Trained(as_network(model, parts, temperature), {"temperature": temperature, **calibration})
+    return Trained(keras_training.as_network(model, parts, temperature), {"temperature": temperature, **calibration})
 
 
 def _report_steps(progress: Progress, steps: int) -> Any:
@@ -278,7 +267,7 @@ def _batches(
             x[: len(chosen)] = examples.dense(self._block, chosen, INPUT_DROPOUT if learning else 0.0, self._random)
             kept = np.ones((size, UNITS), np.float32)
             if learning:
-                kept = units_kept(size, self._random)
+                kept = keras_training.units_kept(size, self._random)
                 unseen = np.flatnonzero(self._random.random(size, np.float32) < VALUES_UNSEEN)
                 x[np.ix_(unseen, examples.value_columns)] = 0.0
             wanted = np.zeros((size, PERCEPTRONS, num_actions), np.float32)

@@ -13,10 +13,11 @@ actions did, *k* a constant, and *p_(-1)* the same for all actions. With *k = 1*
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from rasa_core.policies.features.classic import Trackers
 from rasa_core.policies.features.history import recent_events
 from rasa_core.policies.policy import Policy
 from rasa_core.support.stored_models import reading
@@ -62,14 +63,12 @@ class NGramPolicy(Policy):
     def max_history(self) -> int:  # noqa: D102
         return self._max_history
 
-    def train(self, training_trackers: Iterable[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
+    def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Count anew what follows what."""
         self._counts = {}
         self.continue_training(training_trackers, domain, **kwargs)
 
-    def continue_training(
-        self, training_trackers: Iterable[DialogueStateTracker], domain: Domain, **kwargs: Any
-    ) -> None:
+    def continue_training(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Count more conversations; augmented ones tell nothing that the stories in them do not."""
         for tracker in training_trackers:
             if not getattr(tracker, "is_augmented", False):

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Sequence, Sized
+from collections.abc import Collection, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from rasa_core.policies.features.classic import DialogueTrainingData, MaxHistoryTrackerFeaturizer, TrackerFeaturizer
+from rasa_core.policies.features.classic import (
+    DialogueTrainingData,
+    MaxHistoryTrackerFeaturizer,
+    TrackerFeaturizer,
+    Trackers,
+)
 from rasa_core.policies.training_turns import TrainingTurns
 from rasa_core.support.progress import Progress
 from rasa_core.support.stored_models import KnownByName
@@ -92,7 +97,7 @@ class Policy(KnownByName, ABC):
         return self.featurizer.max_history
 
     def featurize_for_training(
-        self, training_trackers: Sequence[DialogueStateTracker], domain: Domain, **kwargs: Any
+        self, training_trackers: Trackers, domain: Domain, **kwargs: Any
     ) -> DialogueTrainingData:
         """Return the arrays to learn from, at most ``max_training_samples`` examples if that is given."""
         data = self.featurizer.featurize_trackers(training_trackers, domain)
@@ -102,12 +107,10 @@ class Policy(KnownByName, ABC):
         return data
 
     @abstractmethod
-    def train(self, training_trackers: Iterable[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
+    def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Learn from conversations; unknown keyword arguments are for other policies and are ignored."""
 
-    def continue_training(
-        self, training_trackers: Sequence[DialogueStateTracker], domain: Domain, **kwargs: Any
-    ) -> None:
+    def continue_training(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Learn from more conversations, where the policy can."""
 
     @abstractmethod
@@ -156,7 +159,7 @@ class Stream:
         Gives the same conversations each time it is iterated over.
     """
 
-    def __init__(self, trackers: Iterable[DialogueStateTracker]) -> None:
+    def __init__(self, trackers: Trackers) -> None:
         self._trackers = trackers
 
     def __len__(self) -> int:
@@ -169,7 +172,7 @@ class Stream:
             yield _checked(tracker)
 
 
-def training_input(trackers: Iterable[DialogueStateTracker]) -> Collection[DialogueStateTracker] | Stream:
+def training_input(trackers: Trackers) -> Collection[DialogueStateTracker] | Stream:
     """Return conversations that can be gone through several times, once for each policy.
 
     Raises
@@ -182,9 +185,7 @@ def training_input(trackers: Iterable[DialogueStateTracker]) -> Collection[Dialo
     return Stream(trackers)
 
 
-def with_progress(
-    title: str, trackers: Iterable[DialogueStateTracker], *, silent: bool
-) -> Iterator[DialogueStateTracker]:
+def with_progress(title: str, trackers: Trackers, *, silent: bool) -> Iterator[DialogueStateTracker]:
     """Yield the conversations, and tell how far that is if there are many."""
     total = len(trackers) if isinstance(trackers, Sized) else 0
     with Progress(title, total, silent=silent or total <= FEW) as progress:

@@ -20,12 +20,15 @@ from numpy.typing import NDArray
 from rasa_core.events import ActionExecuted
 from rasa_core.history import State, with_best_intent_only
 from rasa_core.support.stored_models import KnownByName, reading
+from rasa_core.trackers import DialogueStateTracker
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
-    from rasa_core.trackers import DialogueStateTracker
 
 Floats = NDArray[np.float32]
+Trackers = Iterable[DialogueStateTracker]
+StateSequences = list[list[State | None]]
+StatesAndActions = tuple[StateSequences, list[list[str]]]
 PADDING = -1.0
 FILE_NAME = "featurizer.json"
 
@@ -206,16 +209,14 @@ class TrackerFeaturizer(KnownByName, ABC):
         return self.cleaned(before_actions[len(before_actions) - len(actions) :]), actions
 
     @abstractmethod
-    def training_states_and_actions(
-        self, trackers: Iterable[DialogueStateTracker], domain: Domain
-    ) -> tuple[list[list[State | None]], list[list[str]]]:
+    def training_states_and_actions(self, trackers: Trackers, domain: Domain) -> StatesAndActions:
         """Return the states before each prediction, and the names of the actions that followed."""
 
     @abstractmethod
-    def prediction_states(self, trackers: Iterable[DialogueStateTracker], domain: Domain) -> list[list[State | None]]:
+    def prediction_states(self, trackers: Trackers, domain: Domain) -> StateSequences:
         """Return, for each conversation, the states that its next prediction is made from."""
 
-    def featurize_trackers(self, trackers: Iterable[DialogueStateTracker], domain: Domain) -> DialogueTrainingData:
+    def featurize_trackers(self, trackers: Trackers, domain: Domain) -> DialogueTrainingData:
         """Return the arrays to learn from, with y of shape ``(examples, time, actions)``."""
         self.state_featurizer.prepare_from_domain(domain)
         states, actions = self.training_states_and_actions(trackers, domain)
@@ -225,7 +226,7 @@ class TrackerFeaturizer(KnownByName, ABC):
                 y[example, step] = self.state_featurizer.action_as_one_hot(name, domain)
         return DialogueTrainingData(self._encode_all(states), y, list(map(len, actions)))
 
-    def create_X(self, trackers: Iterable[DialogueStateTracker], domain: Domain) -> Floats:  # noqa: N802
+    def create_X(self, trackers: Trackers, domain: Domain) -> Floats:  # noqa: N802
         """Return the array to predict from, shape ``(conversations, time, features)``."""
         self.state_featurizer.prepare_from_domain(domain)
         return self._encode_all(self.prediction_states(trackers, domain))
@@ -273,10 +274,8 @@ class FullDialogueTrackerFeaturizer(TrackerFeaturizer):
     A prediction reads the whole conversation, at a cost that grows with it.
     """
 
-    def training_states_and_actions(  # noqa: D102
-        self, trackers: Iterable[DialogueStateTracker], domain: Domain
-    ) -> tuple[list[list[State | None]], list[list[str]]]:
-        all_states: list[list[State | None]] = []
+    def training_states_and_actions(self, trackers: Trackers, domain: Domain) -> StatesAndActions:  # noqa: D102
+        all_states: StateSequences = []
         all_actions = []
         for tracker in trackers:
             states, actions = self.predictions_of(tracker)
@@ -285,9 +284,7 @@ class FullDialogueTrackerFeaturizer(TrackerFeaturizer):
             all_actions.append([action.action_name for action in actions[skip:]])
         return all_states, all_actions
 
-    def prediction_states(  # noqa: D102
-        self, trackers: Iterable[DialogueStateTracker], domain: Domain
-    ) -> list[list[State | None]]:
+    def prediction_states(self, trackers: Trackers, domain: Domain) -> StateSequences:  # noqa: D102
         return [list(self.cleaned(tracker.last_states(None))) for tracker in trackers]
 
 
@@ -321,9 +318,7 @@ class MaxHistoryTrackerFeaturizer(TrackerFeaturizer):
     def _padded(self, states: Sequence[State]) -> list[State | None]:
         return [*[None] * (self.max_history - len(states)), *states[-self.max_history :]]
 
-    def training_states_and_actions(  # noqa: D102
-        self, trackers: Iterable[DialogueStateTracker], domain: Domain
-    ) -> tuple[list[list[State | None]], list[list[str]]]:
+    def training_states_and_actions(self, trackers: Trackers, domain: Domain) -> StatesAndActions:  # noqa: D102
         all_states, all_actions, seen = [], [], set()
         for tracker in trackers:
             states, actions = self.predictions_of(tracker)
@@ -340,12 +335,10 @@ class MaxHistoryTrackerFeaturizer(TrackerFeaturizer):
                 all_actions.append([action.action_name])
         return all_states, all_actions
 
-    def prediction_states(  # noqa: D102
-        self, trackers: Iterable[DialogueStateTracker], domain: Domain
-    ) -> list[list[State | None]]:
+    def prediction_states(self, trackers: Trackers, domain: Domain) -> StateSequences:  # noqa: D102
         return [self._padded(self.cleaned(tracker.last_states(self.max_history))) for tracker in trackers]
 
-    def featurize_trackers(self, trackers: Iterable[DialogueStateTracker], domain: Domain) -> DialogueTrainingData:
+    def featurize_trackers(self, trackers: Trackers, domain: Domain) -> DialogueTrainingData:
         """Return X ``(examples, max_history, features)`` and y ``(examples, actions)``."""
         data = super().featurize_trackers(trackers, domain)
         return DialogueTrainingData(data.X, data.y.reshape(len(data.y), domain.num_actions))
