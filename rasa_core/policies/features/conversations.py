@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Items = tuple[tuple[str, float], ...]
+Message = tuple[str | None, tuple[str, ...]]
 ColumnOf = Callable[[tuple[str, str]], int | None]
 K = TypeVar("K")
 V = TypeVar("V")
@@ -161,14 +162,13 @@ class ConversationFeaturizer:
 
     def _content_of(self, name: str, value: object) -> int:
         """Return the number of what a slot holds that has this value."""
-        known = self._parts.texts.get((name, value)) if isinstance(value, str) else None
-        if known is None:
-            slot = self._slots[name]
-            slot.value = value
-            known = self._parts.content[_content(slot)]
-            if isinstance(value, str):
-                self._parts.texts[name, value] = known
-        return known
+        if isinstance(value, str) and (name, value) in self._parts.texts:
+            return self._parts.texts[name, value]
+        self._slots[name].value = value
+        found = self._parts.content[_content(self._slots[name])]
+        if isinstance(value, str):
+            self._parts.texts[name, value] = found
+        return found
 
     def _take_action(self, event: ActionExecuted) -> None:
         name, before, known = event.action_name, self._latest, self._history.vocabulary
@@ -256,9 +256,7 @@ class _Parts:
         self.message: _Memo[Items, int] = self._memo(lambda items: features.of_state(dict(items)))
         self.mentions = self._memo(features.of_mentions)
         self.turns = self._memo(features.of_turns)
-        self.message_before: _Memo[tuple[str | None, tuple[str, ...]], int] = self._memo(
-            lambda message: features.of_message_before(*message)
-        )
+        self.message_before: _Memo[Message, int] = self._memo(lambda message: features.of_message_before(*message))
         self.actions_before = self._memo(features.of_actions_before)
         self.slots_set = self._memo(features.of_slots_set)
         self.turn = self._memo(features.of_turn)
@@ -387,8 +385,7 @@ def _ranges(begins: Ints, lengths: Ints) -> Ints:
 
 def _table(function: Callable[[int], float], numbers: Ints) -> Floats:
     """Return a function of numbers from 0 on, computed once for each different one, as a prediction computes it."""
-    values = [function(number) for number in range(int(numbers.max(initial=-1)) + 1)]
-    return np.array(values, np.float32)[numbers]
+    return np.array(list(map(function, range(int(numbers.max(initial=-1)) + 1))), np.float32)[numbers]
 
 
 def _latest(parts: list[int], counts: Ints, kept: int) -> Ints:

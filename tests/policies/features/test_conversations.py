@@ -61,7 +61,8 @@ def moments(events: Sequence[Event], max_history: int) -> list[tuple[int, str, N
     found, featurizer = [], HistoryFeaturizer(max_history)
     for event in events:
         if isinstance(event, ActionExecuted):
-            named = featurizer.named(tracker.last_states(max_history), tracker.history, tracker.slots.values())
+            groups = featurizer.groups(tracker.last_states(max_history), tracker.history, tracker.slots.values())
+            named = [(block, name, value) for block, group in groups for name, value in group.items()]
             features = {(block, name): float(np.float32(value)) for block, name, value in named}
             found.append((tracker.history.length, event.action_name, features, event.unpredictable))
         tracker.update(event)
