@@ -10,7 +10,7 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "([^"]+)"', (ROOT / "rasa_core" / "version.py").read_text(encoding="utf-8"))[1]
 
-TRAIN = ["keras>=3.4", "jax>=0.4.30"]
+TRAIN = ["keras>=3.4", "jax>=0.4.30", "scipy>=1.11"]
 SQL = ["SQLAlchemy>=2.0", "psycopg[binary]>=3.2"]
 MYSQL = [*SQL, "PyMySQL>=1.1"]
 REDIS = ["redis>=6"]

@@ -22,9 +22,9 @@ from benchmarks.tables import print_table, quantile
 from rasa_core import Domain
 from rasa_core.evaluation.stories import whole_stories
 from rasa_core.policies import KerasPolicy
-from rasa_core.policies.features.conversations import ConversationRows
-from rasa_core.policies.features.history_features import HistoryFeaturizer
-from rasa_core.policies.keras_policy import ROWS_IN_PRODUCT
+from rasa_core.policies.features.conversations import ConversationFeaturizer
+from rasa_core.policies.features.history import HistoryFeaturizer
+from rasa_core.policies.network import ROWS_IN_PRODUCT, written_out
 from rasa_core.stories import extract_story_graph
 from rasa_core.stories.training_tracker import TrainingTracker
 
@@ -43,10 +43,10 @@ def best_time(work: Callable[[], object], runs: int) -> float:
 
 def make_features(trackers: list[TrainingTracker], domain: Domain, featurizer: HistoryFeaturizer) -> None:
     """Make the rows of all conversations, and write them out."""
-    rows = ConversationRows(featurizer.max_history, domain.slots, featurizer.index_of)
+    rows = ConversationFeaturizer(featurizer.max_history, domain.slots, featurizer.index_of)
     for tracker in trackers:
         rows.add(tracker)
-    for _ in rows.take().dense(featurizer.num_features, ROWS_IN_PRODUCT):
+    for _ in written_out(*rows.take()[:3], featurizer.num_features):
         pass
 
 

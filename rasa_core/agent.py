@@ -18,8 +18,7 @@ from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.model_folder import read_model, write_model
 from rasa_core.policies.ensemble import PolicyEnsemble, SimplePolicyEnsemble
 from rasa_core.policies.memoization import MemoizationPolicy
-from rasa_core.policies.policy import Policy, Prediction
-from rasa_core.policies.training_input import Stream, training_input
+from rasa_core.policies.policy import Policy, Prediction, Stream, training_input
 from rasa_core.processor import MessageProcessor, Preprocessor
 from rasa_core.stories import load_data
 from rasa_core.support.strict_json import independent

@@ -12,6 +12,7 @@ import zlib
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from typing import Any, Final, NamedTuple
 
 from rasa_core.events import ACTION_LISTEN_NAME, UserUttered
@@ -254,3 +255,18 @@ def compute_state(
     if action_name is not None:
         state[f"prev_{action_name}"] = 1.0
     return state
+
+
+def with_best_intent_only(state: State) -> State:
+    """Return the state of a tracker, where intents come first, with 1.0 for its best intent and without the others.
+
+    The best intent is the most probable one, the first of equals.
+    """
+    names = iter(state)
+    first, second = next(names, ""), next(names, "")
+    if second[:7] != "intent_" and (first[:7] != "intent_" or state[first] == 1.0):
+        return state  # By far the most frequent case, at every prediction.
+    intents = list(takewhile(lambda name: name.startswith("intent_"), state))
+    kept = {max(intents, key=state.__getitem__): 1.0}
+    kept.update(islice(state.items(), len(intents), None))
+    return kept

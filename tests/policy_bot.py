@@ -16,8 +16,10 @@ from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet,
 from rasa_core.exceptions import ModelError
 from rasa_core.interpreter import RegexInterpreter
 from rasa_core.policies import KerasPolicy, keras_training
-from rasa_core.policies.features.history_features import HistoryFeaturizer
+from rasa_core.policies.feature_cache import ExampleMaker
+from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies.policy import Policy
+from rasa_core.policies.training_examples import ExampleCollector
 from rasa_core.trackers import DialogueStateTracker
 
 DOMAIN = f"""
@@ -130,6 +132,14 @@ def again(trained: KerasPolicy) -> KerasPolicy:
     assert trained._history is not None
     featurizer = HistoryFeaturizer(trained._history.max_history, trained._history.names)
     return KerasPolicy(featurizer, trained.model, current_epoch=trained.current_epoch)
+
+
+def collector_of(
+    featurizer: HistoryFeaturizer, domain: Domain, maker: ExampleMaker | None = None, **options: Any
+) -> ExampleCollector:
+    """Return a collector of what the network learns from; `maker` makes the examples."""
+    maker = maker or ExampleMaker(featurizer, domain)
+    return ExampleCollector(featurizer, domain, maker.examples, maker.names, **options)
 
 
 def needs_keras() -> None:

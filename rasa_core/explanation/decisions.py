@@ -19,8 +19,8 @@ from rasa_core.events import (
 )
 from rasa_core.exceptions import ModelError, RasaCoreError
 from rasa_core.explanation.nearest_miss import NearestMiss, find_nearest_miss
-from rasa_core.policies.lessons import Lesson, Lessons
 from rasa_core.policies.policy import Policy
+from rasa_core.policies.training_turns import TrainingTurn, TrainingTurns
 from rasa_core.trackers import DialogueStateTracker
 from rasa_core.turn import TurnProcessor
 
@@ -45,7 +45,7 @@ class PolicyOpinion:
         That score.
     scores : dict of str to float
         Its score for every action of the domain, as the policy gives it.
-    lessons : tuple of Lesson or None
+    lessons : tuple of TrainingTurn or None
         The training turns that taught it this; None if the policy cannot tell.
     note : str or None
         What else it has to say, such as why there are no lessons.
@@ -55,7 +55,7 @@ class PolicyOpinion:
     action: str | None
     score: float
     scores: dict[str, float]
-    lessons: tuple[Lesson, ...] | None
+    lessons: tuple[TrainingTurn, ...] | None
     note: str | None
 
     def as_dict(self) -> dict[str, Any]:
@@ -178,9 +178,9 @@ def _opinion(policy: Policy, tracker: DialogueStateTracker, domain: Domain) -> P
     return PolicyOpinion(type(policy).__name__, action, top, scores, lessons.turns, lessons.note)
 
 
-def _lessons(policy: Policy, tracker: DialogueStateTracker, domain: Domain) -> tuple[Lessons | None, str | None]:
+def _lessons(policy: Policy, tracker: DialogueStateTracker, domain: Domain) -> tuple[TrainingTurns | None, str | None]:
     """Return what taught a policy, or why that is not known: the scores are worth telling without it."""
     try:
-        return policy.lessons(tracker, domain), None
+        return policy.training_turns(tracker, domain), None
     except ModelError as error:
         return None, str(error)

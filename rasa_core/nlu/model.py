@@ -20,9 +20,9 @@ from rasa_core.nlu.crf import Tagger
 from rasa_core.nlu.network import ATTENTION, BLOCKS, INPUTS, NLUNetwork
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.tokens import SHAPES, Span, TokenVocabulary, keys_of, shape_of, tokenize
-from rasa_core.policies.network import read_arrays, write_arrays
 from rasa_core.support.folders import replace_directory
 from rasa_core.support.probabilities import softmax
+from rasa_core.support.stored_models import read_arrays, write_arrays
 
 Floats = NDArray[np.float32]
 

@@ -1,17 +1,20 @@
-"""What decides: policies, one a file, and the ensemble that chooses among them."""
+"""What decides: policies, one a file, and the ensemble that chooses among them; loaded when they are asked for."""
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from rasa_core import _legacy
-from rasa_core.policies.augmented_memoization import AugmentedMemoizationPolicy
-from rasa_core.policies.ensemble import PolicyEnsemble, SimplePolicyEnsemble
-from rasa_core.policies.fallback import FallbackPolicy
-from rasa_core.policies.keras_policy import KerasPolicy
-from rasa_core.policies.memoization import MemoizationPolicy
-from rasa_core.policies.ngram import NGramPolicy
-from rasa_core.policies.policy import Policy, Prediction
+
+if TYPE_CHECKING:
+    from rasa_core.policies.augmented_memoization import AugmentedMemoizationPolicy
+    from rasa_core.policies.ensemble import PolicyEnsemble, SimplePolicyEnsemble
+    from rasa_core.policies.fallback import FallbackPolicy
+    from rasa_core.policies.keras_policy import KerasPolicy
+    from rasa_core.policies.memoization import MemoizationPolicy
+    from rasa_core.policies.ngram import NGramPolicy
+    from rasa_core.policies.policy import Policy, Prediction
 
 __all__ = [
     "AugmentedMemoizationPolicy",
@@ -26,9 +29,23 @@ __all__ = [
     "SimplePolicyEnsemble",
 ]
 
+_MODULES = {
+    "AugmentedMemoizationPolicy": "augmented_memoization",
+    "FallbackPolicy": "fallback",
+    "KerasPolicy": "keras_policy",
+    "MemoizationPolicy": "memoization",
+    "NGramPolicy": "ngram",
+    "Policy": "policy",
+    "PolicyEnsemble": "ensemble",
+    "Prediction": "policy",
+    "SimplePolicyEnsemble": "ensemble",
+}
+
 
 def __getattr__(name: str) -> Any:
-    """Load `OnlinePolicyEnsemble`, which teaches and so stands above all policies, when it is asked for."""
+    """Load a name from the module that has it; `OnlinePolicyEnsemble` teaches, and so stands above all policies."""
     if name == "OnlinePolicyEnsemble":
         return _legacy.load(name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,16 +1,20 @@
-"""Several policies as one: the most certain decides."""
+"""Several policies as one: of those that are sure enough, the most important decides, then the most certain."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+import math
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, SlotSet
-from rasa_core.exceptions import ModelError, UnsupportedDialogueModelError, did_you_mean
+from rasa_core.exceptions import ModelError, UnsupportedDialogueModelError
+from rasa_core.policies.features.classic import Trackers
 from rasa_core.policies.policy import Policy, Prediction
+from rasa_core.support.stored_models import reading
 from rasa_core.version import __version__
 
 if TYPE_CHECKING:
@@ -22,10 +26,13 @@ logger = logging.getLogger(__name__)
 METADATA_NAME = "metadata.json"
 MODEL_FORMAT = 1
 DEFAULT_WINDOW = 5
+CHOSEN = ("priority", "threshold")
+PROBABLE = 1.0001
+"""A score above this is no probability, not even an inexact one."""
 
 
 class PolicyEnsemble:
-    """Policies in the order in which they win where they are equally certain.
+    """Policies in the order in which they win where they are equally important, and equally certain.
 
     Parameters
     ----------
@@ -59,15 +66,13 @@ class PolicyEnsemble:
         histories = [policy.max_history for policy in self.policies]
         return None if None in histories else max([history or 0 for history in histories], default=None)
 
-    def train(self, training_trackers: Iterable[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
+    def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Train each policy."""
         for policy in self.policies:
             policy.train(training_trackers, domain, **kwargs)
         self.action_fingerprints = dict(slots_set_by_actions(training_trackers))
 
-    def continue_training(
-        self, training_trackers: Sequence[DialogueStateTracker], domain: Domain, **kwargs: Any
-    ) -> None:
+    def continue_training(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Let each policy learn from more conversations."""
         for policy in self.policies:
             policy.continue_training(training_trackers, domain, **kwargs)
@@ -76,19 +81,24 @@ class PolicyEnsemble:
             self.action_fingerprints[name] = {"slots": sorted({*known, *found["slots"]})}
 
     def predict(self, tracker: DialogueStateTracker, domain: Domain) -> Prediction:
-        """Return the prediction of the policy whose best score is highest; the first of equals wins.
+        """Return the prediction of the policy that decides.
 
-        Where no policy has anything to say, the bot listens, and all actions are equally probable.
+        A policy is sure enough if its best score is above zero, and not below its threshold. Of those that are, that
+        with the highest priority decides, then that with the highest score, then the first. A score above 1 is no
+        probability; policies that were written for Rasa Core 0.9 claim by it to know better than all others, and do.
+        Where no policy is sure enough, the bot listens, and all actions are equally probable.
         """
-        best_score, best, winner = 0.0, None, None
+        best_rank, best, winner = (-math.inf, 0.0), None, None
         for policy in self.policies:
-            if best_score >= policy.HIGHEST_SCORE:
+            priority = policy.priority_for(tracker)
+            if best_rank >= _rank(priority, policy.HIGHEST_SCORE):
                 continue
             given = policy.predict_action_probabilities(tracker, domain)
             scores = [float(score) if score > 0.0 else 0.0 for score in given]
             top = max(scores, default=0.0)
-            if top > best_score:
-                best_score, best, winner = top, scores, type(policy).__name__
+            rank = _rank(priority, top)
+            if top > 0.0 and top >= policy.threshold and rank > best_rank:
+                best_rank, best, winner = rank, scores, type(policy).__name__
         names = domain.action_names
         if best is None:
             share = 1.0 / len(names)
@@ -98,11 +108,10 @@ class PolicyEnsemble:
                 f"{winner} gave {len(best)} scores for the {len(names)} actions of the domain. "
                 "A policy returns one score an action; train it again if the domain has changed."
             )
-        total = sum(best)
+        action, total = names[best.index(best_rank[1])], sum(best)
         if total != 1.0:
-            best_score, best = best_score / total, [score / total for score in best]
+            best = [score / total for score in best]
         probabilities = dict(zip(names, best, strict=True))
-        action = names[best.index(best_score)]
         return Prediction(action, probabilities[action], winner, probabilities)
 
     def predict_next_action(self, tracker: DialogueStateTracker, domain: Domain) -> int:
@@ -117,10 +126,13 @@ class PolicyEnsemble:
         """Write each policy into a folder of its own below `path`, and ``metadata.json`` beside them."""
         described = []
         for index, policy in enumerate(self.policies):
-            name = f"policy_{index}_{type(policy).__name__}"
-            Path(path, name).mkdir(parents=True, exist_ok=True)
-            policy.persist(Path(path, name))
-            described.append({"class": type(policy).__name__, "module": type(policy).__module__, "folder": name})
+            folder = f"policy_{index}_{type(policy).__name__}"
+            Path(path, folder).mkdir(parents=True, exist_ok=True)
+            policy.persist(Path(path, folder))
+            # Of what decides who wins, only what was set for this policy alone; the rest comes with its class.
+            chosen = {name: value for name, value in vars(policy).items() if name in CHOSEN}
+            kind = type(policy)
+            described.append({"class": kind.__name__, "module": kind.__module__, "folder": folder, **chosen})
         content = {
             "format": MODEL_FORMAT,
             "rasa_core": __version__,
@@ -142,12 +154,10 @@ class PolicyEnsemble:
                     "not read: train a new model from the same domain and stories."
                 )
             raise ModelError(f"there is no model in {str(path)!r}: no {METADATA_NAME}. Train one, or check the path.")
-        try:
+        with reading("the model", file):
             content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
             newer = content["format"] > MODEL_FORMAT
             content.setdefault("fingerprints", {}).get("domain")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"cannot read {str(file)!r}: {error!r}. Train the model again.") from error
         if newer:
             raise UnsupportedDialogueModelError(
                 f"{file}: the model has format {content['format']}, and rasa_core {__version__} reads up to "
@@ -160,11 +170,11 @@ class PolicyEnsemble:
         """Read the policies of the model in the folder `path`."""
         content = cls.load_metadata(path)
         file = Path(path, METADATA_NAME)
-        try:
-            described = [(_policy_class(one), Path(path, one["folder"])) for one in content["policies"]]
-        except (KeyError, TypeError) as error:
-            raise ModelError(f"cannot read {str(file)!r}: {error!r}. Train the model again.") from error
-        policies = [policy_class.load(folder) for policy_class, folder in described]
+        with reading("the model", file):
+            found = [(_policy_class(one, file), Path(path, one["folder"])) for one in content["policies"]]
+        policies = [policy_class.load(folder) for policy_class, folder in found]
+        for policy, described in zip(policies, content["policies"], strict=True):
+            vars(policy).update({name: described[name] for name in CHOSEN if name in described})
         return cls(policies, content.get("action_fingerprints"))
 
 
@@ -172,19 +182,20 @@ class SimplePolicyEnsemble(PolicyEnsemble):
     """The ensemble under its old name."""
 
 
-def _policy_class(described: Mapping[str, str]) -> type[Policy]:
-    name = described["class"]
-    found = Policy.registry.get(name)
-    if found is None:
-        raise ModelError(
-            f"the model has a policy of the class {name!r}, which is not known here."
-            f"{did_you_mean(name, Policy.registry)} "
-            f"Import the module that defines it ({described.get('module')}) before you load the model."
-        )
+def _policy_class(described: Mapping[str, str], file: Path) -> type[Policy]:
+    package = sys.modules[__package__]
+    # The package loads a policy of its own, which then is known, when it is asked for its name.
+    getattr(package, described["class"], None)
+    own = [name for name in package.__all__ if name.endswith("Policy")]
+    found: type[Policy] = Policy.named(described["class"], file, described.get("module"), others=own)
     return found
 
 
-def slots_set_by_actions(trackers: Iterable[DialogueStateTracker]) -> dict[str, dict[str, list[str]]]:
+def _rank(priority: float, score: float) -> tuple[float, float]:
+    return priority if score <= PROBABLE else math.inf, score
+
+
+def slots_set_by_actions(trackers: Trackers) -> dict[str, dict[str, list[str]]]:
     """Return, for each action of the conversations, the sorted names of the slots set right after it."""
     found: dict[str, set[str]] = {}
     for tracker in trackers:

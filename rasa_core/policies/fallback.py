@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rasa_core.events import ACTION_LISTEN_NAME
-from rasa_core.exceptions import ModelError
-from rasa_core.policies.lessons import Lessons
+from rasa_core.policies.features.classic import Trackers
 from rasa_core.policies.policy import Policy
+from rasa_core.policies.training_turns import TrainingTurns
+from rasa_core.support.stored_models import reading
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
     from rasa_core.trackers import DialogueStateTracker
 
 FILE_NAME = "fallback_policy.json"
-
-CERTAIN = 1.1
-"""A score above every probability, so that no other policy wins."""
+NOT_UNDERSTOOD_PRIORITY: Final = 100
+"""Above that of any other policy: what was not understood tells none of them anything."""
 
 
 class FallbackPolicy(Policy):
@@ -30,9 +29,11 @@ class FallbackPolicy(Policy):
     nlu_threshold
         Confidence of the intent (probability) below which the message counts as not understood.
     core_threshold
-        Score (probability) that another policy has to exceed.
+        Score (probability) that another policy of the same priority has to exceed.
     fallback_action_name
         The action to run.
+    priority
+        Where the message was understood; else it is `NOT_UNDERSTOOD_PRIORITY`.
     """
 
     def __init__(
@@ -40,8 +41,10 @@ class FallbackPolicy(Policy):
         nlu_threshold: float = 0.3,
         core_threshold: float = 0.3,
         fallback_action_name: str = ACTION_LISTEN_NAME,
+        *,
+        priority: int | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(priority=priority)
         self.nlu_threshold = nlu_threshold
         self.core_threshold = core_threshold
         self.fallback_action_name = fallback_action_name
@@ -51,19 +54,22 @@ class FallbackPolicy(Policy):
         """One state: only the latest message and action matter."""
         return 1
 
-    def train(self, training_trackers: Iterable[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
+    def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Learn nothing; raise `UnknownActionError` if the domain does not have the action."""
         domain.index_for_action(self.fallback_action_name)
 
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
-        """Return a certain score where the message was not understood, else `core_threshold`, for the action.
+        """Return 1.0 where the message was not understood, else `core_threshold`, for the action.
 
         Once the action has run, the score is that of listening, so that it does not run again and again.
         """
         result = [0.0] * domain.num_actions
         chosen = domain.index_for_action(ACTION_LISTEN_NAME if self._has_run(tracker) else self.fallback_action_name)
-        result[chosen] = CERTAIN if self._confidence_if_low(tracker) is not None else self.core_threshold
+        result[chosen] = self.core_threshold if self._confidence_if_low(tracker) is None else 1.0
         return result
+
+    def priority_for(self, tracker: DialogueStateTracker) -> int:  # noqa: D102
+        return self.priority if self._confidence_if_low(tracker) is None else NOT_UNDERSTOOD_PRIORITY
 
     def _has_run(self, tracker: DialogueStateTracker) -> bool:
         return tracker.latest_action_name == self.fallback_action_name
@@ -73,7 +79,7 @@ class FallbackPolicy(Policy):
         confidence: float | None = tracker.latest_message.intent.get("confidence")
         return confidence if confidence is not None and confidence < self.nlu_threshold else None
 
-    def lessons(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> Lessons:
+    def training_turns(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> TrainingTurns:
         """Return which threshold decides."""
         confidence = self._confidence_if_low(tracker)
         if confidence is None:
@@ -82,22 +88,15 @@ class FallbackPolicy(Policy):
             note = f"the confidence of the intent, {confidence:.3f}, is below the nlu_threshold, {self.nlu_threshold}."
         if self._has_run(tracker):
             note += f" {self.fallback_action_name} has just run, so the bot listens."
-        return Lessons(note=note)
+        return TrainingTurns(note=note)
 
     def persist(self, path: str | Path) -> None:  # noqa: D102
-        options = {
-            "nlu_threshold": self.nlu_threshold,
-            "core_threshold": self.core_threshold,
-            "fallback_action_name": self.fallback_action_name,
-        }
+        names = "nlu_threshold", "core_threshold", "fallback_action_name"
+        options = {name: getattr(self, name) for name in names}
         Path(path, FILE_NAME).write_text(json.dumps(options, indent=1), encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> FallbackPolicy:  # noqa: D102
         file = Path(path, FILE_NAME)
-        try:
+        with reading("the fallback policy", file):
             return cls(**json.loads(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise ModelError(
-                f"cannot read the fallback policy {str(file)!r}: {error}. Train the model again."
-            ) from error

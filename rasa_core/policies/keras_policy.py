@@ -3,43 +3,41 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from rasa_core.exceptions import ModelError
-from rasa_core.policies import keras_training, member_training, members
-from rasa_core.policies.feature_cache import FeatureCache
-from rasa_core.policies.features.classic import PADDING, Floats, MaxHistoryTrackerFeaturizer, TrackerFeaturizer
-from rasa_core.policies.features.conversations import ConversationRows
-from rasa_core.policies.features.history_features import HistoryFeaturizer, Sparse
-from rasa_core.policies.features.parts import Rows
-from rasa_core.policies.lesson_book import LessonBook, StoredLessons
-from rasa_core.policies.lessons import NO_LESSONS, NO_PLACES, Lessons
-from rasa_core.policies.member_training import Settings
-from rasa_core.policies.network import Network, read_arrays, write_arrays
-from rasa_core.policies.policy import Policy
-from rasa_core.policies.row_collector import RowCollector
-from rasa_core.policies.training_input import with_progress
-from rasa_core.policies.training_rows import TrainingRows
+from rasa_core.policies import keras_training, network_training
+from rasa_core.policies.feature_cache import ExampleMaker, FeatureCache
+from rasa_core.policies.features.classic import (
+    PADDING,
+    Floats,
+    MaxHistoryTrackerFeaturizer,
+    TrackerFeaturizer,
+    Trackers,
+)
+from rasa_core.policies.features.conversations import ConversationFeaturizer
+from rasa_core.policies.features.history import HistoryFeaturizer
+from rasa_core.policies.network import PolicyNetwork
+from rasa_core.policies.network_training import Schedule
+from rasa_core.policies.policy import Policy, with_progress
+from rasa_core.policies.training_examples import ExampleCollector, TrainingExamples
+from rasa_core.policies.training_turns import NO_PLACES, NO_TURNS, StoredTurns, TrainingTurns, TurnTable
+from rasa_core.support.stored_models import read_arrays, reading, write_arrays
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
     from rasa_core.trackers import DialogueStateTracker
-
-logger = logging.getLogger(__name__)
 
 FILE_NAME = "keras_policy.json"
 WEIGHTS_NAME = "weights.npz"
 FORMAT = 2
 
 ROWS_AT_ONCE = 8192
-ROWS_IN_PRODUCT = 512
-"""So few that they stay in the cache of the processor while they are written out and multiplied."""
 OWN_EPOCHS = 40
 OWN_BATCH_SIZE = 64
 DEFAULT_SEED = 42
@@ -48,12 +46,13 @@ TITLE = "training KerasPolicy"
 NOTHING_TO_LEARN = "there is nothing to learn from: the stories hold no action. Add stories with actions."
 
 Shape = tuple[int, ...]
+Options = Mapping[str, Any]
 
 
 class KerasPolicy(Policy):
     """Learns the next action from features of the conversation.
 
-    By default it learns from a `HistoryFeaturizer`, with the network of `rasa_core.policies.member_training`, whose
+    By default it learns from a `HistoryFeaturizer`, with the network of `rasa_core.policies.network_training`, whose
     confidence is calibrated on stories that it has not seen. With a classic featurizer, the same network learns
     from its states in a row. A subclass may override `model_architecture`; its model is then served by Keras too.
 
@@ -62,11 +61,13 @@ class KerasPolicy(Policy):
     featurizer
         `HistoryFeaturizer`, or a classic `TrackerFeaturizer`.
     model
-        A trained `Network` to go on from, or a Keras model where `model_architecture` is overridden.
+        A trained `PolicyNetwork` to go on from, or a Keras model where `model_architecture` is overridden.
     graph
         Accepted and ignored.
     current_epoch
         How many epochs `model` has been trained for.
+    priority
+        Takes the place of that of the class.
 
     Attributes
     ----------
@@ -86,16 +87,18 @@ class KerasPolicy(Policy):
         model: Any = None,
         graph: object = None,
         current_epoch: int = 0,
+        *,
+        priority: int | None = None,
     ) -> None:
+        own = self._has_own_architecture()
         if featurizer is None:
-            own = self._has_own_architecture()
             featurizer = MaxHistoryTrackerFeaturizer() if own else HistoryFeaturizer()
-        if model is not None and not isinstance(model, Network) and not self._has_own_architecture():
+        if model is not None and not isinstance(model, PolicyNetwork) and not own:
             raise ValueError(
-                f"model is a rasa_core.policies.network.Network, not {type(model).__name__}: for a Keras "
+                f"model is a rasa_core.policies.network.PolicyNetwork, not {type(model).__name__}: for a Keras "
                 "model of your own, override model_architecture in a subclass."
             )
-        super().__init__(featurizer if isinstance(featurizer, TrackerFeaturizer) else None)
+        super().__init__(featurizer if isinstance(featurizer, TrackerFeaturizer) else None, priority=priority)
         self._history = featurizer if isinstance(featurizer, HistoryFeaturizer) else None
         self.model = model
         self.current_epoch = current_epoch
@@ -104,7 +107,7 @@ class KerasPolicy(Policy):
         self._shapes: tuple[Shape, Shape] | None = None
         self._actions: list[str] | None = None
         self._fits: Domain | None = None
-        self._lessons = StoredLessons()
+        self._training_turns = StoredTurns()
 
     @classmethod
     def _has_own_architecture(cls) -> bool:
@@ -129,7 +132,7 @@ class KerasPolicy(Policy):
 
     # -- training
 
-    def train(self, training_trackers: Iterable[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
+    def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Train a network from scratch.
 
         Parameters
@@ -144,114 +147,92 @@ class KerasPolicy(Policy):
             ``rnn_size``; ``feature_cache``: a file that keeps the features for the next training, which then makes
             only those of conversations that are new. Others are for other policies.
         """
-        options = {name: value for name, value in kwargs.items() if value is not None}
+        options = _given(kwargs)
         self.rnn_size = options.get("rnn_size", self.rnn_size)
-        if self._has_own_architecture():
-            self._train_own(training_trackers, domain, options)
-        else:
-            self._train_members(training_trackers, domain, options, None)
+        self._learn(training_trackers, domain, options, start=None)
         self._actions, self._fits = list(domain.action_names), None
 
-    def continue_training(
-        self, training_trackers: Iterable[DialogueStateTracker], domain: Domain, **kwargs: Any
-    ) -> None:
+    def continue_training(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Train the network that is there for more epochs (1 if not given)."""
         if self.model is None:
             self.train(training_trackers, domain, **kwargs)
-            return
-        self._check(domain)
-        options = {"epochs": 1, **kwargs}
-        if self._has_own_architecture():
-            x, y, weights = self._arrays(training_trackers, domain, options, is_new=False)
-            self._fit_own(self.model, x, y, weights, options)
-            self.current_epoch += options["epochs"]
         else:
-            self._train_members(training_trackers, domain, options, self.model)
+            self._check(domain)
+            self._learn(training_trackers, domain, {"epochs": 1, **_given(kwargs)}, start=self.model)
 
-    def _train_members(
-        self,
-        trackers: Iterable[DialogueStateTracker],
-        domain: Domain,
-        options: Mapping[str, Any],
-        start: Network | None,
-    ) -> None:
-        rows, lessons = self._rows(trackers, domain, options, is_new=start is None)
-        if not len(rows):
+    def _learn(self, trackers: Trackers, domain: Domain, options: Options, start: Any) -> None:
+        """Train the network `start`, or a new one if that is None."""
+        keras_training.import_keras()  # Whoever has no Keras is told so before the features are made.
+        learn = self._learn_own if self._has_own_architecture() else self._learn_perceptrons
+        epochs = learn(trackers, domain, options, start)
+        self.current_epoch = epochs + (0 if start is None else self.current_epoch)
+
+    def _learn_perceptrons(self, trackers: Trackers, domain: Domain, options: Options, start: Any) -> int:
+        """Train the default network, and return for how many epochs."""
+        examples, turns = self._examples(trackers, domain, options, is_new=start is None)
+        if not len(examples):
             raise ModelError(NOTHING_TO_LEARN)
         if start is not None:
-            self._check_size(rows.num_features)
-            if not members.is_of_members(start):
+            self._check_size(examples.num_features)
+            if not network_training.is_trainable(start):
                 raise ModelError("the network has other layers than those that are trained now. Train the model again.")
-        settings = Settings.of(len(rows), options.get("epochs"), options.get("batch_size"))
-        seed = options.get("seed", DEFAULT_SEED)
+        schedule = Schedule.of(len(examples), options.get("epochs"), options.get("batch_size"))
+        split, seed = options.get("validation_split", 0.0), options.get("seed", DEFAULT_SEED)
+        told: dict[str, Any] = {"silent": _is_silent(options), "title": TITLE}
         with keras_training.seeded(seed):
-            trained = member_training.train(
-                rows,
-                domain.action_names,
-                settings,
-                seed=seed,
-                silent=options.get("verbose", 1) == 0,
-                title=TITLE,
-                validation_split=options.get("validation_split", 0.0),
-                start=start,
+            trained = network_training.train(
+                examples, domain.action_names, schedule, seed=seed, validation_split=split, start=start, **told
             )
         self.model = trained.network
-        self.current_epoch = settings.epochs + (0 if start is None else self.current_epoch)
         if start is None:
             self.calibration = trained.calibration
-            self._lessons = StoredLessons(lessons)
+            self._training_turns = StoredTurns(turns)
+        return schedule.epochs
 
-    def _rows(
-        self, trackers: Iterable[DialogueStateTracker], domain: Domain, options: Mapping[str, Any], *, is_new: bool
-    ) -> tuple[TrainingRows, LessonBook | None]:
+    def _learn_own(self, trackers: Trackers, domain: Domain, options: Options, start: Any) -> int:
+        """Train a network of the user's own architecture, and return for how many epochs."""
+        x, y, weights = self._arrays(trackers, domain, options, is_new=start is None)
+        epochs: int = options.get("epochs", OWN_EPOCHS)
+        seed = options.get("seed", DEFAULT_SEED)
+        if start is None:
+            self._shapes = tuple(x.shape[1:]), tuple(y.shape[1:])
+            with keras_training.seeded(seed):
+                self.model = self.model_architecture(*self._shapes)
+        size, split = options.get("batch_size", OWN_BATCH_SIZE), options.get("validation_split", 0.0)
+        told: dict[str, Any] = {"silent": _is_silent(options), "title": f"{TITLE}, epoch"}
+        with keras_training.seeded(seed):
+            keras_training.fit(
+                self.model, x, y, weights=weights, epochs=epochs, batch_size=size, validation_split=split, **told
+            )
+        return epochs
+
+    def _examples(
+        self, trackers: Trackers, domain: Domain, options: Options, *, is_new: bool
+    ) -> tuple[TrainingExamples, TurnTable | None]:
         """Return what to learn from, and where it stands in the stories."""
-        limit = options.get("max_training_samples")
         if self._history is None:
             data = self.featurize_for_training(list(trackers), domain, **options)
-            return TrainingRows.of_dense(self._flat(data.X), data.y.argmax(axis=-1).astype(np.int32)), None
-        cache = None
-        if options.get("feature_cache") is not None:
-            cache = FeatureCache(options["feature_cache"], self._history, domain)
-        collector = RowCollector(self._history, domain, learn_names=is_new, cache=cache)
-        silent = options.get("verbose", 1) == 0
-        for tracker in with_progress("reading for KerasPolicy, conversation", trackers, silent=silent):
+            actions = data.y.argmax(axis=-1).astype(np.int32)
+            return TrainingExamples.of_dense(self._flat(data.X), actions), None
+        file = options.get("feature_cache")
+        cache = None if file is None else FeatureCache(file, self._history, domain)
+        maker = cache or ExampleMaker(self._history, domain)
+        collector = ExampleCollector(self._history, domain, maker.examples, maker.names, learn_names=is_new)
+        for tracker in with_progress("reading for KerasPolicy, conversation", trackers, silent=_is_silent(options)):
             collector.add(tracker)
         if cache is not None:
             cache.save()
-        rows = collector.rows(limit)
-        return rows, collector.lessons(rows)
-
-    def _train_own(self, trackers: Iterable[DialogueStateTracker], domain: Domain, options: Mapping[str, Any]) -> None:
-        x, y, weights = self._arrays(trackers, domain, options, is_new=True)
-        self._shapes = tuple(x.shape[1:]), tuple(y.shape[1:])
-        with keras_training.seeded(options.get("seed", DEFAULT_SEED)):
-            self.model = self.model_architecture(*self._shapes)
-            self._fit_own(self.model, x, y, weights, options)
-        self.current_epoch = options.get("epochs", OWN_EPOCHS)
-
-    @staticmethod
-    def _fit_own(model: Any, x: Floats, y: Floats, weights: Floats | None, options: Mapping[str, Any]) -> None:
-        with keras_training.seeded(options.get("seed", DEFAULT_SEED)):
-            keras_training.fit(
-                model,
-                x,
-                y,
-                weights=weights,
-                epochs=options.get("epochs", OWN_EPOCHS),
-                batch_size=options.get("batch_size", OWN_BATCH_SIZE),
-                validation_split=options.get("validation_split", 0.0),
-                silent=options.get("verbose", 1) == 0,
-                title=f"{TITLE}, epoch",
-            )
+        examples = collector.examples(options.get("max_training_samples"))
+        return examples, collector.training_turns(examples)
 
     def _arrays(
-        self, trackers: Iterable[DialogueStateTracker], domain: Domain, options: Mapping[str, Any], *, is_new: bool
+        self, trackers: Trackers, domain: Domain, options: Options, *, is_new: bool
     ) -> tuple[Floats, Floats, Floats | None]:
         """Return inputs ``(examples, ...)``, one-hot actions ``(examples, ..., actions)``, and weights."""
         weights: Floats | None = None
         if self._history is not None:
-            rows, _ = self._rows(trackers, domain, options, is_new=is_new)
-            x = np.concatenate([rows.all_dense(block) for block in rows.blocks()] or [np.zeros((0, 0), np.float32)])
+            rows, _ = self._examples(trackers, domain, options, is_new=is_new)
+            x = np.concatenate([rows.dense(block) for block in rows.blocks()] or [np.zeros((0, 0), np.float32)])
             y, weights = np.eye(domain.num_actions, dtype=np.float32)[rows.actions], rows.weights
         else:
             data = self.featurize_for_training(list(trackers), domain, **options)
@@ -274,24 +255,27 @@ class KerasPolicy(Policy):
 
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
         """Return probabilities ``(domain.num_actions,)``; zeros before training."""
-        model = self.model
+        model, history = self.model, self._history
         if model is None:
             return [0.0] * domain.num_actions
-        y: list[float]
         self._check(domain)
-        if isinstance(model, Network):
-            if self._history is None:
-                x = self._flat(self.featurizer.create_X([tracker], domain))
-                self._check_size(x.shape[1])
-                y = model.predict(x)[0].tolist()
-            else:
-                y = model.predict_sparse(*self._history.present(tracker)).tolist()
-            return y
-        outputs = keras_training.predict(model, self._present_array(tracker, domain))[0]
-        y = (outputs[-1] if outputs.ndim == 2 else outputs).tolist()
-        return y
+        if isinstance(model, PolicyNetwork) and history is not None:
+            y = model.predict_sparse(*history.present(tracker))
+        elif isinstance(model, PolicyNetwork):
+            x = self._flat(self.featurizer.create_X([tracker], domain))
+            self._check_size(x.shape[1])
+            y = model.predict(x)[0]
+        elif history is not None:
+            indices, values = history.present(tracker)
+            x = np.zeros((1, history.num_features), np.float32)
+            x[0, indices] = values
+            y = keras_training.predict(model, x)[0]
+        else:
+            y = keras_training.predict(model, self.featurizer.create_X([tracker], domain))[0]
+        found: list[float] = (y[-1] if y.ndim == 2 else y).tolist()
+        return found
 
-    def predict_conversations(self, trackers: Iterable[DialogueStateTracker], domain: Domain) -> list[Floats]:
+    def predict_conversations(self, trackers: Trackers, domain: Domain) -> list[Floats]:
         """Predict many moments at once: before each action of finished conversations that is to be learnt.
 
         Only for a network that was trained on a `HistoryFeaturizer`, and is not of your own `model_architecture`.
@@ -302,31 +286,31 @@ class KerasPolicy(Policy):
             For each conversation, probabilities ``(actions, domain.num_actions)``, float32.
         """
         history, network = self._history, self.model
-        if history is None or not isinstance(network, Network):
+        if history is None or not isinstance(network, PolicyNetwork):
             raise ModelError("only a network of history features predicts conversations at once. Train one.")
         self._check(domain)
-        rows = ConversationRows(history.max_history, domain.slots, history.index_of)
+        featurizer = ConversationFeaturizer(history.max_history, domain.slots, history.index_of)
         probabilities, ends = [np.zeros((0, network.num_actions), np.float32)], [0]
         for tracker in trackers:
-            before = len(rows)
-            rows.add(tracker)
-            ends.append(ends[-1] + len(rows) - before)
-            if len(rows) >= ROWS_AT_ONCE:
-                probabilities += _predicted(network, rows.take())
-        probabilities += _predicted(network, rows.take())
+            before = len(featurizer)
+            featurizer.add(tracker)
+            ends.append(ends[-1] + len(featurizer) - before)
+            if len(featurizer) >= ROWS_AT_ONCE:
+                probabilities += network.predict_matrix(*featurizer.take()[:3])
+        probabilities += network.predict_matrix(*featurizer.take()[:3])
         return np.split(np.concatenate(probabilities), ends[1:-1])[: len(ends) - 1]
 
     def _check(self, domain: Domain) -> None:
         if self._fits is domain:
             return
         known, model = self._actions, self.model
-        count = model.num_actions if isinstance(model, Network) else len(known or domain.action_names)
+        count = model.num_actions if isinstance(model, PolicyNetwork) else len(known or domain.action_names)
         if known not in (None, domain.action_names) or count != domain.num_actions:
             raise ModelError(
                 f"the network was trained for {count} actions, and this domain has "
                 f"{domain.num_actions}, or others. Train the model again."
             )
-        if self._history is not None and isinstance(model, Network):
+        if self._history is not None and isinstance(model, PolicyNetwork):
             self._check_size(self._history.num_features)
         self._fits = domain
 
@@ -337,21 +321,15 @@ class KerasPolicy(Policy):
                 "Train the model again."
             )
 
-    def _present_array(self, tracker: DialogueStateTracker, domain: Domain) -> Floats:
-        if self._history is None:
-            return self.featurizer.create_X([tracker], domain)
-        return _dense([self._history.present(tracker)], self._history.num_features)
-
-    def lessons(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> Lessons | None:
+    def training_turns(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> TrainingTurns | None:
         """Return the training turns that are most like the present one; None with a classic featurizer."""
         if self._history is None or self.model is None:
             return None
-        book = self._lessons.read()
-        if book is None:
-            return Lessons(note=NO_LESSONS)
-        return Lessons(
-            tuple(book.nearest(*self._history.present(tracker), limit)), None if book.has_places() else NO_PLACES
-        )
+        table = self._training_turns.read()
+        if table is None:
+            return TrainingTurns(note=NO_TURNS)
+        turns = tuple(table.nearest(*self._history.present(tracker), limit))
+        return TrainingTurns(turns, None if table.has_places() else NO_PLACES)
 
     # -- writing and reading
 
@@ -369,62 +347,49 @@ class KerasPolicy(Policy):
             options["history_featurizer"] = self._history.as_dict()
         else:
             self.featurizer.persist(path)
-        if isinstance(self.model, Network):
+        if isinstance(self.model, PolicyNetwork):
             self.model.save(Path(path, WEIGHTS_NAME))
         elif self.model is not None:
             options["shapes"] = self._shapes or (self.model.input_shape[1:], self.model.output_shape[1:])
             weights = keras_training.weights_of(self.model)
             write_arrays(Path(path, WEIGHTS_NAME), {f"weight_{i}": w for i, w in enumerate(weights)})
         Path(path, FILE_NAME).write_text(json.dumps(options, sort_keys=True), encoding="utf-8")
-        self._lessons.save(path)
+        self._training_turns.save(path)
 
     @classmethod
     def load(cls, path: str | Path) -> KerasPolicy:
         """Read a policy from the folder `path`; needs no Keras unless `model_architecture` is overridden."""
         file = Path(path, FILE_NAME)
-        try:
+        with reading("the policy", file):
             options = json.loads(file.read_text(encoding="utf-8"))
             if options["format"] != FORMAT:
                 raise ValueError(f"it has format {options['format']!r}, and this version reads {FORMAT}")
-            epochs, history = options["epochs"], options.get("history_featurizer")
+            history = options.get("history_featurizer")
             featurizer = TrackerFeaturizer.load(path) if history is None else HistoryFeaturizer(**history)
-            policy = cls(featurizer, current_epoch=epochs)
+            policy = cls(featurizer, current_epoch=options["epochs"])
             policy.rnn_size, policy._actions = options["rnn_size"], options["actions"]
             policy.calibration = options["calibration"]
-            policy._lessons = StoredLessons(folder=path)
+            policy._training_turns = StoredTurns(folder=path)
             if options["trained"]:
-                policy.model = policy._load_model(Path(path, WEIGHTS_NAME), options)
-            if isinstance(policy.model, Network) and policy._history is not None:
-                policy._check_size(policy._history.num_features)
-        except ModelError:
-            raise
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"cannot read the policy {str(file)!r}: {error!r}. Train the model again.") from error
+                policy._load_model(Path(path, WEIGHTS_NAME), options.get("shapes"))
         return policy
 
-    def _load_model(self, file: Path, options: dict[str, Any]) -> Any:
-        if "shapes" not in options:
-            return Network.load(file)
-        input_shape, output_shape = options["shapes"]
-        self._shapes = tuple(input_shape), tuple(output_shape)
-        keras_training.import_keras()
-        model = self.model_architecture(*self._shapes)
-        arrays = read_arrays(file)
-        model.set_weights([arrays[f"weight_{index}"] for index in range(len(arrays))])
-        return model
+    def _load_model(self, file: Path, shapes: Sequence[Sequence[int]] | None) -> None:
+        if shapes is None:
+            self.model = PolicyNetwork.load(file)
+            if self._history is not None:
+                self._check_size(self._history.num_features)
+        else:
+            self._shapes = tuple(shapes[0]), tuple(shapes[1])
+            keras_training.import_keras()
+            self.model, arrays = self.model_architecture(*self._shapes), read_arrays(file)
+            self.model.set_weights([arrays[f"weight_{index}"] for index in range(len(arrays))])
 
 
-def _predicted(network: Network, rows: Rows) -> Iterator[Floats]:
-    """Yield probabilities ``(some of the rows, actions)``."""
-    (kernel, bias), *others = network.layers
-    for columns, x in rows.dense(len(kernel), ROWS_IN_PRODUCT):
-        # What is empty in all of these rows need not be multiplied.
-        yield Network([(kernel[columns], bias), *others]).predict(x)
+def _given(options: Options) -> dict[str, Any]:
+    """Return the options that are not None, which stands for not given."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
-def _dense(rows: Sequence[Sparse], num_features: int) -> Floats:
-    x = np.zeros((len(rows), num_features), np.float32)
-    lengths = [len(indices) for indices, _ in rows]
-    columns = [index for indices, _ in rows for index in indices]
-    x[np.repeat(np.arange(len(rows)), lengths), columns] = [value for _, values in rows for value in values]
-    return x
+def _is_silent(options: Options) -> bool:
+    return bool(options.get("verbose", 1) == 0)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rasa_core.exceptions import ModelError
 from rasa_core.history import State
-from rasa_core.policies.features.classic import MaxHistoryTrackerFeaturizer, TrackerFeaturizer, with_best_intent_only
-from rasa_core.policies.lesson_book import LessonCollector, StoredLessons
-from rasa_core.policies.lessons import CONTRADICTORY, NEW_TURN, NO_LESSONS, NO_PLACES, Lessons, sources_of, turn_key
+from rasa_core.policies import training_turns
+from rasa_core.policies.features.classic import MaxHistoryTrackerFeaturizer, TrackerFeaturizer, Trackers
 from rasa_core.policies.policy import Policy
+from rasa_core.policies.training_turns import StoredTurns, TrainingTurns, TurnCollector, places_of, turn_key
+from rasa_core.support.stored_models import reading
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
-    from rasa_core.stories.steps import Source
+    from rasa_core.support.places import Place
     from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,6 @@ FORMAT = 1
 
 StateKey = frozenset[tuple[str, float]]
 Key = tuple[StateKey, ...]
-Turn = tuple[Key, str, "Sequence[Source]"]
 
 
 class MemoizationPolicy(Policy):
@@ -44,6 +43,8 @@ class MemoizationPolicy(Policy):
         How many states have to be equal; 5 if neither this nor `featurizer` is given.
     lookup
         What is known already: tuples of states, each a frozenset of its items, to the name of the action.
+    priority
+        Takes the place of that of the class.
     """
 
     ENABLE_FEATURE_STRING_COMPRESSION: ClassVar[bool] = True
@@ -56,8 +57,12 @@ class MemoizationPolicy(Policy):
         featurizer: TrackerFeaturizer | None = None,
         max_history: int | None = None,
         lookup: Mapping[Key, str] | None = None,
+        *,
+        priority: int | None = None,
     ) -> None:
-        super().__init__(featurizer if featurizer is not None else MaxHistoryTrackerFeaturizer(max_history=max_history))
+        if featurizer is None:
+            featurizer = MaxHistoryTrackerFeaturizer(max_history=max_history)
+        super().__init__(featurizer, priority=priority)
         if self.featurizer.max_history is None:
             raise ValueError(
                 "a MemoizationPolicy needs a featurizer with a max_history: a MaxHistoryTrackerFeaturizer."
@@ -65,53 +70,52 @@ class MemoizationPolicy(Policy):
         self._max_history: int = self.featurizer.max_history
         self.lookup: dict[Key, str] = dict(lookup or {})
         self._ambiguous: dict[Key, None] = {}  # In the order found, which is the same in every process.
-        self._lessons = StoredLessons()
+        self._training_turns = StoredTurns()
         self.is_enabled = True
 
     def toggle(self, activate: bool) -> None:
         """Switch the policy on or off."""
         self.is_enabled = activate
 
-    def train(self, training_trackers: Iterable[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
+    def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Remember the conversations, and nothing else."""
         self.lookup, self._ambiguous = {}, {}
-        lessons = LessonCollector()
-        self._memorise(training_trackers, lessons)
-        self._lessons = StoredLessons(lessons.book())
+        self._training_turns = StoredTurns(self._memorise(training_trackers, TurnCollector()).table())
         logger.info("memorised %d turns; %d more are ambiguous.", len(self.lookup), len(self._ambiguous))
 
-    def continue_training(
-        self, training_trackers: Sequence[DialogueStateTracker], domain: Domain, **kwargs: Any
-    ) -> None:
+    def continue_training(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Remember more conversations."""
-        if all(sources_of(tracker) is None for tracker in training_trackers):
-            self._memorise(training_trackers, LessonCollector())
-            return
-        lessons = LessonCollector(self._lessons.read())
-        self._memorise(training_trackers, lessons)
-        self._lessons = StoredLessons(lessons.book())
+        trackers = list(training_trackers)
+        if all(places_of(tracker) is None for tracker in trackers):
+            # Where the stories say what was known before, which is long, need not be read for this.
+            self._memorise(trackers, TurnCollector())
+        else:
+            turns = self._memorise(trackers, TurnCollector(self._training_turns.read()))
+            self._training_turns = StoredTurns(turns.table())
 
-    def _memorise(self, trackers: Iterable[DialogueStateTracker], lessons: LessonCollector) -> None:
+    def _memorise(self, trackers: Trackers, turns: TurnCollector) -> TurnCollector:
+        """Remember conversations, add where they stand to `turns`, and return these."""
         digests: dict[StateKey, bytes] = {}
         # Augmented conversations teach nothing that the stories in them do not.
         for tracker in trackers:
             if not getattr(tracker, "is_augmented", False):
-                for key, action_name, sources in self._turns(tracker):
+                for key, action_name, places in self._turns_of(tracker):
                     if self.lookup.setdefault(key, action_name) != action_name:
                         self._ambiguous[key] = None
-                    lessons.add(turn_key(key, digests), action_name, sources)
+                    turns.add(turn_key(key, digests), action_name, places)
         for key in self._ambiguous:
             self.lookup.pop(key, None)
+        return turns
 
-    def _turns(self, tracker: DialogueStateTracker) -> Iterator[Turn]:
+    def _turns_of(self, tracker: DialogueStateTracker) -> Iterator[tuple[Key, str, Sequence[Place]]]:
         """Yield the last states before each action, the action, and where it stands."""
         states, actions = self.featurizer.predictions_of(tracker)
-        sources = sources_of(tracker) or [()] * len(actions)
+        places = places_of(tracker) or [()] * len(actions)
         keys = [frozenset(state.items()) for state in states]
         for index, action in enumerate(actions):
             if not action.unpredictable:
                 key = tuple(keys[max(0, index + 1 - self._max_history) : index + 1])
-                yield key, action.action_name, sources[index]
+                yield key, action.action_name, places[index]
 
     def recall(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> str | None:
         """Return the action that followed these states, oldest first, in the stories; None for new ones."""
@@ -129,10 +133,7 @@ class MemoizationPolicy(Policy):
         return result
 
     def _states_of(self, tracker: DialogueStateTracker) -> list[State]:
-        states = tracker.last_states(self._max_history)
-        if self.featurizer.use_intent_probabilities:
-            return states
-        return [with_best_intent_only(state) for state in states]
+        return self.featurizer.cleaned(tracker.last_states(self._max_history))
 
     def _score(self, tracker: DialogueStateTracker) -> float:
         if self.USE_NLU_CONFIDENCE_AS_SCORE:
@@ -140,23 +141,23 @@ class MemoizationPolicy(Policy):
             return 1.0 if confidence is None else float(confidence)
         return 1.0
 
-    def lessons(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> Lessons:
+    def training_turns(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> TrainingTurns:
         """Return where these very states stand in the stories, with the action that follows them there."""
         if not self.is_enabled:
-            return Lessons(note="the policy is switched off.")
+            return TrainingTurns(note="the policy is switched off.")
         endings = map(_key_of, self._endings(self._states_of(tracker), domain))
         known = [key for key in endings if key in self.lookup or key in self._ambiguous]
         memorised = [key for key in known if key in self.lookup]
         if not known:
-            return Lessons(note=NEW_TURN)
-        book = self._lessons.read()
-        if book is None:
-            return Lessons(note=NO_LESSONS)
-        turns = tuple(book.of_key(turn_key((memorised or known)[0], {}))[:limit])
+            return TrainingTurns(note=training_turns.NEW_TURN)
+        table = self._training_turns.read()
+        if table is None:
+            return TrainingTurns(note=training_turns.NO_TURNS)
+        turns = tuple(table.of_key(turn_key((memorised or known)[0], {}))[:limit])
         if not turns:
-            return Lessons(note="this was taught without a story.")
-        note = None if book.has_places() else NO_PLACES
-        return Lessons(turns, note if memorised else CONTRADICTORY)
+            return TrainingTurns(note="this was taught without a story.")
+        note = None if table.has_places() else training_turns.NO_PLACES
+        return TrainingTurns(turns, note if memorised else training_turns.CONTRADICTORY)
 
     def _endings(self, states: Sequence[State], domain: Domain) -> Iterator[Sequence[State]]:
         """Yield what is looked up for these states, in this order."""
@@ -180,28 +181,21 @@ class MemoizationPolicy(Policy):
             "ambiguous": ambiguous,
         }
         Path(path, FILE_NAME).write_text(json.dumps(content), encoding="utf-8")
-        self._lessons.save(path)
+        self._training_turns.save(path)
 
     @classmethod
     def load(cls, path: str | Path) -> MemoizationPolicy:
         """Read a policy from the folder `path`."""
         file = Path(path, FILE_NAME)
-        try:
+        with reading("the memorised turns", file):
             content = json.loads(file.read_text(encoding="utf-8"))
             states = [frozenset(state.items()) for state in content["states"]]
             lookup = {tuple(states[number] for number in key): str(name) for key, name in content["turns"]}
             ambiguous = [tuple(states[number] for number in key) for key in content["ambiguous"]]
-            featurizer = MaxHistoryTrackerFeaturizer(
-                max_history=content["max_history"],
-                use_intent_probabilities=content["use_intent_probabilities"],
-            )
-            policy = cls(featurizer, lookup=lookup)
-        except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-            raise ModelError(
-                f"cannot read the memorised turns {str(file)!r}: {error!r}. Train the model again."
-            ) from error
+            options = {name: content[name] for name in ("max_history", "use_intent_probabilities")}
+            policy = cls(MaxHistoryTrackerFeaturizer(**options), lookup=lookup)
         policy._ambiguous = dict.fromkeys(ambiguous)
-        policy._lessons = StoredLessons(folder=path)
+        policy._training_turns = StoredTurns(folder=path)
         return policy
 
 

@@ -1,47 +1,41 @@
 """Perceptrons in NumPy: what serves the network that Keras has trained.
 
 Notation: ``x`` is the input ``(features,)``; ``h_0 = x``, and layer `i` makes ``h_i = max(0, W_i h_(i-1) + b_i)``, the
-last one without the maximum; the result of that goes through a softmax. A network may have members, perceptrons side
-by side: the first layer then holds the units of all of them in a row, in the layers between each has a kernel of its
+last one without the maximum; the result of that goes through a softmax. A network may be several perceptrons side by
+side: the first layer then holds the units of all of them in a row, in the layers between each has a kernel of its
 own, and the last layer reads the units of all, so that its result is the mean of what they say.
 """
 
 from __future__ import annotations
 
-import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError
+from rasa_core.support.probabilities import softmax
+from rasa_core.support.stored_models import read_arrays, write_arrays
 
 Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
-# What NumPy and the zip format below it raise for a file that is damaged or something else.
-_READ_ERRORS = (
-    OSError,
-    ValueError,
-    KeyError,
-    EOFError,
-    TypeError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+PERCEPTRONS: Final = 3
+"""How many perceptrons a network that is trained here has; each leaves one group of the stories out."""
+ROWS_IN_PRODUCT: Final = 512
+"""So few that they stay in the cache of the processor while they are written out and multiplied."""
 
 
-class Network:
+class PolicyNetwork:
     """Perceptrons with ReLU layers and a softmax at the end.
 
     Parameters
     ----------
     layers
         Kernel and bias of each layer, float32, the first layer first: ``(inputs, units)`` and ``(units,)``, or, for
-        a layer in which members are apart, ``(members, inputs, units)`` and ``(members, units)``.
+        a layer in which perceptrons are apart, ``(perceptrons, inputs, units)`` and ``(perceptrons, units)``.
     """
 
     def __init__(self, layers: Sequence[tuple[Floats, Floats]]) -> None:
@@ -76,6 +70,13 @@ class Network:
                 h = h.dot(kernel) + bias
         return softmax(h)
 
+    def predict_matrix(self, starts: Ints, columns: NDArray[np.int32], values: Floats) -> Iterator[Floats]:
+        """Yield probabilities ``(some examples, actions)`` for a sparse matrix, whose parts `written_out` describes."""
+        (kernel, bias), *others = self.layers
+        for used, x in written_out(starts, columns, values, len(kernel)):
+            # What is empty in all of these rows need not be multiplied.
+            yield PolicyNetwork([(kernel[used], bias), *others]).predict(x)
+
     @property
     def input_size(self) -> int:
         """Number of features."""
@@ -94,7 +95,7 @@ class Network:
         write_arrays(path, arrays)
 
     @classmethod
-    def load(cls, path: str | Path) -> Network:
+    def load(cls, path: str | Path) -> PolicyNetwork:
         """Read the weights from an ``.npz`` file; raise `ModelError` if they are not those of a network."""
         arrays = read_arrays(path)
         count = arrays.get("layers")
@@ -111,11 +112,38 @@ class Network:
         return cls(layers)
 
 
-def softmax(logits: Floats) -> Floats:
-    """Return probabilities for logits, along the last axis."""
-    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    probabilities: Floats = e / e.sum(axis=-1, keepdims=True)
-    return probabilities
+def written_out(
+    starts: Ints, columns: NDArray[np.int32], values: Floats, num_features: int, rows: int = ROWS_IN_PRODUCT
+) -> Iterator[tuple[Ints, Floats]]:
+    """Yield so many `rows` of a sparse matrix at a time, in those columns in which any of them is not empty.
+
+    Parameters
+    ----------
+    starts
+        Row `i` has its numbers at ``starts[i]`` up to ``starts[i + 1]`` of the next two, ``(rows + 1,)``.
+    columns, values
+        ``(numbers,)``.
+
+    Yields
+    ------
+    used : NDArray of int64
+        The columns, ascending.
+    x : NDArray of float32
+        ``(rows, used)``; changed when the next is made.
+    """
+    flat = np.zeros(rows * num_features, np.float32)
+    lengths = np.diff(starts)
+    for first in range(0, len(lengths), rows):
+        some = lengths[first : first + rows]
+        part = slice(starts[first], starts[first + len(some)])
+        is_used = np.zeros(num_features, np.bool_)
+        is_used[columns[part]] = True
+        used = np.flatnonzero(is_used)
+        place_of = np.cumsum(is_used) - 1
+        places = np.repeat(np.arange(len(some)) * len(used), some) + place_of[columns[part]]
+        flat[places] = values[part]
+        yield used, flat[: len(some) * len(used)].reshape(len(some), len(used))
+        flat[places] = 0.0
 
 
 def _fits(kernel: NDArray[Any], bias: NDArray[Any], inputs: int | None, *, may_be_apart: bool) -> bool:
@@ -127,18 +155,3 @@ def _fits(kernel: NDArray[Any], bias: NDArray[Any], inputs: int | None, *, may_b
         and bias.shape == (*kernel.shape[:-2], kernel.shape[-1])
         and inputs in (None, taken)
     )
-
-
-def write_arrays(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays of numbers as ``.npz``; the same arrays give the same bytes."""
-    options: dict[str, Any] = dict(arrays)
-    np.savez(path, **options)
-
-
-def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
-    """Return the arrays of an ``.npz`` file; raise `ModelError` if it is damaged, or holds objects."""
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except _READ_ERRORS as error:
-        raise ModelError(f"cannot read the arrays in {str(path)!r}: {error}. Train the model again.") from error

@@ -13,14 +13,14 @@ actions did, *k* a constant, and *p_(-1)* the same for all actions. With *k = 1*
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from rasa_core.events import ActionExecuted
-from rasa_core.exceptions import ModelError
-from rasa_core.policies.features.history_features import recent_events
+from rasa_core.policies.features.classic import Trackers
+from rasa_core.policies.features.history import recent_events
 from rasa_core.policies.policy import Policy
+from rasa_core.support.stored_models import reading
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
@@ -45,13 +45,15 @@ class NGramPolicy(Policy):
     ----------
     max_history
         How many events are looked at, at most.
+    priority
+        Takes the place of that of the class.
     """
 
     SUPPORTS_ONLINE_TRAINING: ClassVar[bool] = True
     HIGHEST_SCORE: ClassVar[float] = 1.0
 
-    def __init__(self, max_history: int = 4) -> None:
-        super().__init__()
+    def __init__(self, max_history: int = 4, *, priority: int | None = None) -> None:
+        super().__init__(priority=priority)
         if not isinstance(max_history, int) or max_history < 1:
             raise ValueError(f"max_history is a number of events, at least 1, not {max_history!r}.")
         self._max_history = max_history
@@ -61,14 +63,12 @@ class NGramPolicy(Policy):
     def max_history(self) -> int:  # noqa: D102
         return self._max_history
 
-    def train(self, training_trackers: Iterable[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
+    def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Count anew what follows what."""
         self._counts = {}
         self.continue_training(training_trackers, domain, **kwargs)
 
-    def continue_training(
-        self, training_trackers: Iterable[DialogueStateTracker], domain: Domain, **kwargs: Any
-    ) -> None:
+    def continue_training(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Count more conversations; augmented ones tell nothing that the stories in them do not."""
         for tracker in training_trackers:
             if not getattr(tracker, "is_augmented", False):
@@ -78,8 +78,7 @@ class NGramPolicy(Policy):
                         counts[action] = counts.get(action, 0) + 1
 
     def _turns(self, tracker: DialogueStateTracker) -> Iterator[tuple[list[str], str]]:
-        states = tracker.last_states(None)
-        actions = [event for event in tracker.applied_events() if isinstance(event, ActionExecuted)]
+        states, actions = self.featurizer.predictions_of(tracker)
         for number, action in enumerate(actions):
             if not action.unpredictable:
                 recent = states[max(0, number + 1 - self._max_history) : number + 1]
@@ -117,16 +116,9 @@ class NGramPolicy(Policy):
     def load(cls, path: str | Path) -> NGramPolicy:
         """Read a policy from the folder `path`."""
         file = Path(path, FILE_NAME)
-        try:
+        with reading("the counted turns", file):
             content = json.loads(file.read_text(encoding="utf-8"))
             policy = cls(content["max_history"])
-            policy._counts = {context: _checked(counts) for context, counts in content["counts"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(
-                f"cannot read the counted turns {str(file)!r}: {error!r}. Train the model again."
-            ) from error
+            for context, counts in content["counts"].items():
+                policy._counts[context] = {name: int(count) for name, count in counts.items()}
         return policy
-
-
-def _checked(counts: Mapping[str, Any]) -> Counts:
-    return {name: int(count) for name, count in counts.items()}

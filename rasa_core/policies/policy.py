@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from rasa_core.policies.features.classic import DialogueTrainingData, MaxHistoryTrackerFeaturizer, TrackerFeaturizer
-from rasa_core.policies.lessons import Lessons
+from rasa_core.policies.features.classic import (
+    DialogueTrainingData,
+    MaxHistoryTrackerFeaturizer,
+    TrackerFeaturizer,
+    Trackers,
+)
+from rasa_core.policies.training_turns import TrainingTurns
+from rasa_core.support.progress import Progress
+from rasa_core.support.stored_models import KnownByName
+from rasa_core.trackers import DialogueStateTracker
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
-    from rasa_core.trackers import DialogueStateTracker
+
+FEW: Final = 2000
+"""So many conversations are gone through without telling how far that is."""
+_TOLD_EVERY: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +50,7 @@ class Prediction:
     scores: dict[str, float]
 
 
-class Policy(ABC):
+class Policy(KnownByName, ABC):
     """Base of all policies.
 
     A subclass is known by its class name as soon as it is defined; a model that was trained with it can be
@@ -49,21 +60,29 @@ class Policy(ABC):
     ----------
     featurizer
         Turns conversations into arrays, for policies that want that.
+    priority
+        Takes the place of the class attribute.
+
+    Attributes
+    ----------
+    priority : int
+        Of the policies that are sure enough, those with the highest priority decide, then the most certain of them.
+    threshold : float
+        A policy whose highest score is below this is not sure enough, whatever its priority.
     """
 
     SUPPORTS_ONLINE_TRAINING: ClassVar[bool] = False
-    _featurizer: TrackerFeaturizer | None = None  # For subclasses whose constructor does not call this one.
     HIGHEST_SCORE: ClassVar[float] = math.inf
-    """No score of this policy is above this; it is not asked where another policy has reached it already."""
-    registry: ClassVar[dict[str, type[Policy]]] = {}
+    """No score of this policy is above this; it is not asked where it cannot win any more."""
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Register the class under its name; the class defined last wins."""
-        super().__init_subclass__(**kwargs)
-        Policy.registry[cls.__name__] = cls
+    priority: int = 1
+    threshold: float = 0.0
+    _featurizer: TrackerFeaturizer | None = None  # For subclasses whose constructor does not call this one.
 
-    def __init__(self, featurizer: TrackerFeaturizer | None = None) -> None:
+    def __init__(self, featurizer: TrackerFeaturizer | None = None, *, priority: int | None = None) -> None:
         self._featurizer = featurizer
+        if priority is not None:
+            self.priority = priority
 
     @property
     def featurizer(self) -> TrackerFeaturizer:
@@ -78,7 +97,7 @@ class Policy(ABC):
         return self.featurizer.max_history
 
     def featurize_for_training(
-        self, training_trackers: Sequence[DialogueStateTracker], domain: Domain, **kwargs: Any
+        self, training_trackers: Trackers, domain: Domain, **kwargs: Any
     ) -> DialogueTrainingData:
         """Return the arrays to learn from, at most ``max_training_samples`` examples if that is given."""
         data = self.featurizer.featurize_trackers(training_trackers, domain)
@@ -88,19 +107,21 @@ class Policy(ABC):
         return data
 
     @abstractmethod
-    def train(self, training_trackers: Iterable[DialogueStateTracker], domain: Domain, **kwargs: Any) -> None:
+    def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Learn from conversations; unknown keyword arguments are for other policies and are ignored."""
 
-    def continue_training(  # noqa: B027
-        self, training_trackers: Sequence[DialogueStateTracker], domain: Domain, **kwargs: Any
-    ) -> None:
+    def continue_training(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Learn from more conversations, where the policy can."""
 
     @abstractmethod
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> Sequence[float]:
         """Return a score for each action, shape ``(domain.num_actions,)``; zeros for no opinion."""
 
-    def lessons(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> Lessons | None:
+    def priority_for(self, tracker: DialogueStateTracker) -> int:
+        """Return the priority of the present prediction, which may differ from that of others."""
+        return self.priority
+
+    def training_turns(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> TrainingTurns | None:
         """Return what taught the policy its present prediction, at most `limit` training turns; None if it cannot tell.
 
         Only asked for explanations; may read files.
@@ -110,6 +131,10 @@ class Policy(ABC):
         ModelError
             If a file cannot be read.
         """
+        return self.lessons(tracker, domain, limit)
+
+    def lessons(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> TrainingTurns | None:
+        """Return the same; an older name, under which policies may still define it."""
         return None
 
     def persist(self, path: str | Path) -> None:
@@ -120,3 +145,57 @@ class Policy(ABC):
     def load(cls, path: str | Path) -> Policy:
         """Read a policy from the folder `path`."""
         raise NotImplementedError(f"{cls.__name__} needs a class method load(path).")
+
+
+# -- conversations to learn from
+
+
+class Stream:
+    """Conversations that are made one after the other, so that they never are in memory all at once.
+
+    Parameters
+    ----------
+    trackers
+        Gives the same conversations each time it is iterated over.
+    """
+
+    def __init__(self, trackers: Trackers) -> None:
+        self._trackers = trackers
+
+    def __len__(self) -> int:
+        """Return the number of conversations, 0 if that is not known."""
+        return len(self._trackers) if isinstance(self._trackers, Sized) else 0
+
+    def __iter__(self) -> Iterator[DialogueStateTracker]:
+        """Yield each conversation; raise `ValueError` for what is none."""
+        for tracker in self._trackers:
+            yield _checked(tracker)
+
+
+def training_input(trackers: Trackers) -> Collection[DialogueStateTracker] | Stream:
+    """Return conversations that can be gone through several times, once for each policy.
+
+    Raises
+    ------
+    ValueError
+        If something is no conversation; for those that are made one after the other, when it is come to.
+    """
+    if isinstance(trackers, Sequence) or iter(trackers) is trackers:
+        return [_checked(tracker) for tracker in trackers]
+    return Stream(trackers)
+
+
+def with_progress(title: str, trackers: Trackers, *, silent: bool) -> Iterator[DialogueStateTracker]:
+    """Yield the conversations, and tell how far that is if there are many."""
+    total = len(trackers) if isinstance(trackers, Sized) else 0
+    with Progress(title, total, silent=silent or total <= FEW) as progress:
+        for number, tracker in enumerate(trackers, 1):
+            yield tracker
+            if number % _TOLD_EVERY == 0 or number == total:
+                progress.step(number)
+
+
+def _checked(tracker: object) -> DialogueStateTracker:
+    if not isinstance(tracker, DialogueStateTracker):
+        raise ValueError(f"train takes trackers, not {type(tracker).__name__}: agent.train(agent.load_data(path)).")
+    return tracker

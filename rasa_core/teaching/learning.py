@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from rasa_core.events import ActionExecuted
-from rasa_core.policies.features.classic import with_best_intent_only
+from rasa_core.history import with_best_intent_only
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import Key, MemoizationPolicy
 from rasa_core.policies.policy import Policy, Prediction

@@ -14,7 +14,7 @@ from small_nlu import messages, small_model
 
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.model import FILE_NAME, WEIGHTS_NAME, NLUModel
-from rasa_core.policies.network import read_arrays, write_arrays
+from rasa_core.support.stored_models import read_arrays, write_arrays
 
 
 @pytest.fixture(scope="module")

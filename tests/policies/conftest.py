@@ -15,9 +15,9 @@ from own_policies import LinearPolicy, LstmPolicy
 from policy_bot import QUICK, local_domain, needs_keras, stories
 
 from rasa_core.domain import Domain
-from rasa_core.policies import KerasPolicy, keras_training, member_training, members
-from rasa_core.policies.member_training import Trained
-from rasa_core.policies.network import Network
+from rasa_core.policies import KerasPolicy, keras_training, network_training
+from rasa_core.policies.network import PERCEPTRONS, PolicyNetwork
+from rasa_core.policies.network_training import Trained
 from rasa_core.trackers import DialogueStateTracker
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -93,21 +93,21 @@ def fitted(monkeypatch) -> list[dict]:
 
 
 @pytest.fixture
-def members_fitted(monkeypatch) -> list[dict]:
-    """Return a list that gets what each call of `member_training.train` was given, instead of training."""
+def network_trained(monkeypatch) -> list[dict]:
+    """Return a list that gets what each call of `network_training.train` was given, instead of training."""
     needs_keras()
     calls: list[dict] = []
 
-    def train(rows, action_names, settings, **options) -> Trained:
+    def train(examples, action_names, schedule, **options) -> Trained:
         random.random()
-        units = members.MEMBERS * members.HIDDEN[0]
-        between = zip(members.HIDDEN, members.HIDDEN[1:], strict=False)
-        shapes = [(rows.num_features, units), *((members.MEMBERS, *pair) for pair in between)]
-        shapes.append((members.MEMBERS * members.HIDDEN[-1], len(action_names)))
+        units = PERCEPTRONS * keras_training.HIDDEN[0]
+        between = zip(keras_training.HIDDEN, keras_training.HIDDEN[1:], strict=False)
+        shapes = [(examples.num_features, units), *((PERCEPTRONS, *pair) for pair in between)]
+        shapes.append((PERCEPTRONS * keras_training.HIDDEN[-1], len(action_names)))
         kernels = [np.random.standard_normal(shape).astype(np.float32) for shape in shapes]
-        calls.append({"rows": rows, "names": action_names, "settings": settings, **options})
-        network = options["start"] or Network([(kernel, kernel[..., 0, :]) for kernel in kernels])
+        calls.append({"examples": examples, "names": action_names, "schedule": schedule, **options})
+        network = options["start"] or PolicyNetwork([(kernel, kernel[..., 0, :]) for kernel in kernels])
         return Trained(network, {"temperature": 2.0})
 
-    monkeypatch.setattr(member_training, "train", train)
+    monkeypatch.setattr(network_training, "train", train)
     return calls

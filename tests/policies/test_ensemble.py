@@ -78,6 +78,46 @@ class TestPrediction:
         surer = scoring(domain, utter_bye=1.5)
         assert PolicyEnsemble([known, surer]).predict(tracker, domain).action == "utter_bye"
 
+    def test_the_highest_priority_wins_among_the_sure(self, domain, tracker) -> None:
+        unsure, network = scoring(domain), scoring(domain, utter_bye=0.9)
+        memo, rule = AnotherPolicy(scoring(domain, utter_greet=0.6).scores), scoring(domain, utter_welcome=0.5)
+        unsure.priority, memo.priority, rule.priority = 6, 3, 4
+        chosen = [
+            PolicyEnsemble(policies).predict(tracker, domain).action for policies in ([network, memo], [memo, network])
+        ]
+        assert chosen == ["utter_greet", "utter_greet"]
+        assert PolicyEnsemble([unsure, network, memo, rule]).predict(tracker, domain).action == "utter_welcome"
+
+    def test_of_equal_priorities_the_highest_score_wins(self, domain, tracker) -> None:
+        low, high = scoring(domain, utter_greet=0.6), scoring(domain, utter_bye=0.7)
+        low.priority = high.priority = 3
+        assert PolicyEnsemble([low, high]).predict(tracker, domain).action == "utter_bye"
+
+    def test_a_policy_below_its_own_threshold_is_not_sure(self, domain, tracker) -> None:
+        rule, network = scoring(domain, utter_bye=0.4), scoring(domain, utter_greet=0.3)
+        rule.priority, rule.threshold = 4, 0.5
+        assert PolicyEnsemble([rule, network]).predict(tracker, domain).action == "utter_greet"
+        rule.threshold = 0.4
+        assert PolicyEnsemble([rule, network]).predict(tracker, domain).action == "utter_bye"
+
+    def test_a_score_above_one_wins_whatever_the_priorities(self, domain, tracker) -> None:
+        """As in policies that were written for Rasa Core 0.9, where the fallback scored 1.1."""
+        rule, old = scoring(domain, utter_greet=1.0), scoring(domain, utter_bye=1.1)
+        rule.priority, rule.HIGHEST_SCORE = 6, 1.0
+        prediction = PolicyEnsemble([rule, old]).predict(tracker, domain)
+        assert (prediction.action, prediction.confidence) == ("utter_bye", 1.0)
+
+    def test_a_probability_that_is_inexact_claims_nothing(self, domain, tracker) -> None:
+        rule, inexact = scoring(domain, utter_greet=0.9), scoring(domain, utter_bye=1.0 + 1e-6)
+        rule.priority = 2
+        assert PolicyEnsemble([inexact, rule]).predict(tracker, domain).action == "utter_greet"
+
+    def test_a_policy_of_higher_priority_is_asked_after_a_certain_one(self, domain, tracker, trackers) -> None:
+        first, second = MemoizationPolicy(), MemoizationPolicy(priority=2)
+        first.train(trackers, domain)
+        second.lookup = dict.fromkeys(first.lookup, "utter_bye")
+        assert PolicyEnsemble([first, second]).predict(tracker, domain).action == "utter_bye"
+
     def test_scores_may_be_an_array(self, domain, tracker) -> None:
         scores = np.array(scoring(domain, utter_greet=0.5).scores, np.float32)
         prediction = PolicyEnsemble([FixedScores(scores)]).predict(tracker, domain)
@@ -176,6 +216,28 @@ class TestPersistence:
         assert loaded.policies[1].nlu_threshold == 0.1
         assert loaded.action_fingerprints["action_search"] == {"slots": ["found"]}
 
+    def test_what_was_set_for_one_policy_alone_comes_back(self, domain, trackers, tmp_path) -> None:
+        policies = [MemoizationPolicy(priority=3), FallbackPolicy(), FixedScores()]
+        policies[2].threshold = 0.5
+        PolicyEnsemble(policies).persist(tmp_path)
+        loaded = PolicyEnsemble.load(tmp_path).policies
+        assert [(policy.priority, policy.threshold) for policy in loaded] == [(3, 0.0), (1, 0.0), (1, 0.5)]
+        assert "priority" not in PolicyEnsemble.load_metadata(tmp_path)["policies"][1]
+
+    def test_policies_are_known_though_nobody_has_imported_them(self, written, run_python) -> None:
+        program = (
+            "import rasa_core.policies\n"
+            "print({f'rasa_core.policies.{name}' for name in ('keras_policy', 'fallback')} & set(sys.modules))\n"
+            "from rasa_core.policies.ensemble import PolicyEnsemble\n"
+            "print(PolicyEnsemble.load(sys.argv[1]).policies[1])\n"
+        )
+        metadata = written / "metadata.json"
+        content = json.loads(metadata.read_text())
+        metadata.write_text(json.dumps(content | {"policies": content["policies"][:2]}))
+        done = run_python(program, written)
+        assert done.stderr == ""
+        assert done.stdout.startswith("set()\n<rasa_core.policies.fallback.FallbackPolicy")
+
     def test_each_policy_has_a_folder(self, written) -> None:
         assert sorted(path.name for path in written.iterdir()) == [
             "metadata.json",
@@ -193,7 +255,7 @@ class TestPersistence:
 
     def test_a_policy_class_that_is_not_known_is_named_with_its_module(self, written, monkeypatch) -> None:
         monkeypatch.delitem(Policy.registry, "FixedScores")
-        with pytest.raises(ModelError, match=r"'FixedScores', which is not known here.*Import the.*policy_bot"):
+        with pytest.raises(ModelError, match=r"metadata\.json: .*'FixedScores' is not known.*import the.*policy_bot"):
             PolicyEnsemble.load(written)
 
     def test_a_model_of_a_newer_version_is_refused(self, written) -> None:

@@ -7,7 +7,8 @@ from policy_bot import conversation
 
 from rasa_core.events import ACTION_LISTEN_NAME, UserUttered
 from rasa_core.exceptions import ModelError, UnknownActionError
-from rasa_core.policies import FallbackPolicy
+from rasa_core.policies import FallbackPolicy, MemoizationPolicy, PolicyEnsemble
+from rasa_core.policies.fallback import NOT_UNDERSTOOD_PRIORITY
 
 
 def understood(confidence: float | None) -> UserUttered:
@@ -28,14 +29,14 @@ def policy() -> FallbackPolicy:
 @pytest.mark.parametrize(
     ("confidence", "latest_action", "expected"),
     [
-        (0.1, ACTION_LISTEN_NAME, {"utter_bye": 1.1}),
-        (0.1, "utter_greet", {"utter_bye": 1.1}),
-        (0.1, "utter_bye", {ACTION_LISTEN_NAME: 1.1}),
+        (0.1, ACTION_LISTEN_NAME, {"utter_bye": 1.0}),
+        (0.1, "utter_greet", {"utter_bye": 1.0}),
+        (0.1, "utter_bye", {ACTION_LISTEN_NAME: 1.0}),
         (0.4, ACTION_LISTEN_NAME, {"utter_bye": 0.2}),
         (0.9, ACTION_LISTEN_NAME, {"utter_bye": 0.2}),
         (0.9, "utter_bye", {ACTION_LISTEN_NAME: 0.2}),
         (None, ACTION_LISTEN_NAME, {"utter_bye": 0.2}),
-        (0.0, ACTION_LISTEN_NAME, {"utter_bye": 1.1}),
+        (0.0, ACTION_LISTEN_NAME, {"utter_bye": 1.0}),
     ],
     ids=["low", "low-later", "low-done", "at-threshold", "high", "high-done", "no-confidence", "zero"],
 )
@@ -49,8 +50,30 @@ def test_scores_follow_the_confidence_of_the_message(policy, domain, confidence,
 def test_listening_is_the_fallback_unless_another_action_is_given(domain) -> None:
     policy = FallbackPolicy()
     assert (policy.nlu_threshold, policy.core_threshold) == (0.3, 0.3)
-    assert scores(policy, domain, ACTION_LISTEN_NAME, understood(0.1)) == {ACTION_LISTEN_NAME: 1.1}
+    assert scores(policy, domain, ACTION_LISTEN_NAME, understood(0.1)) == {ACTION_LISTEN_NAME: 1.0}
     assert scores(policy, domain, ACTION_LISTEN_NAME, understood(0.9)) == {ACTION_LISTEN_NAME: 0.3}
+
+
+@pytest.mark.parametrize(("confidence", "expected"), [(0.1, NOT_UNDERSTOOD_PRIORITY), (0.4, 7), (None, 7)])
+def test_what_was_not_understood_matters_more_than_any_policy(domain, confidence, expected) -> None:
+    policy = FallbackPolicy(nlu_threshold=0.4, priority=7)
+    tracker = conversation(domain, ACTION_LISTEN_NAME, understood(confidence))
+    assert policy.priority_for(tracker) == expected
+
+
+@pytest.mark.parametrize(
+    ("confidence", "core_threshold", "decides"),
+    [(0.1, 0.2, "FallbackPolicy"), (0.9, 0.2, "MemoizationPolicy"), (0.9, 1.0, "MemoizationPolicy")],
+)
+def test_a_story_known_by_heart_is_followed_where_the_message_was_understood(
+    domain, trackers, confidence, core_threshold, decides
+) -> None:
+    memo = MemoizationPolicy()
+    memo.train(trackers, domain)
+    ensemble = PolicyEnsemble([memo, FallbackPolicy(0.4, core_threshold, "utter_bye")])
+    prediction = ensemble.predict(conversation(domain, ACTION_LISTEN_NAME, understood(confidence)), domain)
+    assert prediction.policy == decides
+    assert prediction.confidence == 1.0
 
 
 def test_a_new_conversation_is_understood(policy, domain) -> None:

@@ -1,38 +1,38 @@
 from __future__ import annotations
 
 import logging
+import os
 
 import numpy as np
 import pytest
-from policy_bot import STORIES, conversation, local_domain
+from policy_bot import STORIES, collector_of, conversation, local_domain
 
 from rasa_core.domain import Domain
 from rasa_core.policies.feature_cache import FeatureCache
-from rasa_core.policies.features.conversations import ConversationRows
-from rasa_core.policies.features.history_features import HistoryFeaturizer
-from rasa_core.policies.network import read_arrays, write_arrays
-from rasa_core.policies.row_collector import RowCollector
-from rasa_core.policies.training_rows import TrainingRows
+from rasa_core.policies.features.conversations import ConversationFeaturizer
+from rasa_core.policies.features.history import HistoryFeaturizer
+from rasa_core.policies.training_examples import TrainingExamples
+from rasa_core.support.stored_models import read_arrays, write_arrays
 
 
 def collected(
     trackers, domain, file=None, max_history=5
-) -> tuple[TrainingRows, HistoryFeaturizer, FeatureCache | None]:
+) -> tuple[TrainingExamples, HistoryFeaturizer, FeatureCache | None]:
     featurizer = HistoryFeaturizer(max_history)
     cache = None if file is None else FeatureCache(file, featurizer, domain)
-    collector = RowCollector(featurizer, domain, cache=cache)
+    collector = collector_of(featurizer, domain, cache)
     for tracker in trackers:
         collector.add(tracker)
     if cache is not None:
         cache.save()
-    return collector.rows(), featurizer, cache
+    return collector.examples(), featurizer, cache
 
 
-def content(rows: TrainingRows, featurizer: HistoryFeaturizer) -> list[object]:
+def content(rows: TrainingExamples, featurizer: HistoryFeaturizer) -> list[object]:
     (block,) = rows.blocks()
     return [
         featurizer.names,
-        rows.all_dense(block).tobytes(),
+        rows.dense(block).tobytes(),
         rows.actions.tolist(),
         rows.weights.tolist(),
         rows.groups.tolist(),
@@ -60,8 +60,8 @@ def test_what_is_learnt_is_the_same_with_and_without_it(file, trackers, domain) 
 
 def test_only_new_conversations_are_featurised(file, trackers, domain, monkeypatch) -> None:
     made = []
-    add = ConversationRows.add
-    monkeypatch.setattr(ConversationRows, "add", lambda self, tracker: made.append(tracker) or add(self, tracker))
+    add = ConversationFeaturizer.add
+    monkeypatch.setattr(ConversationFeaturizer, "add", lambda self, tracker: made.append(tracker) or add(self, tracker))
     story = new_story(domain)
     rows, featurizer, _ = collected([story, *trackers], domain, file)
     assert made == [story]
@@ -109,13 +109,13 @@ def test_a_damaged_file_is_told_and_not_used(file, trackers, domain, damage, cap
         if damage == "counts":
             arrays["counts"] = arrays["counts"] + 1
         elif damage == "columns":
-            arrays["columns"] = arrays["columns"] + np.int32(100_000)
+            arrays["rows"] = (arrays["rows"].view(np.int32) + np.int32(100_000)).view(np.uint8)
         elif damage == "actions":
-            arrays["examples"] = arrays["examples"].reshape(-1, 3) + np.array([0, 0, 99], np.int32)
+            arrays["examples"] = arrays["examples"] + np.array([0, 0, 99], np.int32)
         elif damage == "text":
             arrays["text"] = arrays["text"][:-1]
         else:
-            del arrays["values"]
+            del arrays["rows"]
         write_arrays(file, arrays)
     rows, featurizer, cache = collected(trackers, domain, file)
     assert cache.reused == 0
@@ -135,3 +135,28 @@ def test_the_same_conversations_give_the_same_bytes(file, trackers, domain, tmp_
     collected(trackers, domain, tmp_path / "again.npz")
     assert (tmp_path / "again.npz").read_bytes() == file.read_bytes()
     assert not list(file.parent.glob("*.part*"))
+
+
+def test_two_trainings_at_once_do_not_write_into_the_same_file(file, trackers, domain, monkeypatch) -> None:
+    """While one training writes, another begins and ends."""
+    slow, quick = (FeatureCache(file, HistoryFeaturizer(), domain) for _ in range(2))
+    for cache in (slow, quick):
+        for tracker in trackers[:2]:
+            cache.examples(tracker)
+    whole, written = file.read_bytes(), []
+
+    def write_in_two_steps(path, arrays) -> None:
+        written.append(path)
+        assert file.read_bytes() == whole
+        if len(written) == 1:
+            path.write_bytes(b"half")
+            quick.save()
+            assert path.read_bytes() == b"half"
+        write_arrays(path, arrays)
+
+    monkeypatch.setattr("rasa_core.policies.feature_cache.write_arrays", write_in_two_steps)
+    slow.save()
+    monkeypatch.undo()
+    assert len(set(written)) == 2
+    assert collected(trackers[:2], domain, file)[2].reused == 2
+    assert os.listdir(file.parent) == [file.name]

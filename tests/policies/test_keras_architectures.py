@@ -12,7 +12,7 @@ from policy_bot import STORIES, chosen, conversation
 
 from rasa_core.exceptions import ModelError
 from rasa_core.policies.features.classic import FullDialogueTrackerFeaturizer
-from rasa_core.policies.features.history_features import HistoryFeaturizer
+from rasa_core.policies.features.history import HistoryFeaturizer
 
 pytestmark = pytest.mark.filterwarnings("ignore:Do not pass an `input_shape`:UserWarning")
 

@@ -17,17 +17,16 @@ from policy_bot import DOMAIN, FOUND, ITALIAN, QUICK, STORIES, again, chosen, co
 from rasa_core.agent import Agent
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
-from rasa_core.policies import KerasPolicy, MemoizationPolicy, keras_policy, keras_training, member_training
+from rasa_core.policies import KerasPolicy, MemoizationPolicy, keras_policy, keras_training, network_training
 from rasa_core.policies.features.classic import (
     FullDialogueTrackerFeaturizer,
     LabelTokenizerSingleStateFeaturizer,
     MaxHistoryTrackerFeaturizer,
 )
-from rasa_core.policies.features.history_features import HistoryFeaturizer
-from rasa_core.policies.lesson_book import StoredLessons
-from rasa_core.policies.lessons import NO_LESSONS, NO_PLACES
-from rasa_core.policies.member_training import Settings, Trained
-from rasa_core.policies.network import Network
+from rasa_core.policies.features.history import HistoryFeaturizer
+from rasa_core.policies.network import PolicyNetwork
+from rasa_core.policies.network_training import Schedule, Trained
+from rasa_core.policies.training_turns import NO_PLACES, NO_TURNS, StoredTurns
 
 pytestmark = pytest.mark.filterwarnings("ignore:Do not pass an `input_shape`:UserWarning")
 
@@ -48,7 +47,7 @@ class TestTheNetworkOfItsOwn:
         assert chosen(trained, domain, *steps) == "utter_welcome"
 
     def test_is_served_by_numpy(self, trained) -> None:
-        assert isinstance(trained.model, Network)
+        assert isinstance(trained.model, PolicyNetwork)
         assert trained.current_epoch == 60
 
     def test_has_nothing_to_say_before_training(self, domain) -> None:
@@ -120,7 +119,7 @@ class TestTheNetworkOfItsOwn:
             KerasPolicy(featurizer).train([conversation(domain)], domain, **QUICK)
 
     def test_takes_no_model_that_it_cannot_serve(self) -> None:
-        with pytest.raises(ValueError, match=r"model is a rasa_core\.policies\.network\.Network, not object"):
+        with pytest.raises(ValueError, match=r"model is a rasa_core\.policies\.network\.PolicyNetwork, not object"):
             KerasPolicy(model=object())
 
     def test_looks_at_five_states_unless_told_otherwise(self) -> None:
@@ -149,20 +148,20 @@ class TestFinishedConversations:
 
 
 class TestTrainingOptions:
-    def test_reach_the_training(self, members_fitted, domain, trackers) -> None:
+    def test_reach_the_training(self, network_trained, domain, trackers) -> None:
         policy = KerasPolicy()
         policy.train(trackers, domain, epochs=7, batch_size=3, validation_split=0.25, verbose=0, seed=5, unknown=1)
-        assert members_fitted[0]["settings"] == Settings(7, 1, 3)
-        told = {name: members_fitted[0][name] for name in ("validation_split", "silent", "seed", "start")}
+        assert network_trained[0]["schedule"] == Schedule(7, 1, 3)
+        told = {name: network_trained[0][name] for name in ("validation_split", "silent", "seed", "start")}
         assert told == {"validation_split": 0.25, "silent": True, "seed": 5, "start": None}
-        assert members_fitted[0]["names"] == domain.action_names
+        assert network_trained[0]["names"] == domain.action_names
         assert (policy.current_epoch, policy.calibration) == (7, {"temperature": 2.0})
 
-    def test_are_chosen_by_the_number_of_rows(self, members_fitted, domain, trackers) -> None:
+    def test_are_chosen_by_the_number_of_rows(self, network_trained, domain, trackers) -> None:
         KerasPolicy().train(trackers, domain)
-        rows = members_fitted[0]["rows"]
-        assert members_fitted[0]["settings"] == Settings.of(len(rows), None, None)
-        assert members_fitted[0]["silent"] is False
+        rows = network_trained[0]["examples"]
+        assert network_trained[0]["schedule"] == Schedule.of(len(rows), None, None)
+        assert network_trained[0]["silent"] is False
 
     def test_reach_the_training_of_a_network_of_your_own(self, fitted, domain, trackers) -> None:
         LinearPolicy().train(trackers, domain, epochs=7, batch_size=3, validation_split=0.25, verbose=0, unknown=1)
@@ -171,20 +170,20 @@ class TestTrainingOptions:
 
     @pytest.mark.parametrize("featurizer", [HistoryFeaturizer(), MaxHistoryTrackerFeaturizer()])
     @pytest.mark.parametrize("limit", [0, 4])
-    def test_can_limit_the_examples(self, members_fitted, domain, trackers, featurizer, limit) -> None:
+    def test_can_limit_the_examples(self, network_trained, domain, trackers, featurizer, limit) -> None:
         policy = KerasPolicy(featurizer)
         if limit:
             policy.train(trackers, domain, max_training_samples=limit)
-            assert len(members_fitted[0]["rows"]) == limit
+            assert len(network_trained[0]["examples"]) == limit
         else:
             with pytest.raises(ModelError, match="nothing to learn from"):
                 policy.train(trackers, domain, max_training_samples=limit)
 
-    def test_conversations_may_come_one_at_a_time(self, members_fitted, domain, trackers) -> None:
+    def test_conversations_may_come_one_at_a_time(self, network_trained, domain, trackers) -> None:
         for conversations in (trackers, iter(trackers)):
             KerasPolicy().train(conversations, domain)
-        first, second = (call["rows"] for call in members_fitted)
-        assert first.all_dense(first.block(0)).tolist() == second.all_dense(second.block(0)).tolist()
+        first, second = (call["examples"] for call in network_trained)
+        assert first.dense(first.block(0)).tolist() == second.dense(second.block(0)).tolist()
 
     def test_rows_of_a_network_of_your_own_have_weights(self, fitted, domain, trackers) -> None:
         LinearPolicy(HistoryFeaturizer(2)).train([*trackers, *trackers], domain)
@@ -216,7 +215,7 @@ class TestTrainingOptions:
         assert sorted([*model.x, *model.tested]) == x[:, 0].tolist()
         assert model.weights.tolist() == (model.x + 1).tolist()
 
-    def test_leave_global_random_states_as_they_were(self, fitted, members_fitted, domain, trackers) -> None:
+    def test_leave_global_random_states_as_they_were(self, fitted, network_trained, domain, trackers) -> None:
         random.seed(5)
         np.random.seed(5)
         expected = random.random(), np.random.random()
@@ -270,32 +269,40 @@ class TestContinuedTraining:
         for figure in ("loss", "accuracy", "validation loss", "validation accuracy"):
             assert figure in told
 
-    def test_keeps_features_lessons_and_calibration(self, members_fitted, domain, trackers) -> None:
+    def test_keeps_features_training_turns_and_calibration(self, network_trained, domain, trackers) -> None:
         policy = KerasPolicy()
         policy.train(trackers, domain)
         names, calibration = list(policy._history.names), policy.calibration
         policy.continue_training([conversation(domain, "/restart", "utter_bye")], domain)
         assert (policy._history.names, policy.calibration) == (names, calibration)
-        assert members_fitted[1]["rows"].num_features == len(names)
-        assert isinstance(members_fitted[1]["start"], Network)
+        assert network_trained[1]["examples"].num_features == len(names)
+        assert isinstance(network_trained[1]["start"], PolicyNetwork)
 
-    def test_trains_one_epoch_unless_told_otherwise(self, members_fitted, trained, domain, trackers) -> None:
+    def test_trains_one_epoch_unless_told_otherwise(self, network_trained, trained, domain, trackers) -> None:
         policy = again(trained)
         policy.continue_training(trackers, domain)
-        assert members_fitted[0]["settings"].epochs == 1
-        assert members_fitted[0]["start"] is trained.model
+        assert network_trained[0]["schedule"].epochs == 1
+        assert network_trained[0]["start"] is trained.model
         assert policy.current_epoch == 61
 
-    def test_trains_from_scratch_where_nothing_was_learnt(self, members_fitted, domain, trackers) -> None:
+    @pytest.mark.parametrize("epochs", [{}, {"epochs": None}], ids=["not given", "none"])
+    def test_a_network_of_your_own_trains_one_epoch_too(self, fitted, domain, trackers, epochs) -> None:
+        policy = LinearPolicy()
+        policy.train(trackers, domain, epochs=3)
+        policy.continue_training(trackers, domain, **epochs)
+        assert [call["epochs"] for call in fitted] == [3, 1]
+        assert policy.current_epoch == 4
+
+    def test_trains_from_scratch_where_nothing_was_learnt(self, network_trained, domain, trackers) -> None:
         policy = KerasPolicy()
         policy.continue_training(trackers, domain, epochs=2)
         assert policy.current_epoch == 2
-        assert isinstance(policy.model, Network)
+        assert isinstance(policy.model, PolicyNetwork)
 
-    def test_a_network_of_another_kind_is_explained(self, members_fitted, trained, domain, trackers) -> None:
+    def test_a_network_of_another_kind_is_explained(self, network_trained, trained, domain, trackers) -> None:
         policy = again(trained)
         kernel = np.zeros((trained.model.input_size, domain.num_actions), np.float32)
-        policy.model = Network([(kernel, kernel[0])])
+        policy.model = PolicyNetwork([(kernel, kernel[0])])
         with pytest.raises(ModelError, match="the network has other layers than those that are trained now"):
             policy.continue_training(trackers, domain)
 
@@ -314,7 +321,7 @@ def from_files(domain, tmp_path_factory) -> tuple[KerasPolicy, list]:
     conversations = agent.load_data(str(folder / "stories.md"), augmentation_factor=5)
     policy = KerasPolicy()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(member_training, "train", lambda *args, **options: Trained(Network([]), {}))
+        patch.setattr(network_training, "train", lambda *args, **options: Trained(PolicyNetwork([]), {}))
         needs_keras()
         policy.train(conversations, domain)
     return policy, conversations
@@ -351,41 +358,41 @@ class TestLessons:
     )
     def test_a_turn_that_stands_in_a_story_comes_first(self, from_files, domain, steps, action, place) -> None:
         policy, _ = from_files
-        lessons = policy.lessons(conversation(domain, *steps), domain)
-        first, *others = lessons.turns
+        told = policy.training_turns(conversation(domain, *steps), domain)
+        first, *others = told.turns
         assert (first.action, first.places) == (action, (place,))
         assert first.similarity == pytest.approx(1.0, abs=1e-6)
         assert all(0 <= other.similarity < 1 for other in others)
-        assert len(lessons.turns) == 5
-        assert lessons.note is None
+        assert len(told.turns) == 5
+        assert told.note is None
 
     def test_as_many_are_told_as_wanted_the_nearest_first(self, from_files, domain) -> None:
         policy, _ = from_files
         tracker = conversation(domain, "/thank", "utter_welcome", ITALIAN, "action_search", FOUND)
-        lessons = policy.lessons(tracker, domain, limit=3).turns
-        assert lessons[0].action == "utter_found"
-        assert [lesson.similarity for lesson in lessons] == sorted([one.similarity for one in lessons], reverse=True)
-        assert len(lessons) == 3
+        told = policy.training_turns(tracker, domain, limit=3).turns
+        assert told[0].action == "utter_found"
+        assert [turn.similarity for turn in told] == sorted([one.similarity for one in told], reverse=True)
+        assert len(told) == 3
 
     def test_are_kept_with_the_policy(self, from_files, domain, tmp_path) -> None:
         policy, _ = from_files
-        policy._lessons.save(tmp_path)
-        twin = KerasPolicy(HistoryFeaturizer(names=policy._history.names), Network([]))
-        twin._lessons = StoredLessons(folder=tmp_path)
+        policy._training_turns.save(tmp_path)
+        twin = KerasPolicy(HistoryFeaturizer(names=policy._history.names), PolicyNetwork([]))
+        twin._training_turns = StoredTurns(folder=tmp_path)
         tracker = conversation(domain, "/greet")
-        assert twin.lessons(tracker, domain) == policy.lessons(tracker, domain)
+        assert twin.training_turns(tracker, domain) == policy.training_turns(tracker, domain)
 
     def test_of_conversations_that_stand_nowhere_say_so(self, trained, domain) -> None:
-        lessons = trained.lessons(conversation(domain, "/greet"), domain)
-        assert (lessons.turns, lessons.note) == ((), NO_PLACES)
+        told = trained.training_turns(conversation(domain, "/greet"), domain)
+        assert (told.turns, told.note) == ((), NO_PLACES)
 
     def test_of_a_model_without_them_say_so(self, trained, domain) -> None:
-        assert again(trained).lessons(conversation(domain, "/greet"), domain).note == NO_LESSONS
+        assert again(trained).training_turns(conversation(domain, "/greet"), domain).note == NO_TURNS
 
     def test_there_are_none_before_training_nor_with_a_classic_featurizer(self, trained, domain) -> None:
         tracker = conversation(domain, "/greet")
-        assert KerasPolicy().lessons(tracker, domain) is None
-        assert KerasPolicy(MaxHistoryTrackerFeaturizer(), trained.model).lessons(tracker, domain) is None
+        assert KerasPolicy().training_turns(tracker, domain) is None
+        assert KerasPolicy(MaxHistoryTrackerFeaturizer(), trained.model).training_turns(tracker, domain) is None
 
 
 class TestPersistence:
@@ -397,7 +404,7 @@ class TestPersistence:
         assert loaded.predict_action_probabilities(tracker, domain) == expected
         assert loaded.current_epoch == 60
         assert loaded.calibration == trained.calibration
-        assert loaded.lessons(tracker, domain) == trained.lessons(tracker, domain)
+        assert loaded.training_turns(tracker, domain) == trained.training_turns(tracker, domain)
 
     def test_a_loaded_policy_writes_the_same_bytes(self, trained, tmp_path) -> None:
         for name in ("one", "other"):
@@ -421,7 +428,7 @@ class TestPersistence:
     def test_weights_of_another_training_are_noticed(self, trained, tmp_path) -> None:
         trained.persist(tmp_path)
         kernel = np.zeros((3, 2), np.float32)
-        Network([(kernel, kernel[0])]).save(tmp_path / "weights.npz")
+        PolicyNetwork([(kernel, kernel[0])]).save(tmp_path / "weights.npz")
         with pytest.raises(ModelError, match=r"trained on 3 features, and there are \d+ now.*again"):
             KerasPolicy.load(tmp_path)
 
@@ -446,7 +453,7 @@ class TestPersistence:
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         assert digests(tmp_path / "here") == digests(tmp_path / "there")
 
-    def test_another_seed_gives_another_network(self, members_fitted, domain, trackers) -> None:
+    def test_another_seed_gives_another_network(self, network_trained, domain, trackers) -> None:
         policies = [KerasPolicy(), KerasPolicy(), KerasPolicy()]
         for policy, seed in zip(policies, (1, 2, 1), strict=True):
             policy.train(trackers, domain, seed=seed)

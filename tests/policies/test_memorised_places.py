@@ -8,8 +8,17 @@ import pytest
 from policy_bot import conversation, local_domain, stories
 
 from rasa_core.agent import Agent
-from rasa_core.policies import AugmentedMemoizationPolicy, FallbackPolicy, MemoizationPolicy, Policy
-from rasa_core.policies.lessons import CONTRADICTORY, NEW_TURN, NO_LESSONS, NO_PLACES, Lessons
+from rasa_core.exceptions import ModelError
+from rasa_core.policies import AugmentedMemoizationPolicy, FallbackPolicy, MemoizationPolicy, Policy, PolicyEnsemble
+from rasa_core.policies.lessons import Lesson, Lessons
+from rasa_core.policies.training_turns import (
+    CONTRADICTORY,
+    NEW_TURN,
+    NO_PLACES,
+    NO_TURNS,
+    TrainingTurn,
+    TrainingTurns,
+)
 
 TEXT = """\
 ## hello
@@ -52,8 +61,8 @@ def trained(text: str, *policies: Policy) -> Agent:
     return agent
 
 
-def lessons(agent: Agent, *steps: str) -> Lessons:
-    told = agent.policy_ensemble.policies[0].lessons(conversation(agent.domain, *steps), agent.domain)
+def told_by(agent: Agent, *steps: str) -> TrainingTurns:
+    told = agent.policy_ensemble.policies[0].training_turns(conversation(agent.domain, *steps), agent.domain)
     assert told is not None
     return told
 
@@ -66,33 +75,33 @@ def test_all_stories_that_say_so_are_told(folder: Path, policy_class: type[Memoi
         agent.persist("model")
         agent = Agent.load("model")
 
-    told = lessons(agent, "/greet")
+    told = told_by(agent, "/greet")
 
-    [lesson] = told.turns
-    assert lesson.action == "utter_greet"
-    assert lesson.places == ('stories.md:3 "hello"', 'stories.md:9 "hello again"')
+    [turn] = told.turns
+    assert turn.action == "utter_greet"
+    assert turn.places == ('stories.md:3 "hello"', 'stories.md:9 "hello again"')
     assert told.note is None
 
 
 def test_a_story_that_looks_like_another_is_told_too(folder: Path) -> None:
     agent = trained(TEXT, MemoizationPolicy())
 
-    [lesson] = lessons(agent, '/inform{"cuisine": "thai"}', "action_search").turns
+    [turn] = told_by(agent, '/inform{"cuisine": "thai"}', "action_search").turns
 
-    assert lesson.places == ('stories.md:17 "search"', 'stories.md:23 "search as well"')
+    assert turn.places == ('stories.md:17 "search"', 'stories.md:23 "search as well"')
 
 
 def test_a_turn_that_no_story_has_says_so(folder: Path) -> None:
-    assert lessons(trained(TEXT, MemoizationPolicy()), "/bye", "utter_welcome") == Lessons(note=NEW_TURN)
+    assert told_by(trained(TEXT, MemoizationPolicy()), "/bye", "utter_welcome") == TrainingTurns(note=NEW_TURN)
 
 
 def test_where_stories_contradict_one_another_both_are_told(folder: Path) -> None:
     agent = trained(TEXT + CONTRADICTION, MemoizationPolicy())
 
-    told = lessons(agent, "/greet")
+    told = told_by(agent, "/greet")
 
     assert told.note == CONTRADICTORY
-    assert [(lesson.action, lesson.places) for lesson in told.turns] == [
+    assert [(turn.action, turn.places) for turn in told.turns] == [
         ("utter_greet", ('stories.md:3 "hello"', 'stories.md:9 "hello again"')),
         ("utter_ask_cuisine", ('stories.md:27 "other"',)),
     ]
@@ -101,34 +110,45 @@ def test_where_stories_contradict_one_another_both_are_told(folder: Path) -> Non
 def test_what_is_recognised_in_a_longer_conversation_is_told(folder: Path) -> None:
     steps = ("/thank", "utter_found", "/bye", "utter_bye", "/greet", "utter_greet", "/thank")
 
-    assert lessons(trained(TEXT, MemoizationPolicy(max_history=5)), *steps).note == NEW_TURN
-    [lesson] = lessons(trained(TEXT, AugmentedMemoizationPolicy(max_history=5)), *steps).turns
+    assert told_by(trained(TEXT, MemoizationPolicy(max_history=5)), *steps).note == NEW_TURN
+    [turn] = told_by(trained(TEXT, AugmentedMemoizationPolicy(max_history=5)), *steps).turns
 
-    assert lesson.places == ('stories.md:11 "hello again"',)
+    assert turn.places == ('stories.md:11 "hello again"',)
 
 
 def test_conversations_without_places_are_counted_all_the_same(folder: Path) -> None:
     agent = Agent(local_domain(), [MemoizationPolicy()])
     agent.train(stories(agent.domain))
 
-    told = lessons(agent, "/bye")
+    told = told_by(agent, "/bye")
 
     assert told.note == NO_PLACES
-    assert [(lesson.action, lesson.places, lesson.count) for lesson in told.turns] == [("utter_bye", (), 1)]
+    assert [(turn.action, turn.places, turn.count) for turn in told.turns] == [("utter_bye", (), 1)]
 
 
 def test_a_model_from_before_says_that_it_cannot_tell(folder: Path) -> None:
     trained(TEXT, MemoizationPolicy()).persist("model")
-    next(Path("model").glob("*/lessons.npz")).unlink()
+    next(Path("model").glob("*/training_turns.npz")).unlink()
 
-    assert lessons(Agent.load("model"), "/greet") == Lessons(note=NO_LESSONS)
+    assert told_by(Agent.load("model"), "/greet") == TrainingTurns(note=NO_TURNS)
+
+
+def test_a_policy_is_loaded_and_decides_without_reading_its_turns(folder: Path) -> None:
+    trained(TEXT, MemoizationPolicy()).persist("model")
+    next(Path("model").glob("*/training_turns.npz")).write_bytes(b"damaged")
+
+    ensemble, domain = PolicyEnsemble.load("model"), local_domain()
+
+    assert ensemble.predict(conversation(domain, "/greet"), domain).action == "utter_greet"
+    with pytest.raises(ModelError, match=r"cannot read the arrays in .*training_turns\.npz"):
+        ensemble.policies[0].training_turns(conversation(domain, "/greet"), domain)
 
 
 def test_a_policy_that_is_switched_off_says_so(folder: Path) -> None:
     agent = trained(TEXT, MemoizationPolicy())
     agent.toggle_memoization(False)
 
-    assert lessons(agent, "/greet") == Lessons(note="the policy is switched off.")
+    assert told_by(agent, "/greet") == TrainingTurns(note="the policy is switched off.")
 
 
 def test_continued_training_adds_places(folder: Path) -> None:
@@ -139,8 +159,8 @@ def test_continued_training_adds_places(folder: Path) -> None:
 
     loaded.policy_ensemble.continue_training(loaded.load_data("more.md", augmentation_factor=0), loaded.domain)
 
-    [lesson] = lessons(loaded, "/greet").turns
-    assert lesson.places == ('more.md:3 "more"', 'stories.md:3 "hello"', 'stories.md:9 "hello again"')
+    [turn] = told_by(loaded, "/greet").turns
+    assert turn.places == ('more.md:3 "more"', 'stories.md:3 "hello"', 'stories.md:9 "hello again"')
 
 
 def test_what_was_taught_without_a_story_has_none(folder: Path) -> None:
@@ -149,7 +169,7 @@ def test_what_was_taught_without_a_story_has_none(folder: Path) -> None:
 
     agent.policy_ensemble.continue_training([taught], agent.domain)
 
-    assert lessons(agent, "/thank") == Lessons(note="this was taught without a story.")
+    assert told_by(agent, "/thank") == TrainingTurns(note="this was taught without a story.")
 
 
 def test_a_loaded_model_written_again_is_the_same(folder: Path) -> None:
@@ -166,9 +186,21 @@ def test_a_model_does_not_depend_on_the_folder_where_it_is_trained(tmp_path: Pat
         (tmp_path / name).mkdir()
         monkeypatch.chdir(tmp_path / name)
         trained(TEXT, MemoizationPolicy()).persist("model")
-        written.append(next(Path("model").glob("*/lessons.npz")).read_bytes())
+        written.append(next(Path("model").glob("*/training_turns.npz")).read_bytes())
 
     assert written[0] == written[1]
+
+
+def test_a_policy_may_tell_under_the_older_name() -> None:
+    class Older(MemoizationPolicy):
+        training_turns = Policy.training_turns
+
+        def lessons(self, tracker, domain, limit=5) -> Lessons:
+            return Lessons((Lesson("utter_bye", (), 0, limit),))
+
+    domain = local_domain()
+    told = Older().training_turns(conversation(domain, "/greet"), domain)
+    assert told == TrainingTurns((TrainingTurn("utter_bye", (), 0, 5),))
 
 
 @pytest.mark.parametrize(
@@ -186,4 +218,4 @@ def test_a_fallback_policy_tells_which_threshold_decides(confidence: float, late
     tracker = conversation(domain, "/greet", latest)
     tracker.latest_message.intent["confidence"] = confidence
 
-    assert (policy.lessons(tracker, domain).note or "").startswith(note)
+    assert (policy.training_turns(tracker, domain).note or "").startswith(note)

@@ -9,14 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rasa_core.exceptions import ModelError
-from rasa_core.policies.network import Network, read_arrays, write_arrays
+from rasa_core.policies.network import PolicyNetwork
+from rasa_core.support.stored_models import read_arrays, write_arrays
 
 ONE = np.array(1)
 
 
-def network(*sizes: int, seed: int = 0) -> Network:
+def network(*sizes: int, seed: int = 0) -> PolicyNetwork:
     random = np.random.default_rng(seed)
-    return Network(
+    return PolicyNetwork(
         [
             (
                 random.normal(size=(inputs, units)).astype(np.float32),
@@ -27,14 +28,14 @@ def network(*sizes: int, seed: int = 0) -> Network:
     )
 
 
-def network_of_members(*sizes: int, members: int = 3, seed: int = 0) -> Network:
-    """Return members side by side: `sizes` are those of one of them, the first and the last all have in common."""
+def side_by_side(*sizes: int, perceptrons: int = 3, seed: int = 0) -> PolicyNetwork:
+    """Return perceptrons side by side: `sizes` are those of one of them, the first and the last all have in common."""
     random = np.random.default_rng(seed)
     inputs, first, *between, actions = sizes
-    shapes: list[tuple[int, ...]] = [(inputs, members * first)]
-    shapes += [(members, one, other) for one, other in itertools.pairwise([first, *between])]
-    shapes.append((members * [first, *between][-1], actions))
-    return Network(
+    shapes: list[tuple[int, ...]] = [(inputs, perceptrons * first)]
+    shapes += [(perceptrons, one, other) for one, other in itertools.pairwise([first, *between])]
+    shapes.append((perceptrons * [first, *between][-1], actions))
+    return PolicyNetwork(
         [
             (random.normal(size=shape).astype(np.float32), random.normal(size=(*shape[:-2], shape[-1])))
             for shape in shapes
@@ -42,7 +43,7 @@ def network_of_members(*sizes: int, members: int = 3, seed: int = 0) -> Network:
     )
 
 
-def slow(found: Network, x: list[float]) -> np.ndarray:
+def slow(found: PolicyNetwork, x: list[float]) -> np.ndarray:
     """Compute the output one number at a time, in double precision."""
     h = [float(value) for value in x]
     for number, (kernel, bias) in enumerate(found.layers):
@@ -51,9 +52,9 @@ def slow(found: Network, x: list[float]) -> np.ndarray:
         kernels, biases = (kernel, bias) if kernel.ndim == 3 else (kernel[None], bias[None])
         share = len(h) // len(kernels)
         h = [
-            float(biases[member, unit])
-            + sum(h[member * share + i] * float(kernels[member, i, unit]) for i in range(share))
-            for member in range(len(kernels))
+            float(biases[number, unit])
+            + sum(h[number * share + i] * float(kernels[number, i, unit]) for i in range(share))
+            for number in range(len(kernels))
             for unit in range(kernels.shape[2])
         ]
     e = np.exp(np.array(h) - max(h))
@@ -64,9 +65,9 @@ NETWORKS = {
     "one layer": network(5, 3),
     "two layers": network(5, 7, 3),
     "three layers": network(5, 7, 6, 2),
-    "members": network_of_members(5, 4, 3, 2),
-    "members of one layer": network_of_members(5, 4, 2),
-    "members of four layers": network_of_members(5, 4, 6, 3, 2, members=2),
+    "perceptrons": side_by_side(5, 4, 3, 2),
+    "perceptrons of one layer": side_by_side(5, 4, 2),
+    "perceptrons of four layers": side_by_side(5, 4, 6, 3, 2, perceptrons=2),
 }
 
 
@@ -90,7 +91,7 @@ def test_of_no_inputs_there_are_no_predictions(name) -> None:
 
 
 def test_large_outputs_do_not_overflow() -> None:
-    found = Network([(np.array([[1e4, -1e4]], np.float32), np.zeros(2, np.float32))])
+    found = PolicyNetwork([(np.array([[1e4, -1e4]], np.float32), np.zeros(2, np.float32))])
     assert found.predict_sparse([0], [1.0]).tolist() == [1.0, 0.0]
 
 
@@ -107,16 +108,16 @@ class TestPersistence:
     def test_a_loaded_network_is_the_same(self, tmp_path, name) -> None:
         found = NETWORKS[name]
         found.save(tmp_path / "weights.npz")
-        loaded = Network.load(tmp_path / "weights.npz")
+        loaded = PolicyNetwork.load(tmp_path / "weights.npz")
         assert loaded.input_size == 5
         assert loaded.predict_sparse([1, 2], [1.0, 2.0]).tolist() == found.predict_sparse([1, 2], [1.0, 2.0]).tolist()
 
     def test_the_same_weights_give_the_same_bytes(self, tmp_path) -> None:
         for name in ("a.npz", "b.npz"):
-            network_of_members(5, 4, 3, 2).save(tmp_path / name)
+            side_by_side(5, 4, 3, 2).save(tmp_path / name)
         assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
-    @pytest.mark.parametrize("found", [network(2, 3, 2), network_of_members(2, 2, 2, 2, members=2)], ids=["1", "2"])
+    @pytest.mark.parametrize("found", [network(2, 3, 2), side_by_side(2, 2, 2, 2, perceptrons=2)], ids=["1", "2"])
     def test_damage_is_noticed_wherever_it_is(self, tmp_path, found) -> None:
         file = tmp_path / "weights.npz"
         found.save(file)
@@ -124,7 +125,7 @@ class TestPersistence:
         for position in range(0, len(whole), 5):
             file.write_bytes(whole[:position] + bytes([whole[position] ^ 0x81]) + whole[position + 1 :])
             with contextlib.suppress(ModelError):
-                assert Network.load(file).predict_sparse([0, 1], [1.0, 2.0]).tolist() == expected
+                assert PolicyNetwork.load(file).predict_sparse([0, 1], [1.0, 2.0]).tolist() == expected
 
     @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
     def test_a_file_that_was_cut_off_is_named(self, tmp_path, share) -> None:
@@ -133,16 +134,16 @@ class TestPersistence:
         whole = file.read_bytes()
         file.write_bytes(whole[: int(len(whole) * share)])
         with pytest.raises(ModelError, match=r"cannot read the arrays in .*weights.npz.*again"):
-            Network.load(file)
+            PolicyNetwork.load(file)
 
     def test_a_missing_file_is_named(self, tmp_path) -> None:
         with pytest.raises(ModelError, match=r"weights.npz.*No such file"):
-            Network.load(tmp_path / "weights.npz")
+            PolicyNetwork.load(tmp_path / "weights.npz")
 
     def test_objects_are_never_read(self, tmp_path) -> None:
         np.savez(tmp_path / "weights.npz", kernel_0=np.array([{}], object), bias_0=np.array([{}], object))
         with pytest.raises(ModelError, match=r"weights.npz"):
-            Network.load(tmp_path / "weights.npz")
+            PolicyNetwork.load(tmp_path / "weights.npz")
 
     @pytest.mark.parametrize(
         ("arrays", "problem"),
@@ -173,13 +174,13 @@ class TestPersistence:
         ],
         ids=[
             *("empty", "no-layers", "no-number", "half", "no-bias", "wrong-bias", "text", "layers-apart", "text-count"),
-            *("only-members", "members-to-the-end", "wrong-members", "wrong-end", "too-many-axes"),
+            *("only-perceptrons", "perceptrons-to-the-end", "wrong-perceptrons", "wrong-end", "too-many-axes"),
         ],
     )
     def test_arrays_that_make_no_network_are_refused(self, tmp_path, arrays, problem) -> None:
         write_arrays(tmp_path / "weights.npz", arrays)
         with pytest.raises(ModelError, match=rf"{problem}.*again"):
-            Network.load(tmp_path / "weights.npz")
+            PolicyNetwork.load(tmp_path / "weights.npz")
 
     def test_any_names_of_arrays_can_be_written(self, tmp_path) -> None:
         arrays = {"allow_flags": np.arange(3), "weight_0": np.eye(2)}

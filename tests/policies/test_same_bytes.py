@@ -30,9 +30,8 @@ STORIES = """
 PROGRAM = """
 import hashlib, pathlib, policy_bot
 from rasa_core.agent import Agent
-from rasa_core.policies.features.history_features import HistoryFeaturizer
+from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies import AugmentedMemoizationPolicy, FallbackPolicy, MemoizationPolicy
-from rasa_core.policies.row_collector import RowCollector
 policies = [MemoizationPolicy(), AugmentedMemoizationPolicy(), FallbackPolicy()]
 agent = Agent(policy_bot.local_domain(), policies)
 trackers = agent.load_data(sys.argv[1], augmentation_factor=8)
@@ -41,15 +40,17 @@ agent.persist(sys.argv[2])
 digest = hashlib.sha256()
 for file in sorted(path for path in pathlib.Path(sys.argv[2]).rglob("*") if path.is_file()):
     digest.update(file.read_bytes())
-collector = RowCollector(HistoryFeaturizer(), agent.domain)
+featurizer = HistoryFeaturizer()
+collector = policy_bot.collector_of(featurizer, agent.domain)
 for tracker in trackers:
     collector.add(tracker)
-rows = collector.rows()
-for array in [*rows.block(0)[1:], rows.actions, rows.weights, collector._groups]:
+rows = collector.examples()
+matrix = rows.block(0).matrix
+for array in [matrix.indptr, matrix.indices, matrix.data, rows.actions, rows.weights, collector._groups]:
     digest.update(array.tobytes())
 pathlib.Path(sys.argv[2], "rows").mkdir()
-collector.lessons(rows).save(pathlib.Path(sys.argv[2], "rows"))
-digest.update(pathlib.Path(sys.argv[2], "rows", "lessons.npz").read_bytes())
+collector.training_turns(rows).save(pathlib.Path(sys.argv[2], "rows"))
+digest.update(pathlib.Path(sys.argv[2], "rows", "training_turns.npz").read_bytes())
 print(len(trackers), digest.hexdigest())
 """
 

@@ -6,7 +6,7 @@ import pytest
 
 from rasa_core.agent import Agent
 from rasa_core.policies import MemoizationPolicy, NGramPolicy
-from rasa_core.policies.training_input import FEW, Stream, training_input, with_progress
+from rasa_core.policies.policy import FEW, Stream, training_input, with_progress
 
 
 class Again:

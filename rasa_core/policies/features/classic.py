@@ -1,51 +1,146 @@
-"""From states to arrays, in the two ways of old: the last few states of a conversation, or all of them.
+"""The featurizers of Rasa Core 0.9: a vector a state, and arrays of the last few states of a conversation, or of all.
 
-A *single-state featurizer* turns one state into a vector; a *tracker featurizer* turns conversations into
-arrays of such vectors and the actions that followed. Shapes: ``examples`` counts predictions, ``time`` counts
-states, oldest first, ``features`` and ``actions`` follow the order of the domain.
+A *single-state featurizer* turns one state into a vector: a feature for each name of the domain, or for the words in
+the names. A *tracker featurizer* turns conversations into arrays of such vectors and the actions that followed.
+Shapes: ``examples`` counts predictions, ``time`` counts states, oldest first, ``features`` and ``actions`` follow the
+order of the domain. A state that is missing becomes a vector of `PADDING`.
 """
 
 from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rasa_core.events import ActionExecuted
-from rasa_core.exceptions import ModelError, did_you_mean
-from rasa_core.history import State
-from rasa_core.policies.features.states import (
-    PADDING,
-    BinarySingleStateFeaturizer,
-    Floats,
-    LabelTokenizerSingleStateFeaturizer,
-    SingleStateFeaturizer,
-    with_best_intent_only,
-)
+from rasa_core.history import State, with_best_intent_only
+from rasa_core.support.stored_models import KnownByName, reading
+from rasa_core.trackers import DialogueStateTracker
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
-    from rasa_core.trackers import DialogueStateTracker
 
-__all__ = [
-    "PADDING",
-    "BinarySingleStateFeaturizer",
-    "DialogueTrainingData",
-    "Floats",
-    "FullDialogueTrackerFeaturizer",
-    "LabelTokenizerSingleStateFeaturizer",
-    "MaxHistoryTrackerFeaturizer",
-    "SingleStateFeaturizer",
-    "TrackerFeaturizer",
-    "with_best_intent_only",
-]
-
-T = TypeVar("T")
+Floats = NDArray[np.float32]
+Trackers = Iterable[DialogueStateTracker]
+StateSequences = list[list[State | None]]
+StatesAndActions = tuple[StateSequences, list[list[str]]]
+PADDING = -1.0
 FILE_NAME = "featurizer.json"
+
+# -- single states
+
+
+class SingleStateFeaturizer(KnownByName, ABC):
+    """Turns one state into a vector.
+
+    A subclass is known by its class name as soon as it is defined, for models that were trained with it. Its
+    options, if it has any, are what `as_dict` returns and its constructor takes.
+    """
+
+    @abstractmethod
+    def prepare_from_domain(self, domain: Domain) -> None:
+        """Learn the names of the features; called before the first `encode`."""
+
+    @abstractmethod
+    def encode(self, state: State | None) -> Floats:
+        """Return a vector, shape ``(features,)``; all `PADDING` if there is no state."""
+
+    def action_as_one_hot(self, action: str | None, domain: Domain) -> Floats:
+        """Return a vector, shape ``(actions,)``, with 1.0 at the action; all `PADDING` for None."""
+        if action is None:
+            return np.full(domain.num_actions, PADDING, np.float32)
+        one_hot = np.zeros(domain.num_actions, np.float32)
+        one_hot[domain.index_for_action(action)] = 1.0
+        return one_hot
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the options, JSON-able."""
+        return {}
+
+    @classmethod
+    def from_dict(cls, options: dict[str, Any]) -> SingleStateFeaturizer:
+        """Build a featurizer from its options."""
+        return cls(**options)
+
+
+class BinarySingleStateFeaturizer(SingleStateFeaturizer):
+    """One feature for each feature name of the domain."""
+
+    def __init__(self) -> None:
+        self._index: dict[str, int] = {}
+
+    def prepare_from_domain(self, domain: Domain) -> None:  # noqa: D102
+        self._index = domain.input_state_map
+
+    def encode(self, state: State | None) -> Floats:
+        """Return the values of the state; names that the domain does not have are left out."""
+        if state is None:
+            return np.full(len(self._index), PADDING, np.float32)
+        vector = np.zeros(len(self._index), np.float32)
+        for name, value in state.items():
+            index = self._index.get(name)
+            if index is not None:
+                vector[index] = value
+        return vector
+
+
+class LabelTokenizerSingleStateFeaturizer(SingleStateFeaturizer):
+    """Counts the words of intent and action names, so that names which share words share features.
+
+    Parameters
+    ----------
+    use_shared_vocab
+        Whether words of intents and of actions share their features.
+    split_symbol
+        Where names are split into words.
+    """
+
+    def __init__(self, use_shared_vocab: bool = False, split_symbol: str = "_") -> None:
+        self.use_shared_vocab = use_shared_vocab
+        self.split_symbol = split_symbol
+        # The indices of words by the kind of name, and of other features by name; replaced as a whole, never changed.
+        self._indices: tuple[dict[str, dict[str, int]], dict[str, int], int] = {}, {}, 0
+
+    def as_dict(self) -> dict[str, Any]:  # noqa: D102
+        return {"use_shared_vocab": self.use_shared_vocab, "split_symbol": self.split_symbol}
+
+    def prepare_from_domain(self, domain: Domain) -> None:  # noqa: D102
+        intents = sorted({word for name in domain.intents for word in name.split(self.split_symbol)})
+        actions = sorted({word for name in domain.action_names for word in name.split(self.split_symbol)})
+        if self.use_shared_vocab:
+            intents = actions = sorted({*intents, *actions})
+        start = 0 if self.use_shared_vocab else len(intents)
+        words = {
+            "intent": {word: index for index, word in enumerate(intents)},
+            "prev": {word: start + index for index, word in enumerate(actions)},
+        }
+        start += len(actions)
+        others = {name: start + index for index, name in enumerate(domain.entity_states + domain.slot_states)}
+        self._indices = words, others, start + len(others)
+
+    def encode(self, state: State | None) -> Floats:  # noqa: D102
+        words, others, size = self._indices
+        if state is None:
+            return np.full(size, PADDING, np.float32)
+        vector = np.zeros(size, np.float32)
+        for name, value in state.items():
+            if name in others:
+                vector[others[name]] = value
+                continue
+            kind, _, label = name.partition("_")
+            for word in label.split(self.split_symbol):
+                index = words.get(kind, {}).get(word)
+                if index is not None:
+                    vector[index] += value
+        return vector
+
+
+# -- conversations
 
 
 class DialogueTrainingData:
@@ -81,7 +176,7 @@ class DialogueTrainingData:
         return len(self.y)
 
 
-class TrackerFeaturizer(ABC):
+class TrackerFeaturizer(KnownByName, ABC):
     """Turns conversations into arrays; subclasses are known by name, as those of `SingleStateFeaturizer`.
 
     Parameters
@@ -93,13 +188,7 @@ class TrackerFeaturizer(ABC):
         others 0.
     """
 
-    registry: ClassVar[dict[str, type[TrackerFeaturizer]]] = {}
     max_history: int | None = None
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Register the class under its name; the class defined last wins."""
-        super().__init_subclass__(**kwargs)
-        TrackerFeaturizer.registry[cls.__name__] = cls
 
     def __init__(
         self, state_featurizer: SingleStateFeaturizer | None = None, use_intent_probabilities: bool = False
@@ -107,7 +196,8 @@ class TrackerFeaturizer(ABC):
         self.state_featurizer = state_featurizer if state_featurizer is not None else BinarySingleStateFeaturizer()
         self.use_intent_probabilities = use_intent_probabilities
 
-    def _clean(self, states: Iterable[State]) -> list[State]:
+    def cleaned(self, states: Iterable[State]) -> list[State]:
+        """Return the states with the best intent alone, unless intents count by their confidence."""
         if self.use_intent_probabilities:
             return list(states)
         return [with_best_intent_only(state) for state in states]
@@ -116,36 +206,40 @@ class TrackerFeaturizer(ABC):
         """Return the states before the actions of a conversation, and all its actions."""
         actions = [event for event in tracker.applied_events() if isinstance(event, ActionExecuted)]
         before_actions = tracker.last_states(None)[:-1]
-        return self._clean(before_actions[len(before_actions) - len(actions) :]), actions
+        return self.cleaned(before_actions[len(before_actions) - len(actions) :]), actions
 
     @abstractmethod
-    def training_states_and_actions(
-        self, trackers: Iterable[DialogueStateTracker], domain: Domain
-    ) -> tuple[list[list[State | None]], list[list[str]]]:
+    def training_states_and_actions(self, trackers: Trackers, domain: Domain) -> StatesAndActions:
         """Return the states before each prediction, and the names of the actions that followed."""
 
     @abstractmethod
-    def prediction_states(self, trackers: Iterable[DialogueStateTracker], domain: Domain) -> list[list[State | None]]:
+    def prediction_states(self, trackers: Trackers, domain: Domain) -> StateSequences:
         """Return, for each conversation, the states that its next prediction is made from."""
 
-    @abstractmethod
-    def featurize_trackers(self, trackers: Iterable[DialogueStateTracker], domain: Domain) -> DialogueTrainingData:
-        """Return the arrays to learn from."""
+    def featurize_trackers(self, trackers: Trackers, domain: Domain) -> DialogueTrainingData:
+        """Return the arrays to learn from, with y of shape ``(examples, time, actions)``."""
+        self.state_featurizer.prepare_from_domain(domain)
+        states, actions = self.training_states_and_actions(trackers, domain)
+        y = np.full((len(actions), max(map(len, actions), default=0), domain.num_actions), PADDING, np.float32)
+        for example, names in enumerate(actions):
+            for step, name in enumerate(names):
+                y[example, step] = self.state_featurizer.action_as_one_hot(name, domain)
+        return DialogueTrainingData(self._encode_all(states), y, list(map(len, actions)))
 
-    def create_X(self, trackers: Iterable[DialogueStateTracker], domain: Domain) -> Floats:  # noqa: N802
+    def create_X(self, trackers: Trackers, domain: Domain) -> Floats:  # noqa: N802
         """Return the array to predict from, shape ``(conversations, time, features)``."""
         self.state_featurizer.prepare_from_domain(domain)
         return self._encode_all(self.prediction_states(trackers, domain))
 
     def _encode_all(self, sequences: Sequence[Sequence[State | None]]) -> Floats:
         """Encode sequences of states, padded behind to the longest: shape ``(examples, time, features)``."""
-        longest = max((len(states) for states in sequences), default=0)
         padding = self.state_featurizer.encode(None)
-        x = np.empty((len(sequences), longest, len(padding)), np.float32)
-        for row, states in enumerate(sequences):
-            for step in range(longest):
-                state = states[step] if step < len(states) else None
-                x[row, step] = padding if state is None else self.state_featurizer.encode(state)
+        x = np.empty((len(sequences), max(map(len, sequences), default=0), len(padding)), np.float32)
+        x[:] = padding
+        for example, states in enumerate(sequences):
+            for step, state in enumerate(states):
+                if state is not None:
+                    x[example, step] = self.state_featurizer.encode(state)
         return x
 
     def as_dict(self) -> dict[str, Any]:
@@ -163,18 +257,14 @@ class TrackerFeaturizer(ABC):
 
     @staticmethod
     def load(path: str | Path) -> TrackerFeaturizer:
-        """Read a featurizer from the folder `path`."""
+        """Read a featurizer from the folder `path`; raise `ModelError` for a damaged file or an unknown class."""
         file = Path(path, FILE_NAME)
-        try:
+        with reading("the featurizer", file):
             options = json.loads(file.read_text(encoding="utf-8"))
-            featurizer_class: Any = _known(TrackerFeaturizer.registry, options.pop("featurizer"))
-            state_class = _known(SingleStateFeaturizer.registry, options.pop("state_featurizer"))
+            featurizer_class = TrackerFeaturizer.named(options.pop("featurizer"), file)
+            state_class = SingleStateFeaturizer.named(options.pop("state_featurizer"), file)
             state_featurizer = state_class.from_dict(options.pop("state_featurizer_options"))
             built: TrackerFeaturizer = featurizer_class(state_featurizer, **options)
-        except ModelError as error:
-            raise ModelError(f"{file}: {error}") from error
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"cannot read the featurizer {str(file)!r}: {error!r}. Train the model again.") from error
         return built
 
 
@@ -184,10 +274,8 @@ class FullDialogueTrackerFeaturizer(TrackerFeaturizer):
     A prediction reads the whole conversation, at a cost that grows with it.
     """
 
-    def training_states_and_actions(  # noqa: D102
-        self, trackers: Iterable[DialogueStateTracker], domain: Domain
-    ) -> tuple[list[list[State | None]], list[list[str]]]:
-        all_states: list[list[State | None]] = []
+    def training_states_and_actions(self, trackers: Trackers, domain: Domain) -> StatesAndActions:  # noqa: D102
+        all_states: StateSequences = []
         all_actions = []
         for tracker in trackers:
             states, actions = self.predictions_of(tracker)
@@ -196,21 +284,8 @@ class FullDialogueTrackerFeaturizer(TrackerFeaturizer):
             all_actions.append([action.action_name for action in actions[skip:]])
         return all_states, all_actions
 
-    def prediction_states(  # noqa: D102
-        self, trackers: Iterable[DialogueStateTracker], domain: Domain
-    ) -> list[list[State | None]]:
-        return [list(self._clean(tracker.last_states(None))) for tracker in trackers]
-
-    def featurize_trackers(self, trackers: Iterable[DialogueStateTracker], domain: Domain) -> DialogueTrainingData:
-        """Return X ``(conversations, time, features)`` and y ``(conversations, time, actions)``."""
-        self.state_featurizer.prepare_from_domain(domain)
-        states, actions = self.training_states_and_actions(trackers, domain)
-        longest = max((len(names) for names in actions), default=0)
-        y = np.full((len(actions), longest, domain.num_actions), PADDING, np.float32)
-        for row, names in enumerate(actions):
-            for step, name in enumerate(names):
-                y[row, step] = self.state_featurizer.action_as_one_hot(name, domain)
-        return DialogueTrainingData(self._encode_all(states), y, [len(names) for names in actions])
+    def prediction_states(self, trackers: Trackers, domain: Domain) -> StateSequences:  # noqa: D102
+        return [list(self.cleaned(tracker.last_states(None))) for tracker in trackers]
 
 
 class MaxHistoryTrackerFeaturizer(TrackerFeaturizer):
@@ -238,18 +313,12 @@ class MaxHistoryTrackerFeaturizer(TrackerFeaturizer):
         self.remove_duplicates = remove_duplicates
 
     def as_dict(self) -> dict[str, Any]:  # noqa: D102
-        return {
-            **super().as_dict(),
-            "max_history": self.max_history,
-            "remove_duplicates": self.remove_duplicates,
-        }
+        return {**super().as_dict(), "max_history": self.max_history, "remove_duplicates": self.remove_duplicates}
 
     def _padded(self, states: Sequence[State]) -> list[State | None]:
         return [*[None] * (self.max_history - len(states)), *states[-self.max_history :]]
 
-    def training_states_and_actions(  # noqa: D102
-        self, trackers: Iterable[DialogueStateTracker], domain: Domain
-    ) -> tuple[list[list[State | None]], list[list[str]]]:
+    def training_states_and_actions(self, trackers: Trackers, domain: Domain) -> StatesAndActions:  # noqa: D102
         all_states, all_actions, seen = [], [], set()
         for tracker in trackers:
             states, actions = self.predictions_of(tracker)
@@ -266,25 +335,10 @@ class MaxHistoryTrackerFeaturizer(TrackerFeaturizer):
                 all_actions.append([action.action_name])
         return all_states, all_actions
 
-    def prediction_states(  # noqa: D102
-        self, trackers: Iterable[DialogueStateTracker], domain: Domain
-    ) -> list[list[State | None]]:
-        return [self._padded(self._clean(tracker.last_states(self.max_history))) for tracker in trackers]
+    def prediction_states(self, trackers: Trackers, domain: Domain) -> StateSequences:  # noqa: D102
+        return [self._padded(self.cleaned(tracker.last_states(self.max_history))) for tracker in trackers]
 
-    def featurize_trackers(self, trackers: Iterable[DialogueStateTracker], domain: Domain) -> DialogueTrainingData:
+    def featurize_trackers(self, trackers: Trackers, domain: Domain) -> DialogueTrainingData:
         """Return X ``(examples, max_history, features)`` and y ``(examples, actions)``."""
-        self.state_featurizer.prepare_from_domain(domain)
-        states, actions = self.training_states_and_actions(trackers, domain)
-        y = np.zeros((len(actions), domain.num_actions), np.float32)
-        for row, (name,) in enumerate(actions):
-            y[row, domain.index_for_action(name)] = 1.0
-        return DialogueTrainingData(self._encode_all(states), y)
-
-
-def _known(registry: Mapping[str, type[T]], name: str) -> type[T]:
-    if name not in registry:
-        raise ModelError(
-            f"the class {name!r} is not known here.{did_you_mean(name, registry)} If it is your own, import "
-            "the module that defines it before you load the model."
-        )
-    return registry[name]
+        data = super().featurize_trackers(trackers, domain)
+        return DialogueTrainingData(data.X, data.y.reshape(len(data.y), domain.num_actions))

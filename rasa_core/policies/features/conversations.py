@@ -1,116 +1,70 @@
-"""The history features of whole conversations: those of every moment before an action, as sparse rows.
+"""The history features of whole conversations: those of every moment before an action, as a sparse matrix.
 
-They are the features of `rasa_core.policies.features.history_features`, found without looking at each moment anew.
-What comes and goes together (the features of a message, of what the slots hold, of a turn's actions, ...) is a *part*:
-it is numbered once, and a row is the numbers of its parts, until all rows are written out together.
-
-Notation: ``starts`` is ``(rows + 1,)``; row `i` has its numbers at ``starts[i]`` up to ``starts[i + 1]`` of
-``columns`` and ``values``, which hold those of all rows one after the other.
+They are the features of `rasa_core.policies.features.history`, found without looking at each moment anew. Features
+that come and go together (those of a message, of what the slots hold, of a turn's actions, ...) are a *part*, which is
+numbered once. What is summed up over a whole conversation is kept as *spans*: over which rows something had been seen
+so often, in that turn for the last time. A row is the numbers of its parts and spans until all are written out at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+import math
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, AllSlotsReset, SlotSet, UserUttered
-from rasa_core.history import LAST_ACTIONS_KEPT, TURN_ACTIONS_KEPT, History, Mention, compute_state
-from rasa_core.policies.features import history_features as features
-from rasa_core.policies.features.classic import with_best_intent_only
-from rasa_core.policies.features.parts import ColumnOf, Ints, Memo, Parts, Rows, Spans, side_by_side
+from rasa_core.history import LAST_ACTIONS_KEPT, TURN_ACTIONS_KEPT, History, compute_state, with_best_intent_only
+from rasa_core.policies.features import history as features
 from rasa_core.slots import Slot
 
 if TYPE_CHECKING:
     from rasa_core.trackers import DialogueStateTracker
 
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float32]
+Items = tuple[tuple[str, float], ...]
+Message = tuple[str | None, tuple[str, ...]]
+ColumnOf = Callable[[tuple[str, str]], int | None]
+K = TypeVar("K")
+V = TypeVar("V")
+
+LEFT_OUT: Final = -1
 NUMBERS_OF_PARTS: Final = 4_000_000
 """How many numbers the parts may have before all are forgotten."""
 
 _NO_MESSAGE: Final = UserUttered.empty()
 
-Items = tuple[tuple[str, float], ...]
-SlotContent = tuple[str, Items, str | None]
 
-
-class _Action(NamedTuple):
-    """The numbers of an action.
+class FeatureMatrix(NamedTuple):
+    """Features of moments before actions, one row each, as in SciPy's format CSR.
 
     Attributes
     ----------
-    state : int
-        Its part in the state after it.
-    event : int
-        Its part as the latest event; those as an earlier one are the next numbers.
-    last : int or None
-        Its part as the last action, in the same way; None if it is listening.
-    name : int
-        Its number in the names of the spans.
+    starts : NDArray of int64
+        Row `i` has its numbers at ``starts[i]`` up to ``starts[i + 1]`` of the next two, ``(rows + 1,)``.
+    columns : NDArray of int32
+        ``(numbers,)``; a row has no column twice.
+    values : NDArray of float32
+        ``(numbers,)``.
+    numbers : list of int
+        Which of its conversation's actions each row stands before, counted from 0.
+    actions : list of str
+        Their names.
     """
 
-    state: int
-    event: int
-    last: int | None
-    name: int
+    starts: Ints
+    columns: NDArray[np.int32]
+    values: Floats
+    numbers: list[int]
+    actions: list[str]
 
 
-class _PartNumbers:
-    """The numbers of parts, by what they tell of."""
-
-    def __init__(self, event_blocks: Sequence[str], column_of: ColumnOf, spans: Spans) -> None:
-        self.parts = parts = Parts(column_of)
-        self._spans = spans
-        self._contents: list[dict[int, float]] = []
-        self._event_blocks = event_blocks
-        self.action = Memo(self._new_action)
-        self.event = Memo(self._new_event)
-        self.message = Memo[Items, int](lambda items: parts.of(features.of_state(dict(items))))
-        self.mentions = Memo[tuple[Mention, ...], int](lambda mentions: parts.of(features.of_mentions(mentions)))
-        self.content = Memo(self._new_content)
-        self.slots = Memo(self._new_slots)
-        self.slots_set = Memo[tuple[tuple[str, str | None], ...], int](
-            lambda told: parts.of(features.of_slots_set(told))
-        )
-        self.texts: dict[tuple[str, str], int] = {}
-        self.turn = Memo[tuple[str, ...], int](lambda actions: parts.of(features.of_turn(actions)))
-        self.turns = Memo[int, int](lambda turns: parts.of(features.of_turns(turns)))
-        self.length = Memo[int, int](lambda length: parts.of(features.of_length(length)))
-        self.message_before = Memo[tuple[str | None, tuple[str, ...]], int](
-            lambda message: parts.of(features.of_message_before(*message))
-        )
-        self.actions_before = Memo[tuple[str, ...], int](lambda turn: parts.of(features.of_actions_before(turn)))
-        # Where a conversation starts, as many empty parts follow this one as may be asked for.
-        self.nothing = parts.of_each([] for _ in range(max(len(event_blocks), LAST_ACTIONS_KEPT)))
-
-    def _new_action(self, name: str) -> _Action:
-        state = {f"prev_{name}": 1.0}
-        last = None
-        if name != ACTION_LISTEN_NAME:
-            last = self.parts.of_each(features.of_last_action(number, name) for number in range(LAST_ACTIONS_KEPT))
-        event, counted = self.event[tuple(state.items())], self._spans.names["action", name]
-        return _Action(self.parts.of([("now", state)]), event, last, counted)
-
-    def _new_event(self, items: Items) -> int:
-        """Return the part of an event as the latest one; those of it as an earlier one are the next numbers."""
-        return self.parts.of_each([(block, dict(items))] for block in self._event_blocks)
-
-    def _new_content(self, content: SlotContent) -> int:
-        """Return a number for what a slot holds; it is not that of a part."""
-        name, items, text = content
-        self._contents.append(self.parts.columns([("now", dict(items)), *features.of_slots([(name, text)])]))
-        return len(self._contents) - 1
-
-    def _new_slots(self, numbers: Iterable[int]) -> int:
-        """Return the part of what all slots hold."""
-        columns: dict[int, float] = {}
-        for number in numbers:
-            columns.update(self._contents[number])
-        return self.parts.add(columns)
-
-
-class ConversationRows:
-    """Makes rows of features from finished conversations.
+class ConversationFeaturizer:
+    """Makes a matrix of features from finished conversations.
 
     Parameters
     ----------
@@ -126,15 +80,15 @@ class ConversationRows:
         self._event_blocks = [f"event {number}" for number in range(max_history)]
         self._column_of = column_of
         self._slots = {slot.name: slot.fresh() for slot in slots}
-        self._spans = Spans(column_of)
+        self._spans = _Spans(column_of)
         self._number_parts()
         self._forget_rows()
 
     def _number_parts(self) -> None:
-        self._of = _PartNumbers(self._event_blocks, self._column_of, self._spans)
+        self._parts = _Parts(self._event_blocks, self._column_of, self._spans)
         for slot in self._slots.values():
             slot.reset()
-        self._initial = {name: self._of.content[_content(slot)] for name, slot in self._slots.items()}
+        self._initial = {name: self._parts.content[_content(slot)] for name, slot in self._slots.items()}
 
     def _forget_rows(self) -> None:
         self._spans.clear()
@@ -152,12 +106,10 @@ class ConversationRows:
         """Return the number of rows that can be taken."""
         return len(self._numbers)
 
-    # -- conversations
-
     def add(self, tracker: DialogueStateTracker) -> None:
         """Add a row for each action of a conversation that is to be learnt."""
-        self._happened += [self._of.nothing] * len(self._event_blocks)
-        self._acted += [self._of.nothing] * LAST_ACTIONS_KEPT
+        self._happened += [self._parts.nothing] * len(self._event_blocks)
+        self._acted += [self._parts.nothing] * LAST_ACTIONS_KEPT
         self._history = History(window=1, vocabulary=tracker.history.vocabulary)
         self._content = dict(self._initial)
         # The part of what the slots hold; None while it is not known.
@@ -165,7 +117,7 @@ class ConversationRows:
         self._turn: tuple[str, ...] = ()
         self._done = 0
         self._latest: _Action | None = None
-        self._take_message(_NO_MESSAGE, self._of.nothing, self._of.nothing)
+        self._take_message(_NO_MESSAGE, self._parts.nothing, self._parts.nothing)
         for event in tracker.applied_events():
             if isinstance(event, ActionExecuted):
                 self._take_action(event)
@@ -176,14 +128,14 @@ class ConversationRows:
         self._spans.end(len(self._numbers))
 
     def _take_user(self, event: UserUttered) -> None:
-        history, spans = self._history, self._spans
+        history, spans, parts = self._history, self._spans, self._parts
         entities = [(str(entity["entity"]), entity.get("value")) for entity in event.entities]
         history.record_user(event.intent.get("name"), entities)
-        message_before = actions_before = self._of.nothing
+        message_before = actions_before = parts.nothing
         if history.turn_before is not None:
             # The history is told of messages alone, so that it does not know the actions.
-            message_before = self._of.message_before[history.turn_before.intent, tuple(history.turn_before.entities)]
-            actions_before = self._of.actions_before[self._turn]
+            message_before = parts.message_before[history.turn_before.intent, tuple(history.turn_before.entities)]
+            actions_before = parts.actions_before[self._turn]
         self._turn = ()
         if history.intent is not None:
             spans.see(spans.names["intent", history.intent], len(self._numbers), history.turns)
@@ -193,11 +145,11 @@ class ConversationRows:
         self._take_message(event, message_before, actions_before)
 
     def _take_message(self, event: UserUttered, message_before: int, actions_before: int) -> None:
-        history, of = self._history, self._of
+        history, parts = self._history, self._parts
         items = tuple(with_best_intent_only(compute_state(event, (), None, history.vocabulary)).items())
-        self._message_event = of.event[items]
-        mentions, turns = of.mentions[tuple(history.mentions)], of.turns[history.turns]
-        self._in_message = of.message[items], mentions, turns, message_before, actions_before
+        self._message_event = parts.event[items]
+        mentions, turns = parts.mentions[tuple(history.mentions)], parts.turns[history.turns]
+        self._in_message = parts.message[items], mentions, turns, message_before, actions_before
 
     def _take_slot(self, event: SlotSet | AllSlotsReset) -> None:
         if isinstance(event, AllSlotsReset):
@@ -210,14 +162,13 @@ class ConversationRows:
 
     def _content_of(self, name: str, value: object) -> int:
         """Return the number of what a slot holds that has this value."""
-        known = self._of.texts.get((name, value)) if isinstance(value, str) else None
-        if known is None:
-            slot = self._slots[name]
-            slot.value = value
-            known = self._of.content[_content(slot)]
-            if isinstance(value, str):
-                self._of.texts[name, value] = known
-        return known
+        if isinstance(value, str) and (name, value) in self._parts.texts:
+            return self._parts.texts[name, value]
+        self._slots[name].value = value
+        found = self._parts.content[_content(self._slots[name])]
+        if isinstance(value, str):
+            self._parts.texts[name, value] = found
+        return found
 
     def _take_action(self, event: ActionExecuted) -> None:
         name, before, known = event.action_name, self._latest, self._history.vocabulary
@@ -226,10 +177,10 @@ class ConversationRows:
             if before.last is None:
                 self._happened.append(self._message_event)
         if not event.unpredictable:
-            self._add_row(name, self._of.nothing if before is None else before.state)
+            self._add_row(name, self._parts.nothing if before is None else before.state)
         self._done += 1
         self._history.slots_set = {}
-        self._latest = action = self._of.action[name]
+        self._latest = action = self._parts.action[name]
         self._turn = (*self._turn, name)[-TURN_ACTIONS_KEPT:]
         if action.last is not None:
             self._acted.append(action.last)
@@ -237,47 +188,204 @@ class ConversationRows:
             self._spans.see(action.name, len(self._numbers), self._history.turns)
 
     def _add_row(self, action: str, in_state: int) -> None:
-        of, in_slots = self._of, self._in_slots
+        parts, in_slots = self._parts, self._in_slots
         if in_slots is None:
-            in_slots = self._in_slots = of.slots[tuple(self._content.values())]
-        slots_set = of.slots_set[tuple(self._history.slots_set.items())]
-        in_turn = of.turn[self._turn], of.length[self._done]
+            in_slots = self._in_slots = parts.slots[tuple(self._content.values())]
+        slots_set = parts.slots_set[tuple(self._history.slots_set.items())]
+        in_turn = parts.turn[self._turn], parts.length[self._done]
         self._parts_of_row += (*self._in_message, in_slots, slots_set, in_state, *in_turn)
         self._before_row += (len(self._happened), len(self._acted))
         self._turn_of_row.append(self._history.turns)
         self._numbers.append(self._done)
         self._actions.append(action)
 
-    # -- rows
-
-    def take(self) -> Rows:
-        """Return the rows of the conversations that were added since the last time."""
-        parts = self._all_parts()
-        lengths, columns, values = self._of.parts.expanded(parts)
+    def take(self) -> FeatureMatrix:
+        """Return the features of the conversations that were added since the last time."""
+        lengths, columns, values = self._parts.expanded(self._all_parts())
         other_lengths, others, other_values = self._spans.expanded(np.array(self._turn_of_row, np.int64))
-        starts, places, other_places = side_by_side(lengths, other_lengths)
-        all_columns = np.empty(starts[-1], np.int32)
-        all_values = np.empty(starts[-1], np.float32)
+        # In each row, the numbers of the spans come after those of the parts.
+        starts = np.concatenate([[0], np.cumsum(lengths + other_lengths)])
+        all_columns, all_values = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
+        places, other_places = _ranges(starts[:-1], lengths), _ranges(starts[:-1] + lengths, other_lengths)
         all_columns[places], all_values[places] = columns, values
         all_columns[other_places], all_values[other_places] = others, other_values
-        rows = Rows(starts, all_columns, all_values, self._numbers, self._actions)
-        if len(self._of.parts) > NUMBERS_OF_PARTS:
+        matrix = FeatureMatrix(starts, all_columns, all_values, self._numbers, self._actions)
+        if len(self._parts) > NUMBERS_OF_PARTS:
             self._number_parts()
         self._forget_rows()
-        return rows
+        return matrix
 
     def _all_parts(self) -> Ints:
         """Return the parts of the rows, ``(rows, parts)``."""
         count = len(self)
         happened, acted = np.array(self._before_row, np.int64).reshape(count, 2).T
-        return np.concatenate(
-            [
-                _latest(self._happened, happened, len(self._event_blocks)),
-                np.array(self._parts_of_row, np.int64).reshape(count, -1 if count else 0),
-                _latest(self._acted, acted, LAST_ACTIONS_KEPT),
-            ],
-            axis=1,
-        )
+        others = np.array(self._parts_of_row, np.int64).reshape(count, -1 if count else 0)
+        events = _latest(self._happened, happened, len(self._event_blocks))
+        return np.concatenate([events, others, _latest(self._acted, acted, LAST_ACTIONS_KEPT)], axis=1)
+
+
+class _Memo(dict[K, V]):
+    """What a function returns for each key; it is asked once."""
+
+    def __init__(self, function: Callable[[K], V]) -> None:
+        self._function = function
+
+    def __missing__(self, key: K) -> V:
+        value = self[key] = self._function(key)
+        return value
+
+
+class _Action(NamedTuple):
+    """The numbers of an action."""
+
+    state: int  # Its part in the state after it.
+    event: int  # Its part as the latest event; those as an earlier one are the next numbers.
+    last: int | None  # Its part as the last action, in the same way; None if it is listening.
+    name: int  # Its number in the names of the spans.
+
+
+class _Parts:
+    """Features that come and go together, and the number of each part, by what it tells of."""
+
+    def __init__(self, event_blocks: Sequence[str], column_of: ColumnOf, spans: _Spans) -> None:
+        self._column_of, self._spans = column_of, spans
+        self._starts, self._columns, self._values = array("q", [0]), array("i"), array("f")
+        # The part of an event as the latest one; those of it as an earlier one are the next numbers.
+        self.event = _Memo[Items, int](lambda items: self._add_each([(block, dict(items))] for block in event_blocks))
+        self.action = _Memo(self._new_action)
+        self.message: _Memo[Items, int] = self._memo(lambda items: features.of_state(dict(items)))
+        self.mentions = self._memo(features.of_mentions)
+        self.turns = self._memo(features.of_turns)
+        self.message_before: _Memo[Message, int] = self._memo(lambda message: features.of_message_before(*message))
+        self.actions_before = self._memo(features.of_actions_before)
+        self.slots_set = self._memo(features.of_slots_set)
+        self.turn = self._memo(features.of_turn)
+        self.length = self._memo(features.of_length)
+        # What single slots hold has numbers, too, but is no part; what all slots hold together is one.
+        self._contents: list[dict[int, float]] = []
+        self.content = _Memo(self._new_content)
+        self.texts: dict[tuple[str, str], int] = {}
+        self.slots = _Memo(self._new_slots)
+        # Where a conversation starts, as many empty parts follow this one as may be asked for.
+        self.nothing = self._add_each([] for _ in range(max(len(event_blocks), LAST_ACTIONS_KEPT)))
+
+    def __len__(self) -> int:
+        """Return how many numbers there are in all parts."""
+        return len(self._columns)
+
+    def _memo(self, groups_of: Callable[[K], Iterable[features.Group]]) -> _Memo[K, int]:
+        return _Memo(lambda key: self._add(self._in_columns(groups_of(key))))
+
+    def _in_columns(self, groups: Iterable[features.Group]) -> dict[int, float]:
+        """Return the values of features, given by block and name, in their columns."""
+        columns = ((self._column_of((block, name)), value) for block, found in groups for name, value in found.items())
+        return {column: value for column, value in columns if column is not None}
+
+    def _add(self, columns: dict[int, float]) -> int:
+        """Take over values, by column, and return the number of the part that they are."""
+        self._columns.extend(columns)
+        self._values.extend(columns.values())
+        self._starts.append(len(self._columns))
+        return len(self._starts) - 2
+
+    def _add_each(self, parts: Iterable[Iterable[features.Group]]) -> int:
+        """Take over several parts, at least one, which get numbers in a row, and return the first of these."""
+        return min([self._add(self._in_columns(groups)) for groups in parts])
+
+    def _new_action(self, name: str) -> _Action:
+        state = {f"prev_{name}": 1.0}
+        last = None
+        if name != ACTION_LISTEN_NAME:
+            last = self._add_each(features.of_last_action(number, name) for number in range(LAST_ACTIONS_KEPT))
+        event, counted = self.event[tuple(state.items())], self._spans.names["action", name]
+        return _Action(self._add(self._in_columns([("now", state)])), event, last, counted)
+
+    def _new_content(self, content: tuple[str, Items, str | None]) -> int:
+        name, items, text = content
+        self._contents.append(self._in_columns([("now", dict(items)), *features.of_slots([(name, text)])]))
+        return len(self._contents) - 1
+
+    def _new_slots(self, numbers: tuple[int, ...]) -> int:
+        return self._add({column: value for number in numbers for column, value in self._contents[number].items()})
+
+    def expanded(self, parts: Ints) -> tuple[Ints, NDArray[np.int32], Floats]:
+        """Return how many features rows have, and columns and values of all, given their `parts`, ``(rows, parts)``."""
+        starts = np.array(self._starts, np.int64)
+        lengths = np.diff(starts)[parts]
+        places = _ranges(starts[parts].ravel(), lengths.ravel())
+        columns, values = np.array(self._columns, np.int32), np.array(self._values, np.float32)
+        return lengths.sum(axis=1), columns[places], values[places]
+
+
+class _Spans:
+    """Over which rows an intent, an entity or an action had been seen so often."""
+
+    def __init__(self, column_of: ColumnOf) -> None:
+        self._column_of = column_of
+        self._columns: list[int] = []  # Three of each name.
+        self.names = _Memo(self._new_name)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all spans, but not the numbers of the names."""
+        self._seen: list[int] = []
+        self._ends: list[int] = []
+
+    def _new_name(self, key: tuple[str, str]) -> int:
+        kind, name = key
+        columns = [self._column_of((block, name)) for block in (kind, features.COUNTS[kind], features.AGO[kind])]
+        self._columns += [LEFT_OUT if column is None else column for column in columns]
+        return len(self._columns) // 3 - 1
+
+    def see(self, name: int, row: int, turn: int) -> None:
+        """Take note that a name of this number in `names` was seen just before `row`."""
+        self._seen += (name, row, turn, len(self._ends))
+
+    def end(self, row: int) -> None:
+        """Take note that a conversation ends before `row`."""
+        self._ends.append(row)
+
+    def expanded(self, turn_of_row: Ints) -> tuple[Ints, NDArray[np.int32], Floats]:
+        """Return how many features rows have, and columns and values of all, given the turn ``(rows,)`` of each row.
+
+        What was seen first comes first in a row.
+        """
+        names, firsts, turns, lengths, times = self._spans()
+        rows = _ranges(firsts, lengths)
+        by_row = np.argsort(rows, kind="stable")
+        rows, span_of = rows[by_row], np.repeat(np.arange(len(names)), lengths)[by_row]
+        columns = np.array(self._columns, np.int32).reshape(-1, 3)[names[span_of]]
+        values = np.ones(columns.shape, np.float32)
+        values[:, 1] = _table(math.log1p, times)[span_of]
+        values[:, 2] = _table(lambda ago: features.LEFT_EACH_TURN**ago, turn_of_row[rows] - turns[span_of])
+        used = columns != LEFT_OUT
+        counts = np.bincount(rows, used.sum(axis=1), len(turn_of_row)).astype(np.int64)
+        return counts, columns[used], values[used]
+
+    def _spans(self) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+        """Return name, first row, turn, length and count of each span, in the order in which names were first seen."""
+        names, firsts, turns, conversations = np.array(self._seen, np.int64).reshape(-1, 4).T
+        together = conversations * len(self.names) + names
+        places = np.arange(len(names))
+        _, first_seen, group = np.unique(together, return_index=True, return_inverse=True)
+        order = np.argsort(first_seen[group], kind="stable")
+        is_first = first_seen[group[order]] == order
+        ends = np.array(self._ends, np.int64)[conversations[order]]
+        is_last = np.append(is_first[1:], True)[: len(order)]
+        ends[~is_last] = firsts[order[np.flatnonzero(~is_last) + 1]]
+        times = places - np.maximum.accumulate(np.where(is_first, places, 0)) + 1
+        return names[order], firsts[order], turns[order], ends - firsts[order], times
+
+
+def _ranges(begins: Ints, lengths: Ints) -> Ints:
+    """Return the numbers of ranges of these lengths, one after the other."""
+    ends = np.cumsum(lengths)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(begins - ends + lengths, lengths)
+
+
+def _table(function: Callable[[int], float], numbers: Ints) -> Floats:
+    """Return a function of numbers from 0 on, computed once for each different one, as a prediction computes it."""
+    return np.array(list(map(function, range(int(numbers.max(initial=-1)) + 1))), np.float32)[numbers]
 
 
 def _latest(parts: list[int], counts: Ints, kept: int) -> Ints:
@@ -287,6 +395,6 @@ def _latest(parts: list[int], counts: Ints, kept: int) -> Ints:
     return latest
 
 
-def _content(slot: Slot) -> SlotContent:
+def _content(slot: Slot) -> tuple[str, Items, str | None]:
     """Return the name of a slot, and what its value is as features and as text."""
     return slot.name, tuple(compute_state(_NO_MESSAGE, [slot], None, None).items()), slot.feature_text()

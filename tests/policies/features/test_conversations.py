@@ -11,15 +11,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from policy_bot import ITALIAN, conversation, local_domain
 from strategies import logs, small_domain
-from test_history_features import as_told
+from test_history import as_told
 from tracker_oracle import LISTEN, action, said
 
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, AllSlotsReset, Event, SlotSet
 from rasa_core.policies.features import conversations as conversation_rows
-from rasa_core.policies.features.conversations import ConversationRows
-from rasa_core.policies.features.history_features import HistoryFeaturizer
-from rasa_core.policies.features.parts import Rows
+from rasa_core.policies.features.conversations import ConversationFeaturizer, FeatureMatrix
+from rasa_core.policies.features.history import HistoryFeaturizer
+from rasa_core.policies.network import written_out
 from rasa_core.trackers import DialogueStateTracker
 
 SMALL = small_domain()
@@ -33,7 +33,7 @@ class Maker:
 
     def __init__(self, max_history: int, domain: Domain = SMALL) -> None:
         self.names: dict[Name, int] = {}
-        self.rows = ConversationRows(
+        self.rows = ConversationFeaturizer(
             max_history, domain.slots, lambda name: self.names.setdefault(name, len(self.names))
         )
 
@@ -46,7 +46,7 @@ class Maker:
         return list(zip(rows.numbers, rows.actions, named_rows(rows, list(self.names)), strict=True))
 
 
-def named_rows(rows: Rows, names: Sequence[Name]) -> list[Named]:
+def named_rows(rows: FeatureMatrix, names: Sequence[Name]) -> list[Named]:
     found = []
     for begin, end in zip(rows.starts[:-1], rows.starts[1:], strict=True):
         columns, values = rows.columns[begin:end].tolist(), rows.values[begin:end].tolist()
@@ -61,7 +61,8 @@ def moments(events: Sequence[Event], max_history: int) -> list[tuple[int, str, N
     found, featurizer = [], HistoryFeaturizer(max_history)
     for event in events:
         if isinstance(event, ActionExecuted):
-            named = featurizer.named(tracker.last_states(max_history), tracker.history, tracker.slots.values())
+            groups = featurizer.groups(tracker.last_states(max_history), tracker.history, tracker.slots.values())
+            named = [(block, name, value) for block, group in groups for name, value in group.items()]
             features = {(block, name): float(np.float32(value)) for block, name, value in named}
             found.append((tracker.history.length, event.action_name, features, event.unpredictable))
         tracker.update(event)
@@ -140,7 +141,7 @@ def test_features_without_a_column_are_left_out(domain) -> None:
         ("intent count", "greet"),
         ("now", "prev_utter_greet"),
     ]
-    rows = ConversationRows(5, domain.slots, {name: column for column, name in enumerate(names)}.get)
+    rows = ConversationFeaturizer(5, domain.slots, {name: column for column, name in enumerate(names)}.get)
     rows.add(tracker)
     expected = [{name: value for name, value in found.items() if name in names} for _, _, found in everything]
     assert named_rows(rows.take(), names) == expected
@@ -161,14 +162,14 @@ def test_rows_are_written_out_some_at_a_time(domain, count) -> None:
     maker = Maker(5, domain)
     maker.named([tracker])
     featurizer.learn_names(dict.fromkeys(maker.names, 2))
-    rows = ConversationRows(5, domain.slots, featurizer.index_of)
+    rows = ConversationFeaturizer(5, domain.slots, featurizer.index_of)
     rows.add(tracker)
     expected = np.zeros((5, featurizer.num_features), np.float32)
     for x, before in zip(expected, islice(tracker.generate_all_prior_trackers(), 5), strict=True):
         columns, values = featurizer.present(before)
         x[columns] = values
     written = []
-    for used, x in rows.take().dense(featurizer.num_features, count):
+    for used, x in written_out(*rows.take()[:3], featurizer.num_features, count):
         written.append(np.zeros((len(x), featurizer.num_features), np.float32))
         written[-1][:, used] = x
         assert (x != 0.0).any(axis=0).sum() >= len(used) - 2  # The logarithms of no turns and no actions are 0.

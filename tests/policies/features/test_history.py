@@ -18,7 +18,7 @@ from tracker_oracle import Oracle, said
 
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, Event, Restarted, UserUttered
-from rasa_core.policies.features.history_features import HistoryFeaturizer, words_of
+from rasa_core.policies.features.history import HistoryFeaturizer, words_of
 from rasa_core.trackers import DialogueStateTracker
 
 SMALL = small_domain()
@@ -29,7 +29,8 @@ Named = dict[tuple[str, str], float]
 def named(featurizer: HistoryFeaturizer, tracker: DialogueStateTracker) -> Named:
     """Return the features of the present, none of which may come twice."""
     states = tracker.last_states(featurizer.max_history)
-    found = list(featurizer.named(states, tracker.history, tracker.slots.values()))
+    groups = featurizer.groups(states, tracker.history, tracker.slots.values())
+    found = [(block, name, value) for block, group in groups for name, value in group.items()]
     assert len({(block, name) for block, name, _ in found}) == len(found)
     return {(block, name): value for block, name, value in found}
 

@@ -9,14 +9,13 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from policy_bot import ITALIAN, conversation
+from policy_bot import ITALIAN, collector_of, conversation
 
 from rasa_core.events import ActionExecuted, Event
-from rasa_core.policies import row_collector, training_rows
-from rasa_core.policies.features.history_features import HistoryFeaturizer
-from rasa_core.policies.row_collector import RowCollector
-from rasa_core.policies.training_rows import HELD_OUT_GROUPS, IN_NO_GROUP, TrainingRows
-from rasa_core.stories.steps import Source
+from rasa_core.policies import training_examples
+from rasa_core.policies.features.history import HistoryFeaturizer
+from rasa_core.policies.training_examples import HELD_OUT_GROUPS, IN_NO_GROUP, ExampleCollector, TrainingExamples
+from rasa_core.support.places import Place
 from rasa_core.trackers import DialogueStateTracker
 
 GREETED = ("/greet", "utter_greet", "action_listen")
@@ -37,9 +36,9 @@ class Story(DialogueStateTracker):
     def init_copy(self) -> DialogueStateTracker:
         return DialogueStateTracker(self.sender_id, self.slots.values())
 
-    def action_sources(self) -> list[list[Source]]:
+    def action_sources(self) -> list[list[Place]]:
         actions = [event for event in self.applied_events() if isinstance(event, ActionExecuted)]
-        return [[Source("stories.md", line, self.sender_id)] for line, _ in enumerate(actions, 1)]
+        return [[Place("stories.md", line, self.sender_id)] for line, _ in enumerate(actions, 1)]
 
 
 @pytest.fixture
@@ -54,21 +53,22 @@ def story(domain):
 def collect(domain):
     """Return a function that collects the rows of conversations."""
 
-    def collected(*trackers: DialogueStateTracker, **options) -> tuple[RowCollector, TrainingRows]:
-        collector = RowCollector(HistoryFeaturizer(2), domain)
+    def collected(*trackers: DialogueStateTracker, **options) -> tuple[ExampleCollector, TrainingExamples]:
+        featurizer = HistoryFeaturizer(2)
+        collector = collector_of(featurizer, domain)
         for tracker in trackers:
             collector.add(tracker)
-        return collector, collector.rows(**options)
+        return collector, collector.examples(**options)
 
     return collected
 
 
-def arrays(rows: TrainingRows) -> tuple[list, ...]:
-    x = [row for block in rows.blocks() for row in rows.all_dense(block).tolist()]
+def arrays(rows: TrainingExamples) -> tuple[list, ...]:
+    x = [row for block in rows.blocks() for row in rows.dense(block).tolist()]
     return x, rows.actions.tolist(), rows.weights.tolist(), rows.groups.tolist()
 
 
-def names(rows: TrainingRows, domain) -> list[str]:
+def names(rows: TrainingExamples, domain) -> list[str]:
     return [domain.action_names[index] for index in rows.actions]
 
 
@@ -85,10 +85,10 @@ def different_stories(story, count: int = 12) -> list[Story]:
 class TestRows:
     def test_are_the_features_before_each_action(self, domain, story, collect) -> None:
         featurizer = HistoryFeaturizer(2)
-        collector = RowCollector(featurizer, domain)
+        collector = collector_of(featurizer, domain)
         tracker = story("s", *BOTH, ITALIAN, "action_search")
         collector.add(tracker)
-        rows = collector.rows()
+        rows = collector.examples()
         expected = []
         for before in islice(tracker.generate_all_prior_trackers(), len(rows)):
             x = np.zeros(featurizer.num_features, np.float32)
@@ -118,7 +118,7 @@ class TestRows:
     def test_no_conversations_give_none(self, collect) -> None:
         collector, rows = collect()
         assert (len(rows), list(rows.blocks()), rows.num_features) == (0, [], 0)
-        assert not collector.lessons(rows).has_places()
+        assert not collector.training_turns(rows).has_places()
 
     def test_can_be_limited(self, story, collect) -> None:
         stories = different_stories(story)
@@ -127,10 +127,10 @@ class TestRows:
         assert arrays(limited)[:2] == (x[:5], actions[:5])
         assert limited.groups.tolist() == groups[:5]
         assert limited.weights.mean() == pytest.approx(1.0)
-        assert len(collector.lessons(limited)) == 5
+        assert len(collector.training_turns(limited)) == 5
 
     def test_that_were_forgotten_come_again(self, story, collect, monkeypatch) -> None:
-        monkeypatch.setattr(row_collector, "ROWS_REMEMBERED", 2)
+        monkeypatch.setattr(training_examples, "ROWS_REMEMBERED", 2)
         tracker = story("a", *BOTH)
         _, rows = collect(tracker, tracker)
         assert len(rows) == 10
@@ -138,14 +138,14 @@ class TestRows:
 
     def test_of_features_that_were_learnt_before(self, story, collect, domain) -> None:
         featurizer = HistoryFeaturizer(2)
-        first = RowCollector(featurizer, domain)
+        first = collector_of(featurizer, domain)
         first.add(story("a", *GREETED))
-        first.rows()
+        first.examples()
         before = list(featurizer.names)
-        more = RowCollector(featurizer, domain, learn_names=False)
+        more = collector_of(featurizer, domain, learn_names=False)
         tracker = story("b", *BOTH)
         more.add(tracker)
-        rows = more.rows()
+        rows = more.examples()
         assert featurizer.names == before
         [last] = [arrays(rows)[0][-1]]
         x = np.zeros(len(before), np.float32)
@@ -157,11 +157,11 @@ class TestRows:
 
     def test_of_arrays_are_those_arrays(self) -> None:
         x = np.array([[0, 1, 0.5], [0, 0, 0], [2, 0, 0]], np.float32)
-        rows = TrainingRows.of_dense(x, np.array([2, 0, 1], np.int32))
+        rows = TrainingExamples.of_dense(x, np.array([2, 0, 1], np.int32))
         assert arrays(rows) == (x.tolist(), [2, 0, 1], [1.0] * 3, [IN_NO_GROUP] * 3)
 
     def test_of_nothing_but_zeros(self) -> None:
-        rows = TrainingRows.of_dense(np.zeros((2, 3), np.float32), np.zeros(2, np.int32))
+        rows = TrainingExamples.of_dense(np.zeros((2, 3), np.float32), np.zeros(2, np.int32))
         assert arrays(rows)[0] == [[0.0] * 3] * 2
 
 
@@ -173,7 +173,7 @@ class TestAugmentedConversations:
     def test_weigh_less(self, story, collect, domain) -> None:
         _, rows = collect(story("a", *GREETED[:2]), story("a", *BOTH[:4], is_augmented=True))
         weights = dict(zip(names(rows, domain), (rows.weights / rows.weights.max()).tolist(), strict=True))
-        less = row_collector.AUGMENTED_WEIGHT
+        less = training_examples.AUGMENTED_WEIGHT
         assert weights == {"action_listen": less, "utter_greet": 1.0, "utter_bye": less}
 
     def test_add_nothing_to_the_rows_of_their_stories(self, story, collect) -> None:
@@ -181,17 +181,17 @@ class TestAugmentedConversations:
         collector, rows = collect(own, glued, glued)
         expected, alone = collect(own)
         assert arrays(rows) == arrays(alone)
-        assert lessons_of(collector, rows) == lessons_of(expected, alone)
+        assert turns_of(collector, rows) == turns_of(expected, alone)
 
     def test_stand_nowhere(self, story, collect) -> None:
         collector, rows = collect(story("a", *GREETED), story("a > b", *BOTH, is_augmented=True))
-        assert {place for _, places, _ in lessons_of(collector, rows) for place in places} == {
+        assert {place for _, places, _ in turns_of(collector, rows) for place in places} == {
             f'stories.md:{line} "a"' for line in (1, 2, 3)
         }
 
     def test_are_left_out_where_there_are_many(self, story, collect, monkeypatch) -> None:
-        monkeypatch.setattr(row_collector, "AUGMENTED_FREE", 0)
-        monkeypatch.setattr(row_collector, "AUGMENTED_SHARE", 0.5)
+        monkeypatch.setattr(training_examples, "AUGMENTED_FREE", 0)
+        monkeypatch.setattr(training_examples, "AUGMENTED_SHARE", 0.5)
         stories = different_stories(story)
         own = len(collect(*stories)[1])
         glued = [story("glued", *["/thank", "utter_bye"] * turns, is_augmented=True) for turns in range(1, own)]
@@ -203,15 +203,15 @@ class TestAugmentedConversations:
         assert len(collect(story("a", *GREETED), *glued)[1]) > 50
 
 
-def lessons_of(collector: RowCollector, rows: TrainingRows) -> list[tuple[str, tuple[str, ...], int]]:
-    book = collector.lessons(rows)
-    return sorted((lesson.action, lesson.places, lesson.count) for lesson in book.nearest([0], [1.0], 1000))
+def turns_of(collector: ExampleCollector, rows: TrainingExamples) -> list[tuple[str, tuple[str, ...], int]]:
+    table = collector.training_turns(rows)
+    return sorted((turn.action, turn.places, turn.count) for turn in table.nearest([0], [1.0], 1000))
 
 
 class TestGroups:
     def test_few_stories_are_never_held_out(self, story, collect) -> None:
-        _, few = collect(*(story(f"s{number}", *GREETED) for number in range(row_collector.FEWEST_STORIES - 1)))
-        _, enough = collect(*(story(f"s{number}", *GREETED) for number in range(row_collector.FEWEST_STORIES)))
+        _, few = collect(*(story(f"s{number}", *GREETED) for number in range(training_examples.FEWEST_STORIES - 1)))
+        _, enough = collect(*(story(f"s{number}", *GREETED) for number in range(training_examples.FEWEST_STORIES)))
         assert set(few.groups) == {IN_NO_GROUP}
         assert len(set(enough.groups)) > 1
 
@@ -225,7 +225,8 @@ class TestGroups:
         numbers = list(range(60))
         found = []
         for order in (numbers, random.Random(1).sample(numbers, 60)):
-            collector = RowCollector(HistoryFeaturizer(2), domain)
+            featurizer = HistoryFeaturizer(2)
+            collector = collector_of(featurizer, domain)
             groups = {}
             for number in order:
                 before = Counter(zip(collector._groups, collector._weights, strict=True))
@@ -248,21 +249,21 @@ class TestGroups:
 
 
 class TestManyRows:
-    @pytest.mark.parametrize(("numbers", "in_block"), [(7, 1000), (10**9, 3), (100, 3), (1, 1)])
-    def test_in_files_and_in_blocks_are_the_same(self, story, collect, monkeypatch, numbers, in_block) -> None:
+    @pytest.mark.parametrize(("size", "in_block"), [(7, 1000), (10**9, 3), (100, 3), (1, 1)])
+    def test_in_files_and_in_blocks_are_the_same(self, story, collect, monkeypatch, size, in_block) -> None:
         stories = different_stories(story, 45)
         expected, whole = collect(*stories)
-        assert len(whole.block_starts()) == 1
-        monkeypatch.setattr(training_rows, "NUMBERS_IN_MEMORY", numbers)
-        monkeypatch.setattr(training_rows, "ROWS_IN_BLOCK", in_block)
+        assert len(whole.block_ends()) == 1
+        monkeypatch.setattr(training_examples, "BYTES_IN_MEMORY", size)
+        monkeypatch.setattr(training_examples, "ROWS_IN_BLOCK", in_block)
         collector, rows = collect(*stories)
         assert arrays(rows) == arrays(whole)
         assert arrays(rows) == arrays(whole)
-        assert lessons_of(collector, rows) == lessons_of(expected, whole)
-        assert len(rows.block_starts()) == -(-len(rows) // in_block)
+        assert turns_of(collector, rows) == turns_of(expected, whole)
+        assert len(rows.block_ends()) == -(-len(rows) // in_block)
 
     def test_of_a_block_some_can_be_had_in_any_order(self, story, collect, monkeypatch) -> None:
-        monkeypatch.setattr(training_rows, "ROWS_IN_BLOCK", 6)
+        monkeypatch.setattr(training_examples, "ROWS_IN_BLOCK", 6)
         _, rows = collect(*different_stories(story))
         x = arrays(rows)[0]
         assert rows.dense(rows.block(6), np.array([9, 6, 9])).tolist() == [x[9], x[6], x[9]]
@@ -272,21 +273,21 @@ class TestManyRows:
 class TestDropout:
     def test_drops_a_share_of_the_numbers_and_keeps_the_sum(self) -> None:
         x = np.ones((200, 100), np.float32)
-        rows = TrainingRows.of_dense(x, np.zeros(200, np.int32))
+        rows = TrainingExamples.of_dense(x, np.zeros(200, np.int32))
         found = rows.dense(rows.block(0), np.arange(200), 0.2, np.random.default_rng(0))
         assert set(found.flat) == {np.float32(0.0), np.float32(1.25)}
         assert found.mean() == pytest.approx(1.0, abs=0.02)
 
     def test_needs_somebody_who_draws(self) -> None:
-        rows = TrainingRows.of_dense(np.ones((2, 3), np.float32), np.zeros(2, np.int32))
+        rows = TrainingExamples.of_dense(np.ones((2, 3), np.float32), np.zeros(2, np.int32))
         assert rows.dense(rows.block(0), np.arange(2), 0.5).tolist() == np.ones((2, 3)).tolist()
-        assert rows.all_dense(rows.block(0)).tolist() == np.ones((2, 3)).tolist()
+        assert rows.dense(rows.block(0)).tolist() == np.ones((2, 3)).tolist()
 
 
-class TestLessons:
+class TestTrainingTurns:
     def test_tell_all_places_of_a_row(self, story, collect) -> None:
         collector, rows = collect(story("a", *GREETED), story("b", *BOTH))
-        found = {action: places for action, places, _ in lessons_of(collector, rows) if action != "action_listen"}
+        found = {action: places for action, places, _ in turns_of(collector, rows) if action != "action_listen"}
         assert found == {
             "utter_greet": ('stories.md:2 "a"', 'stories.md:2 "b"'),
             "utter_bye": ('stories.md:4 "b"',),
@@ -294,10 +295,10 @@ class TestLessons:
 
     def test_of_conversations_that_are_no_stories_there_are_none(self, collect, domain) -> None:
         collector, rows = collect(conversation(domain, *GREETED))
-        book = collector.lessons(rows)
-        assert (len(book), book.has_places()) == (0, False)
+        table = collector.training_turns(rows)
+        assert (len(table), table.has_places()) == (0, False)
 
     def test_are_kept_of_the_first_rows(self, story, collect, monkeypatch) -> None:
-        monkeypatch.setattr(row_collector, "MOST_ROWS", 3)
+        monkeypatch.setattr(training_examples, "ROWS_WITH_PLACES", 3)
         collector, rows = collect(*different_stories(story))
-        assert len(collector.lessons(rows)) == 3
+        assert len(collector.training_turns(rows)) == 3

@@ -57,15 +57,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.events import ACTION_LISTEN_NAME
-from rasa_core.history import History, Mention, State, TurnSummary
-from rasa_core.policies.features.classic import with_best_intent_only
+from rasa_core.history import History, Mention, State, TurnSummary, with_best_intent_only
 from rasa_core.slots import Slot
 
 if TYPE_CHECKING:
     from rasa_core.trackers import DialogueStateTracker
 
 Sparse = tuple[list[int], list[float]]
-Named = tuple[str, str, float]
 Group = tuple[str, Mapping[str, float]]
 
 TIMES_A_VALUE_IS_SEEN: Final = 2
@@ -131,7 +129,7 @@ class HistoryFeaturizer:
         blocks = self._blocks
         indices: list[int] = []
         values: list[float] = []
-        for block, features in self._grouped(states, history, slots):
+        for block, features in self.groups(states, history, slots):
             known = blocks.get(block)
             if known is not None:
                 for name, value in features.items():
@@ -141,13 +139,8 @@ class HistoryFeaturizer:
                         values.append(value)
         return indices, values
 
-    def named(self, states: Sequence[State], history: History, slots: Iterable[Slot]) -> list[Named]:
-        """Return block, name and value of each feature that is not zero, each once."""
-        groups = self._grouped(states, history, slots)
-        return [(block, name, value) for block, features in groups for name, value in features.items()]
-
-    def _grouped(self, states: Sequence[State], history: History, slots: Iterable[Slot]) -> Iterator[Group]:
-        """Yield blocks with their features; a block may come more than once, a feature does not."""
+    def groups(self, states: Sequence[State], history: History, slots: Iterable[Slot]) -> Iterator[Group]:
+        """Yield blocks with the values of their features by name; a block may come twice, a feature does not."""
         yield from zip(self._event_blocks, recent_events(states, self.max_history), strict=False)
         yield from of_state(states[-1])
         yield from of_mentions(history.mentions)

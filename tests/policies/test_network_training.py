@@ -1,4 +1,4 @@
-"""How the network is trained: by members that each leave some stories out, with labels that share their parts."""
+"""How the network is trained: by perceptrons that each leave some stories out, with labels that share their parts."""
 
 from __future__ import annotations
 
@@ -11,26 +11,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_bot import needs_keras
 
-from rasa_core.policies import keras_training, member_training, training_rows
-from rasa_core.policies.member_training import Settings, Trained
-from rasa_core.policies.members import DROPOUT, MEMBERS, UNITS, is_of_members
-from rasa_core.policies.network import Network, softmax
-from rasa_core.policies.training_rows import IN_NO_GROUP, TrainingRows
+from rasa_core.policies import keras_training, network_training, training_examples
+from rasa_core.policies.keras_training import DROPOUT, UNITS
+from rasa_core.policies.network import PERCEPTRONS, PolicyNetwork
+from rasa_core.policies.network_training import Schedule, Trained
+from rasa_core.policies.training_examples import IN_NO_GROUP, TrainingExamples
+from rasa_core.support.probabilities import best_temperature, softmax
 
 NAMES = ["action_listen", "utter_greet", "utter_bye", "action_search", "utter_rare_greet"]
 RARE = NAMES.index("utter_rare_greet")
 FEATURES = 12
 
 
-def rows_of(x: np.ndarray, actions: np.ndarray, groups: np.ndarray, weights: np.ndarray | None = None) -> TrainingRows:
-    rows = TrainingRows.of_dense(x.astype(np.float32), actions.astype(np.int32))
+def rows_of(
+    x: np.ndarray, actions: np.ndarray, groups: np.ndarray, weights: np.ndarray | None = None
+) -> TrainingExamples:
+    rows = TrainingExamples.of_dense(x.astype(np.float32), actions.astype(np.int32))
     rows.groups = groups.astype(np.int8)
     if weights is not None:
         rows.weights = weights.astype(np.float32)
     return rows
 
 
-def noisy_rows(count: int = 400) -> TrainingRows:
+def noisy_rows(count: int = 400) -> TrainingExamples:
     """Return rows in which four features tell the action, though not always; one action occurs in group 0 alone."""
     random = np.random.default_rng(0)
     x = (random.random((count, FEATURES)) < 0.3).astype(np.float32)
@@ -44,74 +47,77 @@ def noisy_rows(count: int = 400) -> TrainingRows:
 
 
 @pytest.fixture(scope="module")
-def rows() -> TrainingRows:
+def rows() -> TrainingExamples:
     return noisy_rows()
 
 
 @pytest.fixture(scope="module")
-def members(rows) -> Trained:
+def trained(rows) -> Trained:
     """Return what was learnt from `noisy_rows`, too well for them."""
     needs_keras()
     with keras_training.seeded(1):
-        return member_training.train(rows, NAMES, Settings(30, 1, 64), seed=1, silent=True, title="epoch")
+        return network_training.train(rows, NAMES, Schedule(30, 1, 64), seed=1, silent=True, title="epoch")
 
 
-def uncalibrated(trained: Trained) -> Network:
+def uncalibrated(trained: Trained) -> PolicyNetwork:
     *layers, (kernel, bias) = trained.network.layers
     temperature = np.float32(trained.calibration["temperature"])
-    return Network([*layers, (kernel * temperature, bias * temperature)])
+    return PolicyNetwork([*layers, (kernel * temperature, bias * temperature)])
 
 
-class TestMembers:
-    def test_each_learns_without_its_group(self, rows, members) -> None:
+class TestPerceptrons:
+    def test_each_learns_without_its_group(self, rows, trained) -> None:
         [block] = rows.blocks()
-        x = rows.all_dense(block)[rows.actions == RARE]
-        rare = [softmax(member_training.member_logits(members.network, x, m))[:, RARE].mean() for m in range(MEMBERS)]
+        x = rows.dense(block)[rows.actions == RARE]
+        rare = [
+            softmax(network_training.perceptron_logits(trained.network, x, m))[:, RARE].mean()
+            for m in range(PERCEPTRONS)
+        ]
         assert rare[0] < 0.1
         assert min(rare[1:]) > 0.5
 
-    def test_the_mean_of_their_logits_decides(self, rows, members) -> None:
-        x = rows.all_dense(rows.block(0))
-        logits = [member_training.member_logits(members.network, x, member) for member in range(MEMBERS)]
-        assert members.network.predict(x) == pytest.approx(softmax(np.mean(logits, axis=0)), abs=1e-5)
+    def test_the_mean_of_their_logits_decides(self, rows, trained) -> None:
+        x = rows.dense(rows.block(0))
+        logits = [network_training.perceptron_logits(trained.network, x, number) for number in range(PERCEPTRONS)]
+        assert trained.network.predict(x) == pytest.approx(softmax(np.mean(logits, axis=0)), abs=1e-5)
 
-    def test_learn_what_there_is_to_learn(self, rows, members) -> None:
-        is_right = members.network.predict(rows.all_dense(rows.block(0))).argmax(axis=1) == rows.actions
+    def test_learn_what_there_is_to_learn(self, rows, trained) -> None:
+        is_right = trained.network.predict(rows.dense(rows.block(0))).argmax(axis=1) == rows.actions
         assert is_right.mean() > 0.75
 
 
 class TestCalibration:
-    def test_makes_what_was_held_out_more_probable(self, rows, members) -> None:
-        logits, actions, weights = member_training._held_out(rows, uncalibrated(members))
-        temperature = members.calibration["temperature"]
+    def test_makes_what_was_held_out_more_probable(self, rows, trained) -> None:
+        logits, actions, weights = network_training._held_out(rows, uncalibrated(trained))
+        temperature = trained.calibration["temperature"]
         assert temperature != pytest.approx(1.0, abs=0.05)
         assert surprise(logits / temperature, actions, weights) < surprise(logits, actions, weights) - 1e-3
 
-    def test_is_made_by_the_member_that_has_not_seen_the_row(self, rows, members) -> None:
-        plain = uncalibrated(members)
-        x = rows.all_dense(rows.block(0))
+    def test_is_made_by_the_perceptron_that_has_not_seen_the_row(self, rows, trained) -> None:
+        plain = uncalibrated(trained)
+        x = rows.dense(rows.block(0))
         held_out = np.flatnonzero(rows.groups != IN_NO_GROUP)
         expected = {
-            (number, *member_training.member_logits(plain, x[[number]], int(rows.groups[number]))[0].round(2))
+            (number, *network_training.perceptron_logits(plain, x[[number]], int(rows.groups[number]))[0].round(2))
             for number in held_out
         }
-        logits, actions, _ = member_training._held_out(rows, plain)
-        in_order = np.concatenate([np.flatnonzero(rows.groups == member) for member in range(MEMBERS)])
+        logits, actions, _ = network_training._held_out(rows, plain)
+        in_order = np.concatenate([np.flatnonzero(rows.groups == number) for number in range(PERCEPTRONS)])
         assert {(number, *row) for number, row in zip(in_order, logits.round(2), strict=True)} == expected
         assert actions.tolist() == rows.actions[in_order].tolist()
 
-    def test_looks_at_a_bounded_number_of_rows(self, rows, members, monkeypatch) -> None:
-        monkeypatch.setattr(training_rows, "ROWS_IN_BLOCK", 100)
-        monkeypatch.setattr(member_training, "MOST_HELD_OUT", 50)
-        logits, actions, weights = member_training._held_out(rows, uncalibrated(members))
+    def test_looks_at_a_bounded_number_of_rows(self, rows, trained, monkeypatch) -> None:
+        monkeypatch.setattr(training_examples, "ROWS_IN_BLOCK", 100)
+        monkeypatch.setattr(network_training, "MOST_HELD_OUT", 50)
+        logits, actions, weights = network_training._held_out(rows, uncalibrated(trained))
         assert 50 <= len(logits) == len(actions) == len(weights) <= 50 + 100
         assert len(logits) < (rows.groups != IN_NO_GROUP).sum()
 
-    def test_tells_how_good_the_predictions_for_unseen_stories_are(self, rows, members) -> None:
-        found = members.calibration
+    def test_tells_how_good_the_predictions_for_unseen_stories_are(self, rows, trained) -> None:
+        found = trained.calibration
         assert set(found) == {"temperature", "examples", "accuracy", "calibration_error"}
         assert found["examples"] == (rows.groups != IN_NO_GROUP).sum()
-        logits, actions, _ = member_training._held_out(rows, uncalibrated(members))
+        logits, actions, _ = network_training._held_out(rows, uncalibrated(trained))
         assert found["accuracy"] == pytest.approx((logits.argmax(axis=1) == actions).mean(), abs=1e-4)
         assert 0.4 < found["accuracy"] < 0.9
         assert 0.0 < found["calibration_error"] < 0.5
@@ -119,7 +125,7 @@ class TestCalibration:
     def test_error_is_the_gap_between_confidence_and_accuracy(self) -> None:
         probabilities = np.array([[0.95, 0.05], [0.95, 0.05], [0.35, 0.65], [1.0, 0.0]], np.float32)
         actions, weights = np.array([0, 1, 1, 0], np.int32), np.array([1, 1, 1, 3], np.float32)
-        found = member_training._calibration(probabilities, actions, weights)
+        found = network_training._calibration(probabilities, actions, weights)
         # One bin holds the certain rows: (0.95 + 0.95 + 3 * 1.0) / 5 against 4 / 5; the other 0.65 against 1.
         assert found == {
             "examples": 4,
@@ -135,11 +141,11 @@ class TestCalibration:
         is_right = random.random(60) < share_right
         actions = np.where(is_right, logits.argmax(axis=1), random.integers(0, 4, 60))
         weights = random.random(60).astype(np.float32) + 0.1
-        grid = np.exp(np.linspace(*np.log(member_training.TEMPERATURES), 400))
+        grid = np.exp(np.linspace(*np.log(network_training.TEMPERATURES), 400))
         scaled = logits.astype(float) / grid[:, None, None]
         every = np.logaddexp.reduce(scaled, axis=2) - scaled[:, np.arange(60), actions]
         least = (every @ weights.astype(float)).min() / weights.sum(dtype=float)
-        found = member_training.best_temperature(logits, actions.astype(np.int32), weights)
+        found = best_temperature(logits, labels=actions, weights=weights, bounds=network_training.TEMPERATURES)
         assert grid[0] <= found <= grid[-1]
         assert surprise(logits / found, actions, weights) <= least * (1 + 1e-3) + 1e-6
 
@@ -155,32 +161,32 @@ def surprise(logits: np.ndarray, actions: np.ndarray, weights: np.ndarray) -> fl
 
 class TestLabelsWithParts:
     def test_a_part_counts_where_several_names_have_it(self) -> None:
-        assert member_training.label_parts(NAMES).tolist() == [
+        assert network_training.label_parts(NAMES).tolist() == [
             [1, 0, 0, 1, 0],  # action
             [0, 1, 0, 0, 1],  # greet
             [0, 1, 1, 0, 1],  # utter
         ]
 
     def test_names_may_have_nothing_in_common(self) -> None:
-        assert member_training.label_parts(["a", "b"]).shape == (0, 2)
+        assert network_training.label_parts(["a", "b"]).shape == (0, 2)
 
 
 class TestKerasAndNumpy:
     @pytest.mark.parametrize("names", [NAMES, ["a", "b", "c"]], ids=["parts", "no parts"])
     def test_agree(self, names) -> None:
         parts, model = random_model(names)
-        x = noisy_rows(50).all_dense(noisy_rows(50).block(0))
+        x = noisy_rows(50).dense(noisy_rows(50).block(0))
         logits = logits_of(model, x)
-        network = member_training.as_network(model, parts, 1.0)
-        assert logits.shape == (50, MEMBERS, len(names))
+        network = keras_training.as_network(model, parts, 1.0)
+        assert logits.shape == (50, PERCEPTRONS, len(names))
         assert network.predict(x) == pytest.approx(softmax(logits.mean(axis=1)), abs=1e-5)
         for row, expected in zip(x[:5], softmax(logits.mean(axis=1)), strict=False):
             used = np.flatnonzero(row)
             assert network.predict_sparse(used.tolist(), row[used].tolist()) == pytest.approx(expected, abs=1e-5)
-        for member in range(MEMBERS):
-            found = member_training.member_logits(network, x, member) - logits[:, member]
-            # Softmax does not see a shift; the biases of the members are put together.
-            assert found - found[:, :1] == pytest.approx(bias_shift(model, member), abs=1e-4)
+        for number in range(PERCEPTRONS):
+            found = network_training.perceptron_logits(network, x, number) - logits[:, number]
+            # Softmax does not see a shift; the biases of the perceptrons are put together.
+            assert found - found[:, :1] == pytest.approx(bias_shift(model, number), abs=1e-4)
 
     def test_units_are_multiplied_with_what_is_kept_of_them(self) -> None:
         _, model = random_model(NAMES)
@@ -191,22 +197,22 @@ class TestKerasAndNumpy:
 
     def test_temperature_divides_the_logits(self) -> None:
         parts, model = random_model(NAMES)
-        x = noisy_rows(50).all_dense(noisy_rows(50).block(0))
+        x = noisy_rows(50).dense(noisy_rows(50).block(0))
         logits = logits_of(model, x).mean(axis=1)
-        warm = member_training.as_network(model, parts, 2.5)
+        warm = keras_training.as_network(model, parts, 2.5)
         assert warm.predict(x) == pytest.approx(softmax(logits / 2.5), abs=1e-5)
 
     def test_weights_come_back_as_they_were(self) -> None:
         parts, model = random_model(NAMES)
-        network = member_training.as_network(model, parts, 1.7)
-        twin = member_training.build(FEATURES, len(NAMES))
-        member_training.set_weights(twin, network)
-        again = member_training.as_network(twin, None, 1.0)
+        network = keras_training.as_network(model, parts, 1.7)
+        twin = keras_training.build(FEATURES, len(NAMES))
+        keras_training.set_weights(twin, network)
+        again = keras_training.as_network(twin, None, 1.0)
         for one, other in zip(network.layers, again.layers, strict=True):
             assert one[0] == pytest.approx(other[0], rel=1e-5, abs=1e-7)
             assert one[1] == pytest.approx(other[1], rel=1e-5, abs=1e-6)
-        assert is_of_members(network)
-        assert not is_of_members(Network(network.layers[-1:]))
+        assert network_training.is_trainable(network)
+        assert not network_training.is_trainable(PolicyNetwork(network.layers[-1:]))
 
     def test_initial_weights_keep_what_they_get_as_large_as_it_is(self) -> None:
         _, model = random_model(NAMES)
@@ -219,10 +225,10 @@ class TestKerasAndNumpy:
 def random_model(names: list[str]):
     """Return label parts, and a model with random weights, biases too."""
     needs_keras()
-    parts = member_training.label_parts(names)
-    model = member_training.build(FEATURES, len(names), parts)
+    parts = network_training.label_parts(names)
+    model = keras_training.build(FEATURES, len(names), parts)
     with keras_training.seeded(3):
-        member_training.initial_weights(model)
+        keras_training.initial_weights(model)
         for layer in model.layers:
             weights = keras_training.weights_of(layer)
             if len(weights) == 2:
@@ -234,19 +240,19 @@ def logits_of(model, x: np.ndarray, kept: float = 1.0) -> np.ndarray:
     return np.asarray(model({"features": x, "kept": np.full((len(x), UNITS), kept, np.float32)}))
 
 
-def bias_shift(model, member: int) -> np.ndarray:
+def bias_shift(model, number: int) -> np.ndarray:
     bias = keras_training.weights_of(model.get_layer("actions"))[1]
-    shift = bias.mean(axis=0) - bias[member]
+    shift = bias.mean(axis=0) - bias[number]
     return np.tile(shift - shift[0], (50, 1))
 
 
 def batches_of(
-    rows: TrainingRows, size: int, *, repeats: int = 1, seed: int = 0, devices: int = 1, used=None, learning=False
+    rows: TrainingExamples, size: int, *, repeats: int = 1, seed: int = 0, devices: int = 1, used=None, learning=False
 ):
     needs_keras()
     used = np.ones(len(rows), bool) if used is None else used
-    return member_training._batches(
-        rows, used, len(NAMES), Settings(1, repeats, size), seed, devices, learning=learning
+    return network_training._batches(
+        rows, used, len(NAMES), Schedule(1, repeats, size), seed, devices, learning=learning
     )
 
 
@@ -261,7 +267,7 @@ def numbers_in(batches) -> list[int]:
 
 
 @pytest.fixture
-def counted() -> TrainingRows:
+def counted() -> TrainingExamples:
     """Return 23 rows that say which they are, from 1 on."""
     weights = np.linspace(0.5, 1.5, 23)
     groups = np.arange(23) % 5
@@ -272,7 +278,7 @@ class TestBatches:
     @pytest.mark.parametrize("in_block", [1000, 4])
     @pytest.mark.parametrize("repeats", [1, 3])
     def test_take_each_row_as_often_as_wanted(self, counted, monkeypatch, in_block, repeats) -> None:
-        monkeypatch.setattr(training_rows, "ROWS_IN_BLOCK", in_block)
+        monkeypatch.setattr(training_examples, "ROWS_IN_BLOCK", in_block)
         batches = batches_of(counted, 8, repeats=repeats)
         assert sorted(numbers_in(batches)) == sorted(list(range(1, 24)) * repeats)
 
@@ -283,16 +289,16 @@ class TestBatches:
             inputs, wanted = batches[index]
             found = {name: (array.shape, array.dtype) for name, array in inputs.items()}
             assert found == {"features": ((made, 1), np.float32), "kept": ((made, UNITS), np.float32)}
-            assert (wanted.shape, wanted.dtype) == ((made, MEMBERS, len(NAMES)), np.float32)
+            assert (wanted.shape, wanted.dtype) == ((made, PERCEPTRONS, len(NAMES)), np.float32)
 
-    def test_say_what_each_member_is_to_learn_and_how_much_it_counts(self, counted) -> None:
+    def test_say_what_each_perceptron_is_to_learn_and_how_much_it_counts(self, counted) -> None:
         inputs, wanted = batches_of(counted, 64)[0]
         for row, targets in zip(inputs["features"], wanted, strict=True):
-            expected = np.zeros((MEMBERS, len(NAMES)), np.float32)
+            expected = np.zeros((PERCEPTRONS, len(NAMES)), np.float32)
             if row[0]:
                 number = int(row[0]) - 1
                 expected[:, counted.actions[number]] = counted.weights[number]
-                if counted.groups[number] < MEMBERS:
+                if counted.groups[number] < PERCEPTRONS:
                     expected[counted.groups[number]] = 0.0
             assert targets.tolist() == expected.tolist()
 
@@ -317,8 +323,8 @@ class TestBatches:
         assert wanted_then.tolist() == wanted.tolist()
         whole, dropped = inputs["features"], learnt["features"]
         is_kept = dropped != 0
-        assert is_kept.mean() == pytest.approx(1 - member_training.INPUT_DROPOUT, abs=0.03)
-        grown = whole[is_kept] / np.float32(1 - member_training.INPUT_DROPOUT)
+        assert is_kept.mean() == pytest.approx(1 - network_training.INPUT_DROPOUT, abs=0.03)
+        grown = whole[is_kept] / np.float32(1 - network_training.INPUT_DROPOUT)
         assert dropped[is_kept] == pytest.approx(grown)
         assert (inputs["kept"] == 1).all()
         assert (learnt["kept"] == 0).mean() == pytest.approx(DROPOUT, abs=0.01)
@@ -326,13 +332,13 @@ class TestBatches:
         assert len(np.unique(learnt["kept"])) == 2
 
     def test_leave_out_all_values_of_some_rows_when_learning(self, monkeypatch) -> None:
-        monkeypatch.setattr(member_training, "INPUT_DROPOUT", 0.0)
+        monkeypatch.setattr(network_training, "INPUT_DROPOUT", 0.0)
         rows = rows_of(np.ones((400, 5)), np.zeros(400), np.zeros(400))
         rows.value_columns = np.array([1, 4], np.int32)
         found = batches_of(rows, 400, learning=True)[0][0]["features"]
         assert (found[:, [0, 2, 3]] == 1).all()
         assert (found[:, 1] == found[:, 4]).all()
-        assert (found[:, 1] == 0).mean() == pytest.approx(member_training.VALUES_UNSEEN, abs=0.07)
+        assert (found[:, 1] == 0).mean() == pytest.approx(network_training.VALUES_UNSEEN, abs=0.07)
         assert (batches_of(rows, 400)[0][0]["features"] == 1).all()
 
     def test_leave_out_what_is_not_used(self, counted) -> None:
@@ -346,27 +352,27 @@ class TestSettings:
         [(10, 790, 16), (400, 125, 32), (2500, 50, 160), (10_000, 25, 256), (60_000, 10, 256)],
     )
     def test_few_rows_are_seen_often_and_a_few_at_a_time(self, num_rows, passes, batch_size) -> None:
-        settings = Settings.of(num_rows, None, None)
+        settings = Schedule.of(num_rows, None, None)
         assert settings.batch_size == batch_size
         assert settings.epochs * settings.repeats == pytest.approx(passes, rel=0.05)
 
     def test_very_many_rows_are_seen_once(self) -> None:
-        most = member_training.MOST_ROWS_SEEN
-        assert Settings.of(most, None, None) == Settings(1, 1, 256)
-        assert Settings.of(10 * most, None, None).epochs == 1
+        most = network_training.MOST_SEEN
+        assert Schedule.of(most, None, None) == Schedule(1, 1, 256)
+        assert Schedule.of(10 * most, None, None).epochs == 1
 
     @pytest.mark.parametrize("num_rows", [1, 15, 100, 1000, 10_000, 100_000, 10**6, 10**8])
     def test_progress_is_told_often_but_not_all_the_time(self, num_rows) -> None:
-        settings = Settings.of(num_rows, None, None)
-        assert settings.epochs <= 2 * member_training.EPOCHS_TOLD
-        assert settings.repeats == 1 or settings.epochs >= member_training.EPOCHS_TOLD
-        assert settings.epochs * settings.repeats * num_rows <= max(num_rows, member_training.MOST_ROWS_SEEN)
+        settings = Schedule.of(num_rows, None, None)
+        assert settings.epochs <= 2 * network_training.EPOCHS_TOLD
+        assert settings.repeats == 1 or settings.epochs >= network_training.EPOCHS_TOLD
+        assert settings.epochs * settings.repeats * num_rows <= max(num_rows, network_training.MOST_SEEN)
 
     def test_what_is_asked_for_is_done(self) -> None:
-        assert Settings.of(10, 7, 3) == Settings(7, 1, 3)
-        assert Settings.of(10, 7, None) == Settings(7, 1, 16)
-        assert Settings.of(1000, None, 10).batch_size == 10
-        assert Settings.of(1000, 5, 10) == Settings(5, 1, 10)
+        assert Schedule.of(10, 7, 3) == Schedule(7, 1, 3)
+        assert Schedule.of(10, 7, None) == Schedule(7, 1, 16)
+        assert Schedule.of(1000, None, 10).batch_size == 10
+        assert Schedule.of(1000, 5, 10) == Schedule(5, 1, 10)
 
 
 @pytest.mark.parametrize(("share", "held_out"), [(0.25, 2), (0.0, 0), (0.01, 0), (1.0, 0)])
@@ -374,7 +380,7 @@ def test_a_share_is_held_out_at_random(share, held_out) -> None:
     found = set()
     for seed in range(5):
         np.random.seed(seed)
-        chosen = member_training._chosen(8, share)
+        chosen = keras_training.held_out(8, share)
         assert (chosen.shape, chosen.sum()) == ((8,), held_out)
         found.add(chosen.tobytes())
     assert (len(found) > 1) == (held_out > 0)
@@ -382,10 +388,10 @@ def test_a_share_is_held_out_at_random(share, held_out) -> None:
 
 def test_one_row_and_one_action_are_enough() -> None:
     needs_keras()
-    rows = TrainingRows.of_dense(np.ones((1, 1), np.float32), np.zeros(1, np.int32))
+    rows = TrainingExamples.of_dense(np.ones((1, 1), np.float32), np.zeros(1, np.int32))
     with keras_training.seeded(0):
-        settings = Settings(2, 1, 16)
-        found = member_training.train(rows, ["a"], settings, seed=0, silent=True, title="epoch", validation_split=0.5)
+        settings = Schedule(2, 1, 16)
+        found = network_training.train(rows, ["a"], settings, seed=0, silent=True, title="epoch", validation_split=0.5)
     assert found.network.predict_sparse([0], [1.0]).tolist() == [1.0]
     assert found.calibration == {}
 
@@ -393,10 +399,10 @@ def test_one_row_and_one_action_are_enough() -> None:
 def test_long_epochs_are_told_by_step(monkeypatch, caplog) -> None:
     needs_keras()
     caplog.set_level(logging.INFO, "rasa_core.support.progress")
-    monkeypatch.setattr(member_training, "MANY_STEPS", 4)
-    monkeypatch.setattr(member_training, "STEPS_BETWEEN_REPORTS", 2)
-    rows = TrainingRows.of_dense(np.ones((5, 1), np.float32), np.zeros(5, np.int32))
+    monkeypatch.setattr(network_training, "MANY_STEPS", 4)
+    monkeypatch.setattr(network_training, "STEPS_BETWEEN_REPORTS", 2)
+    rows = TrainingExamples.of_dense(np.ones((5, 1), np.float32), np.zeros(5, np.int32))
     with keras_training.seeded(0):
-        member_training.train(rows, ["a"], Settings(2, 1, 1), seed=0, silent=False, title="training")
-    (told,) = [record.getMessage() for record in caplog.records if "training" in record.getMessage()]
+        network_training.train(rows, ["a"], Schedule(2, 1, 1), seed=0, silent=False, title="training")
+    *_, told = [record.getMessage() for record in caplog.records if "training" in record.getMessage()]
     assert told.startswith("training, step 10/10")

@@ -1,0 +1,339 @@
+"""What taught a policy to decide as it does: training turns, and where they stand in the stories.
+
+A *training turn* is what the policy saw, and the action that followed, with all the places where that stands. A policy
+collects its turns while it trains (`TurnCollector`) and writes them into its folder of the model. When it is loaded, it
+only notes where they are (`StoredTurns`): a process that answers users never reads them, until somebody wants an
+explanation.
+
+What the policy saw is kept as bytes, in one of two forms: a `turn_key`, for policies that look for equal turns, or the
+`row_of` features, for policies to which turns are near or far.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rasa_core.exceptions import ModelError
+from rasa_core.support.places import Place
+from rasa_core.support.stored_models import read_arrays, reading, write_arrays
+
+if TYPE_CHECKING:
+    from rasa_core.trackers import DialogueStateTracker
+
+logger = logging.getLogger(__name__)
+
+FILE_NAME: Final = "training_turns.npz"
+FORMAT: Final = 1
+
+MOST_PLACES: Final = 10
+"""How many places of one training turn are told; of the others, only how many there are."""
+
+NO_PLACES: Final = "the training conversations were not read from story files, so it is not known where they stand."
+NO_TURNS: Final = "the model does not tell where its training turns stand; train it again."
+NEW_TURN: Final = "no story has this."
+CONTRADICTORY: Final = "the stories contradict one another here, so that nothing is memorised."
+
+StateItems = frozenset[tuple[str, float]]
+
+FEATURE: Final = np.dtype([("column", np.int32), ("value", np.float32)])
+"""One of the features of a row; as long as the key of a turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingTurn:
+    """A training turn.
+
+    Attributes
+    ----------
+    action : str
+        The action that followed.
+    places : tuple of str
+        Where it stands, as ``file:line "story"``, in the order of files and lines; at most `MOST_PLACES`.
+    more : int
+        How many further places there are.
+    count : int
+        How often it was seen in training.
+    similarity : float
+        Cosine of the angle between what was seen then and now; 1.0 for the same.
+    """
+
+    action: str
+    places: tuple[str, ...]
+    more: int
+    count: int
+    similarity: float = 1.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the content, JSON-able."""
+        return {**asdict(self), "places": list(self.places)}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingTurns:
+    """What taught a policy.
+
+    Attributes
+    ----------
+    turns : tuple of TrainingTurn
+        The training turns, those that matter most first.
+    note : str or None
+        What else there is to know, such as why there are no turns.
+    """
+
+    turns: tuple[TrainingTurn, ...] = ()
+    note: str | None = None
+
+
+def places_of(tracker: DialogueStateTracker) -> Sequence[Sequence[Place]] | None:
+    """Return where each action of a conversation stands, None if the conversation was not made from stories.
+
+    The actions are those among ``tracker.applied_events()``, those that are not to be learnt included.
+    """
+    found: Sequence[Sequence[Place]] | None = getattr(tracker, "action_sources", lambda: None)()
+    return found
+
+
+def turn_key(states: Iterable[StateItems], known: dict[StateItems, bytes]) -> bytes:
+    """Return eight bytes for a sequence of states, the same in every process.
+
+    Parameters
+    ----------
+    states
+        The items of each state, oldest first.
+    known
+        What was computed for single states before; gets more.
+    """
+    whole = hashlib.blake2b(digest_size=8)
+    for state in states:
+        digest = known.get(state)
+        if digest is None:
+            text = repr(sorted(state)).encode("utf-8", "surrogatepass")
+            digest = known[state] = hashlib.blake2b(text, digest_size=8).digest()
+        whole.update(digest)
+    return whole.digest()
+
+
+def row_of(columns: NDArray[Any], values: NDArray[np.float32]) -> bytes:
+    """Return sparse features in a small, hashable form: as many `FEATURE` as there are."""
+    features = np.empty(len(columns), FEATURE)
+    features["column"], features["value"] = columns, values
+    return features.tobytes()
+
+
+@dataclass(slots=True)
+class _Collected:
+    """How often a training turn was seen, and where; of a dict, only the keys matter, which keep their order."""
+
+    count: int = 0
+    places: dict[Place, None] = field(default_factory=dict)
+
+
+class TurnCollector:
+    """Collects training turns; what the policy saw is always a key, or always a row.
+
+    Parameters
+    ----------
+    table
+        Turns of an earlier training, to go on with.
+    """
+
+    def __init__(self, table: TurnTable | None = None) -> None:
+        self._turns: dict[tuple[bytes, str], _Collected] = {} if table is None else table.collected()
+
+    def add(self, seen: bytes, action: str, places: Iterable[Place], times: int = 1) -> None:
+        """Add a training turn with the places where it stands, and how often it was seen."""
+        turn = self._turns.setdefault((seen, action), _Collected())
+        turn.count += times
+        turn.places.update(dict.fromkeys(places))
+
+    def table(self) -> TurnTable:
+        """Return what was collected; the same turns in the same order give the same table."""
+        turns = self._turns.values()
+        portable = _portable({place for turn in turns for place in turn.places})
+        places = sorted(set(portable.values()), key=lambda one: (one.file or "", one.line or 0, one.name or ""))
+        place_numbers = {place: number for number, place in enumerate(places)}
+        numbers = [sorted({place_numbers[portable[place]] for place in turn.places}) for turn in turns]
+        actions = sorted({action for _, action in self._turns})
+        action_numbers = {action: number for number, action in enumerate(actions)}
+        text = {"format": FORMAT, "actions": actions, "places": [[one.file, one.line, one.name] for one in places]}
+        return TurnTable(
+            {
+                "text": np.frombuffer(json.dumps(text).encode(), np.uint8),
+                "actions": np.array([action_numbers[action] for _, action in self._turns], np.int32),
+                "counts": np.array([turn.count for turn in turns], np.int32),
+                "place_starts": _starts_of(map(len, numbers)),
+                "places": np.array([number for one in numbers for number in one], np.int32),
+                "starts": _starts_of(len(seen) // 8 for seen, _ in self._turns),
+                "seen": np.frombuffer(b"".join(seen for seen, _ in self._turns), np.uint64),
+            }
+        )
+
+
+class TurnTable:
+    """Training turns, as arrays.
+
+    Parameters
+    ----------
+    arrays
+        ``text``: UTF-8 of a JSON object with ``format``, ``actions`` (names), and ``places`` (``[file, line,
+        story]``, sorted). For each turn `i`, an item of ``actions`` and ``counts``; the numbers of its places, which
+        are ``places[place_starts[i] : place_starts[i + 1]]``; and what was seen, ``seen[starts[i] : starts[i + 1]]``.
+
+    Raises
+    ------
+    ModelError
+        If these are not such arrays.
+    """
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self._arrays = arrays
+        with reading("the training turns in", FILE_NAME):
+            text = json.loads(arrays["text"].tobytes())
+            if text["format"] != FORMAT:
+                raise ValueError(f"they have format {text['format']}, and this version reads {FORMAT}")
+            self._names: list[str] = text["actions"]
+            self._places = [Place(*place) for place in text["places"]]
+            self._actions, self._counts = arrays["actions"], arrays["counts"]
+            self._place_starts, self._place_numbers = arrays["place_starts"], arrays["places"]
+            self._starts, self._seen = arrays["starts"], arrays["seen"]
+            if not len(self._starts) - 1 == len(self._actions) or len(self._seen) != self._starts[-1]:
+                raise ValueError("its parts do not fit together")
+
+    def __len__(self) -> int:
+        """Return the number of turns."""
+        return len(self._actions)
+
+    def has_places(self) -> bool:
+        """Tell whether it is known where anything stands."""
+        return bool(self._places)
+
+    def of_key(self, key: bytes) -> list[TrainingTurn]:
+        """Return the turns of a key, one for each action, that seen most often first."""
+        numbers = np.flatnonzero(self._seen == np.frombuffer(key, np.uint64))
+        return sorted(map(self._turn, numbers.tolist()), key=lambda turn: -turn.count)
+
+    def nearest(self, columns: Sequence[int], values: Sequence[float], limit: int) -> list[TrainingTurn]:
+        """Return the turns whose rows are most like the one that has `values` in `columns`.
+
+        Likeness is the cosine of the angle between rows; of equally near ones, that seen first comes first.
+        """
+        cosines = self.cosines(columns, values)
+        order = np.argsort(-cosines, kind="stable")[:limit]
+        return [self._turn(int(number), float(cosines[number])) for number in order]
+
+    def cosines(self, columns: Sequence[int], values: Sequence[float]) -> NDArray[np.float64]:
+        """Return the cosine between each row and another one, ``(rows,)``; 0 where one of both is all zeros."""
+        features, count = self._seen.view(FEATURE), len(self)
+        row_of_feature = np.repeat(np.arange(count), np.diff(self._starts))
+        wanted = np.zeros(max(int(features["column"].max(initial=-1)), *columns, -1) + 1)
+        np.add.at(wanted, list(columns), list(values))
+        products = np.bincount(row_of_feature, features["value"] * wanted[features["column"]], count)
+        squares = np.bincount(row_of_feature, np.square(features["value"], dtype=np.float64), count)
+        lengths = np.sqrt(squares) * np.sqrt(np.square(wanted).sum())
+        cosines: NDArray[np.float64] = np.divide(products, lengths, out=np.zeros(count), where=lengths > 0)
+        return cosines.clip(-1.0, 1.0)
+
+    def _places_of(self, number: int) -> list[Place]:
+        numbers = self._place_numbers[self._place_starts[number] : self._place_starts[number + 1]]
+        return [self._places[place] for place in numbers]
+
+    def _turn(self, number: int, similarity: float = 1.0) -> TrainingTurn:
+        places = self._places_of(number)
+        told = tuple(str(replace(place, file=place.file or "story")) for place in places[:MOST_PLACES])
+        action = self._names[self._actions[number]]
+        return TrainingTurn(action, told, len(places) - len(told), int(self._counts[number]), similarity)
+
+    def collected(self) -> dict[tuple[bytes, str], _Collected]:
+        """Return the content as a `TurnCollector` has it."""
+        found = {}
+        for number, action in enumerate(self._actions):
+            seen = self._seen[self._starts[number] : self._starts[number + 1]].tobytes()
+            places = dict.fromkeys(self._places_of(number))
+            found[seen, self._names[action]] = _Collected(int(self._counts[number]), places)
+        return found
+
+    def save(self, folder: str | Path) -> None:
+        """Write the turns into a folder; the same turns give the same bytes."""
+        write_arrays(Path(folder, FILE_NAME), self._arrays)
+
+
+class StoredTurns:
+    """Training turns that are in memory, or in the folder of a model, or nowhere.
+
+    Parameters
+    ----------
+    table
+        The turns, if they are in memory.
+    folder
+        Otherwise, the folder from which the policy is loaded; nothing in it is read now.
+    """
+
+    def __init__(self, table: TurnTable | None = None, folder: str | Path | None = None) -> None:
+        self._table = table
+        self._file = None if folder is None else Path(folder, FILE_NAME)
+        self._identity = self._current_identity()
+
+    def _current_identity(self) -> object:
+        """Return what changes when another file takes the place of this one; None if there is none."""
+        if self._file is None:
+            return None
+        try:
+            status = os.stat(self._file)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+    def read(self) -> TurnTable | None:
+        """Return the turns, None if there never were any.
+
+        Raises
+        ------
+        ModelError
+            If they cannot be read, or are those of another model by now.
+        """
+        if self._table is None and self._file is not None and self._identity is not None:
+            arrays = read_arrays(self._file) if self._current_identity() == self._identity else {}
+            if self._current_identity() != self._identity:
+                raise ModelError(f"{str(self._file)!r} was replaced after the model was loaded; load the model again.")
+            self._table = TurnTable(arrays)
+        return self._table
+
+    def save(self, folder: str | Path) -> None:
+        """Write the turns into another folder, if there are any; a policy is as good without them."""
+        try:
+            table = self.read()
+        except ModelError as error:
+            logger.warning("the model is written without the places of its training turns: %s", error)
+        else:
+            if table is not None:
+                table.save(folder)
+
+
+def _starts_of(lengths: Iterable[int]) -> NDArray[np.int64]:
+    return np.cumsum([0, *lengths], dtype=np.int64)
+
+
+def _portable(places: Iterable[Place]) -> dict[Place, Place]:
+    """Return each place as a model may tell it: absolute paths are cut to the part below their common folder.
+
+    So the same files give the same model wherever they are, and it does not tell where that was.
+    """
+    found = {place: place for place in places}
+    absolute = [place for place in found if place.file is not None and os.path.isabs(place.file)]
+    try:
+        common = os.path.commonpath({os.path.dirname(place.file or "") for place in absolute})
+    except ValueError:  # There are none, or they are on different drives.
+        return found
+    for place in absolute:
+        found[place] = replace(place, file=Path(place.file or "").relative_to(common).as_posix())
+    return found
