@@ -13,8 +13,8 @@ VERSION = re.search(r'__version__ = "([^"]+)"', (ROOT / "rasa_core" / "version.p
 TRAIN = ["keras>=3.4", "jax>=0.4.30", "scipy>=1.11"]
 SQL = ["SQLAlchemy>=2.0", "psycopg[binary]>=3.2"]
 MYSQL = [*SQL, "PyMySQL>=1.1"]
-REDIS = ["redis>=5.0.1"]
-PLOT = ["pillow>=10.1"]
+REDIS = ["redis>=6"]
+PLOT = ["resvg-py>=0.5"]
 TEST = [
     *TRAIN,
     *MYSQL,

@@ -22,11 +22,10 @@ from pathlib import Path
 
 from benchmarks.serving import ROOT
 from benchmarks.tables import print_table, quantile
-from rasa_core.nlu.data import Example, TrainingData
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.reading import read_training_data
-from rasa_core.nlu.settings import Settings
 from rasa_core.nlu.training import train
+from rasa_core.nlu.training_data import NLUExample, NLUSettings, TrainingData
 
 HELD_OUT = 0.1
 SETS = ("snips", "hwu64", "babi")
@@ -34,7 +33,7 @@ SETS = ("snips", "hwu64", "babi")
 Figures = dict[str, float]
 
 
-def parts(data: TrainingData) -> tuple[TrainingData, list[Example]]:
+def parts(data: TrainingData) -> tuple[TrainingData, list[NLUExample]]:
     """Return the data without the held-out examples, and these; the same whatever the seed of the training."""
     order = random.Random(0).sample(range(len(data.examples)), len(data.examples))
     cut = round(HELD_OUT * len(order))
@@ -42,7 +41,7 @@ def parts(data: TrainingData) -> tuple[TrainingData, list[Example]]:
     return replace(data, examples=tuple(data.examples[number] for number in order[cut:])), held_out
 
 
-def scores(model: NLUModel, examples: Sequence[Example]) -> tuple[float, float, float]:
+def scores(model: NLUModel, examples: Sequence[NLUExample]) -> tuple[float, float, float]:
     """Return accuracy of intents, micro-F1 of entities, and share of messages without a mistake, in percent."""
     intents = whole = right = found = wanted = 0
     for example, answer in zip(examples, model.parse_many([example.text for example in examples]), strict=True):
@@ -55,7 +54,7 @@ def scores(model: NLUModel, examples: Sequence[Example]) -> tuple[float, float, 
     return 100 * intents / len(examples), 100 * f1, 100 * whole / len(examples)
 
 
-def edited(example: Example, at: int, removed: int, put: str) -> Example:
+def edited(example: NLUExample, at: int, removed: int, put: str) -> NLUExample:
     """Return an example with some characters replaced by others, and its entities where they are then."""
     text = example.text[:at] + put + example.text[at + removed :]
     shift = len(put) - removed
@@ -66,7 +65,7 @@ def edited(example: Example, at: int, removed: int, put: str) -> Example:
     return replace(example, text=text, entities=spans)
 
 
-def with_typing_error(example: Example) -> Example:
+def with_typing_error(example: NLUExample) -> NLUExample:
     """Return an example with one letter exchanged with the next, left out, replaced, or doubled."""
     draw = random.Random(example.text)
     places = [at for at in range(len(example.text) - 1) if example.text[at : at + 2].isalpha()]
@@ -80,13 +79,13 @@ def with_typing_error(example: Example) -> Example:
     return edited(example, at, removed, put)
 
 
-def in_upper_case(example: Example) -> Example:
+def in_upper_case(example: NLUExample) -> NLUExample:
     """Return an example in capital letters; those that would change its length are left."""
     text = "".join(letter.upper() if len(letter.upper()) == 1 else letter for letter in example.text)
     return replace(example, text=text)
 
 
-def without_punctuation(example: Example) -> Example:
+def without_punctuation(example: NLUExample) -> NLUExample:
     """Return an example with nothing but letters, digits and spaces."""
     for at in reversed(range(len(example.text))):
         if not (example.text[at].isalnum() or example.text[at].isspace()):
@@ -94,7 +93,7 @@ def without_punctuation(example: Example) -> Example:
     return example
 
 
-CHANGES: dict[str, Callable[[Example], Example]] = {
+CHANGES: dict[str, Callable[[NLUExample], NLUExample]] = {
     "typing error": with_typing_error,
     "upper case": in_upper_case,
     "no punctuation": without_punctuation,
@@ -105,7 +104,7 @@ def measure(name: str, data: Path, seed: int) -> Figures:
     """Train on a set with a seed, and return the figures of the model."""
     training, held_out = parts(read_training_data(data / name))
     started = time.perf_counter()
-    model = train(training, Settings(seed=seed), silent=True)
+    model = train(training, NLUSettings(seed=seed), silent=True)
     figures: Figures = {"train [s]": time.perf_counter() - started}
     figures["peak [MB]"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     with tempfile.TemporaryDirectory() as folder:

@@ -12,8 +12,8 @@ from typing import Any
 _PLACES = {
     "default_actions": "rasa_core.actions.factories",
     "instantiate_actions": "rasa_core.actions.factories",
-    "OnlinePolicyEnsemble": "rasa_core.teaching.ensemble",
-    "teach": "rasa_core.teaching.session",
+    "OnlinePolicyEnsemble": "rasa_core.policies.online_trainer",
+    "teach": "rasa_core.commands.teach",
     "visualize_stories": "rasa_core.drawing.stories",
     "visualize_story_graph": "rasa_core.drawing.stories",
 }

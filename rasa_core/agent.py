@@ -13,16 +13,17 @@ from rasa_core.channels.channel import InputChannel, OutputChannel, UserMessage
 from rasa_core.domain import Domain, check_domain_sanity
 from rasa_core.events import Event
 from rasa_core.exceptions import ModelError
-from rasa_core.explanation import Explanation, explain
+from rasa_core.explanation.decisions import Explanation, explain
 from rasa_core.interpreter import NaturalLanguageInterpreter
-from rasa_core.model_folder import fingerprint_of_model, read_model, read_stories, write_model
+from rasa_core.model_folder import read_model, write_model
 from rasa_core.policies.ensemble import PolicyEnsemble, SimplePolicyEnsemble
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.policy import Policy, Prediction, Stream, training_input
 from rasa_core.processor import MessageProcessor, Preprocessor
 from rasa_core.stories import load_data
 from rasa_core.support.strict_json import independent
-from rasa_core.tracker_store import InMemoryTrackerStore, TrackerStore
+from rasa_core.tracker_store.base import TrackerStore
+from rasa_core.tracker_store.memory import InMemoryTrackerStore
 from rasa_core.trackers import DialogueStateTracker
 from rasa_core.trackers.event_log import story_text
 
@@ -172,7 +173,7 @@ class Agent:
         fingerprints
             Further hashes of the training input, kept in the model's metadata.
         """
-        content = self._stories.encode("utf-8", "surrogatepass")
+        content = self._stories.encode("utf-8", "backslashreplace")
         stories_print = hashlib.blake2b(content, digest_size=16).hexdigest()
         prints = {"stories": stories_print, **(fingerprints or {})}
         write_model(model_path, self.domain, self.policy_ensemble, self._stories, prints)
@@ -194,10 +195,9 @@ class Agent:
         """
         if path is None:
             raise ModelError("No domain path specified.")
-        domain, ensemble, _ = read_model(path, action_factory)
-        agent = cls(domain, ensemble, interpreter, tracker_store)
-        agent._stories = read_stories(path)
-        agent.model_fingerprint = fingerprint_of_model(path)
+        model = read_model(path, action_factory)
+        agent = cls(model.domain, model.ensemble, interpreter, tracker_store)
+        agent._stories, agent.model_fingerprint = model.stories, model.fingerprint
         return agent
 
     # -- conversations
@@ -206,8 +206,9 @@ class Agent:
     def processor(self) -> MessageProcessor:
         """The logic of a turn, on the parts that the agent has now."""
         found = self._processor
-        parts = (self.interpreter, self.policy_ensemble, self.domain, self.tracker_store)
-        if (found.interpreter, found.policy_ensemble, found.domain, found.tracker_store) != parts:
+        parts: list[object] = [self.interpreter, self.policy_ensemble, self.domain, self.tracker_store]
+        bound: list[object] = [found.interpreter, found.policy_ensemble, found.domain, found.tracker_store]
+        if any(one is not other for one, other in zip(parts, bound, strict=True)):
             self._bind_store()
             found = self._processor = self._new_processor()
         return found

@@ -12,14 +12,10 @@ import re
 import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from rasa_core.channels.channel import OutputChannel
 from rasa_core.exceptions import did_you_mean
-
-if TYPE_CHECKING:
-    from rasa_core.channels.channel import OutputChannel
-    from rasa_core.domain import Domain
-    from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +24,23 @@ Content = dict[str, Any]
 _SAYABLE = ("text", "buttons", "elements", "image", "attachment")
 _BLANK_LINES = re.compile(r"\n(?:[ \t\r]*\n)+")
 _PLACEHOLDER = re.compile(r"\{([^{}\"':\[\].\s][^{}\"':\[\].]*)\}")
+
+
+class Responses(Protocol):
+    """What a dispatcher takes texts from: a `Domain`."""
+
+    templates: Any
+
+    def random_template_for(self, utter_action: str) -> Content | None: ...  # noqa: D102
+
+
+class HasSlots(Protocol):
+    """What has values for the variables of a text: a `DialogueStateTracker`."""
+
+    def current_slot_values(self) -> dict[str, Any]: ...  # noqa: D102
+
+
+Values = Mapping[str, Any] | HasSlots | None
 
 
 class Button(Content):
@@ -66,7 +79,7 @@ class Dispatcher:
         The texts that went out, one entry for each message.
     """
 
-    def __init__(self, sender_id: str, output_channel: OutputChannel, domain: Domain) -> None:
+    def __init__(self, sender_id: str, output_channel: OutputChannel, domain: Responses) -> None:
         self.sender_id = sender_id
         self.output_channel = output_channel
         self.domain = domain
@@ -119,7 +132,7 @@ class Dispatcher:
     def utter_template(
         self,
         template: str,
-        filled_slots: Mapping[str, Any] | DialogueStateTracker | None = None,
+        filled_slots: Values = None,
         **kwargs: Any,
     ) -> None:
         """Say one of the texts of a template.
@@ -139,7 +152,7 @@ class Dispatcher:
         self,
         template: str,
         buttons: Iterable[Content],
-        filled_slots: Mapping[str, Any] | DialogueStateTracker | None = None,
+        filled_slots: Values = None,
         **kwargs: Any,
     ) -> None:
         """Say one of the texts of a template with its own buttons and then `buttons`."""
@@ -149,7 +162,7 @@ class Dispatcher:
     def retrieve_template(
         self,
         template_name: str,
-        filled_slots: Mapping[str, Any] | DialogueStateTracker | None = None,
+        filled_slots: Values = None,
         **kwargs: Any,
     ) -> Content | None:
         """Return one of the variants of a template, filled; None if there is no such template."""
@@ -164,14 +177,14 @@ class Dispatcher:
     def _template_or_notice(
         self,
         name: str,
-        filled_slots: Mapping[str, Any] | DialogueStateTracker | None,
+        filled_slots: Values,
         values: Content,
     ) -> Content:
         message = self.retrieve_template(name, filled_slots, **values)
         return {"text": f"Undefined utter template {name}."} if message is None else message
 
 
-def _variables(source: Mapping[str, Any] | DialogueStateTracker | None, values: Content) -> Content:
+def _variables(source: Values, values: Content) -> Content:
     """Join the values of slots and those given by name; a tracker may also be given as ``tracker=``."""
     if source is None and hasattr(values.get("tracker"), "current_slot_values"):
         source = values["tracker"]

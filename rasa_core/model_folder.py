@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError, RasaCoreError
@@ -54,19 +54,47 @@ def write_model(
 
     def fill(folder: Path) -> None:
         domain.persist(folder / DOMAIN_NAME)
-        (folder / STORIES_NAME).write_text(stories, encoding="utf-8", errors="surrogatepass")
+        (folder / STORIES_NAME).write_text(stories, encoding="utf-8", errors="backslashreplace")
         prints = {"domain": domain.fingerprint(), **(fingerprints or {})}
         ensemble.persist(folder, {"fingerprints": prints})
+        _add_fingerprint_of_content(folder)
 
     replace_directory(path, fill, DIALOGUE_MODEL)
 
 
-def read_model(path: str | Path, action_factory: str | None = None) -> tuple[Domain, PolicyEnsemble, dict[str, Any]]:
-    """Read a model.
+def _add_fingerprint_of_content(folder: Path) -> None:
+    """Note in the metadata what all files of the model are, for `_fingerprint`."""
+    metadata = folder / METADATA_NAME
+    content = json.loads(metadata.read_text(encoding="utf-8"))
+    files = (file for file in folder.rglob("*") if file.is_file() and file != metadata)
+    content["content"] = fingerprint_of_files(files, folder)
+    metadata.write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
 
-    Returns
-    -------
-    domain, ensemble, metadata
+
+class Model(NamedTuple):
+    """A model as it was read, all of it from one writing.
+
+    Attributes
+    ----------
+    domain, ensemble
+        Its parts.
+    metadata : dict
+        The content of ``metadata.json``.
+    stories : str
+        The stories that it was trained on; an empty string if they were removed.
+    fingerprint : str
+        A hash of the model; the same model has the same.
+    """
+
+    domain: Domain
+    ensemble: PolicyEnsemble
+    metadata: dict[str, Any]
+    stories: str
+    fingerprint: str
+
+
+def read_model(path: str | Path, action_factory: str | None = None) -> Model:
+    """Read a model; while it is being replaced, the old one or the new one, never parts of both.
 
     Raises
     ------
@@ -103,23 +131,22 @@ def fingerprint_of_files(files: Iterable[Path], folder: Path, settings: Any = No
     return digest.hexdigest()
 
 
-def fingerprint_of_model(path: str | Path) -> str | None:
-    """Return a hash of all files of the model at `path`, None if they cannot be read; the same model has the same."""
-    folder = Path(path)
-    try:
-        return fingerprint_of_files((file for file in folder.rglob("*") if file.is_file()), folder)
-    except OSError:
-        return None
+def _fingerprint(folder: Path) -> str:
+    """Return a hash of the model in `folder`, from what was hashed when it was written.
+
+    Only the texts of templates may be changed by hand afterwards, so that the domain is looked at as it is. The rest
+    is not read for this: where training turns stand, above all, is large, and only explanations need it.
+    """
+    return fingerprint_of_files([folder / METADATA_NAME, folder / DOMAIN_NAME], folder)
 
 
-def read_stories(path: str | Path) -> str:
-    """Return the stories that the model at `path` was trained on; an empty string if they were removed."""
+def _read_stories(folder: Path) -> str:
     try:
-        return Path(path, STORIES_NAME).read_text(encoding="utf-8", errors="surrogatepass")
+        return (folder / STORIES_NAME).read_text(encoding="utf-8")
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"cannot read {str(Path(path, STORIES_NAME))!r}: {error}. Train again.") from error
+        raise ModelError(f"cannot read {str(folder / STORIES_NAME)!r}: {error}. Train again.") from error
 
 
 def _identity(folder: Path) -> object:
@@ -131,7 +158,7 @@ def _identity(folder: Path) -> object:
     return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
-def _read(folder: Path, action_factory: str | None) -> tuple[Domain, PolicyEnsemble, dict[str, Any]]:
+def _read(folder: Path, action_factory: str | None) -> Model:
     if not folder.is_dir():
         raise ModelError(f"the model {str(folder)!r} {_what_is_wrong(folder)}")
     metadata = PolicyEnsemble.load_metadata(folder)
@@ -143,7 +170,7 @@ def _read(folder: Path, action_factory: str | None) -> tuple[Domain, PolicyEnsem
             f"the domain of the model {str(folder)!r} has changed since it was trained: you MUST retrain the "
             "policies. Only the texts of templates may change without training."
         )
-    return domain, PolicyEnsemble.load(folder), metadata
+    return Model(domain, PolicyEnsemble.load(folder), metadata, _read_stories(folder), _fingerprint(folder))
 
 
 def _what_is_wrong(path: Path) -> str:

@@ -28,10 +28,9 @@ from rasa_core.checks.nlu import Finding, check_domain_names, check_training_dat
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
 from rasa_core.model_folder import fingerprint_of_files, read_model, write_model
-from rasa_core.nlu.data import TrainingData
 from rasa_core.nlu.model import NLUModel, fingerprint_of
 from rasa_core.nlu.reading import holds_nlu_data, list_data_files, read_training_data
-from rasa_core.nlu.settings import Settings
+from rasa_core.nlu.training_data import NLUSettings, TrainingData
 from rasa_core.policies.ensemble import MODEL_FORMAT, PolicyEnsemble
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.keras_training import import_keras
@@ -120,7 +119,7 @@ class Project:
     def _state(self, domain: Domain) -> str:
         """Return ``current``, ``reworded`` (only what the bot says has changed), or ``changed``."""
         try:
-            trained, _, metadata = read_model(self.model)
+            trained, _, metadata, *_ = read_model(self.model)
         except ModelError:
             return "changed"
         if metadata.get("fingerprints", {}).get(FINGERPRINT) != self.fingerprint(domain):
@@ -134,7 +133,7 @@ class Project:
             found = NLUModel.load(self.nlu_model).fingerprint
         except ModelError:
             return False
-        return found == fingerprint_of(data.fingerprint(), Settings().as_json())
+        return found == fingerprint_of(data.fingerprint(), NLUSettings().as_json())
 
     def train_if_changed(self, *, force: bool = False, nlu: bool = True, say: Say = print) -> None:
         """Make sure that there are models of these files, and say what is done.
@@ -175,7 +174,7 @@ class Project:
             say("the NLU data has no examples of intents: there is no interpreter of typed text")
 
     def _reword(self, domain: Domain) -> None:
-        _, ensemble, metadata = read_model(self.model)
+        _, ensemble, metadata, *_ = read_model(self.model)
         stories = (self.model / "stories.md").read_text(encoding="utf-8")
         write_model(self.model, domain, ensemble, stories, metadata["fingerprints"])
 

@@ -241,7 +241,7 @@ class RasaCoreClient(JsonCaller):
         timeout
             How long the training may take, in seconds.
         **settings
-            ``epochs``, ``seed`` ...; see `rasa_core.nlu.settings.Settings`.
+            ``epochs``, ``seed`` ...; see `rasa_core.nlu.training_data.NLUSettings`.
 
         Returns
         -------

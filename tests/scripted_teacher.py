@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from rasa_core.channels import InputChannel, UserMessage
 from rasa_core.channels.channel import MessageHandler
 from rasa_core.channels.direct import CollectingOutputChannel
-from rasa_core.teaching.questions import TeachingEnded
+from rasa_core.commands.teach import Teacher, TeachingEnded
 
 
-class ScriptedTeacher:
+class ScriptedTeacher(Teacher):
     """Gives one answer after another; has no more to say after the last."""
 
     def __init__(self, *answers: str) -> None:

@@ -12,6 +12,7 @@ import rasa_core
 from rasa_core.agent import Agent
 from rasa_core.channels import InputChannel, UserMessage
 from rasa_core.channels.direct import CollectingOutputChannel
+from rasa_core.commands.teach import teach
 from rasa_core.conversation import story_lines
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, SlotSet
@@ -31,7 +32,7 @@ from rasa_core.policies import (
     PolicyEnsemble,
     SimplePolicyEnsemble,
 )
-from rasa_core.teaching.session import teach
+from rasa_core.stories import extract_story_graph
 from rasa_core.tracker_store import InMemoryTrackerStore, SqliteTrackerStore, TrackerStore
 from rasa_core.trackers import DialogueStateTracker
 
@@ -208,6 +209,15 @@ class TestModels:
         Agent.load(str(model)).persist(tmp_path / "again")
         for file in (path for path in model.rglob("*") if path.is_file()):
             assert (tmp_path / "again" / file.relative_to(model)).read_bytes() == file.read_bytes()
+
+    def test_a_conversation_of_any_name_is_one_story_of_the_model(self, domain, tmp_path) -> None:
+        agent = Agent(domain, [MemoizationPolicy()])
+        name = "a\r\n## b\n* bye\n - utter_bye\ud800"
+        agent.train([conversation(domain, "/greet", "utter_greet", sender_id=name)])
+        agent.persist(tmp_path / "model")
+        written = extract_story_graph(tmp_path / "model" / "stories.md", domain).story_steps
+        assert [step.block_name for step in written] == ["a ## b * bye  - utter_bye\\ud800"]
+        assert Agent.load(tmp_path / "model").start_message_handling("/greet")["next_action"] == "utter_greet"
 
     def test_further_hashes_of_the_input_are_kept(self, agent, tmp_path) -> None:
         agent.persist(tmp_path / "model", {"files": "abc"})

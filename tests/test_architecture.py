@@ -30,6 +30,7 @@ STOREYS: list[list[list[str]]] = [
             "conversation",
             "evaluate",
             "featurizers",
+            "nlu.checks",
             "policies.online_trainer",
             "restore",
             "run",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -12,9 +13,10 @@ import pytest
 from policy_bot import local_domain, remote_domain, stories
 
 from rasa_core import model_folder as model
+from rasa_core.agent import Agent
 from rasa_core.domain import Domain
 from rasa_core.exceptions import DomainError, ModelError
-from rasa_core.model_folder import DIALOGUE_MODEL, read_model, read_stories, write_model
+from rasa_core.model_folder import DIALOGUE_MODEL, read_model, write_model
 from rasa_core.policies import FallbackPolicy, MemoizationPolicy, PolicyEnsemble
 from rasa_core.support import folders as directories
 from rasa_core.support.folders import replace_directory
@@ -58,31 +60,31 @@ class TestWriting:
         assert list(files(written)) == [
             "domain.yml",
             "metadata.json",
-            "policy_0_MemoizationPolicy/training_turns.npz",
             "policy_0_MemoizationPolicy/memorized_turns.json",
+            "policy_0_MemoizationPolicy/training_turns.npz",
             "policy_1_FallbackPolicy/fallback_policy.json",
             "stories.md",
         ]
 
     def test_what_was_written_can_be_read(self, written, domain) -> None:
-        read_domain, ensemble, metadata = read_model(written)
+        read_domain, ensemble, metadata, *_ = read_model(written)
         assert read_domain.as_dict() == domain.as_dict()
         assert [type(policy) for policy in ensemble.policies] == [MemoizationPolicy, FallbackPolicy]
         assert metadata["fingerprints"] == {"domain": domain.fingerprint(), "input": "abc"}
-        assert read_stories(written) == "## story\n"
+        assert read_model(written).stories == "## story\n"
 
     def test_the_same_model_is_the_same_bytes(self, written, tmp_path) -> None:
-        domain, ensemble, _ = read_model(written)
+        domain, ensemble, *_ = read_model(written)
         write_model(tmp_path / "again", domain, ensemble, "## story\n", {"input": "abc"})
         assert files(tmp_path / "again") == files(written)
 
-    def test_stories_may_hold_any_text(self, tmp_path, domain, ensemble) -> None:
+    def test_stories_may_hold_any_text_and_half_characters_are_escaped(self, tmp_path, domain, ensemble) -> None:
         write_model(tmp_path / "bot", domain, ensemble, "* say{'x': '\ud83d é'}\n")
-        assert read_stories(tmp_path / "bot") == "* say{'x': '\ud83d é'}\n"
+        assert read_model(tmp_path / "bot").stories == "* say{'x': '\\ud83d é'}\n"
 
     def test_stories_may_be_missing(self, written) -> None:
         (written / "stories.md").unlink()
-        assert read_stories(written) == ""
+        assert read_model(written).stories == ""
 
     def test_rights_follow_the_umask(self, tmp_path, domain, ensemble) -> None:
         before = os.umask(0o027)
@@ -225,26 +227,30 @@ def test_a_process_that_is_killed_while_writing_leaves_a_model(written) -> None:
         assert len(read_model(written)[1].policies) == 2
 
 
-def test_readers_never_see_half_of_two_models(tmp_path, domain) -> None:
-    one, two = (
-        PolicyEnsemble([FallbackPolicy(0.1)]),
-        PolicyEnsemble([FallbackPolicy(0.2), FallbackPolicy(0.2)]),
-    )
-    write_model(tmp_path / "bot", domain, one)
+def test_readers_never_see_parts_of_two_models(tmp_path, domain) -> None:
+    one = PolicyEnsemble([FallbackPolicy(0.1)])
+    two = PolicyEnsemble([FallbackPolicy(0.2), FallbackPolicy(0.2)])
+    written = [(one, "## one\n"), (two, "## two\n")]
+    models = []
+    for number, (ensemble, text) in enumerate(written):
+        write_model(tmp_path / str(number), domain, ensemble, text)
+        models.append((len(ensemble.policies), text, Agent.load(tmp_path / str(number)).model_fingerprint))
+    write_model(tmp_path / "bot", domain, *written[0])
     done = threading.Event()
 
     def write() -> None:
         for number in range(60):
-            write_model(tmp_path / "bot", domain, (one, two)[number % 2])
+            write_model(tmp_path / "bot", domain, *written[number % 2])
         done.set()
 
     writer = threading.Thread(target=write)
     writer.start()
-    seen = []
+    seen = set()
     while not done.is_set():
-        seen.append([policy.nlu_threshold for policy in read_model(tmp_path / "bot")[1].policies])
+        agent = Agent.load(tmp_path / "bot")
+        seen.add((len(agent.policy_ensemble.policies), agent._stories, agent.model_fingerprint))
     writer.join()
-    assert {tuple(thresholds) for thresholds in seen} <= {(0.1,), (0.2, 0.2)}
+    assert seen <= set(models)
 
 
 class TestReadingErrors:
@@ -290,9 +296,30 @@ class TestReadingErrors:
     def test_a_domain_with_other_texts_needs_none(self, written) -> None:
         file = written / "domain.yml"
         file.write_text(file.read_text().replace("which cuisine?", "what would you like?"))
-        domain, _, _ = read_model(written)
+        domain, *_ = read_model(written)
         assert domain.templates["utter_ask_cuisine"] == [{"text": "what would you like?"}]
 
     def test_actions_may_move_to_the_callers_code(self, written) -> None:
-        domain, _, _ = read_model(written, "remote")
+        domain, *_ = read_model(written, "remote")
         assert type(domain.action_for_name("action_search")) is type(remote_domain().action_for_name("action_search"))
+
+
+class TestFingerprint:
+    def test_a_copy_has_the_same_and_other_stories_give_another(self, written, tmp_path, domain, ensemble) -> None:
+        shutil.copytree(written, tmp_path / "copy")
+        write_model(tmp_path / "other", domain, ensemble, "## another story\n", {"input": "abc"})
+        prints = [read_model(path).fingerprint for path in (written, tmp_path / "copy", tmp_path / "other")]
+        assert prints[0] == prints[1] != prints[2]
+
+    def test_a_template_that_was_changed_by_hand_gives_another(self, written) -> None:
+        before = read_model(written).fingerprint
+        text = (written / "domain.yml").read_text(encoding="utf-8")
+        assert "templates:" in text
+        (written / "domain.yml").write_text(text.replace("templates:", "templates:\n  utter_new: [{text: new}]"))
+        assert read_model(written).fingerprint != before
+
+    def test_reading_a_model_does_not_read_where_training_turns_stand(self, written) -> None:
+        before = read_model(written).fingerprint
+        for file in written.rglob("*.npz"):
+            file.unlink()
+        assert read_model(written).fingerprint == before

@@ -28,9 +28,10 @@ from typing import Final
 
 from rasa_core.checks.findings import Finding, Place, finding, in_order
 from rasa_core.exceptions import did_you_mean
-from rasa_core.nlu.data import EntitySpan, Example, NLUDataError, Source, TrainingData
 from rasa_core.nlu.reading import read_training_data
-from rasa_core.nlu.tokenizer import tokenize
+from rasa_core.nlu.tokens import tokenize
+from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample, TrainingData
+from rasa_core.support.places import Place as DataPlace
 
 __all__ = ["FEWEST_EXAMPLES", "Finding", "check_data_files", "check_domain_names", "check_training_data"]
 
@@ -60,7 +61,7 @@ def check_data_files(files: Iterable[Path]) -> tuple[TrainingData | None, list[F
             parts.append(read_training_data(file))
         except NLUDataError as error:
             for one in (error, *error.others):
-                place = _place(one.source or Source(str(file)))
+                place = _place(one.place or DataPlace(str(file)))
                 found.append(finding("nlu-data", "error", one.problem, [place]))
     data = TrainingData.joined(parts)
     return (None if found else data), [*found, *check_training_data(data)]
@@ -85,9 +86,9 @@ def check_domain_names(
     entity_places: dict[str, list[Place]] = {}
     for example in data.examples:
         if example.intent is not None:
-            intent_places.setdefault(example.intent, []).append(_place(example.source))
+            intent_places.setdefault(example.intent, []).append(_place(example.place))
         for span in example.entities:
-            entity_places.setdefault(span.entity, []).append(_place(example.source))
+            entity_places.setdefault(span.entity, []).append(_place(example.place))
     found = [*_check_declared("intent", intent_places, intents), *_check_declared("entity", entity_places, entities)]
     for name in sorted(set(intents) - intent_places.keys()):
         text = f"the NLU data has no examples of the intent {name!r}: no message will be understood as it. "
@@ -104,25 +105,25 @@ def _check_declared(what: str, places: Mapping[str, list[Place]], known: list[st
         yield finding(f"{what}-not-in-domain", "warning", f"{problem} {remedy}", places[name])
 
 
-def _place(source: Source, note: str | None = None) -> Place:
-    return Place(source.file, source.line, note=note)
+def _place(source: DataPlace, note: str | None = None) -> Place:
+    return Place(source.file or "data", source.line, note=note)
 
 
-def _warning(kind: str, message: str, *sources: Source) -> Finding:
+def _warning(kind: str, message: str, *sources: DataPlace) -> Finding:
     return finding(kind, "warning", message, map(_place, sources))
 
 
-def _check_texts(examples: Iterable[Example]) -> Iterator[Finding]:
-    by_text: dict[str, dict[str, list[Example]]] = {}
+def _check_texts(examples: Iterable[NLUExample]) -> Iterator[Finding]:
+    by_text: dict[str, dict[str, list[NLUExample]]] = {}
     for example in examples:
         if not example.text.strip():
-            yield _warning("empty-example", "this example has no text; remove it.", example.source)
+            yield _warning("empty-example", "this example has no text; remove it.", example.place)
         elif example.intent is not None:
             key = " ".join(example.text.lower().split())
             by_text.setdefault(key, {}).setdefault(example.intent, []).append(example)
     for text, by_intent in by_text.items():
         if len(by_intent) > 1:
-            places = [_place(one.source, intent) for intent, found in by_intent.items() for one in found]
+            places = [_place(one.place, intent) for intent, found in by_intent.items() for one in found]
             message = f"{text[:_SHOWN]!r} is an example of {_listed(by_intent)}; keep it under one of them."
             yield finding("two-intents", "warning", message, places)
         for intent, found in by_intent.items():
@@ -130,20 +131,20 @@ def _check_texts(examples: Iterable[Example]) -> Iterator[Finding]:
                 yield _repetition(text, intent, found)
 
 
-def _repetition(text: str, intent: str, examples: list[Example]) -> Finding:
+def _repetition(text: str, intent: str, examples: list[NLUExample]) -> Finding:
     marks = {one: ", ".join(_named(one, span) for span in one.entities) or "no entity" for one in examples}
     if len({mark.lower() for mark in marks.values()}) > 1:
         message = f"{text[:_SHOWN]!r} is marked in different ways; mark the same text alike."
-        return finding("two-markings", "warning", message, (_place(one.source, marks[one]) for one in examples))
+        return finding("two-markings", "warning", message, (_place(one.place, marks[one]) for one in examples))
     message = f"{text[:_SHOWN]!r} is {len(examples)} times an example of {intent!r}; once is enough."
-    return _warning("repeated-example", message, *(one.source for one in examples))
+    return _warning("repeated-example", message, *(one.place for one in examples))
 
 
-def _check_numbers(examples: Iterable[Example]) -> Iterator[Finding]:
-    by_intent: dict[str, list[Source]] = {}
+def _check_numbers(examples: Iterable[NLUExample]) -> Iterator[Finding]:
+    by_intent: dict[str, list[DataPlace]] = {}
     for example in examples:
         if example.intent is not None:
-            by_intent.setdefault(example.intent, []).append(example.source)
+            by_intent.setdefault(example.intent, []).append(example.place)
     for intent, sources in by_intent.items():
         if len(sources) < FEWEST_EXAMPLES:
             number = "one example" if len(sources) == 1 else f"{len(sources)} examples"
@@ -151,7 +152,7 @@ def _check_numbers(examples: Iterable[Example]) -> Iterator[Finding]:
             yield _warning("few-examples", message, *sources)
 
 
-def _check_entities(example: Example) -> Iterator[Finding]:
+def _check_entities(example: NLUExample) -> Iterator[Finding]:
     if not example.entities:
         return
     tokens = tokenize(example.text)
@@ -159,21 +160,21 @@ def _check_entities(example: Example) -> Iterator[Finding]:
     for span in example.entities:
         covered = example.text[span.start : span.end]
         if not covered.strip():
-            yield _warning("empty-entity", f"the entity {span.entity!r} has no text; remove its mark.", example.source)
+            yield _warning("empty-entity", f"the entity {span.entity!r} has no text; remove its mark.", example.place)
             continue
         problem = _misalignment(covered, span.start in starts, span.end in ends)
         if problem is not None:
             message = (
                 f"the entity {span.entity!r} {problem}: {covered[:_SHOWN]!r}. Mark whole words, and nothing around."
             )
-            yield _warning("misaligned-entity", message, example.source)
+            yield _warning("misaligned-entity", message, example.place)
     for first, second in pairwise(sorted(example.entities)):
         if second.start < first.end:
             message = f"{_named(example, first)} and {_named(example, second)} overlap; mark each part of a text once."
-            yield _warning("overlapping-entities", message, example.source)
+            yield _warning("overlapping-entities", message, example.place)
 
 
-def _named(example: Example, span: EntitySpan) -> str:
+def _named(example: NLUExample, span: EntitySpan) -> str:
     return f"the entity {span.entity!r} ({example.text[span.start : span.end][:_SHOWN]!r})"
 
 
@@ -188,9 +189,9 @@ def _misalignment(covered: str, starts_word: bool, ends_word: bool) -> str | Non
 
 
 def _check_synonyms(data: TrainingData) -> Iterator[Finding]:
-    values: dict[str, dict[str, list[Source]]] = {}
+    values: dict[str, dict[str, list[DataPlace]]] = {}
     for definition in data.definitions:
-        values.setdefault(definition.text.lower(), {}).setdefault(definition.value, []).append(definition.source)
+        values.setdefault(definition.text.lower(), {}).setdefault(definition.value, []).append(definition.place)
     for text, by_value in values.items():
         if len(by_value) > 1:
             places = [_place(source, value) for value, sources in by_value.items() for source in sources]

@@ -17,7 +17,7 @@ from rasa_core.commands.store_output import CountedLines, Tally, count, shown, s
 from rasa_core.exceptions import StoreUnavailableError
 from rasa_core.support.progress import Progress
 from rasa_core.tracker_store import EventLogStore
-from rasa_core.tracker_store.answers import ANSWERS_KEPT
+from rasa_core.tracker_store.base import ANSWERS_KEPT
 from rasa_core.tracker_store.retention import delete_conversation, each_sender_id, expire_conversations
 from rasa_core.tracker_store.transfer import Outcome, export_conversation, import_lines, migrate, verify
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -11,6 +12,8 @@ from rasa_core.exceptions import EventError, did_you_mean
 from rasa_core.support.strict_json import hashable, is_number
 
 Json = dict[str, Any]
+
+_UNSAFE_IN_STORIES = re.compile("[`\ud800-\udfff]|<(?=!--)")
 
 
 class Folds(Protocol):
@@ -193,9 +196,9 @@ def as_story(name: str, parameters: Mapping[str, Any]) -> str:
     """Return ``name{parameters}`` as it stands in a story line; text outside ASCII stays readable."""
     if not parameters:
         return name
-    # Only strings hold these two, which mean a template variable and a comment in a story file.
+    # Only strings hold these: a template variable, a comment of a story file, half a character that no file can hold.
     text = json.dumps(parameters, ensure_ascii=False)
-    return name + text.replace("`", r"\u0060").replace("<!--", r"\u003c!--")
+    return name + _UNSAFE_IN_STORIES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def check_parse_data(parse_data: Mapping[str, Any]) -> None:

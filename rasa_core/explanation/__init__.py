@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rasa_core.explanation.answers import Change, Explanation, ExplanationError, NearestMiss, PolicyOpinion
-from rasa_core.explanation.decisions import decision_position, explain
+from rasa_core.explanation.decisions import Explanation, ExplanationError, PolicyOpinion, decision_position, explain
+from rasa_core.explanation.nearest_miss import Change, NearestMiss
 
 __all__ = [
     "Change",

@@ -1,10 +1,12 @@
-"""Explains one decision of a conversation."""
+"""Explains one decision of a conversation: scores, the stories that taught it, and what would have changed it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
+from rasa_core.domain import Domain
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
     ActionExecuted,
@@ -15,16 +17,92 @@ from rasa_core.events import (
     UserUtteranceReverted,
     UserUttered,
 )
-from rasa_core.exceptions import ModelError
-from rasa_core.explanation.answers import Explanation, ExplanationError, FixedBy, PolicyOpinion
-from rasa_core.explanation.nearest_miss import find_nearest_miss
+from rasa_core.exceptions import ModelError, RasaCoreError
+from rasa_core.explanation.nearest_miss import NearestMiss, find_nearest_miss
+from rasa_core.policies.policy import Policy
+from rasa_core.policies.training_turns import TrainingTurn, TrainingTurns
 from rasa_core.trackers import DialogueStateTracker
+from rasa_core.turn import TurnProcessor
 
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
-    from rasa_core.policies.policy import Policy
-    from rasa_core.policies.training_turns import TrainingTurns
-    from rasa_core.turn import TurnProcessor
+FixedBy = Literal["paused", "followup", "restart"]
+
+
+class ExplanationError(RasaCoreError, ValueError):
+    """There is no such decision to explain."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyOpinion:
+    """What one policy says.
+
+    Attributes
+    ----------
+    policy : str
+        Its class name.
+    action : str or None
+        The action with its highest score, the first of equals; None if it has nothing to say.
+    score : float
+        That score.
+    scores : dict of str to float
+        Its score for every action of the domain, as the policy gives it.
+    lessons : tuple of TrainingTurn or None
+        The training turns that taught it this; None if the policy cannot tell.
+    note : str or None
+        What else it has to say, such as why there are no lessons.
+    """
+
+    policy: str
+    action: str | None
+    score: float
+    scores: dict[str, float]
+    lessons: tuple[TrainingTurn, ...] | None
+    note: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the content, JSON-able."""
+        lessons = None if self.lessons is None else [lesson.as_dict() for lesson in self.lessons]
+        return {**asdict(self), "lessons": lessons}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why one decision is as it is.
+
+    Attributes
+    ----------
+    at : int
+        The decision was made with the first `at` events of the conversation.
+    action : str or None
+        What is decided; None while the bot is paused.
+    confidence : float or None
+        How probable that is.
+    policy : str or None
+        Class name of the policy that decides; None where nobody is asked, or nobody has anything to say.
+    fixed_by : str or None
+        What decides where the policies are not asked: ``"paused"``, ``"followup"`` (an event fixes the next
+        action) or ``"restart"`` (the user wants to start anew).
+    executed : str or None
+        The action that follows in the conversation; another one if the model has changed since, or somebody has
+        reported an action that was not asked for. None if none follows.
+    policies : tuple of PolicyOpinion
+        What each policy says, in their order, also where it is not asked.
+    nearest_miss : NearestMiss or None
+        What would have led to the action that came second; None if nothing came second, or no policy was asked.
+    """
+
+    at: int
+    action: str | None
+    confidence: float | None
+    policy: str | None
+    fixed_by: FixedBy | None
+    executed: str | None
+    policies: tuple[PolicyOpinion, ...]
+    nearest_miss: NearestMiss | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the content, JSON-able."""
+        missed = None if self.nearest_miss is None else self.nearest_miss.as_dict()
+        return {**asdict(self), "policies": [one.as_dict() for one in self.policies], "nearest_miss": missed}
 
 
 def explain(turns: TurnProcessor, tracker: DialogueStateTracker, at: int | None = None) -> Explanation:
@@ -62,7 +140,8 @@ def explain(turns: TurnProcessor, tracker: DialogueStateTracker, at: int | None 
     executed = following.action_name if isinstance(following, ActionExecuted) else None
     if prediction is None:
         return Explanation(at, None, None, None, fixed_by, executed, opinions, None)
-    missed = find_nearest_miss(then, domain, ensemble, prediction, opinions) if fixed_by is None else None
+    said = [(opinion.policy, opinion.scores) for opinion in opinions]
+    missed = find_nearest_miss(then, domain, ensemble, prediction, said) if fixed_by is None else None
     decided = prediction.action, prediction.confidence, prediction.policy
     return Explanation(at, *decided, fixed_by, executed, opinions, missed)
 

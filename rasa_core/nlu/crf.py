@@ -8,6 +8,8 @@ tokens of entity n.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -67,7 +69,7 @@ class Tagger:
         path = best_path(scores, transitions, self._first[tags])
         if not any(path):
             return []
-        found = _spans(path)
+        found = spans_of(path)
         chances = _chances(scores, transitions, self._first[tags], path, found)
         return [
             (start, end, (int(tags[path[start]]) - 1) // 2, chance)
@@ -99,7 +101,7 @@ def best_path(scores: Floats, transitions: Floats, first_scores: Floats) -> list
     return path[::-1]
 
 
-def _spans(path: list[int]) -> list[tuple[int, int]]:
+def spans_of(path: Sequence[int]) -> list[tuple[int, int]]:
     """Return first and last token of each entity; odd tags begin one, even ones go on."""
     spans: list[tuple[int, int]] = []
     for at, tag in enumerate(path):

@@ -1,4 +1,7 @@
-"""The model of intents and entities: what serves, with nothing but NumPy."""
+"""The model of intents and entities: what serves, with nothing but NumPy.
+
+Its files are ``nlu.json`` and ``nlu_weights.npz``, written whole or not at all, and checked when they are read.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rasa_core.nlu import model_files
+from rasa_core.exceptions import ModelError
 from rasa_core.nlu.crf import Tagger
-from rasa_core.nlu.features import Vocabulary, shape_of
-from rasa_core.nlu.network import Network, softmax
+from rasa_core.nlu.network import ATTENTION, BLOCKS, INPUTS, NLUNetwork
 from rasa_core.nlu.patterns import Patterns
-from rasa_core.nlu.tokenizer import Span, keys_of, tokenize
+from rasa_core.nlu.tokens import SHAPES, Span, TokenVocabulary, keys_of, shape_of, tokenize
+from rasa_core.support.folders import replace_directory
+from rasa_core.support.probabilities import softmax
+from rasa_core.support.stored_models import read_arrays, write_arrays
 
 Floats = NDArray[np.float32]
 
@@ -27,6 +32,26 @@ MAX_TOKENS = 200
 MAX_RANKING = 10
 _CACHED_KEYS = 10_000
 _BATCH = 64
+
+FILE_NAME = "nlu.json"
+WEIGHTS_NAME = "nlu_weights.npz"
+NLU_MODEL = frozenset({FILE_NAME})
+"""Names of files by which such a model is known."""
+FORMAT = 2
+
+_KINDS: dict[str, type] = {
+    "fingerprint": str,
+    "settings": dict,
+    "intents": list,
+    "entities": list,
+    "words": list,
+    "pieces": list,
+    "pairs": list,
+    "synonyms": dict,
+    "regexes": list,
+    "lookups": list,
+    "temperature": float,
+}
 
 
 class NLUModel:
@@ -39,7 +64,7 @@ class NLUModel:
     Parameters
     ----------
     description
-        What `model_files` keeps as JSON.
+        What is kept as JSON: names, vocabulary, patterns, settings; see `_KINDS`.
     arrays
         The weights.
     """
@@ -50,9 +75,9 @@ class NLUModel:
         self.intents: list[str] = description["intents"]
         self.entities: list[str] = description["entities"]
         self._synonyms: dict[str, str] = description["synonyms"]
-        self._vocabulary = Vocabulary(description["words"], description["pieces"], description["pairs"])
+        self._vocabulary = TokenVocabulary(description["words"], description["pieces"], description["pairs"])
         self._patterns = Patterns.from_json(description)
-        self._network = Network(arrays)
+        self._network = NLUNetwork(arrays)
         self._tagger = Tagger(arrays["transitions"])
         self._temperature = np.float32(description["temperature"])
         self._known: dict[str, tuple[int, Floats]] = {}
@@ -71,7 +96,7 @@ class NLUModel:
         if not spans:
             return _nothing(text, truncated)
         known, pairs = self._embedded(text, spans)
-        tags, intents = self._network.read(known[None], pairs[None], self._extras(text, spans)[None])
+        tags, intents = self._network.read(known[None], pairs[None], self._patterns.extras(text, spans)[None])
         return self._answer(text, spans, truncated, tags[0], softmax(intents[0] / self._temperature))
 
     def parse_many(self, texts: Sequence[str]) -> list[dict[str, Any]]:
@@ -101,15 +126,11 @@ class NLUModel:
             for begin in range(0, len(numbers), _BATCH):
                 batch = numbers[begin : begin + _BATCH]
                 known, pairs = zip(*(self._embedded(texts[at], found[at]) for at in batch), strict=True)
-                extras = [self._extras(texts[at], found[at]) for at in batch]
+                extras = [self._patterns.extras(texts[at], found[at]) for at in batch]
                 yield batch, *self._network.read(np.stack(known), np.stack(pairs), np.stack(extras))
 
-    def with_temperature(self, temperature: float) -> Self:
-        """Return the same model with other confidences: the higher the temperature, the nearer to each other."""
-        return type(self)({**self._description, "temperature": temperature}, self._arrays)
-
     def _embedded(self, text: str, spans: list[Span]) -> tuple[Floats, NDArray[np.int_]]:
-        """Return what the network knows of each token, and the pair of words that it ends; see `Network.read`."""
+        """Return what the network knows of each token, and the pair of words that it ends; see `NLUNetwork.read`."""
         found = [self._known.get(key) or self._learn(key) for key in keys_of(text, spans)]
         pairs = self._vocabulary.pairs
         ends = [0, *(pairs.get((before, word), 0) for (before, _), (word, _) in pairwise(found))]
@@ -123,9 +144,6 @@ class NLUModel:
             self._known.clear()  # A full cache is rare, and is filled again within a thousand messages.
         self._known[key] = word, row
         return word, row
-
-    def _extras(self, text: str, spans: list[Span]) -> Floats:
-        return extras_of(text, spans, self._patterns)
 
     def _answer(self, text: str, spans: list[Span], truncated: bool, tags: Floats, chances: Floats) -> dict[str, Any]:
         known = chances[: len(self.intents)]
@@ -149,14 +167,20 @@ class NLUModel:
         return {**answer, "truncated": True} if truncated else answer
 
     def persist(self, directory: str | Path) -> None:
-        """Write the model to a directory, replacing the model there, if any.
+        """Write the model to a directory, replacing the model there, if any; the same model gives the same bytes.
 
         Raises
         ------
         ModelError
             If the directory holds something else, or cannot be written.
         """
-        model_files.write(Path(directory), self._description, self._arrays)
+
+        def fill(folder: Path) -> None:
+            text = json.dumps({"format": FORMAT, **self._description}, indent=0, sort_keys=True)
+            (folder / FILE_NAME).write_text(text + "\n", encoding="ascii")
+            write_arrays(folder / WEIGHTS_NAME, self._arrays)
+
+        replace_directory(Path(directory), fill, NLU_MODEL, "an NLU model")
 
     @classmethod
     def load(cls, directory: str | Path) -> Self:
@@ -167,21 +191,16 @@ class NLUModel:
         ModelError
             If there is none, or it is damaged; the message names the file and the remedy.
         """
-        return cls(*model_files.read(Path(directory)))
-
-
-def extras_of(text: str, spans: Sequence[Span], patterns: Patterns) -> Floats:
-    """Return what a token does not tell by itself, ``(tokens, 1 + patterns)``: whether it touches the one before."""
-    extras = np.zeros((len(spans), 1 + len(patterns)), np.float32)
-    extras[:, 0] = [number > 0 and spans[number - 1][1] == span[0] for number, span in enumerate(spans)]
-    if len(patterns):
-        extras[:, 1:] = patterns.matches(text, spans)
-    return extras
+        folder = Path(directory)
+        description = _read_description(folder / FILE_NAME)
+        arrays = read_arrays(folder / WEIGHTS_NAME)
+        _check_weights(folder / WEIGHTS_NAME, arrays, description)
+        return cls(description, arrays)
 
 
 def fingerprint_of(data: str, settings: Mapping[str, int | float]) -> str:
     """Return a hash, in hexadecimal, of what a model is trained from: the data's fingerprint and the settings."""
-    content = json.dumps([model_files.FORMAT, data, dict(settings)], sort_keys=True, separators=(",", ":"))
+    content = json.dumps([FORMAT, data, dict(settings)], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -195,3 +214,63 @@ def _nothing(text: str, truncated: bool) -> dict[str, Any]:
     """Return the answer to a text that says nothing."""
     answer = {"text": text, "intent": {"name": None, "confidence": 0.0}, "intent_ranking": [], "entities": []}
     return {**answer, "truncated": True} if truncated else answer
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    try:
+        description = json.loads(path.read_text(encoding="ascii"))
+    except FileNotFoundError:
+        raise ModelError(f"{str(path.parent)!r} holds no NLU model: there is no {path.name}. Train one.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"cannot read {str(path)!r}: {error}. Train the model again.") from error
+    found = description.get("format") if isinstance(description, dict) else None
+    if found != FORMAT:
+        raise ModelError(f"{str(path)!r} has format {found!r}, but {FORMAT} is expected. Train the model again.")
+    del description["format"]
+    for name, kind in _KINDS.items():
+        if not isinstance(description.get(name), kind):
+            raise ModelError(f"{name!r} in {str(path)!r} is missing or damaged. Train the model again.")
+    return dict(description)
+
+
+def _check_weights(path: Path, arrays: Mapping[str, Floats], description: Mapping[str, Any]) -> None:
+    """Raise if the weights are not those of the description."""
+    for name, shape in _shapes(arrays, description).items():
+        array = arrays.get(name)
+        if array is None or array.shape != shape or array.dtype != np.float32 or not np.isfinite(array).all():
+            raise ModelError(f"{name!r} in {str(path)!r} is missing or damaged. Train the model again.")
+
+
+def _shapes(arrays: Mapping[str, Floats], description: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Return the shape that each weight must have; how many units there are is what the arrays say."""
+
+    def width(name: str) -> int:
+        return arrays[name].shape[-1] if name in arrays and arrays[name].ndim else 0
+
+    units, read = width("project_bias"), width("words") + width("pieces") + width("shapes")
+    tags, intents = 1 + 2 * len(description["entities"]), len(description["intents"]) + 1
+    patterns = {("r", name) for name, _ in description["regexes"]} | {("l", name) for name, _ in description["lookups"]}
+    shapes = {
+        "words": (len(description["words"]) + 1, width("words")),
+        "pieces": (len(description["pieces"]) + 1, width("pieces")),
+        "shapes": (len(SHAPES), width("shapes")),
+        "project_kernel": (read, units),
+        "project_bias": (units,),
+        "extra_kernel": (1 + len(patterns), units),
+        "attention_kernel": (units, 1),
+        "hidden_kernel": (4 * units, units),
+        "hidden_bias": (units,),
+        "intents_kernel": (units, intents),
+        "intents_bias": (intents,),
+        "word_intents": (len(description["words"]) + 1, intents),
+        "piece_intents": (len(description["pieces"]) + 1, intents),
+        "pair_intents": (len(description["pairs"]) + 1, intents),
+        "tags_kernel": (units, tags),
+        "tags_bias": (tags,),
+        "transitions": (tags, tags),
+    }
+    for number, kind in enumerate(BLOCKS):
+        shapes |= {f"block_{number}_kernel": (INPUTS[kind] * units, units), f"block_{number}_bias": (units,)}
+        if kind == ATTENTION:
+            shapes |= {f"block_{number}_made_kernel": (units, 3 * units), f"block_{number}_made_bias": (3 * units,)}
+    return shapes

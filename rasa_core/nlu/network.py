@@ -23,6 +23,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rasa_core.support.probabilities import softmax
+
 Floats = NDArray[np.float32]
 Arrays = Mapping[str, Floats]
 
@@ -33,7 +35,7 @@ HEADS = 4
 INPUTS = {CONVOLUTION: 3, ATTENTION: 1, CONTEXT: 2}  # How many times `units` numbers a block reads.
 
 
-class Network:
+class NLUNetwork:
     """Scores of tags and intents.
 
     Parameters
@@ -94,7 +96,7 @@ class Network:
             h += np.maximum(y, 0.0, out=y)
         h = _norm(h)
         tags = h @ arrays["tags_kernel"] + arrays["tags_bias"]
-        shares = _softmax(h @ arrays["attention_kernel"], axis=1)
+        shares = softmax(h @ arrays["attention_kernel"], axis=1)
         total = bag.sum(axis=1) * np.float32(h.shape[1] ** -0.5)
         pooled = np.concatenate((h.max(axis=1), (h * shares).sum(axis=1), bag.max(axis=1), total), axis=-1)
         hidden = np.maximum(pooled @ arrays["hidden_kernel"] + arrays["hidden_bias"], 0.0)
@@ -115,17 +117,6 @@ def _part(arrays: Arrays, prefix: str) -> dict[str, Floats]:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
-def softmax(scores: Floats) -> Floats:
-    """Return probabilities along the last axis."""
-    return _softmax(scores, axis=-1)
-
-
-def _softmax(scores: Floats, axis: int) -> Floats:
-    e = np.exp(scores - scores.max(axis=axis, keepdims=True))
-    probabilities: Floats = e / e.sum(axis=axis, keepdims=True)
-    return probabilities
-
-
 def _norm(h: Floats) -> Floats:
     # `mean` does the same, and takes thrice as long for one message.
     square: Floats = np.add.reduce(h * h, axis=-1, keepdims=True)
@@ -142,7 +133,7 @@ def _attention(n: Floats, weights: Arrays) -> Floats:
     size = units // HEADS
     made = n @ weights["made_kernel"] + weights["made_bias"]
     query, key, value = made.reshape(messages, tokens, 3, HEADS, size).transpose(2, 0, 3, 1, 4)
-    shares = _softmax(query @ key.transpose(0, 1, 3, 2) * np.float32(size**-0.5), axis=-1)
+    shares = softmax(query @ key.transpose(0, 1, 3, 2) * np.float32(size**-0.5))
     read: Floats = (shares @ value).transpose(0, 2, 1, 3).reshape(messages, tokens, units)
     return read
 

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rasa_core.nlu.data import Lookup, NLUDataError, Regex
-from rasa_core.nlu.features import folded
-from rasa_core.nlu.tokenizer import Span, tokenize
+from rasa_core.nlu.tokens import Span, folded, tokenize
+from rasa_core.nlu.training_data import Lookup, NLUDataError, Regex
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +51,17 @@ class Patterns:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def extras(self, text: str, spans: Sequence[Span]) -> NDArray[np.float32]:
+        """Return what a token does not tell by itself, ``(tokens, 1 + patterns)``.
+
+        The first says whether the token touches the one before; the others are `matches`.
+        """
+        extras = np.zeros((len(spans), 1 + len(self)), np.float32)
+        extras[:, 0] = [number > 0 and spans[number - 1][1] == span[0] for number, span in enumerate(spans)]
+        if len(self):
+            extras[:, 1:] = self.matches(text, spans)
+        return extras
 
     def matches(self, text: str, spans: Sequence[Span]) -> NDArray[np.float32]:
         """Return which pattern matches which token of a text, ``(tokens, patterns)``: 1 where one does."""

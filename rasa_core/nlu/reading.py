@@ -1,36 +1,58 @@
-"""Reads NLU data from files, folders and texts; what format a text has is found from its content."""
+"""Reads NLU data from files, folders and texts: finds what format a text has, and reads that of Rasa NLU in JSON.
+
+::
+
+    {"rasa_nlu_data": {
+        "common_examples": [
+            {"text": "in Lisboa", "intent": "inform",
+             "entities": [{"start": 3, "end": 9, "entity": "city", "value": "Lisbon"}]}],
+        "entity_synonyms": [{"value": "Lisbon", "synonyms": ["Lisboa"]}],
+        "regex_features": [{"name": "zipcode", "pattern": "[0-9]{5}"}],
+        "lookup_tables": [{"name": "city", "elements": ["Lisbon", "Porto"]}]}}
+
+Older files have ``intent_examples`` and ``entity_examples`` in place of, or beside, ``common_examples``. The
+elements of a lookup table may be the path of a text file, relative to the JSON file.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from rasa_core.nlu.data import NLUDataError, Source, TrainingData
-from rasa_core.nlu.gathering import Gathering, read_text
-from rasa_core.nlu.json_format import ROOT, read_json
-from rasa_core.nlu.markdown import KINDS, read_markdown, without_comments
-from rasa_core.nlu.yaml_format import read_yaml
-
-__all__ = ["SUFFIXES", "NLUDataError", "holds_nlu_data", "list_data_files", "read_training_data", "read_training_text"]
+from rasa_core.exceptions import did_you_mean
+from rasa_core.nlu.text_formats import KINDS, read_markdown, read_yaml, without_comments
+from rasa_core.nlu.training_data import (
+    MOST_SHOWN,
+    EntitySpan,
+    NLUDataError,
+    TrainingData,
+    TrainingDataBuilder,
+    as_value,
+    data_errors,
+)
+from rasa_core.support.places import Place
+from rasa_core.support.strict_json import decode
+from rasa_core.support.text_files import read_text
 
 logger = logging.getLogger(__name__)
 
+ROOT: Final = "rasa_nlu_data"
 SUFFIXES: Final = (".md", ".markdown", ".json", ".yml", ".yaml")
 
 _YAML_KEY: Final = re.compile(r"^(nlu|\"nlu\"|'nlu')\s*:", re.MULTILINE)
 _SECTION: Final = re.compile(rf"^[ \t]*#+[ \t]*({'|'.join(KINDS)})[ \t]*:", re.MULTILINE)
 _ANY_SECTION: Final = re.compile(r"^[ \t]*##[^\n:]+:", re.MULTILINE)
-_READERS: Final[Mapping[str, Callable[[str, Gathering], TrainingData]]] = {
-    "JSON": read_json,
-    "YAML": read_yaml,
-    "Markdown": read_markdown,
-}
 _EXPECTED: Final = (
     "expected Markdown with sections like ## intent:greet, JSON with rasa_nlu_data, or YAML with nlu:, of examples"
 )
+_EXAMPLE: Final = '{"text": "in Lisbon", "intent": "inform", "entities": [...]}'
+_ENTITY: Final = '{"start": 3, "end": 9, "entity": "city", "value": "Lisbon"}'
+_SPACE: Final = re.compile(r"[ \t\n\r]*")
+_decoder: Final = json.JSONDecoder()
 
 
 def read_training_data(path: str | Path) -> TrainingData:
@@ -44,50 +66,41 @@ def read_training_data(path: str | Path) -> TrainingData:
         If there is no NLU data, or something in it is wrong; the message begins with file and line.
     """
     path = Path(path)
-    if not path.is_dir():
-        return _read(read_text(path), Gathering(str(path), path.parent))
-    parts = [_read(read_text(file), Gathering(str(file), file.parent)) for file in list_data_files(path)]
-    if not parts:
-        raise NLUDataError(f"the folder has no files of NLU data; {_EXPECTED}.", Source(str(path)))
-    return TrainingData.joined(parts)
+    files = list_data_files(path) if path.is_dir() else [path]
+    if not files:
+        raise NLUDataError(f"the folder has no files of NLU data; {_EXPECTED}.", Place(str(path)))
+    return TrainingData.joined(_read_file(file) for file in files)
+
+
+def _read_file(file: Path) -> TrainingData:
+    with data_errors():
+        text = read_text(file)
+    return _read(text, TrainingDataBuilder(str(file), file.parent))
 
 
 def read_training_text(text: str, name: str = "<body>") -> TrainingData:
-    """Read a text that did not come from a file; it may name no files.
-
-    Parameters
-    ----------
-    text
-        JSON, Markdown or YAML.
-    name
-        What errors call it.
-
-    Raises
-    ------
-    NLUDataError
-        As from `read_training_data`.
-    """
-    return _read(text.removeprefix("\ufeff"), Gathering(name))
+    """Read a text that did not come from a file, and may name none; errors call it `name`."""
+    return _read(text.removeprefix("\ufeff"), TrainingDataBuilder(name))
 
 
-def _read(text: str, gathering: Gathering) -> TrainingData:
-    kind = _format_of(text)
-    if kind is None and text.lstrip()[:1] in ("{", "["):
-        kind = "JSON"
-    elif kind is None and _ANY_SECTION.search(without_comments(text)):
-        kind = "Markdown"
-    if kind is None:
-        gathering.fail(None, f"this is no NLU data; {_EXPECTED}.")
-    return _READERS[kind](text, gathering)
+def _read(text: str, builder: TrainingDataBuilder) -> TrainingData:
+    read = _reader_of(text)
+    if read is None and text.lstrip()[:1] in ("{", "["):
+        read = read_json
+    elif read is None and _ANY_SECTION.search(without_comments(text)):
+        read = read_markdown
+    if read is None:
+        builder.fail(f"this is no NLU data; {_EXPECTED}.")
+    return read(text, builder)
 
 
-def _format_of(text: str) -> str | None:
-    """Return the format of NLU data; None if the text holds none."""
+def _reader_of(text: str) -> Callable[[str, TrainingDataBuilder], TrainingData] | None:
+    """Return what reads the format that NLU data has; None if the text holds none."""
     if text.lstrip()[:1] == "{":
-        return "JSON" if f'"{ROOT}"' in text else None
+        return read_json if f'"{ROOT}"' in text else None
     if _YAML_KEY.search(text):
-        return "YAML"
-    return "Markdown" if _SECTION.search(without_comments(text)) else None
+        return read_yaml
+    return read_markdown if _SECTION.search(without_comments(text)) else None
 
 
 def list_data_files(folder: Path) -> list[Path]:
@@ -108,6 +121,157 @@ def holds_nlu_data(path: Path) -> bool:
     if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or path.stem.lower() == "readme":
         return False
     try:
-        return _format_of(path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")) is not None
+        return _reader_of(path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")) is not None
     except OSError:
         return False
+
+
+# -- JSON
+
+
+def read_json(text: str, builder: TrainingDataBuilder) -> TrainingData:
+    """Return the data in a text; raise `NLUDataError` with file and line."""
+    try:
+        content = decode(text)
+    except json.JSONDecodeError as error:
+        builder.line = error.lineno
+        builder.fail(f"not valid JSON, at column {error.colno}: {error.msg}.")
+    except ValueError as error:
+        builder.fail(f"not valid JSON: {error}.")
+    _JsonReader(text, builder).read(content)
+    return builder.data()
+
+
+class _JsonReader:
+    """Reads the lists of the file element by element, to know the line of each."""
+
+    def __init__(self, text: str, builder: TrainingDataBuilder) -> None:
+        self._text = text
+        self._builder, self._fail = builder, builder.fail
+        self._line, self._counted = 1, 0
+        self._sections: Mapping[str, Callable[[Any], None]] = {
+            "common_examples": self._add_example,
+            "intent_examples": self._add_example,
+            "entity_examples": self._add_example,
+            "entity_synonyms": self._add_synonyms,
+            "regex_features": self._add_regex,
+            "lookup_tables": self._add_lookup,
+        }
+
+    def read(self, content: Any) -> None:
+        """Read a text that is known to be JSON, and to have this content."""
+        if not isinstance(content, dict) or not isinstance(content.get(ROOT), dict):
+            expected = f'{{"{ROOT}": {{"common_examples": [{_EXAMPLE}]}}}}'
+            self._builder.line = 1
+            self._fail(f"the JSON has no object {ROOT}; expected {expected}.")
+        starts = self._members(self._members(self._skip(0))[ROOT])
+        for key in starts:
+            if key not in self._sections:
+                hint = did_you_mean(key, self._sections)
+                logger.warning("%s: the key %r of %s is ignored.%s", self._builder.name, key[:MOST_SHOWN], ROOT, hint)
+        for key, start in starts.items():
+            if key in self._sections and content[ROOT][key] is not None:
+                with self._builder.each(self._line_at(start)):
+                    self._read_section(key, start)
+
+    def _read_section(self, key: str, start: int) -> None:
+        if self._text[start] != "[":
+            self._fail(f"{key} is a list.")
+        for _, position, element in self._parts(start):
+            with self._builder.each(self._line_at(position)):
+                if not isinstance(element, dict):
+                    self._fail(f"{_shown(element)} in {key} is no object.")
+                self._sections[key](element)
+
+    def _line_at(self, position: int) -> int:
+        """Return the line of a position, counted from that of the last call, if it stands before; sections may."""
+        if position < self._counted:
+            self._line, self._counted = 1, 0
+        self._line += self._text.count("\n", self._counted, position)
+        self._counted = position
+        return self._line
+
+    def _skip(self, position: int) -> int:
+        match = _SPACE.match(self._text, position)
+        return position if match is None else match.end()
+
+    def _members(self, start: int) -> dict[str, int]:
+        """Return the keys of the object at `start`, and where their values stand."""
+        found: dict[str, int] = {}
+        for key, position, _ in self._parts(start):
+            if key in found:
+                self._builder.line = self._line_at(position)
+                self._fail(f"the key {key[:MOST_SHOWN]!r} stands twice; join the two.")
+            found[key] = position
+        return found
+
+    def _parts(self, start: int) -> Iterator[tuple[str, int, Any]]:
+        """Yield the key, which is empty in a list, the place and the value of all in the object or list at `start`."""
+        text, key = self._text, ""
+        position = self._skip(start + 1)
+        while text[position] not in "}]":
+            if text[start] == "{":
+                key, position = _decoder.raw_decode(text, position)
+                position = self._skip(self._skip(position) + 1)  # Behind the colon.
+            value, after = _decoder.raw_decode(text, position)
+            yield key, position, value
+            position = self._skip(after)
+            if text[position] == ",":
+                position = self._skip(position + 1)
+
+    def _add_example(self, example: Any) -> None:
+        text, intent = example.get("text"), example.get("intent")
+        if not isinstance(text, str):
+            self._fail(f"the example {_shown(example)} has no text; expected {_EXAMPLE}.")
+        if intent is not None and not isinstance(intent, str):
+            self._fail(f"the intent {_shown(intent)} of {text[:MOST_SHOWN]!r} is no text; expected {_EXAMPLE}.")
+        entities = [] if example.get("entities") is None else example["entities"]
+        if not isinstance(entities, list):
+            self._fail(f"the entities of {text[:MOST_SHOWN]!r} are no list; expected {_EXAMPLE}.")
+        spans = [self._span(entity, text) for entity in entities]
+        self._builder.add_example(text, intent.strip() or None if intent else None, spans)
+
+    def _span(self, entity: Any, text: str) -> EntitySpan:
+        if not isinstance(entity, dict):
+            self._fail(f"the entity {_shown(entity)} is no object; expected {_ENTITY}.")
+        start, end, name = entity.get("start"), entity.get("end"), entity.get("entity")
+        if type(start) is not int or type(end) is not int:
+            self._fail(f"the entity {_shown(entity)} has no numbers start and end; expected {_ENTITY}.")
+        if not 0 <= start <= end <= len(text):
+            where = f"from {start} to {end}, outside of {text[:MOST_SHOWN]!r}, which has {len(text)} characters"
+            self._fail(f"the entity {_shown(name)} goes {where}; count from 0, and let end be the place after it.")
+        if not isinstance(name, str) or not name.strip():
+            self._fail(f"the entity {_shown(entity)} has no name; expected {_ENTITY}.")
+        value = as_value(entity.get("value"))
+        if value is None:
+            self._fail(f"the value of the entity {_shown(entity)} is no text; expected {_ENTITY}.")
+        return EntitySpan(start, end, name.strip(), value or text[start:end])
+
+    def _add_synonyms(self, entry: Any) -> None:
+        value, synonyms = as_value(entry.get("value")), entry.get("synonyms")
+        if not value or not isinstance(synonyms, list) or not all(isinstance(text, str) for text in synonyms):
+            self._fail(f'the synonyms {_shown(entry)} are not like {{"value": "Lisbon", "synonyms": ["Lisboa"]}}.')
+        for text in synonyms:
+            self._builder.add_synonym(text, value)
+
+    def _add_regex(self, entry: Any) -> None:
+        name, pattern = entry.get("name"), entry.get("pattern")
+        if not isinstance(name, str) or not isinstance(pattern, str):
+            expected = '{"name": "zip", "pattern": "[0-9]{5}"}'
+            self._fail(f"the regular expression {_shown(entry)} is not like {expected}.")
+        self._builder.add_regex(name, pattern)
+
+    def _add_lookup(self, entry: Any) -> None:
+        name, elements = entry.get("name"), entry.get("elements")
+        if isinstance(name, str) and isinstance(elements, str):
+            self._builder.add_lookup_file(name, elements)
+        elif isinstance(name, str) and isinstance(elements, list) and all(isinstance(one, str) for one in elements):
+            self._builder.add_lookup(name, elements)
+        else:
+            self._fail(f'the lookup table {_shown(entry)} is not like {{"name": "city", "elements": ["Lisbon"]}}.')
+
+
+def _shown(value: Any) -> str:
+    """Return the beginning of a value as JSON."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."

@@ -10,17 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError
-from rasa_core.nlu.augmentation import Rates
-from rasa_core.nlu.batches import Batch, Batches, Rows
-from rasa_core.nlu.calibration import temperature_for
-from rasa_core.nlu.corpus import message_of
-from rasa_core.nlu.data import Example, TrainingData
-from rasa_core.nlu.features import SHAPES, Vocabulary
+from rasa_core.nlu.batches import Batch, MessageBatches, Rows, tagged
 from rasa_core.nlu.model import NLUModel, fingerprint_of
 from rasa_core.nlu.patterns import Patterns
-from rasa_core.nlu.settings import Settings
-from rasa_core.nlu.training_network import Losses, Sizes, arrays_of, build, numbers_to_draw
+from rasa_core.nlu.tokens import SHAPES, TokenVocabulary
+from rasa_core.nlu.training_data import NLUExample, NLUSettings, TrainingData
+from rasa_core.nlu.training_network import LossRates, NetworkSizes, arrays_of, build, numbers_to_draw
 from rasa_core.policies.keras_training import import_keras, seeded
+from rasa_core.support.probabilities import best_temperature
 from rasa_core.support.progress import Progress
 
 Floats = NDArray[np.float32]
@@ -31,9 +28,10 @@ _LAST_RATE = 0.05  # Of the highest learning rate.
 _FEW = 500  # Messages; below, words, pairs and n-grams that occur once are learnt too.
 _ENOUGH_TO_CALIBRATE = 200
 _MOST_HELD_OUT = 500
+_TEMPERATURES = (0.3, 3.0)  # What few messages say beyond these is chance.
 
 
-def train(data: TrainingData, settings: Settings | None = None, *, silent: bool = False) -> NLUModel:
+def train(data: TrainingData, settings: NLUSettings | None = None, *, silent: bool = False) -> NLUModel:
     """Return a model of the intents and entities of the data.
 
     Parameters
@@ -52,38 +50,36 @@ def train(data: TrainingData, settings: Settings | None = None, *, silent: bool 
     NLUDataError
         If a regular expression is malformed.
     """
-    settings = settings or Settings()
+    settings = settings or NLUSettings()
     patterns = Patterns(data.regexes, data.lookups)
     with seeded(settings.seed):
-        return Training(data, patterns, settings).run(silent)
+        return NLUTraining(data, patterns, settings).run(silent)
 
 
-class Training:
+class NLUTraining:
     """One training: the messages, the network, and the optimizer that goes on from where it was."""
 
-    def __init__(self, data: TrainingData, patterns: Patterns, settings: Settings) -> None:
+    def __init__(self, data: TrainingData, patterns: Patterns, settings: NLUSettings) -> None:
         self._data, self._patterns, self._settings = data, patterns, settings
         self._intents, self._entities = data.intents, data.entities
-        found = (message_of(example, self._intents, self._entities, patterns) for example in data.examples)
+        found = (tagged(example, self._intents, self._entities, patterns) for example in data.examples)
         pairs = list(zip(data.examples, found, strict=True))
         messages = [message for _, message in pairs if message is not None]
-        self._examples: list[Example] = [example for example, message in pairs if message is not None]
+        self._examples: list[NLUExample] = [example for example, message in pairs if message is not None]
         if not any(message.intent >= 0 for message in messages):
             raise ModelError("there is no example of an intent to learn from. Add some below '## intent:name'.")
-        self._vocabulary = Vocabulary.of([message.keys for message in messages], 1 if len(messages) < _FEW else 2)
-        self.batches = Batches(
+        self._vocabulary = TokenVocabulary.of([message.keys for message in messages], 1 if len(messages) < _FEW else 2)
+        self.batches = MessageBatches(
             messages,
             self._vocabulary,
             len(self._intents),
-            settings.batch_size,
-            settings.seed,
-            Rates(),
+            settings,
             partial(numbers_to_draw, self._sizes()),
         )
-        self.network = build(self._sizes(), Losses(dropout=settings.dropout))
+        self.network = build(self._sizes(), LossRates(dropout=settings.dropout))
 
-    def _sizes(self) -> Sizes:
-        return Sizes(
+    def _sizes(self) -> NetworkSizes:
+        return NetworkSizes(
             words=len(self._vocabulary.words) + 1,
             pieces=len(self._vocabulary.pieces),
             pairs=len(self._vocabulary.pairs) + 1,
@@ -108,7 +104,7 @@ class Training:
             intents = np.array([self._intents.index(str(example.intent)) for example in examples])
             scores = self._model(1.0).intent_scores([example.text for example in examples])
             self._fit(held_out[:0], epochs, last, progress)
-            return self._model(temperature_for(scores, intents))
+            return self._model(best_temperature(scores, labels=intents, bounds=_TEMPERATURES))
 
     def _held_out(self) -> Rows:
         """Return the numbers of the messages by which confidences are calibrated; none if there are but few."""
@@ -157,7 +153,7 @@ def _optimizer(learning_rate: float, steps: int) -> Any:
     return optimizers.Adam(rate, beta_2=0.99)
 
 
-def _dataset(keras: Any, batches: Batches, left_out: Rows) -> Any:
+def _dataset(keras: Any, batches: MessageBatches, left_out: Rows) -> Any:
     """Return the batches of one epoch after another as Keras takes them."""
 
     class Dataset(keras.utils.PyDataset):  # type: ignore[misc]

@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.nlu.crf import first, forbidden
-from rasa_core.nlu.features import MAX_PIECES
 from rasa_core.nlu.network import ATTENTION, BLOCKS, CONTEXT, CONVOLUTION, EPSILON, HEADS
+from rasa_core.nlu.tokens import MAX_PIECES
 from rasa_core.policies.keras_training import import_keras, weights_of
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class NetworkSizes:
     """How many there are of what; `intents` counts the one for no intent, `tags` those of `rasa_core.nlu.crf`."""
 
     words: int
@@ -43,7 +43,7 @@ _WIDE = 4.0  # How many times faster than the rest words, pairs and n-grams lear
 
 
 @dataclass(frozen=True, slots=True)
-class Losses:
+class LossRates:
     """What is left out, as shares; how soft the intents are; how much they, and entities in noise, count."""
 
     dropout: float = 0.2
@@ -56,14 +56,14 @@ class Losses:
     noise: float = 0.1
 
 
-def numbers_to_draw(sizes: Sizes, tokens: int) -> int:
+def numbers_to_draw(sizes: NetworkSizes, tokens: int) -> int:
     """Return how many random numbers a message needs that is filled up to so many tokens."""
     embedded = sizes.word_units + sizes.piece_units + sizes.shape_units
     each = MAX_PIECES + 3 + embedded + sizes.units * (1 + len(BLOCKS) - BLOCKS.count(CONTEXT))
     return tokens * each + sizes.units * (5 + BLOCKS.count(CONTEXT))
 
 
-def build(sizes: Sizes, rates: Losses) -> Any:
+def build(sizes: NetworkSizes, rates: LossRates) -> Any:
     """Return an uncompiled Keras model.
 
     Its inputs are a dictionary of `words`, `shapes` and `pairs`, each word with the one before it, all ``(messages,
@@ -72,25 +72,14 @@ def build(sizes: Sizes, rates: Losses) -> Any:
     and `intent` ``(messages,)``, int32, -1 where it is not known; `drawn` ``(messages, numbers_to_draw)``, random
     numbers, uint8. Its outputs are scores of tags, and both parts of those of intents.
     """
-    keras = import_keras()
-
-    class TrainedNetwork(_network_class(keras)):  # type: ignore[misc]
-        def compute_loss(
-            self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
-        ) -> Any:
-            return _loss(keras.ops, x, y_pred, self.transitions + self.forbidden, self.first, rates)
-
-    return TrainedNetwork(sizes, rates)
-
-
-def _network_class(keras: Any) -> Any:
-    """Return the class; it is made here because Keras is imported only when something is trained."""
+    keras: Any = (
+        import_keras()
+    )  # Here, and with it the class below, since it is imported only when something is trained.
     ops, dense = keras.ops, partial(keras.layers.Dense, kernel_initializer=_initial_kernel)
 
-    class Network(keras.Model):  # type: ignore[misc]
-        def __init__(self, sizes: Sizes, rates: Losses) -> None:
+    class KerasNetwork(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
             super().__init__()
-            self.sizes, self.rates = sizes, rates
             entities = (sizes.tags - 1) // 2
             self.forbidden, self.first = forbidden(entities), first(entities)
             embedding = partial(keras.layers.Embedding, embeddings_initializer=_initial_embeddings)
@@ -110,8 +99,7 @@ def _network_class(keras: Any) -> Any:
 
         def call(self, x: Any, training: bool = False) -> Any:
             drop = _Dropout(ops, x["drawn"], training)
-            rate = self.rates.dropout
-            mask = ops.cast(x["mask"], "float32")[..., None]
+            rate, mask = rates.dropout, ops.cast(x["mask"], "float32")[..., None]
             known = self.known(x, drop, mask)
             h = self.embed(x, known, drop) * mask
             bag = ops.relu(h)
@@ -131,13 +119,18 @@ def _network_class(keras: Any) -> Any:
             hidden = self.hidden(drop(pooled, rate))
             return self.tags(drop(h, rate)), self.intents(drop(hidden, rate)), self.wide(x, known, mask)
 
+        def compute_loss(
+            self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+        ) -> Any:
+            return _loss(ops, x, y_pred, self.transitions + self.forbidden, self.first, rates)
+
         def known(self, x: Any, drop: _Dropout, mask: Any) -> Any:
             """Return words and pairs, 0 where they are left out, and which n-grams there are and are not left out."""
-            kept, rates = drop.kept, self.rates
+            kept = drop.kept
             words, pairs = (
                 x[name] * ops.cast(kept(x[name].shape, rates.words), "int32") for name in ("words", "pairs")
             )
-            pieces = ops.cast(x["pieces"] < self.sizes.pieces, "float32") * mask
+            pieces = ops.cast(x["pieces"] < sizes.pieces, "float32") * mask
             return words, pairs, pieces * kept(x["pieces"].shape, rates.pieces)
 
         def embed(self, x: Any, known: Any, drop: _Dropout) -> Any:
@@ -145,7 +138,7 @@ def _network_class(keras: Any) -> Any:
             count = ops.maximum(ops.sum(grams, axis=-1, keepdims=True), 1.0)
             pieces = ops.sum(self.pieces(x["pieces"]) * grams[..., None], axis=2) / ops.sqrt(count)
             e = ops.concatenate([self.words(words), pieces, self.shapes(x["shapes"])], axis=-1)
-            e = drop(e * drop.kept((*words.shape, 1), self.rates.tokens), self.rates.embedded)
+            e = drop(e * drop.kept((*words.shape, 1), rates.tokens), rates.embedded)
             return self.project(e) + self.extra(x["extras"])
 
         def wide(self, x: Any, known: Any, mask: Any) -> Any:
@@ -158,7 +151,7 @@ def _network_class(keras: Any) -> Any:
             single = single / ops.sqrt(ops.sum(mask + paired, axis=1))
             return _WIDE * (single + ops.matmul(grams, rows)[:, 0] / ops.sqrt(count))
 
-    return Network
+    return KerasNetwork()
 
 
 # Keras's own initializers are compiled for every shape, which would take as long as training from few messages.
@@ -224,7 +217,7 @@ def _whole(ops: Any, n: Any, mask: Any) -> Any:
     return ops.concatenate([top, ops.sum(n, axis=1) / ops.sum(mask, axis=1)], axis=-1)[:, None]
 
 
-def _loss(ops: Any, x: Any, scores: Any, transitions: Any, first_scores: Any, rates: Losses) -> Any:
+def _loss(ops: Any, x: Any, scores: Any, transitions: Any, first_scores: Any, rates: LossRates) -> Any:
     """Return the mean over messages of minus the log-likelihoods of their tags and, by either part, of their intent.
 
     Each part learns alone: of their sum, the quicker one would leave the other nothing to learn.
@@ -259,7 +252,7 @@ def crf_loss(ops: Any, scores: Any, tags: Any, mask: Any, transitions: Any, firs
 
 
 def arrays_of(model: Any) -> dict[str, Floats]:
-    """Return the weights of a trained model by the names that `rasa_core.nlu.network.Network` takes."""
+    """Return the weights of a trained model by the names that `rasa_core.nlu.network.NLUNetwork` takes."""
     transitions = import_keras().ops.convert_to_numpy(model.transitions.value)
     arrays: dict[str, Floats] = {"transitions": transitions + model.forbidden}
     for name in ("words", "pieces", "shapes"):

@@ -1,7 +1,105 @@
-"""The old import path of `rasa_core.teaching.ensemble`."""
+"""The ensemble of 0.9 that asks somebody about each of its predictions, and learns from the answers."""
 
 from __future__ import annotations
 
-from rasa_core.teaching.ensemble import OnlinePolicyEnsemble
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from rasa_core.commands.teach import Teacher, ask
+from rasa_core.domain import Domain
+from rasa_core.events import ACTION_RESTART_NAME, ActionExecuted, Event
+from rasa_core.policies.ensemble import PolicyEnsemble
+from rasa_core.policies.policy import Prediction
+from rasa_core.teaching.learning import Learner
+from rasa_core.teaching.questions import about_action
+from rasa_core.teaching.session import correct_intent, prediction_of, taught_stories
+from rasa_core.trackers import DialogueStateTracker
 
 __all__ = ["OnlinePolicyEnsemble"]
+
+
+class OnlinePolicyEnsemble(PolicyEnsemble):
+    """Asks a teacher about each prediction of another ensemble, whose policies learn from what is corrected.
+
+    Not to be shared between threads. A model that it writes is that of the other ensemble. New code has
+    `rasa_core.teaching.session.TeachingSession`, which keeps what was taught in a store.
+
+    Parameters
+    ----------
+    base_ensemble
+        Predicts.
+    training_trackers
+        The conversations that it was trained on.
+    max_visual_history
+        How many turns of the conversation are shown.
+    use_visualization
+        Accepted and ignored; `Agent.visualize` draws stories.
+    teacher
+        Who is asked; somebody at the terminal if not given.
+    """
+
+    def __init__(
+        self,
+        base_ensemble: PolicyEnsemble,
+        training_trackers: Sequence[DialogueStateTracker],
+        max_visual_history: int = 3,
+        use_visualization: bool = False,
+        *,
+        teacher: Teacher | None = None,
+    ) -> None:
+        if use_visualization:
+            warnings.warn("use_visualization is ignored: use Agent.visualize.", DeprecationWarning, stacklevel=2)
+        super().__init__(base_ensemble.policies)
+        self.base_ensemble = base_ensemble
+        self.policies = base_ensemble.policies
+        self.action_fingerprints = base_ensemble.action_fingerprints
+        self.max_visual_history = max(1, max_visual_history)
+        self.teacher = teacher or Teacher()
+        self.learner = Learner(base_ensemble, training_trackers, self.teacher.show)
+        self._decided: dict[str, tuple[DialogueStateTracker, int, str]] = {}
+
+    @property
+    def window(self) -> int:
+        """How many states a conversation has to keep for its next turn."""
+        return self.base_ensemble.window
+
+    @classmethod
+    def load(cls, path: str | Path) -> PolicyEnsemble:
+        """Read the policies of a model; there is no teacher in it."""
+        return PolicyEnsemble.load(path)
+
+    def predict(self, tracker: DialogueStateTracker, domain: Domain) -> Prediction:
+        """Return the prediction if the teacher agrees, and what the teacher says otherwise.
+
+        If the intent of the latest message was wrong, the turn begins anew with the right one: the tracker
+        gets events that take the message back and log it again.
+
+        Raises
+        ------
+        TeachingEnded, ConversationAbandoned
+            If the teacher wants no more of this.
+        """
+        while True:
+            prediction = self.base_ensemble.predict(tracker, domain)
+            answer = ask(self.teacher, about_action(tracker, prediction, domain, self.max_visual_history))
+            if answer.kind == "correct_intent":
+                correct_intent(tracker, answer, domain)
+                if answer.text == domain.restart_intent:
+                    return prediction_of(ACTION_RESTART_NAME, domain)
+                continue
+            if answer.kind == "correct_action" and answer.text != prediction.action:
+                self._decided[tracker.sender_id] = tracker, tracker.version, answer.text
+                self.learner.learn(tracker, domain, answer.text, lambda: self.taught_stories(domain))
+                return prediction_of(answer.text, domain)
+            self._decided[tracker.sender_id] = tracker, tracker.version, prediction.action
+            return prediction
+
+    def taught_stories(self, domain: Domain) -> list[DialogueStateTracker]:
+        """Return the conversations so far as stories; the latest decision is among them though it may not have run."""
+        found: dict[str, DialogueStateTracker] = {}
+        for tracker, version, action in self._decided.values():
+            decided: list[Event] = [] if tracker.version > version else [ActionExecuted(action)]
+            stories = taught_stories([*tracker.events, *decided], domain)
+            found |= {story.sender_id: story for story in stories}
+        return list(found.values())

@@ -23,7 +23,7 @@ from rasa_core.server.responses import Response, json_response
 from rasa_core.server.serving import ServedModel
 from rasa_core.server.uploads import replace_model
 from rasa_core.tracker_store import RequestConditions
-from rasa_core.tracker_store.exchange import RequestResult
+from rasa_core.tracker_store.idempotency import RequestResult
 from rasa_core.version import __version__
 
 _HTML = (("Content-Type", "text/html; charset=utf-8"),)

@@ -14,7 +14,7 @@ from rasa_core.exceptions import StoreError
 from rasa_core.server.errors import HttpError
 from rasa_core.server.serving import ServedModel
 from rasa_core.tracker_store import EventLogStore
-from rasa_core.tracker_store.answers import ANSWERS_KEPT
+from rasa_core.tracker_store.base import ANSWERS_KEPT
 from rasa_core.tracker_store.retention import expire_conversations
 
 logger = logging.getLogger(__name__)

@@ -17,10 +17,9 @@ from typing import Any, Final
 
 from rasa_core.checks.nlu import check_training_data
 from rasa_core.exceptions import ModelError, RasaCoreError
-from rasa_core.nlu.data import NLUDataError, TrainingData
 from rasa_core.nlu.reading import read_training_text
-from rasa_core.nlu.settings import Settings
 from rasa_core.nlu.training import train
+from rasa_core.nlu.training_data import NLUDataError, NLUSettings, TrainingData
 from rasa_core.policies.keras_training import import_keras
 
 Report = dict[str, Any]
@@ -62,7 +61,7 @@ def run(job: Mapping[str, Any]) -> Report:
     except ModelError as error:
         return _failure(501, str(error))
     try:
-        model = train(data, Settings(**job["settings"]), silent=True)
+        model = train(data, NLUSettings(**job["settings"]), silent=True)
     except RasaCoreError as error:
         return _failure(400, f"{error}{_hint(job['text'])}")
     try:
@@ -90,9 +89,9 @@ def _failure(status: int, problem: str) -> Report:
 
 
 def _data_report(error: NLUDataError, text: str) -> Report:
-    found = [{"line": one.source.line if one.source else None, "error": one.problem} for one in (error, *error.others)]
+    found = [{"line": one.place.line if one.place else None, "error": one.problem} for one in (error, *error.others)]
     more = f" ({len(error.others)} more errors)" if error.others else ""
-    problem = f"{error.source}: {error.problem}{more}{_hint(text)}"
+    problem = f"{error.place}: {error.problem}{more}{_hint(text)}"
     return {**_failure(400, problem), **_listed("errors", found)}
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from rasa_core.exceptions import InterpreterError, did_you_mean, nearest
 from rasa_core.interpreter import RasaNLUInterpreter
-from rasa_core.nlu.model_files import FILE_NAME
+from rasa_core.nlu.model import FILE_NAME
 from rasa_core.server.errors import HttpError
 
 MAX_NAME: Final = 100

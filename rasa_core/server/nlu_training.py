@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.exceptions import did_you_mean, nearest
-from rasa_core.nlu.model_files import NLU_MODEL
-from rasa_core.nlu.settings import Settings
+from rasa_core.nlu.model import NLU_MODEL
+from rasa_core.nlu.training_data import NLUSettings
 from rasa_core.server.errors import HttpError
 from rasa_core.server.nlu_models import NLUModels
 from rasa_core.support.folders import is_replaceable
@@ -69,14 +69,14 @@ def train_model(models: NLUModels, parameters: Mapping[str, str], body: bytes) -
     return {"name": name, **report}
 
 
-def _settings(parameters: Mapping[str, str]) -> Settings:
+def _settings(parameters: Mapping[str, str]) -> NLUSettings:
     """Return the settings among the parameters of a request."""
-    known = [*_NO_SETTINGS[:1], *(field.name for field in fields(Settings))]
+    known = [*_NO_SETTINGS[:1], *(field.name for field in fields(NLUSettings))]
     for name in parameters:
         if name not in known and name not in _NO_SETTINGS:
             problem = f"there is no setting {name[:80]!r}.{did_you_mean(name, known)} There are: {', '.join(known)}."
             raise HttpError(400, problem, details={"nearest": nearest(name, known)})
-    return Settings.from_mapping({name: value for name, value in parameters.items() if name not in _NO_SETTINGS})
+    return NLUSettings.from_mapping({name: value for name, value in parameters.items() if name not in _NO_SETTINGS})
 
 
 def _text(body: bytes) -> str:

@@ -1,172 +1,165 @@
-"""What a teacher is asked about a prediction, and what the answers mean.
-
-How to ask and to show is up to a `Teacher`: a terminal, or whatever else can do both.
-"""
+"""What a teacher is asked, and what may be answered: plain data that JSON can carry, whoever shows it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, UserUttered
-from rasa_core.exceptions import did_you_mean
+from rasa_core.exceptions import RasaCoreError, did_you_mean
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
     from rasa_core.policies.policy import Prediction
     from rasa_core.trackers import DialogueStateTracker
 
-RESTART: Final = "/restart"
-STOP: Final = "/stop"
+State = Literal["message", "action", "events"]
+"""What a session waits for: a message, a verdict on the next action, or the events of an action that runs elsewhere."""
 
-_QUESTION: Final = """\
-  1  this is right
-  2  wrong: choose the action
-  3  the message was understood wrongly: choose the intent
-  0  stop, and write down what was taught"""
-
-Option = tuple[str, float]
-
-
-class TeachingEnded(Exception):
-    """The teacher wants to stop, or cannot be asked any more."""
+FITTING: Final[Mapping[str, tuple[str, ...]]] = {
+    "message": ("say", "undo", "restart"),
+    "action": ("confirm", "correct_action", "correct_intent", "undo", "restart"),
+    "events": ("report_event", "no_more_events", "undo", "restart"),
+}
+"""The kinds of answers that fit each state."""
+_KINDS: Final = tuple(dict.fromkeys(kind for kinds in FITTING.values() for kind in kinds))
 
 
-class ConversationAbandoned(Exception):
-    """The teacher wants to begin another conversation."""
-
-
-class Teacher(Protocol):
-    """Somebody who can be asked."""
-
-    def show(self, text: str) -> None:
-        """Show one or more lines."""
-
-    def ask(self, question: str) -> str:
-        """Return the answer, a line; raise `TeachingEnded` if there are no more answers."""
+class TeachingError(RasaCoreError, ValueError):
+    """An answer is none, or does not fit the question."""
 
 
 @dataclass(frozen=True, slots=True)
-class Right:
-    """The prediction was right."""
+class Answer:
+    """An answer to a question.
 
-
-@dataclass(frozen=True, slots=True)
-class WrongAction:
-    """Another action is right: `name`."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class WrongIntent:
-    """The user meant something else: the intent `name`."""
-
-    name: str
-
-
-Verdict = Right | WrongAction | WrongIntent
-
-
-def ask(teacher: Teacher, question: str) -> str:
-    """Return the answer without space around it.
-
-    Raises
-    ------
-    TeachingEnded, ConversationAbandoned
-        If the answer is ``/stop`` or ``/restart``.
-    """
-    answer = teacher.ask(question).strip()
-    if answer == STOP:
-        raise TeachingEnded
-    if answer == RESTART:
-        raise ConversationAbandoned
-    return answer
-
-
-def ask_verdict(teacher: Teacher, tracker: DialogueStateTracker, prediction: Prediction, domain: Domain) -> Verdict:
-    """Ask whether a prediction is right, until the answer is one."""
-    teacher.show(_QUESTION)
-    while True:
-        verdict = _verdict(teacher, ask(teacher, "1, 2, 3 or 0? "), tracker, prediction, domain)
-        if verdict is not None:
-            return verdict
-
-
-def _verdict(
-    teacher: Teacher, answer: str, tracker: DialogueStateTracker, prediction: Prediction, domain: Domain
-) -> Verdict | None:
-    if answer == "0":
-        raise TeachingEnded
-    if answer == "1":
-        return Right()
-    if answer == "2":
-        action = choose(teacher, "action", _most_probable_first(list(prediction.scores.items())))
-        if action is None:
-            return None
-        return Right() if action == prediction.action else WrongAction(action)
-    if answer == "3":
-        intent = choose(teacher, "intent", intents(tracker.latest_message, domain))
-        return None if intent is None else WrongIntent(intent)
-    teacher.show(f"{answer[:80]!r} is none of 1, 2, 3 and 0.")
-    return None
-
-
-def choose(teacher: Teacher, what: str, options: Sequence[Option]) -> str | None:
-    """Let the teacher choose by number or name; None for an empty answer, which is to go back.
-
-    Parameters
+    Attributes
     ----------
-    what
-        What is chosen, such as ``"action"``.
-    options
-        Names with probabilities.
+    kind : str
+        ``say`` something as the user; ``confirm`` the predicted action; ``correct_action`` or ``correct_intent``;
+        ``report_event`` or ``no_more_events`` of an action that runs elsewhere; ``undo`` the last action, or the
+        message if none followed it; ``restart``, which begins another story.
+    text : str
+        What the user says; the right action or intent; the event as a story has it, such as ``slot{"city": "Porto"}``.
+    entities : tuple of mappings or None
+        Those of a message whose intent is corrected; as they were understood if not given.
     """
-    width = max((len(name) for name, _ in options), default=0)
-    rows = [f"  {number:3}  {name:{width}}  {score:.2f}" for number, (name, score) in enumerate(options, 1)]
-    teacher.show("\n".join(rows))
-    names = [name for name, _ in options]
-    while True:
-        answer = ask(teacher, f"Which {what}, by number or name (Enter: back)? ")
-        if not answer:
-            return None
-        if answer in names:
-            return answer
-        if answer.isdecimal() and 1 <= int(answer[:9]) <= len(names):
-            return names[int(answer[:9]) - 1]
-        teacher.show(f"There is no {what} {answer[:80]!r} in the domain.{did_you_mean(answer, names)}")
+
+    kind: str
+    text: str = ""
+    entities: tuple[Mapping[str, Any], ...] | None = None
+
+    @classmethod
+    def from_json(cls, content: object) -> Answer:
+        """Return the answer in an object such as ``{"kind": "correct_action", "text": "utter_greet"}``.
+
+        Raises
+        ------
+        TeachingError
+            If it is none; the message says what is expected.
+        """
+        values = dict(content) if isinstance(content, Mapping) else {}
+        kind, text, entities = (values.pop(name, None) for name in ("kind", "text", "entities"))
+        if kind not in _KINDS:
+            hint = did_you_mean(str(kind), _KINDS)
+            raise TeachingError(f'"kind" of an answer is {kind!r:.80}; expected one of {", ".join(_KINDS)}.{hint}')
+        if values or not isinstance(text, str | None) or not isinstance(entities, list | None):
+            raise TeachingError('an answer has "kind", perhaps a text "text", and perhaps a list "entities".')
+        return cls(kind, text or "", None if entities is None else tuple(entities))
+
+    def check_fits(self, state: State) -> None:
+        """Raise `TeachingError`, which says what is expected, if the session waits for something else."""
+        if self.kind not in FITTING[state]:
+            waits = {"message": "a message of the user", "action": "a verdict on the predicted action"}
+            awaited = waits.get(state, "the events of an action that runs elsewhere")
+            expected = ", ".join(FITTING[state])
+            raise TeachingError(
+                f"{self.kind!r:.80} does not fit: the session waits for {awaited}. Expected: {expected}."
+            )
 
 
-def intents(message: UserUttered, domain: Domain) -> list[Option]:
-    """Return the intents of a domain, with what the interpreter thought of each."""
-    ranked = [message.intent, *(message.parse_data.get("intent_ranking") or [])]
-    scores = {intent.get("name"): float(intent.get("confidence") or 0.0) for intent in reversed(ranked)}
-    return _most_probable_first([(name, scores.get(name, 0.0)) for name in domain.intents])
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A name that may be chosen, and its probability."""
+
+    name: str
+    probability: float
 
 
-def _most_probable_first(options: Sequence[Option]) -> list[Option]:
-    return sorted(options, key=lambda option: -option[1])
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a session waits for, and what one has to know to answer.
+
+    Attributes
+    ----------
+    version : int
+        The number of events of the conversation; an answer may name it, to be refused if the conversation has gone on.
+    turns, slots
+        The last turns, a line an event, and the slots; empty in other states than ``action``.
+    action, policy, confidence
+        What is predicted, by which policy, and how surely; in the state ``events``, the action that runs elsewhere.
+    intent : str or None
+        As what the latest message was understood.
+    actions, intents : tuple of Choice
+        All of the domain, the most probable first.
+    can_undo : bool
+        Whether there is a step to take back.
+    """
+
+    state: State
+    sender_id: str
+    version: int
+    turns: tuple[str, ...] = ()
+    slots: Mapping[str, Any] = field(default_factory=dict)
+    action: str | None = None
+    policy: str | None = None
+    confidence: float | None = None
+    actions: tuple[Choice, ...] = ()
+    intent: str | None = None
+    intents: tuple[Choice, ...] = ()
+    can_undo: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it by name."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """Return the last turns, the slots, and the predicted action, as one may read them."""
+        lines = ["-" * 40, *self.turns]
+        if self.slots:
+            slots = (f"{name}={json.dumps(slot, ensure_ascii=False, default=str)}" for name, slot in self.slots.items())
+            lines.append(f"slots: {', '.join(slots)}")
+        if self.state == "action":
+            if not self.intent:
+                lines.append("The message has no intent, and no story can tell of it: choose its intent.")
+            by = self.policy or "nothing that was learnt"
+            lines.append(f"next action: {self.action} ({self.confidence:.2f}, {by})")
+        return lines
 
 
-# -- what is shown
+# -- what a question tells
 
 
-def describe(tracker: DialogueStateTracker, prediction: Prediction, turns: int) -> str:
-    """Return the last turns of a conversation, the slots, and the action that is predicted."""
-    lines = ["-" * 40, *map(_line, _last_turns(tracker.applied_events(), turns))]
-    slots = [f"{name}={_json(value)}" for name, value in tracker.current_slot_values().items()]
-    if slots:
-        lines.append(f"slots: {', '.join(slots)}")
-    if not tracker.latest_message.intent.get("name"):
-        lines.append("The message has no intent, and no story can tell of it: choose its intent with 3.")
-    by = prediction.policy or "nothing that was learnt"
-    lines.append(f"next action: {prediction.action} ({prediction.confidence:.2f}, {by})")
-    return "\n".join(lines)
+def about_action(tracker: DialogueStateTracker, prediction: Prediction, domain: Domain, turns: int) -> Question:
+    """Return the question whether a prediction is right, with the last so many turns."""
+    return Question(
+        "action",
+        tracker.sender_id,
+        tracker.version,
+        tuple(map(_line, last_turns(tracker.applied_events(), turns))),
+        tracker.current_slot_values(),
+        prediction.action,
+        prediction.policy,
+        prediction.confidence,
+        _ranked(prediction.scores.items()),
+        tracker.latest_message.intent.get("name"),
+        _ranked(_intents(tracker.latest_message, domain)),
+    )
 
 
-def _last_turns(events: Sequence[Event], turns: int) -> list[Event]:
+def last_turns(events: Sequence[Event], turns: int) -> list[Event]:
     """Return what the user said in the last `turns`, and what came of it; listening goes without saying."""
     starts = [index for index, event in enumerate(events) if isinstance(event, UserUttered)]
     first = starts[-turns] if len(starts) >= turns else 0
@@ -188,5 +181,12 @@ def _line(event: Event) -> str:
     return f"      {event.as_story_string()}"
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+def _intents(message: UserUttered, domain: Domain) -> Iterable[tuple[str, float]]:
+    """Return the intents of a domain, with what the interpreter thought of each."""
+    ranked = [message.intent, *(message.parse_data.get("intent_ranking") or [])]
+    scores = {intent.get("name"): float(intent.get("confidence") or 0.0) for intent in reversed(ranked)}
+    return [(name, scores.get(name, 0.0)) for name in domain.intents]
+
+
+def _ranked(scores: Iterable[tuple[str, float]]) -> tuple[Choice, ...]:
+    return tuple(Choice(name, score) for name, score in sorted(scores, key=lambda one: -one[1]))

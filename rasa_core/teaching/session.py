@@ -1,169 +1,258 @@
-"""A session of interactive training: somebody talks to the bot, is asked at each step, and keeps what was taught."""
+"""Correcting a conversation step by step: a question out, an answer in.
+
+The journal of a session is the conversation itself, in an ordinary store: what an answer does is stored before `answer`
+returns, and where the session stands follows from what is stored. So a session goes on where it was after a crash, in
+another process too, and several people may teach at once, each in a conversation of their own.
+"""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeGuard
 
-from rasa_core.channels.console import ConsoleInputChannel
-from rasa_core.events import ActionExecuted, Event, UserUttered
-from rasa_core.exceptions import EventError, RasaCoreError, StoryParseError
-from rasa_core.processor import MessageProcessor
-from rasa_core.stories.appending import append_stories
+from rasa_core.channels.channel import OutputChannel, UserMessage
+from rasa_core.events import (
+    ACTION_LISTEN_NAME,
+    ACTION_RESTART_NAME,
+    ActionExecuted,
+    ActionReverted,
+    Event,
+    Restarted,
+    UserUtteranceReverted,
+    UserUttered,
+    check_parse_data,
+)
+from rasa_core.exceptions import EventError, StoryParseError, did_you_mean
+from rasa_core.policies.policy import Prediction
 from rasa_core.stories.markdown import StoryFileReader
-from rasa_core.teaching.ensemble import OnlinePolicyEnsemble
-from rasa_core.teaching.questions import RESTART, ConversationAbandoned, Teacher, TeachingEnded, ask
-from rasa_core.teaching.terminal import Terminal
-from rasa_core.trackers.event_log import story_text
+from rasa_core.teaching.learning import Learner
+from rasa_core.teaching.questions import Answer, Question, State, TeachingError, about_action
+from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers.event_log import story_lines
 
 if TYPE_CHECKING:
-    from rasa_core.agent import Agent
-    from rasa_core.channels.channel import InputChannel, UserMessage
-    from rasa_core.dispatcher import Dispatcher
-    from rasa_core.policies.policy import Prediction
-    from rasa_core.trackers import DialogueStateTracker
-
-DEFAULT_FILE: Final = "stories.md"
-NO_FILE: Final = "-"
-
-_WELCOME: Final = f"""\
-Talk to the bot. Before each of its actions you are asked whether it is the right one.
-{RESTART} begins another conversation. /stop, Ctrl+D and Ctrl+C end the training; nothing that was taught is lost."""
+    from rasa_core.domain import Domain
+    from rasa_core.processor import MessageProcessor
 
 
-def teach(
-    agent: Agent,
-    training_trackers: Sequence[DialogueStateTracker],
-    input_channel: InputChannel | None = None,
-    max_visual_history: int = 3,
-    options: Mapping[str, Any] | None = None,
-    *,
-    teacher: Teacher | None = None,
-) -> list[DialogueStateTracker]:
-    """Let somebody talk to a trained agent and correct it, and write down what was taught.
+class TeachingSession:
+    """Corrects one conversation of a store. Not to be shared between threads; the processor and the learner may be.
 
     Parameters
     ----------
-    training_trackers
-        What the agent was trained on; without it, there is no training in the end.
-    input_channel
-        Where messages come from; it calls its handler in this thread. The terminal if not given.
-    options
-        For `Agent.train`, if the teacher wants to train on all conversations in the end.
-    teacher
-        Who is asked; somebody at the terminal if not given.
-
-    Returns
-    -------
-    list of DialogueStateTracker
-        What was taught and not trained on in the end; corrections have been learnt all the same.
+    processor
+        Understands messages, predicts and runs actions; its store has the conversation.
+    learner
+        Learns from corrections; its ensemble is that of the processor.
+    sender_id
+        A conversation that is there already goes on where it was, and what was corrected in it is learnt again.
+    turns
+        How many turns a question shows.
     """
-    agent.turns()  # Raises if there is nothing that could predict.
-    teacher = Terminal() if teacher is None else teacher
-    base = agent.policy_ensemble
-    online = OnlinePolicyEnsemble(base, training_trackers, max_visual_history, teacher=teacher)
-    # A conversation of its own, lest one that the store has from before becomes part of the stories.
-    channel = input_channel or ConsoleInputChannel(f"online-{uuid.uuid4().hex}")
-    agent.policy_ensemble = online
-    try:
-        teacher.show(_WELCOME)
-        channel.start_sync_listening(_Lesson(agent, online, teacher).handle)
-    except (TeachingEnded, KeyboardInterrupt):
-        pass
-    except BaseException:
-        offer_file(teacher, online.taught.trackers(agent.domain))
-        raise
-    finally:
-        agent.policy_ensemble = base
-    taught = online.taught.trackers(agent.domain)
-    # To train on nothing but what was taught would be to forget all the rest.
-    if not offer_file(teacher, taught) or not training_trackers or not _wants_training(teacher):
-        return taught
-    teacher.show("Training ...")
-    agent.train([*training_trackers, *taught], **(options or {}))
-    online.apply_corrections()
-    return []
 
+    def __init__(self, processor: MessageProcessor, learner: Learner, sender_id: str, *, turns: int = 3) -> None:
+        self.sender_id = sender_id
+        self._processor, self._learner = processor, learner
+        self._domain, self._store = processor.domain, processor.tracker_store
+        self._turns = max(1, turns)
+        self._all_reported_at = -1  # The version of the conversation at which an action had no more events to report.
+        with self._store.conversation(sender_id) as conversation:
+            self._learn_again(conversation.tracker.events)
 
-class _Lesson:
-    """Handles the messages of a session."""
+    # -- question and answer
 
-    def __init__(self, agent: Agent, online: OnlinePolicyEnsemble, teacher: Teacher) -> None:
-        self._restart = f"/{agent.domain.restart_intent}"
-        self._online = online
-        self._teacher = teacher
-        self._processor = TeachingProcessor(agent.interpreter, online, agent.domain, agent.tracker_store)
-        self._processor.teacher = teacher
-
-    def handle(self, message: UserMessage) -> None:
-        """Take a turn; an error is told and does not end the session."""
-        text = message.text.strip()
-        if not text:
-            return
-        if text == RESTART:
-            message.text = self._restart
-        try:
-            self._processor.handle_message(message)
-        except ConversationAbandoned:
-            self._online.taught.close(message.sender_id)
-            message.text = text = RESTART
-            self.handle(message)
-            return
-        except RasaCoreError as error:
-            # What the store has not got is kept here; the conversation goes on from what the store has.
-            self._online.taught.close(message.sender_id)
-            self._teacher.show(f"Error: {error}")
-            return
-        if text == RESTART:
-            self._teacher.show("(a new conversation begins)")
-
-
-class TeachingProcessor(MessageProcessor):
-    """Logs an action that runs in the caller's code as executed, and asks for the events that it returns."""
-
-    teacher: Teacher
-
-    def run_action(  # noqa: D102
-        self,
-        action_name: str,
-        tracker: DialogueStateTracker,
-        dispatcher: Dispatcher,
-        prediction: Prediction | None = None,
-    ) -> None:
-        if self.runner.runs_here(action_name):
-            super().run_action(action_name, tracker, dispatcher, prediction)
-            return
-        policy = None if prediction is None else prediction.policy
-        confidence = None if prediction is None else prediction.confidence
-        tracker.update(ActionExecuted(action_name, policy, confidence))
-        for event in self._ask_events(action_name):
-            tracker.update(event)
-
-    def _ask_events(self, action: str) -> Iterator[Event]:
-        """Yield the events that are typed, each at once, so that none is lost."""
-        self.teacher.show(
-            f"{action} runs in code of your own and is taken as done. What events does it return? "
-            'One a line, such as slot{"city": "Porto"}; an empty line ends them.'
-        )
-        while line := ask(self.teacher, "event: "):
-            try:
-                events = read_events(line)
-                self.check(None, events)
-            except (RasaCoreError, ValueError) as error:
-                self.teacher.show(str(error))
+    def next(self) -> Question:
+        """Return what the session waits for; changes nothing."""
+        with self._store.conversation(self.sender_id) as conversation:
+            tracker = conversation.tracker
+            state = self._state(tracker)
+            if state == "action":
+                question = about_action(tracker, self._predict(tracker), self._domain, self._turns)
             else:
-                yield from events
+                action = tracker.latest_action_name if state == "events" else None
+                question = Question(state, self.sender_id, tracker.version, action=action)
+            return replace(question, can_undo=_has_message(tracker))
+
+    def answer(self, answer: Answer, version: int | None = None, channel: OutputChannel | None = None) -> list[Event]:
+        """Take an answer to the question that `next` returns, and store what follows from it.
+
+        If the `version` of the question is given, and the conversation has gone on since, the answer is refused. All
+        events that were added are returned, what the bot said among them, which it says into the channel too.
+
+        Raises
+        ------
+        TeachingError, UnknownActionError, UnknownSlotError, EventError, InterpreterError
+            If the answer does not fit the question, or something in it is not known or understood; nothing is changed.
+        """
+        with self._store.conversation(self.sender_id) as conversation:
+            tracker = conversation.tracker
+            if version is not None and version != tracker.version:
+                raise TeachingError(
+                    f"the question was asked at version {version} of {self.sender_id!r}, which is at {tracker.version} "
+                    "now. Ask for the next question, and answer that."
+                )
+            answer.check_fits(self._state(tracker))
+            start = tracker.version
+            try:
+                self._take(answer, tracker, channel)
+            except KeyboardInterrupt:
+                conversation.commit()  # What was decided is kept, though the action did not come to its end.
+                raise
+            added = list(tracker.pending_events)
+            conversation.commit()
+            return added[len(added) - (tracker.version - start) :]  # A conversation that is new begins by listening.
+
+    def stories(self) -> list[DialogueStateTracker]:
+        """Return what was taught, each story as a conversation whose sender_id is the story's name."""
+        with self._store.conversation(self.sender_id) as conversation:
+            return taught_stories(conversation.tracker.events, self._domain)
+
+    # -- states
+
+    def _state(self, tracker: DialogueStateTracker) -> State:
+        latest = _latest(tracker)
+        if isinstance(latest, ActionExecuted) and latest.action_name != ACTION_LISTEN_NAME:
+            if self._runs_elsewhere(latest.action_name) and tracker.version != self._all_reported_at:
+                return "events"
+        elif not isinstance(latest, UserUttered):
+            return "message"
+        return "message" if tracker.is_paused() and not self._restarts(tracker) else "action"
+
+    def _restarts(self, tracker: DialogueStateTracker) -> bool:
+        return bool(tracker.latest_message.intent.get("name") == self._domain.restart_intent)
+
+    def _runs_elsewhere(self, action: str) -> bool:
+        return action in self._domain.action_names and not self._processor.runner.runs_here(action)
+
+    def _predict(self, tracker: DialogueStateTracker) -> Prediction:
+        with self._learner.lock:
+            return self._processor.predict(tracker)
+
+    # -- transitions
+
+    def _take(self, answer: Answer, tracker: DialogueStateTracker, channel: OutputChannel | None) -> None:
+        if answer.kind == "undo":
+            self._undo(tracker)
+            return
+        if answer.kind in ("say", "restart"):
+            text = answer.text if answer.kind == "say" else f"/{self._domain.restart_intent}"
+            self._processor.log_message(tracker, text)
+        elif answer.kind == "correct_intent":
+            correct_intent(tracker, answer, self._domain)
+        elif answer.kind == "report_event":
+            events = read_events(answer.text)
+            self._processor.check(None, events)
+            for event in events:
+                tracker.update(event)
+        elif answer.kind == "no_more_events":
+            self._all_reported_at = tracker.version
+        else:
+            self._run(tracker, self._decided(tracker, answer), channel)
+        self._run_certain(tracker, channel)
+
+    def _decided(self, tracker: DialogueStateTracker, answer: Answer) -> Prediction:
+        prediction = self._predict(tracker)
+        if answer.kind == "confirm" or answer.text == prediction.action:
+            return prediction
+        self._domain.index_for_action(answer.text)  # Raises if there is none of that name.
+        self._learner.learn(tracker, self._domain, answer.text, lambda: taught_stories(tracker.events, self._domain))
+        return prediction_of(answer.text, self._domain)
+
+    def _run(self, tracker: DialogueStateTracker, prediction: Prediction, channel: OutputChannel | None) -> None:
+        """Run an action and log it; one that runs elsewhere is taken as done."""
+        name, start = prediction.action, tracker.version
+        executed = ActionExecuted(name, prediction.policy, prediction.confidence)
+        if self._runs_elsewhere(name):
+            tracker.update(executed)
+            return
+        dispatcher = self._processor.dispatcher_for(UserMessage("", channel, self.sender_id))
+        try:
+            self._processor.run_action(name, tracker, dispatcher, prediction)
+        except KeyboardInterrupt:
+            if tracker.version == start:
+                tracker.update(replace(executed, error="interrupted"))
+            raise
+
+    def _run_certain(self, tracker: DialogueStateTracker, channel: OutputChannel | None) -> None:
+        """Run what nobody has to be asked about: actions that events or the user have fixed, such as a restart."""
+        for _ in range(self._processor.max_number_of_predictions):
+            restarts = self._restarts(tracker)
+            is_fixed = tracker.follow_up_action in self._domain.action_names and not tracker.is_paused()
+            if not (restarts or is_fixed) or self._state(tracker) == "events":
+                return
+            self._run(tracker, self._predict(tracker), channel)
+
+    def _undo(self, tracker: DialogueStateTracker) -> None:
+        latest = _latest(tracker)
+        if not _has_message(tracker):
+            raise TeachingError("there is nothing to take back: the story has just begun.")
+        if isinstance(latest, ActionExecuted):
+            tracker.update(ActionReverted())
+            if is_taught(latest, tracker):
+                self._learner.unlearn(tracker)
+        else:
+            tracker.update(UserUtteranceReverted())
+            tracker.update(ActionExecuted(ACTION_LISTEN_NAME))  # The bot listens again, as it did before the message.
+
+    # -- going on
+
+    def _learn_again(self, events: Iterable[Event]) -> None:
+        """Learn what was corrected in a conversation, as far as the policies do not know it."""
+        for story in _applied_parts(events, self._domain):
+            tracker = DialogueStateTracker.from_events("", [], self._domain)
+            for event in story:
+                if is_taught(event, tracker) and self._predict(tracker).action != event.action_name:
+                    self._learner.learn(tracker, self._domain, event.action_name, list)
+                tracker.update(event)
+
+
+def _latest(tracker: DialogueStateTracker) -> Event | None:
+    """Return the last message or action that nothing has taken back; None where a story begins."""
+    applied = reversed(tracker.applied_events())
+    return next((event for event in applied if isinstance(event, ActionExecuted | UserUttered)), None)
+
+
+def _has_message(tracker: DialogueStateTracker) -> bool:
+    return any(isinstance(event, UserUttered) for event in tracker.applied_events())
+
+
+def is_taught(event: Event, tracker: DialogueStateTracker) -> TypeGuard[ActionExecuted]:
+    """Tell whether somebody, and no policy and no event, has chosen the action that follows in a conversation."""
+    if not isinstance(event, ActionExecuted) or event.policy is not None or event.confidence != 1.0:
+        return False
+    return event.action_name != ACTION_RESTART_NAME and tracker.follow_up_action is None
+
+
+def prediction_of(action: str, domain: Domain) -> Prediction:
+    """Return the prediction of somebody who knows: the action is certain."""
+    return Prediction(action, 1.0, None, {name: float(name == action) for name in domain.action_names})
+
+
+def correct_intent(tracker: DialogueStateTracker, answer: Answer, domain: Domain) -> None:
+    """Take the latest message back, with all that came of it, and log it again with what the user meant.
+
+    `TeachingError` or `EventError` is raised first if the domain does not have the intent, or the entities are none.
+    """
+    if answer.text not in domain.intents:
+        hint = did_you_mean(answer.text, domain.intents)
+        raise TeachingError(f"the domain has no intent {answer.text!r:.80}.{hint}")
+    message = tracker.latest_message
+    intent = {"name": answer.text, "confidence": 1.0}
+    entities = message.entities if answer.entities is None else [dict(entity) for entity in answer.entities]
+    parse_data = {**message.parse_data, "intent": intent, "intent_ranking": [dict(intent)], "entities": entities}
+    check_parse_data(parse_data)
+    again = UserUttered(message.text, intent, entities, parse_data)
+    tracker.update(UserUtteranceReverted())
+    tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
+    tracker.update(again)
+    for event in domain.slots_for_entities(again.entities):
+        tracker.update(event)
 
 
 def read_events(line: str) -> list[Event]:
-    """Read events as they stand in a story line, with or without its bullet.
-
-    Raises
-    ------
-    EventError, StoryParseError
-        If the line says anything else.
-    """
+    """Read events as they stand in a story line, with or without its bullet; raise `EventError` for anything else."""
     text = line.strip().removeprefix("-").strip()
     try:
         steps = StoryFileReader().process_lines(["## typed", f"- {text}"])
@@ -176,45 +265,43 @@ def read_events(line: str) -> list[Event]:
     return events
 
 
-# -- the end of a session
+# -- what was taught, as stories
 
 
-def offer_file(teacher: Teacher, taught: Sequence[DialogueStateTracker]) -> bool:
-    """Show what was taught and offer to append it to a file; return False if nothing was taught.
+def taught_stories(events: Iterable[Event], domain: Domain) -> list[DialogueStateTracker]:
+    """Return a conversation as stories, one between two restarts; the name of each comes from its content.
 
-    Where no answer is to be had, it is appended to the file that is offered.
+    Left out are messages without an intent, those that restart the bot, and a last one that got no answer.
     """
-    if not taught:
-        teacher.show("Nothing was taught.")
-        return False
-    text = "\n".join(story_text(tracker.applied_events(), tracker.sender_id) for tracker in taught)
-    teacher.show(f"This was taught:\n\n{text}")
-    is_done = False
-    while not is_done:
-        answer = _answer(teacher, f"File to append it to (Enter: {DEFAULT_FILE}, {NO_FILE}: none)? ")
-        is_done = answer == NO_FILE or _append(teacher, answer or DEFAULT_FILE, text) or answer is None
-    return True
+    found = {}
+    for part in _applied_parts(events, domain):
+        beginning, *turns = _split(part, UserUttered)
+        while turns and not any(isinstance(event, ActionExecuted) for event in turns[-1]):
+            turns.pop()
+        told = [turn for turn in turns if _intent(turn[0]) not in (None, "", domain.restart_intent)]
+        if told:
+            story = [*beginning, *(event for turn in told for event in turn)]
+            lines = "\n".join(story_lines(story)).encode("utf-8", "surrogatepass")
+            name = f"taught {hashlib.blake2b(lines, digest_size=6).hexdigest()}"
+            found[name] = DialogueStateTracker.from_events(name, story, domain)
+    return list(found.values())
 
 
-def _append(teacher: Teacher, path: str, text: str) -> bool:
-    try:
-        append_stories(path, text)
-    except (OSError, StoryParseError) as error:
-        reason = getattr(error, "strerror", None) or error
-        teacher.show(f"cannot write {path!r}: {reason}.")
-        return False
-    teacher.show(f"Appended to {path!r}.")
-    return True
+def _applied_parts(events: Iterable[Event], domain: Domain) -> Iterator[list[Event]]:
+    """Yield what was not taken back, from one restart to the next."""
+    for part in _split(events, Restarted):
+        yield DialogueStateTracker.from_events("", part, domain).applied_events()
 
 
-def _wants_training(teacher: Teacher) -> bool:
-    answer = _answer(teacher, "Train on all stories, the old and the new, now (y/N)? ")
-    return (answer or "").lower() in ("y", "yes")
+def _split(events: Iterable[Event], kind: type[Event]) -> list[list[Event]]:
+    """Return events in parts, of which each but the first begins with an event of the kind."""
+    parts: list[list[Event]] = [[]]
+    for event in events:
+        if isinstance(event, kind):
+            parts.append([])
+        parts[-1].append(event)
+    return parts
 
 
-def _answer(teacher: Teacher, question: str) -> str | None:
-    """Return the answer; None if there is none to be had."""
-    try:
-        return ask(teacher, question)
-    except (TeachingEnded, ConversationAbandoned, KeyboardInterrupt):
-        return None
+def _intent(event: Event) -> str | None:
+    return event.intent.get("name") if isinstance(event, UserUttered) else None

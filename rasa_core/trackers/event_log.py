@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from rasa_core.events import (
 )
 
 ReadEvents = Callable[[int, int], Sequence[Event]]
+
+_LINE_ENDS = re.compile("[\r\n]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,7 @@ class EventLog:
 
     def export_stories_to_file(self, export_path: str | Path = "debug.md") -> None:
         """Append the story to a file."""
-        with open(export_path, "a", encoding="utf-8", errors="backslashreplace") as file:
+        with open(export_path, "a", encoding="utf-8") as file:
             file.write(self.export_stories() + "\n")
 
 
@@ -152,14 +155,19 @@ def story_lines(events: Iterable[Event]) -> list[str]:
             continue
         text = event.as_story_string()
         if text is not None:
-            lines.append(f"* {text}" if isinstance(event, UserUttered) else f"    - {text}")
+            lines.append(_one_line(f"* {text}" if isinstance(event, UserUttered) else f"    - {text}"))
     return lines
+
+
+def _one_line(text: str) -> str:
+    """Return a text that a story file can hold on one line; names of intents and conversations may be anything."""
+    return _LINE_ENDS.sub(" ", text).encode("utf-8", "backslashreplace").decode()
 
 
 def story_text(events: Iterable[Event], title: str | None = None) -> str:
     """Return a whole story; without a title its name is a hash of its lines, the same in every run."""
     lines = story_lines(events)
     if title is None:
-        digest = hashlib.blake2b("\n".join(lines).encode("utf-8", "surrogatepass"), digest_size=8)
+        digest = hashlib.blake2b("\n".join(lines).encode(), digest_size=8)
         title = f"Generated Story {digest.hexdigest()}"
-    return "\n".join([f"## {title}", *lines]) + "\n"
+    return "\n".join([_one_line(f"## {title}"), *lines]) + "\n"

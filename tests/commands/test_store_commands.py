@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from programs import program as needed_program
 from small_bots import MOOD_DOMAIN, MOOD_STORIES, trained_agent
 from werkzeug.serving import make_server
 
@@ -387,6 +388,7 @@ def test_the_script_of_the_help_brings_the_conversations_of_a_running_server(
     for sender_id in ("anna", "Ü b", "50%"):
         for message in ("/greet", "/reset", "/greet"):
             agent.handle_message(message, sender_id=sender_id)
+    needed_program("curl", "curl")
     help_text = ran("import", "--help")
     script = help_text[help_text.index("  server=") :]
     script = script.replace("http://localhost:5005", address).replace("sqlite:///conversations.db", url)

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from example_bot import Served
 
 from rasa_core.commands import main as cli
-from rasa_core.nlu.data import NLUDataError
 from rasa_core.nlu.model import NLUModel
+from rasa_core.nlu.training_data import NLUDataError
 from rasa_core.project import Project
 
 

@@ -11,7 +11,7 @@ from rasa_core.agent import Agent
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, SlotSet, UserUttered
 from rasa_core.explanation import Change, NearestMiss
-from rasa_core.explanation.changes import other_values
+from rasa_core.explanation.nearest_miss import other_values
 from rasa_core.policies.policy import Policy
 from rasa_core.slots import Slot
 from rasa_core.trackers import DialogueStateTracker

@@ -16,7 +16,7 @@ from small_nlu import small_model
 
 from rasa_core.agent import Agent
 from rasa_core.domain import Domain
-from rasa_core.nlu.model_files import FILE_NAME
+from rasa_core.nlu.model import FILE_NAME
 from rasa_core.policies.memoization import MemoizationPolicy
 
 ROOT = Path(__file__).parents[2]

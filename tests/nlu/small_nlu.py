@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 
-from rasa_core.nlu.data import EntitySpan, Example, Lookup, Regex, Synonym, TrainingData
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.patterns import Patterns
-from rasa_core.nlu.settings import Settings
-from rasa_core.nlu.training import Training
+from rasa_core.nlu.training import NLUTraining
+from rasa_core.nlu.training_data import EntitySpan, Lookup, NLUExample, NLUSettings, Regex, Synonym, TrainingData
 from rasa_core.policies.keras_training import seeded
 
 CITIES = ("Lisbon", "Porto", "Berlin", "New York")
@@ -18,17 +17,17 @@ FAREWELLS = ("bye", "goodbye", "see you later", "good night", "bye bye", "see yo
 ORDERS = ("where is order A-1234", "order B-5678 is late", "my order C-9012 please", "has D-3456 been sent")
 
 SYNONYMS = (Synonym("nyc", "New York"), Synonym("the big apple", "New York"))
-SETTINGS = Settings(epochs=1, seed=7)
+SETTINGS = NLUSettings(epochs=1, seed=7)
 
 
-def booking(frame: str, city: str) -> Example:
+def booking(frame: str, city: str) -> NLUExample:
     start = frame.index("{}")
-    return Example(frame.format(city), "book", (EntitySpan(start, start + len(city), "city", city),))
+    return NLUExample(frame.format(city), "book", (EntitySpan(start, start + len(city), "city", city),))
 
 
-def order(text: str) -> Example:
+def order(text: str) -> NLUExample:
     start = text.index("-") - 1
-    return Example(text, "track", (EntitySpan(start, start + 6, "number", text[start : start + 6]),))
+    return NLUExample(text, "track", (EntitySpan(start, start + 6, "number", text[start : start + 6]),))
 
 
 def messages() -> TrainingData:
@@ -36,10 +35,10 @@ def messages() -> TrainingData:
     examples = [
         *(booking(frame, city) for frame in FRAMES for city in CITIES),
         booking("a table in {} please", "NYC"),
-        *(Example(text, "greet") for text in GREETINGS),
-        *(Example(text, "bye") for text in FAREWELLS),
+        *(NLUExample(text, "greet") for text in GREETINGS),
+        *(NLUExample(text, "bye") for text in FAREWELLS),
         *(order(text) for text in ORDERS),
-        Example("Lisbon or Porto", None, (EntitySpan(0, 6, "city", "Lisbon"), EntitySpan(10, 15, "city", "Porto"))),
+        NLUExample("Lisbon or Porto", None, (EntitySpan(0, 6, "city", "Lisbon"), EntitySpan(10, 15, "city", "Porto"))),
     ]
     return TrainingData.build(
         examples, SYNONYMS, [Regex("number", r"[A-Z]-\d{4}")], [Lookup("city", ("Lisbon", "Porto", "Ulaanbaatar"))]
@@ -47,10 +46,10 @@ def messages() -> TrainingData:
 
 
 @cache
-def trained() -> tuple[Training, NLUModel]:
+def trained() -> tuple[NLUTraining, NLUModel]:
     """Return a training with `messages` that is done, and its model."""
     with seeded(SETTINGS.seed):
-        training = Training(messages(), Patterns(messages().regexes, messages().lookups), SETTINGS)
+        training = NLUTraining(messages(), Patterns(messages().regexes, messages().lookups), SETTINGS)
         return training, training.run(silent=True)
 
 

@@ -6,8 +6,9 @@ import pytest
 
 from rasa_core.checks.findings import Finding
 from rasa_core.checks.nlu import check_domain_names, check_training_data
-from rasa_core.nlu.data import EntitySpan, Example, Source, TrainingData
 from rasa_core.nlu.reading import read_training_text
+from rasa_core.nlu.training_data import EntitySpan, NLUExample, TrainingData
+from rasa_core.support.places import Place
 
 GOOD = "## intent:a\n- one\n- two [x](y)\n- three\n"
 
@@ -74,7 +75,7 @@ def test_entities_and_examples_without_text_are_found() -> None:
 
 def test_overlapping_entities_are_found() -> None:
     spans = (EntitySpan(0, 8, "city", "New York"), EntitySpan(4, 8, "town", "York"), EntitySpan(9, 12, "day", "now"))
-    data = TrainingData.build([Example("New York now", None, spans, Source("a.json", 3))])
+    data = TrainingData.build([NLUExample("New York now", None, spans, Place("a.json", 3))])
     (found,) = check_training_data(data)
     assert (found.kind, str(found.places[0])) == ("overlapping-entities", "a.json:3")
     assert "the entity 'city' ('New York') and the entity 'town' ('York') overlap" in found.message

@@ -11,10 +11,9 @@ from click.testing import CliRunner, Result
 
 from rasa_core.commands import nlu as nlu_commands
 from rasa_core.commands.main import main
-from rasa_core.nlu.data import TrainingData
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.reading import read_training_data
-from rasa_core.nlu.settings import Settings
+from rasa_core.nlu.training_data import NLUSettings, TrainingData
 
 DATA = """\
 ## intent:greet
@@ -72,7 +71,7 @@ def test_findings_are_told_short_or_in_full(tmp_path: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["-d", "nowhere.md"], "nowhere.md: cannot read the NLU data: No such file"),
+        (["-d", "nowhere.md"], "nowhere.md: the file cannot be read: No such file"),
         (["-d", "wrong.md"], "wrong.md:1: there are no sections 'intnet'. Did you mean 'intent'?"),
         (["-d", "nlu.md", "--epochs", "many"], "setting 'epochs' is 'many', but must be a whole number"),
         (["-d", "nlu.md", "--setting", "epoch=3"], "unknown setting 'epoch'. Did you mean 'epochs'?"),
@@ -165,7 +164,7 @@ def test_less_than_was_asked_for_is_exit_status_1(folder: Path, elsewhere: Path,
 def test_folds_train_with_the_settings_that_are_given(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, learnt = NLUModel.load(folder / "model"), []
 
-    def train(data: TrainingData, settings: Settings, *, silent: bool) -> NLUModel:
+    def train(data: TrainingData, settings: NLUSettings, *, silent: bool) -> NLUModel:
         learnt.append((len(data.examples), settings.epochs, settings.seed))
         return model
 
@@ -193,7 +192,7 @@ def test_a_wrong_call_is_told(flags: list[str], problem: str) -> None:
 def test_a_picture_of_an_unknown_kind_is_refused_before_anything_is_done() -> None:
     finished = called("evaluate", "-d", "nlu.md", "-m", "model", "-o", "matrix.gif")
     assert finished.exit_code == 1
-    assert "its name must end in .svg, .pdf or .png" in finished.stderr
+    assert "its name must end in .svg or .png" in finished.stderr
 
 
 @pytest.mark.parametrize("name", ["train", "evaluate", "parse"])

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from rasa_core.nlu.data import EntitySpan, Example, Lookup, Regex, Source, Synonym, TrainingData
+from rasa_core.nlu.training_data import EntitySpan, Lookup, NLUExample, Regex, Synonym, TrainingData
+from rasa_core.support.places import Place
 
 
-def example(text: str, intent: str | None = "inform", *spans: EntitySpan, file: str = "a.md") -> Example:
-    return Example(text, intent, spans, Source(file, 1))
+def example(text: str, intent: str | None = "inform", *spans: EntitySpan, file: str = "a.md") -> NLUExample:
+    return NLUExample(text, intent, spans, Place(file, 1))
 
 
-def data_of(*examples: Example, **synonyms: str) -> TrainingData:
+def data_of(*examples: NLUExample, **synonyms: str) -> TrainingData:
     return TrainingData.build(examples, [Synonym(text, value) for text, value in synonyms.items()])
 
 
 def test_a_source_reads_as_file_and_line() -> None:
-    assert (str(Source("a.md", 3)), str(Source("a.md"))) == ("a.md:3", "a.md")
+    assert (str(Place("a.md", 3)), str(Place("a.md"))) == ("a.md:3", "a.md")
 
 
 def test_names_are_listed_sorted_and_once() -> None:
@@ -45,10 +46,10 @@ def test_merged_data_has_both_parts_and_the_synonyms_of_each_hold_in_both() -> N
     span = EntitySpan(0, 3, "city", "NYC")
     first = data_of(example("NYC", "inform", span))
     second = TrainingData.build([], [Synonym("nyc", "New York")], [Regex("zip", "[0-9]+")], [Lookup("city", ("Rome",))])
-    merged = first.merged(second)
+    merged = TrainingData.joined([first, second])
     assert merged.examples[0].entities[0].value == "New York"
     assert (merged.regexes, merged.lookups, merged.synonyms) == (second.regexes, second.lookups, second.synonyms)
-    assert merged == second.merged(first)
+    assert merged == TrainingData.joined([second, first])
 
 
 def test_a_fingerprint_is_that_of_the_content_and_not_of_files() -> None:

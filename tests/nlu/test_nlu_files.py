@@ -13,8 +13,7 @@ import pytest
 from small_nlu import messages, small_model
 
 from rasa_core.exceptions import ModelError
-from rasa_core.nlu.model import NLUModel
-from rasa_core.nlu.model_files import FILE_NAME, WEIGHTS_NAME
+from rasa_core.nlu.model import FILE_NAME, WEIGHTS_NAME, NLUModel
 from rasa_core.support.stored_models import read_arrays, write_arrays
 
 

@@ -14,8 +14,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rasa_core.nlu.data import EntitySpan, Example, Lookup, NLUDataError, Regex, Synonym, TrainingData
 from rasa_core.nlu.reading import read_training_data, read_training_text
+from rasa_core.nlu.training_data import EntitySpan, Lookup, NLUDataError, NLUExample, Regex, Synonym, TrainingData
 
 CORPORA = Path(os.environ.get("RASA_CORE_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
 
@@ -91,11 +91,11 @@ stories: []
 CITY = EntitySpan(3, 9, "city", "Lisbon")
 EXPECTED = TrainingData.build(
     [
-        Example("hello", "greet"),
-        Example("hi there", "greet"),
-        Example("hey", "greet"),
-        Example("in Lisbon", "inform", (CITY,)),
-        Example("in Lisboa or Rome", "inform", (CITY, EntitySpan(13, 17, "city", "Rome"))),
+        NLUExample("hello", "greet"),
+        NLUExample("hi there", "greet"),
+        NLUExample("hey", "greet"),
+        NLUExample("in Lisbon", "inform", (CITY,)),
+        NLUExample("in Lisboa or Rome", "inform", (CITY, EntitySpan(13, 17, "city", "Rome"))),
     ],
     [Synonym("lisboa", "Lisbon"), Synonym("oporto", "Porto")],
     [Regex("zipcode", "[0-9]{5}")],
@@ -126,13 +126,13 @@ def test_a_byte_order_mark_and_the_line_ends_of_other_systems_change_nothing(tex
     ids=["markdown", "json", "yaml"],
 )
 def test_each_example_knows_its_line(text: str, lines: list[int]) -> None:
-    assert [example.source.line for example in read_training_text(text).examples] == lines
+    assert [example.place.line for example in read_training_text(text).examples] == lines
 
 
 def test_an_example_of_entities_alone_has_no_intent() -> None:
     entities = [{"start": 0, "end": 1, "entity": "x", "value": 3}]
     data = read_training_text(json.dumps({"rasa_nlu_data": {"entity_examples": [{"text": "x", "entities": entities}]}}))
-    assert data.examples == (Example("x", None, (EntitySpan(0, 1, "x", "3"),)),)
+    assert data.examples == (NLUExample("x", None, (EntitySpan(0, 1, "x", "3"),)),)
     assert data.synonyms == {"x": "3"}
 
 
@@ -197,7 +197,7 @@ def test_a_folder_is_read_in_the_order_of_its_paths_with_all_formats(tmp_path: P
     (tmp_path / "c.md").write_text("## synonym:3\n- three\n## intent:c\n- four\n", encoding="utf-8")
     data = read_training_data(tmp_path)
     assert [example.text for example in data.examples] == ["one", "three", "four"]
-    assert [Path(example.source.file).name for example in data.examples] == ["a.json", "nlu.yml", "c.md"]
+    assert [Path(example.place.file).name for example in data.examples] == ["a.json", "nlu.yml", "c.md"]
 
 
 def test_what_is_no_nlu_data_is_left_out_of_a_folder_with_a_log_line(
@@ -246,7 +246,7 @@ def test_all_mistakes_are_told_at_once(text: str, lines: list[int]) -> None:
         read_training_text(text, "data")
 
     found = [raised.value, *raised.value.others]
-    assert [one.source.line for one in found if one.source is not None] == lines
+    assert [one.place.line for one in found if one.place is not None] == lines
     told = str(raised.value).splitlines()
     assert [line.partition(": ")[0] for line in told] == [f"data:{line}" for line in lines]
 
@@ -363,12 +363,12 @@ def test_half_of_a_surrogate_pair_is_text_except_in_yaml() -> None:
 def test_a_file_in_another_encoding_is_told_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "nlu.md").write_bytes(b"## intent:a\n- x\n- caf\xe9\n")
     for path in (tmp_path, tmp_path / "nlu.md"):
-        with pytest.raises(NLUDataError, match=r"nlu\.md:3: not UTF-8; save the file in that encoding\."):
+        with pytest.raises(NLUDataError, match=r"nlu\.md:3:6: not UTF-8; save the file in that encoding\."):
             read_training_data(path)
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(NLUDataError, match=r"nowhere\.md: cannot read the NLU data: No such file"):
+    with pytest.raises(NLUDataError, match=r"nowhere\.md: the file cannot be read: No such file"):
         read_training_data(tmp_path / "nowhere.md")
 
 
@@ -413,16 +413,16 @@ def clean(text: str) -> bool:
 
 
 @st.composite
-def messages(draw: st.DrawFn) -> Example:
+def messages(draw: st.DrawFn) -> NLUExample:
     text, spans = draw(st.sampled_from(["x", "东", "a b"])), []
     for _ in range(draw(st.integers(0, 2))):
         part, value = draw(TEXT.filter(clean)), draw(TEXT.filter(clean))
         spans.append(EntitySpan(len(text), len(text) + len(part), draw(NAME), draw(st.sampled_from([part, value]))))
         text += part + draw(TEXT.filter(lambda more: (more + "|").isprintable())) + "."
-    return Example(text, draw(NAME), tuple(spans))
+    return NLUExample(text, draw(NAME), tuple(spans))
 
 
-def marked(example: Example) -> str:
+def marked(example: NLUExample) -> str:
     pieces, position = [], 0
     for span in example.entities:
         covered = example.text[span.start : span.end]
@@ -432,11 +432,11 @@ def marked(example: Example) -> str:
     return "".join(pieces) + example.text[position:]
 
 
-def as_markdown(examples: list[Example]) -> str:
+def as_markdown(examples: list[NLUExample]) -> str:
     return "".join(f"## intent:{one.intent}\n- {marked(one)}\n" for one in examples)
 
 
-def as_json(examples: list[Example]) -> str:
+def as_json(examples: list[NLUExample]) -> str:
     found = [
         {
             "text": one.text,
@@ -451,17 +451,17 @@ def as_json(examples: list[Example]) -> str:
     return json.dumps({"rasa_nlu_data": {"common_examples": found}})
 
 
-def as_yaml_blocks(examples: list[Example]) -> str:
+def as_yaml_blocks(examples: list[NLUExample]) -> str:
     return "nlu:\n" + "".join(f"- intent: '{one.intent}'\n  examples: |\n    - {marked(one)}\n" for one in examples)
 
 
-def as_yaml_list(examples: list[Example]) -> str:
+def as_yaml_list(examples: list[NLUExample]) -> str:
     return yaml.safe_dump({"nlu": [{"intent": one.intent, "examples": [{"text": marked(one)}]} for one in examples]})
 
 
 @settings(max_examples=50)
 @given(examples=st.lists(messages(), min_size=1, max_size=4))
-def test_whatever_is_written_is_read_again_in_every_format(examples: list[Example]) -> None:
+def test_whatever_is_written_is_read_again_in_every_format(examples: list[NLUExample]) -> None:
     definitions = [
         Synonym(one.text[span.start : span.end], span.value)
         for one in examples

@@ -11,11 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rasa_core.nlu.crf import Tagger, best_path, first, forbidden
-from rasa_core.nlu.data import Lookup, NLUDataError, Regex
-from rasa_core.nlu.features import MAX_PIECES, SHAPES, pieces_of, shape_of, word_of
 from rasa_core.nlu.patterns import Patterns
-from rasa_core.nlu.settings import Settings, SettingsError
-from rasa_core.nlu.tokenizer import keys_of, tokenize
+from rasa_core.nlu.tokens import MAX_PIECES, SHAPES, keys_of, pieces_of, shape_of, tokenize, word_of
+from rasa_core.nlu.training_data import Lookup, NLUDataError, NLUSettings, Regex, SettingsError
 
 
 def words(text: str) -> list[str]:
@@ -147,9 +145,9 @@ def test_an_entity_never_goes_on_from_nothing_or_another(count: int, length: int
 
 
 def test_settings_are_read_from_text() -> None:
-    settings = Settings.from_mapping({"epochs": "12", "learning_rate": " 1e-3 ", "seed": "0"})
+    settings = NLUSettings.from_mapping({"epochs": "12", "learning_rate": " 1e-3 ", "seed": "0"})
     assert (settings.epochs, settings.learning_rate, settings.seed) == (12, 0.001, 0)
-    assert Settings(**settings.as_json()) == settings
+    assert NLUSettings(**settings.as_json()) == settings
 
 
 @pytest.mark.parametrize(
@@ -159,11 +157,11 @@ def test_settings_are_read_from_text() -> None:
         ({"epochs": "many"}, "setting 'epochs' is 'many', but must be a whole number from 1 to 10000"),
         ({"epochs": "2.5"}, "setting 'epochs' is '2.5', but must be a whole number"),
         ({"epochs": "0"}, "setting 'epochs' is 0, but must be a whole number from 1"),
-        ({"learning_rate": "nan"}, "setting 'learning_rate' is 'nan', but must be a number from 1e-06 to 1"),
+        ({"learning_rate": "nan"}, "setting 'learning_rate' is nan, but must be a number from 1e-06 to 1"),
         ({"learning_rate": "inf"}, "setting 'learning_rate' is inf, but"),
         ({"dropout": "1"}, "setting 'dropout' is 1.0, but must be a number from 0 to 0.9"),
     ],
 )
 def test_settings_that_are_wrong_are_named(values: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        Settings.from_mapping(values)
+        NLUSettings.from_mapping(values)

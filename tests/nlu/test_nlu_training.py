@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,16 +12,14 @@ from small_nlu import SETTINGS, messages, small_model, trained
 
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu import training
-from rasa_core.nlu.calibration import loss, temperature_for
-from rasa_core.nlu.corpus import Pairs, message_of
-from rasa_core.nlu.data import EntitySpan, Example, NLUDataError, Regex, TrainingData
-from rasa_core.nlu.features import Vocabulary
+from rasa_core.nlu.batches import WordPairs, tagged
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.patterns import Patterns
-from rasa_core.nlu.settings import Settings
-from rasa_core.nlu.tokenizer import keys_of, tokenize
+from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize
+from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample, NLUSettings, Regex, TrainingData
 from rasa_core.nlu.training_network import crf_loss
 from rasa_core.policies.keras_training import import_keras
+from rasa_core.support.probabilities import best_temperature, log_loss
 
 
 def test_numpy_scores_as_keras_does() -> None:
@@ -70,33 +69,37 @@ def test_the_fingerprint_is_that_of_data_and_settings() -> None:
     fingerprint = training.fingerprint_of
     base = fingerprint("data", SETTINGS.as_json())
     assert base == fingerprint("data", replace(SETTINGS).as_json())
-    assert len({base, fingerprint("other", SETTINGS.as_json()), fingerprint("data", Settings(seed=8).as_json())}) == 3
+    assert (
+        len({base, fingerprint("other", SETTINGS.as_json()), fingerprint("data", NLUSettings(seed=8).as_json())}) == 3
+    )
 
 
 def test_one_message_is_enough(monkeypatch) -> None:
     monkeypatch.setattr(training, "_FEWEST_STEPS", 40)
-    answer = training.train(TrainingData((Example("hello", "greet"),)), Settings(epochs=1), silent=True).parse("hello")
+    answer = training.train(TrainingData((NLUExample("hello", "greet"),)), NLUSettings(epochs=1), silent=True).parse(
+        "hello"
+    )
     assert (answer["intent"]["name"], answer["entities"]) == ("greet", [])
     assert len(answer["intent_ranking"]) == 1
 
 
-@pytest.mark.parametrize("examples", [(), (Example("hello", None),), (Example("", "greet"),)])
+@pytest.mark.parametrize("examples", [(), (NLUExample("hello", None),), (NLUExample("", "greet"),)])
 def test_data_without_an_intent_to_learn_are_an_error(examples) -> None:
     with pytest.raises(ModelError, match="no example of an intent"):
         training.train(TrainingData(examples), silent=True)
 
 
 def test_a_malformed_expression_is_named_before_anything_is_trained() -> None:
-    data = TrainingData((Example("hello", "greet"),), {}, (Regex("zip", "[0-9"),))
+    data = TrainingData((NLUExample("hello", "greet"),), {}, (Regex("zip", "[0-9"),))
     with pytest.raises(NLUDataError, match=r"regex 'zip': '\[0-9' is malformed: unterminated"):
         training.train(data, silent=True)
 
 
 def test_entities_take_in_the_tokens_that_they_touch() -> None:
-    example = Example(
+    example = NLUExample(
         "to New York now", "go", (EntitySpan(4, 11, "city", "ew York"), EntitySpan(7, 15, "x", "York now"))
     )
-    message = message_of(example, ["go"], ["city", "x"], Patterns())
+    message = tagged(example, ["go"], ["city", "x"], Patterns())
     assert message is not None
     assert message.tags == (0, 1, 2, 0)
 
@@ -107,14 +110,15 @@ def test_calibration_makes_held_out_confidences_fit() -> None:
     chances = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     intents = np.array([rng.choice(5, p=row / row.sum()) for row in chances.astype(float)])
     half, sure = slice(0, 200), scores * 3.0  # Three times as sure as it may be.
-    temperature = temperature_for(sure[half], intents[half])
+    loss = partial(log_loss, sure[200:], labels=intents[200:])
+    temperature = best_temperature(sure[half], labels=intents[half], bounds=training._TEMPERATURES)
     assert 2.3 < temperature <= 3.0
-    assert loss(sure[200:], intents[200:], temperature) < loss(sure[200:], intents[200:], 1.0) - 0.2
+    assert loss(temperature=temperature) < loss(temperature=1.0) - 0.2
 
 
 def test_a_vocabulary_leaves_out_what_is_rare() -> None:
     keys = [keys_of(example.text, tokenize(example.text)) for example in messages().examples]
-    vocabulary = Vocabulary.of(keys, 5)
+    vocabulary = TokenVocabulary.of(keys, 5)
     assert vocabulary.word("Table") == vocabulary.word("table") > 0
     assert vocabulary.word("tomorrow") == 0
     assert vocabulary.pieces_in("tables")
@@ -124,14 +128,14 @@ def test_a_vocabulary_leaves_out_what_is_rare() -> None:
 
 
 def test_pairs_are_found_in_many_messages_at_once() -> None:
-    vocabulary = Vocabulary(["a", "b", "c"], [], ["b\na", "a\nc", "a\nb"])
+    vocabulary = TokenVocabulary(["a", "b", "c"], [], ["b\na", "a\nc", "a\nb"])
     words = np.array([[1, 2, 1, 3], [3, 1, 0, 2], [2, 1, 0, 0]], np.int32)
     expected = [[vocabulary.pairs.get(pair, 0) for pair in itertools.pairwise(row)] for row in words.tolist()]
-    found = Pairs(vocabulary).numbers(words)
+    found = WordPairs(vocabulary).numbers(words)
     assert found[:, 0].tolist() == [0, 0, 0]
     assert found[:, 1:].tolist() == expected
     assert found.any(axis=1).tolist() == [True, False, True]
-    assert not Pairs(Vocabulary(["a"], [], [])).numbers(words).any()
+    assert not WordPairs(TokenVocabulary(["a"], [], [])).numbers(words).any()
 
 
 def test_words_pairs_and_pieces_say_an_intent_by_themselves() -> None:
@@ -146,9 +150,9 @@ def test_words_pairs_and_pieces_say_an_intent_by_themselves() -> None:
 
 def test_words_that_are_folded_to_spaces_are_words_in_pairs_too() -> None:
     keys = [keys_of(text, tokenize(text)) for text in ("price ´ ¨ now", "ﷺ ﷲ now ´")]
-    vocabulary = Vocabulary.of(keys, 1)
+    vocabulary = TokenVocabulary.of(keys, 1)
     assert any(" " in word for word in vocabulary.words)
-    twin = Vocabulary(**vocabulary.as_json())
+    twin = TokenVocabulary(**vocabulary.as_json())
     assert twin.pairs == vocabulary.pairs
     for words in keys:
         numbers = [vocabulary.word(key) for key in words]

@@ -19,7 +19,7 @@ from rasa_core.agent import Agent
 from rasa_core.domain import Domain
 from rasa_core.server import create_app, uploads
 from rasa_core.server import serving as served
-from rasa_core.tracker_store.exchange import RequestResult
+from rasa_core.tracker_store.idempotency import RequestResult
 
 
 def other_agent() -> Agent:

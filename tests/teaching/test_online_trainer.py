@@ -9,9 +9,18 @@ from policy_bot import FOUND, ITALIAN, FixedScores, Script, again, conversation,
 from scripted_teacher import ScriptedTeacher
 
 import rasa_core.policies
+from rasa_core.commands.teach import ConversationAbandoned, TeachingEnded, ask
 from rasa_core.conversation import story_lines
 from rasa_core.domain import Domain
-from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Restarted, SlotSet, UserUttered
+from rasa_core.events import (
+    ACTION_LISTEN_NAME,
+    ActionExecuted,
+    ActionReverted,
+    Restarted,
+    SlotSet,
+    UserUtteranceReverted,
+    UserUttered,
+)
 from rasa_core.exceptions import StoryParseError
 from rasa_core.policies import (
     FallbackPolicy,
@@ -23,24 +32,12 @@ from rasa_core.policies import (
 from rasa_core.policies.policy import Policy
 from rasa_core.stories import load_data
 from rasa_core.stories.appending import append_stories
-from rasa_core.teaching.conversations import TaughtStories
-from rasa_core.teaching.questions import (
-    ConversationAbandoned,
-    Right,
-    TeachingEnded,
-    WrongAction,
-    WrongIntent,
-    ask_verdict,
-    describe,
-)
+from rasa_core.teaching.learning import EMPHASIS, EPOCHS, REMEMBERED
+from rasa_core.teaching.questions import Answer, Question, about_action
+from rasa_core.teaching.session import taught_stories
 from rasa_core.trackers import DialogueStateTracker
 
-
-@pytest.fixture
-def memory(domain, trackers) -> MemoizationPolicy:
-    policy = MemoizationPolicy()
-    policy.train(trackers, domain)
-    return policy
+NOTHING = UserUttered("hm", {"name": None, "confidence": 0.0})
 
 
 def taught_by(teacher: ScriptedTeacher, policies: list[Policy], trackers=()) -> OnlinePolicyEnsemble:
@@ -54,27 +51,30 @@ def prediction_of(domain: Domain, **scores: float) -> Prediction:
     )
 
 
+def question_about(domain: Domain, **scores: float) -> Question:
+    return about_action(conversation(domain, "/greet"), prediction_of(domain, **scores), domain, 3)
+
+
 class TestAsking:
     @pytest.mark.parametrize(
         ("answers", "verdict"),
         [
-            (["1"], Right()),
-            ([" 1 "], Right()),
-            (["2", "utter_bye"], WrongAction("utter_bye")),
-            (["2", "2"], WrongAction("utter_bye")),
-            (["2", "1"], Right()),
-            (["2", "99", "0", "", "1"], Right()),
-            (["2", "utter_by", "", "2", "utter_found"], WrongAction("utter_found")),
-            (["3", "thank"], WrongIntent("thank")),
-            (["3", "1"], WrongIntent("greet")),
-            (["3", "", "1"], Right()),
-            (["", "4", "yes", "1"], Right()),
+            (["1"], Answer("confirm")),
+            ([" 1 "], Answer("confirm")),
+            (["2", "utter_bye"], Answer("correct_action", "utter_bye")),
+            (["2", "2"], Answer("correct_action", "utter_bye")),
+            (["2", "1"], Answer("correct_action", "utter_greet")),
+            (["2", "99", "0", "", "1"], Answer("confirm")),
+            (["2", "utter_by", "", "2", "utter_found"], Answer("correct_action", "utter_found")),
+            (["3", "thank"], Answer("correct_intent", "thank")),
+            (["3", "1"], Answer("correct_intent", "greet")),
+            (["3", "", "1"], Answer("confirm")),
+            (["", "4", "yes", "1"], Answer("confirm")),
         ],
     )
     def test_answers_lead_to_a_verdict(self, domain, answers, verdict) -> None:
         teacher = ScriptedTeacher(*answers)
-        prediction = prediction_of(domain, utter_greet=0.6, utter_bye=0.4)
-        assert ask_verdict(teacher, conversation(domain, "/greet"), prediction, domain) == verdict
+        assert ask(teacher, question_about(domain, utter_greet=0.6, utter_bye=0.4)) == verdict
         assert teacher.answers == []
 
     @pytest.mark.parametrize("before", [[], ["2"], ["3"]], ids=["verdict", "action", "intent"])
@@ -85,23 +85,16 @@ class TestAsking:
     )
     def test_every_question_can_be_left(self, domain, before, answers, end) -> None:
         with pytest.raises(end):
-            ask_verdict(
-                ScriptedTeacher(*before, *answers),
-                conversation(domain, "/greet"),
-                prediction_of(domain, utter_greet=1.0),
-                domain,
-            )
+            ask(ScriptedTeacher(*before, *answers), question_about(domain, utter_greet=1.0))
 
     def test_zero_stops(self, domain) -> None:
-        prediction = prediction_of(domain, utter_greet=1.0)
         with pytest.raises(TeachingEnded):
-            ask_verdict(ScriptedTeacher("0"), conversation(domain, "/greet"), prediction, domain)
+            ask(ScriptedTeacher("0"), question_about(domain, utter_greet=1.0))
 
     def test_actions_are_listed_with_the_most_probable_first(self, domain) -> None:
         teacher = ScriptedTeacher("2", "utter_gret", "")
-        prediction = prediction_of(domain, utter_bye=0.6, utter_greet=0.4)
         with pytest.raises(TeachingEnded):
-            ask_verdict(teacher, conversation(domain, "/greet"), prediction, domain)
+            ask(teacher, question_about(domain, utter_bye=0.6, utter_greet=0.4))
         rows = next(text for text in teacher.shown if "utter_found" in text).splitlines()
         assert [row.split() for row in rows[:2]] == [["1", "utter_bye", "0.60"], ["2", "utter_greet", "0.40"]]
         assert len(rows) == domain.num_actions
@@ -111,15 +104,15 @@ class TestAsking:
         ranking = [{"name": "bye", "confidence": 0.7}, {"name": "thank", "confidence": 0.2}]
         message = UserUttered("ciao", parse_data={"intent": ranking[0], "entities": [], "intent_ranking": ranking})
         teacher = ScriptedTeacher("3", "2")
-        verdict = ask_verdict(teacher, conversation(domain, message), prediction_of(domain, utter_bye=1.0), domain)
-        assert verdict == WrongIntent("thank")
+        asked = about_action(conversation(domain, message), prediction_of(domain, utter_bye=1.0), domain, 3)
+        assert ask(teacher, asked) == Answer("correct_intent", "thank")
 
     def test_last_turns_slots_and_prediction_are_shown(self, domain) -> None:
         tracker = conversation(
             domain, "/greet", "utter_greet", "/thank", "utter_welcome", ITALIAN, "action_search", FOUND
         )
-        shown = describe(tracker, prediction_of(domain, utter_found=0.75, utter_bye=0.25), 2).splitlines()[1:]
-        assert shown == [
+        asked = about_action(tracker, prediction_of(domain, utter_found=0.75, utter_bye=0.25), domain, 2)
+        assert asked.lines()[1:] == [
             "user: /thank  (thank, 1.00)",
             "bot:  utter_welcome",
             f'user: {ITALIAN}  (inform{{"cuisine": "italian"}}, 1.00)',
@@ -223,8 +216,8 @@ class TestLearning:
         base = PolicyEnsemble([memory])
         online = OnlinePolicyEnsemble(base, trackers, teacher=ScriptedTeacher("2", "utter_found"))
         online.predict(conversation(domain, "/greet"), domain)
-        base.train([*trackers, *online.taught.trackers(domain)], domain)
-        online.apply_corrections()
+        base.train([*trackers, *online.taught_stories(domain)], domain)
+        online.learner.apply_corrections()
         assert base.predict(conversation(domain, "/greet"), domain).action == "utter_found"
 
     def test_a_contradiction_to_the_stories_is_told(self, domain, memory) -> None:
@@ -253,12 +246,12 @@ class TestLearning:
         )
         assert seen == [["* greet", "    - utter_bye"]]
 
-    def test_no_network_is_trained_where_memory_is_enough(self, domain, memory, trained, members_fitted) -> None:
+    def test_no_network_is_trained_where_memory_is_enough(self, domain, memory, trained, networks_trained) -> None:
         network = again(trained)
         base = PolicyEnsemble([memory, network, FallbackPolicy()])
         online = OnlinePolicyEnsemble(base, [], teacher=ScriptedTeacher("2", "utter_found"))
         online.predict(conversation(domain, "/greet"), domain)
-        assert members_fitted == []
+        assert networks_trained == []
 
     def test_a_network_alone_learns_at_once_and_forgets_nothing(self, domain, trained, trackers) -> None:
         base = PolicyEnsemble([again(trained)])
@@ -270,74 +263,59 @@ class TestLearning:
         for known, action in ((("/greet",), "utter_greet"), ((ITALIAN,), "action_search"), (("/bye",), "utter_bye")):
             assert base.predict(conversation(domain, *known), domain).action == action
 
-    def test_a_network_sees_some_other_conversations_and_no_more(self, domain, trained, members_fitted) -> None:
+    def test_a_network_sees_some_other_conversations_and_no_more(self, domain, trained, networks_trained) -> None:
         many = stories(domain) * 40
         online = taught_by(ScriptedTeacher("2", "utter_found"), [again(trained)], many)
         online.predict(conversation(domain, "/thank"), domain)
-        assert [call["settings"].epochs for call in members_fitted] == [30, 30, 30]
-        assert all(call["silent"] for call in members_fitted)
-        assert 1 < len(members_fitted[0]["rows"]) < 60
+        assert networks_trained == [(EMPHASIS + REMEMBERED, {"epochs": EPOCHS, "verbose": 0})]
 
 
 class TestTaughtStories:
     @staticmethod
-    def lines(taught: TaughtStories, domain: Domain) -> list[list[str]]:
-        return [story_lines(tracker.applied_events()) for tracker in taught.trackers(domain)]
+    def lines(found: list[DialogueStateTracker]) -> list[list[str]]:
+        return [story_lines(tracker.applied_events()) for tracker in found]
 
-    def test_a_decided_action_counts_though_it_never_ran(self, domain) -> None:
-        taught = TaughtStories()
+    def test_a_decided_action_counts_though_it_never_ran(self, domain, memory) -> None:
+        online = taught_by(ScriptedTeacher("1", "1"), [memory])
         tracker = conversation(domain, "/greet")
-        taught.decide(tracker, "utter_greet")
-        assert self.lines(taught, domain) == [["* greet", "    - utter_greet"]]
+        online.predict(tracker, domain)
+        assert self.lines(online.taught_stories(domain)) == [["* greet", "    - utter_greet"]]
         tracker.update(ActionExecuted("utter_greet"))
-        assert self.lines(taught, domain) == [["* greet", "    - utter_greet"]]
+        assert self.lines(online.taught_stories(domain)) == [["* greet", "    - utter_greet"]]
+        online.predict(conversation(domain, "/bye", sender_id="somebody else"), domain)
+        assert len(online.taught_stories(domain)) == 2
 
-    def test_a_restart_begins_another_story(self, domain) -> None:
-        taught = TaughtStories()
-        steps = ("/greet", "utter_greet", ACTION_LISTEN_NAME, "/restart", "action_restart", Restarted(), "/bye")
-        taught.decide(conversation(domain, *steps), "utter_bye")
-        assert self.lines(taught, domain) == [["* greet", "    - utter_greet"], ["* bye", "    - utter_bye"]]
-
-    def test_messages_that_got_no_answer_are_left_out(self, domain) -> None:
-        taught = TaughtStories()
-        tracker = conversation(domain, "/greet")
-        taught.decide(tracker, "utter_greet")
-        for event in conversation(domain, "/greet", "utter_greet", "/bye").events:
-            tracker.update(event)
-        assert self.lines(taught, domain) == [["* greet", "* greet", "    - utter_greet"]]
-
-    def test_messages_that_nobody_understood_are_left_out(self, domain) -> None:
-        taught = TaughtStories()
-        nothing = UserUttered("hm", {"name": None, "confidence": 0.0})
-        tracker = conversation(domain, "/greet", "utter_greet", ACTION_LISTEN_NAME, nothing, "utter_bye", "/bye")
-        taught.decide(tracker, "utter_bye")
-        assert self.lines(taught, domain) == [["* greet", "    - utter_greet", "* bye", "    - utter_bye"]]
-
-    def test_a_closed_conversation_stays_beside_the_one_that_goes_on(self, domain) -> None:
-        taught = TaughtStories()
-        taught.decide(conversation(domain, "/greet"), "utter_greet")
-        taught.close("story")
-        taught.close("nobody")
-        taught.decide(conversation(domain, "/bye"), "utter_bye")
-        assert self.lines(taught, domain) == [["* greet", "    - utter_greet"], ["* bye", "    - utter_bye"]]
-
-    def test_conversations_of_several_people_are_several_stories(self, domain) -> None:
-        taught = TaughtStories()
-        for name, action in (("anna", "utter_greet"), ("ben", "utter_bye")):
-            taught.decide(conversation(domain, "/greet", sender_id=name), action)
-        assert len(self.lines(taught, domain)) == 2
+    @pytest.mark.parametrize(
+        ("steps", "expected"),
+        [
+            ([], []),
+            (["/greet"], []),
+            (["/greet", "utter_greet", "/bye"], [["* greet", "    - utter_greet"]]),
+            (["/greet", "/greet", "utter_greet"], [["* greet", "* greet", "    - utter_greet"]]),
+            (
+                ["/greet", "utter_greet", "/restart", "action_restart", Restarted(), "/bye", "utter_bye"],
+                [["* greet", "    - utter_greet"], ["* bye", "    - utter_bye"]],
+            ),
+            (
+                ["/greet", "utter_greet", ACTION_LISTEN_NAME, NOTHING, "utter_bye", "/bye", "utter_bye"],
+                [["* greet", "    - utter_greet", "* bye", "    - utter_bye"]],
+            ),
+            (
+                ["/greet", "utter_greet", "utter_bye", ActionReverted(), "/thank", UserUtteranceReverted()],
+                [["* greet", "    - utter_greet"]],
+            ),
+        ],
+        ids=["nothing", "no answer", "last unanswered", "unanswered", "restarted", "not understood", "taken back"],
+    )
+    def test_stories_are_the_turns_that_a_story_can_tell(self, domain, steps, expected) -> None:
+        assert self.lines(taught_stories(conversation(domain, *steps).events, domain)) == expected
 
     def test_names_are_those_of_the_content(self, domain) -> None:
         def name(action: str) -> str:
-            taught = TaughtStories()
-            taught.decide(conversation(domain, "/greet"), action)
-            return taught.trackers(domain)[0].sender_id
+            return taught_stories(conversation(domain, "/greet", action).events, domain)[0].sender_id
 
         assert name("utter_bye") == name("utter_bye") != name("utter_greet")
         assert name("utter_bye").startswith("taught ")
-
-    def test_nothing_is_a_story_where_nothing_was_decided(self, domain) -> None:
-        assert TaughtStories().trackers(domain) == []
 
 
 class TestAppending:
@@ -401,7 +379,7 @@ def test_taught_stories_are_read_as_they_were_taught(domain, tmp_path, memory) -
     tracker: DialogueStateTracker = conversation(domain, '/inform{"tags": ["a b", "`c` <!-- d"]}')
     for _ in range(2):
         tracker.update(ActionExecuted(online.predict(tracker, domain).action))
-    (taught,) = online.taught.trackers(domain)
+    (taught,) = online.taught_stories(domain)
     append_stories(tmp_path / "s.md", taught.export_stories())
     learnt = MemoizationPolicy()
     learnt.train([taught], domain)

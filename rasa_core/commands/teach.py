@@ -1,0 +1,222 @@
+"""The terminal of interactive training: somebody talks to the bot, is asked at each step, and keeps what was taught."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from rasa_core.channels.console import ConsoleInputChannel
+from rasa_core.exceptions import RasaCoreError, StoryParseError, did_you_mean
+from rasa_core.processor import MessageProcessor
+from rasa_core.stories.appending import append_stories
+from rasa_core.teaching.learning import Learner
+from rasa_core.teaching.questions import Answer, Choice, Question
+from rasa_core.teaching.session import TeachingSession
+from rasa_core.trackers.event_log import story_text
+
+if TYPE_CHECKING:
+    from rasa_core.agent import Agent
+    from rasa_core.channels.channel import InputChannel, UserMessage
+    from rasa_core.trackers import DialogueStateTracker
+
+RESTART, STOP = "/restart", "/stop"
+DEFAULT_FILE, NO_FILE = "stories.md", "-"
+
+_WELCOME: Final = f"""\
+Talk to the bot. Before each of its actions you are asked whether it is the right one.
+{RESTART} begins another conversation. {STOP}, Ctrl+D and Ctrl+C end the training; nothing that was taught is lost."""
+_MENU: Final = {
+    "1": ("confirm", "this is right"),
+    "2": ("correct_action", "wrong: choose the action"),
+    "3": ("correct_intent", "the message was understood wrongly: choose the intent"),
+    "4": ("undo", "take the last step back"),
+    "0": ("stop", "stop, and write down what was taught"),
+}
+_EVENTS: Final = (
+    "{} runs in code of your own and is taken as done. What events does it return?\n"
+    'One a line, such as slot{{"city": "Porto"}}; an empty line ends them. '
+)
+
+
+class TeachingEnded(Exception):
+    """The teacher wants to stop, or cannot be asked any more."""
+
+
+class ConversationAbandoned(Exception):
+    """The teacher wants to begin another conversation."""
+
+
+class Teacher:
+    """Somebody at the terminal; the end of the input and Ctrl+C are the end of teaching."""
+
+    def show(self, text: str) -> None:
+        """Show one or more lines."""
+        print(text, flush=True)
+
+    def ask(self, question: str) -> str:
+        """Return the answer, a line; raise `TeachingEnded` if there are no more answers."""
+        try:
+            return input(question)
+        except (EOFError, KeyboardInterrupt):
+            print(flush=True)
+            raise TeachingEnded from None
+
+
+def ask(teacher: Teacher, question: Question) -> Answer:
+    """Let the teacher answer a question that is not for a message.
+
+    Raises
+    ------
+    TeachingEnded, ConversationAbandoned
+        If the answer is ``0`` or ``/stop``, or ``/restart``.
+    """
+    if question.state == "events":
+        line = _line(teacher, _EVENTS.format(question.action))
+        return Answer("report_event", line) if line else Answer("no_more_events")
+    menu = [key for key in _MENU if key != "4" or question.can_undo]
+    teacher.show("\n".join([*question.lines(), *(f"  {key}  {_MENU[key][1]}" for key in menu)]))
+    keys = ", ".join(menu[:-1])
+    while True:
+        key = _line(teacher, f"{keys} or 0? ")
+        if key == "0":
+            raise TeachingEnded
+        if key not in menu:
+            teacher.show(f"{key[:80]!r} is none of {keys} and 0.")
+        elif key in "14":
+            return Answer(_MENU[key][0])
+        elif name := _choose(teacher, *(("action", question.actions) if key == "2" else ("intent", question.intents))):
+            return Answer(_MENU[key][0], name)
+
+
+def _line(teacher: Teacher, prompt: str) -> str:
+    line = teacher.ask(prompt).strip()
+    if line == STOP:
+        raise TeachingEnded
+    if line == RESTART:
+        raise ConversationAbandoned
+    return line
+
+
+def _choose(teacher: Teacher, what: str, choices: Sequence[Choice]) -> str | None:
+    """Let the teacher choose by number or name; None for an empty answer, which is to go back."""
+    width = max((len(choice.name) for choice in choices), default=0)
+    rows = (f"  {number:3}  {one.name:{width}}  {one.probability:.2f}" for number, one in enumerate(choices, 1))
+    teacher.show("\n".join(rows))
+    names = {choice.name: choice.name for choice in choices}
+    numbers = {str(number): choice.name for number, choice in enumerate(choices, 1)}
+    while answer := _line(teacher, f"Which {what}, by number or name (Enter: back)? "):
+        chosen = names.get(answer) or numbers.get(answer)
+        if chosen is not None:
+            return chosen
+        teacher.show(f"There is no {what} {answer[:80]!r} in the domain.{did_you_mean(answer, names)}")
+    return None
+
+
+def _take_turn(session: TeachingSession, message: UserMessage, teacher: Teacher) -> None:
+    """Answer the questions of a session, also those that an earlier turn has left, until it waits for a message."""
+    said: Answer | None = Answer("restart") if message.text.strip() == RESTART else Answer("say", message.text.strip())
+    while (question := session.next()).state != "message" or said is not None:
+        if said is not None and question.state == "message":
+            answer, said = said, None
+        else:
+            try:
+                answer = ask(teacher, question)
+            except ConversationAbandoned:
+                answer = Answer("restart")
+        try:
+            session.answer(answer, channel=message.output_channel)
+        except RasaCoreError as error:  # What is wrong is told, and asked again.
+            teacher.show(f"Error: {error}")
+        else:
+            if answer.kind == "restart":
+                teacher.show("(a new conversation begins)")
+
+
+def teach(
+    agent: Agent,
+    training_trackers: Sequence[DialogueStateTracker],
+    input_channel: InputChannel | None = None,
+    max_visual_history: int = 3,
+    options: Mapping[str, Any] | None = None,
+    *,
+    teacher: Teacher | None = None,
+) -> list[DialogueStateTracker]:
+    """Let somebody talk to a trained agent and correct it, and write down what was taught.
+
+    Messages come from the channel, which calls its handler in this thread; without one, from the terminal. `options`
+    are those of `Agent.train`, for training on all conversations in the end; without training trackers there is none.
+
+    Returns
+    -------
+    list of DialogueStateTracker
+        What was taught and not trained on in the end; corrections have been learnt all the same.
+    """
+    agent.turns()  # Raises if there is nothing that could predict.
+    teacher = teacher or Teacher()
+    learner = Learner(agent.policy_ensemble, training_trackers, teacher.show)
+    processor = MessageProcessor(agent.interpreter, agent.policy_ensemble, agent.domain, agent.tracker_store)
+    sessions: dict[str, TeachingSession] = {}
+
+    def handle(message: UserMessage) -> None:
+        if not message.text.strip():
+            return
+        if message.sender_id not in sessions:
+            session = TeachingSession(processor, learner, message.sender_id, turns=max_visual_history)
+            sessions[message.sender_id] = session
+        _take_turn(sessions[message.sender_id], message, teacher)
+
+    def stories() -> list[DialogueStateTracker]:
+        return list({story.sender_id: story for one in sessions.values() for story in one.stories()}.values())
+
+    # A conversation of its own, lest one that the store has from before becomes part of the stories.
+    channel = input_channel or ConsoleInputChannel(f"online-{uuid.uuid4().hex}")
+    try:
+        teacher.show(_WELCOME)
+        channel.start_sync_listening(handle)
+    except (TeachingEnded, KeyboardInterrupt):
+        pass
+    except BaseException:
+        _offer_file(teacher, stories())
+        raise
+    taught = stories()
+    _offer_file(teacher, taught)
+    if not taught or not training_trackers:  # To train on nothing but what was taught would be to forget all the rest.
+        return taught
+    wanted = _last_answer(teacher, "Train on all stories, the old and the new, now (y/N)? ") or ""
+    if wanted.lower() not in ("y", "yes"):
+        return taught
+    teacher.show("Training ...")
+    agent.train([*training_trackers, *taught], **(options or {}))
+    learner.apply_corrections()
+    return []
+
+
+def _offer_file(teacher: Teacher, taught: Sequence[DialogueStateTracker]) -> None:
+    """Show what was taught and offer to append it to a file: to the one that is offered where there is no answer."""
+    if not taught:
+        teacher.show("Nothing was taught.")
+        return
+    text = "\n".join(story_text(story.applied_events(), story.sender_id) for story in taught)
+    teacher.show(f"This was taught:\n\n{text}")
+    answer: str | None = ""
+    while answer is not None:
+        answer = _last_answer(teacher, f"File to append it to (Enter: {DEFAULT_FILE}, {NO_FILE}: none)? ")
+        path = answer or DEFAULT_FILE
+        if path == NO_FILE:
+            return
+        try:
+            append_stories(path, text)
+        except (OSError, StoryParseError) as error:
+            teacher.show(f"cannot write {path!r}: {getattr(error, 'strerror', None) or error}.")
+        else:
+            teacher.show(f"Appended to {path!r}.")
+            return
+
+
+def _last_answer(teacher: Teacher, question: str) -> str | None:
+    """Return the answer; None if there is none to be had."""
+    try:
+        return _line(teacher, question)
+    except (TeachingEnded, ConversationAbandoned, KeyboardInterrupt):
+        return None

@@ -1,0 +1,207 @@
+"""Text to tokens, and what is known of a token by itself: the word, its character n-grams, and its shape.
+
+Tokens are words, numbers and signs; in scripts that put no spaces between words, they are single characters.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import chain, pairwise
+from typing import Any, Final
+
+MAX_PIECES: Final = 16
+"""How many n-grams of one token are looked at."""
+MAX_WORD: Final = 32
+"""How many characters of a word are looked at."""
+
+# Letters of scripts that are written without spaces between words, and Hangul, whose particles hang on words:
+# Thai, Lao, Myanmar, Khmer, Hangul, kana, and the Chinese characters.
+_UNSPACED = (
+    "\u0e00-\u0e30\u0e32\u0e33\u0e3f-\u0e46\u0e50-\u0e5b\u0e80-\u0eb0\u0eb2\u0eb3\u0ebd-\u0ec7\u0ed0-\u0edf"
+    "\u1000-\u102a\u1050-\u1055\u1780-\u17b3\u1100-\u11ff\u3040-\u3098\u309b-\u30ff\u3130-\u318f\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+)
+# What stands on or joins the character before: accents, vowel signs, joiners. `\w` does not match them.
+_MARKS = (
+    "\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
+    "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u0711\u0730-\u074a\u07a6-\u07b0\u0816-\u082d\u08d3-\u0903"
+    "\u093a-\u094f\u0951-\u0957\u0962\u0963\u0981-\u0983\u09bc-\u09d7\u09e2\u09e3\u0a01-\u0a03\u0a3c-\u0a51"
+    "\u0a70\u0a71\u0a75\u0a81-\u0a83\u0abc-\u0acd\u0ae2\u0ae3\u0b01-\u0b03\u0b3c-\u0b57\u0b62\u0b63\u0b82"
+    "\u0bbe-\u0bcd\u0bd7\u0c00-\u0c04\u0c3c-\u0c56\u0c62\u0c63\u0c81-\u0c83\u0cbc-\u0cd6\u0ce2\u0ce3\u0d00-\u0d03"
+    "\u0d3b-\u0d4d\u0d57\u0d62\u0d63\u0d82\u0d83\u0dca-\u0ddf\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc"
+    "\u0ec8-\u0ecd\u0f71-\u0f84\u0f8d-\u0fbc\u102b-\u103e\u1056-\u1059\u17b4-\u17d3\u1ab0-\u1aff\u1dc0-\u1dff"
+    "\u200c\u200d\u20d0-\u20ff\u3099\u309a\ufe00-\ufe0f\ufe20-\ufe2f"
+)
+_CONTRACTION = r"['\u2019](?:s|t|m|d|ll|re|ve)(?![^\W_])"
+_ASCII = re.compile(r"[a-z]+|[0-9]+|'(?:s|t|m|d|ll|re|ve)(?![a-z0-9])|\S", re.IGNORECASE)
+_ANY = re.compile(
+    rf"[{_UNSPACED}][{_MARKS}]*"
+    rf"|(?:(?![{_UNSPACED}])[^\W\d_]|(?<=\w)[{_MARKS}])(?:(?![{_UNSPACED}])[^\W\d_]|[{_MARKS}])*"
+    rf"|\d+|{_CONTRACTION}|\S[{_MARKS}]*",
+    re.IGNORECASE,
+)
+_UNSPACED_CHARACTER = re.compile(f"[{_UNSPACED}]")
+
+Span = tuple[int, int]
+
+
+def tokenize(text: str) -> list[Span]:
+    """Return start and end of each token, in characters; whitespace belongs to none.
+
+    A token is a run of letters, a run of digits, the end of an English contraction (``'s``), or one other
+    character. Letters of scripts without spaces between words are tokens of their own. Marks such as accents and
+    vowel signs belong to the character that they stand on.
+
+    Examples
+    --------
+    >>> [("Gate B12's").__getitem__(slice(*span)) for span in tokenize("Gate B12's")]
+    ['Gate', 'B', '12', "'s"]
+    """
+    pattern = _ASCII if text.isascii() else _ANY
+    return [match.span() for match in pattern.finditer(text)]
+
+
+def keys_of(text: str, spans: list[Span]) -> list[str]:
+    r"""Return what each token is known by: its text; in scripts without spaces, with the characters beside it.
+
+    The key of such a character holds a zero byte before and after it: ``"東\0京\0都"``.
+    """
+    keys = [text[start:end] for start, end in spans]
+    if text.isascii():
+        return keys
+    return [
+        _in_context(keys, spans, number) if _UNSPACED_CHARACTER.match(key) else key for number, key in enumerate(keys)
+    ]
+
+
+def _in_context(keys: list[str], spans: list[Span], number: int) -> str:
+    start, end = spans[number]
+    before = keys[number - 1] if number and spans[number - 1][1] == start else ""
+    after = keys[number + 1] if number + 1 < len(keys) and spans[number + 1][0] == end else ""
+    return "\0".join(part.replace("\0", "") for part in (before[-8:], keys[number], after[:8]))
+
+
+# -- what is known of a token
+
+_ACCENTS = dict.fromkeys(range(0x300, 0x370))
+
+SHAPES = (
+    "lower",
+    "upper",
+    "title",
+    "mixed",
+    "initial",  # one upper-case letter
+    "caseless",
+    "digit",
+    "digits2",
+    "digits4",
+    "digits",
+    "sign",
+)
+
+
+def folded(key: str) -> str:
+    """Return a token without case, compatibility forms and accents, cut to `MAX_WORD` characters."""
+    if key.isascii():
+        word = key.lower()
+    else:
+        bare = unicodedata.normalize("NFKD", key).casefold().translate(_ACCENTS)
+        word = unicodedata.normalize("NFKC", bare)
+    return word[:MAX_WORD]
+
+
+def shape_of(key: str) -> int:
+    """Return the index in `SHAPES` of how a token is written."""
+    if key.isalpha() or "'" in key:
+        if key.islower():
+            return 0
+        if key.isupper():
+            return 4 if len(key) == 1 else 1
+        if key.istitle():
+            return 2
+        return 3 if key.lower() != key.upper() else 5
+    if key.isdigit():
+        return {1: 6, 2: 7, 4: 8}.get(len(key), 9)
+    return 5 if any(character.isalpha() for character in key) else 10
+
+
+def pieces_of(key: str) -> list[str]:
+    """Return the character n-grams of a token, none of them twice.
+
+    A word gives its 3- and 4-grams, with ``<`` and ``>`` at its ends; a number its length and its n-grams; a
+    character of a script without spaces itself and the bigrams and the trigram around it.
+    """
+    if key.count("\0") == 2:
+        before, character, after = (folded(part) for part in key.split("\0"))
+        grams = [character, f"{before}{character}\0", f"\0{character}{after}", f"{before}{character}{after}"]
+        return list(dict.fromkeys(grams))
+    word = folded(key)
+    if not key.isalnum() and len(word) <= 1:
+        return [word]
+    framed = f"<{word}>"
+    grams = [f"#{len(key)}"] if key.isdigit() else []
+    for size in (3, 4):
+        grams += [framed[at : at + size] for at in range(max(len(framed) - size + 1, 1 if size == 3 else 0))]
+    return list(dict.fromkeys(grams))[:MAX_PIECES]
+
+
+def word_of(key: str) -> str:
+    """Return the word that a token is."""
+    return folded(key.split("\0")[1] if key.count("\0") == 2 else key)
+
+
+class TokenVocabulary:
+    """The words, n-grams and pairs of words that a model knows.
+
+    Index 0 stands for an unknown word or pair; n-grams count from 0.
+
+    Parameters
+    ----------
+    words, pieces, pairs
+        In the order of their indices, the first word and pair being those of index 1. A pair is two words, one after
+        the other, with a line break between them: words may hold spaces, since some signs are folded to some.
+    """
+
+    def __init__(self, words: Iterable[str], pieces: Iterable[str], pairs: Iterable[str]) -> None:
+        self.words: dict[str, int] = {word: index for index, word in enumerate(words, 1)}
+        self.pieces: dict[str, int] = {piece: index for index, piece in enumerate(pieces)}
+        self._pairs = list(pairs)
+        both = (pair.partition("\n") for pair in self._pairs)
+        self.pairs: dict[tuple[int, int], int] = {
+            (self.words.get(before, 0), self.words.get(word, 0)): index
+            for index, (before, _, word) in enumerate(both, 1)
+        }
+
+    @classmethod
+    def of(cls, messages: Sequence[Sequence[str]], fewest: int) -> TokenVocabulary:
+        """Return the vocabulary of messages, each as its tokens; what occurs less often than `fewest` is left out."""
+        counts = Counter(chain.from_iterable(messages))
+        word_by_key = {key: word_of(key) for key in counts}
+        words: Counter[str] = Counter()
+        pieces: Counter[str] = Counter()
+        for key, count in counts.items():
+            words[word_by_key[key]] += count
+            for piece in pieces_of(key):
+                pieces[piece] += count
+        pairs = Counter(
+            f"{word_by_key[before]}\n{word_by_key[key]}" for keys in messages for before, key in pairwise(keys)
+        )
+        return cls(
+            *(sorted(part for part, count in each.items() if count >= fewest) for each in (words, pieces, pairs))
+        )
+
+    def word(self, key: str) -> int:
+        """Return the index of a token's word; 0 if it is unknown."""
+        return self.words.get(word_of(key), 0)
+
+    def pieces_in(self, key: str) -> list[int]:
+        """Return the indices of a token's known n-grams."""
+        known = self.pieces
+        return [known[piece] for piece in pieces_of(key) if piece in known]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return words, n-grams and pairs of words in the order of their indices."""
+        return {"words": list(self.words), "pieces": list(self.pieces), "pairs": self._pairs}

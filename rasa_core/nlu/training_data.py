@@ -1,0 +1,377 @@
+"""What an interpreter is trained from: messages with intents and entities, synonyms, patterns, tables; and settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from rasa_core.exceptions import RasaCoreError, did_you_mean
+from rasa_core.support.places import Place
+from rasa_core.support.text_files import TextFileError, read_lines
+
+MOST_SHOWN: Final = 80
+"""Characters of what people wrote that an error repeats."""
+_MOST_TOLD: Final = 9
+
+
+class NLUDataError(RasaCoreError, ValueError):
+    """NLU data cannot be read.
+
+    Parameters
+    ----------
+    problem
+        What is wrong, what was expected, and the remedy.
+    place
+        Where; the message begins with it.
+    others
+        What else is wrong in the same text; the message has the first few of them too, a line each.
+    """
+
+    def __init__(self, problem: str, place: Place | None = None, others: Sequence[NLUDataError] = ()) -> None:
+        self.problem = problem
+        self.place = place
+        self.others = tuple(others)
+        lines = [problem if place is None else f"{place}: {problem}", *map(str, self.others[:_MOST_TOLD])]
+        if len(self.others) > _MOST_TOLD:
+            lines.append(f"and {len(self.others) - _MOST_TOLD} more errors")
+        super().__init__("\n".join(lines))
+
+
+@contextmanager
+def data_errors() -> Iterator[None]:
+    """Turn what the block raises because a file cannot be read into an `NLUDataError`."""
+    try:
+        yield
+    except TextFileError as error:
+        raise NLUDataError(error.problem, error.place) from error
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EntitySpan:
+    """A part of a text that names something.
+
+    Attributes
+    ----------
+    start, end : int
+        The part is ``text[start:end]``, in characters. In data that people wrote it may be empty, and says nothing.
+    entity : str
+        What kind of thing: ``city``.
+    value : str
+        What is named, after synonyms: ``New York`` for ``NYC``.
+    """
+
+    start: int
+    end: int
+    entity: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class NLUExample:
+    """A message that people may send.
+
+    Attributes
+    ----------
+    text : str
+        As it was written, without markup.
+    intent : str or None
+        None for an example of entities alone.
+    entities : tuple of EntitySpan
+        In the order of the text.
+    place : Place
+        Where the example was read; two examples that differ in it alone are equal.
+    """
+
+    text: str
+    intent: str | None
+    entities: tuple[EntitySpan, ...] = ()
+    place: Place = field(default=Place("data"), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Synonym:
+    """Says that a text stands for a value; `place` does not take part in comparisons."""
+
+    text: str
+    value: str
+    place: Place = field(default=Place("data"), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Regex:
+    """A regular expression, in the syntax of Python, that hints at an intent or entity."""
+
+    name: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A list of texts, such as the names of cities, that hints at an entity."""
+
+    name: str
+    entries: tuple[str, ...]
+
+
+_COLUMNS = ("examples", "definitions", "regexes", "lookups")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """All that an interpreter learns from.
+
+    Attributes
+    ----------
+    examples : tuple of NLUExample
+        In the order of files and lines.
+    synonyms : mapping
+        Lower-cased text to the value that it stands for; of two values for one text, the later.
+    regexes : tuple of Regex
+    lookups : tuple of Lookup
+    definitions : tuple of Synonym
+        Where each synonym was read, with those that a later one overruled.
+    """
+
+    examples: tuple[NLUExample, ...] = ()
+    synonyms: Mapping[str, str] = field(default_factory=dict)
+    regexes: tuple[Regex, ...] = ()
+    lookups: tuple[Lookup, ...] = ()
+    definitions: tuple[Synonym, ...] = field(default=(), compare=False)
+
+    @classmethod
+    def build(
+        cls,
+        examples: Iterable[NLUExample] = (),
+        definitions: Iterable[Synonym] = (),
+        regexes: Iterable[Regex] = (),
+        lookups: Iterable[Lookup] = (),
+    ) -> TrainingData:
+        """Return the data with its synonyms applied to the values of entities."""
+        definitions = tuple(definitions)
+        synonyms = {definition.text.lower(): definition.value for definition in definitions}
+        mapped = tuple(_with_synonyms(example, synonyms) for example in examples)
+        return cls(mapped, synonyms, tuple(regexes), tuple(lookups), definitions)
+
+    @property
+    def intents(self) -> list[str]:
+        """Names of the intents that have examples, sorted."""
+        return sorted({example.intent for example in self.examples if example.intent is not None})
+
+    @property
+    def entities(self) -> list[str]:
+        """Names of the entities that stand in examples, sorted."""
+        return sorted({span.entity for example in self.examples for span in example.entities})
+
+    @classmethod
+    def joined(cls, parts: Iterable[TrainingData]) -> TrainingData:
+        """Return several pieces of data as one, in their order; the synonyms of each hold in all."""
+        parts = list(parts)
+        if len(parts) == 1:
+            return parts[0]
+        columns = ([one for part in parts for one in getattr(part, name)] for name in _COLUMNS)
+        return cls.build(*columns)
+
+    def fingerprint(self) -> str:
+        """Return a hash, in hexadecimal, of all that is learnt from: the same for the same content in other files."""
+        content = [
+            [[e.text, e.intent, [[s.start, s.end, s.entity, s.value] for s in e.entities]] for e in self.examples],
+            sorted(self.synonyms.items()),
+            [[regex.name, regex.pattern] for regex in self.regexes],
+            [[lookup.name, lookup.entries] for lookup in self.lookups],
+        ]
+        return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+
+
+def _with_synonyms(example: NLUExample, synonyms: Mapping[str, str]) -> NLUExample:
+    """Return the example with the values of its entities replaced, where they are but the text itself."""
+    if not synonyms or not example.entities:
+        return example
+    spans = tuple(
+        replace(span, value=synonyms[span.value.lower()])
+        if span.value.lower() in synonyms and span.value == example.text[span.start : span.end]
+        else span
+        for span in example.entities
+    )
+    return example if spans == example.entities else replace(example, entities=spans)
+
+
+def as_value(value: Any) -> str | None:
+    """Return the value of an entity as text: empty for null, None for what is no text and no number."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float | None):
+        return None
+    return "" if value is None else str(value)
+
+
+class TrainingDataBuilder:
+    """Collects what the reader of any format finds in one file, or in one text that came without a file.
+
+    Parameters
+    ----------
+    name
+        What errors and places call the file.
+    folder
+        Where the paths of lookup tables begin; None for a text that came without a file, which may name none.
+
+    Attributes
+    ----------
+    line : int or None
+        What is added, or fails, stands there.
+    """
+
+    def __init__(self, name: str, folder: Path | None = None) -> None:
+        self.name = name
+        self.line: int | None = None
+        self._folder = folder
+        self._examples: list[NLUExample] = []
+        self._definitions: list[Synonym] = []
+        self._regexes: list[Regex] = []
+        self._lookups: dict[str, list[str]] = {}
+        self._errors: list[NLUDataError] = []
+
+    @property
+    def place(self) -> Place:
+        """The file, and the line that is read."""
+        return Place(self.name, self.line)
+
+    def fail(self, problem: str) -> NoReturn:
+        """Raise `NLUDataError` for the line that is read."""
+        raise NLUDataError(problem, self.place)
+
+    @contextmanager
+    def each(self, line: int | None) -> Iterator[None]:
+        """Read what stands on a line; keep an error until `data` is asked for, so that others are found too."""
+        self.line = line
+        try:
+            yield
+        except NLUDataError as error:
+            self._errors.append(error)
+
+    def add_example(self, text: str, intent: str | None, entities: Iterable[EntitySpan]) -> None:
+        """Add a message; an entity whose value is not its text makes a synonym."""
+        spans = tuple(sorted(entities))
+        for span in spans:
+            covered = text[span.start : span.end]
+            if covered and span.value != covered:
+                self.add_synonym(covered, span.value)
+        self._examples.append(NLUExample(text, intent, spans, self.place))
+
+    def add_synonym(self, text: str, value: str) -> None:
+        """Say that `text` stands for `value`."""
+        self._definitions.append(Synonym(text, value, self.place))
+
+    def add_regex(self, name: str, pattern: str) -> None:
+        """Add a regular expression; fail if it is none."""
+        try:
+            re.compile(pattern)
+        except (re.error, RecursionError, OverflowError) as error:
+            shown = pattern[:MOST_SHOWN]
+            self.fail(f"{shown!r} is no regular expression: {error}; put a backslash before a character meant as such.")
+        self._regexes.append(Regex(name, pattern))
+
+    def add_lookup(self, name: str, entries: Iterable[str]) -> None:
+        """Add entries to a lookup table."""
+        self._lookups.setdefault(name, []).extend(entries)
+
+    def add_lookup_file(self, name: str, path: str) -> None:
+        """Add the lines of a text file to a lookup table; its path is relative to the file that names it."""
+        if self._folder is None:
+            shown = path[:MOST_SHOWN]
+            self.fail(f"the lookup table {name!r} names the file {shown!r}; expected its entries, one an item.")
+        candidates = [self._folder / path, Path(path)]
+        found = next((candidate for candidate in candidates if candidate.is_file()), None)
+        if found is None:
+            looked = " and ".join(repr(str(candidate)) for candidate in dict.fromkeys(candidates))
+            self.fail(f"the lookup table {name!r} names a file that is not there; looked for {looked}.")
+        with data_errors():
+            self.add_lookup(name, filter(None, map(str.strip, read_lines(found))))
+
+    def data(self) -> TrainingData:
+        """Return all that was added; raise `NLUDataError` if there were errors."""
+        if self._errors:
+            first = self._errors[0]
+            raise NLUDataError(first.problem, first.place, self._errors[1:])
+        lookups = [Lookup(name, tuple(dict.fromkeys(entries))) for name, entries in self._lookups.items()]
+        return TrainingData.build(self._examples, self._definitions, self._regexes, lookups)
+
+
+class SettingsError(RasaCoreError, ValueError):
+    """A setting is unknown, or its value is out of range."""
+
+
+def _within(low: float, high: float, default: float) -> Any:
+    return field(default=default, metadata={"range": (low, high)})
+
+
+@dataclass(frozen=True, slots=True)
+class NLUSettings:
+    """How an interpreter is trained: few settings, none of which needs to be touched.
+
+    Attributes
+    ----------
+    epochs : int
+        How often every message is seen; small data are seen more often.
+    seed : int
+        The same data, settings and seed give the same model.
+    batch_size : int
+        Messages in one step; fewer for small data.
+    learning_rate : float
+        The highest one; it rises at first, and falls to zero at the end.
+    validation_split : float
+        Share of the messages by which confidences are calibrated.
+    dropout : float
+        Share of the activations that each step leaves out.
+    """
+
+    epochs: int = _within(1, 10_000, 20)
+    seed: int = _within(0, 2**31 - 1, 42)
+    batch_size: int = _within(1, 4096, 64)
+    learning_rate: float = _within(1e-6, 1.0, 2e-3)
+    validation_split: float = _within(0.0, 0.5, 0.05)
+    dropout: float = _within(0.0, 0.9, 0.2)
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for known in fields(self):
+            value = getattr(self, known.name)
+            kinds = (int, type(known.default))  # A whole number is a float, too.
+            low, high = known.metadata["range"]
+            if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+                self._fail(known, value)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, str]) -> NLUSettings:
+        """Return settings from texts, such as the query of a URL.
+
+        Raises
+        ------
+        SettingsError
+            If a name is unknown, or a text is not a number in its range.
+        """
+        known = {each.name: each for each in fields(cls)}
+        parsed: dict[str, Any] = {}
+        for name, text in values.items():
+            if name not in known:
+                raise SettingsError(
+                    f"unknown setting {name!r}.{did_you_mean(name, known)} There are: {', '.join(known)}."
+                )
+            try:
+                parsed[name] = (int if known[name].type == "int" else float)(str(text).strip())
+            except ValueError:
+                cls._fail(known[name], str(text)[:100])
+        return cls(**parsed)
+
+    @staticmethod
+    def _fail(known: Any, value: object) -> NoReturn:
+        kind = "a whole number" if isinstance(known.default, int) else "a number"
+        low, high = known.metadata["range"]
+        raise SettingsError(f"setting {known.name!r} is {value!r}, but must be {kind} from {low:g} to {high:g}.")
+
+    def as_json(self) -> dict[str, int | float]:
+        """Return all settings by name."""
+        return asdict(self)

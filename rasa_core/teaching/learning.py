@@ -1,0 +1,145 @@
+"""Policies that learn at once what somebody corrects.
+
+Memorising takes no time, and what was taught wins over what the stories say. A network takes a second or two, and
+learns only if the prediction would be wrong again otherwise; it sees the corrected conversation together with some of
+the others, which it would forget if it saw the new one alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from rasa_core.events import ActionExecuted
+from rasa_core.history import with_best_intent_only
+from rasa_core.policies.keras_policy import KerasPolicy
+from rasa_core.policies.memoization import Key, MemoizationPolicy
+from rasa_core.policies.policy import Policy, Prediction
+
+if TYPE_CHECKING:
+    from rasa_core.domain import Domain
+    from rasa_core.policies.ensemble import PolicyEnsemble
+    from rasa_core.trackers import DialogueStateTracker
+
+logger = logging.getLogger(__name__)
+
+ROUNDS: Final = 3
+"""How often a network is trained for one correction at most."""
+EPOCHS: Final = 30
+EMPHASIS: Final = 5
+"""How many times the corrected conversation stands beside the others."""
+REMEMBERED: Final = 20
+"""How many of the other conversations a network sees again."""
+
+
+class Learner:
+    """Lets the policies of an ensemble learn from corrections; several sessions may share one.
+
+    Parameters
+    ----------
+    ensemble
+        Whose policies learn; they were trained on `training_trackers`.
+    tell
+        Called with each line about what is learnt; logs it if not given.
+
+    Attributes
+    ----------
+    lock
+        To be held while the ensemble predicts, since learning changes its policies.
+    """
+
+    def __init__(
+        self,
+        ensemble: PolicyEnsemble,
+        training_trackers: Sequence[DialogueStateTracker] = (),
+        tell: Callable[[str], object] = logger.info,
+    ) -> None:
+        self.ensemble = ensemble
+        self.lock = threading.RLock()
+        self._training_trackers = list(training_trackers)
+        self._tell = tell
+        # By the position of a policy that memorises: the taught action, and what was memorised before.
+        self._corrections: dict[int, dict[Key, tuple[str, str | None]]] = {}
+
+    def learn(
+        self,
+        tracker: DialogueStateTracker,
+        domain: Domain,
+        action: str,
+        taught: Callable[[], Sequence[DialogueStateTracker]],
+    ) -> None:
+        """Learn that an action is the next one of a conversation; `taught` tells what else a network has to keep."""
+        with self.lock:
+            corrected = tracker.copy()
+            corrected.update(ActionExecuted(action))
+            self._tell_of_contradiction(tracker, self.ensemble.predict(tracker, domain))
+            memorised = [(index, _key(memory, tracker), memory.lookup) for index, memory in self._memories()]
+            before = [lookup.get(key) for _, key, lookup in memorised]
+            for policy in self.ensemble.policies:
+                if policy.SUPPORTS_ONLINE_TRAINING and not isinstance(policy, KerasPolicy):
+                    policy.continue_training([corrected], domain)
+            for (index, key, _), known in zip(memorised, before, strict=True):
+                corrections = self._corrections.setdefault(index, {})
+                corrections[key] = action, corrections[key][1] if key in corrections else known
+            self.apply_corrections()
+            for _ in range(ROUNDS):
+                if self.ensemble.predict(tracker, domain).action == action:
+                    break
+                if not self._train_networks(corrected, domain, [*self._training_trackers, *taught()]):
+                    break
+            self._tell_of_learning(self.ensemble.predict(tracker, domain), action)
+
+    def unlearn(self, tracker: DialogueStateTracker) -> None:
+        """Let memory say of a conversation what it said before it was corrected; networks keep what they learnt."""
+        with self.lock:
+            for index, memory in self._memories():
+                key = _key(memory, tracker)
+                _, before = self._corrections.get(index, {}).pop(key, (None, memory.lookup.get(key)))
+                memory.lookup.pop(key, None)
+                if before is not None:
+                    memory.lookup[key] = before
+
+    def apply_corrections(self) -> None:
+        """Let what was corrected win over what the policies have memorised; to be called after training anew."""
+        with self.lock:
+            for index, memory in self._memories():
+                memory.lookup.update({key: action for key, (action, _) in self._corrections.get(index, {}).items()})
+
+    def _memories(self) -> list[tuple[int, MemoizationPolicy]]:
+        policies = enumerate(self.ensemble.policies)
+        return [(index, policy) for index, policy in policies if isinstance(policy, MemoizationPolicy)]
+
+    def _train_networks(
+        self, corrected: DialogueStateTracker, domain: Domain, others: Sequence[DialogueStateTracker]
+    ) -> bool:
+        networks = [policy for policy in self.ensemble.policies if isinstance(policy, KerasPolicy)]
+        if networks:
+            self._tell("(learning ...)")
+        # Drawn by a generator of its own, so that the same answers give the same model.
+        chosen = random.Random(len(others)).sample(others, min(REMEMBERED, len(others)))
+        for network in networks:
+            network.continue_training([*[corrected] * EMPHASIS, *chosen], domain, epochs=EPOCHS, verbose=0)
+        return bool(networks)
+
+    def _tell_of_contradiction(self, tracker: DialogueStateTracker, wrong: Prediction) -> None:
+        known = [self._corrections.get(index, {}).get(_key(memory, tracker)) for index, memory in self._memories()]
+        if wrong.action in [correction[0] for correction in known if correction is not None]:
+            self._tell(f"Before, you taught {wrong.action} here. What you say now counts.")
+        elif issubclass(Policy.registry.get(wrong.policy or "", Policy), MemoizationPolicy):
+            self._tell(f"The stories say {wrong.action} here: change them, or they contradict what you teach.")
+
+    def _tell_of_learning(self, now: Prediction, action: str) -> None:
+        by = now.policy or "no policy knows better, and the bot"
+        still = f"But {by} still says {now.action} here ({now.confidence:.2f})."
+        self._tell(f"Learnt: {action}." if now.action == action else f"Noted: {action}. {still}")
+
+
+def _key(policy: MemoizationPolicy, tracker: DialogueStateTracker) -> Key:
+    """Return what the policy looks up to predict the next action."""
+    states = tracker.last_states(policy.max_history)
+    if not policy.featurizer.use_intent_probabilities:
+        states = [with_best_intent_only(state) for state in states]
+    return tuple(frozenset(state.items()) for state in states)

@@ -1,0 +1,52 @@
+"""What the tests of teaching share; the trained policy is made once, because Keras compiles slowly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from policy_bot import local_domain, needs_keras, stories
+
+from rasa_core.domain import Domain
+from rasa_core.policies import KerasPolicy, MemoizationPolicy
+from rasa_core.trackers import DialogueStateTracker
+
+
+@pytest.fixture(scope="session")
+def domain() -> Domain:
+    return local_domain()
+
+
+@pytest.fixture(scope="session")
+def trackers(domain: Domain) -> list[DialogueStateTracker]:
+    return stories(domain)
+
+
+@pytest.fixture(scope="session")
+def trained(domain: Domain, trackers: list[DialogueStateTracker]) -> KerasPolicy:
+    """Return a policy that knows the stories; not to be changed."""
+    needs_keras()
+    policy = KerasPolicy()
+    policy.train(trackers, domain, epochs=60, verbose=0)
+    return policy
+
+
+@pytest.fixture
+def memory(domain: Domain, trackers: list[DialogueStateTracker]) -> MemoizationPolicy:
+    policy = MemoizationPolicy()
+    policy.train(trackers, domain)
+    return policy
+
+
+@pytest.fixture
+def networks_trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, dict[str, Any]]]:
+    """Return how many conversations networks were trained on, and how, while the test runs."""
+    calls: list[tuple[int, dict[str, Any]]] = []
+    train = KerasPolicy.continue_training
+
+    def counted(self: KerasPolicy, trackers: list[DialogueStateTracker], domain: Domain, **options: Any) -> None:
+        calls.append((len(trackers), options))
+        train(self, trackers, domain, **options)
+
+    monkeypatch.setattr(KerasPolicy, "continue_training", counted)
+    return calls
