@@ -60,8 +60,8 @@ class TestWriting:
         assert list(files(written)) == [
             "domain.yml",
             "metadata.json",
-            "policy_0_MemoizationPolicy/training_turns.npz",
             "policy_0_MemoizationPolicy/memorized_turns.json",
+            "policy_0_MemoizationPolicy/training_turns.npz",
             "policy_1_FallbackPolicy/fallback_policy.json",
             "stories.md",
         ]
