@@ -127,12 +127,11 @@ def _shown(names: Iterable[str]) -> str:
     return ", ".join(known[:SHOWN_INTENTS]) + (f" and {more} more" if more > 0 else "")
 
 
-def _check_credentials(path: str | None) -> None:
-    if path is None:
-        return
-    if not Path(path).is_file():
-        raise RasaCoreError(f"there is no credentials file {path!r}.")
-    click.echo("The terminal needs no credentials; --credentials is ignored.", err=True)
+def _ignored_credentials(ctx: click.Context, param: click.Parameter, path: str | None) -> None:
+    if path is not None and not Path(path).is_file():
+        raise click.ClickException(f"there is no credentials file {path!r}.")
+    if path is not None:
+        click.echo("The terminal needs no credentials; --credentials is ignored.", err=True)
 
 
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
@@ -144,6 +143,7 @@ def _check_credentials(path: str | None) -> None:
     type=click.IntRange(0, 65535),
     default=DEFAULT_PORT,
     show_default=True,
+    expose_value=False,
     help="Accepted for older scripts; the terminal needs no port.",
 )
 @click.option(
@@ -155,7 +155,13 @@ def _check_credentials(path: str | None) -> None:
     show_default=True,
     help="File that gets the log.",
 )
-@click.option("--credentials", metavar="FILE", help="Accepted for older scripts; the terminal needs no credentials.")
+@click.option(
+    "--credentials",
+    metavar="FILE",
+    callback=_ignored_credentials,
+    expose_value=False,
+    help="Accepted for older scripts; the terminal needs no credentials.",
+)
 @click.option(
     "-c",
     "--connector",
@@ -165,18 +171,8 @@ def _check_credentials(path: str | None) -> None:
     help="Where messages come from; only the terminal is built in.",
 )
 @log_options
-def command(
-    core: str,
-    nlu: str | None,
-    port: int,
-    log_file: str,
-    credentials: str | None,
-    connector: str,
-    verbose: bool,
-    debug: bool,
-) -> None:
+def command(core: str, nlu: str | None, log_file: str, connector: str, verbose: bool, debug: bool) -> None:
     """Talk to a bot on the terminal. /restart starts the conversation anew, /stop ends the chat."""
     start_log(verbose, debug, log_file)
     _channel_named(connector)
-    _check_credentials(credentials)
-    main(core, nlu, connector, port, credentials)
+    main(core, nlu, connector)

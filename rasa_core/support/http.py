@@ -47,7 +47,7 @@ class NoAnswerError(RasaCoreError):
 
 
 def _cause_of(error: BaseException) -> BaseException:
-    """Return the error of the socket or of the protocol that urllib3 has wrapped."""
+    """Return what urllib3 has wrapped: the error of the socket or of the protocol."""
     inner = error.__cause__ or next((part for part in error.args if isinstance(part, Exception)), None)
     return error if inner is None else _cause_of(inner)
 
@@ -95,16 +95,9 @@ class HttpAnswer:
 
 
 class HttpTransport:
-    """Connections to one server. Safe to share between threads, and with processes that are forked.
+    """Connections to the server at `url`, safe to share between threads, and with processes that are forked.
 
-    Parameters
-    ----------
-    url
-        Address of the server: scheme, host, and perhaps a path below which it is mounted.
-    answer_limit
-        How much of an answer is read, in bytes; None for all of it.
-    hidden_query
-        Is added to the query of each request, and to no log.
+    No more than `answer_limit` bytes of an answer are read. The `hidden_query` is added to each request, and to no log.
     """
 
     def __init__(self, url: SplitResult, answer_limit: int | None = None, hidden_query: str = "") -> None:
@@ -136,7 +129,7 @@ class HttpTransport:
         of the request; so this is for requests that may be repeated.
         """
         parameters = urlencode(list(query), errors="replace")
-        target = f"{self._prefix}{path}" + (f"?{parameters}" if parameters else "")
+        target = self._prefix + path + ("?" if parameters else "") + parameters
         every = {"User-Agent": f"rasa_core/{__version__}", **headers}
         try:
             pool = self._kept_pool() if reuse else self._new_pool()
@@ -170,6 +163,4 @@ class HttpTransport:
 
 def without_token(text: str, token: str | None) -> str:
     """Return `text` of a server or of an error, in which the token may have been repeated, without it."""
-    if not token:
-        return text
-    return text.replace(token, "<token>").replace(quote_plus(token), "<token>")
+    return text.replace(token, "<token>").replace(quote_plus(token), "<token>") if token else text

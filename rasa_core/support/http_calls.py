@@ -62,9 +62,8 @@ class Attempts:
             if not value >= 0:
                 raise ValueError(f"{name} is a number from 0 on, not {value!r}.")
         self.number = 1
-        self._retries = retries
+        self._retries, self._first_delay, self._longest_delay = retries, first_delay, longest_delay
         self._end = time.monotonic() + within
-        self._first_delay, self._longest_delay = first_delay, longest_delay
         self._rng = rng or random.SystemRandom()
 
     def timeout(self, usual: float) -> float:
@@ -80,25 +79,19 @@ class Attempts:
         """
         if self.number > self._retries:
             return False
-        delay = min(asked, self._longest_delay) + self._rng.uniform(0.0, self.longest_pause())
+        highest = min(self._first_delay * 2.0 ** min(self.number - 1, 60), self._longest_delay)
+        delay = min(asked, self._longest_delay) + self._rng.uniform(0.0, highest)
         if time.monotonic() + delay >= self._end:
             return False
         time.sleep(delay)
         self.number += 1
         return True
 
-    def longest_pause(self) -> float:
-        """Return the upper limit of the random pause after this attempt, in seconds."""
-        return min(self._first_delay * 2.0 ** min(self.number - 1, 60), self._longest_delay)
-
 
 def exchange_again(
     transport: HttpTransport, request: Mapping[str, Any], attempts: Attempts, timeout: float
 ) -> HttpAnswer:
-    """Send a request that does no harm if it arrives twice, again where the connection breaks.
-
-    A server that was silent is not asked again. The parts of `request` are those of `HttpTransport.exchange`.
-    """
+    """Send a request that does no harm if it arrives twice, again where the connection breaks, not after a silence."""
     while True:
         try:
             return transport.exchange(**request, timeout=attempts.timeout(timeout))
@@ -138,14 +131,10 @@ class ServerAnswerError(RequestError):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is asked of the server.
+    """What is asked of the server; the path is percent-encoded, the query not.
 
     Attributes
     ----------
-    method, path, query : str, str, mapping
-        Where to; the path percent-encoded, the query not.
-    body, headers : bytes or None, mapping
-        What is sent.
     key : str or None
         Names the call; None if it may be carried out any number of times.
     probe : str or None
@@ -177,18 +166,10 @@ class _Failure:
 
 
 class JsonCaller:
-    """Makes calls to one server, each of them with retries. Safe to share between threads.
+    """Makes calls to the server at `host`, each of them with retries, which `Attempts` explains; safe for threads.
 
-    Parameters
-    ----------
-    host
-        Address of the server, perhaps with a path at which it is mounted; without a scheme, it is ``http``.
-    token
-        Sent as ``Authorization: Bearer``, and to a server that knows only that, as ``?token=``.
-    timeout
-        How long the server may stay silent, in seconds.
-    **retries
-        When to try again; see `Attempts`.
+    The token goes into the header ``Authorization``, and to a server that knows only that, into the URL. A server may
+    stay silent for `timeout` seconds.
     """
 
     def __init__(self, host: str, token: str | None, timeout: float, **retries: Any) -> None:
@@ -218,15 +199,7 @@ class JsonCaller:
         self._transport.close()
 
     def call(self, call: Call, **retries: Any) -> dict[str, Any]:
-        """Make a call, and return the JSON of the answer; `retries` overrules the usual settings.
-
-        Raises
-        ------
-        RequestError
-            If there is no answer that can be read.
-        ServerAnswerError
-            If the answer is an error.
-        """
+        """Make a call, and return the JSON of the answer, or raise `RequestError`; `retries` overrules the settings."""
         attempts = self._attempts(**retries)
         tries, unsure = 0, False
         while True:
