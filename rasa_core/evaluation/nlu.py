@@ -105,13 +105,7 @@ class MessageResult:
 
 @dataclass(frozen=True)
 class MessageEvaluation(Evaluation):
-    """How well messages are understood.
-
-    Attributes
-    ----------
-    messages : tuple of MessageResult
-        In the order of the data.
-    """
+    """How well messages are understood; they are in the order of the data."""
 
     messages: tuple[MessageResult, ...]
 
@@ -201,13 +195,7 @@ class MessageEvaluation(Evaluation):
 
 
 def evaluate_messages(parser: Parser, examples: Sequence[NLUExample], *, silent: bool = False) -> MessageEvaluation:
-    """Compare what is found in messages with what should be found.
-
-    Raises
-    ------
-    RasaCoreError
-        If there are no examples.
-    """
+    """Compare what is found in messages with what should be found; raise `RasaCoreError` if there are no examples."""
     if not examples:
         raise RasaCoreError("there are no examples to measure with; give NLU data with messages of intents.")
     results: list[MessageResult] = []
@@ -230,13 +218,7 @@ def _result(example: NLUExample, parse: dict[str, Any]) -> MessageResult:
 
 
 def nlu_report(evaluation: MessageEvaluation, what: str, folds: Sequence[MessageEvaluation] = ()) -> Report:
-    """Report on messages; with the figures of the folds, if they were cross-validated.
-
-    Parameters
-    ----------
-    what
-        The name of the data, for pictures.
-    """
+    """Report on messages of data called `what`; with the figures of the folds, if they were cross-validated."""
     pairs = [(expected, found or NO_INTENT) for expected, found in evaluation.pairs]
 
     def matrix() -> Drawing:

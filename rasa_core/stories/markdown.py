@@ -23,10 +23,11 @@ import re
 import warnings
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import accumulate
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, Event, UserUttered, check_parse_data
@@ -256,7 +257,8 @@ def _events_of(text: str) -> tuple[Event, ...]:
 _MARK: Final = re.compile(r"<!--.*?(?P<end>-->|\Z)|`(?P<variable>(?:(?!<!--)[^`])*)`", re.DOTALL)
 
 
-class _StoryLine(NamedTuple):
+@dataclass(slots=True)
+class _StoryLine:
     """One line that says something.
 
     Attributes
