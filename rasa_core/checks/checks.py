@@ -30,13 +30,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from rasa_core.actions.action import Action
-from rasa_core.actions.factories import (
-    RemoteAction,
-    action_factory_by_name,
-    conventional_name,
-    ensure_action_name_uniqueness,
-)
 from rasa_core.checks import Finding, finding, in_order
 from rasa_core.checks.contradictions import (
     LONGEST_HISTORY,
@@ -49,7 +42,15 @@ from rasa_core.checks.contradictions import (
 from rasa_core.checks.nlu import check_data_files, check_domain_names
 from rasa_core.checks.stories import check_checkpoints, check_loops, check_names, check_repeated_stories
 from rasa_core.domain import Domain
-from rasa_core.domain_file import DomainFile, read_domain
+from rasa_core.domain_file import (
+    DEFAULT_ACTION_NAMES,
+    DomainFile,
+    check_action_names,
+    checked_factory,
+    conventional_name,
+    names_of_actions,
+    read_domain,
+)
 from rasa_core.exceptions import DomainError
 from rasa_core.slots import Slot
 from rasa_core.stories.builder import UNKNOWN_NAME
@@ -180,7 +181,7 @@ def _build_domain(content: DomainFile, name: str, found: list[Finding]) -> Domai
         except DomainError as error:
             found.append(_domain_finding(error, name, content))
             slots.append(Slot.resolve_by_type("unfeaturized")(slot))
-    actions = [action.name() for action in _actions(content, name, found)]
+    actions = _action_names(content, name, found)
     return Domain(
         content.intents,
         content.entities,
@@ -194,29 +195,25 @@ def _build_domain(content: DomainFile, name: str, found: list[Finding]) -> Domai
     )
 
 
-def _actions(content: DomainFile, name: str, found: list[Finding]) -> list[Action]:
+def _action_names(content: DomainFile, name: str, found: list[Finding]) -> list[str]:
     try:
-        factory = action_factory_by_name(content.action_factory)
+        factory = checked_factory(content.action_factory)
     except DomainError as error:
         found.append(finding("domain", "error", str(error), [Place(name)]))
-        factory = action_factory_by_name("remote")
-    is_remote = factory is action_factory_by_name("remote")
-    section = "action_names" if is_remote and content.action_names else "actions"
-    actions: list[Action] = []
+        factory = "remote"
+    section = "action_names" if factory == "remote" and content.action_names else "actions"
+    names: list[str] = []
     for written in (content.action_names or []) if section == "action_names" else content.actions:
+        action = conventional_name(written)
         try:
-            built = factory([written], None, content.templates)
+            [action] = names_of_actions(factory, [written], None, content.templates)
+            check_action_names([*names, action])
         except DomainError as error:
             found.append(_domain_finding(error, name, content))
-            built = [RemoteAction(conventional_name(written))]
-        try:
-            ensure_action_name_uniqueness([*actions, *built])
-            actions += built
-            line = content.lines[section, written]
-            content.lines.setdefault(("actions", built[0].name()), line)  # A class is written in another way.
-        except DomainError as error:
-            found.append(_domain_finding(error, name, content))
-    return actions
+        if action not in (*names, *DEFAULT_ACTION_NAMES):
+            names.append(action)
+            content.lines.setdefault(("actions", action), content.lines[section, written])  # A class has another name.
+    return names
 
 
 def _domain_finding(error: DomainError, name: str, content: DomainFile | None = None) -> Finding:

@@ -7,7 +7,6 @@ same steps.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from typing import Any, Final
 
 from rasa_core import _legacy
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event
+from rasa_core.events.base import as_story
 from rasa_core.exceptions import StoryParseError
 from rasa_core.support.places import Place
 from rasa_core.trackers import DialogueStateTracker
@@ -30,7 +30,6 @@ CYCLE_PREFIX: Final = "CYCL_"
 
 _LINE_ENDS = re.compile("[\r\n]+")
 _OPENS_COMMENT = re.compile("<(?=!--)")
-_UNSAFE_IN_JSON = re.compile("[`\ud800-\udfff]|<(?=!--)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +66,7 @@ class Checkpoint:
 
     def as_story_string(self) -> str:
         """Return the line of a story."""
-        conditions = json.dumps(self.conditions, ensure_ascii=False) if self.conditions else ""
-        return _as_line(f"> {self.name}{conditions}")
+        return _LINE_ENDS.sub(" ", as_story(f"> {self.name}", self.conditions or {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,19 +234,12 @@ def _event_lines(events: Iterable[Event]) -> list[str]:
         if _is_listening(event):
             lines.append(f"    - {ACTION_LISTEN_NAME}")
         else:
-            lines.extend(_as_line(line) for line in story_lines([event]))
+            lines.extend(_LINE_ENDS.sub(" ", line) for line in story_lines([event]))
     return lines
 
 
 def _is_listening(event: Event) -> bool:
     return isinstance(event, ActionExecuted) and event.action_name == ACTION_LISTEN_NAME
-
-
-def _as_line(text: str) -> str:
-    """Keep a name with line ends on one line; escape what would be a comment or a template variable inside JSON."""
-    name, brace, parameters = text.partition("{")
-    escaped = _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", parameters)
-    return _LINE_ENDS.sub(" ", name) + brace + escaped
 
 
 def order_checkpoints(leads: Mapping[str, Iterable[str]]) -> tuple[list[str], frozenset[tuple[str, str]]]:
