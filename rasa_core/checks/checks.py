@@ -75,7 +75,7 @@ def check_stories(
     domain_name: str = "domain.yml",
     nlu_files: Sequence[Path] = (),
 ) -> list[Finding]:
-    """Look for mistakes in a domain, its stories and its NLU data.
+    """Return the mistakes in a domain, its stories and its NLU data, those of the domain first, by file and line.
 
     Parameters
     ----------
@@ -89,11 +89,6 @@ def check_stories(
         What findings call the domain, such as its path.
     nlu_files
         All NLU data of the bot; none if something else understands its messages.
-
-    Returns
-    -------
-    list of Finding
-        Those of the domain, then those of the other files, in the order of file and line.
     """
     found: list[Finding] = []
     content = _read_domain(domain_text, domain_name, found)

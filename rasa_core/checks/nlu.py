@@ -70,17 +70,7 @@ def check_data_files(files: Iterable[Path]) -> tuple[TrainingData | None, list[F
 def check_domain_names(
     data: TrainingData, intents: Iterable[str], entities: Iterable[str], domain_name: str
 ) -> list[Finding]:
-    """Return where the data and a domain name other intents and entities.
-
-    Parameters
-    ----------
-    data
-        All that the interpreter of the bot learns from.
-    intents, entities
-        Those of the domain.
-    domain_name
-        What findings call the domain, such as its path.
-    """
+    """Return where all data of a bot, and its domain, which findings call `domain_name`, name other things."""
     intents, entities = list(intents), list(entities)
     intent_places: dict[str, list[Place]] = {}
     entity_places: dict[str, list[Place]] = {}

@@ -99,10 +99,7 @@ class StoryFileReader:
     def read_stories(self, resource: str | Path) -> list[list[StoryStep]]:
         """Return the steps of each story in a file, or in all story files of a folder and those below it.
 
-        Raises
-        ------
-        StoryParseError
-            If there is no such file or folder, or a line is wrong; it lists what is wrong in all files.
+        Raises `StoryParseError`, which lists what is wrong in all files, unless problems are gathered.
         """
         stories: list[list[StoryStep]] = []
         for path, label, lines in read_story_files(Path(resource), self._problems):
@@ -111,7 +108,7 @@ class StoryFileReader:
         return stories
 
     def process_lines(self, lines: Iterable[str], file: str | None = None, *, label: str = "") -> list[StoryStep]:
-        """Return the steps of one file, given as lines.
+        """Return the steps of one file, given as lines; see `read_stories` for the errors.
 
         Parameters
         ----------
@@ -121,11 +118,6 @@ class StoryFileReader:
             What places, errors and log entries call it.
         label
             Tells it from other files, the same on every machine.
-
-        Raises
-        ------
-        StoryParseError
-            With file, line and column; it lists all that is wrong.
         """
         stories = self._read_file(lines, file, label)
         self._report()
@@ -254,14 +246,10 @@ _MARK: Final = re.compile(r"<!--.*?(?P<end>-->|\Z)|`(?P<variable>(?:(?!<!--)[^`]
 
 @dataclass(slots=True)
 class _StoryLine:
-    """One line that says something.
+    """One line that says something: its number, counted from 1, and its text without comments and space around it.
 
     Attributes
     ----------
-    number : int
-        Counted from 1.
-    text : str
-        The line without comments, variables filled in, and without space around it; never empty.
     origins : list of (int, int)
         Positions in `text`, ascending, and the positions in the line as it was written from which they came.
     error : LineError or None

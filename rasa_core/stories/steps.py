@@ -57,12 +57,8 @@ class Checkpoint:
 
     def accepts(self, tracker: DialogueStateTracker) -> bool:
         """Tell whether the slots of `tracker` have the values of all conditions; an unset slot is None."""
-        slots = tracker.slots
-        for name, value in (self.conditions or {}).items():
-            slot = slots.get(name)
-            if (None if slot is None else slot.value) != value:
-                return False
-        return True
+        slots, conditions = tracker.slots, self.conditions or {}
+        return all((slots[name].value if name in slots else None) == value for name, value in conditions.items())
 
     def as_story_string(self) -> str:
         """Return the line of a story."""
@@ -106,10 +102,7 @@ class StoryStep:
     def as_story_string(self, flat: bool = False) -> str:
         """Return the block of a story file that reads as this step; only its events if `flat`.
 
-        Raises
-        ------
-        StoryParseError
-            If the step has an end checkpoint but no events, for which a story has no words.
+        Raises `StoryParseError` if the step has an end checkpoint but no events, for which a story has no words.
         """
         body = _event_lines(self.events)
         if flat:
@@ -251,12 +244,8 @@ def order_checkpoints(leads: Mapping[str, Iterable[str]]) -> tuple[list[str], fr
     Parameters
     ----------
     leads
-        Name of a checkpoint to the names that can be reached from it in one step.
-
-    Returns
-    -------
-    tuple
-        All names, each behind those that lead to it; and the cut edges ``(from, to)``, which close a cycle.
+        Name of a checkpoint to the names that can be reached from it in one step. Returned are all names, each behind
+        those that lead to it, and the cut edges ``(from, to)``, which close a cycle.
     """
     finished: dict[str, None] = {}
     entered: set[str] = set()

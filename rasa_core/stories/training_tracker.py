@@ -165,13 +165,9 @@ class TrainingTracker(DialogueStateTracker):
         self.sources.append(source)
 
     def follow(self, step: StoryStep, expanded: ExpandedStep) -> tuple[Self, list[Self]]:
-        """Return the conversation that goes on through a step; this one stays as it is.
+        """Return the conversation at the end of a step, and those that end on its way; this one stays as it is.
 
-        Returns
-        -------
-        tuple
-            The conversation at the end of the step, and those that the step ends on its way: a restart, or a
-            rewind, makes a conversation forget what is nevertheless to be learnt.
+        A restart, or a rewind, makes a conversation forget what is nevertheless to be learnt.
         """
         onward = self.copy()
         if expanded.opens_story or self._story != step.block_name:
