@@ -26,7 +26,7 @@ Those of NLU data are listed in `rasa_core.checks.nlu`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -95,10 +95,8 @@ def check_stories(
     domain = None if content is None else _build_domain(content, domain_name, found)
     problems: list[Problem] = []
     read = StoryFileReader(domain, problems=problems).read_stories(stories)
-    for problem in problems:
-        if problem.kind != UNKNOWN_NAME:  # Those are found below, with all places.
-            kind = "grammar" if problem.severity == "error" else "ignored-line"
-            found.append(finding(kind, problem.severity, problem.message, [problem.place]))
+    # Unknown names are found below, with all places.
+    found += _findings((problem for problem in problems if problem.kind != UNKNOWN_NAME), "grammar", "ignored-line")
     steps = [step for story in read for step in story]
     is_complete = not errors_in(problems)
     found += check_loops(steps)
@@ -111,6 +109,12 @@ def check_stories(
     if nlu_files:
         found += _check_nlu(nlu_files, domain, domain_name)
     return in_order(found, domain_name)
+
+
+def _findings(problems: Iterable[Problem], of_errors: str, of_warnings: str) -> Iterator[Finding]:
+    for problem in problems:
+        kind = of_errors if problem.severity == "error" else of_warnings
+        yield finding(kind, problem.severity, problem.message, [problem.place])
 
 
 def _check_nlu(files: Sequence[Path], domain: Domain | None, domain_name: str) -> list[Finding]:
@@ -161,9 +165,7 @@ def _read_domain(text: str, name: str, found: list[Finding]) -> DomainFile | Non
     except DomainError as error:
         found.append(_domain_finding(error, name))
         return None
-    for problem in problems:
-        kind = "domain" if problem.severity == "error" else "unknown-key"
-        found.append(finding(kind, problem.severity, problem.message, [problem.place]))
+    found += _findings(problems, "domain", "unknown-key")
     return None if errors_in(problems) else content
 
 

@@ -31,18 +31,9 @@ ActionAndPlace = tuple[str, Place]
 
 
 class StoryAction(NamedTuple):
-    """One action of a conversation.
+    """One action of a conversation: the states before it, its name, and where it stands or the line that implies it.
 
-    Attributes
-    ----------
-    states : tuple of int
-        What was before it.
-    name : str
-        Its name.
-    place : Place
-        Where it stands, or the line that implies it.
-    is_learnt : bool
-        Whether policies learn it; the first action of a story that starts with the bot is not.
+    Policies learn all of them but the first action of a story that starts with the bot.
     """
 
     states: States
@@ -53,14 +44,9 @@ class StoryAction(NamedTuple):
 
 @dataclass(slots=True)
 class Contradiction:
-    """Places at which the stories go on with different actions after the same history.
+    """Different actions that follow the same history, each with where it does.
 
-    Attributes
-    ----------
-    actions : list of (str, Place)
-        Actions, and where each follows.
-    needed : int or None
-        The least ``max_history`` that tells all of them apart; None if none does.
+    `needed` is the least ``max_history`` that tells all of them apart; None if none does.
     """
 
     actions: list[ActionAndPlace]

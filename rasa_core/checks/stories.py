@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from rasa_core.checks import Finding, finding
@@ -270,31 +270,22 @@ def _unknown_values(domain: Domain, used: UsedNames) -> Iterator[Finding]:
 
 
 def _impossible_conditions(domain: Domain, used: UsedNames, steps: Steps) -> Iterator[Finding]:
-    can_be = _possible(domain, used)
-    impossible: dict[tuple[str, str, str], Places] = {}
+    slots = {slot.name: slot for slot in domain.slots}
+    places: dict[tuple[str, str, str], Places | None] = {}
     for step in steps:
         for start in step.start_checkpoints:
             for slot, value in (start.conditions or {}).items():
-                if not can_be(slot, value):
-                    impossible.setdefault((start.name, slot, repr(value)), {})[step.source] = None
-    for (name, slot, value), places in impossible.items():
-        text = (
-            f"the checkpoint {name[:100]!r} asks for the slot {slot!r} to be {value[:100]}, which no story sets, so "
-            "what begins there is not learnt. Set it in a story before, or correct the condition."
-        )
-        yield finding("impossible-condition", "error", text, places)
-
-
-def _possible(domain: Domain, used: UsedNames) -> Callable[[str, Any], bool]:
-    """Return whether a slot can have a value; one that the domain does not have is told of elsewhere."""
-    slots = {slot.name: slot for slot in domain.slots}
-    known: dict[tuple[str, str], bool] = {}
-
-    def can_be(name: str, value: Any) -> bool:
-        key = (name, repr(value))
-        if key not in known:
-            values = [value for value, _ in used.values.get(name, {}).values()]
-            known[key] = name not in slots or value in [slots[name].initial_value, *values]
-        return known[key]
-
-    return can_be
+                key = (start.name, slot, repr(value))
+                if key not in places:  # A slot that the domain does not have is told of elsewhere.
+                    values = [value for value, _ in used.values.get(slot, {}).values()]
+                    can_be = slot not in slots or value in [slots[slot].initial_value, *values]
+                    places[key] = None if can_be else {}
+                if (found := places[key]) is not None:
+                    found[step.source] = None
+    for (name, slot, value), found in places.items():
+        if found is not None:
+            text = (
+                f"the checkpoint {name[:100]!r} asks for the slot {slot!r} to be {value[:100]}, which no story sets, "
+                "so what begins there is not learnt. Set it in a story before, or correct the condition."
+            )
+            yield finding("impossible-condition", "error", text, found)
