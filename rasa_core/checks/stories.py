@@ -160,15 +160,7 @@ def _content(story: Steps) -> tuple[object, ...]:
 
 
 class UsedNames:
-    """The names in stories, with all places, and the values that slots get.
-
-    Parameters
-    ----------
-    steps
-        The stories.
-    domain
-        Tells which slots the entities of a message set.
-    """
+    """The names in stories, with all places, and the values that slots get; by the domain, from entities too."""
 
     def __init__(self, steps: Iterable[StoryStep], domain: Domain) -> None:
         self.places: dict[str, dict[str, Places]] = {kind: {} for kind in SECTIONS}
@@ -217,7 +209,11 @@ def check_names(
         known = {*names, domain.restart_intent} if kind == "intent" else set(names)
         for name, places in used.places[kind].items():
             if name not in known:
-                yield _undeclared(kind, name, known, domain, file, places)
+                is_template = kind == "action" and name in domain.templates
+                hint = " There is a template of that name." if is_template else did_you_mean(name, known)
+                remedy = f"Correct the stories, or declare it under {SECTIONS[kind]}: in {file}."
+                text = f"the domain has no {kind} {name[:100]!r}.{hint} {remedy}"
+                yield finding(f"undeclared-{kind}", "error", text, places)
     yield from _unknown_values(domain, used)
     actions = set(domain.action_names)
     for name in domain.templates:
@@ -233,17 +229,6 @@ def check_names(
                     text = f"no story uses the {kind} {name!r}. {_REMEDIES[kind]}."
                     yield finding(f"unused-{kind}", "warning", text, [place(kind, name)])
         yield from _impossible_conditions(domain, used, steps)
-
-
-def _undeclared(
-    kind: str, name: str, known: Iterable[str], domain: Domain, file: str, places: Iterable[Place | None]
-) -> Finding:
-    hint = did_you_mean(name, known)
-    if kind == "action" and name in domain.templates:
-        hint = " There is a template of that name."
-    remedy = f"Correct the stories, or declare it under {SECTIONS[kind]}: in {file}."
-    text = f"the domain has no {kind} {name[:100]!r}.{hint} {remedy}"
-    return finding(f"undeclared-{kind}", "error", text, places)
 
 
 def _used_elsewhere(kind: str, domain: Domain) -> set[str]:
