@@ -88,9 +88,6 @@ def story_actions(trackers: Iterable[TrainingTracker]) -> list[list[StoryAction]
     return [list(actions_of(tracker)) for tracker in trackers]
 
 
-# -- contradictions
-
-
 def find_contradictions(conversations: Iterable[Sequence[StoryAction]], max_history: int) -> list[Contradiction]:
     """Return where the stories contradict each other.
 
@@ -136,9 +133,6 @@ def _needed(histories: Iterable[tuple[States, str]]) -> int | None:
             unlike = (index for index, (mine, yours) in enumerate(zip(one, two, strict=False)) if mine != yours)
             needed = max(needed, next(unlike, min(len(one), len(two))) + 1)
     return needed
-
-
-# -- long turns
 
 
 def find_long_turns(conversations: Iterable[Sequence[StoryAction]], limit: int) -> dict[Place, int]:

@@ -114,8 +114,7 @@ class StoryStep:
         implied = body and self.start_checkpoints == (Checkpoint(STORY_START),)
         starts = [] if implied else [checkpoint.as_story_string() for checkpoint in self.start_checkpoints]
         ends = [replace(checkpoint, conditions=None).as_story_string() for checkpoint in self.end_checkpoints]
-        name = _OPENS_COMMENT.sub("< ", _LINE_ENDS.sub(" ", self.block_name)).replace("`", "'")
-        heading = f"## {name}".rstrip()
+        heading = f"## {_in_heading(self.block_name)}".rstrip()
         return "".join(f"{line}\n" for line in (heading, *starts, *body, *ends))
 
 
@@ -211,13 +210,19 @@ class Story:
     def as_story_string(self, flat: bool = False) -> str:
         """Return the text of the story; `flat` makes it one block without checkpoints."""
         if flat:
-            return story_text((event for step in self.story_steps for event in step.events), self.story_name)
+            name = None if self.story_name is None else _in_heading(self.story_name)
+            return story_text((event for step in self.story_steps for event in step.events), name)
         return "\n".join(step.as_story_string() for step in self.story_steps)
 
     def dump_to_file(self, filename: str | Path, flat: bool = False) -> None:
         """Append the story to a file."""
         with open(filename, "a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(self.as_story_string(flat) + "\n")
+
+
+def _in_heading(name: str) -> str:
+    """Keep a name on its line, and from opening a comment or standing for a template variable."""
+    return _OPENS_COMMENT.sub("< ", _LINE_ENDS.sub(" ", name)).replace("`", "'")
 
 
 def _event_lines(events: Iterable[Event]) -> list[str]:
