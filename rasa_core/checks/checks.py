@@ -26,17 +26,10 @@ Those of NLU data are listed in `rasa_core.checks.nlu`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from rasa_core.actions.action import Action
-from rasa_core.actions.factories import (
-    RemoteAction,
-    action_factory_by_name,
-    conventional_name,
-    ensure_action_name_uniqueness,
-)
 from rasa_core.checks import Finding, finding, in_order
 from rasa_core.checks.contradictions import (
     LONGEST_HISTORY,
@@ -49,7 +42,15 @@ from rasa_core.checks.contradictions import (
 from rasa_core.checks.nlu import check_data_files, check_domain_names
 from rasa_core.checks.stories import check_checkpoints, check_loops, check_names, check_repeated_stories
 from rasa_core.domain import Domain
-from rasa_core.domain_file import DomainFile, read_domain
+from rasa_core.domain_file import (
+    DEFAULT_ACTION_NAMES,
+    DomainFile,
+    check_action_names,
+    checked_factory,
+    conventional_name,
+    names_of_actions,
+    read_domain,
+)
 from rasa_core.exceptions import DomainError
 from rasa_core.slots import Slot
 from rasa_core.stories.builder import UNKNOWN_NAME
@@ -74,7 +75,7 @@ def check_stories(
     domain_name: str = "domain.yml",
     nlu_files: Sequence[Path] = (),
 ) -> list[Finding]:
-    """Look for mistakes in a domain, its stories and its NLU data.
+    """Return the mistakes in a domain, its stories and its NLU data, those of the domain first, by file and line.
 
     Parameters
     ----------
@@ -88,21 +89,14 @@ def check_stories(
         What findings call the domain, such as its path.
     nlu_files
         All NLU data of the bot; none if something else understands its messages.
-
-    Returns
-    -------
-    list of Finding
-        Those of the domain, then those of the other files, in the order of file and line.
     """
     found: list[Finding] = []
     content = _read_domain(domain_text, domain_name, found)
     domain = None if content is None else _build_domain(content, domain_name, found)
     problems: list[Problem] = []
     read = StoryFileReader(domain, problems=problems).read_stories(stories)
-    for problem in problems:
-        if problem.kind != UNKNOWN_NAME:  # Those are found below, with all places.
-            kind = "grammar" if problem.severity == "error" else "ignored-line"
-            found.append(finding(kind, problem.severity, problem.message, [problem.place]))
+    # Unknown names are found below, with all places.
+    found += _findings((problem for problem in problems if problem.kind != UNKNOWN_NAME), "grammar", "ignored-line")
     steps = [step for story in read for step in story]
     is_complete = not errors_in(problems)
     found += check_loops(steps)
@@ -115,6 +109,12 @@ def check_stories(
     if nlu_files:
         found += _check_nlu(nlu_files, domain, domain_name)
     return in_order(found, domain_name)
+
+
+def _findings(problems: Iterable[Problem], of_errors: str, of_warnings: str) -> Iterator[Finding]:
+    for problem in problems:
+        kind = of_errors if problem.severity == "error" else of_warnings
+        yield finding(kind, problem.severity, problem.message, [problem.place])
 
 
 def _check_nlu(files: Sequence[Path], domain: Domain | None, domain_name: str) -> list[Finding]:
@@ -165,9 +165,7 @@ def _read_domain(text: str, name: str, found: list[Finding]) -> DomainFile | Non
     except DomainError as error:
         found.append(_domain_finding(error, name))
         return None
-    for problem in problems:
-        kind = "domain" if problem.severity == "error" else "unknown-key"
-        found.append(finding(kind, problem.severity, problem.message, [problem.place]))
+    found += _findings(problems, "domain", "unknown-key")
     return None if errors_in(problems) else content
 
 
@@ -180,7 +178,7 @@ def _build_domain(content: DomainFile, name: str, found: list[Finding]) -> Domai
         except DomainError as error:
             found.append(_domain_finding(error, name, content))
             slots.append(Slot.resolve_by_type("unfeaturized")(slot))
-    actions = [action.name() for action in _actions(content, name, found)]
+    actions = _action_names(content, name, found)
     return Domain(
         content.intents,
         content.entities,
@@ -194,29 +192,25 @@ def _build_domain(content: DomainFile, name: str, found: list[Finding]) -> Domai
     )
 
 
-def _actions(content: DomainFile, name: str, found: list[Finding]) -> list[Action]:
+def _action_names(content: DomainFile, name: str, found: list[Finding]) -> list[str]:
     try:
-        factory = action_factory_by_name(content.action_factory)
+        factory = checked_factory(content.action_factory)
     except DomainError as error:
         found.append(finding("domain", "error", str(error), [Place(name)]))
-        factory = action_factory_by_name("remote")
-    is_remote = factory is action_factory_by_name("remote")
-    section = "action_names" if is_remote and content.action_names else "actions"
-    actions: list[Action] = []
+        factory = "remote"
+    section = "action_names" if factory == "remote" and content.action_names else "actions"
+    names: list[str] = []
     for written in (content.action_names or []) if section == "action_names" else content.actions:
+        action = conventional_name(written)
         try:
-            built = factory([written], None, content.templates)
+            [action] = names_of_actions(factory, [written], None, content.templates)
+            check_action_names([*names, action])
         except DomainError as error:
             found.append(_domain_finding(error, name, content))
-            built = [RemoteAction(conventional_name(written))]
-        try:
-            ensure_action_name_uniqueness([*actions, *built])
-            actions += built
-            line = content.lines[section, written]
-            content.lines.setdefault(("actions", built[0].name()), line)  # A class is written in another way.
-        except DomainError as error:
-            found.append(_domain_finding(error, name, content))
-    return actions
+        if action not in (*names, *DEFAULT_ACTION_NAMES):
+            names.append(action)
+            content.lines.setdefault(("actions", action), content.lines[section, written])  # A class has another name.
+    return names
 
 
 def _domain_finding(error: DomainError, name: str, content: DomainFile | None = None) -> Finding:

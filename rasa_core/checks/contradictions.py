@@ -31,18 +31,9 @@ ActionAndPlace = tuple[str, Place]
 
 
 class StoryAction(NamedTuple):
-    """One action of a conversation.
+    """One action of a conversation: the states before it, its name, and where it stands or the line that implies it.
 
-    Attributes
-    ----------
-    states : tuple of int
-        What was before it.
-    name : str
-        Its name.
-    place : Place
-        Where it stands, or the line that implies it.
-    is_learnt : bool
-        Whether policies learn it; the first action of a story that starts with the bot is not.
+    Policies learn all of them but the first action of a story that starts with the bot.
     """
 
     states: States
@@ -53,14 +44,9 @@ class StoryAction(NamedTuple):
 
 @dataclass(slots=True)
 class Contradiction:
-    """Places at which the stories go on with different actions after the same history.
+    """Different actions that follow the same history, each with where it does.
 
-    Attributes
-    ----------
-    actions : list of (str, Place)
-        Actions, and where each follows.
-    needed : int or None
-        The least ``max_history`` that tells all of them apart; None if none does.
+    `needed` is the least ``max_history`` that tells all of them apart; None if none does.
     """
 
     actions: list[ActionAndPlace]
@@ -100,9 +86,6 @@ def story_actions(trackers: Iterable[TrainingTracker]) -> list[list[StoryAction]
                 yield StoryAction(states, action.action_name, place, not action.unpredictable)
 
     return [list(actions_of(tracker)) for tracker in trackers]
-
-
-# -- contradictions
 
 
 def find_contradictions(conversations: Iterable[Sequence[StoryAction]], max_history: int) -> list[Contradiction]:
@@ -150,9 +133,6 @@ def _needed(histories: Iterable[tuple[States, str]]) -> int | None:
             unlike = (index for index, (mine, yours) in enumerate(zip(one, two, strict=False)) if mine != yours)
             needed = max(needed, next(unlike, min(len(one), len(two))) + 1)
     return needed
-
-
-# -- long turns
 
 
 def find_long_turns(conversations: Iterable[Sequence[StoryAction]], limit: int) -> dict[Place, int]:

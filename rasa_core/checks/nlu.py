@@ -21,7 +21,7 @@ Kind                         Meaning
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -70,39 +70,26 @@ def check_data_files(files: Iterable[Path]) -> tuple[TrainingData | None, list[F
 def check_domain_names(
     data: TrainingData, intents: Iterable[str], entities: Iterable[str], domain_name: str
 ) -> list[Finding]:
-    """Return where the data and a domain name other intents and entities.
-
-    Parameters
-    ----------
-    data
-        All that the interpreter of the bot learns from.
-    intents, entities
-        Those of the domain.
-    domain_name
-        What findings call the domain, such as its path.
-    """
-    intents, entities = list(intents), list(entities)
-    intent_places: dict[str, list[Place]] = {}
-    entity_places: dict[str, list[Place]] = {}
+    """Return where all data of a bot, and its domain, which findings call `domain_name`, name other things."""
+    declared = {"intent": set(intents), "entity": set(entities)}
+    places: dict[str, dict[str, list[Place]]] = {"intent": {}, "entity": {}}
     for example in data.examples:
         if example.intent is not None:
-            intent_places.setdefault(example.intent, []).append(_place(example.place))
+            places["intent"].setdefault(example.intent, []).append(_place(example.place))
         for span in example.entities:
-            entity_places.setdefault(span.entity, []).append(_place(example.place))
-    found = [*_check_declared("intent", intent_places, intents), *_check_declared("entity", entity_places, entities)]
-    for name in sorted(set(intents) - intent_places.keys()):
+            places["entity"].setdefault(span.entity, []).append(_place(example.place))
+    found = []
+    for what, known in declared.items():
+        for name in sorted(places[what].keys() - known):
+            text = f"the domain has no {what} {name!r}.{did_you_mean(name, known)}"
+            remedy = "Add it to the domain, or rename it here."
+            found.append(finding(f"{what}-not-in-domain", "warning", f"{text} {remedy}", places[what][name]))
+    for name in sorted(declared["intent"] - places["intent"].keys()):
         text = f"the NLU data has no examples of the intent {name!r}: no message will be understood as it. "
         remedy = "Write some, unless it only comes from buttons or from your own code."
-        hint = did_you_mean(name, intent_places.keys() - set(intents))
+        hint = did_you_mean(name, places["intent"].keys() - declared["intent"])
         found.append(finding("intent-without-examples", "warning", f"{text}{remedy}{hint}", [Place(domain_name)]))
     return in_order(found, domain_name)
-
-
-def _check_declared(what: str, places: Mapping[str, list[Place]], known: list[str]) -> Iterator[Finding]:
-    for name in sorted(places.keys() - set(known)):
-        problem = f"the domain has no {what} {name!r}.{did_you_mean(name, known)}"
-        remedy = "Add it to the domain, or rename it here."
-        yield finding(f"{what}-not-in-domain", "warning", f"{problem} {remedy}", places[name])
 
 
 def _place(source: Place, note: str | None = None) -> Place:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from rasa_core.checks import Finding, finding
@@ -160,15 +160,7 @@ def _content(story: Steps) -> tuple[object, ...]:
 
 
 class UsedNames:
-    """The names in stories, with all places, and the values that slots get.
-
-    Parameters
-    ----------
-    steps
-        The stories.
-    domain
-        Tells which slots the entities of a message set.
-    """
+    """The names in stories, with all places, and the values that slots get; by the domain, from entities too."""
 
     def __init__(self, steps: Iterable[StoryStep], domain: Domain) -> None:
         self.places: dict[str, dict[str, Places]] = {kind: {} for kind in SECTIONS}
@@ -217,7 +209,11 @@ def check_names(
         known = {*names, domain.restart_intent} if kind == "intent" else set(names)
         for name, places in used.places[kind].items():
             if name not in known:
-                yield _undeclared(kind, name, known, domain, file, places)
+                is_template = kind == "action" and name in domain.templates
+                hint = " There is a template of that name." if is_template else did_you_mean(name, known)
+                remedy = f"Correct the stories, or declare it under {SECTIONS[kind]}: in {file}."
+                text = f"the domain has no {kind} {name[:100]!r}.{hint} {remedy}"
+                yield finding(f"undeclared-{kind}", "error", text, places)
     yield from _unknown_values(domain, used)
     actions = set(domain.action_names)
     for name in domain.templates:
@@ -233,17 +229,6 @@ def check_names(
                     text = f"no story uses the {kind} {name!r}. {_REMEDIES[kind]}."
                     yield finding(f"unused-{kind}", "warning", text, [place(kind, name)])
         yield from _impossible_conditions(domain, used, steps)
-
-
-def _undeclared(
-    kind: str, name: str, known: Iterable[str], domain: Domain, file: str, places: Iterable[Place | None]
-) -> Finding:
-    hint = did_you_mean(name, known)
-    if kind == "action" and name in domain.templates:
-        hint = " There is a template of that name."
-    remedy = f"Correct the stories, or declare it under {SECTIONS[kind]}: in {file}."
-    text = f"the domain has no {kind} {name[:100]!r}.{hint} {remedy}"
-    return finding(f"undeclared-{kind}", "error", text, places)
 
 
 def _used_elsewhere(kind: str, domain: Domain) -> set[str]:
@@ -270,31 +255,22 @@ def _unknown_values(domain: Domain, used: UsedNames) -> Iterator[Finding]:
 
 
 def _impossible_conditions(domain: Domain, used: UsedNames, steps: Steps) -> Iterator[Finding]:
-    can_be = _possible(domain, used)
-    impossible: dict[tuple[str, str, str], Places] = {}
+    slots = {slot.name: slot for slot in domain.slots}
+    places: dict[tuple[str, str, str], Places | None] = {}
     for step in steps:
         for start in step.start_checkpoints:
             for slot, value in (start.conditions or {}).items():
-                if not can_be(slot, value):
-                    impossible.setdefault((start.name, slot, repr(value)), {})[step.source] = None
-    for (name, slot, value), places in impossible.items():
-        text = (
-            f"the checkpoint {name[:100]!r} asks for the slot {slot!r} to be {value[:100]}, which no story sets, so "
-            "what begins there is not learnt. Set it in a story before, or correct the condition."
-        )
-        yield finding("impossible-condition", "error", text, places)
-
-
-def _possible(domain: Domain, used: UsedNames) -> Callable[[str, Any], bool]:
-    """Return whether a slot can have a value; one that the domain does not have is told of elsewhere."""
-    slots = {slot.name: slot for slot in domain.slots}
-    known: dict[tuple[str, str], bool] = {}
-
-    def can_be(name: str, value: Any) -> bool:
-        key = (name, repr(value))
-        if key not in known:
-            values = [value for value, _ in used.values.get(name, {}).values()]
-            known[key] = name not in slots or value in [slots[name].initial_value, *values]
-        return known[key]
-
-    return can_be
+                key = (start.name, slot, repr(value))
+                if key not in places:  # A slot that the domain does not have is told of elsewhere.
+                    values = [value for value, _ in used.values.get(slot, {}).values()]
+                    can_be = slot not in slots or value in [slots[slot].initial_value, *values]
+                    places[key] = None if can_be else {}
+                if (found := places[key]) is not None:
+                    found[step.source] = None
+    for (name, slot, value), found in places.items():
+        if found is not None:
+            text = (
+                f"the checkpoint {name[:100]!r} asks for the slot {slot!r} to be {value[:100]}, which no story sets, "
+                "so what begins there is not learnt. Set it in a story before, or correct the condition."
+            )
+            yield finding("impossible-condition", "error", text, found)

@@ -20,13 +20,7 @@ __all__ = ["TrainingTracker", "extract_story_graph", "load_data", "persist_data"
 def extract_story_graph(
     resource: str | Path, domain: Domain, interpreter: NaturalLanguageInterpreter | None = None
 ) -> StoryGraph:
-    """Read the stories in a file, or in a folder and those below it.
-
-    Raises
-    ------
-    StoryParseError
-        If there is no such file or folder, or a file breaks the grammar.
-    """
+    """Read the stories in a file, or in a folder and those below it; raise `StoryParseError` if that is impossible."""
     return StoryGraph(StoryFileReader.read_from_file(resource, domain, interpreter))
 
 
@@ -42,7 +36,7 @@ def load_data(
     debug_plots: bool = False,
     max_history: int | None = None,
 ) -> list[TrainingTracker]:
-    """Read stories and make up the conversations to learn from.
+    """Read stories and make up the conversations to learn from; raise `StoryParseError` if they cannot be read.
 
     Parameters
     ----------
@@ -51,16 +45,7 @@ def load_data(
     domain
         Whose stories these are.
     max_number_of_trackers
-        Old name of `tracker_limit`.
-    remove_duplicates, unique_last_num_states, augmentation_factor, tracker_limit, max_history
-        As of `TrainingDataGenerator`.
-    use_story_concatenation, debug_plots
-        As of `TrainingDataGenerator`.
-
-    Raises
-    ------
-    StoryParseError
-        If there is no such file or folder, or a file breaks the grammar.
+        Old name of `tracker_limit`; all other parameters are those of `TrainingDataGenerator`.
     """
     if max_number_of_trackers is not None:
         warnings.warn("max_number_of_trackers is called tracker_limit now.", DeprecationWarning, stacklevel=2)

@@ -25,19 +25,10 @@ _NLU_HEADING = re.compile(rb"^[ \t]*#+[ \t]*(intent|synonym|regex|lookup)[ \t]*:
 
 
 def read_story_files(resource: Path, problems: list[Problem]) -> Iterator[tuple[Path, str, list[str]]]:
-    """Yield the lines of a story file, or of those in a folder and the folders below it, in the order of their paths.
+    """Yield path, label and lines of a story file, or of those in a folder and below it, in the order of their paths.
 
-    Hidden files and folders, a README, NLU examples, and files with a suffix of something else are left out.
-
-    Parameters
-    ----------
-    problems
-        Takes what cannot be read.
-
-    Yields
-    ------
-    tuple
-        Path; a label that tells the file from others and is the same on every machine; and lines.
+    A label tells a file from others, and is the same on every machine. Hidden files and folders, a README, NLU
+    examples, and files with a suffix of something else are left out; `problems` takes what cannot be read.
     """
     is_folder = resource.is_dir()
     files = list(_story_files_in(resource)) if is_folder else [resource]
@@ -75,14 +66,8 @@ def _holds_nlu_examples(path: Path) -> bool:
 def append_stories(path: str | Path, text: str) -> None:
     """Add `text`, whole stories, to the end of a file, which is made if it does not exist.
 
-    The file is replaced by a longer one in one step, so that a crash or a full disk leaves it as it was.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read or written.
-    StoryParseError
-        If it is there, but is not in UTF-8.
+    The file is replaced by a longer one in one step, so that a crash or a full disk leaves it as it was. Raises
+    `OSError` if it cannot be read or written, `StoryParseError` if it is there but not in UTF-8.
     """
     target = Path(os.path.realpath(Path(path).expanduser()))
     if target.exists() and not target.is_file():

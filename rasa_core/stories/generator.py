@@ -181,17 +181,12 @@ class _Paths:
         Parameters
         ----------
         arrivals
-            Where conversations are; emptied.
+            Where conversations are; emptied. What is returned is like it: where they came by a way that leads back.
         limit
             How many continuations a checkpoint has at most; more only so that each step that begins there has one,
             or each history that policies tell from others leads into each step.
         is_augmenting
             Whether no checkpoint has more.
-
-        Returns
-        -------
-        dict
-            Like `arrivals`: the conversations that came to a checkpoint by a way that leads back.
         """
         again: Arrivals = {}
         followed: set[tuple[TrainingTracker, int]] = set()

@@ -23,10 +23,11 @@ import re
 import warnings
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import accumulate
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, Event, UserUttered, check_parse_data
@@ -98,10 +99,7 @@ class StoryFileReader:
     def read_stories(self, resource: str | Path) -> list[list[StoryStep]]:
         """Return the steps of each story in a file, or in all story files of a folder and those below it.
 
-        Raises
-        ------
-        StoryParseError
-            If there is no such file or folder, or a line is wrong; it lists what is wrong in all files.
+        Raises `StoryParseError`, which lists what is wrong in all files, unless problems are gathered.
         """
         stories: list[list[StoryStep]] = []
         for path, label, lines in read_story_files(Path(resource), self._problems):
@@ -110,7 +108,7 @@ class StoryFileReader:
         return stories
 
     def process_lines(self, lines: Iterable[str], file: str | None = None, *, label: str = "") -> list[StoryStep]:
-        """Return the steps of one file, given as lines.
+        """Return the steps of one file, given as lines; see `read_stories` for the errors.
 
         Parameters
         ----------
@@ -120,11 +118,6 @@ class StoryFileReader:
             What places, errors and log entries call it.
         label
             Tells it from other files, the same on every machine.
-
-        Raises
-        ------
-        StoryParseError
-            With file, line and column; it lists all that is wrong.
         """
         stories = self._read_file(lines, file, label)
         self._report()
@@ -149,10 +142,10 @@ class StoryFileReader:
             if line.text[0] == "#":
                 stories += self._finish_story()
                 self._begin_story(line)
+            elif line.error is None:
+                self._read(line)
             if line.error is not None:
                 self._fail(line.number, line.error.position + 1, str(line.error))
-            elif line.text[0] != "#":
-                self._read(line)
         if reader.comment is not None:
             number, position = reader.comment
             self._fail(number, position + 1, "this comment is not closed; write --> where it ends.")
@@ -161,57 +154,52 @@ class StoryFileReader:
 
     def _begin_story(self, line: _StoryLine) -> None:
         self._story_name, self._is_broken = line.text.lstrip("#").strip(), False
-        self._story = StoryBuilder(self._story_name, self._place(line), self._label, self._problems)
+        place = Place(self._file, line.number, self._story_name)
+        self._story = StoryBuilder(self._story_name, place, self._label, self._problems)
 
     def _finish_story(self) -> list[list[StoryStep]]:
         steps = [] if self._story is None or self._is_broken else self._story.finish()
         return [steps] if steps else []
 
-    def _place(self, line: _StoryLine) -> Place:
-        return Place(self._file, line.number, self._story_name)
-
     def _read(self, line: _StoryLine) -> None:
-        mark = line.text[0]
+        mark, place = line.text[0], Place(self._file, line.number, self._story_name)
         if mark not in self._readers or (len(line.text) > 2 and not line.text.strip(mark)):
             text = f"skipped {line.text!r:.80}: a line starts with ##, *, - or >."
-            self._problems.append(Problem("warning", text, self._place(line)))
+            self._problems.append(Problem("warning", text, place))
         elif self._story is not None:
             try:
-                self._readers[mark](line, self._story)
+                self._readers[mark](line.text, place, self._story)
             except LineError as error:
                 self._fail(line.number, line.column(error.position), str(error))
         elif not self._is_broken:  # Of all lines before the first story, one is told of.
             problem = f"{line.text[:80]!r} belongs to no story; begin one with a line like ## name."
             self._fail(line.number, line.column(0), problem)
 
-    def _read_checkpoint(self, line: _StoryLine, story: StoryBuilder) -> None:
-        name, conditions = read_name_and_object(line.text, "a checkpoint", '> name or > name{"slot": "value"}')
-        place = self._place(line)
+    def _read_checkpoint(self, text: str, place: Place, story: StoryBuilder) -> None:
+        name, conditions = read_name_and_object(text, "a checkpoint", '> name or > name{"slot": "value"}')
         for slot in conditions:
             self._names.check("slot", slot, place)
         story.add_checkpoint(Checkpoint(name, conditions), place)
 
-    def _read_event(self, line: _StoryLine, story: StoryBuilder) -> None:
-        place = self._place(line)
-        events = self._events_before.get(line.text)
+    def _read_event(self, text: str, place: Place, story: StoryBuilder) -> None:
+        events = self._events_before.get(text)
         if events is None:
-            events = self._events_before[line.text] = _events_of(line.text)
+            events = self._events_before[text] = _events_of(text)
             for event in events:
                 self._names.check_event(event, place)
         story.add_events(events, place)
 
-    def _read_messages(self, line: _StoryLine, story: StoryBuilder) -> None:
-        place = self._place(line)
-        messages = self._messages_before.get(line.text)
+    def _read_messages(self, text: str, place: Place, story: StoryBuilder) -> None:
+        messages = self._messages_before.get(text)
         if messages is None:
-            wordings = read_messages(line.text, 1, self._names.known("intent"))
+            wordings = read_messages(text, 1, self._names.known("intent"))
             messages = tuple(map(self._message, wordings))
             for message in messages:
                 self._names.check_event(message, place)
             if any(wording.is_old_format for wording in wordings):
                 self._tell_of_old_format(place)
             else:
-                self._messages_before[line.text] = messages
+                self._messages_before[text] = messages
         if len(messages) == 1:
             story.add_events(messages, place)
         else:
@@ -256,15 +244,12 @@ def _events_of(text: str) -> tuple[Event, ...]:
 _MARK: Final = re.compile(r"<!--.*?(?P<end>-->|\Z)|`(?P<variable>(?:(?!<!--)[^`])*)`", re.DOTALL)
 
 
-class _StoryLine(NamedTuple):
-    """One line that says something.
+@dataclass(slots=True)
+class _StoryLine:
+    """One line that says something: its number, counted from 1, and its text without comments and space around it.
 
     Attributes
     ----------
-    number : int
-        Counted from 1.
-    text : str
-        The line without comments, variables filled in, and without space around it; never empty.
     origins : list of (int, int)
         Positions in `text`, ascending, and the positions in the line as it was written from which they came.
     error : LineError or None

@@ -43,19 +43,9 @@ def story_message(wording: Wording) -> UserUttered:
 
 
 def read_messages(text: str, start: int, intents: Collection[str]) -> list[Wording]:
-    """Read the alternatives in ``text[start:]``.
+    """Read the alternatives in ``text[start:]``; raise `LineError` if the text breaks the grammar.
 
-    Parameters
-    ----------
-    text, start
-        A line, and where in it the messages begin.
-    intents
-        Intents of the domain; a name that stands there is not of the old format, even if it starts like one.
-
-    Raises
-    ------
-    LineError
-        If the text breaks the grammar.
+    A name that stands among `intents`, those of the domain, is not of the old format, even if it starts like one.
     """
     found = []
     while start <= len(text):
@@ -74,15 +64,16 @@ def _read_message(text: str, start: int, intents: Collection[str]) -> tuple[Word
     """Read one message; return it, and where it ends."""
     separator = _find(text, SEPARATOR, start, len(text))
     brace = _find(text, "{", start, separator)
-    name = text[start:brace].strip()
-    begin = start + len(text[start:brace]) - len(text[start:brace].lstrip())
+    written = text[start:brace]
+    name = written.strip()
     if name not in intents:
+        begin = start + len(written) - len(written.lstrip())
         if name.startswith(OLD_PREFIX) and (brace == separator or "[" in name):
             return _read_old_message(text[start:separator].strip(), begin), separator
         name = name.removeprefix(INTENT_MESSAGE_PREFIX).removeprefix(OLD_PREFIX).strip()
-    if not name:
-        example = '* greet, * greet{"name": "Anna"} or * yes OR no'
-        raise LineError(f"the name of an intent is missing; write {example}.", min(begin, len(text) - 1))
+        if not name:
+            example = '* greet, * greet{"name": "Anna"} or * yes OR no'
+            raise LineError(f"the name of an intent is missing; write {example}.", min(begin, len(text) - 1))
     if brace == separator:
         return Wording(name), separator
     parameters, end = _decode_object(text, brace)

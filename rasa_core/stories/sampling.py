@@ -55,7 +55,7 @@ class _Rotation(Generic[T]):
 
 
 def share_evenly(accepted: Sequence[Sequence[T]], limit: int, rng: random.Random) -> list[Sequence[T]]:
-    """Decide which conversations go on through which step.
+    """Return, for each step, the conversations that go on there: all that it accepts, if the limit allows.
 
     Parameters
     ----------
@@ -63,11 +63,6 @@ def share_evenly(accepted: Sequence[Sequence[T]], limit: int, rng: random.Random
         For each step, the conversations that it accepts; one object for steps that accept the same.
     limit
         How many continuations there are at most, or as many as there are steps if that is more.
-
-    Returns
-    -------
-    list of sequence
-        For each step, the conversations that go on there: all that it accepts, if the limit allows.
     """
     if sum(map(len, accepted)) <= limit:
         return list(accepted)
@@ -82,7 +77,7 @@ def share_evenly(accepted: Sequence[Sequence[T]], limit: int, rng: random.Random
 def share_histories(
     accepted: Sequence[Sequence[T]], waits: Sequence[bool], whole: View[T], shorter: View[T], rng: random.Random
 ) -> list[list[T]]:
-    """Decide which conversations go on through which step, so that every turn of every step is shown.
+    """Return, for each step, the conversations that go on there, so that every turn of every step is shown.
 
     Conversations that look alike share the steps out among them, so that few go through several, and few are
     left behind. Which takes which is drawn: else what was long ago would seem to decide what comes next.
@@ -97,11 +92,6 @@ def share_histories(
         one state less of what was before.
     whole, shorter
         What policies see of a conversation, with and without its oldest state; equal where they see the same.
-
-    Returns
-    -------
-    list of list
-        For each step, the conversations that go on there.
     """
     rotations: dict[tuple[int, bool], list[_Rotation[T]]] = {}
     shares: list[list[T]] = []
@@ -127,10 +117,7 @@ def _rotations_of(trackers: Iterable[T], view: View[T], whole: View[T]) -> list[
 def _add_missing(shares: Sequence[tuple[Sequence[T], list[T]]], view: View[T]) -> None:
     """Let each view go on in one step at least; the steps take turns.
 
-    Parameters
-    ----------
-    shares
-        For each step, the conversations that it accepts, and those that go on there; the latter get more.
+    `shares` has, for each step, the conversations that it accepts, and those that go on there; the latter get more.
     """
     gone = {view(tracker) for _, share in shares for tracker in share}
     steps: dict[int, tuple[Sequence[T], list[list[T]]]] = {}

@@ -7,7 +7,6 @@ same steps.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from typing import Any, Final
 
 from rasa_core import _legacy
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event
+from rasa_core.events.base import as_story
 from rasa_core.exceptions import StoryParseError
 from rasa_core.support.places import Place
 from rasa_core.trackers import DialogueStateTracker
@@ -30,7 +30,6 @@ CYCLE_PREFIX: Final = "CYCL_"
 
 _LINE_ENDS = re.compile("[\r\n]+")
 _OPENS_COMMENT = re.compile("<(?=!--)")
-_UNSAFE_IN_JSON = re.compile("[`\ud800-\udfff]|<(?=!--)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +57,12 @@ class Checkpoint:
 
     def accepts(self, tracker: DialogueStateTracker) -> bool:
         """Tell whether the slots of `tracker` have the values of all conditions; an unset slot is None."""
-        slots = tracker.slots
-        for name, value in (self.conditions or {}).items():
-            slot = slots.get(name)
-            if (None if slot is None else slot.value) != value:
-                return False
-        return True
+        slots, conditions = tracker.slots, self.conditions or {}
+        return all((slots[name].value if name in slots else None) == value for name, value in conditions.items())
 
     def as_story_string(self) -> str:
         """Return the line of a story."""
-        conditions = json.dumps(self.conditions, ensure_ascii=False) if self.conditions else ""
-        return _as_line(f"> {self.name}{conditions}")
+        return _LINE_ENDS.sub(" ", as_story(f"> {self.name}", self.conditions or {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +102,7 @@ class StoryStep:
     def as_story_string(self, flat: bool = False) -> str:
         """Return the block of a story file that reads as this step; only its events if `flat`.
 
-        Raises
-        ------
-        StoryParseError
-            If the step has an end checkpoint but no events, for which a story has no words.
+        Raises `StoryParseError` if the step has an end checkpoint but no events, for which a story has no words.
         """
         body = _event_lines(self.events)
         if flat:
@@ -123,8 +114,7 @@ class StoryStep:
         implied = body and self.start_checkpoints == (Checkpoint(STORY_START),)
         starts = [] if implied else [checkpoint.as_story_string() for checkpoint in self.start_checkpoints]
         ends = [replace(checkpoint, conditions=None).as_story_string() for checkpoint in self.end_checkpoints]
-        name = _OPENS_COMMENT.sub("< ", _LINE_ENDS.sub(" ", self.block_name)).replace("`", "'")
-        heading = f"## {name}".rstrip()
+        heading = f"## {_in_heading(self.block_name)}".rstrip()
         return "".join(f"{line}\n" for line in (heading, *starts, *body, *ends))
 
 
@@ -220,13 +210,19 @@ class Story:
     def as_story_string(self, flat: bool = False) -> str:
         """Return the text of the story; `flat` makes it one block without checkpoints."""
         if flat:
-            return story_text((event for step in self.story_steps for event in step.events), self.story_name)
+            name = None if self.story_name is None else _in_heading(self.story_name)
+            return story_text((event for step in self.story_steps for event in step.events), name)
         return "\n".join(step.as_story_string() for step in self.story_steps)
 
     def dump_to_file(self, filename: str | Path, flat: bool = False) -> None:
         """Append the story to a file."""
         with open(filename, "a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(self.as_story_string(flat) + "\n")
+
+
+def _in_heading(name: str) -> str:
+    """Keep a name on its line, and from opening a comment or standing for a template variable."""
+    return _OPENS_COMMENT.sub("< ", _LINE_ENDS.sub(" ", name)).replace("`", "'")
 
 
 def _event_lines(events: Iterable[Event]) -> list[str]:
@@ -236,19 +232,12 @@ def _event_lines(events: Iterable[Event]) -> list[str]:
         if _is_listening(event):
             lines.append(f"    - {ACTION_LISTEN_NAME}")
         else:
-            lines.extend(_as_line(line) for line in story_lines([event]))
+            lines.extend(_LINE_ENDS.sub(" ", line) for line in story_lines([event]))
     return lines
 
 
 def _is_listening(event: Event) -> bool:
     return isinstance(event, ActionExecuted) and event.action_name == ACTION_LISTEN_NAME
-
-
-def _as_line(text: str) -> str:
-    """Keep a name with line ends on one line; escape what would be a comment or a template variable inside JSON."""
-    name, brace, parameters = text.partition("{")
-    escaped = _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", parameters)
-    return _LINE_ENDS.sub(" ", name) + brace + escaped
 
 
 def order_checkpoints(leads: Mapping[str, Iterable[str]]) -> tuple[list[str], frozenset[tuple[str, str]]]:
@@ -260,12 +249,8 @@ def order_checkpoints(leads: Mapping[str, Iterable[str]]) -> tuple[list[str], fr
     Parameters
     ----------
     leads
-        Name of a checkpoint to the names that can be reached from it in one step.
-
-    Returns
-    -------
-    tuple
-        All names, each behind those that lead to it; and the cut edges ``(from, to)``, which close a cycle.
+        Name of a checkpoint to the names that can be reached from it in one step. Returned are all names, each behind
+        those that lead to it, and the cut edges ``(from, to)``, which close a cycle.
     """
     finished: dict[str, None] = {}
     entered: set[str] = set()

@@ -112,6 +112,14 @@ class _Shared:
         found: T = known[1]
         return found
 
+    def features(self, slot: Slot) -> Features:
+        """Return the features of a slot."""
+        known = self._made.get(id(slot))
+        if known is None:
+            known = self._made[id(slot)] = (slot, () if slot.value is None else tuple(slot.as_feature()))
+        found: Features = known[1]
+        return found
+
     def same(self, state: State) -> State:
         """Return the first state that was like this one."""
         return self._states.setdefault(frozenset(state.items()), state)
@@ -121,10 +129,6 @@ def _with_value(slot: Slot, value: Any) -> Slot:
     twin = copy.copy(slot)
     twin.value = value
     return twin
-
-
-def _features_of(slot: Slot) -> Features:
-    return () if slot.value is None else tuple(slot.as_feature())
 
 
 class TrainingTracker(DialogueStateTracker):
@@ -155,17 +159,15 @@ class TrainingTracker(DialogueStateTracker):
         self.sources: list[Place | None] = []
 
     def _append(self, event: Event, source: Place | None = None) -> None:
-        super()._append(event)
+        self._pending.append(event)
+        self.latest_event_time = event.timestamp
+        event.apply_to(self)
         self.sources.append(source)
 
     def follow(self, step: StoryStep, expanded: ExpandedStep) -> tuple[Self, list[Self]]:
-        """Return the conversation that goes on through a step; this one stays as it is.
+        """Return the conversation at the end of a step, and those that end on its way; this one stays as it is.
 
-        Returns
-        -------
-        tuple
-            The conversation at the end of the step, and those that the step ends on its way: a restart, or a
-            rewind, makes a conversation forget what is nevertheless to be learnt.
+        A restart, or a rewind, makes a conversation forget what is nevertheless to be learnt.
         """
         onward = self.copy()
         if expanded.opens_story or self._story != step.block_name:
@@ -220,8 +222,7 @@ class TrainingTracker(DialogueStateTracker):
 
     def _compute_state(self) -> State:
         if self._slot_features is None:
-            get, slots = self._shared.get, self.slots.values()
-            self._slot_features = tuple([get(id(slot), slot, partial(_features_of, slot)) for slot in slots])
+            self._slot_features = tuple(map(self._shared.features, self.slots.values()))
         key = (id(self.latest_message), self.latest_action_name, self._slot_features)
         compute = super()._compute_state
         return self._shared.get(key, self.latest_message, lambda: self._shared.same(compute()))

@@ -188,6 +188,7 @@ def test_no_name_of_a_story_writes_another_story_or_a_line(name):
     read_again = _read(StoryGraph(steps).as_story_string())
 
     assert [step.events for step in read_again] == [step.events for step in steps]
+    assert [step.events for step in _read(Story(steps[:1], name).as_story_string(flat=True))] == [steps[0].events]
 
 
 @pytest.mark.parametrize("name", [name for name in EVIL_NAMES if "`" not in name and "<" not in name])
