@@ -160,6 +160,7 @@ def confidence_bins(predictions: Iterable[tuple[float, bool]]) -> list[Confidenc
     """Sort predictions, confidence from 0 to 1 and whether it is right, into ten bins of equal width."""
     sorted_in: list[list[tuple[float, bool]]] = [[] for _ in _UPPER_ENDS]
     for confidence, is_right in predictions:
+        # A confidence may be rounded to a little more than 1.
         sorted_in[min(bisect_left(_UPPER_ENDS, confidence), BINS - 1)].append((confidence, is_right))
     return [
         ConfidenceBin(

@@ -261,7 +261,7 @@ def evaluate_stories(
     if max_stories is not None and len(found) > max_stories:
         indices = range(len(found))
         taken = random.Random(SEED).sample(indices, max_stories) if shuffle_stories else indices[:max_stories]
-        chosen = [found[index] for index in sorted(taken)]
+        chosen = [found[index] for index in sorted(taken)]  # in the order of the stories, as reports name them
     return StoryEvaluation(evaluate_conversations(bot, chosen), len(found))
 
 
@@ -300,6 +300,7 @@ def _evaluate(bot: Predictor, story: TrainingTracker) -> StoryResult:
     history = History(bot.policy_ensemble.window, bot.domain.vocabulary)
     told = DialogueStateTracker(story.sender_id, bot.domain.slots, history=history)
     results: list[ActionResult | None] = []
+    # What the story tells is what later predictions see, not what was predicted.
     for event in events:
         result = None
         if isinstance(event, ActionExecuted) and not event.unpredictable and told.version > 0:
