@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 import pymysql  # type: ignore[import-untyped]
+from pymysql.constants import CLIENT  # type: ignore[import-untyped]
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError
 from rasa_core.tracker_store import sql_connections as sql
@@ -73,6 +74,7 @@ class MySQL(Database):
         wait = max(math.ceil(self.timeout), 1)
         options = {
             "charset": "utf8mb4",
+            "client_flag": CLIENT.FOUND_ROWS,  # So that a head which stays the same counts as one that was changed.
             "connect_timeout": wait,
             "read_timeout": self.timeout + sql.GRACE,
             "write_timeout": self.timeout + sql.GRACE,
