@@ -193,18 +193,23 @@ class Evaluation(ABC):
 
     @property
     @abstractmethod
-    def pairs(self) -> list[Pair]:
-        """What was expected and what was predicted, each time."""
-
-    @property
-    @abstractmethod
-    def confidences(self) -> list[tuple[float, bool]]:
-        """How sure each of these predictions was, and whether it is right."""
+    def predictions(self) -> list[tuple[str, str, float]]:
+        """What was expected, what was predicted, and how sure that was, from 0 to 1; each time."""
 
     @property
     @abstractmethod
     def figures(self) -> dict[str, float]:
         """What is measured, each from 0 to 1, by the names that reports have."""
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """What was expected and what was predicted, each time."""
+        return [(expected, predicted) for expected, predicted, _ in self.predictions]
+
+    @cached_property
+    def confidences(self) -> list[tuple[float, bool]]:
+        """How sure each prediction was, and whether it is right."""
+        return [(confidence, expected == predicted) for expected, predicted, confidence in self.predictions]
 
     @property
     def accuracy(self) -> float:

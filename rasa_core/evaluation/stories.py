@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Protocol
 
-from rasa_core.evaluation.metrics import LISTENING, Evaluation, Pair, accuracy, ratio, weighted_f1
+from rasa_core.evaluation.metrics import LISTENING, Evaluation, accuracy, ratio, weighted_f1
 from rasa_core.evaluation.tables import in_comment
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
@@ -186,14 +186,10 @@ class StoryEvaluation(Evaluation):
         return [result for story in self.stories for result in story.actions]
 
     @property
-    def pairs(self) -> list[Pair]:
-        """What was expected and what was predicted, for all actions of all stories."""
-        return [(result.expected, result.prediction.action) for result in self.actions]
-
-    @property
-    def confidences(self) -> list[tuple[float, bool]]:
-        """How sure each prediction was, and whether it is right."""
-        return [(result.prediction.confidence, result.is_right) for result in self.actions]
+    def predictions(self) -> list[tuple[str, str, float]]:
+        """What each action of the stories is, what was predicted in its place, and how sure that was."""
+        made = ((result.expected, result.prediction) for result in self.actions)
+        return [(expected, found.action, found.confidence) for expected, found in made]
 
     @property
     def total(self) -> int:
