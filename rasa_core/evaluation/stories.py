@@ -31,18 +31,30 @@ from rasa_core.events import (
 )
 from rasa_core.history import History
 from rasa_core.stories.generator import TrainingDataGenerator
-from rasa_core.stories.steps import Source, StoryGraph, StoryStep
+from rasa_core.stories.steps import StoryGraph, StoryStep
 from rasa_core.stories.training_tracker import TrainingTracker
+from rasa_core.support.places import Place
 from rasa_core.support.progress import Progress
 from rasa_core.trackers import DialogueStateTracker
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
-    from rasa_core.policies.ensemble import PolicyEnsemble
     from rasa_core.policies.policy import Prediction
 
 SEED: Final = 42
 _TOLD_EVERY: Final = 50  # stories
+
+
+class Policies(Protocol):
+    """What decides: a `PolicyEnsemble`, or something like it."""
+
+    @property
+    def window(self) -> int:
+        """How many states a conversation has to keep for the next prediction."""
+
+    @property
+    def longest_history(self) -> int | None:
+        """How many of the last states any policy looks at; None if one looks at all."""
 
 
 class Predictor(Protocol):
@@ -53,7 +65,7 @@ class Predictor(Protocol):
         """What it can do."""
 
     @property
-    def policy_ensemble(self) -> PolicyEnsemble:
+    def policy_ensemble(self) -> Policies:
         """What decides."""
 
     def predict(self, tracker: DialogueStateTracker) -> Prediction:
@@ -86,7 +98,7 @@ class StoryResult:
         Its name; those of all stories that it goes through, if it has checkpoints.
     events : tuple of Event
         All that happens in it.
-    sources : tuple of (Source or None)
+    sources : tuple of (Place or None)
         For each event, where it stands, or the line that implies it.
     results : tuple of (ActionResult or None)
         For each event, its result if it is an action that counts.
@@ -94,11 +106,11 @@ class StoryResult:
 
     name: str
     events: tuple[Event, ...]
-    sources: tuple[Source | None, ...]
+    sources: tuple[Place | None, ...]
     results: tuple[ActionResult | None, ...]
 
     @property
-    def source(self) -> Source | None:
+    def source(self) -> Place | None:
         """Where the story begins; None if it was not read from a file."""
         return next((source for source in self.sources if source is not None), None)
 
@@ -117,7 +129,7 @@ class StoryResult:
         """Whether all actions were predicted right."""
         return all(result.is_right for result in self.actions)
 
-    def first_wrong(self) -> tuple[ActionResult, Source | None]:
+    def first_wrong(self) -> tuple[ActionResult, Place | None]:
         """Return the first action that was predicted wrong, and where it stands; `LookupError` if there is none."""
         for result, source in zip(self.results, self.sources, strict=True):
             if result is not None and not result.is_right:
@@ -146,17 +158,17 @@ def _comment(result: ActionResult, is_told: bool) -> str:
     return f"<!-- predicted: {in_comment(found.action)}{instead} ({found.confidence:.2f}{by}) -->"
 
 
-def told_events(conversation: TrainingTracker) -> list[tuple[Event, Source | None]]:
+def told_events(conversation: TrainingTracker) -> list[tuple[Event, Place | None]]:
     """Return the events that a story tells: all but listening before a message, and slots from entities."""
     events, sources = tuple(conversation.events), tuple(conversation.sources)
     implied = _implied(events, sources)
     return [pair for place, pair in enumerate(zip(events, sources, strict=True)) if place not in implied]
 
 
-def _implied(events: Sequence[Event], sources: Sequence[Source | None]) -> set[int]:
+def _implied(events: Sequence[Event], sources: Sequence[Place | None]) -> set[int]:
     """Return the positions of the events that a story leaves out."""
     found = set()
-    said_at: Source | None = None
+    said_at: Place | None = None
     for place, (event, source) in enumerate(zip(events, sources, strict=True)):
         following = events[place + 1] if place + 1 < len(events) else None
         if isinstance(event, UserUttered):
@@ -274,7 +286,7 @@ def whole_stories(graph: StoryGraph, domain: Domain) -> list[TrainingTracker]:
     return [tracker for tracker in made if _identity(tracker.events, tracker.sources) not in beginnings]
 
 
-def _identity(events: Iterable[Event], sources: Sequence[Source | None]) -> tuple[object, ...]:
+def _identity(events: Iterable[Event], sources: Sequence[Place | None]) -> tuple[object, ...]:
     return (*map(id, events), *sources)
 
 
