@@ -27,7 +27,9 @@ from rasa_core.evaluation.story_report import curve_report, models_report, story
 from rasa_core.evaluation.tables import Report
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.model_folder import read_model
-from rasa_core.policies import KerasPolicy, MemoizationPolicy, Policy, PolicyEnsemble
+from rasa_core.policies.ensemble import PolicyEnsemble
+from rasa_core.policies.keras_policy import KerasPolicy
+from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.stories import extract_story_graph
 
 __all__ = ["collect_story_predictions", "command", "run_story_evaluation"]
@@ -271,7 +273,7 @@ def _measure(flags: Mapping[str, Any]) -> Report:
     return story_report(_evaluated(trained, stories, flags["nlu"], most), what)
 
 
-def default_policies() -> list[Policy]:
+def default_policies() -> list[MemoizationPolicy | KerasPolicy]:
     """Return new policies, those that ``rasa-core train`` trains if it is told nothing else."""
     return [MemoizationPolicy(max_history=3), KerasPolicy()]
 

@@ -28,7 +28,7 @@ FONT: Final = (
 LONGEST_LINE: Final = 46
 SCALE: Final = 2.0
 """Pixels of a PNG for each pixel of the drawing; fewer if there would be more than `MOST_PIXELS` in all."""
-MOST_PIXELS: Final = 40_000_000
+MOST_PIXELS: Final = 16_000_000
 
 Point = tuple[float, float]
 Value = str | float | None

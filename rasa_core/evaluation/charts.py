@@ -119,10 +119,14 @@ def confusion_matrix(
     """
     rows = metrics.scores_by_label(pairs)
     names = [shorten(one.label, LONGEST_LABEL) for one in rows]
+    # Cells get smaller the more there are, but hold four characters.
     side = 38.0 if len(rows) <= 15 else 30.0 if len(rows) <= 30 else 26.0
     longest = max((text_width(name, SIZE) for name in names), default=0.0)
     turned = math.radians(-ANGLE)
-    left, top = MARGIN + 22 + longest + 10, MARGIN + 84 + longest * math.sin(turned) + SIZE
+    left, top = (
+        MARGIN + 22 + max(longest, text_width("precision", SIZE)) + 10,
+        MARGIN + 84 + longest * math.sin(turned) + SIZE,
+    )
     matrix = _Panel(left, top, side * len(rows), side * len(rows))
     hits = sum(expected == predicted for expected, predicted in pairs)
     title = f"Accuracy {in_percent(metrics.accuracy(pairs))}: {hits:,} of {len(pairs):,} {labels} predicted right"

@@ -109,6 +109,7 @@ def folds_of_messages(data: TrainingData, folds: int, seed: int) -> list[list[NL
         raise RasaCoreError(f"{problem}. Give fewer folds, or more examples.")
     groups = list(by_text.values())
     random.Random(seed).shuffle(groups)
+    # Sorted by intent, in random order within each, the groups go to the folds by turns: each gets its share of each.
     groups.sort(key=lambda group: group[0].intent or NONE)
     return [[example for group in groups[fold::folds] for example in group] for fold in range(folds)]
 
@@ -221,5 +222,6 @@ def learning_curve(
 
 def _part_to_learn(parts: Sequence[Sequence[Dialogue]], run: int, excluded: int, seed: int) -> list[Dialogue]:
     rest = [dialogue for number, part in enumerate(parts) if number != run for dialogue in part]
+    # The order does not depend on the share, so that each smaller part is the beginning of the larger ones.
     random.Random(f"{seed} {run}").shuffle(rest)
     return rest[: max(1, round(len(rest) * (100 - excluded) / 100))]

@@ -160,6 +160,7 @@ def confidence_bins(predictions: Iterable[tuple[float, bool]]) -> list[Confidenc
     """Sort predictions, confidence from 0 to 1 and whether it is right, into ten bins of equal width."""
     sorted_in: list[list[tuple[float, bool]]] = [[] for _ in _UPPER_ENDS]
     for confidence, is_right in predictions:
+        # A confidence may be rounded to a little more than 1.
         sorted_in[min(bisect_left(_UPPER_ENDS, confidence), BINS - 1)].append((confidence, is_right))
     return [
         ConfidenceBin(
@@ -192,18 +193,23 @@ class Evaluation(ABC):
 
     @property
     @abstractmethod
-    def pairs(self) -> list[Pair]:
-        """What was expected and what was predicted, each time."""
-
-    @property
-    @abstractmethod
-    def confidences(self) -> list[tuple[float, bool]]:
-        """How sure each of these predictions was, and whether it is right."""
+    def predictions(self) -> list[tuple[str, str, float]]:
+        """What was expected, what was predicted, and how sure that was, from 0 to 1; each time."""
 
     @property
     @abstractmethod
     def figures(self) -> dict[str, float]:
         """What is measured, each from 0 to 1, by the names that reports have."""
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """What was expected and what was predicted, each time."""
+        return [(expected, predicted) for expected, predicted, _ in self.predictions]
+
+    @cached_property
+    def confidences(self) -> list[tuple[float, bool]]:
+        """How sure each prediction was, and whether it is right."""
+        return [(confidence, expected == predicted) for expected, predicted, confidence in self.predictions]
 
     @property
     def accuracy(self) -> float:

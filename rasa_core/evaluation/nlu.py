@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 from rasa_core.drawing.svg import Drawing, shorten
 from rasa_core.evaluation import tables
 from rasa_core.evaluation.charts import confidence_histogram, confusion_matrix
-from rasa_core.evaluation.metrics import Evaluation, LabelScores, Pair, ratio, scores_by_label, weighted_f1
+from rasa_core.evaluation.metrics import Evaluation, LabelScores, ratio, scores_by_label, weighted_f1
 from rasa_core.evaluation.tables import LONGEST_NAME, Report, written
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.nlu.reading import ROOT, read_training_text
@@ -115,14 +115,9 @@ class MessageEvaluation(Evaluation):
         return [one for one in self.messages if one.example.intent is not None]
 
     @property
-    def pairs(self) -> list[Pair]:
-        """Expected and found intents, of the messages that have one."""
-        return [(one.example.intent or NONE, one.intent) for one in self.with_intent]
-
-    @property
-    def confidences(self) -> list[tuple[float, bool]]:
-        """Confidence in the intent, and whether it is right, of the messages that have one."""
-        return [(one.confidence, one.is_intent_right) for one in self.with_intent]
+    def predictions(self) -> list[tuple[str, str, float]]:
+        """Expected and found intents, and the confidence in them, of the messages that have one."""
+        return [(one.example.intent or NONE, one.intent, one.confidence) for one in self.with_intent]
 
     @cached_property
     def entities(self) -> list[LabelScores]:

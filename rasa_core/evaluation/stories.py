@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Protocol
 
-from rasa_core.evaluation.metrics import LISTENING, Evaluation, Pair, accuracy, ratio, weighted_f1
+from rasa_core.evaluation.metrics import LISTENING, Evaluation, accuracy, ratio, weighted_f1
 from rasa_core.evaluation.tables import in_comment
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
@@ -39,11 +39,22 @@ from rasa_core.trackers import DialogueStateTracker
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
-    from rasa_core.policies.ensemble import PolicyEnsemble
     from rasa_core.policies.policy import Prediction
 
 SEED: Final = 42
 _TOLD_EVERY: Final = 50  # stories
+
+
+class Policies(Protocol):
+    """What decides: a `PolicyEnsemble`, or something like it."""
+
+    @property
+    def window(self) -> int:
+        """How many states a conversation has to keep for the next prediction."""
+
+    @property
+    def longest_history(self) -> int | None:
+        """How many of the last states any policy looks at; None if one looks at all."""
 
 
 class Predictor(Protocol):
@@ -54,7 +65,7 @@ class Predictor(Protocol):
         """What it can do."""
 
     @property
-    def policy_ensemble(self) -> PolicyEnsemble:
+    def policy_ensemble(self) -> Policies:
         """What decides."""
 
     def predict(self, tracker: DialogueStateTracker) -> Prediction:
@@ -187,14 +198,10 @@ class StoryEvaluation(Evaluation):
         return [result for story in self.stories for result in story.actions]
 
     @property
-    def pairs(self) -> list[Pair]:
-        """What was expected and what was predicted, for all actions of all stories."""
-        return [(result.expected, result.prediction.action) for result in self.actions]
-
-    @property
-    def confidences(self) -> list[tuple[float, bool]]:
-        """How sure each prediction was, and whether it is right."""
-        return [(result.prediction.confidence, result.is_right) for result in self.actions]
+    def predictions(self) -> list[tuple[str, str, float]]:
+        """What each action of the stories is, what was predicted in its place, and how sure that was."""
+        made = ((result.expected, result.prediction) for result in self.actions)
+        return [(expected, found.action, found.confidence) for expected, found in made]
 
     @property
     def total(self) -> int:
@@ -262,7 +269,7 @@ def evaluate_stories(
     if max_stories is not None and len(found) > max_stories:
         indices = range(len(found))
         taken = random.Random(SEED).sample(indices, max_stories) if shuffle_stories else indices[:max_stories]
-        chosen = [found[index] for index in sorted(taken)]
+        chosen = [found[index] for index in sorted(taken)]  # in the order of the stories, as reports name them
     return StoryEvaluation(evaluate_conversations(bot, chosen), len(found))
 
 
@@ -301,6 +308,7 @@ def _evaluate(bot: Predictor, story: TrainingTracker) -> StoryResult:
     history = History(bot.policy_ensemble.window, bot.domain.vocabulary)
     told = DialogueStateTracker(story.sender_id, bot.domain.slots, history=history)
     results: list[ActionResult | None] = []
+    # What the story tells is what later predictions see, not what was predicted.
     for event in events:
         result = None
         if isinstance(event, ActionExecuted) and not event.unpredictable and told.version > 0:
