@@ -1,4 +1,4 @@
-"""Directories that are written whole or not at all: models, of dialogues and of typed text."""
+"""Directories and files that are written whole or not at all: models, of dialogues and of typed text, and exports."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import ctypes
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from rasa_core.exceptions import ModelError
 
@@ -102,3 +104,29 @@ def stamp_of(file: Path) -> Stamp | None:
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[TextIO]:
+    """Open a file of ASCII text for a block to write; it takes its place when the block ends well.
+
+    Only its owner can read it. A pipe or a device keeps its place, and is written to as it is. The errors are those of
+    the operating system.
+    """
+    real = os.path.realpath(path)
+    if os.path.exists(real) and not os.path.isfile(real):
+        with open(real, "w", encoding="ascii") as file:
+            yield file
+        return
+    folder, name = os.path.split(real)
+    descriptor, written = tempfile.mkstemp(prefix=f".{name}.new-", dir=folder)
+    try:
+        with open(descriptor, "w", encoding="ascii") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(written, real)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(written)
+        raise

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 import pymysql  # type: ignore[import-untyped]
+from pymysql.constants import CLIENT  # type: ignore[import-untyped]
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError
 from rasa_core.tracker_store import sql_connections as sql
@@ -73,6 +74,7 @@ class MySQL(Database):
         wait = max(math.ceil(self.timeout), 1)
         options = {
             "charset": "utf8mb4",
+            "client_flag": CLIENT.FOUND_ROWS,  # So that a head which stays the same counts as one that was changed.
             "connect_timeout": wait,
             "read_timeout": self.timeout + sql.GRACE,
             "write_timeout": self.timeout + sql.GRACE,
@@ -83,7 +85,7 @@ class MySQL(Database):
         try:
             inspect.signature(pymysql.connect).bind(**options)
         except TypeError as error:
-            raise StoreError(f"cannot use the tracker store {self.address}: {error}. {sql.OPTIONS}") from error
+            raise StoreError(f"cannot use the tracker store {self.address}: {error}. {sql.OPTIONS[1]}") from error
         return partial(_connected, options)
 
     @staticmethod
@@ -102,7 +104,7 @@ class MySQL(Database):
         cursor.execute("START TRANSACTION")
         changed = cursor.execute(_NEXT_HEAD, parameters)
         if not changed and not expected:
-            changed = _start(cursor, parameters)
+            changed = cursor.execute(_FIRST_HEAD, parameters)  # A head of another version is a clash of keys.
         if changed and events:
             # PyMySQL joins them to statements of up to 1 MB.
             cursor.executemany(_ADD_EVENT, [(sender_id, seq, text) for seq, text in enumerate(events, expected)])
@@ -140,11 +142,3 @@ def _connected(options: dict[str, Any]) -> Any:
     connection = pymysql.connect(**options, autocommit=True)
     connection.cursor().execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
     return connection
-
-
-def _start(cursor: Any, parameters: dict[str, Any]) -> int:
-    """Add a head unless there is one; return how many were added."""
-    try:
-        return int(cursor.execute(_FIRST_HEAD, parameters))
-    except pymysql.err.IntegrityError:
-        return 0

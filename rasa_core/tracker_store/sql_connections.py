@@ -282,7 +282,8 @@ class Database(ABC):
         """Return a connection to the pool, unless locks stand on it."""
         if thread.held:
             return
-        self._threads.connection = None
+        if self._threads.connection is thread:  # Else another thread collects a block that was never left.
+            self._threads.connection = None
         if self._closed:
             thread.discard()
         elif thread.pooled is not None:

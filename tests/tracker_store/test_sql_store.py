@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from contextlib import suppress
 import psycopg
 import pymysql
 import pytest
+from real_servers import free_port
 from sql_servers import SERVERS, SqlServer, empty_store, shared
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError, VersionConflictError
@@ -266,6 +268,70 @@ def test_waiting_for_a_connection_ends_with_the_remedy(server: SqlServer) -> Non
             store.keys()
         with pytest.raises(StoreUnavailableError, match="connections are busy"), store.lock("b"):
             pass
+
+
+def test_a_thread_that_ends_while_it_takes_a_lock_leaves_no_session(
+    server: SqlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SqlTrackerStore(url=server.url(), timeout=2, connections=1) as store:
+        lock = store._database.lock
+
+        def end(cursor: object, name: bytes, seconds: float) -> bool:
+            lock(cursor, name, seconds)
+            raise SystemExit
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store._database, "lock", end)
+            with ThreadPoolExecutor(1) as pool, pytest.raises(SystemExit):
+                pool.submit(store.lock("a").__enter__).result()
+        with SqlTrackerStore(url=server.url(), timeout=2) as other, other.lock("a"):
+            pass
+        with store.lock("a"):
+            assert store._database._engine.pool.checkedout() == 1
+
+
+def test_a_block_that_is_never_left_ends_with_its_thread(server: SqlServer) -> None:
+    with SqlTrackerStore(url=server.url(), timeout=2, connections=2) as store:
+        with store.lock("b"):
+            thread = threading.Thread(target=lambda: store.lock("a").__enter__())
+            thread.start()
+            thread.join()
+            gc.collect()
+            with SqlTrackerStore(url=server.url(), timeout=2) as other, other.lock("a"):
+                assert store.read_head("b") is None  # On the connection of this thread, still.
+            assert store._database._engine.pool.checkedout() == 1
+        assert store._database._engine.pool.checkedout() == 0
+
+
+def test_a_server_that_accepts_no_more_connections_may_do_so_later(server: SqlServer) -> None:
+    empty_store(server.scheme).close()
+    role = {"postgresql": "single", "mariadb": "single@'127.0.0.1'"}[server.scheme]
+    if server.scheme == "postgresql":
+        make = f"CREATE USER {role} PASSWORD 'open' CONNECTION LIMIT 1"
+        rights, revoke = f"GRANT pg_read_all_data TO {role}", f"REVOKE pg_read_all_data FROM {role}"
+    else:
+        make = f"CREATE USER {role} IDENTIFIED BY 'open' WITH MAX_USER_CONNECTIONS 1"
+        rights, revoke = f"GRANT ALL ON rasa.* TO {role}", f"REVOKE ALL ON rasa.* FROM {role}"
+    server.execute(f"DROP USER IF EXISTS {role}", make, rights)
+    url = server.url().replace(server.url().partition("://")[2].partition("@127")[0], "single:open")
+    try:
+        with (
+            SqlTrackerStore(url=url) as one,
+            SqlTrackerStore(url=url) as two,
+            one.lock("a"),
+            pytest.raises(StoreUnavailableError, match=r"too many connections|max_user_connections"),
+        ):
+            two.keys()
+    finally:
+        server.execute(revoke, f"DROP USER {role}")
+
+
+def test_of_several_hosts_the_first_that_answers_is_used() -> None:
+    server = shared("postgresql")
+    dead, credentials = free_port(), server.url().partition("@127")[0]
+    url = f"{credentials}@/rasa?host=127.0.0.1:{dead}&host=127.0.0.1:{server.port}"
+    with SqlTrackerStore.from_url(url) as store, store.lock("a"):
+        assert store.read_head("nobody") is None
 
 
 # -- order
