@@ -273,8 +273,7 @@ def _warn(settings: ServerSettings, host: str, port: int) -> None:
         click.echo(f"There is no model at {settings.model}: the server will answer 503.", err=True)
     if settings.auth_token is None and host not in _OWN_MACHINE:
         click.echo(
-            f"Anybody who reaches port {port} can use the bot: set {TOKEN_VARIABLE} to ask for a token.",
-            err=True,
+            f"Anybody who reaches port {port} can use the bot: set {TOKEN_VARIABLE} to ask for a token.", err=True
         )
 
 
@@ -289,12 +288,13 @@ def _announce(settings: ServerSettings, host: str, port: int, workers: int) -> N
     click.echo(f"Serving {settings.model} at {address} with {processes}; Ctrl+C stops it.")
     click.echo(f"Conversations are kept in {kept}.")
     if settings.nlu is None:
+        text = "/greet"
         click.echo("Messages name their intent, as in /greet; for typed text, give an NLU model or server with -u.")
     else:
+        text = "hello there"
         click.echo(f"Typed text is understood by {settings.nlu.partition('?')[0]}.")
     if settings.enable_train is not None:
         click.echo(f"POST /train puts NLU models into {settings.enable_train}.")
-    text = "/greet" if settings.nlu is None else "hello there"
     click.echo(f'Try: curl -XPOST {address}/conversations/default/parse{token} -d \'{{"query": "{text}"}}\'')
 
 
