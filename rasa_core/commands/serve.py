@@ -91,7 +91,6 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> f
         raise click.BadParameter(str(error)) from error
 
 
-_PORT = click.IntRange(1, 65535)
 _OPTIONS = (
     click.option(
         "-u",
@@ -100,7 +99,9 @@ _OPTIONS = (
         help="Address (http://...) of an NLU server, or directory of an NLU model. "
         "Without it, messages name their intent: /greet.",
     ),
-    click.option("-p", "--port", type=_PORT, default=5005, show_default=True, help="Port to listen on."),
+    click.option(
+        "-p", "--port", type=click.IntRange(1, 65535), default=5005, show_default=True, help="Port to listen on."
+    ),
     click.option(
         "--host",
         default="127.0.0.1",
@@ -248,9 +249,7 @@ def _default_threads(settings: ServerSettings) -> int:
 def _check(settings: ServerSettings, workers: int) -> None:
     """Raise `click.ClickException` for what would fail in every worker."""
     if settings.store is not None and settings.store.startswith("memory:") and workers > 1:
-        raise click.UsageError(
-            "conversations in memory:// are not shared between workers: use one worker, or a SQLite file."
-        )
+        raise click.UsageError("memory:// is not shared between workers: use one worker, or a SQLite file.")
     if settings.enable_train is not None and settings.auth_token is None:
         raise click.UsageError(
             f"--enable-train needs a token, since whoever may train decides what messages mean: set {TOKEN_VARIABLE}."
@@ -273,8 +272,7 @@ def _warn(settings: ServerSettings, host: str, port: int) -> None:
         click.echo(f"There is no model at {settings.model}: the server will answer 503.", err=True)
     if settings.auth_token is None and host not in _OWN_MACHINE:
         click.echo(
-            f"Anybody who reaches port {port} can use the bot: set {TOKEN_VARIABLE} to ask for a token.",
-            err=True,
+            f"Anybody who reaches port {port} can use the bot: set {TOKEN_VARIABLE} to ask for a token.", err=True
         )
 
 
@@ -289,12 +287,13 @@ def _announce(settings: ServerSettings, host: str, port: int, workers: int) -> N
     click.echo(f"Serving {settings.model} at {address} with {processes}; Ctrl+C stops it.")
     click.echo(f"Conversations are kept in {kept}.")
     if settings.nlu is None:
+        text = "/greet"
         click.echo("Messages name their intent, as in /greet; for typed text, give an NLU model or server with -u.")
     else:
+        text = "hello there"
         click.echo(f"Typed text is understood by {settings.nlu.partition('?')[0]}.")
     if settings.enable_train is not None:
         click.echo(f"POST /train puts NLU models into {settings.enable_train}.")
-    text = "/greet" if settings.nlu is None else "hello there"
     click.echo(f'Try: curl -XPOST {address}/conversations/default/parse{token} -d \'{{"query": "{text}"}}\'')
 
 

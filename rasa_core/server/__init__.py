@@ -6,6 +6,7 @@ package is cheap: the application itself is loaded when it is first asked for.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +18,4 @@ __all__ = ["ServerApp", "create_app", "create_app_from_settings"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from rasa_core.server import app
-
-    return getattr(app, name)
+    return getattr(import_module("rasa_core.server.app"), name)

@@ -14,6 +14,7 @@ from benchmarks.soak import Server, counting_bot, soak
 from rasa_core.remote import RasaCoreClient
 
 SECONDS = 6.0
+ROUNDS = 8
 CONVERSATIONS = [f"shared-{number}" for number in range(5)]
 THREADS = 8
 MESSAGES = 3
@@ -21,14 +22,21 @@ MESSAGES = 3
 
 @pytest.mark.parametrize("name", sorted(STORES))
 def test_each_acknowledged_turn_is_in_the_log_once_though_servers_are_killed(name: str, tmp_path: Path) -> None:
-    with opened(name, tmp_path) as (url, database):
-        # Short pauses, so that both kinds of servers die several times.
-        result = soak(name, url, tmp_path, seconds=SECONDS, database=database, pause=(0.1, 0.6), seed=7)
-    assert result.problems == []
-    assert result.turns > 40
-    assert result.repeats > 0
-    assert result.worker_kills >= 3
-    assert (result.server_kills > 0, result.database_kills > 0) == (True, database is not None)
+    turns = repeats = worker_kills = server_kills = database_kills = 0
+    for number in range(ROUNDS):  # Where the machine has other work, more than one, until enough has happened.
+        (folder := tmp_path / str(number)).mkdir()
+        with opened(name, folder) as (url, database):
+            # Short pauses, so that both kinds of servers die several times.
+            result = soak(name, url, folder, seconds=SECONDS, database=database, pause=(0.1, 0.6), seed=7 + number)
+        assert result.problems == []
+        turns += result.turns
+        repeats += result.repeats
+        worker_kills += result.worker_kills
+        server_kills += result.server_kills
+        database_kills += result.database_kills
+        if turns > 40 and repeats and worker_kills >= 3 and server_kills and (database_kills or database is None):
+            return
+    pytest.fail(f"too little happened: {turns} turns, {repeats} repeats, {worker_kills} + {server_kills} kills")
 
 
 @pytest.fixture(params=["memory", *sorted(STORES)])
