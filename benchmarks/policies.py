@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ import yaml
 
 from benchmarks.serving import ROOT
 from benchmarks.tables import print_table
-from rasa_core import Domain
+from rasa_core import Agent, Domain
 from rasa_core.evaluation.cross_validation import Dialogue, Setup, folds_of_stories
 from rasa_core.evaluation.metrics import (
     accuracy,
@@ -37,7 +38,7 @@ from rasa_core.policies import KerasPolicy, MemoizationPolicy, NGramPolicy, Poli
 from rasa_core.policies.features.classic import FullDialogueTrackerFeaturizer
 from rasa_core.policies.keras_training import import_keras, predict
 from rasa_core.stories import extract_story_graph
-from rasa_core.stories.tracker import TrainingTracker
+from rasa_core.stories.training_tracker import TrainingTracker
 
 EPOCHS_OF_SEQUENCES = 30
 Step = tuple[str, str, float]
@@ -245,7 +246,7 @@ def main() -> None:
     for name, domain, stories in data_sets(options.data):
         if options.only and name not in options.only:
             continue
-        setup = Setup(extract_story_graph(stories, domain), domain, lambda: PolicyEnsemble([]), seed=42)
+        setup = Setup(extract_story_graph(stories, domain), domain, partial(Agent, domain), seed=42)
         folds = folds_of_stories(setup, options.folds)
         trained: Trained = {}
         for label in MAKERS:

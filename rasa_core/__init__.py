@@ -12,8 +12,7 @@ from rasa_core.version import __version__
 
 if TYPE_CHECKING:
     from rasa_core import events as events
-    from rasa_core.actions.action import Action
-    from rasa_core.actions.factories import RemoteAction
+    from rasa_core.actions.action import Action, RemoteAction
     from rasa_core.agent import Agent
     from rasa_core.domain import Domain
     from rasa_core.events import ActionExecuted, AllSlotsReset, BotUttered, Restarted, SlotSet, UserUttered
@@ -43,7 +42,7 @@ _PLACES = {
     "DialogueStateTracker": "rasa_core.trackers",
     "Domain": "rasa_core.domain",
     "Prediction": "rasa_core.policies.policy",
-    "RemoteAction": "rasa_core.actions.factories",
+    "RemoteAction": "rasa_core.actions.action",
 }
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -12,31 +12,28 @@ import click
 
 from rasa_core.agent import Agent
 from rasa_core.commands.common import CONTEXT, Command, log_options, start_log
-from rasa_core.commands.train import policies
 from rasa_core.domain import Domain
 from rasa_core.drawing.svg import check_picture_file
-from rasa_core.evaluation.cross_validation import Setup, all_stories, cross_validate_stories, learning_curve
+from rasa_core.evaluation.cross_validation import (
+    Setup,
+    all_stories,
+    cross_validate,
+    folds_of_stories,
+    learning_curve,
+    train_and_evaluate,
+)
 from rasa_core.evaluation.stories import StoryEvaluation, StoryResult, evaluate_stories
 from rasa_core.evaluation.story_report import curve_report, models_report, story_report
 from rasa_core.evaluation.tables import Report
-from rasa_core.events import ActionExecuted, UserUttered
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.model_folder import read_model
-from rasa_core.policies.ensemble import PolicyEnsemble
+from rasa_core.policies import KerasPolicy, MemoizationPolicy, Policy, PolicyEnsemble
 from rasa_core.stories import extract_story_graph
-from rasa_core.trackers import DialogueStateTracker
 
-__all__ = [
-    "actions_since_last_utterance",
-    "align_lists",
-    "collect_story_predictions",
-    "command",
-    "run_story_evaluation",
-]
+__all__ = ["collect_story_predictions", "command", "run_story_evaluation"]
 
 DEFAULT_MAX_STORIES = 100
 DEFAULT_FOLDS = 5
-NO_ACTION = "None"
 DEFAULT_FAILED_FILE = "failed_stories.txt"
 
 _EXAMPLES = """\b
@@ -122,29 +119,6 @@ def collect_story_predictions(
     """
     found = _evaluated(policy_model_path_or_agent, resource_name, nlu_model_path, max_stories, shuffle_stories)
     return [expected for expected, _ in found.pairs], [predicted for _, predicted in found.pairs], found.failed
-
-
-def align_lists(pred: Sequence[str], actual: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return both lists, equally long by ``"None"`` put in where items of one have no match in the other."""
-    left, right = [], []
-    for _, start, end, other_start, other_end in difflib.SequenceMatcher(
-        a=pred, b=actual, autojunk=False
-    ).get_opcodes():
-        length = max(end - start, other_end - other_start)
-        left += [*pred[start:end], *[NO_ACTION] * (length - end + start)]
-        right += [*actual[other_start:other_end], *[NO_ACTION] * (length - other_end + other_start)]
-    return left, right
-
-
-def actions_since_last_utterance(tracker: DialogueStateTracker) -> list[str]:
-    """Return the names of the actions since the last message of the user, oldest first."""
-    names: list[str] = []
-    for event in reversed(tracker.applied_events()):
-        if isinstance(event, UserUttered):
-            break
-        if isinstance(event, ActionExecuted):
-            names.append(event.action_name)
-    return names[::-1]
 
 
 def _interpreter(nlu: str | None) -> NaturalLanguageInterpreter | None:
@@ -289,11 +263,17 @@ def _measure(flags: Mapping[str, Any]) -> Report:
         folds = flags["folds"] or DEFAULT_FOLDS
         return curve_report(learning_curve(setups, excluded=flags["exclude"], runs=flags["runs"], folds=folds), what)
     if flags["folds"] is not None:
-        parts = cross_validate_stories(_setup(trained, flags), flags["folds"])
+        setup = _setup(trained, flags)
+        parts = cross_validate(folds_of_stories(setup, flags["folds"]), partial(train_and_evaluate, setup))
         return story_report(all_stories(parts), f"{what}, {flags['folds']} folds", parts)
     if flags["compare"]:
         return models_report({model: _evaluated(model, stories, flags["nlu"], most) for model in flags["models"]})
     return story_report(_evaluated(trained, stories, flags["nlu"], most), what)
+
+
+def default_policies() -> list[Policy]:
+    """Return new policies, those that ``rasa-core train`` trains if it is told nothing else."""
+    return [MemoizationPolicy(max_history=3), KerasPolicy()]
 
 
 def _setup(name: str, flags: Mapping[str, Any]) -> Setup:
@@ -302,7 +282,7 @@ def _setup(name: str, flags: Mapping[str, Any]) -> Setup:
     domain = Domain.load(name, "remote") if is_new else read_model(name, "remote")[0]
 
     def make_agent() -> Agent:
-        return Agent(domain, policies() if is_new else PolicyEnsemble.load(name))
+        return Agent(domain, default_policies() if is_new else PolicyEnsemble.load(name))
 
     graph = extract_story_graph(flags["stories"], domain, _interpreter(flags["nlu"]))
     return Setup(graph, domain, make_agent, flags["augmentation"], flags["seed"])

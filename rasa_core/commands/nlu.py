@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, Final
 
@@ -16,7 +17,12 @@ from rasa_core.checks.nlu import check_training_data
 from rasa_core.commands.check import lines_of
 from rasa_core.commands.common import CONTEXT, Command, log_options, start_log
 from rasa_core.drawing.svg import check_picture_file
-from rasa_core.evaluation.cross_validation import all_messages, cross_validate_messages
+from rasa_core.evaluation.cross_validation import (
+    all_messages,
+    cross_validate,
+    folds_of_messages,
+    train_and_evaluate_messages,
+)
 from rasa_core.evaluation.nlu import evaluate_messages, nlu_report
 from rasa_core.evaluation.tables import Report
 from rasa_core.nlu.model import NLUModel
@@ -229,9 +235,9 @@ def _measure(flags: dict[str, Any]) -> Report:
         return nlu_report(evaluate_messages(model, read_training_data(flags["data"]).examples), what)
     settings = _settings(flags["epochs"], flags["seed"])
     data = read_training_data(flags["data"])
-    folds = cross_validate_messages(
-        data, flags["folds"], lambda learnt: train_model(learnt, settings, silent=True), settings.seed
-    )
+    train = partial(train_model, settings=settings, silent=True)
+    parts = folds_of_messages(data, flags["folds"], settings.seed)
+    folds = cross_validate(parts, partial(train_and_evaluate_messages, data, train))
     return nlu_report(all_messages(folds), what, folds)
 
 

@@ -113,7 +113,7 @@ def lay_out(boxes: Sequence[Box], links: Sequence[Link]) -> tuple[float, float]:
         right = max(item.x + item.right for item in part)
     spans, height = _spans(rows)
     for item, box in zip(items, boxes, strict=True):
-        box.x, box.y = item.x, _middle(spans[item.rank])
+        box.x, box.y = item.x, spans[item.rank][0] + spans[item.rank][1] / 2
     _lead(links, chains, boxes, spans)
     return right + MARGIN, height
 
@@ -359,11 +359,6 @@ def _spans(rows: _Rows) -> tuple[list[Point], float]:
     return spans, sum(spans[-1]) + MARGIN
 
 
-def _middle(span: Point) -> float:
-    top, depth = span
-    return top + depth / 2
-
-
 def _lead(links: Sequence[Link], chains: Sequence[list[_Item]], boxes: Sequence[Box], spans: Sequence[Point]) -> None:
     """Give each link the points of its line, and its label."""
     starts = _ports([(chain[0], chain[1]) for chain in chains])
@@ -379,7 +374,8 @@ def _lead(links: Sequence[Link], chains: Sequence[list[_Item]], boxes: Sequence[
         if link.is_turned:
             link.points.reverse()
         labelled = chain[-2 if link.is_turned else 1]
-        link.label = (labelled.x, _middle(spans[labelled.rank]))
+        top, depth = spans[labelled.rank]
+        link.label = (labelled.x, top + depth / 2)
 
 
 def _ports(ends: Sequence[tuple[_Item, _Item]]) -> list[float]:

@@ -84,13 +84,7 @@ def visualize_stories(
 def visualize_story_graph(
     story_graph: StoryGraph, output_file: str | Path = "story_blocks_connections.html", fontsize: int = 12
 ) -> None:
-    """Draw the parts of stories and the checkpoints at which they are joined.
-
-    Raises
-    ------
-    DrawingError
-        If the ending is none of `ENDINGS`, or the file cannot be written.
-    """
+    """Draw the parts of stories and the checkpoints at which they are joined; see `visualize_stories` for errors."""
     check_picture_file(output_file, ENDINGS)
     _write(diagram_of_steps(story_graph, "Stories and their checkpoints"), output_file, fontsize)
 
@@ -112,10 +106,7 @@ def _write(diagram: Diagram, output_file: str | Path, fontsize: int) -> None:
 def examples_by_intent(source: Examples) -> dict[str, list[NLUExample]]:
     """Return the messages of an NLU file or folder, or of a mapping of intents to messages, by their intent.
 
-    Raises
-    ------
-    NLUDataError
-        If a file cannot be read, or there is no example of an intent in any.
+    Raise `NLUDataError` if a file cannot be read, or there is no example of an intent in any.
     """
     is_mapping = isinstance(source, Mapping)
     if isinstance(source, Mapping):

@@ -84,13 +84,7 @@ class StoryFlow:
                 self._entries.setdefault(start.name, []).append((index, start))
 
     def diagram(self, title: str) -> Diagram:
-        """Return the diagram.
-
-        Raises
-        ------
-        DrawingError
-            If there would be more than `MOST_NODES` nodes.
-        """
+        """Return the diagram; raise `DrawingError` if it would have more than `MOST_NODES` nodes."""
         begin = self._node("start", Node(Kind.START, "start"))
         self._arrive(STORY_START, _Place(begin, ("start",)))
         for name in self._loose_starts():

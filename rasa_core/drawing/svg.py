@@ -162,17 +162,7 @@ def _is_drawable(code: int) -> bool:
 
 
 class Drawing:
-    """Elements on white paper.
-
-    Parameters
-    ----------
-    name
-        What the picture shows.
-    width, height
-        Size of the paper.
-    style
-        CSS for the elements.
-    """
+    """Elements on white paper of some size; `name` is what they show, `style` is CSS for them."""
 
     def __init__(self, name: str, width: float, height: float, style: str = "") -> None:
         self.name = name
@@ -204,13 +194,7 @@ class Drawing:
         return f'<?xml version="1.0" encoding="UTF-8"?>\n{self.svg()}\n'.encode()
 
     def png(self) -> bytes:
-        """Return the picture as the content of a PNG file.
-
-        Raises
-        ------
-        DrawingError
-            If resvg-py is not installed, or finds no font.
-        """
+        """Return the picture as the content of a PNG file; raise `DrawingError` without resvg-py, or any font."""
         resvg = _import_resvg()
         empty, written = (Drawing("", 40, 20) for _ in range(2))
         written.add(text(2, 15, "a"))
@@ -238,10 +222,7 @@ def _import_resvg() -> ModuleType:
 def check_picture_file(path: str | Path, endings: Sequence[str] = (".svg", ".png")) -> str:
     """Return the ending of a picture's name, in lower case.
 
-    Raises
-    ------
-    DrawingError
-        If it is none of `endings`, or what it needs is not installed: said before anything takes time.
+    Raise `DrawingError` if it is none of `endings`, or what it needs is not installed: before anything takes time.
     """
     ending = Path(path).suffix.lower()
     if ending not in endings:
@@ -258,10 +239,7 @@ def check_picture_file(path: str | Path, endings: Sequence[str] = (".svg", ".png
 def write_picture(path: str | Path, forms: Mapping[str, Callable[[], bytes]]) -> None:
     """Write a picture into a file; `forms` makes the content for each ending.
 
-    Raises
-    ------
-    DrawingError
-        If the ending of its name is another, what that needs is not installed, or it cannot be written.
+    Raise `DrawingError` if the ending is another, what it needs is not installed, or the file cannot be written.
     """
     content = forms[check_picture_file(path, tuple(forms))]()
     try:

@@ -8,32 +8,9 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from rasa_core.drawing.svg import (
-    FAINT_INK,
-    INK,
-    PAPER,
-    Drawing,
-    Point,
-    line,
-    mix,
-    rectangle,
-    shorten,
-    text,
-    text_width,
-)
-from rasa_core.evaluation.metrics import (
-    LISTENING,
-    ConfidenceBin,
-    LabelScores,
-    Pair,
-    Spread,
-    accuracy,
-    confidence_bins,
-    expected_calibration_error,
-    ratio,
-    scores_by_label,
-    weighted_f1,
-)
+from rasa_core.drawing.svg import FAINT_INK, INK, PAPER, Drawing, Point, line, mix, rectangle, shorten, text, text_width
+from rasa_core.evaluation import metrics
+from rasa_core.evaluation.metrics import LISTENING, ConfidenceBin, LabelScores, Pair, Spread, ratio
 from rasa_core.evaluation.tables import in_percent, written
 
 RIGHT: Final = "#14508c"
@@ -61,157 +38,6 @@ def _drawing(title: str, below: str, width: float, height: float) -> Drawing:
     if below:
         drawing.add(text(MARGIN, MARGIN + 40, below, SIZE, fill=FAINT_INK))
     return drawing
-
-
-# -- the confusion matrix
-
-
-@dataclass(frozen=True, slots=True)
-class _Matrix:
-    """Where the cells are: `left` and `top` of the first, their `side`, and the scores of each row."""
-
-    left: float
-    top: float
-    side: float
-    rows: Sequence[LabelScores]
-
-    @property
-    def right(self) -> float:
-        return self.left + self.side * len(self.rows)
-
-    @property
-    def bottom(self) -> float:
-        return self.top + self.side * len(self.rows)
-
-
-def confusion_matrix(
-    pairs: Sequence[Pair], what: str = "", *, labels: str = "actions", without: Container[str] = LISTENING
-) -> Drawing:
-    """Draw which labels are taken for which: a row for each that is expected, a column for each prediction.
-
-    A cell counts how often the label of its column was predicted where that of its row was expected. The deeper
-    its colour, the larger its share of the row: blue on the diagonal, where the prediction is right, red elsewhere.
-
-    Parameters
-    ----------
-    pairs
-        Expected and predicted labels.
-    what
-        What was evaluated, for the line below the title.
-    labels
-        What they are.
-    without
-        What is left out of the figures in that line.
-    """
-    rows = scores_by_label(pairs)
-    names = [shorten(one.label, LONGEST_LABEL) for one in rows]
-    side = 38.0 if len(rows) <= 15 else 30.0 if len(rows) <= 30 else 26.0
-    longest = max((text_width(name, SIZE) for name in names), default=0.0)
-    turned = math.radians(-ANGLE)
-    matrix = _Matrix(MARGIN + 22 + longest + 10, MARGIN + 84 + longest * math.sin(turned) + SIZE, side, rows)
-    hits = sum(expected == predicted for expected, predicted in pairs)
-    title = f"Accuracy {in_percent(accuracy(pairs))}: {hits:,} of {len(pairs):,} {labels} predicted right"
-    left_out = " without listening" if without else ""
-    figures = f"F1 {written(weighted_f1(rows, without))} and accuracy {in_percent(accuracy(pairs, without))}{left_out}"
-    below = f"{shorten(what, 80)}: weighted {figures}" if what else f"Weighted {figures}"
-    # Names lean to the right, the more the longer they are.
-    overhang = max(
-        (side * (place + 0.5) + text_width(name, SIZE) * math.cos(turned) for place, name in enumerate(names)),
-        default=0.0,
-    )
-    width = max(matrix.right + 2 * SIDE_COLUMN, matrix.left + overhang, matrix.left + 400) + MARGIN
-    drawing = _drawing(title, below, width, matrix.bottom + 78 + MARGIN)
-    _draw_names(drawing, matrix, names)
-    _draw_cells(drawing, matrix, Counter(pairs))
-    _draw_margins(drawing, matrix)
-    _draw_legend(drawing, matrix)
-    return drawing
-
-
-def _draw_names(drawing: Drawing, matrix: _Matrix, names: Sequence[str]) -> None:
-    middle = (matrix.top + matrix.bottom) / 2
-    drawing.add(text(MARGIN + 12, middle, "expected", SIZE, "middle", FAINT_INK, -90.0))
-    drawing.add(text(matrix.left, MARGIN + 68, "predicted", SIZE, fill=FAINT_INK))
-    for place, name in enumerate(names):
-        centre = (place + 0.5) * matrix.side
-        drawing.add(text(matrix.left - 10, matrix.top + centre + SIZE * 0.35, name, SIZE, "end"))
-        drawing.add(text(matrix.left + centre + 3, matrix.top - 8, name, SIZE, angle=ANGLE))
-
-
-def _draw_cells(drawing: Drawing, matrix: _Matrix, counts: Counter[Pair]) -> None:
-    side = matrix.side
-    for place in range(len(matrix.rows) + 1):
-        x, y = matrix.left + place * side, matrix.top + place * side
-        drawing.add(line(((matrix.left, y), (matrix.right, y))), line(((x, matrix.top), (x, matrix.bottom))))
-    for row, expected in enumerate(matrix.rows):
-        for column, predicted in enumerate(matrix.rows):
-            x, y = matrix.left + column * side, matrix.top + row * side
-            count = counts[expected.label, predicted.label]
-            if count:
-                _draw_cell(drawing, (x, y, side), count, expected, predicted.label)
-            elif row == column:
-                drawing.add(rectangle(x + 1, y + 1, side - 2, side - 2, "#f3f5f8"))
-
-
-def _draw_cell(
-    drawing: Drawing, square: tuple[float, float, float], count: int, expected: LabelScores, predicted: str
-) -> None:
-    x, y, side = square
-    share = ratio(count, expected.support)
-    is_right = expected.label == predicted
-    fill = mix(PAPER, RIGHT if is_right else WRONG, FAINTEST + (1 - FAINTEST) * share)
-    outcome = "right" if is_right else f"predicted {predicted}"
-    tip = f"{expected.label}, {outcome}: {count} of {expected.support} ({in_percent(share)})"
-    drawing.add(rectangle(x + 0.5, y + 0.5, side - 1, side - 1, fill, tip))
-    shown = short_count(count)
-    size = min(SIZE, (side - 4) / text_width(shown, 1.0))
-    ink = PAPER if share >= DARK_FROM else INK
-    drawing.add(text(x + side / 2, y + side / 2 + size * 0.36, shown, size, "middle", ink))
-
-
-def short_count(count: int) -> str:
-    """Return a number in at most four characters, below a thousand millions."""
-    for least, sign in ((1_000_000, "M"), (1_000, "k")):
-        if count >= 10 * least or (least > 1_000 and count >= least):
-            return f"{count // least}{sign}"
-    return str(count)
-
-
-def _draw_margins(drawing: Drawing, matrix: _Matrix) -> None:
-    for place, heading in enumerate(("recall", "count")):
-        x = matrix.right + (place + 1) * SIDE_COLUMN - 6
-        drawing.add(text(x, matrix.bottom + 20, heading, SIZE - 1, "end", FAINT_INK))
-    drawing.add(text(matrix.left - 10, matrix.bottom + 20, "precision", SIZE - 1, "end", FAINT_INK))
-    for place, one in enumerate(matrix.rows):
-        centre = (place + 0.5) * matrix.side
-        y = matrix.top + centre + SIZE * 0.35
-        recall = written(one.recall, 2) if one.support else "-"
-        precision = written(one.precision, 2) if one.predicted else "-"
-        size = min(SIZE - 1, (matrix.side - 3) / text_width("0.00", 1.0))
-        drawing.add(
-            text(matrix.right + SIDE_COLUMN - 6, y, recall, SIZE - 1, "end", FAINT_INK),
-            text(matrix.right + 2 * SIDE_COLUMN - 6, y, f"{one.support:,}", SIZE - 1, "end", FAINT_INK),
-            text(matrix.left + centre, matrix.bottom + 20, precision, size, "middle", FAINT_INK),
-        )
-
-
-def _draw_legend(drawing: Drawing, matrix: _Matrix) -> None:
-    width, height, steps = 110.0, 10.0, 22
-    x, y = matrix.left, matrix.bottom + 44
-    for colour, name in ((RIGHT, "right"), (WRONG, "wrong")):
-        for step in range(steps):
-            shade = mix(PAPER, colour, FAINTEST + (1 - FAINTEST) * step / (steps - 1))
-            drawing.add(rectangle(x + step * width / steps, y, width / steps + (step < steps - 1), height, shade))
-        drawing.add(
-            text(x, y + height + 14, "0 %", SIZE - 2, fill=FAINT_INK),
-            text(x + width, y + height + 14, "100 %", SIZE - 2, "end", FAINT_INK),
-            text(x + width / 2, y + height + 14, name, SIZE - 2, "middle", FAINT_INK),
-        )
-        x += width + 30
-    drawing.add(text(x - 14, y + height - 1, "share of the row", SIZE - 1, fill=FAINT_INK))
-
-
-# -- charts
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +95,132 @@ class _Panel:
             drawing.add(text(self.left - 52, self.top + self.height / 2, up, SIZE, "middle", angle=-90.0))
 
 
+# -- the confusion matrix
+
+
+def confusion_matrix(
+    pairs: Sequence[Pair], what: str = "", *, labels: str = "actions", without: Container[str] = LISTENING
+) -> Drawing:
+    """Draw which labels are taken for which: a row for each that is expected, a column for each prediction.
+
+    A cell counts how often the label of its column was predicted where that of its row was expected. The deeper
+    its colour, the larger its share of the row: blue on the diagonal, where the prediction is right, red elsewhere.
+
+    Parameters
+    ----------
+    pairs
+        Expected and predicted labels.
+    what
+        What was evaluated, for the line below the title.
+    labels
+        What they are.
+    without
+        What is left out of the figures in that line.
+    """
+    rows = metrics.scores_by_label(pairs)
+    names = [shorten(one.label, LONGEST_LABEL) for one in rows]
+    side = 38.0 if len(rows) <= 15 else 30.0 if len(rows) <= 30 else 26.0
+    longest = max((text_width(name, SIZE) for name in names), default=0.0)
+    turned = math.radians(-ANGLE)
+    left, top = MARGIN + 22 + longest + 10, MARGIN + 84 + longest * math.sin(turned) + SIZE
+    matrix = _Panel(left, top, side * len(rows), side * len(rows))
+    hits = sum(expected == predicted for expected, predicted in pairs)
+    title = f"Accuracy {in_percent(metrics.accuracy(pairs))}: {hits:,} of {len(pairs):,} {labels} predicted right"
+    f1, share = written(metrics.weighted_f1(rows, without)), in_percent(metrics.accuracy(pairs, without))
+    figures = f"eighted F1 {f1} and accuracy {share}{' without listening' if without else ''}"
+    below = f"{shorten(what, 80)}: w{figures}" if what else f"W{figures}"
+    # Names lean to the right, the more the longer they are.
+    overhang = max(
+        (side * (place + 0.5) + text_width(name, SIZE) * math.cos(turned) for place, name in enumerate(names)),
+        default=0.0,
+    )
+    width = max(matrix.right + 2 * SIDE_COLUMN, matrix.left + overhang, matrix.left + 400) + MARGIN
+    drawing = _drawing(title, below, width, matrix.bottom + 78 + MARGIN)
+    _draw_cells(drawing, matrix, rows, Counter(pairs))
+    _draw_margins(drawing, matrix, rows, names)
+    _draw_legend(drawing, matrix.left, matrix.bottom + 44)
+    return drawing
+
+
+def _draw_cells(drawing: Drawing, matrix: _Panel, rows: Sequence[LabelScores], counts: Counter[Pair]) -> None:
+    side = matrix.width / max(1, len(rows))
+    for place in range(len(rows) + 1):
+        x, y = matrix.left + place * side, matrix.top + place * side
+        drawing.add(line(((matrix.left, y), (matrix.right, y))), line(((x, matrix.top), (x, matrix.bottom))))
+    for row, expected in enumerate(rows):
+        for column, predicted in enumerate(rows):
+            x, y = matrix.left + column * side, matrix.top + row * side
+            count = counts[expected.label, predicted.label]
+            if count:
+                drawing.add(*_cell(x, y, side, count, expected, predicted.label))
+            elif row == column:
+                drawing.add(rectangle(x + 1, y + 1, side - 2, side - 2, "#f3f5f8"))
+
+
+def _cell(x: float, y: float, side: float, count: int, expected: LabelScores, predicted: str) -> tuple[str, str]:
+    share = ratio(count, expected.support)
+    is_right = expected.label == predicted
+    fill = mix(PAPER, RIGHT if is_right else WRONG, FAINTEST + (1 - FAINTEST) * share)
+    outcome = "right" if is_right else f"predicted {predicted}"
+    tip = f"{expected.label}, {outcome}: {count} of {expected.support} ({in_percent(share)})"
+    shown = short_count(count)
+    size = min(SIZE, (side - 4) / text_width(shown, 1.0))
+    ink = PAPER if share >= DARK_FROM else INK
+    number = text(x + side / 2, y + side / 2 + size * 0.36, shown, size, "middle", ink)
+    return rectangle(x + 0.5, y + 0.5, side - 1, side - 1, fill, tip), number
+
+
+def short_count(count: int) -> str:
+    """Return a number in at most four characters, below a thousand millions."""
+    for least, sign in ((1_000_000, "M"), (1_000, "k")):
+        if count >= 10 * least or (least > 1_000 and count >= least):
+            return f"{count // least}{sign}"
+    return str(count)
+
+
+def _draw_margins(drawing: Drawing, matrix: _Panel, rows: Sequence[LabelScores], names: Sequence[str]) -> None:
+    """Write the names on the left and above, recall and number on the right, and precision below."""
+    small, below = SIZE - 1, matrix.bottom + 20
+    recalls, counts = (matrix.right + place * SIDE_COLUMN - 6 for place in (1, 2))
+    drawing.add(
+        text(MARGIN + 12, (matrix.top + matrix.bottom) / 2, "expected", SIZE, "middle", FAINT_INK, -90.0),
+        text(matrix.left, MARGIN + 68, "predicted", SIZE, fill=FAINT_INK),
+        text(recalls, below, "recall", small, "end", FAINT_INK),
+        text(counts, below, "count", small, "end", FAINT_INK),
+        text(matrix.left - 10, below, "precision", small, "end", FAINT_INK),
+    )
+    side = matrix.width / max(1, len(rows))
+    for place, (one, name) in enumerate(zip(rows, names, strict=True)):
+        x, y = matrix.left + (place + 0.5) * side, matrix.top + (place + 0.5) * side + SIZE * 0.35
+        recall = written(one.recall, 2) if one.support else "-"
+        precision = written(one.precision, 2) if one.predicted else "-"
+        drawing.add(
+            text(matrix.left - 10, y, name, SIZE, "end"),
+            text(x + 3, matrix.top - 8, name, SIZE, angle=ANGLE),
+            text(recalls, y, recall, small, "end", FAINT_INK),
+            text(counts, y, f"{one.support:,}", small, "end", FAINT_INK),
+            text(x, below, precision, min(small, (side - 3) / text_width("0.00", 1.0)), "middle", FAINT_INK),
+        )
+
+
+def _draw_legend(drawing: Drawing, x: float, y: float) -> None:
+    width, height, steps = 110.0, 10.0, 22
+    for colour, name in ((RIGHT, "right"), (WRONG, "wrong")):
+        for step in range(steps):
+            shade = mix(PAPER, colour, FAINTEST + (1 - FAINTEST) * step / (steps - 1))
+            drawing.add(rectangle(x + step * width / steps, y, width / steps + (step < steps - 1), height, shade))
+        drawing.add(
+            text(x, y + height + 14, "0 %", SIZE - 2, fill=FAINT_INK),
+            text(x + width, y + height + 14, "100 %", SIZE - 2, "end", FAINT_INK),
+            text(x + width / 2, y + height + 14, name, SIZE - 2, "middle", FAINT_INK),
+        )
+        x += width + 30
+    drawing.add(text(x - 14, y + height - 1, "share of the row", SIZE - 1, fill=FAINT_INK))
+
+
+# -- charts
+
+
 def calibration_chart(bins: Sequence[ConfidenceBin], what: str = "") -> Drawing:
     """Draw accuracy against confidence, and below it how often each confidence occurs.
 
@@ -277,7 +229,7 @@ def calibration_chart(bins: Sequence[ConfidenceBin], what: str = "") -> Drawing:
     count = sum(one.count for one in bins)
     below = f"{count:,} predictions, sorted by their confidence"
     below = f"{shorten(what, 44)}: {below}" if what else below
-    drawing = _drawing(f"Calibration error {expected_calibration_error(bins):.4f}", below, 560.0, 692.0)
+    drawing = _drawing(f"Calibration error {metrics.expected_calibration_error(bins):.4f}", below, 560.0, 692.0)
     key = ((ACCURATE, "right"), (TOO_SURE, "claimed, but not right"), (NOT_SURE_ENOUGH, "right, not claimed"))
     x, y = MARGIN, MARGIN + 62
     for colour, name in key:
@@ -311,7 +263,7 @@ def confidence_histogram(confidences: Sequence[tuple[float, bool]], what: str = 
     below = f"{shorten(what, 30)}: {below}" if what else below
     drawing = _drawing("How sure of right and of wrong intents", below, 576.0, 556.0)
     for top, is_right, name, colour in ((112.0, True, "right", RIGHT), (338.0, False, "wrong", WRONG)):
-        bins = confidence_bins(pair for pair in confidences if pair[1] == is_right)
+        bins = metrics.confidence_bins(pair for pair in confidences if pair[1] == is_right)
         panel = _Panel(MARGIN + 56, top, 460.0, 150.0, highest=max(1, *(one.count for one in bins)))
         total = f"{sum(one.count for one in bins):,}"
         drawing.add(text(panel.left, top - 22, f"{name}: {total}", SIZE))

@@ -25,7 +25,7 @@ from rasa_core.exceptions import RasaCoreError
 from rasa_core.nlu.training_data import NLUExample, TrainingData
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.steps import StoryGraph, StoryStep
-from rasa_core.stories.tracker import TrainingTracker
+from rasa_core.stories.training_tracker import TrainingTracker
 from rasa_core.support.progress import Progress
 
 if TYPE_CHECKING:
@@ -82,10 +82,7 @@ def dialogues_of(graph: StoryGraph, domain: Domain) -> list[Dialogue]:
 def folds_of_stories(setup: Setup, folds: int) -> list[list[Dialogue]]:
     """Share dialogues out, as evenly as possible; the same in each run, for the same seed.
 
-    Raises
-    ------
-    RasaCoreError
-        If there are fewer dialogues than folds.
+    Raise `RasaCoreError` if there are fewer dialogues than folds.
     """
     dialogues = dialogues_of(setup.graph, setup.domain)
     if len(dialogues) < folds:
@@ -101,12 +98,8 @@ def folds_of_stories(setup: Setup, folds: int) -> list[list[Dialogue]]:
 def folds_of_messages(data: TrainingData, folds: int, seed: int) -> list[list[NLUExample]]:
     """Share the examples out, each intent as evenly as possible; the same in each run, for the same seed.
 
-    Examples with the same text stay together: otherwise what is measured would have been learnt.
-
-    Raises
-    ------
-    RasaCoreError
-        If there are fewer texts than folds.
+    Examples with the same text stay together: otherwise what is measured would have been learnt. Raise `RasaCoreError`
+    if there are fewer texts than folds.
     """
     by_text: dict[str, list[NLUExample]] = {}
     for example in data.examples:
@@ -123,50 +116,19 @@ def folds_of_messages(data: TrainingData, folds: int, seed: int) -> list[list[NL
 # -- cross-validation
 
 
-def cross_validate_stories(setup: Setup, folds: int) -> list[StoryEvaluation]:
-    """Evaluate on each fold what was trained on all others, and tell how far that is.
-
-    Raises
-    ------
-    RasaCoreError
-        If there are fewer dialogues than folds.
-    """
-    return _cross_validate(
-        folds_of_stories(setup, folds), lambda learnt, held_out: trained_and_evaluated(setup, learnt, held_out)
-    )
-
-
-def cross_validate_messages(
-    data: TrainingData, folds: int, train: Callable[[TrainingData], Parser], seed: int = 42
-) -> list[MessageEvaluation]:
+def cross_validate(
+    parts: Sequence[Sequence[Item]], measure: Callable[[Sequence[Item], Sequence[Item]], Found]
+) -> list[Found]:
     """Evaluate on each fold what was trained on all others, and tell how far that is.
 
     Parameters
     ----------
-    data
-        What is shared out; synonyms, patterns and lookup tables are learnt from each time.
-    folds
-        How many.
-    train
-        Trains from scratch.
-    seed
-        Decides which example is in which fold.
-
-    Raises
-    ------
-    RasaCoreError
-        If there are fewer texts than folds.
+    parts
+        `folds_of_stories`, or `folds_of_messages`.
+    measure
+        Trains from scratch on its first argument, and evaluates on its second: `train_and_evaluate`, or
+        `train_and_evaluate_messages`, of which the other arguments are given.
     """
-
-    def measure(learnt: Sequence[NLUExample], held_out: Sequence[NLUExample]) -> MessageEvaluation:
-        return evaluate_messages(train(replace(data, examples=tuple(learnt))), held_out, silent=True)
-
-    return _cross_validate(folds_of_messages(data, folds, seed), measure)
-
-
-def _cross_validate(
-    parts: Sequence[Sequence[Item]], measure: Callable[[Sequence[Item], Sequence[Item]], Found]
-) -> list[Found]:
     found: list[Found] = []
     with Progress("cross-validation, fold", len(parts)) as progress:
         progress.step(0)
@@ -174,6 +136,16 @@ def _cross_validate(
             found.append(measure([item for part in parts if part is not held_out for item in part], held_out))
             progress.step(number + 1, {"accuracy": found[-1].accuracy})
     return found
+
+
+def train_and_evaluate_messages(
+    data: TrainingData,
+    train: Callable[[TrainingData], Parser],
+    learnt: Sequence[NLUExample],
+    held_out: Sequence[NLUExample],
+) -> MessageEvaluation:
+    """Train on some messages, with all synonyms, patterns and lookup tables of `data`, and evaluate on others."""
+    return evaluate_messages(train(replace(data, examples=tuple(learnt))), held_out, silent=True)
 
 
 def all_stories(found: Sequence[StoryEvaluation]) -> StoryEvaluation:
@@ -187,7 +159,7 @@ def all_messages(found: Sequence[MessageEvaluation]) -> MessageEvaluation:
     return MessageEvaluation(tuple(message for evaluation in found for message in evaluation.messages))
 
 
-def trained_and_evaluated(setup: Setup, learnt: Sequence[Dialogue], held_out: Sequence[Dialogue]) -> StoryEvaluation:
+def train_and_evaluate(setup: Setup, learnt: Sequence[Dialogue], held_out: Sequence[Dialogue]) -> StoryEvaluation:
     """Train on some dialogues, and evaluate on others."""
     agent = setup.make_agent()
     made = TrainingDataGenerator(
@@ -240,7 +212,7 @@ def learning_curve(
                 evaluations = []
                 learnt = [_part_to_learn(parts[name], run, share, setup.seed) for run in range(runs)]
                 for run, dialogues in enumerate(learnt):
-                    evaluations.append(trained_and_evaluated(setup, dialogues, parts[name][run]))
+                    evaluations.append(train_and_evaluate(setup, dialogues, parts[name][run]))
                     done += 1
                     progress.step(done, {"accuracy": evaluations[-1].accuracy})
                 found[name].append(CurvePoint(share, sum(map(len, learnt)) / runs, tuple(evaluations)))

@@ -13,24 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from rasa_core.drawing.svg import shorten
+from rasa_core.drawing.svg import Drawing, shorten
+from rasa_core.evaluation import tables
 from rasa_core.evaluation.charts import confidence_histogram, confusion_matrix
 from rasa_core.evaluation.metrics import Evaluation, LabelScores, Pair, ratio, scores_by_label, weighted_f1
-from rasa_core.evaluation.tables import (
-    LONGEST_NAME,
-    Report,
-    folds_table,
-    in_blocks,
-    in_comment,
-    listed,
-    mistakes_table,
-    picture,
-    scores_as_json,
-    scores_table,
-    table,
-    write_text,
-    written,
-)
+from rasa_core.evaluation.tables import LONGEST_NAME, Report, written
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.nlu.reading import ROOT, read_training_text
 from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample
@@ -47,7 +34,11 @@ HEADINGS: Final = {
     "whole_messages": "Whole messages",
     "calibration_error": "Calibration error",
 }
-NOTE_KEY: Final = "predicted"
+LIMITED: Final = {
+    "intent accuracy": "intent_accuracy",
+    "entity F1": "entity_f1",
+    "share of whole messages": "whole_messages",
+}
 
 Span = tuple[int, int, str]
 
@@ -114,13 +105,7 @@ class MessageResult:
 
 @dataclass(frozen=True)
 class MessageEvaluation(Evaluation):
-    """How well messages are understood.
-
-    Attributes
-    ----------
-    messages : tuple of MessageResult
-        In the order of the data.
-    """
+    """How well messages are understood; they are in the order of the data."""
 
     messages: tuple[MessageResult, ...]
 
@@ -210,13 +195,7 @@ class MessageEvaluation(Evaluation):
 
 
 def evaluate_messages(parser: Parser, examples: Sequence[NLUExample], *, silent: bool = False) -> MessageEvaluation:
-    """Compare what is found in messages with what should be found.
-
-    Raises
-    ------
-    RasaCoreError
-        If there are no examples.
-    """
+    """Compare what is found in messages with what should be found; raise `RasaCoreError` if there are no examples."""
     if not examples:
         raise RasaCoreError("there are no examples to measure with; give NLU data with messages of intents.")
     results: list[MessageResult] = []
@@ -239,29 +218,22 @@ def _result(example: NLUExample, parse: dict[str, Any]) -> MessageResult:
 
 
 def nlu_report(evaluation: MessageEvaluation, what: str, folds: Sequence[MessageEvaluation] = ()) -> Report:
-    """Report on messages; with the figures of the folds, if they were cross-validated.
+    """Report on messages of data called `what`; with the figures of the folds, if they were cross-validated."""
+    pairs = [(expected, found or NO_INTENT) for expected, found in evaluation.pairs]
 
-    Parameters
-    ----------
-    what
-        The name of the data, for pictures.
-    """
-    figures = evaluation.figures
-    limits = {
-        "intent accuracy": "intent_accuracy",
-        "entity F1": "entity_f1",
-        "share of whole messages": "whole_messages",
-    }
-    named = [(expected, found or NO_INTENT) for expected, found in evaluation.pairs]
+    def matrix() -> Drawing:
+        return confusion_matrix(pairs, what, labels="intents", without=())
+
+    def histogram() -> Drawing:
+        return confidence_histogram(evaluation.confidences, what)
+
     files = {
         "failed": lambda path: _write_failed(evaluation.failed, path),
-        "output": picture(
-            lambda: confusion_matrix(named, what, labels="intents", without=()), "The confusion matrix is in {}."
-        ),
-        "histogram": picture(lambda: confidence_histogram(evaluation.confidences, what), "The histogram is in {}."),
+        "output": tables.picture(matrix, "The confusion matrix is in {}."),
+        "histogram": tables.picture(histogram, "The histogram is in {}."),
     }
     content = _content(evaluation) | ({"folds": [fold.figures for fold in folds]} if folds else {})
-    limited = {said: {"": figures[figure]} for said, figure in limits.items()}
+    limited = {said: {"": evaluation.figures[figure]} for said, figure in LIMITED.items()}
     return Report(_lines(evaluation, folds), content, limited, files)
 
 
@@ -271,15 +243,12 @@ def _content(evaluation: MessageEvaluation) -> dict[str, Any]:
         "messages_right": len(evaluation.messages) - len(evaluation.failed),
         "messages_with_intent": len(evaluation.with_intent),
         **evaluation.figures,
-        "intents": scores_as_json("intent", evaluation.scores),
+        "intents": tables.scores_as_json("intent", evaluation.scores),
         "entities_overall": evaluation.entity_figures,
-        "entities": scores_as_json("entity", evaluation.entities),
+        "entities": tables.scores_as_json("entity", evaluation.entities),
         "confidence_bins": [asdict(one) for one in evaluation.bins],
         "thresholds": evaluation.thresholds,
-        "mistakes": [
-            {"expected": expected, "found": found or None, "count": count}
-            for (expected, found), count in evaluation.mistakes
-        ],
+        "mistakes": tables.mistakes_as_json("found", evaluation.mistakes),
         "failed_messages": [_failed_message(one) for one in evaluation.failed],
     }
 
@@ -295,7 +264,7 @@ def _failed_message(one: MessageResult) -> dict[str, Any]:
 
 
 def _spans(spans: frozenset[Span]) -> list[dict[str, Any]]:
-    return [{"start": start, "end": end, "entity": entity} for start, end, entity in sorted(spans)]
+    return [dict(zip(("start", "end", "entity"), span, strict=True)) for span in sorted(spans)]
 
 
 def _lines(evaluation: MessageEvaluation, folds: Sequence[MessageEvaluation]) -> list[str]:
@@ -315,21 +284,20 @@ def _lines(evaluation: MessageEvaluation, folds: Sequence[MessageEvaluation]) ->
     thresholds = [
         (f"{one['threshold']:.1f}", f"{one['right']:.1%}", f"{one['wrong']:.1%}") for one in evaluation.thresholds
     ]
-    below = table(("nlu_threshold", "Right messages below", "Wrong messages below"), thresholds)
-    return in_blocks(
+    failed = [
+        (f"{one.example.place}: {shorten(one.example.text, LONGEST_NAME)}", shorten(one.described(), 2 * LONGEST_NAME))
+        for one in evaluation.failed
+    ]
+    below = tables.table(("nlu_threshold", "Right messages below", "Wrong messages below"), thresholds)
+    return tables.in_blocks(
         summary,
-        folds_table(folds, HEADINGS, {}),
-        scores_table("Intent", "Found", evaluation.scores, NO_INTENT),
-        scores_table("Entity", "Found", evaluation.entities, NO_INTENT),
+        tables.folds_table(folds, HEADINGS, {}),
+        tables.scores_table("Intent", "Found", evaluation.scores, NO_INTENT),
+        tables.scores_table("Entity", "Found", evaluation.entities, NO_INTENT),
         below if with_intent else [],
-        mistakes_table(("Expected", "Found instead", "Times"), evaluation.mistakes, NO_INTENT),
-        listed("Failed messages", [_told(one) for one in evaluation.failed]),
+        tables.mistakes_table("Found instead", evaluation.mistakes, NO_INTENT),
+        tables.listed("Failed messages", failed),
     )
-
-
-def _told(one: MessageResult) -> tuple[str, str]:
-    text = shorten(" ".join(one.example.text.split()), LONGEST_NAME)
-    return f"{one.example.place}: {text}", shorten(one.described(), 2 * LONGEST_NAME)
 
 
 # -- failed messages, as NLU data that reads as the same messages
@@ -339,7 +307,7 @@ def _write_failed(failed: Sequence[MessageResult], path: str | Path) -> Iterator
     """Write messages as NLU data, with notes on what was found: JSON if the name ends so, otherwise Markdown."""
     noted = [(one.example, one.described()) for one in failed]
     text, left_out = (as_json(noted), []) if Path(path).suffix.lower() == ".json" else as_markdown(noted)
-    write_text(text or "<!-- No message failed. -->\n", path, "failed messages")
+    tables.write_text(text or "<!-- No message failed. -->\n", path, "failed messages")
     if failed:
         yield f"The misunderstood messages are in {path}, with what was found."
     if left_out:
@@ -366,7 +334,7 @@ def as_markdown(messages: Iterable[tuple[NLUExample, str]]) -> tuple[str, list[N
             left_out.append(example)
         else:
             flat = " ".join(note.split()).encode(errors="backslashreplace").decode()
-            sections.setdefault(example.intent, []).extend((f"<!-- {in_comment(flat)} -->", line))
+            sections.setdefault(example.intent, []).extend((f"<!-- {tables.in_comment(flat)} -->", line))
     texts = ["\n".join((f"## intent:{intent}", *lines, "")) for intent, lines in sections.items()]
     return "\n".join(texts), left_out
 
@@ -378,7 +346,7 @@ def as_json(messages: Iterable[tuple[NLUExample, str]]) -> str:
             "text": example.text,
             **({} if example.intent is None else {"intent": example.intent}),
             "entities": [asdict(span) for span in example.entities],
-            NOTE_KEY: note,
+            "predicted": note,
         }
         for example, note in messages
     ]

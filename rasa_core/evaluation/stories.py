@@ -32,7 +32,7 @@ from rasa_core.events import (
 from rasa_core.history import History
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.steps import Source, StoryGraph, StoryStep
-from rasa_core.stories.tracker import TrainingTracker
+from rasa_core.stories.training_tracker import TrainingTracker
 from rasa_core.support.progress import Progress
 from rasa_core.trackers import DialogueStateTracker
 
@@ -65,15 +65,7 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ActionResult:
-    """One action of a story, and what was predicted in its place.
-
-    Attributes
-    ----------
-    expected : str
-        What the story does.
-    prediction : Prediction
-        What the bot would do.
-    """
+    """One action of a story, and what the bot would do in its place."""
 
     expected: str
     prediction: Prediction
@@ -183,15 +175,7 @@ def _is_listening(event: Event) -> bool:
 
 @dataclass(frozen=True)
 class StoryEvaluation(Evaluation):
-    """How well a bot follows stories.
-
-    Attributes
-    ----------
-    stories : tuple of StoryResult
-        In the order of the stories.
-    available : int
-        How many stories there were to choose from.
-    """
+    """How well a bot follows stories, of which so many were `available` to choose from."""
 
     stories: tuple[StoryResult, ...]
     available: int
@@ -267,10 +251,6 @@ def evaluate_stories(
 
     Parameters
     ----------
-    bot
-        An agent.
-    graph
-        The stories.
     max_stories
         How many stories are looked at; None for all.
     shuffle_stories

@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path, PurePath
 from typing import Any, Final
 
 from rasa_core.drawing.svg import shorten
+from rasa_core.evaluation import tables
 from rasa_core.evaluation.charts import calibration_chart, confusion_matrix, learning_curves
 from rasa_core.evaluation.metrics import LISTENING, CurvePoint, confidence_bins, expected_calibration_error, spreads_of
-from rasa_core.evaluation.stories import ActionResult, StoryEvaluation, StoryResult
-from rasa_core.evaluation.tables import (
-    LONGEST_NAME,
-    Report,
-    figures_of,
-    folds_table,
-    in_blocks,
-    in_percent,
-    listed,
-    mistakes_table,
-    picture,
-    scores_as_json,
-    scores_table,
-    table,
-    write_text,
-    written,
-)
+from rasa_core.evaluation.stories import StoryEvaluation, StoryResult
+from rasa_core.evaluation.tables import LONGEST_NAME, Report, written
 
 NO_POLICY: Final = "(none: fixed, or nothing learnt)"
 NONE_FAILED: Final = "<!-- No story failed. -->\n"
@@ -58,21 +44,21 @@ def story_report(evaluation: StoryEvaluation, what: str, folds: Sequence[StoryEv
     limited = {"": evaluation.figures}
     if folds:
         spreads = spreads_of(folds)
-        lines += ["", *folds_table(folds, HEADINGS, {"Stories": [len(one.stories) for one in folds]})]
+        lines += ["", *tables.folds_table(folds, HEADINGS, {"Stories": [len(one.stories) for one in folds]})]
         content["folds"] = [{"stories": len(one.stories), **one.figures} for one in folds]
         content["spread"] = {name: asdict(spread) for name, spread in spreads.items()}
         limited = {"mean of the folds": {name: spread.mean for name, spread in spreads.items()}}
 
     def write_failed(path: str | Path) -> Iterator[str]:
         text = "\n".join(story.export_stories() for story in evaluation.failed) or NONE_FAILED
-        write_text(text, path, "failed stories")
+        tables.write_text(text, path, "failed stories")
         if evaluation.failed:
             yield f"The failed stories are in {path}, with what was predicted."
 
     files = {
         "failed": write_failed,
-        "output": picture(lambda: confusion_matrix(evaluation.pairs, what), "The picture is in {}."),
-        "calibration": picture(lambda: calibration_chart(evaluation.bins), "The calibration is drawn in {}."),
+        "output": tables.picture(lambda: confusion_matrix(evaluation.pairs, what), "The picture is in {}."),
+        "calibration": tables.picture(lambda: calibration_chart(evaluation.bins), "The calibration is drawn in {}."),
     }
     return Report(lines, content, _limited(limited), files)
 
@@ -83,28 +69,23 @@ def _limited(figures: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, 
     return {said: {name: each[figure] for name, each in figures.items()} for said, figure in limits.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class _PolicyShare:
-    """What one policy contributed: how often it decided, and how good that was; `policy` is None for none."""
-
-    policy: str | None
-    predictions: int
-    right: int
-    accuracy: float
-    confidence: float
-    calibration_error: float
-
-    @classmethod
-    def of(cls, policy: str | None, results: Sequence[ActionResult]) -> _PolicyShare:
+def _policies(evaluation: StoryEvaluation) -> list[dict[str, Any]]:
+    """Return what each policy contributed: how often it decided, and how good that was."""
+    found = []
+    for policy, results in evaluation.by_policy().items():
         count, right = len(results), sum(result.is_right for result in results)
         sure = [(result.prediction.confidence, result.is_right) for result in results]
-        mean = sum(confidence for confidence, _ in sure) / count
-        error = expected_calibration_error(confidence_bins(sure))
-        return cls(policy, count, right, right / count, mean, error)
-
-
-def _shares(evaluation: StoryEvaluation) -> list[_PolicyShare]:
-    return [_PolicyShare.of(policy, results) for policy, results in evaluation.by_policy().items()]
+        found.append(
+            {
+                "policy": policy,
+                "predictions": count,
+                "right": right,
+                "accuracy": right / count,
+                "confidence": sum(confidence for confidence, _ in sure) / count,
+                "calibration_error": expected_calibration_error(confidence_bins(sure)),
+            }
+        )
+    return found
 
 
 def _content(evaluation: StoryEvaluation) -> dict[str, Any]:
@@ -115,13 +96,10 @@ def _content(evaluation: StoryEvaluation) -> dict[str, Any]:
         "steps": evaluation.total,
         "steps_right": evaluation.right,
         **evaluation.figures,
-        "actions": scores_as_json("action", evaluation.scores),
-        "policies": [asdict(share) for share in _shares(evaluation)],
+        "actions": tables.scores_as_json("action", evaluation.scores),
+        "policies": _policies(evaluation),
         "confidence_bins": [asdict(one) for one in evaluation.bins],
-        "mistakes": [
-            {"expected": expected, "predicted": predicted, "count": count}
-            for (expected, predicted), count in evaluation.mistakes
-        ],
+        "mistakes": tables.mistakes_as_json("predicted", evaluation.mistakes),
         "failed_stories": [_failed_story(story) for story in evaluation.failed],
     }
 
@@ -154,32 +132,28 @@ def _lines(evaluation: StoryEvaluation) -> list[str]:
         f"Whole stories: {count - len(evaluation.failed)} of {count} right, {written(figures['whole_stories'])}",
         f"Expected calibration error: {written(figures['calibration_error'])}",
     ]
+    policies = [
+        (
+            NO_POLICY if one["policy"] is None else one["policy"],
+            str(one["predictions"]),
+            tables.in_percent(one["predictions"] / evaluation.total),
+            *(written(one[figure]) for figure in ("accuracy", "confidence", "calibration_error")),
+        )
+        for one in _policies(evaluation)
+    ]
     bins = [
         (f"{one.low:.1f} to {one.high:.1f}", str(one.count), written(one.confidence), written(one.accuracy))
         for one in evaluation.bins
         if one.count
     ]
-    return in_blocks(
+    return tables.in_blocks(
         summary,
-        _policies_table(_shares(evaluation), evaluation.total),
-        scores_table("Action", "Predicted", evaluation.scores),
-        table(("Confidence", "Actions", "Mean", "Accuracy"), bins),
-        mistakes_table(("Expected", "Predicted instead", "Times"), evaluation.mistakes, longest=LONGEST_NAME * 3 // 4),
-        listed("Failed stories", [_told(story) for story in evaluation.failed]),
+        tables.table(("Policy", "Decided", "Share", "Accuracy", "Confidence", "Calibration error"), policies),
+        tables.scores_table("Action", "Predicted", evaluation.scores),
+        tables.table(("Confidence", "Actions", "Mean", "Accuracy"), bins),
+        tables.mistakes_table("Predicted instead", evaluation.mistakes, longest=LONGEST_NAME * 3 // 4),
+        tables.listed("Failed stories", [_told(story) for story in evaluation.failed]),
     )
-
-
-def _policies_table(shares: Sequence[_PolicyShare], total: int) -> list[str]:
-    rows = [
-        (
-            NO_POLICY if share.policy is None else share.policy,
-            str(share.predictions),
-            in_percent(share.predictions / total),
-            *map(written, (share.accuracy, share.confidence, share.calibration_error)),
-        )
-        for share in shares
-    ]
-    return table(("Policy", "Decided", "Share", "Accuracy", "Confidence", "Calibration error"), rows)
 
 
 def _told(story: StoryResult) -> tuple[str, str]:
@@ -196,9 +170,9 @@ def _told(story: StoryResult) -> tuple[str, str]:
 def models_report(found: Mapping[str, StoryEvaluation]) -> Report:
     """Report on the same stories, followed by several models."""
     figures = {model: evaluation.figures for model, evaluation in found.items()}
-    rows = [(_end_of(model), *figures_of(each, HEADINGS)) for model, each in figures.items()]
+    rows = [(_end_of(model), *tables.figures_of(each, HEADINGS)) for model, each in figures.items()]
     return Report(
-        table(("Model", *HEADINGS.values()), rows, longest=LONGEST_MODEL),
+        tables.table(("Model", *HEADINGS.values()), rows, longest=LONGEST_MODEL),
         {"models": [{"model": model, **each} for model, each in figures.items()]},
         _limited(figures),
         {},
@@ -220,7 +194,7 @@ def curve_report(curves: Mapping[str, Sequence[CurvePoint]], stories: str) -> Re
     headings.insert(2, "±")
     rows = []
     for name, point, spreads in points:
-        means = figures_of({figure: spread.mean for figure, spread in spreads.items()}, HEADINGS)
+        means = tables.figures_of({figure: spread.mean for figure, spread in spreads.items()}, HEADINGS)
         means.insert(2, written(spreads[_DRAWN].deviation))
         rows.append((_end_of(name), f"{point.excluded} %", f"{point.learnt:.0f}", *means))
     content = [
@@ -239,6 +213,6 @@ def curve_report(curves: Mapping[str, Sequence[CurvePoint]], stories: str) -> Re
         name: [(point.learnt, spreads[_DRAWN]) for other, point, spreads in points if other == name] for name in curves
     }
     title = f"What is learnt from more of {PurePath(stories).name}"
-    draw = picture(lambda: learning_curves(drawn, title, "accuracy without listening"), "The picture is in {}.")
-    lines = table(("Configuration", "Left out", "Learnt", *headings), rows, longest=24)
+    draw = tables.picture(lambda: learning_curves(drawn, title, "accuracy without listening"), "The picture is in {}.")
+    lines = tables.table(("Configuration", "Left out", "Learnt", *headings), rows, longest=24)
     return Report(lines, {"curves": content}, _limited(best), {"output": draw})

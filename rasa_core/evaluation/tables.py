@@ -102,6 +102,11 @@ def scores_as_json(what: str, scores: Sequence[LabelScores]) -> list[dict[str, A
     return [{what: content.pop("label") or None, **content} for content in contents]
 
 
+def mistakes_as_json(predicted: str, mistakes: Sequence[tuple[Pair, int]]) -> list[dict[str, Any]]:
+    """Return mistakes as JSON; `predicted` is the key of what was predicted, which is None if it has no name."""
+    return [{"expected": pair[0], predicted: pair[1] or None, "count": count} for pair, count in mistakes]
+
+
 # -- text
 
 
@@ -168,11 +173,11 @@ def figures_of(figures: Mapping[str, float], headings: Mapping[str, str]) -> lis
 
 
 def mistakes_table(
-    headings: Row, mistakes: Sequence[tuple[Pair, int]], none: str = "", longest: int = LONGEST_NAME
+    predicted: str, mistakes: Sequence[tuple[Pair, int]], none: str = "", longest: int = LONGEST_NAME
 ) -> list[str]:
     """Return the most frequent mistakes in a table, and how many more there are."""
     rows = [(expected, found or none, str(count)) for (expected, found), count in mistakes[:SHOWN_MISTAKES]]
-    return [*table(headings, rows, names=2, longest=longest), *_more(len(mistakes))]
+    return [*table(("Expected", predicted, "Times"), rows, names=2, longest=longest), *_more(len(mistakes))]
 
 
 def listed(title: str, entries: Sequence[tuple[str, str]]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,13 @@ from small_bots import MOOD_DOMAIN, MOOD_STORIES, trained_agent, trained_model
 
 from rasa_core.actions import Action
 from rasa_core.agent import Agent
-from rasa_core.commands import evaluate
+from rasa_core.commands import evaluate, train
 from rasa_core.domain import Domain
 from rasa_core.drawing.svg import DrawingError
+from rasa_core.evaluate import actions_since_last_utterance, align_lists
 from rasa_core.events import ActionExecuted, UserUttered
 from rasa_core.exceptions import StoryParseError
-from rasa_core.policies import MemoizationPolicy
+from rasa_core.policies import MemoizationPolicy, Policy
 from rasa_core.stories import extract_story_graph
 from rasa_core.trackers import DialogueStateTracker
 
@@ -231,6 +233,13 @@ def test_cross_validation_trains_the_default_policies_for_a_domain(tmp_path: Pat
     assert report["steps"] == 48
 
 
+def test_the_default_policies_are_those_that_the_other_command_trains() -> None:
+    def described(policies: Iterable[Policy]) -> list[tuple[type[Policy], int | None]]:
+        return [(type(policy), policy.max_history) for policy in policies]
+
+    assert described(evaluate.default_policies()) == described(train.policies())
+
+
 def test_models_are_compared_side_by_side(model: str, stories: Path, tmp_path: Path) -> None:
     other = trained_model(tmp_path, MOOD_DOMAIN, OTHER_STORIES)
     result = run_command("--compare", model, other, "-s", stories)
@@ -367,7 +376,7 @@ def test_stories_that_are_not_there_are_an_error(model: str, tmp_path: Path) -> 
     ],
 )
 def test_align_lists(predicted: list[str], actual: list[str], aligned: tuple[list[str], list[str]]) -> None:
-    assert evaluate.align_lists(predicted, actual) == aligned
+    assert align_lists(predicted, actual) == aligned
 
 
 NAMES = st.lists(st.sampled_from("abcd"), max_size=12)
@@ -375,7 +384,7 @@ NAMES = st.lists(st.sampled_from("abcd"), max_size=12)
 
 @given(NAMES, NAMES)
 def test_aligned_lists_are_equally_long_and_lose_nothing(predicted: list[str], actual: list[str]) -> None:
-    left, right = evaluate.align_lists(predicted, actual)
+    left, right = align_lists(predicted, actual)
     assert len(left) == len(right)
     assert [name for name in left if name != "None"] == predicted
     assert [name for name in right if name != "None"] == actual
@@ -390,4 +399,4 @@ def test_actions_since_last_utterance() -> None:
         ActionExecuted("b"),
     ]
     tracker = DialogueStateTracker.from_events("anna", events, agent.domain)
-    assert evaluate.actions_since_last_utterance(tracker) == ["a", "b"]
+    assert actions_since_last_utterance(tracker) == ["a", "b"]

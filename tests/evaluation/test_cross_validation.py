@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ from rasa_core.evaluation.cross_validation import (
     Dialogue,
     Setup,
     all_stories,
-    cross_validate_stories,
+    cross_validate,
     dialogues_of,
     folds_of_stories,
     learning_curve,
+    train_and_evaluate,
 )
+from rasa_core.evaluation.stories import StoryEvaluation
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.policies import MemoizationPolicy
 from rasa_core.stories import extract_story_graph
@@ -57,6 +60,10 @@ def setup_of(tmp_path: Path, text: str, seed: int = 42) -> Setup:
     return Setup(graph, domain, lambda: Agent(domain, [MemoizationPolicy(max_history=3)]), 0, seed)
 
 
+def cross_validated(setup: Setup, folds: int) -> list[StoryEvaluation]:
+    return cross_validate(folds_of_stories(setup, folds), partial(train_and_evaluate, setup))
+
+
 def names(dialogues: Sequence[Dialogue]) -> list[str]:
     return [conversation.sender_id for dialogue in dialogues for conversation in dialogue]
 
@@ -89,13 +96,13 @@ def test_paths_through_checkpoints_are_dialogues_and_alternatives_stay_together(
 def test_what_was_held_out_was_not_learnt(tmp_path: Path) -> None:
     only_here = "## only here\n* bye\n  - utter_bye\n"
     setup = setup_of(tmp_path, only_here + STORY.format(1) + STORY.format(2))
-    stories = {story.name: story for story in all_stories(cross_validate_stories(setup, 3)).stories}
+    stories = {story.name: story for story in all_stories(cross_validated(setup, 3)).stories}
     assert stories["story 1"].is_right
     assert stories["only here"].actions[0].prediction.policy is None
 
 
 def test_what_was_learnt_is_learnt_whole_with_its_slots(ten: Setup) -> None:
-    found = cross_validate_stories(ten, 5)
+    found = cross_validated(ten, 5)
     assert [evaluation.accuracy for evaluation in found] == [1.0] * 5
     assert all_stories(found).total == 40
 

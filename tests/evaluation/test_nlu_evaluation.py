@@ -6,6 +6,7 @@ import json
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rasa_core.evaluation.cross_validation import all_messages, cross_validate_messages, folds_of_messages
+from rasa_core.evaluation.cross_validation import (
+    all_messages,
+    cross_validate,
+    folds_of_messages,
+    train_and_evaluate_messages,
+)
 from rasa_core.evaluation.nlu import MessageEvaluation, as_markdown, evaluate_messages, nlu_report
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.nlu.reading import read_training_data, read_training_text
@@ -281,7 +287,8 @@ def test_what_is_measured_was_never_learnt() -> None:
         texts = {one.text: one.intent for one in data.examples if one not in learnt.examples}
         return Scripted({text: (intent, 1.0, []) for text, intent in texts.items()})  # Knows the others alone.
 
-    found = cross_validate_messages(data, 3, train)
+    measure = partial(train_and_evaluate_messages, data, train)
+    found = cross_validate(folds_of_messages(data, 3, seed=42), measure)
     whole = all_messages(found)
     assert [len(learnt.examples) for learnt in learnt_by] == [8, 8, 8]
     assert (whole.figures["whole_messages"], len(whole.messages)) == (1.0, 12)

@@ -12,27 +12,99 @@ from __future__ import annotations
 
 import json
 import logging
+import random
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from rasa_core.exceptions import ClientError
-from rasa_core.support.http import (
-    Attempts,
-    HttpAnswer,
-    HttpRequest,
-    HttpTransport,
-    NoAnswerError,
-    RetryPolicy,
-    without_token,
-)
+from rasa_core.support.http import HttpAnswer, HttpTransport, NoAnswerError, without_token
 
 logger = logging.getLogger(__name__)
 
-MAX_KEY = 255
+_SHORTEST_TIMEOUT = 0.05
 _version_tag = re.compile(r'(W/)?"[0-9]+"')
+
+
+class Attempts:
+    """The attempts of one request: how many, and after which pauses; exponential backoff with full jitter.
+
+    Before attempt n + 1 there is a pause, evenly distributed from 0 to ``first_delay * 2 ** (n - 1)`` seconds, so
+    that clients which failed together do not come back together. (Brooker, "Exponential Backoff And Jitter",
+    AWS Architecture Blog, 2015.) The ``Retry`` of urllib3 has no deadline for all attempts, and no seed.
+
+    Parameters
+    ----------
+    retries
+        How many attempts may follow the first one.
+    within
+        No attempt begins, or waits for the server, longer than this after the first one began, in seconds.
+    first_delay, longest_delay
+        Upper limit of the first pause, and of all pauses, in seconds.
+    rng
+        Where chance comes from. Not given: from the system, which differs between forked processes.
+    """
+
+    def __init__(
+        self,
+        retries: int = 5,
+        within: float = 60.0,
+        first_delay: float = 0.25,
+        longest_delay: float = 10.0,
+        rng: random.Random | None = None,
+    ) -> None:
+        settings = {"retries": retries, "within": within, "first_delay": first_delay, "longest_delay": longest_delay}
+        for name, value in settings.items():
+            if not value >= 0:
+                raise ValueError(f"{name} is a number from 0 on, not {value!r}.")
+        self.number = 1
+        self._retries = retries
+        self._end = time.monotonic() + within
+        self._first_delay, self._longest_delay = first_delay, longest_delay
+        self._rng = rng or random.SystemRandom()
+
+    def timeout(self, usual: float) -> float:
+        """Return how long this attempt may wait for the server: `usual`, or what is left of the time, in seconds."""
+        if self.number == 1:
+            return usual
+        return min(usual, max(self._end - time.monotonic(), _SHORTEST_TIMEOUT))
+
+    def again(self, asked: float = 0.0) -> bool:
+        """Wait before the next attempt; tell whether there may be one.
+
+        The server may have asked for some seconds: up to the longest pause of them come before the random pause.
+        """
+        if self.number > self._retries:
+            return False
+        delay = min(asked, self._longest_delay) + self._rng.uniform(0.0, self.longest_pause())
+        if time.monotonic() + delay >= self._end:
+            return False
+        time.sleep(delay)
+        self.number += 1
+        return True
+
+    def longest_pause(self) -> float:
+        """Return the upper limit of the random pause after this attempt, in seconds."""
+        return min(self._first_delay * 2.0 ** min(self.number - 1, 60), self._longest_delay)
+
+
+def exchange_again(
+    transport: HttpTransport, request: Mapping[str, Any], attempts: Attempts, timeout: float
+) -> HttpAnswer:
+    """Send a request that does no harm if it arrives twice, again where the connection breaks.
+
+    A server that was silent is not asked again. The parts of `request` are those of `HttpTransport.exchange`.
+    """
+    while True:
+        try:
+            return transport.exchange(**request, timeout=attempts.timeout(timeout))
+        except NoAnswerError as error:
+            if error.timed_out or not error.passing or not attempts.again():
+                raise
 
 
 class RequestError(ClientError):
@@ -59,13 +131,7 @@ class RequestError(ClientError):
 
 
 class ServerAnswerError(RequestError):
-    """The server answered with an error.
-
-    Attributes
-    ----------
-    status : int
-        The HTTP status.
-    """
+    """The server answered with an error, whose HTTP status is `status`."""
 
     status: int
 
@@ -78,14 +144,12 @@ class Call:
     ----------
     method, path, query : str, str, mapping
         Where to; the path percent-encoded, the query not.
-    body, content_type : bytes or None, str
+    body, headers : bytes or None, mapping
         What is sent.
     key : str or None
         Names the call; None if it may be carried out any number of times.
-    expected_version : int or None
-        The only version of the conversation on which the call is to be carried out.
-    probe : Call or None
-        Changes nothing, and shows by its answer whether the server keeps keys; goes with `key`.
+    probe : str or None
+        Goes with `key`: a path whose answer to GET shows whether the server keeps keys.
     timeout : float or None
         How long the server may stay silent, in seconds, where that is longer than usual. Such a call is too long to be
         repeated, so it has a connection of its own.
@@ -94,29 +158,11 @@ class Call:
     method: str
     path: str
     body: bytes | None = None
-    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     key: str | None = None
-    expected_version: int | None = None
-    probe: Call | None = None
+    probe: str | None = None
     timeout: float | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse a key that no server could keep."""
-        key = self.key
-        if key is not None and not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
-            raise ValueError(f"a key is 1 to {MAX_KEY} printable ASCII characters, not {key[:80]!r}; use a UUID.")
-
-    def headers(self) -> dict[str, str]:
-        """Return the headers of the request."""
-        found = {"Accept": "application/json"}
-        if self.body is not None:
-            found["Content-Type"] = self.content_type
-        if self.key is not None:
-            found["Idempotency-Key"] = self.key
-        if self.expected_version is not None:
-            found["If-Match"] = f'"{self.expected_version}"'
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,33 +184,41 @@ class JsonCaller:
     host
         Address of the server, perhaps with a path at which it is mounted; without a scheme, it is ``http``.
     token
-        Sent as ``?token=``; never shown in errors or logs.
+        Sent as ``Authorization: Bearer``, and to a server that knows only that, as ``?token=``.
     timeout
         How long the server may stay silent, in seconds.
-    policy
-        When to try again.
+    **retries
+        When to try again; see `Attempts`.
     """
 
-    def __init__(self, host: str, token: str | None, timeout: float, policy: RetryPolicy) -> None:
+    def __init__(self, host: str, token: str | None, timeout: float, **retries: Any) -> None:
         self.host = host.rstrip("/") if "://" in host else f"http://{host.rstrip('/')}"
         self.token = token
         self.timeout = timeout
-        url = urlsplit(self.host)
+        self._url = url = urlsplit(self.host)
         if url.scheme not in ("http", "https") or not url.hostname or url.query or url.username is not None:
             shown = host.partition("?")[0].rpartition("@")[2]
             raise ValueError(
                 f"the address of a server is like http://localhost:5005, without a user name, not {shown!r}."
             )
-        self._policy = policy
-        self._transport = HttpTransport(url)
+        self._attempts = partial(Attempts, **retries)
+        self._attempts()  # Settings that make no sense are refused now.
+        self._keeps_connections = retries.get("retries") != 0
         self._keeps_keys: bool | None = None  # Not known before an answer about a conversation.
+        # Spaces at the ends of a token, and control characters, do not come through in a header.
+        self._sends_bearer = token is not None and token.isprintable() and token == token.strip()
+        self._transport = self._new_transport(token_in_url=not self._sends_bearer)
+
+    def _new_transport(self, token_in_url: bool) -> HttpTransport:
+        hidden = urlencode({"token": self.token}) if token_in_url and self.token is not None else ""
+        return HttpTransport(self._url, hidden_query=hidden)
 
     def close(self) -> None:
         """Close the idle connections; the next call opens one."""
         self._transport.close()
 
-    def call(self, call: Call, policy: RetryPolicy | None = None) -> Any:
-        """Make a call, and return the JSON of the answer.
+    def call(self, call: Call, **retries: Any) -> dict[str, Any]:
+        """Make a call, and return the JSON of the answer; `retries` overrules the usual settings.
 
         Raises
         ------
@@ -173,13 +227,14 @@ class JsonCaller:
         ServerAnswerError
             If the answer is an error.
         """
-        attempts = Attempts(policy or self._policy)
+        attempts = self._attempts(**retries)
         tries, unsure = 0, False
         while True:
             outcome = self._attempt(call, attempts)
             tries += 1
             if not isinstance(outcome, _Failure):
-                return outcome
+                found: dict[str, Any] = outcome
+                return found
             unsure = unsure or outcome.unsure
             if not outcome.passing or not attempts.again(outcome.retry_after):
                 raise self._error(call, outcome, tries, unsure)
@@ -202,18 +257,39 @@ class JsonCaller:
         return outcome
 
     def _exchange(self, call: Call, attempts: Attempts) -> HttpAnswer:
-        parameters = dict(call.query) | ({} if self.token is None else {"token": self.token})
-        target = f"{self._transport.prefix}{call.path}" + (f"?{urlencode(parameters)}" if parameters else "")
-        request = HttpRequest(call.method, target, call.headers(), call.body)
-        reuse = self._policy.retries > 0 and (call.key is None or self._keeps_keys is True) and call.timeout is None
-        return self._transport.exchange(request, timeout=attempts.timeout(call.timeout or self.timeout), reuse=reuse)
+        """Send the request, and anew with the token in the URL if the server seems to look for it only there."""
+        answer = self._send(self._transport, call, attempts, self._sends_bearer)
+        # A server of Rasa Core 0.9 does not say how to send a token. What it refused for want of one, it has not done.
+        if answer.status == 401 and self._sends_bearer and "WWW-Authenticate" not in answer.headers:
+            transport = self._new_transport(token_in_url=True)
+            answer = self._send(transport, call, attempts, bearer=False)
+            if answer.status != 401:
+                self._transport, self._sends_bearer = transport, False
+        return answer
+
+    def _send(self, transport: HttpTransport, call: Call, attempts: Attempts, bearer: bool) -> HttpAnswer:
+        headers = {"Accept": "application/json", **call.headers}
+        if call.key is not None:
+            headers["Idempotency-Key"] = call.key
+        if bearer:
+            headers["Authorization"] = f"Bearer {self.token}".encode().decode("latin-1")  # As servers read a header.
+        may_be_repeated = call.timeout is None and (call.key is None or self._keeps_keys is True)
+        return transport.exchange(
+            call.method,
+            call.path,
+            headers=headers,
+            query=call.query.items(),
+            body=call.body,
+            timeout=attempts.timeout(call.timeout or self.timeout),
+            reuse=self._keeps_connections and may_be_repeated,
+        )
 
     def _may_repeat(self, call: Call, attempts: Attempts) -> bool:
         """Tell whether a call that may have been carried out may be sent again; ask the server if need be."""
         if call.probe is None:
             return True
         while self._keeps_keys is None:
-            outcome = self._attempt(call.probe, attempts)
+            outcome = self._attempt(Call("GET", call.probe, query={"events": "false"}), attempts)
             if not isinstance(outcome, _Failure):
                 self._keeps_keys = self._keeps_keys is True
             elif not outcome.passing or not attempts.again(outcome.retry_after):
@@ -225,7 +301,7 @@ class JsonCaller:
         text = answer.content.decode("utf-8", "replace")
         status = answer.status
         try:
-            value = json.loads(text)
+            value = json.loads(text)  # A server of Rasa Core 0.9 sends NaN where it was given NaN.
         except (ValueError, RecursionError):
             value = None
             if status < 300:
@@ -239,9 +315,12 @@ class JsonCaller:
         said = value.get("error") if isinstance(value, dict) else None
         shown = without_token(str(said or text), self.token)[:1000]
         passing = status >= 500 and status != 501
-        return _Failure(f"answered {status}: {shown}", status, passing, unsure=passing, retry_after=answer.retry_after)
+        asked = answer.headers.get("Retry-After", "").strip()
+        seconds = float(asked) if asked.isascii() and asked.isdigit() else 0.0
+        return _Failure(f"answered {status}: {shown}", status, passing, unsure=passing, retry_after=seconds)
 
     def _error(self, call: Call, failure: _Failure, tries: int, unsure: bool) -> RequestError:
+        """Return the error that tells what happened, and what may be done."""
         sentences = [f"{call.method} {self.host}{call.path} {failure.reason}"]
         if tries > 1:
             sentences.append(f"That was the last of {tries} attempts.")
@@ -249,10 +328,9 @@ class JsonCaller:
             sentences.append(f"The request may or may not have been carried out; {self._advice(call.key)}")
         if failure.status is None or failure.status < 300 or len(sentences) > 1:
             sentences[0] = sentences[0].rstrip(".") + "."
-        message = " ".join(sentences)
-        if failure.status is not None and failure.status >= 300:
-            return ServerAnswerError(message, failure.status, tries, call.key)
-        return RequestError(message, failure.status, tries, call.key)
+        refused = failure.status is not None and failure.status >= 300
+        kind = ServerAnswerError if refused else RequestError
+        return kind(" ".join(sentences), failure.status, tries, call.key)
 
     def _advice(self, key: str) -> str:
         if self._keeps_keys is False:
