@@ -90,7 +90,7 @@ class MySQL(Database):
 
     @staticmethod
     def socket(connection: Any) -> int:  # noqa: D102
-        return int(connection._sock.fileno())
+        return -1 if connection._sock is None else int(connection._sock.fileno())
 
     def lock(self, cursor: Any, name: bytes, seconds: float) -> bool:  # noqa: D102
         return query(cursor, _LOCK, {"lock": self._lock_name(name), "seconds": seconds}) == [(1,)]

@@ -2,7 +2,7 @@
 
 The statement updates the head where it has the expected version, and adds events and answer only if that gave a
 row. At READ COMMITTED, which every connection is set to, a writer that meets another one waits for it, sees its
-version, and changes nothing. As a transaction of five statements, as in MySQL, it would take six trips.
+version, and changes nothing. As a transaction, as in MySQL, a commit would take four or five trips.
 """
 
 from __future__ import annotations

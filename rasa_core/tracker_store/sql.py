@@ -104,7 +104,9 @@ _EXPIRE_ANSWERS = (
     "%(before)s)"
 )
 # The head first: deleting it waits for a commit under way, and only then are that commit's rows visible.
-_DELETE = [f"DELETE FROM rasa_core_{table} WHERE sender_id = %(id)s" for table in ("heads", "events", "answers")]
+_DELETE_HEAD = "DELETE FROM rasa_core_heads WHERE sender_id = %(id)s"
+_DELETE_EVENTS = "DELETE FROM rasa_core_events WHERE sender_id = %(id)s"
+_DELETE_ANSWERS = "DELETE FROM rasa_core_answers WHERE sender_id = %(id)s"
 
 
 class SqlTrackerStore(EventLogStore):
@@ -215,12 +217,15 @@ class SqlTrackerStore(EventLogStore):
 
         def delete(cursor: Any) -> bool:
             cursor.execute("START TRANSACTION")
-            removed = []
-            for sql in _DELETE:
-                cursor.execute(sql, {"id": key})
-                removed.append(cursor.rowcount)
+            cursor.execute(_DELETE_HEAD, {"id": key})
+            found = bool(cursor.rowcount > 0)
+            if (
+                found
+            ):  # Without a head there is nothing else, unless a commit adds it at this moment: it keeps its rows.
+                cursor.execute(_DELETE_EVENTS, {"id": key})
+                cursor.execute(_DELETE_ANSWERS, {"id": key})
             cursor.execute("COMMIT")
-            return bool(removed[0])
+            return found
 
         return self._database.write(delete)
 

@@ -105,7 +105,7 @@ class Database(ABC):
     @staticmethod
     @abstractmethod
     def socket(connection: Any) -> int:
-        """Return the file descriptor of an open connection of the driver."""
+        """Return the file descriptor of a connection of the driver; it may be negative if the connection is closed."""
 
     @abstractmethod
     def lock(self, cursor: Any, name: bytes, seconds: float) -> bool:
@@ -243,7 +243,7 @@ class Database(ABC):
             poll.register(cls.socket(connection), select.POLLIN)
             if poll.poll(0):
                 query(connection.cursor(), "SELECT 1")
-        except (cls.error, OSError):
+        except (cls.error, OSError, ValueError):  # The last of a descriptor that is closed.
             return False
         return True
 
@@ -295,14 +295,15 @@ class Database(ABC):
 
         While they are open in any process, the server keeps the session, with its locks, of a parent that was killed.
         """
+        opened = list(self._opened)
+        _inherited.append((self._engine, self._threads))
+        self._start()
         nowhere = os.open(os.devnull, os.O_RDWR)
-        for connection in list(self._opened):
+        for connection in opened:
             with suppress(self.error, OSError):
                 os.dup2(nowhere, self.socket(connection), inheritable=False)
                 connection.close()
         os.close(nowhere)
-        _inherited.append((self._engine, self._threads))
-        self._start()
 
 
 class _ThreadConnection:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
 import psycopg
 import pymysql
@@ -426,6 +427,27 @@ def test_deleting_beside_commits_without_a_lock_leaves_no_row_behind(server: Sql
         store.delete("a")
     for table in ("rasa_core_events", "rasa_core_answers"):
         assert server.execute(f"SELECT * FROM {table}", database="rasa") == []
+
+
+def test_a_commit_beside_the_deletion_of_nothing_keeps_its_events(
+    server: SqlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with empty_store(server.scheme) as store, SqlTrackerStore(url=server.url()) as other:
+        write = store._database.write
+
+        class Interrupted:
+            def __init__(self, cursor: Any) -> None:
+                self._cursor = cursor
+
+            def execute(self, sql: str, *parameters: object) -> None:
+                self._cursor.execute(sql, *parameters)
+                if "heads" in sql:
+                    self.rowcount = self._cursor.rowcount
+                    other.commit("a", 0, ["0"], head(1))
+
+        monkeypatch.setattr(store._database, "write", lambda work: write(lambda cursor: work(Interrupted(cursor))))
+        assert not store.delete("a")
+        assert (other.read_head("a"), other.read_events("a", 0, 9)) == (head(1), ["0"])
 
 
 def test_without_locks_of_the_server_versions_keep_conversations_whole() -> None:

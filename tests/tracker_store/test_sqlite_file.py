@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -208,3 +211,32 @@ def test_a_closed_store_says_so(path: Path, call) -> None:
     store.close()
     with pytest.raises(StoreError, match=r"conversations\.db is closed"):
         call(store)
+
+
+FORKING = """
+import os, sys
+from rasa_core.tracker_store import Head, SqliteTrackerStore
+
+path = sys.argv[1]
+ready, go = os.pipe(), os.pipe()
+with SqliteTrackerStore(path=path) as store:
+    store.commit("a", 0, ["0"], Head(1, 0, "model", 5.0, "{}"))
+    if not os.fork():
+        store.read_head("a")
+        os.write(ready[1], b"!")
+        os.read(go[0], 1)
+        store.commit("a", 1, ["1"], Head(2, 0, "model", 5.0, "{}"))
+        os._exit(0)
+    os.read(ready[0], 1)
+os.write(go[1], b"!")
+os.wait()
+with SqliteTrackerStore(path=path) as store:
+    print(store.read_events("a", 0, 9))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_what_a_forked_child_commits_is_kept_when_its_parent_closes_the_file_first(path: Path) -> None:
+    """A child that went on beside connections of its parent would write into a log that the parent removes."""
+    run = subprocess.run([sys.executable, "-c", FORKING, str(path)], capture_output=True, text=True, check=True)
+    assert run.stdout == "['0', '1']\n"
