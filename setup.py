@@ -13,8 +13,8 @@ VERSION = re.search(r'__version__ = "([^"]+)"', (ROOT / "rasa_core" / "version.p
 TRAIN = ["keras>=3.4", "jax>=0.4.30"]
 SQL = ["SQLAlchemy>=2.0", "psycopg[binary]>=3.2"]
 MYSQL = [*SQL, "PyMySQL>=1.1"]
-REDIS = ["redis>=5.0.1"]
-PLOT = ["pillow>=10.1"]
+REDIS = ["redis>=6"]
+PLOT = ["resvg-py>=0.5"]
 TEST = [
     *TRAIN,
     *MYSQL,
@@ -46,12 +46,12 @@ setup(
     packages=find_packages(include=["rasa_core", "rasa_core.*"]),
     package_data={"rasa_core": ["py.typed"]},
     python_requires=">=3.11",
-    install_requires=["click>=8.1", "granian>=2.8,<3", "numpy>=1.26", "PyYAML>=6.0", "Werkzeug>=3.0"],
+    install_requires=["click>=8.1", "granian>=2.8,<3", "numpy>=1.26", "PyYAML>=6.0", "urllib3>=2", "Werkzeug>=3.0"],
     extras_require={"train": TRAIN, "sql": SQL, "mysql": MYSQL, "redis": REDIS, "plot": PLOT, "test": TEST},
     entry_points={
         "console_scripts": [
             "rasa-core = rasa_core.commands.main:main",
-            "rasa-core-serve = rasa_core.commands.main:serve",
+            "rasa-core-serve = rasa_core.commands.serve_project:command",
         ]
     },
     classifiers=[

@@ -1,4 +1,7 @@
-"""The stores to measure, with real servers where they need one: those that the tests start."""
+"""The stores to measure, with real servers where they need one: those that the tests start.
+
+A benchmark of several stores leaves out a store whose server is not installed, and says so in a line.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from benchmarks.serving import ROOT
 
-sys.path.append(str(ROOT / "tests" / "tracker_store"))
+sys.path += [str(ROOT / "tests"), str(ROOT / "tests" / "tracker_store")]
 
 Opened = tuple[str, Any]
 
@@ -57,3 +62,16 @@ def opened(name: str, folder: Path) -> AbstractContextManager[Opened]:
     What a server has acknowledged survives its death: settings are the durable ones.
     """
     return STORES[name](folder)
+
+
+@contextlib.contextmanager
+def opened_if_installed(name: str, folder: Path) -> Iterator[Opened | None]:
+    """Do as `opened`; say what is missing, and give None, if a program of the server or a package is."""
+    with contextlib.ExitStack() as stack:
+        try:
+            found = stack.enter_context(opened(name, folder))
+        except (pytest.skip.Exception, ImportError) as error:
+            remedy = "; install it with: pip install '.[test]'" if isinstance(error, ImportError) else ""
+            print(f"{name} is left out: {error}{remedy}", flush=True)
+            found = None
+        yield found

@@ -12,7 +12,7 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 
-from benchmarks.databases import STORES, opened
+from benchmarks.databases import STORES, opened_if_installed
 from benchmarks.serving import trained_model
 from benchmarks.tables import print_table, quantile
 from rasa_core import ActionExecuted, Agent, UserUttered
@@ -64,8 +64,11 @@ def main() -> None:
         for kind in options.store or ["memory", *sorted(STORES)]:
             folder = Path(name, kind)
             folder.mkdir()
-            with nullcontext(("memory://", None)) if kind == "memory" else opened(kind, folder) as (url, _):
-                rows += measured(kind, Agent.load(model, tracker_store=store_from_url(url)), options.turns)
+            memory = nullcontext(("memory://", None))
+            with memory if kind == "memory" else opened_if_installed(kind, folder) as found:
+                if found is not None:
+                    store = store_from_url(found[0])
+                    rows += measured(kind, Agent.load(model, tracker_store=store), options.turns)
     heads = ["store", "events at first", "p50 [us]", "p99 [us]", "p50 / p50 at 10"]
     print_table("One turn (parse and continue) in the library", heads, rows)
 

@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,15 @@ import yaml
 
 from benchmarks.serving import ROOT
 from benchmarks.tables import print_table
-from rasa_core import Domain
-from rasa_core.evaluation.calibration import confidence_bins, expected_calibration_error
-from rasa_core.evaluation.cross_validation import Dialogue, Setup, folds_of
-from rasa_core.evaluation.metrics import accuracy, scores_by_action, weighted_f1
+from rasa_core import Agent, Domain
+from rasa_core.evaluation.cross_validation import Dialogue, Setup, folds_of_stories
+from rasa_core.evaluation.metrics import (
+    accuracy,
+    confidence_bins,
+    expected_calibration_error,
+    scores_by_label,
+    weighted_f1,
+)
 from rasa_core.events import ACTION_LISTEN_NAME
 from rasa_core.policies import KerasPolicy, MemoizationPolicy, NGramPolicy, Policy, PolicyEnsemble
 from rasa_core.policies.features.classic import FullDialogueTrackerFeaturizer
@@ -220,7 +226,7 @@ def measure(
     return [
         accuracy(pairs),
         accuracy([pair for pair in pairs if pair[0] != ACTION_LISTEN_NAME]),
-        weighted_f1(scores_by_action(pairs)),
+        weighted_f1(scores_by_label(pairs)),
         whole / len(dialogues),
         expected_calibration_error(confidence_bins(sure)),
         took,
@@ -240,8 +246,8 @@ def main() -> None:
     for name, domain, stories in data_sets(options.data):
         if options.only and name not in options.only:
             continue
-        setup = Setup(extract_story_graph(stories, domain), domain, lambda: PolicyEnsemble([]), seed=42)
-        folds = folds_of(setup, options.folds)
+        setup = Setup(extract_story_graph(stories, domain), domain, partial(Agent, domain), seed=42)
+        folds = folds_of_stories(setup, options.folds)
         trained: Trained = {}
         for label in MAKERS:
             if options.policy and label not in options.policy:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.databases import opened
+from benchmarks.databases import opened_if_installed
 from benchmarks.serving import ROOT, trained_model
 from benchmarks.tables import print_table, quantile
 from rasa_core import Agent
@@ -98,7 +98,10 @@ def measured(kind: str, model: Path, folder: Path, options: argparse.Namespace, 
     """Fill a store with so many conversations, and measure it."""
     rows, head = pattern(model, options.events)
     ids = [f"conversation-{number:07d}" for number in range(count)]
-    with opened(kind, folder) as (url, server):
+    with opened_if_installed(kind, folder) as found:
+        if found is None:
+            sys.exit(1)
+        url, server = found
         with store_from_url(url) as store:
             agent = Agent.load(model, tracker_store=store)
             head = replace(head, fingerprint=store._model())

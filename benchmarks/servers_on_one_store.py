@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import tempfile
 import threading
 from pathlib import Path
 
-from benchmarks.databases import STORES, opened
+from benchmarks.databases import STORES, opened_if_installed
 from benchmarks.load import LoadResult, run_load
 from benchmarks.serving import free_port, real_server, server, trained_model
 from benchmarks.tables import print_table
@@ -52,7 +53,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0)
     options = parser.parse_args()
     rates: dict[int, list[float]] = {1: [], 2: []}
-    with tempfile.TemporaryDirectory() as name, opened(options.store, Path(name)) as (url, _):
+    with tempfile.TemporaryDirectory() as name, opened_if_installed(options.store, Path(name)) as found:
+        if found is None:
+            sys.exit(1)
+        url, _ = found
         model = trained_model(Path(name))
         for _ in range(options.rounds):
             for servers, found in rates.items():

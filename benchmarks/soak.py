@@ -305,7 +305,7 @@ def soak(
 
 def main() -> None:
     """Soak each store in turn, and print the table."""
-    from benchmarks.databases import STORES, opened
+    from benchmarks.databases import STORES, opened_if_installed
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60.0, help="for each store")
@@ -314,7 +314,10 @@ def main() -> None:
     options = parser.parse_args()
     rows, problems = [], []
     for name in options.store or sorted(STORES):
-        with tempfile.TemporaryDirectory() as folder, opened(name, Path(folder)) as (url, database):
+        with tempfile.TemporaryDirectory() as folder, opened_if_installed(name, Path(folder)) as found:
+            if found is None:
+                continue
+            url, database = found
             result = soak(name, url, Path(folder), seconds=options.seconds, database=database, seed=options.seed)
         problems += [f"{name}: {problem}" for problem in result.problems]
         rows.append(

@@ -1,7 +1,8 @@
 """What names and methods of 0.9 offer with things of higher storeys: found by name, and loaded when they are asked for.
 
 Everything else in this package imports from the storeys below it. These few calls go up, since the old interface
-has them where it has them: ``Agent.visualize`` draws, ``rasa_core.policies.OnlinePolicyEnsemble`` teaches.
+has them where it has them: ``Agent.visualize`` draws, ``rasa_core.policies.OnlinePolicyEnsemble`` teaches, and
+``RasaNLUInterpreter`` reads a model of typed text.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from importlib import import_module
 from typing import Any
 
 _PLACES = {
+    "NLUModel": "rasa_core.nlu.model",
+    "OnlinePolicyEnsemble": "rasa_core.policies.online_trainer",
     "default_actions": "rasa_core.actions.factories",
     "instantiate_actions": "rasa_core.actions.factories",
-    "OnlinePolicyEnsemble": "rasa_core.policies.online_trainer",
     "teach": "rasa_core.commands.teach",
     "visualize_stories": "rasa_core.drawing.stories",
     "visualize_story_graph": "rasa_core.drawing.stories",

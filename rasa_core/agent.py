@@ -13,7 +13,7 @@ from rasa_core.channels.channel import InputChannel, OutputChannel, UserMessage
 from rasa_core.domain import Domain, check_domain_sanity
 from rasa_core.events import Event
 from rasa_core.exceptions import ModelError
-from rasa_core.explanation import Explanation, explain
+from rasa_core.explanation.decisions import Explanation, explain
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.model_folder import read_model, write_model
 from rasa_core.policies.ensemble import PolicyEnsemble, SimplePolicyEnsemble
@@ -23,7 +23,8 @@ from rasa_core.policies.training_input import Stream, training_input
 from rasa_core.processor import MessageProcessor, Preprocessor
 from rasa_core.stories import load_data
 from rasa_core.support.strict_json import independent
-from rasa_core.tracker_store import InMemoryTrackerStore, TrackerStore
+from rasa_core.tracker_store.base import TrackerStore
+from rasa_core.tracker_store.memory import InMemoryTrackerStore
 from rasa_core.trackers import DialogueStateTracker
 from rasa_core.trackers.event_log import story_text
 
@@ -206,8 +207,9 @@ class Agent:
     def processor(self) -> MessageProcessor:
         """The logic of a turn, on the parts that the agent has now."""
         found = self._processor
-        parts = (self.interpreter, self.policy_ensemble, self.domain, self.tracker_store)
-        if (found.interpreter, found.policy_ensemble, found.domain, found.tracker_store) != parts:
+        parts: list[object] = [self.interpreter, self.policy_ensemble, self.domain, self.tracker_store]
+        bound: list[object] = [found.interpreter, found.policy_ensemble, found.domain, found.tracker_store]
+        if any(one is not other for one, other in zip(parts, bound, strict=True)):
             self._bind_store()
             found = self._processor = self._new_processor()
         return found

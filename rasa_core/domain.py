@@ -18,27 +18,21 @@ from typing import Any, ClassVar, Protocol, Self
 
 from rasa_core import _legacy
 from rasa_core.domain_file import (
+    CONFIG_KEYS,
     DEFAULT_ACTION_NAMES,
     Template,
-    check_action_names,
     checked_factory,
-    conventional_name,
+    names_of_actions,
     read_domain,
     write_yaml,
 )
-from rasa_core.events import (
-    ActionExecuted,
-    Event,
-    FollowupAction,
-    ReminderScheduled,
-    SlotSet,
-)
+from rasa_core.events import ActionExecuted, Event, FollowupAction, ReminderScheduled, SlotSet
 from rasa_core.exceptions import DomainError, ModelError, UnknownActionError, UnknownSlotError, did_you_mean
 from rasa_core.history import State, Vocabulary
 from rasa_core.slots import Slot
+from rasa_core.support.text_files import TextFileError, read_text
 
 PREV_PREFIX = "prev_"
-_NamesAction = ActionExecuted | FollowupAction | ReminderScheduled
 
 
 class _Conversation(Protocol):
@@ -47,7 +41,6 @@ class _Conversation(Protocol):
     latest_action_name: str | None
 
     def active_state(self) -> State: ...
-
     def generate_all_prior_trackers(self) -> Iterable[_Conversation]: ...
 
 
@@ -55,8 +48,7 @@ class _DefaultActions:
     """The list of 0.9, of objects that stand above the domain; made when it is asked for."""
 
     def __get__(self, instance: object, owner: type) -> list[Any]:
-        actions: list[Any] = _legacy.load("default_actions")()
-        return actions
+        return list(_legacy.load("default_actions")())
 
 
 class Domain:
@@ -116,7 +108,8 @@ class Domain:
         self.intents_without_entities = list(intents_without_entities)
         self.action_classes = list(action_classes)
         self.action_factory = checked_factory(action_factory)
-        self.action_names = [*DEFAULT_ACTION_NAMES, *self._names_of_own_actions(action_names)]
+        own = names_of_actions(self.action_factory, self.action_classes, action_names, self.templates)
+        self.action_names = [*DEFAULT_ACTION_NAMES, *own]
         self._choice = random.Random(0)
 
     # -- reading and writing
@@ -184,8 +177,7 @@ class Domain:
         templates: Collection[str],
     ) -> list[Any]:
         """Return an `Action` for each name, from the factory called `factory_name`."""
-        actions: list[Any] = _legacy.load("instantiate_actions")(factory_name, action_classes, action_names, templates)
-        return actions
+        return list(_legacy.load("instantiate_actions")(factory_name, action_classes, action_names, templates))
 
     def as_dict(self) -> dict[str, Any]:
         """Return what stands in domain.yml."""
@@ -199,10 +191,7 @@ class Domain:
             "actions": self.action_classes,
             "action_names": self.action_names[len(DEFAULT_ACTION_NAMES) :],
             "action_factory": self.action_factory,
-            "config": {
-                "store_entities_as_slots": self.store_entities_as_slots,
-                "restart_intent": self.restart_intent,
-            },
+            "config": {name: getattr(self, name) for name in CONFIG_KEYS},
         }
 
     def as_yaml(self) -> str:
@@ -222,18 +211,6 @@ class Domain:
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     # -- actions
-
-    def _names_of_own_actions(self, given: Sequence[str] | None) -> list[str]:
-        """Return the names of the actions, in their order; in local mode, classes are asked for theirs."""
-        if self.action_factory == "remote":
-            names = list(given) if given else [conventional_name(name) for name in self.action_classes]
-        elif set(self.action_classes) <= self.templates.keys():
-            names = self.action_classes
-        else:
-            built = self.instantiate_actions(self.action_factory, self.action_classes, given, self.templates)
-            names = [action.name() for action in built]
-        check_action_names(names)
-        return names
 
     @cached_property
     def actions(self) -> list[Any]:
@@ -302,7 +279,7 @@ class Domain:
         if isinstance(event, SlotSet) and event.key not in self._slot_names:
             hint = f"{did_you_mean(event.key, self._slot_names)} Slots stand under slots: in domain.yml."
             raise UnknownSlotError(f"the domain has no slot {event.key[:100]!r}.{hint}")
-        if isinstance(event, _NamesAction) and event.action_name is not None:
+        if isinstance(event, ActionExecuted | FollowupAction | ReminderScheduled) and event.action_name is not None:
             self.index_for_action(event.action_name)
 
     # -- features
@@ -377,25 +354,23 @@ class Domain:
 
     def persist_specification(self, model_path: str | Path) -> None:
         """Write the names of the features to ``domain.json`` in the folder `model_path`."""
-        path = Path(model_path, "domain.json")
-        path.write_text(json.dumps({"states": self.input_states}, indent=1), encoding="utf-8")
+        Path(model_path, "domain.json").write_text(
+            json.dumps({"states": self.input_states}, indent=1), encoding="utf-8"
+        )
 
     @classmethod
     def load_specification(cls, path: str | Path) -> dict[str, Any]:
         """Read ``domain.json`` from the folder `path`."""
-        specification: dict[str, Any] = json.loads(Path(path, "domain.json").read_text(encoding="utf-8"))
-        return specification
+        return dict(json.loads(read_text(Path(path, "domain.json"))))
 
     def compare_with_specification(self, path: str | Path) -> bool:
         """Return True if the features are those in ``domain.json``; raise `ModelError` otherwise."""
         states = self.load_specification(path)["states"]
         if states == self.input_states:
             return True
-        missing, new = (
-            sorted(set(states) - set(self.input_states)),
-            sorted(set(self.input_states) - set(states)),
-        )
-        how = f"missing {missing[:5]}, new {new[:5]}" if missing or new else "the names are in another order"
+        old, now = set(states), set(self.input_states)
+        differ = f"missing {sorted(old - now)[:5]}, new {sorted(now - old)[:5]}"
+        how = "the names are in another order" if old == now else differ
         raise ModelError(f"the domain has changed since the model was trained: {how}. Train it again.")
 
 
@@ -404,9 +379,9 @@ TemplateDomain = Domain
 
 def _read(filename: str | Path) -> str:
     try:
-        return Path(filename).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DomainError(f"cannot read the domain {str(filename)!r}: {error}.") from error
+        return read_text(filename)
+    except TextFileError as error:
+        raise DomainError(f"cannot read the domain {str(error.place)!r}: {error.problem}") from error
 
 
 def check_domain_sanity(domain: Domain) -> None:

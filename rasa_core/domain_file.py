@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import yaml
 
+from rasa_core import _legacy
 from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME
 from rasa_core.exceptions import DomainError, did_you_mean
 
@@ -80,6 +81,27 @@ def checked_factory(name: str | None) -> str:
             f"unknown action_factory {name!r}.{did_you_mean(str(name), ACTION_FACTORIES)} Known: {known}."
         )
     return name or "local"
+
+
+def names_of_actions(
+    factory: str, action_classes: Sequence[str], given: Sequence[str] | None, templates: Collection[str]
+) -> list[str]:
+    """Return the names of a domain's own actions, in their order; in local mode, classes are asked for theirs.
+
+    Raises
+    ------
+    DomainError
+        If a class cannot be loaded, or a name stands twice or is that of a built-in action.
+    """
+    if factory == "remote":
+        names = list(given) if given else [conventional_name(name) for name in action_classes]
+    elif all(name in templates for name in action_classes):
+        names = list(action_classes)
+    else:
+        actions = _legacy.load("instantiate_actions")(factory, action_classes, given, templates)
+        names = [action.name() for action in actions]
+    check_action_names(names)
+    return names
 
 
 def check_action_names(names: Iterable[str]) -> None:

@@ -1,16 +1,41 @@
-"""The old import path of `rasa_core.commands.evaluate`; ``python -m rasa_core.evaluate`` runs that command."""
+"""What programs for 0.9 import from here; ``python -m rasa_core.evaluate`` runs the command."""
 
 from __future__ import annotations
 
-from rasa_core.commands.evaluate import (
-    actions_since_last_utterance,
-    align_lists,
-    collect_story_predictions,
-    command,
-    run_story_evaluation,
-)
+import difflib
+from collections.abc import Sequence
+
+from rasa_core.commands.evaluate import collect_story_predictions, command, run_story_evaluation
+from rasa_core.events import ActionExecuted, UserUttered
+from rasa_core.trackers import DialogueStateTracker
 
 __all__ = ["actions_since_last_utterance", "align_lists", "collect_story_predictions", "run_story_evaluation"]
+
+NO_ACTION = "None"
+
+
+def align_lists(pred: Sequence[str], actual: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return both lists, equally long by ``"None"`` put in where items of one have no match in the other."""
+    left, right = [], []
+    for _, start, end, other_start, other_end in difflib.SequenceMatcher(
+        a=pred, b=actual, autojunk=False
+    ).get_opcodes():
+        length = max(end - start, other_end - other_start)
+        left += [*pred[start:end], *[NO_ACTION] * (length - end + start)]
+        right += [*actual[other_start:other_end], *[NO_ACTION] * (length - other_end + other_start)]
+    return left, right
+
+
+def actions_since_last_utterance(tracker: DialogueStateTracker) -> list[str]:
+    """Return the names of the actions since the last message of the user, oldest first."""
+    names: list[str] = []
+    for event in reversed(tracker.applied_events()):
+        if isinstance(event, UserUttered):
+            break
+        if isinstance(event, ActionExecuted):
+            names.append(event.action_name)
+    return names[::-1]
+
 
 if __name__ == "__main__":
     command(prog_name="python -m rasa_core.evaluate")

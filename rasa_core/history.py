@@ -43,7 +43,7 @@ class Seen(NamedTuple):
     turn: int
 
 
-class Turn(NamedTuple):
+class TurnSummary(NamedTuple):
     """What happened in a turn: the intent, the entities, and the last actions."""
 
     intent: str | None
@@ -59,6 +59,24 @@ class Vocabulary:
     entities: frozenset[str]
     actions: frozenset[str]
     intents_without_entities: frozenset[str] = frozenset()
+
+
+_COUNTED: Final = ("intents", "entities", "actions")
+_SUMMARY: Final = (
+    *_COUNTED,
+    "intent",
+    "last_actions",
+    "length",
+    "mentions",
+    "slots_set",
+    "turn_actions",
+    "turn_before",
+    "turns",
+    "values",
+)
+"""What is known of the conversation besides its last states."""
+_CHANGING: Final = (*_COUNTED, "values")
+"""The parts that are changed in place; all others are replaced."""
 
 
 class History:
@@ -87,7 +105,7 @@ class History:
         The entities of the latest message.
     turn_actions : list of str
         The last actions since the latest user message.
-    turn_before : Turn or None
+    turn_before : TurnSummary or None
         The turn before the present one.
     last_actions : list of str
         The last actions other than listening, oldest first.
@@ -97,23 +115,7 @@ class History:
         For each entity the checksum of its latest value; it tells whether the next one is the same.
     """
 
-    __slots__ = (
-        "actions",
-        "entities",
-        "intent",
-        "intents",
-        "last_actions",
-        "length",
-        "mentions",
-        "slots_set",
-        "states",
-        "turn_actions",
-        "turn_before",
-        "turns",
-        "values",
-        "vocabulary",
-        "window",
-    )
+    __slots__ = (*_SUMMARY, "states", "vocabulary", "window")
 
     def __init__(self, window: int | None = None, vocabulary: Vocabulary | None = None) -> None:
         self.window = window
@@ -131,7 +133,7 @@ class History:
         self.intent: str | None = None
         self.mentions: list[Mention] = []
         self.turn_actions: list[str] = []
-        self.turn_before: Turn | None = None
+        self.turn_before: TurnSummary | None = None
         self.last_actions: list[str] = []
         self.slots_set: dict[str, str | None] = {}
         self.values: dict[str, int] = {}
@@ -141,7 +143,7 @@ class History:
         known = self.vocabulary
         if self.turns:
             named = list(dict.fromkeys(mention.entity for mention in self.mentions))
-            self.turn_before = Turn(self.intent, named, self.turn_actions)
+            self.turn_before = TurnSummary(self.intent, named, self.turn_actions)
         self.turns += 1
         self.turn_actions, self.slots_set = [], {}
         if known is not None and intent in known.intents_without_entities:
@@ -190,58 +192,31 @@ class History:
 
     def snapshot(self) -> dict[str, Any]:
         """Return the content as JSON-able data."""
-        return {
-            "states": [_packed(state) for state in self.states],
-            "length": self.length,
-            "turns": self.turns,
-            "intents": dict(self.intents),
-            "entities": dict(self.entities),
-            "actions": dict(self.actions),
-            "intent": self.intent,
-            "mentions": list(map(list, self.mentions)),
-            "turn_actions": list(self.turn_actions),
-            "turn_before": None if self.turn_before is None else list(self.turn_before),
-            "last_actions": list(self.last_actions),
-            "slots_set": dict(self.slots_set),
-            "values": dict(self.values),
-        }
+        whole = {name: getattr(self, name) for name in _SUMMARY}
+        changing = {name: dict(whole[name]) for name in _CHANGING}
+        return {**whole, **changing, "states": [_packed(state) for state in self.states]}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Take over the content of a `snapshot`."""
+        """Take over the content of a `snapshot`, which may have come back from JSON."""
+        for name in _SUMMARY:
+            setattr(self, name, snapshot[name])
         self.states = deque(map(_unpacked, snapshot["states"]), maxlen=self.window)
-        self.length = snapshot["length"]
-        self.turns = snapshot["turns"]
-        self.intents = _as_seen(snapshot["intents"])
-        self.entities = _as_seen(snapshot["entities"])
-        self.actions = _as_seen(snapshot["actions"])
-        self.intent = snapshot["intent"]
+        for name in _COUNTED:
+            setattr(self, name, {one: Seen(*pair) for one, pair in snapshot[name].items()})
         self.mentions = [Mention(*mention) for mention in snapshot["mentions"]]
-        self.turn_actions = list(snapshot["turn_actions"])
         before = snapshot["turn_before"]
-        self.turn_before = None if before is None else Turn(*before)
-        self.last_actions = list(snapshot["last_actions"])
-        self.slots_set = dict(snapshot["slots_set"])
+        self.turn_before = None if before is None else TurnSummary(*before)
         self.values = dict(snapshot["values"])
 
     def copy(self) -> History:
         """Return an independent copy; the states themselves are never changed and are shared."""
         twin = History(self.window, self.vocabulary)
+        for name in _SUMMARY:
+            setattr(twin, name, getattr(self, name))
         twin.states = deque(self.states, maxlen=self.window)
-        twin.length, twin.turns = self.length, self.turns
-        twin.intents, twin.entities, twin.actions = (
-            dict(self.intents),
-            dict(self.entities),
-            dict(self.actions),
-        )
-        # The others are replaced, never changed.
-        twin.intent, twin.mentions, twin.turn_actions = self.intent, self.mentions, self.turn_actions
-        twin.turn_before, twin.last_actions, twin.slots_set = self.turn_before, self.last_actions, self.slots_set
-        twin.values = dict(self.values)
+        for name in _CHANGING:
+            setattr(twin, name, dict(getattr(self, name)))
         return twin
-
-
-def _as_seen(stored: Mapping[str, Any]) -> dict[str, Seen]:
-    return {name: Seen(*pair) for name, pair in stored.items()}
 
 
 def _as_text(value: Any) -> str:

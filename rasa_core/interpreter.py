@@ -18,23 +18,16 @@ import logging
 import re
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
+from rasa_core import _legacy
 from rasa_core.events import check_parse_data
-from rasa_core.exceptions import InterpreterError, ModelError
-from rasa_core.support.http import (
-    Attempts,
-    HttpAnswer,
-    HttpRequest,
-    HttpTransport,
-    NoAnswerError,
-    RetryPolicy,
-    without_token,
-)
+from rasa_core.exceptions import InterpreterError, ModelError, RasaCoreError
+from rasa_core.support.strict_json import decode
 
 if TYPE_CHECKING:
-    from rasa_core.nlu.model import NLUModel
+    from rasa_core.support.http import HttpAnswer
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +37,6 @@ INTENT_MESSAGE_PREFIX = "/"
 _INTENT_PREFIXES = (INTENT_MESSAGE_PREFIX, "_")
 _CONFIDENCE = re.compile(r"0|1|[01]?\.[0-9]+|[01]\.")
 _ANSWER_LIMIT = 10_000_000
-_DEPTH_LIMIT = 50
 _RETRIES = 2
 _LONGEST_PAUSE = 0.2
 _TRAIN = "Train a model from your NLU data with rasa-core nlu train -d nlu.md -o DIR"
@@ -130,7 +122,7 @@ def _split_confidence(name: str) -> tuple[str, float]:
 def _json_entities(text: str, start: int) -> list[Parse]:
     """Return the entities in the JSON object from `start` to the end of `text`."""
     try:
-        found: Parse = _decoded(text[start:])
+        found: Parse = decode(text[start:])
     except ValueError as error:
         expected = 'an intent is followed by a JSON object such as {"name": "Anna"}'
         logger.warning("no entities in %.80r: %s (%s).", text, expected, error)
@@ -143,40 +135,12 @@ def _json_entities(text: str, start: int) -> list[Parse]:
     ]
 
 
-def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+class _Model(Protocol):
+    """What an interpreter needs of `rasa_core.nlu.model.NLUModel`, which stands on a higher storey."""
 
+    fingerprint: str
 
-def _finite(written: str) -> float:
-    number = float(written)
-    if number in (float("inf"), float("-inf")):
-        raise ValueError(f"the number {written[:20]} is too large")
-    return number
-
-
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
-
-
-def _decoded(text: str) -> Any:
-    """Return the JSON value in `text`.
-
-    Raises
-    ------
-    ValueError
-        If it is no strict JSON, or nested so deeply that code further on could run out of stack with it.
-    """
-    try:
-        value = _decoder.decode(text)
-    except RecursionError:
-        raise ValueError("too deeply nested") from None
-    if text.count("{") + text.count("[") > _DEPTH_LIMIT:
-        layer = [value]
-        for _ in range(_DEPTH_LIMIT):
-            inner = (one.values() if isinstance(one, dict) else one for one in layer if isinstance(one, dict | list))
-            layer = [child for children in inner for child in children]
-        if layer:
-            raise ValueError(f"nested more than {_DEPTH_LIMIT} levels deep")
-    return value
+    def parse(self, text: str) -> Parse: ...
 
 
 class RasaNLUInterpreter(NaturalLanguageInterpreter):
@@ -205,8 +169,8 @@ class RasaNLUInterpreter(NaturalLanguageInterpreter):
         self._model = None if lazy_init else _read_nlu_model(self.model_directory)
 
     @property
-    def model(self) -> NLUModel:
-        """The model itself, which also parses many messages at once."""
+    def model(self) -> _Model:
+        """The model itself: a `rasa_core.nlu.model.NLUModel`, which also parses many messages at once."""
         if self._model is None:
             with self._loading:
                 if self._model is None:
@@ -223,11 +187,9 @@ class RasaNLUInterpreter(NaturalLanguageInterpreter):
         return self.model.parse(text)
 
 
-def _read_nlu_model(directory: str) -> NLUModel:
-    from rasa_core.nlu.model import NLUModel  # Not loaded by a process that has no such model.
-
+def _read_nlu_model(directory: str) -> _Model:
     try:
-        return NLUModel.load(directory)
+        return cast(_Model, _legacy.load("NLUModel").load(directory))
     except ModelError as error:
         problem = str(error)
         if not Path(directory).is_dir():
@@ -274,16 +236,17 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
         project_name: str = "default",
         timeout: float = 5.0,
     ) -> None:
-        self._url = _checked_address(server)
-        self.server = f"{self._url.scheme}://{self._url.netloc}{self._url.path.rstrip('/')}"
+        from rasa_core.support.http import HttpTransport  # With urllib3, which most processes never need.
+
+        url = _checked_address(server)
+        self.server = f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}"
         self.model_name = model_name
         self.project_name = project_name
         self.timeout = timeout
-        self._query = parse_qsl(self._url.query, keep_blank_values=True)
-        if token is not None:
-            self._query.append(("token", token))
+        query = parse_qsl(url.query, keep_blank_values=True) + ([] if token is None else [("token", token)])
+        self._tokens = [value for name, value in query if name == "token"]
         self._spoken = 0
-        self._transport = HttpTransport(self._url, _ANSWER_LIMIT)
+        self._transport = HttpTransport(url, _ANSWER_LIMIT, hidden_query=urlencode(query, errors="replace"))
 
     def parse(self, text: str) -> Parse:
         """Return what the server makes of `text`.
@@ -293,7 +256,7 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
         """
         try:
             return self._ask(text)
-        except (NoAnswerError, UnicodeError, InterpreterError) as error:
+        except (RasaCoreError, UnicodeError) as error:
             logger.error("the NLU server %s did not parse a message: %s", self.server, error)
         return {"text": text, "intent": {"name": "", "confidence": 0.0}, "intent_ranking": [], "entities": []}
 
@@ -302,13 +265,17 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
         self._transport.close()
 
     def _ask(self, text: str) -> Parse:
-        requests = (self._rasa_nlu_request, self._rasa_request)
+        model = {} if self.model_name is None else {"model": self.model_name}
+        requests: tuple[tuple[str, str, dict[str, str], bytes | None], ...] = (
+            ("GET", "/parse", {"q": text, "project": self.project_name, **model}, None),
+            ("POST", "/model/parse", {}, json.dumps({"text": text}).encode()),
+        )
         reasons = []
         for index in (self._spoken, 1 - self._spoken):
-            method, path, query, body = requests[index](text)
+            method, path, query, body = requests[index]
+            answer = self._exchange(method, path, query, body)
             try:
-                answer = self._exchange(method, path, query, body)
-                parse = self._read_answer(f"{method} {path}", answer.status, answer.content, text)
+                parse = self._read_answer(f"{method} {path}", answer, text)
             except _NotSpokenError as error:
                 reasons.append(str(error))
             else:
@@ -316,26 +283,18 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
                 return parse
         raise InterpreterError("; ".join(reasons))
 
-    def _rasa_nlu_request(self, text: str) -> tuple[str, str, list[tuple[str, str]], bytes | None]:
-        query = [("q", text), ("project", self.project_name)]
-        if self.model_name is not None:
-            query.append(("model", self.model_name))
-        return "GET", "/parse", query, None
-
-    def _rasa_request(self, text: str) -> tuple[str, str, list[tuple[str, str]], bytes | None]:
-        return "POST", "/model/parse", [], json.dumps({"text": text}).encode()
-
-    def _read_answer(self, request: str, status: int, content: bytes, text: str) -> Parse:
+    def _read_answer(self, request: str, answer: HttpAnswer, text: str) -> Parse:
         """Return the parse in an answer, with what it lacks filled in."""
+        status, content = answer.status, answer.content
         if status in (404, 405):
             raise _NotSpokenError(f"{request} answered {status}: {self._excerpt(content)}")
         if status != 200:
             raise InterpreterError(f"{request} answered {status}: {self._excerpt(content)}")
         try:
-            answer = _decoded(content.decode("utf-8"))
-            if not isinstance(answer, dict) or "intent" not in answer:
+            found = decode(content.decode("utf-8"))
+            if not isinstance(found, dict) or "intent" not in found:
                 raise ValueError('an object with "intent" was expected')
-            parse = _completed(answer, text)
+            parse = _completed(found, text)
             check_parse_data(parse)
         except ValueError as error:
             problem = f"{request} answered with no parse ({error})"
@@ -344,25 +303,20 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
 
     def _excerpt(self, content: bytes) -> str:
         """Return the start of an answer, in which a server may have repeated the token."""
+        from rasa_core.support.http import without_token
+
         shown = content[:2000].decode("utf-8", "replace")
-        for key, value in self._query:
-            if key == "token":
-                shown = without_token(shown, value)
+        for token in self._tokens:
+            shown = without_token(shown, token)
         return repr(shown[:200])
 
-    def _exchange(self, method: str, path: str, query: list[tuple[str, str]], body: bytes | None) -> HttpAnswer:
-        """Send one request, again if a connection breaks."""
-        parameters = urlencode([*query, *self._query], errors="replace")
-        target = f"{self._transport.prefix}{path}" + (f"?{parameters}" if parameters else "")
+    def _exchange(self, method: str, path: str, query: dict[str, str], body: bytes | None) -> HttpAnswer:
+        from rasa_core.support.http_calls import Attempts, exchange_again
+
         headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if body else {})
-        request = HttpRequest(method, target, headers, body)
-        attempts = Attempts(RetryPolicy(_RETRIES, self.timeout, _LONGEST_PAUSE / 2, _LONGEST_PAUSE))
-        while True:
-            try:
-                return self._transport.exchange(request, timeout=attempts.timeout(self.timeout))
-            except NoAnswerError as error:
-                if error.timed_out or not error.passing or not attempts.again():
-                    raise
+        attempts = Attempts(_RETRIES, self.timeout, _LONGEST_PAUSE / 2, _LONGEST_PAUSE)
+        request = {"method": method, "path": path, "headers": headers, "query": query.items(), "body": body}
+        return exchange_again(self._transport, request, attempts, self.timeout)
 
 
 def _checked_address(server: str) -> SplitResult:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rasa_core.channels.channel import UserMessage
+from rasa_core.actions.runner import runner_for
+from rasa_core.channels.channel import InputChannel, UserMessage
 from rasa_core.channels.direct import CollectingOutputChannel
+from rasa_core.domain import Domain
 from rasa_core.events import Event, ReminderScheduled, UserUttered
 from rasa_core.exceptions import VersionConflictError
 from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.support.strict_json import independent
-from rasa_core.tracker_store.exchange import IdempotentRequest, RequestResult
+from rasa_core.tracker_store.base import Conversation, StoredAnswer, TrackerStore
+from rasa_core.tracker_store.idempotency import IdempotentRequest, RequestConditions, RequestResult
+from rasa_core.trackers import DialogueStateTracker
 from rasa_core.turn import (
     INFO_LISTENING,
     INFO_NO_MESSAGE,
@@ -23,15 +28,6 @@ from rasa_core.turn import (
     State,
     TurnProcessor,
 )
-
-if TYPE_CHECKING:
-    from rasa_core.channels.channel import InputChannel
-    from rasa_core.domain import Domain
-    from rasa_core.policies.ensemble import PolicyEnsemble
-    from rasa_core.tracker_store.answers import RequestConditions, StoredAnswer
-    from rasa_core.tracker_store.base import TrackerStore
-    from rasa_core.tracker_store.conversation import Conversation
-    from rasa_core.trackers import DialogueStateTracker
 
 __all__ = [
     "INFO_LISTENING",
@@ -72,6 +68,7 @@ class MessageProcessor(TurnProcessor):
             interpreter,
             policy_ensemble,
             domain,
+            runner_for(domain),
             max_number_of_predictions,
             message_preprocessor,
             on_circuit_break,

@@ -35,6 +35,7 @@ from rasa_core.policies.ensemble import MODEL_FORMAT, PolicyEnsemble
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.keras_training import import_keras
 from rasa_core.policies.memoization import MemoizationPolicy
+from rasa_core.support.text_files import read_text
 from rasa_core.version import __version__
 
 Say = Callable[[str], object]
@@ -75,6 +76,11 @@ class Project:
                 return self.folder / name
         looked = ", ".join(str(self.folder / name) for name in names)
         raise ModelError(f"the project {str(self.folder)!r} has no {what}; looked for {looked}.")
+
+    @property
+    def _stories_of_model(self) -> Path:
+        """What the model was trained from, in one file, which somebody may have removed."""
+        return self.model / "stories.md"
 
     @property
     def nlu_files(self) -> list[Path]:
@@ -124,7 +130,9 @@ class Project:
             return "changed"
         if metadata.get("fingerprints", {}).get(FINGERPRINT) != self.fingerprint(domain):
             return "changed"
-        return "current" if trained.as_dict() == domain.as_dict() else "reworded"
+        if trained.as_dict() == domain.as_dict():
+            return "current"
+        return "reworded" if self._stories_of_model.is_file() else "changed"
 
     def _nlu_is_current(self, data: TrainingData) -> bool:
         if not data.intents:
@@ -175,8 +183,7 @@ class Project:
 
     def _reword(self, domain: Domain) -> None:
         _, ensemble, metadata, *_ = read_model(self.model)
-        stories = (self.model / "stories.md").read_text(encoding="utf-8")
-        write_model(self.model, domain, ensemble, stories, metadata["fingerprints"])
+        write_model(self.model, domain, ensemble, read_text(self._stories_of_model), metadata["fingerprints"])
 
     def _train(self, domain: Domain, say: Say) -> None:
         fingerprint = self.fingerprint(domain)

@@ -3,16 +3,14 @@
 `RasaCoreClient` has a method for each thing that a client does. `RemoteAgent` plays whole turns: it sends the
 user's message, runs each action that the server asks for, and reports what the action said and changed.
 
-A request that gets no answer is repeated, and carried out once all the same: see `rasa_core.remote_calls`.
+A request that gets no answer is repeated, and carried out once all the same: see `rasa_core.support.http_calls`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import random
-import secrets
 import uuid
 import zipfile
 from collections.abc import Iterable
@@ -20,21 +18,23 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
+from urllib3 import encode_multipart_formdata
+
 from rasa_core.channels.channel import InputChannel, UserMessage
 from rasa_core.channels.direct import CollectingOutputChannel
 from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, BotUttered, Event
 from rasa_core.exceptions import ClientError, ModelError
-from rasa_core.remote_calls import Call, JsonCaller
-from rasa_core.remote_calls import RequestError as RequestError
-from rasa_core.remote_calls import ServerAnswerError as ServerAnswerError
-from rasa_core.support.http import RetryPolicy
+from rasa_core.support.http_calls import Call, JsonCaller
+from rasa_core.support.http_calls import RequestError as RequestError
+from rasa_core.support.http_calls import ServerAnswerError as ServerAnswerError
 from rasa_core.trackers import DialogueStateTracker
 
 Json = dict[str, Any]
 
 MAX_ACTIONS = 100
+MAX_KEY = 255
 
 
 class RasaCoreClient(JsonCaller):
@@ -53,7 +53,8 @@ class RasaCoreClient(JsonCaller):
     host
         Address of the server, such as ``http://localhost:5005``, perhaps with a path at which it is mounted.
     token
-        Sent as ``?token=``; never shown in errors or logs.
+        Sent as ``Authorization: Bearer``, and to a server of Rasa Core 0.9 as ``?token=``; never shown in errors or
+        logs.
     timeout
         How long the server may stay silent, in seconds.
     retries
@@ -90,21 +91,27 @@ class RasaCoreClient(JsonCaller):
         longest_delay: float = 10.0,
         rng: random.Random | None = None,
     ) -> None:
-        policy = RetryPolicy(retries, retry_time, first_delay, longest_delay, rng or random.SystemRandom())
-        super().__init__(host, token, timeout, policy)
+        super().__init__(
+            host,
+            token,
+            timeout,
+            retries=retries,
+            within=retry_time,
+            first_delay=first_delay,
+            longest_delay=longest_delay,
+            rng=rng,
+        )
 
     def status(self) -> Json:
         """Return the version of the server, and the fingerprints of its models.
 
         Servers of this version answer ``{"version": ..., "core_model": ..., "nlu_model": ...}``.
         """
-        found: Json = self.call(Call("GET", "/version"))
-        return found
+        return self.call(Call("GET", "/version"))
 
     def clients(self) -> list[str]:
         """Return the ids of all conversations."""
-        found: list[str] = self.call(Call("GET", "/conversations"))
-        return found
+        return list(self.call(Call("GET", "/conversations")))
 
     def parse(
         self,
@@ -151,8 +158,7 @@ class RasaCoreClient(JsonCaller):
     ) -> Json:
         """Append events to a conversation, and return its state."""
         body = [event.as_dict() for event in events]
-        found: Json = self.call(_change(sender_id, "tracker/events", body, idempotency_key, expected_version))
-        return found
+        return self.call(_change(sender_id, "tracker/events", body, idempotency_key, expected_version))
 
     def tracker_json(
         self,
@@ -177,8 +183,7 @@ class RasaCoreClient(JsonCaller):
         query = {"ignore_restarts": str(use_history).lower(), "events": str(include_events).lower()}
         if until is not None:
             query["until"] = repr(float(until))
-        found: Json = self.call(Call("GET", _path(sender_id, "tracker"), query=query))
-        return found
+        return self.call(Call("GET", _path(sender_id, "tracker"), query=query))
 
     def tracker(
         self, sender_id: str, domain: Domain, use_history: bool = True, until: float | None = None
@@ -199,8 +204,7 @@ class RasaCoreClient(JsonCaller):
             while the bot listens, the one to listen, if not given.
         """
         query = {} if at is None else {"at": str(at)}
-        found: Json = self.call(Call("GET", _path(sender_id, "explain"), query=query))
-        return found
+        return self.call(Call("GET", _path(sender_id, "explain"), query=query))
 
     def upload_model(self, model_dir: str | Path, max_retries: int = 1) -> Json:
         """Make the server use the model in the directory `model_dir`.
@@ -217,10 +221,9 @@ class RasaCoreClient(JsonCaller):
         ModelError
             If there is no such directory.
         """
-        content_type, body = _multipart("model", "model.zip", _zipped(Path(model_dir)))
-        policy = dataclasses.replace(self._policy, retries=max(max_retries, 0))
-        found: Json = self.call(Call("POST", "/load", body, content_type), policy)
-        return found
+        archive = ("model.zip", _zipped(Path(model_dir)), "application/zip")
+        body, content_type = encode_multipart_formdata({"model": archive})
+        return self.call(Call("POST", "/load", body, {"Content-Type": content_type}), retries=max(max_retries, 0))
 
     def train(
         self,
@@ -251,9 +254,8 @@ class RasaCoreClient(JsonCaller):
         content = training_data.read_bytes() if isinstance(training_data, Path) else training_data
         body = content.encode() if isinstance(content, str) else content
         query = {key: str(value) for key, value in settings.items()} | ({} if name is None else {"name": name})
-        policy = dataclasses.replace(self._policy, retries=0)
-        found: Json = self.call(Call("POST", "/train", body, "text/plain", query, timeout=timeout), policy)
-        return found
+        headers = {"Content-Type": "text/plain"}
+        return self.call(Call("POST", "/train", body, headers, query, timeout=timeout), retries=0)
 
     def _turn(self, call: Call) -> Json:
         answer = self.call(call)
@@ -345,14 +347,13 @@ def _path(sender_id: str, what: str) -> str:
 
 def _change(sender_id: str, what: str, body: object, key: str | None, expected_version: int | None) -> Call:
     """Return a call that changes a conversation, with a key of its own if it is given none."""
-    return Call(
-        "POST",
-        _path(sender_id, what),
-        _as_json(body),
-        key=str(uuid.uuid4()) if key is None else key,
-        expected_version=expected_version,
-        probe=Call("GET", _path(sender_id, "tracker"), query={"events": "false"}),
-    )
+    if key is not None and not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
+        raise ValueError(f"a key is 1 to {MAX_KEY} printable ASCII characters, not {key[:80]!r}; use a UUID.")
+    headers = {"Content-Type": "application/json"}
+    if expected_version is not None:
+        headers["If-Match"] = f'"{expected_version}"'
+    own = str(uuid.uuid4()) if key is None else key
+    return Call("POST", _path(sender_id, what), _as_json(body), headers, key=own, probe=_path(sender_id, "tracker"))
 
 
 def _as_json(body: object) -> bytes:
@@ -371,16 +372,3 @@ def _zipped(directory: Path) -> bytes:
             if path.is_file():
                 archive.write(path, path.relative_to(directory).as_posix())
     return buffer.getvalue()
-
-
-def _multipart(field: str, filename: str, content: bytes) -> tuple[str, bytes]:
-    """Return content type and body of a form with one file."""
-    boundary = secrets.token_hex(16)
-    head = (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"; filename="{filename}"\r\n'
-        "Content-Type: application/zip\r\n\r\n"
-    )
-    return (
-        f"multipart/form-data; boundary={boundary}",
-        head.encode() + content + f"\r\n--{boundary}--\r\n".encode(),
-    )

@@ -7,13 +7,13 @@ dispatcher writes to.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
-from rasa_core.actions.runner import runner_for
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import CollectingOutputChannel
 from rasa_core.dispatcher import Dispatcher
+from rasa_core.domain import Domain
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
     ACTION_RESTART_NAME,
@@ -27,12 +27,8 @@ from rasa_core.events import (
 )
 from rasa_core.exceptions import EventError, InterpreterError
 from rasa_core.interpreter import NaturalLanguageInterpreter, RegexInterpreter, names_its_intent
-from rasa_core.policies.policy import Prediction
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
-    from rasa_core.policies.ensemble import PolicyEnsemble
-    from rasa_core.trackers import DialogueStateTracker
+from rasa_core.policies.policy import Policy, Prediction
+from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +52,31 @@ INFO_REPEATED = (
 )
 
 
+class Ensemble(Protocol):
+    """What chooses the next action: a `PolicyEnsemble`."""
+
+    @property
+    def policies(self) -> Sequence[Policy]: ...  # noqa: D102
+    @property
+    def action_fingerprints(self) -> Mapping[str, Any]: ...  # noqa: D102
+    @property
+    def longest_history(self) -> int | None: ...  # noqa: D102
+    @property
+    def window(self) -> int: ...  # noqa: D102
+    def predict(self, tracker: DialogueStateTracker, domain: Domain) -> Prediction: ...  # noqa: D102
+
+
+class Runner(Protocol):
+    """What runs actions: an `ActionRunner`, which tells what these do."""
+
+    @property
+    def runs_everything(self) -> bool: ...  # noqa: D102
+    def runs_here(self, action_name: str) -> bool: ...  # noqa: D102
+    def check_runs_here(self, action_name: str) -> None: ...  # noqa: D102
+    def has_effects(self, action_name: str) -> bool: ...  # noqa: D102
+    def run(self, action_name: str, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> list[Event]: ...  # noqa: D102
+
+
 class TurnProcessor:
     """The logic of a turn. Safe to share between threads.
 
@@ -67,6 +88,8 @@ class TurnProcessor:
         Chooses the next action.
     domain
         The bot's domain.
+    runner
+        Runs actions, as far as they run here.
     max_number_of_predictions
         How many actions may run for one message before the bot listens, the listening included.
     message_preprocessor
@@ -78,8 +101,9 @@ class TurnProcessor:
     def __init__(
         self,
         interpreter: NaturalLanguageInterpreter,
-        policy_ensemble: PolicyEnsemble,
+        policy_ensemble: Ensemble,
         domain: Domain,
+        runner: Runner,
         max_number_of_predictions: int = 10,
         message_preprocessor: Preprocessor | None = None,
         on_circuit_break: Callable[..., object] | None = None,
@@ -90,7 +114,7 @@ class TurnProcessor:
         self.max_number_of_predictions = max_number_of_predictions
         self.message_preprocessor = message_preprocessor
         self.on_circuit_break = on_circuit_break
-        self.runner = runner_for(domain)
+        self.runner = runner
         self._regex = RegexInterpreter()
         self._warned: set[tuple[str, str]] = set()
 
@@ -306,7 +330,7 @@ class TurnProcessor:
         dispatcher.latest_bot_messages = []
 
     def _warn_about_new_slot(self, action_name: str | None, event: Event) -> None:
-        known: Mapping[str, Any] = self.policy_ensemble.action_fingerprints
+        known = self.policy_ensemble.action_fingerprints
         if not isinstance(event, SlotSet) or action_name is None or not known:
             return
         if event.key in known.get(action_name, {}).get("slots", ()) or (action_name, event.key) in self._warned:

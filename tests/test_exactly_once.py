@@ -25,7 +25,7 @@ from rasa_core.tracker_store import (
     SqliteTrackerStore,
     TrackerStore,
 )
-from rasa_core.tracker_store.exchange import RequestResult
+from rasa_core.tracker_store.idempotency import RequestResult
 from rasa_core.trackers import DialogueStateTracker
 
 PRICE = SlotSet("price", "high")

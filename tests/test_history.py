@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from rasa_core.history import CHANGED, NEW, SAME, History, Mention, Seen, Turn, Vocabulary
+from rasa_core.history import CHANGED, NEW, SAME, History, Mention, Seen, TurnSummary, Vocabulary
 
 VOCABULARY = Vocabulary(
     frozenset({"greet", "chitchat"}), frozenset({"name"}), frozenset({"utter_hi"}), frozenset({"chitchat"})
@@ -190,14 +190,14 @@ class TestTurns:
             history.record_action({}, action)
         history.record_user("bye", [])
         history.record_action({}, "utter_bye")
-        assert history.turn_before == Turn("greet", ["size", "name"], ["utter_hi", "action_listen"])
+        assert history.turn_before == TurnSummary("greet", ["size", "name"], ["utter_hi", "action_listen"])
         assert (history.intent, history.turn_actions) == ("bye", ["utter_bye"])
 
     def test_the_turn_before_is_there_though_nothing_of_it_was_understood(self) -> None:
         history = History(vocabulary=VOCABULARY)
         for _ in range(2):
             history.record_user("mumble", [("shoe_size", 43)])
-        assert history.turn_before == Turn(None, [], [])
+        assert history.turn_before == TurnSummary(None, [], [])
 
     def test_the_last_four_actions_other_than_listening_are_kept(self) -> None:
         history = History()

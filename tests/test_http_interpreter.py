@@ -373,6 +373,17 @@ def test_a_server_that_repeats_the_token_does_not_bring_it_into_the_log(
     assert "Cannot GET /parse?token=<token>, <token>" in caplog.text
 
 
+def test_no_log_shows_the_token(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    server = serve(rasa_nlu)
+    RasaNLUHttpInterpreter(token="s3cret", server=server.address + "?key=0ther").parse("hi")
+
+    assert server.calls[0].query["token"] == ["s3cret"]
+    assert "GET /parse" in caplog.text
+    assert "s3cret" not in caplog.text
+    assert "0ther" not in caplog.text
+
+
 def test_a_host_that_cannot_be_gives_no_intent(caplog: pytest.LogCaptureFixture) -> None:
     assert RasaNLUHttpInterpreter(server="http://a..b").parse("hi") == {"text": "hi", **FAILED}
     assert "http://a..b did not parse a message" in caplog.text

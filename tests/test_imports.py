@@ -24,14 +24,18 @@ HEAVY = {
 NOT_FOR_THE_LIBRARY = {"werkzeug", "granian", "click", "asyncio"}
 
 
-def loaded_after(code: str) -> set[str]:
+def modules_after(code: str) -> set[str]:
     finished = subprocess.run(
         [sys.executable, "-c", f"import sys; {code}; print(*sorted(sys.modules))"],
         capture_output=True,
         text=True,
         check=True,
     )
-    return {name.split(".")[0] for name in finished.stdout.splitlines()[-1].split()}
+    return set(finished.stdout.splitlines()[-1].split())
+
+
+def loaded_after(code: str) -> set[str]:
+    return {name.split(".")[0] for name in modules_after(code)}
 
 
 @pytest.mark.parametrize(
@@ -56,3 +60,15 @@ def test_a_tracker_store_loads_its_own_engine_alone() -> None:
     code = "from rasa_core.tracker_store import store_from_url; store_from_url('memory://')"
     assert "sqlite3" in loaded_after("import sqlite3")
     assert loaded_after(code) & {"sqlalchemy", "redis", "psycopg"} == set()
+
+
+def test_a_domain_needs_little() -> None:
+    loaded = modules_after("import rasa_core.domain")
+    assert "numpy" not in loaded
+    assert not any(name.startswith("rasa_core.policies") for name in loaded)
+    assert len([name for name in loaded if name.startswith("rasa_core")]) <= 25
+
+
+def test_the_package_loads_its_names_when_they_are_asked_for() -> None:
+    assert "rasa_core.agent" not in modules_after("import rasa_core")
+    assert "rasa_core.agent" in modules_after("from rasa_core import Agent")

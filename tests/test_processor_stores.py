@@ -20,8 +20,8 @@ from rasa_core.events import ReminderScheduled, Restarted, UserUttered
 from rasa_core.exceptions import StoreError, VersionConflictError
 from rasa_core.processor import MessageProcessor
 from rasa_core.tracker_store import InMemoryTrackerStore, SqliteTrackerStore
-from rasa_core.tracker_store.answers import StoredAnswer
-from rasa_core.tracker_store.head import Head
+from rasa_core.tracker_store.base import StoredAnswer
+from rasa_core.tracker_store.log_store import Head
 
 
 class Conflicting(InMemoryTrackerStore):

@@ -85,6 +85,14 @@ def test_new_words_reach_the_model_without_training(project: Path) -> None:
     assert Project(project).is_current()
 
 
+def test_new_words_reach_a_model_whose_stories_are_gone_by_training(project: Path) -> None:
+    (project / "models" / "dialogue" / "stories.md").unlink()
+    write(project, DOMAIN.replace("Hello!", "Good day!"))
+    said = train(project)
+    assert any("trained in" in line for line in said)
+    assert Agent.load(project / "models" / "dialogue").handle_message("/greet")[0]["text"] == "Good day!"  # type: ignore[index]
+
+
 @pytest.mark.parametrize(
     ("domain", "stories"),
     [

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs
 from wsgiref.simple_server import WSGIServer
 
 import pytest
@@ -360,7 +361,7 @@ def test_the_client_waits_as_long_as_the_server_says(serve: Serve) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 412, 413, 422, 429, 501])
 def test_what_is_refused_is_not_repeated(serve: Serve, status: int) -> None:
-    app = Scripted(200, status)
+    app = Scripted(200, status, headers=(("WWW-Authenticate", "Bearer"),))
     client = impatient(serve(app))
     client.parse("hi", "anna")
 
@@ -475,22 +476,92 @@ def test_a_request_for_one_version_is_carried_out_on_that_alone(
     assert agent.read_tracker("anna").version == version + 1
 
 
-# -- secrets
+@pytest.mark.parametrize("asked", ["-1", "soon", "", "Fri, 31 Dec 1999 23:59:59 GMT"])
+def test_a_wish_of_the_server_that_is_no_number_of_seconds_is_passed_over(serve: Serve, asked: str) -> None:
+    app = Scripted(200, 503, headers=(("Retry-After", asked),))
+    client = impatient(serve(app), first_delay=0.0, longest_delay=1000.0)
+    client.parse("hi", "anna")
+    client.parse("hi", "anna")
+
+    assert app.methods() == ["POST"] * 3
+
+
+# -- the token
+
+
+def of_old(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """Answer as a server of Rasa Core 0.9, which knows a token in the URL only."""
+    environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    known = parse_qs(environ["QUERY_STRING"]).get("token") == [TOKEN]
+    body = b'{"next_action": null}' if known else b"<title>401 Unauthorized</title>"
+    start_response("200 OK" if known else "401 UNAUTHORIZED", [("Content-Length", str(len(body)))])
+    return [body]
+
+
+def test_the_token_is_sent_in_a_header(client: RasaCoreClient, proxy: CuttingProxy) -> None:
+    client.parse("/search", "anna")
+    client.clients()
+
+    assert [request.header("Authorization") for request in proxy.arrived] == [f"Bearer {TOKEN}"] * 2
+    assert [request.target for request in proxy.arrived] == ["/conversations/anna/parse", "/conversations"]
+
+
+def test_a_server_of_old_gets_the_token_in_the_url_from_the_second_try_on() -> None:
+    with served(of_old) as address, CuttingProxy(address) as proxy:
+        client = impatient(proxy.address)
+        for _ in range(3):
+            assert client.parse("/search", "anna") == {"next_action": None}
+
+    assert [request.target.partition("?")[2] for request in proxy.arrived] == ["", *["token=s3cret%26"] * 3]
+    assert [request.header("Authorization") for request in proxy.arrived] == [f"Bearer {TOKEN}", None, None, None]
+    assert len({request.key for request in proxy.arrived[:2]}) == 1
+
+
+def test_a_wrong_token_is_tried_both_ways_and_then_refused() -> None:
+    with (
+        served(of_old) as address,
+        CuttingProxy(address) as proxy,
+        pytest.raises(ServerAnswerError, match="answered 401") as caught,
+    ):
+        impatient(proxy.address, "s3crit").parse("/search", "anna")
+
+    assert len(proxy.arrived) == 2
+    assert "s3crit" not in str(caught.value)
+
+
+def test_a_server_that_says_how_to_send_a_token_is_not_sent_it_in_the_url(agent: Agent) -> None:
+    with (
+        served(create_app(agent, auth_token=TOKEN)) as address,
+        CuttingProxy(address) as proxy,
+        pytest.raises(ServerAnswerError, match="answered 401"),
+    ):
+        impatient(proxy.address, "s3crit").parse("/search", "anna")
+
+    assert [request.target for request in proxy.arrived] == ["/conversations/anna/parse"]
+
+
+@pytest.mark.parametrize("token", ["tökén 🎉", " at the ends ", "line\nbreak", "tab\t"])
+def test_any_token_arrives(agent: Agent, token: str) -> None:
+    with served(create_app(agent, auth_token=token)) as address:
+        assert RasaCoreClient(address, token).clients() == []
 
 
 @pytest.mark.parametrize("token", ["s3cret&", "plain"])
-def test_the_token_is_in_no_error_and_no_log(agent: Agent, token: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("app", [None, of_old], ids=["of this version", "of old"])
+def test_the_token_is_in_no_error_and_no_log(
+    agent: Agent, token: str, app: App | None, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
-    with served(create_app(agent, auth_token=token)) as address, CuttingProxy(address) as proxy:
+    with served(app or create_app(agent, auth_token=token)) as address, CuttingProxy(address) as proxy:
         client = impatient(proxy.address, token, retries=3)
-        client.tracker_json("anna")
+        with contextlib.suppress(ServerAnswerError):
+            client.tracker_json("anna")
         proxy.faults.extend(["before", "headers", "first line", "middle"])
-        with pytest.raises(RequestError, match=r"broke off|no answer") as caught:
+        with pytest.raises(RequestError, match=r"broke off|no answer|carried out") as caught:
             client.parse("/search", "anna")
 
-    client_log = [record.getMessage() for record in caplog.records if record.name == "rasa_core.remote_calls"]
-    assert len(client_log) == 3
-    for text in [str(caught.value), *client_log]:
+    assert any(record.name.startswith("urllib3") for record in caplog.records)
+    for text in [str(caught.value), *map(logging.LogRecord.getMessage, caplog.records)]:
         assert token.rstrip("&") not in text
 
 

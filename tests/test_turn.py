@@ -10,6 +10,7 @@ from callers import described
 from policy_bot import ITALIAN, Script, conversation, local_domain, remote_domain
 
 from rasa_core.actions.action import Action
+from rasa_core.actions.runner import runner_for
 from rasa_core.channels import OutputChannel, UserMessage
 from rasa_core.channels.direct import CollectingOutputChannel
 from rasa_core.domain import Domain
@@ -214,21 +215,21 @@ class TestRemoteActions:
 class TestCommits:
     def test_an_action_with_effects_is_on_record_before_the_next_runs(self) -> None:
         domain, commits = local_domain(), []
-        turn = TurnProcessor(RegexInterpreter(), PolicyEnsemble([Script(FOLLOWING)]), domain)
+        turn = TurnProcessor(RegexInterpreter(), PolicyEnsemble([Script(FOLLOWING)]), domain, runner_for(domain))
         tracker = conversation(domain, "action_listen")
         turn.run_turn(tracker, UserMessage(ITALIAN), lambda: commits.append(tracker.latest_action_name))
         assert commits == ["action_listen", "action_search"]
 
     def test_an_action_that_only_says_something_needs_no_record_before_it(self) -> None:
         domain, commits = local_domain(), []
-        turn = TurnProcessor(RegexInterpreter(), PolicyEnsemble([Script(FOLLOWING)]), domain)
+        turn = TurnProcessor(RegexInterpreter(), PolicyEnsemble([Script(FOLLOWING)]), domain, runner_for(domain))
         tracker = conversation(domain, "action_listen")
         turn.run_turn(tracker, UserMessage("/greet"), lambda: commits.append(tracker.latest_action_name))
         assert commits == []
 
     def test_nothing_is_on_record_of_a_turn_that_ends_at_an_action_of_the_caller(self) -> None:
         domain, commits = remote_domain(), []
-        turn = TurnProcessor(RegexInterpreter(), PolicyEnsemble([Script(FOLLOWING)]), domain)
+        turn = TurnProcessor(RegexInterpreter(), PolicyEnsemble([Script(FOLLOWING)]), domain, runner_for(domain))
         with pytest.raises(RemoteActionError, match="action_search"):
             turn.run_turn(conversation(domain, "action_listen"), UserMessage(ITALIAN), lambda: commits.append(1))
         assert commits == []

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from rasa_core.actions.action import Action as Action
-from rasa_core.actions.factories import RemoteAction as RemoteAction
+from rasa_core.actions.action import RemoteAction as RemoteAction
 
 __all__ = ["Action", "RemoteAction"]

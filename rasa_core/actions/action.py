@@ -5,6 +5,7 @@ from __future__ import annotations
 from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME, Event, Restarted
+from rasa_core.exceptions import RemoteActionError
 from rasa_core.trackers import DialogueStateTracker
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Action",
     "ActionListen",
     "ActionRestart",
+    "RemoteAction",
     "UtterAction",
 ]
 
@@ -86,3 +88,20 @@ class ActionRestart(Action):
         if "utter_restart" in domain.templates:
             dispatcher.utter_template("utter_restart", tracker.current_slot_values())
         return [Restarted()]
+
+
+class RemoteAction(Action):
+    """An action that lives in the caller's code: the bot says when to run it, the caller runs it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def name(self) -> str:  # noqa: D102
+        return self._name
+
+    def run(self, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Domain) -> list[Event]:
+        """Raise `RemoteActionError`: there is nothing here to run."""
+        raise RemoteActionError(
+            f"the action {self._name!r} lives in your own code and cannot run here: "
+            "send the message with parse, run the action, and report it with continue."
+        )

@@ -6,35 +6,16 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rasa_core.actions.action import Action, ActionListen, ActionRestart, UtterAction
+from rasa_core.actions.action import RemoteAction as RemoteAction
 from rasa_core.domain_file import check_action_names
 from rasa_core.domain_file import conventional_name as conventional_name
-from rasa_core.events import Event
-from rasa_core.exceptions import DomainError, RemoteActionError, did_you_mean
+from rasa_core.exceptions import DomainError, did_you_mean
 from rasa_core.slots import class_from_path
 
 if TYPE_CHECKING:
-    from rasa_core.dispatcher import Dispatcher
-    from rasa_core.domain import Domain
-    from rasa_core.trackers import DialogueStateTracker
+    pass
 
 ActionFactory = Callable[[Sequence[str], Sequence[str] | None, Collection[str]], list[Action]]
-
-
-class RemoteAction(Action):
-    """An action that lives in the caller's code: the bot says when to run it, the caller runs it."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def name(self) -> str:  # noqa: D102
-        return self._name
-
-    def run(self, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Domain) -> list[Event]:
-        """Raise `RemoteActionError`: there is nothing here to run."""
-        raise RemoteActionError(
-            f"the action {self._name!r} lives in your own code and cannot run here: "
-            "send the message with parse, run the action, and report it with continue."
-        )
 
 
 def local_action_factory(

@@ -8,8 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from rasa_core.actions.action import Action, ActionListen, ActionRestart, UtterAction
-from rasa_core.actions.factories import RemoteAction
+from rasa_core.actions.action import Action, ActionListen, ActionRestart, RemoteAction, UtterAction
 from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import Event

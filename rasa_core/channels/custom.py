@@ -14,12 +14,10 @@ reach it.
 
 from __future__ import annotations
 
-import http.client
 import json
-import urllib.request
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.error import HTTPError
+from urllib.parse import quote, urlsplit
 
 from rasa_core.channels.channel import (
     HttpInputComponent,
@@ -29,10 +27,11 @@ from rasa_core.channels.channel import (
     import_flask,
 )
 from rasa_core.exceptions import ClientError
+from rasa_core.support.http import HttpTransport, NoAnswerError
 
 
 class CustomOutput(OutputChannel):
-    """Posts what the bot says to an address.
+    """Posts what the bot says to an address, and to no other: where that redirects to is not followed.
 
     Parameters
     ----------
@@ -50,6 +49,9 @@ class CustomOutput(OutputChannel):
         self.url = url
         self.access_token = access_token
         self.timeout = timeout
+        parts = urlsplit(url)
+        self._path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
+        self._transport = HttpTransport(parts._replace(path=""), hidden_query=parts.query)
 
     def send_text_message(self, recipient_id: str, message: str) -> None:  # noqa: D102
         self._post({"recipient_id": recipient_id, "text": message})
@@ -63,16 +65,23 @@ class CustomOutput(OutputChannel):
         headers = {"Content-Type": "application/json"}
         if self.access_token is not None:
             headers["Authorization"] = f"Bearer {self.access_token}"
-        request = urllib.request.Request(self.url, json.dumps(message).encode(), headers)
+        body = json.dumps(message).encode()
         place = self.url.partition("?")[0]
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout):
-                return
-        except HTTPError as error:
-            with error:
-                raise ClientError(f"{place} answered {error.code} to a message of the bot.") from error
-        except (OSError, http.client.HTTPException, UnicodeError) as error:
+            # On a connection of its own, since the message must not be repeated if a kept one has ended meanwhile.
+            answer = self._transport.exchange(
+                "POST", self._path, headers=headers, body=body, timeout=self.timeout, reuse=False
+            )
+        except NoAnswerError as error:
             raise ClientError(f"{place} could not be given a message of the bot: {error}.") from error
+        if 300 <= answer.status < 400:
+            target = answer.headers.get("Location", "nowhere").partition("?")[0]
+            raise ClientError(
+                f"{place} answered {answer.status}, a redirect to {target}, to a message of the bot. Redirects are not "
+                "followed, since the message and the token are for this address alone; give the address itself."
+            )
+        if answer.status >= 400:
+            raise ClientError(f"{place} answered {answer.status} to a message of the bot.")
 
 
 class CustomInput(HttpInputComponent):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rasa_core.channels.channel import InputChannel, MessageHandler, OutputChannel, UserMessage
 from rasa_core.channels.console import ConsoleOutputChannel
+from rasa_core.support.text_files import read_lines
 
 
 class FileInputChannel(InputChannel):
@@ -46,8 +47,8 @@ class FileInputChannel(InputChannel):
             message_handler(UserMessage(text, self.output_channel))
 
     def _messages(self) -> Iterator[str]:
-        for line in Path(self.filename).read_text(encoding="utf-8-sig").split("\n"):
-            match = self.message_line_pattern.match(line.rstrip("\r"))
+        for line in read_lines(self.filename):
+            match = self.message_line_pattern.match(line)
             if match is None:
                 continue
             text = match[1] if match.re.groups else match[0]

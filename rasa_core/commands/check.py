@@ -11,7 +11,7 @@ import click
 
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_stories
 from rasa_core.checks.findings import Finding
-from rasa_core.commands.common import CONTEXT, Command, log_options, start_log
+from rasa_core.commands.common import CONTEXT, Command, counted, log_options, start_log
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
 
@@ -90,7 +90,7 @@ def _findings(folder: Path, max_history: int) -> list[Finding]:
 def _told(findings: Sequence[Finding]) -> list[str]:
     lines = [line for found in findings for line in lines_of(found)]
     errors = sum(found.severity == "error" for found in findings)
-    return [*lines, f"{_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}."]
+    return [*lines, f"{counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}."]
 
 
 def lines_of(found: Finding) -> list[str]:
@@ -112,7 +112,3 @@ def lines_of(found: Finding) -> list[str]:
         if count > MOST_PLACES:
             lines.append(f"    and {count - MOST_PLACES} more{f': {note}' if note else ''} (--format json has all)")
     return lines
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

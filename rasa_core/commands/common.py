@@ -1,4 +1,4 @@
-"""What the commands have in common: flags for the log, and errors told in a line."""
+"""What the commands have in common: options, the log, and errors told in a line."""
 
 from __future__ import annotations
 
@@ -28,6 +28,16 @@ class Command(click.Command):
             return super().invoke(ctx)
         except RasaCoreError as error:
             raise click.ClickException(str(error)) from error
+
+
+model_option = click.option("-d", "--core", required=True, metavar="MODEL", help="Directory of the trained model.")
+nlu_option = click.option(
+    "-u",
+    "--nlu",
+    metavar="NLU",
+    help="Address (http://...) of an NLU server, or directory of an NLU model. "
+    "Without it, messages name their intent: /greet.",
+)
 
 
 def log_options(command: F) -> F:
@@ -70,3 +80,8 @@ def _attach(handler: logging.Handler, level: int, line: str) -> None:
         handler.close()
 
     click.get_current_context().call_on_close(detach)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun, as in ``1 error`` and ``2 errors``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

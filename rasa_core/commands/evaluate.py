@@ -2,48 +2,38 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path, PurePath
 from typing import Any
 
 import click
 
 from rasa_core.agent import Agent
 from rasa_core.commands.common import CONTEXT, Command, log_options, start_log
-from rasa_core.commands.evaluate_arguments import DEFAULT_FOLDS, check_flags, read_shares
-from rasa_core.commands.train import policies
 from rasa_core.domain import Domain
-from rasa_core.drawing.files import check_drawing_file
-from rasa_core.evaluation.cross_validation import MakePolicies, Setup
-from rasa_core.evaluation.measurements import (
-    Measurement,
-    load_model,
-    measure_curve,
-    measure_folds,
-    measure_model,
-    measure_models,
-    policies_of,
+from rasa_core.drawing.svg import check_picture_file
+from rasa_core.evaluation.cross_validation import (
+    Setup,
+    all_stories,
+    cross_validate,
+    folds_of_stories,
+    learning_curve,
+    train_and_evaluate,
 )
-from rasa_core.evaluation.stories import Evaluation, evaluate_stories
-from rasa_core.evaluation.story_result import StoryResult
-from rasa_core.events import ActionExecuted, UserUttered
+from rasa_core.evaluation.stories import StoryEvaluation, StoryResult, evaluate_stories
+from rasa_core.evaluation.story_report import curve_report, models_report, story_report
+from rasa_core.evaluation.tables import Report
 from rasa_core.interpreter import NaturalLanguageInterpreter
-from rasa_core.policies.ensemble import PolicyEnsemble
+from rasa_core.model_folder import read_model
+from rasa_core.policies import KerasPolicy, MemoizationPolicy, Policy, PolicyEnsemble
 from rasa_core.stories import extract_story_graph
-from rasa_core.trackers import DialogueStateTracker
 
-__all__ = [
-    "actions_since_last_utterance",
-    "align_lists",
-    "collect_story_predictions",
-    "command",
-    "run_story_evaluation",
-]
+__all__ = ["collect_story_predictions", "command", "run_story_evaluation"]
 
 DEFAULT_MAX_STORIES = 100
-NO_ACTION = "None"
+DEFAULT_FOLDS = 5
 DEFAULT_FAILED_FILE = "failed_stories.txt"
 
 _EXAMPLES = """\b
@@ -75,7 +65,7 @@ def run_story_evaluation(
     max_stories: int | None = None,
     out_file_stories: str | Path | None = None,
     out_file_plot: str | Path | None = None,
-) -> Evaluation:
+) -> StoryEvaluation:
     """Compare a model with stories, print the result, and write the stories that failed into a file.
 
     Parameters
@@ -91,20 +81,19 @@ def run_story_evaluation(
     out_file_stories
         A story file for the failed stories, which holds only a comment if there are none; None to write none.
     out_file_plot
-        A file for the confusion matrix, .svg, .pdf or .png; None to draw none.
+        A file for the confusion matrix, .svg or .png; None to draw none.
 
     Returns
     -------
-    Evaluation
+    StoryEvaluation
         All predictions.
     """
     if out_file_plot is not None:
-        check_drawing_file(out_file_plot)
-    found = measure_model(policy_model_path, resource_name, max_stories, _interpreter(nlu_model_path))
-    _print(found, "text")
-    _write(found, failed=out_file_stories, picture=out_file_plot)
-    assert found.evaluation is not None
-    return found.evaluation
+        check_picture_file(out_file_plot)
+    found = _evaluated(policy_model_path, resource_name, nlu_model_path, max_stories)
+    report = story_report(found, PurePath(resource_name).name)
+    _tell(report, "text", {"failed": out_file_stories, "output": out_file_plot})
+    return found
 
 
 def collect_story_predictions(
@@ -128,50 +117,49 @@ def collect_story_predictions(
     actual, predicted, failed
         Two lists of names, equally long; and a list of `StoryResult`.
     """
-    interpreter = _interpreter(nlu_model_path)
-    given = policy_model_path_or_agent
-    agent = given if isinstance(given, Agent) else load_model(given, interpreter)
-    evaluation = evaluate_stories(agent, resource_name, max_stories, shuffle_stories, interpreter)
-    actual = [result.expected for result in evaluation.actions]
-    predicted = [result.prediction.action for result in evaluation.actions]
-    return actual, predicted, evaluation.failed
-
-
-def align_lists(pred: Sequence[str], actual: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return both lists, equally long by ``"None"`` put in where items of one have no match in the other."""
-    left, right = [], []
-    for _, start, end, other_start, other_end in difflib.SequenceMatcher(
-        a=pred, b=actual, autojunk=False
-    ).get_opcodes():
-        length = max(end - start, other_end - other_start)
-        left += [*pred[start:end], *[NO_ACTION] * (length - end + start)]
-        right += [*actual[other_start:other_end], *[NO_ACTION] * (length - other_end + other_start)]
-    return left, right
-
-
-def actions_since_last_utterance(tracker: DialogueStateTracker) -> list[str]:
-    """Return the names of the actions since the last message of the user, oldest first."""
-    names: list[str] = []
-    for event in reversed(tracker.applied_events()):
-        if isinstance(event, UserUttered):
-            break
-        if isinstance(event, ActionExecuted):
-            names.append(event.action_name)
-    return names[::-1]
+    found = _evaluated(policy_model_path_or_agent, resource_name, nlu_model_path, max_stories, shuffle_stories)
+    return [expected for expected, _ in found.pairs], [predicted for _, predicted in found.pairs], found.failed
 
 
 def _interpreter(nlu: str | None) -> NaturalLanguageInterpreter | None:
     return None if nlu is None else NaturalLanguageInterpreter.create(nlu)
 
 
-def _print(found: Measurement, form: str) -> None:
-    click.echo(json.dumps(found.content, indent=1) if form == "json" else "\n".join(found.lines))
+def _evaluated(
+    model: str | Path | Agent,
+    stories: str | Path,
+    nlu: str | None,
+    max_stories: int | None,
+    shuffle_stories: bool = True,
+) -> StoryEvaluation:
+    """Evaluate an agent; or a model, without the code of its actions, of which only the names matter here."""
+    interpreter = _interpreter(nlu)
+    agent = model if isinstance(model, Agent) else Agent.load(model, interpreter, action_factory="remote")
+    graph = extract_story_graph(stories, agent.domain, interpreter)
+    return evaluate_stories(agent, graph, max_stories, shuffle_stories)
 
 
-def _write(found: Measurement, **files: str | Path | None) -> None:
-    """Write what was asked for, and say so on standard error, as standard output is for the report."""
-    for line in found.write(**files):
+def _tell(report: Report, form: str, paths: Mapping[str, Any]) -> None:
+    """Print a report, write its files, and say so on standard error, as standard output is for the report."""
+    click.echo(json.dumps(report.content, indent=1) if form == "json" else "\n".join(report.lines))
+    for line in report.write(paths):
         click.echo(line, err=True)
+
+
+# -- the command
+
+
+def _read_shares(context: click.Context, option: click.Parameter, value: str | None) -> list[int] | None:
+    """Read ``0,25,50``."""
+    if value is None:
+        return None
+    try:
+        shares = sorted({int(part) for part in value.split(",")})
+    except ValueError:
+        shares = [-1]
+    if shares[0] < 0 or shares[-1] > 99:
+        raise click.BadParameter(f"expected numbers from 0 to 99 such as 0,25,50,75, not {value!r}.")
+    return shares
 
 
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
@@ -194,10 +182,8 @@ def _write(found: Measurement, **files: str | Path | None) -> None:
     help="Number of stories to look at; a sample if there are more, the same in each run.  "
     f"[default: {DEFAULT_MAX_STORIES}; where policies are trained, all]",
 )
-@click.option(
-    "-o", "--output", metavar="FILE", help="Draw the confusion matrix, or the learning curve: .svg .pdf .png."
-)
-@click.option("--calibration", metavar="FILE", help="Draw accuracy against confidence: .svg .pdf .png.")
+@click.option("-o", "--output", metavar="FILE", help="Draw the confusion matrix, or the learning curve: .svg .png.")
+@click.option("--calibration", metavar="FILE", help="Draw accuracy against confidence: .svg .png.")
 @click.option(
     "--failed",
     metavar="FILE",
@@ -215,7 +201,7 @@ def _write(found: Measurement, **files: str | Path | None) -> None:
 )
 @click.option("--folds", type=click.IntRange(min=2), help="Cross-validate: train on the other folds, for each fold.")
 @click.option("--compare", is_flag=True, help="Compare the MODELS side by side.")
-@click.option("--exclude", callback=read_shares, metavar="0,25,...", help="Learning curve: leave out so many percent.")
+@click.option("--exclude", callback=_read_shares, metavar="0,25,...", help="Learning curve: leave out so many percent.")
 @click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Runs of a learning curve.")
 @click.option("--seed", default=42, show_default=True, help="Decides on the folds, and on what is random in training.")
 @click.option("--augmentation", default=20, show_default=True, help="Stories glued together, as in training.")
@@ -229,38 +215,74 @@ def command(
     whose policies are trained anew, with --folds or --exclude.
     """
     start_log(verbose, debug)
-    check_flags(flags)
-    found = _measure(flags)
-    _print(found, form)
-    _write(found, failed=flags["failed"], picture=flags["output"], calibration=flags["calibration"])
-    if problems := found.below(fail_under, fail_under_stories):
+    _check_flags(flags)
+    report = _measure(flags)
+    _tell(report, form, flags)
+    if problems := report.below({"accuracy": fail_under, "share of whole stories": fail_under_stories}):
         raise click.ClickException(" ".join(problems))
 
 
-def _measure(flags: Mapping[str, Any]) -> Measurement:
-    stories, interpreter = flags["stories"], _interpreter(flags["nlu"])
+def _check_flags(flags: Mapping[str, Any]) -> None:
+    """Find out what does not go together before anything takes time."""
+    models, compares, domain = bool(flags["models"]), flags["compare"], flags["domain"] is not None
+    folds, curve = flags["folds"] is not None, flags["exclude"] is not None
+    wrong = {
+        "--compare and MODELS go together; a single model is given with -d MODEL.": models != compares,
+        "give one of these: -d MODEL, --compare MODELS, or -D DOMAIN with --folds or --exclude.": (
+            models + domain + (flags["core"] is not None) != 1
+        ),
+        "-D is for training: give --folds 5 or --exclude 0,25,50,75 too, or -d MODEL instead.": (
+            domain and not (folds or curve)
+        ),
+        "--folds measures one configuration: give one model with -d, or --exclude 0 too.": (
+            compares and folds and not curve
+        ),
+        "-m is for models that are trained; --folds and --exclude use all stories.": (
+            (folds or curve) and flags["max_stories"] is not None
+        ),
+        "--calibration is for one model, or --folds.": flags["calibration"] is not None and (compares or curve),
+        "-o draws one model, or a learning curve; --compare alone prints a table.": (
+            flags["output"] is not None and compares and not curve
+        ),
+        "each of the --runs holds out another fold: give no more --runs than --folds.": (
+            curve and flags["runs"] > (flags["folds"] or DEFAULT_FOLDS)
+        ),
+    }
+    for problem, is_so in wrong.items():
+        if is_so:
+            raise click.UsageError(problem)
+    for path in filter(None, (flags["output"], flags["calibration"])):
+        check_picture_file(path)
+
+
+def _measure(flags: Mapping[str, Any]) -> Report:
+    stories, most = flags["stories"], flags["max_stories"] or DEFAULT_MAX_STORIES
+    what, trained = PurePath(stories).name, flags["core"] or flags["domain"]
     if flags["exclude"] is not None:
-        setups = {name: _setup(name, flags) for name in flags["models"] or [flags["core"] or flags["domain"]]}
+        setups = {name: _setup(name, flags) for name in flags["models"] or [trained]}
         folds = flags["folds"] or DEFAULT_FOLDS
-        return measure_curve(setups, stories, excluded=flags["exclude"], runs=flags["runs"], folds=folds)
+        return curve_report(learning_curve(setups, excluded=flags["exclude"], runs=flags["runs"], folds=folds), what)
     if flags["folds"] is not None:
-        return measure_folds(_setup(flags["core"] or flags["domain"], flags), flags["folds"], stories)
-    most = flags["max_stories"] or DEFAULT_MAX_STORIES
+        setup = _setup(trained, flags)
+        parts = cross_validate(folds_of_stories(setup, flags["folds"]), partial(train_and_evaluate, setup))
+        return story_report(all_stories(parts), f"{what}, {flags['folds']} folds", parts)
     if flags["compare"]:
-        return measure_models(flags["models"], stories, most, interpreter)
-    return measure_model(flags["core"], stories, most, interpreter)
+        return models_report({model: _evaluated(model, stories, flags["nlu"], most) for model in flags["models"]})
+    return story_report(_evaluated(trained, stories, flags["nlu"], most), what)
 
 
-def _default_policies() -> PolicyEnsemble:
-    return PolicyEnsemble(policies())
+def default_policies() -> list[Policy]:
+    """Return new policies, those that ``rasa-core train`` trains if it is told nothing else."""
+    return [MemoizationPolicy(max_history=3), KerasPolicy()]
 
 
 def _setup(name: str, flags: Mapping[str, Any]) -> Setup:
     """Return what is trained: the policies of a model, or the default ones for a domain."""
-    if flags["domain"] is not None:
-        domain = Domain.load(name, action_factory="remote")
-        make: MakePolicies = _default_policies
-    else:
-        domain, make = policies_of(name)
+    is_new = flags["domain"] is not None
+    domain = Domain.load(name, "remote") if is_new else read_model(name, "remote")[0]
+
+    def make_agent() -> Agent:
+        return Agent(domain, default_policies() if is_new else PolicyEnsemble.load(name))
+
     graph = extract_story_graph(flags["stories"], domain, _interpreter(flags["nlu"]))
-    return Setup(graph, domain, make, flags["augmentation"], flags["seed"])
+    return Setup(graph, domain, make_agent, flags["augmentation"], flags["seed"])

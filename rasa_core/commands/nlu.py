@@ -6,7 +6,8 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, Final
 
@@ -15,10 +16,15 @@ import click
 from rasa_core.checks.nlu import check_training_data
 from rasa_core.commands.check import lines_of
 from rasa_core.commands.common import CONTEXT, Command, log_options, start_log
-from rasa_core.drawing.files import check_drawing_file, write_drawing
-from rasa_core.evaluation.nlu import Evaluation, all_folds, cross_validate, evaluate_messages
-from rasa_core.evaluation.nlu_charts import confidence_histogram, intent_matrix
-from rasa_core.evaluation.nlu_report import Figures, as_json, as_text, write_failed_messages
+from rasa_core.drawing.svg import check_picture_file
+from rasa_core.evaluation.cross_validation import (
+    all_messages,
+    cross_validate,
+    folds_of_messages,
+    train_and_evaluate_messages,
+)
+from rasa_core.evaluation.nlu import evaluate_messages, nlu_report
+from rasa_core.evaluation.tables import Report
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.reading import read_training_data
 from rasa_core.nlu.training import train as train_model
@@ -160,8 +166,8 @@ Examples:
 @click.option("-d", "--data", required=True, metavar="DATA", help="NLU data: a file, or a folder.")
 @click.option("-m", "--model", metavar="DIR", help="Directory of the trained model.")
 @click.option("--folds", type=click.IntRange(min=2), help="Cross-validate: train on the other folds, for each fold.")
-@click.option("-o", "--output", metavar="FILE", help="Draw the confusion matrix of the intents: .svg .pdf .png.")
-@click.option("--histogram", metavar="FILE", help="Draw how often each confidence occurs: .svg .pdf .png.")
+@click.option("-o", "--output", metavar="FILE", help="Draw the confusion matrix of the intents: .svg .png.")
+@click.option("--histogram", metavar="FILE", help="Draw how often each confidence occurs: .svg .png.")
 @click.option(
     "--failed",
     metavar="FILE",
@@ -199,11 +205,16 @@ def evaluate(
     """
     start_log(verbose, debug)
     _check_flags(flags)
-    whole, folds = _measure(flags)
-    click.echo(_as_line(as_json(whole, folds), 1) if form == "json" else "\n".join(as_text(whole, folds)))
-    for line in _write(whole, flags):
+    report = _measure(flags)
+    click.echo(_as_line(report.content, 1) if form == "json" else "\n".join(report.lines))
+    for line in report.write(flags):
         click.echo(line, err=True)
-    if problems := Figures.of(whole).below(fail_under, fail_under_entities, fail_under_messages):
+    limits = {
+        "intent accuracy": fail_under,
+        "entity F1": fail_under_entities,
+        "share of whole messages": fail_under_messages,
+    }
+    if problems := report.below(limits):
         raise click.ClickException(" ".join(problems))
 
 
@@ -214,36 +225,20 @@ def _check_flags(flags: dict[str, Any]) -> None:
     if flags["folds"] is None and (flags["epochs"] is not None or flags["seed"] is not None):
         raise click.UsageError("--epochs and --seed are for --folds; the model of -m is trained already.")
     for path in filter(None, (flags["output"], flags["histogram"])):
-        check_drawing_file(path)
+        check_picture_file(path)
 
 
-def _measure(flags: dict[str, Any]) -> tuple[Evaluation, list[Evaluation]]:
-    """Return the evaluation of all messages, and those of the folds, if there are any."""
+def _measure(flags: dict[str, Any]) -> Report:
+    what = PurePath(flags["data"]).name
     if flags["folds"] is None:
         model = NLUModel.load(flags["model"])
-        return evaluate_messages(model, read_training_data(flags["data"]).examples), []
+        return nlu_report(evaluate_messages(model, read_training_data(flags["data"]).examples), what)
     settings = _settings(flags["epochs"], flags["seed"])
     data = read_training_data(flags["data"])
-    folds = cross_validate(
-        data, flags["folds"], lambda learnt: train_model(learnt, settings, silent=True), settings.seed
-    )
-    return all_folds(folds), folds
-
-
-def _write(found: Evaluation, flags: dict[str, Any]) -> Iterator[str]:
-    """Write what was asked for, and yield what is said of it."""
-    failed, what = flags["failed"], PurePath(flags["data"]).name
-    left_out = write_failed_messages(found.failed, failed)
-    if found.failed:
-        yield f"The misunderstood messages are in {failed}, with what was found."
-    if left_out:
-        yield f"{_count(left_out, 'message')} cannot be written as Markdown; a file named .json holds all."
-    if flags["output"] is not None:
-        write_drawing(intent_matrix(found, what), flags["output"])
-        yield f"The confusion matrix is in {flags['output']}."
-    if flags["histogram"] is not None:
-        write_drawing(confidence_histogram(found, what), flags["histogram"])
-        yield f"The histogram is in {flags['histogram']}."
+    train = partial(train_model, settings=settings, silent=True)
+    parts = folds_of_messages(data, flags["folds"], settings.seed)
+    folds = cross_validate(parts, partial(train_and_evaluate_messages, data, train))
+    return nlu_report(all_messages(folds), what, folds)
 
 
 # -- parse

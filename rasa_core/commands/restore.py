@@ -15,7 +15,7 @@ import click
 from rasa_core.agent import Agent
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.console import ConsoleInputChannel
-from rasa_core.commands.common import CONTEXT, Command, log_options, start_log
+from rasa_core.commands.common import CONTEXT, Command, counted, log_options, model_option, nlu_option, start_log
 from rasa_core.commands.run import chat
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, BotUttered, Event, UserUttered
@@ -136,14 +136,8 @@ def recreate_agent(
 
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
 @click.argument("tracker_dump")
-@click.option("-d", "--core", required=True, metavar="MODEL", help="Directory of the trained model.")
-@click.option(
-    "-u",
-    "--nlu",
-    metavar="NLU",
-    help="Address (http://...) of an NLU server, or directory of an NLU model. "
-    "Without it, messages name their intent: /greet.",
-)
+@model_option
+@nlu_option
 @log_options
 def command(tracker_dump: str, core: str, nlu: str | None, verbose: bool, debug: bool) -> None:
     """Go on with the conversation in the file TRACKER_DUMP, as a server gives it.
@@ -155,7 +149,6 @@ def command(tracker_dump: str, core: str, nlu: str | None, verbose: bool, debug:
     if tracker is None:
         raise RasaCoreError("there is no conversation to go on with.")
     differences = replay_events(tracker, agent)
-    count = len(differences)
-    found = f"{count} difference" if count == 1 else f"{count} differences"
+    found = counted(len(differences), "difference")
     click.echo(f"{len(tracker.events)} events, {found}; the conversation goes on.")
     chat(agent, ConsoleInputChannel(tracker.sender_id))

@@ -12,7 +12,7 @@ import click
 from rasa_core.agent import Agent
 from rasa_core.channels.channel import InputChannel, UserMessage
 from rasa_core.channels.console import ConsoleInputChannel
-from rasa_core.commands.common import CONTEXT, Command, log_options, start_log
+from rasa_core.commands.common import CONTEXT, Command, log_options, model_option, nlu_option, start_log
 from rasa_core.domain import Domain
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import RegexInterpreter
@@ -136,14 +136,8 @@ def _check_credentials(path: str | None) -> None:
 
 
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
-@click.option("-d", "--core", required=True, metavar="MODEL", help="Directory of the trained model.")
-@click.option(
-    "-u",
-    "--nlu",
-    metavar="NLU",
-    help="Address (http://...) of an NLU server, or directory of an NLU model. "
-    "Without it, messages name their intent: /greet.",
-)
+@model_option
+@nlu_option
 @click.option(
     "-p",
     "--port",

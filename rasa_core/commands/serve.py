@@ -16,10 +16,8 @@ import click
 
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
-from rasa_core.server.auth import checked_token
 from rasa_core.server.launcher import DEFAULT_THREADS, WAITING_THREADS, LaunchError, launch
-from rasa_core.server.serving import default_store_path
-from rasa_core.server.settings import ServerSettings
+from rasa_core.server.settings import ServerSettings, checked_token, default_store_path
 from rasa_core.tracker_store import store_from_url
 from rasa_core.tracker_store.retention import DurationError, seconds_of
 
@@ -93,6 +91,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> f
         raise click.BadParameter(str(error)) from error
 
 
+_PORT = click.IntRange(1, 65535)
 _OPTIONS = (
     click.option(
         "-u",
@@ -101,14 +100,7 @@ _OPTIONS = (
         help="Address (http://...) of an NLU server, or directory of an NLU model. "
         "Without it, messages name their intent: /greet.",
     ),
-    click.option(
-        "-p",
-        "--port",
-        type=click.IntRange(1, 65535),
-        default=5005,
-        show_default=True,
-        help="Port to listen on.",
-    ),
+    click.option("-p", "--port", type=_PORT, default=5005, show_default=True, help="Port to listen on."),
     click.option(
         "--host",
         default="127.0.0.1",
@@ -246,15 +238,11 @@ def serve(
 
 
 def _default_threads(settings: ServerSettings) -> int:
-    """Return how many threads a process needs, one more where one of them may wait for a training."""
-    threads = WAITING_THREADS if _waits_for_others(settings.nlu, settings.store) else DEFAULT_THREADS
+    """Return how many threads a process needs: more if it waits for other servers, one more if for a training."""
+    kept_here = settings.store is None or settings.store.startswith(("memory:", "sqlite:"))
+    understood_here = settings.nlu is None or "://" not in settings.nlu
+    threads = DEFAULT_THREADS if kept_here and understood_here else WAITING_THREADS
     return threads if settings.enable_train is None else threads + 1
-
-
-def _waits_for_others(nlu: str | None, store: str | None) -> bool:
-    """Tell whether another server understands the messages, or keeps the conversations."""
-    kept_here = store is None or store.startswith(("memory:", "sqlite:"))
-    return not kept_here or (nlu is not None and "://" in nlu)
 
 
 def _check(settings: ServerSettings, workers: int) -> None:
@@ -294,7 +282,9 @@ def _announce(settings: ServerSettings, host: str, port: int, workers: int) -> N
     """Tell where the server listens, and how to try it."""
     address = f"http://{'localhost' if host in _OWN_MACHINE or host in _ALL_ADDRESSES else host}:{port}"
     processes = "1 process" if workers == 1 else f"{workers} processes"
-    kept = _shown(settings.store) if settings.store else default_store_path(settings.model)
+    kept = default_store_path(settings.model)
+    if settings.store:
+        kept = re.sub(r"//[^/]*@", "//", settings.store).partition("?")[0]  # Without what may be secret in it.
     token = "" if settings.auth_token is None else f' -H "Authorization: Bearer ${TOKEN_VARIABLE}"'
     click.echo(f"Serving {settings.model} at {address} with {processes}; Ctrl+C stops it.")
     click.echo(f"Conversations are kept in {kept}.")
@@ -306,11 +296,6 @@ def _announce(settings: ServerSettings, host: str, port: int, workers: int) -> N
         click.echo(f"POST /train puts NLU models into {settings.enable_train}.")
     text = "/greet" if settings.nlu is None else "hello there"
     click.echo(f'Try: curl -XPOST {address}/conversations/default/parse{token} -d \'{{"query": "{text}"}}\'')
-
-
-def _shown(url: str) -> str:
-    """Return the URL of a store without what may be secret in it."""
-    return re.sub(r"//[^/]*@", "//", url).partition("?")[0]
 
 
 @click.command(cls=ServerCommand, epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import BinaryIO
+from pathlib import Path
+from typing import BinaryIO, TextIO
+from urllib.parse import unquote, urlsplit
 
 import click
 
-from rasa_core.commands.common import CONTEXT, Command, log_options, start_log
-from rasa_core.commands.store_arguments import check_url, form_option, ids_of, in_seconds, open_store, url_argument
-from rasa_core.commands.store_output import CountedLines, Tally, count, shown, size_of, whole_file
-from rasa_core.exceptions import StoreUnavailableError
+from rasa_core.commands.common import CONTEXT, Command, counted, log_options, start_log
+from rasa_core.exceptions import StoreError, StoreUnavailableError
+from rasa_core.support.folders import whole_file
 from rasa_core.support.progress import Progress
-from rasa_core.tracker_store import EventLogStore
-from rasa_core.tracker_store.answers import ANSWERS_KEPT
-from rasa_core.tracker_store.retention import delete_conversation, each_sender_id, expire_conversations
+from rasa_core.tracker_store import EventLogStore, retention, store_from_url
+from rasa_core.tracker_store.base import ANSWERS_KEPT
 from rasa_core.tracker_store.transfer import Outcome, export_conversation, import_lines, migrate, verify
 
-_GO_ON = "Run the same command again: it goes on where it stopped."
+_SHOWN_PROBLEMS = 20
+_UNKNOWN = sys.maxsize
 
 _EXAMPLES = """\b
 Examples:
@@ -39,12 +42,41 @@ Stores:
 """
 
 
-class _Group(click.Group):
-    command_class = Command
+def _count(conversations: int) -> str:
+    return counted(conversations, "conversation")
+
+
+def check_url(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """Return the URL of a store, unless that store is in the memory of a process."""
+    if value.partition(":")[0].lower() == "memory":
+        raise click.BadParameter(
+            "memory:// would be new and empty here: what a server keeps in memory can be reached over its HTTP API "
+            "alone. Name a store that is kept, such as sqlite:///conversations.db."
+        )
+    return value
+
+
+def in_seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """Return a duration such as 90d in seconds."""
+    try:
+        return None if value is None else retention.seconds_of(value)
+    except retention.DurationError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+url_argument = click.argument("url", callback=check_url, metavar="URL")
+form_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["plain", "json"]),
+    default="plain",
+    show_default=True,
+    help="How ids are written: as they are, or as JSON strings, which can hold any id.",
+)
 
 
 def _number_of(store: EventLogStore) -> int:
-    return sum(1 for _ in each_sender_id(store))
+    return sum(1 for _ in retention.each_sender_id(store))
 
 
 def _missing(ids: list[str]) -> None:
@@ -53,7 +85,7 @@ def _missing(ids: list[str]) -> None:
         raise click.ClickException(f"no such conversation: {names}. `rasa-core store list` gives those that exist.")
 
 
-@click.group(cls=_Group, epilog=_EXAMPLES, context_settings=CONTEXT)
+@click.group(epilog=_EXAMPLES, context_settings=CONTEXT)
 def command() -> None:
     """List, delete, export, import and migrate stored conversations.
 
@@ -61,47 +93,41 @@ def command() -> None:
     """
 
 
-_LIST = """\b
-Examples:
-  # Every conversation, a page at a time.
-  rasa-core store list sqlite:///conversations.db --limit 100
-  rasa-core store list sqlite:///conversations.db --limit 100 --after LAST_ID
-\b
-  # Delete what has been idle for a year, whatever the ids look like.
-  rasa-core store list sqlite:///conversations.db --idle 52w --format json |
-    xargs -d '\\n' rasa-core store delete sqlite:///conversations.db --format json
-"""
+command.command_class = Command
 
 
-@command.command("list", short_help="Print ids.", epilog=_LIST)
+@command.command("list", short_help="Print ids.")
 @url_argument
 @click.option("--after", metavar="ID", help="Only ids that come after this one.")
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most so many.")
-@click.option(
-    "--idle", callback=in_seconds, metavar="90d", help="Only conversations that have not changed for so long."
-)
+@click.option("--idle", callback=in_seconds, metavar="90d", help="Only what has not changed for so long.")
 @form_option
 def list_command(url: str, after: str | None, limit: int | None, idle: float | None, form: str) -> None:
     """Print the ids of the conversations in the store URL: one a line, in ascending order.
 
     In the plain form, an id that would not be a line of its own (with line breaks, control characters, spaces at its
     ends, a quote at its start, or empty) is written as a JSON string; no other line begins with a quote.
+
+    \b
+    Examples:
+      # Every conversation, a page at a time.
+      rasa-core store list sqlite:///conversations.db --limit 100
+      rasa-core store list sqlite:///conversations.db --limit 100 --after LAST_ID
+
+    \b
+      # Delete what has been idle for a year, whatever the ids look like.
+      rasa-core store list sqlite:///conversations.db --idle 52w --format json |
+        xargs -d '\\n' rasa-core store delete sqlite:///conversations.db --format json
     """
     with open_store(url) as store:
         idle_since = None if idle is None else time.time() - idle
         page_size = 1000 if limit is None else max(1, min(limit, 1000))
-        ids = each_sender_id(store, after, idle_since=idle_since, page_size=page_size)
+        ids = retention.each_sender_id(store, after, idle_since=idle_since, page_size=page_size)
         for sender_id in itertools.islice(ids, limit):
             sys.stdout.write(shown(sender_id, form == "json") + "\n")
 
 
-_DELETE = """\b
-Example:
-  rasa-core store delete sqlite:///conversations.db anna ben
-"""
-
-
-@command.command("delete", short_help="Delete conversations by their ids.", epilog=_DELETE)
+@command.command("delete", short_help="Delete conversations by their ids.")
 @url_argument
 @click.argument("sender_ids", nargs=-1, required=True, metavar="SENDER_ID...")
 @form_option
@@ -109,49 +135,47 @@ def delete_command(url: str, sender_ids: tuple[str, ...], form: str) -> None:
     """Delete conversations from the store URL: their events, their state, and the answers to requests with keys.
 
     The exit code is 1 if one of them did not exist; the others are deleted all the same.
+
+    \b
+    Example:
+      rasa-core store delete sqlite:///conversations.db anna ben
     """
     ids = ids_of(sender_ids, form)
     with open_store(url) as store:
-        missing = [sender_id for sender_id in ids if not delete_conversation(store, sender_id)]
-    click.echo(f"{count(len(ids) - len(missing))} deleted.")
+        missing = [sender_id for sender_id in ids if not retention.delete_conversation(store, sender_id)]
+    click.echo(f"{_count(len(ids) - len(missing))} deleted.")
     _missing(missing)
 
 
-_EXPIRE = """\b
-Example:
-  # What would be deleted; then delete it.
-  rasa-core store list sqlite:///conversations.db --idle 90d
-  rasa-core store expire sqlite:///conversations.db --retention 90d
-"""
-
-
-@command.command("expire", short_help="Delete what has not changed for long.", epilog=_EXPIRE)
+@command.command("expire", short_help="Delete what has not changed for long.")
 @url_argument
 @click.option(
-    "--retention", callback=in_seconds, metavar="90d", required=True, help="Delete what has not changed for so long."
+    "--retention",
+    "idle",
+    callback=in_seconds,
+    metavar="90d",
+    required=True,
+    help="Delete what has not changed for so long.",
 )
-def expire_command(url: str, retention: float) -> None:
+def expire_command(url: str, idle: float) -> None:
     """Delete the conversations in the store URL that have not changed for some time: 45s, 30m, 12h, 90d, 2w.
 
     One that goes on meanwhile is kept. Answers to requests with keys are deleted a day after they were given.
+
+    \b
+    Example:
+      # What would be deleted; then delete it.
+      rasa-core store list sqlite:///conversations.db --idle 90d
+      rasa-core store expire sqlite:///conversations.db --retention 90d
     """
     with open_store(url) as store:
         now = time.time()
-        expired = expire_conversations(store, now - retention)
+        expired = retention.expire_conversations(store, now - idle)
         answers = store.expire_answers(now - ANSWERS_KEPT)
-    click.echo(f"{count(expired)} deleted, and {answers} old answers.")
+    click.echo(f"{_count(expired)} deleted, and {answers} old answers.")
 
 
-_EXPORT = """\b
-Examples:
-  rasa-core store export sqlite:///conversations.db -o talks.jsonl
-\b
-  # Two conversations, to be read.
-  rasa-core store export sqlite:///conversations.db anna ben | python -m json.tool --json-lines
-"""
-
-
-@command.command("export", short_help="Write conversations as JSON lines.", epilog=_EXPORT)
+@command.command("export", short_help="Write conversations as JSON lines.")
 @url_argument
 @click.argument("sender_ids", nargs=-1, metavar="[SENDER_ID...]")
 @click.option("-o", "--out", default="-", metavar="FILE", help="Where to write; standard output if not given.")
@@ -165,6 +189,14 @@ def export_command(url: str, sender_ids: tuple[str, ...], out: str, form: str, v
 
     FILE is there in full or not at all, and only its owner can read it. Each conversation is written as it is at one
     moment; what begins while the command runs may be left out.
+
+    \b
+    Examples:
+      rasa-core store export sqlite:///conversations.db -o talks.jsonl
+
+    \b
+      # Two conversations, to be read.
+      rasa-core store export sqlite:///conversations.db anna ben | python -m json.tool --json-lines
     """
     start_log(verbose, debug)
     ids = ids_of(sender_ids, form)
@@ -174,9 +206,9 @@ def export_command(url: str, sender_ids: tuple[str, ...], out: str, form: str, v
     with (
         open_store(url) as store,
         Tally("exporting", len(ids) or _number_of(store), silent=silent) as tally,
-        whole_file(out) as file,
+        output(out) as file,
     ):
-        for sender_id in ids or each_sender_id(store):
+        for sender_id in ids or retention.each_sender_id(store):
             dump = export_conversation(store, sender_id)
             if dump is not None:
                 file.write(dump.as_line())
@@ -184,30 +216,11 @@ def export_command(url: str, sender_ids: tuple[str, ...], out: str, form: str, v
             elif ids:
                 missing.append(sender_id)
     if out != "-":
-        click.echo(f"{count(tally.conversations)} ({tally.events} events) written to {out}.")
+        click.echo(f"{_count(tally.conversations)} ({tally.events} events) written to {out}.")
     _missing(missing)
 
 
-_IMPORT = """\b
-Examples:
-  rasa-core store import sqlite:///conversations.db talks.jsonl
-  rasa-core store export redis://localhost anna | rasa-core store import sqlite:///conversations.db -
-\b
-  # From a running server of Rasa Core 0.9, or of this version, over HTTP.
-  # (A 0.9 server on Redis cannot list its conversations: write the ids
-  # into ids.txt yourself, one a line.)
-  server=http://localhost:5005
-  curl -s "$server/conversations" |
-  python3 -c 'import json, sys; from urllib.parse import quote; print(
-  *(quote(id, "") for id in json.load(sys.stdin)), sep="\\n")' > ids.txt
-  while read -r id; do
-    curl -s "$server/conversations/$id/tracker?ignore_restarts=true"
-  done < ids.txt > talks.jsonl
-  rasa-core store import sqlite:///conversations.db talks.jsonl
-"""
-
-
-@command.command("import", short_help="Store conversations from JSON lines.", epilog=_IMPORT)
+@command.command("import", short_help="Store conversations from JSON lines.")
 @url_argument
 @click.argument("file", type=click.File("rb"), metavar="FILE|-")
 @click.option("--replace", is_flag=True, help="Delete other conversations with the same ids, rather than keep them.")
@@ -224,12 +237,30 @@ def import_command(url: str, file: BinaryIO, replace: bool, own_events: bool, ve
     with the same id is kept and told, as are lines that cannot be read: the other lines are imported, and the exit
     code is 1. To go on after an interruption, run the command again. What is imported counts as changed when its last
     event happened: for --retention, it may be old already.
+
+    \b
+    Examples:
+      rasa-core store import sqlite:///conversations.db talks.jsonl
+      rasa-core store export redis://localhost anna | rasa-core store import sqlite:///conversations.db -
+
+    \b
+      # From a running server of Rasa Core 0.9, or of this version, over HTTP.
+      # (A 0.9 server on Redis cannot list its conversations: write the ids
+      # into ids.txt yourself, one a line.)
+      server=http://localhost:5005
+      curl -s "$server/conversations" |
+      python3 -c 'import json, sys; from urllib.parse import quote; print(
+      *(quote(id, "") for id in json.load(sys.stdin)), sep="\\n")' > ids.txt
+      while read -r id; do
+        curl -s "$server/conversations/$id/tracker?ignore_restarts=true"
+      done < ids.txt > talks.jsonl
+      rasa-core store import sqlite:///conversations.db talks.jsonl
     """
     start_log(verbose, debug)
-    lines, name = CountedLines(file), str(getattr(file, "name", "<stdin>"))
-    with open_store(url, may_be_new=True) as store, Tally("importing", size_of(file)) as tally, _resumable():
-        for outcome in import_lines(store, lines, name, replace=replace, own_events=own_events):
-            tally.add(outcome, lines.bytes_read)
+    size, name = size_of(file), str(getattr(file, "name", "<stdin>"))
+    with open_store(url, may_be_new=True) as store, Tally("importing", size) as tally, _resumable():
+        for outcome in import_lines(store, file, name, replace=replace, own_events=own_events):
+            tally.add(outcome, None if size is None else file.tell())
     _conclude(tally, "imported")
 
 
@@ -238,23 +269,17 @@ def _resumable() -> Iterator[None]:
     try:
         yield
     except StoreUnavailableError as error:
-        raise click.ClickException(f"{error} {_GO_ON}") from error
+        raise click.ClickException(f"{error} Run the same command again: it goes on where it stopped.") from error
 
 
 def _conclude(tally: Tally, done: str) -> None:
     unchanged = tally.conversations - tally.changed - tally.problems
-    click.echo(f"{count(tally.changed)} {done} ({tally.events} events), {unchanged} were there already.")
-    tally.finish()
+    click.echo(f"{_count(tally.changed)} {done} ({tally.events} events), {unchanged} were there already.")
+    if tally.problems:
+        raise click.ClickException(f"{tally.problems} of {_count(tally.conversations)} had a problem; see above.")
 
 
-_MIGRATE = """\b
-Example:
-  # Stop the server first; then start it with --store TO_URL.
-  rasa-core store migrate sqlite:///conversations.db postgresql://bot@db/talks
-"""
-
-
-@command.command("migrate", short_help="Copy all conversations to another store.", epilog=_MIGRATE)
+@command.command("migrate", short_help="Copy all conversations to another store.")
 @click.argument("from_url", callback=check_url, metavar="FROM_URL")
 @click.argument("to_url", callback=check_url, metavar="TO_URL")
 @click.option("--replace", is_flag=True, help="Delete other conversations with the same ids in TO_URL.")
@@ -268,6 +293,11 @@ def migrate_command(from_url: str, to_url: str, replace: bool, verbose: bool, de
     To go on after an interruption, or to copy what is new, run the command again. A conversation in TO_URL that is no
     beginning of the one in FROM_URL is kept and told: the others are copied, and the exit code is 1. At the end, the
     versions of all conversations are compared.
+
+    \b
+    Example:
+      # Stop the server first; then start it with --store TO_URL.
+      rasa-core store migrate sqlite:///conversations.db postgresql://bot@db/talks
     """
     start_log(verbose, debug)
     if from_url == to_url:
@@ -287,3 +317,97 @@ def migrate_command(from_url: str, to_url: str, replace: bool, verbose: bool, de
                     progress.close()
                     tally.tell(outcome.problem)
     _conclude(tally, "copied")
+
+
+def open_store(url: str, *, may_be_new: bool = False) -> EventLogStore:
+    """Return the store; a SQLite file has to exist unless it `may_be_new`."""
+    if url.startswith("sqlite:///") and not may_be_new:
+        # SQLite would make the file: an empty store for each mistyped path.
+        file = Path(unquote(urlsplit(url).path[1:]))
+        if not file.exists():
+            raise StoreError(f"there is no file {str(file)!r}: check the path, which is relative after three slashes.")
+    return store_from_url(url)
+
+
+def ids_of(values: Iterable[str], form: str) -> list[str]:
+    """Return the ids that were given as arguments."""
+    if form == "plain":
+        return list(values)
+    ids = []
+    for value in values:
+        try:
+            sender_id = json.loads(value)
+        except ValueError:
+            sender_id = None
+        if not isinstance(sender_id, str):
+            raise click.UsageError(f"{value[:60]!r} is not a JSON string: with --format json, ids are like '\"anna\"'.")
+        ids.append(sender_id)
+    return ids
+
+
+class Tally(Progress):
+    """Counts what becomes of conversations, and tells the rate and the time that is left.
+
+    `total` is the number of conversations, or of other units that `add` is told of, and None if it is unknown. Told
+    problems only are what `silent` leaves.
+    """
+
+    def __init__(self, title: str, total: int | None, *, silent: bool = False) -> None:
+        super().__init__(title, _UNKNOWN if total is None else total, silent=silent)
+        self.conversations = self.changed = self.events = self.problems = 0
+
+    def add(self, outcome: Outcome, done: int | None = None) -> None:
+        """Count `outcome`, and tell a problem; `done` says how far that is, if not one conversation further."""
+        self.conversations += 1
+        self.changed += bool(outcome.events)
+        self.events += outcome.events
+        if outcome.problem:
+            self.tell(outcome.problem)
+        self.step(self.conversations if done is None else done)
+
+    def tell(self, problem: str) -> None:
+        """Count a problem, and tell it unless there are too many."""
+        self.problems += 1
+        if self.problems <= _SHOWN_PROBLEMS:
+            self.close()
+            click.echo(problem, err=True)
+        elif self.problems == _SHOWN_PROBLEMS + 1:
+            click.echo("... and more, which are only counted.", err=True)
+
+    def _line(self, done: int, figures: Mapping[str, float], elapsed: float) -> str:
+        counts = [_count(self.conversations), f"{self.events} events", f"{self.events / (elapsed or 1):.0f} events/s"]
+        if self._total == _UNKNOWN or not done:
+            return "  ".join([self._title, *counts, f"{elapsed:.1f} s"])
+        share = min(1.0, done / self._total)
+        clock = f"{elapsed / share - elapsed:.0f} s left" if share < 1 else f"{elapsed:.1f} s"
+        return "  ".join([f"{self._title} {share:.0%}", *counts, clock])
+
+
+def shown(sender_id: str, as_json: bool) -> str:
+    """Return an id as one line; as a JSON string also where it could be taken for one, or for something else."""
+    plain = sender_id.isprintable() and sender_id == sender_id.strip() and sender_id[:1] not in ("", '"')
+    return json.dumps(sender_id) if as_json or not plain else sender_id
+
+
+def size_of(file: BinaryIO) -> int | None:
+    """Return how much of a file is still to be read, in bytes; None if it is a pipe or the like."""
+    if not file.seekable():
+        return None
+    start = file.tell()
+    size = file.seek(0, os.SEEK_END) - start
+    file.seek(start)
+    return size
+
+
+@contextmanager
+def output(path: str) -> Iterator[TextIO]:
+    """Open a file for a block to write, which takes its place when the block ends well; ``-`` is standard output."""
+    if path == "-":
+        yield sys.stdout
+        return
+    try:
+        with whole_file(path) as file:
+            yield file
+    except OSError as error:
+        problem = f"cannot write {path!r}: {error.strerror or error}. What was there is unchanged."
+        raise click.ClickException(problem) from error

@@ -6,7 +6,7 @@ import click
 
 from rasa_core.commands.common import CONTEXT, Command, log_options, start_log
 from rasa_core.domain import Domain
-from rasa_core.drawing.stories import check_output_file, visualize_stories
+from rasa_core.drawing.stories import visualize_stories
 from rasa_core.exceptions import DomainError
 
 _EXAMPLES = """\b
@@ -35,7 +35,7 @@ def _load_domain(path: str) -> Domain:
     "--output",
     required=True,
     metavar="FILE",
-    help="Picture to write: .html, .svg, .dot or .mmd (Mermaid).",
+    help="Picture to write: .html, .svg, .png, .dot or .mmd (Mermaid).",
 )
 @click.option(
     "-m",
@@ -53,6 +53,5 @@ def command(
 ) -> None:
     """Draw how conversations go: actions, and what the user says between them."""
     start_log(verbose, debug)
-    check_output_file(output)
     visualize_stories(stories, _load_domain(domain), output, max_history, nlu_data)
     click.echo(f"The stories are drawn in {output}.")

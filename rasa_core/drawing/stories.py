@@ -1,36 +1,31 @@
 """Draws stories: how conversations go, or how the parts of stories are joined at checkpoints.
 
-The ending of the output file decides what is written: an HTML page, SVG, DOT or Mermaid text.
+The ending of the output file decides what is written: an HTML page, SVG, PNG, DOT or Mermaid text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from rasa_core.drawing.messages import ExampleMessages
-from rasa_core.drawing.picture import Picture, as_dot, as_mermaid
-from rasa_core.drawing.story_flow import StoryFlow, VisualizationError, picture_of_steps
-from rasa_core.drawing.svg import as_html, as_svg
+from rasa_core.drawing.diagrams import Diagram, as_dot, as_drawing, as_html, as_mermaid
+from rasa_core.drawing.story_flow import StoryFlow, diagram_of_steps
+from rasa_core.drawing.svg import DrawingError, check_picture_file, write_picture
 from rasa_core.events import UserUttered
-from rasa_core.exceptions import did_you_mean
 from rasa_core.interpreter import INTENT_MESSAGE_PREFIX
+from rasa_core.nlu.reading import read_training_data
+from rasa_core.nlu.text_formats import read_annotated
+from rasa_core.nlu.training_data import NLUDataError, NLUExample
 from rasa_core.stories import extract_story_graph
 from rasa_core.stories.steps import StoryGraph, StoryStep
+from rasa_core.support.places import Place
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
 
-__all__ = ["ENDINGS", "VisualizationError", "check_output_file", "visualize_stories", "visualize_story_graph"]
-
-_WRITERS: Final[Mapping[str, Callable[[Picture, int], str]]] = {
-    ".html": as_html,
-    ".svg": as_svg,
-    ".dot": as_dot,
-    ".mmd": lambda picture, fontsize: as_mermaid(picture),
-}
-ENDINGS: Final = tuple(_WRITERS)
+ENDINGS: Final = (".html", ".svg", ".png", ".dot", ".mmd")
 
 Stories = str | Path | StoryGraph | Iterable[StoryStep]
 Examples = str | Path | Mapping[str, Iterable[str]]
@@ -67,66 +62,83 @@ def visualize_stories(
 
     Raises
     ------
-    VisualizationError
+    DrawingError
         If the ending is another, the file cannot be written, or the picture would be too large.
     StoryParseError
         If the stories cannot be read.
     """
-    check_output_file(output_file)
+    check_picture_file(output_file, ENDINGS)
     if max_history < 1:
-        raise VisualizationError(f"max_history is at least 1, not {max_history}.")
+        raise DrawingError(f"max_history is at least 1, not {max_history}.")
     if isinstance(story_steps, str | Path):
         title = f"Stories in {Path(story_steps).name}"
         graph = extract_story_graph(story_steps, domain)
     else:
         title = "Stories"
         graph = story_steps if isinstance(story_steps, StoryGraph) else StoryGraph(story_steps)
-    examples = None if nlu_training_data is None else ExampleMessages.read(nlu_training_data)
-
-    def say(message: UserUttered) -> str:
-        example = examples.for_message(message) if examples is not None else None
-        return _as_in_story(message) if example is None else f"“{example}”"
-
-    picture = StoryFlow(graph, max_history if should_merge_nodes else None, say).picture(title)
-    _write(picture, output_file, fontsize)
+    examples = {} if nlu_training_data is None else examples_by_intent(nlu_training_data)
+    flow = StoryFlow(graph, max_history if should_merge_nodes else None, partial(_as_said, examples))
+    _write(flow.diagram(title), output_file, fontsize)
 
 
 def visualize_story_graph(
     story_graph: StoryGraph, output_file: str | Path = "story_blocks_connections.html", fontsize: int = 12
 ) -> None:
-    """Draw the parts of stories and the checkpoints at which they are joined.
+    """Draw the parts of stories and the checkpoints at which they are joined; see `visualize_stories` for errors."""
+    check_picture_file(output_file, ENDINGS)
+    _write(diagram_of_steps(story_graph, "Stories and their checkpoints"), output_file, fontsize)
 
-    Raises
-    ------
-    VisualizationError
-        If the ending is none of `ENDINGS`, or the file cannot be written.
+
+def _write(diagram: Diagram, output_file: str | Path, fontsize: int) -> None:
+    forms: dict[str, Callable[[], bytes]] = {
+        ".html": lambda: as_html(diagram, fontsize).encode(),
+        ".svg": lambda: as_drawing(diagram, fontsize).document(),
+        ".png": lambda: as_drawing(diagram, fontsize).png(),
+        ".dot": lambda: as_dot(diagram, fontsize).encode(),
+        ".mmd": lambda: as_mermaid(diagram).encode(),
+    }
+    write_picture(output_file, forms)
+
+
+# -- what the user says
+
+
+def examples_by_intent(source: Examples) -> dict[str, list[NLUExample]]:
+    """Return the messages of an NLU file or folder, or of a mapping of intents to messages, by their intent.
+
+    Raise `NLUDataError` if a file cannot be read, or there is no example of an intent in any.
     """
-    check_output_file(output_file)
-    _write(picture_of_steps(story_graph, "Stories and their checkpoints"), output_file, fontsize)
+    is_mapping = isinstance(source, Mapping)
+    if isinstance(source, Mapping):
+        examples = [_example(text, intent) for intent, texts in source.items() for text in texts]
+    else:
+        examples = list(read_training_data(source).examples)
+    found: dict[str, list[NLUExample]] = {}
+    for example in examples:
+        if example.intent is not None:
+            found.setdefault(example.intent, []).append(example)
+    if not found:
+        problem = "there are no examples of intents; expected ## intent:greet and - hello."
+        raise NLUDataError(problem, Place("the mapping" if is_mapping else str(source)))
+    return found
 
 
-def check_output_file(output_file: str | Path) -> None:
-    """Raise `VisualizationError` if nothing can be written into a file of this name."""
-    ending = Path(output_file).suffix.lower()
-    if ending in _WRITERS:
-        return
-    known = ", ".join(ENDINGS[:-1]) + f" or {ENDINGS[-1]}"
-    instead = "An SVG file opens in every browser and prints as PDF. " if ending in (".png", ".pdf", ".jpg") else ""
-    problem = f"cannot draw into {str(output_file)!r}: its name must end in {known}.{did_you_mean(ending, ENDINGS)}"
-    raise VisualizationError(f"{problem} {instead}".rstrip())
+def _example(annotated: str, intent: str) -> NLUExample:
+    def fail(problem: str) -> NoReturn:
+        raise NLUDataError(problem, Place(f"the examples of {intent!r}"))
+
+    text, entities = read_annotated(annotated, fail)
+    return NLUExample(text, intent, tuple(entities))
 
 
-def _write(picture: Picture, output_file: str | Path, fontsize: int) -> None:
-    path = Path(output_file)
-    content = _WRITERS[path.suffix.lower()](picture, fontsize)
-    try:
-        path.write_text(content, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise VisualizationError(f"cannot write {str(path)!r}: {error.strerror or error}.") from error
-
-
-def _as_in_story(message: UserUttered) -> str:
-    """Return the message as its story says it: an intent with entities, or text."""
+def _as_said(examples: Mapping[str, list[NLUExample]], message: UserUttered) -> str:
+    """Return an example of a message's intent, one with its entities if possible; or the message as stories have it."""
+    found = examples.get(message.intent.get("name") or "", [])
+    wanted = {str(entity.get("entity")) for entity in message.entities}
+    with_same_entities = (one for one in found if {span.entity for span in one.entities} == wanted)
+    example = next(with_same_entities, found[0] if found else None)
+    if example is not None:
+        return f"“{example.text}”"
     if message.text and not message.text.startswith(INTENT_MESSAGE_PREFIX):
         return f"“{message.text}”"
     return message.as_story_string()

@@ -1,6 +1,6 @@
-"""From stories to the picture of how they go: actions as nodes, what the user says as labels between them.
+"""From stories to the diagram of how they go: actions as nodes, what the user says as labels between them.
 
-The picture is made from the stories as they are joined at checkpoints, not from a list of conversations, so
+The diagram is made from the stories as they are joined at checkpoints, not from a list of conversations, so
 checkpoints that lead back become loops and nothing multiplies. Two places in the stories are one node if the
 last ``max_history`` actions were the same, with messages of the same intents and entities between them; after
 that, nodes of one name from which everything goes on alike become one as well.
@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from rasa_core.drawing.picture import Edge, Kind, Node, Picture
+from rasa_core.drawing.diagrams import Diagram, Edge, Kind, Node
+from rasa_core.drawing.svg import DrawingError
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet, UserUttered
-from rasa_core.exceptions import RasaCoreError
 from rasa_core.stories.steps import (
     GENERATED_CHECKPOINT_PREFIX,
     STORY_START,
@@ -31,34 +31,29 @@ MOST_WAYS_TO_ONE_END: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class _Words:
-    """What happens between two actions: as it is compared, and as it is shown."""
-
-    keys: tuple[Hashable, ...] = ()
-    texts: tuple[str, ...] = ()
-
-    def and_(self, key: Hashable, text: str) -> _Words:
-        return _Words((*self.keys, key), (*self.texts, text))
-
-    def __str__(self) -> str:
-        return " \u203a ".join(self.texts)
-
-
-@dataclass(frozen=True, slots=True)
 class _Place:
-    """A conversation on its way: the node where it is, what happened since, and the steps entered since."""
+    """A conversation on its way.
+
+    Attributes
+    ----------
+    node : int
+        The node where it is.
+    history : tuple
+        The last actions, and what happened between them: two places with the same history are one node.
+    keys, texts : tuple
+        What happened since, as it is compared, and as it is shown.
+    entered : frozenset of int
+        The steps that it came to since.
+    """
 
     node: int
     history: tuple[Hashable, ...]
-    words: _Words = _Words()
+    keys: tuple[Hashable, ...] = ()
+    texts: tuple[str, ...] = ()
     entered: frozenset[int] = frozenset()
 
-    def saying(self, key: Hashable, text: str) -> _Place:
-        return _Place(self.node, self.history, self.words.and_(key, text), self.entered)
-
-
-class VisualizationError(RasaCoreError, ValueError):
-    """Stories cannot be drawn as they were asked to be."""
+    def after(self, key: Hashable, text: str) -> _Place:
+        return replace(self, keys=(*self.keys, key), texts=(*self.texts, text))
 
 
 class StoryFlow:
@@ -88,14 +83,8 @@ class StoryFlow:
             for start in step.start_checkpoints:
                 self._entries.setdefault(start.name, []).append((index, start))
 
-    def picture(self, title: str) -> Picture:
-        """Return the picture.
-
-        Raises
-        ------
-        VisualizationError
-            If there would be more than `MOST_NODES` nodes.
-        """
+    def diagram(self, title: str) -> Diagram:
+        """Return the diagram; raise `DrawingError` if it would have more than `MOST_NODES` nodes."""
         begin = self._node("start", Node(Kind.START, "start"))
         self._arrive(STORY_START, _Place(begin, ("start",)))
         for name in self._loose_starts():
@@ -113,7 +102,7 @@ class StoryFlow:
     def _node(self, key: Hashable, node: Node) -> int:
         if key not in self._numbers:
             if len(self._nodes) >= MOST_NODES:
-                raise VisualizationError(
+                raise DrawingError(
                     f"the stories have more than {MOST_NODES} different histories, too many to be shown: "
                     "give a smaller max_history, or fewer stories."
                 )
@@ -127,9 +116,9 @@ class StoryFlow:
             onward = place
             if start.conditions:
                 line = start.as_story_string().removeprefix("> ").removeprefix(start.name)
-                onward = place.saying(("if", line), f"if {line}")
+                onward = place.after(("if", line), f"if {line}")
             # A way that comes back to a step without any action in between says nothing new.
-            key = (index, place.node, place.history, onward.words)
+            key = (index, place.node, place.history, onward.keys, onward.texts)
             if index not in place.entered and key not in self._seen:
                 self._seen.add(key)
                 self._waiting.append((onward, index))
@@ -139,16 +128,16 @@ class StoryFlow:
 
     def _walk(self, place: _Place, index: int) -> None:
         step = self._steps[index]
-        place = _Place(place.node, place.history, place.words, place.entered | {index})
+        place = replace(place, entered=place.entered | {index})
         for position, (event, results) in enumerate(_with_results(step.events)):
             if isinstance(event, ActionExecuted):
                 place = self._act(place, event.action_name, results, (index, position))
             elif isinstance(event, UserUttered):
                 names = tuple(sorted({str(entity.get("entity")) for entity in event.entities}))
-                place = place.saying(("user", event.intent.get("name"), names), self._say(event))
+                place = place.after(("user", event.intent.get("name"), names), self._say(event))
             else:
                 line = event.as_story_string() or ""
-                place = place.saying(("event", line), line)
+                place = place.after(("event", line), line)
         for end in step.end_checkpoints:
             self._arrive(end.name, place)
         if not step.end_checkpoints:
@@ -158,7 +147,7 @@ class StoryFlow:
         if self._max_history is None:
             history: tuple[Hashable, ...] = (where,)
         else:
-            longer = (*place.history, place.words.keys, (name, results))
+            longer = (*place.history, place.keys, (name, results))
             history = longer[-(2 * max(1, self._max_history) - 1) :]
         number = self._node(("action", history), Node(Kind.ACTION, name, results))
         self._connect(place, number)
@@ -166,7 +155,7 @@ class StoryFlow:
 
     def _connect(self, place: _Place, target: int) -> None:
         ways = self._edges.setdefault((place.node, target), {})
-        ways.setdefault(place.words.keys, {})[str(place.words)] = None
+        ways.setdefault(place.keys, {})[" \u203a ".join(place.texts)] = None
 
     def _equal_futures(self) -> list[int]:
         """Return a class for each node: those that are called the same and go on the same way have one."""
@@ -184,33 +173,23 @@ class StoryFlow:
                 return classes
             count = len(known)
 
-    def _drawn(self, title: str, classes: Sequence[int]) -> Picture:
-        nodes = dict(zip(reversed(classes), reversed(self._nodes), strict=True))
+    def _drawn(self, title: str, classes: Sequence[int]) -> Diagram:
+        found = dict(zip(reversed(classes), reversed(self._nodes), strict=True))
+        nodes = [found[number] for number in range(len(found))]
         labels: dict[tuple[int, int], dict[str, None]] = {}
         for (start, end), ways in self._edges.items():
             shown = labels.setdefault((classes[start], classes[end]), {})
             for texts in ways.values():
                 shown.update(texts)
-        edges = [Edge(start, end, tuple(texts)) for (start, end), texts in labels.items()]
-        return _with_short_ways_to_ends(
-            Picture(title, tuple(nodes[number] for number in range(len(nodes))), tuple(edges))
-        )
-
-
-def _with_short_ways_to_ends(picture: Picture) -> Picture:
-    """Return the picture with an end of its own for each node from which a story ends, if those are many."""
-    ends = [number for number, node in enumerate(picture.nodes) if node.kind is Kind.END]
-    if sum(edge.end in ends for edge in picture.edges) <= MOST_WAYS_TO_ONE_END:
-        return picture
-    nodes = list(picture.nodes)
-    edges: list[Edge] = []
-    for edge in picture.edges:
-        if edge.end in ends and any(edge.end == other.end for other in edges):
-            edges.append(Edge(edge.start, len(nodes), edge.labels))
-            nodes.append(picture.nodes[edge.end])
-        else:
-            edges.append(edge)
-    return Picture(picture.title, tuple(nodes), tuple(edges))
+        ends = [end for _, end in labels if nodes[end].kind is Kind.END]
+        edges: list[Edge] = []
+        for (start, end), said in labels.items():
+            # Where many stories end, each way gets an end of its own: arrows across the whole diagram say little.
+            if end in ends and len(ends) > MOST_WAYS_TO_ONE_END and any(end == other.end for other in edges):
+                nodes.append(nodes[end])
+                end = len(nodes) - 1
+            edges.append(Edge(start, end, tuple(said)))
+        return Diagram(title, tuple(nodes), tuple(edges))
 
 
 def _with_results(events: Sequence[Event]) -> Iterator[tuple[Event, tuple[str, ...]]]:
@@ -240,8 +219,8 @@ def _repeats(event: Event, filled: set[tuple[object, str]]) -> bool:
     return isinstance(event, SlotSet) and (event.key, repr(event.value)) in filled
 
 
-def picture_of_steps(graph: StoryGraph, title: str) -> Picture:
-    """Return the picture of how the steps of stories are joined at checkpoints."""
+def diagram_of_steps(graph: StoryGraph, title: str) -> Diagram:
+    """Return the diagram of how the steps of stories are joined at checkpoints."""
     nodes = [Node(Kind.START, "start")]
     checkpoints: dict[str, int] = {STORY_START: 0}
     edges: dict[tuple[int, int], dict[str, None]] = {}
@@ -261,7 +240,7 @@ def picture_of_steps(graph: StoryGraph, title: str) -> Picture:
             edges.setdefault((checkpoint, number), {})[label] = None
         for end in step.end_checkpoints:
             edges.setdefault((number, checkpoint_node(end.name)), {})[""] = None
-    return Picture(title, tuple(nodes), tuple(Edge(*ends, tuple(labels)) for ends, labels in edges.items()))
+    return Diagram(title, tuple(nodes), tuple(Edge(*ends, tuple(labels)) for ends, labels in edges.items()))
 
 
 def _lines_of(step: StoryStep) -> list[str]:

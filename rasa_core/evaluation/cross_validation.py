@@ -1,6 +1,6 @@
-"""Measures how well policies follow stories that they have not learnt from.
+"""Measures how well stories are followed, and messages understood, that were not learnt from.
 
-What is split are *dialogues*: each path through the checkpoints of the stories is one, and paths that differ only
+Of stories, *dialogues* are split: each path through the checkpoints of the stories is one, and paths that differ only
 in which of several alternatives (``OR``) the user says are the same one. A dialogue is learnt from as a whole, or
 measured on as a whole. Each run trains from scratch.
 """
@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from rasa_core.agent import Agent
-from rasa_core.evaluation.stories import Evaluation, evaluate_conversations, whole_stories
-from rasa_core.evaluation.story_result import told_events
+from rasa_core.evaluation.metrics import CurvePoint, Evaluation
+from rasa_core.evaluation.nlu import NONE, MessageEvaluation, Parser, evaluate_messages
+from rasa_core.evaluation.stories import (
+    Predictor,
+    StoryEvaluation,
+    evaluate_conversations,
+    told_events,
+    whole_stories,
+)
 from rasa_core.exceptions import RasaCoreError
-from rasa_core.policies.ensemble import PolicyEnsemble
+from rasa_core.nlu.training_data import NLUExample, TrainingData
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.steps import StoryGraph, StoryStep
 from rasa_core.stories.tracker import TrainingTracker
@@ -26,7 +32,15 @@ if TYPE_CHECKING:
     from rasa_core.domain import Domain
 
 Dialogue = tuple[TrainingTracker, ...]
-MakePolicies = Callable[[], PolicyEnsemble]
+Item = TypeVar("Item")
+Found = TypeVar("Found", bound=Evaluation)
+
+
+class Learner(Predictor, Protocol):
+    """What is trained and measured: an `Agent`, or something like it."""
+
+    def train(self, training_trackers: Sequence[TrainingTracker], *, verbose: int, seed: int) -> Any:
+        """Learn from conversations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +53,8 @@ class Setup:
         The stories.
     domain : Domain
         Whose stories these are.
-    make_policies : callable
-        Returns new policies.
+    make_agent : callable
+        Returns an agent that has learnt nothing.
     augmentation : int
         As of `rasa_core.stories.load_data`.
     seed : int
@@ -49,9 +63,12 @@ class Setup:
 
     graph: StoryGraph
     domain: Domain
-    make_policies: MakePolicies
+    make_agent: Callable[[], Learner]
     augmentation: int = 20
     seed: int = 42
+
+
+# -- folds
 
 
 def dialogues_of(graph: StoryGraph, domain: Domain) -> list[Dialogue]:
@@ -62,13 +79,10 @@ def dialogues_of(graph: StoryGraph, domain: Domain) -> list[Dialogue]:
     return [tuple(conversations) for conversations in found.values()]
 
 
-def folds_of(setup: Setup, folds: int) -> list[list[Dialogue]]:
+def folds_of_stories(setup: Setup, folds: int) -> list[list[Dialogue]]:
     """Share dialogues out, as evenly as possible; the same in each run, for the same seed.
 
-    Raises
-    ------
-    RasaCoreError
-        If there are fewer dialogues than folds.
+    Raise `RasaCoreError` if there are fewer dialogues than folds.
     """
     dialogues = dialogues_of(setup.graph, setup.domain)
     if len(dialogues) < folds:
@@ -81,72 +95,94 @@ def folds_of(setup: Setup, folds: int) -> list[list[Dialogue]]:
     return [[dialogues[index] for index in sorted(order[fold::folds])] for fold in range(folds)]
 
 
-def trained_and_evaluated(setup: Setup, learnt: Sequence[Dialogue], held_out: Sequence[Dialogue]) -> Evaluation:
+def folds_of_messages(data: TrainingData, folds: int, seed: int) -> list[list[NLUExample]]:
+    """Share the examples out, each intent as evenly as possible; the same in each run, for the same seed.
+
+    Examples with the same text stay together: otherwise what is measured would have been learnt. Raise `RasaCoreError`
+    if there are fewer texts than folds.
+    """
+    by_text: dict[str, list[NLUExample]] = {}
+    for example in data.examples:
+        by_text.setdefault(" ".join(example.text.lower().split()), []).append(example)
+    if len(by_text) < folds:
+        problem = f"{len(by_text)} different messages cannot be split into {folds} folds"
+        raise RasaCoreError(f"{problem}. Give fewer folds, or more examples.")
+    groups = list(by_text.values())
+    random.Random(seed).shuffle(groups)
+    groups.sort(key=lambda group: group[0].intent or NONE)
+    return [[example for group in groups[fold::folds] for example in group] for fold in range(folds)]
+
+
+# -- cross-validation
+
+
+def cross_validate(
+    parts: Sequence[Sequence[Item]], measure: Callable[[Sequence[Item], Sequence[Item]], Found]
+) -> list[Found]:
+    """Evaluate on each fold what was trained on all others, and tell how far that is.
+
+    Parameters
+    ----------
+    parts
+        `folds_of_stories`, or `folds_of_messages`.
+    measure
+        Trains from scratch on its first argument, and evaluates on its second: `train_and_evaluate`, or
+        `train_and_evaluate_messages`, of which the other arguments are given.
+    """
+    found: list[Found] = []
+    with Progress("cross-validation, fold", len(parts)) as progress:
+        progress.step(0)
+        for number, held_out in enumerate(parts):
+            found.append(measure([item for part in parts if part is not held_out for item in part], held_out))
+            progress.step(number + 1, {"accuracy": found[-1].accuracy})
+    return found
+
+
+def train_and_evaluate_messages(
+    data: TrainingData,
+    train: Callable[[TrainingData], Parser],
+    learnt: Sequence[NLUExample],
+    held_out: Sequence[NLUExample],
+) -> MessageEvaluation:
+    """Train on some messages, with all synonyms, patterns and lookup tables of `data`, and evaluate on others."""
+    return evaluate_messages(train(replace(data, examples=tuple(learnt))), held_out, silent=True)
+
+
+def all_stories(found: Sequence[StoryEvaluation]) -> StoryEvaluation:
+    """Return the evaluations of all folds as one, in which each story was predicted by what had not learnt it."""
+    stories = tuple(story for evaluation in found for story in evaluation.stories)
+    return StoryEvaluation(stories, len(stories))
+
+
+def all_messages(found: Sequence[MessageEvaluation]) -> MessageEvaluation:
+    """Return the evaluations of all folds as one, in which each message was measured on what had not learnt it."""
+    return MessageEvaluation(tuple(message for evaluation in found for message in evaluation.messages))
+
+
+def train_and_evaluate(setup: Setup, learnt: Sequence[Dialogue], held_out: Sequence[Dialogue]) -> StoryEvaluation:
     """Train on some dialogues, and evaluate on others."""
-    agent = Agent(setup.domain, setup.make_policies())
-    graph = StoryGraph(_as_step(conversation) for dialogue in learnt for conversation in dialogue)
+    agent = setup.make_agent()
     made = TrainingDataGenerator(
-        graph,
+        StoryGraph(_as_step(conversation) for dialogue in learnt for conversation in dialogue),
         setup.domain,
         unique_last_num_states=agent.policy_ensemble.longest_history,
         augmentation_factor=setup.augmentation,
     ).generate()
     agent.train(made, verbose=0, seed=setup.seed)
     conversations = [conversation for dialogue in held_out for conversation in dialogue]
-    return Evaluation(evaluate_conversations(agent, conversations, silent=True), len(conversations))
+    return StoryEvaluation(evaluate_conversations(agent, conversations, silent=True), len(conversations))
 
 
 def _as_step(conversation: TrainingTracker) -> StoryStep:
     """Return a conversation as a story without checkpoints, so that it can be augmented like one."""
-    told = told_events(conversation.events, conversation.sources)
+    told = told_events(conversation)
     events, sources = [event for event, _ in told], [source for _, source in told]
     return StoryStep(
         conversation.sender_id, events=tuple(events), source=next(iter(sources), None), sources=tuple(sources)
     )
 
 
-def cross_validate(setup: Setup, folds: int) -> list[Evaluation]:
-    """Evaluate on each fold what was trained on all others, and tell how far that is.
-
-    Raises
-    ------
-    RasaCoreError
-        If there are fewer dialogues than folds.
-    """
-    parts = folds_of(setup, folds)
-    found = []
-    with Progress("cross-validation, fold", folds) as progress:
-        progress.step(0)
-        for number, held_out in enumerate(parts):
-            learnt = [dialogue for part in parts if part is not held_out for dialogue in part]
-            found.append(trained_and_evaluated(setup, learnt, held_out))
-            progress.step(number + 1, {"accuracy": found[-1].accuracy})
-    return found
-
-
-def all_folds(found: Sequence[Evaluation]) -> Evaluation:
-    """Return the evaluations of all folds as one, in which each story was predicted by what had not learnt it."""
-    stories = tuple(story for evaluation in found for story in evaluation.stories)
-    return Evaluation(stories, len(stories))
-
-
-@dataclass(frozen=True, slots=True)
-class CurvePoint:
-    """How policies do that have learnt from a part of the dialogues.
-
-    Attributes
-    ----------
-    excluded : int
-        How many of a hundred dialogues they have not learnt from.
-    learnt : float
-        How many they have learnt from, on average over the runs.
-    runs : tuple of Evaluation
-        Each on other held-out dialogues.
-    """
-
-    excluded: int
-    learnt: float
-    runs: tuple[Evaluation, ...]
+# -- learning curves
 
 
 def learning_curve(
@@ -166,7 +202,7 @@ def learning_curve(
     runs
         How often each part is trained on; at most `folds`.
     """
-    parts = {name: folds_of(setup, folds) for name, setup in setups.items()}
+    parts = {name: folds_of_stories(setup, folds) for name, setup in setups.items()}
     found: dict[str, list[CurvePoint]] = {name: [] for name in setups}
     done = 0
     with Progress("learning curve, training", len(setups) * len(excluded) * runs) as progress:
@@ -176,7 +212,7 @@ def learning_curve(
                 evaluations = []
                 learnt = [_part_to_learn(parts[name], run, share, setup.seed) for run in range(runs)]
                 for run, dialogues in enumerate(learnt):
-                    evaluations.append(trained_and_evaluated(setup, dialogues, parts[name][run]))
+                    evaluations.append(train_and_evaluate(setup, dialogues, parts[name][run]))
                     done += 1
                     progress.step(done, {"accuracy": evaluations[-1].accuracy})
                 found[name].append(CurvePoint(share, sum(map(len, learnt)) / runs, tuple(evaluations)))

@@ -6,19 +6,39 @@ its intent and all of its entities are, and nothing else was found. Examples wit
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final, Protocol
 
-from rasa_core.evaluation.metrics import ActionScores, Pair, accuracy, ratio, scores_by_action, weighted_f1
+from rasa_core.drawing.svg import Drawing, shorten
+from rasa_core.evaluation import tables
+from rasa_core.evaluation.charts import confidence_histogram, confusion_matrix
+from rasa_core.evaluation.metrics import Evaluation, LabelScores, Pair, ratio, scores_by_label, weighted_f1
+from rasa_core.evaluation.tables import LONGEST_NAME, Report, written
 from rasa_core.exceptions import RasaCoreError
-from rasa_core.nlu.training_data import NLUExample, TrainingData
+from rasa_core.nlu.reading import ROOT, read_training_text
+from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample
 from rasa_core.support.progress import Progress
 
 NONE: Final = ""
+NO_INTENT: Final = "(none)"
 BATCH: Final = 256
+THRESHOLDS: Final = tuple(number / 10 for number in range(1, 10))
+HEADINGS: Final = {
+    "intent_accuracy": "Intents",
+    "intent_f1": "Weighted F1",
+    "entity_f1": "Entity F1",
+    "whole_messages": "Whole messages",
+    "calibration_error": "Calibration error",
+}
+LIMITED: Final = {
+    "intent accuracy": "intent_accuracy",
+    "entity F1": "entity_f1",
+    "share of whole messages": "whole_messages",
+}
 
 Span = tuple[int, int, str]
 
@@ -31,7 +51,7 @@ class Parser(Protocol):
         ...
 
 
-Train = Callable[[TrainingData], Parser]
+# -- results
 
 
 @dataclass(frozen=True)
@@ -71,43 +91,30 @@ class MessageResult:
         """Whether everything was understood."""
         return self.is_intent_right and self.found == self.expected
 
-
-@dataclass(frozen=True, slots=True)
-class EntityFigures:
-    """How well entities are found, over all of them.
-
-    Attributes
-    ----------
-    precision, recall, f1 : float
-        Each entity that stands in a message counts the same (micro average).
-    macro_f1 : float
-        Mean F1 of the entities that are expected, whatever their number.
-    support, predicted : int
-        How many should have been found, and how many were.
-    """
-
-    precision: float
-    recall: float
-    f1: float
-    macro_f1: float
-    support: int
-    predicted: int
+    def described(self) -> str:
+        """Return what was found, and what should have been, as far as that differs."""
+        parts = []
+        if not self.is_intent_right:
+            parts.append(f"found {self.intent or NO_INTENT} ({self.confidence:.2f}) instead of {self.example.intent}")
+        for what, spans in (("missed", self.expected - self.found), ("found", self.found - self.expected)):
+            if spans:
+                named = (f'{entity} "{self.example.text[start:end]}"' for start, end, entity in sorted(spans))
+                parts.append(f"{what} {', '.join(named)}")
+        return "; ".join(parts)
 
 
-class Evaluation:
-    """The results of all messages, and the figures that follow from them.
+@dataclass(frozen=True)
+class MessageEvaluation(Evaluation):
+    """How well messages are understood; they are in the order of the data."""
 
-    Parameters
-    ----------
-    messages
-        In the order of the data.
-    """
-
-    def __init__(self, messages: Sequence[MessageResult]) -> None:
-        self.messages = list(messages)
-        self.with_intent = [one for one in self.messages if one.example.intent is not None]
+    messages: tuple[MessageResult, ...]
 
     @cached_property
+    def with_intent(self) -> list[MessageResult]:
+        """The messages that have an intent."""
+        return [one for one in self.messages if one.example.intent is not None]
+
+    @property
     def pairs(self) -> list[Pair]:
         """Expected and found intents, of the messages that have one."""
         return [(one.example.intent or NONE, one.intent) for one in self.with_intent]
@@ -118,66 +125,77 @@ class Evaluation:
         return [(one.confidence, one.is_intent_right) for one in self.with_intent]
 
     @cached_property
-    def intents(self) -> list[ActionScores]:
-        """Scores of each intent that is expected or found; `action` is its name."""
-        return scores_by_action(self.pairs)
-
-    @cached_property
-    def entities(self) -> list[ActionScores]:
-        """Scores of each entity that is expected or found; `action` is its name."""
+    def entities(self) -> list[LabelScores]:
+        """Scores of each entity that is expected or found."""
         pairs = [
             (name if span in one.expected else NONE, name if span in one.found else NONE)
             for one in self.messages
             for span in one.expected | one.found
             for name in [span[2]]
         ]
-        return [scores for scores in scores_by_action(pairs) if scores.action != NONE]
-
-    @property
-    def intent_accuracy(self) -> float:
-        """Share of the messages whose intent is right."""
-        return accuracy(self.pairs)
-
-    @property
-    def intent_f1(self) -> float:
-        """Mean F1 of the intents, weighted by how often each is expected."""
-        return weighted_f1(self.intents, without=())
+        return [scores for scores in scores_by_label(pairs) if scores.label != NONE]
 
     @cached_property
-    def entity_figures(self) -> EntityFigures:
-        """Figures over all entities."""
+    def entity_figures(self) -> dict[str, float]:
+        """Figures over all entities, each of which counts the same (micro average), and how many there are.
+
+        ``macro_f1`` is the mean F1 of the entities that are expected, whatever their number.
+        """
         hits = sum(len(one.expected & one.found) for one in self.messages)
         support = sum(len(one.expected) for one in self.messages)
         predicted = sum(len(one.found) for one in self.messages)
         expected = [scores.f1 for scores in self.entities if scores.support]
-        return EntityFigures(
-            precision=ratio(hits, predicted),
-            recall=ratio(hits, support),
-            f1=ratio(2 * hits, support + predicted),
-            macro_f1=ratio(sum(expected), len(expected)),
-            support=support,
-            predicted=predicted,
-        )
-
-    @property
-    def whole_messages(self) -> float:
-        """Share of the messages of which everything is right."""
-        return ratio(sum(one.is_right for one in self.messages), len(self.messages))
+        return {
+            "precision": ratio(hits, predicted),
+            "recall": ratio(hits, support),
+            "f1": ratio(2 * hits, support + predicted),
+            "macro_f1": ratio(sum(expected), len(expected)),
+            "support": support,
+            "predicted": predicted,
+        }
 
     @property
     def failed(self) -> list[MessageResult]:
         """The messages of which something is wrong."""
         return [one for one in self.messages if not one.is_right]
 
+    @cached_property
+    def figures(self) -> dict[str, float]:
+        """What is measured, each from 0 to 1.
 
-def evaluate_messages(parser: Parser, examples: Sequence[NLUExample], *, silent: bool = False) -> Evaluation:
-    """Compare what is found in messages with what should be found.
+        ``intent_accuracy``; ``intent_f1``, the mean F1 of the intents, weighted by how often each is expected;
+        ``entity_f1``, over all entities, each with its exact span, and ``entity_macro_f1``, the mean of each kind;
+        ``whole_messages``, of which everything is right; ``calibration_error``, of the confidence in the intent.
+        """
+        return {
+            "intent_accuracy": self.accuracy,
+            "intent_f1": weighted_f1(self.scores, without=()),
+            "entity_f1": self.entity_figures["f1"],
+            "entity_macro_f1": self.entity_figures["macro_f1"],
+            "whole_messages": ratio(sum(one.is_right for one in self.messages), len(self.messages)),
+            "calibration_error": self.calibration_error,
+        }
 
-    Raises
-    ------
-    RasaCoreError
-        If there are no examples.
-    """
+    @property
+    def thresholds(self) -> list[dict[str, float]]:
+        """What a `FallbackPolicy` would do with each ``nlu_threshold``.
+
+        The share of the messages with the right intent, and of those with a wrong one, that fall below it, and so are
+        taken for not understood.
+        """
+
+        def share_below(threshold: float, outcome: bool) -> float:
+            below = [one < threshold for one, is_right in self.confidences if is_right == outcome]
+            return ratio(sum(below), len(below))
+
+        return [
+            {"threshold": value, "right": share_below(value, True), "wrong": share_below(value, False)}
+            for value in THRESHOLDS
+        ]
+
+
+def evaluate_messages(parser: Parser, examples: Sequence[NLUExample], *, silent: bool = False) -> MessageEvaluation:
+    """Compare what is found in messages with what should be found; raise `RasaCoreError` if there are no examples."""
     if not examples:
         raise RasaCoreError("there are no examples to measure with; give NLU data with messages of intents.")
     results: list[MessageResult] = []
@@ -187,7 +205,7 @@ def evaluate_messages(parser: Parser, examples: Sequence[NLUExample], *, silent:
             parses = parser.parse_many([example.text for example in batch])
             results += map(_result, batch, parses)
             progress.step(len(results))
-    return Evaluation(results)
+    return MessageEvaluation(tuple(results))
 
 
 def _result(example: NLUExample, parse: dict[str, Any]) -> MessageResult:
@@ -196,59 +214,168 @@ def _result(example: NLUExample, parse: dict[str, Any]) -> MessageResult:
     return MessageResult(example, intent.get("name") or NONE, float(intent.get("confidence") or 0.0), found)
 
 
-def folds_of(data: TrainingData, folds: int, seed: int) -> list[list[NLUExample]]:
-    """Share the examples out, each intent as evenly as possible; the same in each run, for the same seed.
+# -- the report
 
-    Examples with the same text stay together: otherwise what is measured would have been learnt.
 
-    Raises
-    ------
-    RasaCoreError
-        If there are fewer texts than folds.
+def nlu_report(evaluation: MessageEvaluation, what: str, folds: Sequence[MessageEvaluation] = ()) -> Report:
+    """Report on messages of data called `what`; with the figures of the folds, if they were cross-validated."""
+    pairs = [(expected, found or NO_INTENT) for expected, found in evaluation.pairs]
+
+    def matrix() -> Drawing:
+        return confusion_matrix(pairs, what, labels="intents", without=())
+
+    def histogram() -> Drawing:
+        return confidence_histogram(evaluation.confidences, what)
+
+    files = {
+        "failed": lambda path: _write_failed(evaluation.failed, path),
+        "output": tables.picture(matrix, "The confusion matrix is in {}."),
+        "histogram": tables.picture(histogram, "The histogram is in {}."),
+    }
+    content = _content(evaluation) | ({"folds": [fold.figures for fold in folds]} if folds else {})
+    limited = {said: {"": evaluation.figures[figure]} for said, figure in LIMITED.items()}
+    return Report(_lines(evaluation, folds), content, limited, files)
+
+
+def _content(evaluation: MessageEvaluation) -> dict[str, Any]:
+    return {
+        "messages": len(evaluation.messages),
+        "messages_right": len(evaluation.messages) - len(evaluation.failed),
+        "messages_with_intent": len(evaluation.with_intent),
+        **evaluation.figures,
+        "intents": tables.scores_as_json("intent", evaluation.scores),
+        "entities_overall": evaluation.entity_figures,
+        "entities": tables.scores_as_json("entity", evaluation.entities),
+        "confidence_bins": [asdict(one) for one in evaluation.bins],
+        "thresholds": evaluation.thresholds,
+        "mistakes": tables.mistakes_as_json("found", evaluation.mistakes),
+        "failed_messages": [_failed_message(one) for one in evaluation.failed],
+    }
+
+
+def _failed_message(one: MessageResult) -> dict[str, Any]:
+    return {
+        "text": one.example.text,
+        "file": one.example.place.file,
+        "line": one.example.place.line,
+        "expected": {"intent": one.example.intent, "entities": _spans(one.expected)},
+        "found": {"intent": one.intent or None, "confidence": one.confidence, "entities": _spans(one.found)},
+    }
+
+
+def _spans(spans: frozenset[Span]) -> list[dict[str, Any]]:
+    return [dict(zip(("start", "end", "entity"), span, strict=True)) for span in sorted(spans)]
+
+
+def _lines(evaluation: MessageEvaluation, folds: Sequence[MessageEvaluation]) -> list[str]:
+    figures, count = evaluation.figures, len(evaluation.messages)
+    spans, with_intent = evaluation.entity_figures, evaluation.with_intent
+    hits = sum(one.is_intent_right for one in with_intent)
+    right = count - len(evaluation.failed)
+    summary = [
+        f"Messages: {count}",
+        f"Intents: {hits} of {len(with_intent)} right, accuracy {written(figures['intent_accuracy'])}, "
+        f"weighted F1 {written(figures['intent_f1'])}",
+        f"Entities: {spans['support']} expected, {spans['predicted']} found, precision {written(spans['precision'])}, "
+        f"recall {written(spans['recall'])}, F1 {written(spans['f1'])} (macro {written(spans['macro_f1'])})",
+        f"Whole messages: {right} of {count} right, {written(figures['whole_messages'])}",
+        f"Expected calibration error: {written(figures['calibration_error'])}",
+    ]
+    thresholds = [
+        (f"{one['threshold']:.1f}", f"{one['right']:.1%}", f"{one['wrong']:.1%}") for one in evaluation.thresholds
+    ]
+    failed = [
+        (f"{one.example.place}: {shorten(one.example.text, LONGEST_NAME)}", shorten(one.described(), 2 * LONGEST_NAME))
+        for one in evaluation.failed
+    ]
+    below = tables.table(("nlu_threshold", "Right messages below", "Wrong messages below"), thresholds)
+    return tables.in_blocks(
+        summary,
+        tables.folds_table(folds, HEADINGS, {}),
+        tables.scores_table("Intent", "Found", evaluation.scores, NO_INTENT),
+        tables.scores_table("Entity", "Found", evaluation.entities, NO_INTENT),
+        below if with_intent else [],
+        tables.mistakes_table("Found instead", evaluation.mistakes, NO_INTENT),
+        tables.listed("Failed messages", failed),
+    )
+
+
+# -- failed messages, as NLU data that reads as the same messages
+
+
+def _write_failed(failed: Sequence[MessageResult], path: str | Path) -> Iterator[str]:
+    """Write messages as NLU data, with notes on what was found: JSON if the name ends so, otherwise Markdown."""
+    noted = [(one.example, one.described()) for one in failed]
+    text, left_out = (as_json(noted), []) if Path(path).suffix.lower() == ".json" else as_markdown(noted)
+    tables.write_text(text or "<!-- No message failed. -->\n", path, "failed messages")
+    if failed:
+        yield f"The misunderstood messages are in {path}, with what was found."
+    if left_out:
+        messages = f"{len(left_out):,} message{'s' if len(left_out) > 1 else ''}"
+        yield f"{messages} cannot be written as Markdown; a file named .json holds all."
+
+
+def as_markdown(messages: Iterable[tuple[NLUExample, str]]) -> tuple[str, list[NLUExample]]:
+    """Return messages as Markdown, each below a comment with its note.
+
+    Returns
+    -------
+    text : str
+        A section for each intent, in the order of the first messages.
+    left_out : list of NLUExample
+        Those that Markdown cannot hold: without an intent, with line ends, comments or marks in the text, or with
+        entities that overlap.
     """
-    by_text: dict[str, list[NLUExample]] = {}
-    for example in data.examples:
-        by_text.setdefault(" ".join(example.text.lower().split()), []).append(example)
-    if len(by_text) < folds:
-        problem = f"{len(by_text)} different messages cannot be split into {folds} folds"
-        raise RasaCoreError(f"{problem}. Give fewer folds, or more examples.")
-    groups = list(by_text.values())
-    random.Random(seed).shuffle(groups)
-    groups.sort(key=lambda group: group[0].intent or NONE)
-    return [[example for group in groups[fold::folds] for example in group] for fold in range(folds)]
+    sections: dict[str, list[str]] = {}
+    left_out: list[NLUExample] = []
+    for example, note in messages:
+        line = f"- {_marked(example)}"
+        if example.intent is None or not _reads_as(example, f"## intent:{example.intent}\n{line}\n"):
+            left_out.append(example)
+        else:
+            flat = " ".join(note.split()).encode(errors="backslashreplace").decode()
+            sections.setdefault(example.intent, []).extend((f"<!-- {tables.in_comment(flat)} -->", line))
+    texts = ["\n".join((f"## intent:{intent}", *lines, "")) for intent, lines in sections.items()]
+    return "\n".join(texts), left_out
 
 
-def cross_validate(data: TrainingData, folds: int, train: Train, seed: int = 42) -> list[Evaluation]:
-    """Evaluate on each fold what was trained on all others, and tell how far that is.
-
-    Parameters
-    ----------
-    data
-        What is shared out; synonyms, patterns and lookup tables are learnt from each time.
-    folds
-        How many.
-    train
-        Trains from scratch.
-    seed
-        Decides which example is in which fold.
-
-    Raises
-    ------
-    RasaCoreError
-        If there are fewer texts than folds.
-    """
-    parts = folds_of(data, folds, seed)
-    found = []
-    with Progress("cross-validation, fold", folds) as progress:
-        progress.step(0)
-        for number, held_out in enumerate(parts):
-            learnt = tuple(example for part in parts if part is not held_out for example in part)
-            parser = train(replace(data, examples=learnt))
-            found.append(evaluate_messages(parser, held_out, silent=True))
-            progress.step(number + 1, {"accuracy": found[-1].intent_accuracy})
-    return found
+def as_json(messages: Iterable[tuple[NLUExample, str]]) -> str:
+    """Return messages as JSON, with their notes under a key that readers leave alone."""
+    found = [
+        {
+            "text": example.text,
+            **({} if example.intent is None else {"intent": example.intent}),
+            "entities": [asdict(span) for span in example.entities],
+            "predicted": note,
+        }
+        for example, note in messages
+    ]
+    return json.dumps({ROOT: {"common_examples": found}}, indent=1) + "\n"
 
 
-def all_folds(found: Sequence[Evaluation]) -> Evaluation:
-    """Return the evaluations of all folds as one, in which each message was measured on what had not learnt it."""
-    return Evaluation([message for evaluation in found for message in evaluation.messages])
+def _marked(example: NLUExample) -> str:
+    """Return a message with its entities marked."""
+    pieces: list[str] = []
+    position = 0
+    for span in example.entities:
+        pieces += example.text[position : span.start], _mark(example.text[span.start : span.end], span)
+        position = span.end
+    return "".join(pieces) + example.text[position:]
+
+
+def _mark(covered: str, span: EntitySpan) -> str:
+    value = "" if span.value == covered else span.value
+    if not any(sign in span.entity + value for sign in ":()") and value == value.strip():
+        return f"[{covered}]({span.entity}{':' if value else ''}{value})"
+    mark = {"entity": span.entity} | ({"value": value} if value else {})
+    return f"[{covered}]{json.dumps(mark)}"
+
+
+def _reads_as(example: NLUExample, text: str) -> bool:
+    """Whether a text can be written into a file, and reads as the message."""
+    try:
+        text.encode()  # Half of a surrogate pair cannot be written.
+        read = read_training_text(text).examples
+    except (NLUDataError, UnicodeEncodeError):
+        return False
+    return len(read) == 1 and read[0] == example

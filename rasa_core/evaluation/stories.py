@@ -1,4 +1,4 @@
-"""Measures how often a model does what stories say.
+"""Measures how often a bot does what stories say.
 
 Each action of a story is predicted from everything that the story says before it, whether the earlier
 predictions were right or not; no action is run. What counts:
@@ -15,44 +15,172 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Protocol
 
-from rasa_core.evaluation.metrics import Pair, ratio
-from rasa_core.evaluation.story_result import ActionResult, StoryResult
-from rasa_core.events import ActionExecuted, Event, Restarted, UserUtteranceReverted
+from rasa_core.evaluation.metrics import LISTENING, Evaluation, Pair, accuracy, ratio, weighted_f1
+from rasa_core.evaluation.tables import in_comment
+from rasa_core.events import (
+    ACTION_LISTEN_NAME,
+    ActionExecuted,
+    Event,
+    Restarted,
+    SlotSet,
+    UserUtteranceReverted,
+    UserUttered,
+)
 from rasa_core.history import History
-from rasa_core.stories import TrainingTracker, extract_story_graph
 from rasa_core.stories.generator import TrainingDataGenerator
-from rasa_core.stories.steps import Source, StoryGraph
+from rasa_core.stories.steps import Source, StoryGraph, StoryStep
+from rasa_core.stories.tracker import TrainingTracker
 from rasa_core.support.progress import Progress
 from rasa_core.trackers import DialogueStateTracker
 
 if TYPE_CHECKING:
-    from rasa_core.agent import Agent
     from rasa_core.domain import Domain
-    from rasa_core.interpreter import NaturalLanguageInterpreter
+    from rasa_core.policies.ensemble import PolicyEnsemble
+    from rasa_core.policies.policy import Prediction
 
 SEED: Final = 42
 _TOLD_EVERY: Final = 50  # stories
 
 
+class Predictor(Protocol):
+    """What is measured: an `Agent`, or something like it. Its conversations are left alone."""
+
+    @property
+    def domain(self) -> Domain:
+        """What it can do."""
+
+    @property
+    def policy_ensemble(self) -> PolicyEnsemble:
+        """What decides."""
+
+    def predict(self, tracker: DialogueStateTracker) -> Prediction:
+        """Return the next action of a conversation, and change nothing."""
+
+
+# -- results
+
+
 @dataclass(frozen=True, slots=True)
-class Evaluation:
-    """How well a model follows stories.
+class ActionResult:
+    """One action of a story, and what the bot would do in its place."""
+
+    expected: str
+    prediction: Prediction
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the bot would do what the story does."""
+        return self.expected == self.prediction.action
+
+
+@dataclass(frozen=True, slots=True)
+class StoryResult:
+    """One story.
 
     Attributes
     ----------
-    stories : tuple of StoryResult
-        In the order of the stories.
-    available : int
-        How many stories there were to choose from.
+    name : str
+        Its name; those of all stories that it goes through, if it has checkpoints.
+    events : tuple of Event
+        All that happens in it.
+    sources : tuple of (Source or None)
+        For each event, where it stands, or the line that implies it.
+    results : tuple of (ActionResult or None)
+        For each event, its result if it is an action that counts.
     """
+
+    name: str
+    events: tuple[Event, ...]
+    sources: tuple[Source | None, ...]
+    results: tuple[ActionResult | None, ...]
+
+    @property
+    def source(self) -> Source | None:
+        """Where the story begins; None if it was not read from a file."""
+        return next((source for source in self.sources if source is not None), None)
+
+    @property
+    def actions(self) -> list[ActionResult]:
+        """The results of all actions that count."""
+        return [result for result in self.results if result is not None]
+
+    @property
+    def right(self) -> int:
+        """Number of actions that were predicted right."""
+        return sum(result.is_right for result in self.actions)
+
+    @property
+    def is_right(self) -> bool:
+        """Whether all actions were predicted right."""
+        return all(result.is_right for result in self.actions)
+
+    def first_wrong(self) -> tuple[ActionResult, Source | None]:
+        """Return the first action that was predicted wrong, and where it stands; `LookupError` if there is none."""
+        for result, source in zip(self.results, self.sources, strict=True):
+            if result is not None and not result.is_right:
+                return result, source
+        raise LookupError(f"every action of the story {self.name!r} was predicted right.")
+
+    def export_stories(self) -> str:
+        """Return the story as text that can be read again, and what was predicted instead as comments."""
+        lines = [f"## {self.name.replace('`', chr(39))}"]
+        if self.source is not None and self.source.file is not None:
+            lines.append(f"<!-- {in_comment(f'{self.source.file}:{self.source.line}')} -->")
+        implied = _implied(self.events, self.sources)
+        for index, (event, result) in enumerate(zip(self.events, self.results, strict=True)):
+            text = "" if index in implied else StoryStep(events=(event,)).as_story_string(flat=True).rstrip("\n")
+            if result is not None and not result.is_right:
+                text = f"{text or '   '} {_comment(result, is_told=bool(text))}"
+            if text:
+                lines.append(text)
+        return "\n".join(lines) + "\n"
+
+
+def _comment(result: ActionResult, is_told: bool) -> str:
+    found = result.prediction
+    by = f", {found.policy}" if found.policy is not None else ""
+    instead = "" if is_told else f" instead of {result.expected}"
+    return f"<!-- predicted: {in_comment(found.action)}{instead} ({found.confidence:.2f}{by}) -->"
+
+
+def told_events(conversation: TrainingTracker) -> list[tuple[Event, Source | None]]:
+    """Return the events that a story tells: all but listening before a message, and slots from entities."""
+    events, sources = tuple(conversation.events), tuple(conversation.sources)
+    implied = _implied(events, sources)
+    return [pair for place, pair in enumerate(zip(events, sources, strict=True)) if place not in implied]
+
+
+def _implied(events: Sequence[Event], sources: Sequence[Source | None]) -> set[int]:
+    """Return the positions of the events that a story leaves out."""
+    found = set()
+    said_at: Source | None = None
+    for place, (event, source) in enumerate(zip(events, sources, strict=True)):
+        following = events[place + 1] if place + 1 < len(events) else None
+        if isinstance(event, UserUttered):
+            said_at = source
+        elif isinstance(event, SlotSet):
+            if source is not None and source is said_at:
+                found.add(place)
+        elif _is_listening(event) and (following is None or isinstance(following, UserUttered)):
+            found.add(place)
+    return found
+
+
+def _is_listening(event: Event) -> bool:
+    return isinstance(event, ActionExecuted) and event.action_name == ACTION_LISTEN_NAME
+
+
+@dataclass(frozen=True)
+class StoryEvaluation(Evaluation):
+    """How well a bot follows stories, of which so many were `available` to choose from."""
 
     stories: tuple[StoryResult, ...]
     available: int
 
-    @property
+    @cached_property
     def actions(self) -> list[ActionResult]:
         """The results of all actions of all stories."""
         return [result for story in self.stories for result in story.actions]
@@ -63,19 +191,19 @@ class Evaluation:
         return [(result.expected, result.prediction.action) for result in self.actions]
 
     @property
+    def confidences(self) -> list[tuple[float, bool]]:
+        """How sure each prediction was, and whether it is right."""
+        return [(result.prediction.confidence, result.is_right) for result in self.actions]
+
+    @property
     def total(self) -> int:
         """Number of actions."""
-        return sum(len(story.actions) for story in self.stories)
+        return len(self.actions)
 
     @property
     def right(self) -> int:
         """Number of actions that were predicted right."""
-        return sum(story.right for story in self.stories)
-
-    @property
-    def accuracy(self) -> float:
-        """Share of the actions that were predicted right, 0 to 1; 0 if there are no actions."""
-        return ratio(self.right, self.total)
+        return sum(result.is_right for result in self.actions)
 
     @property
     def failed(self) -> list[StoryResult]:
@@ -87,101 +215,95 @@ class Evaluation:
         """Share of the stories in which all actions were predicted right; 0 if there are no stories."""
         return ratio(len(self.stories) - len(self.failed), len(self.stories))
 
-    def by_policy(self) -> dict[str | None, tuple[int, int]]:
-        """Return for each policy how often it decided and how often that was right, the most frequent first.
+    @cached_property
+    def figures(self) -> dict[str, float]:
+        """What is measured, each from 0 to 1.
+
+        ``accuracy``, of all actions, and ``accuracy_without_listen``, of those that are not `action_listen`;
+        ``weighted_f1``, without `action_listen` too; ``whole_stories``; ``calibration_error``, over all actions.
+        """
+        return {
+            "accuracy": self.accuracy,
+            "accuracy_without_listen": accuracy(self.pairs, without=LISTENING),
+            "weighted_f1": weighted_f1(self.scores),
+            "whole_stories": self.whole_stories,
+            "calibration_error": self.calibration_error,
+        }
+
+    def by_policy(self) -> dict[str | None, list[ActionResult]]:
+        """Return what each policy decided, the most frequent one first.
 
         None stands for what no policy decided: what was fixed, and where none had anything to say.
         """
-        counts: dict[str | None, tuple[int, int]] = {}
+        made: dict[str | None, list[ActionResult]] = {}
         for result in self.actions:
-            made, right = counts.get(result.prediction.policy, (0, 0))
-            counts[result.prediction.policy] = (made + 1, right + result.is_right)
-        return dict(sorted(counts.items(), key=lambda item: (-item[1][0], item[0] or "")))
+            made.setdefault(result.prediction.policy, []).append(result)
+        return dict(sorted(made.items(), key=lambda item: (-len(item[1]), item[0] or "")))
+
+
+# -- measuring
 
 
 def evaluate_stories(
-    agent: Agent,
-    resource_name: str | Path,
-    max_stories: int | None = None,
-    shuffle_stories: bool = True,
-    interpreter: NaturalLanguageInterpreter | None = None,
-) -> Evaluation:
-    """Compare the predictions of an agent with stories.
+    bot: Predictor, graph: StoryGraph, max_stories: int | None = None, shuffle_stories: bool = True
+) -> StoryEvaluation:
+    """Compare the predictions of a bot with stories.
 
     Parameters
     ----------
-    agent
-        Predicts; its conversations are left alone.
-    resource_name
-        A story file, or a folder.
     max_stories
         How many stories are looked at; None for all.
     shuffle_stories
         Which ones, if there are more: a sample, the same in each run; False for the first.
-    interpreter
-        Parses the messages in the stories that do not name an intent.
-
-    Raises
-    ------
-    StoryParseError
-        If the stories cannot be read; it tells file and line.
     """
-    found = whole_stories(extract_story_graph(resource_name, agent.domain, interpreter), agent.domain)
+    found = whole_stories(graph, bot.domain)
     chosen = found
     if max_stories is not None and len(found) > max_stories:
         indices = range(len(found))
         taken = random.Random(SEED).sample(indices, max_stories) if shuffle_stories else indices[:max_stories]
         chosen = [found[index] for index in sorted(taken)]
-    return Evaluation(evaluate_conversations(agent, chosen), len(found))
+    return StoryEvaluation(evaluate_conversations(bot, chosen), len(found))
 
 
 def whole_stories(graph: StoryGraph, domain: Domain) -> list[TrainingTracker]:
     """Return the conversations that stories tell, each path through checkpoints as one."""
     made = TrainingDataGenerator(graph, domain, remove_duplicates=False, augmentation_factor=0).generate()
-    return _without_beginnings(made)
-
-
-def evaluate_conversations(
-    agent: Agent, conversations: Sequence[TrainingTracker], *, silent: bool = False
-) -> tuple[StoryResult, ...]:
-    """Predict each action of some conversations, and tell how far that is unless it is to be `silent`."""
-    results = []
-    with Progress("evaluating, story", len(conversations), silent=silent) as progress:
-        for number, conversation in enumerate(conversations, 1):
-            results.append(evaluate_story(agent, conversation))
-            if number % _TOLD_EVERY == 0:
-                progress.step(number)
-    return tuple(results)
-
-
-def _without_beginnings(trackers: Sequence[TrainingTracker]) -> list[TrainingTracker]:
-    """Drop the conversations that are the beginning of another, up to where that restarts or is rewound."""
+    # Up to a restart or a rewind, a conversation is made as one of its own too.
     beginnings = set()
-    for tracker in trackers:
+    for tracker in made:
         events = list(tracker.events)
         for index, event in enumerate(events):
             if isinstance(event, Restarted | UserUtteranceReverted):
                 beginnings.add(_identity(events[:index], tracker.sources[:index]))
-    return [tracker for tracker in trackers if _identity(tracker.events, tracker.sources) not in beginnings]
+    return [tracker for tracker in made if _identity(tracker.events, tracker.sources) not in beginnings]
 
 
 def _identity(events: Iterable[Event], sources: Sequence[Source | None]) -> tuple[object, ...]:
     return (*map(id, events), *sources)
 
 
-def evaluate_story(agent: Agent, tracker: TrainingTracker) -> StoryResult:
-    """Predict each action of one story."""
-    events = tuple(tracker.events)
-    domain = agent.domain
-    told = DialogueStateTracker(
-        tracker.sender_id, domain.slots, history=History(agent.policy_ensemble.window, domain.vocabulary)
-    )
+def evaluate_conversations(
+    bot: Predictor, conversations: Sequence[TrainingTracker], *, silent: bool = False
+) -> tuple[StoryResult, ...]:
+    """Predict each action of some conversations, and tell how far that is unless it is to be `silent`."""
+    results = []
+    with Progress("evaluating, story", len(conversations), silent=silent) as progress:
+        for number, conversation in enumerate(conversations, 1):
+            results.append(_evaluate(bot, conversation))
+            if number % _TOLD_EVERY == 0:
+                progress.step(number)
+    return tuple(results)
+
+
+def _evaluate(bot: Predictor, story: TrainingTracker) -> StoryResult:
+    events = tuple(story.events)
+    history = History(bot.policy_ensemble.window, bot.domain.vocabulary)
+    told = DialogueStateTracker(story.sender_id, bot.domain.slots, history=history)
     results: list[ActionResult | None] = []
     for event in events:
-        counts = isinstance(event, ActionExecuted) and not event.unpredictable and told.version > 0
-        if counts and isinstance(event, ActionExecuted):
-            results.append(ActionResult(event.action_name, agent.predict(told)))
-        else:
-            results.append(None)
+        result = None
+        if isinstance(event, ActionExecuted) and not event.unpredictable and told.version > 0:
+            result = ActionResult(event.action_name, bot.predict(told))
+        results.append(result)
         told.update(event)
-    return StoryResult(tracker.sender_id, events, tuple(tracker.sources), tuple(results))
+    return StoryResult(story.sender_id, events, tuple(story.sources), tuple(results))

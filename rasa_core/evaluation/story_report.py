@@ -1,70 +1,22 @@
-"""The figures of an evaluation as one object, as JSON, and as text that fits a terminal."""
+"""Reports on how well stories are followed: by one model, by several, in each fold, and after learning from fewer."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path, PurePath
 from typing import Any, Final
 
-from rasa_core.drawing.picture import shorten
-from rasa_core.evaluation.calibration import ConfidenceBin, confidence_bins, expected_calibration_error
-from rasa_core.evaluation.metrics import (
-    LISTENING,
-    ActionScores,
-    accuracy,
-    in_percent,
-    scores_by_action,
-    weighted_f1,
-    written,
-)
-from rasa_core.evaluation.stories import Evaluation
-from rasa_core.evaluation.story_result import ActionResult, StoryResult
+from rasa_core.drawing.svg import shorten
+from rasa_core.evaluation import tables
+from rasa_core.evaluation.charts import calibration_chart, confusion_matrix, learning_curves
+from rasa_core.evaluation.metrics import LISTENING, CurvePoint, confidence_bins, expected_calibration_error, spreads_of
+from rasa_core.evaluation.stories import StoryEvaluation, StoryResult
+from rasa_core.evaluation.tables import LONGEST_NAME, Report, written
 
-SHOWN_MISTAKES: Final = 10
-LONGEST_NAME: Final = 60
 NO_POLICY: Final = "(none: fixed, or nothing learnt)"
-
-Row = Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What is measured of a model, each from 0 to 1.
-
-    Attributes
-    ----------
-    accuracy : float
-        Share of all actions that was predicted right, `action_listen` among them.
-    accuracy_without_listen : float
-        The same for the actions that are not `action_listen`.
-    weighted_f1 : float
-        `rasa_core.evaluation.metrics.weighted_f1`, without `action_listen`.
-    whole_stories : float
-        Share of the stories in which every action was predicted right.
-    calibration_error : float
-        `rasa_core.evaluation.calibration.expected_calibration_error`, over all actions.
-    """
-
-    accuracy: float
-    accuracy_without_listen: float
-    weighted_f1: float
-    whole_stories: float
-    calibration_error: float
-
-    @classmethod
-    def of(cls, evaluation: Evaluation) -> Figures:
-        """Measure an evaluation."""
-        pairs = evaluation.pairs
-        return cls(
-            accuracy=accuracy(pairs),
-            accuracy_without_listen=accuracy(pairs, without=LISTENING),
-            weighted_f1=weighted_f1(scores_by_action(pairs)),
-            whole_stories=evaluation.whole_stories,
-            calibration_error=expected_calibration_error(bins_of(evaluation.actions)),
-        )
-
-
+NONE_FAILED: Final = "<!-- No story failed. -->\n"
+LONGEST_MODEL: Final = 36
 HEADINGS: Final = {
     "accuracy": "Accuracy",
     "accuracy_without_listen": "Without listening",
@@ -72,62 +24,82 @@ HEADINGS: Final = {
     "whole_stories": "Whole stories",
     "calibration_error": "Calibration error",
 }
+_DRAWN: Final = "accuracy_without_listen"
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyShare:
-    """What one policy contributed: how often it decided, and how good that was; `policy` is None for none."""
+def story_report(evaluation: StoryEvaluation, what: str, folds: Sequence[StoryEvaluation] = ()) -> Report:
+    """Report on stories.
 
-    policy: str | None
-    predictions: int
-    right: int
-    accuracy: float
-    confidence: float
-    calibration_error: float
+    Parameters
+    ----------
+    evaluation
+        All stories.
+    what
+        The name of the stories, for pictures.
+    folds
+        Of cross-validation, what each fold contributed: limits are for their mean then.
+    """
+    lines = _lines(evaluation)
+    content = _content(evaluation)
+    limited = {"": evaluation.figures}
+    if folds:
+        spreads = spreads_of(folds)
+        lines += ["", *tables.folds_table(folds, HEADINGS, {"Stories": [len(one.stories) for one in folds]})]
+        content["folds"] = [{"stories": len(one.stories), **one.figures} for one in folds]
+        content["spread"] = {name: asdict(spread) for name, spread in spreads.items()}
+        limited = {"mean of the folds": {name: spread.mean for name, spread in spreads.items()}}
+
+    def write_failed(path: str | Path) -> Iterator[str]:
+        text = "\n".join(story.export_stories() for story in evaluation.failed) or NONE_FAILED
+        tables.write_text(text, path, "failed stories")
+        if evaluation.failed:
+            yield f"The failed stories are in {path}, with what was predicted."
+
+    files = {
+        "failed": write_failed,
+        "output": tables.picture(lambda: confusion_matrix(evaluation.pairs, what), "The picture is in {}."),
+        "calibration": tables.picture(lambda: calibration_chart(evaluation.bins), "The calibration is drawn in {}."),
+    }
+    return Report(lines, content, _limited(limited), files)
 
 
-def bins_of(results: Iterable[ActionResult]) -> list[ConfidenceBin]:
-    """Return the predictions in bins of their confidence."""
-    return confidence_bins((result.prediction.confidence, result.is_right) for result in results)
+def _limited(figures: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Return what can be limited, of figures by what they are of."""
+    limits = {"accuracy": "accuracy", "share of whole stories": "whole_stories"}
+    return {said: {name: each[figure] for name, each in figures.items()} for said, figure in limits.items()}
 
 
-def policy_shares(evaluation: Evaluation) -> list[PolicyShare]:
-    """Return the share of each policy, the most frequent first."""
-    made: dict[str | None, list[ActionResult]] = {}
-    for result in evaluation.actions:
-        made.setdefault(result.prediction.policy, []).append(result)
-    return [
-        PolicyShare(
-            policy,
-            count,
-            right,
-            accuracy=right / count,
-            confidence=sum(result.prediction.confidence for result in made[policy]) / count,
-            calibration_error=expected_calibration_error(bins_of(made[policy])),
+def _policies(evaluation: StoryEvaluation) -> list[dict[str, Any]]:
+    """Return what each policy contributed: how often it decided, and how good that was."""
+    found = []
+    for policy, results in evaluation.by_policy().items():
+        count, right = len(results), sum(result.is_right for result in results)
+        sure = [(result.prediction.confidence, result.is_right) for result in results]
+        found.append(
+            {
+                "policy": policy,
+                "predictions": count,
+                "right": right,
+                "accuracy": right / count,
+                "confidence": sum(confidence for confidence, _ in sure) / count,
+                "calibration_error": expected_calibration_error(confidence_bins(sure)),
+            }
         )
-        for policy, (count, right) in evaluation.by_policy().items()
-    ]
+    return found
 
 
-# -- JSON
-
-
-def as_json(evaluation: Evaluation) -> dict[str, Any]:
-    """Return the whole report as an object of JSON."""
+def _content(evaluation: StoryEvaluation) -> dict[str, Any]:
     return {
         "stories": len(evaluation.stories),
         "stories_available": evaluation.available,
         "stories_right": len(evaluation.stories) - len(evaluation.failed),
         "steps": evaluation.total,
         "steps_right": evaluation.right,
-        **asdict(Figures.of(evaluation)),
-        "actions": [asdict(one) for one in scores_by_action(evaluation.pairs)],
-        "policies": [asdict(one) for one in policy_shares(evaluation)],
-        "confidence_bins": [asdict(one) for one in bins_of(evaluation.actions)],
-        "mistakes": [
-            {"expected": expected, "predicted": predicted, "count": count}
-            for (expected, predicted), count in _mistakes(evaluation)
-        ],
+        **evaluation.figures,
+        "actions": tables.scores_as_json("action", evaluation.scores),
+        "policies": _policies(evaluation),
+        "confidence_bins": [asdict(one) for one in evaluation.bins],
+        "mistakes": tables.mistakes_as_json("predicted", evaluation.mistakes),
         "failed_stories": [_failed_story(story) for story in evaluation.failed],
     }
 
@@ -147,119 +119,100 @@ def _failed_story(story: StoryResult) -> dict[str, Any]:
     }
 
 
-def _mistakes(evaluation: Evaluation) -> list[tuple[tuple[str, str], int]]:
-    """Return pairs of what was expected and predicted instead, the most frequent first, equals by name."""
-    counts = Counter(pair for pair in evaluation.pairs if pair[0] != pair[1])
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-
-
-# -- text
-
-
-def as_text(evaluation: Evaluation) -> list[str]:
-    """Return the whole report as lines of text."""
-    blocks = [
-        summary(evaluation),
-        _policies(policy_shares(evaluation)),
-        _actions(scores_by_action(evaluation.pairs)),
-        _bins(bins_of(evaluation.actions)),
-        _mistakes_told(_mistakes(evaluation)),
-        _failed_told(evaluation.failed),
-    ]
-    lines = [line for block in blocks if block for line in ("", *block)]
-    return lines[1:]
-
-
-def summary(evaluation: Evaluation) -> list[str]:
-    """Return the most important figures as lines of text."""
-    figures, count = Figures.of(evaluation), len(evaluation.stories)
+def _lines(evaluation: StoryEvaluation) -> list[str]:
+    figures, count = evaluation.figures, len(evaluation.stories)
     without = [result for result in evaluation.actions if result.expected not in LISTENING]
     hits = sum(result.is_right for result in without)
     sampled = f" (a sample of {evaluation.available})" if count < evaluation.available else ""
-    return [
+    summary = [
         f"Stories: {count}{sampled}",
-        f"Actions: {evaluation.right} of {evaluation.total} right, accuracy {written(figures.accuracy)}",
-        f"Without action_listen: {hits} of {len(without)} right, accuracy {written(figures.accuracy_without_listen)}, "
-        f"weighted F1 {written(figures.weighted_f1)}",
-        f"Whole stories: {count - len(evaluation.failed)} of {count} right, {written(figures.whole_stories)}",
-        f"Expected calibration error: {written(figures.calibration_error)}",
+        f"Actions: {evaluation.right} of {evaluation.total} right, accuracy {written(figures['accuracy'])}",
+        f"Without action_listen: {hits} of {len(without)} right, "
+        f"accuracy {written(figures['accuracy_without_listen'])}, weighted F1 {written(figures['weighted_f1'])}",
+        f"Whole stories: {count - len(evaluation.failed)} of {count} right, {written(figures['whole_stories'])}",
+        f"Expected calibration error: {written(figures['calibration_error'])}",
     ]
-
-
-def _policies(shares: Sequence[PolicyShare]) -> list[str]:
-    total = sum(share.predictions for share in shares)
-    rows = [
+    policies = [
         (
-            name_of(share.policy),
-            str(share.predictions),
-            in_percent(share.predictions / total),
-            written(share.accuracy),
-            written(share.confidence),
-            written(share.calibration_error),
+            NO_POLICY if one["policy"] is None else one["policy"],
+            str(one["predictions"]),
+            tables.in_percent(one["predictions"] / evaluation.total),
+            *(written(one[figure]) for figure in ("accuracy", "confidence", "calibration_error")),
         )
-        for share in shares
+        for one in _policies(evaluation)
     ]
-    return table(("Policy", "Decided", "Share", "Accuracy", "Confidence", "Calibration error"), rows)
-
-
-def _actions(scores: Sequence[ActionScores]) -> list[str]:
-    rows = [
-        (one.action, written(one.precision), written(one.recall), written(one.f1), str(one.support), str(one.predicted))
-        for one in scores
-    ]
-    return table(("Action", "Precision", "Recall", "F1", "Expected", "Predicted"), rows)
-
-
-def _bins(bins: Sequence[ConfidenceBin]) -> list[str]:
-    rows = [
+    bins = [
         (f"{one.low:.1f} to {one.high:.1f}", str(one.count), written(one.confidence), written(one.accuracy))
-        for one in bins
+        for one in evaluation.bins
         if one.count
     ]
-    return table(("Confidence", "Actions", "Mean", "Accuracy"), rows)
+    return tables.in_blocks(
+        summary,
+        tables.table(("Policy", "Decided", "Share", "Accuracy", "Confidence", "Calibration error"), policies),
+        tables.scores_table("Action", "Predicted", evaluation.scores),
+        tables.table(("Confidence", "Actions", "Mean", "Accuracy"), bins),
+        tables.mistakes_table("Predicted instead", evaluation.mistakes, longest=LONGEST_NAME * 3 // 4),
+        tables.listed("Failed stories", [_told(story) for story in evaluation.failed]),
+    )
 
 
-def _mistakes_told(mistakes: Sequence[tuple[tuple[str, str], int]]) -> list[str]:
-    rows = [(expected, predicted, str(count)) for (expected, predicted), count in mistakes[:SHOWN_MISTAKES]]
-    lines = table(("Expected", "Predicted instead", "Times"), rows, names=2, longest=LONGEST_NAME * 3 // 4)
-    return [*lines, *_more(len(mistakes))]
-
-
-def _failed_told(failed: Sequence[StoryResult]) -> list[str]:
-    lines = [line for story in failed[:SHOWN_MISTAKES] for line in _told(story)]
-    return ["Failed stories", *lines, *_more(len(failed))] if failed else []
-
-
-def _more(count: int) -> list[str]:
-    return [f"and {count - SHOWN_MISTAKES} more"] if count > SHOWN_MISTAKES else []
-
-
-def _told(story: StoryResult) -> list[str]:
+def _told(story: StoryResult) -> tuple[str, str]:
     first, source = story.first_wrong()
     where = str(source) if source is not None else f'"{story.name}"'
     wrong = len(story.actions) - story.right
     instead = f"{shorten(first.expected)}, predicted {shorten(first.prediction.action)}"
-    return [f"  {where}", f"    {wrong} of {len(story.actions)} wrong; first {instead}"]
+    return where, f"{wrong} of {len(story.actions)} wrong; first {instead}"
 
 
-def name_of(policy: str | None) -> str:
-    """Return how a policy is called in a table."""
-    return NO_POLICY if policy is None else policy
+# -- several models side by side
 
 
-def table(headings: Row, rows: Sequence[Row], *, names: int = 1, longest: int = LONGEST_NAME) -> list[str]:
-    """Return rows as lines in columns; the first `names` of them hold text, the others numbers.
+def models_report(found: Mapping[str, StoryEvaluation]) -> Report:
+    """Report on the same stories, followed by several models."""
+    figures = {model: evaluation.figures for model, evaluation in found.items()}
+    rows = [(_end_of(model), *tables.figures_of(each, HEADINGS)) for model, each in figures.items()]
+    return Report(
+        tables.table(("Model", *HEADINGS.values()), rows, longest=LONGEST_MODEL),
+        {"models": [{"model": model, **each} for model, each in figures.items()]},
+        _limited(figures),
+        {},
+    )
 
-    Text of more than `longest` characters is cut. No lines if there are no rows.
-    """
-    if not rows:
-        return []
-    cut = [[shorten(cell, longest) if place < names else cell for place, cell in enumerate(row)] for row in rows]
-    widths = [max(map(len, column)) for column in zip(headings, *cut, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if place < names else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in (headings, *cut)
+
+def _end_of(name: str) -> str:
+    """Return the end of a path, by which models differ, where it would be cut."""
+    return name if len(name) <= LONGEST_MODEL else f"…{name[1 - LONGEST_MODEL :]}"
+
+
+# -- learning curves
+
+
+def curve_report(curves: Mapping[str, Sequence[CurvePoint]], stories: str) -> Report:
+    """Report on what each configuration has learnt from parts of the stories; limits are for the largest part."""
+    points = [(name, point, spreads_of(point.runs)) for name, curve in curves.items() for point in curve]
+    headings = list(HEADINGS.values())
+    headings.insert(2, "±")
+    rows = []
+    for name, point, spreads in points:
+        means = tables.figures_of({figure: spread.mean for figure, spread in spreads.items()}, HEADINGS)
+        means.insert(2, written(spreads[_DRAWN].deviation))
+        rows.append((_end_of(name), f"{point.excluded} %", f"{point.learnt:.0f}", *means))
+    content = [
+        {
+            "configuration": name,
+            "excluded": point.excluded,
+            "learnt": point.learnt,
+            "runs": [run.figures for run in point.runs],
+            "spread": {figure: asdict(spread) for figure, spread in spreads.items()},
+        }
+        for name, point, spreads in points
     ]
+    most = {name: max(curve, key=lambda point: point.learnt) for name, curve in curves.items()}
+    best = {name: {key: one.mean for key, one in spreads_of(point.runs).items()} for name, point in most.items()}
+    drawn = {
+        name: [(point.learnt, spreads[_DRAWN]) for other, point, spreads in points if other == name] for name in curves
+    }
+    title = f"What is learnt from more of {PurePath(stories).name}"
+    draw = tables.picture(lambda: learning_curves(drawn, title, "accuracy without listening"), "The picture is in {}.")
+    lines = tables.table(("Configuration", "Left out", "Learnt", *headings), rows, longest=24)
+    return Report(lines, {"curves": content}, _limited(best), {"output": draw})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from rasa_core.domain import Domain
@@ -60,14 +60,8 @@ class PolicyOpinion:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content, JSON-able."""
-        return {
-            "policy": self.policy,
-            "action": self.action,
-            "score": self.score,
-            "scores": dict(self.scores),
-            "lessons": None if self.lessons is None else [lesson.as_dict() for lesson in self.lessons],
-            "note": self.note,
-        }
+        lessons = None if self.lessons is None else [lesson.as_dict() for lesson in self.lessons]
+        return {**asdict(self), "lessons": lessons}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +101,8 @@ class Explanation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content, JSON-able."""
-        return {
-            "at": self.at,
-            "action": self.action,
-            "confidence": self.confidence,
-            "policy": self.policy,
-            "fixed_by": self.fixed_by,
-            "executed": self.executed,
-            "policies": [opinion.as_dict() for opinion in self.policies],
-            "nearest_miss": None if self.nearest_miss is None else self.nearest_miss.as_dict(),
-        }
+        missed = None if self.nearest_miss is None else self.nearest_miss.as_dict()
+        return {**asdict(self), "policies": [one.as_dict() for one in self.policies], "nearest_miss": missed}
 
 
 def explain(turns: TurnProcessor, tracker: DialogueStateTracker, at: int | None = None) -> Explanation:

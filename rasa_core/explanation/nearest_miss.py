@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet, UserUttered
-from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.policy import Prediction
 from rasa_core.slots import BooleanSlot, CategoricalSlot, FloatSlot, ListSlot, Slot, TextSlot
 from rasa_core.trackers import DialogueStateTracker
@@ -98,6 +97,14 @@ class NearestMiss:
         return {**asdict(self), "changes": [change.as_dict() for change in self.changes]}
 
 
+class Chooses(Protocol):
+    """What chooses the next action: a `PolicyEnsemble`."""
+
+    @property
+    def longest_history(self) -> int | None: ...  # noqa: D102
+    def predict(self, tracker: DialogueStateTracker, domain: Domain) -> Prediction: ...  # noqa: D102
+
+
 class _Second(NamedTuple):
     action: str
     policy: str
@@ -121,7 +128,7 @@ class _Outcome(NamedTuple):
 def find_nearest_miss(
     tracker: DialogueStateTracker,
     domain: Domain,
-    ensemble: PolicyEnsemble,
+    ensemble: Chooses,
     prediction: Prediction,
     opinions: Sequence[Opinion],
 ) -> NearestMiss | None:

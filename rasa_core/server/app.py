@@ -1,8 +1,18 @@
 """The WSGI application: from a request to an answer, and whatever goes wrong on the way to JSON.
 
-In this order: the path (404, 405), the token (401), the conversation's name (400), the model (503), then
-the body. The application keeps nothing between requests but its settings and the model, so any number of
+A request is checked in this order: the path (404, 405), the token (401), the conversation's name (400), the model
+(503), then the body. The application keeps nothing between requests but its settings and the model, so any number of
 threads may share it, and it works below any prefix of another site.
+
+Werkzeug does what it can: requests, paths, headers, forms, answers, errors. Three things on the way of every turn are
+done by hand, because of what they cost there. With them, a server under one client spends 1.4 times as much processor
+time on a request as an application that only lets Werkzeug route, read JSON and answer with JSON of the same size;
+without them, it is 1.9 times as much (``python -m benchmarks.turns_over_http``; a store in memory).
+
+- A body of known length is read with one call (`Request._read_declared`): Werkzeug's stream, which guards its end,
+  costs as much as decoding the JSON in it.
+- A path is looked up among the latest ones before Werkzeug matches it (`_match`).
+- The headers of an answer are given in one list, and its body as another (`json_response`, `ServerApp.__call__`).
 """
 
 from __future__ import annotations
@@ -11,126 +21,285 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import Map, Rule
+from werkzeug.wrappers import Response
 
 from rasa_core.agent import Agent
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
-from rasa_core.server.auth import authenticate, checked_token
-from rasa_core.server.bodies import DEFAULT_MAX_BODY, discard_body
-from rasa_core.server.cors import Cors
-from rasa_core.server.endpoints import Request
-from rasa_core.server.errors import HttpError, as_http_error
-from rasa_core.server.housekeeping import Housekeeper
-from rasa_core.server.logs import LogFile, access_logger, log_to_file, request_line
-from rasa_core.server.nlu_models import NLUModels
-from rasa_core.server.responses import STATUS_LINES, Response
-from rasa_core.server.routes import PUBLIC, Methods, find
-from rasa_core.server.serving import ServedModel
+from rasa_core.server import conversations
+from rasa_core.server.logs import LogFile, access_logger, level_number, log_to_console, log_to_file, request_line
+from rasa_core.server.requests import HttpError, Request, as_http_error, json_response
+from rasa_core.server.served_model import Housekeeper, ServedModel
+from rasa_core.server.settings import DEFAULT_MAX_BODY, ServerSettings, checked_token
 from rasa_core.tracker_store import TrackerStore, store_from_url
+from rasa_core.version import __version__
+
+if TYPE_CHECKING:
+    from rasa_core.server.nlu import NLUModels
 
 logger = logging.getLogger(__name__)
 
 StartResponse = Callable[..., Any]
+View = Callable[..., Response]
+Views = dict[str, View]
+"""What answers at one path, by method."""
 
-MAX_SENDER_ID = 1000
+DEFAULT_SENDER_ID: Final = "default"
+MAX_SENDER_ID: Final = 1000
+
+_STATUS_LINES: Final = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+# What `create_app` calls by the names of `ServerSettings`.
+_ABOUT_CALLERS: Final = ("cors_origins", "auth_token", "max_body", "enable_load", "retention", "enable_train")
+_HOW_TO_TRAIN: Final = "start the server with --enable-train DIR and a token to allow it."
 _control = re.compile(r"[\x00-\x1f\x7f]")
 
 
+class Cors:
+    """Which web pages may call the server from a browser: those of the given origins, and no others.
+
+    The headers go on every answer, also on errors, because a browser hides an answer without them from the page.
+
+    Parameters
+    ----------
+    origins
+        Such as ``https://example.org``; ``*`` stands for all.
+    """
+
+    def __init__(self, origins: Iterable[str]) -> None:
+        self._origins = frozenset(origin.strip().rstrip("/").lower() for origin in origins)
+        self._open = "*" in self._origins
+        self.active = bool(self._origins)
+
+    def _may_read(self, environ: dict[str, Any]) -> bool:
+        return self._open or environ.get("HTTP_ORIGIN", "").lower() in self._origins
+
+    def headers(self, environ: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        """Return the headers for any answer to this request."""
+        if not self._open:
+            yield "Vary", "Origin"
+        if self._may_read(environ):
+            yield "Access-Control-Allow-Origin", "*" if self._open else environ["HTTP_ORIGIN"]
+            yield "Access-Control-Expose-Headers", "Allow, ETag, Retry-After"
+
+    def preflight_headers(self, environ: dict[str, Any], methods: str) -> Iterator[tuple[str, str]]:
+        """Return the further headers for a browser that asks, before a request, whether it may send it."""
+        if self._may_read(environ) and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
+            yield "Access-Control-Allow-Methods", methods
+            yield "Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-Match"
+            yield "Access-Control-Max-Age", "600"
+
+
 class ServerApp:
-    """The application; made by `create_app`.
+    """The application; `create_app` makes it.
 
     Parameters
     ----------
     model
         Where the agent comes from.
-    cors_origins
-        Origins of the web pages that may call the server; ``*`` for all.
-    auth_token
-        What callers must know; None if everybody may call.
-    max_body
-        Largest body of a request, in bytes.
+    settings
+        What callers may do; what is about the model is not looked at.
     log_file
         Gets one line for each request.
-    retention
-        Conversations that have not changed for so long are deleted, in seconds; None to keep all.
-    enable_train
-        Where ``POST /train`` puts NLU models, and where those that a request names are; None for neither.
 
     Raises
     ------
     ValueError
-        If an argument makes no sense.
+        If a setting makes no sense.
     """
 
-    def __init__(
-        self,
-        model: ServedModel,
-        *,
-        cors_origins: Iterable[str] | str | None = None,
-        auth_token: str | None = None,
-        max_body: int = DEFAULT_MAX_BODY,
-        log_file: LogFile | None = None,
-        retention: float | None = None,
-        enable_train: str | os.PathLike[str] | None = None,
-    ) -> None:
-        if max_body < 1:
-            raise ValueError(f"max_body is a number of bytes above 0, not {max_body!r}.")
-        self.model = model
-        self._cors = Cors(cors_origins)
-        self._token = checked_token(auth_token)
-        self._max_body = max_body
-        self._log_file = log_file
-        if enable_train is not None and auth_token is None:
+    def __init__(self, model: ServedModel, settings: ServerSettings, log_file: LogFile | None = None) -> None:
+        if settings.max_body < 1:
+            raise ValueError(f"max_body is a number of bytes above 0, not {settings.max_body!r}.")
+        if settings.enable_train is not None and settings.auth_token is None:
             raise ValueError("enable_train needs an auth_token: whoever may train decides what messages mean.")
-        self._nlu_models = None if enable_train is None else NLUModels(enable_train)
-        self.housekeeper = Housekeeper(model, retention)
+        self.model = model
+        self._cors = Cors(settings.cors_origins)
+        self._token = checked_token(settings.auth_token)
+        self._max_body = settings.max_body
+        self._log_file = log_file
+        self._nlu_models = None if settings.enable_train is None else _nlu_models(settings.enable_train)
+        self.housekeeper = Housekeeper(model, settings.retention)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
         """Answer one request, as PEP 3333 has it."""
         started = time.perf_counter()
-        self.housekeeper.start()
+        if os.getpid() not in self.housekeeper.threads:
+            self.housekeeper.start()
+        request = Request(environ, self._max_body, self._interpreter_named)
         try:
-            response = self._answer(environ)
-        except RasaCoreError as error:
+            response = self._answer(request)
+        except (HttpError, RasaCoreError) as error:
             response = _failure(error)
         except Exception:  # The outermost edge: a server answers, whatever happens.
             logger.exception("a request failed:")
-            response = HttpError(500, "an internal error; the server's log has the details.").response()
-        if response.status >= 400:
-            discard_body(environ)
-        headers = [*response.headers, ("Content-Length", str(len(response.body)))]
+            response = HttpError(500, "an internal error; the server's log has the details.").get_response()
+        if response.status_code >= 400:
+            request.discard_body()
         if self._cors.active:
-            headers += self._cors.headers(environ)
-        start_response(STATUS_LINES[response.status], headers)
+            response.headers.extend(self._cors.headers(environ))
+        start_response(_STATUS_LINES[response.status_code], response.headers.to_wsgi_list())
         if self._log_file is not None or access_logger.isEnabledFor(logging.INFO):
-            self._log(request_line(environ, response.status, time.perf_counter() - started))
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
+            self._log(request_line(environ, response.status_code, time.perf_counter() - started))
+        # A list, since Granian sends the iterator that Werkzeug would give in a packet of its own, which is slower.
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else list(response.iter_encoded())
 
     def _log(self, line: str) -> None:
         if self._log_file is not None:
             self._log_file.write_request(line)
         access_logger.info("%s", line)
 
-    def _answer(self, environ: dict[str, Any]) -> Response:
-        method = environ["REQUEST_METHOD"]
-        methods, sender_id = find(_path(environ))
-        endpoint = methods.get(method)
-        if endpoint is None:
-            return self._options(environ, method, methods)
-        request = Request(environ, method, sender_id, self.model, self._max_body, self._nlu_models)
-        if self._token is not None and endpoint not in PUBLIC:
-            authenticate(self._token, environ.get("HTTP_AUTHORIZATION"), request.parameters)
+    def _answer(self, request: Request) -> Response:
+        views, sender_id = _views_at(request.environ)
+        method = request.environ["REQUEST_METHOD"]
+        view = views.get(method)
+        if view is None:
+            return self._options(request, method, ", ".join([*views, "OPTIONS"]))
+        if self._token is not None and view not in _PUBLIC:
+            request.authenticate(self._token)
         _check_sender_id(sender_id)
-        return endpoint(request)
+        return view(self, request, sender_id)
 
-    def _options(self, environ: dict[str, Any], method: str, methods: Methods) -> Response:
+    def _options(self, request: Request, method: str, allowed: str) -> Response:
         """Answer a browser that asks what it may do; anything else is not allowed here."""
-        allowed = ", ".join([*methods, "OPTIONS"])
         if method != "OPTIONS":
-            raise HttpError(405, f"{method[:40]} is not possible here; use one of: {allowed}.", (("Allow", allowed),))
-        return Response(200, b"", (("Allow", allowed), *self._cors.preflight_headers(environ, allowed)))
+            raise HttpError(405, f"{method[:40]} is not possible here; use one of: {allowed}.", [("Allow", allowed)])
+        answer = Response(b"", headers=[("Allow", allowed), *self._cors.preflight_headers(request.environ, allowed)])
+        del answer.headers["Content-Type"]  # There is no content.
+        return answer
+
+    def _interpreter_named(self, name: str) -> NaturalLanguageInterpreter:
+        if self._nlu_models is None:
+            raise HttpError(400, f'this server has no models with names; leave out "model", or {_HOW_TO_TRAIN}')
+        return self._nlu_models.interpreter(name)
+
+    # -- what is not about one conversation
+
+    def home(self, request: Request, sender_id: str) -> Response:
+        """Greet, for people and for health checks."""
+        return Response(f"hello from Rasa Core: {__version__}", mimetype="text/html")
+
+    def version(self, request: Request, sender_id: str) -> Response:
+        """Tell the version of this package, and the fingerprints of the models that are loaded."""
+        agent = self.model.agent_or_none()
+        models = {
+            "core_model": None if agent is None else agent.model_fingerprint,
+            "nlu_model": None if agent is None else agent.interpreter.model_fingerprint,
+        }
+        return json_response({"version": __version__, **models})
+
+    def load(self, request: Request, sender_id: str) -> Response:
+        """Serve the uploaded model from now on."""
+        self.model.replace(request)
+        return json_response({"success": 1})
+
+    def train(self, request: Request, sender_id: str) -> Response:
+        """Train an NLU model from the data in the body, and wait for it."""
+        if self._nlu_models is None:
+            raise HttpError(403, f"training is off; {_HOW_TO_TRAIN}")
+        return json_response(self._nlu_models.train(request.args.to_dict(), request.body()))
+
+
+def _nlu_models(directory: str) -> NLUModels:
+    from rasa_core.server.nlu import NLUModels  # What a server without such models need not load.
+
+    return NLUModels(directory)
+
+
+def _with_agent(view: Callable[[Request, Agent, str], Response]) -> View:
+    """Return a view that asks for the agent first, so that a server without a model says so before the body is read."""
+
+    def answer(app: ServerApp, request: Request, sender_id: str) -> Response:
+        return view(request, app.model.agent(), sender_id)
+
+    return answer
+
+
+def _read_by(view: View) -> Views:
+    return {"GET": view, "HEAD": view}
+
+
+_PUBLIC: Final = frozenset({ServerApp.home, ServerApp.version})
+_TALKS: Final[dict[str, Views]] = {
+    "/parse": dict.fromkeys(("GET", "POST"), _with_agent(conversations.parse)),
+    "/continue": {"POST": _with_agent(conversations.continue_)},
+    "/respond": dict.fromkeys(("GET", "POST"), _with_agent(conversations.respond)),
+}
+_OF_A_CONVERSATION: Final[dict[str, Views]] = {
+    **_TALKS,
+    "": {"DELETE": _with_agent(conversations.delete)},
+    "/tracker": {
+        **_read_by(_with_agent(conversations.read_tracker)),
+        "PUT": _with_agent(conversations.replace_tracker),
+    },
+    "/tracker/events": {"POST": _with_agent(conversations.append_events)},
+    "/explain": _read_by(_with_agent(conversations.explain)),
+}
+_GENERAL: Final[dict[str, Views]] = {
+    **_TALKS,  # of the conversation "default"
+    "/": _read_by(ServerApp.home),
+    "/version": _read_by(ServerApp.version),
+    "/conversations": _read_by(_with_agent(conversations.list_conversations)),
+    "/load": {"POST": ServerApp.load},
+    "/train": {"POST": ServerApp.train},
+}
+_VIEWS: Final = {**_GENERAL, **_OF_A_CONVERSATION}
+_PATHS: Final = Map(
+    [
+        *(Rule(path, endpoint=path) for path in _GENERAL),
+        *(Rule(f"/conversations/<sender_id>{path}", endpoint=path) for path in _OF_A_CONVERSATION),
+        *(Rule(f"/conversation/<sender_id>{path}", endpoint=path) for path in _OF_A_CONVERSATION),
+    ],
+    merge_slashes=False,
+    redirect_defaults=False,
+).bind("localhost")  # No address is made of it, so any host will do.
+
+
+def _views_at(environ: dict[str, Any]) -> tuple[Views, str]:
+    """Return what answers at the path, by method, and the conversation that the path names; `HttpError` 404 if none."""
+    path: str = environ.get("PATH_INFO") or "/"
+    try:
+        path = path if path.isascii() else path.encode("latin-1").decode("utf-8")
+        endpoint, sender_id = _match(path)
+    except UnicodeError:
+        raise HttpError(400, "the path is not UTF-8; percent-encode it as UTF-8.") from None
+    except NotFound:
+        raise HttpError(
+            404,
+            f"there is nothing at {path[:200]!r}. A conversation is at /conversations/<sender_id>/parse (or continue, "
+            "respond, tracker, tracker/events, explain), and its sender_id holds no slash.",
+        ) from None
+    return _VIEWS[endpoint], sender_id
+
+
+@lru_cache(maxsize=1000)
+def _match(path: str) -> tuple[str, str]:
+    """Return the path without its sender_id, and the sender_id; one conversation is asked for again and again."""
+    if path.startswith("//"):  # Werkzeug would leave out one slash; what stands in front, and guards paths, may not.
+        raise NotFound
+    endpoint, values = _PATHS.match(path)
+    return endpoint, values.get("sender_id", DEFAULT_SENDER_ID)
+
+
+def _check_sender_id(sender_id: str) -> None:
+    if len(sender_id) > MAX_SENDER_ID:
+        raise HttpError(400, f"the sender_id has {len(sender_id)} characters; at most {MAX_SENDER_ID} are kept.")
+    if not sender_id.isprintable() and _control.search(sender_id):
+        raise HttpError(400, f"the sender_id {sender_id!r} holds a control character; use others.")
+
+
+def _failure(error: HttpError | RasaCoreError) -> Response:
+    problem = error if isinstance(error, HttpError) else as_http_error(error)
+    answer = problem.get_response()
+    if answer.status_code >= 500:
+        logger.error("%s", error)
+    return answer
 
 
 def create_app(
@@ -163,22 +332,12 @@ def create_app(
         What this package logs from this level on, and one line for each request, is appended to this file.
         Without a file, logging is left as it is; requests are logged to ``rasa_core.server.access`` at the
         level INFO.
-    cors_origins
-        Origins of the web pages that may call the server; ``*`` for all.
     action_factory
         ``"local"`` or ``"remote"``; wins over domain.yml.
-    auth_token
-        What callers must send as ``Authorization: Bearer`` or ``?token=``.
     tracker_store
         A store, or the URL of one, which need not be reachable yet; None for a SQLite file beside the model.
-    max_body
-        Largest body of a request, in bytes.
-    enable_load
-        Whether ``POST /load`` may replace the model.
-    retention
-        Conversations that have not changed for so long are deleted, in seconds; None to keep all.
-    enable_train
-        Directory in which ``POST /train`` puts NLU models, which requests can then name; needs `auth_token`.
+    cors_origins, auth_token, max_body, enable_load, retention, enable_train
+        As of `ServerSettings`. Training needs a token.
 
     Raises
     ------
@@ -194,48 +353,40 @@ def create_app(
             )
         model = ServedModel(agent=model_directory)
     else:
+        if isinstance(tracker_store, str):  # It need not be reachable yet, so that a worker can start meanwhile.
+            tracker_store = store_from_url(tracker_store, check=False)
         model = ServedModel(
             model_directory,
             interpreter=NaturalLanguageInterpreter.create(interpreter),
             action_factory=action_factory,
-            tracker_store=_opened(tracker_store),
+            tracker_store=tracker_store,
             replaceable=enable_load,
         )
-    return ServerApp(
-        model,
-        cors_origins=cors_origins,
+    settings = ServerSettings(
+        model="",
+        cors_origins=(cors_origins,) if isinstance(cors_origins, str) else tuple(cors_origins or ()),
         auth_token=auth_token,
         max_body=max_body,
-        log_file=None if logfile is None else log_to_file(logfile, loglevel),
         retention=retention,
-        enable_train=enable_train,
+        enable_train=None if enable_train is None else os.fsdecode(enable_train),
     )
+    return ServerApp(model, settings, None if logfile is None else log_to_file(logfile, loglevel))
 
 
-def _opened(store: TrackerStore | str | None) -> TrackerStore | None:
-    """Return a store; one that is named by a URL need not be reachable yet, so that a worker can start meanwhile."""
-    return store_from_url(store, check=False) if isinstance(store, str) else store
+def create_app_from_settings(settings: Mapping[str, Any]) -> ServerApp:
+    """Return the application for the settings of `ServerSettings.as_dict`, and start logging as they say.
 
-
-def _path(environ: dict[str, Any]) -> str:
-    path: str = environ.get("PATH_INFO") or "/"
-    if path.isascii():
-        return path
-    try:
-        return path.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        raise HttpError(400, "the path is not UTF-8; percent-encode it as UTF-8.") from None
-
-
-def _check_sender_id(sender_id: str) -> None:
-    if len(sender_id) > MAX_SENDER_ID:
-        raise HttpError(400, f"the sender_id has {len(sender_id)} characters; at most {MAX_SENDER_ID} are kept.")
-    if not sender_id.isprintable() and _control.search(sender_id):
-        raise HttpError(400, f"the sender_id {sender_id!r} holds a control character; use others.")
-
-
-def _failure(error: RasaCoreError) -> Response:
-    problem = as_http_error(error)
-    if problem.status >= 500:
-        logger.error("%s", error)
-    return problem.response()
+    For processes that do nothing else than serve: this takes over the logging of the package.
+    """
+    given = ServerSettings(**settings)
+    log_to_console(given.log_level)
+    app = create_app(
+        given.model,
+        given.nlu,
+        loglevel=min(logging.INFO, level_number(given.log_level)),
+        logfile=given.log_file,
+        tracker_store=given.store,
+        **{name: getattr(given, name) for name in _ABOUT_CALLERS},
+    )
+    app.housekeeper.start()
+    return app

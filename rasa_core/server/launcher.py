@@ -1,9 +1,9 @@
 """Run the application in worker processes, under Granian.
 
 Processes. The main process opens the port, starts the workers and waits; it serves nothing. Each worker makes its own
-application from the same settings, so no connection to a store is ever shared by two processes. All workers accept from
-the one socket that the main process holds: nobody else can listen on the port at the same time, and a connection that
-arrives while a worker starts or dies waits until another one takes it.
+application from the same settings, so no connection to a store is ever shared by two processes. All workers accept
+from the one socket that the main process holds: nobody else can listen on the port at the same time, and a connection
+that arrives while a worker starts or dies waits until another one takes it.
 
 Signals. SIGTERM, SIGINT and SIGHUP, sent to the main process or to all, stop accepting, finish the requests under way
 and exit with 0; what still runs after `stop_timeout` seconds is killed. A worker that dies is replaced; one that dies
@@ -36,14 +36,14 @@ from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection, wait
 from typing import Any, NoReturn
 
-from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
-from granian.server.mp import MPServer
+from granian.net import SocketHolder  # type: ignore[attr-defined]
+from granian.server import MPServer
 
 from rasa_core.exceptions import RasaCoreError
 
-APP = "rasa_core.server.settings:create_app_from_settings"
+APP = "rasa_core.server.app:create_app_from_settings"
 
 DEFAULT_THREADS = 2
 WAITING_THREADS = 16
@@ -120,18 +120,17 @@ def launch(
             log_level=_GRANIAN_LEVELS.get(log_level.upper(), LogLevels.error),
             workers_kill_timeout=stop_timeout,
         )
-        follower = _Follower(reports, server, on_listening)
         with _signals_held():
             _start_thread(_stop_when_told, _SIGNALS, server.signal_handler_interrupt)
-            follower.start()
+            _start_thread(server.follow, reports, on_listening)
             try:
                 server.serve(target_loader=loader, wrap_loader=False)
             except SystemExit:
-                follower.raise_failure()
-                raise LaunchError(
+                server.failure = server.failure or (
                     "The server stopped because its workers died before they could serve; the lines above may say why."
-                ) from None
-        follower.raise_failure()
+                )
+        if server.failure is not None:
+            raise LaunchError(server.failure)
 
 
 @contextlib.contextmanager
@@ -161,20 +160,14 @@ def _listen(host: str, port: int) -> socket.socket:
     """Open the port, for this process and its workers alone."""
     if not 1 <= port <= 65535:
         raise LaunchError(f"Port {port} cannot be served: choose one from 1 to 65535 with --port.")
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:  # Like this, a server that just stopped does not count as one that uses the port.
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise LaunchError(f"Cannot listen on host {host!r}: {error.strerror}. {_OTHER_HOST}") from error
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # A server that just stopped does not count.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Without it, answers wait 40 ms for an ACK.
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
         remedy = _REMEDIES.get(error.errno or 0, _OTHER_HOST)
-        raise LaunchError(f"Cannot listen on port {port} of {host}: {error.strerror}. {remedy}") from error
+        problem = error.strerror or str(error)
+        raise LaunchError(f"Cannot listen on port {port} of {host}: {problem}. {remedy}") from error
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Without it, answers wait 40 ms for an ACK.
     listener.setblocking(False)
     return listener
 
@@ -184,7 +177,9 @@ class _Server(MPServer):
 
     Left to itself, Granian on Linux opens one socket a worker and lets the kernel spread connections over them. Then a
     second server on the same port is not noticed and takes half of the requests, and a connection that waits for a
-    worker is lost when that worker dies.
+    worker is lost when that worker dies. No option of Granian takes a socket, so this fills, in the place of a private
+    method, the three attributes that hold one; `setup.py` asks for releases that have them, and the tests of the
+    launcher notice if one has not. All else here is an option, or a method without an underscore.
     """
 
     def __init__(self, listener: socket.socket, **options: Any) -> None:
@@ -202,6 +197,7 @@ class _Server(MPServer):
             **options,
         )
         self._listener = listener
+        self.failure: str | None = None
         self.respawned_wrks = self.replaced = _Replaced()
 
     def _init_shared_socket(self) -> None:
@@ -215,6 +211,19 @@ class _Server(MPServer):
         if os.getpid() != self.pid:
             os._exit(0)
         super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+    def follow(self, reports: Connection, on_listening: Callable[[], None] | None) -> None:
+        """Follow what the workers report: announce the first that is ready, stop at the first that failed."""
+        try:
+            while (report := reports.recv_bytes()) == _READY:
+                self.replaced.in_vain = 0  # What has served and died is replaced, however often.
+                if on_listening is not None:
+                    on_listening()
+                    on_listening = None
+        except EOFError:  # Nobody is left to report.
+            return
+        self.failure = report.decode(errors="replace")
+        self.signal_handler_interrupt()
 
 
 class _Replaced(dict[int, float]):
@@ -234,35 +243,6 @@ class _Replaced(dict[int, float]):
 
     def get(self, worker: int, default: Any = None) -> Any:
         return super().get(worker, default) if self.in_vain >= _MOST_IN_VAIN else default
-
-
-class _Follower(threading.Thread):
-    """Follow what the workers report: announce the first that is ready, stop the server at the first that failed."""
-
-    def __init__(self, reports: Connection, server: _Server, on_listening: Callable[[], None] | None) -> None:
-        super().__init__(name="launcher-reports", daemon=True)
-        self._reports = reports
-        self._server = server
-        self._on_listening = on_listening
-        self._failure: str | None = None
-
-    def run(self) -> None:
-        """Read reports until one tells of a failure, or nobody is left to report."""
-        try:
-            while (report := self._reports.recv_bytes()) == _READY:
-                self._server.replaced.in_vain = 0  # What has served and died is replaced, however often.
-                if self._on_listening is not None:
-                    self._on_listening()
-                    self._on_listening = None
-        except EOFError:
-            return
-        self._failure = report.decode(errors="replace")
-        self._server.signal_handler_interrupt()
-
-    def raise_failure(self) -> None:
-        """Raise what a worker reported, if it was a failure."""
-        if self._failure is not None:
-            raise LaunchError(self._failure)
 
 
 def _load_app(target: str, settings: dict[str, Any], reporting: Connection) -> WSGIApplication:

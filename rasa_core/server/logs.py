@@ -1,7 +1,7 @@
 """The server's logs: one line for each request, and where the package's log goes when it is told.
 
-A request line has the method, the path, the status and the milliseconds; the value of ``token`` is replaced
-by ``***``, and everything outside printable ASCII is percent-encoded, so that no request can forge a line.
+A request line has the method, the path, the status and the milliseconds; the value of ``token`` is replaced by
+``***``, and everything outside printable ASCII is percent-encoded, so that no request can forge a line.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class LogFile(logging.handlers.WatchedFileHandler):
     DELAY = 0.1
 
     def __init__(self, path: str) -> None:
-        super().__init__(path, encoding="utf-8")
+        super().__init__(path, encoding="utf-8", errors="backslashreplace")
         self._second = 0
         self._time = ""
         self._waiting: deque[tuple[float, str]] = deque()

@@ -1,4 +1,4 @@
-"""One training for `nlu_training`: ``python -m rasa_core.server.nlu_job`` reads it from standard input, as JSON.
+"""One training for `rasa_core.server.nlu`: ``python -m rasa_core.server.nlu_job``, with the task as JSON on its input.
 
 It ends with the report on standard output. The input stays open until then; if it ends earlier, whoever asked is gone,
 and so is this process.
@@ -52,10 +52,6 @@ def run(job: Mapping[str, Any]) -> Report:
         data = read_training_text(job["text"], BODY)
     except NLUDataError as error:
         return _data_report(error, job["text"])
-    if _holds_half_characters(data):
-        return _failure(
-            400, "a text in the data holds half a character (an escape \\ud800 to \\udfff alone); send it whole."
-        )
     try:
         import_keras()
     except ModelError as error:
@@ -98,17 +94,6 @@ def _data_report(error: NLUDataError, text: str) -> Report:
 def _hint(text: str) -> str:
     """Return what may have happened to Markdown or YAML on its way here."""
     return _ONE_LINE if "\n" not in text.strip() and text.lstrip()[:1] != "{" else ""
-
-
-def _holds_half_characters(data: TrainingData) -> bool:
-    """Tell whether a model of the data would say what cannot be stored or sent."""
-    values = (span.value for example in data.examples for span in example.entities)
-    texts = (example.text for example in data.examples)
-    try:
-        "".join([*data.intents, *data.entities, *data.synonyms.values(), *values, *texts]).encode()
-    except UnicodeEncodeError:
-        return True
-    return False
 
 
 def _listed(name: str, items: list[dict[str, Any]]) -> Report:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
-from collections.abc import Mapping
-from typing import Any
+import os
+from typing import Any, Final
 
-from rasa_core.server.app import ServerApp, create_app
-from rasa_core.server.bodies import DEFAULT_MAX_BODY
-from rasa_core.server.logs import level_number, log_to_console
+DEFAULT_MAX_BODY: Final = 1024 * 1024
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """The application that each worker makes.
+    """The application that each worker makes; `rasa_core.server.create_app_from_settings` makes it.
 
     Parameters
     ----------
@@ -55,29 +52,19 @@ class ServerSettings:
     enable_train: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the settings as JSON-able data, for `create_app_from_settings`."""
+        """Return the settings as JSON-able data, for `rasa_core.server.create_app_from_settings`."""
         return dataclasses.asdict(self)
 
 
-def create_app_from_settings(settings: Mapping[str, Any]) -> ServerApp:
-    """Return the application for the settings of `ServerSettings.as_dict`, and start logging as they say.
+def checked_token(token: str | None) -> bytes | None:
+    """Return the token to compare with; raise `ValueError` for one that protects nothing."""
+    if token is None:
+        return None
+    if not token.strip():
+        raise ValueError("the token is empty, which would protect nothing; give one, or none at all.")
+    return token.encode()
 
-    For processes that do nothing else than serve: this takes over the logging of the package.
-    """
-    given = ServerSettings(**settings)
-    log_to_console(given.log_level)
-    app = create_app(
-        given.model,
-        interpreter=given.nlu,
-        loglevel=min(logging.INFO, level_number(given.log_level)),
-        logfile=given.log_file,
-        cors_origins=given.cors_origins,
-        auth_token=given.auth_token,
-        tracker_store=given.store,
-        max_body=given.max_body,
-        enable_load=given.enable_load,
-        retention=given.retention,
-        enable_train=given.enable_train,
-    )
-    app.housekeeper.start()
-    return app
+
+def default_store_path(model: str | os.PathLike[str]) -> str:
+    """Return the SQLite file beside a model: ``<model>.conversations.db``."""
+    return f"{os.path.abspath(os.fsdecode(model))}.conversations.db"

@@ -1,4 +1,4 @@
-"""Directories that are written whole or not at all: models, of dialogues and of typed text."""
+"""Directories and files that are written whole or not at all: models, of dialogues and of typed text, and exports."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import ctypes
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from rasa_core.exceptions import ModelError
+
+Stamp = tuple[int, int, int]
 
 OLD = ".old"
 """Ending of the name of a directory that was there before, while another takes its place."""
@@ -90,4 +94,39 @@ def _swap_in_two_steps(folder: Path, path: Path) -> None:
         folder.rename(path)
     except OSError:
         old.rename(path)
+        raise
+
+
+def stamp_of(file: Path) -> Stamp | None:
+    """Return what changes when another file takes the place of this one, None if there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[TextIO]:
+    """Open a file of ASCII text for a block to write; it takes its place when the block ends well.
+
+    Only its owner can read it. A pipe or a device keeps its place, and is written to as it is. The errors are those of
+    the operating system.
+    """
+    real = os.path.realpath(path)
+    if os.path.exists(real) and not os.path.isfile(real):
+        with open(real, "w", encoding="ascii") as file:
+            yield file
+        return
+    folder, name = os.path.split(real)
+    descriptor, written = tempfile.mkstemp(prefix=f".{name}.new-", dir=folder)
+    try:
+        with open(descriptor, "w", encoding="ascii") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(written, real)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(written)
         raise

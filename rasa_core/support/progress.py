@@ -1,8 +1,13 @@
-"""Progress of long work: one line that is rewritten on a terminal, log entries elsewhere."""
+"""Progress of long work: one line that is rewritten on a terminal, log entries elsewhere.
+
+The progress bar of Click, with which the commands are made, writes nothing where there is no terminal, and shows
+no figures; besides, the rooms below the commands do without Click.
+"""
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 import time
@@ -12,6 +17,7 @@ from typing import Self, TextIO
 logger = logging.getLogger(__name__)
 
 LOG_EVERY_SECONDS = 5.0
+REDRAW_EVERY_SECONDS = 0.1
 
 
 class Progress:
@@ -40,23 +46,25 @@ class Progress:
         self._silent = silent
         self._stream = stream if stream is not None else sys.stderr
         self._on_terminal = not silent and self._stream is not None and self._stream.isatty()
-        self._started = self._logged = time.monotonic()
+        self._every = REDRAW_EVERY_SECONDS if self._on_terminal else LOG_EVERY_SECONDS
+        self._started = time.monotonic()
+        self._told = -math.inf if self._on_terminal else self._started
         self._width = 0
 
     def step(self, done: int, figures: Mapping[str, float] | None = None) -> None:
-        """Tell that `done` steps are done, with figures such as the loss."""
-        if self._silent:
-            return
+        """Tell that `done` steps are done, with figures such as the loss; but not so often that it takes the time."""
         now = time.monotonic()
+        if self._silent or (done < self._total and now - self._told < self._every):
+            return
+        self._told = now
         line = self._line(done, figures or {}, now - self._started)
-        if self._on_terminal:
-            line = line[: self._columns() - 1]  # A longer one would break, and could not be rewritten.
-            self._stream.write("\r" + line.ljust(self._width))
-            self._stream.flush()
-            self._width = len(line)
-        elif done >= self._total or now - self._logged >= LOG_EVERY_SECONDS:
-            self._logged = now
+        if not self._on_terminal:
             logger.info(line)
+            return
+        line = line[: self._columns() - 1]  # A longer one would break, and could not be rewritten.
+        self._stream.write("\r" + line.ljust(self._width))
+        self._stream.flush()
+        self._width = len(line)
 
     def _columns(self) -> int:
         try:

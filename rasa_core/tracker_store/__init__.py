@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rasa_core.tracker_store.answers import RequestConditions, StoredAnswer
-from rasa_core.tracker_store.base import NotOverriddenError, TrackerStore
-from rasa_core.tracker_store.conversation import Conversation
-from rasa_core.tracker_store.head import Head, SenderIdError
-from rasa_core.tracker_store.log_store import EventLogStore
+from rasa_core.tracker_store.base import Conversation, NotOverriddenError, StoredAnswer, TrackerStore
+from rasa_core.tracker_store.idempotency import RequestConditions
+from rasa_core.tracker_store.log_store import EventLogStore, Head, SenderIdError
 from rasa_core.tracker_store.memory import InMemoryTrackerStore
 from rasa_core.tracker_store.sqlite import SqliteTrackerStore
-from rasa_core.tracker_store.urls import store_from_url
+from rasa_core.tracker_store.urls import NEEDING_PACKAGES, imported_store, store_from_url
 
 if TYPE_CHECKING:
     from rasa_core.tracker_store.redis import RedisTrackerStore as RedisTrackerStore
@@ -41,16 +39,6 @@ def __getattr__(name: str) -> object:
     ImportError
         If they are missing.
     """
-    if name == "RedisTrackerStore":
-        try:
-            from rasa_core.tracker_store.redis import RedisTrackerStore
-        except ImportError as error:
-            raise ImportError(f"{name} needs more packages: pip install 'rasa-core[redis]'. ({error})") from error
-        return RedisTrackerStore
-    if name == "SqlTrackerStore":
-        try:
-            from rasa_core.tracker_store.sql import SqlTrackerStore
-        except ImportError as error:
-            raise ImportError(f"{name} needs more packages: pip install 'rasa-core[sql]'. ({error})") from error
-        return SqlTrackerStore
+    if name in NEEDING_PACKAGES:
+        return imported_store(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

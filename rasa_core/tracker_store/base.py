@@ -19,25 +19,24 @@ instead: see `rasa_core.tracker_store.log_store`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import SplitResult, parse_qsl
 
+from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event
-from rasa_core.exceptions import EventError, StoreError
-from rasa_core.tracker_store.answers import StoredAnswer, StoredAnswers
-from rasa_core.tracker_store.conversation import Conversation
-from rasa_core.tracker_store.locks import MutexTable
+from rasa_core.exceptions import EventError, StoreError, did_you_mean
+from rasa_core.tracker_store.locks import MutexTable, PerProcess
 from rasa_core.trackers import DialogueStateTracker
 
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
-
-__all__ = ["Conversation", "NotOverriddenError", "TrackerStore", "as_json"]
+ANSWERS_KEPT = 24 * 60 * 60.0
+"""How long an answer is kept at least, in seconds."""
 
 _TIMEOUT = 30.0
-_mutexes = MutexTable()
-_answers: dict[type[TrackerStore], StoredAnswers] = {}
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
@@ -54,6 +53,144 @@ def as_json(value: object, kind: str, name: object) -> str:
             f"the {kind} {name!r:.200} cannot be stored as JSON: {error}. "
             "Use text, finite numbers, true, false, null, lists and objects."
         ) from error
+
+
+def url_options(parts: SplitResult, known: Sequence[str]) -> dict[str, str]:
+    """Return the options in the URL of a store; raise `StoreError` for one that is not `known`."""
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    for name in options:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise StoreError(f"{parts.scheme}:// has no option {name!r}.{hint} Known: {', '.join(known)}.")
+    return options
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """An answer that is stored in the same commit as the events that led to it.
+
+    Parameters
+    ----------
+    key
+        What the caller named the request; 1 to 255 characters, unique within the conversation.
+    request
+        Digest of the request, printable ASCII; the same key with another digest is an error of the caller.
+    version
+        Version of the conversation when this was stored.
+    complete
+        False for an answer to a turn that is still under way: what was said so far.
+    created
+        When it was stored first, Unix time in seconds.
+    text
+        JSON text, ASCII.
+    """
+
+    key: str
+    request: str
+    version: int
+    complete: bool
+    created: float
+    text: str
+
+
+class AnswersInMemory:
+    """Answers in the memory of this process, by conversation and key; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._guard = PerProcess(threading.Lock)
+        self._answers: dict[str, dict[str, StoredAnswer]] = {}
+
+    def put(self, sender_id: str, answer: StoredAnswer) -> None:
+        """Keep `answer`, in the place of one with its key."""
+        with self._guard():
+            self._answers.setdefault(sender_id, {})[answer.key] = answer
+
+    def get(self, sender_id: str, key: str) -> StoredAnswer | None:
+        """Return the answer with `key`, None if there is none."""
+        return self._answers.get(sender_id, {}).get(key)
+
+    def forget(self, sender_id: str) -> None:
+        """Remove all answers of a conversation."""
+        with self._guard():
+            self._answers.pop(sender_id, None)
+
+    def expire(self, before: float) -> int:
+        """Remove answers that were created before a Unix time in seconds; return how many."""
+        removed = 0
+        with self._guard():
+            for sender_id, answers in list(self._answers.items()):
+                kept = {key: answer for key, answer in answers.items() if answer.created >= before}
+                removed += len(answers) - len(kept)
+                if kept:
+                    self._answers[sender_id] = kept
+                else:
+                    del self._answers[sender_id]
+        return removed
+
+
+class Conversation(ABC):
+    """What ``with store.conversation(sender_id) as conversation`` gives: nobody else works on it meanwhile.
+
+    Attributes
+    ----------
+    tracker : DialogueStateTracker
+        The state; change it by ``tracker.update(event)``. After `replace` it is another object.
+    """
+
+    def __init__(self, tracker: DialogueStateTracker) -> None:
+        self.tracker = tracker
+        self._closed = False
+
+    def commit(self, answer: StoredAnswer | None = None) -> None:
+        """Store what happened since the last commit; without it, leaving the block stores nothing.
+
+        Parameters
+        ----------
+        answer
+            Is stored in the same step, in the place of an earlier one with its key.
+
+        Raises
+        ------
+        VersionConflictError
+            If somebody changed the conversation without holding its lock. Open it again, and repeat the turn.
+        EventError
+            If an event holds something that JSON cannot express.
+        StoreError
+            If the block was left already, or the storage fails.
+        """
+        self._check_open()
+        self._store_changes(answer)
+
+    def replace(self, events: Iterable[Event]) -> None:
+        """Put `events` in the place of everything so far; stored by the next `commit`."""
+        self._check_open()
+        self._start_over(list(events))
+
+    def keep_tracker(self) -> None:  # noqa: B027
+        """Let the store use the tracker for the next turn too, if it can; it must not be changed from here on.
+
+        For callers that let nobody else hold on to the tracker, and have committed what happened.
+        """
+
+    def close(self) -> None:
+        """Refuse further commits; called when the block is left."""
+        self._closed = True
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError(
+                f"conversation {self.tracker.sender_id!r} was left already: commit inside the `with` block."
+            )
+
+    @abstractmethod
+    def find_answer(self, key: str) -> StoredAnswer | None:
+        """Return the answer that was stored with `key`, None if there is none."""
+
+    @abstractmethod
+    def _store_changes(self, answer: StoredAnswer | None) -> None: ...
+
+    @abstractmethod
+    def _start_over(self, events: list[Event]) -> None: ...
 
 
 class TrackerStore:
@@ -203,6 +340,10 @@ class TrackerStore:
         self.close()
 
 
+_mutexes = MutexTable()
+_answers: dict[type[TrackerStore], AnswersInMemory] = {}
+
+
 class _SavedConversation(Conversation):
     """A conversation of a store that saves whole trackers."""
 
@@ -223,6 +364,6 @@ class _SavedConversation(Conversation):
         self.tracker = self._store._with_events(self.tracker.sender_id, events, committed=False)
 
 
-def _answers_of(store: TrackerStore) -> StoredAnswers:
+def _answers_of(store: TrackerStore) -> AnswersInMemory:
     # By class, as with the mutexes; a new entry is made under whatever lock the caller holds, and only once.
-    return _answers.setdefault(type(store), StoredAnswers())
+    return _answers.setdefault(type(store), AnswersInMemory())

@@ -8,6 +8,9 @@ conversation (POSIX record locks). Three properties of such locks shape the code
 - the kernel frees them when their process dies, so there is no lease that could expire too early or too late.
 
 Locks give order only. What is safe without them is made safe by the version that every commit names.
+
+A process that forks, as servers with preloaded workers do, gives its child mutexes that threads held which the child
+does not have. So every mutex is asked for through `PerProcess`, which compares the process id.
 """
 
 from __future__ import annotations
@@ -17,10 +20,10 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Mapping
+from typing import Generic, TypeVar
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError
-from rasa_core.tracker_store._forks import ForkAware
 
 try:
     import fcntl
@@ -38,6 +41,43 @@ def check_timeout(timeout: float) -> float:
     return timeout
 
 
+def timeout_from(options: Mapping[str, str]) -> float:
+    """Return the timeout among the options of a URL, in seconds; 30 if there is none."""
+    text = options.get("timeout", "30")
+    try:
+        return float(text)
+    except ValueError:
+        raise StoreError(f"timeout is a number of seconds, not {text!r}.") from None
+
+
+T = TypeVar("T")
+
+
+class PerProcess(Generic[T]):
+    """Something that each process makes for itself; calling this gives that of the calling process.
+
+    A mutex that a thread held at a fork stays held in the child for ever, and a connection must not be used by two
+    processes. The child makes its own instead, and never touches, closes or frees that of its parent.
+    """
+
+    __slots__ = ("_made", "_make")
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._made: dict[int, T] = {}
+
+    def __call__(self) -> T:
+        """Return what belongs to this process."""
+        process = os.getpid()
+        made = self._made.get(process)
+        # `setdefault` is one step of the interpreter: threads that come here at one moment get the same.
+        return self._made.setdefault(process, self._make()) if made is None else made
+
+    def made(self) -> T | None:
+        """Return what belongs to this process, None if it has not been made."""
+        return self._made.get(os.getpid())
+
+
 class _Mutex:
     """A mutex, who holds it, and how many threads hold or await it."""
 
@@ -49,21 +89,25 @@ class _Mutex:
         self.users = 0
 
 
-class MutexTable(ForkAware):
+class _Mutexes:
+    """The mutexes of one process that a thread holds or awaits, and the guard of this list."""
+
+    __slots__ = ("by_key", "guard")
+
+    def __init__(self) -> None:
+        self.guard = threading.Lock()
+        self.by_key: dict[Hashable, _Mutex] = {}
+
+
+class MutexTable:
     """One mutex a key, kept only while a thread holds or awaits it."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.after_fork_in_child()
-
-    def after_fork_in_child(self) -> None:
-        """Forget the mutexes: the threads that held them do not exist here."""
-        self._guard = threading.Lock()
-        self._mutexes: dict[Hashable, _Mutex] = {}
+        self._mutexes = PerProcess(_Mutexes)
 
     def __len__(self) -> int:
         """Return how many keys are held or awaited."""
-        return len(self._mutexes)
+        return len(self._mutexes().by_key)
 
     def hold(self, key: Hashable, *, name: str, timeout: float) -> _Hold:
         """Hold the mutex of `key` while the block runs.
@@ -99,12 +143,11 @@ class _Hold:
         self._timeout = timeout
 
     def __enter__(self) -> None:
-        table = self._table
-        with table._guard:
-            mutexes = self._mutexes = table._mutexes
-            mutex = mutexes.get(self._key)
+        mutexes = self._mutexes = self._table._mutexes()
+        with mutexes.guard:
+            mutex = mutexes.by_key.get(self._key)
             if mutex is None:
-                mutex = mutexes[self._key] = _Mutex()
+                mutex = mutexes.by_key[self._key] = _Mutex()
             mutex.users += 1
         self._mutex = mutex
         try:
@@ -116,15 +159,16 @@ class _Hold:
             raise
 
     def __exit__(self, *exc_info: object) -> None:
-        self._mutex.owner = None
-        self._mutex.lock.release()
-        self._leave()
+        if self._mutexes is self._table._mutexes():  # Not in a child that leaves a block of its parent.
+            self._mutex.owner = None
+            self._mutex.lock.release()
+            self._leave()
 
     def _leave(self) -> None:
-        with self._table._guard:
+        with self._mutexes.guard:
             self._mutex.users -= 1
             if not self._mutex.users:
-                self._mutexes.pop(self._key, None)
+                self._mutexes.by_key.pop(self._key, None)
 
 
 def _await(mutex: _Mutex, name: str, timeout: float) -> None:
@@ -145,8 +189,10 @@ def busy_error(name: str, timeout: float) -> StoreUnavailableError:
     )
 
 
-class LockFile(ForkAware):
+class LockFile:
     """The locks that stand in one file; made by `open_lock_file`, so that a process has one for each file.
+
+    A child goes on with the open file: its locks belong to processes, and none of the parent's is the child's.
 
     Parameters
     ----------
@@ -157,22 +203,15 @@ class LockFile(ForkAware):
     """
 
     def __init__(self, path: str, *, like: str) -> None:
-        super().__init__()
         self.path = path
         self.users = 0
         self._like = like
         self._mutexes = MutexTable()
-        self._guard = threading.Lock()
         self._descriptor: int | None = None
 
-    def after_fork_in_child(self) -> None:
-        """Go on with the open file: its locks belong to processes, and none of the parent's is ours."""
-        self._guard = threading.Lock()
-
     def close(self) -> None:
-        """Close the file, which drops every lock of this process in it."""
-        with self._guard:
-            descriptor, self._descriptor = self._descriptor, None
+        """Close the file, which drops every lock of this process in it; `_guard` is held."""
+        descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
 
@@ -184,7 +223,7 @@ class LockFile(ForkAware):
         descriptor = self._descriptor
         if descriptor is not None:
             return descriptor
-        with self._guard:
+        with _guard():
             if self._descriptor is None:
                 mode = 0o600
                 with contextlib.suppress(OSError):
@@ -252,37 +291,26 @@ class _HoldInFile(_Hold):
             super().__exit__()
 
 
-class _OpenFiles(ForkAware):
-    """The lock files of this process, by path."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.by_path: dict[str, LockFile] = {}
-        self.guard = threading.Lock()
-
-    def after_fork_in_child(self) -> None:
-        """Free the guard, which a thread of the parent may have held."""
-        self.guard = threading.Lock()
-
-
-_files = _OpenFiles()
+# A process must open each file once. The guard is held while one is opened or closed.
+_guard = PerProcess(threading.Lock)
+_files: dict[str, LockFile] = {}
 
 
 def open_lock_file(path: str, *, like: str) -> LockFile:
     """Return this process's locks in the file at `path`; give them back with `close_lock_file`."""
     path = os.path.realpath(path)
-    with _files.guard:
-        file = _files.by_path.get(path)
+    with _guard():
+        file = _files.get(path)
         if file is None:
-            file = _files.by_path[path] = LockFile(path, like=like)
+            file = _files[path] = LockFile(path, like=like)
         file.users += 1
         return file
 
 
 def close_lock_file(file: LockFile) -> None:
     """Give locks back; the file is closed with the last store that uses it."""
-    with _files.guard:
+    with _guard():
         file.users -= 1
         if not file.users:
-            del _files.by_path[file.path]
+            del _files[file.path]
             file.close()

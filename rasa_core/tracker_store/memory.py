@@ -6,20 +6,18 @@ import heapq
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
 
-from rasa_core.tracker_store._forks import ForkAware
-from rasa_core.tracker_store.answers import StoredAnswer, StoredAnswers
-from rasa_core.tracker_store.head import Head, check_commit, check_sender_id, version_conflict
-from rasa_core.tracker_store.locks import MutexTable, check_timeout
-from rasa_core.tracker_store.log_store import EventLogStore
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
+from rasa_core.domain import Domain
+from rasa_core.tracker_store.base import AnswersInMemory, StoredAnswer
+from rasa_core.tracker_store.locks import MutexTable, PerProcess, check_timeout
+from rasa_core.tracker_store.log_store import EventLogStore, Head, check_commit, check_sender_id, version_conflict
 
 
-class InMemoryTrackerStore(EventLogStore, ForkAware):
+class InMemoryTrackerStore(EventLogStore):
     """Keeps conversations until the process ends.
+
+    A process that forks may do so in the middle of a commit of another thread. What that thread had put already is
+    not seen by the child: the head is put last, and rows and answers beyond its version do not count.
 
     Parameters
     ----------
@@ -30,24 +28,13 @@ class InMemoryTrackerStore(EventLogStore, ForkAware):
     """
 
     def __init__(self, domain: Domain | None = None, *, timeout: float = 30.0) -> None:
-        EventLogStore.__init__(self, domain)
-        ForkAware.__init__(self)
+        super().__init__(domain)
         self._timeout = check_timeout(timeout)
         self._mutexes = MutexTable()
-        self._guard = threading.Lock()
+        self._guard = PerProcess(threading.Lock)
         self._heads: dict[str, Head] = {}
         self._logs: dict[str, list[str]] = {}
-        self._answers = StoredAnswers()
-
-    def before_fork(self) -> None:
-        """Wait for a commit that is under way, so that the child gets whole conversations."""
-        self._guard.acquire()
-
-    def after_fork_in_parent(self) -> None:  # noqa: D102
-        self._guard.release()
-
-    def after_fork_in_child(self) -> None:  # noqa: D102
-        self._guard = threading.Lock()
+        self._answers = AnswersInMemory()
 
     def lock(self, sender_id: str) -> AbstractContextManager[None]:  # noqa: D102
         return self._mutexes.hold(check_sender_id(sender_id), name=sender_id, timeout=self._timeout)
@@ -56,7 +43,9 @@ class InMemoryTrackerStore(EventLogStore, ForkAware):
         return self._heads.get(check_sender_id(sender_id))
 
     def read_events(self, sender_id: str, start: int, stop: int) -> list[str]:  # noqa: D102
-        return self._logs.get(check_sender_id(sender_id), [])[max(start, 0) : max(stop, 0)]
+        head = self._heads.get(check_sender_id(sender_id))
+        stop = 0 if head is None else min(stop, head.version)
+        return self._logs.get(sender_id, [])[max(start, 0) : max(stop, 0)]
 
     def commit(  # noqa: D102
         self,
@@ -68,18 +57,19 @@ class InMemoryTrackerStore(EventLogStore, ForkAware):
     ) -> None:
         check_sender_id(sender_id)
         check_commit(expected_version, events, head)
-        with self._guard:
+        with self._guard():
             stored = self._heads.get(sender_id)
             version = 0 if stored is None else stored.version
             if version != expected_version:
                 raise version_conflict(sender_id, expected_version, version)
-            self._logs.setdefault(sender_id, []).extend(events)
-            self._heads[sender_id] = head
             if answer is not None:
                 self._answers.put(sender_id, answer)
+            self._logs.setdefault(sender_id, [])[expected_version:] = events
+            self._heads[sender_id] = head
 
     def read_answer(self, sender_id: str, key: str) -> StoredAnswer | None:  # noqa: D102
-        return self._answers.get(check_sender_id(sender_id), key)
+        answer, head = self._answers.get(check_sender_id(sender_id), key), self._heads.get(sender_id)
+        return None if answer is None or head is None or answer.version > head.version else answer
 
     def expire_answers(self, before: float) -> int:  # noqa: D102
         return self._answers.expire(before)
@@ -87,16 +77,16 @@ class InMemoryTrackerStore(EventLogStore, ForkAware):
     def sender_ids(  # noqa: D102
         self, after: str | None = None, limit: int | None = None, *, idle_since: float | None = None
     ) -> list[str]:
-        with self._guard:
-            heads = self._heads.items()
-            found = [sender_id for sender_id, head in heads if idle_since is None or head.updated < idle_since]
+        heads = list(self._heads.items())
+        found = [sender_id for sender_id, head in heads if idle_since is None or head.updated < idle_since]
         if after is not None:
             found = [sender_id for sender_id in found if sender_id > after]
         return sorted(found) if limit is None else heapq.nsmallest(limit, found)
 
     def delete(self, sender_id: str) -> bool:  # noqa: D102
         check_sender_id(sender_id)
-        with self._guard:
-            self._logs.pop(sender_id, None)
+        with self._guard():
             self._answers.forget(sender_id)
-            return self._heads.pop(sender_id, None) is not None
+            head = self._heads.pop(sender_id, None)
+            self._logs.pop(sender_id, None)
+            return head is not None

@@ -4,20 +4,15 @@ Trust
     Whoever can write to the database can change conversations, but cannot make this process run code: events
     are JSON. What Rasa Core 0.9 pickled under bare ids is neither read nor changed.
 Durability
-    A commit is one step of the server: it is there as a whole or not at all, whenever a process or the server
-    dies. Whether a commit that was acknowledged is still there after the server died is up to its
-    configuration. With ``appendonly yes`` and ``appendfsync always``, all of them are, a power cut included.
-    With ``appendfsync everysec``, its default, the death of the server alone loses none, and a power cut about
-    the last second; with ``appendfsync no``, what the kernel had not yet written, some 30 seconds on Linux. With
-    RDB snapshots alone, which is what Redis does unless it is told otherwise, either loses everything since the
-    last snapshot: minutes, or an hour. Replicas follow a little later, so a failover can lose the last commits
-    in any of these settings.
-
-    Set ``maxmemory-policy noeviction``. Any other lets Redis drop conversations when memory runs short; a commit
-    to a conversation that lost its log or its head that way is refused.
+    A commit is one step of the server: it is there as a whole or not at all. Whether an acknowledged one survives the
+    death of the server is up to its configuration: ``docs/state.rst`` has the table. Without ``maxmemory-policy
+    noeviction``, Redis drops conversations when memory runs short; a commit to one that lost a part is refused.
 Order
-    A lease gives each conversation one writer at a time: see `rasa_core.tracker_store._redis_leases`. Safety
-    does not depend on it, since every commit names its version.
+    A holder puts a random token under the conversation's lease key, which runs out by itself after `LEASE` seconds.
+    While a process holds any lease, one thread renews them all, so a lease lasts as long as the work, and a process
+    that dies frees it within `LEASE` seconds. A process that stands still for longer loses its leases without knowing.
+    Then two writers may work on one conversation, and the later commit fails: it names a version that is no longer
+    stored. So a lost lease costs a repeated turn, never an event, and commits need not check it.
 Keys
     ``rasa_core:{id}:head`` is a hash, ``rasa_core:{id}:events`` a list of JSON, ``rasa_core:{id}:answers`` a
     hash; beside it are two sorted sets of their keys, by when they were created and stored. A day after the last
@@ -31,32 +26,59 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Self
+import random
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any, Self, TypeAlias
+from urllib.parse import urlsplit
 
-from rasa_core.exceptions import StoreError
-from rasa_core.tracker_store._forks import ForkAware
-from rasa_core.tracker_store._redis_keys import Keys
-from rasa_core.tracker_store._redis_leases import Leases
-from rasa_core.tracker_store._redis_scripts import COMMIT, DELETE, EXPIRE_ANSWERS, SET_LIFETIME
-from rasa_core.tracker_store._redis_server import Address, Server, Word
-from rasa_core.tracker_store._redis_url import RedisUrl
-from rasa_core.tracker_store.answers import ANSWERS_KEPT, StoredAnswer
-from rasa_core.tracker_store.head import Head, check_commit, check_sender_id, version_conflict
-from rasa_core.tracker_store.locks import check_timeout
-from rasa_core.tracker_store.log_store import EventLogStore
+import redis
+from redis.backoff import NoBackoff
+from redis.cluster import RedisCluster
+from redis.connection import SSLConnection, parse_url
+from redis.exceptions import RedisClusterException
+from redis.retry import Retry
 
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
-    from rasa_core.trackers import DialogueStateTracker
+from rasa_core.domain import Domain
+from rasa_core.exceptions import StoreError, StoreUnavailableError
+from rasa_core.tracker_store.base import ANSWERS_KEPT, StoredAnswer, url_options
+from rasa_core.tracker_store.locks import MutexTable, PerProcess, busy_error, check_timeout, timeout_from
+from rasa_core.tracker_store.log_store import EventLogStore, Head, check_commit, check_sender_id, version_conflict
+from rasa_core.tracker_store.redis_scripts import (
+    ALL_PARTS,
+    ANSWERS,
+    COMMIT,
+    DELETE,
+    EXPIRE_ANSWERS,
+    HOLD_LEASE,
+    SCRIPTS,
+    SET_LIFETIME,
+    Keys,
+)
+from rasa_core.trackers import DialogueStateTracker
 
-_PAGE = 500
+LEASE, RENEWED = 4.0, 1.0
+"""How long a lease lasts, and how often it is renewed, in seconds."""
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.001, 0.02
+_LAYOUT = b"1"
+_MOST_CONNECTIONS = 64
 _MOST_EVENTS = 1_000_000  # Redis takes 1,048,576 words in one command.
+_PAGE = 500
+_FORM = "redis://user:password@host:6379/0; write /, ?, #, @ and % of a password as %2F, %3F, %23, %40 and %25"
+_DROPPED = "Start Redis there, or correct the address."
+_SLOW = "It takes too long to answer: it is overloaded, or its disk is."
+
+Word: TypeAlias = str | bytes | int | float
+Client: TypeAlias = Any  # A `redis.Redis` or a `RedisCluster`; what they answer depends on the command.
 
 
-class RedisTrackerStore(EventLogStore, ForkAware):
-    """Keeps conversations in Redis; connects at the first use.
+class RedisTrackerStore(EventLogStore):
+    """Keeps conversations in Redis; each process, a forked one too, connects at its first use.
 
     Parameters
     ----------
@@ -92,15 +114,23 @@ class RedisTrackerStore(EventLogStore, ForkAware):
         timeout: float = 30.0,
         socket_timeout: float = 5.0,
     ) -> None:
-        EventLogStore.__init__(self, domain)
+        super().__init__(domain)
         if cluster and db:
             raise StoreError(f"a Redis Cluster has database 0 alone, not {db}.")
         self._timeout = check_timeout(timeout)
         self._keys = Keys(key_prefix)
-        address = Address(host, port, db, username, password, ssl, cluster, check_timeout(socket_timeout))
-        self._server = Server(address, self._keys.layout)
-        self._leases = Leases(self._server)
-        ForkAware.__init__(self)  # Last: from here on a fork calls the methods below.
+        self._address = f"{'rediss' if ssl else 'redis'}://{f'[{host}]' if ':' in host else host}:{port}/{db}"
+        self._closed = False
+        # Protocol 2 is what Redis 6 to 8 and all of redis-py speak alike. No client repeats anything: `_run` does.
+        self._options: dict[str, Any] = {
+            **{"username": username, "password": password, "max_connections": _MOST_CONNECTIONS, "protocol": 2},
+            **{"timeout": socket_timeout, "socket_timeout": check_timeout(socket_timeout)},
+            **{"socket_connect_timeout": socket_timeout, "socket_keepalive": True, "retry": Retry(NoBackoff(), 0)},
+        }
+        self._cluster = cluster
+        self._connected = PerProcess(self._connect)
+        self._mutexes = MutexTable()
+        self._leases = PerProcess(lambda: _Leases(self._hold_lease))
 
     @classmethod
     def from_url(cls, url: str, domain: Domain | None = None) -> Self:
@@ -108,38 +138,34 @@ class RedisTrackerStore(EventLogStore, ForkAware):
 
         Options are ``timeout``, ``key_prefix``, and ``cluster=true`` for a Redis Cluster.
         """
-        said = RedisUrl.parse(url)
-        return cls(
-            domain,
-            said.host or "localhost",
-            6379 if said.port is None else said.port,
-            said.db,
-            said.password,
-            username=said.username,
-            ssl=said.ssl,
-            cluster=said.cluster,
-            key_prefix="rasa_core" if said.key_prefix is None else said.key_prefix,
-            timeout=30.0 if said.timeout is None else said.timeout,
-        )
-
-    def before_fork(self) -> None:
-        """Wait for the operations under way, and close every connection."""
-        self._leases.before_fork()
-        self._server.before_fork()
-
-    def after_fork_in_parent(self) -> None:  # noqa: D102
-        self._server.after_fork_in_parent()
-        self._leases.after_fork_in_parent()
-
-    def after_fork_in_child(self) -> None:
-        """Start without connections, and without the leases of the parent."""
-        self._server.after_fork_in_child()
-        self._leases.after_fork_in_child()
+        # No message quotes what may be part of a password.
+        try:
+            parts = urlsplit(url)
+            _ = parts.port
+        except ValueError:
+            raise StoreError(f"the address of Redis has no valid port. Write {_FORM}.") from None
+        if parts.scheme not in ("redis", "rediss") or "@" in parts.path + parts.query or parts.fragment:
+            raise StoreError(f"this is no address of Redis. Write {_FORM}.")
+        database = parts.path.strip("/")
+        if database and not (database.isascii() and database.isdigit()):  # Of which redis-py takes no notice.
+            raise StoreError(f"the database of Redis is a number. Write {_FORM}.")
+        said = parse_url(url.partition("?")[0])  # type: ignore[no-untyped-call]
+        ssl = said.pop("connection_class", None) is SSLConnection
+        options: dict[str, Any] = url_options(parts, ("cluster", "key_prefix", "timeout"))
+        cluster = options.pop("cluster", "false").lower()
+        if cluster not in ("true", "false"):
+            raise StoreError(f"cluster is true or false, not {cluster!r}.")
+        options["timeout"] = timeout_from(options)
+        return cls(domain, **said, ssl=ssl, cluster=cluster == "true", **options)
 
     def close(self) -> None:
-        """Close the connections; the store cannot be used afterwards."""
-        self._leases.close()
-        self._server.close()
+        """Give back the leases, and close the connections; the store cannot be used afterwards."""
+        for token, key in self._leases().end():
+            self._give_back(key, token)
+        self._closed = True
+        connected = self._connected.made()
+        if connected is not None:
+            connected[0].close()
 
     def save(self, tracker: DialogueStateTracker, timeout: float | None = None) -> None:
         """Store what `tracker` has and the store has not: see `EventLogStore.save`.
@@ -154,28 +180,54 @@ class RedisTrackerStore(EventLogStore, ForkAware):
             check_timeout(timeout)
         super().save(tracker)
         if timeout is not None:
-            keys = [self._keys.head(tracker.sender_id), self._keys.events(tracker.sender_id)]
-            self._server.run(SET_LIFETIME, keys, [math.ceil(timeout * 1000)])
+            keys = self._keys.of(tracker.sender_id, "head", "events")
+            self._script(SET_LIFETIME, keys, [math.ceil(timeout * 1000)])
+
+    @contextmanager
+    def _lock(self, sender_id: str) -> Iterator[None]:
+        deadline = time.monotonic() + self._timeout
+        (key,), token = self._keys.of(sender_id, "lease"), secrets.token_hex(16).encode()
+        # A mutex orders the threads of this process, so that it asks Redis for a conversation once at a time.
+        with self._mutexes.hold(key, name=sender_id, timeout=self._timeout):
+            wait = _FIRST_WAIT
+            while not self._hold_lease(key, token, take=1):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise busy_error(sender_id, self._timeout)
+                # Waiting processes ask at different moments, so that none is always a little too late.
+                time.sleep(min(wait * random.uniform(0.5, 1.0), left))
+                wait = min(wait * 2, _LONGEST_WAIT)
+            self._leases().keep(token, key)
+            try:
+                yield
+            finally:
+                if self._leases().let_go(token):
+                    self._give_back(key, token)
 
     def lock(self, sender_id: str) -> AbstractContextManager[None]:  # noqa: D102
-        self._server.check_open()
-        key = self._keys.lease(check_sender_id(sender_id))
-        return self._leases.hold(key, name=sender_id, timeout=self._timeout)
+        self._check_open()
+        return self._lock(check_sender_id(sender_id))
+
+    def _hold_lease(self, key: bytes, token: bytes, *, take: int = 0) -> bool:
+        """Renew a lease, or take it if it is free; return whether `token` has it."""
+        return bool(self._script(HOLD_LEASE, [key], [token, max(1, round(LEASE * 1000)), take]))
+
+    def _give_back(self, key: bytes, token: bytes) -> None:
+        with suppress(StoreError):  # If Redis cannot be reached, the lease runs out by itself.
+            self._script(HOLD_LEASE, [key], [token, 0, 0])
 
     def read_head(self, sender_id: str) -> Head | None:  # noqa: D102
-        key = self._keys.head(check_sender_id(sender_id))
-        row = self._server.call("HMGET", key, "version", "origin", "fingerprint", "updated", "state")
+        (key,) = self._keys.of(check_sender_id(sender_id), "head")
+        row = self._call("HMGET", key, "version", "origin", "fingerprint", "updated", "state")
         if row[0] is None:
             return None
         version, origin, fingerprint, updated, state = row
         return Head(int(version), int(origin), fingerprint.decode(), float(updated), state.decode())
 
     def read_events(self, sender_id: str, start: int, stop: int) -> list[str]:  # noqa: D102
-        key = self._keys.events(check_sender_id(sender_id))
+        (key,) = self._keys.of(check_sender_id(sender_id), "events")
         start = max(start, 0)
-        if stop <= start:
-            return []
-        return [row.decode() for row in self._server.call("LRANGE", key, start, stop - 1)]
+        return [event.decode() for event in self._call("LRANGE", key, start, stop - 1)] if start < stop else []
 
     def commit(  # noqa: D102
         self,
@@ -185,12 +237,12 @@ class RedisTrackerStore(EventLogStore, ForkAware):
         head: Head,
         answer: StoredAnswer | None = None,
     ) -> None:
-        keys = self._keys.all_of(check_sender_id(sender_id))
+        keys = self._keys.of(check_sender_id(sender_id), *ALL_PARTS)
         check_commit(expected_version, events, head)
         words = _words_of_commit(sender_id, expected_version, events, head, answer)
         if not expected_version:
-            self._server.call("ZADD", self._keys.ids, 0, sender_id)
-        outcome, number = self._server.run(COMMIT, keys, words, changing=True)
+            self._call("ZADD", self._keys.ids, 0, sender_id)
+        outcome, number = self._script(COMMIT, keys, words, changing=True)
         if outcome == b"version":
             raise version_conflict(sender_id, expected_version, number)
         if outcome == b"length":
@@ -201,23 +253,28 @@ class RedisTrackerStore(EventLogStore, ForkAware):
             )
         if not expected_version:
             # A delete that lost its lease may have removed the id just before the commit.
-            self._server.call("ZADD", self._keys.ids, 0, sender_id)
+            self._call("ZADD", self._keys.ids, 0, sender_id)
 
     def read_answer(self, sender_id: str, key: str) -> StoredAnswer | None:  # noqa: D102
-        answers, _, _ = self._keys.answers(check_sender_id(sender_id))
-        value = self._server.call("HGET", answers, key)
-        return None if value is None else _answer(key, value)
+        value = self._call("HGET", *self._keys.of(check_sender_id(sender_id), "answers"), key)
+        if value is None:
+            return None
+        about, _, text = value.partition(b"\n")
+        request, version, complete, created = json.loads(about)
+        return StoredAnswer(key, request, version, complete, created, text.decode())
 
     def expire_answers(self, before: float) -> int:  # noqa: D102
         removed = 0
         for page in self._pages(None, _PAGE):
-            answers = [self._keys.answers(sender_id) for sender_id in page]
-            due = self._server.call_many([("ZCOUNT", created, "-inf", f"({before!r}") for _, created, _ in answers])
-            for keys, count in zip(answers, due, strict=True):
+            due = self._of_each(page, "ZCOUNT", "answers:created", "-inf", f"({before!r}")
+            for sender_id, count in zip(page, due, strict=True):
                 while count > 0:
-                    count = self._server.run(EXPIRE_ANSWERS, keys, [repr(before), _PAGE], changing=True)
+                    keys = self._keys.of(sender_id, *ANSWERS)
+                    count = self._script(EXPIRE_ANSWERS, keys, [repr(before), _PAGE], changing=True)
                     removed += count
-            self._forget_ids(self._without_keys(page))
+            # An id without a head and without answers is that of a conversation whose lifetime ended, for example.
+            heads, answers = self._of_each(page, "EXISTS", "head"), self._of_each(page, "EXISTS", "answers")
+            self._forget_ids([one for one, *there in zip(page, heads, answers, strict=True) if not any(there)])
         return removed
 
     def sender_ids(  # noqa: D102
@@ -227,8 +284,7 @@ class RedisTrackerStore(EventLogStore, ForkAware):
         if limit is not None and limit <= 0:
             return found
         for page in self._pages(after, _PAGE if limit is None else min(limit + 20, _PAGE)):
-            times = self._server.call_many([("HGET", self._keys.head(sender_id), "updated") for sender_id in page])
-            for sender_id, updated in zip(page, times, strict=True):
+            for sender_id, updated in zip(page, self._of_each(page, "HGET", "head", "updated"), strict=True):
                 if updated is not None and (idle_since is None or float(updated) < idle_since):
                     found.append(sender_id)
             if limit is not None and len(found) >= limit:
@@ -236,8 +292,8 @@ class RedisTrackerStore(EventLogStore, ForkAware):
         return found
 
     def delete(self, sender_id: str) -> bool:  # noqa: D102
-        keys = self._keys.all_of(check_sender_id(sender_id))
-        had = self._server.run(DELETE, keys, changing=True)
+        keys = self._keys.of(check_sender_id(sender_id), *ALL_PARTS)
+        had = self._script(DELETE, keys, changing=True)
         self._forget_ids([sender_id])
         return bool(had)
 
@@ -245,28 +301,119 @@ class RedisTrackerStore(EventLogStore, ForkAware):
         """Yield the ids above `after`, in order; some may have no conversation."""
         # UTF-8 sorts as code points do.
         start = b"-" if after is None else b"(" + check_sender_id(after).encode()
-        while page := self._server.call("ZRANGEBYLEX", self._keys.ids, start, "+", "LIMIT", 0, size):
+        while page := self._call("ZRANGEBYLEX", self._keys.ids, start, "+", "LIMIT", 0, size):
             yield [sender_id.decode() for sender_id in page]
             if len(page) < size:
                 return
             start = b"(" + page[-1]
 
-    def _without_keys(self, sender_ids: Sequence[str]) -> list[str]:
-        """Return the ids that have neither a head nor answers, such as those whose lifetime ended."""
-        heads = self._server.call_many([("EXISTS", self._keys.head(sender_id)) for sender_id in sender_ids])
-        answers = self._server.call_many([("EXISTS", self._keys.answers(sender_id)[0]) for sender_id in sender_ids])
-        found = zip(sender_ids, heads, answers, strict=True)
-        return [sender_id for sender_id, head, answer in found if not head and not answer]
+    def _of_each(self, sender_ids: Sequence[str], command: str, part: str, *words: Word) -> list[Any]:
+        """Run one command on the same part of several conversations, in one go."""
+
+        def run(client: Client, _: object) -> Any:
+            pipeline = client.pipeline(transaction=False)
+            for sender_id in sender_ids:
+                pipeline.execute_command(command, *self._keys.of(sender_id, part), *words)
+            return pipeline.execute()
+
+        return list(self._run(run))
 
     def _forget_ids(self, sender_ids: Sequence[str]) -> None:
         """Remove ids from the list, but for those that have a conversation, as one that just started may."""
         if not sender_ids:
             return
-        self._server.call("ZREM", self._keys.ids, *sender_ids)
-        heads = self._server.call_many([("EXISTS", self._keys.head(sender_id)) for sender_id in sender_ids])
-        for sender_id, head in zip(sender_ids, heads, strict=True):
+        self._call("ZREM", self._keys.ids, *sender_ids)
+        for sender_id, head in zip(sender_ids, self._of_each(sender_ids, "EXISTS", "head"), strict=True):
             if head:
-                self._server.call("ZADD", self._keys.ids, 0, sender_id)
+                self._call("ZADD", self._keys.ids, 0, sender_id)
+
+    # -- the server
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError(f"the tracker store {self._address} is closed: make a new one.")
+
+    def _connect(self) -> tuple[Client, dict[str, Any]]:
+        """Return a client whose server has the layout that is read here, and the scripts, by their texts."""
+        pool, address = redis.BlockingConnectionPool, self._address
+        if self._cluster:
+            client: Client = RedisCluster.from_url(address, connection_pool_class=pool, **self._options)
+        else:
+            client = redis.Redis.from_pool(pool.from_url(address, **self._options))
+        found = client.execute_command("GET", self._keys.layout)
+        if found is None:  # Of several processes that start at once, one sets it.
+            client.execute_command("SET", self._keys.layout, _LAYOUT, "NX")
+            found = client.execute_command("GET", self._keys.layout)
+        if found != _LAYOUT:
+            raise StoreError(
+                f"the tracker store {self._address} has layout {(found or b'none').decode(errors='replace')}, and this "
+                f"rasa_core reads layout {_LAYOUT.decode()}: it was written by another version of rasa_core. Use that "
+                "version, or another key_prefix."
+            )
+        return client, {text: client.register_script(text) for text in SCRIPTS}
+
+    def _run(self, operation: Callable[[Client, dict[str, Any]], Any], changing: bool = False) -> Any:
+        """Run an operation; do it once more if the connection drops and that does no harm: it is not `changing`."""
+        self._check_open()
+        try:
+            try:
+                return operation(*self._connected())
+            except redis.ConnectionError as error:
+                if changing or _failure(error)[1] != _DROPPED:
+                    raise
+                return operation(*self._connected())
+        except (redis.RedisError, RedisClusterException, OSError) as error:
+            raise _translated(error, self._address, changing) from error
+
+    def _call(self, *words: Word) -> Any:
+        """Run one command that may be run twice."""
+        return self._run(lambda client, _: client.execute_command(*words))
+
+    def _script(self, text: str, keys: Sequence[bytes], words: Sequence[Word] = (), changing: bool = False) -> Any:
+        return self._run(lambda _, scripts: scripts[text](keys, words), changing)
+
+
+class _Leases:
+    """The leases that one process holds, and the thread that renews them while there are any."""
+
+    def __init__(self, renew: Callable[[bytes, bytes], object]) -> None:
+        self._renew = renew
+        self._changed = threading.Condition()
+        self._held: dict[bytes, bytes] = {}
+        self._renewing: threading.Thread | None = None
+        self._ended = False
+
+    def keep(self, token: bytes, key: bytes) -> None:
+        """Renew a lease from now on."""
+        with self._changed:
+            self._held[token] = key
+            if self._renewing is None and not self._ended:
+                self._renewing = threading.Thread(target=self._renew_all, name="rasa_core leases", daemon=True)
+                self._renewing.start()
+
+    def let_go(self, token: bytes) -> bool:
+        """Return whether this process still had it: after a fork, or when the store was closed, it has not."""
+        with self._changed:
+            return self._held.pop(token, None) is not None
+
+    def end(self) -> list[tuple[bytes, bytes]]:
+        """End the thread; return the tokens and keys of what was held."""
+        with self._changed:
+            held, self._held, self._ended = self._held, {}, True
+            self._changed.notify_all()
+            return list(held.items())
+
+    def _renew_all(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._ended, RENEWED)
+                held = list(self._held.items())
+                if not held:  # No store that is idle has a thread.
+                    self._renewing = None
+                    return
+            for token, key in held:
+                with suppress(StoreError):
+                    self._renew(key, token)
 
 
 def _words_of_commit(
@@ -278,18 +425,66 @@ def _words_of_commit(
             f"{len(events)} events of conversation {sender_id!r} are too many for one commit: Redis takes "
             f"{_MOST_EVENTS}. Commit them in parts."
         )
-    words: list[Word] = [expected_version, head.version, head.origin, head.fingerprint, repr(head.updated), head.state]
-    if answer is None:
-        words += ["", "", ""]
-    else:
+    said: list[Word] = ["", "", ""]
+    if answer is not None:
         if not math.isfinite(answer.created):
             raise StoreError(f"the time of the answer {answer.key!r} is {answer.created}, not a Unix time.")
         about = json.dumps([answer.request, answer.version, answer.complete, answer.created])
-        words += [answer.key, f"{about}\n{answer.text}", repr(float(answer.created))]
-    return [*words, int(ANSWERS_KEPT), *events]
+        said = [answer.key, f"{about}\n{answer.text}", repr(float(answer.created))]
+    stored: list[Word] = [head.version, head.origin, head.fingerprint, repr(head.updated), head.state]
+    return [expected_version, *stored, *said, int(ANSWERS_KEPT), *events]
 
 
-def _answer(key: str, value: bytes) -> StoredAnswer:
-    about, _, text = value.partition(b"\n")
-    request, version, complete, created = json.loads(about)
-    return StoredAnswer(key, request, version, complete, created, text.decode())
+# Of each failure: what its class or text has, whether it passes by itself, and what to do. The first that fits counts.
+# redis-py takes Redis's name of an error out of its text if it has a class for it; some kinds have none.
+_FAILURES = (
+    ("CERTIFICATE_VERIFY_FAILED", False, "Name a file with its certificate authority in the variable SSL_CERT_FILE."),
+    ("No connection available", True, f"All its {_MOST_CONNECTIONS} connections are busy: try again."),
+    ("AuthenticationError|NOAUTH", False, "Give the right user and password, as in redis://:password@host:6379/0."),
+    ("BusyLoadingError|LOADING", True, "It has just started, and still loads its data; try again."),
+    ("ReadOnlyError|READONLY", True, "It is a replica, which takes no writes: name the primary."),
+    (
+        "NoPermissionError|NOPERM|can't run this command",
+        False,
+        "Grant its user +@read +@write +@scripting +@connection +time on the keys of the store, and +cluster +command "
+        "on a cluster.",
+    ),
+    ("OutOfMemoryError|OOM", True, "Its memory is used up: raise its maxmemory, or delete conversations."),
+    ("MovedError|MOVED", False, "It is part of a Redis Cluster: add ?cluster=true."),
+    ("MISCONF", True, "It cannot save to its disk: make room there, then look into its log."),
+    ("MasterDownError|MASTERDOWN|NOREPLICAS", True, "It lost its primary or its replicas: start them."),
+    (
+        "ClusterError|TryAgainError|CLUSTERDOWN|slots are not covered",
+        True,
+        "Part of the cluster is away; try again.",
+    ),
+    ("WRONGTYPE", False, "Other software uses its keys: choose another key_prefix, or another database."),
+    ("Cluster mode is not enabled", False, "It is a single server: leave out ?cluster=true."),
+    ("DB index is out of range", False, "Choose a lower number for the database."),
+    ("unknown command", False, "Redis 6 or newer is needed."),
+    ("BUSY", True, "It is busy with a long script of other software."),
+    ("TimeoutError", True, _SLOW),
+    ("ConnectionError|OSError", True, _DROPPED),
+    ("Redis Cluster cannot be connected", True, "Start the cluster, or correct the address."),
+    ("", False, "Look into its log."),
+)
+_PLACE_IN_SCRIPT = re.compile(r",? script: [0-9a-f]{40}.*", re.DOTALL)
+
+
+def _failure(error: Exception) -> tuple[bool, str]:
+    """Return whether a failure passes by itself, and what to do."""
+    kinds = " ".join(kind.__name__ for kind in type(error).__mro__)
+    described = f"{kinds} {error}"
+    return next((passing, remedy) for sign, passing, remedy in _FAILURES if re.search(rf"\b(?:{sign})\b", described))
+
+
+def _translated(error: Exception, address: str, changing: bool) -> StoreError:
+    """Return the error to raise for one of redis-py."""
+    while isinstance(error, RedisClusterException) and isinstance(error.__cause__, redis.RedisError | OSError):
+        error = error.__cause__  # What kept redis-py from finding the cluster.
+    passing, remedy = _failure(error)
+    text = _PLACE_IN_SCRIPT.sub("", str(error)).rstrip(". ") or type(error).__name__
+    if changing and remedy in (_DROPPED, _SLOW) and "connecting to" not in text:
+        remedy += " It may have stored the change, or not: read the conversation again."
+    kind = StoreUnavailableError if passing else StoreError
+    return kind(f"cannot use the tracker store {address}: {text}. {remedy}")

@@ -3,41 +3,39 @@
 Trust
     Whoever can write to the tables can change conversations, but cannot make this process run code: rows are JSON.
 Durability
-    A commit is acknowledged when the server says that it is committed, and survives the death of this process at
-    any point. What else it survives is a setting of the server:
+    A commit is acknowledged when the server says that it is committed, and survives the death of this process at any
+    point. What else it survives is a setting of the server:
 
-    - PostgreSQL with ``synchronous_commit = on``, its default: a crash of the server and a power cut. With
-      ``off``, the last commits before either, of less than a second, may be missing; the rest is whole.
-      ``fsync = off`` may lose the database. To survive the loss of the host, commits have to wait for a standby:
-      ``synchronous_standby_names``.
-    - MySQL and MariaDB with ``innodb_flush_log_at_trx_commit = 1``, their default: a crash and a power cut; with
-      the binary log, ``sync_binlog = 1`` too. With ``2``, a power cut may cost the last second, with ``0`` a crash
-      as well.
+    - PostgreSQL with ``synchronous_commit = on``, its default: a crash of the server and a power cut. With ``off``, the
+      last commits before either, of less than a second, may be missing; the rest is whole. ``fsync = off`` may lose the
+      database. To survive the loss of the host, commits have to wait for a standby: ``synchronous_standby_names``.
+    - MySQL and MariaDB with ``innodb_flush_log_at_trx_commit = 1``, their default: a crash and a power cut; with the
+      binary log, ``sync_binlog = 1`` too. With ``2``, a power cut may cost the last second, with ``0`` a crash as well.
 
     A commit whose connection breaks before the server answered raises `StoreUnavailableError` and may have been
     applied. Nothing is repeated behind the caller's back; a repeated request with a key is recognised.
 Order
-    Threads of a process wait for each other by mutexes, then processes and hosts by locks of the server that live
-    as long as a connection: advisory locks in PostgreSQL, ``GET_LOCK`` in MySQL and MariaDB. A process that dies
-    frees its locks at once, a host that vanishes when the server notices. Poolers between have to keep sessions
-    together (PgBouncer: ``pool_mode = session``). In a cluster of several writable servers, ``GET_LOCK`` knows only
-    its own server. CockroachDB has no such locks. There, and wherever a lock is lost, the version that each commit
-    names keeps conversations whole: of two writers one gets `VersionConflictError`, and repeats its turn.
+    Threads of a process wait for each other by mutexes, then processes and hosts by locks of the server that live as
+    long as a connection: advisory locks in PostgreSQL, ``GET_LOCK`` in MySQL and MariaDB. A process that dies frees its
+    locks at once, a host that vanishes when the server notices. Poolers between have to keep sessions together
+    (PgBouncer: ``pool_mode = session``). In a cluster of several writable servers, ``GET_LOCK`` knows only its own
+    server. CockroachDB has no such locks. There, and wherever a lock is lost, the version that each commit names keeps
+    conversations whole: of two writers one gets `VersionConflictError`, and repeats its turn.
 Tables
-    ``rasa_core_meta(name, value)`` holds the version of this layout. ``rasa_core_heads`` has one row a
-    conversation, ``rasa_core_events`` one row an event: ``(sender_id, seq)`` and its JSON, written once.
-    ``rasa_core_answers`` has one row for each request that came with a key. They are made at the first use, in the
-    database, and for PostgreSQL the schema, that new tables of the user go to.
+    ``rasa_core_meta(name, value)`` holds the version of this layout. ``rasa_core_heads`` has one row a conversation,
+    ``rasa_core_events`` one row an event: ``(sender_id, seq)`` and its JSON, written once. ``rasa_core_answers`` has
+    one row for each request that came with a key. They are made at the first use, in the database, and for PostgreSQL
+    the schema, that new tables of the user go to.
 
 CockroachDB is reached as PostgreSQL, and this part is not tested on a server.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Self
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl
 
 from sqlalchemy import URL
@@ -45,19 +43,68 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError, did_you_mean
-from rasa_core.tracker_store._sql_connections import Connections
-from rasa_core.tracker_store._sql_database import ClashError, Database, answer_row, head_row
-from rasa_core.tracker_store._sql_tables import MAX_ID
-from rasa_core.tracker_store.answers import StoredAnswer
-from rasa_core.tracker_store.head import Head, SenderIdError, check_commit, check_sender_id, version_conflict
-from rasa_core.tracker_store.locks import MutexTable, check_timeout
-from rasa_core.tracker_store.log_store import EventLogStore
+from rasa_core.tracker_store.base import StoredAnswer
+from rasa_core.tracker_store.log_store import (
+    EventLogStore,
+    Head,
+    SenderIdError,
+    check_commit,
+    check_sender_id,
+    version_conflict,
+)
+from rasa_core.tracker_store.sql_connections import ClashError, Database, query
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
 
+MAX_ID = 2000
+"""Most bytes of a sender_id: with a key of 255 beside it, an index entry fits both PostgreSQL and InnoDB."""
+
 _ATTEMPTS = 3
-_SCHEMES = ("postgresql", "postgres", "cockroachdb", "mysql", "mariadb")
+_POSTGRESQL = ("postgresql", "postgres", "cockroachdb")
+_MYSQL = ("mysql", "mariadb")
+
+# Ids and keys are bytes, in UTF-8: so no collation folds their case, drops their trailing spaces, or refuses a NUL, and
+# they sort by code point. Events, states and answers are ASCII JSON of any length.
+_TABLES = {
+    "rasa_core_meta": "name VARCHAR(64) NOT NULL, value VARCHAR(255) NOT NULL, PRIMARY KEY (name)",
+    "rasa_core_heads": "sender_id {id} NOT NULL, version BIGINT NOT NULL, origin BIGINT NOT NULL, "
+    "fingerprint TEXT NOT NULL, updated DOUBLE PRECISION NOT NULL, state {text} NOT NULL, PRIMARY KEY (sender_id)",
+    "rasa_core_events": "sender_id {id} NOT NULL, seq BIGINT NOT NULL, event {text} NOT NULL, "
+    "PRIMARY KEY (sender_id, seq)",
+    "rasa_core_answers": "sender_id {id} NOT NULL, request_key {key} NOT NULL, request TEXT NOT NULL, "
+    "version BIGINT NOT NULL, complete SMALLINT NOT NULL, created DOUBLE PRECISION NOT NULL, answer {text} NOT NULL, "
+    "PRIMARY KEY (sender_id, request_key){index}",
+}
+_LAYOUT = "1"
+_LAYOUT_LOCK = b"\xff rasa_core layout"  # No sender_id, since it is not UTF-8.
+_COLUMNS = (
+    "SELECT table_name AS t, column_name AS c FROM information_schema.columns "
+    f"WHERE table_schema = {{}} AND table_name IN ({', '.join(map(repr, _TABLES))})"
+)
+_READ_LAYOUT = "SELECT value FROM rasa_core_meta WHERE name = 'version'"
+_WRITE_LAYOUT = (
+    f"INSERT INTO rasa_core_meta (name, value) VALUES ('format', 'rasa_core tracker store'), ('version', '{_LAYOUT}')"
+)
+
+# Both drivers take parameters in this way, and all servers this SQL.
+_READ_HEAD = "SELECT version, origin, fingerprint, updated, state FROM rasa_core_heads WHERE sender_id = %(id)s"
+_READ_EVENTS = (
+    "SELECT event FROM rasa_core_events WHERE sender_id = %(id)s AND seq >= %(start)s AND seq < %(stop)s ORDER BY seq"
+)
+_READ_ANSWER = (
+    "SELECT request, version, complete, created, answer FROM rasa_core_answers "
+    "WHERE sender_id = %(id)s AND request_key = %(key)s"
+)
+_SENDER_IDS = "SELECT sender_id FROM rasa_core_heads WHERE {} ORDER BY sender_id{}"
+# The oldest ones first, a few at a time, so that no statement takes long. MySQL wants a table of its own for them.
+_EXPIRE_ANSWERS = (
+    "DELETE FROM rasa_core_answers WHERE created < %(before)s AND created <= COALESCE((SELECT created FROM (SELECT "
+    "created FROM rasa_core_answers WHERE created < %(before)s ORDER BY created LIMIT 1 OFFSET 999) AS youngest), "
+    "%(before)s)"
+)
+# The head first: deleting it waits for a commit under way, and only then are that commit's rows visible.
+_DELETE = [f"DELETE FROM rasa_core_{table} WHERE sender_id = %(id)s" for table in ("heads", "events", "answers")]
 
 
 class SqlTrackerStore(EventLogStore):
@@ -79,12 +126,9 @@ class SqlTrackerStore(EventLogStore):
 
     def __init__(self, domain: Domain | None = None, *, url: str, timeout: float = 30.0, connections: int = 20) -> None:
         super().__init__(domain)
-        self._timeout = check_timeout(timeout)
-        database = _database(_parsed(url), timeout)
-        self._database = database
-        self._connections = Connections(database, limit=connections, timeout=timeout)
-        self._mutexes = MutexTable()
-        self.address = database.address
+        self._database = _database(_parsed(url), timeout, connections)
+        self._timeout = timeout
+        self.address = self._database.address
 
     @classmethod
     def from_url(cls, url: str, domain: Domain | None = None) -> Self:
@@ -101,28 +145,19 @@ class SqlTrackerStore(EventLogStore):
 
     def close(self) -> None:
         """Close the connections; the store cannot be used afterwards."""
-        self._connections.close()
+        self._database.close()
 
     def lock(self, sender_id: str) -> AbstractContextManager[None]:  # noqa: D102
-        self._connections.check_open()
-        return self._hold(sender_id, _key(sender_id))
-
-    @contextmanager
-    def _hold(self, sender_id: str, key: bytes) -> Iterator[None]:
-        deadline = time.monotonic() + self._timeout
-        with (
-            self._mutexes.hold(key, name=sender_id, timeout=self._timeout),
-            self._connections.holding(key, sender_id, deadline),
-        ):
-            yield
+        self._database.check_open()
+        return self._database.hold(_key(sender_id), sender_id, self._timeout)
 
     def read_head(self, sender_id: str) -> Head | None:  # noqa: D102
-        key = _key(sender_id)
-        return self._connections.read(lambda connection: self._database.head(connection, key))
+        found = self._database.read(_READ_HEAD, {"id": _key(sender_id)})
+        return Head(*found[0]) if found else None
 
     def read_events(self, sender_id: str, start: int, stop: int) -> list[str]:  # noqa: D102
-        key = _key(sender_id)
-        return self._connections.read(lambda connection: self._database.events(connection, key, start, stop))
+        found = self._database.read(_READ_EVENTS, {"id": _key(sender_id), "start": start, "stop": stop})
+        return [event for (event,) in found]
 
     def commit(  # noqa: D102
         self,
@@ -132,15 +167,14 @@ class SqlTrackerStore(EventLogStore):
         head: Head,
         answer: StoredAnswer | None = None,
     ) -> None:
-        key = _key(sender_id)
+        parameters = {"sender_id": _key(sender_id), "expected": expected_version, **_fields(head)}
         check_commit(expected_version, events, head)
-        rows = head_row(key, head), answer_row(key, answer)
+        if answer is not None:
+            parameters |= {**_fields(answer, "answer_"), "answer_key": answer.key.encode()}
         clash = None
         for _ in range(_ATTEMPTS):
             try:
-                if self._connections.write(
-                    lambda connection: self._database.append(connection, expected_version, events, *rows)
-                ):
+                if self._database.write(lambda cursor: self._database.append(cursor, parameters, events)):
                     return
             except ClashError as error:
                 clash = error  # The server undid it, so that it may be sent again.
@@ -151,25 +185,44 @@ class SqlTrackerStore(EventLogStore):
         raise clash or StoreUnavailableError(f"conversation {sender_id!r} changes all the time. Try again.")
 
     def read_answer(self, sender_id: str, key: str) -> StoredAnswer | None:  # noqa: D102
-        sender = _key(sender_id)
-        return self._connections.read(lambda connection: self._database.answer(connection, sender, key))
+        found = self._database.read(_READ_ANSWER, {"id": _key(sender_id), "key": key.encode()})
+        if not found:
+            return None
+        request, version, complete, created, text = found[0]
+        return StoredAnswer(key, request, version, bool(complete), created, text)
 
     def expire_answers(self, before: float) -> int:  # noqa: D102
+        def expire(cursor: Any) -> int:
+            cursor.execute(_EXPIRE_ANSWERS, {"before": before})
+            return int(cursor.rowcount)
+
         removed = 0
-        while found := self._connections.write(lambda connection: self._database.expire(connection, before)):
+        while found := self._database.write(expire):
             removed += found
         return removed
 
     def sender_ids(  # noqa: D102
         self, after: str | None = None, limit: int | None = None, *, idle_since: float | None = None
     ) -> list[str]:
+        conditions = ["sender_id > %(after)s"] * (after is not None) + ["updated < %(idle)s"] * (idle_since is not None)
+        sql = _SENDER_IDS.format(" AND ".join(conditions) or "TRUE", "" if limit is None else " LIMIT %(limit)s")
         start = None if after is None else check_sender_id(after).encode()
-        most = None if limit is None else max(limit, 0)
-        return self._connections.read(lambda connection: self._database.sender_ids(connection, start, most, idle_since))
+        found = self._database.read(sql, {"after": start, "idle": idle_since, "limit": max(limit or 0, 0)})
+        return [bytes(key).decode() for (key,) in found]
 
     def delete(self, sender_id: str) -> bool:  # noqa: D102
         key = _key(sender_id)
-        return self._connections.write(lambda connection: self._database.remove(connection, key))
+
+        def delete(cursor: Any) -> bool:
+            cursor.execute("START TRANSACTION")
+            removed = []
+            for sql in _DELETE:
+                cursor.execute(sql, {"id": key})
+                removed.append(cursor.rowcount)
+            cursor.execute("COMMIT")
+            return bool(removed[0])
+
+        return self._database.write(delete)
 
 
 def _key(sender_id: str) -> bytes:
@@ -181,6 +234,10 @@ def _key(sender_id: str) -> bytes:
             "use a shorter one."
         )
     return key
+
+
+def _fields(one: Head | StoredAnswer, prefix: str = "") -> dict[str, Any]:
+    return {prefix + name: getattr(one, name) for name in one.__slots__}
 
 
 def _parsed(url: str) -> URL:
@@ -197,21 +254,66 @@ def _parsed(url: str) -> URL:
         ) from None
 
 
-def _database(url: URL, timeout: float) -> Database:
+def _database(url: URL, timeout: float, connections: int) -> Database:
     scheme = url.drivername
-    if scheme not in _SCHEMES:
-        hint = did_you_mean(scheme, _SCHEMES)
-        raise StoreError(f"no SQL store for {scheme + '://'!r}.{hint} Known: {', '.join(_SCHEMES)}.")
+    if scheme not in (*_POSTGRESQL, *_MYSQL):
+        hint = did_you_mean(scheme, (*_POSTGRESQL, *_MYSQL))
+        raise StoreError(f"no SQL store for {scheme + '://'!r}.{hint} Known: {', '.join((*_POSTGRESQL, *_MYSQL))}.")
     try:
-        if scheme in ("mysql", "mariadb"):
-            from rasa_core.tracker_store._sql_mysql import MySQL
+        if scheme in _MYSQL:
+            from rasa_core.tracker_store.mysql import MySQL
 
-            return MySQL(url, timeout)
-        from rasa_core.tracker_store._sql_postgres import CockroachDB, PostgreSQL
+            return MySQL(url, timeout, connections, _prepare)
+        from rasa_core.tracker_store.postgres import CockroachDB, PostgreSQL
 
-        return (CockroachDB if scheme == "cockroachdb" else PostgreSQL)(url, timeout)
+        return (CockroachDB if scheme == "cockroachdb" else PostgreSQL)(url, timeout, connections, _prepare)
     except ImportError as error:
-        extra = "mysql" if scheme in ("mysql", "mariadb") else "sql"
+        extra = "mysql" if scheme in _MYSQL else "sql"
         raise StoreError(f"{scheme}:// needs more packages: pip install 'rasa-core[{extra}]'. ({error})") from error
     except (TypeError, ValueError) as error:
         raise StoreError(f"an option in the URL of the tracker store is wrong: {error}.") from error
+
+
+# -- the tables are made at the first use, by one of many processes; those of other software are refused
+
+
+def _prepare(database: Database, cursor: Any) -> None:
+    if _has_layout(database, cursor):
+        return
+    if not database.lock(cursor, _LAYOUT_LOCK, database.timeout):
+        raise StoreUnavailableError(
+            f"cannot use the tracker store {database.address}: another process makes its tables for "
+            f"{database.timeout:g} s. Try again."
+        )
+    try:
+        if not _has_layout(database, cursor):  # Another process may have been first.
+            # First the table that says whose they are, last its rows: MySQL cannot make tables in a transaction.
+            for name, columns in _TABLES.items():
+                cursor.execute(
+                    f"CREATE TABLE IF NOT EXISTS {name} ({columns.format_map(database.types)}) {database.storage}"
+                )
+            for statement in (*database.after_tables, _WRITE_LAYOUT):
+                cursor.execute(statement)
+    finally:
+        database.unlock(cursor, _LAYOUT_LOCK)
+
+
+def _has_layout(database: Database, cursor: Any) -> bool:
+    """Return False if the tables are missing, or if whoever was making them died."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for table, column in query(cursor, _COLUMNS.format(database.schema)):
+        found[table].add(column)
+    for table, columns in found.items():
+        ours = {part.split()[0] for part in _TABLES[table].partition(", PRIMARY KEY")[0].split(", ")}
+        if "rasa_core_meta" not in found or not columns >= ours:
+            raise StoreError(
+                f"{database.address} has a table {table} of other software: it has the columns "
+                f"{', '.join(sorted(columns))}. Use another database or schema."
+            )
+    versions = query(cursor, _READ_LAYOUT) if found else []
+    if versions and versions[0][0] != _LAYOUT:
+        raise StoreError(
+            f"the tracker store {database.address} has layout {versions[0][0]}, and this rasa_core reads layout "
+            f"{_LAYOUT}: it was written by another version of rasa_core. Use that version, or another database."
+        )
+    return bool(versions)

@@ -1,38 +1,54 @@
 """Conversations in one SQLite file: the default of the server, for all processes of one machine.
 
 Trust and durability
-    Whoever can write to the file can change conversations, but cannot make this process run code: rows are
-    JSON. A commit survives the death of the process at any point. It survives a power cut with
-    ``synchronous="full"``; with ``"normal"``, the default, the last commits before the cut may be missing,
-    but the file stays sound.
+    Whoever can write to the file can change conversations, but cannot make this process run code: rows are JSON. A
+    commit survives the death of the process at any point. It survives a power cut with ``synchronous="full"``; with
+    ``"normal"``, the default, the last commits before the cut may be missing, but the file stays sound.
 Files
-    ``x.db`` with the tables below, ``x.db-wal`` and ``x.db-shm`` of SQLite, and ``x.db-lock``, which stays
-    empty and gives each conversation one writer at a time (see `rasa_core.tracker_store.locks`). All of them
-    on a local disk.
+    ``x.db`` with the tables below, ``x.db-wal`` and ``x.db-shm`` of SQLite, and ``x.db-lock``, which stays empty and
+    gives each conversation one writer at a time (see `rasa_core.tracker_store.locks`). All of them on a local disk.
 Tables
-    ``meta(key, value)`` holds the version of this layout. ``heads`` has one row a conversation, ``events``
-    one row an event: ``(sender_id, seq)`` and its JSON, written once. ``answers`` has one row for each request
-    that came with a key.
+    ``meta(key, value)`` holds the version of this layout. ``heads`` has one row a conversation, ``events`` one row an
+    event: ``(sender_id, seq)`` and its JSON, written once. ``answers`` has one row a request that came with a key.
+Connections
+    They are pooled, not kept by thread: threads of a server come and go, and a connection that only its own thread may
+    close would stay open. There are as many as operations ever ran at one time; none is open at a fork.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import astuple
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
-from rasa_core.tracker_store._sqlite_file import Connections
-from rasa_core.tracker_store.answers import StoredAnswer
-from rasa_core.tracker_store.head import Head, check_commit, check_sender_id, version_conflict
-from rasa_core.tracker_store.locks import close_lock_file, open_lock_file
-from rasa_core.tracker_store.log_store import EventLogStore
+from rasa_core.exceptions import StoreError, StoreUnavailableError, did_you_mean
+from rasa_core.tracker_store.base import StoredAnswer
+from rasa_core.tracker_store.locks import check_timeout, close_lock_file, open_lock_file
+from rasa_core.tracker_store.log_store import EventLogStore, Head, check_commit, check_sender_id, version_conflict
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
 
+_LAYOUT = "2"
+_TABLES = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE heads (sender_id TEXT PRIMARY KEY NOT NULL, version INTEGER NOT NULL, "
+    "origin INTEGER NOT NULL, fingerprint TEXT NOT NULL, updated REAL NOT NULL, state TEXT NOT NULL)",
+    "CREATE TABLE events (sender_id TEXT NOT NULL, seq INTEGER NOT NULL, event TEXT NOT NULL, "
+    "PRIMARY KEY (sender_id, seq)) WITHOUT ROWID",
+    "CREATE TABLE answers (sender_id TEXT NOT NULL, key TEXT NOT NULL, request TEXT NOT NULL, "
+    "version INTEGER NOT NULL, complete INTEGER NOT NULL, created REAL NOT NULL, text TEXT NOT NULL, "
+    "PRIMARY KEY (sender_id, key)) WITHOUT ROWID",
+    "CREATE INDEX answers_created ON answers (created)",
+    f"INSERT INTO meta (key, value) VALUES ('format', 'rasa_core tracker store'), ('version', '{_LAYOUT}')",
+)
 _READ_HEAD = "SELECT version, origin, fingerprint, updated, state FROM heads WHERE sender_id = ?"
 _READ_EVENTS = "SELECT event FROM events WHERE sender_id = ? AND seq >= ? AND seq < ? ORDER BY seq"
 _READ_ANSWER = "SELECT key, request, version, complete, created, text FROM answers WHERE sender_id = ? AND key = ?"
@@ -49,15 +65,28 @@ _PUT_ANSWER = (
     "INSERT OR REPLACE INTO answers (sender_id, key, request, version, complete, created, text) "
     "VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
-_FIRST_SENDER_IDS = "SELECT sender_id FROM heads WHERE updated < ? ORDER BY sender_id LIMIT ?"
-_NEXT_SENDER_IDS = "SELECT sender_id FROM heads WHERE sender_id > ? AND updated < ? ORDER BY sender_id LIMIT ?"
+_SENDER_IDS = "SELECT sender_id FROM heads WHERE {}updated < ? ORDER BY sender_id LIMIT ?"
 _EXPIRE_ANSWERS = (
     "DELETE FROM answers WHERE (sender_id, key) IN (SELECT sender_id, key FROM answers WHERE created < ? LIMIT ?)"
 )
 _EXPIRED_AT_ONCE = 500
-_DELETE_EVENTS = "DELETE FROM events WHERE sender_id = ?"
-_DELETE_ANSWERS = "DELETE FROM answers WHERE sender_id = ?"
-_DELETE_HEAD = "DELETE FROM heads WHERE sender_id = ?"
+_DELETE = [f"DELETE FROM {table} WHERE sender_id = ?" for table in ("events", "answers", "heads")]
+
+_BUSY = "Another process is writing to it for too long; try again, or give a longer timeout."
+_NOT_WRITABLE = "Make the file and its folder writable for the user that runs this process."
+_PASSING = {
+    sqlite3.SQLITE_BUSY: _BUSY,
+    sqlite3.SQLITE_LOCKED: _BUSY,
+    sqlite3.SQLITE_FULL: "Make room on that disk.",
+    sqlite3.SQLITE_IOERR: "The disk fails, or is full; conversations need a sound local disk.",
+    sqlite3.SQLITE_READONLY: _NOT_WRITABLE,
+    sqlite3.SQLITE_PERM: _NOT_WRITABLE,
+    sqlite3.SQLITE_CANTOPEN: "Its folder has to exist and be writable for the user that runs this process.",
+}
+_LASTING = {
+    sqlite3.SQLITE_NOTADB: "Name another file, or move this one away.",
+    sqlite3.SQLITE_CORRUPT: "The file is damaged; move it away and put a backup in its place.",
+}
 
 
 class SqliteTrackerStore(EventLogStore):
@@ -84,7 +113,7 @@ class SqliteTrackerStore(EventLogStore):
         timeout: float = 30.0,
     ) -> None:
         super().__init__(domain)
-        self._connections = Connections(os.fsdecode(path), synchronous=synchronous, timeout=timeout)
+        self._connections = _Connections(os.fsdecode(path), synchronous.lower(), timeout)
         self.path = self._connections.path
         self._timeout = timeout
         self._locks = open_lock_file(f"{os.path.realpath(self.path)}-lock", like=self.path)
@@ -107,7 +136,7 @@ class SqliteTrackerStore(EventLogStore):
     def read_events(self, sender_id: str, start: int, stop: int) -> list[str]:  # noqa: D102
         check_sender_id(sender_id)
         with self._connections.reading() as connection:
-            return [row for (row,) in connection.execute(_READ_EVENTS, (sender_id, start, stop))]
+            return [event for (event,) in connection.execute(_READ_EVENTS, (sender_id, start, stop))]
 
     def commit(  # noqa: D102
         self,
@@ -120,7 +149,7 @@ class SqliteTrackerStore(EventLogStore):
         check_sender_id(sender_id)
         check_commit(expected_version, events, head)
         new_head = (head.version, head.origin, head.fingerprint, head.updated, head.state, sender_id)
-        rows = [(sender_id, seq, event) for seq, event in enumerate(events, expected_version)]
+        new_events = [(sender_id, seq, event) for seq, event in enumerate(events, expected_version)]
         with self._connections.writing() as connection:
             changed = connection.execute(_NEXT_HEAD, (*new_head, expected_version)).rowcount
             if not changed and not expected_version:
@@ -128,7 +157,7 @@ class SqliteTrackerStore(EventLogStore):
             if not changed:
                 row = connection.execute(_READ_HEAD, (sender_id,)).fetchone()
                 raise version_conflict(sender_id, expected_version, 0 if row is None else row[0])
-            connection.executemany(_ADD_EVENT, rows)
+            connection.executemany(_ADD_EVENT, new_events)
             if answer is not None:
                 connection.execute(_PUT_ANSWER, (sender_id, *astuple(answer)))
 
@@ -142,29 +171,229 @@ class SqliteTrackerStore(EventLogStore):
         return StoredAnswer(key, request, version, bool(complete), created, text)
 
     def expire_answers(self, before: float) -> int:  # noqa: D102
-        removed = 0
-        while True:  # A few at a time, so that turns need not wait long.
+        removed, found = 0, _EXPIRED_AT_ONCE
+        while found == _EXPIRED_AT_ONCE:  # A few at a time, so that turns need not wait long.
             with self._connections.writing() as connection:
                 found = connection.execute(_EXPIRE_ANSWERS, (before, _EXPIRED_AT_ONCE)).rowcount
             removed += found
-            if found < _EXPIRED_AT_ONCE:
-                return removed
+        return removed
 
     def sender_ids(  # noqa: D102
         self, after: str | None = None, limit: int | None = None, *, idle_since: float | None = None
     ) -> list[str]:
         most = -1 if limit is None else max(limit, 0)  # SQLite: below 0 means all.
         idle = math.inf if idle_since is None else idle_since
+        start = () if after is None else (check_sender_id(after),)
+        sql = _SENDER_IDS.format("sender_id > ? AND " if start else "")
         with self._connections.reading() as connection:
-            if after is None:
-                rows = connection.execute(_FIRST_SENDER_IDS, (idle, most))
-            else:
-                rows = connection.execute(_NEXT_SENDER_IDS, (check_sender_id(after), idle, most))
-            return [sender_id for (sender_id,) in rows]
+            return [sender_id for (sender_id,) in connection.execute(sql, (*start, idle, most))]
 
     def delete(self, sender_id: str) -> bool:  # noqa: D102
         check_sender_id(sender_id)
         with self._connections.writing() as connection:
-            connection.execute(_DELETE_EVENTS, (sender_id,))
-            connection.execute(_DELETE_ANSWERS, (sender_id,))
-            return connection.execute(_DELETE_HEAD, (sender_id,)).rowcount > 0
+            return [connection.execute(sql, (sender_id,)).rowcount for sql in _DELETE][-1] > 0
+
+
+class _Connections:
+    """The open connections to the file at `path`; parameters as for `SqliteTrackerStore`."""
+
+    def __init__(self, path: str, synchronous: str, timeout: float) -> None:
+        self.idle: list[sqlite3.Connection] = []
+        if os.path.basename(path) in ("", ":memory:") or "\0" in path:
+            raise StoreError(
+                f"{path!r} is not a file for a tracker store. Conversations that need no file live in memory://, "
+                "the InMemoryTrackerStore."
+            )
+        if synchronous not in ("normal", "full"):
+            hint = did_you_mean(synchronous, ("normal", "full"))
+            raise StoreError(f'synchronous is "normal" or "full", not {synchronous!r}.{hint}')
+        self.path = os.path.abspath(path)
+        self.timeout = check_timeout(timeout)
+        self.writer = threading.Lock()
+        self._synchronous = synchronous
+        self._closed = False
+        self._changed = threading.Condition(threading.Lock())
+        self._in_use = 0
+        _open_files.add(self)
+
+    def close(self) -> bool:
+        """Close what is idle now, and the rest as it comes back; return whether the file was open before."""
+        with self._changed:
+            was_open, self._closed = not self._closed, True
+            self._close_idle()
+        return was_open
+
+    def __del__(self) -> None:
+        """Close the connections of a store that was not closed, which Python 3.13 would warn of."""
+        self._close_idle()
+
+    def check_open(self) -> None:
+        """Raise `StoreError` if the store was closed."""
+        if self._closed:
+            raise StoreError(f"the tracker store {self.path} is closed: make a new one.")
+
+    def reading(self) -> _Lent:
+        """Lend a connection that is in no transaction."""
+        return _Lent(self, writes=False)
+
+    def writing(self) -> _Lent:
+        """Lend a connection in a write transaction, which is committed unless the block raises."""
+        return _Lent(self, writes=True)
+
+    def take(self) -> sqlite3.Connection:
+        """Return a connection; whatever happens then, `give_back` has to follow."""
+        with self._changed:
+            self._in_use += 1
+            self.check_open()
+            if self.idle:
+                return self.idle.pop()
+        return self._connect()
+
+    def give_back(self, connection: sqlite3.Connection | None, *, sound: bool) -> None:
+        """Keep a connection for the next operation, or close one whose state is in doubt, which also rolls back."""
+        with self._changed:
+            if connection is not None:
+                if sound and not connection.in_transaction and not self._closed:
+                    self.idle.append(connection)
+                else:
+                    connection.close()
+            self._in_use -= 1
+            if not self._in_use:
+                self._changed.notify_all()
+
+    def translated(self, error: sqlite3.Error) -> StoreError:
+        """Return what an error of SQLite means for the caller: the only place where they become ours."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # The primary one; errors of the module have none.
+        kind = StoreUnavailableError if code in _PASSING else StoreError
+        remedy = {**_PASSING, **_LASTING}.get(code, "The file is damaged, or was changed by other software.")
+        folder = os.path.dirname(self.path)
+        if code == sqlite3.SQLITE_CANTOPEN and not os.path.isdir(folder):
+            remedy = f"The folder {folder} does not exist; make it first."
+        return kind(f"cannot use the tracker store {self.path}: {error}. {remedy}")
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Wait for the operations under way, and keep every connection closed while the block runs."""
+        with self.writer, self._changed:
+            self._changed.wait_for(lambda: not self._in_use)
+            self._close_idle()
+            yield
+
+    def _close_idle(self) -> None:
+        while self.idle:
+            self.idle.pop().close()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=self.timeout, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            self._write_ahead(connection)
+            if not self._has_layout(connection):
+                connection.execute("BEGIN IMMEDIATE")
+                if not self._has_layout(connection):  # Another process may have been first.
+                    for statement in _TABLES:
+                        connection.execute(statement)
+                connection.execute("COMMIT")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _write_ahead(self, connection: sqlite3.Connection) -> None:
+        """Switch the file to a write-ahead log, so that readers and a writer do not wait for each other."""
+        deadline = time.monotonic() + self.timeout
+        while True:
+            try:
+                (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+                break
+            except sqlite3.OperationalError as error:
+                # Of several processes that start at once, one switches; SQLite does not let the others wait.
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+        if mode != "wal":
+            raise StoreError(
+                f"cannot use the tracker store {self.path}: its file system has no shared memory, as network "
+                "drives have none. Put the file on a local disk."
+            )
+
+    def _has_layout(self, connection: sqlite3.Connection) -> bool:
+        """Return False if the file is new; raise `StoreError` if what it holds is not ours to use."""
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not tables:
+            return False
+        if not tables >= {"meta", "heads", "events"}:
+            others = ", ".join(sorted(tables))
+            raise StoreError(f"{self.path} is a database of other software: its tables are {others}.")
+        found = dict(connection.execute("SELECT key, value FROM meta")).get("version")
+        if found != _LAYOUT:
+            raise StoreError(
+                f"the tracker store {self.path} has layout {found}, and this rasa_core reads layout {_LAYOUT}: it was "
+                "written by another version of rasa_core. Use that version, or another file."
+            )
+        return True
+
+
+class _Lent:
+    """The block in which a connection is lent; a class, since generators take twice the time."""
+
+    __slots__ = ("_connection", "_connections", "_writes")
+
+    def __init__(self, connections: _Connections, *, writes: bool) -> None:
+        self._connections = connections
+        self._connection: sqlite3.Connection | None = None
+        self._writes = writes
+
+    def __enter__(self) -> sqlite3.Connection:
+        connections = self._connections
+        # SQLite lets waiting writers sleep and try again; within this process, a mutex hands over at once.
+        if self._writes and not connections.writer.acquire(timeout=connections.timeout):
+            raise StoreUnavailableError(
+                f"cannot use the tracker store {connections.path}: busy for {connections.timeout:g} s. {_BUSY}"
+            )
+        try:
+            connection = self._connection = connections.take()
+            if self._writes:
+                connection.execute("BEGIN IMMEDIATE")
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+        return connection
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        connection = self._connection
+        try:
+            if connection is not None and connection.in_transaction:
+                if error is None:
+                    connection.execute("COMMIT")
+                elif isinstance(error, StoreError):
+                    connection.execute("ROLLBACK")
+        except sqlite3.Error as failure:
+            error = failure
+        finally:
+            self._connections.give_back(connection, sound=not isinstance(error, sqlite3.Error))
+            if self._writes:
+                self._connections.writer.release()
+        if isinstance(error, sqlite3.Error):
+            raise self._connections.translated(error) from error
+
+
+_open_files: WeakSet[_Connections] = WeakSet()
+_forking = threading.local()
+
+
+def _before_fork() -> None:
+    _forking.files = ExitStack()
+    for connections in list(_open_files):
+        _forking.files.enter_context(connections.at_rest())
+
+
+def _after_fork() -> None:
+    _forking.files.close()
+
+
+# A connection must be closed before a fork: SQLite keeps in memory which locks the process has, of which the child has
+# none. A child that opened the file anew wrote into a log that its parent had removed, and what it acknowledged was
+# lost. To compare process ids where a connection is taken would be too late.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

@@ -14,23 +14,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
 
+from rasa_core.domain import Domain
 from rasa_core.exceptions import StoreError, did_you_mean
+from rasa_core.tracker_store.base import url_options
+from rasa_core.tracker_store.locks import timeout_from
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.memory import InMemoryTrackerStore
 from rasa_core.tracker_store.sqlite import SqliteTrackerStore
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from rasa_core.domain import Domain
 
 _FORMS = (
     "memory://, sqlite:///relative.db, sqlite:////absolute.db, postgresql://user:password@host/database, "
     "mysql://user:password@host/database, redis://host:6379/0"
 )
+NEEDING_PACKAGES = {"RedisTrackerStore": "redis", "SqlTrackerStore": "sql"}
+"""The stores that are imported when they are asked for: each is in the module, and needs the extra, of this name."""
+
+
+def imported_store(name: str) -> Any:
+    """Return one of `NEEDING_PACKAGES`; raise `ImportError` if its packages are missing."""
+    extra = NEEDING_PACKAGES[name]
+    try:
+        return getattr(import_module(f"rasa_core.tracker_store.{extra}"), name)
+    except ImportError as error:
+        raise ImportError(f"{name} needs more packages: pip install 'rasa-core[{extra}]'. ({error})") from error
 
 
 def store_from_url(url: str, domain: Domain | None = None, *, check: bool = True) -> EventLogStore:
@@ -71,14 +82,14 @@ def store_from_url(url: str, domain: Domain | None = None, *, check: bool = True
 
 
 def _memory(parts: SplitResult, domain: Domain | None) -> EventLogStore:
-    options = _options(parts, ("timeout",))
+    options = url_options(parts, ("timeout",))
     if parts.netloc or parts.path.strip("/"):
         raise StoreError(f"memory:// has no address, such as {parts.netloc + parts.path!r}. Known: {_FORMS}.")
-    return InMemoryTrackerStore(domain, timeout=_seconds(options))
+    return InMemoryTrackerStore(domain, timeout=timeout_from(options))
 
 
 def _sqlite(parts: SplitResult, domain: Domain | None) -> EventLogStore:
-    options = _options(parts, ("synchronous", "timeout"))
+    options = url_options(parts, ("synchronous", "timeout"))
     if parts.netloc or len(parts.path) < 2:
         raise StoreError(
             f"{parts.geturl()!r} names no file: write three slashes before a relative path, four before an "
@@ -88,55 +99,24 @@ def _sqlite(parts: SplitResult, domain: Domain | None) -> EventLogStore:
         domain,
         path=unquote(parts.path[1:]),
         synchronous=options.get("synchronous", "normal"),
-        timeout=_seconds(options),
+        timeout=timeout_from(options),
     )
 
 
-def _sql(parts: SplitResult, domain: Domain | None) -> EventLogStore:
-    try:
-        from rasa_core.tracker_store.sql import SqlTrackerStore
-    except ImportError as error:
-        raise _not_installed(parts, "sql", error) from error
-    return SqlTrackerStore.from_url(parts.geturl(), domain)
+def _imported(name: str) -> Callable[[SplitResult, Domain | None], EventLogStore]:
+    def opened(parts: SplitResult, domain: Domain | None) -> EventLogStore:
+        try:
+            store = imported_store(name)
+        except ImportError as error:
+            raise StoreError(f"{parts.scheme}://: {error}") from error
+        return store.from_url(parts.geturl(), domain)  # type: ignore[no-any-return]
 
-
-def _redis(parts: SplitResult, domain: Domain | None) -> EventLogStore:
-    try:
-        from rasa_core.tracker_store.redis import RedisTrackerStore
-    except ImportError as error:
-        raise _not_installed(parts, "redis", error) from error
-    return RedisTrackerStore.from_url(parts.geturl(), domain)
-
-
-def _not_installed(parts: SplitResult, extra: str, error: ImportError) -> StoreError:
-    return StoreError(f"{parts.scheme}:// needs more packages: pip install 'rasa-core[{extra}]'. ({error})")
-
-
-def _options(parts: SplitResult, known: tuple[str, ...]) -> dict[str, str]:
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    for name in options:
-        if name not in known:
-            hint = did_you_mean(name, known)
-            raise StoreError(f"{parts.scheme}:// has no option {name!r}.{hint} Known: {', '.join(known)}.")
-    return options
-
-
-def _seconds(options: dict[str, str]) -> float:
-    text = options.get("timeout", "30")
-    try:
-        return float(text)
-    except ValueError:
-        raise StoreError(f"timeout is a number of seconds, not {text!r}.") from None
+    return opened
 
 
 _OPENERS: dict[str, Callable[[SplitResult, Domain | None], EventLogStore]] = {
     "memory": _memory,
     "sqlite": _sqlite,
-    "postgresql": _sql,
-    "postgres": _sql,
-    "cockroachdb": _sql,
-    "mysql": _sql,
-    "mariadb": _sql,
-    "redis": _redis,
-    "rediss": _redis,
+    **dict.fromkeys(("postgresql", "postgres", "cockroachdb", "mysql", "mariadb"), _imported("SqlTrackerStore")),
+    **dict.fromkeys(("redis", "rediss"), _imported("RedisTrackerStore")),
 }

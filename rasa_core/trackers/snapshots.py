@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from rasa_core.events import BotUttered, UserUttered
-from rasa_core.history import History
 from rasa_core.slots import Slot
 from rasa_core.support.strict_json import independent
 
@@ -19,7 +18,7 @@ class State(Protocol):
     """The part of a tracker that a snapshot holds."""
 
     slots: dict[str, Slot]
-    history: History
+    history: Any
     latest_message: UserUttered
     latest_bot_utterance: BotUttered
     latest_action_name: str | None

@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
+from remote_bot import served
 
 from rasa_core.channels import HttpInputChannel, UserMessage
 from rasa_core.channels.custom import CustomInput, CustomOutput
@@ -23,30 +22,36 @@ class Receiver:
     status: str = "200 OK"
     posts: list[dict[str, Any]] = field(default_factory=list)
     authorizations: list[str | None] = field(default_factory=list)
+    targets: list[tuple[str, str]] = field(default_factory=list)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
         self.posts.append(json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))))
         self.authorizations.append(environ.get("HTTP_AUTHORIZATION"))
+        self.targets.append((environ["PATH_INFO"].encode("latin-1").decode(), environ["QUERY_STRING"]))
         start_response(self.status, [("Content-Type", "text/plain")])
         return [b"ok"]
 
 
-class QuietHandler(WSGIRequestHandler):
-    def log_message(self, *args: object) -> None:
-        pass
+@dataclass
+class Redirecting:
+    """Sends everybody to another address."""
+
+    target: str
+    methods: list[str] = field(default_factory=list)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        self.methods.append(environ["REQUEST_METHOD"])
+        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        start_response("302 Found", [("Location", self.target)])
+        return [b""]
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     app = Receiver()
-    server = make_server("127.0.0.1", 0, app, handler_class=QuietHandler)
-    app.address = f"http://127.0.0.1:{server.server_port}/in?room=5"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield app
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(app) as address:
+        app.address = f"{address}/in?room=5"
+        yield app
 
 
 def test_answers_are_posted(receiver: Receiver) -> None:
@@ -72,6 +77,21 @@ def test_a_receiver_that_refuses_an_answer_is_an_error(receiver: Receiver) -> No
 
     with pytest.raises(ClientError, match=r"/in answered 503 to a message of the bot"):
         CustomOutput(receiver.address).send_text_message("anna", "hi")
+
+
+def test_a_redirect_is_not_followed_and_takes_no_token_along(receiver: Receiver) -> None:
+    redirecting = Redirecting(receiver.address)
+    with served(redirecting) as address, pytest.raises(ClientError, match=r"302, a redirect to .*/in, .*not followed"):
+        CustomOutput(f"{address}/out", "secret").send_text_message("anna", "hi")
+
+    assert redirecting.methods == ["POST"]
+    assert receiver.posts == receiver.authorizations == []
+
+
+def test_the_address_is_used_as_it_is(receiver: Receiver) -> None:
+    CustomOutput(receiver.address.replace("/in?", "/my in/ä/?") + "&token=s%26t").send_text_message("anna", "hi")
+
+    assert receiver.targets == [("/my in/ä/", "room=5&token=s%26t")]
 
 
 def test_a_receiver_that_is_not_there_is_an_error() -> None:

@@ -17,13 +17,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from programs import program as needed_program
 from small_bots import MOOD_DOMAIN, MOOD_STORIES, trained_agent
 from werkzeug.serving import make_server
 
 from rasa_core.agent import Agent
 from rasa_core.commands import store as store_module
 from rasa_core.commands.main import main
-from rasa_core.commands.store_output import Tally
+from rasa_core.commands.store import Tally
 from rasa_core.domain import Domain
 from rasa_core.events import SlotSet
 from rasa_core.server import create_app
@@ -89,7 +90,9 @@ def failed(code: int, *arguments: str, text: str | None = None) -> str:
     return re.sub(r"\s+", " ", finished.stderr)
 
 
-def process(*arguments: str, program: tuple[str, ...] = ("-m", "rasa_core.commands.store")) -> subprocess.Popen[bytes]:
+def process(
+    *arguments: str, program: tuple[str, ...] = ("-m", "rasa_core.commands", "store")
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-W", "error", *program, *arguments],
         stdin=subprocess.PIPE,
@@ -387,10 +390,11 @@ def test_the_script_of_the_help_brings_the_conversations_of_a_running_server(
     for sender_id in ("anna", "Ü b", "50%"):
         for message in ("/greet", "/reset", "/greet"):
             agent.handle_message(message, sender_id=sender_id)
+    needed_program("curl", "curl")
     help_text = ran("import", "--help")
-    script = help_text[help_text.index("  server=") :]
+    script = help_text[help_text.index("  server=") : help_text.index("Options:")]
     script = script.replace("http://localhost:5005", address).replace("sqlite:///conversations.db", url)
-    script = script.replace("rasa-core store", f"{sys.executable} -m rasa_core.commands.store")
+    script = script.replace("rasa-core store", f"{sys.executable} -m rasa_core.commands store")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "no_proxy": "*"}
     subprocess.run(["bash", "-e"], input=script, cwd=tmp_path, env=environment, text=True, check=True, timeout=60)
     with store_from_url(url, agent.domain) as store:

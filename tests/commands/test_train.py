@@ -89,7 +89,7 @@ print(agent.start_message_handling("/search")["next_action"])
 
 
 def start_python(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    tests = Path(__file__).resolve().parent
+    tests = Path(__file__).resolve().parents[1]
     return subprocess.Popen(
         [sys.executable, *arguments],
         stdin=subprocess.PIPE,

@@ -52,12 +52,17 @@ def test_the_ending_decides_what_is_written(bot: Path, ending: str) -> None:
     assert "utter_comfort" in text
 
 
-@pytest.mark.parametrize("name", ["picture.png", "picture.pdf", "picture"])
+@pytest.mark.parametrize("name", ["picture.gif", "picture.pdf", "picture"])
 def test_other_endings_are_an_error_that_names_the_known_ones(bot: Path, name: str) -> None:
     result = drawn(bot, name)
     assert result.exit_code == 1
-    assert "its name must end in .html, .svg, .dot or .mmd" in result.stderr
+    assert "its name must end in .html, .svg, .png, .dot or .mmd" in result.stderr
     assert not (bot / name).exists()
+
+
+def test_stories_are_drawn_as_png(bot: Path) -> None:
+    assert drawn(bot, "picture.png").exit_code == 0
+    assert (bot / "picture.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_file_that_cannot_be_written_is_an_error(bot: Path) -> None:

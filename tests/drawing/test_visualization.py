@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from rasa_core.domain import Domain
 from rasa_core.drawing import story_flow as flow
-from rasa_core.drawing.messages import ExampleMessages
-from rasa_core.drawing.picture import Kind, Picture
-from rasa_core.drawing.stories import Examples, visualize_stories, visualize_story_graph
-from rasa_core.drawing.story_flow import StoryFlow, VisualizationError
+from rasa_core.drawing.diagrams import Diagram, Kind
+from rasa_core.drawing.stories import Examples, examples_by_intent, visualize_stories, visualize_story_graph
+from rasa_core.drawing.story_flow import StoryFlow
+from rasa_core.drawing.svg import DrawingError
 from rasa_core.nlu.training_data import NLUDataError
 from rasa_core.stories import extract_story_graph
 from rasa_core.stories.markdown import StoryFileReader
@@ -61,25 +61,25 @@ def graph_of(text: str) -> StoryGraph:
     return StoryGraph(StoryFileReader(None).process_lines(text.split("\n")))
 
 
-def picture_of(text: str, max_history: int | None = 2) -> Picture:
-    return StoryFlow(graph_of(text), max_history, lambda message: message.as_story_string()).picture("Stories")
+def diagram_of(text: str, max_history: int | None = 2) -> Diagram:
+    return StoryFlow(graph_of(text), max_history, lambda message: message.as_story_string()).diagram("Stories")
 
 
-def arrows(picture: Picture) -> list[tuple[str, tuple[str, ...], str]]:
-    nodes = picture.nodes
-    return [(nodes[edge.start].name, edge.labels, nodes[edge.end].name) for edge in picture.edges]
+def arrows(diagram: Diagram) -> list[tuple[str, tuple[str, ...], str]]:
+    nodes = diagram.nodes
+    return [(nodes[edge.start].name, edge.labels, nodes[edge.end].name) for edge in diagram.edges]
 
 
-def names(picture: Picture) -> list[str]:
-    return sorted(node.name for node in picture.nodes if node.kind is Kind.ACTION)
+def names(diagram: Diagram) -> list[str]:
+    return sorted(node.name for node in diagram.nodes if node.kind is Kind.ACTION)
 
 
 # -- what is drawn
 
 
 def test_messages_are_labels_between_actions() -> None:
-    picture = picture_of("## one\n* greet\n  - utter_hello\n  - utter_ask\n* bye\n  - utter_bye\n")
-    assert arrows(picture) == [
+    diagram = diagram_of("## one\n* greet\n  - utter_hello\n  - utter_ask\n* bye\n  - utter_bye\n")
+    assert arrows(diagram) == [
         ("start", ("greet",), "utter_hello"),
         ("utter_hello", ("",), "utter_ask"),
         ("utter_ask", ("bye",), "utter_bye"),
@@ -89,7 +89,7 @@ def test_messages_are_labels_between_actions() -> None:
 
 def test_stories_that_begin_alike_share_the_beginning() -> None:
     story = "## {0}\n* greet\n  - utter_hello\n* {0}\n  - utter_{0}\n\n"
-    assert names(picture_of(story.format("a") + story.format("b"))) == ["utter_a", "utter_b", "utter_hello"]
+    assert names(diagram_of(story.format("a") + story.format("b"))) == ["utter_a", "utter_b", "utter_hello"]
 
 
 TWICE = "## one\n* a\n  - x\n* b\n  - y\n* c\n  - x\n* d\n  - z\n"
@@ -97,74 +97,74 @@ TWICE = "## one\n* a\n  - x\n* b\n  - y\n* c\n  - x\n* d\n  - z\n"
 
 @pytest.mark.parametrize(("max_history", "count"), [(1, 1), (2, 2), (5, 2)])
 def test_an_action_is_drawn_once_for_each_history(max_history: int, count: int) -> None:
-    assert names(picture_of(TWICE, max_history)).count("x") == count
+    assert names(diagram_of(TWICE, max_history)).count("x") == count
 
 
 def test_values_of_entities_make_no_other_history() -> None:
     text = '## one\n* inform{"a": 1}\n  - x\n* b\n  - y\n\n## two\n* inform{"a": 2}\n  - x\n* c\n  - z\n'
-    picture = picture_of(text)
-    assert ("start", ('inform{"a": 1}', 'inform{"a": 2}'), "x") in arrows(picture)
+    diagram = diagram_of(text)
+    assert ("start", ('inform{"a": 1}', 'inform{"a": 2}'), "x") in arrows(diagram)
 
 
 def test_nodes_from_which_all_goes_on_alike_are_one() -> None:
     text = "## one\n* a\n  - x\n* c\n  - z\n  - last\n\n## two\n* b\n  - y\n* c\n  - z\n  - last\n"
-    assert names(picture_of(text, 3)) == ["last", "x", "y", "z"]
+    assert names(diagram_of(text, 3)) == ["last", "x", "y", "z"]
 
 
 def test_unmerged_each_action_of_each_story_is_drawn() -> None:
     text = "## one\n* a\n  - x\n\n## two\n* a\n  - x\n"
-    assert names(picture_of(text, None)) == ["x", "x"]
+    assert names(diagram_of(text, None)) == ["x", "x"]
 
 
 def test_checkpoints_that_lead_back_become_loops() -> None:
-    found = arrows(picture_of(RESTAURANT))
+    found = arrows(diagram_of(RESTAURANT))
     assert ("action_next", ('if {"matches": 4} \u203a deny',), "action_next") in found
     assert ("action_search", ('if {"matches": 4} \u203a deny',), "action_next") in found
 
 
 def test_a_loop_without_any_action_ends() -> None:
     text = "## one\n* a\n  - x\n> again\n\n## two\n> again\n* b\n> again\n\n## three\n> again\n* c\n  - z\n"
-    assert names(picture_of(text)) == ["x", "z"]
+    assert names(diagram_of(text)) == ["x", "z"]
 
 
 def test_alternatives_are_labels_of_one_arrow() -> None:
     labels = ('inform{"cuisine": "thai"}', 'inform{"cuisine": "italian"}')
-    assert ("utter_greet", labels, "action_search") in arrows(picture_of(RESTAURANT))
+    assert ("utter_greet", labels, "action_search") in arrows(diagram_of(RESTAURANT))
 
 
 def test_what_an_action_brings_about_stands_in_its_node() -> None:
-    picture = picture_of(RESTAURANT)
-    assert [node.details for node in picture.nodes if node.name == "action_search"] == [('slot{"matches": 4}',)]
+    diagram = diagram_of(RESTAURANT)
+    assert [node.details for node in diagram.nodes if node.name == "action_search"] == [('slot{"matches": 4}',)]
 
 
 def test_checkpoints_that_lead_nowhere_are_drawn() -> None:
-    picture = picture_of(RESTAURANT)
-    assert ("nobody_leads_here", ("bye",), "utter_bye") in arrows(picture)
-    assert ("utter_bye", ("",), "nothing_goes_on_here") in arrows(picture)
+    diagram = diagram_of(RESTAURANT)
+    assert ("nobody_leads_here", ("bye",), "utter_bye") in arrows(diagram)
+    assert ("utter_bye", ("",), "nothing_goes_on_here") in arrows(diagram)
 
 
 def test_slots_that_repeat_an_entity_are_not_drawn() -> None:
     text = '## one\n* inform{"name": "Anna"}\n  - slot{"name": "Anna"}\n  - slot{"mood": "fine"}\n  - x\n'
-    assert arrows(picture_of(text))[0][1] == ('inform{"name": "Anna"} \u203a slot{"mood": "fine"}',)
+    assert arrows(diagram_of(text))[0][1] == ('inform{"name": "Anna"} \u203a slot{"mood": "fine"}',)
 
 
 def test_many_stories_end_each_below_its_last_action() -> None:
     text = "".join(f"## {number}\n* i{number}\n  - a{number}\n\n" for number in range(6))
-    ends = [number for number, node in enumerate(picture_of(text).nodes) if node.kind is Kind.END]
+    ends = [number for number, node in enumerate(diagram_of(text).nodes) if node.kind is Kind.END]
     assert len(ends) == 6
 
 
 def test_more_histories_than_anybody_could_look_at_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flow, "MOST_NODES", 3)
-    with pytest.raises(VisualizationError, match=r"more than 3 different histories.* smaller max_history"):
-        picture_of(TWICE)
+    with pytest.raises(DrawingError, match=r"more than 3 different histories.* smaller max_history"):
+        diagram_of(TWICE)
 
 
 TURNS = st.lists(st.tuples(st.sampled_from("abc"), st.lists(st.sampled_from("xyz"), max_size=2)), max_size=5)
 
 
 @given(st.lists(TURNS, min_size=1, max_size=6), st.sampled_from([1, 2, 3, None]))
-def test_every_story_is_a_way_through_the_picture(
+def test_every_story_is_a_way_through_the_diagram(
     stories: list[list[tuple[str, list[str]]]], history: int | None
 ) -> None:
     lines = []
@@ -172,9 +172,9 @@ def test_every_story_is_a_way_through_the_picture(
         lines.append(f"## {number}")
         for intent, actions in turns:
             lines += [f"* {intent}", *(f"  - {action}" for action in actions)]
-    picture = picture_of("\n".join(lines), history)
+    diagram = diagram_of("\n".join(lines), history)
     onward: dict[int, list[tuple[str, int]]] = {}
-    for edge in picture.edges:
+    for edge in diagram.edges:
         onward.setdefault(edge.start, []).extend((label, edge.end) for label in edge.labels)
     for turns in filter(None, stories):
         steps: list[tuple[str, str]] = []
@@ -191,9 +191,9 @@ def test_every_story_is_a_way_through_the_picture(
                 end
                 for node in here
                 for label, end in onward.get(node, [])
-                if (label, picture.nodes[end].name) == (words, name)
+                if (label, diagram.nodes[end].name) == (words, name)
             }
-        assert here, (turns, arrows(picture))
+        assert here, (turns, arrows(diagram))
 
 
 # -- how it is written
@@ -264,7 +264,7 @@ def test_steps_can_be_drawn_without_a_file(tmp_path: Path) -> None:
 
 
 def test_max_history_below_one_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(VisualizationError, match="max_history is at least 1, not 0"):
+    with pytest.raises(DrawingError, match="max_history is at least 1, not 0"):
         visualize_stories(graph_of(TWICE), DOMAIN, tmp_path / "x.svg", 0)
 
 
@@ -326,17 +326,17 @@ def test_examples_can_be_given_as_a_mapping(tmp_path: Path) -> None:
 def test_unreadable_examples_are_an_error(tmp_path: Path, name: str, content: str, problem: str) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8")
     with pytest.raises(NLUDataError, match=problem):
-        ExampleMessages.read(tmp_path / name)
+        examples_by_intent(tmp_path / name)
 
 
 def test_a_wrong_example_in_a_mapping_is_an_error() -> None:
     with pytest.raises(NLUDataError, match=r"the examples of .greet.: .* is not closed"):
-        ExampleMessages.read({"greet": ["good [day](time"]})
+        examples_by_intent({"greet": ["good [day](time"]})
 
 
 def test_examples_that_are_not_there_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(NLUDataError, match="cannot read the NLU data"):
-        ExampleMessages.read(tmp_path / "nowhere.md")
+    with pytest.raises(NLUDataError, match="the file cannot be read: No such file"):
+        examples_by_intent(tmp_path / "nowhere.md")
 
 
 # -- checkpoints

@@ -8,17 +8,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rasa_core.evaluation.calibration import BINS, confidence_bins, expected_calibration_error
 from rasa_core.evaluation.metrics import (
+    BINS,
     LISTENING,
     Pair,
     Spread,
     accuracy,
-    in_percent,
-    scores_by_action,
+    confidence_bins,
+    expected_calibration_error,
+    scores_by_label,
     weighted_f1,
-    written,
 )
+from rasa_core.evaluation.tables import in_percent, written
 from rasa_core.events import ACTION_LISTEN_NAME
 
 ACTIONS = [ACTION_LISTEN_NAME, "utter_a", "utter_b", "utter_c"]
@@ -42,7 +43,7 @@ def f1_by_definition(pairs: list[Pair], action: str) -> Fraction:
 
 @given(PAIRS)
 def test_scores_of_actions_follow_their_definitions(pairs: list[Pair]) -> None:
-    found = {one.action: one for one in scores_by_action(pairs)}
+    found = {one.label: one for one in scores_by_label(pairs)}
     assert set(found) == {action for pair in pairs for action in pair}
     for action, one in found.items():
         of_expected = [predicted == action for expected, predicted in pairs if expected == action]
@@ -58,7 +59,7 @@ def test_weighted_f1_follows_its_definition(pairs: list[Pair]) -> None:
     """Each step that expects another action than listening contributes the F1 of that action; their mean counts."""
     each = [f1_by_definition(pairs, expected) for expected, _ in pairs if expected != ACTION_LISTEN_NAME]
     expected = sum(each, Fraction(0)) / len(each) if each else Fraction(0)
-    assert weighted_f1(scores_by_action(pairs)) == pytest.approx(float(expected))
+    assert weighted_f1(scores_by_label(pairs)) == pytest.approx(float(expected))
 
 
 @given(PAIRS)
@@ -71,13 +72,13 @@ def test_accuracy_is_the_share_of_equal_pairs(pairs: list[Pair]) -> None:
 
 def test_an_action_predicted_in_place_of_listening_counts_against_its_f1() -> None:
     pairs = [("utter_a", "utter_a"), (ACTION_LISTEN_NAME, "utter_a")]
-    assert weighted_f1(scores_by_action(pairs)) == pytest.approx(2 / 3)
+    assert weighted_f1(scores_by_label(pairs)) == pytest.approx(2 / 3)
     assert accuracy(pairs, LISTENING) == 1.0
 
 
 def test_the_most_expected_action_is_first_and_listening_last() -> None:
     pairs = [(ACTION_LISTEN_NAME, "utter_c")] * 3 + [("utter_b", "utter_b")] * 2 + [("utter_a", "utter_a")] * 2
-    names = [one.action for one in scores_by_action(pairs)]
+    names = [one.label for one in scores_by_label(pairs)]
     assert names == ["utter_a", "utter_b", "utter_c", ACTION_LISTEN_NAME]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import runpy
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,13 +17,15 @@ from typing import Any
 import pytest
 from cutting_proxy import Arrived, CuttingProxy
 from example_bot import ROOT, START_LIMIT, Served, free_port
+from programs import program
 
 from rasa_core.remote import RasaCoreClient
 
+# What runs each client, and what else it needs: programs, and the packages that hold them.
 CLIENTS = {
-    "python": [sys.executable, "client.py"],
-    "shell": ["bash", "client.sh"],
-    "node": ["node", "client.mjs"],
+    "python": (sys.executable, "client.py", {}),
+    "shell": ("bash", "client.sh", {"bash": "bash", "curl": "curl"}),
+    "node": ("node", "client.mjs", {"node": "nodejs"}),
 }
 
 CONVERSATION = """\
@@ -57,12 +58,11 @@ bot: [utter_goodbye] Enjoy the music!
 
 def start(client: str, url: str, sender_id: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a client until it has played the conversation."""
-    program, script = CLIENTS[client]
-    if shutil.which(program) is None:
-        message = f"{program} is not installed: apt-get install nodejs"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    name, script, needed = CLIENTS[client]
+    for each, package in needed.items():
+        program(each, package)
     return subprocess.run(
-        [program, str(Path("examples", "remote", script)), url, sender_id],
+        [name, str(Path("examples", "remote", script)), url, sender_id],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,

@@ -16,6 +16,7 @@ import click
 import pytest
 import yaml
 from example_bot import ROOT, Served
+from programs import program
 
 from rasa_core import Domain
 from rasa_core.commands.evaluate import command as evaluate_command
@@ -72,6 +73,8 @@ def run_shell(line: str, bot: Served) -> str:
         return ""
     if words[0] == "rasa-core":  # Of this checkout, installed or not.
         line = f"{shlex.quote(sys.executable)} -m rasa_core.commands {line.partition(' ')[2]}"
+    if "curl " in line:
+        program("curl", "curl")
     finished = subprocess.run(
         ["bash", "-o", "pipefail", "-c", local(line, bot)],
         cwd=bot.folder,

@@ -192,7 +192,7 @@ def test_a_wrong_call_is_told(flags: list[str], problem: str) -> None:
 def test_a_picture_of_an_unknown_kind_is_refused_before_anything_is_done() -> None:
     finished = called("evaluate", "-d", "nlu.md", "-m", "model", "-o", "matrix.gif")
     assert finished.exit_code == 1
-    assert "its name must end in .svg, .pdf or .png" in finished.stderr
+    assert "its name must end in .svg or .png" in finished.stderr
 
 
 @pytest.mark.parametrize("name", ["train", "evaluate", "parse"])

@@ -162,13 +162,23 @@ def test_all_errors_in_the_data_are_told(client: Client) -> None:
     [
         ("hello", "body: this is no NLU data"),
         ("## lookup:city\ncities.txt\n", "body:2: the lookup table 'city' names the file"),
-        (r'{"rasa_nlu_data": {"common_examples": [{"text": "a", "intent": "\ud83d"}]}}', "half a character"),
         (DATA.replace("\n", ""), "Use curl --data-binary."),
     ],
 )
 def test_wrong_data_are_told(client: Client, models: Path, body: str, message: str) -> None:
     assert message in refusal(train(client, body), 400)
     assert [path.name for path in models.iterdir()] == [".training.lock"]
+
+
+def test_half_characters_in_the_data_are_kept(client: Client, models: Path) -> None:
+    half = "\ud83d"
+    examples = [{"text": f"hi {half}", "intent": half}, {"text": "bye", "intent": "bye"}] * 2
+    data = json.dumps({"rasa_nlu_data": {"common_examples": examples}})
+
+    response = train(client, data, epochs=1)
+
+    assert (response.status_code, response.get_json()["intents"]) == (200, ["bye", half])
+    assert {found["name"] for found in NLUModel.load(models / "m").parse("hi")["intent_ranking"]} == {"bye", half}
 
 
 def test_without_keras_it_says_what_to_install(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,7 @@ from server_bot import make_agent
 from werkzeug.test import Client, TestResponse
 
 from rasa_core.server import create_app
-from rasa_core.server.conditions import matching_versions
-from rasa_core.server.errors import HttpError
+from rasa_core.server.requests import HttpError, matching_versions
 
 CHANGES: dict[str, tuple[str, str, Any]] = {
     "parse": ("POST", "parse", {"query": "/bye"}),
@@ -186,4 +185,4 @@ class TestIfMatch:
     def test_anything_else_is_refused(self, header: str) -> None:
         with pytest.raises(HttpError, match="If-Match is a list of tags") as raised:
             matching_versions(header)
-        assert raised.value.status == 400
+        assert raised.value.code == 400

@@ -168,3 +168,23 @@ def test_serving_imports_no_machine_learning_framework(trained: Path) -> None:
     )
 
     assert outcome_of(code, trained) == 0
+
+
+OPENED = """
+import sys
+opened = []
+sys.addaudithook(lambda event, found: opened.append(str(found[0])) if event == "open" else None)
+from werkzeug.test import Client
+from rasa_core.server import create_app
+client = Client(create_app(sys.argv[1], tracker_store="memory://"))
+assert client.post("/parse", data=b'{"query": "/greet"}').get_json()["next_action"] == "utter_greet"
+assert client.get("/version").get_json()["core_model"]
+assert [path for path in opened if path.endswith("metadata.json")]
+assert not [path for path in opened if path.endswith("lessons.npz")]
+assert client.get("/conversations/default/explain").get_json()["policies"][0]["lessons"]
+assert [path for path in opened if path.endswith("lessons.npz")]
+"""
+
+
+def test_where_lessons_stand_is_read_when_it_is_asked_for_and_not_before(trained: Path) -> None:
+    assert outcome_of(OPENED, trained) == 0

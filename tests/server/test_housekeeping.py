@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +18,7 @@ from werkzeug.test import Client
 from rasa_core.agent import Agent
 from rasa_core.exceptions import StoreUnavailableError
 from rasa_core.server import create_app
-from rasa_core.server.housekeeping import Housekeeper
-from rasa_core.server.serving import ServedModel
+from rasa_core.server.served_model import Housekeeper, ServedModel
 from rasa_core.tracker_store import InMemoryTrackerStore, TrackerStore
 
 DAY = 24 * 60 * 60.0
@@ -115,13 +115,49 @@ def test_it_starts_with_the_first_request_of_a_process_and_once(agent: Agent, st
     app.housekeeper._every = 1e6
 
 
+def test_an_unexpected_error_is_logged_and_does_not_end_it(agent: Agent, store: Aged, caplog) -> None:
+    tried = threading.Semaphore(0)
+
+    def fail(before: float) -> int:
+        tried.release()
+        raise ZeroDivisionError("a fault of a store of somebody's own")
+
+    store.expire_answers = fail
+    housekeeper = Housekeeper(ServedModel(agent=agent), first=0.0, every=0.001)
+    housekeeper.start()
+    assert all(tried.acquire(timeout=20) for _ in range(3))
+    housekeeper._every = 1e6
+    assert "a fault of a store of somebody's own" in caplog.text
+
+
+def test_requests_that_come_at_once_start_one(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    barrier, started = threading.Barrier(8), []
+    monkeypatch.setattr(Housekeeper, "_run", lambda self: started.append(threading.get_ident()))
+    # Each thread that asks which process this is lets the others come between.
+    own = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: (time.sleep(0.001), own)[1])
+    app = create_app(agent)
+
+    def ask() -> None:
+        barrier.wait(10)
+        Client(app).get("/version")
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for thread in app.housekeeper.threads.values():
+        thread.join()
+    assert len(started) == 1
+
+
 FORKED = """
 import os, sys, time
 from server_bot import make_agent
 from werkzeug.test import Client
 from rasa_core.server import create_app
-from rasa_core.server.housekeeping import Housekeeper
-from rasa_core.server.serving import ServedModel
+from rasa_core.server.served_model import Housekeeper, ServedModel
 from rasa_core.tracker_store import SqliteTrackerStore
 
 with SqliteTrackerStore(path=sys.argv[1]) as store:

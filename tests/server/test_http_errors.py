@@ -17,7 +17,7 @@ from rasa_core.agent import Agent
 from rasa_core.exceptions import InterpreterError, StoreUnavailableError, VersionConflictError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server import create_app
-from rasa_core.server.responses import encode_json
+from rasa_core.server.requests import json_response
 
 PARSE = "/conversations/x/parse"
 CONTINUE = "/conversations/x/continue"
@@ -89,15 +89,6 @@ REFUSED: dict[str, tuple[str, str, object, int, str, dict[str, Any]]] = {
         {},
     ),
     "a number of 5,000 digits": ("POST", PARSE, b'{"q": ' + b"1" * 5000 + b"}", 400, "5000 digits", {}),
-    "half a character": ("POST", PARSE, b'{"query": "\\ud83d"}', 400, "half a character", {}),
-    "half a character in a name": (
-        "POST",
-        PARSE,
-        b'{"query": "a", "\\udc00": 1}',
-        400,
-        "half a character",
-        {},
-    ),
     "101 levels": (
         "POST",
         PARSE,
@@ -265,6 +256,21 @@ def test_body_with_byte_order_mark_is_read(client: Client) -> None:
     assert client.post(PARSE, data=b'\xef\xbb\xbf{"query": "/greet"}').get_json()["next_action"] == "utter_greet"
 
 
+@pytest.mark.parametrize("half", [r"\ud83d", r"\udcff", r"\udc00\ud800"])
+def test_half_characters_are_kept_and_come_back_escaped(client: Client, half: str) -> None:
+    body = f'{{"query": "/greet {half}", "{half}": 1, "x": "{half}"}}'.encode()
+    slot = f'[{{"event": "slot", "name": "name", "value": "{half}"}}]'.encode()
+
+    parsed = client.post(PARSE, data=body)
+    appended = client.post(EVENTS, data=slot, headers={"Idempotency-Key": "k"})
+    told = client.get(TRACKER)
+
+    assert (parsed.status_code, appended.status_code, told.status_code) == (200, 200, 200)
+    assert f'"text":"/greet {half}"' in parsed.get_data(as_text=True)
+    assert client.post(EVENTS, data=slot, headers={"Idempotency-Key": "k"}).data == appended.data
+    assert f'"value":"{half}"' in told.get_data(as_text=True)
+
+
 def test_hundred_levels_are_read(client: Client) -> None:
     body = b'{"query": "/greet", "x": ' + b"[" * 99 + b"]" * 99 + b"}"
 
@@ -312,7 +318,7 @@ def test_failure_of_a_part_is_told(
     def fail(*args: object) -> None:
         raise failure
 
-    monkeypatch.setattr(agent.processor, "start", fail)
+    monkeypatch.setattr(agent.processor, "parse", fail)
 
     response = Client(create_app(agent)).post(PARSE, data=b'{"query": "/greet"}')
 
@@ -340,4 +346,4 @@ def test_unforeseen_failure_is_logged_and_not_shown(caplog: pytest.LogCaptureFix
 def test_answer_is_json_whatever_it_holds() -> None:
     odd = {"nan": math.nan, "inf": [math.inf], "np": np.float32(0.5), 3: {Path("a")}, "set": {1}}
 
-    assert json.loads(encode_json(odd)) == {"nan": None, "inf": [None], "np": 0.5, "3": ["a"], "set": [1]}
+    assert json.loads(json_response(odd).get_data()) == {"nan": None, "inf": [None], "np": 0.5, "3": ["a"], "set": [1]}

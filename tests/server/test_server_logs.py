@@ -182,3 +182,11 @@ def test_the_last_line_is_written_though_nothing_follows_it(tmp_path: Path) -> N
     while (tmp_path / "log").read_text().count("GET /version") < 2:
         assert time.monotonic() < limit
         time.sleep(0.01)
+
+
+def test_half_characters_are_written_as_escapes(agent: Agent, tmp_path: Path) -> None:
+    create_app(agent, logfile=tmp_path / "log")
+
+    logging.getLogger("rasa_core.interpreter").error("cannot understand %s", "\ud83d")
+
+    assert (tmp_path / "log").read_text().endswith("cannot understand \\ud83d\n")

@@ -17,9 +17,8 @@ from werkzeug.test import Client, TestResponse
 
 from rasa_core.agent import Agent
 from rasa_core.domain import Domain
-from rasa_core.server import create_app, uploads
-from rasa_core.server import serving as served
-from rasa_core.tracker_store.exchange import RequestResult
+from rasa_core.server import create_app, served_model
+from rasa_core.tracker_store.idempotency import RequestResult
 
 
 def other_agent() -> Agent:
@@ -115,7 +114,7 @@ def test_turn_that_began_with_the_old_model_ends_with_it(
 
 def test_other_processes_notice(model: Path, other_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clients = [Client(create_app(model, enable_load=True)) for _ in range(2)]
-    monkeypatch.setattr(served, "_LOOK_EVERY", 0.0)
+    monkeypatch.setattr(served_model, "_LOOK_EVERY", 0.0)
     assert slots(clients[1]) == {"name", "cuisine"}
 
     upload(clients[0], zipped(other_model))
@@ -125,7 +124,7 @@ def test_other_processes_notice(model: Path, other_model: Path, monkeypatch: pyt
 
 def test_other_process_goes_on_if_what_it_notices_is_broken(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client(create_app(model, enable_load=True))
-    monkeypatch.setattr(served, "_LOOK_EVERY", 0.0)
+    monkeypatch.setattr(served_model, "_LOOK_EVERY", 0.0)
     assert slots(client) == {"name", "cuisine"}
 
     (model / "metadata.json").write_text("{ broken")
@@ -195,7 +194,7 @@ def test_metadata_of_wrong_types_changes_nothing(client: Client, other_model: Pa
 
 
 def test_archive_that_unpacks_to_too_much_is_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "MAX_UNPACKED", 10_000)
+    monkeypatch.setattr(served_model, "MAX_UNPACKED", 10_000)
 
     response = upload(client, zip_of(a=b"x" * 9_000, b=b"x" * 1_001))
 
@@ -204,7 +203,7 @@ def test_archive_that_unpacks_to_too_much_is_refused(client: Client, monkeypatch
 
 
 def test_archive_of_too_many_files_is_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "MAX_FILES", 10)
+    monkeypatch.setattr(served_model, "MAX_FILES", 10)
 
     response = upload(client, zip_of(**{f"f{number}": b"" for number in range(11)}))
 
@@ -213,7 +212,7 @@ def test_archive_of_too_many_files_is_refused(client: Client, monkeypatch: pytes
 
 
 def test_archive_that_is_too_large_is_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "MAX_ARCHIVE", 10_000)
+    monkeypatch.setattr(served_model, "MAX_ARCHIVE", 10_000)
 
     response = upload(client, os.urandom(20_000))
 

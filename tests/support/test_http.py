@@ -1,15 +1,13 @@
-"""Connections that are kept, the ways a request can fail, and when another attempt begins."""
+"""Connections that are kept, and the ways a request can fail."""
 
 from __future__ import annotations
 
 import contextlib
-import http.client
-import random
+import logging
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,17 +16,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from rasa_core.support import http as http_transport
-from rasa_core.support.http import (
-    Attempts,
-    HttpAnswer,
-    HttpRequest,
-    HttpTransport,
-    NoAnswerError,
-    RetryPolicy,
-    without_token,
-)
+from rasa_core.support.http import HttpAnswer, HttpTransport, NoAnswerError, without_token
 
-HELLO = HttpRequest("GET", "/hello", {})
+
+def ask(transport: HttpTransport, timeout: float = 10, reuse: bool = True) -> HttpAnswer:
+    return transport.exchange("GET", "/hello", headers={}, timeout=timeout, reuse=reuse)
 
 
 class KeepingServer(ThreadingHTTPServer):
@@ -37,6 +29,7 @@ class KeepingServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), KeepingHandler)
         self.clients: list[tuple[str, int]] = []
+        self.targets: list[str] = []
         self.before_answer: Callable[[], object] = lambda: None
         self.address = f"http://127.0.0.1:{self.server_port}"
 
@@ -47,6 +40,7 @@ class KeepingHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.clients.append(self.client_address)
+        self.server.targets.append(self.path)
         self.server.before_answer()
         self.send_response(200)
         self.send_header("Content-Length", "5")
@@ -102,7 +96,7 @@ def raw_server(*answers: bytes) -> Iterator[tuple[str, list[threading.Event]]]:
 
 
 def test_a_connection_is_used_again(server: KeepingServer, transport: HttpTransport) -> None:
-    answers = [transport.exchange(HELLO, timeout=10) for _ in range(3)]
+    answers = [ask(transport) for _ in range(3)]
 
     assert [answer.content for answer in answers] == [b"hello"] * 3
     assert len(set(server.clients)) == 1
@@ -112,7 +106,7 @@ def test_a_request_that_must_not_be_repeated_has_a_connection_of_its_own(
     server: KeepingServer, transport: HttpTransport
 ) -> None:
     for reuse in (True, False, False, True):
-        transport.exchange(HELLO, timeout=10, reuse=reuse)
+        ask(transport, reuse=reuse)
 
     first, second, third, last = server.clients
     assert first == last
@@ -125,7 +119,7 @@ def test_threads_that_ask_at_once_have_connections_of_their_own(
     together = threading.Barrier(4, timeout=10)
     server.before_answer = together.wait
     for _ in range(2):
-        threads = [threading.Thread(target=transport.exchange, args=(HELLO,), kwargs={"timeout": 10}) for _ in range(4)]
+        threads = [threading.Thread(target=ask, args=(transport,)) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -139,18 +133,18 @@ def test_an_idle_connection_that_the_server_has_closed_is_not_used() -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
     with raw_server(answer, answer) as (address, closed):
         transport = to(address)
-        transport.exchange(HELLO, timeout=10)
+        ask(transport)
         assert closed[0].wait(10)
 
-        assert transport.exchange(HELLO, timeout=10).content == b"hi"
+        assert ask(transport).content == b"hi"
 
 
 def test_a_connection_that_was_idle_for_long_is_not_used(
     server: KeepingServer, transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    transport.exchange(HELLO, timeout=10)
+    ask(transport)
     monkeypatch.setattr(http_transport, "IDLE_LIMIT", 0.0)
-    transport.exchange(HELLO, timeout=10)
+    ask(transport)
 
     assert len(set(server.clients)) == 2
 
@@ -159,9 +153,9 @@ def test_a_forked_process_opens_a_connection_of_its_own(server: KeepingServer) -
     script = f"""
 import os
 from urllib.parse import urlsplit
-from rasa_core.support.http import HttpRequest, HttpTransport
+from rasa_core.support.http import HttpTransport
 transport = HttpTransport(urlsplit({server.address!r}))
-ask = lambda: transport.exchange(HttpRequest("GET", "/", {{}}), timeout=10)
+ask = lambda: transport.exchange("GET", "/", headers={{}}, timeout=10)
 ask()
 child = os.fork()
 ask()
@@ -177,9 +171,9 @@ os._exit(0)
 
 
 def test_a_closed_transport_opens_a_connection_again(server: KeepingServer, transport: HttpTransport) -> None:
-    transport.exchange(HELLO, timeout=10)
+    ask(transport)
     transport.close()
-    transport.exchange(HELLO, timeout=10)
+    ask(transport)
 
     assert len(set(server.clients)) == 2
 
@@ -187,7 +181,7 @@ def test_a_closed_transport_opens_a_connection_again(server: KeepingServer, tran
 def test_proxies_of_the_environment_are_not_used(transport: HttpTransport, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
 
-    assert transport.exchange(HELLO, timeout=10).status == 200
+    assert ask(transport).status == 200
 
 
 # -- failures
@@ -207,7 +201,7 @@ def test_proxies_of_the_environment_are_not_used(transport: HttpTransport, monke
 @pytest.mark.parametrize("limit", [None, 1000])
 def test_an_answer_that_breaks_off_is_none_and_the_next_may_be_whole(received: bytes, limit: int | None) -> None:
     with raw_server(received) as (address, _), pytest.raises(NoAnswerError, match=r".") as caught:
-        to(address, limit).exchange(HELLO, timeout=10)
+        ask(to(address, limit))
 
     assert (caught.value.sent, caught.value.passing, caught.value.timed_out) == (True, True, False)
 
@@ -225,7 +219,7 @@ def test_an_answer_that_breaks_off_is_none_and_the_next_may_be_whole(received: b
 )
 def test_an_answer_without_a_length_may_be_a_part_of_one(received: bytes, whole: bool) -> None:
     with raw_server(received) as (address, _):
-        assert to(address).exchange(HELLO, timeout=10).whole is whole
+        assert ask(to(address)).whole is whole
 
 
 def test_a_refused_connection_has_sent_nothing() -> None:
@@ -233,7 +227,7 @@ def test_a_refused_connection_has_sent_nothing() -> None:
         port = free.getsockname()[1]
 
     with pytest.raises(NoAnswerError, match="refused") as caught:
-        to(f"http://127.0.0.1:{port}").exchange(HELLO, timeout=10)
+        ask(to(f"http://127.0.0.1:{port}"))
 
     assert (caught.value.sent, caught.value.passing) == (False, True)
 
@@ -243,14 +237,14 @@ def test_a_silent_server_is_given_up() -> None:
         socket.create_server(("127.0.0.1", 0)) as silent,
         pytest.raises(NoAnswerError, match="timed out") as caught,
     ):
-        to(f"http://127.0.0.1:{silent.getsockname()[1]}").exchange(HELLO, timeout=0.05)
+        ask(to(f"http://127.0.0.1:{silent.getsockname()[1]}"), timeout=0.05)
 
     assert (caught.value.sent, caught.value.passing, caught.value.timed_out) == (True, True, True)
 
 
 def test_another_protocol_stays_another_protocol() -> None:
     with raw_server(b"SSH-2.0-OpenSSH\r\n") as (address, _), pytest.raises(NoAnswerError, match="SSH") as caught:
-        to(address).exchange(HELLO, timeout=10)
+        ask(to(address))
 
     assert not caught.value.passing
 
@@ -260,102 +254,42 @@ def test_a_server_without_tls_stays_without_tls() -> None:
         raw_server(b"HTTP/1.1 400 Bad Request\r\n\r\n") as (address, _),
         pytest.raises(NoAnswerError, match="SSL") as caught,
     ):
-        to(address.replace("http:", "https:")).exchange(HELLO, timeout=10)
+        ask(to(address.replace("http:", "https:")))
 
     assert (caught.value.sent, caught.value.passing) == (False, False)
 
 
 def test_a_host_that_cannot_be_stays_impossible() -> None:
     with pytest.raises(NoAnswerError, match=r"label|idna") as caught:
-        to("http://a..b").exchange(HELLO, timeout=10)
+        ask(to("http://a..b"))
 
     assert (caught.value.sent, caught.value.passing) == (False, False)
 
 
 def test_no_more_of_an_answer_is_read_than_allowed(server: KeepingServer) -> None:
-    assert to(server.address, 3).exchange(HELLO, timeout=10).content == b"hel"
+    assert ask(to(server.address, 3)).content == b"hel"
 
 
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [("1", 1.0), (" 30 ", 30.0), ("", 0.0), ("-1", 0.0), ("soon", 0.0), ("Fri, 31 Dec 1999 23:59:59 GMT", 0.0)],
-)
-def test_the_wish_of_the_server_is_read(header: str, seconds: float) -> None:
-    headers = http.client.HTTPMessage()
-    headers["Retry-After"] = header
+def test_a_redirect_is_an_answer_like_another(server: KeepingServer) -> None:
+    redirect = b"HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % server.address.encode()
+    with raw_server(redirect) as (address, _):
+        assert ask(to(address)).status == 302
 
-    assert HttpAnswer(503, headers, b"", True).retry_after == seconds
+    assert server.clients == []
+
+
+def test_what_is_hidden_is_sent_and_in_no_log(server: KeepingServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    transport = HttpTransport(urlsplit(server.address), hidden_query="token=s3cret")
+    for query in ({}, {"a": "b c"}):
+        transport.exchange("GET", "/hello", headers={}, query=query.items(), timeout=10)
+    transport.close()
+
+    assert server.targets == ["/hello?token=s3cret", "/hello?a=b+c&token=s3cret"]
+    assert "GET /hello" in caplog.text
+    assert "s3cret" not in caplog.text
 
 
 def test_a_token_is_taken_out_of_a_text() -> None:
     assert without_token("a?token=s%26t, s&t", "s&t") == "a?token=<token>, <token>"
     assert without_token("a", None) == without_token("a", "") == "a"
-
-
-# -- when to try again
-
-
-def test_pauses_are_spread_from_nothing_to_a_limit_that_doubles() -> None:
-    policy = RetryPolicy(first_delay=0.5, longest_delay=3.0, rng=random.Random(1))
-
-    for attempt, limit in enumerate([0.5, 1.0, 2.0, 3.0, 3.0], start=1):
-        pauses = [policy.delay(attempt) for _ in range(1000)]
-        assert 0.0 <= min(pauses) < 0.1 * limit
-        assert 0.9 * limit < max(pauses) <= limit
-
-
-def test_one_seed_gives_the_same_pauses() -> None:
-    one, other = ([RetryPolicy(rng=random.Random(7)).delay(n) for n in range(1, 6)] for _ in range(2))
-
-    assert one == other
-
-
-def test_the_server_is_given_the_time_that_it_asks_for_up_to_the_longest_pause() -> None:
-    policy = RetryPolicy(first_delay=0.5, longest_delay=3.0, rng=random.Random(1))
-
-    assert all(2.0 <= policy.delay(1, asked=2.0) <= 2.5 for _ in range(100))
-    assert all(3.0 <= policy.delay(1, asked=3600.0) <= 3.5 for _ in range(100))
-
-
-def test_pauses_stay_finite_after_many_attempts() -> None:
-    assert RetryPolicy(longest_delay=2.0).delay(100_000) <= 2.0
-
-
-@pytest.mark.parametrize("name", ["retries", "within", "first_delay", "longest_delay"])
-@pytest.mark.parametrize("value", [-1, float("nan")])
-def test_a_policy_that_makes_no_sense_is_refused(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=f"{name} is a number from 0 on"):
-        RetryPolicy(**{name: value})
-
-
-@pytest.mark.parametrize("retries", [0, 1, 5])
-def test_there_are_as_many_attempts_as_allowed(retries: int) -> None:
-    attempts = Attempts(RetryPolicy(retries, first_delay=0.0))
-
-    assert [attempts.again() for _ in range(retries + 1)] == [True] * retries + [False]
-    assert attempts.number == retries + 1
-
-
-def test_no_pause_begins_that_ends_after_the_time() -> None:
-    attempts = Attempts(RetryPolicy(5, within=5.0, first_delay=0.0, longest_delay=10.0))
-    begun = time.monotonic()
-
-    assert not attempts.again(asked=6.0)
-    assert time.monotonic() - begun < 4.0
-
-
-def test_what_the_server_asks_for_is_waited_for() -> None:
-    attempts = Attempts(RetryPolicy(5, first_delay=0.0, longest_delay=0.05))
-    begun = time.monotonic()
-
-    assert attempts.again(asked=30.0)
-    assert 0.05 <= time.monotonic() - begun < 10.0
-
-
-def test_later_attempts_wait_for_what_is_left_of_the_time() -> None:
-    attempts = Attempts(RetryPolicy(5, within=20.0, first_delay=0.0))
-
-    assert attempts.timeout(30.0) == 30.0
-    assert attempts.again()
-    assert 10.0 < attempts.timeout(30.0) <= 20.0
-    assert attempts.timeout(5.0) == 5.0

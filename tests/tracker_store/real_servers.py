@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
 START_LIMIT = 60.0
-
-
-def missing(what: str, remedy: str) -> NoReturn:
-    """Skip a test for want of a server, and say how to get it; where the checks run, that is a failure."""
-    message = f"{what} is not here; {remedy}"
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
-
-
-def program(name: str, package: str, *folders: str) -> str:
-    """Return the path of a server's program."""
-    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", *folders])
-    found = shutil.which(name, path=path)
-    return found if found is not None else missing(name, f"install it with: apt-get install {package}")
 
 
 def free_port() -> int:

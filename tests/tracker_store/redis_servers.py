@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Self
 
 import redis
-from real_servers import free_port, program, wait_until
-
-_PACKAGE = "redis-server"
+from programs import server_program
+from real_servers import free_port, wait_until
 
 
 class RedisServer:
@@ -33,6 +32,7 @@ class RedisServer:
     """
 
     def __init__(self, folder: Path, *options: str) -> None:
+        self._program = server_program("redis-server", "redis-server")
         self.port = free_port()
         self.folder = folder
         self._log = folder / "redis.log"
@@ -52,9 +52,7 @@ class RedisServer:
         """Start, and return when it has loaded its data."""
         settings = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder), "--save", ""]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [program("redis-server", _PACKAGE), *settings, *self._options], stdout=log, stderr=log
-            )
+            self._process = subprocess.Popen([self._program, *settings, *self._options], stdout=log, stderr=log)
         wait_until(self.is_ready, self._process, self._log)
 
     def is_ready(self) -> bool:
@@ -133,6 +131,7 @@ def shared_server() -> RedisServer:
 @functools.cache
 def shared_cluster() -> list[RedisServer]:
     """Return three servers that make up a Redis Cluster; empty them before use."""
+    redis_cli = server_program("redis-cli", "redis-tools")
     nodes = []
     for _ in range(3):
         cluster = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", str(free_port()))
@@ -141,7 +140,7 @@ def shared_cluster() -> list[RedisServer]:
         nodes[-1].start()
     buses = [f"127.0.0.1:{node.port}@{node._options[-1]}" for node in nodes]
     subprocess.run(
-        [program("redis-cli", "redis-tools"), "--cluster", "create", *buses, "--cluster-yes"],
+        [redis_cli, "--cluster", "create", *buses, "--cluster-yes"],
         check=True,
         stdout=subprocess.PIPE,
         timeout=60,

@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import worker
 
 from rasa_core.exceptions import VersionConflictError
-from rasa_core.tracker_store import Head, _redis_leases
+from rasa_core.tracker_store import Head
+from rasa_core.tracker_store import redis as redis_store
 from rasa_core.tracker_store.redis import RedisTrackerStore
 
 
@@ -44,7 +45,7 @@ def sleep_through_the_lease(store: RedisTrackerStore) -> None:
 
 if __name__ == "__main__":
     job, url, lease, *arguments = sys.argv[1:]
-    _redis_leases.LEASE, _redis_leases.RENEWED = float(lease), float(lease) / 4
+    redis_store.LEASE, redis_store.RENEWED = float(lease), float(lease) / 4
     with RedisTrackerStore.from_url(url) as opened:
         opened._timeout = float(os.environ.get("TIMEOUT", "20"))
         jobs = {"race": race, "sleep_through_the_lease": sleep_through_the_lease}

@@ -11,7 +11,6 @@ import functools
 import glob
 import itertools
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -25,7 +24,8 @@ from urllib.parse import quote, urlencode
 
 import psycopg
 import pymysql
-from real_servers import free_port, program, wait_until
+from programs import account, program, server_program
+from real_servers import free_port, wait_until
 
 from rasa_core.tracker_store.sql import SqlTrackerStore
 
@@ -48,6 +48,8 @@ class SqlServer(ABC):
     account: str
 
     def __init__(self, *options: str, durable: bool = False) -> None:
+        self._server, self._creator = self._programs()
+        self._prefix = self._as_account()
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{self.scheme}-"))
         self.data = self.folder / "data"
@@ -116,6 +118,11 @@ class SqlServer(ABC):
     def execute(self, *statements: str, database: str | None = None) -> list[tuple[object, ...]]:
         """Run statements as the owner of everything, each by itself; return the rows of the last."""
 
+    @staticmethod
+    @abstractmethod
+    def _programs() -> tuple[str, str]:
+        """Return the programs that serve, and that make the data folder; skip the test if one is missing."""
+
     @abstractmethod
     def _create(self) -> None: ...
 
@@ -127,18 +134,19 @@ class SqlServer(ABC):
     def _own(self, folder: Path) -> None:
         """Give `folder` to the account that the server runs as: none of them runs as root."""
         if os.geteuid() == 0:
-            shutil.chown(folder, self.account, self.account)
+            user = account(self.account)
+            os.chown(folder, user.pw_uid, user.pw_gid)
 
     def _as_account(self) -> list[str]:
         if os.geteuid() != 0:
             return []
-        user = pwd.getpwnam(self.account)
+        user = account(self.account)
         setpriv = program("setpriv", "util-linux")
         return [setpriv, f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--"]
 
     def _run(self, *command: str) -> None:
         done = subprocess.run(
-            [*self._as_account(), *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=self.folder
+            [*self._prefix, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=self.folder
         )
         assert done.returncode == 0, done.stdout.decode(errors="replace")
 
@@ -189,12 +197,18 @@ class PostgresServer(SqlServer):
                 cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
+    @staticmethod
+    def _programs() -> tuple[str, str]:
+        folders = sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)
+        postgres, initdb = (server_program(name, "postgresql", *folders) for name in ("postgres", "initdb"))
+        return postgres, initdb
+
     def _create(self) -> None:
         password = self.folder / "password"
         password.write_text(PASSWORD)
         self._own(password)
         options = ["--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--auth=scram-sha-256"]
-        self._run(_postgres("initdb"), f"--pgdata={self.data}", f"--username={USER}", f"--pwfile={password}", *options)
+        self._run(self._creator, f"--pgdata={self.data}", f"--username={USER}", f"--pwfile={password}", *options)
 
     def _command(self) -> list[str]:
         settings = {
@@ -205,7 +219,7 @@ class PostgresServer(SqlServer):
             **({} if self._durable else {"fsync": "off"}),
         }
         arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        return [*self._as_account(), _postgres("postgres"), "-D", str(self.data), *arguments, *self._options]
+        return [*self._prefix, self._server, "-D", str(self.data), *arguments, *self._options]
 
     def start(self) -> None:
         new = not self.data.exists()
@@ -230,9 +244,13 @@ class MariaServer(SqlServer):
                 cursor.execute(statement)
             return list(cursor.fetchall())
 
+    @staticmethod
+    def _programs() -> tuple[str, str]:
+        mariadbd, install = (server_program(name, "mariadb-server") for name in ("mariadbd", "mariadb-install-db"))
+        return mariadbd, install
+
     def _create(self) -> None:
-        install = program("mariadb-install-db", "mariadb-server")
-        self._run(install, "--no-defaults", f"--datadir={self.data}", "--skip-test-db", "--skip-name-resolve")
+        self._run(self._creator, "--no-defaults", f"--datadir={self.data}", "--skip-test-db", "--skip-name-resolve")
         begin = self.folder / "begin.sql"
         begin.write_text(
             f"CREATE USER IF NOT EXISTS {USER}@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';\n"
@@ -252,8 +270,7 @@ class MariaServer(SqlServer):
             "innodb-flush-log-at-trx-commit": 1 if self._durable else 2,
         }
         arguments = [f"--{name}={value}" for name, value in settings.items()]
-        server = program("mariadbd", "mariadb-server")
-        return [*self._as_account(), server, "--no-defaults", "--skip-name-resolve", *arguments, *self._options]
+        return [*self._prefix, self._server, "--no-defaults", "--skip-name-resolve", *arguments, *self._options]
 
 
 def _is_gone(pid: int) -> bool:
@@ -268,11 +285,6 @@ def _is_stopped(pid: int) -> bool:
     """Tell whether no thread of a process runs."""
     states = [task.read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{pid}/task").glob("*/stat")]
     return set(states) <= {"T", "t", "Z"}
-
-
-def _postgres(name: str) -> str:
-    folders = sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)
-    return program(name, "postgresql", *folders)
 
 
 SERVERS: dict[str, type[SqlServer]] = {"postgresql": PostgresServer, "mariadb": MariaServer}

@@ -17,7 +17,7 @@ from rasa_core.events import (
     UserUttered,
 )
 from rasa_core.tracker_store import EventLogStore, RequestConditions
-from rasa_core.tracker_store.exchange import IdempotentRequest
+from rasa_core.tracker_store.idempotency import IdempotentRequest
 from rasa_core.trackers import DialogueStateTracker
 
 ODD = "\U0001f600\x00 e\u0301 \u202e\U0010ffff\x7f\\u0000 '\";--"

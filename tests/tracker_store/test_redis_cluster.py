@@ -50,7 +50,7 @@ def test_a_store_goes_on_when_a_node_that_went_away_is_back(store: RedisTrackerS
     node = shared_cluster()[0]
     with node.client() as client:
         heads = client.keys("*:head")
-    gone = [sender_id for sender_id in IDS if store._keys.head(sender_id) in heads]
+    gone = [sender_id for sender_id in IDS if store._keys.of(sender_id, "head")[0] in heads]
     node.kill()
     with pytest.raises(StoreUnavailableError, match="cannot use the tracker store"):
         store.read_head(gone[0])

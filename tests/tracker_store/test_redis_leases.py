@@ -14,7 +14,8 @@ from redis_engines import empty_store
 from redis_servers import shared_server
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError, VersionConflictError
-from rasa_core.tracker_store import Head, _redis_leases
+from rasa_core.tracker_store import Head
+from rasa_core.tracker_store import redis as redis_store
 from rasa_core.tracker_store.redis import RedisTrackerStore
 
 LEASE = b"rasa_core:{a}:lease"
@@ -80,7 +81,7 @@ def test_leaving_a_block_does_not_free_the_lease_of_somebody_else(
 def test_a_lost_lease_is_not_renewed_over_that_of_somebody_else(
     store: RedisTrackerStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_redis_leases, "RENEWED", 0.01)
+    monkeypatch.setattr(redis_store, "RENEWED", 0.01)
     with shared_server().client() as client, store.lock("a"), store.lock("b"):
         client.set(LEASE, "the token of another machine", px=60_000)
         # As the lease of b is renewed after that of a, the second time it grows tells of a whole round.
@@ -95,7 +96,7 @@ def test_a_lost_lease_is_not_renewed_over_that_of_somebody_else(
 def test_one_thread_renews_all_leases_and_ends_when_none_is_held(
     store: RedisTrackerStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_redis_leases, "RENEWED", 0.02)
+    monkeypatch.setattr(redis_store, "RENEWED", 0.02)
     before = set(renewing())
     with store.lock("a"), store.lock("b"):
         (thread,) = set(renewing()) - before
@@ -118,42 +119,3 @@ def test_a_closed_store_says_so(store: RedisTrackerStore) -> None:
         store.lock("a")
     with pytest.raises(StoreError, match="is closed"):
         store.read_head("a")
-
-
-def test_the_thread_does_not_cross_a_fork_and_goes_on_in_the_parent(store: RedisTrackerStore) -> None:
-    before = set(renewing())
-    with store.lock("a"):
-        (thread,) = set(renewing()) - before
-        store.before_fork()
-        assert not thread.is_alive()
-        store.after_fork_in_parent()
-        assert len(set(renewing()) - before) == 1
-
-
-def test_no_connection_is_open_while_a_process_forks(store: RedisTrackerStore) -> None:
-    with shared_server().client() as client:
-        store.read_head("a")
-        connected = len(client.client_list())
-        store.before_fork()
-        deadline = time.monotonic() + 10
-        while len(client.client_list()) == connected and time.monotonic() < deadline:
-            time.sleep(0.005)
-        assert len(client.client_list()) == connected - 1
-        store.after_fork_in_parent()
-        assert store.read_head("a") is None
-
-
-def test_a_fork_waits_for_the_operations_under_way(store: RedisTrackerStore) -> None:
-    ready = threading.Event()
-
-    def fork() -> None:
-        store.before_fork()
-        ready.set()
-        store.after_fork_in_parent()
-
-    forking = threading.Thread(target=fork)
-    with store._server._in_turn():
-        forking.start()
-        assert not ready.wait(0.02)
-    forking.join()
-    assert ready.is_set()

@@ -20,8 +20,8 @@ from rasa_core.events import SlotSet
 from rasa_core.exceptions import StoreError
 from rasa_core.tracker_store import Head, StoredAnswer
 from rasa_core.tracker_store import redis as redis_store
-from rasa_core.tracker_store._redis_keys import Keys
 from rasa_core.tracker_store.redis import RedisTrackerStore
+from rasa_core.tracker_store.redis_scripts import ALL_PARTS, Keys
 
 DAY = 24 * 60 * 60
 storable = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("{}%"))
@@ -53,7 +53,7 @@ def answer(key: str, created: float = 1.5, text: str = "{}") -> StoredAnswer:
 @given(sender_id=storable)
 def test_the_keys_of_a_conversation_share_a_hash_tag(sender_id: str) -> None:
     keys = Keys("rasa_core")
-    for key in (*keys.all_of(sender_id), keys.lease(sender_id)):
+    for key in keys.of(sender_id, *ALL_PARTS, "lease"):
         tag = key[key.index(b"{") + 1 : key.index(b"}")]
         assert tag
         assert key.startswith(b"rasa_core:{" + tag + b"}:")
@@ -63,7 +63,7 @@ def test_the_keys_of_a_conversation_share_a_hash_tag(sender_id: str) -> None:
 @given(one=storable, other=storable)
 def test_different_conversations_have_different_keys(one: str, other: str) -> None:
     keys = Keys("rasa_core")
-    assert (keys.head(one) == keys.head(other)) == (one == other)
+    assert (keys.of(one, "head") == keys.of(other, "head")) == (one == other)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_different_conversations_have_different_keys(one: str, other: str) -> No
     ],
 )
 def test_ids_are_escaped_where_they_would_break_the_hash_tag(sender_id: str, key: bytes) -> None:
-    assert Keys("rasa_core").head(sender_id) == key
+    assert Keys("rasa_core").of(sender_id, "head") == [key]
 
 
 @pytest.mark.parametrize("prefix", ["", "a{b", "a}", "é", "a\n"])

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("redis", reason="install it with: pip install 'rasa-core[redis]'")
 
 from redis_engines import empty_cluster_store, empty_store
-from redis_servers import shared_cluster, shared_server
+from redis_servers import running, shared_cluster, shared_server
 
 from rasa_core.exceptions import StoreError
 from rasa_core.tracker_store import store_from_url
-from rasa_core.tracker_store._redis_url import RedisUrl
 from rasa_core.tracker_store.redis import RedisTrackerStore
 
 
@@ -42,15 +42,24 @@ def test_a_url_names_a_cluster() -> None:
         assert store.sender_ids() == []
 
 
-def test_without_more_a_url_means_the_usual_port_of_this_machine() -> None:
-    said = RedisUrl.parse("redis://")
-    assert (said.host, said.port, said.db, said.password, said.ssl, said.cluster) == (None, None, 0, None, False, False)
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("redis://", "redis://localhost:6379/0"),
+        ("redis://host/", "redis://host:6379/0"),
+        ("rediss://b%40t:p%2F%3F%23%40%25ss@[::1]:7000/2", "rediss://[::1]:7000/2"),
+    ],
+)
+def test_what_a_url_leaves_out_is_as_usual(url: str, address: str) -> None:
+    with RedisTrackerStore.from_url(url) as store:
+        assert store._address == address
 
 
-def test_user_and_password_may_hold_any_character() -> None:
-    said = RedisUrl.parse("rediss://b%40t:p%2F%3F%23%40%25ss@[::1]:7000/2")
-    assert (said.host, said.port, said.db, said.username, said.password) == ("::1", 7000, 2, "b@t", "p/?#@%ss")
-    assert said.ssl
+def test_user_and_password_may_hold_any_character(tmp_path: Path) -> None:
+    with running(tmp_path) as server, server.client() as client:
+        client.execute_command("ACL", "SETUSER", "b@t", "on", ">p/?#@%ss", "~*", "+@all")
+        with store_from_url(f"redis://b%40t:p%2F%3F%23%40%25ss@127.0.0.1:{server.port}") as store:
+            assert store.sender_ids() == []
 
 
 @pytest.mark.parametrize(
@@ -79,7 +88,7 @@ def test_a_wrong_url_is_refused_with_the_remedy_and_without_the_password(url: st
 
 def test_nothing_shows_the_password() -> None:
     with RedisTrackerStore.from_url("redis://bot:secret@host") as store:
-        assert "secret" not in repr(store) + repr(store._server) + repr(store._server._address)
+        assert "secret" not in repr(store) + store._address
 
 
 def test_importing_the_stores_does_not_import_redis() -> None:

@@ -18,8 +18,8 @@ from sql_servers import PASSWORD, SERVERS, USER, SqlServer, empty_store, running
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError
 from rasa_core.tracker_store import Head
-from rasa_core.tracker_store._sql_database import ClashError
 from rasa_core.tracker_store.sql import SqlTrackerStore
+from rasa_core.tracker_store.sql_connections import ClashError
 
 LIMIT = 30.0
 

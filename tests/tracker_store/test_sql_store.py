@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -11,13 +12,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+import psycopg
+import pymysql
 import pytest
+from real_servers import free_port
 from sql_servers import SERVERS, SqlServer, empty_store, shared
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError, VersionConflictError
 from rasa_core.tracker_store import Head, SenderIdError, StoredAnswer, store_from_url
-from rasa_core.tracker_store._sql_tables import MAX_ID
-from rasa_core.tracker_store.sql import SqlTrackerStore
+from rasa_core.tracker_store.sql import MAX_ID, SqlTrackerStore
 
 
 def head(version: int, state: str = "{}") -> Head:
@@ -43,7 +46,7 @@ def test_options_reach_the_store_and_the_driver(server: SqlServer) -> None:
     with store_from_url(server.url(timeout=2.5, **dict([option]))) as store:
         assert isinstance(store, SqlTrackerStore)
         assert store._timeout == 2.5
-        assert store._database._options[option[0]] == "bot"
+        assert store._database.options[option[0]] == "bot"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +82,7 @@ def test_a_url_without_a_host_is_read_as_it_comes_out_of_urllib() -> None:
 def test_a_missing_driver_is_named_with_its_extra(
     scheme: str, driver: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("_sql_mysql", "_sql_postgres"):
+    for module in ("mysql", "postgres"):
         monkeypatch.delitem(sys.modules, f"rasa_core.tracker_store.{module}", raising=False)
     monkeypatch.setitem(sys.modules, driver, None)
     with pytest.raises(StoreError, match=rf"pip install 'rasa-core\[{extra}\]'"):
@@ -93,7 +96,7 @@ def test_sqlalchemy_is_imported_by_sql_stores_alone() -> None:
 
 def test_nothing_that_is_shown_has_the_password(server: SqlServer) -> None:
     with SqlTrackerStore(url=server.url()) as store:
-        shown = [repr(store), store.address, repr(store._connections)]
+        shown = [repr(store), store.address, repr(store._database)]
     assert shown[1] == f"{server.scheme}://rasa@127.0.0.1:{server.port}/rasa"
     assert not [one for one in shown if "p@ss" in one or "p%40ss" in one]
 
@@ -215,7 +218,9 @@ def test_a_turn_asks_the_server_a_few_times(store: SqlTrackerStore, monkeypatch:
     """Lock, read, commit, unlock; in MariaDB, a commit is a transaction of three, or four with an answer."""
     store.commit("a", 0, ["0"], head(1))
     asked: list[str] = []
-    cursor_type = type(store._connections._idle[0].cursor())
+    cursor_type = {"postgresql": psycopg.Cursor, "mysql": pymysql.cursors.Cursor}[
+        store._database.driver.partition("+")[0]
+    ]
     execute = cursor_type.execute
 
     def counting(cursor: object, sql: str, *parameters: object, **options: object) -> object:
@@ -226,7 +231,7 @@ def test_a_turn_asks_the_server_a_few_times(store: SqlTrackerStore, monkeypatch:
     with store.lock("a"):
         store.read_head("a")
         store.commit("a", 1, ["1", "2"], head(3), StoredAnswer("k", "digest", 3, True, 1.5, "{}"))
-    assert len(asked) == {"postgresql": 4, "mariadb": 8}[store._database.dialect.name.replace("mysql", "mariadb")]
+    assert len(asked) == {psycopg.Cursor: 4, pymysql.cursors.Cursor: 8}[cursor_type]
 
 
 def test_a_thread_needs_one_connection_for_all_that_it_does(server: SqlServer) -> None:
@@ -252,7 +257,7 @@ def test_many_threads_share_a_few_connections(server: SqlServer) -> None:
         with ThreadPoolExecutor(16) as pool:
             list(pool.map(turn, range(48)))
         assert len(store.keys()) == 48
-        assert len(store._connections._idle) <= 2
+        assert len(store._database._opened) <= 2
 
 
 def test_waiting_for_a_connection_ends_with_the_remedy(server: SqlServer) -> None:
@@ -263,6 +268,70 @@ def test_waiting_for_a_connection_ends_with_the_remedy(server: SqlServer) -> Non
             store.keys()
         with pytest.raises(StoreUnavailableError, match="connections are busy"), store.lock("b"):
             pass
+
+
+def test_a_thread_that_ends_while_it_takes_a_lock_leaves_no_session(
+    server: SqlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SqlTrackerStore(url=server.url(), timeout=2, connections=1) as store:
+        lock = store._database.lock
+
+        def end(cursor: object, name: bytes, seconds: float) -> bool:
+            lock(cursor, name, seconds)
+            raise SystemExit
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store._database, "lock", end)
+            with ThreadPoolExecutor(1) as pool, pytest.raises(SystemExit):
+                pool.submit(store.lock("a").__enter__).result()
+        with SqlTrackerStore(url=server.url(), timeout=2) as other, other.lock("a"):
+            pass
+        with store.lock("a"):
+            assert store._database._engine.pool.checkedout() == 1
+
+
+def test_a_block_that_is_never_left_ends_with_its_thread(server: SqlServer) -> None:
+    with SqlTrackerStore(url=server.url(), timeout=2, connections=2) as store:
+        with store.lock("b"):
+            thread = threading.Thread(target=lambda: store.lock("a").__enter__())
+            thread.start()
+            thread.join()
+            gc.collect()
+            with SqlTrackerStore(url=server.url(), timeout=2) as other, other.lock("a"):
+                assert store.read_head("b") is None  # On the connection of this thread, still.
+            assert store._database._engine.pool.checkedout() == 1
+        assert store._database._engine.pool.checkedout() == 0
+
+
+def test_a_server_that_accepts_no_more_connections_may_do_so_later(server: SqlServer) -> None:
+    empty_store(server.scheme).close()
+    role = {"postgresql": "single", "mariadb": "single@'127.0.0.1'"}[server.scheme]
+    if server.scheme == "postgresql":
+        make = f"CREATE USER {role} PASSWORD 'open' CONNECTION LIMIT 1"
+        rights, revoke = f"GRANT pg_read_all_data TO {role}", f"REVOKE pg_read_all_data FROM {role}"
+    else:
+        make = f"CREATE USER {role} IDENTIFIED BY 'open' WITH MAX_USER_CONNECTIONS 1"
+        rights, revoke = f"GRANT ALL ON rasa.* TO {role}", f"REVOKE ALL ON rasa.* FROM {role}"
+    server.execute(f"DROP USER IF EXISTS {role}", make, rights)
+    url = server.url().replace(server.url().partition("://")[2].partition("@127")[0], "single:open")
+    try:
+        with (
+            SqlTrackerStore(url=url) as one,
+            SqlTrackerStore(url=url) as two,
+            one.lock("a"),
+            pytest.raises(StoreUnavailableError, match=r"too many connections|max_user_connections"),
+        ):
+            two.keys()
+    finally:
+        server.execute(revoke, f"DROP USER {role}")
+
+
+def test_of_several_hosts_the_first_that_answers_is_used() -> None:
+    server = shared("postgresql")
+    dead, credentials = free_port(), server.url().partition("@127")[0]
+    url = f"{credentials}@/rasa?host=127.0.0.1:{dead}&host=127.0.0.1:{server.port}"
+    with SqlTrackerStore.from_url(url) as store, store.lock("a"):
+        assert store.read_head("nobody") is None
 
 
 # -- order

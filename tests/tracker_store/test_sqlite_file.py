@@ -196,7 +196,7 @@ def test_connections_are_shared_by_threads_that_come_and_go(path: Path) -> None:
             thread = threading.Thread(target=store.sender_ids)
             thread.start()
             thread.join()
-        assert len(store._connections._idle) == 1
+        assert len(store._connections.idle) == 1
 
 
 @pytest.mark.parametrize(

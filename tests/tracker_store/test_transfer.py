@@ -30,8 +30,9 @@ from rasa_core.events import (
 )
 from rasa_core.exceptions import StoreUnavailableError
 from rasa_core.tracker_store import EventLogStore, Head, InMemoryTrackerStore, StoredAnswer
-from rasa_core.tracker_store.dumps import Dump, DumpError
 from rasa_core.tracker_store.transfer import (
+    Dump,
+    DumpError,
     Outcome,
     export_conversation,
     import_conversation,

@@ -57,7 +57,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.events import ACTION_LISTEN_NAME
-from rasa_core.history import History, Mention, State, Turn
+from rasa_core.history import History, Mention, State, TurnSummary
 from rasa_core.policies.features.classic import with_best_intent_only
 from rasa_core.slots import Slot
 
@@ -257,7 +257,7 @@ def of_turn(actions: Sequence[str]) -> Iterator[Group]:
     yield "length", _one(f"{min(len(actions), ACTIONS_COUNTED)} actions")
 
 
-def of_turn_before(turn: Turn | None) -> Iterator[Group]:
+def of_turn_before(turn: TurnSummary | None) -> Iterator[Group]:
     """Yield the turn before."""
     if turn is not None:
         yield from of_message_before(turn.intent, turn.entities)

@@ -1,0 +1,213 @@
+"""What the server does at each path of a conversation: check the request against the domain, ask the `Agent`, answer.
+
+Every function takes a `Request` and the agent that serves it, and returns a response. What a request means is checked
+here before anything changes; an error names what is wrong, and for programs ``index``, the position of an event in its
+list, and ``nearest``, the existing names that look like the one that was sent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from werkzeug.http import quote_etag
+from werkzeug.wrappers import Response
+
+from rasa_core.channels.channel import UserMessage
+from rasa_core.events import ActionExecuted, Event
+from rasa_core.exceptions import DomainError, EventError, UnknownActionError, UnknownSlotError, nearest
+from rasa_core.server.requests import HttpError, Request, json_response, json_type
+
+if TYPE_CHECKING:
+    from rasa_core.agent import Agent
+    from rasa_core.domain import Domain
+    from rasa_core.processor import MessageProcessor
+    from rasa_core.tracker_store.idempotency import RequestResult
+
+_BAD_EVENT: Final = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError)
+
+
+def list_conversations(request: Request, agent: Agent, sender_id: str) -> Response:
+    """List the ids of the conversations, all or a page of them."""
+    store = agent.tracker_store
+    if "after" not in request.args and "limit" not in request.args:
+        return json_response(list(store.keys()))  # Stores of users' own need not know pages.
+    limit = request.args.get("limit")
+    most = None if limit is None else _whole_number(limit, 1, 10**9 - 1, '"limit" is a whole number above 0')
+    return json_response(list(store.keys(request.args.get("after"), most)))
+
+
+def delete(request: Request, agent: Agent, sender_id: str) -> Response:
+    """Forget a conversation, all of it."""
+    with agent.tracker_store.conversation(sender_id):  # for its lock
+        return json_response({"deleted": agent.tracker_store.delete(sender_id)})
+
+
+def parse(request: Request, agent: Agent, sender_id: str) -> Response:
+    """Take a message of the user, and tell the action to run next."""
+    turns, message = _message(request, agent, sender_id)
+    return _answer(turns.parse(message, request.conditions("parse")))
+
+
+def continue_(request: Request, agent: Agent, sender_id: str) -> Response:
+    """Take note of the action that the caller has run, and tell the next one."""
+    turns = agent.turns()
+    body = request.json_object()
+    action = _executed_action(body, agent)
+    events = _events(body.get("events", []), agent)
+    return _answer(turns.continue_(sender_id, action, events, request.conditions("continue")))
+
+
+def respond(request: Request, agent: Agent, sender_id: str) -> Response:
+    """Take a message of the user, run the actions here, and return what the bot says."""
+    turns, message = _message(request, agent, sender_id)
+    return _answer(turns.respond(message, request.conditions("respond")))
+
+
+def _message(request: Request, agent: Agent, sender_id: str) -> tuple[MessageProcessor, UserMessage]:
+    """Return the user's message, and what understands it and goes on from there."""
+    turns = agent.turns()
+    text, name = request.message()
+    if name is not None:
+        turns = agent.turns(interpreter=request.interpreter_named(name))
+    return turns, UserMessage(text, None, sender_id)
+
+
+def read_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
+    """Tell the state of a conversation; an unknown one is not created."""
+    until = _unix_time(request.args["until"]) if "until" in request.args else None
+    tracker = agent.read_tracker(sender_id)
+    version = tracker.version
+    if until is not None:
+        tracker = tracker.travel_back_in_time(until)
+    state = tracker.current_state(
+        should_include_events=request.flag("events", default=True),
+        only_events_after_latest_restart=not request.flag("ignore_restarts", default=False),
+    )
+    return _at_version(state, version)
+
+
+def explain(request: Request, agent: Agent, sender_id: str) -> Response:
+    """Tell why the bot decides as it does; an unknown conversation is not created."""
+    tracker = agent.read_tracker(sender_id)
+    at = request.args.get("at")
+    last = len(tracker.events)
+    expected = f'"at" is a number of events of this conversation, from 0 to {last}'
+    position = None if at is None else _whole_number(at, 0, last, expected)
+    return _at_version(agent.explain(tracker, position).as_dict(), tracker.version)
+
+
+def replace_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
+    """Put events in the place of a whole conversation."""
+    events = _events(request.json(), agent)
+    return _answer(agent.processor.replace_events(sender_id, events, request.conditions("replace")))
+
+
+def append_events(request: Request, agent: Agent, sender_id: str) -> Response:
+    """Add events, a list or one, to a conversation, and predict nothing."""
+    body = request.json()
+    events = _events([body] if isinstance(body, dict) else body, agent)
+    return _answer(agent.processor.append_events(sender_id, events, request.conditions("append")))
+
+
+def _answer(answered: RequestResult) -> Response:
+    return _at_version(answered.result, answered.version)
+
+
+def _at_version(data: object, version: int) -> Response:
+    return json_response(data, headers=[("ETag", quote_etag(str(version)))])
+
+
+# -- actions and events in a body
+
+
+def _executed_action(body: Mapping[str, Any], agent: Agent) -> str | None:
+    """Return the name of the action that the caller has run, None if it ran none."""
+    name = body.get("executed_action")
+    if name is None:
+        return None
+    if not isinstance(name, str):
+        raise HttpError(400, f'"executed_action" must be the name of an action or null, not {json_type(name)}.')
+    _check_names(ActionExecuted(name), agent.domain, "", {})
+    return name
+
+
+def _events(items: object, agent: Agent) -> list[Event]:
+    """Return the events of a JSON list; raise `HttpError` 400 if one of them is wrong."""
+    if not isinstance(items, list):
+        raise HttpError(400, f"events are sent as a list, not as {json_type(items)}.")
+    return [_event(item, index, agent) for index, item in enumerate(items)]
+
+
+def _event(item: object, index: int, agent: Agent) -> Event:
+    where, details = f"event {index}: ", {"index": index}
+    if not isinstance(item, dict):
+        raise HttpError(400, f"{where}an event is an object, not {json_type(item)}.", details=details)
+    problem = _shape_problem(item)
+    if problem is not None:
+        raise HttpError(400, where + problem, details=details)
+    if item["event"] == "user" and item.get("parse_data") is None:
+        item = {**item, "parse_data": agent.processor.understand(item["text"])}
+    try:
+        event = Event.from_parameters(item)
+    except EventError as error:
+        known = _event_types()
+        near = {} if item["event"] in known else {"nearest": nearest(item["event"], known)}
+        raise HttpError(400, f"{where}{error}", details={**details, **near}) from None
+    except _BAD_EVENT as error:  # From event classes of users' own, which need not check what they are given.
+        problem = f'{where}{type(error).__name__} in "{item["event"]}": {error}'
+        raise HttpError(400, problem, details=details) from error
+    _check_names(event, agent.domain, where, details)
+    return event
+
+
+def _shape_problem(item: Mapping[str, Any]) -> str | None:
+    """Return what keeps `item` from being an event that may come over HTTP."""
+    if not isinstance(item.get("event"), str):
+        return 'the key "event" must hold the type of the event, such as {"event": "restart"}.'
+    if item["event"] == "export":
+        return '"export" writes files, and is not accepted over HTTP.'
+    if item["event"] == "user" and item.get("parse_data") is None and not isinstance(item.get("text"), str):
+        return 'a "user" event needs "text", or "parse_data", or both.'
+    return None
+
+
+def _check_names(event: Event, domain: Domain, where: str, details: Mapping[str, Any]) -> None:
+    """Raise `HttpError` 400 if the event names an action or a slot that the domain does not have."""
+    known: Iterable[str]
+    problem: DomainError
+    try:
+        domain.check_event(event)
+        return
+    except UnknownSlotError as error:
+        problem, name, known = error, getattr(event, "key", ""), [slot.name for slot in domain.slots]
+    except UnknownActionError as error:
+        problem, name, known = error, getattr(event, "action_name", ""), domain.action_names
+    raise HttpError(400, f"{where}{problem}", details={**details, "nearest": nearest(name, known)})
+
+
+def _event_types(base: type[Event] = Event) -> set[str]:
+    below = set[str]().union(*map(_event_types, base.__subclasses__()))
+    return below if base is Event else below | {base.type_name}
+
+
+# -- numbers in a URL
+
+
+def _unix_time(text: str) -> float:
+    """Return the moment that the parameter ``until`` names, in seconds."""
+    try:
+        moment = float(text)
+    except ValueError:
+        moment = math.nan
+    if not math.isfinite(moment):
+        raise HttpError(400, f'"until" is Unix time in seconds, such as 1536000000.5, not {text[:40]!r}.')
+    return moment
+
+
+def _whole_number(text: str, low: int, high: int, expected: str) -> int:
+    """Return the number in a parameter of the URL; `expected` says what it is."""
+    if text.isascii() and text.isdigit() and len(text) < 19 and low <= int(text) <= high:
+        return int(text)
+    raise HttpError(400, f"{expected}, not {text[:40]!r}.")

@@ -1,0 +1,218 @@
+"""NLU models with names: a message can name the one that understands it, and ``POST /train`` makes one of data.
+
+All are in the directory of ``--enable-train``, without which there are none. A model is loaded when it is named first,
+and again when its files have changed, whichever process has changed them.
+
+Trust: the data are read and never run, but whoever may train decides what messages are taken for, fills the disk and
+uses the processor for as long as the settings say. So this needs a token.
+
+Processes. A server never loads what training needs, so each training is a process of its own (`nlu_job`), of low
+priority. One thread of the server waits for it, and the others go on serving. There is one training at a time over all
+workers of all servers that share the directory: whoever trains holds a lock on a file in it, which the kernel frees
+when both the worker and the process that trains are gone. That process ends with its worker. It does not end when the
+client hangs up, which no WSGI server can tell.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from rasa_core.exceptions import InterpreterError, did_you_mean, nearest
+from rasa_core.interpreter import RasaNLUInterpreter
+from rasa_core.nlu.model import FILE_NAME, NLU_MODEL
+from rasa_core.nlu.training_data import NLUSettings
+from rasa_core.server.requests import HttpError
+from rasa_core.support.folders import is_replaceable, stamp_of
+
+try:
+    import fcntl
+except ImportError:  # Windows.
+    fcntl = None  # type: ignore[assignment]
+
+MAX_NAME: Final = 100
+MAX_LOADED: Final = 8
+LOCK_NAME: Final = ".training.lock"
+
+_READS_TRIED: Final = 5
+_JOB: Final = "rasa_core.server.nlu_job"
+_NO_SETTINGS: Final = ("name", "token")
+_name = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+class NLUModels:
+    """The NLU models in a directory. Safe to share between threads.
+
+    Parameters
+    ----------
+    directory
+        Has a directory for each model; need not exist yet.
+    max_loaded
+        How many models stay loaded, those that were used last.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], max_loaded: int = MAX_LOADED) -> None:
+        self.directory = Path(os.path.abspath(directory))
+        # No lock is held while a model is read, so threads that name others do not wait for the disk.
+        self._read = lru_cache(max_loaded)(lambda path, stamp: RasaNLUInterpreter(path))
+
+    def names(self) -> list[str]:
+        """Return the names of all models, sorted."""
+        try:
+            found = sorted(path.name for path in self.directory.iterdir() if stamp_of(path / FILE_NAME) is not None)
+        except OSError:
+            return []
+        return [name for name in found if _name.fullmatch(name)]
+
+    def path(self, name: str) -> Path:
+        """Return the directory of the model `name`; raise `HttpError` 400 if no model can be called so."""
+        if len(name) > MAX_NAME or not _name.fullmatch(name):
+            raise HttpError(
+                400,
+                f"a model cannot be called {name[: MAX_NAME + 1]!r}: a name has 1 to {MAX_NAME} characters, which are "
+                "letters (A to Z), digits, _, - and ., and does not begin with one of the last two.",
+            )
+        return self.directory / name
+
+    def interpreter(self, name: str) -> RasaNLUInterpreter:
+        """Return the model `name`, as its files are now.
+
+        Raises
+        ------
+        HttpError
+            400 if there is none, with ``nearest``, the existing names that look like it.
+        InterpreterError
+            If it is damaged.
+        """
+        path = self.path(name)
+        for _ in range(_READS_TRIED):
+            stamp = stamp_of(path / FILE_NAME)
+            if stamp is None:
+                raise self._unknown(name)
+            try:
+                found = self._read(path, stamp)
+            except InterpreterError:
+                if stamp_of(path / FILE_NAME) == stamp:
+                    raise
+            else:
+                if stamp_of(path / FILE_NAME) == stamp:
+                    return found
+        raise InterpreterError(f"the model {name!r} was replaced again and again while it was read. Try again.")
+
+    def train(self, parameters: Mapping[str, str], body: bytes) -> dict[str, Any]:
+        """Train a model, and return a report on it.
+
+        Parameters
+        ----------
+        parameters
+            ``name``, one made of the time if it is missing; ``token``, which was looked at; the others are settings.
+        body
+            The training data.
+
+        Raises
+        ------
+        HttpError
+            400 if something in the request is wrong, 409 if there is a training, 501 if this cannot be done here, 500
+            if the training broke off.
+        """
+        name = parameters.get("name") or f"model_{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+        path = self.path(name)
+        if path.exists() and not is_replaceable(path, NLU_MODEL):
+            raise HttpError(400, f"{name!r} is something other than an NLU model; choose another name.")
+        job = {"path": str(path), "settings": _settings(parameters).as_json(), "text": _text(body)}
+        with _locked(self.directory, name) as lock:
+            report = _run(job, lock)
+        return {"name": name, **report}
+
+    def _unknown(self, name: str) -> HttpError:
+        known = self.names()
+        problem = f"there is no model {name!r}.{did_you_mean(name, known)} Train one with POST /train?name={name}."
+        return HttpError(400, problem, details={"nearest": nearest(name, known)})
+
+
+def _settings(parameters: Mapping[str, str]) -> NLUSettings:
+    """Return the settings among the parameters of a request."""
+    known = [*_NO_SETTINGS[:1], *(field.name for field in fields(NLUSettings))]
+    for name in parameters:
+        if name not in known and name not in _NO_SETTINGS:
+            problem = f"there is no setting {name[:80]!r}.{did_you_mean(name, known)} There are: {', '.join(known)}."
+            raise HttpError(400, problem, details={"nearest": nearest(name, known)})
+    return NLUSettings.from_mapping({name: value for name, value in parameters.items() if name not in _NO_SETTINGS})
+
+
+def _text(body: bytes) -> str:
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        raise HttpError(400, f"line {line} of the training data is not UTF-8; send it in that encoding.") from None
+    if not text.strip():
+        raise HttpError(400, "the body is empty; send training data: curl --data-binary @nlu.md.")
+    return text
+
+
+@contextlib.contextmanager
+def _locked(directory: Path, name: str) -> Iterator[int]:
+    """Hold the lock of a directory; yield its descriptor, which a process inherits together with the lock."""
+    if fcntl is None:
+        raise HttpError(
+            501, "training over HTTP needs locks on files, which this system lacks; use rasa-core nlu train."
+        )
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise HttpError(503, f"cannot write models to {str(directory)!r}: {error.strerror}.") from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            other = os.pread(lock, 1000, 0).decode(errors="replace")
+            raise HttpError(409, f"a model is being trained now{other and f' ({other})'}; try again later.") from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{name}, since {time.strftime('%H:%M:%S UTC', time.gmtime())}".encode(), 0)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _run(job: Mapping[str, Any], lock: int) -> dict[str, Any]:
+    """Give a job to a process of its own, and return what it reports; it ends when this process does."""
+    command = [sys.executable, "-m", _JOB]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[lock], start_new_session=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(json.dumps(job).encode() + b"\n")
+                process.stdin.flush()
+            answer = process.stdout.read()
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()  # By which the process knows that nobody waits for it.
+    try:
+        report: dict[str, Any] = json.loads(answer)
+    except ValueError:
+        raise _broken_off(process.returncode) from None
+    status = report.pop("status")
+    if status != 200:
+        raise HttpError(status, report.pop("error"), details=report)
+    return report
+
+
+def _broken_off(code: int) -> HttpError:
+    if code < 0:
+        return HttpError(500, f"the process that trained was ended by signal {-code}; was there too little memory?")
+    return HttpError(500, "the training broke off; what the server wrote to standard error has the details.")

@@ -1,0 +1,338 @@
+"""A request, what can be wrong with it, and its answer in JSON: Werkzeug's classes, with this server's rules.
+
+The type that a client declares for a body is not looked at: the clients of old send JSON as plain text, and curl as a
+form. What `rasa_core.support.strict_json` refuses is answered with 400, so that nothing behind this module needs to
+think of it. Half characters (an escape of U+D800 to U+DFFF alone) are kept, and come back escaped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from werkzeug.datastructures import FileStorage, ImmutableMultiDict, MultiDict
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
+from werkzeug.http import parse_etags
+from werkzeug.utils import cached_property
+from werkzeug.wrappers import Request as WerkzeugRequest
+from werkzeug.wrappers import Response
+
+from rasa_core.exceptions import (
+    InterpreterError,
+    KeyReusedError,
+    ModelError,
+    PreconditionError,
+    RasaCoreError,
+    RemoteActionError,
+    StoreUnavailableError,
+    VersionConflictError,
+)
+from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.support.strict_json import decode, encode
+from rasa_core.tracker_store import RequestConditions
+
+Headers = Iterable[tuple[str, str]]
+
+_MAX_DISCARDED: Final = 32 * 1024 * 1024
+_CHUNK: Final = 64 * 1024
+_MAX_PARAMETERS: Final = 100
+
+_tag = r'(?:(?:W/)?"[^"]*"|[0-9]+)'
+_if_match = re.compile(rf"\*|{_tag}(?:\s*,\s*{_tag})*")
+
+_STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
+    (RemoteActionError, 409),
+    (VersionConflictError, 409),
+    (PreconditionError, 412),
+    (KeyReusedError, 422),
+    (StoreUnavailableError, 503),
+    (InterpreterError, 503),
+    (ModelError, 503),
+    (NotImplementedError, 501),
+    (ValueError, 400),
+)
+_JSON_TYPES: Final[dict[type, str]] = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    list: "a list",
+    dict: "an object",
+}
+
+
+def json_response(data: object, status: int = 200, headers: Headers = ()) -> Response:
+    """Answer with `data` as JSON: one line, keys sorted, ASCII only, a newline at the end."""
+    body = (encode(data) + "\n").encode("ascii")
+    described = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers]
+    return Response([body], status, described)
+
+
+class HttpError(HTTPException):
+    """A request that cannot be served.
+
+    Parameters
+    ----------
+    status
+        HTTP status, 400 to 599.
+    message
+        What is wrong, what was expected, and the remedy; ``error`` in the answer.
+    headers
+        More headers of the answer.
+    details
+        More keys of the answer, for programs.
+    """
+
+    def __init__(
+        self, status: int, message: str, headers: Headers = (), details: Mapping[str, Any] | None = None
+    ) -> None:
+        answer = json_response({**(details or {}), "error": message}, status, headers)
+        super().__init__(message, answer)
+        self.code = status
+
+    def __str__(self) -> str:
+        """Return the message."""
+        return str(self.description)
+
+
+def as_http_error(error: RasaCoreError) -> HttpError:
+    """Return the answer to an error of the layers below; 500 if it is not the caller's, and not passing."""
+    status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
+    retry = (("Retry-After", "1"),) if isinstance(error, StoreUnavailableError) else ()
+    return HttpError(status, str(error), retry)
+
+
+class Request(WerkzeugRequest):
+    """One request.
+
+    Parameters
+    ----------
+    environ
+        What WSGI gives.
+    max_body
+        Largest body that is read, in bytes.
+    interpreter_named
+        Gives the NLU model of a name.
+    """
+
+    form_data_parser_class = partial(FormDataParser, silent=False)  # type: ignore[assignment]
+    max_form_memory_size = None
+
+    def __init__(
+        self, environ: dict[str, Any], max_body: int, interpreter_named: Callable[[str], NaturalLanguageInterpreter]
+    ) -> None:
+        super().__init__(environ, populate_request=False)
+        self.interpreter_named = interpreter_named
+        self._max_body = max_body
+        self._body = b""
+        self._is_read = False
+        if "HTTP_TRANSFER_ENCODING" in environ:  # A body in chunks ends by itself, though not all servers say so.
+            environ["wsgi.input_terminated"] = True
+
+    # -- what the URL and the headers say
+
+    @cached_property
+    def args(self) -> MultiDict[str, str]:
+        """Return the parameters behind the ``?`` of the URL; of several with one name, the first counts."""
+        try:
+            text = self.query_string.decode()
+            pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS)
+        except UnicodeError:
+            raise HttpError(400, "the parameters of the URL are not UTF-8; percent-encode them as UTF-8.") from None
+        except ValueError:
+            raise HttpError(400, f"the URL has more than {_MAX_PARAMETERS} parameters.") from None
+        return ImmutableMultiDict(pairs)
+
+    def flag(self, name: str, default: bool) -> bool:
+        """Return a yes-or-no parameter of the URL; any value other than ``true`` means no."""
+        value = self.args.get(name)
+        return default if value is None else value.lower() == "true"
+
+    def authenticate(self, token: bytes) -> None:
+        """Raise `HttpError` 401 unless the request brings the token that the server was started with.
+
+        It comes as ``Authorization: Bearer TOKEN``, or as ``?token=TOKEN`` as it always could. Comparing takes the same
+        time whatever was sent, so that the token cannot be guessed letter by letter. Werkzeug's `authorization` takes a
+        token such as ``a=b`` for parameters, so the header is read here.
+        """
+        scheme, _, sent = self.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+        if scheme.lower() == "bearer" and hmac.compare_digest(sent.strip().encode("latin-1", "replace"), token):
+            return
+        if hmac.compare_digest(self.args.get("token", "").encode(), token):
+            return
+        raise HttpError(
+            401,
+            "the token is missing or wrong; send Authorization: Bearer TOKEN, or ?token=TOKEN.",
+            [("WWW-Authenticate", 'Bearer realm="rasa_core"')],
+        )
+
+    def conditions(self, operation: str) -> RequestConditions | None:
+        """Return what the headers ask of a change, None if nothing; call it when the body has been read.
+
+        Parameters
+        ----------
+        operation
+            What the request is to do: the same key with another body, or another operation, is a mistake.
+        """
+        key = self.environ.get("HTTP_IDEMPOTENCY_KEY")
+        versions = self.environ.get("HTTP_IF_MATCH")
+        if key is None and versions is None:
+            return None
+        content = self.message()[0].encode("utf-8", "surrogatepass") if self.method == "GET" else self._body
+        if "model" in self.args:
+            content += b"\0model=" + self.args["model"].encode("utf-8", "surrogatepass")
+        digest = hashlib.sha256(operation.encode() + b"\0" + content).hexdigest()
+        return RequestConditions(key, digest, None if versions is None else matching_versions(versions))
+
+    # -- the body
+
+    def body(self) -> bytes:
+        """Read the body, and return it.
+
+        Raises
+        ------
+        HttpError
+            413 if it is larger than allowed, before it is read; 400 if it is cut off; 415 if it is compressed.
+        """
+        encoding = self.environ.get("HTTP_CONTENT_ENCODING")
+        if encoding and encoding.lower() != "identity":
+            problem = f"the body is sent as {encoding[:40]!r}; send it uncompressed."
+            raise HttpError(415, problem, [("Accept-Encoding", "identity")])
+        declared = self.environ.get("CONTENT_LENGTH") or ""
+        if declared and not (declared.isascii() and declared.isdigit()):
+            raise HttpError(400, f"Content-Length is a number of bytes, not {declared[:40]!r}.")
+        if len(declared) > 15 or (declared and int(declared) > self._max_body):
+            raise self._too_large()
+        try:
+            self._body = self._read_declared(int(declared)) if declared else self._read_chunks()
+        except OSError as error:  # What servers raise when the client breaks off, or its chunks are malformed.
+            raise HttpError(400, f"the body cannot be read to its end: {error}.") from error
+        return self._body
+
+    def _read_declared(self, length: int) -> bytes:
+        """Read a body of a known length, without Werkzeug's `stream`: `rasa_core.server.app` says why."""
+        self._is_read = True
+        body = self.input_stream.read(length)
+        while len(body) < length:
+            chunk = self.input_stream.read(length - len(body))
+            if not chunk:
+                raise HttpError(
+                    400, f"the body ends after {len(body)} of the {length} bytes that Content-Length names."
+                )
+            body += chunk
+        return body
+
+    def _read_chunks(self) -> bytes:
+        """Read a body that ends by itself; nothing, if the server does not tell where the body ends."""
+        self.max_content_length = self._max_body + 1  # Of a longer body, Werkzeug gives the beginning.
+        try:
+            body = self.get_data()
+        except ClientDisconnected as error:
+            raise (error.__context__ or error) from None
+        if len(body) > self._max_body:
+            del self.stream  # What is left of it can still be discarded.
+            raise self._too_large()
+        return body
+
+    def _too_large(self) -> HttpError:
+        return HttpError(
+            413,
+            f"the body is larger than {self._max_body} bytes; send less, or start the server with a larger --max-body.",
+        )
+
+    def json(self) -> Any:
+        """Read the body, and return it as a JSON value; raise `HttpError` 400 if it is none, or one that is refused."""
+        body = self.body()
+        if not body.strip():
+            raise HttpError(400, "the body is empty; send JSON.")
+        try:
+            return decode(body.decode("utf-8-sig"))
+        except UnicodeDecodeError as error:
+            raise HttpError(400, f"the body is not UTF-8: {error.reason} at byte {error.start}.") from None
+        except ValueError as error:
+            problem = f"not JSON: {error}".removeprefix("not JSON: it is ")  # "it is nested deeper than ..."
+            raise HttpError(400, f"the body is {problem}.") from None
+
+    def json_object(self) -> dict[str, Any]:
+        """Read the body, and return it as a JSON object."""
+        body = self.json()
+        if isinstance(body, dict):
+            return body
+        raise HttpError(400, f"the body must be a JSON object, not {json_type(body)}.")
+
+    def message(self) -> tuple[str, str | None]:
+        """Return the user's message, from the body or, of a GET, from the URL; and the NLU model that it names."""
+        given: Mapping[str, Any] = self.args if self.method == "GET" else self.json_object()
+        key = "query" if "query" in given else "q"
+        if key not in given:
+            raise HttpError(400, 'the message is missing; send it as {"query": "..."}, or as {"q": "..."}.')
+        text = given[key]
+        if not isinstance(text, str):
+            raise HttpError(400, f'"{key}" must be the message as a string, not {json_type(text)}.')
+        name = self.args.get("model") if self.query_string else None
+        if "model" in given:
+            name = given["model"]
+        if name is not None and not isinstance(name, str):
+            raise HttpError(400, f'"model" must be the name of a model as a string, not {json_type(name)}.')
+        return text, name
+
+    def uploaded_file(self, field: str, max_length: int) -> FileStorage | None:
+        """Return the file in a field of a form, None if there is none.
+
+        Raises
+        ------
+        HttpError
+            413 if the body is larger than `max_length` bytes; 400 if it is no sound form.
+        """
+        self.max_content_length = max_length
+        try:
+            return self.files.get(field)
+        except RequestEntityTooLarge:
+            raise HttpError(413, f"an uploaded model has at most {max_length} bytes.") from None
+        except (ValueError, OSError, ClientDisconnected) as error:
+            raise HttpError(400, f"the body is not sound multipart/form-data: {error}") from None
+
+    def discard_body(self) -> None:
+        """Read what an error leaves unread of the body, unless it is huge.
+
+        A client that is still sending when the server closes the connection never sees the answer.
+        """
+        if self._is_read:
+            return
+        if "stream" not in vars(self):
+            self.max_content_length = _MAX_DISCARDED
+        with suppress(HTTPException):
+            while self.stream.read(_CHUNK):
+                pass
+
+
+def matching_versions(header: str) -> frozenset[int] | None:
+    """Return the versions of a conversation that ``If-Match`` names, None if it allows any.
+
+    A weak tag (``W/"7"``) and one that is no version match nothing, as RFC 9110 has it.
+
+    Raises
+    ------
+    HttpError
+        400 if it is no list of tags.
+    """
+    if not _if_match.fullmatch(header.strip()):
+        example = 'send the ETag of an earlier answer, such as "7"'
+        raise HttpError(400, f"If-Match is a list of tags, not {header[:80]!r}; {example}.")
+    tags = parse_etags(header.strip())
+    if tags.star_tag:
+        return None
+    return frozenset(int(tag) for tag in tags.as_set() if tag and tag.isascii() and tag.isdigit() and len(tag) < 19)
+
+
+def json_type(value: object) -> str:
+    """Return what a JSON value is called in JSON."""
+    return _JSON_TYPES[type(value)]

@@ -1,0 +1,297 @@
+"""The agent that answers requests: how it is loaded, how another takes its place, and what is forgotten in time.
+
+A request asks once for the agent and keeps it to its end, so a new model never shows up in the middle of a turn. Old
+and new agent work on the same conversations: each has its own view of the one store, because a store remembers for
+which model it computes states.
+
+Uploads (``POST /load``) are off unless the server is told to. Trust: a model is data, and loading one runs no code of
+it, but whoever may upload decides what the bot does. So this wants a token. The archive itself is not trusted: names
+that lead outside, links, and archives that unpack to far more than a model ever needs are refused, and the served
+model stays until the new one is unpacked, loaded and checked.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import shutil
+import stat
+import threading
+import time
+import zipfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import IO, Final
+
+from rasa_core.agent import Agent
+from rasa_core.exceptions import ModelError, RasaCoreError, StoreError
+from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.model_folder import DIALOGUE_MODEL
+from rasa_core.policies.ensemble import METADATA_NAME
+from rasa_core.server.requests import HttpError, Request
+from rasa_core.server.settings import default_store_path
+from rasa_core.support.folders import Stamp, replace_directory, stamp_of
+from rasa_core.tracker_store import EventLogStore, SqliteTrackerStore, TrackerStore
+from rasa_core.tracker_store.base import ANSWERS_KEPT
+from rasa_core.tracker_store.retention import expire_conversations
+
+logger = logging.getLogger(__name__)
+
+MAX_ARCHIVE = 256 * 1024 * 1024
+MAX_UNPACKED = 1024 * 1024 * 1024
+MAX_FILES = 10_000
+
+# What a damaged model, or a policy or slot class of a user's own, raises when it is loaded.
+_LOAD_ERRORS: Final = (RasaCoreError, OSError, ImportError, LookupError, TypeError, ValueError, AttributeError)
+_BAD_ZIP: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
+_NO_AGENT: Final = "No agent loaded. To continue processing, a model of a trained agent needs to be loaded."
+_LOOK_EVERY = 1.0  # seconds
+
+
+class ServedModel:
+    """An agent, or the reason why there is none.
+
+    Parameters
+    ----------
+    path
+        Directory of the model, None if `agent` was given instead.
+    agent
+        An agent that is ready.
+    interpreter, action_factory
+        As for `Agent.load`.
+    tracker_store
+        Where conversations are kept; None for the file `default_store_path`.
+    replaceable
+        Whether `replace` may be used, and models that other processes put in place are noticed.
+
+    Raises
+    ------
+    StoreError
+        If the file beside the model cannot be used.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        agent: Agent | None = None,
+        interpreter: NaturalLanguageInterpreter | None = None,
+        action_factory: str | None = None,
+        tracker_store: TrackerStore | None = None,
+        replaceable: bool = False,
+    ) -> None:
+        self.path = None if path is None else Path(os.path.abspath(os.fsdecode(path)))
+        self.replaceable = replaceable and self.path is not None
+        self._interpreter = interpreter
+        self._action_factory = action_factory
+        self._store = tracker_store
+        self._agent = agent
+        self._problem = ""
+        self._changing = threading.Lock()
+        self._next_look = 0.0
+        self._stamp: Stamp | None = None
+        if self.path is not None:
+            if self._store is None and self.path.is_dir():
+                self._store = open_default_store(self.path)
+            self._load_or_explain(self.path)
+
+    def agent(self) -> Agent:
+        """Return the agent; raise `HttpError` 503 if there is none."""
+        if self.replaceable and time.monotonic() >= self._next_look:
+            self._look()
+        if self._agent is None:
+            raise HttpError(503, _NO_AGENT, details={"reason": self._problem})
+        return self._agent
+
+    def agent_or_none(self) -> Agent | None:
+        """Return the agent, None if there is none."""
+        try:
+            return self.agent()
+        except HttpError:
+            return None
+
+    def replace(self, request: Request) -> None:
+        """Unpack, load and check the model in a request, and put it in the place of the served one, on disk and here.
+
+        Raises
+        ------
+        HttpError
+            403 if uploads are off, or the request comes from a web page; 400 if there is no sound model in the
+            request; 413 if it is too large. Then nothing changes.
+        """
+        if not self.replaceable:
+            raise HttpError(403, "loading models is off; start the server with -d MODEL and --enable-load to allow it.")
+        # Any page that somebody visits could send a form to a server on their machine.
+        if "Origin" in request.headers:
+            raise HttpError(403, "web pages may not load models; use a program, such as curl -F model=@model.zip.")
+        loaded: list[Agent] = []
+        with request:
+            sent = request.uploaded_file("model", MAX_ARCHIVE)
+            if sent is None:
+                raise HttpError(400, 'send the model as a zip file in the field "model" of multipart/form-data.')
+
+            def unpack_and_load(directory: Path) -> None:
+                _unpack(sent.stream, directory)
+                loaded.append(self._load(directory))
+
+            path = self._required_path()
+            try:
+                with self._changing:
+                    replace_directory(path, unpack_and_load, DIALOGUE_MODEL)
+                    self._agent, self._stamp = loaded[0], stamp_of(path / METADATA_NAME)
+            except _LOAD_ERRORS as error:
+                problem = str(error) or type(error).__name__
+                raise HttpError(400, f"the uploaded model is not loaded, and the old one stays: {problem}") from error
+
+    def _load_or_explain(self, path: Path) -> None:
+        stamp = stamp_of(path / METADATA_NAME)
+        try:
+            self._agent = self._load(path)
+        except _LOAD_ERRORS as error:
+            self._problem = str(error) or type(error).__name__
+            logger.error("cannot load the model %s: %s", path, self._problem)
+        self._stamp = stamp  # Also if loading failed: the same files would fail again.
+
+    def _load(self, directory: Path) -> Agent:
+        if not directory.is_dir():
+            raise ModelError(f"there is no model at {str(directory)!r}: train one first, or name another directory.")
+        if self._store is None:
+            self._store = open_default_store(self._required_path())
+        return Agent.load(
+            str(directory),
+            interpreter=self._interpreter,
+            tracker_store=self._store if self._agent is None else copy.copy(self._store),
+            action_factory=self._action_factory,
+        )
+
+    def _look(self) -> None:
+        """Load the model anew if another process has replaced it; other threads go on with the old one."""
+        if not self._changing.acquire(blocking=False):
+            return
+        try:
+            self._next_look = time.monotonic() + _LOOK_EVERY
+            path = self._required_path()
+            if stamp_of(path / METADATA_NAME) not in (None, self._stamp):
+                self._load_or_explain(path)
+        finally:
+            self._changing.release()
+
+    def _required_path(self) -> Path:
+        if self.path is None:
+            raise ModelError("this server was given an agent, not the directory of a model.")
+        return self.path
+
+
+def open_default_store(model: Path) -> SqliteTrackerStore:
+    """Return the store of a model for which none is named; raise `StoreError` if it cannot be used."""
+    store = SqliteTrackerStore(path=default_store_path(model))
+    try:
+        store.sender_ids(limit=1)
+    except StoreError as error:
+        store.close()
+        raise StoreError(f"{error} Or name another store with --store, such as sqlite:///conversations.db.") from error
+    return store
+
+
+# -- an uploaded archive
+
+
+def _unpack(archive: IO[bytes], directory: Path) -> None:
+    try:
+        with zipfile.ZipFile(archive) as zipped:
+            members = [member for member in zipped.infolist() if not member.is_dir()]
+            if len(members) > MAX_FILES:
+                raise HttpError(400, f"the zip file holds {len(members)} files; a model has at most {MAX_FILES}.")
+            names = _below_root([_safe_name(member) for member in members])
+            if sum(member.file_size for member in members) > MAX_UNPACKED:  # No more is read of them than they claim.
+                raise HttpError(413, f"the zip file unpacks to more than {MAX_UNPACKED} bytes.")
+            for member, name in zip(members, names, strict=True):
+                target = directory / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with zipped.open(member) as source, target.open("xb") as written:
+                    shutil.copyfileobj(source, written)
+    except _BAD_ZIP as error:
+        raise HttpError(400, f"the uploaded file is not a sound zip file: {error}") from error
+
+
+def _safe_name(member: zipfile.ZipInfo) -> PurePosixPath:
+    """Return the path of a member below the directory that it is unpacked to."""
+    name = PurePosixPath(member.filename)
+    outside = name.is_absolute() or ".." in name.parts or not name.parts
+    if outside or "\\" in member.filename or ":" in member.filename or stat.S_ISLNK(member.external_attr >> 16):
+        raise HttpError(400, f"the zip file holds {member.filename[:80]!r}, which is a link or leads outside.")
+    return name
+
+
+def _below_root(names: list[PurePosixPath]) -> Iterable[PurePosixPath]:
+    """Return the names without the folder that all of them are in, where there is one."""
+    if len({name.parts[0] for name in names}) == 1 and all(len(name.parts) > 1 for name in names):
+        return [PurePosixPath(*name.parts[1:]) for name in names]
+    return names
+
+
+# -- what is forgotten
+
+
+class Housekeeper:
+    """Forgets, at regular times, answers that nobody will ask for again, and conversations past their time.
+
+    Each process does this in a thread of its own, which starts with the first request, also behind servers that fork.
+
+    Parameters
+    ----------
+    model
+        Knows the store.
+    retention
+        Conversations that have not changed for so long are deleted, in seconds; None to keep all.
+    first, every
+        When it is done first, and then again, in seconds.
+
+    Attributes
+    ----------
+    threads : dict
+        The thread of each process that has one, by the id of the process.
+    """
+
+    def __init__(
+        self, model: ServedModel, retention: float | None = None, *, first: float = 10.0, every: float = 3600.0
+    ) -> None:
+        self._model = model
+        self._retention = retention
+        self._first = first
+        self._every = every
+        self.threads: dict[int, threading.Thread] = {}
+
+    def start(self) -> None:
+        """Begin in this process, unless that was done already."""
+        thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+        # One step that no other thread can come between, without a lock that a fork would copy while it is held.
+        if self.threads.setdefault(os.getpid(), thread) is thread:
+            thread.start()
+
+    def _run(self) -> None:
+        time.sleep(self._first)
+        while True:
+            try:
+                self.clean()
+            except Exception:  # The outermost edge of this thread: what failed once must not end it for good.
+                logger.exception("old conversations and answers are kept for now, because of an unexpected error:")
+            time.sleep(self._every)
+
+    def clean(self) -> None:
+        """Forget what is old now; a store that cannot be reached is left for the next time."""
+        now = time.time()
+        try:
+            store = self._model.agent().tracker_store
+            store.expire_answers(now - ANSWERS_KEPT)
+            if self._retention is None:
+                return
+            if isinstance(store, EventLogStore):
+                deleted = expire_conversations(store, now - self._retention)
+                logger.info("%d conversations that were idle for too long were deleted.", deleted)
+            else:
+                logger.warning("%s cannot tell which conversations are idle: none is deleted.", type(store).__name__)
+        except (StoreError, HttpError) as error:
+            logger.warning("old conversations and answers are kept for now: %s", error)

@@ -1,0 +1,186 @@
+"""PostgreSQL through psycopg 3: a commit is one statement, and so one trip to the server and back.
+
+The statement updates the head where it has the expected version, and adds events and answer only if that gave a
+row. At READ COMMITTED, which every connection is set to, a writer that meets another one waits for it, sees its
+version, and changes nothing. As a transaction of five statements, as in MySQL, it would take six trips.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import time
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
+from typing import Any, ClassVar, TypeVar
+
+import psycopg
+
+from rasa_core.exceptions import StoreError, StoreUnavailableError
+from rasa_core.tracker_store import sql_connections as sql
+from rasa_core.tracker_store.sql_connections import Database, query
+
+_Result = TypeVar("_Result")
+
+# `lock_timeout` is set for this one statement alone; the limits are computed before the lock is awaited.
+_LOCK = (
+    "WITH limits AS MATERIALIZED (SELECT set_config('lock_timeout', %(wait)s, true) AS wait) "
+    "SELECT limits.wait, pg_advisory_lock(%(lock)s) FROM limits"
+)
+_UNLOCK = "SELECT pg_advisory_unlock(%(lock)s)"
+_HEAD = "version, origin, fingerprint, updated, state"
+_NEW = "%(version)s::bigint, %(origin)s::bigint, %(fingerprint)s, %(updated)s, %(state)s"
+_NEXT_HEAD = f"""UPDATE rasa_core_heads SET ({_HEAD}) = ({_NEW})
+    WHERE sender_id = %(sender_id)s AND version = %(expected)s::bigint RETURNING version"""
+# There may be a head already: that of a conversation that has no events.
+_FIRST_HEAD = f"""INSERT INTO rasa_core_heads (sender_id, {_HEAD}) VALUES (%(sender_id)s, {_NEW})
+    ON CONFLICT (sender_id) DO UPDATE SET ({_HEAD}) = ({_NEW})
+    WHERE rasa_core_heads.version = %(expected)s::bigint RETURNING version"""
+# The events travel as binary, in which nothing has to be escaped. PostgreSQL counts them from 1.
+_ADD_EVENTS = """INSERT INTO rasa_core_events (sender_id, seq, event)
+    SELECT %(sender_id)s, %(expected)s::bigint - 1 + new.number, new.event
+    FROM head, unnest(%(events)b::text[]) WITH ORDINALITY AS new (event, number)"""
+_PUT_ANSWER = """INSERT INTO rasa_core_answers (sender_id, request_key, request, version, complete, created, answer)
+    SELECT %(sender_id)s, %(answer_key)s, %(answer_request)s, %(answer_version)s::bigint,
+    %(answer_complete)s::int::smallint, %(answer_created)s, %(answer_text)s FROM head
+    ON CONFLICT (sender_id, request_key) DO UPDATE SET request = excluded.request, version = excluded.version,
+    complete = excluded.complete, created = excluded.created, answer = excluded.answer"""
+_COMMIT = {
+    (first, answered): f"WITH head AS ({_FIRST_HEAD if first else _NEXT_HEAD}), log AS ({_ADD_EVENTS})"
+    f"{f', put AS ({_PUT_ANSWER})' if answered else ''} SELECT version FROM head"
+    for first in (True, False)
+    for answered in (True, False)
+}
+
+# By the beginning of SQLSTATE.
+_MEANINGS: dict[str, sql.Meaning] = {
+    **dict.fromkeys(("40001", "40P01", "23505"), sql.CLASH),
+    **dict.fromkeys(("08", "57P"), sql.LOST),
+    **dict.fromkeys(("57014", "55P03"), sql.SLOW),
+    **dict.fromkeys(("28", "3D", "42501"), sql.RIGHTS),
+    **dict.fromkeys(("42P01", "42703"), sql.LAYOUT),
+    "25006": (StoreUnavailableError, "Connect to the primary server, or make the database writable."),
+    "25P": (StoreUnavailableError, "Try again."),
+    "53100": (StoreUnavailableError, "Make room on the disk of the server."),
+    "53": (StoreUnavailableError, "The server is out of resources; try again, or raise its limits."),
+    "58": (StoreUnavailableError, "The disk of the server fails, or is full."),
+    "54": (StoreError, "A value is bigger than the server can keep."),
+    "XX": (StoreError, "The database is damaged; put a backup in its place."),
+}
+# A server that refuses a connection sends a code, but libpq gives only the text.
+_TEXTS = {
+    r"authentication failed|no password supplied|does not exist|no pg_hba\.conf entry|permission denied|"
+    r"not permitted to log in|not currently accepting": sql.RIGHTS,
+    r"invalid (connection option|\w+ value)|bad value for": sql.OPTIONS,
+}
+
+
+class PostgreSQL(Database):
+    """A PostgreSQL database; parameters as for `Database`."""
+
+    driver = "postgresql+psycopg"
+    error = psycopg.Error
+    schema = "current_schema()"
+    types: ClassVar = {"id": "BYTEA", "key": "BYTEA", "text": "TEXT", "index": ""}
+    after_tables = (
+        # Room in each page for the next version of a row, which then touches no index.
+        "ALTER TABLE rasa_core_heads SET (fillfactor = 70)",
+        "CREATE INDEX IF NOT EXISTS rasa_core_answers_created ON rasa_core_answers (created)",
+    )
+    isolation = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED"
+
+    def connector(self) -> Callable[[], Any]:  # noqa: D102
+        options = {
+            "connect_timeout": max(math.ceil(self.timeout), 2),  # libpq takes 1 for 2.
+            "application_name": "rasa_core",
+            "client_encoding": "utf8",
+            **self.options,
+        }
+        milliseconds = math.ceil(self.timeout * 1000)
+        limits = [f"SET {name} = {milliseconds}" for name in ("statement_timeout", "lock_timeout")]
+        return partial(_connected, options, self.timeout + sql.GRACE, "; ".join([*limits, self.isolation]))
+
+    @staticmethod
+    def socket(connection: Any) -> int:  # noqa: D102
+        return int(connection.pgconn.socket)
+
+    def lock(self, cursor: Any, name: bytes, seconds: float) -> bool:  # noqa: D102
+        wait = f"{max(math.ceil(seconds * 1000), 1)}ms"
+        try:
+            query(cursor, _LOCK, {"wait": wait, "lock": _lock_number(name)})
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
+            return False
+        return True
+
+    def unlock(self, cursor: Any, name: bytes) -> None:  # noqa: D102
+        query(cursor, _UNLOCK, {"lock": _lock_number(name)})
+
+    def append(self, cursor: Any, parameters: dict[str, Any], events: Sequence[str]) -> bool:  # noqa: D102
+        statement = _COMMIT[not parameters["expected"], "answer_key" in parameters]
+        return bool(query(cursor, statement, {**parameters, "events": list(events)}))
+
+    def diagnosis(self, error: Exception) -> tuple[str, sql.Meaning]:  # noqa: D102
+        state = getattr(error, "sqlstate", None)
+        reason = getattr(getattr(error, "diag", None), "message_primary", None) or str(error)
+        if state is None:
+            lost = isinstance(error, psycopg.OperationalError)
+            other = sql.LOST if lost else (StoreError, "PostgreSQL cannot keep it.")
+            return reason, next((meaning for text, meaning in _TEXTS.items() if re.search(text, reason)), other)
+        for beginning, meaning in _MEANINGS.items():
+            if state.startswith(beginning):
+                return reason, meaning
+        return f"{reason} (SQLSTATE {state})", sql.UNKNOWN
+
+
+class CockroachDB(PostgreSQL):
+    """A CockroachDB database, which speaks like PostgreSQL but has no advisory locks: only versions order writers."""
+
+    isolation = ""  # Its own default is stricter.
+
+    def lock(self, cursor: Any, name: bytes, seconds: float) -> bool:  # noqa: D102
+        return True
+
+    def unlock(self, cursor: Any, name: bytes) -> None:  # noqa: D102
+        pass
+
+
+class _Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that gives up on a server that hangs for `limit` seconds, for which libpq has no option."""
+
+    limit = math.inf
+
+    def wait(self, gen: Generator[Any, Any, _Result], *args: Any, **kwargs: Any) -> _Result:
+        """Go through the steps of `gen`, which yield what they wait for, and are sent what is ready."""
+
+        def limited() -> Generator[Any, Any, _Result]:
+            deadline = time.monotonic() + self.limit
+            try:
+                awaited = next(gen)
+                while True:
+                    ready = yield awaited
+                    if not ready and time.monotonic() > deadline:
+                        raise psycopg.OperationalError(f"the server gave no answer for {self.limit:g} s")
+                    awaited = gen.send(ready)
+            except StopIteration as end:
+                result: _Result = end.value
+                return result
+
+        return super().wait(limited(), *args, **kwargs)
+
+
+def _connected(options: dict[str, Any], limit: float, settings: str) -> _Connection:
+    connection = _Connection.connect(**options, autocommit=True)
+    try:
+        connection.limit = limit
+        connection.execute(settings)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _lock_number(name: bytes) -> int:
+    """Return a number of 64 bits; two conversations that share one merely wait for each other."""
+    digest = hashlib.blake2b(name, digest_size=8, person=b"rasa_core").digest()
+    return int.from_bytes(digest, "big", signed=True)
