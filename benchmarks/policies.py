@@ -38,7 +38,7 @@ from rasa_core.policies import KerasPolicy, MemoizationPolicy, NGramPolicy, Poli
 from rasa_core.policies.features.classic import FullDialogueTrackerFeaturizer
 from rasa_core.policies.keras_training import import_keras, predict
 from rasa_core.stories import extract_story_graph
-from rasa_core.stories.tracker import TrainingTracker
+from rasa_core.stories.training_tracker import TrainingTracker
 
 EPOCHS_OF_SEQUENCES = 30
 Step = tuple[str, str, float]

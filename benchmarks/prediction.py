@@ -26,7 +26,7 @@ from rasa_core.policies.features.conversations import ConversationRows
 from rasa_core.policies.features.history_features import HistoryFeaturizer
 from rasa_core.policies.keras_policy import ROWS_IN_PRODUCT
 from rasa_core.stories import extract_story_graph
-from rasa_core.stories.tracker import TrainingTracker
+from rasa_core.stories.training_tracker import TrainingTracker
 
 CONVERSATIONS_ALONE = 100
 

@@ -106,7 +106,7 @@ def measure_graph(ways: int, depth: int, max_history: int | None, augmentation: 
         took = time.perf_counter() - started
     peak = peak_memory()
     own = [tracker for tracker in trackers if not tracker.is_augmented]
-    turns = set().union(*(tracker.predictions(max_history or 5) for tracker in own))
+    turns = {turn for tracker in own for turn, _ in tracker.turns(max_history or 5)} - {None}
     states = "all" if max_history is None else str(max_history)
     counts = [str(len(own)), str(len(trackers) - len(own)), str(len(turns))]
     return [states, str(augmentation), *counts, f"{took:.1f} s", f"{peak} (from {before})"]

@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 
 from rasa_core import _legacy
 from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME
 from rasa_core.exceptions import DomainError, did_you_mean
+from rasa_core.support.places import Place
+from rasa_core.support.problems import Problem, listed, log_warnings
 
 logger = logging.getLogger(__name__)
 
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 KNOWN_KEYS = (
-    "intents",
-    "entities",
-    "slots",
-    "templates",
-    "responses",
-    "actions",
-    "action_names",
-    "action_factory",
-    "config",
-    "topics",
+    *("intents", "entities", "slots", "templates", "responses"),
+    *("actions", "action_names", "action_factory", "config", "topics"),
 )
 DEFAULT_ACTION_NAMES = (ACTION_LISTEN_NAME, ACTION_RESTART_NAME)
 """What every bot can do; always the first two actions."""
@@ -49,7 +43,7 @@ Template = dict[str, Any]
 class DomainFile:
     """The content of a domain file, as far as it can be checked without building anything.
 
-    `lines` has the line of each slot and action: ``("slots", "cuisine")`` to 12.
+    `lines` has the line of each slot, action and template: ``("slots", "cuisine")`` to 12.
     """
 
     intents: list[str] = field(default_factory=list)
@@ -116,7 +110,7 @@ def check_action_names(names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def read_domain(text: str, name: str = "domain") -> DomainFile:
+def read_domain(text: str, name: str = "domain", problems: list[Problem] | None = None) -> DomainFile:
     """Read the text of a domain file.
 
     Parameters
@@ -125,26 +119,35 @@ def read_domain(text: str, name: str = "domain") -> DomainFile:
         YAML. Only plain data is read: a tag such as ``!!python/object`` is an error.
     name
         What errors call the text, such as its path.
+    problems
+        Takes what is wrong with single entries, which are left out; without it that is an error, or logged if harmless.
 
     Raises
     ------
     DomainError
-        If the text is not YAML, or not a domain.
+        If the text is not YAML, or not a domain; or if an entry of it is wrong, with all such entries.
     """
     try:
         _check_depth(text, name)
         root = yaml.compose(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise DomainError(f"{place}: not valid YAML: {error.problem}.") from error
     except yaml.YAMLError as error:
-        raise DomainError(f"{name}: not valid YAML: {error}.") from error
+        mark = getattr(error, "problem_mark", None)
+        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        raise DomainError(f"{place}: not valid YAML: {getattr(error, 'problem', error)}.") from error
     if root is None:
         raise DomainError(f"{name}: the file is empty. A domain has at least intents: and actions:.")
-    reader = _Reader(name)
-    reader.check_tags(root)
-    return reader.domain(root)
+    _check_tags(root, name)
+    if not isinstance(root, yaml.MappingNode):
+        raise DomainError(f"{_place(name, root)}: a domain is a mapping of keys to values.")
+    found: list[Problem] = []
+    content = _Reader(name, found).domain(root)
+    found.sort(key=lambda problem: problem.place.order)
+    if problems is not None:
+        problems += found
+        return content
+    if errors := log_warnings(found, logger):
+        raise DomainError(listed(errors))
+    return content
 
 
 def write_yaml(content: dict[str, Any]) -> str:
@@ -172,6 +175,23 @@ def _check_depth(text: str, name: str) -> None:
         if depth > _MAX_DEPTH:
             line = getattr(event.start_mark, "line", 0) + 1
             raise DomainError(f"{name}:{line}: nested more than {_MAX_DEPTH} deep, as no domain is.")
+
+
+def _check_tags(root: yaml.Node, name: str) -> None:
+    """Refuse tags such as ``!!python/object`` wherever they stand."""
+    waiting, seen = [root], {id(root)}
+    while waiting:
+        node = waiting.pop()
+        if node.tag not in _PLAIN_TAGS:
+            tag = node.tag.replace(_TAG, "!!")[:100]
+            remedy = "A domain holds plain data only; remove the tag."
+            raise DomainError(f"{_place(name, node)}: the tag {tag} is not allowed. {remedy}")
+        parts = node.value if isinstance(node, yaml.CollectionNode) else []
+        for part in parts:
+            for child in part if isinstance(part, tuple) else (part,):
+                if id(child) not in seen:
+                    seen.add(id(child))
+                    waiting.append(child)
 
 
 class _PlainData(yaml.constructor.SafeConstructor):
@@ -205,37 +225,27 @@ def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
 
 
-class _Reader:
-    """Turns the nodes of one YAML document into plain data."""
+def _place(name: str, node: yaml.Node) -> Place:
+    return Place(name, _line(node), column=node.start_mark.column + 1)
 
-    def __init__(self, name: str) -> None:
+
+class _Reader:
+    """Turns the nodes of one YAML document into plain data; an entry that is wrong is told, and left out."""
+
+    def __init__(self, name: str, problems: list[Problem]) -> None:
         self.name = name
+        self.problems = problems
         self.lines: dict[tuple[str, str], int] = {}
 
-    def fail(self, node: yaml.Node, problem: str) -> NoReturn:
-        raise DomainError(f"{self.name}:{_line(node)}:{node.start_mark.column + 1}: {problem}")
-
-    def check_tags(self, root: yaml.Node) -> None:
-        """Refuse tags such as ``!!python/object`` wherever they stand."""
-        waiting, seen = [root], {id(root)}
-        while waiting:
-            node = waiting.pop()
-            if node.tag not in _PLAIN_TAGS:
-                tag = node.tag.replace(_TAG, "!!")[:100]
-                self.fail(node, f"the tag {tag} is not allowed. A domain holds plain data only; remove the tag.")
-            parts = node.value if isinstance(node, yaml.CollectionNode) else []
-            for part in parts:
-                for child in part if isinstance(part, tuple) else (part,):
-                    if id(child) not in seen:
-                        seen.add(id(child))
-                        waiting.append(child)
+    def tell(self, node: yaml.Node, problem: str) -> None:
+        self.problems.append(Problem("error", problem, _place(self.name, node)))
 
     def domain(self, root: yaml.Node) -> DomainFile:
         entries = self.entries(root, "a domain")
         for key, _ in entries:
             if key.value not in KNOWN_KEYS:
-                place, hint = f"{self.name}:{_line(key)}", did_you_mean(key.value, KNOWN_KEYS)
-                logger.warning("%s: unknown key %r is ignored.%s", place, key.value, hint)
+                text = f"unknown key {key.value!r} is ignored.{did_you_mean(key.value, KNOWN_KEYS)}"
+                self.problems.append(Problem("warning", text, Place(self.name, _line(key))))
         nodes = {key.value: value for key, value in entries}
         intents, without_entities = self.intents(nodes.get("intents"))
         factory = nodes.get("action_factory")
@@ -260,45 +270,57 @@ class _Reader:
         try:
             return constructor().construct_document(node)
         except (yaml.constructor.ConstructorError, ValueError) as error:
-            self.fail(node, f"cannot read this value: {getattr(error, 'problem', error)}.")
+            self.tell(node, f"cannot read this value: {getattr(error, 'problem', error)}.")
+            return None
 
     def entries(self, node: yaml.Node | None, what: str) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
         """Return the keys and values of a mapping; none of null."""
         if node is None or _is_null(node):
             return []
         if not isinstance(node, yaml.MappingNode):
-            self.fail(node, f"{what} is a mapping of keys to values.")
-        found: dict[str, int] = {}
-        for key, _ in node.value:
+            self.tell(node, f"{what} is a mapping of keys to values.")
+            return []
+        found: dict[str, tuple[yaml.ScalarNode, yaml.Node]] = {}
+        for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode) or not key.value.strip():
-                self.fail(key, f"a key of {what} is a plain name.")
-            if key.value in found:
-                self.fail(key, f"the key {key.value!r} stands twice; the first is on line {found[key.value]}.")
-            found[key.value] = _line(key)
-        return list(node.value)
+                self.tell(key, f"a key of {what} is a plain name.")
+            elif key.value in found:
+                first = _line(found[key.value][0])
+                self.tell(key, f"the key {key.value!r} stands twice; the first is on line {first}.")
+            else:
+                found[key.value] = key, value
+        return list(found.values())
 
     def sequence(self, node: yaml.Node | None, what: str) -> list[yaml.Node]:
         if node is None or _is_null(node):
             return []
         if not isinstance(node, yaml.SequenceNode):
-            self.fail(node, f"{what}: is a list, one name a line, each after a dash.")
+            self.tell(node, f"{what}: is a list, one name a line, each after a dash.")
+            return []
         return list(node.value)
 
-    def scalar(self, node: yaml.Node, what: str) -> str:
+    def scalar(self, node: yaml.Node, what: str) -> str | None:
         """Return a name as it is written: ``no`` stays ``no``, though YAML would read it as false."""
         if not isinstance(node, yaml.ScalarNode) or _is_null(node) or not node.value.strip():
-            self.fail(node, f"an entry of {what}: is a name.")
+            self.tell(node, f"an entry of {what}: is a name.")
+            return None
         return str(node.value)
 
     def names(self, node: yaml.Node | None, what: str) -> list[str]:
-        found = []
+        return [name for name, _ in self.named_entries(node, what)]
+
+    def named_entries(self, node: yaml.Node | None, what: str) -> Iterator[tuple[str, yaml.Node]]:
+        found = set()
         for entry in self.sequence(node, what):
             name = self.scalar(self.key_of(entry), what)
+            if name is None:
+                continue
             first = self.lines.setdefault((what, name), _line(entry))
             if name in found:
-                self.fail(entry, f"{name!r} stands twice in {what}:; the first is on line {first}.")
-            found.append(name)
-        return found
+                self.tell(entry, f"{name!r} stands twice in {what}:; the first is on line {first}.")
+            else:
+                found.add(name)
+                yield name, entry
 
     @staticmethod
     def key_of(entry: yaml.Node) -> yaml.Node:
@@ -309,26 +331,28 @@ class _Reader:
         return entry
 
     def intents(self, node: yaml.Node | None) -> tuple[list[str], list[str]]:
-        names = self.names(node, "intents")
-        without_entities = []
-        for name, entry in zip(names, self.sequence(node, "intents"), strict=True):
+        names, without_entities = [], []
+        for name, entry in self.named_entries(node, "intents"):
+            names.append(name)
             if isinstance(entry, yaml.MappingNode):
                 options = self.value(entry.value[0][1])
                 if not isinstance(options, dict):
-                    self.fail(entry, f"options of the intent {name!r} are like {{use_entities: false}}.")
-                if options.get("use_entities") in (False, []):
+                    self.tell(entry, f"options of the intent {name!r} are like {{use_entities: false}}.")
+                elif options.get("use_entities") in (False, []):
                     without_entities.append(name)
         return names, without_entities
 
     def slots(self, node: yaml.Node | None) -> dict[str, dict[str, Any]]:
-        found = {}
+        found: dict[str, dict[str, Any]] = {}
         for key, entry in self.entries(node, "slots"):
+            before = len(self.problems)
             self.entries(entry, f"the slot {key.value!r}")
-            options = self.value(entry)
-            if options is None or not isinstance(options.get("type"), str):
+            options = self.value(entry) or {}
+            if len(self.problems) == before and not isinstance(options.get("type"), str):
                 types = "text (or bool, float, list, categorical, unfeaturized)"
-                self.fail(key, f"the slot {key.value!r} needs a type, such as type: {types}.")
-            found[key.value] = options
+                self.tell(key, f"the slot {key.value!r} needs a type, such as type: {types}.")
+            # What is wrong with a slot is told once, not again wherever its name is used.
+            found[key.value] = options if len(self.problems) == before else {"type": "unfeaturized"}
             self.lines["slots", key.value] = _line(key)
         return found
 
@@ -337,22 +361,28 @@ class _Reader:
         for key, entry in self.entries(node, "templates"):
             variants = entry.value if isinstance(entry, yaml.SequenceNode) else [entry]
             found[key.value] = [self.template(key.value, variant) for variant in variants]
+            self.lines["templates", key.value] = _line(key)
             if not variants:
-                self.fail(key, f"the template {key.value!r} has no text.")
+                self.tell(key, f"the template {key.value!r} has no text.")
         return found
 
     def template(self, name: str, node: yaml.Node) -> Template:
         if isinstance(node, yaml.ScalarNode) and not _is_null(node):
             return {"text": node.value}
+        before = len(self.problems)
         content = self.value(node, _Spoken)
+        if len(self.problems) > before:
+            return {}
         if not isinstance(content, dict) or not isinstance(content.get("text", ""), str):
             shape = "a text, or a mapping with text: and perhaps buttons:, image:, elements:"
-            self.fail(node, f"the template {name!r} is {shape}.")
+            self.tell(node, f"the template {name!r} is {shape}.")
+            return {}
         if "text" not in content and not {"elements", "image", "attachment", "custom"} & set(content):
-            self.fail(node, f"the template {name!r} has no text:.")
+            self.tell(node, f"the template {name!r} has no text:.")
         buttons = content.get("buttons") or []
-        if not isinstance(buttons, list) or not all(map(_is_button, buttons)):
-            self.fail(node, f"buttons: of the template {name!r} are like [{{title: Yes, payload: /affirm}}].")
+        titles = [button.get("title") if isinstance(button, dict) else None for button in buttons]
+        if not isinstance(buttons, list) or not all(isinstance(title, str) for title in titles):
+            self.tell(node, f"buttons: of the template {name!r} are like [{{title: Yes, payload: /affirm}}].")
         return content
 
     def config(self, node: yaml.Node | None) -> dict[str, Any]:
@@ -360,15 +390,11 @@ class _Reader:
         for key, entry in self.entries(node, "config"):
             if key.value not in CONFIG_KEYS:
                 hint = did_you_mean(key.value, CONFIG_KEYS)
-                self.fail(key, f"config has no key {key.value!r}.{hint} Known: {', '.join(CONFIG_KEYS)}.")
-            if key.value == "restart_intent":
-                found[key.value] = self.scalar(entry, key.value)
-                continue
-            found[key.value] = self.value(entry)
-            if not isinstance(found[key.value], bool):
-                self.fail(entry, f"{key.value} is true or false.")
+                self.tell(key, f"config has no key {key.value!r}.{hint} Known: {', '.join(CONFIG_KEYS)}.")
+            elif key.value == "restart_intent":
+                found[key.value] = self.scalar(entry, key.value) or "restart"
+            elif isinstance(value := self.value(entry), bool):
+                found[key.value] = value
+            else:
+                self.tell(entry, f"{key.value} is true or false.")
         return found
-
-
-def _is_button(button: object) -> bool:
-    return isinstance(button, dict) and isinstance(button.get("title"), str)

@@ -12,7 +12,7 @@ from rasa_core.domain import Domain
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.steps import StoryGraph, StoryStep
-from rasa_core.stories.tracker import TrainingTracker
+from rasa_core.stories.training_tracker import TrainingTracker
 
 Read = Callable[..., list[StoryStep]]
 Generate = Callable[..., list[TrainingTracker]]

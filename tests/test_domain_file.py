@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from rasa_core.domain_file import read_domain
 from rasa_core.exceptions import DomainError
+from rasa_core.support.problems import Problem
 
 # -- accepted
 
@@ -209,6 +210,46 @@ def test_an_empty_file_is_refused(text: str) -> None:
 def test_errors_say_file_line_and_column(text: str, problem: str) -> None:
     with pytest.raises(DomainError, match="^" + problem):
         read_domain(text, "bot.yml")
+
+
+WRONG = """
+intents: [a, [b], a]
+slots:
+  s: {initial_value: 1}
+  t: text
+actions: [utter_x, utter_x]
+templates: {utter_x: [], utter_y: [{buttons: []}, hi]}
+config: {restart: x, store_entities_as_slots: maybe}
+action_factory: [remote]
+intent: [c]
+"""
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    with pytest.raises(DomainError, match=r"^bot.yml:2:14: an entry of intents: is a name") as caught:
+        read_domain(WRONG, "bot.yml")
+    lines = str(caught.value).splitlines()
+    assert [line.split(":")[1] for line in lines] == ["2", "2", "4", "5", "6", "7", "7", "8", "8", "9"]
+
+
+def test_of_very_many_errors_the_first_are_told() -> None:
+    with pytest.raises(DomainError, match=r"(?s)^bot.yml:1:11: .*\nand 20 more errors$") as caught:
+        read_domain("intents: [" + "[], " * 30 + "]", "bot.yml")
+    assert len(str(caught.value).splitlines()) == 11
+
+
+def test_what_is_wrong_is_left_out_where_problems_are_gathered(caplog: pytest.LogCaptureFixture) -> None:
+    problems: list[Problem] = []
+    content = read_domain(WRONG, "bot.yml", problems)
+
+    assert (content.intents, content.actions, content.config) == (["a"], ["utter_x"], {})
+    assert content.slots == {"s": {"type": "unfeaturized"}, "t": {"type": "unfeaturized"}}
+    assert content.templates["utter_y"][1] == {"text": "hi"}
+    assert sum(problem.severity == "error" for problem in problems) == 10
+    assert [str(problem) for problem in problems if problem.severity == "warning"] == [
+        "bot.yml:10: unknown key 'intent' is ignored. Did you mean 'intents'?"
+    ]
+    assert not caplog.records
 
 
 EVIL = "!!python/object/apply:os.getcwd []"

@@ -1,1 +1,61 @@
-"""Mistakes in a domain, its stories and its NLU data, found without training."""
+"""Mistakes in a domain, its stories and its NLU data, found without training: what is told of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from rasa_core.support.places import Place
+from rasa_core.support.problems import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One mistake.
+
+    Attributes
+    ----------
+    kind : str
+        What sort of mistake, a fixed word for programs: ``contradiction``, ``unused-intent``.
+    severity : str
+        ``error`` if the bot will not do what the stories say, ``warning`` if it may be meant so.
+    message : str
+        What is wrong, and the remedy.
+    places : tuple of Place
+        All places that take part, in the order of file and line; at least one.
+    """
+
+    kind: str
+    severity: Severity
+    message: str
+    places: tuple[Place, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the finding as JSON-able data."""
+        places = [
+            {"file": place.file, "line": place.line, "story": place.name, "note": place.note} for place in self.places
+        ]
+        return {"kind": self.kind, "severity": self.severity, "message": self.message, "places": places}
+
+
+def finding(kind: str, severity: Severity, message: str, places: Iterable[Place | None]) -> Finding:
+    """Return a finding with its places in order, each once and without its column."""
+    unique = dict.fromkeys(map(_whole_line, places))
+    return Finding(kind, severity, message, tuple(sorted(unique, key=lambda place: place.order)))
+
+
+def _whole_line(place: Place | None) -> Place:
+    if place is None:
+        return Place("stories")
+    return Place(place.file or "stories", place.line, place.name or None, note=place.note)
+
+
+def in_order(findings: Iterable[Finding], first: str) -> list[Finding]:
+    """Return the findings by file and line of their first places, each once; the file `first` goes first."""
+
+    def order(found: Finding) -> tuple[object, ...]:
+        place = found.places[0]
+        return place.file != first, *place.order, found.kind, found.message
+
+    return sorted(dict.fromkeys(findings), key=order)

@@ -1,27 +1,23 @@
-"""Turns that stories teach in two ways: the same history, but another action follows.
+"""Actions that follow the same history in different stories, and very many actions in a row.
 
-Notation: a *turn* is an action of a conversation with the states before it; two turns have the same history
-if their last ``max_history`` states are equal, which is what `MemoizationPolicy` compares.
+Notation: two actions have the same history if the last ``max_history`` states before them are equal, which is what
+`MemoizationPolicy` compares.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, groupby, pairwise
-from typing import TYPE_CHECKING, Final
+from typing import Final, NamedTuple
 
-from rasa_core.events import (
-    ACTION_LISTEN_NAME,
-    ActionExecuted,
-)
+from rasa_core.domain import Domain
+from rasa_core.events import ACTION_LISTEN_NAME
 from rasa_core.history import State
 from rasa_core.stories.generator import TrainingDataGenerator
-from rasa_core.stories.steps import STORY_START, Source, StoryGraph
-from rasa_core.stories.tracker import TrainingTracker
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
+from rasa_core.stories.steps import STORY_START, StoryGraph
+from rasa_core.stories.training_tracker import TrainingTracker
+from rasa_core.support.places import Place
 
 # How far back it is looked for a difference.
 LONGEST_HISTORY: Final = 50
@@ -29,30 +25,30 @@ LONGEST_HISTORY: Final = 50
 # Of more pairs than that, one history is told as a whole, once.
 _MOST_PAIRS: Final = 2_000
 
-Path = tuple[int, ...]
-Way = tuple[str, Source]
+States = tuple[int, ...]
+"""Numbers of the states before an action, the latest first, at most `LONGEST_HISTORY`."""
+ActionAndPlace = tuple[str, Place]
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class StoryAction(NamedTuple):
     """One action of a conversation.
 
     Attributes
     ----------
-    path : tuple of int
-        Numbers of the states before it, the latest first, at most `LONGEST_HISTORY`.
-    action : str
+    states : tuple of int
+        What was before it.
+    name : str
         Its name.
-    source : Source
+    place : Place
         Where it stands, or the line that implies it.
-    is_taught : bool
+    is_learnt : bool
         Whether policies learn it; the first action of a story that starts with the bot is not.
     """
 
-    path: Path
-    action: str
-    source: Source
-    is_taught: bool
+    states: States
+    name: str
+    place: Place
+    is_learnt: bool
 
 
 @dataclass(slots=True)
@@ -61,13 +57,13 @@ class Contradiction:
 
     Attributes
     ----------
-    ways : list of (str, Source)
+    actions : list of (str, Place)
         Actions, and where each follows.
     needed : int or None
         The least ``max_history`` that tells all of them apart; None if none does.
     """
 
-    ways: list[Way]
+    actions: list[ActionAndPlace]
     needed: int | None
 
 
@@ -84,116 +80,88 @@ def conversations_for(graph: StoryGraph, domain: Domain, max_history: int) -> li
     return [*found, *merged.generate()]
 
 
-class TurnReader:
-    """Gives equal states of all conversations that it reads one number."""
+def story_actions(trackers: Iterable[TrainingTracker]) -> list[list[StoryAction]]:
+    """Return the actions of each conversation since its latest restart; equal states have one number in all of them."""
+    numbers: dict[frozenset[tuple[str, float]], int] = {}
+    seen: dict[int, tuple[State, int]] = {}  # Holds the states, so that no identity is used again.
 
-    def __init__(self) -> None:
-        self._numbers: dict[frozenset[tuple[str, float]], int] = {}
-        self._seen: dict[int, tuple[State, int]] = {}  # Holds the states, so that no identity is used again.
-
-    def turns_of(self, tracker: TrainingTracker) -> list[Turn]:
-        """Return the turns of a conversation since its latest restart."""
-        numbers = [self._number(state) for state in tracker.last_states(None)[:-1]]
-        applied = tracker.applied_with_sources()
-        actions = [(event, source) for event, source in applied if isinstance(event, ActionExecuted)]
-        latest_first = numbers[len(numbers) - len(actions) :][::-1]
-        found = []
-        for left, (action, source) in zip(range(len(actions) - 1, -1, -1), actions, strict=True):
-            if source is not None:
-                path = tuple(latest_first[left : left + LONGEST_HISTORY])
-                found.append(Turn(path, action.action_name, source, not action.unpredictable))
-        return found
-
-    def _number(self, state: State) -> int:
-        known = self._seen.get(id(state))
+    def number_of(state: State) -> int:
+        known = seen.get(id(state))
         if known is None:
-            number = self._numbers.setdefault(frozenset(state.items()), len(self._numbers))
-            known = self._seen[id(state)] = (state, number)
+            known = seen[id(state)] = (state, numbers.setdefault(frozenset(state.items()), len(numbers)))
         return known[1]
 
+    def actions_of(tracker: TrainingTracker) -> Iterator[StoryAction]:
+        actions = tracker.actions_with_sources()
+        latest_first = [number_of(state) for state in tracker.last_states(None)[:-1]][::-1][: len(actions)]
+        for left, (action, place) in zip(range(len(actions) - 1, -1, -1), actions, strict=True):
+            if place is not None:
+                states = tuple(latest_first[left : left + LONGEST_HISTORY])
+                yield StoryAction(states, action.action_name, place, not action.unpredictable)
 
-def read_turns(trackers: Iterable[TrainingTracker]) -> list[list[Turn]]:
-    """Return the turns of each conversation."""
-    reader = TurnReader()
-    return [reader.turns_of(tracker) for tracker in trackers]
+    return [list(actions_of(tracker)) for tracker in trackers]
 
 
 # -- contradictions
 
 
-def find_contradictions(conversations: Iterable[Sequence[Turn]], max_history: int) -> list[Contradiction]:
+def find_contradictions(conversations: Iterable[Sequence[StoryAction]], max_history: int) -> list[Contradiction]:
     """Return where the stories contradict each other.
 
     What different histories lead to is told once: each contradiction has a pair of places that none before it has.
     """
-    entries: dict[Path, dict[tuple[Path, str], None]] = {}
-    ways: dict[Path, dict[Way, None]] = {}
-    for turn in (turn for turns in conversations for turn in turns if turn.is_taught):
-        key = turn.path[:max_history]
-        entries.setdefault(key, {})[turn.path, turn.action] = None
-        ways.setdefault(key, {})[turn.action, turn.source] = None
-    disputed = [key for key, found in ways.items() if len({action for action, _ in found}) > 1]
-    disputed.sort(key=lambda key: -len(ways[key]))
-    collected = _Pairs()
+    histories: dict[States, dict[tuple[States, str], None]] = {}
+    following: dict[States, dict[ActionAndPlace, None]] = {}
+    for action in (action for actions in conversations for action in actions if action.is_learnt):
+        key = action.states[:max_history]
+        histories.setdefault(key, {})[action.states, action.name] = None
+        following.setdefault(key, {})[action.name, action.place] = None
+    disputed = [key for key, found in following.items() if len({name for name, _ in found}) > 1]
+    disputed.sort(key=lambda key: -len(following[key]))
+    contradictions: list[Contradiction] = []
+    told: dict[frozenset[ActionAndPlace], Contradiction] = {}
     for key in disputed:
-        collected.add(list(ways[key]), _needed(entries[key]))
-    return collected.contradictions
-
-
-class _Pairs:
-    """Tells each pair of places once, though different histories may lead to it."""
-
-    def __init__(self) -> None:
-        self.contradictions: list[Contradiction] = []
-        self._told: dict[frozenset[Way], Contradiction] = {}
-
-    def add(self, ways: list[Way], needed: int | None) -> None:
-        """Add what follows one history."""
-        pairs = [frozenset(ways)]
-        if len(ways) ** 2 <= _MOST_PAIRS:
-            pairs = [frozenset((one, two)) for one, two in combinations(ways, 2) if one[0] != two[0]]
-        new = [pair for pair in pairs if pair not in self._told]
+        actions, needed = list(following[key]), _needed(histories[key])
+        pairs = [frozenset(actions)]
+        if len(actions) ** 2 <= _MOST_PAIRS:
+            pairs = [frozenset((one, two)) for one, two in combinations(actions, 2) if one[0] != two[0]]
         for pair in pairs:
-            if pair in self._told:
-                known = self._told[pair]
+            if pair in told:
+                known = told[pair]
                 known.needed = None if needed is None or known.needed is None else max(known.needed, needed)
+        new = [pair for pair in pairs if pair not in told]
         if new:
             taking_part = frozenset().union(*new)
-            contradiction = Contradiction([way for way in ways if way in taking_part], needed)
-            self.contradictions.append(contradiction)
-            self._told.update(dict.fromkeys(new, contradiction))
+            contradictions.append(Contradiction([action for action in actions if action in taking_part], needed))
+            told.update(dict.fromkeys(new, contradictions[-1]))
+    return contradictions
 
 
-def _needed(entries: Iterable[tuple[Path, str]]) -> int | None:
+def _needed(histories: Iterable[tuple[States, str]]) -> int | None:
     """Return how many states tell apart all histories that different actions follow; None if none do.
 
     Of sorted histories, the longest beginning that two of different actions share is shared by neighbours.
     """
     needed = 0
-    for (one, action), (two, other) in pairwise(sorted(entries)):
+    for (one, action), (two, other) in pairwise(sorted(histories)):
         if action != other:
             if one == two:
                 return None
-            needed = max(needed, _alike(one, two) + 1)
+            unlike = (index for index, (mine, yours) in enumerate(zip(one, two, strict=False)) if mine != yours)
+            needed = max(needed, next(unlike, min(len(one), len(two))) + 1)
     return needed
-
-
-def _alike(one: Path, two: Path) -> int:
-    """Return how many states two paths share at their beginning."""
-    unlike = (index for index, (state, other) in enumerate(zip(one, two, strict=False)) if state != other)
-    return next(unlike, min(len(one), len(two)))
 
 
 # -- long turns
 
 
-def find_long_runs(conversations: Iterable[Sequence[Turn]], limit: int) -> dict[Source, int]:
+def find_long_turns(conversations: Iterable[Sequence[StoryAction]], limit: int) -> dict[Place, int]:
     """Return where the bot does its `limit`-th action without listening, and how many actions it does there."""
-    longest: dict[Source, int] = {}
-    for turns in conversations:
-        for listens, run in groupby(turns, lambda turn: turn.action == ACTION_LISTEN_NAME):
-            actions = list(run)
-            if not listens and len(actions) >= limit:
-                source = actions[limit - 1].source
-                longest[source] = max(longest.get(source, 0), len(actions))
+    longest: dict[Place, int] = {}
+    for actions in conversations:
+        for listens, run in groupby(actions, lambda action: action.name == ACTION_LISTEN_NAME):
+            turn = list(run)
+            if not listens and len(turn) >= limit:
+                place = turn[limit - 1].place
+                longest[place] = max(longest.get(place, 0), len(turn))
     return longest

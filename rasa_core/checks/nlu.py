@@ -26,12 +26,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from rasa_core.checks.findings import Finding, Place, finding, in_order
+from rasa_core.checks import Finding, finding, in_order
 from rasa_core.exceptions import did_you_mean
 from rasa_core.nlu.reading import read_training_data
 from rasa_core.nlu.tokens import tokenize
 from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample, TrainingData
-from rasa_core.support.places import Place as DataPlace
+from rasa_core.support.places import Place
 
 __all__ = ["FEWEST_EXAMPLES", "Finding", "check_data_files", "check_domain_names", "check_training_data"]
 
@@ -61,7 +61,7 @@ def check_data_files(files: Iterable[Path]) -> tuple[TrainingData | None, list[F
             parts.append(read_training_data(file))
         except NLUDataError as error:
             for one in (error, *error.others):
-                place = _place(one.place or DataPlace(str(file)))
+                place = _place(one.place or Place(str(file)))
                 found.append(finding("nlu-data", "error", one.problem, [place]))
     data = TrainingData.joined(parts)
     return (None if found else data), [*found, *check_training_data(data)]
@@ -105,11 +105,11 @@ def _check_declared(what: str, places: Mapping[str, list[Place]], known: list[st
         yield finding(f"{what}-not-in-domain", "warning", f"{problem} {remedy}", places[name])
 
 
-def _place(source: DataPlace, note: str | None = None) -> Place:
+def _place(source: Place, note: str | None = None) -> Place:
     return Place(source.file or "data", source.line, note=note)
 
 
-def _warning(kind: str, message: str, *sources: DataPlace) -> Finding:
+def _warning(kind: str, message: str, *sources: Place) -> Finding:
     return finding(kind, "warning", message, map(_place, sources))
 
 
@@ -141,7 +141,7 @@ def _repetition(text: str, intent: str, examples: list[NLUExample]) -> Finding:
 
 
 def _check_numbers(examples: Iterable[NLUExample]) -> Iterator[Finding]:
-    by_intent: dict[str, list[DataPlace]] = {}
+    by_intent: dict[str, list[Place]] = {}
     for example in examples:
         if example.intent is not None:
             by_intent.setdefault(example.intent, []).append(example.place)
@@ -189,7 +189,7 @@ def _misalignment(covered: str, starts_word: bool, ends_word: bool) -> str | Non
 
 
 def _check_synonyms(data: TrainingData) -> Iterator[Finding]:
-    values: dict[str, dict[str, list[DataPlace]]] = {}
+    values: dict[str, dict[str, list[Place]]] = {}
     for definition in data.definitions:
         values.setdefault(definition.text.lower(), {}).setdefault(definition.value, []).append(definition.place)
     for text, by_value in values.items():

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from rasa_core.checks import Finding
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_stories
-from rasa_core.checks.findings import Finding
 from rasa_core.commands.common import CONTEXT, Command, counted, log_options, start_log
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
 
 MOST_PLACES = 5
+_SILENT = logging.NullHandler()
 
 _EXAMPLES = """\b
 Examples:
@@ -65,6 +67,8 @@ def command(project: Path, strict: bool, max_history: int, form: str, verbose: b
     """
     if verbose or debug:
         start_log(verbose, debug)
+    else:  # What is logged of stories while they are gone through, the findings tell, too.
+        logging.getLogger("rasa_core").addHandler(_SILENT)
     findings = _findings(project, max_history)
     if strict:
         findings = [replace(found, severity="error") for found in findings]
@@ -97,8 +101,8 @@ def lines_of(found: Finding) -> list[str]:
     """Return the lines of a finding; of many places that say the same, only the first are listed."""
     first = found.places[0]
     is_alone = len(found.places) == 1
-    story = f'in "{first.story}": ' if is_alone and first.story else ""
-    place = replace(first, story=None, note=None)
+    story = f'in "{first.name}": ' if is_alone and first.name else ""
+    place = replace(first, name=None, note=None)
     head = f"{place}: {found.severity}: {story}{found.message} [{found.kind}]"
     if is_alone:
         return [head]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rasa_core.channels.console import ConsoleInputChannel
 from rasa_core.exceptions import RasaCoreError, StoryParseError, did_you_mean
 from rasa_core.processor import MessageProcessor
-from rasa_core.stories.appending import append_stories
+from rasa_core.stories.files import append_stories
 from rasa_core.teaching.learning import Learner
 from rasa_core.teaching.questions import Answer, Choice, Question
 from rasa_core.teaching.session import TeachingSession

@@ -25,7 +25,7 @@ from rasa_core.exceptions import RasaCoreError
 from rasa_core.nlu.training_data import NLUExample, TrainingData
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.steps import StoryGraph, StoryStep
-from rasa_core.stories.tracker import TrainingTracker
+from rasa_core.stories.training_tracker import TrainingTracker
 from rasa_core.support.progress import Progress
 
 if TYPE_CHECKING:

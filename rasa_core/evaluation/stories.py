@@ -32,7 +32,7 @@ from rasa_core.events import (
 from rasa_core.history import History
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.steps import Source, StoryGraph, StoryStep
-from rasa_core.stories.tracker import TrainingTracker
+from rasa_core.stories.training_tracker import TrainingTracker
 from rasa_core.support.progress import Progress
 from rasa_core.trackers import DialogueStateTracker
 

@@ -204,7 +204,7 @@ def _portable(sources: Iterable[Source]) -> dict[Source, Source]:
 
 
 def _in_order(source: Source) -> tuple[str, int, str]:
-    return source.file or "", source.line, source.name
+    return source.file or "", source.line or 0, source.name or ""
 
 
 class StoredLessons:

@@ -84,7 +84,7 @@ class RowCollector:
         self._conversations += 1
         for number, columns, values, action in self._maker.examples(tracker):
             places = sources[number] if sources is not None else ()
-            story = places[0].name if places else f"conversation {self._conversations}"
+            story = places[0].name or "" if places else f"conversation {self._conversations}"
             self._add(columns, values, self._domain.index_for_action(action), story, places, is_augmented)
 
     def _add(

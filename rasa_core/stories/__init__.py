@@ -5,17 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from rasa_core.domain import Domain
+from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.steps import StoryGraph
-from rasa_core.stories.tracker import TrainingTracker
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
-    from rasa_core.interpreter import NaturalLanguageInterpreter
-    from rasa_core.trackers import DialogueStateTracker
+from rasa_core.stories.training_tracker import TrainingTracker
+from rasa_core.trackers import DialogueStateTracker
 
 __all__ = ["TrainingTracker", "extract_story_graph", "load_data", "persist_data"]
 
@@ -30,8 +27,7 @@ def extract_story_graph(
     StoryParseError
         If there is no such file or folder, or a file breaks the grammar.
     """
-    read = StoryFileReader.read_from_folder if Path(resource).is_dir() else StoryFileReader.read_from_file
-    return StoryGraph(read(resource, domain, interpreter))
+    return StoryGraph(StoryFileReader.read_from_file(resource, domain, interpreter))
 
 
 def load_data(
@@ -83,4 +79,5 @@ def load_data(
 
 def persist_data(trackers: Iterable[DialogueStateTracker], path: str | Path) -> None:
     """Write conversations as a story file."""
-    Path(path).write_text("\n".join(tracker.export_stories() for tracker in trackers), encoding="utf-8")
+    text = "\n".join(tracker.export_stories() for tracker in trackers)
+    Path(path).write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -1,15 +1,23 @@
-"""Cuts one story into steps, at its checkpoints and alternatives, whatever format it was written in."""
+"""What stories say, whatever format they are written in: cut into steps, and compared with the names of a domain."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Final
 
-from rasa_core.events import Event, UserUttered
-from rasa_core.stories.steps import GENERATED_CHECKPOINT_PREFIX, Checkpoint, Source, StoryStep
+from rasa_core.domain import Domain
+from rasa_core.events import ActionExecuted, Event, FollowupAction, ReminderScheduled, SlotSet, UserUttered
+from rasa_core.exceptions import StoryParseError, did_you_mean
+from rasa_core.stories.steps import GENERATED_CHECKPOINT_PREFIX, Checkpoint, StoryStep
+from rasa_core.support.places import Place
+from rasa_core.support.problems import Problem, listed, log_warnings
 
 logger = logging.getLogger(__name__)
+
+UNKNOWN_NAME: Final = "unknown-name"
+"""The kind of problem that is a name which the domain does not have."""
 
 
 class StoryBuilder:
@@ -19,90 +27,138 @@ class StoryBuilder:
     ----------
     name
         Name of the story.
-    source
+    place
         Where it begins.
     label
         Tells its file from others, the same on every machine; generated checkpoints are named after it.
+    problems
+        Takes what is said in vain.
     """
 
-    def __init__(self, name: str, source: Source, label: str = "") -> None:
+    def __init__(self, name: str, place: Place, label: str, problems: list[Problem]) -> None:
         self._name = name
-        self._source = source
+        self._place = place
         self._label = label
+        self._problems = problems
         self._steps: list[StoryStep] = []
         self._generated = 0
-        self._open((), source)
+        self._open((), place)
 
-    def _open(self, starts: Sequence[Checkpoint], source: Source) -> None:
+    def _open(self, starts: Sequence[Checkpoint], place: Place) -> None:
         self._starts = list(starts)
-        self._begin = source
+        self._begin = place
         self._events: list[Event] = []
-        self._sources: list[Source] = []
+        self._places: list[Place] = []
         self._alternatives: list[UserUttered] = []
         self._ends: list[Checkpoint] = []
 
-    def add_checkpoint(self, checkpoint: Checkpoint, source: Source) -> None:
+    def add_checkpoint(self, checkpoint: Checkpoint, place: Place) -> None:
         """Add a checkpoint: a start of the story if nothing stands before it, else an end of what does."""
         if not self._events and not self._alternatives:
             self._starts.append(checkpoint)
             return
         if checkpoint.conditions:
-            logger.warning(
-                "%s: the conditions of the checkpoint %.80r are ignored; only those at a start count.",
-                source,
-                checkpoint.name,
-            )
+            name = f"{checkpoint.name!r:.80}"
+            text = f"the conditions of the checkpoint {name} are ignored; only those at a start count."
+            self._problems.append(Problem("warning", text, place))
         self._ends.append(Checkpoint(checkpoint.name))
 
-    def add_events(self, events: Sequence[Event], source: Source) -> None:
+    def add_events(self, events: Sequence[Event], place: Place) -> None:
         """Add what one line says."""
-        self._go_on(source)
+        self._go_on(place)
         self._events.extend(events)
-        self._sources.extend([source] * len(events))
+        self._places.extend([place] * len(events))
 
-    def add_alternatives(self, messages: Sequence[UserUttered], source: Source) -> None:
+    def add_alternatives(self, messages: Sequence[UserUttered], place: Place) -> None:
         """Add a line that says that the user sends one of several messages."""
-        self._go_on(source)
+        self._go_on(place)
         if self._events:
-            self._split(source)
+            self._split(place)
         self._alternatives = list(messages)
-        self._sources = [source]
+        self._places = [place]
 
-    def _go_on(self, source: Source) -> None:
+    def _go_on(self, place: Place) -> None:
         """Begin a new step if the present one is complete."""
         if self._ends or self._alternatives:
-            self._split(source)
+            self._split(place)
 
-    def _split(self, source: Source) -> None:
-        self._ends = self._ends or [Checkpoint(self._generated_name(source))]
+    def _split(self, place: Place) -> None:
+        self._ends = self._ends or [Checkpoint(self._generated_name(place))]
         self._close()
-        self._open(self._ends, source)
+        self._open(self._ends, place)
 
     def _close(self) -> None:
         runs: list[list[Event]] = [[message] for message in self._alternatives] or [self._events]
-        for events in runs:
-            step = StoryStep(
-                self._name,
-                tuple(self._starts),
-                tuple(self._ends),
-                tuple(events),
-                self._begin,
-                tuple(self._sources),
-            )
-            self._steps.append(step)
+        starts, ends, places = tuple(self._starts), tuple(self._ends), tuple(self._places)
+        self._steps += [StoryStep(self._name, starts, ends, tuple(events), self._begin, places) for events in runs]
 
-    def _generated_name(self, source: Source) -> str:
+    def _generated_name(self, place: Place) -> str:
         self._generated += 1
-        place = f"{self._label}\0{self._name}\0{source.line}\0{self._generated}"
         words = [event.as_story_string() for event in (*self._alternatives, *self._events)]
-        unique = f"{place}\0{words}"
+        unique = f"{self._label}\0{self._name}\0{place.line}\0{self._generated}\0{words}"
         digest = hashlib.blake2b(unique.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
         return f"{GENERATED_CHECKPOINT_PREFIX}OR_{digest}"
 
     def finish(self) -> list[StoryStep]:
-        """Return the steps; none, with a log entry, if the story says nothing."""
+        """Return the steps; none, which is a problem, if the story says nothing."""
         if self._events or self._alternatives or self._starts:
             self._close()
         else:
-            logger.warning("%s: the story has no lines and is skipped.", self._source)
+            self._problems.append(Problem("warning", "the story has no lines and is skipped.", self._place))
         return self._steps
+
+
+class NameCheck:
+    """Compares names with a domain; without one, every name is fine.
+
+    A name that is not in the domain is a problem where it occurs first, told with the nearest names that are.
+    """
+
+    def __init__(self, domain: Domain | None, problems: list[Problem]) -> None:
+        self._problems = problems
+        self._told: set[tuple[str, str]] = set()
+        self._known: dict[str, frozenset[str]] = {}
+        if domain is not None:
+            self._known = {
+                "intent": frozenset([*domain.intents, domain.restart_intent]),
+                "entity": frozenset(domain.entities),
+                "slot": frozenset(slot.name for slot in domain.slots),
+                "action": frozenset(domain.action_names),
+            }
+
+    def known(self, kind: str) -> Collection[str]:
+        """Return the names of one kind in the domain."""
+        return self._known.get(kind, frozenset())
+
+    def check(self, kind: str, name: str, place: Place) -> None:
+        """Tell that the domain has no such intent, entity, slot or action, if so, and once for each name."""
+        known = self._known.get(kind)
+        if known is None or name in known or (kind, name) in self._told:
+            return
+        self._told.add((kind, name))
+        text = f"the domain has no {kind} {name[:100]!r}.{did_you_mean(name, known)}"
+        self._problems.append(Problem("warning", text, place, UNKNOWN_NAME))
+
+    def check_event(self, event: Event, place: Place) -> None:
+        """Check all names in an event."""
+        for kind, name in names_in(event):
+            self.check(kind, name, place)
+
+
+def names_in(event: Event) -> list[tuple[str, str]]:
+    """Return the names of the domain in an event, each with its kind: intent, entity, slot or action."""
+    if isinstance(event, UserUttered):
+        entities = [("entity", str(entity["entity"])) for entity in event.entities]
+        return [("intent", event.intent.get("name") or ""), *entities]
+    if isinstance(event, SlotSet):
+        return [("slot", event.key)]
+    if isinstance(event, ActionExecuted | FollowupAction | ReminderScheduled) and event.action_name is not None:
+        return [("action", event.action_name)]
+    return []
+
+
+def report(problems: Sequence[Problem]) -> None:
+    """Log the warnings; raise one `StoryParseError` that lists the errors, at the place of the first."""
+    if errors := log_warnings(problems, logger):
+        place = errors[0].place
+        raise StoryParseError(listed([errors[0].message, *errors[1:]]), place.file, place.line, place.column)

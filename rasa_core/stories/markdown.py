@@ -14,48 +14,50 @@ Line                         Meaning
 ``<!-- -->``                 a comment, over any number of lines
 ===========================  ===========================================================================
 
-Any other line is logged and skipped. ``* _intent[entity=value]``, of old, is read too.
+Any other line is told of and skipped. ``* _intent[entity=value]``, of old, is read too.
 """
 
 from __future__ import annotations
 
-import logging
+import re
 import warnings
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, NamedTuple
 
+from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, Event, UserUttered, check_parse_data
-from rasa_core.exceptions import EventError, StoryParseError
-from rasa_core.stories.builder import StoryBuilder
-from rasa_core.stories.files import list_story_files, read_story_text
-from rasa_core.stories.lines import Line, LineReader
-from rasa_core.stories.messages import LineError, Wording, decode_object, read_messages, story_message
-from rasa_core.stories.names import NameCheck
-from rasa_core.stories.steps import Checkpoint, Source, StoryStep
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
-    from rasa_core.interpreter import NaturalLanguageInterpreter
-
-logger = logging.getLogger(__name__)
+from rasa_core.exceptions import EventError, did_you_mean
+from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.stories.builder import NameCheck, StoryBuilder, report
+from rasa_core.stories.files import read_story_files
+from rasa_core.stories.messages import LineError, Wording, read_messages, read_name_and_object, story_message
+from rasa_core.stories.steps import Checkpoint, StoryStep
+from rasa_core.support.places import Place
+from rasa_core.support.problems import Problem
 
 # Events that no story line stands for; such a name is the name of an action.
 _NOT_IN_STORIES: Final = frozenset(["user", "bot", "agent", "action", "topic"])
 
 
 class StoryFileReader:
-    """Reads story files.
+    """Reads story files, whole ones even where lines of them are wrong, so that all mistakes are told at once.
 
     Parameters
     ----------
     domain
-        Names that it does not have are logged; None checks nothing.
+        Names that it does not have are told of; None checks nothing.
     interpreter
         Parses messages that are neither an intent of the domain nor followed by a JSON object; None takes
         every message for an intent.
     template_vars
         Values of template variables.
+    problems
+        Takes what is wrong; stories in which a line is wrong are left out then. Without it that is an error, and
+        what is harmless is logged.
     """
 
     def __init__(
@@ -63,8 +65,11 @@ class StoryFileReader:
         domain: Domain | None = None,
         interpreter: NaturalLanguageInterpreter | None = None,
         template_vars: Mapping[str, Any] | None = None,
+        problems: list[Problem] | None = None,
     ) -> None:
-        self._names = NameCheck(domain)
+        self._are_gathered = problems is not None
+        self._problems: list[Problem] = [] if problems is None else problems
+        self._names = NameCheck(domain, self._problems)
         self._interpreter = interpreter
         self._variables = template_vars or {}
         self._events_before: dict[str, tuple[Event, ...]] = {}
@@ -73,7 +78,9 @@ class StoryFileReader:
         self._label = ""
         self._story: StoryBuilder | None = None
         self._story_name = ""
+        self._is_broken = False
         self._told_of_old_format = False
+        self._readers = {"*": self._read_messages, "-": self._read_event, ">": self._read_checkpoint}
 
     @staticmethod
     def read_from_file(
@@ -82,26 +89,25 @@ class StoryFileReader:
         interpreter: NaturalLanguageInterpreter | None = None,
         template_variables: Mapping[str, Any] | None = None,
     ) -> list[StoryStep]:
-        """Return the steps of one file; raise `StoryParseError` if it cannot be read."""
-        path = Path(filename)
-        reader = StoryFileReader(domain, interpreter, template_variables)
-        return reader.process_lines(read_story_text(path), str(path), label=path.name)
+        """Return the steps of one file, or of a folder; raise `StoryParseError` if it cannot be read."""
+        stories = StoryFileReader(domain, interpreter, template_variables).read_stories(filename)
+        return [step for story in stories for step in story]
 
-    @staticmethod
-    def read_from_folder(
-        resource_name: str | Path,
-        domain: Domain | None,
-        interpreter: NaturalLanguageInterpreter | None = None,
-        template_variables: Mapping[str, Any] | None = None,
-    ) -> list[StoryStep]:
-        """Return the steps of all story files in a folder and those below it, in the order of their paths."""
-        folder = Path(resource_name)
-        reader = StoryFileReader(domain, interpreter, template_variables)
-        steps: list[StoryStep] = []
-        for path in list_story_files(folder):
-            label = path.relative_to(folder).as_posix()
-            steps.extend(reader.process_lines(read_story_text(path), str(path), label=label))
-        return steps
+    read_from_folder = read_from_file
+
+    def read_stories(self, resource: str | Path) -> list[list[StoryStep]]:
+        """Return the steps of each story in a file, or in all story files of a folder and those below it.
+
+        Raises
+        ------
+        StoryParseError
+            If there is no such file or folder, or a line is wrong; it lists what is wrong in all files.
+        """
+        stories: list[list[StoryStep]] = []
+        for path, label, lines in read_story_files(Path(resource), self._problems):
+            stories += self._read_file(lines, str(path), label)
+        self._report()
+        return stories
 
     def process_lines(self, lines: Iterable[str], file: str | None = None, *, label: str = "") -> list[StoryStep]:
         """Return the steps of one file, given as lines.
@@ -111,103 +117,105 @@ class StoryFileReader:
         lines
             With or without their ends.
         file
-            What sources, errors and log entries call it.
+            What places, errors and log entries call it.
         label
             Tells it from other files, the same on every machine.
 
         Raises
         ------
         StoryParseError
-            With file, line and column.
+            With file, line and column; it lists all that is wrong.
         """
-        self._file, self._label, self._story, self._told_of_old_format = file, label, None, False
-        steps: list[StoryStep] = []
-        for line in LineReader(file, self._variables).read(lines):
+        stories = self._read_file(lines, file, label)
+        self._report()
+        return [step for story in stories for step in story]
+
+    def _report(self) -> None:
+        if not self._are_gathered:
+            found = self._problems[:]
+            self._problems.clear()
+            report(found)
+
+    def _fail(self, number: int, column: int, problem: str) -> None:
+        self._is_broken = True
+        self._problems.append(Problem("error", problem, Place(self._file, number, column=column)))
+
+    def _read_file(self, lines: Iterable[str], file: str | None, label: str) -> list[list[StoryStep]]:
+        self._file, self._label, self._told_of_old_format = file, label, False
+        self._story, self._story_name, self._is_broken = None, "", False
+        stories: list[list[StoryStep]] = []
+        reader = _LineReader(self._variables)
+        for line in reader.read(lines):
             if line.text[0] == "#":
-                steps.extend(self._finish_story())
+                stories += self._finish_story()
                 self._begin_story(line)
-            else:
+            if line.error is not None:
+                self._fail(line.number, line.error.position + 1, str(line.error))
+            elif line.text[0] != "#":
                 self._read(line)
-        steps.extend(self._finish_story())
-        return steps
+        if reader.comment is not None:
+            number, position = reader.comment
+            self._fail(number, position + 1, "this comment is not closed; write --> where it ends.")
+        stories += self._finish_story()
+        return stories
 
-    def _begin_story(self, line: Line) -> None:
-        self._story_name = line.text.lstrip("#").strip()
-        self._story = StoryBuilder(self._story_name, self._source(line), self._label)
+    def _begin_story(self, line: _StoryLine) -> None:
+        self._story_name, self._is_broken = line.text.lstrip("#").strip(), False
+        self._story = StoryBuilder(self._story_name, self._place(line), self._label, self._problems)
 
-    def _finish_story(self) -> list[StoryStep]:
-        return [] if self._story is None else self._story.finish()
+    def _finish_story(self) -> list[list[StoryStep]]:
+        steps = [] if self._story is None or self._is_broken else self._story.finish()
+        return [steps] if steps else []
 
-    def _source(self, line: Line) -> Source:
-        return Source(self._file, line.number, self._story_name)
+    def _place(self, line: _StoryLine) -> Place:
+        return Place(self._file, line.number, self._story_name)
 
-    def _error(self, line: Line, position: int, problem: str) -> StoryParseError:
-        return StoryParseError(problem, self._file, line.number, line.column(position))
-
-    def _read(self, line: Line) -> None:
+    def _read(self, line: _StoryLine) -> None:
         mark = line.text[0]
-        if mark not in "*->" or (len(line.text) > 2 and not line.text.strip(mark)):
-            expected = "a line starts with ##, *, - or >"
-            logger.warning("%s: skipped %.80r: %s.", self._source(line), line.text, expected)
-            return
-        if self._story is None:
+        if mark not in self._readers or (len(line.text) > 2 and not line.text.strip(mark)):
+            text = f"skipped {line.text!r:.80}: a line starts with ##, *, - or >."
+            self._problems.append(Problem("warning", text, self._place(line)))
+        elif self._story is not None:
+            try:
+                self._readers[mark](line, self._story)
+            except LineError as error:
+                self._fail(line.number, line.column(error.position), str(error))
+        elif not self._is_broken:  # Of all lines before the first story, one is told of.
             problem = f"{line.text[:80]!r} belongs to no story; begin one with a line like ## name."
-            raise self._error(line, 0, problem)
-        try:
-            if mark == "*":
-                self._read_messages(line, self._story)
-            elif mark == "-":
-                self._read_event(line, self._story)
-            else:
-                self._read_checkpoint(line, self._story)
-        except LineError as error:
-            raise self._error(line, error.position, str(error)) from error
+            self._fail(line.number, line.column(0), problem)
 
-    def _read_checkpoint(self, line: Line, story: StoryBuilder) -> None:
-        name, conditions = _name_and_object(line.text, "a checkpoint", '> name or > name{"slot": "value"}')
-        source = self._source(line)
+    def _read_checkpoint(self, line: _StoryLine, story: StoryBuilder) -> None:
+        name, conditions = read_name_and_object(line.text, "a checkpoint", '> name or > name{"slot": "value"}')
+        place = self._place(line)
         for slot in conditions:
-            self._names.check("slot", slot, source)
-        story.add_checkpoint(Checkpoint(name, conditions), source)
+            self._names.check("slot", slot, place)
+        story.add_checkpoint(Checkpoint(name, conditions), place)
 
-    def _read_event(self, line: Line, story: StoryBuilder) -> None:
-        source = self._source(line)
+    def _read_event(self, line: _StoryLine, story: StoryBuilder) -> None:
+        place = self._place(line)
         events = self._events_before.get(line.text)
         if events is None:
-            events = self._events_before[line.text] = self._events(line)
+            events = self._events_before[line.text] = _events_of(line.text)
             for event in events:
-                self._names.check_event(event, source)
-        story.add_events(events, source)
+                self._names.check_event(event, place)
+        story.add_events(events, place)
 
-    def _events(self, line: Line) -> tuple[Event, ...]:
-        example = '- utter_greet or - slot{"name": "value"}'
-        name, parameters = _name_and_object(line.text, "an action or event", example)
-        if name in _NOT_IN_STORIES:
-            return (ActionExecuted(name),)
-        try:
-            events = Event.from_story_string(name, parameters, ActionExecuted)
-        except EventError as error:
-            raise LineError(str(error), line.text.index(name)) from error
-        if events is None:
-            return ()
-        return tuple(events) if isinstance(events, list) else (events,)
-
-    def _read_messages(self, line: Line, story: StoryBuilder) -> None:
-        source = self._source(line)
+    def _read_messages(self, line: _StoryLine, story: StoryBuilder) -> None:
+        place = self._place(line)
         messages = self._messages_before.get(line.text)
         if messages is None:
             wordings = read_messages(line.text, 1, self._names.known("intent"))
             messages = tuple(map(self._message, wordings))
             for message in messages:
-                self._names.check_event(message, source)
+                self._names.check_event(message, place)
             if any(wording.is_old_format for wording in wordings):
-                self._tell_of_old_format(source)
+                self._tell_of_old_format(place)
             else:
                 self._messages_before[line.text] = messages
         if len(messages) == 1:
-            story.add_events(messages, source)
+            story.add_events(messages, place)
         else:
-            story.add_alternatives(messages, source)
+            story.add_alternatives(messages, place)
 
     def _message(self, wording: Wording) -> UserUttered:
         is_intent = wording.has_object or wording.is_old_format or wording.name in self._names.known("intent")
@@ -221,24 +229,105 @@ class StoryFileReader:
             raise LineError(problem, 1) from error
         return UserUttered(wording.name, parse["intent"], parse["entities"], parse)
 
-    def _tell_of_old_format(self, source: Source) -> None:
+    def _tell_of_old_format(self, place: Place) -> None:
         if not self._told_of_old_format:
             self._told_of_old_format = True
             old, new = "* _intent[entity=value]", '* intent{"entity": "value"}'
-            message = f"{source}: messages like {old} are of an old format; write {new}."
+            message = f"{place}: messages like {old} are of an old format; write {new}."
             warnings.warn(message, DeprecationWarning, stacklevel=2)
 
 
-def _name_and_object(text: str, what: str, example: str) -> tuple[str, dict[str, Any]]:
-    """Return name and parameters of ``mark name{parameters}``."""
-    opening = text.find("{")
-    name = (text[1:] if opening < 0 else text[1:opening]).strip()
-    if not name:
-        raise LineError(f"the name of {what} is missing; write {example}.", min(1, len(text) - 1))
-    if opening < 0:
-        return name, {}
-    parameters, end = decode_object(text, opening)
-    if text[end:].strip():
-        rest = text[end:].strip()[:80]
-        raise LineError(f"{rest!r} stands after the JSON object; nothing was expected there.", end)
-    return name, parameters
+def _events_of(text: str) -> tuple[Event, ...]:
+    """Return the events of a line that begins with a dash."""
+    name, parameters = read_name_and_object(text, "an action or event", '- utter_greet or - slot{"name": "value"}')
+    if name in _NOT_IN_STORIES:
+        return (ActionExecuted(name),)
+    try:
+        events = Event.from_story_string(name, parameters, ActionExecuted)
+    except EventError as error:
+        raise LineError(str(error), text.index(name)) from error
+    if events is None:
+        return ()
+    return tuple(events) if isinstance(events, list) else (events,)
+
+
+# -- lines, without comments and with template variables filled in
+
+_MARK: Final = re.compile(r"<!--.*?(?P<end>-->|\Z)|`(?P<variable>(?:(?!<!--)[^`])*)`", re.DOTALL)
+
+
+class _StoryLine(NamedTuple):
+    """One line that says something.
+
+    Attributes
+    ----------
+    number : int
+        Counted from 1.
+    text : str
+        The line without comments, variables filled in, and without space around it; never empty.
+    origins : list of (int, int)
+        Positions in `text`, ascending, and the positions in the line as it was written from which they came.
+    error : LineError or None
+        What is wrong with a variable, at a position in the line as it was written.
+    """
+
+    number: int
+    text: str
+    origins: list[tuple[int, int]]
+    error: LineError | None = None
+
+    def column(self, position: int) -> int:
+        """Return the column, counted from 1, at which the character at `position` of the text was written."""
+        index = bisect_right(self.origins, position, key=itemgetter(0)) - 1
+        start, origin = self.origins[max(0, index)]
+        return origin + position - start + 1
+
+
+class _LineReader:
+    """Reads the lines of one file; `comment` is the line and position at which one begins that has not ended yet."""
+
+    def __init__(self, variables: Mapping[str, Any]) -> None:
+        self._variables = variables
+        self._error: LineError | None = None
+        self.comment: tuple[int, int] | None = None
+
+    def read(self, lines: Iterable[str]) -> Iterator[_StoryLine]:
+        """Yield the lines that say something."""
+        for number, raw in enumerate(lines, 1):
+            if self.comment is None and "<!--" not in raw and "`" not in raw:
+                text = raw.strip()
+                if text:
+                    yield _StoryLine(number, text, [(0, raw.index(text[0]))])
+                continue
+            self._error = None
+            pieces = list(self._pieces(number, raw))
+            whole = "".join(text for _, text in pieces)
+            if text := whole.strip():
+                starts = accumulate((len(text) for _, text in pieces), initial=len(whole.lstrip()) - len(whole))
+                origins = [(start, origin) for start, (origin, _) in zip(starts, pieces, strict=False)]
+                yield _StoryLine(number, text, origins, self._error)
+
+    def _pieces(self, number: int, raw: str) -> Iterator[tuple[int, str]]:
+        """Yield the text outside of comments, in pieces, each with the position at which it was written."""
+        position = 0
+        if self.comment is not None:
+            end = raw.find("-->")
+            if end < 0:
+                return
+            self.comment, position = None, end + len("-->")
+        for found in _MARK.finditer(raw, position):
+            yield position, raw[position : found.start()]
+            position = found.end()
+            if found["variable"] is not None:
+                yield found.start(), self._value(found["variable"], found.start())
+            elif not found["end"]:
+                self.comment = number, found.start()
+        yield position, raw[position:]
+
+    def _value(self, name: str, position: int) -> str:
+        if name not in self._variables and self._error is None:
+            known = ", ".join(sorted(self._variables)) or "none"
+            hint = did_you_mean(name, self._variables)
+            problem = f"the template variable {name[:100]!r} is not defined.{hint} Known: {known}."
+            self._error = LineError(problem, position)
+        return str(self._variables.get(name, name))

@@ -1,19 +1,18 @@
-"""How user messages are written in stories: ``intent{"entity": "value"} OR other_intent``."""
+"""How one line of a story is written: ``intent{"entity": "value"} OR other_intent``, and names with JSON in braces."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from rasa_core.events import UserUttered
 from rasa_core.interpreter import INTENT_MESSAGE_PREFIX
+from rasa_core.support.strict_json import decode_prefix
 
 SEPARATOR: Final = " OR "
 OLD_PREFIX: Final = "_"
-
-Json = dict[str, Any]
 
 
 class LineError(ValueError):
@@ -59,65 +58,44 @@ def read_messages(text: str, start: int, intents: Collection[str]) -> list[Wordi
         If the text breaks the grammar.
     """
     found = []
-    position: int | None = start
-    scanner = _Scanner(text)
-    while position is not None:
-        wording, position = _read_message(scanner, position, intents)
+    while start <= len(text):
+        wording, end = _read_message(text, start, intents)
         found.append(wording)
+        start = end + len(SEPARATOR)
     return found
 
 
-class _Scanner:
-    """Finds the next brace and separator, looking at each part of a line once, so that the time is linear."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self._found: dict[str, int] = {}
-
-    def find(self, what: str, position: int) -> int:
-        """Return the first place of `what` from `position` on, or the length of the text."""
-        known = self._found.get(what, -1)
-        if known < position:
-            place = self.text.find(what, position)
-            known = self._found[what] = len(self.text) if place < 0 else place
-        return known
+def _find(text: str, what: str, start: int, stop: int) -> int:
+    place = text.find(what, start, stop)
+    return stop if place < 0 else place
 
 
-def _read_message(scanner: _Scanner, start: int, intents: Collection[str]) -> tuple[Wording, int | None]:
-    """Read one message; return it, and where the next begins, if there is one."""
-    text = scanner.text
-    separator, brace = scanner.find(SEPARATOR, start), scanner.find("{", start)
-    stop = min(separator, brace)
-    name = text[start:stop].strip()
-    begin = start + len(text[start:stop]) - len(text[start:stop].lstrip())
+def _read_message(text: str, start: int, intents: Collection[str]) -> tuple[Wording, int]:
+    """Read one message; return it, and where it ends."""
+    separator = _find(text, SEPARATOR, start, len(text))
+    brace = _find(text, "{", start, separator)
+    name = text[start:brace].strip()
+    begin = start + len(text[start:brace]) - len(text[start:brace].lstrip())
     if name not in intents:
-        if name.startswith(OLD_PREFIX) and (stop == separator or "[" in name):
-            return _old_message(text[start:separator].strip(), begin), _after(text, separator)
+        if name.startswith(OLD_PREFIX) and (brace == separator or "[" in name):
+            return _read_old_message(text[start:separator].strip(), begin), separator
         name = name.removeprefix(INTENT_MESSAGE_PREFIX).removeprefix(OLD_PREFIX).strip()
     if not name:
         example = '* greet, * greet{"name": "Anna"} or * yes OR no'
         raise LineError(f"the name of an intent is missing; write {example}.", min(begin, len(text) - 1))
-    if stop == separator:
-        return Wording(name), _after(text, separator)
-    parameters, end = decode_object(text, brace)
-    separator = scanner.find(SEPARATOR, end)
-    if text[end:separator].strip():
-        found = text[end:separator].strip()[:80]
-        raise LineError(f"expected {SEPARATOR!r} or the end of the line, not {found!r}.", end)
-    return Wording(name, _entities(parameters), has_object=True), _after(text, separator)
-
-
-def _after(text: str, separator: int) -> int | None:
-    return None if separator == len(text) else separator + len(SEPARATOR)
-
-
-def _entities(parameters: Json) -> list[tuple[str, Any]]:
-    return [
+    if brace == separator:
+        return Wording(name), separator
+    parameters, end = _decode_object(text, brace)
+    separator = _find(text, SEPARATOR, end, len(text))
+    if rest := text[end:separator].strip():
+        raise LineError(f"expected {SEPARATOR!r} or the end of the line, not {rest[:80]!r}.", end)
+    entities = [
         (name, item) for name, value in parameters.items() for item in (value if isinstance(value, list) else [value])
     ]
+    return Wording(name, entities, has_object=True), separator
 
 
-def _old_message(written: str, start: int) -> Wording:
+def _read_old_message(written: str, start: int) -> Wording:
     """Read ``_intent[entity=value,other=value]``."""
     name, bracket, rest = written[len(OLD_PREFIX) :].partition("[")
     if not name.strip():
@@ -134,33 +112,28 @@ def _old_message(written: str, start: int) -> Wording:
     return Wording(name.strip(), entities, is_old_format=True)
 
 
-def decode_object(text: str, start: int) -> tuple[Json, int]:
+def read_name_and_object(text: str, what: str, example: str) -> tuple[str, dict[str, Any]]:
+    """Return name and parameters of ``mark name{parameters}``; raise `LineError` if the text breaks the grammar."""
+    opening = _find(text, "{", 0, len(text))
+    name = text[1:opening].strip()
+    if not name:
+        raise LineError(f"the name of {what} is missing; write {example}.", min(1, len(text) - 1))
+    if opening == len(text):
+        return name, {}
+    parameters, end = _decode_object(text, opening)
+    if rest := text[end:].strip():
+        raise LineError(f"{rest[:80]!r} stands after the JSON object; nothing was expected there.", end)
+    return name, parameters
+
+
+def _decode_object(text: str, start: int) -> tuple[dict[str, Any], int]:
     """Decode the JSON object that begins at ``text[start]``; return it, and where it ends."""
+    problem = "what stands in braces is not a JSON object"
     try:
-        found, end = _decoder.raw_decode(text, start)
+        return decode_prefix(text, start)
     except json.JSONDecodeError as error:
         reason = error.msg[:1].lower() + error.msg[1:]
         expected = 'Strings and keys stand in double quotes: {"name": "Anna"}'
-        raise LineError(f"{_NO_OBJECT}: {reason}. {expected}.", error.pos) from error
-    except RecursionError as error:
-        raise LineError(f"{_NO_OBJECT}: it is nested too deeply.", start) from error
+        raise LineError(f"{problem}: {reason}. {expected}.", error.pos) from error
     except ValueError as error:
-        raise LineError(f"{_NO_OBJECT}: {error}.", start) from error
-    return found, end
-
-
-_NO_OBJECT: Final = "what stands in braces is not a JSON object"
-
-
-def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _finite(written: str) -> float:
-    number = float(written)
-    if number in (float("inf"), float("-inf")):
-        raise ValueError(f"the number {written[:20]} is too large")
-    return number
-
-
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+        raise LineError(f"{problem}: {error}.", start) from error

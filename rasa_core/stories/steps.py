@@ -18,30 +18,19 @@ from typing import Any, Final
 from rasa_core import _legacy
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event
 from rasa_core.exceptions import StoryParseError
-from rasa_core.stories.ordering import order_checkpoints
+from rasa_core.support.places import Place
 from rasa_core.trackers import DialogueStateTracker
 from rasa_core.trackers.event_log import story_lines, story_text
 
+Source = Place  # The name that neighbouring rooms still use.
 STORY_START: Final = "STORY_START"
 STORY_END: Final = None
 GENERATED_CHECKPOINT_PREFIX: Final = "GENR_"
 CYCLE_PREFIX: Final = "CYCL_"
 
 _LINE_ENDS = re.compile("[\r\n]+")
+_OPENS_COMMENT = re.compile("<(?=!--)")
 _UNSAFE_IN_JSON = re.compile("[`\ud800-\udfff]|<(?=!--)")
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where something stands: a file (None if there is none), a line counted from 1, and a story."""
-
-    file: str | None
-    line: int
-    name: str
-
-    def __str__(self) -> str:
-        """Return ``file:line "name"``."""
-        return f'{self.file or "story"}:{self.line} "{self.name}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +65,10 @@ class Checkpoint:
                 return False
         return True
 
-    def filter_trackers(self, trackers: Iterable[DialogueStateTracker]) -> list[DialogueStateTracker]:
-        """Return the trackers that may go on from here."""
-        return [tracker for tracker in trackers if self.accepts(tracker)]
-
     def as_story_string(self) -> str:
         """Return the line of a story."""
         conditions = json.dumps(self.conditions, ensure_ascii=False) if self.conditions else ""
-        return _keep_json_whole(f"> {self.name}{conditions}")
+        return _as_line(f"> {self.name}{conditions}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +93,8 @@ class StoryStep:
     start_checkpoints: tuple[Checkpoint, ...] = ()
     end_checkpoints: tuple[Checkpoint, ...] = ()
     events: tuple[Event, ...] = ()
-    source: Source | None = field(default=None, compare=False)
-    sources: tuple[Source | None, ...] = field(default=(), compare=False, repr=False)
+    source: Place | None = field(default=None, compare=False)
+    sources: tuple[Place | None, ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Accept any sequences, and None; complete the sources."""
@@ -133,11 +118,13 @@ class StoryStep:
             return "".join(f"{line}\n" for line in body)
         if self.end_checkpoints and not body:
             problem = "ends with a checkpoint but has no events, which no story can say; join the two checkpoints."
-            raise StoryParseError(f"the story step {self.block_name[:100]!r} {problem}", *_place(self.source))
+            file, line = (None, None) if self.source is None else (self.source.file, self.source.line)
+            raise StoryParseError(f"the story step {self.block_name[:100]!r} {problem}", file, line)
         implied = body and self.start_checkpoints == (Checkpoint(STORY_START),)
         starts = [] if implied else [checkpoint.as_story_string() for checkpoint in self.start_checkpoints]
         ends = [replace(checkpoint, conditions=None).as_story_string() for checkpoint in self.end_checkpoints]
-        heading = f"## {_LINE_ENDS.sub(' ', self.block_name)}".rstrip()
+        name = _OPENS_COMMENT.sub("< ", _LINE_ENDS.sub(" ", self.block_name)).replace("`", "'")
+        heading = f"## {name}".rstrip()
         return "".join(f"{line}\n" for line in (heading, *starts, *body, *ends))
 
 
@@ -238,7 +225,7 @@ class Story:
 
     def dump_to_file(self, filename: str | Path, flat: bool = False) -> None:
         """Append the story to a file."""
-        with open(filename, "a", encoding="utf-8") as file:
+        with open(filename, "a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(self.as_story_string(flat) + "\n")
 
 
@@ -249,7 +236,7 @@ def _event_lines(events: Iterable[Event]) -> list[str]:
         if _is_listening(event):
             lines.append(f"    - {ACTION_LISTEN_NAME}")
         else:
-            lines.extend(_keep_json_whole(line) for line in story_lines([event]))
+            lines.extend(_as_line(line) for line in story_lines([event]))
     return lines
 
 
@@ -257,13 +244,47 @@ def _is_listening(event: Event) -> bool:
     return isinstance(event, ActionExecuted) and event.action_name == ACTION_LISTEN_NAME
 
 
-def _keep_json_whole(line: str) -> str:
-    """Escape what a reader of stories would take for a comment or a template variable inside JSON text."""
-    start = line.find("{")
-    if start < 0:
-        return line
-    return line[:start] + _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", line[start:])
+def _as_line(text: str) -> str:
+    """Keep a name with line ends on one line; escape what would be a comment or a template variable inside JSON."""
+    name, brace, parameters = text.partition("{")
+    escaped = _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", parameters)
+    return _LINE_ENDS.sub(" ", name) + brace + escaped
 
 
-def _place(source: Source | None) -> tuple[str | None, int | None]:
-    return (None, None) if source is None else (source.file, source.line)
+def order_checkpoints(leads: Mapping[str, Iterable[str]]) -> tuple[list[str], frozenset[tuple[str, str]]]:
+    """Sort checkpoints topologically, after cutting cycles.
+
+    A depth-first search from each name in turn; it keeps its own stack, as graphs may be deep. The result
+    depends on the order of the input alone.
+
+    Parameters
+    ----------
+    leads
+        Name of a checkpoint to the names that can be reached from it in one step.
+
+    Returns
+    -------
+    tuple
+        All names, each behind those that lead to it; and the cut edges ``(from, to)``, which close a cycle.
+    """
+    finished: dict[str, None] = {}
+    entered: set[str] = set()
+    back: set[tuple[str, str]] = set()
+    for root in leads:
+        if root in entered:
+            continue
+        entered.add(root)
+        stack = [(root, iter(reversed(list(leads[root]))))]
+        while stack:
+            name, onward = stack[-1]
+            for target in onward:
+                if target not in entered:
+                    entered.add(target)
+                    stack.append((target, iter(reversed(list(leads.get(target, ()))))))
+                    break
+                if target not in finished:
+                    back.add((name, target))
+            else:
+                finished[name] = None
+                stack.pop()
+    return list(reversed(finished)), frozenset(back)

@@ -32,6 +32,7 @@ class Place:
     def __str__(self) -> str:
         """Return ``file:line:column "name": note``, as far as these are known."""
         where = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        where = f"line {where}" if self.file is None and self.line is not None else where
         text = f'{where} "{self.name}"'.lstrip() if self.name else where
         return f"{text}: {self.note}" if self.note else text
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rasa_core.checks import Finding
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, MOST_PREDICTIONS, check_stories
-from rasa_core.checks.contradictions import conversations_for, find_contradictions, read_turns
-from rasa_core.checks.findings import Finding
+from rasa_core.checks.contradictions import conversations_for, find_contradictions, story_actions
 from rasa_core.domain import Domain
 from rasa_core.policies import MemoizationPolicy
 from rasa_core.stories import load_data
@@ -76,7 +76,7 @@ def test_two_stories_with_the_same_history_and_different_actions_contradict_each
     [found] = check("## one\n* a\n- x\n## two\n* a\n- y")
 
     assert told([found]) == [("error", "contradiction", [3, 6])]
-    assert [(place.story, place.note) for place in found.places] == [("one", "x"), ("two", "y")]
+    assert [(place.name, place.note) for place in found.places] == [("one", "x"), ("two", "y")]
     assert "is followed by x or y. No max_history up to 50 tells all of them apart" in found.message
 
 
@@ -149,7 +149,7 @@ def test_contradictions_are_the_turns_that_memoization_forgets(stories: list[lis
         policy.train(conversations, STORY_DOMAIN)
         return len(policy._ambiguous)
 
-    found = find_contradictions(read_turns(conversations), max_history)
+    found = find_contradictions(story_actions(conversations), max_history)
     needed = [contradiction.needed for contradiction in found]
 
     assert bool(found) == bool(forgets(max_history))
@@ -159,7 +159,7 @@ def test_contradictions_are_the_turns_that_memoization_forgets(stories: list[lis
         assert forgets(enough) == 0
         assert forgets(enough - 1) > 0
     for earlier, later in combinations(found, 2):
-        assert not set(later.ways) <= set(earlier.ways)
+        assert not set(later.actions) <= set(earlier.actions)
 
 
 def test_the_default_is_what_memoization_compares(tmp_path: Path) -> None:
@@ -369,11 +369,23 @@ def test_nothing_is_called_missing_while_a_story_cannot_be_read(check: Check) ->
     assert told(check("## one\n* a{\n- x\n> k\n## two\n> k\n* b\n- y", quiet="")) == [("error", "grammar", [2])]
 
 
-def test_there_is_an_end_to_errors_in_a_file(check: Check) -> None:
-    found = check("\n".join(f"## s{number}\n* a{{" for number in range(100)))
+def test_every_line_that_cannot_be_read_is_told(check: Check) -> None:
+    text = "\n".join(f"## s{number}\n* a{{\n- x\n- slot{{}}" for number in range(100))
 
-    assert {one.kind for one in found} == {"grammar"}
-    assert len(found) == 21
+    lines = [lines for _, kind, lines in told(check(text)) if kind == "grammar"]
+    assert lines == [[4 * number + offset] for number in range(100) for offset in (2, 4)]
+
+
+def test_all_that_is_wrong_in_a_domain_is_told_and_its_stories_are_read(check: Check) -> None:
+    found = check("## one\n* a{\n- nothing", "intents: [[a], b]\nslots:\n  s: {}\ntypo: 1\nactions: [x, x]")
+
+    assert told(found) == [
+        ("error", "domain", [1]),
+        ("error", "domain", [3]),
+        ("warning", "unknown-key", [4]),
+        ("error", "domain", [5]),
+        ("error", "grammar", [2]),
+    ]
 
 
 def test_a_file_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rasa_core.checks.findings import Finding
+from rasa_core.checks import Finding
 from rasa_core.checks.nlu import check_domain_names, check_training_data
 from rasa_core.nlu.reading import read_training_text
 from rasa_core.nlu.training_data import EntitySpan, NLUExample, TrainingData

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, UserUttered
-from rasa_core.stories import generator, walk
+from rasa_core.stories import generator
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.markdown import StoryFileReader
-from rasa_core.stories.merging import CONTINUATIONS_PER_CHECKPOINT, deal, sample
+from rasa_core.stories.sampling import CONTINUATIONS_PER_CHECKPOINT, sample, share_evenly
 from rasa_core.stories.steps import STORY_START, StoryGraph, StoryStep
 from rasa_core.trackers import DialogueStateTracker
 
@@ -144,10 +144,12 @@ def test_conversations_grow_with_what_policies_tell_apart_and_not_with_paths():
         for layers in (4, 8)
     ]
 
-    shorter, longer = ([tracker.predictions(3) for tracker in one.generate()] for one in made)
+    shorter, longer = (one.generate() for one in made)
 
     assert len(longer) < 2 * len(shorter)
-    turns = [len(set().union(*predictions)) for predictions in (shorter, longer)]
+    turns = [
+        len({turn for tracker in trackers for turn, _ in tracker.turns(3)} - {None}) for trackers in (shorter, longer)
+    ]
     assert turns[1] <= 2 * turns[0]
 
 
@@ -175,7 +177,7 @@ def test_a_limit_that_is_given_holds_although_histories_are_lost(monkeypatch):
 
 def test_where_even_different_histories_are_too_many_that_is_said(monkeypatch, caplog):
     monkeypatch.setattr(generator, "CONTINUATIONS_PER_CHECKPOINT", 5)
-    monkeypatch.setattr(walk, "COVERING_PER_CHECKPOINT", 20)
+    monkeypatch.setattr(generator, "HISTORIES_PER_CHECKPOINT", 20)
     graph = _ways_with_alternatives(layers=3, width=9)
 
     found = TrainingDataGenerator(graph, DOMAIN, augmentation_factor=0, max_history=5).generate()
@@ -268,8 +270,8 @@ def test_conditions_are_kept_where_there_is_a_limit(generate):
 def test_a_deal_below_the_limit_is_all():
     arrivals = [DialogueStateTracker(str(n), []) for n in range(3)]
 
-    assert deal([arrivals] * 2, 6, random.Random(0)) == [arrivals, arrivals]
-    assert deal([], 6, random.Random(0)) == []
+    assert share_evenly([arrivals] * 2, 6, random.Random(0)) == [arrivals, arrivals]
+    assert share_evenly([], 6, random.Random(0)) == []
 
 
 def test_a_sample_keeps_the_order():

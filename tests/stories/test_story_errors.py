@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rasa_core.domain import Domain
-from rasa_core.events import EventError
 from rasa_core.exceptions import StoryParseError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.stories.markdown import StoryFileReader
+from rasa_core.support.problems import Problem
 
 
 @pytest.mark.parametrize(
@@ -28,10 +28,10 @@ from rasa_core.stories.markdown import StoryFileReader
         pytest.param("## s\n* greet{", 2, 9, "not a JSON object: expecting property name", id="open brace"),
         pytest.param("## s\n* greet{'name': 1}", 2, 9, "keys stand in double quotes", id="single quotes"),
         pytest.param('## s\n* greet{"name": Anna}', 2, 17, "not a JSON object: expecting value", id="no quotes"),
-        pytest.param('## s\n* greet{"name": NaN}', 2, 8, "NaN is not JSON", id="NaN"),
+        pytest.param('## s\n* greet{"name": NaN}', 2, 8, "NaN is not a JSON number", id="NaN"),
         pytest.param('## s\n* greet{"name": 1e999}', 2, 8, "the number 1e999 is too large", id="infinite number"),
         pytest.param('## s\n* greet{"a": ' + "9" * 5000 + "}", 2, 8, "not a JSON object", id="endless number"),
-        pytest.param('## s\n* greet{"a": ' + "[" * 100_000, 2, 8, "nested too deeply", id="deep JSON"),
+        pytest.param('## s\n* greet{"a": ' + "[" * 100_000, 2, 8, "nested deeper than 100 levels", id="deep JSON"),
         pytest.param('## s\n* greet{"a": 1} x', 2, 16, "expected ' OR ' or the end of the line, not 'x'", id="rest"),
         pytest.param('## s\n* greet{"a": 1} or x', 2, 16, "expected ' OR '", id="lower-case or"),
         pytest.param("## s\n* deny OR _inform[name]", 2, 11, "'name' is not like entity=value", id="old, no value"),
@@ -41,7 +41,7 @@ from rasa_core.stories.markdown import StoryFileReader
         pytest.param("## s\n- slot{}", 2, 3, "a slot line names at least one slot", id="slot without names"),
         pytest.param('## s\n- slot{"a": 1', 2, 14, "expecting ',' delimiter", id="slot, open brace"),
         pytest.param('## s\n- slot{"a": 1} x', 2, 15, "'x' stands after the JSON object", id="slot, rest"),
-        pytest.param("## s\n- reminder", 2, 3, "date_time", id="reminder without time"),
+        pytest.param("## s\n- reminder", 2, 3, '"reminder" is missing', id="reminder without what it needs"),
         pytest.param('## s\n> a{"city": }', 2, 13, "expecting value", id="condition"),
         pytest.param("## s\n* greet <!-- a\n* deny", 2, 9, "comment is not closed; write -->", id="open comment"),
         pytest.param("## s\n* `nam`", 2, 3, "variable 'nam' is not defined.*'name'.*Known: name", id="variable"),
@@ -156,8 +156,61 @@ def test_a_long_line_takes_little_time(line):
     assert time.process_time() - began < 5
 
 
-def test_the_error_of_an_event_is_the_cause(read):
-    with pytest.raises(StoryParseError, match="slot line") as caught:
-        read("## s\n- slot{}")
+WRONG = """* lost
+* lost too
+## one
+* greet{
+ - utter_ok
+ - slot{}
+* `what` <!-- a comment
+that goes on -->
+## `title`
+* greet
+## fine
+* greet
+=
+## two
+* greet <!-- not closed
+## three
+* greet{
+"""
 
-    assert isinstance(caught.value.__cause__.__cause__, EventError)
+
+def test_all_errors_are_told_at_once_in_their_order(read, caplog):
+    with pytest.raises(StoryParseError, match=r"^stories.md:1:1: '\* lost' belongs to no story") as caught:
+        read(WRONG)
+
+    places = [line.split(": ")[0] for line in str(caught.value).splitlines()]
+    assert places == [f"stories.md:{place}" for place in ("1:1", "4:9", "6:4", "7:3", "9:4", "15:9")]
+    assert "stories.md:13 \"fine\": skipped '='" in caplog.text
+
+
+def test_of_very_many_errors_the_first_are_told(read):
+    with pytest.raises(StoryParseError, match=r"(?s)^stories.md:2:9: .*\nand 2 more errors$") as caught:
+        read("## s\n" + "* greet{\n" * 12)
+
+    assert len(str(caught.value).splitlines()) == 11
+
+
+def test_errors_of_all_files_are_told_at_once(tmp_path, domain):
+    (tmp_path / "a.md").write_text("## s\n* greet{")
+    (tmp_path / "b.md").write_bytes(b"## s\n* greet\xff")
+    (tmp_path / "c.md").write_text("## s\n- slot")
+
+    with pytest.raises(StoryParseError, match=r"a\.md:2:9: ") as caught:
+        StoryFileReader.read_from_folder(tmp_path, domain)
+
+    assert [line.split(": ")[0] for line in str(caught.value).splitlines()] == [
+        str(tmp_path / name) for name in ("a.md:2:9", "b.md:2:8", "c.md:2:3")
+    ]
+
+
+def test_stories_without_errors_are_read_where_problems_are_gathered(domain, caplog):
+    problems: list[Problem] = []
+
+    steps = StoryFileReader(domain, problems=problems).process_lines(WRONG.split("\n"), "stories.md")
+
+    assert [step.block_name for step in steps] == ["fine"]
+    assert [problem.place.line for problem in problems if problem.severity == "error"] == [1, 4, 6, 7, 9, 15]
+    assert [problem.place.line for problem in problems if problem.severity == "warning"] == [13]
+    assert not caplog.records

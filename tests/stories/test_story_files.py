@@ -44,7 +44,7 @@ def test_text_that_is_not_utf_8_is_an_error_with_its_place(tmp_path, domain):
 
 
 def test_a_missing_file_is_an_error(tmp_path, domain):
-    with pytest.raises(StoryParseError, match=r"nothing\.md: cannot read the story file: No such file"):
+    with pytest.raises(StoryParseError, match=r"nothing\.md: the file cannot be read: No such file"):
         load_data(str(tmp_path / "nothing.md"), domain)
 
 

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rasa_core.events import ActionExecuted
-from rasa_core.stories.ordering import order_checkpoints
-from rasa_core.stories.steps import STORY_START, Checkpoint, StoryGraph, StoryStep
+from rasa_core.stories.steps import STORY_START, Checkpoint, StoryGraph, StoryStep, order_checkpoints
 
 _names = st.sampled_from([STORY_START, *"abcdef"])
 

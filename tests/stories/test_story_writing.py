@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -27,7 +28,8 @@ from rasa_core.events import (
     UserUttered,
 )
 from rasa_core.exceptions import StoryParseError
-from rasa_core.stories import extract_story_graph
+from rasa_core.stories import extract_story_graph, persist_data
+from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.messages import Wording, story_message
 from rasa_core.stories.steps import STORY_END, STORY_START, Checkpoint, Story, StoryGraph, StoryStep
@@ -108,6 +110,11 @@ _steps = st.builds(
 ) | st.builds(StoryStep, _names, _starts)
 
 
+def names_and_values(message: Event) -> list[tuple[str, object]]:
+    assert isinstance(message, UserUttered)
+    return [(entity["entity"], entity["value"]) for entity in message.entities]
+
+
 def _read(text: str) -> list[StoryStep]:
     return StoryFileReader().process_lines(text.split("\n"))
 
@@ -171,8 +178,41 @@ def test_a_flat_step_is_its_events_alone(read):
     assert step.as_story_string(flat=True) == "* greet\n    - utter_greet\n"
 
 
-def test_a_name_of_several_lines_becomes_one_line():
-    assert StoryStep("a\nb", events=[Restarted()]).as_story_string().startswith("## a b\n")
+EVIL_NAMES = ["a\nb", "a\r\n## t\n* greet", "a\r* greet", "a <!-- b", "a `b` c", "a\n- utter_ok", "half \ud800"]
+
+
+@pytest.mark.parametrize("name", EVIL_NAMES)
+def test_no_name_of_a_story_writes_another_story_or_a_line(name):
+    steps = [StoryStep(name, events=[Restarted()]), StoryStep("next", events=[ActionExecuted("utter_ok")])]
+
+    read_again = _read(StoryGraph(steps).as_story_string())
+
+    assert [step.events for step in read_again] == [step.events for step in steps]
+
+
+@pytest.mark.parametrize("name", [name for name in EVIL_NAMES if "`" not in name and "<" not in name])
+def test_no_other_name_writes_another_story_or_a_line(name):
+    checkpoint = Checkpoint(name, {"city": "Rome"})
+    events = [ActionExecuted(name), story_message(Wording(name, [("city", "a\nb")])), Restarted()]
+    step = StoryStep("s", [checkpoint], [checkpoint], events)
+
+    [again] = _read(step.as_story_string())
+
+    assert [type(event) for event in again.events] == [type(event) for event in step.events]
+    assert len(again.start_checkpoints) == len(again.end_checkpoints) == 1
+
+
+def test_half_characters_stay_in_memory_and_are_escaped_in_files(tmp_path, domain):
+    text = '* inform{"name": "half \\ud800"}\n    - utter_ok\n'
+    [step] = _read(f"## s\n{text}")
+    graph = StoryGraph([step])
+
+    assert names_and_values(step.events[0]) == [("name", "half \ud800")]
+    assert graph.as_story_string() == f"## s\n{text}"
+    Story([StoryStep("half \ud800", events=step.events)]).dump_to_file(tmp_path / "s.md")
+    assert StoryFileReader.read_from_file(tmp_path / "s.md", domain) == [replace(step, block_name="half \\ud800")]
+    persist_data(TrainingDataGenerator(graph, domain, augmentation_factor=0).generate(), tmp_path / "t.md")
+    assert StoryFileReader.read_from_file(tmp_path / "t.md", domain)[0].events[0] == step.events[0]
 
 
 def test_an_end_without_events_cannot_be_written():

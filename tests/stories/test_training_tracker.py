@@ -12,7 +12,7 @@ from rasa_core.policies.features.classic import MaxHistoryTrackerFeaturizer
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.steps import StoryGraph
-from rasa_core.stories.tracker import TrainingTracker
+from rasa_core.stories.training_tracker import TrainingTracker
 from rasa_core.trackers import DialogueStateTracker
 
 DOMAIN = Domain.from_yaml(
@@ -87,7 +87,7 @@ def tracker() -> TrainingTracker:
     return found
 
 
-@pytest.mark.parametrize("copied", [TrainingTracker.fork, TrainingTracker.copy, TrainingTracker.augmented])
+@pytest.mark.parametrize("copied", [TrainingTracker.copy, TrainingTracker.augmented])
 def test_a_copy_is_independent(tracker, copied):
     before = tracker.current_state(should_include_events=True)
     states = tracker.last_states(None)
@@ -101,6 +101,13 @@ def test_a_copy_is_independent(tracker, copied):
     assert tracker.current_state(should_include_events=True) == before
     assert tracker.last_states(None) == states
     assert len(tracker.sources) == len(tracker.events) == len(twin.events) - 2
+
+
+def test_a_tracker_that_goes_back_in_time_knows_no_places(tracker):
+    twin = tracker.travel_back_in_time(float("inf"))
+
+    assert twin.action_sources() == [[]] * len(tracker.action_sources())
+    assert twin.last_states(None) == tracker.last_states(None)
 
 
 def test_the_slots_of_the_domain_stay_as_they_are(tracker):

@@ -1,0 +1,144 @@
+"""Which conversations go on where stories meet, so that their number stays in bounds.
+
+Every path through checkpoints is a conversation of its own, and with `n` stories between each of `m` of them
+there are ``n ** m``. Two things happen at a checkpoint instead of listing them all:
+
+- Of conversations from which everything that can follow looks the same, one goes on (`first_of_each`).
+- If still more than a limit would go on, it depends on whether it is known how many of the last states
+  policies look at. If so, so many go on that each history of so many states leads into each story
+  (`share_histories`): their number grows with the different histories, not with the paths. If not, each story that
+  begins there continues an equal share of the arrivals, in an order that a seed decides (`share_evenly`). So no story
+  is left without a beginning, and as many beginnings as possible are continued.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import cycle
+from typing import Final, Generic, TypeVar
+
+CONTINUATIONS_PER_CHECKPOINT: Final = 1000
+HISTORIES_PER_CHECKPOINT: Final = 200_000
+"""How many continuations a checkpoint has at most where they are to show all histories; each takes about 3 KB."""
+
+T = TypeVar("T", bound=Hashable)
+View = Callable[[T], Hashable]
+
+
+def sample(items: Sequence[T], count: int, rng: random.Random) -> list[T]:
+    """Return at most `count` of the items, in their order."""
+    if len(items) <= count:
+        return list(items)
+    return [items[index] for index in sorted(rng.sample(range(len(items)), count))]
+
+
+def first_of_each(items: Iterable[T], key: View[T]) -> tuple[list[T], list[T]]:
+    """Return the first item of each `key`, and the others."""
+    first: dict[Hashable, T] = {}
+    others = [item for item in items if first.setdefault(key(item), item) is not item]
+    return list(first.values()), others
+
+
+class _Rotation(Generic[T]):
+    """Gives the same items over and over, in one order."""
+
+    def __init__(self, items: list[T]) -> None:
+        self._items = items
+        self._next = 0
+
+    def take(self, count: int) -> list[T]:
+        count = min(count, len(self._items))
+        taken = [self._items[(self._next + index) % len(self._items)] for index in range(count)]
+        self._next += count
+        return taken
+
+
+def share_evenly(accepted: Sequence[Sequence[T]], limit: int, rng: random.Random) -> list[Sequence[T]]:
+    """Decide which conversations go on through which step.
+
+    Parameters
+    ----------
+    accepted
+        For each step, the conversations that it accepts; one object for steps that accept the same.
+    limit
+        How many continuations there are at most, or as many as there are steps if that is more.
+
+    Returns
+    -------
+    list of sequence
+        For each step, the conversations that go on there: all that it accepts, if the limit allows.
+    """
+    if sum(map(len, accepted)) <= limit:
+        return list(accepted)
+    share = max(1, limit // len(accepted))
+    rotations: dict[int, _Rotation[T]] = {}
+    for trackers in accepted:
+        if id(trackers) not in rotations:
+            rotations[id(trackers)] = _Rotation(rng.sample(trackers, len(trackers)))
+    return [rotations[id(trackers)].take(share) for trackers in accepted]
+
+
+def share_histories(
+    accepted: Sequence[Sequence[T]], waits: Sequence[bool], whole: View[T], shorter: View[T], rng: random.Random
+) -> list[list[T]]:
+    """Decide which conversations go on through which step, so that every turn of every step is shown.
+
+    Conversations that look alike share the steps out among them, so that few go through several, and few are
+    left behind. Which takes which is drawn: else what was long ago would seem to decide what comes next.
+
+    Parameters
+    ----------
+    accepted
+        For each step, the conversations that it accepts; one object for steps that accept the same.
+    waits
+        For each step, whether the first that happens there is that the bot listens. All such steps begin
+        alike, so a history that leads into one of them need not lead into the others; what is in them sees
+        one state less of what was before.
+    whole, shorter
+        What policies see of a conversation, with and without its oldest state; equal where they see the same.
+
+    Returns
+    -------
+    list of list
+        For each step, the conversations that go on there.
+    """
+    rotations: dict[tuple[int, bool], list[_Rotation[T]]] = {}
+    shares: list[list[T]] = []
+    for trackers, waiting in zip(accepted, waits, strict=True):
+        key = id(trackers), waiting
+        if key not in rotations:
+            shuffled = rng.sample(trackers, len(trackers))
+            rotations[key] = _rotations_of(shuffled, shorter if waiting else whole, whole)
+        shares.append([tracker for rotation in rotations[key] for tracker in rotation.take(1)])
+    pairs = [pair for pair, waiting in zip(zip(accepted, shares, strict=True), waits, strict=True) if waiting]
+    _add_missing(pairs, whole)
+    return shares
+
+
+def _rotations_of(trackers: Iterable[T], view: View[T], whole: View[T]) -> list[_Rotation[T]]:
+    """Return a rotation for each view, in which those that differ as a whole come first."""
+    alike: dict[Hashable, list[T]] = {}
+    for tracker in trackers:
+        alike.setdefault(view(tracker), []).append(tracker)
+    return [_Rotation([item for part in first_of_each(members, whole) for item in part]) for members in alike.values()]
+
+
+def _add_missing(shares: Sequence[tuple[Sequence[T], list[T]]], view: View[T]) -> None:
+    """Let each view go on in one step at least; the steps take turns.
+
+    Parameters
+    ----------
+    shares
+        For each step, the conversations that it accepts, and those that go on there; the latter get more.
+    """
+    gone = {view(tracker) for _, share in shares for tracker in share}
+    steps: dict[int, tuple[Sequence[T], list[list[T]]]] = {}
+    for trackers, share in shares:
+        steps.setdefault(id(trackers), (trackers, []))[1].append(share)
+    for trackers, onward in steps.values():
+        turns = cycle(onward)
+        for tracker in trackers:
+            if view(tracker) not in gone:
+                gone.add(view(tracker))
+                next(turns).append(tracker)

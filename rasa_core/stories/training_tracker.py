@@ -1,0 +1,286 @@
+"""Conversations that stories make up: steps with all that they imply, and trackers that know where events stand."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Self, TypeVar
+
+from rasa_core.events import (
+    ACTION_LISTEN_NAME,
+    ActionExecuted,
+    ActionReverted,
+    Event,
+    Restarted,
+    UserUtteranceReverted,
+    UserUttered,
+)
+from rasa_core.history import State
+from rasa_core.slots import Slot
+from rasa_core.stories.steps import StoryStep
+from rasa_core.support.places import Place
+from rasa_core.trackers import DialogueStateTracker
+
+T = TypeVar("T")
+EventAndPlace = tuple[Event, Place | None]
+Features = tuple[float, ...]
+TurnKey = tuple[int | str, ...]
+"""What tells a prediction that policies learn from others: the states before it, and the action."""
+
+_LISTEN = ActionExecuted(ACTION_LISTEN_NAME)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpandedStep:
+    """All that happens in a step, with what the story leaves unsaid.
+
+    Attributes
+    ----------
+    events : sequence of (Event, Place or None)
+        An event that is implied has the place of the line that implies it.
+    opening_listen : int or None
+        Position of the listening that is left out if the bot is listening already when the step begins.
+    opens_story : bool
+        Whether the step is entered at the start of a story.
+    """
+
+    events: Sequence[EventAndPlace]
+    opening_listen: int | None
+    opens_story: bool
+
+
+def expand_step(
+    step: StoryStep, slot_sets: Callable[[UserUttered], Sequence[Event]], opens_story: bool
+) -> ExpandedStep:
+    """Add to a step what its story leaves unsaid.
+
+    The bot listens before every user message and at the end of a story, and entities set their slots, as
+    `slot_sets` tells for a message. If the step opens a story with an action, that action is unpredictable:
+    nothing told the bot to do it.
+    """
+    events: list[EventAndPlace] = []
+    opening_listen: int | None = None
+    listening: bool | None = None
+    unpredictable = opens_story
+    for event, place in zip(step.events, step.sources, strict=True):
+        if isinstance(event, UserUttered):
+            unpredictable = False
+            if not listening:
+                opening_listen = len(events) if listening is None else opening_listen
+                events.append((_LISTEN, place))
+            events.append((event, place))
+            events.extend((slot_set, place) for slot_set in slot_sets(event))
+        elif unpredictable and isinstance(event, ActionExecuted):
+            unpredictable = False
+            events.append((ActionExecuted(event.action_name, unpredictable=True), place))
+        else:
+            events.append((event, place))
+        listening = _listens_after(event, listening)
+    if not step.end_checkpoints and not listening:
+        opening_listen = len(events) if listening is None else opening_listen
+        events.append((_LISTEN, step.sources[-1] if step.sources else step.source))
+    return ExpandedStep(events, opening_listen, opens_story)
+
+
+def _listens_after(event: Event, before: bool | None) -> bool | None:
+    """Tell whether the bot listens after `event`; None if that depends on what was before all events."""
+    if isinstance(event, ActionExecuted):
+        return event.action_name == ACTION_LISTEN_NAME
+    if isinstance(event, UserUttered | Restarted | UserUtteranceReverted | ActionReverted):
+        return False
+    return before
+
+
+class _Shared:
+    """Slots and states of trackers that were copied from one: one object for all that are equal.
+
+    There are far fewer of them than moments in conversations. Keys hold the identity of objects, so these are
+    kept alive beside what was made of them.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[Hashable, tuple[object, Any]] = {}
+        self._states: dict[frozenset[tuple[str, float]], State] = {}
+
+    def get(self, key: Hashable, alive: object, make: Callable[[], T]) -> T:
+        """Return what `make` has made for `key`, which holds the identity of `alive`."""
+        known = self._made.get(key)
+        if known is None:
+            known = self._made[key] = (alive, make())
+        found: T = known[1]
+        return found
+
+    def same(self, state: State) -> State:
+        """Return the first state that was like this one."""
+        return self._states.setdefault(frozenset(state.items()), state)
+
+
+def _with_value(slot: Slot, value: Any) -> Slot:
+    twin = copy.copy(slot)
+    twin.value = value
+    return twin
+
+
+def _features_of(slot: Slot) -> Features:
+    return () if slot.value is None else tuple(slot.as_feature())
+
+
+class TrainingTracker(DialogueStateTracker):
+    """A conversation made up from stories. Its slots must not be changed but by events.
+
+    Attributes
+    ----------
+    sources : list of Place or None
+        For each event, where it stands.
+    is_augmented : bool
+        Whether the conversation was glued together from several stories.
+    elsewhere : dict of int to dict of Place
+        Where else an action stands that follows the same states, by its number among the actions; in
+        conversations that were left out, because they would teach policies nothing else.
+    """
+
+    def __init__(self, sender_id: str, slots: Iterable[Slot], *args: Any, **options: Any) -> None:
+        self.is_augmented = False
+        self.elsewhere: dict[int, dict[Place, None]] = {}
+        self._story: str | None = None
+        self._shared = _Shared()
+        self._slot_features: tuple[Features, ...] | None = None
+        super().__init__(sender_id, slots, *args, **options)
+        self._initial_slots = dict(self.slots)
+
+    def _forget(self) -> None:
+        super()._forget()
+        self.sources: list[Place | None] = []
+
+    def _append(self, event: Event, source: Place | None = None) -> None:
+        super()._append(event)
+        self.sources.append(source)
+
+    def follow(self, step: StoryStep, expanded: ExpandedStep) -> tuple[Self, list[Self]]:
+        """Return the conversation that goes on through a step; this one stays as it is.
+
+        Returns
+        -------
+        tuple
+            The conversation at the end of the step, and those that the step ends on its way: a restart, or a
+            rewind, makes a conversation forget what is nevertheless to be learnt.
+        """
+        onward = self.copy()
+        if expanded.opens_story or self._story != step.block_name:
+            onward._story = step.block_name
+            onward.sender_id = f"{self.sender_id} > {step.block_name}" if self.sources else step.block_name
+        ended = []
+        acted = False
+        skipped = expanded.opening_listen if self.is_listening() else None
+        for index, (event, place) in enumerate(expanded.events):
+            if index == skipped:
+                continue
+            if isinstance(event, ActionExecuted):
+                acted = True
+            elif acted and isinstance(event, Restarted | UserUtteranceReverted):
+                ended.append(onward.copy())
+                acted = False
+            onward._append(event, place)
+        return onward, ended
+
+    def copy(self) -> Self:
+        """Return an independent tracker of the same conversation, without replaying it."""
+        twin = copy.copy(self)
+        twin.slots = dict(self.slots)
+        twin.history = self.history.copy()
+        twin._stored = list(self._stored or ())
+        twin._pending = list(self._pending)
+        twin.sources = list(self.sources)
+        twin.elsewhere = {}
+        return twin
+
+    def augmented(self) -> Self:
+        """Return an independent tracker of the same conversation, for another story to go on with."""
+        twin = self.copy()
+        twin.is_augmented = True
+        return twin
+
+    def is_listening(self) -> bool:
+        """Tell whether the bot has listened since what happened last."""
+        for event in reversed(self._pending):
+            listening = _listens_after(event, None)
+            if listening is not None:
+                return listening
+        return False
+
+    def _set_value(self, slot: Slot, value: Any) -> None:
+        self.slots[slot.name] = self._shared.get((slot.name, id(value)), value, partial(_with_value, slot, value))
+        self._slot_features = None
+
+    def _on_reset_slots(self) -> None:
+        self.slots = dict(self._initial_slots)
+        self._slot_features = self._state = None
+
+    def _compute_state(self) -> State:
+        if self._slot_features is None:
+            get, slots = self._shared.get, self.slots.values()
+            self._slot_features = tuple([get(id(slot), slot, partial(_features_of, slot)) for slot in slots])
+        key = (id(self.latest_message), self.latest_action_name, self._slot_features)
+        compute = super()._compute_state
+        return self._shared.get(key, self.latest_message, lambda: self._shared.same(compute()))
+
+    def actions_with_sources(self) -> list[tuple[ActionExecuted, Place | None]]:
+        """Return the actions since the latest restart that rewinding and undoing have left, with their places."""
+        applied: list[EventAndPlace] = []
+        told = list(zip(self.events, self.sources, strict=True))
+        for event, place in told[self.idx_after_latest_restart() :]:
+            if isinstance(event, UserUtteranceReverted):
+                _drop_back_to(UserUttered, applied)
+                _drop_back_to(ActionExecuted, applied)
+            elif isinstance(event, ActionReverted):
+                _drop_back_to(ActionExecuted, applied)
+            else:
+                applied.append((event, place))
+        return [(event, place) for event, place in applied if isinstance(event, ActionExecuted)]
+
+    def action_sources(self) -> list[list[Place]]:
+        """Return, for each action since the latest restart that was not taken back, all places where it stands."""
+        return [
+            [*([] if source is None else [source]), *self.elsewhere.get(number, ())]
+            for number, (_, source) in enumerate(self.actions_with_sources())
+        ]
+
+    def add_place(self, number: int, own: Place | None, other: Place | None) -> None:
+        """Take note that the action of a number, which stands at `own`, stands at another place, too."""
+        if other is not None and other != own:
+            self.elsewhere.setdefault(number, {})[other] = None
+
+    def add_places_of(self, other: Self) -> None:
+        """Take note of the places of `other`, whose actions follow the same states as those here."""
+        pairs = zip(self.actions_with_sources(), other.actions_with_sources(), strict=True)
+        for number, ((_, own), (_, source)) in enumerate(pairs):
+            self.add_place(number, own, source)
+
+    def path(self, count: int | None = None) -> tuple[int, ...]:
+        """Return what identifies the last `count` states (None: all), the present one included.
+
+        Comparable only between trackers that were copied from one.
+        """
+        states = self.history.states
+        start = 0 if count is None else max(0, len(states) + 1 - count)
+        recent = states if start == 0 else list(states)[start:]
+        return (*map(id, recent), id(self.active_state()))
+
+    def turns(self, count: int) -> list[tuple[TurnKey | None, Place | None]]:
+        """Return what identifies each action with the `count` states before it, None if not learnt, and its place."""
+        path = self.path()
+        return [
+            (None if action.unpredictable else (*path[max(0, index - count) : index], action.action_name), source)
+            for index, (action, source) in enumerate(self.actions_with_sources(), 1)
+        ]
+
+    def values_of(self, slots: Iterable[str]) -> tuple[Any, ...]:
+        """Return the values of some slots, None for those that do not exist, in a hashable form."""
+        return tuple(repr(self.slots[name].value) if name in self.slots else "None" for name in slots)
+
+
+def _drop_back_to(event_class: type[Event], applied: list[EventAndPlace]) -> None:
+    while applied and not isinstance(applied.pop()[0], event_class):
+        pass
