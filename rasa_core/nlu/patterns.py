@@ -16,7 +16,7 @@ from rasa_core.nlu.training_data import Lookup, NLUDataError, Regex
 
 logger = logging.getLogger(__name__)
 
-_REPEATS = {_constants.MAX_REPEAT, _constants.MIN_REPEAT}
+_REPEATS = (_constants.MAX_REPEAT, _constants.MIN_REPEAT)
 _MANY = 64  # As often as this, or without limit, is a repetition that must not hold another.
 
 
@@ -120,21 +120,10 @@ def _compiled(regex: Regex) -> re.Pattern[str] | None:
 
 
 def _repeats_of_repeats(parsed: Any, inside: bool = False) -> bool:
-    """Return whether an unlimited repetition stands inside another in a parsed expression."""
-    for operator, argument in parsed:
-        if operator in _REPEATS:
-            unlimited = argument[1] >= _MANY
-            if (unlimited and inside) or _repeats_of_repeats(argument[2], inside or unlimited):
-                return True
-        elif any(_repeats_of_repeats(part, inside) for part in _parts(argument)):
-            return True
-    return False
-
-
-def _parts(argument: Any) -> Iterable[Any]:
-    """Yield the expressions in the argument of an operator."""
-    if isinstance(argument, _parser.SubPattern):
-        yield argument
-    elif isinstance(argument, list | tuple):
-        for part in argument:
-            yield from _parts(part)
+    """Return whether an unlimited repetition stands inside another in a parsed expression, or a part of one."""
+    if not isinstance(parsed, _parser.SubPattern | list | tuple):
+        return False
+    if isinstance(parsed, tuple) and any(parsed[:1] and parsed[0] is repeat for repeat in _REPEATS):
+        unlimited = parsed[1][1] >= _MANY
+        return (unlimited and inside) or _repeats_of_repeats(parsed[1][2], inside or unlimited)
+    return any(_repeats_of_repeats(part, inside) for part in parsed)

@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -143,7 +143,7 @@ def read_json(text: str, builder: TrainingDataBuilder) -> TrainingData:
 
 
 class _JsonReader:
-    """Reads the lists of the file element by element, to know the line of each."""
+    """Reads the lists of a text that is known to be JSON element by element, to know the line of each."""
 
     def __init__(self, text: str, builder: TrainingDataBuilder) -> None:
         self._text = text
@@ -159,65 +159,67 @@ class _JsonReader:
         }
 
     def read(self, content: Any) -> None:
-        """Read a text that is known to be JSON, and to have this content."""
+        """Read the text, which has this content."""
         if not isinstance(content, dict) or not isinstance(content.get(ROOT), dict):
             expected = f'{{"{ROOT}": {{"common_examples": [{_EXAMPLE}]}}}}'
             self._builder.line = 1
             self._fail(f"the JSON has no object {ROOT}; expected {expected}.")
-        starts = self._members(self._members(self._skip(0))[ROOT])
-        for key in starts:
-            if key not in self._sections:
-                hint = did_you_mean(key, self._sections)
-                logger.warning("%s: the key %r of %s is ignored.%s", self._builder.name, key[:MOST_SHOWN], ROOT, hint)
-        for key, start in starts.items():
-            if key in self._sections and content[ROOT][key] is not None:
-                with self._builder.each(self._line_at(start)):
-                    self._read_section(key, start)
+        self._read_object(self._skip(0), self._read_root)
 
-    def _read_section(self, key: str, start: int) -> None:
+    def _read_object(self, start: int, read: Callable[[str, int], int]) -> int:
+        """Read each member of an object with `read`, which takes key and start and returns the end, as this does."""
+        seen: set[str] = set()
+        position = self._skip(start + 1)
+        while self._text[position] != "}":
+            key, after = _decoder.raw_decode(self._text, position)
+            with self._builder.each(self._line_at(position)):
+                if key in seen:
+                    self._fail(f"the key {key[:MOST_SHOWN]!r} stands twice; join the two.")
+            seen.add(key)
+            position = self._next(read(key, self._skip(self._skip(after) + 1)))
+        return position + 1
+
+    def _read_root(self, key: str, start: int) -> int:
+        return self._read_object(start, self._read_section) if key == ROOT else self._end(start)
+
+    def _read_section(self, key: str, start: int) -> int:
+        add = self._sections.get(key)
+        if add is None:
+            hint = did_you_mean(key, self._sections)
+            logger.warning("%s: the key %r of %s is ignored.%s", self._builder.name, key[:MOST_SHOWN], ROOT, hint)
+            return self._end(start)
         if self._text[start] != "[":
-            self._fail(f"{key} is a list.")
-        for _, position, element in self._parts(start):
+            with self._builder.each(self._line_at(start)):
+                if not self._text.startswith("null", start):
+                    self._fail(f"{key} is a list.")
+            return self._end(start)
+        position = self._skip(start + 1)
+        while self._text[position] != "]":
+            element, end = _decoder.raw_decode(self._text, position)
             with self._builder.each(self._line_at(position)):
                 if not isinstance(element, dict):
                     self._fail(f"{_shown(element)} in {key} is no object.")
-                self._sections[key](element)
+                add(element)
+            position = self._next(end)
+        return position + 1
 
     def _line_at(self, position: int) -> int:
-        """Return the line of a position, counted from that of the last call, if it stands before; sections may."""
-        if position < self._counted:
-            self._line, self._counted = 1, 0
+        """Return the line of a position, counted from that of the last call."""
         self._line += self._text.count("\n", self._counted, position)
         self._counted = position
         return self._line
+
+    def _end(self, start: int) -> int:
+        return int(_decoder.raw_decode(self._text, start)[1])
 
     def _skip(self, position: int) -> int:
         match = _SPACE.match(self._text, position)
         return position if match is None else match.end()
 
-    def _members(self, start: int) -> dict[str, int]:
-        """Return the keys of the object at `start`, and where their values stand."""
-        found: dict[str, int] = {}
-        for key, position, _ in self._parts(start):
-            if key in found:
-                self._builder.line = self._line_at(position)
-                self._fail(f"the key {key[:MOST_SHOWN]!r} stands twice; join the two.")
-            found[key] = position
-        return found
-
-    def _parts(self, start: int) -> Iterator[tuple[str, int, Any]]:
-        """Yield the key, which is empty in a list, the place and the value of all in the object or list at `start`."""
-        text, key = self._text, ""
-        position = self._skip(start + 1)
-        while text[position] not in "}]":
-            if text[start] == "{":
-                key, position = _decoder.raw_decode(text, position)
-                position = self._skip(self._skip(position) + 1)  # Behind the colon.
-            value, after = _decoder.raw_decode(text, position)
-            yield key, position, value
-            position = self._skip(after)
-            if text[position] == ",":
-                position = self._skip(position + 1)
+    def _next(self, position: int) -> int:
+        """Return where the next part begins: after a comma, or at the closing bracket."""
+        position = self._skip(position)
+        return self._skip(position + 1) if self._text[position] == "," else position
 
     def _add_example(self, example: Any) -> None:
         text, intent = example.get("text"), example.get("intent")

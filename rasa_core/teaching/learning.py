@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 
 from rasa_core.events import ActionExecuted
 from rasa_core.history import with_best_intent_only
-from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import Key, MemoizationPolicy
 from rasa_core.policies.policy import Policy, Prediction
 
@@ -79,7 +78,7 @@ class Learner:
             memorised = [(index, _key(memory, tracker), memory.lookup) for index, memory in self._memories()]
             before = [lookup.get(key) for _, key, lookup in memorised]
             for policy in self.ensemble.policies:
-                if policy.SUPPORTS_ONLINE_TRAINING and not isinstance(policy, KerasPolicy):
+                if policy.SUPPORTS_ONLINE_TRAINING and not _is_network(policy):
                     policy.continue_training([corrected], domain)
             for (index, key, _), known in zip(memorised, before, strict=True):
                 corrections = self._corrections.setdefault(index, {})
@@ -115,7 +114,7 @@ class Learner:
     def _train_networks(
         self, corrected: DialogueStateTracker, domain: Domain, others: Sequence[DialogueStateTracker]
     ) -> bool:
-        networks = [policy for policy in self.ensemble.policies if isinstance(policy, KerasPolicy)]
+        networks = [policy for policy in self.ensemble.policies if _is_network(policy)]
         if networks:
             self._tell("(learning ...)")
         # Drawn by a generator of its own, so that the same answers give the same model.
@@ -135,6 +134,12 @@ class Learner:
         by = now.policy or "no policy knows better, and the bot"
         still = f"But {by} still says {now.action} here ({now.confidence:.2f})."
         self._tell(f"Learnt: {action}." if now.action == action else f"Noted: {action}. {still}")
+
+
+def _is_network(policy: Policy) -> bool:
+    """Tell whether a policy has a network, by a class that need not be loaded where no policy is of it."""
+    network = Policy.registry.get("KerasPolicy")
+    return network is not None and isinstance(policy, network)
 
 
 def _key(policy: MemoizationPolicy, tracker: DialogueStateTracker) -> Key:

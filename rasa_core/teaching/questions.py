@@ -60,13 +60,13 @@ class Answer:
         TeachingError
             If it is none; the message says what is expected.
         """
-        values = dict(content) if isinstance(content, Mapping) else {}
-        kind, text, entities = (values.pop(name, None) for name in ("kind", "text", "entities"))
+        given = dict(content) if isinstance(content, Mapping) else {}
+        kind, text, entities = (given.pop(name, None) for name in ("kind", "text", "entities"))
+        if given or not isinstance(text, str | None) or not isinstance(entities, list | None):
+            raise TeachingError('an answer has "kind", perhaps a text "text", and perhaps a list "entities".')
         if kind not in _KINDS:
             hint = did_you_mean(str(kind), _KINDS)
             raise TeachingError(f'"kind" of an answer is {kind!r:.80}; expected one of {", ".join(_KINDS)}.{hint}')
-        if values or not isinstance(text, str | None) or not isinstance(entities, list | None):
-            raise TeachingError('an answer has "kind", perhaps a text "text", and perhaps a list "entities".')
         return cls(kind, text or "", None if entities is None else tuple(entities))
 
     def check_fits(self, state: State) -> None:

@@ -236,6 +236,10 @@ SEVERAL = {
         '{"rasa_nlu_data": {\n"common_examples": [\n1,\n{"text": "ok"},\n{}],\n"entity_synonyms": 5}}',
         [3, 5, 6],
     ),
+    "JSON with a key twice": (
+        '{"rasa_nlu_data": {\n"common_examples": [\n1],\n"common_examples": [\n{}]},\n"version": 1}',
+        [3, 4, 5],
+    ),
     "YAML": ("nlu:\n- intnet: a\n- intent: b\n  examples: |\n    - [x](\n    - ok\n    - [y](\n- c\n", [2, 5, 7, 8]),
 }
 
@@ -288,6 +292,8 @@ def entity_json(**parts: object) -> str:
 NOT_JSON = {
     "syntax": ('{"rasa_nlu_data":\n {"common_examples": [}}', 2, "not valid JSON, at column 23: Expecting value"),
     "deep": ('{"rasa_nlu_data": ' + "[" * 100_000, None, "not valid JSON"),
+    "nested": ('{"rasa_nlu_data": {"x": ' + "[" * 200 + "]" * 200 + "}}", None, "nested deeper than 100 levels"),
+    "no number": ('{"rasa_nlu_data": {"x": NaN}}', None, "not valid JSON: NaN is not a JSON number"),
     "root": ('{"rasa_nlu_data": []}', 1, "the JSON has no object rasa_nlu_data; expected"),
     "other-json": ('{"luis_schema_version": "2"}', 1, "the JSON has no object rasa_nlu_data; expected"),
     "list": ("[1]", 1, "the JSON has no object rasa_nlu_data; expected"),

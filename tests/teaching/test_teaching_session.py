@@ -7,13 +7,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from policy_bot import ITALIAN, remote_domain, stories
+from scripted_teacher import ScriptedChannel, ScriptedTeacher
 
+from rasa_core.agent import Agent
 from rasa_core.channels.direct import CollectingOutputChannel
+from rasa_core.commands.teach import teach
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, BotUttered, Event, SlotSet, UserUttered
 from rasa_core.exceptions import EventError, InterpreterError, UnknownActionError, UnknownSlotError
@@ -352,6 +356,43 @@ def test_two_people_teach_at_once(lesson) -> None:
     assert story(anna) == ["* greet", "    - utter_bye"]
     assert story(ben) == ["* greet", "    - utter_bye", "    - utter_welcome"]
     assert where(anna) == ("action", "utter_welcome")
+
+
+def test_sessions_in_several_threads_share_a_learner(lesson) -> None:
+    start, found = threading.Barrier(4), []
+
+    def work(name: str) -> None:
+        session = lesson.session(name)
+        start.wait(10)
+        for _ in range(5):
+            for answer in (say("/greet"), action("utter_welcome"), action("action_listen")):
+                session.answer(answer)
+        found.append(story(session))
+
+    threads = [threading.Thread(target=work, args=(f"pupil {number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert found == [["* greet", "    - utter_welcome"] * 5] * 4
+
+
+# -- at the terminal
+
+
+def test_a_turn_that_was_left_is_finished_first(domain, memory) -> None:
+    agent = Agent(domain, [memory])
+    teach(agent, [], ScriptedChannel(["/greet"]), teacher=ScriptedTeacher("1", "0", "-"))
+    teacher = ScriptedTeacher("2", "action_listen", "2", "utter_bye", "2", "action_listen", "-")
+    (taught,) = teach(agent, [], ScriptedChannel(["/bye"]), teacher=teacher)
+    assert taught.export_stories().splitlines()[1:] == ["* greet", "    - utter_greet", "* bye", "    - utter_bye"]
+
+
+def test_a_step_is_taken_back(domain, memory) -> None:
+    teacher = ScriptedTeacher("1", "4", "2", "utter_bye", "2", "action_listen", "-")
+    (taught,) = teach(Agent(domain, [memory]), [], ScriptedChannel(["/greet"]), teacher=teacher)
+    assert taught.export_stories().splitlines()[1:] == ["* greet", "    - utter_bye"]
+    assert "1, 2, 3, 4 or 0? " in teacher.screen
 
 
 PROGRAM = """
