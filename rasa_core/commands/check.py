@@ -15,6 +15,7 @@ from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_stories
 from rasa_core.commands.common import CONTEXT, Command, counted, log_options, start_log
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
+from rasa_core.support.text_files import TextFileError, read_text
 
 MOST_PLACES = 5
 _SILENT = logging.NullHandler()
@@ -84,8 +85,8 @@ def command(project: Path, strict: bool, max_history: int, form: str, verbose: b
 def _findings(folder: Path, max_history: int) -> list[Finding]:
     try:
         project = Project(folder)
-        text = project.domain_file.read_text(encoding="utf-8-sig")
-    except (ModelError, OSError, UnicodeDecodeError) as error:
+        text = read_text(project.domain_file)
+    except (ModelError, TextFileError) as error:
         raise click.UsageError(f"PROJECT: {error}") from error
     domain, files = str(project.domain_file), project.nlu_files
     return check_stories(text, project.stories, max_history, domain_name=domain, nlu_files=files)

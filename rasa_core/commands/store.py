@@ -27,13 +27,10 @@ _SHOWN_PROBLEMS = 20
 _UNKNOWN = sys.maxsize
 
 _EXAMPLES = """\b
-Examples:
+Examples (each command has its own):
   rasa-core store list sqlite:///conversations.db --idle 90d
-  rasa-core store delete sqlite:///conversations.db anna ben
   rasa-core store expire sqlite:///conversations.db --retention 90d
   rasa-core store export sqlite:///conversations.db -o talks.jsonl
-  rasa-core store import postgresql://bot@db/talks talks.jsonl
-  rasa-core store migrate sqlite:///conversations.db postgresql://bot@db/talks
 \b
 Stores:
   sqlite:///relative.db, sqlite:////absolute.db,
@@ -73,10 +70,6 @@ form_option = click.option(
     show_default=True,
     help="How ids are written: as they are, or as JSON strings, which can hold any id.",
 )
-
-
-def _number_of(store: EventLogStore) -> int:
-    return sum(1 for _ in retention.each_sender_id(store))
 
 
 def _missing(ids: list[str]) -> None:
@@ -121,8 +114,7 @@ def list_command(url: str, after: str | None, limit: int | None, idle: float | N
     """
     with open_store(url) as store:
         idle_since = None if idle is None else time.time() - idle
-        page_size = 1000 if limit is None else max(1, min(limit, 1000))
-        ids = retention.each_sender_id(store, after, idle_since=idle_since, page_size=page_size)
+        ids = retention.each_sender_id(store, after, idle_since=idle_since, page_size=min(limit or 1000, 1000))
         for sender_id in itertools.islice(ids, limit):
             sys.stdout.write(shown(sender_id, form == "json") + "\n")
 
@@ -205,7 +197,7 @@ def export_command(url: str, sender_ids: tuple[str, ...], out: str, form: str, v
     silent = out == "-" and sys.stdout.isatty()
     with (
         open_store(url) as store,
-        Tally("exporting", len(ids) or _number_of(store), silent=silent) as tally,
+        Tally("exporting", len(ids) or sum(1 for _ in retention.each_sender_id(store)), silent=silent) as tally,
         output(out) as file,
     ):
         for sender_id in ids or retention.each_sender_id(store):
@@ -303,17 +295,14 @@ def migrate_command(from_url: str, to_url: str, replace: bool, verbose: bool, de
     if from_url == to_url:
         raise click.UsageError("FROM_URL and TO_URL are the same: name two stores.")
     with open_store(from_url) as source, open_store(to_url, may_be_new=True) as target, _resumable():
-        total = _number_of(source)
-        told = set()
+        total = sum(1 for _ in retention.each_sender_id(source))
         with Tally("migrating", total) as tally:
             for outcome in migrate(source, target, replace=replace):
                 tally.add(outcome)
-                if outcome.problem:
-                    told.add(outcome.sender_id)
         with Progress("comparing", total) as progress:
             for number, outcome in enumerate(verify(source, target), 1):
                 progress.step(number)
-                if outcome.problem and outcome.sender_id not in told:
+                if outcome.problem and outcome.sender_id not in tally.troubled:
                     progress.close()
                     tally.tell(outcome.problem)
     _conclude(tally, "copied")
@@ -346,15 +335,12 @@ def ids_of(values: Iterable[str], form: str) -> list[str]:
 
 
 class Tally(Progress):
-    """Counts what becomes of conversations, and tells the rate and the time that is left.
-
-    `total` is the number of conversations, or of other units that `add` is told of, and None if it is unknown. Told
-    problems only are what `silent` leaves.
-    """
+    """Counts what becomes of conversations, and tells the rate and the time that is left; None is an unknown total."""
 
     def __init__(self, title: str, total: int | None, *, silent: bool = False) -> None:
         super().__init__(title, _UNKNOWN if total is None else total, silent=silent)
         self.conversations = self.changed = self.events = self.problems = 0
+        self.troubled: set[str] = set()
 
     def add(self, outcome: Outcome, done: int | None = None) -> None:
         """Count `outcome`, and tell a problem; `done` says how far that is, if not one conversation further."""
@@ -362,6 +348,7 @@ class Tally(Progress):
         self.changed += bool(outcome.events)
         self.events += outcome.events
         if outcome.problem:
+            self.troubled.add(outcome.sender_id)
             self.tell(outcome.problem)
         self.step(self.conversations if done is None else done)
 

@@ -13,11 +13,11 @@ from typing import Any, Final, NoReturn
 
 from rasa_core.exceptions import RasaCoreError, did_you_mean
 from rasa_core.support.places import Place
+from rasa_core.support.problems import listed
 from rasa_core.support.text_files import TextFileError, read_lines
 
 MOST_SHOWN: Final = 80
 """Characters of what people wrote that an error repeats."""
-_MOST_TOLD: Final = 9
 
 
 class NLUDataError(RasaCoreError, ValueError):
@@ -37,10 +37,7 @@ class NLUDataError(RasaCoreError, ValueError):
         self.problem = problem
         self.place = place
         self.others = tuple(others)
-        lines = [problem if place is None else f"{place}: {problem}", *map(str, self.others[:_MOST_TOLD])]
-        if len(self.others) > _MOST_TOLD:
-            lines.append(f"and {len(self.others) - _MOST_TOLD} more errors")
-        super().__init__("\n".join(lines))
+        super().__init__(listed([problem if place is None else f"{place}: {problem}", *self.others]))
 
 
 @contextmanager
