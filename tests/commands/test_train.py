@@ -158,7 +158,7 @@ def test_the_end_of_the_input_loses_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="tells when a process waits from /proc")
-@pytest.mark.parametrize("question", ["1, 2, 3 or 0? ", "by number or name (Enter: back)? "])
+@pytest.mark.parametrize("question", ["1, 2, 3, 4 or 0? ", "by number or name (Enter: back)? "])
 def test_ctrl_c_loses_nothing(tmp_path: Path, question: str) -> None:
     with start_python(tmp_path, "-c", SMALL_BOT, str(tmp_path)) as process:
         assert process.stdin is not None

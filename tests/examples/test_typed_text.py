@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from example_bot import Served
 
 from rasa_core.commands import main as cli
+from rasa_core.commands import serve_project
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.training_data import NLUDataError
 from rasa_core.project import Project
@@ -166,10 +167,10 @@ def test_without_examples_there_is_no_interpreter(project: Project) -> None:
 def test_another_interpreter_takes_the_place_of_the_projects(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     (project.folder / "nlu.md").write_text("## intent:greet\n- [x](\n", encoding="utf-8")  # Would be an error.
     served: list[tuple[str, str | None]] = []
-    monkeypatch.setattr(cli, "serve_model", lambda core, nlu, **_: served.append((core, nlu)))
+    monkeypatch.setattr(serve_project, "serve", lambda core, nlu, **_: served.append((core, nlu)))
     monkeypatch.setenv("PYTHONPATH", str(Path(cli.__file__).parents[2]))
 
-    finished = CliRunner().invoke(cli.serve, [str(project.folder), "-u", "http://localhost:5000"])
+    finished = CliRunner().invoke(cli.main, ["serve", str(project.folder), "-u", "http://localhost:5000"])
 
     assert finished.exit_code == 0, finished.output
     assert served == [(str(project.model), "http://localhost:5000")]

@@ -180,9 +180,9 @@ client = Client(create_app(sys.argv[1], tracker_store="memory://"))
 assert client.post("/parse", data=b'{"query": "/greet"}').get_json()["next_action"] == "utter_greet"
 assert client.get("/version").get_json()["core_model"]
 assert [path for path in opened if path.endswith("metadata.json")]
-assert not [path for path in opened if path.endswith("lessons.npz")]
+assert not [path for path in opened if path.endswith("training_turns.npz")]
 assert client.get("/conversations/default/explain").get_json()["policies"][0]["lessons"]
-assert [path for path in opened if path.endswith("lessons.npz")]
+assert [path for path in opened if path.endswith("training_turns.npz")]
 """
 
 

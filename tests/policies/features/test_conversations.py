@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from policy_bot import ITALIAN, conversation, local_domain
 from strategies import logs, small_domain
-from test_history import as_told
+from test_history_features import as_told
 from tracker_oracle import LISTEN, action, said
 
 from rasa_core.domain import Domain
