@@ -46,8 +46,8 @@ STOREYS: list[list[list[str]]] = [
 LINES = [line for storey in STOREYS for line in storey]
 RANK = {name: rank for rank, line in enumerate(LINES) for name in line}
 
-LONGEST_FILE = 490
-LONGEST_CHAIN = 14
+LONGEST_FILE = 400
+LONGEST_CHAIN = 12
 SERVING_ONLY = {"werkzeug", "granian", "wsgiref"}
 TRAINING_ONLY = {"keras", "jax", "tensorflow", "torch"}
 TRAINING_CODE = {"policies.keras_policy", "policies.keras_training"}

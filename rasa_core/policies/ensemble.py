@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, SlotSet
 from rasa_core.exceptions import ModelError, UnsupportedDialogueModelError
-from rasa_core.policies.features.classic import Trackers
-from rasa_core.policies.policy import Policy, Prediction
+from rasa_core.policies.policy import Policy, Prediction, Trackers
 from rasa_core.support.stored_models import reading
 from rasa_core.version import __version__
 

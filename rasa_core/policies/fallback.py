@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rasa_core.events import ACTION_LISTEN_NAME
-from rasa_core.policies.features.classic import Trackers
-from rasa_core.policies.policy import Policy
+from rasa_core.policies.policy import Policy, Trackers
 from rasa_core.policies.training_turns import TrainingTurns
 from rasa_core.support.stored_models import reading
 

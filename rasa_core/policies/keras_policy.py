@@ -18,13 +18,12 @@ from rasa_core.policies.features.classic import (
     Floats,
     MaxHistoryTrackerFeaturizer,
     TrackerFeaturizer,
-    Trackers,
 )
 from rasa_core.policies.features.conversations import ConversationFeaturizer
 from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies.network import PolicyNetwork
 from rasa_core.policies.network_training import Schedule
-from rasa_core.policies.policy import Policy, with_progress
+from rasa_core.policies.policy import Policy, Trackers, with_progress
 from rasa_core.policies.training_examples import ExampleCollector, TrainingExamples
 from rasa_core.policies.training_turns import NO_PLACES, NO_TURNS, StoredTurns, TrainingTurns, TurnTable
 from rasa_core.support.stored_models import read_arrays, reading, write_arrays

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rasa_core.history import State
 from rasa_core.policies import training_turns
-from rasa_core.policies.features.classic import MaxHistoryTrackerFeaturizer, TrackerFeaturizer, Trackers
-from rasa_core.policies.policy import Policy
+from rasa_core.policies.features.classic import MaxHistoryTrackerFeaturizer, TrackerFeaturizer
+from rasa_core.policies.policy import Policy, Trackers
 from rasa_core.policies.training_turns import StoredTurns, TrainingTurns, TurnCollector, places_of, turn_key
 from rasa_core.support.stored_models import reading
 

@@ -17,9 +17,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from rasa_core.policies.features.classic import Trackers
 from rasa_core.policies.features.history import recent_events
-from rasa_core.policies.policy import Policy
+from rasa_core.policies.policy import Policy, Trackers
 from rasa_core.support.stored_models import reading
 
 if TYPE_CHECKING:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence, Sized
+from collections.abc import Collection, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
+from rasa_core.domain import Domain
 from rasa_core.policies.features.classic import (
     DialogueTrainingData,
     MaxHistoryTrackerFeaturizer,
     TrackerFeaturizer,
-    Trackers,
 )
 from rasa_core.policies.training_turns import TrainingTurns
 from rasa_core.support.progress import Progress
 from rasa_core.support.stored_models import KnownByName
 from rasa_core.trackers import DialogueStateTracker
 
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
+Trackers = Iterable[DialogueStateTracker]
 
 FEW: Final = 2000
 """So many conversations are gone through without telling how far that is."""

@@ -18,7 +18,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +26,6 @@ from numpy.typing import NDArray
 from rasa_core.exceptions import ModelError
 from rasa_core.support.places import Place
 from rasa_core.support.stored_models import read_arrays, reading, write_arrays
-
-if TYPE_CHECKING:
-    from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)
 
@@ -94,8 +91,8 @@ class TrainingTurns:
     note: str | None = None
 
 
-def places_of(tracker: DialogueStateTracker) -> Sequence[Sequence[Place]] | None:
-    """Return where each action of a conversation stands, None if the conversation was not made from stories.
+def places_of(tracker: object) -> Sequence[Sequence[Place]] | None:
+    """Return where each action of a tracker stands, None if its conversation was not made from stories.
 
     The actions are those among ``tracker.applied_events()``, those that are not to be learnt included.
     """

@@ -39,7 +39,8 @@ from rasa_core.server.logs import LogFile, access_logger, level_number, log_to_c
 from rasa_core.server.requests import HttpError, Request, as_http_error, json_response
 from rasa_core.server.served_model import Housekeeper, ServedModel
 from rasa_core.server.settings import DEFAULT_MAX_BODY, ServerSettings, checked_token
-from rasa_core.tracker_store import TrackerStore, store_from_url
+from rasa_core.tracker_store.base import TrackerStore
+from rasa_core.tracker_store.urls import store_from_url
 from rasa_core.version import __version__
 
 if TYPE_CHECKING:

@@ -152,7 +152,7 @@ def _event(item: object, index: int, agent: Agent) -> Event:
     try:
         event = Event.from_parameters(item)
     except EventError as error:
-        known = _event_types()
+        known = Event.known_types()
         near = {} if item["event"] in known else {"nearest": nearest(item["event"], known)}
         raise HttpError(400, f"{where}{error}", details={**details, **near}) from None
     except _BAD_EVENT as error:  # From event classes of users' own, which need not check what they are given.
@@ -185,11 +185,6 @@ def _check_names(event: Event, domain: Domain, where: str, details: Mapping[str,
     except UnknownActionError as error:
         problem, name, known = error, getattr(event, "action_name", ""), domain.action_names
     raise HttpError(400, f"{where}{problem}", details={**details, "nearest": nearest(name, known)})
-
-
-def _event_types(base: type[Event] = Event) -> set[str]:
-    below = set[str]().union(*map(_event_types, base.__subclasses__()))
-    return below if base is Event else below | {base.type_name}
 
 
 # -- numbers in a URL

@@ -36,7 +36,7 @@ from rasa_core.exceptions import (
 )
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.support.strict_json import decode, encode
-from rasa_core.tracker_store import RequestConditions
+from rasa_core.tracker_store.idempotency import RequestConditions
 
 Headers = Iterable[tuple[str, str]]
 

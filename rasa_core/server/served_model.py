@@ -33,9 +33,10 @@ from rasa_core.policies.ensemble import METADATA_NAME
 from rasa_core.server.requests import HttpError, Request
 from rasa_core.server.settings import default_store_path
 from rasa_core.support.folders import Stamp, replace_directory, stamp_of
-from rasa_core.tracker_store import EventLogStore, SqliteTrackerStore, TrackerStore
-from rasa_core.tracker_store.base import ANSWERS_KEPT
+from rasa_core.tracker_store.base import ANSWERS_KEPT, TrackerStore
+from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.retention import expire_conversations
+from rasa_core.tracker_store.sqlite import SqliteTrackerStore
 
 logger = logging.getLogger(__name__)
 

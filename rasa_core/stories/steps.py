@@ -12,17 +12,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from rasa_core import _legacy
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event
 from rasa_core.events.base import as_story
 from rasa_core.exceptions import StoryParseError
+from rasa_core.slots import Slot
 from rasa_core.support.places import Place
-from rasa_core.trackers import DialogueStateTracker
 from rasa_core.trackers.event_log import story_lines, story_text
 
-Source = Place  # The name that neighbouring rooms still use.
 STORY_START: Final = "STORY_START"
 STORY_END: Final = None
 GENERATED_CHECKPOINT_PREFIX: Final = "GENR_"
@@ -30,6 +29,12 @@ CYCLE_PREFIX: Final = "CYCL_"
 
 _LINE_ENDS = re.compile("[\r\n]+")
 _OPENS_COMMENT = re.compile("<(?=!--)")
+
+
+class HasSlots(Protocol):
+    """What a checkpoint looks at: the slots of a `DialogueStateTracker`."""
+
+    slots: dict[str, Slot]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ class Checkpoint:
         """Hash the name; conditions may hold anything."""
         return hash(self.name)
 
-    def accepts(self, tracker: DialogueStateTracker) -> bool:
+    def accepts(self, tracker: HasSlots) -> bool:
         """Tell whether the slots of `tracker` have the values of all conditions; an unset slot is None."""
         slots, conditions = tracker.slots, self.conditions or {}
         return all((slots[name].value if name in slots else None) == value for name, value in conditions.items())

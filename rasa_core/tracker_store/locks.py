@@ -314,3 +314,52 @@ def close_lock_file(file: LockFile) -> None:
         if not file.users:
             del _files[file.path]
             file.close()
+
+
+class Leases:
+    """The leases that one process holds, and the thread that renews them while there are any.
+
+    Parameters
+    ----------
+    renew
+        Is called with the key and the token of each lease, `every` so many seconds.
+    """
+
+    def __init__(self, renew: Callable[[bytes, bytes], object], every: float) -> None:
+        self._renew, self._every = renew, every
+        self._changed = threading.Condition()
+        self._held: dict[bytes, bytes] = {}
+        self._renewing: threading.Thread | None = None
+        self._ended = False
+
+    def keep(self, token: bytes, key: bytes) -> None:
+        """Renew a lease from now on."""
+        with self._changed:
+            self._held[token] = key
+            if self._renewing is None and not self._ended:
+                self._renewing = threading.Thread(target=self._renew_all, name="rasa_core leases", daemon=True)
+                self._renewing.start()
+
+    def let_go(self, token: bytes) -> bool:
+        """Return whether this process still had it: after a fork, or when the store was closed, it has not."""
+        with self._changed:
+            return self._held.pop(token, None) is not None
+
+    def end(self) -> list[tuple[bytes, bytes]]:
+        """End the thread; return the tokens and keys of what was held."""
+        with self._changed:
+            held, self._held, self._ended = self._held, {}, True
+            self._changed.notify_all()
+            return list(held.items())
+
+    def _renew_all(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._ended, self._every)
+                held = list(self._held.items())
+                if not held:  # No store that is idle has a thread.
+                    self._renewing = None
+                    return
+            for token, key in held:
+                with contextlib.suppress(StoreError):
+                    self._renew(key, token)

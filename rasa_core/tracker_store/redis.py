@@ -27,9 +27,7 @@ from __future__ import annotations
 import json
 import math
 import random
-import re
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -44,10 +42,11 @@ from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
 from rasa_core.domain import Domain
-from rasa_core.exceptions import StoreError, StoreUnavailableError
+from rasa_core.exceptions import StoreError
 from rasa_core.tracker_store.base import ANSWERS_KEPT, StoredAnswer, url_options
-from rasa_core.tracker_store.locks import MutexTable, PerProcess, busy_error, check_timeout, timeout_from
+from rasa_core.tracker_store.locks import Leases, MutexTable, PerProcess, busy_error, check_timeout, timeout_from
 from rasa_core.tracker_store.log_store import EventLogStore, Head, check_commit, check_sender_id, version_conflict
+from rasa_core.tracker_store.redis_errors import DROPPED, MOST_CONNECTIONS, failure_of, translated
 from rasa_core.tracker_store.redis_scripts import (
     ALL_PARTS,
     ANSWERS,
@@ -66,12 +65,9 @@ LEASE, RENEWED = 4.0, 1.0
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.001, 0.02
 _LAYOUT = b"1"
-_MOST_CONNECTIONS = 64
 _MOST_EVENTS = 1_000_000  # Redis takes 1,048,576 words in one command.
 _PAGE = 500
 _FORM = "redis://user:password@host:6379/0; write /, ?, #, @ and % of a password as %2F, %3F, %23, %40 and %25"
-_DROPPED = "Start Redis there, or correct the address."
-_SLOW = "It takes too long to answer: it is overloaded, or its disk is."
 
 Word: TypeAlias = str | bytes | int | float
 Client: TypeAlias = Any  # A `redis.Redis` or a `RedisCluster`; what they answer depends on the command.
@@ -123,14 +119,14 @@ class RedisTrackerStore(EventLogStore):
         self._closed = False
         # Protocol 2 is what Redis 6 to 8 and all of redis-py speak alike. No client repeats anything: `_run` does.
         self._options: dict[str, Any] = {
-            **{"username": username, "password": password, "max_connections": _MOST_CONNECTIONS, "protocol": 2},
+            **{"username": username, "password": password, "max_connections": MOST_CONNECTIONS, "protocol": 2},
             **{"timeout": socket_timeout, "socket_timeout": check_timeout(socket_timeout)},
             **{"socket_connect_timeout": socket_timeout, "socket_keepalive": True, "retry": Retry(NoBackoff(), 0)},
         }
         self._cluster = cluster
         self._connected = PerProcess(self._connect)
         self._mutexes = MutexTable()
-        self._leases = PerProcess(lambda: _Leases(self._hold_lease))
+        self._leases = PerProcess(lambda: Leases(self._hold_lease, RENEWED))
 
     @classmethod
     def from_url(cls, url: str, domain: Domain | None = None) -> Self:
@@ -359,11 +355,11 @@ class RedisTrackerStore(EventLogStore):
             try:
                 return operation(*self._connected())
             except redis.ConnectionError as error:
-                if changing or _failure(error)[1] != _DROPPED:
+                if changing or failure_of(error)[1] != DROPPED:
                     raise
                 return operation(*self._connected())
         except (redis.RedisError, RedisClusterException, OSError) as error:
-            raise _translated(error, self._address, changing) from error
+            raise translated(error, self._address, changing) from error
 
     def _call(self, *words: Word) -> Any:
         """Run one command that may be run twice."""
@@ -371,49 +367,6 @@ class RedisTrackerStore(EventLogStore):
 
     def _script(self, text: str, keys: Sequence[bytes], words: Sequence[Word] = (), changing: bool = False) -> Any:
         return self._run(lambda _, scripts: scripts[text](keys, words), changing)
-
-
-class _Leases:
-    """The leases that one process holds, and the thread that renews them while there are any."""
-
-    def __init__(self, renew: Callable[[bytes, bytes], object]) -> None:
-        self._renew = renew
-        self._changed = threading.Condition()
-        self._held: dict[bytes, bytes] = {}
-        self._renewing: threading.Thread | None = None
-        self._ended = False
-
-    def keep(self, token: bytes, key: bytes) -> None:
-        """Renew a lease from now on."""
-        with self._changed:
-            self._held[token] = key
-            if self._renewing is None and not self._ended:
-                self._renewing = threading.Thread(target=self._renew_all, name="rasa_core leases", daemon=True)
-                self._renewing.start()
-
-    def let_go(self, token: bytes) -> bool:
-        """Return whether this process still had it: after a fork, or when the store was closed, it has not."""
-        with self._changed:
-            return self._held.pop(token, None) is not None
-
-    def end(self) -> list[tuple[bytes, bytes]]:
-        """End the thread; return the tokens and keys of what was held."""
-        with self._changed:
-            held, self._held, self._ended = self._held, {}, True
-            self._changed.notify_all()
-            return list(held.items())
-
-    def _renew_all(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._ended, RENEWED)
-                held = list(self._held.items())
-                if not held:  # No store that is idle has a thread.
-                    self._renewing = None
-                    return
-            for token, key in held:
-                with suppress(StoreError):
-                    self._renew(key, token)
 
 
 def _words_of_commit(
@@ -433,58 +386,3 @@ def _words_of_commit(
         said = [answer.key, f"{about}\n{answer.text}", repr(float(answer.created))]
     stored: list[Word] = [head.version, head.origin, head.fingerprint, repr(head.updated), head.state]
     return [expected_version, *stored, *said, int(ANSWERS_KEPT), *events]
-
-
-# Of each failure: what its class or text has, whether it passes by itself, and what to do. The first that fits counts.
-# redis-py takes Redis's name of an error out of its text if it has a class for it; some kinds have none.
-_FAILURES = (
-    ("CERTIFICATE_VERIFY_FAILED", False, "Name a file with its certificate authority in the variable SSL_CERT_FILE."),
-    ("No connection available", True, f"All its {_MOST_CONNECTIONS} connections are busy: try again."),
-    ("AuthenticationError|NOAUTH", False, "Give the right user and password, as in redis://:password@host:6379/0."),
-    ("BusyLoadingError|LOADING", True, "It has just started, and still loads its data; try again."),
-    ("ReadOnlyError|READONLY", True, "It is a replica, which takes no writes: name the primary."),
-    (
-        "NoPermissionError|NOPERM|can't run this command",
-        False,
-        "Grant its user +@read +@write +@scripting +@connection +time on the keys of the store, and +cluster +command "
-        "on a cluster.",
-    ),
-    ("OutOfMemoryError|OOM", True, "Its memory is used up: raise its maxmemory, or delete conversations."),
-    ("MovedError|MOVED", False, "It is part of a Redis Cluster: add ?cluster=true."),
-    ("MISCONF", True, "It cannot save to its disk: make room there, then look into its log."),
-    ("MasterDownError|MASTERDOWN|NOREPLICAS", True, "It lost its primary or its replicas: start them."),
-    (
-        "ClusterError|TryAgainError|CLUSTERDOWN|slots are not covered",
-        True,
-        "Part of the cluster is away; try again.",
-    ),
-    ("WRONGTYPE", False, "Other software uses its keys: choose another key_prefix, or another database."),
-    ("Cluster mode is not enabled", False, "It is a single server: leave out ?cluster=true."),
-    ("DB index is out of range", False, "Choose a lower number for the database."),
-    ("unknown command", False, "Redis 6 or newer is needed."),
-    ("BUSY", True, "It is busy with a long script of other software."),
-    ("TimeoutError", True, _SLOW),
-    ("ConnectionError|OSError", True, _DROPPED),
-    ("Redis Cluster cannot be connected", True, "Start the cluster, or correct the address."),
-    ("", False, "Look into its log."),
-)
-_PLACE_IN_SCRIPT = re.compile(r",? script: [0-9a-f]{40}.*", re.DOTALL)
-
-
-def _failure(error: Exception) -> tuple[bool, str]:
-    """Return whether a failure passes by itself, and what to do."""
-    kinds = " ".join(kind.__name__ for kind in type(error).__mro__)
-    described = f"{kinds} {error}"
-    return next((passing, remedy) for sign, passing, remedy in _FAILURES if re.search(rf"\b(?:{sign})\b", described))
-
-
-def _translated(error: Exception, address: str, changing: bool) -> StoreError:
-    """Return the error to raise for one of redis-py."""
-    while isinstance(error, RedisClusterException) and isinstance(error.__cause__, redis.RedisError | OSError):
-        error = error.__cause__  # What kept redis-py from finding the cluster.
-    passing, remedy = _failure(error)
-    text = _PLACE_IN_SCRIPT.sub("", str(error)).rstrip(". ") or type(error).__name__
-    if changing and remedy in (_DROPPED, _SLOW) and "connecting to" not in text:
-        remedy += " It may have stored the change, or not: read the conversation again."
-    kind = StoreUnavailableError if passing else StoreError
-    return kind(f"cannot use the tracker store {address}: {text}. {remedy}")

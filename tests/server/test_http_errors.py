@@ -128,6 +128,14 @@ REFUSED: dict[str, tuple[str, str, object, int, str, dict[str, Any]]] = {
         "event 1: ",
         {"index": 1},
     ),
+    "an event of a type like the word event": (
+        "POST",
+        CONTINUE,
+        one_event({"event": "evnt"}),
+        400,
+        "unknown event type 'evnt'. Did you mean 'agent'?",
+        {"index": 1, "nearest": ["agent"]},
+    ),
     "an unknown event": (
         "POST",
         CONTINUE,

@@ -319,7 +319,7 @@ def test_scripts_are_sent_again_to_a_server_that_forgot_them(server: RedisServer
 
 
 def test_more_threads_than_connections_wait_their_turn(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rasa_core.tracker_store.redis._MOST_CONNECTIONS", 3)
+    monkeypatch.setattr("rasa_core.tracker_store.redis.MOST_CONNECTIONS", 3)
     threads = 16
     barrier = threading.Barrier(threads)
     with server.client() as client, store_on(server.port) as store:

@@ -12,25 +12,47 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rasa_core.events import ActionExecuted
+from rasa_core.events import ActionExecuted, Event
 from rasa_core.history import State, with_best_intent_only
 from rasa_core.support.stored_models import KnownByName, reading
-from rasa_core.trackers import DialogueStateTracker
-
-if TYPE_CHECKING:
-    from rasa_core.domain import Domain
 
 Floats = NDArray[np.float32]
-Trackers = Iterable[DialogueStateTracker]
 StateSequences = list[list[State | None]]
 StatesAndActions = tuple[StateSequences, list[list[str]]]
 PADDING = -1.0
 FILE_NAME = "featurizer.json"
+
+
+class Names(Protocol):
+    """What a featurizer asks a `Domain`, which tells what these are."""
+
+    intents: list[str]
+    action_names: list[str]
+
+    @property
+    def num_actions(self) -> int: ...  # noqa: D102
+    @property
+    def entity_states(self) -> list[str]: ...  # noqa: D102
+    @property
+    def slot_states(self) -> list[str]: ...  # noqa: D102
+    @property
+    def input_state_map(self) -> dict[str, int]: ...  # noqa: D102
+    def index_for_action(self, action_name: str) -> int: ...  # noqa: D102
+
+
+class Conversation(Protocol):
+    """What a featurizer asks a `DialogueStateTracker`, which tells what these are."""
+
+    def applied_events(self) -> list[Event]: ...  # noqa: D102
+    def last_states(self, count: int | None) -> list[State]: ...  # noqa: D102
+
+
+Conversations = Iterable[Conversation]
 
 # -- single states
 
@@ -43,14 +65,14 @@ class SingleStateFeaturizer(KnownByName, ABC):
     """
 
     @abstractmethod
-    def prepare_from_domain(self, domain: Domain) -> None:
+    def prepare_from_domain(self, domain: Names) -> None:
         """Learn the names of the features; called before the first `encode`."""
 
     @abstractmethod
     def encode(self, state: State | None) -> Floats:
         """Return a vector, shape ``(features,)``; all `PADDING` if there is no state."""
 
-    def action_as_one_hot(self, action: str | None, domain: Domain) -> Floats:
+    def action_as_one_hot(self, action: str | None, domain: Names) -> Floats:
         """Return a vector, shape ``(actions,)``, with 1.0 at the action; all `PADDING` for None."""
         if action is None:
             return np.full(domain.num_actions, PADDING, np.float32)
@@ -74,7 +96,7 @@ class BinarySingleStateFeaturizer(SingleStateFeaturizer):
     def __init__(self) -> None:
         self._index: dict[str, int] = {}
 
-    def prepare_from_domain(self, domain: Domain) -> None:  # noqa: D102
+    def prepare_from_domain(self, domain: Names) -> None:  # noqa: D102
         self._index = domain.input_state_map
 
     def encode(self, state: State | None) -> Floats:
@@ -109,7 +131,7 @@ class LabelTokenizerSingleStateFeaturizer(SingleStateFeaturizer):
     def as_dict(self) -> dict[str, Any]:  # noqa: D102
         return {"use_shared_vocab": self.use_shared_vocab, "split_symbol": self.split_symbol}
 
-    def prepare_from_domain(self, domain: Domain) -> None:  # noqa: D102
+    def prepare_from_domain(self, domain: Names) -> None:  # noqa: D102
         intents = sorted({word for name in domain.intents for word in name.split(self.split_symbol)})
         actions = sorted({word for name in domain.action_names for word in name.split(self.split_symbol)})
         if self.use_shared_vocab:
@@ -202,21 +224,21 @@ class TrackerFeaturizer(KnownByName, ABC):
             return list(states)
         return [with_best_intent_only(state) for state in states]
 
-    def predictions_of(self, tracker: DialogueStateTracker) -> tuple[list[State], list[ActionExecuted]]:
+    def predictions_of(self, tracker: Conversation) -> tuple[list[State], list[ActionExecuted]]:
         """Return the states before the actions of a conversation, and all its actions."""
         actions = [event for event in tracker.applied_events() if isinstance(event, ActionExecuted)]
         before_actions = tracker.last_states(None)[:-1]
         return self.cleaned(before_actions[len(before_actions) - len(actions) :]), actions
 
     @abstractmethod
-    def training_states_and_actions(self, trackers: Trackers, domain: Domain) -> StatesAndActions:
+    def training_states_and_actions(self, trackers: Conversations, domain: Names) -> StatesAndActions:
         """Return the states before each prediction, and the names of the actions that followed."""
 
     @abstractmethod
-    def prediction_states(self, trackers: Trackers, domain: Domain) -> StateSequences:
+    def prediction_states(self, trackers: Conversations, domain: Names) -> StateSequences:
         """Return, for each conversation, the states that its next prediction is made from."""
 
-    def featurize_trackers(self, trackers: Trackers, domain: Domain) -> DialogueTrainingData:
+    def featurize_trackers(self, trackers: Conversations, domain: Names) -> DialogueTrainingData:
         """Return the arrays to learn from, with y of shape ``(examples, time, actions)``."""
         self.state_featurizer.prepare_from_domain(domain)
         states, actions = self.training_states_and_actions(trackers, domain)
@@ -226,7 +248,7 @@ class TrackerFeaturizer(KnownByName, ABC):
                 y[example, step] = self.state_featurizer.action_as_one_hot(name, domain)
         return DialogueTrainingData(self._encode_all(states), y, list(map(len, actions)))
 
-    def create_X(self, trackers: Trackers, domain: Domain) -> Floats:  # noqa: N802
+    def create_X(self, trackers: Conversations, domain: Names) -> Floats:  # noqa: N802
         """Return the array to predict from, shape ``(conversations, time, features)``."""
         self.state_featurizer.prepare_from_domain(domain)
         return self._encode_all(self.prediction_states(trackers, domain))
@@ -274,7 +296,7 @@ class FullDialogueTrackerFeaturizer(TrackerFeaturizer):
     A prediction reads the whole conversation, at a cost that grows with it.
     """
 
-    def training_states_and_actions(self, trackers: Trackers, domain: Domain) -> StatesAndActions:  # noqa: D102
+    def training_states_and_actions(self, trackers: Conversations, domain: Names) -> StatesAndActions:  # noqa: D102
         all_states: StateSequences = []
         all_actions = []
         for tracker in trackers:
@@ -284,7 +306,7 @@ class FullDialogueTrackerFeaturizer(TrackerFeaturizer):
             all_actions.append([action.action_name for action in actions[skip:]])
         return all_states, all_actions
 
-    def prediction_states(self, trackers: Trackers, domain: Domain) -> StateSequences:  # noqa: D102
+    def prediction_states(self, trackers: Conversations, domain: Names) -> StateSequences:  # noqa: D102
         return [list(self.cleaned(tracker.last_states(None))) for tracker in trackers]
 
 
@@ -318,7 +340,7 @@ class MaxHistoryTrackerFeaturizer(TrackerFeaturizer):
     def _padded(self, states: Sequence[State]) -> list[State | None]:
         return [*[None] * (self.max_history - len(states)), *states[-self.max_history :]]
 
-    def training_states_and_actions(self, trackers: Trackers, domain: Domain) -> StatesAndActions:  # noqa: D102
+    def training_states_and_actions(self, trackers: Conversations, domain: Names) -> StatesAndActions:  # noqa: D102
         all_states, all_actions, seen = [], [], set()
         for tracker in trackers:
             states, actions = self.predictions_of(tracker)
@@ -335,10 +357,10 @@ class MaxHistoryTrackerFeaturizer(TrackerFeaturizer):
                 all_actions.append([action.action_name])
         return all_states, all_actions
 
-    def prediction_states(self, trackers: Trackers, domain: Domain) -> StateSequences:  # noqa: D102
+    def prediction_states(self, trackers: Conversations, domain: Names) -> StateSequences:  # noqa: D102
         return [self._padded(self.cleaned(tracker.last_states(self.max_history))) for tracker in trackers]
 
-    def featurize_trackers(self, trackers: Trackers, domain: Domain) -> DialogueTrainingData:
+    def featurize_trackers(self, trackers: Conversations, domain: Names) -> DialogueTrainingData:
         """Return X ``(examples, max_history, features)`` and y ``(examples, actions)``."""
         data = super().featurize_trackers(trackers, domain)
         return DialogueTrainingData(data.X, data.y.reshape(len(data.y), domain.num_actions))
