@@ -407,24 +407,21 @@ def test_a_long_text_that_is_no_data_is_refused_at_once(text: str) -> None:
 
 # -- any data, written by an independent writer
 
-ODD = "aB.9 ä東😀\u202e\u0301'\"\\{:#-*"
-TEXT = st.text(
-    st.sampled_from(ODD) | st.characters(codec="utf-8", exclude_characters="[]()<>\r\n\x85\u2028\u2029"), max_size=8
-)
+ODD = "aB.9 ä東😀\u0301'\"\\{:#-*"
+# Only what can be printed, since little is left of other texts that are drawn and then thrown away.
+PRINTABLE = st.characters(codec="utf-8", exclude_categories=["C", "Z"], exclude_characters="[]()<>")
+TEXT = st.text(st.sampled_from(ODD) | PRINTABLE, max_size=8)
+CLEAN = TEXT.map(str.strip).filter(bool)
 NAME = st.from_regex(r"[a-z_]{1,5}", fullmatch=True)
-
-
-def clean(text: str) -> bool:
-    return text == text.strip() != "" and text.isprintable()
 
 
 @st.composite
 def messages(draw: st.DrawFn) -> NLUExample:
     text, spans = draw(st.sampled_from(["x", "东", "a b"])), []
     for _ in range(draw(st.integers(0, 2))):
-        part, value = draw(TEXT.filter(clean)), draw(TEXT.filter(clean))
+        part, value = draw(CLEAN), draw(CLEAN)
         spans.append(EntitySpan(len(text), len(text) + len(part), draw(NAME), draw(st.sampled_from([part, value]))))
-        text += part + draw(TEXT.filter(lambda more: (more + "|").isprintable())) + "."
+        text += part + draw(TEXT) + "."
     return NLUExample(text, draw(NAME), tuple(spans))
 
 
