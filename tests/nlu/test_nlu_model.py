@@ -171,12 +171,14 @@ def test_a_long_message_is_cut_and_takes_no_longer_than_a_short_one_may(model) -
     model.parse(text)
     times = []
     for _ in range(5):
-        started = time.perf_counter()
+        started = time.thread_time()
         answer = model.parse(text)
-        times.append(time.perf_counter() - started)
+        times.append(time.thread_time() - started)
     assert answer["truncated"] is True
     assert max(entity["end"] for entity in answer["entities"]) <= MAX_CHARACTERS
-    assert min(times) < 0.05  # Seconds; ten times what it takes, for machines that do other things too.
+    assert (
+        min(times) < 0.05
+    )  # Seconds of this thread alone, since others may have the processor; ten times what it takes.
 
 
 def test_threads_share_a_model(model) -> None:
