@@ -176,9 +176,8 @@ def test_a_long_message_is_cut_and_takes_no_longer_than_a_short_one_may(model) -
         times.append(time.thread_time() - started)
     assert answer["truncated"] is True
     assert max(entity["end"] for entity in answer["entities"]) <= MAX_CHARACTERS
-    assert (
-        min(times) < 0.05
-    )  # Seconds of this thread alone, since others may have the processor; ten times what it takes.
+    # Seconds of this thread, since others may have the processor; ten times what it takes.
+    assert min(times) < 0.05
 
 
 def test_threads_share_a_model(model) -> None:
