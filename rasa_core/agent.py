@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from rasa_core import _legacy
+from rasa_core.actions.webhook import ActionServer, WebhookRunner
 from rasa_core.channels.channel import InputChannel, OutputChannel, UserMessage
 from rasa_core.domain import Domain, check_domain_sanity
 from rasa_core.events import Event
@@ -44,6 +45,9 @@ class Agent:
         or None for messages such as ``/greet``.
     tracker_store
         Keeps the conversations; in memory if not given.
+    actions
+        The action server, or its address, which runs the actions that have no template; without it, `domain` says
+        where they run.
 
     Attributes
     ----------
@@ -64,8 +68,11 @@ class Agent:
         policies: Iterable[Policy] | PolicyEnsemble | None = None,
         interpreter: str | NaturalLanguageInterpreter | None = None,
         tracker_store: TrackerStore | None = None,
+        *,
+        actions: str | ActionServer | None = None,
     ) -> None:
-        self.domain = _as_domain(domain)
+        self.actions = ActionServer(actions) if isinstance(actions, str) else actions
+        self.domain = _as_domain(domain, None if actions is None else "remote")
         self.policy_ensemble = (
             policies if isinstance(policies, PolicyEnsemble) else SimplePolicyEnsemble(policies or [])
         )
@@ -185,8 +192,10 @@ class Agent:
         interpreter: str | NaturalLanguageInterpreter | None = None,
         tracker_store: TrackerStore | None = None,
         action_factory: str | None = None,
+        *,
+        actions: str | ActionServer | None = None,
     ) -> Self:
-        """Read a model that `persist` wrote.
+        """Read a model that `persist` wrote; `actions` is that of `Agent`.
 
         Raises
         ------
@@ -195,8 +204,8 @@ class Agent:
         """
         if path is None:
             raise ModelError("No domain path specified.")
-        model = read_model(path, action_factory)
-        agent = cls(model.domain, model.ensemble, interpreter, tracker_store)
+        model = read_model(path, action_factory or (None if actions is None else "remote"))
+        agent = cls(model.domain, model.ensemble, interpreter, tracker_store, actions=actions)
         agent._stories, agent.model_fingerprint = model.stories, model.fingerprint
         return agent
 
@@ -224,6 +233,7 @@ class Agent:
             self.domain,
             self.tracker_store,
             message_preprocessor=message_preprocessor,
+            runner=None if self.actions is None else WebhookRunner(self.domain, self.actions),
         )
 
     def turns(
@@ -363,11 +373,11 @@ class Agent:
         )
 
 
-def _as_domain(domain: str | Path | Domain) -> Domain:
+def _as_domain(domain: str | Path | Domain, action_factory: str | None) -> Domain:
     if isinstance(domain, Domain):
         return domain
     if isinstance(domain, str | Path):
-        return Domain.load(domain)
+        return Domain.load(domain, action_factory)
     raise ValueError(f"domain is a Domain or the path of a domain file, not {type(domain).__name__}.")
 
 

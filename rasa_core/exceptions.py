@@ -104,6 +104,14 @@ class RemoteActionError(RasaCoreError, RuntimeError):
     """An action that lives in the caller's code was asked to run here."""
 
 
+class ActionRejectedError(RasaCoreError, RuntimeError):
+    """An action refused to run in the present state of the conversation; another one may run in its place."""
+
+    def __init__(self, action_name: str, reason: str = "") -> None:
+        self.action_name = action_name
+        super().__init__(f"the action {action_name!r} does not run now{f': {reason}' if reason else '.'}")
+
+
 class ClientError(RasaCoreError, RuntimeError):
     """A server answered a client call with an error, or not at all."""
 

@@ -112,6 +112,15 @@ class EventLog:
             return [*self._log(start, self._stored_until), *self._pending[skip:]]
         return list(self.events)[self.idx_after_latest_restart() :]
 
+    def latest_events(self, count: int | None) -> list[Event]:
+        """Return up to `count` events, the latest last (None: all); reads no more of the log than that."""
+        if count is None or self._stored is not None:
+            events = list(self.events)
+            return events if count is None else events[max(0, len(events) - count) :]
+        start = max(self.version - count, self.origin)
+        skip = max(0, start - self._stored_until)
+        return [*self._log(start, self._stored_until), *self._pending[skip:]]
+
     def applied_events(self) -> list[Event]:
         """Return the events since the latest restart that rewinding and undoing have left."""
         applied: list[Event] = []

@@ -1,0 +1,240 @@
+"""Actions that run in an action server: asked for by POST, as Rasa 2 and 3 ask, so that rasa-sdk answers unchanged.
+
+Protocol
+--------
+The request is ``{"next_action", "sender_id", "version", "tracker", "domain"}``. The tracker has the state of the
+conversation and its latest events, at most `ActionServer.most_events`: sending all of them for ever would make each
+call of a long conversation slower than the one before. ``Idempotency-Key`` is the same for a call that is made again
+after a crash, and another for every other call, so that an action server can recognise what it has done already.
+
+The answer is ``{"events": [...], "responses": [...]}``. Status 400 with ``{"action_name", "error"}`` rejects the
+action. Any other failure is one of the action, which is logged with its error; the turn goes on.
+
+Trust: the answer decides what the bot says and remembers, so the server at this address is part of the bot.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from rasa_core.actions.action import RemoteAction
+from rasa_core.actions.runner import ActionRunner
+from rasa_core.dispatcher import Dispatcher
+from rasa_core.domain import Domain
+from rasa_core.events import Event
+from rasa_core.exceptions import ActionRejectedError, RemoteActionError
+from rasa_core.support.http import HttpAnswer, HttpTransport, NoAnswerError
+from rasa_core.support.strict_json import decode
+from rasa_core.trackers import DialogueStateTracker
+
+PROTOCOL_VERSION = "3.6.21"
+"""The version of Rasa whose requests these are; rasa-sdk compares it with its own, and warns."""
+
+MOST_EVENTS = 500
+DEFAULT_TIMEOUT = 300.0
+
+_Json = dict[str, Any]
+
+
+class ActionServer:
+    """Where an action server is, and how it is asked. Safe to share between threads.
+
+    Parameters
+    ----------
+    url
+        An ``http://`` or ``https://`` address, such as ``http://localhost:5055/webhook``.
+    timeout
+        How long it may stay silent, in seconds.
+    most_events
+        How many of the latest events each request has; None for all.
+    headers
+        Are sent with each request, such as ``{"Authorization": "Bearer ..."}``.
+    compress
+        Whether requests are compressed with gzip.
+
+    Raises
+    ------
+    ValueError
+        If the address is not one.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        timeout: float = DEFAULT_TIMEOUT,
+        most_events: int | None = MOST_EVENTS,
+        headers: Mapping[str, str] | None = None,
+        compress: bool = False,
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(
+                f"an action server is at an address such as http://localhost:5055/webhook, not at {url!r}."
+            )
+        self.url, self.timeout, self.most_events = url, timeout, most_events
+        self.headers, self.compress = dict(headers or {}), compress
+        self._path = quote(parts.path, safe="/%:@!$&'()*+,;=~") or "/"
+        self._transport = HttpTransport(parts._replace(path=""), hidden_query=parts.query)
+
+    def call(self, request: _Json, key: str) -> _Json:
+        """Ask the server to run an action, once, and return its answer.
+
+        Raises
+        ------
+        ActionRejectedError
+            If the server says that the action is not to run now.
+        RemoteActionError
+            If there is no answer, or one that is none.
+        """
+        name, place = request["next_action"], self.url.partition("?")[0]
+        body = json.dumps(request, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        headers = {"Content-Type": "application/json", "Accept": "*/*", "Idempotency-Key": key, **self.headers}
+        if self.compress:
+            body, headers["Content-Encoding"] = gzip.compress(body, 1), "gzip"
+        try:
+            answer = self._transport.exchange("POST", self._path, headers=headers, body=body, timeout=self.timeout)
+        except NoAnswerError as error:
+            raise RemoteActionError(
+                f"the action server at {place} gave no answer to {name!r}: {error}. Is it running?"
+            ) from error
+        return _content(answer, name, place)
+
+
+def _content(answer: HttpAnswer, name: str, place: str) -> _Json:
+    """Return the JSON object of an answer, or raise what its status means."""
+    try:
+        content = decode(answer.content.decode())
+    except ValueError:
+        content = None
+    if answer.status == 400 and isinstance(content, dict) and {"action_name", "error"} <= content.keys():
+        raise ActionRejectedError(name, str(content["error"]))
+    if not 200 <= answer.status < 300:
+        told = content.get("error") if isinstance(content, dict) else None
+        reason = f": {told}" if told else ""
+        raise RemoteActionError(f"the action server at {place} answered {answer.status} to {name!r}{reason}.")
+    if not isinstance(content, dict):
+        raise RemoteActionError(
+            f"the action server at {place} answered {name!r} with something that is no JSON object."
+        )
+    return content
+
+
+class WebhookRunner(ActionRunner):
+    """Runs actions of the user's own in an action server, and everything else here.
+
+    Parameters
+    ----------
+    domain
+        The bot's domain.
+    server
+        Runs the actions that have no response and no class here.
+    """
+
+    def __init__(self, domain: Domain, server: ActionServer) -> None:
+        super().__init__(domain)
+        self.server = server
+        self._domain_body = _domain_body(domain)
+
+    def runs_here(self, action_name: str) -> bool:
+        """Return True: the turn waits for the action server."""
+        return True
+
+    def run(self, action_name: str, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> list[Event]:
+        """Run an action here, or ask the action server to; what it says goes to `dispatcher`.
+
+        Raises
+        ------
+        ActionRejectedError
+            If the server says that the action is not to run now.
+        RemoteActionError
+            If the server fails; then nothing of its answer is used.
+        """
+        if not isinstance(self.domain.action_for_name(action_name), RemoteAction):
+            return super().run(action_name, dispatcher, tracker)
+        answer = self.server.call(self._request(action_name, tracker), _key(action_name, tracker))
+        events = [_event(item, action_name) for item in _objects(answer, "events", action_name) if "event" in item]
+        responses = _objects(answer, "responses", action_name)
+        for response in responses:
+            _say(response, dispatcher, tracker)
+        return events
+
+    def _request(self, action_name: str, tracker: DialogueStateTracker) -> _Json:
+        return {
+            "next_action": action_name,
+            "sender_id": tracker.sender_id,
+            "tracker": _tracker_body(tracker, self.server.most_events),
+            "domain": self._domain_body,
+            "version": PROTOCOL_VERSION,
+        }
+
+
+def _key(action_name: str, tracker: DialogueStateTracker) -> str:
+    """Return what names this call: the same for the same action at the same point of the same log."""
+    parts = [tracker.sender_id, tracker.version, tracker.latest_event_time, action_name]
+    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
+
+
+def _tracker_body(tracker: DialogueStateTracker, most_events: int | None) -> _Json:
+    state = tracker.current_state()
+    return {
+        **state,
+        "events": [event.as_dict() for event in tracker.latest_events(most_events)],
+        "followup_action": tracker.follow_up_action,
+        "latest_input_channel": None,
+        "active_loop": {},
+        "latest_action": {} if tracker.latest_action_name is None else {"action_name": tracker.latest_action_name},
+        "latest_action_name": tracker.latest_action_name,
+    }
+
+
+def _domain_body(domain: Domain) -> _Json:
+    """Return a domain as Rasa 3 writes it."""
+    content = domain.as_dict()
+    return {
+        "version": "3.1",
+        "intents": content["intents"],
+        "entities": content["entities"],
+        "slots": content["slots"],
+        "responses": content["templates"],
+        "actions": content["action_names"],
+        "forms": {},
+        "session_config": {"session_expiration_time": 0, "carry_over_slots_to_new_session": True},
+    }
+
+
+def _objects(answer: _Json, name: str, action_name: str) -> list[_Json]:
+    items = answer.get(name, [])
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise RemoteActionError(
+            f'the action server answered {action_name!r} with "{name}" that are no list of objects.'
+        )
+    return items
+
+
+def _event(item: _Json, action_name: str) -> Event:
+    try:
+        return Event.from_parameters({key: value for key, value in item.items() if value is not None or key == "value"})
+    except ValueError as error:
+        raise RemoteActionError(f"the action server answered {action_name!r} with a wrong event: {error}") from error
+
+
+def _say(response: _Json, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> None:
+    """Say one response: a text as it is, or one of the domain's by its name."""
+    name = response.get("response")
+    if name and not response.get("text"):
+        values = {key: value for key, value in response.items() if key not in _PARTS_OF_A_RESPONSE}
+        dispatcher.utter_template(str(name), tracker, **values)
+        return
+    said = {key: value for key, value in response.items() if value and key in _PARTS_OF_A_RESPONSE}
+    if said:
+        dispatcher.utter_response(said)
+
+
+_PARTS_OF_A_RESPONSE = frozenset(
+    {"text", "buttons", "image", "attachment", "elements", "custom", "response", "template"}
+)
