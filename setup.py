@@ -30,6 +30,7 @@ TEST = [
     "pytest",
     "pytest-cov",
     "pytest-xdist",
+    "rasa-sdk; python_version < '3.14'",
     "ruff",
     "types-PyYAML",
     "waitress",

@@ -47,8 +47,8 @@ class MessageProcessor(TurnProcessor):
     """Takes turns on the conversations of a store.
 
     Parameters are those of `TurnProcessor`, the runner may be left out, and ``tracker_store``. Where a commit meets
-    another version than the one that was read, the turn is taken again from a fresh read, unless actions have run here meanwhile:
-    then `VersionConflictError` is raised.
+    another version than the one that was read, the turn is taken again from a fresh read, unless actions have run here
+    meanwhile: then `VersionConflictError` is raised.
 
     The methods that return `RequestResult` take `RequestConditions`: a request with a key is carried out once. Results
     are to be read, not to be changed, since parts of them may belong to a tracker that is used again.

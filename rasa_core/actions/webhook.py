@@ -73,9 +73,7 @@ class ActionServer:
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(
-                f"an action server is at an address such as http://localhost:5055/webhook, not at {url!r}."
-            )
+            raise ValueError(f"an action server has an address such as http://localhost:5055/webhook, not {url!r}.")
         self.url, self.timeout, self.most_events = url, timeout, most_events
         self.headers, self.compress = dict(headers or {}), compress
         self._path = quote(parts.path, safe="/%:@!$&'()*+,;=~") or "/"

@@ -1,0 +1,294 @@
+"""Actions in an action server: a real rasa-sdk, and a bare server that answers what no sdk would."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rasa_core import Agent, Domain
+from rasa_core.actions.webhook import ActionServer
+from rasa_core.events import ActionExecuted, FollowupAction, SlotSet
+from rasa_core.policies import MemoizationPolicy
+from rasa_core.tracker_store.sqlite import SqliteTrackerStore
+
+DOMAIN = """
+intents: [look, say, reject, fail, odd, hello]
+slots:
+  city: {type: unfeaturized}
+templates:
+  utter_city: ["{city} is {mood}"]
+  utter_hello: ["hello"]
+actions: [utter_city, utter_hello, action_look, action_say_all, action_reject, action_fail, action_odd]
+action_factory: remote
+"""
+STORIES = """
+## look
+* look
+    - action_look
+## say
+* say
+    - action_say_all
+    - utter_city
+## reject
+* reject
+    - action_reject
+## fail
+* fail
+    - action_fail
+## odd
+* odd
+    - action_odd
+## hello
+* hello
+    - utter_hello
+"""
+
+
+def bot(tmp_path: Path, url: str, **options: Any) -> Agent:
+    (tmp_path / "stories.md").write_text(STORIES, encoding="utf-8")
+    server = ActionServer(url, **options)
+    agent = Agent(Domain.from_yaml(DOMAIN), policies=[MemoizationPolicy(max_history=1)], actions=server)
+    agent.train(agent.load_data(tmp_path / "stories.md", augmentation_factor=0))
+    return agent
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def sdk_url() -> Iterator[str]:
+    """Run rasa-sdk; `RASA_SDK_PYTHON` names an interpreter that has another version of it than this one."""
+    python = os.environ.get("RASA_SDK_PYTHON")
+    if python is None and importlib.util.find_spec("rasa_sdk") is None:
+        pytest.skip("rasa-sdk is not installed; install it with: pip install rasa-sdk")
+    port = free_port()
+    command = [python or sys.executable, "-m", "rasa_sdk", "--actions", "action_server", "--port", str(port)]
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, cwd=Path(__file__).parent, stdout=log, stderr=log)
+        end = time.monotonic() + 60
+        while not _listens(port):
+            log.seek(0)
+            assert process.poll() is None, f"rasa-sdk did not start:\n{log.read().decode()}"
+            assert time.monotonic() < end, f"rasa-sdk does not listen:\n{log.read().decode()}"
+        yield f"http://127.0.0.1:{port}/webhook"
+        process.terminate()
+        process.wait(10)
+
+
+def _listens(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def texts(messages: list[dict[str, Any]] | None) -> list[str]:
+    return [message["text"] for message in messages or []]
+
+
+def test_an_action_sees_the_conversation_and_changes_it(tmp_path: Path, sdk_url: str) -> None:
+    agent = bot(tmp_path, sdk_url)
+    assert texts(agent.handle_message("/look", sender_id="anna")) == [
+        "/look|anna|None|look|2|action_listen",
+        "None is sunny",
+    ]
+    assert agent.read_tracker("anna").get_slot("city") == "Oslo"
+    assert texts(agent.handle_message("/look", sender_id="anna"))[1] == "Oslo is sunny"
+
+
+def test_buttons_images_and_a_follow_up_action_come_back(tmp_path: Path, sdk_url: str) -> None:
+    agent = bot(tmp_path, sdk_url)
+    said = agent.handle_message("/say") or []
+    assert said[0]["text"] == "pick"
+    assert said[0]["data"] == [{"title": "yes", "payload": "/yes"}]
+    assert "https://example.org/a.png" in said[1]["text"]
+    assert any(isinstance(event, FollowupAction) for event in agent.read_tracker("default").events)
+
+
+@pytest.mark.parametrize(("intent", "words"), [("reject", "not now"), ("fail", "500")])
+def test_an_action_that_rejects_or_fails_is_logged_and_the_turn_goes_on(
+    tmp_path: Path, sdk_url: str, intent: str, words: str
+) -> None:
+    agent = bot(tmp_path, sdk_url)
+    agent.handle_message(f"/{intent}")
+    failed = [e for e in agent.read_tracker("default").events if isinstance(e, ActionExecuted) and e.error]
+    assert len(failed) == 1
+    assert words in str(failed[0].error)
+    assert texts(agent.handle_message("/hello")) == ["hello"]
+
+
+# -- a server that answers what it is told, and keeps what it was asked
+
+
+class _Answers(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        self.server.asked.append((dict(self.headers), json.loads(body), self.client_address))
+        status, answer = self.server.answer
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+class _Server(ThreadingHTTPServer):
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answers)
+        self.asked: list[tuple[dict[str, str], dict[str, Any], Any]] = []
+        self.answer: tuple[int, bytes] = (200, b"{}")
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/webhook"
+
+
+@pytest.fixture
+def bare() -> Iterator[_Server]:
+    with _Server() as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+
+
+WRONG_ANSWERS = {
+    "a status of failure": (500, b"{}", "answered 500"),
+    "bad request without a reason": (400, b"{}", "answered 400"),
+    "no JSON": (200, b"<html>", "no JSON object"),
+    "a list": (200, b"[]", "no JSON object"),
+    "not UTF-8": (200, b"\xff{}", "no JSON object"),
+    "events of null": (200, b'{"events": null}', "no list of objects"),
+    "responses of text": (200, b'{"responses": ["hi"]}', "no list of objects"),
+    "an unknown event": (200, b'{"events": [{"event": "slott"}]}', "slott"),
+    "an event without a name": (200, b'{"events": [{"event": "slot", "value": 1}]}', "name"),
+    "a number that JSON does not have": (
+        200,
+        b'{"events": [{"event": "slot", "name": "city", "value": NaN}]}',
+        "no JSON",
+    ),
+}
+
+
+@pytest.mark.parametrize(("status", "body", "words"), WRONG_ANSWERS.values(), ids=WRONG_ANSWERS.keys())
+def test_nothing_of_a_wrong_answer_is_used(tmp_path: Path, bare: _Server, status: int, body: bytes, words: str) -> None:
+    agent = bot(tmp_path, bare.url)
+    bare.answer = status, body
+    agent.handle_message("/odd")
+    events = agent.read_tracker("default").events
+    errors = [
+        event.error for event in events if isinstance(event, ActionExecuted) and event.action_name == "action_odd"
+    ]
+    assert len(errors) == 1
+    assert words in str(errors[0])
+    assert not any(isinstance(event, SlotSet) for event in events)
+    assert events[-1].as_dict()["name"] == "action_listen"
+
+
+def test_a_server_that_is_not_there_fails_the_action_alone(tmp_path: Path) -> None:
+    agent = bot(tmp_path, f"http://127.0.0.1:{free_port()}/webhook")
+    agent.handle_message("/odd")
+    failed = [
+        event for event in agent.read_tracker("default").events if isinstance(event, ActionExecuted) and event.error
+    ]
+    assert "Is it running?" in str(failed[0].error)
+
+
+def test_a_silent_server_is_waited_for_as_long_as_was_said(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        agent = bot(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}/webhook", timeout=0.2)
+        agent.handle_message("/odd")
+    failed = [
+        event for event in agent.read_tracker("default").events if isinstance(event, ActionExecuted) and event.error
+    ]
+    assert "gave no answer" in str(failed[0].error)
+
+
+def test_calls_share_a_connection_and_each_has_a_key_of_its_own(tmp_path: Path, bare: _Server) -> None:
+    agent = bot(tmp_path, bare.url)
+    for sender_id in ("anna", "bert", "anna"):
+        agent.handle_message("/odd", sender_id=sender_id)
+    assert len({address for _, _, address in bare.asked}) == 1
+    assert len({headers["Idempotency-Key"] for headers, _, _ in bare.asked}) == 3
+
+
+def test_a_call_that_is_made_again_at_the_same_point_has_the_same_key(tmp_path: Path, bare: _Server) -> None:
+    agent = bot(tmp_path, bare.url)
+    agent.tracker_store = SqliteTrackerStore(path=tmp_path / "c.db")
+    runner = agent.processor.runner
+    agent.start_message_handling("/odd", "anna")
+    for _ in range(2):  # As two processes would, of which the first was killed while the action ran.
+        tracker = agent.read_tracker("anna")
+        runner.run("action_odd", agent.processor.dispatcher_for(_message()), tracker)
+    first, second = (headers["Idempotency-Key"] for headers, _, _ in bare.asked)
+    assert first == second
+
+
+def _message() -> Any:
+    from rasa_core.channels import UserMessage
+
+    return UserMessage("/odd", None, "anna")
+
+
+def test_requests_stay_small_in_a_long_conversation(tmp_path: Path, bare: _Server) -> None:
+    agent = bot(tmp_path, bare.url, most_events=20)
+    agent.tracker_store = SqliteTrackerStore(path=tmp_path / "c.db")
+    for _ in range(12):
+        agent.handle_message("/odd", sender_id="anna")
+    sent = [body["tracker"]["events"] for _, body, _ in bare.asked]
+    assert [len(events) for events in sent] == [min(2 + 3 * number, 20) for number in range(12)]
+    assert sent[-1] == [event.as_dict() for event in list(agent.read_tracker("anna").events)[:-2]][-20:]
+
+
+def test_all_events_are_sent_where_that_is_asked_for(tmp_path: Path, bare: _Server) -> None:
+    agent = bot(tmp_path, bare.url, most_events=None)
+    for _ in range(8):
+        agent.handle_message("/odd", sender_id="anna")
+    assert len(bare.asked[-1][1]["tracker"]["events"]) == 23
+
+
+def test_a_request_has_the_keys_of_the_protocol(tmp_path: Path, bare: _Server) -> None:
+    agent = bot(tmp_path, bare.url, compress=True, headers={"X-Mine": "1"})
+    agent.append_events("anna", [SlotSet("city", "Bonn")])
+    agent.handle_message("/odd", sender_id="anna")
+    headers, body, _ = bare.asked[0]
+    assert headers["X-Mine"] == "1"
+    assert body.keys() == {"next_action", "sender_id", "tracker", "domain", "version"}
+    assert (body["next_action"], body["sender_id"]) == ("action_odd", "anna")
+    assert body["tracker"].keys() >= {
+        "sender_id", "slots", "latest_message", "latest_event_time", "followup_action", "paused", "events",
+        "latest_input_channel", "active_loop", "latest_action", "latest_action_name",
+    }  # fmt: skip
+    assert body["tracker"]["slots"] == {"city": "Bonn"}
+    assert body["domain"].keys() >= {"intents", "entities", "slots", "responses", "actions", "forms", "session_config"}
+
+
+@pytest.mark.parametrize("url", ["localhost:5055", "ftp://localhost/webhook", "http://", ""])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="an action server has an address such as"):
+        ActionServer(url)
