@@ -10,7 +10,7 @@ import json
 import logging
 import re
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -31,7 +31,9 @@ class Responses(Protocol):
 
     templates: Any
 
-    def random_template_for(self, utter_action: str) -> Content | None: ...  # noqa: D102
+    def random_template_for(  # noqa: D102
+        self, utter_action: str, among: Sequence[Content] | None = None
+    ) -> Content | None: ...
 
 
 class HasSlots(Protocol):
@@ -41,6 +43,7 @@ class HasSlots(Protocol):
 
 
 Values = Mapping[str, Any] | HasSlots | None
+FillText = Callable[[str, Content, str], str]
 
 
 class Button(Content):
@@ -53,10 +56,11 @@ class Element(Content):
 
 @dataclass(frozen=True, slots=True)
 class BotMessage:
-    """One thing that the bot said; ``data`` holds ``buttons``, ``elements`` or ``attachment``."""
+    """One thing that the bot said; ``data`` holds ``buttons``, ``elements``, ``attachment``; ``metadata`` the rest."""
 
     text: str | None
     data: Content | None = None
+    metadata: Content | None = None
 
 
 class Dispatcher:
@@ -171,8 +175,8 @@ class Dispatcher:
             hint = did_you_mean(template_name, self.domain.templates)
             logger.error("the domain has no template %r.%s", template_name, hint)
             return None
-        variables = _variables(filled_slots, kwargs)
-        return {key: _filled(value, variables, key, template_name) for key, value in chosen.items()}
+        variables = variables_of(filled_slots, kwargs)
+        return {key: filled(value, variables, key, template_name, _fill_text) for key, value in chosen.items()}
 
     def _template_or_notice(
         self,
@@ -184,7 +188,7 @@ class Dispatcher:
         return {"text": f"Undefined utter template {name}."} if message is None else message
 
 
-def _variables(source: Values, values: Content) -> Content:
+def variables_of(source: Values, values: Content) -> Content:
     """Join the values of slots and those given by name; a tracker may also be given as ``tracker=``."""
     if source is None and hasattr(values.get("tracker"), "current_slot_values"):
         source = values["tracker"]
@@ -194,14 +198,15 @@ def _variables(source: Values, values: Content) -> Content:
     return {**slots, **values}
 
 
-def _filled(value: Any, variables: Content, key: str, template: str) -> Any:
+def filled(value: Any, variables: Content, key: str, template: str, fill_text: FillText) -> Any:
+    """Return what stands under `key` of a template, with all texts in it filled by `fill_text`; payloads are JSON."""
     if isinstance(value, str):
-        fill = _fill_payload if key == "payload" else _fill_text
+        fill = _fill_payload if key == "payload" else fill_text
         return fill(value, variables, template)
     if isinstance(value, Mapping):
-        return {name: _filled(inner, variables, name, template) for name, inner in value.items()}
+        return {name: filled(inner, variables, name, template, fill_text) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_filled(inner, variables, key, template) for inner in value]
+        return [filled(inner, variables, key, template, fill_text) for inner in value]
     return value
 
 

@@ -247,9 +247,9 @@ class Domain:
             raise UnknownActionError(f"the domain has no action {action_name[:100]!r}.{hint}")
         return index
 
-    def random_template_for(self, utter_action: str) -> Template | None:
-        """Return one of the templates of an action; the sequence of choices is the same in every process."""
-        variants = self.templates.get(utter_action)
+    def random_template_for(self, utter_action: str, among: Sequence[Template] | None = None) -> Template | None:
+        """Return one of the templates of an action, or `among` some; the sequence is the same in every process."""
+        variants = self.templates.get(utter_action) if among is None else among
         return self._choice.choice(variants) if variants else None
 
     # -- slots and events

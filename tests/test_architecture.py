@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[1] / "rasa_core"
 STOREYS: list[list[list[str]]] = [
     [["version", "exceptions"], ["_legacy", "support"]],
     [["events", "slots"], ["history"], ["domain_file"], ["domain"], ["trackers"]],
-    [["channels"], ["dispatcher"], ["actions"], ["interpreter"]],
+    [["channels"], ["dispatcher"], ["responses"], ["actions"], ["interpreter"]],
     [["stories", "policies", "tracker_store"]],
     [["nlu"]],
     [["turn"], ["processor"], ["explanation", "teaching"], ["model_folder"], ["agent"]],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -52,7 +53,14 @@ class OutputChannel:
     """Where answers go.
 
     A channel needs `send_text_message`; the other methods turn what they get into text and may be overridden.
+
+    Attributes
+    ----------
+    name : str
+        What responses that are for one channel alone call it.
     """
+
+    name: ClassVar[str] = "default"
 
     def send_text_message(self, recipient_id: str, message: str) -> None:
         """Send `message` to the user `recipient_id`."""
@@ -71,6 +79,15 @@ class OutputChannel:
             target = button.get("payload") or button.get("url")
             title = button.get("title", "")
             self.send_text_message(recipient_id, f"{number}: {title}" + (f" ({target})" if target else ""))
+
+    def send_custom_json(self, recipient_id: str, content: Any) -> None:
+        """Send what only some channels understand, as JSON text."""
+        self.send_text_message(recipient_id, json.dumps(content, ensure_ascii=False))
+
+    def send_attachment(self, recipient_id: str, attachment: Any) -> None:
+        """Send an attachment: an address, or an object that tells its kind."""
+        shown = attachment if isinstance(attachment, str) else json.dumps(attachment, ensure_ascii=False)
+        self.send_text_message(recipient_id, f"Attachment: {shown}")
 
     def report_failure(self, recipient_id: str, action_name: str, problem: str) -> None:
         """Take note that an action failed, in a way that the user does not see; by default, nothing happens."""

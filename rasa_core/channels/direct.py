@@ -35,3 +35,33 @@ class CollectingOutputChannel(OutputChannel):
 
     def report_failure(self, recipient_id: str, action_name: str, problem: str) -> None:  # noqa: D102
         self.messages.append({"recipient_id": recipient_id, "action": action_name, "error": problem})
+
+
+class RestOutputChannel(CollectingOutputChannel):
+    """Keeps all messages in the shape of Rasa's REST channel.
+
+    Attributes
+    ----------
+    messages : list of dict
+        ``recipient_id``, and ``text`` with ``buttons`` where there are any, or one of ``custom``, ``image`` and
+        ``attachment``. An action that failed leaves nothing.
+    """
+
+    name = "collector"
+
+    def send_text_with_buttons(  # noqa: D102
+        self, recipient_id: str, message: str, buttons: Iterable[Mapping[str, Any]], **kwargs: Any
+    ) -> None:
+        self.messages.append({"recipient_id": recipient_id, "text": message, "buttons": list(buttons)})
+
+    def send_image_url(self, recipient_id: str, image_url: str) -> None:  # noqa: D102
+        self.messages.append({"recipient_id": recipient_id, "image": image_url})
+
+    def send_custom_json(self, recipient_id: str, content: Any) -> None:  # noqa: D102
+        self.messages.append({"recipient_id": recipient_id, "custom": content})
+
+    def send_attachment(self, recipient_id: str, attachment: Any) -> None:  # noqa: D102
+        self.messages.append({"recipient_id": recipient_id, "attachment": attachment})
+
+    def report_failure(self, recipient_id: str, action_name: str, problem: str) -> None:
+        """Say nothing: what failed is in the log of the conversation."""

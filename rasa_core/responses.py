@@ -1,0 +1,114 @@
+"""What a bot of Rasa 2 or 3 says: variants by condition and channel, and messages with more than text.
+
+A response is a list of variants. Which of them may be said depends on the slots and on the channel. Variants for this
+channel go before variants for every channel, and of these, variants with a condition before variants without one. Among
+equals chance decides, in an order that is the same in every process.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rasa_core.dispatcher import BotMessage, Content, Dispatcher, Values, filled, variables_of
+from rasa_core.exceptions import did_you_mean
+
+logger = logging.getLogger(__name__)
+
+_DATA_KEYS = ("elements", "quick_replies", "buttons", "attachment", "image", "custom")
+_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^\n{}]+?)\}")
+
+
+class ResponseDispatcher(Dispatcher):
+    """Says things as Rasa 3 says them; each response is one `BotMessage`, of however many messages it consists."""
+
+    def utter_message(self, text: str) -> None:
+        """Say `text`; each part between empty lines becomes a message."""
+        self.utter_response({"text": text})
+
+    def utter_response(self, message: Content) -> None:
+        """Say a response that is already filled: text with buttons, custom content, image, attachment, cards."""
+        said = {key: value for key, value in message.items() if value or key in ("text", "metadata")}
+        data = {key: said[key] for key in _DATA_KEYS if key in said}
+        if "image" in data:
+            data.setdefault("attachment", data["image"])
+        about = {key: said[key] for key in said if key not in (*_DATA_KEYS, "text")}
+        self.latest_bot_messages.append(BotMessage(message.get("text"), data or None, about or None))
+        self._send(said)
+
+    def _send(self, said: Content) -> None:
+        channel, text = self.output_channel, said.get("text") or ""
+        buttons = said.get("quick_replies") or said.get("buttons")
+        if buttons:
+            channel.send_text_with_buttons(self.sender_id, text, buttons)
+            self.send_messages.append(text)
+        else:
+            for part in text.strip().split("\n\n") if text else ():
+                channel.send_text_message(self.sender_id, part)
+                self.send_messages.append(part)
+        if "custom" in said:
+            channel.send_custom_json(self.sender_id, said["custom"])
+        if "image" in said:
+            channel.send_image_url(self.sender_id, said["image"])
+        if "attachment" in said:
+            channel.send_attachment(self.sender_id, said["attachment"])
+        if "elements" in said:
+            channel.send_custom_message(self.sender_id, said["elements"])
+
+    def utter_template(self, template: str, filled_slots: Values = None, **kwargs: Any) -> None:
+        """Say one of the variants of a response, or nothing if none of them fits now."""
+        message = self.retrieve_template(template, filled_slots, **kwargs)
+        if message is not None:
+            self.utter_response({**message, "utter_action": template})
+
+    def retrieve_template(self, template_name: str, filled_slots: Values = None, **kwargs: Any) -> Content | None:
+        """Return the variant of a response that is to be said now, filled; None if none is."""
+        variants = self.domain.templates.get(template_name)
+        if variants is None:
+            hint = did_you_mean(template_name, self.domain.templates)
+            logger.error("the domain has no response %r.%s", template_name, hint)
+            return None
+        values = variables_of(filled_slots, kwargs)
+        fitting = _best(variants, values, self.output_channel.name)
+        chosen = self.domain.random_template_for(template_name, fitting)
+        if chosen is None:
+            logger.error("no variant of the response %r fits now, and nothing is said.", template_name)
+            return None
+        said = ("text", *_DATA_KEYS)
+        return {
+            key: filled(value, values, key, template_name, _fill_text) if key in said else value
+            for key, value in chosen.items()
+        }
+
+
+def _best(variants: Sequence[Content], slots: Mapping[str, Any], channel: str) -> list[Content]:
+    """Return the variants that may be said, of the best kind there is."""
+    kinds: dict[tuple[bool, bool], list[Content]] = {}
+    for variant in variants:
+        condition, wanted = variant.get("condition"), variant.get("channel")
+        if (not wanted or wanted == channel) and all(_holds(part, slots) for part in condition or ()):
+            kinds.setdefault((bool(wanted), bool(condition)), []).append(variant)
+    return kinds[max(kinds)] if kinds else []
+
+
+def _holds(condition: Mapping[str, Any], slots: Mapping[str, Any]) -> bool:
+    """Tell whether a slot has the value of a condition; texts are equal whatever their case, others as in Python."""
+    found, wanted = slots.get(condition.get("name", "")), condition.get("value")
+    if isinstance(found, str) and isinstance(wanted, str):
+        return found.casefold() == wanted.casefold()
+    return bool(found == wanted)
+
+
+def _fill_text(text: str, values: Content, template: str) -> str:
+    """Fill ``{name}``; ``{{`` and ``}}`` become single braces. With one unknown name, all stays as it is."""
+
+    def value_of(match: re.Match[str]) -> str:
+        return match[0][0] if match[1] is None else str(values[match[1]])
+
+    try:
+        return _PLACEHOLDER.sub(value_of, text)
+    except KeyError as error:
+        logger.warning("response %r is not filled: there is no value for %s.", template, error)
+        return text
