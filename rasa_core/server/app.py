@@ -34,7 +34,7 @@ from werkzeug.wrappers import Response
 from rasa_core.agent import Agent
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
-from rasa_core.server import conversations
+from rasa_core.server import conversations, rasa3
 from rasa_core.server.logs import LogFile, access_logger, level_number, log_to_console, log_to_file, request_line
 from rasa_core.server.requests import HttpError, Request, as_http_error, json_response
 from rasa_core.server.served_model import Housekeeper, ServedModel
@@ -227,6 +227,10 @@ def _read_by(view: View) -> Views:
     return {"GET": view, "HEAD": view}
 
 
+def _with_agents(methods: Mapping[str, Callable[[Request, Agent, str], Response]]) -> Views:
+    return {method: _with_agent(view) for method, view in methods.items()}
+
+
 _PUBLIC: Final = frozenset({ServerApp.home, ServerApp.version})
 _TALKS: Final[dict[str, Views]] = {
     "/parse": dict.fromkeys(("GET", "POST"), _with_agent(conversations.parse)),
@@ -240,8 +244,8 @@ _OF_A_CONVERSATION: Final[dict[str, Views]] = {
         **_read_by(_with_agent(conversations.read_tracker)),
         "PUT": _with_agent(conversations.replace_tracker),
     },
-    "/tracker/events": {"POST": _with_agent(conversations.append_events)},
     "/explain": _read_by(_with_agent(conversations.explain)),
+    **{path: _with_agents(views) for path, views in rasa3.OF_A_CONVERSATION.items()},
 }
 _GENERAL: Final[dict[str, Views]] = {
     **_TALKS,  # of the conversation "default"
@@ -250,6 +254,7 @@ _GENERAL: Final[dict[str, Views]] = {
     "/conversations": _read_by(_with_agent(conversations.list_conversations)),
     "/load": {"POST": ServerApp.load},
     "/train": {"POST": ServerApp.train},
+    **{path: _with_agents(views) for path, views in rasa3.GENERAL.items()},
 }
 _VIEWS: Final = {**_GENERAL, **_OF_A_CONVERSATION}
 _PATHS: Final = Map(

@@ -55,7 +55,7 @@ def continue_(request: Request, agent: Agent, sender_id: str) -> Response:
     turns = agent.turns()
     body = request.json_object()
     action = _executed_action(body, agent)
-    events = _events(body.get("events", []), agent)
+    events = read_events(body.get("events", []), agent)
     return _answer(turns.continue_(sender_id, action, events, request.conditions("continue")))
 
 
@@ -85,7 +85,7 @@ def read_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
         should_include_events=request.flag("events", default=True),
         only_events_after_latest_restart=not request.flag("ignore_restarts", default=False),
     )
-    return _at_version(state, version)
+    return at_version(state, version)
 
 
 def explain(request: Request, agent: Agent, sender_id: str) -> Response:
@@ -95,27 +95,28 @@ def explain(request: Request, agent: Agent, sender_id: str) -> Response:
     last = len(tracker.events)
     expected = f'"at" is a number of events of this conversation, from 0 to {last}'
     position = None if at is None else _whole_number(at, 0, last, expected)
-    return _at_version(agent.explain(tracker, position).as_dict(), tracker.version)
+    return at_version(agent.explain(tracker, position).as_dict(), tracker.version)
 
 
 def replace_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
     """Put events in the place of a whole conversation."""
-    events = _events(request.json(), agent)
+    events = read_events(request.json(), agent)
     return _answer(agent.processor.replace_events(sender_id, events, request.conditions("replace")))
 
 
 def append_events(request: Request, agent: Agent, sender_id: str) -> Response:
     """Add events, a list or one, to a conversation, and predict nothing."""
     body = request.json()
-    events = _events([body] if isinstance(body, dict) else body, agent)
+    events = read_events([body] if isinstance(body, dict) else body, agent)
     return _answer(agent.processor.append_events(sender_id, events, request.conditions("append")))
 
 
 def _answer(answered: RequestResult) -> Response:
-    return _at_version(answered.result, answered.version)
+    return at_version(answered.result, answered.version)
 
 
-def _at_version(data: object, version: int) -> Response:
+def at_version(data: object, version: int) -> Response:
+    """Answer with `data` about a conversation of this version."""
     return json_response(data, headers=[("ETag", quote_etag(str(version)))])
 
 
@@ -133,7 +134,7 @@ def _executed_action(body: Mapping[str, Any], agent: Agent) -> str | None:
     return name
 
 
-def _events(items: object, agent: Agent) -> list[Event]:
+def read_events(items: object, agent: Agent) -> list[Event]:
     """Return the events of a JSON list; raise `HttpError` 400 if one of them is wrong."""
     if not isinstance(items, list):
         raise HttpError(400, f"events are sent as a list, not as {json_type(items)}.")

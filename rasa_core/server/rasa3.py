@@ -1,0 +1,196 @@
+"""What clients of Rasa 2 and 3 ask for: the REST channel, and the paths of its HTTP interface that 0.9 does not have.
+
+A change is guarded as everywhere here: one at a time in a conversation, and once for a request with a key. What differs
+from Rasa on purpose: a conversation's id in a path is percent-decoded, reading a conversation creates nothing, and a
+body that makes no sense is 400 where Rasa answers 500.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from werkzeug.wrappers import Response
+
+from rasa_core.channels.channel import UserMessage
+from rasa_core.channels.direct import RestOutputChannel
+from rasa_core.domain_file import write_yaml
+from rasa_core.events import UserUttered
+from rasa_core.exceptions import did_you_mean
+from rasa_core.server.conversations import append_events, at_version, read_events, replace_tracker
+from rasa_core.server.requests import HttpError, Request, json_response, json_type
+from rasa_core.support.strict_json import encode
+from rasa_core.trackers import DialogueStateTracker
+
+if TYPE_CHECKING:
+    from rasa_core.agent import Agent
+
+_YAML_TYPES: Final = ("application/x-yaml", "application/yaml", "text/yaml")
+
+
+# -- the REST channel
+
+
+def channel_status(request: Request, agent: Agent, sender_id: str) -> Response:
+    """Tell that the REST channel is there."""
+    return json_response({"status": "ok"})
+
+
+def webhook(request: Request, agent: Agent, sender_id: str) -> Response:
+    """Take a message of the user, run the actions, and return what the bot says; without a text, that is nothing."""
+    body = request.json_object()
+    text, sender = body.get("message"), body.get("sender")
+    if not isinstance(text, str) or not text:
+        return json_response([])
+    channel = RestOutputChannel()
+    message = UserMessage(text, channel, UserMessage.DEFAULT_SENDER_ID if sender is None else str(sender))
+    answered = agent.turns().respond(message, request.conditions("webhook"))
+    if request.flag("stream", default=False):
+        return Response("".join(encode(part) + "\n" for part in answered.result), mimetype="text/event-stream")
+    return at_version(answered.result, answered.version)
+
+
+# -- the model
+
+
+def status(request: Request, agent: Agent, sender_id: str) -> Response:
+    """Tell which model serves."""
+    return json_response({"model_file": None, "model_id": agent.model_fingerprint, "num_active_training_jobs": 0})
+
+
+def domain(request: Request, agent: Agent, sender_id: str) -> Response:
+    """Return the domain, as JSON or YAML."""
+    content = agent.domain.as_dict()
+    chosen = request.accept_mimetypes.best_match(("application/json", *_YAML_TYPES), "application/json")
+    if request.accept_mimetypes and not request.accept_mimetypes[str(chosen)]:
+        raise HttpError(406, "the domain comes as application/json or application/x-yaml; accept one of them.")
+    if chosen in _YAML_TYPES:
+        return Response(write_yaml(content), mimetype="application/x-yaml")
+    return json_response(content)
+
+
+def parse_text(request: Request, agent: Agent, sender_id: str) -> Response:
+    """Tell what a text means."""
+    return json_response(agent.turns().understand(_text_of(request.json_object(), "text")))
+
+
+def predict_events(request: Request, agent: Agent, sender_id: str) -> Response:
+    """Tell what comes after some events; nothing is stored."""
+    tracker = DialogueStateTracker.from_events("default", read_events(request.json(), agent), agent.domain)
+    return json_response(_prediction(agent, tracker))
+
+
+# -- a conversation
+
+
+def predict(request: Request, agent: Agent, sender_id: str) -> Response:
+    """Tell what comes next; nothing is changed."""
+    return json_response(_prediction(agent, _known(agent, sender_id)))
+
+
+def log_message(request: Request, agent: Agent, sender_id: str) -> Response:
+    """Add a message of the user, understood here or before, and predict nothing."""
+    body = request.json_object()
+    if body.get("sender") != "user":
+        raise HttpError(400, 'only messages of the user are taken here: send {"text": ..., "sender": "user"}.')
+    text, parsed = _text_of(body, "text"), body.get("parse_data")
+    if parsed is not None and not isinstance(parsed, dict):
+        raise HttpError(400, f'"parse_data" is an object, not {json_type(parsed)}.')
+    item = {"event": "user", "text": text, "parse_data": parsed or agent.turns().understand(text)}
+    (message,) = read_events([item], agent)
+    assert isinstance(message, UserUttered)
+    events = [message, *agent.domain.slots_for_entities(message.entities)]
+    answered = agent.processor.append_events(sender_id, events, request.conditions("messages"))
+    return at_version(answered.result, answered.version)
+
+
+def execute(request: Request, agent: Agent, sender_id: str) -> Response:
+    """Run one action, and return what it said."""
+    name = request.json_object().get("name")
+    if not isinstance(name, str):
+        raise HttpError(400, 'the name of the action is missing; send it as {"name": "utter_greet"}.')
+    agent.domain.index_for_action(name)
+    _known(agent, sender_id)
+    return _said(agent, sender_id, lambda turns, tracker, talk: turns.run_action(name, tracker, talk))
+
+
+def trigger_intent(request: Request, agent: Agent, sender_id: str) -> Response:
+    """Act as if the user had said something of this intent."""
+    body = request.json_object()
+    name = body.get("name")
+    if not isinstance(name, str):
+        raise HttpError(400, 'the name of the intent is missing; send it as {"name": "greet"}.')
+    if name not in agent.domain.intents:
+        raise HttpError(404, f"the domain has no intent {name[:100]!r}.{did_you_mean(name, agent.domain.intents)}")
+    entities = _entities(body.get("entities"))
+    message = UserUttered(f"EXTERNAL: {name}", {"name": name, "confidence": 1.0}, entities)
+
+    def take(turns: Any, tracker: DialogueStateTracker, talk: Any) -> None:
+        for event in [message, *agent.domain.slots_for_entities(entities)]:
+            tracker.update(event)
+        turns.run_until_listening(tracker, talk, lambda: None)
+
+    return _said(agent, sender_id, take)
+
+
+def _said(agent: Agent, sender_id: str, take: Any) -> Response:
+    """Change a conversation, and return its state and what the bot said meanwhile."""
+    turns, channel = agent.turns(), RestOutputChannel()
+    with agent.tracker_store.conversation(sender_id) as conversation:
+        take(turns, conversation.tracker, turns.dispatcher_for(UserMessage("", channel, sender_id)))
+        conversation.commit()
+        state = conversation.tracker.current_state(should_include_events=True)
+        return at_version({"tracker": state, "messages": channel.messages}, conversation.tracker.version)
+
+
+def _entities(given: object) -> list[dict[str, Any]]:
+    """Return entities from an object of names to values, or from a list; anything else is none, as in Rasa."""
+    if isinstance(given, Mapping):
+        return [{"entity": name, "value": value} for name, value in given.items()]
+    items: Iterable[Any] = given if isinstance(given, list) else ()
+    return [item for item in items if isinstance(item, dict) and isinstance(item.get("entity"), str)]
+
+
+def _known(agent: Agent, sender_id: str) -> DialogueStateTracker:
+    tracker = agent.tracker_store.retrieve(sender_id)
+    if tracker is None:
+        raise HttpError(404, f"there is no conversation {sender_id!r}.")
+    return tracker
+
+
+def _prediction(agent: Agent, tracker: DialogueStateTracker) -> dict[str, Any]:
+    found = agent.predict(tracker)
+    scores = sorted(found.scores.items(), key=lambda item: (-item[1], item[0]))
+    return {
+        "scores": [{"action": name, "score": score} for name, score in scores],
+        "policy": found.policy,
+        "confidence": found.confidence,
+        "tracker": tracker.current_state(should_include_events=True),
+    }
+
+
+def _text_of(body: Mapping[str, Any], key: str) -> str:
+    text = body.get(key)
+    if isinstance(text, str):
+        return text
+    raise HttpError(400, f'"{key}" must be the message as a string, not {json_type(text)}.')
+
+
+OF_A_CONVERSATION: Final = {
+    "/tracker/events": {"POST": append_events, "PUT": replace_tracker},
+    "/predict": {"POST": predict},
+    "/messages": {"POST": log_message},
+    "/execute": {"POST": execute},
+    "/trigger_intent": {"POST": trigger_intent},
+}
+"""What answers at the paths below a conversation, by method."""
+
+GENERAL: Final = {
+    "/webhooks/rest/": {"GET": channel_status},
+    "/webhooks/rest/webhook": {"POST": webhook},
+    "/status": {"GET": status, "HEAD": status},
+    "/domain": {"GET": domain, "HEAD": domain},
+    "/model/parse": {"POST": parse_text},
+    "/model/predict": {"POST": predict_events},
+}
+"""What answers at other paths, by method."""
