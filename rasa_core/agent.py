@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from rasa_core import _legacy
-from rasa_core.actions.webhook import ActionServer, WebhookRunner
+from rasa_core.actions.webhook import ActionServer
 from rasa_core.channels.channel import InputChannel, OutputChannel, UserMessage
 from rasa_core.domain import Domain, check_domain_sanity
 from rasa_core.events import Event
@@ -233,7 +233,7 @@ class Agent:
             self.domain,
             self.tracker_store,
             message_preprocessor=message_preprocessor,
-            runner=None if self.actions is None else WebhookRunner(self.domain, self.actions),
+            server=self.actions,
         )
 
     def turns(

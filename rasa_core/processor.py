@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from rasa_core.actions.runner import ActionRunner, runner_for
+from rasa_core.actions.runner import runner_for
+from rasa_core.actions.webhook import ActionServer
 from rasa_core.channels.channel import InputChannel, UserMessage
 from rasa_core.channels.direct import CollectingOutputChannel
 from rasa_core.domain import Domain
@@ -46,9 +47,9 @@ CONFLICT_WAITS = (0.01, 0.02, 0.04, 0.08)
 class MessageProcessor(TurnProcessor):
     """Takes turns on the conversations of a store.
 
-    Parameters are those of `TurnProcessor`, the runner may be left out, and ``tracker_store``. Where a commit meets
-    another version than the one that was read, the turn is taken again from a fresh read, unless actions have run here
-    meanwhile: then `VersionConflictError` is raised.
+    Parameters are those of `TurnProcessor`, and ``tracker_store``; the runner is that of the action `server`, or the
+    one that the domain asks for. Where a commit meets another version than the one that was read, the turn is taken
+    again from a fresh read, unless actions have run here meanwhile: then `VersionConflictError` is raised.
 
     The methods that return `RequestResult` take `RequestConditions`: a request with a key is carried out once. Results
     are to be read, not to be changed, since parts of them may belong to a tracker that is used again.
@@ -63,13 +64,13 @@ class MessageProcessor(TurnProcessor):
         max_number_of_predictions: int = 10,
         message_preprocessor: Preprocessor | None = None,
         on_circuit_break: Callable[..., object] | None = None,
-        runner: ActionRunner | None = None,
+        server: ActionServer | None = None,
     ) -> None:
         super().__init__(
             interpreter,
             policy_ensemble,
             domain,
-            runner or runner_for(domain),
+            runner_for(domain, server),
             max_number_of_predictions,
             message_preprocessor,
             on_circuit_break,

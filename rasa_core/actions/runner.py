@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from rasa_core.actions.action import Action, ActionListen, ActionRestart, RemoteAction, UtterAction
+from rasa_core.actions.webhook import ActionServer, domain_body
 from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import Event
@@ -87,8 +88,33 @@ class CallerRunner(ActionRunner):
         return not isinstance(self.domain.action_for_name(action_name), RemoteAction)
 
 
-def runner_for(domain: Domain) -> ActionRunner:
-    """Return the runner that the ``action_factory`` of a domain asks for."""
+class WebhookRunner(LocalRunner):
+    """Runs actions of the user's own in an action server, and everything else here.
+
+    Parameters
+    ----------
+    domain
+        The bot's domain.
+    server
+        Runs the actions that have no response and no class here.
+    """
+
+    def __init__(self, domain: Domain, server: ActionServer) -> None:
+        super().__init__(domain)
+        self.server = server
+        self._domain_body = domain_body(domain)
+
+    def run(self, action_name: str, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> list[Event]:
+        """Run an action here, or ask the action server to; `ActionServer.run` tells the errors."""
+        if isinstance(self.domain.action_for_name(action_name), RemoteAction):
+            return self.server.run(action_name, dispatcher, tracker, self._domain_body)
+        return super().run(action_name, dispatcher, tracker)
+
+
+def runner_for(domain: Domain, server: ActionServer | None = None) -> ActionRunner:
+    """Return the runner for an action server, or else the one that the ``action_factory`` of a domain asks for."""
+    if server is not None:
+        return WebhookRunner(domain, server)
     return CallerRunner(domain) if domain.action_factory == "remote" else LocalRunner(domain)
 
 

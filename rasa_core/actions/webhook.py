@@ -22,8 +22,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from rasa_core.actions.action import RemoteAction
-from rasa_core.actions.runner import ActionRunner
 from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import Event
@@ -79,16 +77,37 @@ class ActionServer:
         self._path = quote(parts.path, safe="/%:@!$&'()*+,;=~") or "/"
         self._transport = HttpTransport(parts._replace(path=""), hidden_query=parts.query)
 
-    def call(self, request: _Json, key: str) -> _Json:
-        """Ask the server to run an action, once, and return its answer.
+    def run(
+        self, action_name: str, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Mapping[str, Any]
+    ) -> list[Event]:
+        """Ask for an action; what it says goes to `dispatcher`, and its events are returned.
+
+        Parameters
+        ----------
+        domain
+            What `domain_body` returned.
 
         Raises
         ------
         ActionRejectedError
             If the server says that the action is not to run now.
         RemoteActionError
-            If there is no answer, or one that is none.
+            If the server fails; then nothing of its answer is used.
         """
+        request = {
+            "next_action": action_name,
+            "sender_id": tracker.sender_id,
+            "tracker": _tracker_body(tracker, self.most_events),
+            "domain": domain,
+            "version": PROTOCOL_VERSION,
+        }
+        answer = self._call(request, _key(action_name, tracker))
+        events = [_event(item, action_name) for item in _objects(answer, "events", action_name) if "event" in item]
+        for response in _objects(answer, "responses", action_name):
+            _say(response, dispatcher, tracker)
+        return events
+
+    def _call(self, request: _Json, key: str) -> _Json:
         name, place = request["next_action"], self.url.partition("?")[0]
         body = json.dumps(request, ensure_ascii=False).encode("utf-8", "surrogatepass")
         headers = {"Content-Type": "application/json", "Accept": "*/*", "Idempotency-Key": key, **self.headers}
@@ -122,55 +141,6 @@ def _content(answer: HttpAnswer, name: str, place: str) -> _Json:
     return content
 
 
-class WebhookRunner(ActionRunner):
-    """Runs actions of the user's own in an action server, and everything else here.
-
-    Parameters
-    ----------
-    domain
-        The bot's domain.
-    server
-        Runs the actions that have no response and no class here.
-    """
-
-    def __init__(self, domain: Domain, server: ActionServer) -> None:
-        super().__init__(domain)
-        self.server = server
-        self._domain_body = _domain_body(domain)
-
-    def runs_here(self, action_name: str) -> bool:
-        """Return True: the turn waits for the action server."""
-        return True
-
-    def run(self, action_name: str, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> list[Event]:
-        """Run an action here, or ask the action server to; what it says goes to `dispatcher`.
-
-        Raises
-        ------
-        ActionRejectedError
-            If the server says that the action is not to run now.
-        RemoteActionError
-            If the server fails; then nothing of its answer is used.
-        """
-        if not isinstance(self.domain.action_for_name(action_name), RemoteAction):
-            return super().run(action_name, dispatcher, tracker)
-        answer = self.server.call(self._request(action_name, tracker), _key(action_name, tracker))
-        events = [_event(item, action_name) for item in _objects(answer, "events", action_name) if "event" in item]
-        responses = _objects(answer, "responses", action_name)
-        for response in responses:
-            _say(response, dispatcher, tracker)
-        return events
-
-    def _request(self, action_name: str, tracker: DialogueStateTracker) -> _Json:
-        return {
-            "next_action": action_name,
-            "sender_id": tracker.sender_id,
-            "tracker": _tracker_body(tracker, self.server.most_events),
-            "domain": self._domain_body,
-            "version": PROTOCOL_VERSION,
-        }
-
-
 def _key(action_name: str, tracker: DialogueStateTracker) -> str:
     """Return what names this call: the same for the same action at the same point of the same log."""
     parts = [tracker.sender_id, tracker.version, tracker.latest_event_time, action_name]
@@ -190,7 +160,7 @@ def _tracker_body(tracker: DialogueStateTracker, most_events: int | None) -> _Js
     }
 
 
-def _domain_body(domain: Domain) -> _Json:
+def domain_body(domain: Domain) -> _Json:
     """Return a domain as Rasa 3 writes it."""
     content = domain.as_dict()
     return {

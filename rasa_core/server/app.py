@@ -227,34 +227,18 @@ def _read_by(view: View) -> Views:
     return {"GET": view, "HEAD": view}
 
 
-def _with_agents(methods: Mapping[str, Callable[[Request, Agent, str], Response]]) -> Views:
-    return {method: _with_agent(view) for method, view in methods.items()}
+def _with_agents(table: Mapping[str, Mapping[str, View]]) -> dict[str, Views]:
+    return {path: {method: _with_agent(view) for method, view in views.items()} for path, views in table.items()}
 
 
 _PUBLIC: Final = frozenset({ServerApp.home, ServerApp.version})
-_TALKS: Final[dict[str, Views]] = {
-    "/parse": dict.fromkeys(("GET", "POST"), _with_agent(conversations.parse)),
-    "/continue": {"POST": _with_agent(conversations.continue_)},
-    "/respond": dict.fromkeys(("GET", "POST"), _with_agent(conversations.respond)),
-}
-_OF_A_CONVERSATION: Final[dict[str, Views]] = {
-    **_TALKS,
-    "": {"DELETE": _with_agent(conversations.delete)},
-    "/tracker": {
-        **_read_by(_with_agent(conversations.read_tracker)),
-        "PUT": _with_agent(conversations.replace_tracker),
-    },
-    "/explain": _read_by(_with_agent(conversations.explain)),
-    **{path: _with_agents(views) for path, views in rasa3.OF_A_CONVERSATION.items()},
-}
+_OF_A_CONVERSATION: Final = _with_agents({**conversations.OF_A_CONVERSATION, **rasa3.OF_A_CONVERSATION})
 _GENERAL: Final[dict[str, Views]] = {
-    **_TALKS,  # of the conversation "default"
     "/": _read_by(ServerApp.home),
     "/version": _read_by(ServerApp.version),
-    "/conversations": _read_by(_with_agent(conversations.list_conversations)),
     "/load": {"POST": ServerApp.load},
     "/train": {"POST": ServerApp.train},
-    **{path: _with_agents(views) for path, views in rasa3.GENERAL.items()},
+    **_with_agents({**conversations.GENERAL, **rasa3.GENERAL}),
 }
 _VIEWS: Final = {**_GENERAL, **_OF_A_CONVERSATION}
 _PATHS: Final = Map(

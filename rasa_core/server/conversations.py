@@ -11,13 +11,13 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from werkzeug.http import quote_etag
 from werkzeug.wrappers import Response
 
 from rasa_core.channels.channel import UserMessage
-from rasa_core.events import ActionExecuted, Event
+from rasa_core.events import ActionExecuted, Event, UserUttered
 from rasa_core.exceptions import DomainError, EventError, UnknownActionError, UnknownSlotError, nearest
-from rasa_core.server.requests import HttpError, Request, json_response, json_type
+from rasa_core.server.requests import HttpError, Request, at_version, json_response, json_type, text_in
+from rasa_core.trackers import DialogueStateTracker
 
 if TYPE_CHECKING:
     from rasa_core.agent import Agent
@@ -55,7 +55,7 @@ def continue_(request: Request, agent: Agent, sender_id: str) -> Response:
     turns = agent.turns()
     body = request.json_object()
     action = _executed_action(body, agent)
-    events = read_events(body.get("events", []), agent)
+    events = _events(body.get("events", []), agent)
     return _answer(turns.continue_(sender_id, action, events, request.conditions("continue")))
 
 
@@ -100,24 +100,60 @@ def explain(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def replace_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
     """Put events in the place of a whole conversation."""
-    events = read_events(request.json(), agent)
+    events = _events(request.json(), agent)
     return _answer(agent.processor.replace_events(sender_id, events, request.conditions("replace")))
 
 
 def append_events(request: Request, agent: Agent, sender_id: str) -> Response:
     """Add events, a list or one, to a conversation, and predict nothing."""
     body = request.json()
-    events = read_events([body] if isinstance(body, dict) else body, agent)
+    events = _events([body] if isinstance(body, dict) else body, agent)
     return _answer(agent.processor.append_events(sender_id, events, request.conditions("append")))
+
+
+def log_message(request: Request, agent: Agent, sender_id: str) -> Response:
+    """Add a message of the user, understood here or before, and predict nothing."""
+    body = request.json_object()
+    if body.get("sender") != "user":
+        raise HttpError(400, 'only messages of the user are taken here: send {"text": ..., "sender": "user"}.')
+    text, parsed = text_in(body, "text"), body.get("parse_data")
+    if parsed is not None and not isinstance(parsed, dict):
+        raise HttpError(400, f'"parse_data" is an object, not {json_type(parsed)}.')
+    item = {"event": "user", "text": text, "parse_data": parsed or agent.turns().understand(text)}
+    (message,) = _events([item], agent)
+    assert isinstance(message, UserUttered)
+    events = [message, *agent.domain.slots_for_entities(message.entities)]
+    answered = agent.processor.append_events(sender_id, events, request.conditions("messages"))
+    return at_version(answered.result, answered.version)
+
+
+def predict(request: Request, agent: Agent, sender_id: str) -> Response:
+    """Tell what comes next; nothing is changed."""
+    tracker = agent.tracker_store.retrieve(sender_id)
+    if tracker is None:
+        raise HttpError(404, f"there is no conversation {sender_id!r}.")
+    return json_response(_prediction(agent, tracker))
+
+
+def predict_events(request: Request, agent: Agent, sender_id: str) -> Response:
+    """Tell what comes after some events; nothing is stored."""
+    tracker = DialogueStateTracker.from_events("default", _events(request.json(), agent), agent.domain)
+    return json_response(_prediction(agent, tracker))
+
+
+def _prediction(agent: Agent, tracker: DialogueStateTracker) -> dict[str, Any]:
+    found = agent.predict(tracker)
+    scores = sorted(found.scores.items(), key=lambda item: (-item[1], item[0]))
+    return {
+        "scores": [{"action": name, "score": score} for name, score in scores],
+        "policy": found.policy,
+        "confidence": found.confidence,
+        "tracker": tracker.current_state(should_include_events=True),
+    }
 
 
 def _answer(answered: RequestResult) -> Response:
     return at_version(answered.result, answered.version)
-
-
-def at_version(data: object, version: int) -> Response:
-    """Answer with `data` about a conversation of this version."""
-    return json_response(data, headers=[("ETag", quote_etag(str(version)))])
 
 
 # -- actions and events in a body
@@ -134,7 +170,7 @@ def _executed_action(body: Mapping[str, Any], agent: Agent) -> str | None:
     return name
 
 
-def read_events(items: object, agent: Agent) -> list[Event]:
+def _events(items: object, agent: Agent) -> list[Event]:
     """Return the events of a JSON list; raise `HttpError` 400 if one of them is wrong."""
     if not isinstance(items, list):
         raise HttpError(400, f"events are sent as a list, not as {json_type(items)}.")
@@ -207,3 +243,29 @@ def _whole_number(text: str, low: int, high: int, expected: str) -> int:
     if text.isascii() and text.isdigit() and len(text) < 19 and low <= int(text) <= high:
         return int(text)
     raise HttpError(400, f"{expected}, not {text[:40]!r}.")
+
+
+TALKS: Final = {
+    "/parse": {"GET": parse, "POST": parse},
+    "/continue": {"POST": continue_},
+    "/respond": {"GET": respond, "POST": respond},
+}
+"""What answers below a conversation, and for the conversation "default" also at the top, by method."""
+
+OF_A_CONVERSATION: Final = {
+    **TALKS,
+    "": {"DELETE": delete},
+    "/tracker": {"GET": read_tracker, "HEAD": read_tracker, "PUT": replace_tracker},
+    "/tracker/events": {"POST": append_events, "PUT": replace_tracker},
+    "/explain": {"GET": explain, "HEAD": explain},
+    "/predict": {"POST": predict},
+    "/messages": {"POST": log_message},
+}
+"""What answers below a conversation, by method."""
+
+GENERAL: Final = {
+    **TALKS,
+    "/conversations": {"GET": list_conversations, "HEAD": list_conversations},
+    "/model/predict": {"POST": predict_events},
+}
+"""What answers at other paths, by method."""

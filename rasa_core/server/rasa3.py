@@ -17,8 +17,7 @@ from rasa_core.channels.direct import RestOutputChannel
 from rasa_core.domain_file import write_yaml
 from rasa_core.events import UserUttered
 from rasa_core.exceptions import did_you_mean
-from rasa_core.server.conversations import append_events, at_version, read_events, replace_tracker
-from rasa_core.server.requests import HttpError, Request, json_response, json_type
+from rasa_core.server.requests import HttpError, Request, at_version, json_response, text_in
 from rasa_core.support.strict_json import encode
 from rasa_core.trackers import DialogueStateTracker
 
@@ -71,37 +70,10 @@ def domain(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def parse_text(request: Request, agent: Agent, sender_id: str) -> Response:
     """Tell what a text means."""
-    return json_response(agent.turns().understand(_text_of(request.json_object(), "text")))
-
-
-def predict_events(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Tell what comes after some events; nothing is stored."""
-    tracker = DialogueStateTracker.from_events("default", read_events(request.json(), agent), agent.domain)
-    return json_response(_prediction(agent, tracker))
+    return json_response(agent.turns().understand(text_in(request.json_object(), "text")))
 
 
 # -- a conversation
-
-
-def predict(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Tell what comes next; nothing is changed."""
-    return json_response(_prediction(agent, _known(agent, sender_id)))
-
-
-def log_message(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Add a message of the user, understood here or before, and predict nothing."""
-    body = request.json_object()
-    if body.get("sender") != "user":
-        raise HttpError(400, 'only messages of the user are taken here: send {"text": ..., "sender": "user"}.')
-    text, parsed = _text_of(body, "text"), body.get("parse_data")
-    if parsed is not None and not isinstance(parsed, dict):
-        raise HttpError(400, f'"parse_data" is an object, not {json_type(parsed)}.')
-    item = {"event": "user", "text": text, "parse_data": parsed or agent.turns().understand(text)}
-    (message,) = read_events([item], agent)
-    assert isinstance(message, UserUttered)
-    events = [message, *agent.domain.slots_for_entities(message.entities)]
-    answered = agent.processor.append_events(sender_id, events, request.conditions("messages"))
-    return at_version(answered.result, answered.version)
 
 
 def execute(request: Request, agent: Agent, sender_id: str) -> Response:
@@ -110,7 +82,8 @@ def execute(request: Request, agent: Agent, sender_id: str) -> Response:
     if not isinstance(name, str):
         raise HttpError(400, 'the name of the action is missing; send it as {"name": "utter_greet"}.')
     agent.domain.index_for_action(name)
-    _known(agent, sender_id)
+    if agent.tracker_store.retrieve(sender_id) is None:
+        raise HttpError(404, f"there is no conversation {sender_id!r}.")
     return _said(agent, sender_id, lambda turns, tracker, talk: turns.run_action(name, tracker, talk))
 
 
@@ -151,35 +124,7 @@ def _entities(given: object) -> list[dict[str, Any]]:
     return [item for item in items if isinstance(item, dict) and isinstance(item.get("entity"), str)]
 
 
-def _known(agent: Agent, sender_id: str) -> DialogueStateTracker:
-    tracker = agent.tracker_store.retrieve(sender_id)
-    if tracker is None:
-        raise HttpError(404, f"there is no conversation {sender_id!r}.")
-    return tracker
-
-
-def _prediction(agent: Agent, tracker: DialogueStateTracker) -> dict[str, Any]:
-    found = agent.predict(tracker)
-    scores = sorted(found.scores.items(), key=lambda item: (-item[1], item[0]))
-    return {
-        "scores": [{"action": name, "score": score} for name, score in scores],
-        "policy": found.policy,
-        "confidence": found.confidence,
-        "tracker": tracker.current_state(should_include_events=True),
-    }
-
-
-def _text_of(body: Mapping[str, Any], key: str) -> str:
-    text = body.get(key)
-    if isinstance(text, str):
-        return text
-    raise HttpError(400, f'"{key}" must be the message as a string, not {json_type(text)}.')
-
-
 OF_A_CONVERSATION: Final = {
-    "/tracker/events": {"POST": append_events, "PUT": replace_tracker},
-    "/predict": {"POST": predict},
-    "/messages": {"POST": log_message},
     "/execute": {"POST": execute},
     "/trigger_intent": {"POST": trigger_intent},
 }
@@ -191,6 +136,5 @@ GENERAL: Final = {
     "/status": {"GET": status, "HEAD": status},
     "/domain": {"GET": domain, "HEAD": domain},
     "/model/parse": {"POST": parse_text},
-    "/model/predict": {"POST": predict_events},
 }
 """What answers at other paths, by method."""

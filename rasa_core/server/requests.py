@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl
 from werkzeug.datastructures import FileStorage, ImmutableMultiDict, MultiDict
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
-from werkzeug.http import parse_etags
+from werkzeug.http import parse_etags, quote_etag
 from werkzeug.utils import cached_property
 from werkzeug.wrappers import Request as WerkzeugRequest
 from werkzeug.wrappers import Response
@@ -74,6 +74,11 @@ def json_response(data: object, status: int = 200, headers: Headers = ()) -> Res
     body = (encode(data) + "\n").encode("ascii")
     described = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers]
     return Response([body], status, described)
+
+
+def at_version(data: object, version: int) -> Response:
+    """Answer with `data` about a conversation of this version."""
+    return json_response(data, headers=[("ETag", quote_etag(str(version)))])
 
 
 class HttpError(HTTPException):
@@ -336,3 +341,11 @@ def matching_versions(header: str) -> frozenset[int] | None:
 def json_type(value: object) -> str:
     """Return what a JSON value is called in JSON."""
     return _JSON_TYPES[type(value)]
+
+
+def text_in(body: Mapping[str, Any], key: str) -> str:
+    """Return the text under a key of a body; raise `HttpError` 400 if there is none."""
+    text = body.get(key)
+    if isinstance(text, str):
+        return text
+    raise HttpError(400, f'"{key}" must be the message as a string, not {json_type(text)}.')
