@@ -212,7 +212,7 @@ def test_wrong_request_is_refused_and_changes_nothing(
         ("HEAD", PARSE, "GET, POST, OPTIONS"),
         ("GET", CONTINUE, "POST, OPTIONS"),
         ("POST", TRACKER, "GET, HEAD, PUT, OPTIONS"),
-        ("BREW", EVENTS, "POST, OPTIONS"),
+        ("BREW", EVENTS, "POST, PUT, OPTIONS"),
         ("GET", "/conversations/x", "DELETE, OPTIONS"),
     ],
 )
