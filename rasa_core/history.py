@@ -13,9 +13,9 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice, takewhile
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
-from rasa_core.events import ACTION_LISTEN_NAME, UserUttered
+from rasa_core.events.base import ACTION_LISTEN_NAME
 from rasa_core.slots import Slot, short_text
 
 State = dict[str, float]
@@ -27,6 +27,17 @@ SLOTS_KEPT: Final = 20
 VALUE_LENGTH_KEPT: Final = 60
 
 NEW, SAME, CHANGED = "new", "same", "changed"
+
+
+class Understood(Protocol):
+    """What a user said, as it was understood: a `rasa_core.events.UserUttered`."""
+
+    @property
+    def intent(self) -> dict[str, Any]: ...  # noqa: D102
+    @property
+    def entities(self) -> list[dict[str, Any]]: ...  # noqa: D102
+    @property
+    def parse_data(self) -> dict[str, Any]: ...  # noqa: D102
 
 
 class Mention(NamedTuple):
@@ -236,7 +247,7 @@ def _unpacked(packed: State | list[str]) -> State:
 
 
 def compute_state(
-    message: UserUttered, slots: Iterable[Slot], action_name: str | None, vocabulary: Vocabulary | None
+    message: Understood, slots: Iterable[Slot], action_name: str | None, vocabulary: Vocabulary | None
 ) -> State:
     """Return the state after a user's message, with these slots, and after an action."""
     state: State = {}

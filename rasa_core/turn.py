@@ -18,8 +18,10 @@ from rasa_core.events import (
     ACTION_LISTEN_NAME,
     ACTION_RESTART_NAME,
     ActionExecuted,
+    ActionReverted,
     BotUttered,
     Event,
+    FollowupAction,
     Restarted,
     SlotSet,
     UserUttered,
@@ -135,8 +137,17 @@ class TurnProcessor:
         return _checked(self.interpreter.parse(text), self.interpreter)
 
     def log_message(self, tracker: DialogueStateTracker, text: str) -> None:
-        """Append the user's message and the slots that its entities set."""
+        """Append the user's message and the slots that its entities set.
+
+        Stories have the bot listen before every message. Where the log does not say so, as after a rewind, a restart or
+        a turn that was broken off, it does now; an action that is fixed stays so.
+        """
         parsed = self.understand(text)
+        if tracker.latest_action_name != ACTION_LISTEN_NAME:
+            fixed = tracker.follow_up_action
+            tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
+            if fixed not in (tracker.follow_up_action, ACTION_LISTEN_NAME):
+                tracker.update(FollowupAction(fixed))
         tracker.update(UserUttered(parsed.get("text", text), parsed["intent"], parsed["entities"], parsed))
         for event in self.domain.slots_for_entities(parsed["entities"]):
             tracker.update(event)
@@ -145,8 +156,9 @@ class TurnProcessor:
 
     def predict(self, tracker: DialogueStateTracker) -> Prediction:
         """Return the next action: a fixed one, a restart that the user wants, or what the policies say."""
-        if tracker.follow_up_action is not None and tracker.follow_up_action in self.domain.action_map:
-            return self._certain(tracker.follow_up_action)
+        fixed = ACTION_LISTEN_NAME if tracker.must_listen else tracker.follow_up_action
+        if fixed is not None and fixed in self.domain.action_map:
+            return self._certain(fixed)
         if tracker.latest_message.intent.get("name") == self.domain.restart_intent:
             return self._certain(ACTION_RESTART_NAME)
         return self.policy_ensemble.predict(tracker, self.domain)
@@ -164,6 +176,8 @@ class TurnProcessor:
     def start_turn(self, tracker: DialogueStateTracker, text: str) -> State:
         """Take in a message, and return what the caller is to do next."""
         self.log_message(tracker, text)
+        if self._is_silent(tracker):
+            return self._answer(tracker, None, INFO_PAUSED)
         return self._next_step(tracker)
 
     def continue_turn(
@@ -179,8 +193,9 @@ class TurnProcessor:
         events = list(events)
         self.check(executed_action, events)
         if executed_action == ACTION_LISTEN_NAME:
-            for event in events:
-                tracker.update(event)
+            self._take_events(tracker, None, events)
+            if tracker.must_listen:
+                tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
             return self._answer(tracker, None, INFO_LISTENING)
         info = None
         if executed_action is not None:
@@ -188,9 +203,7 @@ class TurnProcessor:
             tracker.update(ActionExecuted(executed_action))
             if executed_action == ACTION_RESTART_NAME and not any(isinstance(event, Restarted) for event in events):
                 events.append(Restarted())
-        for event in events:
-            self._warn_about_new_slot(executed_action, event)
-            tracker.update(event)
+        self._take_events(tracker, executed_action, events)
         return self._next_step(tracker, info)
 
     def check(self, executed_action: str | None, events: Iterable[Event]) -> None:
@@ -202,19 +215,19 @@ class TurnProcessor:
 
     def _info_about(self, tracker: DialogueStateTracker, executed_action: str) -> str | None:
         """Return what the caller should know about an action that was reported out of turn."""
-        if tracker.latest_action_name == ACTION_LISTEN_NAME and tracker.history.turn_actions:
+        if tracker.is_listening():
             return INFO_NO_MESSAGE
         if executed_action == tracker.latest_action_name and self.predict(tracker).action != executed_action:
             return INFO_REPEATED
         return None
 
     def _next_step(self, tracker: DialogueStateTracker, info: str | None = None) -> State:
-        if self._is_silent(tracker):
-            return self._answer(tracker, None, INFO_PAUSED)
-        prediction = self.predict(tracker)
-        if prediction.action == ACTION_LISTEN_NAME:
+        """Return what the caller is to do next; callers go on until they are told to listen, also while paused."""
+        is_silent = self._is_silent(tracker)
+        prediction = self._certain(ACTION_LISTEN_NAME) if is_silent else self.predict(tracker)
+        if prediction.action == ACTION_LISTEN_NAME and not (is_silent and tracker.is_listening()):
             tracker.update(ActionExecuted(ACTION_LISTEN_NAME, prediction.policy, prediction.confidence))
-        return self._answer(tracker, prediction, info)
+        return self._answer(tracker, prediction, INFO_PAUSED if is_silent else info)
 
     @staticmethod
     def _answer(tracker: DialogueStateTracker, prediction: Prediction | None, info: str | None) -> State:
@@ -266,6 +279,8 @@ class TurnProcessor:
         may_commit = self.runner.runs_everything
         for number in range(self.max_number_of_predictions):
             if self._is_silent(tracker):
+                if tracker.history.turn_actions and not tracker.is_listening():
+                    tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
                 return
             prediction = self.predict(tracker)
             name = prediction.action
@@ -318,9 +333,16 @@ class TurnProcessor:
         self.log_bot_utterances_on_tracker(tracker, dispatcher)
         if problem is not None:
             dispatcher.report_failure(action_name, problem)
+        self._take_events(tracker, action_name, events)
+
+    def _take_events(self, tracker: DialogueStateTracker, action_name: str | None, events: Sequence[Event]) -> None:
+        """Append what an action has led to, or what a caller sent without one."""
         for event in events:
             self._warn_about_new_slot(action_name, event)
             tracker.update(event)
+        takes_back = action_name is not None and any(isinstance(event, ActionReverted) for event in events)
+        if takes_back and tracker.follow_up_action is None:  # It would be chosen, and taken back, for ever.
+            tracker.update(FollowupAction(ACTION_LISTEN_NAME))
 
     @staticmethod
     def log_bot_utterances_on_tracker(tracker: DialogueStateTracker, dispatcher: Dispatcher) -> None:

@@ -209,9 +209,16 @@ class TestPause:
     def test_pausing_ends_the_turn(self, caller) -> None:
         caller.parse("/greet")
         answer = caller.next("utter_greet", ConversationPaused())
-        assert (answer["next_action"], answer["info"]) == (None, INFO_PAUSED)
-        assert (answer["confidence"], answer["policy"]) == (None, None)
+        assert (answer["next_action"], answer["info"]) == ("action_listen", INFO_PAUSED)
+        assert (answer["confidence"], answer["policy"]) == (1.0, None)
         assert answer["tracker"]["paused"] is True
+        assert caller.log()[-3:] == ["utter_greet", "pause", "action_listen"]
+
+    def test_listening_is_not_logged_twice(self, caller) -> None:
+        caller.parse("/thank")
+        answer = caller.next(None, ConversationPaused())
+        assert (answer["next_action"], answer["info"]) == ("action_listen", INFO_PAUSED)
+        assert caller.log()[-2:] == ["action_listen", "pause"]
 
     def test_messages_are_kept(self, paused) -> None:
         before = len(paused.events())

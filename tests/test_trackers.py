@@ -32,7 +32,7 @@ from rasa_core.events import (
     SlotSet,
 )
 from rasa_core.slots import TextSlot
-from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers import DialogueStateTracker, state
 
 # -- what each event does
 
@@ -74,7 +74,7 @@ def test_a_slot_is_set() -> None:
 
 
 def test_an_unknown_slot_is_logged_but_not_set(caplog: pytest.LogCaptureFixture) -> None:
-    module._warn_about_slot.cache_clear()
+    state._warn_about_slot.cache_clear()
     with caplog.at_level(logging.WARNING):
         tracker = tracker_of(SlotSet("shoe_size", 40), SlotSet("shoe_size", 41), UNDO)
     assert tracker.current_slot_values() == INITIAL
@@ -135,11 +135,69 @@ def test_rewinding_twice_undoes_two_messages() -> None:
     assert tracker.current_slot_values() == INITIAL
 
 
-def test_rewinding_before_any_message_undoes_everything_since_the_restart() -> None:
-    tracker = tracker_of(RESTART, LISTEN, SlotSet("people", 5), REWIND)
-    assert tracker.applied_events() == []
-    assert (tracker.get_slot("people"), tracker.latest_action_name) == (2, None)
+@pytest.mark.parametrize("revert", [REWIND, UNDO], ids=["rewind", "undo"])
+def test_reverting_before_any_message_takes_back_the_listening_alone(revert: Event) -> None:
+    tracker = tracker_of(RESTART, LISTEN, SlotSet("people", 5), revert, revert)
+    assert tracker.applied_events() == [SlotSet("people", 5)]
+    assert (tracker.get_slot("people"), tracker.latest_action_name) == (5, None)
     assert tracker.follow_up_action == "action_listen"
+
+
+SENT: list[Event] = [
+    SlotSet("people", 5),
+    AllSlotsReset(),
+    ConversationPaused(),
+    ConversationResumed(),
+    FollowupAction("utter_bye"),
+    ReminderScheduled("utter_bye", datetime(2030, 1, 1)),
+    AgentUttered("one moment"),
+    BotUttered("psst"),
+]
+
+
+@pytest.mark.parametrize("revert", [REWIND, UNDO], ids=["rewind", "undo"])
+@pytest.mark.parametrize("sent", SENT, ids=lambda event: event.type_name)
+def test_what_a_caller_sent_while_the_bot_listened_survives(revert: Event, sent: Event) -> None:
+    before = [*TURN, SlotSet("people", 3), LISTEN, sent]
+    tracker = tracker_of(*before, said("bye", ("cuisine", "thai")), SlotSet("cuisine", "thai"), revert)
+    assert tracker.applied_events() == [*TURN, SlotSet("people", 3), sent]
+    assert tracker.latest_message == said("greet")
+    assert tracker.must_listen is (revert is REWIND)
+
+
+@pytest.mark.parametrize("sent", SENT, ids=lambda event: event.type_name)
+def test_a_rewind_and_listening_lead_to_what_was_known_before_the_message(sent: Event) -> None:
+    before = [*TURN, SlotSet("people", 3), LISTEN, sent]
+    then, now = tracker_of(*before), tracker_of(*before, said("bye"), action("utter_bye"), REWIND, LISTEN)
+    for tracker in (then, now):
+        tracker.latest_event_time = 0.0
+    assert now.current_state() == then.current_state()
+    assert now.follow_up_action == then.follow_up_action
+    assert (now.active_state(), now.is_listening()) == (then.active_state(), True)
+
+
+def test_of_two_messages_in_a_row_one_is_rewound() -> None:
+    tracker = tracker_of(*TURN, LISTEN, said("inform"), said("bye"), REWIND)
+    assert tracker.applied_events() == [*TURN, LISTEN, said("inform")]
+    tracker.update(REWIND)
+    assert tracker.applied_events() == list(TURN)
+
+
+def test_an_action_before_the_rewound_message_stays_where_the_bot_did_not_listen() -> None:
+    assert tracker_of(*TURN, said("bye"), REWIND).applied_events() == list(TURN)
+
+
+def test_a_human_handover_stays_paused() -> None:
+    handover = (*TURN, ConversationPaused(), LISTEN)
+    tracker = tracker_of(*handover, said("inform"), REWIND)
+    assert tracker.is_paused()
+    assert tracker.applied_events() == [*TURN, ConversationPaused()]
+    assert tracker_of(*handover, said("inform"), UNDO).is_paused()
+
+
+def test_another_action_that_is_fixed_after_a_rewind_wins() -> None:
+    tracker = tracker_of(*TURN, REWIND, FollowupAction("utter_bye"))
+    assert (tracker.follow_up_action, tracker.must_listen) == ("utter_bye", False)
 
 
 def test_undoing_takes_back_the_last_action_and_what_followed() -> None:

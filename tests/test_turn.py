@@ -119,7 +119,7 @@ class TestActions:
         processor = make()
         replace_search(processor, lambda dispatcher, tracker: [ConversationPaused()])
         assert processor.handle_message(UserMessage(ITALIAN)) == []
-        assert log(processor)[-2:] == ["action_search", "pause"]
+        assert log(processor)[-3:] == ["action_search", "pause", "action_listen"]
         assert processor.handle_message(UserMessage("/greet")) == []
         assert log(processor)[-1] == "/greet"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import strategies
@@ -71,40 +71,55 @@ class Oracle:
     """The state after `events`, computed from nothing."""
 
     events: Sequence[Event]
-    slots: dict[str, Any] = field(default_factory=lambda: json.loads(json.dumps(INITIAL)))
-    message: dict[str, Any] = field(default_factory=lambda: {"intent": {}, "entities": [], "text": None})
-    bot: tuple[Any, Any] = (None, None)
-    action: str | None = None
-    follow_up: str | None = None
-    paused: bool = False
-    states: list[dict[str, float]] = field(default_factory=list)
-    counts: dict[str, dict[str, tuple[int, int]]] = field(
-        default_factory=lambda: {"intents": {}, "entities": {}, "actions": {}}
-    )
-    said: int = 0
 
     def __post_init__(self) -> None:
         restarts = [index for index, event in enumerate(self.events) if isinstance(event, Restarted)]
-        if restarts:
-            self.follow_up = "action_listen"
         self.since_restart = list(self.events[restarts[-1] + 1 :] if restarts else self.events)
+        self.restarted = bool(restarts)
         self.applied: list[Event] = []
+        self.start_over()
         for event in self.since_restart:
             if isinstance(event, UserUtteranceReverted):
-                self.applied = before_last(ActionExecuted, before_last(UserUttered, self.applied))
+                self.applied = rewound(self.applied)
+                self.start_over()
+                self.listen_next()
             elif isinstance(event, ActionReverted):
-                self.applied = before_last(ActionExecuted, self.applied)
+                self.applied = undone(self.applied)
+                self.start_over()
             else:
                 self.applied = [*self.applied, event]
+                self.take(event)
+
+    def start_over(self) -> None:
+        """Take from nothing what counts so far."""
+        self.slots: dict[str, Any] = json.loads(json.dumps(INITIAL))
+        self.message: dict[str, Any] = {"intent": {}, "entities": [], "text": None}
+        self.bot: tuple[Any, Any] = (None, None)
+        self.action: str | None = None
+        self.follow_up: str | None = None
+        self.must_listen = False
+        self.paused = False
+        self.states: list[dict[str, float]] = []
+        self.counts: dict[str, dict[str, tuple[int, int]]] = {"intents": {}, "entities": {}, "actions": {}}
+        self.said = 0
+        if self.restarted:
+            self.listen_next()
         for event in self.applied:
             self.take(event)
+
+    def listen_next(self) -> None:
+        self.must_listen = True
+        self.follow_up = self.follow_up or "action_listen"
 
     def take(self, event: Event) -> None:
         if isinstance(event, UserUttered):
             self.take_message(event)
         elif isinstance(event, ActionExecuted):
             self.states.append(self.state())
-            self.action, self.follow_up = event.action_name, None
+            self.action = event.action_name
+            outlives = self.must_listen and self.action == "action_listen" and self.follow_up != "action_listen"
+            self.follow_up = self.follow_up if outlives else None
+            self.must_listen = False
             self.count("actions", event.action_name, DOMAIN.action_names)
         elif isinstance(event, SlotSet):
             if event.key in self.slots:
@@ -114,12 +129,13 @@ class Oracle:
         elif isinstance(event, BotUttered):
             self.bot = (event.text, event.data)
         elif isinstance(event, FollowupAction):
-            self.follow_up = event.action_name
+            self.follow_up, self.must_listen = event.action_name, False
         elif isinstance(event, ConversationPaused | ConversationResumed):
             self.paused = isinstance(event, ConversationPaused)
 
     def take_message(self, event: UserUttered) -> None:
         self.message = event.parse_data
+        self.must_listen = False
         self.said += 1
         if self.follow_up == "action_listen":
             self.follow_up = None
@@ -203,10 +219,30 @@ class Oracle:
         return states if count is None else states[len(states) - min(count, len(states)) :]
 
 
-def before_last(kind: type[Event], events: list[Event]) -> list[Event]:
-    """Return the events before the last one of a `kind`; none if there is no such event."""
-    indices = [index for index, event in enumerate(events) if isinstance(event, kind)]
-    return events[: indices[-1]] if indices else []
+def last(events: list[Event], *kinds: type[Event]) -> int | None:
+    """Return the index of the last event of some kinds."""
+    return next((index for index in reversed(range(len(events))) if isinstance(events[index], kinds)), None)
+
+
+def rewound(events: list[Event]) -> list[Event]:
+    """Return the events without the last message, what followed it, and the listening before it."""
+    events = events[: last(events, UserUttered)]
+    listening = last(events, UserUttered, ActionExecuted)
+    if listening is None or events[listening] != LISTEN:
+        return events
+    return events[:listening] + events[listening + 1 :]
+
+
+def undone(events: list[Event]) -> list[Event]:
+    """Return the events without the last action and what followed it; only messages follow from listening."""
+    index = last(events, ActionExecuted)
+    if index is None:
+        return events
+    if events[index] != LISTEN:
+        return events[:index]
+    behind = events[index + 1 :]
+    messages = [place for place, event in enumerate(behind) if isinstance(event, UserUttered)]
+    return events[:index] + (behind[: messages[0]] if messages else behind)
 
 
 def novelty(name: str, value: str, earlier: list[list[tuple[str, str]]]) -> str:
@@ -252,6 +288,7 @@ def check(tracker: DialogueStateTracker, oracle: Oracle) -> None:
     assert as_json(tracker.current_state()) == as_json(expected)
     assert tracker.active_state() == oracle.state()
     assert tracker.follow_up_action == oracle.follow_up
+    assert tracker.must_listen == oracle.must_listen
     assert tracker.latest_action_name == oracle.action
     assert tracker.latest_message.parse_data == oracle.message
     assert tracker.is_paused() == oracle.paused

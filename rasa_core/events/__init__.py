@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
+from rasa_core.events.base import ACTION_LISTEN_NAME as ACTION_LISTEN_NAME
 from rasa_core.events.base import Event as Event
 from rasa_core.events.base import Json, JsonKey, as_story, parameter
 from rasa_core.events.base import check_parse_data as check_parse_data
 from rasa_core.events.base import deserialise_events as deserialise_events
 from rasa_core.exceptions import EventError
 
-ACTION_LISTEN_NAME = "action_listen"
 ACTION_RESTART_NAME = "action_restart"
 
 _E = TypeVar("_E", bound=Event)

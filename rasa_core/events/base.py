@@ -13,6 +13,8 @@ from rasa_core.support.strict_json import hashable, is_number
 
 Json = dict[str, Any]
 
+ACTION_LISTEN_NAME = "action_listen"
+
 _UNSAFE_IN_STORIES = re.compile("[`\ud800-\udfff]|<(?=!--)")
 
 

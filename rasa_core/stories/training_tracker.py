@@ -22,6 +22,7 @@ from rasa_core.slots import Slot
 from rasa_core.stories.steps import StoryStep
 from rasa_core.support.places import Place
 from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers.event_log import applied_positions
 
 T = TypeVar("T")
 EventAndPlace = tuple[Event, Place | None]
@@ -204,14 +205,6 @@ class TrainingTracker(DialogueStateTracker):
         twin.is_augmented = True
         return twin
 
-    def is_listening(self) -> bool:
-        """Tell whether the bot has listened since what happened last."""
-        for event in reversed(self._pending):
-            listening = _listens_after(event, None)
-            if listening is not None:
-                return listening
-        return False
-
     def _set_value(self, slot: Slot, value: Any) -> None:
         self.slots[slot.name] = self._shared.get((slot.name, id(value)), value, partial(_with_value, slot, value))
         self._slot_features = None
@@ -229,16 +222,9 @@ class TrainingTracker(DialogueStateTracker):
 
     def actions_with_sources(self) -> list[tuple[ActionExecuted, Place | None]]:
         """Return the actions since the latest restart that rewinding and undoing have left, with their places."""
-        applied: list[EventAndPlace] = []
-        told = list(zip(self.events, self.sources, strict=True))
-        for event, place in told[self.idx_after_latest_restart() :]:
-            if isinstance(event, UserUtteranceReverted):
-                _drop_back_to(UserUttered, applied)
-                _drop_back_to(ActionExecuted, applied)
-            elif isinstance(event, ActionReverted):
-                _drop_back_to(ActionExecuted, applied)
-            else:
-                applied.append((event, place))
+        start = self.idx_after_latest_restart()
+        events, sources = list(self.events)[start:], self.sources[start:]
+        applied = [(events[position], sources[position]) for position in applied_positions(events)]
         return [(event, place) for event, place in applied if isinstance(event, ActionExecuted)]
 
     def action_sources(self) -> list[list[Place]]:
@@ -280,8 +266,3 @@ class TrainingTracker(DialogueStateTracker):
     def values_of(self, slots: Iterable[str]) -> tuple[Any, ...]:
         """Return the values of some slots, None for those that do not exist, in a hashable form."""
         return tuple(repr(self.slots[name].value) if name in self.slots else "None" for name in slots)
-
-
-def _drop_back_to(event_class: type[Event], applied: list[EventAndPlace]) -> None:
-    while applied and not isinstance(applied.pop()[0], event_class):
-        pass

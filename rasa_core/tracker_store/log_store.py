@@ -33,7 +33,7 @@ from rasa_core.exceptions import StoreError, VersionConflictError
 from rasa_core.tracker_store.base import Conversation, StoredAnswer, TrackerStore, as_json
 from rasa_core.trackers import DialogueStateTracker
 
-_HEAD_FORMAT = 3  # Raised when the content of snapshots changes, so that stored heads are computed anew.
+_HEAD_FORMAT = 4  # Raised when the content of snapshots changes, so that stored heads are computed anew.
 _UNBOUND_WINDOW = 5
 _MOST_KEPT = 500
 _LARGEST_KEPT = 8000  # characters of a head's state

@@ -7,45 +7,44 @@ where the past itself is asked for: `events`, rewinding, undoing, travelling in 
 
 from __future__ import annotations
 
-import logging
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from functools import lru_cache
-from typing import Any, Protocol, Self
+from collections.abc import Callable, Generator, Iterable, Mapping
+from typing import Any, Self
 
 from rasa_core import events as _events
 from rasa_core.events import (
-    ACTION_LISTEN_NAME,
     ActionExecuted,
     Event,
     FollowupAction,
     StoryExported,
-    UserUttered,
     deserialise_events,
 )
-from rasa_core.history import History, State, Vocabulary, compute_state
+from rasa_core.history import History, State
 from rasa_core.slots import Slot
 from rasa_core.trackers.event_log import Dialogue as Dialogue
 from rasa_core.trackers.event_log import EventLog, ReadEvents
-from rasa_core.trackers.snapshots import NO_MESSAGE, NO_UTTERANCE, Independent, restore_snapshot, take_snapshot
+from rasa_core.trackers.state import (
+    ConversationState,
+    Independent,
+    KnowsSlots,
+    restore_snapshot,
+    take_snapshot,
+)
 
 
-class KnowsSlots(Protocol):
-    """What a tracker needs to know of a domain."""
-
-    slots: list[Slot]
-
-    @property
-    def vocabulary(self) -> Vocabulary: ...  # noqa: D102
-
-    def states_for_tracker_history(self, tracker: Any) -> list[State]: ...  # noqa: D102
-
-
-logger = logging.getLogger(__name__)
-
-
-class DialogueStateTracker(EventLog):
+class DialogueStateTracker(EventLog, ConversationState):
     """One conversation: what was said, what the bot did, and what it remembers.
+
+    The bot *listens* when its latest action is ``action_listen`` and no message has come since. Every message finds it
+    listening: where it does not listen yet, `rasa_core.turn.TurnProcessor.log_message` logs that it does. What takes
+    back a part of the conversation leaves the log as it is, and changes what counts of it:
+
+    - A rewind takes back the latest message, all that followed it, and the listening before it, if that is the latest
+      action then. What else happened before the message stays, such as slots and a pause that a caller has sent. The
+      next action is to listen (`must_listen`), and the state is then the one in which the message came.
+    - An undo takes back the latest action and all that followed it; of what followed a listening, only what began with
+      a message. The next action is chosen anew.
+    - A restart takes back everything, and the next action is to listen.
 
     Parameters
     ----------
@@ -72,6 +71,8 @@ class DialogueStateTracker(EventLog):
         What the bot said last.
     follow_up_action : str or None
         The next action, where it is fixed.
+    must_listen : bool
+        Whether the next action is to listen, also where another one is fixed for the time after that.
     latest_event_time : float or None
         Unix time of the last event, in seconds.
     history : History
@@ -88,16 +89,8 @@ class DialogueStateTracker(EventLog):
         *,
         history: History | None = None,
     ) -> None:
-        super().__init__(sender_id, max_event_history)
-        self.slots = {slot.name: slot.fresh() for slot in slots}
-        self.history = history if history is not None else History()
-        self.latest_event_time: float | None = None
-        self._state: State | None = None
-        self.latest_message = NO_MESSAGE
-        self.latest_bot_utterance = NO_UTTERANCE
-        self.latest_action_name: str | None = None
-        self.follow_up_action: str | None = None
-        self._paused: bool = False
+        EventLog.__init__(self, sender_id, max_event_history)
+        ConversationState.__init__(self, slots, history if history is not None else History())
         self._own = Independent()
 
     # -- made from events, or from a snapshot
@@ -189,7 +182,7 @@ class DialogueStateTracker(EventLog):
         applied = self.applied_events()
         self._reset()
         if self._restarted_at > self.origin:
-            self.follow_up_action = ACTION_LISTEN_NAME
+            self._on_must_listen()
         for event in applied:
             event.apply_to(self)
 
@@ -208,63 +201,16 @@ class DialogueStateTracker(EventLog):
         if self.follow_up_action is not None:
             self.update(FollowupAction(None))
 
-    def _reset(self) -> None:
-        self.latest_message = NO_MESSAGE
-        self.latest_bot_utterance = NO_UTTERANCE
-        self.latest_action_name = None
-        self.follow_up_action = None
-        self._paused = False
-        self.history.clear()
-        self._on_reset_slots()
-
-    def _on_user(self, event: UserUttered) -> None:
-        self.latest_message = event
-        if self.follow_up_action == ACTION_LISTEN_NAME:
-            self.follow_up_action = None
-        self._state = None
-        entities = ((str(entity["entity"]), entity.get("value")) for entity in event.entities)
-        self.history.record_user(event.intent.get("name"), entities)
-
-    def _on_action(self, action_name: str) -> None:
-        self.history.record_action(self.active_state(), action_name)
-        self.latest_action_name = action_name
-        self.follow_up_action = None
-        self._state = None
-
-    def _on_slot(self, key: str, value: Any) -> None:
-        slot = self.slots.get(key)
-        if slot is None:
-            _warn_about_slot(key)
-            return
-        self._set_value(slot, value)
-        self._state = None
-        if slot.has_features():
-            self.history.record_slot(key, value)
-
-    def _set_value(self, slot: Slot, value: Any) -> None:
-        slot.value = value
-
-    def _on_reset_slots(self) -> None:
-        for slot in self.slots.values():
-            slot.reset()
-        self._state = None
-
     def _on_restart(self) -> None:
         self._reset()
         self._restarted_at = self.version
-        self.follow_up_action = ACTION_LISTEN_NAME
+        self._on_must_listen()
+
+    def _on_rewind(self) -> None:
+        self.replay_events()
+        self._on_must_listen()
 
     # -- questions
-
-    def active_state(self) -> State:
-        """Return the state in which the next action is chosen: feature name to value; not to be changed."""
-        if self._state is None:
-            self._state = self._compute_state()
-        return self._state
-
-    def _compute_state(self) -> State:
-        vocabulary = self.history.vocabulary
-        return compute_state(self.latest_message, self.slots.values(), self.latest_action_name, vocabulary)
 
     def past_states(self, domain: KnowsSlots) -> list[State]:
         """Return the state before each action since the latest restart, and the present one."""
@@ -304,26 +250,6 @@ class DialogueStateTracker(EventLog):
             "paused": self._paused,
             "events": events,
         }
-
-    def current_slot_values(self) -> dict[str, Any]:
-        """Return the value of every slot."""
-        return {name: slot.value for name, slot in self.slots.items()}
-
-    def get_slot(self, key: str) -> Any:
-        """Return the value of a slot; None, with a log entry, if there is no such slot."""
-        if key in self.slots:
-            return self.slots[key].value
-        logger.info("tried to read the slot %r, which the domain does not have.", key)
-        return None
-
-    def get_latest_entity_values(self, entity_type: str) -> Iterator[Any]:
-        """Yield the values of one kind of entity in the latest message."""
-        entities = self.latest_message.entities
-        return (entity.get("value") for entity in entities if entity.get("entity") == entity_type)
-
-    def is_paused(self) -> bool:
-        """Tell whether the bot is silent because somebody else has taken over."""
-        return self._paused
 
     # -- copies
 
@@ -373,20 +299,15 @@ class DialogueStateTracker(EventLog):
     previous_topic = topic
 
 
-@lru_cache(maxsize=1000)
-def _warn_about_slot(key: str) -> None:
-    logger.warning("the slot %r is not in the domain; its value is not set. This is told once.", key)
-
-
 _FOLDS: Mapping[str, Callable[[DialogueStateTracker, Any], object]] = {
     "user": lambda tracker, event: tracker._on_user(event),
     "bot": lambda tracker, event: setattr(tracker, "latest_bot_utterance", event),
     "action": lambda tracker, event: tracker._on_action(event.action_name),
     "slot": lambda tracker, event: tracker._on_slot(event.key, event.value),
     "reset_slots": lambda tracker, event: tracker._on_reset_slots(),
-    "followup": lambda tracker, event: setattr(tracker, "follow_up_action", event.action_name),
+    "followup": lambda tracker, event: tracker._on_follow_up(event.action_name),
     "restart": lambda tracker, event: tracker._on_restart(),
-    "rewind": lambda tracker, event: tracker.replay_events(),
+    "rewind": lambda tracker, event: tracker._on_rewind(),
     "undo": lambda tracker, event: tracker.replay_events(),
     "pause": lambda tracker, event: setattr(tracker, "_paused", True),
     "resume": lambda tracker, event: setattr(tracker, "_paused", False),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from bisect import bisect
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -123,16 +124,10 @@ class EventLog:
 
     def applied_events(self) -> list[Event]:
         """Return the events since the latest restart that rewinding and undoing have left."""
-        applied: list[Event] = []
-        for event in self.events_after_latest_restart():
-            if isinstance(event, UserUtteranceReverted):
-                _drop_back_to(UserUttered, applied)
-                _drop_back_to(ActionExecuted, applied)
-            elif isinstance(event, ActionReverted):
-                _drop_back_to(ActionExecuted, applied)
-            else:
-                applied.append(event)
-        return applied
+        events = self.events_after_latest_restart()
+        if not any(isinstance(event, UserUtteranceReverted | ActionReverted) for event in events):
+            return events
+        return [events[position] for position in applied_positions(events)]
 
     def as_dialogue(self) -> Dialogue:
         """Return the events under the id of the conversation."""
@@ -148,9 +143,66 @@ class EventLog:
             file.write(self.export_stories() + "\n")
 
 
-def _drop_back_to(event_class: type[Event], applied: list[Event]) -> None:
-    while applied and not isinstance(applied.pop(), event_class):
-        pass
+def applied_positions(events: Sequence[Event]) -> list[int]:
+    """Return the positions of the events that rewinding and undoing have left, in order.
+
+    `rasa_core.trackers.DialogueStateTracker` says what each of the two takes back.
+    """
+    left = _Left()
+    for position, event in enumerate(events):
+        if isinstance(event, UserUtteranceReverted):
+            left.rewind(events)
+        elif isinstance(event, ActionReverted):
+            left.undo(events)
+        else:
+            left.append(position, event)
+    return left.positions
+
+
+class _Left:
+    """What is left of a conversation, and which of it, counted from 0, are messages and actions."""
+
+    def __init__(self) -> None:
+        self.positions: list[int] = []
+        self._messages: list[int] = []
+        self._actions: list[int] = []
+
+    def append(self, position: int, event: Event) -> None:
+        if isinstance(event, UserUttered):
+            self._messages.append(len(self.positions))
+        elif isinstance(event, ActionExecuted):
+            self._actions.append(len(self.positions))
+        self.positions.append(position)
+
+    def rewind(self, events: Sequence[Event]) -> None:
+        if self._messages:
+            self._cut(self._messages[-1])
+        is_answered = not self._messages or self._actions[-1:] > self._messages[-1:]
+        if is_answered and self._listened_last(events):
+            del self.positions[self._actions.pop()]
+
+    def undo(self, events: Sequence[Event]) -> None:
+        if not self._actions:
+            return
+        if not self._listened_last(events):
+            self._cut(self._actions[-1])
+            return
+        following = bisect(self._messages, self._actions[-1])
+        if following < len(self._messages):
+            self._cut(self._messages[following])
+        del self.positions[self._actions.pop()]
+
+    def _listened_last(self, events: Sequence[Event]) -> bool:
+        if not self._actions:
+            return False
+        action = events[self.positions[self._actions[-1]]]
+        return isinstance(action, ActionExecuted) and action.action_name == ACTION_LISTEN_NAME
+
+    def _cut(self, start: int) -> None:
+        del self.positions[start:]
+        for marks in (self._messages, self._actions):
+            while marks and marks[-1] >= start:
+                marks.pop()
 
 
 def story_lines(events: Iterable[Event]) -> list[str]:

@@ -1,0 +1,222 @@
+"""The state of a conversation, and its snapshot.
+
+The snapshot is all that the next turn needs, JSON-able, and no larger for a longer conversation.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, Final, Protocol
+
+from rasa_core.events import ACTION_LISTEN_NAME, BotUttered, UserUttered
+from rasa_core.history import History, State, Vocabulary, compute_state
+from rasa_core.slots import Slot
+from rasa_core.support.strict_json import independent
+
+logger = logging.getLogger(__name__)
+
+NO_MESSAGE: Final = UserUttered.empty()
+NO_UTTERANCE: Final = BotUttered.empty()
+"""What was said last in a conversation in which nobody has spoken yet."""
+
+
+class KnowsSlots(Protocol):
+    """What a tracker needs to know of a domain."""
+
+    slots: list[Slot]
+
+    @property
+    def vocabulary(self) -> Vocabulary: ...  # noqa: D102
+
+    def states_for_tracker_history(self, tracker: Any) -> list[State]: ...  # noqa: D102
+
+
+class ConversationState:
+    """What is known of a conversation, and how each type of event changes it.
+
+    Parameters
+    ----------
+    slots
+        The slots of the domain; they are copied.
+    history
+        Where states and counts are kept.
+    """
+
+    def __init__(self, slots: Iterable[Slot], history: History) -> None:
+        self.slots = {slot.name: slot.fresh() for slot in slots}
+        self.history = history
+        self.latest_event_time: float | None = None
+        self.latest_message = NO_MESSAGE
+        self.latest_bot_utterance = NO_UTTERANCE
+        self.latest_action_name: str | None = None
+        self.follow_up_action: str | None = None
+        self.must_listen = False
+        self._paused: bool = False
+        self._restarted_at = 0
+        self._state: State | None = None
+
+    # -- what events change
+
+    def _reset(self) -> None:
+        self.latest_message = NO_MESSAGE
+        self.latest_bot_utterance = NO_UTTERANCE
+        self.latest_action_name = None
+        self.follow_up_action = None
+        self.must_listen = False
+        self._paused = False
+        self.history.clear()
+        self._on_reset_slots()
+
+    def _on_user(self, event: UserUttered) -> None:
+        self.latest_message = event
+        self.must_listen = False
+        if self.follow_up_action == ACTION_LISTEN_NAME:
+            self.follow_up_action = None
+        self._state = None
+        entities = ((str(entity["entity"]), entity.get("value")) for entity in event.entities)
+        self.history.record_user(event.intent.get("name"), entities)
+
+    def _on_action(self, action_name: str) -> None:
+        self.history.record_action(self.active_state(), action_name)
+        self.latest_action_name = action_name
+        # A listening that is due leaves what was fixed for the time after it.
+        if not self.must_listen or action_name != ACTION_LISTEN_NAME or self.follow_up_action == ACTION_LISTEN_NAME:
+            self.follow_up_action = None
+        self.must_listen = False
+        self._state = None
+
+    def _on_follow_up(self, action_name: str | None) -> None:
+        self.follow_up_action = action_name
+        self.must_listen = False
+
+    def _on_must_listen(self) -> None:
+        self.must_listen = True
+        if self.follow_up_action is None:
+            self.follow_up_action = ACTION_LISTEN_NAME
+
+    def _on_slot(self, key: str, value: Any) -> None:
+        slot = self.slots.get(key)
+        if slot is None:
+            _warn_about_slot(key)
+            return
+        self._set_value(slot, value)
+        self._state = None
+        if slot.has_features():
+            self.history.record_slot(key, value)
+
+    def _set_value(self, slot: Slot, value: Any) -> None:
+        slot.value = value
+
+    def _on_reset_slots(self) -> None:
+        for slot in self.slots.values():
+            slot.reset()
+        self._state = None
+
+    # -- questions
+
+    def active_state(self) -> State:
+        """Return the state in which the next action is chosen: feature name to value; not to be changed."""
+        if self._state is None:
+            self._state = self._compute_state()
+        return self._state
+
+    def _compute_state(self) -> State:
+        vocabulary = self.history.vocabulary
+        return compute_state(self.latest_message, self.slots.values(), self.latest_action_name, vocabulary)
+
+    def current_slot_values(self) -> dict[str, Any]:
+        """Return the value of every slot."""
+        return {name: slot.value for name, slot in self.slots.items()}
+
+    def get_slot(self, key: str) -> Any:
+        """Return the value of a slot; None, with a log entry, if there is no such slot."""
+        if key in self.slots:
+            return self.slots[key].value
+        logger.info("tried to read the slot %r, which the domain does not have.", key)
+        return None
+
+    def get_latest_entity_values(self, entity_type: str) -> Iterator[Any]:
+        """Yield the values of one kind of entity in the latest message."""
+        entities = self.latest_message.entities
+        return (entity.get("value") for entity in entities if entity.get("entity") == entity_type)
+
+    def is_listening(self) -> bool:
+        """Tell whether the latest action is to listen, and no message has come since."""
+        return self.latest_action_name == ACTION_LISTEN_NAME and bool(self.history.turn_actions)
+
+    def is_paused(self) -> bool:
+        """Tell whether the bot is silent because somebody else has taken over."""
+        return self._paused
+
+
+@lru_cache(maxsize=1000)
+def _warn_about_slot(key: str) -> None:
+    logger.warning("the slot %r is not in the domain; its value is not set. This is told once.", key)
+
+
+def take_snapshot(state: ConversationState) -> dict[str, Any]:
+    """Return the snapshot of a tracker; its parts are those of the tracker itself."""
+    message, bot = state.latest_message, state.latest_bot_utterance
+    return {
+        "slots": {name: slot.value for name, slot in state.slots.items() if not _is_initial(slot)},
+        "message": None if message is NO_MESSAGE else [message.text, message.parse_data, message.timestamp],
+        "bot": None if bot is NO_UTTERANCE else [bot.text, bot.data, bot.timestamp],
+        "action": state.latest_action_name,
+        "paused": state._paused,
+        "followup": state.follow_up_action,
+        "must_listen": state.must_listen,
+        "time": state.latest_event_time,
+        "restarted_at": state._restarted_at,
+        "history": state.history.snapshot(),
+    }
+
+
+def restore_snapshot(state: ConversationState, snapshot: Mapping[str, Any]) -> None:
+    """Bring a new tracker to where another was when `snapshot` was taken; slots that are gone are left out."""
+    for name, value in snapshot["slots"].items():
+        if name in state.slots:
+            state.slots[name].value = value
+    if snapshot["message"] is not None:
+        text, parse_data, stamp = snapshot["message"]
+        state.latest_message = UserUttered(text, parse_data=parse_data, timestamp=stamp)
+    if snapshot["bot"] is not None:
+        state.latest_bot_utterance = BotUttered(*snapshot["bot"])
+    state.latest_action_name = snapshot["action"]
+    state._paused = snapshot["paused"]
+    state.follow_up_action = snapshot["followup"]
+    state.must_listen = snapshot["must_listen"]
+    state.latest_event_time = snapshot["time"]
+    state._restarted_at = snapshot["restarted_at"]
+    state.history.restore(snapshot["history"])
+
+
+class Independent:
+    """What a tracker holds that nobody else does, so that a tracker that is kept need not be copied each time."""
+
+    __slots__ = ("_bot", "_message", "_values")
+
+    def __init__(self) -> None:
+        self._message: UserUttered | None = None
+        self._bot: BotUttered | None = None
+        self._values: dict[str, object] = {}
+
+    def take_over(self, state: ConversationState) -> None:
+        """Replace what callers gave to the tracker, and could still change, by equal data of its own."""
+        message, bot = state.latest_message, state.latest_bot_utterance
+        if message is not NO_MESSAGE and message is not self._message:
+            parse_data = independent(message.parse_data)
+            message = UserUttered(message.text, parse_data=parse_data, timestamp=message.timestamp)
+            state.latest_message = self._message = message
+        if bot.data and bot is not self._bot:
+            state.latest_bot_utterance = self._bot = BotUttered(bot.text, independent(bot.data), bot.timestamp)
+        for name, slot in state.slots.items():
+            if self._values.get(name) is not slot.value:
+                slot.value = self._values[name] = independent(slot.value)
+
+
+def _is_initial(slot: Slot) -> bool:
+    """Tell whether the value, as JSON, is the initial one; 1, 1.0 and True are not the same here."""
+    value, initial = slot.value, slot.initial_value
+    return value is initial or (type(value) is type(initial) and repr(value) == repr(initial))
