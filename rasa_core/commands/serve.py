@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import click
 
+from rasa_core.actions.webhook import ActionServer
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server.launcher import DEFAULT_THREADS, WAITING_THREADS, LaunchError, launch
@@ -25,6 +26,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 TOKEN_VARIABLE = "RASA_CORE_TOKEN"
 STORE_VARIABLE = "RASA_CORE_STORE"
+ACTIONS_VARIABLE = "RASA_CORE_ACTIONS"
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _size = re.compile(r"(\d{1,12})\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _origin = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+/?", re.IGNORECASE)
@@ -168,6 +170,13 @@ _OPTIONS = (
         help="Let POST /train?name=NAME train NLU models, which it puts into DIR, and messages name one of them. "
         "Needs a token.",
     ),
+    click.option(
+        "--actions",
+        metavar="URL",
+        default=lambda: os.environ.get(ACTIONS_VARIABLE),
+        help="Address of an action server, such as rasa-sdk's http://localhost:5055/webhook; it runs the actions that "
+        f"have no template.  [default: {ACTIONS_VARIABLE}, or where the domain says]",
+    ),
     click.option("-v", "--verbose", is_flag=True, help="Show on the terminal what the server does."),
     click.option("--debug", is_flag=True, help="Show everything."),
 )
@@ -196,6 +205,7 @@ def serve(
     enable_load: bool,
     enable_train: str | None,
     retention: float | None,
+    actions: str | None,
     verbose: bool,
     debug: bool,
 ) -> None:
@@ -218,6 +228,7 @@ def serve(
         enable_load=enable_load,
         retention=retention,
         enable_train=enable_train,
+        actions=actions,
     )
     _check(settings, workers)
     threads = threads or _default_threads(settings)
@@ -243,6 +254,7 @@ def _default_threads(settings: ServerSettings) -> int:
     kept_here = settings.store is None or settings.store.startswith(("memory:", "sqlite:"))
     understood_here = settings.nlu is None or "://" not in settings.nlu
     threads = DEFAULT_THREADS if kept_here and understood_here else WAITING_THREADS
+    threads = threads if settings.actions is None else WAITING_THREADS
     return threads if settings.enable_train is None else threads + 1
 
 
@@ -259,6 +271,8 @@ def _check(settings: ServerSettings, workers: int) -> None:
         if settings.enable_train is not None:
             Path(settings.enable_train).mkdir(parents=True, exist_ok=True)
         NaturalLanguageInterpreter.create(settings.nlu)
+        if settings.actions is not None:
+            ActionServer(settings.actions)
         if settings.store is not None:
             store_from_url(settings.store).close()
         if settings.log_file:
@@ -292,6 +306,10 @@ def _announce(settings: ServerSettings, host: str, port: int, workers: int) -> N
     else:
         text = "hello there"
         click.echo(f"Typed text is understood by {settings.nlu.partition('?')[0]}.")
+    if settings.actions is not None:
+        click.echo(
+            f"Actions without a template run at {re.sub(r'//[^/]*@', '//', settings.actions).partition('?')[0]}."
+        )
     if settings.enable_train is not None:
         click.echo(f"POST /train puts NLU models into {settings.enable_train}.")
     click.echo(f'Try: curl -XPOST {address}/conversations/default/parse{token} -d \'{{"query": "{text}"}}\'')

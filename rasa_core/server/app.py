@@ -31,6 +31,7 @@ from werkzeug.exceptions import NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Response
 
+from rasa_core.actions.webhook import ActionServer
 from rasa_core.agent import Agent
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
@@ -307,6 +308,7 @@ def create_app(
     enable_load: bool = False,
     retention: float | None = None,
     enable_train: str | os.PathLike[str] | None = None,
+    actions: str | ActionServer | None = None,
 ) -> ServerApp:
     """Return a WSGI application that serves a model.
 
@@ -327,7 +329,7 @@ def create_app(
         ``"local"`` or ``"remote"``; wins over domain.yml.
     tracker_store
         A store, or the URL of one, which need not be reachable yet; None for a SQLite file beside the model.
-    cors_origins, auth_token, max_body, enable_load, retention, enable_train
+    cors_origins, auth_token, max_body, enable_load, retention, enable_train, actions
         As of `ServerSettings`. Training needs a token.
 
     Raises
@@ -338,9 +340,9 @@ def create_app(
         If the interpreter or the store cannot be made.
     """
     if isinstance(model_directory, Agent):
-        if interpreter is not None or action_factory is not None or tracker_store is not None:
+        if any(given is not None for given in (interpreter, action_factory, tracker_store, actions)):
             raise ValueError(
-                "an Agent has its own interpreter, action_factory and tracker_store: give them to the Agent."
+                "an Agent has its own interpreter, action_factory, tracker_store and actions: give them to the Agent."
             )
         model = ServedModel(agent=model_directory)
     else:
@@ -352,6 +354,7 @@ def create_app(
             action_factory=action_factory,
             tracker_store=tracker_store,
             replaceable=enable_load,
+            actions=ActionServer(actions) if isinstance(actions, str) else actions,
         )
     settings = ServerSettings(
         model="",
@@ -377,6 +380,7 @@ def create_app_from_settings(settings: Mapping[str, Any]) -> ServerApp:
         loglevel=min(logging.INFO, level_number(given.log_level)),
         logfile=given.log_file,
         tracker_store=given.store,
+        actions=given.actions,
         **{name: getattr(given, name) for name in _ABOUT_CALLERS},
     )
     app.housekeeper.start()

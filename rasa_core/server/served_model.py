@@ -25,6 +25,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
+from rasa_core.actions.webhook import ActionServer
 from rasa_core.agent import Agent
 from rasa_core.exceptions import ModelError, RasaCoreError, StoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
@@ -82,11 +83,13 @@ class ServedModel:
         action_factory: str | None = None,
         tracker_store: TrackerStore | None = None,
         replaceable: bool = False,
+        actions: ActionServer | None = None,
     ) -> None:
         self.path = None if path is None else Path(os.path.abspath(os.fsdecode(path)))
         self.replaceable = replaceable and self.path is not None
         self._interpreter = interpreter
         self._action_factory = action_factory
+        self._actions = actions
         self._store = tracker_store
         self._agent = agent
         self._problem = ""
@@ -165,6 +168,7 @@ class ServedModel:
             interpreter=self._interpreter,
             tracker_store=self._store if self._agent is None else copy.copy(self._store),
             action_factory=self._action_factory,
+            actions=self._actions,
         )
 
     def _look(self) -> None:

@@ -37,6 +37,8 @@ class ServerSettings:
         Conversations that have not changed for so long are deleted, in seconds; None to keep all.
     enable_train
         Directory in which ``POST /train`` puts NLU models; None if it may not.
+    actions
+        Address of the action server; None if actions run where the domain says.
     """
 
     model: str
@@ -50,6 +52,7 @@ class ServerSettings:
     enable_load: bool = False
     retention: float | None = None
     enable_train: str | None = None
+    actions: str | None = dataclasses.field(default=None, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-able data, for `rasa_core.server.create_app_from_settings`."""
