@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 _PLACES = {
+    "AugmentedMemoizationPolicy": "rasa_core.policies.augmented_memoization",
     "NLUModel": "rasa_core.nlu.model",
     "OnlinePolicyEnsemble": "rasa_core.policies.online_trainer",
     "default_actions": "rasa_core.actions.factories",

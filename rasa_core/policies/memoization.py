@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rasa_core import _legacy
 from rasa_core.history import State
 from rasa_core.policies import training_turns
 from rasa_core.policies.features.classic import MaxHistoryTrackerFeaturizer, TrackerFeaturizer
@@ -27,6 +28,13 @@ FORMAT = 1
 
 StateKey = frozenset[tuple[str, float]]
 Key = tuple[StateKey, ...]
+
+
+def __getattr__(name: str) -> Any:
+    """Load `AugmentedMemoizationPolicy`, which stands above this module, and which programs import from here too."""
+    if name != "AugmentedMemoizationPolicy":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _legacy.load(name)
 
 
 class MemoizationPolicy(Policy):
