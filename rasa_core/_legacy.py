@@ -14,6 +14,7 @@ _PLACES = {
     "AugmentedMemoizationPolicy": "rasa_core.policies.augmented_memoization",
     "NLUModel": "rasa_core.nlu.model",
     "OnlinePolicyEnsemble": "rasa_core.policies.online_trainer",
+    "create_argument_parser": "rasa_core.commands.serve",
     "default_actions": "rasa_core.actions.factories",
     "instantiate_actions": "rasa_core.actions.factories",
     "teach": "rasa_core.commands.teach",

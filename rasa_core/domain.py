@@ -176,8 +176,9 @@ class Domain:
         action_names: Sequence[str] | None,
         templates: Collection[str],
     ) -> list[Any]:
-        """Return an `Action` for each name, from the factory called `factory_name`."""
-        return list(_legacy.load("instantiate_actions")(factory_name, action_classes, action_names, templates))
+        """Return the built-in actions, and an `Action` for each name, from the factory called `factory_name`."""
+        own = _legacy.load("instantiate_actions")(factory_name, action_classes, action_names, templates)
+        return [*_legacy.load("default_actions")(), *own]
 
     def as_dict(self) -> dict[str, Any]:
         """Return what stands in domain.yml."""
@@ -216,8 +217,7 @@ class Domain:
     def actions(self) -> list[Any]:
         """The actions as `Action` objects, in the order of their names."""
         own = self.action_names[len(DEFAULT_ACTION_NAMES) :]
-        built = self.instantiate_actions(self.action_factory, self.action_classes, own, self.templates)
-        return [*self.DEFAULT_ACTIONS, *built]
+        return self.instantiate_actions(self.action_factory, self.action_classes, own, self.templates)
 
     @cached_property
     def action_map(self) -> dict[str, int]:

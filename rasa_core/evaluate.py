@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import difflib
 from collections.abc import Sequence
 
+from rasa_core.commands.common import argument_parser
 from rasa_core.commands.evaluate import collect_story_predictions, command, run_story_evaluation
 from rasa_core.events import ActionExecuted, UserUttered
 from rasa_core.trackers import DialogueStateTracker
 
-__all__ = ["actions_since_last_utterance", "align_lists", "collect_story_predictions", "run_story_evaluation"]
+__all__ = [
+    "actions_since_last_utterance",
+    "align_lists",
+    "collect_story_predictions",
+    "create_argument_parser",
+    "run_story_evaluation",
+]
 
 NO_ACTION = "None"
 
@@ -35,6 +43,11 @@ def actions_since_last_utterance(tracker: DialogueStateTracker) -> list[str]:
         if isinstance(event, ActionExecuted):
             names.append(event.action_name)
     return names[::-1]
+
+
+def create_argument_parser() -> argparse.ArgumentParser:
+    """Return a parser for the flags of the command."""
+    return argument_parser(command)
 
 
 if __name__ == "__main__":

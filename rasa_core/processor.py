@@ -11,6 +11,7 @@ from rasa_core.actions.runner import runner_for
 from rasa_core.actions.webhook import ActionServer
 from rasa_core.channels.channel import InputChannel, UserMessage
 from rasa_core.channels.direct import CollectingOutputChannel
+from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import Event, ReminderScheduled, UserUttered
 from rasa_core.exceptions import VersionConflictError
@@ -192,14 +193,21 @@ class MessageProcessor(TurnProcessor):
         if earlier.version == tracker.version:
             self.run_until_listening(tracker, self.dispatcher_for(message), commit)
 
-    def handle_reminder(self, reminder: ReminderScheduled, message: UserMessage) -> None:
-        """Run the action of a reminder, and what follows it, unless it was cancelled."""
-        with self.tracker_store.conversation(message.sender_id) as conversation:
+    def handle_reminder(self, reminder_event: ReminderScheduled, dispatcher: Dispatcher) -> None:
+        """Run the action of a reminder, and what follows it, unless it was cancelled.
+
+        Parameters
+        ----------
+        reminder_event
+            As it stands in the conversation.
+        dispatcher
+            Names the conversation, and says what the bot says.
+        """
+        with self.tracker_store.conversation(dispatcher.sender_id) as conversation:
             tracker = conversation.tracker
-            if _is_cancelled(reminder, tracker):
+            if _is_cancelled(reminder_event, tracker):
                 return
-            dispatcher = self.dispatcher_for(message)
-            self.run_action(reminder.action_name, tracker, dispatcher)
+            self.run_action(reminder_event.action_name, tracker, dispatcher)
             conversation.commit()
             self.run_until_listening(tracker, dispatcher, conversation.commit)
             conversation.commit()

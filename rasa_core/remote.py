@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import random
 import uuid
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
@@ -31,7 +34,10 @@ from rasa_core.support.http_calls import RequestError as RequestError
 from rasa_core.support.http_calls import ServerAnswerError as ServerAnswerError
 from rasa_core.trackers import DialogueStateTracker
 
+logger = logging.getLogger(__name__)
+
 Json = dict[str, Any]
+Preprocessor = Callable[[str], str]
 
 MAX_ACTIONS = 100
 MAX_KEY = 255
@@ -186,10 +192,18 @@ class RasaCoreClient(JsonCaller):
         return self.call(Call("GET", _path(sender_id, "tracker"), query=query))
 
     def tracker(
-        self, sender_id: str, domain: Domain, use_history: bool = True, until: float | None = None
+        self,
+        sender_id: str,
+        domain: Domain,
+        only_events_after_latest_restart: bool = False,
+        include_events: bool = True,
+        until: float | None = None,
     ) -> DialogueStateTracker:
-        """Return a conversation as a tracker with the slots of `domain`; parameters as in `tracker_json`."""
-        state = self.tracker_json(sender_id, use_history, until=until)
+        """Return a conversation as a tracker with the slots of `domain`; see `tracker_json`.
+
+        Without its events, a tracker is one of which nothing is known but its id.
+        """
+        state = self.tracker_json(sender_id, not only_events_after_latest_restart, include_events, until)
         return DialogueStateTracker.from_dict(sender_id, state.get("events") or [], domain)
 
     def explain(self, sender_id: str, at: int | None = None) -> Json:
@@ -207,19 +221,9 @@ class RasaCoreClient(JsonCaller):
         return self.call(Call("GET", _path(sender_id, "explain"), query=query))
 
     def upload_model(self, model_dir: str | Path, max_retries: int = 1) -> Json:
-        """Make the server use the model in the directory `model_dir`.
+        """Make the server use the model in the directory `model_dir`; raise `ModelError` if there is none.
 
-        Parameters
-        ----------
-        model_dir
-            The model.
-        max_retries
-            How often an upload that failed, other than by being refused, is tried again.
-
-        Raises
-        ------
-        ModelError
-            If there is no such directory.
+        An upload that fails, other than by being refused, is tried again `max_retries` times.
         """
         archive = ("model.zip", _zipped(Path(model_dir)), "application/zip")
         body, content_type = encode_multipart_formdata({"model": archive})
@@ -240,7 +244,7 @@ class RasaCoreClient(JsonCaller):
         training_data
             A file, or its content: Markdown, JSON or YAML.
         name
-            What the model is called from then on; a model of this name is replaced. If not given, the server makes one.
+            What the model is called; one of this name is replaced. If not given, the server makes a name.
         timeout
             How long the training may take, in seconds.
         **settings
@@ -289,16 +293,35 @@ class RemoteAgent:
         auth_token: str | None = None,
         action_factory: str | None = None,
     ) -> Self:
-        """Read the domain from the model directory `path`, for the server at `core_host`."""
+        """Let the server at `core_host` use the model in the directory `path`, whose actions run here.
+
+        A server that takes no models, as is the default, keeps its own; that is logged.
+
+        Raises
+        ------
+        ClientError
+            If the server cannot be reached, or refuses this model.
+        """
         domain = Domain.load(Path(path, "domain.yml"), action_factory)
-        return cls(domain, RasaCoreClient(core_host, auth_token))
+        client = RasaCoreClient(core_host, auth_token)
+        try:
+            client.upload_model(path)
+        except ServerAnswerError as error:
+            if error.status != HTTPStatus.FORBIDDEN:
+                raise
+            logger.warning("the server keeps its own model: %s", error)
+        return cls(domain, client)
 
-    def handle_channel(self, input_channel: InputChannel) -> None:
-        """Process each message of a channel until there are no more."""
-        input_channel.start_sync_listening(self.process_message)
+    def handle_channel(self, input_channel: InputChannel, message_preprocessor: Preprocessor | None = None) -> None:
+        """Process each message of a channel until there are no more; see `process_message`."""
+        input_channel.start_sync_listening(partial(self.process_message, message_preprocessor=message_preprocessor))
 
-    def process_message(self, message: UserMessage) -> list[Json] | None:
+    def process_message(
+        self, message: UserMessage, message_preprocessor: Preprocessor | None = None
+    ) -> list[Json] | None:
         """Play one turn, up to the point where the bot listens.
+
+        `message_preprocessor` changes the text before it is sent.
 
         Returns
         -------
@@ -311,7 +334,8 @@ class RemoteAgent:
             If the server fails, or asks for more than `MAX_ACTIONS` actions.
         """
         channel = CollectingOutputChannel() if message.output_channel is None else message.output_channel
-        next_action = self.core_client.parse(message.text, message.sender_id)["next_action"]
+        text = message.text if message_preprocessor is None else message_preprocessor(message.text)
+        next_action = self.core_client.parse(text, message.sender_id)["next_action"]
         tracker = None
         executed = 0
         while next_action is not None and next_action != ACTION_LISTEN_NAME:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from rasa_core.commands.run import command, main
+import argparse
 
-__all__ = ["main"]
+from rasa_core.commands.common import argument_parser
+from rasa_core.commands.run import command, create_input_channel, main
+
+__all__ = ["create_argument_parser", "create_input_channel", "main"]
+
+
+def create_argument_parser() -> argparse.ArgumentParser:
+    """Return a parser for the flags of the command."""
+    return argument_parser(command)
+
 
 if __name__ == "__main__":
     command(prog_name="python -m rasa_core.run")

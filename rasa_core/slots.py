@@ -205,7 +205,7 @@ class CategoricalSlot(Slot):
     Parameters
     ----------
     values
-        The known values, compared as lower-case text. A string is split at its commas.
+        The known values, compared as lower-case text, None as ``none``. A string is split at its commas.
     """
 
     type_name = "categorical"
@@ -227,10 +227,9 @@ class CategoricalSlot(Slot):
 
     def as_feature(self) -> list[float]:
         """Return a one-hot vector, shape ``(len(values),)``; zeros if the value is not among them."""
-        if self.value is None:
-            return [0.0] * len(self.values)
         text = str(self.value).lower()
-        if text not in self.values and text not in self._warned and len(self._warned) < _WARNINGS:
+        is_new = self.value is not None and text not in self.values and text not in self._warned
+        if is_new and len(self._warned) < _WARNINGS:
             self._warned.add(text)
             message = "slot %r has the value %.80r, which is none of %s; it has no features."
             logger.warning(message, self.name, text, self.values)

@@ -27,6 +27,19 @@ def one_hot(hot_idx: int, length: int, dtype: DTypeLike | None = None) -> NDArra
     return vector
 
 
+def is_int(value: Any) -> bool:
+    """Tell whether `value` is a whole number, be it an int or a float."""
+    try:
+        return bool(value == int(value))
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def create_dir_for_file(file_path: str | Path) -> None:
+    """Create the folder that `file_path` stands in, with those above it."""
+    Path(file_path).parent.mkdir(parents=True, exist_ok=True)
+
+
 def read_file(filename: str | Path, encoding: str = "utf-8-sig") -> str:
     """Return the text of a file."""
     return Path(filename).read_text(encoding=encoding)

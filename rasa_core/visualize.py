@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
+
+from rasa_core.commands.common import argument_parser
 from rasa_core.commands.visualize import command
 
-__all__ = []
+__all__ = ["create_argument_parser"]
+
+
+def create_argument_parser() -> argparse.ArgumentParser:
+    """Return a parser for the flags of the command."""
+    return argument_parser(command)
+
 
 if __name__ == "__main__":
     command(prog_name="python -m rasa_core.visualize")

@@ -282,3 +282,19 @@ def test_names_that_stand_twice_are_found(made: Any, problem: str) -> None:
 def test_an_action_that_stands_twice_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="the action 'utter_a' stands twice"):
         Domain([], [], [], {"utter_a": [{"text": "a"}]}, ["utter_a", "utter_a"])
+
+
+@pytest.mark.parametrize("factory", ["local", "remote"])
+def test_actions_are_made_with_the_built_in_ones(factory: str) -> None:
+    made = Domain.instantiate_actions(factory, ["utter_hi"], None, {"utter_hi": [{"text": "hi"}]})
+    assert [action.name() for action in made] == ["action_listen", "action_restart", "utter_hi"]
+
+
+def test_the_actions_of_a_domain_are_those_that_a_class_of_ones_own_makes() -> None:
+    class OwnDomain(Domain):
+        @staticmethod
+        def instantiate_actions(*args: Any) -> list[Any]:
+            return [*Domain.instantiate_actions(*args), UtterAction("utter_more")]
+
+    domain = OwnDomain.from_yaml("actions: [utter_hi]\ntemplates: {utter_hi: hi}")
+    assert [action.name() for action in domain.actions][2:] == ["utter_hi", "utter_more"]

@@ -47,8 +47,6 @@ def user(**parse_data: object) -> dict[str, Any]:
         ({"event": "action", "name": "x", "confidence": float("nan")}, '"confidence" of event "action"'),
         ({"event": "followup", "name": 1}, '"name" of event "followup" must be a string'),
         ({"event": "bot", "text": 1}, '"text" of event "bot" must be a string, not int'),
-        ({"event": "bot", "data": []}, '"data" of event "bot" must be an object, not list'),
-        ({"event": "agent", "data": "x"}, '"data" of event "agent" must be an object, not str'),
         ({**REMINDER, "event": "reminder", "action": None}, '"action" of event "reminder" is missing'),
         ({**REMINDER, "event": "reminder", "date_time": None}, '"date_time" of event "reminder" is missing'),
         (

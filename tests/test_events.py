@@ -351,3 +351,10 @@ def test_topics_warn_whoever_makes_them_and_not_whoever_reads_them_back() -> Non
     assert topic.as_story_string() == "topic[weather]"
     read = Event.from_parameters(topic.as_dict())  # Any warning would be an error here.
     assert (read, read.timestamp) == (topic, 7.5)
+
+
+@pytest.mark.parametrize("kind", [BotUttered, AgentUttered])
+@pytest.mark.parametrize("data", ["my_data", ["a"], 3, None], ids=repr)
+def test_what_comes_with_an_utterance_may_be_anything(kind: type[Event], data: Any) -> None:
+    event = kind("hello", data)  # type: ignore[call-arg]
+    assert Event.from_parameters(json.loads(json.dumps(event.as_dict()))) == event

@@ -28,10 +28,12 @@ rasa_core.channels.console: ConsoleInputChannel ConsoleOutputChannel
 rasa_core.channels.custom: CustomInput
 rasa_core.channels.direct: CollectingOutputChannel
 rasa_core.channels.file: FileInputChannel
+rasa_core.channels.rest: HttpInputChannel HttpInputComponent
 rasa_core.conversation: DefaultTopic Dialogue QuestionTopic Topic
 rasa_core.dispatcher: BotMessage Button Dispatcher Element
 rasa_core.domain: Domain PREV_PREFIX TemplateDomain check_domain_sanity
-rasa_core.evaluate: actions_since_last_utterance align_lists collect_story_predictions run_story_evaluation
+rasa_core.evaluate: actions_since_last_utterance align_lists collect_story_predictions create_argument_parser
+rasa_core.evaluate: run_story_evaluation
 rasa_core.events: ActionExecuted ActionReverted AgentUttered AllSlotsReset BotUttered ConversationPaused
 rasa_core.events: ConversationResumed Event ReminderScheduled Restarted SlotSet StoryExported TopicSet UserUttered
 rasa_core.events: UserUtteranceReverted deserialise_events
@@ -45,27 +47,28 @@ rasa_core.policies.augmented_memoization: AugmentedMemoizationPolicy
 rasa_core.policies.ensemble: PolicyEnsemble SimplePolicyEnsemble UnsupportedDialogueModelError
 rasa_core.policies.fallback: FallbackPolicy
 rasa_core.policies.keras_policy: KerasPolicy
-rasa_core.policies.memoization: MemoizationPolicy
+rasa_core.policies.memoization: AugmentedMemoizationPolicy MemoizationPolicy
 rasa_core.policies.online_trainer: OnlinePolicyEnsemble
 rasa_core.policies.policy: Policy
 rasa_core.processor: MessageProcessor
 rasa_core.remote: RasaCoreClient RemoteAgent
-rasa_core.restore: load_tracker_from_json recreate_agent replay_events
-rasa_core.run: main
-rasa_core.server: create_app
+rasa_core.restore: create_argument_parser load_tracker_from_json recreate_agent replay_events
+rasa_core.run: create_argument_parser create_input_channel main
+rasa_core.server: create_app create_argument_parser
 rasa_core.slots: BooleanSlot CategoricalSlot DataSlot FloatSlot ListSlot Slot TextSlot UnfeaturizedSlot
 rasa_core.tracker_store: InMemoryTrackerStore RedisTrackerStore TrackerStore
 rasa_core.trackers: ActionExecuted DialogueStateTracker SlotSet TopicSet
-rasa_core.train: train_dialogue_model
-rasa_core.training: extract_story_graph load_data persist_data
+rasa_core.train: create_argument_parser train_dialogue_model
+rasa_core.training: Story StoryFileReader StoryGraph extract_story_graph load_data persist_data
 rasa_core.training.data: DialogueTrainingData
 rasa_core.training.dsl: StoryFileReader
 rasa_core.training.generator: TrainingDataGenerator
 rasa_core.training.structures: Checkpoint STORY_END STORY_START Story StoryGraph StoryStep
 rasa_core.training.visualization: visualize_stories
 rasa_core.utils: add_logging_option_arguments bcolors class_from_module_path configure_colored_logging
-rasa_core.utils: configure_file_logging dump_obj_as_json_to_file module_path_from_instance one_hot print_color
-rasa_core.utils: read_file read_yaml_file wrap_with_color zip_folder
+rasa_core.utils: configure_file_logging create_dir_for_file dump_obj_as_json_to_file module_path_from_instance one_hot
+rasa_core.utils: is_int print_color read_file read_yaml_file wrap_with_color zip_folder
+rasa_core.visualize: create_argument_parser
 """
 """A module, and what is imported from it. What the migration page says to be left out is not here."""
 

@@ -16,6 +16,7 @@ from policy_bot import FOUND, local_domain
 from rasa_core import processor as processor_module
 from rasa_core.channels import UserMessage
 from rasa_core.channels.direct import CollectingOutputChannel
+from rasa_core.dispatcher import Dispatcher
 from rasa_core.events import ReminderScheduled, Restarted, UserUttered
 from rasa_core.exceptions import StoreError, VersionConflictError
 from rasa_core.processor import MessageProcessor
@@ -155,7 +156,7 @@ class TestReminders:
 
     def remind(self, processor: MessageProcessor, reminder: ReminderScheduled) -> list[dict[str, Any]]:
         channel = CollectingOutputChannel()
-        processor.handle_reminder(reminder, UserMessage(None, channel, "anna"))
+        processor.handle_reminder(reminder, Dispatcher("anna", channel, processor.domain))
         return channel.messages
 
     def make(self) -> MessageProcessor:

@@ -121,6 +121,16 @@ def test_the_tracker_is_read_as_an_object(client: RasaCoreClient) -> None:
     assert tracker.latest_action_name == "action_listen"
 
 
+def test_the_tracker_as_an_object_has_the_events_that_are_asked_for(client: RasaCoreClient) -> None:
+    domain = Domain.from_yaml(DOMAIN)
+    client.append_events_to_tracker("anna", [SlotSet("venue", "A"), Restarted(), SlotSet("venue", "B")])
+
+    recent = client.tracker("anna", domain, only_events_after_latest_restart=True)
+    assert [event.type_name for event in recent.events] == ["slot"]
+    assert [event.type_name for event in client.tracker("anna", domain).events] == ["action", "slot", "restart", "slot"]
+    assert not client.tracker("anna", domain, include_events=False).events
+
+
 @pytest.mark.parametrize(
     ("call", "status", "reason"),
     [

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from remote_bot import DOMAIN, ActionEndless, make_agent, served
+from small_bots import MOOD_DOMAIN, MOOD_STORIES, trained_model
 
 from rasa_core import remote
 from rasa_core.actions.action import Action
@@ -17,7 +18,7 @@ from rasa_core.domain import Domain
 from rasa_core.events import BotUttered, ConversationPaused, Event, Restarted, SlotSet, UserUttered
 from rasa_core.exceptions import ClientError, UnknownActionError
 from rasa_core.remote import RasaCoreClient, RemoteAgent
-from rasa_core.server import create_app
+from rasa_core.server import ServerApp, create_app
 from rasa_core.trackers import DialogueStateTracker
 
 
@@ -141,13 +142,58 @@ def test_an_action_that_is_not_here_is_an_error(client: RasaCoreClient) -> None:
         RemoteAgent(domain, client).process_message(UserMessage("/search"))
 
 
-def test_an_agent_is_loaded_from_the_directory_of_a_model(client: RasaCoreClient, tmp_path: Path) -> None:
+def test_an_agent_is_loaded_from_the_directory_of_a_model(
+    client: RasaCoreClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "domain.yml").write_text(DOMAIN + "action_factory: remote\n", encoding="utf-8")
 
     bot = RemoteAgent.load(tmp_path, client.host, client.token, action_factory="local")
 
     said = bot.process_message(UserMessage("/search"))
     assert json.dumps(said).count("Big Arena") == 1
+    assert any("keeps its own model" in message and "--enable-load" in message for message in caplog.messages)
+
+
+MOOD = """
+intents: [greet]
+slots: {name: {type: text}}
+entities: [name]
+templates: {utter_greet: "hey there {name}!"}
+actions: [utter_greet]
+"""
+
+
+def other_model(folder: Path) -> ServerApp:
+    """Return a server that takes models, and has one that knows nothing of `MOOD`."""
+    (folder / "other").mkdir()
+    return create_app(trained_model(folder / "other", MOOD_DOMAIN, MOOD_STORIES), enable_load=True)
+
+
+def test_the_server_uses_the_model_of_an_agent_that_is_loaded(tmp_path: Path) -> None:
+    model = trained_model(tmp_path, MOOD, '## hi\n* greet{"name": "Anna"}\n  - utter_greet\n')
+    with served(other_model(tmp_path)) as address:
+        bot = RemoteAgent.load(model, address)
+        said = bot.process_message(UserMessage('/greet{"name": "Rasa"}'))
+        events = bot.core_client.tracker_json("default")["events"]
+
+    assert said == [{"recipient_id": "default", "text": "hey there Rasa!"}]
+    assert [event["event"] for event in events] == ["action", "user", "slot", "action", "bot", "action"]
+
+
+def test_a_model_that_the_server_refuses_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "domain.yml").write_text(DOMAIN, encoding="utf-8")
+    with served(other_model(tmp_path)) as address, pytest.raises(ClientError, match="400"):
+        RemoteAgent.load(tmp_path, address)
+
+
+def test_messages_of_a_channel_are_changed_before_they_are_sent(bot: RemoteAgent, agent: Agent) -> None:
+    class OneMessage(InputChannel):
+        def start_sync_listening(self, message_handler: MessageHandler) -> None:
+            message_handler(UserMessage("search", CollectingOutputChannel(), "anna"))
+
+    bot.handle_channel(OneMessage(), message_preprocessor=lambda text: f"/{text}")
+
+    assert agent.read_tracker("anna").latest_message.text == "/search"
 
 
 def test_a_decision_of_the_server_is_explained(bot: RemoteAgent, client: RasaCoreClient) -> None:

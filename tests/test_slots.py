@@ -151,6 +151,12 @@ def test_a_categorical_slot_is_one_hot_over_lower_case_text(value: object, expec
     assert features(CategoricalSlot("s", values=["low", "High", 3]), value) == expected
 
 
+def test_a_categorical_slot_may_have_a_category_for_no_value(caplog: pytest.LogCaptureFixture) -> None:
+    slot = CategoricalSlot("s", values=["low", None])
+    assert [features(slot, value) for value in (None, "low", "none")] == [[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]
+    assert not caplog.messages
+
+
 def test_a_categorical_slot_warns_once_of_an_unknown_value(caplog: pytest.LogCaptureFixture) -> None:
     slot = CategoricalSlot("price", values=["low", "high"])
     with caplog.at_level(logging.WARNING):

@@ -90,3 +90,18 @@ def test_logging_goes_to_the_console_and_a_file(tmp_path: Path, monkeypatch: pyt
 
     assert len(handlers) == 2
     assert (tmp_path / "rasa_core.log").read_text(encoding="utf-8").endswith("bot  for both\n")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(1, True), (1.0, True), ("1", False), (1.5, False), (None, False), ("test", False), (float("inf"), False)],
+    ids=repr,
+)
+def test_whole_numbers_are_told(value: object, expected: bool) -> None:
+    assert utils.is_int(value) is expected
+
+
+def test_the_folder_of_a_file_is_made(tmp_path: Path) -> None:
+    for _ in range(2):
+        utils.create_dir_for_file(tmp_path / "a" / "b" / "file.txt")
+    assert (tmp_path / "a" / "b").is_dir()

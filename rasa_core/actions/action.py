@@ -50,8 +50,8 @@ class Action:
         return False
 
     def __str__(self) -> str:
-        """Return class and name."""
-        return f"{type(self).__name__}({self.name()!r})"
+        """Return the name, as ``Action('action_listen')``."""
+        return f"Action({self.name()!r})"
 
 
 class UtterAction(Action):
@@ -66,6 +66,10 @@ class UtterAction(Action):
     def run(self, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Domain) -> list[Event]:  # noqa: D102
         dispatcher.utter_template(self._name, tracker.current_slot_values())
         return []
+
+    def __str__(self) -> str:
+        """Return the name, as ``UtterAction('utter_greet')``."""
+        return f"UtterAction({self._name!r})"
 
 
 class ActionListen(Action):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import count
 
 from rasa_core.channels.channel import InputChannel, MessageHandler, OutputChannel, UserMessage
 
@@ -33,10 +34,16 @@ class ConsoleInputChannel(InputChannel):
 
     def start_sync_listening(self, message_handler: MessageHandler) -> None:
         """Call `message_handler` with each line; the answers are printed."""
-        output_channel = ConsoleOutputChannel()
         print(f"The bot is ready. Type a message and press Enter; {_STOP} ends the chat.", flush=True)
-        while (text := self._read_line()) is not None and text.strip() != _STOP:
-            message_handler(UserMessage(text, output_channel, self.sender_id))
+        self._record_messages(message_handler)
+
+    def _record_messages(self, on_message: MessageHandler, max_message_limit: int | None = None) -> None:
+        output_channel = ConsoleOutputChannel()
+        for _ in count() if max_message_limit is None else range(max_message_limit):
+            text = self._read_line()
+            if text is None or text.strip() == _STOP:
+                return
+            on_message(UserMessage(text, output_channel, self.sender_id))
 
     @staticmethod
     def _read_line() -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
+_LEVELS = {"debug": logging.DEBUG, "verbose": logging.INFO}
 _TO_TERMINAL = "%(levelname)s: %(message)s"
 _TO_FILE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -80,6 +82,36 @@ def _attach(handler: logging.Handler, level: int, line: str) -> None:
         handler.close()
 
     click.get_current_context().call_on_close(detach)
+
+
+def argument_parser(command: click.Command) -> argparse.ArgumentParser:
+    """Return a parser that reads the flags of a command, for a program that adds flags of its own to them.
+
+    What it reads has the names of the flags, and `loglevel` for ``--debug`` and ``--verbose``. Values are not checked
+    further than that numbers are numbers.
+    """
+    parser = argparse.ArgumentParser(description=command.get_short_help_str(200))
+    parser.set_defaults(loglevel=logging.WARNING)
+    for param in command.params:
+        if param.name in _LEVELS:
+            level = _LEVELS[param.name]
+            parser.add_argument(*param.opts, dest="loglevel", action="store_const", const=level)
+        elif isinstance(param, click.Option):
+            parser.add_argument(*param.opts, help=(param.help or "").replace("%", "%%"), **_how(param))
+        else:
+            parser.add_argument(str(param.name), nargs=None if param.required else "?")
+    return parser
+
+
+def _how(option: click.Option) -> dict[str, Any]:
+    """Return how an option is read: whether it takes a value, of which type, and which it has if it is not given."""
+    if option.is_flag:
+        return {"action": "store_true"}
+    kinds = ((click.types.IntParamType, int), (click.types.FloatParamType, float))
+    kind = next((kind for click_type, kind in kinds if isinstance(option.type, click_type)), str)
+    default = option.default if isinstance(option.default, str | int | float) else None
+    how: dict[str, Any] = {"type": kind, "required": option.required, "default": default}
+    return how | ({"nargs": "*"} if option.multiple else {})
 
 
 def counted(number: int, noun: str) -> str:

@@ -100,7 +100,7 @@ def run_story_evaluation(
 
 def collect_story_predictions(
     resource_name: str | Path,
-    policy_model_path_or_agent: str | Path | Agent,
+    policy_model_path: str | Path | Agent,
     nlu_model_path: str | None = None,
     max_stories: int | None = None,
     shuffle_stories: bool = True,
@@ -109,7 +109,7 @@ def collect_story_predictions(
 
     Parameters
     ----------
-    policy_model_path_or_agent
+    policy_model_path
         A trained model, or an agent.
     shuffle_stories
         Which stories are looked at if there are more than `max_stories`: a sample, or the first if false.
@@ -119,7 +119,7 @@ def collect_story_predictions(
     actual, predicted, failed
         Two lists of names, equally long; and a list of `StoryResult`.
     """
-    found = _evaluated(policy_model_path_or_agent, resource_name, nlu_model_path, max_stories, shuffle_stories)
+    found = _evaluated(policy_model_path, resource_name, nlu_model_path, max_stories, shuffle_stories)
     return [expected for expected, _ in found.pairs], [predicted for _, predicted in found.pairs], found.failed
 
 

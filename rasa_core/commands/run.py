@@ -6,16 +6,20 @@ import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import click
+import yaml
 
 from rasa_core.agent import Agent
-from rasa_core.channels.channel import InputChannel, UserMessage
+from rasa_core.channels.channel import HttpInputChannel, HttpInputComponent, InputChannel, UserMessage
 from rasa_core.channels.console import ConsoleInputChannel
 from rasa_core.commands.common import CONTEXT, Command, log_options, model_option, nlu_option, start_log
 from rasa_core.domain import Domain
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import RegexInterpreter
+from rasa_core.slots import class_from_path
+from rasa_core.support.text_files import read_text
 
 CONSOLE = "cmdline"
 LEFT_OUT = ("facebook", "mattermost", "slack", "telegram", "twilio")
@@ -40,7 +44,7 @@ def main(
     port: int | None = None,
     credentials_file: str | Path | None = None,
 ) -> Agent:
-    """Load a model and let it talk until the channel ends.
+    """Load a model, and let it talk until the channel ends if there is one.
 
     Parameters
     ----------
@@ -49,33 +53,76 @@ def main(
     nlu_model
         Directory of an NLU model, address of an NLU server, or None: messages name their intent.
     channel
-        ``"cmdline"`` or None for the terminal; or an input channel of your own.
+        None to talk later; ``"cmdline"`` for the terminal; an input channel of your own, or the dotted path of its
+        class.
     port, credentials_file
-        Accepted for older programs; the terminal needs neither.
+        For a channel that is named by its class; see `create_input_channel`.
 
     Returns
     -------
     Agent
         The bot, as it is after the conversation.
     """
-    input_channel = channel if isinstance(channel, InputChannel) else _channel_named(channel or CONSOLE)
+    input_channel = create_input_channel(channel, port, credentials_file) if isinstance(channel, str) else channel
     agent = Agent.load(model_directory, interpreter=nlu_model)
     if isinstance(input_channel, ConsoleInputChannel):
         chat(agent, input_channel)
-    else:
+    elif input_channel is not None:
         agent.handle_channel(input_channel)
     return agent
 
 
-def _channel_named(name: str) -> InputChannel:
-    if name == CONSOLE:
+def create_input_channel(
+    channel: str, port: int | None = None, credentials_file: str | Path | None = None
+) -> InputChannel:
+    """Return the terminal for ``"cmdline"``, or else an input channel of the class at a dotted path.
+
+    Parameters
+    ----------
+    channel
+        ``"cmdline"``, or the path of an `InputChannel` or of an `HttpInputComponent`, which is served at `port`.
+    port
+        5002 if not given.
+    credentials_file
+        YAML; its keys, or those below the path of the class, are the parameters of the class.
+
+    Raises
+    ------
+    RasaCoreError
+        If there is no such channel.
+    """
+    if channel == CONSOLE:
         return ConsoleInputChannel()
-    known = "is not part of this version" if name in LEFT_OUT else "is not known"
-    raise RasaCoreError(
-        f"the connector {name!r} {known}; only {CONSOLE!r} is built in. Serve the bot with "
-        "python -m rasa_core.server and post what users write to /conversations/<id>/respond, or give a "
-        "channel of your own to rasa_core.commands.run.main(model, channel=...)."
-    )
+    if "." not in channel:
+        known = "is not part of this version" if channel in LEFT_OUT else "is not known"
+        raise RasaCoreError(
+            f"the connector {channel!r} {known}; {CONSOLE!r} is built in, and a class of your own is named by its "
+            "path: module.Class. Or serve the bot with python -m rasa_core.server, and post what users write to "
+            "/conversations/<id>/respond."
+        )
+    found = class_from_path(channel, object)
+    try:
+        made = found(**_credentials(credentials_file, channel))
+    except TypeError as error:
+        raise RasaCoreError(f"{channel} cannot be made with these credentials: {error}.") from error
+    if isinstance(made, HttpInputComponent):
+        return HttpInputChannel(DEFAULT_PORT if port is None else port, None, made)
+    if isinstance(made, InputChannel):
+        return made
+    raise RasaCoreError(f"{channel} is neither an InputChannel nor an HttpInputComponent.")
+
+
+def _credentials(path: str | Path | None, channel: str) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        read = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
+        raise RasaCoreError(f"{path}: this is not YAML: {error}") from error
+    if not isinstance(read, dict):
+        raise RasaCoreError(f"{path}: credentials are a mapping, such as token: abc.")
+    own = read.get(channel, read)
+    return own if isinstance(own, dict) else {}
 
 
 def chat(agent: Agent, channel: ConsoleInputChannel) -> None:
@@ -127,11 +174,10 @@ def _shown(names: Iterable[str]) -> str:
     return ", ".join(known[:SHOWN_INTENTS]) + (f" and {more} more" if more > 0 else "")
 
 
-def _ignored_credentials(ctx: click.Context, param: click.Parameter, path: str | None) -> None:
+def _is_file(ctx: click.Context, param: click.Parameter, path: str | None) -> str | None:
     if path is not None and not Path(path).is_file():
         raise click.ClickException(f"there is no credentials file {path!r}.")
-    if path is not None:
-        click.echo("The terminal needs no credentials; --credentials is ignored.", err=True)
+    return path
 
 
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
@@ -143,8 +189,7 @@ def _ignored_credentials(ctx: click.Context, param: click.Parameter, path: str |
     type=click.IntRange(0, 65535),
     default=DEFAULT_PORT,
     show_default=True,
-    expose_value=False,
-    help="Accepted for older scripts; the terminal needs no port.",
+    help="Where a connector of your own that speaks HTTP listens; the terminal needs no port.",
 )
 @click.option(
     "-o",
@@ -158,9 +203,8 @@ def _ignored_credentials(ctx: click.Context, param: click.Parameter, path: str |
 @click.option(
     "--credentials",
     metavar="FILE",
-    callback=_ignored_credentials,
-    expose_value=False,
-    help="Accepted for older scripts; the terminal needs no credentials.",
+    callback=_is_file,
+    help="YAML with the parameters of a connector of your own; the terminal needs none.",
 )
 @click.option(
     "-c",
@@ -168,11 +212,21 @@ def _ignored_credentials(ctx: click.Context, param: click.Parameter, path: str |
     metavar="NAME",
     default=CONSOLE,
     show_default=True,
-    help="Where messages come from; only the terminal is built in.",
+    help="Where messages come from: the terminal, or the class of a channel of your own, as module.Class.",
 )
 @log_options
-def command(core: str, nlu: str | None, log_file: str, connector: str, verbose: bool, debug: bool) -> None:
+def command(
+    core: str,
+    nlu: str | None,
+    port: int,
+    log_file: str,
+    credentials: str | None,
+    connector: str,
+    verbose: bool,
+    debug: bool,
+) -> None:
     """Talk to a bot on the terminal. /restart starts the conversation anew, /stop ends the chat."""
     start_log(verbose, debug, log_file)
-    _channel_named(connector)
-    main(core, nlu, connector)
+    if credentials is not None and connector == CONSOLE:
+        click.echo("The terminal needs no credentials; --credentials is ignored.", err=True)
+    main(core, nlu, connector, port, credentials)

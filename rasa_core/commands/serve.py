@@ -6,6 +6,7 @@ Other commands can serve too: make them with ``cls=ServerCommand``, put the flag
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 import click
 
 from rasa_core.actions.webhook import ActionServer
+from rasa_core.commands.common import argument_parser
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server.launcher import DEFAULT_THREADS, WAITING_THREADS, LaunchError, launch
@@ -321,3 +323,8 @@ def _announce(settings: ServerSettings, host: str, port: int, workers: int) -> N
 def main(core: str, **flags: Any) -> None:
     """Serve a trained model over HTTP: the server says which action comes next, and your code runs it."""
     serve(core, **flags)
+
+
+def create_argument_parser() -> argparse.ArgumentParser:
+    """Return a parser for the flags of the command."""
+    return argument_parser(main)

@@ -95,9 +95,9 @@ class UserUttered(Event):
 class _Said(Event):
     """What the bot, or somebody in its place, said."""
 
-    _keys: ClassVar = {"text": JsonKey("text", str), "data": JsonKey("data", dict)}
+    _keys: ClassVar = {"text": JsonKey("text", str), "data": JsonKey("data")}
     text: str | None = None
-    data: Json | None = None
+    data: Any = None
     timestamp: float = 0.0
 
     def as_story_string(self) -> None:

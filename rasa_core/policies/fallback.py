@@ -70,6 +70,10 @@ class FallbackPolicy(Policy):
     def priority_for(self, tracker: DialogueStateTracker) -> int:  # noqa: D102
         return self.priority if self._confidence_if_low(tracker) is None else NOT_UNDERSTOOD_PRIORITY
 
+    def should_fallback(self, nlu_confidence: float, last_action_name: str | None) -> bool:
+        """Tell whether a message of this confidence is not understood, and the action has not just run."""
+        return nlu_confidence < self.nlu_threshold and last_action_name != self.fallback_action_name
+
     def _has_run(self, tracker: DialogueStateTracker) -> bool:
         return tracker.latest_action_name == self.fallback_action_name
 

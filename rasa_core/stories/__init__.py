@@ -18,14 +18,14 @@ __all__ = ["TrainingTracker", "extract_story_graph", "load_data", "persist_data"
 
 
 def extract_story_graph(
-    resource: str | Path, domain: Domain, interpreter: NaturalLanguageInterpreter | None = None
+    resource_name: str | Path, domain: Domain, interpreter: NaturalLanguageInterpreter | None = None
 ) -> StoryGraph:
     """Read the stories in a file, or in a folder and those below it; raise `StoryParseError` if that is impossible."""
-    return StoryGraph(StoryFileReader.read_from_file(resource, domain, interpreter))
+    return StoryGraph(StoryFileReader.read_from_file(resource_name, domain, interpreter))
 
 
 def load_data(
-    resource: str | Path,
+    resource_name: str | Path,
     domain: Domain,
     remove_duplicates: bool = True,
     unique_last_num_states: int | None = None,
@@ -40,7 +40,7 @@ def load_data(
 
     Parameters
     ----------
-    resource
+    resource_name
         A story file, or a folder.
     domain
         Whose stories these are.
@@ -50,7 +50,7 @@ def load_data(
     if max_number_of_trackers is not None:
         warnings.warn("max_number_of_trackers is called tracker_limit now.", DeprecationWarning, stacklevel=2)
     return TrainingDataGenerator(
-        extract_story_graph(resource, domain),
+        extract_story_graph(resource_name, domain),
         domain,
         remove_duplicates,
         unique_last_num_states,

@@ -94,7 +94,15 @@ class StoryFileReader:
         stories = StoryFileReader(domain, interpreter, template_variables).read_stories(filename)
         return [step for story in stories for step in story]
 
-    read_from_folder = read_from_file
+    @staticmethod
+    def read_from_folder(
+        resource_name: str | Path,
+        domain: Domain | None,
+        interpreter: NaturalLanguageInterpreter | None = None,
+        template_variables: Mapping[str, Any] | None = None,
+    ) -> list[StoryStep]:
+        """Do as `read_from_file` does."""
+        return StoryFileReader.read_from_file(resource_name, domain, interpreter, template_variables)
 
     def read_stories(self, resource: str | Path) -> list[list[StoryStep]]:
         """Return the steps of each story in a file, or in all story files of a folder and those below it.

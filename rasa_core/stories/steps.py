@@ -8,6 +8,7 @@ same steps.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -158,6 +159,11 @@ class StoryGraph:
         rank = {name: index for index, name in enumerate(self.checkpoint_names)}
         return sorted(self.story_steps, key=lambda step: max(rank[start.name] for start in step.start_checkpoints))
 
+    @property
+    def cyclic_edge_ids(self) -> set[tuple[str, str]]:
+        """The checkpoints between which steps close a cycle, as ``(from, to)``; empty without cycles."""
+        return set(self._order[1])
+
     def cyclic_edges(self) -> list[tuple[StoryStep, Checkpoint]]:
         """Return each step that closes a cycle, with the checkpoint by which it leads back."""
         return [
@@ -166,6 +172,12 @@ class StoryGraph:
             for end in step.end_checkpoints
             if any(self.leads_back(start.name, end.name) for start in step.start_checkpoints)
         ]
+
+    @staticmethod
+    def topological_sort(graph: Mapping[str, Iterable[str]]) -> tuple[deque[str], set[tuple[str, str]]]:
+        """Return the names of `graph`, each behind those that lead to it, and the edges to cut for that."""
+        names, cut = order_checkpoints({name: list(onward)[::-1] for name, onward in graph.items()})
+        return deque(names), set(cut)
 
     def with_cycles_removed(self) -> StoryGraph:
         """Return a graph in which steps that close a cycle end at checkpoints from which nothing goes on."""

@@ -290,7 +290,8 @@ class TrackerStore:
             finally:
                 conversation.close()
 
-    def serialise_tracker(self, tracker: DialogueStateTracker) -> str:
+    @staticmethod
+    def serialise_tracker(tracker: DialogueStateTracker) -> str:
         """Return the events of `tracker` as JSON text."""
         return as_json([event.as_dict() for event in tracker.events], "conversation", tracker.sender_id)
 

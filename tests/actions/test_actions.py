@@ -76,8 +76,9 @@ def test_an_action_of_ones_own_needs_a_name_and_a_run() -> None:
         run(Nothing())
 
 
-def test_an_action_shows_its_class_and_name() -> None:
+def test_an_action_shows_its_kind_and_name() -> None:
     assert str(UtterAction("utter_hi")) == "UtterAction('utter_hi')"
+    assert [str(ActionListen()), str(ActionRestart())] == ["Action('action_listen')", "Action('action_restart')"]
 
 
 def test_no_action_resets_a_topic() -> None:

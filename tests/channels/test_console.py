@@ -33,6 +33,15 @@ def test_stop_ends_the_chat(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [message.text for message in chat("hi\n/stop \nbye\n", monkeypatch)] == ["hi"]
 
 
+def test_no_more_messages_are_read_than_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("one\ntwo\nthree\n"))
+    received: list[UserMessage] = []
+
+    ConsoleInputChannel()._record_messages(received.append, max_message_limit=2)
+
+    assert [message.text for message in received] == ["one", "two"]
+
+
 def test_ctrl_c_ends_the_chat(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(prompt: str) -> str:
         raise KeyboardInterrupt

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -66,3 +69,70 @@ def test_the_group_itself_imports_no_training(tmp_path: Path) -> None:
     unwanted = "{'keras', 'rasa_core.commands.train'}"
     code = f"import sys, rasa_core.commands.main; sys.exit(bool({unwanted} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "expected"),
+    [
+        (
+            "server",
+            "-d m -u http://nlu -p 80 --cors a b --auth_token t -o log.txt --debug",
+            {
+                "core": "m",
+                "nlu": "http://nlu",
+                "port": 80,
+                "cors": ["a", "b"],
+                "auth_token": "t",
+                "log_file": "log.txt",
+            },
+        ),
+        ("server", "-d m", {"nlu": None, "port": 5005, "auth_token": None, "loglevel": logging.WARNING}),
+        (
+            "run",
+            "-d m -c cmdline --credentials c.yml -v",
+            {"core": "m", "port": 5002, "connector": "cmdline", "credentials": "c.yml", "loglevel": logging.INFO},
+        ),
+        (
+            "train",
+            "-s s -o o -d d --history 4 --epochs 7 --validation_split 0.1 --batch_size 2 --online --augmentation 3",
+            {
+                "stories": "s",
+                "out": "o",
+                "domain": "d",
+                "history": 4,
+                "epochs": 7,
+                "validation_split": 0.1,
+                "batch_size": 2,
+                "online": True,
+                "augmentation": 3,
+                "debug_plots": False,
+                "nlu": None,
+            },
+        ),
+        (
+            "evaluate",
+            "-s s -d m -u n -m 5 -o plot.svg --failed failed.txt",
+            {"stories": "s", "core": "m", "nlu": "n", "max_stories": 5, "output": "plot.svg", "failed": "failed.txt"},
+        ),
+        (
+            "visualize",
+            "-s s -d d -o o.html -m 3 -nlu n.md",
+            {"stories": "s", "domain": "d", "output": "o.html", "max_history": 3, "nlu_data": "n.md"},
+        ),
+        ("restore", "-d m dump.json --verbose", {"core": "m", "nlu": None, "tracker_dump": "dump.json"}),
+    ],
+)
+def test_the_flags_of_a_command_are_read_by_programs_of_old(
+    module: str, arguments: str, expected: dict[str, Any]
+) -> None:
+    parser = import_module(f"rasa_core.{module}").create_argument_parser()
+    parser.add_argument("--own", default="mine")
+    found = vars(parser.parse_args(arguments.split()))
+    assert {name: found[name] for name in expected} == expected
+    assert found["own"] == "mine"
+
+
+def test_a_flag_that_a_command_needs_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        import_module("rasa_core.run").create_argument_parser().parse_args([])
+    assert "-d/--core" in capsys.readouterr().err

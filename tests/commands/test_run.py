@@ -19,9 +19,17 @@ from small_bots import (
 )
 
 from rasa_core.agent import Agent
-from rasa_core.channels.channel import InputChannel, MessageHandler, UserMessage
+from rasa_core.channels.channel import (
+    HttpInputChannel,
+    HttpInputComponent,
+    InputChannel,
+    MessageHandler,
+    UserMessage,
+)
 from rasa_core.channels.console import ConsoleInputChannel
+from rasa_core.channels.direct import CollectingOutputChannel
 from rasa_core.commands import run
+from rasa_core.events import UserUttered
 from rasa_core.exceptions import InterpreterError, ModelError, RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 
@@ -117,7 +125,7 @@ def test_a_connector_that_is_left_out_says_what_to_use_instead(model: str, tmp_p
 
 
 def test_an_unknown_connector_is_an_error() -> None:
-    with pytest.raises(RasaCoreError, match=r"'irc' is not known; only 'cmdline' is built in"):
+    with pytest.raises(RasaCoreError, match=r"'irc' is not known; 'cmdline' is built in"):
         run.main("model", channel="irc")
 
 
@@ -175,3 +183,69 @@ def test_ctrl_c_ends_the_chat_quietly(model: str, tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (0, "")
+
+
+class TwoMessages(InputChannel):
+    """Stands in for a channel of somebody's own, which is named by its path."""
+
+    def __init__(self, greeting: str = "/greet") -> None:
+        self.greeting = greeting
+        self.output_channel = CollectingOutputChannel()
+
+    def start_sync_listening(self, message_handler: MessageHandler) -> None:
+        for text in (self.greeting, "/sad"):
+            message_handler(UserMessage(text, self.output_channel, "anna"))
+
+
+class Webhook(HttpInputComponent):
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+
+def test_without_a_channel_the_agent_is_returned_at_once(model: str) -> None:
+    agent = run.main(model)
+    assert [said["text"] for said in agent.handle_message("/greet") or []] == ["Hello! How are you?"]
+
+
+def test_a_channel_of_ones_own_is_named_by_its_class(model: str, tmp_path: Path) -> None:
+    agent = run.main(model, channel=f"{__name__}.TwoMessages")
+    assert [event.text for event in agent.read_tracker("anna").events if isinstance(event, UserUttered)] == [
+        "/greet",
+        "/sad",
+    ]
+    assert CliRunner().invoke(run.command, ["-d", model, "-c", f"{__name__}.TwoMessages"]).exit_code == 0
+
+
+@pytest.mark.parametrize("content", ["greeting: /great", f"{__name__}.TwoMessages: {{greeting: /great}}"])
+def test_credentials_are_the_parameters_of_a_channel(tmp_path: Path, content: str) -> None:
+    (tmp_path / "credentials.yml").write_text(content, encoding="utf-8")
+    channel = run.create_input_channel(f"{__name__}.TwoMessages", None, tmp_path / "credentials.yml")
+    assert isinstance(channel, TwoMessages)
+    assert channel.greeting == "/great"
+
+
+def test_what_speaks_http_is_served_at_the_port(tmp_path: Path) -> None:
+    (tmp_path / "credentials.yml").write_text("token: abc", encoding="utf-8")
+    made = [
+        run.create_input_channel(f"{__name__}.Webhook", port, tmp_path / "credentials.yml") for port in (None, 8080)
+    ]
+    for channel, port in zip(made, (5002, 8080), strict=True):
+        assert isinstance(channel, HttpInputChannel)
+        assert (channel.http_port, channel.http_components[0].token) == (port, "abc")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("nowhere.Channel", "", "cannot find the class 'nowhere.Channel'"),
+        (f"{__name__}.Path", "", "neither an InputChannel nor an HttpInputComponent"),
+        (f"{__name__}.TwoMessages", "other: 1", "other"),
+        (f"{__name__}.TwoMessages", "- a", "credentials are a mapping"),
+        (f"{__name__}.TwoMessages", "a: [", "not YAML"),
+    ],
+    ids=["unknown", "no-channel", "parameter", "list", "no-yaml"],
+)
+def test_a_channel_that_cannot_be_made_is_an_error(tmp_path: Path, name: str, content: str, problem: str) -> None:
+    (tmp_path / "credentials.yml").write_text(content, encoding="utf-8")
+    with pytest.raises(RasaCoreError, match=problem):
+        run.create_input_channel(name, None, tmp_path / "credentials.yml" if content else None)

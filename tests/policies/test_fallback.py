@@ -47,6 +47,15 @@ def test_scores_follow_the_confidence_of_the_message(policy, domain, confidence,
     assert scores(policy, domain, *steps) == expected
 
 
+@pytest.mark.parametrize(
+    ("confidence", "latest_action", "expected"),
+    [(0.1, "utter_greet", True), (0.1, None, True), (0.1, "utter_bye", False), (0.4, "utter_greet", False)],
+    ids=["low", "first", "done", "at-threshold"],
+)
+def test_a_program_can_ask_whether_it_would_fall_back(policy, confidence, latest_action, expected) -> None:
+    assert policy.should_fallback(confidence, latest_action) is expected
+
+
 def test_listening_is_the_fallback_unless_another_action_is_given(domain) -> None:
     policy = FallbackPolicy()
     assert (policy.nlu_threshold, policy.core_threshold) == (0.3, 0.3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -105,3 +107,18 @@ def test_a_chain_of_any_length_is_ordered():
 
     assert names == list(range(length + 1))
     assert not back
+
+
+def test_the_edges_of_cycles_are_named_by_their_checkpoints(read):
+    graph = StoryGraph(read("## a\n* greet\n> x\n\n## b\n> x\n* deny\n> y\n\n## c\n> y\n* affirm\n> x"))
+
+    assert graph.cyclic_edge_ids == {("y", "x")}
+    assert graph.with_cycles_removed().cyclic_edge_ids == set()
+
+
+def test_names_are_sorted_as_programs_of_old_expect():
+    graph = {"a": ["b", "c", "d"], "b": [], "c": ["d"], "d": [], "e": ["f"], "f": []}
+    assert StoryGraph.topological_sort(graph) == (deque("efacdb"), set())
+
+    names, cut = StoryGraph.topological_sort({**graph, "d": ["a"], "f": ["e"]})
+    assert (list(names), cut) == (list("efacdb"), {("d", "a"), ("f", "e")})
