@@ -8,8 +8,11 @@ Files
     ``x.db`` with the tables below, ``x.db-wal`` and ``x.db-shm`` of SQLite, and ``x.db-lock``, which stays empty and
     gives each conversation one writer at a time (see `rasa_core.tracker_store.locks`). All of them on a local disk.
 Tables
-    ``meta(key, value)`` holds the version of this layout. ``heads`` has one row a conversation, ``events`` one row an
-    event: ``(sender_id, seq)`` and its JSON, written once. ``answers`` has one row a request that came with a key.
+    ``meta(key, value)`` holds the version of this layout. ``heads`` has one row a conversation and gives it a number;
+    ``events`` has one row an event, its JSON, written once, at the place ``number * 2**32 + seq``; ``answers`` has one
+    row a request that came with a key. Rows of several hundred bytes are what a table with a rowid is made for: without
+    one, SQLite gives each row of more than a quarter of a page another page for itself. A file of the layout before
+    this one, which was made so, is brought up to it at its first use, in one transaction.
 Connections
     They are pooled, not kept by thread: threads of a server come and go, and a connection that only its own thread may
     close would stay open. There are as many as operations ever ran at one time; none is open at a fork.
@@ -23,7 +26,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import astuple
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -36,41 +39,64 @@ from rasa_core.tracker_store.log_store import EventLogStore, Head, check_commit,
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
 
-_LAYOUT = "2"
+_LAYOUT, _LAYOUT_BEFORE = "3", "2"
+_SEQ_BITS = 32
 _TABLES = (
-    "CREATE TABLE meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE heads (sender_id TEXT PRIMARY KEY NOT NULL, version INTEGER NOT NULL, "
+    "CREATE TABLE heads (number INTEGER PRIMARY KEY, sender_id TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, "
     "origin INTEGER NOT NULL, fingerprint TEXT NOT NULL, updated REAL NOT NULL, state TEXT NOT NULL)",
-    "CREATE TABLE events (sender_id TEXT NOT NULL, seq INTEGER NOT NULL, event TEXT NOT NULL, "
-    "PRIMARY KEY (sender_id, seq)) WITHOUT ROWID",
-    "CREATE TABLE answers (sender_id TEXT NOT NULL, key TEXT NOT NULL, request TEXT NOT NULL, "
+    "CREATE TABLE events (place INTEGER PRIMARY KEY, event TEXT NOT NULL)",
+    "CREATE TABLE answers (number INTEGER NOT NULL, key TEXT NOT NULL, request TEXT NOT NULL, "
     "version INTEGER NOT NULL, complete INTEGER NOT NULL, created REAL NOT NULL, text TEXT NOT NULL, "
-    "PRIMARY KEY (sender_id, key)) WITHOUT ROWID",
+    "PRIMARY KEY (number, key))",
     "CREATE INDEX answers_created ON answers (created)",
+)
+_NEW_FILE = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID",
+    *_TABLES,
     f"INSERT INTO meta (key, value) VALUES ('format', 'rasa_core tracker store'), ('version', '{_LAYOUT}')",
 )
+_UPGRADE = (
+    "DROP INDEX answers_created",
+    *(f"ALTER TABLE {name} RENAME TO old_{name}" for name in ("heads", "events", "answers")),
+    *_TABLES,
+    "INSERT INTO heads (sender_id, version, origin, fingerprint, updated, state) "
+    "SELECT sender_id, version, origin, fingerprint, updated, state FROM old_heads ORDER BY sender_id",
+    f"INSERT INTO events SELECT (number << {_SEQ_BITS}) + seq, event "
+    "FROM heads CROSS JOIN old_events USING (sender_id) ORDER BY 1",
+    "INSERT INTO answers SELECT number, key, request, a.version, complete, created, text "
+    "FROM heads CROSS JOIN old_answers AS a USING (sender_id) ORDER BY 1, 2",
+    *(f"DROP TABLE old_{name}" for name in ("heads", "events", "answers")),
+    f"UPDATE meta SET value = '{_LAYOUT}' WHERE key = 'version'",
+)
 _READ_HEAD = "SELECT version, origin, fingerprint, updated, state FROM heads WHERE sender_id = ?"
-_READ_EVENTS = "SELECT event FROM events WHERE sender_id = ? AND seq >= ? AND seq < ? ORDER BY seq"
-_READ_ANSWER = "SELECT key, request, version, complete, created, text FROM answers WHERE sender_id = ? AND key = ?"
-_NEXT_HEAD = (
-    "UPDATE heads SET version = ?, origin = ?, fingerprint = ?, updated = ?, state = ? "
-    "WHERE sender_id = ? AND version = ?"
+_READ_EVENTS = (
+    f"SELECT event FROM heads CROSS JOIN events WHERE sender_id = ? AND place >= (number << {_SEQ_BITS}) + ? "
+    f"AND place < (number << {_SEQ_BITS}) + ? ORDER BY place"
 )
+_READ_ANSWER = (
+    "SELECT key, request, answers.version, complete, created, text FROM heads JOIN answers USING (number) "
+    "WHERE sender_id = ? AND key = ?"
+)
+_FIND = "SELECT number, version FROM heads WHERE sender_id = ?"
+_NEXT_HEAD = "UPDATE heads SET version = ?, origin = ?, fingerprint = ?, updated = ?, state = ? WHERE number = ?"
 _FIRST_HEAD = (
-    "INSERT INTO heads (version, origin, fingerprint, updated, state, sender_id) VALUES (?, ?, ?, ?, ?, ?) "
-    "ON CONFLICT (sender_id) DO NOTHING"
+    "INSERT INTO heads (version, origin, fingerprint, updated, state, sender_id) VALUES (?, ?, ?, ?, ?, ?)"
 )
-_ADD_EVENT = "INSERT INTO events (sender_id, seq, event) VALUES (?, ?, ?)"
+_ADD_EVENT = "INSERT INTO events (place, event) VALUES (?, ?)"
 _PUT_ANSWER = (
-    "INSERT OR REPLACE INTO answers (sender_id, key, request, version, complete, created, text) "
+    "INSERT OR REPLACE INTO answers (number, key, request, version, complete, created, text) "
     "VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 _SENDER_IDS = "SELECT sender_id FROM heads WHERE {}updated < ? ORDER BY sender_id LIMIT ?"
-_EXPIRE_ANSWERS = (
-    "DELETE FROM answers WHERE (sender_id, key) IN (SELECT sender_id, key FROM answers WHERE created < ? LIMIT ?)"
-)
+_EXPIRE_ANSWERS = "DELETE FROM answers WHERE rowid IN (SELECT rowid FROM answers WHERE created < ? LIMIT ?)"
 _EXPIRED_AT_ONCE = 500
-_DELETE = [f"DELETE FROM {table} WHERE sender_id = ?" for table in ("events", "answers", "heads")]
+_DELETE = (
+    f"DELETE FROM events WHERE place >= ?1 << {_SEQ_BITS} AND place < (?1 + 1) << {_SEQ_BITS}",
+    "DELETE FROM answers WHERE number = ?1",
+    "DELETE FROM heads WHERE number = ?1",
+)
+# Pages that wait in the write-ahead log before they are moved to the file: the disk is awaited then, by everybody.
+_PAGES_IN_LOG = 4000
 
 _BUSY = "Another process is writing to it for too long; try again, or give a longer timeout."
 _NOT_WRITABLE = "Make the file and its folder writable for the user that runs this process."
@@ -135,8 +161,9 @@ class SqliteTrackerStore(EventLogStore):
 
     def read_events(self, sender_id: str, start: int, stop: int) -> list[str]:  # noqa: D102
         check_sender_id(sender_id)
+        span = max(start, 0), min(stop, 1 << _SEQ_BITS)
         with self._connections.reading() as connection:
-            return [event for (event,) in connection.execute(_READ_EVENTS, (sender_id, start, stop))]
+            return [event for (event,) in connection.execute(_READ_EVENTS, (sender_id, *span))]
 
     def commit(  # noqa: D102
         self,
@@ -148,18 +175,19 @@ class SqliteTrackerStore(EventLogStore):
     ) -> None:
         check_sender_id(sender_id)
         check_commit(expected_version, events, head)
-        new_head = (head.version, head.origin, head.fingerprint, head.updated, head.state, sender_id)
-        new_events = [(sender_id, seq, event) for seq, event in enumerate(events, expected_version)]
+        new_head = (head.version, head.origin, head.fingerprint, head.updated, head.state)
         with self._connections.writing() as connection:
-            changed = connection.execute(_NEXT_HEAD, (*new_head, expected_version)).rowcount
-            if not changed and not expected_version:
-                changed = connection.execute(_FIRST_HEAD, new_head).rowcount
-            if not changed:
-                row = connection.execute(_READ_HEAD, (sender_id,)).fetchone()
-                raise version_conflict(sender_id, expected_version, 0 if row is None else row[0])
-            connection.executemany(_ADD_EVENT, new_events)
+            number, version = connection.execute(_FIND, (sender_id,)).fetchone() or (None, 0)
+            if version != expected_version:
+                raise version_conflict(sender_id, expected_version, version)
+            if number is None:
+                number = connection.execute(_FIRST_HEAD, (*new_head, sender_id)).lastrowid
+            else:
+                connection.execute(_NEXT_HEAD, (*new_head, number))
+            place = (number << _SEQ_BITS) + expected_version
+            connection.executemany(_ADD_EVENT, enumerate(events, place))
             if answer is not None:
-                connection.execute(_PUT_ANSWER, (sender_id, *astuple(answer)))
+                connection.execute(_PUT_ANSWER, (number, *astuple(answer)))
 
     def read_answer(self, sender_id: str, key: str) -> StoredAnswer | None:  # noqa: D102
         check_sender_id(sender_id)
@@ -191,7 +219,10 @@ class SqliteTrackerStore(EventLogStore):
     def delete(self, sender_id: str) -> bool:  # noqa: D102
         check_sender_id(sender_id)
         with self._connections.writing() as connection:
-            return [connection.execute(sql, (sender_id,)).rowcount for sql in _DELETE][-1] > 0
+            found = connection.execute(_FIND, (sender_id,)).fetchone()
+            for statement in _DELETE if found else ():
+                connection.execute(statement, found[:1])
+        return found is not None
 
 
 class _Connections:
@@ -284,15 +315,18 @@ class _Connections:
             self.idle.pop().close()
 
     def _connect(self) -> sqlite3.Connection:
+        with suppress(OSError):  # Else SQLite says why. To open a file that is there would cost the locks in it.
+            mode = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            os.close(os.open(os.path.realpath(self.path), mode, 0o600))
         connection = sqlite3.connect(self.path, timeout=self.timeout, isolation_level=None, check_same_thread=False)
         try:
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_IN_LOG}")
             self._write_ahead(connection)
-            if not self._has_layout(connection):
+            if self._missing(connection):
                 connection.execute("BEGIN IMMEDIATE")
-                if not self._has_layout(connection):  # Another process may have been first.
-                    for statement in _TABLES:
-                        connection.execute(statement)
+                for statement in self._missing(connection):  # Another process may have been first.
+                    connection.execute(statement)
                 connection.execute("COMMIT")
         except BaseException:
             connection.close()
@@ -317,21 +351,21 @@ class _Connections:
                 "drives have none. Put the file on a local disk."
             )
 
-    def _has_layout(self, connection: sqlite3.Connection) -> bool:
-        """Return False if the file is new; raise `StoreError` if what it holds is not ours to use."""
+    def _missing(self, connection: sqlite3.Connection) -> Sequence[str]:
+        """Return the statements that bring the file to the layout; raise `StoreError` if it is not ours to use."""
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not tables:
-            return False
+            return _NEW_FILE
         if not tables >= {"meta", "heads", "events"}:
             others = ", ".join(sorted(tables))
             raise StoreError(f"{self.path} is a database of other software: its tables are {others}.")
         found = dict(connection.execute("SELECT key, value FROM meta")).get("version")
-        if found != _LAYOUT:
+        if found not in (_LAYOUT, _LAYOUT_BEFORE):
             raise StoreError(
                 f"the tracker store {self.path} has layout {found}, and this rasa_core reads layout {_LAYOUT}: it was "
                 "written by another version of rasa_core. Use that version, or another file."
             )
-        return True
+        return () if found == _LAYOUT else _UPGRADE
 
 
 class _Lent:
