@@ -16,6 +16,7 @@ import yaml
 from numpy.typing import DTypeLike, NDArray
 
 from rasa_core.slots import class_from_path, dotted_path
+from rasa_core.support.folders import make_private
 
 
 def one_hot(hot_idx: int, length: int, dtype: DTypeLike | None = None) -> NDArray[Any]:
@@ -112,6 +113,7 @@ def configure_colored_logging(loglevel: int | str) -> None:
 def configure_file_logging(loglevel: int | str, logfile: str | Path | None) -> None:
     """Log to a file as well, if one is given."""
     if logfile:
+        make_private(logfile)
         handler = logging.FileHandler(logfile, encoding="utf-8")
         handler.setLevel(loglevel)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-8s %(name)s  %(message)s"))

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from rasa_core.exceptions import RasaCoreError
+from rasa_core.support.folders import make_private
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -60,6 +61,7 @@ def start_log(verbose: bool, debug: bool, log_file: str | Path | None = None) ->
     _attach(logging.StreamHandler(), level, _TO_TERMINAL)
     if log_file is not None:
         try:
+            make_private(log_file)
             to_file = logging.FileHandler(log_file, encoding="utf-8")
         except OSError as error:
             problem = f"cannot write the log file {str(log_file)!r}: {error.strerror or error}."

@@ -21,6 +21,7 @@ from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server.launcher import DEFAULT_THREADS, WAITING_THREADS, LaunchError, launch
 from rasa_core.server.settings import ServerSettings, checked_token, default_store_path
+from rasa_core.support.folders import make_private
 from rasa_core.tracker_store import store_from_url
 from rasa_core.tracker_store.retention import DurationError, seconds_of
 
@@ -278,6 +279,7 @@ def _check(settings: ServerSettings, workers: int) -> None:
         if settings.store is not None:
             store_from_url(settings.store).close()
         if settings.log_file:
+            make_private(settings.log_file)
             Path(settings.log_file).open("a", encoding="utf-8").close()
     except (RasaCoreError, ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error

@@ -15,8 +15,11 @@ import time
 from collections import deque
 from contextlib import suppress
 from functools import lru_cache
+from io import TextIOWrapper
 from typing import Any
 from urllib.parse import quote, unquote_plus
+
+from rasa_core.support.folders import make_private
 
 _package_logger = logging.getLogger("rasa_core")
 access_logger = logging.getLogger("rasa_core.server.access")
@@ -76,6 +79,10 @@ class LogFile(logging.handlers.WatchedFileHandler):
         self._waiting: deque[tuple[float, str]] = deque()
         self._will_be_written = False
         self._written = 0.0
+
+    def _open(self) -> TextIOWrapper:
+        make_private(self.baseFilename)  # What people say is in it.
+        return super()._open()
 
     def write_request(self, line: str) -> None:
         """Write the line of a request; a full disk must not fail the request."""

@@ -106,6 +106,15 @@ def stamp_of(file: Path) -> Stamp | None:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
+def make_private(path: str | Path) -> None:
+    """Make a file that only its owner can read, if there is none yet; who opens it then tells what stands against it.
+
+    A file that is there is not opened: to close it again would cost the locks that this process has in it.
+    """
+    with suppress(OSError):
+        os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[TextIO]:
     """Open a file of ASCII text for a block to write; it takes its place when the block ends well.

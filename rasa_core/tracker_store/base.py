@@ -37,7 +37,8 @@ ANSWERS_KEPT = 24 * 60 * 60.0
 """How long an answer is kept at least, in seconds."""
 
 _TIMEOUT = 30.0
-_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
+encoded = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
+"""The JSON text of a value, ASCII, as stores keep it."""
 
 
 class NotOverriddenError(StoreError, NotImplementedError):
@@ -47,7 +48,7 @@ class NotOverriddenError(StoreError, NotImplementedError):
 def as_json(value: object, kind: str, name: object) -> str:
     """Return `value`, which is the `kind` called `name`, as a line of ASCII JSON, or raise `EventError`."""
     try:
-        return _encode(value)
+        return encoded(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise EventError(
             f"the {kind} {name!r:.200} cannot be stored as JSON: {error}. "

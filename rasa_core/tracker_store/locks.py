@@ -225,13 +225,12 @@ class LockFile:
             return descriptor
         with _guard():
             if self._descriptor is None:
-                mode = 0o600
-                with contextlib.suppress(OSError):
-                    mode = os.stat(self._like).st_mode & 0o666
                 try:
-                    self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
+                    self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 except OSError as error:
                     raise self._unusable(error) from error
+                with contextlib.suppress(OSError):  # There is no such file yet, or it belongs to another user.
+                    os.fchmod(self._descriptor, os.stat(self._like).st_mode & 0o666)
             return self._descriptor
 
     def _try_lock(self, descriptor: int, offset: int) -> bool:

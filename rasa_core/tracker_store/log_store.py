@@ -22,21 +22,21 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, Restarted
 from rasa_core.exceptions import StoreError, VersionConflictError
 from rasa_core.tracker_store.base import Conversation, StoredAnswer, TrackerStore, as_json
+from rasa_core.tracker_store.packing import Places, note_places, packed, places_in, unpacked
 from rasa_core.trackers import DialogueStateTracker
 
 _HEAD_FORMAT = 4  # Raised when the content of snapshots changes, so that stored heads are computed anew.
 _UNBOUND_WINDOW = 5
-_MOST_KEPT = 500
-_LARGEST_KEPT = 8000  # characters of a head's state
+_MOST_KEPT, _LARGEST_KEPT = 500, 8000  # trackers; characters of a head's state
 
 
 class SenderIdError(StoreError, ValueError):
@@ -100,9 +100,9 @@ def version_conflict(sender_id: str, expected: int, found: int) -> VersionConfli
 class TrackerCache:
     """The trackers of the last conversations that this process has changed, so that the next turn need not build them.
 
-    They are bounded in number and size. One is used again only while the stored head is, byte for byte, the one that
-    was written from it, so another process may change the conversation at any time. A tracker is taken out to be used,
-    and so never has two users. Each operation is one step on a dictionary: threads need no lock.
+    One is used again only while the stored head is, byte for byte, the one that was written from it, so another process
+    may change the conversation at any time. A tracker is taken out to be used, and so never has two users. Each
+    operation is one step on a dictionary: threads need no lock.
     """
 
     def __init__(self) -> None:
@@ -130,7 +130,7 @@ class EventLogStore(TrackerStore, ABC):
         self._window: int | None = _UNBOUND_WINDOW
         self._fingerprint = ""
         self._fingerprint_of: Domain | None = None
-        self._own: WeakSet[DialogueStateTracker] = WeakSet()
+        self._own: WeakKeyDictionary[DialogueStateTracker, Places] = WeakKeyDictionary()
         self._live = TrackerCache()
 
     def bind(self, domain: Domain, window: int | None, fingerprint: str) -> None:  # noqa: D102
@@ -168,12 +168,9 @@ class EventLogStore(TrackerStore, ABC):
         ----------
         expected_version
             The version that the head had when it was read; 0 if there was none.
-        events
-            JSON text, ASCII, one row an event.
-        head
-            Its version is ``expected_version + len(events)``.
-        answer
-            Takes the place of an earlier one with its key.
+        events, head, answer
+            JSON text, one row an event; a head of version ``expected_version + len(events)``; an answer that takes the
+            place of an earlier one with its key.
 
         Raises
         ------
@@ -195,10 +192,7 @@ class EventLogStore(TrackerStore, ABC):
     ) -> list[str]:
         """Return up to `limit` ids above `after`, in ascending order of their code points.
 
-        Parameters
-        ----------
-        idle_since
-            Only conversations that changed last before this Unix time in seconds.
+        With `idle_since`, only of conversations that changed last before this Unix time in seconds.
         """
 
     @abstractmethod
@@ -244,7 +238,7 @@ class EventLogStore(TrackerStore, ABC):
     def init_tracker(self, sender_id: str) -> DialogueStateTracker:
         """Return a tracker without events, and store nothing."""
         tracker = DialogueStateTracker.from_events(sender_id, [], self._bound_domain(), self._window)
-        self._own.add(tracker)
+        self._own[tracker] = {}
         return tracker
 
     def create_tracker(self, sender_id: str, append_action_listen: bool = True) -> DialogueStateTracker:
@@ -265,9 +259,9 @@ class EventLogStore(TrackerStore, ABC):
                 return self.peek(sender_id)
         return tracker
 
-    def conversation(self, sender_id: str) -> _OpenConversation:
+    def conversation(self, sender_id: str) -> _LoggedConversation:
         """Open a conversation to change it; an unknown one starts, by listening, at the first commit."""
-        return _OpenConversation(self, sender_id)
+        return _LoggedConversation(self, sender_id)
 
     # -- between trackers and rows
 
@@ -282,8 +276,10 @@ class EventLogStore(TrackerStore, ABC):
         """Return the tracker of a head; one that another model computed is computed anew from the log."""
         if head.fingerprint != self._model():
             tracker = self._blank(sender_id, head.origin)
-            for event in self._events(sender_id, head.origin, head.version):
-                tracker.update(event)
+            rows = self._rows(sender_id, head.origin, head.version)
+            for row in rows:
+                tracker.update(Event.from_parameters(json.loads(row)))
+            note_places(self._own[tracker], tracker, tracker.pending_events, rows, head.origin)
             tracker.mark_committed()
             return tracker
         return self._resume(sender_id, json.loads(head.state), version=head.version, origin=head.origin)
@@ -309,7 +305,7 @@ class EventLogStore(TrackerStore, ABC):
             window=self._window,
             read_events=partial(self._events, sender_id),
         )
-        self._own.add(tracker)
+        self._own[tracker] = places_in(state)
         return tracker
 
     def _replacement(
@@ -330,56 +326,59 @@ class EventLogStore(TrackerStore, ABC):
         version = tracker.version
         if not rows and version and answer is None:
             return None
-        state = as_json(tracker.snapshot(), "state of conversation", tracker.sender_id)
+        first, places = version - len(rows), self._own[tracker]
+        note_places(places, tracker, tracker.pending_events, rows, first)
+        snapshot = tracker.snapshot() | ({"places": places} if places else {})
+        state = as_json(snapshot, "state of conversation", tracker.sender_id)
         head = Head(version, tracker.origin, self._model(), time.time(), state)
-        self.commit(tracker.sender_id, version - len(rows), rows, head, answer)
+        if answer is not None:
+            answer = replace(answer, text=packed(answer.text, tracker, places, rows, first))
+        self.commit(tracker.sender_id, first, rows, head, answer)
         tracker.mark_committed()
         return head
 
     def _events(self, sender_id: str, start: int, stop: int) -> list[Event]:
+        return [Event.from_parameters(json.loads(row)) for row in self._rows(sender_id, start, stop)]
+
+    def _rows(self, sender_id: str, start: int, stop: int) -> list[str]:
         rows = self.read_events(sender_id, start, stop)
         if len(rows) != stop - start:
             raise VersionConflictError(
                 f"conversation {sender_id!r} was deleted while it was being read. Read it again."
             )
-        return [Event.from_parameters(json.loads(row)) for row in rows]
+        return rows
 
 
-class _OpenConversation(AbstractContextManager[Conversation]):
-    """The block in which a conversation is open; a class, since generators take twice the time."""
+class _LoggedConversation(Conversation, AbstractContextManager[Conversation]):
+    """A conversation of a store that keeps a log, and the block in which it is open."""
 
-    __slots__ = ("_conversation", "_lock", "_sender_id", "_store")
+    _head: Head | None
 
     def __init__(self, store: EventLogStore, sender_id: str) -> None:
-        self._store = store
-        self._sender_id = sender_id
+        self._store, self._sender_id = store, sender_id
+        self._hidden: list[str] = []
         self._lock = store.lock(sender_id)
 
     def __enter__(self) -> Conversation:
         self._lock.__enter__()
         try:
-            self._conversation = _LoggedConversation(self._store, *self._store._open(self._sender_id))
+            tracker, self._head = self._store._open(self._sender_id)
         except BaseException as error:
             self._lock.__exit__(type(error), error, error.__traceback__)
             raise
-        return self._conversation
+        super().__init__(tracker)
+        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        self._conversation.close()
+        self.close()
         self._lock.__exit__(kind, error, trace)
 
-
-class _LoggedConversation(Conversation):
-    """A conversation of a store that keeps a log."""
-
-    def __init__(self, store: EventLogStore, tracker: DialogueStateTracker, head: Head | None) -> None:
-        super().__init__(tracker)
-        self._store = store
-        self._hidden: list[str] = []
-        self._head = head
-
     def find_answer(self, key: str) -> StoredAnswer | None:
-        return self._store.read_answer(self.tracker.sender_id, key)
+        answer = self._store.read_answer(self._sender_id, key)
+        if answer is None:
+            return None
+        read = partial(self._store.read_events, self._sender_id)
+        return replace(answer, text=unpacked(answer.text, read, self._sender_id))
 
     def _store_changes(self, answer: StoredAnswer | None) -> None:
         self._head = self._store._append(self.tracker, self._hidden, answer) or self._head

@@ -31,6 +31,8 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from typing import Any, Self, TypeAlias
 from urllib.parse import urlsplit
 
@@ -46,6 +48,7 @@ from rasa_core.exceptions import StoreError
 from rasa_core.tracker_store.base import ANSWERS_KEPT, StoredAnswer, url_options
 from rasa_core.tracker_store.locks import Leases, MutexTable, PerProcess, busy_error, check_timeout, timeout_from
 from rasa_core.tracker_store.log_store import EventLogStore, Head, check_commit, check_sender_id, version_conflict
+from rasa_core.tracker_store.packing import unpacked
 from rasa_core.tracker_store.redis_errors import DROPPED, MOST_CONNECTIONS, failure_of, translated
 from rasa_core.tracker_store.redis_scripts import (
     ALL_PARTS,
@@ -176,8 +179,18 @@ class RedisTrackerStore(EventLogStore):
             check_timeout(timeout)
         super().save(tracker)
         if timeout is not None:
+            self._complete_answers(tracker.sender_id)
             keys = self._keys.of(tracker.sender_id, "head", "events")
             self._script(SET_LIFETIME, keys, [math.ceil(timeout * 1000)])
+
+    def _complete_answers(self, sender_id: str) -> None:
+        """Store the answers without reference to the log, which will be gone before them."""
+        (key,) = self._keys.of(sender_id, "answers")
+        for name in self._call("HKEYS", key):
+            answer = self.read_answer(sender_id, name.decode())
+            if answer is not None:
+                text = unpacked(answer.text, partial(self.read_events, sender_id), sender_id)
+                self._call("HSET", key, name, _answer_word(replace(answer, text=text)))
 
     @contextmanager
     def _lock(self, sender_id: str) -> Iterator[None]:
@@ -382,7 +395,10 @@ def _words_of_commit(
     if answer is not None:
         if not math.isfinite(answer.created):
             raise StoreError(f"the time of the answer {answer.key!r} is {answer.created}, not a Unix time.")
-        about = json.dumps([answer.request, answer.version, answer.complete, answer.created])
-        said = [answer.key, f"{about}\n{answer.text}", repr(float(answer.created))]
+        said = [answer.key, _answer_word(answer), repr(float(answer.created))]
     stored: list[Word] = [head.version, head.origin, head.fingerprint, repr(head.updated), head.state]
     return [expected_version, *stored, *said, int(ANSWERS_KEPT), *events]
+
+
+def _answer_word(answer: StoredAnswer) -> str:
+    return f"{json.dumps([answer.request, answer.version, answer.complete, answer.created])}\n{answer.text}"

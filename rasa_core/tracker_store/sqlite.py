@@ -6,72 +6,37 @@ Trust and durability
     ``"normal"``, the default, the last commits before the cut may be missing, but the file stays sound.
 Files
     ``x.db`` with the tables below, ``x.db-wal`` and ``x.db-shm`` of SQLite, and ``x.db-lock``, which stays empty and
-    gives each conversation one writer at a time (see `rasa_core.tracker_store.locks`). All of them on a local disk.
+    gives each conversation one writer at a time (see `rasa_core.tracker_store.locks`). All of them on a local disk, and
+    readable for their owner alone, unless ``x.db`` was made by somebody else with other permissions.
 Tables
     ``meta(key, value)`` holds the version of this layout. ``heads`` has one row a conversation and gives it a number;
     ``events`` has one row an event, its JSON, written once, at the place ``number * 2**32 + seq``; ``answers`` has one
     row a request that came with a key. Rows of several hundred bytes are what a table with a rowid is made for: without
     one, SQLite gives each row of more than a quarter of a page another page for itself. A file of the layout before
     this one, which was made so, is brought up to it at its first use, in one transaction.
-Connections
-    They are pooled, not kept by thread: threads of a server come and go, and a connection that only its own thread may
-    close would stay open. There are as many as operations ever ran at one time; none is open at a fork.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import sqlite3
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import astuple
 from typing import TYPE_CHECKING
-from weakref import WeakSet
 
-from rasa_core.exceptions import StoreError, StoreUnavailableError, did_you_mean
 from rasa_core.tracker_store.base import StoredAnswer
-from rasa_core.tracker_store.locks import check_timeout, close_lock_file, open_lock_file
+from rasa_core.tracker_store.locks import close_lock_file, open_lock_file
 from rasa_core.tracker_store.log_store import EventLogStore, Head, check_commit, check_sender_id, version_conflict
+from rasa_core.tracker_store.sqlite_connections import SEQ_BITS, Connections
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
 
-_LAYOUT, _LAYOUT_BEFORE = "3", "2"
-_SEQ_BITS = 32
-_TABLES = (
-    "CREATE TABLE heads (number INTEGER PRIMARY KEY, sender_id TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, "
-    "origin INTEGER NOT NULL, fingerprint TEXT NOT NULL, updated REAL NOT NULL, state TEXT NOT NULL)",
-    "CREATE TABLE events (place INTEGER PRIMARY KEY, event TEXT NOT NULL)",
-    "CREATE TABLE answers (number INTEGER NOT NULL, key TEXT NOT NULL, request TEXT NOT NULL, "
-    "version INTEGER NOT NULL, complete INTEGER NOT NULL, created REAL NOT NULL, text TEXT NOT NULL, "
-    "PRIMARY KEY (number, key))",
-    "CREATE INDEX answers_created ON answers (created)",
-)
-_NEW_FILE = (
-    "CREATE TABLE meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID",
-    *_TABLES,
-    f"INSERT INTO meta (key, value) VALUES ('format', 'rasa_core tracker store'), ('version', '{_LAYOUT}')",
-)
-_UPGRADE = (
-    "DROP INDEX answers_created",
-    *(f"ALTER TABLE {name} RENAME TO old_{name}" for name in ("heads", "events", "answers")),
-    *_TABLES,
-    "INSERT INTO heads (sender_id, version, origin, fingerprint, updated, state) "
-    "SELECT sender_id, version, origin, fingerprint, updated, state FROM old_heads ORDER BY sender_id",
-    f"INSERT INTO events SELECT (number << {_SEQ_BITS}) + seq, event "
-    "FROM heads CROSS JOIN old_events USING (sender_id) ORDER BY 1",
-    "INSERT INTO answers SELECT number, key, request, a.version, complete, created, text "
-    "FROM heads CROSS JOIN old_answers AS a USING (sender_id) ORDER BY 1, 2",
-    *(f"DROP TABLE old_{name}" for name in ("heads", "events", "answers")),
-    f"UPDATE meta SET value = '{_LAYOUT}' WHERE key = 'version'",
-)
 _READ_HEAD = "SELECT version, origin, fingerprint, updated, state FROM heads WHERE sender_id = ?"
 _READ_EVENTS = (
-    f"SELECT event FROM heads CROSS JOIN events WHERE sender_id = ? AND place >= (number << {_SEQ_BITS}) + ? "
-    f"AND place < (number << {_SEQ_BITS}) + ? ORDER BY place"
+    f"SELECT event FROM heads CROSS JOIN events WHERE sender_id = ? AND place >= (number << {SEQ_BITS}) + ? "
+    f"AND place < (number << {SEQ_BITS}) + ? ORDER BY place"
 )
 _READ_ANSWER = (
     "SELECT key, request, answers.version, complete, created, text FROM heads JOIN answers USING (number) "
@@ -79,9 +44,7 @@ _READ_ANSWER = (
 )
 _FIND = "SELECT number, version FROM heads WHERE sender_id = ?"
 _NEXT_HEAD = "UPDATE heads SET version = ?, origin = ?, fingerprint = ?, updated = ?, state = ? WHERE number = ?"
-_FIRST_HEAD = (
-    "INSERT INTO heads (version, origin, fingerprint, updated, state, sender_id) VALUES (?, ?, ?, ?, ?, ?)"
-)
+_FIRST_HEAD = "INSERT INTO heads (version, origin, fingerprint, updated, state, sender_id) VALUES (?, ?, ?, ?, ?, ?)"
 _ADD_EVENT = "INSERT INTO events (place, event) VALUES (?, ?)"
 _PUT_ANSWER = (
     "INSERT OR REPLACE INTO answers (number, key, request, version, complete, created, text) "
@@ -91,28 +54,10 @@ _SENDER_IDS = "SELECT sender_id FROM heads WHERE {}updated < ? ORDER BY sender_i
 _EXPIRE_ANSWERS = "DELETE FROM answers WHERE rowid IN (SELECT rowid FROM answers WHERE created < ? LIMIT ?)"
 _EXPIRED_AT_ONCE = 500
 _DELETE = (
-    f"DELETE FROM events WHERE place >= ?1 << {_SEQ_BITS} AND place < (?1 + 1) << {_SEQ_BITS}",
+    f"DELETE FROM events WHERE place >= ?1 << {SEQ_BITS} AND place < (?1 + 1) << {SEQ_BITS}",
     "DELETE FROM answers WHERE number = ?1",
     "DELETE FROM heads WHERE number = ?1",
 )
-# Pages that wait in the write-ahead log before they are moved to the file: the disk is awaited then, by everybody.
-_PAGES_IN_LOG = 4000
-
-_BUSY = "Another process is writing to it for too long; try again, or give a longer timeout."
-_NOT_WRITABLE = "Make the file and its folder writable for the user that runs this process."
-_PASSING = {
-    sqlite3.SQLITE_BUSY: _BUSY,
-    sqlite3.SQLITE_LOCKED: _BUSY,
-    sqlite3.SQLITE_FULL: "Make room on that disk.",
-    sqlite3.SQLITE_IOERR: "The disk fails, or is full; conversations need a sound local disk.",
-    sqlite3.SQLITE_READONLY: _NOT_WRITABLE,
-    sqlite3.SQLITE_PERM: _NOT_WRITABLE,
-    sqlite3.SQLITE_CANTOPEN: "Its folder has to exist and be writable for the user that runs this process.",
-}
-_LASTING = {
-    sqlite3.SQLITE_NOTADB: "Name another file, or move this one away.",
-    sqlite3.SQLITE_CORRUPT: "The file is damaged; move it away and put a backup in its place.",
-}
 
 
 class SqliteTrackerStore(EventLogStore):
@@ -139,7 +84,7 @@ class SqliteTrackerStore(EventLogStore):
         timeout: float = 30.0,
     ) -> None:
         super().__init__(domain)
-        self._connections = _Connections(os.fsdecode(path), synchronous.lower(), timeout)
+        self._connections = Connections(os.fsdecode(path), synchronous.lower(), timeout)
         self.path = self._connections.path
         self._timeout = timeout
         self._locks = open_lock_file(f"{os.path.realpath(self.path)}-lock", like=self.path)
@@ -161,7 +106,7 @@ class SqliteTrackerStore(EventLogStore):
 
     def read_events(self, sender_id: str, start: int, stop: int) -> list[str]:  # noqa: D102
         check_sender_id(sender_id)
-        span = max(start, 0), min(stop, 1 << _SEQ_BITS)
+        span = max(start, 0), min(stop, 1 << SEQ_BITS)
         with self._connections.reading() as connection:
             return [event for (event,) in connection.execute(_READ_EVENTS, (sender_id, *span))]
 
@@ -177,14 +122,14 @@ class SqliteTrackerStore(EventLogStore):
         check_commit(expected_version, events, head)
         new_head = (head.version, head.origin, head.fingerprint, head.updated, head.state)
         with self._connections.writing() as connection:
-            number, version = connection.execute(_FIND, (sender_id,)).fetchone() or (None, 0)
+            number, version = connection.execute(_FIND, (sender_id,)).fetchone() or (0, 0)
             if version != expected_version:
                 raise version_conflict(sender_id, expected_version, version)
-            if number is None:
-                number = connection.execute(_FIRST_HEAD, (*new_head, sender_id)).lastrowid
-            else:
+            if number:
                 connection.execute(_NEXT_HEAD, (*new_head, number))
-            place = (number << _SEQ_BITS) + expected_version
+            else:
+                number = connection.execute(_FIRST_HEAD, (*new_head, sender_id)).lastrowid or 0
+            place = (number << SEQ_BITS) + expected_version
             connection.executemany(_ADD_EVENT, enumerate(events, place))
             if answer is not None:
                 connection.execute(_PUT_ANSWER, (number, *astuple(answer)))
@@ -223,211 +168,3 @@ class SqliteTrackerStore(EventLogStore):
             for statement in _DELETE if found else ():
                 connection.execute(statement, found[:1])
         return found is not None
-
-
-class _Connections:
-    """The open connections to the file at `path`; parameters as for `SqliteTrackerStore`."""
-
-    def __init__(self, path: str, synchronous: str, timeout: float) -> None:
-        self.idle: list[sqlite3.Connection] = []
-        if os.path.basename(path) in ("", ":memory:") or "\0" in path:
-            raise StoreError(
-                f"{path!r} is not a file for a tracker store. Conversations that need no file live in memory://, "
-                "the InMemoryTrackerStore."
-            )
-        if synchronous not in ("normal", "full"):
-            hint = did_you_mean(synchronous, ("normal", "full"))
-            raise StoreError(f'synchronous is "normal" or "full", not {synchronous!r}.{hint}')
-        self.path = os.path.abspath(path)
-        self.timeout = check_timeout(timeout)
-        self.writer = threading.Lock()
-        self._synchronous = synchronous
-        self._closed = False
-        self._changed = threading.Condition(threading.Lock())
-        self._in_use = 0
-        _open_files.add(self)
-
-    def close(self) -> bool:
-        """Close what is idle now, and the rest as it comes back; return whether the file was open before."""
-        with self._changed:
-            was_open, self._closed = not self._closed, True
-            self._close_idle()
-        return was_open
-
-    def __del__(self) -> None:
-        """Close the connections of a store that was not closed, which Python 3.13 would warn of."""
-        self._close_idle()
-
-    def check_open(self) -> None:
-        """Raise `StoreError` if the store was closed."""
-        if self._closed:
-            raise StoreError(f"the tracker store {self.path} is closed: make a new one.")
-
-    def reading(self) -> _Lent:
-        """Lend a connection that is in no transaction."""
-        return _Lent(self, writes=False)
-
-    def writing(self) -> _Lent:
-        """Lend a connection in a write transaction, which is committed unless the block raises."""
-        return _Lent(self, writes=True)
-
-    def take(self) -> sqlite3.Connection:
-        """Return a connection; whatever happens then, `give_back` has to follow."""
-        with self._changed:
-            self._in_use += 1
-            self.check_open()
-            if self.idle:
-                return self.idle.pop()
-        return self._connect()
-
-    def give_back(self, connection: sqlite3.Connection | None, *, sound: bool) -> None:
-        """Keep a connection for the next operation, or close one whose state is in doubt, which also rolls back."""
-        with self._changed:
-            if connection is not None:
-                if sound and not connection.in_transaction and not self._closed:
-                    self.idle.append(connection)
-                else:
-                    connection.close()
-            self._in_use -= 1
-            if not self._in_use:
-                self._changed.notify_all()
-
-    def translated(self, error: sqlite3.Error) -> StoreError:
-        """Return what an error of SQLite means for the caller: the only place where they become ours."""
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # The primary one; errors of the module have none.
-        kind = StoreUnavailableError if code in _PASSING else StoreError
-        remedy = {**_PASSING, **_LASTING}.get(code, "The file is damaged, or was changed by other software.")
-        folder = os.path.dirname(self.path)
-        if code == sqlite3.SQLITE_CANTOPEN and not os.path.isdir(folder):
-            remedy = f"The folder {folder} does not exist; make it first."
-        return kind(f"cannot use the tracker store {self.path}: {error}. {remedy}")
-
-    @contextmanager
-    def at_rest(self) -> Iterator[None]:
-        """Wait for the operations under way, and keep every connection closed while the block runs."""
-        with self.writer, self._changed:
-            self._changed.wait_for(lambda: not self._in_use)
-            self._close_idle()
-            yield
-
-    def _close_idle(self) -> None:
-        while self.idle:
-            self.idle.pop().close()
-
-    def _connect(self) -> sqlite3.Connection:
-        with suppress(OSError):  # Else SQLite says why. To open a file that is there would cost the locks in it.
-            mode = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            os.close(os.open(os.path.realpath(self.path), mode, 0o600))
-        connection = sqlite3.connect(self.path, timeout=self.timeout, isolation_level=None, check_same_thread=False)
-        try:
-            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
-            connection.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_IN_LOG}")
-            self._write_ahead(connection)
-            if self._missing(connection):
-                connection.execute("BEGIN IMMEDIATE")
-                for statement in self._missing(connection):  # Another process may have been first.
-                    connection.execute(statement)
-                connection.execute("COMMIT")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _write_ahead(self, connection: sqlite3.Connection) -> None:
-        """Switch the file to a write-ahead log, so that readers and a writer do not wait for each other."""
-        deadline = time.monotonic() + self.timeout
-        while True:
-            try:
-                (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-                break
-            except sqlite3.OperationalError as error:
-                # Of several processes that start at once, one switches; SQLite does not let the others wait.
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
-        if mode != "wal":
-            raise StoreError(
-                f"cannot use the tracker store {self.path}: its file system has no shared memory, as network "
-                "drives have none. Put the file on a local disk."
-            )
-
-    def _missing(self, connection: sqlite3.Connection) -> Sequence[str]:
-        """Return the statements that bring the file to the layout; raise `StoreError` if it is not ours to use."""
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if not tables:
-            return _NEW_FILE
-        if not tables >= {"meta", "heads", "events"}:
-            others = ", ".join(sorted(tables))
-            raise StoreError(f"{self.path} is a database of other software: its tables are {others}.")
-        found = dict(connection.execute("SELECT key, value FROM meta")).get("version")
-        if found not in (_LAYOUT, _LAYOUT_BEFORE):
-            raise StoreError(
-                f"the tracker store {self.path} has layout {found}, and this rasa_core reads layout {_LAYOUT}: it was "
-                "written by another version of rasa_core. Use that version, or another file."
-            )
-        return () if found == _LAYOUT else _UPGRADE
-
-
-class _Lent:
-    """The block in which a connection is lent; a class, since generators take twice the time."""
-
-    __slots__ = ("_connection", "_connections", "_writes")
-
-    def __init__(self, connections: _Connections, *, writes: bool) -> None:
-        self._connections = connections
-        self._connection: sqlite3.Connection | None = None
-        self._writes = writes
-
-    def __enter__(self) -> sqlite3.Connection:
-        connections = self._connections
-        # SQLite lets waiting writers sleep and try again; within this process, a mutex hands over at once.
-        if self._writes and not connections.writer.acquire(timeout=connections.timeout):
-            raise StoreUnavailableError(
-                f"cannot use the tracker store {connections.path}: busy for {connections.timeout:g} s. {_BUSY}"
-            )
-        try:
-            connection = self._connection = connections.take()
-            if self._writes:
-                connection.execute("BEGIN IMMEDIATE")
-        except BaseException as error:
-            self.__exit__(type(error), error, error.__traceback__)
-            raise
-        return connection
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        connection = self._connection
-        try:
-            if connection is not None and connection.in_transaction:
-                if error is None:
-                    connection.execute("COMMIT")
-                elif isinstance(error, StoreError):
-                    connection.execute("ROLLBACK")
-        except sqlite3.Error as failure:
-            error = failure
-        finally:
-            self._connections.give_back(connection, sound=not isinstance(error, sqlite3.Error))
-            if self._writes:
-                self._connections.writer.release()
-        if isinstance(error, sqlite3.Error):
-            raise self._connections.translated(error) from error
-
-
-_open_files: WeakSet[_Connections] = WeakSet()
-_forking = threading.local()
-
-
-def _before_fork() -> None:
-    _forking.files = ExitStack()
-    for connections in list(_open_files):
-        _forking.files.enter_context(connections.at_rest())
-
-
-def _after_fork() -> None:
-    _forking.files.close()
-
-
-# A connection must be closed before a fork: SQLite keeps in memory which locks the process has, of which the child has
-# none. A child that opened the file anew wrote into a log that its parent had removed, and what it acknowledged was
-# lost. To compare process ids where a connection is taken would be too late.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -150,6 +151,7 @@ def test_credentials_are_accepted_and_ignored(model: str, tmp_path: Path) -> Non
 def test_the_log_goes_into_the_log_file(remote_model: str, tmp_path: Path) -> None:
     chat_with(remote_model, tmp_path, '/greet{"broken', flags=("--debug",))
     assert "WARNING rasa_core" in (tmp_path / "run.log").read_text(encoding="utf-8")
+    assert os.name != "posix" or (tmp_path / "run.log").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_log_file_that_cannot_be_written_is_an_error(model: str, tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import re
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -191,3 +193,15 @@ def test_half_characters_are_written_as_escapes(agent: Agent, tmp_path: Path) ->
     logging.getLogger("rasa_core.interpreter").error("cannot understand %s", "\ud83d")
 
     assert (tmp_path / "log").read_text().endswith("cannot understand \\ud83d\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_nobody_else_can_read_the_log_nor_the_one_that_follows_it(tmp_path: Path) -> None:
+    client, path = Client(create_app(make_agent(), logfile=tmp_path / "log")), tmp_path / "log"
+    client.get("/version")
+    path.rename(tmp_path / "log.1")
+    client.get("/nothing")
+
+    assert {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == dict.fromkeys(
+        ["log", "log.1"], 0o600
+    )

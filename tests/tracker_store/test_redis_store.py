@@ -292,3 +292,18 @@ def test_a_conversation_that_lost_a_part_takes_no_commit(
     version = 0 if stored is None else stored.version
     with pytest.raises(StoreError, match=r"Redis dropped one of them\. Set maxmemory-policy to noeviction"):
         store.commit("a", version, ["x"], head(version + 1))
+
+
+def test_packed_answers_outlive_a_log_that_ends_before_them(store: RedisTrackerStore, client: redis.Redis) -> None:
+    store.bind(Domain.from_yaml("slots: {name: {type: unfeaturized}}\nactions: [a]\n"), 3, "model-1")
+    text = '{"name":"' + "Lisboa " * 1000 + '"}'
+    with store.conversation("a") as conversation:
+        conversation.tracker.update(SlotSet("name", "Lisboa " * 1000))
+        conversation.commit(StoredAnswer("k", "digest", 2, True, time.time(), text))
+    assert len(client.hget("rasa_core:{a}:answers", "k")) < 500
+    tracker = store.retrieve("a")
+    store.save(tracker, timeout=0.001)
+    while client.exists("rasa_core:{a}:events"):
+        pass
+    with store.conversation("a") as conversation:
+        assert conversation.find_answer("k").text == text

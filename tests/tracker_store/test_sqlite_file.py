@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError
-from rasa_core.tracker_store import Head, SqliteTrackerStore
+from rasa_core.tracker_store import Head, SqliteTrackerStore, StoredAnswer
 
 
 @pytest.fixture
@@ -215,7 +218,7 @@ def test_a_closed_store_says_so(path: Path, call) -> None:
 
 FORKING = """
 import os, sys
-from rasa_core.tracker_store import Head, SqliteTrackerStore
+from rasa_core.tracker_store import Head, SqliteTrackerStore, StoredAnswer
 
 path = sys.argv[1]
 ready, go = os.pipe(), os.pipe()
@@ -240,3 +243,88 @@ def test_what_a_forked_child_commits_is_kept_when_its_parent_closes_the_file_fir
     """A child that went on beside connections of its parent would write into a log that the parent removes."""
     run = subprocess.run([sys.executable, "-c", FORKING, str(path)], capture_output=True, text=True, check=True)
     assert run.stdout == "['0', '1']\n"
+
+
+BEFORE = """
+CREATE TABLE meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE heads (sender_id TEXT PRIMARY KEY NOT NULL, version INTEGER NOT NULL, origin INTEGER NOT NULL,
+    fingerprint TEXT NOT NULL, updated REAL NOT NULL, state TEXT NOT NULL);
+CREATE TABLE events (sender_id TEXT NOT NULL, seq INTEGER NOT NULL, event TEXT NOT NULL,
+    PRIMARY KEY (sender_id, seq)) WITHOUT ROWID;
+CREATE TABLE answers (sender_id TEXT NOT NULL, key TEXT NOT NULL, request TEXT NOT NULL, version INTEGER NOT NULL,
+    complete INTEGER NOT NULL, created REAL NOT NULL, text TEXT NOT NULL, PRIMARY KEY (sender_id, key)) WITHOUT ROWID;
+CREATE INDEX answers_created ON answers (created);
+INSERT INTO meta VALUES ('format', 'rasa_core tracker store'), ('version', '2');
+INSERT INTO heads VALUES ('b', 2, 1, 'model', 5.5, '{}'), ('a', 1, 0, 'model', 6.5, '[]'), ('', 0, 0, '', 1.5, '{}');
+INSERT INTO events VALUES ('b', 0, 'b0'), ('b', 1, 'b1'), ('a', 0, 'a0');
+INSERT INTO answers VALUES ('b', 'k', 'digest', 2, 1, 3.5, '{"said": "all"}'), ('a', 'k', 'digest', 1, 0, 4.5, '[]');
+"""
+
+
+@pytest.fixture
+def before(path: Path) -> Path:
+    connection = sqlite3.connect(path)
+    connection.executescript(BEFORE)
+    connection.close()
+    return path
+
+
+def test_a_file_of_the_layout_before_keeps_its_conversations_and_answers(before: Path) -> None:
+    with SqliteTrackerStore(path=before) as store:
+        assert store.sender_ids() == ["", "a", "b"]
+        assert store.read_head("b") == Head(2, 1, "model", 5.5, "{}")
+        assert [store.read_events(one, 0, 9) for one in ("", "a", "b")] == [[], ["a0"], ["b0", "b1"]]
+        assert store.read_answer("b", "k") == StoredAnswer("k", "digest", 2, True, 3.5, '{"said": "all"}')
+        assert store.read_answer("a", "k") == StoredAnswer("k", "digest", 1, False, 4.5, "[]")
+        store.commit("b", 2, ["b2"], Head(3, 1, "model", 7.5, "{}"))
+        assert store.expire_answers(4.0) == 1
+    with SqliteTrackerStore(path=before) as store:
+        assert store.read_events("b", 0, 9) == ["b0", "b1", "b2"]
+
+
+def test_of_several_that_open_a_file_of_the_layout_before_one_changes_it(before: Path) -> None:
+    barrier = threading.Barrier(4)
+
+    def read(number: int) -> list[str]:
+        with SqliteTrackerStore(path=before) as store:
+            barrier.wait(10)
+            return store.read_events("b", 0, 9)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(read, range(4))) == [["b0", "b1"]] * 4
+
+
+def test_a_change_of_the_layout_that_fails_leaves_the_file_as_it_was(before: Path) -> None:
+    change(before, "ALTER TABLE answers DROP COLUMN complete")
+    with SqliteTrackerStore(path=before) as store, pytest.raises(StoreError, match="complete"):
+        store.read_head("a")
+    with closing(sqlite3.connect(before)) as connection:
+        assert connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchone() == ("2",)
+        assert connection.execute("SELECT count(*) FROM events WHERE sender_id = 'b'").fetchone() == (2,)
+
+
+def test_rows_of_some_hundred_bytes_share_their_pages(path: Path) -> None:
+    with SqliteTrackerStore(path=path) as store:
+        for number in range(300):
+            answer = StoredAnswer(f"key {number}", "digest", number + 1, True, 1.5, "x" * 1100)
+            store.commit("a", number, ["y" * 1100], Head(number + 1, 0, "model", 5.0, "{}"), answer)
+    assert path.stat().st_size < 300 * 2 * 1100 * 1.4
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_nobody_else_can_read_the_files(path: Path) -> None:
+    with SqliteTrackerStore(path=path) as store:
+        store.commit("a", 0, ["0"], Head(1, 0, "model", 5.0, "{}"))
+        with store.lock("a"):
+            modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    names = [f"conversations.db{ending}" for ending in ("", "-lock", "-shm", "-wal")]
+    assert modes == dict.fromkeys(names, 0o600)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_file_that_is_shared_stays_shared(path: Path) -> None:
+    path.touch()
+    path.chmod(0o660)
+    with SqliteTrackerStore(path=path) as store, store.lock("a"):
+        store.commit("a", 0, ["0"], Head(1, 0, "model", 5.0, "{}"))
+        assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o660}
