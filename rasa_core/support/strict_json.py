@@ -42,6 +42,8 @@ _decoder: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=
 _encode: Final = json.JSONEncoder(
     sort_keys=True, ensure_ascii=True, allow_nan=False, check_circular=False, separators=(",", ":")
 ).encode
+encode_as_ordered: Final = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":")).encode
+"""Return a value as one line of ASCII JSON whose keys keep their order, or raise what `json` raises."""
 
 
 def decode(text: str) -> Any:

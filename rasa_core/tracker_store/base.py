@@ -30,6 +30,7 @@ from urllib.parse import SplitResult, parse_qsl
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event
 from rasa_core.exceptions import EventError, StoreError, did_you_mean
+from rasa_core.support.strict_json import encode_as_ordered
 from rasa_core.tracker_store.locks import MutexTable, PerProcess
 from rasa_core.trackers import DialogueStateTracker
 
@@ -37,8 +38,6 @@ ANSWERS_KEPT = 24 * 60 * 60.0
 """How long an answer is kept at least, in seconds."""
 
 _TIMEOUT = 30.0
-encoded = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
-"""The JSON text of a value, ASCII, as stores keep it."""
 
 
 class NotOverriddenError(StoreError, NotImplementedError):
@@ -48,7 +47,7 @@ class NotOverriddenError(StoreError, NotImplementedError):
 def as_json(value: object, kind: str, name: object) -> str:
     """Return `value`, which is the `kind` called `name`, as a line of ASCII JSON, or raise `EventError`."""
     try:
-        return encoded(value)
+        return encode_as_ordered(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise EventError(
             f"the {kind} {name!r:.200} cannot be stored as JSON: {error}. "

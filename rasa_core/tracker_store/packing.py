@@ -21,7 +21,7 @@ from typing import NamedTuple, TypeAlias
 
 from rasa_core.events import BotUttered, Event, SlotSet, UserUttered
 from rasa_core.exceptions import StoreError
-from rasa_core.tracker_store.base import encoded
+from rasa_core.support.strict_json import encode_as_ordered as encoded
 from rasa_core.trackers import DialogueStateTracker
 
 _SHORTEST = 100  # characters; to name a place takes about 30

@@ -180,15 +180,13 @@ class RedisTrackerStore(EventLogStore):
         super().save(tracker)
         if timeout is not None:
             self._complete_answers(tracker.sender_id)
-            keys = self._keys.of(tracker.sender_id, "head", "events")
-            self._script(SET_LIFETIME, keys, [math.ceil(timeout * 1000)])
+            self._script(SET_LIFETIME, self._keys.of(tracker.sender_id, "head", "events"), [math.ceil(timeout * 1000)])
 
     def _complete_answers(self, sender_id: str) -> None:
         """Store the answers without reference to the log, which will be gone before them."""
         (key,) = self._keys.of(sender_id, "answers")
         for name in self._call("HKEYS", key):
-            answer = self.read_answer(sender_id, name.decode())
-            if answer is not None:
+            if answer := self.read_answer(sender_id, name.decode()):
                 text = unpacked(answer.text, partial(self.read_events, sender_id), sender_id)
                 self._call("HSET", key, name, _answer_word(replace(answer, text=text)))
 
@@ -235,8 +233,7 @@ class RedisTrackerStore(EventLogStore):
 
     def read_events(self, sender_id: str, start: int, stop: int) -> list[str]:  # noqa: D102
         (key,) = self._keys.of(check_sender_id(sender_id), "events")
-        start = max(start, 0)
-        return [event.decode() for event in self._call("LRANGE", key, start, stop - 1)] if start < stop else []
+        return [event.decode() for event in self._call("LRANGE", key, max(start, 0), stop - 1)] if stop > 0 else []
 
     def commit(  # noqa: D102
         self,
@@ -269,8 +266,7 @@ class RedisTrackerStore(EventLogStore):
         if value is None:
             return None
         about, _, text = value.partition(b"\n")
-        request, version, complete, created = json.loads(about)
-        return StoredAnswer(key, request, version, complete, created, text.decode())
+        return StoredAnswer(key, *json.loads(about), text.decode())
 
     def expire_answers(self, before: float) -> int:  # noqa: D102
         removed = 0
@@ -392,9 +388,9 @@ def _words_of_commit(
             f"{_MOST_EVENTS}. Commit them in parts."
         )
     said: list[Word] = ["", "", ""]
+    if answer is not None and not math.isfinite(answer.created):
+        raise StoreError(f"the time of the answer {answer.key!r} is {answer.created}, not a Unix time.")
     if answer is not None:
-        if not math.isfinite(answer.created):
-            raise StoreError(f"the time of the answer {answer.key!r} is {answer.created}, not a Unix time.")
         said = [answer.key, _answer_word(answer), repr(float(answer.created))]
     stored: list[Word] = [head.version, head.origin, head.fingerprint, repr(head.updated), head.state]
     return [expected_version, *stored, *said, int(ANSWERS_KEPT), *events]

@@ -200,7 +200,7 @@ def test_nobody_else_can_read_the_log_nor_the_one_that_follows_it(tmp_path: Path
     client, path = Client(create_app(make_agent(), logfile=tmp_path / "log")), tmp_path / "log"
     client.get("/version")
     path.rename(tmp_path / "log.1")
-    client.get("/nothing")
+    logging.getLogger("rasa_core").error("on goes the log")
 
     assert {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == dict.fromkeys(
         ["log", "log.1"], 0o600

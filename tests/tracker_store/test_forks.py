@@ -17,15 +17,15 @@ import rasa_core
 from rasa_core.exceptions import StoreError
 from rasa_core.tracker_store import Head, InMemoryTrackerStore, StoredAnswer
 from rasa_core.tracker_store.locks import MutexTable
-from rasa_core.tracker_store.sqlite import _Connections
+from rasa_core.tracker_store.sqlite_connections import Connections
 
 
 @pytest.fixture
-def connections(tmp_path: Path) -> _Connections:
-    return _Connections(str(tmp_path / "x.db"), synchronous="normal", timeout=1)
+def connections(tmp_path: Path) -> Connections:
+    return Connections(str(tmp_path / "x.db"), synchronous="normal", timeout=1)
 
 
-def test_no_connection_is_open_while_a_process_forks(connections: _Connections) -> None:
+def test_no_connection_is_open_while_a_process_forks(connections: Connections) -> None:
     with connections.reading():
         pass
     with connections.at_rest():
@@ -35,9 +35,9 @@ def test_no_connection_is_open_while_a_process_forks(connections: _Connections) 
     connections.close()
 
 
-@pytest.mark.parametrize("operation", [_Connections.reading, lambda connections: connections.writer])
+@pytest.mark.parametrize("operation", [Connections.reading, lambda connections: connections.writer])
 def test_a_fork_waits_for_the_operations_under_way(
-    connections: _Connections, operation: Callable[[_Connections], AbstractContextManager[object]]
+    connections: Connections, operation: Callable[[Connections], AbstractContextManager[object]]
 ) -> None:
     ready = threading.Event()
 
