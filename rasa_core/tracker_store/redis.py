@@ -266,7 +266,7 @@ class RedisTrackerStore(EventLogStore):
         if value is None:
             return None
         about, _, text = value.partition(b"\n")
-        return StoredAnswer(key, *json.loads(about), text.decode())
+        return StoredAnswer(key, *json.loads(about), text=text.decode())
 
     def expire_answers(self, before: float) -> int:  # noqa: D102
         removed = 0
