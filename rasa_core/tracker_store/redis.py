@@ -262,11 +262,11 @@ class RedisTrackerStore(EventLogStore):
             self._call("ZADD", self._keys.ids, 0, sender_id)
 
     def read_answer(self, sender_id: str, key: str) -> StoredAnswer | None:  # noqa: D102
-        value = self._call("HGET", *self._keys.of(check_sender_id(sender_id), "answers"), key)
-        if value is None:
+        if (value := self._call("HGET", *self._keys.of(check_sender_id(sender_id), "answers"), key)) is None:
             return None
         about, _, text = value.partition(b"\n")
-        return StoredAnswer(key, *json.loads(about), text=text.decode())
+        request, version, complete, created = json.loads(about)
+        return StoredAnswer(key, request, version, complete, created, text.decode())
 
     def expire_answers(self, before: float) -> int:  # noqa: D102
         removed = 0
