@@ -19,6 +19,7 @@ from rasa_core.actions.webhook import ActionServer
 from rasa_core.commands.common import argument_parser
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.server.callers import ALL_ADDRESSES, hosts_of
 from rasa_core.server.launcher import DEFAULT_THREADS, WAITING_THREADS, LaunchError, launch
 from rasa_core.server.settings import ServerSettings, checked_token, default_store_path
 from rasa_core.support.folders import make_private
@@ -32,10 +33,10 @@ STORE_VARIABLE = "RASA_CORE_STORE"
 ACTIONS_VARIABLE = "RASA_CORE_ACTIONS"
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _size = re.compile(r"(\d{1,12})\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
+_host = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[?[0-9a-f.]*:[0-9a-f:.]*\]?", re.IGNORECASE)
 _origin = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+/?", re.IGNORECASE)
 
 _OWN_MACHINE = ("127.0.0.1", "localhost", "::1")
-_ALL_ADDRESSES = ("0.0.0.0", "::")
 
 _EXAMPLES = """\b
 Examples:
@@ -78,6 +79,15 @@ def _checked_origins(ctx: click.Context, param: click.Parameter, values: tuple[s
     for value in values:
         if not _origin.fullmatch(value):
             raise click.BadParameter(f"{value!r} is not an origin such as https://example.org, or '*' in quotes.")
+    return values
+
+
+def _checked_hosts(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if not _host.fullmatch(value):
+            raise click.BadParameter(
+                f"{value!r} is not a host such as bot.example.org, without a scheme or a port; or '*' in quotes."
+            )
     return values
 
 
@@ -143,6 +153,14 @@ _OPTIONS = (
         help="Web pages that may call the server, such as https://example.org; '*' for all.",
     ),
     click.option(
+        "--allowed-hosts",
+        multiple=True,
+        metavar="HOST",
+        callback=_checked_hosts,
+        help="Another name under which the server is called, such as bot.example.org; repeatable; '*' for all. It "
+        "knows localhost and the address that it listens on; other names are refused, unless there is a token.",
+    ),
+    click.option(
         "--auth_token",
         "--auth-token",
         metavar="TOKEN",
@@ -202,6 +220,7 @@ def serve(
     threads: int | None,
     store: str | None,
     cors_origins: tuple[str, ...],
+    allowed_hosts: tuple[str, ...],
     auth_token: str | None,
     log_file: str | None,
     max_body: int,
@@ -223,6 +242,7 @@ def serve(
         model=model,
         nlu=nlu,
         cors_origins=cors_origins,
+        allowed_hosts=(*hosts_of(host), *allowed_hosts),
         auth_token=auth_token,
         log_file=log_file or None,
         log_level="DEBUG" if debug else "INFO" if verbose else "WARNING",
@@ -269,8 +289,14 @@ def _check(settings: ServerSettings, workers: int) -> None:
         raise click.UsageError(
             f"--enable-train needs a token, since whoever may train decides what messages mean: set {TOKEN_VARIABLE}."
         )
+    token = settings.auth_token
+    if token and not (token.isascii() and token.isprintable()):
+        raise click.UsageError(
+            "the token holds a character that no header carries to this server: set "
+            f"{TOKEN_VARIABLE} to ASCII letters, digits and punctuation."
+        )
     try:
-        checked_token(settings.auth_token)
+        checked_token(token)
         if settings.enable_train is not None:
             Path(settings.enable_train).mkdir(parents=True, exist_ok=True)
         NaturalLanguageInterpreter.create(settings.nlu)
@@ -296,7 +322,7 @@ def _warn(settings: ServerSettings, host: str, port: int) -> None:
 
 def _announce(settings: ServerSettings, host: str, port: int, workers: int) -> None:
     """Tell where the server listens, and how to try it."""
-    address = f"http://{'localhost' if host in _OWN_MACHINE or host in _ALL_ADDRESSES else host}:{port}"
+    address = f"http://{'localhost' if host in _OWN_MACHINE or host in ALL_ADDRESSES else host}:{port}"
     processes = "1 process" if workers == 1 else f"{workers} processes"
     kept = default_store_path(settings.model)
     if settings.store:

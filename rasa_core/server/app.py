@@ -1,8 +1,8 @@
 """The WSGI application: from a request to an answer, and whatever goes wrong on the way to JSON.
 
-A request is checked in this order: the path (404, 405), the token (401), the conversation's name (400), the model
-(503), then the body. The application keeps nothing between requests but its settings and the model, so any number of
-threads may share it, and it works below any prefix of another site.
+A request is checked in this order: the path (404, 405), the token (401) or, without one, the host and the web page
+(403), the conversation's name (400), the model (503), then the body. The application keeps nothing between requests but
+its settings and the model, so any number of threads may share it, and it works below any prefix of another site.
 
 Werkzeug does what it can: requests, paths, headers, forms, answers, errors. Three things on the way of every turn are
 done by hand, because of what they cost there. With them, a server with a store in memory takes 0.76 of the turns a
@@ -22,7 +22,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -36,6 +36,7 @@ from rasa_core.agent import Agent
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server import conversations, rasa3
+from rasa_core.server.callers import Cors, check_host, check_page, host_check
 from rasa_core.server.logs import LogFile, access_logger, level_number, log_to_console, log_to_file, request_line
 from rasa_core.server.requests import HttpError, Request, as_http_error, json_response
 from rasa_core.server.served_model import Housekeeper, ServedModel
@@ -59,44 +60,13 @@ MAX_SENDER_ID: Final = 1000
 
 _STATUS_LINES: Final = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 # What `create_app` calls by the names of `ServerSettings`.
-_ABOUT_CALLERS: Final = ("cors_origins", "auth_token", "max_body", "enable_load", "retention", "enable_train")
+_ABOUT_CALLERS: Final = (
+    *("cors_origins", "auth_token", "max_body", "enable_load"),
+    *("retention", "enable_train", "allowed_hosts"),
+)
+_READING: Final = ("GET", "HEAD")  # All but what talks to the bot, which GET can do too.
 _HOW_TO_TRAIN: Final = "start the server with --enable-train DIR and a token to allow it."
 _control = re.compile(r"[\x00-\x1f\x7f]")
-
-
-class Cors:
-    """Which web pages may call the server from a browser: those of the given origins, and no others.
-
-    The headers go on every answer, also on errors, because a browser hides an answer without them from the page.
-
-    Parameters
-    ----------
-    origins
-        Such as ``https://example.org``; ``*`` stands for all.
-    """
-
-    def __init__(self, origins: Iterable[str]) -> None:
-        self._origins = frozenset(origin.strip().rstrip("/").lower() for origin in origins)
-        self._open = "*" in self._origins
-        self.active = bool(self._origins)
-
-    def _may_read(self, environ: dict[str, Any]) -> bool:
-        return self._open or environ.get("HTTP_ORIGIN", "").lower() in self._origins
-
-    def headers(self, environ: dict[str, Any]) -> Iterator[tuple[str, str]]:
-        """Return the headers for any answer to this request."""
-        if not self._open:
-            yield "Vary", "Origin"
-        if self._may_read(environ):
-            yield "Access-Control-Allow-Origin", "*" if self._open else environ["HTTP_ORIGIN"]
-            yield "Access-Control-Expose-Headers", "Allow, ETag, Retry-After"
-
-    def preflight_headers(self, environ: dict[str, Any], methods: str) -> Iterator[tuple[str, str]]:
-        """Return the further headers for a browser that asks, before a request, whether it may send it."""
-        if self._may_read(environ) and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
-            yield "Access-Control-Allow-Methods", methods
-            yield "Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-Match"
-            yield "Access-Control-Max-Age", "600"
 
 
 class ServerApp:
@@ -125,6 +95,7 @@ class ServerApp:
         self.model = model
         self._cors = Cors(settings.cors_origins)
         self._token = checked_token(settings.auth_token)
+        self._is_known_host = host_check(("*",) if settings.allowed_hosts is None else settings.allowed_hosts)
         self._max_body = settings.max_body
         self._log_file = log_file
         self._nlu_models = None if settings.enable_train is None else _nlu_models(settings.enable_train)
@@ -159,12 +130,17 @@ class ServerApp:
         access_logger.info("%s", line)
 
     def _answer(self, request: Request) -> Response:
-        views, sender_id = _views_at(request.environ)
-        method = request.environ["REQUEST_METHOD"]
+        environ = request.environ
+        endpoint, sender_id = _endpoint_at(environ)
+        views, method = _VIEWS[endpoint], environ["REQUEST_METHOD"]
         view = views.get(method)
         if view is None:
             return self._options(request, method, ", ".join([*views, "OPTIONS"]))
-        if self._token is not None and view not in _PUBLIC:
+        if self._token is None:
+            check_host(self._is_known_host, environ)
+            if endpoint != "/load" and (method not in _READING or endpoint in conversations.TALKS):
+                check_page(self._cors, environ)
+        elif view not in _PUBLIC:
             request.authenticate(self._token)
         _check_sender_id(sender_id)
         return view(self, request, sender_id)
@@ -253,12 +229,12 @@ _PATHS: Final = Map(
 ).bind("localhost")  # No address is made of it, so any host will do.
 
 
-def _views_at(environ: dict[str, Any]) -> tuple[Views, str]:
-    """Return what answers at the path, by method, and the conversation that the path names; `HttpError` 404 if none."""
+def _endpoint_at(environ: dict[str, Any]) -> tuple[str, str]:
+    """Return the path without its sender_id, and the conversation that it names; raise `HttpError` 404 if none."""
     path: str = environ.get("PATH_INFO") or "/"
     try:
         path = path if path.isascii() else path.encode("latin-1").decode("utf-8")
-        endpoint, sender_id = _match(path)
+        return _match(path)
     except UnicodeError:
         raise HttpError(400, "the path is not UTF-8; percent-encode it as UTF-8.") from None
     except NotFound:
@@ -267,7 +243,6 @@ def _views_at(environ: dict[str, Any]) -> tuple[Views, str]:
             f"there is nothing at {path[:200]!r}. A conversation is at /conversations/<sender_id>/parse (or continue, "
             "respond, tracker, tracker/events, explain), and its sender_id holds no slash.",
         ) from None
-    return _VIEWS[endpoint], sender_id
 
 
 @lru_cache(maxsize=1000)
@@ -309,6 +284,7 @@ def create_app(
     retention: float | None = None,
     enable_train: str | os.PathLike[str] | None = None,
     actions: str | ActionServer | None = None,
+    allowed_hosts: Iterable[str] | str | None = None,
 ) -> ServerApp:
     """Return a WSGI application that serves a model.
 
@@ -329,7 +305,7 @@ def create_app(
         ``"local"`` or ``"remote"``; wins over domain.yml.
     tracker_store
         A store, or the URL of one, which need not be reachable yet; None for a SQLite file beside the model.
-    cors_origins, auth_token, max_body, enable_load, retention, enable_train, actions
+    cors_origins, auth_token, max_body, enable_load, retention, enable_train, actions, allowed_hosts
         As of `ServerSettings`. Training needs a token.
 
     Raises
@@ -358,13 +334,18 @@ def create_app(
         )
     settings = ServerSettings(
         model="",
-        cors_origins=(cors_origins,) if isinstance(cors_origins, str) else tuple(cors_origins or ()),
+        cors_origins=_several(cors_origins),
+        allowed_hosts=None if allowed_hosts is None else _several(allowed_hosts),
         auth_token=auth_token,
         max_body=max_body,
         retention=retention,
         enable_train=None if enable_train is None else os.fsdecode(enable_train),
     )
     return ServerApp(model, settings, None if logfile is None else log_to_file(logfile, loglevel))
+
+
+def _several(given: Iterable[str] | str | None) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given or ())
 
 
 def create_app_from_settings(settings: Mapping[str, Any]) -> ServerApp:

@@ -169,7 +169,7 @@ class Request(WerkzeugRequest):
         token such as ``a=b`` for parameters, so the header is read here.
         """
         scheme, _, sent = self.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-        if scheme.lower() == "bearer" and hmac.compare_digest(sent.strip().encode("latin-1", "replace"), token):
+        if scheme.lower() == "bearer" and hmac.compare_digest(sent.strip(" \t").encode("latin-1", "replace"), token):
             return
         if hmac.compare_digest(self.args.get("token", "").encode(), token):
             return

@@ -31,6 +31,7 @@ from rasa_core.exceptions import ModelError, RasaCoreError, StoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.model_folder import DIALOGUE_MODEL
 from rasa_core.policies.ensemble import METADATA_NAME
+from rasa_core.server.callers import is_from_a_page
 from rasa_core.server.requests import HttpError, Request
 from rasa_core.server.settings import default_store_path
 from rasa_core.support.folders import Stamp, replace_directory, stamp_of
@@ -128,7 +129,7 @@ class ServedModel:
         if not self.replaceable:
             raise HttpError(403, "loading models is off; start the server with -d MODEL and --enable-load to allow it.")
         # Any page that somebody visits could send a form to a server on their machine.
-        if "Origin" in request.headers:
+        if is_from_a_page(request.environ):
             raise HttpError(403, "web pages may not load models; use a program, such as curl -F model=@model.zip.")
         loaded: list[Agent] = []
         with request:

@@ -39,6 +39,10 @@ class ServerSettings:
         Directory in which ``POST /train`` puts NLU models; None if it may not.
     actions
         Address of the action server; None if actions run where the domain says.
+    allowed_hosts
+        Names under which the server may be called while it asks for no token, as `rasa_core.server.callers.host_check`
+        reads them. None for all names: an application inside a site leaves them to the site, and whoever starts a
+        server names them.
     """
 
     model: str
@@ -53,6 +57,7 @@ class ServerSettings:
     retention: float | None = None
     enable_train: str | None = None
     actions: str | None = dataclasses.field(default=None, repr=False)
+    allowed_hosts: tuple[str, ...] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-able data, for `rasa_core.server.create_app_from_settings`."""

@@ -1,0 +1,90 @@
+"""The command ``python -m rasa_core.server`` as a real process, and raw bytes sent to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Self
+
+PATIENCE = 20.0
+HERE = Path(__file__).parent
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+class Launched:
+    """A server of a model, for a block; it is told to stop at the end.
+
+    Parameters
+    ----------
+    model
+        Its directory.
+    arguments
+        More arguments of the command.
+    environ
+        More variables of its environment.
+    """
+
+    def __init__(
+        self, model: Path, *arguments: str, port: int | None = None, environ: dict[str, str] | None = None
+    ) -> None:
+        self.port = port or free_port()
+        self.log = model.with_name("server.log")
+        module = [sys.executable, "-u", "-m", "rasa_core.server"]
+        path = os.pathsep.join([str(HERE.parents[1]), str(HERE)])
+        self.process = subprocess.Popen(
+            [*module, "-d", str(model), "-p", str(self.port), "-o", str(self.log), *arguments],
+            env={**os.environ, "PYTHONPATH": path, **(environ or {})},
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> Self:
+        assert self.process.stdout is not None
+        assert "Serving" in self.process.stdout.readline()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.communicate(timeout=PATIENCE)
+        finally:
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+    def connect(self, *parts: bytes) -> socket.socket:
+        """Open a connection, and send these bytes."""
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        connection.sendall(b"".join(parts))
+        return connection
+
+    def answer(self, *parts: bytes, end: bool = False) -> tuple[int, bytes]:
+        """Send bytes, perhaps their end too, and return the status and the rest of all that comes until the end."""
+        with self.connect(*parts) as connection:
+            if end:
+                connection.shutdown(socket.SHUT_WR)
+            return answer_on(connection)
+
+
+def answer_on(connection: socket.socket) -> tuple[int, bytes]:
+    """Return the status and the rest of all that comes until the server closes the connection."""
+    received = b""
+    while chunk := connection.recv(65536):
+        received += chunk
+    head, _, body = received.partition(b"\r\n\r\n")
+    return int(head.split(b" ", 2)[1]), body
+
+
+def head(method: str, path: str, **headers: str | int) -> bytes:
+    """Return the beginning of a request."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode()

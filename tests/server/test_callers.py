@@ -1,0 +1,194 @@
+"""Without a token, no other web page changes a conversation, and none reads one through a name of its own."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from launched_command import Launched
+from server_answers import error_of
+from werkzeug.test import Client, TestResponse
+
+from rasa_core.server.callers import hosts_of
+
+PARSE = "/conversations/x/parse"
+GREETING = '{"query": "/greet"}'
+FORM = {"Content-Type": "text/plain"}  # What a page may send without asking first.
+
+
+def say(client: Client, host: str = "localhost:5005", **headers: str) -> TestResponse:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    return client.post(PARSE, data=GREETING, headers={"Host": host, **FORM, **sent})
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("localhost:5005", "http://localhost:5005"),
+        ("localhost:5005", "HTTP://LocalHost:5005"),
+        ("[::1]:5005", "http://[::1]:5005"),
+        ("[::1]:5005", "http://[0:0:0:0:0:0:0:1]:5005"),
+        ("bot.example", "http://bot.example"),
+        ("bot.example:80", "http://bot.example"),
+        ("bot.example", "https://bot.example"),
+        ("bot.example:443", "https://bot.example"),
+        ("bot.example", "https://bot.example:443"),
+    ],
+)
+def test_page_of_the_server_itself_may_change(client: Client, host: str, origin: str) -> None:
+    assert say(client, host, Origin=origin).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("localhost:5005", "https://evil.example"),
+        ("localhost:5005", "http://localhost"),
+        ("localhost:5005", "http://localhost:5006"),
+        ("localhost:5005", "https://localhost"),
+        ("localhost:5005", "http://127.0.0.1:5005"),
+        ("localhost:5005", "http://localhost:5005.evil.example"),
+        ("localhost:5005", "http://localhost:5005@evil.example"),
+        ("localhost:5005", "http://evil.example#localhost:5005"),
+        ("localhost:5005", "localhost:5005"),
+        ("localhost:5005", "null"),
+        ("localhost:5005", "null, http://localhost:5005"),
+        ("bot.example", "http://bot.example:8080"),
+        ("bot.example", "http://bot.example.evil"),
+        ("null", "null"),
+        ("", "http://"),
+    ],
+)
+def test_other_page_may_not(client: Client, host: str, origin: str) -> None:
+    response = say(client, host, Origin=origin)
+
+    assert response.status_code == 403
+    assert "--cors" in error_of(response)
+    assert client.get("/conversations").get_json() == []
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("path", [f"{PARSE}?q=/greet", "/parse?q=/greet", "/respond?q=/greet"])
+def test_picture_or_link_in_another_page_says_nothing_to_the_bot(client: Client, path: str, site: str) -> None:
+    response = client.get(path, headers={"Sec-Fetch-Site": site})
+
+    assert response.status_code == 403
+    assert client.get("/conversations").get_json() == []
+
+
+@pytest.mark.parametrize("site", ["none", "same-origin"])
+def test_address_that_somebody_types_in_is_followed(client: Client, site: str) -> None:
+    assert client.get(f"{PARSE}?q=/greet", headers={"Sec-Fetch-Site": site}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/conversations/x/continue"),
+        ("POST", "/conversations/x/respond"),
+        ("PUT", "/conversations/x/tracker"),
+        ("POST", "/conversations/x/tracker/events"),
+        ("DELETE", "/conversations/x"),
+        ("POST", "/conversations/x/execute"),
+        ("POST", "/conversations/x/messages"),
+        ("POST", "/webhooks/rest/webhook"),
+        ("POST", "/model/parse"),
+        ("POST", "/load"),
+    ],
+)
+def test_no_change_is_open_to_other_pages(client: Client, method: str, path: str) -> None:
+    response = client.open(path, method=method, data="{}", headers={**FORM, "Origin": "https://evil.example"})
+
+    assert response.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("listed", "origin"),
+    [
+        ("https://bot.example", "https://bot.example"),
+        ("https://Bot.Example:443/", "https://bot.example"),
+        ("http://[::1]:3000", "http://[::1]:3000"),
+        ("null", "null"),
+        ("*", "https://any.example"),
+        ("*", "null"),
+    ],
+)
+def test_page_that_is_named_may_change(client_with: Callable[..., Client], listed: str, origin: str) -> None:
+    response = say(client_with(cors_origins=[listed]), Origin=origin)
+
+    assert response.status_code == 200
+    assert response.headers["Access-Control-Allow-Origin"] == ("*" if listed == "*" else origin)
+
+
+def test_with_a_token_pages_and_names_are_not_looked_at(client_with: Callable[..., Client]) -> None:
+    client = client_with(auth_token="t", allowed_hosts=["bot.example"])
+
+    assert say(client, "evil.example", Origin="https://evil.example", Authorization="Bearer t").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("listening_on", "host"),
+    [
+        ("127.0.0.1", "127.0.0.1:5005"),
+        ("127.0.0.1", "localhost"),
+        ("127.0.0.1", "LOCALHOST.:80"),
+        ("127.0.0.1", "[::1]:5005"),
+        ("127.0.0.1", "bot.example:8443"),
+        ("::1", "[0:0:0:0:0:0:0:1]:5005"),
+        ("192.168.1.5", "192.168.1.5:5005"),
+        ("bot.lan", "bot.lan:5005"),
+        ("0.0.0.0", "10.1.2.3:5005"),
+        ("::", "[2001:db8::1]"),
+        ("127.0.0.1", "eu.bots.example"),
+    ],
+)
+def test_names_of_the_server_are_known(client_with: Callable[..., Client], listening_on: str, host: str) -> None:
+    client = client_with(allowed_hosts=[*hosts_of(listening_on), "Bot.example", "*.bots.example"])
+
+    assert client.get("/conversations", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("listening_on", "host"),
+    [
+        ("127.0.0.1", "evil.example"),
+        ("127.0.0.1", "evil.example:5005"),
+        ("127.0.0.1", "localhost.evil.example"),
+        ("127.0.0.1", "127.0.0.1.evil.example"),
+        ("127.0.0.1", "evil@localhost"),
+        ("127.0.0.1", "localhost, evil.example"),
+        ("127.0.0.1", "localhost:5005:1"),
+        ("127.0.0.1", "192.168.1.5"),
+        ("127.0.0.1", "0.0.0.0:5005"),
+        ("192.168.1.5", "192.168.1.6"),
+        ("0.0.0.0", "evil.example"),
+        ("127.0.0.1", "bots.example"),
+        ("127.0.0.1", "evilbots.example"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/conversations", "/conversations/x/tracker", "/version"])
+def test_other_names_read_nothing(client_with: Callable[..., Client], listening_on: str, host: str, path: str) -> None:
+    client = client_with(allowed_hosts=[*hosts_of(listening_on), "*.bots.example"])
+
+    response = client.get(path, headers={"Host": host})
+
+    assert response.status_code == 403
+    assert "--allowed-hosts" in error_of(response)
+
+
+def test_mounted_application_leaves_names_to_its_site(client: Client) -> None:
+    assert client.get("/conversations", headers={"Host": "any.example"}).status_code == 200
+
+
+def test_served_model_knows_its_names_only(trained: Path) -> None:
+    with Launched(trained, "--allowed-hosts", "bot.example") as server:
+        found = {}
+        for host in (f"127.0.0.1:{server.port}", "localhost", "bot.example", "evil.example"):
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+            connection.request("GET", "/conversations", headers={"Host": host})
+            found[host] = connection.getresponse().status
+            connection.close()
+
+    assert list(found.values()) == [200, 200, 200, 403]
