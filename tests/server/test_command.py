@@ -59,6 +59,7 @@ def test_what_is_not_said_is_as_it_always_was(launched: Launched) -> None:
         "enable_load": False,
         "enable_train": None,
         "retention": None,
+        "actions": None,
         "allowed_hosts": ["localhost", "127.0.0.1"],
         "host": "127.0.0.1",
         "port": 5005,
