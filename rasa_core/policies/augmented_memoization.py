@@ -1,13 +1,16 @@
-"""Memoization that also recognises a story in the middle of a longer conversation."""
+"""Memoization that also recognises what it knows in the middle of another conversation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from rasa_core.events import UserUttered
 from rasa_core.history import State, compute_state
-from rasa_core.policies.memoization import MemoizationPolicy
+from rasa_core.policies.memoization import Key, MemoizationPolicy, key_of
+from rasa_core.policies.policy import Trackers
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
@@ -15,64 +18,114 @@ if TYPE_CHECKING:
 
 
 class AugmentedMemoizationPolicy(MemoizationPolicy):
-    """Where the last states are new, forgets what was before the story that they may belong to.
+    """Where the last states are new, forgets the oldest, until the rest is a stretch of a story.
 
-    First the slots that were set before the last ``max_history`` states are forgotten, then more and more of
-    the oldest states, with the slots that were set in them, until the rest is the beginning of a story.
-    Parameters are those of `MemoizationPolicy`.
+    A stretch is known if, wherever it stands in the stories, the same action follows. With the oldest states, the slots
+    that were set in them and before are forgotten too: if not the rest itself is known, then perhaps the rest without
+    these slots, as a stretch or as the beginning of a story. Parameters are those of `MemoizationPolicy`.
     """
 
     _slots: _Slots | None = None
+    _stretches: dict[Key, str | None] | None = None
+
+    def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
+        """Remember the conversations, and every stretch of them."""
+        super().train(training_trackers, domain, **kwargs)
+        self._stretches = self._made_stretches()
+
+    def continue_training(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
+        """Remember more conversations, and every stretch of them."""
+        super().continue_training(training_trackers, domain, **kwargs)
+        self._stretches = self._made_stretches()
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a policy from the folder `path`."""
+        policy = super().load(path)
+        policy._stretches = policy._made_stretches()
+        return policy
+
+    def _made_stretches(self) -> dict[Key, str | None]:
+        """Return the last states of each turn, without the oldest, to the action that follows; None where several do."""
+        made: dict[Key, str | None] = {}
+        contradictory = ((key, None) for key in self._ambiguous)
+        for key, action_name in chain(contradictory, self.lookup.items()):
+            for start in range(1, len(key)):
+                stretch = key[start:]
+                if made.setdefault(stretch, action_name) != action_name:
+                    made[stretch] = None
+        return made
 
     def recall(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> str | None:
-        """Return the action for the longest remembered end of these states, None if there is none."""
-        for ending in self._endings(states, domain):
-            found = super().recall(ending, tracker, domain)
+        """Return the action for the longest known end of these states, None if there is none."""
+        for key in self._endings(states, domain):
+            found = self._find(key)
             if found is not None:
                 return found
         return None
 
-    def _endings(self, states: Sequence[State], domain: Domain) -> Iterator[Sequence[State]]:
-        yield states
+    def _find(self, key: Key) -> str | None:
+        if self._stretches is None:
+            self._stretches = self._made_stretches()
+        found = self.lookup.get(key)
+        return self._stretches.get(key) if found is None else found
+
+    def _is_contradictory(self, key: Key) -> bool:
+        return key in self._ambiguous or key in (self._stretches or ())
+
+    def _memories_of(self, key: Key) -> Iterable[Key]:
+        if key in self.lookup or key in self._ambiguous:
+            return (key,)
+        return (one for one in chain(self.lookup, self._ambiguous) if one[-len(key) :] == key)
+
+    def _endings(self, states: Sequence[State], domain: Domain) -> Iterator[Key]:
+        whole = key_of(states)
         slots = self._slots_of(domain)
         for start in range(len(states)):
-            rest = _with_old_slots_reset(states[start:], states[max(0, start - 1)], slots)
-            yield [slots.initial, *rest] if start else rest
+            yield whole[start:]
+            before = states[max(0, start - 1)]
+            rest = whole[start:]
+            if old := slots.set_in(before):
+                rest = key_of(slots.without(old, states[start:], before))
+                yield rest
+            if start:
+                yield (slots.initial_key, *rest)
 
     def _slots_of(self, domain: Domain) -> _Slots:
         slots = self._slots
         if slots is None or slots.domain is not domain:
-            slots = self._slots = _slots_of(domain)
+            slots = self._slots = _Slots.of(domain)
         return slots
 
 
 class _Slots(NamedTuple):
-    """The features of each slot, and the state of a conversation in which nothing has happened yet."""
+    """The names of the features of each slot, and the state of a conversation in which nothing has happened yet."""
 
     domain: Domain
     features: list[list[str]]
     initial: State
+    initial_key: frozenset[tuple[str, float]]
 
+    @classmethod
+    def of(cls, domain: Domain) -> _Slots:
+        features = [
+            [f"slot_{slot.name}_{index}" for index in range(slot.feature_dimensionality())] for slot in domain.slots
+        ]
+        initial = compute_state(UserUttered.empty(), [slot.fresh() for slot in domain.slots], None, None)
+        return cls(domain, [names for names in features if names], initial, frozenset(initial.items()))
 
-def _slots_of(domain: Domain) -> _Slots:
-    features = [
-        [f"slot_{slot.name}_{index}" for index in range(slot.feature_dimensionality())] for slot in domain.slots
-    ]
-    initial = compute_state(UserUttered.empty(), [slot.fresh() for slot in domain.slots], None, None)
-    return _Slots(domain, [names for names in features if names], initial)
+    def set_in(self, state: State) -> list[list[str]]:
+        """Return the features of the slots that are not as they were at first."""
+        return [names for names in self.features if not _same(names, state, self.initial)]
 
-
-def _with_old_slots_reset(states: Sequence[State], before: State, slots: _Slots) -> list[State]:
-    """Return the states with initial values for the slots that are still as they were `before`."""
-    old = slots.features
-    reset = []
-    for state in states:
-        old = [names for names in old if _same(names, state, before)]
-        forgotten = {name for names in old for name in names}
-        kept = {name: value for name, value in state.items() if name not in forgotten}
-        kept.update({name: value for name, value in slots.initial.items() if name in forgotten})
-        reset.append(kept)
-    return reset
+    def without(self, old: list[list[str]], states: Sequence[State], before: State) -> Iterator[State]:
+        """Yield the states with the initial values of `old` slots, as long as these are as they were `before`."""
+        for state in states:
+            old = [names for names in old if _same(names, state, before)]
+            forgotten = {name for names in old for name in names}
+            kept = {name: value for name, value in state.items() if name not in forgotten}
+            kept.update({name: value for name, value in self.initial.items() if name in forgotten})
+            yield kept
 
 
 def _same(names: Sequence[str], one: Mapping[str, float], other: Mapping[str, float]) -> bool:

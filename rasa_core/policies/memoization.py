@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -41,7 +41,8 @@ class MemoizationPolicy(Policy):
     """Knows the action that followed the last `max_history` states in the stories.
 
     States that were followed by different actions in different stories are forgotten: there the stories do
-    not say enough, and another policy has to decide.
+    not say enough, and another policy has to decide. Augmented conversations, which go on with another story, are
+    remembered too, where the stories themselves say nothing.
 
     Parameters
     ----------
@@ -78,6 +79,7 @@ class MemoizationPolicy(Policy):
         self._max_history: int = self.featurizer.max_history
         self.lookup: dict[Key, str] = dict(lookup or {})
         self._ambiguous: dict[Key, None] = {}  # In the order found, which is the same in every process.
+        self._glued: set[Key] = set()  # Those of both that only augmented conversations show.
         self._training_turns = StoredTurns()
         self.is_enabled = True
 
@@ -87,7 +89,7 @@ class MemoizationPolicy(Policy):
 
     def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Remember the conversations, and nothing else."""
-        self.lookup, self._ambiguous = {}, {}
+        self.lookup, self._ambiguous, self._glued = {}, {}, set()
         self._training_turns = StoredTurns(self._memorise(training_trackers, TurnCollector()).table())
         logger.info("memorised %d turns; %d more are ambiguous.", len(self.lookup), len(self._ambiguous))
 
@@ -104,16 +106,29 @@ class MemoizationPolicy(Policy):
     def _memorise(self, trackers: Trackers, turns: TurnCollector) -> TurnCollector:
         """Remember conversations, add where they stand to `turns`, and return these."""
         digests: dict[StateKey, bytes] = {}
-        # Augmented conversations teach nothing that the stories in them do not.
         for tracker in trackers:
-            if not getattr(tracker, "is_augmented", False):
-                for key, action_name, places in self._turns_of(tracker):
+            is_glued = getattr(tracker, "is_augmented", False)
+            for key, action_name, places in self._turns_of(tracker):
+                if self._counts(key, is_glued):
                     if self.lookup.setdefault(key, action_name) != action_name:
                         self._ambiguous[key] = None
                     turns.add(turn_key(key, digests), action_name, places)
         for key in self._ambiguous:
             self.lookup.pop(key, None)
         return turns
+
+    def _counts(self, key: Key, is_glued: bool) -> bool:
+        """Tell whether what follows `key` counts: no augmented conversation contradicts the stories themselves."""
+        if not is_glued:
+            if key in self._glued:
+                self._glued.remove(key)
+                self.lookup.pop(key, None)
+                self._ambiguous.pop(key, None)
+        elif key not in self._glued:
+            if key in self.lookup or key in self._ambiguous:
+                return False
+            self._glued.add(key)
+        return True
 
     def _turns_of(self, tracker: DialogueStateTracker) -> Iterator[tuple[Key, str, Sequence[Place]]]:
         """Yield the last states before each action, the action, and where it stands."""
@@ -127,7 +142,7 @@ class MemoizationPolicy(Policy):
 
     def recall(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> str | None:
         """Return the action that followed these states, oldest first, in the stories; None for new ones."""
-        return self.lookup.get(_key_of(states))
+        return self.lookup.get(key_of(states))
 
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
         """Return 1.0 for the remembered action; zeros if there is none."""
@@ -153,23 +168,43 @@ class MemoizationPolicy(Policy):
         """Return where these very states stand in the stories, with the action that follows them there."""
         if not self.is_enabled:
             return TrainingTurns(note="the policy is switched off.")
-        endings = map(_key_of, self._endings(self._states_of(tracker), domain))
-        known = [key for key in endings if key in self.lookup or key in self._ambiguous]
-        memorised = [key for key in known if key in self.lookup]
-        if not known:
+        found = self._known(self._states_of(tracker), domain)
+        if found is None:
             return TrainingTurns(note=training_turns.NEW_TURN)
+        key, is_memorised = found
         table = self._training_turns.read()
         if table is None:
             return TrainingTurns(note=training_turns.NO_TURNS)
-        turns = tuple(table.of_key(turn_key((memorised or known)[0], {}))[:limit])
+        digests: dict[StateKey, bytes] = {}
+        turns = tuple(table.of_keys([turn_key(one, digests) for one in self._memories_of(key)])[:limit])
         if not turns:
             return TrainingTurns(note="this was taught without a story.")
         note = None if table.has_places() else training_turns.NO_PLACES
-        return TrainingTurns(turns, note if memorised else training_turns.CONTRADICTORY)
+        return TrainingTurns(turns, note if is_memorised else training_turns.CONTRADICTORY)
 
-    def _endings(self, states: Sequence[State], domain: Domain) -> Iterator[Sequence[State]]:
+    def _known(self, states: Sequence[State], domain: Domain) -> tuple[Key, bool] | None:
+        """Return what of these states is known, and whether it is memorised, or contradictory; None if nothing is."""
+        contradictory: Key | None = None
+        for key in self._endings(states, domain):
+            if self._find(key) is not None:
+                return key, True
+            if contradictory is None and self._is_contradictory(key):
+                contradictory = key
+        return None if contradictory is None else (contradictory, False)
+
+    def _endings(self, states: Sequence[State], domain: Domain) -> Iterator[Key]:
         """Yield what is looked up for these states, in this order."""
-        yield states
+        yield key_of(states)
+
+    def _find(self, key: Key) -> str | None:
+        return self.lookup.get(key)
+
+    def _is_contradictory(self, key: Key) -> bool:
+        return key in self._ambiguous
+
+    def _memories_of(self, key: Key) -> Iterable[Key]:
+        """Return the memorised or contradictory turns that show what is known."""
+        return (key,)
 
     def persist(self, path: str | Path) -> None:
         """Write each state once, and each turn as numbers of states; and where the turns stand into a file beside."""
@@ -180,6 +215,7 @@ class MemoizationPolicy(Policy):
 
         turns = [[numbered(key), action_name] for key, action_name in self.lookup.items()]
         ambiguous = [numbered(key) for key in self._ambiguous]
+        glued = [[index for index, key in enumerate(keys) if key in self._glued] for keys in (self.lookup, self._ambiguous)]
         content = {
             "format": FORMAT,
             "max_history": self._max_history,
@@ -187,6 +223,7 @@ class MemoizationPolicy(Policy):
             "states": [dict(sorted(state)) for state in numbers],
             "turns": turns,
             "ambiguous": ambiguous,
+            "augmented": glued,
         }
         Path(path, FILE_NAME).write_text(json.dumps(content), encoding="utf-8")
         self._training_turns.save(path)
@@ -200,12 +237,15 @@ class MemoizationPolicy(Policy):
             states = [frozenset(state.items()) for state in content["states"]]
             lookup = {tuple(states[number] for number in key): str(name) for key, name in content["turns"]}
             ambiguous = [tuple(states[number] for number in key) for key in content["ambiguous"]]
+            known = list(lookup), ambiguous
+            glued = {keys[index] for keys, indices in zip(known, content.get("augmented", ())) for index in indices}
             options = {name: content[name] for name in ("max_history", "use_intent_probabilities")}
             policy = cls(MaxHistoryTrackerFeaturizer(**options), lookup=lookup)
-        policy._ambiguous = dict.fromkeys(ambiguous)
+        policy._ambiguous, policy._glued = dict.fromkeys(ambiguous), glued
         policy._training_turns = StoredTurns(folder=path)
         return policy
 
 
-def _key_of(states: Sequence[State]) -> Key:
+def key_of(states: Iterable[State]) -> Key:
+    """Return states in the form in which they are looked up."""
     return tuple(frozenset(state.items()) for state in states)

@@ -214,10 +214,13 @@ class TurnTable:
         """Tell whether it is known where anything stands."""
         return bool(self._places)
 
-    def of_key(self, key: bytes) -> list[TrainingTurn]:
-        """Return the turns of a key, one for each action, that seen most often first."""
-        numbers = np.flatnonzero(self._seen == np.frombuffer(key, np.uint64))
-        return sorted(map(self._turn, numbers.tolist()), key=lambda turn: -turn.count)
+    def of_keys(self, keys: Sequence[bytes]) -> list[TrainingTurn]:
+        """Return the turns of any of these keys, one for each action, that seen most often first."""
+        wanted = np.frombuffer(b"".join(keys), np.uint64)
+        by_action: dict[int, list[int]] = {}
+        for number in np.flatnonzero(np.isin(self._seen, wanted)).tolist():
+            by_action.setdefault(int(self._actions[number]), []).append(number)
+        return sorted((self._turn(*numbers) for numbers in by_action.values()), key=lambda turn: -turn.count)
 
     def nearest(self, columns: Sequence[int], values: Sequence[float], limit: int) -> list[TrainingTurn]:
         """Return the turns whose rows are most like the one that has `values` in `columns`.
@@ -226,7 +229,7 @@ class TurnTable:
         """
         cosines = self.cosines(columns, values)
         order = np.argsort(-cosines, kind="stable")[:limit]
-        return [self._turn(int(number), float(cosines[number])) for number in order]
+        return [self._turn(int(number), similarity=float(cosines[number])) for number in order]
 
     def cosines(self, columns: Sequence[int], values: Sequence[float]) -> NDArray[np.float64]:
         """Return the cosine between each row and another one, ``(rows,)``; 0 where one of both is all zeros."""
@@ -240,22 +243,24 @@ class TurnTable:
         cosines: NDArray[np.float64] = np.divide(products, lengths, out=np.zeros(count), where=lengths > 0)
         return cosines.clip(-1.0, 1.0)
 
-    def _places_of(self, number: int) -> list[Place]:
-        numbers = self._place_numbers[self._place_starts[number] : self._place_starts[number + 1]]
-        return [self._places[place] for place in numbers]
+    def _places_of(self, numbers: Sequence[int]) -> list[Place]:
+        starts = self._place_starts
+        found = {place for one in numbers for place in self._place_numbers[starts[one] : starts[one + 1]].tolist()}
+        return [self._places[place] for place in sorted(found)]
 
-    def _turn(self, number: int, similarity: float = 1.0) -> TrainingTurn:
-        places = self._places_of(number)
+    def _turn(self, *numbers: int, similarity: float = 1.0) -> TrainingTurn:
+        """Return what the turns with these numbers, which led to one action, say together."""
+        places = self._places_of(numbers)
         told = tuple(str(replace(place, file=place.file or "story")) for place in places[:MOST_PLACES])
-        action = self._names[self._actions[number]]
-        return TrainingTurn(action, told, len(places) - len(told), int(self._counts[number]), similarity)
+        action, count = self._names[self._actions[numbers[0]]], int(self._counts[list(numbers)].sum())
+        return TrainingTurn(action, told, len(places) - len(told), count, similarity)
 
     def collected(self) -> dict[tuple[bytes, str], _Collected]:
         """Return the content as a `TurnCollector` has it."""
         found = {}
         for number, action in enumerate(self._actions):
             seen = self._seen[self._starts[number] : self._starts[number + 1]].tobytes()
-            places = dict.fromkeys(self._places_of(number))
+            places = dict.fromkeys(self._places_of([number]))
             found[seen, self._names[action]] = _Collected(int(self._counts[number]), places)
         return found
 

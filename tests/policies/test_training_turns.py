@@ -56,7 +56,7 @@ class TestTurnsOfAKey:
         collector.add(KEY, "utter_a", [place(20), Place("a.md", 9, "x")])
         collector.add(KEY, "utter_a", [place(3, 'say "hi"'), place(20)])
 
-        [turn] = collector.table().of_key(KEY)
+        [turn] = collector.table().of_keys([KEY])
 
         assert turn.places == ('a.md:9 "x"', 'stories.md:3 "say "hi""', 'stories.md:20 "s"')
         assert (turn.action, turn.count, turn.more, turn.similarity) == ("utter_a", 2, 0, 1.0)
@@ -75,13 +75,13 @@ class TestTurnsOfAKey:
         collector = TurnCollector()
         collector.add(KEY, "utter_a", [Place(file, 1, "s") for file in files])
 
-        assert [one.partition(":")[0] for one in collector.table().of_key(KEY)[0].places] == told
+        assert [one.partition(":")[0] for one in collector.table().of_keys([KEY])[0].places] == told
 
     def test_of_many_places_some_are_told_and_the_others_counted(self) -> None:
         collector = TurnCollector()
         collector.add(KEY, "utter_a", map(place, range(30)))
 
-        [turn] = collector.table().of_key(KEY)
+        [turn] = collector.table().of_keys([KEY])
 
         assert (len(turn.places), turn.more) == (10, 20)
 
@@ -90,14 +90,14 @@ class TestTurnsOfAKey:
         for action in ("utter_a", "utter_b", "utter_b"):
             collector.add(OTHER_KEY, action, [place(1)])
 
-        assert [turn.action for turn in collector.table().of_key(OTHER_KEY)] == ["utter_b", "utter_a"]
+        assert [turn.action for turn in collector.table().of_keys([OTHER_KEY])] == ["utter_b", "utter_a"]
 
     def test_an_unknown_key_has_no_turns(self) -> None:
         collector = TurnCollector()
         collector.add(KEY, "utter_a", [place(1)])
 
-        assert collector.table().of_key(OTHER_KEY) == []
-        assert TurnCollector().table().of_key(OTHER_KEY) == []
+        assert collector.table().of_keys([OTHER_KEY]) == []
+        assert TurnCollector().table().of_keys([OTHER_KEY]) == []
 
 
 class TestNearestRows:
