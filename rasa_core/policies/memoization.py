@@ -215,7 +215,9 @@ class MemoizationPolicy(Policy):
 
         turns = [[numbered(key), action_name] for key, action_name in self.lookup.items()]
         ambiguous = [numbered(key) for key in self._ambiguous]
-        glued = [[index for index, key in enumerate(keys) if key in self._glued] for keys in (self.lookup, self._ambiguous)]
+        glued = [
+            [index for index, key in enumerate(keys) if key in self._glued] for keys in (self.lookup, self._ambiguous)
+        ]
         content = {
             "format": FORMAT,
             "max_history": self._max_history,

@@ -27,6 +27,7 @@ from rasa_core.stories.sampling import (
     HISTORIES_PER_CHECKPOINT,
     first_of_each,
     sample,
+    sample_unlike,
     share_evenly,
     share_histories,
 )
@@ -119,9 +120,11 @@ class TrainingDataGenerator:
         most = AUGMENTED_PER_FACTOR * self.augmentation_factor
         made: list[TrainingTracker] = []
         pool = paths.complete
+        gone_on: set[Hashable] = set()
         for _ in range(AUGMENTATION_ROUNDS):
-            heads = [tracker.augmented() for tracker in sample(pool, self.augmentation_factor, rng)]
+            chosen = sample_unlike(pool, self.augmentation_factor, paths.outlook, gone_on, rng)
             paths.complete = []
+            heads = [tracker.augmented() for tracker in chosen]
             paths.follow_all({STORY_START: heads}, most, is_augmenting=True)
             kept = sample(paths.complete, most, rng)
             pool = [*pool, *kept]
@@ -229,7 +232,7 @@ class _Paths:
     ) -> Sequence[Sequence[TrainingTracker]]:
         self._are_merged = True
         waits = [self._expand(index, name == STORY_START).opening_listen == 0 for index, _ in entries]
-        whole = cache(lambda tracker: self._outlook(tracker, self.window))
+        whole = cache(self.outlook)
         shorter = cache(self._outlook_after_listening)
         shares = share_histories(_accepted(entries, waiting), waits, whole, shorter, self._rng)
         if sum(map(len, shares)) > HISTORIES_PER_CHECKPOINT:
@@ -238,6 +241,10 @@ class _Paths:
             return [sample(share, max(1, HISTORIES_PER_CHECKPOINT // len(shares)), self._rng) for share in shares]
         return shares
 
+    def outlook(self, tracker: TrainingTracker) -> Hashable:
+        """Return what decides on everything that can follow, for who looks at as many states as policies do."""
+        return self._outlook(tracker, self.window)
+
     def _outlook(self, tracker: TrainingTracker, count: int | None) -> Hashable:
         """Return what decides on everything that can follow, for who looks at `count` states."""
         return tracker.path(count), tracker.values_of(self._tested_slots)
@@ -245,7 +252,7 @@ class _Paths:
     def _outlook_after_listening(self, tracker: TrainingTracker) -> Hashable:
         """Return what decides on everything that can follow once the bot has listened."""
         if self.window is None or tracker.is_listening():
-            return self._outlook(tracker, self.window)
+            return self.outlook(tracker)
         return self._outlook(tracker, max(1, self.window - 1))
 
     def _follow(self, tracker: TrainingTracker, index: int, start: str, arrivals: Arrivals, again: Arrivals) -> None:

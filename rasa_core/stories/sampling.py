@@ -33,6 +33,16 @@ def sample(items: Sequence[T], count: int, rng: random.Random) -> list[T]:
     return [items[index] for index in sorted(rng.sample(range(len(items)), count))]
 
 
+def sample_unlike(items: Sequence[T], count: int, view: View[T], seen: set[Hashable], rng: random.Random) -> list[T]:
+    """Return at most `count` of the items, in their order, rather those whose `view` is not in `seen`; enter theirs."""
+    fresh = [item for item in first_of_each(items, view)[0] if view(item) not in seen]
+    chosen = set(sample(fresh, count, rng))
+    rest = [item for item in items if item not in chosen]
+    chosen.update(sample(rest, count - len(chosen), rng))
+    seen.update(map(view, chosen))
+    return [item for item in items if item in chosen]
+
+
 def first_of_each(items: Iterable[T], key: View[T]) -> tuple[list[T], list[T]]:
     """Return the first item of each `key`, and the others."""
     first: dict[Hashable, T] = {}

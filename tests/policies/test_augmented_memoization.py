@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+
 import pytest
 from policy_bot import FOUND, ITALIAN, STORIES, conversation
 
+from rasa_core.agent import Agent
 from rasa_core.domain import Domain
-from rasa_core.events import SlotSet
+from rasa_core.events import Event, SlotSet
 from rasa_core.policies import AugmentedMemoizationPolicy, MemoizationPolicy, augmented_memoization
 
 
@@ -62,6 +67,94 @@ def test_an_exact_memory_wins_over_a_shorter_one(domain) -> None:
     )
     assert recalled(policy, domain, "/greet", "utter_greet", "/thank") == "utter_bye"
     assert recalled(policy, domain, "/bye", "utter_bye", "/thank") == "utter_welcome"
+
+
+def test_the_middle_of_a_story_is_recognised_anywhere(domain) -> None:
+    policy = AugmentedMemoizationPolicy()
+    policy.train(
+        [conversation(domain, "/greet", "utter_greet", "/thank", "utter_welcome", "/bye", "utter_bye")], domain
+    )
+    assert recalled(policy, domain, "/thank") == "utter_welcome"
+    assert recalled(policy, domain, "/bye", "utter_ask_cuisine", "/thank", "utter_welcome", "/bye") == "utter_bye"
+    assert recalled(policy, domain, SlotSet("price", "high"), "/greet", "utter_found", "/thank") == "utter_welcome"
+
+
+def test_a_stretch_that_stories_contradict_is_not_recognised(domain) -> None:
+    policy = AugmentedMemoizationPolicy()
+    told = [
+        conversation(domain, "/greet", "utter_greet", "/thank", "utter_welcome"),
+        conversation(domain, "/bye", "utter_bye", "/thank", "utter_bye"),
+    ]
+    policy.train(told, domain)
+    assert recalled(policy, domain, "/thank") is None
+    assert recalled(policy, domain, "/bye", "utter_found", "/greet", "utter_greet", "/thank") == "utter_welcome"
+
+    policy.continue_training([conversation(domain, "/thank", "utter_found", "/greet", "utter_greet", "/thank")], domain)
+    assert recalled(policy, domain, "/greet", "utter_greet", "/thank") == "utter_welcome"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_is_contradictory_as_a_whole_is_so_as_a_stretch(domain, order) -> None:
+    policy = AugmentedMemoizationPolicy()
+    told = [conversation(domain, "/greet", "utter_greet", "/thank", name) for name in ("utter_welcome", "utter_bye")]
+    more = conversation(domain, "/bye", "utter_bye", "/thank", "utter_bye")
+    policy.train([*told, more][::order], domain)
+    assert recalled(policy, domain, "/thank") is None
+
+
+def test_a_loaded_policy_recognises_stretches(domain, tmp_path) -> None:
+    policy = AugmentedMemoizationPolicy()
+    policy.train([conversation(domain, "/greet", "utter_greet", "/thank", "utter_welcome")], domain)
+    policy.persist(tmp_path)
+    assert recalled(AugmentedMemoizationPolicy.load(tmp_path), domain, "/thank") == "utter_welcome"
+    given = AugmentedMemoizationPolicy(lookup=policy.lookup)
+    assert recalled(given, domain, "/thank") == "utter_welcome"
+
+
+FOUND_BY = {
+    "action_search_venues": SlotSet("venues", [{"name": "Big Arena", "reviews": 4.5}]),
+    "action_search_concerts": SlotSet("concerts", [{"artist": "Foo Fighters", "reviews": 4.5}]),
+}
+
+
+def is_answered(agent: Agent, intents: Sequence[str]) -> bool:
+    """Tell whether the bot knows after each message what to do, until it listens."""
+    steps: list[str | Event] = []
+    for intent in intents:
+        steps.append(f"/{intent}")
+        action = ""
+        while action != "action_listen":
+            predicted = agent.policy_ensemble.predict(conversation(agent.domain, *steps), agent.domain)
+            if predicted.policy is None or len(steps) > 30:
+                return False
+            action = predicted.action
+            if action == "action_listen" and steps[-1] == f"/{intent}":
+                return False
+            if action != "action_listen":
+                steps += [action, *filter(None, [FOUND_BY.get(action)])]
+    return True
+
+
+@pytest.mark.parametrize(
+    ("policy_class", "bot", "length", "least"),
+    [
+        (AugmentedMemoizationPolicy, "moodbot/domain.yml", 2, 36),
+        (AugmentedMemoizationPolicy, "concertbot/concert_domain.yml", 3, 155),
+        (MemoizationPolicy, "moodbot/domain.yml", 3, 14),
+        (MemoizationPolicy, "concertbot/concert_domain.yml", 3, 90),
+    ],
+)
+def test_sample_bots_answer_as_many_conversations_as_they_did(
+    sample_data: Path, policy_class, bot, length, least
+) -> None:
+    agent = Agent(Domain.load(sample_data / bot, action_factory="remote"), [policy_class()])
+    agent.train(agent.load_data((sample_data / bot).with_name("stories.md")))
+
+    lengths = [length] if length == 2 else range(1, length + 1)
+    answered = [
+        one for count in lengths for one in product(agent.domain.intents, repeat=count) if is_answered(agent, one)
+    ]
+    assert len(answered) >= least
 
 
 def test_plain_memoization_does_not_do_this(domain, trackers) -> None:

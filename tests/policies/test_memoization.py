@@ -18,6 +18,12 @@ def policy(domain, trackers) -> MemoizationPolicy:
     return made
 
 
+def glued(domain, *steps):
+    made = conversation(domain, *steps)
+    made.is_augmented = True
+    return made
+
+
 def recalled(policy: Policy, domain, *steps) -> str | None:
     scores = policy.predict_action_probabilities(conversation(domain, *steps), domain)
     assert len(scores) == domain.num_actions
@@ -93,12 +99,35 @@ class TestLearning:
         policy.train(told, domain)
         assert recalled(policy, domain, "/greet") is None
 
-    def test_conversations_glued_together_are_not_learnt(self, domain) -> None:
-        glued = conversation(domain, "/greet", "utter_greet")
-        glued.is_augmented = True
+    def test_conversations_glued_together_are_learnt(self, domain) -> None:
         policy = MemoizationPolicy()
-        policy.train([glued], domain)
-        assert policy.lookup == {}
+        policy.train([glued(domain, "/greet", "utter_greet", "/bye", "utter_bye")], domain)
+        assert recalled(policy, domain, "/greet", "utter_greet", "/bye") == "utter_bye"
+
+    @pytest.mark.parametrize("order", [1, -1], ids=["story first", "story last"])
+    def test_what_a_story_says_itself_is_not_contradicted_by_gluing(self, domain, order, tmp_path) -> None:
+        told = [conversation(domain, "/greet", "utter_greet"), glued(domain, "/greet", "utter_bye")]
+        policy = MemoizationPolicy()
+        policy.train(told[::order], domain)
+        assert recalled(policy, domain, "/greet") == "utter_greet"
+
+    def test_gluing_that_contradicts_itself_teaches_nothing_until_a_story_does(self, domain, tmp_path) -> None:
+        policy = MemoizationPolicy()
+        policy.train([glued(domain, "/greet", name) for name in ("utter_greet", "utter_bye")], domain)
+        assert recalled(policy, domain, "/greet") is None
+
+        policy.persist(tmp_path)
+        loaded = MemoizationPolicy.load(tmp_path)
+        loaded.continue_training([conversation(domain, "/greet", "utter_bye")], domain)
+        assert recalled(loaded, domain, "/greet") == "utter_bye"
+
+    def test_a_model_that_was_loaded_lets_stories_win_over_gluing(self, domain, tmp_path) -> None:
+        policy = MemoizationPolicy()
+        policy.train([glued(domain, "/greet", "utter_greet")], domain)
+        policy.persist(tmp_path)
+        loaded = MemoizationPolicy.load(tmp_path)
+        loaded.continue_training([conversation(domain, "/greet", "utter_bye")], domain)
+        assert recalled(loaded, domain, "/greet") == "utter_bye"
 
     def test_actions_that_are_not_to_be_learnt_are_not(self, domain) -> None:
         policy = MemoizationPolicy()

@@ -108,12 +108,38 @@ def test_where_stories_contradict_one_another_both_are_told(folder: Path) -> Non
 
 
 def test_what_is_recognised_in_a_longer_conversation_is_told(folder: Path) -> None:
-    steps = ("/thank", "utter_found", "/bye", "utter_bye", "/greet", "utter_greet", "/thank")
+    steps = ("/thank", "utter_found", "/greet", "utter_greet", "/thank")
 
     assert told_by(trained(TEXT, MemoizationPolicy(max_history=5)), *steps).note == NEW_TURN
     [turn] = told_by(trained(TEXT, AugmentedMemoizationPolicy(max_history=5)), *steps).turns
 
     assert turn.places == ('stories.md:11 "hello again"',)
+
+
+def test_every_story_with_a_stretch_that_is_recognised_is_told(folder: Path) -> None:
+    agent = trained(TEXT, AugmentedMemoizationPolicy(max_history=5))
+
+    [turn] = told_by(agent, "/bye", "utter_welcome", '/inform{"cuisine": "thai"}', "action_search").turns
+
+    assert turn.places == ('stories.md:17 "search"', 'stories.md:23 "search as well"')
+
+
+def test_where_stretches_contradict_one_another_the_beginning_of_a_story_is_told(folder: Path) -> None:
+    more = "\n## thanks\n* thank\n  - utter_bye\n"
+    agent = trained(TEXT + more, AugmentedMemoizationPolicy(max_history=5))
+
+    told = told_by(agent, "/bye", "utter_found", "/greet", "utter_bye", "/thank")
+
+    assert told.note is None
+    assert [turn.places for turn in told.turns] == [('stories.md:27 "thanks"',)]
+
+
+def test_what_is_learnt_from_glued_stories_is_told_with_the_line_of_the_story(folder: Path) -> None:
+    [turn] = told_by(
+        trained(TEXT, MemoizationPolicy()), "/greet", "utter_greet", "/thank", "utter_welcome", "/greet"
+    ).turns
+
+    assert turn.places == ('stories.md:3 "hello"', 'stories.md:9 "hello again"')
 
 
 def test_conversations_without_places_are_counted_all_the_same(folder: Path) -> None:
