@@ -46,7 +46,7 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
         return policy
 
     def _made_stretches(self) -> dict[Key, str | None]:
-        """Return the last states of each turn, without the oldest, to the action that follows; None where several do."""
+        """Return the ends of all turns, each to the action that follows; None where several do."""
         made: dict[Key, str | None] = {}
         contradictory = ((key, None) for key in self._ambiguous)
         for key, action_name in chain(contradictory, self.lookup.items()):

@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from rasa_core import _legacy
 from rasa_core.history import State
@@ -231,7 +231,7 @@ class MemoizationPolicy(Policy):
         self._training_turns.save(path)
 
     @classmethod
-    def load(cls, path: str | Path) -> MemoizationPolicy:
+    def load(cls, path: str | Path) -> Self:
         """Read a policy from the folder `path`."""
         file = Path(path, FILE_NAME)
         with reading("the memorised turns", file):
@@ -240,7 +240,8 @@ class MemoizationPolicy(Policy):
             lookup = {tuple(states[number] for number in key): str(name) for key, name in content["turns"]}
             ambiguous = [tuple(states[number] for number in key) for key in content["ambiguous"]]
             known = list(lookup), ambiguous
-            glued = {keys[index] for keys, indices in zip(known, content.get("augmented", ())) for index in indices}
+            augmented = content.get("augmented", ([], []))  # Older models have none.
+            glued = {keys[index] for keys, indices in zip(known, augmented, strict=True) for index in indices}
             options = {name: content[name] for name in ("max_history", "use_intent_probabilities")}
             policy = cls(MaxHistoryTrackerFeaturizer(**options), lookup=lookup)
         policy._ambiguous, policy._glued = dict.fromkeys(ambiguous), glued
