@@ -74,6 +74,12 @@ class FallbackPolicy(Policy):
         """Tell whether a message of this confidence is not understood, and the action has not just run."""
         return nlu_confidence < self.nlu_threshold and last_action_name != self.fallback_action_name
 
+    def fallback_scores(self, domain: Domain, fallback_score: float = 1.0) -> list[float]:
+        """Return a score for each action, shape ``(num_actions,)``: `fallback_score` for the fallback, 0 for others."""
+        scores = [0.0] * domain.num_actions
+        scores[domain.index_for_action(self.fallback_action_name)] = fallback_score
+        return scores
+
     def _has_run(self, tracker: DialogueStateTracker) -> bool:
         return tracker.latest_action_name == self.fallback_action_name
 

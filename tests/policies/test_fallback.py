@@ -56,6 +56,11 @@ def test_a_program_can_ask_whether_it_would_fall_back(policy, confidence, latest
     assert policy.should_fallback(confidence, latest_action) is expected
 
 
+def test_a_policy_of_ones_own_scores_the_fallback_as_it_likes(policy, domain) -> None:
+    found = dict(zip(domain.action_names, policy.fallback_scores(domain, 0.7), strict=True))
+    assert {name: score for name, score in found.items() if score} == {"utter_bye": 0.7}
+
+
 def test_listening_is_the_fallback_unless_another_action_is_given(domain) -> None:
     policy = FallbackPolicy()
     assert (policy.nlu_threshold, policy.core_threshold) == (0.3, 0.3)
