@@ -213,9 +213,9 @@ class CategoricalSlot(Slot):
     def __init__(
         self,
         name: str,
+        values: Sequence[Any] | str | None = None,
         initial_value: Any = None,
         value_reset_delay: int | None = None,
-        values: Sequence[Any] | str | None = None,
     ) -> None:
         super().__init__(name, initial_value, value_reset_delay)
         if isinstance(values, str):

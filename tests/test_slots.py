@@ -151,6 +151,11 @@ def test_a_categorical_slot_is_one_hot_over_lower_case_text(value: object, expec
     assert features(CategoricalSlot("s", values=["low", "High", 3]), value) == expected
 
 
+def test_the_values_of_a_categorical_slot_stand_behind_its_name() -> None:
+    slot = CategoricalSlot("s", ["low", "high"], "low")
+    assert (slot.values, slot.value) == (["low", "high"], "low")
+
+
 def test_a_categorical_slot_may_have_a_category_for_no_value(caplog: pytest.LogCaptureFixture) -> None:
     slot = CategoricalSlot("s", values=["low", None])
     assert [features(slot, value) for value in (None, "low", "none")] == [[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]
