@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from rasa_core.exceptions import ModelError
 from rasa_core.nlu.crf import Tagger
 from rasa_core.nlu.network import ATTENTION, BLOCKS, INPUTS, NLUNetwork
 from rasa_core.nlu.patterns import Patterns
-from rasa_core.nlu.tokens import SHAPES, Span, TokenVocabulary, keys_of, shape_of, tokenize
+from rasa_core.nlu.tokens import MAX_TOKENS, SHAPES, Span, TokenVocabulary, keys_of, shape_of, tokenize, visible
 from rasa_core.support.folders import replace_directory
 from rasa_core.support.probabilities import softmax
 from rasa_core.support.stored_models import read_arrays, write_arrays
@@ -28,7 +28,6 @@ Floats = NDArray[np.float32]
 
 EXTRACTOR = "rasa_core.nlu"
 MAX_CHARACTERS = 1000
-MAX_TOKENS = 200
 MAX_RANKING = 10
 _CACHED_KEYS = 10_000
 _BATCH = 64
@@ -37,7 +36,7 @@ FILE_NAME = "nlu.json"
 WEIGHTS_NAME = "nlu_weights.npz"
 NLU_MODEL = frozenset({FILE_NAME})
 """Names of files by which such a model is known."""
-FORMAT = 2
+FORMAT = 3
 
 _KINDS: dict[str, type] = {
     "fingerprint": str,
@@ -51,7 +50,18 @@ _KINDS: dict[str, type] = {
     "regexes": list,
     "lookups": list,
     "temperature": float,
+    "threshold": float,
 }
+
+
+class Read(NamedTuple):
+    """What is read of a text: what of it can be seen, where that stood, its tokens, and whether there is more."""
+
+    text: str
+    visible: str
+    places: Sequence[int]
+    spans: list[Span]
+    is_truncated: bool
 
 
 class NLUModel:
@@ -80,6 +90,7 @@ class NLUModel:
         self._network = NLUNetwork(arrays)
         self._tagger = Tagger(arrays["transitions"])
         self._temperature = np.float32(description["temperature"])
+        self.threshold: float = description["threshold"]
         self._known: dict[str, tuple[int, Floats]] = {}
 
     def parse(self, text: str) -> dict[str, Any]:
@@ -92,46 +103,47 @@ class NLUModel:
             the best first; ``entities``, each with ``start``, ``end``, ``value``, ``entity``, ``confidence``,
             ``extractor``; ``truncated`` if only the beginning was read.
         """
-        spans, truncated = _tokens(text)
-        if not spans:
-            return _nothing(text, truncated)
-        known, pairs = self._embedded(text, spans)
-        tags, intents = self._network.read(known[None], pairs[None], self._patterns.extras(text, spans)[None])
-        return self._answer(text, spans, truncated, tags[0], softmax(intents[0] / self._temperature))
+        read = _read(text)
+        if not read.spans:
+            return _nothing(read)
+        known, pairs = self._embedded(read)
+        extras = self._patterns.extras(read.visible, read.spans)
+        tags, intents = self._network.read(known[None], pairs[None], extras[None])
+        return self._answer(read, tags[0], softmax(intents[0] / self._temperature))
 
     def parse_many(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         """Return what `parse` makes of each text; messages with as many tokens go through the network together."""
-        found = [_tokens(text) for text in texts]
-        answers = [_nothing(text, truncated) for text, (_, truncated) in zip(texts, found, strict=True)]
-        for batch, tags, intents in self._read(texts, [spans for spans, _ in found]):
+        found = [_read(text) for text in texts]
+        answers = [_nothing(read) for read in found]
+        for batch, tags, intents in self._read(found):
             chances = softmax(intents / self._temperature)
             for at, scores, chance in zip(batch, tags, chances, strict=True):
-                answers[at] = self._answer(texts[at], *found[at], scores, chance)
+                answers[at] = self._answer(found[at], scores, chance)
         return answers
 
     def intent_scores(self, texts: Sequence[str]) -> Floats:
         """Return what a softmax makes confidences of, ``(texts, intents + 1)``; the last is for none of them."""
         scores = np.zeros((len(texts), len(self.intents) + 1), np.float32)
-        for batch, _, intents in self._read(texts, [_tokens(text)[0] for text in texts]):
+        for batch, _, intents in self._read([_read(text) for text in texts]):
             scores[batch] = intents
         return scores
 
-    def _read(self, texts: Sequence[str], found: Sequence[list[Span]]) -> Iterator[tuple[list[int], Floats, Floats]]:
-        """Yield the numbers of some texts that have as many tokens, and the network's scores for them."""
+    def _read(self, found: Sequence[Read]) -> Iterator[tuple[list[int], Floats, Floats]]:
+        """Yield the numbers of some messages that have as many tokens, and the network's scores for them."""
         same_length: dict[int, list[int]] = {}
-        for at, spans in enumerate(found):
-            same_length.setdefault(len(spans), []).append(at)
+        for at, read in enumerate(found):
+            same_length.setdefault(len(read.spans), []).append(at)
         same_length.pop(0, None)
         for numbers in same_length.values():
             for begin in range(0, len(numbers), _BATCH):
                 batch = numbers[begin : begin + _BATCH]
-                known, pairs = zip(*(self._embedded(texts[at], found[at]) for at in batch), strict=True)
-                extras = [self._patterns.extras(texts[at], found[at]) for at in batch]
+                known, pairs = zip(*(self._embedded(found[at]) for at in batch), strict=True)
+                extras = [self._patterns.extras(found[at].visible, found[at].spans) for at in batch]
                 yield batch, *self._network.read(np.stack(known), np.stack(pairs), np.stack(extras))
 
-    def _embedded(self, text: str, spans: list[Span]) -> tuple[Floats, NDArray[np.int_]]:
+    def _embedded(self, read: Read) -> tuple[Floats, NDArray[np.int_]]:
         """Return what the network knows of each token, and the pair of words that it ends; see `NLUNetwork.read`."""
-        found = [self._known.get(key) or self._learn(key) for key in keys_of(text, spans)]
+        found = [self._known.get(key) or self._learn(key) for key in keys_of(read.visible, read.spans)]
         pairs = self._vocabulary.pairs
         ends = [0, *(pairs.get((before, word), 0) for (before, _), (word, _) in pairwise(found))]
         return np.array([row for _, row in found]), np.array(ends)
@@ -145,26 +157,26 @@ class NLUModel:
         self._known[key] = word, row
         return word, row
 
-    def _answer(self, text: str, spans: list[Span], truncated: bool, tags: Floats, chances: Floats) -> dict[str, Any]:
+    def _answer(self, read: Read, tags: Floats, chances: Floats) -> dict[str, Any]:
         known = chances[: len(self.intents)]
         best = (-known).argsort(kind="stable")[:MAX_RANKING].tolist()
         ranking = [{"name": self.intents[number], "confidence": float(known[number])} for number in best]
         entities = []
         for first, last, number, chance in self._tagger.entities(tags) if self.entities else ():
-            start, end = spans[first][0], spans[last][1]
-            value = text[start:end]
+            start, end = read.spans[first][0], read.spans[last][1]
+            value = read.visible[start:end]
             entities.append(
                 {
-                    "start": start,
-                    "end": end,
+                    "start": read.places[start],
+                    "end": read.places[end - 1] + 1,
                     "value": self._synonyms.get(value.lower(), value),
                     "entity": self.entities[number],
                     "confidence": chance,
                     "extractor": EXTRACTOR,
                 }
             )
-        answer = {"text": text, "intent": dict(ranking[0]), "intent_ranking": ranking, "entities": entities}
-        return {**answer, "truncated": True} if truncated else answer
+        answer = {"text": read.text, "intent": dict(ranking[0]), "intent_ranking": ranking, "entities": entities}
+        return {**answer, "truncated": True} if read.is_truncated else answer
 
     def persist(self, directory: str | Path) -> None:
         """Write the model to a directory, replacing the model there, if any; the same model gives the same bytes.
@@ -204,16 +216,16 @@ def fingerprint_of(data: str, settings: Mapping[str, int | float]) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _tokens(text: str) -> tuple[list[Span], bool]:
-    """Return the tokens that are read, and whether there are more."""
-    spans = tokenize(text[:MAX_CHARACTERS])
-    return spans[:MAX_TOKENS], len(text) > MAX_CHARACTERS or len(spans) > MAX_TOKENS
+def _read(text: str) -> Read:
+    seen, places = visible(text[:MAX_CHARACTERS])
+    spans = tokenize(seen)
+    return Read(text, seen, places, spans[:MAX_TOKENS], len(text) > MAX_CHARACTERS or len(spans) > MAX_TOKENS)
 
 
-def _nothing(text: str, truncated: bool) -> dict[str, Any]:
+def _nothing(read: Read) -> dict[str, Any]:
     """Return the answer to a text that says nothing."""
-    answer = {"text": text, "intent": {"name": None, "confidence": 0.0}, "intent_ranking": [], "entities": []}
-    return {**answer, "truncated": True} if truncated else answer
+    answer = {"text": read.text, "intent": {"name": None, "confidence": 0.0}, "intent_ranking": [], "entities": []}
+    return {**answer, "truncated": True} if read.is_truncated else answer
 
 
 def _read_description(path: Path) -> dict[str, Any]:
@@ -262,13 +274,14 @@ def _shapes(arrays: Mapping[str, Floats], description: Mapping[str, Any]) -> dic
         "hidden_bias": (units,),
         "intents_kernel": (units, intents),
         "intents_bias": (intents,),
-        "word_intents": (len(description["words"]) + 1, intents),
-        "piece_intents": (len(description["pieces"]) + 1, intents),
-        "pair_intents": (len(description["pairs"]) + 1, intents),
+        "wide_bias": (intents,),
         "tags_kernel": (units, tags),
         "tags_bias": (tags,),
         "transitions": (tags, tags),
     }
+    for name, count in (("word", 1), ("piece", 0), ("pair", 1)):
+        rows = len(description[f"{name}s"]) + count
+        shapes |= {f"{name}_intents": (rows, intents), f"{name}_scales": (rows,)}
     for number, kind in enumerate(BLOCKS):
         shapes |= {f"block_{number}_kernel": (INPUTS[kind] * units, units), f"block_{number}_bias": (units,)}
         if kind == ATTENTION:

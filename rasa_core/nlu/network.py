@@ -11,9 +11,9 @@ scale:
 
 Entities read the ``n_t`` of the last ``h_t``. The intent reads its maximum and its mean weighted by an attention, and
 maximum and sum over the square root of the number of ``max(0, x_t)``: the bag of words, which needs no order. To these
-scores come those of a linear classifier beside it ("wide and deep", Cheng et al. 2016), ``sum_i u_i / sqrt(I) + sum_j
-v_j / sqrt(J)``: each of the I words and known pairs of words has its own scores ``u_i`` of intents, and so has each of
-the J known n-grams, ``v_j``.
+scores come those of a linear classifier beside it ("wide and deep", Cheng et al. 2016): ``sum_i u_i / sqrt(sum_i
+s_i^2) + sum_j v_j / sqrt(sum_j s_j^2) + b``, where i goes over the words and the known pairs of words, each with its
+scores ``u_i`` of intents, j over the known n-grams; see `rasa_core.nlu.linear`.
 """
 
 from __future__ import annotations
@@ -54,9 +54,10 @@ class NLUNetwork:
         self._shapes = arrays["shapes"] @ kernel[words + pieces :] + arrays["project_bias"]
 
     def embed(self, word: int, pieces: Sequence[int], shape: int) -> Floats:
-        """Return what is known of a token by itself, ``(units + 2 intents + 1,)``.
+        """Return what is known of a token by itself, ``(units + 2 intents + 2,)``.
 
-        That is ``x_t``, ``u`` of its word, and sum and number of ``v`` of its n-grams.
+        That is ``x_t``; ``u`` of its word, and the sum of ``v`` of its n-grams; ``s^2`` of the one, and its sum of the
+        others.
         """
         arrays = self.arrays
         known: Floats = arrays["words"][word] @ self._word_part + self._shapes[shape]
@@ -65,7 +66,8 @@ class NLUNetwork:
             total = arrays["pieces"][numbers].sum(axis=0)
             known = known + (total / np.sqrt(np.float32(len(numbers)))) @ self._piece_part
         grams = arrays["piece_intents"][numbers].sum(axis=0)
-        row: Floats = np.concatenate((known, arrays["word_intents"][word], grams, (np.float32(len(numbers)),)))
+        scales = arrays["word_scales"][word], arrays["piece_scales"][numbers].sum()
+        row: Floats = np.concatenate((known, arrays["word_intents"][word], grams, scales), dtype=np.float32)
         return row
 
     def read(self, known: Floats, pairs: NDArray[np.int_], extras: Floats) -> tuple[Floats, Floats]:
@@ -74,7 +76,7 @@ class NLUNetwork:
         Parameters
         ----------
         known
-            What `embed` tells of each token, ``(messages, tokens, units + 2 intents + 1)``; all messages have as many
+            What `embed` tells of each token, ``(messages, tokens, units + 2 intents + 2)``; all messages have as many
             tokens.
         pairs
             The pair of words that each token ends, ``(messages, tokens)``; 0 for none that is known.
@@ -104,11 +106,14 @@ class NLUNetwork:
 
     def _wide(self, known: Floats, pairs: NDArray[np.int_]) -> Floats:
         """Return the scores of intents of the linear classifier, ``(messages, intents)``."""
-        table = self.arrays["pair_intents"]
-        intents, total = table.shape[1], known.sum(axis=1)
-        scores: Floats = total[:, :intents] + table[pairs].sum(axis=1)
-        scores /= np.sqrt((known.shape[1] + np.count_nonzero(pairs, axis=1, keepdims=True)).astype(np.float32))
-        scores += total[:, intents:-1] / np.sqrt(np.maximum(total[:, -1:], np.float32(1.0)))
+        arrays = self.arrays
+        intents, total = len(arrays["wide_bias"]), known.sum(axis=1)
+        least = np.float32(1.0)  # What is known of a message weighs more, unless nothing is.
+        words = total[:, -2:-1] + arrays["pair_scales"][pairs].sum(axis=1, keepdims=True)
+        scores: Floats = total[:, :intents] + arrays["pair_intents"][pairs].sum(axis=1)
+        scores /= np.sqrt(np.maximum(words, least))
+        scores += total[:, intents:-2] / np.sqrt(np.maximum(total[:, -1:], least))
+        scores += arrays["wide_bias"]
         return scores
 
 

@@ -12,9 +12,11 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, pairwise
 from typing import Any, Final
 
-MAX_PIECES: Final = 16
+MAX_TOKENS: Final = 200
+"""How many tokens of a message are read, in training as in serving."""
+MAX_PIECES: Final = 24
 """How many n-grams of one token are looked at."""
-MAX_WORD: Final = 32
+MAX_WORD: Final = 128
 """How many characters of a word are looked at."""
 
 # Letters of scripts that are written without spaces between words, and Hangul, whose particles hang on words:
@@ -33,14 +35,16 @@ _MARKS = (
     "\u0bbe-\u0bcd\u0bd7\u0c00-\u0c04\u0c3c-\u0c56\u0c62\u0c63\u0c81-\u0c83\u0cbc-\u0cd6\u0ce2\u0ce3\u0d00-\u0d03"
     "\u0d3b-\u0d4d\u0d57\u0d62\u0d63\u0d82\u0d83\u0dca-\u0ddf\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc"
     "\u0ec8-\u0ecd\u0f71-\u0f84\u0f8d-\u0fbc\u102b-\u103e\u1056-\u1059\u17b4-\u17d3\u1ab0-\u1aff\u1dc0-\u1dff"
-    "\u200c\u200d\u20d0-\u20ff\u3099\u309a\ufe00-\ufe0f\ufe20-\ufe2f"
+    "\u200c\u200d\u20d0-\u20ff\u3099\u309a\ufe00-\ufe0f\ufe20-\ufe2f\U0001f3fb-\U0001f3ff"
 )
+# What nobody sees, and is no part of what a text says: soft hyphens, spaces of no width, marks of direction.
+_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]+")
 _CONTRACTION = r"['\u2019](?:s|t|m|d|ll|re|ve)(?![^\W_])"
-_ASCII = re.compile(r"[a-z]+|[0-9]+|'(?:s|t|m|d|ll|re|ve)(?![a-z0-9])|\S", re.IGNORECASE)
+_ASCII = re.compile(r"[a-z]+|[0-9]+|'(?:s|t|m|d|ll|re|ve)(?![a-z0-9])|(\S)\1*", re.IGNORECASE)
 _ANY = re.compile(
     rf"[{_UNSPACED}][{_MARKS}]*"
     rf"|(?:(?![{_UNSPACED}])[^\W\d_]|(?<=\w)[{_MARKS}])(?:(?![{_UNSPACED}])[^\W\d_]|[{_MARKS}])*"
-    rf"|\d+|{_CONTRACTION}|\S[{_MARKS}]*",
+    rf"|\d+|{_CONTRACTION}|(\S)(?:\1|[{_MARKS}])*",
     re.IGNORECASE,
 )
 _UNSPACED_CHARACTER = re.compile(f"[{_UNSPACED}]")
@@ -51,9 +55,9 @@ Span = tuple[int, int]
 def tokenize(text: str) -> list[Span]:
     """Return start and end of each token, in characters; whitespace belongs to none.
 
-    A token is a run of letters, a run of digits, the end of an English contraction (``'s``), or one other
-    character. Letters of scripts without spaces between words are tokens of their own. Marks such as accents and
-    vowel signs belong to the character that they stand on.
+    A token is a run of letters, a run of digits, the end of an English contraction (``'s``), or another character,
+    once or several times. Letters of scripts without spaces between words are tokens of their own. Marks such as
+    accents and vowel signs belong to the character that they stand on.
 
     Examples
     --------
@@ -64,17 +68,32 @@ def tokenize(text: str) -> list[Span]:
     return [match.span() for match in pattern.finditer(text)]
 
 
+def visible(text: str) -> tuple[str, Sequence[int]]:
+    """Return a text without what nobody sees, and where each of its characters, and its end, stood before."""
+    if text.isascii() or not _INVISIBLE.search(text):
+        return text, range(len(text) + 1)
+    places = [at for at, character in enumerate(text) if not _INVISIBLE.match(character)]
+    return "".join(text[at] for at in places), [*places, len(text)]
+
+
 def keys_of(text: str, spans: list[Span]) -> list[str]:
     r"""Return what each token is known by: its text; in scripts without spaces, with the characters beside it.
 
-    The key of such a character holds a zero byte before and after it: ``"東\0京\0都"``.
+    The key of such a character holds a zero byte before and after it: ``"東\0京\0都"``. A sign that is repeated is
+    known by itself, and an emoji without the mark that says how it is to be drawn.
     """
     keys = [text[start:end] for start, end in spans]
     if text.isascii():
-        return keys
+        return [key if len(key) == 1 or key[0].isalnum() or key[0] != key[1] else key[0] for key in keys]
+    keys = [key if key[0].isalnum() else _sign(key) for key in keys]
     return [
         _in_context(keys, spans, number) if _UNSPACED_CHARACTER.match(key) else key for number, key in enumerate(keys)
     ]
+
+
+def _sign(key: str) -> str:
+    bare = key.replace("\ufe0e", "").replace("\ufe0f", "") or key
+    return bare[0] if bare.count(bare[0]) == len(bare) else bare
 
 
 def _in_context(keys: list[str], spans: list[Span], number: int) -> str:
@@ -86,7 +105,14 @@ def _in_context(keys: list[str], spans: list[Span], number: int) -> str:
 
 # -- what is known of a token
 
-_ACCENTS = dict.fromkeys(range(0x300, 0x370))
+# Vowel points of Hebrew and Arabic, which may be left out.
+_POINTS = dict.fromkeys(
+    [*range(0x591, 0x5BE), 0x5BF, 0x5C1, 0x5C2, 0x5C4, 0x5C5, 0x5C7, *range(0x610, 0x61B), *range(0x64B, 0x653), 0x670]
+)
+_JOINED = frozenset("\u3099\u309a")  # Without these marks, kana are others.
+_STROKES = str.maketrans("\u0111\u00f0\u0127\u0131\u0142\u00f8\u0167", "ddhilot")
+_REPEATED = re.compile(r"([^\W\d_])\1+")
+_LENGTHENED = re.compile(r"([^\W\d_])\1\1")
 
 SHAPES = (
     "lower",
@@ -104,13 +130,28 @@ SHAPES = (
 
 
 def folded(key: str) -> str:
-    """Return a token without case, compatibility forms and accents, cut to `MAX_WORD` characters."""
+    """Return a token without case, compatibility forms and vowel points, cut to `MAX_WORD` characters."""
     if key.isascii():
-        word = key.lower()
-    else:
-        bare = unicodedata.normalize("NFKD", key).casefold().translate(_ACCENTS)
-        word = unicodedata.normalize("NFKC", bare)
-    return word[:MAX_WORD]
+        return key.lower()[:MAX_WORD]
+    return unicodedata.normalize("NFKC", _opened(key).translate(_POINTS))[:MAX_WORD]
+
+
+def plain(key: str) -> str:
+    """Return a token as `folded` does, without accents too, as it is typed where there are none."""
+    if key.isascii():
+        return key.lower()[:MAX_WORD]
+    bare = "".join(one for one in _opened(key) if one in _JOINED or not unicodedata.combining(one))
+    return unicodedata.normalize("NFKC", bare.translate(_STROKES))[:MAX_WORD]
+
+
+def skeleton(word: str) -> str:
+    """Return a folded word without accents, and with each letter once where it stands several times in a row."""
+    return _REPEATED.sub(r"\1", plain(word))
+
+
+def _opened(key: str) -> str:
+    # A capital dotted I leaves its dot behind.
+    return unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", key).casefold()).replace("i\u0307", "i")
 
 
 def shape_of(key: str) -> int:
@@ -129,10 +170,11 @@ def shape_of(key: str) -> int:
 
 
 def pieces_of(key: str) -> list[str]:
-    """Return the character n-grams of a token, none of them twice.
+    """Return the character n-grams of a token, none of them twice, at most `MAX_PIECES`.
 
-    A word gives its 3- and 4-grams, with ``<`` and ``>`` at its ends; a number its length and its n-grams; a
-    character of a script without spaces itself and the bigrams and the trigram around it.
+    A word gives its 3- and 4-grams, with ``<`` and ``>`` at its ends, with its accents and without; a number its length
+    and its n-grams; a character of a script without spaces itself and the bigrams and the trigram around it. Of a long
+    word, these are the n-grams at both ends, and some between them.
     """
     if key.count("\0") == 2:
         before, character, after = (folded(part) for part in key.split("\0"))
@@ -141,11 +183,19 @@ def pieces_of(key: str) -> list[str]:
     word = folded(key)
     if not key.isalnum() and len(word) <= 1:
         return [word]
-    framed = f"<{word}>"
     grams = [f"#{len(key)}"] if key.isdigit() else []
-    for size in (3, 4):
-        grams += [framed[at : at + size] for at in range(max(len(framed) - size + 1, 1 if size == 3 else 0))]
-    return list(dict.fromkeys(grams))[:MAX_PIECES]
+    words = [word] if word.isascii() else dict.fromkeys((plain(word), word))
+    grams += dict.fromkeys(gram for size in (3, 4) for one in words for gram in _grams(f"<{one}>", size))
+    return grams if len(grams) <= MAX_PIECES else _spread(grams)
+
+
+def _grams(framed: str, size: int) -> list[str]:
+    return [framed[at : at + size] for at in range(max(len(framed) - size + 1, 1 if size == 3 else 0))]
+
+
+def _spread(grams: list[str]) -> list[str]:
+    """Return as many n-grams as may be, evenly spread over all."""
+    return [grams[at * (len(grams) - 1) // (MAX_PIECES - 1)] for at in range(MAX_PIECES)]
 
 
 def word_of(key: str) -> str:
@@ -156,7 +206,8 @@ def word_of(key: str) -> str:
 class TokenVocabulary:
     """The words, n-grams and pairs of words that a model knows.
 
-    Index 0 stands for an unknown word or pair; n-grams count from 0.
+    Index 0 stands for an unknown word or pair; n-grams count from 0. A word that is not known is taken for the one that
+    is the same but for its accents and for how often its letters stand, if there is just one.
 
     Parameters
     ----------
@@ -174,6 +225,10 @@ class TokenVocabulary:
             (self.words.get(before, 0), self.words.get(word, 0)): index
             for index, (before, _, word) in enumerate(both, 1)
         }
+        self._skeletons: dict[str, str | None] = {}
+        for word in self.words:
+            bones = skeleton(word)
+            self._skeletons[bones] = None if bones in self._skeletons else word
 
     @classmethod
     def of(cls, messages: Sequence[Sequence[str]], fewest: int) -> TokenVocabulary:
@@ -193,14 +248,24 @@ class TokenVocabulary:
             *(sorted(part for part, count in each.items() if count >= fewest) for each in (words, pieces, pairs))
         )
 
+    def pair_number(self, pair: str) -> int:
+        """Return the index of a pair of words."""
+        before, _, word = pair.partition("\n")
+        return self.pairs.get((self.words.get(before, 0), self.words.get(word, 0)), 0)
+
     def word(self, key: str) -> int:
         """Return the index of a token's word; 0 if it is unknown."""
-        return self.words.get(word_of(key), 0)
+        return self.words.get(word_of(key)) or self.words.get(self._alike(key) or "", 0)
 
     def pieces_in(self, key: str) -> list[int]:
-        """Return the indices of a token's known n-grams."""
+        """Return the indices of a token's known n-grams; those of the word that it is, if letters of it were drawn out."""
         known = self.pieces
+        if _LENGTHENED.search(key):
+            key = self._alike(key) or key
         return [known[piece] for piece in pieces_of(key) if piece in known]
+
+    def _alike(self, key: str) -> str | None:
+        return self._skeletons.get(skeleton(key)) if len(key) > 1 and key.count("\0") != 2 else None
 
     def as_json(self) -> dict[str, Any]:
         """Return words, n-grams and pairs of words in the order of their indices."""

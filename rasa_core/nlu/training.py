@@ -1,8 +1,15 @@
-"""Training of the interpreter: Keras fits the network, and messages that it has not seen set how sure it may be."""
+"""Training of the interpreter: Keras fits the network, SciPy the classifier beside it, and messages that neither has
+seen set how sure they may be.
+
+Of few messages, each is held out once: the network is trained several times, each time without a part of them, and in
+the end with all. Of many, some are held out, and learnt in the last epochs.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,25 +17,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError
-from rasa_core.nlu.batches import Batch, MessageBatches, Rows, tagged
+from rasa_core.nlu.batches import FEW, Batch, MessageBatches, Rows
+from rasa_core.nlu.calibration import Calibration, calibrated, parts_of
+from rasa_core.nlu.linear import LinearClassifier, Taught
 from rasa_core.nlu.model import NLUModel, fingerprint_of
 from rasa_core.nlu.patterns import Patterns
-from rasa_core.nlu.tokens import SHAPES, TokenVocabulary
+from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, plain, word_of
 from rasa_core.nlu.training_data import NLUExample, NLUSettings, TrainingData
-from rasa_core.nlu.training_network import LossRates, NetworkSizes, arrays_of, build, numbers_to_draw
+from rasa_core.nlu.training_network import LossRates, NetworkSizes, arrays_of, begin_again, build, numbers_to_draw
+from rasa_core.nlu.variation import TaggedMessage, tagged
 from rasa_core.policies.keras_training import import_keras, seeded
-from rasa_core.support.probabilities import best_temperature
 from rasa_core.support.progress import Progress
 
 Floats = NDArray[np.float32]
 
 _FEWEST_STEPS = 400
+_PART_SHARE = 0.4  # Of the epochs, in a run that is for the scores of what it has not seen.
 _LAST_EPOCHS = 2  # With all messages, after the confidences are calibrated.
 _LAST_RATE = 0.05  # Of the highest learning rate.
-_FEW = 500  # Messages; below, words, pairs and n-grams that occur once are learnt too.
-_ENOUGH_TO_CALIBRATE = 200
+_PARTS = 3
+_ENOUGH_TO_CALIBRATE = 20
 _MOST_HELD_OUT = 500
-_TEMPERATURES = (0.3, 3.0)  # What few messages say beyond these is chance.
+_SMALL, _LARGE = 64, 128  # Units.
+_MADE_UP = 0.3  # What a message that nobody wrote counts for the classifier.
 
 
 def train(data: TrainingData, settings: NLUSettings | None = None, *, silent: bool = False) -> NLUModel:
@@ -57,78 +68,154 @@ def train(data: TrainingData, settings: NLUSettings | None = None, *, silent: bo
 
 
 class NLUTraining:
-    """One training: the messages, the network, and the optimizer that goes on from where it was."""
+    """One training: the messages, the network and the classifier beside it."""
 
     def __init__(self, data: TrainingData, patterns: Patterns, settings: NLUSettings) -> None:
         self._data, self._patterns, self._settings = data, patterns, settings
         self._intents, self._entities = data.intents, data.entities
         found = (tagged(example, self._intents, self._entities, patterns) for example in data.examples)
         pairs = list(zip(data.examples, found, strict=True))
-        messages = [message for _, message in pairs if message is not None]
+        self._messages: list[TaggedMessage] = [message for _, message in pairs if message is not None]
         self._examples: list[NLUExample] = [example for example, message in pairs if message is not None]
-        if not any(message.intent >= 0 for message in messages):
+        if not any(message.intent >= 0 for message in self._messages):
             raise ModelError("there is no example of an intent to learn from. Add some below '## intent:name'.")
-        self._vocabulary = TokenVocabulary.of([message.keys for message in messages], 1 if len(messages) < _FEW else 2)
-        self.batches = MessageBatches(
-            messages,
-            self._vocabulary,
-            len(self._intents),
-            settings,
-            partial(numbers_to_draw, self._sizes()),
-        )
-        self.network = build(self._sizes(), LossRates(dropout=settings.dropout))
-
-    def _sizes(self) -> NetworkSizes:
-        return NetworkSizes(
+        self._is_small = len(self._messages) < FEW
+        self._vocabulary = self._vocabulary_of(self._messages)
+        self.batches = MessageBatches(self._messages, self._vocabulary, len(self._intents), settings)
+        self.sizes = NetworkSizes(
             words=len(self._vocabulary.words) + 1,
             pieces=len(self._vocabulary.pieces),
-            pairs=len(self._vocabulary.pairs) + 1,
+            grams=self.batches.grams,
             shapes=len(SHAPES),
-            extras=1 + len(self._patterns),
+            extras=1 + len(patterns),
             tags=1 + 2 * len(self._entities),
             intents=len(self._intents) + 1,
+            units=_SMALL if self._is_small else _LARGE,
         )
+        self.network = build(self.sizes, LossRates(dropout=settings.dropout))
+        self.classifier = LinearClassifier(self._vocabulary, len(self._intents) + 1)
+        self._taught, self._sources = self._lessons()
+
+    def _vocabulary_of(self, messages: Sequence[TaggedMessage]) -> TokenVocabulary:
+        return TokenVocabulary.of([message.keys for message in messages], 1 if self._is_small else 2)
+
+    def _lessons(self) -> tuple[Taught, NDArray[np.int_]]:
+        """Return what the classifier learns from, and the number of the message from which each was made (-1: none)."""
+        count = len(self._messages)
+        bare = [replace(one, keys=tuple(map(plain, one.keys))) for one in self._messages]
+        others = [number for number, one in enumerate(bare) if any(not key.isascii() for key in self._keys(number))]
+        made = [*self.batches.made, *self.batches.variants[:: len(self.batches.variants) // count]]
+        messages = [*self._messages, *made, *(bare[number] for number in others)]
+        sources = np.array([*range(count), *[-1] * len(self.batches.made), *range(count), *others])
+        weights = np.where(np.arange(len(messages)) < count + len(self.batches.made), 1.0, _MADE_UP)
+        intents = np.array([message.intent for message in messages])
+        counts = self.classifier.counts([message.keys for message in messages])
+        return Taught(counts, intents, weights), sources
+
+    def _keys(self, number: int) -> tuple[str, ...]:
+        return self._messages[number].keys
 
     def run(self, silent: bool) -> NLUModel:
-        """Train, calibrate, and train a little more with what was held out."""
-        held_out = self._held_out()
-        steps = len(self.batches.plan(held_out))
-        epochs = max(self._settings.epochs, math.ceil(_FEWEST_STEPS / steps))
-        last = _LAST_EPOCHS if len(held_out) else 0
-        self.network.compile(optimizer=_optimizer(self._settings.learning_rate, steps * epochs))
-        with Progress("epoch", epochs + last, silent=silent) as progress:
-            self._fit(held_out, 0, epochs, progress)
-            if not last:
-                return self._model(1.0)
-            examples = [self._examples[number] for number in held_out]
-            intents = np.array([self._intents.index(str(example.intent)) for example in examples])
-            scores = self._model(1.0).intent_scores([example.text for example in examples])
-            self._fit(held_out[:0], epochs, last, progress)
-            return self._model(best_temperature(scores, labels=intents, bounds=_TEMPERATURES))
+        """Calibrate, and train with all messages."""
+        parts = self._held_out()
+        runs = list(self._runs(parts))
+        steps = [epochs * len(self.batches.plan(left_out, again)) for left_out, again, epochs in runs]
+        self.network.compile(optimizer=_optimizer(self._settings.learning_rate, steps))
+        seen: list[tuple[Rows, Floats]] = []
+        done = 0
+        with Progress("epoch", sum(epochs for _, _, epochs in runs), silent=silent) as progress:
+            for number, (left_out, again, epochs) in enumerate(runs):
+                if number and not len(again):
+                    begin_again(self.network)
+                self._fit(left_out, again, done, epochs, progress)
+                done += epochs
+                if len(left_out):
+                    self._teach(left_out)
+                    seen.append((left_out, self._scores(left_out)))
+        calibration = self._calibration(seen)
+        self._teach(np.array([], np.intp))
+        self._learn_every_example()
+        return self._model(self._vocabulary, calibration)
 
-    def _held_out(self) -> Rows:
-        """Return the numbers of the messages by which confidences are calibrated; none if there are but few."""
-        known = np.array([number for number, example in enumerate(self._examples) if example.intent is not None])
+    def _held_out(self) -> list[Rows]:
+        """Return the numbers of the messages by which confidences are calibrated, by what holds them out together."""
+        known = np.array([number for number, message in enumerate(self._messages) if message.intent >= 0])
         if len(known) < _ENOUGH_TO_CALIBRATE or not self._settings.validation_split:
-            return known[:0]
+            return []
+        if self._is_small:
+            return parts_of(self._examples, known, _PARTS)
         count = min(round(self._settings.validation_split * len(known)), _MOST_HELD_OUT)
-        return np.random.default_rng(self._settings.seed).permutation(known)[:count]
+        return parts_of(self._examples, known, len(known) // max(count, 1))[:1]
 
-    def _fit(self, left_out: Rows, done: int, epochs: int, progress: Progress) -> None:
+    def _runs(self, parts: Sequence[Rows]) -> Iterator[tuple[Rows, Rows, int]]:
+        """Yield which messages each run leaves out, which it sees more often, and how many epochs it takes."""
+        none = np.array([], np.intp)
+        steps = len(self.batches.plan(none, none))
+        epochs = max(self._settings.epochs, math.ceil(_FEWEST_STEPS / steps))
+        if not self._is_small:
+            yield parts[0] if parts else none, none, epochs
+            if parts:
+                yield none, parts[0], _LAST_EPOCHS
+            return
+        for part in parts:
+            yield part, none, max(1, round(_PART_SHARE * epochs))
+        yield none, none, epochs
+
+    def _fit(self, left_out: Rows, again: Rows, done: int, epochs: int, progress: Progress) -> None:
         keras = import_keras()
 
         def tell(epoch: int, logs: dict[str, float] | None = None) -> None:
             progress.step(done + epoch + 1, {"loss": float((logs or {})["loss"])})
 
         self.network.fit(
-            _dataset(keras, self.batches, left_out),
+            _dataset(keras, self.batches, partial(self.batches.plan, left_out, again), self.sizes),
             epochs=epochs,
             verbose=0,
             shuffle=False,
             callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=tell)],
         )
 
-    def _model(self, temperature: float) -> NLUModel:
+    def _teach(self, left_out: Rows) -> None:
+        """Fit the classifier on all messages but those left out, and what was made of them."""
+        taught, written = self._taught, len(self._messages)
+        keep = np.flatnonzero((taught.intents >= 0) & ~np.isin(self._sources, left_out))
+        kept = Taught(taught.counts[keep], taught.intents[keep], taught.weights[keep])
+        self.classifier.fit(kept, int((keep < written).sum()))
+
+    def _scores(self, left_out: Rows) -> Floats:
+        """Return the scores of intents of messages that were left out, of whose own words nothing is known."""
+        kept = np.delete(np.arange(len(self._messages)), left_out)
+        vocabulary = self._vocabulary_of([self._messages[number] for number in kept])
+        model = self._model(vocabulary, Calibration())
+        return model.intent_scores([self._examples[number].text for number in left_out])
+
+    def _calibration(self, seen: Sequence[tuple[Rows, Floats]]) -> Calibration:
+        """Return what the scores of held out messages say, but of those whose intent had no other message."""
+        if not seen:
+            return Calibration()
+        rows, scores = (np.concatenate(part) for part in zip(*seen, strict=True))
+        intents = np.array([message.intent for message in self._messages])
+        known = np.concatenate([np.isin(intents[part], np.delete(intents, part)) for part, _ in seen])
+        return calibrated(scores[known], intents[rows[known]])
+
+    def _learn_every_example(self) -> None:
+        """Correct the classifier until every message that contradicts no other is understood."""
+        by_words: dict[tuple[str, ...], set[int]] = {}
+        words = [tuple(map(word_of, message.keys)) for message in self._messages]
+        for key, message in zip(words, self._messages, strict=True):
+            by_words.setdefault(key, set()).add(message.intent)
+        clear = [
+            number
+            for number, message in enumerate(self._messages)
+            if message.intent >= 0 and len(by_words[words[number]] - {-1}) == 1
+        ]
+        intents = np.array([self._messages[number].intent for number in clear])
+        model = self._model(self._vocabulary, Calibration())
+        scores = model.intent_scores([self._examples[number].text for number in clear])
+        counts = self._taught.counts[clear]
+        self.classifier.correct(counts, intents, scores - self.classifier.scores(counts))
+
+    def _model(self, vocabulary: TokenVocabulary, calibration: Calibration) -> NLUModel:
         data = self._data
         description = {
             "fingerprint": fingerprint_of(data.fingerprint(), self._settings.as_json()),
@@ -136,41 +223,75 @@ class NLUTraining:
             "intents": self._intents,
             "entities": self._entities,
             "synonyms": dict(data.synonyms),
-            "temperature": temperature,
-            **self._vocabulary.as_json(),
+            "temperature": calibration.temperature,
+            "threshold": calibration.threshold,
+            **vocabulary.as_json(),
             **self._patterns.as_json(),
         }
-        return NLUModel(description, arrays_of(self.network))
+        arrays = {**arrays_of(self.network), **self.classifier.arrays()}
+        if vocabulary is not self._vocabulary:
+            arrays = _only(arrays, self._vocabulary, vocabulary)
+        return NLUModel(description, dict(sorted(arrays.items())))
 
 
-def _optimizer(learning_rate: float, steps: int) -> Any:
-    """Return Adam, whose learning rate rises for a tenth of the steps, and falls to `_LAST_RATE` of its highest."""
-    optimizers = import_keras().optimizers
-    warm = min(200, steps // 10)
-    rate = optimizers.schedules.CosineDecay(
-        learning_rate / 10, steps - warm, alpha=_LAST_RATE, warmup_target=learning_rate, warmup_steps=warm
-    )
-    return optimizers.Adam(rate, beta_2=0.99)
+def _only(arrays: Mapping[str, Floats], known: TokenVocabulary, kept: TokenVocabulary) -> dict[str, Floats]:
+    """Return the arrays of a model that knows a vocabulary as those of one that knows but a part of it."""
+    words = [0, *(known.words[word] for word in kept.words)]
+    pieces = [known.pieces[piece] for piece in kept.pieces]
+    pairs = [0, *(known.pair_number(pair) for pair in kept.as_json()["pairs"])]
+    rows = {"word": words, "piece": pieces, "pair": pairs}
+    found = dict(arrays)
+    for name, numbers in rows.items():
+        for part in (f"{name}s", f"{name}_intents", f"{name}_scales"):
+            if part in arrays:
+                found[part] = arrays[part][numbers] if name != "piece" or part != "pieces" else arrays[part][[*numbers, -1]]
+    return found
 
 
-def _dataset(keras: Any, batches: MessageBatches, left_out: Rows) -> Any:
+def _optimizer(learning_rate: float, runs: Sequence[int]) -> Any:
+    """Return Adam, whose learning rate rises for a tenth of the steps of each run, and falls to `_LAST_RATE` of its
+    highest."""
+    keras = import_keras()
+    ops, ends = keras.ops, np.cumsum(runs).astype(np.float32)
+
+    class Rate(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+        def __call__(self, step: Any) -> Any:
+            at = ops.cast(step, "float32")
+            rate = 0.0
+            for end, length in zip(ends, runs, strict=True):
+                warm = max(1.0, min(200.0, length // 10))
+                own = at - (end - length)
+                risen = 0.1 + 0.9 * own / warm
+                fallen = 0.5 * (1.0 + ops.cos(math.pi * (own - warm) / max(1.0, length - warm)))
+                part = ops.where(own < warm, risen, _LAST_RATE + (1.0 - _LAST_RATE) * fallen)
+                rate = ops.where((own >= 0) & (own < length), part, rate)
+            return learning_rate * rate
+
+        def get_config(self) -> dict[str, Any]:
+            return {}
+
+    return keras.optimizers.Adam(Rate(), beta_2=0.99)
+
+
+def _dataset(keras: Any, batches: MessageBatches, plan: Any, sizes: NetworkSizes) -> Any:
     """Return the batches of one epoch after another as Keras takes them."""
 
     class Dataset(keras.utils.PyDataset):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
-            self.plan = batches.plan(left_out)
+            self.plan = plan()
             self._count = len(self.plan)
 
         def __len__(self) -> int:
             return len(self.plan)
 
         def __getitem__(self, number: int) -> tuple[Batch, Floats]:
-            inputs = batches.batch(*self.plan[number])
-            return inputs, np.zeros(len(inputs["intent"]), np.float32)  # Keras asks for a target; ours are inputs.
+            tokens, rows = self.plan[number]
+            inputs = batches.batch(tokens, rows, numbers_to_draw(sizes, tokens))
+            return inputs, np.zeros(len(rows), np.float32)  # Keras asks for a target; ours are inputs.
 
         def on_epoch_end(self) -> None:
-            plan = batches.plan(left_out)
-            self.plan = [*plan, *plan][: self._count]  # Keras counts once, but varied ones differ.
+            again = plan()
+            self.plan = [*again, *again][: self._count]  # Keras counts once, but varied ones differ.
 
     return Dataset()

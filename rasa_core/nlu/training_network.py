@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from rasa_core.nlu.crf import first, forbidden
 from rasa_core.nlu.network import ATTENTION, BLOCKS, CONTEXT, CONVOLUTION, EPSILON, HEADS
-from rasa_core.nlu.tokens import MAX_PIECES
 from rasa_core.policies.keras_training import import_keras, weights_of
 
 Floats = NDArray[np.float32]
@@ -24,22 +23,22 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class NetworkSizes:
-    """How many there are of what; `intents` counts the one for no intent, `tags` those of `rasa_core.nlu.crf`."""
+    """How many there are of what; `intents` counts the one for no intent, `tags` those of `rasa_core.nlu.crf`.
+
+    `pieces` are all n-grams, `grams` those of one token at most.
+    """
 
     words: int
     pieces: int
-    pairs: int
     shapes: int
     extras: int
     tags: int
     intents: int
+    grams: int
     word_units: int = 64
     piece_units: int = 64
     shape_units: int = 16
     units: int = 128
-
-
-_WIDE = 4.0  # How many times faster than the rest words, pairs and n-grams learn what they say by themselves.
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +58,18 @@ class LossRates:
 def numbers_to_draw(sizes: NetworkSizes, tokens: int) -> int:
     """Return how many random numbers a message needs that is filled up to so many tokens."""
     embedded = sizes.word_units + sizes.piece_units + sizes.shape_units
-    each = MAX_PIECES + 3 + embedded + sizes.units * (1 + len(BLOCKS) - BLOCKS.count(CONTEXT))
+    each = sizes.grams + 2 + embedded + sizes.units * (1 + len(BLOCKS) - BLOCKS.count(CONTEXT))
     return tokens * each + sizes.units * (5 + BLOCKS.count(CONTEXT))
 
 
 def build(sizes: NetworkSizes, rates: LossRates) -> Any:
     """Return an uncompiled Keras model.
 
-    Its inputs are a dictionary of `words`, `shapes` and `pairs`, each word with the one before it, all ``(messages,
-    tokens)``, and `pieces` ``(messages, tokens, pieces)``, int32, those n-grams that are none being ``sizes.pieces``;
+    Its inputs are a dictionary of `words` and `shapes`, both ``(messages, tokens)``, and `pieces` ``(messages, tokens,
+    grams)``, int32, those n-grams that are none being ``sizes.pieces``;
     `extras` ``(messages, tokens, extras)`` and `mask` ``(messages, tokens)``, float32; `tags` ``(messages, tokens)``
     and `intent` ``(messages,)``, int32, -1 where it is not known; `drawn` ``(messages, numbers_to_draw)``, random
-    numbers, uint8. Its outputs are scores of tags, and both parts of those of intents.
+    numbers, uint8. Its outputs are scores of tags and of intents.
     """
     keras: Any = (
         import_keras()
@@ -86,9 +85,6 @@ def build(sizes: NetworkSizes, rates: LossRates) -> Any:
             self.words = embedding(sizes.words, sizes.word_units)
             self.pieces = embedding(sizes.pieces + 1, sizes.piece_units)
             self.shapes = embedding(sizes.shapes, sizes.shape_units)
-            wide = partial(keras.layers.Embedding, output_dim=sizes.intents, embeddings_initializer=_zeros)
-            self.word_intents, self.pair_intents = wide(sizes.words), wide(sizes.pairs)
-            self.piece_intents = wide(sizes.pieces + 1)
             self.project, self.extra = dense(sizes.units), dense(sizes.units, use_bias=False)
             self.blocks = [dense(sizes.units, None if kind == ATTENTION else "relu") for kind in BLOCKS]
             self.made = [dense(3 * sizes.units) for kind in BLOCKS if kind == ATTENTION]
@@ -100,8 +96,7 @@ def build(sizes: NetworkSizes, rates: LossRates) -> Any:
         def call(self, x: Any, training: bool = False) -> Any:
             drop = _Dropout(ops, x["drawn"], training)
             rate, mask = rates.dropout, ops.cast(x["mask"], "float32")[..., None]
-            known = self.known(x, drop, mask)
-            h = self.embed(x, known, drop) * mask
+            h = self.embed(x, drop, mask) * mask
             bag = ops.relu(h)
             made = iter(self.made)
             for kind, layer in zip(BLOCKS, self.blocks, strict=True):
@@ -117,39 +112,22 @@ def build(sizes: NetworkSizes, rates: LossRates) -> Any:
             total = ops.sum(bag, axis=1) / ops.sqrt(ops.sum(mask, axis=1))
             pooled = ops.concatenate([top, ops.sum(h * weights, axis=1), ops.max(bag, axis=1), total], axis=-1)
             hidden = self.hidden(drop(pooled, rate))
-            return self.tags(drop(h, rate)), self.intents(drop(hidden, rate)), self.wide(x, known, mask)
+            return self.tags(drop(h, rate)), self.intents(drop(hidden, rate))
 
         def compute_loss(
             self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
         ) -> Any:
             return _loss(ops, x, y_pred, self.transitions + self.forbidden, self.first, rates)
 
-        def known(self, x: Any, drop: _Dropout, mask: Any) -> Any:
-            """Return words and pairs, 0 where they are left out, and which n-grams there are and are not left out."""
-            kept = drop.kept
-            words, pairs = (
-                x[name] * ops.cast(kept(x[name].shape, rates.words), "int32") for name in ("words", "pairs")
-            )
-            pieces = ops.cast(x["pieces"] < sizes.pieces, "float32") * mask
-            return words, pairs, pieces * kept(x["pieces"].shape, rates.pieces)
-
-        def embed(self, x: Any, known: Any, drop: _Dropout) -> Any:
-            words, _, grams = known
+        def embed(self, x: Any, drop: _Dropout, mask: Any) -> Any:
+            words = x["words"] * ops.cast(drop.kept(x["words"].shape, rates.words), "int32")
+            grams = ops.cast(x["pieces"] < sizes.pieces, "float32") * mask
+            grams = grams * drop.kept(x["pieces"].shape, rates.pieces)
             count = ops.maximum(ops.sum(grams, axis=-1, keepdims=True), 1.0)
             pieces = ops.sum(self.pieces(x["pieces"]) * grams[..., None], axis=2) / ops.sqrt(count)
             e = ops.concatenate([self.words(words), pieces, self.shapes(x["shapes"])], axis=-1)
             e = drop(e * drop.kept((*words.shape, 1), rates.tokens), rates.embedded)
             return self.project(e) + self.extra(x["extras"])
-
-        def wide(self, x: Any, known: Any, mask: Any) -> Any:
-            words, pairs, grams = known
-            paired = ops.cast(pairs > 0, "float32")[..., None]
-            single = ops.sum(self.word_intents(words) * mask + self.pair_intents(pairs) * paired, axis=1)
-            grams = ops.reshape(grams, (grams.shape[0], 1, -1))
-            rows = self.piece_intents(ops.reshape(x["pieces"], (grams.shape[0], -1)))
-            count = ops.maximum(ops.sum(grams, axis=-1), 1.0)
-            single = single / ops.sqrt(ops.sum(mask + paired, axis=1))
-            return _WIDE * (single + ops.matmul(grams, rows)[:, 0] / ops.sqrt(count))
 
     return KerasNetwork()
 
@@ -167,8 +145,15 @@ def _initial_embeddings(shape: tuple[int, int], dtype: Any = None) -> Floats:
     return np.random.uniform(-0.05, 0.05, shape).astype(np.float32)
 
 
-def _zeros(shape: tuple[int, int], dtype: Any = None) -> Floats:
-    return np.zeros(shape, np.float32)
+def begin_again(model: Any) -> None:
+    """Forget what a model has learnt: give it new weights, and its optimizer nothing to go on from."""
+    for variable in model.trainable_variables:
+        kind = variable.path.rsplit("/", 1)[-1]
+        initial = {"kernel": _initial_kernel, "embeddings": _initial_embeddings}.get(kind, np.zeros)
+        variable.assign(np.asarray(initial(tuple(variable.shape)), np.float32))
+    for variable in model.optimizer.variables:
+        if variable is not model.optimizer.iterations:
+            variable.assign(np.zeros(variable.shape, np.float32))
 
 
 class _Dropout:
@@ -218,15 +203,12 @@ def _whole(ops: Any, n: Any, mask: Any) -> Any:
 
 
 def _loss(ops: Any, x: Any, scores: Any, transitions: Any, first_scores: Any, rates: LossRates) -> Any:
-    """Return the mean over messages of minus the log-likelihoods of their tags and, by either part, of their intent.
-
-    Each part learns alone: of their sum, the quicker one would leave the other nothing to learn.
-    """
-    tag_scores, *intent_scores = scores
+    """Return the mean over messages of minus the log-likelihoods of their tags and of their intent."""
+    tag_scores, intent_scores = scores
     nll = crf_loss(ops, tag_scores, x["tags"], ops.cast(x["mask"], "float32"), transitions, first_scores)
-    count = intent_scores[0].shape[-1]
+    count = intent_scores.shape[-1]
     target = ops.one_hot(ops.maximum(x["intent"], 0), count) * (1.0 - rates.smoothing) + rates.smoothing / count
-    cross_entropy = -sum(ops.sum(target * ops.log_softmax(part, axis=-1), axis=-1) for part in intent_scores)
+    cross_entropy = -ops.sum(target * ops.log_softmax(intent_scores, axis=-1), axis=-1)
     # Words that mean nothing are no entities, but the network must not take every unknown word for one of them.
     nll = nll * (1.0 - (1.0 - rates.noise) * ops.cast(x["intent"] == count - 1, "float32"))
     return ops.mean(nll) + rates.intents * ops.mean(cross_entropy * ops.cast(x["intent"] >= 0, "float32"))
@@ -257,9 +239,6 @@ def arrays_of(model: Any) -> dict[str, Floats]:
     arrays: dict[str, Floats] = {"transitions": transitions + model.forbidden}
     for name in ("words", "pieces", "shapes"):
         arrays[name] = weights_of(getattr(model, name))[0]
-    for name in ("word_intents", "pair_intents", "piece_intents"):
-        arrays[name] = _WIDE * weights_of(getattr(model, name))[0]
-    arrays["pair_intents"][0] = 0.0  # Pairs that are not known say nothing.
     for name in ("project", "extra", "attention", "hidden", "intents", "tags"):
         arrays |= _named(name, ("kernel", "bias"), getattr(model, name))
     made = iter(model.made)

@@ -1,0 +1,150 @@
+"""Messages as people really type them: ten changes that leave what a message means as it is.
+
+Each takes an example and returns it changed, with its entities where they are then; an example that the change does
+not concern comes back as it was. What is drawn depends on the text alone.
+"""
+
+from __future__ import annotations
+
+import random
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from rasa_core.nlu.training_data import NLUExample
+
+Change = Callable[[NLUExample], NLUExample]
+
+_FINAL: Final = ".!?\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964"
+_EMOJI: Final = ("\U0001f600", "\u2764\ufe0f", "\U0001f44d\U0001f3fd", "\u263a", "\U0001f64f")
+_INVISIBLE: Final = "\u200b\u200e\u200f\ufeff\u00ad"
+_GREETINGS: Final = ("hello, ", "hi! ", "hey ", "good morning, ")
+
+
+def edited(example: NLUExample, at: int, removed: int, put: str) -> NLUExample:
+    """Return an example with some characters replaced by others, and its entities where they are then."""
+    text = example.text[:at] + put + example.text[at + removed :]
+    shift = len(put) - removed
+    spans = tuple(
+        replace(
+            span,
+            start=span.start + shift * (span.start > at or (span.start == at and not removed)),
+            end=span.end + shift * (span.end > at),
+        )
+        for span in example.entities
+    )
+    return replace(example, text=text, entities=spans)
+
+
+def with_final_sign(example: NLUExample) -> NLUExample:
+    """Return an example with a full stop at its end, unless it ends with a sign of its own."""
+    return example if example.text.rstrip()[-1:] in _FINAL else edited(example, len(example.text), 0, ".")
+
+
+def with_exclamation_marks(example: NLUExample) -> NLUExample:
+    """Return an example with three exclamation marks at its end, in place of the signs there."""
+    example = without_final_sign(example)
+    return edited(example, len(example.text), 0, "!!!")
+
+
+def without_final_sign(example: NLUExample) -> NLUExample:
+    """Return an example without the signs and spaces at its end, as far as they are no part of an entity."""
+    least = max((span.end for span in example.entities), default=1)
+    end = len(example.text)
+    while end > least and (example.text[end - 1] in _FINAL or example.text[end - 1].isspace()):
+        end -= 1
+    return replace(example, text=example.text[:end])
+
+
+def with_emoji(example: NLUExample) -> NLUExample:
+    """Return an example with an emoji at its end."""
+    return edited(example, len(example.text), 0, f" {_draw(example).choice(_EMOJI)}")
+
+
+def with_invisible_marks(example: NLUExample) -> NLUExample:
+    """Return an example with marks at its beginning, at its end and inside a word that nobody sees."""
+    draw = _draw(example)
+    inner = [at for at in range(1, len(example.text)) if example.text[at - 1 : at + 1].isalpha()]
+    example = edited(example, len(example.text), 0, draw.choice(_INVISIBLE))
+    if inner:
+        example = edited(example, draw.choice(inner), 0, draw.choice(_INVISIBLE))
+    return edited(example, 0, 0, draw.choice(_INVISIBLE))
+
+
+def with_greeting(example: NLUExample) -> NLUExample:
+    """Return an example of several words with a greeting before it."""
+    return edited(example, 0, 0, _draw(example).choice(_GREETINGS)) if len(example.text.split()) > 1 else example
+
+
+def in_upper_case(example: NLUExample) -> NLUExample:
+    """Return an example in capital letters; those that would change its length are left."""
+    return replace(example, text=_each(example.text, str.upper))
+
+
+def without_accents(example: NLUExample) -> NLUExample:
+    """Return an example without accents and the like, as people type it on a foreign keyboard."""
+    return replace(example, text=_each(example.text, _unaccented))
+
+
+def with_doubled_letters(example: NLUExample) -> NLUExample:
+    """Return an example with one of its letters three times, as in "hellooo"."""
+    places = [at for at, letter in enumerate(example.text) if letter.isalpha() and letter.lower() != letter.upper()]
+    if not places:
+        return example
+    at = _draw(example).choice(places)
+    return edited(example, at, 1, example.text[at] * 3)
+
+
+def in_quotes(example: NLUExample) -> NLUExample:
+    """Return an example between quotation marks."""
+    first, last = _draw(example).choice((('"', '"'), ("'", "'"), ("\u201c", "\u201d"), ("\u00ab", "\u00bb")))
+    return edited(edited(example, len(example.text), 0, last), 0, 0, first)
+
+
+def with_typing_error(example: NLUExample) -> NLUExample:
+    """Return an example with one letter exchanged with the next, left out, replaced, or doubled."""
+    draw = _draw(example)
+    places = [at for at in range(len(example.text) - 1) if example.text[at : at + 2].isalpha()]
+    if not places:
+        return example
+    at = draw.choice(places)
+    one, two = example.text[at : at + 2]
+    removed, put = draw.choice(
+        [(2, two + one), (1, ""), (1, draw.choice("abcdefghijklmnopqrstuvwxyz")), (1, one + one)]
+    )
+    return edited(example, at, removed, put)
+
+
+CHANGES: Final[dict[str, Change]] = {
+    "final full stop": with_final_sign,
+    "three exclamation marks": with_exclamation_marks,
+    "no final sign": without_final_sign,
+    "emoji": with_emoji,
+    "invisible marks": with_invisible_marks,
+    "greeting before": with_greeting,
+    "upper case": in_upper_case,
+    "no accents": without_accents,
+    "letter three times": with_doubled_letters,
+    "quotation marks": in_quotes,
+}
+"""Those of which each leaves what a message means as it is, by what reports call them."""
+
+
+def changed(examples: Sequence[NLUExample], change: Change) -> list[NLUExample]:
+    """Return examples changed; their own places stay, so that reports name them."""
+    return [change(example) for example in examples]
+
+
+def _draw(example: NLUExample) -> random.Random:
+    return random.Random(example.text)
+
+
+def _each(text: str, change: Callable[[str], str]) -> str:
+    """Return a text of which each character is changed, where that leaves it one character."""
+    return "".join(new if len(new := change(one)) == 1 else one for one in text)
+
+
+def _unaccented(letter: str) -> str:
+    letter = {"\u0111": "d", "\u0110": "D", "\u00f8": "o", "\u0142": "l"}.get(letter, letter)
+    return "".join(one for one in unicodedata.normalize("NFD", letter) if not unicodedata.combining(one))

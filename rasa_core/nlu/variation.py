@@ -1,0 +1,226 @@
+"""The messages of a training as tags on tokens, and others made of them that nobody wrote.
+
+Some mean the same: with other values of entities, other signs at their ends, something said before them, or a typing
+error. Some mean nothing: the noise that a model must not take for anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rasa_core.nlu.crf import spans_of
+from rasa_core.nlu.patterns import Patterns
+from rasa_core.nlu.tokens import MAX_TOKENS, keys_of, tokenize, visible
+from rasa_core.nlu.training_data import NLUExample
+
+Floats = NDArray[np.float32]
+
+_OTHER_VALUE, _QUOTED, _OPENED, _ENDED = 0.2, 0.1, 0.15, 0.6
+"""Of those that are varied, the shares with another value of an entity, quotes, something before, and another end."""
+_QUOTES: Final = (('"', '"'), ("'", "'"), ("\u201c", "\u201d"), ("\u00ab", "\u00bb"), ("(", ")"))
+_ENDS: Final = (".", "!", "?", "\u2026")
+_SHORT: Final = 3
+"""Tokens of what may stand before a message, at most."""
+MEANINGLESS: Final = "\0\0"
+"""Begins the keys of tokens of which nothing is known but the shape."""
+_SHAPES_OF_NOISE: Final = ("lower", "lower", "title", "caseless", "sign", "sign")
+_LENGTHS_OF_NOISE: Final = (1, 1, 2, 2, 3, 4, 5, 6, 8, 10)
+
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedMessage:
+    """A message as keys, one tag a key, the number of its intent (-1 if it is not known), and patterns that match."""
+
+    keys: tuple[str, ...]
+    tags: tuple[int, ...]
+    intent: int
+    extras: Floats
+
+
+def tagged(
+    example: NLUExample, intents: Sequence[str], entities: Sequence[str], patterns: Patterns
+) -> TaggedMessage | None:
+    """Return an example as tags on tokens; None if it has no token.
+
+    An entity takes in every token that it touches; of two that touch one token, the first has it.
+    """
+    text, places = visible(example.text)
+    spans = tokenize(text)[:MAX_TOKENS]
+    if not spans:
+        return None
+    tags = [0] * len(spans)
+    written = [(places[start], places[end - 1] + 1) for start, end in spans]
+    for entity in sorted(example.entities, key=lambda entity: (entity.start, -entity.end)):
+        inside = [at for at, (start, end) in enumerate(written) if start < entity.end and end > entity.start]
+        if inside and not any(tags[at] for at in inside):
+            number = entities.index(entity.entity)
+            for at in inside:
+                tags[at] = 2 + 2 * number
+            tags[inside[0]] = 1 + 2 * number
+    intent = -1 if example.intent is None else intents.index(example.intent)
+    return TaggedMessage(tuple(keys_of(text, spans)), tuple(tags), intent, patterns.extras(text, spans))
+
+
+Values = dict[int, list[tuple[tuple[str, ...], Floats]]]
+
+
+def _values_of(messages: Sequence[TaggedMessage]) -> Values:
+    """Return the values of each entity, by the tag with which it begins, each with its keys and extras."""
+    found: dict[int, dict[tuple[str, ...], Floats]] = {}
+    for message in messages:
+        for start, last in spans_of(message.tags):
+            values = found.setdefault(message.tags[start], {})
+            values.setdefault(message.keys[start : last + 1], message.extras[start : last + 1])
+    return {tag: list(values.items()) for tag, values in found.items()}
+
+
+Part = tuple[tuple[str, ...], Floats]
+
+
+class Variation:
+    """Changes what does not matter in messages: which value an entity has, signs at the ends, something said before.
+
+    No message gets longer than the longest that somebody wrote.
+    """
+
+    def __init__(self, messages: Sequence[TaggedMessage], random: Random) -> None:
+        self._random, self._values = random, _values_of(messages)
+        self._longest = max(len(message.keys) for message in messages)
+        ends = {message.keys[-1] for message in messages if len(message.keys) > 1 and is_sign(message.keys[-1])}
+        self._ends = [*sorted(ends), *_ENDS, f"{MEANINGLESS}sign"]
+        self._openings = [
+            (message.intent, message.keys[: -1 if is_sign(message.keys[-1]) else None])
+            for message in messages
+            if len(message.keys) <= _SHORT and not any(message.tags) and not is_sign(message.keys[0])
+        ]
+
+    def __call__(self, message: TaggedMessage) -> TaggedMessage:
+        """Return a message varied."""
+        draw = self._random.random
+        keys, tags, extras = self._with_other_values(message)
+        if draw() < _ENDED:
+            if len(keys) > 1 and not tags[-1] and is_sign(keys[-1]):
+                del keys[-1], tags[-1], extras[-1]
+            if draw() < 0.5 or not is_sign(message.keys[-1]):
+                _put(keys, tags, extras, len(keys), (self._random.choice(self._ends),), touches=draw() < 0.7)
+        if draw() < _QUOTED:
+            first, last = self._random.choice(_QUOTES)
+            _put(keys, tags, extras, 0, (first,))
+            extras[1] = _touching(extras[1], True)
+            _put(keys, tags, extras, len(keys), (last,), touches=True)
+        elif draw() < _OPENED and len(message.keys) > 1:
+            opening = self._opening(message.intent)
+            if draw() < 0.7:
+                _put(keys, tags, extras, 0, (self._random.choice((",", "!", ".")),), touches=True)
+            _put(keys, tags, extras, 0, opening)
+        if len(keys) > self._longest:
+            return message
+        return TaggedMessage(tuple(keys), tuple(tags), message.intent, np.stack(extras))
+
+    def _opening(self, intent: int) -> tuple[str, ...]:
+        """Return what may be said before a message: a short message that means something else, or unknown words."""
+        for _ in range(3 if self._random.random() < 0.6 else 0):
+            other, keys = self._random.choice(self._openings) if self._openings else (intent, ())
+            if other != intent:
+                return keys
+        return (f"{MEANINGLESS}{self._random.choice(('lower', 'title', 'caseless'))}",) * self._random.choice((1, 1, 2))
+
+    def _with_other_values(self, message: TaggedMessage) -> tuple[list[str], list[int], list[Floats]]:
+        """Return keys, tags and extras of a message, of which some entities are others."""
+        keys: list[str] = []
+        tags: list[int] = []
+        extras: list[Floats] = []
+        done = 0
+        for start, last in spans_of(message.tags):
+            tag, end = message.tags[start], last + 1
+            value, rows = message.keys[start:end], message.extras[start:end]
+            if self._random.random() < _OTHER_VALUE:
+                value, rows = self._random.choice(self._values[tag])
+            keys += (*message.keys[done:start], *value)
+            tags += (*message.tags[done:start], tag, *[tag + 1] * (len(value) - 1))
+            extras += (*message.extras[done:start], *rows)
+            done = end
+        return [*keys, *message.keys[done:]], [*tags, *message.tags[done:]], [*extras, *message.extras[done:]]
+
+
+def is_sign(key: str) -> bool:
+    """Whether a token is neither word nor number."""
+    return not any(character.isalnum() for character in key) or key == f"{MEANINGLESS}sign"
+
+
+def _put(
+    keys: list[str], tags: list[int], extras: list[Floats], at: int, put: Sequence[str], *, touches: bool = False
+) -> None:
+    """Put tokens outside of entities into a message; the first touches what is before it if `touches`."""
+    for key in reversed(put):
+        keys.insert(at, key)
+        tags.insert(at, 0)
+        extras.insert(at, _touching(np.zeros_like(extras[0]), False))
+    extras[at] = _touching(extras[at], touches)
+
+
+def _touching(row: Floats, touches: bool) -> Floats:
+    row = row.copy()
+    row[0] = touches
+    return row
+
+
+def misspelt(key: str, letters: str, random: Random) -> str:
+    """Return a key with one typing error: two letters exchanged, one too few, another one, or one too many."""
+    if len(key) < 3 or not key.isalpha():
+        return key
+    at = random.randrange(len(key) - 1)
+    kind = random.randrange(4)
+    if kind == 0:
+        return key[:at] + key[at + 1] + key[at] + key[at + 2 :]
+    if kind == 1:
+        return key[:at] + key[at + 1 :]
+    return key[:at] + random.choice(letters) + key[at + (kind == 2) :]
+
+
+def letters_of(keys: Sequence[str]) -> str:
+    """Return the letters in some keys, sorted."""
+    return "".join(sorted({character for key in keys for character in key if character.isalpha()})) or "x"
+
+
+def noise(keys: Sequence[str], count: int, intent: int, extras: int, random: Random) -> list[TaggedMessage]:
+    """Return messages that mean nothing: words with their letters shuffled, halves of words put together, and so on.
+
+    `keys` has those of the training data, each as often as it occurs; a token gets `extras` numbers for patterns.
+    """
+    letters = letters_of(keys)
+    messages = []
+    for _ in range(count):
+        length = random.choice(_LENGTHS_OF_NOISE)
+        # At most half of it is known, and never a message of one word, which may mean something.
+        known = set(random.sample(range(length), random.randint(0, length // 2)))
+        made = tuple(
+            random.choice(keys) if at in known else _pseudo_word(keys, letters, random) for at in range(length)
+        )
+        known_extras = np.zeros((length, extras), np.float32)
+        known_extras[1:, 0] = random.random() < 0.3  # Without spaces between them.
+        messages.append(TaggedMessage(made, (0,) * length, intent, known_extras))
+    return messages
+
+
+def _pseudo_word(keys: Sequence[str], letters: str, random: Random) -> str:
+    """Return a word that is none, or a key that says that nothing is known."""
+    kind = random.randrange(5)
+    one, other = random.choice(keys), random.choice(keys)
+    if "\0" in one and kind < 3:
+        return f"{other.replace(chr(0), '')[:1]}\0{one.split(chr(0))[1]}\0{random.choice(keys).replace(chr(0), '')[:1]}"
+    one, other = one.replace("\0", ""), other.replace("\0", "")
+    if kind == 0:
+        return "".join(random.sample(one, len(one)))
+    if kind == 1:
+        return one[: (len(one) + 1) // 2] + other[len(other) // 2 :]
+    if kind == 2:
+        return "".join(random.choice(letters) for _ in range(random.randint(2, 9)))
+    return f"{MEANINGLESS}{random.choice(_SHAPES_OF_NOISE)}"
