@@ -47,7 +47,16 @@ setup(
     packages=find_packages(include=["rasa_core", "rasa_core.*"]),
     package_data={"rasa_core": ["py.typed"]},
     python_requires=">=3.11",
-    install_requires=["click>=8.1", "granian>=2.8,<3", "numpy>=1.26", "PyYAML>=6.0", "urllib3>=2", "Werkzeug>=3.0"],
+    install_requires=[
+        "click>=8.1",
+        "google-re2>=1.1",
+        "granian>=2.8,<3",
+        "numpy>=1.26",
+        "PyYAML>=6.0",
+        "regex>=2024.4",
+        "urllib3>=2",
+        "Werkzeug>=3.0",
+    ],
     extras_require={"train": TRAIN, "sql": SQL, "mysql": MYSQL, "redis": REDIS, "plot": PLOT, "test": TEST},
     entry_points={
         "console_scripts": [

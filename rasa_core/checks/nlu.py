@@ -4,6 +4,7 @@
 Kind                         Meaning
 ===========================  ==================================================================================
 ``nlu-data``                 a file cannot be read (an error; all others are warnings)
+``left-out``                 an item is not as it should be; it is left out, or read as it is meant
 ``two-intents``              the same text is an example of two intents
 ``repeated-example``         the same text is an example of an intent more than once
 ``two-markings``             the same text has other entities in another example of its intent
@@ -45,6 +46,7 @@ _PUNCTUATION: Final = frozenset(",;:!?\u3001\u3002\uff0c\uff01\uff1f\u061f\u060c
 def check_training_data(data: TrainingData) -> list[Finding]:
     """Return the mistakes in the data, all of them warnings, in the order of file and line."""
     found = [
+        *(_warning("left-out", one.problem, one.place or Place("data")) for one in data.problems),
         *_check_texts(data.examples),
         *_check_numbers(data.examples),
         *(one for example in data.examples for one in _check_entities(example)),

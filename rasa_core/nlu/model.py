@@ -19,7 +19,7 @@ from rasa_core.exceptions import ModelError
 from rasa_core.nlu.crf import Tagger
 from rasa_core.nlu.network import ATTENTION, BLOCKS, INPUTS, NLUNetwork
 from rasa_core.nlu.patterns import Patterns
-from rasa_core.nlu.tokens import MAX_TOKENS, SHAPES, Span, TokenVocabulary, keys_of, shape_of, tokenize, visible
+from rasa_core.nlu.tokens import MAX_CHARACTERS, MAX_TOKENS, SHAPES, Span, TokenVocabulary, keys_of, shape_of, tokenize, visible
 from rasa_core.support.folders import replace_directory
 from rasa_core.support.probabilities import softmax
 from rasa_core.support.stored_models import read_arrays, write_arrays
@@ -27,7 +27,6 @@ from rasa_core.support.stored_models import read_arrays, write_arrays
 Floats = NDArray[np.float32]
 
 EXTRACTOR = "rasa_core.nlu"
-MAX_CHARACTERS = 1000
 MAX_RANKING = 10
 _CACHED_KEYS = 10_000
 _BATCH = 64

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from re import _constants, _parser  # type: ignore[attr-defined]
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rasa_core.nlu.tokens import Span, folded, tokenize
+from rasa_core.nlu.expressions import Budget, Expression
+from rasa_core.nlu.tokens import Span, plain, tokenize
 from rasa_core.nlu.training_data import Lookup, NLUDataError, Regex
-
-logger = logging.getLogger(__name__)
-
-_REPEATS = (_constants.MAX_REPEAT, _constants.MIN_REPEAT)
-_MANY = 64  # As often as this, or without limit, is a repetition that must not hold another.
 
 
 class Patterns:
@@ -38,8 +32,7 @@ class Patterns:
         self.regexes, self.lookups = tuple(regexes), tuple(lookups)
         self.names = sorted({f"regex:{r.name}" for r in self.regexes} | {f"lookup:{t.name}" for t in self.lookups})
         number = {name: index for index, name in enumerate(self.names)}
-        compiled = ((number[f"regex:{regex.name}"], _compiled(regex)) for regex in self.regexes)
-        self._compiled = [(index, pattern) for index, pattern in compiled if pattern is not None]
+        self._compiled = [(number[f"regex:{regex.name}"], _compiled(regex)) for regex in self.regexes]
         self._phrases: dict[tuple[str, ...], set[int]] = {}
         for lookup in self.lookups:
             for entry in lookup.entries:
@@ -66,11 +59,12 @@ class Patterns:
     def matches(self, text: str, spans: Sequence[Span]) -> NDArray[np.float32]:
         """Return which pattern matches which token of a text, ``(tokens, patterns)``: 1 where one does."""
         found = np.zeros((len(spans), len(self.names)), np.float32)
-        for index, pattern in self._compiled:
-            for match in pattern.finditer(text):
-                start, end = match.span()
+        starts, ends = [start for start, _ in spans], [end for _, end in spans]
+        budget = Budget()
+        for index, expression in self._compiled:
+            for start, end in expression.spans(text, budget):
                 if start < end:
-                    found[[at for at, span in enumerate(spans) if span[0] < end and span[1] > start], index] = 1.0
+                    found[bisect_left(ends, start + 1) : bisect_left(starts, end), index] = 1.0
         if self._phrases:
             self._look_up(_words(text, spans), found)
         return found
@@ -101,29 +95,11 @@ class Patterns:
 
 
 def _words(text: str, spans: Sequence[Span]) -> tuple[str, ...]:
-    return tuple(folded(text[start:end]) for start, end in spans)
+    return tuple(plain(text[start:end]) for start, end in spans)
 
 
-def _compiled(regex: Regex) -> re.Pattern[str] | None:
-    """Return the compiled expression; None, and a warning, if it may take forever on some text."""
+def _compiled(regex: Regex) -> Expression:
     try:
-        pattern = re.compile(regex.pattern)
-    except (re.error, OverflowError, RecursionError) as error:
+        return Expression(regex.pattern)
+    except ValueError as error:
         raise NLUDataError(f"regex {regex.name!r}: {regex.pattern[:200]!r} is malformed: {error}.") from error
-    if _repeats_of_repeats(_parser.parse(regex.pattern)):
-        logger.warning(
-            f"regex {regex.name!r}: {regex.pattern[:200]!r} is not used, for it repeats what is itself repeated, which "
-            "can take forever on some texts. Write it without a repetition inside another."
-        )
-        return None
-    return pattern
-
-
-def _repeats_of_repeats(parsed: Any, inside: bool = False) -> bool:
-    """Return whether an unlimited repetition stands inside another in a parsed expression, or a part of one."""
-    if not isinstance(parsed, _parser.SubPattern | list | tuple):
-        return False
-    if isinstance(parsed, tuple) and any(parsed[:1] and parsed[0] is repeat for repeat in _REPEATS):
-        unlimited = parsed[1][1] >= _MANY
-        return (unlimited and inside) or _repeats_of_repeats(parsed[1][2], inside or unlimited)
-    return any(_repeats_of_repeats(part, inside) for part in parsed)

@@ -19,12 +19,13 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.exceptions import did_you_mean
 from rasa_core.nlu.text_formats import KINDS, read_markdown, read_yaml, without_comments
+from rasa_core.nlu.tokens import tokenize
 from rasa_core.nlu.training_data import (
     MOST_SHOWN,
     EntitySpan,
@@ -52,30 +53,34 @@ _EXPECTED: Final = (
 _EXAMPLE: Final = '{"text": "in Lisbon", "intent": "inform", "entities": [...]}'
 _ENTITY: Final = '{"start": 3, "end": 9, "entity": "city", "value": "Lisbon"}'
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
+_EXAMPLES: Final = ("common_examples", "intent_examples", "entity_examples")
+_LAST_OF_ONE_UNIT: Final = 0xFFFF
 _decoder: Final = json.JSONDecoder()
 
 
-def read_training_data(path: str | Path) -> TrainingData:
+def read_training_data(path: str | Path, *, strict: bool = False) -> TrainingData:
     """Read a file, or all files of a folder and those below it, in the order of their paths.
 
-    In a folder, what is hidden, a README, and files that hold something else (stories, a domain) are left out.
+    In a folder, what is hidden, a README, and files that hold something else (stories, a domain) are left out. An item
+    in which something is wrong is left out too, and told in the ``problems`` of the data, unless `strict`.
 
     Raises
     ------
     NLUDataError
-        If there is no NLU data, or something in it is wrong; the message begins with file and line.
+        If there is no NLU data, a file is not what its format asks for, or with `strict` something in it is wrong; the
+        message begins with file and line.
     """
     path = Path(path)
     files = list_data_files(path) if path.is_dir() else [path]
     if not files:
         raise NLUDataError(f"the folder has no files of NLU data; {_EXPECTED}.", Place(str(path)))
-    return TrainingData.joined(_read_file(file) for file in files)
+    return TrainingData.joined(_read_file(file, strict) for file in files)
 
 
-def _read_file(file: Path) -> TrainingData:
+def _read_file(file: Path, strict: bool) -> TrainingData:
     with data_errors():
         text = read_text(file)
-    return _read(text, TrainingDataBuilder(str(file), file.parent))
+    return _read(text, TrainingDataBuilder(str(file), file.parent, is_strict=strict))
 
 
 def read_training_text(text: str, name: str = "<body>") -> TrainingData:
@@ -149,6 +154,7 @@ class _JsonReader:
         self._text = text
         self._builder, self._fail = builder, builder.fail
         self._line, self._counted = 1, 0
+        self._are_utf16 = False
         self._sections: Mapping[str, Callable[[Any], None]] = {
             "common_examples": self._add_example,
             "intent_examples": self._add_example,
@@ -164,6 +170,7 @@ class _JsonReader:
             expected = f'{{"{ROOT}": {{"common_examples": [{_EXAMPLE}]}}}}'
             self._builder.line = 1
             self._fail(f"the JSON has no object {ROOT}; expected {expected}.")
+        self._are_utf16 = _count_utf16([one for name in _EXAMPLES for one in content[ROOT].get(name) or ()])
         self._read_object(self._skip(0), self._read_root)
 
     def _read_object(self, start: int, read: Callable[[str, int], int]) -> int:
@@ -239,6 +246,8 @@ class _JsonReader:
         start, end, name = entity.get("start"), entity.get("end"), entity.get("entity")
         if type(start) is not int or type(end) is not int:
             self._fail(f"the entity {_shown(entity)} has no numbers start and end; expected {_ENTITY}.")
+        if self._are_utf16:
+            start, end = _characters(text, start), _characters(text, end)
         if not 0 <= start <= end <= len(text):
             where = f"from {start} to {end}, outside of {text[:MOST_SHOWN]!r}, which has {len(text)} characters"
             self._fail(f"the entity {_shown(name)} goes {where}; count from 0, and let end be the place after it.")
@@ -271,6 +280,51 @@ class _JsonReader:
             self._builder.add_lookup(name, elements)
         else:
             self._fail(f'the lookup table {_shown(entry)} is not like {{"name": "city", "elements": ["Lisbon"]}}.')
+
+
+def _count_utf16(examples: Sequence[Any]) -> bool:
+    """Whether the offsets of entities count the units of UTF-16, of which an emoji has two, rather than characters."""
+    found = [
+        (example["text"], entity)
+        for example in examples
+        if isinstance(example, dict) and isinstance(example.get("text"), str)
+        for entity in _list(example.get("entities"))
+        if isinstance(entity, dict) and type(entity.get("start")) is int and type(entity.get("end")) is int
+        if not all(ord(character) <= _LAST_OF_ONE_UNIT for character in example["text"])
+    ]
+    if all(_fits(text, one["start"], one["end"], one.get("value")) for text, one in found):
+        return False
+    return all(
+        _fits(text, _characters(text, one["start"]), _characters(text, one["end"]), one.get("value"))
+        for text, one in found
+    )
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _characters(text: str, units: int) -> int:
+    """Return how many characters so many units of UTF-16 are; -1 if they end inside of one."""
+    before = text.encode("utf-16-le", "surrogatepass")[: 2 * units] if units >= 0 else b""
+    if not 0 <= units <= len(text.encode("utf-16-le", "surrogatepass")) // 2:
+        return -1
+    count = len(before.decode("utf-16-le", "surrogatepass" if _ends_whole(before) else "ignore"))
+    return count if _ends_whole(before) else -1
+
+
+def _ends_whole(units: bytes) -> bool:
+    return len(units) < 2 or not 0xD8 <= units[-1] < 0xDC
+
+
+def _fits(text: str, start: int, end: int, value: Any) -> bool:
+    """Whether an entity may stand there: it is its value, or whole words."""
+    if not 0 <= start < end <= len(text):
+        return False
+    covered = text[start:end]
+    spans = tokenize(text)
+    is_whole = any(one == start for one, _ in spans) and any(one == end for _, one in spans)
+    return covered == value or (is_whole and not (isinstance(value, str) and value in text))
 
 
 def _shown(value: Any) -> str:

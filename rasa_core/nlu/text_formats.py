@@ -47,6 +47,8 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any, Final, NoReturn
 
 import yaml
@@ -64,7 +66,7 @@ _MARKED: Final = re.compile(r"\[([^\[\]]*)\](?=\(|\{|\[\s*\{)")
 _MARK_KEYS: Final = ("entity", "value", "role", "group")
 _MARK: Final = '[Lisbon](city), [Lisboa](city:Lisbon) or [Lisboa]{"entity": "city", "value": "Lisbon"}'
 
-_ITEM: Final = re.compile(r"[-*+](?:\s+|$)")
+_ITEM: Final = re.compile(r"[-*+]\s*")
 _COMMENT: Final = re.compile(r"<!--.*?(-->|\Z)", re.DOTALL)
 _SECTION: Final = "## intent:greet, ## synonym:value, ## regex:name or ## lookup:name"
 
@@ -131,18 +133,26 @@ def _read_json_mark(mark: Any, fail: Fail) -> tuple[str, str]:
 
 
 def _add_item(builder: TrainingDataBuilder, kind: str, name: str, item: str) -> None:
-    """Add what an item says of the `name` that its section has; an empty item says nothing."""
-    if not item:
+    """Add what an item says of the `name` that its section has; one that is empty, or a line of dashes, says nothing."""
+    if not item.strip("-"):
         return
     if kind == "intent":
         text, entities = read_annotated(item, builder.fail)
-        builder.add_example(text, name, entities)
+        builder.add_example(text, name, [_unquoted(span, builder) for span in entities])
     elif kind == "synonym":
         builder.add_synonym(item, name)
     elif kind == "regex":
         builder.add_regex(name, item)
     else:
         builder.add_lookup(name, [item])
+
+
+def _unquoted(span: EntitySpan, builder: TrainingDataBuilder) -> EntitySpan:
+    """Return an entity without quotation marks around its name."""
+    name = span.entity.strip("\"'") or span.entity
+    if name != span.entity:
+        builder.tell(f"the name of the entity {span.entity[:MOST_SHOWN]!r} is taken without its quotation marks.")
+    return replace(span, entity=name)
 
 
 # -- Markdown
@@ -159,13 +169,19 @@ def read_markdown(text: str, builder: TrainingDataBuilder) -> TrainingData:
 
 
 def without_comments(text: str, builder: TrainingDataBuilder | None = None) -> str:
-    """Return the text with its comments cut out, but for the ends of lines in them; fail if one is not closed."""
+    """Return the text with its comments cut out, but for the ends of lines in them.
+
+    One that is not closed ends with its line, which is told.
+    """
 
     def cut(match: re.Match[str]) -> str:
-        if not match[1] and builder is not None:
-            builder.line = len(lines_of(text[: match.start()]))
-            builder.fail("this comment is not closed; write --> where it ends.")
-        return "\n" * (len(lines_of(match[0])) - 1)
+        if match[1]:
+            return "\n" * (len(lines_of(match[0])) - 1)
+        if builder is not None:
+            with builder.each(len(lines_of(text[: match.start()]))):
+                builder.fail("this comment is not closed; write --> where it ends.")
+        _, end, rest = match[0].partition("\n")
+        return end + rest
 
     return _COMMENT.sub(cut, text)
 
@@ -223,7 +239,7 @@ def read_yaml(text: str, builder: TrainingDataBuilder) -> TrainingData:
         builder.fail("half of a surrogate pair, which is no character; remove it.")
     except yaml.YAMLError as error:
         builder.fail(f"not valid YAML: {' '.join(str(error).split())}.")
-    _YamlReader(builder).read(root)
+    _YamlReader(builder, text).read(root)
     return builder.data()
 
 
@@ -240,8 +256,8 @@ def _check_depth(text: str, builder: TrainingDataBuilder) -> None:
 class _YamlReader:
     """Reads the nodes of a document; nothing but the texts in them is used."""
 
-    def __init__(self, builder: TrainingDataBuilder) -> None:
-        self._builder = builder
+    def __init__(self, builder: TrainingDataBuilder, text: str) -> None:
+        self._builder, self._lines = builder, text.split("\n")
 
     def _fail(self, node: yaml.Node, problem: str) -> NoReturn:
         self._builder.line = _line(node)
@@ -271,32 +287,43 @@ class _YamlReader:
             self._fail(entry, f"the {kinds[0]} {name[:MOST_SHOWN]!r} has no examples; expected {_ENTRY}.")
         for item, line in self._items(parts["examples"]):
             with self._builder.each(line):
-                _add_item(self._builder, kinds[0], name, item)
+                _add_item(self._builder, kinds[0], name, item() if callable(item) else item)
 
-    def _items(self, node: yaml.Node) -> Iterator[tuple[str, int]]:
-        """Yield the examples of an entry, and their lines."""
+    def _items(self, node: yaml.Node) -> Iterator[tuple[str | Callable[[], str], int]]:
+        """Yield the examples of an entry, or what returns one or fails, and their lines."""
         if isinstance(node, yaml.ScalarNode):
-            yield from self._items_of_text(node)
+            for written, line in self._lines_of(node):
+                yield partial(self._item, written), line
             return
         for entry in self._sequence(node, "examples:"):
-            text: yaml.Node | None = entry
-            if isinstance(entry, yaml.MappingNode):
-                text = self._mapping(entry, "an example").get("text")
-            if not isinstance(text, yaml.ScalarNode):
-                self._fail(entry, "an example is a text, or a mapping with text: and perhaps metadata:.")
-            yield text.value.strip().removeprefix("- "), _line(text)
+            yield partial(self._listed, entry), _line(entry)
 
-    def _items_of_text(self, node: yaml.ScalarNode) -> Iterator[tuple[str, int]]:
-        """Yield the items of a text; only those of ``|`` stand on the lines on which they were written."""
-        for number, written in enumerate(node.value.split("\n"), 1):
-            line = _line(node) + number if node.style == "|" else _line(node)
-            item = written.strip()
-            if item and not (item + " ").startswith("- "):
-                self._builder.line = line
-                self._builder.fail(
-                    f"{item[:MOST_SHOWN]!r} is no item; write - before each example, and | after examples:."
-                )
-            yield item[1:].strip(), line
+    def _listed(self, entry: yaml.Node) -> str:
+        text: yaml.Node | None = entry
+        if isinstance(entry, yaml.MappingNode):
+            text = self._mapping(entry, "an example").get("text")
+        if not isinstance(text, yaml.ScalarNode):
+            self._fail(entry, "an example is a text, or a mapping with text: and perhaps metadata:.")
+        return str(text.value).strip().removeprefix("- ")
+
+    def _lines_of(self, node: yaml.ScalarNode) -> Iterator[tuple[str, int]]:
+        """Yield the lines of a text, but for empty ones and comments; those of ``>`` as they were written."""
+        first = _line(node)
+        lines = node.value.split("\n")
+        if node.style == ">":
+            with self._builder.each(first):
+                self._builder.fail("examples: > joins lines into one; write examples: |, as which it is read.")
+            lines = self._lines[first : node.end_mark.line + (node.end_mark.column > 0)]
+        for number, written in enumerate(lines, 1):
+            if written.strip() and not written.lstrip().startswith("#"):
+                yield written.strip(), first + number if node.style in ("|", ">") else first
+
+    def _item(self, written: str) -> str:
+        """Return the item in a line."""
+        if not written.startswith("-"):
+            shown = written[:MOST_SHOWN]
+            self._builder.fail(f"{shown!r} is no item; write - before each example, and | after examples:.")
+        return written[1:].strip()
 
     def _mapping(self, node: yaml.Node, what: str) -> dict[str, yaml.Node]:
         if not isinstance(node, yaml.MappingNode):

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, pairwise
 from typing import Any, Final
 
+MAX_CHARACTERS: Final = 1000
 MAX_TOKENS: Final = 200
-"""How many tokens of a message are read, in training as in serving."""
+"""How much of a message is read, in training as in serving."""
 MAX_PIECES: Final = 24
 """How many n-grams of one token are looked at."""
 MAX_WORD: Final = 128
@@ -183,19 +184,24 @@ def pieces_of(key: str) -> list[str]:
     word = folded(key)
     if not key.isalnum() and len(word) <= 1:
         return [word]
-    grams = [f"#{len(key)}"] if key.isdigit() else []
     words = [word] if word.isascii() else dict.fromkeys((plain(word), word))
-    grams += dict.fromkeys(gram for size in (3, 4) for one in words for gram in _grams(f"<{one}>", size))
-    return grams if len(grams) <= MAX_PIECES else _spread(grams)
+    runs = [_grams(f"<{one}>", size) for size in (3, 4) for one in words]
+    if key.isdigit():
+        runs.insert(0, [f"#{len(key)}"])
+    grams = dict.fromkeys(chain.from_iterable(runs))
+    return list(grams) if len(grams) <= MAX_PIECES else _some(grams, runs)
 
 
 def _grams(framed: str, size: int) -> list[str]:
     return [framed[at : at + size] for at in range(max(len(framed) - size + 1, 1 if size == 3 else 0))]
 
 
-def _spread(grams: list[str]) -> list[str]:
-    """Return as many n-grams as may be, evenly spread over all."""
-    return [grams[at * (len(grams) - 1) // (MAX_PIECES - 1)] for at in range(MAX_PIECES)]
+def _some(grams: Iterable[str], runs: Iterable[Sequence[str]]) -> list[str]:
+    """Return as many n-grams as may be: those at the ends of each run, and some of the others, evenly spread."""
+    ends = dict.fromkeys(gram for run in runs for gram in (*run[:2], *run[-2:]))
+    others = [gram for gram in grams if gram not in ends]
+    room = MAX_PIECES - len(ends)
+    return [*ends, *(others[at * len(others) // room] for at in range(room))]
 
 
 def word_of(key: str) -> str:

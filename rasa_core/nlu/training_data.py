@@ -16,6 +16,7 @@ from rasa_core.support.places import Place
 from rasa_core.support.problems import listed
 from rasa_core.support.text_files import TextFileError, read_lines
 
+_MOST_ABOVE: Final = 4
 MOST_SHOWN: Final = 80
 """Characters of what people wrote that an error repeats."""
 
@@ -133,6 +134,8 @@ class TrainingData:
     lookups : tuple of Lookup
     definitions : tuple of Synonym
         Where each synonym was read, with those that a later one overruled.
+    problems : tuple of NLUDataError
+        What was wrong in what was read, and left out.
     """
 
     examples: tuple[NLUExample, ...] = ()
@@ -140,6 +143,7 @@ class TrainingData:
     regexes: tuple[Regex, ...] = ()
     lookups: tuple[Lookup, ...] = ()
     definitions: tuple[Synonym, ...] = field(default=(), compare=False)
+    problems: tuple[NLUDataError, ...] = field(default=(), compare=False)
 
     @classmethod
     def build(
@@ -172,7 +176,7 @@ class TrainingData:
         if len(parts) == 1:
             return parts[0]
         columns = ([one for part in parts for one in getattr(part, name)] for name in _COLUMNS)
-        return cls.build(*columns)
+        return replace(cls.build(*columns), problems=tuple(one for part in parts for one in part.problems))
 
     def fingerprint(self) -> str:
         """Return a hash, in hexadecimal, of all that is learnt from: the same for the same content in other files."""
@@ -214,6 +218,8 @@ class TrainingDataBuilder:
         What errors and places call the file.
     folder
         Where the paths of lookup tables begin; None for a text that came without a file, which may name none.
+    is_strict
+        Whether anything that is wrong is an error, rather than left out.
 
     Attributes
     ----------
@@ -221,8 +227,9 @@ class TrainingDataBuilder:
         What is added, or fails, stands there.
     """
 
-    def __init__(self, name: str, folder: Path | None = None) -> None:
+    def __init__(self, name: str, folder: Path | None = None, *, is_strict: bool = True) -> None:
         self.name = name
+        self._is_strict = is_strict
         self.line: int | None = None
         self._folder = folder
         self._examples: list[NLUExample] = []
@@ -242,16 +249,20 @@ class TrainingDataBuilder:
 
     @contextmanager
     def each(self, line: int | None) -> Iterator[None]:
-        """Read what stands on a line; keep an error until `data` is asked for, so that others are found too."""
+        """Read what stands on a line; keep an error until `data` is asked for, and go on with what is behind it."""
         self.line = line
         try:
             yield
         except NLUDataError as error:
             self._errors.append(error)
 
+    def tell(self, problem: str) -> None:
+        """Note something on the line that is read that is not as it should be, but is clear."""
+        self._errors.append(NLUDataError(problem, self.place))
+
     def add_example(self, text: str, intent: str | None, entities: Iterable[EntitySpan]) -> None:
-        """Add a message; an entity whose value is not its text makes a synonym."""
-        spans = tuple(sorted(entities))
+        """Add a message; an entity whose value is not its text makes a synonym, and space at its edges is no part of it."""
+        spans = tuple(sorted(_trimmed(span, text) for span in entities))
         for span in spans:
             covered = text[span.start : span.end]
             if covered and span.value != covered:
@@ -276,25 +287,40 @@ class TrainingDataBuilder:
         self._lookups.setdefault(name, []).extend(entries)
 
     def add_lookup_file(self, name: str, path: str) -> None:
-        """Add the lines of a text file to a lookup table; its path is relative to the file that names it."""
+        """Add the lines of a text file to a lookup table.
+
+        Its path is relative to the file that names it, to a folder above that, as that of the project, or to the
+        current one.
+        """
         if self._folder is None:
             shown = path[:MOST_SHOWN]
             self.fail(f"the lookup table {name!r} names the file {shown!r}; expected its entries, one an item.")
-        candidates = [self._folder / path, Path(path)]
+        above = list(self._folder.absolute().parents)[:_MOST_ABOVE]
+        candidates = [self._folder / path, Path(path), *(parent / path for parent in above)]
         found = next((candidate for candidate in candidates if candidate.is_file()), None)
         if found is None:
-            looked = " and ".join(repr(str(candidate)) for candidate in dict.fromkeys(candidates))
+            looked = " and ".join(repr(str(candidate)) for candidate in dict.fromkeys(candidates[:2]))
             self.fail(f"the lookup table {name!r} names a file that is not there; looked for {looked}.")
         with data_errors():
             self.add_lookup(name, filter(None, map(str.strip, read_lines(found))))
 
     def data(self) -> TrainingData:
-        """Return all that was added; raise `NLUDataError` if there were errors."""
-        if self._errors:
+        """Return all that was added; raise `NLUDataError` if nothing may be left out, or nothing is left."""
+        if self._errors and (self._is_strict or not (self._examples or self._definitions or self._lookups)):
             first = self._errors[0]
             raise NLUDataError(first.problem, first.place, self._errors[1:])
         lookups = [Lookup(name, tuple(dict.fromkeys(entries))) for name, entries in self._lookups.items()]
-        return TrainingData.build(self._examples, self._definitions, self._regexes, lookups)
+        found = TrainingData.build(self._examples, self._definitions, self._regexes, lookups)
+        return replace(found, problems=tuple(self._errors))
+
+
+def _trimmed(span: EntitySpan, text: str) -> EntitySpan:
+    covered = text[span.start : span.end]
+    if covered == covered.strip() or not covered.strip():
+        return span
+    start = span.start + len(covered) - len(covered.lstrip())
+    value = covered.strip() if span.value == covered else span.value.strip()
+    return replace(span, start=start, end=start + len(covered.strip()), value=value)
 
 
 class SettingsError(RasaCoreError, ValueError):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rasa_core.nlu.crf import spans_of
 from rasa_core.nlu.patterns import Patterns
-from rasa_core.nlu.tokens import MAX_TOKENS, keys_of, tokenize, visible
+from rasa_core.nlu.tokens import MAX_CHARACTERS, MAX_TOKENS, keys_of, tokenize, visible
 from rasa_core.nlu.training_data import NLUExample
 
 Floats = NDArray[np.float32]
@@ -51,7 +51,7 @@ def tagged(
 
     An entity takes in every token that it touches; of two that touch one token, the first has it.
     """
-    text, places = visible(example.text)
+    text, places = visible(example.text[:MAX_CHARACTERS])
     spans = tokenize(text)[:MAX_TOKENS]
     if not spans:
         return None

@@ -352,12 +352,81 @@ def test_a_mistake_is_told_with_its_line(text: str, line: int | None, problem: s
     path = tmp_path / "data"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(NLUDataError) as told:
-        read_training_data(path)
+        read_training_data(path, strict=True)
     place = f"{path}: " if line is None else f"{path}:{line}: "
     assert str(told.value).startswith(place)
     first, _, rest = problem.partition(".* ")
     assert first in str(told.value)
     assert rest in str(told.value)
+
+
+def read_file(folder: Path, name: str, text: str) -> TrainingData:
+    (folder / name).write_text(text, encoding="utf-8")
+    return read_training_data(folder / name)
+
+
+def told(data: TrainingData) -> list[int | None]:
+    return [problem.place.line for problem in data.problems if problem.place]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kept", "lines"),
+    [
+        ("a.md", "## intent:a\n- x\n- [y](city\n- [z]{q}\nprose\n- ok\n", ["x", "ok"], [3, 4, 5]),
+        ("a.md", "## intent:a\n-x\n*y\n--\n---\n- z\n", ["x", "y", "z"], []),
+        ("a.md", "- none\n## synonym:\n- b\n## intent:a\n- x\n## nothing:b\n- y\n", ["x"], [1, 2, 6]),
+        ("a.md", "## regex:r\n- (\n## lookup:l\nnowhere.txt\n## intent:a\n- x\n", ["x"], [2, 4]),
+        ("a.md", "## intent:a\n- x\n<!-- open\n- y\n", ["x", "y"], [3]),
+        ("a.md", '## intent:a\n- [x]("city")\n', ["x"], [2]),
+        ("a.yml", "nlu:\n- intent: a\n  examples: |\n    # why\n    - x\n    --\n    -y\n    z\n", ["x", "y"], [8]),
+        ("a.yml", "nlu:\n- intent: b\n- synonym:\n  examples: x\n- intent: a\n  examples: |\n    - x\n", ["x"], [2, 3]),
+        ("a.yml", "nlu:\n- intent: a\n  examples: >\n    - x\n    - y\n- intent: b\n", ["x", "y"], [3, 6]),
+        ("a.yml", "nlu:\n- intent: a\n  examples:\n  - [x]\n  - text: y\n  - metadata: {}\n", ["y"], [4, 6]),
+        ("a.json", entity_json(start=3, end=99), ["ok"], [7]),
+        ("a.json", '{"rasa_nlu_data": {"common_examples": [1,\n{"text": "x"}], "entity_synonyms": [{}]}}', ["x"], [1, 2]),
+    ],
+)
+def test_what_is_wrong_is_left_out_and_told_and_the_rest_is_read(
+    name: str, text: str, kept: list[str], lines: list[int], tmp_path: Path
+) -> None:
+    data = read_file(tmp_path, name, text)
+    assert [example.text for example in data.examples] == kept
+    assert told(data) == lines
+    if lines:
+        with pytest.raises(NLUDataError):
+            read_training_data(tmp_path / name, strict=True)
+
+
+def test_the_name_of_an_entity_has_no_quotation_marks(tmp_path: Path) -> None:
+    assert read_file(tmp_path, "a.md", '## intent:a\n- [x]("city")\n').entities == ["city"]
+
+
+def test_space_at_the_edge_of_an_entity_is_no_part_of_it() -> None:
+    (example,) = read_training_text("## intent:a\n- to[ Lisbon ](city) now\n").examples
+    assert example.entities == (EntitySpan(3, 9, "city", "Lisbon"),)
+    assert read_training_text("## intent:a\n- to[ NYC ](city:New York) now\n").synonyms == {"nyc": "New York"}
+
+
+def test_offsets_that_count_the_units_of_utf_16_are_recognised(tmp_path: Path) -> None:
+    def data(*starts: int) -> TrainingData:
+        texts = ("\U0001f600 to Lisbon \U0001f600", "to Lisbon")
+        examples = [
+            {"text": text, "entities": [{"start": at, "end": at + 6, "entity": "city", "value": "Lisbon"}]}
+            for text, at in zip(texts, starts, strict=True)
+        ]
+        return read_file(tmp_path, "a.json", json.dumps({"rasa_nlu_data": {"common_examples": examples}}))
+
+    for first in (6, 5):
+        found = data(first, 3)
+        assert [example.text[e.start : e.end] for example in found.examples for e in example.entities] == ["Lisbon"] * 2
+        assert not found.synonyms
+
+
+def test_a_lookup_table_may_be_named_from_the_folder_of_the_project(tmp_path: Path) -> None:
+    (tmp_path / "data" / "nlu").mkdir(parents=True)
+    (tmp_path / "data" / "cities.txt").write_text("Rome\n", encoding="utf-8")
+    data = read_file(tmp_path / "data" / "nlu", "a.md", "## intent:a\n- x\n## lookup:city\ndata/cities.txt\n")
+    assert data.lookups == (Lookup("city", ("Rome",)),)
 
 
 def test_half_of_a_surrogate_pair_is_text_except_in_yaml() -> None:

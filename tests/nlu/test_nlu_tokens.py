@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 
 import numpy as np
@@ -11,8 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rasa_core.nlu.crf import Tagger, best_path, first, forbidden
+from rasa_core.nlu.expressions import Budget, Expression
 from rasa_core.nlu.patterns import Patterns
-from rasa_core.nlu.tokens import MAX_PIECES, SHAPES, keys_of, pieces_of, shape_of, tokenize, word_of
+from rasa_core.nlu.tokens import (
+    MAX_PIECES,
+    SHAPES,
+    TokenVocabulary,
+    keys_of,
+    pieces_of,
+    shape_of,
+    tokenize,
+    visible,
+    word_of,
+)
 from rasa_core.nlu.training_data import Lookup, NLUDataError, NLUSettings, Regex, SettingsError
 
 
@@ -32,7 +44,8 @@ def words(text: str) -> list[str]:
         ("서울에서 봐", ["서", "울", "에", "서", "봐"]),
         ("ที่นี่", ["ที่", "นี่"]),
         ("iPhoneで買う", ["iPhone", "で", "買", "う"]),
-        ("👍🏽ok", ["👍", "🏽", "ok"]),
+        ("👍🏽ok", ["👍🏽", "ok"]),
+        ("hello!!! C++", ["hello", "!!!", "C", "++"]),
         ("مرحبا بك", ["مرحبا", "بك"]),
     ],
 )
@@ -56,12 +69,47 @@ def test_anything_has_a_shape_a_word_and_few_pieces(key: str) -> None:
     assert len(pieces_of(key)) == len(set(pieces_of(key))) <= MAX_PIECES
 
 
-def test_what_a_token_is_does_not_depend_on_case_and_accents() -> None:
-    assert word_of("ROMÁNTICA") == word_of("romántica") == word_of("roma\u0301ntica") == "romantica"
-    assert pieces_of("Café") == pieces_of("cafe")
-    assert {"<ca", "afe", "fe>"} < set(pieces_of("cafe"))
+def test_what_a_token_is_does_not_depend_on_case() -> None:
+    assert word_of("ROMÁNTICA") == word_of("romántica") == word_of("roma\u0301ntica") == "romántica"
+    assert word_of("İSTANBUL") == word_of("istanbul")
+    assert {"<ca", "afe", "fe>"} < set(pieces_of("cafe")) < set(pieces_of("Café"))
     assert SHAPES[shape_of("McDonald")] == "mixed"
     assert SHAPES[shape_of("A")] == "initial"
+
+
+@pytest.mark.parametrize("words", ["papa papá", "schon schön", "bán bàn bạn", "zelo żelo", "か が"])
+def test_words_keep_their_accents(words: str) -> None:
+    assert len({word_of(word) for word in words.split()}) == len(words.split())
+
+
+@pytest.mark.parametrize(("one", "other"), [("שָׁלוֹם", "שלום"), ("مُحَمَّد", "محمد")])
+def test_vowel_points_may_be_left_out(one: str, other: str) -> None:
+    assert word_of(one) == word_of(other)
+    assert pieces_of(one) == pieces_of(other)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("manana", "mañana"), ("goood", "good"), ("helllooo", "hello"), ("dat", "đất"), ("BAN", "bàn"), ("ban", None)],
+)
+def test_a_word_that_is_not_known_is_the_only_one_that_looks_so(typed: str, meant: str | None) -> None:
+    words = ["mañana", "good", "hello", "đất", "bàn", *(["bán"] if meant is None else [])]
+    vocabulary = TokenVocabulary(words, [], [])
+    assert vocabulary.word(typed) == (0 if meant is None else 1 + words.index(meant))
+
+
+def test_long_words_are_told_apart_at_both_ends_and_between() -> None:
+    stem = "donaudampfschifffahrts"
+    words = [f"{stem}kapitän", f"{stem}gesellschaft", f"alt{stem}kapitän", f"{stem}obergesellschaft"]
+    assert len({frozenset(pieces_of(word)) for word in words}) == len(words)
+    assert all({f"<{word[:2]}", f"{word[-2:]}>"} <= set(pieces_of(word)) for word in words)
+
+
+def test_marks_that_nobody_sees_are_no_part_of_a_text() -> None:
+    text, places = visible("\u200eLis\u00adbon\ufeff now\u200b")
+    assert text == "Lisbon now"
+    assert [places[at] for at in (0, 3, 6, 10)] == [1, 5, 9, 14]
+    assert keys_of("❤️ ❤ ??", tokenize("❤️ ❤ ??")) == ["❤", "❤", "?"]
 
 
 def test_a_character_between_others_is_known_by_itself_and_by_them() -> None:
@@ -91,15 +139,26 @@ def test_expressions_and_tables_mark_the_tokens_that_they_match() -> None:
     ]
 
 
-@pytest.mark.parametrize("pattern", ["(a+)+$", "(?:x*y?)*z", "([a-z]+ ?)+!"])
-def test_an_expression_that_can_take_forever_is_left_out_and_named(pattern: str, caplog) -> None:
-    patterns = Patterns([Regex("slow", pattern), Regex("quick", r"\d+[a-z]{2,5}(?:ab|c)?")])
-    assert "regex 'slow'" in caplog.text
-    assert "'quick'" not in caplog.text
-    text = "a" * 1000 + " !"
-    started = time.perf_counter()
-    patterns.matches(text, tokenize(text))
-    assert time.perf_counter() - started < 1.0
+SLOW = ("(a+)+$", "(?:x*y?)*z", r"([a-z]+ ?)+!", r"(?=(\w+\s?)+$)(\w+\s?)+!", r"(\w+\s?)*\1!", r"[\w.]+@[\w.]+\.\w+")
+
+
+@pytest.mark.parametrize("pattern", SLOW)
+@pytest.mark.parametrize("text", ["a" * 150_000 + " !", "a " * 500 + "é", "é" * 1000], ids=["ascii", "mixed", "other"])
+def test_no_expression_freezes_anything(pattern: str, text: str) -> None:
+    expression = Expression(pattern)
+    started = time.thread_time()
+    expression.spans(text, Budget())
+    assert time.thread_time() - started < 1.0
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"\b\d{5}\b", "(?i)straße", r"[^\W\d_]+", r"(\w)\1", "a{,3}b", r"^\d+$", r"(?<!\d)\d\d(?!\d)", "(a|b)+", r"\u00e9"],
+)
+def test_an_expression_finds_what_python_finds(pattern: str) -> None:
+    for text in ("12345 é", "zip 12345.", "ab12 34", "Ünter 12 straße STRASSE", "aab aaaab", "12\n", "٣٣", ""):
+        found = [span for span in Expression(pattern).spans(text, Budget()) if span[0] < span[1]]
+        assert found == [match.span() for match in re.finditer(pattern, text) if match[0]], text
 
 
 def test_a_malformed_expression_is_named() -> None:
