@@ -109,7 +109,7 @@ def with_typing_error(example: NLUExample) -> NLUExample:
     if not places:
         return example
     at = draw.choice(places)
-    one, two = example.text[at : at + 2]
+    one, two = example.text[at], example.text[at + 1]
     removed, put = draw.choice(
         [(2, two + one), (1, ""), (1, draw.choice("abcdefghijklmnopqrstuvwxyz")), (1, one + one)]
     )

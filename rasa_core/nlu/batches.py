@@ -168,7 +168,7 @@ class MessageBatches:
         return [batches[number] for number in self._random.permutation(len(batches))]
 
     def batch(self, tokens: int, rows: Rows, drawn: int) -> Batch:
-        """Return the inputs of the network for messages, filled up to so many tokens; each gets `drawn` random numbers."""
+        """Return the inputs of the network for messages, filled up to so many tokens, with `drawn` random numbers."""
         keys = self._misspelt(self._keys[rows, :tokens])
         mask = np.arange(tokens) < self._lengths[rows, None]
         return {

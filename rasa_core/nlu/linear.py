@@ -152,11 +152,11 @@ def _least_loss(features: Any, taught: Taught, intents: int) -> NDArray[np.float
         weights = flat.reshape(shape)
         chances = softmax(features @ weights)
         right = chances[rows, taught.intents]
-        value = strength @ -np.log(np.maximum(right, 1e-12)) + 0.5 * float((weights[:-1] ** 2).sum())
+        value = float(strength @ -np.log(np.maximum(right, 1e-12)) + 0.5 * (weights[:-1] ** 2).sum())
         chances[rows, taught.intents] -= 1.0
         slope = turned @ (chances * strength[:, None])
         slope[:-1] += weights[:-1]
-        return value, slope.ravel()
+        return value, np.asarray(slope).ravel()
 
     options = {"maxiter": _ROUNDS, "maxcor": 5}
     found = _scipy("optimize").minimize(loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options=options)

@@ -19,7 +19,17 @@ from rasa_core.exceptions import ModelError
 from rasa_core.nlu.crf import Tagger
 from rasa_core.nlu.network import ATTENTION, BLOCKS, INPUTS, NLUNetwork
 from rasa_core.nlu.patterns import Patterns
-from rasa_core.nlu.tokens import MAX_CHARACTERS, MAX_TOKENS, SHAPES, Span, TokenVocabulary, keys_of, shape_of, tokenize, visible
+from rasa_core.nlu.tokens import (
+    MAX_CHARACTERS,
+    MAX_TOKENS,
+    SHAPES,
+    Span,
+    TokenVocabulary,
+    keys_of,
+    shape_of,
+    tokenize,
+    visible,
+)
 from rasa_core.support.folders import replace_directory
 from rasa_core.support.probabilities import softmax
 from rasa_core.support.stored_models import read_arrays, write_arrays

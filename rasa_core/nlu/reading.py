@@ -25,7 +25,6 @@ from typing import Any, Final
 
 from rasa_core.exceptions import did_you_mean
 from rasa_core.nlu.text_formats import KINDS, read_markdown, read_yaml, without_comments
-from rasa_core.nlu.tokens import tokenize
 from rasa_core.nlu.training_data import (
     MOST_SHOWN,
     EntitySpan,
@@ -54,6 +53,7 @@ _EXAMPLE: Final = '{"text": "in Lisbon", "intent": "inform", "entities": [...]}'
 _ENTITY: Final = '{"start": 3, "end": 9, "entity": "city", "value": "Lisbon"}'
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _EXAMPLES: Final = ("common_examples", "intent_examples", "entity_examples")
+_ENDS: Final = ("start", "end")
 _LAST_OF_ONE_UNIT: Final = 0xFFFF
 _decoder: Final = json.JSONDecoder()
 
@@ -292,12 +292,17 @@ def _count_utf16(examples: Sequence[Any]) -> bool:
         if isinstance(entity, dict) and type(entity.get("start")) is int and type(entity.get("end")) is int
         if not all(ord(character) <= _LAST_OF_ONE_UNIT for character in example["text"])
     ]
-    if all(_fits(text, one["start"], one["end"], one.get("value")) for text, one in found):
-        return False
-    return all(
-        _fits(text, _characters(text, one["start"]), _characters(text, one["end"]), one.get("value"))
+    readings = [
+        (_covered(text, one["start"], one["end"]), _covered(text, *(_characters(text, one[k]) for k in _ENDS)), one)
         for text, one in found
-    )
+    ]
+    is_for = any(units == one.get("value") != plain or plain is None for plain, units, one in readings)
+    return is_for and not any(plain == one.get("value") != units or units is None for plain, units, one in readings)
+
+
+def _covered(text: str, start: int, end: int) -> str | None:
+    """Return what an entity covers; None if it cannot stand there."""
+    return text[start:end] if 0 <= start < end <= len(text) else None
 
 
 def _list(value: Any) -> list[Any]:
@@ -305,26 +310,12 @@ def _list(value: Any) -> list[Any]:
 
 
 def _characters(text: str, units: int) -> int:
-    """Return how many characters so many units of UTF-16 are; -1 if they end inside of one."""
-    before = text.encode("utf-16-le", "surrogatepass")[: 2 * units] if units >= 0 else b""
-    if not 0 <= units <= len(text.encode("utf-16-le", "surrogatepass")) // 2:
+    """Return how many characters so many units of UTF-16 are; -1 if they end inside of one, or there are fewer."""
+    encoded = text.encode("utf-16-le", "surrogatepass")[: max(2 * units, 0)]
+    try:
+        return len(encoded.decode("utf-16-le")) if len(encoded) == 2 * units else -1
+    except UnicodeDecodeError:
         return -1
-    count = len(before.decode("utf-16-le", "surrogatepass" if _ends_whole(before) else "ignore"))
-    return count if _ends_whole(before) else -1
-
-
-def _ends_whole(units: bytes) -> bool:
-    return len(units) < 2 or not 0xD8 <= units[-1] < 0xDC
-
-
-def _fits(text: str, start: int, end: int, value: Any) -> bool:
-    """Whether an entity may stand there: it is its value, or whole words."""
-    if not 0 <= start < end <= len(text):
-        return False
-    covered = text[start:end]
-    spans = tokenize(text)
-    is_whole = any(one == start for one, _ in spans) and any(one == end for _, one in spans)
-    return covered == value or (is_whole and not (isinstance(value, str) and value in text))
 
 
 def _shown(value: Any) -> str:

@@ -133,7 +133,7 @@ def _read_json_mark(mark: Any, fail: Fail) -> tuple[str, str]:
 
 
 def _add_item(builder: TrainingDataBuilder, kind: str, name: str, item: str) -> None:
-    """Add what an item says of the `name` that its section has; one that is empty, or a line of dashes, says nothing."""
+    """Add what an item says of the `name` of its section; one that is empty, or a line of dashes, says nothing."""
     if not item.strip("-"):
         return
     if kind == "intent":

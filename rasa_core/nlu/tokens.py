@@ -184,12 +184,12 @@ def pieces_of(key: str) -> list[str]:
     word = folded(key)
     if not key.isalnum() and len(word) <= 1:
         return [word]
-    words = [word] if word.isascii() else dict.fromkeys((plain(word), word))
+    words = dict.fromkeys([word] if word.isascii() else [plain(word), word])
     runs = [_grams(f"<{one}>", size) for size in (3, 4) for one in words]
     if key.isdigit():
         runs.insert(0, [f"#{len(key)}"])
-    grams = dict.fromkeys(chain.from_iterable(runs))
-    return list(grams) if len(grams) <= MAX_PIECES else _some(grams, runs)
+    found = list(dict.fromkeys(chain.from_iterable(runs)))
+    return found if len(found) <= MAX_PIECES else _some(found, runs)
 
 
 def _grams(framed: str, size: int) -> list[str]:
@@ -264,7 +264,7 @@ class TokenVocabulary:
         return self.words.get(word_of(key)) or self.words.get(self._alike(key) or "", 0)
 
     def pieces_in(self, key: str) -> list[int]:
-        """Return the indices of a token's known n-grams; those of the word that it is, if letters of it were drawn out."""
+        """Return the indices of a token's known n-grams; if letters are drawn out, those of the word that it is."""
         known = self.pieces
         if _LENGTHENED.search(key):
             key = self._alike(key) or key

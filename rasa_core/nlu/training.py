@@ -1,6 +1,6 @@
-"""Training of the interpreter: Keras fits the network, SciPy the classifier beside it, and messages that neither has
-seen set how sure they may be.
+"""Training of the interpreter: a network, a linear classifier, and what they may be sure of.
 
+Keras fits the network, SciPy the classifier beside it; messages that neither has seen set how sure they may be.
 Of few messages, each is held out once: the network is trained several times, each time without a part of them, and in
 the end with all. Of many, some are held out, and learnt in the last epochs.
 """
@@ -24,7 +24,7 @@ from rasa_core.nlu.model import NLUModel, fingerprint_of
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, plain, word_of
 from rasa_core.nlu.training_data import NLUExample, NLUSettings, TrainingData
-from rasa_core.nlu.training_network import LossRates, NetworkSizes, arrays_of, begin_again, build, numbers_to_draw
+from rasa_core.nlu.training_network import LossRates, NetworkSizes, adam, arrays_of, begin_again, build, numbers_to_draw
 from rasa_core.nlu.variation import TaggedMessage, tagged
 from rasa_core.policies.keras_training import import_keras, seeded
 from rasa_core.support.progress import Progress
@@ -34,7 +34,6 @@ Floats = NDArray[np.float32]
 _FEWEST_STEPS = 400
 _PART_SHARE = 0.4  # Of the epochs, in a run that is for the scores of what it has not seen.
 _LAST_EPOCHS = 2  # With all messages, after the confidences are calibrated.
-_LAST_RATE = 0.05  # Of the highest learning rate.
 _PARTS = 3
 _ENOUGH_TO_CALIBRATE = 20
 _MOST_HELD_OUT = 500
@@ -120,7 +119,7 @@ class NLUTraining:
         parts = self._held_out()
         runs = list(self._runs(parts))
         steps = [epochs * len(self.batches.plan(left_out, again)) for left_out, again, epochs in runs]
-        self.network.compile(optimizer=_optimizer(self._settings.learning_rate, steps))
+        self.network.compile(optimizer=adam(self._settings.learning_rate, steps))
         seen: list[tuple[Rows, Floats]] = []
         done = 0
         with Progress("epoch", sum(epochs for _, _, epochs in runs), silent=silent) as progress:
@@ -236,41 +235,13 @@ class NLUTraining:
 
 def _only(arrays: Mapping[str, Floats], known: TokenVocabulary, kept: TokenVocabulary) -> dict[str, Floats]:
     """Return the arrays of a model that knows a vocabulary as those of one that knows but a part of it."""
-    words = [0, *(known.words[word] for word in kept.words)]
     pieces = [known.pieces[piece] for piece in kept.pieces]
+    words = [0, *(known.words[word] for word in kept.words)]
     pairs = [0, *(known.pair_number(pair) for pair in kept.as_json()["pairs"])]
-    rows = {"word": words, "piece": pieces, "pair": pairs}
-    found = dict(arrays)
-    for name, numbers in rows.items():
-        for part in (f"{name}s", f"{name}_intents", f"{name}_scales"):
-            if part in arrays:
-                found[part] = arrays[part][numbers] if name != "piece" or part != "pieces" else arrays[part][[*numbers, -1]]
-    return found
-
-
-def _optimizer(learning_rate: float, runs: Sequence[int]) -> Any:
-    """Return Adam, whose learning rate rises for a tenth of the steps of each run, and falls to `_LAST_RATE` of its
-    highest."""
-    keras = import_keras()
-    ops, ends = keras.ops, np.cumsum(runs).astype(np.float32)
-
-    class Rate(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-        def __call__(self, step: Any) -> Any:
-            at = ops.cast(step, "float32")
-            rate = 0.0
-            for end, length in zip(ends, runs, strict=True):
-                warm = max(1.0, min(200.0, length // 10))
-                own = at - (end - length)
-                risen = 0.1 + 0.9 * own / warm
-                fallen = 0.5 * (1.0 + ops.cos(math.pi * (own - warm) / max(1.0, length - warm)))
-                part = ops.where(own < warm, risen, _LAST_RATE + (1.0 - _LAST_RATE) * fallen)
-                rate = ops.where((own >= 0) & (own < length), part, rate)
-            return learning_rate * rate
-
-        def get_config(self) -> dict[str, Any]:
-            return {}
-
-    return keras.optimizers.Adam(Rate(), beta_2=0.99)
+    rows = {"words": words, "pieces": [*pieces, len(known.pieces)]}
+    for name, numbers in (("word", words), ("piece", pieces), ("pair", pairs)):
+        rows |= {f"{name}_intents": numbers, f"{name}_scales": numbers}
+    return {name: array[rows[name]] if name in rows else array for name, array in arrays.items()}
 
 
 def _dataset(keras: Any, batches: MessageBatches, plan: Any, sizes: NetworkSizes) -> Any:

@@ -261,7 +261,7 @@ class TrainingDataBuilder:
         self._errors.append(NLUDataError(problem, self.place))
 
     def add_example(self, text: str, intent: str | None, entities: Iterable[EntitySpan]) -> None:
-        """Add a message; an entity whose value is not its text makes a synonym, and space at its edges is no part of it."""
+        """Add a message; an entity has no space at its edges, and one whose value is not its text makes a synonym."""
         spans = tuple(sorted(_trimmed(span, text) for span in entities))
         for span in spans:
             covered = text[span.start : span.end]

@@ -7,8 +7,10 @@ longer to compile than all the rest, and differ between backends.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,9 @@ class NetworkSizes:
     piece_units: int = 64
     shape_units: int = 16
     units: int = 128
+
+
+_LAST_RATE = 0.05  # Of the highest learning rate.
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +205,32 @@ def _whole(ops: Any, n: Any, mask: Any) -> Any:
     """Return the maximum and the mean of the tokens, ``(messages, 1, 2 units)``."""
     top = ops.max(n + (mask - 1.0) * 1e4, axis=1)
     return ops.concatenate([top, ops.sum(n, axis=1) / ops.sum(mask, axis=1)], axis=-1)[:, None]
+
+
+def adam(learning_rate: float, runs: Sequence[int]) -> Any:
+    """Return Adam for several runs of so many steps, one after the other.
+
+    In each, the learning rate rises for a tenth of the steps, and falls to `_LAST_RATE` of its highest.
+    """
+    optimizers = import_keras().optimizers
+    ops = import_keras().ops
+    lengths = [(float(length), max(1.0, min(200.0, length / 10))) for length in runs]
+    begins = [0.0, *accumulate(length for length, _ in lengths)]
+
+    class Rate(optimizers.schedules.LearningRateSchedule):  # type: ignore[misc, name-defined]
+        def __call__(self, step: Any) -> Any:
+            rate = 0.0
+            for begin, (length, warm) in zip(begins, lengths, strict=False):
+                own = ops.cast(step, "float32") - begin
+                fallen = 0.5 * (1.0 + ops.cos(math.pi * (own - warm) / max(1.0, length - warm)))
+                part = ops.where(own < warm, 0.1 + 0.9 * own / warm, _LAST_RATE + (1.0 - _LAST_RATE) * fallen)
+                rate = ops.where(own >= 0, part, rate)
+            return learning_rate * rate
+
+        def get_config(self) -> dict[str, Any]:
+            return {"runs": list(runs)}
+
+    return optimizers.Adam(Rate(), beta_2=0.99)
 
 
 def _loss(ops: Any, x: Any, scores: Any, transitions: Any, first_scores: Any, rates: LossRates) -> Any:

@@ -33,7 +33,6 @@ _SHAPES_OF_NOISE: Final = ("lower", "lower", "title", "caseless", "sign", "sign"
 _LENGTHS_OF_NOISE: Final = (1, 1, 2, 2, 3, 4, 5, 6, 8, 10)
 
 
-
 @dataclass(frozen=True, slots=True)
 class TaggedMessage:
     """A message as keys, one tag a key, the number of its intent (-1 if it is not known), and patterns that match."""

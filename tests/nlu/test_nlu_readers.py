@@ -383,7 +383,12 @@ def told(data: TrainingData) -> list[int | None]:
         ("a.yml", "nlu:\n- intent: a\n  examples: >\n    - x\n    - y\n- intent: b\n", ["x", "y"], [3, 6]),
         ("a.yml", "nlu:\n- intent: a\n  examples:\n  - [x]\n  - text: y\n  - metadata: {}\n", ["y"], [4, 6]),
         ("a.json", entity_json(start=3, end=99), ["ok"], [7]),
-        ("a.json", '{"rasa_nlu_data": {"common_examples": [1,\n{"text": "x"}], "entity_synonyms": [{}]}}', ["x"], [1, 2]),
+        (
+            "a.json",
+            '{"rasa_nlu_data": {"common_examples": [1,\n{"text": "x"}], "entity_synonyms": [{}]}}',
+            ["x"],
+            [1, 2],
+        ),
     ],
 )
 def test_what_is_wrong_is_left_out_and_told_and_the_rest_is_read(

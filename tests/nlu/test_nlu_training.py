@@ -12,32 +12,48 @@ from small_nlu import SETTINGS, messages, small_model, trained
 
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu import training
-from rasa_core.nlu.batches import WordPairs, tagged
-from rasa_core.nlu.model import NLUModel
+from rasa_core.nlu.calibration import calibrated, parts_of
+from rasa_core.nlu.model import NLUModel, _read
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize
 from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample, NLUSettings, Regex, TrainingData
-from rasa_core.nlu.training_network import crf_loss
+from rasa_core.nlu.training_network import crf_loss, numbers_to_draw
+from rasa_core.nlu.variation import tagged
 from rasa_core.policies.keras_training import import_keras
-from rasa_core.support.probabilities import best_temperature, log_loss
+from rasa_core.support.probabilities import log_loss, softmax
 
 
 def test_numpy_scores_as_keras_does() -> None:
     training, model = trained()
     none = len(model._vocabulary.pieces)
     network = model._network
-    (tokens, rows) = training.batches.plan(np.array([], np.intp))[0]
-    x = training.batches.batch(tokens, rows)
-    tags, deep, wide = training.network.predict_on_batch(x)
+    (tokens, rows) = training.batches.plan(np.array([], np.intp), np.array([], np.intp))[0]
+    x = training.batches.batch(tokens, rows, numbers_to_draw(training.sizes, tokens))
+    tags, deep = training.network.predict_on_batch(x)
     for row, length in enumerate(x["mask"].sum(axis=1).astype(int)):
-        known = [
-            network.embed(int(word), [int(piece) for piece in pieces if piece < none], int(shape))
-            for word, pieces, shape in zip(x["words"][row], x["pieces"][row], x["shapes"][row], strict=True)
-        ]
-        pairs, extras = (x[name][row : row + 1, :length] for name in ("pairs", "extras"))
-        found_tags, found_intents = network.read(np.stack(known)[None, :length], pairs, extras)
+        known = np.stack(
+            [
+                network.embed(int(word), [int(piece) for piece in pieces if piece < none], int(shape))
+                for word, pieces, shape in zip(x["words"][row], x["pieces"][row], x["shapes"][row], strict=True)
+            ]
+        )[None, :length]
+        pairs = np.zeros((1, length), np.int_)
+        found_tags, found_intents = network.read(known, pairs, x["extras"][row : row + 1, :length])
+        found_intents -= network._wide(known[..., training.sizes.units :], pairs)
         np.testing.assert_allclose(found_tags[0], tags[row, :length], atol=1e-5, rtol=1e-5)
-        np.testing.assert_allclose(found_intents[0], deep[row] + wide[row], atol=1e-5, rtol=1e-5)
+        np.testing.assert_allclose(found_intents[0], deep[row], atol=1e-5, rtol=1e-5)
+
+
+def test_numpy_scores_as_the_classifier_does() -> None:
+    training, model = trained()
+    network = model._network
+    texts = [example.text for example in training._examples]
+    counts = training.classifier.counts([keys_of(text, tokenize(text)) for text in texts])
+    expected = training.classifier.scores(counts)
+    for text, scores in zip(texts, expected, strict=True):
+        known, pairs = model._embedded(_read(text))
+        found = network._wide(known[None, :, training.sizes.units :], pairs[None])
+        np.testing.assert_allclose(found[0], scores, atol=1e-5, rtol=1e-5)
 
 
 def test_the_loss_of_tags_is_that_of_every_path_counted() -> None:
@@ -104,16 +120,55 @@ def test_entities_take_in_the_tokens_that_they_touch() -> None:
     assert message.tags == (0, 1, 2, 0)
 
 
-def test_calibration_makes_held_out_confidences_fit() -> None:
+def drawn(count: int, sureness: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return scores of messages, and intents that are drawn by them, after making them as many times as sure."""
     rng = np.random.default_rng(4)
-    scores = rng.normal(0, 2, size=(400, 5)).astype(np.float32)
-    chances = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-    intents = np.array([rng.choice(5, p=row / row.sum()) for row in chances.astype(float)])
-    half, sure = slice(0, 200), scores * 3.0  # Three times as sure as it may be.
-    loss = partial(log_loss, sure[200:], labels=intents[200:])
-    temperature = best_temperature(sure[half], labels=intents[half], bounds=training._TEMPERATURES)
-    assert 2.3 < temperature <= 3.0
-    assert loss(temperature=temperature) < loss(temperature=1.0) - 0.2
+    scores = rng.normal(0, 2, size=(count, 5)).astype(np.float32)
+    chances = np.exp(scores[:, :4]) / np.exp(scores[:, :4]).sum(axis=1, keepdims=True)
+    return scores * np.float32(sureness), np.array([rng.choice(4, p=row / row.sum()) for row in chances.astype(float)])
+
+
+def test_calibration_makes_held_out_confidences_fit() -> None:
+    scores, intents = drawn(800, 2.5)  # More sure than it may be.
+    found = calibrated(scores[:400], intents[:400])
+    loss = partial(log_loss, scores[400:], labels=intents[400:])
+    assert 2.0 < found.temperature <= 3.0
+    assert loss(temperature=found.temperature) < loss(temperature=1.0) - 0.2
+
+
+def test_few_messages_say_little_of_the_temperature() -> None:
+    scores, intents = drawn(400, 2.5)
+    few, many = (calibrated(scores[:count], intents[:count]).temperature for count in (10, 400))
+    assert 1.0 <= few < 1.3 < many
+
+
+def test_the_threshold_keeps_nearly_all_that_is_right() -> None:
+    scores, intents = drawn(400, 1.0)
+    found = calibrated(scores, intents)
+    chances = softmax(scores / np.float32(found.temperature))[:, :-1]
+    right = chances.max(axis=1)[chances.argmax(axis=1) == intents]
+    assert 0.95 <= (right >= found.threshold).mean() < 0.98
+
+
+def test_parts_hold_each_intent_and_the_same_texts_together() -> None:
+    examples = [
+        NLUExample(text, intent) for intent in "abc" for n in range(9) for text in (f"{intent} {n}", f"{intent} {n}!")
+    ]
+    parts = parts_of(examples, np.arange(len(examples)), 3)
+    assert sorted(number for part in parts for number in part) == list(range(len(examples)))
+    for part in parts:
+        assert [examples[number].intent for number in part] == ["a"] * 6 + ["b"] * 6 + ["c"] * 6
+        assert {examples[number].text.strip("!") for number in part} == {examples[n].text for n in part[::2]}
+
+
+def test_every_example_that_contradicts_no_other_is_understood() -> None:
+    """Also those that all others speak against."""
+    against = (NLUExample("hello lisbon", "bye"), NLUExample("see you", "greet"), NLUExample("hi there you", "track"))
+    data = replace(messages(), examples=(*messages().examples, *against))
+    model = training.train(data, SETTINGS, silent=True)
+    clear = [example for example in data.examples if example.intent and example.text != "see you"]
+    answers = model.parse_many([example.text for example in clear])
+    assert [answer["intent"]["name"] for answer in answers] == [example.intent for example in clear]
 
 
 def test_a_vocabulary_leaves_out_what_is_rare() -> None:
@@ -125,17 +180,6 @@ def test_a_vocabulary_leaves_out_what_is_rare() -> None:
     assert not vocabulary.pieces_in("xqz")
     assert (vocabulary.word("a"), vocabulary.word("table")) in vocabulary.pairs
     assert "late" not in "".join(vocabulary.as_json()["pairs"])
-
-
-def test_pairs_are_found_in_many_messages_at_once() -> None:
-    vocabulary = TokenVocabulary(["a", "b", "c"], [], ["b\na", "a\nc", "a\nb"])
-    words = np.array([[1, 2, 1, 3], [3, 1, 0, 2], [2, 1, 0, 0]], np.int32)
-    expected = [[vocabulary.pairs.get(pair, 0) for pair in itertools.pairwise(row)] for row in words.tolist()]
-    found = WordPairs(vocabulary).numbers(words)
-    assert found[:, 0].tolist() == [0, 0, 0]
-    assert found[:, 1:].tolist() == expected
-    assert found.any(axis=1).tolist() == [True, False, True]
-    assert not WordPairs(TokenVocabulary(["a"], [], [])).numbers(words).any()
 
 
 def test_words_pairs_and_pieces_say_an_intent_by_themselves() -> None:
