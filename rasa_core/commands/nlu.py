@@ -16,7 +16,7 @@ import click
 from rasa_core.checks.nlu import check_training_data
 from rasa_core.commands.check import lines_of
 from rasa_core.commands.common import CONTEXT, Command, log_options, start_log
-from rasa_core.drawing.svg import check_picture_file
+from rasa_core.drawing.svg import check_picture_file, shorten
 from rasa_core.evaluation.cross_validation import (
     all_messages,
     cross_validate,
@@ -24,7 +24,7 @@ from rasa_core.evaluation.cross_validation import (
     train_and_evaluate_messages,
 )
 from rasa_core.evaluation.nlu import evaluate_messages, nlu_report
-from rasa_core.evaluation.tables import Report
+from rasa_core.evaluation.tables import LONGEST_NAME, Report
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.reading import read_training_data
 from rasa_core.nlu.training import train as train_model
@@ -32,6 +32,7 @@ from rasa_core.nlu.training_data import NLUSettings, TrainingData
 
 DEFAULT_FAILED_FILE: Final = "failed_messages.txt"
 MOST_OF_A_KIND: Final = 3
+MOST_NOT_LEARNT: Final = 20
 
 _EXAMPLES = """\b
 Examples:
@@ -87,10 +88,18 @@ Examples:
 @click.option("-o", "--output", required=True, metavar="DIR", help="Directory for the model.")
 @click.option("--epochs", metavar="N", help="How often every message is seen; those of small data more often.")
 @click.option("--seed", metavar="N", help="The same data and seed give the same model.")
+@click.option("--strict", is_flag=True, help="Stop at what is wrong in the data, rather than leave it out.")
 @click.option("--setting", "others", multiple=True, metavar="NAME=VALUE", help="Another setting of the training.")
 @log_options
 def train(
-    data: str, output: str, epochs: str | None, seed: str | None, others: Sequence[str], verbose: bool, debug: bool
+    data: str,
+    output: str,
+    epochs: str | None,
+    seed: str | None,
+    strict: bool,
+    others: Sequence[str],
+    verbose: bool,
+    debug: bool,
 ) -> None:
     """Train an interpreter from NLU data, and write it.
 
@@ -99,7 +108,7 @@ def train(
     """
     start_log(verbose, debug)
     settings = _settings(epochs, seed, others)
-    read = _read(data)
+    read = _read(data, strict)
     _warn(read, is_verbose=verbose or debug)
     started = time.perf_counter()
     model = train_model(read, settings)
@@ -107,7 +116,20 @@ def train(
     learnt = f"{_count(len(read.intents), 'intent')} and {_count(len(read.entities), 'kind')} of entities"
     seconds = time.perf_counter() - started
     click.echo(f"Learnt {learnt} from {_count(len(read.examples), 'example')} in {seconds:.1f} s.")
+    if model.threshold:
+        share = "keeps at least 95 % of what it understood right, of messages that it had not learnt"
+        click.echo(f"An nlu_threshold of {model.threshold:.2f} {share}.")
+    _tell_not_learnt(model, read)
     click.echo(f"The model is in {output}.")
+
+
+def _tell_not_learnt(model: NLUModel, data: TrainingData) -> None:
+    """Tell the first examples that the model understands otherwise than they say."""
+    wrong = [one for one in evaluate_messages(model, data.examples, silent=True).messages if not one.is_intent_right]
+    if wrong:
+        click.echo(f"{_count(len(wrong), 'example')} could not be learnt, as others say something else:", err=True)
+    for one in wrong[:MOST_NOT_LEARNT]:
+        click.echo(f"  {one.example.place}: {shorten(one.example.text, LONGEST_NAME)}: {one.described()}", err=True)
 
 
 def _settings(epochs: str | None, seed: str | None, others: Sequence[str] = ()) -> NLUSettings:
@@ -120,9 +142,9 @@ def _settings(epochs: str | None, seed: str | None, others: Sequence[str] = ()) 
     return NLUSettings.from_mapping(values)
 
 
-def _read(data: str) -> TrainingData:
+def _read(data: str, strict: bool) -> TrainingData:
     started = time.perf_counter()
-    read = read_training_data(data)
+    read = read_training_data(data, strict=strict)
     seconds = time.perf_counter() - started
     click.echo(f"{data}: {_count(len(read.examples), 'example')}, read in {seconds:.1f} s", err=True)
     return read
