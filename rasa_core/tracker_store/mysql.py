@@ -37,7 +37,6 @@ _PUT_ANSWER = (
 
 _PACKET = "Raise max_allowed_packet on the server."
 _SURELY_FITS = 100_000  # Twice as many bytes, when all are escaped, are below what any server is set to.
-_LIMIT = "The server has too many connections or too little memory; try again, or raise its limits."
 _READ_ONLY = "Connect to the primary server, or make the server writable."
 _DISK = "The disk of the server is full, or fails."
 _MEANINGS: dict[int, sql.Meaning] = {
@@ -45,7 +44,8 @@ _MEANINGS: dict[int, sql.Meaning] = {
     **dict.fromkeys((0, 1053, 1152, 1184, 1927, 2006, 2013, 2014, 2027, 2055), sql.LOST),
     **dict.fromkeys((2002, 2003, 2005, 2026), sql.LOST),  # Of attempts to connect.
     **dict.fromkeys((1205, 1317, 1969, 3024, 3058), sql.SLOW),
-    **dict.fromkeys((1040, 1041, 1203, 1226), (StoreUnavailableError, _LIMIT)),
+    **dict.fromkeys((1040, 1203, 1226), sql.FULL),
+    1041: (StoreUnavailableError, "The server has too little memory; try again, or give it more."),
     **dict.fromkeys((1290, 1792, 1836), (StoreUnavailableError, _READ_ONLY)),
     **dict.fromkeys((3, 1021, 1026, 1030, 1114), (StoreUnavailableError, _DISK)),
     **dict.fromkeys((1044, 1045, 1046, 1049, 1130, 1142, 1227, 1698), sql.RIGHTS),
@@ -95,7 +95,7 @@ class MySQL(Database):
     def lock(self, cursor: Any, name: bytes, seconds: float) -> bool:  # noqa: D102
         return query(cursor, _LOCK, {"lock": self._lock_name(name), "seconds": seconds}) == [(1,)]
 
-    def unlock(self, cursor: Any, name: bytes) -> None:  # noqa: D102
+    def unlock(self, cursor: Any, name: bytes, *, last: bool) -> None:  # noqa: D102
         query(cursor, _UNLOCK, {"lock": self._lock_name(name)})
 
     def append(self, cursor: Any, parameters: dict[str, Any], events: Sequence[str]) -> bool:  # noqa: D102

@@ -11,11 +11,12 @@ import hashlib
 import math
 import re
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError
 from rasa_core.tracker_store import sql_connections as sql
@@ -28,6 +29,7 @@ _LOCK = (
     "WITH limits AS MATERIALIZED (SELECT set_config('lock_timeout', %(wait)s, true) AS wait) "
     "SELECT limits.wait, pg_advisory_lock(%(lock)s) FROM limits"
 )
+_SERVER_PID = "SELECT pg_backend_pid()"
 _UNLOCK = "SELECT pg_advisory_unlock(%(lock)s)"
 _HEAD = "version, origin, fingerprint, updated, state"
 _NEW = "%(version)s::bigint, %(origin)s::bigint, %(fingerprint)s, %(updated)s, %(state)s"
@@ -62,6 +64,7 @@ _MEANINGS: dict[str, sql.Meaning] = {
     **dict.fromkeys(("42P01", "42703"), sql.LAYOUT),
     "25006": (StoreUnavailableError, "Connect to the primary server, or make the database writable."),
     "25P": (StoreUnavailableError, "Try again."),
+    "53300": sql.FULL,
     "53100": (StoreUnavailableError, "Make room on the disk of the server."),
     "53": (StoreUnavailableError, "The server is out of resources; try again, or raise its limits."),
     "58": (StoreUnavailableError, "The disk of the server fails, or is full."),
@@ -72,6 +75,7 @@ _MEANINGS: dict[str, sql.Meaning] = {
 _TEXTS = {
     r"authentication failed|no password supplied|does not exist|no pg_hba\.conf entry|permission denied|"
     r"not permitted to log in|not currently accepting": sql.RIGHTS,
+    r"too many (clients|connections)|remaining connection slots|no more connections allowed": sql.FULL,
     r"invalid (connection option|\w+ value)|bad value for": sql.OPTIONS,
 }
 
@@ -88,6 +92,7 @@ class PostgreSQL(Database):
         "ALTER TABLE rasa_core_heads SET (fillfactor = 70)",
         "CREATE INDEX IF NOT EXISTS rasa_core_answers_created ON rasa_core_answers (created)",
     )
+    prepared_after: int | None = 5  # So many times that a statement is run; None for never.
     isolation = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED"
 
     def connector(self) -> Callable[[], Any]:  # noqa: D102
@@ -95,11 +100,15 @@ class PostgreSQL(Database):
             "connect_timeout": max(math.ceil(self.timeout), 2),  # libpq takes 1 for 2.
             "application_name": "rasa_core",
             "client_encoding": "utf8",
+            "prepare_threshold": self.prepared_after,
             **self.options,
         }
-        milliseconds = math.ceil(self.timeout * 1000)
+        return partial(_connected, options, self.timeout + sql.GRACE, self.settings(math.ceil(self.timeout * 1000)))
+
+    def settings(self, milliseconds: int) -> str:
+        """Return what is set on each connection, so that the server waits for no longer than that."""
         limits = [f"SET {name} = {milliseconds}" for name in ("statement_timeout", "lock_timeout")]
-        return partial(_connected, options, self.timeout + sql.GRACE, "; ".join([*limits, self.isolation]))
+        return "; ".join([*limits, self.isolation])
 
     @staticmethod
     def socket(connection: Any) -> int:  # noqa: D102
@@ -113,8 +122,25 @@ class PostgreSQL(Database):
             return False
         return True
 
-    def unlock(self, cursor: Any, name: bytes) -> None:  # noqa: D102
+    def unlock(self, cursor: Any, name: bytes, *, last: bool) -> None:  # noqa: D102
         query(cursor, _UNLOCK, {"lock": _lock_number(name)})
+
+    def check(self, cursor: Any) -> None:
+        """Refuse a pooler that gives several clients one connection to the server, which has one set of locks."""
+        client = cursor.connection
+        if query(cursor, _SERVER_PID)[0][0] == client.info.backend_pid:
+            return
+        other = self.connector()()  # A pooler names another process than the one that works, or none.
+        try:
+            for _ in range(3):
+                if query(cursor, _SERVER_PID) == query(other.cursor(), _SERVER_PID):
+                    cursor.execute("RESET ALL")  # What was set would stay for the others.
+                    raise StoreError(
+                        f"cannot use the tracker store {self.address}: a pooler gives its connections to others after "
+                        "each transaction. Add ?pooler=transaction to the URL, or set pool_mode = session there."
+                    )
+        finally:
+            other.close()
 
     def append(self, cursor: Any, parameters: dict[str, Any], events: Sequence[str]) -> bool:  # noqa: D102
         statement = _COMMIT[not parameters["expected"], "answer_key" in parameters]
@@ -133,6 +159,59 @@ class PostgreSQL(Database):
         return f"{reason} (SQLSTATE {state})", sql.UNKNOWN
 
 
+class PooledPostgreSQL(PostgreSQL):
+    """PostgreSQL behind a pooler that gives a connection to others after each transaction, such as PgBouncer.
+
+    So a transaction stays open while a thread holds locks, and the server's connection with it; what is committed
+    meanwhile begins the next one in the same step. The locks belong to that connection. If this process dies, the
+    pooler closes it, since it cannot give it to others in the middle of a transaction. Nothing is prepared or set.
+    """
+
+    prepared_after = None
+
+    def settings(self, milliseconds: int) -> str:  # noqa: D102
+        return ""
+
+    def check(self, cursor: Any) -> None:  # noqa: D102
+        pass
+
+    def lock(self, cursor: Any, name: bytes, seconds: float) -> bool:  # noqa: D102
+        outside = _is_idle(cursor)
+        wait = max(math.ceil(seconds * 1000), 1)
+        begin = "BEGIN ISOLATION LEVEL READ COMMITTED; " if outside else ""
+        try:
+            cursor.execute(
+                f"{begin}SET LOCAL lock_timeout = {wait}; SELECT pg_advisory_lock({_lock_number(name)}); "
+                "SET LOCAL lock_timeout = 0"
+            )
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
+            cursor.execute("ROLLBACK" if outside else "ROLLBACK AND CHAIN")
+            return False
+        return True
+
+    def unlock(self, cursor: Any, name: bytes, *, last: bool) -> None:  # noqa: D102
+        # Committed first: who gets the lock has to see what was done under it.
+        end = "; COMMIT" if last else ""
+        cursor.execute(f"COMMIT AND CHAIN; SELECT pg_advisory_unlock({_lock_number(name)}){end}")
+
+    def append(self, cursor: Any, parameters: dict[str, Any], events: Sequence[str]) -> bool:  # noqa: D102
+        done = super().append(cursor, parameters, events)
+        if not _is_idle(cursor):
+            cursor.execute("COMMIT AND CHAIN")
+        return done
+
+    def delete(self, cursor: Any, statements: Sequence[str], parameters: Mapping[str, object]) -> bool:  # noqa: D102
+        if _is_idle(cursor):
+            return super().delete(cursor, statements, parameters)
+        found = sql.delete_rows(cursor, statements, parameters)
+        cursor.execute("COMMIT AND CHAIN")
+        return found
+
+
+def _is_idle(cursor: Any) -> bool:
+    return bool(cursor.connection.info.transaction_status == TransactionStatus.IDLE)
+
+
 class CockroachDB(PostgreSQL):
     """A CockroachDB database, which speaks like PostgreSQL but has no advisory locks: only versions order writers."""
 
@@ -141,7 +220,7 @@ class CockroachDB(PostgreSQL):
     def lock(self, cursor: Any, name: bytes, seconds: float) -> bool:  # noqa: D102
         return True
 
-    def unlock(self, cursor: Any, name: bytes) -> None:  # noqa: D102
+    def unlock(self, cursor: Any, name: bytes, *, last: bool) -> None:  # noqa: D102
         pass
 
 
@@ -173,7 +252,8 @@ def _connected(options: dict[str, Any], limit: float, settings: str) -> _Connect
     connection = _Connection.connect(**options, autocommit=True)
     try:
         connection.limit = limit
-        connection.execute(settings)
+        if settings:
+            connection.execute(settings)
     except BaseException:
         connection.close()
         raise

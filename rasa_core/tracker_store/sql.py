@@ -17,8 +17,9 @@ Durability
 Order
     Threads of a process wait for each other by mutexes, then processes and hosts by locks of the server that live as
     long as a connection: advisory locks in PostgreSQL, ``GET_LOCK`` in MySQL and MariaDB. A process that dies frees its
-    locks at once, a host that vanishes when the server notices. Poolers between have to keep sessions together
-    (PgBouncer: ``pool_mode = session``). In a cluster of several writable servers, ``GET_LOCK`` knows only its own
+    locks at once, a host that vanishes when the server notices. A pooler between that gives its connections to others
+    after each transaction (PgBouncer: ``pool_mode = transaction``) needs ``?pooler=transaction``; without that it is
+    refused, if it is noticed. In a cluster of several writable servers, ``GET_LOCK`` knows only its own
     server. CockroachDB has no such locks. There, and wherever a lock is lost, the version that each commit names keeps
     conversations whole: of two writers one gets `VersionConflictError`, and repeats its turn.
 Tables
@@ -44,6 +45,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError, did_you_mean
 from rasa_core.tracker_store.base import StoredAnswer
+from rasa_core.tracker_store.locks import timeout_from
 from rasa_core.tracker_store.log_store import (
     EventLogStore,
     Head,
@@ -103,10 +105,9 @@ _EXPIRE_ANSWERS = (
     "created FROM rasa_core_answers WHERE created < %(before)s ORDER BY created LIMIT 1 OFFSET 999) AS youngest), "
     "%(before)s)"
 )
-# The head first: deleting it waits for a commit under way, and only then are that commit's rows visible.
-_DELETE_HEAD = "DELETE FROM rasa_core_heads WHERE sender_id = %(id)s"
-_DELETE_EVENTS = "DELETE FROM rasa_core_events WHERE sender_id = %(id)s"
-_DELETE_ANSWERS = "DELETE FROM rasa_core_answers WHERE sender_id = %(id)s"
+# The head first: deleting it waits for a commit under way, and only then are that commit's rows visible. Without a head
+# there is nothing else, unless a commit adds it at this moment: it keeps its rows.
+_DELETE = [f"DELETE FROM rasa_core_{part} WHERE sender_id = %(id)s" for part in ("heads", "events", "answers")]
 
 
 class SqlTrackerStore(EventLogStore):
@@ -134,16 +135,15 @@ class SqlTrackerStore(EventLogStore):
 
     @classmethod
     def from_url(cls, url: str, domain: Domain | None = None) -> Self:
-        """Return the store at `url`, in which ``?timeout=5`` is the parameter of that name."""
+        """Return the store at `url`, in which ``?timeout=5&connections=10`` are the parameters of those names."""
         parsed = _parsed(url)
         # SQLAlchemy leaves out what has no value.
-        text = dict(parse_qsl(url.partition("?")[2], keep_blank_values=True)).get("timeout", "30")
-        try:
-            timeout = float(text)
-        except ValueError:
-            raise StoreError(f"timeout is a number of seconds, not {text!r}.") from None
-        rest = parsed.difference_update_query(["timeout"])
-        return cls(domain, url=rest.render_as_string(hide_password=False), timeout=timeout)
+        options = dict(parse_qsl(url.partition("?")[2], keep_blank_values=True))
+        most = options.get("connections", "20")
+        if not (most.isascii() and most.isdigit() and len(most) < 6):
+            raise StoreError(f"connections is a whole number, not {most!r}.")
+        rest = parsed.difference_update_query(["timeout", "connections"]).render_as_string(hide_password=False)
+        return cls(domain, url=rest, timeout=timeout_from(options), connections=int(most))
 
     def close(self) -> None:
         """Close the connections; the store cannot be used afterwards."""
@@ -213,21 +213,8 @@ class SqlTrackerStore(EventLogStore):
         return [bytes(key).decode() for (key,) in found]
 
     def delete(self, sender_id: str) -> bool:  # noqa: D102
-        key = _key(sender_id)
-
-        def delete(cursor: Any) -> bool:
-            cursor.execute("START TRANSACTION")
-            cursor.execute(_DELETE_HEAD, {"id": key})
-            found = bool(cursor.rowcount > 0)
-            if (
-                found
-            ):  # Without a head there is nothing else, unless a commit adds it at this moment: it keeps its rows.
-                cursor.execute(_DELETE_EVENTS, {"id": key})
-                cursor.execute(_DELETE_ANSWERS, {"id": key})
-            cursor.execute("COMMIT")
-            return found
-
-        return self._database.write(delete)
+        parameters = {"id": _key(sender_id)}
+        return self._database.write(lambda cursor: self._database.delete(cursor, _DELETE, parameters))
 
 
 def _key(sender_id: str) -> bytes:
@@ -269,9 +256,14 @@ def _database(url: URL, timeout: float, connections: int) -> Database:
             from rasa_core.tracker_store.mysql import MySQL
 
             return MySQL(url, timeout, connections, _prepare)
-        from rasa_core.tracker_store.postgres import CockroachDB, PostgreSQL
+        from rasa_core.tracker_store.postgres import CockroachDB, PooledPostgreSQL, PostgreSQL
 
-        return (CockroachDB if scheme == "cockroachdb" else PostgreSQL)(url, timeout, connections, _prepare)
+        pooler = url.query.get("pooler", "session")
+        if pooler not in ("session", "transaction"):
+            raise StoreError(f"pooler is session or transaction, not {pooler!r}.")
+        kind = PooledPostgreSQL if pooler == "transaction" else PostgreSQL
+        url = url.difference_update_query(["pooler"])
+        return (CockroachDB if scheme == "cockroachdb" else kind)(url, timeout, connections, _prepare)
     except ImportError as error:
         extra = "mysql" if scheme in _MYSQL else "sql"
         raise StoreError(f"{scheme}:// needs more packages: pip install 'rasa-core[{extra}]'. ({error})") from error
@@ -300,7 +292,7 @@ def _prepare(database: Database, cursor: Any) -> None:
             for statement in (*database.after_tables, _WRITE_LAYOUT):
                 cursor.execute(statement)
     finally:
-        database.unlock(cursor, _LAYOUT_LOCK)
+        database.unlock(cursor, _LAYOUT_LOCK, last=True)
 
 
 def _has_layout(database: Database, cursor: Any) -> bool:

@@ -14,6 +14,7 @@ not, once it was sent: nobody knows whether it was applied.
 from __future__ import annotations
 
 import os
+import random
 import select
 import threading
 import time
@@ -36,6 +37,7 @@ class ClashError(StoreUnavailableError):
     """The server undid a commit because another one was in its way."""
 
 
+_FIRST_WAIT, _LONGEST_WAIT = 0.005, 0.1
 GRACE = 1.0  # Seconds by which this side gives up later than the server, whose own message then comes first.
 
 # What an error is for the caller, and the remedy.
@@ -47,6 +49,10 @@ LOST: Meaning = (
 )
 BUSY: Meaning = (StoreUnavailableError, "Try again, or give the store more connections.")
 SLOW: Meaning = (StoreUnavailableError, "The server is too busy; try again, or give the store a longer timeout.")
+FULL: Meaning = (
+    StoreUnavailableError,
+    "The server allows no more connections: give each process fewer with ?connections=N, or raise its limits.",
+)
 RIGHTS: Meaning = (StoreError, "Check user, password, database and rights, on the server and in the URL.")
 OPTIONS: Meaning = (StoreError, "Check the options in the URL.")
 LAYOUT: Meaning = (StoreError, "Its tables were changed or removed; restore them, or use another database.")
@@ -112,8 +118,18 @@ class Database(ABC):
         """Take a lock that lives as long as the connection; return False if it was not free for that long."""
 
     @abstractmethod
-    def unlock(self, cursor: Any, name: bytes) -> None:
-        """Give the lock back."""
+    def unlock(self, cursor: Any, name: bytes, *, last: bool) -> None:
+        """Give the lock back; `last` tells that no other one stands on the connection."""
+
+    def check(self, cursor: Any) -> None:  # noqa: B027
+        """Raise `StoreError` if what is between here and the server breaks the locks; before the first use."""
+
+    def delete(self, cursor: Any, statements: Sequence[str], parameters: Mapping[str, object]) -> bool:
+        """Run statements in one transaction; return whether the first one found rows, else leave out the others."""
+        cursor.execute("START TRANSACTION")
+        found = delete_rows(cursor, statements, parameters)
+        cursor.execute("COMMIT")
+        return found
 
     @abstractmethod
     def append(self, cursor: Any, parameters: dict[str, Any], events: Sequence[str]) -> bool:
@@ -165,7 +181,7 @@ class Database(ABC):
         thread.held.remove(name)
         try:
             if thread.cursor is not None:  # Else the lock is gone with its connection.
-                self.unlock(thread.cursor, name)
+                self.unlock(thread.cursor, name, last=not thread.held)
         except BaseException as error:
             thread.discard()
             if not isinstance(error, self.error):
@@ -268,15 +284,30 @@ class Database(ABC):
         if thread.pooled is not None and self._is_alive(thread.pooled.dbapi_connection):
             return
         thread.discard()
-        thread.pooled = self._engine.raw_connection()
+        thread.pooled = self._pooled(deadline)
         cursor = thread.pooled.cursor()
-        if self._prepare is not None:
-            self._prepare(self, cursor)
+        prepare = self._prepare
+        if prepare is not None:  # Threads that begin at once may all do it.
+            self.check(cursor)
+            prepare(self, cursor)
             self._prepare = None
         for name in thread.held:
             if not self.lock(cursor, name, max(deadline - time.monotonic(), 0.0)):
                 raise busy_error(name.decode(), self.timeout)
         thread.cursor = cursor
+
+    def _pooled(self, deadline: float) -> PoolProxiedConnection:
+        """Return a connection of the pool; while the server allows no more, wait for one that is given back."""
+        wait = _FIRST_WAIT
+        while True:
+            try:
+                return self._engine.raw_connection()
+            except self.error as error:
+                left = deadline - time.monotonic()
+                if left <= 0 or self.diagnosis(error)[1] is not FULL:
+                    raise
+            time.sleep(min(wait * random.uniform(0.5, 1.0), left))
+            wait = min(wait * 2, _LONGEST_WAIT)
 
     def _give_back(self, thread: _ThreadConnection) -> None:
         """Return a connection to the pool, unless locks stand on it."""
@@ -340,6 +371,15 @@ def query(cursor: Any, sql: str, parameters: Mapping[str, object] | None = None)
     """Return the rows that a statement gives."""
     cursor.execute(sql, parameters)
     return list(cursor.fetchall())
+
+
+def delete_rows(cursor: Any, statements: Sequence[str], parameters: Mapping[str, object]) -> bool:
+    """Run statements as `Database.delete` does, in a transaction that is open."""
+    cursor.execute(statements[0], parameters)
+    found = bool(cursor.rowcount > 0)
+    for statement in statements[1:] if found else ():
+        cursor.execute(statement, parameters)
+    return found
 
 
 _databases: WeakSet[Database] = WeakSet()

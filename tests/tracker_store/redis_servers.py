@@ -8,7 +8,6 @@ import select
 import shutil
 import socket
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +16,7 @@ from typing import Self
 
 import redis
 from programs import server_program
-from real_servers import free_port, wait_until
+from real_servers import free_port, server_folder, wait_until
 
 
 class RedisServer:
@@ -114,7 +113,7 @@ def durable(folder: Path) -> RedisServer:
 
 
 def _folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="redis-"))
+    folder = server_folder("redis")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
@@ -148,6 +147,15 @@ def shared_cluster() -> list[RedisServer]:
     for node in nodes:
         node.wait_for_cluster()
     return nodes
+
+
+def emptied(nodes: str) -> str:
+    """Empty the ``single`` server or the ``cluster`` that all tests share; return its URL, open for more options."""
+    servers = shared_cluster() if nodes == "cluster" else [shared_server()]
+    for server in servers:
+        with server.client() as client:
+            client.flushall()
+    return f"{servers[0].url}?{'cluster=true&' if nodes == 'cluster' else ''}"
 
 
 class Proxy:

@@ -14,7 +14,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from urllib.parse import quote, urlencode
 import psycopg
 import pymysql
 from programs import account, program, server_program
-from real_servers import free_port, wait_until
+from real_servers import free_port, server_folder, wait_until
 
 from rasa_core.tracker_store.sql import SqlTrackerStore
 
@@ -51,7 +50,7 @@ class SqlServer(ABC):
         self._server, self._creator = self._programs()
         self._prefix = self._as_account()
         self.port = free_port()
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{self.scheme}-"))
+        self.folder = server_folder(self.scheme)
         self.data = self.folder / "data"
         self._log = self.folder / "log"
         self._options = options
@@ -310,10 +309,21 @@ def shared(name: str) -> SqlServer:
     return server
 
 
+@functools.cache
+def _with_tables(name: str) -> SqlServer:
+    server = shared(name)
+    with SqlTrackerStore(url=server.url(), timeout=20) as store:
+        store.sender_ids(limit=1)
+    return server
+
+
+def emptied(name: str) -> SqlServer:
+    """Return the server that all tests share, without conversations."""
+    server = _with_tables(name)
+    server.execute(*(f"DELETE FROM {table}" for table in TABLES), database="rasa")
+    return server
+
+
 def empty_store(name: str) -> SqlTrackerStore:
     """Return a store without conversations, on the server that all tests share."""
-    server = shared(name)
-    store = SqlTrackerStore(url=server.url(), timeout=20)
-    store.sender_ids(limit=1)  # Makes the tables.
-    server.execute(*(f"DELETE FROM {table}" for table in TABLES), database="rasa")
-    return store
+    return SqlTrackerStore(url=emptied(name).url(), timeout=20)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ import pytest
 
 pytest.importorskip("redis", reason="install it with: pip install 'rasa-core[redis]'")
 
+from processes import is_free, said, worker
 from redis_engines import empty_store
 from redis_servers import shared_server
 
@@ -32,6 +35,10 @@ def other(store: RedisTrackerStore) -> Iterator[RedisTrackerStore]:
     """Yield a store that knows of the first only through Redis, as one of another machine."""
     with RedisTrackerStore(host="127.0.0.1", port=shared_server().port, timeout=0.1) as opened:
         yield opened
+
+
+def url() -> str:
+    return f"{shared_server().url}?timeout=20"
 
 
 def head(version: int) -> Head:
@@ -119,3 +126,33 @@ def test_a_closed_store_says_so(store: RedisTrackerStore) -> None:
         store.lock("a")
     with pytest.raises(StoreError, match="is closed"):
         store.read_head("a")
+
+
+# -- other processes
+
+
+def test_the_lease_of_a_process_that_lives_does_not_run_out(store: RedisTrackerStore) -> None:
+    with worker("hold", url(), "a", lease=0.4) as process, shared_server().client() as client:
+        assert said(process) == "held"
+        (key,) = client.keys("*:lease")
+        renewals = 0
+        left = client.pttl(key)
+        deadline = time.monotonic() + 20
+        while renewals < 8 and time.monotonic() < deadline:
+            before, left = left, client.pttl(key)
+            renewals += left > before
+        assert renewals == 8
+        assert not is_free(url(), "a")
+
+
+def test_a_process_that_slept_through_its_lease_overwrites_nothing(store: RedisTrackerStore) -> None:
+    store.commit("a", 0, ["first"], head(1))
+    with worker("sleep_through_the_lease", url(), lease=0.5) as process:
+        assert said(process) == "held"
+        with store.lock("a"):
+            store.commit("a", 1, ["second"], Head(2, 0, "model", 6.0, "{}"))
+            os.kill(process.pid, signal.SIGCONT)
+            assert "conversation 'a' is at version 2, not 1" in said(process)
+            process.wait()
+            assert not is_free(url(), "a")
+    assert store.read_events("a", 0, 9) == ["first", "second"]

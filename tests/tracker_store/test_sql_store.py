@@ -304,7 +304,7 @@ def test_a_block_that_is_never_left_ends_with_its_thread(server: SqlServer) -> N
         assert store._database._engine.pool.checkedout() == 0
 
 
-def test_a_server_that_accepts_no_more_connections_may_do_so_later(server: SqlServer) -> None:
+def test_a_request_waits_for_a_server_that_accepts_no_more_connections(server: SqlServer) -> None:
     empty_store(server.scheme).close()
     role = {"postgresql": "single", "mariadb": "single@'127.0.0.1'"}[server.scheme]
     if server.scheme == "postgresql":
@@ -318,11 +318,18 @@ def test_a_server_that_accepts_no_more_connections_may_do_so_later(server: SqlSe
     try:
         with (
             SqlTrackerStore(url=url) as one,
-            SqlTrackerStore(url=url) as two,
-            one.lock("a"),
-            pytest.raises(StoreUnavailableError, match=r"too many connections|max_user_connections"),
+            SqlTrackerStore(url=url, timeout=0.2) as two,
+            SqlTrackerStore(url=url, timeout=20) as three,
+            ThreadPoolExecutor(1) as pool,
         ):
-            two.keys()
+            with one.lock("a"):
+                with pytest.raises(
+                    StoreUnavailableError, match=r"(too many connections|max_user_connections).*\?connections=N"
+                ):
+                    two.keys()
+                waiting = pool.submit(three.keys)
+            one.close()
+            assert waiting.result(20) == []
     finally:
         server.execute(revoke, f"DROP USER {role}")
 

@@ -7,12 +7,14 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from processes import run
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError
 from rasa_core.tracker_store import Head, SqliteTrackerStore, StoredAnswer
@@ -328,3 +330,19 @@ def test_a_file_that_is_shared_stays_shared(path: Path) -> None:
     with SqliteTrackerStore(path=path) as store, store.lock("a"):
         store.commit("a", 0, ["0"], Head(1, 0, "model", 5.0, "{}"))
         assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o660}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX locks")
+def test_closing_a_store_keeps_the_locks_that_another_store_of_the_process_holds(path: Path) -> None:
+    with SqliteTrackerStore(path=path) as store, store.lock("a"):
+        with SqliteTrackerStore(path=path) as other, other.lock("b"):
+            pass
+        assert run("try_lock", f"sqlite:///{path}?timeout=0.05", "a") == ["busy"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs users of POSIX")
+def test_a_read_only_file_is_refused_with_the_remedy() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        (message,) = run("read_only", f"sqlite:///{folder}/x.db")
+    assert "x.db: attempt to write a readonly database. Make the file and its folder writable" in message

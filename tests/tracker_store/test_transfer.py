@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -348,8 +347,12 @@ def test_an_import_that_was_interrupted_goes_on_and_the_part_is_a_sound_conversa
 # -- migrate
 
 
-# Each server keeps one store for the tests; only these two can be there twice.
-PAIRS = [*itertools.permutations(ENGINES, 2), ("memory", "memory"), ("sqlite", "sqlite")]
+# Each engine once as the source and once as the target: both sides know nothing but the interface of the other.
+PAIRS = [
+    *zip(ENGINES, [*list(ENGINES)[3:], *list(ENGINES)[:3]], strict=True),
+    ("memory", "memory"),
+    ("sqlite", "sqlite"),
+]
 
 
 @pytest.fixture(params=PAIRS, ids="-".join)

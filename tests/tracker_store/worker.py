@@ -1,12 +1,18 @@
-"""A process of its own for the tests beside this file: ``worker.py JOB FILE ...``; it reports by printing."""
+"""A process of its own for the tests beside this file: ``worker.py JOB URL ...``; it reports by printing."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-from rasa_core.exceptions import StoreError, StoreUnavailableError
-from rasa_core.tracker_store import EventLogStore, Head, SqliteTrackerStore
+from rasa_core.exceptions import StoreError, StoreUnavailableError, VersionConflictError
+from rasa_core.tracker_store import EventLogStore, Head, SqliteTrackerStore, store_from_url
+
+THREADS = 8
 
 
 def append(store: EventLogStore, sender_id: str, *events: str) -> None:
@@ -19,14 +25,26 @@ def say(text: object) -> None:
     print(text, flush=True)
 
 
-def pairs(store: EventLogStore, name: str, count: str) -> None:
-    """Append pairs of events to five conversations, each pair in two commits under one lock."""
+def wait_for_the_others() -> None:
     say("ready")
     sys.stdin.readline()
-    for number in range(int(count)):
-        with store.lock(f"conversation {number % 5}"):
-            append(store, f"conversation {number % 5}", f"{name}-{number} starts")
-            append(store, f"conversation {number % 5}", f"{name}-{number} ends")
+
+
+def pairs(store: EventLogStore, name: str) -> None:
+    """Append pairs of events to five conversations from many threads, each pair in two commits under one lock."""
+    wait_for_the_others()
+    barrier = threading.Barrier(THREADS)
+
+    def work(thread: int) -> None:
+        barrier.wait()
+        for number in range(10):
+            sender_id = f"conversation {number % 5}"
+            with store.lock(sender_id):
+                append(store, sender_id, f"{name}-{thread}-{number} starts")
+                append(store, sender_id, f"{name}-{thread}-{number} ends")
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(work, range(THREADS)))
 
 
 def endless(store: EventLogStore) -> None:
@@ -55,7 +73,7 @@ def try_lock(store: EventLogStore, sender_id: str) -> None:
         say("busy")
 
 
-def fork(store: SqliteTrackerStore) -> None:
+def fork(store: Any) -> None:
     """Use one store before a fork, and in both processes after it, while the parent holds a lock."""
     append(store, "a", "before")
     with store.lock("a"):
@@ -65,6 +83,7 @@ def fork(store: SqliteTrackerStore) -> None:
             store._timeout = 0.05
             try_lock(store, "a")
             append(store, "b", "child")
+            store._timeout = 20
             with store.lock("b"):
                 append(store, "b", "child, locked")
             os._exit(0)
@@ -86,6 +105,16 @@ def fork_inside(store: EventLogStore) -> None:
         os._exit(0)
 
 
+def leave_a_child(store: EventLogStore) -> None:
+    """Fork while a lock is held, and wait for the end; the child lives on until standard input ends."""
+    with store.lock("a"):
+        if not os.fork():
+            say("held")
+            sys.stdin.read()
+            os._exit(0)
+        threading.Event().wait()
+
+
 def read_only(store: SqliteTrackerStore) -> None:
     """Use a file that this user may not write to."""
     append(store, "a", "0")
@@ -100,16 +129,32 @@ def read_only(store: SqliteTrackerStore) -> None:
             say(error)
 
 
+def sleep_through_the_lease(store: EventLogStore) -> None:
+    """Stand still while holding a lock, then commit what was read before."""
+    with store.lock("a"):
+        say("held")
+        os.kill(os.getpid(), signal.SIGSTOP)
+        try:
+            store.commit("a", 1, ["late"], Head(2, 0, "model", 5.0, "{}"))
+        except VersionConflictError as error:
+            say(error)
+
+
 def start(store: EventLogStore) -> None:
-    """Use a file for the first time, at the same moment as others do."""
-    say("ready")
-    sys.stdin.readline()
+    """Use a store for the first time, at the same moment as others do."""
+    wait_for_the_others()
     append(store, str(os.getpid()), "0")
     say("done")
 
 
+JOBS = (pairs, endless, hold, try_lock, fork, fork_inside, leave_a_child, read_only, sleep_through_the_lease, start)
+
 if __name__ == "__main__":
-    jobs = {job.__name__: job for job in (pairs, endless, hold, try_lock, fork, fork_inside, read_only, start)}
-    timeout = float(os.environ.get("TIMEOUT", "20"))
-    with SqliteTrackerStore(path=sys.argv[2], timeout=timeout) as opened:
-        jobs[sys.argv[1]](opened, *sys.argv[3:])
+    job, url, *arguments = sys.argv[1:]
+    if "LEASE" in os.environ:
+        from rasa_core.tracker_store import redis
+
+        redis.LEASE = float(os.environ["LEASE"])
+        redis.RENEWED = redis.LEASE / 4
+    with store_from_url(url, check=False) as opened:
+        {each.__name__: each for each in JOBS}[job](opened, *arguments)
