@@ -17,6 +17,7 @@ from rasa_core.domain import Domain
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
     ACTION_RESTART_NAME,
+    EVENT_DEPTH,
     ActionExecuted,
     ActionReverted,
     BotUttered,
@@ -27,9 +28,16 @@ from rasa_core.events import (
     UserUttered,
     check_parse_data,
 )
-from rasa_core.exceptions import EventError, InterpreterError
-from rasa_core.interpreter import NaturalLanguageInterpreter, RegexInterpreter, names_its_intent
+from rasa_core.exceptions import InterpreterError
+from rasa_core.interpreter import (
+    NaturalLanguageInterpreter,
+    RasaNLUHttpInterpreter,
+    RasaNLUInterpreter,
+    RegexInterpreter,
+    names_its_intent,
+)
 from rasa_core.policies.policy import Policy, Prediction
+from rasa_core.support.strict_json import plain
 from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)
@@ -38,6 +46,8 @@ State = dict[str, Any]
 Preprocessor = Callable[[str], str]
 
 _LONGEST_PROBLEM = 1000
+_GIVE_JSON = (RegexInterpreter, RasaNLUInterpreter, RasaNLUHttpInterpreter)
+_PARSE_DEPTH = EVENT_DEPTH - 1
 
 INFO_PAUSED = "Bot is currently paused and no restart was received yet."
 INFO_LISTENING = (
@@ -148,9 +158,9 @@ class TurnProcessor:
             tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
             if fixed not in (tracker.follow_up_action, ACTION_LISTEN_NAME):
                 tracker.update(FollowupAction(fixed))
-        tracker.update(UserUttered(parsed.get("text", text), parsed["intent"], parsed["entities"], parsed))
+        tracker.take(UserUttered(parsed.get("text", text), parsed["intent"], parsed["entities"], parsed))
         for event in self.domain.slots_for_entities(parsed["entities"]):
-            tracker.update(event)
+            tracker.take(event)
 
     # -- deciding
 
@@ -158,7 +168,7 @@ class TurnProcessor:
         """Return the next action: a fixed one, a restart that the user wants, or what the policies say."""
         fixed = ACTION_LISTEN_NAME if tracker.must_listen else tracker.follow_up_action
         if fixed is not None and fixed in self.domain.action_map:
-            return self._certain(fixed)
+            return self._certain(str(fixed))
         if tracker.latest_message.intent.get("name") == self.domain.restart_intent:
             return self._certain(ACTION_RESTART_NAME)
         return self.policy_ensemble.predict(tracker, self.domain)
@@ -323,7 +333,7 @@ class TurnProcessor:
         self.runner.check_runs_here(action_name)
         problem = None
         try:
-            events = self.runner.run(action_name, dispatcher, tracker)
+            events = [event.storable() for event in self.runner.run(action_name, dispatcher, tracker)]
         except Exception as error:  # whatever a user's action raises must not end the conversation
             logger.exception("the action %r failed in conversation %r.", action_name, tracker.sender_id)
             events, problem = [], f"{type(error).__name__}: {error}".rstrip(": ")[:_LONGEST_PROBLEM]
@@ -369,13 +379,15 @@ class TurnProcessor:
 def _checked(parsed: dict[str, Any], interpreter: NaturalLanguageInterpreter) -> dict[str, Any]:
     """Return a parse with an intent and entities, or raise `InterpreterError`."""
     try:
+        if type(interpreter) not in _GIVE_JSON:
+            parsed = plain(parsed, _PARSE_DEPTH)
         if parsed.get("intent") is None or parsed.get("entities") is None:
             intent = parsed.get("intent") or {"name": None, "confidence": 0.0}
             parsed = {**parsed, "intent": intent, "entities": parsed.get("entities") or []}
         check_parse_data(parsed)
-    except (AttributeError, EventError) as error:
+    except (AttributeError, ValueError) as error:
         raise InterpreterError(
-            f"{type(interpreter).__name__} returned no parse: {error} A parse is like "
+            f"{type(interpreter).__name__} returned no parse: {str(error).rstrip('.')}. A parse is like "
             '{"text": "hi", "intent": {"name": "greet", "confidence": 0.9}, "entities": []}.'
         ) from error
     return parsed

@@ -1,19 +1,22 @@
 """Everything that can happen in a conversation; the only way in which its state changes.
 
-An event is immutable. It has a JSON form (`Event.as_dict`, `Event.from_parameters`), a line in a story
-(`Event.as_story_string`, `Event.from_story_string`) and an effect on a tracker (`Event.apply_to`). A new kind
-of event is a subclass of `Event` with a ``type_name`` of its own: defining the class registers it.
+An event is immutable, but for its time before it is in a tracker. It has a JSON form (`Event.as_dict`,
+`Event.from_parameters`), a line in a story (`Event.as_story_string`, `Event.from_story_string`) and an effect on a
+tracker (`Event.apply_to`). A new kind of event is a subclass of `Event` with a ``type_name`` of its own: defining the
+class registers it.
 """
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from rasa_core.events.base import ACTION_LISTEN_NAME as ACTION_LISTEN_NAME
+from rasa_core.events.base import EVENT_DEPTH as EVENT_DEPTH
 from rasa_core.events.base import Event as Event
 from rasa_core.events.base import Json, JsonKey, as_story, parameter
 from rasa_core.events.base import check_parse_data as check_parse_data
@@ -22,13 +25,26 @@ from rasa_core.exceptions import EventError
 
 ACTION_RESTART_NAME = "action_restart"
 
+_NAMED_ZONE = re.compile(r"(Z|[+-]\d\d:?\d\d)\[[\w/+-]+\]$")
+_UNIVERSAL = re.compile(r" ?(?:UTC|GMT|z)$")
+
 _E = TypeVar("_E", bound=Event)
 
 
 @dataclass_transform(frozen_default=True, eq_default=False)
 def _event(event_class: type[_E]) -> type[_E]:
     # Events compare and show themselves by their JSON form, whatever fields they have.
-    return dataclass(frozen=True, slots=True, eq=False, repr=False)(event_class)
+    made = dataclass(frozen=True, slots=True, eq=False, repr=False)(event_class)
+    refuse = made.__setattr__
+
+    def set_time(event: Event, name: str, value: Any) -> None:
+        if name == "timestamp" and not getattr(event, "_is_logged", False):
+            Event.__init__(event, value)
+        else:
+            refuse(event, name, value)
+
+    setattr(made, "__setattr__", set_time)  # noqa: B010 - what a frozen class has, and no type checker lets replace
+    return made
 
 
 @_event
@@ -60,8 +76,12 @@ class UserUttered(Event):
         given = self.parse_data or {"text": self.text}
         intent = given.get("intent", self.intent) or {}
         entities = given.get("entities", self.entities) or []
+        text = given.get("text") if self.text is None else self.text
         parse_data = {**given, "intent": intent, "entities": entities}
-        for name, value in (("intent", intent), ("entities", entities), ("parse_data", parse_data)):
+        if parse_data.get("text") is None:
+            parse_data["text"] = text
+        made = {"text": text, "intent": intent, "entities": entities, "parse_data": parse_data}
+        for name, value in made.items():
             object.__setattr__(self, name, value)
         Event.__post_init__(self)
 
@@ -268,7 +288,8 @@ class ReminderScheduled(Event):
     action_name
         The action to run.
     trigger_date_time
-        When, as a naive local `datetime.datetime`; kept to the second.
+        When, as a `datetime.datetime` or ISO text; kept to the second. With an offset it is kept as that instant, in
+        UTC; without one it is local time wherever the action is to run, and stays as it is.
     name
         Identifies the reminder; made from the other parameters if not given.
     kill_on_user_message
@@ -289,12 +310,17 @@ class ReminderScheduled(Event):
     timestamp: float = 0.0
 
     def __post_init__(self) -> None:
-        """Give the reminder a name that is the same in every process."""
+        """Read a time that is text, and give the reminder a name that is the same in every process."""
+        if not isinstance(self.trigger_date_time, datetime):
+            object.__setattr__(self, "trigger_date_time", _moment_in(self.trigger_date_time))
         object.__setattr__(self, "name", self.name or f"{self.action_name}@{self._moment()}")
         Event.__post_init__(self)
 
     def _moment(self) -> str:
-        return self.trigger_date_time.isoformat()[:19]
+        moment = self.trigger_date_time
+        if moment.utcoffset() is None:
+            return moment.isoformat()[:19]
+        return moment.astimezone(UTC).isoformat()[:19] + "Z"
 
     def _parameters(self) -> Json:
         return {**Event._parameters(self), "date_time": self._moment()}
@@ -302,12 +328,18 @@ class ReminderScheduled(Event):
     @classmethod
     def _from_story_string(cls, parameters: Mapping[str, Any]) -> Event:
         action, written, name, kill = (parameter(cls, parameters, key) for key in cls._keys)
-        try:
-            moment = datetime.fromisoformat(written[:19])
-        except ValueError:
-            example = '"2018-09-03T11:41:10"'
-            raise EventError(f'"date_time" of event "reminder" is like {example}, not {written[:40]!r}.') from None
-        return cls(action, moment, name, True if kill is None else kill)
+        return cls(action, _moment_in(written), name, True if kill is None else kill)
+
+
+def _moment_in(written: object) -> datetime:
+    """Return the moment that ISO text names, to the second: in UTC if it has an offset, else naive."""
+    try:
+        text = _NAMED_ZONE.sub(r"\1", _UNIVERSAL.sub("Z", str(written).strip()))
+        moment = datetime.fromisoformat(text).replace(microsecond=0)
+        return moment if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        examples = '"2018-09-03T11:41:10Z", "2018-09-03T13:41:10+02:00", or without an offset for local time'
+        raise EventError(f'"date_time" of event "reminder" is like {examples}, not {str(written)[:40]!r}.') from None
 
 
 @_event

@@ -6,14 +6,20 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 from rasa_core.exceptions import EventError, did_you_mean
-from rasa_core.support.strict_json import hashable, is_number
+from rasa_core.support.strict_json import MAX_DEPTH, hashable, is_number, plain
 
 Json = dict[str, Any]
 
 ACTION_LISTEN_NAME = "action_listen"
+
+_OWN_MODULE: Final = __name__.removesuffix(".base")
+EVENT_DEPTH: Final = MAX_DEPTH - 2
+"""Levels of an event in JSON, so that the list of all events, and the state that holds it, can be read back."""
+END_OF_TIME: Final = 95_617_584_000.0
+"""The year 5000 as Unix time in seconds; what is later is meant in milliseconds."""
 
 _UNSAFE_IN_STORIES = re.compile("[`\ud800-\udfff]|<(?=!--)")
 
@@ -41,10 +47,10 @@ class Event:
     type_name : str
         The value of ``"event"`` in JSON, and the name in story lines.
     timestamp : float
-        Unix time in seconds; 0 or None given to the constructor means now.
+        Unix time in seconds; 0 or None means now. It may be set until the event is in a tracker.
     """
 
-    __slots__ = ()
+    __slots__ = ("_is_logged",)
     type_name: ClassVar[str] = "event"
     timestamp: float
     _keys: ClassVar[Mapping[str, JsonKey]] = {}
@@ -57,7 +63,9 @@ class Event:
             Event._subclasses[cls.type_name] = cls
 
     def __init__(self, timestamp: float | None = None) -> None:
-        object.__setattr__(self, "timestamp", timestamp or time.time())
+        if type(timestamp) is not float or not -END_OF_TIME < timestamp < END_OF_TIME or not timestamp:
+            timestamp = checked_time(timestamp) or time.time()
+        object.__setattr__(self, "timestamp", timestamp)
 
     def __post_init__(self) -> None:
         """Stamp an event that was made without a time."""
@@ -70,6 +78,40 @@ class Event:
     def as_story_string(self) -> str | None:
         """Return the story line without its bullet, or None if the event is left out of stories."""
         return as_story(self.type_name, self._parameters())
+
+    def storable(self) -> Event:
+        """Return the event as a log can hold it: itself, or one with JSON in the place of other values.
+
+        Raises
+        ------
+        EventError
+            If a value stands for nothing in JSON, or the event could not be read back.
+        """
+        if self._is_simple():
+            return self
+        try:
+            given = self.as_dict()
+            form = plain(given, EVENT_DEPTH)
+        except (ValueError, RecursionError) as error:
+            raise EventError(
+                f'the event "{self.type_name}" cannot be stored as JSON: {error}. Use text, finite numbers, true, '
+                "false, null, lists and objects, or what has one obvious form of these, such as a date."
+            ) from error
+        read = Event.from_log(form)
+        return self if form is given else read
+
+    def _is_simple(self) -> bool:
+        """Tell whether the event is of this package, and has nothing but text, true, false and null, as most have."""
+        if type(self).__module__ != _OWN_MODULE:
+            return False
+        for field, kind, is_required in self._keys.values():
+            value = getattr(self, field)
+            found = type(value)
+            if value is None and not is_required:
+                continue
+            if (found is not str and found is not bool) or (kind is not None and found is not kind):
+                return False
+        return True
 
     def apply_to(self, tracker: Folds) -> None:
         """Change the state of `tracker`, whose `update` alone calls this."""
@@ -123,6 +165,13 @@ class Event:
         EventError
             If the type is unknown, or a parameter is missing or of the wrong type.
         """
+        event = Event.from_log(parameters, default)
+        checked_time(event.timestamp, event.type_name)
+        return event
+
+    @staticmethod
+    def from_log(parameters: Mapping[str, Any], default: type[Event] | None = None) -> Event:
+        """Build an event from its JSON form, as `from_parameters` does, with whatever time a log has for it."""
         if not isinstance(parameters, Mapping):
             shown = f"{type(parameters).__name__}: {str(parameters)[:80]!r}"
             raise EventError(f"an event is a JSON object, not {shown}.")
@@ -164,6 +213,24 @@ class Event:
     def _from_story_string(cls, parameters: Mapping[str, Any]) -> Event | list[Event] | None:
         """Build the event, or events, from parameters; override this in events of your own that have any."""
         return cls(timestamp=None, **{key.field: parameter(cls, parameters, name) for name, key in cls._keys.items()})
+
+
+def checked_time(stamp: Any, event: str | None = None) -> Any:
+    """Return the time of an event, None for now; raise `EventError` if it is no Unix time in seconds."""
+    if stamp is None:
+        return None
+    is_seconds = hasattr(stamp, "__float__") and not isinstance(stamp, str | bool)
+    seconds = float(stamp) if is_seconds and type(stamp) is not int else stamp
+    if is_seconds and -END_OF_TIME < seconds < END_OF_TIME:
+        return seconds
+    subject = "a timestamp" if event is None else f'"timestamp" of event "{event}"'
+    if is_seconds and END_OF_TIME <= abs(seconds) < 1e15:
+        raise EventError(
+            f"{subject} is Unix time in seconds, and {seconds:.15g} is after the year 5000. It looks like "
+            "milliseconds: divide it by 1000."
+        )
+    shown = "a number of such a size" if isinstance(stamp, int) and is_seconds else f"{stamp!r:.60}"
+    raise EventError(f"{subject} is Unix time in seconds, not {shown}.")
 
 
 def deserialise_events(serialized_events: Iterable[Mapping[str, Any]]) -> list[Event]:

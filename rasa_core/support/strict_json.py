@@ -7,11 +7,18 @@ since a log may hold them; whoever must not have them asks `has_half_characters`
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
+from datetime import date, time
+from decimal import Decimal
+from enum import Enum
+from operator import is_
+from pathlib import PurePath
 from typing import Any, Final, NoReturn
+from uuid import UUID
 
 MAX_DEPTH: Final = 100
 MAX_DIGITS: Final = 300
@@ -121,6 +128,130 @@ def _expressible(value: Any) -> Any:
         return value
     scalar = getattr(value, "item", None)  # NumPy's numbers
     return _expressible(scalar()) if callable(scalar) and getattr(value, "ndim", 1) == 0 else str(value)
+
+
+_TOO_LARGE: Final = 10**MAX_DIGITS
+
+
+def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """Return the JSON value that `value` obviously stands for: `value` itself, if it is one.
+
+    Tuples and other sequences become lists, sets sorted lists, dataclasses objects, enums their values, dates and times
+    ISO text, paths and UUIDs text, Decimal and what has NumPy's ``tolist`` numbers or lists.
+
+    Parameters
+    ----------
+    depth
+        How many levels of lists and objects there may be.
+
+    Raises
+    ------
+    ValueError
+        If it stands for none; the message is a clause that says why.
+    """
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return value
+    if kind is int:
+        return _plain_int(value)
+    if kind is float:
+        return _plain_float(value)
+    if kind is list:
+        made = [plain(part, depth - 1) for part in _within(value, depth)]
+        return value if all(map(is_, made, value)) else made
+    if kind is dict:
+        return _plain_object(value, depth)
+    return _converted(value, depth)
+
+
+def _within(value: Any, depth: int) -> Any:
+    if depth <= 0:
+        raise ValueError("it is nested too deep")
+    return value
+
+
+def _plain_int(value: int) -> int:
+    if -_TOO_LARGE < value < _TOO_LARGE:
+        return value
+    raise ValueError(f"a number has more than {MAX_DIGITS} digits")
+
+
+def _plain_float(value: float) -> float:
+    if math.isfinite(value):
+        return value
+    raise ValueError(f"{value} is not a JSON number")
+
+
+def _plain_object(value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+    made = {_plain_key(key): plain(part, depth - 1) for key, part in _within(value, depth).items()}
+    if type(value) is dict and all(map(is_, made, value)) and all(map(is_, made.values(), value.values())):
+        return value
+    return made
+
+
+def _plain_key(key: Any) -> str:
+    if type(key) is str:
+        return key
+    text = key.value if isinstance(key, Enum) else key
+    if isinstance(text, str):
+        return str.__str__(text)
+    raise ValueError(f"the keys of an object are text, and one is of the type {type(key).__name__}")
+
+
+def _converted(value: Any, depth: int) -> Any:
+    """Return what `plain` makes of anything that JSON does not give."""
+    if isinstance(value, Enum):
+        return plain(value.value, depth)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return _plain_int(int(value))
+    if isinstance(value, float):
+        return _plain_float(float(value))
+    if isinstance(value, Decimal):
+        return _plain_decimal(value)
+    if isinstance(value, date | time) and value == value:  # Not-a-time of other libraries equals nothing.
+        return value.isoformat()
+    if isinstance(value, UUID | PurePath):
+        return str(value)
+    return _converted_container(value, depth)
+
+
+def _plain_decimal(value: Decimal) -> int | float:
+    if not value.is_finite() or value.adjusted() >= MAX_DIGITS:
+        raise ValueError(f"{str(value)[:40]} is not a JSON number")
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _converted_container(value: Any, depth: int) -> Any:
+    if isinstance(value, Mapping):
+        return _plain_object(value, depth)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _plain_object({field.name: getattr(value, field.name) for field in dataclasses.fields(value)}, depth)
+    if isinstance(value, Set):
+        return _in_order([plain(part, depth - 1) for part in _within(value, depth)])
+    if hasattr(value, "tolist"):
+        return _plain_array(value, depth)
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
+        return [plain(part, depth - 1) for part in _within(value, depth)]
+    raise ValueError(f"JSON has nothing for a value of the type {type(value).__name__}")
+
+
+def _in_order(values: list[Any]) -> list[Any]:
+    """Return the values of a set in an order that is the same in every process."""
+    try:
+        return sorted(values)
+    except TypeError:
+        return sorted(values, key=lambda value: json.dumps(value, sort_keys=True))
+
+
+def _plain_array(value: Any, depth: int) -> Any:
+    """Return what an array, or a scalar, of NumPy or another library holds; moments of any resolution as ISO text."""
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    made = value.astype(str).tolist() if kind == "M" else value.tolist()
+    if kind == "m" or (kind == "M" and "NaT" in str(made)) or hasattr(made, "tolist"):
+        raise ValueError(f"JSON has nothing for a value of the type {type(value).__name__} like this one")
+    return plain(made, depth)
 
 
 def independent(value: Any) -> Any:

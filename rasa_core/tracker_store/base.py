@@ -312,7 +312,7 @@ class TrackerStore:
             ) from error
         if not isinstance(rows, list):
             raise StoreError(f"conversation {sender_id!r} is stored as {type(rows).__name__}, not as a list of events.")
-        return self._with_events(sender_id, map(Event.from_parameters, rows), committed=True)
+        return self._with_events(sender_id, map(Event.from_log, rows), committed=True)
 
     def _new_tracker(self, sender_id: str) -> DialogueStateTracker:
         tracker = self.init_tracker(sender_id)
@@ -322,7 +322,10 @@ class TrackerStore:
     def _with_events(self, sender_id: str, events: Iterable[Event], *, committed: bool) -> DialogueStateTracker:
         tracker = self.init_tracker(sender_id)
         for event in events:
-            tracker.update(event)
+            if committed:
+                tracker.take(event)
+            else:
+                tracker.update(event)
         if committed:
             tracker.mark_committed()
         return tracker

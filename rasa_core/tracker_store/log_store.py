@@ -278,7 +278,7 @@ class EventLogStore(TrackerStore, ABC):
             tracker = self._blank(sender_id, head.origin)
             rows = self._rows(sender_id, head.origin, head.version)
             for row in rows:
-                tracker.update(Event.from_parameters(json.loads(row)))
+                tracker.take(Event.from_log(json.loads(row)))
             note_places(self._own[tracker], tracker, tracker.pending_events, rows, head.origin)
             tracker.mark_committed()
             return tracker
@@ -338,7 +338,7 @@ class EventLogStore(TrackerStore, ABC):
         return head
 
     def _events(self, sender_id: str, start: int, stop: int) -> list[Event]:
-        return [Event.from_parameters(json.loads(row)) for row in self._rows(sender_id, start, stop)]
+        return [Event.from_log(json.loads(row)) for row in self._rows(sender_id, start, stop)]
 
     def _rows(self, sender_id: str, start: int, stop: int) -> list[str]:
         rows = self.read_events(sender_id, start, stop)

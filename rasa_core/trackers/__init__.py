@@ -155,16 +155,26 @@ class DialogueStateTracker(EventLog, ConversationState):
     def update(self, event: Event) -> None:
         """Append `event` to the log and change the state accordingly.
 
+        The one gate for values from anywhere: what is not JSON becomes what it obviously stands for in JSON.
+
         Raises
         ------
         ValueError
             If `event` is not an `Event`.
+        EventError
+            If it has a value that stands for nothing in JSON, so that no log could hold it.
         """
         if not isinstance(event, Event):
             raise ValueError(f"a tracker is updated with an Event, not with {event!r:.100}.")
-        self._append(event)
+        event = event.storable()
+        object.__setattr__(event, "_is_logged", True)
+        self.take(event)
         if isinstance(event, StoryExported) and event.path is not None:
             self.export_stories_to_file(event.path)
+
+    def take(self, event: Event) -> None:
+        """Append an event of which all values are JSON, such as one that was read from a log."""
+        self._append(event)
 
     def _append(self, event: Event) -> None:
         self._pending.append(event)
@@ -251,7 +261,18 @@ class DialogueStateTracker(EventLog, ConversationState):
             "events": events,
         }
 
-    # -- copies
+    # -- comparing, and copies
+
+    def __eq__(self, other: object) -> bool:
+        """Compare sender, events and slots; the log is read for that."""
+        if self is other:
+            return True
+        if not isinstance(other, DialogueStateTracker):
+            return NotImplemented
+        mine, theirs = (self.sender_id, self.current_slot_values()), (other.sender_id, other.current_slot_values())
+        return mine == theirs and self.events == other.events
+
+    __hash__ = object.__hash__  # Of two equal trackers, each may change; stores know their own by identity.
 
     def init_copy(self) -> Self:
         """Return a tracker of the same conversation with no events."""

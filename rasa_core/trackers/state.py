@@ -33,6 +33,16 @@ class KnowsSlots(Protocol):
     def states_for_tracker_history(self, tracker: Any) -> list[State]: ...  # noqa: D102
 
 
+class ActionName(str):
+    """The name of an action, which also answers `name` as an `Action` does."""
+
+    __slots__ = ()
+
+    def name(self) -> str:
+        """Return the name."""
+        return str(self)
+
+
 class ConversationState:
     """What is known of a conversation, and how each type of event changes it.
 
@@ -51,11 +61,20 @@ class ConversationState:
         self.latest_message = NO_MESSAGE
         self.latest_bot_utterance = NO_UTTERANCE
         self.latest_action_name: str | None = None
-        self.follow_up_action: str | None = None
+        self._follow_up: ActionName | None = None
         self.must_listen = False
         self._paused: bool = False
         self._restarted_at = 0
         self._state: State | None = None
+
+    @property
+    def follow_up_action(self) -> ActionName | None:
+        """The next action, where it is fixed: its name."""
+        return self._follow_up
+
+    @follow_up_action.setter
+    def follow_up_action(self, name: str | None) -> None:
+        self._follow_up = None if name is None else ActionName(name)
 
     # -- what events change
 
