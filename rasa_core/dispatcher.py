@@ -12,13 +12,16 @@ import re
 import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from rasa_core.channels.channel import OutputChannel
-from rasa_core.exceptions import did_you_mean
+from rasa_core.events import EVENT_DEPTH
+from rasa_core.exceptions import EventError, did_you_mean
+from rasa_core.support.strict_json import plain
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Content = dict[str, Any]
 
 _SAYABLE = ("text", "buttons", "elements", "image", "attachment")
@@ -100,20 +103,22 @@ class Dispatcher:
 
     def utter_button_message(self, text: str, buttons: Iterable[Content], **kwargs: Any) -> None:
         """Say `text` with `buttons`; `kwargs` go to the output channel."""
-        shown = list(buttons)
+        shown = sayable(text, list(buttons))
         self.output_channel.send_text_with_buttons(self.sender_id, text, shown, **kwargs)
         self.send_messages.append(text)
         self.latest_bot_messages.append(BotMessage(text, {"buttons": shown}))
 
     def utter_attachment(self, attachment: str) -> None:
         """Send the image at the address `attachment`."""
+        attachment = sayable(None, attachment)
         self.output_channel.send_image_url(self.sender_id, attachment)
         self.latest_bot_messages.append(BotMessage(None, {"attachment": attachment}))
 
     def utter_custom_message(self, *elements: Content) -> None:
         """Send cards."""
-        self.output_channel.send_custom_message(self.sender_id, list(elements))
-        self.latest_bot_messages.append(BotMessage(None, {"elements": list(elements)}))
+        shown = sayable(None, list(elements))
+        self.output_channel.send_custom_message(self.sender_id, shown)
+        self.latest_bot_messages.append(BotMessage(None, {"elements": shown}))
 
     def report_failure(self, action_name: str, problem: str) -> None:
         """Tell the output channel that an action failed; this is not said to the user."""
@@ -186,6 +191,23 @@ class Dispatcher:
     ) -> Content:
         message = self.retrieve_template(name, filled_slots, **values)
         return {"text": f"Undefined utter template {name}."} if message is None else message
+
+
+def sayable(text: object, content: T) -> T:
+    """Return what is to be said beside `text` as JSON, so that channels can send it and the log can hold it.
+
+    Raises
+    ------
+    EventError
+        If `text` is no text, or something in `content` stands for nothing in JSON.
+    """
+    if text is not None and not isinstance(text, str):
+        raise EventError(f"what the bot says is text, not {type(text).__name__}.")
+    try:
+        said: T = plain(content, EVENT_DEPTH - 2)
+    except (ValueError, RecursionError) as error:
+        raise EventError(f"what the bot says cannot be stored as JSON: {error}.") from error
+    return said
 
 
 def variables_of(source: Values, values: Content) -> Content:

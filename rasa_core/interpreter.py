@@ -17,14 +17,15 @@ import json
 import logging
 import re
 import threading
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from rasa_core import _legacy
-from rasa_core.events import check_parse_data
+from rasa_core.events import EVENT_DEPTH, check_parse_data
 from rasa_core.exceptions import InterpreterError, ModelError, RasaCoreError
-from rasa_core.support.strict_json import decode
+from rasa_core.support.strict_json import decode, plain
 
 if TYPE_CHECKING:
     from rasa_core.support.http import HttpAnswer
@@ -35,6 +36,11 @@ Parse = dict[str, Any]
 
 INTENT_MESSAGE_PREFIX = "/"
 _INTENT_PREFIXES = (INTENT_MESSAGE_PREFIX, "_")
+DEFAULT_INTENTS: Final = frozenset({"restart", "back", "out_of_scope", "session_start", "nlu_fallback"})
+_OPENING = re.compile(r"[{\[]")
+_COMMAND = re.compile(r"/\w[\w.+-]*(@[\d.]+)?\s*(\{.*)?\Z", re.DOTALL)
+_BRACKETS = re.compile(r"([^\[\]{}]+)\[(.*)\]", re.DOTALL)
+_OBJECT_DEPTH: Final = EVENT_DEPTH - 3  # An object is in the list of entities, which is in the parse.
 _CONFIDENCE = re.compile(r"0|1|[01]?\.[0-9]+|[01]\.")
 _ANSWER_LIMIT = 10_000_000
 _RETRIES = 2
@@ -42,9 +48,35 @@ _LONGEST_PAUSE = 0.2
 _TRAIN = "Train a model from your NLU data with rasa-core nlu train -d nlu.md -o DIR"
 
 
-def names_its_intent(text: str) -> bool:
-    """Tell whether a message says its intent itself, as ``/greet`` does, so that no model is needed."""
-    return text.startswith(_INTENT_PREFIXES)
+def names_its_intent(text: str, intents: Collection[str] | None = None) -> bool:
+    """Tell whether a message says its intent itself, as ``/greet`` does, so that no model is needed.
+
+    Where the `intents` of a bot are given, only one of them, or one that every bot has, may follow the prefix; or else
+    a single word and perhaps an object, as in ``/nope{"a": 1}``, which nobody would say.
+    """
+    if intents is None or not text.startswith(_INTENT_PREFIXES):
+        return text.startswith(_INTENT_PREFIXES)
+    name = _OPENING.split(text, maxsplit=1)[0][1:].strip()
+    is_known = any(one in intents or one in DEFAULT_INTENTS for one in (name, _split_confidence(name)[0]))
+    return is_known or _COMMAND.match(text) is not None
+
+
+def parsed_by(interpreter: NaturalLanguageInterpreter, text: str) -> Parse:
+    """Return what an interpreter makes of a text, with an intent and entities; raise `InterpreterError` if it can't."""
+    parsed = interpreter.parse(text)
+    try:
+        if type(interpreter) not in _GIVE_JSON:
+            parsed = plain(parsed, EVENT_DEPTH - 1)
+        if parsed.get("intent") is None or parsed.get("entities") is None:
+            intent = parsed.get("intent") or {"name": None, "confidence": 0.0}
+            parsed = {**parsed, "intent": intent, "entities": parsed.get("entities") or []}
+        check_parse_data(parsed)
+    except (AttributeError, ValueError) as error:
+        raise InterpreterError(
+            f"{type(interpreter).__name__} returned no parse: {str(error).rstrip('.')}. A parse is like "
+            '{"text": "hi", "intent": {"name": "greet", "confidence": 0.9}, "entities": []}.'
+        ) from error
+    return parsed
 
 
 class NaturalLanguageInterpreter:
@@ -92,15 +124,17 @@ class RegexInterpreter(NaturalLanguageInterpreter):
     """Reads messages of the form ``/intent@0.7{"entity": "value"}``.
 
     The prefix (``/`` or ``_``), the confidence and the JSON object may each be missing; what stands before
-    the object is the name of the intent. A list gives one entity for each of its items.
+    the object is the name of the intent. A list gives one entity for each of its items. Behind a prefix,
+    ``[entity=value,other=value]`` is read too, as old stories and buttons have it.
     """
 
     def parse(self, text: str) -> Parse:
         """Return the parse of `text`; no text is an error, and one without a name has the intent None."""
         opening = text.find("{")
         name = (text if opening < 0 else text[:opening]).strip()
+        entities: list[Parse] | None = None
         if name.startswith(_INTENT_PREFIXES):
-            name = name[1:].strip()
+            name, entities = _without_brackets(name[1:].strip(), text)
         confidence = 1.0
         if "@" in name:
             name, confidence = _split_confidence(name)
@@ -108,7 +142,7 @@ class RegexInterpreter(NaturalLanguageInterpreter):
             "text": text,
             "intent": {"name": name or None, "confidence": confidence},
             "intent_ranking": [{"name": name or None, "confidence": confidence}],
-            "entities": [] if opening < 0 else _json_entities(text, opening),
+            "entities": entities or ([] if opening < 0 else _json_entities(text, opening)),
         }
 
 
@@ -119,10 +153,30 @@ def _split_confidence(name: str) -> tuple[str, float]:
     return name, 1.0
 
 
+def _without_brackets(name: str, text: str) -> tuple[str, list[Parse] | None]:
+    """Return the name before ``[entity=value]``, and the entities; None where there are no brackets at the end."""
+    found = _BRACKETS.fullmatch(name)
+    if found is None:
+        return name, None
+    values: list[tuple[str, str]] = []
+    for part in found[2].split(","):
+        entity, equals, value = part.partition("=")
+        if equals and entity.strip():
+            values.append((entity.strip(), value))
+        elif values:  # A comma with no entity behind it belongs to the value.
+            values[-1] = values[-1][0], f"{values[-1][1]},{part}"
+        elif part.strip():
+            return name, None
+    start, end = text.index("["), len(text.rstrip())
+    return found[1].strip(), [
+        {"entity": entity, "start": start, "end": end, "value": value.strip().strip("\"'")} for entity, value in values
+    ]
+
+
 def _json_entities(text: str, start: int) -> list[Parse]:
     """Return the entities in the JSON object from `start` to the end of `text`."""
     try:
-        found: Parse = decode(text[start:])
+        found: Parse = plain(decode(text[start:]), _OBJECT_DEPTH)
     except ValueError as error:
         expected = 'an intent is followed by a JSON object such as {"name": "Anna"}'
         logger.warning("no entities in %.80r: %s (%s).", text, expected, error)
@@ -197,6 +251,9 @@ def _read_nlu_model(directory: str) -> _Model:
         elif Path(directory, "metadata.json").is_file():
             problem = f"what is there is a dialogue model, or a model of Rasa NLU, which is not read. {_TRAIN}."
         raise InterpreterError(f"cannot read an NLU model at {directory!r}: {problem}") from error
+
+
+_GIVE_JSON: Final = (RegexInterpreter, RasaNLUInterpreter)  # Their parses need no second look.
 
 
 class _NotSpokenError(InterpreterError):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
 
 from rasa_core.actions.runner import runner_for
 from rasa_core.actions.webhook import ActionServer
@@ -116,6 +117,7 @@ class MessageProcessor(TurnProcessor):
         events = list(events)
 
         def take(conversation: Conversation) -> State:
+            _begin_by(conversation, events)
             return self.continue_turn(conversation.tracker, executed_action, events)
 
         return self._change(sender_id, take, conditions)
@@ -128,8 +130,22 @@ class MessageProcessor(TurnProcessor):
         self.check(None, events)
 
         def append(conversation: Conversation) -> State:
+            _begin_by(conversation, events)
             for event in events:
                 conversation.tracker.update(event)
+            return conversation.tracker.current_state()
+
+        return self._change(sender_id, append, conditions)
+
+    def append_message(
+        self, sender_id: str, message: UserUttered, conditions: RequestConditions | None = None
+    ) -> RequestResult:
+        """Append a message that was understood, without a prediction; the result is the state."""
+        message = cast(UserUttered, message.storable())
+
+        def append(conversation: Conversation) -> State:
+            _begin_by(conversation, [message])
+            self.take_message(conversation.tracker, message)
             return conversation.tracker.current_state()
 
         return self._change(sender_id, append, conditions)
@@ -239,6 +255,12 @@ class MessageProcessor(TurnProcessor):
             answered = exchange.commit(change(conversation))
             conversation.keep_tracker()
             return answered
+
+
+def _begin_by(conversation: Conversation, events: Sequence[Event]) -> None:
+    """Let a conversation that starts now begin no later than with its first events, which may be of the past."""
+    moments = [event.timestamp for event in events if isinstance(event, Event)]
+    conversation.tracker.begin_by(min(moments, default=math.inf))
 
 
 def _is_cancelled(reminder: ReminderScheduled, tracker: DialogueStateTracker) -> bool:

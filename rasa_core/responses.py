@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rasa_core.dispatcher import BotMessage, Content, Dispatcher, Values, filled, variables_of
+from rasa_core.dispatcher import BotMessage, Content, Dispatcher, Values, filled, sayable, variables_of
 from rasa_core.exceptions import did_you_mean
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ class ResponseDispatcher(Dispatcher):
 
     def utter_response(self, message: Content) -> None:
         """Say a response that is already filled: text with buttons, custom content, image, attachment, cards."""
+        message = sayable(message.get("text"), message)
         said = {key: value for key, value in message.items() if value or key in ("text", "metadata")}
         data = {key: said[key] for key in _DATA_KEYS if key in said}
         if "image" in data:

@@ -17,7 +17,6 @@ from rasa_core.domain import Domain
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
     ACTION_RESTART_NAME,
-    EVENT_DEPTH,
     ActionExecuted,
     ActionReverted,
     BotUttered,
@@ -26,18 +25,17 @@ from rasa_core.events import (
     Restarted,
     SlotSet,
     UserUttered,
-    check_parse_data,
 )
-from rasa_core.exceptions import InterpreterError
+from rasa_core.exceptions import EventError, did_you_mean
 from rasa_core.interpreter import (
+    DEFAULT_INTENTS,
+    INTENT_MESSAGE_PREFIX,
     NaturalLanguageInterpreter,
-    RasaNLUHttpInterpreter,
-    RasaNLUInterpreter,
     RegexInterpreter,
     names_its_intent,
+    parsed_by,
 )
 from rasa_core.policies.policy import Policy, Prediction
-from rasa_core.support.strict_json import plain
 from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)
@@ -46,8 +44,6 @@ State = dict[str, Any]
 Preprocessor = Callable[[str], str]
 
 _LONGEST_PROBLEM = 1000
-_GIVE_JSON = (RegexInterpreter, RasaNLUInterpreter, RasaNLUHttpInterpreter)
-_PARSE_DEPTH = EVENT_DEPTH - 1
 
 INFO_PAUSED = "Bot is currently paused and no restart was received yet."
 INFO_LISTENING = (
@@ -128,12 +124,13 @@ class TurnProcessor:
         self.on_circuit_break = on_circuit_break
         self.runner = runner
         self._regex = RegexInterpreter()
+        self._intents = domain.vocabulary.intents | {domain.restart_intent}
         self._warned: set[tuple[str, str]] = set()
 
     # -- understanding
 
     def understand(self, text: str) -> dict[str, Any]:
-        """Return what a text means; ``/intent{...}`` and ``_intent{...}`` are read as they stand.
+        """Return what a text means; one that names an intent, as ``/intent{...}`` does, is read as it stands.
 
         Raises
         ------
@@ -142,9 +139,9 @@ class TurnProcessor:
         """
         if self.message_preprocessor is not None:
             text = self.message_preprocessor(text)
-        if names_its_intent(text):
+        if names_its_intent(text, self._intents):
             return self._regex.parse(text)
-        return _checked(self.interpreter.parse(text), self.interpreter)
+        return parsed_by(self.interpreter, text)
 
     def log_message(self, tracker: DialogueStateTracker, text: str) -> None:
         """Append the user's message and the slots that its entities set.
@@ -153,13 +150,17 @@ class TurnProcessor:
         a turn that was broken off, it does now; an action that is fixed stays so.
         """
         parsed = self.understand(text)
+        self.take_message(tracker, UserUttered(parsed.get("text", text), parsed["intent"], parsed["entities"], parsed))
+
+    def take_message(self, tracker: DialogueStateTracker, message: UserUttered) -> None:
+        """Append a message that was understood, as `log_message` does; its values are JSON."""
         if tracker.latest_action_name != ACTION_LISTEN_NAME:
             fixed = tracker.follow_up_action
             tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
             if fixed not in (tracker.follow_up_action, ACTION_LISTEN_NAME):
                 tracker.update(FollowupAction(fixed))
-        tracker.take(UserUttered(parsed.get("text", text), parsed["intent"], parsed["entities"], parsed))
-        for event in self.domain.slots_for_entities(parsed["entities"]):
+        tracker.take(message)
+        for event in self.domain.slots_for_entities(message.entities):
             tracker.take(event)
 
     # -- deciding
@@ -188,7 +189,7 @@ class TurnProcessor:
         self.log_message(tracker, text)
         if self._is_silent(tracker):
             return self._answer(tracker, None, INFO_PAUSED)
-        return self._next_step(tracker)
+        return self._next_step(tracker, self._info_about_message(tracker.latest_message))
 
     def continue_turn(
         self, tracker: DialogueStateTracker, executed_action: str | None, events: Iterable[Event]
@@ -222,6 +223,15 @@ class TurnProcessor:
             self.domain.index_for_action(executed_action)
         for event in events:
             self.domain.check_event(event)
+
+    def _info_about_message(self, message: UserUttered) -> str | None:
+        """Return what the caller should know about a message that names an intent which there is not."""
+        name: str = message.intent.get("name") or ""
+        is_named = name and (message.text or "").startswith(INTENT_MESSAGE_PREFIX)
+        if not is_named or name in self._intents or name in DEFAULT_INTENTS:
+            return None
+        hint = did_you_mean(name, self._intents)
+        return f"The domain has no intent {name[:100]!r}, which the message names.{hint} It is logged all the same."
 
     def _info_about(self, tracker: DialogueStateTracker, executed_action: str) -> str | None:
         """Return what the caller should know about an action that was reported out of turn."""
@@ -358,7 +368,10 @@ class TurnProcessor:
     def log_bot_utterances_on_tracker(tracker: DialogueStateTracker, dispatcher: Dispatcher) -> None:
         """Append what the bot said since the last call."""
         for message in dispatcher.latest_bot_messages:
-            tracker.update(BotUttered(message.text, message.data))
+            try:
+                tracker.update(BotUttered(message.text, message.data))
+            except EventError as error:  # What was put in by hand, since a dispatcher refuses it.
+                logger.error("what the bot said in conversation %r is not logged: %s", tracker.sender_id, error)
         dispatcher.latest_bot_messages = []
 
     def _warn_about_new_slot(self, action_name: str | None, event: Event) -> None:
@@ -374,20 +387,3 @@ class TurnProcessor:
             action_name,
             event.key,
         )
-
-
-def _checked(parsed: dict[str, Any], interpreter: NaturalLanguageInterpreter) -> dict[str, Any]:
-    """Return a parse with an intent and entities, or raise `InterpreterError`."""
-    try:
-        if type(interpreter) not in _GIVE_JSON:
-            parsed = plain(parsed, _PARSE_DEPTH)
-        if parsed.get("intent") is None or parsed.get("entities") is None:
-            intent = parsed.get("intent") or {"name": None, "confidence": 0.0}
-            parsed = {**parsed, "intent": intent, "entities": parsed.get("entities") or []}
-        check_parse_data(parsed)
-    except (AttributeError, ValueError) as error:
-        raise InterpreterError(
-            f"{type(interpreter).__name__} returned no parse: {str(error).rstrip('.')}. A parse is like "
-            '{"text": "hi", "intent": {"name": "greet", "confidence": 0.9}, "entities": []}.'
-        ) from error
-    return parsed

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -36,6 +36,7 @@ from rasa_core.events import (
     deserialise_events,
 )
 from rasa_core.exceptions import EventError
+from rasa_core.trackers import DialogueStateTracker
 
 MOMENT = datetime(2018, 9, 3, 11, 41, 10)
 PARSE_DATA = {
@@ -181,10 +182,46 @@ def test_a_reminder_dies_with_a_message_unless_told_otherwise(kill: bool | None)
     assert found.kill_on_user_message is True
 
 
-def test_only_the_first_19_characters_of_a_reminders_time_are_read() -> None:
-    found = Event.from_parameters({**REMINDER, "event": "reminder", "date_time": "2018-09-03T11:41:10.123+0200"})
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2018-09-03T11:41:10Z",
+        "2018-09-03T11:41:10.123Z",
+        "2018-09-03T13:41:10.123+0200",
+        "2018-09-03T13:41:10+02:00[Europe/Berlin]",
+        "2018-09-03 06:41:10-05",
+        "2018-09-03 11:41:10 UTC",
+    ],
+)
+def test_a_reminder_with_an_offset_keeps_its_instant(written: str) -> None:
+    found = Event.from_parameters({**REMINDER, "event": "reminder", "date_time": written})
     assert isinstance(found, ReminderScheduled)
-    assert found.trigger_date_time == MOMENT
+    assert found.trigger_date_time == MOMENT.replace(tzinfo=UTC)
+    assert found.as_dict()["date_time"] == "2018-09-03T11:41:10Z"
+    assert Event.from_parameters(as_json(found)) == found
+
+
+@pytest.mark.parametrize("written", ["2018-09-03T11:41:10", "2018-09-03 11:41:10.999", "20180903T114110"])
+def test_a_reminder_without_an_offset_stays_local_time(written: str) -> None:
+    found = Event.from_parameters({**REMINDER, "event": "reminder", "date_time": written})
+    assert isinstance(found, ReminderScheduled)
+    assert (found.trigger_date_time, found.as_dict()["date_time"]) == (MOMENT, "2018-09-03T11:41:10")
+
+
+@pytest.mark.parametrize("hours", [-5, 0, 2, 5.75])
+def test_a_reminder_from_python_keeps_its_instant(hours: float) -> None:
+    moment = MOMENT.replace(tzinfo=timezone(timedelta(hours=hours)))
+    reminder = ReminderScheduled("action_remind", moment)
+    found = Event.from_parameters(as_json(reminder))
+    assert isinstance(found, ReminderScheduled)
+    assert (found, found.trigger_date_time, found.name) == (reminder, moment, reminder.name)
+    assert ReminderScheduled("action_remind", moment.isoformat()) == reminder  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("written", ["soon", "2018-09-03T11:41:10 Europe/Berlin", "0001-01-01T00:00:00+02:00", 5])
+def test_a_reminder_at_no_time_is_refused(written: Any) -> None:
+    with pytest.raises(ValueError, match='"date_time" of event "reminder" is like "2018-09-03T11:41:10Z"'):
+        ReminderScheduled("action_remind", written)
 
 
 # -- time
@@ -203,6 +240,28 @@ def test_no_time_means_now(stamp: float | None) -> None:
 def test_an_event_made_with_the_time_none_is_stamped() -> None:
     before = time.time()
     assert before <= UserUttered("hi", None, None, None, None).timestamp <= time.time()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("stamp", [95_617_584_000, 1_536_000_000_000, 1_536_000_000_000.5, -1_536_000_000_000])
+@pytest.mark.parametrize("make", [SlotSet, Event.from_parameters, setattr], ids=["made", "read", "set"])
+def test_milliseconds_are_refused_with_the_remedy(stamp: float, make: Any) -> None:
+    calls: dict[Any, tuple[Any, ...]] = {
+        SlotSet: ("price", 1, stamp),
+        Event.from_parameters: ({"event": "restart", "timestamp": stamp},),
+        setattr: (Restarted(), "timestamp", stamp),
+    }
+    with pytest.raises(ValueError, match=r"is after the year 5000\. It looks like milliseconds: divide it by 1000"):
+        make(*calls[make])
+
+
+@pytest.mark.parametrize("stamp", ["noon", True, float("nan"), float("inf"), 10**400, datetime(2018, 9, 3)], ids=repr)
+def test_what_is_no_time_is_refused(stamp: Any) -> None:
+    with pytest.raises(ValueError, match="a timestamp is Unix time in seconds, not "):
+        Restarted(stamp)
+
+
+def test_a_log_that_has_milliseconds_is_read() -> None:
+    assert Event.from_log({"event": "restart", "timestamp": 1_536_000_000_000}).timestamp == 1_536_000_000_000
 
 
 def test_negative_times_are_kept() -> None:
@@ -259,6 +318,20 @@ def test_events_cannot_be_changed() -> None:
         SlotSet("x", 1).value = 2  # type: ignore[misc]
 
 
+@by_kind
+def test_the_time_can_be_set_until_the_event_is_in_a_tracker(
+    event: Event, extra: dict[str, Any], line: str | None
+) -> None:
+    own = Event.from_parameters(as_json(event))
+    own.timestamp = 8.5
+    assert own.timestamp == own.as_dict()["timestamp"] == 8.5
+    own.timestamp = None  # type: ignore[assignment]
+    assert own.timestamp > 1e9
+    DialogueStateTracker("anna", []).update(own)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        own.timestamp = 9.5
+
+
 def test_the_repr_shows_the_content() -> None:
     assert repr(SlotSet("price", "low")) == "SlotSet(name='price', value='low')"
 
@@ -279,7 +352,16 @@ def test_intent_and_entities_are_taken_from_parse_data() -> None:
 
 def test_parse_data_that_lacks_the_intent_is_completed() -> None:
     said = UserUttered("hi", {"name": "greet"}, parse_data={"own": 1})
-    assert said.parse_data == {"own": 1, "intent": {"name": "greet"}, "entities": []}
+    assert said.parse_data == {"text": "hi", "own": 1, "intent": {"name": "greet"}, "entities": []}
+
+
+@pytest.mark.parametrize("text", ["hi", None])
+@pytest.mark.parametrize("parsed", [{}, {"text": None}, {"text": "hi"}])
+def test_a_message_and_its_meaning_have_one_text(text: str | None, parsed: dict[str, Any]) -> None:
+    form = {"event": "user", "text": text, "parse_data": {**parsed, "intent": {}, "entities": []}}
+    said = Event.from_parameters(form)
+    assert isinstance(said, UserUttered)
+    assert said.text == said.parse_data["text"] == (text or parsed.get("text"))
 
 
 def test_an_empty_message_is_what_an_empty_conversation_shows() -> None:

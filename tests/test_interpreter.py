@@ -18,6 +18,7 @@ from rasa_core.interpreter import (
     RegexInterpreter,
     names_its_intent,
 )
+from rasa_core.stories.messages import read_messages
 
 
 def regex_parse(text: str) -> dict[str, Any]:
@@ -131,6 +132,48 @@ def test_results_share_nothing() -> None:
 
     assert interpreter.parse("/a")["entities"] == []
     assert interpreter.parse("/a")["intent_ranking"] == [{"name": "a", "confidence": 1.0}]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        *[(text, True) for text in ("/greet", "_greet", "/ greet ", '_greet{"a": 1}', "/greet@0.5", "/faq/ask{}")],
+        *[(text, True) for text in ("_greet[a=1]", "/greet[a=1]", "/greet{oops", "/restart", "_back")],
+        *[(text, True) for text in ("/nope", '/nope{"a": 1}', "/nope@0.3", "/nope {}", "/a.b-c")],
+        *[(text, False) for text in ("/home/user", "_hello there_", "_nope", "/greet me", "/", "_", "//", "/nope/{}")],
+        *[(text, False) for text in ("hello", "", "/:)", "/ nope", "_nope[a=1]", "__init__", "/nope[1]")],
+    ],
+)
+def test_only_an_intent_that_there_is_or_a_single_word_may_follow_the_prefix(text: str, expected: bool) -> None:
+    assert names_its_intent(text, {"greet", "faq/ask"}) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("_inform[cuisine=thai]", [("cuisine", "thai")]),
+        ("/inform[cuisine=thai, people = 2 ]", [("cuisine", "thai"), ("people", "2")]),
+        ("_inform[city=\"New York\",note='a']", [("city", "New York"), ("note", "a")]),
+        ("_inform[]", []),
+    ],
+)
+def test_brackets_are_read_as_old_stories_have_them(text: str, values: list[tuple[str, str]]) -> None:
+    parse = regex_parse(text)
+    assert parse["intent"] == {"name": "inform", "confidence": 1.0}
+    assert [(entity["entity"], entity["value"]) for entity in parse["entities"]] == values
+    assert {text[entity["start"] : entity["end"]][0] for entity in parse["entities"]} <= {"["}
+    story = read_messages(text.replace("/", "_"), 0, [])[0]
+    assert (story.name, story.entities) == ("inform", values)
+
+
+def test_a_comma_with_no_entity_behind_it_belongs_to_the_value() -> None:
+    entities = regex_parse("_inform[note=a, b,city=Rome]")["entities"]
+    assert [(entity["entity"], entity["value"]) for entity in entities] == [("note", "a, b"), ("city", "Rome")]
+
+
+@pytest.mark.parametrize("text", ["inform[a=1]", "_inform[oops]", "_inform[a=1"])
+def test_other_brackets_belong_to_the_name(text: str) -> None:
+    assert regex_parse(text)["intent"]["name"] == text.removeprefix("_")
 
 
 @pytest.mark.parametrize(("text", "expected"), [("/a", True), ("_a", True), ("a/", False), ("", False), (" /a", False)])

@@ -88,6 +88,22 @@ class TestParse:
         assert caller.parse("/bye")["next_action"] == "utter_bye"
         assert caller.log() == ["action_listen", "/greet", "/bye"]
 
+    @pytest.mark.parametrize("text", ["/nope", '/nope{"cuisine": "thai"}', "/gret"])
+    def test_an_intent_that_there_is_not_is_logged_and_explained(self, caller, text) -> None:
+        answer = caller.parse(text)
+        name = text[1:].partition("{")[0]
+        assert answer["tracker"]["latest_message"]["intent"] == {"name": name, "confidence": 1.0}
+        assert answer["info"].startswith(f"The domain has no intent {name!r}, which the message names.")
+        assert ("Did you mean 'greet'" in answer["info"]) is (name == "gret")
+
+    @pytest.mark.parametrize("text", ["/greet", "/restart", "hello there", "_greet", "/session_start", "/"])
+    def test_other_messages_need_no_explanation(self, caller, text) -> None:
+        assert "info" not in caller.parse(text)
+
+    def test_buttons_of_old_are_read(self, caller) -> None:
+        answer = caller.parse("_inform[cuisine=thai]")
+        assert (answer["next_action"], answer["tracker"]["slots"]["cuisine"]) == ("action_search", "thai")
+
     def test_an_empty_message_has_no_intent(self, caller) -> None:
         answer = caller.parse("")
         assert answer["tracker"]["latest_message"]["intent"]["name"] is None
@@ -316,6 +332,23 @@ class TestOtherChanges:
         with pytest.raises(UnknownSlotError, match="no slot 'x'"):
             getattr(caller.processor, change)("anna", [SlotSet("price", "high"), SlotSet("x", 1)])
         assert caller.log() == ["action_listen", "/greet"]
+
+    @pytest.mark.parametrize("change", ["append", "continue"])
+    def test_a_conversation_begins_no_later_than_its_first_event(self, caller, change) -> None:
+        events = [SlotSet("price", "high", 7.0), SlotSet("price", "low", 5.0)]
+        if change == "append":
+            caller.processor.append_events("anna", events)
+        else:
+            caller.next(None, *events)
+        assert [event.timestamp for event in caller.events()[:3]] == [5.0, 7.0, 5.0]
+        then = caller.processor.tracker_store.peek("anna").travel_back_in_time(7.0)
+        assert (then.latest_action_name, then.get_slot("price")) == ("action_listen", "low")
+
+    def test_a_conversation_that_goes_on_keeps_its_times(self, caller) -> None:
+        caller.parse("/greet")
+        began = caller.events()[0].timestamp
+        caller.processor.append_events("anna", [SlotSet("price", "high", 5.0)])
+        assert caller.events()[0].timestamp == began
 
     def test_a_new_slot_of_an_action_is_warned_about_once(self, caller, caplog) -> None:
         caller.processor.policy_ensemble.action_fingerprints = {"utter_greet": {"slots": ["price"]}}

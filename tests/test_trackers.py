@@ -286,6 +286,25 @@ def test_a_follow_up_is_triggered_by_name_or_action_and_cleared() -> None:
     assert len(tracker.events) == 3
 
 
+def test_a_follow_up_answers_as_an_action_does() -> None:
+    tracker = tracker_of(FollowupAction("utter_bye"))
+    assert tracker.follow_up_action is not None
+    assert tracker.follow_up_action.name() == "utter_bye"
+
+
+def test_trackers_are_equal_by_sender_events_and_slots() -> None:
+    tracker = tracker_of(*TURN, SlotSet("people", 5))
+    assert tracker == tracker.copy() == tracker_of(*TURN, SlotSet("people", 5))
+    assert tracker != tracker_of(*TURN, SlotSet("people", 4))
+    assert tracker != tracker_of(*TURN)
+    assert tracker != DialogueStateTracker.from_events("anna", tracker.events, DOMAIN)
+    other = tracker.copy()
+    other.slots["happy"].value = False
+    assert tracker != other
+    assert tracker != "zoë"
+    assert len({tracker, tracker.copy()}) == 2
+
+
 def test_no_states_are_none() -> None:
     assert tracker_of(*TURN).last_states(0) == []
 

@@ -263,6 +263,14 @@ class TestUnderstanding:
         for text in ("/bye", "_bye"):
             assert processor.understand(text)["intent"] == {"name": "bye", "confidence": 1.0}
 
+    def test_the_interpreter_gets_what_only_looks_like_an_intent(self) -> None:
+        greet = {"text": "hi", "intent": {"name": "greet", "confidence": 0.9}, "entities": []}
+        processor = make(interpreter=self.Fixed(greet))
+        for text in ("/home/user", "_hello there_", "/ or _", "__init__", "_nope"):
+            assert processor.understand(text) is greet
+        assert processor.understand("_inform[cuisine=thai]")["entities"][0]["value"] == "thai"
+        assert processor.understand("/nope")["intent"] == {"name": "nope", "confidence": 1.0}
+
     def test_the_preprocessor_comes_first(self) -> None:
         processor = make(message_preprocessor=lambda text: f"/{text.lower()}")
         assert texts(processor.handle_message(UserMessage("GREET"))) == ["hello"]

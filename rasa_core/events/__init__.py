@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from rasa_core.events.base import ACTION_LISTEN_NAME as ACTION_LISTEN_NAME
+from rasa_core.events.base import END_OF_TIME as END_OF_TIME
 from rasa_core.events.base import EVENT_DEPTH as EVENT_DEPTH
 from rasa_core.events.base import Event as Event
 from rasa_core.events.base import Json, JsonKey, as_story, parameter

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from werkzeug.wrappers import Response
 
 from rasa_core.channels.channel import UserMessage
-from rasa_core.events import ActionExecuted, Event, UserUttered
+from rasa_core.events import END_OF_TIME, ActionExecuted, Event, UserUttered
 from rasa_core.exceptions import DomainError, EventError, UnknownActionError, UnknownSlotError, nearest
 from rasa_core.server.requests import HttpError, Request, at_version, json_response, json_type, text_in
 from rasa_core.trackers import DialogueStateTracker
@@ -100,7 +100,7 @@ def explain(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def replace_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
     """Put events in the place of a whole conversation."""
-    events = _events(request.json(), agent)
+    events = _events(request.conversation(), agent)
     return _answer(agent.processor.replace_events(sender_id, events, request.conditions("replace")))
 
 
@@ -122,8 +122,7 @@ def log_message(request: Request, agent: Agent, sender_id: str) -> Response:
     item = {"event": "user", "text": text, "parse_data": parsed or agent.turns().understand(text)}
     (message,) = _events([item], agent)
     assert isinstance(message, UserUttered)
-    events = [message, *agent.domain.slots_for_entities(message.entities)]
-    answered = agent.processor.append_events(sender_id, events, request.conditions("messages"))
+    answered = agent.processor.append_message(sender_id, message, request.conditions("messages"))
     return at_version(answered.result, answered.version)
 
 
@@ -187,7 +186,7 @@ def _event(item: object, index: int, agent: Agent) -> Event:
     if item["event"] == "user" and item.get("parse_data") is None:
         item = {**item, "parse_data": agent.processor.understand(item["text"])}
     try:
-        event = Event.from_parameters(item)
+        event = Event.from_parameters(item).storable()
     except EventError as error:
         known = Event.known_types()
         near = {} if item["event"] in known else {"nearest": nearest(item["event"], known)}
@@ -233,6 +232,8 @@ def _unix_time(text: str) -> float:
         moment = float(text)
     except ValueError:
         moment = math.nan
+    if END_OF_TIME <= abs(moment) < 1e15:
+        raise HttpError(400, f'"until" is Unix time in seconds, and {text[:40]!r} looks like milliseconds.')
     if not math.isfinite(moment):
         raise HttpError(400, f'"until" is Unix time in seconds, such as 1536000000.5, not {text[:40]!r}.')
     return moment

@@ -42,6 +42,7 @@ Headers = Iterable[tuple[str, str]]
 
 _MAX_DISCARDED: Final = 32 * 1024 * 1024
 _CHUNK: Final = 64 * 1024
+_LARGER_CONVERSATION: Final = 16
 _MAX_PARAMETERS: Final = 100
 
 _tag = r'(?:(?:W/)?"[^"]*"|[0-9]+)'
@@ -255,7 +256,10 @@ class Request(WerkzeugRequest):
 
     def json(self) -> Any:
         """Read the body, and return it as a JSON value; raise `HttpError` 400 if it is none, or one that is refused."""
-        body = self.body()
+        return self._decoded(self.body())
+
+    @staticmethod
+    def _decoded(body: bytes) -> Any:
         if not body.strip():
             raise HttpError(400, "the body is empty; send JSON.")
         try:
@@ -265,6 +269,19 @@ class Request(WerkzeugRequest):
         except ValueError as error:
             problem = f"not JSON: {error}".removeprefix("not JSON: it is ")  # "it is nested deeper than ..."
             raise HttpError(400, f"the body is {problem}.") from None
+
+    def conversation(self) -> Any:
+        """Read a whole conversation, and return it as a JSON value; raise `HttpError` as `json` does.
+
+        It may be larger than other bodies, since an answer has each message several times, and all but ASCII escaped;
+        but it may not hold more values, which are what takes memory.
+        """
+        most = self._max_body
+        self._max_body *= _LARGER_CONVERSATION
+        body = self.body()
+        if sum(map(body.count, (b",", b"[", b"{"))) > most:
+            raise HttpError(413, f"the conversation has more than {most} values; send less, or raise --max-body.")
+        return self._decoded(body)
 
     def json_object(self) -> dict[str, Any]:
         """Read the body, and return it as a JSON object."""

@@ -176,6 +176,12 @@ class DialogueStateTracker(EventLog, ConversationState):
         """Append an event of which all values are JSON, such as one that was read from a log."""
         self._append(event)
 
+    def begin_by(self, moment: float) -> None:
+        """Let a conversation that has only just begun, and is not stored, begin no later than at `moment`."""
+        if self._stored_until == 0 and len(self._pending) == 1 and self._pending[0].timestamp > moment:
+            object.__setattr__(self._pending[0], "timestamp", moment)
+            self.latest_event_time = moment
+
     def _append(self, event: Event) -> None:
         self._pending.append(event)
         self.latest_event_time = event.timestamp

@@ -185,6 +185,23 @@ REFUSED: dict[str, tuple[str, str, object, int, str, dict[str, Any]]] = {
     "a moment that is no number": ("GET", f"{TRACKER}?until=nan", None, 400, "Unix time in seconds", {}),
     "a page of nothing": ("GET", "/conversations?limit=0", None, 400, "whole number above 0, not '0'", {}),
     "a page of words": ("GET", "/conversations?limit=ten", None, 400, "whole number above 0, not 'ten'", {}),
+    "a moment in milliseconds": ("GET", f"{TRACKER}?until=1536000000000", None, 400, "looks like milliseconds", {}),
+    "an event in milliseconds": (
+        "POST",
+        EVENTS,
+        {"event": "restart", "timestamp": 1536000000000},
+        400,
+        "looks like milliseconds: divide it by 1000",
+        {"index": 0},
+    ),
+    "an event that is nested too deep": (
+        "POST",
+        EVENTS,
+        {"event": "slot", "name": "name", "value": json.loads("[" * 98 + "]" * 98)},
+        400,
+        'event 0: the event "slot" cannot be stored as JSON: it is nested too deep',
+        {"index": 0},
+    ),
     "a moment that is empty": ("GET", f"{TRACKER}?until=", None, 400, "Unix time in seconds", {}),
     "uploading a model where that is off": ("POST", "/load", b"", 403, "--enable-load", {}),
 }
@@ -283,6 +300,24 @@ def test_hundred_levels_are_read(client: Client) -> None:
     body = b'{"query": "/greet", "x": ' + b"[" * 99 + b"]" * 99 + b"}"
 
     assert client.post(PARSE, data=body).status_code == 200
+
+
+@pytest.mark.parametrize("text", ["x" * 1_000_000, '/greet{"name": "' + "é" * 500_000 + '"}'], ids=["text", "entity"])
+def test_a_long_message_can_be_put_back(client: Client, text: str) -> None:
+    assert client.post(PARSE, data=json.dumps({"query": text}, ensure_ascii=False).encode()).status_code == 200
+    events = client.get(TRACKER).get_json()["events"]
+
+    put = client.put("/conversations/y/tracker", data=json.dumps(events).encode())
+
+    assert put.status_code == 200
+    assert [event.get("text") for event in put.get_json()["events"]] == [None, text, *[None] * (len(events) - 2)]
+
+
+def test_a_conversation_of_too_many_values_is_refused(client: Client) -> None:
+    response = client.put(TRACKER, data=b"[" + b"{}," * 600_000 + b"{}]")
+
+    assert response.status_code == 413
+    assert "more than 1048576 values" in error_of(response)
 
 
 def test_limit_of_bodies_is_an_option(agent: Agent) -> None:
