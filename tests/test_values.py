@@ -201,8 +201,8 @@ def test_json_stays_what_it_is(value: Any) -> None:
 
 @pytest.mark.parametrize(
     "event",
-    [SlotSet(5, 1), BotUttered(5), BotUttered("x", [1]), UserUttered(5, {"name": "greet"})],  # type: ignore[arg-type]
-    ids=["slot", "text", "data", "message"],
+    [SlotSet(5, 1), BotUttered(5), UserUttered(5, {"name": "greet"})],  # type: ignore[arg-type]
+    ids=["slot", "text", "message"],
 )
 def test_an_event_that_could_not_be_read_back_is_refused(event: Event) -> None:
     with pytest.raises(EventError, match="must be "):

@@ -159,13 +159,15 @@ def test_peeking_does_not_wait_for_the_lock(store: EventLogStore) -> None:
         assert list(store.peek("a").events) == [LISTEN, *TURN]
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, object()], ids=["nan", "inf", "set", "object"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), object()], ids=["nan", "inf", "object"])
 def test_what_json_cannot_express_is_refused_and_nothing_is_stored(store: EventLogStore, value: object) -> None:
     take_turn(store, "a")
     with store.conversation("a") as conversation:
         conversation.tracker.update(HI)
-        conversation.tracker.update(SlotSet("mood", value))
-        with pytest.raises(EventError, match=r"event SlotSet\(name='mood'.* cannot be stored as JSON"):
+        with pytest.raises(EventError, match='the event "slot" cannot be stored as JSON'):
+            conversation.tracker.update(SlotSet("mood", value))
+        with pytest.raises(EventError, match="cannot be stored as JSON"):
+            conversation.tracker.take(SlotSet("mood", value))
             conversation.commit()
     assert list(store.peek("a").events) == [LISTEN, *TURN]
 
