@@ -96,8 +96,10 @@ class Agent:
 
     # -- training, writing, reading
 
-    def load_data(self, resource_name: str | Path, *args: Any, **kwargs: Any) -> list[DialogueStateTracker]:
-        """Read stories from a file or a folder, as conversations to train on.
+    def load_data(
+        self, resource_name: str | Path | Sequence[Path], *args: Any, **kwargs: Any
+    ) -> list[DialogueStateTracker]:
+        """Read stories from a file, several files or a folder, as conversations to train on.
 
         Parameters are those of `rasa_core.stories.load_data`, without the domain: ``remove_duplicates``,
         ``unique_last_num_states``, ``augmentation_factor``, ``tracker_limit`` ... If not given, ``max_history`` is that

@@ -14,6 +14,8 @@ from rasa_core import _legacy
 from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME
 from rasa_core.exceptions import DomainError, did_you_mean
 from rasa_core.support.places import Place
+from rasa_core.support.plain_yaml import TAG, TEXT_TYPES, PlainData, written
+from rasa_core.support.plain_yaml import write_yaml as write_yaml
 from rasa_core.support.problems import Problem, listed, log_warnings
 
 logger = logging.getLogger(__name__)
@@ -29,10 +31,8 @@ DEFAULT_ACTION_NAMES = (ACTION_LISTEN_NAME, ACTION_RESTART_NAME)
 ACTION_FACTORIES = ("local", "remote")
 CONFIG_KEYS = ("store_entities_as_slots", "restart_intent")
 
-_TAG = "tag:yaml.org,2002:"
 _PLAIN = ("null", "bool", "int", "float", "str", "timestamp", "seq", "map", "merge", "value")
-_PLAIN_TAGS = frozenset(_TAG + name for name in _PLAIN)
-_RARE_BREAKS = re.compile("[\x85\u2028\u2029]")
+_PLAINTAGS = frozenset(TAG + name for name in _PLAIN)
 _MAX_DEPTH = 50
 _SPOKEN_KEYS = ("text", "title", "payload")
 
@@ -150,23 +150,6 @@ def read_domain(text: str, name: str = "domain", problems: list[Problem] | None 
     return content
 
 
-def write_yaml(content: dict[str, Any]) -> str:
-    """Return plain data as YAML that reads as the same data; text outside ASCII stays readable."""
-    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
-
-
-class _Dumper(yaml.SafeDumper):
-    """Escapes the line breaks of Unicode, which other styles of text would turn into spaces."""
-
-
-def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
-    style = '"' if _RARE_BREAKS.search(text) else None
-    return dumper.represent_scalar(f"{_TAG}str", text, style)
-
-
-_Dumper.add_representer(str, _represent_text)
-
-
 def _check_depth(text: str, name: str) -> None:
     """Refuse deep nesting, with which the YAML library overflows the stack of the process."""
     depth = 0
@@ -182,8 +165,8 @@ def _check_tags(root: yaml.Node, name: str) -> None:
     waiting, seen = [root], {id(root)}
     while waiting:
         node = waiting.pop()
-        if node.tag not in _PLAIN_TAGS:
-            tag = node.tag.replace(_TAG, "!!")[:100]
+        if node.tag not in _PLAINTAGS:
+            tag = node.tag.replace(TAG, "!!")[:100]
             remedy = "A domain holds plain data only; remove the tag."
             raise DomainError(f"{_place(name, node)}: the tag {tag} is not allowed. {remedy}")
         parts = node.value if isinstance(node, yaml.CollectionNode) else []
@@ -194,11 +177,7 @@ def _check_tags(root: yaml.Node, name: str) -> None:
                     waiting.append(child)
 
 
-class _PlainData(yaml.constructor.SafeConstructor):
-    """Plain data that JSON has too: a date stays text."""
-
-
-class _Spoken(_PlainData):
+class _Spoken(PlainData):
     """Templates: what is said to the user is said as it is written, ``Yes`` and ``1.50`` included."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -209,16 +188,22 @@ class _Spoken(_PlainData):
         return content
 
 
-def _as_written(constructor: Any, node: yaml.Node) -> str:
-    return str(node.value)
+class _SlotOptions(PlainData):
+    """Options of a slot: its ``values:``, and the initial value of one that holds texts, are what is written."""
 
-
-for _name in ("timestamp", "value"):
-    _PlainData.add_constructor(_TAG + _name, _as_written)
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        content: dict[Any, Any] = super().construct_mapping(node, deep=True)
+        for key, value in node.value:
+            if key.value == "values" and isinstance(value, yaml.SequenceNode):
+                items = zip(content["values"], value.value, strict=True)
+                content["values"] = [written(part, item) for item, part in items]
+            elif key.value == "initial_value" and content.get("type") in TEXT_TYPES and not _is_null(value):
+                content[key.value] = written(value, content[key.value])
+        return content
 
 
 def _is_null(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.tag == f"{_TAG}null"
+    return isinstance(node, yaml.ScalarNode) and node.tag == f"{TAG}null"
 
 
 def _line(node: yaml.Node) -> int:
@@ -263,7 +248,7 @@ class _Reader:
             lines=self.lines,
         )
 
-    def value(self, node: yaml.Node | None, constructor: type[_PlainData] = _PlainData) -> Any:
+    def value(self, node: yaml.Node | None, constructor: type[PlainData] = PlainData) -> Any:
         """Return the plain data below `node`."""
         if node is None:
             return None
@@ -347,7 +332,7 @@ class _Reader:
         for key, entry in self.entries(node, "slots"):
             before = len(self.problems)
             self.entries(entry, f"the slot {key.value!r}")
-            options = self.value(entry) or {}
+            options = self.value(entry, _SlotOptions) or {}
             if len(self.problems) == before and not isinstance(options.get("type"), str):
                 types = "text (or bool, float, list, categorical, unfeaturized)"
                 self.tell(key, f"the slot {key.value!r} needs a type, such as type: {types}.")
@@ -392,7 +377,7 @@ class _Reader:
                 hint = did_you_mean(key.value, CONFIG_KEYS)
                 self.tell(key, f"config has no key {key.value!r}.{hint} Known: {', '.join(CONFIG_KEYS)}.")
             elif key.value == "restart_intent":
-                found[key.value] = self.scalar(entry, key.value) or "restart"
+                found[key.value] = "restart" if _is_null(entry) else self.scalar(entry, key.value) or "restart"
             elif isinstance(value := self.value(entry), bool):
                 found[key.value] = value
             else:

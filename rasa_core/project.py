@@ -3,20 +3,24 @@
 ==================  ==========================================================================
 what                where
 ==================  ==========================================================================
-domain              ``domain.yml``
+domain              ``domain.yml``; without it, the only file in the folder and below that
+                    holds a domain, whatever its name
 stories             the first of ``stories.md``, ``stories/``, ``data/stories.md``,
-                    ``data/stories/`` that exists
+                    ``data/stories/`` that exists; without them, all files in the folder and
+                    below that hold stories
 NLU data            all files of it in the folder itself, such as ``nlu.md``, and in ``data/``
                     and ``nlu/`` and below; there may be none
 models              ``models/dialogue`` and ``models/nlu`` (written by training); beside them, the
                     features of the stories for the next training, ``models/features.npz``
 ==================  ==========================================================================
 
-Each model is trained anew only if what it depends on has changed.
+What is found by its content is not looked for among models, tests and environments. Each model is trained anew only if
+what it depends on has changed.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +28,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rasa_core.agent import Agent
+from rasa_core.checks.checks import refuse_unusable
 from rasa_core.checks.nlu import Finding, check_domain_names, check_training_data
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
@@ -35,13 +40,20 @@ from rasa_core.policies.ensemble import MODEL_FORMAT, PolicyEnsemble
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.keras_training import import_keras
 from rasa_core.policies.memoization import MemoizationPolicy
-from rasa_core.support.text_files import read_text
+from rasa_core.stories.files import NO_YAML, holds_stories, holds_yaml_stories, story_files
+from rasa_core.support.folders import files_below
+from rasa_core.support.text_files import TextFileError, read_text
 from rasa_core.version import __version__
 
 Say = Callable[[str], object]
 
 STORIES = ("stories.md", "stories", "data/stories.md", "data/stories")
 NLU_FOLDERS = ("data", "nlu")
+DOMAINS = ("domain.yml", "domain.yaml")
+_NO_PARTS = ("models", "tests", "test", "venv", "env", "node_modules", "site-packages", "__pycache__", "build", "dist")
+_MODEL_FILES = ("metadata.json", "policy_metadata.json")
+_NO_STORIES = re.compile(r"(failed|test|debug)[_.-]|.*[_-]test$", re.IGNORECASE)
+_DOMAIN_KEY = re.compile(r"^(intents|entities|slots|actions|templates|responses)[ \t]*:", re.MULTILINE)
 FINGERPRINT = "training_input"
 MOST_WARNINGS = 3
 
@@ -53,29 +65,71 @@ class Project:
     ----------
     folder
         Path of the folder.
+    domain, stories
+        Its domain file, and its stories, a file or a folder, where they are not to be found in the folder.
 
     Raises
     ------
     ModelError
-        If the folder, its domain or its stories are missing.
+        If the folder, its domain or its stories are missing, or there are several domains.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, domain: str | Path | None = None, stories: str | Path | None = None) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
-            raise ModelError(f"the project folder {str(folder)!r} does not exist. It holds domain.yml and stories.md.")
-        self.domain_file = self._find(("domain.yml",), "domain")
-        self.stories = self._find(STORIES, "stories")
+            is_file = "is a file, not a folder" if self.folder.exists() else "does not exist"
+            raise ModelError(f"the project folder {str(folder)!r} {is_file}. It holds domain.yml and stories.md.")
+        self.domain_file = self._given(domain, "domain") or self._find_domain()
+        self.stories: Path | list[Path] = self._given(stories, "stories") or self._find_stories()
         self.model = self.folder / "models" / "dialogue"
         self.nlu_model = self.folder / "models" / "nlu"
         self.features = self.folder / "models" / "features.npz"
 
-    def _find(self, names: Sequence[str], what: str) -> Path:
-        for name in names:
+    def _given(self, path: str | Path | None, what: str) -> Path | None:
+        """Return what was named, as seen from here or from the folder."""
+        if path is None:
+            return None
+        for found in (Path(path), self.folder / path):
+            if found.exists():
+                return found
+        raise ModelError(f"there is no {what} {str(path)!r}, neither here nor in the project {str(self.folder)!r}.")
+
+    def _find_domain(self) -> Path:
+        for name in DOMAINS:
+            if (self.folder / name).is_file():
+                return self.folder / name
+        found = [path for path in self._own_files() if _holds_domain(path)]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            looked = f"looked for {self.folder / DOMAINS[0]}, and for a YAML file with intents: and actions:"
+            raise ModelError(f"the project {str(self.folder)!r} has no domain; {looked}.")
+        files = ", ".join(map(str, found))
+        raise ModelError(f"the project {str(self.folder)!r} has several domains: {files}. Name one with -d.")
+
+    def _find_stories(self) -> Path | list[Path]:
+        for name in STORIES:
             if (self.folder / name).exists():
                 return self.folder / name
-        looked = ", ".join(str(self.folder / name) for name in names)
-        raise ModelError(f"the project {str(self.folder)!r} has no {what}; looked for {looked}.")
+        found = [path for path in self._own_files() if not _NO_STORIES.match(path.stem) and holds_stories(path)]
+        if found:
+            return found
+        yaml = [path for path in self._own_files() if holds_yaml_stories(path)]
+        looked = ", ".join(str(self.folder / name) for name in STORIES)
+        problem = f"the project {str(self.folder)!r} has no stories; looked for {looked}, and for files that hold some."
+        raise ModelError(f"{problem} {', '.join(map(str, yaml))}: {NO_YAML}." if yaml else problem)
+
+    def _own_files(self) -> Iterator[Path]:
+        """Yield the files of the folder and those below that may be found by their content."""
+        for path in files_below(self.folder):
+            is_elsewhere = not set(_NO_PARTS).isdisjoint(path.relative_to(self.folder).parts[:-1])
+            if not is_elsewhere and not any((path.parent / name).exists() for name in _MODEL_FILES):
+                yield path
+
+    @property
+    def story_files(self) -> list[Path]:
+        """The files of stories, in the order in which they are read."""
+        return story_files(self.stories)
 
     @property
     def _stories_of_model(self) -> Path:
@@ -105,10 +159,8 @@ class Project:
 
     def fingerprint(self, domain: Domain) -> str:
         """Return a hash of everything that the dialogue model of this project depends on."""
-        files = [self.stories]
-        if self.stories.is_dir():
-            files = [path for path in self.stories.rglob("*") if path.is_file()]
-        return fingerprint_of_files(files, self.folder, [__version__, MODEL_FORMAT, domain.fingerprint()])
+        settings = [__version__, MODEL_FORMAT, domain.fingerprint()]
+        return fingerprint_of_files(self.story_files, self.folder, settings)
 
     def is_current(self) -> bool:
         """Tell whether there are models of exactly these files."""
@@ -143,7 +195,9 @@ class Project:
             return False
         return found == fingerprint_of(data.fingerprint(), NLUSettings().as_json())
 
-    def train_if_changed(self, *, force: bool = False, nlu: bool = True, say: Say = print) -> None:
+    def train_if_changed(
+        self, *, force: bool = False, nlu: bool = True, say: Say = print, lenient: bool = False
+    ) -> None:
         """Make sure that there are models of these files, and say what is done.
 
         Parameters
@@ -152,6 +206,8 @@ class Project:
             Whether to train though nothing has changed.
         nlu
             Whether the bot has an interpreter of its own, trained from the NLU data of the project, if there are any.
+        lenient
+            Whether to train though something that the stories say cannot be used.
 
         Raises
         ------
@@ -173,7 +229,9 @@ class Project:
             self._reword(domain)
             say(f"{self.model}: only what the bot says has changed; the model has the new words without training")
         else:
-            self._train(domain, say)
+            if not lenient:
+                refuse_unusable(domain, self.stories, str(self.domain_file))
+            self._train(domain, say, lenient)
         if data.intents and (force or not self._nlu_is_current(data)):
             self._train_nlu(data, domain, say)
         elif data.intents:
@@ -185,16 +243,16 @@ class Project:
         _, ensemble, metadata, *_ = read_model(self.model)
         write_model(self.model, domain, ensemble, read_text(self._stories_of_model), metadata["fingerprints"])
 
-    def _train(self, domain: Domain, say: Say) -> None:
+    def _train(self, domain: Domain, say: Say, lenient: bool) -> None:
         fingerprint = self.fingerprint(domain)
         network = KerasPolicy()
         agent = Agent(domain, PolicyEnsemble([MemoizationPolicy(), network]))
         started = time.perf_counter()
         # Keras takes longer to be imported than stories to be read. Whatever is wrong with it is told by training.
         threading.Thread(target=_import_quietly, name="import of Keras", daemon=True).start()
-        trackers = agent.load_data(self.stories)
+        trackers = agent.load_data(self.stories, lenient=lenient)
         own = sum(not getattr(tracker, "is_augmented", False) for tracker in trackers)
-        say(f"{self.stories}: {own} stories, read in {time.perf_counter() - started:.1f} s")
+        say(f"{self._told_stories()}: {own} stories, read in {time.perf_counter() - started:.1f} s")
         say("training MemoizationPolicy and KerasPolicy ...")
         started = time.perf_counter()
         agent.train(trackers, feature_cache=self.features)
@@ -207,6 +265,9 @@ class Project:
             )
         agent.persist(self.model, {FINGERPRINT: fingerprint})
         say(f"{self.model}: the model is written")
+
+    def _told_stories(self) -> str:
+        return ", ".join(map(str, self.stories if isinstance(self.stories, list) else [self.stories]))
 
     def _train_nlu(self, data: TrainingData, domain: Domain, say: Say) -> None:
         from rasa_core.nlu.training import train  # Not loaded by a process that only serves.
@@ -226,6 +287,17 @@ class Project:
         intents = [intent for intent in domain.intents if intent in data.intents or intent != domain.restart_intent]
         named = check_domain_names(data, intents, domain.entities, str(self.domain_file))
         return [*named, *check_training_data(data)]
+
+
+def _holds_domain(path: Path) -> bool:
+    """Tell whether a YAML file has at least two keys of a domain, what users say or what the bot does among them."""
+    if path.suffix.lower() not in (".yml", ".yaml"):
+        return False
+    try:
+        keys = set(_DOMAIN_KEY.findall(read_text(path)))
+    except TextFileError:
+        return False
+    return len(keys) > 1 and not keys.isdisjoint(("intents", "actions"))
 
 
 def _import_quietly() -> None:

@@ -6,7 +6,6 @@ A new kind is a subclass of `Slot`; a domain names it by its ``type_name``, or b
 from __future__ import annotations
 
 import copy
-import importlib
 import logging
 import math
 import sys
@@ -15,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Final, Self, TypeVar
 
 from rasa_core.exceptions import DomainError, did_you_mean
+from rasa_core.support.own_code import import_module, module_with
 
 logger = logging.getLogger(__name__)
 
@@ -264,10 +264,13 @@ def class_from_path(path: str, base: type[T]) -> type[T]:
     module_name, _, class_name = path.rpartition(".")
     if path.startswith("."):
         raise DomainError(f"the path {path!r} must be absolute, such as {(path.lstrip('.') or 'bot.Class')!r}.")
+    if module_name == "__main__" and not hasattr(sys.modules["__main__"], class_name):
+        # It was defined in a script, which is the main module no more.
+        module_name = module_with(class_name) or module_name
     try:
-        found = getattr(importlib.import_module(module_name), class_name)
+        found = getattr(import_module(module_name), class_name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise DomainError(f"cannot find the class {path!r}: {error}. Is its folder on the Python path?") from error
+        raise DomainError(f"cannot find the class {path!r}: {error}") from error
     if not (isinstance(found, type) and issubclass(found, base)):
         raise DomainError(f"{path!r} is not a subclass of {base.__module__}.{base.__name__}.")
     return found

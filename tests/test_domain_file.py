@@ -11,8 +11,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rasa_core.domain import Domain
 from rasa_core.domain_file import read_domain
 from rasa_core.exceptions import DomainError
+from rasa_core.slots import TextSlot
 from rasa_core.support.problems import Problem
 
 # -- accepted
@@ -310,3 +312,57 @@ def test_any_data_is_read_or_refused_with_a_domain_error(content: Any) -> None:
         read_domain(yaml.safe_dump(content), "bot.yml")
     except DomainError as error:
         assert str(error).startswith("bot.yml:")  # noqa: PT017
+
+
+WRITTEN = ["yes", "no", "on", "12:30", "010", "0x1f", "1.50", "~", "null", "1e3", "2020-01-01", "1_000", "=", ".5"]
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_a_value_of_a_slot_is_the_text_as_written(text: str) -> None:
+    domain = Domain.from_yaml(f"slots:\n  s: {{type: categorical, values: [{text}, 'Other'], initial_value: other}}")
+
+    assert domain.slots[0].values == [text, "other"]  # type: ignore[attr-defined]
+    again = Domain.from_yaml(domain.as_yaml())
+    assert again.as_dict() == domain.as_dict()
+
+
+@pytest.mark.parametrize("text", [text for text in WRITTEN if text not in ("~", "null")])
+@pytest.mark.parametrize("options", ["type: text", "type: categorical, values: [a]"])
+def test_the_initial_value_of_a_text_is_as_written(text: str, options: str) -> None:
+    domain = Domain.from_yaml(f"slots:\n  s: {{{options}, initial_value: {text}}}")
+
+    assert domain.slots[0].value == text
+    assert Domain.from_yaml(domain.as_yaml()).slots[0].value == text
+
+
+@pytest.mark.parametrize(
+    ("slot", "value"),
+    [
+        ("type: text, initial_value: ~", None),
+        ("type: text, initial_value: 'null'", "null"),
+        ("type: bool, initial_value: yes", True),
+        ("type: float, max_value: 20, initial_value: 12", 12),
+        ("type: unfeaturized, initial_value: 12:30", "12:30"),
+        ("type: unfeaturized, initial_value: 1:30:00.5", "1:30:00.5"),
+        ("type: unfeaturized, initial_value: 12", 12),
+        ("type: list, initial_value: [a, 12:30, 3]", ["a", "12:30", 3]),
+    ],
+)
+def test_other_initial_values_keep_their_type(slot: str, value: object) -> None:
+    found = Domain.from_yaml(f"slots:\n  s: {{{slot}}}").slots[0].value
+
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize("value", [12, True, 1.5, "12", "yes", "12:30", None])
+def test_a_domain_reads_back_the_initial_value_that_code_gave(value: object) -> None:
+    domain = Domain([], [], [TextSlot("s", value)], {})
+    again = Domain.from_yaml(domain.as_yaml())
+
+    assert (again.slots[0].value, type(again.slots[0].value)) == (value, type(value))
+    assert again.fingerprint() == domain.fingerprint()
+
+
+@pytest.mark.parametrize(("written", "intent"), [("010", "010"), ("no", "no"), ("~", "restart"), ("", "restart")])
+def test_the_name_of_the_restart_intent_is_as_written(written: str, intent: str) -> None:
+    assert Domain.from_yaml(f"config:\n  restart_intent: {written}").restart_intent == intent

@@ -5,6 +5,7 @@ Kind                       Severity   Meaning
 =========================  =========  =========================================================================
 ``domain``                 error      the domain, or an entry of it, cannot be read
 ``grammar``                error      a line of a story, or a file of stories, cannot be read
+``lost-turn``              error      a line of a story, or a part of one, that cannot be used
 ``contradiction``          error      the same history, but another action follows
 ``unreached-checkpoint``   error      stories begin with a checkpoint to which no way leads
 ``impossible-condition``   error      a slot never has the value that a checkpoint asks for
@@ -17,6 +18,7 @@ Kind                       Severity   Meaning
 ``long-turn``              warning    more actions in a row than a server runs
 ``repeated-story``         warning    the same story under two names
 ``ignored-line``           warning    a line of a story that says nothing
+``doubtful-line``          warning    a line of a story that breaks the grammar, and was read as it was meant
 ``unknown-key``            warning    a key of the domain that says nothing
 =========================  =========  =========================================================================
 
@@ -26,7 +28,8 @@ Those of NLU data are listed in `rasa_core.checks.nlu`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -51,25 +54,30 @@ from rasa_core.domain_file import (
     names_of_actions,
     read_domain,
 )
-from rasa_core.exceptions import DomainError
+from rasa_core.exceptions import DomainError, StoryParseError
 from rasa_core.slots import Slot
-from rasa_core.stories.builder import UNKNOWN_NAME
+from rasa_core.stories.builder import LOST, UNKNOWN_NAME
+from rasa_core.stories.files import LEFT_OUT
 from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.steps import StoryGraph, StoryStep
 from rasa_core.support.places import Place
-from rasa_core.support.problems import Problem, errors_in
+from rasa_core.support.problems import Problem, errors_in, listed
 
-__all__ = ["DEFAULT_MAX_HISTORY", "MOST_PREDICTIONS", "Finding", "check_stories"]
+__all__ = ["DEFAULT_MAX_HISTORY", "MOST_PREDICTIONS", "Finding", "check_stories", "refuse_unusable", "unusable_turns"]
 
 # What MemoizationPolicy() compares.
 DEFAULT_MAX_HISTORY: Final = 5
 # How many predictions a message leads to at most; the last of them has to be the one to listen.
 MOST_PREDICTIONS: Final = 10
+_UNUSABLE: Final = frozenset(
+    ["grammar", "lost-turn", "undeclared-intent", "undeclared-action", "unreached-checkpoint", "impossible-condition"]
+)
+"""What makes a policy learn less than the stories say."""
 
 
 def check_stories(
     domain_text: str,
-    stories: str | Path,
+    stories: str | Path | Sequence[Path],
     max_history: int = DEFAULT_MAX_HISTORY,
     *,
     domain_name: str = "domain.yml",
@@ -82,7 +90,7 @@ def check_stories(
     domain_text
         YAML.
     stories
-        A story file, or a folder.
+        A story file, several, or a folder.
     max_history
         How many states have to be equal for two histories to be the same.
     domain_name
@@ -95,26 +103,63 @@ def check_stories(
     domain = None if content is None else _build_domain(content, domain_name, found)
     problems: list[Problem] = []
     read = StoryFileReader(domain, problems=problems).read_stories(stories)
-    # Unknown names are found below, with all places.
-    found += _findings((problem for problem in problems if problem.kind != UNKNOWN_NAME), "grammar", "ignored-line")
     steps = [step for story in read for step in story]
-    is_complete = not errors_in(problems)
     found += check_loops(steps)
     found += check_repeated_stories(read)
-    if is_complete:  # Otherwise what is missing may stand in what could not be read.
-        found += check_checkpoints(steps)
-    if content is not None and domain is not None:
-        found += check_names(domain, domain_name, content.lines, steps, is_complete=is_complete)
+    lines = {} if content is None else content.lines
+    found += _check_content(steps, problems, domain, domain_name, lines)
+    if domain is not None:
         found += _check_actions(steps, domain, max_history)
     if nlu_files:
         found += _check_nlu(nlu_files, domain, domain_name)
     return in_order(found, domain_name)
 
 
+def unusable_turns(
+    domain: Domain, stories: str | Path | Sequence[Path], domain_name: str = "the domain"
+) -> list[Finding]:
+    """Return what makes turns of stories unusable for training; whoever trains in spite of it gets warnings."""
+    problems: list[Problem] = []
+    read = StoryFileReader(domain, problems=problems).read_stories(stories)
+    steps = [step for story in read for step in story]
+    found = _check_content(steps, problems, domain, domain_name, {})
+    return in_order((one for one in found if one.kind in _UNUSABLE), domain_name)
+
+
+def refuse_unusable(domain: Domain, stories: str | Path | Sequence[Path], domain_name: str = "the domain") -> None:
+    """Raise `StoryParseError`, which lists them, if there are turns that training cannot use."""
+    found = unusable_turns(domain, stories, domain_name)
+    if found:
+        texts = [f"{replace(place, note=None)}: {one.message}" for one in found for place in one.places[:1]]
+        remedy = "Correct this, or train with --lenient, which warns and leaves out what cannot be used."
+        raise StoryParseError(f"{listed(texts)}\n{remedy}")
+
+
+def _check_content(
+    steps: Sequence[StoryStep],
+    problems: Sequence[Problem],
+    domain: Domain | None,
+    domain_name: str,
+    lines: Mapping[tuple[str, str], int],
+) -> Iterator[Finding]:
+    """Find what single lines of stories, and their checkpoints and names, have wrong."""
+    # Unknown names are found with all places.
+    problems = [one for one in problems if one.kind not in (UNKNOWN_NAME, LEFT_OUT)]
+    yield from _findings(problems, "grammar", "ignored-line")
+    is_complete = not errors_in(problems)
+    if is_complete:  # Otherwise what is missing may stand in what could not be read.
+        yield from check_checkpoints(steps)
+    if domain is not None:
+        yield from check_names(domain, domain_name, lines, steps, is_complete=is_complete)
+
+
 def _findings(problems: Iterable[Problem], of_errors: str, of_warnings: str) -> Iterator[Finding]:
     for problem in problems:
-        kind = of_errors if problem.severity == "error" else of_warnings
-        yield finding(kind, problem.severity, problem.message, [problem.place])
+        if problem.kind == LOST:
+            yield finding("lost-turn", "error", problem.message, [problem.place])
+        else:
+            kind = of_errors if problem.severity == "error" else problem.kind or of_warnings
+            yield finding(kind, problem.severity, problem.message, [problem.place])
 
 
 def _check_nlu(files: Sequence[Path], domain: Domain | None, domain_name: str) -> list[Finding]:

@@ -15,6 +15,7 @@ from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_stories
 from rasa_core.commands.common import CONTEXT, Command, counted, log_options, start_log
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
+from rasa_core.support.own_code import load_modules
 from rasa_core.support.text_files import TextFileError, read_text
 
 MOST_PLACES = 5
@@ -39,7 +40,9 @@ A finding looks like this:
 
 
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
-@click.argument("project", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("project", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("-d", "--domain", metavar="FILE", help="Domain file, if it is not to be found in the project.")
+@click.option("-s", "--stories", metavar="STORIES", help="Story file or folder, if not to be found in the project.")
 @click.option("--strict", is_flag=True, help="Count warnings as errors.")
 @click.option(
     "--max-history",
@@ -58,7 +61,16 @@ A finding looks like this:
     help='Text, or one JSON object for programs: {"findings": [...]}.',
 )
 @log_options
-def command(project: Path, strict: bool, max_history: int, form: str, verbose: bool, debug: bool) -> None:
+def command(
+    project: Path,
+    domain: str | None,
+    stories: str | None,
+    strict: bool,
+    max_history: int,
+    form: str,
+    verbose: bool,
+    debug: bool,
+) -> None:
     """Look for mistakes in the domain, the stories and the NLU data of the folder PROJECT, without training.
 
     Told are stories that contradict each other, checkpoints that join nothing, names and values that only the stories
@@ -70,7 +82,7 @@ def command(project: Path, strict: bool, max_history: int, form: str, verbose: b
         start_log(verbose, debug)
     else:  # What is logged of stories while they are gone through, the findings tell, too.
         logging.getLogger("rasa_core").addHandler(_SILENT)
-    findings = _findings(project, max_history)
+    findings = _findings(project, domain, stories, max_history)
     if strict:
         findings = [replace(found, severity="error") for found in findings]
     if form == "json":
@@ -82,14 +94,15 @@ def command(project: Path, strict: bool, max_history: int, form: str, verbose: b
         raise click.exceptions.Exit(1)
 
 
-def _findings(folder: Path, max_history: int) -> list[Finding]:
+def _findings(folder: Path, domain: str | None, stories: str | None, max_history: int) -> list[Finding]:
     try:
-        project = Project(folder)
+        project = Project(folder, domain, stories)
         text = read_text(project.domain_file)
     except (ModelError, TextFileError) as error:
         raise click.UsageError(f"PROJECT: {error}") from error
-    domain, files = str(project.domain_file), project.nlu_files
-    return check_stories(text, project.stories, max_history, domain_name=domain, nlu_files=files)
+    load_modules((), folder, project.domain_file)
+    name, files = str(project.domain_file), project.nlu_files
+    return check_stories(text, project.stories, max_history, domain_name=name, nlu_files=files)
 
 
 def _told(findings: Sequence[Finding]) -> list[str]:

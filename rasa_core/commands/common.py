@@ -12,6 +12,7 @@ import click
 
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.support.folders import make_private
+from rasa_core.support.own_code import VARIABLE
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,6 +41,16 @@ nlu_option = click.option(
     metavar="NLU",
     help="Address (http://...) of an NLU server, or directory of an NLU model. "
     "Without it, messages name their intent: /greet.",
+)
+
+
+import_option = click.option(
+    "--import",
+    "imports",
+    multiple=True,
+    metavar="MODULE",
+    help="Import a module of your own that defines policies, slots, featurizers or events; may be repeated. Also: "
+    f"{VARIABLE}, or imports: in the config.yml of the bot, where training writes it.",
 )
 
 

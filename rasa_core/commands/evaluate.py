@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from rasa_core.agent import Agent
-from rasa_core.commands.common import CONTEXT, Command, log_options, start_log
+from rasa_core.commands.common import CONTEXT, Command, import_option, log_options, start_log
 from rasa_core.domain import Domain
 from rasa_core.drawing.svg import check_picture_file
 from rasa_core.evaluation.cross_validation import (
@@ -31,6 +31,7 @@ from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.stories import extract_story_graph
+from rasa_core.support.own_code import load_modules
 
 __all__ = ["collect_story_predictions", "command", "run_story_evaluation"]
 
@@ -207,9 +208,16 @@ def _read_shares(context: click.Context, option: click.Parameter, value: str | N
 @click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Runs of a learning curve.")
 @click.option("--seed", default=42, show_default=True, help="Decides on the folds, and on what is random in training.")
 @click.option("--augmentation", default=20, show_default=True, help="Stories glued together, as in training.")
+@import_option
 @log_options
 def command(
-    form: str, fail_under: float | None, fail_under_stories: float | None, verbose: bool, debug: bool, **flags: Any
+    form: str,
+    fail_under: float | None,
+    fail_under_stories: float | None,
+    imports: tuple[str, ...],
+    verbose: bool,
+    debug: bool,
+    **flags: Any,
 ) -> None:
     """Measure how often a model does what stories say; its actions are predicted, never run.
 
@@ -218,6 +226,7 @@ def command(
     """
     start_log(verbose, debug)
     _check_flags(flags)
+    load_modules(imports, *(place for place in (flags["core"], flags["domain"], *flags["models"]) if place))
     report = _measure(flags)
     _tell(report, form, flags)
     if problems := report.below({"accuracy": fail_under, "share of whole stories": fail_under_stories}):

@@ -15,13 +15,23 @@ import click
 from rasa_core.agent import Agent
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.console import ConsoleInputChannel
-from rasa_core.commands.common import CONTEXT, Command, counted, log_options, model_option, nlu_option, start_log
+from rasa_core.commands.common import (
+    CONTEXT,
+    Command,
+    counted,
+    import_option,
+    log_options,
+    model_option,
+    nlu_option,
+    start_log,
+)
 from rasa_core.commands.run import chat
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, BotUttered, Event, UserUttered
 from rasa_core.exceptions import EventError, RasaCoreError
 from rasa_core.history import History
 from rasa_core.interpreter import RegexInterpreter
+from rasa_core.support.own_code import load_modules
 from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)
@@ -138,13 +148,17 @@ def recreate_agent(
 @click.argument("tracker_dump")
 @model_option
 @nlu_option
+@import_option
 @log_options
-def command(tracker_dump: str, core: str, nlu: str | None, verbose: bool, debug: bool) -> None:
+def command(
+    tracker_dump: str, core: str, nlu: str | None, imports: tuple[str, ...], verbose: bool, debug: bool
+) -> None:
     """Go on with the conversation in the file TRACKER_DUMP, as a server gives it.
 
     Tells where the model would have done something else, and then lets you talk to the bot.
     """
     start_log(verbose, debug)
+    load_modules(imports, core)
     agent, tracker = recreate_agent(core, nlu, tracker_dump)
     if tracker is None:
         raise RasaCoreError("there is no conversation to go on with.")

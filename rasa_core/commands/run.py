@@ -14,11 +14,20 @@ import yaml
 from rasa_core.agent import Agent
 from rasa_core.channels.channel import HttpInputChannel, HttpInputComponent, InputChannel, UserMessage
 from rasa_core.channels.console import ConsoleInputChannel
-from rasa_core.commands.common import CONTEXT, Command, log_options, model_option, nlu_option, start_log
+from rasa_core.commands.common import (
+    CONTEXT,
+    Command,
+    import_option,
+    log_options,
+    model_option,
+    nlu_option,
+    start_log,
+)
 from rasa_core.domain import Domain
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import RegexInterpreter
 from rasa_core.slots import class_from_path
+from rasa_core.support.own_code import load_modules
 from rasa_core.support.text_files import read_text
 
 CONSOLE = "cmdline"
@@ -214,6 +223,7 @@ def _is_file(ctx: click.Context, param: click.Parameter, path: str | None) -> st
     show_default=True,
     help="Where messages come from: the terminal, or the class of a channel of your own, as module.Class.",
 )
+@import_option
 @log_options
 def command(
     core: str,
@@ -222,11 +232,13 @@ def command(
     log_file: str,
     credentials: str | None,
     connector: str,
+    imports: tuple[str, ...],
     verbose: bool,
     debug: bool,
 ) -> None:
     """Talk to a bot on the terminal. /restart starts the conversation anew, /stop ends the chat."""
     start_log(verbose, debug, log_file)
+    load_modules(imports, core)
     if credentials is not None and connector == CONSOLE:
         click.echo("The terminal needs no credentials; --credentials is ignored.", err=True)
     main(core, nlu, connector, port, credentials)

@@ -9,20 +9,22 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from rasa_core.actions.webhook import ActionServer
-from rasa_core.commands.common import argument_parser
+from rasa_core.commands.common import argument_parser, import_option
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server.callers import ALL_ADDRESSES, hosts_of
-from rasa_core.server.launcher import DEFAULT_THREADS, WAITING_THREADS, LaunchError, launch
+from rasa_core.server.launcher import APP, DEFAULT_THREADS, WAITING_THREADS, LaunchError, launch
 from rasa_core.server.settings import ServerSettings, checked_token, default_store_path
 from rasa_core.support.folders import make_private
+from rasa_core.support.own_code import load_modules
 from rasa_core.tracker_store import store_from_url
 from rasa_core.tracker_store.retention import DurationError, seconds_of
 
@@ -198,6 +200,7 @@ _OPTIONS = (
         help="Address of an action server, such as rasa-sdk's http://localhost:5055/webhook; it runs the actions that "
         f"have no template.  [default: {ACTIONS_VARIABLE}, or where the domain says]",
     ),
+    import_option,
     click.option("-v", "--verbose", is_flag=True, help="Show on the terminal what the server does."),
     click.option("--debug", is_flag=True, help="Show everything."),
 )
@@ -228,6 +231,7 @@ def serve(
     enable_train: str | None,
     retention: float | None,
     actions: str | None,
+    imports: tuple[str, ...],
     verbose: bool,
     debug: bool,
 ) -> None:
@@ -253,6 +257,7 @@ def serve(
         enable_train=enable_train,
         actions=actions,
     )
+    names = load_modules(imports, model)
     _check(settings, workers)
     threads = threads or _default_threads(settings)
     if enable_train is not None and threads < 2:
@@ -260,7 +265,8 @@ def serve(
     _warn(settings, host, port)
     try:
         launch(
-            settings.as_dict(),
+            {**settings.as_dict(), "imports": names},
+            target=f"{__name__}:application",
             host=host,
             port=port,
             workers=workers,
@@ -270,6 +276,14 @@ def serve(
         )
     except LaunchError as error:
         raise click.ClickException(str(error)) from error
+
+
+def application(settings: Mapping[str, Any]) -> Any:
+    """Return what a worker serves, after importing modules of the user's own."""
+    own = dict(settings)
+    load_modules(own.pop("imports"), own["model"])
+    module, _, name = APP.partition(":")  # Loaded by each worker, not by the process that starts them.
+    return getattr(import_module(module), name)(own)
 
 
 def _default_threads(settings: ServerSettings) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -31,27 +33,44 @@ Then:
 
 @click.command(cls=ServerCommand, epilog=_EXAMPLES, context_settings=CONTEXT)
 @click.argument("project_dir", required=False)
-@click.option("-d", "--core", metavar="MODEL", help="Directory of a trained model, in place of PROJECT_DIR.")
+@click.option(
+    "-d",
+    "--core",
+    metavar="MODEL",
+    help="Directory of a trained model, in place of PROJECT_DIR; or the domain file of the bot in PROJECT_DIR.",
+)
+@click.option("-s", "--stories", metavar="STORIES", help="Story file or folder, if not to be found in PROJECT_DIR.")
+@click.option("--lenient", is_flag=True, help="Warn of what the stories say and training cannot use, and train.")
 @server_options
-def command(project_dir: str | None, core: str | None, **flags: Any) -> None:
+def command(project_dir: str | None, core: str | None, stories: str | None, lenient: bool, **flags: Any) -> None:
     """Serve the bot in PROJECT_DIR over HTTP, after training it if its files have changed.
 
     The files are domain.yml, stories.md and, to understand typed text, NLU data such as nlu.md.
     """
-    if (project_dir is None) == (core is None):
+    domain = (
+        None if core is None or not any(Path(place, core).is_file() for place in (".", project_dir or ".")) else core
+    )
+    if domain is None and (project_dir is None) == (core is None):
         raise click.UsageError("give either PROJECT_DIR, the folder of a bot, or -d MODEL, a trained model.")
-    if core is None:
-        project = _trained(str(project_dir), flags["nlu"])
-        core = str(project.model)
-        if flags["nlu"] is None and project.interpreter is not None:
-            flags["nlu"] = str(project.interpreter)
-    serve(core, **flags)
+    if stories is not None and project_dir is None and domain is None:
+        raise click.UsageError("-s goes with PROJECT_DIR or the domain of a bot, not with a trained model.")
+    if domain is None and project_dir is None:
+        serve(str(core), **flags)
+        return
+    folder = project_dir or str(Path(str(domain)).parent)
+    project = _trained(folder, domain, stories, flags, lenient)
+    if flags["nlu"] is None and project.interpreter is not None:
+        flags["nlu"] = str(project.interpreter)
+    serve(str(project.model), **flags)
 
 
-def _trained(project_dir: str, nlu: str | None) -> Project:
+def _trained(folder: str, domain: str | None, stories: str | None, flags: Mapping[str, Any], lenient: bool) -> Project:
     """Train in a process of its own, so that the server never holds what only training needs."""
-    interpreter = [] if nlu is None else ["--nlu", nlu]
-    finished = subprocess.run([sys.executable, "-m", "rasa_core.train", project_dir, *interpreter], check=False)
+    given = {"--domain": domain, "--stories": stories, "--nlu": flags["nlu"]}
+    options = [part for name, value in given.items() if value is not None for part in (name, value)]
+    options += [part for module in flags["imports"] for part in ("--import", module)]
+    options += ["--lenient"] if lenient else []
+    finished = subprocess.run([sys.executable, "-m", "rasa_core.train", folder, *options], check=False)
     if finished.returncode:
         raise click.exceptions.Exit(finished.returncode)
-    return Project(project_dir)
+    return Project(folder, domain, stories)

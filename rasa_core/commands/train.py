@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from rasa_core.agent import Agent
-from rasa_core.commands.common import CONTEXT, Command, log_options, start_log
+from rasa_core.checks.checks import refuse_unusable
+from rasa_core.commands.common import CONTEXT, Command, import_option, log_options, start_log
+from rasa_core.domain import Domain
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.project import Project
+from rasa_core.support.own_code import CONFIG_NAME, load_modules, remember
 
 DEFAULT_MAX_HISTORY = 3
 DEFAULT_AUGMENTATION = 50
@@ -55,7 +58,7 @@ def train_dialogue_model(
     max_history
         How many states memoization compares; 3 if not given.
     kwargs
-        ``augmentation`` and ``debug_plots`` for reading stories; the rest is for the policies: ``epochs``,
+        ``augmentation``, ``debug_plots`` and ``lenient`` for reading stories; the rest is for the policies: ``epochs``,
         ``batch_size``, ``validation_split``, ``verbose`` ...
 
     Returns
@@ -69,6 +72,7 @@ def train_dialogue_model(
         stories_file,
         augmentation_factor=options.pop("augmentation", DEFAULT_AUGMENTATION),
         debug_plots=options.pop("debug_plots", False),
+        lenient=options.pop("lenient", False),
     )
     if use_online_learning:
         agent.train_online(trackers, **options)
@@ -106,8 +110,12 @@ def policies(max_history: int | None = None) -> list[MemoizationPolicy | KerasPo
 @click.option("--online", is_flag=True, help="Then talk to the bot, and correct what it does.")
 @click.option("--debug_plots", is_flag=True, help="Draw the checkpoints into story_blocks_connections.html.")
 @click.option("--force", is_flag=True, help="Train a project though nothing has changed.")
+@click.option("--lenient", is_flag=True, help="Warn of what the stories say and training cannot use, and train.")
+@import_option
 @log_options
-def command(project: Path | None, force: bool, verbose: bool, debug: bool, **options: Any) -> None:
+def command(
+    project: Path | None, force: bool, imports: tuple[str, ...], verbose: bool, debug: bool, **options: Any
+) -> None:
     """Train a model: give a PROJECT folder, or --domain, --stories and --out.
 
     In a project that has NLU data (nlu.md, data/ or nlu/), an interpreter of typed text is trained too; each of the two
@@ -116,26 +124,43 @@ def command(project: Path | None, force: bool, verbose: bool, debug: bool, **opt
     """
     start_log(verbose, debug)
     if project is not None:
-        _train_project(project, force, options)
+        _train_project(project, force, imports, options)
     else:
-        _train_files(options)
+        _train_files(imports, options)
 
 
-def _train_project(project: Path, force: bool, options: Mapping[str, Any]) -> None:
-    for name in ("stories", "domain", "out"):
-        if options[name] is not None:
-            raise click.UsageError(f"--{name} does not go with a project folder, whose files have fixed names.")
+def _train_project(folder: Path, force: bool, imports: Sequence[str], options: Mapping[str, Any]) -> None:
+    if options["out"] is not None:
+        raise click.UsageError("--out does not go with a project folder, whose models have a fixed place.")
     if options["online"]:
         raise click.UsageError("--online does not go with a project folder; give --domain, --stories and --out.")
-    Project(project).train_if_changed(force=force, nlu=options["nlu"] is None, say=click.echo)
+    project = Project(folder, options["domain"], options["stories"])
+    load_modules(imports, folder, project.domain_file)
+    nlu, lenient = options["nlu"] is None, options["lenient"]
+    project.train_if_changed(force=force, nlu=nlu, say=click.echo, lenient=lenient)
+    _remember(folder, imports)
 
 
-def _train_files(options: dict[str, Any]) -> None:
+def _remember(folder: Path, imports: Sequence[str]) -> None:
+    """Write down what was imported for the training, since whoever loads the model needs it too."""
+    try:
+        file = remember(folder, imports)
+    except OSError as error:
+        click.echo(f"cannot note --import in {folder / CONFIG_NAME}: {error.strerror or error}.", err=True)
+    else:
+        if file is not None:
+            click.echo(f"{file}: notes what is imported for this bot, so that other commands do so too")
+
+
+def _train_files(imports: Sequence[str], options: dict[str, Any]) -> None:
     for name in ("domain", "stories", "out"):
         if options[name] is None:
             raise click.UsageError(f"--{name} is missing; or give a project folder that holds domain.yml and stories.")
+    load_modules(imports, options["domain"])
+    if not options["lenient"]:
+        refuse_unusable(Domain.load(options["domain"]), options["stories"], str(options["domain"]))
     started = time.perf_counter()
-    wanted = ("epochs", "validation_split", "batch_size", "augmentation", "debug_plots")
+    wanted = ("epochs", "validation_split", "batch_size", "augmentation", "debug_plots", "lenient")
     train_dialogue_model(
         options["domain"],
         options["stories"],
@@ -147,3 +172,4 @@ def _train_files(options: dict[str, Any]) -> None:
     )
     duration = "" if options["online"] else f"trained in {time.perf_counter() - started:.1f} s; "
     click.echo(f"{duration}the model is in {options['out']}.")
+    _remember(options["domain"].parent, imports)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
-from rasa_core.commands.common import CONTEXT, Command, log_options, start_log
+from rasa_core.commands.common import CONTEXT, Command, import_option, log_options, start_log
 from rasa_core.domain import Domain
 from rasa_core.drawing.stories import visualize_stories
 from rasa_core.exceptions import DomainError
+from rasa_core.support.own_code import load_modules
 
 _EXAMPLES = """\b
 Examples:
@@ -47,11 +48,20 @@ def _load_domain(path: str) -> Domain:
     help="How many actions in a row are the same where stories are drawn as one.",
 )
 @click.option("-nlu", "--nlu_data", "--nlu-data", metavar="FILE", help="NLU examples, shown in place of intents.")
+@import_option
 @log_options
 def command(
-    stories: str, domain: str, output: str, max_history: int, nlu_data: str | None, verbose: bool, debug: bool
+    stories: str,
+    domain: str,
+    output: str,
+    max_history: int,
+    nlu_data: str | None,
+    imports: tuple[str, ...],
+    verbose: bool,
+    debug: bool,
 ) -> None:
     """Draw how conversations go: actions, and what the user says between them."""
     start_log(verbose, debug)
+    load_modules(imports, domain)
     visualize_stories(stories, _load_domain(domain), output, max_history, nlu_data)
     click.echo(f"The stories are drawn in {output}.")

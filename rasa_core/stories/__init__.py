@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rasa_core.domain import Domain
+from rasa_core.events import ActionExecuted
+from rasa_core.exceptions import StoryParseError, did_you_mean
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.steps import StoryGraph
 from rasa_core.stories.training_tracker import TrainingTracker
+from rasa_core.support.problems import listed
 from rasa_core.trackers import DialogueStateTracker
 
 __all__ = ["TrainingTracker", "extract_story_graph", "load_data", "persist_data"]
 
 
 def extract_story_graph(
-    resource_name: str | Path, domain: Domain, interpreter: NaturalLanguageInterpreter | None = None
+    resource_name: str | Path | Sequence[Path], domain: Domain, interpreter: NaturalLanguageInterpreter | None = None
 ) -> StoryGraph:
-    """Read the stories in a file, or in a folder and those below it; raise `StoryParseError` if that is impossible."""
+    """Read the stories in a file, in several, or in a folder and below it; raise `StoryParseError` if it cannot be."""
     return StoryGraph(StoryFileReader.read_from_file(resource_name, domain, interpreter))
 
 
 def load_data(
-    resource_name: str | Path,
+    resource_name: str | Path | Sequence[Path],
     domain: Domain,
     remove_duplicates: bool = True,
     unique_last_num_states: int | None = None,
@@ -35,22 +39,31 @@ def load_data(
     use_story_concatenation: bool = True,
     debug_plots: bool = False,
     max_history: int | None = None,
+    lenient: bool = False,
 ) -> list[TrainingTracker]:
-    """Read stories and make up the conversations to learn from; raise `StoryParseError` if they cannot be read.
+    """Read stories and make up the conversations to learn from.
 
     Parameters
     ----------
     resource_name
-        A story file, or a folder.
+        A story file, several, or a folder.
     domain
         Whose stories these are.
     max_number_of_trackers
         Old name of `tracker_limit`; all other parameters are those of `TrainingDataGenerator`.
+    lenient
+        Whether to leave out actions that the domain does not have.
+
+    Raises
+    ------
+    StoryParseError
+        If the stories cannot be read, or name actions that the domain does not have.
     """
     if max_number_of_trackers is not None:
         warnings.warn("max_number_of_trackers is called tracker_limit now.", DeprecationWarning, stacklevel=2)
+    graph = extract_story_graph(resource_name, domain)
     return TrainingDataGenerator(
-        extract_story_graph(resource_name, domain),
+        _with_known_actions(graph, domain, lenient),
         domain,
         remove_duplicates,
         unique_last_num_states,
@@ -60,6 +73,26 @@ def load_data(
         debug_plots,
         max_history=max_history,
     ).generate()
+
+
+def _with_known_actions(graph: StoryGraph, domain: Domain, lenient: bool) -> StoryGraph:
+    """Return the stories, without unknown actions if that is allowed; otherwise these are an error."""
+    known = frozenset(domain.action_names)
+    unknown: list[str] = []
+    steps = []
+    for step in graph.story_steps:
+        kept = []
+        for event, source in zip(step.events, step.sources, strict=True):
+            if isinstance(event, ActionExecuted) and event.action_name not in known:
+                hint = did_you_mean(event.action_name, known)
+                unknown.append(f"{source}: the domain has no action {event.action_name[:100]!r}.{hint}")
+            else:
+                kept.append((event, source))
+        events, sources = tuple(event for event, _ in kept), tuple(source for _, source in kept)
+        steps.append(step if len(kept) == len(step.events) else replace(step, events=events, sources=sources))
+    if unknown and not lenient:
+        raise StoryParseError(listed(unknown))
+    return StoryGraph(steps) if unknown else graph
 
 
 def persist_data(trackers: Iterable[DialogueStateTracker], path: str | Path) -> None:

@@ -19,6 +19,12 @@ logger = logging.getLogger(__name__)
 UNKNOWN_NAME: Final = "unknown-name"
 """The kind of problem that is a name which the domain does not have."""
 
+LOST: Final = "lost-turn"
+"""The kind of problem that makes something that a story says unusable, which 0.9 passed over with a warning."""
+
+DOUBTFUL: Final = "doubtful-line"
+"""The kind of problem that is a line which breaks the grammar and was read as it was meant."""
+
 
 class StoryBuilder:
     """Collects what one story says, line by line, and gives its steps.
@@ -149,7 +155,8 @@ def names_in(event: Event) -> list[tuple[str, str]]:
     """Return the names of the domain in an event, each with its kind: intent, entity, slot or action."""
     if isinstance(event, UserUttered):
         entities = [("entity", str(entity["entity"])) for entity in event.entities]
-        return [("intent", event.intent.get("name") or ""), *entities]
+        intent = event.intent.get("name")
+        return [("intent", intent), *entities] if intent else entities
     if isinstance(event, SlotSet):
         return [("slot", event.key)]
     if isinstance(event, ActionExecuted | FollowupAction | ReminderScheduled) and event.action_name is not None:

@@ -2,65 +2,135 @@
 
 from __future__ import annotations
 
-import logging
+import codecs
 import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from rasa_core.exceptions import StoryParseError
+from rasa_core.support.folders import files_below
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Problem
-from rasa_core.support.text_files import TextFileError, decoded, read_lines
-
-logger = logging.getLogger(__name__)
+from rasa_core.support.text_files import TextFileError, decoded, lines_of, read_text
 
 STORY_SUFFIXES: Final = (".md", ".markdown", ".txt")
 
-_COMMENT = re.compile(rb"<!--.*?(-->|\Z)", re.DOTALL)
-_NLU_HEADING = re.compile(rb"^[ \t]*#+[ \t]*(intent|synonym|regex|lookup)[ \t]*:", re.MULTILINE)
+_ABOUT: Final = ("readme", "license", "changelog", "changes", "contributing")
+_OTHER_SUFFIXES: Final = (
+    *(".css", ".csv", ".html", ".ipynb", ".js", ".json", ".jsonl"),
+    *(".py", ".sh", ".toml", ".tsv", ".xml", ".yaml", ".yml"),
+)
+_COMMENT = re.compile(r"<!--.*?(-->|\Z)", re.DOTALL)
+_NLU_HEADING = re.compile(r"^[ \t]*#+[ \t]*(intent|synonym|regex|lookup)[ \t]*:", re.MULTILINE)
+_STORY = [re.compile(rf"^[ \t]*{mark}", re.MULTILINE) for mark in ("#", "[*>]", "-")]
+_YAML_STORIES = re.compile(r"^(stories|rules)[ \t]*:", re.MULTILINE)
+_SUFFIX_OF_YAML: Final = (".yml", ".yaml")
+LEFT_OUT: Final = "left-out"
+"""The kind of problem that is none: what a folder holds beside stories."""
+NO_YAML: Final = "stories and rules in YAML, as Rasa 2 and 3 have them, are not read; write them in Markdown"
 
 
-def read_story_files(resource: Path, problems: list[Problem]) -> Iterator[tuple[Path, str, list[str]]]:
-    """Yield path, label and lines of a story file, or of those in a folder and below it, in the order of their paths.
+def read_story_files(resource: Path | Sequence[Path], problems: list[Problem]) -> Iterator[tuple[Path, str, list[str]]]:
+    """Yield path, label and lines of a story file, of several, or of those in a folder and below it, in their order.
 
-    A label tells a file from others, and is the same on every machine. Hidden files and folders, a README, NLU
-    examples, and files with a suffix of something else are left out; `problems` takes what cannot be read.
+    A label tells a file from others, and is the same on every machine. `problems` takes what cannot be read.
     """
-    is_folder = resource.is_dir()
-    files = list(_story_files_in(resource)) if is_folder else [resource]
+    left_out: list[str] = []
+    files = story_files(resource, left_out)
+    if left_out:
+        text = f"left out, as no stories: {', '.join(left_out)}."
+        problems.append(Problem("warning", text, Place(str(resource)), LEFT_OUT))
     if not files:
-        text = f"the folder has no story files; their names end in {', '.join(STORY_SUFFIXES)}."
+        text = "the folder has no story files; a story is like: ## name, * greet, - utter_greet."
         problems.append(Problem("error", text, Place(str(resource))))
+    top = resource if isinstance(resource, Path) else Path(os.path.commonpath([path.parent for path in files]))
     for path in files:
         try:
-            lines = read_lines(path)
+            text = read_text(path)
         except TextFileError as error:
             problems.append(Problem("error", error.problem, error.place))
-        else:
-            yield path, path.relative_to(resource).as_posix() if is_folder else path.name, lines
-
-
-def _story_files_in(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).parts):
-        if any(part.startswith(".") for part in path.relative_to(folder).parts) or not path.is_file():
             continue
-        if path.suffix.lower() in STORY_SUFFIXES and path.stem.lower() != "readme" and not _holds_nlu_examples(path):
-            yield path
-        else:
-            logger.info("%s: not a story file, skipped.", path)
+        if path.suffix.lower() in _SUFFIX_OF_YAML and _YAML_STORIES.search(text):
+            problems.append(Problem("error", f"{NO_YAML}.", Place(str(path))))
+            continue
+        yield path, path.name if path == top else path.relative_to(top).as_posix(), lines_of(text)
 
 
-def _holds_nlu_examples(path: Path) -> bool:
-    """Tell whether a file has a heading of NLU data; one that cannot be read is left to the reader to tell of."""
+def story_files(resource: Path | Sequence[Path], left_out: list[str] | None = None) -> list[Path]:
+    """Return the files of `resource`: itself, or those of a folder and below it that may hold stories, in their order.
+
+    Of a folder, hidden files are left out, and what holds something else, whatever its name; `left_out` takes these,
+    with what they are.
+    """
+    if not isinstance(resource, Path):
+        return list(resource)
+    if not resource.is_dir():
+        return [resource]
+    found = []
+    for path in files_below(resource):
+        if not (other := _what_else(path)):
+            found.append(path)
+        elif left_out is not None:
+            left_out.append(f"{path.relative_to(resource)} ({other})")
+    return found
+
+
+def holds_stories(path: Path) -> bool:
+    """Tell whether a file has a story in it: a line like ``## name``, a message and an action below it."""
     try:
-        content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        return not _what_else(path) and _has_story(_text_of(path) or "")
     except OSError:
         return False
-    return _NLU_HEADING.search(_COMMENT.sub(b"", content)) is not None
+
+
+def holds_yaml_stories(path: Path) -> bool:
+    """Tell whether a file has stories or rules as Rasa 2 and 3 write them."""
+    try:
+        return path.suffix.lower() in _SUFFIX_OF_YAML and _YAML_STORIES.search(_text_of(path) or "") is not None
+    except OSError:
+        return False
+
+
+def _has_story(text: str) -> bool:
+    position: int | None = 0
+    for mark in _STORY:
+        found = None if position is None else mark.search(text, position)
+        position = None if found is None else found.end()
+    return position is not None
+
+
+def _what_else(path: Path) -> str:
+    """Return what a file in a folder is if it is no story file; the reader tells of what cannot be read."""
+    suffix = path.suffix.lower()
+    if holds_yaml_stories(path):
+        return NO_YAML
+    if path.stem.lower() in _ABOUT:
+        return "about the project"
+    try:
+        text = _text_of(path)
+    except OSError:
+        return ""
+    if suffix in _OTHER_SUFFIXES:
+        return f"a {suffix} file"
+    if text is None:
+        return "not text"
+    if _NLU_HEADING.search(text):
+        return "NLU data"
+    return "" if suffix in STORY_SUFFIXES or _has_story(text) else "no stories"
+
+
+def _text_of(path: Path) -> str | None:
+    """Return the text of a file without comments; None if it is no text."""
+    content = path.read_bytes()
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if b"\0" in content and not is_utf_16:
+        return None
+    text = content.decode("utf-16" if is_utf_16 else "utf-8-sig", "replace")
+    return _COMMENT.sub("", text.replace("\r", "\n"))
 
 
 def append_stories(path: str | Path, text: str) -> None:

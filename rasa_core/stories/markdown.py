@@ -14,15 +14,17 @@ Line                         Meaning
 ``<!-- -->``                 a comment, over any number of lines
 ===========================  ===========================================================================
 
-Any other line is told of and skipped. ``* _intent[entity=value]``, of old, is read too.
+Any other line is told of and skipped, unless it begins with a character that looks like one of these marks: that is an
+error. ``* _intent[entity=value]``, of old, is read too, with or without the first character.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 import warnings
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from operator import itemgetter
@@ -33,15 +35,22 @@ from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, Event, UserUttered, check_parse_data
 from rasa_core.exceptions import EventError, did_you_mean
 from rasa_core.interpreter import NaturalLanguageInterpreter
-from rasa_core.stories.builder import NameCheck, StoryBuilder, report
+from rasa_core.stories.builder import DOUBTFUL, LOST, NameCheck, StoryBuilder, report
 from rasa_core.stories.files import read_story_files
-from rasa_core.stories.messages import LineError, Wording, read_messages, read_name_and_object, story_message
+from rasa_core.stories.messages import Doubt, LineError, Wording, read_messages, read_name_and_object, story_message
 from rasa_core.stories.steps import Checkpoint, StoryStep
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Problem
 
 # Events that no story line stands for; such a name is the name of an action.
 _NOT_IN_STORIES: Final = frozenset(["user", "bot", "agent", "action", "topic"])
+# Characters that cannot be seen, dashes, bullets, stars, quotes and others that are taken for the marks of lines.
+_LOOKALIKES: Final = (
+    "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u00ad"
+    "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043\u2500\uff0d\ufe58\ufe63"
+    "\u2022\u2023\u25cf\u25aa\u25e6\u00b7\u2219\u22c5\u2217\uff0a\u204e\u2731"
+    "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb\uff03\ufe5f\uff1e\u203a"
+)
 
 
 class StoryFileReader:
@@ -85,12 +94,12 @@ class StoryFileReader:
 
     @staticmethod
     def read_from_file(
-        filename: str | Path,
+        filename: str | Path | Sequence[Path],
         domain: Domain | None,
         interpreter: NaturalLanguageInterpreter | None = None,
         template_variables: Mapping[str, Any] | None = None,
     ) -> list[StoryStep]:
-        """Return the steps of one file, or of a folder; raise `StoryParseError` if it cannot be read."""
+        """Return the steps of one file, of several, or of a folder; raise `StoryParseError` if it cannot be read."""
         stories = StoryFileReader(domain, interpreter, template_variables).read_stories(filename)
         return [step for story in stories for step in story]
 
@@ -104,13 +113,14 @@ class StoryFileReader:
         """Do as `read_from_file` does."""
         return StoryFileReader.read_from_file(resource_name, domain, interpreter, template_variables)
 
-    def read_stories(self, resource: str | Path) -> list[list[StoryStep]]:
-        """Return the steps of each story in a file, or in all story files of a folder and those below it.
+    def read_stories(self, resource: str | Path | Sequence[Path]) -> list[list[StoryStep]]:
+        """Return the steps of each story in a file, in several, or in all story files of a folder and below it.
 
         Raises `StoryParseError`, which lists what is wrong in all files, unless problems are gathered.
         """
         stories: list[list[StoryStep]] = []
-        for path, label, lines in read_story_files(Path(resource), self._problems):
+        where = Path(resource) if isinstance(resource, str) else resource
+        for path, label, lines in read_story_files(where, self._problems):
             stories += self._read_file(lines, str(path), label)
         self._report()
         return stories
@@ -172,8 +182,7 @@ class StoryFileReader:
     def _read(self, line: _StoryLine) -> None:
         mark, place = line.text[0], Place(self._file, line.number, self._story_name)
         if mark not in self._readers or (len(line.text) > 2 and not line.text.strip(mark)):
-            text = f"skipped {line.text!r:.80}: a line starts with ##, *, - or >."
-            self._problems.append(Problem("warning", text, place))
+            self._skip(line, place)
         elif self._story is not None:
             try:
                 self._readers[mark](line.text, place, self._story)
@@ -183,8 +192,25 @@ class StoryFileReader:
             problem = f"{line.text[:80]!r} belongs to no story; begin one with a line like ## name."
             self._fail(line.number, line.column(0), problem)
 
+    def _skip(self, line: _StoryLine, place: Place) -> None:
+        """Tell of a line that is none of a story, and whether something that was to be said is lost with it."""
+        expected = "a line starts with ##, *, - or >."
+        if (first := line.text[0]) in _LOOKALIKES:
+            known = f"{unicodedata.name(first, 'a character').lower()} (U+{ord(first):04X})"
+            self._fail(line.number, line.column(0), f"the line begins with {known}, which only looks right; {expected}")
+            return
+        said = line.text.removeprefix("+").partition("{")[0].strip()
+        is_lost = first == "+" or any(said in self._names.known(kind) for kind in ("intent", "action"))
+        text = f"skipped {line.text!r:.80}: {expected}"
+        self._problems.append(Problem("warning", text, place, LOST if is_lost else ""))
+
+    def _doubt(self, doubt: Doubt | None, place: Place) -> None:
+        if doubt is not None:
+            self._problems.append(Problem("warning", doubt.message, place, LOST if doubt.is_lost else DOUBTFUL))
+
     def _read_checkpoint(self, text: str, place: Place, story: StoryBuilder) -> None:
-        name, conditions = read_name_and_object(text, "a checkpoint", '> name or > name{"slot": "value"}')
+        name, conditions, doubt = read_name_and_object(text, "a checkpoint", '> name or > name{"slot": "value"}')
+        self._doubt(doubt, place)
         for slot in conditions:
             self._names.check("slot", slot, place)
         story.add_checkpoint(Checkpoint(name, conditions), place)
@@ -192,7 +218,10 @@ class StoryFileReader:
     def _read_event(self, text: str, place: Place, story: StoryBuilder) -> None:
         events = self._events_before.get(text)
         if events is None:
-            events = self._events_before[text] = _events_of(text)
+            events, doubt = _events_of(text)
+            self._doubt(doubt, place)
+            if doubt is None:  # Otherwise it is told of wherever it stands.
+                self._events_before[text] = events
             for event in events:
                 self._names.check_event(event, place)
         story.add_events(events, place)
@@ -202,11 +231,12 @@ class StoryFileReader:
         if messages is None:
             wordings = read_messages(text, 1, self._names.known("intent"))
             messages = tuple(map(self._message, wordings))
-            for message in messages:
+            for message, wording in zip(messages, wordings, strict=True):
                 self._names.check_event(message, place)
+                self._doubt(wording.doubt, place)
             if any(wording.is_old_format for wording in wordings):
                 self._tell_of_old_format(place)
-            else:
+            elif not any(wording.doubt for wording in wordings):
                 self._messages_before[text] = messages
         if len(messages) == 1:
             story.add_events(messages, place)
@@ -215,7 +245,7 @@ class StoryFileReader:
 
     def _message(self, wording: Wording) -> UserUttered:
         is_intent = wording.has_object or wording.is_old_format or wording.name in self._names.known("intent")
-        if is_intent or self._interpreter is None:
+        if is_intent or not wording.name or self._interpreter is None:
             return story_message(wording)
         parse = self._interpreter.parse(wording.name)
         try:
@@ -233,18 +263,19 @@ class StoryFileReader:
             warnings.warn(message, DeprecationWarning, stacklevel=2)
 
 
-def _events_of(text: str) -> tuple[Event, ...]:
-    """Return the events of a line that begins with a dash."""
-    name, parameters = read_name_and_object(text, "an action or event", '- utter_greet or - slot{"name": "value"}')
+def _events_of(text: str) -> tuple[tuple[Event, ...], Doubt | None]:
+    """Return the events of a line that begins with a dash, and what is doubtful about it."""
+    example = '- utter_greet or - slot{"name": "value"}'
+    name, parameters, doubt = read_name_and_object(text, "an action or event", example)
     if name in _NOT_IN_STORIES:
-        return (ActionExecuted(name),)
+        return (ActionExecuted(name),), doubt
     try:
         events = Event.from_story_string(name, parameters, ActionExecuted)
     except EventError as error:
         raise LineError(str(error), text.index(name)) from error
     if events is None:
-        return ()
-    return tuple(events) if isinstance(events, list) else (events,)
+        return (), doubt
+    return (tuple(events) if isinstance(events, list) else (events,)), doubt
 
 
 # -- lines, without comments and with template variables filled in

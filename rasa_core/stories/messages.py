@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+import yaml
 
 from rasa_core.events import UserUttered
 from rasa_core.interpreter import INTENT_MESSAGE_PREFIX
-from rasa_core.support.strict_json import decode_prefix
+from rasa_core.support.strict_json import decode, decode_prefix
 
 SEPARATOR: Final = " OR "
 OLD_PREFIX: Final = "_"
+
+_OLD_WITHOUT_PREFIX: Final = re.compile(r"[^\s\[\]{}=]+\s*\[(\s*\]|.*=).*")
+_CONSTANTS: Final = {"None": None, "~": None, "True": True, "False": False}
+_STRAIGHT_QUOTES: Final = str.maketrans("\u201c\u201d\u201e\u2018\u2019", '"""\'\'')
+_PAIR: Final = re.compile(r"([^:=]+)[:=](.*)", re.DOTALL)
+_LONGEST_GUESS: Final = 2000
+_DEEPEST_GUESS: Final = 20
 
 
 class LineError(ValueError):
@@ -24,18 +34,42 @@ class LineError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """Something that breaks the grammar and can be read all the same.
+
+    Attributes
+    ----------
+    message : str
+        What is wrong, how it was read, and the remedy.
+    is_lost : bool
+        Whether something that was said could not be understood, and is left out.
+    """
+
+    message: str
+    is_lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Wording:
-    """One user message as it is written."""
+    """One user message as it is written; without a name, one of which no intent is known."""
 
     name: str
     entities: list[tuple[str, Any]] = field(default_factory=list)
     has_object: bool = False
     is_old_format: bool = False
+    doubt: Doubt | None = None
+
+
+_NO_INTENT: Final = Doubt(
+    "the name of an intent is missing; the message is read as one of which no intent is known. "
+    'Write * greet, * greet{"name": "Anna"} or * yes OR no.'
+)
+_NO_ALTERNATIVE: Final = Doubt("an alternative is missing and left out; write * yes OR no.")
 
 
 def story_message(wording: Wording) -> UserUttered:
     """Return the event for a message that names its intent; its text is the one that says so to a bot."""
-    intent = {"name": wording.name, "confidence": 1.0}
+    intent = {"name": wording.name or None, "confidence": 1.0}
     entities = [{"entity": name, "value": value} for name, value in wording.entities]
     text = INTENT_MESSAGE_PREFIX + UserUttered("", intent, entities).as_story_string()
     parse_data = {"text": text, "intent": intent, "entities": entities, "intent_ranking": [dict(intent)]}
@@ -45,14 +79,19 @@ def story_message(wording: Wording) -> UserUttered:
 def read_messages(text: str, start: int, intents: Collection[str]) -> list[Wording]:
     """Read the alternatives in ``text[start:]``; raise `LineError` if the text breaks the grammar.
 
-    A name that stands among `intents`, those of the domain, is not of the old format, even if it starts like one.
+    A name that stands among `intents`, those of the domain, is not of the old format, even if it looks like it.
+    An alternative that is not there, as in ``a OR OR b``, is left out.
     """
     found = []
+    text += " " * text.endswith(SEPARATOR.rstrip())  # Which line ends have lost.
     while start <= len(text):
         wording, end = _read_message(text, start, intents)
         found.append(wording)
         start = end + len(SEPARATOR)
-    return found
+    said = [wording for wording in found if wording.name or wording.entities] or found[:1]
+    if len(said) < len(found):
+        said[0] = replace(said[0], doubt=said[0].doubt or _NO_ALTERNATIVE)
+    return said
 
 
 def _find(text: str, what: str, start: int, stop: int) -> int:
@@ -64,67 +103,139 @@ def _read_message(text: str, start: int, intents: Collection[str]) -> tuple[Word
     """Read one message; return it, and where it ends."""
     separator = _find(text, SEPARATOR, start, len(text))
     brace = _find(text, "{", start, separator)
-    written = text[start:brace]
-    name = written.strip()
+    name = text[start:brace].strip()
     if name not in intents:
-        begin = start + len(written) - len(written.lstrip())
-        if name.startswith(OLD_PREFIX) and (brace == separator or "[" in name):
+        begin = start + len(text[start:brace]) - len(text[start:brace].lstrip())
+        name = name.removeprefix(INTENT_MESSAGE_PREFIX)
+        if _is_old_format(name, text[start:separator].strip().removeprefix(INTENT_MESSAGE_PREFIX), brace == separator):
             return _read_old_message(text[start:separator].strip(), begin), separator
-        name = name.removeprefix(INTENT_MESSAGE_PREFIX).removeprefix(OLD_PREFIX).strip()
-        if not name:
-            example = '* greet, * greet{"name": "Anna"} or * yes OR no'
-            raise LineError(f"the name of an intent is missing; write {example}.", min(begin, len(text) - 1))
+        name = name.removeprefix(OLD_PREFIX).strip()
+    nameless = None if name else _NO_INTENT
     if brace == separator:
-        return Wording(name), separator
-    parameters, end = _decode_object(text, brace)
+        return Wording(name, doubt=nameless), separator
+    parameters, end, doubt = _read_object(text, brace, is_needed=False)
     separator = _find(text, SEPARATOR, end, len(text))
     if rest := text[end:separator].strip():
         raise LineError(f"expected {SEPARATOR!r} or the end of the line, not {rest[:80]!r}.", end)
     entities = [
         (name, item) for name, value in parameters.items() for item in (value if isinstance(value, list) else [value])
     ]
-    return Wording(name, entities, has_object=True), separator
+    return Wording(name, entities, has_object=True, doubt=doubt or nameless), separator
+
+
+def _is_old_format(name: str, written: str, has_no_brace: bool) -> bool:
+    """Tell whether a message is like ``_intent[entity=value]``, whose first character is missing in many files."""
+    if name.startswith(OLD_PREFIX) and name != OLD_PREFIX and (has_no_brace or "[" in name):
+        return True
+    return "[" in name and _OLD_WITHOUT_PREFIX.fullmatch(written) is not None
 
 
 def _read_old_message(written: str, start: int) -> Wording:
-    """Read ``_intent[entity=value,other=value]``."""
-    name, bracket, rest = written[len(OLD_PREFIX) :].partition("[")
+    """Read ``_intent[entity=value,other=value]``; a comma with no entity behind it belongs to the value."""
+    name, bracket, rest = written.removeprefix(INTENT_MESSAGE_PREFIX).removeprefix(OLD_PREFIX).partition("[")
     if not name.strip():
         raise LineError("the name of an intent is missing; write * greet.", start)
     if bracket and not rest.endswith("]"):
         raise LineError('the bracket after the intent is not closed; write * greet{"name": "Anna"}.', start)
-    entities = []
+    entities: list[tuple[str, str]] = []
     for part in filter(str.strip, rest.removesuffix("]").split(",")):
         entity, equals, value = part.partition("=")
-        if not equals or not entity.strip():
+        if entities and not equals:
+            entities[-1] = entities[-1][0], f"{entities[-1][1]},{part}"
+        elif not equals or not entity.strip():
             expected = 'entity=value; write * greet{"name": "Anna"}'
             raise LineError(f"{part.strip()[:80]!r} is not like {expected}.", start)
-        entities.append((entity.strip(), value.strip().strip("\"'")))
-    return Wording(name.strip(), entities, is_old_format=True)
+        else:
+            entities.append((entity.strip(), value))
+    values = [(entity, value.strip().strip("\"'")) for entity, value in entities]
+    return Wording(name.strip(), values, is_old_format=True)
 
 
-def read_name_and_object(text: str, what: str, example: str) -> tuple[str, dict[str, Any]]:
+def read_name_and_object(text: str, what: str, example: str) -> tuple[str, dict[str, Any], Doubt | None]:
     """Return name and parameters of ``mark name{parameters}``; raise `LineError` if the text breaks the grammar."""
     opening = _find(text, "{", 0, len(text))
     name = text[1:opening].strip()
     if not name:
         raise LineError(f"the name of {what} is missing; write {example}.", min(1, len(text) - 1))
     if opening == len(text):
-        return name, {}
-    parameters, end = _decode_object(text, opening)
+        return name, {}, None
+    parameters, end, doubt = _read_object(text, opening, is_needed=True)
     if rest := text[end:].strip():
         raise LineError(f"{rest[:80]!r} stands after the JSON object; nothing was expected there.", end)
-    return name, parameters
+    return name, parameters, doubt
 
 
-def _decode_object(text: str, start: int) -> tuple[dict[str, Any], int]:
-    """Decode the JSON object that begins at ``text[start]``; return it, and where it ends."""
+# -- what stands in braces
+
+
+def _read_object(text: str, start: int, *, is_needed: bool) -> tuple[dict[str, Any], int, Doubt | None]:
+    """Read the JSON object that begins at ``text[start]``; return it, where it ends, and what is doubtful about it.
+
+    What is not JSON, but can mean only one thing, is read as that. What else is not JSON is left out, unless it
+    `is_needed`.
+    """
     problem = "what stands in braces is not a JSON object"
     try:
-        return decode_prefix(text, start)
+        return *decode_prefix(text, start), None
     except json.JSONDecodeError as error:
-        reason = error.msg[:1].lower() + error.msg[1:]
-        expected = 'Strings and keys stand in double quotes: {"name": "Anna"}'
-        raise LineError(f"{problem}: {reason}. {expected}.", error.pos) from error
+        reason, position = error.msg[:1].lower() + error.msg[1:], error.pos
     except ValueError as error:
         raise LineError(f"{problem}: {error}.", start) from error
+    expected = 'Strings and keys stand in double quotes: {"name": "Anna"}'
+    stop = _find(text, SEPARATOR, start, len(text))
+    if (guess := _meant(text[start:stop])) is not None:
+        content, length = guess
+        written = json.dumps(content, ensure_ascii=False)
+        return content, start + length, Doubt(f"{problem}: {reason}. It is read as {written:.200}; write it so.")
+    if is_needed:
+        raise LineError(f"{problem}: {reason}. {expected}.", position)
+    return {}, stop, Doubt(f"{problem}: {reason}. The message is read without entities. {expected}.", is_lost=True)
+
+
+def _meant(text: str) -> tuple[dict[str, Any], int] | None:
+    """Return what `text`, from a brace on, was to say, and where that ends; None if nobody can know.
+
+    Read are the words of Python, other quotes or none, a comma too many, and a last brace too few.
+    """
+    if len(text) > _LONGEST_GUESS or text.count("[") + text.count("{") > _DEEPEST_GUESS:
+        return None
+    ends = [found.end() for found in re.finditer("}", text)][:_DEEPEST_GUESS]
+    for end, closing in [*((end, "") for end in ends), (len(text), "}")]:
+        try:
+            node = yaml.compose(text[:end].translate(_STRAIGHT_QUOTES) + closing, Loader=yaml.BaseLoader)
+            content = _plain(node)
+        except (yaml.YAMLError, ValueError):
+            continue
+        return (content, end) if isinstance(content, dict) else None
+    return None
+
+
+def _plain(node: yaml.Node | None) -> Any:
+    """Return the data of a YAML node; of what is not in quotes, the words of JSON and Python are no texts."""
+    if isinstance(node, yaml.MappingNode):
+        return dict(_pair(key, value) for key, value in node.value)
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item) for item in node.value]
+    if not isinstance(node, yaml.ScalarNode):
+        return ""
+    text = node.value
+    if node.style is not None:
+        return text
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    try:
+        return decode(text)
+    except ValueError:
+        return text
+
+
+def _pair(key: yaml.Node, value: yaml.Node) -> tuple[str, Any]:
+    """Return a key and its value, which ``{a:b}`` and ``{a=b}`` do not part with a space."""
+    if not isinstance(key, yaml.ScalarNode) or not key.value:
+        raise ValueError("a key is a name")
+    if not isinstance(value, yaml.ScalarNode) or value.value != "" or value.style is not None:
+        return str(key.value), _plain(value)
+    parted = _PAIR.fullmatch(key.value)
+    if key.style is not None or parted is None:
+        raise ValueError("a value is missing")
+    return parted[1].strip(), _plain(yaml.compose(parted[2], Loader=yaml.BaseLoader))

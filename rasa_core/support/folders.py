@@ -1,8 +1,9 @@
-"""Directories and files that are written whole or not at all: models, of dialogues and of typed text, and exports."""
+"""The files in a folder; and directories and files that are written whole or not at all: models and exports."""
 
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import shutil
 import tempfile
@@ -13,11 +14,39 @@ from typing import TextIO
 
 from rasa_core.exceptions import ModelError
 
+logger = logging.getLogger(__name__)
+
 Stamp = tuple[int, int, int]
 
 OLD = ".old"
 """Ending of the name of a directory that was there before, while another takes its place."""
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # As in Linux's <fcntl.h> and <linux/fs.h>.
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Return the files in a folder and those below it, without hidden ones, in the order of their paths.
+
+    Links to folders are followed; one that leads back to where it came from, or to a folder that cannot be read, is
+    told of in the log.
+    """
+    found: list[Path] = []
+    waiting: list[tuple[Path, frozenset[str]]] = [(folder, frozenset({os.path.realpath(folder)}))]
+    while waiting:
+        here, above = waiting.pop()
+        try:
+            names = os.listdir(here)
+        except OSError as error:
+            logger.warning("%s: the folder cannot be read: %s.", here, error.strerror or error)
+            continue
+        for path in (here / name for name in names if not name.startswith(".")):
+            real = os.path.realpath(path)
+            if path.is_file():
+                found.append(path)
+            elif path.is_dir() and real not in above:
+                waiting.append((path, above | {real}))
+            elif path.is_dir():
+                logger.warning("%s: the link leads back to %s, and is not followed.", path, real)
+    return sorted(found, key=lambda path: path.relative_to(folder).parts)
 
 
 def replace_directory(

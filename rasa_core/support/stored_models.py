@@ -86,6 +86,7 @@ class KnownByName:
             where = f" ({module})" if module else ""
             raise ModelError(
                 f"{file}: the class {name!r} is not known here.{did_you_mean(name, sorted({*cls.registry, *others}))} "
-                f"If it is your own, import the module that defines it{where} before you load the model."
+                f"If it is your own, import the module that defines it{where} before you load the model; "
+                "on the command line, name that module with --import."
             )
         return cls.registry[name]

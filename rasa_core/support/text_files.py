@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 from rasa_core.exceptions import RasaCoreError
@@ -43,6 +44,11 @@ def read_text(path: str | Path) -> str:
 
 def decoded(content: bytes, name: str) -> str:
     """Return the text in `content`, which errors call `name`; raise `TextFileError` if it is not UTF-8."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise TextFileError("this is UTF-16; save the file as UTF-8.", Place(name, 1, column=1))
+    if b"\0" in content:
+        line = content.count(b"\n", 0, content.index(b"\0")) + 1
+        raise TextFileError("this is no text, or not UTF-8; save the file in that encoding.", Place(name, line))
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

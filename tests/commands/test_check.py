@@ -96,7 +96,7 @@ def test_max_history_decides_what_is_the_same(project: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param([], "Missing argument 'PROJECT'", id="nothing"),
+        pytest.param([], "the project '.' has no domain", id="nothing"),
         pytest.param(["missing"], "Directory 'missing' does not exist", id="no folder"),
         pytest.param(["."], "has no domain; looked for domain.yml", id="no project"),
         pytest.param([".", "--max-history", "0"], "0 is not in the range x>=1", id="no history"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import logging
+import time
 
 import pytest
 
 from rasa_core.events import ActionExecuted
 from rasa_core.exceptions import StoryParseError
 from rasa_core.stories import extract_story_graph, load_data, persist_data
+from rasa_core.stories.files import holds_stories
 from rasa_core.stories.markdown import StoryFileReader
 
 STORY = "## s\n* greet\n - utter_greet\n"
@@ -50,12 +51,12 @@ def test_a_missing_file_is_an_error(tmp_path, domain):
 
 def test_an_error_names_the_file(tmp_path, domain):
     path = tmp_path / "stories.md"
-    path.write_text("## s\n* greet{")
+    path.write_text("## s\n* greet{} x")
 
     with pytest.raises(StoryParseError) as caught:
         load_data(path, domain)
 
-    assert (caught.value.file, caught.value.line, caught.value.column) == (str(path), 2, 9)
+    assert (caught.value.file, caught.value.line, caught.value.column) == (str(path), 2, 10)
 
 
 def test_a_folder_is_read_in_the_order_of_its_paths(tmp_path, domain):
@@ -89,17 +90,74 @@ def test_a_folder_may_hold_other_files(tmp_path, domain, name, content):
     assert _names(tmp_path, domain) == ["s"]
 
 
-def test_a_skipped_file_is_logged(tmp_path, domain, caplog):
+@pytest.mark.parametrize("name", ["stories", "one.story", "two.stories.old", "drei.größer", "x.d/y"])
+def test_a_file_of_any_name_that_holds_stories_is_read(tmp_path, domain, name):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(STORY)
+
+    assert _names(tmp_path, domain) == ["s"]
+
+
+def test_what_is_left_out_of_a_folder_is_told(tmp_path, domain, caplog):
     (tmp_path / "stories.md").write_text(STORY)
     (tmp_path / "notes.doc").write_text("")
-    with caplog.at_level(logging.INFO):
-        _names(tmp_path, domain)
+    (tmp_path / "nlu.md").write_text("## intent:greet\n- hello")
+    (tmp_path / "rules.yml").write_text("rules:\n- rule: x")
+    (tmp_path / "README").write_text("# About\n* greet\n- utter_greet")
+    _names(tmp_path, domain)
 
-    assert "notes.doc: not a story file, skipped" in caplog.text
+    assert (
+        "left out, as no stories: README (about the project), nlu.md (NLU data), notes.doc (no stories)" in caplog.text
+    )
+    assert "rules.yml (stories and rules in YAML, as Rasa 2 and 3 have them, are not read" in caplog.text
+
+
+def test_stories_in_yaml_are_named_as_such(tmp_path, domain):
+    (tmp_path / "stories.yml").write_text("version: '2.0'\nstories:\n- story: x\n  steps: []\n")
+
+    with pytest.raises(StoryParseError, match=r"stories\.yml: stories and rules in YAML, .* write them in Markdown"):
+        load_data(tmp_path / "stories.yml", domain)
+
+
+def test_links_to_folders_are_followed_and_circles_are_told(tmp_path, domain, caplog):
+    (tmp_path / "bot").mkdir()
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "a.md").write_text(STORY)
+    (tmp_path / "bot" / "linked").symlink_to(tmp_path / "shared")
+    (tmp_path / "shared" / "back").symlink_to(tmp_path / "bot")
+
+    assert _names(tmp_path / "bot", domain) == ["s"]
+    assert f"linked/back: the link leads back to {tmp_path / 'bot'}, and is not followed" in caplog.text
+
+
+def test_several_files_are_read_in_their_order(tmp_path, domain):
+    for name in ("b.md", "a.md"):
+        (tmp_path / name).write_text(STORY.replace("## s", f"## {name}"))
+
+    assert _names([tmp_path / "b.md", tmp_path / "a.md"], domain) == ["b.md", "a.md"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_a_file_in_utf_16_is_an_error_that_says_so(tmp_path, domain, encoding):
+    path = tmp_path / "stories.md"
+    path.write_bytes(STORY.encode(encoding))
+
+    with pytest.raises(StoryParseError, match=r"stories\.md:1.*UTF-(16|8); save the file"):
+        load_data(path, domain)
+
+
+def test_looking_for_stories_takes_little_time(tmp_path):
+    path = tmp_path / "changes"
+    path.write_text("# a\n* b\n" * 200_000)
+    began = time.process_time()
+
+    assert not holds_stories(path)
+    assert time.process_time() - began < 2
 
 
 def test_a_folder_without_stories_is_an_error(tmp_path, domain):
-    with pytest.raises(StoryParseError, match=r"the folder has no story files; their names end in \.md"):
+    with pytest.raises(StoryParseError, match="the folder has no story files; a story is like"):
         load_data(tmp_path, domain)
 
 

@@ -22,6 +22,7 @@ from rasa_core.events import (
     UserUtteranceReverted,
     UserUttered,
 )
+from rasa_core.exceptions import StoryParseError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.steps import STORY_START, Checkpoint
@@ -371,6 +372,116 @@ def test_equal_lines_share_one_event(read):
 
     assert step.events[0] is step.events[2]
     assert step.events[1] is step.events[3]
+
+
+@pytest.mark.parametrize(
+    ("line", "intent", "entities"),
+    [
+        pytest.param("* inform[city=London]", "inform", [("city", "London")], id="one"),
+        pytest.param("* inform [city = London, name=Al]", "inform", [("city", "London"), ("name", "Al")], id="two"),
+        pytest.param("* /inform[city=12:30]", "inform", [("city", "12:30")], id="slash"),
+        pytest.param("* inform[]", "inform", [], id="empty"),
+        pytest.param("* inform[city=San Jose, CA]", "inform", [("city", "San Jose, CA")], id="comma in a value"),
+        pytest.param("* see the [London](city) guide", "see the [London](city) guide", [], id="an example of NLU data"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*old format")
+def test_the_old_format_needs_no_underscore(read, line, intent, entities):
+    [step] = read(f"## s\n{line}")
+
+    [message] = step.events
+    assert (message.intent["name"], names_and_values(message)) == (intent, entities)
+
+
+@pytest.mark.filterwarnings("ignore:.*old format")
+def test_alternatives_may_be_of_the_old_format(read):
+    first, second, _ = read("## s\n* affirm OR inform[city=London]\n- utter_ok")
+
+    assert [step.events[0].intent["name"] for step in (first, second)] == ["affirm", "inform"]
+    assert names_and_values(second.events[0]) == [("city", "London")]
+
+
+@pytest.mark.parametrize(
+    ("line", "entities"),
+    [
+        pytest.param('* inform{"city": None}', [("city", None)], id="None"),
+        pytest.param('* inform{"city": True, "name": False}', [("city", True), ("name", False)], id="True, False"),
+        pytest.param("* inform{'city': 'it''s'}", [("city", "it's")], id="single quotes"),
+        pytest.param("* inform{\u201ccity\u201d: \u201cRome\u201d}", [("city", "Rome")], id="curly quotes"),
+        pytest.param('* inform{"city": Rome}', [("city", "Rome")], id="no quotes"),
+        pytest.param("* inform{city: Rome, name:Al}", [("city", "Rome"), ("name", "Al")], id="no quotes, no space"),
+        pytest.param("* inform{city=Rome}", [("city", "Rome")], id="equals sign"),
+        pytest.param('* inform{"city": 12:30}', [("city", "12:30")], id="time"),
+        pytest.param('* inform{"city": 007}', [("city", "007")], id="leading zeros"),
+        pytest.param('* inform{"city": 7,}', [("city", 7)], id="comma too many"),
+        pytest.param('* inform{"city": "Rome"', [("city", "Rome")], id="no closing brace"),
+        pytest.param('* inform{"city": ["a", None]}', [("city", "a"), ("city", None)], id="list"),
+        pytest.param("* inform{", [], id="empty"),
+    ],
+)
+def test_what_is_not_json_is_read_as_it_is_meant_and_told(read, caplog, line, entities):
+    first, second, _ = read(f"## s\n* greet\n{line} OR deny\n- utter_ok")[1:]
+
+    assert (first.events[0].intent["name"], names_and_values(first.events[0])) == ("inform", entities)
+    assert second.events[0].intent["name"] == "deny"
+    assert 'WARNING  rasa_core.stories.builder:problems.py:53 stories.md:3 "s": what stands in braces' in caplog.text
+
+
+def test_an_event_that_is_not_json_is_read_as_it_is_meant_wherever_it_stands(read, caplog):
+    [step] = read('## s\n- slot{"city": None}\n- slot{"city": None}')
+
+    assert step.events == (SlotSet("city", None), SlotSet("city", None))
+    assert [record.getMessage().split(" ")[0] for record in caplog.records] == ["stories.md:2", "stories.md:3"]
+
+
+def test_what_nobody_can_read_in_braces_is_left_out_and_told(read, caplog):
+    [step] = read('## s\n* inform{"city" "name": 1}')
+
+    assert names_and_values(step.events[0]) == []
+    assert "The message is read without entities" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("line", "entities"),
+    [("*", []), ("* ", []), ('* {"city": "Rome"}', [("city", "Rome")]), ("* /", []), ("* _", [])],
+)
+@pytest.mark.filterwarnings("ignore:.*old format")
+def test_a_message_without_an_intent_is_one_of_which_none_is_known(read, caplog, line, entities):
+    [step] = read(f"## s\n{line}\n- utter_ok")
+
+    message = step.events[0]
+    assert (message.intent["name"], names_and_values(message)) == (None, entities)
+    assert 'stories.md:2 "s": the name of an intent is missing' in caplog.text
+    assert "has no intent" not in caplog.text
+
+
+@pytest.mark.parametrize("line", ["* affirm OR  OR deny", "* affirm OR deny OR", "* OR affirm OR deny"])
+def test_an_alternative_that_is_missing_is_left_out_and_told(read, caplog, line):
+    steps = read(f"## s\n{line}")
+
+    assert [step.events[0].intent["name"] for step in steps] == ["affirm", "deny"]
+    assert 'stories.md:2 "s": an alternative is missing' in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("first", "name"),
+    [
+        ("\ufeff", r"zero width no-break space \(U\+FEFF\)"),
+        ("\u200b", r"zero width space \(U\+200B\)"),
+        ("\u2013 ", r"en dash \(U\+2013\)"),
+        ("\u2014", r"em dash \(U\+2014\)"),
+        ("\u2022", r"bullet \(U\+2022\)"),
+        ("\u201c", r"left double quotation mark \(U\+201C\)"),
+        ("\u2018", r"left single quotation mark \(U\+2018\)"),
+        ("\uff03", r"fullwidth number sign \(U\+FF03\)"),
+    ],
+)
+@pytest.mark.parametrize("rest", ["## other", "- utter_ok", "* greet"])
+def test_a_character_that_looks_like_a_mark_is_an_error_with_its_column(read, first, name, rest):
+    with pytest.raises(
+        StoryParseError, match=rf"^stories\.md:3:3: the line begins with {name}, which only looks right"
+    ):
+        read(f"## s\n* greet\n  {first}{rest}")
 
 
 def test_the_old_import_path_leads_to_the_reader():

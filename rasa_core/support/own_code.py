@@ -1,0 +1,149 @@
+"""Code of the user's own: where it is found, how it is imported, and what is said when that fails.
+
+A command looks for modules in the folder that it is called in, as ``python -m`` does, and beside the bot. The modules
+that define classes which a model names, such as policies and slots, are given with ``--import`` or in `VARIABLE`, and
+stand under ``imports:`` in the ``config.yml`` of a bot, where training has written them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from rasa_core.exceptions import RasaCoreError
+
+VARIABLE: Final = "RASA_CORE_IMPORT"
+CONFIG_NAME: Final = "config.yml"
+
+_KEY: Final = re.compile(r"^imports[ \t]*:.*$(\n[ \t]*-.*$)*", re.MULTILINE)
+_folders: dict[str, None] = {}
+"""Where the user's own modules may be; a dict for its order."""
+
+
+class OwnCodeError(RasaCoreError, ImportError):
+    """A module of the user's own cannot be imported."""
+
+
+def look_in(*folders: str | Path) -> None:
+    """Look for modules in these folders, before all others, the first of them first."""
+    for folder in reversed(folders):
+        path = os.path.abspath(folder)
+        _folders[path] = None
+        if path not in sys.path:
+            sys.path.insert(0, path)
+
+
+def import_module(name: str) -> Any:
+    """Return a module of the user's own, by its dotted name or the path of its file.
+
+    Raises
+    ------
+    OwnCodeError
+        If there is none, or it fails; the message says where, and which package is missing if one is.
+    """
+    if name.endswith(".py"):
+        look_in(Path(name).parent)
+        name = Path(name).stem
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if name == missing or name.startswith(f"{missing}."):
+            known = ", ".join(_folders) or os.getcwd()
+            raise OwnCodeError(f"there is no module {missing!r}; looked in {known} and on the Python path.") from error
+        package = missing.partition(".")[0]
+        problem = f"the package {package!r}, which is not installed; install it, as with: pip install {package}"
+        raise OwnCodeError(f"{_place(error, name)} needs {problem}.") from error
+    except (Exception, SystemExit) as error:  # Whatever code of the user's may raise.
+        raise OwnCodeError(f"{_place(error, name)} fails: {type(error).__name__}: {error}.") from error
+
+
+def _place(error: BaseException, name: str) -> str:
+    """Return the module and the line in which an import failed."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"the module {name!r} ({error.filename}:{error.lineno})"
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "importlib" not in frame.filename and frame.filename != __file__
+    ]
+    return f"the module {name!r}" + (f" ({own[-1].filename}:{own[-1].lineno})" if own else "")
+
+
+def module_with(class_name: str) -> str | None:
+    """Return the name of a module beside the bot that defines a class of this name, None if none does."""
+    definition = re.compile(rf"^class[ \t]+{re.escape(class_name)}\b", re.MULTILINE)
+    for folder in _folders or [os.getcwd()]:
+        for path in sorted([*Path(folder).glob("*.py"), *Path(folder).glob("*/*.py")]):
+            try:
+                found = definition.search(path.read_text(encoding="utf-8", errors="replace"))
+            except OSError:
+                continue
+            if found:
+                return ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__")
+    return None
+
+
+def load_modules(given: Iterable[str], *places: str | Path) -> list[str]:
+    """Import the modules that are given, those in `VARIABLE`, and those that bots remember; return their names.
+
+    Parameters
+    ----------
+    places
+        The bot: its folder, its domain file or its model. The folders of these are looked in, too.
+    """
+    folders = [folder for place in places for folder in _beside(Path(place))]
+    look_in(os.getcwd(), *folders)
+    from_variable = re.split(r"[\s,;]+", os.environ.get(VARIABLE, ""))
+    names = [*given, *filter(None, from_variable)]
+    for folder in dict.fromkeys([os.getcwd(), *map(os.path.abspath, folders)]):
+        names += remembered(folder)
+    unique = list(dict.fromkeys(names))
+    for name in unique:
+        import_module(name)
+    return unique
+
+
+def _beside(place: Path) -> list[Path]:
+    """Return the folders in which code of a bot may stand: its own, and those around a model."""
+    if place.is_file():
+        return [place.parent]
+    is_bot = place.is_dir() and not (place / "metadata.json").exists()
+    return [place] if is_bot else [place.resolve().parent, place.resolve().parent.parent]
+
+
+def remembered(folder: str | Path) -> list[str]:
+    """Return the modules that the ``config.yml`` in a folder names; none if it cannot be read."""
+    try:
+        content = yaml.safe_load(Path(folder, CONFIG_NAME).read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return []
+    found = content.get("imports") if isinstance(content, dict) else None
+    found = [found] if isinstance(found, str) else found
+    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+
+
+def remember(folder: str | Path, names: Iterable[str]) -> Path | None:
+    """Write modules into the ``config.yml`` of a folder, which stays as it is otherwise; return its path if it changed.
+
+    The errors are those of the operating system.
+    """
+    file, known = Path(folder, CONFIG_NAME), remembered(folder)
+    new = [name for name in dict.fromkeys(names) if name not in known]
+    if not new:
+        return None
+    before = file.read_text(encoding="utf-8-sig") if file.exists() else ""
+    entry = yaml.safe_dump({"imports": [*known, *new]}).rstrip("\n")
+    after, count = _KEY.subn(lambda found: entry, before, count=1)
+    if not count:
+        after = f"{before}{'' if not before or before.endswith(chr(10)) else chr(10)}{entry}\n"
+    file.write_text(after, encoding="utf-8")
+    return file

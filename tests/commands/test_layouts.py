@@ -1,0 +1,286 @@
+"""Bots as people keep them: files of any name, code of their own beside them, stories with slips."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rasa_core.agent import Agent
+from rasa_core.domain import Domain
+from rasa_core.exceptions import ModelError
+from rasa_core.project import Project
+
+ROOT = Path(__file__).parents[2]
+
+DOMAIN = "intents: [greet]\nactions: [utter_hello]\ntemplates: {utter_hello: [{text: Hello!}]}\n"
+STORIES = "## hello\n* greet\n  - utter_hello\n"
+NLU = "## intent:greet\n- hello\n- hi\n"
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def called(module: str, *arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as the installed script does, whose folder is on the path, unlike the one it is called in."""
+    script = f"import sys; sys.path[0] = {str(ROOT)!r}\nfrom {module} import command\ncommand(prog_name='rasa-core')"
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        check=False,
+        timeout=300,
+    )
+
+
+OTHERS = ("models/d/domain.yml", "models/d/stories.md", "tests/test_x.md", "failed_stories.md", "out/domain.yml")
+IN_MODELS = {name: DOMAIN if name.endswith(".yml") else STORIES for name in OTHERS} | {"out/policy_metadata.json": "{}"}
+ENDPOINTS = {"endpoints.yml": "nlu:\n  url: x\nactions: y\n", "README.md": "# bot\n* greet\n- x"}
+
+
+@pytest.mark.parametrize(
+    ("domain", "stories", "others"),
+    [
+        pytest.param("weather_domain.yml", ["stories.md"], {}, id="name of the domain"),
+        pytest.param("config/domain.yml", ["data/stories.md"], {}, id="folder of the domain"),
+        pytest.param("domain.yml", ["data/core/a.md", "data/core/b.md"], {}, id="folder of the stories"),
+        pytest.param("domain.yml", ["weather_story.md"], {}, id="name of the stories"),
+        pytest.param("domain.yml", ["stories.md"], {"old/domain.yml": DOMAIN}, id="domain.yml wins"),
+        pytest.param("domain.yml", ["x.md"], IN_MODELS, id="not in models and tests"),
+        pytest.param("d.yaml", ["s.md"], ENDPOINTS, id="other YAML"),
+    ],
+)
+def test_domain_and_stories_are_found_by_what_they_hold(
+    tmp_path: Path, domain: str, stories: list[str], others: dict[str, str]
+) -> None:
+    files = {domain: DOMAIN, **dict.fromkeys(stories, STORIES), **others, "data/nlu.md": NLU}
+    project = Project(write(tmp_path, files))
+
+    found = project.stories if isinstance(project.stories, list) else [project.stories]
+    assert project.domain_file == tmp_path / domain
+    assert found == [tmp_path / name for name in stories]
+
+
+def test_several_domains_are_listed(tmp_path: Path) -> None:
+    write(tmp_path, {"one.yml": DOMAIN, "b/two.yml": DOMAIN, "stories.md": STORIES})
+
+    with pytest.raises(ModelError, match=r"several domains: .*/b/two\.yml, .*/one\.yml\. Name one with -d"):
+        Project(tmp_path)
+    assert Project(tmp_path, domain="one.yml").domain_file == tmp_path / "one.yml"
+
+
+def test_stories_in_yaml_are_named_where_there_are_no_others(tmp_path: Path) -> None:
+    write(tmp_path, {"domain.yml": DOMAIN, "data/stories.yml": "version: '2.0'\nstories: []\n"})
+
+    with pytest.raises(ModelError, match=r"no stories; .*data/stories\.yml: stories and rules in YAML"):
+        Project(tmp_path)
+
+
+def test_a_story_file_of_another_folder_makes_the_model_old(tmp_path: Path) -> None:
+    project = Project(write(tmp_path, {"domain.yml": DOMAIN, "a_story.md": STORIES, "core/b.md": STORIES}))
+    domain = Domain.from_yaml(DOMAIN)
+    before = project.fingerprint(domain)
+    write(tmp_path, {"core/b.md": STORIES + "- utter_hello\n"})
+    assert project.fingerprint(domain) != before
+
+
+ACTIONS = """\
+from rasa_core.actions import Action
+
+class ActionHello(Action):
+    def name(self):
+        return "action_hello"
+
+    def run(self, dispatcher, tracker, domain):
+        dispatcher.utter_message("Hello from here")
+        return []
+"""
+WITH_ACTION = "intents: [greet]\nactions: [{}.ActionHello]\n"
+ACTION_STORY = "## hello\n* greet\n  - action_hello\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "module"),
+    [
+        ("actions.py", "actions"),
+        ("actions/hello.py", "actions.hello"),
+        ("bot.py", "__main__"),
+        ("my/bot.py", "__main__"),
+    ],
+)
+def test_actions_beside_the_bot_are_found_by_the_installed_command(tmp_path: Path, file: str, module: str) -> None:
+    bot = write(tmp_path / "bot", {"domain.yml": WITH_ACTION.format(module), "stories.md": ACTION_STORY, file: ACTIONS})
+
+    trained = called("rasa_core.commands.train", "bot", folder=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    talked = subprocess.run(
+        [sys.executable, "-m", "rasa_core.run", "-d", str(bot / "models" / "dialogue")],
+        input="/greet\n/stop\n",
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    assert "Hello from here" in talked.stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        pytest.param(
+            "import no_such_package.part\n", "needs the package 'no_such_package', which is not installed", id="package"
+        ),
+        pytest.param("x = 1\nx.y\n", "actions.py:2) fails: AttributeError: 'int' object has", id="error"),
+        pytest.param("def f(:\n", "actions.py:1) fails: SyntaxError", id="syntax"),
+        pytest.param("import sys\nsys.exit(3)\n", "actions.py:2) fails: SystemExit: 3", id="exit"),
+        pytest.param("", "class 'actions.ActionHello': module 'actions' has no attribute", id="no class"),
+    ],
+)
+def test_an_action_module_that_fails_says_why_and_where(tmp_path: Path, code: str, problem: str) -> None:
+    write(tmp_path, {"domain.yml": WITH_ACTION.format("actions"), "stories.md": ACTION_STORY, "actions.py": code})
+
+    finished = called("rasa_core.commands.train", ".", folder=tmp_path)
+
+    assert finished.returncode == 1
+    assert problem in finished.stderr
+    assert "domain.yml:2: " in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+POLICY = """\
+from rasa_core.policies import MemoizationPolicy
+
+class OwnPolicy(MemoizationPolicy):
+    pass
+"""
+TRAIN = """\
+from rasa_core.agent import Agent
+from my_parts import OwnPolicy
+
+agent = Agent("domain.yml", policies=[OwnPolicy()])
+agent.train(agent.load_data("stories.md"))
+agent.persist("models/dialogue")
+"""
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bot whose model has a policy of its own, which only its training script imports."""
+    folder = tmp_path_factory.mktemp("own")
+    write(folder, {"domain.yml": DOMAIN, "stories.md": STORIES, "my_parts.py": POLICY, "train.py": TRAIN})
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "train.py"], cwd=folder, env=environment, check=True, capture_output=True)
+    return folder
+
+
+EVALUATE = ("-d", "models/dialogue", "-s", "stories.md", "--failed", "failed.md")
+
+
+def test_a_class_that_is_not_known_is_named_with_the_remedy(own: Path) -> None:
+    finished = called("rasa_core.commands.evaluate", *EVALUATE, folder=own)
+
+    assert finished.returncode == 1
+    assert "the class 'OwnPolicy' is not known here" in finished.stderr
+    assert "the module that defines it (my_parts)" in finished.stderr
+    assert "--import" in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.parametrize("how", ["option", "file", "variable", "config"])
+def test_a_module_of_the_users_own_is_imported(own: Path, how: str) -> None:
+    given = {"option": ("--import", "my_parts"), "file": ("--import", "my_parts.py")}.get(how, ())
+    environment = {"RASA_CORE_IMPORT": "my_parts"} if how == "variable" else {}
+    if how == "config":
+        (own / "config.yml").write_text("language: en  # kept\nimports:\n- my_parts\n")
+    try:
+        finished = called("rasa_core.commands.evaluate", *EVALUATE, *given, folder=own, **environment)
+    finally:
+        (own / "config.yml").unlink(missing_ok=True)
+
+    assert finished.returncode == 0, finished.stderr
+    assert "OwnPolicy" in finished.stdout
+
+
+@pytest.mark.parametrize("module", ["run", "restore", "visualize"])
+def test_every_command_takes_modules(own: Path, module: str) -> None:
+    dump = own / "dump.json"
+    dump.write_text('{"sender_id": "a", "events": []}')
+    arguments = {
+        "run": ["-d", "models/dialogue", "-o", "log.txt"],
+        "restore": ["dump.json", "-d", "models/dialogue"],
+        "visualize": ["-d", "domain.yml", "-s", "stories.md", "-o", "stories.svg"],
+    }[module]
+    finished = called(f"rasa_core.commands.{module}", *arguments, "--import", "my_parts", folder=own)
+
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_training_remembers_what_it_imported(own: Path, tmp_path: Path) -> None:
+    for name in ("domain.yml", "stories.md", "my_parts.py"):
+        (tmp_path / name).write_text((own / name).read_text())
+    (tmp_path / "config.yml").write_text("# mine\nlanguage: en\n")
+
+    finished = called("rasa_core.commands.train", str(tmp_path), "--import", "my_parts", folder=tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    assert (tmp_path / "config.yml").read_text() == "# mine\nlanguage: en\nimports:\n- my_parts\n"
+    again = called("rasa_core.commands.train", str(tmp_path), folder=tmp_path)
+    assert (again.returncode, "up to date" in again.stdout) == (0, True)
+
+
+def test_a_module_that_does_not_exist_is_told(own: Path) -> None:
+    finished = called("rasa_core.commands.evaluate", *EVALUATE, "--import", "no_such", folder=own)
+
+    assert finished.returncode == 1
+    assert f"there is no module 'no_such'; looked in {own}" in finished.stderr
+
+
+SLIPS = [
+    pytest.param(
+        "* grete\n  - utter_hello\n", "2", "the domain has no intent 'grete'. Did you mean 'greet'", id="intent"
+    ),
+    pytest.param("* greet\n  - utter_helo\n", "3", "the domain has no action 'utter_helo'. Did you mean", id="action"),
+    pytest.param("* greet\n  utter_hello\n", '3 "s"', "skipped 'utter_hello'", id="no dash"),
+    pytest.param("* greet\n  + utter_hello\n", '3 "s"', "skipped '+ utter_hello'", id="plus"),
+    pytest.param('* greet{"a" "b"}\n  - utter_hello\n', '2 "s"', "what stands in braces is not a JSON", id="braces"),
+    pytest.param("> nowhere\n* greet\n  - utter_hello\n", "1", "no story ends with the checkpoint", id="checkpoint"),
+]
+
+
+@pytest.mark.parametrize(("story", "place", "problem"), SLIPS)
+def test_a_turn_that_cannot_be_used_stops_training_and_check(
+    tmp_path: Path, story: str, place: str, problem: str
+) -> None:
+    write(tmp_path, {"domain.yml": DOMAIN, "stories.md": f"## s\n{story}"})
+
+    for arguments in (["."], ["-d", "domain.yml", "-s", "stories.md", "-o", "m"]):
+        trained = called("rasa_core.commands.train", *arguments, folder=tmp_path)
+        assert (trained.returncode, (tmp_path / "m").exists()) == (1, False)
+        assert re.search(rf"stories\.md:{place[0]}.*{re.escape(problem)}", trained.stderr)
+        assert "train with --lenient" in trained.stderr
+    checked = called("rasa_core.commands.check", ".", folder=tmp_path)
+    assert checked.returncode == 1
+    assert re.search(rf"stories\.md:{place[0]}: error: .*{re.escape(problem)}", checked.stdout)
+
+
+def test_lenient_training_warns_and_leaves_out_what_cannot_be_used(tmp_path: Path) -> None:
+    slips = "## s\n* grete\n  - utter_helo\n  utter_hello\n## t\n> nowhere\n* greet\n"
+    write(tmp_path, {"domain.yml": DOMAIN, "stories.md": STORIES + slips})
+
+    trained = called("rasa_core.commands.train", ".", "--lenient", folder=tmp_path)
+
+    assert trained.returncode == 0, trained.stderr
+    for line, problem in ((5, "no intent 'grete'"), (6, "no action 'utter_helo'"), (7, "skipped 'utter_hello'")):
+        assert re.search(rf"stories\.md:{line}.*{problem}", trained.stderr)
+    agent = Agent.load(tmp_path / "models" / "dialogue")
+    assert agent.start_message_handling("/greet")["next_action"] == "utter_hello"
