@@ -12,13 +12,12 @@ import click
 
 from rasa_core.checks import Finding
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_stories
-from rasa_core.commands.common import CONTEXT, Command, counted, log_options, start_log
+from rasa_core.commands.common import CONTEXT, Command, counted, lines_of, log_options, start_log
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
 from rasa_core.support.own_code import load_modules
 from rasa_core.support.text_files import TextFileError, read_text
 
-MOST_PLACES = 5
 _SILENT = logging.NullHandler()
 
 _EXAMPLES = """\b
@@ -109,24 +108,3 @@ def _told(findings: Sequence[Finding]) -> list[str]:
     lines = [line for found in findings for line in lines_of(found)]
     errors = sum(found.severity == "error" for found in findings)
     return [*lines, f"{counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}."]
-
-
-def lines_of(found: Finding) -> list[str]:
-    """Return the lines of a finding; of many places that say the same, only the first are listed."""
-    first = found.places[0]
-    is_alone = len(found.places) == 1
-    story = f'in "{first.name}": ' if is_alone and first.name else ""
-    place = replace(first, name=None, note=None)
-    head = f"{place}: {found.severity}: {story}{found.message} [{found.kind}]"
-    if is_alone:
-        return [head]
-    alike: dict[str | None, int] = {}
-    lines = [head]
-    for place in found.places:
-        alike[place.note] = alike.get(place.note, 0) + 1
-        if alike[place.note] <= MOST_PLACES:
-            lines.append(f"    {place}")
-    for note, count in alike.items():
-        if count > MOST_PLACES:
-            lines.append(f"    and {count - MOST_PLACES} more{f': {note}' if note else ''} (--format json has all)")
-    return lines

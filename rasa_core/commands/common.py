@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from rasa_core.checks import Finding
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.support.folders import make_private
 from rasa_core.support.own_code import VARIABLE
+
+MOST_PLACES = 5
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -130,3 +134,24 @@ def _how(option: click.Option) -> dict[str, Any]:
 def counted(number: int, noun: str) -> str:
     """Return a number and its noun, as in ``1 error`` and ``2 errors``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def lines_of(found: Finding) -> list[str]:
+    """Return the lines of a finding; of many places that say the same, only the first are listed."""
+    first = found.places[0]
+    is_alone = len(found.places) == 1
+    story = f'in "{first.name}": ' if is_alone and first.name else ""
+    place = replace(first, name=None, note=None)
+    head = f"{place}: {found.severity}: {story}{found.message} [{found.kind}]"
+    if is_alone:
+        return [head]
+    alike: dict[str | None, int] = {}
+    lines = [head]
+    for place in found.places:
+        alike[place.note] = alike.get(place.note, 0) + 1
+        if alike[place.note] <= MOST_PLACES:
+            lines.append(f"    {place}")
+    for note, count in alike.items():
+        if count > MOST_PLACES:
+            lines.append(f"    and {count - MOST_PLACES} more{f': {note}' if note else ''} (--format json has all)")
+    return lines

@@ -14,8 +14,7 @@ from typing import Any, Final
 import click
 
 from rasa_core.checks.nlu import check_training_data
-from rasa_core.commands.check import lines_of
-from rasa_core.commands.common import CONTEXT, Command, log_options, start_log
+from rasa_core.commands.common import CONTEXT, Command, lines_of, log_options, start_log
 from rasa_core.drawing.svg import check_picture_file, shorten
 from rasa_core.evaluation.cross_validation import (
     all_messages,
