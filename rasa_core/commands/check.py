@@ -12,10 +12,9 @@ import click
 
 from rasa_core.checks import Finding
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_stories
-from rasa_core.commands.common import CONTEXT, Command, counted, lines_of, log_options, start_log
+from rasa_core.commands.common import CONTEXT, Command, counted, lines_of, load_modules, log_options, start_log
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
-from rasa_core.support.own_code import load_modules
 from rasa_core.support.text_files import TextFileError, read_text
 
 _SILENT = logging.NullHandler()

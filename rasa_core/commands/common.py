@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,8 +13,8 @@ import click
 
 from rasa_core.checks import Finding
 from rasa_core.exceptions import RasaCoreError
+from rasa_core.support import own_code
 from rasa_core.support.folders import make_private
-from rasa_core.support.own_code import VARIABLE
 
 MOST_PLACES = 5
 
@@ -54,8 +54,22 @@ import_option = click.option(
     multiple=True,
     metavar="MODULE",
     help="Import a module of your own that defines policies, slots, featurizers or events; may be repeated. Also: "
-    f"{VARIABLE}, or imports: in the config.yml of the bot, where training writes it.",
+    f"{own_code.VARIABLE}, or imports: in the config.yml of the bot, where training writes it.",
 )
+
+
+def load_modules(given: Iterable[str], *places: str | Path) -> list[str]:
+    """Import what `import_option` gives, and what the bot at these places remembers; return the names.
+
+    Raises
+    ------
+    click.ClickException
+        If one of them cannot be imported.
+    """
+    try:
+        return own_code.load_modules(given, *places)
+    except ImportError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def log_options(command: F) -> F:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from rasa_core.agent import Agent
-from rasa_core.commands.common import CONTEXT, Command, import_option, log_options, start_log
+from rasa_core.commands.common import CONTEXT, Command, import_option, load_modules, log_options, start_log
 from rasa_core.domain import Domain
 from rasa_core.drawing.svg import check_picture_file
 from rasa_core.evaluation.cross_validation import (
@@ -31,7 +31,6 @@ from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.stories import extract_story_graph
-from rasa_core.support.own_code import load_modules
 
 __all__ = ["collect_story_predictions", "command", "run_story_evaluation"]
 

@@ -20,6 +20,7 @@ from rasa_core.commands.common import (
     Command,
     counted,
     import_option,
+    load_modules,
     log_options,
     model_option,
     nlu_option,
@@ -31,7 +32,6 @@ from rasa_core.events import ActionExecuted, BotUttered, Event, UserUttered
 from rasa_core.exceptions import EventError, RasaCoreError
 from rasa_core.history import History
 from rasa_core.interpreter import RegexInterpreter
-from rasa_core.support.own_code import load_modules
 from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)

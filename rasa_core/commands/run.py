@@ -18,6 +18,7 @@ from rasa_core.commands.common import (
     CONTEXT,
     Command,
     import_option,
+    load_modules,
     log_options,
     model_option,
     nlu_option,
@@ -27,7 +28,6 @@ from rasa_core.domain import Domain
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import RegexInterpreter
 from rasa_core.slots import class_from_path
-from rasa_core.support.own_code import load_modules
 from rasa_core.support.text_files import read_text
 
 CONSOLE = "cmdline"

@@ -17,14 +17,13 @@ from typing import Any, TypeVar
 import click
 
 from rasa_core.actions.webhook import ActionServer
-from rasa_core.commands.common import argument_parser, import_option
+from rasa_core.commands.common import argument_parser, import_option, load_modules
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server.callers import ALL_ADDRESSES, hosts_of
 from rasa_core.server.launcher import APP, DEFAULT_THREADS, WAITING_THREADS, LaunchError, launch
 from rasa_core.server.settings import ServerSettings, checked_token, default_store_path
 from rasa_core.support.folders import make_private
-from rasa_core.support.own_code import load_modules
 from rasa_core.tracker_store import store_from_url
 from rasa_core.tracker_store.retention import DurationError, seconds_of
 

@@ -11,12 +11,12 @@ import click
 
 from rasa_core.agent import Agent
 from rasa_core.checks.checks import refuse_unusable
-from rasa_core.commands.common import CONTEXT, Command, import_option, log_options, start_log
+from rasa_core.commands.common import CONTEXT, Command, import_option, load_modules, log_options, start_log
 from rasa_core.domain import Domain
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.project import Project
-from rasa_core.support.own_code import CONFIG_NAME, load_modules, remember
+from rasa_core.support.own_code import CONFIG_NAME, remember
 
 DEFAULT_MAX_HISTORY = 3
 DEFAULT_AUGMENTATION = 50

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import click
 
-from rasa_core.commands.common import CONTEXT, Command, import_option, log_options, start_log
+from rasa_core.commands.common import CONTEXT, Command, import_option, load_modules, log_options, start_log
 from rasa_core.domain import Domain
 from rasa_core.drawing.stories import visualize_stories
 from rasa_core.exceptions import DomainError
-from rasa_core.support.own_code import load_modules
 
 _EXAMPLES = """\b
 Examples:

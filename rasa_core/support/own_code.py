@@ -18,18 +18,12 @@ from typing import Any, Final
 
 import yaml
 
-from rasa_core.exceptions import RasaCoreError
-
 VARIABLE: Final = "RASA_CORE_IMPORT"
 CONFIG_NAME: Final = "config.yml"
 
 _KEY: Final = re.compile(r"^imports[ \t]*:.*$(\n[ \t]*-.*$)*", re.MULTILINE)
 _folders: dict[str, None] = {}
 """Where the user's own modules may be; a dict for its order."""
-
-
-class OwnCodeError(RasaCoreError, ImportError):
-    """A module of the user's own cannot be imported."""
 
 
 def look_in(*folders: str | Path) -> None:
@@ -46,7 +40,7 @@ def import_module(name: str) -> Any:
 
     Raises
     ------
-    OwnCodeError
+    ImportError
         If there is none, or it fails; the message says where, and which package is missing if one is.
     """
     if name.endswith(".py"):
@@ -58,12 +52,12 @@ def import_module(name: str) -> Any:
         missing = error.name or ""
         if name == missing or name.startswith(f"{missing}."):
             known = ", ".join(_folders) or os.getcwd()
-            raise OwnCodeError(f"there is no module {missing!r}; looked in {known} and on the Python path.") from error
+            raise ImportError(f"there is no module {missing!r}; looked in {known} and on the Python path.") from error
         package = missing.partition(".")[0]
         problem = f"the package {package!r}, which is not installed; install it, as with: pip install {package}"
-        raise OwnCodeError(f"{_place(error, name)} needs {problem}.") from error
+        raise ImportError(f"{_place(error, name)} needs {problem}.") from error
     except (Exception, SystemExit) as error:  # Whatever code of the user's may raise.
-        raise OwnCodeError(f"{_place(error, name)} fails: {type(error).__name__}: {error}.") from error
+        raise ImportError(f"{_place(error, name)} fails: {type(error).__name__}: {error}.") from error
 
 
 def _place(error: BaseException, name: str) -> str:
