@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from rasa_core import _legacy
-from rasa_core.events import EVENT_DEPTH, check_parse_data
+from rasa_core.events import EVENT_DEPTH, bracketed_entities, check_parse_data
 from rasa_core.exceptions import InterpreterError, ModelError, RasaCoreError
 from rasa_core.support.strict_json import decode, plain
 
@@ -154,23 +154,16 @@ def _split_confidence(name: str) -> tuple[str, float]:
 
 
 def _without_brackets(name: str, text: str) -> tuple[str, list[Parse] | None]:
-    """Return the name before ``[entity=value]``, and the entities; None where there are no brackets at the end."""
+    """Return the name before ``[entity=value]``, and the entities; None where there are no such brackets at the end."""
     found = _BRACKETS.fullmatch(name)
-    if found is None:
+    try:
+        values = None if found is None else bracketed_entities(found[2])
+    except ValueError:
+        values = None
+    if found is None or values is None:
         return name, None
-    values: list[tuple[str, str]] = []
-    for part in found[2].split(","):
-        entity, equals, value = part.partition("=")
-        if equals and entity.strip():
-            values.append((entity.strip(), value))
-        elif values:  # A comma with no entity behind it belongs to the value.
-            values[-1] = values[-1][0], f"{values[-1][1]},{part}"
-        elif part.strip():
-            return name, None
     start, end = text.index("["), len(text.rstrip())
-    return found[1].strip(), [
-        {"entity": entity, "start": start, "end": end, "value": value.strip().strip("\"'")} for entity, value in values
-    ]
+    return found[1].strip(), [{"entity": key, "start": start, "end": end, "value": value} for key, value in values]
 
 
 def _json_entities(text: str, start: int) -> list[Parse]:

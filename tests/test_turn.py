@@ -142,7 +142,12 @@ class TestFailingActions:
         answer = processor.handle_message(UserMessage(ITALIAN))
         problem = f"{type(error).__name__}: {error}".rstrip(": ")
         assert (len(answer), answer[0]["text"]) == (3, "one moment")
-        assert answer[1] == {"recipient_id": "default", "action": "action_search", "error": problem}
+        assert answer[1] == {
+            "recipient_id": "default",
+            "text": "The action action_search failed.",
+            "action": "action_search",
+            "error": "the action failed; the conversation and the log of the bot say why",
+        }
         (event,) = [event for event in processor.tracker_store.peek("default").events if "error" in event.as_dict()]
         assert (event.action_name, event.error) == ("action_search", problem)
         assert log(processor)[3:] == ["action_search", "bot", "utter_found", "bot", "action_listen"]

@@ -1,6 +1,6 @@
 """Actions that ask for one slot after another, and act once all are filled.
 
-A form needs a slot ``requested_slot`` and, for each of its fields, a template ``utter_ask_<slot>``::
+A form needs a slot ``requested_slot`` and, for each field that it asks for, a template ``utter_ask_<slot>``::
 
     class SearchVenues(FormAction):
         @staticmethod
@@ -15,13 +15,14 @@ A form needs a slot ``requested_slot`` and, for each of its fields, a template `
             return []
 
 Each time it runs, a form first takes what the latest message gives: the slot that was asked for last, and any
-other slot that is filled from an entity. It then asks for the first slot that is still empty, or submits.
+other slot that is filled from an entity. Each entity fills one slot at most. It then asks for the first slot that is
+still empty, or submits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from rasa_core.actions.action import Action
 from rasa_core.events import Event, SlotSet
@@ -87,6 +88,23 @@ class FreeTextFormField(FormField):
         return self._fill(tracker.latest_message.text)
 
 
+class _Untaken:
+    """A tracker of whose latest message each entity can be taken once."""
+
+    def __init__(self, tracker: DialogueStateTracker) -> None:
+        self._tracker = tracker
+        self._left: dict[str, Iterator[Any]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tracker, name)
+
+    def get_latest_entity_values(self, entity_type: str) -> Iterator[Any]:
+        """Return the values that nobody has taken yet."""
+        if entity_type not in self._left:
+            self._left[entity_type] = iter(self._tracker.get_latest_entity_values(entity_type))
+        return self._left[entity_type]
+
+
 class FormAction(Action):
     """Asks for slots until all are filled, and then calls `submit`.
 
@@ -120,7 +138,8 @@ class FormAction(Action):
         """Return the events that fill, from entities, slots that were not asked for."""
         others = self._fields(tracker.get_slot(REQUESTED_SLOT), False)
         entity_fields = [field for field in others if isinstance(field, EntityFormField)]
-        return [event for field in entity_fields for event in field.extract(tracker)]
+        untaken = tracker if isinstance(tracker, _Untaken) else cast("DialogueStateTracker", _Untaken(tracker))
+        return [event for field in entity_fields for event in field.extract(untaken)]
 
     def _fields(self, slot_name: str | None, asked_for: bool) -> list[FormField]:
         return [field for field in self.required_fields() if (field.slot_name == slot_name) is asked_for]
@@ -134,11 +153,12 @@ class FormAction(Action):
             If the domain lacks a slot or a template that the form needs.
         """
         self._check(domain)
-        events = self.get_requested_slot(tracker) + self.get_other_slots(tracker)
+        untaken = cast("DialogueStateTracker", _Untaken(tracker))
+        events = self.get_requested_slot(untaken) + self.get_other_slots(untaken)
         filled = _with_events(tracker, events, domain)
         for field in self.required_fields():
             if self.should_request_slot(filled, field.slot_name):
-                dispatcher.utter_template(f"utter_ask_{field.slot_name}", filled.current_slot_values())
+                dispatcher.utter_template(self._question(field, domain), filled.current_slot_values())
                 return [*events, SlotSet(REQUESTED_SLOT, field.slot_name)]
         return [*events, *(self.submit(dispatcher, filled, domain) or [])]
 
@@ -151,12 +171,16 @@ class FormAction(Action):
                     f"the form {self.name()!r} needs the slot {name!r}.{did_you_mean(name, slots)} "
                     f"Add it to the domain, under slots: {name}: {{type: text}}."
                 )
-        for name in (f"utter_ask_{field.slot_name}" for field in fields):
-            if name not in domain.templates:
-                raise DomainError(
-                    f"the form {self.name()!r} needs the template {name!r}."
-                    f"{did_you_mean(name, domain.templates)} Add it to the domain, under templates:."
-                )
+
+    def _question(self, field: FormField, domain: Domain) -> str:
+        """Return the name of the template that asks for a field."""
+        name = f"utter_ask_{field.slot_name}"
+        if name not in domain.templates:
+            raise DomainError(
+                f"the form {self.name()!r} needs the template {name!r}."
+                f"{did_you_mean(name, domain.templates)} Add it to the domain, under templates:."
+            )
+        return name
 
 
 def _with_events(tracker: DialogueStateTracker, events: list[Event], domain: Domain) -> DialogueStateTracker:

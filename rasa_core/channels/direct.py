@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from rasa_core.channels.channel import OutputChannel
+
+ACTION_FAILED: Final = "the action failed; the conversation and the log of the bot say why"
 
 
 class CollectingOutputChannel(OutputChannel):
@@ -15,7 +17,8 @@ class CollectingOutputChannel(OutputChannel):
     ----------
     messages : list of dict
         ``{"recipient_id": ..., "text": ...}``, and ``"data"`` with the list of buttons where there are any. An
-        action that failed leaves ``{"recipient_id": ..., "action": ..., "error": ...}``.
+        action that failed leaves ``{"recipient_id": ..., "text": ..., "action": ..., "error": ...}``, which do not tell
+        what it raised: the reader may be anybody. The conversation and the log do.
     """
 
     def __init__(self) -> None:
@@ -34,7 +37,8 @@ class CollectingOutputChannel(OutputChannel):
         self.messages.append({"recipient_id": recipient_id, "text": message, "data": list(buttons)})
 
     def report_failure(self, recipient_id: str, action_name: str, problem: str) -> None:  # noqa: D102
-        self.messages.append({"recipient_id": recipient_id, "action": action_name, "error": problem})
+        said = {"text": f"The action {action_name} failed.", "action": action_name, "error": ACTION_FAILED}
+        self.messages.append({"recipient_id": recipient_id, **said})
 
 
 class RestOutputChannel(CollectingOutputChannel):

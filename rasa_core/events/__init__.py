@@ -20,6 +20,7 @@ from rasa_core.events.base import END_OF_TIME as END_OF_TIME
 from rasa_core.events.base import EVENT_DEPTH as EVENT_DEPTH
 from rasa_core.events.base import Event as Event
 from rasa_core.events.base import Json, JsonKey, as_story, parameter
+from rasa_core.events.base import bracketed_entities as bracketed_entities
 from rasa_core.events.base import check_parse_data as check_parse_data
 from rasa_core.events.base import deserialise_events as deserialise_events
 from rasa_core.exceptions import EventError

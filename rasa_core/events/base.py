@@ -270,6 +270,23 @@ def as_story(name: str, parameters: Mapping[str, Any]) -> str:
     return name + _UNSAFE_IN_STORIES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+def bracketed_entities(written: str) -> list[tuple[str, str]]:
+    """Read ``entity=value,other=value``; a comma with no entity behind it belongs to the value before it.
+
+    `ValueError`, with a clause that says what is wrong, is raised for anything else.
+    """
+    entities: list[tuple[str, str]] = []
+    for part in filter(str.strip, written.split(",")):
+        entity, equals, value = part.partition("=")
+        if entities and not equals:
+            entities[-1] = entities[-1][0], f"{entities[-1][1]},{part}"
+        elif not equals or not entity.strip():
+            raise ValueError(f"{part.strip()[:80]!r} is not like entity=value")
+        else:
+            entities.append((entity.strip(), value))
+    return [(entity, value.strip().strip("\"'")) for entity, value in entities]
+
+
 def check_parse_data(parse_data: Mapping[str, Any]) -> None:
     """Raise `EventError` unless `parse_data` has an intent object or null, and a list of entity objects."""
     intent, entities = parse_data.get("intent", ""), parse_data.get("entities")

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import yaml
 
-from rasa_core.events import UserUttered
+from rasa_core.events import UserUttered, bracketed_entities
 from rasa_core.interpreter import INTENT_MESSAGE_PREFIX
 from rasa_core.support.strict_json import decode, decode_prefix
 
@@ -68,9 +68,12 @@ _NO_ALTERNATIVE: Final = Doubt("an alternative is missing and left out; write * 
 
 
 def story_message(wording: Wording) -> UserUttered:
-    """Return the event for a message that names its intent; its text is the one that says so to a bot."""
+    """Return the event for a message that names its intent; its text is the one that says so to a bot.
+
+    An entity that is null is absent.
+    """
     intent = {"name": wording.name or None, "confidence": 1.0}
-    entities = [{"entity": name, "value": value} for name, value in wording.entities]
+    entities = [{"entity": name, "value": value} for name, value in wording.entities if value is not None]
     text = INTENT_MESSAGE_PREFIX + UserUttered("", intent, entities).as_story_string()
     parse_data = {"text": text, "intent": intent, "entities": entities, "intent_ranking": [dict(intent)]}
     return UserUttered(text, intent, entities, parse_data)
@@ -131,23 +134,16 @@ def _is_old_format(name: str, written: str, has_no_brace: bool) -> bool:
 
 
 def _read_old_message(written: str, start: int) -> Wording:
-    """Read ``_intent[entity=value,other=value]``; a comma with no entity behind it belongs to the value."""
+    """Read ``_intent[entity=value,other=value]``."""
     name, bracket, rest = written.removeprefix(INTENT_MESSAGE_PREFIX).removeprefix(OLD_PREFIX).partition("[")
     if not name.strip():
         raise LineError("the name of an intent is missing; write * greet.", start)
     if bracket and not rest.endswith("]"):
         raise LineError('the bracket after the intent is not closed; write * greet{"name": "Anna"}.', start)
-    entities: list[tuple[str, str]] = []
-    for part in filter(str.strip, rest.removesuffix("]").split(",")):
-        entity, equals, value = part.partition("=")
-        if entities and not equals:
-            entities[-1] = entities[-1][0], f"{entities[-1][1]},{part}"
-        elif not equals or not entity.strip():
-            expected = 'entity=value; write * greet{"name": "Anna"}'
-            raise LineError(f"{part.strip()[:80]!r} is not like {expected}.", start)
-        else:
-            entities.append((entity.strip(), value))
-    values = [(entity, value.strip().strip("\"'")) for entity, value in entities]
+    try:
+        values = bracketed_entities(rest.removesuffix("]"))
+    except ValueError as error:
+        raise LineError(f'{error}; write * greet{{"name": "Anna"}}.', start) from None
     return Wording(name.strip(), values, is_old_format=True)
 
 

@@ -207,7 +207,48 @@ def test_a_form_sees_the_past_without_the_log_being_read_for_its_slots() -> None
 @pytest.mark.parametrize("missing", ["requested_slot", "people", "utter_ask_people"])
 def test_a_form_names_what_the_domain_lacks(tracker: DialogueStateTracker, missing: str) -> None:
     with pytest.raises(DomainError, match=rf"'action_book_table' needs the \w+ '{missing}'.*Add it to the domain"):
-        play(tracker, "book", domain=make_domain(without=missing))
+        play(tracker, "book", domain=make_domain(without=missing), place="Rome")
+
+
+def test_a_question_that_is_never_asked_needs_no_template(tracker: DialogueStateTracker) -> None:
+    domain = make_domain(without="utter_ask_city")
+    events, said = play(tracker, "book", domain=domain, place="Rome")
+
+    assert events == [SlotSet("city", "Rome"), SlotSet("requested_slot", "people")]
+    assert said == ["How many in Rome?"]
+
+
+class Travel(BookTable):
+    @staticmethod
+    def required_fields() -> Sequence[FormField]:
+        return [EntityFormField("place", "city"), EntityFormField("place", "wishes"), Number("place", "people")]
+
+    def submit(self, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Domain) -> list[Event]:
+        return []
+
+
+@pytest.mark.parametrize(
+    ("requested", "places", "filled"),
+    [
+        (None, ["Rome"], {"city": "Rome"}),
+        (None, ["Rome", "Oslo"], {"city": "Rome", "wishes": "Oslo"}),
+        ("wishes", ["Rome"], {"wishes": "Rome"}),
+        ("wishes", ["Rome", "Oslo"], {"wishes": "Rome", "city": "Oslo"}),
+        ("wishes", ["Rome", "Oslo", "3"], {"wishes": "Rome", "city": "Oslo", "people": 3}),
+        ("people", ["Rome"], {}),
+    ],
+)
+def test_each_entity_fills_one_slot(
+    tracker: DialogueStateTracker, requested: str | None, places: list[str], filled: dict[str, Any]
+) -> None:
+    tracker.update(SlotSet("requested_slot", requested))
+    tracker.update(UserUttered("", {"name": "inform"}, [{"entity": "place", "value": place} for place in places]))
+    domain = make_domain()
+
+    events = Travel().run(Dispatcher("anna", CollectingOutputChannel(), domain), tracker, domain)
+
+    slots = {event.key: event.value for event in events if isinstance(event, SlotSet)}
+    assert {key: value for key, value in slots.items() if key != "requested_slot"} == filled
 
 
 def test_a_form_without_its_methods_says_so() -> None:

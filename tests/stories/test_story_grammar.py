@@ -60,7 +60,8 @@ def test_a_heading_begins_a_story(read, line, name):
         pytest.param("* /greet", "greet", [], id="slash"),
         pytest.param('* inform{"name": "Anna"}', "inform", [("name", "Anna")], id="entity"),
         pytest.param('* inform {"name":"Anna"}', "inform", [("name", "Anna")], id="space before the object"),
-        pytest.param('* inform{"name": null}', "inform", [("name", None)], id="null"),
+        pytest.param('* inform{"name": null}', "inform", [], id="null"),
+        pytest.param('* inform{"a": null, "b": [1, null]}', "inform", [("b", 1)], id="null among others"),
         pytest.param(
             '* inform{"name": 3, "city": "Rome"}',
             "inform",
