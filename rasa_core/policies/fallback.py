@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "fallback_policy.json"
 NOT_UNDERSTOOD_PRIORITY: Final = 100
-"""Above that of any other policy: what was not understood tells none of them anything."""
+"""Above that of any other policy: what was not understood, and an apology for it, tells none of them anything."""
 
 
 class FallbackPolicy(Policy):
@@ -32,7 +32,7 @@ class FallbackPolicy(Policy):
     fallback_action_name
         The action to run.
     priority
-        Where the message was understood; else it is `NOT_UNDERSTOOD_PRIORITY`.
+        Where the message was understood; else, and once the action has run, it is `NOT_UNDERSTOOD_PRIORITY`.
     """
 
     def __init__(
@@ -60,15 +60,18 @@ class FallbackPolicy(Policy):
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
         """Return 1.0 where the message was not understood, else `core_threshold`, for the action.
 
-        Once the action has run, the score is that of listening, so that it does not run again and again.
+        Once the action has run, listening has 1.0: it does not run again, nor does anything that follows it by chance.
         """
         result = [0.0] * domain.num_actions
         chosen = domain.index_for_action(ACTION_LISTEN_NAME if self._has_run(tracker) else self.fallback_action_name)
-        result[chosen] = self.core_threshold if self._confidence_if_low(tracker) is None else 1.0
+        result[chosen] = 1.0 if self._knows_better(tracker) else self.core_threshold
         return result
 
     def priority_for(self, tracker: DialogueStateTracker) -> int:  # noqa: D102
-        return self.priority if self._confidence_if_low(tracker) is None else NOT_UNDERSTOOD_PRIORITY
+        return NOT_UNDERSTOOD_PRIORITY if self._knows_better(tracker) else self.priority
+
+    def _knows_better(self, tracker: DialogueStateTracker) -> bool:
+        return self._has_run(tracker) or self._confidence_if_low(tracker) is not None
 
     def should_fallback(self, nlu_confidence: float, last_action_name: str | None) -> bool:
         """Tell whether a message of this confidence is not understood, and the action has not just run."""
@@ -81,7 +84,9 @@ class FallbackPolicy(Policy):
         return scores
 
     def _has_run(self, tracker: DialogueStateTracker) -> bool:
-        return tracker.latest_action_name == self.fallback_action_name
+        """Tell whether the action has just run; listening, where that is the action, precedes every prediction."""
+        name = self.fallback_action_name
+        return name != ACTION_LISTEN_NAME and tracker.latest_action_name == name
 
     def _confidence_if_low(self, tracker: DialogueStateTracker) -> float | None:
         """Return the confidence of the intent if that is too low, else None."""

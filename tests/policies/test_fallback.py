@@ -34,7 +34,7 @@ def policy() -> FallbackPolicy:
         (0.1, "utter_bye", {ACTION_LISTEN_NAME: 1.0}),
         (0.4, ACTION_LISTEN_NAME, {"utter_bye": 0.2}),
         (0.9, ACTION_LISTEN_NAME, {"utter_bye": 0.2}),
-        (0.9, "utter_bye", {ACTION_LISTEN_NAME: 0.2}),
+        (0.9, "utter_bye", {ACTION_LISTEN_NAME: 1.0}),
         (None, ACTION_LISTEN_NAME, {"utter_bye": 0.2}),
         (0.0, ACTION_LISTEN_NAME, {"utter_bye": 1.0}),
     ],
@@ -88,6 +88,26 @@ def test_a_story_known_by_heart_is_followed_where_the_message_was_understood(
     prediction = ensemble.predict(conversation(domain, ACTION_LISTEN_NAME, understood(confidence)), domain)
     assert prediction.policy == decides
     assert prediction.confidence == 1.0
+
+
+@pytest.mark.parametrize("confidence", [0.1, 0.9, None])
+@pytest.mark.parametrize("priority", [1, 5])
+def test_the_bot_listens_once_the_action_has_run_whatever_stories_say(domain, trackers, confidence, priority) -> None:
+    memo = MemoizationPolicy(priority=priority)
+    told = [conversation(domain, ACTION_LISTEN_NAME, understood(confidence), "utter_bye", "utter_greet")]
+    memo.train(told, domain)
+    after = conversation(domain, ACTION_LISTEN_NAME, understood(confidence), "utter_bye")
+    ensemble = PolicyEnsemble([memo, FallbackPolicy(0.4, 0.2, "utter_bye")])
+    assert PolicyEnsemble([memo]).predict(after, domain).action == "utter_greet"
+    assert ensemble.predict(after, domain).action == ACTION_LISTEN_NAME
+
+
+def test_listening_as_the_fallback_silences_nobody(domain, trackers) -> None:
+    memo = MemoizationPolicy()
+    memo.train(trackers, domain)
+    ensemble = PolicyEnsemble([memo, FallbackPolicy()])
+    heard = conversation(domain, ACTION_LISTEN_NAME, understood(0.9))
+    assert ensemble.predict(heard, domain).action == "utter_greet"
 
 
 def test_a_new_conversation_is_understood(policy, domain) -> None:
