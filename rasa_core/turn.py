@@ -246,7 +246,9 @@ class TurnProcessor:
         is_silent = self._is_silent(tracker)
         prediction = self._certain(ACTION_LISTEN_NAME) if is_silent else self.predict(tracker)
         if prediction.action == ACTION_LISTEN_NAME and not (is_silent and tracker.is_listening()):
-            tracker.update(ActionExecuted(ACTION_LISTEN_NAME, prediction.policy, prediction.confidence))
+            tracker.update(
+                ActionExecuted(ACTION_LISTEN_NAME, policy=prediction.policy, confidence=prediction.confidence)
+            )
         return self._answer(tracker, prediction, INFO_PAUSED if is_silent else info)
 
     @staticmethod
@@ -349,7 +351,7 @@ class TurnProcessor:
             events, problem = [], f"{type(error).__name__}: {error}".rstrip(": ")[:_LONGEST_PROBLEM]
         policy = None if prediction is None else prediction.policy
         confidence = None if prediction is None else prediction.confidence
-        tracker.update(ActionExecuted(action_name, policy, confidence, error=problem))
+        tracker.update(ActionExecuted(action_name, policy=policy, confidence=confidence, error=problem))
         self.log_bot_utterances_on_tracker(tracker, dispatcher)
         if problem is not None:
             dispatcher.report_failure(action_name, problem)

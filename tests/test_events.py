@@ -67,9 +67,9 @@ KINDS: list[tuple[Event, dict[str, Any], str | None]] = [
     (AllSlotsReset(7.5), {}, "reset_slots"),
     (UserUtteranceReverted(7.5), {}, "rewind"),
     (ActionReverted(7.5), {}, "undo"),
-    (ActionExecuted("utter_hi", timestamp=7.5), {"name": "utter_hi"}, "utter_hi"),
+    (ActionExecuted("utter_hi", 7.5), {"name": "utter_hi"}, "utter_hi"),
     (
-        ActionExecuted("utter_hi", "KerasPolicy", 0.9, 7.5),
+        ActionExecuted("utter_hi", 7.5, policy="KerasPolicy", confidence=0.9),
         {"name": "utter_hi", "policy": "KerasPolicy", "confidence": 0.9},
         "utter_hi",
     ),
@@ -284,7 +284,7 @@ def test_events_of_different_content_differ() -> None:
 
 
 def test_the_policy_does_not_make_an_action_another_one() -> None:
-    assert ActionExecuted("utter_hi", "KerasPolicy", 0.9) == ActionExecuted("utter_hi")
+    assert ActionExecuted("utter_hi", policy="KerasPolicy", confidence=0.9) == ActionExecuted("utter_hi")
 
 
 def test_messages_are_equal_by_text_intent_and_entities() -> None:

@@ -157,7 +157,8 @@ def test_the_values_of_a_categorical_slot_stand_behind_its_name() -> None:
 
 
 def test_a_categorical_slot_may_have_a_category_for_no_value(caplog: pytest.LogCaptureFixture) -> None:
-    slot = CategoricalSlot("s", values=["low", None])
+    slot = CategoricalSlot("s", ["low", None], "low")
+    assert slot.value == "low"
     assert [features(slot, value) for value in (None, "low", "none")] == [[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]
     assert not caplog.messages
 

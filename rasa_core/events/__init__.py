@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
@@ -250,9 +250,10 @@ class ActionExecuted(Event):
         "error": JsonKey("error", str),
     }
     action_name: str
+    timestamp: float = 0.0
+    _: KW_ONLY
     policy: str | None = None
     confidence: float | None = None
-    timestamp: float = 0.0
     unpredictable: bool = False
     error: str | None = None
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, SlotSet
 from rasa_core.exceptions import ModelError, UnsupportedDialogueModelError
 from rasa_core.policies.policy import Policy, Prediction, Trackers
-from rasa_core.support.stored_models import reading
+from rasa_core.support.stored_models import KnownByName, reading
 from rasa_core.version import __version__
 
 if TYPE_CHECKING:
@@ -30,8 +30,12 @@ PROBABLE = 1.0001
 """A score above this is no probability, not even an inexact one."""
 
 
-class PolicyEnsemble:
+class PolicyEnsemble(KnownByName):
     """Policies in the order in which they win where they are equally important, and equally certain.
+
+    A subclass may decide in another way: in ``probabilities_using_best_policy(tracker, domain)``, which returns a score
+    for each action, or in ``predict_next_action``, which returns the index of one. It is known by its name as soon as
+    it is defined, so that a model that was trained with it can be loaded once its module has been imported.
 
     Parameters
     ----------
@@ -79,6 +83,24 @@ class PolicyEnsemble:
             known = self.action_fingerprints.get(name, {}).get("slots", [])
             self.action_fingerprints[name] = {"slots": sorted({*known, *found["slots"]})}
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Note what decides: a method of 0.9 that the subclass defines, unless it defines `predict` as well."""
+        super().__init_subclass__(**kwargs)
+        old = {"probabilities_using_best_policy", "predict_next_action"} & vars(cls).keys()
+        if old and "predict" not in vars(cls):
+            cls.predict = PolicyEnsemble._predict_as_of_old  # type: ignore[method-assign]
+
+    def _predict_as_of_old(self, tracker: DialogueStateTracker, domain: Domain) -> Prediction:
+        """Return the prediction of a subclass that was written for 0.9."""
+        names, decider = domain.action_names, type(self).__name__
+        given = self.probabilities_using_best_policy(tracker, domain)
+        scores = [float(score) if score > 0.0 else 0.0 for score in ([] if given is None else given)]
+        prediction = _prediction(scores, names, decider) if any(scores) else _undecided(names)
+        if type(self).predict_next_action is PolicyEnsemble.predict_next_action:
+            return prediction
+        action = names[self.predict_next_action(tracker, domain)]
+        return Prediction(action, prediction.scores[action], decider, prediction.scores)
+
     def predict(self, tracker: DialogueStateTracker, domain: Domain) -> Prediction:
         """Return the prediction of the policy that decides.
 
@@ -98,28 +120,21 @@ class PolicyEnsemble:
             rank = _rank(priority, top)
             if top > 0.0 and top >= policy.threshold and rank > best_rank:
                 best_rank, best, winner = rank, scores, type(policy).__name__
-        names = domain.action_names
-        if best is None:
-            share = 1.0 / len(names)
-            return Prediction(ACTION_LISTEN_NAME, share, None, dict.fromkeys(names, share))
-        if len(best) != len(names):
-            raise ModelError(
-                f"{winner} gave {len(best)} scores for the {len(names)} actions of the domain. "
-                "A policy returns one score an action; train it again if the domain has changed."
-            )
-        action, total = names[best.index(best_rank[1])], sum(best)
-        if total != 1.0:
-            best = [score / total for score in best]
-        probabilities = dict(zip(names, best, strict=True))
-        return Prediction(action, probabilities[action], winner, probabilities)
+        if best is None or winner is None:
+            return _undecided(domain.action_names)
+        return _prediction(best, domain.action_names, winner)
 
     def predict_next_action(self, tracker: DialogueStateTracker, domain: Domain) -> int:
         """Return the index of the next action."""
-        return domain.index_for_action(self.predict(tracker, domain).action)
+        scores = list(self.probabilities_using_best_policy(tracker, domain))
+        return scores.index(max(scores))
 
     def probabilities_using_best_policy(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
         """Return the probability of each action, in the order of the domain."""
-        return list(self.predict(tracker, domain).scores.values())
+        own = type(self).predict
+        # A subclass that was written for 0.9 is asked by `predict`, and may ask here itself.
+        decide = PolicyEnsemble.predict if own is PolicyEnsemble._predict_as_of_old else own
+        return list(decide(self, tracker, domain).scores.values())
 
     def persist(self, path: str | Path, metadata: Mapping[str, Any] | None = None) -> None:
         """Write each policy into a folder of its own below `path`, and ``metadata.json`` beside them."""
@@ -140,7 +155,14 @@ class PolicyEnsemble:
             "action_fingerprints": self.action_fingerprints,
             **(metadata or {}),
         }
+        own = self._written_as()
+        if own not in (PolicyEnsemble, SimplePolicyEnsemble):
+            content["ensemble"] = {"class": own.__name__, "module": own.__module__}
         Path(path, METADATA_NAME).write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
+
+    def _written_as(self) -> type[PolicyEnsemble]:
+        """Return the class that reads what this writes."""
+        return type(self)
 
     @classmethod
     def load_metadata(cls, path: str | Path) -> dict[str, Any]:
@@ -171,10 +193,14 @@ class PolicyEnsemble:
         file = Path(path, METADATA_NAME)
         with reading("the model", file):
             found = [(_policy_class(one, file), Path(path, one["folder"])) for one in content["policies"]]
+            own = content.get("ensemble")
+            kind = cls if own is None else cls.named(own["class"], file, own.get("module"))
         policies = [policy_class.load(folder) for policy_class, folder in found]
         for policy, described in zip(policies, content["policies"], strict=True):
             vars(policy).update({name: described[name] for name in CHOSEN if name in described})
-        return cls(policies, content.get("action_fingerprints"))
+        with reading("the ensemble", file):
+            made: PolicyEnsemble = kind(policies, content.get("action_fingerprints"))
+        return made
 
 
 class SimplePolicyEnsemble(PolicyEnsemble):
@@ -188,6 +214,31 @@ def _policy_class(described: Mapping[str, str], file: Path) -> type[Policy]:
     own = [name for name in package.__all__ if name.endswith("Policy")]
     found: type[Policy] = Policy.named(described["class"], file, described.get("module"), others=own)
     return found
+
+
+def _undecided(names: list[str]) -> Prediction:
+    share = 1.0 / len(names)
+    return Prediction(ACTION_LISTEN_NAME, share, None, dict.fromkeys(names, share))
+
+
+def _prediction(scores: list[float], names: list[str], decider: str) -> Prediction:
+    """Return the action with the highest score, with probabilities for scores that are zero or above.
+
+    Raises
+    ------
+    ModelError
+        If there are more or fewer scores than actions.
+    """
+    if len(scores) != len(names):
+        raise ModelError(
+            f"{decider} gave {len(scores)} scores for the {len(names)} actions of the domain. "
+            "A policy returns one score an action; train it again if the domain has changed."
+        )
+    action, total = names[scores.index(max(scores))], sum(scores)
+    if total != 1.0:
+        scores = [score / total for score in scores]
+    probabilities = dict(zip(names, scores, strict=True))
+    return Prediction(action, probabilities[action], decider, probabilities)
 
 
 def _rank(priority: float, score: float) -> tuple[float, float]:

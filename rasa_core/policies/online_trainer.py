@@ -64,6 +64,9 @@ class OnlinePolicyEnsemble(PolicyEnsemble):
         """How many states a conversation has to keep for its next turn."""
         return self.base_ensemble.window
 
+    def _written_as(self) -> type[PolicyEnsemble]:
+        return self.base_ensemble._written_as()
+
     @classmethod
     def load(cls, path: str | Path) -> PolicyEnsemble:
         """Read the policies of a model; there is no teacher in it."""

@@ -163,7 +163,7 @@ class TeachingSession:
     def _run(self, tracker: DialogueStateTracker, prediction: Prediction, channel: OutputChannel | None) -> None:
         """Run an action and log it; one that runs elsewhere is taken as done."""
         name, start = prediction.action, tracker.version
-        executed = ActionExecuted(name, prediction.policy, prediction.confidence)
+        executed = ActionExecuted(name, policy=prediction.policy, confidence=prediction.confidence)
         if self._runs_elsewhere(name):
             tracker.update(executed)
             return

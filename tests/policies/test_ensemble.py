@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from policy_bot import FOUND, ITALIAN, FixedScores, conversation
 
+from rasa_core.agent import Agent
 from rasa_core.events import ACTION_LISTEN_NAME, SlotSet
 from rasa_core.exceptions import ModelError, UnsupportedDialogueModelError
 from rasa_core.policies import (
@@ -139,6 +140,93 @@ class TestPrediction:
         assert ensemble.predict_next_action(tracker, domain) == domain.index_for_action("utter_greet")
         probabilities = ensemble.probabilities_using_best_policy(tracker, domain)
         assert probabilities == list(ensemble.predict(tracker, domain).scores.values())
+
+
+class WeightedEnsemble(PolicyEnsemble):
+    """As people wrote it for Rasa Core 0.9: the policies vote."""
+
+    def probabilities_using_best_policy(self, tracker, domain):
+        votes = np.array([policy.predict_action_probabilities(tracker, domain) for policy in self.policies])
+        return votes.sum(axis=0)
+
+
+class CautiousEnsemble(PolicyEnsemble):
+    """Asks the base class first."""
+
+    def probabilities_using_best_policy(self, tracker, domain):
+        scores = super().probabilities_using_best_policy(tracker, domain)
+        return scores if max(scores) > 0.9 else domain.num_actions * [0.0]
+
+
+class PoliteEnsemble(PolicyEnsemble):
+    """Chooses an action, and leaves the scores as they are."""
+
+    def predict_next_action(self, tracker, domain):
+        found = super().predict_next_action(tracker, domain)
+        return domain.index_for_action("utter_greet") if found == domain.index_for_action("utter_bye") else found
+
+
+class TestEnsemblesOfUsers:
+    def votes(self, domain, ensemble_class=WeightedEnsemble):
+        once, twice = {"utter_greet": 0.5, "utter_bye": 0.3}, {"utter_bye": 0.3}
+        return ensemble_class([scoring(domain, **once), scoring(domain, **twice)])
+
+    def test_its_scores_decide(self, domain, tracker) -> None:
+        prediction = self.votes(domain).predict(tracker, domain)
+        assert (prediction.action, prediction.policy) == ("utter_bye", "WeightedEnsemble")
+        assert prediction.confidence == pytest.approx(0.6 / 1.1)
+        assert self.votes(domain).predict_next_action(tracker, domain) == domain.index_for_action("utter_bye")
+        assert self.votes(domain, PolicyEnsemble).predict(tracker, domain).action == "utter_greet"
+
+    def test_it_may_ask_the_ensemble_that_it_extends(self, domain, tracker) -> None:
+        unsure = self.votes(domain, CautiousEnsemble).predict(tracker, domain)
+        assert (unsure.action, unsure.policy) == (ACTION_LISTEN_NAME, None)
+        sure = CautiousEnsemble([scoring(domain, utter_bye=1.0)]).predict(tracker, domain)
+        assert (sure.action, sure.confidence) == ("utter_bye", 1.0)
+
+    def test_it_may_choose_the_action_alone(self, domain, tracker) -> None:
+        prediction = PoliteEnsemble([scoring(domain, utter_bye=0.6, utter_greet=0.4)]).predict(tracker, domain)
+        assert (prediction.action, prediction.policy) == ("utter_greet", "PoliteEnsemble")
+        assert prediction.confidence == pytest.approx(0.4)
+
+    @pytest.mark.parametrize("scores", [None, [], np.zeros(3)], ids=["none", "empty", "zeros"])
+    def test_without_an_opinion_the_bot_listens(self, domain, tracker, scores) -> None:
+        class Silent(PolicyEnsemble):
+            def probabilities_using_best_policy(self, tracker, domain):
+                return scores
+
+        assert Silent([]).predict(tracker, domain).action == ACTION_LISTEN_NAME
+
+    def test_too_few_scores_are_named(self, domain, tracker) -> None:
+        class Short(PolicyEnsemble):
+            def probabilities_using_best_policy(self, tracker, domain):
+                return [1.0]
+
+        with pytest.raises(ModelError, match=r"Short gave 1 scores for the \d+ actions"):
+            Short([]).predict(tracker, domain)
+
+    def test_an_agent_and_its_model_keep_it(self, domain, trackers, tmp_path) -> None:
+        agent = Agent(domain, WeightedEnsemble([MemoizationPolicy(), FallbackPolicy(0.3, 0.4, "utter_bye")]))
+        agent.train(trackers)
+        agent.persist(tmp_path / "model")
+        for bot in (agent, Agent.load(tmp_path / "model")):
+            assert type(bot.policy_ensemble) is WeightedEnsemble
+            assert bot.policy_ensemble.action_fingerprints["action_search"] == {"slots": ["found"]}
+            answer = bot.start_message_handling("/greet", "somebody")
+            assert (answer["next_action"], answer["policy"]) == ("utter_greet", "WeightedEnsemble")
+            assert answer["confidence"] == pytest.approx(1.0 / 1.4)
+            assert bot.explain("somebody").policy == "WeightedEnsemble"
+
+    def test_the_bytes_of_other_models_do_not_tell_of_it(self, trackers, tmp_path) -> None:
+        SimplePolicyEnsemble([MemoizationPolicy()]).persist(tmp_path)
+        assert "ensemble" not in json.loads((tmp_path / "metadata.json").read_text())
+
+    def test_a_class_that_was_not_imported_is_named_with_its_module(self, tmp_path) -> None:
+        WeightedEnsemble([MemoizationPolicy()]).persist(tmp_path)
+        file = tmp_path / "metadata.json"
+        file.write_text(file.read_text().replace("WeightedEnsemble", "WeightyEnsemble"))
+        with pytest.raises(ModelError, match=r"WeightyEnsemble.*Did you mean.*import the module.*test_ensemble"):
+            PolicyEnsemble.load(tmp_path)
 
 
 class TestConstruction:

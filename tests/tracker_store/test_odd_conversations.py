@@ -108,7 +108,7 @@ def test_odd_characters_come_back_in_every_place(store: EventLogStore) -> None:
         UserUttered(ODD, parse_data=parse),
         SlotSet("name", ODD),
         SlotSet(ODD, [ODD]),
-        ActionExecuted(ODD, ODD, 0.5, error=ODD),
+        ActionExecuted(ODD, policy=ODD, confidence=0.5, error=ODD),
         BotUttered(ODD, {ODD: ODD}),
         AgentUttered(ODD, {ODD: [ODD]}),
     ]
