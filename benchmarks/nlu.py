@@ -24,8 +24,9 @@ from benchmarks.serving import ROOT
 from benchmarks.tables import print_table, quantile
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.reading import read_training_data
+from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.training import train
-from rasa_core.nlu.training_data import NLUExample, NLUSettings, TrainingData
+from rasa_core.nlu.training_data import NLUExample, TrainingData
 
 HELD_OUT = 0.1
 SETS = ("snips", "hwu64", "babi")

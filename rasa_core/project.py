@@ -35,7 +35,8 @@ from rasa_core.exceptions import ModelError
 from rasa_core.model_folder import fingerprint_of_files, read_model, write_model
 from rasa_core.nlu.model import NLUModel, fingerprint_of
 from rasa_core.nlu.reading import holds_nlu_data, list_data_files, read_training_data
-from rasa_core.nlu.training_data import NLUSettings, TrainingData
+from rasa_core.nlu.settings import NLUSettings
+from rasa_core.nlu.training_data import TrainingData
 from rasa_core.policies.ensemble import MODEL_FORMAT, PolicyEnsemble
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.keras_training import import_keras

@@ -10,6 +10,7 @@ Kind                         Meaning
 ``two-markings``             the same text has other entities in another example of its intent
 ``few-examples``             an intent has fewer than 3 examples
 ``empty-example``            an example has no text
+``long-example``             an example has more characters or words than are learnt, and read of a message
 ``overlapping-entities``     two entities share a part of a text
 ``misaligned-entity``        an entity begins or ends inside a word, or has space or punctuation at its edge
 ``empty-entity``             an entity has no text
@@ -30,7 +31,7 @@ from typing import Final
 from rasa_core.checks import Finding, finding, in_order
 from rasa_core.exceptions import did_you_mean
 from rasa_core.nlu.reading import read_training_data
-from rasa_core.nlu.tokens import tokenize
+from rasa_core.nlu.tokens import MAX_CHARACTERS, MAX_TOKENS, alike, folded, keys_of, tokenize, visible
 from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample, TrainingData
 from rasa_core.support.places import Place
 
@@ -77,7 +78,7 @@ def check_domain_names(
     places: dict[str, dict[str, list[Place]]] = {"intent": {}, "entity": {}}
     for example in data.examples:
         if example.intent is not None:
-            places["intent"].setdefault(example.intent, []).append(_place(example.place))
+            places["intent"].setdefault(example.intent.partition("/")[0], []).append(_place(example.place))
         for span in example.entities:
             places["entity"].setdefault(span.entity, []).append(_place(example.place))
     found = []
@@ -107,9 +108,12 @@ def _check_texts(examples: Iterable[NLUExample]) -> Iterator[Finding]:
     for example in examples:
         if not example.text.strip():
             yield _warning("empty-example", "this example has no text; remove it.", example.place)
-        elif example.intent is not None:
-            key = " ".join(example.text.lower().split())
-            by_text.setdefault(key, {}).setdefault(example.intent, []).append(example)
+            continue
+        if len(example.text) > MAX_CHARACTERS or len(tokenize(example.text)) > MAX_TOKENS:
+            limit = f"{MAX_CHARACTERS:,} characters, or {MAX_TOKENS} words and signs"
+            yield _warning("long-example", f"only {limit} of {example.text[:_SHOWN]!r} are learnt.", example.place)
+        if example.intent is not None:
+            by_text.setdefault(_seen(example.text), {}).setdefault(example.intent, []).append(example)
     for text, by_intent in by_text.items():
         if len(by_intent) > 1:
             places = [_place(one.place, intent) for intent, found in by_intent.items() for one in found]
@@ -118,6 +122,12 @@ def _check_texts(examples: Iterable[NLUExample]) -> Iterator[Finding]:
         for intent, found in by_intent.items():
             if len(found) > 1:
                 yield _repetition(text, intent, found)
+
+
+def _seen(text: str) -> str:
+    """Return what a model sees of a text."""
+    shown, _ = visible(text)
+    return " ".join(folded(key) for key in keys_of(shown, tokenize(shown))) or text
 
 
 def _repetition(text: str, intent: str, examples: list[NLUExample]) -> Finding:
@@ -180,7 +190,7 @@ def _misalignment(covered: str, starts_word: bool, ends_word: bool) -> str | Non
 def _check_synonyms(data: TrainingData) -> Iterator[Finding]:
     values: dict[str, dict[str, list[Place]]] = {}
     for definition in data.definitions:
-        values.setdefault(definition.text.lower(), {}).setdefault(definition.value, []).append(definition.place)
+        values.setdefault(alike(definition.text), {}).setdefault(definition.value, []).append(definition.place)
     for text, by_value in values.items():
         if len(by_value) > 1:
             places = [_place(source, value) for value, sources in by_value.items() for source in sources]

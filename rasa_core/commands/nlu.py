@@ -26,8 +26,9 @@ from rasa_core.evaluation.nlu import evaluate_messages, nlu_report
 from rasa_core.evaluation.tables import LONGEST_NAME, Report
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.reading import read_training_data
+from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.training import train as train_model
-from rasa_core.nlu.training_data import NLUSettings, TrainingData
+from rasa_core.nlu.training_data import TrainingData
 
 DEFAULT_FAILED_FILE: Final = "failed_messages.txt"
 MOST_OF_A_KIND: Final = 3

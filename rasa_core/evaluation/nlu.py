@@ -205,6 +205,8 @@ def evaluate_messages(parser: Parser, examples: Sequence[NLUExample], *, silent:
 
 def _result(example: NLUExample, parse: dict[str, Any]) -> MessageResult:
     intent = parse["intent"] or {}
+    for part in parse.get("response_selector", {}).get(intent.get("name"), {}).get("ranking", ())[:1]:
+        intent = {**intent, "name": part["intent_response_key"]}
     found = frozenset((one["start"], one["end"], one["entity"]) for one in parse["entities"])
     return MessageResult(example, intent.get("name") or NONE, float(intent.get("confidence") or 0.0), found)
 
@@ -360,9 +362,10 @@ def _marked(example: NLUExample) -> str:
 
 def _mark(covered: str, span: EntitySpan) -> str:
     value = "" if span.value == covered else span.value
-    if not any(sign in span.entity + value for sign in ":()") and value == value.strip():
+    others = {key: told for key, told in (("role", span.role), ("group", span.group)) if told}
+    if not others and not any(sign in span.entity + value for sign in ":()") and value == value.strip():
         return f"[{covered}]({span.entity}{':' if value else ''}{value})"
-    mark = {"entity": span.entity} | ({"value": value} if value else {})
+    mark = {"entity": span.entity} | ({"value": value} if value else {}) | others
     return f"[{covered}]{json.dumps(mark)}"
 
 

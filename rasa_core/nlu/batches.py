@@ -17,8 +17,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, plain, shape_of
-from rasa_core.nlu.training_data import NLUSettings
 from rasa_core.nlu.variation import MEANINGLESS, TaggedMessage, Variation, letters_of, misspelt, noise
 
 Ints = NDArray[np.int32]

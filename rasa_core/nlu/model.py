@@ -25,6 +25,7 @@ from rasa_core.nlu.tokens import (
     SHAPES,
     Span,
     TokenVocabulary,
+    alike,
     keys_of,
     shape_of,
     tokenize,
@@ -52,6 +53,7 @@ _KINDS: dict[str, type] = {
     "settings": dict,
     "intents": list,
     "entities": list,
+    "labels": list,
     "words": list,
     "pieces": list,
     "pairs": list,
@@ -93,7 +95,9 @@ class NLUModel:
         self.fingerprint: str = description["fingerprint"]
         self.intents: list[str] = description["intents"]
         self.entities: list[str] = description["entities"]
-        self._synonyms: dict[str, str] = description["synonyms"]
+        synonyms: dict[str, str] = description["synonyms"]
+        self._synonyms = {alike(value): value for value in synonyms.values()} | synonyms
+        self._labels: list[list[str]] = description["labels"]
         self._vocabulary = TokenVocabulary(description["words"], description["pieces"], description["pairs"])
         self._patterns = Patterns.from_json(description)
         self._network = NLUNetwork(arrays)
@@ -101,6 +105,10 @@ class NLUModel:
         self._temperature = np.float32(description["temperature"])
         self.threshold: float = description["threshold"]
         self._known: dict[str, tuple[int, Floats]] = {}
+        self._names: dict[str, list[int]] = {}
+        for number, intent in enumerate(self.intents):
+            self._names.setdefault(intent.partition("/")[0], []).append(number)
+        self._faqs = {name: numbers for name, numbers in self._names.items() if name not in self.intents}
 
     def parse(self, text: str) -> dict[str, Any]:
         """Return the intent and the entities of a message.
@@ -110,7 +118,8 @@ class NLUModel:
         dict
             ``text``; ``intent`` with ``name`` and ``confidence``; ``intent_ranking``, at most `MAX_RANKING` of them,
             the best first; ``entities``, each with ``start``, ``end``, ``value``, ``entity``, ``confidence``,
-            ``extractor``; ``truncated`` if only the beginning was read.
+            ``extractor``, and ``role`` and ``group`` if it has any; ``response_selector`` if there are intents such as
+            ``faq/opening``, which are parts of one; ``truncated`` if only the beginning was read.
         """
         read = _read(text)
         if not read.spans:
@@ -167,25 +176,50 @@ class NLUModel:
         return word, row
 
     def _answer(self, read: Read, tags: Floats, chances: Floats) -> dict[str, Any]:
-        known = chances[: len(self.intents)]
-        best = (-known).argsort(kind="stable")[:MAX_RANKING].tolist()
-        ranking = [{"name": self.intents[number], "confidence": float(known[number])} for number in best]
+        ranking = self._ranked(chances)
         entities = []
         for first, last, number, chance in self._tagger.entities(tags) if self.entities else ():
             start, end = read.spans[first][0], read.spans[last][1]
             value = read.visible[start:end]
-            entities.append(
-                {
-                    "start": read.places[start],
-                    "end": read.places[end - 1] + 1,
-                    "value": self._synonyms.get(value.lower(), value),
-                    "entity": self.entities[number],
-                    "confidence": chance,
-                    "extractor": EXTRACTOR,
-                }
-            )
-        answer = {"text": read.text, "intent": dict(ranking[0]), "intent_ranking": ranking, "entities": entities}
+            name, role, group = self._labels[number]
+            entity = {
+                "start": read.places[start],
+                "end": read.places[end - 1] + 1,
+                "value": self._synonyms.get(alike(value), value) if self._synonyms else value,
+                "entity": name,
+                "confidence": chance,
+                "extractor": EXTRACTOR,
+            }
+            if role or group:
+                entity |= {key: told for key, told in (("role", role), ("group", group)) if told}
+            entities.append(entity)
+        best = dict(ranking[0]) if ranking else {"name": None, "confidence": 0.0}
+        answer = {"text": read.text, "intent": best, "intent_ranking": ranking, "entities": entities}
+        if self._faqs:
+            answer["response_selector"] = self._selected(chances)
         return {**answer, "truncated": True} if read.is_truncated else answer
+
+    def _ranked(self, chances: Floats) -> list[dict[str, Any]]:
+        """Return the best intents; one with a slash in its name is a part of what stands before the slash."""
+        known = chances[: len(self.intents)]
+        if self._faqs:
+            known = np.array([known[numbers].sum() for numbers in self._names.values()])
+        names = list(self._names)
+        best = (-known).argsort(kind="stable")[:MAX_RANKING].tolist()
+        return [{"name": names[number], "confidence": float(known[number])} for number in best]
+
+    def _selected(self, chances: Floats) -> dict[str, Any]:
+        """Return for each retrieval intent how likely each of its parts is, if it is meant."""
+        found: dict[str, Any] = {"all_retrieval_intents": list(self._faqs)}
+        for name, numbers in self._faqs.items():
+            shares = chances[numbers] / max(float(chances[numbers].sum()), 1e-30)
+            order = (-shares).argsort(kind="stable")[:MAX_RANKING].tolist()
+            ranking = [
+                {"intent_response_key": self.intents[numbers[at]], "confidence": float(shares[at])} for at in order
+            ]
+            response = {"responses": None, "utter_action": f"utter_{ranking[0]['intent_response_key']}", **ranking[0]}
+            found[name] = {"response": response, "ranking": ranking}
+        return found
 
     def persist(self, directory: str | Path) -> None:
         """Write the model to a directory, replacing the model there, if any; the same model gives the same bytes.
@@ -269,7 +303,7 @@ def _shapes(arrays: Mapping[str, Floats], description: Mapping[str, Any]) -> dic
         return arrays[name].shape[-1] if name in arrays and arrays[name].ndim else 0
 
     units, read = width("project_bias"), width("words") + width("pieces") + width("shapes")
-    tags, intents = 1 + 2 * len(description["entities"]), len(description["intents"]) + 1
+    tags, intents = 1 + 2 * len(description["labels"]), len(description["intents"]) + 1
     patterns = {("r", name) for name, _ in description["regexes"]} | {("l", name) for name, _ in description["lookups"]}
     shapes = {
         "words": (len(description["words"]) + 1, width("words")),

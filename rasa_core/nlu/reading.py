@@ -256,7 +256,8 @@ class _JsonReader:
         value = as_value(entity.get("value"))
         if value is None:
             self._fail(f"the value of the entity {_shown(entity)} is no text; expected {_ENTITY}.")
-        return EntitySpan(start, end, name.strip(), value or text[start:end])
+        role, group = (str(entity.get(key) or "") for key in ("role", "group"))
+        return EntitySpan(start, end, name.strip(), value or text[start:end], role, group)
 
     def _add_synonyms(self, entry: Any) -> None:
         value, synonyms = as_value(entry.get("value")), entry.get("synonyms")

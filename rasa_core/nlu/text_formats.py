@@ -77,6 +77,8 @@ _ENTRY: Final = "- intent: greet, with examples: | and below it a line like - he
 _NULL: Final = "tag:yaml.org,2002:null"
 
 Fail = Callable[[str], NoReturn]
+Mark = tuple[str, str, str, str]
+"""Name, value, role and group of an entity."""
 
 # -- messages with marks
 
@@ -91,13 +93,13 @@ def read_annotated(annotated: str, fail: Fail) -> tuple[str, list[EntitySpan]]:
         length += match.start() - position
         marks, position = _read_marks(annotated, match.end(), fail)
         end = length + len(match[1])
-        spans += (EntitySpan(length, end, name, value or match[1]) for name, value in marks)
+        spans += (EntitySpan(length, end, name, value or match[1], *others) for name, value, *others in marks)
         length = end
     return "".join(pieces) + annotated[position:], spans
 
 
-def _read_marks(text: str, position: int, fail: Fail) -> tuple[list[tuple[str, str]], int]:
-    """Return names and values of the entities that a mark at `position` tells, and where it ends."""
+def _read_marks(text: str, position: int, fail: Fail) -> tuple[list[Mark], int]:
+    """Return the entities that a mark at `position` tells, and where it ends."""
     if text[position] != "(":
         return _read_json_marks(text, position, fail)
     closing = text.find(")", position)
@@ -106,10 +108,10 @@ def _read_marks(text: str, position: int, fail: Fail) -> tuple[list[tuple[str, s
     name, _, value = text[position + 1 : closing].partition(":")
     if not name.strip():
         fail(f"the mark {text[position : closing + 1]!r} has no name of an entity; expected {_MARK}.")
-    return [(name.strip(), value.strip())], closing + 1
+    return [(name.strip(), value.strip(), "", "")], closing + 1
 
 
-def _read_json_marks(text: str, position: int, fail: Fail) -> tuple[list[tuple[str, str]], int]:
+def _read_json_marks(text: str, position: int, fail: Fail) -> tuple[list[Mark], int]:
     try:
         decoded, end = decode_prefix(text, position)
     except ValueError:
@@ -117,19 +119,17 @@ def _read_json_marks(text: str, position: int, fail: Fail) -> tuple[list[tuple[s
     return [_read_json_mark(mark, fail) for mark in (decoded if isinstance(decoded, list) else [decoded])], end
 
 
-def _read_json_mark(mark: Any, fail: Fail) -> tuple[str, str]:
+def _read_json_mark(mark: Any, fail: Fail) -> Mark:
     name = mark.get("entity") if isinstance(mark, dict) else None
     if not isinstance(name, str) or not name.strip():
         fail(f"the mark {json.dumps(mark)[:80]} names no entity; expected {_MARK}.")
     for key in mark:
         if key not in _MARK_KEYS:
             fail(f"a mark has no key {key[:80]!r}.{did_you_mean(key, _MARK_KEYS)} Known: {', '.join(_MARK_KEYS)}.")
-        if key in ("role", "group"):
-            logger.info("the %s of the entity %r is not used.", key, name)
     value = as_value(mark.get("value"))
     if value is None:
         fail(f"the value of the entity {name[:80]!r} is {json.dumps(mark['value'])[:80]}; expected a text.")
-    return name.strip(), value
+    return name.strip(), value, str(mark.get("role") or ""), str(mark.get("group") or "")
 
 
 def _add_item(builder: TrainingDataBuilder, kind: str, name: str, item: str) -> None:

@@ -137,6 +137,12 @@ def folded(key: str) -> str:
     return unicodedata.normalize("NFKC", _opened(key).translate(_POINTS))[:MAX_WORD]
 
 
+def alike(text: str) -> str:
+    """Return what a text has in common with all that are the same but for case, spaces and how letters are encoded."""
+    whole = text.lower() if text.isascii() else unicodedata.normalize("NFKC", _opened(text).translate(_POINTS))
+    return " ".join(whole.split())
+
+
 def plain(key: str) -> str:
     """Return a token as `folded` does, without accents too, as it is typed where there are none."""
     if key.isascii():

@@ -22,8 +22,9 @@ from rasa_core.nlu.calibration import Calibration, calibrated, parts_of
 from rasa_core.nlu.linear import LinearClassifier, Taught
 from rasa_core.nlu.model import NLUModel, fingerprint_of
 from rasa_core.nlu.patterns import Patterns
+from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, plain, word_of
-from rasa_core.nlu.training_data import NLUExample, NLUSettings, TrainingData
+from rasa_core.nlu.training_data import NLUExample, TrainingData
 from rasa_core.nlu.training_network import LossRates, NetworkSizes, adam, arrays_of, begin_again, build, numbers_to_draw
 from rasa_core.nlu.variation import TaggedMessage, tagged
 from rasa_core.policies.keras_training import import_keras, seeded
@@ -71,13 +72,13 @@ class NLUTraining:
 
     def __init__(self, data: TrainingData, patterns: Patterns, settings: NLUSettings) -> None:
         self._data, self._patterns, self._settings = data, patterns, settings
-        self._intents, self._entities = data.intents, data.entities
-        found = (tagged(example, self._intents, self._entities, patterns) for example in data.examples)
+        self._intents, self._labels = data.intents, data.labels
+        found = (tagged(example, self._intents, self._labels, patterns) for example in data.examples)
         pairs = list(zip(data.examples, found, strict=True))
         self._messages: list[TaggedMessage] = [message for _, message in pairs if message is not None]
         self._examples: list[NLUExample] = [example for example, message in pairs if message is not None]
-        if not any(message.intent >= 0 for message in self._messages):
-            raise ModelError("there is no example of an intent to learn from. Add some below '## intent:name'.")
+        if not any(message.intent >= 0 or any(message.tags) for message in self._messages):
+            raise ModelError("there is no example of an intent or an entity to learn. Add some below '## intent:name'.")
         self._is_small = len(self._messages) < FEW
         self._vocabulary = self._vocabulary_of(self._messages)
         self.batches = MessageBatches(self._messages, self._vocabulary, len(self._intents), settings)
@@ -87,7 +88,7 @@ class NLUTraining:
             grams=self.batches.grams,
             shapes=len(SHAPES),
             extras=1 + len(patterns),
-            tags=1 + 2 * len(self._entities),
+            tags=1 + 2 * len(self._labels),
             intents=len(self._intents) + 1,
             units=_SMALL if self._is_small else _LARGE,
         )
@@ -208,7 +209,7 @@ class NLUTraining:
             for number, message in enumerate(self._messages)
             if message.intent >= 0 and len(by_words[words[number]] - {-1}) == 1
         ]
-        intents = np.array([self._messages[number].intent for number in clear])
+        intents = np.array([self._messages[number].intent for number in clear], np.int_)
         model = self._model(self._vocabulary, Calibration())
         scores = model.intent_scores([self._examples[number].text for number in clear])
         counts = self._taught.counts[clear]
@@ -220,7 +221,8 @@ class NLUTraining:
             "fingerprint": fingerprint_of(data.fingerprint(), self._settings.as_json()),
             "settings": self._settings.as_json(),
             "intents": self._intents,
-            "entities": self._entities,
+            "entities": data.entities,
+            "labels": [list(label) for label in self._labels],
             "synonyms": dict(data.synonyms),
             "temperature": calibration.temperature,
             "threshold": calibration.threshold,

@@ -7,11 +7,12 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from rasa_core.exceptions import RasaCoreError, did_you_mean
+from rasa_core.exceptions import RasaCoreError
+from rasa_core.nlu.tokens import alike
 from rasa_core.support.places import Place
 from rasa_core.support.problems import listed
 from rasa_core.support.text_files import TextFileError, read_lines
@@ -62,12 +63,21 @@ class EntitySpan:
         What kind of thing: ``city``.
     value : str
         What is named, after synonyms: ``New York`` for ``NYC``.
+    role, group : str
+        What it is there, as ``departure``, and to which others it belongs; empty for neither.
     """
 
     start: int
     end: int
     entity: str
     value: str
+    role: str = ""
+    group: str = ""
+
+    @property
+    def label(self) -> tuple[str, str, str]:
+        """What is learnt of it: entity, role and group."""
+        return self.entity, self.role, self.group
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +139,7 @@ class TrainingData:
     examples : tuple of NLUExample
         In the order of files and lines.
     synonyms : mapping
-        Lower-cased text to the value that it stands for; of two values for one text, the later.
+        Text, as `rasa_core.nlu.tokens.alike` returns it, to the value that it stands for; of two values, the later.
     regexes : tuple of Regex
     lookups : tuple of Lookup
     definitions : tuple of Synonym
@@ -155,7 +165,7 @@ class TrainingData:
     ) -> TrainingData:
         """Return the data with its synonyms applied to the values of entities."""
         definitions = tuple(definitions)
-        synonyms = {definition.text.lower(): definition.value for definition in definitions}
+        synonyms = {alike(definition.text): definition.value for definition in definitions}
         mapped = tuple(_with_synonyms(example, synonyms) for example in examples)
         return cls(mapped, synonyms, tuple(regexes), tuple(lookups), definitions)
 
@@ -169,6 +179,11 @@ class TrainingData:
         """Names of the entities that stand in examples, sorted."""
         return sorted({span.entity for example in self.examples for span in example.entities})
 
+    @property
+    def labels(self) -> list[tuple[str, str, str]]:
+        """Entity, role and group of all that stands in examples, sorted."""
+        return sorted({span.label for example in self.examples for span in example.entities})
+
     @classmethod
     def joined(cls, parts: Iterable[TrainingData]) -> TrainingData:
         """Return several pieces of data as one, in their order; the synonyms of each hold in all."""
@@ -181,7 +196,7 @@ class TrainingData:
     def fingerprint(self) -> str:
         """Return a hash, in hexadecimal, of all that is learnt from: the same for the same content in other files."""
         content = [
-            [[e.text, e.intent, [[s.start, s.end, s.entity, s.value] for s in e.entities]] for e in self.examples],
+            [[e.text, e.intent, [[s.start, s.end, *s.label, s.value] for s in e.entities]] for e in self.examples],
             sorted(self.synonyms.items()),
             [[regex.name, regex.pattern] for regex in self.regexes],
             [[lookup.name, lookup.entries] for lookup in self.lookups],
@@ -194,8 +209,8 @@ def _with_synonyms(example: NLUExample, synonyms: Mapping[str, str]) -> NLUExamp
     if not synonyms or not example.entities:
         return example
     spans = tuple(
-        replace(span, value=synonyms[span.value.lower()])
-        if span.value.lower() in synonyms and span.value == example.text[span.start : span.end]
+        replace(span, value=synonyms[alike(span.value)])
+        if alike(span.value) in synonyms and span.value == example.text[span.start : span.end]
         else span
         for span in example.entities
     )
@@ -321,80 +336,3 @@ def _trimmed(span: EntitySpan, text: str) -> EntitySpan:
     start = span.start + len(covered) - len(covered.lstrip())
     value = covered.strip() if span.value == covered else span.value.strip()
     return replace(span, start=start, end=start + len(covered.strip()), value=value)
-
-
-class SettingsError(RasaCoreError, ValueError):
-    """A setting is unknown, or its value is out of range."""
-
-
-def _within(low: float, high: float, default: float) -> Any:
-    return field(default=default, metadata={"range": (low, high)})
-
-
-@dataclass(frozen=True, slots=True)
-class NLUSettings:
-    """How an interpreter is trained: few settings, none of which needs to be touched.
-
-    Attributes
-    ----------
-    epochs : int
-        How often every message is seen; small data are seen more often.
-    seed : int
-        The same data, settings and seed give the same model.
-    batch_size : int
-        Messages in one step; fewer for small data.
-    learning_rate : float
-        The highest one; it rises at first, and falls to zero at the end.
-    validation_split : float
-        Share of the messages by which confidences are calibrated.
-    dropout : float
-        Share of the activations that each step leaves out.
-    """
-
-    epochs: int = _within(1, 10_000, 20)
-    seed: int = _within(0, 2**31 - 1, 42)
-    batch_size: int = _within(1, 4096, 64)
-    learning_rate: float = _within(1e-6, 1.0, 2e-3)
-    validation_split: float = _within(0.0, 0.5, 0.05)
-    dropout: float = _within(0.0, 0.9, 0.2)
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        for known in fields(self):
-            value = getattr(self, known.name)
-            kinds = (int, type(known.default))  # A whole number is a float, too.
-            low, high = known.metadata["range"]
-            if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
-                self._fail(known, value)
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, str]) -> NLUSettings:
-        """Return settings from texts, such as the query of a URL.
-
-        Raises
-        ------
-        SettingsError
-            If a name is unknown, or a text is not a number in its range.
-        """
-        known = {each.name: each for each in fields(cls)}
-        parsed: dict[str, Any] = {}
-        for name, text in values.items():
-            if name not in known:
-                raise SettingsError(
-                    f"unknown setting {name!r}.{did_you_mean(name, known)} There are: {', '.join(known)}."
-                )
-            try:
-                parsed[name] = (int if known[name].type == "int" else float)(str(text).strip())
-            except ValueError:
-                cls._fail(known[name], str(text)[:100])
-        return cls(**parsed)
-
-    @staticmethod
-    def _fail(known: Any, value: object) -> NoReturn:
-        kind = "a whole number" if isinstance(known.default, int) else "a number"
-        low, high = known.metadata["range"]
-        raise SettingsError(f"setting {known.name!r} is {value!r}, but must be {kind} from {low:g} to {high:g}.")
-
-    def as_json(self) -> dict[str, int | float]:
-        """Return all settings by name."""
-        return asdict(self)

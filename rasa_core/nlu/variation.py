@@ -44,7 +44,7 @@ class TaggedMessage:
 
 
 def tagged(
-    example: NLUExample, intents: Sequence[str], entities: Sequence[str], patterns: Patterns
+    example: NLUExample, intents: Sequence[str], labels: Sequence[tuple[str, str, str]], patterns: Patterns
 ) -> TaggedMessage | None:
     """Return an example as tags on tokens; None if it has no token.
 
@@ -59,7 +59,7 @@ def tagged(
     for entity in sorted(example.entities, key=lambda entity: (entity.start, -entity.end)):
         inside = [at for at, (start, end) in enumerate(written) if start < entity.end and end > entity.start]
         if inside and not any(tags[at] for at in inside):
-            number = entities.index(entity.entity)
+            number = labels.index(entity.label)
             for at in inside:
                 tags[at] = 2 + 2 * number
             tags[inside[0]] = 1 + 2 * number

@@ -31,7 +31,7 @@ from typing import Any, Final
 from rasa_core.exceptions import InterpreterError, did_you_mean, nearest
 from rasa_core.interpreter import RasaNLUInterpreter
 from rasa_core.nlu.model import FILE_NAME, NLU_MODEL
-from rasa_core.nlu.training_data import NLUSettings
+from rasa_core.nlu.settings import NLUSettings
 from rasa_core.server.requests import HttpError
 from rasa_core.support.folders import is_replaceable, stamp_of
 

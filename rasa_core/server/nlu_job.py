@@ -18,8 +18,9 @@ from typing import Any, Final
 from rasa_core.checks.nlu import check_training_data
 from rasa_core.exceptions import ModelError, RasaCoreError
 from rasa_core.nlu.reading import read_training_text
+from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.training import train
-from rasa_core.nlu.training_data import NLUDataError, NLUSettings, TrainingData
+from rasa_core.nlu.training_data import NLUDataError, TrainingData
 from rasa_core.policies.keras_training import import_keras
 
 Report = dict[str, Any]

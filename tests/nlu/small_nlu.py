@@ -6,8 +6,9 @@ from functools import cache
 
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.patterns import Patterns
+from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.training import NLUTraining
-from rasa_core.nlu.training_data import EntitySpan, Lookup, NLUExample, NLUSettings, Regex, Synonym, TrainingData
+from rasa_core.nlu.training_data import EntitySpan, Lookup, NLUExample, Regex, Synonym, TrainingData
 from rasa_core.policies.keras_training import seeded
 
 CITIES = ("Lisbon", "Porto", "Berlin", "New York")

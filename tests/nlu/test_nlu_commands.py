@@ -13,7 +13,8 @@ from rasa_core.commands import nlu as nlu_commands
 from rasa_core.commands.main import main
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.reading import read_training_data
-from rasa_core.nlu.training_data import NLUSettings, TrainingData
+from rasa_core.nlu.settings import NLUSettings
+from rasa_core.nlu.training_data import TrainingData
 
 DATA = """\
 ## intent:greet

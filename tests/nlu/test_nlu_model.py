@@ -5,15 +5,23 @@ from __future__ import annotations
 import json
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import settings as given_settings
 from hypothesis import strategies as st
-from small_nlu import messages, small_model
+from small_nlu import CITIES, FRAMES, booking, messages, small_model
 
-from rasa_core.nlu.model import EXTRACTOR, MAX_CHARACTERS, NLUModel
+from rasa_core.evaluation.nlu import evaluate_messages
+from rasa_core.evaluation.untidy import CHANGES
+from rasa_core.nlu.model import EXTRACTOR, NLUModel
+from rasa_core.nlu.reading import read_training_text
+from rasa_core.nlu.settings import NLUSettings
+from rasa_core.nlu.tokens import MAX_CHARACTERS
+from rasa_core.nlu.training import train
+from rasa_core.nlu.training_data import NLUExample, TrainingData
 
 ODD = {
     "nothing": "",
@@ -209,3 +217,72 @@ def test_lookup_tables_and_expressions_tell_what_words_do_not(model, text: str, 
     without = NLUModel({**model._description, **unused}, model._arrays)
     assert [found["entity"] for found in model.parse(text)["entities"]] == [entity]
     assert [found["entity"] for found in without.parse(text)["entities"]] == []
+
+
+ROLES = """
+## intent:fly
+- from [Rome]{"entity": "city", "role": "from"} to [Oslo]{"entity": "city", "role": "to"}
+- from [Oslo]{"entity": "city", "role": "from"} to [Paris]{"entity": "city", "role": "to"}
+- fly from [Paris]{"entity": "city", "role": "from"} to [Rome]{"entity": "city", "role": "to"}
+## intent:faq/opening
+- when do you open
+- when are you open
+## intent:faq/price
+- what does it cost
+- how much is it
+## synonym:Roma
+- Rome
+"""
+
+
+@pytest.fixture(scope="module")
+def answering() -> NLUModel:
+    return train(read_training_text(ROLES), NLUSettings(epochs=1), silent=True)
+
+
+def test_roles_of_entities_are_told(answering) -> None:
+    found = answering.parse("from Paris to Oslo")["entities"]
+    assert [(one["value"], one["entity"], one["role"]) for one in found] == [
+        ("Paris", "city", "from"),
+        ("Oslo", "city", "to"),
+    ]
+    assert "group" not in found[0]
+
+
+def test_parts_of_a_retrieval_intent_are_one_intent_in_the_ranking(answering) -> None:
+    answer = answering.parse("how much does it cost")
+    assert sorted(one["name"] for one in answer["intent_ranking"]) == ["faq", "fly"]
+    assert answer["intent"]["name"] == "faq"
+    selected = answer["response_selector"]
+    assert selected["all_retrieval_intents"] == ["faq"]
+    assert selected["faq"]["response"]["intent_response_key"] == "faq/price"
+    assert selected["faq"]["response"]["utter_action"] == "utter_faq/price"
+    assert sum(one["confidence"] for one in selected["faq"]["ranking"]) == pytest.approx(1.0)
+    assert json.loads(json.dumps(answer)) == answer
+    (result,) = evaluate_messages(answering, [NLUExample("how much is it", "faq/price")], silent=True).messages
+    assert result.is_right
+
+
+@pytest.mark.parametrize(
+    "text", ["from Rome to Oslo", "from ROMA to Oslo", "from roma to Oslo", "from Ro\u00adme to Oslo"]
+)
+def test_a_value_is_the_canonical_one_however_it_is_written(answering, city: str) -> None:
+    text = f"from {city} to Oslo"
+    first = answering.parse(text)["entities"][0]
+    assert (first["value"], text[first["start"] : first["end"]]) == ("Roma", text.split()[1])
+
+
+def test_entities_alone_can_be_learnt() -> None:
+    examples = [booking(frame, city) for frame in FRAMES for city in CITIES]
+    data = TrainingData.build(replace(example, intent=None) for example in examples)
+    answer = train(data, NLUSettings(epochs=1), silent=True).parse("a table in Porto")
+    assert (answer["intent"], answer["intent_ranking"]) == ({"name": None, "confidence": 0.0}, [])
+    assert [one["value"] for one in answer["entities"]] == ["Porto"]
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
+def test_untidy_messages_are_understood(model, change) -> None:
+    """Nearly all of them: what matters is measured on more data by ``benchmarks.nlu``."""
+    examples = [change(example) for example in messages().examples]
+    results = evaluate_messages(model, examples, silent=True).messages
+    assert sum(one.is_right for one in results) >= 0.85 * len(results)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rasa_core.nlu.crf import Tagger, best_path, first, forbidden
 from rasa_core.nlu.expressions import Budget, Expression
 from rasa_core.nlu.patterns import Patterns
+from rasa_core.nlu.settings import NLUSettings, SettingsError
 from rasa_core.nlu.tokens import (
     MAX_PIECES,
     SHAPES,
@@ -25,7 +26,7 @@ from rasa_core.nlu.tokens import (
     visible,
     word_of,
 )
-from rasa_core.nlu.training_data import Lookup, NLUDataError, NLUSettings, Regex, SettingsError
+from rasa_core.nlu.training_data import Lookup, NLUDataError, Regex
 
 
 def words(text: str) -> list[str]:

@@ -15,8 +15,9 @@ from rasa_core.nlu import training
 from rasa_core.nlu.calibration import calibrated, parts_of
 from rasa_core.nlu.model import NLUModel, _read
 from rasa_core.nlu.patterns import Patterns
+from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize
-from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample, NLUSettings, Regex, TrainingData
+from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample, Regex, TrainingData
 from rasa_core.nlu.training_network import crf_loss, numbers_to_draw
 from rasa_core.nlu.variation import tagged
 from rasa_core.policies.keras_training import import_keras
