@@ -15,6 +15,7 @@ SQL = ["SQLAlchemy>=2.0", "psycopg[binary]>=3.2"]
 MYSQL = [*SQL, "PyMySQL>=1.1"]
 REDIS = ["redis>=6"]
 PLOT = ["resvg-py>=0.5"]
+BENCHMARK = ["scikit-learn>=1.4"]
 TEST = [
     *TRAIN,
     *MYSQL,
@@ -57,7 +58,15 @@ setup(
         "urllib3>=2",
         "Werkzeug>=3.0",
     ],
-    extras_require={"train": TRAIN, "sql": SQL, "mysql": MYSQL, "redis": REDIS, "plot": PLOT, "test": TEST},
+    extras_require={
+        "train": TRAIN,
+        "sql": SQL,
+        "mysql": MYSQL,
+        "redis": REDIS,
+        "plot": PLOT,
+        "benchmark": BENCHMARK,
+        "test": TEST,
+    },
     entry_points={
         "console_scripts": [
             "rasa-core = rasa_core.commands.main:main",

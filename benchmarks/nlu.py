@@ -1,5 +1,7 @@
 """How well messages are understood: ``python -m benchmarks.nlu [--data DIR] [--sets snips hwu64 babi] [--seeds 3]``.
 
+With ``--small``, on small data instead: see `benchmarks.nlu_small`.
+
 A tenth of each set, drawn at random, is held out; a model is trained on the others with each seed, in a process of its
 own, and measured on that tenth: the intent; entities that are right in start, end and name (micro-F1); messages
 without any mistake. The same messages once more with one typing error each, in upper case, and without punctuation.
@@ -8,6 +10,7 @@ without any mistake. The same messages once more with one typing error each, in 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import random
 import resource
@@ -22,6 +25,7 @@ from pathlib import Path
 
 from benchmarks.serving import ROOT
 from benchmarks.tables import print_table, quantile
+from rasa_core.evaluation.untidy import edited, in_upper_case, with_typing_error
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.reading import read_training_data
 from rasa_core.nlu.settings import NLUSettings
@@ -53,37 +57,6 @@ def scores(model: NLUModel, examples: Sequence[NLUExample]) -> tuple[float, floa
         right, found, wanted = right + len(told & true), found + len(told), wanted + len(true)
     f1 = 2 * right / (found + wanted) if found + wanted else 1.0
     return 100 * intents / len(examples), 100 * f1, 100 * whole / len(examples)
-
-
-def edited(example: NLUExample, at: int, removed: int, put: str) -> NLUExample:
-    """Return an example with some characters replaced by others, and its entities where they are then."""
-    text = example.text[:at] + put + example.text[at + removed :]
-    shift = len(put) - removed
-    spans = tuple(
-        replace(span, start=span.start + shift * (span.start > at), end=span.end + shift * (span.end > at))
-        for span in example.entities
-    )
-    return replace(example, text=text, entities=spans)
-
-
-def with_typing_error(example: NLUExample) -> NLUExample:
-    """Return an example with one letter exchanged with the next, left out, replaced, or doubled."""
-    draw = random.Random(example.text)
-    places = [at for at in range(len(example.text) - 1) if example.text[at : at + 2].isalpha()]
-    if not places:
-        return example
-    at = draw.choice(places)
-    one, two = example.text[at : at + 2]
-    removed, put = draw.choice(
-        [(2, two + one), (1, ""), (1, draw.choice("abcdefghijklmnopqrstuvwxyz")), (1, one + one)]
-    )
-    return edited(example, at, removed, put)
-
-
-def in_upper_case(example: NLUExample) -> NLUExample:
-    """Return an example in capital letters; those that would change its length are left."""
-    text = "".join(letter.upper() if len(letter.upper()) == 1 else letter for letter in example.text)
-    return replace(example, text=text)
 
 
 def without_punctuation(example: NLUExample) -> NLUExample:
@@ -162,7 +135,14 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=SETS)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", nargs=2, metavar=("SET", "SEED"), help="print the figures of one training as JSON")
+    parser.add_argument("--small", action="store_true", help="measure small data, with scikit-learn's baselines")
+    parser.add_argument("--small-sets", nargs="+", default=(), help="names in nlu_small, or clinc")
+    parser.add_argument("--folds", type=int, default=5, help="of five, how many are measured of small data")
     options = parser.parse_args()
+    if options.small:
+        small = importlib.import_module("benchmarks.nlu_small")  # Its baselines need scikit-learn.
+        small.main(options.data / "nlu_small", options.small_sets, options.folds, options.seeds)
+        return
     if options.only:
         print(json.dumps(measure(options.only[0], options.data, int(options.only[1]))))
         return

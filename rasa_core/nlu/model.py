@@ -103,6 +103,7 @@ class NLUModel:
         self._network = NLUNetwork(arrays)
         self._tagger = Tagger(arrays["transitions"])
         self._temperature = np.float32(description["temperature"])
+        self.temperature: float = description["temperature"]
         self.threshold: float = description["threshold"]
         self._known: dict[str, tuple[int, Floats]] = {}
         self._names: dict[str, list[int]] = {}

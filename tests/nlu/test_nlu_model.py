@@ -263,9 +263,7 @@ def test_parts_of_a_retrieval_intent_are_one_intent_in_the_ranking(answering) ->
     assert result.is_right
 
 
-@pytest.mark.parametrize(
-    "text", ["from Rome to Oslo", "from ROMA to Oslo", "from roma to Oslo", "from Ro\u00adme to Oslo"]
-)
+@pytest.mark.parametrize("city", ["Rome", "ROMA", "roma", "Ro\u00adme"])
 def test_a_value_is_the_canonical_one_however_it_is_written(answering, city: str) -> None:
     text = f"from {city} to Oslo"
     first = answering.parse(text)["entities"][0]

@@ -31,7 +31,7 @@ stand on several lines -->
 
 ## intent: inform
 - in [Lisbon](city)
-- in [Lisboa](city:Lisbon) or [Rome]{"entity": "city", "role": "other"}
+- in [Lisboa](city:Lisbon) or [Rome]{"entity": "city"}
 ## synonym:Porto
 - Oporto
 ## regex:zipcode
@@ -404,6 +404,17 @@ def test_what_is_wrong_is_left_out_and_told_and_the_rest_is_read(
 
 def test_the_name_of_an_entity_has_no_quotation_marks(tmp_path: Path) -> None:
     assert read_file(tmp_path, "a.md", '## intent:a\n- [x]("city")\n').entities == ["city"]
+
+
+def test_roles_and_groups_are_read_from_marks_and_json() -> None:
+    mark = '{"entity": "city", "role": "to", "group": "2"}'
+    expected = (EntitySpan(3, 7, "city", "Rome", "to", "2"),)
+    entity = {"start": 3, "end": 7, **json.loads(mark)}
+    common = [{"text": "to Rome", "intent": "a", "entities": [entity]}]
+    for text in (f"## intent:a\n- to [Rome]{mark}", json.dumps({"rasa_nlu_data": {"common_examples": common}})):
+        data = read_training_text(text)
+        assert data.examples == (NLUExample("to Rome", "a", expected),)
+        assert data.labels == [("city", "to", "2")]
 
 
 def test_space_at_the_edge_of_an_entity_is_no_part_of_it() -> None:

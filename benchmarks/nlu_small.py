@@ -1,0 +1,204 @@
+"""Small data, as people have them: ``python -m benchmarks.nlu --small [--small-sets ...] [--folds 5] [--seeds 5]``.
+
+Each set is cross-validated, the same texts together; intents are compared with a linear SVM and a logistic regression
+of words and characters, trained on the same folds by scikit-learn. The messages of each fold are measured once more
+with each of the changes of `rasa_core.evaluation.untidy`, and the model of the first fold against texts that mean
+nothing it knows. The first fold is trained with each seed, to see how far the temperatures are apart.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_union
+from sklearn.svm import LinearSVC
+
+from benchmarks.tables import print_table
+from rasa_core.evaluation.cross_validation import folds_of_messages
+from rasa_core.evaluation.nlu import MessageEvaluation, evaluate_messages
+from rasa_core.evaluation.untidy import CHANGES, changed
+from rasa_core.nlu.model import NLUModel
+from rasa_core.nlu.reading import read_training_data
+from rasa_core.nlu.settings import NLUSettings
+from rasa_core.nlu.training import train
+from rasa_core.nlu.training_data import NLUExample, TrainingData
+
+OUT_OF_SCOPE = "clinc_out_of_scope.json"
+MANY = ("clinc_150x10_train.json", "clinc_150x10_valid.json")
+LEAST_SURE = 0.3
+
+Floats = NDArray[np.float64]
+
+
+@dataclass
+class Measured:
+    """What was found of one set."""
+
+    messages: list[MessageEvaluation] = field(default_factory=list)
+    changes: dict[str, list[MessageEvaluation]] = field(default_factory=dict)
+    svm: list[bool] = field(default_factory=list)
+    logistic: list[bool] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    temperatures: list[float] = field(default_factory=list)
+    kept: list[bool] = field(default_factory=list)
+    unlearnt: int = 0
+    out_of_scope: tuple[float, float] = (0.0, 0.0)
+
+
+def measure(parts: Sequence[tuple[TrainingData, Sequence[NLUExample]]], outside: Sequence[str], seeds: int) -> Measured:
+    """Train and measure on each pair of training data and messages held out."""
+    found = Measured()
+    for number, (data, held_out) in enumerate(parts):
+        for seed in range(seeds if number == 0 else 1):
+            started = time.perf_counter()
+            model = train(data, NLUSettings(seed=42 + seed), silent=True)
+            found.seconds.append(time.perf_counter() - started)
+            found.temperatures += [float(model.temperature)] if number == 0 else []
+            if seed == 0:
+                first = model
+        _understand(found, first, data, held_out)
+        known = [example for example in data.examples if example.intent is not None]
+        asked = [example for example in held_out if example.intent is not None]
+        if known and asked:
+            chances = _baselines(found, known, asked, outside)
+            if number == 0:
+                own = [_sureness(first, [example.text for example in asked]), _sureness(first, outside)]
+                found.out_of_scope = auroc(*own), auroc(*chances)
+    return found
+
+
+def _understand(found: Measured, model: NLUModel, data: TrainingData, held_out: Sequence[NLUExample]) -> None:
+    evaluation = evaluate_messages(model, held_out, silent=True)
+    found.messages.append(evaluation)
+    found.kept += [sure >= model.threshold for sure, is_right in evaluation.confidences if is_right]
+    found.unlearnt += sum(
+        not one.is_intent_right for one in evaluate_messages(model, data.examples, silent=True).messages
+    )
+    for name, change in CHANGES.items():
+        again = evaluate_messages(model, changed(held_out, change), silent=True)
+        found.changes.setdefault(name, []).append(again)
+
+
+def _baselines(
+    found: Measured, known: Sequence[NLUExample], asked: Sequence[NLUExample], outside: Sequence[str]
+) -> tuple[Floats, Floats]:
+    """Note whether the baselines are right; return how sure the logistic regression is of messages, and of others."""
+    union = make_union(
+        TfidfVectorizer(token_pattern=r"(?u)\w+", ngram_range=(1, 2)),
+        TfidfVectorizer(analyzer="char", ngram_range=(1, 5)),
+    )
+    features = union.fit_transform([example.text for example in known])
+    texts = union.transform([example.text for example in asked])
+    intents = [str(example.intent) for example in known]
+    wanted = [example.intent for example in asked]
+    logistic = LogisticRegression(C=20, max_iter=500).fit(features, intents)
+    found.svm += [
+        one == two for one, two in zip(LinearSVC().fit(features, intents).predict(texts), wanted, strict=True)
+    ]
+    found.logistic += [one == two for one, two in zip(logistic.predict(texts), wanted, strict=True)]
+    return logistic.predict_proba(texts).max(axis=1), logistic.predict_proba(union.transform(outside)).max(axis=1)
+
+
+def _sureness(model: NLUModel, texts: Sequence[str]) -> Floats:
+    return np.array([answer["intent"]["confidence"] for answer in model.parse_many(texts)])
+
+
+def auroc(inside: Floats, outside: Floats) -> float:
+    """Return how often a message is more sure than a text that means nothing; as sure counts half."""
+    both = inside[:, None] > outside
+    return float((both + 0.5 * (inside[:, None] == outside)).mean())
+
+
+def folds_of(path: Path, folds: int) -> list[tuple[TrainingData, Sequence[NLUExample]]]:
+    """Return the data without each of five parts, and that part; `folds` of them."""
+    data = read_training_data(path)
+    parts = folds_of_messages(data, 5, 42)
+    return [
+        (replace(data, examples=tuple(one for other in parts if other is not part for one in other)), part)
+        for part in parts[:folds]
+    ]
+
+
+def figures(found: Sequence[MessageEvaluation]) -> tuple[float, float, float]:
+    """Return accuracy of intents, micro-F1 of entities, and the share that is right and sure enough, in percent."""
+    whole = MessageEvaluation(tuple(message for one in found for message in one.messages))
+    sure = [is_right and confidence >= LEAST_SURE for confidence, is_right in whole.confidences]
+    spans = whole.entity_figures
+    f1 = spans["f1"] if spans["support"] or spans["predicted"] else 1.0
+    return 100 * whole.accuracy, 100 * f1, 100 * statistics.fmean(sure or [True])
+
+
+def error_of(found: Sequence[MessageEvaluation]) -> float:
+    """Return the expected calibration error over all folds."""
+    return MessageEvaluation(tuple(message for one in found for message in one.messages)).calibration_error
+
+
+def report(found: dict[str, Measured]) -> None:
+    """Print the tables."""
+    rows: list[list[Any]] = []
+    for name, one in found.items():
+        intents, entities, sure = figures(one.messages)
+        middle = statistics.fmean(one.temperatures)
+        apart = max(abs(value / middle - 1.0) for value in one.temperatures)
+        rows.append(
+            [
+                name,
+                f"{intents:.1f}",
+                f"{100 * statistics.fmean(one.svm):.1f}",
+                f"{100 * statistics.fmean(one.logistic):.1f}",
+                f"{entities:.1f}",
+                f"{sure:.1f}",
+                f"{error_of(one.messages):.3f}",
+                f"{middle:.2f} ±{100 * apart:.0f} %",
+                f"{100 * statistics.fmean(one.kept or [True]):.1f}",
+                one.unlearnt,
+                *(f"{value:.3f}" for value in one.out_of_scope),
+                f"{statistics.fmean(one.seconds):.1f}",
+            ]
+        )
+    heads = [
+        "set",
+        "intent",
+        "SVM",
+        "LR",
+        "entity F1",
+        "sure",
+        "ECE",
+        "temperature",
+        "kept",
+        "unlearnt",
+        "AUROC",
+        "LR's",
+    ]
+    print_table("Messages held out", [*heads, "train [s]"], rows)
+    plain = [figures(one.messages) for one in found.values()]
+    changes = []
+    for name in CHANGES:
+        costs = [np.subtract(figures(one.changes[name]), own) for one, own in zip(found.values(), plain, strict=True)]
+        changes.append([name, *(f"{value:+.1f}" for value in np.mean(costs, axis=0))])
+    print_table("What a change costs, mean of the sets", ["change", "intent", "entity F1", "sure"], changes)
+
+
+def main(folder: Path, sets: Sequence[str], folds: int, seeds: int) -> None:
+    """Measure the sets in a folder, all if none is named, and print the tables."""
+    outside = json.loads((folder / OUT_OF_SCOPE).read_text(encoding="utf-8"))
+    names = sets or [*sorted(path.stem for path in folder.glob("*.json") if not path.stem.startswith("clinc")), "clinc"]
+    found = {}
+    for name in names:
+        if name == "clinc":
+            parts = [(read_training_data(folder / MANY[0]), read_training_data(folder / MANY[1]).examples)]
+        else:
+            parts = folds_of(folder / f"{name}.json", folds)
+        found[name] = measure(parts, outside, seeds)
+        report({name: found[name]})
+    report(found)
