@@ -100,9 +100,10 @@ _READ_ANSWER = (
 )
 _SENDER_IDS = "SELECT sender_id FROM rasa_core_heads WHERE {} ORDER BY sender_id{}"
 # The oldest ones first, a few at a time, so that no statement takes long. MySQL wants a table of its own for them.
+_EXPIRED_AT_ONCE = 1000
 _EXPIRE_ANSWERS = (
     "DELETE FROM rasa_core_answers WHERE created < %(before)s AND created <= COALESCE((SELECT created FROM (SELECT "
-    "created FROM rasa_core_answers WHERE created < %(before)s ORDER BY created LIMIT 1 OFFSET 999) AS youngest), "
+    "created FROM rasa_core_answers WHERE created < %(before)s ORDER BY created LIMIT 1 OFFSET %(page)s) AS youngest), "
     "%(before)s)"
 )
 # The head first: deleting it waits for a commit under way, and only then are that commit's rows visible. Without a head
@@ -195,7 +196,7 @@ class SqlTrackerStore(EventLogStore):
 
     def expire_answers(self, before: float) -> int:  # noqa: D102
         def expire(cursor: Any) -> int:
-            cursor.execute(_EXPIRE_ANSWERS, {"before": before})
+            cursor.execute(_EXPIRE_ANSWERS, {"before": before, "page": _EXPIRED_AT_ONCE - 1})
             return int(cursor.rowcount)
 
         removed = 0

@@ -1,7 +1,7 @@
 """Real SQL servers for tests: PostgreSQL and MariaDB, each on a port of its own, with a data folder of its own.
 
-``shared("postgresql")`` starts a server at its first call and stops it when the process ends. A test that stops,
-kills or pauses a server makes one for itself: ``with running("postgresql") as server``.
+``shared("postgresql")`` starts a server at its first call and stops it when the process ends. Tests that stop, kill or
+pause a server share another one.
 """
 
 from __future__ import annotations
@@ -301,8 +301,11 @@ def running(name: str, *options: str, durable: bool = False) -> Iterator[SqlServ
 
 
 @functools.cache
-def shared(name: str) -> SqlServer:
-    """Return the server that all tests of this process share; the database ``rasa`` is there to be emptied."""
+def shared(name: str, use: str = "whole") -> SqlServer:
+    """Return a server that tests of this process share; the database ``rasa`` is there to be emptied.
+
+    Tests may kill and pause that for the use ``mortal``; each leaves it running.
+    """
     server = SERVERS[name]()
     atexit.register(server.remove)
     server.start()

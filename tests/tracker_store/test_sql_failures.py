@@ -14,7 +14,7 @@ import psycopg
 import pymysql
 import pytest
 from real_servers import free_port
-from sql_servers import PASSWORD, SERVERS, USER, SqlServer, empty_store, running, shared
+from sql_servers import PASSWORD, SERVERS, USER, SqlServer, empty_store, shared
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError
 from rasa_core.tracker_store import Head
@@ -29,10 +29,9 @@ def head(version: int) -> Head:
 
 
 @pytest.fixture(params=SERVERS, scope="module")
-def mortal(request: pytest.FixtureRequest) -> Iterator[SqlServer]:
-    """Yield a server that tests may kill; each leaves it running."""
-    with running(request.param) as server:
-        yield server
+def mortal(request: pytest.FixtureRequest) -> SqlServer:
+    """Return a server that tests may kill; each leaves it running."""
+    return shared(request.param, "mortal")
 
 
 @pytest.fixture
@@ -118,17 +117,22 @@ def test_a_database_that_may_only_be_read_is_named_and_usable_again_when_it_may_
 
 
 def test_a_restart_between_calls_is_not_noticed(mortal: SqlServer, store: SqlTrackerStore) -> None:
-    for end in (mortal.stop, mortal.kill):
-        version = len(store.read_events("a", 0, 9))
-        end()
-        mortal.start()
-        store.commit("a", version, ["next"], head(version + 1))
-        assert store.read_head("a") == head(version + 1)
+    mortal.restart()
+    store.commit("a", 1, ["next"], head(2))
+    assert store.read_head("a") == head(2)
 
 
-def test_a_dead_server_is_unavailable_until_it_runs_again(mortal: SqlServer, store: SqlTrackerStore) -> None:
-    mortal.kill()
+def test_a_dead_server_is_unavailable_until_it_runs_again_and_hides_nothing_that_a_block_raised(
+    mortal: SqlServer, store: SqlTrackerStore
+) -> None:
+    def turn() -> None:
+        with store.lock("a"):
+            mortal.kill()
+            raise KeyError("oops")
+
     try:
+        with pytest.raises(KeyError, match="oops"):
+            turn()
         for _ in range(2):
             with pytest.raises(StoreUnavailableError, match="try again when it runs"):
                 store.read_head("a")
@@ -151,14 +155,11 @@ def test_a_restart_within_a_turn_does_not_fail_it_before_it_has_written(
         mortal.start()
         assert store.read_head("a") == head(1)
         store.commit("a", 1, ["1"], head(2))
-        mortal.kill()
-        mortal.start()
-        store.commit("a", 2, ["2"], head(3))
         with SqlTrackerStore(url=mortal.url(), timeout=0.2) as other:
             for sender_id in ("a", "b"):
                 with pytest.raises(StoreUnavailableError, match="was busy"), other.lock(sender_id):
                     pass
-    assert store.read_events("a", 0, 9) == ["0", "1", "2"]
+    assert store.read_events("a", 0, 9) == ["0", "1"]
     with SqlTrackerStore(url=mortal.url(), timeout=10) as other, other.lock("a"), other.lock("b"):
         pass
 
@@ -175,21 +176,6 @@ def test_a_turn_whose_lock_another_one_got_meanwhile_ends_as_busy(mortal: SqlSer
             other.commit("a", 0, ["theirs"], head(1))
         with store.lock("a"):
             assert store.read_events("a", 0, 9) == ["theirs"]
-
-
-def test_a_dead_server_does_not_hide_what_a_block_raised(mortal: SqlServer, store: SqlTrackerStore) -> None:
-    def turn() -> None:
-        with store.lock("a"):
-            mortal.kill()
-            raise KeyError("oops")
-
-    try:
-        with pytest.raises(KeyError, match="oops"):
-            turn()
-    finally:
-        mortal.start()
-    with store.lock("a"):
-        pass
 
 
 @contextlib.contextmanager
@@ -336,7 +322,7 @@ def test_threads_that_meet_a_restart_go_on_by_trying_again(mortal: SqlServer) ->
     ("error", "kind", "remedy"),
     [
         (psycopg.errors.DiskFull("No space left"), StoreUnavailableError, "Make room on the disk"),
-        (psycopg.errors.TooManyConnections("too many clients"), StoreUnavailableError, "out of resources"),
+        (psycopg.errors.TooManyConnections("too many clients"), StoreUnavailableError, r"\?connections=N"),
         (psycopg.errors.CannotConnectNow("starting up"), StoreUnavailableError, "try again when it runs"),
         (psycopg.errors.SerializationFailure("could not serialize"), ClashError, "Try again"),
         (psycopg.errors.DataCorrupted("invalid page"), StoreError, "damaged"),
@@ -357,7 +343,7 @@ def test_what_postgresql_reports_is_told_with_the_remedy(error: Exception, kind:
     [
         (1021, StoreUnavailableError, "disk of the server is full"),
         (1114, StoreUnavailableError, "disk of the server is full"),
-        (1040, StoreUnavailableError, "too many connections"),
+        (1040, StoreUnavailableError, r"\?connections=N"),
         (1290, StoreUnavailableError, "make the server writable"),
         (1205, StoreUnavailableError, "longer timeout"),
         (1213, ClashError, "Try again"),

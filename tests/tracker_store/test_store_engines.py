@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -207,12 +208,14 @@ def test_answers_expire_by_the_time_they_were_created(engine: EventLogStore) -> 
     assert engine.read_events("a", 0, 9) == ["0", "1"]
 
 
-def test_many_answers_expire(engine: EventLogStore) -> None:
-    for number in range(1203):
+def test_many_answers_expire(engine: EventLogStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules[type(engine).__module__]
+    for page in {"_EXPIRED_AT_ONCE", "_PAGE"} & set(vars(module)):
+        monkeypatch.setattr(module, page, 10)
+    for number in range(33):
         engine.commit("a", number, ["0"], head(number + 1), answer(str(number), created=float(number)))
-    engine.expire_answers(1202.0)
-    left = [number for number in range(1203) if engine.read_answer("a", str(number)) is not None]
-    assert left == [1202]
+    engine.expire_answers(32.0)
+    assert [number for number in range(33) if engine.read_answer("a", str(number)) is not None] == [32]
 
 
 @one_store_for_all
