@@ -16,7 +16,7 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from rasa_core.events import BotUttered, Event, SlotSet, UserUttered
@@ -25,7 +25,10 @@ from rasa_core.support.strict_json import encode_as_ordered as encoded
 from rasa_core.trackers import DialogueStateTracker
 
 _SHORTEST = 100  # characters; to name a place takes about 30
+_MOST_TRIED = 5  # places where the text may have a value, since a key may be in the values of others, too
 _SIGN = "@"
+_MESSAGE_IN_ROW, _VALUE_IN_ROW = '"parse_data":', '"value":'
+_MESSAGE_IN_ANSWER, _EVENTS_IN_ANSWER = '"latest_message":', '"events":['
 # Part of the format: with another one, what is stored cannot be read.
 _COMMON = (
     b'"recipient_id":"text":"buttons":[{"title":"payload":"data":{"events":[{"event":"timestamp":"name":"slot","value":'
@@ -37,8 +40,8 @@ _COMMON = (
 )
 _WINDOW = -11  # A raw stream, with the 2 kB behind what is being written: enough here, and cheap to set up.
 
-Cut: TypeAlias = tuple[int, int, int, int]
-"""The first row, the one behind the last, and of their text the position and the length."""
+Found: TypeAlias = tuple[int, int, tuple[int, int, int]]
+"""Position and length of what the log has; its first row there, the one behind the last, and the position in them."""
 
 
 class Place(NamedTuple):
@@ -61,45 +64,71 @@ def places_in(state: dict[str, object]) -> Places:
 
 
 def note_places(
-    places: Places, tracker: DialogueStateTracker, events: Iterable[Event], rows: Sequence[str], first: int
+    places: Places, tracker: DialogueStateTracker, events: Sequence[Event], rows: Sequence[str], first: int
 ) -> None:
     """Note where the log has the values that `events`, in the last of the `rows` since `first`, gave to `tracker`."""
-    events = list(events)
-    for seq, event in enumerate(events, first + len(rows) - len(events)):
-        row = rows[seq - first]
+    start = len(rows) - len(events)
+    for number, event in enumerate(events, start):
+        row = rows[number]
         if len(row) < _SHORTEST:
             continue
         if isinstance(event, UserUttered):
-            name, text = "", encoded(event.parse_data)
+            name, key = "", _MESSAGE_IN_ROW
         elif isinstance(event, SlotSet) and event.key in tracker.slots:
-            name, text = f"={event.key}", encoded(event.value)
+            name, key = f"={event.key}", _VALUE_IN_ROW
         else:
             continue
-        if len(text) >= _SHORTEST and text in row:
-            places[name] = Place(seq, row.index(text), len(text), _digest(text))
+        # The last part of the row. No text in it holds the key as it is, since quotes in texts are escaped.
+        offset = row.find(key) + len(key)
+        if len(row) - offset > _SHORTEST:
+            places[name] = Place(first + number, offset, len(row) - 1 - offset, _digest(row[offset:-1]))
 
 
 def packed(text: str, tracker: DialogueStateTracker, places: Places, rows: Sequence[str], first: int) -> str:
     """Return the text of an answer without what is in the log; `rows` are those since `first`, with this answer."""
     if len(text) < _SHORTEST:
         return text
-    found = []
-    for piece, cut in _pieces(tracker, places, rows, first):
-        at = text.find(piece)
-        while at >= 0:
-            found.append((at, -len(piece), cut))
-            at = text.find(piece, at + len(piece))
-    cuts: list[tuple[int, Cut]] = []
-    rest, end = [], 0
+    found = [*_values_in(text, places), *_rows_in(text, tracker, rows, first)]
+    about, rest, end, left = [f'["{_digest(text)}"'], [], 0, 0
     for at, length, cut in sorted(found):
         if at >= end:
             rest.append(text[end:at])
-            cuts.append((sum(map(len, rest)), cut))
-            end = at - length
-    about = encoded([_digest(text), *((at, *cut) for at, cut in cuts)])
-    stream = zlib.compressobj(1, zlib.DEFLATED, _WINDOW, 4, zdict=_COMMON)
-    left = stream.compress(f"{about}\n{''.join(rest)}{text[end:]}".encode()) + stream.flush()
-    return _SIGN + base64.b64encode(left).decode()
+            left += at - end
+            about.append(f",[{left},{cut[0]},{cut[1]},{cut[2]},{length}]")
+            end = at + length
+    stream = zlib.compressobj(3, zlib.DEFLATED, _WINDOW, 6, zdict=_COMMON)
+    content = stream.compress("".join([*about, "]\n", *rest, text[end:]]).encode())
+    return _SIGN + base64.b64encode(content + stream.flush()).decode()
+
+
+def _values_in(text: str, places: Places) -> Iterator[Found]:
+    """Yield where the last message and the values of slots stand in a text."""
+    for name, place in places.items():
+        key = f"{encoded(name[1:])}:" if name else _MESSAGE_IN_ANSWER
+        at = 0
+        for _ in range(_MOST_TRIED):
+            at = text.find(key, at) + len(key)
+            if at < len(key):
+                break
+            if _digest(text[at : at + place.length]) == place.digest:
+                yield at, place.length, (place.seq, place.seq + 1, place.offset)
+                break
+
+
+def _rows_in(text: str, tracker: DialogueStateTracker, rows: Sequence[str], first: int) -> Iterator[Found]:
+    """Yield where rows stand in a text, as in the answer to a replacement, and where what the bot said does."""
+    at = text.find(_EVENTS_IN_ANSWER)
+    if at >= 0 and rows:
+        joined = ",".join(rows)
+        if text.startswith(joined, at + len(_EVENTS_IN_ANSWER)):
+            yield at + len(_EVENTS_IN_ANSWER), len(joined), (first, first + len(rows), 0)
+    events = tracker.pending_events
+    for number, event in enumerate(events, len(rows) - len(events)):
+        if isinstance(event, BotUttered) and len(rows[number]) >= _SHORTEST:
+            for piece in map(encoded, [event.text, *(event.data or {}).values()]):
+                at, offset = text.find(piece), rows[number].find(piece)
+                if len(piece) >= _SHORTEST and at >= 0 and offset >= 0:
+                    yield at, len(piece), (first + number, first + number + 1, offset)
 
 
 def unpacked(stored: str, read_rows: Callable[[int, int], Sequence[str]], sender_id: str) -> str:
@@ -127,26 +156,6 @@ def unpacked(stored: str, read_rows: Callable[[int, int], Sequence[str]], sender
             "by other software."
         )
     return text
-
-
-def _pieces(
-    tracker: DialogueStateTracker, places: Places, rows: Sequence[str], first: int
-) -> Iterator[tuple[str, Cut]]:
-    """Yield texts that the log has and an answer may have, and where."""
-    for name, place in places.items():
-        slot = tracker.slots.get(name[1:])
-        text = encoded(tracker.latest_message.parse_data if not name else None if slot is None else slot.value)
-        if len(text) == place.length and _digest(text) == place.digest:
-            yield text, (place.seq, place.seq + 1, place.offset, place.length)
-    if len(rows) > 1:  # What replaced a conversation is in the answer with all its events.
-        text = ",".join(rows)
-        yield text, (first, first + len(rows), 0, len(text))
-    for seq, event in enumerate(tracker.pending_events, first + len(rows) - len(tracker.pending_events)):
-        if isinstance(event, BotUttered):
-            row = rows[seq - first]
-            for text in map(encoded, [event.text, *(event.data or {}).values()]):
-                if len(text) >= _SHORTEST and text in row:
-                    yield text, (seq, seq + 1, row.index(text), len(text))
 
 
 def _digest(text: str) -> str:
