@@ -30,6 +30,9 @@ from rasa_core.trackers.event_log import story_text
 
 State = dict[str, Any]
 
+_FOR_READING = ("augmentation_factor", "remove_duplicates", "tracker_limit", "use_story_concatenation")
+"""Parameters of `load_data` that scripts of old give to `Agent.train`, with a file."""
+
 
 class Agent:
     """A bot. Safe to share between threads once it is trained or loaded.
@@ -125,17 +128,20 @@ class Agent:
         ValueError
             If there are no policies, or a keyword belongs elsewhere.
         """
-        for name in ("featurizer", "max_history"):
-            if name in kwargs:
-                raise ValueError(
-                    f"{name!r} is given to a policy, not to train: "
-                    "policies=[MemoizationPolicy(max_history=3), KerasPolicy()]."
-                )
+        if "featurizer" in kwargs:
+            raise ValueError("a featurizer is given to a policy, not to train: policies=[KerasPolicy(featurizer)].")
         if not self.policy_ensemble.policies:
             raise ValueError("there is nothing to train: give the Agent policies=[MemoizationPolicy(), KerasPolicy()].")
+        if "max_history" in kwargs:
+            given = "policies=[MemoizationPolicy(max_history=3), KerasPolicy()]"
+            warnings.warn(f"max_history is given to policies: {given}.", DeprecationWarning, stacklevel=2)
+            for policy in self.policy_ensemble.policies:
+                policy.limit_history(kwargs["max_history"])
+            del kwargs["max_history"]
         if isinstance(training_trackers, str | Path):
             warnings.warn("train takes trackers: agent.train(agent.load_data(path)).", DeprecationWarning, stacklevel=2)
-            training_trackers = self.load_data(training_trackers)
+            reading = {name: kwargs.pop(name) for name in _FOR_READING if name in kwargs}
+            training_trackers = self.load_data(training_trackers, **reading)
         trackers = training_input(training_trackers)
         check_domain_sanity(self.domain)
         self.policy_ensemble.train(trackers, self.domain, **kwargs)

@@ -16,6 +16,8 @@ class ConsoleOutputChannel(OutputChannel):
     """Prints what the bot says, in colour if the output is a terminal and ``NO_COLOR`` is not set."""
 
     def send_text_message(self, recipient_id: str, message: str) -> None:  # noqa: D102
+        if sys.stdout is None:  # Nobody can see it.
+            return
         coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         print(f"{_BLUE}{message}{_PLAIN}" if coloured else message, flush=True)
 
@@ -47,6 +49,10 @@ class ConsoleInputChannel(InputChannel):
 
     @staticmethod
     def _read_line() -> str | None:
+        if sys.stdin is None:
+            return None
+        if sys.stdout is None:
+            return sys.stdin.readline().rstrip("\n") or None
         try:
             return input("> " if sys.stdin.isatty() else "")
         except (EOFError, KeyboardInterrupt):

@@ -45,6 +45,7 @@ _REMEDIES: Final = {
     "slot": "Set it in a story, make it unfeaturized, or remove it",
     "action": "Write a story with it, or remove it, unless a policy of your own or a reminder runs it",
 }
+_SAID: Final = ("utter_restart", "utter_default")
 _VARIABLE = re.compile(r"\{(\w+)")
 
 
@@ -216,8 +217,9 @@ def check_names(
                 yield finding(f"undeclared-{kind}", "error", text, places)
     yield from _unknown_values(domain, used)
     actions = set(domain.action_names)
+    said = _said_by_themselves(domain)
     for name in domain.templates:
-        if name not in actions:
+        if name not in actions and name not in said:
             remedy = "List it under actions:, or remove it, unless code of your own says it."
             text = f"no action says the template {name!r}.{did_you_mean(name, actions)} {remedy}"
             yield finding("template-not-action", "warning", text, [place("templates", name)])
@@ -237,8 +239,15 @@ def _used_elsewhere(kind: str, domain: Domain) -> set[str]:
         spoken = _VARIABLE.findall(json.dumps(domain.templates, ensure_ascii=False, default=str))
         return {*spoken, *(slot.name for slot in domain.slots if not slot.has_features())}
     if kind == "action":
-        return {action.name() for action in domain.DEFAULT_ACTIONS}
+        return {action.name() for action in domain.DEFAULT_ACTIONS} | _said_by_themselves(domain)
     return {domain.restart_intent} if kind == "intent" else set()
+
+
+def _said_by_themselves(domain: Domain) -> set[str]:
+    """Return the responses that no story names: those of a restart, of forms that ask, and of a fallback."""
+    asked = tuple(f"_{slot.name}" for slot in domain.slots)
+    names = {*domain.templates, *domain.action_names}
+    return {name for name in names if name in _SAID or (name.startswith("utter_ask_") and name.endswith(asked))}
 
 
 def _unknown_values(domain: Domain, used: UsedNames) -> Iterator[Finding]:

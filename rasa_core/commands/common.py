@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
+import os
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +20,7 @@ from rasa_core.support import own_code
 from rasa_core.support.folders import make_private
 
 MOST_PLACES = 5
+INTERRUPTED = 130  # What a shell gives for a program that SIGINT has ended.
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,10 +36,29 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
+        _write_what_can_be_written()
         try:
             return super().invoke(ctx)
         except RasaCoreError as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if isinstance(error, BrokenPipeError) or error.strerror is None:
+                raise
+            what = "" if error.filename is None else f"{error.filename}: "
+            raise click.ClickException(f"{what}{error.strerror[:1].lower()}{error.strerror[1:]}.") from error
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            if "jax" in sys.modules:  # Its threads may still be at work, and would crash the end of the process.
+                sys.stdout.flush()
+                os._exit(INTERRUPTED)
+            raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+def _write_what_can_be_written() -> None:
+    """Escape characters that the terminal does not have, rather than failing for one of them."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 model_option = click.option("-d", "--core", required=True, metavar="MODEL", help="Directory of the trained model.")
@@ -79,7 +102,7 @@ def log_options(command: F) -> F:
 
 
 def start_log(verbose: bool, debug: bool, log_file: str | Path | None = None) -> None:
-    """Show the log on the terminal, and append it to a file if one is given, until the command has ended.
+    """Show the log on the terminal, and append it to a file if its name is given, until the command has ended.
 
     Raises
     ------
@@ -88,7 +111,7 @@ def start_log(verbose: bool, debug: bool, log_file: str | Path | None = None) ->
     """
     level = logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
     _attach(logging.StreamHandler(), level, _TO_TERMINAL)
-    if log_file is not None:
+    if log_file:
         try:
             make_private(log_file)
             to_file = logging.FileHandler(log_file, encoding="utf-8")

@@ -151,6 +151,11 @@ def _tell(report: Report, form: str, paths: Mapping[str, Any]) -> None:
 # -- the command
 
 
+def _or_none(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Read a path; ``None``, as the documents of 0.9 have it, stands for no file."""
+    return None if value is None or value.lower() in ("none", "") else value
+
+
 def _read_shares(context: click.Context, option: click.Parameter, value: str | None) -> list[int] | None:
     """Read ``0,25,50``."""
     if value is None:
@@ -184,11 +189,18 @@ def _read_shares(context: click.Context, option: click.Parameter, value: str | N
     help="Number of stories to look at; a sample if there are more, the same in each run.  "
     f"[default: {DEFAULT_MAX_STORIES}; where policies are trained, all]",
 )
-@click.option("-o", "--output", metavar="FILE", help="Draw the confusion matrix, or the learning curve: .svg .png.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    callback=_or_none,
+    help="Draw the confusion matrix, or the learning curve: .svg .png.",
+)
 @click.option("--calibration", metavar="FILE", help="Draw accuracy against confidence: .svg .png.")
 @click.option(
     "--failed",
     metavar="FILE",
+    callback=_or_none,
     default=DEFAULT_FAILED_FILE,
     show_default=True,
     help="Story file for the stories in which something else was predicted.",

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import click
 
 from rasa_core.actions.webhook import ActionServer
-from rasa_core.commands.common import argument_parser, import_option, load_modules
+from rasa_core.commands.common import Command, argument_parser, import_option, load_modules
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server.callers import ALL_ADDRESSES, hosts_of
@@ -56,7 +56,7 @@ Then:
 """
 
 
-class ServerCommand(click.Command):
+class ServerCommand(Command):
     """A command whose ``--cors`` takes several origins in a row, as it always did."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

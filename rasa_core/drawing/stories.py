@@ -34,12 +34,15 @@ Examples = str | Path | Mapping[str, Iterable[str]]
 def visualize_stories(
     story_steps: Stories,
     domain: Domain,
-    output_file: str | Path,
+    output_file: str | Path | None = None,
     max_history: int = 2,
     nlu_training_data: Examples | None = None,
     should_merge_nodes: bool = True,
     fontsize: int = 12,
-) -> None:
+    silent: bool = False,
+    *,
+    training_data: Examples | None = None,
+) -> Diagram:
     """Draw how conversations go: actions as nodes, and what the user says on the arrows between them.
 
     Parameters
@@ -49,7 +52,7 @@ def visualize_stories(
     domain
         Whose stories these are.
     output_file
-        Its ending is one of `ENDINGS`.
+        Its ending is one of `ENDINGS`; None to write none.
     max_history
         Two places in the stories are one node if the last `max_history` actions, with the messages between
         them, are the same. 1 gives a node for each action; large numbers keep the stories apart.
@@ -59,6 +62,15 @@ def visualize_stories(
         False draws each action of each story.
     fontsize
         In pixels.
+    silent
+        Accepted for older programs; nothing is said.
+    training_data
+        Older name of `nlu_training_data`.
+
+    Returns
+    -------
+    Diagram
+        What is drawn.
 
     Raises
     ------
@@ -67,7 +79,8 @@ def visualize_stories(
     StoryParseError
         If the stories cannot be read.
     """
-    check_picture_file(output_file, ENDINGS)
+    if output_file is not None:
+        check_picture_file(output_file, ENDINGS)
     if max_history < 1:
         raise DrawingError(f"max_history is at least 1, not {max_history}.")
     if isinstance(story_steps, str | Path):
@@ -76,9 +89,13 @@ def visualize_stories(
     else:
         title = "Stories"
         graph = story_steps if isinstance(story_steps, StoryGraph) else StoryGraph(story_steps)
-    examples = {} if nlu_training_data is None else examples_by_intent(nlu_training_data)
+    source = training_data if nlu_training_data is None else nlu_training_data
+    examples = {} if source is None else examples_by_intent(source)
     flow = StoryFlow(graph, max_history if should_merge_nodes else None, partial(_as_said, examples))
-    _write(flow.diagram(title), output_file, fontsize)
+    diagram = flow.diagram(title)
+    if output_file is not None:
+        _write(diagram, output_file, fontsize)
+    return diagram
 
 
 def visualize_story_graph(

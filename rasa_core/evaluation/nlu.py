@@ -231,6 +231,8 @@ def nlu_report(evaluation: MessageEvaluation, what: str, folds: Sequence[Message
     }
     content = _content(evaluation) | ({"folds": [fold.figures for fold in folds]} if folds else {})
     limited = {said: {"": evaluation.figures[figure]} for said, figure in LIMITED.items()}
+    if not any(one.expected for one in evaluation.messages):  # Nothing is known about entities, not even that none is.
+        limited["entity F1"] = {}
     return Report(_lines(evaluation, folds), content, limited, files)
 
 

@@ -44,6 +44,8 @@ ROOT: Final = "rasa_nlu_data"
 SUFFIXES: Final = (".md", ".markdown", ".json", ".yml", ".yaml")
 
 _YAML_KEY: Final = re.compile(r"^(nlu|\"nlu\"|'nlu')\s*:", re.MULTILINE)
+_YAML_LIST: Final = re.compile(rf"{_YAML_KEY.pattern}[ \t]*(#.*)?(\n[ \t]*(#.*)?)*(\n[ \t]*-|\[)", re.MULTILINE)
+_YAML_SUFFIXES: Final = (".yml", ".yaml")
 _SECTION: Final = re.compile(rf"^[ \t]*#+[ \t]*({'|'.join(KINDS)})[ \t]*:", re.MULTILINE)
 _ANY_SECTION: Final = re.compile(r"^[ \t]*##[^\n:]+:", re.MULTILINE)
 _EXPECTED: Final = (
@@ -126,9 +128,13 @@ def holds_nlu_data(path: Path) -> bool:
     if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or path.stem.lower() == "readme":
         return False
     try:
-        return _reader_of(path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")) is not None
+        text = path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
     except OSError:
         return False
+    if path.suffix.lower() in _YAML_SUFFIXES and text.lstrip()[:1] != "{":
+        # A domain may have comments like headings of Markdown, and other files a key nlu: of something else.
+        return _YAML_LIST.search(text) is not None
+    return _reader_of(text) is not None
 
 
 # -- JSON

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence, Sized
@@ -89,6 +90,17 @@ class Policy(KnownByName, ABC):
         if self._featurizer is None:
             self._featurizer = MaxHistoryTrackerFeaturizer()
         return self._featurizer
+
+    def limit_history(self, max_history: int) -> None:
+        """Look at so many of the last states from the next training on; a policy that looks at all still does."""
+        if not isinstance(max_history, int) or max_history < 1:
+            raise ValueError(f"max_history is a number of states, at least 1, not {max_history!r}.")
+        if "_max_history" in vars(self):
+            vars(self)["_max_history"] = max_history
+        featurizer = copy.copy(self.featurizer)
+        if featurizer.max_history is not None:
+            featurizer.max_history = max_history
+            self._featurizer = featurizer
 
     @property
     def max_history(self) -> int | None:
