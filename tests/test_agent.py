@@ -29,6 +29,7 @@ from rasa_core.policies import (
     AugmentedMemoizationPolicy,
     FallbackPolicy,
     MemoizationPolicy,
+    NGramPolicy,
     PolicyEnsemble,
     SimplePolicyEnsemble,
 )
@@ -160,10 +161,28 @@ class TestTraining:
         agent.train(tracker for tracker in stories(domain))
         assert all(policy.lookup for policy in agent.policy_ensemble.policies)
 
-    @pytest.mark.parametrize("name", ["featurizer", "max_history"])
-    def test_what_belongs_to_a_policy_is_refused(self, agent, domain, name) -> None:
-        with pytest.raises(ValueError, match=rf"'{name}' is given to a policy, not to train: policies="):
-            agent.train(stories(domain), **{name: 3})
+    def test_a_featurizer_belongs_to_a_policy(self, agent, domain) -> None:
+        with pytest.raises(ValueError, match="a featurizer is given to a policy, not to train: policies="):
+            agent.train(stories(domain), featurizer=3)
+
+    def test_the_history_of_a_script_of_old_is_that_of_all_policies(self, domain, tmp_path) -> None:
+        (tmp_path / "stories.md").write_text(STORIES)
+        policies = [MemoizationPolicy(), NGramPolicy(), AugmentedMemoizationPolicy()]
+        agent = Agent(domain, policies)
+        with pytest.warns(DeprecationWarning, match=r"max_history is given to policies|train takes trackers"):
+            agent.train(str(tmp_path / "stories.md"), max_history=2, augmentation_factor=0, epochs=1)
+        assert [policy.max_history for policy in policies] == [2, 2, 2]
+        assert MemoizationPolicy().max_history == 5
+        agent.persist(tmp_path / "model")
+        assert [one.max_history for one in Agent.load(tmp_path / "model").policy_ensemble.policies] == [2, 2, 2]
+
+    @pytest.mark.parametrize("value", [0, -1, "3", None])
+    def test_a_history_that_is_no_number_is_refused(self, agent, domain, value) -> None:
+        with (
+            pytest.warns(DeprecationWarning, match="max_history"),
+            pytest.raises(ValueError, match="max_history is a number of states, at least 1"),
+        ):
+            agent.train(stories(domain), max_history=value)
 
     def test_unknown_options_are_ignored(self, agent, domain) -> None:
         agent.train(stories(domain), epochs=1, colour="blue")

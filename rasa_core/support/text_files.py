@@ -46,7 +46,7 @@ def decoded(content: bytes, name: str) -> str:
     """Return the text in `content`, which errors call `name`; raise `TextFileError` if it is not UTF-8."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise TextFileError("this is UTF-16; save the file as UTF-8.", Place(name, 1, column=1))
-    if b"\0" in content:
+    if 4 * content.count(b"\0") > len(content):  # As where characters have two or four bytes.
         line = content.count(b"\n", 0, content.index(b"\0")) + 1
         raise TextFileError("this is no text, or not UTF-8; save the file in that encoding.", Place(name, line))
     try:

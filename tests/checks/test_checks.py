@@ -327,6 +327,9 @@ def test_names_that_no_story_uses_are_warnings_at_their_lines() -> None:
         pytest.param("slots:\n  s: {type: unfeaturized}", id="slot that no policy sees"),
         pytest.param('slots:\n  s: {type: text}\ntemplates:\n  x: ["In {s}."]', id="slot that a template names"),
         pytest.param("intents: [a, restart]", id="intent that restarts"),
+        pytest.param("templates:\n  utter_restart: [Again]", id="template of a restart"),
+        pytest.param("slots:\n  s: {type: unfeaturized}\ntemplates:\n  utter_ask_s: [S?]", id="question for a slot"),
+        pytest.param("slots:\n  s: {type: unfeaturized}\ntemplates:\n  utter_ask_f_s: [S?]", id="question of a form"),
         pytest.param("intents: [a, stop]\nconfig: {restart_intent: stop}", id="own intent that restarts"),
     ],
 )
@@ -334,6 +337,15 @@ def test_what_is_used_outside_of_stories_is_not_unused(addition: str) -> None:
     base = "" if "intents" in addition else "intents: [a]\n"
 
     assert check_stories(f"action_factory: remote\n{base}{addition}\nactions: [x]", _file("## one\n* a\n- x")) == []
+
+
+def test_questions_and_restarts_that_are_listed_as_actions_are_not_unused() -> None:
+    names = "[x, utter_restart, utter_ask_s, utter_default]"
+    domain = f"action_factory: remote\nintents: [a]\nslots: {{s: {{type: unfeaturized}}}}\nactions: {names}\n"
+
+    assert check_stories(domain, _file("## one\n* a\n- x")) == []
+    found = check_stories(domain.replace("utter_ask_s", "utter_ask_t"), _file("## one\n* a\n- x"))
+    assert [one.kind for one in found] == ["unused-action"]
 
 
 def test_a_template_that_stories_use_without_an_action_is_told() -> None:

@@ -355,3 +355,14 @@ def test_a_story_graph_draws_itself(tmp_path: Path) -> None:
     (tmp_path / "stories.md").write_text(RESTAURANT, encoding="utf-8")
     extract_story_graph(tmp_path / "stories.md", DOMAIN).visualize(tmp_path / "graph.html")
     assert "part of a story" in (tmp_path / "graph.html").read_text(encoding="utf-8")
+
+
+def test_the_parameters_of_old_are_taken(tmp_path: Path) -> None:
+    (tmp_path / "stories.md").write_text("## s\n* greet\n- utter_greet\n")
+    domain = Domain.from_yaml("{intents: [greet], actions: [utter_greet], templates: {utter_greet: [hi]}}")
+    examples = {"greet": ["hello there"]}
+
+    drawn = visualize_stories(tmp_path / "stories.md", domain, None, 2, None, True, 12, True, training_data=examples)
+
+    assert any("hello there" in str(edge) for edge in drawn.edges)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["stories.md"]

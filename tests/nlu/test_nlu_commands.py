@@ -201,3 +201,9 @@ def test_help_shows_examples(name: str) -> None:
     text = called(name, "--help").output
     assert "Examples:" in text
     assert f"rasa-core nlu {name} " in text
+
+
+def test_a_limit_for_entities_does_not_count_where_the_data_marks_none(folder: Path, elsewhere: Path) -> None:
+    (elsewhere / "test.md").write_text("## intent:greet\n- hello\n", encoding="utf-8")
+    finished = called("evaluate", "-d", "test.md", "-m", folder / "model", "--fail-under-entities", "0.9")
+    assert finished.exit_code == 0, finished.output

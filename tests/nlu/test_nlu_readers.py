@@ -14,7 +14,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rasa_core.nlu.reading import read_training_data, read_training_text
+from rasa_core.nlu.reading import list_data_files, read_training_data, read_training_text
 from rasa_core.nlu.training_data import EntitySpan, Lookup, NLUDataError, NLUExample, Regex, Synonym, TrainingData
 
 CORPORA = Path(os.environ.get("RASA_CORE_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
@@ -582,3 +582,25 @@ def test_corpora_are_read_at_once(name: str, examples: int, intents: int, entiti
     data = read_training_data(folder)
     assert time.process_time() - started < 3  # Far above what it takes, for machines that are busy.
     assert (len(data.examples), len(data.intents), len(data.entities)) == (examples, intents, entities)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "is_data"),
+    [
+        ("endpoints.yml", "nlu:\n  url: http://localhost:5000\n", False),
+        ("endpoints.yml", "nlu: http://localhost:5000\n", False),
+        ("config.yml", "nlu:\nlanguage: en\n", False),
+        ("domain.yml", "intents:\n- greet\n# intent: x\n## intent:greet\nactions: []\n", False),
+        ("domain.yaml", "## intent:greet\n# - hello\nintents: [greet]\n", False),
+        ("README.md", "## intent:greet\n- hello\n", False),
+        ("nlu.yml", "nlu:\n- intent: greet\n  examples: |\n    - hi\n", True),
+        ("nlu.yml", "version: '2.0'\nnlu: # what people say\n\n  # greetings\n  - intent: greet\n", True),
+        ("nlu.yml", 'nlu: [{intent: greet, examples: "- hi"}]', True),
+        ("nlu.md", "## intent:greet\n- hello\n", True),
+        ("nlu.json", '{"rasa_nlu_data": {"common_examples": []}}', True),
+    ],
+)
+def test_only_nlu_data_is_taken_for_it(tmp_path: Path, name: str, text: str, is_data: bool) -> None:
+    (tmp_path / name).write_text(text)
+
+    assert list_data_files(tmp_path) == ([tmp_path / name] if is_data else [])

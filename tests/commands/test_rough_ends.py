@@ -1,0 +1,145 @@
+"""What a terminal, a disk and an interrupt do to a command: a line says what is wrong, and never a traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small_bots import trained_model
+
+ROOT = Path(__file__).parents[2]
+DOMAIN = """\
+intents: [greet]
+actions: [utter_greet]
+templates: {utter_greet: ["H\\xe9llo \\u2603"]}
+"""
+STORIES = "## hello\n* greet\n  - utter_greet\n"
+
+
+@pytest.fixture(scope="module")
+def bot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bot")
+    (folder / "domain.yml").write_text(DOMAIN, encoding="utf-8")
+    (folder / "stories.md").write_text(STORIES, encoding="utf-8")
+    model = trained_model(folder, DOMAIN, STORIES)
+    Path(model).rename(folder / "model")
+    return folder
+
+
+def shell(line: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of a shell; ``rasa`` is the command."""
+    return subprocess.run(
+        ["sh", "-c", f'rasa() {{ "$PYTHON" -m rasa_core.commands "$@"; }}; {line}'],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHON": sys.executable, **environment},
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        pytest.param("rasa run -d model -o '' <&-", 0, id="no input"),
+        pytest.param("echo /greet | rasa run -d model -o '' >&-", 0, id="no output"),
+        pytest.param("rasa check . >&-", 0, id="no output of check"),
+        pytest.param("rasa evaluate -d model -s stories.md --failed None | head -1", 0, id="output that ends early"),
+    ],
+)
+def test_closed_ends_are_no_error(bot: Path, line: str, status: int) -> None:
+    finished = shell(line, bot)
+    assert (finished.returncode, finished.stderr) == (status, "")
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "latin-1"},
+    ],
+    ids=["ascii", "C", "latin-1"],
+)
+def test_characters_that_a_terminal_has_not_are_escaped(bot: Path, environment: dict[str, str]) -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "rasa_core.run", "-d", "model", "-o", ""],
+        input=b"/greet\n",
+        capture_output=True,
+        cwd=bot,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        check=True,
+    )
+    assert process.stdout.splitlines()[-1] in (rb"H\xe9llo \u2603", b"H\xe9llo \\u2603")
+    assert process.stderr == b""
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+@pytest.mark.parametrize("command", ["train -d d.yml -s stories.md -o m", "check . -d d.yml"])
+def test_a_domain_in_another_encoding_is_named(bot: Path, encoding: str, command: str) -> None:
+    (bot / "d.yml").write_bytes(DOMAIN.encode(encoding))
+    finished = shell(f"rasa {command}", bot)
+    assert finished.returncode in (1, 2)
+    assert "d.yml:1" in finished.stdout + finished.stderr
+    assert "UTF-8" in finished.stdout + finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        pytest.param("rasa train -d . -s stories.md -o m", "'.': the file cannot be read: Is a directory", id="domain"),
+        pytest.param("rasa train domain.yml", "'domain.yml' is a file, not a folder", id="project"),
+        pytest.param("rasa run -d domain.yml -o ''", "'domain.yml' is a file, not a model directory", id="model"),
+        pytest.param("rasa run -d model -o .", "cannot write the log file '.': Is a directory", id="log"),
+        pytest.param("rasa evaluate -d model -s stories.md --failed .", "cannot write the failed stories", id="failed"),
+        pytest.param(
+            "mkdir -p models/features.npz/x && rasa train --force .", "features.npz: is a directory", id="features"
+        ),
+    ],
+)
+def test_a_file_of_the_wrong_kind_is_told_in_a_line(bot: Path, line: str, problem: str) -> None:
+    finished = shell(line, bot)
+    assert finished.returncode == 1
+    assert problem in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def test_an_interrupted_training_ends_cleanly_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "domain.yml").write_text(DOMAIN, encoding="utf-8")
+    many = "".join(f"## s{number}\n" + "* greet\n  - utter_greet\n" * (number % 7 + 1) for number in range(300))
+    (tmp_path / "stories.md").write_text(many)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rasa_core.train", "."],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("training "):
+            break
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert (process.returncode, said) == (130, "Interrupted.\n")
+    assert not (tmp_path / "models" / "dialogue").exists()
+    assert list(tmp_path.glob("models/.*")) == []
+
+
+def test_none_is_no_file_as_in_the_documents_of_old(bot: Path) -> None:
+    before = sorted(bot.iterdir())
+    finished = shell("rasa evaluate -d model -s stories.md -o None --failed None", bot)
+    assert finished.returncode == 0, finished.stderr
+    assert sorted(bot.iterdir()) == before
+
+
+def test_the_picture_of_the_old_documents_is_drawn(bot: Path) -> None:
+    finished = shell("rasa visualize -d domain.yml -s stories.md -o graph.png", bot)
+    assert finished.returncode == 0, finished.stderr
+    assert (bot / "graph.png").read_bytes().startswith(b"\x89PNG")
