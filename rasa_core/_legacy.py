@@ -17,6 +17,7 @@ _PLACES = {
     "create_argument_parser": "rasa_core.commands.serve",
     "default_actions": "rasa_core.actions.factories",
     "instantiate_actions": "rasa_core.actions.factories",
+    "rasa_actions": "rasa_core.actions.factories",
     "teach": "rasa_core.commands.teach",
     "visualize_stories": "rasa_core.drawing.stories",
     "visualize_story_graph": "rasa_core.drawing.stories",

@@ -20,7 +20,7 @@ from rasa_core.model_folder import read_model, write_model
 from rasa_core.policies.ensemble import PolicyEnsemble, SimplePolicyEnsemble
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.policy import Policy, Prediction, Stream, training_input
-from rasa_core.processor import MessageProcessor, Preprocessor
+from rasa_core.processor import MessageProcessor, Preprocessor, RasaProcessor
 from rasa_core.stories import load_data
 from rasa_core.support.strict_json import independent
 from rasa_core.tracker_store.base import TrackerStore
@@ -235,7 +235,8 @@ class Agent:
         message_preprocessor: Preprocessor | None = None,
         interpreter: NaturalLanguageInterpreter | None = None,
     ) -> MessageProcessor:
-        return MessageProcessor(
+        kind = MessageProcessor if self.domain.rasa is None else RasaProcessor
+        return kind(
             interpreter or self.interpreter,
             self.policy_ensemble,
             self.domain,

@@ -14,9 +14,11 @@ import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 from rasa_core import _legacy
+from rasa_core.domain_features import PREV_PREFIX as PREV_PREFIX
+from rasa_core.domain_features import DomainFeatures
 from rasa_core.domain_file import (
     CONFIG_KEYS,
     DEFAULT_ACTION_NAMES,
@@ -27,21 +29,19 @@ from rasa_core.domain_file import (
     write_yaml,
 )
 from rasa_core.events import ActionExecuted, Event, FollowupAction, ReminderScheduled, SlotSet
-from rasa_core.exceptions import DomainError, ModelError, UnknownActionError, UnknownSlotError, did_you_mean
-from rasa_core.history import State, Vocabulary
+from rasa_core.exceptions import DomainError, UnknownActionError, UnknownSlotError, did_you_mean
+from rasa_core.history import Vocabulary
+from rasa_core.rasa3.domain_parts import (
+    RASA_DEFAULT_ACTIONS,
+    REQUESTED_SLOT,
+    SESSION_METADATA_SLOT,
+    RasaParts,
+    rasa_domain_from_text,
+)
+from rasa_core.rasa3.history import RasaVocabulary
+from rasa_core.rasa3.slots import rasa_slot
 from rasa_core.slots import Slot
 from rasa_core.support.text_files import TextFileError, read_text
-
-PREV_PREFIX = "prev_"
-
-
-class _Conversation(Protocol):
-    """What a domain asks a tracker; `DialogueStateTracker` stands above it."""
-
-    latest_action_name: str | None
-
-    def active_state(self) -> State: ...
-    def generate_all_prior_trackers(self) -> Iterable[_Conversation]: ...
 
 
 class _DefaultActions:
@@ -51,7 +51,7 @@ class _DefaultActions:
         return list(_legacy.load("default_actions")())
 
 
-class Domain:
+class Domain(DomainFeatures):
     """Everything that a bot can understand, remember, do and say.
 
     Parameters
@@ -76,6 +76,8 @@ class Domain:
         The intent that restarts a conversation.
     intents_without_entities
         Intents whose entities do not influence predictions.
+    rasa
+        What a domain of Rasa 2 or 3 has besides; None for one of 0.9.
     """
 
     DEFAULT_ACTIONS: ClassVar = _DefaultActions()
@@ -94,7 +96,10 @@ class Domain:
         store_entities_as_slots: bool = True,
         restart_intent: str = "restart",
         intents_without_entities: Iterable[str] = (),
+        rasa: RasaParts | None = None,
     ) -> None:
+        self.rasa = rasa
+        self.default_action_names = DEFAULT_ACTION_NAMES if rasa is None else RASA_DEFAULT_ACTIONS
         self.intents = list(intents)
         self.entities = list(entities)
         self.slots = sorted(slots, key=lambda slot: slot.name)
@@ -109,7 +114,7 @@ class Domain:
         self.action_classes = list(action_classes)
         self.action_factory = checked_factory(action_factory)
         own = names_of_actions(self.action_factory, self.action_classes, action_names, self.templates)
-        self.action_names = [*DEFAULT_ACTION_NAMES, *own]
+        self.action_names = [*self.default_action_names, *own]
         self._choice = random.Random(0)
 
     # -- reading and writing
@@ -127,7 +132,10 @@ class Domain:
 
     @classmethod
     def from_yaml(cls, text: str, action_factory: str | None = None, *, name: str = "domain") -> Self:
-        """Read a domain from YAML text; errors call it `name`."""
+        """Read a domain from YAML text, one of Rasa 2 or 3 if it has ``version:``; errors call it `name`."""
+        parts = rasa_domain_from_text(text, name)
+        if parts is not None:
+            return cls.from_rasa(parts)
         content = read_domain(text, name)
         try:
             return cls(
@@ -145,6 +153,20 @@ class Domain:
         except DomainError as error:
             line = content.lines.get(error.item) if error.item else None
             raise DomainError(f"{name if line is None else f'{name}:{line}'}: {error}", error.item) from error
+
+    @classmethod
+    def from_rasa(cls, parts: RasaParts) -> Self:
+        """Build the domain of a Rasa 2 or 3 bot."""
+        return cls(
+            parts.intents,
+            parts.entities,
+            _rasa_slots(parts),
+            parts.content["responses"],
+            parts.own_actions(),
+            action_factory="remote",
+            store_entities_as_slots=False,
+            rasa=parts,
+        )
 
     @classmethod
     def validate_domain_yaml(cls, filename: str | Path) -> None:
@@ -182,6 +204,8 @@ class Domain:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what stands in domain.yml."""
+        if self.rasa is not None:
+            return {"version": "3.1", **self.rasa.content}
         without = set(self.intents_without_entities)
         intents = [{name: {"use_entities": False}} if name in without else name for name in self.intents]
         return {
@@ -190,7 +214,7 @@ class Domain:
             "slots": {slot.name: slot.persistence_info() for slot in self.slots},
             "templates": self.templates,
             "actions": self.action_classes,
-            "action_names": self.action_names[len(DEFAULT_ACTION_NAMES) :],
+            "action_names": self._own_action_names(),
             "action_factory": self.action_factory,
             "config": {name: getattr(self, name) for name in CONFIG_KEYS},
         }
@@ -206,8 +230,9 @@ class Domain:
     def fingerprint(self) -> str:
         """Return a hash of what predictions depend on; the wording of templates is not part of it."""
         content = self.as_dict()
-        for key in ("templates", "actions", "action_factory"):
-            del content[key]
+        for key in ("templates", "actions", "action_factory", "responses"):
+            content.pop(key, None)
+        content["action_names"] = self._own_action_names()
         text = json.dumps(content, sort_keys=True, default=str)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -216,8 +241,13 @@ class Domain:
     @cached_property
     def actions(self) -> list[Any]:
         """The actions as `Action` objects, in the order of their names."""
-        own = self.action_names[len(DEFAULT_ACTION_NAMES) :]
+        own = self._own_action_names()
+        if self.rasa is not None:
+            return list(_legacy.load("rasa_actions")(self.action_names))
         return self.instantiate_actions(self.action_factory, self.action_classes, own, self.templates)
+
+    def _own_action_names(self) -> list[str]:
+        return self.action_names[len(self.default_action_names) :]
 
     @cached_property
     def action_map(self) -> dict[str, int]:
@@ -282,99 +312,32 @@ class Domain:
         if isinstance(event, ActionExecuted | FollowupAction | ReminderScheduled) and event.action_name is not None:
             self.index_for_action(event.action_name)
 
-    # -- features
-
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """The names that a history counts."""
-        return Vocabulary(
-            frozenset(self.intents),
-            frozenset(self.entities),
-            frozenset(self.action_names),
-            frozenset(self.intents_without_entities),
-        )
-
-    @cached_property
-    def intent_states(self) -> list[str]:
-        """Feature names of intents."""
-        return [f"intent_{name}" for name in self.intents]
-
-    @cached_property
-    def entity_states(self) -> list[str]:
-        """Feature names of entities."""
-        return [f"entity_{name}" for name in self.entities]
-
-    @cached_property
-    def slot_states(self) -> list[str]:
-        """Feature names of slots."""
-        return [f"slot_{slot.name}_{index}" for slot in self.slots for index in range(slot.feature_dimensionality())]
-
-    @cached_property
-    def prev_action_states(self) -> list[str]:
-        """Feature names of the previous action."""
-        return [PREV_PREFIX + name for name in self.action_names]
-
-    @cached_property
-    def input_states(self) -> list[str]:
-        """Names of all features, in their order."""
-        return self.intent_states + self.entity_states + self.slot_states + self.prev_action_states
-
-    @cached_property
-    def input_state_map(self) -> dict[str, int]:
-        """Feature name to its index."""
-        return {name: index for index, name in enumerate(self.input_states)}
-
-    @property
-    def num_states(self) -> int:
-        """Number of features of one state."""
-        return len(self.input_states)
-
-    def index_of_state(self, state_name: str) -> int | None:
-        """Return the index of a feature, None if there is none."""
-        return self.input_state_map.get(state_name)
-
-    def get_parsing_states(self, tracker: _Conversation) -> State:
-        """Return the features of the latest message and the slots."""
-        state = tracker.active_state()
-        return {name: value for name, value in state.items() if not name.startswith(PREV_PREFIX)}
-
-    def get_prev_action_states(self, tracker: _Conversation) -> State:
-        """Return the feature of the latest action."""
-        return {} if tracker.latest_action_name is None else {PREV_PREFIX + tracker.latest_action_name: 1.0}
-
-    def get_active_states(self, tracker: _Conversation) -> State:
-        """Return all features of the present moment, names that the domain does not have included."""
-        return dict(tracker.active_state())
-
-    def states_for_tracker_history(self, tracker: _Conversation) -> list[State]:
-        """Return the features before each action since the latest restart, and the present ones."""
-        return [self.get_active_states(prior) for prior in tracker.generate_all_prior_trackers()]
-
-    # -- specifications, as kept beside a model
-
-    def persist_specification(self, model_path: str | Path) -> None:
-        """Write the names of the features to ``domain.json`` in the folder `model_path`."""
-        Path(model_path, "domain.json").write_text(
-            json.dumps({"states": self.input_states}, indent=1), encoding="utf-8"
-        )
-
-    @classmethod
-    def load_specification(cls, path: str | Path) -> dict[str, Any]:
-        """Read ``domain.json`` from the folder `path`."""
-        return dict(json.loads(read_text(Path(path, "domain.json"))))
-
-    def compare_with_specification(self, path: str | Path) -> bool:
-        """Return True if the features are those in ``domain.json``; raise `ModelError` otherwise."""
-        states = self.load_specification(path)["states"]
-        if states == self.input_states:
-            return True
-        old, now = set(states), set(self.input_states)
-        differ = f"missing {sorted(old - now)[:5]}, new {sorted(now - old)[:5]}"
-        how = "the names are in another order" if old == now else differ
-        raise ModelError(f"the domain has changed since the model was trained: {how}. Train it again.")
+        names = frozenset(self.intents), frozenset(self.entities), frozenset(self.action_names)
+        if self.rasa is not None:
+            return RasaVocabulary(*names, entity_features=self.rasa.entity_features, loops=self.rasa.loops)
+        return Vocabulary(*names, frozenset(self.intents_without_entities))
 
 
 TemplateDomain = Domain
+
+
+def _rasa_slots(parts: RasaParts) -> list[Slot]:
+    """Return the slots of a domain, with those that every bot has."""
+    described = dict(parts.content["slots"])
+    if parts.forms:
+        described.setdefault(REQUESTED_SLOT, {"type": "text", "influence_conversation": False})
+    described.setdefault(SESSION_METADATA_SLOT, {"type": "any"})
+    slots = []
+    for name, one in described.items():
+        try:
+            slots.append(rasa_slot(name, one))
+        except DomainError as error:
+            place = parts.lines.get(("slots", name))
+            raise DomainError(f"{place}: {error}" if place else str(error), ("slots", name)) from error
+    return slots
 
 
 def _read(filename: str | Path) -> str:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import zlib
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, takewhile
 from typing import Any, Final, NamedTuple, Protocol
 
-from rasa_core.events.base import ACTION_LISTEN_NAME
+from rasa_core.events.base import ACTION_LISTEN_NAME, Event
 from rasa_core.slots import Slot, short_text
 
 State = dict[str, float]
@@ -134,6 +134,21 @@ class History:
         self.vocabulary = vocabulary
         self.clear()
 
+    @property
+    def loop(self) -> Any:
+        """The loop that is going on; None but for Rasa 3."""
+        return None
+
+    @property
+    def rejected(self) -> str | None:
+        """The action that refused to run just now; None but for Rasa 3."""
+        return None
+
+    @property
+    def loops(self) -> Collection[str] | None:
+        """Names of the loops; None but for Rasa 3."""
+        return None
+
     def clear(self) -> None:
         """Forget everything."""
         self.states: deque[State] = deque(maxlen=self.window)
@@ -149,6 +164,14 @@ class History:
         self.last_actions: list[str] = []
         self.slots_set: dict[str, str | None] = {}
         self.values: dict[str, int] = {}
+
+    def record_message(self, message: Understood) -> None:
+        """Take note of a user message."""
+        entities = ((str(entity["entity"]), entity.get("value")) for entity in message.entities)
+        self.record_user(message.intent.get("name"), entities)
+
+    def record_other(self, event: Event) -> None:
+        """Take note of an event that changes neither messages, slots nor actions; here, it changes nothing."""
 
     def record_user(self, intent: str | None, entities: Iterable[tuple[str, Any]]) -> None:
         """Take note of a user message: its intent, and the names and values of its entities."""
@@ -186,8 +209,16 @@ class History:
         known = seen.get(name)
         seen[name] = Seen(1 if known is None else known.times + 1, self.turns)
 
-    def record_action(self, state: State, action_name: str) -> None:
-        """Take note of an action that was executed in `state`."""
+    def record_action(
+        self, state: State, action_name: str, *, is_hidden: bool = False, is_followup: bool = False
+    ) -> None:
+        """Take note of an action that was executed in `state`.
+
+        Parameters
+        ----------
+        is_hidden, is_followup
+            Whether other policies are not to see the turn, and whether the action was fixed; for Rasa 3 alone.
+        """
         known = self.vocabulary
         self.states.append(state)
         self.length += 1
@@ -197,6 +228,22 @@ class History:
         self.slots_set = {}
         if action_name != ACTION_LISTEN_NAME:
             self.last_actions = [*self.last_actions, action_name][-LAST_ACTIONS_KEPT:]
+
+    def present_state(self, message: Understood, slots: Iterable[Slot], action_name: str | None) -> State:
+        """Return the state after a message, with these slots, and after an action."""
+        return compute_state(message, slots, action_name, self.vocabulary)
+
+    def recorded_states(self) -> Collection[State]:
+        """Return the states that are here, oldest first."""
+        return self.states
+
+    def visible(self, state: State, *, is_followup: bool = False) -> list[State]:
+        """Return the present state as policies see it, as a list."""
+        return [state]
+
+    def slots_set_before(self, count: int) -> Sequence[Collection[str]]:
+        """Return for each of the last states which slots were set since the action before it; for Rasa 3 alone."""
+        return []
 
     def reaches(self, count: int | None) -> bool:
         """Tell whether the last `count` states (None: all) are here, as far as there were that many."""
@@ -223,12 +270,15 @@ class History:
     def copy(self) -> History:
         """Return an independent copy; the states themselves are never changed and are shared."""
         twin = History(self.window, self.vocabulary)
-        for name in _SUMMARY:
-            setattr(twin, name, getattr(self, name))
-        twin.states = deque(self.states, maxlen=self.window)
-        for name in _CHANGING:
-            setattr(twin, name, dict(getattr(self, name)))
+        twin._copy_from(self)
         return twin
+
+    def _copy_from(self, other: History) -> None:
+        for name in _SUMMARY:
+            setattr(self, name, getattr(other, name))
+        self.states = deque(other.states, maxlen=self.window)
+        for name in _CHANGING:
+            setattr(self, name, dict(getattr(other, name)))
 
 
 def _as_text(value: Any) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
+from rasa_core.actions.rasa_runner import RasaRunner
 from rasa_core.actions.runner import runner_for
 from rasa_core.actions.webhook import ActionServer
 from rasa_core.channels.channel import InputChannel, UserMessage
@@ -15,9 +16,12 @@ from rasa_core.channels.direct import CollectingOutputChannel
 from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import Event, ReminderScheduled, UserUttered
+from rasa_core.events.rasa3 import ReminderCancelled
 from rasa_core.exceptions import VersionConflictError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.policies.ensemble import PolicyEnsemble
+from rasa_core.policies.policy import Prediction
+from rasa_core.rasa_turn import RasaTurns
 from rasa_core.support.strict_json import independent
 from rasa_core.tracker_store.base import Conversation, StoredAnswer, TrackerStore
 from rasa_core.tracker_store.idempotency import IdempotentRequest, RequestConditions, RequestResult
@@ -39,6 +43,7 @@ __all__ = [
     "INFO_REPEATED",
     "MessageProcessor",
     "Preprocessor",
+    "RasaProcessor",
     "TurnProcessor",
 ]
 
@@ -177,7 +182,7 @@ class MessageProcessor(TurnProcessor):
             with none, and None otherwise.
         """
         channel = message.output_channel or CollectingOutputChannel()
-        message = UserMessage(message.text, channel, message.sender_id)
+        message = message.to(channel)
         said = channel.messages if isinstance(channel, CollectingOutputChannel) else None
         with self.tracker_store.conversation(message.sender_id) as conversation:
             exchange = IdempotentRequest(conversation, conditions)
@@ -221,7 +226,7 @@ class MessageProcessor(TurnProcessor):
         """
         with self.tracker_store.conversation(dispatcher.sender_id) as conversation:
             tracker = conversation.tracker
-            if _is_cancelled(reminder_event, tracker):
+            if reminder_event.action_name is None or _is_cancelled(reminder_event, tracker):
                 return
             self.run_action(reminder_event.action_name, tracker, dispatcher)
             conversation.commit()
@@ -271,3 +276,94 @@ def _is_cancelled(reminder: ReminderScheduled, tracker: DialogueStateTracker) ->
         elif isinstance(event, UserUttered) and reminder.kill_on_user_message:
             found = False
     return not found
+
+
+class RasaProcessor(RasaTurns, MessageProcessor):
+    """Takes turns of a Rasa 3 bot on the conversations of a store; parameters are those of `MessageProcessor`."""
+
+    def __init__(self, *args: Any, server: ActionServer | None = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.runner = RasaRunner(self.domain, server)
+
+    def append_events(
+        self, sender_id: str, events: Iterable[Event], conditions: RequestConditions | None = None
+    ) -> RequestResult:
+        """Append events to a conversation, which begins with a session; the result is its state."""
+        events = list(events)
+        self.check(None, events)
+
+        def append(conversation: Conversation) -> dict[str, Any]:
+            tracker = conversation.tracker
+            if not tracker.has_begun:
+                self.begin_session(tracker, self.dispatcher_for(UserMessage(None, None, sender_id)))
+            for event in events:
+                tracker.update(event)
+            return tracker.current_state()
+
+        return self._change(sender_id, append, conditions)
+
+    def trigger_intent(self, message: UserMessage, intent: str, entities: object = None) -> None:
+        """Take a turn as if the user had said something of this intent; what is said goes to the message's channel."""
+        parse = {"intent": {"name": intent}, "entities": entities_in(entities), "text": f"EXTERNAL: {intent}"}
+        with self.tracker_store.conversation(message.sender_id) as conversation:
+            tracker = conversation.tracker
+            external = UserMessage(
+                f"EXTERNAL: {intent}",
+                message.output_channel,
+                message.sender_id,
+                input_channel=message.input_channel or tracker.latest_message.input_channel,
+                metadata={"is_external": True},
+                parse_data=parse,
+            )
+            dispatcher = self.dispatcher_for(external)
+            self.begin_session(tracker, dispatcher)
+            self.hear(tracker, external, dispatcher)
+            self.run_until_listening(tracker, dispatcher, conversation.commit)
+            conversation.commit()
+
+    def handle_reminder(self, reminder_event: ReminderScheduled, dispatcher: Dispatcher) -> None:
+        """Act as if the user had said what a reminder is for, unless it was cancelled, or replaced by a later one."""
+        sender_id, intent = dispatcher.sender_id, reminder_event.intent
+        if intent is None:
+            super().handle_reminder(reminder_event, dispatcher)
+        elif _is_due(reminder_event, self.tracker_store.peek(sender_id).events_after_latest_restart()):
+            message = UserMessage(None, dispatcher.output_channel, sender_id)
+            self.trigger_intent(message, intent, reminder_event.entities)
+
+    def execute(
+        self, message: UserMessage, action_name: str, policy: str | None = None, confidence: float | None = None
+    ) -> None:
+        """Run one action, whatever the policies say."""
+        self.domain.index_for_action(action_name)
+        with self.tracker_store.conversation(message.sender_id) as conversation:
+            dispatcher = self.dispatcher_for(message)
+            self.begin_session(conversation.tracker, dispatcher)
+            chosen = Prediction(action_name, confidence or 0.0, policy, {})
+            self.run_action(action_name, conversation.tracker, dispatcher, chosen, is_predicted=False)
+            conversation.commit()
+
+
+def _is_due(reminder: ReminderScheduled, events: Iterable[Event]) -> bool:
+    """Tell whether a reminder still stands; the latest of a name replaces the others."""
+    latest: Event | None = None
+    for event in events:
+        if isinstance(event, ReminderScheduled) and event.name == reminder.name:
+            latest = event
+        elif (isinstance(event, ReminderCancelled) and _cancels(event, reminder)) or (
+            isinstance(event, UserUttered) and reminder.kill_on_user_message
+        ):
+            latest = None
+    return latest is not None and latest.as_dict() == reminder.as_dict()
+
+
+def _cancels(event: ReminderCancelled, reminder: ReminderScheduled) -> bool:
+    wanted = (event.name, reminder.name), (event.intent, reminder.intent), (event.entities, reminder.entities)
+    return all(one in (None, other) for one, other in wanted)
+
+
+def entities_in(given: object) -> list[dict[str, Any]]:
+    """Return entities from an object of names to values, or from a list; anything else is none."""
+    if isinstance(given, Mapping):
+        return [{"entity": name, "value": value} for name, value in given.items()]
+    items = given if isinstance(given, list) else []
+    return [item for item in items if isinstance(item, dict) and isinstance(item.get("entity"), str)]

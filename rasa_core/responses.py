@@ -62,7 +62,7 @@ class ResponseDispatcher(Dispatcher):
         """Say one of the variants of a response, or nothing if none of them fits now."""
         message = self.retrieve_template(template, filled_slots, **kwargs)
         if message is not None:
-            self.utter_response({**message, "utter_action": template})
+            self.utter_response({**message, **kwargs, "utter_action": template})
 
     def retrieve_template(self, template_name: str, filled_slots: Values = None, **kwargs: Any) -> Content | None:
         """Return the variant of a response that is to be said now, filled; None if none is."""

@@ -16,12 +16,19 @@ PACKAGE = Path(__file__).parents[1] / "rasa_core"
 # A name stands for a module, or for a room with all that is in it; the longest name that fits counts.
 STOREYS: list[list[list[str]]] = [
     [["version", "exceptions"], ["_legacy", "support"]],
-    [["events", "slots"], ["history"], ["domain_file"], ["domain"], ["trackers"]],
-    [["channels"], ["dispatcher"], ["responses"], ["actions"], ["interpreter"]],
+    [["events", "slots"], ["history"], ["rasa3"], ["domain_file", "domain_features"], ["domain"], ["trackers"]],
+    [["channels"], ["dispatcher"], ["responses"], ["actions"], ["interpreter", "slash_messages"]],
     [["stories", "policies", "tracker_store"]],
     [["nlu"]],
-    [["turn"], ["processor"], ["explanation", "teaching"], ["model_folder"], ["agent"]],
-    [["drawing"], ["evaluation", "checks"], ["project"]],
+    [
+        ["turn"],
+        ["rasa_turn"],
+        ["processor"],
+        ["explanation", "teaching"],
+        ["model_folder", "rasa_config", "rasa_files"],
+        ["agent"],
+    ],
+    [["drawing"], ["evaluation", "checks"], ["rasa_project"], ["project"]],
     [["server", "remote"]],
     [
         ["commands"],

@@ -26,7 +26,7 @@ def user(**parse_data: object) -> dict[str, Any]:
         ({"event": 3}, 'needs the key "event"'),
         (
             {"event": "slott"},
-            "unknown event type 'slott'. Did you mean 'slot'?.* Known types: action, agent, bot",
+            "unknown event type 'slott'. Did you mean 'slot'?.* Known types: action, .*agent, bot",
         ),
         ({"event": "event"}, "unknown event type 'event'"),
         (

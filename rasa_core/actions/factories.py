@@ -89,3 +89,8 @@ def ensure_action_name_uniqueness(actions: Iterable[Action]) -> None:
 def default_actions() -> list[Action]:
     """Return the actions that every bot has, in their order."""
     return [ActionListen(), ActionRestart()]
+
+
+def rasa_actions(names: Sequence[str]) -> list[Action]:
+    """Return the actions of a Rasa 3 domain as objects; `RasaRunner`, which runs them, needs none."""
+    return [RemoteAction(name) for name in names]

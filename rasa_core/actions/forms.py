@@ -155,7 +155,7 @@ class FormAction(Action):
         self._check(domain)
         untaken = cast("DialogueStateTracker", _Untaken(tracker))
         events = self.get_requested_slot(untaken) + self.get_other_slots(untaken)
-        filled = _with_events(tracker, events, domain)
+        filled = tracker.ahead(events, domain)
         for field in self.required_fields():
             if self.should_request_slot(filled, field.slot_name):
                 dispatcher.utter_template(self._question(field, domain), filled.current_slot_values())
@@ -181,23 +181,3 @@ class FormAction(Action):
                 f"{did_you_mean(name, domain.templates)} Add it to the domain, under templates:."
             )
         return name
-
-
-def _with_events(tracker: DialogueStateTracker, events: list[Event], domain: Domain) -> DialogueStateTracker:
-    """Return a copy of `tracker` in which `events` have happened; the log is not read for it."""
-    if not events:
-        return tracker
-    origin = tracker.origin
-    twin = type(tracker).from_snapshot(
-        tracker.sender_id,
-        domain,
-        tracker.snapshot(),
-        version=tracker.version,
-        origin=origin,
-        window=tracker.history.window,
-        read_events=lambda start, stop: list(tracker.events)[start - origin : stop - origin],
-    )
-    twin.history = tracker.history.copy()
-    for event in events:
-        twin.update(event)
-    return twin

@@ -153,16 +153,25 @@ def _tracker_body(tracker: DialogueStateTracker, most_events: int | None) -> _Js
         **state,
         "events": [event.as_dict() for event in tracker.latest_events(most_events)],
         "followup_action": tracker.follow_up_action,
-        "latest_input_channel": None,
-        "active_loop": {},
+        "latest_input_channel": tracker.latest_message.input_channel,
+        "active_loop": _loop_body(tracker),
         "latest_action": {} if tracker.latest_action_name is None else {"action_name": tracker.latest_action_name},
         "latest_action_name": tracker.latest_action_name,
     }
 
 
+def _loop_body(tracker: DialogueStateTracker) -> _Json:
+    loop = tracker.history.loop
+    if loop is None:
+        return {}
+    return {"name": loop.name, "is_interrupted": loop.is_interrupted, "rejected": loop.rejected}
+
+
 def domain_body(domain: Domain) -> _Json:
     """Return a domain as Rasa 3 writes it."""
     content = domain.as_dict()
+    if domain.rasa is not None:
+        return {**content, "actions": domain.action_names[len(domain.default_action_names) :]}
     return {
         "version": "3.1",
         "intents": content["intents"],
@@ -198,9 +207,10 @@ def _say(response: _Json, dispatcher: Dispatcher, tracker: DialogueStateTracker)
         values = {key: value for key, value in response.items() if key not in _PARTS_OF_A_RESPONSE}
         dispatcher.utter_template(str(name), tracker, **values)
         return
-    said = {key: value for key, value in response.items() if value and key in _PARTS_OF_A_RESPONSE}
-    if said:
-        dispatcher.utter_response(said)
+    said = {key: value for key, value in response.items() if value is not None and (value or key != "text")}
+    if name:
+        said["utter_action"] = said.pop("response")
+    dispatcher.utter_response(said)
 
 
 _PARTS_OF_A_RESPONSE = frozenset(

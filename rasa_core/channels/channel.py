@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -21,16 +22,34 @@ class UserMessage:
         Where the answers go.
     sender_id
         Identifies the conversation; None is ``"default"``.
+    input_channel, metadata
+        Where the message came from, and what came with it.
+    parse_data
+        What the message means, where that is known already.
     """
 
     DEFAULT_SENDER_ID: ClassVar[str] = "default"
 
     def __init__(
-        self, text: str | None, output_channel: OutputChannel | None = None, sender_id: str | None = None
+        self,
+        text: str | None,
+        output_channel: OutputChannel | None = None,
+        sender_id: str | None = None,
+        *,
+        input_channel: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        parse_data: dict[str, Any] | None = None,
     ) -> None:
+        self.input_channel, self.metadata, self.parse_data = input_channel, metadata, parse_data
         self.text = "" if text is None else text
         self.output_channel = output_channel
         self.sender_id = self.DEFAULT_SENDER_ID if sender_id is None else sender_id
+
+    def to(self, output_channel: OutputChannel) -> UserMessage:
+        """Return the same message, with answers that go to `output_channel`."""
+        twin = copy.copy(self)
+        twin.output_channel = output_channel
+        return twin
 
     def __repr__(self) -> str:
         """Return sender and text."""

@@ -30,8 +30,8 @@ from rasa_core.commands.run import chat
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, BotUttered, Event, UserUttered
 from rasa_core.exceptions import EventError, RasaCoreError
-from rasa_core.history import History
 from rasa_core.interpreter import RegexInterpreter
+from rasa_core.rasa3.history import history_for
 from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def replay_events(tracker: DialogueStateTracker, agent: Agent) -> list[str]:
     so_far = DialogueStateTracker(
         tracker.sender_id,
         agent.domain.slots,
-        history=History(agent.policy_ensemble.window, agent.domain.vocabulary),
+        history=history_for(agent.policy_ensemble.window, agent.domain.vocabulary),
     )
     differences = []
     for event in tracker.events:

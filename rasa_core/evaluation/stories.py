@@ -29,7 +29,7 @@ from rasa_core.events import (
     UserUtteranceReverted,
     UserUttered,
 )
-from rasa_core.history import History
+from rasa_core.rasa3.history import history_for
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.steps import StoryGraph, StoryStep
 from rasa_core.stories.training_tracker import TrainingTracker
@@ -305,7 +305,7 @@ def evaluate_conversations(
 
 def _evaluate(bot: Predictor, story: TrainingTracker) -> StoryResult:
     events = tuple(story.events)
-    history = History(bot.policy_ensemble.window, bot.domain.vocabulary)
+    history = history_for(bot.policy_ensemble.window, bot.domain.vocabulary)
     told = DialogueStateTracker(story.sender_id, bot.domain.slots, history=history)
     results: list[ActionResult | None] = []
     # What the story tells is what later predictions see, not what was predicted.

@@ -49,6 +49,10 @@ def _event(event_class: type[_E]) -> type[_E]:
     return made
 
 
+def _but_none(parameters: Json, *optional: str) -> Json:
+    return {key: value for key, value in parameters.items() if value is not None or key not in optional}
+
+
 @_event
 class UserUttered(Event):
     """The user said something.
@@ -63,15 +67,24 @@ class UserUttered(Event):
         Objects with at least ``"entity"`` and ``"value"``.
     parse_data
         Everything that the interpreter returned; its intent and entities win over the other arguments.
+    input_channel, metadata
+        Where the message came from, and what came with it; None where that is not known.
     """
 
     type_name: ClassVar[str] = "user"
-    _keys: ClassVar = {"text": JsonKey("text", str), "parse_data": JsonKey("parse_data", dict, is_required=True)}
+    _keys: ClassVar = {
+        "text": JsonKey("text", str),
+        "parse_data": JsonKey("parse_data", dict, is_required=True),
+        "input_channel": JsonKey("input_channel", str),
+        "metadata": JsonKey("metadata", dict),
+    }
     text: str | None
     intent: Json = field(default_factory=dict)
     entities: list[Json] = field(default_factory=list)
     parse_data: Json = field(default_factory=dict)
     timestamp: float = 0.0
+    input_channel: str | None = None
+    metadata: Json | None = None
 
     def __post_init__(self) -> None:
         """Fill what was not given, so that ``parse_data``, which alone is stored, is always whole."""
@@ -108,19 +121,32 @@ class UserUttered(Event):
 
     @classmethod
     def _from_story_string(cls, parameters: Mapping[str, Any]) -> Event:
-        text, parse_data = (parameter(cls, parameters, key) for key in cls._keys)
+        text, parse_data, channel, metadata = (parameter(cls, parameters, key) for key in cls._keys)
         check_parse_data(parse_data)
-        return cls(text, parse_data=parse_data)
+        return cls(text, parse_data=parse_data, input_channel=channel, metadata=metadata)
+
+    def _parameters(self) -> Json:
+        """Return text and parse, and of channel and metadata what there is."""
+        return _but_none(Event._parameters(self), "input_channel", "metadata")
 
 
 @_event
 class _Said(Event):
     """What the bot, or somebody in its place, said."""
 
-    _keys: ClassVar = {"text": JsonKey("text", str), "data": JsonKey("data")}
+    _keys: ClassVar = {
+        "text": JsonKey("text", str),
+        "data": JsonKey("data"),
+        "metadata": JsonKey("metadata", dict),
+    }
     text: str | None = None
     data: Any = None
     timestamp: float = 0.0
+    metadata: Json | None = None
+
+    def _parameters(self) -> Json:
+        """Return text and data, and metadata if there are any."""
+        return _but_none(Event._parameters(self), "metadata")
 
     def as_story_string(self) -> None:
         """Return None: what is said to the user is not part of a story."""
@@ -240,6 +266,8 @@ class ActionExecuted(Event):
         True for an action that no policy should learn: the first of a story that starts with the bot.
     error
         What the action raised when it ran here; None if it did not fail.
+    hide_rule_turn
+        Whether a rule that no story has chose the action, so that other policies do not see the turn.
     """
 
     type_name: ClassVar[str] = "action"
@@ -248,6 +276,7 @@ class ActionExecuted(Event):
         "policy": JsonKey("policy", str),
         "confidence": JsonKey("confidence", float),
         "error": JsonKey("error", str),
+        "hide_rule_turn": JsonKey("hide_rule_turn", bool),
     }
     action_name: str
     timestamp: float = 0.0
@@ -256,9 +285,10 @@ class ActionExecuted(Event):
     confidence: float | None = None
     unpredictable: bool = False
     error: str | None = None
+    hide_rule_turn: bool | None = None
 
     def _parameters(self) -> Json:
-        """Return the name, and of policy, confidence and error what there is."""
+        """Return the name, and of everything else what there is."""
         return {key: value for key, value in Event._parameters(self).items() if value is not None}
 
     def _content(self) -> object:
@@ -289,7 +319,7 @@ class ReminderScheduled(Event):
     Parameters
     ----------
     action_name
-        The action to run.
+        The action to run; None for a reminder of Rasa 3, which acts as if the user had said something.
     trigger_date_time
         When, as a `datetime.datetime` or ISO text; kept to the second. With an offset it is kept as that instant, in
         UTC; without one it is local time wherever the action is to run, and stays as it is.
@@ -297,26 +327,32 @@ class ReminderScheduled(Event):
         Identifies the reminder; made from the other parameters if not given.
     kill_on_user_message
         Whether a user message before that time cancels it.
+    intent, entities
+        What the user seems to say then, as a reminder of Rasa 3 has it.
     """
 
     type_name: ClassVar[str] = "reminder"
     _keys: ClassVar = {
-        "action": JsonKey("action_name", str, is_required=True),
+        "action": JsonKey("action_name", str),
+        "intent": JsonKey("intent", str),
+        "entities": JsonKey("entities"),
         "date_time": JsonKey("trigger_date_time", str, is_required=True),
         "name": JsonKey("name", str),
         "kill_on_user_msg": JsonKey("kill_on_user_message", bool),
     }
-    action_name: str
+    action_name: str | None
     trigger_date_time: datetime
     name: str = ""
     kill_on_user_message: bool = True
     timestamp: float = 0.0
+    intent: str | None = None
+    entities: Any = None
 
     def __post_init__(self) -> None:
         """Read a time that is text, and give the reminder a name that is the same in every process."""
         if not isinstance(self.trigger_date_time, datetime):
             object.__setattr__(self, "trigger_date_time", _moment_in(self.trigger_date_time))
-        object.__setattr__(self, "name", self.name or f"{self.action_name}@{self._moment()}")
+        object.__setattr__(self, "name", self.name or f"{self.action_name or self.intent}@{self._moment()}")
         Event.__post_init__(self)
 
     def _moment(self) -> str:
@@ -326,12 +362,18 @@ class ReminderScheduled(Event):
         return moment.astimezone(UTC).isoformat()[:19] + "Z"
 
     def _parameters(self) -> Json:
-        return {**Event._parameters(self), "date_time": self._moment()}
+        parameters = {**Event._parameters(self), "date_time": self._moment()}
+        others = ("action",) if self.action_name is None else ("intent", "entities")
+        return {key: value for key, value in parameters.items() if key not in others}
 
     @classmethod
     def _from_story_string(cls, parameters: Mapping[str, Any]) -> Event:
-        action, written, name, kill = (parameter(cls, parameters, key) for key in cls._keys)
-        return cls(action, _moment_in(written), name, True if kill is None else kill)
+        action, intent, entities, written, name, kill = (parameter(cls, parameters, key) for key in cls._keys)
+        if action is None and intent is None:
+            raise EventError('"action" of event "reminder" is missing; it is a string.')
+        kill = True if kill is None else kill
+        intent = intent if action is None else None
+        return cls(action, _moment_in(written), name, kill, intent=intent, entities=entities)
 
 
 def _moment_in(written: object) -> datetime:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rasa_core.policies.memoization import MemoizationPolicy
     from rasa_core.policies.ngram import NGramPolicy
     from rasa_core.policies.policy import Policy, Prediction
+    from rasa_core.policies.rules import RulePolicy
 
 __all__ = [
     "AugmentedMemoizationPolicy",
@@ -26,6 +27,7 @@ __all__ = [
     "Policy",
     "PolicyEnsemble",
     "Prediction",
+    "RulePolicy",
     "SimplePolicyEnsemble",
 ]
 
@@ -38,6 +40,7 @@ _MODULES = {
     "Policy": "policy",
     "PolicyEnsemble": "ensemble",
     "Prediction": "policy",
+    "RulePolicy": "rules",
     "SimplePolicyEnsemble": "ensemble",
 }
 

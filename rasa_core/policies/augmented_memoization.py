@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -58,11 +58,27 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
 
     def recall(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> str | None:
         """Return the action for the longest known end of these states, None if there is none."""
+        if tracker.history.loops is not None:
+            return next(filter(None, map(self.lookup.get, self._beginnings(states, tracker, domain))), None)
         for key in self._endings(states, domain):
             found = self._find(key)
             if found is not None:
                 return found
         return None
+
+    def _beginnings(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> Iterator[Key]:
+        """Yield what is left if more and more is forgotten, turns that are hidden included, as Rasa 3 does.
+
+        Each is the beginning of a story; what was set before it is as it was at first.
+        """
+        yield key_of(states)
+        slots = self._slots_of(domain)
+        fresh = tracker.history.slots_set_before(len(states))
+        for start in range(len(states) if len(fresh) == len(states) else 0):
+            rest = key_of(_with_slots_since(states[start:], fresh[start:], slots))
+            if not start:
+                yield rest
+            yield (slots.initial_key, *rest)
 
     def _find(self, key: Key) -> str | None:
         if self._stretches is None:
@@ -126,6 +142,22 @@ class _Slots(NamedTuple):
             kept = {name: value for name, value in state.items() if name not in forgotten}
             kept.update({name: value for name, value in self.initial.items() if name in forgotten})
             yield kept
+
+
+def _with_slots_since(states: Sequence[State], fresh: Sequence[Collection[str]], slots: _Slots) -> list[State]:
+    """Return the states with initial values for the slots that were not set since the action before the first."""
+    kept: set[str] = set()
+    found = []
+    for state, names in zip(states, fresh, strict=True):
+        kept |= {f"slot_{name}_" for name in names}
+        here = {name: value for name, value in state.items() if _is_kept(name, kept)}
+        here.update({name: value for name, value in slots.initial.items() if not _is_kept(name, kept)})
+        found.append(here)
+    return found
+
+
+def _is_kept(name: str, slots: Collection[str]) -> bool:
+    return not name.startswith("slot_") or name[: name.rindex("_") + 1] in slots
 
 
 def _same(names: Sequence[str], one: Mapping[str, float], other: Mapping[str, float]) -> bool:

@@ -43,13 +43,18 @@ class PolicyEnsemble(KnownByName):
         At least one.
     action_fingerprints
         Name of an action to ``{"slots": [...]}``: the slots that it set in the stories.
+    by_confidence
+        Whether the most certain policy decides, and the priority only between equally certain ones, as in Rasa 3.
     """
 
     def __init__(
         self,
         policies: Iterable[Policy],
         action_fingerprints: Mapping[str, Mapping[str, list[str]]] | None = None,
+        *,
+        by_confidence: bool = False,
     ) -> None:
+        self.by_confidence = by_confidence
         if isinstance(policies, Policy):
             raise ValueError("policies is a list: write policies=[...] around a single policy.")
         self.policies = list(policies)
@@ -109,6 +114,8 @@ class PolicyEnsemble(KnownByName):
         probability; policies that were written for Rasa Core 0.9 claim by it to know better than all others, and do.
         Where no policy is sure enough, the bot listens, and all actions are equally probable.
         """
+        if self.by_confidence:
+            return most_confident(self.policies, tracker, domain)
         best_rank, best, winner = (-math.inf, 0.0), None, None
         for policy in self.policies:
             priority = policy.priority_for(tracker)
@@ -153,6 +160,7 @@ class PolicyEnsemble(KnownByName):
             "policies": described,
             "max_histories": [policy.max_history for policy in self.policies],
             "action_fingerprints": self.action_fingerprints,
+            **({"by_confidence": True} if self.by_confidence else {}),
             **(metadata or {}),
         }
         own = self._written_as()
@@ -198,8 +206,9 @@ class PolicyEnsemble(KnownByName):
         policies = [policy_class.load(folder) for policy_class, folder in found]
         for policy, described in zip(policies, content["policies"], strict=True):
             vars(policy).update({name: described[name] for name in CHOSEN if name in described})
+        options = {"by_confidence": True} if content.get("by_confidence") else {}
         with reading("the ensemble", file):
-            made: PolicyEnsemble = kind(policies, content.get("action_fingerprints"))
+            made: PolicyEnsemble = kind(policies, content.get("action_fingerprints"), **options)
         return made
 
 
@@ -243,6 +252,30 @@ def _prediction(scores: list[float], names: list[str], decider: str) -> Predicti
 
 def _rank(priority: float, score: float) -> tuple[float, float]:
     return priority if score <= PROBABLE else math.inf, score
+
+
+def most_confident(policies: Iterable[Policy], tracker: DialogueStateTracker, domain: Domain) -> Prediction:
+    """Return the prediction of the most certain policy, as Rasa 3 chooses: a loop that goes on wins over everything."""
+    rejected = tracker.history.rejected
+    names, best, winner = domain.action_names, None, None
+    best_rank = (False, -1.0, -math.inf)
+    for policy in policies:
+        opinion = policy.opinion(tracker, domain)
+        scores = list(opinion.scores)
+        if rejected is not None and rejected in domain.action_map:
+            scores[domain.action_map[rejected]] = 0.0
+        top = max(scores, default=0.0)
+        rank = (opinion.no_user, top, policy.priority_for(tracker))
+        if top >= policy.threshold and rank > best_rank:
+            best_rank, winner, best = rank, policy, (opinion, scores)
+    if best is None:
+        return Prediction(ACTION_LISTEN_NAME, 0.0, None, dict.fromkeys(names, 0.0))
+    opinion, scores = best
+    top = max(scores)
+    found = dict(zip(names, scores, strict=True))
+    return Prediction(
+        names[scores.index(top)], top, type(winner).__name__, found, opinion.hide_rule_turn, tuple(opinion.events)
+    )
 
 
 def slots_set_by_actions(trackers: Trackers) -> dict[str, dict[str, list[str]]]:

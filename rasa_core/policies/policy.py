@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from rasa_core.domain import Domain
+from rasa_core.events import Event
 from rasa_core.policies.features.classic import (
     DialogueTrainingData,
     MaxHistoryTrackerFeaturizer,
@@ -42,12 +43,38 @@ class Prediction:
         Class name of the policy that decided; None where the action was fixed or nothing had been learnt.
     scores : dict of str to float
         Probability of every action of the domain, in the domain's order; they sum to 1.
+    hide_rule_turn : bool
+        Whether a rule that no story has decided, so that other policies are not to see the turn.
+    events : tuple of Event
+        What is to be logged before the action.
     """
 
     action: str
     confidence: float
     policy: str | None
     scores: dict[str, float]
+    hide_rule_turn: bool = False
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What one policy of several says.
+
+    Attributes
+    ----------
+    scores : list of float
+        A score for each action.
+    no_user : bool
+        Whether it wins over all others, whatever their scores.
+    hide_rule_turn, events
+        As of `Prediction`.
+    """
+
+    scores: Sequence[float]
+    no_user: bool = False
+    hide_rule_turn: bool = False
+    events: tuple[Event, ...] = ()
 
 
 class Policy(KnownByName, ABC):
@@ -127,6 +154,10 @@ class Policy(KnownByName, ABC):
     @abstractmethod
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> Sequence[float]:
         """Return a score for each action, shape ``(domain.num_actions,)``; zeros for no opinion."""
+
+    def opinion(self, tracker: DialogueStateTracker, domain: Domain) -> Opinion:
+        """Return the scores, and what else there is to know of them."""
+        return Opinion(self.predict_action_probabilities(tracker, domain))
 
     def priority_for(self, tracker: DialogueStateTracker) -> int:
         """Return the priority of the present prediction, which may differ from that of others."""

@@ -55,7 +55,7 @@ class StoryBuilder:
         self._begin = place
         self._events: list[Event] = []
         self._places: list[Place] = []
-        self._alternatives: list[UserUttered] = []
+        self._alternatives: list[Event] = []
         self._ends: list[Checkpoint] = []
 
     def add_checkpoint(self, checkpoint: Checkpoint, place: Place) -> None:
@@ -75,8 +75,8 @@ class StoryBuilder:
         self._events.extend(events)
         self._places.extend([place] * len(events))
 
-    def add_alternatives(self, messages: Sequence[UserUttered], place: Place) -> None:
-        """Add a line that says that the user sends one of several messages."""
+    def add_alternatives(self, messages: Sequence[Event], place: Place) -> None:
+        """Add a line that says that one of several things happens, as a rule messages of the user."""
         self._go_on(place)
         if self._events:
             self._split(place)

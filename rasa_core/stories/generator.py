@@ -21,7 +21,7 @@ from typing import Final
 from rasa_core.domain import Domain
 from rasa_core.events import Event, UserUttered
 from rasa_core.exceptions import did_you_mean
-from rasa_core.history import History
+from rasa_core.rasa3.history import history_for
 from rasa_core.stories.sampling import (
     CONTINUATIONS_PER_CHECKPOINT,
     HISTORIES_PER_CHECKPOINT,
@@ -105,7 +105,7 @@ class TrainingDataGenerator:
 
     def _through_all_stories(self, paths: _Paths) -> list[TrainingTracker]:
         paths.warn_of_open_checkpoints()
-        root = TrainingTracker("", self.domain.slots, history=History(None, self.domain.vocabulary))
+        root = TrainingTracker("", self.domain.slots, history=history_for(None, self.domain.vocabulary))
         limit = CONTINUATIONS_PER_CHECKPOINT if self.tracker_limit is None else max(1, self.tracker_limit)
         again = paths.follow_all({STORY_START: [root]}, limit)
         went_back, reached = False, 0

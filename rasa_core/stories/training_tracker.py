@@ -23,6 +23,7 @@ from rasa_core.stories.steps import StoryStep
 from rasa_core.support.places import Place
 from rasa_core.trackers import DialogueStateTracker
 from rasa_core.trackers.event_log import applied_positions
+from rasa_core.trackers.rasa_log import rasa_positions
 
 T = TypeVar("T")
 EventAndPlace = tuple[Event, Place | None]
@@ -214,6 +215,8 @@ class TrainingTracker(DialogueStateTracker):
         self._slot_features = self._state = None
 
     def _compute_state(self) -> State:
+        if self._loops is not None:
+            return self._shared.same(super()._compute_state())
         if self._slot_features is None:
             self._slot_features = tuple(map(self._shared.features, self.slots.values()))
         key = (id(self.latest_message), self.latest_action_name, self._slot_features)
@@ -224,7 +227,8 @@ class TrainingTracker(DialogueStateTracker):
         """Return the actions since the latest restart that rewinding and undoing have left, with their places."""
         start = self.idx_after_latest_restart()
         events, sources = list(self.events)[start:], self.sources[start:]
-        applied = [(events[position], sources[position]) for position in applied_positions(events)]
+        left = applied_positions(events) if self._loops is None else rasa_positions(events, self._loops)
+        applied = [(events[position], sources[position]) for position in left]
         return [(event, place) for event, place in applied if isinstance(event, ActionExecuted)]
 
     def action_sources(self) -> list[list[Place]]:
@@ -250,7 +254,9 @@ class TrainingTracker(DialogueStateTracker):
 
         Comparable only between trackers that were copied from one.
         """
-        states = self.history.states
+        states = self.history.recorded_states()
+        if self._loops is not None:
+            states = list(map(self._shared.same, states))
         start = 0 if count is None else max(0, len(states) + 1 - count)
         recent = states if start == 0 else list(states)[start:]
         return (*map(id, recent), id(self.active_state()))

@@ -316,7 +316,8 @@ class TrackerStore:
 
     def _new_tracker(self, sender_id: str) -> DialogueStateTracker:
         tracker = self.init_tracker(sender_id)
-        tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
+        if self._bound_domain().rasa is None:  # Those of Rasa 3 begin with a session.
+            tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
         return tracker
 
     def _with_events(self, sender_id: str, events: Iterable[Event], *, committed: bool) -> DialogueStateTracker:

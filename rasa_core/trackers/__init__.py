@@ -8,7 +8,7 @@ where the past itself is asked for: `events`, rewinding, undoing, travelling in 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from typing import Any, Self
 
 from rasa_core import events as _events
@@ -20,6 +20,7 @@ from rasa_core.events import (
     deserialise_events,
 )
 from rasa_core.history import History, State
+from rasa_core.rasa3.history import history_for
 from rasa_core.slots import Slot
 from rasa_core.trackers.event_log import Dialogue as Dialogue
 from rasa_core.trackers.event_log import EventLog, ReadEvents
@@ -100,7 +101,7 @@ class DialogueStateTracker(EventLog, ConversationState):
         cls, sender_id: str, events: Iterable[Event], domain: KnowsSlots, window: int | None = None
     ) -> Self:
         """Fold `events` into a tracker with the slots of `domain` and a history of `window` states."""
-        tracker = cls(sender_id, domain.slots, history=History(window, domain.vocabulary))
+        tracker = cls(sender_id, domain.slots, history=history_for(window, domain.vocabulary))
         for event in events:
             tracker.update(event)
         return tracker
@@ -133,7 +134,7 @@ class DialogueStateTracker(EventLog, ConversationState):
         read_events
             ``read_events(start, stop)`` returns the events ``start <= position < stop``.
         """
-        tracker = cls(sender_id, domain.slots, history=History(window, domain.vocabulary))
+        tracker = cls(sender_id, domain.slots, history=history_for(window, domain.vocabulary))
         restore_snapshot(tracker, snapshot)
         tracker._continue_at(version, origin, read_events)
         return tracker
@@ -197,7 +198,7 @@ class DialogueStateTracker(EventLog, ConversationState):
         """Compute the state anew from the applied events."""
         applied = self.applied_events()
         self._reset()
-        if self._restarted_at > self.origin:
+        if self._restarted_at > self.origin or self._loops is not None:
             self._on_must_listen()
         for event in applied:
             event.apply_to(self)
@@ -224,7 +225,12 @@ class DialogueStateTracker(EventLog, ConversationState):
 
     def _on_rewind(self) -> None:
         self.replay_events()
-        self._on_must_listen()
+        if self._loops is None:
+            self._on_must_listen()
+
+    @property
+    def _loops(self) -> Collection[str] | None:
+        return self.history.loops
 
     # -- questions
 
@@ -234,12 +240,13 @@ class DialogueStateTracker(EventLog, ConversationState):
 
     def last_states(self, count: int | None) -> list[State]:
         """Return up to `count` states (None: all), the present one last."""
-        if count == 1:
-            return [self.active_state()]
+        present = self.history.visible(self.active_state(), is_followup=self.follow_up_action is not None)
+        if count == 1 and present:
+            return present
         history = self.history
         if not history.reaches(None if count is None else count - 1):
             history = self.init_copy()._follow(self.applied_events()).history
-        states = [*history.states, self.active_state()]
+        states = [*history.recorded_states(), *present]
         return states if count is None else states[max(0, len(states) - count) :]
 
     def current_state(
@@ -282,9 +289,26 @@ class DialogueStateTracker(EventLog, ConversationState):
 
     def init_copy(self) -> Self:
         """Return a tracker of the same conversation with no events."""
-        history = History(None, self.history.vocabulary)
+        history = history_for(None, self.history.vocabulary)
         slots = self.slots.values()
         return type(self)(self.sender_id, slots, max_event_history=self._max_event_history, history=history)
+
+    def ahead(self, events: Iterable[Event], domain: KnowsSlots) -> Self:
+        """Return the conversation as it will be after `events`; the log is not read for it."""
+        events, origin = list(events), self.origin
+        if not events:
+            return self
+        twin = type(self).from_snapshot(
+            self.sender_id,
+            domain,
+            self.snapshot(),
+            version=self.version,
+            origin=origin,
+            window=self.history.window,
+            read_events=lambda start, stop: list(self.events)[start - origin : stop - origin],
+        )
+        twin.history = self.history.copy()
+        return twin._follow(events)
 
     def copy(self) -> Self:
         """Return an independent tracker with the same events."""
@@ -329,7 +353,7 @@ class DialogueStateTracker(EventLog, ConversationState):
 _FOLDS: Mapping[str, Callable[[DialogueStateTracker, Any], object]] = {
     "user": lambda tracker, event: tracker._on_user(event),
     "bot": lambda tracker, event: setattr(tracker, "latest_bot_utterance", event),
-    "action": lambda tracker, event: tracker._on_action(event.action_name),
+    "action": lambda tracker, event: tracker._on_action(event),
     "slot": lambda tracker, event: tracker._on_slot(event.key, event.value),
     "reset_slots": lambda tracker, event: tracker._on_reset_slots(),
     "followup": lambda tracker, event: tracker._on_follow_up(event.action_name),
@@ -338,6 +362,11 @@ _FOLDS: Mapping[str, Callable[[DialogueStateTracker, Any], object]] = {
     "undo": lambda tracker, event: tracker.replay_events(),
     "pause": lambda tracker, event: setattr(tracker, "_paused", True),
     "resume": lambda tracker, event: setattr(tracker, "_paused", False),
+    "session_started": lambda tracker, event: tracker._on_restart(),
+    **dict.fromkeys(
+        ("active_loop", "form", "loop_interrupted", "action_execution_rejected"),
+        lambda tracker, event: tracker._on_loop(event),
+    ),
 }
 """What each type of event does to the state; other types are kept in the log alone."""
 

@@ -6,22 +6,28 @@ import hashlib
 import re
 from bisect import bisect
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
     ActionExecuted,
     ActionReverted,
     Event,
+    SlotSet,
     UserUtteranceReverted,
     UserUttered,
 )
+from rasa_core.trackers.rasa_log import rasa_positions
 
 ReadEvents = Callable[[int, int], Sequence[Event]]
 
 _LINE_ENDS = re.compile("[\r\n]+")
+
+TURN_LENGTH = 200
+"""So many events are looked at, at most, to find the latest message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,11 @@ class EventLog:
         self._stored_until = version
         self._read_events = read_events
 
+    @property
+    def _loops(self) -> Collection[str] | None:
+        """Names of the loops, where this is a conversation of Rasa 3."""
+        return None
+
     def can_be_kept(self) -> bool:
         """Tell whether all events are stored, and can be read from there."""
         return self._read_events is not None and not self._pending
@@ -75,6 +86,11 @@ class EventLog:
     def version(self) -> int:
         """Number of events that the log holds once the pending ones are stored."""
         return self._stored_until + len(self._pending)
+
+    @property
+    def has_begun(self) -> bool:
+        """Tell whether anything has happened since the latest restart."""
+        return self.version > max(self.origin, self._restarted_at)
 
     @property
     def pending_events(self) -> tuple[Event, ...]:
@@ -122,9 +138,21 @@ class EventLog:
         skip = max(0, start - self._stored_until)
         return [*self._log(start, self._stored_until), *self._pending[skip:]]
 
+    def slots_since_message(self) -> dict[str, Any]:
+        """Return the slots that were set after the latest message, with their values."""
+        found: dict[str, Any] = {}
+        for event in reversed(self.latest_events(TURN_LENGTH)):
+            if isinstance(event, UserUttered):
+                break
+            if isinstance(event, SlotSet):
+                found.setdefault(event.key, event.value)
+        return dict(reversed(found.items()))
+
     def applied_events(self) -> list[Event]:
         """Return the events since the latest restart that rewinding and undoing have left."""
         events = self.events_after_latest_restart()
+        if self._loops is not None:
+            return [events[position] for position in rasa_positions(events, self._loops)]
         if not any(isinstance(event, UserUtteranceReverted | ActionReverted) for event in events):
             return events
         return [events[position] for position in applied_positions(events)]

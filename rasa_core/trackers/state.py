@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
-from rasa_core.events import ACTION_LISTEN_NAME, BotUttered, UserUttered
-from rasa_core.history import History, State, Vocabulary, compute_state
+from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, BotUttered, Event, UserUttered
+from rasa_core.history import History, State, Vocabulary
 from rasa_core.slots import Slot
 from rasa_core.support.strict_json import independent
 
@@ -94,11 +94,12 @@ class ConversationState:
         if self.follow_up_action == ACTION_LISTEN_NAME:
             self.follow_up_action = None
         self._state = None
-        entities = ((str(entity["entity"]), entity.get("value")) for entity in event.entities)
-        self.history.record_user(event.intent.get("name"), entities)
+        self.history.record_message(event)
 
-    def _on_action(self, action_name: str) -> None:
-        self.history.record_action(self.active_state(), action_name)
+    def _on_action(self, event: ActionExecuted) -> None:
+        action_name, is_hidden = event.action_name, bool(event.hide_rule_turn)
+        is_followup = self.follow_up_action is not None
+        self.history.record_action(self.active_state(), action_name, is_hidden=is_hidden, is_followup=is_followup)
         self.latest_action_name = action_name
         # A listening that is due leaves what was fixed for the time after it.
         if not self.must_listen or action_name != ACTION_LISTEN_NAME or self.follow_up_action == ACTION_LISTEN_NAME:
@@ -111,7 +112,7 @@ class ConversationState:
         self.must_listen = False
 
     def _on_must_listen(self) -> None:
-        self.must_listen = True
+        self.must_listen = self.history.loops is None
         if self.follow_up_action is None:
             self.follow_up_action = ACTION_LISTEN_NAME
 
@@ -128,6 +129,10 @@ class ConversationState:
     def _set_value(self, slot: Slot, value: Any) -> None:
         slot.value = value
 
+    def _on_loop(self, event: Event) -> None:
+        self.history.record_other(event)
+        self._state = None
+
     def _on_reset_slots(self) -> None:
         for slot in self.slots.values():
             slot.reset()
@@ -142,8 +147,7 @@ class ConversationState:
         return self._state
 
     def _compute_state(self) -> State:
-        vocabulary = self.history.vocabulary
-        return compute_state(self.latest_message, self.slots.values(), self.latest_action_name, vocabulary)
+        return self.history.present_state(self.latest_message, self.slots.values(), self.latest_action_name)
 
     def current_slot_values(self) -> dict[str, Any]:
         """Return the value of every slot."""
@@ -180,7 +184,7 @@ def take_snapshot(state: ConversationState) -> dict[str, Any]:
     message, bot = state.latest_message, state.latest_bot_utterance
     return {
         "slots": {name: slot.value for name, slot in state.slots.items() if not _is_initial(slot)},
-        "message": None if message is NO_MESSAGE else [message.text, message.parse_data, message.timestamp],
+        "message": None if message is NO_MESSAGE else _message_parts(message),
         "bot": None if bot is NO_UTTERANCE else [bot.text, bot.data, bot.timestamp],
         "action": state.latest_action_name,
         "paused": state._paused,
@@ -192,14 +196,20 @@ def take_snapshot(state: ConversationState) -> dict[str, Any]:
     }
 
 
+def _message_parts(message: UserUttered) -> list[Any]:
+    channel = [] if message.input_channel is None else [message.input_channel]
+    return [message.text, message.parse_data, message.timestamp, *channel]
+
+
 def restore_snapshot(state: ConversationState, snapshot: Mapping[str, Any]) -> None:
     """Bring a new tracker to where another was when `snapshot` was taken; slots that are gone are left out."""
     for name, value in snapshot["slots"].items():
         if name in state.slots:
             state.slots[name].value = value
     if snapshot["message"] is not None:
-        text, parse_data, stamp = snapshot["message"]
-        state.latest_message = UserUttered(text, parse_data=parse_data, timestamp=stamp)
+        text, parse_data, stamp, *channel = snapshot["message"]
+        channel_name = channel[0] if channel else None
+        state.latest_message = UserUttered(text, parse_data=parse_data, timestamp=stamp, input_channel=channel_name)
     if snapshot["bot"] is not None:
         state.latest_bot_utterance = BotUttered(*snapshot["bot"])
     state.latest_action_name = snapshot["action"]
@@ -226,7 +236,10 @@ class Independent:
         message, bot = state.latest_message, state.latest_bot_utterance
         if message is not NO_MESSAGE and message is not self._message:
             parse_data = independent(message.parse_data)
-            message = UserUttered(message.text, parse_data=parse_data, timestamp=message.timestamp)
+            channel = message.input_channel
+            message = UserUttered(
+                message.text, parse_data=parse_data, timestamp=message.timestamp, input_channel=channel
+            )
             state.latest_message = self._message = message
         if bot.data and bot is not self._bot:
             state.latest_bot_utterance = self._bot = BotUttered(bot.text, independent(bot.data), bot.timestamp)

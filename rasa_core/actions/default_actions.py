@@ -1,0 +1,142 @@
+"""What every bot of Rasa 3 can do: restart, begin a session, go back, and ask again what was not understood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from rasa_core.actions.running import RunsActions, take_said
+from rasa_core.events import (
+    ACTION_LISTEN_NAME,
+    ActionExecuted,
+    Event,
+    Restarted,
+    SlotSet,
+    UserUtteranceReverted,
+    UserUttered,
+)
+from rasa_core.events.rasa3 import ActiveLoop, SessionStarted
+from rasa_core.rasa3.domain_parts import REQUESTED_SLOT, SESSION_METADATA_SLOT, SNIPPET, TWO_STAGE_FALLBACK
+from rasa_core.responses import ResponseDispatcher
+from rasa_core.trackers import DialogueStateTracker
+
+NLU_FALLBACK: Final = "nlu_fallback"
+OUT_OF_SCOPE: Final = "out_of_scope"
+ASK_AFFIRMATION: Final = "action_default_ask_affirmation"
+ASK_REPHRASE: Final = "action_default_ask_rephrase"
+MOST_CARRIED: Final = 100
+"""So many changes of slots a new session repeats as they were; of more, only the last of each slot."""
+
+Run = Callable[[RunsActions, ResponseDispatcher, DialogueStateTracker], list[Event]]
+
+
+def _nothing(runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
+    return []
+
+
+def _restart(runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
+    return [*runner.say("utter_restart", dispatcher, tracker), Restarted()]
+
+
+def _session_start(runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
+    carried = carried_slots(tracker) if runner.domain.rasa is not None and runner.domain.rasa.carries_slots else []
+    if not carried:
+        metadata = tracker.slots[SESSION_METADATA_SLOT].value
+        carried = [] if metadata is None else [SlotSet(SESSION_METADATA_SLOT, metadata)]
+    return [SessionStarted(), *carried, ActionExecuted(ACTION_LISTEN_NAME)]
+
+
+def carried_slots(tracker: DialogueStateTracker) -> list[SlotSet]:
+    """Return the changes of slots that a new session repeats, as new events."""
+    found = [event for event in tracker.applied_events() if isinstance(event, SlotSet)]
+    if len(found) > MOST_CARRIED:
+        latest = {event.key: event for event in found}
+        found = list(latest.values())
+    return [SlotSet(event.key, event.value) for event in found]
+
+
+def _default_fallback(
+    runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker
+) -> list[Event]:
+    return [*runner.say("utter_default", dispatcher, tracker), UserUtteranceReverted()]
+
+
+def _back(runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
+    return [*runner.say("utter_back", dispatcher, tracker), UserUtteranceReverted(), UserUtteranceReverted()]
+
+
+def _deactivate_loop(runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
+    return [ActiveLoop(None), SlotSet(REQUESTED_SLOT, None)]
+
+
+def _revert(runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
+    """Take back the turns in which it was asked what the user meant, and let the last message be what was meant."""
+    message = tracker.latest_message
+    again = UserUttered(message.text, parse_data=dict(message.parse_data), input_channel=message.input_channel)
+    return [UserUtteranceReverted(), ActionExecuted(ACTION_LISTEN_NAME), again]
+
+
+def _ask_affirmation(runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
+    """Ask whether the likeliest intent is what the user means."""
+    parse = tracker.latest_message.parse_data
+    ranking = [one.get("name") for one in parse.get("intent_ranking") or []]
+    intent = tracker.latest_message.intent.get("name")
+    if intent == NLU_FALLBACK:
+        intent = next((name for name in ranking if name != NLU_FALLBACK), NLU_FALLBACK)
+    buttons = [{"title": "Yes", "payload": f"/{intent}"}, {"title": "No", "payload": f"/{OUT_OF_SCOPE}"}]
+    dispatcher.utter_response(
+        {"text": f"Did you mean '{intent}'?", "buttons": buttons, "utter_action": ASK_AFFIRMATION}
+    )
+    return take_said(dispatcher)
+
+
+def _ask_rephrase(runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
+    return runner.say("utter_ask_rephrase", dispatcher, tracker)
+
+
+def _two_stage_fallback(
+    runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker
+) -> list[Event]:
+    """Ask what was meant; if that is denied, ask for other words; if these are not understood, ask once more."""
+    loop = tracker.history.loop
+    if loop is None or loop.name != TWO_STAGE_FALLBACK:
+        return [ActiveLoop(TWO_STAGE_FALLBACK), *runner.run(ASK_AFFIRMATION, dispatcher, tracker)]
+    intent = tracker.latest_message.intent.get("name")
+    asked = _intents_in_loop(tracker)
+    if intent not in (NLU_FALLBACK, OUT_OF_SCOPE):
+        return [ActiveLoop(None), *_revert(runner, dispatcher, tracker)]
+    if intent == OUT_OF_SCOPE and asked.count(OUT_OF_SCOPE) == 1:
+        return runner.run(ASK_REPHRASE, dispatcher, tracker)
+    if intent == NLU_FALLBACK and asked[-2:] == [OUT_OF_SCOPE, NLU_FALLBACK]:
+        return runner.run(ASK_AFFIRMATION, dispatcher, tracker)
+    return [ActiveLoop(None), *runner.run("action_default_fallback", dispatcher, tracker)]
+
+
+def _intents_in_loop(tracker: DialogueStateTracker) -> list[Any]:
+    """Return the intents of the messages since the loop began, oldest first."""
+    intents: list[Any] = []
+    for event in reversed(tracker.latest_events(_LOOP_LENGTH)):
+        if isinstance(event, ActiveLoop):
+            break
+        if isinstance(event, UserUttered):
+            intents.insert(0, event.intent.get("name"))
+    return intents
+
+
+_LOOP_LENGTH: Final = 100
+
+DEFAULT_ACTIONS: Final[Mapping[str, Run]] = {
+    ACTION_LISTEN_NAME: _nothing,
+    "action_restart": _restart,
+    "action_session_start": _session_start,
+    "action_default_fallback": _default_fallback,
+    "action_deactivate_loop": _deactivate_loop,
+    "action_revert_fallback_events": _revert,
+    ASK_AFFIRMATION: _ask_affirmation,
+    ASK_REPHRASE: _ask_rephrase,
+    TWO_STAGE_FALLBACK: _two_stage_fallback,
+    "action_unlikely_intent": _nothing,
+    "action_back": _back,
+    SNIPPET: _nothing,
+    "action_extract_slots": lambda runner, dispatcher, tracker: runner.extract_slots(dispatcher, tracker),
+}

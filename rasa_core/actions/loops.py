@@ -1,0 +1,132 @@
+"""Forms of Rasa 3: loops that ask for one slot after the other, and end once all are filled.
+
+A form asks by the action ``action_ask_<form>_<slot>``, the response ``utter_ask_<form>_<slot>``, ``action_ask_<slot>``
+or ``utter_ask_<slot>``, whichever comes first. The action ``validate_<form>``, if the domain has one, sees the values
+that a message brought, and may change them, refuse them by null, or say which slot is to be asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from rasa_core.actions.running import RunsActions
+from rasa_core.events import ACTION_LISTEN_NAME, Event, SlotSet
+from rasa_core.events.rasa3 import ActiveLoop
+from rasa_core.exceptions import ActionRejectedError
+from rasa_core.rasa3.domain_parts import REQUESTED_SLOT, Form
+from rasa_core.rasa3.history import Loop
+from rasa_core.responses import ResponseDispatcher
+from rasa_core.trackers import DialogueStateTracker
+
+_QUESTIONS: Final = (
+    "action_ask_{form}_{slot}",
+    "utter_ask_{form}_{slot}",
+    "action_ask_{slot}",
+    "utter_ask_{slot}",
+)
+
+
+class FormRun:
+    """One run of a form.
+
+    Parameters
+    ----------
+    form
+        The form.
+    runner
+        Runs the actions of the form.
+    dispatcher
+        Says its questions.
+    tracker
+        The conversation; it is not changed.
+    """
+
+    def __init__(
+        self, form: Form, runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker
+    ) -> None:
+        self._form, self._runner, self._dispatcher, self._tracker = form, runner, dispatcher, tracker
+        self._events: list[Event] = []
+
+    def run(self) -> list[Event]:
+        """Return what happens, up to the next question or the end of the form.
+
+        Raises
+        ------
+        ActionRejectedError
+            If a slot was asked for, and the message fills none of the form.
+        """
+        loop = self._tracker.history.loop
+        if loop is None or loop.name != self._form.name:
+            self._begin()
+        elif self._tracker.latest_action_name == ACTION_LISTEN_NAME and not loop.is_interrupted:
+            self._take_answer()
+        else:
+            self._events += self._validated({})
+        self._ask()
+        return self._events
+
+    def _begin(self) -> None:
+        self._events.append(ActiveLoop(self._form.name))
+        found = self._runner.filled(self._dispatcher, self._now(), Loop(self._form.name))
+        slots = [event for event in found if isinstance(event, SlotSet) and event.key in self._form.required_slots]
+        own = {event.key: event.value for event in slots}
+        self._events += [event for event in found if event not in slots]
+        self._events += self._validated(own)
+        if not own and self._validates:
+            self._events += self._validated({})
+
+    def _take_answer(self) -> None:
+        requested = self._tracker.slots[REQUESTED_SLOT].value
+        filled = self._tracker.slots_since_message()
+        own = {key: value for key, value in filled.items() if key in (*self._form.required_slots, requested)}
+        validated = self._validated(own) if self._validates else []
+        changes = any(isinstance(event, SlotSet) and event.key != REQUESTED_SLOT for event in validated)
+        if requested is not None and not own and not changes:
+            raise ActionRejectedError(self._form.name, f"the message does not fill {requested!r}")
+        self._events += validated
+
+    @property
+    def _validates(self) -> bool:
+        return f"validate_{self._form.name}" in self._runner.domain.action_map
+
+    def _validated(self, values: dict[str, object]) -> Sequence[Event]:
+        """Return the slots as the form's validation leaves them; without one, as they are."""
+        candidates = [SlotSet(key, value) for key, value in values.items()]
+        if not self._validates:
+            return candidates
+        tracker = self._now(candidates)
+        return self._runner.run_custom(f"validate_{self._form.name}", self._dispatcher, tracker)
+
+    def _now(self, more: Iterable[Event] = ()) -> DialogueStateTracker:
+        """Return the conversation as it will be with what has happened here."""
+        return self._tracker.ahead([*self._events, *more], self._runner.domain)
+
+    def _ask(self) -> None:
+        """Ask for the next slot, or end the form."""
+        chosen = [event.value for event in self._events if isinstance(event, SlotSet) and event.key == REQUESTED_SLOT]
+        now = self._now()
+        if chosen and chosen[-1] is None:
+            self._end()
+            return
+        slot = chosen[0] if chosen else self._next_slot(now)
+        if slot is None:
+            self._end()
+            return
+        if not chosen:
+            self._events.append(SlotSet(REQUESTED_SLOT, slot))
+        self._events += self._question(str(slot), now)
+
+    def _next_slot(self, now: DialogueStateTracker) -> str | None:
+        slots = now.slots
+        return next(
+            (name for name in self._form.required_slots if name not in slots or slots[name].value is None), None
+        )
+
+    def _end(self) -> None:
+        self._events += [SlotSet(REQUESTED_SLOT, None), ActiveLoop(None)]
+
+    def _question(self, slot: str, now: DialogueStateTracker) -> Sequence[Event]:
+        names = (question.format(form=self._form.name, slot=slot) for question in _QUESTIONS)
+        name = next((name for name in names if name in self._runner.domain.action_map), None)
+        return [] if name is None else self._runner.run(name, self._dispatcher, now)

@@ -1,0 +1,137 @@
+"""Runs the actions of a Rasa 3 bot: responses, forms and default actions here, the bot's own where they live."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from rasa_core.actions.default_actions import DEFAULT_ACTIONS
+from rasa_core.actions.loops import FormRun
+from rasa_core.actions.running import take_said
+from rasa_core.actions.slot_mappings import VALIDATE_SLOTS, SlotFiller
+from rasa_core.actions.webhook import ActionServer, domain_body
+from rasa_core.dispatcher import Dispatcher
+from rasa_core.domain import Domain
+from rasa_core.events import BotUttered, Event, SlotSet
+from rasa_core.exceptions import RemoteActionError
+from rasa_core.rasa3.history import Loop
+from rasa_core.responses import ResponseDispatcher
+from rasa_core.trackers import DialogueStateTracker
+
+logger = logging.getLogger(__name__)
+
+
+class RasaRunner:
+    """Runs the actions of a Rasa 3 domain, as an `ActionRunner` does; safe to share between threads.
+
+    Parameters
+    ----------
+    domain
+        The bot's domain.
+    server
+        Runs the bot's own actions; without it, each of them fails.
+    """
+
+    def __init__(self, domain: Domain, server: ActionServer | None = None) -> None:
+        assert domain.rasa is not None
+        self.domain = domain
+        self._parts = domain.rasa
+        self._server = server
+        self._domain_body = domain_body(domain)
+        self._filler = SlotFiller(domain)
+        self._own = set(domain.rasa.custom_defaults)
+
+    runs_everything = True
+
+    def runs_here(self, action_name: str) -> bool:
+        """Return True: a turn waits for the bot's own actions."""
+        return True
+
+    def check_runs_here(self, action_name: str) -> None:
+        """Raise `UnknownActionError` if the domain has no such action."""
+        self.domain.index_for_action(action_name)
+
+    def has_effects(self, action_name: str) -> bool:
+        """Tell whether the action is one of the bot's own, or a form, which may run one."""
+        return self._is_custom(action_name) or action_name in self._parts.forms
+
+    def _is_custom(self, name: str) -> bool:
+        if name in self._own:
+            return True
+        is_said = name.startswith("utter_")
+        listed = name in self._parts.forms and self._parts.is_listed(name)
+        return listed or not (is_said or name in DEFAULT_ACTIONS or name in self._parts.forms)
+
+    def run(self, action_name: str, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> list[Event]:
+        """Run an action, and return what it changes and says, in this order of events.
+
+        Raises
+        ------
+        ActionRejectedError
+            If the action refuses to run now.
+        Exception
+            Whatever the action raises.
+        """
+        assert isinstance(dispatcher, ResponseDispatcher)
+        if self._is_custom(action_name):
+            return self.run_custom(action_name, dispatcher, tracker)
+        if action_name in self._parts.forms:
+            return FormRun(self._parts.forms[action_name], self, dispatcher, tracker).run()
+        if action_name in DEFAULT_ACTIONS:
+            return DEFAULT_ACTIONS[action_name](self, dispatcher, tracker)
+        return self.say(action_name, dispatcher, tracker)
+
+    def say(self, response: str, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
+        """Say a response, and return that as events; nothing if the domain has none of this name."""
+        if response in self.domain.templates:
+            dispatcher.utter_template(response, tracker.current_slot_values())
+        return take_said(dispatcher)
+
+    def run_custom(self, name: str, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
+        """Run one of the bot's own actions: what it says, then what it changes."""
+        if self._server is None:
+            raise RemoteActionError(
+                f"the action {name!r} is the bot's own, and there is nowhere to run it: name the action server, "
+                "as action_endpoint: in endpoints.yml."
+            )
+        events = self._server.run(name, dispatcher, tracker, self._domain_body)
+        said = take_said(dispatcher)
+        for event in events:
+            if isinstance(event, BotUttered):
+                dispatcher.utter_response({"text": event.text, **(event.data or {})})
+        take_said(dispatcher)
+        return [*said, *events]
+
+    def extract_slots(self, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
+        """Return what the latest message sets, by mappings, the bot's own actions, and their validation."""
+        return self.filled(dispatcher, tracker, tracker.history.loop)
+
+    def filled(self, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker, loop: Loop | None) -> list[Event]:
+        """Return the same, for when a loop is going on that has only just begun."""
+        found: list[Event] = list(self._filler.fill(tracker, loop))
+        for name in self._filler.actions:
+            found = self._filled_by(name, found, dispatcher, tracker)
+        order = {slot: number for number, slot in enumerate(self._parts.mappings)}
+        found.sort(key=lambda event: order.get(event.key, -1) if isinstance(event, SlotSet) else -1)
+        if VALIDATE_SLOTS in self.domain.action_map:
+            candidates: list[Event] = [event for event in found if isinstance(event, SlotSet)]
+            answered = self._tried(VALIDATE_SLOTS, dispatcher, tracker.ahead(candidates, self.domain))
+            named = {event.key for event in answered if isinstance(event, SlotSet)}
+            found = [*answered, *(event for event in found if getattr(event, "key", None) not in named)]
+        return found
+
+    def _filled_by(
+        self, name: str, found: list[Event], dispatcher: ResponseDispatcher, tracker: DialogueStateTracker
+    ) -> list[Event]:
+        """Add what an action of the bot's own fills to what is filled already."""
+        answered = self._tried(name, dispatcher, tracker)
+        return [*found, *answered]
+
+    def _tried(self, name: str, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> Sequence[Event]:
+        """Run an action that fills slots; one that fails fills none."""
+        try:
+            return self.run_custom(name, dispatcher, tracker)
+        except Exception:  # whatever an action raises must not end the conversation
+            logger.exception("the action %r failed in conversation %r.", name, tracker.sender_id)
+            take_said(dispatcher)
+            return []

@@ -1,0 +1,123 @@
+"""Events that Rasa 2 and 3 added: loops (forms), sessions, rejected actions, and what was looked at.
+
+`Event.apply_to` of these changes what a conversation of a Rasa 3 domain keeps besides slots and history: its loop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar, dataclass_transform
+
+from rasa_core.events.base import Event, JsonKey
+
+_E = TypeVar("_E", bound=Event)
+
+
+@dataclass_transform(frozen_default=True, eq_default=False)
+def _event(event_class: type[_E]) -> type[_E]:
+    return dataclass(frozen=True, slots=True, eq=False, repr=False)(event_class)
+
+
+@_event
+class ActiveLoop(Event):
+    """A loop, such as a form, begins; None ends the one that there is."""
+
+    type_name: ClassVar[str] = "active_loop"
+    _keys: ClassVar = {"name": JsonKey("loop_name", str)}
+    loop_name: str | None
+    timestamp: float = 0.0
+
+
+@_event
+class LegacyForm(ActiveLoop):
+    """`ActiveLoop` under the name that Rasa 1 gave it."""
+
+    type_name: ClassVar[str] = "form"
+
+
+@_event
+class LoopInterrupted(Event):
+    """Whether the loop was interrupted by other talk, so that the next message answers none of its questions."""
+
+    type_name: ClassVar[str] = "loop_interrupted"
+    _keys: ClassVar = {"is_interrupted": JsonKey("is_interrupted", bool, is_required=True)}
+    is_interrupted: bool
+    timestamp: float = 0.0
+
+
+@_event
+class LegacyFormValidation(Event):
+    """`LoopInterrupted` under the name, and with the opposite value, that Rasa 1 gave it."""
+
+    type_name: ClassVar[str] = "form_validation"
+    _keys: ClassVar = {"validate": JsonKey("validate", bool)}
+    validate: bool | None = None
+    timestamp: float = 0.0
+
+
+@_event
+class ActionExecutionRejected(Event):
+    """An action was chosen and refused to run; another one may run in its place."""
+
+    type_name: ClassVar[str] = "action_execution_rejected"
+    _keys: ClassVar = {
+        "name": JsonKey("action_name", str, is_required=True),
+        "policy": JsonKey("policy", str),
+        "confidence": JsonKey("confidence", float),
+    }
+    action_name: str
+    policy: str | None = None
+    confidence: float | None = None
+    timestamp: float = 0.0
+
+    def _content(self) -> object:
+        return self.action_name
+
+
+@_event
+class SessionStarted(Event):
+    """The user comes back after a while: history and slots are reset, and what is carried over is set anew."""
+
+    type_name: ClassVar[str] = "session_started"
+    timestamp: float = 0.0
+
+    def as_story_string(self) -> None:
+        """Return None: stories know no sessions."""
+
+
+@_event
+class DefinePrevUserUtteredFeaturization(Event):
+    """Whether the text of the latest message, or its intent, is what policies look at; always the intent here."""
+
+    type_name: ClassVar[str] = "user_featurization"
+    _keys: ClassVar = {"use_text_for_featurization": JsonKey("use_text_for_featurization", bool)}
+    use_text_for_featurization: bool | None
+    timestamp: float = 0.0
+
+    def as_story_string(self) -> None:
+        """Return None: it says nothing that a story tells."""
+
+
+@_event
+class EntitiesAdded(Event):
+    """More entities were found in the latest message."""
+
+    type_name: ClassVar[str] = "entities"
+    _keys: ClassVar = {"entities": JsonKey("entities")}
+    entities: Any
+    timestamp: float = 0.0
+
+    def as_story_string(self) -> None:
+        """Return None: it says nothing that a story tells."""
+
+
+@_event
+class ReminderCancelled(Event):
+    """Reminders of a name, or all, do not come."""
+
+    type_name: ClassVar[str] = "cancel_reminder"
+    _keys: ClassVar = {"name": JsonKey("name", str), "intent": JsonKey("intent", str), "entities": JsonKey("entities")}
+    name: str | None = None
+    intent: str | None = None
+    entities: Any = None
+    timestamp: float = 0.0

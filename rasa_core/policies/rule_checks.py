@@ -1,0 +1,169 @@
+"""What is wrong with rules: they contradict a story, one another, or say too little or too much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet, UserUttered
+from rasa_core.events.rasa3 import ActionExecutionRejected, ActiveLoop
+from rasa_core.rasa3.rule import Rule
+from rasa_core.support.places import Place
+from rasa_core.trackers import DialogueStateTracker
+
+if TYPE_CHECKING:
+    from rasa_core.domain import Domain
+
+
+class Decides(Protocol):
+    """What is checked: a `RulePolicy`."""
+
+    table: Any
+
+    def decide(self, tracker: DialogueStateTracker) -> Any: ...  # noqa: D102
+
+
+def sources_in_stories(
+    policy: Decides, stories: Iterable[DialogueStateTracker], domain: Domain
+) -> tuple[set[str], list[str]]:
+    """Return what of the rules stories have too, and a line for each story that says otherwise."""
+    used: set[str] = set()
+    problems: list[str] = []
+    for tracker in stories:
+        problems += _compare(policy, tracker, domain, used)
+    return used, problems
+
+
+def _compare(policy: Decides, tracker: DialogueStateTracker, domain: Domain, used: set[str]) -> list[str]:
+    problems: list[str] = []
+    places: Sequence[Sequence[Place]] = getattr(tracker, "action_sources", list)()
+    twin = tracker.init_copy()
+    number, is_first = 0, True
+    for event in tracker.applied_events():
+        if isinstance(event, ActionExecuted):
+            if not event.unpredictable and not is_first:
+                decision = policy.decide(twin)
+                if decision.no_user and decision.action != event.action_name and twin.history.loop is not None:
+                    twin.update(ActionExecutionRejected(twin.history.loop.name))
+                    decision = policy.decide(twin)
+                if decision.action is not None:
+                    used.add(decision.source)
+                    if decision.action != event.action_name:
+                        here = places[number][0] if number < len(places) and places[number] else tracker.sender_id
+                        problems.append(_contradiction(policy, decision, event.action_name, here))
+            number, is_first = number + 1, False
+        twin.update(event)
+    return problems
+
+
+def _contradiction(policy: Decides, decision: Any, action: str, here: object) -> str:
+    rule = f"the rules say {decision.action!r}"
+    if decision.source.isdecimal():
+        rule = f"the rule at {', '.join(policy.table.entries[int(decision.source)].places)} says {decision.action!r}"
+    return f"{here}: the story says {action!r}, but {rule}. Change one of them."
+
+
+def check_rules(policy: Decides, rules: Sequence[Rule], domain: Domain, *, restrict_rules: bool) -> list[str]:
+    """Return a line for everything that is wrong with single rules, or with one beside another."""
+    problems: list[str] = []
+    for rule in rules:
+        messages = [place for event, place in rule.steps if isinstance(event, UserUttered)]
+        if restrict_rules and len(messages) > 1:
+            text = "a rule has one message of the user at most; write a story, or set restrict_rules: false."
+            problems.append(f"{messages[1]}: {text}")
+        problems += _unknown_names(rule, domain)
+    return [*problems, *_contradictions_of_rules(policy, rules, domain), *_incomplete(rules, domain)]
+
+
+def _unknown_names(rule: Rule, domain: Domain) -> list[str]:
+    slots = {slot.name for slot in domain.slots}
+    problems = []
+    for event, place in [*((event, rule.place) for event in rule.conditions), *rule.steps]:
+        name = event.key if isinstance(event, SlotSet) else None
+        if name is not None and name not in slots:
+            problems.append(f"{place}: the domain has no slot {name!r}.")
+        if isinstance(event, ActionExecuted) and event.action_name not in domain.action_map:
+            problems.append(f"{place}: the domain has no action {event.action_name!r}.")
+        if isinstance(event, ActiveLoop) and event.loop_name not in (None, *domain.action_map):
+            problems.append(f"{place}: the domain has no form {event.loop_name!r}.")
+    return problems
+
+
+def _contradictions_of_rules(policy: Decides, rules: Sequence[Rule], domain: Domain) -> list[str]:
+    problems: list[str] = []
+    for rule in rules:
+        problems += _follow(policy, rule, domain)
+    return problems
+
+
+def _follow(policy: Decides, rule: Rule, domain: Domain) -> list[str]:
+    """Go through a rule as through a conversation, and return where the rules say otherwise than it does."""
+    tracker = DialogueStateTracker.from_events(rule.name, rule.conditions, domain)
+    problems: list[str] = []
+    predicts = rule.at_start
+    steps: list[tuple[Event, Place]] = list(rule.steps)
+    last = steps[-1][0] if steps else None
+    if rule.waits and steps and not (isinstance(last, ActionExecuted) and last.action_name == ACTION_LISTEN_NAME):
+        steps.append((ActionExecuted(ACTION_LISTEN_NAME), steps[-1][1]))
+    for event, place in steps:
+        if isinstance(event, UserUttered):
+            tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
+            predicts = True
+        if isinstance(event, ActionExecuted):
+            decision = policy.decide(tracker) if predicts else None
+            if decision is not None and decision.no_user and decision.action != event.action_name:
+                tracker.update(ActionExecutionRejected(str(decision.action)))
+                decision = policy.decide(tracker)
+            if decision is not None and decision.action not in (None, event.action_name):
+                text = f"rules contradict one another: this one says {event.action_name!r}"
+                problems.append(f"{place}: {text}, but {_told(policy, decision)}. Change one of them.")
+            predicts = True
+        tracker.update(event)
+    return problems
+
+
+def _told(policy: Decides, decision: Any) -> str:
+    if decision.source.isdecimal():
+        return f"that at {', '.join(policy.table.entries[int(decision.source)].places)} says {decision.action!r}"
+    return f"{decision.source} says {decision.action!r}"
+
+
+def _incomplete(rules: Sequence[Rule], domain: Domain) -> list[str]:
+    """Tell of actions that set a slot, or change a loop, in one rule and not in another that goes on after them."""
+    featurized = {slot.name for slot in domain.slots if slot.has_features()}
+    told: dict[str, list[tuple[frozenset[str], frozenset[str], Place]]] = {}
+    for rule in rules:
+        known: set[str] = {_effect(event) for event in rule.conditions}
+        for number, (event, place) in enumerate(rule.steps):
+            if isinstance(event, ActionExecuted):
+                effects = _effects(rule.steps[number + 1 :], featurized)
+                known |= effects
+                if rule.waits or number + 1 + len(effects) < len(rule.steps):
+                    told.setdefault(event.action_name, []).append((effects, frozenset(known), place))
+            else:
+                known.add(_effect(event))
+    problems = []
+    for action, found in told.items():
+        everything: frozenset[str] = frozenset().union(*(effects for effects, _, _ in found))
+        for _, before, place in found:
+            if missing := sorted(everything - before):
+                where = next(str(other) for effects, _, other in found if missing[0] in effects)
+                problems.append(f"{place}: {action!r} is not followed by {', '.join(missing)} as it is at {where}.")
+    return problems
+
+
+def _effects(later: Sequence[tuple[Event, Place]], featurized: set[str]) -> frozenset[str]:
+    """Return what stands right after an action, as far as policies see it."""
+    found: set[str] = set()
+    for event, _ in later:
+        if not isinstance(event, SlotSet | ActiveLoop):
+            break
+        if not isinstance(event, SlotSet) or event.key in featurized:
+            found.add(_effect(event))
+    return frozenset(found)
+
+
+def _effect(event: Event) -> str:
+    if isinstance(event, SlotSet):
+        return f"slot_was_set: {event.key}"
+    return "active_loop:" if isinstance(event, ActiveLoop) else ""

@@ -1,0 +1,287 @@
+"""Rules, compiled: what the last states must have, and the action that follows.
+
+What a rule asks of a state is a list of features with their values, where 0 means that a feature must not be there. A
+rule gives one entry for each of its actions, with all states of the rule up to there. Entries are found by the previous
+action and the intent of the present state, so that what a prediction costs depends on the rules for these alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rasa_core.domain import Domain
+from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet, UserUttered
+from rasa_core.events.rasa3 import ActiveLoop
+from rasa_core.history import State
+from rasa_core.rasa3.history import LISTENED, LOOP_PREFIX, RasaVocabulary
+from rasa_core.rasa3.rule import Rule
+from rasa_core.support.places import Place
+
+Asked = tuple[tuple[str, float], ...]
+Key = tuple[Asked, ...]
+
+UNSET: Final = "should_not_be_set"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One action of one rule.
+
+    Attributes
+    ----------
+    key : tuple
+        What each state asks, oldest first; the last is that before the action.
+    at_start : bool
+        Whether the conversation must begin with the first of them.
+    weight : int
+        How much it asks; of several entries that fit, the one that asks most decides.
+    places : tuple of str
+        Where the action stands, in all rules that say the same.
+    """
+
+    key: Key
+    action: str
+    at_start: bool = False
+    weight: int = 0
+    places: tuple[str, ...] = ()
+
+    @property
+    def asks_for_loop(self) -> bool:
+        """Tell whether a loop must be going on."""
+        return any(value and name.startswith(LOOP_PREFIX) for name, value in self.key[-1])
+
+    @property
+    def bucket(self) -> tuple[str | None, str | None]:
+        """The previous action and the intent of the present state."""
+        names = [name for name, value in self.key[-1] if value]
+        previous = next((name for name in names if name.startswith("prev_")), None)
+        return previous, next((name for name in names if name.startswith("intent_")), None)
+
+    def fits(self, states: Sequence[State], is_whole: bool) -> bool:
+        """Tell whether the last states are as asked."""
+        if len(self.key) > len(states):
+            return False
+        if self.at_start and not (is_whole and len(states) == len(self.key) + 1):
+            return False
+        return all(map(has, reversed(states), reversed(self.key)))
+
+    def as_json(self) -> list[Any]:
+        """Return the content, JSON-able."""
+        return [self.key, self.action, self.at_start, self.weight, self.places]
+
+    @classmethod
+    def from_json(cls, content: Sequence[Any]) -> Entry:
+        """Return what `as_json` wrote."""
+        key, action, at_start, weight, places = content
+        asked = tuple(tuple((name, float(value)) for name, value in state) for state in key)
+        return cls(asked, action, at_start, weight, tuple(places))
+
+
+def has(state: State, asked: Asked) -> bool:
+    """Tell whether a state has what is asked of it."""
+    return all(state.get(name, 0.0) == value for name, value in asked)
+
+
+class RuleTable:
+    """Entries, by what tells them apart first."""
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self.entries = list(entries)
+        self._buckets: dict[tuple[str | None, str | None], list[int]] = {}
+        for number, entry in enumerate(self.entries):
+            self._buckets.setdefault(entry.bucket, []).append(number)
+
+    @property
+    def longest(self) -> int:
+        """How many states have to be looked at."""
+        return max((len(entry.key) + entry.at_start for entry in self.entries), default=1)
+
+    def best(self, states: Sequence[State], is_whole: bool) -> int | None:
+        """Return the number of the entry that decides, None if none fits."""
+        best: int | None = None
+        for number in self.fitting(states, is_whole):
+            if best is None or self.entries[number].weight > self.entries[best].weight:
+                best = number
+        return best
+
+    def fitting(self, states: Sequence[State], is_whole: bool) -> Iterator[int]:
+        """Yield the numbers of the entries that fit."""
+        present = states[-1]
+        previous = next((name for name in present if name.startswith("prev_")), None)
+        intent = next((name for name in present if name.startswith("intent_")), None)
+        for bucket in dict.fromkeys([(previous, intent), (previous, None)]):
+            for number in self._buckets.get(bucket, ()):
+                if self.entries[number].fits(states, is_whole):
+                    yield number
+
+
+@dataclass(slots=True)
+class _Moment:
+    """What a rule says of the present moment while it is read from its beginning."""
+
+    previous: str | None = None
+    message: Mapping[str, float] = field(default_factory=dict)
+    slots: dict[str, Any] = field(default_factory=dict)
+    loop: str | None = None
+    asks_for_loop: bool = False
+
+
+class Compiler:
+    """Turns rules into entries for the features of a domain."""
+
+    def __init__(self, domain: Domain) -> None:
+        self._vocabulary = domain.vocabulary
+        self._slots = {slot.name: slot for slot in domain.slots}
+        self._loops = sorted(self._vocabulary.loops) if isinstance(self._vocabulary, RasaVocabulary) else []
+
+    def entries(self, rule: Rule) -> list[tuple[Entry, Place]]:
+        """Return the entries of a rule, each with where its action stands."""
+        found: list[tuple[Entry, Place]] = []
+        moment, states, described = _Moment(), list[Asked](), list[Any]()
+        predicts = rule.at_start
+
+        def act(action: str, place: Place) -> None:
+            if predicts:
+                states.append(self._asked(moment))
+                described.append(self._described(moment))
+                weight = len(json.dumps(described))
+                found.append((Entry(tuple(states), action, rule.at_start, weight), place))
+            moment.previous = action
+
+        for event in rule.conditions:
+            self._take(event, moment)
+        for event, place in rule.steps:
+            if isinstance(event, UserUttered):
+                if moment.previous not in (None, ACTION_LISTEN_NAME):
+                    act(ACTION_LISTEN_NAME, place)
+                moment.previous, predicts = ACTION_LISTEN_NAME, True
+                moment.message = self._message(event)
+            elif isinstance(event, ActionExecuted):
+                act(event.action_name, place)
+                predicts = True
+            else:
+                self._take(event, moment)
+        ends_listening = rule.steps and _is_listening(rule.steps[-1][0])
+        if rule.waits and moment.previous is not None and not ends_listening:
+            act(ACTION_LISTEN_NAME, rule.steps[-1][1])
+        return found
+
+    def _take(self, event: Event, moment: _Moment) -> None:
+        if isinstance(event, SlotSet):
+            moment.slots[event.key] = event.value
+        elif isinstance(event, ActiveLoop):
+            moment.loop, moment.asks_for_loop = event.loop_name, True
+
+    def _message(self, message: UserUttered) -> dict[str, float]:
+        """Return what a message asks: its intent, and of its entities exactly these roles and groups."""
+        assert isinstance(self._vocabulary, RasaVocabulary)
+        asked = dict(self._vocabulary.features_of(message))
+        named = {str(entity["entity"]) for entity in message.entities}
+        for label in self._vocabulary.entities:
+            if label.partition("#")[0] in named and f"entity_{label.partition('#')[0]}" in asked:
+                asked.setdefault(f"entity_{label}", 0.0)
+        return asked
+
+    def _features(self, name: str, value: Any) -> tuple[float, ...]:
+        slot = self._slots[name].fresh()
+        slot.value = value
+        features = tuple(slot.as_feature()) if slot.value is not None else ()
+        return features or (0.0,) * slot.feature_dimensionality()
+
+    def _asked(self, moment: _Moment) -> Asked:
+        asked = dict(moment.message)
+        if moment.previous is not None:
+            asked[f"prev_{moment.previous}"] = 1.0
+        for name, value in moment.slots.items():
+            if name in self._slots:
+                features = self._features(name, value)
+                asked.update({f"slot_{name}_{index}": feature for index, feature in enumerate(features)})
+        if moment.asks_for_loop:
+            known = self._loops if moment.loop is None else []
+            asked.update({LOOP_PREFIX + loop: 0.0 for loop in known})
+            if moment.loop is not None:
+                asked[LOOP_PREFIX + moment.loop] = 1.0
+        return tuple(sorted(asked.items()))
+
+    def _described(self, moment: _Moment) -> dict[str, Any]:
+        """Return what is asked as one would write it: the longer, the more is asked."""
+        content: dict[str, Any] = {}
+        if moment.previous is not None:
+            content["prev_action"] = {"action_name": moment.previous}
+        if moment.message:
+            content["user"] = sorted(name for name, value in moment.message.items() if value)
+        slots = {name: value for name, value in moment.slots.items() if self._is_featurized(name)}
+        if slots:
+            found = {name: self._features(name, value) for name, value in slots.items()}
+            content["slots"] = {name: list(value) if any(value) else UNSET for name, value in found.items()}
+        if moment.asks_for_loop:
+            content["active_loop"] = {"name": UNSET if moment.loop is None else moment.loop}
+        return content
+
+    def _is_featurized(self, name: str) -> bool:
+        return name in self._slots and self._slots[name].has_features()
+
+
+def _is_listening(event: Event) -> bool:
+    return isinstance(event, ActionExecuted) and event.action_name == ACTION_LISTEN_NAME
+
+
+class LoopInterruptions:
+    """What follows inside of loops when these did not get their answer, in rules and stories.
+
+    Attributes
+    ----------
+    resumed : list of (str or None, Asked)
+        Previous action but one, and state, in which a loop goes on after other talk, without taking an answer.
+    left_alone : list of (str or None, Asked)
+        The same, in which something else than the loop follows.
+    """
+
+    def __init__(self, resumed: Iterable[Any] = (), left_alone: Iterable[Any] = ()) -> None:
+        self.resumed: dict[tuple[str | None, Asked], None] = dict.fromkeys(map(_as_pair, resumed))
+        self.left_alone: dict[tuple[str | None, Asked], None] = dict.fromkeys(map(_as_pair, left_alone))
+
+    def learn(self, states: Sequence[Asked], action: str) -> None:
+        """Take note of what follows these states."""
+        present = dict(states[-1])
+        loop = next((name.removeprefix(LOOP_PREFIX) for name, on in present.items() if on and _is_loop(name)), None)
+        if loop is None:
+            return
+        before = _previous(states[-2]) if len(states) > 1 else None
+        if LISTENED in present and action == loop:
+            self.resumed[before, states[-1]] = None
+        elif LISTENED not in present and action != loop:
+            self.left_alone[before, states[-1]] = None
+
+    def is_resumed(self, states: Sequence[State]) -> bool:
+        """Tell whether the loop goes on without taking an answer."""
+        return _any_fits(self.resumed, states)
+
+    def is_left_alone(self, states: Sequence[State]) -> bool:
+        """Tell whether something else than the loop follows."""
+        return _any_fits(self.left_alone, states)
+
+    def as_json(self) -> list[Any]:
+        """Return the content, JSON-able."""
+        return [list(self.resumed), list(self.left_alone)]
+
+
+def _as_pair(content: Any) -> tuple[str | None, Asked]:
+    before, asked = content
+    return before, tuple((name, float(value)) for name, value in asked)
+
+
+def _any_fits(known: Iterable[tuple[str | None, Asked]], states: Sequence[State]) -> bool:
+    before = _previous(tuple(states[-2].items())) if len(states) > 1 else None
+    return any((asked_before in (None, before)) and has(states[-1], asked) for asked_before, asked in known)
+
+
+def _previous(asked: Asked) -> str | None:
+    return next((name for name, value in asked if value and name.startswith("prev_")), None)
+
+
+def _is_loop(name: str) -> bool:
+    return name.startswith(LOOP_PREFIX)

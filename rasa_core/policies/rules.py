@@ -1,0 +1,256 @@
+"""Does what rules say, runs loops (forms), and does something safe where no rule knows what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME, Event
+from rasa_core.events.rasa3 import LoopInterrupted
+from rasa_core.exceptions import ModelError
+from rasa_core.history import State
+from rasa_core.policies.policy import Opinion, Policy, Trackers
+from rasa_core.policies.rule_checks import check_rules, sources_in_stories
+from rasa_core.policies.rule_table import Asked, Compiler, Entry, LoopInterruptions, RuleTable
+from rasa_core.policies.training_turns import TrainingTurn, TrainingTurns
+from rasa_core.rasa3.history import RasaHistory
+from rasa_core.rasa3.rule import Rule
+from rasa_core.support.stored_models import reading
+
+if TYPE_CHECKING:
+    from rasa_core.domain import Domain
+    from rasa_core.trackers import DialogueStateTracker
+
+FILE_NAME: Final = "rules.json"
+FORMAT: Final = 1
+DEFAULT_ACTION_OF: Final = {
+    "restart": ACTION_RESTART_NAME,
+    "back": "action_back",
+    "session_start": "action_session_start",
+}
+"""Intents that every bot answers in the same way."""
+
+DEFAULT: Final = "default"
+FALLBACK: Final = "fallback"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What rules say of one moment.
+
+    Attributes
+    ----------
+    action : str or None
+        The action; None if no rule fits.
+    source : str
+        What decided: a number of an entry, a loop, ``default`` or ``fallback``.
+    no_user : bool
+        Whether a loop goes on, which no other policy may prevent.
+    is_interrupted : bool
+        Whether the loop is to take no answer.
+    """
+
+    action: str | None
+    source: str = FALLBACK
+    no_user: bool = False
+    is_interrupted: bool = False
+
+
+class RulePolicy(Policy):
+    """Knows rules, and nothing else.
+
+    Parameters
+    ----------
+    core_fallback_threshold, core_fallback_action_name, enable_fallback_prediction
+        Where no rule fits, this action has this score, unless that is switched off.
+    restrict_rules
+        Whether a rule with more than one message of the user is an error.
+    check_for_contradictions
+        Whether rules that contradict one another, or stories, are an error; they are left out otherwise.
+    priority
+        Takes the place of that of the class.
+    """
+
+    priority: int = 4
+    HIGHEST_SCORE: ClassVar[float] = 1.0
+
+    def __init__(
+        self,
+        core_fallback_threshold: float = 0.3,
+        core_fallback_action_name: str = "action_default_fallback",
+        enable_fallback_prediction: bool = True,
+        restrict_rules: bool = True,
+        check_for_contradictions: bool = True,
+        *,
+        priority: int | None = None,
+    ) -> None:
+        super().__init__(priority=priority)
+        self.core_fallback_threshold = core_fallback_threshold
+        self.core_fallback_action_name = core_fallback_action_name
+        self.enable_fallback_prediction = enable_fallback_prediction
+        self.restrict_rules = restrict_rules
+        self.check_for_contradictions = check_for_contradictions
+        self.table = RuleTable()
+        self.interruptions = LoopInterruptions()
+        self.in_stories: frozenset[str] = frozenset()
+
+    @property
+    def max_history(self) -> int:
+        """As many states as the longest rule has."""
+        return max(2, self.table.longest)
+
+    # -- training
+
+    def train(self, training_trackers: Trackers, domain: Domain, rules: Sequence[Rule] = (), **kwargs: Any) -> None:
+        """Compile the `rules`, and compare them with each other and with the stories.
+
+        Raises
+        ------
+        ModelError
+            If rules contradict one another or a story, as far as that is checked.
+        """
+        if self.enable_fallback_prediction:
+            domain.index_for_action(self.core_fallback_action_name)
+        stories = [one for one in training_trackers if not getattr(one, "is_augmented", False)]
+        compiler = Compiler(domain)
+        compiled = [(rule, compiler.entries(rule)) for rule in rules]
+        entries, problems = _merged([one for _, found in compiled for one in found])
+        self.table = RuleTable(entries)
+        self.interruptions = LoopInterruptions()
+        for entry in entries:
+            self.interruptions.learn(entry.key, entry.action)
+        for tracker in stories:
+            for states, action in turns_of(tracker):
+                self.interruptions.learn(states, action)
+        used, contradicted = sources_in_stories(self, stories, domain)
+        self.in_stories = frozenset(used)
+        problems += check_rules(self, rules, domain, restrict_rules=self.restrict_rules)
+        if self.check_for_contradictions and (problems or contradicted):
+            raise ModelError("\n".join(dict.fromkeys([*problems, *contradicted])))
+
+    # -- prediction
+
+    def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
+        """Return 1.0 for the action that a rule or loop asks for, the fallback's score for the fallback elsewhere."""
+        return list(self.opinion(tracker, domain).scores)
+
+    def opinion(self, tracker: DialogueStateTracker, domain: Domain) -> Opinion:  # noqa: D102
+        decision = self.decide(tracker)
+        scores = [0.0] * domain.num_actions
+        if self.enable_fallback_prediction:
+            scores[domain.action_map[self.core_fallback_action_name]] = self.core_fallback_threshold
+        if decision.action in domain.action_map:
+            scores[domain.action_map[str(decision.action)]] = 1.0
+        events: tuple[Event, ...] = (LoopInterrupted(True),) if decision.is_interrupted else ()
+        return Opinion(scores, decision.no_user, self._is_hidden(decision, domain), events)
+
+    def _is_hidden(self, decision: Decision, domain: Domain) -> bool:
+        """Tell whether only rules know the turn; a loop of every bot, which is no form, is known to all."""
+        if decision.source == FALLBACK or decision.source in self.in_stories:
+            return False
+        forms = domain.rasa.forms if domain.rasa is not None else {}
+        own = decision.source.split()[1:2]
+        return not own or own[0] in forms or decision.action != own[0]
+
+    def decide(self, tracker: DialogueStateTracker) -> Decision:
+        """Return what the rules say, without a fallback."""
+        latest, history = tracker.latest_action_name, tracker.history
+        if not isinstance(history, RasaHistory):
+            return Decision(None)
+        if latest == ACTION_LISTEN_NAME:
+            action = DEFAULT_ACTION_OF.get(str(tracker.latest_message.intent.get("name")))
+            if action is not None and history.heard:
+                return Decision(action, DEFAULT)
+        loop = history.loop
+        if loop is not None and not loop.rejected:
+            action = ACTION_LISTEN_NAME if latest == loop.name else loop.name
+            return Decision(action, f"loop {loop.name} {action}", no_user=True)
+        return self._by_rules(history, tracker.active_state())
+
+    def _by_rules(self, history: RasaHistory, present: State) -> Decision:
+        states = history.states_for_rules(present)
+        number = self.table.best(states, history.is_whole())
+        entry = None if number is None else self.table.entries[number]
+        decision = Decision(None if entry is None else entry.action, FALLBACK if number is None else str(number))
+        if history.loop is None:
+            return decision
+        if entry is not None and entry.action == ACTION_LISTEN_NAME and not entry.asks_for_loop:
+            # A rule for any moment ends by listening; inside of a loop, the loop asks again.
+            if self.interruptions.is_left_alone(states):
+                return Decision(None)
+            return Decision(history.loop.name, f"loop {history.loop.name} {history.loop.name}")
+        is_interrupted = self.interruptions.is_resumed(states)
+        return replace(decision, is_interrupted=is_interrupted)
+
+    def training_turns(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> TrainingTurns:
+        """Return where the rule stands that decides."""
+        decision = self.decide(tracker)
+        if decision.source.isdecimal():
+            entry = self.table.entries[int(decision.source)]
+            return TrainingTurns((TrainingTurn(entry.action, entry.places[:limit], len(entry.places[limit:]), 1),))
+        if decision.action is None:
+            return TrainingTurns(note="no rule fits.")
+        if decision.source == DEFAULT:
+            return TrainingTurns(note="every bot answers this intent so.")
+        loop = decision.source.split()[1]
+        return TrainingTurns(note=f"the loop {loop} is going on.")
+
+    # -- kept
+
+    def persist(self, path: str | Path) -> None:
+        """Write the compiled rules."""
+        names = (
+            *("core_fallback_threshold", "core_fallback_action_name", "enable_fallback_prediction"),
+            *("restrict_rules", "check_for_contradictions"),
+        )
+        content = {
+            "format": FORMAT,
+            "options": {name: getattr(self, name) for name in names},
+            "entries": [entry.as_json() for entry in self.table.entries],
+            "interruptions": self.interruptions.as_json(),
+            "in_stories": sorted(self.in_stories),
+        }
+        Path(path, FILE_NAME).write_text(json.dumps(content), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> RulePolicy:
+        """Read the rules from the folder `path`."""
+        file = Path(path, FILE_NAME)
+        with reading("the rules", file):
+            content = json.loads(file.read_text(encoding="utf-8"))
+            policy = cls(**content["options"])
+            policy.table = RuleTable(map(Entry.from_json, content["entries"]))
+            policy.interruptions = LoopInterruptions(*content["interruptions"])
+            policy.in_stories = frozenset(content["in_stories"])
+        return policy
+
+
+def turns_of(tracker: DialogueStateTracker) -> Iterable[tuple[list[Asked], str]]:
+    """Yield the states before each action of a story that is learnt, and the action."""
+    states = [tuple(state.items()) for state in tracker.last_states(None)]
+    actions = [event for event in tracker.applied_events() if event.type_name == "action"]
+    for number, action in enumerate(actions):
+        if not getattr(action, "unpredictable", False):
+            yield states[max(0, number - 1) : number + 1], getattr(action, "action_name", "")
+
+
+def _merged(found: Sequence[tuple[Entry, Any]]) -> tuple[list[Entry], list[str]]:
+    """Join entries that say the same; leave out those that contradict one another, with a line about each."""
+    by_key: dict[Any, dict[str, list[str]]] = {}
+    first: dict[Any, Entry] = {}
+    for entry, place in found:
+        key = (entry.key, entry.at_start)
+        first.setdefault(key, entry)
+        by_key.setdefault(key, {}).setdefault(entry.action, []).append(str(place))
+    entries, problems = [], []
+    for key, actions in by_key.items():
+        if len(actions) == 1:
+            action, places = next(iter(actions.items()))
+            entries.append(replace(first[key], action=action, places=tuple(dict.fromkeys(places))))
+        else:
+            told = " but ".join(f"{action!r} at {', '.join(places)}" for action, places in actions.items())
+            problems.append(f"rules contradict one another: the same is followed by {told}. Change one of them.")
+    return entries, problems

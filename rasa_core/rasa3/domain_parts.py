@@ -1,0 +1,360 @@
+"""What a domain of Rasa 2 and 3 has besides names: slot mappings, forms, sessions, and which entities matter.
+
+`read_rasa_domain` merges files; each error says file and line, a conflict both.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from rasa_core.exceptions import DomainError, did_you_mean
+from rasa_core.support.places import Place
+from rasa_core.support.yaml_parts import Part, YamlError, read_yaml, yaml_part
+
+logger = logging.getLogger(__name__)
+
+SNIPPET: Final = "..."
+EXTRACT_SLOTS: Final = "action_extract_slots"
+RASA_DEFAULT_ACTIONS: Final = (
+    "action_listen",
+    "action_restart",
+    "action_session_start",
+    "action_default_fallback",
+    "action_deactivate_loop",
+    "action_revert_fallback_events",
+    "action_default_ask_affirmation",
+    "action_default_ask_rephrase",
+    "action_two_stage_fallback",
+    "action_unlikely_intent",
+    "action_back",
+    SNIPPET,
+    EXTRACT_SLOTS,
+)
+"""What every bot of Rasa 3 can do, in the order of its scores."""
+RASA_DEFAULT_INTENTS: Final = ("restart", "back", "out_of_scope", "session_start", "nlu_fallback")
+REQUESTED_SLOT: Final = "requested_slot"
+SESSION_METADATA_SLOT: Final = "session_started_metadata"
+TWO_STAGE_FALLBACK: Final = "action_two_stage_fallback"
+
+KNOWN_KEYS: Final = (
+    *("version", "intents", "entities", "slots", "forms", "responses", "actions", "e2e_actions", "session_config"),
+    *("config", "imports"),
+)
+DATA_KEYS: Final = frozenset({"nlu", "stories", "rules"})
+"""Keys of other files, which may stand beside those of a domain."""
+DOMAIN_KEYS: Final = frozenset(KNOWN_KEYS) - {"version", "imports"}
+MAPPING_TYPES: Final = ("from_entity", "from_text", "from_intent", "from_trigger_intent", "custom")
+_LISTS: Final = ("intents", "entities", "actions", "e2e_actions")
+_MAPPINGS: Final = ("slots", "forms", "responses", "session_config", "config")
+_SAYABLE: Final = ("text", "custom")
+
+
+@dataclass(frozen=True, slots=True)
+class SlotMapping:
+    """One way in which a message fills a slot.
+
+    Attributes
+    ----------
+    kind : str
+        One of `MAPPING_TYPES`.
+    conditions : tuple of dict
+        ``active_loop`` and ``requested_slot``, of which one must hold; none for always.
+    intents, not_intents : frozenset of str
+        Intents for which it works, empty for all; and those for which it does not.
+    """
+
+    kind: str
+    entity: str | None = None
+    role: str | None = None
+    group: str | None = None
+    value: Any = None
+    action: str | None = None
+    intents: frozenset[str] = frozenset()
+    not_intents: frozenset[str] = frozenset()
+    conditions: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A loop that asks for slots, one after the other."""
+
+    name: str
+    required_slots: tuple[str, ...]
+    ignored_intents: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class RasaParts:
+    """The content of the domain files of a Rasa 2 or 3 bot.
+
+    Attributes
+    ----------
+    content : dict
+        Everything as plain data, by the keys of a domain file.
+    mappings : dict of str to tuple of SlotMapping
+        By slot, in the order of the file.
+    session_seconds : float
+        How long a conversation may rest before a new session begins; 0 for ever.
+    custom_defaults : frozenset of str
+        Default actions that the bot has an action of its own for.
+    """
+
+    content: Mapping[str, Any]
+    lines: Mapping[tuple[str, str], Place] = field(default_factory=dict)
+    mappings: Mapping[str, tuple[SlotMapping, ...]] = field(default_factory=dict)
+    forms: Mapping[str, Form] = field(default_factory=dict)
+    entity_features: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    entities: tuple[str, ...] = ()
+    session_seconds: float = 3600.0
+    carries_slots: bool = True
+    custom_defaults: frozenset[str] = frozenset()
+
+    @property
+    def intents(self) -> list[str]:
+        """All intents, those that every bot has last."""
+        own = names_in(self.content["intents"])
+        return [*own, *(name for name in RASA_DEFAULT_INTENTS if name not in own)]
+
+    @property
+    def entity_names(self) -> list[str]:
+        """Names of the entities, without roles and groups."""
+        return names_in(self.content["entities"])
+
+    @property
+    def loops(self) -> frozenset[str]:
+        """Names of the actions that are loops."""
+        return frozenset([*self.forms, TWO_STAGE_FALLBACK])
+
+    def is_listed(self, action: str) -> bool:
+        """Tell whether an action stands under ``actions:``."""
+        return ("actions", action) in self.lines or action in names_in(self.content["actions"])
+
+    def own_actions(self) -> list[str]:
+        """Return the bot's own actions in the order of their scores: actions, responses, forms."""
+        named = [name for name in names_in(self.content["actions"]) if name not in RASA_DEFAULT_ACTIONS]
+        said = [name for name in sorted(self.content["responses"]) if name.startswith("utter_")]
+        return list(dict.fromkeys([*named, *said, *self.content["forms"]]))
+
+
+def names_in(entries: Iterable[Any]) -> list[str]:
+    """Return the names of ``- name`` and of ``- name: {...}`` alike."""
+    return [str(next(iter(entry))) if isinstance(entry, dict) else str(entry) for entry in entries]
+
+
+def options_in(entries: Iterable[Any]) -> dict[str, dict[str, Any]]:
+    """Return the options of each ``- name: {...}``, by name; an empty dict where there are none."""
+    found: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        options = next(iter(entry.values())) if isinstance(entry, dict) and entry else None
+        found[names_in([entry])[0]] = options if isinstance(options, dict) else {}
+    return found
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return what may be a list or a single thing as a list; none of None."""
+    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
+
+
+# -- reading
+
+
+def read_rasa_domain(files: Sequence[str | Path]) -> RasaParts:
+    """Read and merge the domain parts of files, in their order.
+
+    Raises
+    ------
+    DomainError
+        If a file cannot be read, two disagree, or something in them is wrong.
+    """
+    try:
+        return _merged([part for part in map(read_yaml, files) if part is not None])
+    except YamlError as error:
+        raise DomainError(str(error)) from error
+
+
+def rasa_domain_from_text(text: str, name: str = "domain") -> RasaParts | None:
+    """Return the parts of one domain in YAML; None if it has no ``version:`` and so is one of 0.9."""
+    try:
+        root = yaml_part(text, name)
+        return None if root is None or "version" not in root.keys() else _merged([root])  # noqa: SIM118
+    except YamlError as error:
+        raise DomainError(str(error)) from error
+
+
+class _Merger:
+    """Merges the keys of several files, and takes note of where each name stands."""
+
+    def __init__(self) -> None:
+        self.content: dict[str, Any] = {
+            **{key: [] for key in _LISTS},
+            **{key: {} for key in _MAPPINGS},
+        }
+        self.lines: dict[tuple[str, str], Place] = {}
+
+    def add(self, root: Part) -> None:
+        if not root.is_mapping:
+            raise DomainError(f"{root.place}: a domain is a mapping of keys to values.")
+        for key, value in root.pairs():
+            name = key.written
+            if name in _LISTS:
+                self._add_list(name, value)
+            elif name in _MAPPINGS:
+                self._add_mapping(name, value)
+            elif name not in KNOWN_KEYS and name not in DATA_KEYS:
+                hint = did_you_mean(name, [*KNOWN_KEYS, *DATA_KEYS])
+                logger.warning("%s: unknown key %r is ignored.%s", key.place, name, hint)
+
+    def _add_list(self, key: str, value: Part) -> None:
+        if not value.is_list and not value.is_null:
+            raise DomainError(f"{value.place}: {key}: is a list, one name a line, each after a dash.")
+        inside: dict[str, Place] = {}
+        for entry in value.entries():
+            name = names_in([entry.data])[0]
+            if name in inside:
+                raise DomainError(
+                    f"{entry.place}: {name!r} stands twice in {key}:; the first is at {inside[name]}. Remove one."
+                )
+            inside[name] = entry.place
+            self._put(key, name, entry.data, entry.place)
+
+    def _put(self, key: str, name: str, data: Any, place: Place) -> None:
+        first = self.lines.setdefault((key, name), place)
+        if first is place:
+            self.content[key].append(data)
+            return
+        known = self.content[key][names_in(self.content[key]).index(name)]
+        if known != data:
+            raise DomainError(f"{place}: {name!r} in {key}: is another one than that at {first}. Remove one of them.")
+
+    def _add_mapping(self, key: str, value: Part) -> None:
+        if not value.is_mapping and not value.is_null:
+            raise DomainError(f"{value.place}: {key}: is a mapping of names.")
+        for name, entry in value.pairs():
+            first = self.lines.setdefault((key, name.written), name.place)
+            if first is not name.place and self.content[key][name.written] != entry.data:
+                text = f"{name.written!r} in {key}: is another one than that at {first}. Remove one of them."
+                raise DomainError(f"{name.place}: {text}")
+            self.content[key][name.written] = entry.data
+
+
+def _merged(roots: Sequence[Part]) -> RasaParts:
+    merger = _Merger()
+    for root in roots:
+        merger.add(root)
+    return _Checker(merger.content, merger.lines).parts()
+
+
+class _Checker:
+    """Turns plain data into parts; the first thing that is wrong is an error with its place."""
+
+    def __init__(self, content: dict[str, Any], lines: Mapping[tuple[str, str], Place]) -> None:
+        self.content, self.lines = content, lines
+
+    def fail(self, key: str, name: str, problem: str) -> DomainError:
+        place = self.lines.get((key, name))
+        return DomainError(f"{place}: {problem}" if place else problem, (key, name))
+
+    def parts(self) -> RasaParts:
+        content = self.content
+        content["responses"] = {name: self._response(name, found) for name, found in content["responses"].items()}
+        forms = {name: self._form(name, found) for name, found in content["forms"].items()}
+        session = content["session_config"]
+        minutes = session.get("session_expiration_time", 60)
+        if not isinstance(minutes, int | float) or isinstance(minutes, bool) or minutes < 0:
+            problem = f"session_expiration_time is a number of minutes, 0 for ever, not {minutes!r}."
+            raise self.fail("session_config", "session_expiration_time", problem)
+        labels, features = self._entities()
+        return RasaParts(
+            content=content,
+            lines=self.lines,
+            mappings={name: self._mappings(name, found) for name, found in content["slots"].items()},
+            forms=forms,
+            entity_features=features,
+            entities=labels,
+            session_seconds=60.0 * minutes,
+            carries_slots=session.get("carry_over_slots_to_new_session", True) is not False,
+            custom_defaults=frozenset(names_in(content["actions"])) & frozenset(RASA_DEFAULT_ACTIONS),
+        )
+
+    def _entities(self) -> tuple[tuple[str, ...], dict[str, frozenset[str]]]:
+        """Return all labels of entities, with roles and groups, and those that matter after each intent."""
+        labels: dict[str, list[str]] = {}
+        unused: set[str] = set()
+        for name, options in options_in(self.content["entities"]).items():
+            marks = [*as_list(options.get("roles")), *as_list(options.get("groups"))]
+            labels[name] = [name, *(f"{name}#{mark}" for mark in marks)]
+            if options.get("influence_conversation") is False:
+                unused.add(name)
+        features: dict[str, frozenset[str]] = {}
+        for intent, options in options_in(self.content["intents"]).items():
+            used = (
+                set(labels)
+                if options.get("use_entities", True) is True
+                else set(as_list(options["use_entities"] or []))
+            )
+            used -= {*as_list(options.get("ignore_entities")), *unused}
+            features[intent] = frozenset(label for name in used for label in labels.get(name, ()))
+        return tuple(label for marked in labels.values() for label in marked), features
+
+    def _response(self, name: str, variants: Any) -> list[dict[str, Any]]:
+        shape = "is a list of variants, each with text: or custom:"
+        if not isinstance(variants, list) or not variants:
+            raise self.fail("responses", name, f"the response {name!r} {shape}.")
+        found = [{"text": one} if isinstance(one, str) else one for one in variants]
+        for one in found:
+            if not isinstance(one, dict) or not any(key in one for key in _SAYABLE):
+                raise self.fail("responses", name, f"the response {name!r} {shape}; one has neither.")
+            if isinstance(one.get("attachment"), str):
+                raise self.fail("responses", name, f"attachment: of the response {name!r} is a mapping, not a text.")
+            if "text" in one:
+                one["text"] = "" if one["text"] is None else str(one["text"])
+        return found
+
+    def _form(self, name: str, described: Any) -> Form:
+        described = {} if described is None else described
+        if not isinstance(described, dict):
+            raise self.fail("forms", name, f"the form {name!r} is a mapping with required_slots:.")
+        required = described.get("required_slots", described if "required_slots" not in described else None)
+        if isinstance(required, dict):
+            if described.get("required_slots") is not None:
+                problem = f"required_slots: of the form {name!r} is a list of slots; their mappings stand under slots:."
+                raise self.fail("forms", name, problem)
+            required = [slot for slot in required if slot != "ignored_intents"]
+        return Form(
+            name, tuple(map(str, required or ())), frozenset(map(str, as_list(described.get("ignored_intents"))))
+        )
+
+    def _mappings(self, name: str, described: Any) -> tuple[SlotMapping, ...]:
+        if not isinstance(described, dict):
+            raise self.fail("slots", name, f"the slot {name!r} is a mapping with type: and mappings:.")
+        found = described.get("mappings")
+        if found is None and self._is_old_style(described):
+            return ()
+        if not isinstance(found, list) or not found:
+            raise self.fail("slots", name, f"the slot {name!r} has no mappings:; write mappings: [{{type: custom}}].")
+        return tuple(self._mapping(name, one) for one in found)
+
+    def _is_old_style(self, described: Mapping[str, Any]) -> bool:
+        return "auto_fill" in described
+
+    def _mapping(self, name: str, one: Any) -> SlotMapping:
+        kind = one.get("type") if isinstance(one, dict) else None
+        if kind not in MAPPING_TYPES:
+            hint = did_you_mean(str(kind), MAPPING_TYPES)
+            known = ", ".join(MAPPING_TYPES)
+            raise self.fail("slots", name, f"a mapping of the slot {name!r} has type {kind!r}.{hint} Known: {known}.")
+        needed = {"from_entity": "entity", "from_intent": "value", "from_trigger_intent": "value"}.get(kind)
+        if needed is not None and one.get(needed) is None:
+            raise self.fail("slots", name, f"a mapping of the slot {name!r} of type {kind} needs {needed}:.")
+        return SlotMapping(
+            kind,
+            **{key: None if one.get(key) is None else str(one[key]) for key in ("entity", "role", "group", "action")},
+            value=one.get("value"),
+            intents=frozenset(map(str, as_list(one.get("intent")))),
+            not_intents=frozenset(map(str, as_list(one.get("not_intent")))),
+            conditions=tuple(condition for condition in as_list(one.get("conditions")) if isinstance(condition, dict)),
+        )

@@ -1,0 +1,342 @@
+"""What policies of Rasa 3 see of a conversation: less than what happened.
+
+Turns in which a loop (a form) got its answer are as if they had not been, so that a story need not know how many
+questions a form asks. Turns that only rules decide are hidden from all policies but the one that has the rules, so
+that a story goes on after them. Both views are kept up to date event by event, and neither grows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from rasa_core.events import ACTION_LISTEN_NAME, Event
+from rasa_core.events.rasa3 import ActionExecutionRejected as Rejected
+from rasa_core.events.rasa3 import ActiveLoop, LoopInterrupted
+from rasa_core.history import SLOTS_KEPT, History, State, Understood, Vocabulary
+from rasa_core.slots import Slot
+
+LISTENED: Final = f"prev_{ACTION_LISTEN_NAME}"
+LOOP_PREFIX: Final = "active_loop_"
+
+
+@dataclass(frozen=True, slots=True)
+class RasaVocabulary(Vocabulary):
+    """The names of a Rasa 3 domain.
+
+    Attributes
+    ----------
+    entity_features : mapping of str to frozenset of str
+        Intent to the entities (``city``, ``city#from``) that influence what follows it.
+    loops : frozenset of str
+        Names of the actions that are loops.
+    """
+
+    entity_features: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    loops: frozenset[str] = frozenset()
+
+    def features_of(self, message: Understood) -> State:
+        """Return what a message adds to a state: its intent, and the names of its entities with roles and groups."""
+        name = message.intent.get("name")
+        labels: dict[str, None] = {}
+        for entity in message.entities:
+            own = str(entity["entity"])
+            marks = [f"{own}#{entity[key]}" for key in ("role", "group") if entity.get(key)]
+            labels.update(dict.fromkeys([own, *marks]))
+        used = self.entity_features.get(str(name))
+        state = {f"intent_{name}": 1.0} if name else {}
+        state.update({f"entity_{label}": 1.0 for label in sorted(labels) if used is None or label in used})
+        return state
+
+
+@dataclass(slots=True)
+class Loop:
+    """A loop that is going on.
+
+    Attributes
+    ----------
+    name : str
+        Name of its action.
+    is_interrupted : bool
+        Whether the next message is not an answer to it.
+    rejected : bool
+        Whether it refused to run for the latest message.
+    trigger_intent : str or None
+        The intent of the message that began it.
+    """
+
+    name: str
+    is_interrupted: bool = False
+    rejected: bool = False
+    trigger_intent: str | None = None
+
+
+class _States:
+    """States before actions: those that count for certain, and those that go if the loop gets its answer."""
+
+    __slots__ = ("held", "holds", "kept", "total")
+
+    def __init__(self, window: int | None) -> None:
+        self.kept: deque[State] = deque(maxlen=window)
+        self.held: list[State] = []
+        self.holds = False
+        self.total = 0
+
+    def add(self, state: State) -> None:
+        (self.held if self.holds else self.kept).append(state)
+        self.total += 1
+
+    def hold(self) -> None:
+        """Hold what comes from now on."""
+        self.release()
+        self.holds = True
+
+    def release(self) -> None:
+        """Let all count, also what comes."""
+        self.kept.extend(self.held)
+        self.held = []
+        self.holds = False
+
+    def drop(self) -> None:
+        """Forget what was held."""
+        self.total -= len(self.held)
+        self.held = []
+
+    def all(self) -> list[State]:
+        return [*self.kept, *self.held]
+
+    def snapshot(self) -> list[Any]:
+        return [list(self.kept), list(self.held), self.holds, self.total]
+
+    def restore(self, content: list[Any]) -> None:
+        kept, self.held, self.holds, self.total = content
+        self.kept.clear()
+        self.kept.extend(kept)
+
+
+_SEEN: Final = (
+    "user",
+    "shown_user",
+    "shown_action",
+    "was_hidden",
+    "loop_ran",
+    "heard",
+    "marked",
+    "rejected",
+    "fresh_slots",
+)
+
+
+class RasaHistory(History):
+    """A history with both views.
+
+    Attributes
+    ----------
+    loop : Loop or None
+        The loop that is going on.
+    rejected : str or None
+        The action that refused to run just now.
+    user : State
+        What the message adds to the present state; after a turn that a loop handled, that of the turn before it.
+    """
+
+    __slots__ = ("_all", "_fresh", "_visible", "loop", *_SEEN)
+
+    vocabulary: RasaVocabulary
+
+    def clear(self) -> None:  # noqa: D102
+        super().clear()
+        self._all, self._visible, self._fresh = (_States(self.window) for _ in range(3))
+        self.loop: Loop | None = None
+        self.user: State = {}
+        self.shown_user: State = {}
+        self.shown_action: str | None = None
+        self.was_hidden = False
+        self.loop_ran: str | None = None
+        self.heard = False
+        self.rejected: str | None = None
+        self.marked: list[Any] = []
+        self.fresh_slots: list[str] = []
+
+    @property
+    def loops(self) -> frozenset[str]:  # noqa: D102
+        return self.vocabulary.loops
+
+    # -- what happens
+
+    def record_message(self, message: Understood) -> None:  # noqa: D102
+        super().record_message(message)
+        self.user = self.vocabulary.features_of(message)
+        self.heard = True
+        self.rejected = None
+
+    def record_slot(self, name: str, value: Any) -> None:  # noqa: D102
+        super().record_slot(name, value)
+        self.fresh_slots = [*(known for known in self.fresh_slots if known != name), name][-SLOTS_KEPT:]
+
+    def record_action(  # noqa: D102
+        self, state: State, action_name: str, *, is_hidden: bool = False, is_followup: bool = False
+    ) -> None:
+        name = action_name
+        super().record_action({}, name)
+        self.rejected = None
+        self.states.clear()
+        if self.heard and name != self.loop_ran:
+            self._go_on()
+        self.heard = False
+        if name in self.vocabulary.loops and name == self.loop_ran:
+            self._forget_handled_turn()
+        else:
+            self._all.add(state)
+            self._show(state, is_hidden, is_followup)
+            if name in self.vocabulary.loops:
+                self._mark(name)
+        self.fresh_slots = []
+        if self.loop is not None:
+            self.loop.is_interrupted = False
+            self.loop.rejected = self.loop.rejected and self.loop.name != name
+
+    def _show(self, state: State, hidden: bool, is_followup: bool) -> None:
+        """Add a state to those that other policies see, unless its turn is hidden from them."""
+        if not self.was_hidden:
+            self.shown_action = _previous(state)
+        if not is_followup and not self._repeats_loop(state):
+            self.was_hidden = hidden
+        if not self.was_hidden:
+            shown = self._as_shown(state, self.shown_action)
+            self.shown_user = user_part(shown)
+            self._visible.add(shown)
+            self._fresh.add(dict.fromkeys(self.fresh_slots, 1.0))
+
+    def _repeats_loop(self, state: State) -> bool:
+        return self.loop is not None and _previous(state) == self.loop.name
+
+    def _as_shown(self, state: State, action: str | None) -> State:
+        listened = LISTENED in state
+        shown = dict(user_part(state) if listened or not self._visible.total else self.shown_user)
+        shown.update({name: value for name, value in state.items() if name.startswith(("slot_", LOOP_PREFIX))})
+        if action is not None:
+            shown[f"prev_{action}"] = 1.0
+        return shown
+
+    def _mark(self, loop: str) -> None:
+        self.loop_ran = loop
+        self.marked = [self.user, self.shown_user, self.shown_action, self.was_hidden]
+        for states in (self._all, self._visible, self._fresh):
+            states.hold()
+
+    def _forget_handled_turn(self) -> None:
+        self.user, self.shown_user, self.shown_action, self.was_hidden = self.marked
+        for states in (self._all, self._visible, self._fresh):
+            states.drop()
+
+    def _go_on(self) -> None:
+        """Let everything since the loop ran count: what follows is no answer to it."""
+        self.loop_ran = None
+        for states in (self._all, self._visible, self._fresh):
+            states.release()
+
+    def record_other(self, event: Event) -> None:
+        """Take note of the beginning, interruption, rejection and end of loops."""
+        if isinstance(event, ActiveLoop):
+            intent = self.intent_name
+            self.loop = None if event.loop_name is None else Loop(event.loop_name, trigger_intent=intent)
+            if event.loop_name is None:
+                self._go_on()
+        elif self.loop is not None and isinstance(event, LoopInterrupted):
+            self.loop.is_interrupted = event.is_interrupted
+        elif isinstance(event, Rejected):
+            self.rejected = event.action_name
+            if self.loop is not None and self.loop.name == event.action_name:
+                self.loop.rejected = True
+            if event.action_name == self.loop_ran:
+                self._go_on()
+
+    @property
+    def intent_name(self) -> str | None:
+        """The intent of the latest message, in the domain or not."""
+        return next((name[7:] for name in self.user if name.startswith("intent_")), None)
+
+    # -- what is seen
+
+    def present_state(self, message: Understood, slots: Iterable[Slot], action_name: str | None) -> State:  # noqa: D102
+        state = dict(self.user)
+        for slot in slots:
+            for index, feature in enumerate(slot.as_feature() if slot.value is not None else ()):
+                if feature:
+                    state[f"slot_{slot.name}_{index}"] = float(feature)
+        if action_name is not None:
+            state[f"prev_{action_name}"] = 1.0
+        if self.loop is not None:
+            state[LOOP_PREFIX + self.loop.name] = 1.0
+        return state
+
+    def recorded_states(self) -> list[State]:  # noqa: D102
+        return self._visible.all()
+
+    def visible(self, state: State, *, is_followup: bool = False) -> list[State]:
+        """Return the present state as policies other than that of the rules see it; nothing if its turn is hidden."""
+        action = self.shown_action if self.was_hidden else _previous(state)
+        if self.was_hidden and (is_followup or self._repeats_loop(state)):
+            return []
+        return [self._as_shown(state, action)]
+
+    def slots_set_before(self, count: int) -> Sequence[Collection[str]]:  # noqa: D102
+        return [*self._fresh.all(), dict.fromkeys(self.fresh_slots, 1.0)][-count:]
+
+    def states_for_rules(self, state: State) -> list[State]:
+        """Return the last states, the present one last, of which none is hidden."""
+        return [*self._all.all(), state]
+
+    def is_whole(self) -> bool:
+        """Tell whether `states_for_rules` begins where the conversation does."""
+        return len(self._all.all()) == self._all.total
+
+    def reaches(self, count: int | None) -> bool:  # noqa: D102
+        found = len(self._visible.all())
+        return found == self._visible.total or (count is not None and count <= found)
+
+    # -- kept
+
+    def snapshot(self) -> dict[str, Any]:  # noqa: D102
+        seen = {name: getattr(self, name) for name in _SEEN}
+        loop = None if self.loop is None else asdict(self.loop)
+        views = {"all": self._all.snapshot(), "visible": self._visible.snapshot(), "fresh": self._fresh.snapshot()}
+        return {**super().snapshot(), "seen": seen, "loop": loop, **views}
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:  # noqa: D102
+        super().restore(snapshot)
+        for name in _SEEN:
+            setattr(self, name, snapshot["seen"][name])
+        self.loop = None if snapshot["loop"] is None else Loop(**snapshot["loop"])
+        self._all.restore(snapshot["all"])
+        self._visible.restore(snapshot["visible"])
+        self._fresh.restore(snapshot["fresh"])
+
+    def copy(self) -> RasaHistory:  # noqa: D102
+        twin = RasaHistory(self.window, self.vocabulary)
+        twin._copy_from(self)
+        for name in _SEEN:
+            setattr(twin, name, getattr(self, name))
+        twin.loop = None if self.loop is None else Loop(**asdict(self.loop))
+        twin._all.restore(self._all.snapshot())
+        twin._visible.restore(self._visible.snapshot())
+        twin._fresh.restore(self._fresh.snapshot())
+        return twin
+
+
+def user_part(state: State) -> State:
+    """Return the part of a state that tells of the message."""
+    return {name: value for name, value in state.items() if name.startswith(("intent_", "entity_"))}
+
+
+def _previous(state: State) -> str | None:
+    return next((name[5:] for name in state if name.startswith("prev_")), None)
+
+
+def history_for(window: int | None, vocabulary: Vocabulary | None) -> History:
+    """Return an empty history of the kind that fits a domain."""
+    kind = RasaHistory if isinstance(vocabulary, RasaVocabulary) else History
+    return kind(window, vocabulary)

@@ -1,0 +1,204 @@
+"""Slots of Rasa 2 and 3: their features tell a slot that is not set from one that is false, 0, or no known value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rasa_core.exceptions import DomainError, did_you_mean
+from rasa_core.slots import Slot, class_from_path, short_text
+
+OTHER_VALUE: Final = "__other__"
+
+
+class RasaSlot(Slot):
+    """One thing that the bot remembers.
+
+    Parameters
+    ----------
+    influence_conversation
+        Whether policies see it.
+    """
+
+    def __init__(self, name: str, initial_value: Any = None, influence_conversation: bool = True) -> None:
+        super().__init__(name, initial_value)
+        self.influence_conversation = influence_conversation
+
+    def features_of(self, value: Any) -> list[float]:
+        """Return the features of a value; a subclass says which."""
+        return [1.0]
+
+    def as_feature(self) -> list[float]:  # noqa: D102
+        return [] if self.value is None or not self.influence_conversation else self.features_of(self.value)
+
+    def feature_dimensionality(self) -> int:  # noqa: D102
+        return 1 if self.influence_conversation else 0
+
+    def condition_value(self) -> Any:
+        """Return the value that a story means by the name of the slot alone; None where that means "not set"."""
+        return None
+
+
+class RasaTextSlot(RasaSlot):
+    """Text, of which only the presence matters."""
+
+    def condition_value(self) -> Any:  # noqa: D102
+        return "set"
+
+    def feature_text(self) -> str | None:  # noqa: D102
+        return short_text(self.value) if self.influence_conversation else None
+
+
+class RasaListSlot(RasaSlot):
+    """Several values, of which only the presence matters; a single value is a list of one."""
+
+    def features_of(self, value: Any) -> list[float]:  # noqa: D102
+        return [] if isinstance(value, list | tuple) and not value else [1.0]
+
+    @property
+    def value(self) -> Any:
+        """The list, or None."""
+        return self._value
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self._value = value if value is None or isinstance(value, list) else [value]
+
+    def condition_value(self) -> Any:  # noqa: D102
+        return ["set"]
+
+
+class RasaBooleanSlot(RasaSlot):
+    """True, false, or not set."""
+
+    def features_of(self, value: Any) -> list[float]:  # noqa: D102
+        truth = _truth(value)
+        return [] if truth is None else [1.0, float(truth)]
+
+    def feature_dimensionality(self) -> int:  # noqa: D102
+        return 2 if self.influence_conversation else 0
+
+
+class RasaFloatSlot(RasaSlot):
+    """A number, scaled from ``min_value..max_value`` to 0..1, or not set."""
+
+    def __init__(
+        self,
+        name: str,
+        initial_value: Any = None,
+        influence_conversation: bool = True,
+        max_value: float = 1.0,
+        min_value: float = 0.0,
+    ) -> None:
+        super().__init__(name, initial_value, influence_conversation)
+        if not all(isinstance(bound, int | float) for bound in (min_value, max_value)) or not min_value < max_value:
+            raise DomainError(f"slot {name!r}: min_value ({min_value}) must be less than max_value ({max_value}).")
+        self.max_value, self.min_value = max_value, min_value
+
+    def features_of(self, value: Any) -> list[float]:  # noqa: D102
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            return []
+        if math.isnan(number):
+            return []
+        clipped = min(max(number, self.min_value), self.max_value)
+        return [1.0, (clipped - self.min_value) / (self.max_value - self.min_value)]
+
+    def feature_dimensionality(self) -> int:  # noqa: D102
+        return 2 if self.influence_conversation else 0
+
+
+class RasaCategoricalSlot(RasaSlot):
+    """One of a few known values, compared without regard to case, or another one, or not set."""
+
+    def __init__(
+        self, name: str, initial_value: Any = None, influence_conversation: bool = True, values: Any = None
+    ) -> None:
+        super().__init__(name, initial_value, influence_conversation)
+        if values is not None and not isinstance(values, list):
+            raise DomainError(f"slot {name!r}: values is a list such as [low, high], not {values!r}.")
+        known = [str(value).lower() for value in values or []]
+        self.values = known if OTHER_VALUE in known else [*known, OTHER_VALUE]
+
+    def features_of(self, value: Any) -> list[float]:  # noqa: D102
+        text = str(value).lower()
+        chosen = text if text in self.values else OTHER_VALUE
+        return [1.0 if one == chosen else 0.0 for one in self.values]
+
+    def feature_dimensionality(self) -> int:  # noqa: D102
+        return len(self.values) if self.influence_conversation else 0
+
+
+class RasaAnySlot(RasaSlot):
+    """Anything; policies never see it."""
+
+    def as_feature(self) -> list[float]:  # noqa: D102
+        return []
+
+    def feature_dimensionality(self) -> int:  # noqa: D102
+        return 0
+
+
+_TYPES: Final[Mapping[str, type[RasaSlot]]] = {
+    "text": RasaTextSlot,
+    "bool": RasaBooleanSlot,
+    "categorical": RasaCategoricalSlot,
+    "float": RasaFloatSlot,
+    "list": RasaListSlot,
+    "any": RasaAnySlot,
+}
+_BUILT_IN: Final[Mapping[str, str]] = {
+    "TextSlot": "text",
+    "BooleanSlot": "bool",
+    "CategoricalSlot": "categorical",
+    "FloatSlot": "float",
+    "ListSlot": "list",
+    "AnySlot": "any",
+    "UnfeaturizedSlot": "any",
+}
+_OPTIONS: Final = ("values", "min_value", "max_value")
+
+
+def rasa_slot(name: str, described: Mapping[str, Any]) -> Slot:
+    """Return the slot that stands under ``slots:`` in a Rasa 3 domain.
+
+    Raises
+    ------
+    DomainError
+        If its type is unknown or its options do not fit.
+    """
+    type_name = described.get("type")
+    module, _, class_name = str(type_name).rpartition(".")
+    if module.startswith("rasa."):
+        type_name = _BUILT_IN.get(class_name, type_name)
+    type_name = "any" if type_name == "unfeaturized" else type_name
+    kind: type[Slot] | None = _TYPES.get(str(type_name))
+    if kind is None and module and not module.startswith("rasa."):
+        kind = class_from_path(str(type_name), Slot)
+    if kind is None:
+        known = ", ".join(_TYPES)
+        raise DomainError(
+            f"slot {name!r}: unknown type {type_name!r}.{did_you_mean(str(type_name), _TYPES)} Known types: {known}, "
+            "or the dotted path of your own Slot class."
+        )
+    options = {key: described[key] for key in _OPTIONS if described.get(key) is not None}
+    if issubclass(kind, RasaSlot):
+        options["influence_conversation"] = described.get("influence_conversation", True) is not False
+    try:
+        return kind(name, described.get("initial_value"), **options)
+    except TypeError as error:
+        raise DomainError(f"slot {name!r} of type {type_name!r}: {error}") from error
+
+
+def _truth(value: Any) -> bool | None:
+    """Return what a value means as truth: texts and numbers as they are read, 1 alone is true; None for junk."""
+    if isinstance(value, str):
+        lowered = value.strip().lower()
+        if lowered in ("true", "false"):
+            return lowered == "true"
+    try:
+        return float(value) == 1.0
+    except (TypeError, ValueError, OverflowError):
+        return None

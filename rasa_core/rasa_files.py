@@ -1,0 +1,145 @@
+"""A Rasa 2 or 3 project as files: which of them hold the domain, stories and rules, NLU data, and settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from rasa_core.domain import Domain
+from rasa_core.exceptions import ModelError
+from rasa_core.rasa3.domain_parts import DOMAIN_KEYS, read_rasa_domain
+from rasa_core.stories.yaml import ReadStories, YamlStoryReader
+from rasa_core.support.problems import Problem
+from rasa_core.support.yaml_parts import YamlError, read_yaml
+
+YAML_SUFFIXES: Final = (".yml", ".yaml")
+STORY_KEYS: Final = frozenset({"stories", "rules"})
+
+
+@dataclass(slots=True, weakref_slot=True)
+class _KeysOfFiles:
+    """The top keys of each YAML file; a file is read once."""
+
+    known: dict[Path, frozenset[str]] = field(default_factory=dict)
+
+    def of(self, path: Path) -> frozenset[str]:
+        if path not in self.known:
+            self.known[path] = _keys_of(path)
+        return self.known[path]
+
+
+class RasaFiles:
+    """The files of a Rasa 2 or 3 project.
+
+    Parameters
+    ----------
+    folder
+        Path of the project.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._keys = _KeysOfFiles()
+
+    @staticmethod
+    def are_in(folder: Path) -> bool:
+        """Tell whether a folder has the layout of Rasa 2 and 3 rather than that of 0.9."""
+        if (folder / "domain").is_dir() or _has_rasa_domain(folder / "domain.yml"):
+            return True
+        return any(_keys_of(path) & STORY_KEYS for path in _yaml_files(folder / "data"))
+
+    @property
+    def domain_files(self) -> list[Path]:
+        """The files that say something of the domain, in their order."""
+        found = [path for path in (self.folder / "domain.yml", self.folder / "domain.yaml") if path.is_file()]
+        found += _yaml_files(self.folder / "domain")
+        return [*found, *(path for path in self.data_files if self._keys.of(path) & DOMAIN_KEYS)]
+
+    @property
+    def data_files(self) -> list[Path]:
+        """All YAML files of training data."""
+        return list(_yaml_files(self.folder / "data"))
+
+    @property
+    def story_files(self) -> list[Path]:
+        """The files with stories or rules; a domain file may have some, too."""
+        own = [*_yaml_files(self.folder / "domain"), self.folder / "domain.yml"]
+        return [path for path in [*own, *self.data_files] if self._keys.of(path) & STORY_KEYS]
+
+    @property
+    def nlu_files(self) -> list[Path]:
+        """The files with examples of intents."""
+        return [path for path in [*self.data_files, *self.domain_files] if "nlu" in self._keys.of(path)]
+
+    @property
+    def config_file(self) -> Path:
+        """The settings of policies and pipeline."""
+        return self.folder / "config.yml"
+
+    @cached_property
+    def domain(self) -> Domain:
+        """The domain, of all its files.
+
+        Raises
+        ------
+        DomainError
+            If one of them is wrong; the message begins with file and line.
+        """
+        files = self.domain_files
+        if not files:
+            raise ModelError(f"the project {str(self.folder)!r} has no domain: neither domain.yml nor domain/.")
+        return Domain.from_rasa(read_rasa_domain(list(dict.fromkeys(files))))
+
+    def read_stories(self, problems: list[Problem] | None = None) -> ReadStories:
+        """Return stories and rules; raise `StoryParseError` for what is wrong, unless `problems` takes that."""
+        return YamlStoryReader(self.domain, problems).read_files(self.story_files)
+
+    def endpoints(self) -> dict[str, Any]:
+        """Return what stands in endpoints.yml, with the variables of the environment in it."""
+        path = self.folder / "endpoints.yml"
+        if not path.is_file():
+            return {}
+        try:
+            root = read_yaml(path, variables=True)
+        except YamlError as error:
+            raise ModelError(str(error)) from error
+        found = None if root is None else root.data
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def action_server(self) -> str | None:
+        """The address of the action server, None if there is none."""
+        endpoint = self.endpoints().get("action_endpoint")
+        url = endpoint.get("url") if isinstance(endpoint, dict) else None
+        return None if url is None else str(url)
+
+
+def _yaml_files(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (
+            Path(place, name) for name in sorted(names) if name.endswith(YAML_SUFFIXES) and not name.startswith(".")
+        )
+
+
+def _keys_of(path: Path) -> frozenset[str]:
+    """Return the top keys of a file; of one that is no YAML, those of stories, so that its reader tells of it."""
+    if not path.is_file():
+        return frozenset()
+    try:
+        root = read_yaml(path)
+        return frozenset() if root is None else frozenset(root.keys())
+    except YamlError:
+        return STORY_KEYS
+
+
+def _has_rasa_domain(path: Path) -> bool:
+    try:
+        root = read_yaml(path) if path.is_file() else None
+        return root is not None and bool({"version", "responses", "session_config", "forms"} & set(root.keys()))
+    except YamlError:
+        return False

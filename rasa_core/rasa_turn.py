@@ -1,0 +1,199 @@
+"""One turn of a Rasa 3 bot: sessions, slot mappings before the first prediction, rejected actions, hidden turns."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from rasa_core.actions.running import take_said
+from rasa_core.channels.channel import UserMessage
+from rasa_core.channels.direct import RestOutputChannel
+from rasa_core.dispatcher import Dispatcher
+from rasa_core.domain import Domain
+from rasa_core.events import (
+    ACTION_LISTEN_NAME,
+    ActionExecuted,
+    Restarted,
+    SlotSet,
+    UserUttered,
+)
+from rasa_core.events.rasa3 import ActionExecutionRejected, DefinePrevUserUtteredFeaturization
+from rasa_core.exceptions import ActionRejectedError
+from rasa_core.interpreter import NaturalLanguageInterpreter, RegexInterpreter, parsed_by
+from rasa_core.policies.policy import Prediction
+from rasa_core.rasa3.domain_parts import SESSION_METADATA_SLOT
+from rasa_core.responses import ResponseDispatcher
+from rasa_core.slash_messages import NOT_UNDERSTOOD, parse_slash_message
+from rasa_core.trackers import DialogueStateTracker
+
+logger = logging.getLogger(__name__)
+
+SESSION_START: Final = "action_session_start"
+FOLLOWUP: Final = "followup_action"
+"""What is named as the policy where the action was fixed."""
+_LAST: Final = (ACTION_LISTEN_NAME, SESSION_START)
+"""After one of these the turn is over."""
+
+
+class RasaTurns:
+    """The logic of a turn of a Rasa 3 bot, in front of a `TurnProcessor`; its runner is a `RasaRunner`."""
+
+    domain: Domain
+    interpreter: NaturalLanguageInterpreter
+    max_number_of_predictions: int
+    message_preprocessor: Callable[[str], str] | None
+    policy_ensemble: Any
+    runner: Any
+    _break_circuit: Any
+
+    # -- a message
+
+    def understand(self, text: str) -> dict[str, Any]:
+        """Return what a text means; ``/intent{...}`` is read as it stands."""
+        if self.message_preprocessor is not None:
+            text = self.message_preprocessor(text)
+        if text.lstrip().startswith("/"):
+            rasa = self.domain.rasa
+            entities = () if rasa is None else rasa.entity_names
+            return parse_slash_message(text, self.domain.intents, entities)
+        if isinstance(self.interpreter, RegexInterpreter):  # It takes every text for an intent.
+            return {"text": text, **NOT_UNDERSTOOD}
+        return parsed_by(self.interpreter, text)
+
+    def hear(self, tracker: DialogueStateTracker, message: UserMessage, dispatcher: ResponseDispatcher) -> None:
+        """Begin a session if it is time, and append the message and the slots that it sets."""
+        self.begin_session(tracker, dispatcher, message.metadata)
+        parsed = message.parse_data
+        if parsed is None:
+            parsed = self.understand((message.text or "").strip())
+        said = UserUttered(
+            parsed.get("text", message.text),
+            parse_data=dict(parsed),
+            input_channel=message.input_channel,
+            metadata=message.metadata or None,
+        )
+        tracker.update(said)
+        self.fill_slots(tracker, dispatcher)
+
+    def fill_slots(self, tracker: DialogueStateTracker, dispatcher: ResponseDispatcher) -> None:
+        """Append the slots that the latest message sets."""
+        for event in self.runner.extract_slots(dispatcher, tracker):
+            tracker.update(event)
+
+    def begin_session(
+        self, tracker: DialogueStateTracker, dispatcher: ResponseDispatcher, metadata: Mapping[str, Any] | None = None
+    ) -> None:
+        """Begin a session where the conversation is new, or has rested for long."""
+        if tracker.has_begun and not self._has_rested(tracker):
+            return
+        if metadata:
+            tracker.update(SlotSet(SESSION_METADATA_SLOT, dict(metadata)))
+        self.run_action(SESSION_START, tracker, dispatcher, Prediction(SESSION_START, 1.0, None, {}))
+
+    def _has_rested(self, tracker: DialogueStateTracker) -> bool:
+        rasa = self.domain.rasa
+        if rasa is None or not rasa.session_seconds or not tracker.latest_message.parse_data.get("intent"):
+            return False
+        return time.time() - tracker.latest_message.timestamp > rasa.session_seconds
+
+    def log_message(self, tracker: DialogueStateTracker, text: str) -> None:  # noqa: D102
+        message = UserMessage(text, RestOutputChannel(), tracker.sender_id)
+        self.hear(tracker, message, self.dispatcher_for(message))
+
+    # -- deciding
+
+    def predict(self, tracker: DialogueStateTracker) -> Prediction:  # noqa: D102
+        followup = tracker.follow_up_action
+        if followup is not None and followup in self.domain.action_map:
+            scores = dict.fromkeys(self.domain.action_names, 0.0)
+            scores[followup] = 1.0
+            return Prediction(followup, 1.0, FOLLOWUP, scores)
+        if followup is not None:
+            logger.error("there is no action %r, which was to follow; the policies decide.", followup)
+        chosen: Prediction = self.policy_ensemble.predict(tracker, self.domain)
+        return chosen
+
+    def _is_silent(self, tracker: DialogueStateTracker) -> bool:
+        return tracker.is_paused() and tracker.latest_message.intent.get("name") != self.domain.restart_intent
+
+    # -- running
+
+    def run_turn(  # noqa: D102
+        self, tracker: DialogueStateTracker, message: UserMessage, commit: Callable[[], object] = lambda: None
+    ) -> None:
+        dispatcher = self.dispatcher_for(message)
+        self.hear(tracker, message, dispatcher)
+        self.run_until_listening(tracker, dispatcher, commit)
+
+    def dispatcher_for(self, message: UserMessage) -> ResponseDispatcher:  # noqa: D102
+        channel = message.output_channel or RestOutputChannel()
+        return ResponseDispatcher(message.sender_id, channel, self.domain)
+
+    def run_until_listening(  # noqa: D102
+        self, tracker: DialogueStateTracker, dispatcher: Dispatcher, commit: Callable[[], object]
+    ) -> None:
+        for number in range(self.max_number_of_predictions):
+            if self._is_silent(tracker):
+                return
+            prediction = self.predict(tracker)
+            if prediction.action != ACTION_LISTEN_NAME and (number or self.runner.has_effects(prediction.action)):
+                commit()
+            self.run_action(prediction.action, tracker, dispatcher, prediction)
+            if prediction.action in _LAST:
+                return
+        self._break_circuit(tracker, dispatcher)
+
+    def run_action(
+        self,
+        action_name: str,
+        tracker: DialogueStateTracker,
+        dispatcher: Dispatcher,
+        prediction: Prediction | None = None,
+        *,
+        is_predicted: bool = True,
+    ) -> None:
+        """Run one action and log it with the events that it returned, what it said among them.
+
+        An action that refuses to run is logged as rejected, one that raises as executed, with its error.
+        """
+        assert isinstance(dispatcher, ResponseDispatcher)
+        chosen = prediction or Prediction(action_name, 0.0, None, {})
+        problem = None
+        try:
+            events = self.runner.run(action_name, dispatcher, tracker)
+        except ActionRejectedError:
+            take_said(dispatcher)
+            tracker.update(ActionExecutionRejected(action_name, chosen.policy, chosen.confidence))
+            return
+        except Exception as error:  # whatever an action raises must not end the conversation
+            logger.exception("the action %r failed in conversation %r.", action_name, tracker.sender_id)
+            take_said(dispatcher)
+            events, problem = [], f"{type(error).__name__}: {error}"[:1000]
+        if not any(isinstance(event, ActionExecutionRejected) for event in events):
+            self._log_action(action_name, tracker, chosen, is_predicted, problem)
+        for event in events:
+            tracker.update(event)
+            if isinstance(event, UserUttered):
+                self.fill_slots(tracker, dispatcher)
+            if isinstance(event, Restarted):
+                tracker.follow_up_action = SESSION_START
+        if problem is not None:
+            dispatcher.report_failure(action_name, problem)
+
+    @staticmethod
+    def _log_action(
+        name: str, tracker: DialogueStateTracker, chosen: Prediction, is_predicted: bool, problem: str | None
+    ) -> None:
+        listened = tracker.latest_action_name == ACTION_LISTEN_NAME
+        if is_predicted and listened and chosen.policy not in (None, FOLLOWUP):
+            tracker.update(DefinePrevUserUtteredFeaturization(False))
+        for event in chosen.events:
+            tracker.update(event)
+        hidden = True if chosen.hide_rule_turn else None
+        tracker.update(
+            ActionExecuted(
+                name, policy=chosen.policy, confidence=chosen.confidence, error=problem, hide_rule_turn=hidden
+            )
+        )

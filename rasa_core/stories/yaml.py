@@ -1,0 +1,327 @@
+"""Reads stories and rules from the YAML of Rasa 2 and 3.
+
+===================  ================================================================================
+Step                 Meaning
+===================  ================================================================================
+``intent:``          the user says something; ``entities:`` beside it, with roles and groups
+``action:``          the bot does something
+``slot_was_set:``    slots with values; the name alone means "is set" (text and list) or "is not set"
+``active_loop:``     a form begins; ``null`` ends the one that there is
+``checkpoint:``      stories that start with this name go on from here; conditions in ``slot_was_set:``
+``or:``              one of several messages or slots
+``user:``            the words of the message, in test stories; without ``intent:`` the story is left out
+``bot:``             the words of the bot, in test stories; they are not learnt
+===================  ================================================================================
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any, Final
+
+from rasa_core.domain import Domain
+from rasa_core.events import ActionExecuted, Event, SlotSet, UserUttered
+from rasa_core.events.rasa3 import ActiveLoop
+from rasa_core.exceptions import did_you_mean
+from rasa_core.rasa3.domain_parts import SNIPPET
+from rasa_core.rasa3.rule import Rule
+from rasa_core.rasa3.slots import RasaSlot
+from rasa_core.stories.builder import NameCheck, StoryBuilder, report
+from rasa_core.stories.steps import Checkpoint, StoryStep
+from rasa_core.support.places import Place
+from rasa_core.support.problems import Problem
+from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
+
+logger = logging.getLogger(__name__)
+
+_MESSAGE_KEYS: Final = frozenset({"intent", "user", "entities", "metadata"})
+_STEP_KEYS: Final = (
+    *("intent", "user", "entities", "metadata"),
+    *("action", "bot", "slot_was_set", "active_loop", "checkpoint", "or"),
+)
+_MARKS: Final = ("role", "group", "value", "start", "end", "extractor", "confidence")
+_RULE_KEYS: Final = ("rule", "steps", "condition", "conversation_start", "wait_for_user_input", "metadata")
+_STORY_KEYS: Final = ("story", "steps", "metadata")
+
+Alternatives = Sequence[Event]
+
+
+@dataclass(slots=True)
+class ReadStories:
+    """What story files hold.
+
+    Attributes
+    ----------
+    steps : list of list of StoryStep
+        The steps of each story.
+    rules : list of Rule
+        All rules.
+    """
+
+    steps: list[list[StoryStep]] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+
+
+class YamlStoryReader:
+    """Reads story files, whole ones even where parts of them are wrong, so that all mistakes are told at once.
+
+    Parameters
+    ----------
+    domain
+        Names that it does not have are told of; None checks nothing.
+    problems
+        Takes what is wrong; a story with an error is left out then. Without it that is a `StoryParseError`.
+    """
+
+    def __init__(self, domain: Domain | None = None, problems: list[Problem] | None = None) -> None:
+        self._are_gathered = problems is not None
+        self._problems: list[Problem] = [] if problems is None else problems
+        self._domain = domain
+        self._names = NameCheck(domain, self._problems)
+        self._read = ReadStories()
+
+    def read_files(self, files: Sequence[str | Path]) -> ReadStories:
+        """Return the stories and rules in files; see the class for errors."""
+        for file in files:
+            try:
+                root = read_yaml(file)
+                if root is not None:
+                    self._read_root(root, Path(file).name)
+            except YamlError as error:
+                self._problems.append(Problem("error", str(error), Place(None)))
+        if not self._are_gathered:
+            report(self._problems)
+        return self._read
+
+    def _read_root(self, root: Part, label: str) -> None:
+        keys = root.keys()
+        for part in keys["stories"].entries() if "stories" in keys else ():
+            self._read_story(part, label)
+        for part in keys["rules"].entries() if "rules" in keys else ():
+            self._read_rule(part)
+
+    def _error(self, part: Part, text: str) -> None:
+        self._problems.append(Problem("error", text, part.place))
+
+    def _warning(self, part: Part, text: str) -> None:
+        self._problems.append(Problem("warning", text, part.place))
+
+    def _head(self, part: Part, key: str, known: Sequence[str]) -> tuple[str, dict[str, Part]] | None:
+        """Return name and keys of a story or rule; None, which is told, for one that cannot be read."""
+        keys = part.keys()
+        if key not in keys:
+            self._warning(part, f"an entry without {key}: is skipped; every {key} needs a name.")
+            return None
+        for name, value in keys.items():
+            if name not in known:
+                self._error(value, f"a {key} has no key {name!r}.{did_you_mean(name, known)}")
+        if "steps" not in keys or not keys["steps"].entries():
+            self._warning(part, f"the {key} {keys[key].written!r} has no steps and is skipped.")
+            return None
+        return keys[key].written, keys
+
+    # -- stories
+
+    def _read_story(self, part: Part, label: str) -> None:
+        before = len(self._problems)
+        head = self._head(part, "story", _STORY_KEYS)
+        if head is None:
+            return
+        name, keys = head
+        builder = StoryBuilder(name, Place(part.place.file, part.place.line, name), label, self._problems)
+        for step in keys["steps"].entries():
+            place = Place(step.place.file, step.place.line, name)
+            if self._is_untold(step, name):
+                return
+            if (checkpoint := self._checkpoint(step)) is not None:
+                builder.add_checkpoint(checkpoint, place)
+                continue
+            for alternatives in self._events(step, place):
+                if len(alternatives) == 1:
+                    builder.add_events(alternatives, place)
+                elif alternatives:
+                    builder.add_alternatives(alternatives, place)
+        if not any(problem.severity == "error" for problem in self._problems[before:]):
+            self._read.steps.append(builder.finish())
+
+    def _is_untold(self, step: Part, name: str) -> bool:
+        """Tell, and warn, that a story is left out since it teaches by words instead of intents."""
+        keys = step.keys()
+        if "user" in keys and "intent" not in keys:
+            self._warning(step, f"the story {name!r} is left out: a user: step without intent: cannot be learnt.")
+            return True
+        return False
+
+    def _checkpoint(self, step: Part) -> Checkpoint | None:
+        keys = step.keys()
+        if "checkpoint" not in keys:
+            return None
+        conditions: dict[str, Any] = {}
+        if "slot_was_set" in keys:
+            conditions = {event.key: event.value for event in self._slots(keys["slot_was_set"])}
+        return Checkpoint(keys["checkpoint"].written, conditions)
+
+    # -- rules
+
+    def _read_rule(self, part: Part) -> None:
+        before = len(self._problems)
+        head = self._head(part, "rule", _RULE_KEYS)
+        if head is None:
+            return
+        name, keys = head
+        place = Place(part.place.file, part.place.line, name)
+        conditions = [event for entry in self._condition_entries(keys) for event in self._condition(entry)]
+        steps: list[tuple[Alternatives, Place]] = []
+        for step in keys["steps"].entries():
+            here = Place(step.place.file, step.place.line, name)
+            if "checkpoint" in step.keys():  # noqa: SIM118 (no dict)
+                self._error(step, f"the rule {name!r} has a checkpoint, which only stories may have.")
+            steps += [(alternatives, here) for alternatives in self._events(step, here) if alternatives]
+        if any(problem.severity == "error" for problem in self._problems[before:]):
+            return
+        at_start, waits = self._flag(keys, "conversation_start", False), self._flag(keys, "wait_for_user_input", True)
+        for chosen in product(*(alternatives for alternatives, _ in steps)):
+            told = [(event, here) for event, (_, here) in zip(chosen, steps, strict=True)]
+            self._read.rules.append(_rule(name, place, conditions, told, at_start, waits))
+
+    @staticmethod
+    def _condition_entries(keys: Mapping[str, Part]) -> list[Part]:
+        found = keys.get("condition")
+        return [] if found is None else [found] if found.is_mapping else found.entries()
+
+    def _condition(self, entry: Part) -> list[Event]:
+        found: list[Event] = []
+        for key, value in entry.pairs():
+            if key.written == "slot_was_set":
+                found += self._slots(value)
+            elif key.written == "active_loop":
+                found.append(self._loop(value))
+            else:
+                hint = did_you_mean(key.written, ("slot_was_set", "active_loop"))
+                self._error(key, f"a condition has no key {key.written!r}.{hint} Known: slot_was_set, active_loop.")
+        return found
+
+    def _flag(self, keys: Mapping[str, Part], key: str, default: bool) -> bool:
+        value = keys[key].data if key in keys else default
+        return value if isinstance(value, bool) else default
+
+    # -- steps
+
+    def _events(self, step: Part, place: Place) -> Iterator[Alternatives]:
+        """Yield what a step says, in order; of an ``or``, all that may happen."""
+        keys = step.keys()
+        kinds = [key for key in keys if key not in _MESSAGE_KEYS or key == "intent"]
+        for key in keys:
+            if key not in _STEP_KEYS:
+                self._error(step, f"a step has no key {key!r}.{did_you_mean(key, _STEP_KEYS)}")
+                return
+        if len(kinds) > 1:
+            self._error(step, f"a step says one thing, and this one has {' and '.join(kinds)}. Make it several steps.")
+        elif not step.is_mapping:
+            self._step_of_name(step)
+        elif "or" in keys:
+            yield self._alternatives(keys["or"], place)
+        elif "slot_was_set" in keys:
+            yield from ([event] for event in self._slots(keys["slot_was_set"]))
+        else:
+            yield from ([event] for event in self._single(keys, place))
+
+    def _step_of_name(self, step: Part) -> None:
+        if step.written != SNIPPET:
+            self._error(step, f"a step is like {{intent: greet}} or {{action: utter_greet}}, not {step.written!r}.")
+
+    def _single(self, keys: Mapping[str, Part], place: Place) -> Iterator[Event]:
+        event: Event | None = None
+        if "intent" in keys:
+            event = self._message(keys)
+        elif "action" in keys and keys["action"].written != SNIPPET:
+            event = ActionExecuted(keys["action"].written)
+        elif "active_loop" in keys:
+            event = self._loop(keys["active_loop"])
+        if event is not None:
+            self._names.check_event(event, place)
+            yield event
+
+    def _alternatives(self, part: Part, place: Place) -> list[Event]:
+        found: list[Event] = []
+        for entry in part.entries():
+            keys = entry.keys()
+            if "intent" in keys:
+                found.append(self._message(keys))
+            elif "slot_was_set" in keys:
+                found += self._slots(keys["slot_was_set"])
+            else:
+                self._error(entry, "or: takes messages (intent:) or slots (slot_was_set:), nothing else.")
+        for event in found:
+            self._names.check_event(event, place)
+        return found
+
+    def _message(self, keys: Mapping[str, Part]) -> UserUttered:
+        name = keys["intent"].written.removeprefix("/").strip()
+        if not name:
+            self._error(keys["intent"], "intent: needs the name of an intent.")
+        entities = [self._entity(entry) for entry in self._entity_parts(keys.get("entities"))]
+        text = keys["user"].written if "user" in keys else None
+        return UserUttered(text, {"name": name, "confidence": 1.0}, entities)
+
+    @staticmethod
+    def _entity_parts(part: Part | None) -> list[dict[str, Any]]:
+        if part is None:
+            return []
+        if part.is_mapping:
+            return [{name: value.data} for name, value in part.keys().items()]
+        return [entry.data if entry.is_mapping else {entry.written: None} for entry in part.entries()]
+
+    @staticmethod
+    def _entity(described: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an entity of ``- city``, ``- city: Rome`` with ``role:`` beside it, or ``- entity: city``."""
+        if "entity" in described:
+            return {"value": None, **described, "entity": str(described["entity"])}
+        name = next(key for key in described if key not in _MARKS)
+        marks = {key: described[key] for key in ("role", "group") if described.get(key)}
+        return {"entity": name, "value": described[name], **marks}
+
+    def _slots(self, part: Part) -> list[SlotSet]:
+        if not part.is_list and not part.is_mapping:
+            self._error(part, "slot_was_set: is a list such as [city: Rome], or [city] for any value.")
+        found: list[SlotSet] = []
+        for entry in part.entries() or [part]:
+            if entry.is_mapping:
+                found += [SlotSet(name, value.data) for name, value in entry.keys().items()]
+            elif entry.written:
+                found.append(SlotSet(entry.written, self._value_meant(entry.written)))
+        for event in found:
+            self._names.check_event(event, part.place)
+        return found
+
+    def _value_meant(self, slot_name: str) -> Any:
+        slots = [] if self._domain is None else self._domain.slots
+        slot = next((slot for slot in slots if slot.name == slot_name), None)
+        return slot.condition_value() if isinstance(slot, RasaSlot) else "set"
+
+    def _loop(self, part: Part) -> ActiveLoop:
+        return ActiveLoop(None if part.is_null else part.written)
+
+
+def _rule(
+    name: str,
+    place: Place,
+    conditions: Sequence[Event],
+    steps: Sequence[tuple[Event, Place]],
+    at_start: bool,
+    waits: bool,
+) -> Rule:
+    return Rule(name, place, tuple(conditions), tuple(steps), at_start, waits)
+
+
+def holds_stories(path: Path) -> bool:
+    """Tell whether a YAML file has stories or rules."""
+    try:
+        root = read_yaml(path)
+    except YamlError:
+        return True
+    return root is not None and bool({"stories", "rules"} & set(root.keys()))

@@ -1,0 +1,192 @@
+"""YAML of Rasa 2 and 3 as parts that know where they stand.
+
+Plain data only: a tag such as ``!!python/object`` is an error. Texts are read as YAML 1.2 reads them, so that ``no``,
+``on`` and ``12:30`` stay what was written; ``${NAME}`` stands for a variable of the environment, where wanted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from rasa_core.exceptions import RasaCoreError
+from rasa_core.support.places import Place
+from rasa_core.support.text_files import TextFileError, read_text
+
+_BASE: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TAG: Final = "tag:yaml.org,2002:"
+_MAX_DEPTH: Final = 50
+_VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+_FLOAT: Final = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+
+
+class YamlError(RasaCoreError, ValueError):
+    """A file is no YAML of plain data; the message begins with file and line."""
+
+
+class _Loader(_BASE):  # type: ignore[misc]
+    """Composes nodes, with the plain scalars of YAML 1.2."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (of the library)
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    ("float", _FLOAT, None),
+    ("merge", r"<<", "<"),
+):
+    _Loader.add_implicit_resolver(_TAG + _tag, re.compile(f"^(?:{_pattern})$"), list(_first or "-+0123456789."))
+
+
+class Part:
+    """One node of a YAML file.
+
+    Attributes
+    ----------
+    place : Place
+        Where it stands.
+    """
+
+    __slots__ = ("_file", "_node", "place")
+
+    def __init__(self, node: yaml.Node, file: str) -> None:
+        self._node, self._file = node, file
+        self.place = Place(file, int(node.start_mark.line) + 1)
+
+    @property
+    def is_mapping(self) -> bool:
+        """Tell whether it has keys."""
+        return isinstance(self._node, yaml.MappingNode)
+
+    @property
+    def is_list(self) -> bool:
+        """Tell whether it is a list."""
+        return isinstance(self._node, yaml.SequenceNode)
+
+    @property
+    def is_null(self) -> bool:
+        """Tell whether nothing stands there."""
+        return isinstance(self._node, yaml.ScalarNode) and self._node.tag == f"{_TAG}null"
+
+    @property
+    def written(self) -> str:
+        """The text of a scalar as it was written; an empty one for anything else."""
+        return str(self._node.value) if isinstance(self._node, yaml.ScalarNode) else ""
+
+    @property
+    def data(self) -> Any:
+        """The plain data."""
+        return _plain(self._node, self._file)
+
+    def entries(self) -> list[Part]:
+        """Return the items of a list; none of anything else."""
+        return [Part(node, self._file) for node in self._node.value] if self.is_list else []
+
+    def pairs(self) -> Iterator[tuple[Part, Part]]:
+        """Yield keys and values of a mapping; none of anything else. A key that stands twice is an error."""
+        seen: dict[str, int] = {}
+        for key, value in _pairs(self._node) if self.is_mapping else ():
+            part = Part(key, self._file)
+            if part.written in seen:
+                first = seen[part.written]
+                raise YamlError(f"{part.place}: the key {part.written!r} stands twice; the first is on line {first}.")
+            seen[part.written] = part.place.line or 0
+            yield part, Part(value, self._file)
+
+    def keys(self) -> dict[str, Part]:
+        """Return the values of a mapping by their keys."""
+        return {key.written: value for key, value in self.pairs()}
+
+    def get(self, key: str) -> Part | None:
+        """Return the value of a key, None if it is not there or null."""
+        found = self.keys().get(key)
+        return None if found is None or found.is_null else found
+
+
+def read_yaml(path: str | Path, *, variables: bool = False) -> Part | None:
+    """Read a file; None if there is nothing in it.
+
+    Raises
+    ------
+    YamlError
+        If it cannot be read, or is no YAML of plain data.
+    """
+    try:
+        text = read_text(path)
+    except TextFileError as error:
+        raise YamlError(f"{error.place}: {error.problem}") from error
+    return yaml_part(_filled(text) if variables else text, str(path))
+
+
+def yaml_part(text: str, name: str) -> Part | None:
+    """Return the only document of a text; None if there is nothing in it."""
+    try:
+        _check_depth(text, name)
+        root = yaml.compose(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        raise YamlError(f"{place}: not valid YAML: {getattr(error, 'problem', error)}.") from error
+    return None if root is None else Part(root, name)
+
+
+def _filled(text: str) -> str:
+    return _VARIABLE.sub(lambda found: os.environ.get(found[1], found[0]), text)
+
+
+def _check_depth(text: str, name: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            line = getattr(event.start_mark, "line", 0) + 1
+            raise YamlError(f"{name}:{line}: nested more than {_MAX_DEPTH} deep.")
+
+
+def _pairs(node: yaml.Node) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+    """Yield the pairs of a mapping, those of merged mappings (``<<: *base``) first and only where not overridden."""
+    own = [(key, value) for key, value in node.value if key.tag != f"{_TAG}merge"]
+    names = {key.value for key, _ in own if isinstance(key, yaml.ScalarNode)}
+    for key, value in node.value:
+        if key.tag == f"{_TAG}merge":
+            bases = value.value if isinstance(value, yaml.SequenceNode) else [value]
+            for base in bases:
+                yield from (pair for pair in _pairs(base) if pair[0].value not in names)
+    yield from own
+
+
+def _plain(node: yaml.Node, file: str) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return {_key(key, file): _plain(value, file) for key, value in _pairs(node)}
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, file) for item in node.value]
+    return _scalar(node, file)
+
+
+def _key(node: yaml.Node, file: str) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        raise YamlError(f"{Place(file, node.start_mark.line + 1)}: a key is a plain name.")
+    return str(node.value)
+
+
+def _scalar(node: yaml.Node, file: str) -> Any:
+    kind, text = node.tag.removeprefix(_TAG), str(node.value)
+    if kind in ("str", "timestamp", "value"):
+        return text
+    if kind == "null":
+        return None
+    if kind == "bool":
+        return text.lower() == "true"
+    if kind == "int":
+        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+    if kind == "float":
+        return float(text.replace(".inf", "inf").replace(".nan", "nan").replace(".Inf", "inf").replace(".NaN", "nan"))
+    raise YamlError(f"{Place(file, node.start_mark.line + 1)}: the tag {node.tag[:100]} is not allowed; remove it.")

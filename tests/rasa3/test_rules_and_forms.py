@@ -1,0 +1,179 @@
+"""Bots of Rasa 3: rules, stories beside them, slots, forms and sessions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rasa3_bots import say, trained, types, write
+
+from rasa_core.agent import Agent
+from rasa_core.exceptions import DomainError, ModelError, StoryParseError
+from rasa_core.rasa_files import RasaFiles
+
+HOTEL = {
+    "domain": """
+        version: "3.1"
+        intents: [book, inform, chat, "no"]
+        entities: [room, nights]
+        slots:
+          room: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: room}]}
+          nights: {type: float, influence_conversation: false, mappings: [{type: from_entity, entity: nights}]}
+        forms:
+          hotel_form: {required_slots: [room, nights]}
+        responses:
+          utter_ask_room: [{text: Which room?}]
+          utter_ask_nights: [{text: "How many nights in {room}?"}]
+          utter_submit: [{text: "{room} for {nights}."}]
+          utter_chat: [{text: Yes indeed.}]
+        """,
+    "data__rules": """
+        version: "3.1"
+        rules:
+        - rule: start
+          steps: [{intent: book}, {action: hotel_form}, {active_loop: hotel_form}]
+        - rule: submit
+          condition: [{active_loop: hotel_form}]
+          steps: [{action: hotel_form}, {active_loop: null}, {action: utter_submit}]
+        - rule: chat
+          steps: [{intent: chat}, {action: utter_chat}]
+        """,
+}
+
+
+@pytest.fixture
+def hotel(tmp_path: Path) -> Agent:
+    return trained(write(tmp_path, **HOTEL))
+
+
+def test_a_form_asks_for_one_slot_after_the_other(hotel: Agent) -> None:
+    assert say(hotel, "/book") == ["Which room?"]
+    assert say(hotel, '/inform{"room": "blue"}') == ["How many nights in blue?"]
+    assert say(hotel, '/inform{"nights": 2}') == ["blue for 2."]
+    assert hotel.read_tracker("ada").history.loop is None
+
+
+def test_a_form_goes_on_after_other_talk(hotel: Agent) -> None:
+    say(hotel, "/book")
+
+    assert say(hotel, "/chat") == ["Yes indeed.", "Which room?"]
+    assert "action_execution_rejected" in types(hotel)
+
+
+def test_what_a_form_cannot_use_is_taken_back(hotel: Agent) -> None:
+    say(hotel, "/book")
+
+    assert say(hotel, "/inform") == []
+    assert types(hotel)[-2:] == ["rewind", "action"]
+    assert say(hotel, '/inform{"room": "red"}') == ["How many nights in red?"]
+
+
+def test_the_first_message_begins_a_session(hotel: Agent) -> None:
+    say(hotel, "/chat")
+
+    assert types(hotel)[:4] == ["action", "session_started", "action", "user"]
+    assert types(hotel).count("session_started") == 1
+
+
+def test_restart_forgets_the_form_and_its_slots(hotel: Agent) -> None:
+    say(hotel, "/book", '/inform{"room": "blue"}', "/restart")
+
+    tracker = hotel.read_tracker("ada")
+    assert tracker.history.loop is None
+    assert tracker.get_slot("room") is None
+    assert say(hotel, "/book") == ["Which room?"]
+
+
+def test_a_model_is_written_and_read_again(hotel: Agent, tmp_path: Path) -> None:
+    hotel.persist(tmp_path / "model")
+
+    again = Agent.load(tmp_path / "model")
+
+    assert say(again, "/book") == ["Which room?"]
+    assert say(again, '/inform{"room": "blue", "nights": 3}') == ["blue for 3."]
+
+
+def test_a_conversation_goes_on_in_another_process(hotel: Agent) -> None:
+    say(hotel, "/book", "/chat")
+
+    tracker = hotel.read_tracker("ada")
+    again = type(tracker).from_events("ada", tracker.events, hotel.domain, tracker.history.window)
+
+    assert again.history.snapshot() == tracker.history.snapshot()
+
+
+def test_a_story_goes_on_after_turns_that_only_rules_know(tmp_path: Path) -> None:
+    agent = trained(
+        write(
+            tmp_path,
+            domain="""
+                version: "3.1"
+                intents: [a, b, chat]
+                responses: {utter_a: [{text: A.}], utter_b: [{text: B.}], utter_chat: [{text: Chat.}]}
+                """,
+            data__all="""
+                stories:
+                - story: ab
+                  steps: [{intent: a}, {action: utter_a}, {intent: b}, {action: utter_b}]
+                rules:
+                - rule: chat
+                  steps: [{intent: chat}, {action: utter_chat}]
+                """,
+        )
+    )
+
+    assert say(agent, "/a", "/chat", "/chat", "/b") == ["B."]
+
+
+def test_rules_that_contradict_one_another_are_told_with_their_places(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path,
+        domain="""
+            version: "3.1"
+            intents: [a]
+            responses: {utter_a: [{text: A.}], utter_b: [{text: B.}]}
+            """,
+        data__rules="""
+            rules:
+            - rule: one
+              steps: [{intent: a}, {action: utter_a}]
+            - rule: two
+              steps:
+              - intent: a
+              - action: utter_b
+            """,
+    )
+
+    with pytest.raises(ModelError, match=r"'utter_a' at .*rules\.yml:4 .* but 'utter_b' at .*rules\.yml:8"):
+        trained(folder)
+
+
+@pytest.mark.parametrize(
+    ("rules", "problem"),
+    [
+        ("rules: [{rule: r, steps: [{intent: a}, {actoin: utter_a}]}]", r"rules\.yml:1: a step has no key 'actoin'"),
+        ("rules: [{rule: r, steps: [{checkpoint: c}]}]", "a checkpoint, which only stories may have"),
+        ("stories: [{story: s, steps: [{intent: a, action: utter_a}]}]", "a step says one thing"),
+    ],
+    ids=["unknown key", "checkpoint in a rule", "two things"],
+)
+def test_a_wrong_step_is_told_with_its_place(rules: str, problem: str, tmp_path: Path) -> None:
+    folder = write(tmp_path, domain='version: "3.1"\nintents: [a]', data__rules=rules)
+
+    with pytest.raises(StoryParseError, match=problem):
+        RasaFiles(folder).read_stories()
+
+
+def test_domain_files_that_disagree_are_both_named(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path,
+        domain__one='version: "3.1"\nresponses:\n  utter_a: [{text: A.}]',
+        domain__two='version: "3.1"\nresponses:\n  utter_a: [{text: B.}]',
+    )
+
+    with pytest.raises(DomainError, match=r"two\.yml:3: 'utter_a' .* than that at .*one\.yml:3"):
+        _ = RasaFiles(folder).domain
+
+
+def test_no_is_a_name_and_not_false(hotel: Agent) -> None:
+    assert "no" in hotel.domain.intents
