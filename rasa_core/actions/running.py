@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from rasa_core.events import BotUttered, Event
-from rasa_core.responses import ResponseDispatcher
 
 
 class RunsActions(Protocol):
@@ -13,16 +12,16 @@ class RunsActions(Protocol):
 
     domain: Any
 
-    def run(self, action_name: str, dispatcher: ResponseDispatcher, tracker: Any) -> list[Event]: ...  # noqa: D102
-    def run_custom(self, name: str, dispatcher: ResponseDispatcher, tracker: Any) -> list[Event]: ...  # noqa: D102
-    def say(self, response: str, dispatcher: ResponseDispatcher, tracker: Any) -> list[Event]: ...  # noqa: D102
-    def extract_slots(self, dispatcher: ResponseDispatcher, tracker: Any) -> list[Event]: ...  # noqa: D102
+    def run(self, action_name: str, dispatcher: Any, tracker: Any) -> list[Event]: ...  # noqa: D102
+    def run_custom(self, name: str, dispatcher: Any, tracker: Any) -> list[Event]: ...  # noqa: D102
+    def say(self, response: str, dispatcher: Any, tracker: Any) -> list[Event]: ...  # noqa: D102
+    def extract_slots(self, dispatcher: Any, tracker: Any) -> list[Event]: ...  # noqa: D102
     def filled(  # noqa: D102
-        self, dispatcher: ResponseDispatcher, tracker: Any, loop: Any
+        self, dispatcher: Any, tracker: Any, loop: Any
     ) -> list[Event]: ...
 
 
-def take_said(dispatcher: ResponseDispatcher) -> list[Event]:
+def take_said(dispatcher: Any) -> list[Event]:
     """Return what was said since the last call, as events."""
     said = [
         BotUttered(message.text, message.data, metadata=message.metadata) for message in dispatcher.latest_bot_messages

@@ -19,7 +19,7 @@ from rasa_core.events.base import ACTION_LISTEN_NAME as ACTION_LISTEN_NAME
 from rasa_core.events.base import END_OF_TIME as END_OF_TIME
 from rasa_core.events.base import EVENT_DEPTH as EVENT_DEPTH
 from rasa_core.events.base import Event as Event
-from rasa_core.events.base import Json, JsonKey, as_story, parameter
+from rasa_core.events.base import Json, JsonKey, as_story, but_none, moment_in, parameter
 from rasa_core.events.base import bracketed_entities as bracketed_entities
 from rasa_core.events.base import check_parse_data as check_parse_data
 from rasa_core.events.base import deserialise_events as deserialise_events
@@ -27,8 +27,6 @@ from rasa_core.exceptions import EventError
 
 ACTION_RESTART_NAME = "action_restart"
 
-_NAMED_ZONE = re.compile(r"(Z|[+-]\d\d:?\d\d)\[[\w/+-]+\]$")
-_UNIVERSAL = re.compile(r" ?(?:UTC|GMT|z)$")
 
 _E = TypeVar("_E", bound=Event)
 
@@ -47,10 +45,6 @@ def _event(event_class: type[_E]) -> type[_E]:
 
     setattr(made, "__setattr__", set_time)  # noqa: B010 - what a frozen class has, and no type checker lets replace
     return made
-
-
-def _but_none(parameters: Json, *optional: str) -> Json:
-    return {key: value for key, value in parameters.items() if value is not None or key not in optional}
 
 
 @_event
@@ -127,7 +121,7 @@ class UserUttered(Event):
 
     def _parameters(self) -> Json:
         """Return text and parse, and of channel and metadata what there is."""
-        return _but_none(Event._parameters(self), "input_channel", "metadata")
+        return but_none(Event._parameters(self), "input_channel", "metadata")
 
 
 @_event
@@ -146,7 +140,7 @@ class _Said(Event):
 
     def _parameters(self) -> Json:
         """Return text and data, and metadata if there are any."""
-        return _but_none(Event._parameters(self), "metadata")
+        return but_none(Event._parameters(self), "metadata")
 
     def as_story_string(self) -> None:
         """Return None: what is said to the user is not part of a story."""
@@ -351,7 +345,7 @@ class ReminderScheduled(Event):
     def __post_init__(self) -> None:
         """Read a time that is text, and give the reminder a name that is the same in every process."""
         if not isinstance(self.trigger_date_time, datetime):
-            object.__setattr__(self, "trigger_date_time", _moment_in(self.trigger_date_time))
+            object.__setattr__(self, "trigger_date_time", moment_in(self.trigger_date_time))
         object.__setattr__(self, "name", self.name or f"{self.action_name or self.intent}@{self._moment()}")
         Event.__post_init__(self)
 
@@ -373,18 +367,7 @@ class ReminderScheduled(Event):
             raise EventError('"action" of event "reminder" is missing; it is a string.')
         kill = True if kill is None else kill
         intent = intent if action is None else None
-        return cls(action, _moment_in(written), name, kill, intent=intent, entities=entities)
-
-
-def _moment_in(written: object) -> datetime:
-    """Return the moment that ISO text names, to the second: in UTC if it has an offset, else naive."""
-    try:
-        text = _NAMED_ZONE.sub(r"\1", _UNIVERSAL.sub("Z", str(written).strip()))
-        moment = datetime.fromisoformat(text).replace(microsecond=0)
-        return moment if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        examples = '"2018-09-03T11:41:10Z", "2018-09-03T13:41:10+02:00", or without an offset for local time'
-        raise EventError(f'"date_time" of event "reminder" is like {examples}, not {str(written)[:40]!r}.') from None
+        return cls(action, moment_in(written), name, kill, intent=intent, entities=entities)
 
 
 @_event

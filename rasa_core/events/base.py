@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 from rasa_core.exceptions import EventError, did_you_mean
@@ -13,6 +14,8 @@ from rasa_core.support.strict_json import MAX_DEPTH, hashable, is_number, plain
 
 Json = dict[str, Any]
 
+_NAMED_ZONE = re.compile(r"(Z|[+-]\d\d:?\d\d)\[[\w/+-]+\]$")
+_UNIVERSAL = re.compile(r" ?(?:UTC|GMT|z)$")
 ACTION_LISTEN_NAME = "action_listen"
 
 _OWN_MODULE: Final = __name__.removesuffix(".base")
@@ -259,6 +262,22 @@ def parameter(event: type[Event], parameters: Mapping[str, Any], key: str) -> An
 
 def _without_time(parameters: Json) -> Json:
     return {key: value for key, value in parameters.items() if key not in ("event", "timestamp")}
+
+
+def but_none(parameters: Json, *optional: str) -> Json:
+    """Return the parameters without those optional ones that are None."""
+    return {key: value for key, value in parameters.items() if value is not None or key not in optional}
+
+
+def moment_in(written: object) -> datetime:
+    """Return the moment that ISO text names, to the second: in UTC if it has an offset, else naive."""
+    try:
+        text = _NAMED_ZONE.sub(r"\1", _UNIVERSAL.sub("Z", str(written).strip()))
+        moment = datetime.fromisoformat(text).replace(microsecond=0)
+        return moment if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        examples = '"2018-09-03T11:41:10Z", "2018-09-03T13:41:10+02:00", or without an offset for local time'
+        raise EventError(f'"date_time" of event "reminder" is like {examples}, not {str(written)[:40]!r}.') from None
 
 
 def as_story(name: str, parameters: Mapping[str, Any]) -> str:
