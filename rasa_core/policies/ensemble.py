@@ -202,7 +202,8 @@ class PolicyEnsemble(KnownByName):
         with reading("the model", file):
             found = [(_policy_class(one, file), Path(path, one["folder"])) for one in content["policies"]]
             own = content.get("ensemble")
-            kind = cls if own is None else cls.named(own["class"], file, own.get("module"))
+            usual = SimplePolicyEnsemble if cls is PolicyEnsemble else cls
+            kind = usual if own is None else cls.named(own["class"], file, own.get("module"))
         policies = [policy_class.load(folder) for policy_class, folder in found]
         for policy, described in zip(policies, content["policies"], strict=True):
             vars(policy).update({name: described[name] for name in CHOSEN if name in described})
@@ -213,7 +214,7 @@ class PolicyEnsemble(KnownByName):
 
 
 class SimplePolicyEnsemble(PolicyEnsemble):
-    """The ensemble under its old name."""
+    """What agents make of a list of policies, and what is read from a model that names no other ensemble."""
 
 
 def _policy_class(described: Mapping[str, str], file: Path) -> type[Policy]:

@@ -221,6 +221,13 @@ class TestEnsemblesOfUsers:
         SimplePolicyEnsemble([MemoizationPolicy()]).persist(tmp_path)
         assert "ensemble" not in json.loads((tmp_path / "metadata.json").read_text())
 
+    def test_a_list_of_policies_is_the_same_ensemble_before_and_after(self, domain, trackers, tmp_path) -> None:
+        agent = Agent(domain, [MemoizationPolicy()])
+        agent.train(trackers)
+        agent.persist(tmp_path / "model")
+        loaded = Agent.load(tmp_path / "model")
+        assert type(loaded.policy_ensemble) is type(agent.policy_ensemble) is SimplePolicyEnsemble
+
     def test_a_class_that_was_not_imported_is_named_with_its_module(self, tmp_path) -> None:
         WeightedEnsemble([MemoizationPolicy()]).persist(tmp_path)
         file = tmp_path / "metadata.json"

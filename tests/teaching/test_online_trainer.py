@@ -28,6 +28,7 @@ from rasa_core.policies import (
     OnlinePolicyEnsemble,
     PolicyEnsemble,
     Prediction,
+    SimplePolicyEnsemble,
 )
 from rasa_core.policies.policy import Policy
 from rasa_core.stories import load_data
@@ -174,7 +175,7 @@ class TestPredictions:
         online.predict(tracker, domain)
         online.persist(tmp_path)
         loaded = OnlinePolicyEnsemble.load(tmp_path)
-        assert type(loaded) is PolicyEnsemble
+        assert type(loaded) is SimplePolicyEnsemble
         assert loaded.predict(tracker, domain).action == "utter_welcome"
 
     def test_drawing_is_told_to_be_gone(self, memory) -> None:
