@@ -23,6 +23,7 @@ from rasa_core.domain_file import (
     CONFIG_KEYS,
     DEFAULT_ACTION_NAMES,
     Template,
+    all_errors,
     checked_factory,
     names_of_actions,
     read_domain,
@@ -151,8 +152,7 @@ class Domain(DomainFeatures):
                 **content.config,
             )
         except DomainError as error:
-            line = content.lines.get(error.item) if error.item else None
-            raise DomainError(f"{name if line is None else f'{name}:{line}'}: {error}", error.item) from error
+            raise all_errors(content, name, error, action_factory, cls.collect_slots) from error
 
     @classmethod
     def from_rasa(cls, parts: RasaParts) -> Self:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,13 +15,12 @@ from rasa_core import _legacy
 from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME
 from rasa_core.exceptions import DomainError, did_you_mean
 from rasa_core.support.places import Place
-from rasa_core.support.plain_yaml import TAG, TEXT_TYPES, PlainData, written
+from rasa_core.support.plain_yaml import TAG, TEXT_TYPES, Loader, PlainData, check_depth, check_tags, place_of, written
 from rasa_core.support.plain_yaml import write_yaml as write_yaml
 from rasa_core.support.problems import Problem, listed, log_warnings
 
 logger = logging.getLogger(__name__)
 
-_Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 KNOWN_KEYS = (
     *("intents", "entities", "slots", "templates", "responses"),
@@ -31,9 +31,6 @@ DEFAULT_ACTION_NAMES = (ACTION_LISTEN_NAME, ACTION_RESTART_NAME)
 ACTION_FACTORIES = ("local", "remote")
 CONFIG_KEYS = ("store_entities_as_slots", "restart_intent")
 
-_PLAIN = ("null", "bool", "int", "float", "str", "timestamp", "seq", "map", "merge", "value")
-_PLAINTAGS = frozenset(TAG + name for name in _PLAIN)
-_MAX_DEPTH = 50
 _SPOKEN_KEYS = ("text", "title", "payload")
 
 Template = dict[str, Any]
@@ -98,6 +95,36 @@ def names_of_actions(
     return names
 
 
+def all_errors(
+    content: DomainFile,
+    name: str,
+    first: DomainError,
+    factory: str | None,
+    collect_slots: Callable[[dict[str, dict[str, Any]]], object],
+) -> DomainError:
+    """Return one error for all slots and actions that cannot be built, each with its line; `first` is among them."""
+    found: dict[str, tuple[str, str] | None] = {}
+    for slot, options in content.slots.items():
+        with _gathered(found):
+            collect_slots({slot: options})
+    if (factory or content.action_factory or "local") == "local":
+        for action in content.actions:
+            with _gathered(found):
+                names_of_actions("local", [action], None, content.templates)
+    found.setdefault(str(first), first.item)
+    lines = {text: content.lines.get(item) if item else None for text, item in found.items()}
+    told = [f"{Place(name, line)}: {text}" for text, line in sorted(lines.items(), key=lambda one: one[1] or 0)]
+    return DomainError(listed(told), first.item)
+
+
+@contextmanager
+def _gathered(found: dict[str, tuple[str, str] | None]) -> Iterator[None]:
+    try:
+        yield
+    except DomainError as error:
+        found[str(error)] = error.item
+
+
 def check_action_names(names: Iterable[str]) -> None:
     """Raise `DomainError` if two actions have one name, or one has the name of a built-in action."""
     seen = set()
@@ -128,17 +155,17 @@ def read_domain(text: str, name: str = "domain", problems: list[Problem] | None 
         If the text is not YAML, or not a domain; or if an entry of it is wrong, with all such entries.
     """
     try:
-        _check_depth(text, name)
-        root = yaml.compose(text, Loader=_Loader)
+        check_depth(text, name)
+        root = yaml.compose(text, Loader=Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
         raise DomainError(f"{place}: not valid YAML: {getattr(error, 'problem', error)}.") from error
     if root is None:
         raise DomainError(f"{name}: the file is empty. A domain has at least intents: and actions:.")
-    _check_tags(root, name)
+    check_tags(root, name)
     if not isinstance(root, yaml.MappingNode):
-        raise DomainError(f"{_place(name, root)}: a domain is a mapping of keys to values.")
+        raise DomainError(f"{place_of(name, root)}: a domain is a mapping of keys to values.")
     found: list[Problem] = []
     content = _Reader(name, found).domain(root)
     found.sort(key=lambda problem: problem.place.order)
@@ -148,33 +175,6 @@ def read_domain(text: str, name: str = "domain", problems: list[Problem] | None 
     if errors := log_warnings(found, logger):
         raise DomainError(listed(errors))
     return content
-
-
-def _check_depth(text: str, name: str) -> None:
-    """Refuse deep nesting, with which the YAML library overflows the stack of the process."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _MAX_DEPTH:
-            line = getattr(event.start_mark, "line", 0) + 1
-            raise DomainError(f"{name}:{line}: nested more than {_MAX_DEPTH} deep, as no domain is.")
-
-
-def _check_tags(root: yaml.Node, name: str) -> None:
-    """Refuse tags such as ``!!python/object`` wherever they stand."""
-    waiting, seen = [root], {id(root)}
-    while waiting:
-        node = waiting.pop()
-        if node.tag not in _PLAINTAGS:
-            tag = node.tag.replace(TAG, "!!")[:100]
-            remedy = "A domain holds plain data only; remove the tag."
-            raise DomainError(f"{_place(name, node)}: the tag {tag} is not allowed. {remedy}")
-        parts = node.value if isinstance(node, yaml.CollectionNode) else []
-        for part in parts:
-            for child in part if isinstance(part, tuple) else (part,):
-                if id(child) not in seen:
-                    seen.add(id(child))
-                    waiting.append(child)
 
 
 class _Spoken(PlainData):
@@ -210,10 +210,6 @@ def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
 
 
-def _place(name: str, node: yaml.Node) -> Place:
-    return Place(name, _line(node), column=node.start_mark.column + 1)
-
-
 class _Reader:
     """Turns the nodes of one YAML document into plain data; an entry that is wrong is told, and left out."""
 
@@ -223,7 +219,7 @@ class _Reader:
         self.lines: dict[tuple[str, str], int] = {}
 
     def tell(self, node: yaml.Node, problem: str) -> None:
-        self.problems.append(Problem("error", problem, _place(self.name, node)))
+        self.problems.append(Problem("error", problem, place_of(self.name, node)))
 
     def domain(self, root: yaml.Node) -> DomainFile:
         entries = self.entries(root, "a domain")

@@ -366,3 +366,18 @@ def test_a_domain_reads_back_the_initial_value_that_code_gave(value: object) -> 
 @pytest.mark.parametrize(("written", "intent"), [("010", "010"), ("no", "no"), ("~", "restart"), ("", "restart")])
 def test_the_name_of_the_restart_intent_is_as_written(written: str, intent: str) -> None:
     assert Domain.from_yaml(f"config:\n  restart_intent: {written}").restart_intent == intent
+
+
+def test_all_slots_and_actions_that_cannot_be_built_are_told_with_their_lines() -> None:
+    text = (
+        "slots:\n  a: {type: txt}\n  b: {type: float, min_value: 2}\n  c: {type: text}\n"
+        "actions:\n- utter_x\n- no.such.Action\n- utter_y\ntemplates: {utter_y: [y]}\n"
+    )
+
+    with pytest.raises(DomainError) as told:
+        Domain.from_yaml(text, name="bot.yml")
+
+    lines = str(told.value).splitlines()
+    assert [line.split(": ")[0] for line in lines] == ["bot.yml:2", "bot.yml:3", "bot.yml:6", "bot.yml:7"]
+    assert "'txt'" in lines[0]
+    assert "there is no module 'no'" in lines[3]

@@ -1,4 +1,7 @@
-"""YAML of plain data, as domains have it: what JSON has too, and texts as they are written where texts are meant."""
+"""YAML of plain data, as domains have it: what JSON has too, and texts as they are written where texts are meant.
+
+What a domain never holds, tags of Python and deep nesting, is refused before anything is built from it.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,50 @@ from typing import Any, Final
 
 import yaml
 
+from rasa_core.exceptions import DomainError
+from rasa_core.support.places import Place
+
 TAG: Final = "tag:yaml.org,2002:"
+Loader: Final[type[Any]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 TEXT_TYPES: Final = ("text", "categorical")
 """Types of slots whose initial value is a text."""
 
+_PLAIN = ("null", "bool", "int", "float", "str", "timestamp", "seq", "map", "merge", "value")
+_PLAIN_TAGS = frozenset(TAG + name for name in _PLAIN)
+_MAX_DEPTH = 50
 _RARE_BREAKS: Final = re.compile("[\x85\u2028\u2029]")
+
+
+def check_depth(text: str, name: str) -> None:
+    """Refuse deep nesting, with which the YAML library overflows the stack of the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            line = getattr(event.start_mark, "line", 0) + 1
+            raise DomainError(f"{name}:{line}: nested more than {_MAX_DEPTH} deep, as no domain is.")
+
+
+def check_tags(root: yaml.Node, name: str) -> None:
+    """Refuse tags such as ``!!python/object`` wherever they stand."""
+    waiting, seen = [root], {id(root)}
+    while waiting:
+        node = waiting.pop()
+        if node.tag not in _PLAIN_TAGS:
+            tag = node.tag.replace(TAG, "!!")[:100]
+            remedy = "A domain holds plain data only; remove the tag."
+            raise DomainError(f"{place_of(name, node)}: the tag {tag} is not allowed. {remedy}")
+        parts = node.value if isinstance(node, yaml.CollectionNode) else []
+        for part in parts:
+            for child in part if isinstance(part, tuple) else (part,):
+                if id(child) not in seen:
+                    seen.add(id(child))
+                    waiting.append(child)
+
+
+def place_of(name: str, node: yaml.Node) -> Place:
+    """Return where a node begins, in the file that is called `name`."""
+    return Place(name, node.start_mark.line + 1, column=node.start_mark.column + 1)
 
 
 class PlainData(yaml.constructor.SafeConstructor):
