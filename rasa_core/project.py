@@ -42,7 +42,7 @@ from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.keras_training import import_keras
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.stories.files import NO_YAML, holds_stories, holds_yaml_stories, story_files
-from rasa_core.support.folders import files_below
+from rasa_core.support.folders import check_writable, files_below
 from rasa_core.support.text_files import TextFileError, read_text
 from rasa_core.version import __version__
 
@@ -221,9 +221,11 @@ class Project:
             f"{len(domain.slots)} slots, {domain.num_actions - len(domain.DEFAULT_ACTIONS)} actions"
         )
         data = self.nlu_data() if nlu else TrainingData()
+        state = "changed" if force else self._state(domain)
+        if state != "current":
+            check_writable(self.model.parent)
         if force:
             self.features.unlink(missing_ok=True)
-        state = "changed" if force else self._state(domain)
         if state == "current":
             say(f"{self.model}: the model is up to date")
         elif state == "reworded":

@@ -131,8 +131,12 @@ def refuse_unusable(domain: Domain, stories: str | Path | Sequence[Path], domain
     found = unusable_turns(domain, stories, domain_name)
     if found:
         texts = [f"{replace(place, note=None)}: {one.message}" for one in found for place in one.places[:1]]
-        remedy = "Correct this, or train with --lenient, which warns and leaves out what cannot be used."
-        raise StoryParseError(f"{listed(texts)}\n{remedy}")
+        if all(one.kind != "grammar" for one in found):
+            texts = [
+                listed(texts),
+                "Correct this, or train with --lenient, which warns and leaves out what is unusable.",
+            ]
+        raise StoryParseError(listed(texts))
 
 
 def _check_content(

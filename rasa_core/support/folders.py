@@ -87,6 +87,16 @@ def replace_directory(
         shutil.rmtree(workplace, ignore_errors=True)
 
 
+def check_writable(folder: Path) -> None:
+    """Raise `ModelError` if nothing can be written into a folder, before anything takes time."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ModelError(f"cannot write models into {str(folder)!r}: {error.strerror or error}.") from error
+
+
 def is_replaceable(path: Path, known_by: Collection[str]) -> bool:
     """Tell whether a folder is empty, or holds a file of one of these names."""
     if not path.is_dir():
