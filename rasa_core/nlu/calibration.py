@@ -1,12 +1,14 @@
 """How sure a model may be: what scores of messages that it has not seen say of the confidences that it should give.
 
-Notation: T is the temperature by which scores are divided before they become confidences; see
-`rasa_core.support.probabilities`. What n messages say of it counts ``n / (n + 40)``; the rest says that it is 1.
+Notation: a and b are what the scores of the network and those of the linear classifier are multiplied by before they
+are added and become confidences, and T = 1 / b is the temperature. What n messages say of their logarithms counts
+``n / (n + 40)``; the rest says that they are 0.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,12 +16,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rasa_core.nlu.linear import scipy
 from rasa_core.nlu.training_data import NLUExample
-from rasa_core.support.probabilities import best_temperature, softmax
+from rasa_core.support.probabilities import log_loss, softmax
 
 Floats = NDArray[np.float32]
 
-_TEMPERATURES: Final = (0.3, 3.0)  # What few messages say beyond these is chance.
+_BOUNDS: Final = ((0.05, 3.0), (0.33, 3.3))  # Of a and b; what few messages say beyond these is chance.
 _DOUBT: Final = 40
 _KEPT: Final = 0.96
 """Share of the messages understood right that the proposed threshold keeps."""
@@ -27,8 +30,19 @@ _KEPT: Final = 0.96
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The temperature of a model, and the least confidence that an answer should have; 0 if nothing is known of it."""
+    """What a model is calibrated by.
 
+    Attributes
+    ----------
+    share : float
+        What the scores of the network are multiplied by, a / b.
+    temperature : float
+        What the sum of both scores is divided by, T.
+    threshold : float
+        The least confidence that an answer should have; 0 if nothing is known of it.
+    """
+
+    share: float = 1.0
     temperature: float = 1.0
     threshold: float = 0.0
 
@@ -55,15 +69,22 @@ def _drawn(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
-def calibrated(scores: Floats, intents: NDArray[np.int_]) -> Calibration:
-    """Return the calibration that scores of messages ``(messages, intents + 1)`` and their true intents tell."""
-    if not len(scores):
+def calibrated(deep: Floats, wide: Floats, intents: NDArray[np.int_]) -> Calibration:
+    """Return what the scores of network and classifier, ``(messages, intents + 1)``, say beside the true intents.
+
+    The loss is convex in a and b, so that there is one answer.
+    """
+    if not len(intents):
         return Calibration()
-    found = best_temperature(scores, labels=intents, bounds=_TEMPERATURES)
-    temperature = float(found ** (len(scores) / (len(scores) + _DOUBT)))
-    chances = softmax(scores / np.float32(temperature))[:, :-1]
+
+    def loss(logarithms: NDArray[np.float64]) -> float:
+        a, b = np.exp(logarithms)
+        return log_loss((a * deep + b * wide).astype(np.float32), labels=intents, temperature=1.0)
+
+    bounds = [(math.log(least), math.log(most)) for least, most in _BOUNDS]
+    found = scipy("optimize").minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=bounds, options={"eps": 1e-3})
+    a, b = np.exp(found.x * (len(intents) / (len(intents) + _DOUBT)))
+    chances = softmax((a * deep + b * wide).astype(np.float32))[:, :-1]
     right = np.sort(chances.max(axis=1)[chances.argmax(axis=1) == intents])
-    if not len(right):
-        return Calibration(temperature)
-    threshold = float(right[int((1.0 - _KEPT) * len(right))])
-    return Calibration(temperature, int(threshold * 100) / 100)
+    threshold = float(right[int((1.0 - _KEPT) * len(right))]) if len(right) else 0.0
+    return Calibration(float(a / b), float(1.0 / b), int(threshold * 100) / 100)

@@ -41,7 +41,7 @@ class Taught:
     weights: NDArray[np.float64]
 
 
-def _scipy(part: str) -> Any:
+def scipy(part: str) -> Any:
     """Return a part of SciPy, which comes with what trains, and is not loaded by what serves."""
     try:
         return importlib.import_module(f"scipy.{part}")
@@ -57,7 +57,7 @@ class LinearClassifier:
         self._words, self._pairs = len(vocabulary.words) + 1, len(vocabulary.pairs) + 1
         self._pieces = len(vocabulary.pieces)
         self._known: dict[str, tuple[int, list[int]]] = {}
-        self._sparse = _scipy("sparse")
+        self._sparse = scipy("sparse")
 
     def counts(self, messages: Sequence[Sequence[str]]) -> Any:
         """Return how often each word, pair and n-gram occurs in messages, each as its keys, as a sparse matrix."""
@@ -159,6 +159,6 @@ def _least_loss(features: Any, taught: Taught, intents: int) -> NDArray[np.float
         return value, np.asarray(slope).ravel()
 
     options = {"maxiter": _ROUNDS, "maxcor": 5}
-    found = _scipy("optimize").minimize(loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options=options)
+    found = scipy("optimize").minimize(loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options=options)
     weights: NDArray[np.float64] = found.x.reshape(shape)
     return weights

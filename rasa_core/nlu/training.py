@@ -121,7 +121,7 @@ class NLUTraining:
         runs = list(self._runs(parts))
         steps = [epochs * len(self.batches.plan(left_out, again)) for left_out, again, epochs in runs]
         self.network.compile(optimizer=adam(self._settings.learning_rate, steps))
-        seen: list[tuple[Rows, Floats]] = []
+        seen: list[tuple[Rows, Floats, Floats]] = []
         done = 0
         with Progress("epoch", sum(epochs for _, _, epochs in runs), silent=silent) as progress:
             for number, (left_out, again, epochs) in enumerate(runs):
@@ -131,10 +131,10 @@ class NLUTraining:
                 done += epochs
                 if len(left_out):
                     self._teach(left_out)
-                    seen.append((left_out, self._scores(left_out)))
+                    seen.append((left_out, *self._scores(left_out)))
         calibration = self._calibration(seen)
         self._teach(np.array([], np.intp))
-        self._learn_every_example()
+        self._learn_every_example(calibration)
         return self._model(self._vocabulary, calibration)
 
     def _held_out(self) -> list[Rows]:
@@ -182,23 +182,25 @@ class NLUTraining:
         kept = Taught(taught.counts[keep], taught.intents[keep], taught.weights[keep])
         self.classifier.fit(kept, int((keep < written).sum()))
 
-    def _scores(self, left_out: Rows) -> Floats:
-        """Return the scores of intents of messages that were left out, of whose own words nothing is known."""
+    def _scores(self, left_out: Rows) -> tuple[Floats, Floats]:
+        """Return the scores of network and classifier of messages left out, of whose own words nothing is known."""
         kept = np.delete(np.arange(len(self._messages)), left_out)
         vocabulary = self._vocabulary_of([self._messages[number] for number in kept])
         model = self._model(vocabulary, Calibration())
-        return model.intent_scores([self._examples[number].text for number in left_out])
+        scores = model.intent_scores([self._examples[number].text for number in left_out])
+        wide = self.classifier.scores(self._taught.counts[left_out])
+        return scores - wide, wide
 
-    def _calibration(self, seen: Sequence[tuple[Rows, Floats]]) -> Calibration:
+    def _calibration(self, seen: Sequence[tuple[Rows, Floats, Floats]]) -> Calibration:
         """Return what the scores of held out messages say, but of those whose intent had no other message."""
         if not seen:
             return Calibration()
-        rows, scores = (np.concatenate(part) for part in zip(*seen, strict=True))
+        rows, deep, wide = (np.concatenate(part) for part in zip(*seen, strict=True))
         intents = np.array([message.intent for message in self._messages])
-        known = np.concatenate([np.isin(intents[part], np.delete(intents, part)) for part, _ in seen])
-        return calibrated(scores[known], intents[rows[known]])
+        known = np.concatenate([np.isin(intents[part], np.delete(intents, part)) for part, *_ in seen])
+        return calibrated(deep[known], wide[known], intents[rows[known]])
 
-    def _learn_every_example(self) -> None:
+    def _learn_every_example(self, calibration: Calibration) -> None:
         """Correct the classifier until every message that contradicts no other is understood."""
         by_words: dict[tuple[str, ...], set[int]] = {}
         words = [tuple(map(word_of, message.keys)) for message in self._messages]
@@ -210,7 +212,7 @@ class NLUTraining:
             if message.intent >= 0 and len(by_words[words[number]] - {-1}) == 1
         ]
         intents = np.array([self._messages[number].intent for number in clear], np.int_)
-        model = self._model(self._vocabulary, Calibration())
+        model = self._model(self._vocabulary, calibration)
         scores = model.intent_scores([self._examples[number].text for number in clear])
         counts = self._taught.counts[clear]
         self.classifier.correct(counts, intents, scores - self.classifier.scores(counts))
@@ -230,6 +232,8 @@ class NLUTraining:
             **self._patterns.as_json(),
         }
         arrays = {**arrays_of(self.network), **self.classifier.arrays()}
+        for name in ("intents_kernel", "intents_bias"):
+            arrays[name] = arrays[name] * np.float32(calibration.share)
         if vocabulary is not self._vocabulary:
             arrays = _only(arrays, self._vocabulary, vocabulary)
         return NLUModel(description, dict(sorted(arrays.items())))

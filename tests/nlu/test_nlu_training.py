@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize
 from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample, Regex, TrainingData
 from rasa_core.nlu.training_network import crf_loss, numbers_to_draw
 from rasa_core.nlu.variation import tagged
-from rasa_core.policies.keras_training import import_keras
+from rasa_core.policies.keras_training import import_keras, weights_of
 from rasa_core.support.probabilities import log_loss, softmax
 
 
@@ -42,7 +41,8 @@ def test_numpy_scores_as_keras_does() -> None:
         found_tags, found_intents = network.read(known, pairs, x["extras"][row : row + 1, :length])
         found_intents -= network._wide(known[..., training.sizes.units :], pairs)
         np.testing.assert_allclose(found_tags[0], tags[row, :length], atol=1e-5, rtol=1e-5)
-        np.testing.assert_allclose(found_intents[0], deep[row], atol=1e-5, rtol=1e-5)
+        share = model._arrays["intents_kernel"] / weights_of(training.network.intents)[0]
+        np.testing.assert_allclose(found_intents[0], share.mean() * deep[row], atol=1e-5, rtol=1e-5)
 
 
 def test_numpy_scores_as_the_classifier_does() -> None:
@@ -116,7 +116,7 @@ def test_entities_take_in_the_tokens_that_they_touch() -> None:
     example = NLUExample(
         "to New York now", "go", (EntitySpan(4, 11, "city", "ew York"), EntitySpan(7, 15, "x", "York now"))
     )
-    message = tagged(example, ["go"], ["city", "x"], Patterns())
+    message = tagged(example, ["go"], [("city", "", ""), ("x", "", "")], Patterns())
     assert message is not None
     assert message.tags == (0, 1, 2, 0)
 
@@ -129,24 +129,40 @@ def drawn(count: int, sureness: float) -> tuple[np.ndarray, np.ndarray]:
     return scores * np.float32(sureness), np.array([rng.choice(4, p=row / row.sum()) for row in chances.astype(float)])
 
 
+def halves(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return scores as those of two parts of a model that know as much."""
+    other = np.random.default_rng(5).normal(0, 1, size=scores.shape).astype(np.float32)
+    return scores / 2 + other, scores / 2 - other
+
+
 def test_calibration_makes_held_out_confidences_fit() -> None:
     scores, intents = drawn(800, 2.5)  # More sure than it may be.
-    found = calibrated(scores[:400], intents[:400])
-    loss = partial(log_loss, scores[400:], labels=intents[400:])
-    assert 2.0 < found.temperature <= 3.0
-    assert loss(temperature=found.temperature) < loss(temperature=1.0) - 0.2
+    deep, wide = halves(scores)
+    found = calibrated(deep[:400], wide[:400], intents[:400])
+    after = log_loss((found.share * deep + wide)[400:], labels=intents[400:], temperature=found.temperature)
+    assert 1.9 < found.temperature <= 3.0
+    assert 0.8 < found.share < 1.2
+    assert after < log_loss(scores[400:], labels=intents[400:], temperature=1.0) - 0.2
+
+
+def test_a_part_that_knows_nothing_counts_for_little() -> None:
+    scores, intents = drawn(400, 1.0)
+    chance = np.random.default_rng(6).normal(0, 2, size=scores.shape).astype(np.float32)
+    assert calibrated(chance, scores, intents).share < 0.2
+    assert calibrated(scores, chance, intents).share > 2.0
 
 
 def test_few_messages_say_little_of_the_temperature() -> None:
     scores, intents = drawn(400, 2.5)
-    few, many = (calibrated(scores[:count], intents[:count]).temperature for count in (10, 400))
-    assert 1.0 <= few < 1.3 < many
+    few, many = (calibrated(*(half[:n] for half in halves(scores)), intents[:n]).temperature for n in (10, 400))
+    assert 0.7 <= few < 1.4 < many
 
 
 def test_the_threshold_keeps_nearly_all_that_is_right() -> None:
     scores, intents = drawn(400, 1.0)
-    found = calibrated(scores, intents)
-    chances = softmax(scores / np.float32(found.temperature))[:, :-1]
+    deep, wide = halves(scores)
+    found = calibrated(deep, wide, intents)
+    chances = softmax((found.share * deep + wide) / np.float32(found.temperature))[:, :-1]
     right = chances.max(axis=1)[chances.argmax(axis=1) == intents]
     assert 0.95 <= (right >= found.threshold).mean() < 0.98
 
