@@ -56,6 +56,8 @@ def names_its_intent(text: str, intents: Collection[str] | None = None) -> bool:
     """
     if intents is None or not text.startswith(_INTENT_PREFIXES):
         return text.startswith(_INTENT_PREFIXES)
+    if text[1:] in intents:
+        return True
     name = _OPENING.split(text, maxsplit=1)[0][1:].strip()
     is_known = any(one in intents or one in DEFAULT_INTENTS for one in (name, _split_confidence(name)[0]))
     return is_known or _COMMAND.match(text) is not None

@@ -156,9 +156,9 @@ class TurnProcessor:
         """Append a message that was understood, as `log_message` does; its values are JSON."""
         if tracker.latest_action_name != ACTION_LISTEN_NAME:
             fixed = tracker.follow_up_action
-            tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
+            tracker.take(ActionExecuted(ACTION_LISTEN_NAME))
             if fixed not in (tracker.follow_up_action, ACTION_LISTEN_NAME):
-                tracker.update(FollowupAction(fixed))
+                tracker.take(FollowupAction(fixed))
         tracker.take(message)
         for event in self.domain.slots_for_entities(message.entities):
             tracker.take(event)
@@ -206,12 +206,12 @@ class TurnProcessor:
         if executed_action == ACTION_LISTEN_NAME:
             self._take_events(tracker, None, events)
             if tracker.must_listen:
-                tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
+                tracker.take(ActionExecuted(ACTION_LISTEN_NAME))
             return self._answer(tracker, None, INFO_LISTENING)
         info = None
         if executed_action is not None:
             info = self._info_about(tracker, executed_action)
-            tracker.update(ActionExecuted(executed_action))
+            tracker.take(ActionExecuted(executed_action))
             if executed_action == ACTION_RESTART_NAME and not any(isinstance(event, Restarted) for event in events):
                 events.append(Restarted())
         self._take_events(tracker, executed_action, events)
@@ -302,7 +302,7 @@ class TurnProcessor:
         for number in range(self.max_number_of_predictions):
             if self._is_silent(tracker):
                 if tracker.history.turn_actions and not tracker.is_listening():
-                    tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
+                    tracker.take(ActionExecuted(ACTION_LISTEN_NAME))
                 return
             prediction = self.predict(tracker)
             name = prediction.action
@@ -324,7 +324,7 @@ class TurnProcessor:
         if self.on_circuit_break is not None:
             self.on_circuit_break(tracker, dispatcher.output_channel, dispatcher)
             self.log_bot_utterances_on_tracker(tracker, dispatcher)
-        tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
+        tracker.take(ActionExecuted(ACTION_LISTEN_NAME))
 
     def run_action(
         self,
@@ -364,7 +364,7 @@ class TurnProcessor:
             tracker.update(event)
         takes_back = action_name is not None and any(isinstance(event, ActionReverted) for event in events)
         if takes_back and tracker.follow_up_action is None:  # It would be chosen, and taken back, for ever.
-            tracker.update(FollowupAction(ACTION_LISTEN_NAME))
+            tracker.take(FollowupAction(ACTION_LISTEN_NAME))
 
     @staticmethod
     def log_bot_utterances_on_tracker(tracker: DialogueStateTracker, dispatcher: Dispatcher) -> None:

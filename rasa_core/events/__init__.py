@@ -84,12 +84,12 @@ class UserUttered(Event):
         given = self.parse_data or {"text": self.text}
         intent = given.get("intent", self.intent) or {}
         entities = given.get("entities", self.entities) or []
-        text = given.get("text") if self.text is None else self.text
         parse_data = {**given, "intent": intent, "entities": entities}
         if parse_data.get("text") is None:
-            parse_data["text"] = text
-        made = {"text": text, "intent": intent, "entities": entities, "parse_data": parse_data}
-        for name, value in made.items():
+            parse_data["text"] = self.text
+        elif self.text is None:
+            object.__setattr__(self, "text", parse_data["text"])
+        for name, value in (("intent", intent), ("entities", entities), ("parse_data", parse_data)):
             object.__setattr__(self, name, value)
         Event.__post_init__(self)
 

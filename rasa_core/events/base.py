@@ -18,6 +18,7 @@ _NAMED_ZONE = re.compile(r"(Z|[+-]\d\d:?\d\d)\[[\w/+-]+\]$")
 _UNIVERSAL = re.compile(r" ?(?:UTC|GMT|z)$")
 ACTION_LISTEN_NAME = "action_listen"
 
+_PLAIN_TYPES: Final = frozenset({str, bool, float})
 _OWN_MODULE: Final = __name__.removesuffix(".base")
 EVENT_DEPTH: Final = MAX_DEPTH - 2
 """Levels of an event in JSON, so that the list of all events, and the state that holds it, can be read back."""
@@ -66,8 +67,10 @@ class Event:
             Event._subclasses[cls.type_name] = cls
 
     def __init__(self, timestamp: float | None = None) -> None:
-        if type(timestamp) is not float or not -END_OF_TIME < timestamp < END_OF_TIME or not timestamp:
-            timestamp = checked_time(timestamp) or time.time()
+        if timestamp == 0.0 or timestamp is None:  # By far the most frequent case.
+            timestamp = time.time()
+        elif type(timestamp) is not float or not -END_OF_TIME < timestamp < END_OF_TIME:
+            timestamp = checked_time(timestamp)
         object.__setattr__(self, "timestamp", timestamp)
 
     def __post_init__(self) -> None:
@@ -104,7 +107,7 @@ class Event:
         return self if form is given else read
 
     def _is_simple(self) -> bool:
-        """Tell whether the event is of this package, and has nothing but text, true, false and null, as most have."""
+        """Tell whether the event is of this package, and has nothing but text, numbers and the like."""
         if type(self).__module__ != _OWN_MODULE:
             return False
         for field, kind, is_required in self._keys.values():
@@ -112,7 +115,9 @@ class Event:
             found = type(value)
             if value is None and not is_required:
                 continue
-            if (found is not str and found is not bool) or (kind is not None and found is not kind):
+            if found not in _PLAIN_TYPES or (kind is not None and found is not kind):
+                return False
+            if found is float and value - value != 0.0:  # Of NaN and infinity it is NaN.
                 return False
         return True
 
