@@ -122,7 +122,8 @@ class MessageProcessor(TurnProcessor):
         events = list(events)
 
         def take(conversation: Conversation) -> State:
-            _begin_by(conversation, events)
+            if events:
+                _begin_by(conversation, events)
             return self.continue_turn(conversation.tracker, executed_action, events)
 
         return self._change(sender_id, take, conditions)

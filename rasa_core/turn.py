@@ -227,8 +227,9 @@ class TurnProcessor:
     def _info_about_message(self, message: UserUttered) -> str | None:
         """Return what the caller should know about a message that names an intent which there is not."""
         name: str = message.intent.get("name") or ""
-        is_named = name and (message.text or "").startswith(INTENT_MESSAGE_PREFIX)
-        if not is_named or name in self._intents or name in DEFAULT_INTENTS:
+        if name in self._intents or name in DEFAULT_INTENTS or not name:
+            return None
+        if not (message.text or "").startswith(INTENT_MESSAGE_PREFIX):
             return None
         hint = did_you_mean(name, self._intents)
         return f"The domain has no intent {name[:100]!r}, which the message names.{hint} It is logged all the same."
