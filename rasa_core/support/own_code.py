@@ -21,6 +21,7 @@ import yaml
 VARIABLE: Final = "RASA_CORE_IMPORT"
 CONFIG_NAME: Final = "config.yml"
 
+_MODULE: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*|.*\.py")  # Rasa 3 has paths of folders under the same key.
 _KEY: Final = re.compile(r"^imports[ \t]*:.*$(\n[ \t]*-.*$)*", re.MULTILINE)
 _folders: dict[str, None] = {}
 """Where the user's own modules may be; a dict for its order."""
@@ -116,13 +117,17 @@ def _beside(place: Path) -> list[Path]:
 
 def remembered(folder: str | Path) -> list[str]:
     """Return the modules that the ``config.yml`` in a folder names; none if it cannot be read."""
+    return [name for name in _imports_in(folder) if _MODULE.fullmatch(name)]
+
+
+def _imports_in(folder: str | Path) -> list[str]:
     try:
         content = yaml.safe_load(Path(folder, CONFIG_NAME).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, yaml.YAMLError):
         return []
     found = content.get("imports") if isinstance(content, dict) else None
-    found = [found] if isinstance(found, str) else found
-    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+    names = found if isinstance(found, list) else [found]
+    return [name for name in names if isinstance(name, str)]
 
 
 def remember(folder: str | Path, names: Iterable[str]) -> Path | None:
@@ -130,7 +135,7 @@ def remember(folder: str | Path, names: Iterable[str]) -> Path | None:
 
     The errors are those of the operating system.
     """
-    file, known = Path(folder, CONFIG_NAME), remembered(folder)
+    file, known = Path(folder, CONFIG_NAME), _imports_in(folder)
     new = [name for name in dict.fromkeys(names) if name not in known]
     if not new:
         return None

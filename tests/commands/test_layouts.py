@@ -14,6 +14,7 @@ from rasa_core.agent import Agent
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
+from rasa_core.support.own_code import remember, remembered
 
 ROOT = Path(__file__).parents[2]
 
@@ -284,3 +285,29 @@ def test_lenient_training_warns_and_leaves_out_what_cannot_be_used(tmp_path: Pat
         assert re.search(rf"stories\.md:{line}.*{problem}", trained.stderr)
     agent = Agent.load(tmp_path / "models" / "dialogue")
     assert agent.start_message_handling("/greet")["next_action"] == "utter_hello"
+
+
+@pytest.mark.parametrize(
+    ("before", "known", "after"),
+    [
+        ("", [], "imports:\n- new.part\n"),
+        ("language: en", [], "language: en\nimports:\n- new.part\n"),
+        ("imports: old  # mine\nlanguage: en\n", ["old"], "imports:\n- old\n- new.part\nlanguage: en\n"),
+        ("imports: [old]\n", ["old"], "imports:\n- old\n- new.part\n"),
+        (
+            "imports:\n  - old\n  - projects/other\nx: 1\n",
+            ["old"],
+            "imports:\n- old\n- projects/other\n- new.part\nx: 1\n",
+        ),
+        ("imports:\n- new.part\n", ["new.part"], "imports:\n- new.part\n"),
+    ],
+)
+def test_modules_are_noted_beside_what_a_configuration_holds(
+    tmp_path: Path, before: str, known: list[str], after: str
+) -> None:
+    (tmp_path / "config.yml").write_text(before)
+
+    assert remembered(tmp_path) == known
+    remember(tmp_path, ["new.part"])
+    assert (tmp_path / "config.yml").read_text() == after
+    assert "new.part" in remembered(tmp_path)
