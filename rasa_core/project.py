@@ -14,6 +14,8 @@ models              ``models/dialogue`` and ``models/nlu`` (written by training)
                     features of the stories for the next training, ``models/features.npz``
 ==================  ==========================================================================
 
+A bot of Rasa 2 or 3 is known by its layout: see `rasa_core.rasa_files`.
+
 What is found by its content is not looked for among models, tests and environments. Each model is trained anew only if
 what it depends on has changed.
 """
@@ -41,6 +43,8 @@ from rasa_core.policies.ensemble import MODEL_FORMAT, PolicyEnsemble
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.keras_training import import_keras
 from rasa_core.policies.memoization import MemoizationPolicy
+from rasa_core.rasa_files import RasaFiles, is_rasa
+from rasa_core.rasa_project import train_rasa_project
 from rasa_core.stories.files import NO_YAML, holds_stories, holds_yaml_stories, story_files
 from rasa_core.support.folders import check_writable, files_below
 from rasa_core.support.text_files import TextFileError, read_text
@@ -62,6 +66,11 @@ MOST_WARNINGS = 3
 class Project:
     """A folder that holds a bot.
 
+    Attributes
+    ----------
+    rasa : RasaFiles or None
+        The files of a bot of Rasa 2 or 3; None for one of 0.9.
+
     Parameters
     ----------
     folder
@@ -80,8 +89,13 @@ class Project:
         if not self.folder.is_dir():
             is_file = "is a file, not a folder" if self.folder.exists() else "does not exist"
             raise ModelError(f"the project folder {str(folder)!r} {is_file}. It holds domain.yml and stories.md.")
-        self.domain_file = self._given(domain, "domain") or self._find_domain()
-        self.stories: Path | list[Path] = self._given(stories, "stories") or self._find_stories()
+        self.rasa = RasaFiles(self.folder) if domain is None and stories is None and is_rasa(self.folder) else None
+        if self.rasa is not None:
+            self.domain_file = self.rasa.first_domain_file()
+            self.stories: Path | list[Path] = self.rasa.story_files
+        else:
+            self.domain_file = self._given(domain, "domain") or self._find_domain()
+            self.stories = self._given(stories, "stories") or self._find_stories()
         self.model = self.folder / "models" / "dialogue"
         self.nlu_model = self.folder / "models" / "nlu"
         self.features = self.folder / "models" / "features.npz"
@@ -158,10 +172,20 @@ class Project:
         """
         return TrainingData.joined(read_training_data(file) for file in self.nlu_files)
 
+    def load_domain(self) -> Domain:
+        """Return the domain; raise `DomainError` if there is something wrong with it."""
+        return Domain.load(self.domain_file) if self.rasa is None else self.rasa.domain
+
+    @property
+    def action_server(self) -> str | None:
+        """The address of the action server that the project names, None if it names none."""
+        return None if self.rasa is None else self.rasa.action_server
+
     def fingerprint(self, domain: Domain) -> str:
         """Return a hash of everything that the dialogue model of this project depends on."""
         settings = [__version__, MODEL_FORMAT, domain.fingerprint()]
-        return fingerprint_of_files(self.story_files, self.folder, settings)
+        files = self.story_files if self.rasa is None else [*self.rasa.story_files, *self.rasa.config_files]
+        return fingerprint_of_files(files, self.folder, settings)
 
     def is_current(self) -> bool:
         """Tell whether there are models of exactly these files."""
@@ -169,7 +193,7 @@ class Project:
 
     def dialogue_is_current(self) -> bool:
         """Tell whether there is a dialogue model of exactly this domain and these stories."""
-        return self._state(Domain.load(self.domain_file)) == "current"
+        return self._state(self.load_domain()) == "current"
 
     def nlu_is_current(self) -> bool:
         """Tell whether there is an interpreter of exactly this NLU data, or none is needed."""
@@ -215,10 +239,10 @@ class Project:
         RasaCoreError
             If the files are wrong, or what training needs is not installed.
         """
-        domain = Domain.load(self.domain_file)
+        domain = self.load_domain()
         say(
             f"{self.domain_file}: {len(domain.intents)} intents, {len(domain.entities)} entities, "
-            f"{len(domain.slots)} slots, {domain.num_actions - len(domain.DEFAULT_ACTIONS)} actions"
+            f"{len(domain.slots)} slots, {domain.num_actions - len(domain.default_action_names)} actions"
         )
         data = self.nlu_data() if nlu else TrainingData()
         state = "changed" if force else self._state(domain)
@@ -232,9 +256,12 @@ class Project:
             self._reword(domain)
             say(f"{self.model}: only what the bot says has changed; the model has the new words without training")
         else:
-            if not lenient:
-                refuse_unusable(domain, self.stories, str(self.domain_file))
-            self._train(domain, say, lenient)
+            if self.rasa is not None:
+                train_rasa_project(self.rasa, self.model, {FINGERPRINT: self.fingerprint(domain)}, say, lenient=lenient)
+            else:
+                if not lenient:
+                    refuse_unusable(domain, self.stories, str(self.domain_file))
+                self._train(domain, say, lenient)
         if data.intents and (force or not self._nlu_is_current(data)):
             self._train_nlu(data, domain, say)
         elif data.intents:

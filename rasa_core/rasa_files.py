@@ -17,6 +17,7 @@ from rasa_core.support.problems import Problem
 from rasa_core.support.yaml_parts import YamlError, read_yaml
 
 YAML_SUFFIXES: Final = (".yml", ".yaml")
+_OLD_STORIES: Final = ("stories.md", "stories", "data/stories.md")
 STORY_KEYS: Final = frozenset({"stories", "rules"})
 
 
@@ -45,13 +46,6 @@ class RasaFiles:
         self.folder = Path(folder)
         self._keys = _KeysOfFiles()
 
-    @staticmethod
-    def are_in(folder: Path) -> bool:
-        """Tell whether a folder has the layout of Rasa 2 and 3 rather than that of 0.9."""
-        if (folder / "domain").is_dir() or _has_rasa_domain(folder / "domain.yml"):
-            return True
-        return any(_keys_of(path) & STORY_KEYS for path in _yaml_files(folder / "data"))
-
     @property
     def domain_files(self) -> list[Path]:
         """The files that say something of the domain, in their order."""
@@ -75,6 +69,18 @@ class RasaFiles:
         """The files with examples of intents."""
         return [path for path in [*self.data_files, *self.domain_files] if "nlu" in self._keys.of(path)]
 
+    def first_domain_file(self) -> Path:
+        """Return the file that messages name for the domain; raise `ModelError` if there is none."""
+        files = self.domain_files
+        if not files:
+            raise ModelError(f"the project {str(self.folder)!r} has no domain: neither domain.yml nor domain/.")
+        return files[0]
+
+    @property
+    def config_files(self) -> list[Path]:
+        """The file with the settings of policies and pipeline, if there is one."""
+        return [self.config_file] if self.config_file.is_file() else []
+
     @property
     def config_file(self) -> Path:
         """The settings of policies and pipeline."""
@@ -89,10 +95,8 @@ class RasaFiles:
         DomainError
             If one of them is wrong; the message begins with file and line.
         """
-        files = self.domain_files
-        if not files:
-            raise ModelError(f"the project {str(self.folder)!r} has no domain: neither domain.yml nor domain/.")
-        return Domain.from_rasa(read_rasa_domain(list(dict.fromkeys(files))))
+        self.first_domain_file()
+        return Domain.from_rasa(read_rasa_domain(list(dict.fromkeys(self.domain_files))))
 
     def read_stories(self, problems: list[Problem] | None = None) -> ReadStories:
         """Return stories and rules; raise `StoryParseError` for what is wrong, unless `problems` takes that."""
@@ -116,6 +120,17 @@ class RasaFiles:
         endpoint = self.endpoints().get("action_endpoint")
         url = endpoint.get("url") if isinstance(endpoint, dict) else None
         return None if url is None else str(url)
+
+
+def is_rasa(folder: Path) -> bool:
+    """Tell whether a folder has the layout of Rasa 2 and 3 rather than that of 0.9."""
+    if any((folder / name).exists() for name in _OLD_STORIES):
+        return False
+    if _has_rasa_domain(folder / "domain.yml") or any(
+        _keys_of(path) & DOMAIN_KEYS for path in _yaml_files(folder / "domain")
+    ):
+        return True
+    return any(_keys_of(path) & STORY_KEYS for path in _yaml_files(folder / "data"))
 
 
 def _yaml_files(folder: Path) -> Iterator[Path]:

@@ -61,6 +61,8 @@ def command(project_dir: str | None, core: str | None, stories: str | None, leni
     project = _trained(folder, domain, stories, flags, lenient)
     if flags["nlu"] is None and project.interpreter is not None:
         flags["nlu"] = str(project.interpreter)
+    if flags["actions"] is None:
+        flags["actions"] = project.action_server
     serve(str(project.model), **flags)
 
 

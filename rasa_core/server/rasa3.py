@@ -7,7 +7,6 @@ body that makes no sense is 400 where Rasa answers 500.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from werkzeug.wrappers import Response
@@ -17,6 +16,7 @@ from rasa_core.channels.direct import RestOutputChannel
 from rasa_core.domain_file import write_yaml
 from rasa_core.events import UserUttered
 from rasa_core.exceptions import did_you_mean
+from rasa_core.processor import RasaProcessor, entities_in
 from rasa_core.server.requests import HttpError, Request, at_version, json_response, text_in
 from rasa_core.support.strict_json import encode
 from rasa_core.trackers import DialogueStateTracker
@@ -42,7 +42,14 @@ def webhook(request: Request, agent: Agent, sender_id: str) -> Response:
     if not isinstance(text, str) or not text:
         return json_response([])
     channel = RestOutputChannel()
-    message = UserMessage(text, channel, UserMessage.DEFAULT_SENDER_ID if sender is None else str(sender))
+    metadata, named = body.get("metadata"), body.get("input_channel")
+    message = UserMessage(
+        text,
+        channel,
+        UserMessage.DEFAULT_SENDER_ID if sender is None else str(sender),
+        input_channel=named if isinstance(named, str) else "rest",
+        metadata=metadata if isinstance(metadata, dict) and metadata else None,
+    )
     answered = agent.turns().respond(message, request.conditions("webhook"))
     if request.flag("stream", default=False):
         return Response("".join(encode(part) + "\n" for part in answered.result), mimetype="text/event-stream")
@@ -95,7 +102,14 @@ def trigger_intent(request: Request, agent: Agent, sender_id: str) -> Response:
         raise HttpError(400, 'the name of the intent is missing; send it as {"name": "greet"}.')
     if name not in agent.domain.intents:
         raise HttpError(404, f"the domain has no intent {name[:100]!r}.{did_you_mean(name, agent.domain.intents)}")
-    entities = _entities(body.get("entities"))
+    entities = entities_in(body.get("entities"))
+    turns = agent.turns()
+    if isinstance(turns, RasaProcessor):
+        channel = RestOutputChannel()
+        turns.trigger_intent(UserMessage(None, channel, sender_id), name, entities)
+        tracker = agent.read_tracker(sender_id)
+        state = tracker.current_state(should_include_events=True)
+        return at_version({"tracker": state, "messages": channel.messages}, tracker.version)
     message = UserUttered(f"EXTERNAL: {name}", {"name": name, "confidence": 1.0}, entities)
 
     def take(turns: Any, tracker: DialogueStateTracker, talk: Any) -> None:
@@ -114,14 +128,6 @@ def _said(agent: Agent, sender_id: str, take: Any) -> Response:
         conversation.commit()
         state = conversation.tracker.current_state(should_include_events=True)
         return at_version({"tracker": state, "messages": channel.messages}, conversation.tracker.version)
-
-
-def _entities(given: object) -> list[dict[str, Any]]:
-    """Return entities from an object of names to values, or from a list; anything else is none, as in Rasa."""
-    if isinstance(given, Mapping):
-        return [{"entity": name, "value": value} for name, value in given.items()]
-    items: Iterable[Any] = given if isinstance(given, list) else ()
-    return [item for item in items if isinstance(item, dict) and isinstance(item.get("entity"), str)]
 
 
 OF_A_CONVERSATION: Final = {

@@ -9,6 +9,7 @@ from rasa3_bots import say, trained, types, write
 
 from rasa_core.agent import Agent
 from rasa_core.exceptions import DomainError, ModelError, StoryParseError
+from rasa_core.project import Project
 from rasa_core.rasa_files import RasaFiles
 
 HOTEL = {
@@ -177,3 +178,36 @@ def test_domain_files_that_disagree_are_both_named(tmp_path: Path) -> None:
 
 def test_no_is_a_name_and_not_false(hotel: Agent) -> None:
     assert "no" in hotel.domain.intents
+
+
+def test_a_project_is_known_by_its_layout_and_trained_once(tmp_path: Path) -> None:
+    project = Project(write(tmp_path, **HOTEL))
+    said: list[str] = []
+
+    project.train_if_changed(say=said.append)
+    project.train_if_changed(say=said.append)
+
+    assert any("0 stories and 3 rules" in line for line in said)
+    assert said[-1].endswith("the model is up to date")
+    assert say(Agent.load(project.model), "/book") == ["Which room?"]
+
+
+def test_new_words_need_no_training(tmp_path: Path) -> None:
+    folder = write(tmp_path, **HOTEL)
+    Project(folder).train_if_changed(say=str)
+    write(tmp_path, **{**HOTEL, "domain": HOTEL["domain"].replace("Which room?", "What room?")})
+    said: list[str] = []
+
+    Project(folder).train_if_changed(say=said.append)
+
+    assert "without training" in said[-1]
+    assert say(Agent.load(Project(folder).model), "/book") == ["What room?"]
+
+
+def test_the_action_server_stands_in_endpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTIONS_AT", "localhost:5055")
+    endpoints = 'action_endpoint: {url: "http://${ACTIONS_AT}/webhook"}'
+
+    project = Project(write(tmp_path, **HOTEL, endpoints=endpoints))
+
+    assert project.action_server == "http://localhost:5055/webhook"
