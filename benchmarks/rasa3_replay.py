@@ -22,6 +22,7 @@ from rasa_core.channels.direct import RestOutputChannel
 from rasa_core.events import ReminderScheduled, deserialise_events
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.rasa_config import read_rasa_config
 from rasa_core.rasa_files import RasaFiles
 from rasa_core.rasa_project import train_rasa
@@ -97,7 +98,7 @@ class Bot:
         files = RasaFiles(folder)
         agent = Agent(
             files.domain,
-            read_rasa_config(files.config_file).ensemble(),
+            read_rasa_config(files.config_file, lambda max_history: KerasPolicy()).ensemble(),
             self.interpreter,
             actions=self.server if files.action_server else None,
         )

@@ -40,9 +40,11 @@ from rasa_core.nlu.reading import holds_nlu_data, list_data_files, read_training
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.training_data import TrainingData
 from rasa_core.policies.ensemble import MODEL_FORMAT, PolicyEnsemble
+from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.keras_training import import_keras
 from rasa_core.policies.memoization import MemoizationPolicy
+from rasa_core.rasa_config import read_rasa_config
 from rasa_core.rasa_files import RasaFiles, is_rasa
 from rasa_core.rasa_project import train_rasa_project
 from rasa_core.stories.files import NO_YAML, holds_stories, holds_yaml_stories, story_files
@@ -257,7 +259,9 @@ class Project:
             say(f"{self.model}: only what the bot says has changed; the model has the new words without training")
         else:
             if self.rasa is not None:
-                train_rasa_project(self.rasa, self.model, {FINGERPRINT: self.fingerprint(domain)}, say, lenient=lenient)
+                prints = {FINGERPRINT: self.fingerprint(domain)}
+                config = read_rasa_config(self.rasa.config_file, _network)
+                train_rasa_project(self.rasa, config, self.model, prints, say, make_agent=Agent, lenient=lenient)
             else:
                 if not lenient:
                     refuse_unusable(domain, self.stories, str(self.domain_file))
@@ -328,6 +332,10 @@ def _holds_domain(path: Path) -> bool:
     except TextFileError:
         return False
     return len(keys) > 1 and not keys.isdisjoint(("intents", "actions"))
+
+
+def _network(max_history: int | None) -> KerasPolicy:
+    return KerasPolicy() if max_history is None else KerasPolicy(HistoryFeaturizer(max_history))
 
 
 def _import_quietly() -> None:

@@ -15,7 +15,7 @@ UnexpecTEDIntentPolicy         left out
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,6 @@ from typing import Any, Final
 from rasa_core.exceptions import ModelError, did_you_mean
 from rasa_core.policies.augmented_memoization import AugmentedMemoizationPolicy
 from rasa_core.policies.ensemble import PolicyEnsemble
-from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.policy import Policy
 from rasa_core.policies.rules import RulePolicy
@@ -48,6 +47,9 @@ _KNOWN: Final = (
 )
 
 
+MakesNetwork = Callable[[int | None], Policy]
+
+
 @dataclass(slots=True)
 class RasaConfig:
     """What stands in config.yml.
@@ -58,12 +60,16 @@ class RasaConfig:
         In their order, each one new.
     pipeline : list of dict
         The components that understand text, each with its name and options.
+    learns, epochs : bool, int or None
+        Whether one of the policies is a network, and how often it sees each example, where that is said.
     notes : list of str
         What was replaced, and what is left out.
     """
 
     policies: list[Policy] = field(default_factory=list)
     pipeline: list[dict[str, Any]] = field(default_factory=list)
+    learns: bool = False
+    epochs: int | None = None
     notes: list[str] = field(default_factory=list)
 
     def ensemble(self) -> PolicyEnsemble:
@@ -71,8 +77,13 @@ class RasaConfig:
         return PolicyEnsemble(self.policies, by_confidence=True)
 
 
-def read_rasa_config(path: str | Path) -> RasaConfig:
+def read_rasa_config(path: str | Path, network: MakesNetwork) -> RasaConfig:
     """Read config.yml; a missing file is as an empty one.
+
+    Parameters
+    ----------
+    network
+        Makes the network that stands for TEDPolicy, from its ``max_history``, which may be None.
 
     Raises
     ------
@@ -94,7 +105,7 @@ def read_rasa_config(path: str | Path) -> RasaConfig:
         ({"name": name}, str(path)) for name in DEFAULT_POLICIES
     ]
     for described, place in named:
-        _add(config, described, place)
+        _add(config, described, place, network)
     return config
 
 
@@ -103,7 +114,7 @@ def _described(part: Part) -> dict[str, Any]:
     return {"name": str(data)} if not isinstance(data, dict) else {**data, "name": str(data.get("name"))}
 
 
-def _add(config: RasaConfig, described: Mapping[str, Any], place: str) -> None:
+def _add(config: RasaConfig, described: Mapping[str, Any], place: str, network: MakesNetwork) -> None:
     name = described["name"].rpartition(".")[2]
     if name in _LEFT_OUT:
         config.notes.append(f"{place}: {name} is left out: nothing stands for it.")
@@ -117,7 +128,9 @@ def _add(config: RasaConfig, described: Mapping[str, Any], place: str) -> None:
         priority = _priority(described) or MEMOIZATION_PRIORITY
         config.policies.append(kind(max_history=described.get("max_history") or 5, priority=priority))
     elif name == "TEDPolicy":
-        config.policies.append(_network(described))
+        epochs, max_history = described.get("epochs"), described.get("max_history")
+        config.policies.append(network(max_history if isinstance(max_history, int) else None))
+        config.learns, config.epochs = True, epochs if isinstance(epochs, int) else None
         config.notes.append(f"{place}: TEDPolicy is replaced by KerasPolicy.")
     else:
         raise ModelError(
@@ -143,17 +156,3 @@ def _add_rules(config: RasaConfig, options: Mapping[str, Any], priority: int | N
             vars(policy).update(options)
             return
     config.policies.append(RulePolicy(**options, priority=priority))
-
-
-def _network(described: Mapping[str, Any]) -> KerasPolicy:
-    options: dict[str, Any] = {}
-    if isinstance(described.get("max_history"), int):
-        options["max_history"] = described["max_history"]
-    if isinstance(described.get("epochs"), int):
-        options["epochs"] = described["epochs"]
-    return KerasPolicy(**options)
-
-
-def ordered_for_training(policies: Sequence[Policy]) -> list[Policy]:
-    """Return the policies with that of the rules first: what it finds out, others heed."""
-    return sorted(policies, key=lambda policy: not isinstance(policy, RulePolicy))

@@ -3,26 +3,57 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
-from rasa_core.agent import Agent
-from rasa_core.policies.keras_policy import KerasPolicy
-from rasa_core.rasa_config import read_rasa_config
+from rasa_core.domain import Domain
+from rasa_core.policies.ensemble import PolicyEnsemble
+from rasa_core.policies.policy import Policy
 from rasa_core.rasa_files import RasaFiles
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.steps import StoryGraph
 from rasa_core.stories.yaml import ReadStories
 from rasa_core.support.problems import Problem
+from rasa_core.trackers import DialogueStateTracker
 
 Say = Callable[[str], object]
+
+
+class Settings(Protocol):
+    """What config.yml says: a `rasa_core.rasa_config.RasaConfig`."""
+
+    policies: list[Policy]
+    learns: bool
+    epochs: int | None
+    notes: list[str]
+
+    def ensemble(self) -> PolicyEnsemble: ...  # noqa: D102
+
+
+class Trains(Protocol):
+    """What is trained: a `rasa_core.agent.Agent`."""
+
+    domain: Domain
+    policy_ensemble: PolicyEnsemble
+
+    def train(self, training_trackers: Iterable[DialogueStateTracker], **kwargs: Any) -> None: ...  # noqa: D102
+    def persist(self, model_path: str | Path, fingerprints: Mapping[str, str] | None = None) -> None: ...  # noqa: D102
+
 
 AUGMENTATION = 50
 """Of stories, where a network learns from them, as much as in Rasa."""
 
 
 def train_rasa_project(
-    files: RasaFiles, model: Path, fingerprints: Mapping[str, str], say: Say, *, lenient: bool = False
+    files: RasaFiles,
+    config: Settings,
+    model: Path,
+    fingerprints: Mapping[str, str],
+    say: Say,
+    *,
+    make_agent: Callable[[Domain, PolicyEnsemble], Trains],
+    lenient: bool = False,
 ) -> None:
     """Train the bot of a project, write its model, and say what is done.
 
@@ -32,31 +63,29 @@ def train_rasa_project(
         If the files are wrong, or what training needs is not installed.
     """
     started = time.perf_counter()
-    config = read_rasa_config(files.config_file)
     problems: list[Problem] | None = [] if lenient else None
     read = files.read_stories(problems)
     for line in [*map(str, problems or ()), *config.notes]:
         say(line)
     seconds = time.perf_counter() - started
     say(f"{len(read.steps)} stories and {len(read.rules)} rules, read in {seconds:.1f} s")
-    agent = Agent(files.domain, config.ensemble())
+    agent = make_agent(files.domain, config.ensemble())
     say(f"training {' and '.join(type(policy).__name__ for policy in config.policies)} ...")
     started = time.perf_counter()
-    train_rasa(agent, read)
+    train_rasa(agent, read, learns=config.learns, epochs=config.epochs)
     say(f"trained in {time.perf_counter() - started:.1f} s")
     agent.persist(model, fingerprints)
     say(f"{model}: the model is written")
 
 
-def train_rasa(agent: Agent, read: ReadStories) -> None:
-    """Train an agent from stories and rules.
+def train_rasa(agent: Trains, read: ReadStories, *, learns: bool = False, epochs: int | None = None) -> None:
+    """Train an agent from stories and rules; of stories, more are made up if a network learns from them.
 
     Raises
     ------
     ModelError
         If they contradict one another.
     """
-    learns = any(isinstance(policy, KerasPolicy) for policy in agent.policy_ensemble.policies)
     graph = StoryGraph(step for steps in read.steps for step in steps)
     trackers = TrainingDataGenerator(
         graph,
@@ -64,4 +93,4 @@ def train_rasa(agent: Agent, read: ReadStories) -> None:
         augmentation_factor=AUGMENTATION if learns else 0,
         max_history=agent.policy_ensemble.longest_history,
     ).generate()
-    agent.train(trackers, rules=read.rules)
+    agent.train(trackers, rules=read.rules, **({} if epochs is None else {"epochs": epochs}))

@@ -8,6 +8,7 @@ from textwrap import dedent
 from rasa_core.agent import Agent
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import RestOutputChannel
+from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.rasa_config import read_rasa_config
 from rasa_core.rasa_files import RasaFiles
 from rasa_core.rasa_project import train_rasa
@@ -31,7 +32,7 @@ def write(folder: Path, **files: str) -> Path:
 def trained(folder: Path) -> Agent:
     """Return the bot of a project."""
     files = RasaFiles(folder)
-    agent = Agent(files.domain, read_rasa_config(files.config_file).ensemble())
+    agent = Agent(files.domain, read_rasa_config(files.config_file, lambda max_history: KerasPolicy()).ensemble())
     train_rasa(agent, files.read_stories())
     return agent
 
