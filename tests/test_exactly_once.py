@@ -289,8 +289,9 @@ class TestTurnsThatAreCutOff:
 
         self.replace(processor, "action_search", fail)
         answered = processor.respond(UserMessage(ITALIAN, None, "anna"))
-        problem = {"recipient_id": "anna", "action": "action_search", "error": "OSError: no network"}
-        assert answered.result[0] == problem
+        told = answered.result[0]
+        assert (told["action"], told["text"]) == ("action_search", "The action action_search failed.")
+        assert "no network" not in str(answered.result)
         events = Caller(processor).events()
         assert [event.error for event in events if isinstance(event, ActionExecuted) and event.error] == [
             "OSError: no network"
