@@ -23,12 +23,14 @@ from rasa_core.evaluation.cross_validation import (
     train_and_evaluate_messages,
 )
 from rasa_core.evaluation.nlu import evaluate_messages, nlu_report
-from rasa_core.evaluation.tables import LONGEST_NAME, Report
+from rasa_core.evaluation.tables import LONGEST_NAME, Report, in_blocks
+from rasa_core.evaluation.untidy import out_of_scope_table, untidy_table
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.reading import read_training_data
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.training import train as train_model
 from rasa_core.nlu.training_data import TrainingData
+from rasa_core.support.text_files import read_lines
 
 DEFAULT_FAILED_FILE: Final = "failed_messages.txt"
 MOST_OF_A_KIND: Final = 3
@@ -108,7 +110,7 @@ def train(
     """
     start_log(verbose, debug)
     settings = _settings(epochs, seed, others)
-    read = _read(data, strict)
+    read = _read(data, is_strict=strict)
     _warn(read, is_verbose=verbose or debug)
     started = time.perf_counter()
     model = train_model(read, settings)
@@ -142,9 +144,9 @@ def _settings(epochs: str | None, seed: str | None, others: Sequence[str] = ()) 
     return NLUSettings.from_mapping(values)
 
 
-def _read(data: str, strict: bool) -> TrainingData:
+def _read(data: str, *, is_strict: bool) -> TrainingData:
     started = time.perf_counter()
-    read = read_training_data(data, strict=strict)
+    read = read_training_data(data, strict=is_strict)
     seconds = time.perf_counter() - started
     click.echo(f"{data}: {_count(len(read.examples), 'example')}, read in {seconds:.1f} s", err=True)
     return read
@@ -161,6 +163,27 @@ def _warn(data: TrainingData, *, is_verbose: bool) -> None:
     for kind, number in told.items():
         if not is_verbose and number > MOST_OF_A_KIND:
             click.echo(f"and {number - MOST_OF_A_KIND} more [{kind}] (--verbose shows all)", err=True)
+
+
+# -- check
+
+
+@command.command("check")
+@click.option("-d", "--data", required=True, metavar="DATA", help="NLU data: a file, or a folder.")
+@click.option("--strict", is_flag=True, help="Exit status 1 if anything looks wrong.")
+@log_options
+def check(data: str, strict: bool, verbose: bool, debug: bool) -> None:
+    """Tell all that looks wrong in NLU data, without training.
+
+    What cannot be read at all is an error; what is left out, or looks wrong, is a warning.
+    """
+    start_log(verbose, debug)
+    read = _read(data, is_strict=False)
+    _warn(read, is_verbose=True)
+    found = len(check_training_data(read))
+    click.echo(f"{_count(found, 'finding')} in {_count(len(read.examples), 'example')}.")
+    if strict and found:
+        raise click.ClickException("there are findings, and --strict takes them for errors.")
 
 
 # -- evaluate
@@ -198,6 +221,8 @@ Examples:
     help="NLU data of the messages that were misunderstood: Markdown, or JSON if the name ends in .json.",
 )
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the report.")
+@click.option("--untidy", is_flag=True, help="With -m: measure the messages also as people type them: ten changes.")
+@click.option("--out-of-scope", metavar="FILE", help="With -m: a text that means nothing known in each line.")
 @click.option("--fail-under", type=click.FloatRange(0, 1), metavar="SHARE", help="Exit status 1 below this accuracy.")
 @click.option(
     "--fail-under-entities", type=click.FloatRange(0, 1), metavar="F1", help="Exit status 1 below this F1 of entities."
@@ -228,6 +253,7 @@ def evaluate(
     start_log(verbose, debug)
     _check_flags(flags)
     report = _measure(flags)
+    report.lines.extend(_further_tables(flags))
     click.echo(_as_line(report.content, 1) if form == "json" else "\n".join(report.lines))
     for line in report.write(flags):
         click.echo(line, err=True)
@@ -246,8 +272,21 @@ def _check_flags(flags: dict[str, Any]) -> None:
         raise click.UsageError("give either -m DIR, a trained model, or --folds 5, to train and measure by turns.")
     if flags["folds"] is None and (flags["epochs"] is not None or flags["seed"] is not None):
         raise click.UsageError("--epochs and --seed are for --folds; the model of -m is trained already.")
+    if flags["folds"] is not None and (flags["untidy"] or flags["out_of_scope"]):
+        raise click.UsageError("--untidy and --out-of-scope are for -m, a trained model.")
     for path in filter(None, (flags["output"], flags["histogram"])):
         check_picture_file(path)
+
+
+def _further_tables(flags: dict[str, Any]) -> list[str]:
+    """Return the tables that were asked for beside the report."""
+    if not (flags["untidy"] or flags["out_of_scope"]):
+        return []
+    model = NLUModel.load(flags["model"])
+    untidy = untidy_table(model, read_training_data(flags["data"]).examples) if flags["untidy"] else []
+    texts = read_lines(Path(flags["out_of_scope"])) if flags["out_of_scope"] else []
+    outside = out_of_scope_table(model, [text for text in texts if text.strip()]) if texts else []
+    return in_blocks([""], untidy, outside)
 
 
 def _measure(flags: dict[str, Any]) -> Report:

@@ -12,10 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from rasa_core.evaluation import tables
+from rasa_core.evaluation.nlu import THRESHOLDS, Parser, evaluate_messages
 from rasa_core.nlu.training_data import NLUExample
 
 Change = Callable[[NLUExample], NLUExample]
 
+_FIGURES: Final = ("intent_accuracy", "entity_f1", "whole_messages")
 _FINAL: Final = ".!?\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964"
 _EMOJI: Final = ("\U0001f600", "\u2764\ufe0f", "\U0001f44d\U0001f3fd", "\u263a", "\U0001f64f")
 _INVISIBLE: Final = "\u200b\u200e\u200f\ufeff\u00ad"
@@ -134,6 +137,26 @@ CHANGES: Final[dict[str, Change]] = {
 def changed(examples: Sequence[NLUExample], change: Change) -> list[NLUExample]:
     """Return examples changed; their own places stay, so that reports name them."""
     return [change(example) for example in examples]
+
+
+def untidy_table(parser: Parser, examples: Sequence[NLUExample]) -> list[str]:
+    """Return a table of how well messages are understood as they are, and after each change."""
+    rows = []
+    for name, change in {"as they are": lambda example: example, **CHANGES}.items():
+        figures = evaluate_messages(parser, changed(examples, change), silent=True).figures
+        rows.append((name, *(tables.written(figures[key]) for key in _FIGURES)))
+    return tables.table(("Change", "Intents", "Entity F1", "Whole messages"), rows)
+
+
+def out_of_scope_table(parser: Parser, texts: Sequence[str]) -> list[str]:
+    """Return a table of how many texts that mean nothing known would be taken for something, by threshold."""
+    sure = [float(answer["intent"]["confidence"]) for answer in parser.parse_many(texts)]
+    rows = [
+        (f"{value:.1f}", str(taken), f"{taken / max(len(sure), 1):.1%}")
+        for value in THRESHOLDS
+        for taken in [sum(one >= value for one in sure)]
+    ]
+    return tables.table(("nlu_threshold", "Taken for something", "Share"), rows)
 
 
 def _draw(example: NLUExample) -> random.Random:

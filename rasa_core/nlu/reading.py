@@ -54,6 +54,14 @@ _EXPECTED: Final = (
 _EXAMPLE: Final = '{"text": "in Lisbon", "intent": "inform", "entities": [...]}'
 _ENTITY: Final = '{"start": 3, "end": 9, "entity": "city", "value": "Lisbon"}'
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
+_EXPORTS: Final = {
+    '"luis_schema_version"': "LUIS",
+    '"isTemplate"': "Dialogflow",
+    '"userDefined"': "Dialogflow",
+    '"dialog_nodes"': "Watson Assistant",
+    '"counterexamples"': "Watson Assistant",
+    '"utterances"': "Wit",
+}
 _EXAMPLES: Final = ("common_examples", "intent_examples", "entity_examples")
 _ENDS: Final = ("start", "end")
 _LAST_OF_ONE_UNIT: Final = 0xFFFF
@@ -175,7 +183,8 @@ class _JsonReader:
         if not isinstance(content, dict) or not isinstance(content.get(ROOT), dict):
             expected = f'{{"{ROOT}": {{"common_examples": [{_EXAMPLE}]}}}}'
             self._builder.line = 1
-            self._fail(f"the JSON has no object {ROOT}; expected {expected}.")
+            found = next((f", but an export of {name}" for mark, name in _EXPORTS.items() if mark in self._text), "")
+            self._fail(f"the JSON has no object {ROOT}{found}; expected {expected}.")
         self._are_utf16 = _count_utf16([one for name in _EXAMPLES for one in content[ROOT].get(name) or ()])
         self._read_object(self._skip(0), self._read_root)
 

@@ -76,7 +76,7 @@ def test_findings_are_told_short_or_in_full(tmp_path: Path, capsys: pytest.Captu
         (["-d", "wrong.md"], "wrong.md:1: there are no sections 'intnet'. Did you mean 'intent'?"),
         (["-d", "nlu.md", "--epochs", "many"], "setting 'epochs' is 'many', but must be a whole number"),
         (["-d", "nlu.md", "--setting", "epoch=3"], "unknown setting 'epoch'. Did you mean 'epochs'?"),
-        (["-d", "synonyms.md"], "there is no example of an intent to learn from"),
+        (["-d", "synonyms.md"], "there is no example of an intent or an entity to learn"),
     ],
 )
 def test_what_is_wrong_is_told_and_nothing_is_written(arguments: list[str], problem: str, elsewhere: Path) -> None:
@@ -207,3 +207,33 @@ def test_a_limit_for_entities_does_not_count_where_the_data_marks_none(folder: P
     (elsewhere / "test.md").write_text("## intent:greet\n- hello\n", encoding="utf-8")
     finished = called("evaluate", "-d", "test.md", "-m", folder / "model", "--fail-under-entities", "0.9")
     assert finished.exit_code == 0, finished.output
+
+
+# -- check, and messages as people type them
+
+
+def test_check_tells_all_that_looks_wrong(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.md").write_text("## intent:a\n- x\n- [y](city\n", encoding="utf-8")
+    for strict, status in (((), 0), (("--strict",), 1)):
+        finished = called("check", "-d", tmp_path / "bad.md", *strict)
+        assert finished.exit_code == status
+        assert "bad.md:3: warning: '(city' is not closed" in finished.stderr
+        assert "2 findings in 1 example." in finished.stdout
+    assert called("check", "-d", folder / "nlu.md", "--strict").exit_code == 0
+
+
+def test_train_stops_at_what_is_wrong_if_asked_to(tmp_path: Path) -> None:
+    (tmp_path / "bad.md").write_text("## intent:a\n- x\n- [y](city\n", encoding="utf-8")
+    finished = called("train", "-d", tmp_path / "bad.md", "-o", tmp_path / "model", "--strict")
+    assert finished.exit_code == 1
+    assert "bad.md:3: '(city' is not closed" in finished.stderr
+
+
+def test_evaluate_measures_untidy_messages_and_texts_that_mean_nothing(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.txt").write_text("xqzt wvvk\n\nplgh\n", encoding="utf-8")
+    more = ("--untidy", "--out-of-scope", tmp_path / "other.txt")
+    told = called("evaluate", "-d", folder / "nlu.md", "-m", folder / "model", *more).stdout
+    assert "as they are" in told
+    assert "invisible marks" in told
+    assert "Taken for something" in told
+    assert called("evaluate", "-d", folder / "nlu.md", "--folds", "2", "--untidy").exit_code == 2
