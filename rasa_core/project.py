@@ -26,7 +26,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rasa_core.agent import Agent
@@ -282,9 +282,8 @@ class Project:
         network = KerasPolicy()
         agent = Agent(domain, PolicyEnsemble([MemoizationPolicy(), network]))
         started = time.perf_counter()
-        # Keras takes longer to be imported than stories to be read. Whatever is wrong with it is told by training.
-        threading.Thread(target=_import_quietly, name="import of Keras", daemon=True).start()
-        trackers = agent.load_data(self.stories, lenient=lenient)
+        with _importing_keras():
+            trackers = agent.load_data(self.stories, lenient=lenient)
         own = sum(not getattr(tracker, "is_augmented", False) for tracker in trackers)
         say(f"{self._told_stories()}: {own} stories, read in {time.perf_counter() - started:.1f} s")
         say("training MemoizationPolicy and KerasPolicy ...")
@@ -336,6 +335,20 @@ def _holds_domain(path: Path) -> bool:
 
 def _network(max_history: int | None) -> KerasPolicy:
     return KerasPolicy() if max_history is None else KerasPolicy(HistoryFeaturizer(max_history))
+
+
+@contextmanager
+def _importing_keras() -> Iterator[None]:
+    """Import Keras meanwhile, which takes longer than to read stories. What is wrong with it is told by training.
+
+    The import is waited for, also where the stories fail: a process that ends in the middle of it crashes.
+    """
+    importing = threading.Thread(target=_import_quietly, name="import of Keras", daemon=True)
+    importing.start()
+    try:
+        yield
+    finally:
+        importing.join()
 
 
 def _import_quietly() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -147,6 +150,30 @@ def test_errors_in_files_name_file_and_line(tmp_path: Path) -> None:
     write(folder, domain="intents: [greet, greet]\n")
     with pytest.raises(DomainError, match=r"domain\.yml:1"):
         train(folder)
+
+
+_FAILING = """\
+import sys, threading
+from rasa_core.exceptions import StoryParseError
+from rasa_core.project import Project
+try:
+    Project(sys.argv[1]).train_if_changed(lenient=True)
+except StoryParseError:
+    print([thread.name for thread in threading.enumerate()])
+"""
+
+
+def test_stories_that_fail_leave_no_import_behind_on_which_the_process_would_crash(tmp_path: Path) -> None:
+    folder = write(tmp_path / "bot", stories="## hello\n* greet\n  - slot{}\n")
+    root = str(Path(__file__).resolve().parents[1])
+    ran = subprocess.run(
+        [sys.executable, "-c", _FAILING, folder],
+        env={**os.environ, "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, "['MainThread']"), ran.stderr
 
 
 def test_the_same_files_give_the_same_model(trained: tuple[Path, list[str]], tmp_path: Path) -> None:
