@@ -13,18 +13,13 @@ import numpy as np
 from rasa_core.exceptions import ModelError
 from rasa_core.policies import keras_training, network_training
 from rasa_core.policies.feature_cache import ExampleMaker, FeatureCache
-from rasa_core.policies.features.classic import (
-    PADDING,
-    Floats,
-    MaxHistoryTrackerFeaturizer,
-    TrackerFeaturizer,
-)
+from rasa_core.policies.features.classic import Floats, MaxHistoryTrackerFeaturizer, TrackerFeaturizer
 from rasa_core.policies.features.conversations import ConversationFeaturizer
 from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies.network import PolicyNetwork
 from rasa_core.policies.network_training import Schedule
 from rasa_core.policies.policy import Policy, Trackers, with_progress
-from rasa_core.policies.training_examples import ExampleCollector, TrainingExamples
+from rasa_core.policies.training_examples import ExampleCollector, TrainingExamples, latest_row, rows_and_actions
 from rasa_core.policies.training_turns import NO_PLACES, NO_TURNS, StoredTurns, TrainingTurns, TurnTable
 from rasa_core.support.stored_models import read_arrays, reading, write_arrays
 
@@ -53,14 +48,15 @@ class KerasPolicy(Policy):
 
     By default it learns from a `HistoryFeaturizer`, with the network of `rasa_core.policies.network_training`, whose
     confidence is calibrated on stories that it has not seen. With a classic featurizer, the same network learns
-    from its states in a row. A subclass may override `model_architecture`; its model is then served by Keras too.
+    from its states in a row, or with a `FullDialogueTrackerFeaturizer`, from the last of them and what all have shown.
+    A subclass may override `model_architecture`; its model, like one that is given, is then served by Keras too.
 
     Parameters
     ----------
     featurizer
         `HistoryFeaturizer`, or a classic `TrackerFeaturizer`.
     model
-        A trained `PolicyNetwork` to go on from, or a Keras model where `model_architecture` is overridden.
+        A trained `PolicyNetwork` to go on from, or a Keras model, which is trained as it is.
     graph
         Accepted and ignored.
     current_epoch
@@ -79,6 +75,8 @@ class KerasPolicy(Policy):
 
     SUPPORTS_ONLINE_TRAINING: ClassVar[bool] = True
     HIGHEST_SCORE: ClassVar[float] = 1.0
+    defaults: ClassVar[dict[str, Any]] = {"rnn_size": 32}
+    """Options of `train` that count where they are not given; a subclass may have others."""
 
     def __init__(
         self,
@@ -89,19 +87,15 @@ class KerasPolicy(Policy):
         *,
         priority: int | None = None,
     ) -> None:
-        own = self._has_own_architecture()
+        self.model = model
         if featurizer is None:
-            featurizer = MaxHistoryTrackerFeaturizer() if own else HistoryFeaturizer()
-        if model is not None and not isinstance(model, PolicyNetwork) and not own:
-            raise ValueError(
-                f"model is a rasa_core.policies.network.PolicyNetwork, not {type(model).__name__}: for a Keras "
-                "model of your own, override model_architecture in a subclass."
-            )
+            featurizer = MaxHistoryTrackerFeaturizer() if self._is_served_by_keras() else HistoryFeaturizer()
+        if model is not None and not isinstance(model, PolicyNetwork) and not hasattr(model, "predict_on_batch"):
+            raise ValueError(f"model is a PolicyNetwork or a Keras model, not {type(model).__name__}.")
         super().__init__(featurizer if isinstance(featurizer, TrackerFeaturizer) else None, priority=priority)
         self._history = featurizer if isinstance(featurizer, HistoryFeaturizer) else None
-        self.model = model
         self.current_epoch = current_epoch
-        self.rnn_size = 32
+        self.rnn_size: int = self.defaults.get("rnn_size", 32)
         self.calibration: dict[str, float] = {}
         self._shapes: tuple[Shape, Shape] | None = None
         self._actions: list[str] | None = None
@@ -111,6 +105,10 @@ class KerasPolicy(Policy):
     @classmethod
     def _has_own_architecture(cls) -> bool:
         return cls.model_architecture is not KerasPolicy.model_architecture
+
+    def _is_served_by_keras(self) -> bool:
+        is_given = self.model is not None and not isinstance(self.model, PolicyNetwork)
+        return is_given or self._has_own_architecture()
 
     @property
     def max_history(self) -> int | None:  # noqa: D102
@@ -146,8 +144,8 @@ class KerasPolicy(Policy):
             ``rnn_size``; ``feature_cache``: a file that keeps the features for the next training, which then makes
             only those of conversations that are new. Others are for other policies.
         """
-        options = _given(kwargs)
-        self.rnn_size = options.get("rnn_size", self.rnn_size)
+        options = self._options(kwargs)
+        self.rnn_size = options["rnn_size"]
         self._learn(training_trackers, domain, options, start=None)
         self._actions, self._fits = list(domain.action_names), None
 
@@ -157,12 +155,22 @@ class KerasPolicy(Policy):
             self.train(training_trackers, domain, **kwargs)
         else:
             self._check(domain)
-            self._learn(training_trackers, domain, {"epochs": 1, **_given(kwargs)}, start=self.model)
+            self._learn(
+                training_trackers,
+                domain,
+                {**self._options(kwargs), "epochs": kwargs.get("epochs") or 1},
+                start=self.model,
+            )
+
+    def _options(self, given: Options) -> dict[str, Any]:
+        """Return the options, those that are not given, or None, by default; the size of a network is kept."""
+        known = {name: value for name, value in given.items() if value is not None}
+        return {**self.defaults, "rnn_size": self.rnn_size, **known}
 
     def _learn(self, trackers: Trackers, domain: Domain, options: Options, start: Any) -> None:
         """Train the network `start`, or a new one if that is None."""
         keras_training.import_keras()  # Whoever has no Keras is told so before the features are made.
-        learn = self._learn_own if self._has_own_architecture() else self._learn_perceptrons
+        learn = self._learn_own if self._is_served_by_keras() else self._learn_perceptrons
         epochs = learn(trackers, domain, options, start)
         self.current_epoch = epochs + (0 if start is None else self.current_epoch)
 
@@ -195,8 +203,9 @@ class KerasPolicy(Policy):
         seed = options.get("seed", DEFAULT_SEED)
         if start is None:
             self._shapes = tuple(x.shape[1:]), tuple(y.shape[1:])
-            with keras_training.seeded(seed):
-                self.model = self.model_architecture(*self._shapes)
+            if self._has_own_architecture():
+                with keras_training.seeded(seed):
+                    self.model = self.model_architecture(*self._shapes)
         size, split = options.get("batch_size", OWN_BATCH_SIZE), options.get("validation_split", 0.0)
         told: dict[str, Any] = {"silent": _is_silent(options), "title": f"{TITLE}, epoch"}
         with keras_training.seeded(seed):
@@ -211,8 +220,7 @@ class KerasPolicy(Policy):
         """Return what to learn from, and where it stands in the stories."""
         if self._history is None:
             data = self.featurize_for_training(list(trackers), domain, **options)
-            actions = data.y.argmax(axis=-1).astype(np.int32)
-            return TrainingExamples.of_dense(self._flat(data.X), actions), None
+            return TrainingExamples.of_dense(*rows_and_actions(data)), None
         file = options.get("feature_cache")
         cache = None if file is None else FeatureCache(file, self._history, domain)
         maker = cache or ExampleMaker(self._history, domain)
@@ -240,16 +248,6 @@ class KerasPolicy(Policy):
             raise ModelError(NOTHING_TO_LEARN)
         return x, y, weights
 
-    def _flat(self, x: Floats) -> Floats:
-        """Return states in a row, ``(examples, time * features)``, padding as zeros."""
-        if self.max_history is None:
-            raise ModelError(
-                "the default network learns from a MaxHistoryTrackerFeaturizer or a HistoryFeaturizer; "
-                "with a FullDialogueTrackerFeaturizer, override model_architecture."
-            )
-        is_padding = (x == PADDING).all(axis=2, keepdims=True)
-        return np.where(is_padding, np.float32(0.0), x).reshape(len(x), x.shape[1] * x.shape[2])
-
     # -- serving
 
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
@@ -261,7 +259,7 @@ class KerasPolicy(Policy):
         if isinstance(model, PolicyNetwork) and history is not None:
             y = model.predict_sparse(*history.present(tracker))
         elif isinstance(model, PolicyNetwork):
-            x = self._flat(self.featurizer.create_X([tracker], domain))
+            x = latest_row(self.featurizer.create_X([tracker], domain), self.max_history)
             self._check_size(x.shape[1])
             y = model.predict(x)[0]
         elif history is not None:
@@ -350,6 +348,8 @@ class KerasPolicy(Policy):
             self.model.save(Path(path, WEIGHTS_NAME))
         elif self.model is not None:
             options["shapes"] = self._shapes or (self.model.input_shape[1:], self.model.output_shape[1:])
+            if not self._has_own_architecture():
+                options["architecture"] = self.model.to_json()
             weights = keras_training.weights_of(self.model)
             write_arrays(Path(path, WEIGHTS_NAME), {f"weight_{i}": w for i, w in enumerate(weights)})
         Path(path, FILE_NAME).write_text(json.dumps(options, sort_keys=True), encoding="utf-8")
@@ -370,10 +370,10 @@ class KerasPolicy(Policy):
             policy.calibration = options["calibration"]
             policy._training_turns = StoredTurns(folder=path)
             if options["trained"]:
-                policy._load_model(Path(path, WEIGHTS_NAME), options.get("shapes"))
+                policy._load_model(Path(path, WEIGHTS_NAME), options.get("shapes"), options.get("architecture"))
         return policy
 
-    def _load_model(self, file: Path, shapes: Sequence[Sequence[int]] | None) -> None:
+    def _load_model(self, file: Path, shapes: Sequence[Sequence[int]] | None, architecture: str | None) -> None:
         if shapes is None:
             self.model = PolicyNetwork.load(file)
             if self._history is not None:
@@ -381,13 +381,12 @@ class KerasPolicy(Policy):
         else:
             self._shapes = tuple(shapes[0]), tuple(shapes[1])
             keras_training.import_keras()
-            self.model, arrays = self.model_architecture(*self._shapes), read_arrays(file)
+            if architecture is None:
+                self.model = self.model_architecture(*self._shapes)
+            else:
+                self.model = keras_training.model_of(architecture)
+            arrays = read_arrays(file)
             self.model.set_weights([arrays[f"weight_{index}"] for index in range(len(arrays))])
-
-
-def _given(options: Options) -> dict[str, Any]:
-    """Return the options that are not None, which stands for not given."""
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def _is_silent(options: Options) -> bool:

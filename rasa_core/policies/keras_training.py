@@ -11,9 +11,11 @@ The network of `KerasPolicy` is made here as Keras has it, and turned into its N
 from __future__ import annotations
 
 import importlib
+import json
 import math
 import os
 import random
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +33,8 @@ Floats = NDArray[np.float32]
 HIDDEN: Final = (128, 128)
 UNITS: Final = PERCEPTRONS * sum(HIDDEN)
 DROPOUT: Final = 0.4
+
+_OF_KERAS = re.compile(r"keras(\.src)?(\.(layers|models|initializers|regularizers|constraints)(\.\w+)*)?")
 
 _predicting = threading.Lock()  # Keras puts the state of a model aside while it predicts.
 
@@ -87,6 +91,37 @@ def perceptron(num_features: int, num_actions: int, hidden: tuple[int, ...] = (1
     for units in hidden:
         layers += [keras.layers.Dense(units, activation="relu"), keras.layers.Dropout(0.3)]
     return keras.Sequential([*layers, keras.layers.Dense(num_actions, activation="softmax")])
+
+
+def model_of(architecture: str) -> Any:
+    """Return an untrained Keras model of the JSON that ``model.to_json()`` gave; the backend compiles no code for it.
+
+    Raises
+    ------
+    ModelError
+        If it names anything but Keras's own layers and what belongs to them: models hold no code.
+    """
+    for part in _parts_of(json.loads(architecture)):
+        module, name = part.get("module"), part.get("class_name")
+        if not _OF_KERAS.fullmatch(str(module or "keras")) or name in ("function", "Lambda"):
+            raise ModelError(
+                f"the Keras model holds {name!r} of {module!r}, which would run code: build it in model_architecture "
+                "of a subclass of KerasPolicy, and train again."
+            )
+    return import_keras().models.model_from_json(architecture)
+
+
+def _parts_of(config: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield all objects of a configuration that name a class or a module."""
+    waiting = [config]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Mapping):
+            if "module" in one or "class_name" in one:
+                yield one
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
 
 
 def weights_of(model: Any) -> list[Floats]:

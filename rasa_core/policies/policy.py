@@ -12,6 +12,8 @@ from typing import Any, ClassVar, Final
 
 from rasa_core.domain import Domain
 from rasa_core.events import Event
+from rasa_core.exceptions import ModelError
+from rasa_core.policies.features.classic import FILE_NAME as FEATURIZER_NAME
 from rasa_core.policies.features.classic import (
     DialogueTrainingData,
     MaxHistoryTrackerFeaturizer,
@@ -80,8 +82,8 @@ class Opinion:
 class Policy(KnownByName, ABC):
     """Base of all policies.
 
-    A subclass is known by its class name as soon as it is defined; a model that was trained with it can be
-    loaded once the module that defines it has been imported.
+    A subclass needs `predict_action_probabilities` alone. It is known by its class name as soon as it is defined; a
+    model that was trained with it can be loaded once the module that defines it has been imported.
 
     Parameters
     ----------
@@ -144,9 +146,8 @@ class Policy(KnownByName, ABC):
             data.limit_training_data_to(limit)
         return data
 
-    @abstractmethod
     def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
-        """Learn from conversations; unknown keyword arguments are for other policies and are ignored."""
+        """Learn from conversations, which not every policy does; keyword arguments may be for other policies."""
 
     def continue_training(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Learn from more conversations, where the policy can."""
@@ -180,13 +181,21 @@ class Policy(KnownByName, ABC):
         return None
 
     def persist(self, path: str | Path) -> None:
-        """Write what was learnt into the folder `path`, which exists."""
-        raise NotImplementedError(f"{type(self).__name__} needs a method persist(path).")
+        """Write what was learnt into the folder `path`, which exists; here, the featurizer, if there is one."""
+        if self._featurizer is not None:
+            self._featurizer.persist(path)
 
     @classmethod
     def load(cls, path: str | Path) -> Policy:
-        """Read a policy from the folder `path`."""
-        raise NotImplementedError(f"{cls.__name__} needs a class method load(path).")
+        """Read a policy from the folder `path`; here, one that is made without arguments, and its featurizer."""
+        try:
+            policy = cls()
+        except TypeError as error:
+            remedy = "give it a class method load(path), and persist(path) to write what that needs."
+            raise ModelError(f"{cls.__name__} cannot be made without arguments ({error}): {remedy}") from error
+        if Path(path, FEATURIZER_NAME).is_file():
+            policy._featurizer = TrackerFeaturizer.load(path)
+        return policy
 
 
 # -- conversations to learn from

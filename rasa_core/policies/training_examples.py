@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rasa_core.policies.features.classic import PADDING, DialogueTrainingData
 from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies.network import PERCEPTRONS
 from rasa_core.policies.training_turns import FEATURE, TurnCollector, TurnTable, places_of, row_of
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from rasa_core.trackers import DialogueStateTracker
 
 Floats = NDArray[np.float32]
+
+LAST_STATES: Final = 5
+"""How many states are learnt from one by one where the featurizer gives whole dialogues."""
 
 HELD_OUT_GROUPS: Final = PERCEPTRONS
 IN_NO_GROUP: Final = HELD_OUT_GROUPS
@@ -300,3 +304,34 @@ class ExampleCollector:
                     seen = row_of(columns[used], values[used])
                     collected.add(seen, names[examples.actions[row]], self._places[row], self._times[row])
         return collected.table()
+
+
+def rows_and_actions(data: DialogueTrainingData) -> tuple[Floats, NDArray[np.int32]]:
+    """Return what a perceptron learns from a classic featurizer: ``(examples, features)``, and actions ``(examples,)``.
+
+    Of examples with one action, it is the states in a row; of whole dialogues, what `_moments` says for each action.
+    """
+    if data.y.ndim == 2:
+        return _in_a_row(data.X), data.y.argmax(axis=-1).astype(np.int32)
+    is_known = (data.y != PADDING).any(axis=-1)
+    return _moments(data.X)[is_known], data.y[is_known].argmax(axis=-1).astype(np.int32)
+
+
+def latest_row(x: Floats, max_history: int | None) -> Floats:
+    """Return the row ``(1, features)`` for the latest state of one conversation, ``(1, time, features)``."""
+    return _in_a_row(x) if max_history is not None else _moments(x)[:, -1]
+
+
+def _in_a_row(x: Floats) -> Floats:
+    return _without_padding(x).reshape(len(x), x.shape[1] * x.shape[2])
+
+
+def _moments(x: Floats) -> Floats:
+    """Return for each state, ``(examples, time)``, the last ones, latest first, and the most that each feature was."""
+    x = _without_padding(x)
+    lasts = [np.pad(x, ((0, 0), (lag, 0), (0, 0)))[:, : x.shape[1]] for lag in range(LAST_STATES)]
+    return np.concatenate([*lasts, np.maximum.accumulate(x, axis=1)], axis=2)
+
+
+def _without_padding(x: Floats) -> Floats:
+    return np.where((x == PADDING).all(axis=2, keepdims=True), np.float32(0.0), x)

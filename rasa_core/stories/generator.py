@@ -1,7 +1,8 @@
 """Makes up the conversations that policies learn from, by going through the stories.
 
 1. Every path from the start of a story, through checkpoints, to an end is one conversation. A way that leads
-   back is taken once, and again as long as that reaches stories which no path has reached.
+   back is taken once, and again as long as that reaches stories which no path has reached, or shows policies
+   histories that no path has shown.
 2. *Augmentation*: three rounds in which complete conversations go on with another story, so that policies
    learn not to mind what was long ago.
 
@@ -24,6 +25,7 @@ from rasa_core.exceptions import did_you_mean
 from rasa_core.rasa3.history import history_for
 from rasa_core.stories.sampling import (
     CONTINUATIONS_PER_CHECKPOINT,
+    CONTINUATIONS_PER_ROUND,
     HISTORIES_PER_CHECKPOINT,
     first_of_each,
     sample,
@@ -112,6 +114,9 @@ class TrainingDataGenerator:
         while again and (not went_back or len(paths.reached) > reached):
             went_back, reached = True, len(paths.reached)
             again = paths.follow_all(again, limit)
+        # Each round adds at least one state, so that then all histories are full.
+        for _ in range(paths.window or 0):
+            again = paths.go_round(again, min(limit, CONTINUATIONS_PER_ROUND)) if again else again
         paths.stop(tracker for trackers in again.values() for tracker in trackers)
         paths.warn_of_unmet_conditions()
         return paths.instructive()
@@ -171,6 +176,8 @@ class _Paths:
         self._expanded: dict[tuple[int, bool], ExpandedStep] = {}
         self._slots_set: dict[int, list[Event]] = {}
         self._seen: dict[Hashable, TrainingTracker] = {}
+        back = [] if self.window is None else self._graph.cyclic_edges()
+        self._shown: dict[str, set[Hashable]] = {end.name: set() for _, end in back}
         self._entries: dict[str, list[Entry]] = {}
         for index, step in enumerate(self._steps):
             for start in step.start_checkpoints:
@@ -197,6 +204,8 @@ class _Paths:
             waiting = arrivals.pop(name, [])
             if waiting:
                 self._visited.add(name)
+            if name in self._shown:
+                self._shown[name].update(map(self.outlook, waiting))
             entries = self._entries.get(name, [])
             if is_augmenting:
                 entries = sample(entries, limit, self._rng)
@@ -208,6 +217,27 @@ class _Paths:
                     if len(self._steps[index].start_checkpoints) > 1:
                         followed.add((tracker, index))
             self.stop(left)
+        return again
+
+    def go_round(self, arrivals: Arrivals, limit: int) -> Arrivals:
+        """Lead on the conversations that came by a way that leads back, if policies see a new history there.
+
+        What becomes of them is learnt from where it shows policies something new. Each checkpoint has at most `limit`
+        continuations: the histories of several stories in a circle are too many to show all.
+        """
+        self._are_merged = True
+        complete, self.complete = self.complete, []
+        onward: Arrivals = {}
+        for name, trackers in arrivals.items():
+            shown = self._shown[name]
+            for tracker in trackers:
+                if self.outlook(tracker) in shown:
+                    self.stop([tracker])
+                else:
+                    onward.setdefault(name, []).append(tracker)
+        again = self.follow_all(onward, limit, is_augmenting=True)
+        self.partial += self.complete
+        self.complete = complete
         return again
 
     def _shares(

@@ -19,6 +19,8 @@ from itertools import cycle
 from typing import Final, Generic, TypeVar
 
 CONTINUATIONS_PER_CHECKPOINT: Final = 1000
+CONTINUATIONS_PER_ROUND: Final = 300
+"""How many a checkpoint has where conversations go round once more; they are powers of the stories in a circle."""
 HISTORIES_PER_CHECKPOINT: Final = 200_000
 """How many continuations a checkpoint has at most where they are to show all histories; each takes about 3 KB."""
 

@@ -386,6 +386,11 @@ class TestPersistence:
             PolicyEnsemble.load(tmp_path)
 
 
+class OnlyPredicts(Policy):
+    def predict_action_probabilities(self, tracker, domain):
+        return [float(name == "utter_bye") for name in domain.action_names]
+
+
 class TestPolicy:
     def test_a_policy_that_says_nothing_else_looks_at_five_states(self) -> None:
         assert FixedScores().max_history == 5
@@ -395,11 +400,19 @@ class TestPolicy:
         data = FixedScores().featurize_for_training(trackers, domain, max_training_samples=3)
         assert data.num_examples() == 3
 
-    @pytest.mark.parametrize("name", ["persist", "load"])
-    def test_what_a_policy_lacks_is_named(self, name, tmp_path) -> None:
-        class Bare(FixedScores):
-            persist = Policy.persist
-            load = classmethod(Policy.load.__func__)
+    def test_a_policy_that_only_predicts_can_be_trained_and_kept(self, domain, trackers, tmp_path) -> None:
+        agent = Agent(domain, [OnlyPredicts(MaxHistoryTrackerFeaturizer(max_history=3))])
+        agent.train(trackers)
+        agent.persist(tmp_path / "model")
+        loaded = Agent.load(tmp_path / "model")
+        assert loaded.policy_ensemble.policies[0].max_history == 3
+        assert loaded.start_message_handling("/greet")["next_action"] == "utter_bye"
 
-        with pytest.raises(NotImplementedError, match=rf"Bare needs a .*{name}\(path\)"):
-            getattr(Bare(), name)(tmp_path)
+    def test_what_a_policy_lacks_is_named(self, tmp_path) -> None:
+        class Demanding(OnlyPredicts):
+            def __init__(self, wanted) -> None:
+                super().__init__()
+
+        Demanding("this").persist(tmp_path)
+        with pytest.raises(ModelError, match=r"Demanding cannot be made .*'wanted'.*class method load\(path\)"):
+            Demanding.load(tmp_path)

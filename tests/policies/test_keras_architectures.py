@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -11,7 +12,12 @@ from own_policies import LinearPolicy, LstmPolicy, StepwisePolicy
 from policy_bot import STORIES, chosen, conversation
 
 from rasa_core.exceptions import ModelError
-from rasa_core.policies.features.classic import FullDialogueTrackerFeaturizer
+from rasa_core.policies import KerasPolicy
+from rasa_core.policies.features.classic import (
+    BinarySingleStateFeaturizer,
+    FullDialogueTrackerFeaturizer,
+    MaxHistoryTrackerFeaturizer,
+)
 from rasa_core.policies.features.history import HistoryFeaturizer
 
 pytestmark = pytest.mark.filterwarnings("ignore:Do not pass an `input_shape`:UserWarning")
@@ -88,3 +94,59 @@ class TestAnArchitectureOfYourOwn:
         np.savez(tmp_path / "weights.npz", weight_0=np.zeros((2, 2), np.float32))
         with pytest.raises(ModelError, match=r"keras_policy.json.*again"):
             LinearPolicy.load(tmp_path)
+
+
+class TestAModelThatIsGiven:
+    def sequential(self, domain, *hidden):
+        from keras import Input, Sequential
+        from keras.layers import Dense, Flatten
+
+        layers = [Input((5, domain.num_states)), Flatten(), *hidden]
+        return Sequential([*layers, Dense(domain.num_actions, activation="softmax", kernel_regularizer="l2")])
+
+    def test_is_trained_and_comes_back_from_its_folder(self, domain, trackers, tmp_path) -> None:
+        model = self.sequential(domain)
+        policy = KerasPolicy(MaxHistoryTrackerFeaturizer(BinarySingleStateFeaturizer(), max_history=5), model=model)
+        policy.train(trackers, domain, epochs=80, batch_size=8, verbose=0)
+        assert policy.model is model
+        assert chosen(policy, domain, "/greet", "utter_greet") == "utter_ask_cuisine"
+        policy.persist(tmp_path)
+        tracker = conversation(domain, "/greet")
+        expected = policy.predict_action_probabilities(tracker, domain)
+        assert KerasPolicy.load(tmp_path).predict_action_probabilities(tracker, domain) == pytest.approx(expected)
+
+    def test_may_be_functional_and_trained_elsewhere(self, domain, tmp_path) -> None:
+        import keras
+
+        inputs = keras.Input((5, domain.num_states))
+        outputs = keras.layers.Dense(domain.num_actions, activation="softmax")(keras.layers.LSTM(4)(inputs))
+        policy = KerasPolicy(model=keras.Model(inputs, outputs))
+        tracker = conversation(domain, "/greet")
+        expected = policy.predict_action_probabilities(tracker, domain)
+        assert sum(expected) == pytest.approx(1.0)
+        policy.persist(tmp_path)
+        assert KerasPolicy.load(tmp_path).predict_action_probabilities(tracker, domain) == pytest.approx(expected)
+
+    @pytest.mark.parametrize(
+        ("module", "name"),
+        [("os", "system"), ("keras", "function"), ("keras.layers", "Lambda"), ("keras.utils", "get_file")],
+    )
+    def test_that_would_run_code_is_refused(self, domain, tmp_path, module, name) -> None:
+        KerasPolicy(model=self.sequential(domain)).persist(tmp_path)
+        file = tmp_path / "keras_policy.json"
+        options = json.loads(file.read_text())
+        architecture = json.loads(options["architecture"])
+        architecture["config"]["layers"][1] |= {"module": module, "class_name": name}
+        file.write_text(json.dumps(options | {"architecture": json.dumps(architecture)}))
+        with pytest.raises(ModelError, match=rf"'{name}' of '{module}', which would run code"):
+            KerasPolicy.load(tmp_path)
+
+    def test_defaults_of_a_subclass_count_where_nothing_is_given(self, fitted, domain, trackers) -> None:
+        class Bigger(LstmPolicy):
+            defaults: ClassVar = {"rnn_size": 6, "epochs": 3, "batch_size": 7}
+
+        Bigger().train(trackers, domain)
+        assert (fitted[-1]["epochs"], fitted[-1]["batch_size"]) == (3, 7)
+        Bigger().train(trackers, domain, epochs=2, rnn_size=4)
+        assert (fitted[-1]["epochs"], fitted[-1]["model"].layers[-2].input.shape[-1]) == (2, 4)
+        assert KerasPolicy.defaults["rnn_size"] == KerasPolicy().rnn_size == 32

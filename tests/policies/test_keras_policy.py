@@ -109,17 +109,36 @@ class TestTheNetworkOfItsOwn:
         policy.persist(tmp_path)
         assert chosen(KerasPolicy.load(tmp_path), domain, "/greet", "utter_greet") == "utter_ask_cuisine"
 
-    def test_cannot_learn_whole_dialogues_at_once(self, domain, trackers) -> None:
-        with pytest.raises(ModelError, match="with a FullDialogueTrackerFeaturizer, override model_architecture"):
-            KerasPolicy(FullDialogueTrackerFeaturizer()).train(trackers, domain, **QUICK)
+    def test_learns_from_whole_dialogues_and_is_served_without_keras(
+        self, domain, trackers, tmp_path, run_python
+    ) -> None:
+        policy = KerasPolicy(FullDialogueTrackerFeaturizer())
+        policy.train(trackers, domain, epochs=120, verbose=0)
+        assert policy.max_history is None
+        for story in STORIES:
+            for index, step in enumerate(story):
+                if isinstance(step, str) and not step.startswith("/"):
+                    assert chosen(policy, domain, *story[:index]) == step
+        policy.persist(tmp_path)
+        program = (
+            "import json, policy_bot\n"
+            "from rasa_core.policies import KerasPolicy\n"
+            "policy, domain = KerasPolicy.load(sys.argv[1]), policy_bot.local_domain()\n"
+            "tracker = policy_bot.conversation(domain, '/greet', 'utter_greet')\n"
+            "print(json.dumps(policy.predict_action_probabilities(tracker, domain)))\n"
+            "assert not {'keras', 'jax'} & sys.modules.keys()\n"
+        )
+        done = run_python(program, tmp_path)
+        assert done.returncode == 0, done.stderr
+        told = policy.predict_action_probabilities(conversation(domain, "/greet", "utter_greet"), domain)
+        assert json.loads(done.stdout) == pytest.approx(told, abs=1e-6)
 
-    @pytest.mark.parametrize("featurizer", [HistoryFeaturizer(), MaxHistoryTrackerFeaturizer()])
     def test_stories_without_actions_are_refused(self, domain, featurizer) -> None:
         with pytest.raises(ModelError, match=r"nothing to learn from.*Add stories"):
             KerasPolicy(featurizer).train([conversation(domain)], domain, **QUICK)
 
     def test_takes_no_model_that_it_cannot_serve(self) -> None:
-        with pytest.raises(ValueError, match=r"model is a rasa_core\.policies\.network\.PolicyNetwork, not object"):
+        with pytest.raises(ValueError, match=r"model is a PolicyNetwork or a Keras model, not object"):
             KerasPolicy(model=object())
 
     def test_looks_at_five_states_unless_told_otherwise(self) -> None:

@@ -207,6 +207,42 @@ def test_a_loop_is_taken_once_more(generate):
     ]
 
 
+@pytest.mark.parametrize("window", [1, 2, 3, 5, 8])
+def test_a_loop_is_taken_until_the_history_of_policies_is_full(generate, window):
+    text = "## a\n* greet\n> x\n\n## b\n> x\n* deny\n- utter_sorry\n> x\n\n## c\n> x\n* goodbye"
+
+    trackers = generate(text, max_history=window)
+
+    rounds = window // 2 + 2  # Of two actions each, and one in which the action is not the last.
+    [longer] = generate("## s\n* greet\n" + rounds * "* deny\n- utter_sorry\n" + "* goodbye")
+    assert shown(longer, window) <= {turn for tracker in trackers for turn in shown(tracker, window)}
+    assert len(trackers) <= window + 3
+
+
+def shown(tracker, window):
+    """Return what policies that look at so many states learn from a conversation."""
+    actions = [event.action_name for event in tracker.events if isinstance(event, ActionExecuted)]
+    states = [frozenset(state.items()) for state in tracker.last_states(None)]
+    return {(*states[max(0, end - window) : end], action) for end, action in enumerate(actions, 1)}
+
+
+@pytest.mark.parametrize("window", [5, 12])
+def test_many_stories_in_a_circle_stay_in_bounds(generate, window):
+    intents, actions = ["greet", "affirm", "deny", "inform"], ["utter_greet", "utter_ask", "utter_ok", "utter_sorry"]
+    circle = [f"## {a}{b}\n> x\n* {a}\n- {b}\n> x\n" for a in intents for b in actions]
+
+    assert len(generate("## in\n* greet\n> x\n" + "".join(circle), max_history=window)) < 3000
+
+
+def test_every_round_has_the_places_of_its_lines(generate):
+    text = "## a\n* greet\n> x\n\n## b\n> x\n* deny\n- utter_sorry\n> x\n\n## c\n> x\n* goodbye"
+
+    longest = max(generate(text, max_history=6), key=lambda tracker: len(tracker.events))
+
+    lines = [source.line for event, source in zip(longest.events, longest.sources, strict=True)]
+    assert lines[:8] == [2, 2, 7, 7, 8, 7, 7, 8]
+
+
 def test_a_loop_to_the_start_leads_to_every_story(generate):
     text = "## a\n* greet\n- utter_greet\n> STORY_START\n\n## b\n* deny\n- utter_ok"
 

@@ -12,7 +12,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,11 @@ class SingleStateFeaturizer(KnownByName, ABC):
     options, if it has any, are what `as_dict` returns and its constructor takes.
     """
 
+    @property
+    def num_features(self) -> int:
+        """Length of the vectors."""
+        return len(self.encode(None))
+
     @abstractmethod
     def prepare_from_domain(self, domain: Names) -> None:
         """Learn the names of the features; called before the first `encode`."""
@@ -91,21 +96,27 @@ class SingleStateFeaturizer(KnownByName, ABC):
 
 
 class BinarySingleStateFeaturizer(SingleStateFeaturizer):
-    """One feature for each feature name of the domain."""
+    """One feature for each feature name of the domain.
+
+    Attributes
+    ----------
+    input_state_map : dict of str to int
+        Name of a feature to its index; empty before `prepare_from_domain`.
+    """
 
     def __init__(self) -> None:
-        self._index: dict[str, int] = {}
+        self.input_state_map: dict[str, int] = {}
 
     def prepare_from_domain(self, domain: Names) -> None:  # noqa: D102
-        self._index = domain.input_state_map
+        self.input_state_map = domain.input_state_map
 
     def encode(self, state: State | None) -> Floats:
         """Return the values of the state; names that the domain does not have are left out."""
         if state is None:
-            return np.full(len(self._index), PADDING, np.float32)
-        vector = np.zeros(len(self._index), np.float32)
+            return np.full(len(self.input_state_map), PADDING, np.float32)
+        vector = np.zeros(len(self.input_state_map), np.float32)
         for name, value in state.items():
-            index = self._index.get(name)
+            index = self.input_state_map.get(name)
             if index is not None:
                 vector[index] = value
         return vector
@@ -188,6 +199,25 @@ class DialogueTrainingData:
         self.X, self.y = self.X[:max_samples], self.y[:max_samples]
         if self.true_length is not None:
             self.true_length = self.true_length[:max_samples]
+
+    def append(self, X: Floats, y: Floats) -> None:  # noqa: N803
+        """Add examples behind the others."""
+        self.X, self.y = np.concatenate([self.X, X]), np.concatenate([self.y, y])
+        if self.true_length is not None:
+            self.true_length += [int((states != PADDING).any(axis=-1).sum()) for states in X]
+
+    def shuffled_X_y(self) -> tuple[Floats, Floats]:  # noqa: N802
+        """Return X and y in a random order, which NumPy's random state decides."""
+        return self.random_samples(self.num_examples())
+
+    def random_samples(self, num_samples: int) -> tuple[Floats, Floats]:
+        """Return X and y of so many examples, or of all if there are fewer, in a random order."""
+        chosen = np.random.permutation(self.num_examples())[:num_samples]
+        return self.X[chosen], self.y[chosen]
+
+    def max_history(self) -> int:
+        """Return how many states an example has."""
+        return int(self.X.shape[1])
 
     def is_empty(self) -> bool:
         """Tell whether there is nothing to learn from."""
@@ -316,10 +346,12 @@ class MaxHistoryTrackerFeaturizer(TrackerFeaturizer):
     Parameters
     ----------
     max_history
-        Number of states; 5 if not given.
+        Number of states; `MAX_HISTORY_DEFAULT` if not given.
     remove_duplicates
         Whether equal examples are learnt from once.
     """
+
+    MAX_HISTORY_DEFAULT: ClassVar[int] = 5
 
     def __init__(
         self,
@@ -329,7 +361,7 @@ class MaxHistoryTrackerFeaturizer(TrackerFeaturizer):
         use_intent_probabilities: bool = False,
     ) -> None:
         super().__init__(state_featurizer, use_intent_probabilities)
-        self.max_history: int = 5 if max_history is None else max_history
+        self.max_history: int = self.MAX_HISTORY_DEFAULT if max_history is None else max_history
         if not isinstance(self.max_history, int) or self.max_history < 1:
             raise ValueError(f"max_history is a number of states, at least 1, not {max_history!r}.")
         self.remove_duplicates = remove_duplicates

@@ -299,3 +299,35 @@ class TestDialogueTrainingData:
             "slot_price_1": 1.0,
             "prev_action_listen": 1.0,
         }
+
+    def test_can_grow_and_be_shuffled(self) -> None:
+        x = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
+        data = DialogueTrainingData(x[:1], np.eye(3, dtype=np.float32)[:1], [2])
+        data.append(x[1:], np.eye(3, dtype=np.float32)[1:])
+        assert (data.num_examples(), data.max_history(), data.true_length) == (3, 2, [2, 2, 2])
+        shuffled_x, shuffled_y = data.shuffled_X_y()
+        order = shuffled_y.argmax(axis=1)
+        assert sorted(order) == [0, 1, 2]
+        assert np.array_equal(shuffled_x, x[order])
+        some_x, some_y = data.random_samples(2)
+        assert np.array_equal(some_x, x[some_y.argmax(axis=1)])
+        assert len(set(some_y.argmax(axis=1))) == 2
+
+
+class TestNamesOfOld:
+    @pytest.mark.parametrize("featurizer", [BinarySingleStateFeaturizer(), LabelTokenizerSingleStateFeaturizer()])
+    def test_a_featurizer_knows_how_long_its_vectors_are(self, featurizer, domain) -> None:
+        assert featurizer.num_features == 0
+        featurizer.prepare_from_domain(domain)
+        assert featurizer.num_features == len(featurizer.encode({})) > 0
+
+    def test_a_binary_featurizer_tells_where_each_feature_is(self, domain) -> None:
+        featurizer = BinarySingleStateFeaturizer()
+        featurizer.prepare_from_domain(domain)
+        assert featurizer.encode({"intent_bye": 0.5})[featurizer.input_state_map["intent_bye"]] == 0.5
+
+    def test_a_subclass_may_look_at_more_states_by_default(self) -> None:
+        class Longer(MaxHistoryTrackerFeaturizer):
+            MAX_HISTORY_DEFAULT = 9
+
+        assert (Longer().max_history, MaxHistoryTrackerFeaturizer.MAX_HISTORY_DEFAULT) == (9, 5)
