@@ -349,7 +349,7 @@ class KerasPolicy(Policy):
         elif self.model is not None:
             options["shapes"] = self._shapes or (self.model.input_shape[1:], self.model.output_shape[1:])
             if not self._has_own_architecture():
-                options["architecture"] = self.model.to_json()
+                options["architecture"] = keras_training.architecture_of(self.model)
             weights = keras_training.weights_of(self.model)
             write_arrays(Path(path, WEIGHTS_NAME), {f"weight_{i}": w for i, w in enumerate(weights)})
         Path(path, FILE_NAME).write_text(json.dumps(options, sort_keys=True), encoding="utf-8")

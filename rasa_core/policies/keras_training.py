@@ -36,6 +36,8 @@ DROPOUT: Final = 0.4
 
 _OF_KERAS = re.compile(r"keras(\.src)?(\.(layers|models|initializers|regularizers|constraints)(\.\w+)*)?")
 
+_REMEDY: Final = "build it in model_architecture of a subclass of KerasPolicy."
+
 _predicting = threading.Lock()  # Keras puts the state of a model aside while it predicts.
 
 
@@ -93,22 +95,42 @@ def perceptron(num_features: int, num_actions: int, hidden: tuple[int, ...] = (1
     return keras.Sequential([*layers, keras.layers.Dense(num_actions, activation="softmax")])
 
 
+def architecture_of(model: Any) -> str:
+    """Return as JSON what `model_of` makes a model of, without its weights and without its training.
+
+    Raises
+    ------
+    ModelError
+        If it does not consist of layers alone.
+    """
+    keras = import_keras()
+    kind = "Sequential" if isinstance(model, keras.Sequential) else "Model"
+    try:
+        text = json.dumps({"class_name": kind, "config": model.get_config()})
+        _check_parts(text)
+    except (NotImplementedError, TypeError) as error:
+        raise ModelError(f"the Keras model cannot be written ({error}): {_REMEDY}") from error
+    return text
+
+
 def model_of(architecture: str) -> Any:
-    """Return an untrained Keras model of the JSON that ``model.to_json()`` gave; the backend compiles no code for it.
+    """Return an untrained Keras model of what `architecture_of` gave.
 
     Raises
     ------
     ModelError
         If it names anything but Keras's own layers and what belongs to them: models hold no code.
     """
+    _check_parts(architecture)
+    described = json.loads(architecture)
+    return getattr(import_keras(), described["class_name"]).from_config(described["config"])
+
+
+def _check_parts(architecture: str) -> None:
     for part in _parts_of(json.loads(architecture)):
         module, name = part.get("module"), part.get("class_name")
         if not _OF_KERAS.fullmatch(str(module or "keras")) or name in ("function", "Lambda"):
-            raise ModelError(
-                f"the Keras model holds {name!r} of {module!r}, which would run code: build it in model_architecture "
-                "of a subclass of KerasPolicy, and train again."
-            )
-    return import_keras().models.model_from_json(architecture)
+            raise ModelError(f"the Keras model holds {name!r} of {module!r}, which would run code: {_REMEDY}")
 
 
 def _parts_of(config: Any) -> Iterator[Mapping[str, Any]]:

@@ -19,6 +19,7 @@ from rasa_core.policies.features.classic import (
     MaxHistoryTrackerFeaturizer,
 )
 from rasa_core.policies.features.history import HistoryFeaturizer
+from rasa_core.policies.keras_training import import_keras
 
 pytestmark = pytest.mark.filterwarnings("ignore:Do not pass an `input_shape`:UserWarning")
 
@@ -97,12 +98,10 @@ class TestAnArchitectureOfYourOwn:
 
 
 class TestAModelThatIsGiven:
-    def sequential(self, domain, *hidden):
-        from keras import Input, Sequential
-        from keras.layers import Dense, Flatten
-
-        layers = [Input((5, domain.num_states)), Flatten(), *hidden]
-        return Sequential([*layers, Dense(domain.num_actions, activation="softmax", kernel_regularizer="l2")])
+    def sequential(self, domain):
+        keras = import_keras()
+        last = keras.layers.Dense(domain.num_actions, activation="softmax", kernel_regularizer="l2")
+        return keras.Sequential([keras.Input((5, domain.num_states)), keras.layers.Flatten(), last])
 
     def test_is_trained_and_comes_back_from_its_folder(self, domain, trackers, tmp_path) -> None:
         model = self.sequential(domain)
@@ -116,8 +115,7 @@ class TestAModelThatIsGiven:
         assert KerasPolicy.load(tmp_path).predict_action_probabilities(tracker, domain) == pytest.approx(expected)
 
     def test_may_be_functional_and_trained_elsewhere(self, domain, tmp_path) -> None:
-        import keras
-
+        keras = import_keras()
         inputs = keras.Input((5, domain.num_states))
         outputs = keras.layers.Dense(domain.num_actions, activation="softmax")(keras.layers.LSTM(4)(inputs))
         policy = KerasPolicy(model=keras.Model(inputs, outputs))

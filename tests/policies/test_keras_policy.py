@@ -133,6 +133,7 @@ class TestTheNetworkOfItsOwn:
         told = policy.predict_action_probabilities(conversation(domain, "/greet", "utter_greet"), domain)
         assert json.loads(done.stdout) == pytest.approx(told, abs=1e-6)
 
+    @pytest.mark.parametrize("featurizer", [HistoryFeaturizer(), MaxHistoryTrackerFeaturizer()])
     def test_stories_without_actions_are_refused(self, domain, featurizer) -> None:
         with pytest.raises(ModelError, match=r"nothing to learn from.*Add stories"):
             KerasPolicy(featurizer).train([conversation(domain)], domain, **QUICK)
