@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from rasa_core import _legacy
+from rasa_core.events.base import Event
 from rasa_core.history import State
 from rasa_core.policies import training_turns
 from rasa_core.policies.features.classic import MaxHistoryTrackerFeaturizer, TrackerFeaturizer
@@ -81,6 +82,7 @@ class MemoizationPolicy(Policy):
         self._ambiguous: dict[Key, None] = {}  # In the order found, which is the same in every process.
         self._glued: set[Key] = set()  # Those of both that only augmented conversations show.
         self._training_turns = StoredTurns()
+        self._unseen: frozenset[str] = frozenset()  # Slots and loops that only rules name.
         self.is_enabled = True
 
     def toggle(self, activate: bool) -> None:
@@ -90,6 +92,7 @@ class MemoizationPolicy(Policy):
     def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Remember the conversations, and nothing else."""
         self.lookup, self._ambiguous, self._glued = {}, {}, set()
+        self._unseen = named_in_rules_only(kwargs.get("rules") or (), training_trackers)
         self._training_turns = StoredTurns(self._memorise(training_trackers, TurnCollector()).table())
         logger.info("memorised %d turns; %d more are ambiguous.", len(self.lookup), len(self._ambiguous))
 
@@ -108,6 +111,8 @@ class MemoizationPolicy(Policy):
         digests: dict[StateKey, bytes] = {}
         for tracker in trackers:
             is_glued = getattr(tracker, "is_augmented", False)
+            if is_glued and tracker.history.loops is not None:
+                continue  # In Rasa 3, only the stories themselves are remembered.
             for key, action_name, places in self._turns_of(tracker):
                 if self._counts(key, is_glued):
                     if self.lookup.setdefault(key, action_name) != action_name:
@@ -133,6 +138,7 @@ class MemoizationPolicy(Policy):
     def _turns_of(self, tracker: DialogueStateTracker) -> Iterator[tuple[Key, str, Sequence[Place]]]:
         """Yield the last states before each action, the action, and where it stands."""
         states, actions = self.featurizer.predictions_of(tracker)
+        states = self._seen(states)
         places = places_of(tracker) or [()] * len(actions)
         keys = [frozenset(state.items()) for state in states]
         for index, action in enumerate(actions):
@@ -156,7 +162,21 @@ class MemoizationPolicy(Policy):
         return result
 
     def _states_of(self, tracker: DialogueStateTracker) -> list[State]:
-        return self.featurizer.cleaned(tracker.last_states(self._max_history))
+        return self._seen(self.featurizer.cleaned(tracker.last_states(self._max_history)))
+
+    def _seen(self, states: list[State]) -> list[State]:
+        """Return the states without what only rules name, so that no rule keeps a story from going on."""
+        if not self._unseen:
+            return states
+        unseen = self._unseen
+        return [
+            {
+                name: value
+                for name, value in state.items()
+                if name not in unseen and name.rpartition("_")[0] not in unseen
+            }
+            for state in states
+        ]
 
     def _score(self, tracker: DialogueStateTracker) -> float:
         if self.USE_NLU_CONFIDENCE_AS_SCORE:
@@ -226,6 +246,7 @@ class MemoizationPolicy(Policy):
             "turns": turns,
             "ambiguous": ambiguous,
             "augmented": glued,
+            **({"unseen": sorted(self._unseen)} if self._unseen else {}),
         }
         Path(path, FILE_NAME).write_text(json.dumps(content), encoding="utf-8")
         self._training_turns.save(path)
@@ -245,8 +266,28 @@ class MemoizationPolicy(Policy):
             options = {name: content[name] for name in ("max_history", "use_intent_probabilities")}
             policy = cls(MaxHistoryTrackerFeaturizer(**options), lookup=lookup)
         policy._ambiguous, policy._glued = dict.fromkeys(ambiguous), glued
+        policy._unseen = frozenset(content.get("unseen", ()))
         policy._training_turns = StoredTurns(folder=path)
         return policy
+
+
+def named_in_rules_only(rules: Iterable[Any], stories: Trackers) -> frozenset[str]:
+    """Return the slots and loops that rules name and stories do not, as features call them without their numbers."""
+    in_rules = {name for rule in rules for event, _ in _events_of(rule) for name in _named(event)}
+    if not in_rules:
+        return frozenset()
+    return frozenset(in_rules) - {name for tracker in stories for event in tracker.events for name in _named(event)}
+
+
+def _events_of(rule: Any) -> Iterator[tuple[Event, Any]]:
+    yield from ((event, None) for event in rule.conditions)
+    yield from rule.steps
+
+
+def _named(event: Any) -> tuple[str, ...]:
+    if event.type_name == "slot":
+        return (f"slot_{event.key}",)
+    return (f"active_loop_{event.loop_name}",) if event.type_name == "active_loop" else ()
 
 
 def key_of(states: Iterable[State]) -> Key:

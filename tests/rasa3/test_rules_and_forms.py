@@ -211,3 +211,30 @@ def test_the_action_server_stands_in_endpoints(tmp_path: Path, monkeypatch: pyte
     project = Project(write(tmp_path, **HOTEL, endpoints=endpoints))
 
     assert project.action_server == "http://localhost:5055/webhook"
+
+
+def test_a_slot_that_only_rules_name_keeps_no_story_from_going_on(tmp_path: Path) -> None:
+    agent = trained(
+        write(
+            tmp_path,
+            domain="""
+                version: "3.1"
+                intents: [a, b, pay]
+                entities: [paid]
+                slots: {paid: {type: text, mappings: [{type: from_entity, entity: paid}]}}
+                responses: {utter_a: [{text: A.}], utter_b: [{text: B.}], utter_paid: [{text: Thanks.}]}
+                """,
+            data__all="""
+                stories:
+                - story: ab
+                  steps: [{intent: a}, {action: utter_a}, {intent: b}, {action: utter_b}]
+                rules:
+                - rule: paid
+                  condition: [{slot_was_set: [paid]}]
+                  steps: [{intent: pay}, {action: utter_paid}]
+                """,
+        )
+    )
+
+    assert say(agent, "/a", '/pay{"paid": "yes"}') == ["Thanks."]
+    assert say(agent, "/b") == ["B."]
