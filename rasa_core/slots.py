@@ -10,7 +10,9 @@ import logging
 import math
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, ClassVar, Final, Self, TypeVar
 
 from rasa_core.exceptions import DomainError, did_you_mean
@@ -21,6 +23,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LONGEST_FEATURE_TEXT: Final = 60
+_may_import: ContextVar[bool] = ContextVar("may_import", default=True)
 _CHANGEABLE = (list, dict, set)
 _WARNINGS = 20  # users can say anything, and the log should not hold it all
 
@@ -268,12 +271,33 @@ def class_from_path(path: str, base: type[T]) -> type[T]:
         # It was defined in a script, which is the main module no more.
         module_name = module_with(class_name) or module_name
     try:
-        found = getattr(import_module(module_name), class_name)
+        if _may_import.get():
+            found = getattr(import_module(module_name), class_name)
+        else:
+            found = _imported(module_name, class_name)
     except (ImportError, AttributeError, ValueError) as error:
         raise DomainError(f"cannot find the class {path!r}: {error}") from error
     if not (isinstance(found, type) and issubclass(found, base)):
         raise DomainError(f"{path!r} is not a subclass of {base.__module__}.{base.__name__}.")
     return found
+
+
+def _imported(module_name: str, class_name: str) -> Any:
+    # Not `getattr`: the module's own `__getattr__` might import something.
+    found = vars(sys.modules[module_name]).get(class_name) if module_name in sys.modules else None
+    if found is None:
+        raise ImportError(f"this process has not imported {module_name}, and a model that is sent to it may not")
+    return found
+
+
+@contextmanager
+def without_imports() -> Iterator[None]:
+    """Let `class_from_path` give only what this process has imported already, while a block reads foreign files."""
+    before = _may_import.set(False)
+    try:
+        yield
+    finally:
+        _may_import.reset(before)
 
 
 def type_of(slot: Slot) -> str:

@@ -288,9 +288,31 @@ def test_deep_nesting_in_one_line_is_refused_by_us_or_by_newer_libraries() -> No
         read_domain("slots: {a: {type: text, initial_value: " + "[" * 50_000, "bot.yml")
 
 
-def test_anchors_that_multiply_cost_nothing() -> None:
-    lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30))]
-    assert read_domain("\n".join([*lines, "intents: [greet]"])).intents == ["greet"]
+LAUGHS = {
+    "lists": ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30))],
+    "merged keys": [
+        "a0: &a0 {x: y}",
+        *(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}" for n in range(1, 30)),
+    ],
+    "a long text": [f"a: &a {'x' * 300_000}", "b: [*a, *a, *a, *a]"],
+}
+
+
+@pytest.mark.parametrize("lines", LAUGHS.values(), ids=LAUGHS)
+def test_anchors_that_multiply_are_refused(lines: list[str]) -> None:
+    with pytest.raises(DomainError, match=r"^bot.yml:\d+: aliases stand for more than 1000000 characters"):
+        read_domain("\n".join([*lines, "intents: [greet]"]), "bot.yml")
+
+
+def test_anchor_that_holds_itself_is_refused() -> None:
+    with pytest.raises(DomainError, match=r"^bot.yml:2: \*a stands inside of what it names"):
+        read_domain("intents: [greet]\nslots: &a {x: *a}", "bot.yml")
+
+
+def test_anchors_save_writing() -> None:
+    text = "intents: &names [greet, bye]\nentities: *names\nslots: {a: &s {type: text}, b: {<<: *s, initial_value: x}}"
+    found = read_domain(text)
+    assert (found.entities, found.slots["b"]) == (["greet", "bye"], {"type": "text", "initial_value": "x"})
 
 
 @given(

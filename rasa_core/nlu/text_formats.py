@@ -57,6 +57,7 @@ from rasa_core.exceptions import did_you_mean
 from rasa_core.nlu.training_data import MOST_SHOWN, EntitySpan, TrainingData, TrainingDataBuilder, as_value
 from rasa_core.support.strict_json import decode_prefix
 from rasa_core.support.text_files import lines_of
+from rasa_core.support.yaml_limits import YamlLimitError, check_yaml
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,6 @@ _COMMENT: Final = re.compile(r"<!--.*?(-->|\Z)", re.DOTALL)
 _SECTION: Final = "## intent:greet, ## synonym:value, ## regex:name or ## lookup:name"
 
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_MAX_DEPTH: Final = 50
 _ENTRY_KEYS: Final = (*KINDS, "examples", "metadata")
 _ENTRY: Final = "- intent: greet, with examples: | and below it a line like - hello for each"
 _NULL: Final = "tag:yaml.org,2002:null"
@@ -229,8 +229,11 @@ class _MarkdownReader:
 def read_yaml(text: str, builder: TrainingDataBuilder) -> TrainingData:
     """Return the data in a text; raise `NLUDataError` with file and line."""
     try:
-        _check_depth(text, builder)
+        check_yaml(text, _Loader, "NLU data")
         root = yaml.compose(text, Loader=_Loader)
+    except YamlLimitError as error:
+        builder.line = error.line
+        builder.fail(error.problem)
     except yaml.MarkedYAMLError as error:
         builder.line = error.problem_mark.line + 1 if error.problem_mark else None
         builder.fail(f"not valid YAML: {error.problem}.")
@@ -241,16 +244,6 @@ def read_yaml(text: str, builder: TrainingDataBuilder) -> TrainingData:
         builder.fail(f"not valid YAML: {' '.join(str(error).split())}.")
     _YamlReader(builder, text).read(root)
     return builder.data()
-
-
-def _check_depth(text: str, builder: TrainingDataBuilder) -> None:
-    """Refuse deep nesting, with which the YAML library overflows the stack of the process."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _MAX_DEPTH:
-            builder.line = getattr(event.start_mark, "line", 0) + 1
-            builder.fail(f"nested more than {_MAX_DEPTH} deep, as no NLU data is.")
 
 
 class _YamlReader:

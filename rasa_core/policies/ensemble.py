@@ -200,7 +200,7 @@ class PolicyEnsemble(KnownByName):
         content = cls.load_metadata(path)
         file = Path(path, METADATA_NAME)
         with reading("the model", file):
-            found = [(_policy_class(one, file), Path(path, one["folder"])) for one in content["policies"]]
+            found = [(_policy_class(one, file), Path(path, _folder(one))) for one in content["policies"]]
             own = content.get("ensemble")
             usual = SimplePolicyEnsemble if cls is PolicyEnsemble else cls
             kind = usual if own is None else cls.named(own["class"], file, own.get("module"))
@@ -215,6 +215,17 @@ class PolicyEnsemble(KnownByName):
 
 class SimplePolicyEnsemble(PolicyEnsemble):
     """What agents make of a list of policies, and what is read from a model that names no other ensemble."""
+
+
+def _folder(described: Mapping[str, Any]) -> str:
+    """Return the folder of a policy; raise `ValueError` for one elsewhere, and for numbers that decide nothing."""
+    folder: str = described["folder"]
+    if Path(folder).name != folder:
+        raise ValueError(f"the folder {folder[:80]!r} is not one of the model")
+    for name in CHOSEN:
+        if name in described and not math.isfinite(described[name]):
+            raise ValueError(f"{name} is a number, not {described[name]}")
+    return folder
 
 
 def _policy_class(described: Mapping[str, str], file: Path) -> type[Policy]:

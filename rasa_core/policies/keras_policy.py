@@ -378,6 +378,10 @@ class KerasPolicy(Policy):
             self.model = PolicyNetwork.load(file)
             if self._history is not None:
                 self._check_size(self._history.num_features)
+        elif not self._has_own_architecture():
+            raise ModelError(
+                f"the network {str(file)!r} has an architecture of its own, which {type(self).__name__} lacks."
+            )
         else:
             self._shapes = tuple(shapes[0]), tuple(shapes[1])
             keras_training.import_keras()

@@ -152,6 +152,7 @@ def _fits(kernel: NDArray[Any], bias: NDArray[Any], inputs: int | None, *, may_b
     return (
         taken is not None
         and kernel.dtype == bias.dtype == np.float32
+        and bool(np.isfinite(kernel).all() and np.isfinite(bias).all())
         and bias.shape == (*kernel.shape[:-2], kernel.shape[-1])
         and inputs in (None, taken)
     )

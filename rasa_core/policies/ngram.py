@@ -120,4 +120,6 @@ class NGramPolicy(Policy):
             policy = cls(content["max_history"])
             for context, counts in content["counts"].items():
                 policy._counts[context] = {name: int(count) for name, count in counts.items()}
+                if min(policy._counts[context].values(), default=0) < 1:
+                    raise ValueError(f"nothing was counted for {context[:80]!r}")
         return policy

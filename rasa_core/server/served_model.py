@@ -4,10 +4,8 @@ A request asks once for the agent and keeps it to its end, so a new model never 
 and new agent work on the same conversations: each has its own view of the one store, because a store remembers for
 which model it computes states.
 
-Uploads (``POST /load``) are off unless the server is told to. Trust: a model is data, and loading one runs no code of
-it, but whoever may upload decides what the bot does. So this wants a token. The archive itself is not trusted: names
-that lead outside, links, and archives that unpack to far more than a model ever needs are refused, and the served
-model stays until the new one is unpacked, loaded and checked.
+Uploads (``POST /load``) are off unless the server is told to, and want a token: whoever may upload decides what the bot
+does. The served model stays until the new one is unpacked, loaded and checked, as `rasa_core.server.uploads` tells.
 """
 
 from __future__ import annotations
@@ -15,15 +13,10 @@ from __future__ import annotations
 import copy
 import logging
 import os
-import shutil
-import stat
 import threading
 import time
-import zipfile
-import zlib
-from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
-from typing import IO, Final
+from pathlib import Path
+from typing import Final
 
 from rasa_core.actions.webhook import ActionServer
 from rasa_core.agent import Agent
@@ -31,9 +24,11 @@ from rasa_core.exceptions import ModelError, RasaCoreError, StoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.model_folder import DIALOGUE_MODEL
 from rasa_core.policies.ensemble import METADATA_NAME
+from rasa_core.server import uploads
 from rasa_core.server.callers import is_from_a_page
 from rasa_core.server.requests import HttpError, Request
 from rasa_core.server.settings import default_store_path
+from rasa_core.slots import without_imports
 from rasa_core.support.folders import Stamp, replace_directory, stamp_of
 from rasa_core.tracker_store.base import ANSWERS_KEPT, TrackerStore
 from rasa_core.tracker_store.log_store import EventLogStore
@@ -42,13 +37,11 @@ from rasa_core.tracker_store.sqlite import SqliteTrackerStore
 
 logger = logging.getLogger(__name__)
 
-MAX_ARCHIVE = 256 * 1024 * 1024
-MAX_UNPACKED = 1024 * 1024 * 1024
-MAX_FILES = 10_000
-
 # What a damaged model, or a policy or slot class of a user's own, raises when it is loaded.
-_LOAD_ERRORS: Final = (RasaCoreError, OSError, ImportError, LookupError, TypeError, ValueError, AttributeError)
-_BAD_ZIP: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
+_LOAD_ERRORS: Final = (
+    *(RasaCoreError, OSError, ImportError, LookupError, TypeError, ValueError, AttributeError),
+    *(ArithmeticError, MemoryError, RuntimeError),
+)
 _NO_AGENT: Final = "No agent loaded. To continue processing, a model of a trained agent needs to be loaded."
 _LOOK_EVERY = 1.0  # seconds
 
@@ -133,27 +126,36 @@ class ServedModel:
             raise HttpError(403, "web pages may not load models; use a program, such as curl -F model=@model.zip.")
         loaded: list[Agent] = []
         with request:
-            sent = request.uploaded_file("model", MAX_ARCHIVE)
+            sent = request.uploaded_file("model", uploads.MAX_ARCHIVE)
             if sent is None:
                 raise HttpError(400, 'send the model as a zip file in the field "model" of multipart/form-data.')
 
-            def unpack_and_load(directory: Path) -> None:
-                _unpack(sent.stream, directory)
-                loaded.append(self._load(directory))
-
             path = self._required_path()
+            folders = [f"{path.parent}/"]
+
+            def unpack_and_load(directory: Path) -> None:
+                folders.insert(0, f"{directory}/")
+                uploads.unpack(sent.stream, directory)
+                uploads.check_files(directory)
+                agent = self._load_foreign(directory)
+                uploads.check_predictions(agent.policy_ensemble, agent.domain)
+                loaded.append(agent)
+
             try:
                 with self._changing:
                     replace_directory(path, unpack_and_load, DIALOGUE_MODEL)
                     self._agent, self._stamp = loaded[0], stamp_of(path / METADATA_NAME)
             except _LOAD_ERRORS as error:
                 problem = str(error) or type(error).__name__
+                for folder in folders:  # Where a model is on this machine is nothing to whoever sent it.
+                    problem = problem.replace(folder, "").replace(folder.rstrip("/"), "model")
                 raise HttpError(400, f"the uploaded model is not loaded, and the old one stays: {problem}") from error
 
     def _load_or_explain(self, path: Path) -> None:
         stamp = stamp_of(path / METADATA_NAME)
         try:
-            self._agent = self._load(path)
+            # What is there when the server starts is the owner's own; later, another process may have been sent it.
+            self._agent = self._load(path) if self._stamp is None else self._load_foreign(path)
         except _LOAD_ERRORS as error:
             self._problem = str(error) or type(error).__name__
             logger.error("cannot load the model %s: %s", path, self._problem)
@@ -171,6 +173,10 @@ class ServedModel:
             action_factory=self._action_factory,
             actions=self._actions,
         )
+
+    def _load_foreign(self, directory: Path) -> Agent:
+        with without_imports():
+            return self._load(directory)
 
     def _look(self) -> None:
         """Load the model anew if another process has replaced it; other threads go on with the old one."""
@@ -199,43 +205,6 @@ def open_default_store(model: Path) -> SqliteTrackerStore:
         store.close()
         raise StoreError(f"{error} Or name another store with --store, such as sqlite:///conversations.db.") from error
     return store
-
-
-# -- an uploaded archive
-
-
-def _unpack(archive: IO[bytes], directory: Path) -> None:
-    try:
-        with zipfile.ZipFile(archive) as zipped:
-            members = [member for member in zipped.infolist() if not member.is_dir()]
-            if len(members) > MAX_FILES:
-                raise HttpError(400, f"the zip file holds {len(members)} files; a model has at most {MAX_FILES}.")
-            names = _below_root([_safe_name(member) for member in members])
-            if sum(member.file_size for member in members) > MAX_UNPACKED:  # No more is read of them than they claim.
-                raise HttpError(413, f"the zip file unpacks to more than {MAX_UNPACKED} bytes.")
-            for member, name in zip(members, names, strict=True):
-                target = directory / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with zipped.open(member) as source, target.open("xb") as written:
-                    shutil.copyfileobj(source, written)
-    except _BAD_ZIP as error:
-        raise HttpError(400, f"the uploaded file is not a sound zip file: {error}") from error
-
-
-def _safe_name(member: zipfile.ZipInfo) -> PurePosixPath:
-    """Return the path of a member below the directory that it is unpacked to."""
-    name = PurePosixPath(member.filename)
-    outside = name.is_absolute() or ".." in name.parts or not name.parts
-    if outside or "\\" in member.filename or ":" in member.filename or stat.S_ISLNK(member.external_attr >> 16):
-        raise HttpError(400, f"the zip file holds {member.filename[:80]!r}, which is a link or leads outside.")
-    return name
-
-
-def _below_root(names: list[PurePosixPath]) -> Iterable[PurePosixPath]:
-    """Return the names without the folder that all of them are in, where there is one."""
-    if len({name.parts[0] for name in names}) == 1 and all(len(name.parts) > 1 for name in names):
-        return [PurePosixPath(*name.parts[1:]) for name in names]
-    return names
 
 
 # -- what is forgotten

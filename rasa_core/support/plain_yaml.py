@@ -12,6 +12,7 @@ import yaml
 
 from rasa_core.exceptions import DomainError
 from rasa_core.support.places import Place
+from rasa_core.support.yaml_limits import YamlLimitError, check_yaml
 
 TAG: Final = "tag:yaml.org,2002:"
 Loader: Final[type[Any]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -20,18 +21,15 @@ TEXT_TYPES: Final = ("text", "categorical")
 
 _PLAIN = ("null", "bool", "int", "float", "str", "timestamp", "seq", "map", "merge", "value")
 _PLAIN_TAGS = frozenset(TAG + name for name in _PLAIN)
-_MAX_DEPTH = 50
 _RARE_BREAKS: Final = re.compile("[\x85\u2028\u2029]")
 
 
 def check_depth(text: str, name: str) -> None:
-    """Refuse deep nesting, with which the YAML library overflows the stack of the process."""
-    depth = 0
-    for event in yaml.parse(text, Loader=Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _MAX_DEPTH:
-            line = getattr(event.start_mark, "line", 0) + 1
-            raise DomainError(f"{name}:{line}: nested more than {_MAX_DEPTH} deep, as no domain is.")
+    """Refuse nesting and aliases beyond what a domain has."""
+    try:
+        check_yaml(text, Loader, "domain")
+    except YamlLimitError as error:
+        raise DomainError(f"{name}:{error.line}: {error.problem}") from error
 
 
 def check_tags(root: yaml.Node, name: str) -> None:

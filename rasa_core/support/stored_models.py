@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +48,44 @@ def write_arrays(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
     """Return the arrays of an ``.npz`` file; raise `ModelError` if it is damaged, or holds objects."""
-    with reading("the arrays in", path), open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    with reading("the arrays in", path), open(path, "rb") as file:
+        size_of_arrays(file)
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+
+
+def size_of_arrays(file: IO[bytes]) -> int:
+    """Return how many bytes the arrays of an ``.npz`` file need; they are not read.
+
+    NumPy makes room for the shape that an array claims before it reads it; so each has to be as large as it claims.
+
+    Raises
+    ------
+    ValueError
+        If an array is not what it claims, or holds objects.
+    """
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        if len({member.filename for member in members}) < len(members):
+            raise ValueError("two arrays have one name")
+        for member in members:
+            with archive.open(member) as content:
+                shape, dtype = _claimed(content)
+                held = member.file_size - content.tell()
+            if dtype.hasobject or any(length < 0 for length in shape) or math.prod(shape) * dtype.itemsize != held:
+                claim = "objects" if dtype.hasobject else f"the shape {str(shape)[:80]}"
+                raise ValueError(f"{member.filename[:80]!r} claims {claim}, and holds {held} bytes")
+        return sum(member.file_size for member in members)
+
+
+def _claimed(content: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and type in the head of an array."""
+    version = np.lib.format.read_magic(content)
+    if version != (1, 0):  # Such a head has at most 64 KiB; what this package writes needs no other.
+        raise ValueError(f"an array has the version {version}, which is none of a model")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(content)
+    return shape, dtype
 
 
 class KnownByName:

@@ -17,7 +17,7 @@ from werkzeug.test import Client, TestResponse
 
 from rasa_core.agent import Agent
 from rasa_core.domain import Domain
-from rasa_core.server import create_app, served_model
+from rasa_core.server import create_app, served_model, uploads
 from rasa_core.tracker_store.idempotency import RequestResult
 
 
@@ -194,7 +194,7 @@ def test_metadata_of_wrong_types_changes_nothing(client: Client, other_model: Pa
 
 
 def test_archive_that_unpacks_to_too_much_is_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(served_model, "MAX_UNPACKED", 10_000)
+    monkeypatch.setattr(uploads, "MAX_UNPACKED", 10_000)
 
     response = upload(client, zip_of(a=b"x" * 9_000, b=b"x" * 1_001))
 
@@ -203,7 +203,7 @@ def test_archive_that_unpacks_to_too_much_is_refused(client: Client, monkeypatch
 
 
 def test_archive_of_too_many_files_is_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(served_model, "MAX_FILES", 10)
+    monkeypatch.setattr(uploads, "MAX_FILES", 10)
 
     response = upload(client, zip_of(**{f"f{number}": b"" for number in range(11)}))
 
@@ -212,7 +212,7 @@ def test_archive_of_too_many_files_is_refused(client: Client, monkeypatch: pytes
 
 
 def test_archive_that_is_too_large_is_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(served_model, "MAX_ARCHIVE", 10_000)
+    monkeypatch.setattr(uploads, "MAX_ARCHIVE", 10_000)
 
     response = upload(client, os.urandom(20_000))
 

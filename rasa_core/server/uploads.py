@@ -1,0 +1,187 @@
+"""A model that somebody sends: unpacked within limits, and checked before it serves.
+
+Trust: whoever may send a model decides what the bot does, and nothing else. The archive is a few files of known names,
+in known folders, none of them a link, and none of them code. What they unpack to is bounded before it is unpacked: the
+files of the archive, the arrays in them, which are compressed a second time, and what the aliases in YAML stand for
+(`rasa_core.support.yaml_limits`). Classes come from what this process has imported (`rasa_core.slots.without_imports`);
+no name in a model makes it import anything. Lastly the model has to predict.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, Final
+
+from rasa_core.domain import Domain
+from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, UserUttered
+from rasa_core.exceptions import ModelError
+from rasa_core.model_folder import DOMAIN_NAME, STORIES_NAME
+from rasa_core.policies.ensemble import METADATA_NAME, PolicyEnsemble
+from rasa_core.policies.policy import Policy
+from rasa_core.server.requests import HttpError
+from rasa_core.support.stored_models import size_of_arrays
+from rasa_core.trackers import DialogueStateTracker
+
+MAX_ARCHIVE = 256 * 1024 * 1024
+MAX_UNPACKED = 1024 * 1024 * 1024
+MAX_FILES = 1000
+MAX_TEXT = 256 * 1024 * 1024
+"""Bytes of all JSON and stories together: read, they take ten times as much."""
+MAX_DOMAIN = 8 * 1024 * 1024
+MAX_HISTORY: Final = 10_000
+"""States that each conversation keeps for its next turn."""
+
+_BAD_ZIP: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
+_OF_A_MODEL: Final = (DOMAIN_NAME, STORIES_NAME, METADATA_NAME)
+_OF_A_POLICY: Final = frozenset(
+    {
+        *("memorized_turns.json", "ngrams.json", "keras_policy.json", "fallback_policy.json", "featurizer.json"),
+        *("weights.npz", "training_turns.npz"),
+    }
+)
+"""What the policies of this package write."""
+_BYTES_AN_ENTRY: Final = 1000
+_END_OF_ZIP: Final = b"PK\x05\x06"
+_LONG_END_OF_ZIP: Final = b"PK\x06\x07"
+_TAIL: Final = 22 + 65_535
+
+
+def unpack(archive: IO[bytes], directory: Path) -> None:
+    """Unpack the zip file of a model; raise `HttpError` 400 or 413 for one that no model is in."""
+    try:
+        _check_list(archive)
+        with zipfile.ZipFile(archive) as zipped:
+            members = [member for member in zipped.infolist() if not member.is_dir()]
+            if len(members) > MAX_FILES:
+                raise HttpError(400, f"the zip file holds {len(members)} files; a model has at most {MAX_FILES}.")
+            names = list(_below_root([_safe_name(member) for member in members]))
+            if sum(member.file_size for member in members) > MAX_UNPACKED:  # No more is read of them than they claim.
+                raise HttpError(413, f"the zip file unpacks to more than {MAX_UNPACKED} bytes.")
+            for member, name in zip(members, names, strict=True):
+                target = directory / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with zipped.open(member) as source, target.open("xb") as written:
+                    shutil.copyfileobj(source, written)
+    except _BAD_ZIP as error:
+        problem = "two files have one name" if isinstance(error, OSError) else error
+        raise HttpError(400, f"the uploaded file is not a sound zip file: {problem}") from error
+
+
+def _check_list(archive: IO[bytes]) -> None:
+    """Refuse a list of millions of entries, all of which would be read before anything else can be told of them."""
+    length = archive.seek(0, 2)
+    archive.seek(max(0, length - _TAIL))
+    tail = archive.read()
+    end = tail.rfind(_END_OF_ZIP)
+    if end < 0 or len(tail) < end + 22:
+        return  # No zip file, as will be told.
+    (size,) = struct.unpack_from("<L", tail, end + 12)
+    if size > MAX_FILES * _BYTES_AN_ENTRY or tail[max(0, end - 20) : end].startswith(_LONG_END_OF_ZIP):
+        raise HttpError(400, f"the zip file lists more than the {MAX_FILES} files that a model has at most.")
+
+
+def _safe_name(member: zipfile.ZipInfo) -> PurePosixPath:
+    """Return the path of a member below the directory that it is unpacked to."""
+    name = PurePosixPath(member.filename)
+    outside = name.is_absolute() or ".." in name.parts or not name.parts
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    if outside or "\\" in member.filename or ":" in member.filename or kind not in (0, stat.S_IFREG):
+        raise HttpError(400, f"the zip file holds {member.filename[:80]!r}, which is a link or leads outside.")
+    if len(name.parts) > 3:
+        raise HttpError(400, f"the zip file holds {member.filename[:80]!r}; no file of a model is so deep in folders.")
+    return name
+
+
+def _below_root(names: list[PurePosixPath]) -> Iterable[PurePosixPath]:
+    """Return the names without the folder that all of them are in, where there is one."""
+    if len({name.parts[0] for name in names}) == 1 and all(len(name.parts) > 1 for name in names):
+        return [PurePosixPath(*name.parts[1:]) for name in names]
+    return names
+
+
+def check_files(directory: Path) -> None:
+    """Raise `ModelError` for files that a model does not have, or that need more memory than one does."""
+    if not (directory / METADATA_NAME).is_file():
+        return  # No model, or one of 0.9, as whoever loads it tells.
+    known = _files_of_policies(directory)
+    texts = arrays = 0
+    for file in sorted(path for path in directory.rglob("*") if path.is_file()):
+        name = file.relative_to(directory)
+        if len(name.parts) == 1:
+            is_known = name.name in _OF_A_MODEL
+        else:
+            allowed = known.get(str(name.parent), frozenset())
+            is_known = allowed is None or name.name in allowed
+        if not is_known:
+            raise ModelError(f"{str(name)[:80]!r} is no file of a model. Zip what was trained, and nothing else.")
+        size = file.stat().st_size
+        if name.name == DOMAIN_NAME and size > MAX_DOMAIN:
+            raise ModelError(f"{DOMAIN_NAME} has {size} bytes; at most {MAX_DOMAIN} are read.")
+        if file.suffix == ".npz":
+            arrays += _claimed(file, name)
+        else:
+            texts += size
+    if texts > MAX_TEXT or arrays > MAX_UNPACKED:
+        raise ModelError(f"it has {texts} bytes of text and {arrays} of arrays; at most {MAX_TEXT}, {MAX_UNPACKED}.")
+
+
+def _claimed(file: Path, name: Path) -> int:
+    try:
+        with file.open("rb") as content:
+            return size_of_arrays(content)
+    except _BAD_ZIP as error:
+        raise ModelError(f"the arrays in {str(name)!r} are damaged: {error}.") from error
+
+
+def _files_of_policies(directory: Path) -> dict[str, frozenset[str] | None]:
+    """Return what the folder of each policy may hold; None for one of a class of the user's own, which may hold all."""
+    found: dict[str, frozenset[str] | None] = {}
+    for described in _described(directory):
+        folder, name = described.get("folder"), described.get("class")
+        kind = Policy.registry.get(name) if isinstance(name, str) else None
+        if isinstance(folder, str):
+            is_own = kind is not None and not kind.__module__.startswith("rasa_core.")
+            found[folder] = None if is_own else _OF_A_POLICY
+    return found
+
+
+def _described(directory: Path) -> Iterator[dict[str, Any]]:
+    """Yield what the metadata say of each policy, as far as that can be read; whoever loads it tells of the rest."""
+    try:
+        policies = json.loads((directory / METADATA_NAME).read_bytes())["policies"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return
+    if isinstance(policies, list):
+        yield from (described for described in policies if isinstance(described, dict))
+
+
+def check_predictions(ensemble: PolicyEnsemble, domain: Domain) -> None:
+    """Raise `ModelError` unless each policy of a model scores the actions of its domain."""
+    if not ensemble.policies:
+        raise ModelError("it has no policies, and cannot predict. Train it with at least one.")
+    if ensemble.window > MAX_HISTORY:
+        raise ModelError(f"a policy looks at {ensemble.window} states; at most {MAX_HISTORY} are kept.")
+    for tracker in _beginnings(domain):
+        for policy in ensemble.policies:
+            scores = [float(score) for score in policy.predict_action_probabilities(tracker, domain)]
+            if len(scores) != domain.num_actions or not all(map(math.isfinite, scores)):
+                raise ModelError(f"{type(policy).__name__} gives no score for each action. Train the model again.")
+        ensemble.predict(tracker, domain)
+
+
+def _beginnings(domain: Domain) -> Iterator[DialogueStateTracker]:
+    """Yield a conversation in which nothing was said, and some with a first message."""
+    yield DialogueStateTracker("", domain.slots)
+    for confidence in (0.0, 1.0):
+        tracker = DialogueStateTracker("", domain.slots)
+        tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
+        tracker.update(UserUttered("", {"name": next(iter(domain.intents), None), "confidence": confidence}))
+        yield tracker

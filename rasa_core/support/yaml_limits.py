@@ -1,0 +1,64 @@
+"""Limits on YAML that is read: how deep it nests, and what its aliases stand for."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import yaml
+
+MAX_DEPTH: Final = 50
+MAX_ALIASED: Final = 1_000_000
+"""Characters that all aliases together may stand for: where each holds ten others, a few lines mean a billion texts."""
+
+
+class YamlLimitError(ValueError):
+    """YAML that goes beyond a limit.
+
+    Parameters
+    ----------
+    problem, line
+        What is wrong, and where, counted from 1.
+    """
+
+    def __init__(self, problem: str, line: int) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.line = line
+
+
+def check_yaml(text: str, loader: Any, what: str) -> None:
+    """Raise `YamlLimitError` for a text that nests too deep, or whose aliases stand for too much.
+
+    The depth is checked before nodes are made, with which the YAML library overflows the stack of the process.
+
+    Parameters
+    ----------
+    loader
+        What reads it afterwards.
+    what
+        What it holds, such as ``domain``; raises `yaml.YAMLError` if it is no YAML.
+    """
+    waiting: list[tuple[str | None, int]] = []  # Open collections: their anchors, and the sizes of what is around them.
+    sizes: dict[str, int] = {}
+    size = aliased = 0
+    for event in yaml.parse(text, Loader=loader):
+        line = getattr(event.start_mark, "line", 0) + 1
+        if isinstance(event, yaml.AliasEvent):
+            if any(anchor == event.anchor for anchor, _ in waiting):
+                raise YamlLimitError(f"*{event.anchor} stands inside of what it names. Write it out.", line)
+            meant = sizes.get(event.anchor or "", 0)
+            aliased, size = aliased + meant, size + meant
+        elif isinstance(event, yaml.CollectionStartEvent):
+            waiting.append((event.anchor, size))
+            size = 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, around = waiting.pop()
+            sizes.update({anchor: size} if anchor else {})
+            size += around
+        elif isinstance(event, yaml.ScalarEvent):
+            size += 1 + len(event.value)
+            sizes.update({event.anchor: 1 + len(event.value)} if event.anchor else {})
+        if len(waiting) > MAX_DEPTH:
+            raise YamlLimitError(f"nested more than {MAX_DEPTH} deep, as no {what} is.", line)
+        if aliased > MAX_ALIASED:
+            raise YamlLimitError(f"aliases stand for more than {MAX_ALIASED} characters, as in no {what}.", line)
