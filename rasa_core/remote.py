@@ -366,7 +366,10 @@ class RemoteAgent:
 
 
 def _path(sender_id: str, what: str) -> str:
-    return f"/conversations/{quote(sender_id, safe='')}/{what}"
+    quoted = quote(sender_id, safe="")
+    if not quoted.strip("."):  # "." and ".." mean folders to whatever looks at a path; written like this, they do not.
+        quoted = quoted.replace(".", "%2E")
+    return f"/conversations/{quoted}/{what}"
 
 
 def _change(sender_id: str, what: str, body: object, key: str | None, expected_version: int | None) -> Call:

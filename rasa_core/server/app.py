@@ -12,7 +12,7 @@ eight clients; without them, it is 0.64 and 0.47; with nothing of Werkzeug, 0.79
 
 - A body of known length is read with one call (`Request._read_declared`): Werkzeug's stream, which guards its end,
   costs as much as decoding the JSON in it.
-- A path is looked up among the latest ones before Werkzeug matches it (`_match`).
+- A path is looked up among the latest ones before Werkzeug matches it (`rasa_core.server.paths`).
 - The headers of an answer are given in one list, and its body as another (`json_response`, `ServerApp.__call__`).
 """
 
@@ -23,12 +23,11 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from werkzeug.exceptions import NotFound
-from werkzeug.routing import Map, Rule
+from werkzeug.serving import run_simple
+from werkzeug.test import Client
 from werkzeug.wrappers import Response
 
 from rasa_core.actions.webhook import ActionServer
@@ -36,8 +35,9 @@ from rasa_core.agent import Agent
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server import conversations, rasa3
-from rasa_core.server.callers import Cors, check_host, check_page, host_check
+from rasa_core.server.callers import ANY, Cors, check_host, check_page, host_check, hosts_of
 from rasa_core.server.logs import LogFile, access_logger, level_number, log_to_console, log_to_file, request_line
+from rasa_core.server.paths import Paths
 from rasa_core.server.requests import HttpError, Request, as_http_error, json_response
 from rasa_core.server.served_model import Housekeeper, ServedModel
 from rasa_core.server.settings import DEFAULT_MAX_BODY, ServerSettings, checked_token
@@ -55,7 +55,6 @@ View = Callable[..., Response]
 Views = dict[str, View]
 """What answers at one path, by method."""
 
-DEFAULT_SENDER_ID: Final = "default"
 MAX_SENDER_ID: Final = 1000
 
 _STATUS_LINES: Final = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
@@ -95,7 +94,8 @@ class ServerApp:
         self.model = model
         self._cors = Cors(settings.cors_origins)
         self._token = checked_token(settings.auth_token)
-        self._is_known_host = host_check(("*",) if settings.allowed_hosts is None else settings.allowed_hosts)
+        self._hosts_are_open = settings.allowed_hosts is None
+        self._is_known_host = host_check((ANY,) if settings.allowed_hosts is None else settings.allowed_hosts)
         self._max_body = settings.max_body
         self._log_file = log_file
         self._nlu_models = None if settings.enable_train is None else _nlu_models(settings.enable_train)
@@ -114,8 +114,6 @@ class ServerApp:
         except Exception:  # The outermost edge: a server answers, whatever happens.
             logger.exception("a request failed:")
             response = HttpError(500, "an internal error; the server's log has the details.").get_response()
-        if response.status_code >= 400:
-            request.discard_body()
         if self._cors.active:
             response.headers.extend(self._cors.headers(environ))
         start_response(_STATUS_LINES[response.status_code], response.headers.to_wsgi_list())
@@ -124,6 +122,16 @@ class ServerApp:
         # A list, since Granian sends the iterator that Werkzeug would give in a packet of its own, which is slower.
         return [] if environ["REQUEST_METHOD"] == "HEAD" else list(response.iter_encoded())
 
+    def test_client(self) -> Client:
+        """Return a client that asks this application without a network, Werkzeug's, as Flask's applications have it."""
+        return Client(self)
+
+    def run(self, host: str = "127.0.0.1", port: int = 5005, **options: Any) -> None:
+        """Serve with Werkzeug's server, to try something out; `options` are those of `werkzeug.serving.run_simple`."""
+        if self._hosts_are_open:
+            self._is_known_host = host_check(hosts_of(host))
+        run_simple(host, port, self, **{"threaded": True, **options})
+
     def _log(self, line: str) -> None:
         if self._log_file is not None:
             self._log_file.write_request(line)
@@ -131,7 +139,7 @@ class ServerApp:
 
     def _answer(self, request: Request) -> Response:
         environ = request.environ
-        endpoint, sender_id = _endpoint_at(environ)
+        endpoint, sender_id = _PATHS.at(environ)
         views, method = _VIEWS[endpoint], environ["REQUEST_METHOD"]
         view = views.get(method)
         if view is None:
@@ -218,40 +226,7 @@ _GENERAL: Final[dict[str, Views]] = {
     **_with_agents({**conversations.GENERAL, **rasa3.GENERAL}),
 }
 _VIEWS: Final = {**_GENERAL, **_OF_A_CONVERSATION}
-_PATHS: Final = Map(
-    [
-        *(Rule(path, endpoint=path) for path in _GENERAL),
-        *(Rule(f"/conversations/<sender_id>{path}", endpoint=path) for path in _OF_A_CONVERSATION),
-        *(Rule(f"/conversation/<sender_id>{path}", endpoint=path) for path in _OF_A_CONVERSATION),
-    ],
-    merge_slashes=False,
-    redirect_defaults=False,
-).bind("localhost")  # No address is made of it, so any host will do.
-
-
-def _endpoint_at(environ: dict[str, Any]) -> tuple[str, str]:
-    """Return the path without its sender_id, and the conversation that it names; raise `HttpError` 404 if none."""
-    path: str = environ.get("PATH_INFO") or "/"
-    try:
-        path = path if path.isascii() else path.encode("latin-1").decode("utf-8")
-        return _match(path)
-    except UnicodeError:
-        raise HttpError(400, "the path is not UTF-8; percent-encode it as UTF-8.") from None
-    except NotFound:
-        raise HttpError(
-            404,
-            f"there is nothing at {path[:200]!r}. A conversation is at /conversations/<sender_id>/parse (or continue, "
-            "respond, tracker, tracker/events, explain), and its sender_id holds no slash.",
-        ) from None
-
-
-@lru_cache(maxsize=1000)
-def _match(path: str) -> tuple[str, str]:
-    """Return the path without its sender_id, and the sender_id; one conversation is asked for again and again."""
-    if path.startswith("//"):  # Werkzeug would leave out one slash; what stands in front, and guards paths, may not.
-        raise NotFound
-    endpoint, values = _PATHS.match(path)
-    return endpoint, values.get("sender_id", DEFAULT_SENDER_ID)
+_PATHS: Final = Paths(_GENERAL, _OF_A_CONVERSATION)
 
 
 def _check_sender_id(sender_id: str) -> None:

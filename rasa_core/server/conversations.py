@@ -40,7 +40,10 @@ def list_conversations(request: Request, agent: Agent, sender_id: str) -> Respon
 
 def delete(request: Request, agent: Agent, sender_id: str) -> Response:
     """Forget a conversation, all of it."""
+    conditions = request.conditions("delete")
     with agent.tracker_store.conversation(sender_id):  # for its lock
+        if conditions is not None:
+            conditions.check_version(sender_id, agent.read_tracker(sender_id).version)
         return json_response({"deleted": agent.tracker_store.delete(sender_id)})
 
 

@@ -6,8 +6,10 @@ from the one socket that the main process holds: nobody else can listen on the p
 that arrives while a worker starts or dies waits until another one takes it.
 
 Signals. SIGTERM, SIGINT and SIGHUP, sent to the main process or to all, stop accepting, finish the requests under way
-and exit with 0; what still runs after `stop_timeout` seconds is killed. A worker that dies is replaced; one that dies
-again and again before any of them can serve ends the server. Workers end when the main process is gone.
+and exit with 0; what still runs after `stop_timeout` seconds is killed. SIGHUP is left ignored if it was (``nohup``).
+A worker that dies is replaced; one that dies again and again before any of them can serve ends the server. Workers
+end when the main process is gone, at the latest after `ORPHAN_SECONDS`; so long, a server that is started anew waits
+for the port.
 
 Threads. One thread is the fastest, since several wait for each other's interpreter lock, and wander between cores:
 with eight clients, a request cost a worker 0.22 ms with one thread, 0.26 ms with two and 0.39 ms with four. But one
@@ -49,7 +51,8 @@ DEFAULT_THREADS = 2
 WAITING_THREADS = 16
 BACKLOG = 1024
 
-_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+ORPHAN_SECONDS = 1.5
+
 _OTHER_HOST = "Give an address of this machine with --host, such as 127.0.0.1, or 0.0.0.0 for all."
 _REMEDIES = {
     errno.EADDRINUSE: "Stop the program that uses the port, or choose another with --port.",
@@ -120,8 +123,9 @@ def launch(
             log_level=_GRANIAN_LEVELS.get(log_level.upper(), LogLevels.error),
             workers_kill_timeout=stop_timeout,
         )
-        with _signals_held():
-            _start_thread(_stop_when_told, _SIGNALS, server.signal_handler_interrupt)
+        signals = _signals()
+        with _signals_held(signals):
+            _start_thread(_stop_when_told, signals, server.signal_handler_interrupt)
             _start_thread(server.follow, reports, on_listening)
             try:
                 server.serve(target_loader=loader, wrap_loader=False)
@@ -133,14 +137,20 @@ def launch(
             raise LaunchError(server.failure)
 
 
+def _signals() -> set[signal.Signals]:
+    """Return the signals that stop a server; one that whoever started it has told it to ignore does not."""
+    stopping = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+    return {sent for sent in stopping if sent != signal.SIGHUP or signal.getsignal(sent) != signal.SIG_IGN}
+
+
 @contextlib.contextmanager
-def _signals_held() -> Iterator[None]:
+def _signals_held(signals: set[signal.Signals]) -> Iterator[None]:
     """Keep signals pending, here and in every worker from its first moment, until a thread that waits takes them.
 
     Python loses a signal that comes just after a fork, or just before its main thread waits for a lock; and a terminal
     sends SIGINT to the workers too.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
     finally:
@@ -161,8 +171,8 @@ def _listen(host: str, port: int) -> socket.socket:
     if not 1 <= port <= 65535:
         raise LaunchError(f"Port {port} cannot be served: choose one from 1 to 65535 with --port.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:  # Like this, a server that just stopped does not count as one that uses the port.
-        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    try:
+        listener = _opened(host, port, family)
     except OSError as error:
         remedy = _REMEDIES.get(error.errno or 0, _OTHER_HOST)
         problem = error.strerror or str(error)
@@ -170,6 +180,18 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Without it, answers wait 40 ms for an ACK.
     listener.setblocking(False)
     return listener
+
+
+def _opened(host: str, port: int, family: socket.AddressFamily) -> socket.socket:
+    """Open the port; wait for it as long as the workers of a server that was killed may still have it."""
+    patience = time.monotonic() + ORPHAN_SECONDS + 0.5
+    while True:
+        try:  # Like this, a server that just stopped does not count as one that uses the port.
+            return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > patience:
+                raise
+        time.sleep(0.05)
 
 
 class _Server(MPServer):
@@ -286,3 +308,5 @@ def _end_with_main_process() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(ORPHAN_SECONDS)
+        os._exit(1)  # What is under way is not acknowledged, and whoever asked for it asks the next server.

@@ -1,7 +1,7 @@
 """The server's logs: one line for each request, and where the package's log goes when it is told.
 
-A request line has the method, the path, the status and the milliseconds; the value of ``token`` is replaced by
-``***``, and everything outside printable ASCII is percent-encoded, so that no request can forge a line.
+A request line has the method, the path, the status and the milliseconds; the value of ``token``, in any case, is
+replaced by ``***``, and everything outside printable ASCII is percent-encoded, so that no request can forge a line.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ _package_logger = logging.getLogger("rasa_core")
 access_logger = logging.getLogger("rasa_core.server.access")
 
 _LINE = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
+_SECRETS = ("token", "auth_token", "access_token")
 _PLAIN = "/:@!$&'()*+,;=~%?"
 _needs_no_quoting = re.compile(r"[\w/.~-]*", re.ASCII).fullmatch
 
@@ -42,7 +43,7 @@ def request_line(environ: dict[str, Any], status: int, seconds: float) -> str:
 def without_token(query_string: str) -> str:
     """Return the parameters of a URL with the value of ``token`` replaced, however its name is written."""
     return "&".join(
-        f"{name}=***" if unquote_plus(name) == "token" else f"{name}{equals}{value}"
+        f"{name}=***" if unquote_plus(name).strip().lower() in _SECRETS else f"{name}{equals}{value}"
         for name, equals, value in (part.partition("=") for part in query_string.split("&"))
     )
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 import subprocess
@@ -34,6 +35,8 @@ from rasa_core.nlu.model import FILE_NAME, NLU_MODEL
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.server.requests import HttpError
 from rasa_core.support.folders import is_replaceable, stamp_of
+
+logger = logging.getLogger(__name__)
 
 try:
     import fcntl
@@ -172,7 +175,8 @@ def _locked(directory: Path, name: str) -> Iterator[int]:
         directory.mkdir(parents=True, exist_ok=True)
         lock = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise HttpError(503, f"cannot write models to {str(directory)!r}: {error.strerror}.") from error
+        logger.error("cannot write models to %s: %s", directory, error)
+        raise HttpError(503, f"models cannot be written here: {error.strerror}; the log says where.") from error
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,7 +2,9 @@
 
 The type that a client declares for a body is not looked at: the clients of old send JSON as plain text, and curl as a
 form. What `rasa_core.support.strict_json` refuses is answered with 400, so that nothing behind this module needs to
-think of it. Half characters (an escape of U+D800 to U+DFFF alone) are kept, and come back escaped.
+think of it. What an error leaves unread of a body is not waited for: a client that has stopped sending would hold a
+thread, whatever it knows. The server closes such a connection. Half characters (an escape of U+D800 to U+DFFF alone)
+are kept, and come back escaped.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -31,6 +32,7 @@ from rasa_core.exceptions import (
     PreconditionError,
     RasaCoreError,
     RemoteActionError,
+    StoreError,
     StoreUnavailableError,
     VersionConflictError,
 )
@@ -40,13 +42,12 @@ from rasa_core.tracker_store.idempotency import RequestConditions
 
 Headers = Iterable[tuple[str, str]]
 
-_MAX_DISCARDED: Final = 32 * 1024 * 1024
-_CHUNK: Final = 64 * 1024
 _LARGER_CONVERSATION: Final = 16
 _MAX_PARAMETERS: Final = 100
 
 _tag = r'(?:(?:W/)?"[^"]*"|[0-9]+)'
-_if_match = re.compile(rf"\*|{_tag}(?:\s*,\s*{_tag})*")
+_if_match = re.compile(rf"\*|[\s,]*{_tag}(?:\s*,[\s,]*{_tag})*[\s,]*")
+_version = re.compile(r"([0-9]{1,18})(?:[-;](?:gzip|br|deflate|zstd))?", re.ASCII)
 
 _STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
     (RemoteActionError, 409),
@@ -58,6 +59,13 @@ _STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
     (ModelError, 503),
     (NotImplementedError, 501),
     (ValueError, 400),
+)
+_FAILED: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (StoreUnavailableError, "the store of the conversations cannot be reached now: try again"),
+    (StoreError, "the store of the conversations failed"),
+    (InterpreterError, "what understands messages failed"),
+    (ModelError, "the model cannot be used"),
+    (Exception, "the request failed"),
 )
 _JSON_TYPES: Final[dict[type, str]] = {
     type(None): "null",
@@ -113,7 +121,14 @@ def as_http_error(error: RasaCoreError) -> HttpError:
     """Return the answer to an error of the layers below; 500 if it is not the caller's, and not passing."""
     status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
     retry = (("Retry-After", "1"),) if isinstance(error, StoreUnavailableError) else ()
-    return HttpError(status, str(error), retry)
+    said = str(error) if status < 500 or status == 501 else _what_failed(error)
+    return HttpError(status, said, retry)
+
+
+def _what_failed(error: RasaCoreError) -> str:
+    """Return what a caller may know of an error that is not theirs: no address, no user, no path."""
+    what = next(what for kind, what in _FAILED if isinstance(error, kind))
+    return f"{what}; the server's log says why."
 
 
 class Request(WerkzeugRequest):
@@ -139,7 +154,6 @@ class Request(WerkzeugRequest):
         self.interpreter_named = interpreter_named
         self._max_body = max_body
         self._body = b""
-        self._is_read = False
         if "HTTP_TRANSFER_ENCODING" in environ:  # A body in chunks ends by itself, though not all servers say so.
             environ["wsgi.input_terminated"] = True
 
@@ -225,7 +239,6 @@ class Request(WerkzeugRequest):
 
     def _read_declared(self, length: int) -> bytes:
         """Read a body of a known length, without Werkzeug's `stream`: `rasa_core.server.app` says why."""
-        self._is_read = True
         body = self.input_stream.read(length)
         while len(body) < length:
             chunk = self.input_stream.read(length - len(body))
@@ -237,14 +250,24 @@ class Request(WerkzeugRequest):
         return body
 
     def _read_chunks(self) -> bytes:
-        """Read a body that ends by itself; nothing, if the server does not tell where the body ends."""
+        """Read a body that ends by itself; nothing, if the server does not tell where the body ends.
+
+        Granian gives as much as has come if a size is asked for, and nothing if all is, when a body breaks off; so all
+        is asked for, as no other of its answers tells the two apart.
+        """
+        if self.environ.get("SERVER_SOFTWARE") == "Granian" and "HTTP_TRANSFER_ENCODING" in self.environ:
+            body = self.input_stream.read()
+            if not body:
+                raise HttpError(400, "the body in chunks is empty, or breaks off before its end; send all of it.")
+            if len(body) > self._max_body:
+                raise self._too_large()
+            return bytes(body)
         self.max_content_length = self._max_body + 1  # Of a longer body, Werkzeug gives the beginning.
         try:
             body = self.get_data()
         except ClientDisconnected as error:
             raise (error.__context__ or error) from None
         if len(body) > self._max_body:
-            del self.stream  # What is left of it can still be discarded.
             raise self._too_large()
         return body
 
@@ -322,24 +345,13 @@ class Request(WerkzeugRequest):
         except (ValueError, OSError, ClientDisconnected) as error:
             raise HttpError(400, f"the body is not sound multipart/form-data: {error}") from None
 
-    def discard_body(self) -> None:
-        """Read what an error leaves unread of the body, unless it is huge.
-
-        A client that is still sending when the server closes the connection never sees the answer.
-        """
-        if self._is_read:
-            return
-        if "stream" not in vars(self):
-            self.max_content_length = _MAX_DISCARDED
-        with suppress(HTTPException):
-            while self.stream.read(_CHUNK):
-                pass
-
 
 def matching_versions(header: str) -> frozenset[int] | None:
     """Return the versions of a conversation that ``If-Match`` names, None if it allows any.
 
-    A weak tag (``W/"7"``) and one that is no version match nothing, as RFC 9110 has it.
+    A tag that is no version matches nothing. A weak one (``W/"7"``) and one with the name of a coding (``"7-gzip"``) do
+    match, other than RFC 9110 has it: what stands in front of a server makes them of ours where it compresses answers,
+    and a version says as much with them as without.
 
     Raises
     ------
@@ -352,7 +364,7 @@ def matching_versions(header: str) -> frozenset[int] | None:
     tags = parse_etags(header.strip())
     if tags.star_tag:
         return None
-    return frozenset(int(tag) for tag in tags.as_set() if tag and tag.isascii() and tag.isdigit() and len(tag) < 19)
+    return frozenset(int(found[1]) for tag in tags.as_set(include_weak=True) if (found := _version.fullmatch(tag)))
 
 
 def json_type(value: object) -> str:
