@@ -140,7 +140,7 @@ def test_the_tracker_as_an_object_has_the_events_that_are_asked_for(client: Rasa
             "action_serch.*'action_search'",
         ),
         (lambda client: client.append_events_to_tracker("anna", [SlotSet("venu", 1)]), 400, "venu.*'venue'"),
-        (lambda client: client.parse("hi", "a/b"), 404, "nothing at"),
+        (lambda client: client.parse("hi", "a\nb"), 400, "control character"),
         (lambda client: client.upload_model("."), 403, "loading models is off"),
     ],
     ids=["action", "slot", "path", "upload"],

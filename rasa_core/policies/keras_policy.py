@@ -380,7 +380,7 @@ class KerasPolicy(Policy):
                 self._check_size(self._history.num_features)
         elif not self._has_own_architecture():
             raise ModelError(
-                f"the network {str(file)!r} has an architecture of its own, which {type(self).__name__} lacks."
+                f"the network {str(file)!r} is of an architecture that {type(self).__name__} does not have."
             )
         else:
             self._shapes = tuple(shapes[0]), tuple(shapes[1])

@@ -35,7 +35,7 @@ from rasa_core.agent import Agent
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server import conversations, rasa3
-from rasa_core.server.callers import ANY, Cors, check_host, check_page, host_check, hosts_of
+from rasa_core.server.callers import ANY, Cors, authenticate, check_page, host_check, hosts_of, unknown_host
 from rasa_core.server.logs import LogFile, access_logger, level_number, log_to_console, log_to_file, request_line
 from rasa_core.server.paths import Paths
 from rasa_core.server.requests import HttpError, Request, as_http_error, json_response
@@ -114,6 +114,8 @@ class ServerApp:
         except Exception:  # The outermost edge: a server answers, whatever happens.
             logger.exception("a request failed:")
             response = HttpError(500, "an internal error; the server's log has the details.").get_response()
+        if response.status_code >= 400:
+            request.discard_body()
         if self._cors.active:
             response.headers.extend(self._cors.headers(environ))
         start_response(_STATUS_LINES[response.status_code], response.headers.to_wsgi_list())
@@ -139,17 +141,26 @@ class ServerApp:
 
     def _answer(self, request: Request) -> Response:
         environ = request.environ
-        endpoint, sender_id = _PATHS.at(environ)
-        views, method = _VIEWS[endpoint], environ["REQUEST_METHOD"]
+        # A usual path was seen before, and so was its host: no other module is asked then.
+        path, method, written = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"], environ.get("RAW_URI", "")
+        if path.isascii() and "%" not in written and "REQUEST_URI" not in environ:
+            endpoint, sender_id = _PATHS.match(path or "/", not written, method == "DELETE")
+        else:
+            endpoint, sender_id = _PATHS.at(environ)
+        views = _VIEWS[endpoint]
         view = views.get(method)
         if view is None:
             return self._options(request, method, ", ".join([*views, "OPTIONS"]))
         if self._token is None:
-            check_host(self._is_known_host, environ)
-            if endpoint != "/load" and (method not in _READING or endpoint in conversations.TALKS):
+            host = environ.get("HTTP_HOST", "")
+            if not self._is_known_host(host):
+                raise unknown_host(host)
+            if "HTTP_ORIGIN" not in environ and "HTTP_SEC_FETCH_SITE" not in environ:
+                pass  # No browser that says where it comes from.
+            elif endpoint != "/load" and (method not in _READING or endpoint in conversations.TALKS):
                 check_page(self._cors, environ)
         elif view not in _PUBLIC:
-            request.authenticate(self._token)
+            authenticate(request, self._token)
         _check_sender_id(sender_id)
         return view(self, request, sender_id)
 

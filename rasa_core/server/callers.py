@@ -17,11 +17,12 @@ is that of the scheme of the page, so that this holds behind a proxy that ends T
 ``Host`` that it was called with; where it does not, name its address with ``--cors``. ``X-Forwarded-Host`` is not
 looked at.
 
-With a token, none of this is checked: a page that does not know it can do nothing.
+With a token, none of this is checked: a page that does not know it can do nothing (`authenticate`).
 """
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
 import re
 import socket
@@ -29,7 +30,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from rasa_core.server.requests import HttpError
+from rasa_core.server.requests import HttpError, Request
 
 ANY: Final = "*"
 ALL_ADDRESSES: Final = ("0.0.0.0", "::")
@@ -123,7 +124,8 @@ def host_check(allowed: Iterable[str]) -> Callable[[str], bool]:
     allowed
         Names and addresses, without a port: it may be another one in front of a proxy. ``localhost`` stands for each
         address of it too, ``0.0.0.0`` and ``::`` for any address, ``*.example.org`` for all names that end so, and
-        ``*`` for all. No page has an address in the place of a name unless the server of that address sent it.
+        ``*`` for all. What names no host is sent by no browser, and let in. No page has an address in the place of a
+        name unless the server of that address sent it.
     """
     names = frozenset(map(plain_host, allowed))
     endings = tuple(name[1:] for name in names if name.startswith("*."))
@@ -132,7 +134,7 @@ def host_check(allowed: Iterable[str]) -> Callable[[str], bool]:
     @lru_cache(maxsize=256)
     def is_known(header: str) -> bool:
         address = Address.of(header)
-        if ANY in names or (address is not None and address.host in names):
+        if not header or ANY in names or (address is not None and address.host in names):
             return True
         if address is None:
             return False
@@ -145,16 +147,13 @@ def host_check(allowed: Iterable[str]) -> Callable[[str], bool]:
     return is_known
 
 
-def check_host(is_known: Callable[[str], bool], environ: dict[str, Any]) -> None:
-    """Raise `HttpError` 403 if the request is for another host; what names none is sent by no browser."""
-    header: str = environ.get("HTTP_HOST", "")
-    if header and not is_known(header):
-        name = header[:100]
-        raise HttpError(
-            403,
-            f"this server is not known as {name!r}, which a page of that name could use to read conversations. If it "
-            "is yours, start the server with --allowed-hosts NAME, or with a token.",
-        )
+def unknown_host(header: str) -> HttpError:
+    """Return the answer to a request for another host."""
+    return HttpError(
+        403,
+        f"this server is not known as {header[:100]!r}, which a page of that name could use to read conversations. If "
+        "it is yours, start the server with --allowed-hosts NAME, or with a token.",
+    )
 
 
 def is_from_a_page(environ: dict[str, Any]) -> bool:
@@ -183,3 +182,22 @@ def _is_own(origin: str, host_header: str) -> bool:
     if page is None or here is None or default is None:
         return False
     return page.host == here.host and (page.port or default) == (here.port or default)
+
+
+def authenticate(request: Request, token: bytes) -> None:
+    """Raise `HttpError` 401 unless the request brings the token that the server was started with.
+
+    It comes as ``Authorization: Bearer TOKEN``, or as ``?token=TOKEN`` as it always could. Comparing takes the same
+    time whatever was sent, so that the token cannot be guessed letter by letter. Werkzeug's `authorization` takes a
+    token such as ``a=b`` for parameters, so the header is read here.
+    """
+    scheme, _, sent = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if scheme.lower() == "bearer" and hmac.compare_digest(sent.strip(" \t").encode("latin-1", "replace"), token):
+        return
+    if hmac.compare_digest(request.args.get("token", "").encode(), token):
+        return
+    raise HttpError(
+        401,
+        "the token is missing or wrong; send Authorization: Bearer TOKEN, or ?token=TOKEN.",
+        [("WWW-Authenticate", 'Bearer realm="rasa_core"')],
+    )

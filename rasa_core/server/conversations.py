@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 from werkzeug.wrappers import Response
 
 from rasa_core.channels.channel import UserMessage
-from rasa_core.events import END_OF_TIME, ActionExecuted, Event, UserUttered
+from rasa_core.events import (
+    END_OF_TIME,
+    ActionExecuted,
+    ActionReverted,
+    Event,
+    UserUtteranceReverted,
+    UserUttered,
+)
 from rasa_core.exceptions import DomainError, EventError, UnknownActionError, UnknownSlotError, nearest
 from rasa_core.server.requests import HttpError, Request, at_version, json_response, json_type, text_in
 from rasa_core.trackers import DialogueStateTracker
@@ -24,6 +31,11 @@ if TYPE_CHECKING:
     from rasa_core.domain import Domain
     from rasa_core.processor import MessageProcessor
     from rasa_core.tracker_store.idempotency import RequestResult
+
+MOST_EXPLAINED: Final = 20_000
+"""Events of a conversation that is explained."""
+MOST_PLAYED: Final = 200_000
+"""Events that a request may have played again, all in all; it takes about ten seconds."""
 
 _BAD_EVENT: Final = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError)
 
@@ -59,6 +71,7 @@ def continue_(request: Request, agent: Agent, sender_id: str) -> Response:
     body = request.json_object()
     action = _executed_action(body, agent)
     events = _events(body.get("events", []), agent)
+    _check_taken_back(events, agent, sender_id)
     return _answer(turns.continue_(sender_id, action, events, request.conditions("continue")))
 
 
@@ -94,6 +107,12 @@ def read_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
 def explain(request: Request, agent: Agent, sender_id: str) -> Response:
     """Tell why the bot decides as it does; an unknown conversation is not created."""
     tracker = agent.read_tracker(sender_id)
+    if tracker.version > MOST_EXPLAINED:
+        raise HttpError(
+            400,
+            f"the conversation has {tracker.version} events, all of which would be played again; at most "
+            f"{MOST_EXPLAINED} are, over HTTP. Use Agent.explain on the store.",
+        )
     at = request.args.get("at")
     last = len(tracker.events)
     expected = f'"at" is a number of events of this conversation, from 0 to {last}'
@@ -104,6 +123,7 @@ def explain(request: Request, agent: Agent, sender_id: str) -> Response:
 def replace_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
     """Put events in the place of a whole conversation."""
     events = _events(request.conversation(), agent)
+    _check_taken_back(events, agent, None)
     return _answer(agent.processor.replace_events(sender_id, events, request.conditions("replace")))
 
 
@@ -111,6 +131,7 @@ def append_events(request: Request, agent: Agent, sender_id: str) -> Response:
     """Add events, a list or one, to a conversation, and predict nothing."""
     body = request.json()
     events = _events([body] if isinstance(body, dict) else body, agent)
+    _check_taken_back(events, agent, sender_id)
     return _answer(agent.processor.append_events(sender_id, events, request.conditions("append")))
 
 
@@ -139,7 +160,9 @@ def predict(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def predict_events(request: Request, agent: Agent, sender_id: str) -> Response:
     """Tell what comes after some events; nothing is stored."""
-    tracker = DialogueStateTracker.from_events("default", _events(request.json(), agent), agent.domain)
+    events = _events(request.json(), agent)
+    _check_taken_back(events, agent, None)
+    tracker = DialogueStateTracker.from_events("default", events, agent.domain)
     return json_response(_prediction(agent, tracker))
 
 
@@ -177,6 +200,24 @@ def _events(items: object, agent: Agent) -> list[Event]:
     if not isinstance(items, list):
         raise HttpError(400, f"events are sent as a list, not as {json_type(items)}.")
     return [_event(item, index, agent) for index, item in enumerate(items)]
+
+
+def _check_taken_back(events: list[Event], agent: Agent, sender_id: str | None) -> None:
+    """Raise `HttpError` 400 for more events that take something back than can be carried out in a moment.
+
+    Each plays the whole conversation again, which is the one of `sender_id`, or begins with these events.
+    """
+    taken_back = sum(isinstance(event, UserUtteranceReverted | ActionReverted) for event in events)
+    if taken_back < 2:
+        return
+    length = len(events) + (0 if sender_id is None else agent.read_tracker(sender_id).version)
+    most = max(1, MOST_PLAYED // length)
+    if taken_back > most:
+        raise HttpError(
+            400,
+            f'{taken_back} events are "rewind" or "undo", each of which plays {length} events again; at most {most} '
+            "of them are taken in one request to a conversation of this length. Send them in several.",
+        )
 
 
 def _event(item: object, index: int, agent: Agent) -> Event:

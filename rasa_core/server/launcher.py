@@ -53,6 +53,7 @@ BACKLOG = 1024
 
 ORPHAN_SECONDS = 1.5
 
+_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 _OTHER_HOST = "Give an address of this machine with --host, such as 127.0.0.1, or 0.0.0.0 for all."
 _REMEDIES = {
     errno.EADDRINUSE: "Stop the program that uses the port, or choose another with --port.",
@@ -124,7 +125,7 @@ def launch(
             workers_kill_timeout=stop_timeout,
         )
         signals = _signals()
-        with _signals_held(signals):
+        with _signals_held():
             _start_thread(_stop_when_told, signals, server.signal_handler_interrupt)
             _start_thread(server.follow, reports, on_listening)
             try:
@@ -139,18 +140,18 @@ def launch(
 
 def _signals() -> set[signal.Signals]:
     """Return the signals that stop a server; one that whoever started it has told it to ignore does not."""
-    stopping = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-    return {sent for sent in stopping if sent != signal.SIGHUP or signal.getsignal(sent) != signal.SIG_IGN}
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return _SIGNALS - {signal.SIGHUP} if ignored else _SIGNALS
 
 
 @contextlib.contextmanager
-def _signals_held(signals: set[signal.Signals]) -> Iterator[None]:
+def _signals_held() -> Iterator[None]:
     """Keep signals pending, here and in every worker from its first moment, until a thread that waits takes them.
 
     Python loses a signal that comes just after a fork, or just before its main thread waits for a lock; and a terminal
-    sends SIGINT to the workers too.
+    sends SIGINT to the workers too. Granian would take a SIGHUP for a wish to reload, also where it was ignored.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield
     finally:

@@ -46,10 +46,10 @@ class Paths:
         self._map = Map(rules, merge_slashes=False, redirect_defaults=False).bind("localhost")
         self._with_slashes = re.compile(rf"/conversations?/(.+?)({'|'.join(map(re.escape, ends))})", re.DOTALL)
         # One conversation is asked for again and again.
-        self._match = lru_cache(maxsize=1000)(self._find)
+        self.match = lru_cache(maxsize=1000)(self._find)
 
     def at(self, environ: dict[str, Any]) -> tuple[str, str]:
-        """Return what stands at the path, without the sender_id, and the sender_id; raise `HttpError` 404 if nothing."""
+        """Return the path without its sender_id, and the sender_id; raise `HttpError` 404 if nothing is there."""
         path: str = environ.get("PATH_INFO") or "/"
         written = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
         try:
@@ -57,15 +57,9 @@ class Paths:
                 path = _with_marks(path, written, environ.get("SCRIPT_NAME", ""))
             elif not path.isascii():
                 path = path.encode("latin-1").decode("utf-8")
-            return self._match(path, not written, environ["REQUEST_METHOD"] == "DELETE")
+            return self.match(path, not written, environ["REQUEST_METHOD"] == "DELETE")
         except UnicodeError:
             raise HttpError(400, "the path is not UTF-8; percent-encode it as UTF-8.") from None
-        except NotFound:
-            raise HttpError(
-                404,
-                f"there is nothing at {path[:200]!r}. A conversation is at /conversations/<sender_id>/parse (or "
-                "continue, respond, tracker, tracker/events, explain), and a slash in its sender_id is sent as %2F.",
-            ) from None
 
     def _find(self, path: str, is_decoded: bool, is_deletion: bool) -> tuple[str, str]:
         if path.startswith(
@@ -75,9 +69,13 @@ class Paths:
         try:
             endpoint, values = self._map.match(path)
         except NotFound:
-            found = self._with_slashes.fullmatch(path) if is_decoded else None
+            found = self._with_slashes.fullmatch(path) if is_decoded and not path.startswith("//") else None
             if found is None or not (found[2] or is_deletion):
-                raise
+                raise HttpError(
+                    404,
+                    f"there is nothing at {path[:200]!r}. A conversation is at /conversations/<sender_id>/parse (or "
+                    "continue, respond, tracker, tracker/events, explain); a slash in its sender_id is sent as %2F.",
+                ) from None
             return found[2], found[1]
         return endpoint, values.get("sender_id", DEFAULT_SENDER_ID).replace(_SLASH, "/")
 

@@ -10,11 +10,12 @@ are kept, and come back escaped.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
+import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import IO, Any, Final
 from urllib.parse import parse_qsl
 
 from werkzeug.datastructures import FileStorage, ImmutableMultiDict, MultiDict
@@ -47,6 +48,8 @@ _MAX_PARAMETERS: Final = 100
 
 _tag = r'(?:(?:W/)?"[^"]*"|[0-9]+)'
 _if_match = re.compile(rf"\*|[\s,]*{_tag}(?:\s*,[\s,]*{_tag})*[\s,]*")
+_plain = re.compile(r"[A-Za-z ,;-]+\.?")
+_folders = re.compile(r"(?<![\w./:*-])/(?:[^\s'\":,/]+/)+")
 _version = re.compile(r"([0-9]{1,18})(?:[-;](?:gzip|br|deflate|zstd))?", re.ASCII)
 
 _STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
@@ -60,6 +63,11 @@ _STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
     (NotImplementedError, 501),
     (ValueError, 400),
 )
+_MAX_DISCARDED: Final = 32 * 1024 * 1024
+_MAX_SHORT: Final = 512 * 1024
+_CHUNK: Final = 64 * 1024
+_drains = threading.BoundedSemaphore(8)
+
 _FAILED: Final[tuple[tuple[type[Exception], str], ...]] = (
     (StoreUnavailableError, "the store of the conversations cannot be reached now: try again"),
     (StoreError, "the store of the conversations failed"),
@@ -126,9 +134,19 @@ def as_http_error(error: RasaCoreError) -> HttpError:
 
 
 def _what_failed(error: RasaCoreError) -> str:
-    """Return what a caller may know of an error that is not theirs: no address, no user, no path."""
+    """Return what a caller may know of an error that is not theirs: no address, no user, no path.
+
+    A plain sentence names none of them; what has more than words is for the log.
+    """
+    if _plain.fullmatch(str(error)):
+        return str(error)
     what = next(what for kind, what in _FAILED if isinstance(error, kind))
     return f"{what}; the server's log says why."
+
+
+def without_folders(text: str) -> str:
+    """Return a text with the last part of each absolute path in it alone."""
+    return _folders.sub("", text)
 
 
 class Request(WerkzeugRequest):
@@ -175,24 +193,6 @@ class Request(WerkzeugRequest):
         """Return a yes-or-no parameter of the URL; any value other than ``true`` means no."""
         value = self.args.get(name)
         return default if value is None else value.lower() == "true"
-
-    def authenticate(self, token: bytes) -> None:
-        """Raise `HttpError` 401 unless the request brings the token that the server was started with.
-
-        It comes as ``Authorization: Bearer TOKEN``, or as ``?token=TOKEN`` as it always could. Comparing takes the same
-        time whatever was sent, so that the token cannot be guessed letter by letter. Werkzeug's `authorization` takes a
-        token such as ``a=b`` for parameters, so the header is read here.
-        """
-        scheme, _, sent = self.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-        if scheme.lower() == "bearer" and hmac.compare_digest(sent.strip(" \t").encode("latin-1", "replace"), token):
-            return
-        if hmac.compare_digest(self.args.get("token", "").encode(), token):
-            return
-        raise HttpError(
-            401,
-            "the token is missing or wrong; send Authorization: Bearer TOKEN, or ?token=TOKEN.",
-            [("WWW-Authenticate", 'Bearer realm="rasa_core"')],
-        )
 
     def conditions(self, operation: str) -> RequestConditions | None:
         """Return what the headers ask of a change, None if nothing; call it when the body has been read.
@@ -277,6 +277,24 @@ class Request(WerkzeugRequest):
             f"the body is larger than {self._max_body} bytes; send less, or start the server with a larger --max-body.",
         )
 
+    def discard_body(self) -> None:
+        """Let a client that is still sending see the answer to what is refused, and wait for none that has stopped.
+
+        Of a short body, the server takes what has come when it closes the connection. A long one is read beside the
+        answer, a few at a time. Other servers than Granian close the connection as soon as the answer is given, and
+        have time limits for bodies.
+        """
+        if self._body:
+            return
+        if self.environ.get("SERVER_SOFTWARE") != "Granian":
+            if "stream" not in vars(self):
+                self.max_content_length = _MAX_DISCARDED
+            with suppress(HTTPException):
+                while self.stream.read(_CHUNK):
+                    pass
+        elif _MAX_SHORT < (self.content_length or 0) <= _MAX_DISCARDED and _drains.acquire(blocking=False):
+            threading.Thread(target=_read_to_its_end, args=(self.input_stream,), daemon=True).start()
+
     def json(self) -> Any:
         """Read the body, and return it as a JSON value; raise `HttpError` 400 if it is none, or one that is refused."""
         return self._decoded(self.body())
@@ -346,6 +364,15 @@ class Request(WerkzeugRequest):
             raise HttpError(400, f"the body is not sound multipart/form-data: {error}") from None
 
 
+def _read_to_its_end(body: IO[bytes]) -> None:
+    try:
+        with suppress(OSError):
+            while body.read(_CHUNK):
+                pass
+    finally:
+        _drains.release()
+
+
 def matching_versions(header: str) -> frozenset[int] | None:
     """Return the versions of a conversation that ``If-Match`` names, None if it allows any.
 
@@ -364,7 +391,9 @@ def matching_versions(header: str) -> frozenset[int] | None:
     tags = parse_etags(header.strip())
     if tags.star_tag:
         return None
-    return frozenset(int(found[1]) for tag in tags.as_set(include_weak=True) if (found := _version.fullmatch(tag)))
+    return frozenset(
+        int(found[1]) for tag in tags.as_set(include_weak=True) if (found := _version.fullmatch(tag or ""))
+    )
 
 
 def json_type(value: object) -> str:

@@ -26,7 +26,7 @@ from rasa_core.model_folder import DIALOGUE_MODEL
 from rasa_core.policies.ensemble import METADATA_NAME
 from rasa_core.server import uploads
 from rasa_core.server.callers import is_from_a_page
-from rasa_core.server.requests import HttpError, Request
+from rasa_core.server.requests import HttpError, Request, without_folders
 from rasa_core.server.settings import default_store_path
 from rasa_core.slots import without_imports
 from rasa_core.support.folders import Stamp, replace_directory, stamp_of
@@ -100,7 +100,7 @@ class ServedModel:
         if self.replaceable and time.monotonic() >= self._next_look:
             self._look()
         if self._agent is None:
-            raise HttpError(503, _NO_AGENT, details={"reason": self._problem})
+            raise HttpError(503, _NO_AGENT, details={"reason": without_folders(self._problem)})
         return self._agent
 
     def agent_or_none(self) -> Agent | None:
@@ -148,8 +148,9 @@ class ServedModel:
             except _LOAD_ERRORS as error:
                 problem = str(error) or type(error).__name__
                 for folder in folders:  # Where a model is on this machine is nothing to whoever sent it.
-                    problem = problem.replace(folder, "").replace(folder.rstrip("/"), "model")
-                raise HttpError(400, f"the uploaded model is not loaded, and the old one stays: {problem}") from error
+                    problem = problem.replace(folder, "")
+                problem = f"the uploaded model is not loaded, and the old one stays: {without_folders(problem)}"
+                raise HttpError(400, problem) from error
 
     def _load_or_explain(self, path: Path) -> None:
         stamp = stamp_of(path / METADATA_NAME)

@@ -68,11 +68,22 @@ def client_with(agent: Agent) -> Callable[..., Client]:
     return make
 
 
+@pytest.fixture(scope="session")
+def model_maker() -> Callable[[Path], Path]:
+    """Return a function that trains a small model in a folder, and returns its directory there."""
+    return train_a_model
+
+
 @pytest.fixture
 def trained(tmp_path: Path) -> Path:
     """Return the directory of a model with a policy of this package."""
-    (tmp_path / "stories.md").write_text(STORIES)
+    return train_a_model(tmp_path)
+
+
+def train_a_model(folder: Path) -> Path:
+    """Train a small model in a folder, and return its directory there."""
+    (folder / "stories.md").write_text(STORIES)
     agent = Agent(Domain.from_yaml(DOMAIN), [MemoizationPolicy()])
-    agent.train(agent.load_data(tmp_path / "stories.md"))
-    agent.persist(tmp_path / "model")
-    return tmp_path / "model"
+    agent.train(agent.load_data(folder / "stories.md"))
+    agent.persist(folder / "model")
+    return folder / "model"

@@ -34,7 +34,7 @@ REFUSED: dict[str, tuple[str, str, object, int, str, dict[str, Any]]] = {
     # id: (method, path, JSON body or bytes, status, part of the message, further keys)
     "unknown path": ("GET", "/nope", None, 404, "'/nope'", {}),
     "no conversation": ("POST", "/conversations//parse", {"q": "hi"}, 404, "nothing at", {}),
-    "a slash in the id": ("POST", "/conversations/a%2Fb/parse", {"q": "hi"}, 404, "nothing at", {}),
+    "a slash in the id": ("POST", "/conversations/a/b/parse", {"q": "hi"}, 404, "sent as %2F", {}),
     "a slash at the end": ("GET", "/conversations/", None, 404, "nothing at", {}),
     "a long id": ("GET", f"/conversations/{'x' * 10_000}/tracker", None, 400, "10000 characters", {}),
     "a long id of letters": (

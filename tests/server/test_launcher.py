@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from rasa_core.server.launcher import LaunchError, launch
 
 APP = Path(__file__).with_name("launched_app.py")
 PATIENCE = 20.0
+SLACK = 3.0  # On a machine that does much else.
 
 
 class Server:
@@ -29,7 +31,7 @@ class Server:
 
     def __init__(self, folder: Path, **options: Any) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port = options.pop("port", None) or free_port()
         settings = {"folder": str(folder), **options.pop("settings", {})}
         arguments = json.dumps({"settings": settings, "port": self.port, **options})
         self.process = subprocess.Popen(
@@ -79,7 +81,8 @@ class Waiting(threading.Thread):
         self.answer: dict[str, int] | None = None
 
     def run(self) -> None:
-        self.answer = self._server.get("/wait")
+        with suppress(ConnectionError, http.client.HTTPException):  # Of a server that was killed.
+            self.answer = self._server.get("/wait")
 
     def begin(self) -> Waiting:
         self.start()
@@ -211,6 +214,53 @@ def test_a_killed_worker_takes_no_request_of_another_with_it(serve: Callable[...
     until(lambda: len(server.workers() - first) == 1)
     assert all(server.get()["pid"] != killed for _ in range(20))
     assert waiting.finish() == {"pid": waiting.worker(), "read": 0}
+
+
+def test_hangup_that_was_ignored_stays_ignored(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # As nohup does; programs that are started inherit it.
+    try:
+        server = Server(tmp_path, workers=2)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    server.wait_until_listening()
+    until(lambda: len(server.workers()) == 2)
+    workers = server.workers()
+
+    for process in (server.process.pid, *workers):
+        os.kill(process, signal.SIGHUP)
+
+    assert server.get()["pid"] in workers
+    assert server.workers() == workers
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "in the middle of a request"])
+def test_server_that_was_killed_can_be_started_again_at_once(
+    serve: Callable[..., Server], tmp_path: Path, busy: bool
+) -> None:
+    server = serve(workers=2).wait_until_listening()
+    until(lambda: len(server.workers()) == 2)
+    workers = server.workers()
+    waiting = Waiting(server).begin() if busy else None
+    os.kill(server.process.pid, signal.SIGKILL)
+    killed = time.monotonic()
+
+    again = serve(port=server.port).wait_until_listening()
+
+    assert again.get()["pid"] not in workers
+    until(lambda: not any(is_alive(pid) for pid in workers))
+    assert time.monotonic() - killed < 2.0 + SLACK
+    if waiting is not None:
+        waiting.join(PATIENCE)
+        assert waiting.answer is None
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs; one that has ended and that nobody has asked for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_workers_end_when_the_main_process_is_killed(serve: Callable[..., Server]) -> None:

@@ -1,0 +1,109 @@
+"""Half a body keeps nobody waiting, and is never taken for a whole one: raw bytes, sent to the real server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from launched_command import Launched, answer_on, head
+
+TOKEN = "s3cret"
+RIGHT = {"Authorization": f"Bearer {TOKEN}"}
+CHUNKED = {"Transfer_Encoding": "chunked"}
+PARSE = "/conversations/x/parse"
+GREETING = b'{"query": "/greet"}'
+
+
+def chunk(content: bytes) -> bytes:
+    return f"{len(content):x}\r\n".encode() + content + b"\r\n"
+
+
+LAST = b"0\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, model_maker: Callable[[Path], Path]) -> Iterator[Launched]:
+    """Return a server with a token and two threads."""
+    model = model_maker(tmp_path_factory.mktemp("bodies"))
+    nlu = str(model.with_name("nlu"))
+    flags = ("--store", "memory://", "--threads", "2", "--enable-train", nlu, "--enable-load")
+    with Launched(model, *flags, environ={"RASA_CORE_TOKEN": TOKEN}) as launched:
+        yield launched
+
+
+def events_of(server: Launched, sender_id: str) -> int:
+    status, body = server.answer(head("GET", f"/conversations/{sender_id}/tracker", Connection="close", **RIGHT))
+    assert status == 200
+    return len(json.loads(body)["events"])
+
+
+REFUSED = {
+    "a wrong token": ("POST", PARSE, {"Authorization": "Bearer wrong"}, 401),
+    "no token": ("POST", "/load", {}, 401),
+    "no such path": ("POST", "/nope", RIGHT, 404),
+    "no such method": ("PATCH", PARSE, RIGHT, 405),
+    "too large": ("POST", PARSE, {**RIGHT, "Content_Length": "99999999"}, 413),
+    "compressed": ("POST", PARSE, {**RIGHT, "Content_Encoding": "gzip"}, 415),
+}
+
+
+@pytest.mark.parametrize(("method", "path", "headers", "expected"), REFUSED.values(), ids=REFUSED)
+def test_what_is_refused_is_answered_and_closed_at_once(
+    server: Launched, method: str, path: str, headers: dict[str, str], expected: int
+) -> None:
+    asked = head(method, path, **{"Content_Length": "1000", **headers})
+    waiting = [server.connect(asked, GREETING) for _ in range(4)]
+
+    assert [answer_on(connection)[0] for connection in waiting] == [expected] * 4
+    for connection in waiting:
+        connection.close()
+
+
+def test_endless_body_that_is_refused_holds_nobody(server: Launched) -> None:
+    with server.connect(head("POST", PARSE, **CHUNKED), chunk(GREETING)) as connection:
+        assert answer_on(connection)[0] == 401
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [b"", b"0\r\n", b"zz\r\n", b"20\r\nshort", b"-1\r\n\r\n"],
+    ids=["no last chunk", "half a last chunk", "no number", "half a chunk", "a negative number"],
+)
+@pytest.mark.parametrize("path", [PARSE, "/conversations/x/tracker/events", "/train?name=cut&epochs=1"])
+def test_chunked_body_that_breaks_off_changes_nothing(server: Launched, path: str, rest: bytes) -> None:
+    before = events_of(server, "x")
+    content = GREETING if "parse" in path else b'[{"event": "restart"}]'
+    if "train" in path:
+        content = b"## intent:greet\n- hello\n- hi\n## intent:bye\n- bye\n- goodbye\n"
+
+    status, body = server.answer(head("POST", path, **CHUNKED, **RIGHT), chunk(content), rest, end=True)
+
+    assert status == 400
+    assert "breaks off" in json.loads(body)["error"]
+    assert events_of(server, "x") == before
+    assert not server.log.with_name("nlu").joinpath("cut").exists()
+
+
+def test_declared_body_that_breaks_off_is_no_shorter_one(server: Launched) -> None:
+    asked = head("POST", PARSE, Content_Length=len(GREETING) + 1, **RIGHT)
+    status, body = server.answer(asked, GREETING, end=True)
+
+    assert status == 400
+    assert f"ends after {len(GREETING)} of the {len(GREETING) + 1} bytes" in json.loads(body)["error"]
+
+
+def test_whole_chunked_body_is_read(server: Launched) -> None:
+    parts = [chunk(GREETING[:5]), chunk(GREETING[5:]), LAST]
+    status, body = server.answer(
+        head("POST", "/conversations/whole/parse", **CHUNKED, Connection="close", **RIGHT), *parts
+    )
+
+    assert status == 200
+    assert json.loads(body)["next_action"] == "utter_greet"
+
+
+def test_chunked_body_that_is_too_large_is_refused(server: Launched) -> None:
+    parts = [chunk(b" " * 600_000), chunk(b" " * 600_000), LAST]
+    assert server.answer(head("POST", PARSE, **CHUNKED, Connection="close", **RIGHT), *parts)[0] == 413
