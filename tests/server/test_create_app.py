@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import os
+import socket
 import subprocess
 import sys
 import threading
@@ -188,3 +191,31 @@ assert [path for path in opened if path.endswith("training_turns.npz")]
 
 def test_where_lessons_stand_is_read_when_it_is_asked_for_and_not_before(trained: Path) -> None:
     assert outcome_of(OPENED, trained) == 0
+
+
+def test_application_has_the_client_that_flask_gave_it(agent: Agent) -> None:
+    response = create_app(agent).test_client().post("/conversations/x/parse", data=b'{"query": "/greet"}')
+
+    assert response.get_json()["next_action"] == "utter_greet"
+
+
+def test_application_runs_by_itself(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    code = f"from server_bot import make_app; make_app().run('127.0.0.1', {port})"
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])])
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", code], env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        while "Running on" not in process.stderr.readline():
+            assert process.poll() is None
+        found = []
+        for host in (f"localhost:{port}", "evil.example"):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            connection.request("GET", "/conversations", headers={"Host": host})
+            found.append(connection.getresponse().status)
+            connection.close()
+        process.terminate()
+
+    assert found == [200, 403]
