@@ -367,9 +367,8 @@ class RemoteAgent:
 
 def _path(sender_id: str, what: str) -> str:
     quoted = quote(sender_id, safe="")
-    if not quoted.strip("."):  # "." and ".." mean folders to whatever looks at a path; written like this, they do not.
-        quoted = quoted.replace(".", "%2E")
-    return f"/conversations/{quoted}/{what}"
+    # "." and ".." mean folders to whatever looks at a path; written like this, they do not.
+    return f"/conversations/{quoted if quoted.strip('.') else quoted.replace('.', '%2E')}/{what}"
 
 
 def _change(sender_id: str, what: str, body: object, key: str | None, expected_version: int | None) -> Call:

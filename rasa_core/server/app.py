@@ -12,7 +12,7 @@ eight clients; without them, it is 0.64 and 0.47; with nothing of Werkzeug, 0.79
 
 - A body of known length is read with one call (`Request._read_declared`): Werkzeug's stream, which guards its end,
   costs as much as decoding the JSON in it.
-- A path is looked up among the latest ones before Werkzeug matches it (`rasa_core.server.paths`).
+- A path is looked up among the latest ones before Werkzeug matches it (`_match`).
 - The headers of an answer are given in one list, and its body as another (`json_response`, `ServerApp.__call__`).
 """
 
@@ -23,9 +23,12 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import Map, Rule
 from werkzeug.serving import run_simple
 from werkzeug.test import Client
 from werkzeug.wrappers import Response
@@ -37,7 +40,7 @@ from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server import conversations, rasa3
 from rasa_core.server.callers import ANY, Cors, authenticate, check_page, host_check, hosts_of, unknown_host
 from rasa_core.server.logs import LogFile, access_logger, level_number, log_to_console, log_to_file, request_line
-from rasa_core.server.paths import Paths
+from rasa_core.server.paths import SLASH, decoded_path
 from rasa_core.server.requests import HttpError, Request, as_http_error, json_response
 from rasa_core.server.served_model import Housekeeper, ServedModel
 from rasa_core.server.settings import DEFAULT_MAX_BODY, ServerSettings, checked_token
@@ -55,6 +58,7 @@ View = Callable[..., Response]
 Views = dict[str, View]
 """What answers at one path, by method."""
 
+DEFAULT_SENDER_ID: Final = "default"
 MAX_SENDER_ID: Final = 1000
 
 _STATUS_LINES: Final = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
@@ -141,12 +145,11 @@ class ServerApp:
 
     def _answer(self, request: Request) -> Response:
         environ = request.environ
-        # A usual path was seen before, and so was its host: no other module is asked then.
-        path, method, written = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"], environ.get("RAW_URI", "")
-        if path.isascii() and "%" not in written and "REQUEST_URI" not in environ:
-            endpoint, sender_id = _PATHS.match(path or "/", not written, method == "DELETE")
-        else:
-            endpoint, sender_id = _PATHS.at(environ)
+        path, method = environ.get("PATH_INFO") or "/", environ["REQUEST_METHOD"]
+        written = environ.get("RAW_URI") or environ.get("REQUEST_URI", "")
+        if "%" in written or not path.isascii():
+            path = decoded_path(path, written, environ.get("SCRIPT_NAME", ""))
+        endpoint, sender_id = _match(path, not written, method == "DELETE")
         views = _VIEWS[endpoint]
         view = views.get(method)
         if view is None:
@@ -201,7 +204,10 @@ class ServerApp:
         """Train an NLU model from the data in the body, and wait for it."""
         if self._nlu_models is None:
             raise HttpError(403, f"training is off; {_HOW_TO_TRAIN}")
-        return json_response(self._nlu_models.train(request.args.to_dict(), request.body()))
+        body = request.body()
+        return json_response(
+            self._nlu_models.train(request.args.to_dict(), body, self._nlu_models.hung_up(request.environ))
+        )
 
 
 def _nlu_models(directory: str) -> NLUModels:
@@ -237,7 +243,38 @@ _GENERAL: Final[dict[str, Views]] = {
     **_with_agents({**conversations.GENERAL, **rasa3.GENERAL}),
 }
 _VIEWS: Final = {**_GENERAL, **_OF_A_CONVERSATION}
-_PATHS: Final = Paths(_GENERAL, _OF_A_CONVERSATION)
+_PATHS: Final = Map(
+    [
+        *(Rule(path, endpoint=path) for path in _GENERAL),
+        *(Rule(f"/conversations/<sender_id>{path}", endpoint=path) for path in _OF_A_CONVERSATION),
+        *(Rule(f"/conversation/<sender_id>{path}", endpoint=path) for path in _OF_A_CONVERSATION),
+    ],
+    merge_slashes=False,
+    redirect_defaults=False,
+).bind("localhost")  # No address is made of it, so any host will do.
+# What a server that does not tell how a path was written leaves of a sender_id with slashes.
+_with_slashes = re.compile(rf"/conversations?/(.+?)({'|'.join(map(re.escape, _OF_A_CONVERSATION))})", re.DOTALL)
+
+
+@lru_cache(maxsize=1000)
+def _match(path: str, is_decoded: bool, is_deletion: bool) -> tuple[str, str]:
+    """Return the path without its sender_id, and the sender_id; one conversation is asked for again and again."""
+    # Werkzeug would leave out one of two slashes; what stands in front, and guards paths, may not.
+    is_odd = path.startswith("//")
+    try:
+        if is_odd:
+            raise NotFound
+        endpoint, values = _PATHS.match(path)
+    except NotFound:
+        found = _with_slashes.fullmatch(path) if is_decoded and not is_odd else None
+        if found is None or not (found[2] or is_deletion):
+            raise HttpError(
+                404,
+                f"there is nothing at {path[:200]!r}. A conversation is at /conversations/<sender_id>/parse (or "
+                "continue, respond, tracker, tracker/events, explain); a slash in its sender_id is sent as %2F.",
+            ) from None
+        return found[2], found[1]
+    return endpoint, values.get("sender_id", DEFAULT_SENDER_ID).replace(SLASH, "/")
 
 
 def _check_sender_id(sender_id: str) -> None:

@@ -9,8 +9,8 @@ uses the processor for as long as the settings say. So this needs a token.
 Processes. A server never loads what training needs, so each training is a process of its own (`nlu_job`), of low
 priority. One thread of the server waits for it, and the others go on serving. There is one training at a time over all
 workers of all servers that share the directory: whoever trains holds a lock on a file in it, which the kernel frees
-when both the worker and the process that trains are gone. That process ends with its worker. It does not end when the
-client hangs up, which no WSGI server can tell.
+when both the worker and the process that trains are gone. That process ends with its worker, when it takes more time or
+memory than `NLUModels` allows, and, on Linux, when the client hangs up (`hung_up`).
 """
 
 from __future__ import annotations
@@ -20,10 +20,14 @@ import json
 import logging
 import os
 import re
+import socket
+import stat
+import struct
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +38,7 @@ from rasa_core.interpreter import RasaNLUInterpreter
 from rasa_core.nlu.model import FILE_NAME, NLU_MODEL
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.server.requests import HttpError
+from rasa_core.server.settings import MAX_TRAINING_MEMORY, MAX_TRAINING_SECONDS, OUT_OF_MEMORY, OUT_OF_TIME
 from rasa_core.support.folders import is_replaceable, stamp_of
 
 logger = logging.getLogger(__name__)
@@ -47,6 +52,10 @@ MAX_NAME: Final = 100
 MAX_LOADED: Final = 8
 LOCK_NAME: Final = ".training.lock"
 
+_LOOK_EVERY: Final = 0.5  # seconds
+_JUST_NOW: Final = 1000  # milliseconds
+_ESTABLISHED: Final = 1
+_INFO: Final = struct.Struct("52xI")  # The head of Linux's tcp_info, up to the milliseconds since data came last.
 _READS_TRIED: Final = 5
 _JOB: Final = "rasa_core.server.nlu_job"
 _NO_SETTINGS: Final = ("name", "token")
@@ -62,10 +71,17 @@ class NLUModels:
         Has a directory for each model; need not exist yet.
     max_loaded
         How many models stay loaded, those that were used last.
+
+    Attributes
+    ----------
+    max_seconds, max_memory
+        What a training may take: time in seconds, and bytes.
     """
 
     def __init__(self, directory: str | os.PathLike[str], max_loaded: int = MAX_LOADED) -> None:
         self.directory = Path(os.path.abspath(directory))
+        self.max_seconds: float = MAX_TRAINING_SECONDS
+        self.max_memory = MAX_TRAINING_MEMORY
         # No lock is held while a model is read, so threads that name others do not wait for the disk.
         self._read = lru_cache(max_loaded)(lambda path, stamp: RasaNLUInterpreter(path))
 
@@ -112,7 +128,9 @@ class NLUModels:
                     return found
         raise InterpreterError(f"the model {name!r} was replaced again and again while it was read. Try again.")
 
-    def train(self, parameters: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    def train(
+        self, parameters: Mapping[str, str], body: bytes, has_gone: Callable[[], bool] = lambda: False
+    ) -> dict[str, Any]:
         """Train a model, and return a report on it.
 
         Parameters
@@ -121,6 +139,8 @@ class NLUModels:
             ``name``, one made of the time if it is missing; ``token``, which was looked at; the others are settings.
         body
             The training data.
+        has_gone
+            Tells whether nobody waits for the model any more; the training ends then.
 
         Raises
         ------
@@ -132,10 +152,18 @@ class NLUModels:
         path = self.path(name)
         if path.exists() and not is_replaceable(path, NLU_MODEL):
             raise HttpError(400, f"{name!r} is something other than an NLU model; choose another name.")
-        job = {"path": str(path), "settings": _settings(parameters).as_json(), "text": _text(body)}
+        job = {
+            **{"path": str(path), "settings": _settings(parameters).as_json(), "text": _text(body)},
+            **{"max_seconds": self.max_seconds, "max_memory": self.max_memory},
+        }
         with _locked(self.directory, name) as lock:
-            report = _run(job, lock)
+            report = _run(job, lock, has_gone)
         return {"name": name, **report}
+
+    @staticmethod
+    def hung_up(environ: Mapping[str, Any]) -> Callable[[], bool]:
+        """Return what tells whether the client of a request has gone, for `train`."""
+        return hung_up(environ)
 
     def _unknown(self, name: str) -> HttpError:
         known = self.names()
@@ -190,7 +218,43 @@ def _locked(directory: Path, name: str) -> Iterator[int]:
         os.close(lock)
 
 
-def _run(job: Mapping[str, Any], lock: int) -> dict[str, Any]:
+def hung_up(environ: Mapping[str, Any]) -> Callable[[], bool]:
+    """Return what tells whether the client of a request has hung up; call it when its body has been read.
+
+    WSGI does not say which connection a request came over, but the kernel knows on which of this process bytes have
+    come last. If several clients have just sent something, all of them have to be gone.
+    """
+    address, port = str(environ.get("REMOTE_ADDR")), str(environ.get("SERVER_PORT"))
+    silences = _connections(address, port)
+    shortest = min(silences.values(), default=0)
+    watched = {number for number, silence in silences.items() if silence <= shortest + _JUST_NOW}
+    return lambda: bool(watched) and watched.isdisjoint(_connections(address, port))
+
+
+def _connections(address: str, port: str) -> dict[int, int]:
+    """Return the connections from an address to a port that this process holds: inode, and silence in milliseconds."""
+    found = {}
+    with contextlib.suppress(OSError):
+        for name in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError):  # One that was closed meanwhile.
+                status = os.fstat(int(name))
+                if stat.S_ISSOCK(status.st_mode):
+                    with socket.socket(fileno=os.dup(int(name))) as connection:
+                        peer, local = connection.getpeername(), connection.getsockname()
+                        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
+                        if (peer[0], str(local[1])) == (address, port) and info[0] == _ESTABLISHED:
+                            found[status.st_ino] = _INFO.unpack(info)[0]
+    return found
+
+
+def _watch(process: subprocess.Popen[bytes], has_gone: Callable[[], bool], done: threading.Event) -> None:
+    while not done.wait(_LOOK_EVERY):
+        if has_gone():
+            process.kill()
+            return
+
+
+def _run(job: Mapping[str, Any], lock: int, has_gone: Callable[[], bool]) -> dict[str, Any]:
     """Give a job to a process of its own, and return what it reports; it ends when this process does."""
     command = [sys.executable, "-m", _JOB]
     with subprocess.Popen(
@@ -198,25 +262,33 @@ def _run(job: Mapping[str, Any], lock: int) -> dict[str, Any]:
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
+        done = threading.Event()
+        threading.Thread(target=_watch, args=(process, has_gone, done), daemon=True).start()
         try:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(json.dumps(job).encode() + b"\n")
                 process.stdin.flush()
             answer = process.stdout.read()
         finally:
+            done.set()
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()  # By which the process knows that nobody waits for it.
     try:
         report: dict[str, Any] = json.loads(answer)
     except ValueError:
-        raise _broken_off(process.returncode) from None
+        raise _broken_off(process.returncode, job) from None
     status = report.pop("status")
     if status != 200:
         raise HttpError(status, report.pop("error"), details=report)
     return report
 
 
-def _broken_off(code: int) -> HttpError:
+def _broken_off(code: int, job: Mapping[str, Any]) -> HttpError:
+    less = "send less data, or fewer epochs, or train with rasa-core nlu train, which has no such limit."
+    if code == OUT_OF_TIME:
+        return HttpError(400, f"the training was ended, since it took more than {job['max_seconds']} seconds; {less}")
+    if code == OUT_OF_MEMORY:
+        return HttpError(400, f"the training was ended, since it took more than {job['max_memory']} bytes; {less}")
     if code < 0:
         return HttpError(500, f"the process that trained was ended by signal {-code}; was there too little memory?")
     return HttpError(500, "the training broke off; what the server wrote to standard error has the details.")

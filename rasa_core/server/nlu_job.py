@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from rasa_core.checks.nlu import check_training_data
@@ -22,6 +23,7 @@ from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.training import train
 from rasa_core.nlu.training_data import NLUDataError, TrainingData
 from rasa_core.policies.keras_training import import_keras
+from rasa_core.server.settings import OUT_OF_MEMORY, OUT_OF_TIME
 
 Report = dict[str, Any]
 
@@ -29,6 +31,7 @@ MOST_LISTED: Final = 100
 BODY: Final = "body"
 """What errors call the training data."""
 
+_LOOK_EVERY: Final = 0.2  # seconds
 _PRIORITY: Final = 10
 _ONE_LINE: Final = (
     " All is in one line: did the client remove the others, as curl -d @FILE does? Use curl --data-binary."
@@ -41,7 +44,8 @@ def run(job: Mapping[str, Any]) -> Report:
     Parameters
     ----------
     job
-        ``text``, the training data; ``settings``; and ``path``, where the model belongs.
+        ``text``, the training data; ``settings``; and ``path``, where the model belongs. ``max_seconds`` and
+        ``max_memory`` are for `main`.
 
     Returns
     -------
@@ -108,6 +112,17 @@ def _end_with_the_server() -> None:
     os._exit(1)
 
 
+def _end_at_limits(seconds: float, memory: int) -> None:
+    """End the process when it has run for so long, or holds so many bytes; look now and then."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with suppress(OSError), open("/proc/self/statm", encoding="ascii") as file:  # Linux tells; others do not.
+            if int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") > memory:
+                os._exit(OUT_OF_MEMORY)
+        time.sleep(_LOOK_EVERY)
+    os._exit(OUT_OF_TIME)
+
+
 def main() -> None:
     """Do the job that comes on standard input."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())  # A server's workers block some.
@@ -115,6 +130,8 @@ def main() -> None:
     os.dup2(2, 1)  # What libraries print is not part of the report.
     job = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_the_server, daemon=True).start()
+    limits = job["max_seconds"], job["max_memory"]
+    threading.Thread(target=_end_at_limits, args=limits, daemon=True).start()
     os.nice(_PRIORITY)
     with os.fdopen(report, "wb") as output:
         output.write(json.dumps(run(job)).encode())

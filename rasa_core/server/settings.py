@@ -7,6 +7,12 @@ import os
 from typing import Any, Final
 
 DEFAULT_MAX_BODY: Final = 1024 * 1024
+MAX_TRAINING_SECONDS: Final = 3600
+MAX_TRAINING_MEMORY: Final = 4 * 1024**3
+"""Bytes that a training over HTTP may hold."""
+OUT_OF_TIME: Final = 75
+OUT_OF_MEMORY: Final = 76
+"""What its process ends with if it takes more."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

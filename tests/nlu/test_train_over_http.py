@@ -23,7 +23,7 @@ from rasa_core.agent import Agent
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.nlu.model import NLUModel
 from rasa_core.remote import RasaCoreClient, ServerAnswerError
-from rasa_core.server import create_app
+from rasa_core.server import ServerApp, create_app
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 PATIENCE = 120.0
@@ -198,6 +198,7 @@ class Server:
     def __init__(self, port: int, models: Path, main: int) -> None:
         self.models = models
         self.main = main
+        self.port = port
         self.client = RasaCoreClient(f"http://127.0.0.1:{port}", TOKEN)
 
     def worker(self) -> int:
@@ -288,6 +289,45 @@ def test_training_ends_with_its_worker_and_another_may_begin(server: Server) -> 
         server.client.train("nothing", "killed")
     assert refused.value.status == 400
     assert not (server.models / "killed").exists()
+
+
+def test_training_ends_when_its_client_hangs_up(server: Server) -> None:
+    worker = server.worker()
+    request = (
+        f"POST /train?name=left&epochs=100000 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n"
+        f"Content-Length: {len(DATA)}\r\n\r\n{DATA}"
+    )
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(request.encode())
+        (training,) = until(lambda: children(worker))
+
+    until(lambda: not is_alive(training))
+    with pytest.raises(ServerAnswerError, match="this is no NLU data"):
+        until(lambda: _refused_or_free(server))
+    assert not (server.models / "left").exists()
+
+
+def _refused_or_free(server: Server) -> bool:
+    """Raise what the server says of no data; False while it is still busy with another training."""
+    try:
+        server.client.train("nothing", "left")
+    except ServerAnswerError as error:
+        if error.status != 409:
+            raise
+    return False
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "message"),
+    [("max_seconds", 0.5, "took more than 0.5 seconds"), ("max_memory", 60_000_000, "took more than 60000000 bytes")],
+)
+def test_training_has_limits(client: Client, models: Path, limit: str, value: float, message: str) -> None:
+    app = client.application
+    assert isinstance(app, ServerApp)
+    setattr(app._nlu_models, limit, value)
+
+    assert message in refusal(train(client, name="large", epochs=100_000), 400)
+    assert not (models / "large").exists()
 
 
 @pytest.fixture(scope="module")
