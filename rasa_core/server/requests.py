@@ -66,7 +66,8 @@ _STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
 _MAX_DISCARDED: Final = 32 * 1024 * 1024
 _MAX_SHORT: Final = 512 * 1024
 _CHUNK: Final = 64 * 1024
-_drains = threading.BoundedSemaphore(8)
+_PATIENCE: Final = 1.0  # seconds
+_drains = threading.BoundedSemaphore(1)  # A read that waits keeps a thread of Granian busy too.
 
 _FAILED: Final[tuple[tuple[type[Exception], str], ...]] = (
     (StoreUnavailableError, "the store of the conversations cannot be reached now: try again"),
@@ -280,8 +281,9 @@ class Request(WerkzeugRequest):
     def discard_body(self) -> None:
         """Let a client that is still sending see the answer to what is refused, and wait for none that has stopped.
 
-        Of a short body, the server takes what has come when it closes the connection. A long one is read beside the
-        answer, a few at a time. Other servers than Granian close the connection as soon as the answer is given, and
+        Of a short body, the server takes what has come when it closes the connection. A long one is read by another
+        thread, for which the answer waits a moment; while that waits for its client, no other is read. Other
+        servers than Granian close the connection as soon as the answer is given, and
         have time limits for bodies.
         """
         if self._body:
@@ -293,7 +295,9 @@ class Request(WerkzeugRequest):
                 while self.stream.read(_CHUNK):
                     pass
         elif _MAX_SHORT < (self.content_length or 0) <= _MAX_DISCARDED and _drains.acquire(blocking=False):
-            threading.Thread(target=_read_to_its_end, args=(self.input_stream,), daemon=True).start()
+            reader = threading.Thread(target=_read_to_its_end, args=(self.input_stream,), daemon=True)
+            reader.start()
+            reader.join(_PATIENCE)
 
     def json(self) -> Any:
         """Read the body, and return it as a JSON value; raise `HttpError` 400 if it is none, or one that is refused."""

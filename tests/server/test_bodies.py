@@ -61,6 +61,16 @@ def test_what_is_refused_is_answered_and_closed_at_once(
         connection.close()
 
 
+def test_long_bodies_that_are_refused_hold_nobody_for_long(server: Launched) -> None:
+    asked = head("POST", PARSE, Authorization="Bearer wrong", Content_Length=5_000_000)
+    waiting = [server.connect(asked, GREETING) for _ in range(20)]
+
+    assert server.answer(head("GET", "/version", Connection="close"))[0] == 200
+    for connection in waiting:
+        assert connection.recv(12) == b"HTTP/1.1 401"
+        connection.close()
+
+
 def test_endless_body_that_is_refused_holds_nobody(server: Launched) -> None:
     with server.connect(head("POST", PARSE, **CHUNKED), chunk(GREETING)) as connection:
         assert answer_on(connection)[0] == 401

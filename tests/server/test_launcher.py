@@ -216,10 +216,10 @@ def test_a_killed_worker_takes_no_request_of_another_with_it(serve: Callable[...
     assert waiting.finish() == {"pid": waiting.worker(), "read": 0}
 
 
-def test_hangup_that_was_ignored_stays_ignored(tmp_path: Path) -> None:
+def test_hangup_that_was_ignored_stays_ignored(serve: Callable[..., Server]) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # As nohup does; programs that are started inherit it.
     try:
-        server = Server(tmp_path, workers=2)
+        server = serve(workers=2)
     finally:
         signal.signal(signal.SIGHUP, before)
     server.wait_until_listening()
