@@ -39,9 +39,10 @@ from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server import conversations, rasa3
 from rasa_core.server.callers import ANY, Cors, authenticate, check_page, host_check, hosts_of, unknown_host
+from rasa_core.server.failures import as_http_error
 from rasa_core.server.logs import LogFile, access_logger, level_number, log_to_console, log_to_file, request_line
 from rasa_core.server.paths import SLASH, decoded_path
-from rasa_core.server.requests import HttpError, Request, as_http_error, json_response
+from rasa_core.server.requests import HttpError, Request, json_response
 from rasa_core.server.served_model import Housekeeper, ServedModel
 from rasa_core.server.settings import DEFAULT_MAX_BODY, ServerSettings, checked_token
 from rasa_core.tracker_store.base import TrackerStore

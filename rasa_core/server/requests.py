@@ -26,17 +26,6 @@ from werkzeug.utils import cached_property
 from werkzeug.wrappers import Request as WerkzeugRequest
 from werkzeug.wrappers import Response
 
-from rasa_core.exceptions import (
-    InterpreterError,
-    KeyReusedError,
-    ModelError,
-    PreconditionError,
-    RasaCoreError,
-    RemoteActionError,
-    StoreError,
-    StoreUnavailableError,
-    VersionConflictError,
-)
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.support.strict_json import decode, encode
 from rasa_core.tracker_store.idempotency import RequestConditions
@@ -48,34 +37,15 @@ _MAX_PARAMETERS: Final = 100
 
 _tag = r'(?:(?:W/)?"[^"]*"|[0-9]+)'
 _if_match = re.compile(rf"\*|[\s,]*{_tag}(?:\s*,[\s,]*{_tag})*[\s,]*")
-_plain = re.compile(r"[A-Za-z ,;-]+\.?")
 _folders = re.compile(r"(?<![\w./:*-])/(?:[^\s'\":,/]+/)+")
 _version = re.compile(r"([0-9]{1,18})(?:[-;](?:gzip|br|deflate|zstd))?", re.ASCII)
 
-_STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
-    (RemoteActionError, 409),
-    (VersionConflictError, 409),
-    (PreconditionError, 412),
-    (KeyReusedError, 422),
-    (StoreUnavailableError, 503),
-    (InterpreterError, 503),
-    (ModelError, 503),
-    (NotImplementedError, 501),
-    (ValueError, 400),
-)
 _MAX_DISCARDED: Final = 32 * 1024 * 1024
 _MAX_SHORT: Final = 512 * 1024
 _CHUNK: Final = 64 * 1024
 _PATIENCE: Final = 1.0  # seconds
 _drains = threading.BoundedSemaphore(1)  # A read that waits keeps a thread of Granian busy too.
 
-_FAILED: Final[tuple[tuple[type[Exception], str], ...]] = (
-    (StoreUnavailableError, "the store of the conversations cannot be reached now: try again"),
-    (StoreError, "the store of the conversations failed"),
-    (InterpreterError, "what understands messages failed"),
-    (ModelError, "the model cannot be used"),
-    (Exception, "the request failed"),
-)
 _JSON_TYPES: Final[dict[type, str]] = {
     type(None): "null",
     bool: "a boolean",
@@ -124,25 +94,6 @@ class HttpError(HTTPException):
     def __str__(self) -> str:
         """Return the message."""
         return str(self.description)
-
-
-def as_http_error(error: RasaCoreError) -> HttpError:
-    """Return the answer to an error of the layers below; 500 if it is not the caller's, and not passing."""
-    status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
-    retry = (("Retry-After", "1"),) if isinstance(error, StoreUnavailableError) else ()
-    said = str(error) if status < 500 or status == 501 else _what_failed(error)
-    return HttpError(status, said, retry)
-
-
-def _what_failed(error: RasaCoreError) -> str:
-    """Return what a caller may know of an error that is not theirs: no address, no user, no path.
-
-    A plain sentence names none of them; what has more than words is for the log.
-    """
-    if _plain.fullmatch(str(error)):
-        return str(error)
-    what = next(what for kind, what in _FAILED if isinstance(error, kind))
-    return f"{what}; the server's log says why."
 
 
 def without_folders(text: str) -> str:
