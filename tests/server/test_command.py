@@ -61,6 +61,8 @@ def test_what_is_not_said_is_as_it_always_was(launched: Launched) -> None:
         "retention": None,
         "actions": None,
         "allowed_hosts": ["localhost", "127.0.0.1"],
+        "imports": [],
+        "target": "rasa_core.commands.serve:application",
         "host": "127.0.0.1",
         "port": 5005,
         "workers": 1,
@@ -199,7 +201,7 @@ def test_help_teaches_by_example() -> None:
 
 def test_settings_of_the_command_make_an_application(launched: Launched) -> None:
     run("-d", "m", "-o", "x.log")
-    names = ("host", "port", "workers", "threads")
+    names = ("host", "port", "workers", "threads", "imports", "target")
 
     app = create_app_from_settings({key: value for key, value in launched.items() if key not in names})
 
