@@ -34,6 +34,9 @@ HIDDEN: Final = (128, 128)
 UNITS: Final = PERCEPTRONS * sum(HIDDEN)
 DROPOUT: Final = 0.4
 
+THREADS: Final = 4
+"""With how many threads JAX computes on a processor, however many it has: so the same input gives the same bytes."""
+
 _OF_KERAS = re.compile(r"keras(\.src)?(\.(layers|models|initializers|regularizers|constraints)(\.\w+)*)?")
 
 _REMEDY: Final = "build it in model_architecture of a subclass of KerasPolicy."
@@ -50,6 +53,8 @@ def import_keras() -> Any:
         If Keras or its backend is not installed.
     """
     os.environ.setdefault("KERAS_BACKEND", "jax")
+    # XLA shares sums out among as many threads as there are processors, and rounding depends on that, unless told so.
+    os.environ.setdefault("NPROC", str(THREADS))
     try:
         return importlib.import_module("keras")
     except ImportError as error:

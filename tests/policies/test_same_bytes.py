@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+import pytest
+from policy_bot import needs_keras
+
 STORIES = """
 ## hello
 * greet OR thank
@@ -64,3 +69,23 @@ def test_a_trained_model_is_the_same_in_every_process(run_python, tmp_path) -> N
         seen.add(done.stdout)
     assert len(seen) == 1
     assert int(seen.pop().split()[0]) > 8
+
+
+ON_SOME_PROCESSORS = """
+import hashlib, os, policy_bot
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(sys.argv[1])])
+from rasa_core.policies import KerasPolicy
+domain = policy_bot.local_domain()
+policy = KerasPolicy()
+policy.train(policy_bot.stories(domain), domain, epochs=3, verbose=0)
+policy.persist(sys.argv[2])
+print(hashlib.sha256(open(sys.argv[2] + "/weights.npz", "rb").read()).hexdigest())
+"""
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="this machine has one processor.")
+def test_a_network_is_the_same_on_one_processor_and_on_two(run_python, tmp_path) -> None:
+    needs_keras()
+    trained = [run_python(ON_SOME_PROCESSORS, count, tmp_path) for count in (1, 2)]
+    assert [done.returncode for done in trained] == [0, 0], trained[0].stderr + trained[1].stderr
+    assert trained[0].stdout == trained[1].stdout
