@@ -106,16 +106,22 @@ class LinearClassifier:
             scores = features @ self._weights + others
             right = scores[rows, intents]
             scores[rows, intents] = -np.inf
-            rivals = scores.argmax(axis=1)
-            gaps = scores[rows, rivals] + _MARGIN - right
-            wrong = np.flatnonzero(gaps > 0)
+            wrong = np.flatnonzero(scores.max(axis=1) + _MARGIN > right)
             if not len(wrong):
                 return
             for row in wrong:
-                own = features[row]
-                step = gaps[row] / (2.0 * float(own.multiply(own).sum()))
-                self._weights[own.indices, intents[row]] += step * own.data
-                self._weights[own.indices, rivals[row]] -= step * own.data
+                self._correct(features[row], int(intents[row]), others[row])
+
+    def _correct(self, own: Any, intent: int, others: Floats) -> None:
+        """Change the weights for one message; one after the other, since what one has changed may be enough for all."""
+        scores = others + own.data @ self._weights[own.indices]
+        right, scores[intent] = scores[intent], -np.inf
+        rival = int(scores.argmax())
+        gap = scores[rival] + _MARGIN - right
+        if gap > 0:
+            step = gap / (2.0 * float(own.data @ own.data)) * own.data
+            self._weights[own.indices, intent] += step
+            self._weights[own.indices, rival] -= step
 
     def scores(self, counts: Any) -> Floats:
         """Return the scores of intents of messages, ``(messages, intents)``."""
