@@ -378,7 +378,7 @@ class KerasPolicy(Policy):
             self.model = PolicyNetwork.load(file)
             if self._history is not None:
                 self._check_size(self._history.num_features)
-        elif not self._has_own_architecture():
+        elif architecture is None and not self._has_own_architecture():
             raise ModelError(
                 f"the network {str(file)!r} is of an architecture that {type(self).__name__} does not have."
             )
