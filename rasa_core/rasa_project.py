@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rasa_core.domain import Domain
+from rasa_core.exceptions import ModelError
 from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.policy import Policy
+from rasa_core.policies.rules import RulePolicy
 from rasa_core.rasa_files import RasaFiles
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.steps import StoryGraph
@@ -78,6 +80,16 @@ def train_rasa_project(
     say(f"{model}: the model is written")
 
 
+def contradictions(files: RasaFiles, read: ReadStories) -> None:
+    """Compare the rules of a project with each other and with its stories; raise `ModelError` for what is wrong."""
+    trackers = TrainingDataGenerator(_graph(read), files.domain, augmentation_factor=0).generate()
+    RulePolicy(enable_fallback_prediction=False).train(trackers, files.domain, rules=read.rules)
+
+
+def _graph(read: ReadStories) -> StoryGraph:
+    return StoryGraph(step for steps in read.steps for step in steps)
+
+
 def train_rasa(agent: Trains, read: ReadStories, *, learns: bool = False, epochs: int | None = None) -> None:
     """Train an agent from stories and rules; of stories, more are made up if a network learns from them.
 
@@ -86,9 +98,10 @@ def train_rasa(agent: Trains, read: ReadStories, *, learns: bool = False, epochs
     ModelError
         If they contradict one another.
     """
-    graph = StoryGraph(step for steps in read.steps for step in steps)
+    if not read.steps and not read.rules:
+        raise ModelError("the project has neither stories nor rules; they stand in YAML files in data/.")
     trackers = TrainingDataGenerator(
-        graph,
+        _graph(read),
         agent.domain,
         augmentation_factor=AUGMENTATION if learns else 0,
         max_history=agent.policy_ensemble.longest_history,

@@ -12,9 +12,11 @@ import click
 
 from rasa_core.checks import Finding
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_stories
+from rasa_core.checks.rasa3 import check_rasa
 from rasa_core.commands.common import CONTEXT, Command, counted, lines_of, load_modules, log_options, start_log
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
+from rasa_core.rasa_project import contradictions
 from rasa_core.support.text_files import TextFileError, read_text
 
 _SILENT = logging.NullHandler()
@@ -95,6 +97,8 @@ def command(
 def _findings(folder: Path, domain: str | None, stories: str | None, max_history: int) -> list[Finding]:
     try:
         project = Project(folder, domain, stories)
+        if project.rasa is not None:
+            return check_rasa(project.rasa, contradictions)
         text = read_text(project.domain_file)
     except (ModelError, TextFileError) as error:
         raise click.UsageError(f"PROJECT: {error}") from error

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.exceptions import DomainError, did_you_mean
+from rasa_core.rasa3.old_forms import modernised
 from rasa_core.support.places import Place
 from rasa_core.support.yaml_parts import Part, YamlError, read_yaml, yaml_part
 
@@ -245,7 +246,11 @@ def _merged(roots: Sequence[Part]) -> RasaParts:
     merger = _Merger()
     for root in roots:
         merger.add(root)
-    return _Checker(merger.content, merger.lines).parts()
+    versions = [root.keys()["version"].written for root in roots if "version" in root.keys()]  # noqa: SIM118
+    content = merger.content
+    if versions and all(version.startswith("2") for version in versions):
+        content = modernised(content, names_in(content["entities"]))
+    return _Checker(content, merger.lines).parts()
 
 
 class _Checker:
@@ -332,14 +337,9 @@ class _Checker:
         if not isinstance(described, dict):
             raise self.fail("slots", name, f"the slot {name!r} is a mapping with type: and mappings:.")
         found = described.get("mappings")
-        if found is None and self._is_old_style(described):
-            return ()
         if not isinstance(found, list) or not found:
             raise self.fail("slots", name, f"the slot {name!r} has no mappings:; write mappings: [{{type: custom}}].")
         return tuple(self._mapping(name, one) for one in found)
-
-    def _is_old_style(self, described: Mapping[str, Any]) -> bool:
-        return "auto_fill" in described
 
     def _mapping(self, name: str, one: Any) -> SlotMapping:
         kind = one.get("type") if isinstance(one, dict) else None

@@ -238,3 +238,33 @@ def test_a_slot_that_only_rules_name_keeps_no_story_from_going_on(tmp_path: Path
 
     assert say(agent, "/a", '/pay{"paid": "yes"}') == ["Thanks."]
     assert say(agent, "/b") == ["B."]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{required_slots: {room: [{type: from_text}], nights: [{type: from_entity, entity: nights}]}}",
+        "{room: [{type: from_text}], nights: [{type: from_entity, entity: nights}]}",
+    ],
+    ids=["2.6", "2.0"],
+)
+def test_a_form_of_rasa_2_has_its_mappings_itself(form: str, tmp_path: Path) -> None:
+    domain = f"""
+        version: "2.0"
+        intents: [book, inform]
+        entities: [nights]
+        slots:
+          room: {{type: text, influence_conversation: false}}
+          nights: {{type: text, influence_conversation: false}}
+        forms: {{hotel_form: {form}}}
+        responses:
+          utter_ask_room: [{{text: Which room?}}]
+          utter_ask_nights: [{{text: "How many nights in {{room}}?"}}]
+          utter_submit: [{{text: "{{room}} for {{nights}}."}}]
+          utter_chat: [{{text: Yes indeed.}}]
+        """
+    agent = trained(write(tmp_path, **{**HOTEL, "domain": domain}))
+
+    assert say(agent, "/book") == ["Which room?"]
+    assert say(agent, "the blue one") == ["How many nights in the blue one?"]
+    assert say(agent, '/inform{"nights": "2"}') == ["the blue one for 2."]

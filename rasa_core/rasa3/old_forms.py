@@ -1,0 +1,48 @@
+"""Domains of Rasa 2, brought into the shape of Rasa 3: slots that fill themselves, and mappings under forms."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+_ONLY_REQUESTED: Final = ("from_text", "from_intent")
+
+Slots = dict[str, dict[str, Any]]
+
+
+def modernised(content: Mapping[str, Any], entities: Collection[str]) -> dict[str, Any]:
+    """Return the content of a domain of Rasa 2 as Rasa 3 would have it.
+
+    A slot takes the entity of its name, unless it has ``auto_fill: false``. A mapping of a form works while the form
+    goes on; ``from_text`` and ``from_intent`` only while their slot is asked for.
+    """
+    slots: Slots = {name: dict(one) for name, one in content["slots"].items() if isinstance(one, dict)}
+    own: dict[str, list[dict[str, Any]]] = {name: list(one.get("mappings") or []) for name, one in slots.items()}
+    forms = {name: _form(name, one or {}, own) for name, one in content["forms"].items()}
+    for name, one in slots.items():
+        if "mappings" not in one and one.pop("auto_fill", True) is not False and name in entities:
+            own[name].append({"type": "from_entity", "entity": name})
+        one["mappings"] = own[name] or [{"type": "custom"}]
+    return {**content, "slots": slots, "forms": forms}
+
+
+def _form(name: str, described: Mapping[str, Any], own: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return a form without mappings, and add these to those of the slots."""
+    direct = {key: value for key, value in described.items() if key != "ignored_intents"}
+    required = described.get("required_slots", direct)
+    if isinstance(required, dict):
+        for slot, mappings in required.items():
+            for mapping in mappings or [{"type": "from_entity", "entity": slot}]:
+                if slot in own:
+                    own[slot].append(_while_active(mapping, name, slot))
+        required = list(required)
+    ignored = {"ignored_intents": described["ignored_intents"]} if "ignored_intents" in described else {}
+    return {"required_slots": required, **ignored}
+
+
+def _while_active(mapping: Mapping[str, Any], form: str, slot: str) -> dict[str, Any]:
+    kind = mapping.get("type")
+    condition = {"active_loop": form}
+    if kind in _ONLY_REQUESTED or (kind == "from_entity" and mapping.get("entity") != slot):
+        condition["requested_slot"] = slot
+    return {**mapping, "conditions": [condition]}
