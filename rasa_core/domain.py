@@ -31,7 +31,7 @@ from rasa_core.domain_file import (
 )
 from rasa_core.events import ActionExecuted, Event, FollowupAction, ReminderScheduled, SlotSet
 from rasa_core.exceptions import DomainError, UnknownActionError, UnknownSlotError, did_you_mean
-from rasa_core.history import Vocabulary
+from rasa_core.history import RasaVocabulary, Vocabulary
 from rasa_core.rasa3.domain_parts import (
     RASA_DEFAULT_ACTIONS,
     REQUESTED_SLOT,
@@ -39,7 +39,6 @@ from rasa_core.rasa3.domain_parts import (
     RasaParts,
     rasa_domain_from_text,
 )
-from rasa_core.rasa3.history import RasaVocabulary
 from rasa_core.rasa3.slots import rasa_slot
 from rasa_core.slots import Slot
 from rasa_core.support.text_files import TextFileError, read_text

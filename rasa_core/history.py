@@ -11,7 +11,7 @@ import json
 import zlib
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice, takewhile
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -71,6 +71,35 @@ class Vocabulary:
     entities: frozenset[str]
     actions: frozenset[str]
     intents_without_entities: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class RasaVocabulary(Vocabulary):
+    """The names of a Rasa 3 domain.
+
+    Attributes
+    ----------
+    entity_features : mapping of str to frozenset of str
+        Intent to the entities (``city``, ``city#from``) that influence what follows it.
+    loops : frozenset of str
+        Names of the actions that are loops.
+    """
+
+    entity_features: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    loops: frozenset[str] = frozenset()
+
+    def features_of(self, message: Understood) -> State:
+        """Return what a message adds to a state: its intent, and the names of its entities with roles and groups."""
+        name = message.intent.get("name")
+        labels: dict[str, None] = {}
+        for entity in message.entities:
+            own = str(entity["entity"])
+            marks = [f"{own}#{entity[key]}" for key in ("role", "group") if entity.get(key)]
+            labels.update(dict.fromkeys([own, *marks]))
+        used = self.entity_features.get(str(name))
+        state = {f"intent_{name}": 1.0} if name else {}
+        state.update({f"entity_{label}": 1.0 for label in sorted(labels) if used is None or label in used})
+        return state
 
 
 _COUNTED: Final = ("intents", "entities", "actions")

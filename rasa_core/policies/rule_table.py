@@ -15,8 +15,8 @@ from typing import Any, Final
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet, UserUttered
 from rasa_core.events.rasa3 import ActiveLoop
-from rasa_core.history import State
-from rasa_core.rasa3.history import LISTENED, LOOP_PREFIX, RasaVocabulary
+from rasa_core.history import RasaVocabulary, State
+from rasa_core.rasa3.history import LISTENED, LOOP_PREFIX
 from rasa_core.rasa3.rule import Rule
 from rasa_core.support.places import Place
 

@@ -9,46 +9,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from rasa_core.events import ACTION_LISTEN_NAME, Event
 from rasa_core.events.rasa3 import ActionExecutionRejected as Rejected
 from rasa_core.events.rasa3 import ActiveLoop, LoopInterrupted
-from rasa_core.history import SLOTS_KEPT, History, State, Understood, Vocabulary
+from rasa_core.history import SLOTS_KEPT, History, RasaVocabulary, State, Understood, Vocabulary
 from rasa_core.slots import Slot
 
 LISTENED: Final = f"prev_{ACTION_LISTEN_NAME}"
 LOOP_PREFIX: Final = "active_loop_"
-
-
-@dataclass(frozen=True, slots=True)
-class RasaVocabulary(Vocabulary):
-    """The names of a Rasa 3 domain.
-
-    Attributes
-    ----------
-    entity_features : mapping of str to frozenset of str
-        Intent to the entities (``city``, ``city#from``) that influence what follows it.
-    loops : frozenset of str
-        Names of the actions that are loops.
-    """
-
-    entity_features: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    loops: frozenset[str] = frozenset()
-
-    def features_of(self, message: Understood) -> State:
-        """Return what a message adds to a state: its intent, and the names of its entities with roles and groups."""
-        name = message.intent.get("name")
-        labels: dict[str, None] = {}
-        for entity in message.entities:
-            own = str(entity["entity"])
-            marks = [f"{own}#{entity[key]}" for key in ("role", "group") if entity.get(key)]
-            labels.update(dict.fromkeys([own, *marks]))
-        used = self.entity_features.get(str(name))
-        state = {f"intent_{name}": 1.0} if name else {}
-        state.update({f"entity_{label}": 1.0 for label in sorted(labels) if used is None or label in used})
-        return state
 
 
 @dataclass(slots=True)
