@@ -56,7 +56,7 @@ def train_dialogue_model(
     nlu_model_path
         Interpreter of the agent: what understands messages in interactive training, and afterwards.
     max_history
-        How many states memoization compares; 3 if not given.
+        How many states memoization compares; the policy's own 5 if not given, though the command takes 3.
     kwargs
         ``augmentation``, ``debug_plots`` and ``lenient`` for reading stories; the rest is for the policies: ``epochs``,
         ``batch_size``, ``validation_split``, ``verbose`` ...
@@ -82,10 +82,10 @@ def train_dialogue_model(
     return agent
 
 
-def policies(max_history: int | None = None) -> list[MemoizationPolicy | KerasPolicy]:
+def policies(max_history: int | None = DEFAULT_MAX_HISTORY) -> list[MemoizationPolicy | KerasPolicy]:
     """Return the policies that the commands train."""
     return [
-        MemoizationPolicy(max_history=DEFAULT_MAX_HISTORY if max_history is None else max_history),
+        MemoizationPolicy(max_history=max_history),
         KerasPolicy(),
     ]
 

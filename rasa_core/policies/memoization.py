@@ -290,6 +290,6 @@ def _named(event: Any) -> tuple[str, ...]:
     return (f"active_loop_{event.loop_name}",) if event.type_name == "active_loop" else ()
 
 
-def key_of(states: Iterable[State]) -> Key:
-    """Return states in the form in which they are looked up."""
-    return tuple(frozenset(state.items()) for state in states)
+def key_of(states: Iterable[State | None]) -> Key:
+    """Return states in the form in which they are looked up; None stands for a state before the first."""
+    return tuple(frozenset((state or {}).items()) for state in states)

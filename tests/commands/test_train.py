@@ -53,6 +53,7 @@ def test_function_of_old_trains_and_returns_the_agent(files: Path) -> None:
 def test_memoization_compares_three_states_unless_told() -> None:
     assert policies()[0].max_history == 3
     assert policies(7)[0].max_history == 7
+    assert policies(None)[0].max_history == 5
 
 
 @pytest.mark.parametrize(

@@ -66,8 +66,12 @@ class SingleStateFeaturizer(KnownByName, ABC):
 
     @property
     def num_features(self) -> int:
-        """Length of the vectors."""
-        return len(self.encode(None))
+        """Length of the vectors; featurizers of users' own may set it."""
+        return vars(self).get("num_features") or len(self.encode(None))
+
+    @num_features.setter
+    def num_features(self, length: int) -> None:
+        vars(self)["num_features"] = length
 
     @abstractmethod
     def prepare_from_domain(self, domain: Names) -> None:
@@ -115,10 +119,8 @@ class BinarySingleStateFeaturizer(SingleStateFeaturizer):
         if state is None:
             return np.full(len(self.input_state_map), PADDING, np.float32)
         vector = np.zeros(len(self.input_state_map), np.float32)
-        for name, value in state.items():
-            index = self.input_state_map.get(name)
-            if index is not None:
-                vector[index] = value
+        for name in state.keys() & self.input_state_map.keys():
+            vector[self.input_state_map[name]] = state[name]
         return vector
 
 

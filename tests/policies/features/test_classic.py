@@ -331,3 +331,13 @@ class TestNamesOfOld:
             MAX_HISTORY_DEFAULT = 9
 
         assert (Longer().max_history, MaxHistoryTrackerFeaturizer.MAX_HISTORY_DEFAULT) == (9, 5)
+
+
+def test_a_featurizer_of_ones_own_may_set_its_length() -> None:
+    class Own(BinarySingleStateFeaturizer):
+        def prepare_from_domain(self, domain: Domain) -> None:  # type: ignore[override]
+            self.num_features = 3
+
+    featurizer = Own()
+    featurizer.prepare_from_domain(Domain([], [], [], {}))
+    assert featurizer.num_features == 3
