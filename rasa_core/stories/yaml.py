@@ -92,7 +92,7 @@ class YamlStoryReader:
                 if root is not None:
                     self._read_root(root, Path(file).name)
             except YamlError as error:
-                self._problems.append(Problem("error", str(error), Place(None)))
+                self._problems.append(Problem("error", error.problem, error.place))
         if not self._are_gathered:
             report(self._problems)
         return self._read

@@ -17,17 +17,27 @@ import yaml
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.support.places import Place
 from rasa_core.support.text_files import TextFileError, read_text
+from rasa_core.support.yaml_limits import YamlLimitError, check_yaml
 
 _BASE: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG: Final = "tag:yaml.org,2002:"
-_MAX_DEPTH: Final = 50
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 _FLOAT: Final = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 
 
 class YamlError(RasaCoreError, ValueError):
-    """A file is no YAML of plain data; the message begins with file and line."""
+    """A file is no YAML of plain data.
+
+    Parameters
+    ----------
+    place, problem
+        Where, and what is wrong; the message has both.
+    """
+
+    def __init__(self, place: Place, problem: str) -> None:
+        super().__init__(f"{place}: {problem}")
+        self.place, self.problem = place, problem
 
 
 class _Loader(_BASE):  # type: ignore[misc]
@@ -97,7 +107,7 @@ class Part:
             part = Part(key, self._file)
             if part.written in seen:
                 first = seen[part.written]
-                raise YamlError(f"{part.place}: the key {part.written!r} stands twice; the first is on line {first}.")
+                raise YamlError(part.place, f"the key {part.written!r} stands twice; the first is on line {first}.")
             seen[part.written] = part.place.line or 0
             yield part, Part(value, self._file)
 
@@ -122,33 +132,26 @@ def read_yaml(path: str | Path, *, variables: bool = False) -> Part | None:
     try:
         text = read_text(path)
     except TextFileError as error:
-        raise YamlError(f"{error.place}: {error.problem}") from error
+        raise YamlError(error.place, error.problem) from error
     return yaml_part(_filled(text) if variables else text, str(path))
 
 
 def yaml_part(text: str, name: str) -> Part | None:
     """Return the only document of a text; None if there is nothing in it."""
     try:
-        _check_depth(text, name)
+        check_yaml(text, _Loader, "file of a bot")
         root = yaml.compose(text, Loader=_Loader)
+    except YamlLimitError as error:
+        raise YamlError(Place(name, error.line), error.problem) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise YamlError(f"{place}: not valid YAML: {getattr(error, 'problem', error)}.") from error
+        place = Place(name, mark.line + 1, column=mark.column + 1) if mark else Place(name)
+        raise YamlError(place, f"not valid YAML: {getattr(error, 'problem', error)}.") from error
     return None if root is None else Part(root, name)
 
 
 def _filled(text: str) -> str:
     return _VARIABLE.sub(lambda found: os.environ.get(found[1], found[0]), text)
-
-
-def _check_depth(text: str, name: str) -> None:
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _MAX_DEPTH:
-            line = getattr(event.start_mark, "line", 0) + 1
-            raise YamlError(f"{name}:{line}: nested more than {_MAX_DEPTH} deep.")
 
 
 def _pairs(node: yaml.Node) -> Iterator[tuple[yaml.Node, yaml.Node]]:
@@ -173,7 +176,7 @@ def _plain(node: yaml.Node, file: str) -> Any:
 
 def _key(node: yaml.Node, file: str) -> str:
     if not isinstance(node, yaml.ScalarNode):
-        raise YamlError(f"{Place(file, node.start_mark.line + 1)}: a key is a plain name.")
+        raise YamlError(Place(file, node.start_mark.line + 1), "a key is a plain name.")
     return str(node.value)
 
 
@@ -189,4 +192,4 @@ def _scalar(node: yaml.Node, file: str) -> Any:
         return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
     if kind == "float":
         return float(text.replace(".inf", "inf").replace(".nan", "nan").replace(".Inf", "inf").replace(".NaN", "nan"))
-    raise YamlError(f"{Place(file, node.start_mark.line + 1)}: the tag {node.tag[:100]} is not allowed; remove it.")
+    raise YamlError(Place(file, node.start_mark.line + 1), f"the tag {node.tag[:100]} is not allowed; remove it.")

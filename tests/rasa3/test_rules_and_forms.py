@@ -268,3 +268,26 @@ def test_a_form_of_rasa_2_has_its_mappings_itself(form: str, tmp_path: Path) -> 
     assert say(agent, "/book") == ["Which room?"]
     assert say(agent, "the blue one") == ["How many nights in the blue one?"]
     assert say(agent, '/inform{"nights": "2"}') == ["the blue one for 2."]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("rules: &a [*a]", r"rules\.yml:1: \*a stands inside of what it names"),
+        ("rules:\n- rule: [a", r"rules\.yml:3.*: not valid YAML"),
+        ("rules: []\nrules: []", r"rules\.yml:2: the key 'rules' stands twice; the first is on line 1"),
+    ],
+    ids=["circle", "no YAML", "key twice"],
+)
+def test_what_is_no_plain_yaml_is_told_with_its_place(text: str, problem: str, tmp_path: Path) -> None:
+    folder = write(tmp_path, domain='version: "3.1"\nintents: [a]', data__rules=text)
+
+    with pytest.raises(StoryParseError, match=problem):
+        RasaFiles(folder).read_stories()
+
+
+def test_a_tag_is_no_plain_data(tmp_path: Path) -> None:
+    folder = write(tmp_path, domain='version: "3.1"\nintents:\n- a\n- !!python/name:os.system x')
+
+    with pytest.raises(DomainError, match=r"domain\.yml:4: the tag .*python.* is not allowed"):
+        _ = RasaFiles(folder).domain
