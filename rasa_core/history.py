@@ -158,6 +158,9 @@ class History:
 
     __slots__ = (*_SUMMARY, "states", "vocabulary", "window")
 
+    loops: Collection[str] | None = None
+    """Names of the loops; None but for Rasa 3."""
+
     def __init__(self, window: int | None = None, vocabulary: Vocabulary | None = None) -> None:
         self.window = window
         self.vocabulary = vocabulary
@@ -171,11 +174,6 @@ class History:
     @property
     def rejected(self) -> str | None:
         """The action that refused to run just now; None but for Rasa 3."""
-        return None
-
-    @property
-    def loops(self) -> Collection[str] | None:
-        """Names of the loops; None but for Rasa 3."""
         return None
 
     def clear(self) -> None:

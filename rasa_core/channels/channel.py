@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import importlib
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -47,8 +46,8 @@ class UserMessage:
 
     def to(self, output_channel: OutputChannel) -> UserMessage:
         """Return the same message, with answers that go to `output_channel`."""
-        twin = copy.copy(self)
-        twin.output_channel = output_channel
+        twin = UserMessage(self.text, output_channel, self.sender_id)
+        twin.input_channel, twin.metadata, twin.parse_data = self.input_channel, self.metadata, self.parse_data
         return twin
 
     def __repr__(self) -> str:

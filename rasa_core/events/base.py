@@ -271,7 +271,10 @@ def _without_time(parameters: Json) -> Json:
 
 def but_none(parameters: Json, *optional: str) -> Json:
     """Return the parameters without those optional ones that are None."""
-    return {key: value for key, value in parameters.items() if value is not None or key not in optional}
+    for name in optional:
+        if parameters[name] is None:
+            del parameters[name]
+    return parameters
 
 
 def moment_in(written: object) -> datetime:

@@ -113,12 +113,13 @@ class RasaHistory(History):
         What the message adds to the present state; after a turn that a loop handled, that of the turn before it.
     """
 
-    __slots__ = ("_all", "_fresh", "_visible", "loop", *_SEEN)
+    __slots__ = ("_all", "_fresh", "_visible", "loop", "loops", *_SEEN)
 
     vocabulary: RasaVocabulary
 
     def clear(self) -> None:  # noqa: D102
         super().clear()
+        self.loops = self.vocabulary.loops
         self._all, self._visible, self._fresh = (_States(self.window) for _ in range(3))
         self.loop: Loop | None = None
         self.user: State = {}
@@ -130,10 +131,6 @@ class RasaHistory(History):
         self.rejected: str | None = None
         self.marked: list[Any] = []
         self.fresh_slots: list[str] = []
-
-    @property
-    def loops(self) -> frozenset[str]:  # noqa: D102
-        return self.vocabulary.loops
 
     # -- what happens
 

@@ -240,10 +240,11 @@ class DialogueStateTracker(EventLog, ConversationState):
 
     def last_states(self, count: int | None) -> list[State]:
         """Return up to `count` states (None: all), the present one last."""
-        present = self.history.visible(self.active_state(), is_followup=self.follow_up_action is not None)
+        history, present = self.history, [self.active_state()]
+        if history.loops is not None:
+            present = history.visible(present[0], is_followup=self.follow_up_action is not None)
         if count == 1 and present:
             return present
-        history = self.history
         if not history.reaches(None if count is None else count - 1):
             history = self.init_copy()._follow(self.applied_events()).history
         states = [*history.recorded_states(), *present]

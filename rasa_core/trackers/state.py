@@ -97,9 +97,12 @@ class ConversationState:
         self.history.record_message(event)
 
     def _on_action(self, event: ActionExecuted) -> None:
-        action_name, is_hidden = event.action_name, bool(event.hide_rule_turn)
-        is_followup = self.follow_up_action is not None
-        self.history.record_action(self.active_state(), action_name, is_hidden=is_hidden, is_followup=is_followup)
+        action_name, history = event.action_name, self.history
+        if history.loops is None:
+            history.record_action(self.active_state(), action_name)
+        else:
+            hidden, fixed = bool(event.hide_rule_turn), self.follow_up_action is not None
+            history.record_action(self.active_state(), action_name, is_hidden=hidden, is_followup=fixed)
         self.latest_action_name = action_name
         # A listening that is due leaves what was fixed for the time after it.
         if not self.must_listen or action_name != ACTION_LISTEN_NAME or self.follow_up_action == ACTION_LISTEN_NAME:
