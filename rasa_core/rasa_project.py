@@ -100,6 +100,9 @@ def train_rasa(agent: Trains, read: ReadStories, *, learns: bool = False, epochs
     """
     if not read.steps and not read.rules:
         raise ModelError("the project has neither stories nor rules; they stand in YAML files in data/.")
+    rasa, policies = agent.domain.rasa, agent.policy_ensemble.policies
+    if rasa is not None and rasa.forms and not any(isinstance(policy, RulePolicy) for policy in policies):
+        raise ModelError("the domain has forms, and only RulePolicy runs them: add it to policies: in config.yml.")
     trackers = TrainingDataGenerator(
         _graph(read),
         agent.domain,

@@ -291,3 +291,10 @@ def test_a_tag_is_no_plain_data(tmp_path: Path) -> None:
 
     with pytest.raises(DomainError, match=r"domain\.yml:4: the tag .*python.* is not allowed"):
         _ = RasaFiles(folder).domain
+
+
+def test_forms_need_the_policy_that_runs_them(tmp_path: Path) -> None:
+    folder = write(tmp_path, **HOTEL, config="policies: [{name: MemoizationPolicy}]")
+
+    with pytest.raises(ModelError, match="only RulePolicy runs them"):
+        trained(folder)
