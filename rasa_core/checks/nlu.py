@@ -12,7 +12,7 @@ Kind                         Meaning
 ``empty-example``            an example has no text
 ``long-example``             an example has more characters or words than are learnt, and read of a message
 ``overlapping-entities``     two entities share a part of a text
-``misaligned-entity``        an entity begins or ends inside a word, or has space or punctuation at its edge
+``misaligned-entity``        an entity begins or ends inside a word, or has punctuation at its edge
 ``empty-entity``             an entity has no text
 ``two-values``               a text is a synonym of two values
 ``intent-not-in-domain``     an intent has examples, but the domain does not have it
@@ -178,8 +178,6 @@ def _named(example: NLUExample, span: EntitySpan) -> str:
 
 
 def _misalignment(covered: str, starts_word: bool, ends_word: bool) -> str | None:
-    if covered != covered.strip():
-        return "has space at its edge"
     if not starts_word or not ends_word:
         return f"{'ends' if starts_word else 'begins'} inside a word"
     if len(covered) > 1 and (covered[0] in _PUNCTUATION or covered[-1] in _PUNCTUATION):

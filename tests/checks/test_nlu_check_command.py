@@ -49,13 +49,13 @@ def test_data_are_found_in_the_folder_and_below_data_and_nlu(project: Path) -> N
     assert (found["kind"], files) == ("repeated-example", ["data/b.md", "more.yml", "nlu.md", "nlu/c/d.md"])
 
 
-def test_a_file_that_cannot_be_read_is_an_error_and_the_others_are_checked(project: Path) -> None:
+def test_what_cannot_be_read_is_told_and_everything_else_is_checked(project: Path) -> None:
     (project / "data").mkdir()
     (project / "data" / "wrong.md").write_text("## intent:greet\n- [x](y\n- ok\nok\n", encoding="utf-8")
     (project / "nlu.md").write_text(f"{NLU}- three\n", encoding="utf-8")
     assert found_in(project) == [
-        ("nlu-data", "error", "data/wrong.md:2"),
-        ("nlu-data", "error", "data/wrong.md:4"),
+        ("left-out", "warning", "data/wrong.md:2"),
+        ("left-out", "warning", "data/wrong.md:4"),
         ("repeated-example", "warning", "nlu.md:8"),
     ]
 
