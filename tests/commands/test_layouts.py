@@ -80,13 +80,6 @@ def test_several_domains_are_listed(tmp_path: Path) -> None:
     assert Project(tmp_path, domain="one.yml").domain_file == tmp_path / "one.yml"
 
 
-def test_stories_in_yaml_are_named_where_there_are_no_others(tmp_path: Path) -> None:
-    write(tmp_path, {"domain.yml": DOMAIN, "data/stories.yml": "version: '2.0'\nstories: []\n"})
-
-    with pytest.raises(ModelError, match=r"no stories; .*data/stories\.yml: stories and rules in YAML"):
-        Project(tmp_path)
-
-
 def test_a_story_file_of_another_folder_makes_the_model_old(tmp_path: Path) -> None:
     project = Project(write(tmp_path, {"domain.yml": DOMAIN, "a_story.md": STORIES, "core/b.md": STORIES}))
     domain = Domain.from_yaml(DOMAIN)

@@ -216,13 +216,16 @@ def test_a_replaced_model_is_loaded_again(naming: Client, models: Path) -> None:
     assert intent_of(naming, {"query": "hello", "model": "one"}) == "a new greet"
 
 
-def test_a_damaged_model_is_told_and_the_others_serve(naming: Client, models: Path) -> None:
+def test_a_damaged_model_is_told_and_the_others_serve(
+    naming: Client, models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (models / "one" / "nlu_weights.npz").write_bytes(b"PK")
 
     response = naming.post(PARSE, json={"query": "hello", "model": "one"}, headers=BEARER)
 
     assert response.status_code == 503
-    assert "nlu_weights.npz" in response.get_json()["error"]
+    assert "the server's log says why" in response.get_json()["error"]
+    assert "nlu_weights.npz" in caplog.text
     assert intent_of(naming, {"query": "hello", "model": "two"}) == "two greet"
 
 
