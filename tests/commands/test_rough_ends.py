@@ -120,6 +120,8 @@ def test_an_interrupted_training_ends_cleanly_and_leaves_nothing(tmp_path: Path)
         text=True,
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        # Whatever started the tests in the background has it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     for line in process.stdout:
