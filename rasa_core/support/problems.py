@@ -37,8 +37,8 @@ class Problem:
     kind: str = ""
 
     def __str__(self) -> str:
-        """Return ``place: message``."""
-        return f"{self.place}: {self.message}"
+        """Return ``place: message``; half characters, which no file and no terminal takes, are escaped."""
+        return f"{self.place}: {self.message}".encode("utf-8", "backslashreplace").decode()
 
 
 def errors_in(problems: Sequence[Problem]) -> list[Problem]:
