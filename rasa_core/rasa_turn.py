@@ -162,7 +162,7 @@ class RasaTurns:
         chosen = prediction or Prediction(action_name, 0.0, None, {})
         problem = None
         try:
-            events = self.runner.run(action_name, dispatcher, tracker)
+            events = [event.storable() for event in self.runner.run(action_name, dispatcher, tracker)]
         except ActionRejectedError:
             take_said(dispatcher)
             tracker.update(ActionExecutionRejected(action_name, chosen.policy, chosen.confidence))

@@ -13,7 +13,7 @@ from rasa_core.actions.webhook import ActionServer, domain_body
 from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import BotUttered, Event, SlotSet
-from rasa_core.exceptions import RemoteActionError
+from rasa_core.exceptions import RasaCoreError, RemoteActionError
 from rasa_core.rasa3.history import Loop
 from rasa_core.responses import ResponseDispatcher
 from rasa_core.trackers import DialogueStateTracker
@@ -131,7 +131,7 @@ class RasaRunner:
         """Run an action that fills slots; one that fails fills none."""
         try:
             return self.run_custom(name, dispatcher, tracker)
-        except Exception:  # whatever an action raises must not end the conversation
+        except RasaCoreError:
             logger.exception("the action %r failed in conversation %r.", name, tracker.sender_id)
             take_said(dispatcher)
             return []

@@ -188,7 +188,7 @@ def _objects(answer: _Json, name: str, action_name: str) -> list[_Json]:
     items = answer.get(name, [])
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise RemoteActionError(
-            f'the action server answered {action_name!r} with "{name}" that are no list of objects.'
+            f'"{name}" in the answer of the action server to {action_name!r} is no list of objects.'
         )
     return items
 
@@ -204,10 +204,14 @@ def _say(response: _Json, dispatcher: Dispatcher, tracker: DialogueStateTracker)
     """Say one response: a text as it is, or one of the domain's by its name."""
     name = response.get("response")
     if name and not response.get("text"):
-        values = {key: value for key, value in response.items() if key not in _PARTS_OF_A_RESPONSE}
+        values = {key: value for key, value in response.items() if key not in (*_PARTS_OF_A_RESPONSE, *_OUR_NAMES)}
         dispatcher.utter_template(str(name), tracker, **values)
         return
     said = {key: value for key, value in response.items() if value is not None and (value or key != "text")}
+    if not isinstance(said.get("text"), str | None):
+        raise RemoteActionError(f'"text" in a message of the action server is {said["text"]!r:.80}, which is no text.')
+    for key in ("buttons", "elements", "quick_replies"):
+        _objects(said, key, str(name or "an action"))
     if name:
         said["utter_action"] = said.pop("response")
     dispatcher.utter_response(said)
@@ -216,3 +220,6 @@ def _say(response: _Json, dispatcher: Dispatcher, tracker: DialogueStateTracker)
 _PARTS_OF_A_RESPONSE = frozenset(
     {"text", "buttons", "image", "attachment", "elements", "custom", "response", "template"}
 )
+_OUR_NAMES = frozenset(
+    {"self", "filled_slots", "template_name", "tracker"}
+)  # Parameters beside which values are given.

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, field
 from datetime import UTC, datetime
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, ClassVar
 
 from rasa_core.events.base import ACTION_LISTEN_NAME as ACTION_LISTEN_NAME
 from rasa_core.events.base import END_OF_TIME as END_OF_TIME
 from rasa_core.events.base import EVENT_DEPTH as EVENT_DEPTH
 from rasa_core.events.base import Event as Event
-from rasa_core.events.base import Json, JsonKey, as_story, but_none, moment_in, parameter
+from rasa_core.events.base import Json, JsonKey, as_story, but_none, event_class, moment_in, parameter
 from rasa_core.events.base import bracketed_entities as bracketed_entities
 from rasa_core.events.base import check_parse_data as check_parse_data
 from rasa_core.events.base import deserialise_events as deserialise_events
@@ -27,26 +27,7 @@ from rasa_core.exceptions import EventError
 ACTION_RESTART_NAME = "action_restart"
 
 
-_E = TypeVar("_E", bound=Event)
-
-
-@dataclass_transform(frozen_default=True, eq_default=False)
-def _event(event_class: type[_E]) -> type[_E]:
-    # Events compare and show themselves by their JSON form, whatever fields they have.
-    made = dataclass(frozen=True, slots=True, eq=False, repr=False)(event_class)
-    refuse = made.__setattr__
-
-    def set_time(event: Event, name: str, value: Any) -> None:
-        if name == "timestamp" and not getattr(event, "_is_logged", False):
-            Event.__init__(event, value)
-        else:
-            refuse(event, name, value)
-
-    setattr(made, "__setattr__", set_time)  # noqa: B010 - what a frozen class has, and no type checker lets replace
-    return made
-
-
-@_event
+@event_class
 class UserUttered(Event):
     """The user said something.
 
@@ -123,7 +104,7 @@ class UserUttered(Event):
         return but_none(Event._parameters(self), "input_channel", "metadata")
 
 
-@_event
+@event_class
 class _Said(Event):
     """What the bot, or somebody in its place, said."""
 
@@ -145,7 +126,7 @@ class _Said(Event):
         """Return None: what is said to the user is not part of a story."""
 
 
-@_event
+@event_class
 class BotUttered(_Said):
     """The bot said something; ``data`` may hold ``buttons``, ``elements`` or ``attachment``."""
 
@@ -157,14 +138,14 @@ class BotUttered(_Said):
         return cls()
 
 
-@_event
+@event_class
 class AgentUttered(_Said):
     """A person said something in the bot's place; kept in the log, without effect on the state."""
 
     type_name: ClassVar[str] = "agent"
 
 
-@_event
+@event_class
 class SlotSet(Event):
     """A slot got a value."""
 
@@ -188,7 +169,7 @@ class SlotSet(Event):
         return [cls(key, value) for key, value in parameters.items()]
 
 
-@_event
+@event_class
 class Restarted(Event):
     """The conversation starts anew: slots and history are reset, and the bot listens next."""
 
@@ -196,7 +177,7 @@ class Restarted(Event):
     timestamp: float = 0.0
 
 
-@_event
+@event_class
 class AllSlotsReset(Event):
     """All slots go back to their initial values."""
 
@@ -204,7 +185,7 @@ class AllSlotsReset(Event):
     timestamp: float = 0.0
 
 
-@_event
+@event_class
 class UserUtteranceReverted(Event):
     """The last user message, all that followed it, and the listening before it are undone."""
 
@@ -212,7 +193,7 @@ class UserUtteranceReverted(Event):
     timestamp: float = 0.0
 
 
-@_event
+@event_class
 class ActionReverted(Event):
     """The last action and all that followed it are undone."""
 
@@ -220,7 +201,7 @@ class ActionReverted(Event):
     timestamp: float = 0.0
 
 
-@_event
+@event_class
 class ConversationPaused(Event):
     """The bot stops answering; somebody else has taken over."""
 
@@ -228,7 +209,7 @@ class ConversationPaused(Event):
     timestamp: float = 0.0
 
 
-@_event
+@event_class
 class ConversationResumed(Event):
     """The bot answers again."""
 
@@ -236,7 +217,7 @@ class ConversationResumed(Event):
     timestamp: float = 0.0
 
 
-@_event
+@event_class
 class StoryExported(Event):
     """The conversation so far is appended to a story file, when a path is given; the path is not stored."""
 
@@ -245,7 +226,7 @@ class StoryExported(Event):
     timestamp: float = 0.0
 
 
-@_event
+@event_class
 class ActionExecuted(Event):
     """The bot did something.
 
@@ -295,7 +276,7 @@ class ActionExecuted(Event):
         return cls(name)
 
 
-@_event
+@event_class
 class FollowupAction(Event):
     """The next action is fixed, whatever the policies say; None lifts that again."""
 
@@ -305,7 +286,7 @@ class FollowupAction(Event):
     timestamp: float = 0.0
 
 
-@_event
+@event_class
 class ReminderScheduled(Event):
     """An action is to run at a later time.
 
@@ -369,7 +350,7 @@ class ReminderScheduled(Event):
         return cls(action, moment_in(written), name, kill, intent=intent, entities=entities)
 
 
-@_event
+@event_class
 class TopicSet(Event):
     """Topics had no effect in the end and are gone; the event is kept in the log and does nothing."""
 

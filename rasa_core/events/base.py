@@ -6,8 +6,9 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Final, NamedTuple, Protocol
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar, dataclass_transform
 
 from rasa_core.exceptions import EventError, did_you_mean
 from rasa_core.support.strict_json import MAX_DEPTH, hashable, is_number, plain
@@ -335,3 +336,25 @@ def _is_ranked(intent: object) -> bool:
         return False
     confidence = intent.get("confidence")
     return confidence is None or is_number(confidence)
+
+
+_E = TypeVar("_E", bound=Event)
+
+
+@dataclass_transform(frozen_default=True, eq_default=False)
+def event_class(declared: type[_E]) -> type[_E]:
+    """Make a frozen dataclass of an event, which compares and shows itself by its JSON form; its time can be set.
+
+    The time is fixed once the event is in a tracker.
+    """
+    made = dataclass(frozen=True, slots=True, eq=False, repr=False)(declared)
+    refuse = made.__setattr__
+
+    def set_time(event: Event, name: str, value: Any) -> None:
+        if name == "timestamp" and not getattr(event, "_is_logged", False):
+            Event.__init__(event, value)
+        else:
+            refuse(event, name, value)
+
+    setattr(made, "__setattr__", set_time)  # noqa: B010 - what a frozen class has, and no type checker lets replace
+    return made

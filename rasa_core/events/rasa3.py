@@ -5,20 +5,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, ClassVar
 
-from rasa_core.events.base import Event, JsonKey
-
-_E = TypeVar("_E", bound=Event)
+from rasa_core.events.base import Event, JsonKey, event_class
 
 
-@dataclass_transform(frozen_default=True, eq_default=False)
-def _event(event_class: type[_E]) -> type[_E]:
-    return dataclass(frozen=True, slots=True, eq=False, repr=False)(event_class)
-
-
-@_event
+@event_class
 class ActiveLoop(Event):
     """A loop, such as a form, begins; None ends the one that there is."""
 
@@ -28,14 +20,14 @@ class ActiveLoop(Event):
     timestamp: float = 0.0
 
 
-@_event
+@event_class
 class LegacyForm(ActiveLoop):
     """`ActiveLoop` under the name that Rasa 1 gave it."""
 
     type_name: ClassVar[str] = "form"
 
 
-@_event
+@event_class
 class LoopInterrupted(Event):
     """Whether the loop was interrupted by other talk, so that the next message answers none of its questions."""
 
@@ -45,7 +37,7 @@ class LoopInterrupted(Event):
     timestamp: float = 0.0
 
 
-@_event
+@event_class
 class LegacyFormValidation(Event):
     """`LoopInterrupted` under the name, and with the opposite value, that Rasa 1 gave it."""
 
@@ -55,7 +47,7 @@ class LegacyFormValidation(Event):
     timestamp: float = 0.0
 
 
-@_event
+@event_class
 class ActionExecutionRejected(Event):
     """An action was chosen and refused to run; another one may run in its place."""
 
@@ -74,7 +66,7 @@ class ActionExecutionRejected(Event):
         return self.action_name
 
 
-@_event
+@event_class
 class SessionStarted(Event):
     """The user comes back after a while: history and slots are reset, and what is carried over is set anew."""
 
@@ -85,7 +77,7 @@ class SessionStarted(Event):
         """Return None: stories know no sessions."""
 
 
-@_event
+@event_class
 class DefinePrevUserUtteredFeaturization(Event):
     """Whether the text of the latest message, or its intent, is what policies look at; always the intent here."""
 
@@ -98,7 +90,7 @@ class DefinePrevUserUtteredFeaturization(Event):
         """Return None: it says nothing that a story tells."""
 
 
-@_event
+@event_class
 class EntitiesAdded(Event):
     """More entities were found in the latest message."""
 
@@ -111,7 +103,7 @@ class EntitiesAdded(Event):
         """Return None: it says nothing that a story tells."""
 
 
-@_event
+@event_class
 class ReminderCancelled(Event):
     """Reminders of a name, or all, do not come."""
 

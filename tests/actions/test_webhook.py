@@ -185,6 +185,8 @@ WRONG_ANSWERS = {
     "not UTF-8": (200, b"\xff{}", "no JSON object"),
     "events of null": (200, b'{"events": null}', "no list of objects"),
     "responses of text": (200, b'{"responses": ["hi"]}', "no list of objects"),
+    "a text that is none": (200, b'{"responses": [{"text": 5}]}', "no text"),
+    "buttons that are none": (200, b'{"responses": [{"text": "a", "buttons": 5}]}', "no list of objects"),
     "an unknown event": (200, b'{"events": [{"event": "slott"}]}', "slott"),
     "an event without a name": (200, b'{"events": [{"event": "slot", "value": 1}]}', "name"),
     "a number that JSON does not have": (
@@ -292,3 +294,10 @@ def test_a_request_has_the_keys_of_the_protocol(tmp_path: Path, bare: _Server) -
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="an action server has an address such as"):
         ActionServer(url)
+
+
+def test_values_of_any_name_can_come_with_a_response(tmp_path: Path, bare: _Server) -> None:
+    agent = bot(tmp_path, bare.url)
+    answer = {"responses": [{"response": "utter_city", "mood": "wet", "self": 1, "filled_slots": 2, "tracker": 3}]}
+    bare.answer = 200, json.dumps(answer).encode()
+    assert texts(agent.handle_message("/odd")) == ["None is wet"]
