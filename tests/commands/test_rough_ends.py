@@ -113,15 +113,17 @@ def test_an_interrupted_training_ends_cleanly_and_leaves_nothing(tmp_path: Path)
     (tmp_path / "domain.yml").write_text(DOMAIN, encoding="utf-8")
     many = "".join(f"## s{number}\n" + "* greet\n  - utter_greet\n" * (number % 7 + 1) for number in range(300))
     (tmp_path / "stories.md").write_text(many)
+    # Whatever started the tests in the background has the signal ignored, and a child inherits that.
+    listening = (
+        "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.executable, sys.argv[1:])"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-m", "rasa_core.train", "."],
+        [sys.executable, "-c", listening, sys.executable, "-m", "rasa_core.train", "."],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        # Whatever started the tests in the background has it ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     for line in process.stdout:
