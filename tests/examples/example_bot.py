@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-START_LIMIT = 120.0
+START_LIMIT = 300.0
 
 
 @dataclass(frozen=True)

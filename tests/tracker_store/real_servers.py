@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-START_LIMIT = 60.0
+START_LIMIT = 180.0
 _PREFIX = "rasa_core-test-"
 
 
