@@ -147,6 +147,7 @@ class Agent:
         self.policy_ensemble.train(trackers, self.domain, **kwargs)
         self._stories = "" if isinstance(trackers, Stream) else _as_stories(trackers)
         self.model_fingerprint = None
+        self.policy_ensemble.name_after(self.domain.fingerprint(), self._stories)
         self._bind_store()
 
     def train_online(

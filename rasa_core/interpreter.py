@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from rasa_core import _legacy
-from rasa_core.events import EVENT_DEPTH, bracketed_entities, check_parse_data
+from rasa_core.events import EVENT_DEPTH, SHORT_FINGERPRINT, bracketed_entities, check_parse_data
 from rasa_core.exceptions import InterpreterError, ModelError, RasaCoreError
 from rasa_core.support.strict_json import decode, plain
 
@@ -79,6 +79,11 @@ def parsed_by(interpreter: NaturalLanguageInterpreter, text: str) -> Parse:
             '{"text": "hi", "intent": {"name": "greet", "confidence": 0.9}, "entities": []}.'
         ) from error
     return parsed
+
+
+def signature(interpreter: NaturalLanguageInterpreter) -> str:
+    """Return what the log names as the interpreter of a message: its model in short, or its class if it has none."""
+    return (interpreter.model_fingerprint or "")[:SHORT_FINGERPRINT] or type(interpreter).__name__
 
 
 class NaturalLanguageInterpreter:

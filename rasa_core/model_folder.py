@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rasa_core.domain import Domain
+from rasa_core.events import SHORT_FINGERPRINT
 from rasa_core.exceptions import ModelError, RasaCoreError
 from rasa_core.policies.ensemble import METADATA_NAME, PolicyEnsemble
 from rasa_core.support.folders import OLD, replace_directory
@@ -170,7 +171,9 @@ def _read(folder: Path, action_factory: str | None) -> Model:
             f"the domain of the model {str(folder)!r} has changed since it was trained: you MUST retrain the "
             "policies. Only the texts of templates may change without training."
         )
-    return Model(domain, PolicyEnsemble.load(folder), metadata, _read_stories(folder), _fingerprint(folder))
+    model = Model(domain, PolicyEnsemble.load(folder), metadata, _read_stories(folder), _fingerprint(folder))
+    model.ensemble.fingerprint = model.fingerprint[:SHORT_FINGERPRINT]
+    return model
 
 
 def _what_is_wrong(path: Path) -> str:

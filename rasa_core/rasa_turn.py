@@ -14,14 +14,13 @@ from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
-    ActionExecuted,
     Restarted,
     SlotSet,
     UserUttered,
 )
 from rasa_core.events.rasa3 import ActionExecutionRejected, DefinePrevUserUtteredFeaturization
 from rasa_core.exceptions import ActionRejectedError
-from rasa_core.interpreter import NaturalLanguageInterpreter, RegexInterpreter, parsed_by
+from rasa_core.interpreter import NaturalLanguageInterpreter, RegexInterpreter, parsed_by, signature
 from rasa_core.policies.policy import Prediction
 from rasa_core.rasa3.domain_parts import SESSION_METADATA_SLOT
 from rasa_core.responses import ResponseDispatcher
@@ -46,33 +45,35 @@ class RasaTurns:
     message_preprocessor: Callable[[str], str] | None
     policy_ensemble: Any
     runner: Any
+    expected: Any
     _break_circuit: Any
 
     # -- a message
 
-    def understand(self, text: str) -> dict[str, Any]:
-        """Return what a text means; ``/intent{...}`` is read as it stands."""
+    def understood(self, text: str) -> tuple[dict[str, Any], str]:
+        """Return what a text means, ``/intent{...}`` as it stands, and what the log names as its interpreter."""
         if self.message_preprocessor is not None:
             text = self.message_preprocessor(text)
         if text.lstrip().startswith("/"):
             rasa = self.domain.rasa
             entities = () if rasa is None else rasa.entity_names
-            return parse_slash_message(text, self.domain.intents, entities)
+            return parse_slash_message(text, self.domain.intents, entities), RegexInterpreter.__name__
         if isinstance(self.interpreter, RegexInterpreter):  # It takes every text for an intent.
-            return {"text": text, **NOT_UNDERSTOOD}
-        return parsed_by(self.interpreter, text)
+            return {"text": text, **NOT_UNDERSTOOD}, signature(self.interpreter)
+        return parsed_by(self.interpreter, text), signature(self.interpreter)
 
     def hear(self, tracker: DialogueStateTracker, message: UserMessage, dispatcher: ResponseDispatcher) -> None:
         """Begin a session if it is time, and append the message and the slots that it sets."""
         self.begin_session(tracker, dispatcher, message.metadata)
-        parsed = message.parse_data
+        parsed, interpreter = message.parse_data, None
         if parsed is None:
-            parsed = self.understand((message.text or "").strip())
+            parsed, interpreter = self.understood((message.text or "").strip())
         said = UserUttered(
             parsed.get("text", message.text),
             parse_data=dict(parsed),
             input_channel=message.input_channel,
             metadata=message.metadata or None,
+            interpreter=interpreter,
         )
         tracker.update(said)
         self.fill_slots(tracker, dispatcher)
@@ -182,18 +183,12 @@ class RasaTurns:
         if problem is not None:
             dispatcher.report_failure(action_name, problem)
 
-    @staticmethod
     def _log_action(
-        name: str, tracker: DialogueStateTracker, chosen: Prediction, is_predicted: bool, problem: str | None
+        self, name: str, tracker: DialogueStateTracker, chosen: Prediction, is_predicted: bool, problem: str | None
     ) -> None:
         listened = tracker.latest_action_name == ACTION_LISTEN_NAME
         if is_predicted and listened and chosen.policy not in (None, FOLLOWUP):
             tracker.update(DefinePrevUserUtteredFeaturization(False))
         for event in chosen.events:
             tracker.update(event)
-        hidden = True if chosen.hide_rule_turn else None
-        tracker.update(
-            ActionExecuted(
-                name, policy=chosen.policy, confidence=chosen.confidence, error=problem, hide_rule_turn=hidden
-            )
-        )
+        tracker.take(self.expected(chosen, name).executed(name, problem, hidden=chosen.hide_rule_turn))

@@ -1,4 +1,4 @@
-"""Messages of Rasa 2 and 3 that name their intent, such as ``/greet@0.7{"name": "Anna"}``."""
+"""Messages that name their intent, as Rasa 2 and 3 read ``/greet@0.7{"name": "Anna"}``, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import re
 from collections.abc import Collection
 from typing import Any, Final
 
+from rasa_core.events import UserUttered
+from rasa_core.exceptions import did_you_mean
+from rasa_core.interpreter import DEFAULT_INTENTS, INTENT_MESSAGE_PREFIX
 from rasa_core.support.strict_json import decode
 
 logger = logging.getLogger(__name__)
@@ -38,6 +41,17 @@ def parse_slash_message(text: str, intents: Collection[str], entities: Collectio
             if entity in entities
         ],
     }
+
+
+def info_about(message: UserUttered, intents: Collection[str]) -> str | None:
+    """Return what the caller should know about a message that names an intent which there is not."""
+    name: str = message.intent.get("name") or ""
+    if name in intents or name in DEFAULT_INTENTS or not name:
+        return None
+    if not (message.text or "").startswith(INTENT_MESSAGE_PREFIX):
+        return None
+    hint = did_you_mean(name, intents)
+    return f"The domain has no intent {name[:100]!r}, which the message names.{hint} It is logged all the same."
 
 
 def _confidence(written: str | None) -> float:

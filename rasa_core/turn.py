@@ -26,17 +26,11 @@ from rasa_core.events import (
     SlotSet,
     UserUttered,
 )
-from rasa_core.exceptions import EventError, did_you_mean
-from rasa_core.interpreter import (
-    DEFAULT_INTENTS,
-    INTENT_MESSAGE_PREFIX,
-    NaturalLanguageInterpreter,
-    RegexInterpreter,
-    names_its_intent,
-    parsed_by,
-)
+from rasa_core.exceptions import EventError
+from rasa_core.interpreter import NaturalLanguageInterpreter, RegexInterpreter, names_its_intent, parsed_by, signature
 from rasa_core.policies.policy import Policy, Prediction
-from rasa_core.trackers import DialogueStateTracker
+from rasa_core.slash_messages import info_about
+from rasa_core.trackers import DialogueStateTracker, Expected
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +65,8 @@ class Ensemble(Protocol):
     def longest_history(self) -> int | None: ...  # noqa: D102
     @property
     def window(self) -> int: ...  # noqa: D102
+    @property
+    def fingerprint(self) -> str | None: ...  # noqa: D102
     def predict(self, tracker: DialogueStateTracker, domain: Domain) -> Prediction: ...  # noqa: D102
 
 
@@ -137,11 +133,15 @@ class TurnProcessor:
         InterpreterError
             If the interpreter returns something that is no parse.
         """
+        return self.understood(text)[0]
+
+    def understood(self, text: str) -> tuple[dict[str, Any], str]:
+        """Return what a text means, as `understand` does, and what the log names as its interpreter."""
         if self.message_preprocessor is not None:
             text = self.message_preprocessor(text)
         if names_its_intent(text, self._intents):
-            return self._regex.parse(text)
-        return parsed_by(self.interpreter, text)
+            return self._regex.parse(text), signature(self._regex)
+        return parsed_by(self.interpreter, text), signature(self.interpreter)
 
     def log_message(self, tracker: DialogueStateTracker, text: str) -> None:
         """Append the user's message and the slots that its entities set.
@@ -149,14 +149,15 @@ class TurnProcessor:
         Stories have the bot listen before every message. Where the log does not say so, as after a rewind, a restart or
         a turn that was broken off, it does now; an action that is fixed stays so.
         """
-        parsed = self.understand(text)
-        self.take_message(tracker, UserUttered(parsed.get("text", text), parsed["intent"], parsed["entities"], parsed))
+        parsed, interpreter = self.understood(text)
+        said = UserUttered(parsed.get("text", text), parse_data=parsed, interpreter=interpreter)
+        self.take_message(tracker, said)
 
     def take_message(self, tracker: DialogueStateTracker, message: UserUttered) -> None:
         """Append a message that was understood, as `log_message` does; its values are JSON."""
         if tracker.latest_action_name != ACTION_LISTEN_NAME:
             fixed = tracker.follow_up_action
-            tracker.take(ActionExecuted(ACTION_LISTEN_NAME))
+            tracker.take((tracker.expected or Expected(ACTION_LISTEN_NAME)).executed(ACTION_LISTEN_NAME))
             if fixed not in (tracker.follow_up_action, ACTION_LISTEN_NAME):
                 tracker.take(FollowupAction(fixed))
         tracker.take(message)
@@ -179,6 +180,13 @@ class TurnProcessor:
         scores[action_name] = 1.0
         return Prediction(action_name, 1.0, None, scores)
 
+    def expected(self, prediction: Prediction | None, action_name: str) -> Expected:
+        """Return what the log is to say of why an action ran: no policy was asked if there is no prediction."""
+        if prediction is None:
+            return Expected(action_name, model=self.policy_ensemble.fingerprint)
+        policy, confidence = prediction.policy, float(prediction.confidence)  # Users' own ensembles may have NumPy's.
+        return Expected(prediction.action, policy, confidence, self.policy_ensemble.fingerprint)
+
     def _is_silent(self, tracker: DialogueStateTracker) -> bool:
         return tracker.is_paused() and tracker.latest_message.intent.get("name") != self.domain.restart_intent
 
@@ -189,7 +197,7 @@ class TurnProcessor:
         self.log_message(tracker, text)
         if self._is_silent(tracker):
             return self._answer(tracker, None, INFO_PAUSED)
-        return self._next_step(tracker, self._info_about_message(tracker.latest_message))
+        return self._next_step(tracker, info_about(tracker.latest_message, self._intents))
 
     def continue_turn(
         self, tracker: DialogueStateTracker, executed_action: str | None, events: Iterable[Event]
@@ -211,7 +219,7 @@ class TurnProcessor:
         info = None
         if executed_action is not None:
             info = self._info_about(tracker, executed_action)
-            tracker.take(ActionExecuted(executed_action))
+            tracker.take((tracker.expected or self.expected(None, executed_action)).executed(executed_action))
             if executed_action == ACTION_RESTART_NAME and not any(isinstance(event, Restarted) for event in events):
                 events.append(Restarted())
         self._take_events(tracker, executed_action, events)
@@ -223,16 +231,6 @@ class TurnProcessor:
             self.domain.index_for_action(executed_action)
         for event in events:
             self.domain.check_event(event)
-
-    def _info_about_message(self, message: UserUttered) -> str | None:
-        """Return what the caller should know about a message that names an intent which there is not."""
-        name: str = message.intent.get("name") or ""
-        if name in self._intents or name in DEFAULT_INTENTS or not name:
-            return None
-        if not (message.text or "").startswith(INTENT_MESSAGE_PREFIX):
-            return None
-        hint = did_you_mean(name, self._intents)
-        return f"The domain has no intent {name[:100]!r}, which the message names.{hint} It is logged all the same."
 
     def _info_about(self, tracker: DialogueStateTracker, executed_action: str) -> str | None:
         """Return what the caller should know about an action that was reported out of turn."""
@@ -246,10 +244,11 @@ class TurnProcessor:
         """Return what the caller is to do next; callers go on until they are told to listen, also while paused."""
         is_silent = self._is_silent(tracker)
         prediction = self._certain(ACTION_LISTEN_NAME) if is_silent else self.predict(tracker)
-        if prediction.action == ACTION_LISTEN_NAME and not (is_silent and tracker.is_listening()):
-            tracker.update(
-                ActionExecuted(ACTION_LISTEN_NAME, policy=prediction.policy, confidence=prediction.confidence)
-            )
+        expected = self.expected(prediction, prediction.action)
+        if prediction.action != ACTION_LISTEN_NAME:
+            tracker.expected = expected
+        elif not (is_silent and tracker.is_listening()):
+            tracker.take(expected.executed(ACTION_LISTEN_NAME))
         return self._answer(tracker, prediction, INFO_PAUSED if is_silent else info)
 
     @staticmethod
@@ -350,9 +349,7 @@ class TurnProcessor:
         except Exception as error:  # whatever a user's action raises must not end the conversation
             logger.exception("the action %r failed in conversation %r.", action_name, tracker.sender_id)
             events, problem = [], f"{type(error).__name__}: {error}".rstrip(": ")[:_LONGEST_PROBLEM]
-        policy = None if prediction is None else prediction.policy
-        confidence = None if prediction is None else prediction.confidence
-        tracker.update(ActionExecuted(action_name, policy=policy, confidence=confidence, error=problem))
+        tracker.take(self.expected(prediction, action_name).executed(action_name, problem))
         self.log_bot_utterances_on_tracker(tracker, dispatcher)
         if problem is not None:
             dispatcher.report_failure(action_name, problem)

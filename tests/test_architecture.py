@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[1] / "rasa_core"
 STOREYS: list[list[list[str]]] = [
     [["version", "exceptions"], ["_legacy", "support"]],
     [["events", "slots"], ["history"], ["rasa3"], ["domain_file", "domain_features"], ["domain"], ["trackers"]],
-    [["channels"], ["dispatcher"], ["responses"], ["actions"], ["interpreter", "slash_messages"]],
+    [["channels"], ["dispatcher"], ["responses"], ["actions"], ["interpreter"], ["slash_messages"]],
     [["stories", "policies", "tracker_store"]],
     [["nlu"]],
     [

@@ -164,5 +164,6 @@ def _check(processor: MessageProcessor) -> DialogueStateTracker:
     whole = DialogueStateTracker.from_events("anna", stored.events, processor.domain, stored.history.window)
     head, replayed = stored.snapshot(), whole.snapshot()
     del head["restarted_at"], replayed["restarted_at"]
+    head.pop("expected", None)  # What the caller was told to run, and has not run: no event says so.
     assert json.dumps(head, sort_keys=True) == json.dumps(replayed, sort_keys=True)
     return stored

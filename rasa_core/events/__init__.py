@@ -25,6 +25,8 @@ from rasa_core.events.base import deserialise_events as deserialise_events
 from rasa_core.exceptions import EventError
 
 ACTION_RESTART_NAME = "action_restart"
+SHORT_FINGERPRINT = 8
+"""So many characters of the hash of a model tell it from others in a log."""
 
 
 @event_class
@@ -43,11 +45,15 @@ class UserUttered(Event):
         Everything that the interpreter returned; its intent and entities win over the other arguments.
     input_channel, metadata
         Where the message came from, and what came with it; None where that is not known.
+    interpreter
+        What understood the message: the short fingerprint of an NLU model, or the class of an interpreter that has
+        none; None where whoever sent the message had understood it already.
     """
 
     type_name: ClassVar[str] = "user"
     _keys: ClassVar = {
         "text": JsonKey("text", str),
+        "interpreter": JsonKey("interpreter", str),
         "parse_data": JsonKey("parse_data", dict, is_required=True),
         "input_channel": JsonKey("input_channel", str),
         "metadata": JsonKey("metadata", dict),
@@ -59,6 +65,7 @@ class UserUttered(Event):
     timestamp: float = 0.0
     input_channel: str | None = None
     metadata: Json | None = None
+    interpreter: str | None = None
 
     def __post_init__(self) -> None:
         """Fill what was not given, so that ``parse_data``, which alone is stored, is always whole."""
@@ -95,13 +102,13 @@ class UserUttered(Event):
 
     @classmethod
     def _from_story_string(cls, parameters: Mapping[str, Any]) -> Event:
-        text, parse_data, channel, metadata = (parameter(cls, parameters, key) for key in cls._keys)
-        check_parse_data(parse_data)
-        return cls(text, parse_data=parse_data, input_channel=channel, metadata=metadata)
+        given = {described.field: parameter(cls, parameters, key) for key, described in cls._keys.items()}
+        check_parse_data(given["parse_data"])
+        return cls(**given)
 
     def _parameters(self) -> Json:
-        """Return text and parse, and of channel and metadata what there is."""
-        return but_none(Event._parameters(self), "input_channel", "metadata")
+        """Return text and parse, and of everything else what there is."""
+        return but_none(Event._parameters(self), "interpreter", "input_channel", "metadata")
 
 
 @event_class
@@ -236,6 +243,10 @@ class ActionExecuted(Event):
         Name of the action.
     policy, confidence
         Which policy chose the action, and its probability; None where no policy was asked.
+    model
+        The short fingerprint of the model that was asked, or that was loaded where none was.
+    predicted
+        What the policy chose, if that was another action than the one that was executed.
     unpredictable
         True for an action that no policy should learn: the first of a story that starts with the bot.
     error
@@ -249,6 +260,8 @@ class ActionExecuted(Event):
         "name": JsonKey("action_name", str, is_required=True),
         "policy": JsonKey("policy", str),
         "confidence": JsonKey("confidence", float),
+        "model": JsonKey("model", str),
+        "predicted": JsonKey("predicted", str),
         "error": JsonKey("error", str),
         "hide_rule_turn": JsonKey("hide_rule_turn", bool),
     }
@@ -257,13 +270,16 @@ class ActionExecuted(Event):
     _: KW_ONLY
     policy: str | None = None
     confidence: float | None = None
+    model: str | None = None
+    predicted: str | None = None
     unpredictable: bool = False
     error: str | None = None
     hide_rule_turn: bool | None = None
 
     def _parameters(self) -> Json:
         """Return the name, and of everything else what there is."""
-        return {key: value for key, value in Event._parameters(self).items() if value is not None}
+        keys = self._keys.items()
+        return {key: value for key, (field, _, _) in keys if (value := getattr(self, field)) is not None}
 
     def _content(self) -> object:
         return self.action_name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, SlotSet
+from rasa_core.events import ACTION_LISTEN_NAME, SHORT_FINGERPRINT, ActionExecuted, SlotSet
 from rasa_core.exceptions import ModelError, UnsupportedDialogueModelError
 from rasa_core.policies.policy import Policy, Prediction, Trackers
 from rasa_core.support.stored_models import KnownByName, reading
@@ -45,7 +46,14 @@ class PolicyEnsemble(KnownByName):
         Name of an action to ``{"slots": [...]}``: the slots that it set in the stories.
     by_confidence
         Whether the most certain policy decides, and the priority only between equally certain ones, as in Rasa 3.
+
+    Attributes
+    ----------
+    fingerprint : str or None
+        A short hash of the model, which logs name; None before there is one.
     """
+
+    fingerprint: str | None = None
 
     def __init__(
         self,
@@ -79,6 +87,12 @@ class PolicyEnsemble(KnownByName):
         for policy in self.policies:
             policy.train(training_trackers, domain, **kwargs)
         self.action_fingerprints = dict(slots_set_by_actions(training_trackers))
+
+    def name_after(self, *content: str) -> None:
+        """Give what was trained here, and is in no file yet, a fingerprint after what it was trained on."""
+        kinds = [type(policy).__name__ for policy in self.policies]
+        text = json.dumps([content, kinds, self.action_fingerprints])
+        self.fingerprint = hashlib.blake2b(text.encode(), digest_size=SHORT_FINGERPRINT // 2).hexdigest()
 
     def continue_training(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Let each policy learn from more conversations."""

@@ -143,8 +143,8 @@ def log_message(request: Request, agent: Agent, sender_id: str) -> Response:
     text, parsed = text_in(body, "text"), body.get("parse_data")
     if parsed is not None and not isinstance(parsed, dict):
         raise HttpError(400, f'"parse_data" is an object, not {json_type(parsed)}.')
-    item = {"event": "user", "text": text, "parse_data": parsed or agent.turns().understand(text)}
-    (message,) = _events([item], agent)
+    agent.turns()  # Raises where nothing can predict.
+    (message,) = _events([{"event": "user", "text": text, "parse_data": parsed or None}], agent)
     assert isinstance(message, UserUttered)
     answered = agent.processor.append_message(sender_id, message, request.conditions("messages"))
     return at_version(answered.result, answered.version)
@@ -228,7 +228,8 @@ def _event(item: object, index: int, agent: Agent) -> Event:
     if problem is not None:
         raise HttpError(400, where + problem, details=details)
     if item["event"] == "user" and item.get("parse_data") is None:
-        item = {**item, "parse_data": agent.processor.understand(item["text"])}
+        parsed, interpreter = agent.processor.understood(item["text"])
+        item = {**item, "parse_data": parsed, "interpreter": interpreter}
     try:
         event = Event.from_parameters(item).storable()
     except EventError as error:

@@ -32,11 +32,10 @@ from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, Restarte
 from rasa_core.exceptions import StoreError, VersionConflictError
 from rasa_core.tracker_store.base import Conversation, StoredAnswer, TrackerStore, as_json
 from rasa_core.tracker_store.packing import Places, note_places, packed, places_in, unpacked
-from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers import DialogueStateTracker, expected_in
 
 _HEAD_FORMAT = 4  # Raised when the content of snapshots changes, so that stored heads are computed anew.
-_UNBOUND_WINDOW = 5
-_MOST_KEPT, _LARGEST_KEPT = 500, 8000  # trackers; characters of a head's state
+_UNBOUND_WINDOW, _MOST_KEPT, _LARGEST_KEPT = 5, 500, 8000  # states; trackers; characters of a head's state
 
 
 class SenderIdError(StoreError, ValueError):
@@ -280,6 +279,7 @@ class EventLogStore(TrackerStore, ABC):
             for row in rows:
                 tracker.take(Event.from_log(json.loads(row)))
             note_places(self._own[tracker], tracker, tracker.pending_events, rows, head.origin)
+            tracker.expected = expected_in(json.loads(head.state))  # No log says what a caller was told.
             tracker.mark_committed()
             return tracker
         return self._resume(sender_id, json.loads(head.state), version=head.version, origin=head.origin)

@@ -31,6 +31,8 @@ from rasa_core.trackers.state import (
     restore_snapshot,
     take_snapshot,
 )
+from rasa_core.trackers.state import Expected as Expected
+from rasa_core.trackers.state import expected_in as expected_in
 
 
 class DialogueStateTracker(EventLog, ConversationState):
@@ -74,6 +76,8 @@ class DialogueStateTracker(EventLog, ConversationState):
         The next action, where it is fixed.
     must_listen : bool
         Whether the next action is to listen, also where another one is fixed for the time after that.
+    expected : Expected or None
+        What a caller was told to run and has not reported yet; no event says so.
     latest_event_time : float or None
         Unix time of the last event, in seconds.
     history : History

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, BotUttered, Event, UserUttered
 from rasa_core.history import History, State, Vocabulary
@@ -43,6 +43,27 @@ class ActionName(str):
         return str(self)
 
 
+class Expected(NamedTuple):
+    """The action that a caller was told to run, and why: what the log then says of it."""
+
+    action: str
+    policy: str | None = None
+    confidence: float | None = None
+    model: str | None = None
+
+    def executed(self, action_name: str, error: str | None = None, *, hidden: bool = False) -> ActionExecuted:
+        """Return the event of the action that was run in fact."""
+        return ActionExecuted(
+            action_name,
+            policy=self.policy,
+            confidence=self.confidence,
+            model=self.model,
+            predicted=None if self.action == action_name else self.action,
+            error=error,
+            hide_rule_turn=hidden or None,
+        )
+
+
 class ConversationState:
     """What is known of a conversation, and how each type of event changes it.
 
@@ -63,6 +84,7 @@ class ConversationState:
         self.latest_action_name: str | None = None
         self._follow_up: ActionName | None = None
         self.must_listen = False
+        self.expected: Expected | None = None
         self._paused: bool = False
         self._restarted_at = 0
         self._state: State | None = None
@@ -84,6 +106,7 @@ class ConversationState:
         self.latest_action_name = None
         self.follow_up_action = None
         self.must_listen = False
+        self.expected = None
         self._paused = False
         self.history.clear()
         self._on_reset_slots()
@@ -104,6 +127,7 @@ class ConversationState:
             hidden, fixed = bool(event.hide_rule_turn), self.follow_up_action is not None
             history.record_action(self.active_state(), action_name, is_hidden=hidden, is_followup=fixed)
         self.latest_action_name = action_name
+        self.expected = None
         # A listening that is due leaves what was fixed for the time after it.
         if not self.must_listen or action_name != ACTION_LISTEN_NAME or self.follow_up_action == ACTION_LISTEN_NAME:
             self.follow_up_action = None
@@ -186,6 +210,7 @@ def take_snapshot(state: ConversationState) -> dict[str, Any]:
     """Return the snapshot of a tracker; its parts are those of the tracker itself."""
     message, bot = state.latest_message, state.latest_bot_utterance
     return {
+        **({} if state.expected is None else {"expected": state.expected}),
         "slots": {name: slot.value for name, slot in state.slots.items() if not _is_initial(slot)},
         "message": None if message is NO_MESSAGE else _message_parts(message),
         "bot": None if bot is NO_UTTERANCE else [bot.text, bot.data, bot.timestamp],
@@ -219,9 +244,16 @@ def restore_snapshot(state: ConversationState, snapshot: Mapping[str, Any]) -> N
     state._paused = snapshot["paused"]
     state.follow_up_action = snapshot["followup"]
     state.must_listen = snapshot["must_listen"]
+    state.expected = expected_in(snapshot)
     state.latest_event_time = snapshot["time"]
     state._restarted_at = snapshot["restarted_at"]
     state.history.restore(snapshot["history"])
+
+
+def expected_in(snapshot: Mapping[str, Any]) -> Expected | None:
+    """Return what a caller was told to run; no log has that, so that it stands in the snapshot alone."""
+    stored = snapshot.get("expected")
+    return None if stored is None else Expected(*stored)
 
 
 class Independent:

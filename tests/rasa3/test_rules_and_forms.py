@@ -85,6 +85,16 @@ def test_restart_forgets_the_form_and_its_slots(hotel: Agent) -> None:
     assert say(hotel, "/book") == ["Which room?"]
 
 
+def test_each_action_says_who_chose_it_and_each_message_who_read_it(hotel: Agent) -> None:
+    say(hotel, "/chat")
+
+    told = [event.as_dict() for event in hotel.read_tracker("ada").events]
+    chosen = [event for event in told if event.get("policy")]
+    assert [event["name"] for event in chosen] == ["utter_chat", "action_listen"]
+    assert {event["model"] for event in chosen} == {hotel.policy_ensemble.fingerprint}
+    assert [event["interpreter"] for event in told if event["event"] == "user"] == ["RegexInterpreter"]
+
+
 def test_a_model_is_written_and_read_again(hotel: Agent, tmp_path: Path) -> None:
     hotel.persist(tmp_path / "model")
 

@@ -20,6 +20,7 @@ Sent = tuple[str, str, Any]
 NOTHING_SAID = {"entities": [], "intent": {}, "text": None}
 LISTEN = {"event": "action", "name": "action_listen", "timestamp": 0}
 LISTEN_DECIDED = {**LISTEN, "confidence": 1.0, "policy": "AnswersByIntent"}
+GREET_DECIDED = {**LISTEN_DECIDED, "name": "utter_greet"}
 SLOT = {"event": "slot", "name": "name", "value": "Zoë"}
 PAUSE: Sent = ("POST", "/conversations/x/tracker/events", [{"event": "pause"}])
 GREET: Sent = ("POST", "/conversations/x/parse", {"query": "/greet"})
@@ -32,7 +33,8 @@ def said(text: str, intent: str | None = None, entities: Any = ()) -> dict[str, 
 
 
 def user(text: str, intent: str | None = None) -> dict[str, Any]:
-    return {"event": "user", "text": text, "parse_data": said(text, intent), "timestamp": 0}
+    parsed = {"text": text, "parse_data": said(text, intent), "interpreter": "RegexInterpreter"}
+    return {"event": "user", **parsed, "timestamp": 0}
 
 
 def action(name: str) -> dict[str, Any]:
@@ -202,7 +204,7 @@ ANSWERED: dict[str, tuple[list[Sent], Sent, Any]] = {
     "tracker": (
         [GREET, GREETED],
         get("/conversations/x/tracker"),
-        state(said("/greet"), events=[LISTEN, user("/greet"), action("utter_greet"), LISTEN_DECIDED]),
+        state(said("/greet"), events=[LISTEN, user("/greet"), GREET_DECIDED, LISTEN_DECIDED]),
     ),
     "tracker by the old path": (
         [GREET],
