@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from rasa_core import _legacy
+from rasa_core.actions.nlg import NlgServer
 from rasa_core.actions.webhook import ActionServer
 from rasa_core.channels.channel import InputChannel, OutputChannel, UserMessage
 from rasa_core.domain import Domain, check_domain_sanity
@@ -49,8 +51,10 @@ class Agent:
     tracker_store
         Keeps the conversations; in memory if not given.
     actions
-        The action server, or its address, which runs the actions that have no template; without it, `domain` says
-        where they run.
+        The action server, its address, or what endpoints.yml says of it; it runs the actions that have no template.
+        Without it, `domain` says where they run.
+    nlg
+        The same of the server that words the responses of a bot of Rasa 3; without it, the domain does.
 
     Attributes
     ----------
@@ -72,9 +76,11 @@ class Agent:
         interpreter: str | NaturalLanguageInterpreter | None = None,
         tracker_store: TrackerStore | None = None,
         *,
-        actions: str | ActionServer | None = None,
+        actions: str | Mapping[str, Any] | ActionServer | None = None,
+        nlg: str | Mapping[str, Any] | NlgServer | None = None,
     ) -> None:
-        self.actions = ActionServer(actions) if isinstance(actions, str) else actions
+        self.actions = actions if isinstance(actions, ActionServer | None) else ActionServer.from_config(actions)
+        self.nlg = nlg if isinstance(nlg, NlgServer | None) else NlgServer(nlg)
         self.domain = _as_domain(domain, None if actions is None else "remote")
         self.policy_ensemble = (
             policies if isinstance(policies, PolicyEnsemble) else SimplePolicyEnsemble(policies or [])
@@ -202,9 +208,10 @@ class Agent:
         tracker_store: TrackerStore | None = None,
         action_factory: str | None = None,
         *,
-        actions: str | ActionServer | None = None,
+        actions: str | Mapping[str, Any] | ActionServer | None = None,
+        nlg: str | Mapping[str, Any] | NlgServer | None = None,
     ) -> Self:
-        """Read a model that `persist` wrote; `actions` is that of `Agent`.
+        """Read a model that `persist` wrote; `actions` and `nlg` are those of `Agent`.
 
         Raises
         ------
@@ -214,7 +221,7 @@ class Agent:
         if path is None:
             raise ModelError("No domain path specified.")
         model = read_model(path, action_factory or (None if actions is None else "remote"))
-        agent = cls(model.domain, model.ensemble, interpreter, tracker_store, actions=actions)
+        agent = cls(model.domain, model.ensemble, interpreter, tracker_store, actions=actions, nlg=nlg)
         agent._stories, agent.model_fingerprint = model.stories, model.fingerprint
         return agent
 
@@ -236,15 +243,9 @@ class Agent:
         message_preprocessor: Preprocessor | None = None,
         interpreter: NaturalLanguageInterpreter | None = None,
     ) -> MessageProcessor:
-        kind = MessageProcessor if self.domain.rasa is None else RasaProcessor
-        return kind(
-            interpreter or self.interpreter,
-            self.policy_ensemble,
-            self.domain,
-            self.tracker_store,
-            message_preprocessor=message_preprocessor,
-            server=self.actions,
-        )
+        kind = MessageProcessor if self.domain.rasa is None else partial(RasaProcessor, nlg=self.nlg)
+        parts = (interpreter or self.interpreter, self.policy_ensemble, self.domain, self.tracker_store)
+        return kind(*parts, message_preprocessor=message_preprocessor, server=self.actions)
 
     def turns(
         self,

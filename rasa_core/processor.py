@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
+from rasa_core.actions.nlg import NlgServer
 from rasa_core.actions.rasa_runner import RasaRunner
 from rasa_core.actions.runner import runner_for
 from rasa_core.actions.webhook import ActionServer
@@ -282,8 +283,11 @@ def _is_cancelled(reminder: ReminderScheduled, tracker: DialogueStateTracker) ->
 class RasaProcessor(RasaTurns, MessageProcessor):
     """Takes turns of a Rasa 3 bot on the conversations of a store; parameters are those of `MessageProcessor`."""
 
-    def __init__(self, *args: Any, server: ActionServer | None = None, **options: Any) -> None:
+    def __init__(
+        self, *args: Any, server: ActionServer | None = None, nlg: NlgServer | None = None, **options: Any
+    ) -> None:
         super().__init__(*args, **options)
+        self.nlg = nlg
         self.runner = RasaRunner(self.domain, server)
 
     def append_events(

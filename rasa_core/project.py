@@ -35,20 +35,23 @@ from rasa_core.checks.nlu import Finding, check_domain_names, check_training_dat
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
 from rasa_core.model_folder import fingerprint_of_files, read_model, write_model
-from rasa_core.nlu.model import NLUModel, fingerprint_of
+from rasa_core.nlu.pipeline import PipelineConfig, Step, default_pipeline, pipeline_in, stored_steps
 from rasa_core.nlu.reading import holds_nlu_data, list_data_files, read_training_data
-from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.training_data import TrainingData
+from rasa_core.nlu.upkeep import bring_up, state_of
 from rasa_core.policies.ensemble import MODEL_FORMAT, PolicyEnsemble
 from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.keras_training import import_keras
 from rasa_core.policies.memoization import MemoizationPolicy
-from rasa_core.rasa_config import read_rasa_config
+from rasa_core.rasa3.domain_parts import RASA_DEFAULT_INTENTS
+from rasa_core.rasa3.endpoints import Endpoints, read_endpoints
+from rasa_core.rasa_config import read_rasa_config, written_policies
 from rasa_core.rasa_files import RasaFiles, is_rasa
 from rasa_core.rasa_project import train_rasa_project
 from rasa_core.stories.files import NO_YAML, holds_stories, holds_yaml_stories, story_files
 from rasa_core.support.folders import check_writable, files_below
+from rasa_core.support.problems import told
 from rasa_core.support.text_files import TextFileError, read_text
 from rasa_core.version import __version__
 
@@ -178,16 +181,16 @@ class Project:
         """Return the domain; raise `DomainError` if there is something wrong with it."""
         return Domain.load(self.domain_file) if self.rasa is None else self.rasa.domain
 
-    @property
-    def action_server(self) -> str | None:
-        """The address of the action server that the project names, None if it names none."""
-        return None if self.rasa is None else self.rasa.action_server
+    def endpoints(self) -> Endpoints:
+        """Return what the project says of other servers; `read_endpoints` tells the errors."""
+        return Endpoints() if self.rasa is None else read_endpoints(self.folder)
 
     def fingerprint(self, domain: Domain) -> str:
         """Return a hash of everything that the dialogue model of this project depends on."""
         settings = [__version__, MODEL_FORMAT, domain.fingerprint()]
-        files = self.story_files if self.rasa is None else [*self.rasa.story_files, *self.rasa.config_files]
-        return fingerprint_of_files(files, self.folder, settings)
+        if self.rasa is not None:
+            settings.append(written_policies(self.rasa.config_file))
+        return fingerprint_of_files(self.story_files, self.folder, settings)
 
     def is_current(self) -> bool:
         """Tell whether there are models of exactly these files."""
@@ -199,7 +202,8 @@ class Project:
 
     def nlu_is_current(self) -> bool:
         """Tell whether there is an interpreter of exactly this NLU data, or none is needed."""
-        return self._nlu_is_current(self.nlu_data())
+        data = self.nlu_data()
+        return state_of(self.nlu_model, data, self._steps(data, self.load_domain(), True)) == "current"
 
     def _state(self, domain: Domain) -> str:
         """Return ``current``, ``reworded`` (only what the bot says has changed), or ``changed``."""
@@ -213,17 +217,22 @@ class Project:
             return "current"
         return "reworded" if self._stories_of_model.is_file() else "changed"
 
-    def _nlu_is_current(self, data: TrainingData) -> bool:
-        if not data.intents:
-            return True
-        try:
-            found = NLUModel.load(self.nlu_model).fingerprint
-        except ModelError:
-            return False
-        return found == fingerprint_of(data.fingerprint(), NLUSettings().as_json())
+    def pipeline(self, ignores_own: bool = False) -> PipelineConfig | None:
+        """Return what config.yml says of components, or what Rasa would have chosen for it; None if it says nothing."""
+        found = pipeline_in(self.folder / "config.yml", ignores_own=ignores_own)
+        return found or (None if self.rasa is None else default_pipeline())
+
+    def _steps(self, data: TrainingData, domain: Domain, ignores_own: bool) -> list[Step] | None:
+        return stored_steps(self.pipeline(ignores_own), data, domain.entities)
 
     def train_if_changed(
-        self, *, force: bool = False, nlu: bool = True, say: Say = print, lenient: bool = False
+        self,
+        *,
+        force: bool = False,
+        nlu: bool = True,
+        say: Say = print,
+        lenient: bool = False,
+        ignore_components: bool = False,
     ) -> None:
         """Make sure that there are models of these files, and say what is done.
 
@@ -235,6 +244,8 @@ class Project:
             Whether the bot has an interpreter of its own, trained from the NLU data of the project, if there are any.
         lenient
             Whether to train though something that the stories say cannot be used.
+        ignore_components
+            Whether to train though config.yml names policies and components that there are none for.
 
         Raises
         ------
@@ -247,6 +258,12 @@ class Project:
             f"{len(domain.slots)} slots, {domain.num_actions - len(domain.default_action_names)} actions"
         )
         data = self.nlu_data() if nlu else TrainingData()
+        steps = self._steps(data, domain, ignore_components)
+        config = (
+            None
+            if self.rasa is None
+            else read_rasa_config(self.rasa.config_file, _network, ignores_own=ignore_components)
+        )
         state = "changed" if force else self._state(domain)
         if state != "current":
             check_writable(self.model.parent)
@@ -258,20 +275,21 @@ class Project:
             self._reword(domain)
             say(f"{self.model}: only what the bot says has changed; the model has the new words without training")
         else:
-            if self.rasa is not None:
+            if self.rasa is not None and config is not None:
                 prints = {FINGERPRINT: self.fingerprint(domain)}
-                config = read_rasa_config(self.rasa.config_file, _network)
                 train_rasa_project(self.rasa, config, self.model, prints, say, make_agent=Agent, lenient=lenient)
             else:
                 if not lenient:
                     refuse_unusable(domain, self.stories, str(self.domain_file))
                 self._train(domain, say, lenient)
-        if data.intents and (force or not self._nlu_is_current(data)):
-            self._train_nlu(data, domain, say)
-        elif data.intents:
-            say(f"{self.nlu_model}: the interpreter of typed text is up to date")
-        elif data.lookups or data.regexes or data.synonyms:
-            say("the NLU data has no examples of intents: there is no interpreter of typed text")
+        state = "changed" if force else state_of(self.nlu_model, data, steps)
+        if not data.intents:
+            if data.lookups or data.regexes or data.synonyms:
+                say("the NLU data has no examples of intents: there is no interpreter of typed text")
+            return
+        for line in self._told_of_nlu(data, domain, state):
+            say(line)
+        bring_up(self.nlu_model, data, steps, state, say)
 
     def _reword(self, domain: Domain) -> None:
         _, ensemble, metadata, *_ = read_model(self.model)
@@ -302,22 +320,17 @@ class Project:
     def _told_stories(self) -> str:
         return ", ".join(map(str, self.stories if isinstance(self.stories, list) else [self.stories]))
 
-    def _train_nlu(self, data: TrainingData, domain: Domain, say: Say) -> None:
-        from rasa_core.nlu.training import train  # Not loaded by a process that only serves.
-
-        files = ", ".join(map(str, self.nlu_files))
-        say(f"{files}: {len(data.examples)} messages of {len(data.intents)} intents, {len(data.entities)} entities")
-        for line in _brief(self._nlu_findings(data, domain), self.folder):
-            say(line)
-        say("training the interpreter of typed text ...")
-        started = time.perf_counter()
-        model = train(data)
-        say(f"trained in {time.perf_counter() - started:.1f} s")
-        model.persist(self.nlu_model)
-        say(f"{self.nlu_model}: the interpreter is written")
+    def _told_of_nlu(self, data: TrainingData, domain: Domain, state: str) -> Iterator[str]:
+        if state != "current":
+            yield from told(() if (found := self.pipeline(True)) is None else found.notes)
+        if state == "changed":
+            files, count = ", ".join(map(str, self.nlu_files)), len(data.examples)
+            yield f"{files}: {count} messages of {len(data.intents)} intents, {len(data.entities)} entities"
+            yield from _brief(self._nlu_findings(data, domain), self.folder)
 
     def _nlu_findings(self, data: TrainingData, domain: Domain) -> list[Finding]:
-        intents = [intent for intent in domain.intents if intent in data.intents or intent != domain.restart_intent]
+        given = {domain.restart_intent} if domain.rasa is None else set(RASA_DEFAULT_INTENTS)
+        intents = [intent for intent in domain.intents if intent in data.intents or intent not in given]
         named = check_domain_names(data, intents, domain.entities, str(self.domain_file))
         return [*named, *check_training_data(data)]
 

@@ -1,5 +1,7 @@
 """config.yml of Rasa 2 and 3: which of our policies stands for which of theirs.
 
+`rasa_core.nlu.pipeline` reads the components.
+
 =============================  ======================================================================
 Theirs                         Ours
 =============================  ======================================================================
@@ -10,23 +12,27 @@ FallbackPolicy (2.x)           `RulePolicy`, with its threshold and action
 FormPolicy, MappingPolicy,     `RulePolicy`
 TwoStageFallbackPolicy (2.x)
 UnexpecTEDIntentPolicy         left out
+a policy of somebody's own     an error, or left out where that is wanted
 =============================  ======================================================================
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.exceptions import ModelError, did_you_mean
+from rasa_core.nlu.pipeline import PipelineConfig, default_pipeline, keys_of, pipeline_in
 from rasa_core.policies.augmented_memoization import AugmentedMemoizationPolicy
 from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.policy import Policy
 from rasa_core.policies.rules import RulePolicy
-from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
+from rasa_core.support.places import Place
+from rasa_core.support.problems import Note
+from rasa_core.support.yaml_parts import Part
 
 DEFAULT_POLICIES: Final = ("MemoizationPolicy", "RulePolicy", "TEDPolicy")
 MEMOIZATION_PRIORITY: Final = 3
@@ -58,55 +64,65 @@ class RasaConfig:
     ----------
     policies : list of Policy
         In their order, each one new.
-    pipeline : list of dict
-        The components that understand text, each with its name and options.
+    pipeline : PipelineConfig
+        What understands text.
     learns, epochs : bool, int or None
         Whether one of the policies is a network, and how often it sees each example, where that is said.
-    notes : list of str
-        What was replaced, and what is left out.
+    notes : list of Note
+        What becomes of each policy, and of other keys.
     """
 
     policies: list[Policy] = field(default_factory=list)
-    pipeline: list[dict[str, Any]] = field(default_factory=list)
+    pipeline: PipelineConfig = field(default_factory=PipelineConfig)
     learns: bool = False
     epochs: int | None = None
-    notes: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
     def ensemble(self) -> PolicyEnsemble:
         """Return the policies as one, the rules first to be trained."""
         return PolicyEnsemble(self.policies, by_confidence=True)
 
 
-def read_rasa_config(path: str | Path, network: MakesNetwork) -> RasaConfig:
+def read_rasa_config(path: str | Path, network: MakesNetwork, *, ignores_own: bool = False) -> RasaConfig:
     """Read config.yml; a missing file is as an empty one.
 
     Parameters
     ----------
     network
         Makes the network that stands for TEDPolicy, from its ``max_history``, which may be None.
+    ignores_own
+        Whether policies and components of somebody's own are left out, rather than an error.
 
     Raises
     ------
     ModelError
         If the file cannot be read, or names a policy that there is none for; the message begins with file and line.
     """
-    config = RasaConfig()
-    try:
-        root = read_yaml(path) if Path(path).exists() else None
-    except YamlError as error:
-        raise ModelError(str(error)) from error
-    keys = {} if root is None else root.keys()
+    config, keys = RasaConfig(), keys_of(path)
     recipe = keys["recipe"].written if "recipe" in keys else ""
     if recipe and recipe not in RECIPES:
         raise ModelError(f"{keys['recipe'].place}: the recipe {recipe!r} is not known; write recipe: default.v1.")
-    config.pipeline = [_described(part) for part in keys["pipeline"].entries()] if "pipeline" in keys else []
+    config.pipeline = pipeline_in(path, ignores_own=ignores_own) or default_pipeline()
     parts = keys["policies"].entries() if "policies" in keys else []
-    named = [(_described(part), str(part.place)) for part in parts] or [
-        ({"name": name}, str(path)) for name in DEFAULT_POLICIES
+    named = [(_described(part), part.place) for part in parts] or [
+        ({"name": name}, Place(str(path))) for name in DEFAULT_POLICIES
     ]
+    wrong = []
     for described, place in named:
-        _add(config, described, place, network)
+        try:
+            _add(config, described, place, network)
+        except LookupError as error:
+            wrong.append(f"{place}: {error.args[0]}")
+            config.notes.append(Note(place, described["name"], "left out", "left out, as it is one's own"))
+    if wrong and not ignores_own:
+        raise ModelError("\n".join(wrong))
     return config
+
+
+def written_policies(path: str | Path) -> Any:
+    """Return the ``policies:`` of a config.yml as they stand there."""
+    found = keys_of(path).get("policies")
+    return None if found is None else found.data
 
 
 def _described(part: Part) -> dict[str, Any]:
@@ -114,29 +130,33 @@ def _described(part: Part) -> dict[str, Any]:
     return {"name": str(data)} if not isinstance(data, dict) else {**data, "name": str(data.get("name"))}
 
 
-def _add(config: RasaConfig, described: Mapping[str, Any], place: str, network: MakesNetwork) -> None:
-    name = described["name"].rpartition(".")[2]
+def _add(config: RasaConfig, described: Mapping[str, Any], place: Place, network: MakesNetwork) -> None:
+    """Add a policy, and what becomes of it; raise `LookupError` for one that there is none for."""
+    module, _, name = described["name"].rpartition(".")
+    note = Note(place, described["name"], "same", "the same")
+    if name not in _KNOWN or (module and module.split(".")[0] != "rasa"):
+        raise LookupError(
+            f"the policy {described['name']!r} is none of Rasa's.{did_you_mean(name, _KNOWN)} A policy of your own has "
+            "to be written for this package; --ignore-components goes on without it."
+        )
     if name in _LEFT_OUT:
-        config.notes.append(f"{place}: {name} is left out: nothing stands for it.")
+        note = replace(note, fate="left out", message="left out, as nothing stands for it")
     elif name in _OLD_RULES:
         _add_rules(config, _options_of_fallback(described))
-        config.notes.append(f"{place}: {name} is replaced by RulePolicy.")
+        note = replace(note, fate="replaced", message="replaced by RulePolicy")
     elif name == "RulePolicy":
         _add_rules(config, {key: described[key] for key in RULE_OPTIONS if key in described}, _priority(described))
-    elif name in ("MemoizationPolicy", "AugmentedMemoizationPolicy"):
-        kind = MemoizationPolicy if name == "MemoizationPolicy" else AugmentedMemoizationPolicy
-        priority = _priority(described) or MEMOIZATION_PRIORITY
-        config.policies.append(kind(max_history=described.get("max_history") or 5, priority=priority))
     elif name == "TEDPolicy":
         epochs, max_history = described.get("epochs"), described.get("max_history")
         config.policies.append(network(max_history if isinstance(max_history, int) else None))
         config.learns, config.epochs = True, epochs if isinstance(epochs, int) else None
-        config.notes.append(f"{place}: TEDPolicy is replaced by KerasPolicy.")
+        unused = tuple(key for key in described if key not in ("name", "epochs", "max_history", "priority"))
+        note = replace(note, fate="replaced", message="replaced by KerasPolicy", unused=unused)
     else:
-        raise ModelError(
-            f"{place}: the policy {described['name']!r} is none of Rasa's.{did_you_mean(name, _KNOWN)} "
-            "A policy of your own has to be written for this package."
-        )
+        kind = MemoizationPolicy if name == "MemoizationPolicy" else AugmentedMemoizationPolicy
+        priority = _priority(described) or MEMOIZATION_PRIORITY
+        config.policies.append(kind(max_history=described.get("max_history") or 5, priority=priority))
+    config.notes.append(note)
 
 
 def _priority(described: Mapping[str, Any]) -> int | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
@@ -101,25 +101,6 @@ class RasaFiles:
     def read_stories(self, problems: list[Problem] | None = None) -> ReadStories:
         """Return stories and rules; raise `StoryParseError` for what is wrong, unless `problems` takes that."""
         return YamlStoryReader(self.domain, problems).read_files(self.story_files)
-
-    def endpoints(self) -> dict[str, Any]:
-        """Return what stands in endpoints.yml, with the variables of the environment in it."""
-        path = self.folder / "endpoints.yml"
-        if not path.is_file():
-            return {}
-        try:
-            root = read_yaml(path, variables=True)
-        except YamlError as error:
-            raise ModelError(str(error)) from error
-        found = None if root is None else root.data
-        return found if isinstance(found, dict) else {}
-
-    @property
-    def action_server(self) -> str | None:
-        """The address of the action server, None if there is none."""
-        endpoint = self.endpoints().get("action_endpoint")
-        url = endpoint.get("url") if isinstance(endpoint, dict) else None
-        return None if url is None else str(url)
 
 
 def is_rasa(folder: Path) -> bool:

@@ -16,7 +16,7 @@ from rasa_core.rasa_files import RasaFiles
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.steps import StoryGraph
 from rasa_core.stories.yaml import ReadStories
-from rasa_core.support.problems import Problem
+from rasa_core.support.problems import Note, Problem, told
 from rasa_core.trackers import DialogueStateTracker
 
 Say = Callable[[str], object]
@@ -28,7 +28,7 @@ class Settings(Protocol):
     policies: list[Policy]
     learns: bool
     epochs: int | None
-    notes: list[str]
+    notes: list[Note]
 
     def ensemble(self) -> PolicyEnsemble: ...  # noqa: D102
 
@@ -67,7 +67,7 @@ def train_rasa_project(
     started = time.perf_counter()
     problems: list[Problem] | None = [] if lenient else None
     read = files.read_stories(problems)
-    for line in [*map(str, problems or ()), *config.notes]:
+    for line in [*map(str, problems or ()), *told(config.notes)]:
         say(line)
     seconds = time.perf_counter() - started
     say(f"{len(read.steps)} stories and {len(read.rules)} rules, read in {seconds:.1f} s")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from rasa_core.actions.nlg import NlgServer
 from rasa_core.actions.running import take_said
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import RestOutputChannel
@@ -46,6 +47,7 @@ class RasaTurns:
     policy_ensemble: Any
     runner: Any
     expected: Any
+    nlg: NlgServer | None
     _break_circuit: Any
 
     # -- a message
@@ -130,7 +132,7 @@ class RasaTurns:
 
     def dispatcher_for(self, message: UserMessage) -> ResponseDispatcher:  # noqa: D102
         channel = message.output_channel or RestOutputChannel()
-        return ResponseDispatcher(message.sender_id, channel, self.domain)
+        return ResponseDispatcher(message.sender_id, channel, self.domain, self.nlg)
 
     def run_until_listening(  # noqa: D102
         self, tracker: DialogueStateTracker, dispatcher: Dispatcher, commit: Callable[[], object]

@@ -10,10 +10,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from rasa_core.dispatcher import BotMessage, Content, Dispatcher, Values, filled, sayable, variables_of
+from rasa_core.channels.channel import OutputChannel
+from rasa_core.dispatcher import BotMessage, Content, Dispatcher, Responses, Values, filled, sayable, variables_of
 from rasa_core.exceptions import did_you_mean
+from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)
 
@@ -21,8 +23,28 @@ _DATA_KEYS = ("elements", "quick_replies", "buttons", "attachment", "image", "cu
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^\n{}]+?)\}")
 
 
+class WordsResponses(Protocol):
+    """What words responses: a `rasa_core.actions.nlg.NlgServer`, which tells what it returns."""
+
+    def words(  # noqa: D102
+        self, response: str, variant: object, values: Mapping[str, Any], tracker: Any, channel: str
+    ) -> Content | None: ...
+
+
 class ResponseDispatcher(Dispatcher):
-    """Says things as Rasa 3 says them; each response is one `BotMessage`, of however many messages it consists."""
+    """Says things as Rasa 3 says them; each response is one `BotMessage`, of however many messages it consists.
+
+    Parameters
+    ----------
+    nlg
+        Words responses, if there is such a server; the domain has them where it fails.
+    """
+
+    def __init__(
+        self, sender_id: str, output_channel: OutputChannel, domain: Responses, nlg: WordsResponses | None = None
+    ) -> None:
+        super().__init__(sender_id, output_channel, domain)
+        self.nlg = nlg
 
     def utter_message(self, text: str) -> None:
         """Say `text`; each part between empty lines becomes a message."""
@@ -67,12 +89,17 @@ class ResponseDispatcher(Dispatcher):
     def retrieve_template(self, template_name: str, filled_slots: Values = None, **kwargs: Any) -> Content | None:
         """Return the variant of a response that is to be said now, filled; None if none is."""
         variants = self.domain.templates.get(template_name)
+        values = variables_of(filled_slots, kwargs)
+        fitting = _best(variants or (), values, self.output_channel.name)
+        if self.nlg is not None and isinstance(filled_slots, DialogueStateTracker):
+            variant = fitting[0].get("id") if fitting else None
+            worded = self.nlg.words(template_name, variant, kwargs, filled_slots, self.output_channel.name)
+            if worded is not None:
+                return worded
         if variants is None:
             hint = did_you_mean(template_name, self.domain.templates)
             logger.error("the domain has no response %r.%s", template_name, hint)
             return None
-        values = variables_of(filled_slots, kwargs)
-        fitting = _best(variants, values, self.output_channel.name)
         chosen = self.domain.random_template_for(template_name, fitting)
         if chosen is None:
             logger.error("no variant of the response %r fits now, and nothing is said.", template_name)

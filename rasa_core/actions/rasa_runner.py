@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rasa_core.actions.default_actions import DEFAULT_ACTIONS
 from rasa_core.actions.loops import FormRun
@@ -14,6 +15,7 @@ from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import BotUttered, Event, SlotSet
 from rasa_core.exceptions import RasaCoreError, RemoteActionError
+from rasa_core.rasa3.domain_parts import options_in
 from rasa_core.rasa3.history import Loop
 from rasa_core.responses import ResponseDispatcher
 from rasa_core.trackers import DialogueStateTracker
@@ -40,6 +42,9 @@ class RasaRunner:
         self._domain_body = domain_body(domain)
         self._filler = SlotFiller(domain)
         self._own = set(domain.rasa.custom_defaults)
+        actions = options_in(domain.rasa.content["actions"])
+        self._wants_domain = {name for name, options in actions.items() if options.get("send_domain") is True}
+        self._retrieved = {f"{name.partition('/')[0]}/" for name in domain.templates if "/" in name}
 
     runs_everything = True
 
@@ -82,9 +87,11 @@ class RasaRunner:
         return self.say(action_name, dispatcher, tracker)
 
     def say(self, response: str, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
-        """Say a response, and return that as events; nothing if the domain has none of this name."""
-        if response in self.domain.templates:
-            dispatcher.utter_template(response, tracker.current_slot_values())
+        """Say a response, and return that as events; nothing if there is none of this name."""
+        if f"{response}/" in self._retrieved:
+            response = _chosen(response, tracker.latest_message.parse_data) or response
+        if response in self.domain.templates or dispatcher.nlg is not None:
+            dispatcher.utter_template(response, tracker)
         return take_said(dispatcher)
 
     def run_custom(self, name: str, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
@@ -94,7 +101,8 @@ class RasaRunner:
                 f"the action {name!r} is the bot's own, and there is nowhere to run it: name the action server, "
                 "as action_endpoint: in endpoints.yml."
             )
-        events = self._server.run(name, dispatcher, tracker, self._domain_body)
+        domain = self._domain_body if self._server.sends_domain or name in self._wants_domain else None
+        events = self._server.run(name, dispatcher, tracker, domain)
         said = take_said(dispatcher)
         for event in events:
             if isinstance(event, BotUttered):
@@ -135,3 +143,14 @@ class RasaRunner:
             logger.exception("the action %r failed in conversation %r.", name, tracker.sender_id)
             take_said(dispatcher)
             return []
+
+
+def _chosen(action: str, parse: Mapping[str, Any]) -> str | None:
+    """Return the response that a message asks for: of ``utter_faq``, that of the likeliest part of ``faq``."""
+    intent, told = action.removeprefix("utter_"), parse.get("response_selector") or {}
+    ranking = (told.get(intent) or told.get("default") or {}).get("ranking") or ()
+    for key in (str(one.get("intent_response_key")) for one in ranking):
+        if key.startswith(f"{intent}/"):
+            return f"utter_{key}"
+    logger.error("%r says nothing: the message does not tell which part of the intent %r is meant.", action, intent)
+    return None

@@ -15,18 +15,18 @@ Trust: the answer decides what the bot says and remembers, so the server at this
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlsplit
 
 from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import Event
 from rasa_core.exceptions import ActionRejectedError, RemoteActionError
-from rasa_core.support.http import HttpAnswer, HttpTransport, NoAnswerError
+from rasa_core.support.endpoint import Endpoint
+from rasa_core.support.http import HttpAnswer, NoAnswerError
 from rasa_core.support.strict_json import decode
 from rasa_core.trackers import DialogueStateTracker
 
@@ -35,6 +35,8 @@ PROTOCOL_VERSION = "3.6.21"
 
 MOST_EVENTS = 500
 DEFAULT_TIMEOUT = 300.0
+COMPRESS_VARIABLE = "COMPRESS_ACTION_SERVER_REQUEST"
+"""If it is true in the environment, requests are compressed, as in Rasa."""
 
 _Json = dict[str, Any]
 
@@ -54,6 +56,8 @@ class ActionServer:
         Are sent with each request, such as ``{"Authorization": "Bearer ..."}``.
     compress
         Whether requests are compressed with gzip.
+    sends_domain
+        Whether each request has the domain; else only those for actions that ask for it.
 
     Raises
     ------
@@ -63,29 +67,44 @@ class ActionServer:
 
     def __init__(
         self,
-        url: str,
+        url: str | Endpoint,
         timeout: float = DEFAULT_TIMEOUT,
         most_events: int | None = MOST_EVENTS,
         headers: Mapping[str, str] | None = None,
         compress: bool = False,
+        sends_domain: bool = True,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"an action server has an address such as http://localhost:5055/webhook, not {url!r}.")
-        self.url, self.timeout, self.most_events = url, timeout, most_events
-        self.headers, self.compress = dict(headers or {}), compress
-        self._path = quote(parts.path, safe="/%:@!$&'()*+,;=~") or "/"
-        self._transport = HttpTransport(parts._replace(path=""), hidden_query=parts.query)
+        self._endpoint = Endpoint(url, timeout, headers, compress=compress) if isinstance(url, str) else url
+        self.url, self.timeout = self._endpoint.url, self._endpoint.timeout
+        self.most_events, self.sends_domain = most_events, sends_domain
+
+    @classmethod
+    def from_config(cls, given: Mapping[str, Any] | str) -> ActionServer:
+        """Return the server at an address, or that of ``action_endpoint:`` in endpoints.yml.
+
+        Beside what Rasa reads, ``tracker_events`` is ``all``, or how many events are sent with each request, and
+        ``timeout`` a number of seconds. `ValueError` tells what cannot be.
+        """
+        if isinstance(given, str):
+            return cls(given)
+        told, most = given.get("tracker_events", MOST_EVENTS), None
+        if told != "all":
+            if isinstance(told, bool) or not isinstance(told, int) or told < 1:
+                raise ValueError(f"tracker_events: is all, or a number of events, not {told!r}.")
+            most = told
+        compress = os.environ.get(COMPRESS_VARIABLE, "").lower() in ("true", "1")
+        endpoint = Endpoint.from_config({"compress": compress, **given}, DEFAULT_TIMEOUT)
+        return cls(endpoint, most_events=most, sends_domain=given.get("enable_selective_domain") is not True)
 
     def run(
-        self, action_name: str, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Mapping[str, Any]
+        self, action_name: str, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Mapping[str, Any] | None
     ) -> list[Event]:
         """Ask for an action; what it says goes to `dispatcher`, and its events are returned.
 
         Parameters
         ----------
         domain
-            What `domain_body` returned.
+            What `domain_body` returned; None if this action does not ask for it.
 
         Raises
         ------
@@ -97,8 +116,8 @@ class ActionServer:
         request = {
             "next_action": action_name,
             "sender_id": tracker.sender_id,
-            "tracker": _tracker_body(tracker, self.most_events),
-            "domain": domain,
+            "tracker": tracker_body(tracker, self.most_events),
+            **({} if domain is None else {"domain": domain}),
             "version": PROTOCOL_VERSION,
         }
         answer = self._call(request, _key(action_name, tracker))
@@ -108,13 +127,9 @@ class ActionServer:
         return events
 
     def _call(self, request: _Json, key: str) -> _Json:
-        name, place = request["next_action"], self.url.partition("?")[0]
-        body = json.dumps(request, ensure_ascii=False).encode("utf-8", "surrogatepass")
-        headers = {"Content-Type": "application/json", "Accept": "*/*", "Idempotency-Key": key, **self.headers}
-        if self.compress:
-            body, headers["Content-Encoding"] = gzip.compress(body, 1), "gzip"
+        name, place = request["next_action"], self._endpoint.place
         try:
-            answer = self._transport.exchange("POST", self._path, headers=headers, body=body, timeout=self.timeout)
+            answer = self._endpoint.post(request, {"Idempotency-Key": key})
         except NoAnswerError as error:
             raise RemoteActionError(
                 f"the action server at {place} gave no answer to {name!r}: {error}. Is it running?"
@@ -147,7 +162,8 @@ def _key(action_name: str, tracker: DialogueStateTracker) -> str:
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 
-def _tracker_body(tracker: DialogueStateTracker, most_events: int | None) -> _Json:
+def tracker_body(tracker: DialogueStateTracker, most_events: int | None) -> _Json:
+    """Return a conversation as Rasa 3 sends it, with its latest events."""
     state = tracker.current_state()
     return {
         **state,

@@ -81,6 +81,13 @@ import_option = click.option(
 )
 
 
+ignore_option = click.option(
+    "--ignore-components",
+    is_flag=True,
+    help="Leave out policies and components in config.yml that are your own, and tell of them, instead of failing.",
+)
+
+
 def load_modules(given: Iterable[str], *places: str | Path) -> list[str]:
     """Import what `import_option` gives, and what the bot at these places remembers; return the names.
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import click
 
+from rasa_core.actions.nlg import NlgServer
 from rasa_core.actions.webhook import ActionServer
 from rasa_core.commands.common import Command, argument_parser, import_option, load_modules
 from rasa_core.exceptions import RasaCoreError
@@ -199,6 +200,11 @@ _OPTIONS = (
         help="Address of an action server, such as rasa-sdk's http://localhost:5055/webhook; it runs the actions that "
         f"have no template.  [default: {ACTIONS_VARIABLE}, or where the domain says]",
     ),
+    click.option(
+        "--nlg",
+        metavar="URL",
+        help="Address of an NLG server, which words the responses of a bot of Rasa 3.  [default: endpoints.yml]",
+    ),
     import_option,
     click.option("-v", "--verbose", is_flag=True, help="Show on the terminal what the server does."),
     click.option("--debug", is_flag=True, help="Show everything."),
@@ -229,7 +235,8 @@ def serve(
     enable_load: bool,
     enable_train: str | None,
     retention: float | None,
-    actions: str | None,
+    actions: str | dict[str, Any] | None,
+    nlg: str | dict[str, Any] | None,
     imports: tuple[str, ...],
     verbose: bool,
     debug: bool,
@@ -255,6 +262,7 @@ def serve(
         retention=retention,
         enable_train=enable_train,
         actions=actions,
+        nlg=nlg,
     )
     names = load_modules(imports, model)
     _check(settings, workers)
@@ -290,7 +298,7 @@ def _default_threads(settings: ServerSettings) -> int:
     kept_here = settings.store is None or settings.store.startswith(("memory:", "sqlite:"))
     understood_here = settings.nlu is None or "://" not in settings.nlu
     threads = DEFAULT_THREADS if kept_here and understood_here else WAITING_THREADS
-    threads = threads if settings.actions is None else WAITING_THREADS
+    threads = threads if settings.actions is None and settings.nlg is None else WAITING_THREADS
     return threads if settings.enable_train is None else threads + 1
 
 
@@ -314,7 +322,9 @@ def _check(settings: ServerSettings, workers: int) -> None:
             Path(settings.enable_train).mkdir(parents=True, exist_ok=True)
         NaturalLanguageInterpreter.create(settings.nlu)
         if settings.actions is not None:
-            ActionServer(settings.actions)
+            ActionServer.from_config(settings.actions)
+        if settings.nlg is not None:
+            NlgServer(settings.nlg)
         if settings.store is not None:
             store_from_url(settings.store).close()
         if settings.log_file:
@@ -350,9 +360,8 @@ def _announce(settings: ServerSettings, host: str, port: int, workers: int) -> N
         text = "hello there"
         click.echo(f"Typed text is understood by {settings.nlu.partition('?')[0]}.")
     if settings.actions is not None:
-        click.echo(
-            f"Actions without a template run at {re.sub(r'//[^/]*@', '//', settings.actions).partition('?')[0]}."
-        )
+        at = settings.actions if isinstance(settings.actions, str) else str(settings.actions["url"])
+        click.echo(f"Actions without a template run at {re.sub(r'//[^/]*@', '//', at).partition('?')[0]}.")
     if settings.enable_train is not None:
         click.echo(f"POST /train puts NLU models into {settings.enable_train}.")
     click.echo(f'Try: curl -XPOST {address}/conversations/default/parse{token} -d \'{{"query": "{text}"}}\'')

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from rasa_core.commands.common import CONTEXT
+from rasa_core.commands.common import CONTEXT, ignore_option
 from rasa_core.commands.serve import ServerCommand, serve, server_options
 from rasa_core.project import Project
+from rasa_core.support.problems import told
 
 _EXAMPLES = """\b
 Examples:
@@ -41,8 +42,16 @@ Then:
 )
 @click.option("-s", "--stories", metavar="STORIES", help="Story file or folder, if not to be found in PROJECT_DIR.")
 @click.option("--lenient", is_flag=True, help="Warn of what the stories say and training cannot use, and train.")
+@ignore_option
 @server_options
-def command(project_dir: str | None, core: str | None, stories: str | None, lenient: bool, **flags: Any) -> None:
+def command(
+    project_dir: str | None,
+    core: str | None,
+    stories: str | None,
+    lenient: bool,
+    ignore_components: bool,
+    **flags: Any,
+) -> None:
     """Serve the bot in PROJECT_DIR over HTTP, after training it if its files have changed.
 
     The files are domain.yml, stories.md and, to understand typed text, NLU data such as nlu.md.
@@ -58,21 +67,26 @@ def command(project_dir: str | None, core: str | None, stories: str | None, leni
         serve(str(core), **flags)
         return
     folder = project_dir or str(Path(str(domain)).parent)
-    project = _trained(folder, domain, stories, flags, lenient)
+    further = [name for name, is_on in (("--lenient", lenient), ("--ignore-components", ignore_components)) if is_on]
+    project = _trained(folder, domain, stories, flags, further)
     if flags["nlu"] is None and project.interpreter is not None:
         flags["nlu"] = str(project.interpreter)
-    if flags["actions"] is None:
-        flags["actions"] = project.action_server
+    endpoints = project.endpoints()
+    for line in told(endpoints.notes):
+        click.echo(line)
+    for name, given in (("actions", endpoints.actions), ("nlg", endpoints.nlg), ("store", endpoints.store)):
+        flags[name] = given if flags.get(name) is None else flags[name]
     serve(str(project.model), **flags)
 
 
-def _trained(folder: str, domain: str | None, stories: str | None, flags: Mapping[str, Any], lenient: bool) -> Project:
+def _trained(
+    folder: str, domain: str | None, stories: str | None, flags: Mapping[str, Any], further: Sequence[str]
+) -> Project:
     """Train in a process of its own, so that the server never holds what only training needs."""
     given = {"--domain": domain, "--stories": stories, "--nlu": flags["nlu"]}
     options = [part for name, value in given.items() if value is not None for part in (name, value)]
     options += [part for module in flags["imports"] for part in ("--import", module)]
-    options += ["--lenient"] if lenient else []
-    finished = subprocess.run([sys.executable, "-m", "rasa_core.train", folder, *options], check=False)
+    finished = subprocess.run([sys.executable, "-m", "rasa_core.train", folder, *options, *further], check=False)
     if finished.returncode:
         raise click.exceptions.Exit(finished.returncode)
     return Project(folder, domain, stories)

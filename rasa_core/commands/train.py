@@ -11,7 +11,15 @@ import click
 
 from rasa_core.agent import Agent
 from rasa_core.checks.checks import refuse_unusable
-from rasa_core.commands.common import CONTEXT, Command, import_option, load_modules, log_options, start_log
+from rasa_core.commands.common import (
+    CONTEXT,
+    Command,
+    ignore_option,
+    import_option,
+    load_modules,
+    log_options,
+    start_log,
+)
 from rasa_core.domain import Domain
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
@@ -111,6 +119,7 @@ def policies(max_history: int | None = DEFAULT_MAX_HISTORY) -> list[MemoizationP
 @click.option("--debug_plots", is_flag=True, help="Draw the checkpoints into story_blocks_connections.html.")
 @click.option("--force", is_flag=True, help="Train a project though nothing has changed.")
 @click.option("--lenient", is_flag=True, help="Warn of what the stories say and training cannot use, and train.")
+@ignore_option
 @import_option
 @log_options
 def command(
@@ -137,7 +146,8 @@ def _train_project(folder: Path, force: bool, imports: Sequence[str], options: M
     project = Project(folder, options["domain"], options["stories"])
     load_modules(imports, folder, project.domain_file)
     nlu, lenient = options["nlu"] is None, options["lenient"]
-    project.train_if_changed(force=force, nlu=nlu, say=click.echo, lenient=lenient)
+    ignore = options["ignore_components"]
+    project.train_if_changed(force=force, nlu=nlu, say=click.echo, lenient=lenient, ignore_components=ignore)
     _remember(folder, imports)
 
 

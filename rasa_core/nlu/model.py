@@ -19,6 +19,7 @@ from rasa_core.exceptions import ModelError
 from rasa_core.nlu.crf import Tagger
 from rasa_core.nlu.network import ATTENTION, BLOCKS, INPUTS, NLUNetwork
 from rasa_core.nlu.patterns import Patterns
+from rasa_core.nlu.pipeline import Pipeline
 from rasa_core.nlu.tokens import (
     MAX_CHARACTERS,
     MAX_TOKENS,
@@ -110,6 +111,8 @@ class NLUModel:
         for number, intent in enumerate(self.intents):
             self._names.setdefault(intent.partition("/")[0], []).append(number)
         self._faqs = {name: numbers for name, numbers in self._names.items() if name not in self.intents}
+        self.pipeline: list[dict[str, Any]] | None = description.get("pipeline")
+        self._pipeline = None if self.pipeline is None else Pipeline(self.pipeline, description)
 
     def parse(self, text: str) -> dict[str, Any]:
         """Return the intent and the entities of a message.
@@ -122,7 +125,10 @@ class NLUModel:
             ``extractor``, and ``role`` and ``group`` if it has any; ``response_selector`` if there are intents such as
             ``faq/opening``, which are parts of one; ``truncated`` if only the beginning was read.
         """
-        read = _read(text)
+        answer = self._understood(_read(text))
+        return answer if self._pipeline is None else self._pipeline.finish(answer)
+
+    def _understood(self, read: Read) -> dict[str, Any]:
         if not read.spans:
             return _nothing(read)
         known, pairs = self._embedded(read)
@@ -138,7 +144,12 @@ class NLUModel:
             chances = softmax(intents / self._temperature)
             for at, scores, chance in zip(batch, tags, chances, strict=True):
                 answers[at] = self._answer(found[at], scores, chance)
-        return answers
+        return answers if self._pipeline is None else list(map(self._pipeline.finish, answers))
+
+    def with_pipeline(self, pipeline: list[dict[str, Any]] | None) -> Self:
+        """Return a model that understands the same, and has other components around that; see `stored_steps`."""
+        description = {key: value for key, value in self._description.items() if key != "pipeline"}
+        return type(self)(description if pipeline is None else {**description, "pipeline": pipeline}, self._arrays)
 
     def intent_scores(self, texts: Sequence[str]) -> Floats:
         """Return what a softmax makes confidences of, ``(texts, intents + 1)``; the last is for none of them."""

@@ -290,6 +290,8 @@ class _JsonReader:
 
     def _add_lookup(self, entry: Any) -> None:
         name, elements = entry.get("name"), entry.get("elements")
+        if isinstance(name, str) and entry.get("extract") is True:
+            self._builder.extract_by(name)
         if isinstance(name, str) and isinstance(elements, str):
             self._builder.add_lookup_file(name, elements)
         elif isinstance(name, str) and isinstance(elements, list) and all(isinstance(one, str) for one in elements):

@@ -37,8 +37,9 @@ A heading without a colon is a title; what follows has to wait for the next head
       examples: |
         - Lisbon
 
-Examples may also be a list of texts, or of mappings with ``text``. Metadata is ignored, and so is what else
-stands in the file, such as stories and responses.
+A lookup table with ``extract: true`` beside its examples finds its entity wherever one of them stands, without any
+marked example. Examples may also be a list of texts, or of mappings with ``text``. Metadata is ignored, and so is
+what else stands in the file, such as stories and responses.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ _COMMENT: Final = re.compile(r"<!--.*?(-->|\Z)", re.DOTALL)
 _SECTION: Final = "## intent:greet, ## synonym:value, ## regex:name or ## lookup:name"
 
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_ENTRY_KEYS: Final = (*KINDS, "examples", "metadata")
+_ENTRY_KEYS: Final = (*KINDS, "examples", "metadata", "extract")
 _ENTRY: Final = "- intent: greet, with examples: | and below it a line like - hello for each"
 _NULL: Final = "tag:yaml.org,2002:null"
 
@@ -278,9 +279,17 @@ class _YamlReader:
         name = self._scalar(parts[kinds[0]], f"the name of the {kinds[0]}")
         if "examples" not in parts:
             self._fail(entry, f"the {kinds[0]} {name[:MOST_SHOWN]!r} has no examples; expected {_ENTRY}.")
+        if kinds[0] == "lookup" and "extract" in parts and self._is_true(parts["extract"]):
+            self._builder.extract_by(name)
         for item, line in self._items(parts["examples"]):
             with self._builder.each(line):
                 _add_item(self._builder, kinds[0], name, item() if callable(item) else item)
+
+    def _is_true(self, node: yaml.Node) -> bool:
+        written = self._scalar(node, "extract:").lower()
+        if written not in ("true", "false"):
+            self._fail(node, f"extract: of a lookup table is true or false, not {written[:MOST_SHOWN]!r}.")
+        return written == "true"
 
     def _items(self, node: yaml.Node) -> Iterator[tuple[str | Callable[[], str], int]]:
         """Yield the examples of an entry, or what returns one or fails, and their lines."""

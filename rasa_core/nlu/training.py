@@ -22,6 +22,7 @@ from rasa_core.nlu.calibration import Calibration, calibrated, parts_of
 from rasa_core.nlu.linear import LinearClassifier, Taught
 from rasa_core.nlu.model import NLUModel, fingerprint_of
 from rasa_core.nlu.patterns import Patterns
+from rasa_core.nlu.pipeline import stored_steps
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, plain, word_of
 from rasa_core.nlu.training_data import NLUExample, TrainingData
@@ -64,7 +65,8 @@ def train(data: TrainingData, settings: NLUSettings | None = None, *, silent: bo
     settings = settings or NLUSettings()
     patterns = Patterns(data.regexes, data.lookups)
     with seeded(settings.seed):
-        return NLUTraining(data, patterns, settings).run(silent)
+        model = NLUTraining(data, patterns, settings).run(silent)
+    return model.with_pipeline(stored_steps(None, data)) if any(lookup.extract for lookup in data.lookups) else model
 
 
 class NLUTraining:

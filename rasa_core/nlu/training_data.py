@@ -121,10 +121,11 @@ class Regex:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A list of texts, such as the names of cities, that hints at an entity."""
+    """A list of texts, such as the names of cities, that hints at an entity; or is enough for one, with `extract`."""
 
     name: str
     entries: tuple[str, ...]
+    extract: bool = field(default=False, compare=False)
 
 
 _COLUMNS = ("examples", "definitions", "regexes", "lookups")
@@ -251,6 +252,7 @@ class TrainingDataBuilder:
         self._definitions: list[Synonym] = []
         self._regexes: list[Regex] = []
         self._lookups: dict[str, list[str]] = {}
+        self._extracted: set[str] = set()
         self._errors: list[NLUDataError] = []
 
     @property
@@ -301,6 +303,10 @@ class TrainingDataBuilder:
         """Add entries to a lookup table."""
         self._lookups.setdefault(name, []).extend(entries)
 
+    def extract_by(self, lookup: str) -> None:
+        """Say that the entries of a lookup table are entities wherever they stand."""
+        self._extracted.add(lookup)
+
     def add_lookup_file(self, name: str, path: str) -> None:
         """Add the lines of a text file to a lookup table.
 
@@ -324,7 +330,10 @@ class TrainingDataBuilder:
         if self._errors and (self._is_strict or not (self._examples or self._definitions or self._lookups)):
             first = self._errors[0]
             raise NLUDataError(first.problem, first.place, self._errors[1:])
-        lookups = [Lookup(name, tuple(dict.fromkeys(entries))) for name, entries in self._lookups.items()]
+        lookups = [
+            Lookup(name, tuple(dict.fromkeys(entries)), name in self._extracted)
+            for name, entries in self._lookups.items()
+        ]
         found = TrainingData.build(self._examples, self._definitions, self._regexes, lookups)
         return replace(found, problems=tuple(self._errors))
 

@@ -138,7 +138,8 @@ class RasaParts:
         """Return the bot's own actions in the order of their scores: actions, responses, forms."""
         named = [name for name in names_in(self.content["actions"]) if name not in RASA_DEFAULT_ACTIONS]
         said = [name for name in sorted(self.content["responses"]) if name.startswith("utter_")]
-        return list(dict.fromkeys([*named, *said, *self.content["forms"]]))
+        chosen = [name.partition("/")[0] for name in said if "/" in name]
+        return list(dict.fromkeys([*named, *said, *chosen, *self.content["forms"]]))
 
 
 def names_in(entries: Iterable[Any]) -> list[str]:

@@ -33,6 +33,7 @@ from werkzeug.serving import run_simple
 from werkzeug.test import Client
 from werkzeug.wrappers import Response
 
+from rasa_core.actions.nlg import NlgServer
 from rasa_core.actions.webhook import ActionServer
 from rasa_core.agent import Agent
 from rasa_core.exceptions import RasaCoreError
@@ -307,7 +308,8 @@ def create_app(
     enable_load: bool = False,
     retention: float | None = None,
     enable_train: str | os.PathLike[str] | None = None,
-    actions: str | ActionServer | None = None,
+    actions: str | Mapping[str, Any] | ActionServer | None = None,
+    nlg: str | Mapping[str, Any] | NlgServer | None = None,
     allowed_hosts: Iterable[str] | str | None = None,
 ) -> ServerApp:
     """Return a WSGI application that serves a model.
@@ -329,7 +331,7 @@ def create_app(
         ``"local"`` or ``"remote"``; wins over domain.yml.
     tracker_store
         A store, or the URL of one, which need not be reachable yet; None for a SQLite file beside the model.
-    cors_origins, auth_token, max_body, enable_load, retention, enable_train, actions, allowed_hosts
+    cors_origins, auth_token, max_body, enable_load, retention, enable_train, actions, nlg, allowed_hosts
         As of `ServerSettings`. Training needs a token.
 
     Raises
@@ -340,9 +342,9 @@ def create_app(
         If the interpreter or the store cannot be made.
     """
     if isinstance(model_directory, Agent):
-        if any(given is not None for given in (interpreter, action_factory, tracker_store, actions)):
+        if any(given is not None for given in (interpreter, action_factory, tracker_store, actions, nlg)):
             raise ValueError(
-                "an Agent has its own interpreter, action_factory, tracker_store and actions: give them to the Agent."
+                "an Agent has its own interpreter, action_factory, tracker_store, actions, nlg: give them to the Agent."
             )
         model = ServedModel(agent=model_directory)
     else:
@@ -354,7 +356,8 @@ def create_app(
             action_factory=action_factory,
             tracker_store=tracker_store,
             replaceable=enable_load,
-            actions=ActionServer(actions) if isinstance(actions, str) else actions,
+            actions=actions,
+            nlg=nlg,
         )
     settings = ServerSettings(
         model="",
@@ -386,6 +389,7 @@ def create_app_from_settings(settings: Mapping[str, Any]) -> ServerApp:
         logfile=given.log_file,
         tracker_store=given.store,
         actions=given.actions,
+        nlg=given.nlg,
         **{name: getattr(given, name) for name in _ABOUT_CALLERS},
     )
     app.housekeeper.start()

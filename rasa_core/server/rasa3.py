@@ -77,7 +77,11 @@ def domain(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def parse_text(request: Request, agent: Agent, sender_id: str) -> Response:
     """Tell what a text means."""
-    return json_response(agent.turns().understand(text_in(request.json_object(), "text")))
+    parse = agent.turns().understand(text_in(request.json_object(), "text"))
+    for told in parse.get("response_selector", {}).values():
+        if isinstance(told, dict) and told["response"].get("responses") is None:
+            told["response"]["responses"] = agent.domain.templates.get(told["response"].get("utter_action"))
+    return json_response(parse)
 
 
 # -- a conversation

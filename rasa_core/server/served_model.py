@@ -15,9 +15,11 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from rasa_core.actions.nlg import NlgServer
 from rasa_core.actions.webhook import ActionServer
 from rasa_core.agent import Agent
 from rasa_core.exceptions import ModelError, RasaCoreError, StoreError
@@ -77,13 +79,14 @@ class ServedModel:
         action_factory: str | None = None,
         tracker_store: TrackerStore | None = None,
         replaceable: bool = False,
-        actions: ActionServer | None = None,
+        actions: str | Mapping[str, Any] | ActionServer | None = None,
+        nlg: str | Mapping[str, Any] | NlgServer | None = None,
     ) -> None:
         self.path = None if path is None else Path(os.path.abspath(os.fsdecode(path)))
         self.replaceable = replaceable and self.path is not None
         self._interpreter = interpreter
         self._action_factory = action_factory
-        self._actions = actions
+        self._servers: dict[str, Any] = {"actions": actions, "nlg": nlg}
         self._store = tracker_store
         self._agent = agent
         self._problem = ""
@@ -172,7 +175,7 @@ class ServedModel:
             interpreter=self._interpreter,
             tracker_store=self._store if self._agent is None else copy.copy(self._store),
             action_factory=self._action_factory,
-            actions=self._actions,
+            **self._servers,
         )
 
     def _load_foreign(self, directory: Path) -> Agent:

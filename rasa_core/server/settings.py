@@ -44,7 +44,9 @@ class ServerSettings:
     enable_train
         Directory in which ``POST /train`` puts NLU models; None if it may not.
     actions
-        Address of the action server; None if actions run where the domain says.
+        Address of the action server, or what endpoints.yml says of it; None if actions run where the domain says.
+    nlg
+        The same of the server that words responses; None if the domain does.
     allowed_hosts
         Names under which the server may be called while it asks for no token, as `rasa_core.server.callers.host_check`
         reads them. None for all names: an application inside a site leaves them to the site, and whoever starts a
@@ -62,7 +64,8 @@ class ServerSettings:
     enable_load: bool = False
     retention: float | None = None
     enable_train: str | None = None
-    actions: str | None = dataclasses.field(default=None, repr=False)
+    actions: str | dict[str, Any] | None = dataclasses.field(default=None, repr=False)
+    nlg: str | dict[str, Any] | None = dataclasses.field(default=None, repr=False)
     allowed_hosts: tuple[str, ...] | None = None
 
     def as_dict(self) -> dict[str, Any]:

@@ -47,6 +47,9 @@ _MARKS: Final = ("role", "group", "value", "start", "end", "extractor", "confide
 _RULE_KEYS: Final = ("rule", "steps", "condition", "conversation_start", "wait_for_user_input", "metadata")
 _STORY_KEYS: Final = ("story", "steps", "metadata")
 
+RETRIEVAL_KEY: Final = "full_retrieval_intent_name"
+"""Beside the name of an intent, which part of it is meant: ``faq/opening`` of ``faq``."""
+
 Alternatives = Sequence[Event]
 
 
@@ -266,7 +269,9 @@ class YamlStoryReader:
             self._error(keys["intent"], "intent: needs the name of an intent.")
         entities = [self._entity(entry) for entry in self._entity_parts(keys.get("entities"))]
         text = keys["user"].written if "user" in keys else None
-        return UserUttered(text, {"name": name, "confidence": 1.0}, entities)
+        meant, _, part = name.partition("/")
+        intent = {"name": meant, "confidence": 1.0} | ({RETRIEVAL_KEY: name} if part else {})
+        return UserUttered(text, intent, entities)
 
     @staticmethod
     def _entity_parts(part: Part | None) -> list[dict[str, Any]]:

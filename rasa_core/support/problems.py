@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from rasa_core.support.places import Place
 
 Severity = Literal["error", "warning"]
+
+Fate = Literal["same", "replaced", "left out"]
 
 MOST_LISTED: Final = 10
 """How many errors an exception lists; whoever wants all gathers the problems."""
@@ -39,6 +41,52 @@ class Problem:
     def __str__(self) -> str:
         """Return ``place: message``; half characters, which no file and no terminal takes, are escaped."""
         return f"{self.place}: {self.message}".encode("utf-8", "backslashreplace").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What becomes of a part of a project that was made for Rasa.
+
+    Attributes
+    ----------
+    place : Place
+        Where it stands.
+    what : str
+        Its name.
+    fate : str
+        ``same`` if it does here what it did there, ``replaced`` if something else stands for it, ``left out`` if
+        nothing does.
+    message : str
+        What stands for it, or what is to be done.
+    unused : tuple of str
+        Its options that do nothing here.
+    """
+
+    place: Place
+    what: str
+    fate: Fate
+    message: str
+    unused: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return ``place: what: message``."""
+        without = f"; not used: {', '.join(self.unused)}" if self.unused else ""
+        return f"{self.place}: {self.what}: {self.message}{without}."
+
+
+def told(notes: Iterable[Note]) -> list[str]:
+    """Return a line for each note on what is not the same; those of one message, of one file, share a line."""
+    alike: dict[tuple[str | None, Fate, str], list[Note]] = {}
+    for note in notes:
+        if note.fate != "same":
+            alike.setdefault((note.place.file, note.fate, note.message), []).append(note)
+    return [str(_joined(found)) for found in alike.values()]
+
+
+def _joined(notes: Sequence[Note]) -> Note:
+    names = ", ".join(dict.fromkeys(note.what for note in notes))
+    unused = tuple(dict.fromkeys(option for note in notes for option in note.unused))
+    return replace(notes[0], what=names, unused=unused)
 
 
 def errors_in(problems: Sequence[Problem]) -> list[Problem]:

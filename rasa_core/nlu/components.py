@@ -1,0 +1,324 @@
+"""What stands before and behind the network in the ``pipeline:`` of a bot.
+
+Each component takes the answer that is being made, and what can be seen of the text, and changes the answer. All of
+them may be shared between threads.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol
+from urllib.parse import urlencode, urlsplit
+
+from rasa_core.events import EVENT_DEPTH
+from rasa_core.exceptions import RasaCoreError
+from rasa_core.nlu.expressions import Budget, Expression
+from rasa_core.nlu.tokens import alike
+from rasa_core.support.strict_json import decode, plain
+
+logger = logging.getLogger(__name__)
+
+Answer = dict[str, Any]
+
+NLU_FALLBACK: Final = "nlu_fallback"
+DEFAULT_SELECTOR: Final = "default"
+DUCKLING_VARIABLE: Final = "RASA_DUCKLING_HTTP_URL"
+MOST_RANKED: Final = 10
+_ANSWER_LIMIT: Final = 1_000_000
+_VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class Component(Protocol):
+    """One step on the way to an answer."""
+
+    def change(self, answer: Answer, seen: str) -> None:
+        """Change an answer; places in `seen`, what can be seen of its text, are those of its entities."""
+
+
+class PhraseFinder:
+    """Finds phrases in texts, of those that begin at one place the longest.
+
+    Parameters
+    ----------
+    phrases
+        What is looked for; what it costs to look does not depend on how many there are.
+    case_sensitive
+        Whether capital letters have to be the same.
+    whole_words
+        Whether a phrase may not begin or end inside of a word.
+    """
+
+    def __init__(self, phrases: Iterable[str], *, case_sensitive: bool, whole_words: bool) -> None:
+        self._is_case_sensitive, self._whole_words = case_sensitive, whole_words
+        self._number: dict[str, int] = {}
+        for number, phrase in enumerate(phrases):
+            if phrase.strip():
+                self._number.setdefault(self._read(phrase.strip()), number)
+        self._lengths: dict[str, list[int]] = {}
+        for first, length in sorted({(phrase[0], len(phrase)) for phrase in self._number}):
+            self._lengths.setdefault(first, []).insert(0, length)
+
+    def find(self, text: str) -> Iterator[tuple[int, int, int]]:
+        """Yield start and end of each phrase in a text, none inside of another, and the number of the phrase."""
+        read, at = self._read(text), 0
+        while at < len(read):
+            end, number = self._longest(read, at)
+            if number >= 0:
+                yield at, end, number
+            at = end
+
+    def _longest(self, read: str, at: int) -> tuple[int, int]:
+        """Return where the longest phrase at a place ends, and its number; -1 if there is none."""
+        for length in self._lengths.get(read[at], ()):
+            end = at + length
+            number = self._number.get(read[at:end], -1)
+            if number >= 0 and end <= len(read) and not (self._whole_words and (_is_inside(read, at) or _is_inside(read, end))):
+                return end, number
+        return at + 1, -1
+
+    def _read(self, text: str) -> str:
+        if self._is_case_sensitive:
+            return text
+        lower = text.lower()
+        return lower if len(lower) == len(text) else "".join(_lower(one) for one in text)
+
+
+def _lower(letter: str) -> str:
+    return letter.lower() if len(letter.lower()) == 1 else letter
+
+
+def _is_inside(text: str, at: int) -> bool:
+    """Tell whether a place is between two characters of a word."""
+    return 0 < at < len(text) and _is_of_word(text[at - 1]) and _is_of_word(text[at])
+
+
+def _is_of_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
+
+
+class Interpreter:
+    """Takes over what the network has understood, or a part of it."""
+
+    def __init__(self, understood: Mapping[str, bool]) -> None:
+        self._intents, self._entities = understood["intents"], understood["entities"]
+
+    def change(self, answer: Answer, seen: str) -> None:
+        """Take intents, entities, or both."""
+        network = answer["network"]
+        if self._intents:
+            answer["intent"], answer["intent_ranking"] = dict(network["intent"]), list(network["intent_ranking"])
+            if "response_selector" in network:
+                answer["response_selector"] = network["response_selector"]
+        if self._entities:
+            _add_entities(answer, ({**one, "value": seen[one["start"] : one["end"]]} for one in network["entities"]))
+
+
+class KeywordIntents:
+    """Gives a message the intent of an example that stands in it, word for word; of several, of the first."""
+
+    def __init__(self, keywords: Sequence[tuple[str, str]], *, case_sensitive: bool) -> None:
+        self._intents = [intent for _, intent in keywords]
+        self._finder = PhraseFinder((text for text, _ in keywords), case_sensitive=case_sensitive, whole_words=True)
+
+    def change(self, answer: Answer, seen: str) -> None:
+        """Set the intent, where there is an example in the message; it is put before all others."""
+        number = min((number for _, _, number in self._finder.find(seen)), default=None)
+        if number is None:
+            return
+        found = {"name": self._intents[number], "confidence": 1.0}
+        others = [one for one in answer["intent_ranking"] if one["name"] != found["name"]]
+        answer["intent"], answer["intent_ranking"] = found, [dict(found), *others][:MOST_RANKED]
+
+
+class EntityPatterns:
+    """Finds entities by lookup tables and regular expressions alone."""
+
+    name: Final = "RegexEntityExtractor"
+
+    def __init__(
+        self,
+        lookups: Iterable[tuple[str, Sequence[str]]],
+        regexes: Iterable[tuple[str, str]],
+        *,
+        case_sensitive: bool,
+        whole_words: bool,
+    ) -> None:
+        how = {"case_sensitive": case_sensitive, "whole_words": whole_words}
+        self._lookups = [(name, PhraseFinder(entries, **how)) for name, entries in lookups]
+        prefix = "" if case_sensitive else "(?i)"
+        self._regexes = [(name, Expression(prefix + pattern)) for name, pattern in regexes]
+
+    def change(self, answer: Answer, seen: str) -> None:
+        """Add what is found."""
+        found = [(name, start, end) for name, finder in self._lookups for start, end, _ in finder.find(seen)]
+        budget = Budget()
+        for name, expression in self._regexes:
+            found += [(name, start, end) for start, end in expression.spans(seen, budget) if start < end]
+        _add_entities(
+            answer,
+            [
+                {"entity": name, "start": start, "end": end, "value": seen[start:end], "extractor": self.name}
+                for name, start, end in found
+            ],
+        )
+
+
+def _add_entities(answer: Answer, found: Iterable[Answer]) -> None:
+    """Add entities, but for those that are there already: two components may find the same."""
+    known = {(one["entity"], one["start"], one["end"]) for one in answer["entities"]}
+    answer["entities"] += [dict(one) for one in found if (one["entity"], one["start"], one["end"]) not in known]
+
+
+class Synonyms:
+    """Replaces values of entities by what they are synonyms of."""
+
+    def __init__(self, synonyms: Mapping[str, str]) -> None:
+        self._synonyms = {alike(value): value for value in synonyms.values()} | dict(synonyms)
+
+    def change(self, answer: Answer, seen: str) -> None:
+        """Replace the values of the entities that were found so far."""
+        for one in answer["entities"]:
+            if isinstance(one["value"], str):
+                one["value"] = self._synonyms.get(alike(one["value"]), one["value"])
+
+
+class Duckling:
+    """Asks a Duckling server for times, numbers, amounts and the like.
+
+    While the server does not answer, nothing is found, and that is logged once.
+
+    Parameters
+    ----------
+    options
+        ``url``, ``dimensions``, ``locale``, ``timezone`` and ``timeout`` in seconds, each of which may be None. The
+        variable `DUCKLING_VARIABLE` of the environment goes before ``url``.
+    """
+
+    name: Final = "DucklingEntityExtractor"
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        from rasa_core.support.http import HttpTransport  # With urllib3, which most processes never need.
+
+        self._options = options
+        self._dimensions = options.get("dimensions")
+        self._timeout = float(options.get("timeout") or 3)
+        self._is_down = False
+        written = os.environ.get(DUCKLING_VARIABLE) or str(options.get("url") or "")
+        self._url = _VARIABLE.sub(lambda found: os.environ.get(found[1], found[0]), written)
+        parts = urlsplit(self._url)
+        self._transport = HttpTransport(parts, _ANSWER_LIMIT) if parts.scheme in ("http", "https") else None
+        if self._transport is None:
+            logger.warning(
+                "%s has no url: that is an address such as http://localhost:8000, in config.yml or in %s, not %r; "
+                "it finds nothing.",
+                *(self.name, DUCKLING_VARIABLE, self._url),
+            )
+
+    def change(self, answer: Answer, seen: str) -> None:
+        """Add what the server finds."""
+        if self._transport is None or not seen.strip():
+            return
+        try:
+            found = [self._entity(one, len(seen)) for one in self._asked(self._transport, seen)]
+        except (RasaCoreError, ValueError, LookupError, TypeError) as error:
+            if not self._is_down:
+                logger.warning("the Duckling server %s finds nothing: %s; messages go on without it.", self._url, error)
+            self._is_down = True
+            return
+        if self._is_down:
+            logger.warning("the Duckling server %s answers again.", self._url)
+        self._is_down = False
+        wanted = self._dimensions
+        _add_entities(answer, (one for one in found if not wanted or one["entity"] in wanted))
+
+    def _asked(self, transport: Any, text: str) -> list[Any]:
+        wanted, options = self._dimensions, self._options
+        form = {
+            "text": text,
+            "locale": options.get("locale"),
+            "tz": options.get("timezone"),
+            "dims": json.dumps(wanted) if wanted else None,
+            "reftime": str(int(time.time()) * 1000),
+        }
+        body = urlencode({key: value for key, value in form.items() if value is not None}, errors="replace")
+        headers = {"Content-Type": "application/x-www-form-urlencoded; charset=UTF-8", "Accept": "application/json"}
+        told = transport.exchange("POST", "/parse", headers=headers, body=body.encode(), timeout=self._timeout)
+        if told.status != 200:
+            raise ValueError(f"it answered {told.status}")
+        found = plain(decode(told.content.decode()), EVENT_DEPTH - 3)
+        if not isinstance(found, list):
+            raise ValueError("its answer is no list")
+        return found
+
+    def _entity(self, found: Mapping[str, Any], length: int) -> Answer:
+        """Return what Duckling has found as an entity."""
+        about, start, end = found["value"], found["start"], found["end"]
+        if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= length):
+            raise ValueError(f"it found something from {start!r} to {end!r}, outside of the text")
+        value = about.get("value")
+        if about.get("type") == "interval":
+            value = {end: (about.get(end) or {}).get("value") for end in ("to", "from")}
+        return {
+            **{"start": start, "end": end, "text": found.get("body"), "value": value, "confidence": 1.0},
+            **{"additional_info": about, "entity": str(found["dim"]), "extractor": self.name},
+        }
+
+
+class ResponseSelector:
+    """Tells which part of a retrieval intent is meant: ``faq/opening`` of ``faq``."""
+
+    def __init__(self, retrieval_intents: Sequence[str], is_for_all: bool) -> None:
+        self._names, self._is_for_all = retrieval_intents, is_for_all
+
+    def change(self, answer: Answer, seen: str) -> None:
+        """Put what the network tells under the name of the intent, or for all intents together under ``default``."""
+        told = answer["network"].get("response_selector", {})
+        chosen = answer.setdefault("selected", {"all_retrieval_intents": told.get("all_retrieval_intents", [])})
+        if not self._is_for_all:
+            chosen |= {name: told[name] for name in self._names if name in told}
+            return
+        sure = {one["name"]: one["confidence"] for one in answer["network"]["intent_ranking"]}
+        ranking = [
+            {**one, "confidence": one["confidence"] * sure.get(name, 0.0)}
+            for name in told.get("all_retrieval_intents", ())
+            for one in told[name]["ranking"]
+        ]
+        total = max(sum(one["confidence"] for one in ranking), 1e-30)
+        ranking = [{**one, "confidence": one["confidence"] / total} for one in ranking]
+        ranking.sort(key=lambda one: -one["confidence"])
+        if ranking:
+            chosen[DEFAULT_SELECTOR] = {"response": selected(ranking[0]), "ranking": ranking[:MOST_RANKED]}
+
+
+def selected(best: Mapping[str, Any]) -> Answer:
+    """Return what a parse has of the part that is meant."""
+    return {"responses": None, "utter_action": f"utter_{best['intent_response_key']}", **best}
+
+
+class Fallback:
+    """Gives a message that is not clear enough the intent ``nlu_fallback``, whose confidence is the threshold.
+
+    Parameters
+    ----------
+    threshold
+        So sure the best intent has to be.
+    ambiguity
+        So far the second one has to be behind it.
+    """
+
+    def __init__(self, threshold: float, ambiguity: float) -> None:
+        self._threshold, self._ambiguity = threshold, ambiguity
+
+    def change(self, answer: Answer, seen: str) -> None:
+        """Put the intent before all others, where nothing is clear."""
+        sure = [one["confidence"] for one in answer["intent_ranking"][:2]]
+        is_clear = answer["intent"]["confidence"] >= self._threshold
+        if is_clear and not (len(sure) > 1 and sure[0] - sure[1] < self._ambiguity):
+            return
+        found = {"name": NLU_FALLBACK, "confidence": self._threshold}
+        answer["intent"], answer["intent_ranking"] = found, [dict(found), *answer["intent_ranking"]]

@@ -1,0 +1,337 @@
+"""The ``pipeline:`` of a bot: what is read of it, what is kept of it with a model, and how it makes an answer.
+
+==============================================  ===================================================================
+In config.yml                                   Here
+==============================================  ===================================================================
+tokenizers, featurizers, language models        the network of this package, which reads texts in its own way
+DIETClassifier, CRFEntityExtractor, ...         the network; of intents, of entities, or of both
+RegexEntityExtractor, KeywordIntentClassifier,  components of the same names, with the same options
+DucklingEntityExtractor, EntitySynonymMapper,
+ResponseSelector, FallbackClassifier
+SpacyEntityExtractor                            left out: its entities come from a model that is not here
+==============================================  ===================================================================
+
+They change an answer in their order, as in Rasa: a later classifier overrules an earlier one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from rasa_core.exceptions import ModelError, did_you_mean
+from rasa_core.nlu import components
+from rasa_core.nlu.components import NLU_FALLBACK, Answer, Component
+from rasa_core.nlu.tokens import visible
+from rasa_core.nlu.training_data import TrainingData
+from rasa_core.support.places import Place
+from rasa_core.support.problems import Note
+from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
+
+Step = dict[str, Any]
+
+DEFAULT_PIPELINE: Final = ("DIETClassifier", "EntitySynonymMapper", "ResponseSelector", "FallbackClassifier")
+"""What stands for a pipeline that is not there: the one that Rasa chooses then, without what the network stands for."""
+
+_NETWORK: Final = "the interpreter of this package stands for it"
+_LEFT_OUT: Final = {
+    "SpacyEntityExtractor": "left out: its entities come from a language model that is not here; mark them in examples"
+}
+_READS: Final = (
+    *("WhitespaceTokenizer", "JiebaTokenizer", "MitieTokenizer", "SpacyTokenizer", "ConveRTTokenizer"),
+    *("LanguageModelTokenizer", "RegexFeaturizer", "LexicalSyntacticFeaturizer", "CountVectorsFeaturizer"),
+    *("SpacyFeaturizer", "MitieFeaturizer", "ConveRTFeaturizer", "LanguageModelFeaturizer", "SpacyNLP", "MitieNLP"),
+    "HFTransformersNLP",
+)
+_LEARNS_INTENTS: Final = (
+    *("DIETClassifier", "SklearnIntentClassifier", "LogisticRegressionClassifier", "MitieIntentClassifier"),
+    "EmbeddingIntentClassifier",
+)
+_LEARNS_ENTITIES: Final = ("DIETClassifier", "CRFEntityExtractor", "MitieEntityExtractor")
+_PATTERN_OPTIONS: Final = {
+    "case_sensitive": False,
+    "use_lookup_tables": True,
+    "use_regexes": True,
+    "use_word_boundaries": True,
+}
+_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "RegexEntityExtractor": _PATTERN_OPTIONS,
+    "KeywordIntentClassifier": {"case_sensitive": True},
+    "DucklingEntityExtractor": {"url": None, "dimensions": None, "locale": None, "timezone": None, "timeout": 3},
+    "EntitySynonymMapper": {},
+    "ResponseSelector": {"retrieval_intent": None},
+    "FallbackClassifier": {"threshold": 0.3, "ambiguity_threshold": 0.1},
+}
+"""The components that do here what they do there, and the options that each has, with what it has by default."""
+_RENAMED: Final = {"DucklingHTTPExtractor": "DucklingEntityExtractor"}
+_KNOWN: Final = (*_READS, *_LEARNS_INTENTS, *_LEARNS_ENTITIES, *_OPTIONS, *_RENAMED, *_LEFT_OUT)
+_OF_TRAINING: Final = "ResponseSelector"
+"""It is trained in Rasa, so that it has many more options, and does not say so where they do nothing."""
+
+
+# -- reading
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineConfig:
+    """What a ``pipeline:`` says: its steps, as plain data, and what becomes of each component."""
+
+    steps: tuple[Step, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+def read_pipeline(parts: Sequence[Part], *, ignores_own: bool = False) -> PipelineConfig:
+    """Read the components of a pipeline.
+
+    Parameters
+    ----------
+    ignores_own
+        Whether components of somebody's own are left out, rather than an error.
+
+    Raises
+    ------
+    ModelError
+        If there are such components, or an option cannot be what it is; the message has a line for each.
+    """
+    found: list[tuple[Step | None, Note]] = []
+    wrong: list[str] = []
+    for part in parts:
+        data = part.data
+        described = data if isinstance(data, dict) else {"name": data}
+        try:
+            found.append(_read(described, part.place))
+        except ModelError as error:
+            wrong.append(f"{part.place}: {error}")
+        except LookupError as error:
+            if not ignores_own:
+                wrong.append(f"{part.place}: {error.args[0]}")
+            found.append(
+                (None, Note(part.place, str(described.get("name")), "left out", "left out, as it is one's own"))
+            )
+    if wrong:
+        raise ModelError("\n".join(wrong))
+    last = max((number for number, (step, _) in enumerate(found) if step and step.get("intents")), default=-1)
+    notes = tuple(
+        _overruled(note) if step and step["kind"] == "KeywordIntentClassifier" and number < last else note
+        for number, (step, note) in enumerate(found)
+    )
+    return PipelineConfig(tuple(step for step, _ in found if step is not None), notes)
+
+
+def _overruled(note: Note) -> Note:
+    text = "does nothing here, as a later classifier overrules it, which it does in Rasa too; move it below that"
+    return replace(note, fate="replaced", message=text)
+
+
+def pipeline_in(path: str | Path, *, ignores_own: bool = False) -> PipelineConfig | None:
+    """Return the ``pipeline:`` of a config.yml, None if there is none; see `read_pipeline`."""
+    found = keys_of(path).get("pipeline")
+    parts = [] if found is None else found.entries()
+    return read_pipeline(parts, ignores_own=ignores_own) if parts else None
+
+
+def keys_of(path: str | Path) -> dict[str, Part]:
+    """Return the keys of a config.yml, none of a file that is not there; raise `ModelError` if it cannot be read."""
+    try:
+        root = read_yaml(path) if Path(path).exists() else None
+        return {} if root is None else root.keys()
+    except YamlError as error:
+        raise ModelError(str(error)) from error
+
+
+def default_pipeline() -> PipelineConfig:
+    """Return what stands for a pipeline that is not there."""
+    place = Place("config.yml")
+    steps = [step for name in DEFAULT_PIPELINE if (step := _read({"name": name}, place)[0]) is not None]
+    return PipelineConfig(tuple(steps))
+
+
+def _read(described: Mapping[str, Any], place: Place) -> tuple[Step | None, Note]:
+    """Return the step that a component is, if it is one, and what becomes of it; `LookupError` if it is unknown."""
+    path = str(described.get("name"))
+    module, _, name = path.rpartition(".")
+    name = _RENAMED.get(name, name)
+    options = {key: value for key, value in described.items() if key != "name"}
+    if (module and module.split(".")[0] != "rasa") or name not in _KNOWN:
+        raise LookupError(_unknown(path, name, bool(module)))
+    if name in _OPTIONS:
+        return {"kind": name, **_checked(name, options)}, _same(name, path, options, place)
+    if name in _LEFT_OUT:
+        return None, Note(place, path, "left out", _LEFT_OUT[name])
+    intents = name in _LEARNS_INTENTS and options.pop("intent_classification", True) is not False
+    entities = name in _LEARNS_ENTITIES and options.pop("entity_recognition", True) is not False
+    step = {"kind": "Interpreter", "intents": intents, "entities": entities} if intents or entities else None
+    return step, Note(place, path, "replaced", _NETWORK, tuple(options))
+
+
+def _unknown(path: str, name: str, has_module: bool) -> str:
+    """Return what is said of a component that there is none for."""
+    hint = "" if has_module else did_you_mean(name, _KNOWN)
+    whose = "is one of your own" if has_module else "is none of Rasa's"
+    remedy = "--ignore-components goes on without it"
+    return f"the component {path!r} {whose}, and nothing stands for it.{hint} Remove it; or {remedy}."
+
+
+def _same(name: str, path: str, options: Mapping[str, Any], place: Place) -> Note:
+    unused = tuple(key for key in options if key not in _OPTIONS[name])
+    if name == "DucklingEntityExtractor" and not options.get("url"):
+        text = f"the same, at the address in {components.DUCKLING_VARIABLE}; without it, nothing is found"
+        return Note(place, path, "replaced", text, unused)
+    if not unused:
+        return Note(place, path, "same", "the same")
+    if name == _OF_TRAINING:
+        return Note(place, path, "replaced", _NETWORK, unused)
+    hints = {key: did_you_mean(key, _OPTIONS[name]).strip() for key in unused}
+    return Note(
+        place, path, "replaced", "the same", tuple(f"{key} ({hint})" if hint else key for key, hint in hints.items())
+    )
+
+
+def _checked(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a component, with those that are not given; raise `ModelError` for a wrong one."""
+    found = {key: default if options.get(key) is None else options[key] for key, default in _OPTIONS[name].items()}
+    for key, default in _OPTIONS[name].items():
+        value = found[key]
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if isinstance(default, bool) and not isinstance(value, bool):
+            raise ModelError(f"{key}: of {name} is true or false, not {value!r}.")
+        if isinstance(default, float) and not (is_number and 0 <= value <= 1):
+            raise ModelError(f"{key}: of {name} is a number from 0 to 1, not {value!r}.")
+        if key == "timeout" and not (is_number and value > 0):
+            raise ModelError(f"timeout: of {name} is a number of seconds above 0, not {value!r}.")
+    wanted = found.get("dimensions")
+    if wanted is not None and not isinstance(wanted, list):
+        raise ModelError(f"dimensions: of {name} is a list such as [time, number], not {wanted!r}.")
+    return found
+
+
+# -- what is kept with a model
+
+
+def stored_steps(config: PipelineConfig | None, data: TrainingData, entities: Iterable[str] = ()) -> list[Step] | None:
+    """Return what a model keeps of a pipeline, JSON-able; None if the network alone answers.
+
+    Parameters
+    ----------
+    config
+        None for a bot without ``pipeline:``; then lookup tables with ``extract: true`` are all that is beside.
+    data
+        What the bot is trained from: it has the keywords, and names the entities and retrieval intents.
+    entities
+        Names of further entities: those of the domain.
+    """
+    alone = [lookup.name for lookup in data.lookups if lookup.extract]
+    if config is None and not alone:
+        return None
+    network = {"kind": "Interpreter", "intents": True, "entities": True}
+    steps = [network] if config is None else [dict(step) for step in config.steps]
+    if alone and not any(step["kind"] == "RegexEntityExtractor" for step in steps):
+        steps.insert(_after_extractors(steps), {"kind": "RegexEntityExtractor", **_PATTERN_OPTIONS, "lookups": alone})
+    if config is None:
+        steps.append({"kind": "EntitySynonymMapper"})
+    known = {*data.entities, *entities}
+    return [_with_data(step, data, known, alone) for step in steps]
+
+
+def _after_extractors(steps: Sequence[Step]) -> int:
+    places = [number for number, step in enumerate(steps) if step["kind"] == "Interpreter"]
+    return places[-1] + 1 if places else 0
+
+
+def _with_data(step: Step, data: TrainingData, entities: set[str], alone: Sequence[str]) -> Step:
+    """Return a step with what it takes of the data."""
+    if step["kind"] == "KeywordIntentClassifier":
+        named = [(one.text, one.intent.partition("/")[0]) for one in data.examples if one.intent]
+        intents: dict[str, set[str]] = {}
+        for text, intent in named:
+            intents.setdefault(text, set()).add(intent)
+        return {**step, "keywords": [[text, one] for text, one in dict.fromkeys(named) if len(intents[text]) == 1]}
+    if step["kind"] == "RegexEntityExtractor" and "lookups" not in step:
+        lookups = [one.name for one in data.lookups if one.name in entities] if step["use_lookup_tables"] else []
+        regexes = [one.name for one in data.regexes if one.name in entities] if step["use_regexes"] else []
+        return {**step, "lookups": list(dict.fromkeys([*lookups, *alone])), "regexes": list(dict.fromkeys(regexes))}
+    return step
+
+
+# -- answering
+
+
+class Pipeline:
+    """Makes an answer of what the network has understood.
+
+    Parameters
+    ----------
+    steps
+        What `stored_steps` has returned.
+    description
+        The model's own: its synonyms, lookup tables and expressions.
+
+    Raises
+    ------
+    ModelError
+        If a step is damaged.
+    """
+
+    def __init__(self, steps: Sequence[Mapping[str, Any]], description: Mapping[str, Any]) -> None:
+        try:
+            self._steps = [_component(step, description) for step in steps]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ModelError(f"the pipeline of the model is damaged: {error!r}. Train the model again.") from error
+
+    def finish(self, network: Answer) -> Answer:
+        """Return the answer to a message; `network` is what the network says of it."""
+        text = network["text"]
+        seen, places = visible(text)
+        at = {place: number for number, place in enumerate(places)}
+        found = [{**one, "start": at[one["start"]], "end": at[one["end"] - 1] + 1} for one in network["entities"]]
+        answer: Answer = {
+            "text": text,
+            "intent": {"name": None, "confidence": 0.0},
+            "entities": [],
+            "intent_ranking": [],
+            "network": {**network, "entities": found},
+        }
+        for step in self._steps:
+            step.change(answer, seen)
+        del answer["network"]
+        if selected := answer.pop("selected", None):
+            answer["response_selector"] = selected
+        for one in answer["entities"] if seen is not text else ():
+            one["start"], one["end"] = places[one["start"]], places[one["end"] - 1] + 1
+        return {**answer, "truncated": True} if network.get("truncated") else answer
+
+
+def _component(step: Mapping[str, Any], description: Mapping[str, Any]) -> Component:
+    kind = step["kind"]
+    if kind == "Interpreter":
+        return components.Interpreter(step)
+    if kind == "KeywordIntentClassifier":
+        return components.KeywordIntents(step["keywords"], case_sensitive=step["case_sensitive"])
+    if kind == "RegexEntityExtractor":
+        return components.EntityPatterns(
+            [(name, entries) for name, entries in description["lookups"] if name in step["lookups"]],
+            [(name, pattern) for name, pattern in description["regexes"] if name in step.get("regexes", ())],
+            case_sensitive=step["case_sensitive"],
+            whole_words=step["use_word_boundaries"],
+        )
+    if kind == "EntitySynonymMapper":
+        return components.Synonyms(description["synonyms"])
+    if kind == "ResponseSelector":
+        name = step["retrieval_intent"]
+        return components.ResponseSelector([] if name is None else [name], name is None)
+    if kind == "DucklingEntityExtractor":
+        return components.Duckling(step)
+    if kind == "FallbackClassifier":
+        return components.Fallback(step["threshold"], step["ambiguity_threshold"])
+    raise ValueError(f"there is no component {kind!r}")
+
+
+def best_understood(parse: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the best intent of a parse but for the fallback; it is what the message would have been taken for."""
+    intent: Mapping[str, Any] = parse.get("intent") or {}
+    if intent.get("name") != NLU_FALLBACK:
+        return intent
+    others = [one for one in parse.get("intent_ranking", ()) if one.get("name") != NLU_FALLBACK]
+    return others[0] if others else {"name": None, "confidence": 0.0}

@@ -1,0 +1,219 @@
+"""endpoints.yml and credentials.yml of Rasa 2 and 3: where actions run, where responses are worded, and what is kept.
+
+``${NAME}`` stands for a variable of the environment. What has no place here is told, and left out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from rasa_core.exceptions import ModelError, did_you_mean
+from rasa_core.support.places import Place
+from rasa_core.support.problems import Fate, Note
+from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
+
+ENDPOINTS: Final = "endpoints.yml"
+CREDENTIALS: Final = "credentials.yml"
+_VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_SERVER_KEYS: Final = (
+    *("url", "token", "token_name", "headers", "params", "basic_auth", "timeout", "compress"),
+    *("enable_selective_domain", "tracker_events", "type", "kwargs"),
+)
+_DIALECTS: Final = {
+    "sqlite": "sqlite",
+    "postgresql": "postgresql",
+    "postgresql+psycopg2": "postgresql",
+    "postgres": "postgresql",
+    "mysql": "mysql",
+    "mysql+pymysql": "mysql",
+    "mariadb": "mysql",
+}
+_STORE_TYPES: Final = ("in_memory", "redis", "sql", "mongod", "dynamo")
+_SQL_KEYS: Final = ("type", "dialect", "url", "port", "db", "username", "password", "login_db", "query")
+_REDIS_KEYS: Final = ("type", "url", "port", "db", "username", "password", "key_prefix", "record_exp", "use_ssl")
+_FILE_OF_RASA: Final = "rasa.db"
+_LEFT_OUT: Final = {
+    "lock_store": "left out, as it is not needed: each conversation is locked where it is kept",
+    "event_broker": "left out: read the events with rasa-core store export, or from the store",
+    "models": "left out: the model is trained from this folder, or loaded with POST /load",
+}
+_CHANNELS: Final = ("rest",)
+
+
+@dataclass(slots=True)
+class Endpoints:
+    """What a project says of other servers.
+
+    Attributes
+    ----------
+    actions, nlg : dict or None
+        The action server and the NLG server, as `rasa_core.support.endpoint.Endpoint.from_config` takes them.
+    store : str or None
+        The URL of the tracker store; None for the default one.
+    notes : list of Note
+        What becomes of each key.
+    """
+
+    actions: dict[str, Any] | None = None
+    nlg: dict[str, Any] | None = None
+    store: str | None = None
+    notes: list[Note] = field(default_factory=list)
+
+
+def read_endpoints(folder: Path) -> Endpoints:
+    """Read both files of a project, as far as they are there.
+
+    Raises
+    ------
+    ModelError
+        If a file cannot be read, a variable is not set, or a store is none; the message begins with file and line.
+    """
+    found = Endpoints()
+    for key, part in _keys_of(folder / ENDPOINTS).items():
+        if part.is_null:
+            continue
+        if key in ("action_endpoint", "nlg"):
+            _add_server(found, key, part)
+        elif key == "tracker_store":
+            _add_store(found, part)
+        else:
+            hint = did_you_mean(key, ("action_endpoint", "nlg", "tracker_store"))
+            text = _LEFT_OUT.get(key, f"left out, as it is unknown.{hint}".rstrip("."))
+            found.notes.append(Note(part.place, key, "left out", text))
+    for key, part in _keys_of(folder / CREDENTIALS).items():
+        found.notes.append(_channel(key, part))
+    return found
+
+
+def _keys_of(path: Path) -> dict[str, Part]:
+    try:
+        root = read_yaml(path) if path.is_file() else None
+        return {} if root is None else root.keys()
+    except YamlError as error:
+        raise ModelError(str(error)) from error
+
+
+def _channel(name: str, part: Part) -> Note:
+    if name in _CHANNELS:
+        return Note(part.place, f"channel {name}", "same", "the same, at POST /webhooks/rest/webhook")
+    if name == "rasa":
+        return Note(part.place, f"channel {name}", "left out", "left out, as there is no Rasa X here")
+    text = "left out; a small program of your own can pass its messages on to POST /webhooks/rest/webhook"
+    return Note(part.place, f"channel {name}", "left out", text)
+
+
+def _filled(part: Part) -> Any:
+    """Return plain data with the variables of the environment; raise `ModelError` for one that is not set."""
+
+    def value_of(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            raise ModelError(f"{part.place}: the environment has no variable {match[1]}; set it, or write its value.")
+        return os.environ[match[1]]
+
+    if part.is_mapping:
+        return {key.written: _filled(value) for key, value in part.pairs()}
+    data = part.data
+    return _VARIABLE.sub(value_of, data) if isinstance(data, str) else data
+
+
+def _add_server(found: Endpoints, key: str, part: Part) -> None:
+    given = _filled(part)
+    url = given.get("url") if isinstance(given, dict) else None
+    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+        raise ModelError(f"{part.place}: {key}: needs url:, such as http://localhost:5055/webhook, not {url!r}.")
+    for name in ("headers", "params", "basic_auth"):
+        if not isinstance(given.get(name) or {}, dict):
+            raise ModelError(f"{part.place}: {name}: of {key}: is a mapping of names to values, not {given[name]!r}.")
+    if key == "nlg" and str(given.get("type") or "callback") not in ("callback", "response"):
+        text = "left out, as it is a class of one's own; the domain's responses are said"
+        found.notes.append(Note(part.place, key, "left out", text))
+        return
+    if key == "nlg":
+        found.nlg = given
+    else:
+        found.actions = given
+    unused = tuple(name for name in given if name not in _SERVER_KEYS)
+    fate: Fate = "replaced" if unused else "same"
+    found.notes.append(Note(part.place, key, fate, f"the same, at {url.partition('?')[0]}", unused))
+
+
+def _add_store(found: Endpoints, part: Part) -> None:
+    given = _filled(part)
+    if not isinstance(given, dict):
+        raise ModelError(f"{part.place}: tracker_store: is a mapping with type:.")
+    kind, place = str(given.get("type") or "in_memory"), part.place
+    what = f"tracker_store {kind}"
+    if kind.lower() == "in_memory":
+        found.store = "memory://"
+        text = "conversations are kept in the memory of one process, until it ends"
+        found.notes.append(Note(place, what, "same", text))
+    elif kind.lower() == "sql":
+        _add_sql(found, given, place)
+    elif kind.lower() == "redis":
+        _add_redis(found, given, place)
+    elif kind.lower() in _STORE_TYPES or "." in kind:
+        text = "left out: conversations are kept in a file beside the model; name another store with --store"
+        found.notes.append(Note(place, what, "left out", text))
+    else:
+        hint = did_you_mean(kind, _STORE_TYPES)
+        raise ModelError(
+            f"{place}: there is no tracker_store of type {kind!r}.{hint} Known: {', '.join(_STORE_TYPES)}."
+        )
+
+
+def _add_sql(found: Endpoints, given: Mapping[str, Any], place: Place) -> None:
+    dialect = str(given.get("dialect") or "sqlite")
+    scheme = _DIALECTS.get(dialect)
+    if scheme is None:
+        hint = did_you_mean(dialect, _DIALECTS)
+        known = "sqlite, postgresql, mysql"
+        raise ModelError(f"{place}: conversations cannot be kept in dialect: {dialect}.{hint} Known: {known}.")
+    unused = tuple(key for key in given if key not in _SQL_KEYS)
+    text = "conversations are kept there, in tables of their own; those of Rasa are not read"
+    if scheme == "sqlite":
+        path = _beside(str(given.get("db") or _FILE_OF_RASA))
+        found.store = f"sqlite:///{quote(path)}"
+        text = f"conversations are kept in {path}; those of Rasa are not read"
+    elif "://" in str(given.get("url")):
+        found.store = str(given["url"])
+    else:
+        found.store = f"{scheme}://{_address(given, 'localhost')}/{quote(str(given.get('db') or 'rasa'), safe='')}"
+        query = given.get("query")
+        found.store += f"?{urlencode(query)}" if isinstance(query, dict) and query else ""
+    found.notes.append(Note(place, f"tracker_store sql, {dialect}", "replaced", text, unused))
+
+
+def _beside(path: str) -> str:
+    """Return the file of a store; where one of Rasa's has the name, another beside it."""
+    try:
+        with Path(path).open("rb") as file:
+            is_of_rasa = b"intent_name" in file.read(1 << 16)
+    except OSError:
+        is_of_rasa = False
+    return str(Path(path).with_suffix(".rasa_core.db")) if is_of_rasa else path
+
+
+def _add_redis(found: Endpoints, given: Mapping[str, Any], place: Place) -> None:
+    scheme = "rediss" if given.get("use_ssl") is True else "redis"
+    database = given.get("db") or 0
+    prefix = given.get("key_prefix")
+    found.store = f"{scheme}://{_address(given, 'localhost', 6379)}/{database}"
+    found.store += f"?{urlencode({'key_prefix': prefix})}" if prefix else ""
+    unused = tuple(key for key in given if key not in _REDIS_KEYS or (key == "record_exp" and given[key]))
+    text = "conversations are kept there, under keys of their own; those of Rasa are not read"
+    found.notes.append(Note(place, "tracker_store redis", "replaced", text, unused))
+
+
+def _address(given: Mapping[str, Any], host: str, port: int | None = None) -> str:
+    """Return ``user:password@host:port`` of a URL, as far as it is known."""
+    user, password = given.get("username"), given.get("password")
+    secret = f":{quote(str(password), safe='')}" if password not in (None, "") else ""
+    named = f"{quote(str(user or ''), safe='')}{secret}"
+    at = given.get("port") or port
+    return f"{named}@" * bool(named) + str(given.get("url") or host) + (f":{at}" if at else "")

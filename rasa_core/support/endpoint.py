@@ -1,0 +1,107 @@
+"""A server that is asked by POST with JSON, such as an action server: where it is, and how it is asked.
+
+Redirects are followed: 307 and 308 with the same request, 301, 302 and 303 by GET, as other clients do. What is secret
+in a request (``Authorization``, the query of the address) goes to no other server than the one that was named.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Mapping
+from typing import Any, Final, Self
+from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
+
+from rasa_core.support.http import HttpAnswer, HttpTransport
+
+_MOST_HOPS: Final = 5
+_REPEATED: Final = (307, 308)
+_FETCHED: Final = (301, 302, 303)
+_SECRET: Final = ("authorization", "cookie")
+_SAFE: Final = "/%:@!$&'()*+,;=~"
+
+
+class Endpoint:
+    """A server at an address. Safe to share between threads.
+
+    Parameters
+    ----------
+    url
+        An ``http://`` or ``https://`` address.
+    timeout
+        How long it may stay silent, in seconds.
+    headers
+        Are sent with each request, such as ``{"Authorization": "Bearer ..."}``.
+    compress
+        Whether requests are compressed with gzip.
+
+    Raises
+    ------
+    ValueError
+        If the address is not one.
+    """
+
+    def __init__(
+        self, url: str, timeout: float, headers: Mapping[str, str] | None = None, *, compress: bool = False
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"a server has an address such as http://localhost:5055/webhook, not {url!r}.")
+        self.url, self.timeout, self.headers, self.compress = url, timeout, dict(headers or {}), compress
+        self.place = url.partition("?")[0]
+        self._parts = parts
+        self._transport = HttpTransport(parts._replace(path=""), hidden_query=parts.query)
+
+    @classmethod
+    def from_config(cls, given: Mapping[str, Any], timeout: float) -> Self:
+        """Return the server that endpoints.yml describes: ``url``, ``token``, ``headers``, ``basic_auth`` ..."""
+        url, headers = str(given.get("url")), {str(k): str(v) for k, v in (given.get("headers") or {}).items()}
+        query = {str(key): str(value) for key, value in (given.get("params") or {}).items()}
+        if given.get("token"):
+            query[str(given.get("token_name") or "token")] = str(given["token"])
+        basic = given.get("basic_auth") or {}
+        if basic:
+            pair = f"{basic.get('username', '')}:{basic.get('password', '')}".encode()
+            headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+        joint = "&" if "?" in url else "?"
+        return cls(
+            url + (joint + urlencode(query) if query else ""),
+            float(given.get("timeout") or timeout),
+            headers,
+            compress=given.get("compress") is True,
+        )
+
+    def post(self, request: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> HttpAnswer:
+        """Send a JSON object and return the answer; raise `NoAnswerError` if there is none."""
+        body: bytes | None = json.dumps(request, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        sent = {"Content-Type": "application/json", "Accept": "*/*", **(headers or {}), **self.headers}
+        if self.compress and body:
+            body, sent["Content-Encoding"] = gzip.compress(body, 1), "gzip"
+        method, at, transport = "POST", self._parts, self._transport
+        for _ in range(_MOST_HOPS):
+            path = quote(at.path, safe=_SAFE) or "/"
+            answer = transport.exchange(method, path, headers=sent, body=body, timeout=self.timeout)
+            target = answer.headers.get("Location")
+            if target is None or answer.status not in (*_REPEATED, *_FETCHED):
+                return answer
+            there = urlsplit(urljoin(at._replace(query="").geturl(), target))
+            if there.scheme not in ("http", "https") or not there.hostname:
+                return answer
+            if answer.status in _FETCHED:
+                method, body = "GET", None
+                sent = {name: value for name, value in sent.items() if not name.startswith("Content-")}
+            if _server(there) != _server(self._parts):
+                sent = {name: value for name, value in sent.items() if name.lower() not in _SECRET}
+            transport = HttpTransport(there._replace(path=""), hidden_query=self._query_for(there))
+            at = there
+        return answer
+
+    def _query_for(self, there: SplitResult) -> str:
+        """Return the query for a redirect: its own, and what was to be sent with each request to this server."""
+        own = self._parts.query if _server(there) == _server(self._parts) else ""
+        return "&".join(filter(None, dict.fromkeys((there.query, own))))
+
+
+def _server(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)

@@ -1,0 +1,67 @@
+"""A small server that answers as Duckling does, for tests."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs
+
+
+class DucklingServer(ThreadingHTTPServer):
+    """Gives `answer` to whatever it is asked, and keeps the forms that it was sent."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Answers)
+        self.asked: list[dict[str, str]] = []
+        self.status = 200
+        self.answer: Any = []
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Answers(BaseHTTPRequestHandler):
+    server: DucklingServer
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        assert self.path == "/parse"
+        self.server.asked.append({key: values[0] for key, values in parse_qs(body).items()})
+        self.server.may_answer.wait()
+        answer = self.server.answer
+        sent = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(sent)))
+        self.end_headers()
+        self.wfile.write(sent)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@contextmanager
+def duckling(port: int = 0) -> Iterator[DucklingServer]:
+    """Run such a server meanwhile."""
+    with DucklingServer(port) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.may_answer.set()
+            server.shutdown()
+
+
+def found(dim: str, text: str, part: str, **value: Any) -> dict[str, Any]:
+    """Return what Duckling has found in a text."""
+    start = text.index(part)
+    return {"dim": dim, "body": part, "start": start, "end": start + len(part), "value": value, "latent": False}
