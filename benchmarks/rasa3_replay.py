@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rasa_core.actions.nlg import NlgServer
 from rasa_core.actions.webhook import ActionServer
 from rasa_core.agent import Agent
 from rasa_core.channels.channel import UserMessage
@@ -23,9 +24,11 @@ from rasa_core.events import ReminderScheduled, deserialise_events
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.policies.keras_policy import KerasPolicy
+from rasa_core.rasa3.endpoints import read_endpoints
 from rasa_core.rasa_config import read_rasa_config
 from rasa_core.rasa_files import RasaFiles
 from rasa_core.rasa_project import train_rasa
+from rasa_core.support.endpoint import Endpoint
 from rasa_core.support.http import HttpAnswer, NoAnswerError
 
 Json = dict[str, Any]
@@ -59,17 +62,16 @@ class Figures:
     differences: list[str] = field(default_factory=list)
 
 
-class RecordedServer(ActionServer):
-    """Gives the recorded answers instead of those of an action server."""
+class RecordedServer(Endpoint):
+    """Gives the recorded answers instead of those of an action server or an NLG server."""
 
     def __init__(self) -> None:
-        super().__init__("http://localhost/webhook")
+        super().__init__("http://localhost/webhook", 1.0)
         self.calls: list[Json] = []
-        self._transport = self  # type: ignore[assignment]
 
-    def exchange(self, method: str, path: str, *, body: bytes, **options: Any) -> HttpAnswer:
+    def post(self, request: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> HttpAnswer:
         """Answer a request as it was answered in the recording."""
-        name = json.loads(body)["next_action"]
+        name = request.get("next_action") or request["response"]
         call = next((one for one in self.calls if one["name"] == name), None)
         if call is None or call.get("status") is None:
             raise NoAnswerError("nothing was recorded")
@@ -95,12 +97,13 @@ class Bot:
 
     def __init__(self, folder: Path) -> None:
         self.server, self.interpreter = RecordedServer(), RecordedInterpreter()
-        files = RasaFiles(folder)
+        files, endpoints = RasaFiles(folder), read_endpoints(folder)
         agent = Agent(
             files.domain,
             read_rasa_config(files.config_file, lambda max_history: KerasPolicy()).ensemble(),
             self.interpreter,
-            actions=self.server if files.action_server else None,
+            actions=ActionServer(self.server) if endpoints.actions else None,
+            nlg=NlgServer(self.server) if endpoints.nlg else None,
         )
         train_rasa(agent, files.read_stories())
         self.agent = agent

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from rasa_core.actions.nlg import NlgServer
 from rasa_core.actions.running import take_said
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import RestOutputChannel
@@ -24,7 +23,7 @@ from rasa_core.exceptions import ActionRejectedError
 from rasa_core.interpreter import NaturalLanguageInterpreter, RegexInterpreter, parsed_by, signature
 from rasa_core.policies.policy import Prediction
 from rasa_core.rasa3.domain_parts import SESSION_METADATA_SLOT
-from rasa_core.responses import ResponseDispatcher
+from rasa_core.responses import ResponseDispatcher, WordsResponses
 from rasa_core.slash_messages import NOT_UNDERSTOOD, parse_slash_message
 from rasa_core.trackers import DialogueStateTracker
 
@@ -47,7 +46,7 @@ class RasaTurns:
     policy_ensemble: Any
     runner: Any
     expected: Any
-    nlg: NlgServer | None
+    nlg: WordsResponses | None
     _break_circuit: Any
 
     # -- a message

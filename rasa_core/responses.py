@@ -15,7 +15,6 @@ from typing import Any, Protocol
 from rasa_core.channels.channel import OutputChannel
 from rasa_core.dispatcher import BotMessage, Content, Dispatcher, Responses, Values, filled, sayable, variables_of
 from rasa_core.exceptions import did_you_mean
-from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +90,7 @@ class ResponseDispatcher(Dispatcher):
         variants = self.domain.templates.get(template_name)
         values = variables_of(filled_slots, kwargs)
         fitting = _best(variants or (), values, self.output_channel.name)
-        if self.nlg is not None and isinstance(filled_slots, DialogueStateTracker):
+        if self.nlg is not None and not isinstance(filled_slots, Mapping | None):
             variant = fitting[0].get("id") if fitting else None
             worded = self.nlg.words(template_name, variant, kwargs, filled_slots, self.output_channel.name)
             if worded is not None:

@@ -29,7 +29,7 @@ class NlgServer:
     Parameters
     ----------
     given
-        Its address, or what stands below ``nlg:`` in endpoints.yml.
+        Its address, what stands below ``nlg:`` in endpoints.yml, or an `Endpoint`.
 
     Raises
     ------
@@ -37,9 +37,10 @@ class NlgServer:
         If the address is not one.
     """
 
-    def __init__(self, given: str | Mapping[str, Any]) -> None:
-        described = {"url": given} if isinstance(given, str) else given
-        self._endpoint = Endpoint.from_config(described, DEFAULT_TIMEOUT)
+    def __init__(self, given: str | Mapping[str, Any] | Endpoint) -> None:
+        described: Any = {"url": given} if isinstance(given, str) else given
+        is_made = isinstance(described, Endpoint)
+        self._endpoint: Endpoint = described if is_made else Endpoint.from_config(described, DEFAULT_TIMEOUT)
 
     def words(
         self, response: str, variant: object, values: Mapping[str, Any], tracker: DialogueStateTracker, channel: str

@@ -77,7 +77,9 @@ class PhraseFinder:
         for length in self._lengths.get(read[at], ()):
             end = at + length
             number = self._number.get(read[at:end], -1)
-            if number >= 0 and end <= len(read) and not (self._whole_words and (_is_inside(read, at) or _is_inside(read, end))):
+            if number < 0 or end > len(read):
+                continue
+            if not (self._whole_words and (_is_inside(read, at) or _is_inside(read, end))):
                 return end, number
         return at + 1, -1
 

@@ -292,7 +292,7 @@ def test_a_request_has_the_keys_of_the_protocol(tmp_path: Path, bare: _Server) -
 
 @pytest.mark.parametrize("url", ["localhost:5055", "ftp://localhost/webhook", "http://", ""])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="an action server has an address such as"):
+    with pytest.raises(ValueError, match="a server has an address such as"):
         ActionServer(url)
 
 

@@ -411,7 +411,7 @@ def test_options_that_do_nothing_here_are_told(tmp_path: Path) -> None:
 
     assert "config.yml:2: WhitespaceTokenizer, rasa.nlu" in lines[0]
     assert "not used: epochs" in lines[0]
-    assert "threshhold (Did you mean 'threshold'?)" in lines[1]
+    assert "threshhold (Did you mean 'threshold'" in lines[1]
     assert "SpacyEntityExtractor: left out" in lines[2]
 
 

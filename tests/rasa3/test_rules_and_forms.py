@@ -220,7 +220,7 @@ def test_the_action_server_stands_in_endpoints(tmp_path: Path, monkeypatch: pyte
 
     project = Project(write(tmp_path, **HOTEL, endpoints=endpoints))
 
-    assert project.action_server == "http://localhost:5055/webhook"
+    assert project.endpoints().actions == {"url": "http://localhost:5055/webhook"}
 
 
 def test_a_slot_that_only_rules_name_keeps_no_story_from_going_on(tmp_path: Path) -> None:
