@@ -328,7 +328,9 @@ class EventLogStore(TrackerStore, ABC):
             return None
         first, places = version - len(rows), self._own[tracker]
         note_places(places, tracker, tracker.pending_events, rows, first)
-        snapshot = tracker.snapshot() | ({"places": places} if places else {})
+        snapshot = tracker.snapshot()
+        if places:
+            snapshot["places"] = {name: place[:-1] for name, place in places.items()}
         state = as_json(snapshot, "state of conversation", tracker.sender_id)
         head = Head(version, tracker.origin, self._model(), time.time(), state)
         if answer is not None:

@@ -4,53 +4,60 @@ An answer repeats the last message and the value of each slot, which are in the 
 its text that stands in a row of the log is cut out, and the row named instead. That needs to know where in the log a
 value stands that was set long ago: its `Place` is noted when it is logged, and kept in the head, one for each slot.
 
-What is left is compressed, beginning with words that most answers have. A packed answer is ``@``, as no JSON text
-begins, and in Base64 a line of JSON and the rest of the text. The line has a digest of the whole text, and for each cut
-its position in the rest, and the rows, joined by commas, with the part of them that belongs there. Rows never change,
-so the text comes back byte for byte, whatever became of the conversation, the model and the code since.
+A packed answer is ``@``, as no JSON text begins, a JSON list, and the rest of the text. The list has a checksum of the
+whole text, and for each cut the rows, from the first to before the last, joined by commas, and the part of them that
+belongs there. In the rest, a control character stands for each cut, and others for words that most answers have; in
+JSON, there are none but those for spaces. Rows never change, so the text comes back byte for byte, whatever became of
+the conversation, the model and the code since. Nothing is compressed: that would cost more than all the rest of storing
+an answer, and the words save more than half of it.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from rasa_core.events import BotUttered, Event, SlotSet, UserUttered
+from rasa_core.events import BotUttered, Event
 from rasa_core.exceptions import StoreError
 from rasa_core.support.strict_json import encode_as_ordered as encoded
 from rasa_core.trackers import DialogueStateTracker
 
-_SHORTEST = 100  # characters; to name a place takes about 30
+_SHORTEST = 100  # characters; to name a place takes about 20
 _MOST_TRIED = 5  # places where the text may have a value, since a key may be in the values of others, too
-_SIGN = "@"
+_SIGN, _CUT = "@", "\x1f"
 _MESSAGE_IN_ROW, _VALUE_IN_ROW = '"parse_data":', '"value":'
 _MESSAGE_IN_ANSWER, _EVENTS_IN_ANSWER = '"latest_message":', '"events":['
-# Part of the format: with another one, what is stored cannot be read.
-_COMMON = (
-    b'"recipient_id":"text":"buttons":[{"title":"payload":"data":{"events":[{"event":"timestamp":"name":"slot","value":'
-    b'"error":"info":"The conversation was waiting for the user when this action was reported; it is logged all the sam'
-    b'","confidence":0."policy":"FallbackPolicy","policy":"KerasPolicy","policy":"MemoizationPolicy",{"next_action":"ut'
-    b'","next_action":"action_listen","confidence":1.0,"policy":null,"version":1,"tracker":{"sender_id":"slots":{":true'
-    b'false,":null,":null},"latest_message":{"text":"/","intent":{"name":"","confidence":1.0},"intent_ranking":[{"name"'
-    b'"confidence":1.0}],"entities":[]},"latest_event_time":17,"paused":false,"events":null}}'
+# Part of the format: with others, what is stored cannot be read. They are put in the text in this order.
+_WORDS = (
+    (f'null}},{_MESSAGE_IN_ANSWER}{_CUT},"latest_event_time":', "\x01"),
+    (',"paused":false,"events":null}}', "\x02"),
+    ('{"next_action":"', "\x03"),
+    ('","confidence":', "\x04"),
+    (',"policy":', "\x05"),
+    (',"tracker":{"sender_id":"', "\x06"),
+    ('","slots":{"', "\x07"),
+    (':null,"', "\x08"),
 )
-_WINDOW = -11  # A raw stream, with the 2 kB behind what is being written: enough here, and cheap to set up.
+_WORDS_BACK = tuple((sign, word) for word, sign in reversed(_WORDS))
+_decoder = json.JSONDecoder()
 
 Found: TypeAlias = tuple[int, int, tuple[int, int, int]]
 """Position and length of what the log has; its first row there, the one behind the last, and the position in them."""
 
 
 class Place(NamedTuple):
-    """Where a value stands in the log: row, position, length, and a digest of its JSON text."""
+    """Where a value stands in the log: row, position, length and a checksum of its JSON text; the text, if it is here.
+
+    The text of a value is here in the process that logged it, and is not kept in the head.
+    """
 
     seq: int
     offset: int
     length: int
-    digest: str
+    checksum: int
+    text: str | None = None
 
 
 Places: TypeAlias = dict[str, Place]
@@ -70,18 +77,19 @@ def note_places(
     start = len(rows) - len(events)
     for number, event in enumerate(events, start):
         row = rows[number]
-        if len(row) < _SHORTEST:
+        if len(row) < _SHORTEST or (kind := event.type_name) not in ("user", "slot"):
             continue
-        if isinstance(event, UserUttered):
+        if kind == "user":
             name, key = "", _MESSAGE_IN_ROW
-        elif isinstance(event, SlotSet) and event.key in tracker.slots:
-            name, key = f"={event.key}", _VALUE_IN_ROW
+        elif (slot := getattr(event, "key", None)) in tracker.slots:
+            name, key = f"={slot}", _VALUE_IN_ROW
         else:
             continue
         # The last part of the row. No text in it holds the key as it is, since quotes in texts are escaped.
         offset = row.find(key) + len(key)
-        if len(row) - offset > _SHORTEST:
-            places[name] = Place(first + number, offset, len(row) - 1 - offset, _digest(row[offset:-1]))
+        text = row[offset:-1]
+        if len(text) >= _SHORTEST:
+            places[name] = Place(first + number, offset, len(text), _checksum(text), text)
 
 
 def packed(text: str, tracker: DialogueStateTracker, places: Places, rows: Sequence[str], first: int) -> str:
@@ -89,16 +97,16 @@ def packed(text: str, tracker: DialogueStateTracker, places: Places, rows: Seque
     if len(text) < _SHORTEST:
         return text
     found = [*_values_in(text, places), *_rows_in(text, tracker, rows, first)]
-    about, rest, end, left = [f'["{_digest(text)}"'], [], 0, 0
-    for at, length, cut in sorted(found):
+    about, rest, end = [f"{_SIGN}[{_checksum(text)}"], "", 0
+    for at, length, (start, stop, offset) in sorted(found) if len(found) > 1 else found:
         if at >= end:
-            rest.append(text[end:at])
-            left += at - end
-            about.append(f",[{left},{cut[0]},{cut[1]},{cut[2]},{length}]")
+            rest += text[end:at] + _CUT
+            about.append(f",[{start},{stop},{offset},{length}]")
             end = at + length
-    stream = zlib.compressobj(3, zlib.DEFLATED, _WINDOW, 6, zdict=_COMMON)
-    content = stream.compress("".join([*about, "]\n", *rest, text[end:]]).encode())
-    return _SIGN + base64.b64encode(content + stream.flush()).decode()
+    rest += text[end:]
+    for word, sign in _WORDS:
+        rest = rest.replace(word, sign)
+    return f"{''.join(about)}]{rest}"
 
 
 def _values_in(text: str, places: Places) -> Iterator[Found]:
@@ -110,9 +118,15 @@ def _values_in(text: str, places: Places) -> Iterator[Found]:
             at = text.find(key, at) + len(key)
             if at < len(key):
                 break
-            if _digest(text[at : at + place.length]) == place.digest:
+            if _is_at(text, at, place):
                 yield at, place.length, (place.seq, place.seq + 1, place.offset)
                 break
+
+
+def _is_at(text: str, at: int, place: Place) -> bool:
+    if place.text is not None:
+        return text.startswith(place.text, at)
+    return _checksum(text[at : at + place.length]) == place.checksum
 
 
 def _rows_in(text: str, tracker: DialogueStateTracker, rows: Sequence[str], first: int) -> Iterator[Found]:
@@ -141,16 +155,14 @@ def unpacked(stored: str, read_rows: Callable[[int, int], Sequence[str]], sender
     """
     if not stored.startswith(_SIGN):
         return stored
-    stream = zlib.decompressobj(_WINDOW, zdict=_COMMON)
-    about, _, rest = stream.decompress(base64.b64decode(stored.removeprefix(_SIGN))).decode().partition("\n")
-    digest, *cuts = json.loads(about)
-    parts: list[str] = []
-    end = 0
-    for at, start, stop, offset, length in cuts:
-        parts += rest[end:at], ",".join(read_rows(start, stop))[offset : offset + length]
-        end = at
-    text = "".join([*parts, rest[end:]])
-    if _digest(text) != digest:
+    (checksum, *cuts), end = _decoder.raw_decode(stored, len(_SIGN))
+    rest = stored[end:]
+    for sign, word in _WORDS_BACK:
+        rest = rest.replace(sign, word)
+    kept = rest.split(_CUT)
+    pieces = (",".join(read_rows(start, stop))[offset : offset + length] for start, stop, offset, length in cuts)
+    text = kept[0] + "".join(piece + after for piece, after in zip(pieces, kept[1:], strict=True))
+    if _checksum(text) != checksum:
         raise StoreError(
             f"an answer of conversation {sender_id!r} cannot be given again: rows of its log were changed or removed "
             "by other software."
@@ -158,5 +170,5 @@ def unpacked(stored: str, read_rows: Callable[[int, int], Sequence[str]], sender
     return text
 
 
-def _digest(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+def _checksum(text: str) -> int:
+    return zlib.crc32(text.encode())
