@@ -14,7 +14,6 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,7 @@ def fill(store: EventLogStore, ids: list[str], rows: list[str], head: Head) -> f
                 sender_id = next(waiting, None)
             if sender_id is None:
                 return
-            store.commit(sender_id, 0, rows, replace(head, updated=time.time()))
+            store.commit(sender_id, 0, rows, head._replace(updated=time.time()))
 
     threads = [threading.Thread(target=work) for _ in range(THREADS)]
     for thread in threads:
@@ -104,7 +103,7 @@ def measured(kind: str, model: Path, folder: Path, options: argparse.Namespace, 
         url, server = found
         with store_from_url(url) as store:
             agent = Agent.load(model, tracker_store=store)
-            head = replace(head, fingerprint=store._model())
+            head = head._replace(fingerprint=store._model())
             built = fill(store, ids, rows, head)
             if kind == "postgresql":
                 server.execute("VACUUM ANALYZE", database="rasa")

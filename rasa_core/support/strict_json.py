@@ -268,12 +268,15 @@ def _plain_array(value: Any, depth: int) -> Any:
     return plain(made, depth)
 
 
+_TEXT: Final = frozenset({str})
+
+
 def independent(value: Any) -> Any:
     """Return `value` as it comes back from JSON: equal data that shares no dict and no list with it."""
     kind = type(value)
     if kind is str or kind is float or value is None or kind is bool or kind is int:
         return value
-    if kind is dict and all(type(key) is str for key in value):
+    if kind is dict and _TEXT.issuperset(map(type, value)):
         return {key: independent(part) for key, part in value.items()}
     if kind is list or kind is tuple:
         return [independent(part) for part in value]

@@ -23,8 +23,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 from urllib.parse import SplitResult, parse_qsl
 
 from rasa_core.domain import Domain
@@ -65,8 +64,7 @@ def url_options(parts: SplitResult, known: Sequence[str]) -> dict[str, str]:
     return options
 
 
-@dataclass(frozen=True, slots=True)
-class StoredAnswer:
+class StoredAnswer(NamedTuple):
     """An answer that is stored in the same commit as the events that led to it.
 
     Parameters
@@ -160,6 +158,10 @@ class Conversation(ABC):
         """
         self._check_open()
         self._store_changes(answer)
+
+    def commit_answer(self, answer: StoredAnswer, result: object) -> None:
+        """Do as `commit`, with `result`, which is JSON-able, as the text of `answer`."""
+        self.commit(answer._replace(text=as_json(result, "answer to", self.tracker.sender_id)))
 
     def replace(self, events: Iterable[Event]) -> None:
         """Put `events` in the place of everything so far; stored by the next `commit`."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from rasa_core.exceptions import IdempotencyKeyError, KeyReusedError, PreconditionError
-from rasa_core.tracker_store.base import Conversation, StoredAnswer, as_json
+from rasa_core.tracker_store.base import Conversation, StoredAnswer
 
 _MAX_KEY = 255
 
@@ -123,8 +123,7 @@ class IdempotentRequest:
             self.conversation.commit()
         else:
             created = time.time() if self.earlier is None else self.earlier.created
-            text = as_json(result, "answer to", tracker.sender_id)
-            answer = StoredAnswer(self._key, self._request, tracker.version, complete, created, text)
-            self.conversation.commit(answer)
+            answer = StoredAnswer(self._key, self._request, tracker.version, complete, created, "")
+            self.conversation.commit_answer(answer, result)
             self.earlier = answer
         return RequestResult(result, self.conversation.tracker.version)

@@ -21,7 +21,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Hashable, Mapping
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError
 
@@ -78,36 +78,19 @@ class PerProcess(Generic[T]):
         return self._made.get(os.getpid())
 
 
-class _Mutex:
-    """A mutex, who holds it, and how many threads hold or await it."""
-
-    __slots__ = ("lock", "owner", "users")
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.owner: int | None = None
-        self.users = 0
-
-
-class _Mutexes:
-    """The mutexes of one process that a thread holds or awaits, and the guard of this list."""
-
-    __slots__ = ("by_key", "guard")
-
-    def __init__(self) -> None:
-        self.guard = threading.Lock()
-        self.by_key: dict[Hashable, _Mutex] = {}
+Held: TypeAlias = tuple[threading.Lock, int]
+"""A mutex, which is locked, and the thread that holds it."""
 
 
 class MutexTable:
-    """One mutex a key, kept only while a thread holds or awaits it."""
+    """One mutex a key, kept only while a thread holds it."""
 
     def __init__(self) -> None:
-        self._mutexes = PerProcess(_Mutexes)
+        self._held: PerProcess[dict[Hashable, Held]] = PerProcess(dict)
 
     def __len__(self) -> int:
-        """Return how many keys are held or awaited."""
-        return len(self._mutexes().by_key)
+        """Return how many keys are held."""
+        return len(self._held())
 
     def hold(self, key: Hashable, *, name: str, timeout: float) -> _Hold:
         """Hold the mutex of `key` while the block runs.
@@ -132,9 +115,13 @@ class MutexTable:
 
 
 class _Hold:
-    """The block in which a mutex is held; a class, since generators take twice the time."""
+    """The block in which a mutex is held; a class, since generators take twice the time.
 
-    __slots__ = ("_key", "_mutex", "_mutexes", "_name", "_table", "_timeout")
+    Who puts a mutex of its own under the key holds it. Others wait for that one, which is taken away before it is let
+    go, and then try the same again. Each is one step on a dictionary, so that no lock guards it.
+    """
+
+    __slots__ = ("_held", "_key", "_mine", "_name", "_table", "_timeout")
 
     def __init__(self, table: MutexTable, key: Hashable, name: str, timeout: float) -> None:
         self._table = table
@@ -143,42 +130,33 @@ class _Hold:
         self._timeout = timeout
 
     def __enter__(self) -> None:
-        mutexes = self._mutexes = self._table._mutexes()
-        with mutexes.guard:
-            mutex = mutexes.by_key.get(self._key)
-            if mutex is None:
-                mutex = mutexes.by_key[self._key] = _Mutex()
-            mutex.users += 1
-        self._mutex = mutex
-        try:
-            if not mutex.lock.acquire(blocking=False):
-                _await(mutex, self._name, self._timeout)
-            mutex.owner = threading.get_ident()
-        except BaseException:
-            self._leave()
-            raise
+        held = self._held = self._table._held()
+        mutex = self._mine = threading.Lock()
+        mutex.acquire()
+        mine = (mutex, threading.get_ident())
+        if (found := held.setdefault(self._key, mine)) is not mine:
+            deadline = time.monotonic() + self._timeout
+            while found is not mine:
+                _await(found, self._name, self._timeout, deadline)
+                found = held.setdefault(self._key, mine)
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._mutexes is self._table._mutexes():  # Not in a child that leaves a block of its parent.
-            self._mutex.owner = None
-            self._mutex.lock.release()
-            self._leave()
-
-    def _leave(self) -> None:
-        with self._mutexes.guard:
-            self._mutex.users -= 1
-            if not self._mutex.users:
-                self._mutexes.by_key.pop(self._key, None)
+        # In a child that leaves a block of its parent, nobody else looks at this dictionary.
+        self._held.pop(self._key, None)
+        self._mine.release()
 
 
-def _await(mutex: _Mutex, name: str, timeout: float) -> None:
-    if mutex.owner == threading.get_ident():
+def _await(other: Held, name: str, timeout: float, deadline: float) -> None:
+    """Wait until another thread has let go of a mutex."""
+    mutex, owner = other
+    if owner == threading.get_ident():
         raise StoreError(
             f"conversation {name!r} is already open in this thread: use the tracker of the outer block, "
             "or leave that block first."
         )
-    if not mutex.lock.acquire(timeout=timeout):
+    if not mutex.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
         raise busy_error(name, timeout)
+    mutex.release()
 
 
 def busy_error(name: str, timeout: float) -> StoreUnavailableError:

@@ -22,10 +22,8 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import Any, NamedTuple
 
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, Restarted
@@ -42,8 +40,7 @@ class SenderIdError(StoreError, ValueError):
     """The id of a conversation cannot be stored."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """What the next turn of a conversation needs.
 
     Parameters
@@ -129,7 +126,6 @@ class EventLogStore(TrackerStore, ABC):
         self._window: int | None = _UNBOUND_WINDOW
         self._fingerprint = ""
         self._fingerprint_of: Domain | None = None
-        self._own: WeakKeyDictionary[DialogueStateTracker, Places] = WeakKeyDictionary()
         self._live = TrackerCache()
 
     def bind(self, domain: Domain, window: int | None, fingerprint: str) -> None:  # noqa: D102
@@ -220,7 +216,7 @@ class EventLogStore(TrackerStore, ABC):
         VersionConflictError
             If the conversation changed since the tracker was read.
         """
-        if tracker in self._own:
+        if tracker.home is not None and tracker.home[0] is self:
             self._append(tracker)
             return
         sender_id, events = tracker.sender_id, list(tracker.events)
@@ -237,7 +233,7 @@ class EventLogStore(TrackerStore, ABC):
     def init_tracker(self, sender_id: str) -> DialogueStateTracker:
         """Return a tracker without events, and store nothing."""
         tracker = DialogueStateTracker.from_events(sender_id, [], self._bound_domain(), self._window)
-        self._own[tracker] = {}
+        tracker.home = self, {}
         return tracker
 
     def create_tracker(self, sender_id: str, append_action_listen: bool = True) -> DialogueStateTracker:
@@ -278,7 +274,7 @@ class EventLogStore(TrackerStore, ABC):
             rows = self._rows(sender_id, head.origin, head.version)
             for row in rows:
                 tracker.take(Event.from_log(json.loads(row)))
-            note_places(self._own[tracker], tracker, tracker.pending_events, rows, head.origin)
+            note_places(_places_of(tracker), tracker, tracker.pending_events, rows, head.origin)
             tracker.expected = expected_in(json.loads(head.state))  # No log says what a caller was told.
             tracker.mark_committed()
             return tracker
@@ -305,7 +301,7 @@ class EventLogStore(TrackerStore, ABC):
             window=self._window,
             read_events=partial(self._events, sender_id),
         )
-        self._own[tracker] = places_in(state)
+        tracker.home = self, places_in(state)
         return tracker
 
     def _replacement(
@@ -320,26 +316,42 @@ class EventLogStore(TrackerStore, ABC):
         return tracker, hidden
 
     def _append(
-        self, tracker: DialogueStateTracker, hidden: Sequence[str] = (), answer: StoredAnswer | None = None
+        self,
+        tracker: DialogueStateTracker,
+        hidden: Sequence[str] = (),
+        answer: StoredAnswer | None = None,
+        result: object = None,
     ) -> Head | None:
-        rows = [*hidden, *map(_row, tracker.pending_events)]
-        version = tracker.version
+        events, version, places = tracker.pending_events, tracker.version, _places_of(tracker)
+        rows = [*hidden, *map(_row, events)]
         if not rows and version and answer is None:
             return None
-        first, places = version - len(rows), self._own[tracker]
-        note_places(places, tracker, tracker.pending_events, rows, first)
+        first = version - len(rows)
+        note_places(places, tracker, events, rows, first)
         snapshot = tracker.snapshot()
         if places:
             snapshot["places"] = {name: place[:-1] for name, place in places.items()}
         state = as_json(snapshot, "state of conversation", tracker.sender_id)
         head = Head(version, tracker.origin, self._model(), time.time(), state)
-        if answer is not None:
-            text = packed(answer.text, tracker, places, rows, first)
-            # `replace` takes several times as long.
-            answer = StoredAnswer(answer.key, answer.request, answer.version, answer.complete, answer.created, text)
+        if answer is not None and not answer.text:
+            try:
+                answer = answer._replace(text=packed(result, events, places, rows, first))
+            except (TypeError, ValueError, RecursionError):
+                as_json(result, "answer to", tracker.sender_id)  # Tells what is wrong.
+                raise
         self.commit(tracker.sender_id, first, rows, head, answer)
         tracker.mark_committed()
         return head
+
+    def _complete(self, sender_id: str, answer: StoredAnswer) -> StoredAnswer:
+        """Return an answer with what was left out of it, since the log has it."""
+        text = unpacked(answer.text, partial(self.read_events, sender_id), sender_id)
+        if text is None:
+            raise StoreError(
+                f"an answer of conversation {sender_id!r} cannot be given again: rows of its log were changed or "
+                "removed by other software."
+            )
+        return answer._replace(text=text)
 
     def _events(self, sender_id: str, start: int, stop: int) -> list[Event]:
         return [Event.from_log(json.loads(row)) for row in self._rows(sender_id, start, stop)]
@@ -381,11 +393,14 @@ class _LoggedConversation(Conversation, AbstractContextManager[Conversation]):
         answer = self._store.read_answer(self._sender_id, key)
         if answer is None:
             return None
-        read = partial(self._store.read_events, self._sender_id)
-        return replace(answer, text=unpacked(answer.text, read, self._sender_id))
+        return self._store._complete(self._sender_id, answer)
 
-    def _store_changes(self, answer: StoredAnswer | None) -> None:
-        self._head = self._store._append(self.tracker, self._hidden, answer) or self._head
+    def commit_answer(self, answer: StoredAnswer, result: object) -> None:
+        self._check_open()
+        self._store_changes(answer, result)
+
+    def _store_changes(self, answer: StoredAnswer | None, result: object = None) -> None:
+        self._head = self._store._append(self.tracker, self._hidden, answer, result) or self._head
         self._hidden = []
 
     def keep_tracker(self) -> None:
@@ -396,6 +411,13 @@ class _LoggedConversation(Conversation, AbstractContextManager[Conversation]):
         tracker = self.tracker
         stored = tracker.version - len(tracker.pending_events) - len(self._hidden)
         self.tracker, self._hidden = self._store._replacement(tracker.sender_id, stored, events)
+
+
+def _places_of(tracker: DialogueStateTracker) -> Places:
+    """Return where the log has values of a tracker of one of these stores."""
+    assert tracker.home is not None
+    places: Places = tracker.home[1]
+    return places
 
 
 def _row(event: Event) -> str:

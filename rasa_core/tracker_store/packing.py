@@ -1,61 +1,49 @@
 """Answers as they are stored: without what the log of their conversation holds.
 
-An answer repeats the last message and the value of each slot, which are in the log already, once. So a long piece of
-its text that stands in a row of the log is cut out, and the row named instead. That needs to know where in the log a
-value stands that was set long ago: its `Place` is noted when it is logged, and kept in the head, one for each slot.
+An answer repeats the last message and the value of each slot, which are in the log already, once. So what is long and
+stands in a row of the log is left out, and the row named instead. That needs to know where in the log a value stands
+that was set long ago: its `Place` is noted when it is logged, and kept in the head, one for each slot.
 
-A packed answer is ``@``, as no JSON text begins, a JSON list, and the rest of the text. The list has a checksum of the
-whole text, and for each cut the rows, from the first to before the last, joined by commas, and the part of them that
-belongs there. In the rest, a control character stands for each cut, and others for words that most answers have; in
-JSON, there are none but those for spaces. Rows never change, so the text comes back byte for byte, whatever became of
-the conversation, the model and the code since. Nothing is compressed: that would cost more than all the rest of storing
-an answer, and the words save more than half of it.
+A packed answer is ``@``, as no JSON text begins, and a JSON list: a checksum of all that was left out, a list for each
+of it, the names in the answer, or the number of names that most answers have, and what is left. The list of what was
+left out has where it belongs, as `_Gap` says, and the rows. Rows never change, so the text comes back byte for byte,
+whatever became of the conversation, the model and the code since.
 """
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from rasa_core.events import BotUttered, Event
-from rasa_core.exceptions import StoreError
 from rasa_core.support.strict_json import encode_as_ordered as encoded
 from rasa_core.trackers import DialogueStateTracker
 
 _SHORTEST = 100  # characters; to name a place takes about 20
-_MOST_TRIED = 5  # places where the text may have a value, since a key may be in the values of others, too
-_SIGN, _CUT = "@", "\x1f"
-_MESSAGE_IN_ROW, _VALUE_IN_ROW = '"parse_data":', '"value":'
-_MESSAGE_IN_ANSWER, _EVENTS_IN_ANSWER = '"latest_message":', '"events":['
-# Part of the format: with others, what is stored cannot be read. They are put in the text in this order.
-_WORDS = (
-    (f'null}},{_MESSAGE_IN_ANSWER}{_CUT},"latest_event_time":', "\x01"),
-    (',"paused":false,"events":null}}', "\x02"),
-    ('{"next_action":"', "\x03"),
-    ('","confidence":', "\x04"),
-    (',"policy":', "\x05"),
-    (',"tracker":{"sender_id":"', "\x06"),
-    ('","slots":{"', "\x07"),
-    (':null,"', "\x08"),
-)
-_WORDS_BACK = tuple((sign, word) for word, sign in reversed(_WORDS))
-_decoder = json.JSONDecoder()
+_SIGN = "@"
+_MESSAGE, _EVENTS = 0, 1
+_KEYS: Final = {"user": '"parse_data":', "slot": '"value":'}
+"""Behind what the last part of a row is the value; no text in it holds that as it is, since quotes are escaped."""
 
-Found: TypeAlias = tuple[int, int, tuple[int, int, int]]
-"""Position and length of what the log has; its first row there, the one behind the last, and the position in them."""
+# Part of the format: with others, what is stored cannot be read.
+_STATE: Final = ("sender_id", "slots", "latest_message", "latest_event_time", "paused", "events")
+_ANSWERS: Final = (
+    ("next_action", "confidence", "policy", "version", "tracker"),
+    ("next_action", "confidence", "policy", "version", "tracker", "info"),
+)
+
+ReadRows: TypeAlias = Callable[[int, int], Sequence[str]]
+_Gap: TypeAlias = list[Any]
+"""Of the last message, its number and row; of a slot, its name and row; of all events, their number, the first row, and
+the one behind the last; of what the bot said, its index, its key, its row, and its position and length there."""
 
 
 class Place(NamedTuple):
-    """Where a value stands in the log: row, position, length and a checksum of its JSON text; the text, if it is here.
-
-    The text of a value is here in the process that logged it, and is not kept in the head.
-    """
+    """Where the log has a value: in which row, a checksum of its JSON text and, in the process that logged it, that."""
 
     seq: int
-    offset: int
-    length: int
     checksum: int
     text: str | None = None
 
@@ -76,98 +64,124 @@ def note_places(
     """Note where the log has the values that `events`, in the last of the `rows` since `first`, gave to `tracker`."""
     start = len(rows) - len(events)
     for number, event in enumerate(events, start):
-        row = rows[number]
-        if len(row) < _SHORTEST or (kind := event.type_name) not in ("user", "slot"):
+        kind = event.type_name
+        if kind not in _KEYS or len(rows[number]) < _SHORTEST:
             continue
-        if kind == "user":
-            name, key = "", _MESSAGE_IN_ROW
-        elif (slot := getattr(event, "key", None)) in tracker.slots:
-            name, key = f"={slot}", _VALUE_IN_ROW
-        else:
+        name = f"={getattr(event, 'key', '')}" if kind == "slot" else ""
+        if name and name[1:] not in tracker.slots:
             continue
-        # The last part of the row. No text in it holds the key as it is, since quotes in texts are escaped.
-        offset = row.find(key) + len(key)
-        text = row[offset:-1]
+        text = _value_in(rows[number], kind)
         if len(text) >= _SHORTEST:
-            places[name] = Place(first + number, offset, len(text), _checksum(text), text)
+            places[name] = Place(first + number, _checksum(text), text)
 
 
-def packed(text: str, tracker: DialogueStateTracker, places: Places, rows: Sequence[str], first: int) -> str:
-    """Return the text of an answer without what is in the log; `rows` are those since `first`, with this answer."""
-    if len(text) < _SHORTEST:
-        return text
-    found = [*_values_in(text, places), *_rows_in(text, tracker, rows, first)]
-    about, rest, end = [f"{_SIGN}[{_checksum(text)}"], "", 0
-    for at, length, (start, stop, offset) in sorted(found) if len(found) > 1 else found:
-        if at >= end:
-            rest += text[end:at] + _CUT
-            about.append(f",[{start},{stop},{offset},{length}]")
-            end = at + length
-    rest += text[end:]
-    for word, sign in _WORDS:
-        rest = rest.replace(word, sign)
-    return f"{''.join(about)}]{rest}"
+def packed(result: Any, events: Sequence[Event], places: Places, rows: Sequence[str], first: int) -> str:
+    """Return the text of an answer, without what is in the log; `events` are stored with it, last of the `rows`."""
+    state = result.get("tracker", result) if type(result) is dict else None
+    if type(state) is dict and tuple(state) == _STATE:
+        checksum, gaps, left = _without_log(state, places, rows, first)
+        names = tuple(result)
+        if state is result:
+            return f"{_SIGN}{encoded([checksum, gaps, None, left])}"
+        values = [left if value is state else value for value in result.values()]
+        return f"{_SIGN}{encoded([checksum, gaps, _ANSWERS.index(names) if names in _ANSWERS else names, values])}"
+    if type(result) is list:
+        checksum, gaps, left = _without_said(result, events, rows, first)
+        if gaps:
+            return f"{_SIGN}{encoded([checksum, gaps, [], left])}"
+    return encoded(result)
 
 
-def _values_in(text: str, places: Places) -> Iterator[Found]:
-    """Yield where the last message and the values of slots stand in a text."""
+def _without_log(
+    state: dict[str, Any], places: Places, rows: Sequence[str], first: int
+) -> tuple[int, list[_Gap], list[Any]]:
+    """Return what of a state is not in the log: slots, time and pause, then message and events if they are not."""
+    _, slots, message, moment, paused, events = state.values()
+    checksum, gaps, left = 0, [], [slots, moment, paused]
     for name, place in places.items():
-        key = f"{encoded(name[1:])}:" if name else _MESSAGE_IN_ANSWER
-        at = 0
-        for _ in range(_MOST_TRIED):
-            at = text.find(key, at) + len(key)
-            if at < len(key):
-                break
-            if _is_at(text, at, place):
-                yield at, place.length, (place.seq, place.seq + 1, place.offset)
-                break
+        value = slots.get(name[1:]) if name else message
+        text = encoded(value)
+        if text == place.text if place.text is not None else _checksum(text) == place.checksum:
+            checksum ^= place.checksum
+            gaps.append([name[1:] if name else _MESSAGE, place.seq])
+            if name:
+                left[0] = {**left[0], name[1:]: 0}
+            else:
+                message = None
+    if events and encoded(events) == (text := f"[{','.join(rows)}]"):
+        checksum ^= _checksum(text)
+        gaps.append([_EVENTS, first, first + len(rows)])
+        events = None
+    if message is not None or events is not None:
+        left += [message, events]
+    return checksum, gaps, left
 
 
-def _is_at(text: str, at: int, place: Place) -> bool:
-    if place.text is not None:
-        return text.startswith(place.text, at)
-    return _checksum(text[at : at + place.length]) == place.checksum
+def _without_said(
+    said: list[Any], events: Sequence[Event], rows: Sequence[str], first: int
+) -> tuple[int, list[_Gap], list[Any]]:
+    """Return what was said, without what is in the rows of what the bot said."""
+    bot = [number for number, event in enumerate(events, len(rows) - len(events)) if isinstance(event, BotUttered)]
+    checksum, gaps, left = 0, [], list(said)
+    for index, item in enumerate(said):
+        for key, value in item.items() if type(item) is dict else ():
+            text = encoded(value)
+            row = next((number for number in bot if text in rows[number]), None) if len(text) >= _SHORTEST else None
+            if row is not None:
+                checksum ^= _checksum(text)
+                gaps.append([index, key, first + row, rows[row].find(text), len(text)])
+                left[index] = {**left[index], key: 0}
+    return checksum, gaps, left
 
 
-def _rows_in(text: str, tracker: DialogueStateTracker, rows: Sequence[str], first: int) -> Iterator[Found]:
-    """Yield where rows stand in a text, as in the answer to a replacement, and where what the bot said does."""
-    at = text.find(_EVENTS_IN_ANSWER)
-    if at >= 0 and rows:
-        joined = ",".join(rows)
-        if text.startswith(joined, at + len(_EVENTS_IN_ANSWER)):
-            yield at + len(_EVENTS_IN_ANSWER), len(joined), (first, first + len(rows), 0)
-    events = tracker.pending_events
-    for number, event in enumerate(events, len(rows) - len(events)):
-        if isinstance(event, BotUttered) and len(rows[number]) >= _SHORTEST:
-            for piece in map(encoded, [event.text, *(event.data or {}).values()]):
-                at, offset = text.find(piece), rows[number].find(piece)
-                if len(piece) >= _SHORTEST and at >= 0 and offset >= 0:
-                    yield at, len(piece), (first + number, first + number + 1, offset)
-
-
-def unpacked(stored: str, read_rows: Callable[[int, int], Sequence[str]], sender_id: str) -> str:
-    """Return the text of an answer as it was given.
-
-    Raises
-    ------
-    StoreError
-        If the log is not what it was then.
-    """
+def unpacked(stored: str, read_rows: ReadRows, sender_id: str) -> str | None:
+    """Return the text of an answer as it was given, None if the log is not what it was then."""
     if not stored.startswith(_SIGN):
         return stored
-    (checksum, *cuts), end = _decoder.raw_decode(stored, len(_SIGN))
-    rest = stored[end:]
-    for sign, word in _WORDS_BACK:
-        rest = rest.replace(sign, word)
-    kept = rest.split(_CUT)
-    pieces = (",".join(read_rows(start, stop))[offset : offset + length] for start, stop, offset, length in cuts)
-    text = kept[0] + "".join(piece + after for piece, after in zip(pieces, kept[1:], strict=True))
-    if _checksum(text) != checksum:
-        raise StoreError(
-            f"an answer of conversation {sender_id!r} cannot be given again: rows of its log were changed or removed "
-            "by other software."
-        )
-    return text
+    checksum, gaps, names, left = json.loads(stored.removeprefix(_SIGN))
+    found = [_text_of(gap, names == [], read_rows) for gap in gaps]
+    for text in found:
+        checksum ^= _checksum(text)
+    if checksum:
+        return None
+    parts = [(gap, json.loads(text)) for gap, text in zip(gaps, found, strict=True)]
+    if names == []:
+        for (index, key, *_), value in parts:
+            left[index][key] = value
+        return encoded(left)
+    if names is None:
+        return encoded(_with_log(left, parts, sender_id))
+    names = _ANSWERS[names] if isinstance(names, int) else names
+    answer = dict(zip(names, left, strict=True))
+    return encoded({**answer, "tracker": _with_log(answer["tracker"], parts, sender_id)})
+
+
+def _with_log(left: list[Any], parts: list[tuple[_Gap, Any]], sender_id: str) -> dict[str, Any]:
+    slots, moment, paused, message, events = [*left, None, None][:5]
+    for (name, *_), value in parts:
+        if isinstance(name, str):
+            slots[name] = value
+        elif name == _MESSAGE:
+            message = value
+        else:
+            events = value
+    return dict(zip(_STATE, (sender_id, slots, message, moment, paused, events), strict=True))
+
+
+def _text_of(gap: _Gap, is_said: bool, read_rows: ReadRows) -> str:
+    """Return what was left out, as it stands in the log."""
+    if is_said:
+        _, _, seq, offset, length = gap
+        return "".join(read_rows(seq, seq + 1))[offset : offset + length]
+    name, seq, *stop = gap
+    if name == _EVENTS:
+        return f"[{','.join(read_rows(seq, *stop))}]"
+    return _value_in("".join(read_rows(seq, seq + 1)), "user" if name == _MESSAGE else "slot")
+
+
+def _value_in(row: str, kind: str) -> str:
+    key = _KEYS[kind]
+    return row[row.find(key) + len(key) : -1]
 
 
 def _checksum(text: str) -> int:

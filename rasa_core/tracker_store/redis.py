@@ -31,8 +31,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import replace
-from functools import partial
 from typing import Any, Self, TypeAlias
 from urllib.parse import urlsplit
 
@@ -48,7 +46,6 @@ from rasa_core.exceptions import StoreError
 from rasa_core.tracker_store.base import ANSWERS_KEPT, StoredAnswer, url_options
 from rasa_core.tracker_store.locks import Leases, MutexTable, PerProcess, busy_error, check_timeout, timeout_from
 from rasa_core.tracker_store.log_store import EventLogStore, Head, check_commit, check_sender_id, version_conflict
-from rasa_core.tracker_store.packing import unpacked
 from rasa_core.tracker_store.redis_errors import DROPPED, MOST_CONNECTIONS, failure_of, translated
 from rasa_core.tracker_store.redis_scripts import (
     ALL_PARTS,
@@ -187,8 +184,7 @@ class RedisTrackerStore(EventLogStore):
         (key,) = self._keys.of(sender_id, "answers")
         for name in self._call("HKEYS", key):
             if answer := self.read_answer(sender_id, name.decode()):
-                text = unpacked(answer.text, partial(self.read_events, sender_id), sender_id)
-                self._call("HSET", key, name, _answer_word(replace(answer, text=text)))
+                self._call("HSET", key, name, _answer_word(self._complete(sender_id, answer)))
 
     @contextmanager
     def _lock(self, sender_id: str) -> Iterator[None]:

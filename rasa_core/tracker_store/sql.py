@@ -230,7 +230,7 @@ def _key(sender_id: str) -> bytes:
 
 
 def _fields(one: Head | StoredAnswer, prefix: str = "") -> dict[str, Any]:
-    return {prefix + name: getattr(one, name) for name in one.__slots__}
+    return {prefix + name: getattr(one, name) for name in one._fields}
 
 
 def _parsed(url: str) -> URL:

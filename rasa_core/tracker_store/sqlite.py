@@ -22,7 +22,6 @@ import math
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 from rasa_core.tracker_store.base import StoredAnswer
@@ -120,19 +119,18 @@ class SqliteTrackerStore(EventLogStore):
     ) -> None:
         check_sender_id(sender_id)
         check_commit(expected_version, events, head)
-        new_head = (head.version, head.origin, head.fingerprint, head.updated, head.state)
         with self._connections.writing() as connection:
             number, version = connection.execute(_FIND, (sender_id,)).fetchone() or (0, 0)
             if version != expected_version:
                 raise version_conflict(sender_id, expected_version, version)
             if number:
-                connection.execute(_NEXT_HEAD, (*new_head, number))
+                connection.execute(_NEXT_HEAD, (*head, number))
             else:
-                number = connection.execute(_FIRST_HEAD, (*new_head, sender_id)).lastrowid or 0
+                number = connection.execute(_FIRST_HEAD, (*head, sender_id)).lastrowid or 0
             place = (number << SEQ_BITS) + expected_version
             connection.executemany(_ADD_EVENT, enumerate(events, place))
             if answer is not None:
-                connection.execute(_PUT_ANSWER, (number, *astuple(answer)))
+                connection.execute(_PUT_ANSWER, (number, *answer))
 
     def read_answer(self, sender_id: str, key: str) -> StoredAnswer | None:  # noqa: D102
         check_sender_id(sender_id)

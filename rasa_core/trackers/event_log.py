@@ -57,6 +57,7 @@ class EventLog:
     def __init__(self, sender_id: str, max_event_history: int | None = None) -> None:
         self.sender_id = sender_id
         self._max_event_history = max_event_history
+        self.home: tuple[object, Any] | None = None  # The store that it came from, and what that notes about it.
         self._forget()
 
     def _forget(self) -> None:

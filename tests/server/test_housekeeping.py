@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,9 +29,9 @@ class Aged(InMemoryTrackerStore):
     age = 0.0
 
     def commit(self, sender_id, expected_version, events, head, answer=None):
-        head = replace(head, updated=head.updated - self.age)
+        head = head._replace(updated=head.updated - self.age)
         if answer is not None:
-            answer = replace(answer, created=answer.created - self.age)
+            answer = answer._replace(created=answer.created - self.age)
         super().commit(sender_id, expected_version, events, head, answer)
 
 
