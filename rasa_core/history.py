@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 from rasa_core.events.base import ACTION_LISTEN_NAME, Event
 from rasa_core.slots import Slot, short_text
@@ -160,6 +160,8 @@ class History:
 
     loops: Collection[str] | None = None
     """Names of the loops; None but for Rasa 3."""
+    parts: ClassVar[tuple[str, ...]] = (*_SUMMARY, "states")
+    """The names in a snapshot, in order."""
 
     def __init__(self, window: int | None = None, vocabulary: Vocabulary | None = None) -> None:
         self.window = window
@@ -278,9 +280,11 @@ class History:
 
     def snapshot(self) -> dict[str, Any]:
         """Return the content as JSON-able data."""
-        whole = {name: getattr(self, name) for name in _SUMMARY}
-        changing = {name: dict(whole[name]) for name in _CHANGING}
-        return {**whole, **changing, "states": [_packed(state) for state in self.states]}
+        found = {name: getattr(self, name) for name in _SUMMARY}
+        for name in _CHANGING:
+            found[name] = dict(found[name])
+        found["states"] = [_packed(state) for state in self.states]
+        return found
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take over the content of a `snapshot`, which may have come back from JSON."""

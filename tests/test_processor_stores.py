@@ -22,7 +22,7 @@ from rasa_core.exceptions import StoreError, VersionConflictError
 from rasa_core.processor import MessageProcessor
 from rasa_core.tracker_store import InMemoryTrackerStore, SqliteTrackerStore
 from rasa_core.tracker_store.base import StoredAnswer
-from rasa_core.tracker_store.log_store import Head
+from rasa_core.tracker_store.heads import Head
 
 
 class Conflicting(InMemoryTrackerStore):

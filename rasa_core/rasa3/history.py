@@ -115,6 +115,8 @@ class RasaHistory(History):
 
     __slots__ = ("_all", "_fresh", "_visible", "loop", "loops", *_SEEN)
 
+    parts = (*History.parts, "seen", "loop", "all", "visible", "fresh")
+
     vocabulary: RasaVocabulary
 
     def clear(self) -> None:  # noqa: D102

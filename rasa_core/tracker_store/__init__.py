@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rasa_core.tracker_store.base import Conversation, NotOverriddenError, StoredAnswer, TrackerStore
+from rasa_core.tracker_store.heads import Head, SenderIdError
 from rasa_core.tracker_store.idempotency import RequestConditions
-from rasa_core.tracker_store.log_store import EventLogStore, Head, SenderIdError
+from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.memory import InMemoryTrackerStore
 from rasa_core.tracker_store.sqlite import SqliteTrackerStore
 from rasa_core.tracker_store.urls import NEEDING_PACKAGES, imported_store, store_from_url

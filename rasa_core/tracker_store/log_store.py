@@ -19,103 +19,22 @@ from __future__ import annotations
 import json
 import time
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, Restarted
 from rasa_core.exceptions import StoreError, VersionConflictError
 from rasa_core.tracker_store.base import Conversation, StoredAnswer, TrackerStore, as_json
-from rasa_core.tracker_store.packing import Places, note_places, packed, places_in, unpacked
+from rasa_core.tracker_store.heads import Head, TrackerCache
+from rasa_core.tracker_store.packing import Place, Places, note_places, packed, unpacked
 from rasa_core.trackers import DialogueStateTracker, expected_in
+from rasa_core.trackers.state import SNAPSHOT
 
-_HEAD_FORMAT = 4  # Raised when the content of snapshots changes, so that stored heads are computed anew.
-_UNBOUND_WINDOW, _MOST_KEPT, _LARGEST_KEPT = 5, 500, 8000  # states; trackers; characters of a head's state
-
-
-class SenderIdError(StoreError, ValueError):
-    """The id of a conversation cannot be stored."""
-
-
-class Head(NamedTuple):
-    """What the next turn of a conversation needs.
-
-    Parameters
-    ----------
-    version
-        How many events the log holds.
-    origin
-        Position in the log of the first event that counts.
-    fingerprint
-        Of the model that computed `state`.
-    updated
-        When the conversation changed last, Unix time in seconds.
-    state
-        JSON text, ASCII, of bounded size.
-    """
-
-    version: int
-    origin: int
-    fingerprint: str
-    updated: float
-    state: str
-
-
-def check_sender_id(sender_id: str) -> str:
-    """Return `sender_id`; raise `SenderIdError` unless it is text that can be written as UTF-8."""
-    if not isinstance(sender_id, str):
-        raise SenderIdError(f"a sender_id is text, not {type(sender_id).__name__}: use str({sender_id!r:.60}).")
-    if not sender_id.isascii():
-        try:
-            sender_id.encode()
-        except UnicodeEncodeError as error:
-            raise SenderIdError(f"the sender_id {sender_id[:60]!r} holds half a character: {error.reason}.") from error
-    return sender_id
-
-
-def check_commit(expected_version: int, events: Sequence[str], head: Head) -> None:
-    """Raise `StoreError` if the numbers of a commit contradict one another."""
-    if head.version != expected_version + len(events) or not 0 <= head.origin <= head.version:
-        raise StoreError(
-            f"{len(events)} events on version {expected_version} cannot give version {head.version} "
-            f"with origin {head.origin}."
-        )
-
-
-def version_conflict(sender_id: str, expected: int, found: int) -> VersionConflictError:
-    """Return the error of a commit that came too late."""
-    return VersionConflictError(
-        f"conversation {sender_id!r} is at version {found}, not {expected}: it changed since it was read. "
-        "Read it again, and repeat the change."
-    )
-
-
-class TrackerCache:
-    """The trackers of the last conversations that this process has changed, so that the next turn need not build them.
-
-    One is used again only while the stored head is, byte for byte, the one that was written from it, so another process
-    may change the conversation at any time. A tracker is taken out to be used, and so never has two users. Each
-    operation is one step on a dictionary: threads need no lock.
-    """
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[Head, DialogueStateTracker]] = OrderedDict()
-
-    def take(self, sender_id: str, head: Head) -> DialogueStateTracker | None:
-        """Take out the tracker that `head` was written from; None if it is not here."""
-        kept = self._kept.pop(sender_id, None)
-        return kept[1] if kept is not None and kept[0] == head else None
-
-    def keep(self, head: Head, tracker: DialogueStateTracker) -> None:
-        """Keep `tracker`, from which `head` was written, unless it is large."""
-        if len(head.state) <= _LARGEST_KEPT:
-            tracker.detach()
-            self._kept[tracker.sender_id] = head, tracker
-            if len(self._kept) > _MOST_KEPT:
-                self._kept.popitem(last=False)
+_HEAD_FORMAT = 5  # Raised when the content of snapshots changes, so that stored heads are computed anew.
+_UNBOUND_WINDOW = 5
 
 
 class EventLogStore(TrackerStore, ABC):
@@ -269,16 +188,21 @@ class EventLogStore(TrackerStore, ABC):
 
     def _load(self, sender_id: str, head: Head) -> DialogueStateTracker:
         """Return the tracker of a head; one that another model computed is computed anew from the log."""
+        content = json.loads(head.state)
+        *parts, places = content if isinstance(content, list) else [{}]  # One that was copied in part has no state.
+        snapshot = dict(zip(SNAPSHOT, parts, strict=False))
         if head.fingerprint != self._model():
             tracker = self._blank(sender_id, head.origin)
             rows = self._rows(sender_id, head.origin, head.version)
             for row in rows:
                 tracker.take(Event.from_log(json.loads(row)))
             note_places(_places_of(tracker), tracker, tracker.pending_events, rows, head.origin)
-            tracker.expected = expected_in(json.loads(head.state))  # No log says what a caller was told.
+            tracker.expected = expected_in(snapshot)  # No log says what a caller was told.
             tracker.mark_committed()
             return tracker
-        return self._resume(sender_id, json.loads(head.state), version=head.version, origin=head.origin)
+        tracker = self._resume(sender_id, snapshot, version=head.version, origin=head.origin)
+        _places_of(tracker).update((name, Place(*place)) for name, place in places.items())
+        return tracker
 
     def _open(self, sender_id: str) -> tuple[DialogueStateTracker, Head | None]:
         """Return the tracker to change, which may have been kept from the last turn, and the stored head."""
@@ -301,7 +225,7 @@ class EventLogStore(TrackerStore, ABC):
             window=self._window,
             read_events=partial(self._events, sender_id),
         )
-        tracker.home = self, places_in(state)
+        tracker.home = self, {}
         return tracker
 
     def _replacement(
@@ -328,14 +252,13 @@ class EventLogStore(TrackerStore, ABC):
             return None
         first = version - len(rows)
         note_places(places, tracker, events, rows, first)
-        snapshot = tracker.snapshot()
-        if places:
-            snapshot["places"] = {name: place[:-1] for name, place in places.items()}
-        state = as_json(snapshot, "state of conversation", tracker.sender_id)
+        # Without names, of which it has as many as values; for `_load`.
+        parts = [*tracker.snapshot().values(), {name: place[:-1] for name, place in places.items()}]
+        state = as_json(parts, "state of conversation", tracker.sender_id)
         head = Head(version, tracker.origin, self._model(), time.time(), state)
         if answer is not None and not answer.text:
             try:
-                answer = answer._replace(text=packed(result, events, places, rows, first))
+                answer = StoredAnswer(*answer[:-1], packed(result, events, places, rows, first))
             except (TypeError, ValueError, RecursionError):
                 as_json(result, "answer to", tracker.sender_id)  # Tells what is wrong.
                 raise

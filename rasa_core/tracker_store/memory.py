@@ -9,8 +9,9 @@ from contextlib import AbstractContextManager
 
 from rasa_core.domain import Domain
 from rasa_core.tracker_store.base import AnswersInMemory, StoredAnswer
+from rasa_core.tracker_store.heads import Head, check_commit, check_sender_id, version_conflict
 from rasa_core.tracker_store.locks import MutexTable, PerProcess, check_timeout
-from rasa_core.tracker_store.log_store import EventLogStore, Head, check_commit, check_sender_id, version_conflict
+from rasa_core.tracker_store.log_store import EventLogStore
 
 
 class InMemoryTrackerStore(EventLogStore):

@@ -23,9 +23,10 @@ from rasa_core.trackers import DialogueStateTracker
 
 _SHORTEST = 100  # characters; to name a place takes about 20
 _SIGN = "@"
+_decoder = json.JSONDecoder()
 _MESSAGE, _EVENTS = 0, 1
 _KEYS: Final = {"user": '"parse_data":', "slot": '"value":'}
-"""Behind what the last part of a row is the value; no text in it holds that as it is, since quotes are escaped."""
+"""Behind what a row has the value; no text in front of it holds that as it is, since quotes are escaped."""
 
 # Part of the format: with others, what is stored cannot be read.
 _STATE: Final = ("sender_id", "slots", "latest_message", "latest_event_time", "paused", "events")
@@ -52,27 +53,21 @@ Places: TypeAlias = dict[str, Place]
 """By name: of the last message the empty one, of a slot its own behind ``=``."""
 
 
-def places_in(state: dict[str, object]) -> Places:
-    """Return the places that are in a stored head."""
-    stored = state.get("places")
-    return {name: Place(*place) for name, place in stored.items()} if isinstance(stored, dict) else {}
-
-
 def note_places(
     places: Places, tracker: DialogueStateTracker, events: Sequence[Event], rows: Sequence[str], first: int
 ) -> None:
     """Note where the log has the values that `events`, in the last of the `rows` since `first`, gave to `tracker`."""
-    start = len(rows) - len(events)
-    for number, event in enumerate(events, start):
+    for number, event in enumerate(events, len(rows) - len(events)):
         kind = event.type_name
         if kind not in _KEYS or len(rows[number]) < _SHORTEST:
             continue
-        name = f"={getattr(event, 'key', '')}" if kind == "slot" else ""
-        if name and name[1:] not in tracker.slots:
+        slot = "" if kind == "user" else getattr(event, "key", "")
+        if slot and slot not in tracker.slots:
             continue
-        text = _value_in(rows[number], kind)
+        is_last = kind == "slot" or (event.input_channel is None and event.metadata is None)  # type: ignore[attr-defined]
+        text = _value_in(rows[number], kind, is_last=is_last)
         if len(text) >= _SHORTEST:
-            places[name] = Place(first + number, _checksum(text), text)
+            places[slot and f"={slot}"] = Place(first + number, _checksum(text), text)
 
 
 def packed(result: Any, events: Sequence[Event], places: Places, rows: Sequence[str], first: int) -> str:
@@ -179,9 +174,9 @@ def _text_of(gap: _Gap, is_said: bool, read_rows: ReadRows) -> str:
     return _value_in("".join(read_rows(seq, seq + 1)), "user" if name == _MESSAGE else "slot")
 
 
-def _value_in(row: str, kind: str) -> str:
-    key = _KEYS[kind]
-    return row[row.find(key) + len(key) : -1]
+def _value_in(row: str, kind: str, *, is_last: bool = False) -> str:
+    start = row.find(_KEYS[kind]) + len(_KEYS[kind])
+    return row[start : -1 if is_last else _decoder.raw_decode(row, start)[1]]
 
 
 def _checksum(text: str) -> int:

@@ -44,8 +44,9 @@ from redis.retry import Retry
 from rasa_core.domain import Domain
 from rasa_core.exceptions import StoreError
 from rasa_core.tracker_store.base import ANSWERS_KEPT, StoredAnswer, url_options
+from rasa_core.tracker_store.heads import Head, check_commit, check_sender_id, version_conflict
 from rasa_core.tracker_store.locks import Leases, MutexTable, PerProcess, busy_error, check_timeout, timeout_from
-from rasa_core.tracker_store.log_store import EventLogStore, Head, check_commit, check_sender_id, version_conflict
+from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.redis_errors import DROPPED, MOST_CONNECTIONS, failure_of, translated
 from rasa_core.tracker_store.redis_scripts import (
     ALL_PARTS,

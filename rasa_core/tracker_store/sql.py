@@ -45,15 +45,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError, did_you_mean
 from rasa_core.tracker_store.base import StoredAnswer
+from rasa_core.tracker_store.heads import Head, SenderIdError, check_commit, check_sender_id, version_conflict
 from rasa_core.tracker_store.locks import timeout_from
-from rasa_core.tracker_store.log_store import (
-    EventLogStore,
-    Head,
-    SenderIdError,
-    check_commit,
-    check_sender_id,
-    version_conflict,
-)
+from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.sql_connections import ClashError, Database, query
 
 if TYPE_CHECKING:

@@ -25,8 +25,9 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from rasa_core.tracker_store.base import StoredAnswer
+from rasa_core.tracker_store.heads import Head, check_commit, check_sender_id, version_conflict
 from rasa_core.tracker_store.locks import close_lock_file, open_lock_file
-from rasa_core.tracker_store.log_store import EventLogStore, Head, check_commit, check_sender_id, version_conflict
+from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.sqlite_connections import SEQ_BITS, Connections
 
 if TYPE_CHECKING:

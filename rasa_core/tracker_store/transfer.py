@@ -30,7 +30,8 @@ from rasa_core.events import Event
 from rasa_core.exceptions import EventError, StoreError, StoreUnavailableError, VersionConflictError, did_you_mean
 from rasa_core.support.strict_json import is_number
 from rasa_core.tracker_store.base import as_json
-from rasa_core.tracker_store.log_store import EventLogStore, Head, check_sender_id
+from rasa_core.tracker_store.heads import Head, check_sender_id
+from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.retention import each_sender_id
 
 _FIRST_ROWS, _MOST_ROWS = 256, 1024

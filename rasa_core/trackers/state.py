@@ -22,6 +22,13 @@ NO_UTTERANCE: Final = BotUttered.empty()
 """What was said last in a conversation in which nobody has spoken yet."""
 
 
+SNAPSHOT: Final = (
+    *("expected", "slots", "message", "bot", "action", "paused", "followup"),
+    *("must_listen", "time", "restarted_at", "history"),
+)
+"""The names in a snapshot, in order."""
+
+
 class KnowsSlots(Protocol):
     """What a tracker needs to know of a domain."""
 
@@ -210,7 +217,7 @@ def take_snapshot(state: ConversationState) -> dict[str, Any]:
     """Return the snapshot of a tracker; its parts are those of the tracker itself."""
     message, bot = state.latest_message, state.latest_bot_utterance
     return {
-        **({} if state.expected is None else {"expected": state.expected}),
+        "expected": state.expected,
         "slots": {name: slot.value for name, slot in state.slots.items() if not _is_initial(slot)},
         "message": None if message is NO_MESSAGE else _message_parts(message),
         "bot": None if bot is NO_UTTERANCE else [bot.text, bot.data, bot.timestamp],
@@ -220,7 +227,7 @@ def take_snapshot(state: ConversationState) -> dict[str, Any]:
         "must_listen": state.must_listen,
         "time": state.latest_event_time,
         "restarted_at": state._restarted_at,
-        "history": state.history.snapshot(),
+        "history": list(state.history.snapshot().values()),  # Names would take as long as the rest.
     }
 
 
@@ -247,7 +254,7 @@ def restore_snapshot(state: ConversationState, snapshot: Mapping[str, Any]) -> N
     state.expected = expected_in(snapshot)
     state.latest_event_time = snapshot["time"]
     state._restarted_at = snapshot["restarted_at"]
-    state.history.restore(snapshot["history"])
+    state.history.restore(dict(zip(state.history.parts, snapshot["history"], strict=True)))
 
 
 def expected_in(snapshot: Mapping[str, Any]) -> Expected | None:

@@ -1,0 +1,94 @@
+"""The head of a conversation: one row with all that the next turn needs; and what its numbers and its id have to be."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rasa_core.exceptions import StoreError, VersionConflictError
+from rasa_core.trackers import DialogueStateTracker
+
+_MOST_KEPT, _LARGEST_KEPT = 500, 8000  # trackers; characters of a head's state
+
+
+class SenderIdError(StoreError, ValueError):
+    """The id of a conversation cannot be stored."""
+
+
+class Head(NamedTuple):
+    """What the next turn of a conversation needs.
+
+    Parameters
+    ----------
+    version
+        How many events the log holds.
+    origin
+        Position in the log of the first event that counts.
+    fingerprint
+        Of the model that computed `state`.
+    updated
+        When the conversation changed last, Unix time in seconds.
+    state
+        JSON text, ASCII, of bounded size.
+    """
+
+    version: int
+    origin: int
+    fingerprint: str
+    updated: float
+    state: str
+
+
+def check_sender_id(sender_id: str) -> str:
+    """Return `sender_id`; raise `SenderIdError` unless it is text that can be written as UTF-8."""
+    if not isinstance(sender_id, str):
+        raise SenderIdError(f"a sender_id is text, not {type(sender_id).__name__}: use str({sender_id!r:.60}).")
+    if not sender_id.isascii():
+        try:
+            sender_id.encode()
+        except UnicodeEncodeError as error:
+            raise SenderIdError(f"the sender_id {sender_id[:60]!r} holds half a character: {error.reason}.") from error
+    return sender_id
+
+
+def check_commit(expected_version: int, events: Sequence[str], head: Head) -> None:
+    """Raise `StoreError` if the numbers of a commit contradict one another."""
+    if head.version != expected_version + len(events) or not 0 <= head.origin <= head.version:
+        raise StoreError(
+            f"{len(events)} events on version {expected_version} cannot give version {head.version} "
+            f"with origin {head.origin}."
+        )
+
+
+def version_conflict(sender_id: str, expected: int, found: int) -> VersionConflictError:
+    """Return the error of a commit that came too late."""
+    return VersionConflictError(
+        f"conversation {sender_id!r} is at version {found}, not {expected}: it changed since it was read. "
+        "Read it again, and repeat the change."
+    )
+
+
+class TrackerCache:
+    """The trackers of the last conversations that this process has changed, so that the next turn need not build them.
+
+    One is used again only while the stored head is, byte for byte, the one that was written from it, so another process
+    may change the conversation at any time. A tracker is taken out to be used, and so never has two users. Each
+    operation is one step on a dictionary: threads need no lock.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[Head, DialogueStateTracker]] = OrderedDict()
+
+    def take(self, sender_id: str, head: Head) -> DialogueStateTracker | None:
+        """Take out the tracker that `head` was written from; None if it is not here."""
+        kept = self._kept.pop(sender_id, None)
+        return kept[1] if kept is not None and kept[0] == head else None
+
+    def keep(self, head: Head, tracker: DialogueStateTracker) -> None:
+        """Keep `tracker`, from which `head` was written, unless it is large."""
+        if len(head.state) <= _LARGEST_KEPT:
+            tracker.detach()
+            self._kept[tracker.sender_id] = head, tracker
+            if len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
