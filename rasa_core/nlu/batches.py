@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, plain, shape_of
-from rasa_core.nlu.variation import MEANINGLESS, TaggedMessage, Variation, letters_of, misspelt, noise
+from rasa_core.nlu.variation import MEANINGLESS, TaggedMessage, Variation, end_signs, letters_of, misspelt, noise
 
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
@@ -97,7 +97,9 @@ class MessageBatches:
     grams : int
         How many n-grams a token has at most.
     made : list of TaggedMessage
-        The noise; `variants` are the varied messages, `_VARIANTS` of each.
+        The noise; `variants` are the varied messages, `_VARIANTS` of each, the first with something said before it.
+    signs : EndSigns
+        The signs that say something at the ends of messages.
     """
 
     def __init__(
@@ -112,8 +114,9 @@ class MessageBatches:
         extras = messages[0].extras.shape[1]
         made_up = max(math.ceil(_NOISE * len(messages)), _LEAST_NOISE)
         self.made = noise(sorted(counts.elements()), made_up, intents, extras, random)
-        vary = Variation(messages, random)
-        self.variants = [vary(message) for message in messages for _ in range(_VARIANTS)]
+        self.signs = end_signs(messages)
+        vary = Variation(messages, self.signs, random)
+        self.variants = [vary(message, is_opened=not number) for message in messages for number in range(_VARIANTS)]
         self.count = len(messages)
         self._varied = len(messages) + len(self.made)  # Where the variants begin, in the order of the messages.
         self._table = KeyTable(vocabulary)

@@ -1,17 +1,19 @@
-"""The linear classifier of intents beside the network: a logistic regression on words, pairs of words and n-grams.
+"""The linear classifier of intents beside the network: a logistic regression on words and what they consist of.
 
-A message has two bags: its words and their pairs, and its n-grams. What occurs in many messages counts less: feature i,
-of the ``d_i`` messages of n that hold it, weighs ``s_i = log((1 + n) / (1 + d_i)) + 1``, and a bag is divided by the
-square root of the sum of the ``s_i^2`` of all that stands in it. Its weights W are those with the least ``|W|^2 / 2 + C
-sum of losses``; so few messages teach it as well as many, and it is trained in a second.
+A message has two bags: its words; and their n-grams, letters and pairs of letters. What occurs in many messages counts
+less: feature i, of the ``d_i`` messages of n that hold it, weighs ``s_i = log((1 + n) / (1 + d_i)) + 1``, and a bag is
+divided by the square root of the sum of the ``s_i^2`` of all that stands in it. Words that are not known are one
+feature, which says how likely a message means nothing, and nothing else. The weights W are those with the least
+``|W|^2 / 2 + C sum of losses``; so few messages teach it as well as many, and it is trained in a second.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+import math
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -23,8 +25,10 @@ from rasa_core.support.probabilities import softmax
 
 Floats = NDArray[np.float32]
 
-_STRENGTH: Final = 20.0  # The C above.
+_STRENGTH: Final = 40.0  # The C above.
 _ROUNDS: Final = 60
+_REMEMBERED: Final = 6
+_TOLERANCE: Final = 1e-4
 _CORRECTIONS: Final = 50
 _MARGIN: Final = 0.2
 
@@ -33,7 +37,7 @@ _MARGIN: Final = 0.2
 class Taught:
     """Messages that the classifier learns from: their `counts`, the numbers of their intents, and how much they count.
 
-    `counts` is sparse, ``(messages, words + pairs + n-grams)``; the other two are ``(messages,)``.
+    `counts` is sparse, ``(messages, words + n-grams + letters)``; the other two are ``(messages,)``.
     """
 
     counts: Any
@@ -54,37 +58,39 @@ class LinearClassifier:
 
     def __init__(self, vocabulary: TokenVocabulary, intents: int) -> None:
         self._vocabulary, self._intents = vocabulary, intents
-        self._words, self._pairs = len(vocabulary.words) + 1, len(vocabulary.pairs) + 1
-        self._pieces = len(vocabulary.pieces)
-        self._known: dict[str, tuple[int, list[int]]] = {}
+        self._words, self._pieces = len(vocabulary.words) + 1, len(vocabulary.pieces)
+        self._known: dict[str, list[int]] = {}
         self._sparse = scipy("sparse")
 
     def counts(self, messages: Sequence[Sequence[str]]) -> Any:
-        """Return how often each word, pair and n-gram occurs in messages, each as its keys, as a sparse matrix."""
+        """Return how often each word, n-gram and letter occurs in messages, each as its keys, as a sparse matrix."""
         columns: list[int] = []
         ends = [0]
         for keys in messages:
-            found = [self._known.get(key) or self._learn(key) for key in keys]
-            columns += (word for word, _ in found if word)
-            pairs = (self._vocabulary.pairs.get((one[0], two[0]), 0) for one, two in pairwise(found))
-            columns += (self._words + pair for pair in pairs if pair)
-            columns += (piece for _, pieces in found for piece in pieces)
+            for key in keys:
+                columns += self._known.get(key) or self._learn(key)
             ends.append(len(columns))
-        shape = len(messages), self._words + self._pairs + self._pieces
+        shape = len(messages), self._words + self._pieces + len(self._vocabulary.letters)
         counts = self._sparse.csr_matrix((np.ones(len(columns)), columns, ends), shape=shape)
         counts.sum_duplicates()
         return counts
 
-    def _learn(self, key: str) -> tuple[int, list[int]]:
-        first = self._words + self._pairs
-        known = self._vocabulary.word(key), [first + piece for piece in self._vocabulary.pieces_in(key)]
+    def _learn(self, key: str) -> list[int]:
+        last = self._words + self._pieces
+        known = [self._vocabulary.word(key)]
+        known += (self._words + piece for piece in self._vocabulary.pieces_in(key))
+        known += (last + letter for letter in self._vocabulary.letters_in(key))
         self._known[key] = known
         return known
 
     def fit(self, taught: Taught, written: int) -> None:
         """Learn from messages; the first `written` say how common a feature is."""
         held = np.asarray((taught.counts[:written] > 0).sum(axis=0)).ravel()
-        self._scales = np.where(held > 0, np.log((1 + written) / (1 + held)) + 1.0, 0.0)
+        own = np.arange(len(held))
+        is_known = (held > 0) | (own == 0)
+        self._scales = np.where(is_known, np.log((1 + written) / (1 + held)) + 1.0, 0.0)
+        column = np.where(is_known | (own >= self._words), own, 0)  # Words that no message has are not known.
+        self._seen = self._sparse.csr_matrix((np.ones(len(own), np.float32), (own, column)))
         self._weights = _least_loss(self._weighed(taught.counts), taught, self._intents)
 
     def correct(self, counts: Any, intents: NDArray[np.int_], others: Floats) -> None:
@@ -130,17 +136,17 @@ class LinearClassifier:
 
     def arrays(self) -> Mapping[str, Floats]:
         """Return what was learnt, as `rasa_core.nlu.network` names it."""
-        table = (self._weights[:-1] * self._scales[:, None]).astype(np.float32)
-        cuts = [self._words, self._words + self._pairs]
-        parts, scales = np.split(table, cuts), np.split((self._scales**2).astype(np.float32), cuts)
-        names = ("word", "pair", "piece")
+        table = self._seen @ (self._weights[:-1] * self._scales[:, None]).astype(np.float32)
+        cuts = [self._words, self._words + self._pieces]
+        parts, scales = np.split(table, cuts), np.split((self._seen @ self._scales**2).astype(np.float32), cuts)
+        names = ("word", "piece", "letter")
         found = {f"{name}_intents": part for name, part in zip(names, parts, strict=True)}
         found |= {f"{name}_scales": part for name, part in zip(names, scales, strict=True)}
         return {**found, "wide_bias": self._weights[-1].astype(np.float32)}
 
     def _weighed(self, counts: Any) -> Any:
         """Return the features: counts times their scales, each bag divided by its norm, and a 1 for the bias."""
-        split, scale = self._words + self._pairs, self._scales
+        split, scale, counts = self._words, self._scales, counts @ self._seen
         bags = []
         for bag, own in ((counts[:, :split], scale[:split]), (counts[:, split:], scale[split:])):
             norms = np.sqrt(np.maximum(bag @ own**2, 1.0))
@@ -148,23 +154,63 @@ class LinearClassifier:
         return self._sparse.hstack([*bags, np.ones((counts.shape[0], 1))]).tocsr()
 
 
-def _least_loss(features: Any, taught: Taught, intents: int) -> NDArray[np.float64]:
+def _least_loss(features: Any, taught: Taught, intents: int) -> Floats:
     """Return the weights of the features and the bias, ``(features + 1, intents)``."""
-    rows, shape = np.arange(features.shape[0]), (features.shape[1], intents)
-    turned = features.T.tocsr()
-    strength = _STRENGTH * taught.weights
+    features = features.astype(np.float32)
+    rows, turned = np.arange(features.shape[0]), features.T.tocsr()
+    strength = (_STRENGTH * taught.weights).astype(np.float32)
 
-    def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        weights = flat.reshape(shape)
+    def loss(weights: Floats) -> tuple[float, Floats]:
         chances = softmax(features @ weights)
-        right = chances[rows, taught.intents]
-        value = float(strength @ -np.log(np.maximum(right, 1e-12)) + 0.5 * (weights[:-1] ** 2).sum())
+        right = np.maximum(chances[rows, taught.intents], 1e-12)
+        value = 0.5 * _product(weights[:-1], weights[:-1]) - _product(strength, np.log(right))
         chances[rows, taught.intents] -= 1.0
-        slope = turned @ (chances * strength[:, None])
+        slope: Floats = turned @ (chances * strength[:, None])
         slope[:-1] += weights[:-1]
-        return value, np.asarray(slope).ravel()
+        slope[0, :-1] = 0.0
+        return value, slope
 
-    options = {"maxiter": _ROUNDS, "maxcor": 5}
-    found = scipy("optimize").minimize(loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options=options)
-    weights: NDArray[np.float64] = found.x.reshape(shape)
-    return weights
+    return _minimum(loss, np.zeros((features.shape[1], intents), np.float32))
+
+
+def _minimum(loss: Callable[[Floats], tuple[float, Floats]], x: Floats) -> Floats:
+    """Return where a convex function of x, which is told with its slope, is least (L-BFGS, Liu and Nocedal 1989)."""
+    value, slope = loss(x)
+    steps: deque[tuple[Floats, Floats, float]] = deque(maxlen=_REMEMBERED)
+    for _ in range(_ROUNDS):
+        way = _direction(slope, steps)
+        fall = _product(slope, way)
+        length = 1.0 if steps else 1.0 / max(math.sqrt(-fall), 1e-12)
+        new, new_slope = loss(x + np.float32(length) * way)
+        while new > value + 1e-4 * length * fall and length > 1e-6:
+            length *= 0.5
+            new, new_slope = loss(x + np.float32(length) * way)
+        if new >= value:
+            break
+        step, bend = np.float32(length) * way, new_slope - slope
+        if (curvature := _product(step, bend)) > 0:
+            steps.append((step, bend, curvature))
+        is_done = value - new < _TOLERANCE * value
+        x, value, slope = x + step, new, new_slope
+        if is_done:
+            break
+    return x
+
+
+def _direction(slope: Floats, steps: Sequence[tuple[Floats, Floats, float]]) -> Floats:
+    """Return where to go, by the slope and how it changed in the last steps."""
+    way, shares = -slope, []
+    for step, bend, curvature in reversed(steps):
+        shares.append(_product(step, way) / curvature)
+        way -= np.float32(shares[-1]) * bend
+    if steps:
+        _, bend, curvature = steps[-1]
+        way *= np.float32(curvature / _product(bend, bend))
+    for (step, bend, curvature), share in zip(steps, reversed(shares), strict=True):
+        way += np.float32(share - _product(bend, way) / curvature) * step
+    return way
+
+
+def _product(one: Floats, other: Floats) -> float:
+    """Return the sum of the products of two arrays, whose rounding depends on no number of threads, as BLAS's does."""
+    return float((one * other).sum(dtype=np.float32))

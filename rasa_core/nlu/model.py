@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -24,6 +23,7 @@ from rasa_core.nlu.tokens import (
     MAX_CHARACTERS,
     MAX_TOKENS,
     SHAPES,
+    EndSigns,
     Span,
     TokenVocabulary,
     alike,
@@ -47,7 +47,7 @@ FILE_NAME = "nlu.json"
 WEIGHTS_NAME = "nlu_weights.npz"
 NLU_MODEL = frozenset({FILE_NAME})
 """Names of files by which such a model is known."""
-FORMAT = 3
+FORMAT = 4
 
 _KINDS: dict[str, type] = {
     "fingerprint": str,
@@ -57,7 +57,9 @@ _KINDS: dict[str, type] = {
     "labels": list,
     "words": list,
     "pieces": list,
-    "pairs": list,
+    "letters": list,
+    "first_signs": list,
+    "last_signs": list,
     "synonyms": dict,
     "regexes": list,
     "lookups": list,
@@ -73,6 +75,7 @@ class Read(NamedTuple):
     visible: str
     places: Sequence[int]
     spans: list[Span]
+    keys: list[str]
     is_truncated: bool
 
 
@@ -99,14 +102,15 @@ class NLUModel:
         synonyms: dict[str, str] = description["synonyms"]
         self._synonyms = {alike(value): value for value in synonyms.values()} | synonyms
         self._labels: list[list[str]] = description["labels"]
-        self._vocabulary = TokenVocabulary(description["words"], description["pieces"], description["pairs"])
+        self._vocabulary = TokenVocabulary(description["words"], description["pieces"], description["letters"])
         self._patterns = Patterns.from_json(description)
+        self._signs = EndSigns(*map(frozenset, (description["first_signs"], description["last_signs"])))
         self._network = NLUNetwork(arrays)
         self._tagger = Tagger(arrays["transitions"])
         self._temperature = np.float32(description["temperature"])
         self.temperature: float = description["temperature"]
         self.threshold: float = description["threshold"]
-        self._known: dict[str, tuple[int, Floats]] = {}
+        self._known: dict[str, Floats] = {}
         self._names: dict[str, list[int]] = {}
         for number, intent in enumerate(self.intents):
             self._names.setdefault(intent.partition("/")[0], []).append(number)
@@ -125,22 +129,22 @@ class NLUModel:
             ``extractor``, and ``role`` and ``group`` if it has any; ``response_selector`` if there are intents such as
             ``faq/opening``, which are parts of one; ``truncated`` if only the beginning was read.
         """
-        answer = self._understood(_read(text))
+        answer = self._understood(self._read(text))
         return answer if self._pipeline is None else self._pipeline.finish(answer)
 
     def _understood(self, read: Read) -> dict[str, Any]:
         if not read.spans:
             return _nothing(read)
-        known, pairs = self._embedded(read)
+        known = self._embedded(read)
         extras = self._patterns.extras(read.visible, read.spans)
-        tags, intents = self._network.read(known[None], pairs[None], extras[None])
+        tags, intents = self._network.read(known[None], extras[None])
         return self._answer(read, tags[0], softmax(intents[0] / self._temperature))
 
     def parse_many(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         """Return what `parse` makes of each text; messages with as many tokens go through the network together."""
-        found = [_read(text) for text in texts]
+        found = [self._read(text) for text in texts]
         answers = [_nothing(read) for read in found]
-        for batch, tags, intents in self._read(found):
+        for batch, tags, intents in self._scores(found):
             chances = softmax(intents / self._temperature)
             for at, scores, chance in zip(batch, tags, chances, strict=True):
                 answers[at] = self._answer(found[at], scores, chance)
@@ -154,11 +158,18 @@ class NLUModel:
     def intent_scores(self, texts: Sequence[str]) -> Floats:
         """Return what a softmax makes confidences of, ``(texts, intents + 1)``; the last is for none of them."""
         scores = np.zeros((len(texts), len(self.intents) + 1), np.float32)
-        for batch, _, intents in self._read([_read(text) for text in texts]):
+        for batch, _, intents in self._scores([self._read(text) for text in texts]):
             scores[batch] = intents
         return scores
 
-    def _read(self, found: Sequence[Read]) -> Iterator[tuple[list[int], Floats, Floats]]:
+    def _read(self, text: str) -> Read:
+        seen, places = visible(text[:MAX_CHARACTERS])
+        spans = tokenize(seen)
+        kept = spans[:MAX_TOKENS]
+        spans_and_keys = self._signs.without_others(kept, keys_of(seen, kept))
+        return Read(text, seen, places, *spans_and_keys, len(text) > MAX_CHARACTERS or len(spans) > MAX_TOKENS)
+
+    def _scores(self, found: Sequence[Read]) -> Iterator[tuple[list[int], Floats, Floats]]:
         """Yield the numbers of some messages that have as many tokens, and the network's scores for them."""
         same_length: dict[int, list[int]] = {}
         for at, read in enumerate(found):
@@ -167,25 +178,26 @@ class NLUModel:
         for numbers in same_length.values():
             for begin in range(0, len(numbers), _BATCH):
                 batch = numbers[begin : begin + _BATCH]
-                known, pairs = zip(*(self._embedded(found[at]) for at in batch), strict=True)
+                known = [self._embedded(found[at]) for at in batch]
                 extras = [self._patterns.extras(found[at].visible, found[at].spans) for at in batch]
-                yield batch, *self._network.read(np.stack(known), np.stack(pairs), np.stack(extras))
+                yield batch, *self._network.read(np.stack(known), np.stack(extras))
 
-    def _embedded(self, read: Read) -> tuple[Floats, NDArray[np.int_]]:
-        """Return what the network knows of each token, and the pair of words that it ends; see `NLUNetwork.read`."""
-        found = [self._known.get(key) or self._learn(key) for key in keys_of(read.visible, read.spans)]
-        pairs = self._vocabulary.pairs
-        ends = [0, *(pairs.get((before, word), 0) for (before, _), (word, _) in pairwise(found))]
-        return np.array([row for _, row in found]), np.array(ends)
+    def _embedded(self, read: Read) -> Floats:
+        """Return what the network knows of each token; see `NLUNetwork.read`."""
+        known, rows = self._known, []
+        for key in read.keys:
+            row = known.get(key)
+            rows.append(self._learn(key) if row is None else row)
+        return np.array(rows)
 
-    def _learn(self, key: str) -> tuple[int, Floats]:
-        """Return the word that a token is, and what the network knows of it; keep both."""
-        word = self._vocabulary.word(key)
-        row = self._network.embed(word, self._vocabulary.pieces_in(key), shape_of(key))
+    def _learn(self, key: str) -> Floats:
+        """Return what the network knows of a token, and keep it."""
+        words = self._vocabulary
+        row = self._network.embed(words.word(key), words.pieces_in(key), words.letters_in(key), shape_of(key))
         if len(self._known) >= _CACHED_KEYS:
             self._known.clear()  # A full cache is rare, and is filled again within a thousand messages.
-        self._known[key] = word, row
-        return word, row
+        self._known[key] = row
+        return row
 
     def _answer(self, read: Read, tags: Floats, chances: Floats) -> dict[str, Any]:
         ranking = self._ranked(chances)
@@ -271,12 +283,6 @@ def fingerprint_of(data: str, settings: Mapping[str, int | float]) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _read(text: str) -> Read:
-    seen, places = visible(text[:MAX_CHARACTERS])
-    spans = tokenize(seen)
-    return Read(text, seen, places, spans[:MAX_TOKENS], len(text) > MAX_CHARACTERS or len(spans) > MAX_TOKENS)
-
-
 def _nothing(read: Read) -> dict[str, Any]:
     """Return the answer to a text that says nothing."""
     answer = {"text": read.text, "intent": {"name": None, "confidence": 0.0}, "intent_ranking": [], "entities": []}
@@ -334,7 +340,7 @@ def _shapes(arrays: Mapping[str, Floats], description: Mapping[str, Any]) -> dic
         "tags_bias": (tags,),
         "transitions": (tags, tags),
     }
-    for name, count in (("word", 1), ("piece", 0), ("pair", 1)):
+    for name, count in (("word", 1), ("piece", 0), ("letter", 0)):
         rows = len(description[f"{name}s"]) + count
         shapes |= {f"{name}_intents": (rows, intents), f"{name}_scales": (rows,)}
     for number, kind in enumerate(BLOCKS):

@@ -12,8 +12,8 @@ scale:
 Entities read the ``n_t`` of the last ``h_t``. The intent reads its maximum and its mean weighted by an attention, and
 maximum and sum over the square root of the number of ``max(0, x_t)``: the bag of words, which needs no order. To these
 scores come those of a linear classifier beside it ("wide and deep", Cheng et al. 2016): ``sum_i u_i / sqrt(sum_i
-s_i^2) + sum_j v_j / sqrt(sum_j s_j^2) + b``, where i goes over the words and the known pairs of words, each with its
-scores ``u_i`` of intents, j over the known n-grams; see `rasa_core.nlu.linear`.
+s_i^2) + sum_j v_j / sqrt(sum_j s_j^2) + b``, where i goes over the words, each with its scores ``u_i`` of intents, j
+over the known n-grams, letters and pairs of letters; see `rasa_core.nlu.linear`.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ class NLUNetwork:
         self._piece_part = kernel[words : words + pieces]
         self._shapes = arrays["shapes"] @ kernel[words + pieces :] + arrays["project_bias"]
 
-    def embed(self, word: int, pieces: Sequence[int], shape: int) -> Floats:
+    def embed(self, word: int, pieces: Sequence[int], letters: Sequence[int], shape: int) -> Floats:
         """Return what is known of a token by itself, ``(units + 2 intents + 2,)``.
 
-        That is ``x_t``; ``u`` of its word, and the sum of ``v`` of its n-grams; ``s^2`` of the one, and its sum of the
-        others.
+        That is ``x_t``; ``u`` of its word, and the sum of ``v`` of its n-grams and letters; ``s^2`` of the one, and its
+        sum of the others.
         """
         arrays = self.arrays
         known: Floats = arrays["words"][word] @ self._word_part + self._shapes[shape]
@@ -65,12 +65,13 @@ class NLUNetwork:
         if numbers:
             total = arrays["pieces"][numbers].sum(axis=0)
             known = known + (total / np.sqrt(np.float32(len(numbers)))) @ self._piece_part
-        grams = arrays["piece_intents"][numbers].sum(axis=0)
-        scales = arrays["word_scales"][word], arrays["piece_scales"][numbers].sum()
+        both = ("piece", numbers), ("letter", list(letters))
+        grams = sum(arrays[f"{name}_intents"][own].sum(axis=0) for name, own in both)
+        scales = arrays["word_scales"][word], sum(arrays[f"{name}_scales"][own].sum() for name, own in both)
         row: Floats = np.concatenate((known, arrays["word_intents"][word], grams, scales), dtype=np.float32)
         return row
 
-    def read(self, known: Floats, pairs: NDArray[np.int_], extras: Floats) -> tuple[Floats, Floats]:
+    def read(self, known: Floats, extras: Floats) -> tuple[Floats, Floats]:
         """Return scores of tags ``(messages, tokens, tags)`` and of intents ``(messages, intents)``.
 
         Parameters
@@ -78,14 +79,12 @@ class NLUNetwork:
         known
             What `embed` tells of each token, ``(messages, tokens, units + 2 intents + 2)``; all messages have as many
             tokens.
-        pairs
-            The pair of words that each token ends, ``(messages, tokens)``; 0 for none that is known.
         extras
             The patterns that match, ``(messages, tokens, patterns)``.
         """
         arrays = self.arrays
         units = len(arrays["project_bias"])
-        wide = self._wide(known[..., units:], pairs)
+        wide = self._wide(known[..., units:])
         h = known[..., :units] + extras @ arrays["extra_kernel"]
         bag = np.maximum(h, 0.0)
         for kind, weights in self._blocks:
@@ -104,14 +103,12 @@ class NLUNetwork:
         hidden = np.maximum(pooled @ arrays["hidden_kernel"] + arrays["hidden_bias"], 0.0)
         return tags, hidden @ arrays["intents_kernel"] + arrays["intents_bias"] + wide
 
-    def _wide(self, known: Floats, pairs: NDArray[np.int_]) -> Floats:
+    def _wide(self, known: Floats) -> Floats:
         """Return the scores of intents of the linear classifier, ``(messages, intents)``."""
         arrays = self.arrays
         intents, total = len(arrays["wide_bias"]), known.sum(axis=1)
         least = np.float32(1.0)  # What is known of a message weighs more, unless nothing is.
-        words = total[:, -2:-1] + arrays["pair_scales"][pairs].sum(axis=1, keepdims=True)
-        scores: Floats = total[:, :intents] + arrays["pair_intents"][pairs].sum(axis=1)
-        scores /= np.sqrt(np.maximum(words, least))
+        scores: Floats = total[:, :intents] / np.sqrt(np.maximum(total[:, -2:-1], least))
         scores += total[:, intents:-2] / np.sqrt(np.maximum(total[:, -1:], least))
         scores += arrays["wide_bias"]
         return scores

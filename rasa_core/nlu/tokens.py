@@ -9,7 +9,8 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import chain, pairwise
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 MAX_CHARACTERS: Final = 1000
@@ -95,6 +96,32 @@ def keys_of(text: str, spans: list[Span]) -> list[str]:
 def _sign(key: str) -> str:
     bare = key.replace("\ufe0e", "").replace("\ufe0f", "") or key
     return bare[0] if bare.count(bare[0]) == len(bare) else bare
+
+
+def is_sign(key: str) -> bool:
+    """Whether a token is neither word nor number."""
+    return not any(character.isalnum() for character in key)
+
+
+@dataclass(frozen=True, slots=True)
+class EndSigns:
+    """Which signs may begin and end a message; all others say nothing there.
+
+    So a message in quotes, or with an emoji or a full stop at its end, is understood as it is without them by a model
+    that has never seen them there.
+    """
+
+    first: frozenset[str]
+    last: frozenset[str]
+
+    def without_others(self, spans: list[Span], keys: list[str]) -> tuple[list[Span], list[str]]:
+        """Return the tokens of a message without other signs at its ends; all if it has nothing else."""
+        begin, end = 0, len(keys)
+        while end and keys[end - 1] not in self.last and is_sign(keys[end - 1]):
+            end -= 1
+        while begin < end and keys[begin] not in self.first and is_sign(keys[begin]):
+            begin += 1
+        return (spans[begin:end], keys[begin:end]) if begin < end else (spans, keys)
 
 
 def _in_context(keys: list[str], spans: list[Span], number: int) -> str:
@@ -198,6 +225,18 @@ def pieces_of(key: str) -> list[str]:
     return found if len(found) <= MAX_PIECES else _some(found, runs)
 
 
+def letters_in(key: str) -> list[str]:
+    """Return the letters of a word, and the pairs of them with ``<`` and ``>`` at its ends, none of them twice.
+
+    A sign, and a character of a script without spaces, has none: `pieces_of` tells all of it.
+    """
+    word = folded(key)
+    if key.count("\0") == 2 or (not key.isalnum() and len(word) <= 1):
+        return []
+    words = dict.fromkeys([word] if word.isascii() else [plain(word), word])
+    return list(dict.fromkeys(gram for one in words for gram in (*one, *_grams(f"<{one}>", 2))))
+
+
 def _grams(framed: str, size: int) -> list[str]:
     return [framed[at : at + size] for at in range(max(len(framed) - size + 1, 1 if size == 3 else 0))]
 
@@ -216,27 +255,21 @@ def word_of(key: str) -> str:
 
 
 class TokenVocabulary:
-    """The words, n-grams and pairs of words that a model knows.
+    """The words, n-grams, and letters and their pairs, that a model knows.
 
-    Index 0 stands for an unknown word or pair; n-grams count from 0. A word that is not known is taken for the one that
-    is the same but for its accents and for how often its letters stand, if there is just one.
+    Index 0 stands for an unknown word; n-grams and letters count from 0. A word that is not known is taken for the one
+    that is the same but for its accents and for how often its letters stand, if there is just one.
 
     Parameters
     ----------
-    words, pieces, pairs
-        In the order of their indices, the first word and pair being those of index 1. A pair is two words, one after
-        the other, with a line break between them: words may hold spaces, since some signs are folded to some.
+    words, pieces, letters
+        In the order of their indices, the first word being that of index 1.
     """
 
-    def __init__(self, words: Iterable[str], pieces: Iterable[str], pairs: Iterable[str]) -> None:
+    def __init__(self, words: Iterable[str], pieces: Iterable[str], letters: Iterable[str]) -> None:
         self.words: dict[str, int] = {word: index for index, word in enumerate(words, 1)}
         self.pieces: dict[str, int] = {piece: index for index, piece in enumerate(pieces)}
-        self._pairs = list(pairs)
-        both = (pair.partition("\n") for pair in self._pairs)
-        self.pairs: dict[tuple[int, int], int] = {
-            (self.words.get(before, 0), self.words.get(word, 0)): index
-            for index, (before, _, word) in enumerate(both, 1)
-        }
+        self.letters: dict[str, int] = {letter: index for index, letter in enumerate(letters)}
         self._skeletons: dict[str, str | None] = {}
         for word in self.words:
             bones = skeleton(word)
@@ -246,24 +279,17 @@ class TokenVocabulary:
     def of(cls, messages: Sequence[Sequence[str]], fewest: int) -> TokenVocabulary:
         """Return the vocabulary of messages, each as its tokens; what occurs less often than `fewest` is left out."""
         counts = Counter(chain.from_iterable(messages))
-        word_by_key = {key: word_of(key) for key in counts}
         words: Counter[str] = Counter()
         pieces: Counter[str] = Counter()
+        letters: Counter[str] = Counter()
         for key, count in counts.items():
-            words[word_by_key[key]] += count
-            for piece in pieces_of(key):
-                pieces[piece] += count
-        pairs = Counter(
-            f"{word_by_key[before]}\n{word_by_key[key]}" for keys in messages for before, key in pairwise(keys)
-        )
+            words[word_of(key)] += count
+            for kind, found in ((pieces, pieces_of(key)), (letters, letters_in(key))):
+                for part in found:
+                    kind[part] += count
         return cls(
-            *(sorted(part for part, count in each.items() if count >= fewest) for each in (words, pieces, pairs))
+            *(sorted(part for part, count in each.items() if count >= fewest) for each in (words, pieces, letters))
         )
-
-    def pair_number(self, pair: str) -> int:
-        """Return the index of a pair of words."""
-        before, _, word = pair.partition("\n")
-        return self.pairs.get((self.words.get(before, 0), self.words.get(word, 0)), 0)
 
     def word(self, key: str) -> int:
         """Return the index of a token's word; 0 if it is unknown."""
@@ -272,13 +298,19 @@ class TokenVocabulary:
     def pieces_in(self, key: str) -> list[int]:
         """Return the indices of a token's known n-grams; if letters are drawn out, those of the word that it is."""
         known = self.pieces
-        if _LENGTHENED.search(key):
-            key = self._alike(key) or key
-        return [known[piece] for piece in pieces_of(key) if piece in known]
+        return [known[piece] for piece in pieces_of(self._shortened(key)) if piece in known]
+
+    def letters_in(self, key: str) -> list[int]:
+        """Return the indices of a token's known letters and pairs of them, as `pieces_in` does."""
+        known = self.letters
+        return [known[letter] for letter in letters_in(self._shortened(key)) if letter in known]
+
+    def _shortened(self, key: str) -> str:
+        return self._alike(key) or key if _LENGTHENED.search(key) else key
 
     def _alike(self, key: str) -> str | None:
         return self._skeletons.get(skeleton(key)) if len(key) > 1 and key.count("\0") != 2 else None
 
     def as_json(self) -> dict[str, Any]:
-        """Return words, n-grams and pairs of words in the order of their indices."""
-        return {"words": list(self.words), "pieces": list(self.pieces), "pairs": self._pairs}
+        """Return words, n-grams and letters in the order of their indices."""
+        return {"words": list(self.words), "pieces": list(self.pieces), "letters": list(self.letters)}

@@ -39,8 +39,7 @@ _LAST_EPOCHS = 2  # With all messages, after the confidences are calibrated.
 _PARTS = 3
 _ENOUGH_TO_CALIBRATE = 20
 _MOST_HELD_OUT = 500
-_SMALL, _LARGE = 64, 128  # Units.
-_MADE_UP = 0.3  # What a message that nobody wrote counts for the classifier.
+_MADE_UP = 0.6  # What a message that nobody wrote counts for the classifier.
 
 
 def train(data: TrainingData, settings: NLUSettings | None = None, *, silent: bool = False) -> NLUModel:
@@ -92,7 +91,6 @@ class NLUTraining:
             extras=1 + len(patterns),
             tags=1 + 2 * len(self._labels),
             intents=len(self._intents) + 1,
-            units=_SMALL if self._is_small else _LARGE,
         )
         self.network = build(self.sizes, LossRates(dropout=settings.dropout))
         self.classifier = LinearClassifier(self._vocabulary, len(self._intents) + 1)
@@ -230,6 +228,8 @@ class NLUTraining:
             "synonyms": dict(data.synonyms),
             "temperature": calibration.temperature,
             "threshold": calibration.threshold,
+            "first_signs": sorted(self.batches.signs.first),
+            "last_signs": sorted(self.batches.signs.last),
             **vocabulary.as_json(),
             **self._patterns.as_json(),
         }
@@ -245,9 +245,9 @@ def _only(arrays: Mapping[str, Floats], known: TokenVocabulary, kept: TokenVocab
     """Return the arrays of a model that knows a vocabulary as those of one that knows but a part of it."""
     pieces = [known.pieces[piece] for piece in kept.pieces]
     words = [0, *(known.words[word] for word in kept.words)]
-    pairs = [0, *(known.pair_number(pair) for pair in kept.as_json()["pairs"])]
+    letters = [known.letters[letter] for letter in kept.letters]
     rows = {"words": words, "pieces": [*pieces, len(known.pieces)]}
-    for name, numbers in (("word", words), ("piece", pieces), ("pair", pairs)):
+    for name, numbers in (("word", words), ("piece", pieces), ("letter", letters)):
         rows |= {f"{name}_intents": numbers, f"{name}_scales": numbers}
     return {name: array[rows[name]] if name in rows else array for name, array in arrays.items()}
 

@@ -16,15 +16,18 @@ from numpy.typing import NDArray
 
 from rasa_core.nlu.crf import spans_of
 from rasa_core.nlu.patterns import Patterns
-from rasa_core.nlu.tokens import MAX_CHARACTERS, MAX_TOKENS, keys_of, tokenize, visible
+from rasa_core.nlu.tokens import MAX_CHARACTERS, MAX_TOKENS, EndSigns, is_sign, keys_of, tokenize, visible
 from rasa_core.nlu.training_data import NLUExample
 
 Floats = NDArray[np.float32]
 
-_OTHER_VALUE, _QUOTED, _OPENED, _ENDED = 0.2, 0.1, 0.15, 0.6
-"""Of those that are varied, the shares with another value of an entity, quotes, something before, and another end."""
-_QUOTES: Final = (('"', '"'), ("'", "'"), ("\u201c", "\u201d"), ("\u00ab", "\u00bb"), ("(", ")"))
-_ENDS: Final = (".", "!", "?", "\u2026")
+_OTHER_VALUE, _ENDED, _GREETED, _SAID = 0.2, 0.4, 0.6, 0.2
+"""Shares with another value of an entity and another end; and with a greeting, or a message, said before."""
+_GREETINGS: Final = (
+    *("hello", "hi", "hey", "good morning", "good evening", "hi there", "hello there", "please", "hola", "buenos días"),
+    *("bonjour", "salut", "hallo", "guten Tag", "ciao", "buongiorno", "olá", "bom dia", "hej", "cześć", "merhaba"),
+    *("xin chào", "привет", "добрый день", "مرحبا", "שלום", "नमस्ते", "你好", "こんにちは", "안녕하세요"),
+)
 _SHORT: Final = 3
 """Tokens of what may stand before a message, at most."""
 MEANINGLESS: Final = "\0\0"
@@ -83,53 +86,60 @@ def _values_of(messages: Sequence[TaggedMessage]) -> Values:
 Part = tuple[tuple[str, ...], Floats]
 
 
+def end_signs(messages: Sequence[TaggedMessage]) -> EndSigns:
+    """Return the signs that begin or end messages, or entities anywhere in them."""
+    first, last = set(), set()
+    for message in messages:
+        spans = [(0, -1), *spans_of(message.tags)]
+        first |= {message.keys[begin] for begin, _ in spans}
+        last |= {message.keys[end] for _, end in spans}
+    return EndSigns(*(frozenset(filter(is_sign, keys)) for keys in (first, last)))
+
+
 class Variation:
-    """Changes what does not matter in messages: which value an entity has, signs at the ends, something said before.
+    """Changes what does not matter in messages: which value an entity has, the sign at the end, something said before.
 
     No message gets longer than the longest that somebody wrote.
     """
 
-    def __init__(self, messages: Sequence[TaggedMessage], random: Random) -> None:
-        self._random, self._values = random, _values_of(messages)
+    def __init__(self, messages: Sequence[TaggedMessage], signs: EndSigns, random: Random) -> None:
+        self._random, self._values, self._ends = random, _values_of(messages), sorted(signs.last)
         self._longest = max(len(message.keys) for message in messages)
-        ends = {message.keys[-1] for message in messages if len(message.keys) > 1 and is_sign(message.keys[-1])}
-        self._ends = [*sorted(ends), *_ENDS, f"{MEANINGLESS}sign"]
         self._openings = [
             (message.intent, message.keys[: -1 if is_sign(message.keys[-1]) else None])
             for message in messages
             if len(message.keys) <= _SHORT and not any(message.tags) and not is_sign(message.keys[0])
         ]
+        self._known = sorted({key for message in messages for key in message.keys})
 
-    def __call__(self, message: TaggedMessage) -> TaggedMessage:
-        """Return a message varied."""
+    def __call__(self, message: TaggedMessage, *, is_opened: bool) -> TaggedMessage:
+        """Return a message varied, with something before it if `is_opened`, unless it is a single token."""
         draw = self._random.random
         keys, tags, extras = self._with_other_values(message)
         if draw() < _ENDED:
             if len(keys) > 1 and not tags[-1] and is_sign(keys[-1]):
                 del keys[-1], tags[-1], extras[-1]
-            if draw() < 0.5 or not is_sign(message.keys[-1]):
+            if self._ends and (draw() < 0.5 or not is_sign(message.keys[-1])):
                 _put(keys, tags, extras, len(keys), (self._random.choice(self._ends),), touches=draw() < 0.7)
-        if draw() < _QUOTED:
-            first, last = self._random.choice(_QUOTES)
-            _put(keys, tags, extras, 0, (first,))
-            extras[1] = _touching(extras[1], True)
-            _put(keys, tags, extras, len(keys), (last,), touches=True)
-        elif draw() < _OPENED and len(message.keys) > 1:
-            opening = self._opening(message.intent)
+        if is_opened and len(message.keys) > 1:
             if draw() < 0.7:
                 _put(keys, tags, extras, 0, (self._random.choice((",", "!", ".")),), touches=True)
-            _put(keys, tags, extras, 0, opening)
+            _put(keys, tags, extras, 0, self._opening(message.intent))
         if len(keys) > self._longest:
             return message
         return TaggedMessage(tuple(keys), tuple(tags), message.intent, np.stack(extras))
 
     def _opening(self, intent: int) -> tuple[str, ...]:
-        """Return what may be said before a message: a short message that means something else, or unknown words."""
-        for _ in range(3 if self._random.random() < 0.6 else 0):
+        """Return what may be said before a message: a greeting, a short message that means something else, or words."""
+        kind = self._random.random()
+        if kind < _GREETED:
+            greeting = self._random.choice(_GREETINGS)
+            return tuple(keys_of(greeting, tokenize(greeting)))
+        for _ in range(3 if kind < _GREETED + _SAID else 0):
             other, keys = self._random.choice(self._openings) if self._openings else (intent, ())
             if other != intent:
                 return keys
-        return (f"{MEANINGLESS}{self._random.choice(('lower', 'title', 'caseless'))}",) * self._random.choice((1, 1, 2))
+        return tuple(_pseudo_word(self._known, "aeinorst", self._random) for _ in range(self._random.choice((1, 1, 2))))
 
     def _with_other_values(self, message: TaggedMessage) -> tuple[list[str], list[int], list[Floats]]:
         """Return keys, tags and extras of a message, of which some entities are others."""
@@ -147,11 +157,6 @@ class Variation:
             extras += (*message.extras[done:start], *rows)
             done = end
         return [*keys, *message.keys[done:]], [*tags, *message.tags[done:]], [*extras, *message.extras[done:]]
-
-
-def is_sign(key: str) -> bool:
-    """Whether a token is neither word nor number."""
-    return not any(character.isalnum() for character in key) or key == f"{MEANINGLESS}sign"
 
 
 def _put(

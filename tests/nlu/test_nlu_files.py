@@ -84,7 +84,7 @@ def test_weights_that_are_cut_are_named(copy, size: int) -> None:
         NLUModel.load(copy)
 
 
-@pytest.mark.parametrize("name", ["words", "tags_kernel", "pair_intents", "transitions", "intents_bias"])
+@pytest.mark.parametrize("name", ["words", "tags_kernel", "letter_intents", "transitions", "intents_bias"])
 @pytest.mark.parametrize("damage", ["missing", "of another size", "not a number"])
 def test_a_weight_that_does_not_fit_is_named(copy, name: str, damage: str) -> None:
     arrays = read_arrays(copy / WEIGHTS_NAME)

@@ -284,3 +284,15 @@ def test_untidy_messages_are_understood(model, change) -> None:
     examples = [change(example) for example in messages().examples]
     results = evaluate_messages(model, examples, silent=True).messages
     assert sum(one.is_right for one in results) >= 0.85 * len(results)
+
+
+def test_a_sign_that_no_example_ends_with_changes_nothing(model) -> None:
+    told = model.parse("a table in Lisbon")
+    for text, shift in (
+        ("a table in Lisbon.", 0),
+        ('"a table in Lisbon"', 1),
+        ("a table in Lisbon \U0001f44d\U0001f3fd", 0),
+    ):
+        answer = model.parse(text)
+        assert answer["intent"] == told["intent"]
+        assert [(one["start"] - shift, one["value"]) for one in answer["entities"]] == [(11, "Lisbon")]

@@ -18,6 +18,7 @@ from rasa_core.nlu.settings import NLUSettings, SettingsError
 from rasa_core.nlu.tokens import (
     MAX_PIECES,
     SHAPES,
+    EndSigns,
     TokenVocabulary,
     keys_of,
     pieces_of,
@@ -235,3 +236,23 @@ def test_settings_are_read_from_text() -> None:
 def test_settings_that_are_wrong_are_named(values: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         NLUSettings.from_mapping(values)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ('"is it open?"', ["is", "it", "open", "?"]),
+        ("\u00abis it open\u00bb.", ["is", "it", "open"]),
+        ("is it open \u2764\ufe0f\U0001f600", ["is", "it", "open"]),
+        ("is it open?!", ["is", "it", "open", "?"]),
+        ("\u00bfis it open?", ["\u00bf", "is", "it", "open", "?"]),
+        ("!!! ...", ["!", "."]),
+        ("rated 5*", ["rated", "5", "*"]),
+    ],
+)
+def test_signs_at_an_end_where_no_example_has_them_are_not_read(text: str, kept: list[str]) -> None:
+    signs = EndSigns(frozenset("\u00bf"), frozenset("?*"))
+    spans = tokenize(text)
+    spans, keys = signs.without_others(spans, keys_of(text, spans))
+    assert keys == kept
+    assert len(spans) == len(keys)

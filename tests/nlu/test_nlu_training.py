@@ -12,7 +12,7 @@ from small_nlu import SETTINGS, messages, small_model, trained
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu import training
 from rasa_core.nlu.calibration import calibrated, parts_of
-from rasa_core.nlu.model import NLUModel, _read
+from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize
@@ -33,13 +33,12 @@ def test_numpy_scores_as_keras_does() -> None:
     for row, length in enumerate(x["mask"].sum(axis=1).astype(int)):
         known = np.stack(
             [
-                network.embed(int(word), [int(piece) for piece in pieces if piece < none], int(shape))
+                network.embed(int(word), [int(piece) for piece in pieces if piece < none], [], int(shape))
                 for word, pieces, shape in zip(x["words"][row], x["pieces"][row], x["shapes"][row], strict=True)
             ]
         )[None, :length]
-        pairs = np.zeros((1, length), np.int_)
-        found_tags, found_intents = network.read(known, pairs, x["extras"][row : row + 1, :length])
-        found_intents -= network._wide(known[..., training.sizes.units :], pairs)
+        found_tags, found_intents = network.read(known, x["extras"][row : row + 1, :length])
+        found_intents -= network._wide(known[..., training.sizes.units :])
         np.testing.assert_allclose(found_tags[0], tags[row, :length], atol=1e-5, rtol=1e-5)
         share = model._arrays["intents_kernel"] / weights_of(training.network.intents)[0]
         np.testing.assert_allclose(found_intents[0], share.mean() * deep[row], atol=1e-5, rtol=1e-5)
@@ -52,8 +51,8 @@ def test_numpy_scores_as_the_classifier_does() -> None:
     counts = training.classifier.counts([keys_of(text, tokenize(text)) for text in texts])
     expected = training.classifier.scores(counts)
     for text, scores in zip(texts, expected, strict=True):
-        known, pairs = model._embedded(_read(text))
-        found = network._wide(known[None, :, training.sizes.units :], pairs[None])
+        known = model._embedded(model._read(text))
+        found = network._wide(known[None, :, training.sizes.units :])
         np.testing.assert_allclose(found[0], scores, atol=1e-5, rtol=1e-5)
 
 
@@ -195,11 +194,13 @@ def test_a_vocabulary_leaves_out_what_is_rare() -> None:
     assert vocabulary.word("tomorrow") == 0
     assert vocabulary.pieces_in("tables")
     assert not vocabulary.pieces_in("xqz")
-    assert (vocabulary.word("a"), vocabulary.word("table")) in vocabulary.pairs
-    assert "late" not in "".join(vocabulary.as_json()["pairs"])
+    assert vocabulary.letters_in("t") == [
+        vocabulary.letters[letter] for letter in ("t", "<t", "t>") if letter in vocabulary.letters
+    ]
+    assert "<q" not in vocabulary.letters
 
 
-def test_words_pairs_and_pieces_say_an_intent_by_themselves() -> None:
+def test_words_pieces_and_letters_say_an_intent_by_themselves() -> None:
     """Without all but the linear classifier, what was learnt is still understood."""
     model = small_model()
     alone = {name: np.zeros_like(a) if name.startswith("intents_") else a for name, a in model._arrays.items()}
@@ -207,14 +208,3 @@ def test_words_pairs_and_pieces_say_an_intent_by_themselves() -> None:
     known = [example for example in messages().examples if example.intent]
     answers = linear.parse_many([example.text for example in known])
     assert [answer["intent"]["name"] for answer in answers] == [example.intent for example in known]
-
-
-def test_words_that_are_folded_to_spaces_are_words_in_pairs_too() -> None:
-    keys = [keys_of(text, tokenize(text)) for text in ("price ´ ¨ now", "ﷺ ﷲ now ´")]
-    vocabulary = TokenVocabulary.of(keys, 1)
-    assert any(" " in word for word in vocabulary.words)
-    twin = TokenVocabulary(**vocabulary.as_json())
-    assert twin.pairs == vocabulary.pairs
-    for words in keys:
-        numbers = [vocabulary.word(key) for key in words]
-        assert all(pair in twin.pairs for pair in itertools.pairwise(numbers))
