@@ -28,9 +28,11 @@ Rows = NDArray[np.intp]
 
 _VARIANTS: Final = 3
 """How many messages with other values of entities, other ends or something before them are made of each."""
+_OPENED: Final = 2
+"""How many of them have something before them."""
 _SPELLINGS: Final = 2
 """How many wrong spellings are made of each key."""
-_VARIED, _LOWER_CASE, _UPPER_CASE, _PLAIN, _NOISE, _LEAST_NOISE = 0.4, 0.05, 0.04, 0.1, 0.05, 24
+_VARIED, _LOWER_CASE, _UPPER_CASE, _PLAIN, _NOISE, _LEAST_NOISE = 0.25, 0.05, 0.04, 0.1, 0.05, 24
 """Shares of messages that are varied, in other case, without accents, and without meaning; the fewest of the last."""
 _AGAIN: Final = 3
 _TYPING_ERRORS: Final = 0.01
@@ -97,7 +99,7 @@ class MessageBatches:
     grams : int
         How many n-grams a token has at most.
     made : list of TaggedMessage
-        The noise; `variants` are the varied messages, `_VARIANTS` of each, the first with something said before it.
+        The noise; `variants` are the varied messages, `_VARIANTS` of each, `_OPENED` with something said before them.
     signs : EndSigns
         The signs that say something at the ends of messages.
     """
@@ -116,7 +118,9 @@ class MessageBatches:
         self.made = noise(sorted(counts.elements()), made_up, intents, extras, random)
         self.signs = end_signs(messages)
         vary = Variation(messages, self.signs, random)
-        self.variants = [vary(message, is_opened=not number) for message in messages for number in range(_VARIANTS)]
+        self.variants = [
+            vary(message, is_opened=number < _OPENED) for message in messages for number in range(_VARIANTS)
+        ]
         self.count = len(messages)
         self._varied = len(messages) + len(self.made)  # Where the variants begin, in the order of the messages.
         self._table = KeyTable(vocabulary)
