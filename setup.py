@@ -33,6 +33,7 @@ TEST = [
     "pytest-xdist",
     "rasa-sdk; python_version < '3.14'",
     "ruff",
+    "selenium",
     "types-PyYAML",
     "waitress",
 ]
@@ -46,7 +47,7 @@ setup(
     license="Apache-2.0",
     keywords="dialogue bot chatbot conversation stories policy",
     packages=find_packages(include=["rasa_core", "rasa_core.*"]),
-    package_data={"rasa_core": ["py.typed"]},
+    package_data={"rasa_core": ["py.typed", "server/inspector/static/*"]},
     python_requires=">=3.11",
     install_requires=[
         "click>=8.1",

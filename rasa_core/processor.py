@@ -110,7 +110,7 @@ class MessageProcessor(TurnProcessor):
         def take(conversation: Conversation) -> State:
             return self.start_turn(conversation.tracker, message.text or "")
 
-        return self._change(message.sender_id, take, conditions)
+        return self.change(message.sender_id, take, conditions)
 
     def continue_(
         self,
@@ -127,7 +127,7 @@ class MessageProcessor(TurnProcessor):
                 _begin_by(conversation, events)
             return self.continue_turn(conversation.tracker, executed_action, events)
 
-        return self._change(sender_id, take, conditions)
+        return self.change(sender_id, take, conditions)
 
     def append_events(
         self, sender_id: str, events: Iterable[Event], conditions: RequestConditions | None = None
@@ -142,7 +142,7 @@ class MessageProcessor(TurnProcessor):
                 conversation.tracker.update(event)
             return conversation.tracker.current_state()
 
-        return self._change(sender_id, append, conditions)
+        return self.change(sender_id, append, conditions)
 
     def append_message(
         self, sender_id: str, message: UserUttered, conditions: RequestConditions | None = None
@@ -155,7 +155,7 @@ class MessageProcessor(TurnProcessor):
             self.take_message(conversation.tracker, message)
             return conversation.tracker.current_state()
 
-        return self._change(sender_id, append, conditions)
+        return self.change(sender_id, append, conditions)
 
     def replace_events(
         self, sender_id: str, events: Iterable[Event], conditions: RequestConditions | None = None
@@ -168,7 +168,7 @@ class MessageProcessor(TurnProcessor):
             conversation.replace(events)
             return conversation.tracker.current_state(should_include_events=True)
 
-        return self._change(sender_id, replace, conditions)
+        return self.change(sender_id, replace, conditions)
 
     def respond(self, message: UserMessage, conditions: RequestConditions | None = None) -> RequestResult:
         """Take in a message and run actions here until the bot listens, while nobody else has the conversation.
@@ -241,9 +241,10 @@ class MessageProcessor(TurnProcessor):
 
     # -- once
 
-    def _change(
-        self, sender_id: str, change: Callable[[Conversation], State], conditions: RequestConditions | None
+    def change(
+        self, sender_id: str, change: Callable[[Conversation], State], conditions: RequestConditions | None = None
     ) -> RequestResult:
+        """Change a conversation and commit that, once for a request with a key; `change` may be called again."""
         for wait in CONFLICT_WAITS:
             try:
                 return self._try(sender_id, change, conditions)
@@ -305,7 +306,7 @@ class RasaProcessor(RasaTurns, MessageProcessor):
                 tracker.update(event)
             return tracker.current_state()
 
-        return self._change(sender_id, append, conditions)
+        return self.change(sender_id, append, conditions)
 
     def trigger_intent(self, message: UserMessage, intent: str, entities: object = None) -> None:
         """Take a turn as if the user had said something of this intent; what is said goes to the message's channel."""

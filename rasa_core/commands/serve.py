@@ -38,6 +38,8 @@ _size = re.compile(r"(\d{1,12})\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _host = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[?[0-9a-f.]*:[0-9a-f:.]*\]?", re.IGNORECASE)
 _origin = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+/?", re.IGNORECASE)
 
+PAGE_THREADS = 6
+"""Threads more for the page of the inspector, some of which wait for news."""
 _OWN_MACHINE = ("127.0.0.1", "localhost", "::1")
 
 _EXAMPLES = """\b
@@ -205,6 +207,11 @@ _OPTIONS = (
         metavar="URL",
         help="Address of an NLG server, which words the responses of a bot of Rasa 3.  [default: endpoints.yml]",
     ),
+    click.option(
+        "--inspect",
+        is_flag=True,
+        help="Show a page at / on which to talk to the bot, see why it does what it does, and correct it.",
+    ),
     import_option,
     click.option("-v", "--verbose", is_flag=True, help="Show on the terminal what the server does."),
     click.option("--debug", is_flag=True, help="Show everything."),
@@ -237,11 +244,13 @@ def serve(
     retention: float | None,
     actions: str | dict[str, Any] | None,
     nlg: str | dict[str, Any] | None,
+    inspect: bool,
     imports: tuple[str, ...],
     verbose: bool,
     debug: bool,
+    project: str = "",
 ) -> None:
-    """Serve a model until the process is told to stop.
+    """Serve a model until the process is told to stop; `project` is the folder that the page may show and change.
 
     Raises
     ------
@@ -263,6 +272,7 @@ def serve(
         enable_train=enable_train,
         actions=actions,
         nlg=nlg,
+        inspect=project if inspect else None,
     )
     names = load_modules(imports, model)
     _check(settings, workers)
@@ -299,6 +309,7 @@ def _default_threads(settings: ServerSettings) -> int:
     understood_here = settings.nlu is None or "://" not in settings.nlu
     threads = DEFAULT_THREADS if kept_here and understood_here else WAITING_THREADS
     threads = threads if settings.actions is None and settings.nlg is None else WAITING_THREADS
+    threads += 0 if settings.inspect is None else PAGE_THREADS
     return threads if settings.enable_train is None else threads + 1
 
 
@@ -364,6 +375,8 @@ def _announce(settings: ServerSettings, host: str, port: int, workers: int) -> N
         click.echo(f"Actions without a template run at {re.sub(r'//[^/]*@', '//', at).partition('?')[0]}.")
     if settings.enable_train is not None:
         click.echo(f"POST /train puts NLU models into {settings.enable_train}.")
+    if settings.inspect is not None:
+        click.echo(f"Inspect the bot in a browser at {address}/")
     click.echo(f'Try: curl -XPOST {address}/conversations/default/parse{token} -d \'{{"query": "{text}"}}\'')
 
 

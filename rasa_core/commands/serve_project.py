@@ -76,7 +76,7 @@ def command(
         click.echo(line)
     for name, given in (("actions", endpoints.actions), ("nlg", endpoints.nlg), ("store", endpoints.store)):
         flags[name] = given if flags.get(name) is None else flags[name]
-    serve(str(project.model), **flags)
+    serve(str(project.model), project=folder, **flags)
 
 
 def _trained(

@@ -12,7 +12,7 @@ eight clients; without them, it is 0.64 and 0.47; with nothing of Werkzeug, 0.79
 
 - A body of known length is read with one call (`Request._read_declared`): Werkzeug's stream, which guards its end,
   costs as much as decoding the JSON in it.
-- A path is looked up among the latest ones before Werkzeug matches it (`_match`).
+- A path is looked up among the latest ones before Werkzeug matches it (`Paths.match`).
 - The headers of an answer are given in one list, and its body as another (`json_response`, `ServerApp.__call__`).
 """
 
@@ -23,12 +23,9 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from werkzeug.exceptions import NotFound
-from werkzeug.routing import Map, Rule
 from werkzeug.serving import run_simple
 from werkzeug.test import Client
 from werkzeug.wrappers import Response
@@ -42,7 +39,7 @@ from rasa_core.server import conversations, rasa3
 from rasa_core.server.callers import ANY, Cors, authenticate, check_page, host_check, hosts_of, unknown_host
 from rasa_core.server.failures import as_http_error
 from rasa_core.server.logs import LogFile, access_logger, level_number, log_to_console, log_to_file, request_line
-from rasa_core.server.paths import SLASH, decoded_path
+from rasa_core.server.paths import Paths, View, Views, decoded_path
 from rasa_core.server.requests import HttpError, Request, json_response
 from rasa_core.server.served_model import Housekeeper, ServedModel
 from rasa_core.server.settings import DEFAULT_MAX_BODY, ServerSettings, checked_token
@@ -51,23 +48,19 @@ from rasa_core.tracker_store.urls import store_from_url
 from rasa_core.version import __version__
 
 if TYPE_CHECKING:
+    from rasa_core.server.inspector.routes import Inspector
     from rasa_core.server.nlu import NLUModels
 
 logger = logging.getLogger(__name__)
 
 StartResponse = Callable[..., Any]
-View = Callable[..., Response]
-Views = dict[str, View]
-"""What answers at one path, by method."""
-
-DEFAULT_SENDER_ID: Final = "default"
 MAX_SENDER_ID: Final = 1000
 
 _STATUS_LINES: Final = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 # What `create_app` calls by the names of `ServerSettings`.
 _ABOUT_CALLERS: Final = (
     *("cors_origins", "auth_token", "max_body", "enable_load"),
-    *("retention", "enable_train", "allowed_hosts"),
+    *("retention", "enable_train", "allowed_hosts", "inspect"),
 )
 _READING: Final = ("GET", "HEAD")  # All but what talks to the bot, which GET can do too.
 _HOW_TO_TRAIN: Final = "start the server with --enable-train DIR and a token to allow it."
@@ -105,6 +98,8 @@ class ServerApp:
         self._max_body = settings.max_body
         self._log_file = log_file
         self._nlu_models = None if settings.enable_train is None else _nlu_models(settings.enable_train)
+        self._inspector = None if settings.inspect is None else _inspector(settings)
+        self._paths = _PATHS if self._inspector is None else self._inspector.paths(_GENERAL, _OF_A_CONVERSATION)
         self.housekeeper = Housekeeper(model, settings.retention)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
@@ -151,8 +146,8 @@ class ServerApp:
         written = environ.get("RAW_URI") or environ.get("REQUEST_URI", "")
         if "%" in written or not path.isascii():
             path = decoded_path(path, written, environ.get("SCRIPT_NAME", ""))
-        endpoint, sender_id = _match(path, not written, method == "DELETE")
-        views = _VIEWS[endpoint]
+        endpoint, sender_id = self._paths.match(path, not written, method == "DELETE")
+        views = self._paths.views[endpoint]
         view = views.get(method)
         if view is None:
             return self._options(request, method, ", ".join([*views, "OPTIONS"]))
@@ -164,7 +159,7 @@ class ServerApp:
                 pass  # No browser that says where it comes from.
             elif endpoint != "/load" and (method not in _READING or endpoint in conversations.TALKS):
                 check_page(self._cors, environ)
-        elif view not in _PUBLIC:
+        elif view not in _PUBLIC and not (self._inspector is not None and view in self._inspector.public):
             authenticate(request, self._token)
         _check_sender_id(sender_id)
         return view(self, request, sender_id)
@@ -185,7 +180,9 @@ class ServerApp:
     # -- what is not about one conversation
 
     def home(self, request: Request, sender_id: str) -> Response:
-        """Greet, for people and for health checks."""
+        """Greet, for people and for health checks; or show the page of the inspector."""
+        if self._inspector is not None:
+            return self._inspector.page(request)
         return Response(f"hello from Rasa Core: {__version__}", mimetype="text/html")
 
     def version(self, request: Request, sender_id: str) -> Response:
@@ -218,6 +215,12 @@ def _nlu_models(directory: str) -> NLUModels:
     return NLUModels(directory)
 
 
+def _inspector(settings: ServerSettings) -> Inspector:
+    from rasa_core.server.inspector.routes import Inspector  # A server without the page loads nothing of it.
+
+    return Inspector(settings)
+
+
 def _with_agent(view: Callable[[Request, Agent, str], Response]) -> View:
     """Return a view that asks for the agent first, so that a server without a model says so before the body is read."""
 
@@ -244,39 +247,7 @@ _GENERAL: Final[dict[str, Views]] = {
     "/train": {"POST": ServerApp.train},
     **_with_agents({**conversations.GENERAL, **rasa3.GENERAL}),
 }
-_VIEWS: Final = {**_GENERAL, **_OF_A_CONVERSATION}
-_PATHS: Final = Map(
-    [
-        *(Rule(path, endpoint=path) for path in _GENERAL),
-        *(Rule(f"/conversations/<sender_id>{path}", endpoint=path) for path in _OF_A_CONVERSATION),
-        *(Rule(f"/conversation/<sender_id>{path}", endpoint=path) for path in _OF_A_CONVERSATION),
-    ],
-    merge_slashes=False,
-    redirect_defaults=False,
-).bind("localhost")  # No address is made of it, so any host will do.
-# What a server that does not tell how a path was written leaves of a sender_id with slashes.
-_with_slashes = re.compile(rf"/conversations?/(.+?)({'|'.join(map(re.escape, _OF_A_CONVERSATION))})", re.DOTALL)
-
-
-@lru_cache(maxsize=1000)
-def _match(path: str, is_decoded: bool, is_deletion: bool) -> tuple[str, str]:
-    """Return the path without its sender_id, and the sender_id; one conversation is asked for again and again."""
-    # Werkzeug would leave out one of two slashes; what stands in front, and guards paths, may not.
-    is_odd = path.startswith("//")
-    try:
-        if is_odd:
-            raise NotFound
-        endpoint, values = _PATHS.match(path)
-    except NotFound:
-        found = _with_slashes.fullmatch(path) if is_decoded and not is_odd else None
-        if found is None or not (found[2] or is_deletion):
-            raise HttpError(
-                404,
-                f"there is nothing at {path[:200]!r}. A conversation is at /conversations/<sender_id>/parse (or "
-                "continue, respond, tracker, tracker/events, explain); a slash in its sender_id is sent as %2F.",
-            ) from None
-        return found[2], found[1]
-    return endpoint, values.get("sender_id", DEFAULT_SENDER_ID).replace(SLASH, "/")
+_PATHS: Final = Paths(_GENERAL, _OF_A_CONVERSATION)
 
 
 def _check_sender_id(sender_id: str) -> None:
@@ -311,6 +282,7 @@ def create_app(
     actions: str | Mapping[str, Any] | ActionServer | None = None,
     nlg: str | Mapping[str, Any] | NlgServer | None = None,
     allowed_hosts: Iterable[str] | str | None = None,
+    inspect: str | os.PathLike[str] | None = None,
 ) -> ServerApp:
     """Return a WSGI application that serves a model.
 
@@ -331,7 +303,8 @@ def create_app(
         ``"local"`` or ``"remote"``; wins over domain.yml.
     tracker_store
         A store, or the URL of one, which need not be reachable yet; None for a SQLite file beside the model.
-    cors_origins, auth_token, max_body, enable_load, retention, enable_train, actions, nlg, allowed_hosts
+    cors_origins, auth_token, max_body, enable_load, retention, enable_train, actions, nlg, allowed_hosts,
+    inspect
         As of `ServerSettings`. Training needs a token.
 
     Raises
@@ -367,6 +340,7 @@ def create_app(
         max_body=max_body,
         retention=retention,
         enable_train=None if enable_train is None else os.fsdecode(enable_train),
+        inspect=None if inspect is None else os.fsdecode(inspect),
     )
     return ServerApp(model, settings, None if logfile is None else log_to_file(logfile, loglevel))
 

@@ -70,7 +70,7 @@ def continue_(request: Request, agent: Agent, sender_id: str) -> Response:
     turns = agent.turns()
     body = request.json_object()
     action = _executed_action(body, agent)
-    events = _events(body.get("events", []), agent)
+    events = events_in(body.get("events", []), agent)
     _check_taken_back(events, agent, sender_id)
     return _answer(turns.continue_(sender_id, action, events, request.conditions("continue")))
 
@@ -122,7 +122,7 @@ def explain(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def replace_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
     """Put events in the place of a whole conversation."""
-    events = _events(request.conversation(), agent)
+    events = events_in(request.conversation(), agent)
     _check_taken_back(events, agent, None)
     return _answer(agent.processor.replace_events(sender_id, events, request.conditions("replace")))
 
@@ -130,7 +130,7 @@ def replace_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
 def append_events(request: Request, agent: Agent, sender_id: str) -> Response:
     """Add events, a list or one, to a conversation, and predict nothing."""
     body = request.json()
-    events = _events([body] if isinstance(body, dict) else body, agent)
+    events = events_in([body] if isinstance(body, dict) else body, agent)
     _check_taken_back(events, agent, sender_id)
     return _answer(agent.processor.append_events(sender_id, events, request.conditions("append")))
 
@@ -144,7 +144,7 @@ def log_message(request: Request, agent: Agent, sender_id: str) -> Response:
     if parsed is not None and not isinstance(parsed, dict):
         raise HttpError(400, f'"parse_data" is an object, not {json_type(parsed)}.')
     agent.turns()  # Raises where nothing can predict.
-    (message,) = _events([{"event": "user", "text": text, "parse_data": parsed or None}], agent)
+    (message,) = events_in([{"event": "user", "text": text, "parse_data": parsed or None}], agent)
     assert isinstance(message, UserUttered)
     answered = agent.processor.append_message(sender_id, message, request.conditions("messages"))
     return at_version(answered.result, answered.version)
@@ -160,7 +160,7 @@ def predict(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def predict_events(request: Request, agent: Agent, sender_id: str) -> Response:
     """Tell what comes after some events; nothing is stored."""
-    events = _events(request.json(), agent)
+    events = events_in(request.json(), agent)
     _check_taken_back(events, agent, None)
     tracker = DialogueStateTracker.from_events("default", events, agent.domain)
     return json_response(_prediction(agent, tracker))
@@ -195,7 +195,7 @@ def _executed_action(body: Mapping[str, Any], agent: Agent) -> str | None:
     return name
 
 
-def _events(items: object, agent: Agent) -> list[Event]:
+def events_in(items: object, agent: Agent) -> list[Event]:
     """Return the events of a JSON list; raise `HttpError` 400 if one of them is wrong."""
     if not isinstance(items, list):
         raise HttpError(400, f"events are sent as a list, not as {json_type(items)}.")

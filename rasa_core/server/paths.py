@@ -1,4 +1,4 @@
-"""The path of a request, and slashes in the name of a conversation.
+"""The path of a request: what answers there, and slashes in the name of a conversation.
 
 A sender_id may be any text, in a path percent-encoded UTF-8. WSGI decodes ``%2F`` like all else, so that a slash in
 a sender_id looks like one between the parts of a path. Servers that hand on the path as it was written (``RAW_URI`` or
@@ -10,10 +10,22 @@ a sender_id looks like one between the parts of a path. Servers that hand on the
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
 
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import Map, Rule
+from werkzeug.wrappers import Response
+
 from rasa_core.server.requests import HttpError
+
+View = Callable[..., Response]
+Views = Mapping[str, View]
+"""What answers at one path, by method."""
+
+DEFAULT_SENDER_ID: Final = "default"
 
 _MARK: Final = "\x00/\x00"  # Stands for %2F until the path is decoded, and then
 SLASH: Final = "\udc2f"  # this, which is in no decoded path.
@@ -49,3 +61,54 @@ def _with_marks(path: str, written: str, script: str) -> str:
         marked = unquote(re.sub("%2f", quote(_MARK), address, flags=re.IGNORECASE), "latin-1")
         return marked[len(script) :].encode("latin-1").decode("utf-8").replace(_MARK, SLASH)
     return path.encode("latin-1").decode("utf-8")
+
+
+class Paths:
+    """What answers at which path.
+
+    Parameters
+    ----------
+    general
+        By path.
+    of_a_conversation
+        By what stands behind ``/conversations/<sender_id>``, or ``/conversation/<sender_id>``.
+
+    Attributes
+    ----------
+    views
+        What answers, by the path without the sender_id.
+    """
+
+    def __init__(self, general: Mapping[str, Views], of_a_conversation: Mapping[str, Views]) -> None:
+        self.views = {**general, **of_a_conversation}
+        rules = [
+            *(Rule(path, endpoint=path) for path in general),
+            *(Rule(f"/conversations/<sender_id>{path}", endpoint=path) for path in of_a_conversation),
+            *(Rule(f"/conversation/<sender_id>{path}", endpoint=path) for path in of_a_conversation),
+        ]
+        # The map is bound to some host, since no address is made of it.
+        self._map = Map(rules, merge_slashes=False, redirect_defaults=False).bind("localhost")
+        # What a server that does not tell how a path was written leaves of a sender_id with slashes.
+        ends = "|".join(map(re.escape, of_a_conversation))
+        self._with_slashes = re.compile(rf"/conversations?/(.+?)({ends})", re.DOTALL)
+        # One conversation is asked for again and again.
+        self.match: Callable[[str, bool, bool], tuple[str, str]] = lru_cache(maxsize=1000)(self._match)
+
+    def _match(self, path: str, is_decoded: bool, is_deletion: bool) -> tuple[str, str]:
+        """Return the path without its sender_id, and the sender_id; raise `HttpError` 404 if nothing is there."""
+        # Werkzeug would leave out one of two slashes; what stands in front, and guards paths, may not.
+        is_odd = path.startswith("//")
+        try:
+            if is_odd:
+                raise NotFound
+            endpoint, values = self._map.match(path)
+        except NotFound:
+            found = self._with_slashes.fullmatch(path) if is_decoded and not is_odd else None
+            if found is None or not (found[2] or is_deletion):
+                raise HttpError(
+                    404,
+                    f"there is nothing at {path[:200]!r}. A conversation is at /conversations/<sender_id>/parse (or "
+                    "continue, respond, tracker, tracker/events, explain); a slash in its sender_id is sent as %2F.",
+                ) from None
+            return found[2], found[1]
+        return endpoint, values.get("sender_id", DEFAULT_SENDER_ID).replace(SLASH, "/")

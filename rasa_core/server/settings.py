@@ -51,6 +51,8 @@ class ServerSettings:
         Names under which the server may be called while it asks for no token, as `rasa_core.server.callers.host_check`
         reads them. None for all names: an application inside a site leaves them to the site, and whoever starts a
         server names them.
+    inspect
+        The project whose files the page of the inspector may show and change, empty for none; None for no such page.
     """
 
     model: str
@@ -67,6 +69,7 @@ class ServerSettings:
     actions: str | dict[str, Any] | None = dataclasses.field(default=None, repr=False)
     nlg: str | dict[str, Any] | None = dataclasses.field(default=None, repr=False)
     allowed_hosts: tuple[str, ...] | None = None
+    inspect: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-able data, for `rasa_core.server.create_app_from_settings`."""

@@ -1,0 +1,191 @@
+"""What the page asks for, over HTTP, so that scripts can ask for it too."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from werkzeug.wrappers import Response
+
+from rasa_core.actions.action import RemoteAction
+from rasa_core.agent import Agent
+from rasa_core.exceptions import RasaCoreError
+from rasa_core.interpreter import RegexInterpreter
+from rasa_core.project import Project
+from rasa_core.server import conversations
+from rasa_core.server.inspector import talking
+from rasa_core.server.inspector.assets import PAGE, PREFIX, assets
+from rasa_core.server.inspector.timeline import snippet_of, step, timeline, wait_for_news
+from rasa_core.server.paths import Paths, Views
+from rasa_core.server.requests import HttpError, Request, at_version, json_response, json_type, text_in
+from rasa_core.server.settings import ServerSettings
+from rasa_core.version import __version__
+
+if TYPE_CHECKING:
+    from rasa_core.server.app import ServerApp
+
+LONGEST_ERROR: Final = 1000
+
+
+class Inspector:
+    """The page and its routes.
+
+    Parameters
+    ----------
+    settings
+        Those of the server.
+
+    Attributes
+    ----------
+    public
+        What answers without a token: the files of the page.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self.folder = Path(settings.inspect) if settings.inspect else None
+        self._assets = assets()
+        self._files = {f"{PREFIX}{name}": asset.view() for name, asset in self._assets.items() if name != PAGE}
+        self.public = frozenset(self._files.values())
+
+    def page(self, request: Request) -> Response:
+        """Return the page."""
+        return self._assets[PAGE].answer(request)
+
+    def paths(self, general: Mapping[str, Views], of_a_conversation: Mapping[str, Views]) -> Paths:
+        """Return what answers at which path, what the server answers anyway among it."""
+        files = {path: _read_by(view) for path, view in self._files.items()}
+        own = {f"{PREFIX}bot": _read_by(self.bot)}
+        of_one = {
+            "/timeline": _read_by(self.timeline),
+            "/step": _read_by(self.step),
+            "/say": {"POST": self.say},
+            "/act": {"POST": self.act},
+            "/fork": {"POST": self.fork},
+        }
+        return Paths({**general, **files, **own}, {**of_a_conversation, **of_one})
+
+    def project(self) -> Project | None:
+        """Return the project, as its files are now; None if there is none, or it cannot be read."""
+        try:
+            return None if self.folder is None else Project(self.folder)
+        except RasaCoreError:
+            return None
+
+    # -- the bot
+
+    def bot(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+        """Tell what the bot understands and does."""
+        agent = app.model.agent()
+        domain = agent.domain
+        described = domain.as_dict().get("slots") or {}
+        slots = [{"name": slot.name, **_described(described.get(slot.name), slot)} for slot in domain.slots]
+        return json_response(
+            {
+                "version": __version__,
+                "model": agent.model_fingerprint,
+                "project": None if self.folder is None else self.folder.resolve().name,
+                "understands_text": not isinstance(agent.interpreter, RegexInterpreter),
+                "intents": list(domain.intents),
+                "entities": list(domain.entities),
+                "slots": slots,
+                "actions": [
+                    {"name": name, "kind": _kind(name, agent), "sets": _slots_set_by(name, agent)}
+                    for name in domain.action_names
+                ],
+            }
+        )
+
+    # -- one conversation
+
+    def timeline(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+        """Tell what has happened; with ``after`` and ``wait``, as soon as more has than that."""
+        agent = app.model.agent()
+        after, seconds = _number(request, "after"), _number(request, "wait") or 0
+        if after is not None and seconds:
+            wait_for_news(agent, sender_id, after, seconds)
+        tracker = agent.read_tracker(sender_id)
+        return at_version(timeline(agent, tracker, _number(request, "from") or 0), tracker.version)
+
+    def step(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+        """Tell what led to one event, why, and what it changed."""
+        agent = app.model.agent()
+        tracker = agent.read_tracker(sender_id)
+        count = len(tracker.events)
+        if count > conversations.MOST_EXPLAINED:
+            raise HttpError(400, f"the conversation has {count} events; at most {conversations.MOST_EXPLAINED} are.")
+        at = _number(request, "at")
+        if at is None or at > count:
+            raise HttpError(400, f'"at" is a number of events of this conversation, from 0 to {count}.')
+        project = self.project()
+        files = [] if project is None else project.story_files
+        return at_version(step(agent, tracker, at, lambda place: snippet_of(place, files)), tracker.version)
+
+    def say(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+        """Take a message of the user, and go on until the bot listens or an action runs elsewhere."""
+        turns = app.model.agent().turns()
+        text = text_in(request.json_object(), "text")
+        answered = talking.say(turns, sender_id, text, request.conditions("say"))
+        return at_version(answered.result, answered.version)
+
+    def act(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+        """Take note of what an action has led to that ran elsewhere, and go on."""
+        agent = app.model.agent()
+        body = request.json_object()
+        action, error = body.get("action"), body.get("error")
+        if not isinstance(action, str | None) or not isinstance(error, str | None):
+            raise HttpError(400, '"action" is the name of an action, and "error" a text; each may be left out.')
+        events = conversations.events_in(body.get("events", []), agent)
+        error = None if error is None else error[:LONGEST_ERROR]
+        answered = talking.act(agent.turns(), sender_id, action, events, error, request.conditions("act"))
+        return at_version(answered.result, answered.version)
+
+    def fork(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+        """Begin another conversation with the first events of this one."""
+        body = request.json_object()
+        at, to = body.get("at"), text_in(body, "to")
+        if not isinstance(at, int) or isinstance(at, bool) or at < 0:
+            raise HttpError(400, f'"at" is a number of events, not {json_type(at)}.')
+        if not to or len(to) > 1000 or not to.isprintable():
+            raise HttpError(400, '"to" names the new conversation, with 1 to 1000 characters that can be printed.')
+        answered = talking.fork(app.model.agent().turns(), sender_id, at, to)
+        return at_version(answered.result, answered.version)
+
+
+def _read_by(view: Any) -> Views:
+    return {"GET": view, "HEAD": view}
+
+
+def _described(given: object, slot: Any) -> dict[str, Any]:
+    """Return the type of a slot as the domain has it, its values if there are only some, and its first value."""
+    parts = given if isinstance(given, Mapping) else {}
+    kind = str(parts.get("type") or getattr(slot, "type_name", None) or "any")
+    values = parts.get("values") if kind == "categorical" else None
+    return {"type": kind, "values": values, "initial": slot.initial()}
+
+
+def _kind(name: str, agent: Agent) -> str:
+    """Return where an action runs: ``elsewhere``, ``form``, ``says`` or ``here``."""
+    rasa = agent.domain.rasa
+    if rasa is not None and name in rasa.forms:
+        return "form"
+    if not agent.turns().runner.runs_here(name) or isinstance(agent.domain.action_for_name(name), RemoteAction):
+        return "elsewhere"
+    return "says" if name in agent.domain.templates else "here"
+
+
+def _slots_set_by(name: str, agent: Agent) -> list[str]:
+    """Return the slots that an action sets in the stories."""
+    known = agent.policy_ensemble.action_fingerprints.get(name) or {}
+    return sorted(known.get("slots", ()))
+
+
+def _number(request: Request, name: str) -> int | None:
+    """Return the whole number in a parameter of the URL, None if it is not there."""
+    text = request.args.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit()) or len(text) > 15 or not math.isfinite(float(text)):
+        raise HttpError(400, f'"{name}" is a whole number, not {text[:40]!r}.')
+    return int(text)

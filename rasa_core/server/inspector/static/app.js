@@ -1,0 +1,68 @@
+// The page: which view is shown, and what all views share.
+
+import {Failure, get, keepToken} from "./api.js";
+import {announce, fill, h} from "./dom.js";
+import {texts} from "./texts.js";
+
+const VIEWS = {
+  talk: () => import("./talk.js"),
+};
+const view = document.getElementById("view");
+const notice = document.getElementById("notice");
+let leave = () => {};
+let shownView = "";
+let bot = null;
+
+export const place = () => {
+  const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
+  const [path, query] = rest.join("/").split("?");
+  return {name: VIEWS[name] ? name : "talk", id: path ? decodeURIComponent(path) : "", query: new URLSearchParams(query)};
+};
+
+export function say(problem) {
+  notice.hidden = !problem;
+  fill(notice, problem ? [h("span", {}, String(problem.message ?? problem)), h("button", {type: "button", class: "plain", onclick: () => say(null)}, texts.close)] : []);
+}
+
+function askForToken(wrong) {
+  const input = h("input", {type: "password", autocomplete: "current-password", id: "token", required: true});
+  const form = h("form", {class: "card narrow", onsubmit: (event) => { event.preventDefault(); keepToken(input.value.trim()); open(true); }},
+    h("p", {}, wrong ? texts.token.wrong : texts.token.ask),
+    h("label", {for: "token"}, texts.token.label), input, h("button", {class: "main"}, texts.token.send));
+  fill(view, form);
+  input.focus();
+}
+
+function tabs(current) {
+  fill(document.getElementById("tabs"), Object.keys(VIEWS).map((name) =>
+    h("a", {href: `#/${name}`, "aria-current": name === current ? "page" : null}, texts.views[name])));
+}
+
+async function open(again = false) {
+  const where = place();
+  tabs(where.name);
+  try {
+    bot ??= await get("inspector/bot");
+  } catch (error) {
+    if (error instanceof Failure && error.status === 401) return askForToken(again);
+    say(error);
+    setTimeout(() => open(again), 2000);
+    return;
+  }
+  say(null);
+  document.getElementById("bot-name").textContent = bot.project ?? texts.title;
+  document.title = `${texts.views[where.name]} \u00b7 ${bot.project ?? texts.title}`;
+  const module = await VIEWS[where.name]();
+  leave();
+  leave = () => {};
+  fill(view);
+  leave = (await module.open(view, {bot, where, say, reload: () => { bot = null; open(); }})) ?? (() => {});
+  if (shownView && shownView !== where.name) {
+    view.focus({preventScroll: true});
+    announce(texts.views[where.name]);
+  }
+  shownView = where.name;
+}
+
+addEventListener("hashchange", () => open());
+open();

@@ -1,0 +1,103 @@
+"""Talking to the bot through the page: it goes on until it listens, or until an action runs in somebody else's code.
+
+Such an action is answered by a person in the page, as the caller would answer it: with its events, or with an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rasa_core.channels.channel import UserMessage
+from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event
+from rasa_core.exceptions import VersionConflictError
+from rasa_core.policies.policy import Prediction
+from rasa_core.processor import MessageProcessor
+from rasa_core.tracker_store.base import Conversation
+from rasa_core.tracker_store.idempotency import RequestConditions, RequestResult
+from rasa_core.trackers import DialogueStateTracker
+
+State = dict[str, Any]
+
+
+def say(
+    turns: MessageProcessor, sender_id: str, text: str, conditions: RequestConditions | None = None
+) -> RequestResult:
+    """Take in a message, and go on; the result tells what the bot waits for."""
+    if turns.runner.runs_everything:
+        answered = turns.respond(UserMessage(text, None, sender_id), conditions)
+        return RequestResult({"next_action": None}, answered.version)
+
+    def take(conversation: Conversation) -> State:
+        return _go_on(turns, conversation.tracker, turns.start_turn(conversation.tracker, text))
+
+    return turns.change(sender_id, take, conditions)
+
+
+def act(
+    turns: MessageProcessor,
+    sender_id: str,
+    action: str | None,
+    events: Sequence[Event],
+    error: str | None = None,
+    conditions: RequestConditions | None = None,
+) -> RequestResult:
+    """Take note of an action that ran elsewhere, or failed there, and go on; without one, just go on.
+
+    The action is logged as the one that was predicted, where it was.
+    """
+    turns.check(action, events)
+
+    def take(conversation: Conversation) -> State:
+        tracker = conversation.tracker
+        if action is None:
+            return _go_on(turns, tracker, turns.continue_turn(tracker, None, events))
+        expected = turns.predict(tracker)
+        if error is None and expected.action != action:
+            return _go_on(turns, tracker, turns.continue_turn(tracker, action, events))
+        known = expected if expected.action == action else Prediction(action, 0.0, None, {})
+        confidence = known.confidence if known is expected else None
+        tracker.update(ActionExecuted(action, policy=known.policy, confidence=confidence, error=error))
+        return _go_on(turns, tracker, turns.continue_turn(tracker, None, events))
+
+    return turns.change(sender_id, take, conditions)
+
+
+def _go_on(turns: MessageProcessor, tracker: DialogueStateTracker, answer: State) -> State:
+    """Run what the bot says by itself, until it listens or an action runs elsewhere."""
+    dispatcher = turns.dispatcher_for(UserMessage("", None, tracker.sender_id))
+    for _ in range(turns.max_number_of_predictions):
+        name = answer["next_action"]
+        if name in (None, ACTION_LISTEN_NAME) or not turns.runner.runs_here(name):
+            break
+        chosen = Prediction(name, answer["confidence"], answer["policy"], {})
+        turns.run_action(name, tracker, dispatcher, chosen)
+        answer = turns.continue_turn(tracker, None, [])
+    return {"next_action": answer["next_action"]}
+
+
+def fork(turns: MessageProcessor, sender_id: str, at: int, to: str) -> RequestResult:
+    """Begin another conversation with the first events of one; raise `VersionConflictError` if there is one already."""
+    events = list(turns.tracker_store.peek(sender_id).events)[:at]
+
+    def begin(conversation: Conversation) -> State:
+        if conversation.tracker.version > len(conversation.tracker.pending_events):
+            raise VersionConflictError(f"there is a conversation {to!r} already; choose another name.")
+        conversation.replace(events)
+        return {"sender_id": to}
+
+    return turns.change(to, begin)
+
+
+def waits_for(turns: MessageProcessor, tracker: DialogueStateTracker) -> dict[str, Any]:
+    """Return what a conversation waits for: a message, an action that runs elsewhere, or somebody to go on with it."""
+    if tracker.is_paused():
+        return {"for": "resume"}
+    if tracker.is_listening() or not tracker.has_begun:
+        return {"for": "message"}
+    found = turns.predict(tracker)
+    if found.action == ACTION_LISTEN_NAME:
+        return {"for": "message"}
+    here = turns.runner.runs_here(found.action)
+    chosen = {"action": found.action, "policy": found.policy, "confidence": found.confidence}
+    return {"for": "continue" if here else "action", **chosen}

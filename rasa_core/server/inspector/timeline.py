@@ -1,0 +1,171 @@
+"""A conversation as the page shows it: its events, what was taken back, and the slots before and after each step."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from rasa_core.agent import Agent
+from rasa_core.events import ActionExecuted, Event, Restarted, UserUttered
+from rasa_core.events.rasa3 import SessionStarted
+from rasa_core.explanation.decisions import explain
+from rasa_core.server.inspector.talking import waits_for
+from rasa_core.support.text_files import TextFileError, read_lines
+from rasa_core.tracker_store.log_store import EventLogStore
+from rasa_core.trackers import DialogueStateTracker
+
+LONGEST_WAIT: Final = 20.0  # seconds
+WAITERS: Final = 4
+"""How many requests of a process wait for news at once; others are answered at once, and ask again."""
+
+_LOOK_EVERY: Final = 0.1  # seconds
+_BEFORE, _AFTER = 12, 8  # lines of a snippet
+_place = re.compile(r'(?P<file>.*?):(?P<line>\d+)(?::\d+)?(?: "(?P<name>.*)")?(?:: .*)?', re.DOTALL)
+_begins = re.compile(r"\s*(##\s|-\s*(story|rule)\s*:)")
+_waiters = threading.BoundedSemaphore(WAITERS)
+
+
+def timeline(agent: Agent, tracker: DialogueStateTracker, start: int = 0) -> dict[str, Any]:
+    """Return a conversation with its events from the position `start` on."""
+    events = list(tracker.events)
+    return {
+        "sender_id": tracker.sender_id,
+        "version": tracker.version - len(tracker.pending_events),
+        "origin": tracker.origin,
+        "count": len(events),
+        "from": start,
+        "events": [event.as_dict() for event in events[start:]],
+        "taken_back": _taken_back(events, agent),
+        "slots": tracker.current_slot_values(),
+        "paused": tracker.is_paused(),
+        "waits": waits_for(agent.turns(), tracker),
+    }
+
+
+def _taken_back(events: Sequence[Event], agent: Agent) -> list[int]:
+    """Return the positions of the events that a rewind or an undo has taken back."""
+    found: list[int] = []
+    starts = [index for index, event in enumerate(events) if isinstance(event, Restarted | SessionStarted)]
+    for first, last in zip([0, *starts], [*starts, len(events)], strict=True):
+        part = [event for event in events[first:last] if not isinstance(event, Restarted | SessionStarted)]
+        offset = last - len(part)
+        if any(event.type_name in ("rewind", "undo") for event in part):
+            tracker = DialogueStateTracker.from_events("", part, agent.domain)
+            kept = {id(event) for event in tracker.applied_events()}
+            found += [offset + index for index, event in enumerate(part) if id(event) not in kept]
+    return found
+
+
+def wait_for_news(agent: Agent, sender_id: str, known: int, seconds: float) -> None:
+    """Return when a conversation has another version than the `known` one, or the time is over."""
+    store = agent.tracker_store
+    if not isinstance(store, EventLogStore) or not _waiters.acquire(blocking=False):
+        return
+    try:
+        until = time.monotonic() + min(seconds, LONGEST_WAIT)
+        while time.monotonic() < until:
+            head = store.read_head(sender_id)
+            if (0 if head is None else head.version) != known:
+                return
+            time.sleep(_LOOK_EVERY)
+    finally:
+        _waiters.release()
+
+
+# -- one step
+
+
+def step(agent: Agent, tracker: DialogueStateTracker, at: int, snippet: Callable[[str], Any]) -> dict[str, Any]:
+    """Return what led to the event at a position, and what it changed.
+
+    Parameters
+    ----------
+    snippet
+        Returns the lines that a place names.
+    """
+    events = list(tracker.events)
+    end = _end_of_step(events, at)
+    before = _state(tracker, events[:at], agent)
+    after = _state(tracker, events[:end], agent)
+    changed = [
+        {"slot": name, "before": before["slots"][name], "after": value}
+        for name, value in after["slots"].items()
+        if value != before["slots"][name]
+    ]
+    found: dict[str, Any] = {"at": at, "end": end, "before": before, "after": after, "changed": changed}
+    if at == len(events) or isinstance(events[at], ActionExecuted):
+        why = explain(agent.turns(), tracker, at).as_dict()
+        for opinion in why["policies"]:
+            for lesson in opinion["lessons"] or ():
+                lesson["snippets"] = [snippet(place) for place in lesson["places"][:3]]
+        found["why"] = why
+    return found
+
+
+def _end_of_step(events: Sequence[Event], at: int) -> int:
+    """Return the position of the next message or action."""
+    for index in range(at + 1, len(events)):
+        if isinstance(events[index], ActionExecuted | UserUttered):
+            return index
+    return len(events)
+
+
+def _state(tracker: DialogueStateTracker, events: Iterable[Event], agent: Agent) -> dict[str, Any]:
+    kept = [event for event in events if event.type_name != "export"]  # An export would be written anew.
+    then = DialogueStateTracker.from_events(tracker.sender_id, kept, agent.domain)
+    loop = getattr(then.history, "loop", None)
+    return {
+        "slots": then.current_slot_values(),
+        "paused": then.is_paused(),
+        "active_loop": None if loop is None else loop.name,
+        "intent": then.latest_message.intent.get("name"),
+    }
+
+
+def snippet_of(place: str, files: Iterable[Path]) -> dict[str, Any]:
+    """Return the story or rule at a place of one of some files: its lines, and which of them is meant.
+
+    Other files are not read, whatever a model says of where it was taught.
+    """
+    found = _place.fullmatch(place)
+    told: dict[str, Any] = {"place": place, "file": None, "line": None, "story": None, "lines": [], "note": None}
+    if found is None:
+        return told
+    told |= {"file": Path(found["file"]).name, "line": int(found["line"]), "story": found["name"]}
+    path = next((path for path in files if _is_same(path, found["file"])), None)
+    if path is None:
+        return {**told, "note": "not here"}
+    try:
+        lines = read_lines(path)
+    except TextFileError as error:
+        return {**told, "note": str(error)}
+    first, last = _story_around(lines, told["line"])
+    told["lines"] = [[number, lines[number - 1][:500]] for number in range(first, last + 1)]
+    name = told["story"]
+    if name and not any(name in text for _, text in told["lines"]) and name not in "\n".join(lines[: first + 1]):
+        told["note"] = "changed"
+    return told
+
+
+def _is_same(path: Path, named: str) -> bool:
+    """Tell whether a model means this file, of whose path it keeps what is below the folder of all story files."""
+    parts = Path(named).parts
+    return bool(parts) and (path.parts[-len(parts) :] == parts or path.resolve() == Path(named).resolve())
+
+
+def _story_around(lines: Sequence[str], line: int) -> tuple[int, int]:
+    """Return the first and the last line, counted from 1, of what to show around a line."""
+    line = min(line, len(lines))
+    first = line
+    while first > 1 and not _begins.match(lines[first - 1]) and line - first < _BEFORE:
+        first -= 1
+    last = line
+    while last < len(lines) and not _begins.match(lines[last]) and last - line < _AFTER:
+        last += 1
+    while last > line and not lines[last - 1].strip():
+        last -= 1
+    return first, last

@@ -1,0 +1,123 @@
+"""A bot with a page: its project in a folder, and the server of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from werkzeug.serving import make_server
+
+from rasa_core.agent import Agent
+from rasa_core.domain import Domain
+from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.policies import MemoizationPolicy
+from rasa_core.server import ServerApp, create_app
+from rasa_core.tracker_store import TrackerStore
+
+DOMAIN = """\
+action_factory: remote
+intents: [greet, search, bye, restart]
+entities: [city]
+slots:
+  city: {type: text}
+  concerts: {type: list}
+  stars: {type: float}
+  member: {type: bool}
+  genre: {type: categorical, values: [jazz, rock]}
+templates:
+  utter_hello: ["Hello, concert-goer!"]
+  utter_found: ["Here they are."]
+  utter_nothing: ["Nothing in {city}."]
+  utter_bye: ["See you."]
+actions: [utter_hello, action_search, utter_found, utter_nothing, utter_bye]
+"""
+
+STORIES = """\
+## hello
+* greet
+  - utter_hello
+
+## found
+* search{"city": "Porto"}
+  - action_search
+  - slot{"concerts": ["Bjork"]}
+  - utter_found
+
+## nothing there
+* search{"city": "Porto"}
+  - action_search
+  - slot{"concerts": []}
+  - utter_nothing
+
+## leaving
+* bye
+  - utter_bye
+"""
+
+NLU = """\
+## intent:greet
+- hello
+- good morning
+
+## intent:search
+- concerts in [Porto](city)
+- what is on in [Lisbon](city)
+
+## intent:bye
+- bye
+"""
+
+WORDS = {"hello": "greet", "concerts": "search", "bye": "bye"}
+CITIES = ("Porto", "Lisbon")
+
+
+class Keywords(NaturalLanguageInterpreter):
+    """Understands a message by one of its words, and cities by their names."""
+
+    def parse(self, text: str) -> dict[str, Any]:
+        found = next((intent for word, intent in WORDS.items() if word in text), None)
+        ranking = [{"name": name, "confidence": 0.9 if name == found else 0.05} for name in WORDS.values()]
+        ranking.sort(key=lambda one: -one["confidence"])
+        entities = [
+            {"entity": "city", "value": city, "start": text.index(city), "end": text.index(city) + len(city)}
+            for city in CITIES
+            if city in text
+        ]
+        return {"text": text, "intent": ranking[0], "intent_ranking": ranking, "entities": entities}
+
+
+def write_project(folder: Path) -> Path:
+    """Write the files of the bot into a folder, and return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in {"domain.yml": DOMAIN, "stories.md": STORIES, "nlu.md": NLU}.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def agent_of(folder: Path, store: TrackerStore | None = None) -> Agent:
+    """Return the bot of a project, trained."""
+    agent = Agent(Domain.load(folder / "domain.yml"), [MemoizationPolicy(max_history=2)], Keywords(), store)
+    agent.train(agent.load_data(folder / "stories.md"))
+    return agent
+
+
+def app_of(folder: Path, store: TrackerStore | None = None, **options: Any) -> ServerApp:
+    """Return the application of a project, with its page."""
+    return create_app(agent_of(folder, store), inspect=folder, **options)
+
+
+@contextmanager
+def served(app: ServerApp, port: int = 0) -> Iterator[str]:
+    """Serve an application for a block, and give its address."""
+    server = make_server("127.0.0.1", port, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,253 @@
+"""The page in a real browser: talking, seeing why, going back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from inspector_bot import app_of, served, write_project
+from page import Page
+from werkzeug.test import Client
+
+from rasa_core.server import ServerApp
+
+LISTENS = "waits for the user"
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> ServerApp:
+    return app_of(write_project(tmp_path_factory.mktemp("bot") / "concerts"))
+
+
+@pytest.fixture(scope="module")
+def address(app: ServerApp) -> Iterator[str]:
+    with served(app) as address:
+        yield address
+
+
+def other(app: ServerApp) -> Client:
+    return Client(app)
+
+
+class TestTalking:
+    def test_each_step_of_the_bot_tells_how_sure_who_was(self, page: Page, address: str) -> None:
+        page.open(address)
+        page.say("hello")
+        assert page.steps() == [LISTENS, "hello", "utter_hello", "Hello, concert-goer!", LISTENS]
+        step = page.texts(".step.action")[1]
+        assert "100" in step
+        assert "MemoizationPolicy" in step
+        assert "greet" in page.texts(".step.user")[0]
+
+    def test_why_and_what_changed_stand_beside_a_step(self, page: Page, address: str) -> None:
+        page.open(address)
+        page.say("concerts in Porto")
+        assert page.texts(".step.user mark") == ["Portocity"]
+        page.click("search", ".step.user .chip")
+        page.wait_for("What was understood", ".panel")
+        assert "not set\tPorto" in page.texts(".panel table.changes")[0]
+        page.click("Done")
+        page.wait_for(LISTENS, ".step:last-child")
+        page.click("utter_nothing", ".step.action b")
+        page.wait_for("Why utter_nothing?", ".panel")
+        assert "  - utter_nothing" in page.texts(".panel .snippet .line.it")[0]
+
+    @pytest.mark.parametrize(
+        ("button", "expected"),
+        [("Done", 'concerts = ["Jazz in June"]'), ("Nothing found", "concerts = []")],
+    )
+    def test_an_action_elsewhere_is_answered_in_the_page(
+        self, page: Page, address: str, button: str, expected: str
+    ) -> None:
+        page.open(address)
+        page.say("concerts in Porto")
+        page.wait_for("action_search", ".answer")
+        page.type("Jazz in June", ".answer textarea")
+        page.click(button)
+        page.wait_for(expected, ".step")
+        assert page.steps()[-1] == LISTENS
+
+    def test_slots_of_each_type_have_fields_of_their_own(self, page: Page, address: str, app: ServerApp) -> None:
+        page.open(address, "/talk/types")
+        page.say("concerts in Porto")
+        for slot, value in (("stars", "4.5"), ("member", "yes"), ("genre", "rock"), ("city", "Lisbon")):
+            page.run(
+                "const one = document.querySelector('.answer > .row select'); one.value = arguments[0];"
+                "one.dispatchEvent(new Event('change'))",
+                slot,
+            )
+            page.all(".answer .rows .row:last-child input, .answer .rows .row:last-child select")[0].send_keys(value)
+        page.click("Done")
+        page.wait_for("city = Lisbon", ".step")
+        slots = other(app).get("/conversations/types/tracker").json["slots"]
+        assert slots == {"city": "Lisbon", "concerts": [], "stars": 4.5, "member": True, "genre": "rock"}
+
+    def test_an_action_that_fails_is_shown_as_failed(self, page: Page, address: str) -> None:
+        page.open(address)
+        page.say("concerts in Porto")
+        page.click("It failed")
+        page.type("no network", "#answer-reason").submit()
+        page.wait_for("failed: no network", ".step")
+
+    def test_undo_and_restart(self, page: Page, address: str) -> None:
+        page.open(address)
+        page.say("hello")
+        page.say("bye")
+        page.click("Undo")
+        page.until(lambda: len(page.all(".step.taken")) >= 3)
+        page.say("hello")
+        page.click("Restart")
+        page.wait_for("The conversation starts again", ".step")
+
+    def test_the_past_can_be_looked_at_and_gone_on_from(self, page: Page, address: str) -> None:
+        page.open(address, "/talk/time")
+        page.say("concerts in Porto")
+        slider = page.all("#time")[0]
+        page.run("arguments[0].value = 1; arguments[0].dispatchEvent(new Event('input'))", slider)
+        page.wait_for("What the bot remembered then", ".panel")
+        assert page.steps() == [LISTENS]
+        assert "city\tnot set" in page.texts(".panel")[0]
+        page.run("window.prompt = () => 'time-2'")
+        page.click("Fork here")
+        page.until(lambda: page.driver.current_url.endswith("time-2") and page.all("#message"))
+        page.say("bye")
+        assert page.steps()[:3] == [LISTENS, "bye", "utter_bye"]
+
+    def test_turns_of_others_appear_within_a_second(self, page: Page, address: str, app: ServerApp) -> None:
+        page.open(address, "/talk/live")
+        page.until(lambda: page.all("#message"))
+        other(app).post("/conversations/live/respond", json={"query": "/greet"})
+        page.wait_for("Hello, concert-goer!", ".bubble", patience=1.0)
+
+    def test_what_is_being_typed_stays_when_others_talk(self, page: Page, address: str, app: ServerApp) -> None:
+        page.open(address, "/talk/typing")
+        page.type("half a sen", "#message")
+        other(app).post("/conversations/typing/respond", json={"query": "/greet"})
+        page.wait_for("Hello, concert-goer!", ".bubble")
+        assert page.all("#message")[0].get_attribute("value") == "half a sen"
+
+    def test_two_tabs_show_the_same(self, page: Page, address: str) -> None:
+        page.open(address, "/talk/tabs")
+        page.say("hello")
+        first = page.driver.current_window_handle
+        page.driver.switch_to.new_window("tab")
+        try:
+            page.open(address, "/talk/tabs")
+            page.say("bye")
+            assert "utter_hello" in page.steps()
+        finally:
+            page.driver.close()
+            page.driver.switch_to.window(first)
+        page.wait_for("See you.", ".bubble")
+
+    def test_by_keyboard_alone(self, page: Page, address: str) -> None:
+        page.open(address)
+        page.say("hello")
+        page.run("document.querySelector('.step.user').focus()")
+        page.driver.switch_to.active_element.send_keys("\ue015")  # down
+        page.driver.switch_to.active_element.send_keys("\ue007")  # enter
+        page.wait_for("Why utter_hello?", ".panel")
+
+
+HOSTILE = {
+    "markup": "<img src=x onerror=alert(1)><script>alert(2)</script>",
+    "right to left": "\u202eabc \u05e9\u05dc\u05d5\u05dd",
+    "control characters": "a\x00b\x1b[31mc\x7f",
+    "halves": "\ud800 broken",
+}
+
+
+class TestHostileTexts:
+    @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+    def test_a_text_is_shown_as_it_is_and_nothing_of_it_runs(
+        self, page: Page, address: str, app: ServerApp, text: str
+    ) -> None:
+        caller = other(app)
+        name = "hostile-" + "".join(one for one in text if one.isalpha() and one.isascii())[:20]
+        caller.post(f"/conversations/{name}/parse", json={"query": text})
+        events = [
+            {"event": "slot", "name": "city", "value": text},
+            {"event": "bot", "text": text, "data": {"buttons": [{"title": text, "payload": text}]}},
+            {"event": "agent", "text": text},
+        ]
+        assert caller.post(f"/conversations/{name}/tracker/events", json=events).status_code == 200
+        page.open(address, f"/talk/{name}")
+        page.until(lambda: len(page.all(".bubble")) >= 3)
+        assert page.all(".step img, .step script") == []
+        if text.isascii() and text.isprintable():
+            assert text in page.texts(".bubble > .said")[0]
+
+    def test_a_hundred_thousand_characters_do_not_drown_the_page(
+        self, page: Page, address: str, app: ServerApp
+    ) -> None:
+        other(app).post("/conversations/long/parse", json={"query": "x" * 100_000})
+        page.open(address, "/talk/long")
+        page.until(lambda: page.all(".bubble"))
+        assert len(page.texts(".bubble.user > .said")[0]) < 3000
+        assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+        page.click("Show all 100,000 characters")
+        page.until(lambda: len(page.texts(".bubble.user > .said")[0]) >= 100_000)
+
+    def test_a_name_of_a_conversation_may_be_anything(self, page: Page, address: str) -> None:
+        page.open(address, "/talk/a%2Fb%3Fc%23%3Cb%3E")
+        page.say("hello")
+        assert page.all("#with")[0].get_attribute("value") == "a/b?c#<b>"
+
+
+class TestServers:
+    def test_a_server_that_dies_is_told_and_what_was_said_is_kept(self, page: Page, app: ServerApp) -> None:
+        with served(app) as address:
+            page.open(address, "/talk/dying")
+            page.say("hello")
+            port = int(address.rpartition(":")[2])
+        page.type("bye", "#message").submit()
+        page.wait_for("no connection", ".live-state")
+        with served(app, port):
+            page.wait_for("See you.", ".bubble")
+        sent = [event for event in app.model.agent().read_tracker("dying").events if event.type_name == "user"]
+        assert [event.text for event in sent] == ["hello", "bye"]
+
+    def test_a_token_is_asked_for_and_sent(self, page: Page, app: ServerApp) -> None:
+        guarded = app_of(Path(app._inspector.folder), auth_token="secret")
+        with served(guarded) as address:
+            page.open(address)
+            page.type("wrong", "#token").submit()
+            page.wait_for("The token is wrong.")
+            page.type("secret", "#token").submit()
+            page.say("hello")
+            assert "Hello, concert-goer!" in page.steps()
+
+
+def test_two_thousand_events_scroll(page: Page, address: str, app: ServerApp) -> None:
+    events = [{"event": "bot", "text": f"number {number}"} for number in range(2000)]
+    other(app).post("/conversations/many/tracker/events", json=events)
+    page.open(address, "/talk/many")
+    page.until(lambda: len(page.all(".step.bot")) == 2000)
+    drawn = "return [...document.querySelectorAll('.step.bot .bubble')].filter((one) => one.checkVisibility({contentVisibilityAuto: true})).length"
+    assert page.until(lambda: page.run(drawn)) < 200
+    page.run("document.querySelector('.scroll').scrollTop = 0")
+    page.until(lambda: page.all(".step.bot")[0].is_displayed())
+    assert 0 < page.run(drawn) < 200
+
+
+def test_the_first_paint_comes_at_once(page: Page, address: str) -> None:
+    page.open(address)
+    page.until(lambda: page.all("#message"))
+    paint = page.until(
+        lambda: page.run("return performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null")
+    )
+    assert paint < 500
+
+
+@pytest.mark.parametrize("width", [400, 1000, 1600])
+def test_nothing_is_cut_off(page: Page, address: str, width: int) -> None:
+    page.size(width, 800)
+    try:
+        page.open(address)
+        page.say("concerts in Porto")
+        page.click("search", ".step.user .chip")
+        page.wait_for("What was understood", ".panel")
+        assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+    finally:
+        page.size(1100, 800)
