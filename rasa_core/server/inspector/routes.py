@@ -17,6 +17,7 @@ from rasa_core.project import Project
 from rasa_core.server import conversations
 from rasa_core.server.inspector import talking
 from rasa_core.server.inspector.assets import PAGE, PREFIX, assets
+from rasa_core.server.inspector.queue import Queue
 from rasa_core.server.inspector.timeline import snippet_of, step, timeline, wait_for_news
 from rasa_core.server.paths import Paths, Views
 from rasa_core.server.requests import HttpError, Request, at_version, json_response, json_type, text_in
@@ -45,6 +46,7 @@ class Inspector:
 
     def __init__(self, settings: ServerSettings) -> None:
         self.folder = Path(settings.inspect) if settings.inspect else None
+        self._queue = Queue()
         self._assets = assets()
         self._files = {f"{PREFIX}{name}": asset.view() for name, asset in self._assets.items() if name != PAGE}
         self.public = frozenset(self._files.values())
@@ -56,13 +58,14 @@ class Inspector:
     def paths(self, general: Mapping[str, Views], of_a_conversation: Mapping[str, Views]) -> Paths:
         """Return what answers at which path, what the server answers anyway among it."""
         files = {path: _read_by(view) for path, view in self._files.items()}
-        own = {f"{PREFIX}bot": _read_by(self.bot)}
+        own = {f"{PREFIX}bot": _read_by(self.bot), f"{PREFIX}queue": _read_by(self._queue.list)}
         of_one = {
             "/timeline": _read_by(self.timeline),
             "/step": _read_by(self.step),
             "/say": {"POST": self.say},
             "/act": {"POST": self.act},
             "/fork": {"POST": self.fork},
+            "/review": {**_read_by(self._queue.read_mark), "PUT": self._queue.write_mark},
         }
         return Paths({**general, **files, **own}, {**of_a_conversation, **of_one})
 

@@ -224,7 +224,10 @@ def test_two_thousand_events_scroll(page: Page, address: str, app: ServerApp) ->
     other(app).post("/conversations/many/tracker/events", json=events)
     page.open(address, "/talk/many")
     page.until(lambda: len(page.all(".step.bot")) == 2000)
-    drawn = "return [...document.querySelectorAll('.step.bot .bubble')].filter((one) => one.checkVisibility({contentVisibilityAuto: true})).length"
+    drawn = (
+        "const all = [...document.querySelectorAll('.step.bot .bubble')];"
+        "return all.filter((one) => one.checkVisibility({contentVisibilityAuto: true})).length"
+    )
     assert page.until(lambda: page.run(drawn)) < 200
     page.run("document.querySelector('.scroll').scrollTop = 0")
     page.until(lambda: page.all(".step.bot")[0].is_displayed())

@@ -43,7 +43,7 @@ class TestThePage:
         assert "style=" not in answer.text
 
     def test_its_files_are_small(self, client: Client) -> None:
-        files = [name for name in (Path(__file__).parents[3] / "rasa_core/server/inspector/static").iterdir()]
+        files = list((Path(__file__).parents[3] / "rasa_core/server/inspector/static").iterdir())
         sizes = [
             len(client.get("/" if path.name == "index.html" else f"/inspector/{path.name}").data) for path in files
         ]

@@ -36,8 +36,10 @@ async function once(path, options) {
     answer = await fetch(new URL(path.replace(/^\//, ""), document.baseURI.split(/[?#]/)[0]), {...options, headers, cache: "no-store"});
   } catch (error) {
     if (error.name === "AbortError") throw error;
+    dispatchEvent(new CustomEvent("connection", {detail: false}));
     throw new Failure(texts.noAnswer, 0);
   }
+  dispatchEvent(new CustomEvent("connection", {detail: true}));
   const text = await answer.text();
   let content = {};
   try { content = text ? JSON.parse(text) : {}; } catch { throw new Failure(texts.noJson(answer.status), answer.status); }

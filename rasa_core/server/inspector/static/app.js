@@ -6,6 +6,7 @@ import {texts} from "./texts.js";
 
 const VIEWS = {
   talk: () => import("./talk.js"),
+  conversations: () => import("./conversations.js"),
 };
 const view = document.getElementById("view");
 const notice = document.getElementById("notice");
@@ -15,8 +16,10 @@ let bot = null;
 
 export const place = () => {
   const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
-  const [path, query] = rest.join("/").split("?");
-  return {name: VIEWS[name] ? name : "talk", id: path ? decodeURIComponent(path) : "", query: new URLSearchParams(query)};
+  const [first] = name.split("?");
+  const [path] = rest.join("/").split("?");
+  const query = location.hash.split("?")[1] ?? "";
+  return {name: VIEWS[first] ? first : "talk", id: path ? decodeURIComponent(path) : "", query: new URLSearchParams(query)};
 };
 
 export function say(problem) {

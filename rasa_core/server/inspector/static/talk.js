@@ -2,6 +2,7 @@
 
 import {answerForm} from "./answer.js";
 import {conversation, get, post} from "./api.js";
+import {noteForm} from "./conversations.js";
 import {announce, debounced, fill, h, shown} from "./dom.js";
 import {mark, row, slotTable} from "./steps.js";
 import {texts} from "./texts.js";
@@ -47,6 +48,13 @@ export async function open(view, {bot, where, say}) {
   fill(view, h("div", {class: "columns"}, talk, panel));
   const scroll = talk.querySelector(".scroll");
 
+  const review = h("section", {class: "card"});
+  async function showReview(mark) {
+    const kept = mark ?? await get(conversation(id, "review"), stop.signal).catch(() => null);
+    if (kept) fill(review, h("h2", {}, texts.conversations.title), noteForm(id, kept, showReview, say));
+  }
+  showReview();
+
   // -- showing
 
   function showAll(from) {
@@ -79,7 +87,8 @@ export async function open(view, {bot, where, say}) {
   const showPanel = debounced(60, async () => {
     const position = chosen ?? at;
     if (position === null) {
-      fill(panel, h("p", {class: "hint"}, t.pick), slotTable(state.slots, t.slotsNow));
+      if (panel.contains(document.activeElement) && document.activeElement.matches("textarea, input")) return; // Somebody writes.
+      fill(panel, h("p", {class: "hint"}, t.pick), slotTable(state.slots, t.slotsNow), state.version > 0 ? review : null);
       return;
     }
     try {
@@ -193,19 +202,20 @@ export async function open(view, {bot, where, say}) {
       try {
         const started = Date.now();
         const news = document.hidden ? (await sleep(500), false) : await refresh(state.version === -1 ? 0 : WAIT);
-        status.textContent = t.live;
-        status.classList.remove("off");
         pause = !news && Date.now() - started < PAUSE ? PAUSE : 0;
       } catch (error) {
         if (error.name === "AbortError") return;
-        status.textContent = t.offline;
-        status.classList.add("off");
         if (error.status) say(error);
         pause = Math.min(4000, 2 * pause + 500);
       }
       if (pause) await sleep(pause);
     }
   }
+
+  addEventListener("connection", (event) => {
+    status.textContent = event.detail ? t.live : t.offline;
+    status.classList.toggle("off", !event.detail);
+  }, {signal: stop.signal});
 
   // -- hands
 

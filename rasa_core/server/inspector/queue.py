@@ -1,0 +1,131 @@
+"""The conversations of the store as a list that people work through: what needs them first, and what they noted."""
+
+from __future__ import annotations
+
+import atexit
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from werkzeug.wrappers import Response
+
+from rasa_core.exceptions import StoreError
+from rasa_core.server.requests import HttpError, Request, json_response
+from rasa_core.tracker_store.base import TrackerStore
+from rasa_core.tracker_store.reviews import Mark, reviews_of
+from rasa_core.tracker_store.search import UNSURE_BELOW, ConversationIndex, Search
+from rasa_core.tracker_store.sqlite import SqliteTrackerStore
+
+if TYPE_CHECKING:
+    from rasa_core.server.app import ServerApp
+
+_PATIENCE: Final = 0.1  # seconds
+_PAGE: Final = 50
+
+
+class Queue:
+    """The list, over HTTP. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._indices: dict[int, ConversationIndex] = {}
+        self._guard = threading.Lock()
+        self._worker: threading.Thread | None = None
+
+    def index(self, app: ServerApp) -> ConversationIndex:
+        """Return the index of the store, made if there is none yet."""
+        store = app.model.agent().tracker_store
+        with self._guard:
+            found = self._indices.get(id(store))
+            if found is None or found.store is not store:
+                found = self._indices[id(store)] = ConversationIndex(store, _path(store, app.model.path))
+            return found
+
+    def list(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+        """List the conversations that fit a search, those that need a person first."""
+        search = Search.from_text(request.args.get("search", ""), _share(request, "below", UNSURE_BELOW))
+        limit, offset = _count(request, "limit", _PAGE), _count(request, "offset", 0)
+        index = self.index(app)
+        self._refresh(index)
+        found = index.find(search, limit, offset)
+        return json_response(
+            {
+                **{"conversations": found.conversations, "count": found.count, "offset": offset},
+                **{"indexed": found.indexed, "total": found.total},
+            }
+        )
+
+    def _refresh(self, index: ConversationIndex) -> None:
+        """Bring the index up to date, as far as that takes a moment; the rest goes on while answers are given."""
+        with self._guard:
+            if self._worker is not None and self._worker.is_alive():
+                return
+        if index.catch_up(_PATIENCE):
+            return
+        with self._guard:
+            if self._worker is None or not self._worker.is_alive():
+                self._worker = threading.Thread(target=_finish, args=(index,), name="index", daemon=True)
+                self._worker.start()
+
+    def read_mark(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+        """Tell what somebody noted about a conversation."""
+        store = app.model.agent().tracker_store
+        return json_response(_marked(reviews_of(store).read(sender_id), _version(store, sender_id)))
+
+    def write_mark(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+        """Note something about a conversation."""
+        store = app.model.agent().tracker_store
+        version = _version(store, sender_id)
+        if not version:
+            raise HttpError(404, f"there is no conversation {sender_id!r}.")
+        mark = Mark.from_json(request.json_object(), version)
+        self.index(app).mark(sender_id, mark)
+        return json_response(_marked(mark, version))
+
+
+def _finish(index: ConversationIndex) -> None:
+    try:
+        while not index.catch_up(5.0):
+            pass
+    except StoreError:  # The store cannot be reached now; whoever looks next tries again.
+        return
+
+
+def _marked(mark: Mark, version: int) -> dict[str, Any]:
+    return {**mark.as_dict(), "is_current": mark.counts_for(version)}
+
+
+def _version(store: TrackerStore, sender_id: str) -> int:
+    tracker = store.retrieve(sender_id)
+    return 0 if tracker is None else tracker.version
+
+
+def _path(store: TrackerStore, model: Path | None) -> str:
+    """Return where the index of a store is kept: beside it, beside the model, or as long as this process runs."""
+    if isinstance(store, SqliteTrackerStore):
+        return f"{store.path}-index"
+    if model is not None and type(store).__name__ != "InMemoryTrackerStore":
+        return f"{model}.conversations-index"
+    folder = tempfile.TemporaryDirectory(prefix="rasa_core-")
+    atexit.register(folder.cleanup)
+    return f"{folder.name}/index"
+
+
+def _share(request: Request, name: str, default: float) -> float:
+    text = request.args.get(name)
+    try:
+        value = default if text is None else float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise HttpError(400, f'"{name}" is a confidence from 0 to 1, not {text!r:.40}.')
+    return value
+
+
+def _count(request: Request, name: str, default: int) -> int:
+    text = request.args.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise HttpError(400, f'"{name}" is a whole number, not {text[:40]!r}.')
+    return int(text)

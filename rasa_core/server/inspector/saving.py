@@ -1,0 +1,180 @@
+"""Saving what was corrected in the project's own files: what is to change, what is wrong with it, and the change."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from rasa_core.checks import Finding
+from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_stories
+from rasa_core.checks.rasa3 import check_rasa
+from rasa_core.events import Event
+from rasa_core.exceptions import ModelError, RasaCoreError
+from rasa_core.nlu.edits import with_example
+from rasa_core.project import Project
+from rasa_core.rasa_project import contradictions
+from rasa_core.stories.edits import Kind, annotated, is_yaml, with_story
+from rasa_core.support.text_edits import Edit, EditError, content_of
+from rasa_core.support.text_files import TextFileError, read_text
+from rasa_core.teaching.corrections import corrected_messages, is_alone, latest_turn, story_of
+
+if TYPE_CHECKING:
+    from rasa_core.domain import Domain
+    from rasa_core.trackers import DialogueStateTracker
+
+KINDS: Final = ("story", "rule", "test", "nlu")
+_NOT_COPIED: Final = ("models", "venv", "env", "node_modules", "__pycache__", "build", "dist", "*.db*", ".*")
+
+
+def proposal(project: Project, tracker: DialogueStateTracker, domain: Domain) -> dict[str, Any]:
+    """Return what may be saved of a conversation, and where."""
+    events = story_of(tracker, domain)
+    turn = latest_turn(events)
+    stories = [_name(project, path) for path in project.story_files]
+    fits = bool(events) and project.rasa is not None and is_alone(turn, _stories_of(project, domain))
+    kinds = ["story", *(["rule"] if project.rasa is not None else []), "test"] if events else []
+    messages = corrected_messages(tracker.applied_events())
+    return {
+        "kinds": [*kinds, *(["nlu"] if messages else [])],
+        "proposed": [*(["rule" if fits else "story"] if events else []), *(["nlu"] if messages else [])],
+        "files": {
+            **{"story": stories, "rule": [name for name in stories if is_yaml(name)] or ["data/rules.yml"]},
+            **{"test": [_test_file(project)], "nlu": _nlu_names(project)},
+        },
+        "title": _title(turn or events),
+    }
+
+
+def _stories_of(project: Project, domain: Domain) -> Iterable[Sequence[Event]]:
+    """Yield the stories of a Rasa 3 project; none if they cannot be read."""
+    if project.rasa is None:
+        return
+    try:
+        read = project.rasa.read_stories()
+    except RasaCoreError:
+        return
+    yield from ([event for step in steps for event in step.events] for steps in read.steps)
+
+
+def _title(events: Sequence[Event]) -> str:
+    """Return a name for a story: what was said and done in it, shortly."""
+    names = [
+        getattr(event, "action_name", None) or getattr(event, "intent", {}).get("name")
+        for event in events[:4]
+        if event.type_name in ("user", "action")
+    ]
+    return ", then ".join(name for name in names if name)[:80] or "corrected"
+
+
+def _name(project: Project, path: Path) -> str:
+    return path.relative_to(project.folder).as_posix()
+
+
+def _nlu_files(project: Project) -> list[Path]:
+    return project.nlu_files if project.rasa is None else project.rasa.nlu_files
+
+
+def _nlu_names(project: Project) -> list[str]:
+    names = [_name(project, path) for path in _nlu_files(project)]
+    return names or ["nlu.md" if project.rasa is None else "data/nlu.yml"]
+
+
+def _test_file(project: Project) -> str:
+    return "test_stories.md" if project.rasa is None else "tests/test_stories.yml"
+
+
+def edits_for(
+    project: Project, tracker: DialogueStateTracker, domain: Domain, wanted: Sequence[dict[str, Any]]
+) -> list[Edit]:
+    """Return the changes of files that save a conversation; several of one file are one.
+
+    Parameters
+    ----------
+    wanted
+        For each kind: ``{"as": "story", "file": ..., "title": ..., "replace": ...}``, of which the file has to be one
+        that `proposal` names; all but the kind may be left out.
+
+    Raises
+    ------
+    EditError
+        If there is nothing to save, or it cannot be saved so.
+    """
+    offered = proposal(project, tracker, domain)
+    events = story_of(tracker, domain)
+    contents: dict[str, tuple[bytes, bytes]] = {}
+    for one in wanted:
+        kind = one.get("as")
+        if kind not in offered["kinds"]:
+            known = ", ".join(offered["kinds"]) or "nothing yet: let the bot answer first"
+            raise EditError(f"this conversation cannot be saved as {kind!r:.40}; it can be as: {known}.")
+        files = offered["files"][kind]
+        name = one.get("file") or files[-1 if kind == "rule" else 0]
+        if name not in files:
+            raise EditError(f"{name!r:.200} is none of the files for this: {', '.join(files)}.")
+        before, now = contents.get(name) or ((content_of(project.folder / name),) * 2)
+        title = str(one.get("title") or offered["title"])
+        if kind == "nlu":
+            now = _with_examples(now, name, tracker)
+        else:
+            part = latest_turn(events) if kind == "rule" else events
+            now = with_story(now, name, title, part, cast(Kind, kind), one.get("replace"))
+        contents[name] = before, now
+    changed = [(name, before, now) for name, (before, now) in contents.items() if before != now]
+    if not changed:
+        raise EditError("there is nothing to save: the files have all of it already.")
+    return [Edit(project.folder / name, before, now) for name, before, now in changed]
+
+
+def _with_examples(content: bytes, name: str, tracker: DialogueStateTracker) -> bytes:
+    for message in corrected_messages(tracker.applied_events()):
+        text = annotated(message.text or "", message.entities, as_json=is_yaml(name))
+        content = with_example(content, name, str(message.intent.get("name")), text)
+    return content
+
+
+# -- what is wrong
+
+
+def new_findings(project: Project, edits: Sequence[Edit]) -> list[Finding]:
+    """Return what `check` finds with the changes and does not find without them; nothing is written."""
+    before = {_known_by(found) for found in findings(project.folder)}
+    with tempfile.TemporaryDirectory(prefix="rasa_core-check-") as folder:
+        copied = Path(folder) / project.folder.resolve().name
+        shutil.copytree(project.folder, copied, ignore=shutil.ignore_patterns(*_NOT_COPIED), symlinks=False)
+        for edit in edits:
+            target = copied / edit.path.relative_to(project.folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(edit.after)
+        after = findings(copied)
+        return [_below(found, copied) for found in after if _known_by(found) not in before]
+
+
+def findings(folder: Path) -> list[Finding]:
+    """Return what `rasa-core check` finds in a project."""
+    try:
+        project = Project(folder)
+        if project.rasa is not None:
+            return check_rasa(project.rasa, contradictions)
+        text = read_text(project.domain_file)
+    except (ModelError, TextFileError) as error:
+        raise EditError(f"the project cannot be checked: {error}") from error
+    name = str(project.domain_file)
+    return check_stories(text, project.stories, DEFAULT_MAX_HISTORY, domain_name=name, nlu_files=project.nlu_files)
+
+
+def _known_by(found: Finding) -> tuple[object, ...]:
+    """Return what a finding is known by, whatever lines have moved."""
+    return found.kind, found.severity, len(found.places), tuple(place.name for place in found.places)
+
+
+def _below(found: Finding, folder: Path) -> Finding:
+    """Return a finding whose files are named as seen from the project."""
+    prefix = f"{folder}/"
+    places = tuple(
+        replace(place, file=place.file.removeprefix(prefix)) if place.file else place for place in found.places
+    )
+    return replace(found, places=places, message=found.message.replace(prefix, ""))

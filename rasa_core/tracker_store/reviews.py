@@ -1,0 +1,329 @@
+"""What people note about conversations, and which conversations have changed: kept by each engine, beside the log.
+
+A mark says that somebody has looked at a conversation, and what they thought of it. It is in the same storage as the
+conversation, goes with it when that is deleted, and is no event: nothing that the bot decides depends on it. An engine
+gets what it needs for that when somebody asks first, in one step; a store on which nobody looks at conversations is as
+it was.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+from rasa_core.exceptions import StoreError
+from rasa_core.support.strict_json import encode
+from rasa_core.tracker_store.base import TrackerStore
+from rasa_core.tracker_store.log_store import EventLogStore
+from rasa_core.tracker_store.memory import InMemoryTrackerStore
+from rasa_core.tracker_store.sqlite import SqliteTrackerStore
+
+LONGEST_NOTE: Final = 10_000
+MOST_TAGS: Final = 20
+LONGEST_TAG: Final = 60
+
+
+class ReviewError(StoreError, ValueError):
+    """What was noted about a conversation is no mark."""
+
+
+class Changed(NamedTuple):
+    """A conversation, its version, and when it changed last, Unix time in seconds."""
+
+    sender_id: str
+    version: int
+    updated: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What somebody noted about a conversation.
+
+    Attributes
+    ----------
+    reviewed : bool
+        Whether nobody else needs to look at it, until it goes on.
+    note : str
+        What they thought.
+    tags : tuple of str
+        By which to find it again.
+    version : int
+        That of the conversation when it was looked at.
+    at : float
+        When that was, Unix time in seconds.
+    """
+
+    reviewed: bool = False
+    note: str = ""
+    tags: tuple[str, ...] = ()
+    version: int = 0
+    at: float = 0.0
+
+    @classmethod
+    def from_json(cls, content: object, version: int, at: float | None = None) -> Mark:
+        """Return the mark in an object with ``reviewed``, ``note`` and ``tags``, all of which may be left out.
+
+        Raises
+        ------
+        ReviewError
+            If it is none; the message says what is expected.
+        """
+        given = dict(content) if isinstance(content, Mapping) else {"": None}
+        reviewed, note, tags = given.pop("reviewed", False), given.pop("note", ""), given.pop("tags", [])
+        if given or not isinstance(reviewed, bool) or not isinstance(note, str) or not isinstance(tags, list):
+            raise ReviewError('a mark has "reviewed", true or false, a text "note", and a list of texts "tags".')
+        if len(note) > LONGEST_NOTE or len(tags) > MOST_TAGS:
+            raise ReviewError(f"a note has at most {LONGEST_NOTE} characters, and {MOST_TAGS} tags.")
+        if not all(isinstance(tag, str) and 0 < len(tag) <= LONGEST_TAG and tag.isprintable() for tag in tags):
+            raise ReviewError(f"a tag is a text of 1 to {LONGEST_TAG} characters that can be printed.")
+        moment = time.time() if at is None else at
+        return cls(reviewed, note, tuple(dict.fromkeys(tags)), version, moment)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the content, JSON-able."""
+        return {
+            **{"reviewed": self.reviewed, "note": self.note, "tags": list(self.tags)},
+            **{"version": self.version, "at": self.at},
+        }
+
+    def counts_for(self, version: int) -> bool:
+        """Tell whether nobody needs to look at the conversation now."""
+        return self.reviewed and self.version >= version
+
+
+def mark_from(text: str | bytes) -> Mark:
+    """Return the mark that an engine has stored."""
+    given = json.loads(text)
+    return Mark(given["reviewed"], given["note"], tuple(given["tags"]), given["version"], given["at"])
+
+
+class Reviews(ABC):
+    """The marks of one store, and what has changed in it; `reviews_of` makes it."""
+
+    @abstractmethod
+    def read(self, sender_id: str) -> Mark:
+        """Return the mark of a conversation, an empty one if it has none."""
+
+    @abstractmethod
+    def write(self, sender_id: str, mark: Mark) -> None:
+        """Put a mark in the place of an earlier one."""
+
+    @abstractmethod
+    def marks_since(self, moment: float) -> Iterable[tuple[str, Mark]]:
+        """Return the marks that were written at a Unix time or later."""
+
+    @abstractmethod
+    def changed_since(self, moment: float) -> Iterable[Changed]:
+        """Return the conversations that changed at a Unix time or later, in any order."""
+
+    @abstractmethod
+    def count(self) -> int:
+        """Return how many conversations there are."""
+
+
+class _OfAnyStore(Reviews):
+    """Marks in the memory of this process, for stores of users' own: they know no better place."""
+
+    def __init__(self, store: TrackerStore) -> None:
+        self._store = store
+        # In the store, so that a view of it for another model has them too.
+        self._marks: dict[str, Mark] = store.__dict__.setdefault("_review_marks", {})
+
+    def read(self, sender_id: str) -> Mark:
+        return self._marks.get(sender_id, Mark())
+
+    def write(self, sender_id: str, mark: Mark) -> None:
+        self._marks[sender_id] = mark
+
+    def marks_since(self, moment: float) -> Iterable[tuple[str, Mark]]:
+        return [(sender_id, mark) for sender_id, mark in list(self._marks.items()) if mark.at >= moment]
+
+    def changed_since(self, moment: float) -> Iterator[Changed]:
+        for sender_id in self._store.keys():  # noqa: SIM118  (a store is no dictionary)
+            tracker = self._store.retrieve(sender_id)
+            if tracker is not None:
+                updated = tracker.latest_event_time or 0.0
+                if updated >= moment:
+                    yield Changed(sender_id, tracker.version, updated)
+
+    def count(self) -> int:
+        return sum(1 for _ in self._store.keys())  # noqa: SIM118
+
+
+class _OfMemory(_OfAnyStore):
+    """Marks of a store in memory."""
+
+    def __init__(self, store: InMemoryTrackerStore) -> None:
+        super().__init__(store)
+        self._heads = store._heads
+
+    def changed_since(self, moment: float) -> Iterator[Changed]:
+        for sender_id, head in list(self._heads.items()):
+            if head.updated >= moment:
+                yield Changed(sender_id, head.version, head.updated)
+
+    def read(self, sender_id: str) -> Mark:
+        if sender_id not in self._heads:
+            self._marks.pop(sender_id, None)
+        return super().read(sender_id)
+
+    def count(self) -> int:
+        return len(self._heads)
+
+
+_SQLITE: Final = (
+    "CREATE TABLE IF NOT EXISTS reviews (sender_id TEXT PRIMARY KEY, at REAL NOT NULL, mark TEXT NOT NULL) "
+    "WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS heads_updated ON heads (updated)",
+    "CREATE TRIGGER IF NOT EXISTS reviews_go AFTER DELETE ON heads BEGIN "
+    "DELETE FROM reviews WHERE sender_id = OLD.sender_id; END",
+)
+
+
+class _OfSqlite(Reviews):
+    """Marks in a table of the SQLite file."""
+
+    def __init__(self, store: SqliteTrackerStore) -> None:
+        self._connections = store._connections
+        with self._connections.writing() as connection:
+            for statement in _SQLITE:
+                connection.execute(statement)
+
+    def read(self, sender_id: str) -> Mark:
+        with self._connections.reading() as connection:
+            found = connection.execute("SELECT mark FROM reviews WHERE sender_id = ?", (sender_id,)).fetchone()
+        return Mark() if found is None else mark_from(found[0])
+
+    def write(self, sender_id: str, mark: Mark) -> None:
+        with self._connections.writing() as connection:
+            row = (sender_id, mark.at, encode(mark.as_dict()))
+            connection.execute("INSERT OR REPLACE INTO reviews (sender_id, at, mark) VALUES (?, ?, ?)", row)
+
+    def marks_since(self, moment: float) -> list[tuple[str, Mark]]:
+        with self._connections.reading() as connection:
+            rows = connection.execute("SELECT sender_id, mark FROM reviews WHERE at >= ?", (moment,)).fetchall()
+        return [(sender_id, mark_from(text)) for sender_id, text in rows]
+
+    def changed_since(self, moment: float) -> list[Changed]:
+        select = "SELECT sender_id, version, updated FROM heads WHERE updated >= ? ORDER BY updated"
+        with self._connections.reading() as connection:
+            return [Changed(*row) for row in connection.execute(select, (moment,))]
+
+    def count(self) -> int:
+        with self._connections.reading() as connection:
+            (number,) = connection.execute("SELECT count(*) FROM heads INDEXED BY heads_updated").fetchone()
+        return int(number)
+
+
+_SQL: Final = (
+    "CREATE TABLE IF NOT EXISTS rasa_core_reviews (sender_id {id} NOT NULL, at DOUBLE PRECISION NOT NULL, "
+    "mark {text} NOT NULL, PRIMARY KEY (sender_id)) {storage}"
+)
+_SQL_MARKS: Final = (
+    "SELECT r.sender_id, r.mark FROM rasa_core_reviews r JOIN rasa_core_heads h ON h.sender_id = r.sender_id WHERE "
+)
+
+
+class _OfSql(Reviews):
+    """Marks in a table of the database; one whose conversation is gone is not seen any more, and then removed."""
+
+    def __init__(self, store: Any) -> None:
+        self._database: Any = store._database
+        make = _SQL.format_map({**self._database.types, "storage": self._database.storage})
+        self._database.write(lambda cursor: cursor.execute(make))
+        with suppress(StoreError):  # It is there already; without it, looking for changes takes longer.
+            index = "CREATE INDEX rasa_core_heads_updated ON rasa_core_heads (updated)"
+            self._database.write(lambda cursor: cursor.execute(index))
+
+    def read(self, sender_id: str) -> Mark:
+        rows = self._database.read(f"{_SQL_MARKS} r.sender_id = %(id)s", {"id": sender_id.encode()})
+        return mark_from(rows[0][1]) if rows else Mark()
+
+    def write(self, sender_id: str, mark: Mark) -> None:
+        row = {"id": sender_id.encode(), "at": mark.at, "mark": encode(mark.as_dict())}
+
+        def replace(cursor: Any) -> None:
+            cursor.execute("DELETE FROM rasa_core_reviews WHERE sender_id = %(id)s", row)
+            cursor.execute("INSERT INTO rasa_core_reviews (sender_id, at, mark) VALUES (%(id)s, %(at)s, %(mark)s)", row)
+            cursor.execute(
+                "DELETE FROM rasa_core_reviews WHERE sender_id NOT IN (SELECT sender_id FROM rasa_core_heads)"
+            )
+
+        self._database.write(replace)
+
+    def marks_since(self, moment: float) -> list[tuple[str, Mark]]:
+        rows = self._database.read(f"{_SQL_MARKS} r.at >= %(moment)s", {"moment": moment})
+        return [(bytes(key).decode(), mark_from(text)) for key, text in rows]
+
+    def changed_since(self, moment: float) -> list[Changed]:
+        select = "SELECT sender_id, version, updated FROM rasa_core_heads WHERE updated >= %(moment)s ORDER BY updated"
+        rows = self._database.read(select, {"moment": moment})
+        return [Changed(bytes(key).decode(), int(version), float(updated)) for key, version, updated in rows]
+
+    def count(self) -> int:
+        return int(self._database.read("SELECT count(*) FROM rasa_core_heads", {})[0][0])
+
+
+class _OfRedis(Reviews):
+    """Marks in one hash; Redis has no order of changes, so all conversations are asked when they changed."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self._key = bytes(store._keys.ids) + b":reviews"
+
+    def read(self, sender_id: str) -> Mark:
+        text = self._store._call("HGET", self._key, sender_id)
+        if text is None:
+            return Mark()
+        if self._store.read_head(sender_id) is None:
+            self._store._call("HDEL", self._key, sender_id)
+            return Mark()
+        return mark_from(text)
+
+    def write(self, sender_id: str, mark: Mark) -> None:
+        self._store._call("HSET", self._key, sender_id, encode(mark.as_dict()))
+
+    def marks_since(self, moment: float) -> list[tuple[str, Mark]]:
+        found = self._store._call("HGETALL", self._key)
+        pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
+        marks = [(sender_id.decode(), mark_from(text)) for sender_id, text in pairs]
+        return [(sender_id, mark) for sender_id, mark in marks if mark.at >= moment]
+
+    def changed_since(self, moment: float) -> Iterator[Changed]:
+        for page in self._store._pages(None, 1000):
+            rows = self._store._of_each(page, "HMGET", "head", "version", "updated")
+            for sender_id, (version, updated) in zip(page, rows, strict=True):
+                if version is not None and float(updated) >= moment:
+                    yield Changed(sender_id, int(version), float(updated))
+
+    def count(self) -> int:
+        return int(self._store._call("ZCARD", self._store._keys.ids))
+
+
+_made: WeakKeyDictionary[TrackerStore, Reviews] = WeakKeyDictionary()
+
+
+def reviews_of(store: TrackerStore) -> Reviews:
+    """Return the marks of a store, and what has changed in it."""
+    if store not in _made:
+        _made[store] = _make(store)
+    return _made[store]
+
+
+def _make(store: TrackerStore) -> Reviews:
+    if isinstance(store, InMemoryTrackerStore):
+        return _OfMemory(store)
+    if isinstance(store, SqliteTrackerStore):
+        return _OfSqlite(store)
+    if isinstance(store, EventLogStore):  # The modules of other engines are loaded by those that use them.
+        kinds = {"SqlTrackerStore": _OfSql, "RedisTrackerStore": _OfRedis}
+        named = next((kinds[kind.__name__] for kind in type(store).__mro__ if kind.__name__ in kinds), None)
+        if named is not None:
+            return named(store)
+    return _OfAnyStore(store)

@@ -1,0 +1,404 @@
+"""Finding conversations: an index of what is in them, and the questions that it answers.
+
+The index is a SQLite file of its own beside whatever keeps the conversations. It holds nothing that the store does not
+have, and may be deleted at any time; it is made again. Whoever looks brings it up to date first: what has changed in
+the store since (`rasa_core.tracker_store.reviews`) is read and taken in, the conversations that changed last at first.
+So a turn costs nothing for it. What was deleted from the store goes from the index when somebody looks next.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from rasa_core.exceptions import StoreError, did_you_mean
+from rasa_core.support.folders import make_private
+from rasa_core.support.strict_json import encode
+from rasa_core.tracker_store.base import TrackerStore
+from rasa_core.tracker_store.digests import PROBLEMS, Digest, digest_of
+from rasa_core.tracker_store.log_store import EventLogStore
+from rasa_core.tracker_store.reviews import Changed, Mark, Reviews, reviews_of
+
+UNSURE_BELOW: Final = 0.5
+MOST_AT_ONCE: Final = 200
+FIELDS: Final = ("id", "text", "intent", "action", "slot", "tag", "after", "before", "only", "reviewed")
+ONLY: Final = ("unsure", *PROBLEMS)
+
+_FORMAT: Final = 1
+_OVERLAP: Final = 30.0  # Seconds by which the clocks of servers may differ.
+_BATCH: Final = 100
+_COLUMNS: Final = (
+    *("sender_id", "version", "updated", "started", "messages", "confidence", "unsure_at"),
+    *(*PROBLEMS, "need", "first", "last", "reviewed", "note", "tags"),
+)
+_TABLES: Final = (
+    "CREATE TABLE conversations (number INTEGER PRIMARY KEY, sender_id TEXT UNIQUE, version INTEGER, updated REAL, "
+    "started REAL, messages INTEGER, confidence REAL, unsure_at INTEGER, failed INTEGER, paused INTEGER, "
+    "fallback INTEGER, deviates INTEGER, need REAL, first TEXT, last TEXT, reviewed INTEGER, note TEXT, tags TEXT)",
+    "CREATE INDEX by_need ON conversations (need DESC, updated DESC)",
+    "CREATE INDEX by_update ON conversations (updated)",
+    *(f"CREATE INDEX by_{name} ON conversations (need DESC) WHERE {name} IS NOT NULL" for name in PROBLEMS),
+    "CREATE VIRTUAL TABLE words USING fts5 (id, text, intent, action, slot, tag, "
+    "tokenize = \"unicode61 tokenchars '_'\")",
+    "CREATE TABLE state (name TEXT PRIMARY KEY, value REAL)",
+    f"PRAGMA user_version = {_FORMAT}",
+)
+_word = re.compile(r"\w+")
+
+
+class SearchError(StoreError, ValueError):
+    """A search cannot be understood."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What to look for; all of it has to fit.
+
+    Attributes
+    ----------
+    words : tuple of (str, str)
+        Name of a column, and what is in it: ``id``, ``text``, ``intent``, ``action``, ``slot``, ``tag``; empty for any.
+    after, before : float or None
+        Unix times between which the conversation changed last, in seconds.
+    only : tuple of str
+        One of `ONLY` has to be so.
+    reviewed : bool or None
+        Whether somebody has looked at it since it went on; None for both.
+    below : float
+        Up to which confidence the bot counts as unsure.
+    """
+
+    words: tuple[tuple[str, str], ...] = ()
+    after: float | None = None
+    before: float | None = None
+    only: tuple[str, ...] = ()
+    reviewed: bool | None = None
+    below: float = UNSURE_BELOW
+
+    @classmethod
+    def from_text(cls, text: str, below: float = UNSURE_BELOW) -> Search:
+        """Read a search as people type it: words, and ``intent:greet action:utter_greet slot:city=Porto only:unsure``.
+
+        Raises
+        ------
+        SearchError
+            If it names what there is not.
+        """
+        try:
+            parts = shlex.split(text)
+        except ValueError:
+            parts = text.split()
+        words, moments, only, reviewed = [], {}, [], None
+        for part in parts:
+            name, colon, value = part.partition(":")
+            if not colon or name not in FIELDS:
+                if colon and name.isalpha() and value and "/" not in value:
+                    raise SearchError(f"there is no field {name!r}.{did_you_mean(name, FIELDS)} {_explained()}")
+                words.append(("", part))
+            elif name in ("after", "before"):
+                moments[name] = moment_of(value)
+            elif name == "only":
+                only += [_one_of(one, ONLY, "only") for one in value.split(",")]
+            elif name == "reviewed":
+                reviewed = {"yes": True, "no": False, "all": None}[_one_of(value, ("yes", "no", "all"), "reviewed")]
+            else:
+                words.append((name, value.replace("=", " ", 1) if name == "slot" else value))
+        return cls(tuple(words), moments.get("after"), moments.get("before"), tuple(only), reviewed, below)
+
+    def matched(self) -> str:
+        """Return the words as SQLite's full-text search has them; empty if there are none."""
+        found = []
+        for column, text in self.words:
+            tokens = _word.findall(text)
+            if tokens:
+                phrase = '"' + " ".join(tokens) + '"' + ("*" if column in ("", "id", "text") else "")
+                found.append(f"{column} : {phrase}" if column else phrase)
+        return " AND ".join(found)
+
+    def condition(self) -> tuple[str, list[Any]]:
+        """Return the rest as SQL, and its values."""
+        parts: list[str] = []
+        values: list[Any] = []
+        for sign, moment in ((">=", self.after), ("<", self.before)):
+            if moment is not None:
+                parts.append(f"updated {sign} ?")
+                values.append(moment)
+        if self.only:
+            tests = ("confidence < ?" if one == "unsure" else f"{one} IS NOT NULL" for one in self.only)
+            parts.append(f"({' OR '.join(tests)})")
+            values += [self.below] * self.only.count("unsure")
+        if self.reviewed is not None:
+            parts.append("reviewed = ?")
+            values.append(int(self.reviewed))
+        return " AND ".join(parts) or "TRUE", values
+
+
+def _explained() -> str:
+    return f"Fields are {', '.join(FIELDS)}; write a word with a colon in quotes."
+
+
+def _one_of(value: str, known: Sequence[str], name: str) -> str:
+    if value not in known:
+        raise SearchError(f"{name}: is one of {', '.join(known)}, not {value!r:.60}.{did_you_mean(value, known)}")
+    return value
+
+
+def moment_of(text: str) -> float:
+    """Return the Unix time of a date such as ``2026-11-29``, of a time behind it, or of a number of seconds."""
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise SearchError(f"{text!r:.60} is no date; write 2026-11-29, or 2026-11-29T10:30.") from None
+    return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
+
+
+@dataclass(slots=True)
+class Found:
+    """Conversations that fit a search, those that need a person first.
+
+    Attributes
+    ----------
+    conversations : list of dict
+        What the list shows of each.
+    count : int
+        How many there are, those that are not shown included.
+    indexed, total : int
+        How many conversations the index has, and the store.
+    """
+
+    conversations: list[dict[str, Any]] = field(default_factory=list)
+    count: int = 0
+    indexed: int = 0
+    total: int = 0
+
+
+class ConversationIndex:
+    """The index of a store. Safe to share between threads, and its file between processes.
+
+    Parameters
+    ----------
+    store
+        Keeps the conversations.
+    path
+        The file of the index, which is made if it is not there.
+    """
+
+    def __init__(self, store: TrackerStore, path: str | os.PathLike[str]) -> None:
+        self.store = store
+        self.reviews: Reviews = reviews_of(store)
+        self.path = Path(path)
+        self._writing = threading.Lock()
+        self._reading = threading.Lock()
+        self._writer = self._connect()
+        self._reader = self._connect()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._writing, self._reading:
+            self._writer.close()
+            self._reader.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        make_private(self.path)
+        try:
+            connection = sqlite3.connect(self.path, timeout=20, isolation_level=None, check_same_thread=False)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = off")  # What a crash takes is made again.
+            connection.execute("BEGIN IMMEDIATE")
+            if connection.execute("PRAGMA user_version").fetchone()[0] != _FORMAT:
+                self._make(connection)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StoreError(f"the index {self.path} of conversations cannot be used: {error}. Delete it.") from error
+        return connection
+
+    @staticmethod
+    def _make(connection: sqlite3.Connection) -> None:
+        tables = ("words", "conversations", "state")
+        for name in tables:
+            connection.execute(f"DROP TABLE IF EXISTS {name}")
+        for statement in _TABLES:
+            connection.execute(statement)
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        with self._writing:
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+            except BaseException:
+                self._writer.execute("ROLLBACK")
+                raise
+            self._writer.execute("COMMIT")
+
+    # -- bringing it up to date
+
+    def catch_up(self, seconds: float | None = None) -> bool:
+        """Take in what has changed, for up to so many seconds (None: all of it); return whether that is all."""
+        until = None if seconds is None else time.monotonic() + seconds
+        since = self._state("since")
+        begun = time.time()
+        changes = self.reviews.changed_since(since - _OVERLAP)
+        changed = [one for one in changes if self._version(one.sender_id) != one.version]
+        changed.sort(key=lambda one: -one.updated)
+        for start in range(0, len(changed), _BATCH):
+            if until is not None and time.monotonic() > until:
+                return False
+            self._take(changed[start : start + _BATCH])
+        marks = list(self.reviews.marks_since(self._state("marks") - _OVERLAP))
+        with self._changing() as connection:
+            for sender_id, mark in marks:
+                _put_mark(connection, sender_id, mark)
+            for name in ("since", "marks"):
+                connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, begun))
+        self._forget_deleted()
+        return True
+
+    def _state(self, name: str) -> float:
+        with self._reading:
+            found = self._reader.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
+        return 0.0 if found is None else float(found[0])
+
+    def _version(self, sender_id: str) -> int | None:
+        with self._reading:
+            found = self._reader.execute(
+                "SELECT version FROM conversations WHERE sender_id = ?", (sender_id,)
+            ).fetchone()
+        return None if found is None else int(found[0])
+
+    def _take(self, changed: Iterable[Changed]) -> None:
+        read = []
+        for one in changed:
+            mark = self.reviews.read(one.sender_id)
+            rows = self._rows(one.sender_id)
+            if rows is not None:
+                since = mark.version if mark.reviewed else 0
+                read.append((one, digest_of(rows, since), mark))
+        with self._changing() as connection:
+            for one, digest, mark in read:
+                _put(connection, one, digest, mark)
+
+    def _rows(self, sender_id: str) -> list[str] | None:
+        if isinstance(self.store, EventLogStore):
+            head = self.store.read_head(sender_id)
+            return None if head is None else self.store.read_events(sender_id, head.origin, head.version)
+        tracker = self.store.retrieve(sender_id)
+        if tracker is None:
+            return None
+        return [encode(event.as_dict()) for event in tracker.events]
+
+    def _forget_deleted(self) -> None:
+        """Remove what the store has not any more, if the numbers say that there is something."""
+        with self._reading:
+            (have,) = self._reader.execute("SELECT count(*) FROM conversations").fetchone()
+        if have <= self.reviews.count():
+            return
+        there = set(self.store.keys())
+        with self._changing() as connection:
+            rows = connection.execute("SELECT number, sender_id FROM conversations").fetchall()
+            gone = [(number,) for number, sender_id in rows if sender_id not in there]
+            connection.executemany("DELETE FROM conversations WHERE number = ?", gone)
+            connection.executemany("DELETE FROM words WHERE rowid = ?", gone)
+
+    def mark(self, sender_id: str, mark: Mark) -> None:
+        """Write a mark into the store, and take it in."""
+        self.reviews.write(sender_id, mark)
+        with self._changing() as connection:
+            _put_mark(connection, sender_id, mark)
+        changed = Changed(sender_id, mark.version, mark.at)
+        self._take([changed])
+
+    # -- looking
+
+    def find(self, search: Search, limit: int = 50, offset: int = 0) -> Found:
+        """Return what fits a search, as far as the index is up to date."""
+        condition, values = search.condition()
+        matched = search.matched()
+        if matched:
+            condition += " AND number IN (SELECT rowid FROM words WHERE words MATCH ?)"
+            values.append(matched)
+        elif search.words:
+            return Found([], 0, *self._numbers())
+        order = "updated DESC" if search.only == () and search.reviewed else "need DESC, updated DESC"
+        select = f"SELECT {', '.join(_COLUMNS)} FROM conversations WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"
+        with self._reading:
+            rows = self._reader.execute(select, (*values, min(limit, MOST_AT_ONCE), offset)).fetchall()
+            count = f"SELECT count(*) FROM conversations WHERE {condition}"
+            (number,) = self._reader.execute(count, values).fetchone()
+        return Found([_shown(row, search.below) for row in rows], number, *self._numbers())
+
+    def _numbers(self) -> tuple[int, int]:
+        with self._reading:
+            (indexed,) = self._reader.execute("SELECT count(*) FROM conversations").fetchone()
+        return indexed, max(indexed, self.reviews.count())
+
+
+def _shown(row: Sequence[Any], below: float) -> dict[str, Any]:
+    found = dict(zip(_COLUMNS, row, strict=True))
+    problems = {name: found.pop(name) for name in PROBLEMS}
+    told = {name: position for name, position in problems.items() if position is not None}
+    unsure_at = found.pop("unsure_at")
+    if found["confidence"] < below and unsure_at is not None:
+        told["unsure"] = unsure_at
+    tags = [tag for tag in str(found.pop("tags") or "").split("\n") if tag]
+    return {**found, "reviewed": bool(found["reviewed"]), "problems": told, "tags": tags}
+
+
+def _put(connection: sqlite3.Connection, one: Changed, digest: Digest, mark: Mark) -> None:
+    reviewed = mark.counts_for(one.version)
+    connection.execute("INSERT OR IGNORE INTO conversations (sender_id) VALUES (?)", (one.sender_id,))
+    found = connection.execute("SELECT number FROM conversations WHERE sender_id = ?", (one.sender_id,))
+    (number,) = found.fetchone()
+    values: dict[str, Any] = {
+        **{"version": one.version, "updated": digest.updated, "started": digest.started, "messages": digest.messages},
+        **{"confidence": digest.confidence, "unsure_at": digest.unsure_at},
+        **{name: digest.problems.get(name) for name in PROBLEMS},
+        **{"need": 0.0 if reviewed else digest.need, "first": digest.first, "last": digest.last},
+        **{"reviewed": int(reviewed), "note": mark.note, "tags": "\n".join(mark.tags)},
+    }
+    values = {name: _whole(value) for name, value in values.items()}
+    sets = ", ".join(f"{name} = ?" for name in values)
+    connection.execute(f"UPDATE conversations SET {sets} WHERE number = ?", (*values.values(), number))
+    slots = " _ ".join(f"{name} {value}" for name, value in digest.slots)
+    words = (number, one.sender_id, "\n".join(digest.said), " ".join(digest.intents), " ".join(digest.actions), slots)
+    connection.execute("DELETE FROM words WHERE rowid = ?", (number,))
+    connection.execute(
+        "INSERT INTO words (rowid, id, text, intent, action, slot, tag) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (*map(_whole, words), " _ ".join(mark.tags)),
+    )
+
+
+def _whole(value: Any) -> Any:
+    """Return a text without half characters, which SQLite does not take."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+def _put_mark(connection: sqlite3.Connection, sender_id: str, mark: Mark) -> None:
+    """Note a mark that was made elsewhere; what it changes about the need of a person comes with the next change."""
+    found = connection.execute(
+        "SELECT number, version, note, tags FROM conversations WHERE sender_id = ?", (sender_id,)
+    ).fetchone()
+    if found is None:
+        return
+    number, version, *_ = found
+    reviewed, tags = int(mark.counts_for(version)), "\n".join(mark.tags)
+    connection.execute(
+        "UPDATE conversations SET reviewed = ?, note = ?, tags = ?, need = CASE WHEN ? THEN 0 ELSE need END "
+        "WHERE number = ?",
+        (reviewed, mark.note, tags, reviewed, number),
+    )
+    connection.execute("UPDATE words SET tag = ? WHERE rowid = ?", (" _ ".join(mark.tags), number))
