@@ -69,6 +69,11 @@ def with_story(
     return inserted(content, len(lines), [*gap, *new])
 
 
+def titles_in(content: bytes, name: str) -> list[str]:
+    """Return the names of the stories in a file."""
+    return [title for title, *_ in _blocks(content.decode("utf-8-sig").splitlines(), name)]
+
+
 def _free(title: str, taken: set[str]) -> str:
     number, found = 2, title
     while found in taken:

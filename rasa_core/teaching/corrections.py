@@ -17,14 +17,14 @@ from rasa_core.events import (
     ACTION_LISTEN_NAME,
     ActionExecuted,
     Event,
+    FollowupAction,
     SlotSet,
     StoryExported,
     UserUttered,
     check_parse_data,
 )
 from rasa_core.exceptions import did_you_mean
-from rasa_core.policies.policy import Prediction
-from rasa_core.processor import MessageProcessor
+from rasa_core.processor import MessageProcessor, RasaProcessor
 from rasa_core.teaching.questions import TeachingError
 from rasa_core.trackers import DialogueStateTracker
 
@@ -58,8 +58,8 @@ class Correction:
         return [event for event in events[: self.at] if not isinstance(event, StoryExported)]
 
 
-def take_action(turns: MessageProcessor, tracker: DialogueStateTracker, action: str) -> bool:
-    """Run an action because somebody says so; return whether it runs here: whoever runs it elsewhere reports it.
+def take_action(turns: MessageProcessor, tracker: DialogueStateTracker, action: str) -> None:
+    """Let an action be the next one because somebody says so, wherever it runs.
 
     Raises
     ------
@@ -67,14 +67,7 @@ def take_action(turns: MessageProcessor, tracker: DialogueStateTracker, action: 
         If the domain has none of this name.
     """
     turns.domain.index_for_action(action)
-    if not turns.runner.runs_here(action):
-        return False
-    if action == ACTION_LISTEN_NAME:
-        tracker.update(ActionExecuted(action, confidence=1.0))
-        return True
-    dispatcher = turns.dispatcher_for(UserMessage("", None, tracker.sender_id))
-    turns.run_action(action, tracker, dispatcher, Prediction(action, 1.0, None, {}))
-    return True
+    tracker.update(FollowupAction(action))
 
 
 def take_message(
@@ -99,7 +92,12 @@ def take_message(
     parse_data = {**message.parse_data, "intent": chosen, "intent_ranking": [dict(chosen)], "entities": found}
     check_parse_data(parse_data)
     metadata = {**(message.metadata or {}), CORRECTED: True}
-    turns.take_message(tracker, UserUttered(message.text, chosen, found, parse_data, metadata=metadata))
+    said = UserUttered(message.text, chosen, found, parse_data, metadata=metadata)
+    if isinstance(turns, RasaProcessor):
+        tracker.update(said)
+        turns.fill_slots(tracker, turns.dispatcher_for(UserMessage("", None, tracker.sender_id)))
+    else:
+        turns.take_message(tracker, said)
 
 
 def check_intent(intent: str, domain: Domain) -> None:
@@ -126,7 +124,7 @@ def story_of(tracker: DialogueStateTracker, domain: Domain) -> list[Event]:
             continue
         elif isinstance(event, ActionExecuted):
             implied = []
-        if isinstance(event, UserUttered | ActionExecuted | SlotSet) or event.as_story_string() is not None:
+        if not isinstance(event, FollowupAction) and event.as_story_string() is not None:
             found.append(event)
     last = max((index for index, event in enumerate(found) if _is_done(event)), default=-1)
     return found[: last + 1 + _following(found, last)]

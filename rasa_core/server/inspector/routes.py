@@ -17,6 +17,7 @@ from rasa_core.project import Project
 from rasa_core.server import conversations
 from rasa_core.server.inspector import talking
 from rasa_core.server.inspector.assets import PAGE, PREFIX, assets
+from rasa_core.server.inspector.correcting import Correcting
 from rasa_core.server.inspector.queue import Queue
 from rasa_core.server.inspector.timeline import snippet_of, step, timeline, wait_for_news
 from rasa_core.server.paths import Paths, Views
@@ -47,6 +48,7 @@ class Inspector:
     def __init__(self, settings: ServerSettings) -> None:
         self.folder = Path(settings.inspect) if settings.inspect else None
         self._queue = Queue()
+        self._correcting = Correcting(self.folder)
         self._assets = assets()
         self._files = {f"{PREFIX}{name}": asset.view() for name, asset in self._assets.items() if name != PAGE}
         self.public = frozenset(self._files.values())
@@ -65,6 +67,9 @@ class Inspector:
             "/say": {"POST": self.say},
             "/act": {"POST": self.act},
             "/fork": {"POST": self.fork},
+            "/correct": {"POST": self._correcting.correct},
+            "/save": {**_read_by(self._correcting.offer), "POST": self._correcting.save},
+            "/story": _read_by(self._correcting.story),
             "/review": {**_read_by(self._queue.read_mark), "PUT": self._queue.write_mark},
         }
         return Paths({**general, **files, **own}, {**of_a_conversation, **of_one})

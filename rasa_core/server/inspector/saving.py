@@ -17,7 +17,7 @@ from rasa_core.exceptions import ModelError, RasaCoreError
 from rasa_core.nlu.edits import with_example
 from rasa_core.project import Project
 from rasa_core.rasa_project import contradictions
-from rasa_core.stories.edits import Kind, annotated, is_yaml, with_story
+from rasa_core.stories.edits import Kind, annotated, is_yaml, titles_in, with_story
 from rasa_core.support.text_edits import Edit, EditError, content_of
 from rasa_core.support.text_files import TextFileError, read_text
 from rasa_core.teaching.corrections import corrected_messages, is_alone, latest_turn, story_of
@@ -46,6 +46,7 @@ def proposal(project: Project, tracker: DialogueStateTracker, domain: Domain) ->
             **{"test": [_test_file(project)], "nlu": _nlu_names(project)},
         },
         "title": _title(turn or events),
+        "stories": {_name(project, path): titles_in(content_of(path), path.name) for path in project.story_files},
     }
 
 

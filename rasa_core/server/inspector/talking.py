@@ -29,7 +29,7 @@ def say(
         return RequestResult({"next_action": None}, answered.version)
 
     def take(conversation: Conversation) -> State:
-        return _go_on(turns, conversation.tracker, turns.start_turn(conversation.tracker, text))
+        return _run_here(turns, conversation.tracker, turns.start_turn(conversation.tracker, text))
 
     return turns.change(sender_id, take, conditions)
 
@@ -51,19 +51,30 @@ def act(
     def take(conversation: Conversation) -> State:
         tracker = conversation.tracker
         if action is None:
-            return _go_on(turns, tracker, turns.continue_turn(tracker, None, events))
+            return go_on(turns, tracker, events)
         expected = turns.predict(tracker)
         if error is None and expected.action != action:
-            return _go_on(turns, tracker, turns.continue_turn(tracker, action, events))
+            return _run_here(turns, tracker, turns.continue_turn(tracker, action, events))
         known = expected if expected.action == action else Prediction(action, 0.0, None, {})
         confidence = known.confidence if known is expected else None
         tracker.update(ActionExecuted(action, policy=known.policy, confidence=confidence, error=error))
-        return _go_on(turns, tracker, turns.continue_turn(tracker, None, events))
+        return go_on(turns, tracker, events)
 
     return turns.change(sender_id, take, conditions)
 
 
-def _go_on(turns: MessageProcessor, tracker: DialogueStateTracker, answer: State) -> State:
+def go_on(turns: MessageProcessor, tracker: DialogueStateTracker, events: Sequence[Event] = ()) -> State:
+    """Go on after some events, until the bot listens or an action runs elsewhere."""
+    if not turns.runner.runs_everything:
+        return _run_here(turns, tracker, turns.continue_turn(tracker, None, events))
+    for event in events:
+        tracker.update(event)
+    dispatcher = turns.dispatcher_for(UserMessage("", None, tracker.sender_id))
+    turns.run_until_listening(tracker, dispatcher, lambda: None)
+    return {"next_action": None}
+
+
+def _run_here(turns: MessageProcessor, tracker: DialogueStateTracker, answer: State) -> State:
     """Run what the bot says by itself, until it listens or an action runs elsewhere."""
     dispatcher = turns.dispatcher_for(UserMessage("", None, tracker.sender_id))
     for _ in range(turns.max_number_of_predictions):

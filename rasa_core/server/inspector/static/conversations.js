@@ -51,8 +51,8 @@ export async function open(view, {where, say}) {
   const list = h("ol", {class: "queue"});
   const pages = h("div", {class: "buttons pages"});
   fill(view, h("div", {class: "card"}, h("form", {class: "search", role: "search", onsubmit: (event) => { event.preventDefault(); offset = 0; load(); }},
-    h("label", {for: "search"}, t.search), search, h("label", {for: "which"}, t.show), which),
-  h("p", {id: "search-help", class: "dim"}, t.help), h("div", {class: "search"}, filters, h("label", {for: "below"}, t.below), below)), count, list, pages);
+    h("label", {for: "search"}, t.search), search, h("span", {class: "pair"}, h("label", {for: "which"}, t.show), which)),
+  h("p", {id: "search-help", class: "dim"}, t.help), h("div", {class: "search"}, filters, h("span", {class: "pair"}, h("label", {for: "below"}, t.below), below))), count, list, pages);
 
   const row = (one) => {
     const chips = KINDS.filter((kind) => one.problems[kind] !== undefined).map((kind) => h("span", {class: `chip ${kind === "unsure" ? "warn" : "bad"}`}, t.kinds[kind].name, kind === "unsure" ? ` ${percent(one.confidence)}` : ""));

@@ -2,6 +2,7 @@
 
 import {answerForm} from "./answer.js";
 import {conversation, get, post} from "./api.js";
+import {correction, savePanel} from "./correct.js";
 import {noteForm} from "./conversations.js";
 import {announce, debounced, fill, h, shown} from "./dom.js";
 import {mark, row, slotTable} from "./steps.js";
@@ -54,6 +55,7 @@ export async function open(view, {bot, where, say}) {
     if (kept) fill(review, h("h2", {}, texts.conversations.title), noteForm(id, kept, showReview, say));
   }
   showReview();
+  const saving = await savePanel(id, say, where.query.has("save"));
 
   // -- showing
 
@@ -88,14 +90,15 @@ export async function open(view, {bot, where, say}) {
     const position = chosen ?? at;
     if (position === null) {
       if (panel.contains(document.activeElement) && document.activeElement.matches("textarea, input")) return; // Somebody writes.
-      fill(panel, h("p", {class: "hint"}, t.pick), slotTable(state.slots, t.slotsNow), state.version > 0 ? review : null);
+      fill(panel, h("p", {class: "hint"}, t.pick), where.query.has("save") ? saving.node : null, slotTable(state.slots, t.slotsNow),
+        where.query.has("save") ? null : saving.node, state.version > 0 ? review : null);
       return;
     }
     try {
       const step = await get(conversation(id, `step?at=${position}`), stop.signal);
       if (position !== (chosen ?? at)) return;
       const back = h("button", {type: "button", class: "plain close", onclick: () => { if (chosen === null) travel(null); choose(null); }}, texts.close);
-      showStep(panel, step, state.events.slice(position, step.end), [back]);
+      showStep(panel, step, state.events.slice(position, step.end), [back], correction(id, bot, step, state.events[position], say));
       panel.scrollTop = 0;
       if (chosen !== null && matchMedia("(max-width: 900px)").matches) panel.scrollIntoView({block: "start"});
     } catch (error) {
@@ -192,6 +195,7 @@ export async function open(view, {bot, where, say}) {
     const isFirst = state.version === -1;
     state = {...told, events: [...state.events, ...told.events]};
     showAll(known);
+    if (!isFirst) saving.load();
     if (!isFirst) for (const event of told.events) if (event.event === "bot") announce(`${t.bot}: ${shown(event.text ?? "").slice(0, 500)}`);
     return true;
   }

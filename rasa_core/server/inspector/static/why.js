@@ -69,10 +69,10 @@ const changes = (step) => [h("h3", {}, t.changes), step.changed.length
   : h("p", {class: "dim"}, t.noChange)];
 
 // Show a step; `extra` holds what else can be done with it.
-export function showStep(panel, step, events, extra = []) {
+export function showStep(panel, step, events, extra = [], after = null) {
   const event = events[0];
   const head = step.why ? decision(step.why) : event?.event === "user" ? message(event) : [h("h2", {}, t.other)];
-  fill(panel, h("section", {class: "card"}, extra, head, event ? changes(step) : null,
+  fill(panel, h("section", {class: "card"}, extra, head, after, event ? changes(step) : null,
     h("details", {}, h("summary", {}, t.raw), h("pre", {class: "raw", tabindex: "0"}, events.map((one) => `${shown(JSON.stringify(one, null, 1)).slice(0, 20000)}\n`)))),
   slotTable(step.after.slots, texts.talk.slotsThen, step.after.active_loop));
 }

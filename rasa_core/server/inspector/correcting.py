@@ -1,0 +1,157 @@
+"""Correcting a conversation in the page, and saving what is right in the project's own files."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.wrappers import Response
+
+from rasa_core.agent import Agent
+from rasa_core.exceptions import ModelError
+from rasa_core.project import Project
+from rasa_core.server.inspector.saving import edits_for, new_findings, proposal
+from rasa_core.server.inspector.talking import go_on
+from rasa_core.server.requests import HttpError, Request, at_version, json_response, json_type
+from rasa_core.stories.edits import with_story
+from rasa_core.support.text_edits import Edit, NewerEditError, write_edits
+from rasa_core.teaching.corrections import Correction, story_of, take_action, take_message
+from rasa_core.tracker_store.base import Conversation
+
+if TYPE_CHECKING:
+    from rasa_core.server.app import ServerApp
+
+
+class Correcting:
+    """What corrects and saves, over HTTP. Safe to share between threads.
+
+    Parameters
+    ----------
+    folder
+        The project; None where there is none to save into.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._writing = threading.Lock()
+
+    def project(self) -> Project:
+        """Return the project, as its files are now.
+
+        Raises
+        ------
+        HttpError
+            409 if the server has none.
+        """
+        if self._folder is None:
+            raise HttpError(409, "this server has a model and no project to save into; serve the folder of a bot.")
+        try:
+            return Project(self._folder)
+        except ModelError as error:
+            raise HttpError(409, f"the project cannot be read now: {error}") from error
+
+    # -- correcting
+
+    def correct(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+        """Take a conversation up again with what is right at one step, in a draft."""
+        agent = app.model.agent()
+        correction = _correction(request.json_object())
+        tracker = agent.read_tracker(sender_id)
+        events = list(tracker.events)
+        beginning = correction.beginning(events)
+        to = _free_name(agent, sender_id)
+        turns = agent.turns()
+
+        def begin(conversation: Conversation) -> dict[str, Any]:
+            conversation.replace(beginning)
+            if correction.action is not None:
+                take_action(turns, conversation.tracker, correction.action)
+            else:
+                message = events[correction.at] if correction.at < len(events) else None
+                take_message(turns, conversation.tracker, message, correction.intent or "", correction.entities)
+            return {"sender_id": to, **go_on(turns, conversation.tracker)}
+
+        answered = turns.change(to, begin)
+        return at_version(answered.result, answered.version)
+
+    # -- saving
+
+    def offer(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+        """Tell as what a conversation may be saved, and where."""
+        agent = app.model.agent()
+        return json_response(proposal(self.project(), agent.read_tracker(sender_id), agent.domain))
+
+    def story(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+        """Return a conversation as a story."""
+        agent = app.model.agent()
+        events = story_of(agent.read_tracker(sender_id), agent.domain)
+        name = "stories.md" if agent.domain.rasa is None else "stories.yml"
+        return Response(with_story(b"", name, sender_id, events), mimetype="text/plain")
+
+    def save(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+        """Tell what would change in which files, and what `check` says of it; with ``"write": true``, change them."""
+        agent = app.model.agent()
+        body = request.json_object()
+        wanted, stamps = body.get("save"), body.get("stamps")
+        if not isinstance(wanted, list) or not all(isinstance(one, dict) for one in wanted) or not wanted:
+            raise HttpError(400, '"save" is a list such as [{"as": "story"}].')
+        project = self.project()
+        with self._writing:
+            edits = edits_for(project, agent.read_tracker(sender_id), agent.domain, wanted)
+            found = new_findings(project, edits)
+            told = {
+                "edits": [self._told(project, edit) for edit in edits],
+                "findings": [finding.as_dict() for finding in found],
+                "written": False,
+            }
+            if body.get("write") is not True:
+                return json_response(told)
+            errors = [finding for finding in found if finding.severity == "error"]
+            if errors and body.get("despite_errors") is not True:
+                raise HttpError(422, f"not saved, since check finds a mistake: {errors[0].message}", details=told)
+            self._check_stamps(project, edits, stamps, told)
+            try:
+                write_edits(edits)
+            except NewerEditError as error:
+                raise HttpError(409, str(error), details=told) from error
+        return json_response({**told, "written": True})
+
+    @staticmethod
+    def _told(project: Project, edit: Edit) -> dict[str, Any]:
+        name = edit.path.relative_to(project.folder).as_posix()
+        return {"file": name, "diff": edit.diff(name), "stamp": edit.stamp}
+
+    @staticmethod
+    def _check_stamps(project: Project, edits: list[Edit], stamps: object, told: dict[str, Any]) -> None:
+        """Raise `HttpError` 409 if a file is not as it was when somebody looked at the change."""
+        if stamps is None:
+            return
+        if not isinstance(stamps, dict):
+            raise HttpError(400, f'"stamps" is an object of file names and stamps, not {json_type(stamps)}.')
+        for edit in edits:
+            name = edit.path.relative_to(project.folder).as_posix()
+            if stamps.get(name) != edit.stamp:
+                raise HttpError(
+                    409, f"{name} was changed by somebody else meanwhile; look at the change once more.", details=told
+                )
+
+
+def _correction(body: dict[str, Any]) -> Correction:
+    at, action, intent, entities = (body.get(name) for name in ("at", "action", "intent", "entities"))
+    if not isinstance(at, int) or isinstance(at, bool) or at < 0:
+        raise HttpError(400, '"at" is the number of events that stay.')
+    if (isinstance(action, str)) == (isinstance(intent, str)):
+        raise HttpError(400, 'send either the right "action" of a step, or the right "intent" of a message.')
+    if not isinstance(entities, list | None):
+        raise HttpError(400, f'"entities" is a list, not {json_type(entities)}.')
+    return Correction(at, action, intent, None if entities is None else tuple(entities))
+
+
+def _free_name(agent: Agent, sender_id: str) -> str:
+    """Return the name of the next draft of a conversation."""
+    base = sender_id.partition(" \N{RIGHTWARDS ARROW} ")[0][:900]
+    number = 1
+    while agent.tracker_store.retrieve(f"{base} \N{RIGHTWARDS ARROW} {number}") is not None:
+        number += 1
+    return f"{base} \N{RIGHTWARDS ARROW} {number}"
