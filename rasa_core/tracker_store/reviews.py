@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -327,3 +327,17 @@ def _make(store: TrackerStore) -> Reviews:
         if named is not None:
             return named(store)
     return _OfAnyStore(store)
+
+
+def newest(store: TrackerStore, most: int, left_out: Callable[[Sequence[str]], Sequence[str]]) -> Iterator[str]:
+    """Yield the names of the conversations that changed last, the latest first.
+
+    Parameters
+    ----------
+    most
+        How many.
+    left_out
+        Gets all names, and returns those that may be yielded.
+    """
+    changed = sorted(reviews_of(store).changed_since(0.0), key=lambda one: (-one.updated, one.sender_id))
+    yield from left_out([one.sender_id for one in changed])[:most]

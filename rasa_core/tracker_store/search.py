@@ -8,6 +8,7 @@ So a turn costs nothing for it. What was deleted from the store goes from the in
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
@@ -37,21 +38,27 @@ ONLY: Final = ("unsure", *PROBLEMS)
 _FORMAT: Final = 1
 _OVERLAP: Final = 30.0  # Seconds by which the clocks of servers may differ.
 _BATCH: Final = 100
-_COLUMNS: Final = (
-    *("sender_id", "version", "updated", "started", "messages", "confidence", "unsure_at"),
-    *(*PROBLEMS, "need", "first", "last", "reviewed", "note", "tags"),
-)
+_LIST: Final = ("version", "updated", "messages", "confidence", "unsure_at", *PROBLEMS, "need", "reviewed")
+_ABOUT: Final = ("sender_id", "started", "first", "last", "note", "tags")
+# What is looked through is in a narrow table, since most searches go through all of it; what is shown is in another.
 _TABLES: Final = (
-    "CREATE TABLE conversations (number INTEGER PRIMARY KEY, sender_id TEXT UNIQUE, version INTEGER, updated REAL, "
-    "started REAL, messages INTEGER, confidence REAL, unsure_at INTEGER, failed INTEGER, paused INTEGER, "
-    "fallback INTEGER, deviates INTEGER, need REAL, first TEXT, last TEXT, reviewed INTEGER, note TEXT, tags TEXT)",
-    "CREATE INDEX by_need ON conversations (need DESC, updated DESC)",
-    "CREATE INDEX by_update ON conversations (updated)",
-    *(f"CREATE INDEX by_{name} ON conversations (need DESC) WHERE {name} IS NOT NULL" for name in PROBLEMS),
-    "CREATE VIRTUAL TABLE words USING fts5 (id, text, intent, action, slot, tag, "
+    "CREATE TABLE list (number INTEGER PRIMARY KEY, version INTEGER, updated REAL, messages INTEGER, confidence REAL, "
+    "unsure_at INTEGER, failed INTEGER, paused INTEGER, fallback INTEGER, deviates INTEGER, need REAL, "
+    "reviewed INTEGER)",
+    "CREATE TABLE about (number INTEGER PRIMARY KEY, sender_id TEXT UNIQUE, started REAL, first TEXT, last TEXT, "
+    "note TEXT, tags TEXT)",
+    "CREATE VIRTUAL TABLE words USING fts5 (id, text, intent, action, slot, tag, prefix = '3', "
     "tokenize = \"unicode61 tokenchars '_'\")",
     "CREATE TABLE state (name TEXT PRIMARY KEY, value REAL)",
     f"PRAGMA user_version = {_FORMAT}",
+)
+_FIND: Final = (
+    "WITH fits AS MATERIALIZED (SELECT number, need, updated FROM list WHERE {}), "
+    "page AS (SELECT number, need, updated, (SELECT count(*) FROM fits) AS count FROM fits "
+    "ORDER BY {} LIMIT ? OFFSET ?) "
+    f"SELECT page.count, {', '.join(f'list.{name}' for name in _LIST)}, "
+    f"{', '.join(f'about.{name}' for name in _ABOUT)} "
+    "FROM page JOIN list USING (number) JOIN about USING (number) ORDER BY {}"
 )
 _word = re.compile(r"\w+")
 
@@ -112,14 +119,14 @@ class Search:
             elif name == "reviewed":
                 reviewed = {"yes": True, "no": False, "all": None}[_one_of(value, ("yes", "no", "all"), "reviewed")]
             else:
-                words.append((name, value.replace("=", " ", 1) if name == "slot" else value))
+                words.append((name, value))
         return cls(tuple(words), moments.get("after"), moments.get("before"), tuple(only), reviewed, below)
 
     def matched(self) -> str:
         """Return the words as SQLite's full-text search has them; empty if there are none."""
         found = []
         for column, text in self.words:
-            tokens = _word.findall(text)
+            tokens = [_slot_word(*text.partition("=")[::2])] if column == "slot" else _word.findall(text)
             if tokens:
                 phrase = '"' + " ".join(tokens) + '"' + ("*" if column in ("", "id", "text") else "")
                 found.append(f"{column} : {phrase}" if column else phrase)
@@ -228,7 +235,7 @@ class ConversationIndex:
 
     @staticmethod
     def _make(connection: sqlite3.Connection) -> None:
-        tables = ("words", "conversations", "state")
+        tables = ("words", "list", "about", "state")
         for name in tables:
             connection.execute(f"DROP TABLE IF EXISTS {name}")
         for statement in _TABLES:
@@ -276,7 +283,7 @@ class ConversationIndex:
     def _version(self, sender_id: str) -> int | None:
         with self._reading:
             found = self._reader.execute(
-                "SELECT version FROM conversations WHERE sender_id = ?", (sender_id,)
+                "SELECT version FROM about JOIN list USING (number) WHERE sender_id = ?", (sender_id,)
             ).fetchone()
         return None if found is None else int(found[0])
 
@@ -304,15 +311,15 @@ class ConversationIndex:
     def _forget_deleted(self) -> None:
         """Remove what the store has not any more, if the numbers say that there is something."""
         with self._reading:
-            (have,) = self._reader.execute("SELECT count(*) FROM conversations").fetchone()
+            (have,) = self._reader.execute("SELECT count(*) FROM list").fetchone()
         if have <= self.reviews.count():
             return
         there = set(self.store.keys())
         with self._changing() as connection:
-            rows = connection.execute("SELECT number, sender_id FROM conversations").fetchall()
+            rows = connection.execute("SELECT number, sender_id FROM about").fetchall()
             gone = [(number,) for number, sender_id in rows if sender_id not in there]
-            connection.executemany("DELETE FROM conversations WHERE number = ?", gone)
-            connection.executemany("DELETE FROM words WHERE rowid = ?", gone)
+            for table in ("list", "about", "words"):
+                connection.executemany(f"DELETE FROM {table} WHERE rowid = ?", gone)
 
     def mark(self, sender_id: str, mark: Mark) -> None:
         """Write a mark into the store, and take it in."""
@@ -333,22 +340,26 @@ class ConversationIndex:
             values.append(matched)
         elif search.words:
             return Found([], 0, *self._numbers())
-        order = "updated DESC" if search.only == () and search.reviewed else "need DESC, updated DESC"
-        select = f"SELECT {', '.join(_COLUMNS)} FROM conversations WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"
+        order = "updated DESC" if search.reviewed else "need DESC, updated DESC"
+        paged = order.replace("need", "page.need").replace("updated", "page.updated")
+        select = _FIND.format(condition, order, paged)
         with self._reading:
             rows = self._reader.execute(select, (*values, min(limit, MOST_AT_ONCE), offset)).fetchall()
-            count = f"SELECT count(*) FROM conversations WHERE {condition}"
-            (number,) = self._reader.execute(count, values).fetchone()
-        return Found([_shown(row, search.below) for row in rows], number, *self._numbers())
+            if rows or not offset:
+                number = rows[0][0] if rows else 0
+            else:  # Behind the last page.
+                count = f"SELECT count(*) FROM list WHERE {condition}"
+                (number,) = self._reader.execute(count, values).fetchone()
+        return Found([_shown(row[1:], search.below) for row in rows], number, *self._numbers())
 
     def _numbers(self) -> tuple[int, int]:
         with self._reading:
-            (indexed,) = self._reader.execute("SELECT count(*) FROM conversations").fetchone()
+            (indexed,) = self._reader.execute("SELECT count(*) FROM list").fetchone()
         return indexed, max(indexed, self.reviews.count())
 
 
 def _shown(row: Sequence[Any], below: float) -> dict[str, Any]:
-    found = dict(zip(_COLUMNS, row, strict=True))
+    found = dict(zip((*_LIST, *_ABOUT), row, strict=True))
     problems = {name: found.pop(name) for name in PROBLEMS}
     told = {name: position for name, position in problems.items() if position is not None}
     unsure_at = found.pop("unsure_at")
@@ -360,26 +371,35 @@ def _shown(row: Sequence[Any], below: float) -> dict[str, Any]:
 
 def _put(connection: sqlite3.Connection, one: Changed, digest: Digest, mark: Mark) -> None:
     reviewed = mark.counts_for(one.version)
-    connection.execute("INSERT OR IGNORE INTO conversations (sender_id) VALUES (?)", (one.sender_id,))
-    found = connection.execute("SELECT number FROM conversations WHERE sender_id = ?", (one.sender_id,))
-    (number,) = found.fetchone()
-    values: dict[str, Any] = {
-        **{"version": one.version, "updated": digest.updated, "started": digest.started, "messages": digest.messages},
-        **{"confidence": digest.confidence, "unsure_at": digest.unsure_at},
-        **{name: digest.problems.get(name) for name in PROBLEMS},
-        **{"need": 0.0 if reviewed else digest.need, "first": digest.first, "last": digest.last},
-        **{"reviewed": int(reviewed), "note": mark.note, "tags": "\n".join(mark.tags)},
-    }
-    values = {name: _whole(value) for name, value in values.items()}
-    sets = ", ".join(f"{name} = ?" for name in values)
-    connection.execute(f"UPDATE conversations SET {sets} WHERE number = ?", (*values.values(), number))
-    slots = " _ ".join(f"{name} {value}" for name, value in digest.slots)
-    words = (number, one.sender_id, "\n".join(digest.said), " ".join(digest.intents), " ".join(digest.actions), slots)
-    connection.execute("DELETE FROM words WHERE rowid = ?", (number,))
+    name, tags = _whole(one.sender_id), _whole("\n".join(mark.tags))
+    found = connection.execute("SELECT number FROM about WHERE sender_id = ?", (name,)).fetchone()
+    if found is None:
+        number = connection.execute("INSERT INTO about (sender_id) VALUES (?)", (name,)).lastrowid
+    else:
+        (number,) = found
+        connection.execute("DELETE FROM words WHERE rowid = ?", (number,))
     connection.execute(
-        "INSERT INTO words (rowid, id, text, intent, action, slot, tag) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (*map(_whole, words), " _ ".join(mark.tags)),
+        "UPDATE about SET started = ?, first = ?, last = ?, note = ?, tags = ? WHERE number = ?",
+        (digest.started, _whole(digest.first), _whole(digest.last), _whole(mark.note), tags, number),
     )
+    problems = [digest.problems.get(name) for name in PROBLEMS]
+    listed = (one.version, digest.updated, digest.messages, digest.confidence, digest.unsure_at, *problems)
+    connection.execute(
+        f"INSERT OR REPLACE INTO list (number, {', '.join(_LIST)}) VALUES ({', '.join('?' * (len(_LIST) + 1))})",
+        (number, *listed, 0.0 if reviewed else digest.need, int(reviewed)),
+    )
+    slots = {_slot_word(*pair) for pair in digest.slots} | {_slot_word(name) for name, _ in digest.slots}
+    said, intents, actions = "\n".join(digest.said), " ".join(digest.intents), " ".join(digest.actions)
+    words = (name, _whole(said), _whole(intents), _whole(actions), " ".join(sorted(slots)), tags)
+    connection.execute(
+        "INSERT INTO words (rowid, id, text, intent, action, slot, tag) VALUES (?, ?, ?, ?, ?, ?, ?)", (number, *words)
+    )
+
+
+def _slot_word(name: str, value: str = "") -> str:
+    """Return one word that stands for a slot, or for a slot with a value."""
+    content = f"{name}\0{value.strip().lower()}".encode("utf-8", "replace")
+    return f"s{hashlib.blake2b(content, digest_size=8).hexdigest()}"
 
 
 def _whole(value: Any) -> Any:
@@ -389,16 +409,14 @@ def _whole(value: Any) -> Any:
 
 def _put_mark(connection: sqlite3.Connection, sender_id: str, mark: Mark) -> None:
     """Note a mark that was made elsewhere; what it changes about the need of a person comes with the next change."""
-    found = connection.execute(
-        "SELECT number, version, note, tags FROM conversations WHERE sender_id = ?", (sender_id,)
-    ).fetchone()
+    select = "SELECT number, version FROM about JOIN list USING (number) WHERE sender_id = ?"
+    found = connection.execute(select, (_whole(sender_id),)).fetchone()
     if found is None:
         return
-    number, version, *_ = found
-    reviewed, tags = int(mark.counts_for(version)), "\n".join(mark.tags)
+    number, version = found
+    reviewed, tags = int(mark.counts_for(version)), _whole("\n".join(mark.tags))
+    connection.execute("UPDATE about SET note = ?, tags = ? WHERE number = ?", (_whole(mark.note), tags, number))
     connection.execute(
-        "UPDATE conversations SET reviewed = ?, note = ?, tags = ?, need = CASE WHEN ? THEN 0 ELSE need END "
-        "WHERE number = ?",
-        (reviewed, mark.note, tags, reviewed, number),
+        "UPDATE list SET reviewed = ?1, need = CASE WHEN ?1 THEN 0 ELSE need END WHERE number = ?2", (reviewed, number)
     )
-    connection.execute("UPDATE words SET tag = ? WHERE rowid = ?", (" _ ".join(mark.tags), number))
+    connection.execute("UPDATE words SET tag = ? WHERE rowid = ?", (tags, number))

@@ -1,0 +1,202 @@
+"""``rasa-core compare``: what another model would do in conversations that have taken place, and in stories."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+from xml.sax.saxutils import quoteattr
+
+import click
+
+from rasa_core.agent import Agent
+from rasa_core.commands.common import CONTEXT, Command, counted, import_option, load_modules, log_options, start_log
+from rasa_core.commands.store import check_url
+from rasa_core.evaluation.replay import VERDICTS, Comparison, compare, compare_stories, without_corrected
+from rasa_core.evaluation.stories import evaluate_stories
+from rasa_core.events import Event
+from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.stories import extract_story_graph
+from rasa_core.support.folders import whole_file
+from rasa_core.support.progress import Progress
+from rasa_core.tracker_store import TrackerStore, store_from_url
+from rasa_core.tracker_store.reviews import newest
+
+STORE_VARIABLE: Final = "RASA_CORE_STORE"
+_TOLD_EVERY: Final = 50
+
+_EXAMPLES = """\b
+Examples:
+  # What would the second model do otherwise, in the last 1,000 conversations?
+  rasa-core compare models/old models/new --store sqlite:///conversations.db
+\b
+  # In a build: stop before a model serves that breaks a story, or what the bot did right.
+  rasa-core compare models/old models/new --store sqlite:///conversations.db -s test_stories.md
+    --fail-on-worse --format junit -o compare.xml
+\b
+A change looks like this:
+  greet: utter_hello -> utter_bye, 12 times (worse)
+      anna (at 7), bert (at 3), ...
+"""
+
+
+@click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
+@click.argument("before", metavar="MODEL", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("after", metavar="MODEL", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--store",
+    metavar="URL",
+    default=lambda: os.environ.get(STORE_VARIABLE),
+    callback=lambda ctx, param, value: None if value is None else check_url(ctx, param, value),
+    help=f"The store of the conversations.  [default: {STORE_VARIABLE}, or none]",
+)
+@click.option(
+    "--last", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N", help="The newest N of them."
+)
+@click.option("-s", "--stories", multiple=True, metavar="STORIES", help="Story file or folder, or tests; repeatable.")
+@click.option("--fail-on-worse", is_flag=True, help="Exit with 1 if a story fails now, or a decision is worse.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "junit"]),
+    default="text",
+    show_default=True,
+    help="Text, one JSON object, or JUnit's XML for build servers.",
+)
+@click.option("-o", "--output", metavar="FILE", help="Write into this file.  [default: the terminal]")
+@import_option
+@log_options
+def command(
+    before: Path,
+    after: Path,
+    store: str | None,
+    last: int,
+    stories: tuple[str, ...],
+    fail_on_worse: bool,
+    form: str,
+    output: str | None,
+    imports: tuple[str, ...],
+    verbose: bool,
+    debug: bool,
+) -> None:
+    """Tell what the second MODEL would decide otherwise than the first.
+
+    A MODEL is the folder of a dialogue model, or one with dialogue/ and nlu/. No action is run. A decision is worse
+    where the first model would do what was done in the conversation, and the second would not; it is better the other
+    way round. Conversations of which somebody has made a corrected draft are left out, and the draft counts.
+    """
+    start_log(verbose, debug)
+    if store is None and not stories:
+        raise click.UsageError("give --store URL, the conversations, or -s STORIES, or both.")
+    load_modules(imports, before)
+    bots = [_bot(path) for path in (before, after)]
+    found = Comparison()
+    if store is not None:
+        found = _conversations(bots, store, last)
+    for name in stories:
+        graph = extract_story_graph(name, bots[0].domain, bots[0].interpreter)
+        old, new = (evaluate_stories(bot, graph) for bot in bots)
+        found.stories.append(compare_stories(name, old, new))
+    _write(output, _WRITTEN[form](found))
+    if fail_on_worse and found.is_worse:
+        raise click.exceptions.Exit(1)
+
+
+def _bot(path: Path) -> Agent:
+    """Return the bot of a model, with the interpreter beside it if there is one."""
+    dialogue = path / "dialogue" if (path / "dialogue").is_dir() else path
+    nlu = path / "nlu" if dialogue != path and (path / "nlu").is_dir() else None
+    return Agent.load(dialogue, interpreter=NaturalLanguageInterpreter.create(None if nlu is None else str(nlu)))
+
+
+def _conversations(bots: Sequence[Agent], url: str, last: int) -> Comparison:
+    with store_from_url(url, bots[0].domain) as store:
+        names = list(newest(store, last, without_corrected))
+        understand = (bots[0].turns().understand, bots[1].turns().understand)
+        same = bots[0].interpreter.model_fingerprint == bots[1].interpreter.model_fingerprint
+        with Progress("comparing, conversation", len(names)) as progress:
+            return compare(
+                *bots,
+                each_of(store, names),
+                None if same else understand,
+                lambda done: progress.step(done) if done % _TOLD_EVERY == 0 else None,
+            )
+
+
+def each_of(store: TrackerStore, names: Sequence[str]) -> Iterator[tuple[str, list[Event]]]:
+    """Yield conversations with their events; one that was deleted meanwhile is left out."""
+    for name in names:
+        tracker = store.retrieve(name)
+        if tracker is not None:
+            yield name, list(tracker.events)
+
+
+# -- written
+
+
+def _write(output: str | None, text: str) -> None:
+    if output is None:
+        click.echo(text)
+        return
+    try:
+        with whole_file(output) as file:
+            file.write(text.encode("ascii", "xmlcharrefreplace").decode() + "\n")
+    except OSError as error:
+        raise click.ClickException(f"cannot write {output}: {error.strerror or error}.") from error
+
+
+def _as_text(found: Comparison) -> str:
+    lines = []
+    for stories in found.stories:
+        lines.append(
+            f"{stories.name}: {counted(stories.total, 'story')}, {stories.failing} fail with the second model."
+        )
+        lines += [f"  fails now: {name}" for name in stories.broken]
+        lines += [f"  passes now: {name}" for name in stories.mended]
+    if found.conversations:
+        told = f"{counted(found.conversations, 'conversation')}, {counted(found.decisions, 'decision')}"
+        counts = ", ".join(f"{found.count(verdict)} {verdict}" for verdict in VERDICTS)
+        lines.append(f"{told}: {counts}.")
+    for change in [*found.changes, *found.understood]:
+        lines.append(f"{change}")
+        shown = ", ".join(f"{name} (at {at})" for name, at in change.examples[:3])
+        lines.append(f"    {shown}{', ...' if change.count > 3 else ''}")
+    if not found.changes and not found.understood and not any(one.broken or one.mended for one in found.stories):
+        lines.append("Both models do the same.")
+    return "\n".join(lines)
+
+
+def _as_json(found: Comparison) -> str:
+    return json.dumps(found.as_dict(), indent=2)
+
+
+def _as_junit(found: Comparison) -> str:
+    cases = []
+    for stories in found.stories:
+        passing = stories.total - len(stories.broken)
+        cases.append((f"{stories.name}: {passing} of {stories.total} stories do not fail anew", None))
+        cases += [(f"{stories.name}: {name}", "fails with the second model alone") for name in stories.broken]
+    if found.conversations:
+        cases.append((f"{found.conversations} conversations are replayed", None))
+    for change in found.changes:
+        examples = ", ".join(f"{name} (at {at})" for name, at in change.examples)
+        cases.append((str(change), f"{change}: {examples}" if change.verdict == "worse" else None))
+    failures = sum(problem is not None for _, problem in cases)
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>']
+    lines.append(f'<testsuite name="rasa-core compare" tests="{len(cases)}" failures="{failures}">')
+    for name, problem in cases:
+        start = f'  <testcase classname="compare" name={_attribute(name)}'
+        lines.append(
+            f"{start}/>" if problem is None else f"{start}><failure message={_attribute(problem)}/></testcase>"
+        )
+    return "\n".join([*lines, "</testsuite>"])
+
+
+def _attribute(text: str) -> str:
+    """Return a text as the value of an attribute; XML knows no control characters."""
+    return quoteattr("".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text))
+
+
+_WRITTEN: Final = {"text": _as_text, "json": _as_json, "junit": _as_junit}

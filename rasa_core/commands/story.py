@@ -1,0 +1,64 @@
+"""``rasa-core story``: a stored conversation as a story, to be appended to a file of stories."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from rasa_core.commands.common import CONTEXT, Command
+from rasa_core.exceptions import ModelError
+from rasa_core.project import Project
+from rasa_core.server.settings import default_store_path
+from rasa_core.stories.edits import with_story
+from rasa_core.teaching.corrections import story_of
+from rasa_core.tracker_store import store_from_url
+
+_EXAMPLES = """\b
+Examples:
+  # Append what Anna and the bot said to the stories of the project in this folder.
+  rasa-core story anna >> stories.md
+\b
+  rasa-core story anna --project bots/concerts --store postgresql://localhost/bot --title "asked twice"
+"""
+
+
+@click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
+@click.argument("sender_id", metavar="ID")
+@click.option(
+    "--project",
+    "folder",
+    default=".",
+    show_default=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of the bot.",
+)
+@click.option(
+    "--store",
+    metavar="URL",
+    default=lambda: os.environ.get("RASA_CORE_STORE"),
+    help="The store.  [default: RASA_CORE_STORE, or the SQLite file beside the model of the project]",
+)
+@click.option("--title", metavar="NAME", help="Name of the story.  [default: ID]")
+@click.option("--as", "kind", type=click.Choice(["story", "test"]), default="story", show_default=True)
+def command(sender_id: str, folder: Path, store: str | None, title: str | None, kind: str) -> None:
+    """Print the conversation ID as a story, since its latest restart, in the format of the project's own stories.
+
+    What was taken back is left out, and so are slots that a message sets by itself.
+    """
+    try:
+        project = Project(folder)
+    except ModelError as error:
+        raise click.UsageError(f"--project: {error}") from error
+    domain = project.load_domain()
+    with store_from_url(store or f"sqlite:///{default_store_path(project.model)}", domain) as opened:
+        tracker = opened.retrieve(sender_id)
+        if tracker is None:
+            raise click.ClickException(f"there is no conversation {sender_id!r} in the store.")
+        events = story_of(tracker, domain)
+    if not events:
+        raise click.ClickException(f"nothing has been answered in the conversation {sender_id!r} since its restart.")
+    name = "stories.md" if project.rasa is None else "stories.yml"
+    text = with_story(b"", name, title or sender_id, events, "test" if kind == "test" else "story")
+    click.echo(text.decode("utf-8").rstrip("\n"))
