@@ -13,7 +13,7 @@ import click
 
 from rasa_core.agent import Agent
 from rasa_core.commands.common import CONTEXT, Command, counted, import_option, load_modules, log_options, start_log
-from rasa_core.commands.store import check_url
+from rasa_core.commands.store import check_url, open_store
 from rasa_core.evaluation.replay import VERDICTS, Comparison, compare, compare_stories, without_corrected
 from rasa_core.evaluation.stories import evaluate_stories
 from rasa_core.events import Event
@@ -21,7 +21,7 @@ from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.stories import extract_story_graph
 from rasa_core.support.folders import whole_file
 from rasa_core.support.progress import Progress
-from rasa_core.tracker_store import TrackerStore, store_from_url
+from rasa_core.tracker_store import TrackerStore
 from rasa_core.tracker_store.reviews import newest
 
 STORE_VARIABLE: Final = "RASA_CORE_STORE"
@@ -112,13 +112,15 @@ def _bot(path: Path) -> Agent:
 
 
 def _conversations(bots: Sequence[Agent], url: str, last: int) -> Comparison:
-    with store_from_url(url, bots[0].domain) as store:
+    with open_store(url) as store:
+        store.domain = bots[0].domain
         names = list(newest(store, last, without_corrected))
         understand = (bots[0].turns().understand, bots[1].turns().understand)
         same = bots[0].interpreter.model_fingerprint == bots[1].interpreter.model_fingerprint
         with Progress("comparing, conversation", len(names)) as progress:
             return compare(
-                *bots,
+                bots[0],
+                bots[1],
                 each_of(store, names),
                 None if same else understand,
                 lambda done: progress.step(done) if done % _TOLD_EVERY == 0 else None,
@@ -150,9 +152,7 @@ def _write(output: str | None, text: str) -> None:
 def _as_text(found: Comparison) -> str:
     lines = []
     for stories in found.stories:
-        lines.append(
-            f"{stories.name}: {counted(stories.total, 'story')}, {stories.failing} fail with the second model."
-        )
+        lines.append(f"{stories.name}: {stories.total} stories, {stories.failing} fail with the second model.")
         lines += [f"  fails now: {name}" for name in stories.broken]
         lines += [f"  passes now: {name}" for name in stories.mended]
     if found.conversations:
@@ -173,7 +173,7 @@ def _as_json(found: Comparison) -> str:
 
 
 def _as_junit(found: Comparison) -> str:
-    cases = []
+    cases: list[tuple[str, str | None]] = []
     for stories in found.stories:
         passing = stories.total - len(stories.broken)
         cases.append((f"{stories.name}: {passing} of {stories.total} stories do not fail anew", None))
@@ -187,10 +187,8 @@ def _as_junit(found: Comparison) -> str:
     lines = ['<?xml version="1.0" encoding="UTF-8"?>']
     lines.append(f'<testsuite name="rasa-core compare" tests="{len(cases)}" failures="{failures}">')
     for name, problem in cases:
-        start = f'  <testcase classname="compare" name={_attribute(name)}'
-        lines.append(
-            f"{start}/>" if problem is None else f"{start}><failure message={_attribute(problem)}/></testcase>"
-        )
+        failure = "" if problem is None else f"<failure message={_attribute(problem)}/>"
+        lines.append(f'  <testcase classname="compare" name={_attribute(name)}>{failure}</testcase>')
     return "\n".join([*lines, "</testsuite>"])
 
 

@@ -40,9 +40,7 @@ only: (unsure, failed, paused, fallback, deviates), reviewed: (yes, no, all). Ot
 @click.option(
     "--below", type=click.FloatRange(0, 1), default=UNSURE_BELOW, show_default=True, help="What counts as unsure."
 )
-@click.option(
-    "--limit", type=click.IntRange(1, 200), default=20, show_default=True, metavar="N", help="At most so many."
-)
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, metavar="N", help="So many.")
 @click.option("--done", multiple=True, metavar="ID", help="Note that this conversation was looked at; repeatable.")
 @click.option("--again", multiple=True, metavar="ID", help="Note that it needs another look; repeatable.")
 @click.option("--note", default="", metavar="TEXT", help="What to note of it.")

@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 
 from rasa_core.commands.common import CONTEXT, Command
+from rasa_core.commands.store import open_store
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
 from rasa_core.server.settings import default_store_path
 from rasa_core.stories.edits import with_story
 from rasa_core.teaching.corrections import story_of
-from rasa_core.tracker_store import store_from_url
 
 _EXAMPLES = """\b
 Examples:
@@ -52,7 +52,8 @@ def command(sender_id: str, folder: Path, store: str | None, title: str | None, 
     except ModelError as error:
         raise click.UsageError(f"--project: {error}") from error
     domain = project.load_domain()
-    with store_from_url(store or f"sqlite:///{default_store_path(project.model)}", domain) as opened:
+    with open_store(store or f"sqlite:///{default_store_path(project.model)}") as opened:
+        opened.domain = domain
         tracker = opened.retrieve(sender_id)
         if tracker is None:
             raise click.ClickException(f"there is no conversation {sender_id!r} in the store.")
