@@ -70,6 +70,8 @@ def digest_of(rows: Iterable[str], since: int = 0) -> Digest:
     length = 0
     for position, row in enumerate(rows):
         event = json.loads(row)
+        if not isinstance(event, dict):  # As only a program that writes logs by itself could have it.
+            continue
         kind = event.get("event")
         moment = event.get("timestamp") or found.updated
         found.started = found.started or moment
