@@ -130,7 +130,8 @@ def _into_yaml(content: bytes, lines: Sequence[str], new: Sequence[str], section
     last = next(keys, len(lines) + 1) - 1
     while last > first and not lines[last - 1].strip():
         last -= 1
-    gaps = any(not lines[number - 2].strip() for number in range(first + 2, last) if _ITEM.match(lines[number - 1]))
+    items = [number for number in range(first + 1, last + 1) if _ITEM.match(lines[number - 1])]
+    gaps = any(not lines[number - 2].strip() for number in items[1:])
     return inserted(content, last, [*([""] if gaps else []), *new])
 
 

@@ -72,7 +72,7 @@ def digest_of(rows: Iterable[str], since: int = 0) -> Digest:
         event = json.loads(row)
         if not isinstance(event, dict):  # As only a program that writes logs by itself could have it.
             continue
-        kind = event.get("event")
+        kind = str(event.get("event"))
         moment = event.get("timestamp") or found.updated
         found.started = found.started or moment
         found.updated = moment

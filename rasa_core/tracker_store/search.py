@@ -47,7 +47,7 @@ _TABLES: Final = (
     "reviewed INTEGER)",
     "CREATE TABLE about (number INTEGER PRIMARY KEY, sender_id TEXT UNIQUE, started REAL, first TEXT, last TEXT, "
     "note TEXT, tags TEXT)",
-    "CREATE VIRTUAL TABLE words USING fts5 (id, text, intent, action, slot, tag, prefix = '3', "
+    "CREATE VIRTUAL TABLE words USING fts5 (id, text, intent, action, slot, tag, prefix = '2 3 4 5', "
     "tokenize = \"unicode61 tokenchars '_'\")",
     "CREATE TABLE state (name TEXT PRIMARY KEY, value REAL)",
     f"PRAGMA user_version = {_FORMAT}",
@@ -257,7 +257,9 @@ class ConversationIndex:
     def catch_up(self, seconds: float | None = None) -> bool:
         """Take in what has changed, for up to so many seconds (None: all of it); return whether that is all."""
         until = None if seconds is None else time.monotonic() + seconds
-        since = self._state("since")
+        indexed, total = self._numbers()
+        # Where numbers differ, some were brought in that had changed long ago, or there is no index yet.
+        since = self._state("since") if indexed >= total else 0.0
         begun = time.time()
         changes = self.reviews.changed_since(since - _OVERLAP)
         changed = [one for one in changes if self._version(one.sender_id) != one.version]
@@ -338,8 +340,6 @@ class ConversationIndex:
         if matched:
             condition += " AND number IN (SELECT rowid FROM words WHERE words MATCH ?)"
             values.append(matched)
-        elif search.words:
-            return Found([], 0, *self._numbers())
         order = "updated DESC" if search.reviewed else "need DESC, updated DESC"
         paged = order.replace("need", "page.need").replace("updated", "page.updated")
         select = _FIND.format(condition, order, paged)

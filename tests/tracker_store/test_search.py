@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,7 @@ def test_a_search_that_names_what_there_is_not(text: str, problem: str) -> None:
 
 def test_what_changes_is_found_anew_and_what_is_deleted_no_more(index: ConversationIndex) -> None:
     assert isinstance(index.store, InMemoryTrackerStore)
-    put(index.store, "plain", user("something else", "other"), at=MORNING + 864_000)
+    put(index.store, "plain", user("something else", "other"), at=time.time())
     index.store.delete("failed")
     index.catch_up()
     assert names(index, "else") == ["plain"]
@@ -157,7 +158,7 @@ def test_what_is_reviewed_needs_nobody_until_it_goes_on(index: ConversationIndex
     assert "failed" not in names(index, "reviewed:no")
     assert names(index, "reviewed:yes") == ["failed"]
     assert names(index, 'tag:"net work"') == ["failed"]
-    put(index.store, "failed", user("still there?", "ask", 0.2), at=MORNING + 9e6)
+    put(index.store, "failed", user("still there?", "ask", 0.2), at=time.time())
     index.catch_up()
     found = index.find(Search.from_text("id:failed")).conversations[0]
     assert (found["reviewed"], found["problems"]) == (False, {"unsure": 3})
