@@ -14,7 +14,8 @@ from rasa_core.commands.common import CONTEXT, Command, counted
 from rasa_core.commands.store import open_store, url_argument
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.reviews import Mark
-from rasa_core.tracker_store.search import UNSURE_BELOW, ConversationIndex, Search
+from rasa_core.tracker_store.search import UNSURE_BELOW, Search
+from rasa_core.tracker_store.search_index import ConversationIndex
 from rasa_core.tracker_store.sqlite import SqliteTrackerStore
 
 _EXAMPLES = """\b

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from rasa_core.actions.nlg import NlgServer
 from rasa_core.actions.webhook import ActionServer
@@ -46,6 +46,13 @@ _LOAD_ERRORS: Final = (
 )
 _NO_AGENT: Final = "No agent loaded. To continue processing, a model of a trained agent needs to be loaded."
 _LOOK_EVERY = 1.0  # seconds
+
+
+class Serves(Protocol):
+    """What views are given: an application, which has a model."""
+
+    @property
+    def model(self) -> ServedModel: ...  # noqa: D102
 
 
 class ServedModel:

@@ -11,7 +11,8 @@ import pytest
 from rasa_core.tracker_store import EventLogStore, Head, InMemoryTrackerStore
 from rasa_core.tracker_store.digests import digest_of
 from rasa_core.tracker_store.reviews import Mark, ReviewError, newest, reviews_of
-from rasa_core.tracker_store.search import ConversationIndex, Search, SearchError
+from rasa_core.tracker_store.search import Search, SearchError
+from rasa_core.tracker_store.search_index import ConversationIndex
 
 MORNING = 1_700_000_000.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from werkzeug.wrappers import Response
 
@@ -14,13 +14,11 @@ from rasa_core.project import Project
 from rasa_core.server.inspector.saving import edits_for, new_findings, proposal
 from rasa_core.server.inspector.talking import go_on
 from rasa_core.server.requests import HttpError, Request, at_version, json_response, json_type
+from rasa_core.server.served_model import Serves
 from rasa_core.stories.edits import with_story
 from rasa_core.support.text_edits import Edit, NewerEditError, write_edits
 from rasa_core.teaching.corrections import Correction, story_of, take_action, take_message
 from rasa_core.tracker_store.base import Conversation
-
-if TYPE_CHECKING:
-    from rasa_core.server.app import ServerApp
 
 
 class Correcting:
@@ -53,7 +51,7 @@ class Correcting:
 
     # -- correcting
 
-    def correct(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+    def correct(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Take a conversation up again with what is right at one step, in a draft."""
         agent = app.model.agent()
         correction = _correction(request.json_object())
@@ -77,19 +75,19 @@ class Correcting:
 
     # -- saving
 
-    def offer(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+    def offer(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Tell as what a conversation may be saved, and where."""
         agent = app.model.agent()
         return json_response(proposal(self.project(), agent.read_tracker(sender_id), agent.domain))
 
-    def story(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+    def story(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Return a conversation as a story."""
         agent = app.model.agent()
         events = story_of(agent.read_tracker(sender_id), agent.domain)
         name = "stories.md" if agent.domain.rasa is None else "stories.yml"
         return Response(with_story(b"", name, sender_id, events), mimetype="text/plain")
 
-    def save(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+    def save(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Tell what would change in which files, and what `check` says of it; with ``"write": true``, change them."""
         agent = app.model.agent()
         body = request.json_object()

@@ -6,19 +6,18 @@ import atexit
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from werkzeug.wrappers import Response
 
 from rasa_core.exceptions import StoreError
 from rasa_core.server.requests import HttpError, Request, json_response
+from rasa_core.server.served_model import Serves
 from rasa_core.tracker_store.base import TrackerStore
 from rasa_core.tracker_store.reviews import Mark, reviews_of
-from rasa_core.tracker_store.search import UNSURE_BELOW, ConversationIndex, Search
+from rasa_core.tracker_store.search import UNSURE_BELOW, Search
+from rasa_core.tracker_store.search_index import ConversationIndex
 from rasa_core.tracker_store.sqlite import SqliteTrackerStore
-
-if TYPE_CHECKING:
-    from rasa_core.server.app import ServerApp
 
 _PATIENCE: Final = 0.1  # seconds
 _PAGE: Final = 50
@@ -32,7 +31,7 @@ class Queue:
         self._guard = threading.Lock()
         self._worker: threading.Thread | None = None
 
-    def index(self, app: ServerApp) -> ConversationIndex:
+    def index(self, app: Serves) -> ConversationIndex:
         """Return the index of the store, made if there is none yet."""
         store = app.model.agent().tracker_store
         with self._guard:
@@ -41,7 +40,7 @@ class Queue:
                 found = self._indices[id(store)] = ConversationIndex(store, _path(store, app.model.path))
             return found
 
-    def list(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+    def list(self, app: Serves, request: Request, sender_id: str) -> Response:
         """List the conversations that fit a search, those that need a person first."""
         search = Search.from_text(request.args.get("search", ""), _share(request, "below", UNSURE_BELOW))
         limit, offset = _count(request, "limit", _PAGE), _count(request, "offset", 0)
@@ -67,12 +66,12 @@ class Queue:
                 self._worker = threading.Thread(target=_finish, args=(index,), name="index", daemon=True)
                 self._worker.start()
 
-    def read_mark(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+    def read_mark(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Tell what somebody noted about a conversation."""
         store = app.model.agent().tracker_store
         return json_response(_marked(reviews_of(store).read(sender_id), _version(store, sender_id)))
 
-    def write_mark(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+    def write_mark(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Note something about a conversation."""
         store = app.model.agent().tracker_store
         version = _version(store, sender_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from werkzeug.wrappers import Response
 
@@ -22,11 +22,9 @@ from rasa_core.server.inspector.queue import Queue
 from rasa_core.server.inspector.timeline import snippet_of, step, timeline, wait_for_news
 from rasa_core.server.paths import Paths, Views
 from rasa_core.server.requests import HttpError, Request, at_version, json_response, json_type, text_in
+from rasa_core.server.served_model import Serves
 from rasa_core.server.settings import ServerSettings
 from rasa_core.version import __version__
-
-if TYPE_CHECKING:
-    from rasa_core.server.app import ServerApp
 
 LONGEST_ERROR: Final = 1000
 
@@ -83,7 +81,7 @@ class Inspector:
 
     # -- the bot
 
-    def bot(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+    def bot(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Tell what the bot understands and does."""
         agent = app.model.agent()
         domain = agent.domain
@@ -107,7 +105,7 @@ class Inspector:
 
     # -- one conversation
 
-    def timeline(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+    def timeline(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Tell what has happened; with ``after`` and ``wait``, as soon as more has than that."""
         agent = app.model.agent()
         after, seconds = _number(request, "after"), _number(request, "wait") or 0
@@ -116,7 +114,7 @@ class Inspector:
         tracker = agent.read_tracker(sender_id)
         return at_version(timeline(agent, tracker, _number(request, "from") or 0), tracker.version)
 
-    def step(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+    def step(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Tell what led to one event, why, and what it changed."""
         agent = app.model.agent()
         tracker = agent.read_tracker(sender_id)
@@ -130,14 +128,14 @@ class Inspector:
         files = [] if project is None else project.story_files
         return at_version(step(agent, tracker, at, lambda place: snippet_of(place, files)), tracker.version)
 
-    def say(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+    def say(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Take a message of the user, and go on until the bot listens or an action runs elsewhere."""
         turns = app.model.agent().turns()
         text = text_in(request.json_object(), "text")
         answered = talking.say(turns, sender_id, text, request.conditions("say"))
         return at_version(answered.result, answered.version)
 
-    def act(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+    def act(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Take note of what an action has led to that ran elsewhere, and go on."""
         agent = app.model.agent()
         body = request.json_object()
@@ -149,7 +147,7 @@ class Inspector:
         answered = talking.act(agent.turns(), sender_id, action, events, error, request.conditions("act"))
         return at_version(answered.result, answered.version)
 
-    def fork(self, app: ServerApp, request: Request, sender_id: str) -> Response:
+    def fork(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Begin another conversation with the first events of this one."""
         body = request.json_object()
         at, to = body.get("at"), text_in(body, "to")

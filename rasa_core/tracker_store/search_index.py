@@ -1,0 +1,299 @@
+"""Finding conversations: an index of what is in them, and the questions that it answers.
+
+The index is a SQLite file of its own beside whatever keeps the conversations. It holds nothing that the store does not
+have, and may be deleted at any time; it is made again. Whoever looks brings it up to date first: what has changed in
+the store since (`rasa_core.tracker_store.reviews`) is read and taken in, the conversations that changed last at first.
+So a turn costs nothing for it. What was deleted from the store goes from the index when somebody looks next.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from rasa_core.exceptions import StoreError
+from rasa_core.support.folders import make_private
+from rasa_core.support.strict_json import encode
+from rasa_core.tracker_store.base import TrackerStore
+from rasa_core.tracker_store.digests import PROBLEMS, Digest, digest_of
+from rasa_core.tracker_store.log_store import EventLogStore
+from rasa_core.tracker_store.reviews import Changed, Mark, Reviews, reviews_of
+from rasa_core.tracker_store.search import Search, slot_word
+
+MOST_AT_ONCE: Final = 200
+
+_FORMAT: Final = 1
+_OVERLAP: Final = 30.0  # Seconds by which the clocks of servers may differ.
+_BATCH: Final = 100
+_LIST: Final = ("version", "updated", "messages", "confidence", "unsure_at", *PROBLEMS, "need", "reviewed")
+_ABOUT: Final = ("sender_id", "started", "first", "last", "note", "tags")
+# What is looked through is in a narrow table, since most searches go through all of it; what is shown is in another.
+_TABLES: Final = (
+    "CREATE TABLE list (number INTEGER PRIMARY KEY, version INTEGER, updated REAL, messages INTEGER, confidence REAL, "
+    "unsure_at INTEGER, failed INTEGER, paused INTEGER, fallback INTEGER, deviates INTEGER, need REAL, "
+    "reviewed INTEGER)",
+    "CREATE TABLE about (number INTEGER PRIMARY KEY, sender_id TEXT UNIQUE, started REAL, first TEXT, last TEXT, "
+    "note TEXT, tags TEXT)",
+    "CREATE VIRTUAL TABLE words USING fts5 (id, text, intent, action, slot, tag, prefix = '2 3 4 5', "
+    "tokenize = \"unicode61 tokenchars '_'\")",
+    "CREATE TABLE state (name TEXT PRIMARY KEY, value REAL)",
+    f"PRAGMA user_version = {_FORMAT}",
+)
+_FIND: Final = (
+    "WITH fits AS MATERIALIZED (SELECT number, need, updated FROM list WHERE {}), "
+    "page AS (SELECT number, need, updated, (SELECT count(*) FROM fits) AS count FROM fits "
+    "ORDER BY {} LIMIT ? OFFSET ?) "
+    f"SELECT page.count, {', '.join(f'list.{name}' for name in _LIST)}, "
+    f"{', '.join(f'about.{name}' for name in _ABOUT)} "
+    "FROM page JOIN list USING (number) JOIN about USING (number) ORDER BY {}"
+)
+
+
+@dataclass(slots=True)
+class Found:
+    """Conversations that fit a search, those that need a person first.
+
+    Attributes
+    ----------
+    conversations : list of dict
+        What the list shows of each.
+    count : int
+        How many there are, those that are not shown included.
+    indexed, total : int
+        How many conversations the index has, and the store.
+    """
+
+    conversations: list[dict[str, Any]] = field(default_factory=list)
+    count: int = 0
+    indexed: int = 0
+    total: int = 0
+
+
+class ConversationIndex:
+    """The index of a store. Safe to share between threads, and its file between processes.
+
+    Parameters
+    ----------
+    store
+        Keeps the conversations.
+    path
+        The file of the index, which is made if it is not there.
+    """
+
+    def __init__(self, store: TrackerStore, path: str | os.PathLike[str]) -> None:
+        self.store = store
+        self.reviews: Reviews = reviews_of(store)
+        self.path = Path(path)
+        self._writing = threading.Lock()
+        self._reading = threading.Lock()
+        self._writer = self._connect()
+        self._reader = self._connect()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._writing, self._reading:
+            self._writer.close()
+            self._reader.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        make_private(self.path)
+        try:
+            connection = sqlite3.connect(self.path, timeout=20, isolation_level=None, check_same_thread=False)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = off")  # What a crash takes is made again.
+            connection.execute("BEGIN IMMEDIATE")
+            if connection.execute("PRAGMA user_version").fetchone()[0] != _FORMAT:
+                self._make(connection)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StoreError(f"the index {self.path} of conversations cannot be used: {error}. Delete it.") from error
+        return connection
+
+    @staticmethod
+    def _make(connection: sqlite3.Connection) -> None:
+        tables = ("words", "list", "about", "state")
+        for name in tables:
+            connection.execute(f"DROP TABLE IF EXISTS {name}")
+        for statement in _TABLES:
+            connection.execute(statement)
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        with self._writing:
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+            except BaseException:
+                self._writer.execute("ROLLBACK")
+                raise
+            self._writer.execute("COMMIT")
+
+    # -- bringing it up to date
+
+    def catch_up(self, seconds: float | None = None) -> bool:
+        """Take in what has changed, for up to so many seconds (None: all of it); return whether that is all."""
+        until = None if seconds is None else time.monotonic() + seconds
+        indexed, total = self._numbers()
+        # Where numbers differ, some were brought in that had changed long ago, or there is no index yet.
+        since = self._state("since") if indexed >= total else 0.0
+        begun = time.time()
+        changes = self.reviews.changed_since(since - _OVERLAP)
+        changed = [one for one in changes if self._version(one.sender_id) != one.version]
+        changed.sort(key=lambda one: -one.updated)
+        for start in range(0, len(changed), _BATCH):
+            if until is not None and time.monotonic() > until:
+                return False
+            self._take(changed[start : start + _BATCH])
+        marks = list(self.reviews.marks_since(self._state("marks") - _OVERLAP))
+        with self._changing() as connection:
+            for sender_id, mark in marks:
+                _put_mark(connection, sender_id, mark)
+            for name in ("since", "marks"):
+                connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, begun))
+        self._forget_deleted()
+        return True
+
+    def _state(self, name: str) -> float:
+        with self._reading:
+            found = self._reader.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
+        return 0.0 if found is None else float(found[0])
+
+    def _version(self, sender_id: str) -> int | None:
+        with self._reading:
+            found = self._reader.execute(
+                "SELECT version FROM about JOIN list USING (number) WHERE sender_id = ?", (sender_id,)
+            ).fetchone()
+        return None if found is None else int(found[0])
+
+    def _take(self, changed: Iterable[Changed]) -> None:
+        read = []
+        for one in changed:
+            mark = self.reviews.read(one.sender_id)
+            rows = self._rows(one.sender_id)
+            if rows is not None:
+                since = mark.version if mark.reviewed else 0
+                read.append((one, digest_of(rows, since), mark))
+        with self._changing() as connection:
+            for one, digest, mark in read:
+                _put(connection, one, digest, mark)
+
+    def _rows(self, sender_id: str) -> list[str] | None:
+        if isinstance(self.store, EventLogStore):
+            head = self.store.read_head(sender_id)
+            return None if head is None else self.store.read_events(sender_id, head.origin, head.version)
+        tracker = self.store.retrieve(sender_id)
+        if tracker is None:
+            return None
+        return [encode(event.as_dict()) for event in tracker.events]
+
+    def _forget_deleted(self) -> None:
+        """Remove what the store has not any more, if the numbers say that there is something."""
+        with self._reading:
+            (have,) = self._reader.execute("SELECT count(*) FROM list").fetchone()
+        if have <= self.reviews.count():
+            return
+        there = set(self.store.keys())
+        with self._changing() as connection:
+            rows = connection.execute("SELECT number, sender_id FROM about").fetchall()
+            gone = [(number,) for number, sender_id in rows if sender_id not in there]
+            for table in ("list", "about", "words"):
+                connection.executemany(f"DELETE FROM {table} WHERE rowid = ?", gone)
+
+    def mark(self, sender_id: str, mark: Mark) -> None:
+        """Write a mark into the store, and take it in."""
+        self.reviews.write(sender_id, mark)
+        with self._changing() as connection:
+            _put_mark(connection, sender_id, mark)
+        changed = Changed(sender_id, mark.version, mark.at)
+        self._take([changed])
+
+    # -- looking
+
+    def find(self, search: Search, limit: int = 50, offset: int = 0) -> Found:
+        """Return what fits a search, as far as the index is up to date."""
+        condition, values = search.condition()
+        matched = search.matched()
+        if matched:
+            condition += " AND number IN (SELECT rowid FROM words WHERE words MATCH ?)"
+            values.append(matched)
+        order = "updated DESC" if search.reviewed else "need DESC, updated DESC"
+        paged = order.replace("need", "page.need").replace("updated", "page.updated")
+        select = _FIND.format(condition, order, paged)
+        with self._reading:
+            rows = self._reader.execute(select, (*values, min(limit, MOST_AT_ONCE), offset)).fetchall()
+            if rows or not offset:
+                number = rows[0][0] if rows else 0
+            else:  # Behind the last page.
+                count = f"SELECT count(*) FROM list WHERE {condition}"
+                (number,) = self._reader.execute(count, values).fetchone()
+        return Found([_shown(row[1:], search.below) for row in rows], number, *self._numbers())
+
+    def _numbers(self) -> tuple[int, int]:
+        with self._reading:
+            (indexed,) = self._reader.execute("SELECT count(*) FROM list").fetchone()
+        return indexed, max(indexed, self.reviews.count())
+
+
+def _shown(row: Sequence[Any], below: float) -> dict[str, Any]:
+    found = dict(zip((*_LIST, *_ABOUT), row, strict=True))
+    problems = {name: found.pop(name) for name in PROBLEMS}
+    told = {name: position for name, position in problems.items() if position is not None}
+    unsure_at = found.pop("unsure_at")
+    if found["confidence"] < below and unsure_at is not None:
+        told["unsure"] = unsure_at
+    tags = [tag for tag in str(found.pop("tags") or "").split("\n") if tag]
+    return {**found, "reviewed": bool(found["reviewed"]), "problems": told, "tags": tags}
+
+
+def _put(connection: sqlite3.Connection, one: Changed, digest: Digest, mark: Mark) -> None:
+    reviewed = mark.counts_for(one.version)
+    name, tags = _whole(one.sender_id), _whole("\n".join(mark.tags))
+    found = connection.execute("SELECT number FROM about WHERE sender_id = ?", (name,)).fetchone()
+    if found is None:
+        number = connection.execute("INSERT INTO about (sender_id) VALUES (?)", (name,)).lastrowid
+    else:
+        (number,) = found
+        connection.execute("DELETE FROM words WHERE rowid = ?", (number,))
+    connection.execute(
+        "UPDATE about SET started = ?, first = ?, last = ?, note = ?, tags = ? WHERE number = ?",
+        (digest.started, _whole(digest.first), _whole(digest.last), _whole(mark.note), tags, number),
+    )
+    problems = [digest.problems.get(name) for name in PROBLEMS]
+    listed = (one.version, digest.updated, digest.messages, digest.confidence, digest.unsure_at, *problems)
+    connection.execute(
+        f"INSERT OR REPLACE INTO list (number, {', '.join(_LIST)}) VALUES ({', '.join('?' * (len(_LIST) + 1))})",
+        (number, *listed, 0.0 if reviewed else digest.need, int(reviewed)),
+    )
+    slots = {slot_word(*pair) for pair in digest.slots} | {slot_word(name) for name, _ in digest.slots}
+    said, intents, actions = "\n".join(digest.said), " ".join(digest.intents), " ".join(digest.actions)
+    words = (name, _whole(said), _whole(intents), _whole(actions), " ".join(sorted(slots)), tags)
+    connection.execute(
+        "INSERT INTO words (rowid, id, text, intent, action, slot, tag) VALUES (?, ?, ?, ?, ?, ?, ?)", (number, *words)
+    )
+
+
+def _whole(value: Any) -> Any:
+    """Return a text without half characters, which SQLite does not take."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+def _put_mark(connection: sqlite3.Connection, sender_id: str, mark: Mark) -> None:
+    """Note a mark that was made elsewhere; what it changes about the need of a person comes with the next change."""
+    select = "SELECT number, version FROM about JOIN list USING (number) WHERE sender_id = ?"
+    found = connection.execute(select, (_whole(sender_id),)).fetchone()
+    if found is None:
+        return
+    number, version = found
+    reviewed, tags = int(mark.counts_for(version)), _whole("\n".join(mark.tags))
+    connection.execute("UPDATE about SET note = ?, tags = ? WHERE number = ?", (_whole(mark.note), tags, number))
+    connection.execute(
+        "UPDATE list SET reviewed = ?1, need = CASE WHEN ?1 THEN 0 ELSE need END WHERE number = ?2", (reviewed, number)
+    )
+    connection.execute("UPDATE words SET tag = ? WHERE rowid = ?", (tags, number))
