@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import quoteattr
@@ -16,13 +16,11 @@ from rasa_core.commands.common import CONTEXT, Command, counted, import_option, 
 from rasa_core.commands.store import check_url, open_store
 from rasa_core.evaluation.replay import VERDICTS, Comparison, compare, compare_stories, without_corrected
 from rasa_core.evaluation.stories import evaluate_stories
-from rasa_core.events import Event
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.stories import extract_story_graph
 from rasa_core.support.folders import whole_file
 from rasa_core.support.progress import Progress
-from rasa_core.tracker_store import TrackerStore
-from rasa_core.tracker_store.reviews import newest
+from rasa_core.tracker_store.reviews import each_of, newest
 
 STORE_VARIABLE: Final = "RASA_CORE_STORE"
 _TOLD_EVERY: Final = 50
@@ -125,14 +123,6 @@ def _conversations(bots: Sequence[Agent], url: str, last: int) -> Comparison:
                 None if same else understand,
                 lambda done: progress.step(done) if done % _TOLD_EVERY == 0 else None,
             )
-
-
-def each_of(store: TrackerStore, names: Sequence[str]) -> Iterator[tuple[str, list[Event]]]:
-    """Yield conversations with their events; one that was deleted meanwhile is left out."""
-    for name in names:
-        tracker = store.retrieve(name)
-        if tracker is not None:
-            yield name, list(tracker.events)
 
 
 # -- written

@@ -24,6 +24,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from werkzeug.serving import run_simple
@@ -48,7 +49,6 @@ from rasa_core.tracker_store.urls import store_from_url
 from rasa_core.version import __version__
 
 if TYPE_CHECKING:
-    from rasa_core.server.inspector.routes import Inspector
     from rasa_core.server.nlu import NLUModels
 
 logger = logging.getLogger(__name__)
@@ -182,7 +182,8 @@ class ServerApp:
     def home(self, request: Request, sender_id: str) -> Response:
         """Greet, for people and for health checks; or show the page of the inspector."""
         if self._inspector is not None:
-            return self._inspector.page(request)
+            shown: Response = self._inspector.page(request)
+            return shown
         return Response(f"hello from Rasa Core: {__version__}", mimetype="text/html")
 
     def version(self, request: Request, sender_id: str) -> Response:
@@ -215,10 +216,9 @@ def _nlu_models(directory: str) -> NLUModels:
     return NLUModels(directory)
 
 
-def _inspector(settings: ServerSettings) -> Inspector:
-    from rasa_core.server.inspector.routes import Inspector  # A server without the page loads nothing of it.
-
-    return Inspector(settings)
+def _inspector(settings: ServerSettings) -> Any:
+    """Return the page, of which a server without it loads nothing: an `Inspector` of that module."""
+    return import_module("rasa_core.server.inspector.routes").Inspector(settings)
 
 
 def _with_agent(view: Callable[[Request, Agent, str], Response]) -> View:

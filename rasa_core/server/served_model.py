@@ -120,6 +120,10 @@ class ServedModel:
         except HttpError:
             return None
 
+    def look_again(self) -> None:
+        """Look with the next request whether another model is to serve."""
+        self._next_look = 0.0
+
     def replace(self, request: Request) -> None:
         """Unpack, load and check the model in a request, and put it in the place of the served one, on disk and here.
 

@@ -9,14 +9,19 @@ from typing import Any
 from werkzeug.wrappers import Response
 
 from rasa_core.agent import Agent
+from rasa_core.checks import Finding
+from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_stories
+from rasa_core.checks.rasa3 import check_rasa
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
+from rasa_core.rasa_project import contradictions
 from rasa_core.server.inspector.saving import edits_for, new_findings, proposal
 from rasa_core.server.inspector.talking import go_on
 from rasa_core.server.requests import HttpError, Request, at_version, json_response, json_type
 from rasa_core.server.served_model import Serves
 from rasa_core.stories.edits import with_story
-from rasa_core.support.text_edits import Edit, NewerEditError, write_edits
+from rasa_core.support.text_edits import Edit, EditError, NewerEditError, write_edits
+from rasa_core.support.text_files import TextFileError, read_text
 from rasa_core.teaching.corrections import Correction, story_of, take_action, take_message
 from rasa_core.tracker_store.base import Conversation
 
@@ -97,7 +102,7 @@ class Correcting:
         project = self.project()
         with self._writing:
             edits = edits_for(project, agent.read_tracker(sender_id), agent.domain, wanted)
-            found = new_findings(project, edits)
+            found = new_findings(project, edits, findings)
             told = {
                 "edits": [self._told(project, edit) for edit in edits],
                 "findings": [finding.as_dict() for finding in found],
@@ -153,3 +158,16 @@ def _free_name(agent: Agent, sender_id: str) -> str:
     while agent.tracker_store.retrieve(f"{base} \N{RIGHTWARDS ARROW} {number}") is not None:
         number += 1
     return f"{base} \N{RIGHTWARDS ARROW} {number}"
+
+
+def findings(folder: Path) -> list[Finding]:
+    """Return what `rasa-core check` finds in a project."""
+    try:
+        project = Project(folder)
+        if project.rasa is not None:
+            return check_rasa(project.rasa, contradictions)
+        text = read_text(project.domain_file)
+    except (ModelError, TextFileError) as error:
+        raise EditError(f"the project cannot be checked: {error}") from error
+    name = str(project.domain_file)
+    return check_stories(text, project.stories, DEFAULT_MAX_HISTORY, domain_name=name, nlu_files=project.nlu_files)

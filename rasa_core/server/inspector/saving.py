@@ -4,33 +4,45 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from rasa_core.checks import Finding
-from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_stories
-from rasa_core.checks.rasa3 import check_rasa
 from rasa_core.events import Event
-from rasa_core.exceptions import ModelError, RasaCoreError
+from rasa_core.exceptions import RasaCoreError
 from rasa_core.nlu.edits import with_example
-from rasa_core.project import Project
-from rasa_core.rasa_project import contradictions
+from rasa_core.rasa_files import RasaFiles
 from rasa_core.stories.edits import Kind, annotated, is_yaml, titles_in, with_story
 from rasa_core.support.text_edits import Edit, EditError, content_of
-from rasa_core.support.text_files import TextFileError, read_text
 from rasa_core.teaching.corrections import corrected_messages, is_alone, latest_turn, story_of
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
     from rasa_core.trackers import DialogueStateTracker
 
+Check = Callable[[Path], list[Finding]]
+
+
+class BotFiles(Protocol):
+    """Where the files of a bot are: a `rasa_core.project.Project`."""
+
+    @property
+    def folder(self) -> Path: ...  # noqa: D102
+    @property
+    def rasa(self) -> RasaFiles | None: ...  # noqa: D102
+    @property
+    def story_files(self) -> list[Path]: ...  # noqa: D102
+    @property
+    def nlu_files(self) -> list[Path]: ...  # noqa: D102
+
+
 KINDS: Final = ("story", "rule", "test", "nlu")
 _NOT_COPIED: Final = ("models", "venv", "env", "node_modules", "__pycache__", "build", "dist", "*.db*", ".*")
 
 
-def proposal(project: Project, tracker: DialogueStateTracker, domain: Domain) -> dict[str, Any]:
+def proposal(project: BotFiles, tracker: DialogueStateTracker, domain: Domain) -> dict[str, Any]:
     """Return what may be saved of a conversation, and where."""
     events = story_of(tracker, domain)
     turn = latest_turn(events)
@@ -43,14 +55,14 @@ def proposal(project: Project, tracker: DialogueStateTracker, domain: Domain) ->
         "proposed": [*(["rule" if fits else "story"] if events else []), *(["nlu"] if messages else [])],
         "files": {
             **{"story": stories, "rule": [name for name in stories if is_yaml(name)] or ["data/rules.yml"]},
-            **{"test": [_test_file(project)], "nlu": _nlu_names(project)},
+            **{"test": [test_file_of(project)], "nlu": _nlu_names(project)},
         },
         "title": _title(turn or events),
         "stories": {_name(project, path): titles_in(content_of(path), path.name) for path in project.story_files},
     }
 
 
-def _stories_of(project: Project, domain: Domain) -> Iterable[Sequence[Event]]:
+def _stories_of(project: BotFiles, domain: Domain) -> Iterable[Sequence[Event]]:
     """Yield the stories of a Rasa 3 project; none if they cannot be read."""
     if project.rasa is None:
         return
@@ -71,25 +83,26 @@ def _title(events: Sequence[Event]) -> str:
     return ", then ".join(name for name in names if name)[:80] or "corrected"
 
 
-def _name(project: Project, path: Path) -> str:
+def _name(project: BotFiles, path: Path) -> str:
     return path.relative_to(project.folder).as_posix()
 
 
-def _nlu_files(project: Project) -> list[Path]:
+def _nlu_files(project: BotFiles) -> list[Path]:
     return project.nlu_files if project.rasa is None else project.rasa.nlu_files
 
 
-def _nlu_names(project: Project) -> list[str]:
+def _nlu_names(project: BotFiles) -> list[str]:
     names = [_name(project, path) for path in _nlu_files(project)]
     return names or ["nlu.md" if project.rasa is None else "data/nlu.yml"]
 
 
-def _test_file(project: Project) -> str:
+def test_file_of(project: BotFiles) -> str:
+    """Return the name of the file with the tests of a project."""
     return "test_stories.md" if project.rasa is None else "tests/test_stories.yml"
 
 
 def edits_for(
-    project: Project, tracker: DialogueStateTracker, domain: Domain, wanted: Sequence[dict[str, Any]]
+    project: BotFiles, tracker: DialogueStateTracker, domain: Domain, wanted: Sequence[dict[str, Any]]
 ) -> list[Edit]:
     """Return the changes of files that save a conversation; several of one file are one.
 
@@ -140,8 +153,8 @@ def _with_examples(content: bytes, name: str, tracker: DialogueStateTracker) -> 
 # -- what is wrong
 
 
-def new_findings(project: Project, edits: Sequence[Edit]) -> list[Finding]:
-    """Return what `check` finds with the changes and does not find without them; nothing is written."""
+def new_findings(project: BotFiles, edits: Sequence[Edit], findings: Check) -> list[Finding]:
+    """Return what `findings` finds with the changes and does not find without them; nothing is written."""
     before = {_known_by(found) for found in findings(project.folder)}
     with tempfile.TemporaryDirectory(prefix="rasa_core-check-") as folder:
         copied = Path(folder) / project.folder.resolve().name
@@ -152,19 +165,6 @@ def new_findings(project: Project, edits: Sequence[Edit]) -> list[Finding]:
             target.write_bytes(edit.after)
         after = findings(copied)
         return [_below(found, copied) for found in after if _known_by(found) not in before]
-
-
-def findings(folder: Path) -> list[Finding]:
-    """Return what `rasa-core check` finds in a project."""
-    try:
-        project = Project(folder)
-        if project.rasa is not None:
-            return check_rasa(project.rasa, contradictions)
-        text = read_text(project.domain_file)
-    except (ModelError, TextFileError) as error:
-        raise EditError(f"the project cannot be checked: {error}") from error
-    name = str(project.domain_file)
-    return check_stories(text, project.stories, DEFAULT_MAX_HISTORY, domain_name=name, nlu_files=project.nlu_files)
 
 
 def _known_by(found: Finding) -> tuple[object, ...]:

@@ -65,4 +65,5 @@ async function change(method, path, body, repeatable) {
 
 export const post = (path, body = {}, repeatable = true) => change("POST", path, body, repeatable);
 export const put = (path, body = {}) => change("PUT", path, body, true);
+export const remove = (path) => change("DELETE", path, undefined, false);
 export const conversation = (id, what) => `conversations/${encodeURIComponent(id)}/${what}`;

@@ -43,7 +43,7 @@ export async function open(view, {bot, where, say}) {
     h("form", {class: "with", onsubmit: (event) => { event.preventDefault(); if (name.value) location.hash = `#/talk/${encodeURIComponent(name.value)}`; }},
       h("label", {for: "with"}, t.with), name, h("button", {}, t.open),
       h("a", {class: "button", href: `#/talk/${encodeURIComponent(freshName())}`}, t.fresh)),
-    h("div", {class: "tools"}, undo, restart, fork, status),
+    h("div", {class: "tools"}, undo, restart, fork, h("a", {class: "button", href: `#/map/${encodeURIComponent(id)}`}, t.onMap), status),
     h("div", {class: "time"}, slider, when, now));
   const talk = h("div", {class: "talk"}, bar, h("div", {class: "scroll", tabindex: "-1"}, empty, list), foot);
   fill(view, h("div", {class: "columns"}, talk, panel));

@@ -7,7 +7,7 @@ import {texts} from "./texts.js";
 const t = texts.why;
 const MOST_SCORES = 5;
 
-function snippet(found) {
+export function snippet(found) {
   const title = found.file ? `${found.file}:${found.line}${found.story ? ` \u201c${found.story}\u201d` : ""}` : found.place;
   const note = {"not here": t.notHere, changed: t.changed}[found.note] ?? found.note;
   return h("figure", {class: "snippet"}, h("figcaption", {}, shown(title)),

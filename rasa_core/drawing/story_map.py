@@ -1,0 +1,157 @@
+"""A map of stories: what the bot does after what, where that stands, and which way a conversation takes through it.
+
+A node is an action with what came just before it: the action before, and the intents between the two. So the ways of
+different stories meet where they go on alike, and any conversation can be followed by the same rule. Where that would
+be more nodes than a page can show, a node is an action alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rasa_core.drawing.layout import Box, Link, lay_out
+from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, Restarted, UserUttered
+from rasa_core.events.rasa3 import SessionStarted
+from rasa_core.support.places import Place
+
+MOST_NODES: Final = 2000
+MOST_PLACES: Final = 20
+
+_LETTER, _LINE, _PADDING = 7.2, 17.0, 22.0
+_SKIPPED: Final = (ACTION_LISTEN_NAME, "action_session_start")
+_START: Final = ("start",)
+
+Story = tuple[Sequence[Event], Sequence[Place | None]]
+
+
+@dataclass(slots=True)
+class _Node:
+    name: str
+    kind: str
+    places: dict[Place, None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """An action of a way: what it is known by, its name, and what the user said before it."""
+
+    key: Hashable
+    name: str
+    said: tuple[str, ...]
+
+
+class StoryMap:
+    """The map of some stories.
+
+    Parameters
+    ----------
+    stories
+        For each, its events, and where each of them stands.
+    """
+
+    def __init__(self, stories: Iterable[Story]) -> None:
+        stories = list(stories)
+        self.is_grouped = False
+        self._read(stories)
+        if len(self._nodes) > MOST_NODES:
+            self.is_grouped = True
+            self._read(stories)
+
+    def _read(self, stories: Iterable[Story]) -> None:
+        self._numbers: dict[Hashable, int] = {_START: 0}
+        self._nodes = [_Node("start", "start")]
+        self._edges: dict[tuple[int, int], dict[str, None]] = {}
+        for events, sources in stories:
+            before = 0
+            for step, place in self._steps(events, sources):
+                number = self._number(step)
+                if place is not None:
+                    self._nodes[number].places[place] = None
+                self._edges.setdefault((before, number), {})[" + ".join(step.said)] = None
+                before = number
+
+    def _number(self, step: _Step) -> int:
+        if step.key not in self._numbers:
+            self._numbers[step.key] = len(self._nodes)
+            self._nodes.append(_Node(step.name, "action"))
+        return self._numbers[step.key]
+
+    def _steps(
+        self, events: Sequence[Event], sources: Sequence[Place | None] | None = None
+    ) -> Iterable[tuple[_Step, Place | None]]:
+        """Yield the actions of a way; listening goes without saying, and a restart begins another way."""
+        before, said = "start", list[str]()
+        for position, event in enumerate(events):
+            if isinstance(event, Restarted | SessionStarted):
+                before, said = "start", list[str]()
+            elif isinstance(event, UserUttered):
+                said.append(str(event.intent.get("name") or "?"))
+            elif isinstance(event, ActionExecuted) and event.action_name not in _SKIPPED:
+                name = event.action_name
+                key = name if self.is_grouped else (before, tuple(said), name)
+                yield _Step(key, name, tuple(said)), None if sources is None else sources[position]
+                before, said = name, []
+
+    # -- conversations on it
+
+    def way(self, events: Sequence[Event]) -> list[int | None]:
+        """Return the nodes that a conversation comes by, None for an action that no story has there."""
+        return [self._numbers.get(step.key) for step, _ in self._steps(events)]
+
+    def coverage(self, conversations: Iterable[Sequence[Event]]) -> dict[str, Any]:
+        """Return how often some conversations come by each node, and how many never leave the stories."""
+        visits: Counter[int] = Counter()
+        count = inside = 0
+        for events in conversations:
+            way = self.way(events)
+            if not way:
+                continue
+            count += 1
+            inside += None not in way
+            visits.update({number for number in way if number is not None})
+        return {"conversations": count, "inside": inside, "visits": dict(visits)}
+
+    # -- drawn
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return nodes and edges with their places on the map, JSON-able."""
+        boxes = [Box(len(node.name) * _LETTER + _PADDING, 2 * _LINE) for node in self._nodes]
+        labels = {ends: _label(said) for ends, said in self._edges.items()}
+        links = [
+            Link(start, end, len(labels[start, end]) * _LETTER * 0.9, _LINE if labels[start, end] else 0.0)
+            for start, end in self._edges
+            if start != end
+        ]
+        width, height = lay_out(boxes, links)
+        return {
+            **{"width": round(width), "height": round(height), "grouped": self.is_grouped},
+            "nodes": [self._told(node, box) for node, box in zip(self._nodes, boxes, strict=True)],
+            "edges": [
+                {
+                    **{"from": link.start, "to": link.end, "label": labels[link.start, link.end]},
+                    **{"points": [_rounded(point) for point in link.points], "at": _rounded(link.label)},
+                }
+                for link in links
+            ],
+        }
+
+    @staticmethod
+    def _told(node: _Node, box: Box) -> dict[str, Any]:
+        places = [str(place) for place in list(node.places)[:MOST_PLACES]]
+        return {
+            **{"name": node.name, "kind": node.kind, "places": places, "stories": len(node.places)},
+            **{"x": round(box.x), "y": round(box.y), "width": round(box.width), "height": round(box.height)},
+        }
+
+
+def _label(said: Iterable[str]) -> str:
+    found = [text for text in said if text]
+    text = ", ".join(found[:3]) + (f" +{len(found) - 3}" if len(found) > 3 else "")
+    return text if len(text) <= 40 else f"{text[:39]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def _rounded(point: tuple[float, float]) -> list[int]:
+    return [round(point[0]), round(point[1])]

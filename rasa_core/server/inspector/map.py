@@ -1,0 +1,80 @@
+"""The map of the project's stories over HTTP: where a conversation is on it, and which ways real ones take."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from werkzeug.wrappers import Response
+
+from rasa_core.agent import Agent
+from rasa_core.drawing.story_map import Story, StoryMap
+from rasa_core.evaluation.stories import whole_stories
+from rasa_core.exceptions import RasaCoreError
+from rasa_core.project import Project
+from rasa_core.server.inspector.timeline import snippet_of
+from rasa_core.server.requests import HttpError, Request, json_response
+from rasa_core.server.served_model import Serves
+from rasa_core.stories import extract_story_graph
+from rasa_core.stories.steps import StoryGraph
+from rasa_core.support.folders import stamp_of
+from rasa_core.tracker_store.reviews import each_of, newest
+
+_MOST_CONVERSATIONS: Final = 10_000
+
+
+class Maps:
+    """The map, made again when a file of stories has changed. Safe to share between threads."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._guard = threading.Lock()
+        self._kept: tuple[object, StoryMap, dict[str, Any]] | None = None
+
+    def _map(self, agent: Agent) -> tuple[StoryMap, dict[str, Any], Project]:
+        if self._folder is None:
+            raise HttpError(409, "this server has a model and no stories to show; serve the folder of a bot.")
+        project = Project(self._folder)
+        files = project.story_files
+        stamp = (agent.domain.fingerprint(), *((path, stamp_of(path)) for path in files))
+        with self._guard:
+            if self._kept is None or self._kept[0] != stamp:
+                try:
+                    made = StoryMap(_stories(project, agent))
+                except RasaCoreError as error:
+                    raise HttpError(409, f"the stories cannot be read now: {error}") from error
+                self._kept = stamp, made, made.as_dict()
+            return self._kept[1], self._kept[2], project
+
+    def show(self, app: Serves, request: Request, sender_id: str) -> Response:
+        """Return the map; with ``conversation``, its way; with ``last``, which ways so many conversations take."""
+        agent = app.model.agent()
+        made, drawn, _ = self._map(agent)
+        told = dict(drawn)
+        name, last = request.args.get("conversation"), request.args.get("last")
+        if name is not None:
+            told["way"] = made.way(list(agent.read_tracker(name).events))
+        if last is not None:
+            most = int(last) if last.isdecimal() and len(last) < 7 else _MOST_CONVERSATIONS
+            names = list(newest(agent.tracker_store, min(most, _MOST_CONVERSATIONS), list))
+            told["coverage"] = made.coverage(events for _, events in each_of(agent.tracker_store, names))
+        return json_response(told)
+
+    def lines(self, app: Serves, request: Request, sender_id: str) -> Response:
+        """Return the lines of the story at a place of the map."""
+        _, _, project = self._map(app.model.agent())
+        return json_response(snippet_of(request.args.get("place", ""), project.story_files))
+
+
+def _stories(project: Project, agent: Agent) -> Iterator[Story]:
+    if project.rasa is None:
+        graph = extract_story_graph(project.stories, agent.domain, agent.interpreter)
+    else:
+        read = project.rasa.read_stories()
+        graph = StoryGraph(step for steps in read.steps for step in steps)
+        for rule in read.rules:
+            yield [event for event, _ in rule.steps], [place for _, place in rule.steps]
+    for tracker in whole_stories(graph, agent.domain):
+        yield list(tracker.events), list(tracker.sources)
