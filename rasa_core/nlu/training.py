@@ -1,8 +1,8 @@
 """Training of the interpreter: a network, a linear classifier, and what they may be sure of.
 
 Keras fits the network, SciPy the classifier beside it; messages that neither has seen set how sure they may be.
-Of few messages, each is held out once: the network is trained several times, each time without a part of them, and in
-the end with all. Of many, some are held out, and learnt in the last epochs.
+Of few messages, thirds are held out, one after the other, until enough are: the network is trained several times, each
+time without one of them, and in the end with all. Of many, some are held out, and learnt in the last epochs.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ _FEWEST_STEPS = 400
 _PART_SHARE = 0.4  # Of the epochs, in a run that is for the scores of what it has not seen.
 _LAST_EPOCHS = 2  # With all messages, after the confidences are calibrated.
 _PARTS = 3
+_ENOUGH_HELD_OUT = 150
 _ENOUGH_TO_CALIBRATE = 20
 _MOST_HELD_OUT = 500
 _MADE_UP = 0.6  # What a message that nobody wrote counts for the classifier.
@@ -143,7 +144,8 @@ class NLUTraining:
         if len(known) < _ENOUGH_TO_CALIBRATE or not self._settings.validation_split:
             return []
         if self._is_small:
-            return parts_of(self._examples, known, _PARTS)
+            parts = parts_of(self._examples, known, _PARTS)
+            return parts[: math.ceil(_PARTS * _ENOUGH_HELD_OUT / len(known))]
         count = min(round(self._settings.validation_split * len(known)), _MOST_HELD_OUT)
         return parts_of(self._examples, known, len(known) // max(count, 1))[:1]
 

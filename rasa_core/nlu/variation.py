@@ -21,7 +21,7 @@ from rasa_core.nlu.training_data import NLUExample
 
 Floats = NDArray[np.float32]
 
-_OTHER_VALUE, _ENDED, _GREETED, _SAID = 0.2, 0.4, 0.6, 0.2
+_OTHER_VALUE, _ENDED, _GREETED, _SAID = 0.2, 0.4, 0.6, 0.3
 """Shares with another value of an entity and another end; and with a greeting, or a message, said before."""
 _GREETINGS: Final = (
     *("hello", "hi", "hey", "good morning", "good evening", "hi there", "hello there", "please", "hola", "buenos días"),
