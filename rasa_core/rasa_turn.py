@@ -21,6 +21,7 @@ from rasa_core.events import (
 from rasa_core.events.rasa3 import ActionExecutionRejected, DefinePrevUserUtteredFeaturization
 from rasa_core.exceptions import ActionRejectedError
 from rasa_core.interpreter import NaturalLanguageInterpreter, RegexInterpreter, parsed_by, signature
+from rasa_core.policies.fallback import surely_means
 from rasa_core.policies.policy import Prediction
 from rasa_core.rasa3.domain_parts import SESSION_METADATA_SLOT
 from rasa_core.responses import ResponseDispatcher, WordsResponses
@@ -118,7 +119,8 @@ class RasaTurns:
         return chosen
 
     def _is_silent(self, tracker: DialogueStateTracker) -> bool:
-        return tracker.is_paused() and tracker.latest_message.intent.get("name") != self.domain.restart_intent
+        wants_restart = surely_means(tracker.latest_message, self.domain.restart_intent)
+        return tracker.is_paused() and not wants_restart
 
     # -- running
 

@@ -145,7 +145,34 @@ class TextSlot(Slot):
         return short_text(self.value)
 
 
-class BooleanSlot(Slot):
+class _MayBeUnset(Slot):
+    """A slot that may have a feature for not being set, which comes last.
+
+    Parameters
+    ----------
+    unset
+        Whether it has; otherwise policies take what is not set for false, 0 or none of the values.
+    """
+
+    def __init__(
+        self, name: str, initial_value: Any = None, value_reset_delay: int | None = None, *, unset: bool = False
+    ) -> None:
+        super().__init__(name, initial_value, value_reset_delay)
+        if not isinstance(unset, bool):
+            raise DomainError(f"slot {name!r}: unset is true or false, not {unset!r}.")
+        self.unset = unset
+
+    def feature_dimensionality(self) -> int:
+        return 1 + self.unset
+
+    def _with_unset(self, features: list[float]) -> list[float]:
+        return [*features, 1.0 if self.value is None else 0.0] if self.unset else features
+
+    def persistence_info(self) -> dict[str, Any]:
+        return {**super().persistence_info(), **({"unset": True} if self.unset else {})}
+
+
+class BooleanSlot(_MayBeUnset):
     """True or false."""
 
     type_name = "bool"
@@ -153,10 +180,10 @@ class BooleanSlot(Slot):
     def as_feature(self) -> list[float]:
         """Return 1.0 if the value is a number other than 0, or true."""
         number = _number(self.value)
-        return [1.0 if number is not None and number != 0.0 else 0.0]
+        return self._with_unset([1.0 if number is not None and number != 0.0 else 0.0])
 
 
-class FloatSlot(Slot):
+class FloatSlot(_MayBeUnset):
     """A number, scaled from ``min_value..max_value`` to 0..1."""
 
     type_name = "float"
@@ -168,8 +195,10 @@ class FloatSlot(Slot):
         value_reset_delay: int | None = None,
         max_value: float = 1.0,
         min_value: float = 0.0,
+        *,
+        unset: bool = False,
     ) -> None:
-        super().__init__(name, initial_value, value_reset_delay)
+        super().__init__(name, initial_value, value_reset_delay, unset=unset)
         if not all(_is_bound(bound) for bound in (min_value, max_value)):
             raise DomainError(f"slot {name!r}: min_value and max_value are numbers, not {min_value!r}, {max_value!r}.")
         if not min_value < max_value:
@@ -181,9 +210,9 @@ class FloatSlot(Slot):
         """Return the clipped and scaled value; 0.0 if it is not set or not a number."""
         number = _number(self.value)
         if number is None:
-            return [0.0]
+            return self._with_unset([0.0])
         clipped = min(max(number, self.min_value), self.max_value)
-        return [(clipped - self.min_value) / (self.max_value - self.min_value)]
+        return self._with_unset([(clipped - self.min_value) / (self.max_value - self.min_value)])
 
     def persistence_info(self) -> dict[str, Any]:  # noqa: D102
         return {**super().persistence_info(), "max_value": self.max_value, "min_value": self.min_value}
@@ -202,7 +231,7 @@ class ListSlot(Slot):
             return [0.0]
 
 
-class CategoricalSlot(Slot):
+class CategoricalSlot(_MayBeUnset):
     """One of a few known values.
 
     Parameters
@@ -219,8 +248,10 @@ class CategoricalSlot(Slot):
         values: Sequence[Any] | str | None = None,
         initial_value: Any = None,
         value_reset_delay: int | None = None,
+        *,
+        unset: bool = False,
     ) -> None:
-        super().__init__(name, initial_value, value_reset_delay)
+        super().__init__(name, initial_value, value_reset_delay, unset=unset)
         if isinstance(values, str):
             values = [part.strip() for part in values.split(",") if part.strip()]
         if values is not None and not isinstance(values, list | tuple):
@@ -236,10 +267,10 @@ class CategoricalSlot(Slot):
             self._warned.add(text)
             message = "slot %r has the value %.80r, which is none of %s; it has no features."
             logger.warning(message, self.name, text, self.values)
-        return [1.0 if value == text else 0.0 for value in self.values]
+        return self._with_unset([1.0 if value == text else 0.0 for value in self.values])
 
     def feature_dimensionality(self) -> int:  # noqa: D102
-        return len(self.values)
+        return len(self.values) + self.unset
 
     def persistence_info(self) -> dict[str, Any]:  # noqa: D102
         return {**super().persistence_info(), "values": self.values}

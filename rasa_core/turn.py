@@ -28,6 +28,7 @@ from rasa_core.events import (
 )
 from rasa_core.exceptions import EventError
 from rasa_core.interpreter import NaturalLanguageInterpreter, RegexInterpreter, names_its_intent, parsed_by, signature
+from rasa_core.policies.fallback import reason_of, surely_means
 from rasa_core.policies.policy import Policy, Prediction
 from rasa_core.slash_messages import info_about
 from rasa_core.trackers import DialogueStateTracker, Expected
@@ -171,7 +172,7 @@ class TurnProcessor:
         fixed = ACTION_LISTEN_NAME if tracker.must_listen else tracker.follow_up_action
         if fixed is not None and fixed in self.domain.action_map:
             return self._certain(str(fixed))
-        if tracker.latest_message.intent.get("name") == self.domain.restart_intent:
+        if self.wants_restart(tracker):
             return self._certain(ACTION_RESTART_NAME)
         return self.policy_ensemble.predict(tracker, self.domain)
 
@@ -188,7 +189,11 @@ class TurnProcessor:
         return Expected(prediction.action, policy, confidence, self.policy_ensemble.fingerprint)
 
     def _is_silent(self, tracker: DialogueStateTracker) -> bool:
-        return tracker.is_paused() and tracker.latest_message.intent.get("name") != self.domain.restart_intent
+        return tracker.is_paused() and not self.wants_restart(tracker)
+
+    def wants_restart(self, tracker: DialogueStateTracker) -> bool:
+        """Tell whether the user surely wants to begin anew; a guess must not wipe a conversation."""
+        return surely_means(tracker.latest_message, self.domain.restart_intent, self.policy_ensemble.policies)
 
     # -- actions that run in the caller's code
 
@@ -249,6 +254,7 @@ class TurnProcessor:
             tracker.expected = expected
         elif not (is_silent and tracker.is_listening()):
             tracker.take(expected.executed(ACTION_LISTEN_NAME))
+        info = info or reason_of(prediction, self.policy_ensemble.policies, tracker)
         return self._answer(tracker, prediction, INFO_PAUSED if is_silent else info)
 
     @staticmethod
@@ -257,6 +263,7 @@ class TurnProcessor:
             "next_action": None if prediction is None else prediction.action,
             "confidence": None if prediction is None else prediction.confidence,
             "policy": None if prediction is None else prediction.policy,
+            "understood": tracker.latest_message.intent.get("confidence"),
             "version": tracker.version,
             "tracker": tracker.current_state(),
         }

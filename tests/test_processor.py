@@ -50,7 +50,7 @@ class TestParse:
 
     def test_the_answer_tells_the_state(self, caller) -> None:
         answer = caller.parse(ITALIAN)
-        assert set(answer) == {"next_action", "confidence", "policy", "version", "tracker"}
+        assert set(answer) == {"next_action", "confidence", "policy", "understood", "version", "tracker"}
         assert answer["version"] == len(caller.events()) == 3
         tracker = answer["tracker"]
         assert set(tracker) == {

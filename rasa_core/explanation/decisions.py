@@ -84,6 +84,8 @@ class Explanation:
     executed : str or None
         The action that follows in the conversation; another one if the model has changed since, or somebody has
         reported an action that was not asked for. None if none follows.
+    understood : float or None
+        The confidence with which the latest message was understood; None if it has none.
     policies : tuple of PolicyOpinion
         What each policy says, in their order, also where it is not asked.
     nearest_miss : NearestMiss or None
@@ -96,6 +98,7 @@ class Explanation:
     policy: str | None
     fixed_by: FixedBy | None
     executed: str | None
+    understood: float | None
     policies: tuple[PolicyOpinion, ...]
     nearest_miss: NearestMiss | None
 
@@ -138,12 +141,13 @@ def explain(turns: TurnProcessor, tracker: DialogueStateTracker, at: int | None 
     opinions = tuple(_opinion(policy, then, domain) for policy in ensemble.policies)
     following = events[at] if at < len(events) else None
     executed = following.action_name if isinstance(following, ActionExecuted) else None
+    understood = then.latest_message.intent.get("confidence")
     if prediction is None:
-        return Explanation(at, None, None, None, fixed_by, executed, opinions, None)
+        return Explanation(at, None, None, None, fixed_by, executed, understood, opinions, None)
     said = [(opinion.policy, opinion.scores) for opinion in opinions]
     missed = find_nearest_miss(then, domain, ensemble, prediction, said) if fixed_by is None else None
     decided = prediction.action, prediction.confidence, prediction.policy
-    return Explanation(at, *decided, fixed_by, executed, opinions, missed)
+    return Explanation(at, *decided, fixed_by, executed, understood, opinions, missed)
 
 
 def decision_position(events: Sequence[Event]) -> int:
@@ -159,7 +163,7 @@ def decision_position(events: Sequence[Event]) -> int:
 
 def _fixed_by(turns: TurnProcessor, tracker: DialogueStateTracker) -> FixedBy | None:
     """Return what keeps the policies from being asked, as `TurnProcessor` has it."""
-    wants_restart = tracker.latest_message.intent.get("name") == turns.domain.restart_intent
+    wants_restart = turns.wants_restart(tracker)
     if tracker.is_paused() and not wants_restart:
         return "paused"
     if tracker.follow_up_action is not None and tracker.follow_up_action in turns.domain.action_map:

@@ -238,10 +238,10 @@ def report(progress: Progress) -> Any:
 # -- the network of KerasPolicy
 
 
-def build(num_features: int, num_actions: int, parts: Floats | None = None) -> Any:
+def build(num_features: int, num_actions: int, parts: Floats | None = None, perceptrons: int = PERCEPTRONS) -> Any:
     """Return the Keras model, which makes logits ``(batch, perceptrons, actions)``.
 
-    Its inputs, float32, are `features` ``(batch, features)`` and `kept` ``(batch, UNITS)``: what the units are
+    Its inputs, float32, are `features` ``(batch, features)`` and `kept` ``(batch, units)``: what the units are
     multiplied with, zeros for those that are left out in this step, ones when nothing is learnt. Keras's own dropout
     would take as long to compile as all the rest, and differ between backends. The weights are all zeros; see
     `initial_weights`.
@@ -251,14 +251,14 @@ def build(num_features: int, num_actions: int, parts: Floats | None = None) -> A
 
     def apart(units: int, name: str, bias_axes: str | None = "mj") -> Any:
         return layers.EinsumDense(
-            "bmi,mij->bmj", (PERCEPTRONS, units), bias_axes=bias_axes, kernel_initializer="zeros", name=name
+            "bmi,mij->bmj", (perceptrons, units), bias_axes=bias_axes, kernel_initializer="zeros", name=name
         )
 
     features = keras.Input((num_features,), name="features")
-    kept = keras.Input((UNITS,), name="kept")
-    factors = keras.ops.reshape(kept, (-1, PERCEPTRONS, sum(HIDDEN)))
-    h = layers.Dense(PERCEPTRONS * HIDDEN[0], kernel_initializer="zeros", name="first")(features)
-    h = keras.ops.reshape(h, (-1, PERCEPTRONS, HIDDEN[0]))
+    kept = keras.Input((perceptrons * sum(HIDDEN),), name="kept")
+    factors = keras.ops.reshape(kept, (-1, perceptrons, sum(HIDDEN)))
+    h = layers.Dense(perceptrons * HIDDEN[0], kernel_initializer="zeros", name="first")(features)
+    h = keras.ops.reshape(h, (-1, perceptrons, HIDDEN[0]))
     h = keras.ops.relu(h) * factors[..., : HIDDEN[0]]
     for number, units in enumerate(HIDDEN[1:]):
         before = sum(HIDDEN[: number + 1])
@@ -269,11 +269,11 @@ def build(num_features: int, num_actions: int, parts: Floats | None = None) -> A
     return keras.Model({"features": features, "kept": kept}, logits)
 
 
-def units_kept(batch: int, random: np.random.Generator) -> Floats:
-    """Return what the units are multiplied with in a step of learning, ``(batch, UNITS)``; 1 on average."""
+def units_kept(batch: int, random: np.random.Generator, units: int = UNITS) -> Floats:
+    """Return what the units are multiplied with in a step of learning, ``(batch, units)``; 1 on average."""
     # One byte a unit is drawn in a quarter of the time of a float.
     dropped = round(256 * DROPOUT)
-    drawn = random.integers(256, size=(batch, UNITS), dtype=np.uint8)
+    drawn = random.integers(256, size=(batch, units), dtype=np.uint8)
     return (drawn >= dropped) * np.float32(256 / (256 - dropped))
 
 
@@ -300,7 +300,7 @@ def as_network(model: Any, parts: Floats | None, temperature: float) -> PolicyNe
     kernel, bias = weights["actions"]
     if "parts" in weights and parts is not None:
         kernel = kernel + weights["parts"][0] @ parts
-    scale = np.float32(1.0 / (PERCEPTRONS * temperature))
+    scale = np.float32(1.0 / (len(kernel) * temperature))
     layers.append((kernel.reshape(-1, kernel.shape[-1]) * scale, bias.sum(axis=0) * scale))
     return PolicyNetwork(layers)
 

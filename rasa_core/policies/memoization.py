@@ -12,6 +12,7 @@ from rasa_core import _legacy
 from rasa_core.events.base import Event
 from rasa_core.history import State
 from rasa_core.policies import training_turns
+from rasa_core.policies.doubt import Doubts
 from rasa_core.policies.features.classic import MaxHistoryTrackerFeaturizer, TrackerFeaturizer
 from rasa_core.policies.policy import Policy, Trackers
 from rasa_core.policies.training_turns import StoredTurns, TrainingTurns, TurnCollector, places_of, turn_key
@@ -44,6 +45,9 @@ class MemoizationPolicy(Policy):
     States that were followed by different actions in different stories are forgotten: there the stories do
     not say enough, and another policy has to decide. Augmented conversations, which go on with another story, are
     remembered too, where the stories themselves say nothing.
+
+    Stories that never contradict one another are known with certainty. Of others, each history has a confidence:
+    `rasa_core.policies.doubt` tells how it is estimated.
 
     Parameters
     ----------
@@ -81,6 +85,8 @@ class MemoizationPolicy(Policy):
         self.lookup: dict[Key, str] = dict(lookup or {})
         self._ambiguous: dict[Key, None] = {}  # In the order found, which is the same in every process.
         self._glued: set[Key] = set()  # Those of both that only augmented conversations show.
+        self._confidences: dict[Key, float] = {}  # Of what is remembered, where it is not certain.
+        self._share = 1.0  # Of what is not remembered itself, but a part of it is.
         self._training_turns = StoredTurns()
         self._unseen: frozenset[str] = frozenset()  # Slots and loops that only rules name.
         self.is_enabled = True
@@ -93,11 +99,13 @@ class MemoizationPolicy(Policy):
         """Remember the conversations, and nothing else."""
         self.lookup, self._ambiguous, self._glued = {}, {}, set()
         self._unseen = named_in_rules_only(kwargs.get("rules") or (), training_trackers)
-        self._training_turns = StoredTurns(self._memorise(training_trackers, TurnCollector()).table())
+        doubts: Doubts[Key] = Doubts()
+        self._training_turns = StoredTurns(self._memorise(training_trackers, TurnCollector(), doubts).table())
+        self._confidences, self._share = doubts.confidences(self.lookup), doubts.share()
         logger.info("memorised %d turns; %d more are ambiguous.", len(self.lookup), len(self._ambiguous))
 
     def continue_training(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
-        """Remember more conversations."""
+        """Remember more conversations, and be certain of them."""
         trackers = list(training_trackers)
         if all(places_of(tracker) is None for tracker in trackers):
             # Where the stories say what was known before, which is long, need not be read for this.
@@ -106,14 +114,18 @@ class MemoizationPolicy(Policy):
             turns = self._memorise(trackers, TurnCollector(self._training_turns.read()))
             self._training_turns = StoredTurns(turns.table())
 
-    def _memorise(self, trackers: Trackers, turns: TurnCollector) -> TurnCollector:
-        """Remember conversations, add where they stand to `turns`, and return these."""
+    def _memorise(self, trackers: Trackers, turns: TurnCollector, doubts: Doubts[Key] | None = None) -> TurnCollector:
+        """Remember conversations, add where they stand to `turns`, and return these; count them in `doubts`."""
         digests: dict[StateKey, bytes] = {}
-        for tracker in trackers:
+        for number, tracker in enumerate(trackers):
             is_glued = getattr(tracker, "is_augmented", False)
             if is_glued and tracker.history.loops is not None:
                 continue  # In Rasa 3, only the stories themselves are remembered.
             for key, action_name, places in self._turns_of(tracker):
+                if doubts is None:
+                    self._confidences.pop(key, None)
+                elif not is_glued:
+                    doubts.add(key, action_name, [(place.file, place.name) for place in places] or [number])
                 if self._counts(key, is_glued):
                     if self.lookup.setdefault(key, action_name) != action_name:
                         self._ambiguous[key] = None
@@ -151,15 +163,22 @@ class MemoizationPolicy(Policy):
         return self.lookup.get(key_of(states))
 
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
-        """Return 1.0 for the remembered action; zeros if there is none."""
+        """Return the confidence of the remembered action, 1.0 if it is certain; zeros if there is none."""
         result = [0.0] * domain.num_actions
         if not self.is_enabled:
             return result
-        action_name = self.recall(self._states_of(tracker), tracker, domain)
+        states = self._states_of(tracker)
+        action_name = self.recall(states, tracker, domain)
         index = None if action_name is None else domain.action_map.get(action_name)
         if index is not None:
-            result[index] = self._score(tracker)
+            result[index] = self._score(tracker) * self._confidence(states)
         return result
+
+    def _confidence(self, states: Sequence[State]) -> float:
+        if not self._confidences:
+            return 1.0
+        key = key_of(states)
+        return self._confidences.get(key, 1.0) if key in self.lookup else self._share
 
     def _states_of(self, tracker: DialogueStateTracker) -> list[State]:
         return self._seen(self.featurizer.cleaned(tracker.last_states(self._max_history)))
@@ -200,6 +219,8 @@ class MemoizationPolicy(Policy):
         if not turns:
             return TrainingTurns(note="this was taught without a story.")
         note = None if table.has_places() else training_turns.NO_PLACES
+        if key in self._confidences:
+            note = f"stories with histories like this contradict one another: confidence {self._confidences[key]:.2f}."
         return TrainingTurns(turns, note if is_memorised else training_turns.CONTRADICTORY)
 
     def _known(self, states: Sequence[State], domain: Domain) -> tuple[Key, bool] | None:
@@ -247,9 +268,13 @@ class MemoizationPolicy(Policy):
             "ambiguous": ambiguous,
             "augmented": glued,
             **({"unseen": sorted(self._unseen)} if self._unseen else {}),
+            **(self._doubts_as_json() if self._confidences else {}),
         }
         Path(path, FILE_NAME).write_text(json.dumps(content), encoding="utf-8")
         self._training_turns.save(path)
+
+    def _doubts_as_json(self) -> dict[str, Any]:
+        return {"confidences": [self._confidences.get(key, 1.0) for key in self.lookup], "share": self._share}
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -265,6 +290,10 @@ class MemoizationPolicy(Policy):
             glued = {keys[index] for keys, indices in zip(known, augmented, strict=True) for index in indices}
             options = {name: content[name] for name in ("max_history", "use_intent_probabilities")}
             policy = cls(MaxHistoryTrackerFeaturizer(**options), lookup=lookup)
+            if "confidences" in content:
+                known_by = zip(lookup, map(float, content["confidences"]), strict=True)
+                policy._confidences = {key: confidence for key, confidence in known_by if confidence != 1.0}
+                policy._share = float(content["share"])
         policy._ambiguous, policy._glued = dict.fromkeys(ambiguous), glued
         policy._unseen = frozenset(content.get("unseen", ()))
         policy._training_turns = StoredTurns(folder=path)

@@ -1,6 +1,7 @@
 """Trains the perceptrons of the network of `KerasPolicy`, and finds how sure they may be.
 
-Each perceptron learns without one group of the stories; together they say more than one that has learnt from all.
+Each perceptron learns without one group of the stories; together they say more than one that has learnt from all. Of
+few stories, all learn from all, and as many perceptrons more as there are parts of these tell what each is worth.
 Their logits are divided by the temperature with which their probabilities fit the groups best that they have not seen
 (Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017, arXiv:1706.04599).
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from rasa_core.policies import keras_training
 from rasa_core.policies.features.history import words_of
-from rasa_core.policies.keras_training import HIDDEN, UNITS, import_keras
+from rasa_core.policies.keras_training import HIDDEN, import_keras
 from rasa_core.policies.network import PERCEPTRONS, PolicyNetwork
 from rasa_core.policies.training_examples import Block, TrainingExamples
 from rasa_core.support.probabilities import best_temperature, softmax
@@ -45,6 +46,12 @@ STEPS_BETWEEN_REPORTS: Final = 100
 
 TEMPERATURES: Final = (0.5, 4.0)
 FEWEST_HELD_OUT: Final = 50
+DOUBT: Final = 40
+"""What n examples of few stories say of the logarithm of the temperature counts n / (n + 40)."""
+FOLD_SHARE: Final = 0.5
+"""Of the epochs, for the networks by which the confidence of few stories is found."""
+LOST: Final = 0.01
+"""Share of what would be right that a threshold on the confidence hands over, at most."""
 MOST_HELD_OUT: Final = 50_000
 """Examples by which the temperature is found, or those of one block more."""
 
@@ -89,7 +96,8 @@ class Trained:
         The mean of the perceptrons, with calibrated probabilities.
     calibration : dict of str to float
         ``temperature``; and of what a perceptron had not seen, ``examples``: how many there are, ``accuracy`` and
-        ``calibration_error`` of its predictions. Empty where too few were held out.
+        ``calibration_error`` of its predictions, and ``threshold``, the confidence below which at most `LOST` of the
+        right ones are. Empty where nothing was held out.
     """
 
     network: PolicyNetwork
@@ -124,37 +132,72 @@ def train(
     start
         A network to go on from; its temperature stays in its weights.
     """
-    with keras_training.distributed() as devices:
-        parts = label_parts(action_names) if start is None else None
-        model = keras_training.build(examples.num_features, len(action_names), parts)
-        if start is None:
-            keras_training.initial_weights(model)
-        else:
-            keras_training.set_weights(model, start)
-        tested = keras_training.held_out(len(examples), validation_split)
-        batches = _batches(examples, ~tested, len(action_names), schedule, seed, devices, learning=True)
-        once = Schedule(1, 1, schedule.batch_size)
-        validation = _batches(examples, tested, len(action_names), once, seed, devices, learning=False)
-        optimizer = _optimizer(len(batches) * schedule.epochs, start)
-        model.compile(optimizer=optimizer, loss=_cross_entropy, metrics=[_accuracy()])
-        by_step = len(batches) > MANY_STEPS
-        total = schedule.epochs * (len(batches) if by_step else 1)
-        with Progress(f"{title}, {'step' if by_step else 'epoch'}", total, silent=silent) as progress:
-            model.fit(
-                batches,
-                epochs=schedule.epochs,
-                validation_data=validation if tested.any() else None,
-                verbose=0,
-                shuffle=False,
-                callbacks=[_report_steps(progress, len(batches)) if by_step else keras_training.report(progress)],
-            )
+    parts = label_parts(action_names) if start is None else None
+    tested = keras_training.held_out(len(examples), validation_split)
+    run = _Run(examples, len(action_names), schedule, seed, silent, title)
+    model = run.fit(parts, start, tested)
     plain = keras_training.as_network(model, parts, 1.0)
-    logits, actions, weights = _held_out(examples, plain)
-    if start is not None or len(actions) < FEWEST_HELD_OUT:
+    if start is not None:
+        return Trained(plain, {})
+    held_out = _held_out(examples, plain)
+    doubt = 0
+    if examples.folds is not None:
+        halved = replace(schedule, epochs=max(1, round(schedule.epochs * FOLD_SHARE)))
+        apart = replace(run, schedule=halved, title=f"confidence, {title}", by_fold=True).fit(parts)
+        held_out = _held_out(examples, keras_training.as_network(apart, parts, 1.0), examples.folds)
+        doubt = DOUBT
+    logits, actions, weights = held_out
+    if len(actions) < (1 if doubt else FEWEST_HELD_OUT):
         return Trained(plain, {})
     temperature = best_temperature(logits, labels=actions, weights=weights, bounds=TEMPERATURES)
+    temperature **= len(actions) / (len(actions) + doubt)
     calibration = _calibration(softmax(logits / np.float32(temperature)), actions, weights)
     return Trained(keras_training.as_network(model, parts, temperature), {"temperature": temperature, **calibration})
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """How a network is fitted, whatever number of perceptrons it has."""
+
+    examples: TrainingExamples
+    num_actions: int
+    schedule: Schedule
+    seed: int
+    silent: bool
+    title: str
+    by_fold: bool = False
+
+    def fit(
+        self, parts: Floats | None, start: PolicyNetwork | None = None, tested: NDArray[np.bool_] | None = None
+    ) -> Any:
+        """Return a Keras model that has learnt all examples but the `tested` ones."""
+        examples, schedule = self.examples, self.schedule
+        unseen = examples.held_out(by_fold=self.by_fold)
+        with keras_training.distributed() as devices:
+            model = keras_training.build(examples.num_features, self.num_actions, parts, unseen.shape[1])
+            if start is None:
+                keras_training.initial_weights(model)
+            else:
+                keras_training.set_weights(model, start)
+            tested = np.zeros(len(examples), np.bool_) if tested is None else tested
+            options: dict[str, Any] = {"devices": devices, "unseen": unseen}
+            batches = _batches(examples, ~tested, self.num_actions, schedule, self.seed, learning=True, **options)
+            once = Schedule(1, 1, schedule.batch_size)
+            validation = _batches(examples, tested, self.num_actions, once, self.seed, learning=False, **options)
+            optimizer = _optimizer(len(batches) * schedule.epochs, start)
+            model.compile(optimizer=optimizer, loss=_cross_entropy, metrics=[_accuracy()])
+            by_step = len(batches) > MANY_STEPS
+            total = schedule.epochs * (len(batches) if by_step else 1)
+            with Progress(f"{self.title}, {'step' if by_step else 'epoch'}", total, silent=self.silent) as progress:
+                model.fit(
+                    batches,
+                    epochs=schedule.epochs,
+                    validation_data=validation if tested.any() else None,
+                    verbose=0,
+                    shuffle=False,
+                    callbacks=[_report_steps(progress, len(batches)) if by_step else keras_training.report(progress)],
+                )
+        return model
 
 
 def _report_steps(progress: Progress, steps: int) -> Any:
@@ -177,7 +220,17 @@ def _calibration(probabilities: Floats, actions: NDArray[np.int32], weights: Flo
         "examples": len(actions),
         "accuracy": round(float(np.average(is_right, weights=weights)), 4),
         "calibration_error": round(float(np.abs(gaps).sum() / weights.sum()), 4),
+        "threshold": _threshold(confidence[is_right], weights[is_right]),
     }
+
+
+def _threshold(confidences: Floats, weights: Floats) -> float:
+    """Return the confidence, rounded down to hundredths, below which are at most `LOST` of all that are right."""
+    if not len(confidences):
+        return 0.0
+    order = confidences.argsort(kind="stable")
+    above = np.cumsum(weights[order]) > LOST * weights.sum()
+    return math.floor(float(confidences[order][above.argmax()]) * 100) / 100
 
 
 def _optimizer(steps: int, start: PolicyNetwork | None) -> Any:
@@ -224,6 +277,7 @@ def _batches(
     devices: int,
     *,
     learning: bool,
+    unseen: Floats | None = None,
 ) -> Any:
     """Return the Keras data set of batches of one size, `repeats` times the used examples in an order that changes.
 
@@ -231,7 +285,9 @@ def _batches(
     """
     keras = import_keras()
     size = devices * math.ceil(schedule.batch_size / devices)
-    perceptrons = np.arange(PERCEPTRONS)
+    unseen = examples.held_out(by_fold=False) if unseen is None else unseen
+    perceptrons = unseen.shape[1]
+    units = perceptrons * sum(HIDDEN)
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc, name-defined]
         """Examples written out, batch by batch, only those of one block in memory."""
@@ -265,32 +321,45 @@ def _batches(
                 self._block = examples.block(first)
             x = np.zeros((size, examples.num_features), np.float32)
             x[: len(chosen)] = examples.dense(self._block, chosen, INPUT_DROPOUT if learning else 0.0, self._random)
-            kept = np.ones((size, UNITS), np.float32)
+            kept = np.ones((size, units), np.float32)
             if learning:
-                kept = keras_training.units_kept(size, self._random)
+                kept = keras_training.units_kept(size, self._random, units)
                 unseen = np.flatnonzero(self._random.random(size, np.float32) < VALUES_UNSEEN)
                 x[np.ix_(unseen, examples.value_columns)] = 0.0
-            wanted = np.zeros((size, PERCEPTRONS, num_actions), np.float32)
-            learnt = examples.weights[chosen, None] * (examples.groups[chosen, None] != perceptrons)
-            wanted[np.arange(len(chosen))[:, None], perceptrons, examples.actions[chosen, None]] = learnt
+            wanted = np.zeros((size, perceptrons, num_actions), np.float32)
+            learnt = np.maximum(examples.weights[chosen, None] - unseen[chosen], 0.0)
+            wanted[np.arange(len(chosen))[:, None], np.arange(perceptrons), examples.actions[chosen, None]] = learnt
             return {"features": x, "kept": kept}, wanted
 
     return Batches()
 
 
-def _held_out(examples: TrainingExamples, network: PolicyNetwork) -> tuple[Floats, NDArray[np.int32], Floats]:
-    """Return logits for each example that was held out, by the perceptron that has not seen it; action and weight."""
-    logits, numbers = [], []
+def _held_out(
+    examples: TrainingExamples, network: PolicyNetwork, unseen: Floats | None = None
+) -> tuple[Floats, NDArray[np.int32], Floats]:
+    """Return logits for each example that was held out, by the perceptron that has not seen it; action and weight.
+
+    `unseen` is how much of each example each perceptron has not seen, ``(examples, perceptrons)``; its group if not
+    given.
+    """
+    unseen = examples.held_out(by_fold=False) if unseen is None else unseen
+    logits, numbers, weights = [], [], []
     for block in examples.blocks():
-        for number in range(PERCEPTRONS):
-            chosen = block.numbers[examples.groups[block.numbers] == number]
+        for number, weight in enumerate(unseen.T):
+            chosen = block.numbers[weight[block.numbers] > 0]
             for part in np.array_split(chosen, math.ceil(len(chosen) / 4096) or 1):
                 logits.append(perceptron_logits(network, examples.dense(block, part), number))
             numbers.append(chosen)
+            weights.append(weight[chosen])
         if sum(map(len, numbers)) >= MOST_HELD_OUT:
             break
-    found = np.concatenate(numbers)
-    return np.concatenate(logits), examples.actions[found], examples.weights[found]
+    return np.concatenate(logits), examples.actions[np.concatenate(numbers)], np.concatenate(weights)
+
+
+def perceptrons_of(network: PolicyNetwork) -> int:
+    """Return how many perceptrons stand side by side in a network."""
+    units: int = network.layers[0][0].shape[1]
+    return units // HIDDEN[0]
 
 
 def label_parts(names: Sequence[str]) -> Floats:
@@ -318,6 +387,7 @@ def perceptron_logits(network: PolicyNetwork, x: Floats, number: int) -> Floats:
     h = np.maximum(x @ kernel[:, units] + bias[units], 0.0)
     for kernel, bias in between:
         h = np.maximum(h @ kernel[number] + bias[number], 0.0)
-    own = last.reshape(PERCEPTRONS, -1, last.shape[-1])[number]
-    logits: Floats = (h @ own) * np.float32(PERCEPTRONS) + last_bias
+    count = perceptrons_of(network)
+    own = last.reshape(count, -1, last.shape[-1])[number]
+    logits: Floats = (h @ own) * np.float32(count) + last_bias
     return logits

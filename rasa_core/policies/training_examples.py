@@ -39,7 +39,9 @@ HELD_OUT_GROUPS: Final = PERCEPTRONS
 IN_NO_GROUP: Final = HELD_OUT_GROUPS
 HELD_OUT_PERCENT: Final = 15
 FEWEST_STORIES: Final = 40
-"""With fewer, each matters too much to be held out."""
+"""With fewer, each matters too much to be held out; confidence is then found by networks of its own."""
+MOST_FOLDS: Final = 10
+"""Into so many parts few stories are shared out, each for one of these networks to leave out."""
 
 AUGMENTED_WEIGHT: Final = 0.5
 AUGMENTED_SHARE: Final = 0.1
@@ -88,6 +90,8 @@ class TrainingExamples:
         The group in which a row is held out, ``(rows,)``; `IN_NO_GROUP` for none.
     value_columns : NDArray of int32
         Which features are values, ``(values,)``; others may come that have not been seen.
+    folds : NDArray of float32 or None
+        Of few stories, how much of the weight of a row comes from each part of them, ``(rows, parts)``.
     """
 
     def __init__(
@@ -99,13 +103,16 @@ class TrainingExamples:
         groups: NDArray[np.int8],
         new_columns: NDArray[np.int32] | None = None,
         value_columns: NDArray[np.int32] | None = None,
+        folds: Floats | None = None,
     ) -> None:
         self._rows = rows
         self.value_columns = np.zeros(0, np.int32) if value_columns is None else value_columns
         self._new_columns = new_columns
         self.num_features = num_features
         self.actions = actions
-        self.weights = weights / weights.mean(dtype=np.float64).astype(np.float32) if len(weights) else weights
+        scale = weights.mean(dtype=np.float64).astype(np.float32) if len(weights) else np.float32(1.0)
+        self.weights = weights / scale
+        self.folds = None if folds is None else folds / scale
         self.groups = groups
 
     def __len__(self) -> int:
@@ -120,6 +127,19 @@ class TrainingExamples:
             columns = np.flatnonzero(example)
             rows.add(row_of(columns, example[columns]))
         return cls(rows, x.shape[1], actions, np.ones(len(x), np.float32), np.full(len(x), IN_NO_GROUP, np.int8))
+
+    def held_out(self, *, by_fold: bool) -> Floats:
+        """Return how much of each row each perceptron has not seen, ``(rows, perceptrons)``.
+
+        Parameters
+        ----------
+        by_fold
+            Whether there is a perceptron for each part of few stories, and not one for each group.
+        """
+        if by_fold and self.folds is not None:
+            return self.folds
+        found: Floats = self.weights[:, None] * (self.groups[:, None] == np.arange(HELD_OUT_GROUPS))
+        return found
 
     def block_ends(self) -> list[tuple[int, int]]:
         """Return the first row of each block, and the one after its last."""
@@ -223,6 +243,7 @@ class ExampleCollector:
         self._places: list[dict[Place, None]] = []
         self._times = array("i")
         self._stories: Counter[int] = Counter()
+        self._of_stories: list[dict[int, float]] = []  # Of each row, its weight by the number of a story; while few.
         self._conversations = 0
         self._augmented = 0
 
@@ -237,10 +258,12 @@ class ExampleCollector:
         for example in self._examples_of(tracker):
             here = places[example.number] if places is not None else ()
             story = here[0].name if here else None
-            group = self._group(story or f"conversation {self._conversations}")
-            self._add(example, group, here, is_augmented)
+            group, story_number = self._group(story or f"conversation {self._conversations}")
+            self._add(example, group, here, is_augmented, story_number)
 
-    def _add(self, example: TrainingExample, group: int, places: Sequence[Place], is_augmented: bool) -> None:
+    def _add(
+        self, example: TrainingExample, group: int, places: Sequence[Place], is_augmented: bool, story: int
+    ) -> None:
         action = self._domain.index_for_action(example.action)
         key = hashlib.blake2b(array("i", [action, group]).tobytes() + example.row, digest_size=16).digest()
         number = self._known.get(key)
@@ -250,6 +273,9 @@ class ExampleCollector:
             self._weights.append(AUGMENTED_WEIGHT if is_augmented else 1.0)
         elif not is_augmented:
             self._weights[number] += 1.0
+        if number < len(self._of_stories) and len(self._stories) < FEWEST_STORIES:
+            own = self._of_stories[number]
+            own[story] = own.get(story, 0.0) + self._weights[number] - sum(own.values())
         if number < len(self._places) and not is_augmented:
             self._places[number].update(dict.fromkeys(places))
             self._times[number] += 1
@@ -262,16 +288,30 @@ class ExampleCollector:
         self._rows.add(row)
         self._actions.append(action)
         self._groups.append(group)
+        if len(self._stories) < FEWEST_STORIES:
+            self._of_stories.append({})
         if number < ROWS_WITH_PLACES:
             self._places.append({})
             self._times.append(0)
         return number
 
-    def _group(self, story: str) -> int:
+    def _group(self, story: str) -> tuple[int, int]:
+        """Return the group of a story, and a number by which it is known."""
         digest = hashlib.blake2b(story.encode("utf-8", "surrogatepass"), digest_size=4).digest()
         number = int.from_bytes(digest, "little")
         self._stories[number] += 1
-        return min(number % 100 // HELD_OUT_PERCENT, IN_NO_GROUP)
+        return min(number % 100 // HELD_OUT_PERCENT, IN_NO_GROUP), number
+
+    def _folds(self) -> Floats | None:
+        """Share few stories out into parts, as they come; one story alone has none to be left out of."""
+        if not 1 < len(self._stories) < FEWEST_STORIES:
+            return None
+        numbers = {story: place % MOST_FOLDS for place, story in enumerate(self._stories)}
+        folds = np.zeros((len(self._of_stories), min(MOST_FOLDS, len(numbers))), np.float32)
+        for row, own in enumerate(self._of_stories):
+            for story, weight in own.items():
+                folds[row, numbers[story]] += weight
+        return folds
 
     def examples(self, limit: int | None = None) -> TrainingExamples:
         """Return the examples, the first `limit` of them; the featurizer knows the features from now on."""
@@ -282,12 +322,13 @@ class ExampleCollector:
         unused = self._featurizer.num_features
         indices = map(self._featurizer.index_of, names)
         new_columns = np.array([unused if index is None else index for index in indices], np.int32)
-        groups = np.array(self._groups, np.int8)
+        groups, folds = np.array(self._groups, np.int8), self._folds()
         if len(self._stories) < FEWEST_STORIES:
             groups[:] = IN_NO_GROUP
         actions, weights = np.array(self._actions, np.int32)[:limit], np.array(self._weights, np.float32)[:limit]
         values = self._featurizer.value_columns
-        return TrainingExamples(self._rows, unused, actions, weights, groups[:limit], new_columns, values)
+        folds = None if folds is None else folds[:limit]
+        return TrainingExamples(self._rows, unused, actions, weights, groups[:limit], new_columns, values, folds)
 
     def training_turns(self, examples: TrainingExamples) -> TurnTable:
         """Return where the examples stand in the stories, for those that stand in any."""

@@ -91,7 +91,8 @@ class TestLearning:
             domain,
         )
         assert recalled(policy, domain, "/greet") is None
-        assert recalled(policy, domain) == ACTION_LISTEN_NAME
+        scores = policy.predict_action_probabilities(conversation(domain), domain)
+        assert scores.index(max(scores)) == domain.index_for_action(ACTION_LISTEN_NAME)
 
     def test_a_third_story_does_not_bring_a_contradiction_back(self, domain) -> None:
         policy = MemoizationPolicy()

@@ -115,7 +115,7 @@ class TestCalibration:
 
     def test_tells_how_good_the_predictions_for_unseen_stories_are(self, rows, trained) -> None:
         found = trained.calibration
-        assert set(found) == {"temperature", "examples", "accuracy", "calibration_error"}
+        assert set(found) == {"temperature", "examples", "accuracy", "calibration_error", "threshold"}
         assert found["examples"] == (rows.groups != IN_NO_GROUP).sum()
         logits, actions, _ = network_training._held_out(rows, uncalibrated(trained))
         assert found["accuracy"] == pytest.approx((logits.argmax(axis=1) == actions).mean(), abs=1e-4)
@@ -131,7 +131,13 @@ class TestCalibration:
             "examples": 4,
             "accuracy": pytest.approx(5 / 6, abs=1e-4),
             "calibration_error": pytest.approx((abs(4.9 - 4) + abs(0.65 - 1)) / 6, abs=1e-4),
+            "threshold": 0.65,
         }
+
+    def test_the_threshold_hands_over_one_in_a_hundred_of_what_is_right(self) -> None:
+        confidences, weights = np.array([0.955, 0.2, 0.455, 0.9], np.float32), np.array([97, 1, 1, 1], np.float32)
+        assert network_training._threshold(confidences, weights) == 0.45
+        assert network_training._threshold(confidences[:0], weights[:0]) == 0.0
 
     @settings(max_examples=30)
     @given(st.integers(0, 1000), st.sampled_from([0.05, 0.3, 1.0, 3.0, 20.0, 300.0]), st.floats(0, 1))

@@ -215,6 +215,14 @@ class TestGroups:
         assert set(few.groups) == {IN_NO_GROUP}
         assert len(set(enough.groups)) > 1
 
+    @pytest.mark.parametrize(("stories", "parts"), [(1, None), (2, 2), (8, 8), (25, 10), (39, 10), (40, None)])
+    def test_few_stories_are_shared_out_so_that_each_can_be_left_out(self, story, collect, stories, parts) -> None:
+        _, rows = collect(*(story(f"s{number}", "/bye") for number in range(stories)))
+        assert rows.folds is None if parts is None else rows.folds.shape == (len(rows), parts)
+        if parts is not None:
+            assert rows.folds.sum(axis=1) == pytest.approx(rows.weights, rel=1e-5)
+            assert (rows.folds.sum(axis=0) > 0).all()
+
     def test_each_holds_out_some_of_the_stories(self, story, collect) -> None:
         _, rows = collect(*(story(f"story {number}", "/bye") for number in range(300)))
         weight = np.bincount(rows.groups, rows.weights, HELD_OUT_GROUPS + 1)

@@ -67,6 +67,7 @@ def step(next_action: str | None, version: int, tracker: dict[str, Any], info: s
         "next_action": next_action,
         "confidence": 1.0 if decided else None,
         "policy": "AnswersByIntent" if decided else None,
+        "understood": tracker["latest_message"]["intent"].get("confidence"),
         "version": version,
         "tracker": tracker,
     }

@@ -1,0 +1,83 @@
+"""A memory of stories that contradict one another knows how far it may be trusted."""
+
+from __future__ import annotations
+
+import pytest
+from policy_bot import conversation
+
+from rasa_core.policies import MemoizationPolicy
+from rasa_core.policies.doubt import Doubts
+
+SURE = [(f"story {number}", "abc", "go") for number in range(5)]
+SPLIT = [(f"other {number}", "xbc", action) for number, action in enumerate(["go", "go", "stop", "go"])]
+
+
+def doubts(*told: tuple[str, str, str]) -> tuple[Doubts, dict[tuple[str, ...], str]]:
+    counted: Doubts = Doubts()
+    actions: dict[tuple[str, ...], set[str]] = {}
+    for story, states, action in told:
+        counted.add(tuple(states), action, [story])
+        actions.setdefault(tuple(states), set()).add(action)
+    return counted, {key: next(iter(found)) for key, found in actions.items() if len(found) == 1}
+
+
+def test_stories_that_agree_are_certain() -> None:
+    counted, lookup = doubts(*SURE)
+    assert (counted.share(), counted.confidences(lookup)) == (1.0, {})
+
+
+def test_the_share_is_how_often_the_others_are_right_about_a_story_that_is_left_out() -> None:
+    counted, _ = doubts(*SURE, *SPLIT)
+    # Each of the five is told by the other four; the one that stops is told by three that go, and wrongly.
+    assert counted.share() == pytest.approx((5 + 1) / (5 + 1 + 1))
+
+
+def test_the_more_stories_agree_the_more_they_are_believed() -> None:
+    pairs = [(f"{name}{number}", f"a{name}", "go") for name in "pqrs" for number in range(5)]
+    wrong = [
+        (f"w{name}{number}", f"b{name}", action) for name in "pqrs" for number, action in enumerate(["go", "stop"])
+    ]
+    counted, lookup = doubts(*pairs, *wrong, ("once", "zt", "go"), ("more 1", "zu", "go"), ("more 2", "zu", "go"))
+    found = counted.confidences(lookup)
+    assert found[tuple("zt")] < found[tuple("zu")] < 1.0
+
+
+def test_a_history_whose_end_goes_on_otherwise_is_believed_less() -> None:
+    odd = [(f"odd {number}", f"{number}kl", "stop") for number in range(4)]
+    counted, lookup = doubts(*SURE, *SPLIT, *odd, ("one", "mkl", "go"), ("two", "mno", "go"))
+    found = counted.confidences(lookup)
+    assert found[tuple("mkl")] < found[tuple("mno")]
+
+
+def test_a_story_that_is_told_twice_says_nothing_of_others() -> None:
+    counted, _ = doubts(("a", "xy", "go"), ("a", "xy", "go"), ("b", "xz", "go"), ("c", "xz", "stop"))
+    assert counted.share() == pytest.approx(1 / 3)
+
+
+@pytest.fixture
+def doubtful(domain) -> MemoizationPolicy:
+    made = MemoizationPolicy()
+    told = [conversation(domain, "/greet", name) for name in ("utter_greet", "utter_bye")]
+    made.train([*told, conversation(domain, "/bye", "utter_bye")], domain)
+    return made
+
+
+def best(policy: MemoizationPolicy, domain, *steps: str) -> float:
+    return max(policy.predict_action_probabilities(conversation(domain, *steps), domain))
+
+
+def test_the_confidence_is_the_score(doubtful, domain, trackers) -> None:
+    assert 0.0 < best(doubtful, domain, "/bye") < 1.0
+    certain = MemoizationPolicy()
+    certain.train(trackers, domain)
+    assert best(certain, domain, "/bye") == 1.0
+
+
+def test_a_model_keeps_the_confidence(doubtful, domain, tmp_path) -> None:
+    doubtful.persist(tmp_path)
+    assert best(MemoizationPolicy.load(tmp_path), domain, "/bye") == best(doubtful, domain, "/bye")
+
+
+def test_what_is_taught_is_certain(doubtful, domain) -> None:
+    doubtful.continue_training([conversation(domain, "/bye", "utter_bye")], domain)
+    assert best(doubtful, domain, "/bye") == 1.0
