@@ -48,7 +48,7 @@ TEMPERATURES: Final = (0.5, 4.0)
 FEWEST_HELD_OUT: Final = 50
 DOUBT: Final = 40
 """What n examples of few stories say of the logarithm of the temperature counts n / (n + 40)."""
-FOLD_SHARE: Final = 0.5
+FOLD_SHARE: Final = 0.3
 """Of the epochs, for the networks by which the confidence of few stories is found."""
 LOST: Final = 0.01
 """Share of what would be right that a threshold on the confidence hands over, at most."""
@@ -180,7 +180,7 @@ class _Run:
             else:
                 keras_training.set_weights(model, start)
             tested = np.zeros(len(examples), np.bool_) if tested is None else tested
-            options: dict[str, Any] = {"devices": devices, "unseen": unseen}
+            options: dict[str, Any] = {"devices": devices, "left_out": unseen}
             batches = _batches(examples, ~tested, self.num_actions, schedule, self.seed, learning=True, **options)
             once = Schedule(1, 1, schedule.batch_size)
             validation = _batches(examples, tested, self.num_actions, once, self.seed, learning=False, **options)
@@ -277,7 +277,7 @@ def _batches(
     devices: int,
     *,
     learning: bool,
-    unseen: Floats | None = None,
+    left_out: Floats | None = None,
 ) -> Any:
     """Return the Keras data set of batches of one size, `repeats` times the used examples in an order that changes.
 
@@ -285,8 +285,8 @@ def _batches(
     """
     keras = import_keras()
     size = devices * math.ceil(schedule.batch_size / devices)
-    unseen = examples.held_out(by_fold=False) if unseen is None else unseen
-    perceptrons = unseen.shape[1]
+    unlearnt = examples.held_out(by_fold=False) if left_out is None else left_out
+    perceptrons = unlearnt.shape[1]
     units = perceptrons * sum(HIDDEN)
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc, name-defined]
@@ -327,7 +327,7 @@ def _batches(
                 unseen = np.flatnonzero(self._random.random(size, np.float32) < VALUES_UNSEEN)
                 x[np.ix_(unseen, examples.value_columns)] = 0.0
             wanted = np.zeros((size, perceptrons, num_actions), np.float32)
-            learnt = np.maximum(examples.weights[chosen, None] - unseen[chosen], 0.0)
+            learnt = np.maximum(examples.weights[chosen, None] - unlearnt[chosen], 0.0)
             wanted[np.arange(len(chosen))[:, None], np.arange(perceptrons), examples.actions[chosen, None]] = learnt
             return {"features": x, "kept": kept}, wanted
 
