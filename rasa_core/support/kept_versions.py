@@ -1,0 +1,142 @@
+"""A folder of versions, each with a name, one of which is the current one; going back is one step.
+
+    models/20261129-103508-3fa94c1e/dialogue   a version, and in it its parts
+    models/current                             names the version that counts; replaced in one step
+    models/dialogue                            a link to that part of the current version, for whoever knows only this path
+
+A name is the time, in UTC, and a fingerprint of the content. Only the last few versions are kept, and the current one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from rasa_core.exceptions import ModelError, did_you_mean
+
+CURRENT: Final = "current"
+KEPT: Final = 5
+_NAME: Final = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
+_UNFINISHED: Final = ".new-"
+
+
+class KeptVersions:
+    """The versions in a folder.
+
+    Parameters
+    ----------
+    folder
+        Where they are; it need not exist.
+    parts
+        What a version may consist of, each a folder, to which links lead.
+    """
+
+    def __init__(self, folder: Path, parts: Iterable[str]) -> None:
+        self.folder, self.parts = folder, tuple(parts)
+
+    def names(self) -> list[str]:
+        """Return the names of all versions, the oldest first."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(path.name for path in self.folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir())
+
+    @property
+    def current(self) -> str | None:
+        """The name of the version that counts; None if there is none."""
+        return current_version(self.folder)
+
+    def path(self, name: str) -> Path:
+        """Return the folder of a version; raise `ModelError` if there is none of this name."""
+        known = self.names()
+        if name not in known:
+            listed = f" Versions: {', '.join(known)}." if known else ""
+            raise ModelError(f"there is no version {name!r} in {str(self.folder)!r}.{did_you_mean(name, known)}{listed}")
+        return self.folder / name
+
+    def add(self, fill: Callable[[Path], str], at: datetime | None = None) -> str:
+        """Make a version, current from then on, and return its name; one that cannot be made whole leaves nothing.
+
+        Parameters
+        ----------
+        fill
+            Writes the parts into an empty folder, and returns a fingerprint of them in hexadecimal.
+        at
+            When it was made; now if not given.
+        """
+        moment = at or datetime.now(UTC)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for left in self.folder.glob(f"{_UNFINISHED}*"):
+                shutil.rmtree(left, ignore_errors=True)
+            workplace = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.folder))
+            try:
+                name = f"{moment:%Y%m%d-%H%M%S}-{fill(workplace)[:8]}"
+                workplace.chmod(0o755)
+                if not (self.folder / name).exists():
+                    workplace.rename(self.folder / name)
+            finally:
+                shutil.rmtree(workplace, ignore_errors=True)
+        except OSError as error:
+            raise ModelError(f"cannot write a model into {str(self.folder)!r}: {error.strerror or error}.") from error
+        self.use(name)
+        self.prune()
+        return name
+
+    def use(self, name: str) -> None:
+        """Make a version the current one; who reads meanwhile sees the one before, or this one, as a whole."""
+        version = self.path(name)
+        for part in self.parts:
+            link = self.folder / part
+            if (version / part).is_dir():
+                _replace_by_link(link, Path(name, part))
+            elif link.is_symlink():
+                link.unlink()
+        descriptor, written = tempfile.mkstemp(prefix=f".{CURRENT}-", dir=self.folder)
+        with open(descriptor, "w", encoding="ascii") as file:
+            file.write(f"{name}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(written, 0o644)
+        os.replace(written, self.folder / CURRENT)
+
+    def prune(self, keep: int = KEPT) -> None:
+        """Remove all versions but the last few, and the current one."""
+        for name in self.names()[:-keep]:
+            if name != self.current:
+                shutil.rmtree(self.folder / name, ignore_errors=True)
+
+
+def current_version(folder: Path) -> str | None:
+    """Return the name that ``current`` in a folder gives, None if it names no version there."""
+    try:
+        name = (folder / CURRENT).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
+    return name if _NAME.fullmatch(name) and (folder / name).is_dir() else None
+
+
+def as_current(path: Path) -> Path:
+    """Return the part of the current version to which `path` leads; `path` itself if it leads to none."""
+    if not path.is_symlink():
+        return path
+    name = current_version(path.parent)
+    return path if name is None or not (path.parent / name / path.name).is_dir() else path.parent / name / path.name
+
+
+def _replace_by_link(link: Path, target: Path) -> None:
+    made = link.with_name(f".{link.name}-link")
+    with suppress(FileNotFoundError):
+        made.unlink()
+    made.symlink_to(target, target_is_directory=True)
+    try:
+        os.replace(made, link)
+    except OSError as error:
+        made.unlink()
+        raise ModelError(f"{str(link)!r} is in the way of a link to the current model: move it elsewhere.") from error
