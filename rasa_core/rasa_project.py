@@ -77,7 +77,6 @@ def train_rasa_project(
     train_rasa(agent, read, learns=config.learns, epochs=config.epochs)
     say(f"trained in {time.perf_counter() - started:.1f} s")
     agent.persist(model, fingerprints)
-    say(f"{model}: the model is written")
 
 
 def contradictions(files: RasaFiles, read: ReadStories) -> None:

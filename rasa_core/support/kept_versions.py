@@ -57,7 +57,9 @@ class KeptVersions:
         known = self.names()
         if name not in known:
             listed = f" Versions: {', '.join(known)}." if known else ""
-            raise ModelError(f"there is no version {name!r} in {str(self.folder)!r}.{did_you_mean(name, known)}{listed}")
+            raise ModelError(
+                f"there is no version {name!r} in {str(self.folder)!r}.{did_you_mean(name, known)}{listed}"
+            )
         return self.folder / name
 
     def add(self, fill: Callable[[Path], str], at: datetime | None = None) -> str:

@@ -10,8 +10,10 @@ stories             the first of ``stories.md``, ``stories/``, ``data/stories.md
                     below that hold stories
 NLU data            all files of it in the folder itself, such as ``nlu.md``, and in ``data/``
                     and ``nlu/`` and below; there may be none
-models              ``models/dialogue`` and ``models/nlu`` (written by training); beside them, the
-                    features of the stories for the next training, ``models/features.npz``
+models              ``models/dialogue`` and ``models/nlu`` (written by training) lead to the current one
+                    of the versions in ``models``; beside them, the features of the stories for the
+                    next training, ``models/features.npz``
+settings            ``config.yml``: policies, pipeline, imports; there may be none
 ==================  ==========================================================================
 
 A bot of Rasa 2 or 3 is known by its layout: see `rasa_core.rasa_files`.
@@ -23,11 +25,10 @@ what it depends on has changed.
 from __future__ import annotations
 
 import re
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rasa_core.agent import Agent
 from rasa_core.checks.checks import refuse_unusable
@@ -35,18 +36,20 @@ from rasa_core.checks.nlu import Finding, check_domain_names, check_training_dat
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
 from rasa_core.model_folder import fingerprint_of_files, read_model, write_model
-from rasa_core.nlu.pipeline import PipelineConfig, Step, default_pipeline, pipeline_in, stored_steps
+from rasa_core.nlu.pipeline import PipelineConfig, Step, default_pipeline, keys_of, pipeline_in, stored_steps
 from rasa_core.nlu.reading import holds_nlu_data, list_data_files, read_training_data
 from rasa_core.nlu.training_data import TrainingData
+from rasa_core.nlu.upkeep import State as NLUState
 from rasa_core.nlu.upkeep import bring_up, state_of
-from rasa_core.policies.ensemble import MODEL_FORMAT, PolicyEnsemble
-from rasa_core.policies.features.history import HistoryFeaturizer
+from rasa_core.policies.configured import ConfiguredPolicies, configured_policies
+from rasa_core.policies.ensemble import MODEL_FORMAT
+from rasa_core.policies.fallback import FallbackPolicy
 from rasa_core.policies.keras_policy import KerasPolicy
-from rasa_core.policies.keras_training import import_keras
-from rasa_core.policies.memoization import MemoizationPolicy
+from rasa_core.project.models import DIALOGUE, FINGERPRINT, NLU, Figures, ProjectModels, hashes_of
+from rasa_core.project.training import network_of, set_thresholds, told_fallback, train_dialogue
 from rasa_core.rasa3.domain_parts import RASA_DEFAULT_INTENTS
 from rasa_core.rasa3.endpoints import Endpoints, read_endpoints
-from rasa_core.rasa_config import read_rasa_config, written_policies
+from rasa_core.rasa_config import RasaConfig, read_rasa_config, written_policies
 from rasa_core.rasa_files import RasaFiles, is_rasa
 from rasa_core.rasa_project import train_rasa_project
 from rasa_core.stories.files import NO_YAML, holds_stories, holds_yaml_stories, story_files
@@ -64,7 +67,7 @@ _NO_PARTS = ("models", "tests", "test", "venv", "env", "node_modules", "site-pac
 _MODEL_FILES = ("metadata.json", "policy_metadata.json")
 _NO_STORIES = re.compile(r"(failed|test|debug)[_.-]|.*[_-]test$", re.IGNORECASE)
 _DOMAIN_KEY = re.compile(r"^(intents|entities|slots|actions|templates|responses)[ \t]*:", re.MULTILINE)
-FINGERPRINT = "training_input"
+State = Literal["current", "adapted", "changed"]
 MOST_WARNINGS = 3
 
 
@@ -101,8 +104,8 @@ class Project:
         else:
             self.domain_file = self._given(domain, "domain") or self._find_domain()
             self.stories = self._given(stories, "stories") or self._find_stories()
-        self.model = self.folder / "models" / "dialogue"
-        self.nlu_model = self.folder / "models" / "nlu"
+        self.models = ProjectModels(self.folder / "models")
+        self.model, self.nlu_model = self.models.dialogue, self.models.nlu
         self.features = self.folder / "models" / "features.npz"
 
     def _given(self, path: str | Path | None, what: str) -> Path | None:
@@ -187,9 +190,8 @@ class Project:
 
     def fingerprint(self, domain: Domain) -> str:
         """Return a hash of everything that the dialogue model of this project depends on."""
-        settings = [__version__, MODEL_FORMAT, domain.fingerprint()]
-        if self.rasa is not None:
-            settings.append(written_policies(self.rasa.config_file))
+        settings: list[object] = [__version__, MODEL_FORMAT, domain.fingerprint()]
+        settings.append(written_policies(self.folder / "config.yml") or (self.rasa is None and "with a fallback"))
         return fingerprint_of_files(self.story_files, self.folder, settings)
 
     def is_current(self) -> bool:
@@ -198,24 +200,29 @@ class Project:
 
     def dialogue_is_current(self) -> bool:
         """Tell whether there is a dialogue model of exactly this domain and these stories."""
-        return self._state(self.load_domain()) == "current"
+        return self._state(self.load_domain(), self.policies()) == "current"
 
     def nlu_is_current(self) -> bool:
         """Tell whether there is an interpreter of exactly this NLU data, or none is needed."""
         data = self.nlu_data()
         return state_of(self.nlu_model, data, self._steps(data, self.load_domain(), True)) == "current"
 
-    def _state(self, domain: Domain) -> str:
-        """Return ``current``, ``reworded`` (only what the bot says has changed), or ``changed``."""
+    def policies(self) -> ConfiguredPolicies | None:
+        """Return what config.yml says of policies; None for a bot of Rasa 2 or 3, whose reader is `read_rasa_config`."""
+        return None if self.rasa is not None else configured_policies(keys_of(self.folder / "config.yml"))
+
+    def _state(self, domain: Domain, config: ConfiguredPolicies | None, nlu: bool = True) -> State:
+        """Return ``current``, ``adapted`` (only the bot's words or thresholds have changed), or ``changed``."""
         try:
-            trained, _, metadata, *_ = read_model(self.model)
+            trained, ensemble, metadata, *_ = read_model(self.model)
         except ModelError:
             return "changed"
         if metadata.get("fingerprints", {}).get(FINGERPRINT) != self.fingerprint(domain):
             return "changed"
-        if trained.as_dict() == domain.as_dict():
+        is_chosen = config is None or not set_thresholds(config, ensemble, self.interpreter if nlu else None)
+        if trained.as_dict() == domain.as_dict() and is_chosen:
             return "current"
-        return "reworded" if self._stories_of_model.is_file() else "changed"
+        return "adapted" if self._stories_of_model.is_file() else "changed"
 
     def pipeline(self, ignores_own: bool = False) -> PipelineConfig | None:
         """Return what config.yml says of components, or what Rasa would have chosen for it; None if it says nothing."""
@@ -250,88 +257,116 @@ class Project:
         Raises
         ------
         RasaCoreError
-            If the files are wrong, or what training needs is not installed.
+            If the files are wrong, or what training needs is not installed; or if there is a model that the project
+            did not make, which is left alone.
         """
-        domain = self.load_domain()
+        domain, config = self.load_domain(), self.policies()
         say(
             f"{self.domain_file}: {len(domain.intents)} intents, {len(domain.entities)} entities, "
             f"{len(domain.slots)} slots, {domain.num_actions - len(domain.default_action_names)} actions"
         )
         data = self.nlu_data() if nlu else TrainingData()
         steps = self._steps(data, domain, ignore_components)
-        config = (
+        rasa = (
             None
             if self.rasa is None
-            else read_rasa_config(self.rasa.config_file, _network, ignores_own=ignore_components)
+            else read_rasa_config(self.rasa.config_file, network_of, ignores_own=ignore_components)
         )
-        state = "changed" if force else self._state(domain)
-        if state != "current":
-            check_writable(self.model.parent)
-        if force:
-            self.features.unlink(missing_ok=True)
-        if state == "current":
+        state: State = "changed" if force else self._state(domain, config, nlu)
+        nlu_state: NLUState = "changed" if force and data.intents else state_of(self.nlu_model, data, steps)
+        if state == nlu_state == "current":
             say(f"{self.model}: the model is up to date")
-        elif state == "reworded":
-            self._reword(domain)
-            say(f"{self.model}: only what the bot says has changed; the model has the new words without training")
+            if data.intents:
+                say(f"{self.nlu_model}: the interpreter of typed text is up to date")
         else:
-            if self.rasa is not None and config is not None:
-                prints = {FINGERPRINT: self.fingerprint(domain)}
-                train_rasa_project(self.rasa, config, self.model, prints, say, make_agent=Agent, lenient=lenient)
-            else:
-                if not lenient:
-                    refuse_unusable(domain, self.stories, str(self.domain_file))
-                self._train(domain, say, lenient)
-        state = "changed" if force else state_of(self.nlu_model, data, steps)
-        if not data.intents:
-            if data.lookups or data.regexes or data.synonyms:
-                say("the NLU data has no examples of intents: there is no interpreter of typed text")
-            return
-        for line in self._told_of_nlu(data, domain, state):
+            check_writable(self.model.parent)
+            self.models.check_own(replaces_nlu=nlu_state == "changed")
+            if state == "changed" and self.rasa is None and not lenient:
+                refuse_unusable(domain, self.stories, str(self.domain_file))
+            if force:
+                self.features.unlink(missing_ok=True)
+            self.models.adopt()
+            job = _Job(self, domain, data, config, rasa, say, lenient)
+            name = self.models.add(lambda folder: job.run(folder, state, nlu_state, steps), self._hashes())
+            say(f"{self.model}: the model is written, as the version {name}")
+        if nlu and not data.intents and (data.lookups or data.regexes or data.synonyms):
+            say("the NLU data has no examples of intents: there is no interpreter of typed text")
+
+    def _hashes(self) -> dict[str, str]:
+        domain = [self.domain_file] if self.rasa is None else self.rasa.domain_files
+        config = [path for path in (self.folder / "config.yml",) if path.is_file()]
+        return hashes_of({*domain, *self.story_files, *self.nlu_files, *config}, self.folder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One training of a project, into a folder that becomes a version."""
+
+    project: Project
+    domain: Domain
+    data: TrainingData
+    config: ConfiguredPolicies | None
+    rasa: RasaConfig | None
+    say: Say
+    lenient: bool
+
+    def run(self, folder: Path, state: State, nlu_state: NLUState, steps: list[Step] | None) -> Figures:
+        """Bring the copies in a folder up to date, as far as their states ask for it, and return figures."""
+        project, model, nlu_model = self.project, folder / DIALOGUE, folder / NLU
+
+        def say(line: str) -> None:
+            self.say(line.replace(str(folder), str(project.model.parent)))
+
+        for line in self._told_of_nlu(nlu_state) if self.data.intents else ():
             say(line)
-        bring_up(self.nlu_model, data, steps, state, say)
+        if self.data.intents:
+            bring_up(nlu_model, self.data, steps, nlu_state, say)
+        prints = {FINGERPRINT: project.fingerprint(self.domain)}
+        if state == "changed" and project.rasa is not None and self.rasa is not None:
+            train_rasa_project(project.rasa, self.rasa, model, prints, say, make_agent=Agent, lenient=self.lenient)
+        elif state == "changed" and self.config is not None:
+            options = {"lenient": self.lenient}
+            train_dialogue(self.domain, project.stories, self.config, model, project.features, prints, say, **options)
+        self._adapt(model, nlu_model if self.data.intents else None, say)
+        return self._figures(model)
 
-    def _reword(self, domain: Domain) -> None:
-        _, ensemble, metadata, *_ = read_model(self.model)
-        write_model(self.model, domain, ensemble, read_text(self._stories_of_model), metadata["fingerprints"])
+    def _adapt(self, model: Path, nlu_model: Path | None, say: Say) -> None:
+        """Give a model the words of the domain, and a fallback the thresholds that are chosen for it."""
+        trained, ensemble, metadata, stories, _ = read_model(model)
+        is_chosen = self.config is not None and set_thresholds(self.config, ensemble, nlu_model)
+        if is_chosen or trained.as_dict() != self.domain.as_dict():
+            write_model(model, self.domain, ensemble, stories, metadata["fingerprints"])
+        if trained.as_dict() != self.domain.as_dict():
+            say(f"{model}: only what the bot says has changed; the model has the new words without training")
+        for line in told_fallback(ensemble):
+            say(line)
 
-    def _train(self, domain: Domain, say: Say, lenient: bool) -> None:
-        fingerprint = self.fingerprint(domain)
-        network = KerasPolicy()
-        agent = Agent(domain, PolicyEnsemble([MemoizationPolicy(), network]))
-        started = time.perf_counter()
-        with _importing_keras():
-            trackers = agent.load_data(self.stories, lenient=lenient)
-        own = sum(not getattr(tracker, "is_augmented", False) for tracker in trackers)
-        say(f"{self._told_stories()}: {own} stories, read in {time.perf_counter() - started:.1f} s")
-        say("training MemoizationPolicy and KerasPolicy ...")
-        started = time.perf_counter()
-        agent.train(trackers, feature_cache=self.features)
-        say(f"trained in {time.perf_counter() - started:.1f} s")
-        if network.calibration:
-            found = network.calibration
-            say(
-                f"on stories that it had not seen, KerasPolicy was right in {found['accuracy']:.1%} of "
-                f"{found['examples']:,} turns; its confidence was off by {found['calibration_error']:.3f} on average"
-            )
-        agent.persist(self.model, {FINGERPRINT: fingerprint})
-        say(f"{self.model}: the model is written")
+    def _figures(self, model: Path) -> Figures:
+        _, ensemble, _, stories, _ = read_model(model)
+        found = {"stories": float(sum(line.startswith("## ") for line in stories.splitlines()))}
+        found["messages"] = float(len(self.data.examples))
+        for policy in ensemble.policies:
+            if isinstance(policy, KerasPolicy):
+                names = ("accuracy", "calibration_error")
+                found |= {name: policy.calibration[name] for name in names if name in policy.calibration}
+            if isinstance(policy, FallbackPolicy):
+                found |= {"nlu_threshold": policy.nlu_threshold, "core_threshold": policy.core_threshold}
+        return found
 
-    def _told_stories(self) -> str:
-        return ", ".join(map(str, self.stories if isinstance(self.stories, list) else [self.stories]))
-
-    def _told_of_nlu(self, data: TrainingData, domain: Domain, state: str) -> Iterator[str]:
+    def _told_of_nlu(self, state: NLUState) -> Iterator[str]:
+        project, data = self.project, self.data
         if state != "current":
-            yield from told(() if (found := self.pipeline(True)) is None else found.notes)
+            yield from told(() if (found := project.pipeline(True)) is None else found.notes)
         if state == "changed":
-            files, count = ", ".join(map(str, self.nlu_files)), len(data.examples)
+            files, count = ", ".join(map(str, project.nlu_files)), len(data.examples)
             yield f"{files}: {count} messages of {len(data.intents)} intents, {len(data.entities)} entities"
-            yield from _brief(self._nlu_findings(data, domain), self.folder)
+            yield from _brief(self._nlu_findings(), project.folder)
 
-    def _nlu_findings(self, data: TrainingData, domain: Domain) -> list[Finding]:
+    def _nlu_findings(self) -> list[Finding]:
+        data, domain = self.data, self.domain
         given = {domain.restart_intent} if domain.rasa is None else set(RASA_DEFAULT_INTENTS)
         intents = [intent for intent in domain.intents if intent in data.intents or intent not in given]
-        named = check_domain_names(data, intents, domain.entities, str(self.domain_file))
+        named = check_domain_names(data, intents, domain.entities, str(self.project.domain_file))
         return [*named, *check_training_data(data)]
 
 
@@ -344,29 +379,6 @@ def _holds_domain(path: Path) -> bool:
     except TextFileError:
         return False
     return len(keys) > 1 and not keys.isdisjoint(("intents", "actions"))
-
-
-def _network(max_history: int | None) -> KerasPolicy:
-    return KerasPolicy() if max_history is None else KerasPolicy(HistoryFeaturizer(max_history))
-
-
-@contextmanager
-def _importing_keras() -> Iterator[None]:
-    """Import Keras meanwhile, which takes longer than to read stories. What is wrong with it is told by training.
-
-    The import is waited for, also where the stories fail: a process that ends in the middle of it crashes.
-    """
-    importing = threading.Thread(target=_import_quietly, name="import of Keras", daemon=True)
-    importing.start()
-    try:
-        yield
-    finally:
-        importing.join()
-
-
-def _import_quietly() -> None:
-    with suppress(ModelError):
-        import_keras()
 
 
 def _brief(findings: Sequence[Finding], folder: Path) -> Iterator[str]:

@@ -1,0 +1,201 @@
+"""The policies that config.yml names, with their options, in a project of Markdown stories.
+
+    policies:
+      - name: MemoizationPolicy
+        max_history: 4
+      - name: KerasPolicy
+        epochs: 50
+      - name: FallbackPolicy
+        fallback_action_name: utter_default
+      - name: mine.MyPolicy            # of one's own: its module is imported with --import, or below imports:
+
+What a FallbackPolicy is not told, its action and its thresholds, is chosen when the bot is trained.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rasa_core.events import ACTION_LISTEN_NAME
+from rasa_core.exceptions import ModelError, did_you_mean
+from rasa_core.policies.augmented_memoization import AugmentedMemoizationPolicy
+from rasa_core.policies.fallback import FallbackPolicy
+from rasa_core.policies.features.history import HistoryFeaturizer
+from rasa_core.policies.keras_policy import KerasPolicy
+from rasa_core.policies.memoization import MemoizationPolicy
+from rasa_core.policies.ngram import NGramPolicy
+from rasa_core.policies.policy import Policy
+from rasa_core.support.yaml_parts import Part
+
+KEYS: Final = ("policies", "pipeline", "imports", "language", "recipe", "version", "assistant_id", "importers")
+FALLBACK_ACTIONS: Final = ("action_default_fallback", "utter_default", "utter_fallback")
+"""The first of these that a domain lists is the action of a fallback; if it lists none, the bot listens."""
+THRESHOLDS: Final = ("nlu_threshold", "core_threshold")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+_COUNT = ("a whole number from 1 on", lambda value: _is_whole(value) and value >= 1)
+_WHOLE = ("a whole number", _is_whole)
+_SHARE = ("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
+_NAME = ("the name of an action", lambda value: isinstance(value, str) and bool(value))
+Kind = tuple[str, Callable[[Any], bool]]
+
+_MEMORY: Final[Mapping[str, Kind]] = {"max_history": _COUNT, "priority": _WHOLE}
+_TRAINING: Final[Mapping[str, Kind]] = {
+    **{"epochs": _COUNT, "batch_size": _COUNT, "max_training_samples": _COUNT, "rnn_size": _COUNT},
+    **{"validation_split": _SHARE, "seed": _WHOLE},
+}
+_OPTIONS: Final[Mapping[str, Mapping[str, Kind]]] = {
+    "MemoizationPolicy": _MEMORY,
+    "AugmentedMemoizationPolicy": _MEMORY,
+    "NGramPolicy": _MEMORY,
+    "KerasPolicy": {**_MEMORY, **_TRAINING},
+    "FallbackPolicy": {**dict.fromkeys(THRESHOLDS, _SHARE), "fallback_action_name": _NAME, "priority": _WHOLE},
+}
+_STANDS_FOR: Final = {"TEDPolicy": "KerasPolicy", "EmbeddingPolicy": "KerasPolicy", "SklearnPolicy": "KerasPolicy"}
+_NEEDS_RULES: Final = ("RulePolicy", "FormPolicy", "MappingPolicy", "TwoStageFallbackPolicy", "UnexpecTEDIntentPolicy")
+_CLASSES: Final[Mapping[str, type[Policy]]] = {
+    "MemoizationPolicy": MemoizationPolicy,
+    "AugmentedMemoizationPolicy": AugmentedMemoizationPolicy,
+    "NGramPolicy": NGramPolicy,
+    "FallbackPolicy": FallbackPolicy,
+}
+
+
+@dataclass(slots=True)
+class ConfiguredPolicies:
+    """What config.yml says of policies.
+
+    Attributes
+    ----------
+    policies : list of Policy
+        In their order, each one new.
+    training : dict
+        What is said of training, for `rasa_core.agent.Agent.train`.
+    unsaid : list of (FallbackPolicy, set of str)
+        The fallbacks, with what is to be chosen for them.
+    notes : list of str
+        What stands for what.
+    """
+
+    policies: list[Policy] = field(default_factory=list)
+    training: dict[str, Any] = field(default_factory=dict)
+    unsaid: list[tuple[FallbackPolicy, set[str]]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def network(self) -> KerasPolicy | None:
+        """The network, if there is one."""
+        return next((policy for policy in self.policies if isinstance(policy, KerasPolicy)), None)
+
+    def choose_action(self, action_names: Iterable[str]) -> None:
+        """Let each fallback that names no action run the first of `FALLBACK_ACTIONS`, or listen."""
+        known = set(action_names)
+        chosen = next((name for name in FALLBACK_ACTIONS if name in known), ACTION_LISTEN_NAME)
+        for policy, unsaid in self.unsaid:
+            if "fallback_action_name" in unsaid:
+                policy.fallback_action_name = chosen
+
+
+def configured_policies(keys: Mapping[str, Part]) -> ConfiguredPolicies:
+    """Return what the keys of config.yml say of policies; without any, memoization, the network and a fallback.
+
+    Raises
+    ------
+    ModelError
+        If a policy or an option is not known, or its value is not of its kind; the message begins with file and line.
+    """
+    wrong = [
+        f"{part.place}: config.yml has no key {key!r}.{did_you_mean(key, KEYS)}"
+        for key, part in keys.items()
+        if key not in KEYS
+    ]
+    found = ConfiguredPolicies()
+    for part in keys["policies"].entries() if "policies" in keys else []:
+        try:
+            _add(found, part)
+        except ModelError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise ModelError("\n".join(wrong))
+    if not found.policies:
+        for name in ("MemoizationPolicy", "KerasPolicy", "FallbackPolicy"):
+            _make(found, name, {})
+    return found
+
+
+def _add(found: ConfiguredPolicies, part: Part) -> None:
+    keys = part.keys() if part.is_mapping else {"name": part}
+    written = keys["name"].written if "name" in keys else ""
+    name = written.rpartition(".")[2]
+    if name in _STANDS_FOR:
+        found.notes.append(f"{part.place}: {_STANDS_FOR[name]} stands for {name}.")
+    name = _STANDS_FOR.get(name, name)
+    options = {key: value for key, value in keys.items() if key != "name"}
+    if name in _NEEDS_RULES:
+        raise ModelError(
+            f"{part.place}: {name} belongs to projects of Rasa 1 to 3; with Markdown stories there is nothing for it "
+            "to do. Remove it; for what is not understood, there is FallbackPolicy."
+        )
+    if name in _OPTIONS:
+        _check(name, options, _OPTIONS[name])
+        _make(found, name, {key: value.data for key, value in options.items()})
+    elif name in Policy.registry:
+        found.policies.append(_own(part, Policy.registry[name], options))
+    else:
+        raise ModelError(
+            f"{part.place}: there is no policy {written!r}.{did_you_mean(name, _known())} If it is your own, import "
+            "the module that defines it: with --import, or below imports: in this file."
+        )
+
+
+def _known() -> Sequence[str]:
+    return sorted({*_OPTIONS, *_STANDS_FOR, *Policy.registry})
+
+
+def _check(name: str, options: Mapping[str, Part], kinds: Mapping[str, Kind]) -> None:
+    for key, value in options.items():
+        if key not in kinds:
+            hint = did_you_mean(key, kinds)
+            raise ModelError(f"{value.place}: {name} has no option {key!r}.{hint} It has {', '.join(kinds)}.")
+        what, is_so = kinds[key]
+        if not is_so(value.data):
+            raise ModelError(f"{value.place}: {key} of {name} is {what}, not {value.data!r}.")
+
+
+def _make(found: ConfiguredPolicies, name: str, options: dict[str, Any]) -> None:
+    if name == "KerasPolicy":
+        found.training.update({key: value for key, value in options.items() if key in _TRAINING})
+        history = options.get("max_history")
+        featurizer = None if history is None else HistoryFeaturizer(history)
+        found.policies.append(KerasPolicy(featurizer, priority=options.get("priority")))
+        return
+    policy = _CLASSES[name](**options)
+    found.policies.append(policy)
+    if isinstance(policy, FallbackPolicy):
+        found.unsaid.append((policy, {*THRESHOLDS, "fallback_action_name"} - options.keys()))
+
+
+def _own(part: Part, kind: type[Policy], options: Mapping[str, Part]) -> Policy:
+    """Return a policy of the user's own; its options are the parameters of its class."""
+    parameters = inspect.signature(kind).parameters.values()
+    names = [one.name for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    takes_all = any(one.kind is one.VAR_KEYWORD for one in parameters)
+    for key, value in options.items():
+        if key not in names and not takes_all:
+            has = f" It has {', '.join(names)}." if names else " It has none."
+            raise ModelError(f"{value.place}: {kind.__name__} has no option {key!r}.{did_you_mean(key, names)}{has}")
+    try:
+        return kind(**{key: value.data for key, value in options.items()})
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{part.place}: {kind.__name__} cannot be made with these options: {error}") from error

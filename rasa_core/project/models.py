@@ -1,0 +1,194 @@
+"""The models of a project: versions that are kept, what is told of them, and models that are none of its own.
+
+A version holds ``dialogue`` and, if the bot understands typed text itself, ``nlu``; and ``about.json``: when it was made,
+from which files, and how good it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from rasa_core.exceptions import ModelError, RasaCoreError
+from rasa_core.model_folder import fingerprint_of_files
+from rasa_core.policies.ensemble import PolicyEnsemble
+from rasa_core.support.kept_versions import KeptVersions
+
+FINGERPRINT: Final = "training_input"
+"""The name in a model's metadata of the hash of what a project was trained from."""
+ABOUT: Final = "about.json"
+DIALOGUE, NLU = "dialogue", "nlu"
+FORMAT: Final = 1
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is told of a version.
+
+    Attributes
+    ----------
+    name : str
+        Of the version.
+    made : str
+        When, in UTC.
+    figures : dict of str to float
+        How much it was made of, and how good it is.
+    files : dict of str to str
+        What it was made of: paths in the project, each with a hash.
+    is_current : bool
+        Whether it is the one that serves.
+    changed : list of str
+        The files that differ from those of the version before, each with ``+`` if it is new and ``-`` if it is gone.
+    """
+
+    name: str
+    made: str
+    figures: Figures
+    files: dict[str, str]
+    is_current: bool
+    changed: list[str] = field(default_factory=list)
+
+
+class ProjectModels:
+    """The folder ``models`` of a project.
+
+    Parameters
+    ----------
+    folder
+        Its path; it need not exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.versions = KeptVersions(folder, (DIALOGUE, NLU))
+        self.dialogue, self.nlu = folder / DIALOGUE, folder / NLU
+
+    def check_own(self, *, replaces_nlu: bool) -> None:
+        """Raise `ModelError` if a model stands here that the project did not make, and that would be replaced."""
+        if self.dialogue.is_dir() and not self.dialogue.is_symlink() and not self._made_here(self.dialogue):
+            raise ModelError(_foreign(self.dialogue, _described(self.dialogue)))
+        is_alone = not self.dialogue.is_dir() or self.dialogue.is_symlink()
+        if replaces_nlu and is_alone and self.nlu.is_dir() and not self.nlu.is_symlink():
+            raise ModelError(_foreign(self.nlu, "an interpreter of typed text"))
+
+    @staticmethod
+    def _made_here(model: Path) -> bool:
+        if not any(model.iterdir()):
+            return True
+        try:
+            return FINGERPRINT in PolicyEnsemble.load_metadata(model)["fingerprints"]
+        except RasaCoreError:
+            return False
+
+    def adopt(self) -> None:
+        """Make a version of what the project has trained into folders without versions, so that it is kept."""
+        old = [part for part in (self.dialogue, self.nlu) if part.is_dir() and not part.is_symlink()]
+        old = [part for part in old if any(part.iterdir())]
+        if not old:
+            for part in (self.dialogue, self.nlu):
+                if part.is_dir() and not part.is_symlink():
+                    part.rmdir()
+            return
+        at = datetime.fromtimestamp(max(part.stat().st_mtime for part in old), UTC)
+
+        def fill(workplace: Path) -> str:
+            for part in old:
+                shutil.copytree(part, workplace / part.name)
+            for part in old:
+                shutil.rmtree(part)
+            return _write_about(workplace, at, {}, {})
+
+        self.versions.add(fill, at)
+
+    def add(self, fill: Callable[[Path], Figures], files: Mapping[str, str]) -> str:
+        """Make a version, and return its name.
+
+        Parameters
+        ----------
+        fill
+            Gets a folder with a copy of the present models, brings them up to date, and returns figures.
+        files
+            As of `About`.
+        """
+        now = datetime.now(UTC)
+
+        def make(workplace: Path) -> str:
+            for part in (self.dialogue, self.nlu):
+                if part.is_dir():
+                    shutil.copytree(part, workplace / part.name)
+            return _write_about(workplace, now, fill(workplace), files)
+
+        return self.versions.add(make, now)
+
+    def list(self) -> list[About]:
+        """Return what is known of each version, the oldest first."""
+        found: list[About] = []
+        current, before = self.versions.current, None
+        for name in self.versions.names():
+            content = _read_about(self.versions.path(name) / ABOUT)
+            files = content.get("files", {})
+            changed = [] if before is None else _differences(before, files)
+            about = About(name, content.get("made", ""), content.get("figures", {}), files, name == current, changed)
+            found.append(about)
+            before = files
+        return found
+
+    def figures(self) -> Figures:
+        """Return the figures of the current version; none if there is no version."""
+        name = self.versions.current
+        return {} if name is None else dict(_read_about(self.versions.path(name) / ABOUT).get("figures", {}))
+
+
+def hashes_of(files: Iterable[Path], folder: Path) -> dict[str, str]:
+    """Return the paths of files in a folder, each with a hash."""
+    found = {}
+    for path in sorted(files):
+        name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+        found[name] = hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
+    return found
+
+
+def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    changed = [name for name in now if name in before and now[name] != before[name]]
+    return [
+        *changed,
+        *(f"+{name}" for name in now if name not in before),
+        *(f"-{name}" for name in before - now.keys()),
+    ]
+
+
+def _write_about(workplace: Path, made: datetime, figures: Figures, files: Mapping[str, str]) -> str:
+    content = {"format": FORMAT, "made": f"{made:%Y-%m-%d %H:%M:%S}", "figures": figures, "files": dict(files)}
+    fingerprint = fingerprint_of_files((path for path in workplace.rglob("*") if path.is_file()), workplace)
+    (workplace / ABOUT).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return fingerprint
+
+
+def _read_about(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _described(model: Path) -> str:
+    try:
+        policies = PolicyEnsemble.load_metadata(model)["policies"]
+        return f"a model of {', '.join(str(one['class']) for one in policies)}"
+    except (RasaCoreError, LookupError, TypeError):
+        return "something that is no model of this version"
+
+
+def _foreign(path: Path, what: str) -> str:
+    return (
+        f"{path} holds {what}, which this project did not make; it is left alone. Serve it as it is with -d {path.parent / DIALOGUE}; "
+        f"or move it elsewhere, as with: mv {path} {path}-by-hand, and train again."
+    )

@@ -1,0 +1,145 @@
+"""Trains the dialogue model of a project of Markdown stories, and tells what is done."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from rasa_core.agent import Agent
+from rasa_core.domain import Domain
+from rasa_core.exceptions import ModelError
+from rasa_core.nlu.model import NLUModel
+from rasa_core.policies.configured import ConfiguredPolicies
+from rasa_core.policies.ensemble import PolicyEnsemble
+from rasa_core.policies.fallback import DEFAULT_THRESHOLD, FallbackPolicy
+from rasa_core.policies.features.history import HistoryFeaturizer
+from rasa_core.policies.keras_policy import KerasPolicy
+from rasa_core.policies.keras_training import import_keras
+
+Say = Callable[[str], object]
+
+MARGIN: Final = 1e-6
+"""Thresholds that differ by less are the same."""
+
+
+def train_dialogue(
+    domain: Domain,
+    stories: Path | list[Path],
+    config: ConfiguredPolicies,
+    model: Path,
+    features: Path,
+    fingerprints: Mapping[str, str],
+    say: Say,
+    *,
+    lenient: bool,
+) -> None:
+    """Train the policies of a project, and write their model.
+
+    Raises
+    ------
+    RasaCoreError
+        If the stories are wrong, or what training needs is not installed.
+    """
+    for note in config.notes:
+        say(note)
+    config.choose_action(domain.action_names)
+    agent = Agent(domain, PolicyEnsemble(config.policies))
+    started = time.perf_counter()
+    with importing_keras() if config.network is not None else suppress():
+        trackers = agent.load_data(stories, lenient=lenient)
+    own = sum(not getattr(tracker, "is_augmented", False) for tracker in trackers)
+    told = ", ".join(map(str, stories if isinstance(stories, list) else [stories]))
+    say(f"{told}: {own} stories, read in {time.perf_counter() - started:.1f} s")
+    say(f"training {_listed([type(policy).__name__ for policy in config.policies])} ...")
+    started = time.perf_counter()
+    agent.train(trackers, feature_cache=features, **config.training)
+    say(f"trained in {time.perf_counter() - started:.1f} s")
+    agent.persist(model, fingerprints)
+    for line in told_calibration(config.network):
+        say(line)
+
+
+def _listed(names: Sequence[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def told_calibration(network: KerasPolicy | None) -> Iterator[str]:
+    """Yield what a network did on stories that it had not seen."""
+    found = {} if network is None else network.calibration
+    if "accuracy" in found:
+        yield (
+            f"on stories that it had not seen, KerasPolicy was right in {found['accuracy']:.1%} of "
+            f"{found['examples']:,} turns; its confidence was off by {found['calibration_error']:.3f} on average"
+        )
+
+
+def thresholds_for(network: KerasPolicy | None, nlu_model: Path | None) -> dict[str, float]:
+    """Return the thresholds of a fallback with which at most one in twenty is handed over of what would be right.
+
+    Of messages, that is one in twenty-five at most, as far as the interpreter was measured on messages that it had not
+    seen; of what the network decides, one in a hundred.
+    """
+    nlu = core = 0.0
+    if nlu_model is not None and nlu_model.is_dir():
+        with suppress(ModelError):
+            nlu = NLUModel.load(nlu_model).threshold
+    if network is not None:
+        core = network.calibration.get("threshold", 0.0)
+    return {"nlu_threshold": nlu or DEFAULT_THRESHOLD, "core_threshold": core or DEFAULT_THRESHOLD}
+
+
+def set_thresholds(config: ConfiguredPolicies, ensemble: PolicyEnsemble, nlu_model: Path | None) -> bool:
+    """Give the fallbacks of a trained model the thresholds that config.yml does not say; tell whether one is new."""
+    network = next((policy for policy in ensemble.policies if isinstance(policy, KerasPolicy)), None)
+    chosen = thresholds_for(network, nlu_model)
+    trained = [policy for policy in ensemble.policies if isinstance(policy, FallbackPolicy)]
+    is_new = False
+    for policy, (_, unsaid) in zip(trained, config.unsaid, strict=False):
+        for name in unsaid & chosen.keys():
+            is_new |= abs(getattr(policy, name) - chosen[name]) > MARGIN
+            setattr(policy, name, chosen[name])
+    return is_new
+
+
+def fallback_of(ensemble: PolicyEnsemble) -> FallbackPolicy | None:
+    """Return the first fallback among policies."""
+    return next((policy for policy in ensemble.policies if isinstance(policy, FallbackPolicy)), None)
+
+
+def told_fallback(ensemble: PolicyEnsemble) -> Iterator[str]:
+    """Yield what a fallback does, and when."""
+    policy = fallback_of(ensemble)
+    if policy is not None:
+        yield (
+            f"FallbackPolicy runs {policy.fallback_action_name} where a message is understood with less than "
+            f"{policy.nlu_threshold:.2f}, or no policy is surer than {policy.core_threshold:.2f}"
+        )
+
+
+def network_of(max_history: int | None) -> KerasPolicy:
+    """Return the network that stands for TEDPolicy."""
+    return KerasPolicy() if max_history is None else KerasPolicy(HistoryFeaturizer(max_history))
+
+
+@contextmanager
+def importing_keras() -> Iterator[None]:
+    """Import Keras meanwhile, which takes longer than to read stories. What is wrong with it is told by training.
+
+    The import is waited for, also where the stories fail: a process that ends in the middle of it crashes.
+    """
+    importing = threading.Thread(target=_import_quietly, name="import of Keras", daemon=True)
+    importing.start()
+    try:
+        yield
+    finally:
+        importing.join()
+
+
+def _import_quietly() -> None:
+    with suppress(ModelError):
+        import_keras()
