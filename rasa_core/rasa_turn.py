@@ -21,8 +21,7 @@ from rasa_core.events import (
 from rasa_core.events.rasa3 import ActionExecutionRejected, DefinePrevUserUtteredFeaturization
 from rasa_core.exceptions import ActionRejectedError
 from rasa_core.interpreter import NaturalLanguageInterpreter, RegexInterpreter, parsed_by, signature
-from rasa_core.policies.fallback import surely_means
-from rasa_core.policies.policy import Prediction
+from rasa_core.policies.policy import Prediction, surely_means
 from rasa_core.rasa3.domain_parts import SESSION_METADATA_SLOT
 from rasa_core.responses import ResponseDispatcher, WordsResponses
 from rasa_core.slash_messages import NOT_UNDERSTOOD, parse_slash_message

@@ -28,8 +28,7 @@ from rasa_core.events import (
 )
 from rasa_core.exceptions import EventError
 from rasa_core.interpreter import NaturalLanguageInterpreter, RegexInterpreter, names_its_intent, parsed_by, signature
-from rasa_core.policies.fallback import reason_of, surely_means
-from rasa_core.policies.policy import Policy, Prediction
+from rasa_core.policies.policy import Policy, Prediction, reason_of, surely_means
 from rasa_core.slash_messages import info_about
 from rasa_core.trackers import DialogueStateTracker, Expected
 

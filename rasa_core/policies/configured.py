@@ -23,8 +23,6 @@ from rasa_core.events import ACTION_LISTEN_NAME
 from rasa_core.exceptions import ModelError, did_you_mean
 from rasa_core.policies.augmented_memoization import AugmentedMemoizationPolicy
 from rasa_core.policies.fallback import FallbackPolicy
-from rasa_core.policies.features.history import HistoryFeaturizer
-from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.ngram import NGramPolicy
 from rasa_core.policies.policy import Policy
@@ -49,6 +47,8 @@ _WHOLE = ("a whole number", _is_whole)
 _SHARE = ("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
 _NAME = ("the name of an action", lambda value: isinstance(value, str) and bool(value))
 Kind = tuple[str, Callable[[Any], bool]]
+
+MakesNetwork = Callable[[int | None, int | None], Policy]
 
 _MEMORY: Final[Mapping[str, Kind]] = {"max_history": _COUNT, "priority": _WHOLE}
 _TRAINING: Final[Mapping[str, Kind]] = {
@@ -78,6 +78,8 @@ class ConfiguredPolicies:
 
     Attributes
     ----------
+    make_network, learns : callable, bool
+        Makes the network; whether there is one.
     policies : list of Policy
         In their order, each one new.
     training : dict
@@ -88,15 +90,12 @@ class ConfiguredPolicies:
         What stands for what.
     """
 
+    make_network: MakesNetwork
+    learns: bool = False
     policies: list[Policy] = field(default_factory=list)
     training: dict[str, Any] = field(default_factory=dict)
     unsaid: list[tuple[FallbackPolicy, set[str]]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-
-    @property
-    def network(self) -> KerasPolicy | None:
-        """The network, if there is one."""
-        return next((policy for policy in self.policies if isinstance(policy, KerasPolicy)), None)
 
     def choose_action(self, action_names: Iterable[str]) -> None:
         """Let each fallback that names no action run the first of `FALLBACK_ACTIONS`, or listen."""
@@ -107,8 +106,13 @@ class ConfiguredPolicies:
                 policy.fallback_action_name = chosen
 
 
-def configured_policies(keys: Mapping[str, Part]) -> ConfiguredPolicies:
+def configured_policies(keys: Mapping[str, Part], network: MakesNetwork) -> ConfiguredPolicies:
     """Return what the keys of config.yml say of policies; without any, memoization, the network and a fallback.
+
+    Parameters
+    ----------
+    network
+        Makes the network, from its ``max_history`` and its priority, each of which may be None.
 
     Raises
     ------
@@ -120,7 +124,7 @@ def configured_policies(keys: Mapping[str, Part]) -> ConfiguredPolicies:
         for key, part in keys.items()
         if key not in KEYS
     ]
-    found = ConfiguredPolicies()
+    found = ConfiguredPolicies(network)
     for part in keys["policies"].entries() if "policies" in keys else []:
         try:
             _add(found, part)
@@ -176,9 +180,8 @@ def _check(name: str, options: Mapping[str, Part], kinds: Mapping[str, Kind]) ->
 def _make(found: ConfiguredPolicies, name: str, options: dict[str, Any]) -> None:
     if name == "KerasPolicy":
         found.training.update({key: value for key, value in options.items() if key in _TRAINING})
-        history = options.get("max_history")
-        featurizer = None if history is None else HistoryFeaturizer(history)
-        found.policies.append(KerasPolicy(featurizer, priority=options.get("priority")))
+        found.policies.append(found.make_network(options.get("max_history"), options.get("priority")))
+        found.learns = True
         return
     policy = _CLASSES[name](**options)
     found.policies.append(policy)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from rasa_core.events import ACTION_LISTEN_NAME, UserUttered
-from rasa_core.policies.policy import Policy, Prediction, Trackers
+from rasa_core.events import ACTION_LISTEN_NAME
+from rasa_core.policies.policy import DEFAULT_THRESHOLD, Policy, Trackers
 from rasa_core.policies.training_turns import TrainingTurns
 from rasa_core.support.stored_models import reading
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 FILE_NAME = "fallback_policy.json"
 NOT_UNDERSTOOD_PRIORITY: Final = 100
 """Above that of any other policy: what was not understood, and an apology for it, tells none of them anything."""
-DEFAULT_THRESHOLD: Final = 0.3
 
 
 class FallbackPolicy(Policy):
@@ -95,8 +93,7 @@ class FallbackPolicy(Policy):
         confidence: float | None = tracker.latest_message.intent.get("confidence")
         return confidence if confidence is not None and confidence < self.nlu_threshold else None
 
-    def reason(self, tracker: DialogueStateTracker) -> str | None:
-        """Return why the action runs now, in a sentence for the caller; None once it has run."""
+    def reason(self, tracker: DialogueStateTracker) -> str | None:  # noqa: D102
         confidence = self._confidence_if_low(tracker)
         if self._has_run(tracker):
             return None
@@ -127,23 +124,3 @@ class FallbackPolicy(Policy):
         file = Path(path, FILE_NAME)
         with reading("the fallback policy", file):
             return cls(**json.loads(file.read_text(encoding="utf-8")))
-
-
-def surely_means(message: UserUttered, intent: str, policies: Iterable[Policy] = ()) -> bool:
-    """Tell whether a message means an intent, and is as sure of it as a fallback among the policies asks for.
-
-    What an intent leads to without the policies, such as a restart, is not to happen because of a guess.
-    """
-    if message.intent.get("name") != intent:
-        return False
-    thresholds = [policy.nlu_threshold for policy in policies if isinstance(policy, FallbackPolicy)]
-    confidence = message.intent.get("confidence")
-    return confidence is None or confidence >= min(thresholds, default=DEFAULT_THRESHOLD)
-
-
-def reason_of(prediction: Prediction, policies: Iterable[Policy], tracker: DialogueStateTracker) -> str | None:
-    """Return why a fallback has decided, None if none has."""
-    for policy in policies:
-        if isinstance(policy, FallbackPolicy) and type(policy).__name__ == prediction.policy:
-            return policy.reason(tracker)
-    return None

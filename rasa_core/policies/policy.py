@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from rasa_core.domain import Domain
-from rasa_core.events import Event
+from rasa_core.events import Event, UserUttered
 from rasa_core.exceptions import ModelError
 from rasa_core.policies.features.classic import FILE_NAME as FEATURIZER_NAME
 from rasa_core.policies.features.classic import (
@@ -29,6 +29,8 @@ Trackers = Iterable[DialogueStateTracker]
 FEW: Final = 2000
 """So many conversations are gone through without telling how far that is."""
 _TOLD_EVERY: Final = 500
+DEFAULT_THRESHOLD: Final = 0.3
+"""The confidence (probability) that a message has to have, where no fallback says another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,10 @@ class Policy(KnownByName, ABC):
         """Return the priority of the present prediction, which may differ from that of others."""
         return self.priority
 
+    def reason(self, tracker: DialogueStateTracker) -> str | None:
+        """Return what the caller should know about a decision of this policy, in a sentence; None for nothing."""
+        return None
+
     def training_turns(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> TrainingTurns | None:
         """Return what taught the policy its present prediction, at most `limit` training turns; None if it cannot tell.
 
@@ -196,6 +202,27 @@ class Policy(KnownByName, ABC):
         if Path(path, FEATURIZER_NAME).is_file():
             policy._featurizer = TrackerFeaturizer.load(path)
         return policy
+
+
+# -- what is asked of policies together
+
+
+def surely_means(message: UserUttered, intent: str, policies: Iterable[Policy] = ()) -> bool:
+    """Tell whether a message means an intent, and is as sure of it as a fallback among the policies asks for.
+
+    What an intent leads to without the policies, such as a restart, is not to happen because of a guess.
+    """
+    if message.intent.get("name") != intent:
+        return False
+    thresholds = [vars(policy)["nlu_threshold"] for policy in policies if "nlu_threshold" in vars(policy)]
+    confidence = message.intent.get("confidence")
+    return confidence is None or confidence >= min(thresholds, default=DEFAULT_THRESHOLD)
+
+
+def reason_of(prediction: Prediction, policies: Iterable[Policy], tracker: DialogueStateTracker) -> str | None:
+    """Return what the policy that has decided says to the caller, None for nothing."""
+    decided = (policy for policy in policies if type(policy).__name__ == prediction.policy)
+    return next((policy.reason(tracker) for policy in decided), None)
 
 
 # -- conversations to learn from

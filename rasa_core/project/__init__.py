@@ -44,9 +44,10 @@ from rasa_core.nlu.upkeep import bring_up, state_of
 from rasa_core.policies.configured import ConfiguredPolicies, configured_policies
 from rasa_core.policies.ensemble import MODEL_FORMAT
 from rasa_core.policies.fallback import FallbackPolicy
+from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.project.models import DIALOGUE, FINGERPRINT, NLU, Figures, ProjectModels, hashes_of
-from rasa_core.project.training import network_of, set_thresholds, told_fallback, train_dialogue
+from rasa_core.project.training import calibration_of, set_thresholds, told_fallback, train_dialogue
 from rasa_core.rasa3.domain_parts import RASA_DEFAULT_INTENTS
 from rasa_core.rasa3.endpoints import Endpoints, read_endpoints
 from rasa_core.rasa_config import RasaConfig, read_rasa_config, written_policies
@@ -208,8 +209,8 @@ class Project:
         return state_of(self.nlu_model, data, self._steps(data, self.load_domain(), True)) == "current"
 
     def policies(self) -> ConfiguredPolicies | None:
-        """Return what config.yml says of policies; None for a bot of Rasa 2 or 3, whose reader is `read_rasa_config`."""
-        return None if self.rasa is not None else configured_policies(keys_of(self.folder / "config.yml"))
+        """Return what config.yml says of policies; None for a bot of Rasa 2 or 3, which `read_rasa_config` reads."""
+        return None if self.rasa is not None else configured_policies(keys_of(self.folder / "config.yml"), _network)
 
     def _state(self, domain: Domain, config: ConfiguredPolicies | None, nlu: bool = True) -> State:
         """Return ``current``, ``adapted`` (only the bot's words or thresholds have changed), or ``changed``."""
@@ -267,11 +268,9 @@ class Project:
         )
         data = self.nlu_data() if nlu else TrainingData()
         steps = self._steps(data, domain, ignore_components)
-        rasa = (
-            None
-            if self.rasa is None
-            else read_rasa_config(self.rasa.config_file, network_of, ignores_own=ignore_components)
-        )
+        rasa = None
+        if self.rasa is not None:
+            rasa = read_rasa_config(self.rasa.config_file, _network, ignores_own=ignore_components)
         state: State = "changed" if force else self._state(domain, config, nlu)
         nlu_state: NLUState = "changed" if force and data.intents else state_of(self.nlu_model, data, steps)
         if state == nlu_state == "current":
@@ -325,8 +324,8 @@ class _Job:
         if state == "changed" and project.rasa is not None and self.rasa is not None:
             train_rasa_project(project.rasa, self.rasa, model, prints, say, make_agent=Agent, lenient=self.lenient)
         elif state == "changed" and self.config is not None:
-            options = {"lenient": self.lenient}
-            train_dialogue(self.domain, project.stories, self.config, model, project.features, prints, say, **options)
+            agent, files = Agent(self.domain, self.config.policies), (project.stories, self.config, model)
+            train_dialogue(agent, *files, project.features, prints, say, lenient=self.lenient)
         self._adapt(model, nlu_model if self.data.intents else None, say)
         return self._figures(model)
 
@@ -345,10 +344,9 @@ class _Job:
         _, ensemble, _, stories, _ = read_model(model)
         found = {"stories": float(sum(line.startswith("## ") for line in stories.splitlines()))}
         found["messages"] = float(len(self.data.examples))
+        calibration = calibration_of(ensemble.policies)
+        found |= {name: calibration[name] for name in ("accuracy", "calibration_error") if name in calibration}
         for policy in ensemble.policies:
-            if isinstance(policy, KerasPolicy):
-                names = ("accuracy", "calibration_error")
-                found |= {name: policy.calibration[name] for name in names if name in policy.calibration}
             if isinstance(policy, FallbackPolicy):
                 found |= {"nlu_threshold": policy.nlu_threshold, "core_threshold": policy.core_threshold}
         return found
@@ -379,6 +377,10 @@ def _holds_domain(path: Path) -> bool:
     except TextFileError:
         return False
     return len(keys) > 1 and not keys.isdisjoint(("intents", "actions"))
+
+
+def _network(max_history: int | None, priority: int | None = None) -> KerasPolicy:
+    return KerasPolicy(None if max_history is None else HistoryFeaturizer(max_history), priority=priority)
 
 
 def _brief(findings: Sequence[Finding], folder: Path) -> Iterator[str]:

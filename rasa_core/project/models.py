@@ -1,7 +1,7 @@
 """The models of a project: versions that are kept, what is told of them, and models that are none of its own.
 
-A version holds ``dialogue`` and, if the bot understands typed text itself, ``nlu``; and ``about.json``: when it was made,
-from which files, and how good it is.
+A version holds ``dialogue`` and, if the bot understands typed text itself, ``nlu``; and ``about.json``: when it was
+made, from which files, and how good it is.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class ProjectModels:
         for name in self.versions.names():
             content = _read_about(self.versions.path(name) / ABOUT)
             files = content.get("files", {})
-            changed = [] if before is None else _differences(before, files)
+            changed: list[str] = [] if before is None else _differences(before, files)
             about = About(name, content.get("made", ""), content.get("figures", {}), files, name == current, changed)
             found.append(about)
             before = files
@@ -157,11 +157,8 @@ def hashes_of(files: Iterable[Path], folder: Path) -> dict[str, str]:
 
 def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     changed = [name for name in now if name in before and now[name] != before[name]]
-    return [
-        *changed,
-        *(f"+{name}" for name in now if name not in before),
-        *(f"-{name}" for name in before - now.keys()),
-    ]
+    new, gone = sorted(now.keys() - before.keys()), sorted(before.keys() - now.keys())
+    return [*changed, *(f"+{name}" for name in new), *(f"-{name}" for name in gone)]
 
 
 def _write_about(workplace: Path, made: datetime, figures: Figures, files: Mapping[str, str]) -> str:
@@ -189,6 +186,7 @@ def _described(model: Path) -> str:
 
 def _foreign(path: Path, what: str) -> str:
     return (
-        f"{path} holds {what}, which this project did not make; it is left alone. Serve it as it is with -d {path.parent / DIALOGUE}; "
+        f"{path} holds {what}, which this project did not make; it is left alone. Serve it as it is with "
+        f"-d {path.parent / DIALOGUE}; "
         f"or move it elsewhere, as with: mv {path} {path}-by-hand, and train again."
     )

@@ -4,32 +4,52 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 
-from rasa_core.agent import Agent
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.model import NLUModel
-from rasa_core.policies.configured import ConfiguredPolicies
 from rasa_core.policies.ensemble import PolicyEnsemble
-from rasa_core.policies.fallback import DEFAULT_THRESHOLD, FallbackPolicy
-from rasa_core.policies.features.history import HistoryFeaturizer
-from rasa_core.policies.keras_policy import KerasPolicy
+from rasa_core.policies.fallback import FallbackPolicy
 from rasa_core.policies.keras_training import import_keras
+from rasa_core.policies.policy import DEFAULT_THRESHOLD, Policy
 
 Say = Callable[[str], object]
+
+
+class Configured(Protocol):
+    """What config.yml says: a `rasa_core.policies.configured.ConfiguredPolicies`."""
+
+    learns: bool
+    policies: list[Policy]
+    training: dict[str, Any]
+    unsaid: list[tuple[FallbackPolicy, set[str]]]
+    notes: list[str]
+
+    def choose_action(self, action_names: Iterable[str]) -> None: ...  # noqa: D102
+
+
+class Trains(Protocol):
+    """What is trained: a `rasa_core.agent.Agent`."""
+
+    domain: Domain
+
+    def load_data(self, resource_name: Path | list[Path], **kwargs: Any) -> list[Any]: ...  # noqa: D102
+    def train(self, training_trackers: list[Any], **kwargs: Any) -> None: ...  # noqa: D102
+    def persist(self, model_path: Path, fingerprints: Mapping[str, str]) -> None: ...  # noqa: D102
+
 
 MARGIN: Final = 1e-6
 """Thresholds that differ by less are the same."""
 
 
 def train_dialogue(
-    domain: Domain,
+    agent: Trains,
     stories: Path | list[Path],
-    config: ConfiguredPolicies,
+    config: Configured,
     model: Path,
     features: Path,
     fingerprints: Mapping[str, str],
@@ -37,7 +57,7 @@ def train_dialogue(
     *,
     lenient: bool,
 ) -> None:
-    """Train the policies of a project, and write their model.
+    """Train the policies of an agent, and write its model.
 
     Raises
     ------
@@ -46,10 +66,9 @@ def train_dialogue(
     """
     for note in config.notes:
         say(note)
-    config.choose_action(domain.action_names)
-    agent = Agent(domain, PolicyEnsemble(config.policies))
+    config.choose_action(agent.domain.action_names)
     started = time.perf_counter()
-    with importing_keras() if config.network is not None else suppress():
+    with importing_keras() if config.learns else nullcontext():
         trackers = agent.load_data(stories, lenient=lenient)
     own = sum(not getattr(tracker, "is_augmented", False) for tracker in trackers)
     told = ", ".join(map(str, stories if isinstance(stories, list) else [stories]))
@@ -59,7 +78,7 @@ def train_dialogue(
     agent.train(trackers, feature_cache=features, **config.training)
     say(f"trained in {time.perf_counter() - started:.1f} s")
     agent.persist(model, fingerprints)
-    for line in told_calibration(config.network):
+    for line in told_calibration(config.policies):
         say(line)
 
 
@@ -68,9 +87,15 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def told_calibration(network: KerasPolicy | None) -> Iterator[str]:
+def calibration_of(policies: Iterable[Policy]) -> dict[str, float]:
+    """Return what was found of the network among some policies on stories that it had not seen; {} for nothing."""
+    found: Iterator[dict[str, float]] = (vars(policy).get("calibration") or {} for policy in policies)
+    return next(filter(None, found), {})
+
+
+def told_calibration(policies: Iterable[Policy]) -> Iterator[str]:
     """Yield what a network did on stories that it had not seen."""
-    found = {} if network is None else network.calibration
+    found = calibration_of(policies)
     if "accuracy" in found:
         yield (
             f"on stories that it had not seen, KerasPolicy was right in {found['accuracy']:.1%} of "
@@ -78,25 +103,22 @@ def told_calibration(network: KerasPolicy | None) -> Iterator[str]:
         )
 
 
-def thresholds_for(network: KerasPolicy | None, nlu_model: Path | None) -> dict[str, float]:
+def thresholds_for(policies: Iterable[Policy], nlu_model: Path | None) -> dict[str, float]:
     """Return the thresholds of a fallback with which at most one in twenty is handed over of what would be right.
 
     Of messages, that is one in twenty-five at most, as far as the interpreter was measured on messages that it had not
     seen; of what the network decides, one in a hundred.
     """
-    nlu = core = 0.0
+    nlu, core = 0.0, calibration_of(policies).get("threshold", 0.0)
     if nlu_model is not None and nlu_model.is_dir():
         with suppress(ModelError):
             nlu = NLUModel.load(nlu_model).threshold
-    if network is not None:
-        core = network.calibration.get("threshold", 0.0)
     return {"nlu_threshold": nlu or DEFAULT_THRESHOLD, "core_threshold": core or DEFAULT_THRESHOLD}
 
 
-def set_thresholds(config: ConfiguredPolicies, ensemble: PolicyEnsemble, nlu_model: Path | None) -> bool:
+def set_thresholds(config: Configured, ensemble: PolicyEnsemble, nlu_model: Path | None) -> bool:
     """Give the fallbacks of a trained model the thresholds that config.yml does not say; tell whether one is new."""
-    network = next((policy for policy in ensemble.policies if isinstance(policy, KerasPolicy)), None)
-    chosen = thresholds_for(network, nlu_model)
+    chosen = thresholds_for(ensemble.policies, nlu_model)
     trained = [policy for policy in ensemble.policies if isinstance(policy, FallbackPolicy)]
     is_new = False
     for policy, (_, unsaid) in zip(trained, config.unsaid, strict=False):
@@ -119,11 +141,6 @@ def told_fallback(ensemble: PolicyEnsemble) -> Iterator[str]:
             f"FallbackPolicy runs {policy.fallback_action_name} where a message is understood with less than "
             f"{policy.nlu_threshold:.2f}, or no policy is surer than {policy.core_threshold:.2f}"
         )
-
-
-def network_of(max_history: int | None) -> KerasPolicy:
-    """Return the network that stands for TEDPolicy."""
-    return KerasPolicy() if max_history is None else KerasPolicy(HistoryFeaturizer(max_history))
 
 
 @contextmanager

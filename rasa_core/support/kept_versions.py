@@ -2,7 +2,7 @@
 
     models/20261129-103508-3fa94c1e/dialogue   a version, and in it its parts
     models/current                             names the version that counts; replaced in one step
-    models/dialogue                            a link to that part of the current version, for whoever knows only this path
+    models/dialogue                            a link to that part of the current version, for whoever knows this path
 
 A name is the time, in UTC, and a fingerprint of the content. Only the last few versions are kept, and the current one.
 """
