@@ -11,6 +11,7 @@ from rasa_core.version import __version__
 
 COMMANDS = {
     "train": "Train a model from a domain and stories.",
+    "models": "List the models of a project, and go back to one.",
     "check": "Look for mistakes in a domain, stories and NLU data.",
     "run": "Talk to a bot on the terminal.",
     "evaluate": "Measure how well models follow stories.",

@@ -6,6 +6,9 @@ which model it computes states.
 
 Uploads (``POST /load``) are off unless the server is told to, and want a token: whoever may upload decides what the bot
 does. The served model stays until the new one is unpacked, loaded and checked, as `rasa_core.server.uploads` tells.
+
+The model of a project is the current one of its versions (`rasa_core.support.kept_versions`). When another takes its
+place, that one is loaded, with its interpreter, while other threads go on with the one before.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from rasa_core.actions.nlg import NlgServer
 from rasa_core.actions.webhook import ActionServer
 from rasa_core.agent import Agent
 from rasa_core.exceptions import ModelError, RasaCoreError, StoreError
-from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.interpreter import NaturalLanguageInterpreter, RasaNLUInterpreter
 from rasa_core.model_folder import DIALOGUE_MODEL
 from rasa_core.policies.ensemble import METADATA_NAME
 from rasa_core.server import uploads
@@ -32,6 +35,7 @@ from rasa_core.server.requests import HttpError, Request, without_folders
 from rasa_core.server.settings import default_store_path
 from rasa_core.slots import without_imports
 from rasa_core.support.folders import Stamp, replace_directory, stamp_of
+from rasa_core.support.kept_versions import CURRENT, as_current, current_version
 from rasa_core.tracker_store.base import ANSWERS_KEPT, TrackerStore
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.retention import expire_conversations
@@ -91,6 +95,7 @@ class ServedModel:
     ) -> None:
         self.path = None if path is None else Path(os.path.abspath(os.fsdecode(path)))
         self.replaceable = replaceable and self.path is not None
+        self._follows = self.path is not None and current_version(self.path.parent) is not None
         self._interpreter = interpreter
         self._action_factory = action_factory
         self._servers: dict[str, Any] = {"actions": actions, "nlg": nlg}
@@ -99,7 +104,7 @@ class ServedModel:
         self._problem = ""
         self._changing = threading.Lock()
         self._next_look = 0.0
-        self._stamp: Stamp | None = None
+        self._stamp: tuple[Stamp | None, Stamp | None] | None = None
         if self.path is not None:
             if self._store is None and self.path.is_dir():
                 self._store = open_default_store(self.path)
@@ -107,7 +112,7 @@ class ServedModel:
 
     def agent(self) -> Agent:
         """Return the agent; raise `HttpError` 503 if there is none."""
-        if self.replaceable and time.monotonic() >= self._next_look:
+        if (self.replaceable or self._follows) and time.monotonic() >= self._next_look:
             self._look()
         if self._agent is None:
             raise HttpError(503, _NO_AGENT, details={"reason": without_folders(self._problem)})
@@ -158,7 +163,7 @@ class ServedModel:
             try:
                 with self._changing:
                     replace_directory(path, unpack_and_load, DIALOGUE_MODEL)
-                    self._agent, self._stamp = loaded[0], stamp_of(path / METADATA_NAME)
+                    self._agent, self._stamp = loaded[0], _stamps(path)
             except _LOAD_ERRORS as error:
                 problem = str(error) or type(error).__name__
                 for folder in folders:  # Where a model is on this machine is nothing to whoever sent it.
@@ -167,10 +172,11 @@ class ServedModel:
                 raise HttpError(400, problem) from error
 
     def _load_or_explain(self, path: Path) -> None:
-        stamp = stamp_of(path / METADATA_NAME)
+        stamp = _stamps(path)
         try:
             # What is there when the server starts is the owner's own; later, another process may have been sent it.
-            self._agent = self._load(path) if self._stamp is None else self._load_foreign(path)
+            is_own = self._stamp is None or not self.replaceable
+            self._agent = self._load(path) if is_own else self._load_foreign(path)
         except _LOAD_ERRORS as error:
             self._problem = str(error) or type(error).__name__
             logger.error("cannot load the model %s: %s", path, self._problem)
@@ -182,12 +188,21 @@ class ServedModel:
         if self._store is None:
             self._store = open_default_store(self._required_path())
         return Agent.load(
-            str(directory),
-            interpreter=self._interpreter,
+            str(as_current(directory)),
+            interpreter=self._present_interpreter(),
             tracker_store=self._store if self._agent is None else copy.copy(self._store),
             action_factory=self._action_factory,
             **self._servers,
         )
+
+    def _present_interpreter(self) -> NaturalLanguageInterpreter | None:
+        """Return the interpreter; one of a project, anew where the version of it has changed."""
+        known = self._interpreter
+        if self._follows and isinstance(known, RasaNLUInterpreter):
+            place = as_current(Path(known.model_directory))
+            if self._agent is not None and place != Path(known.model_directory):
+                return RasaNLUInterpreter(place)
+        return known
 
     def _load_foreign(self, directory: Path) -> Agent:
         with without_imports():
@@ -200,7 +215,8 @@ class ServedModel:
         try:
             self._next_look = time.monotonic() + _LOOK_EVERY
             path = self._required_path()
-            if stamp_of(path / METADATA_NAME) not in (None, self._stamp):
+            stamps = _stamps(path)
+            if stamps[0] is not None and stamps != self._stamp:
                 self._load_or_explain(path)
         finally:
             self._changing.release()
@@ -209,6 +225,11 @@ class ServedModel:
         if self.path is None:
             raise ModelError("this server was given an agent, not the directory of a model.")
         return self.path
+
+
+def _stamps(path: Path) -> tuple[Stamp | None, Stamp | None]:
+    """Return what changes when another model takes the place of the one at `path`."""
+    return stamp_of(as_current(path) / METADATA_NAME), stamp_of(path.parent / CURRENT)
 
 
 def open_default_store(model: Path) -> SqliteTrackerStore:

@@ -1,0 +1,86 @@
+"""``rasa-core models``: the versions of a project's model, and going back to one of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from rasa_core.commands.common import CONTEXT, Command
+from rasa_core.evaluation.tables import table
+from rasa_core.project.models import About, ProjectModels
+from rasa_core.support.kept_versions import KEPT
+
+_EXAMPLES = """\b
+Examples:
+  # Which models are there of the bot in this folder, what has changed, and which one serves?
+  rasa-core models .
+\b
+  # Go back to an older one. Servers that serve the project follow within a second.
+  rasa-core models use 20261129-103508-3fa94c1e
+"""
+_HEADS = ("", "Model", "Made (UTC)", "Stories", "Messages", "Right when unseen", "Changed")
+
+
+@click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
+@click.argument("words", nargs=-1, metavar="[PROJECT] | use NAME [PROJECT]")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the list.")
+def command(words: tuple[str, ...], form: str) -> None:
+    """List the models of a PROJECT, the folder of a bot (here, if not given), or make one of them the one that serves.
+
+    Training keeps the last five. The one that serves is marked with a star. `Right when unseen` is the share of actions
+    that the network got right in stories which it had not learnt; `Changed` names the files that differ from those of
+    the model before.
+    """
+    if words[:1] == ("use",):
+        _use(*words[1:3]) if 2 <= len(words) <= 3 else _wrong("give the NAME of a model: rasa-core models use NAME")
+    elif len(words) > 1:
+        _wrong("give one PROJECT, or: use NAME [PROJECT].")
+    else:
+        _list(words[0] if words else ".", form)
+
+
+def _wrong(problem: str) -> None:
+    raise click.UsageError(problem)
+
+
+def _models_of(project: str) -> ProjectModels:
+    folder = Path(project)
+    if not folder.is_dir():
+        raise click.UsageError(f"the project folder {project!r} does not exist.")
+    return ProjectModels(folder / "models")
+
+
+def _use(name: str, project: str = ".") -> None:
+    models = _models_of(project)
+    models.versions.use(name)
+    click.echo(f"{models.versions.folder}: {name} serves from now on; the others are kept, the last {KEPT} of them")
+
+
+def _list(project: str, form: str) -> None:
+    models = _models_of(project)
+    found = models.list()
+    if form == "json":
+        content = [
+            {
+                "name": one.name,
+                "current": one.is_current,
+                "made": one.made,
+                "figures": one.figures,
+                "changed": one.changed,
+            }
+            for one in found
+        ]
+        click.echo(json.dumps({"models": content}, indent=1))
+    elif found:
+        click.echo("\n".join(table(_HEADS, [_row(one) for one in found])))
+    else:
+        click.echo(f"{models.versions.folder}: no model yet; rasa-core train {project} makes one")
+
+
+def _row(about: About) -> tuple[str, ...]:
+    figures = about.figures
+    counts = (f"{figures[name]:.0f}" if name in figures else "" for name in ("stories", "messages"))
+    accuracy = f"{figures['accuracy']:.1%}" if "accuracy" in figures else ""
+    return ("*" if about.is_current else "", about.name, about.made, *counts, accuracy, ", ".join(about.changed))
