@@ -37,6 +37,15 @@ TEST = [
     "types-PyYAML",
     "waitress",
 ]
+EXAMPLES = "rasa_core.examples"  # So that `rasa-core init` has them without a checkout.
+
+
+def example_files() -> list[str]:
+    """Return the files of the examples, without what training and running make."""
+    folder = ROOT / "examples"
+    files = (path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file())
+    return [str(path) for path in files if not {"models", "__pycache__"} & set(path.parts)]
+
 
 setup(
     name="rasa-core",
@@ -46,8 +55,9 @@ setup(
     long_description_content_type="text/x-rst",
     license="Apache-2.0",
     keywords="dialogue bot chatbot conversation stories policy",
-    packages=find_packages(include=["rasa_core", "rasa_core.*"]),
-    package_data={"rasa_core": ["py.typed", "server/inspector/static/*"]},
+    packages=[*find_packages(include=["rasa_core", "rasa_core.*"]), EXAMPLES],
+    package_dir={EXAMPLES: "examples"},
+    package_data={"rasa_core": ["py.typed", "server/inspector/static/*"], EXAMPLES: example_files()},
     python_requires=">=3.11",
     install_requires=[
         "click>=8.1",

@@ -61,7 +61,9 @@ def _write_what_can_be_written() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-model_option = click.option("-d", "--core", required=True, metavar="MODEL", help="Directory of the trained model.")
+model_option = click.option(
+    "-d", "--core", required=True, metavar="MODEL", help="Directory of a trained model, or the project of a bot."
+)
 nlu_option = click.option(
     "-u",
     "--nlu",
@@ -100,6 +102,25 @@ def load_modules(given: Iterable[str], *places: str | Path) -> list[str]:
         return own_code.load_modules(given, *places)
     except ImportError as error:
         raise click.ClickException(str(error)) from error
+
+
+def model_at(place: str, nlu: str | None = None) -> tuple[str, str | None]:
+    """Return the model and the interpreter at a path: of the folder of a bot, those that were trained in it.
+
+    Raises
+    ------
+    click.ClickException
+        If it is the folder of a bot that is not trained.
+    """
+    folder = Path(place)
+    if not folder.is_dir() or any((folder / name).exists() for name in ("metadata.json", "policy_metadata.json")):
+        return place, nlu
+    models = folder / "models"
+    if (models / "dialogue").is_dir():
+        return str(models / "dialogue"), str(models / "nlu") if nlu is None and (models / "nlu").is_dir() else nlu
+    if any((folder / name).exists() for name in ("domain.yml", "domain.yaml", "domain")):
+        raise click.ClickException(f"the bot in {place!r} is not trained yet: rasa-core train {place}")
+    return place, nlu
 
 
 def log_options(command: F) -> F:

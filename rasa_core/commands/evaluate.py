@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from rasa_core.agent import Agent
-from rasa_core.commands.common import CONTEXT, Command, import_option, load_modules, log_options, start_log
+from rasa_core.commands.common import CONTEXT, Command, import_option, load_modules, log_options, model_at, start_log
 from rasa_core.domain import Domain
 from rasa_core.drawing.svg import check_picture_file
 from rasa_core.evaluation.cross_validation import (
@@ -172,7 +172,7 @@ def _read_shares(context: click.Context, option: click.Parameter, value: str | N
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
 @click.argument("models", nargs=-1)
 @click.option("-s", "--stories", required=True, metavar="STORIES", help="Story file, or folder of stories.")
-@click.option("-d", "--core", metavar="MODEL", help="Directory of the trained model.")
+@click.option("-d", "--core", metavar="MODEL", help="Directory of a trained model, or the project of a bot.")
 @click.option("-D", "--domain", metavar="FILE", help="Domain, to train the default policies without a model.")
 @click.option(
     "-u",
@@ -238,6 +238,9 @@ def command(
     start_log(verbose, debug)
     _check_flags(flags)
     load_modules(imports, *(place for place in (flags["core"], flags["domain"], *flags["models"]) if place))
+    if flags["core"] is not None:
+        flags["core"], flags["nlu"] = model_at(flags["core"], flags["nlu"])
+    flags["models"] = tuple(model_at(model)[0] for model in flags["models"])
     report = _measure(flags)
     _tell(report, form, flags)
     if problems := report.below({"accuracy": fail_under, "share of whole stories": fail_under_stories}):

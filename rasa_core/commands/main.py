@@ -10,6 +10,7 @@ import click
 from rasa_core.version import __version__
 
 COMMANDS = {
+    "init": "Write a small working bot to begin with.",
     "train": "Train a model from a domain and stories.",
     "models": "List the models of a project, and go back to one.",
     "check": "Look for mistakes in a domain, stories and NLU data.",

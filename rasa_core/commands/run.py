@@ -20,6 +20,7 @@ from rasa_core.commands.common import (
     import_option,
     load_modules,
     log_options,
+    model_at,
     model_option,
     nlu_option,
     start_log,
@@ -239,6 +240,7 @@ def command(
     """Talk to a bot on the terminal. /restart starts the conversation anew, /stop ends the chat."""
     start_log(verbose, debug, log_file)
     load_modules(imports, core)
+    core, nlu = model_at(core, nlu)
     if credentials is not None and connector == CONSOLE:
         click.echo("The terminal needs no credentials; --credentials is ignored.", err=True)
     main(core, nlu, connector, port, credentials)

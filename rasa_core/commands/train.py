@@ -141,14 +141,18 @@ def command(
 def _train_project(folder: Path, force: bool, imports: Sequence[str], options: Mapping[str, Any]) -> None:
     if options["out"] is not None:
         raise click.UsageError("--out does not go with a project folder, whose models have a fixed place.")
-    if options["online"]:
-        raise click.UsageError("--online does not go with a project folder; give --domain, --stories and --out.")
     project = Project(folder, options["domain"], options["stories"])
     load_modules(imports, folder, project.domain_file)
     nlu, lenient = options["nlu"] is None, options["lenient"]
     ignore = options["ignore_components"]
-    project.train_if_changed(force=force, nlu=nlu, say=click.echo, lenient=lenient, ignore_components=ignore)
+    how: dict[str, Any] = {"nlu": nlu, "say": click.echo, "lenient": lenient, "ignore_components": ignore}
+    project.train_if_changed(force=force, **how)
     _remember(folder, imports)
+    if options["online"]:
+        understood_by = options["nlu"] or project.interpreter
+        agent = Agent.load(project.model, interpreter=None if understood_by is None else str(understood_by))
+        agent.train_online([])
+        Project(folder, options["domain"], options["stories"]).train_if_changed(**how)
 
 
 def _remember(folder: Path, imports: Sequence[str]) -> None:

@@ -8,12 +8,17 @@ from rasa_core.commands.common import CONTEXT, Command, import_option, load_modu
 from rasa_core.domain import Domain
 from rasa_core.drawing.stories import visualize_stories
 from rasa_core.exceptions import DomainError
+from rasa_core.project import Project
+from rasa_core.stories import extract_story_graph
 
 _EXAMPLES = """\b
 Examples:
   # A page for the browser.
   python -m rasa_core.visualize -d domain.yml -s stories.md -o stories.html
 \b
+  # The stories of a bot, wherever they stand in its folder.
+  rasa-core visualize examples/remote -o stories.html
+
   # One node for each action, and examples of what users say on the arrows.
   python -m rasa_core.visualize -d domain.yml -s stories.md -o stories.svg -m 1 -nlu nlu.md
 """
@@ -28,8 +33,9 @@ def _load_domain(path: str) -> Domain:
 
 
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
-@click.option("-s", "--stories", required=True, metavar="STORIES", help="Story file, or folder of stories.")
-@click.option("-d", "--domain", required=True, metavar="FILE", help="Domain file.")
+@click.argument("project", required=False, type=click.Path(exists=True, file_okay=False))
+@click.option("-s", "--stories", metavar="STORIES", help="Story file, or folder of stories.")
+@click.option("-d", "--domain", metavar="FILE", help="Domain file.")
 @click.option(
     "-o",
     "--output",
@@ -50,8 +56,9 @@ def _load_domain(path: str) -> Domain:
 @import_option
 @log_options
 def command(
-    stories: str,
-    domain: str,
+    project: str | None,
+    stories: str | None,
+    domain: str | None,
     output: str,
     max_history: int,
     nlu_data: str | None,
@@ -59,8 +66,22 @@ def command(
     verbose: bool,
     debug: bool,
 ) -> None:
-    """Draw how conversations go: actions, and what the user says between them."""
+    """Draw how conversations go: actions, and what the user says between them.
+
+    Give the folder of a bot as PROJECT, or --domain and --stories.
+    """
     start_log(verbose, debug)
-    load_modules(imports, domain)
-    visualize_stories(stories, _load_domain(domain), output, max_history, nlu_data)
+    if project is None and (domain is None or stories is None):
+        raise click.UsageError("give PROJECT, the folder of a bot, or both --domain and --stories.")
+    load_modules(imports, project or str(domain))
+    bot = None if project is None else Project(project, domain, stories)
+    if bot is None:
+        visualize_stories(str(stories), _load_domain(str(domain)), output, max_history, nlu_data)
+    elif bot.rasa is not None:
+        read = bot.rasa.read_stories()
+        steps = [step for steps in read.steps for step in steps]
+        visualize_stories(steps, bot.load_domain(), output, max_history, nlu_data)
+    else:
+        own = _load_domain(str(bot.domain_file))
+        visualize_stories(extract_story_graph(bot.stories, own), own, output, max_history, nlu_data)
     click.echo(f"The stories are drawn in {output}.")

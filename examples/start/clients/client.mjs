@@ -1,0 +1,61 @@
+// Talks to the bot on the terminal, and runs its actions here, in Node (18 or newer), without packages.
+//
+//     rasa-core serve .
+//     node client.mjs [address of the server]
+
+import { randomUUID } from "node:crypto";
+import { createInterface } from "node:readline";
+
+const server = process.argv[2] ?? "http://localhost:5005";
+const conversation = `${server}/conversations/${randomUUID()}`;
+
+const FULL = ["Monday"]; // The calendar that this bot knows; put your own in its place.
+const slot = (name, value) => ({ event: "slot", name, value });
+
+const ACTIONS = {
+  // Books a repair, and tells what has become of it; a Sunday stands for a calendar that cannot be reached.
+  book_repair({ day }) {
+    try {
+      if (day === "Sunday") throw new Error("the calendar does not answer");
+      return [slot("outcome", FULL.includes(day) ? "full" : "booked")];
+    } catch (error) {
+      console.error(`     (${error.message})`);
+      return [slot("outcome", "failed")];
+    }
+  },
+};
+
+// A request that gets no answer is sent again with its key: the server carries it out once.
+async function call(endpoint, content) {
+  const options = { method: "POST", headers: { "Idempotency-Key": randomUUID() }, body: JSON.stringify(content) };
+  for (let tries = 1; ; tries++) {
+    try {
+      const response = await fetch(`${conversation}/${endpoint}`, options);
+      const answer = await response.json();
+      if (response.ok) return answer;
+      throw Object.assign(new Error(answer.error), { isFinal: response.status < 500 });
+    } catch (error) {
+      if (error.isFinal || tries === 5) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 200 * 2 ** tries * Math.random()));
+    }
+  }
+}
+
+const terminal = createInterface({ input: process.stdin, output: process.stdout, prompt: "you: " });
+terminal.prompt();
+try {
+  for await (const line of terminal) {
+    if (!line.trim()) break;
+    let answer = await call("parse", { query: line });
+    while (answer.next_action && answer.next_action !== "action_listen") {
+      for (const message of answer.messages ?? []) console.log(`bot: ${message.text}`);
+      const events = ACTIONS[answer.next_action]?.(answer.tracker.slots) ?? [];
+      answer = await call("continue", { executed_action: answer.next_action, events });
+    }
+    terminal.prompt();
+  }
+} catch (error) {
+  console.error(`${error.message}: is the server running? rasa-core serve .`);
+  process.exitCode = 1;
+}
+terminal.close();

@@ -1,0 +1,140 @@
+"""``rasa-core init``: a small working bot in a new folder, as a beginning of one's own; or a copy of an example."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import click
+
+import rasa_core
+from rasa_core.commands.common import CONTEXT, Command
+from rasa_core.exceptions import did_you_mean
+from rasa_core.project import Project
+
+CLIENTS: Final = {"python": "client.py", "node": "client.mjs", "php": "client.php", "shell": "client.sh"}
+RUN: Final = {"python": "python", "node": "node", "php": "php", "shell": "bash"}
+LAYOUTS: Final = {"0.9": "markdown", "rasa3": "rasa3"}
+START: Final = "start"
+_RENAMED: Final = {"gitignore": ".gitignore"}
+_MADE: Final = ("models", "__pycache__")
+
+_EXAMPLES = """\b
+Examples:
+  # A bot, asked for what is not said.
+  rasa-core init my-bot
+\b
+  # Asked nothing: the files of Rasa 3, and a client for Node.
+  rasa-core init my-bot --layout rasa3 --client node --no-train
+\b
+  # A copy of the example that finds concerts, with its clients.
+  rasa-core init --example remote my-bot
+"""
+
+
+def examples_folder() -> Path:
+    """Return where the examples are: in the installed package, or beside it in a checkout."""
+    package = Path(rasa_core.__file__).parent
+    installed = package / "examples"
+    return installed if installed.is_dir() else package.parent / "examples"
+
+
+def example_names() -> list[str]:
+    """Return the examples of which a copy can be made."""
+    folder = examples_folder()
+    found = [path.name for path in folder.iterdir() if path.is_dir() and path.name != START] if folder.is_dir() else []
+    return sorted(name for name in found if not name.startswith(("_", ".")))
+
+
+@click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--layout", type=click.Choice(list(LAYOUTS)), help="How files are written: Markdown, or as in Rasa 3.")
+@click.option("--client", type=click.Choice(list(CLIENTS)), help="The language of the code that runs its actions.")
+@click.option("--example", metavar="NAME", help="Copy this example instead.")
+@click.option("--train/--no-train", "train", default=None, help="Whether to train the bot.")
+def command(folder: Path, layout: str | None, client: str | None, example: str | None, train: bool | None) -> None:
+    """Write a small bot into the new folder DIR, train it, and say how to go on.
+
+    It books repairs in a bike workshop: five intents, two slots to fill, an action that runs in your code and may fail,
+    an answer to what is not understood, test conversations, and a client for the terminal. On a terminal you are asked
+    what the options do not say.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise click.UsageError(f"{str(folder)!r} exists and is not empty; nothing is written. Choose a new folder.")
+    if example is not None:
+        if layout is not None or client is not None:
+            raise click.UsageError("--layout and --client do not go with --example, which has files of its own.")
+        _copy(_example(example), folder)
+        _tell(folder, example)
+    else:
+        layout = layout or _asked("How are its files written?", list(LAYOUTS))
+        client = client or _asked("In which language do you write what it does?", list(CLIENTS))
+        _copy(examples_folder() / START / LAYOUTS[layout], folder)
+        _copy_file(examples_folder() / START / "markdown" / "gitignore", folder)
+        _copy_file(examples_folder() / START / "clients" / CLIENTS[client], folder)
+        _tell(folder, None)
+    if _wants_training(train):
+        Project(folder).train_if_changed(say=click.echo)
+    for line in _how_to_go_on(folder, client, example):
+        click.echo(line)
+
+
+def _is_asked() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _asked(question: str, choices: list[str]) -> str:
+    """Return what the user chooses on a terminal; the first of the choices elsewhere."""
+    if not _is_asked():
+        return choices[0]
+    chosen: str = click.prompt(question, type=click.Choice(choices), default=choices[0])
+    return chosen
+
+
+def _wants_training(train: bool | None) -> bool:
+    if train is None:
+        return not _is_asked() or click.confirm("Train it now? That takes a minute.", default=True)
+    return train
+
+
+def _example(name: str) -> Path:
+    known = example_names()
+    if name not in known:
+        raise click.UsageError(
+            f"there is no example {name!r}.{did_you_mean(name, known)} Examples: {', '.join(known)}."
+        )
+    return examples_folder() / name
+
+
+def _copy(source: Path, folder: Path) -> None:
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns(*_MADE, "gitignore"), dirs_exist_ok=True)
+
+
+def _copy_file(source: Path, folder: Path) -> None:
+    shutil.copyfile(source, folder / _RENAMED.get(source.name, source.name))
+
+
+def _tell(folder: Path, example: str | None) -> None:
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    what = "a small bot" if example is None else f"the example {example}"
+    click.echo(f"{folder}: {what}, in {', '.join(files)}")
+
+
+def _how_to_go_on(folder: Path, client: str | None, example: str | None) -> Iterator[str]:
+    yield ""
+    yield "Now type, in one terminal:"
+    yield f"    cd {folder} && rasa-core serve ."
+    if client is not None:
+        yield "and in another, to talk to it:"
+        yield f"    cd {folder} && {RUN[client]} {CLIENTS[client]}"
+        yield "Say: hello, can you repair my racing bike on Friday. Then say a Monday, a Sunday, and asdf."
+    elif example is not None:
+        yield f"The clients beside its files talk to it: {', '.join(_clients_in(folder)) or 'none'}."
+    yield "Change domain.yml and the stories, and start the server again; rasa-core check . finds what does not fit."
+
+
+def _clients_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("client.*"))
