@@ -73,7 +73,7 @@ def command(folder: Path, layout: str | None, client: str | None, example: str |
         layout = layout or _asked("How are its files written?", list(LAYOUTS))
         client = client or _asked("In which language do you write what it does?", list(CLIENTS))
         _copy(examples_folder() / START / LAYOUTS[layout], folder)
-        _copy_file(examples_folder() / START / "markdown" / "gitignore", folder)
+        _copy_file(examples_folder() / START / "gitignore", folder)
         _copy_file(examples_folder() / START / "clients" / CLIENTS[client], folder)
         _tell(folder, None)
     if _wants_training(train):
