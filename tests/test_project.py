@@ -190,5 +190,9 @@ def test_the_same_files_give_the_same_model(trained: tuple[Path, list[str]], tmp
 def test_metadata_is_readable_and_names_what_was_trained(trained: tuple[Path, list[str]]) -> None:
     metadata = json.loads((trained[0] / "models" / "dialogue" / "metadata.json").read_text())
     assert metadata["format"] == 1
-    assert [policy["class"] for policy in metadata["policies"]] == ["MemoizationPolicy", "KerasPolicy"]
+    assert [policy["class"] for policy in metadata["policies"]] == [
+        "MemoizationPolicy",
+        "KerasPolicy",
+        "FallbackPolicy",
+    ]
     assert set(metadata["fingerprints"]) == {"domain", "stories", "training_input"}

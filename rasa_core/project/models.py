@@ -101,11 +101,12 @@ class ProjectModels:
         def fill(workplace: Path) -> str:
             for part in old:
                 shutil.copytree(part, workplace / part.name)
-            for part in old:
-                shutil.rmtree(part)
             return _write_about(workplace, at, {}, {})
 
-        self.versions.add(fill, at)
+        name = self.versions.add(fill, at, use=False)
+        for part in old:
+            shutil.rmtree(part)
+        self.versions.use(name)
 
     def add(self, fill: Callable[[Path], Figures], files: Mapping[str, str]) -> str:
         """Make a version, and return its name.

@@ -62,8 +62,8 @@ class KeptVersions:
             )
         return self.folder / name
 
-    def add(self, fill: Callable[[Path], str], at: datetime | None = None) -> str:
-        """Make a version, current from then on, and return its name; one that cannot be made whole leaves nothing.
+    def add(self, fill: Callable[[Path], str], at: datetime | None = None, *, use: bool = True) -> str:
+        """Make a version, and return its name; one that cannot be made whole leaves nothing.
 
         Parameters
         ----------
@@ -71,6 +71,8 @@ class KeptVersions:
             Writes the parts into an empty folder, and returns a fingerprint of them in hexadecimal.
         at
             When it was made; now if not given.
+        use
+            Whether it is the current one from then on.
         """
         moment = at or datetime.now(UTC)
         try:
@@ -87,8 +89,9 @@ class KeptVersions:
                 shutil.rmtree(workplace, ignore_errors=True)
         except OSError as error:
             raise ModelError(f"cannot write a model into {str(self.folder)!r}: {error.strerror or error}.") from error
-        self.use(name)
-        self.prune()
+        if use:
+            self.use(name)
+            self.prune()
         return name
 
     def use(self, name: str) -> None:

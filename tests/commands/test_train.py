@@ -175,9 +175,3 @@ def test_ctrl_c_loses_nothing(tmp_path: Path, question: str) -> None:
     assert "Appended to 'taught.md'." in out
     assert (tmp_path / "taught.md").read_text().endswith("* search\n    - utter_hello\n")
     assert out.endswith("utter_hello\n")
-
-
-def test_teaching_goes_with_files_only(files: Path) -> None:
-    finished = run(files, "--online")
-    assert finished.exit_code == 2
-    assert "--online does not go with a project folder" in finished.output
