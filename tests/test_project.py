@@ -13,7 +13,10 @@ import pytest
 
 from rasa_core import Agent
 from rasa_core.exceptions import DomainError, ModelError, StoryParseError
+from rasa_core.policies import FallbackPolicy, MemoizationPolicy
 from rasa_core.project import Project
+from rasa_core.server.served_model import ServedModel
+from rasa_core.tracker_store.memory import InMemoryTrackerStore
 
 DOMAIN = """\
 action_factory: remote
@@ -196,3 +199,117 @@ def test_metadata_is_readable_and_names_what_was_trained(trained: tuple[Path, li
         "FallbackPolicy",
     ]
     assert set(metadata["fingerprints"]) == {"domain", "stories", "training_input"}
+
+
+# -- versions of the model, and models that are none of the project's
+
+
+@pytest.fixture
+def linked(trained: tuple[Path, list[str]], tmp_path: Path) -> Path:
+    """A trained project of the test's own, with its versions as they are."""
+    return Path(shutil.copytree(trained[0], tmp_path / "linked", symlinks=True))
+
+
+def test_a_model_is_a_version_to_which_the_old_paths_lead(linked: Path) -> None:
+    models = Project(linked).models
+    [about] = models.list()
+    assert about.is_current
+    assert os.readlink(models.dialogue) == f"{about.name}/dialogue"
+    assert set(about.files) == {"domain.yml", "stories.md"}
+    assert about.figures["stories"] == 2
+
+
+def test_a_change_makes_a_new_version_and_going_back_is_one_step(linked: Path) -> None:
+    write(linked, DOMAIN.replace("Hello!", "Good day!"))
+    train(linked)
+    models = Project(linked).models
+    first, second = models.list()
+    assert (second.is_current, second.changed) == (True, ["domain.yml"])
+    models.versions.use(first.name)
+    assert Agent.load(models.dialogue).handle_message("/greet")[0]["text"] == "Hello!"  # type: ignore[index]
+
+
+def test_a_model_without_versions_becomes_one_before_another_is_made(project: Path) -> None:
+    for left in [*(project / "models").glob("2*"), project / "models" / "current"]:
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    write(project, DOMAIN.replace("Hello!", "Good day!"))
+    train(project)
+    assert [about.is_current for about in Project(project).models.list()] == [False, True]
+
+
+def by_hand(folder: Path) -> Path:
+    agent = Agent(folder / "domain.yml", [MemoizationPolicy(), FallbackPolicy()])
+    agent.train(agent.load_data(folder / "stories.md", augmentation_factor=0))
+    agent.persist(folder / "models" / "dialogue")
+    return folder / "models" / "dialogue"
+
+
+def test_a_model_that_was_made_by_hand_is_never_replaced(tmp_path: Path) -> None:
+    folder = write(tmp_path / "bot")
+    model = by_hand(folder)
+    before = {path: path.read_bytes() for path in model.rglob("*") if path.is_file()}
+    with pytest.raises(ModelError, match=r"MemoizationPolicy, FallbackPolicy, which this project did not make.*mv "):
+        Project(folder).train_if_changed(say=lambda line: None, force=True)
+    assert {path: path.read_bytes() for path in model.rglob("*") if path.is_file()} == before
+
+
+@pytest.fixture
+def counted(tmp_path: Path) -> Path:
+    """A project whose policies count, so that it is trained in no time."""
+    folder = write(tmp_path / "counted")
+    (folder / "config.yml").write_text("policies:\n- MemoizationPolicy\n- name: FallbackPolicy\n")
+    return folder
+
+
+def test_config_yml_says_which_policies_there_are(counted: Path) -> None:
+    said = train(counted)
+    metadata = json.loads((counted / "models" / "dialogue" / "metadata.json").read_text())
+    assert [policy["class"] for policy in metadata["policies"]] == ["MemoizationPolicy", "FallbackPolicy"]
+    assert "FallbackPolicy runs action_listen where a message is understood with less than 0.30" in "\n".join(said)
+    assert Project(counted).is_current()
+
+
+def test_another_policy_in_config_yml_makes_the_model_old(counted: Path) -> None:
+    train(counted)
+    (counted / "config.yml").write_text("imports: []\npolicies:\n- MemoizationPolicy\n- name: FallbackPolicy\n")
+    assert Project(counted).is_current()
+    (counted / "config.yml").write_text("policies:\n- MemoizationPolicy\n")
+    assert not Project(counted).is_current()
+
+
+def test_mistakes_in_config_yml_are_told_before_anything_is_trained(counted: Path) -> None:
+    (counted / "config.yml").write_text("policies:\n- name: FallbackPolicy\n  fallback_action_name: utter_helo\n")
+    with pytest.raises(ModelError, match=r"config\.yml:3: the domain has no action 'utter_helo'"):
+        train(counted)
+
+
+def test_what_is_not_understood_is_told(counted: Path) -> None:
+    write(counted, DOMAIN.replace("utter_bye]", "utter_bye, utter_default]"))
+    train(counted)
+    agent = Agent.load(counted / "models" / "dialogue")
+    answer = agent.start_message_handling("/greet@0.1")
+    assert (answer["next_action"], answer["policy"], answer["understood"]) == ("utter_default", "FallbackPolicy", 0.1)
+    assert answer["info"].startswith("The message was not understood: it may mean 'greet' with a confidence of 0.100")
+
+
+def test_a_guess_does_not_wipe_a_conversation(counted: Path) -> None:
+    train(counted)
+    agent = Agent.load(counted / "models" / "dialogue")
+    agent.start_message_handling("/greet")
+    assert agent.start_message_handling("/restart@0.05")["next_action"] == "action_listen"
+    assert agent.start_message_handling("/restart@0.9")["next_action"] == "action_restart"
+
+
+def test_a_served_project_follows_the_current_version(counted: Path) -> None:
+    train(counted)
+    served = ServedModel(counted / "models" / "dialogue", tracker_store=InMemoryTrackerStore(None))
+    before = served.agent()
+    write(counted, DOMAIN.replace("Hello!", "Good day!"))
+    train(counted)
+    served._next_look = 0.0
+    assert served.agent().domain.templates["utter_hello"][0]["text"] == "Good day!"
+    first = Project(counted).models.list()[0]
+    Project(counted).models.versions.use(first.name)
+    served._next_look = 0.0
+    assert served.agent().domain.templates["utter_hello"][0]["text"] == "Hello!"
+    assert served.agent() is not before

@@ -12,6 +12,7 @@ Kind                       Severity   Meaning
 ``endless-loop``           error      checkpoints lead back to themselves, and the user never speaks
 ``undeclared-...``         error      stories name an intent, entity, slot or action that the domain has not
 ``unused-...``             warning    the domain has an intent, entity, slot or action that no story names
+``unseen-value``           warning    a slot gets a value that policies take for none, such as false
 ``unknown-value``          warning    a categorical slot gets a value that is none of its values
 ``template-not-action``    warning    a template that no action says
 ``dead-end``               warning    stories end with a checkpoint from which none goes on
@@ -20,6 +21,10 @@ Kind                       Severity   Meaning
 ``ignored-line``           warning    a line of a story that says nothing
 ``doubtful-line``          warning    a line of a story that breaks the grammar, and was read as it was meant
 ``unknown-key``            warning    a key of the domain that says nothing
+``unreadable``             error      a link or a folder among the stories that leads nowhere, or cannot be read
+``configuration``          error      config.yml cannot be read, or names what there is not
+``unread-option``          warning    an option in config.yml that does nothing
+``foreign-model``          error      a model stands where training would write that the project did not make
 =========================  =========  =========================================================================
 
 Those of NLU data are listed in `rasa_core.checks.nlu`.

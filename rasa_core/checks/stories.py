@@ -216,6 +216,7 @@ def check_names(
                 text = f"the domain has no {kind} {name[:100]!r}.{hint} {remedy}"
                 yield finding(f"undeclared-{kind}", "error", text, places)
     yield from _unknown_values(domain, used)
+    yield from _unseen_values(domain, used)
     actions = set(domain.action_names)
     said = _said_by_themselves(domain)
     for name in domain.templates:
@@ -261,6 +262,23 @@ def _unknown_values(domain: Domain, used: UsedNames) -> Iterator[Finding]:
                         f"{did_you_mean(str(value).lower(), slot.values)} Correct it, or list it under values:."
                     )
                     yield finding("unknown-value", "warning", text, places)
+
+
+def _unseen_values(domain: Domain, used: UsedNames) -> Iterator[Finding]:
+    """Find values that policies take for no value at all, such as false, in slots that could tell them apart."""
+    for slot in domain.slots:
+        if getattr(slot, "unset", None) is not False or slot.initial_value is not None:
+            continue
+        tried, unset = slot.fresh(), slot.fresh().as_feature()
+        for value, places in used.values.get(slot.name, {}).values():
+            tried.value = value
+            is_known = not isinstance(slot, CategoricalSlot) or str(value).lower() in slot.values
+            if value is not None and is_known and tried.as_feature() == unset:
+                text = (
+                    f"the slot {slot.name!r} gets {json.dumps(value)[:100]}, which policies take for not being set. If "
+                    "the bot is to do something else then, write unset: true below the slot in the domain."
+                )
+                yield finding("unseen-value", "warning", text, places)
 
 
 def _impossible_conditions(domain: Domain, used: UsedNames, steps: Steps) -> Iterator[Finding]:

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from rasa_core.checks import Finding
+from rasa_core.checks import Finding, finding
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_stories
 from rasa_core.checks.rasa3 import check_rasa
 from rasa_core.commands.common import CONTEXT, Command, counted, lines_of, load_modules, log_options, start_log
-from rasa_core.exceptions import ModelError
+from rasa_core.exceptions import DomainError, ModelError
+from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.project import Project
+from rasa_core.rasa_config import read_rasa_config
 from rasa_core.rasa_project import contradictions
+from rasa_core.support.own_code import CONFIG_NAME
+from rasa_core.support.places import Place
+from rasa_core.support.problems import Severity
 from rasa_core.support.text_files import TextFileError, read_text
 
 _SILENT = logging.NullHandler()
+_PLACE = re.compile(r"^(?P<file>[^\n]*?\.ya?ml):(?P<line>\d+)(?::\d+)?: ")
 
 _EXAMPLES = """\b
 Examples:
@@ -47,10 +56,9 @@ A finding looks like this:
 @click.option(
     "--max-history",
     type=click.IntRange(min=1),
-    default=DEFAULT_MAX_HISTORY,
-    show_default=True,
     metavar="N",
-    help="States that have to be equal for two histories to be the same, as MemoizationPolicy compares them.",
+    help="States that have to be equal for two histories to be the same.  [default: as the memory of the project "
+    f"compares them, else {DEFAULT_MAX_HISTORY}]",
 )
 @click.option(
     "--format",
@@ -66,7 +74,7 @@ def command(
     domain: str | None,
     stories: str | None,
     strict: bool,
-    max_history: int,
+    max_history: int | None,
     form: str,
     verbose: bool,
     debug: bool,
@@ -94,17 +102,75 @@ def command(
         raise click.exceptions.Exit(1)
 
 
-def _findings(folder: Path, domain: str | None, stories: str | None, max_history: int) -> list[Finding]:
+def _findings(folder: Path, domain: str | None, stories: str | None, max_history: int | None) -> list[Finding]:
     try:
         project = Project(folder, domain, stories)
-        if project.rasa is not None:
-            return check_rasa(project.rasa, contradictions)
         text = read_text(project.domain_file)
     except (ModelError, TextFileError) as error:
         raise click.UsageError(f"PROJECT: {error}") from error
     load_modules((), folder, project.domain_file)
+    found = [*_of_models(project), *_unreadable(project.story_files if project.rasa else project.stories)]
+    if project.rasa is not None:
+        return [*_of_rasa_config(project), *found, *check_rasa(project.rasa, contradictions)]
     name, files = str(project.domain_file), project.nlu_files
-    return check_stories(text, project.stories, max_history, domain_name=name, nlu_files=files)
+    history = _history(project, found)
+    told = check_stories(text, project.stories, max_history or history, domain_name=name, nlu_files=files)
+    return [*found, *told]
+
+
+def _history(project: Project, found: list[Finding]) -> int:
+    """Return how many states the memory of a project compares; what is wrong with its policies is found meanwhile."""
+    try:
+        config = project.policies()
+        if config is None:
+            return DEFAULT_MAX_HISTORY
+        with suppress(DomainError):  # Told of elsewhere.
+            config.choose_action(project.load_domain().action_names)
+    except ModelError as error:
+        found += [_at_its_place("configuration", "error", line) for line in str(error).splitlines()]
+        return DEFAULT_MAX_HISTORY
+    memories = [policy.max_history for policy in config.policies if isinstance(policy, MemoizationPolicy)]
+    return max([history for history in memories if history is not None], default=DEFAULT_MAX_HISTORY)
+
+
+def _of_rasa_config(project: Project) -> Iterator[Finding]:
+    """Find what training would refuse in config.yml, and the options that do nothing."""
+    try:
+        config = read_rasa_config(project.folder / "config.yml", lambda max_history: MemoizationPolicy())
+    except ModelError as error:
+        yield from (_at_its_place("configuration", "error", line) for line in str(error).splitlines())
+        return
+    for note in config.notes:
+        if note.unused:
+            text = f"{note.what}: nothing is done with {', '.join(note.unused)}; remove what you do not need elsewhere."
+            yield finding("unread-option", "warning", text, [note.place])
+
+
+def _of_models(project: Project) -> Iterator[Finding]:
+    try:
+        project.models.check_own(replaces_nlu=False)
+    except ModelError as error:
+        yield finding("foreign-model", "error", str(error), [Place(str(project.model))])
+
+
+def _unreadable(stories: Path | Sequence[Path]) -> Iterator[Finding]:
+    """Find the links and folders among the stories that cannot be read, and are passed over in silence otherwise."""
+    wrong: list[OSError] = []
+    for top in [stories] if isinstance(stories, Path) else stories:
+        for place, _, names in os.walk(top, onerror=wrong.append):
+            for path in (Path(place, name) for name in sorted(names)):
+                if path.is_symlink() and not path.exists():
+                    yield finding("unreadable", "error", "the link leads nowhere.", [Place(str(path))])
+    for error in wrong:
+        yield finding("unreadable", "error", f"{error.strerror or error}.", [Place(str(error.filename))])
+
+
+def _at_its_place(kind: str, severity: Severity, line: str) -> Finding:
+    """Return what an error says, at the place with which it begins."""
+    found = _PLACE.match(line)
+    if found is None:
+        return finding(kind, severity, line, [Place(CONFIG_NAME)])
+    return finding(kind, severity, line[found.end() :], [Place(found["file"], int(found["line"]))])
 
 
 def _told(findings: Sequence[Finding]) -> list[str]:

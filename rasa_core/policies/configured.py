@@ -26,6 +26,7 @@ from rasa_core.policies.fallback import FallbackPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.ngram import NGramPolicy
 from rasa_core.policies.policy import Policy
+from rasa_core.support.places import Place
 from rasa_core.support.yaml_parts import Part
 
 KEYS: Final = ("policies", "pipeline", "imports", "language", "recipe", "version", "assistant_id", "importers")
@@ -88,6 +89,8 @@ class ConfiguredPolicies:
         The fallbacks, with what is to be chosen for them.
     notes : list of str
         What stands for what.
+    actions : dict of str to Place
+        The actions that fallbacks name, and where.
     """
 
     make_network: MakesNetwork
@@ -96,10 +99,21 @@ class ConfiguredPolicies:
     training: dict[str, Any] = field(default_factory=dict)
     unsaid: list[tuple[FallbackPolicy, set[str]]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    actions: dict[str, Place] = field(default_factory=dict)
 
     def choose_action(self, action_names: Iterable[str]) -> None:
-        """Let each fallback that names no action run the first of `FALLBACK_ACTIONS`, or listen."""
+        """Let each fallback that names no action run the first of `FALLBACK_ACTIONS`, or listen.
+
+        Raises
+        ------
+        ModelError
+            If one names an action that there is not; the message begins with file and line.
+        """
         known = set(action_names)
+        for name, place in self.actions.items():
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise ModelError(f"{place}: the domain has no action {name!r} for the fallback.{hint}")
         chosen = next((name for name in FALLBACK_ACTIONS if name in known), ACTION_LISTEN_NAME)
         for policy, unsaid in self.unsaid:
             if "fallback_action_name" in unsaid:
@@ -154,6 +168,8 @@ def _add(found: ConfiguredPolicies, part: Part) -> None:
     if name in _OPTIONS:
         _check(name, options, _OPTIONS[name])
         _make(found, name, {key: value.data for key, value in options.items()})
+        if "fallback_action_name" in options:
+            found.actions[options["fallback_action_name"].data] = options["fallback_action_name"].place
     elif name in Policy.registry:
         found.policies.append(_own(part, Policy.registry[name], options))
     else:

@@ -48,7 +48,7 @@ TEMPERATURES: Final = (0.5, 4.0)
 FEWEST_HELD_OUT: Final = 50
 DOUBT: Final = 40
 """What n examples of few stories say of the logarithm of the temperature counts n / (n + 40)."""
-FOLD_SHARE: Final = 0.3
+FOLD_SHARE: Final = 0.2
 """Of the epochs, for the networks by which the confidence of few stories is found."""
 LOST: Final = 0.01
 """Share of what would be right that a threshold on the confidence hands over, at most."""
