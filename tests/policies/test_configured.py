@@ -112,7 +112,7 @@ def test_the_action_of_a_fallback_is_the_first_that_the_domain_lists(listed, cho
 
 def test_what_is_said_of_a_fallback_is_not_chosen() -> None:
     found = read("policies:\n- name: FallbackPolicy\n  fallback_action_name: utter_greet\n  nlu_threshold: 0.7\n")
-    found.choose_action(["utter_default"])
+    found.choose_action(["utter_default", "utter_greet"])
     [policy] = found.policies
     assert (policy.fallback_action_name, policy.nlu_threshold) == ("utter_greet", 0.7)
     assert found.unsaid[0][1] == {"core_threshold"}
