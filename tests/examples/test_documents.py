@@ -20,6 +20,7 @@ from programs import program
 
 from rasa_core import Domain
 from rasa_core.commands.evaluate import command as evaluate_command
+from rasa_core.commands.init import command as init_command
 from rasa_core.commands.main import serve
 from rasa_core.commands.nlu import command as nlu_command
 from rasa_core.commands.serve import main as server_command
@@ -175,6 +176,7 @@ def test_flags_that_a_document_names_exist(document: str) -> None:
         name for command in (evaluate_command, train_command) for option in command.params for name in option.opts
     }
     known |= {name for command in nlu_command.commands.values() for option in command.params for name in option.opts}
+    known |= {name for option in init_command.params for name in [*option.opts, *option.secondary_opts]}
     known |= {"--help"}
     for flag in re.findall(r"``(--[a-z_-]+)", text):
         assert flag in known, flag
