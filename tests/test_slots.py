@@ -377,3 +377,27 @@ def test_of_other_slots_nothing_is_told_but_their_features(kind) -> None:
     slot = kind("x")
     slot.value = 1.0
     assert slot.feature_text() is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "values"),
+    [
+        (BooleanSlot, {}, {None: [0.0, 1.0], False: [0.0, 0.0], True: [1.0, 0.0]}),
+        (FloatSlot, {"max_value": 10}, {None: [0.0, 1.0], 0: [0.0, 0.0], 5: [0.5, 0.0]}),
+        (CategoricalSlot, {"values": ["a"]}, {None: [0.0, 1.0], "a": [1.0, 0.0], "b": [0.0, 0.0]}),
+    ],
+)
+def test_a_slot_may_tell_that_it_is_not_set(kind, options, values) -> None:
+    slot = kind("s", **options, unset=True)
+    for value, features in values.items():
+        slot.value = value
+        assert slot.as_feature() == features
+    assert slot.feature_dimensionality() == 2
+    assert slot.persistence_info()["unset"] is True
+    plain = kind("s", **options)
+    assert (plain.feature_dimensionality(), "unset" in plain.persistence_info()) == (1, False)
+
+
+def test_unset_is_true_or_false() -> None:
+    with pytest.raises(DomainError, match="unset is true or false, not 'yes'"):
+        BooleanSlot("s", unset="yes")

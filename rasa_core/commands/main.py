@@ -15,6 +15,7 @@ COMMANDS = {
     "models": "List the models of a project, and go back to one.",
     "check": "Look for mistakes in a domain, stories and NLU data.",
     "run": "Talk to a bot on the terminal.",
+    "explain": "Tell why a bot does what it does.",
     "evaluate": "Measure how well models follow stories.",
     "compare": "Tell what another model would do in stored conversations, and in stories.",
     "review": "List stored conversations, those first that need a person.",

@@ -18,6 +18,8 @@ from typing import Any, Final
 
 import yaml
 
+from rasa_core.support.kept_versions import is_version
+
 VARIABLE: Final = "RASA_CORE_IMPORT"
 CONFIG_NAME: Final = "config.yml"
 
@@ -111,8 +113,12 @@ def _beside(place: Path) -> list[Path]:
     """Return the folders in which code of a bot may stand: its own, and those around a model."""
     if place.is_file():
         return [place.parent]
-    is_bot = place.is_dir() and not (place / "metadata.json").exists()
-    return [place] if is_bot else [place.resolve().parent, place.resolve().parent.parent]
+    if place.is_dir() and not (place / "metadata.json").exists():
+        return [place]
+    # A model may be reached by a link to the current version of it, and a version stands one folder deeper.
+    above = [*Path(os.path.abspath(place)).parents[:2], *place.resolve().parents[:2]]
+    deeper = [folder.parent.parent for folder in above[::2] if is_version(folder.name)]
+    return list(dict.fromkeys([*above, *deeper]))
 
 
 def remembered(folder: str | Path) -> list[str]:

@@ -1,0 +1,82 @@
+"""``rasa-core explain``: why a bot does what it does after some messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+import click
+
+from rasa_core.agent import Agent
+from rasa_core.commands.common import CONTEXT, Command, import_option, load_modules, log_options, model_at, start_log
+from rasa_core.events import ACTION_LISTEN_NAME
+from rasa_core.explanation.decisions import Explanation, PolicyOpinion
+
+MOST_ACTIONS = 10
+MOST_PLACES = 3
+_SENDER = "explained"
+
+_EXAMPLES = """\b
+Examples:
+  # What would the bot in this folder do now, and which lines of the stories taught it that?
+  rasa-core explain . "hello" "which concerts are there in Lisbon?"
+\b
+  # Messages may name their intent.
+  rasa-core explain models/dialogue '/greet' '/find_concerts{"city": "Lisbon"}'
+"""
+
+
+@click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
+@click.argument("place", metavar="MODEL|PROJECT")
+@click.argument("messages", nargs=-1, required=True, metavar="MESSAGE...")
+@click.option("-u", "--nlu", metavar="NLU", help="What understands typed text; that of a PROJECT if not given.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the explanation.")
+@import_option
+@log_options
+def command(
+    place: str,
+    messages: Sequence[str],
+    nlu: str | None,
+    form: str,
+    imports: tuple[str, ...],
+    verbose: bool,
+    debug: bool,
+) -> None:
+    """Tell why a bot does what it does after the last of some MESSAGES.
+
+    The actions for the messages before are taken as done, without what may have come of them.
+    """
+    start_log(verbose, debug)
+    load_modules(imports, place)
+    model, nlu = model_at(place, nlu)
+    agent = Agent.load(model, interpreter=nlu, action_factory="remote")
+    for message in messages[:-1]:
+        _play(agent, message)
+    agent.start_message_handling(messages[-1], _SENDER)
+    found = agent.explain(_SENDER)
+    click.echo(json.dumps(found.as_dict(), indent=1) if form == "json" else "\n".join(_lines(found)))
+
+
+def _play(agent: Agent, message: str) -> None:
+    action = agent.start_message_handling(message, _SENDER)["next_action"]
+    for _ in range(MOST_ACTIONS):
+        if action in (None, ACTION_LISTEN_NAME):
+            return
+        action = agent.continue_message_handling(_SENDER, action)["next_action"]
+
+
+def _lines(found: Explanation) -> Iterator[str]:
+    decided = f"by {found.policy}" if found.fixed_by is None else f"fixed: {found.fixed_by}"
+    yield f"{found.action}: {found.confidence or 0:.2f}, {decided}"
+    if found.understood is not None:
+        yield f"the message was understood with {found.understood:.2f}"
+    for opinion in found.policies:
+        yield from _of(opinion)
+
+
+def _of(opinion: PolicyOpinion) -> Iterator[str]:
+    says = "nothing" if opinion.action is None else f"{opinion.action} ({opinion.score:.2f})"
+    yield f"{opinion.policy} says {says}{f': {opinion.note}' if opinion.note else ''}"
+    for lesson in opinion.lessons or ():
+        more = f", and {lesson.more} more" if lesson.more else ""
+        yield f"    {lesson.action}, from {', '.join(lesson.places[:MOST_PLACES]) or 'no story'}{more}"

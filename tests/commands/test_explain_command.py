@@ -1,0 +1,42 @@
+"""rasa-core explain tells why a bot decides, for a model as for a project."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from small_bots import MOOD_DOMAIN, MOOD_STORIES
+
+from rasa_core.commands.explain import command
+from rasa_core.project import Project
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("explained")
+    (folder / "domain.yml").write_text(f"{MOOD_DOMAIN}\naction_factory: remote\n")
+    (folder / "stories.md").write_text(MOOD_STORIES)
+    (folder / "config.yml").write_text("policies: [MemoizationPolicy, FallbackPolicy]\n")
+    Project(folder).train_if_changed(say=lambda line: None)
+    return folder
+
+
+@pytest.mark.parametrize("place", [".", "models/dialogue"])
+def test_the_lines_that_taught_it_are_named(project: Path, place: str) -> None:
+    told = CliRunner().invoke(command, [str(project / place), "/greet", "/great"])
+    assert told.exit_code == 0, told.output
+    assert told.output.startswith("utter_happy: 1.00, by MemoizationPolicy\nthe message was understood with 1.00\n")
+    assert 'stories.md:6 "happy"' in told.output
+
+
+def test_programs_get_all_of_it(project: Path) -> None:
+    told = json.loads(CliRunner().invoke(command, [str(project), "/bye@0.1", "--format", "json"]).output)
+    assert (told["policy"], told["understood"]) == ("FallbackPolicy", 0.1)
+
+
+def test_a_bot_that_is_not_trained_is_told(tmp_path: Path) -> None:
+    (tmp_path / "domain.yml").write_text(MOOD_DOMAIN)
+    told = CliRunner().invoke(command, [str(tmp_path), "/greet"])
+    assert (told.exit_code, "is not trained yet: rasa-core train" in told.output) == (1, True)
