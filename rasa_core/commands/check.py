@@ -156,7 +156,7 @@ def _of_models(project: Project) -> Iterator[Finding]:
 def _unreadable(stories: Path | Sequence[Path]) -> Iterator[Finding]:
     """Find the links and folders among the stories that cannot be read, and are passed over in silence otherwise."""
     wrong: list[OSError] = []
-    for top in [stories] if isinstance(stories, Path) else stories:
+    for top in [stories] if isinstance(stories, Path) and stories.is_dir() else ():
         for place, _, names in os.walk(top, onerror=wrong.append):
             for path in (Path(place, name) for name in sorted(names)):
                 if path.is_symlink() and not path.exists():
