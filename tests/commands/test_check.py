@@ -155,30 +155,31 @@ def test_the_documentation_shows_what_is_found(tmp_path: Path, monkeypatch: pyte
 # -- what training would refuse, and what nobody reads
 
 
-def checked(folder: Path, **files: str) -> list[str]:
+def found_in(folder: Path, **files: str) -> list[str]:
     """Return the findings for a project of these files, as lines without its folder."""
+    slots = "slots:\n  vip: {type: bool}\n"
     own = {
-        "domain.yml": "intents: [greet]\nslots:\n  vip: {type: bool}\nactions: [utter_hi]\ntemplates: {utter_hi: Hi!}\n",
+        "domain.yml": f"intents: [greet]\n{slots}actions: [utter_hi]\ntemplates: {{utter_hi: Hi!}}\n",
         "stories/all.md": '## hi\n* greet\n  - slot{"vip": true}\n  - utter_hi\n',
     }
     for name, text in {**own, **files}.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
-    output = CliRunner().invoke(command, [str(folder)]).output
+    output = CliRunner().invoke(main, ["check", str(folder)]).output
     return [line.replace(f"{folder}/", "") for line in output.splitlines()[:-1]]
 
 
 def test_a_project_without_mistakes_has_none(tmp_path: Path) -> None:
-    assert checked(tmp_path) == []
+    assert found_in(tmp_path) == []
 
 
 def test_a_value_that_policies_take_for_none_is_told(tmp_path: Path) -> None:
     story = '## hi\n* greet\n  - slot{"vip": false}\n  - utter_hi\n'
-    [told] = checked(tmp_path, **{"stories/all.md": story})
+    [told] = found_in(tmp_path, **{"stories/all.md": story})
     assert told.startswith("stories/all.md:3: warning: ")
     assert "unset: true" in told
     domain = (tmp_path / "domain.yml").read_text().replace("type: bool", "type: bool, unset: true")
-    assert checked(tmp_path, **{"stories/all.md": story, "domain.yml": domain}) == []
+    assert found_in(tmp_path, **{"stories/all.md": story, "domain.yml": domain}) == []
 
 
 @pytest.mark.parametrize(
@@ -193,7 +194,7 @@ def test_a_value_that_policies_take_for_none_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_what_config_yml_has_wrong_is_told(tmp_path: Path, config: str, message: str) -> None:
-    [told] = checked(tmp_path, **{"config.yml": config})
+    [told] = found_in(tmp_path, **{"config.yml": config})
     assert told.startswith(message)
     assert told.endswith("[configuration]")
 
@@ -201,20 +202,20 @@ def test_what_config_yml_has_wrong_is_told(tmp_path: Path, config: str, message:
 def test_the_history_is_that_of_the_memory_in_config_yml(tmp_path: Path) -> None:
     stories = "## start\n* greet\n  - utter_hi\n" + "## other\n* greet\n  - utter_hi\n  - utter_hi\n"
     one = {"config.yml": "policies:\n- name: MemoizationPolicy\n  max_history: 1\n"}
-    told = checked(tmp_path, **{**one, "stories/all.md": stories})
+    told = found_in(tmp_path, **{**one, "stories/all.md": stories})
     assert any("the last state)" in line for line in told)
 
 
 def test_a_link_among_the_stories_that_leads_nowhere_is_told(tmp_path: Path) -> None:
-    checked(tmp_path)
+    found_in(tmp_path)
     (tmp_path / "stories" / "more.md").symlink_to("nowhere.md")
-    assert checked(tmp_path) == ["stories/more.md: error: the link leads nowhere. [unreadable]"]
+    assert found_in(tmp_path) == ["stories/more.md: error: the link leads nowhere. [unreadable]"]
 
 
 def test_a_model_that_training_would_not_replace_is_told(tmp_path: Path) -> None:
-    checked(tmp_path)
+    found_in(tmp_path)
     (tmp_path / "models" / "dialogue").mkdir(parents=True)
     (tmp_path / "models" / "dialogue" / "policy_metadata.json").write_text("{}")
-    [told] = checked(tmp_path)
+    [told] = found_in(tmp_path)
     assert told.startswith("models/dialogue: error: ")
     assert told.endswith("[foreign-model]")
