@@ -20,7 +20,7 @@ Examples:
   # Go back to an older one. Servers that serve the project follow within a second.
   rasa-core models use 20261129-103508-3fa94c1e
 """
-_HEADS = ("", "Model", "Made (UTC)", "Stories", "Messages", "Right when unseen", "Changed")
+_HEADS = ("Model", "", "Made (UTC)", "Stories", "Messages", "Right when unseen", "Changed")
 
 
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
@@ -83,4 +83,4 @@ def _row(about: About) -> tuple[str, ...]:
     figures = about.figures
     counts = (f"{figures[name]:.0f}" if name in figures else "" for name in ("stories", "messages"))
     accuracy = f"{figures['accuracy']:.1%}" if "accuracy" in figures else ""
-    return ("*" if about.is_current else "", about.name, about.made, *counts, accuracy, ", ".join(about.changed))
+    return (about.name, "*" if about.is_current else "", about.made, *counts, accuracy, ", ".join(about.changed))
