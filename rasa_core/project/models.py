@@ -126,7 +126,7 @@ class ProjectModels:
                     shutil.copytree(part, workplace / part.name)
             return _write_about(workplace, now, fill(workplace), files)
 
-        return self.versions.add(make, now)
+        return self.versions.add(make)
 
     def list(self) -> list[About]:
         """Return what is known of each version, the oldest first."""

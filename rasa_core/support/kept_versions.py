@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ from rasa_core.exceptions import ModelError, did_you_mean
 CURRENT: Final = "current"
 KEPT: Final = 5
 _NAME: Final = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
+_TIME: Final = "%Y%m%d-%H%M%S"
 _UNFINISHED: Final = ".new-"
 
 
@@ -70,18 +71,18 @@ class KeptVersions:
         fill
             Writes the parts into an empty folder, and returns a fingerprint of them in hexadecimal.
         at
-            When it was made; now if not given.
+            When it was made; if not given, now, or a second after the last one.
         use
             Whether it is the current one from then on.
         """
-        moment = at or datetime.now(UTC)
+        moment = at or self._next_moment()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for left in self.folder.glob(f"{_UNFINISHED}*"):
                 shutil.rmtree(left, ignore_errors=True)
             workplace = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.folder))
             try:
-                name = f"{moment:%Y%m%d-%H%M%S}-{fill(workplace)[:8]}"
+                name = f"{moment:{_TIME}}-{fill(workplace)[:8]}"
                 workplace.chmod(0o755)
                 if not (self.folder / name).exists():
                     workplace.rename(self.folder / name)
@@ -93,6 +94,13 @@ class KeptVersions:
             self.use(name)
             self.prune()
         return name
+
+    def _next_moment(self) -> datetime:
+        now, names = datetime.now(UTC), self.names()
+        if not names:
+            return now
+        last = datetime.strptime(names[-1][:15], _TIME).replace(tzinfo=UTC)
+        return max(now, last + timedelta(seconds=1))
 
     def use(self, name: str) -> None:
         """Make a version the current one; who reads meanwhile sees the one before, or this one, as a whole."""
