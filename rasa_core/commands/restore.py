@@ -22,6 +22,7 @@ from rasa_core.commands.common import (
     import_option,
     load_modules,
     log_options,
+    model_at,
     model_option,
     nlu_option,
     start_log,
@@ -159,7 +160,7 @@ def command(
     """
     start_log(verbose, debug)
     load_modules(imports, core)
-    agent, tracker = recreate_agent(core, nlu, tracker_dump)
+    agent, tracker = recreate_agent(*model_at(core, nlu), tracker_dump)
     if tracker is None:
         raise RasaCoreError("there is no conversation to go on with.")
     differences = replay_events(tracker, agent)

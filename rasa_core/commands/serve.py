@@ -18,7 +18,7 @@ import click
 
 from rasa_core.actions.nlg import NlgServer
 from rasa_core.actions.webhook import ActionServer
-from rasa_core.commands.common import Command, argument_parser, import_option, load_modules
+from rasa_core.commands.common import Command, argument_parser, import_option, load_modules, model_at
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server.callers import ALL_ADDRESSES, hosts_of
@@ -257,6 +257,7 @@ def serve(
     click.ClickException
         If a flag cannot be followed; nothing is started then.
     """
+    model, nlu = model_at(model, nlu)
     settings = ServerSettings(
         model=model,
         nlu=nlu,
