@@ -33,6 +33,7 @@ from rasa_core.exceptions import did_you_mean
 from rasa_core.nlu.reading import read_training_data
 from rasa_core.nlu.tokens import MAX_CHARACTERS, MAX_TOKENS, alike, folded, keys_of, tokenize, visible
 from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample, TrainingData
+from rasa_core.policies.fallback import OUT_OF_SCOPE
 from rasa_core.support.places import Place
 
 __all__ = ["FEWEST_EXAMPLES", "Finding", "check_data_files", "check_domain_names", "check_training_data"]
@@ -83,7 +84,7 @@ def check_domain_names(
             places["entity"].setdefault(span.entity, []).append(_place(example.place))
     found = []
     for what, known in declared.items():
-        for name in sorted(places[what].keys() - known):
+        for name in sorted(places[what].keys() - known - {OUT_OF_SCOPE}):
             text = f"the domain has no {what} {name!r}.{did_you_mean(name, known)}"
             remedy = "Add it to the domain, or rename it here."
             found.append(finding(f"{what}-not-in-domain", "warning", f"{text} {remedy}", places[what][name]))

@@ -20,6 +20,10 @@ NOT_UNDERSTOOD_PRIORITY: Final = 100
 """Above that of any other policy: what was not understood, and an apology for it, tells none of them anything."""
 
 
+OUT_OF_SCOPE: Final = "out_of_scope"
+"""The intent of messages that mean nothing the bot does; if the domain does not list it, they are not understood."""
+
+
 class FallbackPolicy(Policy):
     """Runs one action when the message was not understood, or no other policy is sure.
 
@@ -47,6 +51,7 @@ class FallbackPolicy(Policy):
         self.nlu_threshold = nlu_threshold
         self.core_threshold = core_threshold
         self.fallback_action_name = fallback_action_name
+        self._out_of_scope: str | None = None
 
     @property
     def max_history(self) -> int:
@@ -56,6 +61,7 @@ class FallbackPolicy(Policy):
     def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Learn nothing; raise `UnknownActionError` if the domain does not have the action."""
         domain.index_for_action(self.fallback_action_name)
+        self._out_of_scope = None if OUT_OF_SCOPE in domain.intents else OUT_OF_SCOPE
 
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
         """Return 1.0 where the message was not understood, else `core_threshold`, for the action.
@@ -71,7 +77,10 @@ class FallbackPolicy(Policy):
         return NOT_UNDERSTOOD_PRIORITY if self._knows_better(tracker) else self.priority
 
     def _knows_better(self, tracker: DialogueStateTracker) -> bool:
-        return self._has_run(tracker) or self._confidence_if_low(tracker) is not None
+        return self._has_run(tracker) or self._is_out_of_scope(tracker) or self._confidence_if_low(tracker) is not None
+
+    def _is_out_of_scope(self, tracker: DialogueStateTracker) -> bool:
+        return self._out_of_scope is not None and tracker.latest_message.intent.get("name") == self._out_of_scope
 
     def should_fallback(self, nlu_confidence: float, last_action_name: str | None) -> bool:
         """Tell whether a message of this confidence is not understood, and the action has not just run."""
@@ -97,6 +106,8 @@ class FallbackPolicy(Policy):
         confidence = self._confidence_if_low(tracker)
         if self._has_run(tracker):
             return None
+        if self._is_out_of_scope(tracker):
+            return "The message means nothing that this bot does: it is like the examples of out_of_scope."
         if confidence is None:
             return f"No policy is sure what comes next: none exceeds the core_threshold, {self.core_threshold}."
         name = tracker.latest_message.intent.get("name")
@@ -106,7 +117,9 @@ class FallbackPolicy(Policy):
     def training_turns(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> TrainingTurns:
         """Return which threshold decides."""
         confidence = self._confidence_if_low(tracker)
-        if confidence is None:
+        if self._is_out_of_scope(tracker):
+            note = "the message is out_of_scope, an intent that the domain does not list."
+        elif confidence is None:
             note = f"another policy wins if its score exceeds the core_threshold, {self.core_threshold}."
         else:
             note = f"the confidence of the intent, {confidence:.3f}, is below the nlu_threshold, {self.nlu_threshold}."
@@ -117,10 +130,16 @@ class FallbackPolicy(Policy):
     def persist(self, path: str | Path) -> None:  # noqa: D102
         names = "nlu_threshold", "core_threshold", "fallback_action_name"
         options = {name: getattr(self, name) for name in names}
+        if self._out_of_scope is not None:
+            options["out_of_scope"] = self._out_of_scope
         Path(path, FILE_NAME).write_text(json.dumps(options, indent=1), encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> FallbackPolicy:  # noqa: D102
         file = Path(path, FILE_NAME)
         with reading("the fallback policy", file):
-            return cls(**json.loads(file.read_text(encoding="utf-8")))
+            options = json.loads(file.read_text(encoding="utf-8"))
+            out_of_scope = options.pop("out_of_scope", None)  # Older models have none.
+            policy = cls(**options)
+            policy._out_of_scope = out_of_scope
+            return policy

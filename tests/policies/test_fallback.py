@@ -145,3 +145,40 @@ def test_a_damaged_file_is_named(tmp_path, content) -> None:
         (tmp_path / "fallback_policy.json").write_text(content)
     with pytest.raises(ModelError, match=r"cannot read the fallback policy .*fallback_policy.json.*again"):
         FallbackPolicy.load(tmp_path)
+
+
+def out_of_scope(confidence: float = 0.9) -> UserUttered:
+    return UserUttered("how far is the moon", {"name": "out_of_scope", "confidence": confidence})
+
+
+def test_what_the_domain_does_not_list_as_out_of_scope_is_handed_over(domain, trackers, tmp_path) -> None:
+    memo, policy = MemoizationPolicy(), FallbackPolicy(0.4, 0.2, "utter_bye")
+    for one in (memo, policy):
+        one.train(trackers, domain)
+    policy.persist(tmp_path)
+    heard = conversation(domain, ACTION_LISTEN_NAME, out_of_scope())
+    for fallback in (policy, FallbackPolicy.load(tmp_path)):
+        prediction = PolicyEnsemble([memo, fallback]).predict(heard, domain)
+        assert (prediction.action, prediction.policy) == ("utter_bye", "FallbackPolicy")
+        assert "means nothing that this bot does" in str(fallback.reason(heard))
+        assert "out_of_scope" in str(fallback.training_turns(heard, domain).note)
+
+
+def test_a_domain_may_have_such_an_intent_itself(domain, trackers, monkeypatch) -> None:
+    monkeypatch.setattr(domain, "intents", [*domain.intents, "out_of_scope"])
+    policy = FallbackPolicy(0.4, 0.2, "utter_bye")
+    policy.train(trackers, domain)
+    heard = conversation(domain, ACTION_LISTEN_NAME, out_of_scope())
+    assert policy.priority_for(heard) == policy.priority
+
+
+def test_the_caller_is_told_why(domain) -> None:
+    policy = FallbackPolicy(0.4, 0.2, "utter_bye")
+    unsure = conversation(domain, ACTION_LISTEN_NAME, understood(0.1))
+    assert policy.reason(unsure) == (
+        "The message was not understood: it may mean 'greet' with a confidence of 0.100, and 0.4 is asked for."
+    )
+    assert "none exceeds the core_threshold, 0.2" in str(
+        policy.reason(conversation(domain, ACTION_LISTEN_NAME, understood(0.9)))
+    )
+    assert policy.reason(conversation(domain, ACTION_LISTEN_NAME, understood(0.1), "utter_bye")) is None
