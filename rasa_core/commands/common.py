@@ -16,6 +16,7 @@ import click
 
 from rasa_core.checks import Finding
 from rasa_core.exceptions import RasaCoreError
+from rasa_core.server.settings import default_store_path
 from rasa_core.support import own_code
 from rasa_core.support.folders import make_private
 
@@ -121,6 +122,22 @@ def model_at(place: str, nlu: str | None = None) -> tuple[str, str | None]:
     if any((folder / name).exists() for name in ("domain.yml", "domain.yaml", "domain")):
         raise click.ClickException(f"the bot in {place!r} is not trained yet: rasa-core train {place}")
     return place, nlu
+
+
+def store_at(value: str) -> str:
+    """Return the URL of a store; of a bot or a model, that of the file beside it.
+
+    Raises
+    ------
+    click.BadParameter
+        If there is no such file.
+    """
+    if "://" in value or not Path(value).is_dir():
+        return value
+    file = default_store_path(model_at(value)[0])
+    if not os.path.exists(file):
+        raise click.BadParameter(f"{value} is a bot, or a model, that keeps no conversations in {file}.")
+    return f"sqlite:///{file}"
 
 
 def log_options(command: F) -> F:

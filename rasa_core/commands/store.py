@@ -15,9 +15,8 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
-from rasa_core.commands.common import CONTEXT, Command, counted, log_options, model_at, start_log
+from rasa_core.commands.common import CONTEXT, Command, counted, log_options, start_log, store_at
 from rasa_core.exceptions import StoreError, StoreUnavailableError
-from rasa_core.server.settings import default_store_path
 from rasa_core.support.folders import whole_file
 from rasa_core.support.progress import Progress
 from rasa_core.tracker_store import EventLogStore, retention, store_from_url
@@ -47,11 +46,7 @@ def _count(conversations: int) -> str:
 
 def check_url(ctx: click.Context, param: click.Parameter, value: str) -> str:
     """Return the URL of a store, of a bot that of the file beside its model; not of one in a process's memory."""
-    if "://" not in value and Path(value).is_dir():
-        file = default_store_path(model_at(value)[0])
-        if not os.path.exists(file):
-            raise click.BadParameter(f"{value} is a bot, or a model, that keeps no conversations in {file}.")
-        return f"sqlite:///{file}"
+    value = store_at(value)
     if value.partition(":")[0].lower() == "memory":
         raise click.BadParameter(
             "memory:// would be new and empty here: what a server keeps in memory can be reached over its HTTP API "

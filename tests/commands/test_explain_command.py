@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 from small_bots import MOOD_DOMAIN, MOOD_STORIES
 
+from rasa_core.commands.common import model_at, store_at
 from rasa_core.commands.explain import command
 from rasa_core.project import Project
 
@@ -40,3 +42,14 @@ def test_a_bot_that_is_not_trained_is_told(tmp_path: Path) -> None:
     (tmp_path / "domain.yml").write_text(MOOD_DOMAIN)
     told = CliRunner().invoke(command, [str(tmp_path), "/greet"])
     assert (told.exit_code, "is not trained yet: rasa-core train" in told.output) == (1, True)
+
+
+def test_the_folder_of_a_bot_stands_for_its_model_and_its_store(project: Path) -> None:
+    assert model_at(str(project)) == (str(project / "models" / "dialogue"), None)
+    assert model_at(str(project / "models" / "dialogue"), "nlu") == (str(project / "models" / "dialogue"), "nlu")
+    file = project / "models" / "dialogue.conversations.db"
+    with pytest.raises(click.BadParameter, match="keeps no conversations in"):
+        store_at(str(project))
+    file.touch()
+    assert store_at(str(project)) == store_at(str(project / "models" / "dialogue")) == f"sqlite:///{file}"
+    assert store_at("sqlite:///own.db") == "sqlite:///own.db"
