@@ -35,8 +35,7 @@ Examples (each command has its own):
 Stores:
   sqlite:///relative.db, sqlite:////absolute.db,
   postgresql://user:password@host/database, mysql://...,
-  redis://:password@host:6379/0,
-  or the folder of a bot, which keeps them in models/dialogue.conversations.db
+  redis://:password@host:6379/0, or the folder of a bot that keeps them in a file
 """
 
 
@@ -46,8 +45,7 @@ def _count(conversations: int) -> str:
 
 def check_url(ctx: click.Context, param: click.Parameter, value: str) -> str:
     """Return the URL of a store, of a bot that of the file beside its model; not of one in a process's memory."""
-    value = store_at(value)
-    if value.partition(":")[0].lower() == "memory":
+    if (value := store_at(value)).partition(":")[0].lower() == "memory":
         raise click.BadParameter(
             "memory:// would be new and empty here: what a server keeps in memory can be reached over its HTTP API "
             "alone. Name a store that is kept, such as sqlite:///conversations.db."

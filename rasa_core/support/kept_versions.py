@@ -135,11 +135,6 @@ def current_version(folder: Path) -> str | None:
     return name if _NAME.fullmatch(name) and (folder / name).is_dir() else None
 
 
-def is_version(name: str) -> bool:
-    """Tell whether a folder of this name is a version."""
-    return _NAME.fullmatch(name) is not None
-
-
 def as_current(path: Path) -> Path:
     """Return the part of the current version to which `path` leads; `path` itself if it leads to none."""
     if not path.is_symlink():

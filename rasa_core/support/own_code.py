@@ -18,8 +18,6 @@ from typing import Any, Final
 
 import yaml
 
-from rasa_core.support.kept_versions import is_version
-
 VARIABLE: Final = "RASA_CORE_IMPORT"
 CONFIG_NAME: Final = "config.yml"
 
@@ -117,7 +115,7 @@ def _beside(place: Path) -> list[Path]:
         return [place]
     # A model may be reached by a link to the current version of it, and a version stands one folder deeper.
     above = [*Path(os.path.abspath(place)).parents[:2], *place.resolve().parents[:2]]
-    deeper = [folder.parent.parent for folder in above[::2] if is_version(folder.name)]
+    deeper = [folder.parent.parent for folder in above[::2] if (folder.parent / "current").is_file()]
     return list(dict.fromkeys([*above, *deeper]))
 
 
