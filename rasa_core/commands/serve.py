@@ -24,6 +24,7 @@ from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server.callers import ALL_ADDRESSES, hosts_of
 from rasa_core.server.launcher import APP, DEFAULT_THREADS, WAITING_THREADS, LaunchError, launch
 from rasa_core.server.settings import ServerSettings, checked_token, default_store_path
+from rasa_core.server.waiting import PATIENCE
 from rasa_core.support.folders import make_private
 from rasa_core.tracker_store import store_from_url
 from rasa_core.tracker_store.retention import DurationError, seconds_of
@@ -188,6 +189,14 @@ _OPTIONS = (
         callback=_bytes,
         help="Largest body of a request, such as 500k or 2MB.",
     ),
+    click.option(
+        "--body-timeout",
+        type=click.FloatRange(0.1, 3600),
+        default=PATIENCE,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long a client may take to send a body, or each 64 KiB of a long one; then it is answered with 408.",
+    ),
     click.option("--enable-load", is_flag=True, help="Let POST /load replace the model."),
     click.option(
         "--enable-train",
@@ -239,6 +248,7 @@ def serve(
     auth_token: str | None,
     log_file: str | None,
     max_body: int,
+    body_timeout: float,
     enable_load: bool,
     enable_train: str | None,
     retention: float | None,
@@ -289,6 +299,7 @@ def serve(
             port=port,
             workers=workers,
             threads=threads,
+            body_timeout=body_timeout,
             log_level=settings.log_level,
             on_listening=lambda: _announce(settings, host, port, workers),
         )

@@ -13,7 +13,7 @@ eight clients; without them, it is 0.64 and 0.47; with nothing of Werkzeug, 0.79
 - A body of known length is read with one call (`Request._read_declared`): Werkzeug's stream, which guards its end,
   costs as much as decoding the JSON in it.
 - A path is looked up among the latest ones before Werkzeug matches it (`Paths.match`).
-- The headers of an answer are given in one list, and its body as another (`json_response`, `ServerApp.__call__`).
+- The headers of an answer are given in one list, and its body as another (`json_response`, `Visit.answer`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from __future__ import annotations
 import logging
 import os
 import re
-import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from http import HTTPStatus
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
@@ -34,16 +34,15 @@ from werkzeug.wrappers import Response
 from rasa_core.actions.nlg import NlgServer
 from rasa_core.actions.webhook import ActionServer
 from rasa_core.agent import Agent
-from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server import conversations, rasa3
 from rasa_core.server.callers import ANY, Cors, authenticate, check_page, host_check, hosts_of, unknown_host
-from rasa_core.server.failures import as_http_error
 from rasa_core.server.logs import LogFile, access_logger, level_number, log_to_console, log_to_file, request_line
 from rasa_core.server.paths import Paths, View, Views, decoded_path
 from rasa_core.server.requests import HttpError, Request, json_response
 from rasa_core.server.served_model import Housekeeper, ServedModel
 from rasa_core.server.settings import DEFAULT_MAX_BODY, ServerSettings, checked_token
+from rasa_core.server.visits import Visit
 from rasa_core.tracker_store.base import TrackerStore
 from rasa_core.tracker_store.urls import store_from_url
 from rasa_core.version import __version__
@@ -91,7 +90,7 @@ class ServerApp:
         if settings.enable_train is not None and settings.auth_token is None:
             raise ValueError("enable_train needs an auth_token: whoever may train decides what messages mean.")
         self.model = model
-        self._cors = Cors(settings.cors_origins)
+        self.cors = Cors(settings.cors_origins)
         self._token = checked_token(settings.auth_token)
         self._hosts_are_open = settings.allowed_hosts is None
         self._is_known_host = host_check((ANY,) if settings.allowed_hosts is None else settings.allowed_hosts)
@@ -104,26 +103,15 @@ class ServerApp:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
         """Answer one request, as PEP 3333 has it."""
-        started = time.perf_counter()
+        status, headers, body = self.receive(environ).answer()
+        start_response(_STATUS_LINES[status], headers)
+        return [body] if body else []
+
+    def receive(self, environ: dict[str, Any]) -> Visit:
+        """Look at all of a request but its body; the launcher does so before it waits for that."""
         if os.getpid() not in self.housekeeper.threads:
             self.housekeeper.start()
-        request = Request(environ, self._max_body, self._interpreter_named)
-        try:
-            response = self._answer(request)
-        except (HttpError, RasaCoreError) as error:
-            response = _failure(error)
-        except Exception:  # The outermost edge: a server answers, whatever happens.
-            logger.exception("a request failed:")
-            response = HttpError(500, "an internal error; the server's log has the details.").get_response()
-        if response.status_code >= 400:
-            request.discard_body()
-        if self._cors.active:
-            response.headers.extend(self._cors.headers(environ))
-        start_response(_STATUS_LINES[response.status_code], response.headers.to_wsgi_list())
-        if self._log_file is not None or access_logger.isEnabledFor(logging.INFO):
-            self._log(request_line(environ, response.status_code, time.perf_counter() - started))
-        # A list, since Granian sends the iterator that Werkzeug would give in a packet of its own, which is slower.
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else list(response.iter_encoded())
+        return Visit(self, environ)
 
     def test_client(self) -> Client:
         """Return a client that asks this application without a network, Werkzeug's, as Flask's applications have it."""
@@ -135,12 +123,17 @@ class ServerApp:
             self._is_known_host = host_check(hosts_of(host))
         run_simple(host, port, self, **{"threaded": True, **options})
 
-    def _log(self, line: str) -> None:
+    def log(self, environ: dict[str, Any], status: int, seconds: float) -> None:
+        """Log a request."""
+        if self._log_file is None and not access_logger.isEnabledFor(logging.INFO):
+            return
+        line = request_line(environ, status, seconds)
         if self._log_file is not None:
             self._log_file.write_request(line)
         access_logger.info("%s", line)
 
-    def _answer(self, request: Request) -> Response:
+    def view_for(self, request: Request) -> tuple[View, str]:
+        """Return what answers a request, and the sender_id; raise `HttpError` for one that is refused."""
         environ = request.environ
         path, method = environ.get("PATH_INFO") or "/", environ["REQUEST_METHOD"]
         written = environ.get("RAW_URI") or environ.get("REQUEST_URI", "")
@@ -150,7 +143,7 @@ class ServerApp:
         views = self._paths.views[endpoint]
         view = views.get(method)
         if view is None:
-            return self._options(request, method, ", ".join([*views, "OPTIONS"]))
+            return self._options_for(method, ", ".join([*views, "OPTIONS"])), sender_id
         if self._token is None:
             host = environ.get("HTTP_HOST", "")
             if not self._is_known_host(host):
@@ -158,19 +151,27 @@ class ServerApp:
             if "HTTP_ORIGIN" not in environ and "HTTP_SEC_FETCH_SITE" not in environ:
                 pass  # No browser that says where it comes from.
             elif endpoint != "/load" and (method not in _READING or endpoint in conversations.TALKS):
-                check_page(self._cors, environ)
+                check_page(self.cors, environ)
         elif view not in _PUBLIC and not (self._inspector is not None and view in self._inspector.public):
             authenticate(request, self._token)
         _check_sender_id(sender_id)
-        return view(self, request, sender_id)
+        return view, sender_id
 
-    def _options(self, request: Request, method: str, allowed: str) -> Response:
-        """Answer a browser that asks what it may do; anything else is not allowed here."""
+    def _options_for(self, method: str, allowed: str) -> View:
+        """Return what answers a browser that asks what it may do; anything else is not allowed here."""
         if method != "OPTIONS":
             raise HttpError(405, f"{method[:40]} is not possible here; use one of: {allowed}.", [("Allow", allowed)])
-        answer = Response(b"", headers=[("Allow", allowed), *self._cors.preflight_headers(request.environ, allowed)])
+        return partial(ServerApp.options, allowed=allowed)
+
+    def options(self, request: Request, sender_id: str, allowed: str) -> Response:
+        """Tell what is possible at a path."""
+        answer = Response(b"", headers=[("Allow", allowed), *self.cors.preflight_headers(request.environ, allowed)])
         del answer.headers["Content-Type"]  # There is no content.
         return answer
+
+    def request(self, environ: dict[str, Any]) -> Request:
+        """Return a request to this application."""
+        return Request(environ, self._max_body, self._interpreter_named)
 
     def _interpreter_named(self, name: str) -> NaturalLanguageInterpreter:
         if self._nlu_models is None:
@@ -255,14 +256,6 @@ def _check_sender_id(sender_id: str) -> None:
         raise HttpError(400, f"the sender_id has {len(sender_id)} characters; at most {MAX_SENDER_ID} are kept.")
     if not sender_id.isprintable() and _control.search(sender_id):
         raise HttpError(400, f"the sender_id {sender_id!r} holds a control character; use others.")
-
-
-def _failure(error: HttpError | RasaCoreError) -> Response:
-    problem = error if isinstance(error, HttpError) else as_http_error(error)
-    answer = problem.get_response()
-    if answer.status_code >= 500:
-        logger.error("%s", error)
-    return answer
 
 
 def create_app(

@@ -13,8 +13,9 @@ for the port.
 
 Threads. One thread is the fastest, since several wait for each other's interpreter lock, and wander between cores:
 with eight clients, a request cost a worker 0.22 ms with one thread, 0.26 ms with two and 0.39 ms with four. But one
-thread is stopped by the first client that sends half a request. The default rides out one of those; give
-`WAITING_THREADS`, or what you need, where requests wait for something outside this process.
+thread is stopped by the first action that takes long. The default rides out one of those; give `WAITING_THREADS`, or
+what you need, where requests wait for something outside this process. Bodies are waited for by other threads, as
+`rasa_core.server.waiting` tells.
 
     from rasa_core.server.launcher import launch
     launch({"model": "models/dialogue"}, port=5005, workers=2)
@@ -41,9 +42,10 @@ from typing import Any, NoReturn
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.net import SocketHolder  # type: ignore[attr-defined]
-from granian.server import MPServer
+from granian.server import MPServer, mp
 
 from rasa_core.exceptions import RasaCoreError
+from rasa_core.server.waiting import PATIENCE, SEATS, WaitingRoom
 
 APP = "rasa_core.server.app:create_app_from_settings"
 
@@ -59,6 +61,7 @@ _REMEDIES = {
     errno.EADDRINUSE: "Stop the program that uses the port, or choose another with --port.",
     errno.EACCES: "Choose a port above 1023 with --port.",
 }
+_CALL_OF_GRANIAN = "_wsgi_call_wrap"
 _MOST_IN_VAIN = 10  # Workers that die one after another, before any of them could serve.
 _READY = b"ready"  # What a worker reports that can serve; any other report is why it cannot.
 _REPORT_BYTES = 4000  # Below PIPE_BUF, so that reports of several workers cannot mix.
@@ -85,6 +88,7 @@ def launch(
     threads: int = DEFAULT_THREADS,
     log_level: str = "WARNING",
     stop_timeout: int = 30,
+    body_timeout: float = PATIENCE,
     target: str = APP,
     on_listening: Callable[[], None] | None = None,
 ) -> None:
@@ -100,6 +104,8 @@ def launch(
         From INFO on, standard error also tells of workers that start and stop; below, only of failures.
     stop_timeout
         Seconds that requests under way have to finish once the server is told to stop.
+    body_timeout
+        Seconds that a body, or each 64 KiB of a long one, has to come.
     target
         Where the workers find the function that makes the application: ``module:function``.
     on_listening
@@ -115,12 +121,14 @@ def launch(
             raise LaunchError(f"{name} is {number}, but must be 1 or more.")
     with _listen(host, port) as listener:
         reports, reporting = multiprocessing.Pipe(duplex=False)
-        loader = functools.partial(_load_app, target, dict(settings), reporting)
+        room = functools.partial(WaitingRoom, threads, body_timeout)
+        loader = functools.partial(_load_app, target, dict(settings), reporting, room)
         server = _Server(
             listener,
             target=target,
             workers=workers,
-            blocking_threads=threads,
+            blocking_threads=threads + SEATS,
+            blocking_threads_idle_timeout=5,  # The least; all that are there take turns, which is slower.
             log_level=_GRANIAN_LEVELS.get(log_level.upper(), LogLevels.error),
             workers_kill_timeout=stop_timeout,
         )
@@ -268,8 +276,13 @@ class _Replaced(dict[int, float]):
         return super().get(worker, default) if self.in_vain >= _MOST_IN_VAIN else default
 
 
-def _load_app(target: str, settings: dict[str, Any], reporting: Connection) -> WSGIApplication:
+def _load_app(
+    target: str, settings: dict[str, Any], reporting: Connection, make_room: Callable[[], WaitingRoom]
+) -> WSGIApplication:
     """Make the application; runs in a worker, before it serves."""
+    room = make_room()
+    # No option of Granian hands out what answers a request, so this takes the place of its call of an application.
+    setattr(mp, _CALL_OF_GRANIAN, lambda app, *options: room.calls(app))
     _start_thread(_stop_when_told, {signal.SIGTERM}, _handle)
     _start_thread(_end_with_main_process)
     module, _, name = target.partition(":")

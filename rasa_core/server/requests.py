@@ -185,6 +185,8 @@ class Request(WerkzeugRequest):
             raise self._too_large()
         try:
             self._body = self._read_declared(int(declared)) if declared else self._read_chunks()
+        except TimeoutError as error:
+            raise HttpError(408, f"the body was not waited for: {error}; send all of it at once.") from error
         except OSError as error:  # What servers raise when the client breaks off, or its chunks are malformed.
             raise HttpError(400, f"the body cannot be read to its end: {error}.") from error
         return self._body

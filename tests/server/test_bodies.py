@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, model_maker: Callable[[Path
     """Return a server with a token and two threads."""
     model = model_maker(tmp_path_factory.mktemp("bodies"))
     nlu = str(model.with_name("nlu"))
-    flags = ("--store", "memory://", "--threads", "2", "--enable-train", nlu, "--enable-load")
+    flags = ("--store", "memory://", "--threads", "2", "--enable-train", nlu, "--enable-load", "--body-timeout", "2")
     with Launched(model, *flags, environ={"RASA_CORE_TOKEN": TOKEN}) as launched:
         yield launched
 
@@ -117,3 +118,33 @@ def test_whole_chunked_body_is_read(server: Launched) -> None:
 def test_chunked_body_that_is_too_large_is_refused(server: Launched) -> None:
     parts = [chunk(b" " * 600_000), chunk(b" " * 600_000), LAST]
     assert server.answer(head("POST", PARSE, **CHUNKED, Connection="close", **RIGHT), *parts)[0] == 413
+
+
+def test_fifty_halves_keep_nobody_waiting_and_are_closed_in_time(server: Launched) -> None:
+    asked = head("POST", "/conversations/half/parse", Content_Length=len(GREETING), **RIGHT)
+    long = head("POST", "/conversations/half/parse", Content_Length=200_000, **RIGHT)
+    endless = head("POST", "/conversations/half/parse", **CHUNKED, **RIGHT)
+    begun = [(asked, GREETING[:5]), (long, GREETING), (endless, chunk(GREETING)), (asked, b""), (asked, b"{")]
+    waiting = [server.connect(*parts) for parts in begun * 10]
+
+    started = time.monotonic()
+    for _ in range(10):
+        whole = head("POST", "/conversations/whole/parse", Content_Length=len(GREETING), Connection="close", **RIGHT)
+        assert server.answer(whole, GREETING)[0] == 200
+    assert time.monotonic() - started < 2
+
+    for connection in waiting:
+        with connection:
+            status, body = answer_on(connection)
+            assert status == 408
+            assert "did not come within 2 seconds" in json.loads(body)["error"]
+    assert events_of(server, "half") == events_of(server, "nobody")
+    assert " 408 " in server.log.read_text()
+
+
+def test_late_rest_of_a_body_is_waited_for(server: Launched) -> None:
+    asked = head("POST", "/conversations/late/parse", Content_Length=len(GREETING), Connection="close", **RIGHT)
+    with server.connect(asked, GREETING[:7]) as connection:
+        assert server.answer(head("GET", "/version", Connection="close"))[0] == 200
+        connection.sendall(GREETING[7:])
+        assert answer_on(connection)[0] == 200

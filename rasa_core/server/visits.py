@@ -1,0 +1,82 @@
+"""One request, from its head to its answer, whatever goes wrong on the way."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from werkzeug.wrappers import Response
+
+from rasa_core.exceptions import RasaCoreError
+from rasa_core.server.callers import Cors
+from rasa_core.server.failures import as_http_error
+from rasa_core.server.requests import HttpError, Request
+
+logger = logging.getLogger(__name__)
+
+
+class Application(Protocol):
+    """What a visit needs of `rasa_core.server.app.ServerApp`."""
+
+    cors: Cors
+
+    def request(self, environ: dict[str, Any]) -> Request:
+        """Return a request to this application."""
+        ...
+
+    def view_for(self, request: Request) -> tuple[Callable[..., Response], str]:
+        """Return what answers a request, and the sender_id."""
+        ...
+
+    def log(self, environ: dict[str, Any], status: int, seconds: float) -> None:
+        """Log a request."""
+        ...
+
+
+class Visit:
+    """One request, all of which was looked at but its body."""
+
+    __slots__ = ("_app", "_refusal", "_request", "_sender_id", "_started", "_view", "is_brief")
+
+    def __init__(self, app: Application, environ: dict[str, Any]) -> None:
+        self._started = time.perf_counter()
+        self._app = app
+        self._request = app.request(environ)
+        self._refusal: Response | None = None
+        try:
+            self._view, self._sender_id = app.view_for(self._request)
+        except Exception as error:
+            self._refusal = _failure(error)
+        self.is_brief = self._refusal is not None
+
+    def answer(self) -> tuple[int, list[tuple[str, str]], bytes]:
+        """Do what the request asks for; return status, headers and body."""
+        request, response = self._request, self._refusal
+        if response is None:
+            try:
+                response = self._view(self._app, request, self._sender_id)
+            except Exception as error:  # The outermost edge: a server answers, whatever happens.
+                response = _failure(error)
+        status, environ = response.status_code, request.environ
+        if status >= 400:
+            request.discard_body()
+        if self._app.cors.active:
+            response.headers.extend(self._app.cors.headers(environ))
+        self._app.log(environ, status, time.perf_counter() - self._started)
+        # All at once: Granian sends the iterator that Werkzeug would give in a packet of its own, which is slower.
+        content = b"" if environ["REQUEST_METHOD"] == "HEAD" else b"".join(response.iter_encoded())
+        return status, response.headers.to_wsgi_list(), content
+
+
+def _failure(error: Exception) -> Response:
+    """Return the answer to a request that could not be served."""
+    if not isinstance(error, HttpError | RasaCoreError):
+        logger.exception("a request failed:")
+        return HttpError(500, "an internal error; the server's log has the details.").get_response()
+    problem = error if isinstance(error, HttpError) else as_http_error(error)
+    answer = problem.get_response()
+    if answer.status_code >= 500:
+        logger.error("%s", error)
+    return answer

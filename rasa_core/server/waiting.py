@@ -1,0 +1,250 @@
+"""Threads for requests whose bodies do not come, so that a client that sends half of one keeps nobody else waiting.
+
+Granian calls an application when the head of a request has come, in a thread that then reads the body, and must read it
+before the call returns. So a body that does not come holds a thread for as long as its client likes. Here:
+
+- Of `SEATS` threads a process, each takes in a request: it lets the application look at the head, answers what is
+  refused at once, and waits for the body.
+- A request whose body is there goes to the desks. There are as many as the server was told to have threads, since
+  several that work wait for each other's interpreter lock. Where one is free, the thread that took the request in works
+  on it, and then on all that have come meanwhile; where none is, it leaves the request to those that work. So nobody
+  is woken for a request, and no more threads are needed than bodies are waited for.
+- Each piece of a body has a time to come, a tenth of it while more than half of the seats are taken. Then its client
+  is answered with 408, which closes the connection, and the thread is free again.
+
+A body that is sent in chunks, or is long, is read by the application itself, piece by piece, at no desk.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final, Protocol
+
+from rasa_core.support.strict_json import encode
+
+logger = logging.getLogger(__name__)
+
+SEATS: Final = 200
+PATIENCE: Final = 10.0
+"""Seconds that a piece of a body has to come."""
+
+_PIECE: Final = 64 * 1024
+_HURRY: Final = 0.1
+_MOMENT: Final = 0.01
+_ENVIRON: Final[dict[str, Any]] = {
+    "SCRIPT_NAME": "",
+    "SERVER_SOFTWARE": "Granian",
+    "wsgi.errors": sys.stderr,
+    "wsgi.input_terminated": True,
+    "wsgi.multiprocess": True,
+    "wsgi.multithread": True,
+    "wsgi.run_once": False,
+    "wsgi.version": (1, 0),
+}
+
+Answer = tuple[int, list[tuple[str, str]], bytes]
+
+
+class Visit(Protocol):
+    """A request that an application has looked at, but for its body."""
+
+    is_brief: bool
+    """Whether it needs neither its body nor a desk."""
+
+    def answer(self) -> Answer:
+        """Do what the request asks for; give status, headers and body."""
+        ...
+
+
+class WaitingRoom:
+    """What a process shares between its requests: who waits, and who works.
+
+    Parameters
+    ----------
+    desks
+        How many requests are worked on at a time.
+    patience
+        Seconds that a piece of a body has to come.
+    """
+
+    def __init__(self, desks: int, patience: float = PATIENCE) -> None:
+        self.patience = patience
+        self.waiting: dict[Body, float] = {}
+        self._desks = deque(range(desks))
+        self._jobs: deque[Callable[[], None]] = deque()
+        threading.Thread(target=self._watch, name="bodies", daemon=True).start()
+
+    def calls(self, app: Any) -> Callable[[Any, Mapping[str, Any]], None]:
+        """Return what Granian calls with its protocol, and its scope, for each request to a WSGI application.
+
+        An application may have a method ``receive``, which takes an environ and gives a `Visit`.
+        """
+        receive: Callable[[dict[str, Any]], Visit] = getattr(app, "receive", None) or partial(_PlainVisit, app)
+
+        def call(protocol: Any, scope: Mapping[str, Any]) -> None:
+            environ = {**_ENVIRON, **scope}
+            length = _declared(environ)
+            if length == 0:
+                visit = receive(environ)
+            else:
+                body = environ["wsgi.input"] = Body(self, environ["wsgi.input"].read, protocol.response_iter)
+                visit = receive(environ)
+                if not 0 < length <= _PIECE:
+                    _answer(protocol, visit)
+                    return
+                if not visit.is_brief:
+                    body.read_ahead(length)
+            if visit.is_brief:
+                _answer(protocol, visit)
+            else:
+                self._work(partial(_answer, protocol, visit))
+
+        return call
+
+    def _work(self, job: Callable[[], None]) -> None:
+        """Do a job, and all that come meanwhile; or leave it to those that are at work, if all desks are taken."""
+        self._jobs.append(job)
+        while self._jobs:  # Seen again after a desk is given back: whoever found none has left its job before.
+            try:
+                desk = self._desks.pop()
+            except IndexError:
+                return
+            try:
+                while self._jobs:
+                    try:
+                        job = self._jobs.popleft()
+                    except IndexError:
+                        break
+                    job()
+            finally:
+                self._desks.append(desk)
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(self.patience * _HURRY / 2)
+            waiting = list(self.waiting.items())
+            patience = self.patience if len(waiting) <= SEATS / 2 else self.patience * _HURRY
+            for body, since in waiting:
+                if time.monotonic() - since > patience:
+                    body.give_up()
+
+
+def _declared(environ: Mapping[str, Any]) -> int:
+    """Return the length of a body; -1 if it is not known, or the body is one that applications refuse."""
+    length = environ.get("CONTENT_LENGTH", "0")
+    is_length = length.isascii() and length.isdigit() and len(length) < 16
+    if not is_length or "HTTP_TRANSFER_ENCODING" in environ or "HTTP_CONTENT_ENCODING" in environ:
+        return -1
+    return int(length)
+
+
+def _answer(protocol: Any, visit: Visit) -> None:
+    try:
+        protocol.response_bytes(*visit.answer())
+    except Exception:  # The outermost edge of a thread: whatever happens, the client hears of it.
+        logger.exception("a request failed:")
+        protocol.response_bytes(500, [], b"")
+
+
+class _PlainVisit:
+    """A request to an application that does not look at the head first."""
+
+    def __init__(self, app: Callable[..., Any], environ: dict[str, Any]) -> None:
+        self.is_brief = False
+        self._app = app
+        self._environ = environ
+        self._status = 500
+        self._headers: list[tuple[str, str]] = []
+
+    def answer(self) -> Answer:
+        content = b"".join(self._app(self._environ, self._start))
+        return self._status, self._headers, content
+
+    def _start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
+        self._status, self._headers = int(status.partition(" ")[0]), headers
+
+
+class Body:
+    """The body of a request, as Granian gives it, which has only so much time to come.
+
+    Parameters
+    ----------
+    room
+        Who looks at the clock.
+    read
+        Granian's reading of the body.
+    answer
+        Answers the request, if nobody has done so before.
+    """
+
+    def __init__(self, room: WaitingRoom, read: Callable[..., bytes], answer: Callable[..., None]) -> None:
+        self._room = room
+        self._read = read
+        self._answer = answer
+        self._too_slow = False
+        self._ahead: bytes | None = None
+
+    def read_ahead(self, length: int) -> None:
+        """Read a body of this length, and keep it; what is wrong with it is told when it is asked for."""
+        self._ahead = self._in_time(length)
+
+    def read(self, size: int | None = None) -> bytes:
+        """Return so many bytes, or all that come, as Granian does; raise `TimeoutError` if they do not come."""
+        if self._ahead is None:
+            if size is not None and size > _PIECE:
+                return self._in_pieces(size)
+            piece = self._in_time(size)
+        elif size is None or size >= len(self._ahead):
+            piece, self._ahead = self._ahead, b""
+        else:
+            piece, self._ahead = self._ahead[:size], self._ahead[size:]
+        if self._too_slow:
+            raise TimeoutError(f"it did not come within {self._room.patience:g} seconds")
+        return piece
+
+    def _in_pieces(self, size: int) -> bytes:
+        pieces = []
+        while size > 0 and (piece := self.read(min(size, _PIECE))):
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
+
+    def _in_time(self, size: int | None) -> bytes:
+        self._room.waiting[self] = time.monotonic()
+        try:
+            return self._read() if size is None else self._read(size)
+        finally:
+            del self._room.waiting[self]
+
+    def give_up(self) -> None:
+        """Answer the client that it is too slow, and let the server close the connection, so that the read ends.
+
+        Nothing but an answer that lacks a byte makes it do so: after a whole one, it waits for the rest of the body.
+        """
+        self._too_slow = True
+        problem = f"the body did not come within {self._room.patience:g} seconds; send all of it at once."
+        content = encode({"error": problem}).encode("ascii")
+        headers = [("content-type", "application/json"), ("content-length", str(len(content) + 1))]
+        self._answer(408, headers, _CutShort(content))
+
+
+class _CutShort:
+    """What Granian asks for the pieces of an answer: all of it, and after a moment, in which it is sent, its end."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = [content]
+
+    def __next__(self) -> bytes:
+        if self._content:
+            return self._content.pop()
+        time.sleep(_MOMENT)
+        raise StopIteration
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to close."""
