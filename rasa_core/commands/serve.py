@@ -1,43 +1,31 @@
 """The command that serves a model: its flags, and what it does with them.
 
-Other commands can serve too: make them with ``cls=ServerCommand``, put the flags on them with
-`server_options`, and hand the values on to `serve`.
+Other commands can serve too: make them with the class and the flags of `rasa_core.commands.serve_options`, and hand the
+values on to `serve`.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from rasa_core.actions.nlg import NlgServer
 from rasa_core.actions.webhook import ActionServer
-from rasa_core.commands.common import Command, argument_parser, import_option, load_modules, model_at
+from rasa_core.commands.common import argument_parser, load_modules, model_at
+from rasa_core.commands.serve_options import TOKEN_VARIABLE, ServerCommand, server_options
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server.callers import ALL_ADDRESSES, hosts_of
 from rasa_core.server.launcher import APP, DEFAULT_THREADS, WAITING_THREADS, LaunchError, launch
 from rasa_core.server.settings import ServerSettings, checked_token, default_store_path
-from rasa_core.server.waiting import PATIENCE
 from rasa_core.support.folders import make_private
 from rasa_core.tracker_store import store_from_url
-from rasa_core.tracker_store.retention import DurationError, seconds_of
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-TOKEN_VARIABLE = "RASA_CORE_TOKEN"
-STORE_VARIABLE = "RASA_CORE_STORE"
-ACTIONS_VARIABLE = "RASA_CORE_ACTIONS"
-_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
-_size = re.compile(r"(\d{1,12})\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
-_host = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[?[0-9a-f.]*:[0-9a-f:.]*\]?", re.IGNORECASE)
-_origin = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+/?", re.IGNORECASE)
 
 PAGE_THREADS = 6
 """Threads more for the page of the inspector, some of which wait for news."""
@@ -58,180 +46,6 @@ Examples:
 Then:
   curl localhost:5005/conversations/default/parse -d '{"query": "/greet"}'
 """
-
-
-class ServerCommand(Command):
-    """A command whose ``--cors`` takes several origins in a row, as it always did."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments of the command line."""
-        return super().parse_args(ctx, list(_one_origin_each(args)))
-
-
-def _one_origin_each(arguments: Iterable[str]) -> Iterator[str]:
-    """Yield ``--cors A --cors B`` for ``--cors A B``; an argument that is no origin ends the row."""
-    expected, more = False, False
-    for argument in arguments:
-        if more and _origin.fullmatch(argument):
-            yield "--cors"
-        else:
-            more = expected or argument.startswith("--cors=")
-            expected = argument == "--cors"
-        yield argument
-
-
-def _checked_origins(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    for value in values:
-        if not _origin.fullmatch(value):
-            raise click.BadParameter(f"{value!r} is not an origin such as https://example.org, or '*' in quotes.")
-    return values
-
-
-def _checked_hosts(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    for value in values:
-        if not _host.fullmatch(value):
-            raise click.BadParameter(
-                f"{value!r} is not a host such as bot.example.org, without a scheme or a port; or '*' in quotes."
-            )
-    return values
-
-
-def _bytes(ctx: click.Context, param: click.Parameter, value: str) -> int:
-    found = _size.fullmatch(value.strip())
-    size = int(found[1]) * _UNITS[found[2].lower()] if found else 0
-    if size < 1:
-        raise click.BadParameter(f"{value!r} is not a size above 0, such as 500000, 500k or 2MB.")
-    return size
-
-
-def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    try:
-        return None if value is None else seconds_of(value)
-    except DurationError as error:
-        raise click.BadParameter(str(error)) from error
-
-
-_OPTIONS = (
-    click.option(
-        "-u",
-        "--nlu",
-        metavar="NLU",
-        help="Address (http://...) of an NLU server, or directory of an NLU model. "
-        "Without it, messages name their intent: /greet.",
-    ),
-    click.option(
-        "-p", "--port", type=click.IntRange(1, 65535), default=5005, show_default=True, help="Port to listen on."
-    ),
-    click.option(
-        "--host",
-        default="127.0.0.1",
-        show_default=True,
-        help="Address to listen on; 0.0.0.0 to be reached from other machines.",
-    ),
-    click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Number of processes."),
-    click.option(
-        "--threads",
-        type=click.IntRange(1, 256),
-        help="Requests that each process works on at once; more than a few help only where actions in Python, or an "
-        f"NLU or database server, make them wait.  [default: {DEFAULT_THREADS}; {WAITING_THREADS} with such a server]",
-    ),
-    click.option(
-        "--store",
-        metavar="URL",
-        default=lambda: os.environ.get(STORE_VARIABLE),
-        help="Where conversations are kept: sqlite:///FILE, postgresql://, mysql://, redis:// or memory://. A password "
-        "in it can be seen by other users of this machine; in the environment variable "
-        f"{STORE_VARIABLE}, it cannot.  [default: a SQLite file beside the model]",
-    ),
-    click.option(
-        "--retention",
-        metavar="TIME",
-        callback=_seconds,
-        help="Delete conversations that have not changed for so long, such as 90d, 12h or 2w.  [default: keep all]",
-    ),
-    click.option(
-        "--cors",
-        "cors_origins",
-        multiple=True,
-        metavar="ORIGIN...",
-        callback=_checked_origins,
-        help="Web pages that may call the server, such as https://example.org; '*' for all.",
-    ),
-    click.option(
-        "--allowed-hosts",
-        multiple=True,
-        metavar="HOST",
-        callback=_checked_hosts,
-        help="Another name under which the server is called, such as bot.example.org; repeatable; '*' for all. It "
-        "knows localhost and the address that it listens on; other names are refused, unless there is a token.",
-    ),
-    click.option(
-        "--auth_token",
-        "--auth-token",
-        metavar="TOKEN",
-        default=lambda: os.environ.get(TOKEN_VARIABLE),
-        help="What callers must send as Authorization: Bearer TOKEN, or ?token=TOKEN. Other users of this "
-        f"machine can see it here; they cannot see the environment variable {TOKEN_VARIABLE}.",
-    ),
-    click.option(
-        "-o",
-        "--log_file",
-        "--log-file",
-        default="rasa_core.log",
-        show_default=True,
-        help="File that gets a line for each request; '' for none.",
-    ),
-    click.option(
-        "--max-body",
-        metavar="SIZE",
-        default="1MB",
-        show_default=True,
-        callback=_bytes,
-        help="Largest body of a request, such as 500k or 2MB.",
-    ),
-    click.option(
-        "--body-timeout",
-        type=click.FloatRange(0.1, 3600),
-        default=PATIENCE,
-        show_default=True,
-        metavar="SECONDS",
-        help="How long a client may take to send a body, or each 64 KiB of a long one; then it is answered with 408.",
-    ),
-    click.option("--enable-load", is_flag=True, help="Let POST /load replace the model."),
-    click.option(
-        "--enable-train",
-        metavar="DIR",
-        help="Let POST /train?name=NAME train NLU models, which it puts into DIR, and messages name one of them. "
-        "Needs a token.",
-    ),
-    click.option(
-        "--actions",
-        metavar="URL",
-        default=lambda: os.environ.get(ACTIONS_VARIABLE),
-        help="Address of an action server, such as rasa-sdk's http://localhost:5055/webhook; it runs the actions that "
-        f"have no template.  [default: {ACTIONS_VARIABLE}, or where the domain says]",
-    ),
-    click.option(
-        "--nlg",
-        metavar="URL",
-        help="Address of an NLG server, which words the responses of a bot of Rasa 3.  [default: endpoints.yml]",
-    ),
-    click.option(
-        "--inspect",
-        is_flag=True,
-        help="Show a page at / on which to talk to the bot, see why it does what it does, and correct it.",
-    ),
-    import_option,
-    click.option("-v", "--verbose", is_flag=True, help="Show on the terminal what the server does."),
-    click.option("--debug", is_flag=True, help="Show everything."),
-)
-
-
-def server_options(command: F) -> F:
-    """Add the flags of a server to a Click command, all but the model; `serve` takes their values."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
 
 
 def serve(

@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from rasa_core.commands.common import CONTEXT, ignore_option
-from rasa_core.commands.serve import ServerCommand, serve, server_options
+from rasa_core.commands.serve import serve
+from rasa_core.commands.serve_options import ServerCommand, server_options
 from rasa_core.project import Project
 from rasa_core.support.problems import told
 
