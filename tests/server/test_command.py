@@ -68,6 +68,7 @@ def test_what_is_not_said_is_as_it_always_was(launched: Launched) -> None:
         "port": 5005,
         "workers": 1,
         "threads": 2,
+        "body_timeout": 10.0,
     }
 
 
@@ -202,7 +203,7 @@ def test_help_teaches_by_example() -> None:
 
 def test_settings_of_the_command_make_an_application(launched: Launched) -> None:
     run("-d", "m", "-o", "x.log")
-    names = ("host", "port", "workers", "threads", "imports", "target")
+    names = ("host", "port", "workers", "threads", "body_timeout", "imports", "target")
 
     app = create_app_from_settings({key: value for key, value in launched.items() if key not in names})
 
