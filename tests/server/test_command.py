@@ -62,6 +62,7 @@ def test_what_is_not_said_is_as_it_always_was(launched: Launched) -> None:
         "actions": None,
         "nlg": None,
         "allowed_hosts": ["localhost", "127.0.0.1"],
+        "inspect": None,
         "imports": [],
         "target": "rasa_core.commands.serve:application",
         "host": "127.0.0.1",
