@@ -124,10 +124,16 @@ def story_of(tracker: DialogueStateTracker, domain: Domain) -> list[Event]:
             continue
         elif isinstance(event, ActionExecuted):
             implied = []
-        if not isinstance(event, FollowupAction) and event.as_story_string() is not None:
+        is_told = not isinstance(event, FollowupAction) and event.as_story_string() is not None
+        if is_told and not _asks(event):
             found.append(event)
     last = max((index for index, event in enumerate(found) if _is_done(event)), default=-1)
     return found[: last + 1 + _following(found, last)]
+
+
+def _asks(event: Event) -> bool:
+    """Tell whether a form asks for a slot, which it does by itself."""
+    return isinstance(event, SlotSet) and event.key == "requested_slot" and event.value is not None
 
 
 def _is_done(event: Event) -> bool:

@@ -16,7 +16,7 @@ from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
 from rasa_core.rasa_project import contradictions
 from rasa_core.server.inspector.saving import edits_for, new_findings, proposal
-from rasa_core.server.inspector.talking import go_on
+from rasa_core.server.inspector.talking import go_on_while_sure
 from rasa_core.server.requests import HttpError, Request, at_version, json_response, json_type
 from rasa_core.server.served_model import Serves
 from rasa_core.stories.edits import with_story
@@ -73,7 +73,7 @@ class Correcting:
             else:
                 message = events[correction.at] if correction.at < len(events) else None
                 take_message(turns, conversation.tracker, message, correction.intent or "", correction.entities)
-            return {"sender_id": to, **go_on(turns, conversation.tracker)}
+            return {"sender_id": to, **go_on_while_sure(turns, conversation.tracker)}
 
         answered = turns.change(to, begin)
         return at_version(answered.result, answered.version)

@@ -151,7 +151,9 @@ class Inspector:
             raise HttpError(400, '"action" is the name of an action, and "error" a text; each may be left out.')
         events = conversations.events_in(body.get("events", []), agent)
         error = None if error is None else error[:LONGEST_ERROR]
-        answered = talking.act(agent.turns(), sender_id, action, events, error, request.conditions("act"))
+        only_if_sure = body.get("only_if_sure") is True
+        conditions = request.conditions("act")
+        answered = talking.act(agent.turns(), sender_id, action, events, error, conditions, only_if_sure=only_if_sure)
         return at_version(answered.result, answered.version)
 
     def fork(self, app: Serves, request: Request, sender_id: str) -> Response:

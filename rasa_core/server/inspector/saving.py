@@ -46,7 +46,7 @@ def proposal(project: BotFiles, tracker: DialogueStateTracker, domain: Domain) -
     """Return what may be saved of a conversation, and where."""
     events = story_of(tracker, domain)
     turn = latest_turn(events)
-    stories = [_name(project, path) for path in project.story_files]
+    stories = _files_with(project, b"stories:")
     fits = bool(events) and project.rasa is not None and is_alone(turn, _stories_of(project, domain))
     kinds = ["story", *(["rule"] if project.rasa is not None else []), "test"] if events else []
     messages = corrected_messages(tracker.applied_events())
@@ -54,7 +54,7 @@ def proposal(project: BotFiles, tracker: DialogueStateTracker, domain: Domain) -
         "kinds": [*kinds, *(["nlu"] if messages else [])],
         "proposed": [*(["rule" if fits else "story"] if events else []), *(["nlu"] if messages else [])],
         "files": {
-            **{"story": stories, "rule": [name for name in stories if is_yaml(name)] or ["data/rules.yml"]},
+            **{"story": stories, "rule": _files_with(project, b"rules:") or ["data/rules.yml"]},
             **{"test": [test_file_of(project)], "nlu": _nlu_names(project)},
         },
         "title": _title(turn or events),
@@ -85,6 +85,12 @@ def _title(events: Sequence[Event]) -> str:
 
 def _name(project: BotFiles, path: Path) -> str:
     return path.relative_to(project.folder).as_posix()
+
+
+def _files_with(project: BotFiles, section: bytes) -> list[str]:
+    """Return the files of stories, those first that have a section of YAML."""
+    files = sorted(project.story_files, key=lambda path: section not in content_of(path))
+    return [_name(project, path) for path in files]
 
 
 def _nlu_files(project: BotFiles) -> list[Path]:
@@ -126,7 +132,7 @@ def edits_for(
             known = ", ".join(offered["kinds"]) or "nothing yet: let the bot answer first"
             raise EditError(f"this conversation cannot be saved as {kind!r:.40}; it can be as: {known}.")
         files = offered["files"][kind]
-        name = one.get("file") or files[-1 if kind == "rule" else 0]
+        name = one.get("file") or files[0]
         if name not in files:
             raise EditError(f"{name!r:.200} is none of the files for this: {', '.join(files)}.")
         before, now = contents.get(name) or ((content_of(project.folder / name),) * 2)

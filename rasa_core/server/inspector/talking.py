@@ -14,7 +14,9 @@ from rasa_core.exceptions import VersionConflictError
 from rasa_core.policies.policy import Prediction
 from rasa_core.processor import MessageProcessor
 from rasa_core.tracker_store.base import Conversation
+from rasa_core.tracker_store.digests import FALLBACKS
 from rasa_core.tracker_store.idempotency import RequestConditions, RequestResult
+from rasa_core.tracker_store.search import UNSURE_BELOW
 from rasa_core.trackers import DialogueStateTracker
 
 State = dict[str, Any]
@@ -41,24 +43,29 @@ def act(
     events: Sequence[Event],
     error: str | None = None,
     conditions: RequestConditions | None = None,
+    *,
+    only_if_sure: bool = False,
 ) -> RequestResult:
     """Take note of an action that ran elsewhere, or failed there, and go on; without one, just go on.
 
-    The action is logged as the one that was predicted, where it was.
+    The action is logged as the one that was predicted, where it was. With `only_if_sure`, the bot goes on as
+    `go_on_while_sure` does.
     """
     turns.check(action, events)
+    further = go_on_while_sure if only_if_sure else go_on
 
     def take(conversation: Conversation) -> State:
         tracker = conversation.tracker
         if action is None:
-            return go_on(turns, tracker, events)
+            return further(turns, tracker, events)
         expected = turns.predict(tracker)
         if error is None and expected.action != action:
-            return _run_here(turns, tracker, turns.continue_turn(tracker, action, events))
+            tracker.update(ActionExecuted(action))
+            return further(turns, tracker, events)
         known = expected if expected.action == action else Prediction(action, 0.0, None, {})
         confidence = known.confidence if known is expected else None
         tracker.update(ActionExecuted(action, policy=known.policy, confidence=confidence, error=error))
-        return go_on(turns, tracker, events)
+        return further(turns, tracker, events)
 
     return turns.change(sender_id, take, conditions)
 
@@ -71,6 +78,24 @@ def go_on(turns: MessageProcessor, tracker: DialogueStateTracker, events: Sequen
         tracker.update(event)
     dispatcher = turns.dispatcher_for(UserMessage("", None, tracker.sender_id))
     turns.run_until_listening(tracker, dispatcher, lambda: None)
+    return {"next_action": None}
+
+
+def go_on_while_sure(turns: MessageProcessor, tracker: DialogueStateTracker, events: Sequence[Event] = ()) -> State:
+    """Go on after some events as `go_on` does, but leave to a person what the bot is unsure of or falls back on."""
+    for event in events:
+        tracker.update(event)
+    dispatcher = turns.dispatcher_for(UserMessage("", None, tracker.sender_id))
+    for _ in range(turns.max_number_of_predictions):
+        found = turns.predict(tracker)
+        is_sure = found.confidence >= UNSURE_BELOW or found.policy is None
+        if found.action != ACTION_LISTEN_NAME and (found.action in FALLBACKS or not is_sure):
+            return {"next_action": found.action}
+        if not turns.runner.runs_here(found.action):
+            return {"next_action": found.action}
+        turns.run_action(found.action, tracker, dispatcher, found)
+        if found.action == ACTION_LISTEN_NAME:
+            break
     return {"next_action": None}
 
 

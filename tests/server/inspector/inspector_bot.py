@@ -14,6 +14,9 @@ from rasa_core.agent import Agent
 from rasa_core.domain import Domain
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.policies import MemoizationPolicy
+from rasa_core.policies.rules import RulePolicy
+from rasa_core.rasa_files import RasaFiles
+from rasa_core.rasa_project import train_rasa
 from rasa_core.server import ServerApp, create_app
 from rasa_core.tracker_store import TrackerStore
 
@@ -104,9 +107,66 @@ def agent_of(folder: Path, store: TrackerStore | None = None) -> Agent:
     return agent
 
 
-def app_of(folder: Path, store: TrackerStore | None = None, **options: Any) -> ServerApp:
-    """Return the application of a project, with its page."""
-    return create_app(agent_of(folder, store), inspect=folder, **options)
+def app_of(
+    folder: Path, store: TrackerStore | None = None, *, inspect_nothing: bool = False, **options: Any
+) -> ServerApp:
+    """Return the application of a project, with its page; or one of its model alone."""
+    return create_app(agent_of(folder, store), inspect="" if inspect_nothing else folder, **options)
+
+
+FORM_DOMAIN = """\
+version: "3.1"
+intents: [greet, order, inform, bye]
+entities: [size]
+slots:
+  size: {type: text, mappings: [{type: from_entity, entity: size}]}
+forms:
+  pizza_form: {required_slots: [size]}
+responses:
+  utter_hello: [{text: "Hello!"}]
+  utter_ask_size: [{text: "Which size?"}]
+  utter_done: [{text: "A {size} one."}]
+  utter_bye: [{text: "Bye!"}]
+"""
+FORM_RULES = """\
+version: "3.1"
+rules:
+- rule: begin
+  steps:
+  - intent: order
+  - action: pizza_form
+  - active_loop: pizza_form
+- rule: end
+  condition:
+  - active_loop: pizza_form
+  steps:
+  - action: pizza_form
+  - active_loop: null
+  - slot_was_set:
+    - requested_slot: null
+  - action: utter_done
+"""
+FORM_STORIES = """\
+version: "3.1"
+stories:
+- story: hello
+  steps:
+  - intent: greet
+  - action: utter_hello
+"""
+
+
+def rasa_app_of(folder: Path) -> ServerApp:
+    """Write the project of a bot of Rasa 3 with a form, and return its application, with its page."""
+    (folder / "data").mkdir(parents=True)
+    files = {"domain": FORM_DOMAIN, "data/stories": FORM_STORIES, "data/rules": FORM_RULES}
+    for name, text in files.items():
+        (folder / f"{name}.yml").write_text(text, encoding="utf-8")
+    (folder / "config.yml").write_text("policies:\n- name: RulePolicy\n- name: MemoizationPolicy\n", encoding="utf-8")
+    read = RasaFiles(folder)
+    agent = Agent(read.domain, [MemoizationPolicy(), RulePolicy()])
+    train_rasa(agent, read.read_stories())
+    return create_app(agent, inspect=folder)
 
 
 @contextmanager

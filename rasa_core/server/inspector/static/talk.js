@@ -19,6 +19,7 @@ export async function open(view, {bot, where, say}) {
   const id = where.id || freshName();
   if (!where.id) history.replaceState(null, "", `#/talk/${encodeURIComponent(id)}`);
   const stop = new AbortController();
+  const isDraft = id.includes(" \u2192 ");
   let state = {events: [], origin: 0, version: -1, waits: {for: "message"}, slots: {}};
   let at = null; // How many events are shown; null for all.
   let chosen = null;
@@ -129,7 +130,7 @@ export async function open(view, {bot, where, say}) {
     if (isSending) fill(foot, h("p", {class: "busy", role: "status"}, t.sending));
     else if (state.waits.for === "resume") fill(foot, h("p", {}, t.paused), h("button", {type: "button", class: "main", onclick: () => act(() => post(conversation(id, "tracker/events"), [{event: "resume"}]))}, t.resume));
     else if (state.waits.for === "action") fill(foot, answerForm(bot, state.waits, report, say));
-    else if (state.waits.for === "continue") fill(foot, h("button", {type: "button", class: "main", onclick: () => act(() => post(conversation(id, "act")))}, t.goOn(shown(state.waits.action))));
+    else if (state.waits.for === "continue") fill(foot, goOnForm());
     else fill(foot, composer());
     if (at === null && chosen === null) toTheEnd();
   }
@@ -145,7 +146,18 @@ export async function open(view, {bot, where, say}) {
     return form;
   }
 
-  const report = (events, error) => act(() => post(conversation(id, "act"), {action: state.waits.action, events, ...(error ? {error} : {})}));
+  // In a copy that is being corrected, a person decides what the bot is unsure of.
+  function goOnForm() {
+    const go = (events) => act(() => post(conversation(id, "act"), {events, only_if_sure: isDraft}));
+    const go_on = h("button", {type: "button", class: isDraft ? "" : "main", onclick: () => act(() => post(conversation(id, "act")))}, t.goOn(shown(state.waits.action)));
+    if (!isDraft) return go_on;
+    const select = h("select", {"aria-label": texts.correct.rightAction}, bot.actions.map((one) => h("option", {value: one.name}, one.name === "action_listen" ? t.listens : shown(one.name))));
+    select.value = "action_listen";
+    return h("div", {class: "answer"}, h("p", {}, t.unsureNext(shown(state.waits.action))), h("form", {class: "row", onsubmit: (event) => { event.preventDefault(); go([{event: "followup", name: select.value}]); }},
+      select, h("button", {class: "main"}, texts.correct.takeAction), go_on));
+  }
+
+  const report = (events, error) => act(() => post(conversation(id, "act"), {action: state.waits.action, events, only_if_sure: isDraft, ...(error ? {error} : {})}));
 
   async function act(run, undone = () => {}) {
     if (isSending) return;

@@ -47,6 +47,7 @@ export const texts = {
     paused: "The bot is silent: somebody has taken over.",
     resume: "Let the bot answer again",
     goOn: (action) => `Go on with ${action}`,
+    unsureNext: (action) => `The bot is unsure what comes next; it would be ${action}. What is right?`,
     waitsFor: (action) => `The bot wants ${action} to run. It runs in your own code; answer for it:`,
     intent: "intent",
     deviates: (predicted) => `was to be ${predicted}`,

@@ -1,0 +1,233 @@
+"""Correcting conversations, and saving what is right in the project's own files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from inspector_bot import FORM_RULES, NLU, STORIES, app_of, rasa_app_of, write_project
+from werkzeug.test import Client
+
+SEARCH = '/search{"city": "Porto"}'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_project(tmp_path / "concerts")
+
+
+@pytest.fixture
+def client(folder: Path) -> Client:
+    return Client(app_of(folder))
+
+
+def at(sender: str, what: str) -> str:
+    return f"/conversations/{quote(sender, safe='')}/{what}"
+
+
+def say(client: Client, text: str, sender: str = "ada") -> None:
+    assert client.post(at(sender, "say"), json={"text": text}).status_code == 200
+
+
+def told(client: Client, sender: str = "ada") -> list[str]:
+    events = client.get(at(sender, "timeline")).json["events"]
+    return [event.get("name") or event.get("text") or event["event"] for event in events]
+
+
+def correct(client: Client, **right: object) -> str:
+    answer = client.post(at("ada", "correct"), json=right)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json["sender_id"])
+
+
+class TestCorrecting:
+    def test_the_right_action_is_played_in_a_copy(self, client: Client) -> None:
+        say(client, "/greet")
+        before = told(client)
+        draft = correct(client, at=2, action="utter_bye")
+        assert told(client, draft)[2:] == ["utter_bye", "utter_bye", "See you.", "action_listen"]
+        assert told(client) == before
+
+    def test_a_right_action_that_runs_elsewhere_is_waited_for(self, client: Client) -> None:
+        say(client, SEARCH)
+        client.post(at("ada", "act"), json={"action": "action_search"})
+        draft = correct(client, at=3, action="action_search")
+        waits = client.get(at(draft, "timeline")).json["waits"]
+        assert (waits["for"], waits["action"]) == ("action", "action_search")
+
+    def test_the_right_intent_is_gone_on_from(self, client: Client) -> None:
+        say(client, "what is on in Paris")
+        entity = {"entity": "city", "value": "Paris", "start": 14, "end": 19}
+        draft = correct(client, at=1, intent="search", entities=[entity])
+        state = client.get(at(draft, "timeline")).json
+        assert state["slots"]["city"] == "Paris"
+        assert state["waits"]["action"] == "action_search"
+
+    @pytest.mark.parametrize(
+        ("right", "problem"),
+        [
+            ({"at": 2, "action": "utter_by"}, "utter_bye"),
+            ({"at": 1, "intent": "serch"}, "search"),
+            ({"at": 2, "intent": "search"}, "no message of the user"),
+            ({"at": 99, "action": "utter_bye"}, "no step 99"),
+            ({"at": 2}, 'either the right "action"'),
+            ({"at": -1, "action": "utter_bye"}, "number of events"),
+            ({"at": 1, "intent": "search", "entities": [{"value": 1}]}, "entit"),
+        ],
+    )
+    def test_what_cannot_be_is_refused_and_makes_no_copy(self, client: Client, right: dict, problem: str) -> None:
+        say(client, "/greet")
+        answer = client.post(at("ada", "correct"), json=right)
+        assert answer.status_code == 400
+        assert problem in answer.json["error"]
+        assert client.get("/conversations").json == ["ada"]
+
+    def test_two_people_correct_one_conversation(self, client: Client) -> None:
+        say(client, "/greet")
+        assert correct(client, at=2, action="utter_bye") != correct(client, at=2, action="utter_found")
+
+
+class TestSaving:
+    def test_story_and_example_are_shown_and_then_written(self, client: Client, folder: Path) -> None:
+        say(client, "concerts in Porto")
+        draft = correct(client, at=1, intent="bye", entities=[])
+        offered = client.get(at(draft, "save")).json
+        assert offered["proposed"] == ["story", "nlu"]
+        wanted = {"save": [{"as": "story", "title": "new"}, {"as": "nlu"}]}
+        shown = client.post(at(draft, "save"), json=wanted).json
+        assert not shown["written"]
+        assert (folder / "stories.md").read_text() == STORIES
+        stamps = {edit["file"]: edit["stamp"] for edit in shown["edits"]}
+        written = client.post(
+            at(draft, "save"), json={**wanted, "write": True, "stamps": stamps, "despite_errors": True}
+        )
+        assert written.json["written"]
+        assert (folder / "stories.md").read_text() == STORIES + "\n## new\n* bye\n  - utter_bye\n"
+        assert (folder / "nlu.md").read_text() == NLU + "- concerts in Porto\n"
+
+    def test_what_check_finds_stands_beside_the_change_and_stops_it(self, client: Client, folder: Path) -> None:
+        say(client, "/greet")
+        draft = correct(client, at=2, action="utter_bye")
+        wanted = {"save": [{"as": "story", "title": "new"}]}
+        found = client.post(at(draft, "save"), json=wanted).json["findings"]
+        assert [one["kind"] for one in found] == ["contradiction"]
+        assert {place["file"] for place in found[0]["places"]} == {"stories.md"}
+        refused = client.post(at(draft, "save"), json={**wanted, "write": True})
+        assert refused.status_code == 422
+        assert (folder / "stories.md").read_text() == STORIES
+        instead = {"save": [{"as": "story", "title": "new", "replace": "hello"}], "write": True}
+        found = client.post(at(draft, "save"), json=instead).json["findings"]
+        assert [one["kind"] for one in found] == ["unused-action"]  # Nothing says hello any more.
+        assert (folder / "stories.md").read_text() == STORIES.replace(
+            "## hello\n* greet\n  - utter_hello", "## new\n* greet\n  - utter_bye"
+        )
+
+    def test_a_newer_edit_is_not_written_over(self, client: Client, folder: Path) -> None:
+        say(client, "/bye")
+        wanted = {"save": [{"as": "story", "title": "new"}]}
+        shown = client.post(at("ada", "save"), json=wanted).json
+        stamps = {edit["file"]: edit["stamp"] for edit in shown["edits"]}
+        (folder / "stories.md").write_text(STORIES + "\n<!-- newer -->\n")
+        answer = client.post(at("ada", "save"), json={**wanted, "write": True, "stamps": stamps})
+        assert answer.status_code == 409
+        assert "look at the change once more" in answer.json["error"]
+        assert "newer" in answer.json["edits"][0]["diff"]
+        assert (folder / "stories.md").read_text() == STORIES + "\n<!-- newer -->\n"
+
+    @pytest.mark.parametrize(
+        ("wanted", "problem"),
+        [
+            ([{"as": "story", "file": "../elsewhere.md"}], "none of the files"),
+            ([{"as": "story", "file": "domain.yml"}], "none of the files"),
+            ([{"as": "rule"}], "cannot be saved as 'rule'"),
+            ([{"as": "nlu"}], "cannot be saved as 'nlu'"),
+            ([], "is a list"),
+        ],
+    )
+    def test_what_cannot_be_saved_is_told(self, client: Client, wanted: list, problem: str) -> None:
+        say(client, "/bye")
+        answer = client.post(at("ada", "save"), json={"save": wanted})
+        assert answer.status_code == 400
+        assert problem in answer.json["error"]
+
+    def test_a_test_has_a_file_of_its_own(self, client: Client, folder: Path) -> None:
+        say(client, "/bye")
+        client.post(at("ada", "save"), json={"save": [{"as": "test", "title": "t"}], "write": True})
+        assert (folder / "test_stories.md").read_text() == "## t\n* bye\n  - utter_bye\n"
+
+    def test_without_a_project_there_is_nothing_to_save_into(self, folder: Path) -> None:
+        client = Client(app_of(folder, inspect_nothing=True))
+        say(client, "/bye")
+        assert client.get(at("ada", "save")).status_code == 409
+
+    def test_a_conversation_is_told_as_a_story(self, client: Client) -> None:
+        say(client, "/bye")
+        say(client, "/greet")
+        client.post(at("ada", "tracker/events"), json=[{"event": "rewind"}])
+        assert client.get(at("ada", "story")).text == "## ada\n* bye\n  - utter_bye\n"
+
+
+class TestTheMap:
+    def test_a_conversation_is_on_it_and_others_are_counted(self, client: Client) -> None:
+        for sender in ("ada", "bert"):
+            say(client, "/greet", sender)
+        say(client, "/bye", "carl")
+        client.post(
+            at("dora", "tracker/events"),
+            json=[{"event": "user", "text": "/greet"}, {"event": "action", "name": "utter_bye"}],
+        )
+        told = client.get("/inspector/map?conversation=ada&last=10").json
+        names = [node["name"] for node in told["nodes"]]
+        (number,) = told["way"]
+        assert names[number] == "utter_hello"
+        assert (
+            told["nodes"][number]["places"] == ['stories.md:3 "hello"'] or "hello" in told["nodes"][number]["places"][0]
+        )
+        assert told["coverage"]["conversations"] == 4
+        assert told["coverage"]["inside"] == 3
+        assert told["coverage"]["visits"][str(number)] == 2
+
+    def test_a_step_of_it_has_lines(self, client: Client) -> None:
+        told = client.get("/inspector/map").json
+        place = next(node["places"][0] for node in told["nodes"] if node["name"] == "utter_bye")
+        lines = client.get("/inspector/map/lines", query_string={"place": place}).json["lines"]
+        assert lines[-1][1] == "  - utter_bye"
+
+
+class TestABotOfRasa3:
+    @pytest.fixture
+    def project(self, tmp_path: Path) -> Path:
+        return tmp_path / "pizza"
+
+    @pytest.fixture
+    def client(self, project: Path) -> Client:
+        return Client(rasa_app_of(project))
+
+    def test_what_the_bot_falls_back_on_is_left_to_a_person_and_saved_as_a_rule(
+        self, client: Client, project: Path
+    ) -> None:
+        for text in ("/order", '/inform{"size": "large"}', "/bye"):
+            say(client, text)
+        assert "A large one." in told(client)
+        draft = correct(client, at=told(client).index("action_default_fallback"), action="utter_bye")
+        waits = client.get(at(draft, "timeline")).json["waits"]
+        assert (waits["for"], waits["action"]) == ("continue", "action_default_fallback")
+        listen = {"events": [{"event": "followup", "name": "action_listen"}], "only_if_sure": True}
+        client.post(at(draft, "act"), json=listen)
+        offered = client.get(at(draft, "save")).json
+        assert offered["proposed"] == ["rule"]
+        saved = client.post(at(draft, "save"), json={"save": [{"as": "rule", "title": "bye"}], "write": True})
+        assert saved.json["findings"] == []
+        new = "- rule: bye\n  steps:\n  - intent: bye\n  - action: utter_bye\n"
+        assert (project / "data/rules.yml").read_text() == FORM_RULES + new
+
+    def test_a_form_is_told_without_what_it_asks(self, client: Client) -> None:
+        for text in ("/order", '/inform{"size": "large"}'):
+            say(client, text)
+        lines = client.get(at("ada", "story")).text.splitlines()
+        assert [line.strip() for line in lines[4:]] == [
+            *("- story: ada", "steps:", "- intent: order", "- action: pizza_form", "- active_loop: pizza_form"),
+            *("- slot_was_set:", "- size: large", "- requested_slot: null", "- active_loop: null"),
+            "- action: utter_done",
+        ]
