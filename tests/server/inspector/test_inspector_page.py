@@ -254,3 +254,104 @@ def test_nothing_is_cut_off(page: Page, address: str, width: int) -> None:
         assert page.run("return document.documentElement.scrollWidth <= innerWidth")
     finally:
         page.size(1100, 800)
+
+
+class TestCorrecting:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        return write_project(tmp_path / "concerts")
+
+    @pytest.fixture
+    def address(self, folder: Path) -> Iterator[str]:
+        with served(app_of(folder)) as address:
+            yield address
+
+    def choose(self, page: Page, selector: str, value: str) -> None:
+        page.until(lambda: page.all(selector))
+        page.run("document.querySelector(arguments[0]).value = arguments[1]", selector, value)
+
+    def test_an_action_is_put_right_and_takes_the_place_of_the_wrong_story(
+        self, page: Page, address: str, folder: Path
+    ) -> None:
+        page.open(address, "/talk/anna")
+        page.say("hello")
+        page.click("utter_hello", ".step.action b")
+        page.click("This action was wrong")
+        self.choose(page, ".correction select", "utter_bye")
+        page.click("This one is right")
+        page.until(lambda: "utter_bye" in page.steps())
+        page.wait_for("as a story", ".save")
+        page.click("Show the change")
+        page.wait_for("Mistake:", ".result")  # It contradicts what the stories say so far.
+        page.run(
+            "const one = document.querySelector('.save select[aria-label=\"Where in the file\"]');"
+            "one.value = 'hello'; one.dispatchEvent(new Event('change'))"
+        )
+        page.click("Show the change")
+        page.click("Write it")
+        page.wait_for("Written: stories.md")
+        assert "* greet\n  - utter_bye" in (folder / "stories.md").read_text()
+
+    def test_an_intent_and_an_entity_are_put_right_and_saved_as_story_and_example(
+        self, page: Page, address: str, folder: Path
+    ) -> None:
+        page.open(address, "/talk/bert")
+        page.say("\U0001f3b5 what is on in Paris")
+        page.click("greet", ".step.user .chip")
+        page.click("This was understood wrongly")
+        self.choose(page, ".correction select", "search")
+        page.run("document.querySelector('.correction textarea').setSelectionRange(17, 22)")
+        page.type("city", ".correction input[list]")
+        page.click("Mark")
+        page.wait_for("city: Paris", ".entities")
+        page.click("This is what was meant")
+        page.click("Nothing found")
+        page.until(lambda: "utter_nothing" in page.steps())
+        page.wait_for("the message as an example", ".save")
+        page.click("Show the change")
+        page.click("Write it")
+        page.wait_for("Written: stories.md, nlu.md")
+        assert "- \U0001f3b5 what is on in [Paris](city)\n" in (folder / "nlu.md").read_text()
+        assert '* search{"city": "Paris"}\n  - action_search\n' in (folder / "stories.md").read_text()
+
+    def test_a_newer_edit_is_shown_and_not_written_over(self, page: Page, address: str, folder: Path) -> None:
+        page.open(address, "/talk/carl?save=1")
+        page.say("bye")
+        page.wait_for("as a story", ".save")
+        page.click("Show the change")
+        page.wait_for("Write it", ".result")
+        with (folder / "stories.md").open("a") as file:
+            file.write("\n## newer\n* bye\n  - utter_bye\n")
+        page.click("Write it")
+        page.wait_for("was changed by somebody else meanwhile")
+        assert "newer" in page.texts(".diff")[0]
+
+
+class TestConversations:
+    def test_what_needs_a_person_is_found_looked_at_and_marked(self, page: Page, address: str, app: ServerApp) -> None:
+        caller = other(app)
+        caller.post("/conversations/needy/parse", json={"query": "zzz <i>strange</i>"})
+        failed = {"event": "action", "name": "action_search", "error": "no network"}
+        caller.post("/conversations/needy/tracker/events", json=[failed])
+        page.open(address, "/conversations")
+        page.wait_for("failed action", ".queue .chip")
+        page.type("strange", "#search")
+        page.until(lambda: page.texts(".item a") == ["needy"])
+        page.click("Note\u2026")
+        page.type("seen", ".note textarea")
+        page.type("net, odd", ".note input")
+        page.click("Mark as reviewed")
+        page.wait_for("No conversation fits.")
+        assert caller.get("/conversations/needy/review").json["tags"] == ["net", "odd"]
+        page.open(address, "/conversations?reviewed=all&search=tag:odd")
+        page.click("needy", ".item a")
+        page.wait_for("Why action_search?", ".panel")
+
+
+def test_a_conversation_is_lit_on_the_map(page: Page, address: str) -> None:
+    page.open(address, "/talk/mapped")
+    page.say("hello")
+    page.click("On the map")
+    page.until(lambda: len(page.all(".map .node.lit")) == 1)
+    page.run("document.querySelector('.map .node.lit').dispatchEvent(new MouseEvent('click', {bubbles: true}))")
+    page.wait_for("## hello", ".panel")
