@@ -122,7 +122,10 @@ class Page:
         assert field is not None
         if clear:
             field.clear()
-        field.send_keys(text)
+        if text.isascii():
+            field.send_keys(text)
+        else:  # The driver types no characters above U+FFFF.
+            self.run("arguments[0].value += arguments[1]", field, text)
         return field
 
     def say(self, text: str) -> None:
