@@ -126,8 +126,9 @@ class ServedModel:
             return None
 
     def look_again(self) -> None:
-        """Look with the next request whether another model is to serve."""
-        self._next_look = 0.0
+        """Look whether another model is to serve, and return when it does."""
+        if self.path is not None:
+            self._look(waits=True)
 
     def replace(self, request: Request) -> None:
         """Unpack, load and check the model in a request, and put it in the place of the served one, on disk and here.
@@ -208,9 +209,9 @@ class ServedModel:
         with without_imports():
             return self._load(directory)
 
-    def _look(self) -> None:
+    def _look(self, *, waits: bool = False) -> None:
         """Load the model anew if another process has replaced it; other threads go on with the old one."""
-        if not self._changing.acquire(blocking=False):
+        if not self._changing.acquire(blocking=waits):
             return
         try:
             self._next_look = time.monotonic() + _LOOK_EVERY

@@ -19,6 +19,7 @@ from rasa_core.server.inspector import talking
 from rasa_core.server.inspector.assets import PAGE, PREFIX, assets
 from rasa_core.server.inspector.correcting import Correcting
 from rasa_core.server.inspector.map import Maps
+from rasa_core.server.inspector.proving import Proving
 from rasa_core.server.inspector.queue import Queue
 from rasa_core.server.inspector.timeline import snippet_of, step, timeline, wait_for_news
 from rasa_core.server.paths import Paths, Views
@@ -49,6 +50,7 @@ class Inspector:
         self._queue = Queue()
         self._correcting = Correcting(self.folder)
         self._maps = Maps(self.folder)
+        self._proving = Proving(self.folder)
         self._assets = assets()
         self._files = {f"{PREFIX}{name}": asset.view() for name, asset in self._assets.items() if name != PAGE}
         self.public = frozenset(self._files.values())
@@ -60,7 +62,12 @@ class Inspector:
     def paths(self, general: Mapping[str, Views], of_a_conversation: Mapping[str, Views]) -> Paths:
         """Return what answers at which path, what the server answers anyway among it."""
         files = {path: _read_by(view) for path, view in self._files.items()}
+        proving = self._proving
         own = {
+            f"{PREFIX}models": {**_read_by(proving.models), "POST": proving.use},
+            f"{PREFIX}candidate": {**_read_by(proving.state), "POST": proving.train, "DELETE": proving.discard},
+            f"{PREFIX}candidate/compare": {"POST": proving.compare},
+            f"{PREFIX}candidate/serve": {"POST": proving.serve},
             f"{PREFIX}map": _read_by(self._maps.show),
             f"{PREFIX}map/lines": _read_by(self._maps.lines),
             f"{PREFIX}bot": _read_by(self.bot),

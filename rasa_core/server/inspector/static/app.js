@@ -7,6 +7,7 @@ import {texts} from "./texts.js";
 const VIEWS = {
   talk: () => import("./talk.js"),
   conversations: () => import("./conversations.js"),
+  prove: () => import("./prove.js"),
   map: () => import("./map.js"),
 };
 const view = document.getElementById("view");

@@ -1,0 +1,173 @@
+"""A model that is trained beside the one that serves: in a process of its own, on a copy of the project.
+
+Everything about it stands in one folder, ``models/.candidate``, so that each process of a server sees the same, and
+nothing of it is in the way of the project: a copy of its files with what was trained from them, the log, and how it
+ended. The training goes on if the server ends; it ends if somebody discards it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from rasa_core.exceptions import ModelError
+
+FOLDER: Final = ".candidate"
+MOST_LINES: Final = 500
+_JOB, _LOG, _RESULT, _COMPARISON = "job.json", "log.txt", "result.json", "comparison.json"
+_NOT_COPIED: Final = ("models", "venv", "env", "node_modules", "__pycache__", "build", "dist", "*.db*", ".*", "results")
+
+
+class Candidate:
+    """The model that is being trained, or was, and does not serve yet.
+
+    Parameters
+    ----------
+    project
+        The folder of the bot.
+    open_project
+        Reads a folder as a `rasa_core.project.Project`.
+    """
+
+    def __init__(self, project: Path, open_project: Callable[[Path], Any]) -> None:
+        self.project = project
+        self._open = open_project
+        self.folder = project / "models" / FOLDER
+        self.work = self.folder / "work" / (project.resolve().name or "bot")
+
+    # -- training
+
+    def start(self) -> None:
+        """Begin a training; raise `ModelError` if there is one under way."""
+        if self.state()["state"] == "training":
+            raise ModelError("a model is being trained now; wait for it, or discard it.")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        shutil.copytree(self.project, self.work, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+        self._take_models_along()
+        with open(self.folder / _LOG, "wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "rasa_core.train", str(self.work)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        self._write(_JOB, {"pid": process.pid, "started": time.time()})
+        threading.Thread(target=self._wait, args=(process,), name="training", daemon=True).start()
+
+    def _take_models_along(self) -> None:
+        """Copy what was trained before, so that what has not changed is not trained again."""
+        models, target = self.project / "models", self.work / "models"
+        for name in ("dialogue", "nlu"):
+            if (models / name).is_dir():
+                shutil.copytree((models / name).resolve(), target / name)
+        if (models / "features.npz").is_file():
+            target.mkdir(exist_ok=True)
+            shutil.copy2(models / "features.npz", target)
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+        code = process.wait()
+        if (self.folder / _JOB).is_file():  # It may have been discarded.
+            with suppress(OSError):
+                self._write(_RESULT, {"code": code, "ended": time.time()})
+
+    # -- what is known of it
+
+    def state(self, first: int = 0) -> dict[str, Any]:
+        """Return how far it is: ``none``, ``training``, ``failed`` or ``trained``; and its log from one line on."""
+        job, result = self._read(_JOB), self._read(_RESULT)
+        if job is None:
+            return {"state": "none", "log": [], "lines": 0, "seconds": None, "comparison": None}
+        lines = self._lines()
+        if result is None:
+            state = "training" if _is_alive(job["pid"]) else "failed"
+        else:
+            state = "trained" if result["code"] == 0 else "failed"
+        ended = time.time() if result is None else result["ended"]
+        return {
+            **{"state": state, "log": lines[first : first + MOST_LINES], "lines": len(lines)},
+            **{"seconds": round(ended - job["started"], 1), "comparison": self._read(_COMPARISON)},
+        }
+
+    def _lines(self) -> list[str]:
+        try:
+            text = (self.folder / _LOG).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return []
+        # What goes back to the beginning of a line writes over it, as progress does.
+        lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.splitlines() if line.strip()]
+        return [line.replace(f"{self.work}/", "").replace(str(self.work), ".") for line in lines]
+
+    def check_trained(self) -> None:
+        """Raise `ModelError` unless there is a model to use."""
+        state = self.state()["state"]
+        if state != "trained":
+            told = {"none": "no model has been trained; train one", "training": "the model is still being trained"}
+            raise ModelError(f"{told.get(state, 'the training failed, as its log tells')}.")
+
+    def keep_comparison(self, content: Mapping[str, Any]) -> None:
+        """Keep what a comparison found, or how far it is."""
+        self._write(_COMPARISON, content)
+
+    # -- its end
+
+    def discard(self) -> None:
+        """End its training, if that is under way, and remove it."""
+        job = self._read(_JOB)
+        if job is not None and self._read(_RESULT) is None and _is_alive(job["pid"]):
+            with suppress(OSError):
+                os.killpg(job["pid"], signal.SIGTERM)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def serve(self) -> str:
+        """Make it the model of the project that serves, and return its name."""
+        self.check_trained()
+        trained, models = self._open(self.work), self._open(self.project).models
+        models.adopt()
+        parts = {part.name: part.resolve() for part in (trained.models.dialogue, trained.models.nlu) if part.is_dir()}
+        about = trained.models.list()[-1]
+
+        def fill(folder: Path) -> dict[str, float]:
+            for name in ("dialogue", "nlu"):
+                shutil.rmtree(folder / name, ignore_errors=True)
+                if name in parts:
+                    shutil.copytree(parts[name], folder / name)
+            return dict(about.figures)
+
+        name: str = models.add(fill, about.files)
+        self.discard()
+        return name
+
+    # -- its files
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        try:
+            content = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return content if isinstance(content, dict) else None
+
+    def _write(self, name: str, content: Mapping[str, Any]) -> None:
+        part = self.folder / f"{name}.{os.getpid()}.{threading.get_ident()}"
+        part.write_text(json.dumps(content), encoding="utf-8")
+        part.replace(self.folder / name)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,200 @@
+"""Training a model in the page, proving what it does better and worse, serving it, and going back."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from werkzeug.wrappers import Response
+
+from rasa_core.agent import Agent
+from rasa_core.evaluation.replay import Comparison, StoriesCompared, compare, compare_stories, without_corrected
+from rasa_core.evaluation.stories import StoryEvaluation, evaluate_conversations, whole_stories
+from rasa_core.exceptions import ModelError, RasaCoreError
+from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.project import Project
+from rasa_core.server.inspector.candidate import Candidate
+from rasa_core.server.inspector.saving import test_file_of
+from rasa_core.server.requests import HttpError, Request, json_response
+from rasa_core.server.served_model import Serves
+from rasa_core.stories import extract_story_graph
+from rasa_core.stories.steps import StoryGraph
+from rasa_core.stories.yaml import YamlStoryReader
+from rasa_core.tracker_store.reviews import each_of, newest
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_LAST: Final = 1000
+MOST_LAST: Final = 100_000
+_TOLD_EVERY: Final = 25
+
+
+class Proving:
+    """What trains, compares and serves, over HTTP. Safe to share between threads.
+
+    Parameters
+    ----------
+    folder
+        The project; None where there is none to train.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._guard = threading.Lock()
+        self._comparing: threading.Thread | None = None
+
+    def _candidate(self) -> Candidate:
+        if self._folder is None:
+            raise HttpError(409, "this server has a model and no project to train; serve the folder of a bot.")
+        return Candidate(self._folder, Project)
+
+    def _project(self) -> Project:
+        try:
+            return Project(self._candidate().project)
+        except ModelError as error:
+            raise HttpError(409, f"the project cannot be read now: {error}") from error
+
+    # -- the model that serves, and those before it
+
+    def models(self, app: Serves, request: Request, sender_id: str) -> Response:
+        """List the models of the project, the newest first."""
+        found = self._project().models.list()
+        agent = app.model.agent_or_none()
+        listed = [
+            {
+                **{"name": one.name, "made": one.made, "current": one.is_current},
+                **{"figures": one.figures, "changed": one.changed},
+            }
+            for one in reversed(found)
+        ]
+        return json_response({"models": listed, "serves": None if agent is None else agent.model_fingerprint})
+
+    def use(self, app: Serves, request: Request, sender_id: str) -> Response:
+        """Let another model of the project serve."""
+        name = request.json_object().get("name")
+        if not isinstance(name, str):
+            raise HttpError(400, 'send the name of a model as {"name": ...}; GET this path lists them.')
+        with self._guard:
+            _refused(lambda: self._project().models.versions.use(name))
+        app.model.look_again()
+        return json_response({"serves": name})
+
+    # -- the candidate
+
+    def state(self, app: Serves, request: Request, sender_id: str) -> Response:
+        """Tell how far the training is; the lines of its log begin with the one that ``from`` counts."""
+        first = request.args.get("from", "0")
+        return json_response(self._candidate().state(int(first) if first.isdecimal() and len(first) < 9 else 0))
+
+    def train(self, app: Serves, request: Request, sender_id: str) -> Response:
+        """Train a model of the project as its files are now."""
+        request.body()
+        with self._guard:
+            _refused(self._candidate().start)
+        return json_response(self._candidate().state(), 202)
+
+    def discard(self, app: Serves, request: Request, sender_id: str) -> Response:
+        """Forget the model that was trained."""
+        with self._guard:
+            self._candidate().discard()
+        return json_response({"state": "none"})
+
+    def serve(self, app: Serves, request: Request, sender_id: str) -> Response:
+        """Let the model that was trained serve."""
+        request.body()
+        with self._guard:
+            name = _refused(self._candidate().serve)
+        app.model.look_again()
+        return json_response({"serves": name})
+
+    # -- proving
+
+    def compare(self, app: Serves, request: Request, sender_id: str) -> Response:
+        """Begin to compare the model that was trained with the one that serves; the state of it tells the rest."""
+        last = request.json_object().get("last", DEFAULT_LAST)
+        if not isinstance(last, int) or isinstance(last, bool) or not 0 <= last <= MOST_LAST:
+            raise HttpError(400, f'"last" is a number of conversations from 0 to {MOST_LAST}.')
+        candidate, agent = self._candidate(), app.model.agent()
+        _refused(candidate.check_trained)
+        with self._guard:
+            if self._comparing is not None and self._comparing.is_alive():
+                raise HttpError(409, "the models are being compared now; wait for it.")
+            candidate.keep_comparison({"state": "comparing", "done": 0, "last": last})
+            self._comparing = threading.Thread(target=_compare, args=(candidate, agent, last), daemon=True)
+            self._comparing.start()
+        return json_response(candidate.state(), 202)
+
+
+def _refused(do: Any) -> Any:
+    """Do something, and answer 409 where it cannot be done now."""
+    try:
+        return do()
+    except ModelError as error:
+        raise HttpError(409, str(error)) from error
+    except OSError as error:
+        logger.exception("a model could not be handled:")
+        raise HttpError(503, f"the models cannot be written here: {error.strerror}; the log says where.") from error
+
+
+def _compare(candidate: Candidate, agent: Agent, last: int) -> None:
+    """Compare, and keep what is found in the folder of the candidate; the outermost edge of its thread."""
+    try:
+        found = compare_with(candidate, agent, last)
+        candidate.keep_comparison({"state": "compared", "last": last, **found.as_dict()})
+    except Exception as error:  # Whatever a policy of the user's own raises, the page has to tell it.
+        logger.exception("the models could not be compared:")
+        if candidate.folder.is_dir():
+            candidate.keep_comparison({"state": "failed", "last": last, "error": f"{type(error).__name__}: {error}"})
+
+
+def compare_with(candidate: Candidate, agent: Agent, last: int) -> Comparison:
+    """Compare a model that was trained with an agent that serves: on stories, tests, and the newest conversations."""
+    trained = Project(candidate.work)
+    own = trained.interpreter
+    new = Agent.load(
+        trained.models.dialogue.resolve(),
+        interpreter=agent.interpreter if own is None else NaturalLanguageInterpreter.create(str(own.resolve())),
+    )
+    store = agent.tracker_store
+    names = list(newest(store, last, without_corrected))
+    same = agent.interpreter.model_fingerprint == new.interpreter.model_fingerprint
+
+    def tell(done: int) -> None:
+        if done % _TOLD_EVERY == 0:
+            candidate.keep_comparison({"state": "comparing", "done": done, "count": len(names), "last": last})
+
+    understand = None if same else (agent.turns().understand, new.turns().understand)
+    found = compare(agent, new, each_of(store, names), understand, tell)
+    found.stories = list(_stories(trained, agent, new))
+    return found
+
+
+def _stories(project: Project, old: Agent, new: Agent) -> Iterator[StoriesCompared]:
+    """Yield how stories and tests fare with both."""
+    for name, graph in _graphs(project, new):
+        whole = whole_stories(graph, new.domain)
+        results = [StoryEvaluation(evaluate_conversations(bot, whole, silent=True), len(whole)) for bot in (old, new)]
+        found = compare_stories(name, *results)
+        for names in (found.broken, found.mended):
+            names[:] = [told.replace(f"{project.folder}/", "") for told in names]
+        yield found
+
+
+def _graphs(project: Project, agent: Agent) -> Iterator[tuple[str, StoryGraph]]:
+    test = project.folder / test_file_of(project)
+    try:
+        if project.rasa is None:
+            yield "stories", extract_story_graph(project.stories, agent.domain, agent.interpreter)
+            if test.is_file():
+                yield "tests", extract_story_graph(test, agent.domain, agent.interpreter)
+            return
+        steps = project.rasa.read_stories().steps
+        yield "stories", StoryGraph(step for story in steps for step in story)
+        if test.is_file():
+            read = YamlStoryReader(agent.domain).read_files([test])
+            yield "tests", StoryGraph(step for story in read.steps for step in story)
+    except RasaCoreError as error:
+        logger.warning("some stories are not compared: %s", error)
