@@ -226,7 +226,7 @@ class TestABotOfRasa3:
         for text in ("/order", '/inform{"size": "large"}'):
             say(client, text)
         lines = client.get(at("ada", "story")).text.splitlines()
-        assert [line.strip() for line in lines[4:]] == [
+        assert [line.strip() for line in lines[3:]] == [
             *("- story: ada", "steps:", "- intent: order", "- action: pizza_form", "- active_loop: pizza_form"),
             *("- slot_was_set:", "- size: large", "- requested_slot: null", "- active_loop: null"),
             "- action: utter_done",
