@@ -15,12 +15,14 @@ SQL = ["SQLAlchemy>=2.0", "psycopg[binary]>=3.2"]
 MYSQL = [*SQL, "PyMySQL>=1.1"]
 REDIS = ["redis>=6"]
 PLOT = ["resvg-py>=0.5"]
+JWT = ["PyJWT>=2.8"]
 BENCHMARK = ["scikit-learn>=1.4"]
 TEST = [
     *TRAIN,
     *MYSQL,
     *PLOT,
     *REDIS,
+    *JWT,
     "build",
     "django",
     "docutils",
@@ -75,6 +77,7 @@ setup(
         "mysql": MYSQL,
         "redis": REDIS,
         "plot": PLOT,
+        "jwt": JWT,
         "benchmark": BENCHMARK,
         "test": TEST,
     },

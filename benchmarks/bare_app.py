@@ -23,6 +23,7 @@ ROUTES = Map(
         Rule("/conversations/<sender_id>/respond", endpoint="respond", methods=["GET", "POST"]),
         Rule("/conversations/<sender_id>/tracker", endpoint="tracker", methods=["GET", "PUT"]),
         Rule("/conversations/<sender_id>/tracker/events", endpoint="events", methods=["POST"]),
+        Rule("/webhooks/rest/webhook", endpoint="webhook", methods=["POST"]),
     ]
 )
 

@@ -4,7 +4,8 @@ A turn is one ``parse`` and one ``continue``. Each client plays the same three t
 bot, over and over; the last one restarts the conversation. All servers run one worker on the same launcher; rounds
 alternate between them, and the table shows the median of the rounds, because the speed of the machine changes while
 it is measured. With ``--off-story`` the clients greet over and over without a restart, which is in no story: then
-memoization knows nothing, and the network has to answer every request.
+memoization knows nothing, and the network has to answer every request. With ``--rest`` a turn is one message over the
+REST channel to a bot of Rasa 3 that has nothing but rules.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from benchmarks.load import build_request, run_load
 from benchmarks.serving import bare_server, free_port, real_server, server, trained_model
 from benchmarks.tables import print_table
 from rasa_core import Agent
+from rasa_core.project import Project
 
 CLIENTS = (1, 8)
 TURNS = [
@@ -28,6 +30,26 @@ TURNS = [
 
 
 OFF_STORY = TURNS[:1]
+
+RULES = {
+    "domain.yml": """
+version: "3.1"
+intents: [greet, hours, bye]
+responses:
+  utter_greet: [{text: Hello! What can I do for you?}]
+  utter_hours: [{text: We are open from nine to five.}]
+  utter_bye: [{text: Goodbye.}]
+""",
+    "config.yml": "policies: [{name: RulePolicy}]\n",
+    "data/rules.yml": """
+version: "3.1"
+rules:
+- {rule: greet, steps: [{intent: greet}, {action: utter_greet}]}
+- {rule: hours, steps: [{intent: hours}, {action: utter_hours}]}
+- {rule: bye, steps: [{intent: bye}, {action: utter_bye}]}
+""",
+}
+MESSAGES = ("/greet", "/hours", "/bye")
 
 Turn = tuple[str, str, list[dict[str, str]]]
 
@@ -45,21 +67,45 @@ def scripts(clients: int, turns: list[Turn] = TURNS) -> list[list[bytes]]:
     return found
 
 
+def messages(clients: int) -> list[list[bytes]]:
+    """Return what each client says over and over."""
+    path = "/webhooks/rest/webhook"
+    return [
+        [build_request("POST", path, {"sender": f"client-{number}", "message": text}) for text in MESSAGES]
+        for number in range(clients)
+    ]
+
+
+def rules_only(folder: Path) -> Path:
+    """Return the model of a bot that has nothing but rules."""
+    for name, text in RULES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    project = Project(folder)
+    project.train_if_changed(say=str)
+    return project.model
+
+
 def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="length of one measurement")
     parser.add_argument("--off-story", action="store_true", help="turns that are in no story")
+    parser.add_argument("--rest", action="store_true", help="messages over the REST channel, to rules alone")
     options = parser.parse_args()
     turns = OFF_STORY if options.off_story else TURNS
     with tempfile.TemporaryDirectory() as name:
-        model = trained_model(Path(name))
+        model = rules_only(Path(name, "bot")) if options.rest else trained_model(Path(name))
         agent = Agent.load(model)
-        answers = {
-            "parse": agent.start_message_handling("/greet", "client-0"),
-            "continue": agent.continue_message_handling("client-0", "utter_greet", []),
-        }
+        answers: dict[str, object]
+        if options.rest:
+            answers = {"webhook": [{"recipient_id": "client-0", "text": "We are open from nine to five."}]}
+        else:
+            answers = {
+                "parse": agent.start_message_handling("/greet", "client-0"),
+                "continue": agent.continue_message_handling("client-0", "utter_greet", []),
+            }
         ports = {kind: free_port() for kind in ("bare Werkzeug", "memory", "SQLite")}
         commands = {
             "bare Werkzeug": bare_server(answers, ports["bare Werkzeug"]),
@@ -71,7 +117,8 @@ def main() -> None:
             for kind, command in commands.items():
                 with server(command, ports[kind]):
                     for clients in CLIENTS:
-                        result = run_load("127.0.0.1", ports[kind], scripts(clients, turns), seconds=options.seconds)
+                        sent = messages(clients) if options.rest else scripts(clients, turns)
+                        result = run_load("127.0.0.1", ports[kind], sent, seconds=options.seconds)
                         rates.setdefault((kind, clients), []).append(len(turns) * result.turns_per_second)
     rows = []
     for clients in CLIENTS:
@@ -90,7 +137,9 @@ def main() -> None:
                     f"{100 * min(shares):.0f}-{100 * max(shares):.0f} %",
                 ]
             )
-    kind_of_turns = "off the stories" if options.off_story else "from the stories"
+    kind_of_turns = (
+        "over the REST channel" if options.rest else "off the stories" if options.off_story else "from the stories"
+    )
     print_table(
         f"Turns a second over HTTP, one worker, turns {kind_of_turns}",
         ["server", "clients", "turns/s", "of bare", "spread"],

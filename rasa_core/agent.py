@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -68,6 +68,8 @@ class Agent:
     >>> agent.start_message_handling("/greet")["next_action"]  # doctest: +SKIP
     'utter_greet'
     """
+
+    on_commit: Callable[[DialogueStateTracker], object] | None = None  # Sees each conversation after a change.
 
     def __init__(
         self,
@@ -245,7 +247,9 @@ class Agent:
     ) -> MessageProcessor:
         kind = MessageProcessor if self.domain.rasa is None else partial(RasaProcessor, nlg=self.nlg)
         parts = (interpreter or self.interpreter, self.policy_ensemble, self.domain, self.tracker_store)
-        return kind(*parts, message_preprocessor=message_preprocessor, server=self.actions)
+        processor = kind(*parts, message_preprocessor=message_preprocessor, server=self.actions)
+        processor.on_commit = self.on_commit or processor.on_commit
+        return processor
 
     def turns(
         self,
@@ -352,8 +356,6 @@ class Agent:
     def read_tracker(self, sender_id: str) -> DialogueStateTracker:
         """Return the tracker of a conversation; an unknown one is as at its start, and is not stored."""
         return self.tracker_store.peek(sender_id)
-
-    # -- odds and ends
 
     def toggle_memoization(self, activate: bool) -> None:
         """Switch each `MemoizationPolicy` itself, not its subclasses, on or off."""

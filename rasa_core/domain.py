@@ -33,6 +33,7 @@ from rasa_core.events import ActionExecuted, Event, FollowupAction, ReminderSche
 from rasa_core.exceptions import DomainError, UnknownActionError, UnknownSlotError, did_you_mean
 from rasa_core.history import RasaVocabulary, Vocabulary
 from rasa_core.rasa3.domain_parts import (
+    ACTION_FACTORY,
     RASA_DEFAULT_ACTIONS,
     REQUESTED_SLOT,
     SESSION_METADATA_SLOT,
@@ -135,7 +136,7 @@ class Domain(DomainFeatures):
         """Read a domain from YAML text, one of Rasa 2 or 3 if it has ``version:``; errors call it `name`."""
         parts = rasa_domain_from_text(text, name)
         if parts is not None:
-            return cls.from_rasa(parts)
+            return cls.from_rasa(parts, action_factory)
         content = read_domain(text, name)
         try:
             return cls(
@@ -154,9 +155,9 @@ class Domain(DomainFeatures):
             raise all_errors(content, name, error, action_factory, cls.collect_slots) from error
 
     @classmethod
-    def from_rasa(cls, parts: RasaParts) -> Self:
-        """Build the domain of a Rasa 2 or 3 bot."""
-        return cls(
+    def from_rasa(cls, parts: RasaParts, action_factory: str | None = None) -> Self:
+        """Build the domain of a Rasa 2 or 3 bot; `action_factory`, where given, wins over the files."""
+        domain = cls(
             parts.intents,
             parts.entities,
             _rasa_slots(parts),
@@ -166,6 +167,11 @@ class Domain(DomainFeatures):
             store_entities_as_slots=False,
             rasa=parts,
         )
+        try:
+            domain.action_factory = checked_factory(action_factory or parts.content.get(ACTION_FACTORY))
+        except DomainError as error:
+            raise DomainError(f"{parts.lines.get((ACTION_FACTORY, ACTION_FACTORY), 'domain')}: {error}") from error
+        return domain
 
     @classmethod
     def validate_domain_yaml(cls, filename: str | Path) -> None:

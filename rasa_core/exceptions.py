@@ -104,6 +104,10 @@ class RemoteActionError(RasaCoreError, RuntimeError):
     """An action that lives in the caller's code was asked to run here."""
 
 
+class CallersActionError(RemoteActionError):
+    """A turn that runs here came to an action that the domain leaves to the caller; nothing of the turn is stored."""
+
+
 class ActionRejectedError(RasaCoreError, RuntimeError):
     """An action refused to run in the present state of the conversation; another one may run in its place."""
 

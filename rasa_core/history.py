@@ -162,6 +162,10 @@ class History:
     """Names of the loops; None but for Rasa 3."""
     parts: ClassVar[tuple[str, ...]] = (*_SUMMARY, "states")
     """The names in a snapshot, in order."""
+    reminders: dict[str, Any]
+    acting: dict[str, Any] | None
+    due: list[str]
+    validated: str | None
 
     def __init__(self, window: int | None = None, vocabulary: Vocabulary | None = None) -> None:
         self.window = window

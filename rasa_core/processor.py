@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from rasa_core.actions.nlg import NlgServer
@@ -17,16 +17,17 @@ from rasa_core.channels.direct import CollectingOutputChannel
 from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import Event, ReminderScheduled, UserUttered
-from rasa_core.events.rasa3 import ReminderCancelled
 from rasa_core.exceptions import VersionConflictError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.policies.ensemble import PolicyEnsemble
-from rasa_core.policies.policy import Prediction
 from rasa_core.rasa_turn import RasaTurns
+from rasa_core.rasa_turn.caller import CallerTurns
+from rasa_core.rasa_turn.requests import RasaRequests
 from rasa_core.support.strict_json import independent
 from rasa_core.tracker_store.base import Conversation, StoredAnswer, TrackerStore
 from rasa_core.tracker_store.idempotency import IdempotentRequest, RequestConditions, RequestResult
 from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers.reminders import is_cancelled
 from rasa_core.turn import (
     INFO_LISTENING,
     INFO_NO_MESSAGE,
@@ -84,6 +85,7 @@ class MessageProcessor(TurnProcessor):
             on_circuit_break,
         )
         self.tracker_store = tracker_store
+        self.on_commit: Callable[[DialogueStateTracker], object] = _nothing
 
     # -- as they were always called
 
@@ -183,6 +185,31 @@ class MessageProcessor(TurnProcessor):
             The result is the list of what was said, if the message came with a `CollectingOutputChannel` or
             with none, and None otherwise.
         """
+        return self._converse(message, self.run_turn, conditions)
+
+    def act(
+        self,
+        message: UserMessage,
+        take: Callable[[DialogueStateTracker, Dispatcher], object],
+        conditions: RequestConditions | None = None,
+    ) -> RequestResult:
+        """Let `take` change a conversation and say something; the result is the state, and what was said."""
+        return self._converse(
+            message,
+            lambda tracker, message, commit: take(tracker, self.dispatcher_for(message)),
+            conditions,
+            with_state=True,
+        )
+
+    def _converse(
+        self,
+        message: UserMessage,
+        act: Callable[..., object],
+        conditions: RequestConditions | None,
+        *,
+        with_state: bool = False,
+    ) -> RequestResult:
+        """Let `act` run actions, as `respond` does; with the state, the result has that and what was said."""
         channel = message.output_channel or CollectingOutputChannel()
         message = message.to(channel)
         said = channel.messages if isinstance(channel, CollectingOutputChannel) else None
@@ -197,10 +224,15 @@ class MessageProcessor(TurnProcessor):
                 exchange.commit(said, complete=False)
 
             if exchange.earlier is None:
-                self.run_turn(tracker, message, commit)
+                act(tracker, message, commit)
             else:
                 self._take_up(exchange.earlier, tracker, message, said, commit)
-            return exchange.commit(said)
+            result: Any = said
+            if with_state:
+                result = {"tracker": tracker.current_state(should_include_events=True), "messages": said}
+            answered = exchange.commit(result)
+            self.on_commit(tracker)
+            return answered
 
     def _take_up(
         self,
@@ -228,9 +260,10 @@ class MessageProcessor(TurnProcessor):
         """
         with self.tracker_store.conversation(dispatcher.sender_id) as conversation:
             tracker = conversation.tracker
-            if reminder_event.action_name is None or _is_cancelled(reminder_event, tracker):
+            name, events = reminder_event.action_name, tracker.events_after_latest_restart()
+            if name is None or is_cancelled(reminder_event, events):
                 return
-            self.run_action(reminder_event.action_name, tracker, dispatcher)
+            self.run_action(name, tracker, dispatcher)
             conversation.commit()
             self.run_until_listening(tracker, dispatcher, conversation.commit)
             conversation.commit()
@@ -240,6 +273,10 @@ class MessageProcessor(TurnProcessor):
         input_channel.start_sync_listening(self.handle_message)
 
     # -- once
+
+    @staticmethod
+    def _once(key: str) -> RequestConditions:
+        return RequestConditions(key, key)
 
     def change(
         self, sender_id: str, change: Callable[[Conversation], State], conditions: RequestConditions | None = None
@@ -261,8 +298,13 @@ class MessageProcessor(TurnProcessor):
             if repeated is not None:
                 return repeated
             answered = exchange.commit(change(conversation))
+            self.on_commit(conversation.tracker)
             conversation.keep_tracker()
             return answered
+
+
+def _nothing(tracker: DialogueStateTracker) -> None:
+    pass
 
 
 def _begin_by(conversation: Conversation, events: Sequence[Event]) -> None:
@@ -271,17 +313,7 @@ def _begin_by(conversation: Conversation, events: Sequence[Event]) -> None:
     conversation.tracker.begin_by(min(moments, default=math.inf))
 
 
-def _is_cancelled(reminder: ReminderScheduled, tracker: DialogueStateTracker) -> bool:
-    found = False
-    for event in tracker.events_after_latest_restart():
-        if isinstance(event, ReminderScheduled) and event.name == reminder.name:
-            found = True
-        elif isinstance(event, UserUttered) and reminder.kill_on_user_message:
-            found = False
-    return not found
-
-
-class RasaProcessor(RasaTurns, MessageProcessor):
+class RasaProcessor(RasaRequests, CallerTurns, RasaTurns, MessageProcessor):
     """Takes turns of a Rasa 3 bot on the conversations of a store; parameters are those of `MessageProcessor`."""
 
     def __init__(
@@ -290,86 +322,3 @@ class RasaProcessor(RasaTurns, MessageProcessor):
         super().__init__(*args, **options)
         self.nlg = nlg
         self.runner = RasaRunner(self.domain, server)
-
-    def append_events(
-        self, sender_id: str, events: Iterable[Event], conditions: RequestConditions | None = None
-    ) -> RequestResult:
-        """Append events to a conversation, which begins with a session; the result is its state."""
-        events = list(events)
-        self.check(None, events)
-
-        def append(conversation: Conversation) -> dict[str, Any]:
-            tracker = conversation.tracker
-            if not tracker.has_begun:
-                self.begin_session(tracker, self.dispatcher_for(UserMessage(None, None, sender_id)))
-            for event in events:
-                tracker.update(event)
-            return tracker.current_state()
-
-        return self.change(sender_id, append, conditions)
-
-    def trigger_intent(self, message: UserMessage, intent: str, entities: object = None) -> None:
-        """Take a turn as if the user had said something of this intent; what is said goes to the message's channel."""
-        parse = {"intent": {"name": intent}, "entities": entities_in(entities), "text": f"EXTERNAL: {intent}"}
-        with self.tracker_store.conversation(message.sender_id) as conversation:
-            tracker = conversation.tracker
-            external = UserMessage(
-                f"EXTERNAL: {intent}",
-                message.output_channel,
-                message.sender_id,
-                input_channel=message.input_channel or tracker.latest_message.input_channel,
-                metadata={"is_external": True},
-                parse_data=parse,
-            )
-            dispatcher = self.dispatcher_for(external)
-            self.begin_session(tracker, dispatcher)
-            self.hear(tracker, external, dispatcher)
-            self.run_until_listening(tracker, dispatcher, conversation.commit)
-            conversation.commit()
-
-    def handle_reminder(self, reminder_event: ReminderScheduled, dispatcher: Dispatcher) -> None:
-        """Act as if the user had said what a reminder is for, unless it was cancelled, or replaced by a later one."""
-        sender_id, intent = dispatcher.sender_id, reminder_event.intent
-        if intent is None:
-            super().handle_reminder(reminder_event, dispatcher)
-        elif _is_due(reminder_event, self.tracker_store.peek(sender_id).events_after_latest_restart()):
-            message = UserMessage(None, dispatcher.output_channel, sender_id)
-            self.trigger_intent(message, intent, reminder_event.entities)
-
-    def execute(
-        self, message: UserMessage, action_name: str, policy: str | None = None, confidence: float | None = None
-    ) -> None:
-        """Run one action, whatever the policies say."""
-        self.domain.index_for_action(action_name)
-        with self.tracker_store.conversation(message.sender_id) as conversation:
-            dispatcher = self.dispatcher_for(message)
-            self.begin_session(conversation.tracker, dispatcher)
-            chosen = Prediction(action_name, confidence or 0.0, policy, {})
-            self.run_action(action_name, conversation.tracker, dispatcher, chosen, is_predicted=False)
-            conversation.commit()
-
-
-def _is_due(reminder: ReminderScheduled, events: Iterable[Event]) -> bool:
-    """Tell whether a reminder still stands; the latest of a name replaces the others."""
-    latest: Event | None = None
-    for event in events:
-        if isinstance(event, ReminderScheduled) and event.name == reminder.name:
-            latest = event
-        elif (isinstance(event, ReminderCancelled) and _cancels(event, reminder)) or (
-            isinstance(event, UserUttered) and reminder.kill_on_user_message
-        ):
-            latest = None
-    return latest is not None and latest.as_dict() == reminder.as_dict()
-
-
-def _cancels(event: ReminderCancelled, reminder: ReminderScheduled) -> bool:
-    wanted = (event.name, reminder.name), (event.intent, reminder.intent), (event.entities, reminder.entities)
-    return all(one in (None, other) for one, other in wanted)
-
-
-def entities_in(given: object) -> list[dict[str, Any]]:
-    """Return entities from an object of names to values, or from a list; anything else is none."""
-    if isinstance(given, Mapping):
-        return [{"entity": name, "value": value} for name, value in given.items()]
-    items = given if isinstance(given, list) else []
-    return [item for item in items if isinstance(item, dict) and isinstance(item.get("entity"), str)]

@@ -102,6 +102,11 @@ class RasaFiles:
         """Return stories and rules; raise `StoryParseError` for what is wrong, unless `problems` takes that."""
         return YamlStoryReader(self.domain, problems).read_files(self.story_files)
 
+    @property
+    def channels(self) -> frozenset[str]:
+        """Names of the channels in credentials.yml."""
+        return _keys_of(self.folder / "credentials.yml")
+
 
 def is_rasa(folder: Path) -> bool:
     """Tell whether a folder has the layout of Rasa 2 and 3 rather than that of 0.9."""

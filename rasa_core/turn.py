@@ -79,6 +79,7 @@ class Runner(Protocol):
     def check_runs_here(self, action_name: str) -> None: ...  # noqa: D102
     def has_effects(self, action_name: str) -> bool: ...  # noqa: D102
     def run(self, action_name: str, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> list[Event]: ...  # noqa: D102
+    def messages_of(self, action_name: str, tracker: DialogueStateTracker) -> list[dict[str, Any]]: ...  # noqa: D102
 
 
 class TurnProcessor:
@@ -123,8 +124,6 @@ class TurnProcessor:
         self._intents = domain.vocabulary.intents | {domain.restart_intent}
         self._warned: set[tuple[str, str]] = set()
 
-    # -- understanding
-
     def understand(self, text: str) -> dict[str, Any]:
         """Return what a text means; one that names an intent, as ``/intent{...}`` does, is read as it stands.
 
@@ -153,6 +152,8 @@ class TurnProcessor:
         said = UserUttered(parsed.get("text", text), parse_data=parsed, interpreter=interpreter)
         self.take_message(tracker, said)
 
+    _hear_for_caller = log_message
+
     def take_message(self, tracker: DialogueStateTracker, message: UserUttered) -> None:
         """Append a message that was understood, as `log_message` does; its values are JSON."""
         if tracker.latest_action_name != ACTION_LISTEN_NAME:
@@ -163,8 +164,6 @@ class TurnProcessor:
         tracker.take(message)
         for event in self.domain.slots_for_entities(message.entities):
             tracker.take(event)
-
-    # -- deciding
 
     def predict(self, tracker: DialogueStateTracker) -> Prediction:
         """Return the next action: a fixed one, a restart that the user wants, or what the policies say."""
@@ -194,11 +193,9 @@ class TurnProcessor:
         """Tell whether the user surely wants to begin anew; a guess must not wipe a conversation."""
         return surely_means(tracker.latest_message, self.domain.restart_intent, self.policy_ensemble.policies)
 
-    # -- actions that run in the caller's code
-
     def start_turn(self, tracker: DialogueStateTracker, text: str) -> State:
         """Take in a message, and return what the caller is to do next."""
-        self.log_message(tracker, text)
+        self._hear_for_caller(tracker, text)
         if self._is_silent(tracker):
             return self._answer(tracker, None, INFO_PAUSED)
         return self._next_step(tracker, info_about(tracker.latest_message, self._intents))
@@ -223,11 +220,16 @@ class TurnProcessor:
         info = None
         if executed_action is not None:
             info = self._info_about(tracker, executed_action)
-            tracker.take((tracker.expected or self.expected(None, executed_action)).executed(executed_action))
-            if executed_action == ACTION_RESTART_NAME and not any(isinstance(event, Restarted) for event in events):
-                events.append(Restarted())
-        self._take_events(tracker, executed_action, events)
+        self._take_report(tracker, executed_action, events)
         return self._next_step(tracker, info)
+
+    def _take_report(self, tracker: DialogueStateTracker, action_name: str | None, events: list[Event]) -> None:
+        """Append an action that the caller ran, and what it led to."""
+        if action_name is not None:
+            tracker.take((tracker.expected or self.expected(None, action_name)).executed(action_name))
+        if action_name == ACTION_RESTART_NAME and not any(isinstance(event, Restarted) for event in events):
+            events.append(Restarted())
+        self._take_events(tracker, action_name, events)
 
     def check(self, executed_action: str | None, events: Iterable[Event]) -> None:
         """Raise `UnknownActionError` or `UnknownSlotError` for what the domain does not have."""
@@ -254,7 +256,10 @@ class TurnProcessor:
         elif not (is_silent and tracker.is_listening()):
             tracker.take(expected.executed(ACTION_LISTEN_NAME))
         info = info or reason_of(prediction, self.policy_ensemble.policies, tracker)
-        return self._answer(tracker, prediction, INFO_PAUSED if is_silent else info)
+        answer = self._answer(tracker, prediction, INFO_PAUSED if is_silent else info)
+        if prediction.action in self.domain.templates:
+            answer["messages"] = self.runner.messages_of(prediction.action, tracker)
+        return answer
 
     @staticmethod
     def _answer(tracker: DialogueStateTracker, prediction: Prediction | None, info: str | None) -> State:

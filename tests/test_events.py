@@ -440,3 +440,9 @@ def test_topics_warn_whoever_makes_them_and_not_whoever_reads_them_back() -> Non
 def test_what_comes_with_an_utterance_may_be_anything(kind: type[Event], data: Any) -> None:
     event = kind("hello", data)  # type: ignore[call-arg]
     assert Event.from_parameters(json.loads(json.dumps(event.as_dict()))) == event
+
+
+def test_an_action_may_be_made_in_the_order_of_rasa_3() -> None:
+    action = ActionExecuted("utter_hi", "RulePolicy", 0.9, 12.5)
+    assert (action.policy, action.confidence, action.timestamp) == ("RulePolicy", 0.9, 12.5)
+    assert ActionExecuted("utter_hi", None, 0.9).confidence == 0.9

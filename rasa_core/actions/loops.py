@@ -15,7 +15,7 @@ from rasa_core.events import ACTION_LISTEN_NAME, Event, SlotSet
 from rasa_core.events.rasa3 import ActiveLoop
 from rasa_core.exceptions import ActionRejectedError
 from rasa_core.rasa3.domain_parts import REQUESTED_SLOT, Form
-from rasa_core.rasa3.history import Loop
+from rasa_core.rasa3.history import VALIDATION, Loop
 from rasa_core.responses import ResponseDispatcher
 from rasa_core.trackers import DialogueStateTracker
 
@@ -66,12 +66,28 @@ class FormRun:
         self._ask()
         return self._events
 
-    def _begin(self) -> None:
+    def run_validated(self) -> list[Event]:
+        """Return what happens where the answer was validated before, and the slot to be asked for is set already."""
+        loop, requested = self._tracker.history.loop, self._tracker.slots[REQUESTED_SLOT].value
+        if loop is None or loop.name != self._form.name:
+            self._activate()
+        if requested is None:
+            self._end()
+        else:
+            self._events.append(SlotSet(REQUESTED_SLOT, requested))
+            self._events += self._question(str(requested), self._now())
+        return self._events
+
+    def _activate(self) -> dict[str, object]:
+        """Begin, and return the slots of the form that the message fills now."""
         self._events.append(ActiveLoop(self._form.name))
         found = self._runner.filled(self._dispatcher, self._now(), Loop(self._form.name))
         slots = [event for event in found if isinstance(event, SlotSet) and event.key in self._form.required_slots]
-        own = {event.key: event.value for event in slots}
         self._events += [event for event in found if event not in slots]
+        return {event.key: event.value for event in slots}
+
+    def _begin(self) -> None:
+        own = self._activate()
         self._events += self._validated(own)
         if not own and self._validates:
             self._events += self._validated({})
@@ -88,15 +104,14 @@ class FormRun:
 
     @property
     def _validates(self) -> bool:
-        return f"validate_{self._form.name}" in self._runner.domain.action_map
+        return VALIDATION + self._form.name in self._runner.domain.action_map
 
     def _validated(self, values: dict[str, object]) -> Sequence[Event]:
         """Return the slots as the form's validation leaves them; without one, as they are."""
         candidates = [SlotSet(key, value) for key, value in values.items()]
         if not self._validates:
             return candidates
-        tracker = self._now(candidates)
-        return self._runner.run_custom(f"validate_{self._form.name}", self._dispatcher, tracker)
+        return self._runner.validated(self._form.name, candidates, self._dispatcher, self._now(candidates))
 
     def _now(self, more: Iterable[Event] = ()) -> DialogueStateTracker:
         """Return the conversation as it will be with what has happened here."""

@@ -8,15 +8,15 @@ from typing import Any
 
 from rasa_core.actions.default_actions import DEFAULT_ACTIONS
 from rasa_core.actions.loops import FormRun
-from rasa_core.actions.running import take_said
+from rasa_core.actions.running import NotValidatedError, take_said
 from rasa_core.actions.slot_mappings import VALIDATE_SLOTS, SlotFiller
 from rasa_core.actions.webhook import ActionServer, domain_body
 from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import BotUttered, Event, SlotSet
-from rasa_core.exceptions import RasaCoreError, RemoteActionError
-from rasa_core.rasa3.domain_parts import options_in
-from rasa_core.rasa3.history import Loop
+from rasa_core.exceptions import CallersActionError, RasaCoreError, RemoteActionError
+from rasa_core.rasa3.domain_parts import SESSION_START, options_in
+from rasa_core.rasa3.history import VALIDATION, Loop
 from rasa_core.responses import ResponseDispatcher
 from rasa_core.trackers import DialogueStateTracker
 
@@ -45,16 +45,23 @@ class RasaRunner:
         actions = options_in(domain.rasa.content["actions"])
         self._wants_domain = {name for name, options in actions.items() if options.get("send_domain") is True}
         self._retrieved = {f"{name.partition('/')[0]}/" for name in domain.templates if "/" in name}
-
-    runs_everything = True
+        self.runs_everything = server is not None or domain.action_factory != "remote"
 
     def runs_here(self, action_name: str) -> bool:
-        """Return True: a turn waits for the bot's own actions."""
-        return True
+        """Tell whether a turn can go on after this action without the caller."""
+        return self.runs_everything or not self._is_custom(action_name)
 
     def check_runs_here(self, action_name: str) -> None:
-        """Raise `UnknownActionError` if the domain has no such action."""
+        """Raise `CallersActionError` unless `run` runs this action; `UnknownActionError` if there is none such."""
         self.domain.index_for_action(action_name)
+        self._check_not_left(action_name)
+
+    def _check_not_left(self, action_name: str) -> None:
+        if not self.runs_here(action_name):
+            raise CallersActionError(
+                f"the action {action_name!r} runs in your own code, as action_factory: remote in the domain says. "
+                "Send the message with parse, run each next_action, and report it with continue."
+            )
 
     def has_effects(self, action_name: str) -> bool:
         """Tell whether the action is one of the bot's own, or a form, which may run one."""
@@ -96,6 +103,7 @@ class RasaRunner:
 
     def run_custom(self, name: str, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
         """Run one of the bot's own actions: what it says, then what it changes."""
+        self._check_not_left(name)
         if self._server is None:
             raise RemoteActionError(
                 f"the action {name!r} is the bot's own, and there is nowhere to run it: name the action server, "
@@ -109,6 +117,16 @@ class RasaRunner:
                 dispatcher.utter_response({"text": event.text, **(event.data or {})})
         take_said(dispatcher)
         return [*said, *events]
+
+    def validated(
+        self, form: str, candidates: Sequence[Event], dispatcher: ResponseDispatcher, tracker: DialogueStateTracker
+    ) -> list[Event]:
+        """Return the slots that a message brought to a form, which are set in `tracker`, as its validation has them."""
+        return self.run_custom(VALIDATION + form, dispatcher, tracker)
+
+    def for_caller(self, validated: Sequence[Event] | None = None, *, is_reported: bool = False) -> CallerRun:
+        """Return what runs one action for a caller; the parameters are those of `CallerRun`."""
+        return CallerRun(self, validated, is_reported=is_reported)
 
     def extract_slots(self, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
         """Return what the latest message sets, by mappings, the bot's own actions, and their validation."""
@@ -139,6 +157,8 @@ class RasaRunner:
         """Run an action that fills slots; one that fails fills none."""
         try:
             return self.run_custom(name, dispatcher, tracker)
+        except CallersActionError:
+            raise
         except RasaCoreError:
             logger.exception("the action %r failed in conversation %r.", name, tracker.sender_id)
             take_said(dispatcher)
@@ -154,3 +174,71 @@ def _chosen(action: str, parse: Mapping[str, Any]) -> str | None:
             return f"utter_{key}"
     logger.error("%r says nothing: the message does not tell which part of the intent %r is meant.", action, intent)
     return None
+
+
+class CallerRun(RasaRunner):
+    """Runs one action for a caller, as far as it is not the bot's own.
+
+    The validation of a form is left to the caller before it, and everything else, such as an action that asks for a
+    slot, after it.
+
+    Parameters
+    ----------
+    runner
+        The runner of the domain.
+    validated
+        What the validation of the form led to; None where it has not run.
+    is_reported
+        Whether the caller has run the action, so that it is too late to validate.
+
+    Attributes
+    ----------
+    left : list of str
+        The actions that the caller is to run after this one, as parts of it.
+    """
+
+    def __init__(
+        self, runner: RasaRunner, validated: Sequence[Event] | None = None, *, is_reported: bool = False
+    ) -> None:
+        vars(self).update(vars(runner))  # Nothing in it changes, and to make it anew takes long.
+        self._validated, self._is_reported = validated, is_reported
+        self.left: list[str] = []
+
+    @property
+    def fillers(self) -> list[str]:
+        """Names of the bot's own actions that fill and validate slots after each message."""
+        last = [VALIDATE_SLOTS] if VALIDATE_SLOTS in self.domain.action_map else []
+        return [*(name for name in self._filler.actions if name in self.domain.action_map), *last]
+
+    def run(self, action_name: str, dispatcher: Any, tracker: DialogueStateTracker) -> list[Event]:
+        """Return what an action changes and says; of the bot's own, nothing.
+
+        Raises
+        ------
+        ActionRejectedError
+            If a form refuses to run now.
+        NotValidatedError
+            If the caller has to validate an answer first.
+        """
+        if action_name == SESSION_START:
+            return DEFAULT_ACTIONS[action_name](self, dispatcher, tracker)
+        if tracker.history.validated == action_name:
+            return FormRun(self._parts.forms[action_name], self, dispatcher, tracker).run_validated()
+        return super().run(action_name, dispatcher, tracker)
+
+    def run_custom(self, name: str, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
+        """Leave an action to the caller."""
+        self.left.append(name)
+        return []
+
+    def validated(
+        self, form: str, candidates: Sequence[Event], dispatcher: ResponseDispatcher, tracker: DialogueStateTracker
+    ) -> list[Event]:
+        """Return what the caller's validation has led to; without it, the slots as they are."""
+        if self._validated is None and not self._is_reported:
+            raise NotValidatedError(form, candidates)
+        return list(candidates if self._validated is None else self._validated)
+
+    def filled(self, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker, loop: Loop | None) -> list[Event]:
+        """Return what the mappings fill from the latest message."""
+        return list(self._filler.fill(tracker, loop))

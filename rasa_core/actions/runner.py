@@ -5,16 +5,21 @@ A turn asks the runner of its domain, and nobody else looks at the class of an a
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 from rasa_core.actions.action import Action, ActionListen, ActionRestart, RemoteAction, UtterAction
 from rasa_core.actions.webhook import ActionServer, domain_body
+from rasa_core.channels.direct import CollectingOutputChannel
 from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import Event
 from rasa_core.exceptions import EventError, RemoteActionError
 from rasa_core.trackers import DialogueStateTracker
+
+logger = logging.getLogger(__name__)
 
 _ONLY_SAYS = (UtterAction, ActionListen, ActionRestart)
 
@@ -70,6 +75,15 @@ class ActionRunner(ABC):
         """
         action: Action = self.domain.action_for_name(action_name)
         return _as_events(action.run(dispatcher, tracker, self.domain))
+
+    def messages_of(self, action_name: str, tracker: DialogueStateTracker) -> list[dict[str, Any]]:
+        """Return what the template of this name says now, for a caller that does not want to word it itself."""
+        channel = CollectingOutputChannel()
+        try:
+            Dispatcher(tracker.sender_id, channel, self.domain).utter_template(action_name, tracker)
+        except EventError as error:
+            logger.error("%r cannot be said in conversation %r: %s", action_name, tracker.sender_id, error)
+        return channel.messages
 
 
 class LocalRunner(ActionRunner):

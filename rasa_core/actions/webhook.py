@@ -29,6 +29,7 @@ from rasa_core.support.endpoint import Endpoint
 from rasa_core.support.http import HttpAnswer, NoAnswerError
 from rasa_core.support.strict_json import decode
 from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers.rasa_log import rasa_state
 
 PROTOCOL_VERSION = "3.6.21"
 """The version of Rasa whose requests these are; rasa-sdk compares it with its own, and warns."""
@@ -163,24 +164,9 @@ def _key(action_name: str, tracker: DialogueStateTracker) -> str:
 
 
 def tracker_body(tracker: DialogueStateTracker, most_events: int | None) -> _Json:
-    """Return a conversation as Rasa 3 sends it, with its latest events."""
-    state = tracker.current_state()
-    return {
-        **state,
-        "events": [event.as_dict() for event in tracker.latest_events(most_events)],
-        "followup_action": tracker.follow_up_action,
-        "latest_input_channel": tracker.latest_message.input_channel,
-        "active_loop": _loop_body(tracker),
-        "latest_action": {} if tracker.latest_action_name is None else {"action_name": tracker.latest_action_name},
-        "latest_action_name": tracker.latest_action_name,
-    }
-
-
-def _loop_body(tracker: DialogueStateTracker) -> _Json:
-    loop = tracker.history.loop
-    if loop is None:
-        return {}
-    return {"name": loop.name, "is_interrupted": loop.is_interrupted, "rejected": loop.rejected}
+    """Return a conversation as Rasa 3 writes it, with its latest events; None for all."""
+    events = [event.as_dict() for event in tracker.latest_events(most_events)]
+    return {**tracker.current_state(), **rasa_state(tracker), "events": events}
 
 
 def domain_body(domain: Domain) -> _Json:

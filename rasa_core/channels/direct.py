@@ -44,6 +44,11 @@ class CollectingOutputChannel(OutputChannel):
 class RestOutputChannel(CollectingOutputChannel):
     """Keeps all messages in the shape of Rasa's REST channel.
 
+    Parameters
+    ----------
+    name
+        The channel that responses are to be worded for.
+
     Attributes
     ----------
     messages : list of dict
@@ -52,6 +57,11 @@ class RestOutputChannel(CollectingOutputChannel):
     """
 
     name = "collector"
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__()
+        if name:
+            vars(self)["name"] = name
 
     def send_text_with_buttons(  # noqa: D102
         self, recipient_id: str, message: str, buttons: Iterable[Mapping[str, Any]], **kwargs: Any

@@ -22,8 +22,9 @@ from rasa_core.commands.serve_options import TOKEN_VARIABLE, ServerCommand, serv
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server.callers import ALL_ADDRESSES, hosts_of
+from rasa_core.server.guards import Guard
 from rasa_core.server.launcher import APP, DEFAULT_THREADS, WAITING_THREADS, LaunchError, launch
-from rasa_core.server.settings import ServerSettings, checked_token, default_store_path
+from rasa_core.server.settings import ServerSettings, default_store_path
 from rasa_core.support.folders import make_private
 from rasa_core.tracker_store import store_from_url
 
@@ -60,6 +61,8 @@ def serve(
     cors_origins: tuple[str, ...],
     allowed_hosts: tuple[str, ...],
     auth_token: str | None,
+    jwt_secret: str | None,
+    jwt_method: str,
     log_file: str | None,
     max_body: int,
     body_timeout: float,
@@ -73,6 +76,7 @@ def serve(
     verbose: bool,
     debug: bool,
     project: str = "",
+    open_rest_channel: bool = False,
 ) -> None:
     """Serve a model until the process is told to stop; `project` is the folder that the page may show and change.
 
@@ -88,6 +92,9 @@ def serve(
         cors_origins=cors_origins,
         allowed_hosts=(*hosts_of(host), *allowed_hosts),
         auth_token=auth_token,
+        jwt_secret=jwt_secret,
+        jwt_method=jwt_method,
+        open_rest_channel=open_rest_channel,
         log_file=log_file or None,
         log_level="DEBUG" if debug else "INFO" if verbose else "WARNING",
         store=store,
@@ -143,7 +150,7 @@ def _check(settings: ServerSettings, workers: int) -> None:
     """Raise `click.ClickException` for what would fail in every worker."""
     if settings.store is not None and settings.store.startswith("memory:") and workers > 1:
         raise click.UsageError("memory:// is not shared between workers: use one worker, or a SQLite file.")
-    if settings.enable_train is not None and settings.auth_token is None:
+    if settings.enable_train is not None and settings.auth_token is None and settings.jwt_secret is None:
         raise click.UsageError(
             f"--enable-train needs a token, since whoever may train decides what messages mean: set {TOKEN_VARIABLE}."
         )
@@ -154,7 +161,7 @@ def _check(settings: ServerSettings, workers: int) -> None:
             f"{TOKEN_VARIABLE} to ASCII letters, digits and punctuation."
         )
     try:
-        checked_token(token)
+        Guard(token, settings.jwt_secret, settings.jwt_method)
         if settings.enable_train is not None:
             Path(settings.enable_train).mkdir(parents=True, exist_ok=True)
         NaturalLanguageInterpreter.create(settings.nlu)
@@ -174,7 +181,9 @@ def _check(settings: ServerSettings, workers: int) -> None:
 def _warn(settings: ServerSettings, host: str, port: int) -> None:
     if not Path(settings.model).is_dir():
         click.echo(f"There is no model at {settings.model}: the server will answer 503.", err=True)
-    if settings.auth_token is None and host not in _OWN_MACHINE:
+    if settings.open_rest_channel and (settings.auth_token is not None or settings.jwt_secret is not None):
+        click.echo("The REST channel asks nobody for a token, as credentials.yml lists rest.", err=True)
+    elif settings.auth_token is None and settings.jwt_secret is None and host not in _OWN_MACHINE:
         click.echo(
             f"Anybody who reaches port {port} can use the bot: set {TOKEN_VARIABLE} to ask for a token.", err=True
         )

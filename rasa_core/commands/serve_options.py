@@ -11,6 +11,7 @@ import click
 
 from rasa_core.commands.common import Command, import_option
 from rasa_core.server.launcher import DEFAULT_THREADS, WAITING_THREADS
+from rasa_core.server.settings import DEFAULT_JWT_METHOD
 from rasa_core.server.waiting import PATIENCE
 from rasa_core.tracker_store.retention import DurationError, seconds_of
 
@@ -19,6 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 TOKEN_VARIABLE = "RASA_CORE_TOKEN"
 STORE_VARIABLE = "RASA_CORE_STORE"
 ACTIONS_VARIABLE = "RASA_CORE_ACTIONS"
+JWT_VARIABLE = "RASA_CORE_JWT_SECRET"
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _size = re.compile(r"(\d{1,12})\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _host = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[?[0-9a-f.]*:[0-9a-f:.]*\]?", re.IGNORECASE)
@@ -137,6 +139,20 @@ _OPTIONS = (
         default=lambda: os.environ.get(TOKEN_VARIABLE),
         help="What callers must send as Authorization: Bearer TOKEN, or ?token=TOKEN. Other users of this "
         f"machine can see it here; they cannot see the environment variable {TOKEN_VARIABLE}.",
+    ),
+    click.option(
+        "--jwt-secret",
+        metavar="SECRET",
+        default=lambda: os.environ.get(JWT_VARIABLE),
+        help="Secret, or public key, of the JSON Web Tokens that callers may send in the place of the token; needs "
+        f"rasa-core[jwt]. In the environment variable {JWT_VARIABLE}, other users of this machine cannot see it.",
+    ),
+    click.option(
+        "--jwt-method",
+        default=DEFAULT_JWT_METHOD,
+        show_default=True,
+        metavar="METHOD",
+        help="How they are signed, such as HS256 or RS256.",
     ),
     click.option(
         "-o",

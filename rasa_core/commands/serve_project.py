@@ -77,7 +77,7 @@ def command(
         click.echo(line)
     for name, given in (("actions", endpoints.actions), ("nlg", endpoints.nlg), ("store", endpoints.store)):
         flags[name] = given if flags.get(name) is None else flags[name]
-    serve(str(project.model), project=folder, **flags)
+    serve(str(project.model), project=folder, **flags, open_rest_channel=project.has_open_rest_channel)
 
 
 def _trained(

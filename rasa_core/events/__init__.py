@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, field
+from dataclasses import KW_ONLY, InitVar, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -242,7 +242,8 @@ class ActionExecuted(Event):
     action_name
         Name of the action.
     policy, confidence
-        Which policy chose the action, and its probability; None where no policy was asked.
+        Which policy chose it, and its probability; None where none was asked. By position also as in Rasa 3, before the
+        time: a text is no time.
     model
         The short fingerprint of the model that was asked, or that was loaded where none was.
     predicted
@@ -267,14 +268,22 @@ class ActionExecuted(Event):
     }
     action_name: str
     timestamp: float = 0.0
+    confidence: float | None = None
+    moment: InitVar[float | None] = None
     _: KW_ONLY
     policy: str | None = None
-    confidence: float | None = None
     model: str | None = None
     predicted: str | None = None
     unpredictable: bool = False
     error: str | None = None
     hide_rule_turn: bool | None = None
+
+    def __post_init__(self, moment: float | None = None) -> None:
+        """Read what was given in the order of Rasa 3."""
+        is_policy = isinstance(self.timestamp, str)
+        if is_policy:
+            object.__setattr__(self, "policy", self.timestamp)
+        Event.__init__(self, moment if is_policy or moment is not None else self.timestamp)
 
     def _parameters(self) -> Json:
         """Return the name, and of everything else what there is."""
@@ -380,8 +389,7 @@ class TopicSet(Event):
         Event.__post_init__(self)
         warnings.warn("topics are ignored; remove TopicSet events.", DeprecationWarning, stacklevel=3)
 
-    def as_story_string(self) -> str:
-        """Return ``topic[name]``, as stories of old have it."""
+    def as_story_string(self) -> str:  # noqa: D102
         return f"topic[{self.topic}]"
 
     @classmethod

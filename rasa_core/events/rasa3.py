@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rasa_core.events.base import Event, JsonKey, event_class
@@ -67,6 +68,23 @@ class ActionExecutionRejected(Event):
 
 
 @event_class
+class CallerAction(Event):
+    """A part of an action, such as the validation of a form, is due in the caller's code, or done there."""
+
+    type_name: ClassVar[str] = "caller_action"
+    _keys: ClassVar = {
+        "name": JsonKey("action_name", str, is_required=True),
+        "is_done": JsonKey("is_done", bool, is_required=True),
+    }
+    action_name: str
+    is_done: bool
+    timestamp: float = 0.0
+
+    def as_story_string(self) -> None:
+        """Return None: stories know the whole action."""
+
+
+@event_class
 class SessionStarted(Event):
     """The user comes back after a while: history and slots are reset, and what is carried over is set anew."""
 
@@ -113,3 +131,16 @@ class ReminderCancelled(Event):
     intent: str | None = None
     entities: Any = None
     timestamp: float = 0.0
+
+    def cancels(self, reminder: Mapping[str, Any]) -> bool:
+        """Tell whether this is about a reminder, given in JSON."""
+        wanted = ("name", self.name), ("intent", self.intent), ("entities", self.entities)
+        return all(value in (None, reminder.get(key)) for key, value in wanted)
+
+
+def entities_in(given: object) -> list[dict[str, Any]]:
+    """Return entities from an object of names to values, or from a list; anything else is none."""
+    if isinstance(given, Mapping):
+        return [{"entity": name, "value": value} for name, value in given.items()]
+    items = given if isinstance(given, list) else []
+    return [item for item in items if isinstance(item, dict) and isinstance(item.get("entity"), str)]

@@ -189,6 +189,11 @@ class Project:
         """Return what the project says of other servers; `read_endpoints` tells the errors."""
         return Endpoints() if self.rasa is None else read_endpoints(self.folder)
 
+    @property
+    def has_open_rest_channel(self) -> bool:
+        """Tell whether credentials.yml lists the REST channel, which then asks nobody for a token, as in Rasa."""
+        return self.rasa is not None and "rest" in self.rasa.channels
+
     def fingerprint(self, domain: Domain) -> str:
         """Return a hash of everything that the dialogue model of this project depends on."""
         settings: list[object] = [__version__, MODEL_FORMAT, domain.fingerprint()]

@@ -19,11 +19,12 @@ from rasa_core.support.yaml_parts import Part, YamlError, read_yaml, yaml_part
 logger = logging.getLogger(__name__)
 
 SNIPPET: Final = "..."
+SESSION_START: Final = "action_session_start"
 EXTRACT_SLOTS: Final = "action_extract_slots"
 RASA_DEFAULT_ACTIONS: Final = (
     "action_listen",
     "action_restart",
-    "action_session_start",
+    SESSION_START,
     "action_default_fallback",
     "action_deactivate_loop",
     "action_revert_fallback_events",
@@ -41,9 +42,12 @@ REQUESTED_SLOT: Final = "requested_slot"
 SESSION_METADATA_SLOT: Final = "session_started_metadata"
 TWO_STAGE_FALLBACK: Final = "action_two_stage_fallback"
 
+ACTION_FACTORY: Final = "action_factory"
+"""The key of 0.9 that says where actions run, which a domain may have, too."""
+
 KNOWN_KEYS: Final = (
     *("version", "intents", "entities", "slots", "forms", "responses", "actions", "e2e_actions", "session_config"),
-    *("config", "imports"),
+    *("config", "imports", "action_factory"),
 )
 DATA_KEYS: Final = frozenset({"nlu", "stories", "rules"})
 """Keys of other files, which may stand beside those of a domain."""
@@ -206,6 +210,9 @@ class _Merger:
                 self._add_list(name, value)
             elif name in _MAPPINGS:
                 self._add_mapping(name, value)
+            elif name == ACTION_FACTORY:
+                self.content[name] = value.data
+                self.lines[(name, name)] = key.place
             elif name not in KNOWN_KEYS and name not in DATA_KEYS:
                 hint = did_you_mean(name, [*KNOWN_KEYS, *DATA_KEYS])
                 logger.warning("%s: unknown key %r is ignored.%s", key.place, name, hint)

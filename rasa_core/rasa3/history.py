@@ -12,14 +12,20 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from rasa_core.events import ACTION_LISTEN_NAME, Event
+from rasa_core.events import ACTION_LISTEN_NAME, Event, ReminderScheduled
+from rasa_core.events.base import moment_in
 from rasa_core.events.rasa3 import ActionExecutionRejected as Rejected
-from rasa_core.events.rasa3 import ActiveLoop, LoopInterrupted
+from rasa_core.events.rasa3 import ActiveLoop, CallerAction, LoopInterrupted, ReminderCancelled, entities_in
 from rasa_core.history import SLOTS_KEPT, History, RasaVocabulary, State, Understood, Vocabulary
 from rasa_core.slots import Slot
 
 LISTENED: Final = f"prev_{ACTION_LISTEN_NAME}"
 LOOP_PREFIX: Final = "active_loop_"
+MOST_REMINDERS: Final = 50
+_GRACE: Final = 1.0
+"""Seconds by which a reminder may be late when it is set: its time is kept to the second."""
+VALIDATION: Final = "validate_"
+"""What the action that sees the answers to a form is called, before the name of the form."""
 
 
 @dataclass(slots=True)
@@ -97,6 +103,10 @@ _SEEN: Final = (
     "marked",
     "rejected",
     "fresh_slots",
+    "due",
+    "validated",
+    "reminders",
+    "acting",
 )
 
 
@@ -109,6 +119,14 @@ class RasaHistory(History):
         The loop that is going on.
     rejected : str or None
         The action that refused to run just now.
+    due : list of str
+        Parts of the present action that the caller is to run first.
+    validated : str or None
+        The form of which the caller has validated the answer.
+    reminders : dict of str to dict
+        The reminders that still stand, by name, as their events are in JSON. Sessions and rewinds leave them.
+    acting : dict or None
+        The reminder whose turn is not over yet.
     user : State
         What the message adds to the present state; after a turn that a loop handled, that of the turn before it.
     """
@@ -133,6 +151,9 @@ class RasaHistory(History):
         self.rejected: str | None = None
         self.marked: list[Any] = []
         self.fresh_slots: list[str] = []
+        self.reminders: dict[str, Any] = getattr(self, "reminders", {})
+        self.acting: dict[str, Any] | None = None
+        self._forget_parts()
 
     # -- what happens
 
@@ -141,6 +162,28 @@ class RasaHistory(History):
         self.user = self.vocabulary.features_of(message)
         self.heard = True
         self.rejected = None
+        self._forget_parts()
+        self.acting = None
+        if self.reminders:
+            self._forget_reminders_at(message)
+
+    def _forget_reminders_at(self, message: Any) -> None:
+        """Forget reminders that a message of the user's cancels, or the one that acts with it."""
+        if not (message.metadata or {}).get("is_external"):
+            left = {name: one for name, one in self.reminders.items() if not one.get("kill_on_user_msg", True)}
+            self.reminders = left
+            return
+        said = message.intent.get("name"), entities_in(message.entities)
+        for name, one in sorted(self.reminders.items(), key=lambda item: _moment_of(item[1])):
+            is_due = _moment_of(one) <= message.timestamp
+            if is_due and (one.get("intent"), entities_in(one.get("entities"))) == said:
+                self.acting = one
+                self.reminders = {other: kept for other, kept in self.reminders.items() if other != name}
+                return
+
+    def _forget_parts(self) -> None:
+        self.due: list[str] = []
+        self.validated: str | None = None
 
     def record_slot(self, name: str, value: Any) -> None:  # noqa: D102
         super().record_slot(name, value)
@@ -164,6 +207,9 @@ class RasaHistory(History):
             if name in self.vocabulary.loops:
                 self._mark(name)
         self.fresh_slots = []
+        self._forget_parts()
+        if name == ACTION_LISTEN_NAME:
+            self.acting = None
         if self.loop is not None:
             self.loop.is_interrupted = False
             self.loop.rejected = self.loop.rejected and self.loop.name != name
@@ -209,8 +255,17 @@ class RasaHistory(History):
             states.release()
 
     def record_other(self, event: Event) -> None:
-        """Take note of the beginning, interruption, rejection and end of loops."""
-        if isinstance(event, ActiveLoop):
+        """Take note of the beginning, interruption, rejection, parts and end of loops."""
+        if isinstance(event, CallerAction):
+            self._record_part(event)
+        elif isinstance(event, ReminderScheduled) and event.intent is not None:
+            if event.trigger_date_time.timestamp() + _GRACE < event.timestamp:
+                return  # It is for a time that had passed.
+            kept = {name: one for name, one in self.reminders.items() if name != event.name}
+            self.reminders = dict([*kept.items(), (event.name, event.as_dict())][-MOST_REMINDERS:])
+        elif isinstance(event, ReminderCancelled):
+            self.reminders = {name: one for name, one in self.reminders.items() if not event.cancels(one)}
+        elif isinstance(event, ActiveLoop):
             intent = self.intent_name
             self.loop = None if event.loop_name is None else Loop(event.loop_name, trigger_intent=intent)
             if event.loop_name is None:
@@ -219,10 +274,20 @@ class RasaHistory(History):
             self.loop.is_interrupted = event.is_interrupted
         elif isinstance(event, Rejected):
             self.rejected = event.action_name
+            self._forget_parts()
             if self.loop is not None and self.loop.name == event.action_name:
                 self.loop.rejected = True
             if event.action_name == self.loop_ran:
                 self._go_on()
+
+    def _record_part(self, event: CallerAction) -> None:
+        name, form = event.action_name, event.action_name.removeprefix(VALIDATION)
+        if not event.is_done:
+            self.due = [*self.due, name]
+            return
+        self.due = [due for due in self.due if due != name]
+        if form != name and form in self.vocabulary.loops:
+            self.validated = form
 
     @property
     def intent_name(self) -> str | None:
@@ -279,7 +344,7 @@ class RasaHistory(History):
     def restore(self, snapshot: Mapping[str, Any]) -> None:  # noqa: D102
         super().restore(snapshot)
         for name in _SEEN:
-            setattr(self, name, snapshot["seen"][name])
+            setattr(self, name, snapshot["seen"].get(name, getattr(self, name)))
         self.loop = None if snapshot["loop"] is None else Loop(**snapshot["loop"])
         self._all.restore(snapshot["all"])
         self._visible.restore(snapshot["visible"])
@@ -295,6 +360,10 @@ class RasaHistory(History):
         twin._visible.restore(self._visible.snapshot())
         twin._fresh.restore(self._fresh.snapshot())
         return twin
+
+
+def _moment_of(reminder: Mapping[str, Any]) -> float:
+    return moment_in(reminder["date_time"]).timestamp()
 
 
 def user_part(state: State) -> State:

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from http import HTTPStatus
@@ -36,12 +35,13 @@ from rasa_core.actions.webhook import ActionServer
 from rasa_core.agent import Agent
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server import conversations, rasa3
-from rasa_core.server.callers import ANY, Cors, authenticate, check_page, host_check, hosts_of, unknown_host
+from rasa_core.server.callers import ANY, Cors, check_page, host_check, hosts_of, unknown_host
+from rasa_core.server.guards import Guard
 from rasa_core.server.logs import LogFile, access_logger, level_number, log_to_console, log_to_file, request_line
-from rasa_core.server.paths import Paths, View, Views, decoded_path
+from rasa_core.server.paths import Paths, View, Views, check_sender_id, decoded_path
 from rasa_core.server.requests import HttpError, Request, json_response
 from rasa_core.server.served_model import Housekeeper, ServedModel
-from rasa_core.server.settings import DEFAULT_MAX_BODY, ServerSettings, checked_token
+from rasa_core.server.settings import DEFAULT_JWT_METHOD, DEFAULT_MAX_BODY, ServerSettings
 from rasa_core.server.visits import Visit
 from rasa_core.tracker_store.base import TrackerStore
 from rasa_core.tracker_store.urls import store_from_url
@@ -53,17 +53,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 StartResponse = Callable[..., Any]
-MAX_SENDER_ID: Final = 1000
 
 _STATUS_LINES: Final = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 # What `create_app` calls by the names of `ServerSettings`.
 _ABOUT_CALLERS: Final = (
     *("cors_origins", "auth_token", "max_body", "enable_load"),
-    *("retention", "enable_train", "allowed_hosts", "inspect"),
+    *("retention", "enable_train", "allowed_hosts", "inspect", "jwt_secret", "jwt_method", "open_rest_channel"),
 )
 _READING: Final = ("GET", "HEAD")  # All but what talks to the bot, which GET can do too.
 _HOW_TO_TRAIN: Final = "start the server with --enable-train DIR and a token to allow it."
-_control = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class ServerApp:
@@ -87,11 +85,12 @@ class ServerApp:
     def __init__(self, model: ServedModel, settings: ServerSettings, log_file: LogFile | None = None) -> None:
         if settings.max_body < 1:
             raise ValueError(f"max_body is a number of bytes above 0, not {settings.max_body!r}.")
-        if settings.enable_train is not None and settings.auth_token is None:
-            raise ValueError("enable_train needs an auth_token: whoever may train decides what messages mean.")
+        if settings.enable_train is not None and settings.auth_token is None and settings.jwt_secret is None:
+            raise ValueError("enable_train needs an auth_token or JWT: whoever may train decides what messages mean.")
         self.model = model
         self.cors = Cors(settings.cors_origins)
-        self._token = checked_token(settings.auth_token)
+        self._guard = Guard(settings.auth_token, settings.jwt_secret, settings.jwt_method)
+        self._open = rasa3.REST_CHANNEL if settings.open_rest_channel else ()
         self._hosts_are_open = settings.allowed_hosts is None
         self._is_known_host = host_check((ANY,) if settings.allowed_hosts is None else settings.allowed_hosts)
         self._max_body = settings.max_body
@@ -144,7 +143,7 @@ class ServerApp:
         view = views.get(method)
         if view is None:
             return self._options_for(method, ", ".join([*views, "OPTIONS"])), sender_id
-        if self._token is None:
+        if not self._guard.asks:
             host = environ.get("HTTP_HOST", "")
             if not self._is_known_host(host):
                 raise unknown_host(host)
@@ -152,10 +151,15 @@ class ServerApp:
                 pass  # No browser that says where it comes from.
             elif endpoint != "/load" and (method not in _READING or endpoint in conversations.TALKS):
                 check_page(self.cors, environ)
-        elif view not in _PUBLIC and not (self._inspector is not None and view in self._inspector.public):
-            authenticate(request, self._token)
-        _check_sender_id(sender_id)
+        elif not self._is_public(view, endpoint):
+            unnamed = None if endpoint in rasa3.REST_CHANNEL else ""
+            self._guard.admit(request, sender_id if endpoint in _OF_A_CONVERSATION else unnamed)
+        check_sender_id(sender_id)
         return view, sender_id
+
+    def _is_public(self, view: View, endpoint: str) -> bool:
+        in_inspector = self._inspector is not None and view in self._inspector.public
+        return view in _PUBLIC or in_inspector or endpoint in self._open
 
     def _options_for(self, method: str, allowed: str) -> View:
         """Return what answers a browser that asks what it may do; anything else is not allowed here."""
@@ -251,13 +255,6 @@ _GENERAL: Final[dict[str, Views]] = {
 _PATHS: Final = Paths(_GENERAL, _OF_A_CONVERSATION)
 
 
-def _check_sender_id(sender_id: str) -> None:
-    if len(sender_id) > MAX_SENDER_ID:
-        raise HttpError(400, f"the sender_id has {len(sender_id)} characters; at most {MAX_SENDER_ID} are kept.")
-    if not sender_id.isprintable() and _control.search(sender_id):
-        raise HttpError(400, f"the sender_id {sender_id!r} holds a control character; use others.")
-
-
 def create_app(
     model_directory: str | os.PathLike[str] | Agent,
     interpreter: str | NaturalLanguageInterpreter | None = None,
@@ -276,6 +273,9 @@ def create_app(
     nlg: str | Mapping[str, Any] | NlgServer | None = None,
     allowed_hosts: Iterable[str] | str | None = None,
     inspect: str | os.PathLike[str] | None = None,
+    jwt_secret: str | None = None,
+    jwt_method: str = DEFAULT_JWT_METHOD,
+    open_rest_channel: bool = False,
 ) -> ServerApp:
     """Return a WSGI application that serves a model.
 
@@ -296,9 +296,9 @@ def create_app(
         ``"local"`` or ``"remote"``; wins over domain.yml.
     tracker_store
         A store, or the URL of one, which need not be reachable yet; None for a SQLite file beside the model.
-    cors_origins, auth_token, max_body, enable_load, retention, enable_train, actions, nlg, allowed_hosts,
-    inspect
-        As of `ServerSettings`. Training needs a token.
+    cors_origins, auth_token, max_body, enable_load, retention, enable_train, actions, nlg, allowed_hosts, inspect, \
+    jwt_secret, jwt_method, open_rest_channel
+        As of `ServerSettings`. Training needs a token or a JWT.
 
     Raises
     ------
@@ -330,6 +330,9 @@ def create_app(
         cors_origins=_several(cors_origins),
         allowed_hosts=None if allowed_hosts is None else _several(allowed_hosts),
         auth_token=auth_token,
+        jwt_secret=jwt_secret,
+        jwt_method=jwt_method,
+        open_rest_channel=open_rest_channel,
         max_body=max_body,
         retention=retention,
         enable_train=None if enable_train is None else os.fsdecode(enable_train),

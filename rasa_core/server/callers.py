@@ -17,12 +17,11 @@ is that of the scheme of the page, so that this holds behind a proxy that ends T
 ``Host`` that it was called with; where it does not, name its address with ``--cors``. ``X-Forwarded-Host`` is not
 looked at.
 
-With a token, none of this is checked: a page that does not know it can do nothing (`authenticate`).
+With a token, none of this is checked: a page that does not know it can do nothing (`rasa_core.server.guards`).
 """
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 import re
 import socket
@@ -30,7 +29,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from rasa_core.server.requests import HttpError, Request
+from rasa_core.server.requests import HttpError
 
 ANY: Final = "*"
 ALL_ADDRESSES: Final = ("0.0.0.0", "::")
@@ -182,22 +181,3 @@ def _is_own(origin: str, host_header: str) -> bool:
     if page is None or here is None or default is None:
         return False
     return page.host == here.host and (page.port or default) == (here.port or default)
-
-
-def authenticate(request: Request, token: bytes) -> None:
-    """Raise `HttpError` 401 unless the request brings the token that the server was started with.
-
-    It comes as ``Authorization: Bearer TOKEN``, or as ``?token=TOKEN`` as it always could. Comparing takes the same
-    time whatever was sent, so that the token cannot be guessed letter by letter. Werkzeug's `authorization` takes a
-    token such as ``a=b`` for parameters, so the header is read here.
-    """
-    scheme, _, sent = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    if scheme.lower() == "bearer" and hmac.compare_digest(sent.strip(" \t").encode("latin-1", "replace"), token):
-        return
-    if hmac.compare_digest(request.args.get("token", "").encode(), token):
-        return
-    raise HttpError(
-        401,
-        "the token is missing or wrong; send Authorization: Bearer TOKEN, or ?token=TOKEN.",
-        [("WWW-Authenticate", 'Bearer realm="rasa_core"')],
-    )

@@ -7,15 +7,13 @@ list, and ``nearest``, the existing names that look like the one that was sent.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from werkzeug.wrappers import Response
 
 from rasa_core.channels.channel import UserMessage
 from rasa_core.events import (
-    END_OF_TIME,
     ActionExecuted,
     ActionReverted,
     Event,
@@ -92,16 +90,43 @@ def _message(request: Request, agent: Agent, sender_id: str) -> tuple[MessagePro
 
 def read_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
     """Tell the state of a conversation; an unknown one is not created."""
-    until = _unix_time(request.args["until"]) if "until" in request.args else None
+    until = request.until()
     tracker = agent.read_tracker(sender_id)
     version = tracker.version
     if until is not None:
         tracker = tracker.travel_back_in_time(until)
+    wanted = _events_wanted(request)
+    if wanted is not None:
+        return at_version(with_events(tracker, wanted), version)
     state = tracker.current_state(
         should_include_events=request.flag("events", default=True),
         only_events_after_latest_restart=not request.flag("ignore_restarts", default=False),
     )
     return at_version(state, version)
+
+
+def _events_wanted(request: Request) -> str | None:
+    """Return which events the state is to have, as Rasa names them; None if the request does not say."""
+    wanted = request.args.get("include_events")
+    if wanted is not None and wanted not in EVENTS_TOLD:
+        raise HttpError(400, f'"include_events" is one of {", ".join(EVENTS_TOLD)}, not {wanted[:40]!r}.')
+    return wanted
+
+
+def with_events(tracker: DialogueStateTracker, wanted: str) -> dict[str, Any]:
+    """Return the state of a conversation with those of its events that are `EVENTS_TOLD` under this name."""
+    state, events = tracker.current_state(), EVENTS_TOLD[wanted](tracker)
+    state["events"] = None if events is None else [event.as_dict() for event in events]
+    return state
+
+
+EVENTS_TOLD: Final[Mapping[str, Callable[[DialogueStateTracker], Iterable[Event] | None]]] = {
+    "ALL": lambda tracker: tracker.events,
+    "APPLIED": lambda tracker: tracker.applied_events(),
+    "AFTER_RESTART": lambda tracker: tracker.events_after_latest_restart(),
+    "NONE": lambda tracker: None,
+}
+"""Which events a state has, as Rasa names them: of a conversation, those that count are ``APPLIED``."""
 
 
 def explain(request: Request, agent: Agent, sender_id: str) -> Response:
@@ -124,7 +149,8 @@ def replace_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
     """Put events in the place of a whole conversation."""
     events = events_in(request.conversation(), agent)
     _check_taken_back(events, agent, None)
-    return _answer(agent.processor.replace_events(sender_id, events, request.conditions("replace")))
+    answered = agent.processor.replace_events(sender_id, events, request.conditions("replace"))
+    return _told(request, agent, sender_id, answered)
 
 
 def append_events(request: Request, agent: Agent, sender_id: str) -> Response:
@@ -132,7 +158,9 @@ def append_events(request: Request, agent: Agent, sender_id: str) -> Response:
     body = request.json()
     events = events_in([body] if isinstance(body, dict) else body, agent)
     _check_taken_back(events, agent, sender_id)
-    return _answer(agent.processor.append_events(sender_id, events, request.conditions("append")))
+    return _told(
+        request, agent, sender_id, agent.processor.append_events(sender_id, events, request.conditions("append"))
+    )
 
 
 def log_message(request: Request, agent: Agent, sender_id: str) -> Response:
@@ -147,7 +175,7 @@ def log_message(request: Request, agent: Agent, sender_id: str) -> Response:
     (message,) = events_in([{"event": "user", "text": text, "parse_data": parsed or None}], agent)
     assert isinstance(message, UserUttered)
     answered = agent.processor.append_message(sender_id, message, request.conditions("messages"))
-    return at_version(answered.result, answered.version)
+    return _told(request, agent, sender_id, answered)
 
 
 def predict(request: Request, agent: Agent, sender_id: str) -> Response:
@@ -175,6 +203,15 @@ def _prediction(agent: Agent, tracker: DialogueStateTracker) -> dict[str, Any]:
         "confidence": found.confidence,
         "tracker": tracker.current_state(should_include_events=True),
     }
+
+
+def _told(request: Request, agent: Agent, sender_id: str, answered: RequestResult) -> Response:
+    """Answer with what a change led to, or with the events that the request asks for."""
+    wanted = _events_wanted(request)
+    if wanted is None:
+        return _answer(answered)
+    tracker = agent.read_tracker(sender_id)
+    return at_version(with_events(tracker, wanted), tracker.version)
 
 
 def _answer(answered: RequestResult) -> Response:
@@ -269,19 +306,6 @@ def _check_names(event: Event, domain: Domain, where: str, details: Mapping[str,
 
 
 # -- numbers in a URL
-
-
-def _unix_time(text: str) -> float:
-    """Return the moment that the parameter ``until`` names, in seconds."""
-    try:
-        moment = float(text)
-    except ValueError:
-        moment = math.nan
-    if END_OF_TIME <= abs(moment) < 1e15:
-        raise HttpError(400, f'"until" is Unix time in seconds, and {text[:40]!r} looks like milliseconds.')
-    if not math.isfinite(moment):
-        raise HttpError(400, f'"until" is Unix time in seconds, such as 1536000000.5, not {text[:40]!r}.')
-    return moment
 
 
 def _whole_number(text: str, low: int, high: int, expected: str) -> int:

@@ -28,6 +28,8 @@ Views = Mapping[str, View]
 DEFAULT_SENDER_ID: Final = "default"
 
 _MARK: Final = "\x00/\x00"  # Stands for %2F until the path is decoded, and then
+MAX_SENDER_ID: Final = 1000
+_control = re.compile(r"[\x00-\x1f\x7f]")
 SLASH: Final = "\udc2f"  # this, which is in no decoded path.
 
 
@@ -112,3 +114,11 @@ class Paths:
                 ) from None
             return found[2], found[1]
         return endpoint, values.get("sender_id", DEFAULT_SENDER_ID).replace(SLASH, "/")
+
+
+def check_sender_id(sender_id: str) -> None:
+    """Raise `HttpError` 400 for a name that no conversation may have."""
+    if len(sender_id) > MAX_SENDER_ID:
+        raise HttpError(400, f"the sender_id has {len(sender_id)} characters; at most {MAX_SENDER_ID} are kept.")
+    if not sender_id.isprintable() and _control.search(sender_id):
+        raise HttpError(400, f"the sender_id {sender_id!r} holds a control character; use others.")

@@ -7,18 +7,22 @@ body that makes no sense is 400 where Rasa answers 500.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from werkzeug.wrappers import Response
 
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import RestOutputChannel
+from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain_file import write_yaml
 from rasa_core.events import UserUttered
+from rasa_core.events.rasa3 import entities_in
 from rasa_core.exceptions import did_you_mean
-from rasa_core.processor import RasaProcessor, entities_in
+from rasa_core.processor import RasaProcessor
 from rasa_core.server.requests import HttpError, Request, at_version, json_response, text_in
-from rasa_core.support.strict_json import encode
+from rasa_core.stories.sessions import sessions_as_stories
+from rasa_core.support.strict_json import encode, is_number
+from rasa_core.tracker_store.idempotency import RequestResult
 from rasa_core.trackers import DialogueStateTracker
 
 if TYPE_CHECKING:
@@ -41,12 +45,15 @@ def webhook(request: Request, agent: Agent, sender_id: str) -> Response:
     text, sender = body.get("message"), body.get("sender")
     if not isinstance(text, str) or not text:
         return json_response([])
+    sender_id = UserMessage.DEFAULT_SENDER_ID if sender is None else str(sender)
+    if request.only_sender not in (None, sender_id):
+        raise HttpError(403, f'this JWT may speak as the sender {request.only_sender!r} alone; send it as "sender".')
     channel = RestOutputChannel()
     metadata, named = body.get("metadata"), body.get("input_channel")
     message = UserMessage(
         text,
         channel,
-        UserMessage.DEFAULT_SENDER_ID if sender is None else str(sender),
+        sender_id,
         input_channel=named if isinstance(named, str) else "rest",
         metadata=metadata if isinstance(metadata, dict) and metadata else None,
     )
@@ -88,18 +95,27 @@ def parse_text(request: Request, agent: Agent, sender_id: str) -> Response:
 
 
 def execute(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Run one action, and return what it said."""
-    name = request.json_object().get("name")
+    """Run one action, and return the state and what was said."""
+    body = request.json_object()
+    name = body.get("name")
     if not isinstance(name, str):
         raise HttpError(400, 'the name of the action is missing; send it as {"name": "utter_greet"}.')
     agent.domain.index_for_action(name)
-    if agent.tracker_store.retrieve(sender_id) is None:
+    tracker = agent.tracker_store.retrieve(sender_id)
+    if tracker is None:
         raise HttpError(404, f"there is no conversation {sender_id!r}.")
-    return _said(agent, sender_id, lambda turns, tracker, talk: turns.run_action(name, tracker, talk))
+    turns, conditions = agent.turns(), request.conditions("execute")
+    message = UserMessage(None, _channel(request, tracker), sender_id)
+    policy, confidence = body.get("policy"), body.get("confidence")
+    if not isinstance(policy, str | None) or not is_number(0 if confidence is None else confidence):
+        raise HttpError(400, '"policy" is the name of a policy, and "confidence" a number.')
+    if isinstance(turns, RasaProcessor):
+        return _said(turns.execute(message, name, policy, confidence, conditions))
+    return _said(turns.act(message, lambda tracker, talk: turns.run_action(name, tracker, talk), conditions))
 
 
 def trigger_intent(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Act as if the user had said something of this intent."""
+    """Act as if the user had said something of this intent, and return the state and what was said."""
     body = request.json_object()
     name = body.get("name")
     if not isinstance(name, str):
@@ -107,34 +123,46 @@ def trigger_intent(request: Request, agent: Agent, sender_id: str) -> Response:
     if name not in agent.domain.intents:
         raise HttpError(404, f"the domain has no intent {name[:100]!r}.{did_you_mean(name, agent.domain.intents)}")
     entities = entities_in(body.get("entities"))
-    turns = agent.turns()
+    turns, conditions = agent.turns(), request.conditions("trigger_intent")
+    message = UserMessage(None, _channel(request, agent.read_tracker(sender_id)), sender_id)
     if isinstance(turns, RasaProcessor):
-        channel = RestOutputChannel()
-        turns.trigger_intent(UserMessage(None, channel, sender_id), name, entities)
-        tracker = agent.read_tracker(sender_id)
-        state = tracker.current_state(should_include_events=True)
-        return at_version({"tracker": state, "messages": channel.messages}, tracker.version)
-    message = UserUttered(f"EXTERNAL: {name}", {"name": name, "confidence": 1.0}, entities)
+        return _said(turns.trigger_intent(message, name, entities, conditions))
+    said = UserUttered(f"EXTERNAL: {name}", {"name": name, "confidence": 1.0}, entities)
 
-    def take(turns: Any, tracker: DialogueStateTracker, talk: Any) -> None:
-        for event in [message, *agent.domain.slots_for_entities(entities)]:
-            tracker.update(event)
+    def take(tracker: DialogueStateTracker, talk: Dispatcher) -> None:
+        turns.take_message(tracker, said)
         turns.run_until_listening(tracker, talk, lambda: None)
 
-    return _said(agent, sender_id, take)
+    return _said(turns.act(message, take, conditions))
 
 
-def _said(agent: Agent, sender_id: str, take: Any) -> Response:
-    """Change a conversation, and return its state and what the bot said meanwhile."""
-    turns, channel = agent.turns(), RestOutputChannel()
-    with agent.tracker_store.conversation(sender_id) as conversation:
-        take(turns, conversation.tracker, turns.dispatcher_for(UserMessage("", channel, sender_id)))
-        conversation.commit()
-        state = conversation.tracker.current_state(should_include_events=True)
-        return at_version({"tracker": state, "messages": channel.messages}, conversation.tracker.version)
+def _channel(request: Request, tracker: DialogueStateTracker) -> RestOutputChannel:
+    """Return what collects messages, under the name of the channel that responses are to be worded for."""
+    wanted = request.args.get("output_channel")
+    return RestOutputChannel(tracker.latest_message.input_channel if wanted == "latest" else wanted)
 
+
+def _said(answered: RequestResult) -> Response:
+    return at_version(answered.result, answered.version)
+
+
+def story(request: Request, agent: Agent, sender_id: str) -> Response:
+    """Return a conversation as a test story in YAML: its latest session, or all."""
+    if agent.tracker_store.retrieve(sender_id) is None:
+        raise HttpError(404, f"there is no conversation {sender_id!r}.")
+    tracker = agent.read_tracker(sender_id)
+    until = request.until()
+    if until is not None:
+        tracker = tracker.travel_back_in_time(until)
+    written = sessions_as_stories(tracker.events, sender_id, all_sessions=request.flag("all_sessions", default=False))
+    return Response(written, mimetype="text/plain")
+
+
+REST_CHANNEL: Final = ("/webhooks/rest/", "/webhooks/rest/webhook")
+"""Paths of the channel: whom a message is from says its body."""
 
 OF_A_CONVERSATION: Final = {
+    "/story": {"GET": story, "HEAD": story},
     "/execute": {"POST": execute},
     "/trigger_intent": {"POST": trigger_intent},
 }

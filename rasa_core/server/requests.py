@@ -10,11 +10,13 @@ are kept, and come back escaped.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 from typing import IO, Any, Final
 from urllib.parse import parse_qsl
 
@@ -26,9 +28,11 @@ from werkzeug.utils import cached_property
 from werkzeug.wrappers import Request as WerkzeugRequest
 from werkzeug.wrappers import Response
 
+from rasa_core.events import END_OF_TIME
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.support.strict_json import decode, encode
 from rasa_core.tracker_store.idempotency import RequestConditions
+from rasa_core.version import __version__
 
 Headers = Iterable[tuple[str, str]]
 
@@ -45,6 +49,16 @@ _MAX_SHORT: Final = 512 * 1024
 _CHUNK: Final = 64 * 1024
 _PATIENCE: Final = 1.0  # seconds
 _drains = threading.BoundedSemaphore(1)  # A read that waits keeps a thread of Granian busy too.
+
+_REASONS: Final = {
+    400: "BadRequest",
+    401: "NotAuthenticated",
+    403: "NotAuthorized",
+    404: "NotFound",
+    409: "Conflict",
+    500: "InternalError",
+}
+"""What Rasa calls the kinds of errors."""
 
 _JSON_TYPES: Final[dict[type, str]] = {
     type(None): "null",
@@ -81,13 +95,15 @@ class HttpError(HTTPException):
     headers
         More headers of the answer.
     details
-        More keys of the answer, for programs.
+        More keys of the answer, for programs. Beside them, and ``error``, stands what clients of Rasa expect.
     """
 
     def __init__(
         self, status: int, message: str, headers: Headers = (), details: Mapping[str, Any] | None = None
     ) -> None:
-        answer = json_response({**(details or {}), "error": message}, status, headers)
+        as_rasa = {"version": __version__, "status": "failure", "message": message, "code": status}
+        as_rasa["reason"] = _REASONS.get(status, HTTPStatus(status).phrase)
+        answer = json_response({**as_rasa, **(details or {}), "error": message}, status, headers)
         super().__init__(message, answer)
         self.code = status
 
@@ -122,6 +138,7 @@ class Request(WerkzeugRequest):
     ) -> None:
         super().__init__(environ, populate_request=False)
         self.interpreter_named = interpreter_named
+        self.only_sender: str | None = None
         self._max_body = max_body
         self._body = b""
         if "HTTP_TRANSFER_ENCODING" in environ:  # A body in chunks ends by itself, though not all servers say so.
@@ -140,6 +157,21 @@ class Request(WerkzeugRequest):
         except ValueError:
             raise HttpError(400, f"the URL has more than {_MAX_PARAMETERS} parameters.") from None
         return ImmutableMultiDict(pairs)
+
+    def until(self) -> float | None:
+        """Return the moment that the parameter ``until`` names, in seconds, None if there is none."""
+        text = self.args.get("until")
+        if text is None:
+            return None
+        try:
+            moment = float(text)
+        except ValueError:
+            moment = math.nan
+        if END_OF_TIME <= abs(moment) < 1e15:
+            raise HttpError(400, f'"until" is Unix time in seconds, and {text[:40]!r} looks like milliseconds.')
+        if not math.isfinite(moment):
+            raise HttpError(400, f'"until" is Unix time in seconds, such as 1536000000.5, not {text[:40]!r}.')
+        return moment
 
     def flag(self, name: str, default: bool) -> bool:
         """Return a yes-or-no parameter of the URL; any value other than ``true`` means no."""

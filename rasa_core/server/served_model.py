@@ -18,7 +18,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -31,6 +31,7 @@ from rasa_core.model_folder import DIALOGUE_MODEL
 from rasa_core.policies.ensemble import METADATA_NAME
 from rasa_core.server import uploads
 from rasa_core.server.callers import is_from_a_page
+from rasa_core.server.reminders import ReminderClock
 from rasa_core.server.requests import HttpError, Request, without_folders
 from rasa_core.server.settings import default_store_path
 from rasa_core.slots import without_imports
@@ -40,6 +41,7 @@ from rasa_core.tracker_store.base import ANSWERS_KEPT, TrackerStore
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.retention import expire_conversations
 from rasa_core.tracker_store.sqlite import SqliteTrackerStore
+from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +103,7 @@ class ServedModel:
         self._servers: dict[str, Any] = {"actions": actions, "nlg": nlg}
         self._store = tracker_store
         self._agent = agent
+        self._on_commit: Callable[[DialogueStateTracker], object] | None = None
         self._problem = ""
         self._changing = threading.Lock()
         self._next_look = 0.0
@@ -188,13 +191,24 @@ class ServedModel:
             raise ModelError(f"there is no model at {str(directory)!r}: train one first, or name another directory.")
         if self._store is None:
             self._store = open_default_store(self._required_path())
-        return Agent.load(
+        agent = Agent.load(
             str(as_current(directory)),
             interpreter=self._present_interpreter(),
             tracker_store=self._store if self._agent is None else copy.copy(self._store),
             action_factory=self._action_factory,
             **self._servers,
         )
+        self._watch(agent)
+        return agent
+
+    def watch(self, on_commit: Callable[[DialogueStateTracker], object]) -> None:
+        """Show each conversation that was changed, by whatever agent serves then, to `on_commit`."""
+        self._on_commit = on_commit
+        if self._agent is not None:
+            self._watch(self._agent)
+
+    def _watch(self, agent: Agent) -> None:
+        agent.on_commit = agent.processor.on_commit = self._on_commit or agent.processor.on_commit
 
     def _present_interpreter(self) -> NaturalLanguageInterpreter | None:
         """Return the interpreter; one of a project, anew where the version of it has changed."""
@@ -248,7 +262,7 @@ def open_default_store(model: Path) -> SqliteTrackerStore:
 
 
 class Housekeeper:
-    """Forgets, at regular times, answers that nobody will ask for again, and conversations past their time.
+    """Forgets, at regular times, answers that nobody will ask for again and conversations past their time; reminds.
 
     Each process does this in a thread of its own, which starts with the first request, also behind servers that fork.
 
@@ -275,6 +289,8 @@ class Housekeeper:
         self._first = first
         self._every = every
         self.threads: dict[int, threading.Thread] = {}
+        self.clock = ReminderClock(model.agent)
+        model.watch(self.clock.note)
 
     def start(self) -> None:
         """Begin in this process, unless that was done already."""
@@ -282,6 +298,7 @@ class Housekeeper:
         # One step that no other thread can come between, without a lock that a fork would copy while it is held.
         if self.threads.setdefault(os.getpid(), thread) is thread:
             thread.start()
+            threading.Thread(target=self.clock.run, name="reminders", daemon=True).start()
 
     def _run(self) -> None:
         time.sleep(self._first)

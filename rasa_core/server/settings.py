@@ -7,6 +7,7 @@ import os
 from typing import Any, Final
 
 DEFAULT_MAX_BODY: Final = 1024 * 1024
+DEFAULT_JWT_METHOD: Final = "HS256"
 MAX_TRAINING_SECONDS: Final = 3600
 MAX_TRAINING_MEMORY: Final = 4 * 1024**3
 """Bytes that a training over HTTP may hold."""
@@ -53,6 +54,11 @@ class ServerSettings:
         server names them.
     inspect
         The project whose files the page of the inspector may show and change, empty for none; None for no such page.
+    jwt_secret, jwt_method
+        Secret or public key with which a JSON Web Token is checked, and how it is signed, as `rasa_core.server.guards`
+        tells; None if there are none.
+    open_rest_channel
+        Whether the REST channel asks neither for a token nor for a JWT.
     """
 
     model: str
@@ -70,6 +76,9 @@ class ServerSettings:
     nlg: str | dict[str, Any] | None = dataclasses.field(default=None, repr=False)
     allowed_hosts: tuple[str, ...] | None = None
     inspect: str | None = None
+    jwt_secret: str | None = dataclasses.field(default=None, repr=False)
+    jwt_method: str = DEFAULT_JWT_METHOD
+    open_rest_channel: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-able data, for `rasa_core.server.create_app_from_settings`."""

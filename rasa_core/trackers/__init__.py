@@ -24,6 +24,7 @@ from rasa_core.rasa3.history import history_for
 from rasa_core.slots import Slot
 from rasa_core.trackers.event_log import Dialogue as Dialogue
 from rasa_core.trackers.event_log import EventLog, ReadEvents
+from rasa_core.trackers.rasa_log import rasa_state
 from rasa_core.trackers.state import (
     ConversationState,
     Independent,
@@ -200,12 +201,14 @@ class DialogueStateTracker(EventLog, ConversationState):
 
     def replay_events(self) -> None:
         """Compute the state anew from the applied events."""
-        applied = self.applied_events()
+        applied, reminders = self.applied_events(), None if self._loops is None else self.history.reminders
         self._reset()
         if self._restarted_at > self.origin or self._loops is not None:
             self._on_must_listen()
         for event in applied:
             event.apply_to(self)
+        if reminders is not None:
+            self.history.reminders = reminders
 
     def _follow(self, events: Iterable[Event]) -> Self:
         """Append events that have happened before, in another tracker."""
@@ -222,8 +225,10 @@ class DialogueStateTracker(EventLog, ConversationState):
         if self.follow_up_action is not None:
             self.update(FollowupAction(None))
 
-    def _on_restart(self) -> None:
+    def _on_restart(self, *, keeps_reminders: bool = True) -> None:
         self._reset()
+        if not keeps_reminders and self._loops is not None:
+            self.history.reminders = {}
         self._restarted_at = self.version
         self._on_must_listen()
 
@@ -277,6 +282,7 @@ class DialogueStateTracker(EventLog, ConversationState):
             "latest_event_time": self.latest_event_time,
             "paused": self._paused,
             "events": events,
+            **({} if self._loops is None else rasa_state(self)),
         }
 
     # -- comparing, and copies
@@ -355,6 +361,10 @@ class DialogueStateTracker(EventLog, ConversationState):
     previous_topic = topic
 
 
+_ABOUT_LOOPS_AND_REMINDERS = (
+    *("active_loop", "form", "loop_interrupted", "action_execution_rejected", "caller_action"),
+    *("reminder", "cancel_reminder"),
+)
 _FOLDS: Mapping[str, Callable[[DialogueStateTracker, Any], object]] = {
     "user": lambda tracker, event: tracker._on_user(event),
     "bot": lambda tracker, event: setattr(tracker, "latest_bot_utterance", event),
@@ -362,14 +372,14 @@ _FOLDS: Mapping[str, Callable[[DialogueStateTracker, Any], object]] = {
     "slot": lambda tracker, event: tracker._on_slot(event.key, event.value),
     "reset_slots": lambda tracker, event: tracker._on_reset_slots(),
     "followup": lambda tracker, event: tracker._on_follow_up(event.action_name),
-    "restart": lambda tracker, event: tracker._on_restart(),
+    "restart": lambda tracker, event: tracker._on_restart(keeps_reminders=False),
     "rewind": lambda tracker, event: tracker._on_rewind(),
     "undo": lambda tracker, event: tracker.replay_events(),
     "pause": lambda tracker, event: setattr(tracker, "_paused", True),
     "resume": lambda tracker, event: setattr(tracker, "_paused", False),
     "session_started": lambda tracker, event: tracker._on_restart(),
     **dict.fromkeys(
-        ("active_loop", "form", "loop_interrupted", "action_execution_rejected"),
+        _ABOUT_LOOPS_AND_REMINDERS,
         lambda tracker, event: tracker._on_loop(event),
     ),
 }

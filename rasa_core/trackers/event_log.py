@@ -6,7 +6,7 @@ import hashlib
 import re
 from bisect import bisect
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ _LINE_ENDS = re.compile("[\r\n]+")
 
 TURN_LENGTH = 200
 """So many events are looked at, at most, to find the latest message."""
+_A_FEW = 16
+"""In so many, or fewer, that is found nearly always."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +141,22 @@ class EventLog:
         skip = max(0, start - self._stored_until)
         return [*self._log(start, self._stored_until), *self._pending[skip:]]
 
+    def _backwards(self, count: int) -> Iterator[Event]:
+        """Yield up to `count` events, the latest first; few are read of the log if few are asked for."""
+        yield from reversed(self._pending)
+        if self._stored is not None:
+            yield from reversed(self._stored)
+            return
+        stop = self._stored_until
+        for length in (_A_FEW, count):
+            start = max(stop - length, self.origin)
+            yield from reversed(self._log(start, stop))
+            stop = start
+
     def slots_since_message(self) -> dict[str, Any]:
         """Return the slots that were set after the latest message, with their values."""
         found: dict[str, Any] = {}
-        for event in reversed(self.latest_events(TURN_LENGTH)):
+        for event in self._backwards(TURN_LENGTH):
             if isinstance(event, UserUttered):
                 break
             if isinstance(event, SlotSet):

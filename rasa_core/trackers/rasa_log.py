@@ -11,7 +11,7 @@ from typing import Any
 
 from rasa_core.events.base import Event
 
-_GONE = ("action", "user", "user_featurization", "entities")
+_GONE = ("action", "user", "user_featurization", "entities", "caller_action")
 
 
 def rasa_positions(events: Sequence[Event], loops: Collection[str]) -> list[int]:
@@ -28,6 +28,19 @@ def rasa_positions(events: Sequence[Event], loops: Collection[str]) -> list[int]
         else:
             _drop_answer(_action(event), left, events)
     return left
+
+
+def rasa_state(tracker: Any) -> dict[str, Any]:
+    """Return what Rasa 3 tells of the state of a conversation besides what 0.9 does."""
+    loop, action = tracker.history.loop, tracker.latest_action_name
+    told = ("name", "is_interrupted", "rejected")
+    return {
+        "followup_action": tracker.follow_up_action,
+        "latest_input_channel": tracker.latest_message.input_channel,
+        "active_loop": {} if loop is None else {name: getattr(loop, name) for name in told},
+        "latest_action": {} if action is None else {"action_name": action},
+        "latest_action_name": action,
+    }
 
 
 def _action(event: Any) -> str | None:

@@ -19,6 +19,13 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def hotel(checkout: Path) -> Iterator[Served]:
+    """The example of a form."""
+    with serving(checkout, "examples/hotel") as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
 def bot(checkout: Path) -> Iterator[Served]:
     """The README's main job."""
     with serving(checkout, "examples/remote") as served:

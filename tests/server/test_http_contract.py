@@ -61,9 +61,17 @@ def state(
     }
 
 
+MESSAGES: dict[str, dict[str, Any]] = {
+    "utter_greet": {"text": "hey", "data": [{"title": "Bye", "payload": "/bye"}]},
+    "utter_bye": {"text": "bye"},
+}
+
+
 def step(next_action: str | None, version: int, tracker: dict[str, Any], info: str = "") -> dict[str, Any]:
     decided = next_action is not None
+    said = MESSAGES.get(next_action or "")
     answer = {
+        **({} if said is None else {"messages": [{"recipient_id": tracker["sender_id"], **said}]}),
         "next_action": next_action,
         "confidence": 1.0 if decided else None,
         "policy": "AnswersByIntent" if decided else None,
@@ -84,7 +92,7 @@ def get(path: str) -> Sent:
 
 ANNA = {"entity": "name", "value": "Anna", "start": 6, "end": 22}
 GREETING = step("utter_greet", 2, state(said("/greet")))
-HEY = {"recipient_id": "x", "text": "hey", "data": [{"title": "Bye", "payload": "/bye"}]}
+HEY = {"recipient_id": "x", **MESSAGES["utter_greet"]}
 
 ANSWERED: dict[str, tuple[list[Sent], Sent, Any]] = {
     # id: (requests before, request, JSON of the answer)

@@ -11,14 +11,16 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, AllSlotsReset, SlotSet, UserUttered
+from rasa_core.events.rasa3 import ActiveLoop
 from rasa_core.history import LAST_ACTIONS_KEPT, TURN_ACTIONS_KEPT, History, compute_state, with_best_intent_only
 from rasa_core.policies.features import history as features
+from rasa_core.rasa3.domain_parts import REQUESTED_SLOT
 from rasa_core.slots import Slot
 
 if TYPE_CHECKING:
@@ -46,14 +48,10 @@ class FeatureMatrix(NamedTuple):
     ----------
     starts : NDArray of int64
         Row `i` has its numbers at ``starts[i]`` up to ``starts[i + 1]`` of the next two, ``(rows + 1,)``.
-    columns : NDArray of int32
+    columns, values : NDArray of int32, NDArray of float32
         ``(numbers,)``; a row has no column twice.
-    values : NDArray of float32
-        ``(numbers,)``.
-    numbers : list of int
-        Which of its conversation's actions each row stands before, counted from 0.
-    actions : list of str
-        Their names.
+    numbers, actions : list of int, list of str
+        Which of its conversation's actions each row stands before, counted from 0; their names.
     """
 
     starts: Ints
@@ -96,8 +94,7 @@ class ConversationFeaturizer:
         self._actions: list[str] = []
         self._turn_of_row: list[int] = []
         self._parts_of_row: list[int] = []
-        # What happened, and the actions other than listening, of all conversations one after the other; and for
-        # each row how many of both there were before it.
+        # What happened, and the actions but listening, of all conversations; and how many of both before each row.
         self._happened: list[int] = []
         self._acted: list[int] = []
         self._before_row: list[int] = []
@@ -112,11 +109,10 @@ class ConversationFeaturizer:
         self._acted += [self._parts.nothing] * LAST_ACTIONS_KEPT
         self._history = History(window=1, vocabulary=tracker.history.vocabulary)
         self._content = dict(self._initial)
-        # The part of what the slots hold; None while it is not known.
-        self._in_slots: int | None = None
+        self._in_slots: int | None = None  # The part of what the slots hold; None while it is not known.
         self._turn: tuple[str, ...] = ()
-        self._done = 0
-        self._latest: _Action | None = None
+        self._loop: tuple[str | None, str | None] = (None, None)  # With the slot that it asks for.
+        self._done, self._latest = 0, cast(_Action | None, None)
         self._take_message(_NO_MESSAGE, self._parts.nothing, self._parts.nothing)
         for event in tracker.applied_events():
             if isinstance(event, ActionExecuted):
@@ -125,6 +121,8 @@ class ConversationFeaturizer:
                 self._take_user(event)
             elif isinstance(event, SlotSet | AllSlotsReset):
                 self._take_slot(event)
+            elif isinstance(event, ActiveLoop):
+                self._loop = event.loop_name, self._loop[1]
         self._spans.end(len(self._numbers))
 
     def _take_user(self, event: UserUttered) -> None:
@@ -155,6 +153,8 @@ class ConversationFeaturizer:
         if isinstance(event, AllSlotsReset):
             self._content = dict(self._initial)
         elif event.key in self._slots:
+            if event.key == REQUESTED_SLOT:
+                self._loop = self._loop[0], None if event.value is None else str(event.value)
             self._content[event.key] = self._content_of(event.key, event.value)
             if self._slots[event.key].has_features():
                 self._history.record_slot(event.key, event.value)
@@ -193,7 +193,7 @@ class ConversationFeaturizer:
             in_slots = self._in_slots = parts.slots[tuple(self._content.values())]
         slots_set = parts.slots_set[tuple(self._history.slots_set.items())]
         in_turn = parts.turn[self._turn], parts.length[self._done]
-        self._parts_of_row += (*self._in_message, in_slots, slots_set, in_state, *in_turn)
+        self._parts_of_row += (*self._in_message, in_slots, slots_set, parts.loop[self._loop], in_state, *in_turn)
         self._before_row += (len(self._happened), len(self._acted))
         self._turn_of_row.append(self._history.turns)
         self._numbers.append(self._done)
@@ -203,7 +203,6 @@ class ConversationFeaturizer:
         """Return the features of the conversations that were added since the last time."""
         lengths, columns, values = self._parts.expanded(self._all_parts())
         other_lengths, others, other_values = self._spans.expanded(np.array(self._turn_of_row, np.int64))
-        # In each row, the numbers of the spans come after those of the parts.
         starts = np.concatenate([[0], np.cumsum(lengths + other_lengths)])
         all_columns, all_values = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
         places, other_places = _ranges(starts[:-1], lengths), _ranges(starts[:-1] + lengths, other_lengths)
@@ -259,9 +258,10 @@ class _Parts:
         self.message_before: _Memo[Message, int] = self._memo(lambda message: features.of_message_before(*message))
         self.actions_before = self._memo(features.of_actions_before)
         self.slots_set = self._memo(features.of_slots_set)
+        self.loop: _Memo[tuple[str | None, str | None], int] = self._memo(lambda loop: features.of_loop(*loop))
         self.turn = self._memo(features.of_turn)
         self.length = self._memo(features.of_length)
-        # What single slots hold has numbers, too, but is no part; what all slots hold together is one.
+        # What single slots hold has numbers, but is no part; what all slots hold together is one.
         self._contents: list[dict[int, float]] = []
         self.content = _Memo(self._new_content)
         self.texts: dict[tuple[str, str], int] = {}

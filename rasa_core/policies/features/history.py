@@ -12,6 +12,7 @@ novelty            entity, and whether new, same or changed           1
 slot value         slot=value of the slots that hold text             1
 slot set           slots set after the latest message or action       1
 slot set to        slot=value of these                                1
+loop               the loop that is going on, and what it asks for    1
 turn               actions since the latest message                   1
 intent before      intent of the turn before, or ``None``             1
 entity before      entities of the turn before                        1
@@ -48,7 +49,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
@@ -58,6 +59,7 @@ from numpy.typing import NDArray
 
 from rasa_core.events import ACTION_LISTEN_NAME
 from rasa_core.history import History, Mention, State, TurnSummary, with_best_intent_only
+from rasa_core.rasa3.domain_parts import REQUESTED_SLOT
 from rasa_core.slots import Slot
 
 if TYPE_CHECKING:
@@ -109,7 +111,7 @@ class HistoryFeaturizer:
 
     # -- one prediction
 
-    def features(self, states: Sequence[State], history: History, slots: Iterable[Slot]) -> Sparse:
+    def features(self, states: Sequence[State], history: History, slots: Collection[Slot]) -> Sparse:
         """Return the features of one prediction.
 
         Parameters
@@ -139,13 +141,15 @@ class HistoryFeaturizer:
                         values.append(value)
         return indices, values
 
-    def groups(self, states: Sequence[State], history: History, slots: Iterable[Slot]) -> Iterator[Group]:
+    def groups(self, states: Sequence[State], history: History, slots: Collection[Slot]) -> Iterator[Group]:
         """Yield blocks with the values of their features by name; a block may come twice, a feature does not."""
         yield from zip(self._event_blocks, recent_events(states, self.max_history), strict=False)
         yield from of_state(states[-1])
         yield from of_mentions(history.mentions)
         yield from of_slots(texts_of(slots))
         yield from of_slots_set(history.slots_set.items())
+        if history.loop is not None:
+            yield from of_loop(history.loop.name, _requested(slots))
         yield from of_turn(history.turn_actions)
         yield from of_turn_before(history.turn_before)
         for number, action in enumerate(reversed(history.last_actions)):
@@ -236,6 +240,16 @@ def of_slots_set(slots_set: Iterable[tuple[str, str | None]]) -> Iterator[Group]
     pairs = list(slots_set)
     yield "slot set", _ones(name for name, _ in pairs)
     yield "slot set to", _ones(f"{name}={text}" for name, text in pairs if text is not None)
+
+
+def of_loop(loop: str | None, requested: object) -> Iterator[Group]:
+    """Yield a loop of Rasa 3, such as a form, and the slot that it asks for."""
+    if loop is not None:
+        yield "loop", _ones([loop, *([] if requested is None else [f"asks {requested}"])])
+
+
+def _requested(slots: Iterable[Slot]) -> object:
+    return next((slot.value for slot in slots if slot.name == REQUESTED_SLOT), None)
 
 
 def texts_of(slots: Iterable[Slot]) -> Iterator[tuple[str, str | None]]:

@@ -16,6 +16,7 @@ from tracker_oracle import LISTEN, action, said
 
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, AllSlotsReset, Event, SlotSet
+from rasa_core.events.rasa3 import ActiveLoop
 from rasa_core.policies.features import conversations as conversation_rows
 from rasa_core.policies.features.conversations import ConversationFeaturizer, FeatureMatrix
 from rasa_core.policies.features.history import HistoryFeaturizer
@@ -115,6 +116,45 @@ def test_rows_are_what_the_table_tells(log, max_history) -> None:
 def test_a_bounded_tracker_gives_the_same_rows(log, max_history) -> None:
     whole, bounded = (DialogueStateTracker.from_events("x", log, SMALL, window) for window in (None, 2))
     assert Maker(max_history).named([bounded]) == Maker(max_history).named([whole])
+
+
+FORM = """
+version: "3.1"
+intents: [book, chat]
+entities: [room]
+slots: {room: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: room}]}}
+forms: {hotel_form: {required_slots: [room]}}
+responses: {utter_chat: [{text: Yes.}], utter_done: [{text: Done.}]}
+"""
+
+
+def test_a_loop_and_what_it_asks_for_are_features() -> None:
+    domain = Domain.from_yaml(FORM)
+    listened, asked = ActionExecuted("action_listen"), SlotSet("requested_slot", "room")
+    log = [
+        *(listened, said("book"), ActionExecuted("hotel_form"), ActiveLoop("hotel_form"), asked),
+        *(listened, said("chat"), ActionExecuted("utter_chat"), ActionExecuted("hotel_form"), asked, listened),
+        *(said("inform"), ActionExecuted("hotel_form"), SlotSet("requested_slot", None), ActiveLoop(None)),
+        ActionExecuted("utter_done"),
+    ]
+    tracker = DialogueStateTracker.from_events("form", [], domain)
+    featurizer, expected = HistoryFeaturizer(3), []
+    for event in log:
+        if isinstance(event, ActionExecuted):
+            groups = featurizer.groups([{}], tracker.history, tracker.slots.values())
+            expected.append({name for block, group in groups if block == "loop" for name in group})
+        tracker.update(event)
+
+    rows = Maker(3, domain).named([tracker])
+
+    during = {"hotel_form", "asks room"}
+    assert expected[:5] == [set(), set(), during, during, during]
+    assert expected[-1] == set()
+    found = [(row_number, {name for block, name in row if block == "loop"}) for row_number, _, row in rows]
+    applied = [event for event in tracker.applied_events() if isinstance(event, ActionExecuted)]
+    assert len(found) == len(applied)
+    assert [loops for _, loops in found][:4] == [set(), set(), during, during]
+    assert found[-1][1] == set()
 
 
 # -- one conversation

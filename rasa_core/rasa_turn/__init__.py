@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from rasa_core.actions.running import take_said
@@ -14,22 +14,22 @@ from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
+    Event,
     Restarted,
     SlotSet,
     UserUttered,
 )
 from rasa_core.events.rasa3 import ActionExecutionRejected, DefinePrevUserUtteredFeaturization
-from rasa_core.exceptions import ActionRejectedError
+from rasa_core.exceptions import ActionRejectedError, CallersActionError
 from rasa_core.interpreter import NaturalLanguageInterpreter, RegexInterpreter, parsed_by, signature
 from rasa_core.policies.policy import Prediction, surely_means
-from rasa_core.rasa3.domain_parts import SESSION_METADATA_SLOT
+from rasa_core.rasa3.domain_parts import SESSION_METADATA_SLOT, SESSION_START
 from rasa_core.responses import ResponseDispatcher, WordsResponses
 from rasa_core.slash_messages import NOT_UNDERSTOOD, parse_slash_message
 from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)
 
-SESSION_START: Final = "action_session_start"
 FOLLOWUP: Final = "followup_action"
 """What is named as the policy where the action was fixed."""
 _LAST: Final = (ACTION_LISTEN_NAME, SESSION_START)
@@ -63,9 +63,14 @@ class RasaTurns:
             return {"text": text, **NOT_UNDERSTOOD}, signature(self.interpreter)
         return parsed_by(self.interpreter, text), signature(self.interpreter)
 
-    def hear(self, tracker: DialogueStateTracker, message: UserMessage, dispatcher: ResponseDispatcher) -> None:
-        """Begin a session if it is time, and append the message and the slots that it sets."""
-        self.begin_session(tracker, dispatcher, message.metadata)
+    def hear(
+        self, tracker: DialogueStateTracker, message: UserMessage, dispatcher: ResponseDispatcher, runner: Any = None
+    ) -> None:
+        """Begin a session if it is time, and append the message and the slots that it sets.
+
+        `runner` is what does both, in the place of that of the bot.
+        """
+        self.begin_session(tracker, dispatcher, message.metadata, runner)
         parsed, interpreter = message.parse_data, None
         if parsed is None:
             parsed, interpreter = self.understood((message.text or "").strip())
@@ -77,22 +82,26 @@ class RasaTurns:
             interpreter=interpreter,
         )
         tracker.update(said)
-        self.fill_slots(tracker, dispatcher)
+        self.fill_slots(tracker, dispatcher, runner)
 
-    def fill_slots(self, tracker: DialogueStateTracker, dispatcher: ResponseDispatcher) -> None:
+    def fill_slots(self, tracker: DialogueStateTracker, dispatcher: ResponseDispatcher, runner: Any = None) -> None:
         """Append the slots that the latest message sets."""
-        for event in self.runner.extract_slots(dispatcher, tracker):
+        for event in (runner or self.runner).extract_slots(dispatcher, tracker):
             tracker.update(event)
 
     def begin_session(
-        self, tracker: DialogueStateTracker, dispatcher: ResponseDispatcher, metadata: Mapping[str, Any] | None = None
+        self,
+        tracker: DialogueStateTracker,
+        dispatcher: ResponseDispatcher,
+        metadata: Mapping[str, Any] | None = None,
+        runner: Any = None,
     ) -> None:
         """Begin a session where the conversation is new, or has rested for long."""
         if tracker.has_begun and not self._has_rested(tracker):
             return
         if metadata:
             tracker.update(SlotSet(SESSION_METADATA_SLOT, dict(metadata)))
-        self.run_action(SESSION_START, tracker, dispatcher, Prediction(SESSION_START, 1.0, None, {}))
+        self.run_action(SESSION_START, tracker, dispatcher, Prediction(SESSION_START, 1.0, None, {}), runner=runner)
 
     def _has_rested(self, tracker: DialogueStateTracker) -> bool:
         rasa = self.domain.rasa
@@ -137,11 +146,13 @@ class RasaTurns:
     def run_until_listening(  # noqa: D102
         self, tracker: DialogueStateTracker, dispatcher: Dispatcher, commit: Callable[[], object]
     ) -> None:
+        may_commit = self.runner.runs_everything  # A turn that may end at an action of the caller's is stored whole.
         for number in range(self.max_number_of_predictions):
             if self._is_silent(tracker):
                 return
             prediction = self.predict(tracker)
-            if prediction.action != ACTION_LISTEN_NAME and (number or self.runner.has_effects(prediction.action)):
+            name = prediction.action
+            if may_commit and name != ACTION_LISTEN_NAME and (number or self.runner.has_effects(name)):
                 commit()
             self.run_action(prediction.action, tracker, dispatcher, prediction)
             if prediction.action in _LAST:
@@ -156,6 +167,7 @@ class RasaTurns:
         prediction: Prediction | None = None,
         *,
         is_predicted: bool = True,
+        runner: Any = None,
     ) -> None:
         """Run one action and log it with the events that it returned, what it said among them.
 
@@ -165,25 +177,32 @@ class RasaTurns:
         chosen = prediction or Prediction(action_name, 0.0, None, {})
         problem = None
         try:
-            events = [event.storable() for event in self.runner.run(action_name, dispatcher, tracker)]
+            events = [event.storable() for event in (runner or self.runner).run(action_name, dispatcher, tracker)]
         except ActionRejectedError:
             take_said(dispatcher)
             tracker.update(ActionExecutionRejected(action_name, chosen.policy, chosen.confidence))
             return
+        except CallersActionError:  # Nothing of the turn is stored.
+            raise
         except Exception as error:  # whatever an action raises must not end the conversation
             logger.exception("the action %r failed in conversation %r.", action_name, tracker.sender_id)
             take_said(dispatcher)
             events, problem = [], f"{type(error).__name__}: {error}"[:1000]
         if not any(isinstance(event, ActionExecutionRejected) for event in events):
             self._log_action(action_name, tracker, chosen, is_predicted, problem)
+        self._log_outcome(events, tracker, dispatcher, runner)
+        if problem is not None:
+            dispatcher.report_failure(action_name, problem)
+
+    def _log_outcome(
+        self, events: Iterable[Event], tracker: DialogueStateTracker, dispatcher: ResponseDispatcher, runner: Any
+    ) -> None:
         for event in events:
             tracker.update(event)
             if isinstance(event, UserUttered):
-                self.fill_slots(tracker, dispatcher)
+                self.fill_slots(tracker, dispatcher, runner)
             if isinstance(event, Restarted):
                 tracker.follow_up_action = SESSION_START
-        if problem is not None:
-            dispatcher.report_failure(action_name, problem)
 
     def _log_action(
         self, name: str, tracker: DialogueStateTracker, chosen: Prediction, is_predicted: bool, problem: str | None

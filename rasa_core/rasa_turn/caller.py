@@ -1,0 +1,199 @@
+"""One turn of a Rasa 3 bot whose actions run in the caller's code, over ``parse`` and ``continue``.
+
+The next action may be a form or a default action: the caller says the ``messages`` of the answer and reports the action
+as executed, and what it changes is logged then. Parts of it that are the bot's own are next actions too: what fills and
+validates slots, before anything is predicted; ``validate_<form>``, before the form; ``action_ask_<slot>``, after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from rasa_core.actions.running import NotValidatedError
+from rasa_core.actions.slot_mappings import VALIDATE_SLOTS
+from rasa_core.channels.channel import UserMessage
+from rasa_core.channels.direct import RestOutputChannel
+from rasa_core.domain import Domain
+from rasa_core.events import (
+    ACTION_LISTEN_NAME,
+    ACTION_RESTART_NAME,
+    ActionExecuted,
+    BotUttered,
+    Event,
+    Restarted,
+    SlotSet,
+)
+from rasa_core.events.rasa3 import ActionExecutionRejected, CallerAction, SessionStarted
+from rasa_core.exceptions import ActionRejectedError
+from rasa_core.policies.policy import Prediction, reason_of
+from rasa_core.rasa3.domain_parts import REQUESTED_SLOT, SESSION_START
+from rasa_core.rasa3.history import VALIDATION
+from rasa_core.responses import ResponseDispatcher
+from rasa_core.trackers import DialogueStateTracker
+
+State = dict[str, Any]
+
+_UNTOLD: Final = (ACTION_LISTEN_NAME, SESSION_START)
+"""What is done here without a word."""
+
+
+class CallerTurns:
+    """What ``parse`` and ``continue`` need, in front of `RasaTurns` and a `TurnProcessor`."""
+
+    domain: Domain
+    max_number_of_predictions: int
+    dispatcher_for: Callable[..., ResponseDispatcher]
+    hear: Any
+    policy_ensemble: Any
+    predict: Any
+    run_action: Any
+    runner: Any
+    _answer: Callable[..., State]
+    _break_circuit: Any
+    _certain: Any
+    _is_silent: Any
+    _log_action: Any
+    _log_outcome: Any
+
+    def _hear_for_caller(self, tracker: DialogueStateTracker, text: str) -> None:
+        if tracker.latest_action_name not in (None, ACTION_LISTEN_NAME):  # The caller broke a turn off.
+            tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
+        message, run = UserMessage(text, None, tracker.sender_id), self.runner.for_caller()
+        self.hear(tracker, message, self._silent_dispatcher(tracker), run)
+        for name in () if self._is_silent(tracker) else run.fillers:
+            tracker.update(CallerAction(name, False))
+
+    def _silent_dispatcher(self, tracker: DialogueStateTracker) -> ResponseDispatcher:
+        return self.dispatcher_for(UserMessage(None, RestOutputChannel(), tracker.sender_id))
+
+    # -- what comes next
+
+    def _next_step(self, tracker: DialogueStateTracker, info: str | None = None) -> State:
+        if self._is_silent(tracker):
+            answer: State = super()._next_step(tracker, info)  # type: ignore[misc]
+            return answer
+        if tracker.is_listening() and tracker.follow_up_action is None:
+            return self._answer(tracker, self._certain(ACTION_LISTEN_NAME), info)
+        for _ in range(self.max_number_of_predictions):
+            due = tracker.history.due
+            prediction = self._certain(due[0]) if due else self._predicted(tracker)
+            if prediction.action in _UNTOLD and not self._is_left(prediction.action):
+                return self._listen(tracker, prediction, info)
+            answer = {}
+            if due:
+                self._add_part(answer, due[0], tracker)
+            if due or self._tell(answer, prediction, tracker):
+                told = info or reason_of(prediction, self.policy_ensemble.policies, tracker)
+                return answer | self._answer(tracker, prediction, told)
+        self._break_circuit(tracker, self._silent_dispatcher(tracker))
+        return self._answer(tracker, self._certain(ACTION_LISTEN_NAME), info)
+
+    def _is_left(self, action_name: str) -> bool:
+        """Tell whether a default action is one of the bot's own."""
+        return self.domain.rasa is not None and action_name in self.domain.rasa.custom_defaults
+
+    def _predicted(self, tracker: DialogueStateTracker) -> Prediction:
+        """Return the next action; that is the form whose answer was just validated, whatever this has changed."""
+        prediction, form = self.predict(tracker), tracker.history.validated
+        return prediction if form in (None, prediction.action) else Prediction(form, 1.0, None, {})
+
+    def _listen(self, tracker: DialogueStateTracker, prediction: Prediction, info: str | None) -> State:
+        self.run_action(prediction.action, tracker, self._silent_dispatcher(tracker), prediction)
+        return self._answer(tracker, prediction, info) | {"next_action": ACTION_LISTEN_NAME}
+
+    def _tell(self, answer: State, prediction: Prediction, tracker: DialogueStateTracker) -> bool:
+        """Add to an answer what its action says; return False if something else comes first, which is logged."""
+        name, channel = prediction.action, RestOutputChannel()
+        dispatcher = self.dispatcher_for(UserMessage(None, channel, tracker.sender_id))
+        try:
+            events = self.runner.for_caller().run(name, dispatcher, tracker)
+        except ActionRejectedError:
+            tracker.update(ActionExecutionRejected(name, prediction.policy, prediction.confidence))
+            return False
+        except NotValidatedError:
+            tracker.update(CallerAction(VALIDATION + name, False))
+            return False
+        asked = _asked(events)
+        if channel.messages or asked:
+            answer["messages"] = channel.messages
+        if asked:
+            answer["requested_slot"] = asked[-1].value
+        return True
+
+    def _add_part(self, answer: State, name: str, tracker: DialogueStateTracker) -> None:
+        """Add to an answer what a part of an action is about."""
+        if REQUESTED_SLOT in tracker.slots:
+            answer["requested_slot"] = tracker.slots[REQUESTED_SLOT].value
+        form = self._form_validated_by(name)
+        if name == VALIDATE_SLOTS:
+            answer["slots_to_validate"] = tracker.slots_since_message()
+        elif form is not None:
+            answer["slots_to_validate"] = self._answers_to(form, tracker)
+
+    def _form_validated_by(self, name: str) -> str | None:
+        form = name.removeprefix(VALIDATION)
+        return form if form != name and self.domain.rasa is not None and form in self.domain.rasa.forms else None
+
+    def _answers_to(self, form: str, tracker: DialogueStateTracker) -> dict[str, Any]:
+        try:
+            self.runner.for_caller().run(form, self._silent_dispatcher(tracker), tracker)
+        except NotValidatedError as error:
+            return error.values
+        except ActionRejectedError:
+            pass
+        return {}
+
+    # -- what the caller has done
+
+    def _take_report(self, tracker: DialogueStateTracker, action_name: str | None, events: list[Event]) -> None:
+        dispatcher, run = self._silent_dispatcher(tracker), self.runner.for_caller(is_reported=True)
+        if action_name in tracker.history.due:
+            self._take_part(tracker, action_name, events)
+            return
+        if action_name is not None and not any(isinstance(event, ActionExecutionRejected) for event in events):
+            prediction = self._predicted(tracker)
+            try:
+                decided = run.run(action_name, dispatcher, tracker)
+            except ActionRejectedError:  # The caller ran it all the same.
+                decided = []
+            is_next = prediction.action == action_name
+            chosen = prediction if is_next else replace(prediction, hide_rule_turn=False, events=())
+            self._log_action(action_name, tracker, chosen, is_next, None)
+            own = [event for event in decided if not isinstance(event, BotUttered) and event not in events]
+            events = [*own, *_completed(action_name, events, own)]
+        self._log_outcome(events, tracker, dispatcher, run)
+        for name in run.left:
+            if name != action_name:
+                tracker.update(CallerAction(name, False))
+
+    def _take_part(self, tracker: DialogueStateTracker, name: str, events: Sequence[Event]) -> None:
+        form = self._form_validated_by(name)
+        decided = () if form is None else self._decided_by(events, form, tracker)
+        for event in (CallerAction(name, True), *events, *decided):
+            tracker.update(event)
+
+    def _decided_by(self, validation: Sequence[Event], form: str, tracker: DialogueStateTracker) -> list[Event]:
+        """Return what a form does with a validated answer: it asks for a slot, or refuses to run."""
+        try:
+            events = self.runner.for_caller(validation).run(form, self._silent_dispatcher(tracker), tracker)
+        except ActionRejectedError:
+            prediction = self.predict(tracker)
+            return [ActionExecutionRejected(form, prediction.policy, prediction.confidence)]
+        return [event for event in _asked(events)[-1:] if event not in validation]
+
+
+def _asked(events: Iterable[Event]) -> list[SlotSet]:
+    return [event for event in events if isinstance(event, SlotSet) and event.key == REQUESTED_SLOT]
+
+
+def _completed(action_name: str, events: list[Event], own: Sequence[Event]) -> list[Event]:
+    """Return what a caller's own restart or session led to, with what these mean if it did not say so."""
+    known = {type(event) for event in (*events, *own)}
+    if action_name == ACTION_RESTART_NAME and Restarted not in known:
+        return [*events, Restarted()]
+    if action_name == SESSION_START:
+        begun = [] if SessionStarted in known else [SessionStarted()]
+        return [*begun, *events, *([] if ActionExecuted in known else [ActionExecuted(ACTION_LISTEN_NAME)])]
+    return events

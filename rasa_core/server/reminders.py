@@ -1,0 +1,127 @@
+"""Reminders of Rasa 3: each acts at its time as if the user had said something, once.
+
+What stands is in the conversations alone (`RasaHistory.reminders`), so that nothing is lost with a process. Each
+process knows the reminders of the turns that it took itself, and looks through all conversations when it starts.
+Several may know the same one; whoever gets the lock of its conversation first acts, and the others find it gone. A turn
+that was cut off goes on, where it was, at the next start.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from rasa_core.channels.direct import RestOutputChannel
+from rasa_core.events import Event, ReminderScheduled
+from rasa_core.exceptions import RasaCoreError
+from rasa_core.responses import ResponseDispatcher
+from rasa_core.server.requests import HttpError
+from rasa_core.trackers import DialogueStateTracker
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_WAIT: Final = 60.0
+_AGAIN_AFTER: Final = 10.0
+"""Seconds."""
+
+
+class Due(NamedTuple):
+    """A reminder, and when it is due as Unix time; `written` is its event in JSON, as text."""
+
+    moment: float
+    sender_id: str
+    name: str
+    written: str
+
+
+class ReminderClock:
+    """Acts on reminders when they are due.
+
+    Parameters
+    ----------
+    agent
+        Returns the `rasa_core.agent.Agent` that serves now.
+    """
+
+    def __init__(self, agent: Callable[[], Any]) -> None:
+        self._agent = agent
+        self._queue: list[Due] = []
+        self._known: set[Due] = set()
+        self._changed = threading.Condition()
+
+    def note(self, tracker: DialogueStateTracker) -> None:
+        """Take note of the reminders that stand in a conversation."""
+        standing = _standing(tracker)
+        if not standing:
+            return
+        with self._changed:
+            for told in standing:
+                event = Event.from_log(told)
+                assert isinstance(event, ReminderScheduled)
+                due = Due(event.trigger_date_time.timestamp(), tracker.sender_id, event.name, str(told))
+                if due not in self._known:
+                    self._known.add(due)
+                    heapq.heappush(self._queue, due)
+            self._changed.notify()
+
+    def look(self) -> None:
+        """Take note of the reminders of all conversations."""
+        agent = self._agent()
+        if agent.domain.rasa is not None:
+            for sender_id in agent.tracker_store.keys():  # noqa: SIM118 - a store is no mapping
+                self.note(agent.read_tracker(sender_id))
+
+    def act(self, now: float) -> float:
+        """Act on what is due, and return for how many seconds there is nothing to do."""
+        while True:
+            with self._changed:
+                if not self._queue or self._queue[0].moment > now:
+                    return self._queue[0].moment - now if self._queue else _LONGEST_WAIT
+                due = heapq.heappop(self._queue)
+                self._known.discard(due)
+            try:
+                self._act_on(due)
+            except (RasaCoreError, HttpError) as error:
+                logger.warning("the reminder %r of conversation %r waits: %s", due.name, due.sender_id, error)
+                with self._changed:
+                    heapq.heappush(self._queue, due._replace(moment=now + _AGAIN_AFTER))
+
+    def _act_on(self, due: Due) -> None:
+        agent = self._agent()
+        tracker = agent.read_tracker(due.sender_id)
+        told = next((one for one in _standing(tracker) if str(one) == due.written), None)
+        if told is None:
+            return
+        event = Event.from_log(told)
+        assert isinstance(event, ReminderScheduled)
+        channel = RestOutputChannel(tracker.latest_message.input_channel)
+        agent.turns().handle_reminder(event, ResponseDispatcher(due.sender_id, channel, agent.domain))
+
+    def run(self) -> None:
+        """Act on reminders for as long as the process lives."""
+        self._try(self.look)
+        while True:
+            wait = self._try(lambda: self.act(time.time()))
+            with self._changed:
+                if not self._queue or self._queue[0].moment > time.time():
+                    self._changed.wait(min(wait or _AGAIN_AFTER, _LONGEST_WAIT))
+
+    @staticmethod
+    def _try(what: Callable[[], float | None]) -> float | None:
+        try:
+            return what()
+        except Exception:  # The outermost edge of this thread: what failed once must not end it for good.
+            logger.exception("reminders wait, because of an unexpected error:")
+            return None
+
+
+def _standing(tracker: DialogueStateTracker) -> list[dict[str, Any]]:
+    """Return the reminders that are to act, or were cut off while they did."""
+    history = tracker.history
+    if history.loops is None:
+        return []
+    return [*history.reminders.values(), *([] if history.acting is None else [history.acting])]

@@ -1,0 +1,237 @@
+"""Forms and default actions of Rasa 3 over parse and continue: the caller runs them, the server decides."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rasa3_bots import say, trained, write
+
+from rasa_core.actions.rasa_runner import RasaRunner
+from rasa_core.agent import Agent
+from rasa_core.domain import Domain
+from rasa_core.events import BotUttered, Event, SlotSet
+from rasa_core.events.rasa3 import ActiveLoop
+from rasa_core.exceptions import CallersActionError, DomainError
+from rasa_core.tracker_store.memory import InMemoryTrackerStore
+from rasa_core.trackers import DialogueStateTracker
+
+BOT = {
+    "domain": """
+        version: "3.1"
+        action_factory: remote
+        intents: [book, table, inform, chat, stop, ask]
+        entities: [room, nights, seats]
+        slots:
+          room: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: room}]}
+          nights:
+            type: text
+            influence_conversation: false
+            mappings:
+            - {type: from_entity, entity: nights}
+            - {type: from_text, intent: inform, conditions: [{active_loop: hotel_form, requested_slot: nights}]}
+          seats: {type: float, influence_conversation: false, mappings: [{type: from_entity, entity: seats}]}
+        forms:
+          hotel_form: {required_slots: [room, nights]}
+          table_form: {required_slots: [seats], ignored_intents: [ask]}
+        responses:
+          utter_ask_hotel_form_room: [{text: Which room?}]
+          utter_ask_seats: [{text: How many seats?, buttons: [{title: two, payload: '/inform{"seats": 2}'}]}]
+          utter_ask_nights: [{text: "How many nights in {room}?"}]
+          utter_booked: [{text: "{room} for {nights}."}]
+          utter_reserved: [{text: "{seats} seats."}]
+          utter_chat: [{text: Yes indeed.}]
+          utter_stopped: [{text: As you like.}]
+          utter_default: [{text: What?}]
+          utter_restart: [{text: Anew.}]
+        actions: [ACTIONS]
+        """,
+    "data__rules": """
+        rules:
+        - rule: book
+          steps: [{intent: book}, {action: hotel_form}, {active_loop: hotel_form}]
+        - rule: booked
+          condition: [{active_loop: hotel_form}]
+          steps: [{action: hotel_form}, {active_loop: null}, {action: utter_booked}]
+        - rule: table
+          steps: [{intent: table}, {action: table_form}, {active_loop: table_form}]
+        - rule: reserved
+          condition: [{active_loop: table_form}]
+          steps: [{action: table_form}, {active_loop: null}, {action: utter_reserved}, {action: action_note}]
+        - rule: chat
+          steps: [{intent: chat}, {action: utter_chat}]
+        - rule: stop
+          steps: [{intent: stop}, {action: action_deactivate_loop}, {active_loop: null}, {action: utter_stopped}]
+        """,
+}
+OWN = ("action_note", "validate_hotel_form", "action_validate_slot_mappings", "action_ask_nights")
+MESSAGES = (
+    *("/book", "/table", "/chat", "/stop", "/ask", "/inform", "/restart", "/back", '/book{"room": "blue"}'),
+    *('/inform{"room": "red"}', '/inform{"room": "bad"}', '/inform{"nights": "3"}', '/inform{"nights": "9"}'),
+    *('/inform{"seats": 4}', '/inform{"room": "green", "nights": "1"}', '/inform{"seats": 4, "room": "grey"}'),
+)
+
+
+def own_action(name: str, to_validate: dict[str, Any]) -> list[Event]:
+    """Do what the bot's own actions do: refuse a room, want more nights, shout rooms."""
+    if name == "action_validate_slot_mappings":
+        return [SlotSet("nights", None)] if to_validate.get("nights") == "9" else []
+    if name == "validate_hotel_form":
+        room = to_validate.get("room")
+        return [] if room is None else [SlotSet("room", None if room == "bad" else str(room).upper())]
+    return [BotUttered(f"{name} says so.")]
+
+
+class Here:
+    """An action server in this process."""
+
+    sends_domain = False
+
+    def run(self, name: str, dispatcher: Any, tracker: DialogueStateTracker, domain: Any) -> list[Event]:
+        return own_action(name, tracker.slots_since_message())
+
+
+def bot(folder: Path, *own: str) -> Agent:
+    return trained(write(folder, **{**BOT, "domain": BOT["domain"].replace("ACTIONS", ", ".join(own))}))
+
+
+@pytest.fixture(scope="module")
+def bots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Agent]:
+    """Bots with and without own actions that take part in forms."""
+    plain = bot(tmp_path_factory.mktemp("plain"), "action_note")
+    return {"plain": plain, "own": bot(tmp_path_factory.mktemp("own"), *OWN)}
+
+
+def fresh(agent: Agent) -> Agent:
+    """Return an agent that has heard nothing yet."""
+    return Agent(agent.domain, agent.policy_ensemble, tracker_store=InMemoryTrackerStore(agent.domain))
+
+
+def here(agent: Agent) -> Agent:
+    """Return an agent whose own actions run in this process."""
+    other = fresh(agent)
+    other.processor.runner = RasaRunner(agent.domain, Here())  # type: ignore[arg-type]
+    return other
+
+
+def play(agent: Agent, text: str) -> list[str]:
+    """Send a message, carry out each next action, and return all that is said."""
+    said = []
+    answer = agent.start_message_handling(text, "ada")
+    while answer["next_action"] != "action_listen":
+        name = answer["next_action"]
+        is_own = name in OWN
+        events = own_action(name, answer.get("slots_to_validate", {})) if is_own else []
+        said += [event.text for event in events if isinstance(event, BotUttered)] if is_own else []
+        said += [message["text"] for message in answer.get("messages", [])]
+        answer = agent.continue_message_handling("ada", name, events)
+    return [text for text in said if text]
+
+
+def course(agent: Agent) -> list[Any]:
+    """Return what has happened, but for what was said, the slots on the way, and who ran what."""
+    left_out = ("bot", "slot", "caller_action")
+    events = agent.read_tracker("ada").events
+    kept = [event.as_dict() for event in events if event.type_name not in left_out]
+    return [{key: value for key, value in event.items() if key not in ("timestamp", "metadata")} for event in kept]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", ["plain", "own"])
+def test_a_caller_comes_to_the_same_as_a_bot_that_runs_here(kind: str, seed: int, bots: dict[str, Agent]) -> None:
+    choice, caller, local = random.Random(seed), fresh(bots[kind]), here(bots[kind])
+    for _ in range(30):
+        text = choice.choice(MESSAGES)
+        assert play(caller, text) == say(local, text), text
+        mine, theirs = caller.read_tracker("ada"), local.read_tracker("ada")
+        assert mine.current_slot_values() == theirs.current_slot_values(), text
+        assert mine.history.loop == theirs.history.loop
+    assert course(caller) == course(local)
+    tracker = caller.read_tracker("ada")
+    again = DialogueStateTracker.from_events("ada", tracker.events, caller.domain, tracker.history.window)
+    assert again.history.snapshot() == tracker.history.snapshot()
+
+
+def test_a_form_asks_and_is_reported(bots: dict[str, Agent]) -> None:
+    agent = fresh(bots["plain"])
+    asked = agent.start_message_handling("/table", "ada")
+    assert (asked["next_action"], asked["requested_slot"]) == ("table_form", "seats")
+    assert asked["messages"] == [{
+        "recipient_id": "ada", "text": "How many seats?",
+        "buttons": [{"title": "two", "payload": '/inform{"seats": 2}'}],
+    }]  # fmt: skip
+    listening = agent.continue_message_handling("ada", "table_form")
+    assert listening["next_action"] == "action_listen"
+    assert listening["tracker"]["slots"]["requested_slot"] == "seats"
+    assert agent.read_tracker("ada").history.loop.name == "table_form"
+
+    done = agent.start_message_handling('/inform{"seats": 3}', "ada")
+    assert (done["next_action"], done["requested_slot"], done["messages"]) == ("table_form", None, [])
+    assert agent.continue_message_handling("ada", "table_form")["messages"][0]["text"] == "3 seats."
+
+
+def test_the_validation_is_an_action_before_the_form_and_decides(bots: dict[str, Agent]) -> None:
+    agent = fresh(bots["own"])
+    agent.start_message_handling('/book{"room": "bad"}', "ada")
+    asked = agent.continue_message_handling("ada", "action_validate_slot_mappings")
+    assert (asked["next_action"], asked["slots_to_validate"]) == ("validate_hotel_form", {"room": "bad"})
+    again = agent.continue_message_handling("ada", None)
+    assert (again["next_action"], again["slots_to_validate"]) == ("validate_hotel_form", {"room": "bad"})
+
+    form = agent.continue_message_handling("ada", "validate_hotel_form", [SlotSet("room", None)])
+    assert (form["next_action"], form["requested_slot"]) == ("hotel_form", "room")
+    assert form["messages"][0]["text"] == "Which room?"
+
+
+def test_the_validation_may_say_what_is_asked_for_next(bots: dict[str, Agent]) -> None:
+    agent = fresh(bots["own"])
+    agent.start_message_handling("/book", "ada")
+    agent.continue_message_handling("ada", "action_validate_slot_mappings")
+    form = agent.continue_message_handling("ada", "validate_hotel_form", [SlotSet("requested_slot", "nights")])
+    assert (form["next_action"], form["requested_slot"]) == ("hotel_form", "nights")
+
+    asks = agent.continue_message_handling("ada", "hotel_form")
+    assert (asks["next_action"], asks["requested_slot"]) == ("action_ask_nights", "nights")
+    assert agent.continue_message_handling("ada", "action_ask_nights")["next_action"] == "action_listen"
+
+
+def test_a_form_that_was_not_validated_takes_the_slots_as_they_are(bots: dict[str, Agent]) -> None:
+    agent = fresh(bots["own"])
+    agent.start_message_handling('/book{"room": "bad"}', "ada")
+    agent.continue_message_handling("ada", "hotel_form")
+    assert agent.read_tracker("ada").get_slot("requested_slot") == "nights"
+
+
+def test_what_the_caller_reports_itself_is_not_logged_twice(bots: dict[str, Agent]) -> None:
+    agent = fresh(bots["plain"])
+    agent.start_message_handling("/table", "ada")
+    events: list[Event] = [ActiveLoop("table_form"), SlotSet("requested_slot", "seats")]
+    agent.continue_message_handling("ada", "table_form", events)
+    assert [event.type_name for event in agent.read_tracker("ada").events].count("active_loop") == 1
+
+
+def test_a_message_in_the_middle_of_a_turn_ends_the_turn(bots: dict[str, Agent]) -> None:
+    agent = fresh(bots["own"])
+    agent.start_message_handling("/book", "ada")
+    agent.continue_message_handling("ada", "action_validate_slot_mappings")
+    assert agent.start_message_handling("/chat", "ada")["next_action"] == "action_validate_slot_mappings"
+    assert agent.continue_message_handling("ada", "action_validate_slot_mappings")["next_action"] == "utter_chat"
+
+
+def test_a_turn_that_would_need_the_caller_is_refused_and_not_stored(bots: dict[str, Agent]) -> None:
+    agent = fresh(bots["plain"])
+    say(agent, "/table")
+    before = agent.read_tracker("ada").version
+    with pytest.raises(CallersActionError, match="'action_note' runs in your own code"):
+        say(agent, '/inform{"seats": 3}')
+    assert agent.read_tracker("ada").version == before
+
+
+def test_a_model_says_where_its_actions_run(bots: dict[str, Agent], tmp_path: Path) -> None:
+    bots["plain"].persist(tmp_path / "model")
+    assert Agent.load(tmp_path / "model").domain.action_factory == "remote"
+    assert Agent.load(tmp_path / "model", action_factory="local").domain.action_factory == "local"
+    with pytest.raises(DomainError, match=r"unknown action_factory 'remot'.*Did you mean 'remote'"):
+        Domain.from_yaml('version: "3.1"\naction_factory: remot')

@@ -1,0 +1,227 @@
+"""What clients of Rasa 3 ask a bot of Rasa 3 for over HTTP."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+import yaml
+from rasa3_bots import trained, write
+from werkzeug.test import Client, TestResponse
+
+from rasa_core.agent import Agent
+from rasa_core.exceptions import ModelError
+from rasa_core.project import Project
+from rasa_core.server import create_app
+from rasa_core.server.guards import jwt_reader
+from rasa_core.tracker_store.memory import InMemoryTrackerStore
+
+FILES = {
+    "domain": """
+        version: "3.1"
+        intents: [book, inform, chat]
+        entities: [room]
+        slots:
+          room: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: room}]}
+        forms:
+          hotel_form: {required_slots: [room]}
+        responses:
+          utter_ask_room: [{text: Which room?}]
+          utter_booked: [{text: "{room}."}]
+          utter_chat: [{text: Yes., channel: sms}, {text: Yes indeed.}]
+        """,
+    "data__rules": """
+        rules:
+        - rule: book
+          steps: [{intent: book}, {action: hotel_form}, {active_loop: hotel_form}]
+        - rule: booked
+          condition: [{active_loop: hotel_form}]
+          steps: [{action: hotel_form}, {active_loop: null}, {action: utter_booked}]
+        - rule: chat
+          steps: [{intent: chat}, {action: utter_chat}]
+        """,
+}
+SECRET = "a secret that is long enough for a digest of 256 bits"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Agent:
+    return trained(write(tmp_path_factory.mktemp("bot"), **FILES))
+
+
+@pytest.fixture
+def agent(model: Agent) -> Agent:
+    return Agent(model.domain, model.policy_ensemble, tracker_store=InMemoryTrackerStore(model.domain))
+
+
+@pytest.fixture
+def client(agent: Agent) -> Client:
+    return Client(create_app(agent))
+
+
+def ok(response: TestResponse) -> Any:
+    assert response.status_code == 200, response.get_data(as_text=True)
+    return response.get_json()
+
+
+def say(client: Client, *texts: str, sender: str = "ada", **options: Any) -> list[str]:
+    said: list[str] = []
+    for text in texts:
+        body = {"sender": sender, "message": text}
+        said = [one["text"] for one in ok(client.post("/webhooks/rest/webhook", json=body, **options))]
+    return said
+
+
+def types(client: Client, **query: str) -> list[str]:
+    events = ok(client.get("/conversations/ada/tracker", query_string=query))["events"]
+    return [event["event"] for event in events or ()]
+
+
+def test_a_state_tells_of_the_loop(client: Client) -> None:
+    say(client, "/book")
+    state = ok(client.get("/conversations/ada/tracker"))
+    assert state["active_loop"] == {"name": "hotel_form", "is_interrupted": False, "rejected": False}
+    assert (state["latest_action_name"], state["latest_input_channel"]) == ("action_listen", "rest")
+    assert state["followup_action"] is None
+
+
+def test_the_events_of_a_state_are_chosen_as_in_rasa(client: Client) -> None:
+    say(client, "/chat", "/restart", "/book", "/inform")
+    everything = types(client, include_events="ALL")
+    assert "restart" in everything
+    assert everything.count("user") == 4
+    after = types(client, include_events="AFTER_RESTART")
+    assert ("restart" in after, "rewind" in after) == (False, True)
+    applied = types(client, include_events="APPLIED")
+    assert ("rewind" in applied, applied.count("user")) == (False, 1)
+    assert ok(client.get("/conversations/ada/tracker?include_events=NONE"))["events"] is None
+    wrong = client.get("/conversations/ada/tracker?include_events=SOME")
+    assert wrong.status_code == 400
+    assert "AFTER_RESTART" in wrong.get_json()["error"]
+    added = client.post("/conversations/ada/tracker/events?include_events=ALL", json={"event": "pause"})
+    assert ok(added)["events"][-1]["event"] == "pause"
+
+
+def test_a_state_can_be_asked_for_as_it_was(client: Client) -> None:
+    say(client, "/chat")
+    until = ok(client.get("/conversations/ada/tracker"))["latest_event_time"]
+    say(client, "/book")
+    state = ok(client.get(f"/conversations/ada/tracker?include_events=ALL&until={until!r}"))
+    assert state["active_loop"] == {}
+    assert [event["event"] for event in state["events"]].count("user") == 1
+
+
+def test_a_conversation_is_told_as_a_test_story(client: Client, agent: Agent) -> None:
+    parsed = {
+        "text": "the blue room", "intent": {"name": "inform", "confidence": 1.0},
+        "entities": [{"entity": "room", "value": "blue", "start": 4, "end": 8}],
+    }  # fmt: skip
+    assert client.get("/conversations/ada/story").status_code == 404
+    say(client, "/chat", "/restart", "/book")
+    body = {"text": "the blue room", "sender": "user", "parse_data": parsed}
+    ok(client.post("/conversations/ada/messages", json=body))
+
+    told = client.get("/conversations/ada/story")
+    assert told.mimetype == "text/plain"
+    assert yaml.safe_load(told.get_data(as_text=True)) == {
+        "version": "3.1",
+        "stories": [{"story": "ada", "steps": [
+            {"user": "/book", "intent": "book"},
+            {"action": "hotel_form"},
+            {"active_loop": "hotel_form"},
+            {"slot_was_set": [{"requested_slot": "room"}]},
+            {"user": "the [blue](room) room", "intent": "inform", "entities": [{"room": "blue"}]},
+            {"slot_was_set": [{"room": "blue"}]},
+        ]}],
+    }  # fmt: skip
+    every = yaml.safe_load(client.get("/conversations/ada/story?all_sessions=true").get_data(as_text=True))
+    assert [story["story"] for story in every["stories"]] == ["ada, story 1", "ada, story 2"]
+    assert every["stories"][0]["steps"][1] == {"action": "utter_chat"}
+
+
+def test_a_message_begins_a_session_and_fills_slots(client: Client) -> None:
+    parsed = {"intent": {"name": "inform"}, "entities": [{"entity": "room", "value": "red"}], "text": "red"}
+    body = {"text": "red", "sender": "user", "parse_data": parsed}
+    state = ok(client.post("/conversations/ada/messages?include_events=ALL", json=body))
+    assert state["slots"]["room"] == "red"
+    assert [event["event"] for event in state["events"]] == ["action", "session_started", "action", "user", "slot"]
+
+
+def test_an_intent_is_triggered_once_for_a_key(client: Client) -> None:
+    sent = {"json": {"name": "book"}, "headers": {"Idempotency-Key": "k"}}
+    first = client.post("/conversations/ada/trigger_intent", **sent)
+    assert ok(first)["messages"] == [{"recipient_id": "ada", "text": "Which room?"}]
+    assert first.get_json()["tracker"]["active_loop"]["name"] == "hotel_form"
+    again = client.post("/conversations/ada/trigger_intent", **sent)
+    assert again.get_data() == first.get_data()
+    assert types(client).count("user") == 1
+
+
+def test_actions_are_worded_for_a_channel(client: Client) -> None:
+    say(client, "/chat")
+    body = {"name": "utter_chat", "policy": "mine", "confidence": 0.5}
+    assert ok(client.post("/conversations/ada/execute", json=body))["messages"][0]["text"] == "Yes indeed."
+    done = ok(client.post("/conversations/ada/execute?output_channel=sms", json=body))
+    assert done["messages"][0]["text"] == "Yes."
+    action = [event for event in done["tracker"]["events"] if event["event"] == "action"][-1]
+    assert (action["policy"], action["confidence"]) == ("mine", 0.5)
+
+
+def test_errors_have_the_shape_of_rasa_too(client: Client) -> None:
+    found = client.post("/conversations/nobody/predict").get_json()
+    assert (found["status"], found["code"], found["reason"]) == ("failure", 404, "NotFound")
+    assert found["message"] == found["error"]
+
+
+def signed(username: str, role: str, secret: str = SECRET, **claims: Any) -> dict[str, str]:
+    token = jwt.encode({"user": {"username": username, "role": role}, **claims}, secret, algorithm="HS256")
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_a_json_web_token_opens_the_conversation_of_its_user(agent: Agent) -> None:
+    client = Client(create_app(agent, jwt_secret=SECRET))
+    tracker = "/conversations/ada/tracker"
+    assert client.get(tracker).status_code == 401
+    assert client.get(tracker, headers=signed("ada", "user")).status_code == 200
+    assert client.get(tracker, headers=signed("eve", "user")).status_code == 403
+    assert client.get("/conversations", headers=signed("ada", "user")).status_code == 403
+    assert client.get("/conversations", headers=signed("eve", "admin")).status_code == 200
+    assert (
+        client.get(tracker, headers=signed("ada", "user", "another secret that is long enough, too")).status_code == 401
+    )
+    assert client.get(tracker, headers=signed("ada", "user", exp=1)).status_code == 401
+    unsigned = jwt.encode({"user": {"username": "ada", "role": "admin"}}, "", algorithm="none")
+    assert client.get(tracker, headers={"Authorization": f"Bearer {unsigned}"}).status_code == 401
+
+
+def test_a_user_speaks_on_the_rest_channel_as_nobody_else(agent: Agent) -> None:
+    client = Client(create_app(agent, jwt_secret=SECRET, auth_token="token"))
+    assert say(client, "/chat", headers=signed("ada", "user")) == ["Yes indeed."]
+    assert say(client, "/chat", query_string={"token": "token"}) == ["Yes indeed."]
+    other = client.post(
+        "/webhooks/rest/webhook", json={"sender": "eve", "message": "/chat"}, headers=signed("ada", "user")
+    )
+    assert other.status_code == 403
+
+
+def test_the_rest_channel_is_open_where_credentials_list_it(agent: Agent, tmp_path: Path) -> None:
+    write(tmp_path, **FILES)
+    assert not Project(tmp_path).has_open_rest_channel
+    write(tmp_path, credentials="rest:\n")
+    assert Project(tmp_path).has_open_rest_channel
+    client = Client(create_app(agent, auth_token="token", open_rest_channel=True))
+    assert say(client, "/chat") == ["Yes indeed."]
+    assert client.get("/conversations/ada/tracker").status_code == 401
+
+
+def test_settings_that_protect_nothing_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="no method 'none'"):
+        jwt_reader(SECRET, "none")
+    with pytest.raises(ValueError, match="is empty"):
+        jwt_reader(" ", "HS256")
+    monkeypatch.setitem(sys.modules, "jwt", None)
+    with pytest.raises(ModelError, match=r"pip install 'rasa-core\[jwt\]'"):
+        jwt_reader(SECRET, "HS256")
