@@ -50,6 +50,7 @@ const ACTIONS = {
   utter_started_over: () => say("Forgotten. What now?"),
   utter_welcome: () => say("You are welcome."),
   utter_goodbye: () => say("Enjoy the music!"),
+  utter_default: () => say("Sorry, I look for concerts and venues only."),
 };
 
 async function attempt(endpoint, body, key) {

@@ -37,6 +37,7 @@ WORDS = {
     "utter_started_over": "Forgotten. What now?",
     "utter_welcome": "You are welcome.",
     "utter_goodbye": "Enjoy the music!",
+    "utter_default": "Sorry, I look for concerts and venues only.",
 }
 
 

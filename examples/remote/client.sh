@@ -71,6 +71,7 @@ run() { # run ACTION CITY: sets $said, and $events, a JSON list
     utter_started_over:*) said='Forgotten. What now?' ;;
     utter_welcome:*) said='You are welcome.' ;;
     utter_goodbye:*) said='Enjoy the music!' ;;
+    utter_default:*) said='Sorry, I look for concerts and venues only.' ;;
     *) echo "unknown action: $1" >&2 && exit 1 ;;
     esac
 }

@@ -25,6 +25,7 @@ what it depends on has changed.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -225,7 +226,8 @@ class Project:
             return "changed"
         if metadata.get("fingerprints", {}).get(FINGERPRINT) != self.fingerprint(domain):
             return "changed"
-        is_chosen = config is None or not set_thresholds(config, ensemble, self.interpreter if nlu else None)
+        # Thresholds are chosen for the interpreter of the project; whoever brings another leaves them as they are.
+        is_chosen = config is None or not nlu or not set_thresholds(config, ensemble, self.interpreter)
         if trained.as_dict() == domain.as_dict() and is_chosen:
             return "current"
         return "adapted" if self._stories_of_model.is_file() else "changed"
@@ -290,7 +292,7 @@ class Project:
             if force:
                 self.features.unlink(missing_ok=True)
             self.models.adopt()
-            job = _Job(self, domain, data, config, rasa, say, lenient)
+            job = _Job(self, domain, data, config, rasa, say, nlu, lenient)
             name = self.models.add(lambda folder: job.run(folder, state, nlu_state, steps), self._hashes())
             say(f"{self.model}: the model is written, as the version {name}")
         if nlu and not data.intents and (data.lookups or data.regexes or data.synonyms):
@@ -312,6 +314,7 @@ class _Job:
     config: ConfiguredPolicies | None
     rasa: RasaConfig | None
     say: Say
+    nlu: bool
     lenient: bool
 
     def run(self, folder: Path, state: State, nlu_state: NLUState, steps: list[Step] | None) -> Figures:
@@ -325,19 +328,21 @@ class _Job:
             say(line)
         if self.data.intents:
             bring_up(nlu_model, self.data, steps, nlu_state, say)
+        elif self.nlu:
+            shutil.rmtree(nlu_model, ignore_errors=True)
         prints = {FINGERPRINT: project.fingerprint(self.domain)}
         if state == "changed" and project.rasa is not None and self.rasa is not None:
             train_rasa_project(project.rasa, self.rasa, model, prints, say, make_agent=Agent, lenient=self.lenient)
         elif state == "changed" and self.config is not None:
             agent, files = Agent(self.domain, self.config.policies), (project.stories, self.config, model)
             train_dialogue(agent, *files, project.features, prints, say, lenient=self.lenient)
-        self._adapt(model, nlu_model if self.data.intents else None, say)
+        self._adapt(model, nlu_model if self.data.intents else None, say, chooses=self.nlu or state == "changed")
         return self._figures(model)
 
-    def _adapt(self, model: Path, nlu_model: Path | None, say: Say) -> None:
+    def _adapt(self, model: Path, nlu_model: Path | None, say: Say, *, chooses: bool) -> None:
         """Give a model the words of the domain, and a fallback the thresholds that are chosen for it."""
         trained, ensemble, metadata, stories, _ = read_model(model)
-        is_chosen = self.config is not None and set_thresholds(self.config, ensemble, nlu_model)
+        is_chosen = chooses and self.config is not None and set_thresholds(self.config, ensemble, nlu_model)
         if is_chosen or trained.as_dict() != self.domain.as_dict():
             write_model(model, self.domain, ensemble, stories, metadata["fingerprints"])
         if trained.as_dict() != self.domain.as_dict():
