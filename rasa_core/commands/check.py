@@ -15,10 +15,12 @@ import click
 
 from rasa_core.checks import Finding, finding
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_stories
+from rasa_core.checks.nlu import check_data_files
 from rasa_core.checks.rasa3 import check_rasa
 from rasa_core.commands.common import CONTEXT, Command, counted, lines_of, load_modules, log_options, start_log
 from rasa_core.exceptions import DomainError, ModelError
 from rasa_core.policies.memoization import MemoizationPolicy
+from rasa_core.policies.rules import RulePolicy
 from rasa_core.project import Project
 from rasa_core.rasa_config import read_rasa_config
 from rasa_core.rasa_project import contradictions
@@ -111,7 +113,8 @@ def _findings(folder: Path, domain: str | None, stories: str | None, max_history
     load_modules((), folder, project.domain_file)
     found = [*_of_models(project), *_unreadable(project.story_files if project.rasa else project.stories)]
     if project.rasa is not None:
-        return [*_of_rasa_config(project), *found, *check_rasa(project.rasa, contradictions)]
+        told = [one for one in check_data_files(project.nlu_files)[1] if one.severity == "error"]
+        return [*_of_rasa_config(project), *found, *check_rasa(project.rasa, contradictions), *told]
     name, files = str(project.domain_file), project.nlu_files
     history = _history(project, found)
     told = check_stories(text, project.stories, max_history or history, domain_name=name, nlu_files=files)
@@ -140,6 +143,11 @@ def _of_rasa_config(project: Project) -> Iterator[Finding]:
     except ModelError as error:
         yield from (_at_its_place("configuration", "error", line) for line in str(error).splitlines())
         return
+    with suppress(DomainError):  # Told of elsewhere.
+        rasa = project.load_domain().rasa
+        if rasa is not None and rasa.forms and not any(isinstance(policy, RulePolicy) for policy in config.policies):
+            text = "the domain has forms, and only RulePolicy runs them: add it to policies:."
+            yield finding("configuration", "error", text, [Place(str(project.folder / "config.yml"))])
     for note in config.notes:
         if note.unused:
             text = f"{note.what}: nothing is done with {', '.join(note.unused)}; remove what you do not need elsewhere."

@@ -55,3 +55,21 @@ def test_a_clean_project_has_no_findings(tmp_path: Path) -> None:
     rules = "rules: [{rule: one, steps: [{intent: a}, {action: utter_a}]}]"
 
     assert told(write(tmp_path, domain=domain, data__all=rules)) == (0, "0 errors, 0 warnings.\n")
+
+
+def test_what_training_would_refuse_is_told(tmp_path: Path) -> None:
+    config = "policies:\n- name: MemoizationPolicy\n- name: MemorizationPolicy\n"
+    code, output = told(write(tmp_path, domain=DOMAIN, data__all=RULES, config=config))
+    assert (code, "config.yml:3: error: the policy 'MemorizationPolicy'" in output) == (1, True)
+
+    write(tmp_path, config="policies:\n- name: MemoizationPolicy\n- name: TEDPolicy\n  transformer_size: 3\n")
+    code, output = told(tmp_path)
+    assert "config.yml: error: the domain has forms, and only RulePolicy runs them" in output
+    assert "config.yml:3: warning: TEDPolicy: nothing is done with transformer_size" in output
+
+
+def test_nlu_data_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    domain = 'version: "3.1"\nintents: [a]\nresponses: {utter_a: [{text: A.}]}'
+    rules = "rules: [{rule: one, steps: [{intent: a}, {action: utter_a}]}]"
+    code, output = told(write(tmp_path, domain=domain, data__all=rules, data__nlu="nlu: [{intent: a, examples: [\n"))
+    assert (code, "nlu.yml:2: error: " in output) == (1, True)
