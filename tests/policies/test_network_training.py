@@ -412,3 +412,20 @@ def test_long_epochs_are_told_by_step(monkeypatch, caplog) -> None:
         network_training.train(rows, ["a"], Schedule(2, 1, 1), seed=0, silent=False, title="training")
     *_, told = [record.getMessage() for record in caplog.records if "training" in record.getMessage()]
     assert told.startswith("training, step 10/10")
+
+
+def test_few_stories_are_calibrated_by_what_is_known_of_each_without_it() -> None:
+    needs_keras()
+    # Each of four stories has two turns that all have, and two that no other has.
+    own = np.repeat(np.arange(4), 2)
+    actions = np.concatenate([np.zeros(8, int), own + 1])
+    rows = rows_of(np.eye(5)[actions], actions, np.full(16, IN_NO_GROUP))
+    rows.folds = np.eye(4, dtype=np.float32)[np.concatenate([own, own])]
+    with keras_training.seeded(0):
+        names = ["shared", "one", "two", "three", "four"]
+        found = network_training.train(rows, names, Schedule(200, 1, 16), seed=0, silent=True, title="epoch")
+    assert found.calibration["examples"] == 16
+    assert found.calibration["accuracy"] == 0.5
+    assert found.calibration["temperature"] > 1.0
+    x = np.eye(5, dtype=np.float32)
+    assert found.network.predict(x).argmax(axis=1).tolist() == [0, 1, 2, 3, 4]
