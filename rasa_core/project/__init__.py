@@ -48,7 +48,7 @@ from rasa_core.policies.fallback import FallbackPolicy
 from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.project.models import DIALOGUE, FINGERPRINT, NLU, Figures, ProjectModels, hashes_of
-from rasa_core.project.training import calibration_of, set_thresholds, told_fallback, train_dialogue
+from rasa_core.project.training import brief, calibration_of, set_thresholds, told_fallback, train_dialogue
 from rasa_core.rasa3.domain_parts import RASA_DEFAULT_INTENTS
 from rasa_core.rasa3.endpoints import Endpoints, read_endpoints
 from rasa_core.rasa_config import RasaConfig, read_rasa_config, written_policies
@@ -70,7 +70,6 @@ _MODEL_FILES = ("metadata.json", "policy_metadata.json")
 _NO_STORIES = re.compile(r"(failed|test|debug)[_.-]|.*[_-]test$", re.IGNORECASE)
 _DOMAIN_KEY = re.compile(r"^(intents|entities|slots|actions|templates|responses)[ \t]*:", re.MULTILINE)
 State = Literal["current", "adapted", "changed"]
-MOST_WARNINGS = 3
 
 
 class Project:
@@ -368,7 +367,7 @@ class _Job:
         if state == "changed":
             files, count = ", ".join(map(str, project.nlu_files)), len(data.examples)
             yield f"{files}: {count} messages of {len(data.intents)} intents, {len(data.entities)} entities"
-            yield from _brief(self._nlu_findings(), project.folder)
+            yield from brief(self._nlu_findings(), project.folder)
 
     def _nlu_findings(self) -> list[Finding]:
         data, domain = self.data, self.domain
@@ -391,11 +390,3 @@ def _holds_domain(path: Path) -> bool:
 
 def _network(max_history: int | None, priority: int | None = None) -> KerasPolicy:
     return KerasPolicy(None if max_history is None else HistoryFeaturizer(max_history), priority=priority)
-
-
-def _brief(findings: Sequence[Finding], folder: Path) -> Iterator[str]:
-    """Yield the first findings, a line each, and how many more there are."""
-    for found in findings[:MOST_WARNINGS]:
-        yield f"{found.places[0]}: {found.severity}: {found.message} [{found.kind}]"
-    if len(findings) > MOST_WARNINGS:
-        yield f"and {len(findings) - MOST_WARNINGS} more warnings; rasa-core check {folder} shows all"

@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from rasa_core.checks import Finding
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.model import NLUModel
@@ -42,6 +43,7 @@ class Trains(Protocol):
     def persist(self, model_path: Path, fingerprints: Mapping[str, str]) -> None: ...  # noqa: D102
 
 
+MOST_WARNINGS: Final = 3
 MARGIN: Final = 1e-6
 """Thresholds that differ by less are the same."""
 
@@ -160,3 +162,11 @@ def importing_keras() -> Iterator[None]:
 def _import_quietly() -> None:
     with suppress(ModelError):
         import_keras()
+
+
+def brief(findings: Sequence[Finding], folder: Path) -> Iterator[str]:
+    """Yield the first findings, a line each, and how many more there are."""
+    for found in findings[:MOST_WARNINGS]:
+        yield f"{found.places[0]}: {found.severity}: {found.message} [{found.kind}]"
+    if len(findings) > MOST_WARNINGS:
+        yield f"and {len(findings) - MOST_WARNINGS} more warnings; rasa-core check {folder} shows all"
