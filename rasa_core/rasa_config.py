@@ -18,7 +18,7 @@ a policy of somebody's own     an error, or left out where that is wanted
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +46,9 @@ RULE_OPTIONS: Final = (
 RECIPES: Final = ("default.v1",)
 _OLD_RULES: Final = ("FormPolicy", "MappingPolicy", "TwoStageFallbackPolicy", "FallbackPolicy")
 _LEFT_OUT: Final = ("UnexpecTEDIntentPolicy",)
+_IMPORTERS: Final = ("RasaFileImporter",)
+_UNUSED: Final = ("recipe", "language", "assistant_id", "version")
+_READ: Final = ("pipeline", "policies", "importers", "imports")
 _KNOWN: Final = (
     *("MemoizationPolicy", "AugmentedMemoizationPolicy", "RulePolicy", "TEDPolicy"),
     *_OLD_RULES,
@@ -103,6 +106,7 @@ def read_rasa_config(path: str | Path, network: MakesNetwork, *, ignores_own: bo
     if recipe and recipe not in RECIPES:
         raise ModelError(f"{keys['recipe'].place}: the recipe {recipe!r} is not known; write recipe: default.v1.")
     config.pipeline = pipeline_in(path, ignores_own=ignores_own) or default_pipeline()
+    config.notes += _other_keys(keys)
     parts = keys["policies"].entries() if "policies" in keys else []
     named = [(_described(part), part.place) for part in parts] or [
         ({"name": name}, Place(str(path))) for name in DEFAULT_POLICIES
@@ -117,6 +121,22 @@ def read_rasa_config(path: str | Path, network: MakesNetwork, *, ignores_own: bo
     if wrong and not ignores_own:
         raise ModelError("\n".join(wrong))
     return config
+
+
+def _other_keys(keys: Mapping[str, Part]) -> Iterator[Note]:
+    """Yield what becomes of what is neither a policy nor a component."""
+    for key, part in keys.items():
+        if key == "importers":
+            names = [_described(one)["name"].rpartition(".")[2] for one in part.entries()]
+            for name in names:
+                text = "left out: all files of the folder are read, whoever wrote them"
+                is_known = name in _IMPORTERS
+                yield Note(part.place, name, "same" if is_known else "left out", "the same" if is_known else text)
+        elif key in _UNUSED:
+            yield Note(part.place, key, "same", "nothing depends on it")
+        elif key not in _READ:
+            hint = did_you_mean(key, (*_READ, *_UNUSED)).rstrip(".")
+            yield Note(part.place, key, "left out", f"left out, as such a key is unknown.{hint}".rstrip("."))
 
 
 def written_policies(path: str | Path) -> Any:

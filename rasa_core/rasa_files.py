@@ -65,6 +65,11 @@ class RasaFiles:
         return [path for path in [*own, *self.data_files] if self._keys.of(path) & STORY_KEYS]
 
     @property
+    def test_files(self) -> list[Path]:
+        """The files with test stories, in ``tests/``."""
+        return [path for path in _yaml_files(self.folder / "tests") if self._keys.of(path) & STORY_KEYS]
+
+    @property
     def nlu_files(self) -> list[Path]:
         """The files with examples of intents."""
         return [path for path in [*self.data_files, *self.domain_files] if "nlu" in self._keys.of(path)]

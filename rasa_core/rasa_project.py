@@ -11,7 +11,7 @@ from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
 from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.policy import Policy
-from rasa_core.policies.rules import RulePolicy
+from rasa_core.policies.rules import RulePolicy, unfit_policies
 from rasa_core.rasa_files import RasaFiles
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.steps import StoryGraph
@@ -99,9 +99,8 @@ def train_rasa(agent: Trains, read: ReadStories, *, learns: bool = False, epochs
     """
     if not read.steps and not read.rules:
         raise ModelError("the project has neither stories nor rules; they stand in YAML files in data/.")
-    rasa, policies = agent.domain.rasa, agent.policy_ensemble.policies
-    if rasa is not None and rasa.forms and not any(isinstance(policy, RulePolicy) for policy in policies):
-        raise ModelError("the domain has forms, and only RulePolicy runs them: add it to policies: in config.yml.")
+    if unfit := unfit_policies(agent.domain, agent.policy_ensemble.policies):
+        raise ModelError("\n".join(unfit))
     trackers = TrainingDataGenerator(
         _graph(read),
         agent.domain,

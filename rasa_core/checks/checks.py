@@ -68,7 +68,10 @@ from rasa_core.stories.steps import StoryGraph, StoryStep
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Problem, errors_in, listed
 
-__all__ = ["DEFAULT_MAX_HISTORY", "MOST_PREDICTIONS", "Finding", "check_stories", "refuse_unusable", "unusable_turns"]
+__all__ = [
+    *("DEFAULT_MAX_HISTORY", "MOST_PREDICTIONS", "Finding", "check_histories", "check_stories", "refuse_unusable"),
+    "unusable_turns",
+]
 
 # What MemoizationPolicy() compares.
 DEFAULT_MAX_HISTORY: Final = 5
@@ -114,7 +117,7 @@ def check_stories(
     lines = {} if content is None else content.lines
     found += _check_content(steps, problems, domain, domain_name, lines)
     if domain is not None:
-        found += _check_actions(steps, domain, max_history)
+        found += check_histories(steps, domain, max_history)
     if nlu_files:
         found += _check_nlu(nlu_files, domain, domain_name)
     return in_order(found, domain_name)
@@ -180,7 +183,8 @@ def _check_nlu(files: Sequence[Path], domain: Domain | None, domain_name: str) -
     return found + check_domain_names(data, intents, domain.entities, domain_name)
 
 
-def _check_actions(steps: Sequence[StoryStep], domain: Domain, max_history: int) -> Iterator[Finding]:
+def check_histories(steps: Sequence[StoryStep], domain: Domain, max_history: int) -> Iterator[Finding]:
+    """Find where the same history is followed by other actions, and turns that are too long."""
     conversations = story_actions(conversations_for(StoryGraph(steps), domain, max_history))
     for contradiction in find_contradictions(conversations, max_history):
         yield _contradiction_finding(contradiction, max_history)

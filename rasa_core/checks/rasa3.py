@@ -1,16 +1,43 @@
-"""Mistakes in a project of Rasa 2 or 3: rules against rules and stories, forms that do not ask, names without a use."""
+"""Mistakes in a project of Rasa 2 or 3, beside those that `rasa_core.checks.checks` lists.
+
+=========================  =========  =========================================================================
+Kind                       Severity   Meaning
+=========================  =========  =========================================================================
+``domain``                 error      a domain file cannot be read
+``configuration``          error      config.yml names what there is not, or has an option that cannot be
+``endpoints``              error      endpoints.yml cannot be read; a warning if only a variable is not set
+``contradiction``          error      rules say other actions than other rules, or than stories; or stories do
+``no-response``            error      an action ``utter_...`` has no response, or a part of a retrieval intent
+``unknown-name``           warning    a form, mapping, condition or button names what the domain does not have
+``form-asks-nothing``      warning    there is neither response nor action that asks for a slot of a form
+``unused-response``        warning    no story, rule, form or action of one's own says a response
+``unused-form``            warning    no story or rule begins a form
+``unused-intent``          warning    no story, rule or mapping names an intent
+=========================  =========  =========================================================================
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
 
 from rasa_core.checks import Finding, finding
+from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_histories
+from rasa_core.checks.nlu import check_data_files, check_domain_names
+from rasa_core.checks.stories import check_checkpoints, check_loops, check_repeated_stories
 from rasa_core.domain import Domain
-from rasa_core.events import ActionExecuted, Event
+from rasa_core.events import ActionExecuted, Event, UserUttered
+from rasa_core.events.rasa3 import ActiveLoop
 from rasa_core.exceptions import DomainError, ModelError, RasaCoreError, did_you_mean
-from rasa_core.rasa3.domain_parts import RASA_DEFAULT_ACTIONS, RasaParts
+from rasa_core.nlu.training_data import TrainingData
+from rasa_core.policies.keras_policy import KerasPolicy
+from rasa_core.policies.rules import unfit_policies
+from rasa_core.rasa3.domain_parts import RASA_DEFAULT_ACTIONS, RASA_DEFAULT_INTENTS, RasaParts, SlotMapping
+from rasa_core.rasa3.endpoints import read_endpoints
+from rasa_core.rasa_config import RasaConfig, read_rasa_config
 from rasa_core.rasa_files import RasaFiles
+from rasa_core.stories.builder import LOST
 from rasa_core.stories.yaml import ReadStories
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Problem
@@ -18,73 +45,222 @@ from rasa_core.support.problems import Problem
 Contradictions = Callable[[RasaFiles, ReadStories], None]
 """Raises `ModelError` with a line for each rule that contradicts another, or a story."""
 
-_PLACE = re.compile(r"^(?P<file>[^\n]*?\.ya?ml):(?P<line>\d+)(?: \"(?P<name>[^\"]*)\")?: ")
-_SAID_BY_ITSELF = ("utter_restart", "utter_back", "utter_default", "utter_ask_rephrase")
+_PLACE: Final = re.compile(r"^(?P<file>[^\n]*?\.ya?ml):(?P<line>\d+)(?::\d+)?(?: \"(?P<name>[^\"]*)\")?: ")
+_SAID_BY_ITSELF: Final = ("utter_restart", "utter_back", "utter_default", "utter_ask_rephrase")
+_BUTTON: Final = re.compile(r"/([^{@\s]+)")
 
 
-def check_rasa(files: RasaFiles, contradictions: Contradictions) -> list[Finding]:
-    """Return what is wrong with a project, in the order of files and lines."""
+def check_rasa(
+    files: RasaFiles,
+    contradictions: Contradictions,
+    max_history: int = DEFAULT_MAX_HISTORY,
+    *,
+    ignores_own: bool = False,
+) -> list[Finding]:
+    """Return what is wrong with a project, in the order of files and lines.
+
+    Parameters
+    ----------
+    max_history
+        How many states have to be equal for two histories of stories to be the same.
+    ignores_own
+        Whether policies and components of somebody's own are no errors.
+    """
+    found, config = _config_and_servers(files, ignores_own)
     try:
         domain = files.domain
     except (DomainError, ModelError) as error:
-        return [_from_line("domain", str(error), files)]
+        return [*found, *(_from_line("domain", line, files) for line in str(error).splitlines())]
     problems: list[Problem] = []
     read = files.read_stories(problems)
-    found = [finding(one.kind or "grammar", one.severity, one.message, [one.place]) for one in problems]
+    found += map(_of_problem, problems)
     try:
         contradictions(files, read)
     except RasaCoreError as error:
         found += [_from_line("contradiction", line, files) for line in str(error).splitlines()]
-    assert domain.rasa is not None
-    found += [*_forms(domain, domain.rasa), *_mappings(domain, domain.rasa), *_unused(domain, domain.rasa, read)]
+    found += _stories(read, domain, max_history, problems)
+    data, wrong = check_data_files(list(dict.fromkeys(files.nlu_files)))
+    found += wrong
+    parts = domain.rasa
+    assert parts is not None
+    place = Place(str(files.config_file))
+    unfit = [] if config is None else unfit_policies(domain, config.policies)
+    found += [finding("configuration", "error", one, [place]) for one in unfit]
+    words = _words_of_code(files)
+    found += [*_forms(domain, parts), *_mappings(domain, parts), *_responses(domain, parts)]
+    found += [*_unused(domain, parts, read, words), *_unused_intents(parts, read)]
+    if data is not None and data.examples:
+        found += _nlu(data, domain, parts, config, files)
     return sorted(found, key=lambda one: one.places[0].order)
 
 
-def _from_line(kind: str, line: str, files: RasaFiles) -> Finding:
+def _config_and_servers(files: RasaFiles, ignores_own: bool) -> tuple[list[Finding], RasaConfig | None]:
+    found: list[Finding] = []
+    config: RasaConfig | None = None
+    for lenient in (True,) if ignores_own else (False, True):  # What is one's own is told, and the rest compared.
+        try:
+            config = read_rasa_config(files.config_file, lambda max_history: KerasPolicy(), ignores_own=lenient)
+        except ModelError as error:
+            found = [_from_line("configuration", line, files) for line in str(error).splitlines()]
+    try:
+        read_endpoints(files.folder)
+    except ModelError as error:
+        severity = "warning" if "the environment has no variable" in str(error) else "error"
+        found.append(_from_line("endpoints", str(error), files, severity))
+    return found, config
+
+
+def _of_problem(problem: Problem) -> Finding:
+    if problem.kind == LOST:
+        return finding("lost-turn", "warning", problem.message, [problem.place])
+    return finding(problem.kind or "grammar", problem.severity, problem.message, [problem.place])
+
+
+def _stories(read: ReadStories, domain: Domain, max_history: int, problems: Sequence[Problem]) -> Iterator[Finding]:
+    """Find what is wrong with stories by themselves, as with those of 0.9."""
+    steps = [step for story in read.steps for step in story]
+    yield from check_loops(steps)
+    yield from check_repeated_stories(read.steps)
+    if not any(problem.severity == "error" for problem in problems):
+        yield from check_checkpoints(steps)
+        yield from check_histories(steps, domain, max_history)
+
+
+def _from_line(kind: str, line: str, files: RasaFiles, severity: Any = "error") -> Finding:
     """Return what an error says, at the place with which it begins."""
     match = _PLACE.match(line)
     if match is None:
-        return finding(kind, "error", line, [Place(str(files.folder))])
-    return finding(kind, "error", line[match.end() :], [Place(match["file"], int(match["line"]), match["name"])])
+        return finding(kind, severity, line, [Place(str(files.folder))])
+    return finding(kind, severity, line[match.end() :], [Place(match["file"], int(match["line"]), match["name"])])
 
 
 def _forms(domain: Domain, parts: RasaParts) -> Iterator[Finding]:
     for name, form in parts.forms.items():
         place = parts.lines.get(("forms", name))
+        for intent in sorted(form.ignored_intents - set(parts.intents)):
+            text = f"the form {name!r} ignores no intent of the domain: {intent!r}."
+            yield finding("unknown-name", "warning", text + did_you_mean(intent, parts.intents), [place])
         for slot in form.required_slots:
             if slot not in parts.content["slots"]:
                 hint = did_you_mean(slot, parts.content["slots"])
                 yield finding("unknown-name", "error", f"the form {name!r} asks for no slot {slot!r}.{hint}", [place])
-            asks = [f"{kind}_ask_{part}" for kind in ("utter", "action") for part in (f"{name}_{slot}", slot)]
+            asks = list(_asks(name, slot))
             if not any(ask in domain.action_map for ask in asks):
                 text = f"nothing asks for the slot {slot!r} of the form {name!r}: add the response {asks[1]!r}."
                 yield finding("form-asks-nothing", "warning", text, [place])
+
+
+def _asks(form: str, slot: str) -> Iterator[str]:
+    """Yield the names of what may ask for a slot."""
+    for kind in ("utter", "action"):
+        yield from (f"{kind}_ask_{part}" for part in (f"{form}_{slot}", slot))
 
 
 def _mappings(domain: Domain, parts: RasaParts) -> Iterator[Finding]:
     for slot, mappings in parts.mappings.items():
         place = parts.lines.get(("slots", slot))
         for mapping in mappings:
-            named = [("entity", mapping.entity, parts.entity_names), ("action", mapping.action, domain.action_names)]
-            named += [("intent", intent, domain.intents) for intent in sorted(mapping.intents | mapping.not_intents)]
-            for kind, name, known in named:
+            for kind, name, known in _named_by(mapping, domain, parts):
                 if name is not None and name not in known:
                     text = f"a mapping of the slot {slot!r} names no {kind} of the domain: {name!r}."
                     yield finding("unknown-name", "warning", text + did_you_mean(name, known), [place])
 
 
-def _unused(domain: Domain, parts: RasaParts, read: ReadStories) -> Iterator[Finding]:
-    used = {*_SAID_BY_ITSELF, *_executed(step.events for steps in read.steps for step in steps)}
-    used |= set(_executed([event for event, _ in rule.steps] for rule in read.rules))
+def _named_by(mapping: SlotMapping, domain: Domain, parts: RasaParts) -> Iterator[tuple[str, Any, Iterable[str]]]:
+    """Yield what a mapping names: what kind of thing, its name, and which there are."""
+    yield "entity", mapping.entity, parts.entity_names
+    yield "action", mapping.action, domain.action_names
+    yield from (("intent", intent, parts.intents) for intent in sorted(mapping.intents | mapping.not_intents))
+    labels = [label.partition("#") for label in parts.entities]
+    marks = [mark for entity, _, mark in labels if entity == mapping.entity and mark]
+    yield from (("role or group", mark, marks) for mark in (mapping.role, mapping.group))
+    for condition in mapping.conditions:
+        yield "form", condition.get("active_loop"), parts.forms
+        yield "slot", condition.get("requested_slot"), parts.content["slots"]
+
+
+def _responses(domain: Domain, parts: RasaParts) -> Iterator[Finding]:
+    """Find what variants of responses name in vain: slots of conditions, and intents of buttons."""
+    for name, variants in parts.content["responses"].items():
+        place = parts.lines.get(("responses", name))
+        for variant in variants:
+            for condition in variant.get("condition") or ():
+                slot = condition.get("name") if isinstance(condition, dict) else None
+                if slot is not None and slot not in parts.content["slots"]:
+                    text = f"a condition of the response {name!r} names no slot of the domain: {slot!r}."
+                    yield finding("unknown-name", "warning", text + did_you_mean(slot, parts.content["slots"]), [place])
+            for intent in _intents_of_buttons(variant):
+                if intent not in parts.intents:
+                    text = f"a button of the response {name!r} names no intent of the domain: {intent!r}."
+                    yield finding("unknown-name", "warning", text + did_you_mean(intent, parts.intents), [place])
+
+
+def _intents_of_buttons(variant: dict[str, Any]) -> Iterator[str]:
+    for button in [*(variant.get("buttons") or ()), *(variant.get("quick_replies") or ())]:
+        payload = button.get("payload") if isinstance(button, dict) else None
+        match = _BUTTON.match(payload) if isinstance(payload, str) else None
+        if match is not None:
+            yield match[1]
+
+
+def _words_of_code(files: RasaFiles) -> set[str]:
+    """Return all words in the code of a project, which may say responses by name."""
+    sources = [*files.folder.glob("*.py"), *files.folder.glob("actions/**/*.py")]
+    return {word for path in sources for word in re.findall(r"\w+", path.read_text("utf-8", "replace"))}
+
+
+def _unused(domain: Domain, parts: RasaParts, read: ReadStories, words: set[str]) -> Iterator[Finding]:
+    events = list(_events(read))
+    used = {*_SAID_BY_ITSELF, *words, *(one.action_name for one in events if isinstance(one, ActionExecuted))}
+    begun = {*used, *(one.loop_name for one in events if isinstance(one, ActiveLoop) and one.loop_name)}
+    used |= {ask for name, form in parts.forms.items() for slot in form.required_slots for ask in _asks(name, slot)}
     for name in parts.content["responses"]:
-        if name not in used and not name.startswith("utter_ask_"):
+        if name.partition("/")[0] not in used:
             text = f"no story or rule says {name!r}; remove it, unless an action of your own does."
             yield finding("unused-response", "warning", text, [parts.lines.get(("responses", name))])
+    for name in parts.forms:
+        if name not in begun:
+            text = f"no story or rule begins the form {name!r}; write a rule that does, or remove it."
+            yield finding("unused-form", "warning", text, [parts.lines.get(("forms", name))])
     for name in domain.action_names:
-        if name.startswith("utter_") and name not in domain.templates and name not in RASA_DEFAULT_ACTIONS:
+        is_said = name in domain.templates or any(one.startswith(f"{name}/") for one in domain.templates)
+        if name.startswith("utter_") and not is_said and name not in RASA_DEFAULT_ACTIONS:
             text = f"the action {name!r} has no response, and nothing is said."
             yield finding("no-response", "error", text, [parts.lines.get(("actions", name))])
 
 
-def _executed(sequences: Iterable[Iterable[Event]]) -> Iterator[str]:
-    return (event.action_name for events in sequences for event in events if isinstance(event, ActionExecuted))
+def _unused_intents(parts: RasaParts, read: ReadStories) -> Iterator[Finding]:
+    used = {one.intent.get("name") for one in _events(read) if isinstance(one, UserUttered)}
+    used |= {intent for mappings in parts.mappings.values() for one in mappings for intent in one.intents}
+    for name in parts.intents:
+        if name not in used and name not in RASA_DEFAULT_INTENTS:
+            text = f"no story, rule or mapping names the intent {name!r}; write one with it, or remove it."
+            yield finding("unused-intent", "warning", text, [parts.lines.get(("intents", name))])
+
+
+def _nlu(
+    data: TrainingData, domain: Domain, parts: RasaParts, config: RasaConfig | None, files: RasaFiles
+) -> Iterator[Finding]:
+    """Find what NLU data, domain and pipeline do not say alike."""
+    own = [name for name in parts.intents if name in data.intents or name not in RASA_DEFAULT_INTENTS]
+    yield from check_domain_names(data, own, parts.entity_names, str(files.first_domain_file()))
+    retrieved = {one.intent: one.place for one in reversed(data.examples) if one.intent and "/" in one.intent}
+    for intent, place in sorted(retrieved.items()):
+        if f"utter_{intent}" not in parts.content["responses"]:
+            text = f"the intent {intent!r} has no response 'utter_{intent}', and nothing is said."
+            yield finding("no-response", "error", text, [place])
+    names = {name.partition("/")[0] for name in retrieved}
+    for step in () if config is None else config.pipeline.steps:
+        wanted = step.get("retrieval_intent")
+        if wanted is not None and wanted not in names:
+            text = f"a ResponseSelector is for no retrieval intent of the NLU data: {wanted!r}."
+            place = Place(str(files.config_file))
+            yield finding("unknown-name", "warning", text + did_you_mean(wanted, names), [place])
+
+
+def _events(read: ReadStories) -> Iterator[Event]:
+    """Yield all that happens in stories and rules."""
+    yield from (event for steps in read.steps for step in steps for event in step.events)
+    for rule in read.rules:
+        yield from rule.conditions
+        yield from (event for event, _ in rule.steps)

@@ -15,12 +15,19 @@ import click
 
 from rasa_core.checks import Finding, finding
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_stories
-from rasa_core.checks.nlu import check_data_files
 from rasa_core.checks.rasa3 import check_rasa
-from rasa_core.commands.common import CONTEXT, Command, counted, lines_of, load_modules, log_options, start_log
+from rasa_core.commands.common import (
+    CONTEXT,
+    Command,
+    counted,
+    ignore_option,
+    lines_of,
+    load_modules,
+    log_options,
+    start_log,
+)
 from rasa_core.exceptions import DomainError, ModelError
 from rasa_core.policies.memoization import MemoizationPolicy
-from rasa_core.policies.rules import RulePolicy
 from rasa_core.project import Project
 from rasa_core.rasa_config import read_rasa_config
 from rasa_core.rasa_project import contradictions
@@ -70,6 +77,7 @@ A finding looks like this:
     show_default=True,
     help='Text, or one JSON object for programs: {"findings": [...]}.',
 )
+@ignore_option
 @log_options
 def command(
     project: Path,
@@ -78,6 +86,7 @@ def command(
     strict: bool,
     max_history: int | None,
     form: str,
+    ignore_components: bool,
     verbose: bool,
     debug: bool,
 ) -> None:
@@ -85,14 +94,17 @@ def command(
 
     Told are stories that contradict each other, checkpoints that join nothing, names and values that only the stories
     or only the domain have, turns in which the bot never listens, and messages that are examples of two intents or
-    whose entities are marked wrongly. The exit code is 0 if there are no errors
-    (there may be warnings), 1 if there are, and 2 if the command was called wrongly.
+    whose entities are marked wrongly. Of a project of Rasa 2 or 3, also rules that contradict each other or a story,
+    forms that do not ask, mappings to nothing, responses that nobody says, and what config.yml has wrong.
+
+    The exit code is 0 if there are no errors (there may be warnings), 1 if there are, and 2 if the command was called
+    wrongly.
     """
     if verbose or debug:
         start_log(verbose, debug)
     else:  # What is logged of stories while they are gone through, the findings tell, too.
         logging.getLogger("rasa_core").addHandler(_SILENT)
-    findings = _findings(project, domain, stories, max_history)
+    findings = _findings(project, domain, stories, max_history, ignore_components)
     if strict:
         findings = [replace(found, severity="error") for found in findings]
     if form == "json":
@@ -104,7 +116,9 @@ def command(
         raise click.exceptions.Exit(1)
 
 
-def _findings(folder: Path, domain: str | None, stories: str | None, max_history: int | None) -> list[Finding]:
+def _findings(
+    folder: Path, domain: str | None, stories: str | None, max_history: int | None, ignores_own: bool
+) -> list[Finding]:
     try:
         project = Project(folder, domain, stories)
         text = read_text(project.domain_file)
@@ -113,8 +127,9 @@ def _findings(folder: Path, domain: str | None, stories: str | None, max_history
     load_modules((), folder, project.domain_file)
     found = [*_of_models(project), *_unreadable(project.story_files if project.rasa else project.stories)]
     if project.rasa is not None:
-        told = [one for one in check_data_files(project.nlu_files)[1] if one.severity == "error"]
-        return [*_of_rasa_config(project), *found, *check_rasa(project.rasa, contradictions), *told]
+        most = max_history or DEFAULT_MAX_HISTORY
+        told = check_rasa(project.rasa, contradictions, most, ignores_own=ignores_own)
+        return [*_unread_options(project), *found, *told]
     name, files = str(project.domain_file), project.nlu_files
     history = _history(project, found)
     told = check_stories(text, project.stories, max_history or history, domain_name=name, nlu_files=files)
@@ -136,18 +151,14 @@ def _history(project: Project, found: list[Finding]) -> int:
     return max([history for history in memories if history is not None], default=DEFAULT_MAX_HISTORY)
 
 
-def _of_rasa_config(project: Project) -> Iterator[Finding]:
-    """Find what training would refuse in config.yml, and the options that do nothing."""
+def _unread_options(project: Project) -> Iterator[Finding]:
+    """Find the options of policies that do nothing; what is wrong in config.yml is told with the rest."""
     try:
-        config = read_rasa_config(project.folder / "config.yml", lambda max_history: MemoizationPolicy())
-    except ModelError as error:
-        yield from (_at_its_place("configuration", "error", line) for line in str(error).splitlines())
+        config = read_rasa_config(
+            project.folder / "config.yml", lambda max_history: MemoizationPolicy(), ignores_own=True
+        )
+    except ModelError:
         return
-    with suppress(DomainError):  # Told of elsewhere.
-        rasa = project.load_domain().rasa
-        if rasa is not None and rasa.forms and not any(isinstance(policy, RulePolicy) for policy in config.policies):
-            text = "the domain has forms, and only RulePolicy runs them: add it to policies:."
-            yield finding("configuration", "error", text, [Place(str(project.folder / "config.yml"))])
     for note in config.notes:
         if note.unused:
             text = f"{note.what}: nothing is done with {', '.join(note.unused)}; remove what you do not need elsewhere."

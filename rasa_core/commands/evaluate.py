@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
@@ -30,7 +30,12 @@ from rasa_core.model_folder import read_model
 from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
+from rasa_core.project import Project, network_of
+from rasa_core.rasa3.rule import Rule
+from rasa_core.rasa_config import read_rasa_config
+from rasa_core.rasa_files import RasaFiles, is_rasa
 from rasa_core.stories import extract_story_graph
+from rasa_core.trackers import DialogueStateTracker
 
 __all__ = ["collect_story_predictions", "command", "run_story_evaluation"]
 
@@ -40,6 +45,9 @@ DEFAULT_FAILED_FILE = "failed_stories.txt"
 
 _EXAMPLES = """\b
 Examples:
+  # Does a bot of Rasa 2 or 3 do what its test stories (tests/) say, and does it understand their messages?
+  rasa-core evaluate PROJECT
+\b
   # How many actions of the stories does a model get right, and which not?
   rasa-core evaluate -d models/dialogue -s test_stories.md
 \b
@@ -129,7 +137,7 @@ def _interpreter(nlu: str | None) -> NaturalLanguageInterpreter | None:
 
 def _evaluated(
     model: str | Path | Agent,
-    stories: str | Path,
+    stories: str | Path | Sequence[Path],
     nlu: str | None,
     max_stories: int | None,
     shuffle_stories: bool = True,
@@ -138,7 +146,8 @@ def _evaluated(
     interpreter = _interpreter(nlu)
     agent = model if isinstance(model, Agent) else Agent.load(model, interpreter, action_factory="remote")
     graph = extract_story_graph(stories, agent.domain, interpreter)
-    return evaluate_stories(agent, graph, max_stories, shuffle_stories)
+    parser = None if agent.domain.rasa is None else interpreter
+    return evaluate_stories(agent, graph, max_stories, shuffle_stories, parser)
 
 
 def _tell(report: Report, form: str, paths: Mapping[str, Any]) -> None:
@@ -171,7 +180,7 @@ def _read_shares(context: click.Context, option: click.Parameter, value: str | N
 
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
 @click.argument("models", nargs=-1)
-@click.option("-s", "--stories", required=True, metavar="STORIES", help="Story file, or folder of stories.")
+@click.option("-s", "--stories", metavar="STORIES", help="Story file, or folder of stories.")
 @click.option("-d", "--core", metavar="MODEL", help="Directory of a trained model, or the project of a bot.")
 @click.option("-D", "--domain", metavar="FILE", help="Domain, to train the default policies without a model.")
 @click.option(
@@ -234,8 +243,12 @@ def command(
 
     Give a model (-d), or several (--compare MODELS), to measure what was trained; a domain (-D), or a model
     whose policies are trained anew, with --folds or --exclude.
+
+    Or give the folder of a bot of Rasa 2 or 3, which is trained: measured are its stories in tests/, whose messages are
+    read as they were typed, or those of -s. With --folds, its policies are trained anew from its stories and rules.
     """
     start_log(verbose, debug)
+    flags["project"] = _take_project(flags)
     _check_flags(flags)
     load_modules(imports, *(place for place in (flags["core"], flags["domain"], *flags["models"]) if place))
     if flags["core"] is not None:
@@ -245,6 +258,22 @@ def command(
     _tell(report, form, flags)
     if problems := report.below({"accuracy": fail_under, "share of whole stories": fail_under_stories}):
         raise click.ClickException(" ".join(problems))
+
+
+def _take_project(flags: dict[str, Any]) -> Project | None:
+    """Put the parts of a bot of Rasa, where its folder is given, in the place of what they stand for."""
+    named = flags["models"]
+    project = None
+    if len(named) == 1 and not flags["compare"] and is_rasa(Path(named[0])):
+        project = Project(named[0])
+        flags.update(models=(), core=str(project.model))
+        trains = flags["folds"] is not None or flags["exclude"] is not None
+        tests = [] if project.rasa is None or trains else project.rasa.test_files
+        flags["stories"] = flags["stories"] or tests or project.story_files
+        flags["nlu"] = flags["nlu"] or (None if project.interpreter is None else str(project.interpreter))
+    if not flags["stories"]:
+        raise click.UsageError("Missing option '-s' / '--stories'.")
+    return project
 
 
 def _check_flags(flags: Mapping[str, Any]) -> None:
@@ -282,7 +311,8 @@ def _check_flags(flags: Mapping[str, Any]) -> None:
 
 def _measure(flags: Mapping[str, Any]) -> Report:
     stories, most = flags["stories"], flags["max_stories"] or DEFAULT_MAX_STORIES
-    what, trained = PurePath(stories).name, flags["core"] or flags["domain"]
+    what = PurePath(stories).name if isinstance(stories, str) else "stories"
+    trained = flags["core"] or flags["domain"]
     if flags["exclude"] is not None:
         setups = {name: _setup(name, flags) for name in flags["models"] or [trained]}
         folds = flags["folds"] or DEFAULT_FOLDS
@@ -302,7 +332,9 @@ def default_policies() -> list[MemoizationPolicy | KerasPolicy]:
 
 
 def _setup(name: str, flags: Mapping[str, Any]) -> Setup:
-    """Return what is trained: the policies of a model, or the default ones for a domain."""
+    """Return what is trained: the policies of a model, of a project, or the default ones for a domain."""
+    if flags["project"] is not None and flags["project"].rasa is not None:
+        return _setup_of_project(flags["project"].rasa, flags)
     is_new = flags["domain"] is not None
     domain = Domain.load(name, "remote") if is_new else read_model(name, "remote")[0]
 
@@ -311,3 +343,25 @@ def _setup(name: str, flags: Mapping[str, Any]) -> Setup:
 
     graph = extract_story_graph(flags["stories"], domain, _interpreter(flags["nlu"]))
     return Setup(graph, domain, make_agent, flags["augmentation"], flags["seed"])
+
+
+class _RuledAgent(Agent):
+    """An agent that learns rules beside whatever stories it is given."""
+
+    rules: Sequence[Rule] = ()
+
+    def train(self, training_trackers: Iterable[DialogueStateTracker] | str | Path, **kwargs: Any) -> None:
+        """Learn from conversations, and the rules."""
+        super().train(training_trackers, rules=self.rules, **kwargs)
+
+
+def _setup_of_project(files: RasaFiles, flags: Mapping[str, Any]) -> Setup:
+    graph = extract_story_graph(flags["stories"], files.domain)
+    rules = files.read_stories().rules
+
+    def make_agent() -> Agent:
+        agent = _RuledAgent(files.domain, read_rasa_config(files.config_file, network_of).ensemble())
+        agent.rules = rules
+        return agent
+
+    return Setup(graph, files.domain, make_agent, flags["augmentation"], flags["seed"])

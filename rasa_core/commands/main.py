@@ -14,6 +14,7 @@ COMMANDS = {
     "train": "Train a model from a domain and stories.",
     "models": "List the models of a project, and go back to one.",
     "check": "Look for mistakes in a domain, stories and NLU data.",
+    "migrate": "Tell what becomes of a project of Rasa 2 or 3.",
     "run": "Talk to a bot on the terminal.",
     "explain": "Tell why a bot does what it does.",
     "evaluate": "Measure how well models follow stories.",

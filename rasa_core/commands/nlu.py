@@ -22,7 +22,7 @@ from rasa_core.evaluation.cross_validation import (
     folds_of_messages,
     train_and_evaluate_messages,
 )
-from rasa_core.evaluation.nlu import evaluate_messages, nlu_report
+from rasa_core.evaluation.nlu import MessageEvaluation, evaluate_messages, nlu_report
 from rasa_core.evaluation.tables import LONGEST_NAME, Report, in_blocks
 from rasa_core.evaluation.untidy import out_of_scope_table, untidy_table
 from rasa_core.nlu.model import NLUModel
@@ -171,9 +171,15 @@ def _warn(data: TrainingData, *, is_verbose: bool) -> None:
 @command.command("check")
 @click.option("-d", "--data", required=True, metavar="DATA", help="NLU data: a file, or a folder.")
 @click.option("--strict", is_flag=True, help="Exit status 1 if anything looks wrong.")
+@click.option(
+    "--folds",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Also train N times, each time without a part of the examples, and tell which look like another intent then.",
+)
 @log_options
-def check(data: str, strict: bool, verbose: bool, debug: bool) -> None:
-    """Tell all that looks wrong in NLU data, without training.
+def check(data: str, strict: bool, folds: int | None, verbose: bool, debug: bool) -> None:
+    """Tell all that looks wrong in NLU data, without training unless --folds asks for it.
 
     What cannot be read at all is an error; what is left out, or looks wrong, is a warning.
     """
@@ -181,6 +187,14 @@ def check(data: str, strict: bool, verbose: bool, debug: bool) -> None:
     read = _read(data, is_strict=False)
     _warn(read, is_verbose=True)
     found = len(check_training_data(read))
+    if folds is not None:
+        parts = _cross_validated(read, folds, NLUSettings())
+        doubtful = all_messages(parts).doubtful
+        for one in doubtful:
+            said = f"{shorten(one.example.text, LONGEST_NAME)!r} is of {one.example.intent!r}, but all others say"
+            line = f"{one.example.place}: warning: {said} {one.meant!r} ({one.confidence:.2f}) [doubtful-example]"
+            click.echo(line, err=True)
+        found += len(doubtful)
     click.echo(f"{_count(found, 'finding')} in {_count(len(read.examples), 'example')}.")
     if strict and found:
         raise click.ClickException("there are findings, and --strict takes them for errors.")
@@ -294,12 +308,16 @@ def _measure(flags: dict[str, Any]) -> Report:
     if flags["folds"] is None:
         model = NLUModel.load(flags["model"])
         return nlu_report(evaluate_messages(model, read_training_data(flags["data"]).examples), what)
-    settings = _settings(flags["epochs"], flags["seed"])
     data = read_training_data(flags["data"])
-    train = partial(train_model, settings=settings, silent=True)
-    parts = folds_of_messages(data, flags["folds"], settings.seed)
-    folds = cross_validate(parts, partial(train_and_evaluate_messages, data, train))
+    folds = _cross_validated(data, flags["folds"], _settings(flags["epochs"], flags["seed"]))
     return nlu_report(all_messages(folds), what, folds)
+
+
+def _cross_validated(data: TrainingData, folds: int, settings: NLUSettings) -> list[MessageEvaluation]:
+    """Return how the messages of each fold are understood by what was trained from all others."""
+    train = partial(train_model, settings=settings, silent=True)
+    parts = folds_of_messages(data, folds, settings.seed)
+    return cross_validate(parts, partial(train_and_evaluate_messages, data, train))
 
 
 # -- parse

@@ -10,9 +10,14 @@ from rasa_core.drawing.stories import visualize_stories
 from rasa_core.exceptions import DomainError
 from rasa_core.project import Project
 from rasa_core.stories import extract_story_graph
+from rasa_core.stories.steps import StoryStep
+from rasa_core.stories.yaml import rules_as_steps
 
 _EXAMPLES = """\b
 Examples:
+  # The bot in a folder, with its rules, as a page.
+  python -m rasa_core.visualize PROJECT -o stories.html
+\b
   # A page for the browser.
   python -m rasa_core.visualize -d domain.yml -s stories.md -o stories.html
 \b
@@ -32,10 +37,18 @@ def _load_domain(path: str) -> Domain:
         return Domain.load(path, action_factory="remote")
 
 
+def _steps_of(bot: Project, domain: Domain) -> list[StoryStep]:
+    """Return all stories of a bot, and its rules as stories."""
+    if bot.rasa is None:
+        return extract_story_graph(bot.stories, domain).story_steps
+    read = bot.rasa.read_stories()
+    return [*(step for story in read.steps for step in story), *rules_as_steps(read.rules)]
+
+
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
 @click.argument("project", required=False, type=click.Path(exists=True, file_okay=False))
-@click.option("-s", "--stories", metavar="STORIES", help="Story file, or folder of stories.")
-@click.option("-d", "--domain", metavar="FILE", help="Domain file.")
+@click.option("-s", "--stories", metavar="STORIES", help="Story file, or folder of stories, if not those of PROJECT.")
+@click.option("-d", "--domain", metavar="FILE", help="Domain file, if not that of PROJECT.")
 @click.option(
     "-o",
     "--output",
@@ -68,20 +81,16 @@ def command(
 ) -> None:
     """Draw how conversations go: actions, and what the user says between them.
 
-    Give the folder of a bot as PROJECT, or --domain and --stories.
+    Give the folder PROJECT of a bot, or its domain and its stories. Of a bot of Rasa 2 or 3, the rules are drawn, too.
     """
     start_log(verbose, debug)
-    if project is None and (domain is None or stories is None):
-        raise click.UsageError("give PROJECT, the folder of a bot, or both --domain and --stories.")
+    if project is None and (stories is None or domain is None):
+        raise click.UsageError("give the folder of a bot, or its stories (-s) and its domain (-d).")
     load_modules(imports, project or str(domain))
-    bot = None if project is None else Project(project, domain, stories)
-    if bot is None:
+    if project is None:
         visualize_stories(str(stories), _load_domain(str(domain)), output, max_history, nlu_data)
-    elif bot.rasa is not None:
-        read = bot.rasa.read_stories()
-        steps = [step for steps in read.steps for step in steps]
-        visualize_stories(steps, bot.load_domain(), output, max_history, nlu_data)
     else:
-        own = _load_domain(str(bot.domain_file))
-        visualize_stories(extract_story_graph(bot.stories, own), own, output, max_history, nlu_data)
+        bot = Project(project)
+        given = bot.rasa.domain if bot.rasa is not None else _load_domain(str(domain or bot.domain_file))
+        visualize_stories(stories or _steps_of(bot, given), given, output, max_history, nlu_data)
     click.echo(f"The stories are drawn in {output}.")

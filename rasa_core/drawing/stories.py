@@ -20,6 +20,7 @@ from rasa_core.nlu.text_formats import read_annotated
 from rasa_core.nlu.training_data import NLUDataError, NLUExample
 from rasa_core.stories import extract_story_graph
 from rasa_core.stories.steps import StoryGraph, StoryStep
+from rasa_core.stories.yaml import read_yaml_stories, rules_as_steps
 from rasa_core.support.places import Place
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def visualize_stories(
         raise DrawingError(f"max_history is at least 1, not {max_history}.")
     if isinstance(story_steps, str | Path):
         title = f"Stories in {Path(story_steps).name}"
-        graph = extract_story_graph(story_steps, domain)
+        graph = _read(story_steps, domain)
     else:
         title = "Stories"
         graph = story_steps if isinstance(story_steps, StoryGraph) else StoryGraph(story_steps)
@@ -104,6 +105,14 @@ def visualize_story_graph(
     """Draw the parts of stories and the checkpoints at which they are joined; see `visualize_stories` for errors."""
     check_picture_file(output_file, ENDINGS)
     _write(diagram_of_steps(story_graph, "Stories and their checkpoints"), output_file, fontsize)
+
+
+def _read(resource: str | Path, domain: Domain) -> StoryGraph:
+    """Return the stories in a file or a folder, and the rules, of a bot of Rasa 2 or 3, as stories beside them."""
+    if domain.rasa is None:
+        return extract_story_graph(resource, domain)
+    read = read_yaml_stories(resource, domain)
+    return StoryGraph([*(step for story in read.steps for step in story), *rules_as_steps(read.rules)])
 
 
 def _write(diagram: Diagram, output_file: str | Path, fontsize: int) -> None:

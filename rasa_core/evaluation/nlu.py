@@ -6,8 +6,7 @@ its intent and all of its entities are, and nothing else was found. Examples wit
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,16 +16,19 @@ from rasa_core.drawing.svg import Drawing, shorten
 from rasa_core.evaluation import tables
 from rasa_core.evaluation.charts import confidence_histogram, confusion_matrix
 from rasa_core.evaluation.metrics import Evaluation, LabelScores, ratio, scores_by_label, weighted_f1
+from rasa_core.evaluation.nlu_writing import as_json, as_markdown
 from rasa_core.evaluation.tables import LONGEST_NAME, Report, written
 from rasa_core.exceptions import RasaCoreError
-from rasa_core.nlu.reading import ROOT, read_training_text
-from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample
+from rasa_core.nlu.pipeline import best_understood
+from rasa_core.nlu.training_data import NLUExample
 from rasa_core.support.progress import Progress
 
 NONE: Final = ""
 NO_INTENT: Final = "(none)"
 BATCH: Final = 256
 THRESHOLDS: Final = tuple(number / 10 for number in range(1, 10))
+DOUBTFUL: Final = 0.7
+"""So sure of another intent others have to be, for an example to look wrong."""
 HEADINGS: Final = {
     "intent_accuracy": "Intents",
     "intent_f1": "Weighted F1",
@@ -65,7 +67,9 @@ class MessageResult:
     intent : str
         The intent that was found; empty for none.
     confidence : float
-        How sure the interpreter was of it, from 0 to 1.
+        How sure the interpreter was of it, from 0 to 1; of the fallback, of what it was the fallback for.
+    meant : str
+        The intent that was found, or for which the fallback was; empty for none.
     found : frozenset of (int, int, str)
         Start, end and name of each entity that was found.
     """
@@ -74,6 +78,7 @@ class MessageResult:
     intent: str
     confidence: float
     found: frozenset[Span]
+    meant: str = NONE
 
     @cached_property
     def expected(self) -> frozenset[Span]:
@@ -173,20 +178,29 @@ class MessageEvaluation(Evaluation):
 
     @property
     def thresholds(self) -> list[dict[str, float]]:
-        """What a `FallbackPolicy` would do with each ``nlu_threshold``.
+        """What a `FallbackPolicy` or `FallbackClassifier` would do with each threshold.
 
         The share of the messages with the right intent, and of those with a wrong one, that fall below it, and so are
-        taken for not understood.
+        taken for not understood; and how many that are, whose users would be asked again.
         """
+        sure = [(one.confidence, one.meant == one.example.intent) for one in self.with_intent]
+        right = sum(is_right for _, is_right in sure)
+        found = []
+        for value in THRESHOLDS:
+            below = [is_right for confidence, is_right in sure if confidence < value]
+            again, needless = len(below), sum(below)
+            shares = {"right": ratio(needless, right), "wrong": ratio(again - needless, len(sure) - right)}
+            found.append({"threshold": value, **shares, "asked_again": again, "asked_again_though_right": needless})
+        return found
 
-        def share_below(threshold: float, outcome: bool) -> float:
-            below = [one < threshold for one, is_right in self.confidences if is_right == outcome]
-            return ratio(sum(below), len(below))
+    @property
+    def doubtful(self) -> list[MessageResult]:
+        """The messages that look as if they were an example of another intent, the surest first.
 
-        return [
-            {"threshold": value, "right": share_below(value, True), "wrong": share_below(value, False)}
-            for value in THRESHOLDS
-        ]
+        What is measured must not have learnt them: only then it tells what all others say.
+        """
+        found = [one for one in self.with_intent if one.meant not in (NONE, one.example.intent)]
+        return sorted((one for one in found if one.confidence >= DOUBTFUL), key=lambda one: -one.confidence)
 
 
 def evaluate_messages(parser: Parser, examples: Sequence[NLUExample], *, silent: bool = False) -> MessageEvaluation:
@@ -198,17 +212,21 @@ def evaluate_messages(parser: Parser, examples: Sequence[NLUExample], *, silent:
         for start in range(0, len(examples), BATCH):
             batch = examples[start : start + BATCH]
             parses = parser.parse_many([example.text for example in batch])
-            results += map(_result, batch, parses)
+            results += map(message_result, batch, parses)
             progress.step(len(results))
     return MessageEvaluation(tuple(results))
 
 
-def _result(example: NLUExample, parse: dict[str, Any]) -> MessageResult:
+def message_result(example: NLUExample, parse: dict[str, Any]) -> MessageResult:
+    """Return what was found of a message, beside what was expected."""
     intent = parse["intent"] or {}
-    for part in parse.get("response_selector", {}).get(intent.get("name"), {}).get("ranking", ())[:1]:
-        intent = {**intent, "name": part["intent_response_key"]}
+    meant = best_understood(parse)
+    for part in parse.get("response_selector", {}).get(meant.get("name"), {}).get("ranking", ())[:1]:
+        whole, meant = meant, {**meant, "name": part["intent_response_key"]}
+        intent = meant if intent.get("name") == whole.get("name") else intent
     found = frozenset((one["start"], one["end"], one["entity"]) for one in parse["entities"])
-    return MessageResult(example, intent.get("name") or NONE, float(intent.get("confidence") or 0.0), found)
+    names = intent.get("name") or NONE, meant.get("name") or NONE
+    return MessageResult(example, names[0], float(meant.get("confidence") or 0.0), found, names[1])
 
 
 # -- the report
@@ -229,7 +247,9 @@ def nlu_report(evaluation: MessageEvaluation, what: str, folds: Sequence[Message
         "output": tables.picture(matrix, "The confusion matrix is in {}."),
         "histogram": tables.picture(histogram, "The histogram is in {}."),
     }
-    content = _content(evaluation) | ({"folds": [fold.figures for fold in folds]} if folds else {})
+    content = _content(evaluation)
+    if folds:
+        content |= {"folds": [fold.figures for fold in folds], "review": list(map(failed_message, evaluation.doubtful))}
     limited = {said: {"": evaluation.figures[figure]} for said, figure in LIMITED.items()}
     if not any(one.expected for one in evaluation.messages):  # Nothing is known about entities, not even that none is.
         limited["entity F1"] = {}
@@ -248,11 +268,12 @@ def _content(evaluation: MessageEvaluation) -> dict[str, Any]:
         "confidence_bins": [asdict(one) for one in evaluation.bins],
         "thresholds": evaluation.thresholds,
         "mistakes": tables.mistakes_as_json("found", evaluation.mistakes),
-        "failed_messages": [_failed_message(one) for one in evaluation.failed],
+        "failed_messages": [failed_message(one) for one in evaluation.failed],
     }
 
 
-def _failed_message(one: MessageResult) -> dict[str, Any]:
+def failed_message(one: MessageResult) -> dict[str, Any]:
+    """Return a message of which something is wrong as JSON-able data."""
     return {
         "text": one.example.text,
         "file": one.example.place.file,
@@ -281,13 +302,16 @@ def _lines(evaluation: MessageEvaluation, folds: Sequence[MessageEvaluation]) ->
         f"Expected calibration error: {written(figures['calibration_error'])}",
     ]
     thresholds = [
-        (f"{one['threshold']:.1f}", f"{one['right']:.1%}", f"{one['wrong']:.1%}") for one in evaluation.thresholds
+        (
+            *(f"{one['threshold']:.1f}", f"{one['right']:.1%}", f"{one['wrong']:.1%}"),
+            *(str(one["asked_again"]), str(one["asked_again_though_right"])),
+        )
+        for one in evaluation.thresholds
     ]
-    failed = [
-        (f"{one.example.place}: {shorten(one.example.text, LONGEST_NAME)}", shorten(one.described(), 2 * LONGEST_NAME))
-        for one in evaluation.failed
-    ]
-    below = tables.table(("nlu_threshold", "Right messages below", "Wrong messages below"), thresholds)
+    doubtful = [_described(one) for one in evaluation.doubtful] if folds else []
+    failed = [_described(one) for one in evaluation.failed]
+    headings = ("nlu_threshold", "Right messages below", "Wrong messages below", "Asked again", "though right")
+    below = tables.table(headings, thresholds)
     return tables.in_blocks(
         summary,
         tables.folds_table(folds, HEADINGS, {}),
@@ -296,7 +320,12 @@ def _lines(evaluation: MessageEvaluation, folds: Sequence[MessageEvaluation]) ->
         below if with_intent else [],
         tables.mistakes_table("Found instead", evaluation.mistakes, NO_INTENT),
         tables.listed("Failed messages", failed),
+        tables.listed("Examples that look wrong, as all others say something else", doubtful),
     )
+
+
+def _described(one: MessageResult) -> tuple[str, str]:
+    return f"{one.example.place}: {shorten(one.example.text, LONGEST_NAME)}", shorten(one.described(), 2 * LONGEST_NAME)
 
 
 # -- failed messages, as NLU data that reads as the same messages
@@ -312,70 +341,3 @@ def _write_failed(failed: Sequence[MessageResult], path: str | Path) -> Iterator
     if left_out:
         messages = f"{len(left_out):,} message{'s' if len(left_out) > 1 else ''}"
         yield f"{messages} cannot be written as Markdown; a file named .json holds all."
-
-
-def as_markdown(messages: Iterable[tuple[NLUExample, str]]) -> tuple[str, list[NLUExample]]:
-    """Return messages as Markdown, each below a comment with its note.
-
-    Returns
-    -------
-    text : str
-        A section for each intent, in the order of the first messages.
-    left_out : list of NLUExample
-        Those that Markdown cannot hold: without an intent, with line ends, comments or marks in the text, or with
-        entities that overlap.
-    """
-    sections: dict[str, list[str]] = {}
-    left_out: list[NLUExample] = []
-    for example, note in messages:
-        line = f"- {_marked(example)}"
-        if example.intent is None or not _reads_as(example, f"## intent:{example.intent}\n{line}\n"):
-            left_out.append(example)
-        else:
-            flat = " ".join(note.split()).encode(errors="backslashreplace").decode()
-            sections.setdefault(example.intent, []).extend((f"<!-- {tables.in_comment(flat)} -->", line))
-    texts = ["\n".join((f"## intent:{intent}", *lines, "")) for intent, lines in sections.items()]
-    return "\n".join(texts), left_out
-
-
-def as_json(messages: Iterable[tuple[NLUExample, str]]) -> str:
-    """Return messages as JSON, with their notes under a key that readers leave alone."""
-    found = [
-        {
-            "text": example.text,
-            **({} if example.intent is None else {"intent": example.intent}),
-            "entities": [asdict(span) for span in example.entities],
-            "predicted": note,
-        }
-        for example, note in messages
-    ]
-    return json.dumps({ROOT: {"common_examples": found}}, indent=1) + "\n"
-
-
-def _marked(example: NLUExample) -> str:
-    """Return a message with its entities marked."""
-    pieces: list[str] = []
-    position = 0
-    for span in example.entities:
-        pieces += example.text[position : span.start], _mark(example.text[span.start : span.end], span)
-        position = span.end
-    return "".join(pieces) + example.text[position:]
-
-
-def _mark(covered: str, span: EntitySpan) -> str:
-    value = "" if span.value == covered else span.value
-    others = {key: told for key, told in (("role", span.role), ("group", span.group)) if told}
-    if not others and not any(sign in span.entity + value for sign in ":()") and value == value.strip():
-        return f"[{covered}]({span.entity}{':' if value else ''}{value})"
-    mark = {"entity": span.entity} | ({"value": value} if value else {}) | others
-    return f"[{covered}]{json.dumps(mark)}"
-
-
-def _reads_as(example: NLUExample, text: str) -> bool:
-    """Whether a text can be written into a file, and reads as the message."""
-    try:
-        text.encode()  # Half of a surrogate pair cannot be written.
-        read = read_training_text(text).examples
-    except (NLUDataError, UnicodeEncodeError):
-        return False
-    return len(read) == 1 and read[0] == example

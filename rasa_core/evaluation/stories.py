@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from rasa_core.evaluation.metrics import LISTENING, Evaluation, accuracy, ratio, weighted_f1
+from rasa_core.evaluation.nlu import MessageResult, message_result
 from rasa_core.evaluation.tables import in_comment
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
@@ -29,6 +30,9 @@ from rasa_core.events import (
     UserUtteranceReverted,
     UserUttered,
 )
+from rasa_core.interpreter import INTENT_MESSAGE_PREFIX
+from rasa_core.nlu.text_formats import read_annotated
+from rasa_core.nlu.training_data import NLUDataError, NLUExample
 from rasa_core.rasa3.history import history_for
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.steps import StoryGraph, StoryStep
@@ -43,6 +47,14 @@ if TYPE_CHECKING:
 
 SEED: Final = 42
 _TOLD_EVERY: Final = 50  # stories
+
+
+class ParsesText(Protocol):
+    """What understands messages: an interpreter."""
+
+    def parse(self, text: str) -> dict[str, Any]:
+        """Return the parse of a text."""
+        ...
 
 
 class Policies(Protocol):
@@ -102,12 +114,15 @@ class StoryResult:
         For each event, where it stands, or the line that implies it.
     results : tuple of (ActionResult or None)
         For each event, its result if it is an action that counts.
+    messages : tuple of MessageResult
+        What was understood of each message whose words stand in it, if somebody was to understand them.
     """
 
     name: str
     events: tuple[Event, ...]
     sources: tuple[Place | None, ...]
     results: tuple[ActionResult | None, ...]
+    messages: tuple[MessageResult, ...] = ()
 
     @property
     def source(self) -> Place | None:
@@ -238,6 +253,11 @@ class StoryEvaluation(Evaluation):
             "calibration_error": self.calibration_error,
         }
 
+    @cached_property
+    def messages(self) -> list[MessageResult]:
+        """What was understood of each message whose words stand in a story."""
+        return [message for story in self.stories for message in story.messages]
+
     def by_policy(self) -> dict[str | None, list[ActionResult]]:
         """Return what each policy decided, the most frequent one first.
 
@@ -253,7 +273,11 @@ class StoryEvaluation(Evaluation):
 
 
 def evaluate_stories(
-    bot: Predictor, graph: StoryGraph, max_stories: int | None = None, shuffle_stories: bool = True
+    bot: Predictor,
+    graph: StoryGraph,
+    max_stories: int | None = None,
+    shuffle_stories: bool = True,
+    parser: ParsesText | None = None,
 ) -> StoryEvaluation:
     """Compare the predictions of a bot with stories.
 
@@ -263,6 +287,8 @@ def evaluate_stories(
         How many stories are looked at; None for all.
     shuffle_stories
         Which ones, if there are more: a sample, the same in each run; False for the first.
+    parser
+        Understands the messages whose words stand in the stories; what it finds is what predictions see then.
     """
     found = whole_stories(graph, bot.domain)
     chosen = found
@@ -270,7 +296,7 @@ def evaluate_stories(
         indices = range(len(found))
         taken = random.Random(SEED).sample(indices, max_stories) if shuffle_stories else indices[:max_stories]
         chosen = [found[index] for index in sorted(taken)]  # in the order of the stories, as reports name them
-    return StoryEvaluation(evaluate_conversations(bot, chosen), len(found))
+    return StoryEvaluation(evaluate_conversations(bot, chosen, parser=parser), len(found))
 
 
 def whole_stories(graph: StoryGraph, domain: Domain) -> list[TrainingTracker]:
@@ -291,28 +317,63 @@ def _identity(events: Iterable[Event], sources: Sequence[Place | None]) -> tuple
 
 
 def evaluate_conversations(
-    bot: Predictor, conversations: Sequence[TrainingTracker], *, silent: bool = False
+    bot: Predictor,
+    conversations: Sequence[TrainingTracker],
+    *,
+    silent: bool = False,
+    parser: ParsesText | None = None,
 ) -> tuple[StoryResult, ...]:
     """Predict each action of some conversations, and tell how far that is unless it is to be `silent`."""
     results = []
     with Progress("evaluating, story", len(conversations), silent=silent) as progress:
         for number, conversation in enumerate(conversations, 1):
-            results.append(_evaluate(bot, conversation))
+            results.append(_evaluate(bot, conversation, parser))
             if number % _TOLD_EVERY == 0:
                 progress.step(number)
     return tuple(results)
 
 
-def _evaluate(bot: Predictor, story: TrainingTracker) -> StoryResult:
+def _evaluate(bot: Predictor, story: TrainingTracker, parser: ParsesText | None) -> StoryResult:
     events = tuple(story.events)
     history = history_for(bot.policy_ensemble.window, bot.domain.vocabulary)
     told = DialogueStateTracker(story.sender_id, bot.domain.slots, history=history)
     results: list[ActionResult | None] = []
+    messages = []
     # What the story tells is what later predictions see, not what was predicted.
-    for event in events:
+    for event, source in zip(events, story.sources, strict=True):
         result = None
         if isinstance(event, ActionExecuted) and not event.unpredictable and told.version > 0:
             result = ActionResult(event.action_name, bot.predict(told))
         results.append(result)
-        told.update(event)
-    return StoryResult(story.sender_id, events, tuple(story.sources), tuple(results))
+        if parser is not None and isinstance(event, UserUttered) and _has_words(event):
+            message, found = understood(event, source, parser)
+            messages.append(found)
+            told.update(message)
+        else:
+            told.update(event)
+    return StoryResult(story.sender_id, events, tuple(story.sources), tuple(results), tuple(messages))
+
+
+def _has_words(event: UserUttered) -> bool:
+    return bool(event.text) and not str(event.text).startswith(INTENT_MESSAGE_PREFIX)
+
+
+def understood(event: UserUttered, source: Place | None, parser: ParsesText) -> tuple[UserUttered, MessageResult]:
+    """Return a message of a story as it is understood, and how that differs from what the story says.
+
+    Entities are compared where the words are marked, as in ``in [Lisbon](city)``.
+    """
+    place = source or Place("story")
+
+    def fail(problem: str) -> NoReturn:
+        raise NLUDataError(problem, place)
+
+    text, spans = read_annotated(str(event.text).strip(), fail)
+    parse = parser.parse(text)
+    intent = event.intent.get("full_retrieval_intent_name") or event.intent.get("name")
+    found = message_result(NLUExample(text, intent, tuple(spans), place), parse)
+    if "/" not in str(intent):  # Stories may name a retrieval intent as a whole.
+        found = replace(found, intent=found.intent.partition("/")[0])
+    if not spans:
+        found = replace(found, found=frozenset())
+    return UserUttered(text, parse["intent"], parse["entities"], parse), found

@@ -11,6 +11,7 @@ from rasa_core.drawing.svg import shorten
 from rasa_core.evaluation import tables
 from rasa_core.evaluation.charts import calibration_chart, confusion_matrix, learning_curves
 from rasa_core.evaluation.metrics import LISTENING, CurvePoint, confidence_bins, expected_calibration_error, spreads_of
+from rasa_core.evaluation.nlu import MessageResult, failed_message
 from rasa_core.evaluation.stories import StoryEvaluation, StoryResult
 from rasa_core.evaluation.tables import LONGEST_NAME, Report, written
 
@@ -101,7 +102,16 @@ def _content(evaluation: StoryEvaluation) -> dict[str, Any]:
         "confidence_bins": [asdict(one) for one in evaluation.bins],
         "mistakes": tables.mistakes_as_json("predicted", evaluation.mistakes),
         "failed_stories": [_failed_story(story) for story in evaluation.failed],
+        **(
+            {"misunderstood": [failed_message(one) for one in _misunderstood(evaluation)]}
+            if evaluation.messages
+            else {}
+        ),
     }
+
+
+def _misunderstood(evaluation: StoryEvaluation) -> list[MessageResult]:
+    return [one for one in evaluation.messages if not one.is_right]
 
 
 def _failed_story(story: StoryResult) -> dict[str, Any]:
@@ -132,6 +142,9 @@ def _lines(evaluation: StoryEvaluation) -> list[str]:
         f"Whole stories: {count - len(evaluation.failed)} of {count} right, {written(figures['whole_stories'])}",
         f"Expected calibration error: {written(figures['calibration_error'])}",
     ]
+    if evaluation.messages:
+        missed = len(_misunderstood(evaluation))
+        summary.append(f"Messages: {len(evaluation.messages) - missed} of {len(evaluation.messages)} understood")
     policies = [
         (
             NO_POLICY if one["policy"] is None else one["policy"],
@@ -153,7 +166,18 @@ def _lines(evaluation: StoryEvaluation) -> list[str]:
         tables.table(("Confidence", "Actions", "Mean", "Accuracy"), bins),
         tables.mistakes_table("Predicted instead", evaluation.mistakes, longest=LONGEST_NAME * 3 // 4),
         tables.listed("Failed stories", [_told(story) for story in evaluation.failed]),
+        tables.listed(
+            "Misunderstood messages",
+            [
+                (f"{one.example.place}: {shorten(one.example.text)}", one.described())
+                for one in _misunderstood(evaluation)
+            ],
+        ),
     )
+
+
+def _message(one: MessageResult) -> tuple[str, str]:
+    return f"{one.example.place}: {shorten(one.example.text)}", one.described()
 
 
 def _told(story: StoryResult) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME, Event
 from rasa_core.events.rasa3 import LoopInterrupted
-from rasa_core.exceptions import ModelError
+from rasa_core.exceptions import ModelError, did_you_mean
 from rasa_core.history import State
 from rasa_core.policies.policy import Opinion, Policy, Trackers
 from rasa_core.policies.rule_checks import check_rules, sources_in_stories
@@ -254,3 +254,17 @@ def _merged(found: Sequence[tuple[Entry, Any]]) -> tuple[list[Entry], list[str]]
             told = " but ".join(f"{action!r} at {', '.join(places)}" for action, places in actions.items())
             problems.append(f"rules contradict one another: the same is followed by {told}. Change one of them.")
     return entries, problems
+
+
+def unfit_policies(domain: Domain, policies: Sequence[Policy]) -> list[str]:
+    """Return what a domain asks of policies that these do not have, or they of a domain that it does not."""
+    rules = [policy for policy in policies if isinstance(policy, RulePolicy)]
+    found = []
+    if domain.rasa is not None and domain.rasa.forms and not rules:
+        found.append("the domain has forms, and only RulePolicy runs them: add it to policies: in config.yml.")
+    for policy in rules:
+        name = policy.core_fallback_action_name
+        if policy.enable_fallback_prediction and name not in domain.action_map:
+            hint = did_you_mean(name, domain.action_map)
+            found.append(f"the domain has no action {name!r}, the core_fallback_action_name: of RulePolicy.{hint}")
+    return found

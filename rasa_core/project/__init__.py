@@ -215,7 +215,7 @@ class Project:
 
     def policies(self) -> ConfiguredPolicies | None:
         """Return what config.yml says of policies; None for a bot of Rasa 2 or 3, which `read_rasa_config` reads."""
-        return None if self.rasa is not None else configured_policies(keys_of(self.folder / "config.yml"), _network)
+        return None if self.rasa is not None else configured_policies(keys_of(self.folder / "config.yml"), network_of)
 
     def _state(self, domain: Domain, config: ConfiguredPolicies | None, nlu: bool = True) -> State:
         """Return ``current``, ``adapted`` (only the bot's words or thresholds have changed), or ``changed``."""
@@ -276,7 +276,7 @@ class Project:
         steps = self._steps(data, domain, ignore_components)
         rasa = None
         if self.rasa is not None:
-            rasa = read_rasa_config(self.rasa.config_file, _network, ignores_own=ignore_components)
+            rasa = read_rasa_config(self.rasa.config_file, network_of, ignores_own=ignore_components)
         state: State = "changed" if force else self._state(domain, config, nlu)
         nlu_state: NLUState = "changed" if force and data.intents else state_of(self.nlu_model, data, steps)
         if state == nlu_state == "current":
@@ -388,5 +388,6 @@ def _holds_domain(path: Path) -> bool:
     return len(keys) > 1 and not keys.isdisjoint(("intents", "actions"))
 
 
-def _network(max_history: int | None, priority: int | None = None) -> KerasPolicy:
+def network_of(max_history: int | None, priority: int | None = None) -> KerasPolicy:
+    """Return the network that stands for TEDPolicy."""
     return KerasPolicy(None if max_history is None else HistoryFeaturizer(max_history), priority=priority)

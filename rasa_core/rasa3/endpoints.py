@@ -39,10 +39,10 @@ _SQL_KEYS: Final = ("type", "dialect", "url", "port", "db", "username", "passwor
 _REDIS_KEYS: Final = ("type", "url", "port", "db", "username", "password", "key_prefix", "record_exp", "use_ssl")
 _FILE_OF_RASA: Final = "rasa.db"
 _LEFT_OUT: Final = {
-    "lock_store": "left out, as it is not needed: each conversation is locked where it is kept",
     "event_broker": "left out: read the events with rasa-core store export, or from the store",
     "models": "left out: the model is trained from this folder, or loaded with POST /load",
 }
+_UNNEEDED: Final = {"lock_store": "not needed, as each conversation is locked where it is kept"}
 _CHANNELS: Final = ("rest",)
 
 
@@ -85,7 +85,8 @@ def read_endpoints(folder: Path) -> Endpoints:
         else:
             hint = did_you_mean(key, ("action_endpoint", "nlg", "tracker_store"))
             text = _LEFT_OUT.get(key, f"left out, as it is unknown.{hint}".rstrip("."))
-            found.notes.append(Note(part.place, key, "left out", text))
+            fate: Fate = "replaced" if key in _UNNEEDED else "left out"
+            found.notes.append(Note(part.place, key, fate, _UNNEEDED.get(key, text)))
     for key, part in _keys_of(folder / CREDENTIALS).items():
         found.notes.append(_channel(key, part))
     return found
@@ -103,7 +104,7 @@ def _channel(name: str, part: Part) -> Note:
     if name in _CHANNELS:
         return Note(part.place, f"channel {name}", "same", "the same, at POST /webhooks/rest/webhook")
     if name == "rasa":
-        return Note(part.place, f"channel {name}", "left out", "left out, as there is no Rasa X here")
+        return Note(part.place, f"channel {name}", "replaced", "not needed, as nothing here asks Rasa X")
     text = "left out; a small program of your own can pass its messages on to POST /webhooks/rest/webhook"
     return Note(part.place, f"channel {name}", "left out", text)
 
@@ -140,7 +141,12 @@ def _add_server(found: Endpoints, key: str, part: Part) -> None:
         found.actions = given
     unused = tuple(name for name in given if name not in _SERVER_KEYS)
     fate: Fate = "replaced" if unused else "same"
-    found.notes.append(Note(part.place, key, fate, f"the same, at {url.partition('?')[0]}", unused))
+    found.notes.append(Note(part.place, key, fate, f"the same, at {_shown(url)}", unused))
+
+
+def _shown(url: str) -> str:
+    """Return an address without what may be secret in it."""
+    return re.sub(r"//[^/]*@", "//", url.partition("?")[0])
 
 
 def _add_store(found: Endpoints, part: Part) -> None:

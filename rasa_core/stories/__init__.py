@@ -15,6 +15,7 @@ from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.steps import StoryGraph
 from rasa_core.stories.training_tracker import TrainingTracker
+from rasa_core.stories.yaml import read_yaml_stories
 from rasa_core.support.problems import listed
 from rasa_core.trackers import DialogueStateTracker
 
@@ -24,7 +25,13 @@ __all__ = ["TrainingTracker", "extract_story_graph", "load_data", "persist_data"
 def extract_story_graph(
     resource_name: str | Path | Sequence[Path], domain: Domain, interpreter: NaturalLanguageInterpreter | None = None
 ) -> StoryGraph:
-    """Read the stories in a file, in several, or in a folder and below it; raise `StoryParseError` if it cannot be."""
+    """Read the stories in a file, in several, or in a folder and below it; raise `StoryParseError` if it cannot be.
+
+    Those of a bot of Rasa 2 or 3 are in YAML, unless they are named as files of Markdown.
+    """
+    named = [resource_name] if isinstance(resource_name, str | Path) else resource_name
+    if domain.rasa is not None and not all(str(path).lower().endswith((".md", ".markdown")) for path in named):
+        return StoryGraph(step for steps in read_yaml_stories(resource_name, domain).steps for step in steps)
     return StoryGraph(StoryFileReader.read_from_file(resource_name, domain, interpreter))
 
 

@@ -17,7 +17,7 @@ Step                 Meaning
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -30,8 +30,9 @@ from rasa_core.exceptions import did_you_mean
 from rasa_core.rasa3.domain_parts import SNIPPET
 from rasa_core.rasa3.rule import Rule
 from rasa_core.rasa3.slots import RasaSlot
-from rasa_core.stories.builder import NameCheck, StoryBuilder, report
+from rasa_core.stories.builder import LOST, NameCheck, StoryBuilder, report
 from rasa_core.stories.steps import Checkpoint, StoryStep
+from rasa_core.support.folders import files_below
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Problem
 from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
@@ -47,6 +48,7 @@ _MARKS: Final = ("role", "group", "value", "start", "end", "extractor", "confide
 _RULE_KEYS: Final = ("rule", "steps", "condition", "conversation_start", "wait_for_user_input", "metadata")
 _STORY_KEYS: Final = ("story", "steps", "metadata")
 
+YAML_SUFFIXES: Final = (".yml", ".yaml")
 RETRIEVAL_KEY: Final = "full_retrieval_intent_name"
 """Beside the name of an intent, which part of it is meant: ``faq/opening`` of ``faq``."""
 
@@ -110,20 +112,20 @@ class YamlStoryReader:
     def _error(self, part: Part, text: str) -> None:
         self._problems.append(Problem("error", text, part.place))
 
-    def _warning(self, part: Part, text: str) -> None:
-        self._problems.append(Problem("warning", text, part.place))
+    def _warning(self, part: Part, text: str, kind: str = "") -> None:
+        self._problems.append(Problem("warning", text, part.place, kind))
 
     def _head(self, part: Part, key: str, known: Sequence[str]) -> tuple[str, dict[str, Part]] | None:
         """Return name and keys of a story or rule; None, which is told, for one that cannot be read."""
         keys = part.keys()
         if key not in keys:
-            self._warning(part, f"an entry without {key}: is skipped; every {key} needs a name.")
+            self._warning(part, f"an entry without {key}: is skipped; every {key} needs a name.", LOST)
             return None
         for name, value in keys.items():
             if name not in known:
                 self._error(value, f"a {key} has no key {name!r}.{did_you_mean(name, known)}")
         if "steps" not in keys or not keys["steps"].entries():
-            self._warning(part, f"the {key} {keys[key].written!r} has no steps and is skipped.")
+            self._warning(part, f"the {key} {keys[key].written!r} has no steps and is skipped.", LOST)
             return None
         return keys[key].written, keys
 
@@ -155,7 +157,8 @@ class YamlStoryReader:
         """Tell, and warn, that a story is left out since it teaches by words instead of intents."""
         keys = step.keys()
         if "user" in keys and "intent" not in keys:
-            self._warning(step, f"the story {name!r} is left out: a user: step without intent: cannot be learnt.")
+            text = f"the story {name!r} is left out: a user: step without intent: cannot be learnt."
+            self._warning(step, text, LOST)
             return True
         return False
 
@@ -321,6 +324,37 @@ def _rule(
     waits: bool,
 ) -> Rule:
     return Rule(name, place, tuple(conditions), tuple(steps), at_start, waits)
+
+
+def read_yaml_stories(resource: str | Path | Sequence[Path], domain: Domain) -> ReadStories:
+    """Return the stories and rules in a file, in several, or in a folder and below it.
+
+    Raises
+    ------
+    StoryParseError
+        If something in them is wrong, or there are none.
+    """
+    given = [Path(resource)] if isinstance(resource, str | Path) else list(resource)
+    files = [file for path in given for file in (_yaml_files(path) if path.is_dir() else [path])]
+    if not files:
+        where = ", ".join(map(str, given))
+        report([Problem("error", "the folder has no stories or rules in YAML.", Place(where))])
+    return YamlStoryReader(domain).read_files(files)
+
+
+def _yaml_files(folder: Path) -> list[Path]:
+    found = (path for path in files_below(folder) if path.suffix.lower() in YAML_SUFFIXES)
+    return [path for path in found if holds_stories(path)]
+
+
+def rules_as_steps(rules: Iterable[Rule]) -> list[StoryStep]:
+    """Return rules as stories that begin with what must hold, for whoever draws them."""
+    steps = []
+    for rule in rules:
+        events = (*rule.conditions, *(event for event, _ in rule.steps))
+        places = (*(rule.place for _ in rule.conditions), *(place for _, place in rule.steps))
+        steps.append(StoryStep(rule.name, events=events, source=rule.place, sources=places))
+    return steps
 
 
 def holds_stories(path: Path) -> bool:

@@ -20,7 +20,8 @@ from rasa_core.evaluation.cross_validation import (
     folds_of_messages,
     train_and_evaluate_messages,
 )
-from rasa_core.evaluation.nlu import MessageEvaluation, as_markdown, evaluate_messages, nlu_report
+from rasa_core.evaluation.nlu import MessageEvaluation, evaluate_messages, message_result, nlu_report
+from rasa_core.evaluation.nlu_writing import as_markdown
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.nlu.reading import read_training_data, read_training_text
 from rasa_core.nlu.training_data import EntitySpan, NLUExample, TrainingData
@@ -153,6 +154,35 @@ def test_nothing_to_measure_is_an_error() -> None:
 def test_thresholds_tell_what_a_fallback_would_do(evaluation: MessageEvaluation) -> None:
     found = {one["threshold"]: (one["right"], one["wrong"]) for one in evaluation.thresholds}
     assert (found[0.3], found[0.4], found[0.6], found[0.9]) == ((0.0, 0.0), (0.0, 1.0), (0.25, 1.0), (0.5, 1.0))
+
+
+def test_thresholds_count_whose_users_would_be_asked_again(evaluation: MessageEvaluation) -> None:
+    found = {one["threshold"]: (one["asked_again"], one["asked_again_though_right"]) for one in evaluation.thresholds}
+    assert (found[0.3], found[0.4], found[0.6], found[0.9]) == ((0, 0), (1, 0), (2, 1), (3, 2))
+
+
+def test_a_fallback_counts_as_what_it_stands_for() -> None:
+    parse = {
+        **{"text": "hi", "intent": {"name": "nlu_fallback", "confidence": 0.7}, "entities": []},
+        "intent_ranking": [{"name": "nlu_fallback", "confidence": 0.7}, {"name": "greet", "confidence": 0.6}],
+    }
+    found = message_result(NLUExample("hi", "greet"), parse)
+
+    assert (found.intent, found.meant, found.confidence) == ("nlu_fallback", "greet", 0.6)
+    assert MessageEvaluation((found,)).thresholds[6]["asked_again_though_right"] == 1
+
+
+def test_examples_that_all_others_take_for_another_intent_are_listed_the_surest_first() -> None:
+    script: dict[str, Answer] = {"hi": ("order", 0.75, []), "hello": ("order", 0.9, []), "soup": ("greet", 0.6, [])}
+    examples = [one for one in DATA.examples if one.text in script]
+    found = evaluate_messages(Scripted(script), examples, silent=True)
+
+    assert [one.example.text for one in found.doubtful] == ["hello", "hi"]
+    report = nlu_report(found, "", [found])
+    assert [one["text"] for one in report.content["review"]] == ["hello", "hi"]
+    text = "\n".join(report.lines)
+    assert text.index("Examples that look wrong") < text.rindex("test.md:3: hello") < text.rindex("test.md:2: hi")
+    assert "review" not in nlu_report(found, "").content
 
 
 @pytest.mark.parametrize(

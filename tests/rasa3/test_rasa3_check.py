@@ -73,3 +73,110 @@ def test_nlu_data_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     rules = "rules: [{rule: one, steps: [{intent: a}, {action: utter_a}]}]"
     code, output = told(write(tmp_path, domain=domain, data__all=rules, data__nlu="nlu: [{intent: a, examples: [\n"))
     assert (code, "nlu.yml:2: error: " in output) == (1, True)
+
+
+WRONG = {
+    "domain": """
+        version: "3.1"
+        intents: [a, b, faq, unused]
+        entities: [x: {roles: [from]}]
+        actions: [utter_silent, action_own]
+        slots:
+          x:
+            type: text
+            mappings:
+            - {type: from_entity, entity: x, role: to, conditions: [{active_loop: y_form}]}
+            - {type: from_text, not_intent: c}
+        forms:
+          x_form: {required_slots: [x], ignored_intents: [chat]}
+        responses:
+          utter_ask_x: [{text: X?}]
+          utter_a:
+          - {text: A., condition: [{type: slot, name: y, value: 1}], buttons: [{title: b, payload: '/bb{"x": 1}'}]}
+          utter_ask_nothing: [{text: What?}]
+          utter_code: [{text: From code.}]
+          utter_faq/one: [{text: One.}]
+        """,
+    "data__all": """
+        nlu:
+        - intent: a
+          examples: |
+            - hello [there](z)
+            - hi
+            - hey
+        - intent: b
+          examples: |
+            - hi
+        - intent: faq/two
+          examples: |
+            - two
+        rules:
+        - rule: a
+          steps: [{intent: a}, {action: utter_a}]
+        stories:
+        - story: one
+          steps: [{intent: b}, {action: utter_a}]
+        - story: two
+          steps: [{intent: b}, {action: utter_code}]
+        - story: by words
+          steps: [{user: hello}, {action: utter_a}]
+        """,
+    "config": """
+        pipeline: [{name: ResponseSelector, retrieval_intent: faqs}, {name: mine.Speller}]
+        policies: [{name: MemoizationPolicy}]
+        """,
+    "endpoints": "tracker_store: {type: redis, password: '${NO_SUCH_VARIABLE}'}",
+}
+EXPECTED = [
+    "config.yml: error: the domain has forms, and only RulePolicy runs them",
+    "config.yml:2: error: the component 'mine.Speller' is one of your own",
+    "endpoints.yml:1: warning: the environment has no variable NO_SUCH_VARIABLE",
+    "domain.yml:3: warning: no story, rule or mapping names the intent 'unused'",
+    "domain.yml:5: error: the action 'utter_silent' has no response",
+    "domain.yml:7: warning: a mapping of the slot 'x' names no role or group of the domain: 'to'",
+    "domain.yml:7: warning: a mapping of the slot 'x' names no form of the domain: 'y_form'. Did you mean 'x_form'",
+    "domain.yml:7: warning: a mapping of the slot 'x' names no intent of the domain: 'c'",
+    "domain.yml:13: warning: the form 'x_form' ignores no intent of the domain: 'chat'",
+    "domain.yml:13: warning: no story or rule begins the form 'x_form'",
+    "domain.yml:16: warning: a condition of the response 'utter_a' names no slot of the domain: 'y'",
+    "domain.yml:16: warning: a button of the response 'utter_a' names no intent of the domain: 'bb'. Did you mean 'b'",
+    "domain.yml:18: warning: no story or rule says 'utter_ask_nothing'",
+    "domain.yml:20: warning: no story or rule says 'utter_faq/one'",
+    "all.yml:5: warning: the domain has no entity 'z'",
+    "all.yml:12: error: the intent 'faq/two' has no response 'utter_faq/two'",
+    "is followed by utter_a or utter_code",
+    "warning: 'hi' is an example of 'a' and 'b'",
+    "all.yml:23: warning: the story 'by words' is left out",
+]
+
+
+def test_what_files_do_not_say_alike_is_told(tmp_path: Path) -> None:
+    folder = write(tmp_path, **WRONG)
+    (folder / "actions.py").write_text("def run(): say('utter_code')\n", encoding="utf-8")
+
+    code, output = told(folder)
+
+    assert code == 1
+    assert [one for one in EXPECTED if one not in output] == []
+
+
+def test_components_of_ones_own_can_be_left_out_of_the_check(tmp_path: Path) -> None:
+    folder = write(tmp_path, **WRONG)
+
+    result = CliRunner().invoke(command, [str(folder), "--ignore-components"])
+
+    assert "mine.Speller" not in result.output
+    assert (
+        "config.yml: warning: a ResponseSelector is for no retrieval intent of the NLU data: 'faqs'." in result.output
+    )
+
+
+def test_a_fallback_action_has_to_be_there(tmp_path: Path) -> None:
+    config = "policies: [{name: RulePolicy, core_fallback_action_name: utter_b}]"
+    domain = 'version: "3.1"\nintents: [a]\nresponses: {utter_a: [{text: A.}]}'
+    rules = "rules: [{rule: one, steps: [{intent: a}, {action: utter_a}]}]"
+
+    code, output = told(write(tmp_path, domain=domain, data__all=rules, config=config))
+
+    assert code == 1
+    assert "the domain has no action 'utter_b', the core_fallback_action_name: of RulePolicy" in output

@@ -1,0 +1,159 @@
+"""What becomes of a project of Rasa 2 or 3, part by part: what carries over, what is replaced, what is left out.
+
+What is told of policies, components, servers and stories is what training and serving tell, too: it is read by the same
+code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from rasa_core.domain import Domain
+from rasa_core.exceptions import ModelError, RasaCoreError, did_you_mean
+from rasa_core.nlu.reading import read_training_data
+from rasa_core.nlu.training_data import NLUDataError
+from rasa_core.policies.keras_policy import KerasPolicy
+from rasa_core.rasa3.domain_parts import DATA_KEYS, KNOWN_KEYS, RASA_DEFAULT_ACTIONS
+from rasa_core.rasa3.endpoints import Endpoints, read_endpoints
+from rasa_core.rasa_config import read_rasa_config
+from rasa_core.rasa_files import RasaFiles
+from rasa_core.stories.builder import LOST
+from rasa_core.support.places import Place
+from rasa_core.support.problems import Fate, Note, Problem
+from rasa_core.support.yaml_parts import YamlError, read_yaml
+
+EXIT_CODES: Final[dict[Fate, int]] = {"same": 0, "replaced": 1, "left out": 2}
+
+_UNTOLD: Final = ("version", "imports", *sorted(DATA_KEYS))
+_LEFT_OUT: Final = {"e2e_actions": "left out: the bot says responses, and no texts of stories"}
+_PLACE: Final = re.compile(r"^(?P<file>[^\n]*?\.ya?ml):(?P<line>\d+)(?::\d+)?: ")
+_SDK: Final = re.compile(r"^(?:from|import) rasa_sdk\b", re.MULTILINE)
+_MODELS: Final = "models/*.tar.gz"
+
+
+def carried_over(files: RasaFiles) -> list[Note]:
+    """Return what becomes of each part of a project, in the order of files and lines; it raises no error of a file."""
+    found: list[Note] = []
+    endpoints = _config_and_servers(files, found)
+    domain: Domain | None = None
+    try:
+        found += _domain(files)
+        domain = files.domain
+    except RasaCoreError as error:
+        found += _of_error("domain", str(error), files)
+    found += [*_nlu(files), *_stories(files, domain), *_tests(files), *_code(files, domain, endpoints)]
+    return sorted(found, key=lambda note: note.place.order)
+
+
+def exit_code(notes: Iterable[Note]) -> int:
+    """Return what tells a script how it went: 0 if all is the same, 1 if something is replaced, 2 if left out."""
+    return max((EXIT_CODES[note.fate] for note in notes), default=0)
+
+
+def _of_error(what: str, text: str, files: RasaFiles) -> Iterator[Note]:
+    """Yield a note for each line of an error, at the place with which it begins."""
+    for line in text.splitlines():
+        match = _PLACE.match(line)
+        place = Place(str(files.folder)) if match is None else Place(match["file"], int(match["line"]))
+        message = line if match is None else line[match.end() :]
+        yield Note(place, what, "left out", f"has to be changed first: {message.rstrip('.')}")
+
+
+def _config_and_servers(files: RasaFiles, found: list[Note]) -> Endpoints | None:
+    try:
+        config = read_rasa_config(files.config_file, lambda max_history: KerasPolicy(), ignores_own=True)
+        found += [*config.notes, *config.pipeline.notes]
+    except ModelError as error:
+        found += _of_error("config.yml", str(error), files)
+    try:
+        endpoints = read_endpoints(files.folder)
+    except ModelError as error:
+        found += _of_error("endpoints.yml", str(error), files)
+        return None
+    found += endpoints.notes
+    return endpoints
+
+
+def _domain(files: RasaFiles) -> Iterator[Note]:
+    """Yield a note for each key of the domain files."""
+    for file in dict.fromkeys(files.domain_files):
+        root = read_yaml(file)
+        for key, value in () if root is None else root.pairs():
+            name = key.written
+            count = len(value.entries()) or sum(1 for _ in value.pairs())
+            if name in _LEFT_OUT and count:
+                yield Note(key.place, name, "left out", _LEFT_OUT[name])
+            elif name in KNOWN_KEYS and name not in _UNTOLD and count:
+                yield Note(key.place, name, "same", f"the same, {count} of them" if name != "config" else "the same")
+            elif name not in (*KNOWN_KEYS, *DATA_KEYS):
+                hint = did_you_mean(name, KNOWN_KEYS).rstrip(".")
+                yield Note(key.place, name, "left out", f"left out, as such a key is unknown.{hint}".rstrip("."))
+
+
+def _nlu(files: RasaFiles) -> Iterator[Note]:
+    for file in dict.fromkeys(files.nlu_files):
+        try:
+            data = read_training_data(file)
+        except NLUDataError as error:
+            yield from _of_error("nlu", str(error), files)
+            continue
+        place = _key_place(file, "nlu")
+        count, intents = len(data.examples), len(data.intents)
+        yield Note(place, "nlu", "same", f"the same, {count} messages of {intents} intents")
+        for problem in data.problems:
+            yield Note(problem.place or place, "nlu", "replaced", problem.problem.rstrip("."))
+
+
+def _stories(files: RasaFiles, domain: Domain | None) -> Iterator[Note]:
+    """Yield how many stories and rules each file has, and what is said of them in training."""
+    if domain is None:
+        return
+    problems: list[Problem] = []
+    read = files.read_stories(problems)
+    firsts = [steps[0].source for steps in read.steps if steps]
+    counts = Counter((str(place.file), "stories") for place in firsts if place is not None)
+    counts += Counter((str(rule.place.file), "rules") for rule in read.rules)
+    for (file, what), count in counts.items():
+        yield Note(_key_place(Path(file), what), what, "same", f"the same, {count} of them")
+    for problem in problems:
+        is_lost = problem.severity == "error" or problem.kind == LOST
+        what = "rule or story" if problem.place.name is None else f'"{problem.place.name}"'
+        place = Place(problem.place.file, problem.place.line)
+        yield Note(place, what, "left out" if is_lost else "replaced", problem.message.rstrip("."))
+
+
+def _key_place(file: Path, key: str) -> Place:
+    try:
+        root = read_yaml(file)
+    except YamlError:
+        root = None
+    places = [name.place for name, _ in root.pairs() if name.written == key] if root is not None else []
+    return places[0] if places else Place(str(file), 1)
+
+
+def _tests(files: RasaFiles) -> Iterator[Note]:
+    for file in files.test_files:
+        yield Note(Place(str(file), 1), "test stories", "same", "the same, with rasa-core evaluate PROJECT")
+
+
+def _code(files: RasaFiles, domain: Domain | None, endpoints: Endpoints | None) -> Iterator[Note]:
+    """Yield what becomes of code, and of models."""
+    for file in [*sorted(files.folder.glob("*.py")), *sorted(files.folder.glob("actions/**/*.py"))]:
+        found = _SDK.search(text := file.read_text(encoding="utf-8", errors="replace"))
+        if found:
+            line = text.count("\n", 0, found.start()) + 1
+            yield Note(Place(str(file), line), "actions", "same", "the same; start it with rasa-sdk, as before")
+    for file in sorted(files.folder.glob(_MODELS)):
+        yield Note(Place(str(file)), "model", "replaced", "not read; a new one is trained from these files")
+    if domain is None or domain.rasa is None or endpoints is None or endpoints.actions is not None:
+        return
+    for name in domain.rasa.content["actions"]:
+        named = name if isinstance(name, str) else str(next(iter(name)))
+        if not named.startswith("utter_") and named not in RASA_DEFAULT_ACTIONS and named not in domain.rasa.forms:
+            place = domain.rasa.lines.get(("actions", named)) or Place(str(files.first_domain_file()))
+            text = "needs a server that runs it: name one as action_endpoint: in endpoints.yml"
+            yield Note(place, f"action {named}", "replaced", text)
