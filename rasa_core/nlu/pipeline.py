@@ -67,6 +67,7 @@ _OPTIONS: Final[dict[str, dict[str, Any]]] = {
 """The components that do here what they do there, and the options that each has, with what it has by default."""
 _RENAMED: Final = {"DucklingHTTPExtractor": "DucklingEntityExtractor"}
 _KNOWN: Final = (*_READS, *_LEARNS_INTENTS, *_LEARNS_ENTITIES, *_OPTIONS, *_RENAMED, *_LEFT_OUT)
+_WHOLE_NETWORK: Final = {"kind": "Interpreter", "intents": True, "entities": True}
 _OF_TRAINING: Final = "ResponseSelector"
 """It is trained in Rasa, so that it has many more options, and does not say so where they do nothing."""
 
@@ -139,6 +140,16 @@ def keys_of(path: str | Path) -> dict[str, Part]:
         return {} if root is None else root.keys()
     except YamlError as error:
         raise ModelError(str(error)) from error
+
+
+def around_network(config: PipelineConfig) -> PipelineConfig:
+    """Return the components that a bot of 0.9 names, around the network, which it need not name, and its synonyms."""
+    steps = list(config.steps)
+    if not any(step["kind"] == "Interpreter" for step in steps):
+        steps.insert(0, dict(_WHOLE_NETWORK))
+    if not any(step["kind"] == "EntitySynonymMapper" for step in steps):
+        steps.append({"kind": "EntitySynonymMapper"})
+    return replace(config, steps=tuple(steps))
 
 
 def default_pipeline() -> PipelineConfig:
@@ -225,8 +236,7 @@ def stored_steps(config: PipelineConfig | None, data: TrainingData, entities: It
     alone = [lookup.name for lookup in data.lookups if lookup.extract]
     if config is None and not alone:
         return None
-    network = {"kind": "Interpreter", "intents": True, "entities": True}
-    steps = [network] if config is None else [dict(step) for step in config.steps]
+    steps = [dict(_WHOLE_NETWORK)] if config is None else [dict(step) for step in config.steps]
     if alone and not any(step["kind"] == "RegexEntityExtractor" for step in steps):
         steps.insert(_after_extractors(steps), {"kind": "RegexEntityExtractor", **_PATTERN_OPTIONS, "lookups": alone})
     if config is None:

@@ -234,7 +234,9 @@ class Project:
     def pipeline(self, ignores_own: bool = False) -> PipelineConfig | None:
         """Return what config.yml says of components, or what Rasa would have chosen for it; None if it says nothing."""
         found = pipeline_in(self.folder / "config.yml", ignores_own=ignores_own)
-        return found or (None if self.rasa is None else default_pipeline())
+        if self.rasa is None:
+            return None if found is None else around_network(found)
+        return found or default_pipeline()
 
     def _steps(self, data: TrainingData, domain: Domain, ignores_own: bool) -> list[Step] | None:
         return stored_steps(self.pipeline(ignores_own), data, domain.entities)

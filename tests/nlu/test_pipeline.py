@@ -17,7 +17,7 @@ from small_nlu import small_model
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.components import DUCKLING_VARIABLE, PhraseFinder
 from rasa_core.nlu.model import NLUModel
-from rasa_core.nlu.pipeline import Pipeline, default_pipeline, pipeline_in, stored_steps
+from rasa_core.nlu.pipeline import Pipeline, around_network, default_pipeline, pipeline_in, stored_steps
 from rasa_core.nlu.reading import read_training_text
 from rasa_core.nlu.training_data import TrainingData
 from rasa_core.support.problems import told
@@ -420,6 +420,14 @@ def test_without_a_pipeline_there_is_none_or_that_which_rasa_would_choose(tmp_pa
     assert stored_steps(None, data()) is None
     kinds = [step["kind"] for step in default_pipeline().steps]
     assert kinds == ["Interpreter", "EntitySynonymMapper", "ResponseSelector", "FallbackClassifier"]
+
+
+def test_a_bot_of_old_names_only_what_stands_around_the_network(tmp_path: Path) -> None:
+    config = pipeline_in(written(tmp_path, "- name: RegexEntityExtractor"))
+    assert config is not None
+    assert [step["kind"] for step in around_network(config).steps] == [
+        *("Interpreter", "RegexEntityExtractor", "EntitySynonymMapper"),
+    ]
 
 
 # -- with a model
