@@ -37,7 +37,15 @@ from rasa_core.checks.nlu import Finding, check_domain_names, check_training_dat
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
 from rasa_core.model_folder import fingerprint_of_files, read_model, write_model
-from rasa_core.nlu.pipeline import PipelineConfig, Step, default_pipeline, keys_of, pipeline_in, stored_steps
+from rasa_core.nlu.pipeline import (
+    PipelineConfig,
+    Step,
+    around_network,
+    default_pipeline,
+    keys_of,
+    pipeline_in,
+    stored_steps,
+)
 from rasa_core.nlu.reading import holds_nlu_data, list_data_files, read_training_data
 from rasa_core.nlu.training_data import TrainingData
 from rasa_core.nlu.upkeep import State as NLUState
