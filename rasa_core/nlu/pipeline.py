@@ -142,6 +142,14 @@ def keys_of(path: str | Path) -> dict[str, Part]:
         raise ModelError(str(error)) from error
 
 
+def chosen_pipeline(path: str | Path, *, is_of_rasa: bool, ignores_own: bool) -> PipelineConfig | None:
+    """Return the pipeline of a bot: what its config.yml says, what Rasa would have chosen for it, or None."""
+    found = pipeline_in(path, ignores_own=ignores_own)
+    if is_of_rasa:
+        return found or default_pipeline()
+    return None if found is None else around_network(found)
+
+
 def around_network(config: PipelineConfig) -> PipelineConfig:
     """Return the components that a bot of 0.9 names, around the network, which it need not name, and its synonyms."""
     steps = list(config.steps)

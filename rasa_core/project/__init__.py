@@ -37,15 +37,7 @@ from rasa_core.checks.nlu import Finding, check_domain_names, check_training_dat
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
 from rasa_core.model_folder import fingerprint_of_files, read_model, write_model
-from rasa_core.nlu.pipeline import (
-    PipelineConfig,
-    Step,
-    around_network,
-    default_pipeline,
-    keys_of,
-    pipeline_in,
-    stored_steps,
-)
+from rasa_core.nlu.pipeline import PipelineConfig, Step, chosen_pipeline, keys_of, stored_steps
 from rasa_core.nlu.reading import holds_nlu_data, list_data_files, read_training_data
 from rasa_core.nlu.training_data import TrainingData
 from rasa_core.nlu.upkeep import State as NLUState
@@ -241,10 +233,7 @@ class Project:
 
     def pipeline(self, ignores_own: bool = False) -> PipelineConfig | None:
         """Return what config.yml says of components, or what Rasa would have chosen for it; None if it says nothing."""
-        found = pipeline_in(self.folder / "config.yml", ignores_own=ignores_own)
-        if self.rasa is None:
-            return None if found is None else around_network(found)
-        return found or default_pipeline()
+        return chosen_pipeline(self.folder / "config.yml", is_of_rasa=self.rasa is not None, ignores_own=ignores_own)
 
     def _steps(self, data: TrainingData, domain: Domain, ignores_own: bool) -> list[Step] | None:
         return stored_steps(self.pipeline(ignores_own), data, domain.entities)
