@@ -143,7 +143,7 @@ EXPECTED = [
     "domain.yml:18: warning: no story or rule says 'utter_ask_nothing'",
     "domain.yml:20: warning: no story or rule says 'utter_faq/one'",
     "all.yml:5: warning: the domain has no entity 'z'",
-    "all.yml:12: error: the intent 'faq/two' has no response 'utter_faq/two'",
+    "all.yml:13: error: the intent 'faq/two' has no response 'utter_faq/two'",
     "is followed by utter_a or utter_code",
     "warning: 'hi' is an example of 'a' and 'b'",
     "all.yml:23: warning: the story 'by words' is left out",

@@ -210,7 +210,7 @@ def test_new_words_need_no_training(tmp_path: Path) -> None:
 
     Project(folder).train_if_changed(say=said.append)
 
-    assert "without training" in said[-1]
+    assert any("without training" in line for line in said)
     assert say(Agent.load(Project(folder).model), "/book") == ["What room?"]
 
 
