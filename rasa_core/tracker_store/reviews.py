@@ -8,6 +8,7 @@ it was.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from abc import ABC, abstractmethod
@@ -102,6 +103,22 @@ def mark_from(text: str | bytes) -> Mark:
     """Return the mark that an engine has stored."""
     given = json.loads(text)
     return Mark(given["reviewed"], given["note"], tuple(given["tags"]), given["version"], given["at"])
+
+
+def _text_for(store: EventLogStore, sender_id: str, mark: Mark) -> str:
+    """Return what is stored where a mark cannot go with its conversation: it tells that from another of its name."""
+    return encode({**mark.as_dict(), "begun": _beginning(store, sender_id)})
+
+
+def _mark_if_same(store: EventLogStore, sender_id: str, text: str | bytes) -> Mark:
+    """Return a mark, an empty one if its conversation was deleted, and another of that name has begun."""
+    is_same = json.loads(text)["begun"] == _beginning(store, sender_id)
+    return mark_from(text) if is_same else Mark()
+
+
+def _beginning(store: EventLogStore, sender_id: str) -> str:
+    rows = store.read_events(sender_id, 0, 1)
+    return hashlib.blake2b(rows[0].encode(), digest_size=8).hexdigest() if rows else ""
 
 
 class Reviews(ABC):
@@ -226,15 +243,14 @@ _SQL: Final = (
     "CREATE TABLE IF NOT EXISTS rasa_core_reviews (sender_id {id} NOT NULL, at DOUBLE PRECISION NOT NULL, "
     "mark {text} NOT NULL, PRIMARY KEY (sender_id)) {storage}"
 )
-_SQL_MARKS: Final = (
-    "SELECT r.sender_id, r.mark FROM rasa_core_reviews r JOIN rasa_core_heads h ON h.sender_id = r.sender_id WHERE "
-)
+_SQL_PUT: Final = "INSERT INTO rasa_core_reviews (sender_id, at, mark) VALUES (%(id)s, %(at)s, %(mark)s)"
 
 
 class _OfSql(Reviews):
-    """Marks in a table of the database; one whose conversation is gone is not seen any more, and then removed."""
+    """Marks in a table of the database; one whose conversation is gone is not seen any more."""
 
     def __init__(self, store: Any) -> None:
+        self._store = store
         self._database: Any = store._database
         make = _SQL.format_map({**self._database.types, "storage": self._database.storage})
         self._database.write(lambda cursor: cursor.execute(make))
@@ -243,24 +259,24 @@ class _OfSql(Reviews):
             self._database.write(lambda cursor: cursor.execute(index))
 
     def read(self, sender_id: str) -> Mark:
-        rows = self._database.read(f"{_SQL_MARKS} r.sender_id = %(id)s", {"id": sender_id.encode()})
-        return mark_from(rows[0][1]) if rows else Mark()
+        select = "SELECT mark FROM rasa_core_reviews WHERE sender_id = %(id)s"
+        rows = self._database.read(select, {"id": sender_id.encode()})
+        return _mark_if_same(self._store, sender_id, rows[0][0]) if rows else Mark()
 
     def write(self, sender_id: str, mark: Mark) -> None:
-        row = {"id": sender_id.encode(), "at": mark.at, "mark": encode(mark.as_dict())}
+        row = {"id": sender_id.encode(), "at": mark.at, "mark": _text_for(self._store, sender_id, mark)}
 
         def replace(cursor: Any) -> None:
             cursor.execute("DELETE FROM rasa_core_reviews WHERE sender_id = %(id)s", row)
-            cursor.execute("INSERT INTO rasa_core_reviews (sender_id, at, mark) VALUES (%(id)s, %(at)s, %(mark)s)", row)
-            cursor.execute(
-                "DELETE FROM rasa_core_reviews WHERE sender_id NOT IN (SELECT sender_id FROM rasa_core_heads)"
-            )
+            cursor.execute(_SQL_PUT, row)
 
         self._database.write(replace)
 
     def marks_since(self, moment: float) -> list[tuple[str, Mark]]:
-        rows = self._database.read(f"{_SQL_MARKS} r.at >= %(moment)s", {"moment": moment})
-        return [(bytes(key).decode(), mark_from(text)) for key, text in rows]
+        select = "SELECT sender_id, mark FROM rasa_core_reviews WHERE at >= %(moment)s"
+        rows = [(bytes(key).decode(), text) for key, text in self._database.read(select, {"moment": moment})]
+        found = [(sender_id, _mark_if_same(self._store, sender_id, text)) for sender_id, text in rows]
+        return [(sender_id, mark) for sender_id, mark in found if mark != Mark()]
 
     def changed_since(self, moment: float) -> list[Changed]:
         select = "SELECT sender_id, version, updated FROM rasa_core_heads WHERE updated >= %(moment)s ORDER BY updated"
@@ -280,21 +296,17 @@ class _OfRedis(Reviews):
 
     def read(self, sender_id: str) -> Mark:
         text = self._store._call("HGET", self._key, sender_id)
-        if text is None:
-            return Mark()
-        if self._store.read_head(sender_id) is None:
-            self._store._call("HDEL", self._key, sender_id)
-            return Mark()
-        return mark_from(text)
+        return Mark() if text is None else _mark_if_same(self._store, sender_id, text)
 
     def write(self, sender_id: str, mark: Mark) -> None:
-        self._store._call("HSET", self._key, sender_id, encode(mark.as_dict()))
+        self._store._call("HSET", self._key, sender_id, _text_for(self._store, sender_id, mark))
 
     def marks_since(self, moment: float) -> list[tuple[str, Mark]]:
         found = self._store._call("HGETALL", self._key)
         pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
-        marks = [(sender_id.decode(), mark_from(text)) for sender_id, text in pairs]
-        return [(sender_id, mark) for sender_id, mark in marks if mark.at >= moment]
+        names = [name.decode() for name, text in pairs if json.loads(text)["at"] >= moment]
+        marks = [(name, self.read(name)) for name in names]
+        return [(name, mark) for name, mark in marks if mark != Mark()]
 
     def changed_since(self, moment: float) -> Iterator[Changed]:
         for page in self._store._pages(None, 1000):

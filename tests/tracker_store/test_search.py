@@ -201,6 +201,8 @@ class TestEveryEngine:
         assert engine.read_head("anna/1 \u00e9").version == 1
         engine.delete("anna/1 \u00e9")
         assert reviews.read("anna/1 \u00e9") == Mark()
+        put(engine, "anna/1 \u00e9", user("hi"), at=MORNING + 5)
+        assert reviews.read("anna/1 \u00e9") == Mark()
 
     def test_what_has_changed_is_told(self, engine: EventLogStore) -> None:
         for number in range(5):

@@ -345,7 +345,7 @@ class TestConversations:
         assert caller.get("/conversations/needy/review").json["tags"] == ["net", "odd"]
         page.open(address, "/conversations?reviewed=all&search=tag:odd")
         page.click("needy", ".item a")
-        page.wait_for("Why action_search?", ".panel")
+        page.wait_for("failed: no network", ".step")
 
 
 def test_a_conversation_is_lit_on_the_map(page: Page, address: str) -> None:

@@ -70,6 +70,7 @@ export async function open(view, {where, say}) {
     const parts = [search.value, only.size ? `only:${[...only].join(",")}` : "", done === "all" ? "" : `reviewed:${done}`];
     const query = new URLSearchParams({search: parts.filter(Boolean).join(" "), below: below.value || "0.5", limit: PAGE, offset});
     const kept = new URLSearchParams(Object.entries({search: search.value, only: [...only].join(","), reviewed: done, below: below.value}).filter(([, value]) => value));
+    if (stop.signal.aborted || !location.hash.startsWith("#/conversations")) return; // Somebody has gone on.
     history.replaceState(null, "", `#/conversations?${kept}`);
     try {
       const found = await get(`inspector/queue?${query}`, stop.signal);

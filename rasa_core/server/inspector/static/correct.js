@@ -71,7 +71,7 @@ const diffView = (edit) => h("figure", {class: "snippet"}, h("figcaption", {}, s
 const findingView = (one) => h("li", {class: one.severity === "error" ? "bad-text" : ""}, h("b", {}, t.severity[one.severity] ?? one.severity), ` ${shown(one.message)} `,
   h("span", {class: "dim"}, one.places.map((place) => shown(`${place.file}${place.line ? `:${place.line}` : ""}`)).join(", ")));
 
-export async function savePanel(id, say, isOpen) {
+export function savePanel(id, say, isOpen) {
   const box = h("details", {class: "card save", open: isOpen});
   const body = h("div", {});
   const result = h("div", {class: "result"});
@@ -130,6 +130,8 @@ export async function savePanel(id, say, isOpen) {
       h("button", {type: "button", class: hasErrors ? "" : "main", onclick: write}, hasErrors ? t.writeDespite : t.write));
   }
 
-  await load();
-  return {node: box, load};
+  // The files of the project are looked at when somebody wants to save, and then after each turn.
+  const refresh = () => { if (box.open) load(); };
+  box.addEventListener("toggle", refresh);
+  return {node: box, load: refresh};
 }

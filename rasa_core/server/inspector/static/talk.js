@@ -56,7 +56,7 @@ export async function open(view, {bot, where, say}) {
     if (kept) fill(review, h("h2", {}, texts.conversations.title), noteForm(id, kept, showReview, say));
   }
   showReview();
-  const saving = await savePanel(id, say, where.query.has("save"));
+  const saving = savePanel(id, say, where.query.has("save"));
 
   // -- showing
 
