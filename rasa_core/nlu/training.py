@@ -2,7 +2,7 @@
 
 Keras fits the network, SciPy the classifier beside it; messages that neither has seen set how sure they may be.
 Of few messages, thirds are held out, one after the other, until enough are: the network is trained several times, each
-time without one of them, and in the end with all. Of many, some are held out, and learnt in the last epochs.
+time without one of them, but first with all. Of many, some are held out, and learnt in the last epochs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, plain, word_of
 from rasa_core.nlu.training_data import NLUExample, TrainingData
 from rasa_core.nlu.training_network import LossRates, NetworkSizes, adam, arrays_of, begin_again, build, numbers_to_draw
 from rasa_core.nlu.variation import TaggedMessage, tagged
-from rasa_core.policies.keras_training import import_keras, seeded
+from rasa_core.policies.keras_training import import_keras, seeded, weights_of
 from rasa_core.support.progress import Progress
 
 Floats = NDArray[np.float32]
@@ -133,6 +133,9 @@ class NLUTraining:
                 if len(left_out):
                     self._teach(left_out)
                     seen.append((left_out, *self._scores(left_out)))
+                else:
+                    weights = weights_of(self.network)
+        self.network.set_weights(weights)
         calibration = self._calibration(seen)
         self._teach(np.array([], np.intp))
         self._learn_every_example(calibration)
@@ -159,9 +162,9 @@ class NLUTraining:
             if parts:
                 yield none, parts[0], _LAST_EPOCHS
             return
+        yield none, none, epochs
         for part in parts:
             yield part, none, max(1, round(_PART_SHARE * epochs))
-        yield none, none, epochs
 
     def _fit(self, left_out: Rows, again: Rows, done: int, epochs: int, progress: Progress) -> None:
         keras = import_keras()
