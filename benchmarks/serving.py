@@ -73,6 +73,14 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError("the server did not start")
 
 
+def processor_seconds(pid: int) -> float:
+    """Return the processor time of a process and of those that it started, in seconds (Linux)."""
+    children, seconds = Path(f"/proc/{pid}/task/{pid}/children").read_text().split(), 0.0
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    seconds += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return seconds + sum(processor_seconds(int(child)) for child in children)
+
+
 def real_server(model: Path, port: int, *flags: str) -> list[str]:
     """Return the arguments of Python that serve `model`."""
     log = str(model.parent / "requests.log")
