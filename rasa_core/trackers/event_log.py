@@ -90,10 +90,14 @@ class EventLog:
         """Number of events that the log holds once the pending ones are stored."""
         return self._stored_until + len(self._pending)
 
+    def count(self, *, since_restart: bool = False) -> int:
+        """Return how many events there are, or have been since the latest restart; the log is not read for it."""
+        return self.version - (max(self.origin, self._restarted_at) if since_restart else self.origin)
+
     @property
     def has_begun(self) -> bool:
         """Tell whether anything has happened since the latest restart."""
-        return self.version > max(self.origin, self._restarted_at)
+        return self.count(since_restart=True) > 0
 
     @property
     def pending_events(self) -> tuple[Event, ...]:
