@@ -9,7 +9,7 @@ from policy_bot import Script, remote_domain
 from werkzeug.test import Client
 
 from rasa_core.agent import Agent
-from rasa_core.server import conversations, create_app
+from rasa_core.server import conversations, create_app, requests
 from rasa_core.tracker_store import EventLogStore
 
 MOST = 12
@@ -17,8 +17,9 @@ MOST = 12
 
 @pytest.fixture
 def client(engine: EventLogStore, monkeypatch: pytest.MonkeyPatch) -> Client:
-    for limit in ("MOST_READ", "MOST_PLAYED", "MOST_EXPLAINED"):
-        monkeypatch.setattr(conversations, limit, MOST)
+    monkeypatch.setattr(requests, "MOST_READ", MOST)
+    monkeypatch.setattr(conversations, "MOST_PLAYED", MOST)
+    monkeypatch.setattr(conversations, "MOST_EXPLAINED", MOST)
     return Client(create_app(Agent(remote_domain(), [Script({})], tracker_store=engine)))
 
 
