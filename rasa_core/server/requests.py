@@ -38,7 +38,7 @@ Headers = Iterable[tuple[str, str]]
 
 _LARGER_CONVERSATION: Final = 16
 MOST_READ: Final = 200_000
-"""Events that a request may have read and sent; it takes about ten seconds, and 500 MB."""
+"""Events that a request may have read and sent; it takes about eight seconds, and 300 MB."""
 
 _MAX_PARAMETERS: Final = 100
 

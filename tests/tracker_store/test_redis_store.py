@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 
@@ -296,10 +297,11 @@ def test_a_conversation_that_lost_a_part_takes_no_commit(
 
 def test_packed_answers_outlive_a_log_that_ends_before_them(store: RedisTrackerStore, client: redis.Redis) -> None:
     store.bind(Domain.from_yaml("slots: {name: {type: unfeaturized}}\nactions: []\n"), 3, "model-1")
-    text = '{"name":"' + "Lisboa " * 1000 + '"}'
     with store.conversation("a") as conversation:
         conversation.tracker.update(SlotSet("name", "Lisboa " * 1000))
-        conversation.commit(StoredAnswer("k", "digest", 2, True, time.time(), text))
+        state = conversation.tracker.current_state()
+        text = json.dumps(state, separators=(",", ":"))
+        conversation.commit_answer(StoredAnswer("k", "digest", 2, True, time.time(), ""), state)
     assert len(client.hget("rasa_core:{a}:answers", "k")) < 500
     tracker = store.retrieve("a")
     store.save(tracker, timeout=0.001)
