@@ -125,7 +125,8 @@ def main() -> None:
                         result = run_load("127.0.0.1", ports[kind], sent, seconds=options.seconds, warmup=0)
                         spent = processor_seconds(process.pid) - before
                         rates.setdefault((kind, clients), []).append(len(turns) * result.turns_per_second)
-                        costs.setdefault((kind, clients), []).append(spent * len(sent[0]) / len(turns) / result.requests)
+                        turns_taken = result.requests * len(turns) / len(sent[0])
+                        costs.setdefault((kind, clients), []).append(spent / turns_taken)
     rows = []
     for clients in CLIENTS:
         bare = statistics.median(rates["bare Werkzeug", clients])

@@ -21,6 +21,7 @@ from rasa_core.events import (
     UserUttered,
 )
 from rasa_core.exceptions import DomainError, EventError, UnknownActionError, UnknownSlotError, nearest
+from rasa_core.server.failures import check_length
 from rasa_core.server.requests import HttpError, Request, at_version, json_response, json_type, text_in
 from rasa_core.trackers import DialogueStateTracker
 
@@ -93,16 +94,19 @@ def read_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
     until = request.until()
     tracker = agent.read_tracker(sender_id)
     version = tracker.version
+    with_all, whole = request.flag("events", default=True), request.flag("ignore_restarts", default=False)
+    wanted = _events_wanted(request) or ("NONE" if not with_all else "ALL" if whole else "AFTER_RESTART")
     if until is not None:
+        check_length(tracker.count())
         tracker = tracker.travel_back_in_time(until)
-    wanted = _events_wanted(request)
-    if wanted is not None:
-        return at_version(with_events(tracker, wanted), version)
-    state = tracker.current_state(
-        should_include_events=request.flag("events", default=True),
-        only_events_after_latest_restart=not request.flag("ignore_restarts", default=False),
-    )
-    return at_version(state, version)
+    _check_told(tracker, wanted)
+    return at_version(with_events(tracker, wanted), version)
+
+
+def _check_told(tracker: DialogueStateTracker, wanted: str | None) -> None:
+    """Raise `HttpError` 400 if there are more events of this kind than a request may have read."""
+    if wanted not in (None, "NONE"):
+        check_length(tracker.count(since_restart=wanted != "ALL"))
 
 
 def _events_wanted(request: Request) -> str | None:
@@ -132,10 +136,10 @@ EVENTS_TOLD: Final[Mapping[str, Callable[[DialogueStateTracker], Iterable[Event]
 def explain(request: Request, agent: Agent, sender_id: str) -> Response:
     """Tell why the bot decides as it does; an unknown conversation is not created."""
     tracker = agent.read_tracker(sender_id)
-    if tracker.version > MOST_EXPLAINED:
+    if tracker.count() > MOST_EXPLAINED:
         raise HttpError(
             400,
-            f"the conversation has {tracker.version} events, all of which would be played again; at most "
+            f"the conversation has {tracker.count()} events, all of which would be played again; at most "
             f"{MOST_EXPLAINED} are, over HTTP. Use Agent.explain on the store.",
         )
     at = request.args.get("at")
@@ -158,6 +162,8 @@ def append_events(request: Request, agent: Agent, sender_id: str) -> Response:
     body = request.json()
     events = events_in([body] if isinstance(body, dict) else body, agent)
     _check_taken_back(events, agent, sender_id)
+    if "include_events" in request.args:
+        _check_told(agent.read_tracker(sender_id), _events_wanted(request))
     return _told(
         request, agent, sender_id, agent.processor.append_events(sender_id, events, request.conditions("append"))
     )
@@ -174,6 +180,8 @@ def log_message(request: Request, agent: Agent, sender_id: str) -> Response:
     agent.turns()  # Raises where nothing can predict.
     (message,) = events_in([{"event": "user", "text": text, "parse_data": parsed or None}], agent)
     assert isinstance(message, UserUttered)
+    if "include_events" in request.args:
+        _check_told(agent.read_tracker(sender_id), _events_wanted(request))
     answered = agent.processor.append_message(sender_id, message, request.conditions("messages"))
     return _told(request, agent, sender_id, answered)
 
@@ -183,6 +191,7 @@ def predict(request: Request, agent: Agent, sender_id: str) -> Response:
     tracker = agent.tracker_store.retrieve(sender_id)
     if tracker is None:
         raise HttpError(404, f"there is no conversation {sender_id!r}.")
+    check_length(tracker.count())
     return json_response(_prediction(agent, tracker))
 
 
@@ -245,15 +254,16 @@ def _check_taken_back(events: list[Event], agent: Agent, sender_id: str | None) 
     Each plays the whole conversation again, which is the one of `sender_id`, or begins with these events.
     """
     taken_back = sum(isinstance(event, UserUtteranceReverted | ActionReverted) for event in events)
-    if taken_back < 2:
+    if not taken_back:
         return
-    length = len(events) + (0 if sender_id is None else agent.read_tracker(sender_id).version)
-    most = max(1, MOST_PLAYED // length)
+    length = len(events) + (0 if sender_id is None else agent.read_tracker(sender_id).count(since_restart=True))
+    most = MOST_PLAYED // length
     if taken_back > most:
+        remedy = "Send them in several." if most else 'Send a "restart", and then what is to count.'
         raise HttpError(
             400,
             f'{taken_back} events are "rewind" or "undo", each of which plays {length} events again; at most {most} '
-            "of them are taken in one request to a conversation of this length. Send them in several.",
+            f"of them are taken in one request to a conversation of this length. {remedy}",
         )
 
 

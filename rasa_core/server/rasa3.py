@@ -19,6 +19,7 @@ from rasa_core.events import UserUttered
 from rasa_core.events.rasa3 import entities_in
 from rasa_core.exceptions import did_you_mean
 from rasa_core.processor import RasaProcessor
+from rasa_core.server.failures import check_length
 from rasa_core.server.requests import HttpError, Request, at_version, json_response, text_in
 from rasa_core.stories.sessions import sessions_as_stories
 from rasa_core.support.strict_json import encode, is_number
@@ -104,6 +105,7 @@ def execute(request: Request, agent: Agent, sender_id: str) -> Response:
     tracker = agent.tracker_store.retrieve(sender_id)
     if tracker is None:
         raise HttpError(404, f"there is no conversation {sender_id!r}.")
+    check_length(tracker.count())
     turns, conditions = agent.turns(), request.conditions("execute")
     message = UserMessage(None, _channel(request, tracker), sender_id)
     policy, confidence = body.get("policy"), body.get("confidence")
@@ -123,8 +125,10 @@ def trigger_intent(request: Request, agent: Agent, sender_id: str) -> Response:
     if name not in agent.domain.intents:
         raise HttpError(404, f"the domain has no intent {name[:100]!r}.{did_you_mean(name, agent.domain.intents)}")
     entities = entities_in(body.get("entities"))
+    tracker = agent.read_tracker(sender_id)
+    check_length(tracker.count())
     turns, conditions = agent.turns(), request.conditions("trigger_intent")
-    message = UserMessage(None, _channel(request, agent.read_tracker(sender_id)), sender_id)
+    message = UserMessage(None, _channel(request, tracker), sender_id)
     if isinstance(turns, RasaProcessor):
         return _said(turns.trigger_intent(message, name, entities, conditions))
     said = UserUttered(f"EXTERNAL: {name}", {"name": name, "confidence": 1.0}, entities)
@@ -151,6 +155,7 @@ def story(request: Request, agent: Agent, sender_id: str) -> Response:
     if agent.tracker_store.retrieve(sender_id) is None:
         raise HttpError(404, f"there is no conversation {sender_id!r}.")
     tracker = agent.read_tracker(sender_id)
+    check_length(tracker.count())
     until = request.until()
     if until is not None:
         tracker = tracker.travel_back_in_time(until)

@@ -37,9 +37,6 @@ from rasa_core.version import __version__
 Headers = Iterable[tuple[str, str]]
 
 _LARGER_CONVERSATION: Final = 16
-MOST_READ: Final = 200_000
-"""Events that a request may have read and sent; it takes about eight seconds, and 300 MB."""
-
 _MAX_PARAMETERS: Final = 100
 
 _tag = r'(?:(?:W/)?"[^"]*"|[0-9]+)'
@@ -386,16 +383,6 @@ def matching_versions(header: str) -> frozenset[int] | None:
     return frozenset(
         int(found[1]) for tag in tags.as_set(include_weak=True) if (found := _version.fullmatch(tag or ""))
     )
-
-
-def check_length(count: int) -> None:
-    """Raise `HttpError` 400 if a conversation has too many events to read and send them."""
-    if count > MOST_READ:
-        raise HttpError(
-            400,
-            f"the conversation has {count} events, and at most {MOST_READ} are sent at once: ask for its tracker with "
-            "?events=false, or read the events with rasa-core store export.",
-        )
 
 
 def json_type(value: object) -> str:

@@ -9,7 +9,7 @@ from policy_bot import Script, remote_domain
 from werkzeug.test import Client
 
 from rasa_core.agent import Agent
-from rasa_core.server import conversations, create_app, requests
+from rasa_core.server import conversations, create_app, failures
 from rasa_core.tracker_store import EventLogStore
 
 MOST = 12
@@ -17,7 +17,7 @@ MOST = 12
 
 @pytest.fixture
 def client(engine: EventLogStore, monkeypatch: pytest.MonkeyPatch) -> Client:
-    monkeypatch.setattr(requests, "MOST_READ", MOST)
+    monkeypatch.setattr(failures, "MOST_READ", MOST)
     monkeypatch.setattr(conversations, "MOST_PLAYED", MOST)
     monkeypatch.setattr(conversations, "MOST_EXPLAINED", MOST)
     return Client(create_app(Agent(remote_domain(), [Script({})], tracker_store=engine)))
@@ -43,6 +43,8 @@ def test_long_conversation_is_not_read_in_one_request(client: Client, longest_re
         client.get("/conversations/x/tracker"),
         client.get("/conversations/x/tracker?ignore_restarts=true"),
         client.get("/conversations/x/tracker?events=false&until=5"),
+        client.get("/conversations/x/tracker?include_events=ALL"),
+        client.get("/conversations/x/story"),
         client.get("/conversations/x/explain?at=1"),
         client.post("/conversations/x/predict"),
         client.post("/conversations/x/execute", json={"name": "utter_greet"}),
