@@ -52,6 +52,12 @@ def test_nothing_heavy_is_loaded(code: str) -> None:
     assert loaded_after(code) & HEAVY == set()
 
 
+def test_a_server_loads_nothing_of_a_page_that_nobody_asked_for() -> None:
+    loaded = modules_after("from rasa_core.server import create_app")
+    assert "rasa_core.server.app" in loaded
+    assert not any(name.startswith("rasa_core.server.inspector") for name in loaded)
+
+
 def test_the_library_loads_no_server() -> None:
     assert loaded_after("import rasa_core") & NOT_FOR_THE_LIBRARY == set()
 
