@@ -24,6 +24,7 @@ from rasa_core.exceptions import ModelError
 
 FOLDER: Final = ".candidate"
 MOST_LINES: Final = 500
+_PATIENCE: Final = 5.0  # seconds
 _JOB, _LOG, _RESULT, _COMPARISON = "job.json", "log.txt", "result.json", "comparison.json"
 _NOT_COPIED: Final = ("models", "venv", "env", "node_modules", "__pycache__", "build", "dist", "*.db*", ".*", "results")
 
@@ -64,7 +65,7 @@ class Candidate:
                 start_new_session=True,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
-        self._write(_JOB, {"pid": process.pid, "started": time.time()})
+        self._write(_JOB, {"pid": process.pid, "began": _began(process.pid), "started": time.time()})
         threading.Thread(target=self._wait, args=(process,), name="training", daemon=True).start()
 
     def _take_models_along(self) -> None:
@@ -92,7 +93,7 @@ class Candidate:
             return {"state": "none", "log": [], "lines": 0, "seconds": None, "comparison": None}
         lines = self._lines()
         if result is None:
-            state = "training" if _is_alive(job["pid"]) else "failed"
+            state = "training" if _is_alive(job) else "failed"
         else:
             state = "trained" if result["code"] == 0 else "failed"
         ended = time.time() if result is None else result["ended"]
@@ -126,9 +127,12 @@ class Candidate:
     def discard(self) -> None:
         """End its training, if that is under way, and remove it."""
         job = self._read(_JOB)
-        if job is not None and self._read(_RESULT) is None and _is_alive(job["pid"]):
+        if job is not None and self._read(_RESULT) is None and _is_alive(job):
             with suppress(OSError):
                 os.killpg(job["pid"], signal.SIGTERM)
+            until = time.monotonic() + _PATIENCE
+            while _is_alive(job) and time.monotonic() < until:
+                time.sleep(0.02)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def serve(self) -> str:
@@ -136,8 +140,12 @@ class Candidate:
         self.check_trained()
         trained, models = self._open(self.work), self._open(self.project).models
         models.adopt()
+        made = trained.models.list()
+        if not made:  # Nothing has changed, and so nothing was made.
+            self.discard()
+            return str(models.versions.current)
+        about = made[-1]
         parts = {part.name: part.resolve() for part in (trained.models.dialogue, trained.models.nlu) if part.is_dir()}
-        about = trained.models.list()[-1]
 
         def fill(folder: Path) -> dict[str, float]:
             for name in ("dialogue", "nlu"):
@@ -165,9 +173,22 @@ class Candidate:
         part.replace(self.folder / name)
 
 
-def _is_alive(pid: int) -> bool:
+def _is_alive(job: Mapping[str, Any]) -> bool:
+    """Tell whether the process of a training is there, and no other that has got its number since."""
+    return job["began"] is not None and _began(job["pid"]) == job["began"]
+
+
+def _began(pid: int) -> str | None:
+    """Return when a process began, as far as the system tells; None if there is none of this number."""
     try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return True
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            return None
+        try:  # A system without /proc.
+            os.kill(pid, 0)
+        except OSError:
+            return None
+        return "unknown"
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] == "Z" else fields[19]

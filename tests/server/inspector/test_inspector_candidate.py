@@ -1,0 +1,64 @@
+"""A model that is trained beside the one that serves."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from rasa_core.exceptions import ModelError
+from rasa_core.project import Project
+from rasa_core.server.inspector.candidate import Candidate
+
+DOMAIN = 'intents: [greet]\ntemplates: {utter_hello: ["Hello!"]}\nactions: [utter_hello]\n'
+
+
+@pytest.fixture
+def candidate(tmp_path: Path) -> Candidate:
+    folder = tmp_path / "bot"
+    folder.mkdir()
+    (folder / "domain.yml").write_text(DOMAIN, encoding="utf-8")
+    (folder / "stories.md").write_text("## hello\n* greet\n  - utter_hello\n", encoding="utf-8")
+    (folder / "config.yml").write_text("policies:\n- name: MemoizationPolicy\n", encoding="utf-8")
+    Project(folder).train_if_changed(say=lambda line: None)
+    return Candidate(folder, Project)
+
+
+def wait_for(candidate: Candidate) -> str:
+    """Wait until a training has ended, and return how."""
+    for thread in threading.enumerate():
+        if thread.name == "training":
+            thread.join(60)
+    return str(candidate.state()["state"])
+
+
+def test_of_files_that_have_not_changed_nothing_new_serves(candidate: Candidate) -> None:
+    before = Project(candidate.project).models.versions.names()
+    candidate.start()
+    assert wait_for(candidate) == "trained"
+    assert candidate.serve() == before[-1]
+    assert Project(candidate.project).models.versions.names() == before
+    assert candidate.state()["state"] == "none"
+
+
+def test_there_is_one_at_a_time_and_it_ends_when_it_is_discarded(candidate: Candidate) -> None:
+    candidate.start()
+    with pytest.raises(ModelError, match="is being trained now"):
+        candidate.start()
+    with pytest.raises(ModelError, match="still being trained"):
+        candidate.serve()
+    candidate.discard()
+    wait_for(candidate)
+    assert not candidate.folder.exists()
+    with pytest.raises(ModelError, match="no model has been trained"):
+        candidate.serve()
+
+
+def test_what_is_wrong_with_the_files_stands_in_the_log_and_is_not_served(candidate: Candidate) -> None:
+    (candidate.project / "stories.md").write_text("* greet\n  - utter_hello\n", encoding="utf-8")
+    candidate.start()
+    assert wait_for(candidate) == "failed"
+    assert "Error: stories.md:1:" in candidate.state()["log"][-1]
+    with pytest.raises(ModelError, match="the training failed"):
+        candidate.serve()
