@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[2]
 
 DOMAIN = "intents: [greet]\nactions: [utter_hello]\ntemplates: {utter_hello: [{text: Hello!}]}\n"
 STORIES = "## hello\n* greet\n  - utter_hello\n"
+WITHOUT_NETWORK = {"config.yml": "policies: [MemoizationPolicy]\n"}
+"""Trains in no time."""
 NLU = "## intent:greet\n- hello\n- hi\n"
 
 
@@ -113,7 +115,8 @@ ACTION_STORY = "## hello\n* greet\n  - action_hello\n"
     ],
 )
 def test_actions_beside_the_bot_are_found_by_the_installed_command(tmp_path: Path, file: str, module: str) -> None:
-    bot = write(tmp_path / "bot", {"domain.yml": WITH_ACTION.format(module), "stories.md": ACTION_STORY, file: ACTIONS})
+    files = {"domain.yml": WITH_ACTION.format(module), "stories.md": ACTION_STORY, file: ACTIONS, **WITHOUT_NETWORK}
+    bot = write(tmp_path / "bot", files)
 
     trained = called("rasa_core.commands.train", "bot", folder=tmp_path)
     assert trained.returncode == 0, trained.stderr
@@ -223,11 +226,12 @@ def test_every_command_takes_modules(own: Path, module: str) -> None:
 def test_training_remembers_what_it_imported(own: Path, tmp_path: Path) -> None:
     for name in ("domain.yml", "stories.md", "my_parts.py"):
         (tmp_path / name).write_text((own / name).read_text())
-    (tmp_path / "config.yml").write_text("# mine\nlanguage: en\n")
+    before = f"# mine\nlanguage: en\n{WITHOUT_NETWORK['config.yml']}"
+    (tmp_path / "config.yml").write_text(before)
 
     finished = called("rasa_core.commands.train", str(tmp_path), "--import", "my_parts", folder=tmp_path)
     assert finished.returncode == 0, finished.stderr
-    assert (tmp_path / "config.yml").read_text() == "# mine\nlanguage: en\nimports:\n- my_parts\n"
+    assert (tmp_path / "config.yml").read_text() == f"{before}imports:\n- my_parts\n"
     again = called("rasa_core.commands.train", str(tmp_path), folder=tmp_path)
     assert (again.returncode, "up to date" in again.stdout) == (0, True)
 
@@ -269,7 +273,7 @@ def test_a_turn_that_cannot_be_used_stops_training_and_check(
 
 def test_lenient_training_warns_and_leaves_out_what_cannot_be_used(tmp_path: Path) -> None:
     slips = "## s\n* grete\n  - utter_helo\n  utter_hello\n## t\n> nowhere\n* greet\n"
-    write(tmp_path, {"domain.yml": DOMAIN, "stories.md": STORIES + slips})
+    write(tmp_path, {"domain.yml": DOMAIN, "stories.md": STORIES + slips, **WITHOUT_NETWORK})
 
     trained = called("rasa_core.commands.train", ".", "--lenient", folder=tmp_path)
 
