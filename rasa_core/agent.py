@@ -287,16 +287,16 @@ class Agent:
         return self.turns().start_message_handling(UserMessage(text_message, None, sender_id))
 
     def continue_message_handling(
-        self, sender_id: str, executed_action: str | None, events: Iterable[Event] = ()
+        self, sender_id: str, executed_action: str | None, events: Iterable[Event] = (), error: str | None = None
     ) -> State:
-        """Report an action that was run and the events that came of it, and return what to do next.
+        """Report an action that was run, what came of it, and its error if it failed; return what to do next.
 
         Raises
         ------
         ValueError
             If the domain does not have the action, or a slot of the events; nothing is stored then.
         """
-        return self.turns().continue_message_handling(sender_id, executed_action, events or ())
+        return self.turns().continue_message_handling(sender_id, executed_action, events or (), error)
 
     def handle_message(
         self,

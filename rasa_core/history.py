@@ -28,6 +28,9 @@ VALUE_LENGTH_KEPT: Final = 60
 
 NEW, SAME, CHANGED = "new", "same", "changed"
 
+FAILED: Final = "failed"
+"""The feature of a state after an action that failed; which one that was, ``prev_`` says."""
+
 
 class Understood(Protocol):
     """What a user said, as it was understood: a `rasa_core.events.UserUttered`."""

@@ -94,9 +94,11 @@ class MessageProcessor(TurnProcessor):
         state: State = independent(self.parse(message).result)
         return state
 
-    def continue_message_handling(self, sender_id: str, executed_action: str | None, events: Iterable[Event]) -> State:
+    def continue_message_handling(
+        self, sender_id: str, executed_action: str | None, events: Iterable[Event], error: str | None = None
+    ) -> State:
         """Take in what the caller did, and return what it is to do next."""
-        state: State = independent(self.continue_(sender_id, executed_action, events).result)
+        state: State = independent(self.continue_(sender_id, executed_action, events, error=error).result)
         return state
 
     def handle_message(self, message: UserMessage) -> list[dict[str, Any]] | None:
@@ -120,14 +122,15 @@ class MessageProcessor(TurnProcessor):
         executed_action: str | None,
         events: Iterable[Event],
         conditions: RequestConditions | None = None,
+        error: str | None = None,
     ) -> RequestResult:
-        """Take in what the caller did; the result is what it is to do next."""
+        """Take in what the caller did, and why that failed if it did; the result is what it is to do next."""
         events = list(events)
 
         def take(conversation: Conversation) -> State:
             if events:
                 _begin_by(conversation, events)
-            return self.continue_turn(conversation.tracker, executed_action, events)
+            return self.continue_turn(conversation.tracker, executed_action, events, error)
 
         return self.change(sender_id, take, conditions)
 

@@ -147,11 +147,13 @@ class RasaCoreClient(JsonCaller):
         events: Iterable[Event],
         sender_id: str,
         *,
+        error: str | None = None,
         idempotency_key: str | None = None,
         expected_version: int | None = None,
     ) -> Json:
-        """Report that an action was executed, and the events it caused; return as `parse` does."""
-        body = {"executed_action": action_name, "events": [event.as_dict() for event in events]}
+        """Report an action that was executed, the events it caused, and its error if it failed; return as `parse`."""
+        body: Json = {"executed_action": action_name, "events": [event.as_dict() for event in events]}
+        body.update({} if error is None else {"error": error})
         return self._turn(_change(sender_id, "continue", body, idempotency_key, expected_version))
 
     def append_events_to_tracker(
@@ -336,8 +338,7 @@ class RemoteAgent:
         channel = CollectingOutputChannel() if message.output_channel is None else message.output_channel
         text = message.text if message_preprocessor is None else message_preprocessor(message.text)
         next_action = self.core_client.parse(text, message.sender_id)["next_action"]
-        tracker = None
-        executed = 0
+        tracker, executed = None, 0
         while next_action is not None and next_action != ACTION_LISTEN_NAME:
             if executed == MAX_ACTIONS:
                 raise ClientError(
@@ -346,8 +347,7 @@ class RemoteAgent:
                 )
             if tracker is None:
                 tracker = self.core_client.tracker(message.sender_id, self.domain)
-            dispatcher = Dispatcher(message.sender_id, channel, self.domain)
-            events = self._run(next_action, dispatcher, tracker)
+            events = self._run(next_action, Dispatcher(message.sender_id, channel, self.domain), tracker)
             for event in (ActionExecuted(next_action), *events):
                 tracker.update(event)
             answer = self.core_client.continue_core(next_action, events, message.sender_id)

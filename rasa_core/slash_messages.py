@@ -1,22 +1,39 @@
-"""Messages that name their intent, as Rasa 2 and 3 read ``/greet@0.7{"name": "Anna"}``, and what is wrong with them."""
+"""Messages that name their intent, as Rasa 2 and 3 read ``/greet@0.7{"name": "Anna"}``, and what callers are told."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
-from rasa_core.events import UserUttered
+from rasa_core.domain import Domain
+from rasa_core.events import Event, SlotSet, UserUttered
 from rasa_core.exceptions import did_you_mean
-from rasa_core.interpreter import DEFAULT_INTENTS, INTENT_MESSAGE_PREFIX
+from rasa_core.interpreter import DEFAULT_INTENTS, INTENT_MESSAGE_PREFIX, RegexInterpreter
+from rasa_core.slots import CategoricalSlot, Slot
 from rasa_core.support.strict_json import decode
 
 logger = logging.getLogger(__name__)
 
 Parse = dict[str, Any]
 
+INFO_PAUSED = "Bot is currently paused and no restart was received yet."
+INFO_LISTENING = (
+    "You do not need to call continue after action listen got returned for the previous continue call. "
+    "You are expected to call 'parse' with the next user message."
+)
+INFO_NO_MESSAGE = (
+    "The conversation was waiting for the user when this action was reported; it is logged all the same. "
+    "Call 'parse' with the user's message first, then 'continue' for each next_action."
+)
+INFO_REPEATED = (
+    "This action was also the last one reported, and it was not the one to run next; it is logged a second "
+    "time. If this was a retry, send the event 'undo' to take it back."
+)
+
 NOT_UNDERSTOOD: Final = {"intent": {"name": None, "confidence": 0.0}, "entities": []}
+_MOST_TOLD: Final = 10
 _MESSAGE: Final = re.compile(r"/(?P<name>[^@{]*)(?:@(?P<confidence>[0-9.]+))?[^{]*(?P<content>\{.*\})?", re.DOTALL)
 
 
@@ -43,15 +60,48 @@ def parse_slash_message(text: str, intents: Collection[str], entities: Collectio
     }
 
 
-def info_about(message: UserUttered, intents: Collection[str]) -> str | None:
-    """Return what the caller should know about a message that names an intent which there is not."""
-    name: str = message.intent.get("name") or ""
-    if name in intents or name in DEFAULT_INTENTS or not name:
-        return None
-    if not (message.text or "").startswith(INTENT_MESSAGE_PREFIX):
-        return None
-    hint = did_you_mean(name, intents)
-    return f"The domain has no intent {name[:100]!r}, which the message names.{hint} It is logged all the same."
+def info_about(message: UserUttered, domain: Domain, slots: Mapping[str, Slot]) -> str | None:
+    """Return what the caller should know about a message: which names and values in it the domain does not have.
+
+    Of a bot of Rasa 3, what is unknown is left out of the parse of such a message, so that its text is looked at.
+    """
+    text = message.text or ""
+    values = values_info(domain.slots_for_entities(message.entities), slots) if message.entities else None
+    if not text.startswith(INTENT_MESSAGE_PREFIX):
+        return values
+    named = message if domain.rasa is None else UserUttered(text, parse_data=RegexInterpreter().parse(text))
+    known, found = domain.vocabulary, []
+    intent: str = named.intent.get("name") or ""
+    if intent and intent not in known.intents and intent not in DEFAULT_INTENTS and intent != domain.restart_intent:
+        hint = did_you_mean(intent, {*known.intents, domain.restart_intent})
+        found.append(f"The domain has no intent {intent[:100]!r}, which the message names.{hint}")
+    for entity in named.entities:
+        name = str(entity["entity"])
+        if name not in known.entities and name not in slots and len(found) < _MOST_TOLD:
+            found.append(f"The domain has no entity {name[:100]!r}.{did_you_mean(name, {*known.entities, *slots})}")
+    if found:
+        found.append("It is logged all the same.")
+    return joined(*dict.fromkeys(found), values)
+
+
+def values_info(events: Iterable[Event], slots: Mapping[str, Slot]) -> str | None:
+    """Return which values categorical slots were given that they do not have, and that no policy sees."""
+    found = []
+    for event in events:
+        if not isinstance(event, SlotSet) or event.value is None:
+            continue
+        slot = slots.get(event.key)
+        if isinstance(slot, CategoricalSlot) and str(event.value).lower() not in slot.values:
+            hint = did_you_mean(str(event.value).lower(), slot.values)
+            known = ", ".join(slot.values[:_MOST_TOLD])
+            told = f"The slot {slot.name!r} has no value {event.value!r:.80}.{hint} It has {known}."
+            found.append(f"{told} What you sent is kept, and no policy sees it.")
+    return joined(*found[:_MOST_TOLD])
+
+
+def joined(*infos: str | None) -> str | None:
+    """Return several things to know as one."""
+    return " ".join(filter(None, infos)) or None
 
 
 def _confidence(written: str | None) -> float:

@@ -29,7 +29,11 @@ from rasa_core.events import (
 from rasa_core.exceptions import EventError
 from rasa_core.interpreter import NaturalLanguageInterpreter, RegexInterpreter, names_its_intent, parsed_by, signature
 from rasa_core.policies.policy import Policy, Prediction, reason_of, surely_means
-from rasa_core.slash_messages import info_about
+from rasa_core.slash_messages import INFO_LISTENING as INFO_LISTENING
+from rasa_core.slash_messages import INFO_NO_MESSAGE as INFO_NO_MESSAGE
+from rasa_core.slash_messages import INFO_PAUSED as INFO_PAUSED
+from rasa_core.slash_messages import INFO_REPEATED as INFO_REPEATED
+from rasa_core.slash_messages import info_about, joined, values_info
 from rasa_core.trackers import DialogueStateTracker, Expected
 
 logger = logging.getLogger(__name__)
@@ -38,20 +42,6 @@ State = dict[str, Any]
 Preprocessor = Callable[[str], str]
 
 _LONGEST_PROBLEM = 1000
-
-INFO_PAUSED = "Bot is currently paused and no restart was received yet."
-INFO_LISTENING = (
-    "You do not need to call continue after action listen got returned for the previous continue call. "
-    "You are expected to call 'parse' with the next user message."
-)
-INFO_NO_MESSAGE = (
-    "The conversation was waiting for the user when this action was reported; it is logged all the same. "
-    "Call 'parse' with the user's message first, then 'continue' for each next_action."
-)
-INFO_REPEATED = (
-    "This action was also the last one reported, and it was not the one to run next; it is logged a second "
-    "time. If this was a retry, send the event 'undo' to take it back."
-)
 
 
 class Ensemble(Protocol):
@@ -175,16 +165,15 @@ class TurnProcessor:
         return self.policy_ensemble.predict(tracker, self.domain)
 
     def _certain(self, action_name: str) -> Prediction:
-        scores = dict.fromkeys(self.domain.action_names, 0.0)
-        scores[action_name] = 1.0
+        scores = dict.fromkeys(self.domain.action_names, 0.0) | {action_name: 1.0}
         return Prediction(action_name, 1.0, None, scores)
 
     def expected(self, prediction: Prediction | None, action_name: str) -> Expected:
         """Return what the log is to say of why an action ran: no policy was asked if there is no prediction."""
         if prediction is None:
             return Expected(action_name, model=self.policy_ensemble.fingerprint)
-        policy, confidence = prediction.policy, float(prediction.confidence)  # Users' own ensembles may have NumPy's.
-        return Expected(prediction.action, policy, confidence, self.policy_ensemble.fingerprint)
+        sure = float(prediction.confidence)  # Users' own ensembles may have NumPy's.
+        return Expected(prediction.action, prediction.policy, sure, self.policy_ensemble.fingerprint)
 
     def _is_silent(self, tracker: DialogueStateTracker) -> bool:
         return tracker.is_paused() and not self.wants_restart(tracker)
@@ -196,14 +185,19 @@ class TurnProcessor:
     def start_turn(self, tracker: DialogueStateTracker, text: str) -> State:
         """Take in a message, and return what the caller is to do next."""
         self._hear_for_caller(tracker, text)
+        info = info_about(tracker.latest_message, self.domain, tracker.slots)
         if self._is_silent(tracker):
-            return self._answer(tracker, None, INFO_PAUSED)
-        return self._next_step(tracker, info_about(tracker.latest_message, self._intents))
+            return self._answer(tracker, None, joined(INFO_PAUSED, info))
+        return self._next_step(tracker, info)
 
     def continue_turn(
-        self, tracker: DialogueStateTracker, executed_action: str | None, events: Iterable[Event]
+        self,
+        tracker: DialogueStateTracker,
+        executed_action: str | None,
+        events: Iterable[Event],
+        error: str | None = None,
     ) -> State:
-        """Take in what the caller did, and return what it is to do next.
+        """Take in what the caller did, and why that failed if it did, and return what it is to do next.
 
         Raises
         ------
@@ -216,17 +210,21 @@ class TurnProcessor:
             self._take_events(tracker, None, events)
             if tracker.must_listen:
                 tracker.take(ActionExecuted(ACTION_LISTEN_NAME))
-            return self._answer(tracker, None, INFO_LISTENING)
-        info = None
+            return self._answer(tracker, None, joined(INFO_LISTENING, values_info(events, tracker.slots)))
+        info = values_info(events, tracker.slots)
         if executed_action is not None:
-            info = self._info_about(tracker, executed_action)
-        self._take_report(tracker, executed_action, events)
+            info = joined(self._info_about(tracker, executed_action), info)
+        if error is not None:
+            logger.warning("the action %r failed in %r: %.300s", executed_action, tracker.sender_id, error)
+        self._take_report(tracker, executed_action, events, error and error[:_LONGEST_PROBLEM])
         return self._next_step(tracker, info)
 
-    def _take_report(self, tracker: DialogueStateTracker, action_name: str | None, events: list[Event]) -> None:
-        """Append an action that the caller ran, and what it led to."""
+    def _take_report(
+        self, tracker: DialogueStateTracker, action_name: str | None, events: list[Event], error: str | None
+    ) -> None:
+        """Append an action that the caller ran, what it led to, and why it failed if it did."""
         if action_name is not None:
-            tracker.take((tracker.expected or self.expected(None, action_name)).executed(action_name))
+            tracker.update((tracker.expected or self.expected(None, action_name)).executed(action_name, error))
         if action_name == ACTION_RESTART_NAME and not any(isinstance(event, Restarted) for event in events):
             events.append(Restarted())
         self._take_events(tracker, action_name, events)
@@ -255,8 +253,8 @@ class TurnProcessor:
             tracker.expected = expected
         elif not (is_silent and tracker.is_listening()):
             tracker.take(expected.executed(ACTION_LISTEN_NAME))
-        info = info or reason_of(prediction, self.policy_ensemble.policies, tracker)
-        answer = self._answer(tracker, prediction, INFO_PAUSED if is_silent else info)
+        info = joined(info, reason_of(prediction, self.policy_ensemble.policies, tracker))
+        answer = self._answer(tracker, prediction, joined(INFO_PAUSED, info) if is_silent else info)
         if prediction.action in self.domain.templates:
             answer["messages"] = self.runner.messages_of(prediction.action, tracker)
         return answer
@@ -301,8 +299,7 @@ class TurnProcessor:
 
     def dispatcher_for(self, message: UserMessage) -> Dispatcher:
         """Return what says things to the sender of `message`."""
-        channel = message.output_channel or CollectingOutputChannel()
-        return Dispatcher(message.sender_id, channel, self.domain)
+        return Dispatcher(message.sender_id, message.output_channel or CollectingOutputChannel(), self.domain)
 
     def run_until_listening(
         self, tracker: DialogueStateTracker, dispatcher: Dispatcher, commit: Callable[[], object]
@@ -328,9 +325,7 @@ class TurnProcessor:
         logger.error(
             "conversation %r: %d actions ran for one message, and the bot still would not listen; it listens "
             "now. Do the stories let %r follow itself?",
-            tracker.sender_id,
-            self.max_number_of_predictions,
-            tracker.latest_action_name,
+            *(tracker.sender_id, self.max_number_of_predictions, tracker.latest_action_name),
         )
         if self.on_circuit_break is not None:
             self.on_circuit_break(tracker, dispatcher.output_channel, dispatcher)

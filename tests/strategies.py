@@ -119,7 +119,14 @@ def ordinary_events() -> st.SearchStrategy[Event]:
     moments = st.datetimes(datetime(2018, 1, 1), datetime(2030, 1, 1))
     return st.one_of(
         user_messages(),
-        st.builds(ActionExecuted, actions, stamps, policy=st.none() | texts(), confidence=confidences()),
+        st.builds(
+            ActionExecuted,
+            actions,
+            stamps,
+            policy=st.none() | texts(),
+            confidence=confidences(),
+            error=st.none() | texts(),
+        ),
         st.builds(SlotSet, st.sampled_from(SLOTS), slot_values(), stamps),
         st.builds(BotUttered, said, data, stamps),
         st.builds(AgentUttered, said, data, stamps),

@@ -96,6 +96,7 @@ class Oracle:
         self.message: dict[str, Any] = {"intent": {}, "entities": [], "text": None}
         self.bot: tuple[Any, Any] = (None, None)
         self.action: str | None = None
+        self.failed = False
         self.follow_up: str | None = None
         self.must_listen = False
         self.paused = False
@@ -116,7 +117,7 @@ class Oracle:
             self.take_message(event)
         elif isinstance(event, ActionExecuted):
             self.states.append(self.state())
-            self.action = event.action_name
+            self.action, self.failed = event.action_name, event.error is not None
             outlives = self.must_listen and self.action == "action_listen" and self.follow_up != "action_listen"
             self.follow_up = self.follow_up if outlives else None
             self.must_listen = False
@@ -155,7 +156,8 @@ class Oracle:
         if self.message["intent"].get("name") != "chitchat":
             state |= {f"entity_{entity['entity']}": 1.0 for entity in self.message["entities"]}
         state |= {f"slot_{name}": value for name, value in slot_features(self.slots).items() if value}
-        return state | ({} if self.action is None else {f"prev_{self.action}": 1.0})
+        state |= {} if self.action is None else {f"prev_{self.action}": 1.0}
+        return state | ({"failed": 1.0} if self.failed else {})
 
     @staticmethod
     def known_entities(message: UserUttered) -> list[tuple[str, str]]:
@@ -289,7 +291,7 @@ def check(tracker: DialogueStateTracker, oracle: Oracle) -> None:
     assert tracker.active_state() == oracle.state()
     assert tracker.follow_up_action == oracle.follow_up
     assert tracker.must_listen == oracle.must_listen
-    assert tracker.latest_action_name == oracle.action
+    assert (tracker.latest_action_name, tracker.latest_action_failed) == (oracle.action, oracle.failed)
     assert tracker.latest_message.parse_data == oracle.message
     assert tracker.is_paused() == oracle.paused
     assert (tracker.latest_bot_utterance.text, tracker.latest_bot_utterance.data) == oracle.bot

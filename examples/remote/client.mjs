@@ -45,6 +45,7 @@ const ACTIONS = {
   utter_greet: () => say("Hello! Concerts or venues?"),
   utter_ask_city: () => say("In which city?"),
   utter_nothing_found: () => say("I found nothing there. Another city?"),
+  utter_search_failed: () => say("I cannot search just now."),
   utter_found: () => say("Shall I compare them?"),
   utter_ask_what_to_compare: () => say("Tell me first what to look for."),
   utter_started_over: () => say("Forgotten. What now?"),

@@ -32,6 +32,7 @@ WORDS = {
     "utter_greet": "Hello! Concerts or venues?",
     "utter_ask_city": "In which city?",
     "utter_nothing_found": "I found nothing there. Another city?",
+    "utter_search_failed": "I cannot search just now.",
     "utter_found": "Shall I compare them?",
     "utter_ask_what_to_compare": "Tell me first what to look for.",
     "utter_started_over": "Forgotten. What now?",
@@ -39,6 +40,14 @@ WORDS = {
     "utter_goodbye": "Enjoy the music!",
     "utter_default": "Sorry, I look for concerts and venues only.",
 }
+
+
+def run_or_fail(action: str, slots: dict[str, Any]) -> tuple[str, list[Event], str | None]:
+    """Run one action; return what to say, what changes, and the error if it failed: the stories say how to go on."""
+    try:
+        return *run(action, slots), None
+    except (OSError, ValueError) as error:  # What your catalogue raises when it cannot be reached.
+        return "", [], str(error)
 
 
 def run(action: str, slots: dict[str, Any]) -> tuple[str, list[Event]]:
@@ -71,9 +80,9 @@ def main() -> None:
         answer = client.parse(message, sender_id)
         while answer["next_action"] not in ("action_listen", None):
             action = answer["next_action"]
-            said, events = run(action, answer["tracker"]["slots"])
+            said, events, error = run_or_fail(action, answer["tracker"]["slots"])
             print(f"bot: [{action}] {said}")
-            answer = client.continue_core(action, events, sender_id)
+            answer = client.continue_core(action, events, sender_id, error=error)
 
 
 if __name__ == "__main__":

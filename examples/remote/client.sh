@@ -66,6 +66,7 @@ run() { # run ACTION CITY: sets $said, and $events, a JSON list
     utter_greet:*) said='Hello! Concerts or venues?' ;;
     utter_ask_city:*) said='In which city?' ;;
     utter_nothing_found:*) said='I found nothing there. Another city?' ;;
+    utter_search_failed:*) said='I cannot search just now.' ;;
     utter_found:*) said='Shall I compare them?' ;;
     utter_ask_what_to_compare:*) said='Tell me first what to look for.' ;;
     utter_started_over:*) said='Forgotten. What now?' ;;

@@ -1,25 +1,97 @@
-"""A chat on the terminal."""
+"""A chat on the terminal: lines that can be edited, with those of before at hand, and answers in colour."""
 
 from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from itertools import count
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
 
 from rasa_core.channels.channel import InputChannel, MessageHandler, OutputChannel, UserMessage
+from rasa_core.support.folders import make_private
 
 _STOP = "/stop"
-_BLUE, _PLAIN = "\033[94m", "\033[0m"
+_MOST_LINES: Final = 1000  # of those that are kept for the next time
+BLUE, FAINT, RED = "94", "2", "91"
+"""Codes of colours, for `coloured`."""
+
+
+def coloured(text: str, code: str, stream: Any = None) -> str:
+    """Return a text in a colour, if it goes to a terminal and ``NO_COLOR`` is not set."""
+    stream = sys.stdout if stream is None else stream
+    shows = stream is not None and stream.isatty() and not os.environ.get("NO_COLOR")
+    return f"\033[{code}m{text}\033[0m" if shows else text
 
 
 class ConsoleOutputChannel(OutputChannel):
     """Prints what the bot says, in colour if the output is a terminal and ``NO_COLOR`` is not set."""
 
     def send_text_message(self, recipient_id: str, message: str) -> None:  # noqa: D102
-        if sys.stdout is None:  # Nobody can see it.
-            return
-        coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        print(f"{_BLUE}{message}{_PLAIN}" if coloured else message, flush=True)
+        if sys.stdout is not None:  # Otherwise nobody can see it.
+            print(coloured(message, BLUE), flush=True)
+
+
+class LineEditor:
+    """Reads lines from a terminal that can be edited, and offers those that were typed before, also the last time.
+
+    What has been typed when somebody presses Ctrl+C is not lost: it stands in the next line again.
+    """
+
+    def __init__(self) -> None:
+        self._readline = _readline()
+        self._put_back = ""
+        if self._readline is not None:
+            with suppress(OSError):
+                self._readline.read_history_file(history_file())
+            self._readline.set_history_length(_MOST_LINES)
+            self._readline.set_startup_hook(self._insert)
+
+    def read(self, prompt: str) -> str:
+        """Return a line; raise `EOFError` at the end of the input, `KeyboardInterrupt` if nothing was typed."""
+        while True:
+            try:
+                return input(prompt)
+            except KeyboardInterrupt:
+                typed = "" if self._readline is None else self._readline.get_line_buffer()
+                print(flush=True)
+                if not typed.strip():
+                    raise
+                self.put_back(typed)
+
+    def put_back(self, text: str) -> None:
+        """Let the next line begin with a text, to be edited or sent."""
+        self._put_back = text
+
+    def close(self) -> None:
+        """Keep what was typed for the next time."""
+        if self._readline is not None:
+            self._readline.set_startup_hook(None)
+            with suppress(OSError):
+                history_file().parent.mkdir(parents=True, exist_ok=True)
+                make_private(history_file())
+                self._readline.write_history_file(history_file())
+
+    def _insert(self) -> None:
+        if self._readline is not None and self._put_back:
+            self._readline.insert_text(self._put_back)
+            self._put_back = ""
+
+
+def _readline() -> ModuleType | None:
+    try:
+        import readline  # Changes what `input` does, and is not there on every system.
+    except ImportError:
+        return None
+    return readline
+
+
+def history_file() -> Path:
+    """Return the file with what was typed before."""
+    folder = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(folder, "rasa-core", "history")
 
 
 class ConsoleInputChannel(InputChannel):
@@ -33,11 +105,22 @@ class ConsoleInputChannel(InputChannel):
 
     def __init__(self, sender_id: str = UserMessage.DEFAULT_SENDER_ID) -> None:
         self.sender_id = sender_id
+        self.editor: LineEditor | None = None
 
     def start_sync_listening(self, message_handler: MessageHandler) -> None:
         """Call `message_handler` with each line; the answers are printed."""
         print(f"The bot is ready. Type a message and press Enter; {_STOP} ends the chat.", flush=True)
-        self._record_messages(message_handler)
+        if sys.stdin is not None and sys.stdin.isatty() and sys.stdout is not None:
+            self.editor = LineEditor()
+        try:
+            self._record_messages(message_handler)
+        finally:
+            if self.editor is not None:
+                self.editor.close()
+
+    def ask(self, prompt: str) -> str | None:
+        """Return a line that is no message; None at the end of the input."""
+        return self._read_line(prompt)
 
     def _record_messages(self, on_message: MessageHandler, max_message_limit: int | None = None) -> None:
         output_channel = ConsoleOutputChannel()
@@ -47,13 +130,12 @@ class ConsoleInputChannel(InputChannel):
                 return
             on_message(UserMessage(text, output_channel, self.sender_id))
 
-    @staticmethod
-    def _read_line() -> str | None:
+    def _read_line(self, prompt: str = "> ") -> str | None:
         if sys.stdin is None:
             return None
         if sys.stdout is None:
             return sys.stdin.readline().rstrip("\n") or None
         try:
-            return input("> " if sys.stdin.isatty() else "")
+            return input("") if self.editor is None else self.editor.read(prompt)
         except (EOFError, KeyboardInterrupt):
             return None

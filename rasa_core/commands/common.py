@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from rasa_core.checks import Finding
-from rasa_core.exceptions import RasaCoreError
+from rasa_core.exceptions import RasaCoreError, did_you_mean
 from rasa_core.server.settings import default_store_path
 from rasa_core.support import own_code
 from rasa_core.support.folders import make_private
@@ -30,6 +30,20 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 _LEVELS = {"debug": logging.DEBUG, "verbose": logging.INFO}
 _TO_TERMINAL = "%(levelname)s: %(message)s"
 _TO_FILE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class Group(click.Group):
+    """A group of commands, which suggests the nearest where one is mistyped."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is meant; a `click.UsageError` names those that may be."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-") and not ctx.resilient_parsing:
+            known = self.list_commands(ctx)
+            ctx.fail(f"No such command {name[:60]!r}.{did_you_mean(name, known)} There are: {', '.join(known)}.")
+        return super().resolve_command(ctx, args)
 
 
 class Command(click.Command):
@@ -138,6 +152,23 @@ def store_at(value: str) -> str:
     if not os.path.exists(file):
         raise click.BadParameter(f"{value} is a bot, or a model, that keeps no conversations in {file}.")
     return f"sqlite:///{file}"
+
+
+def _import_first(ctx: click.Context, param: click.Parameter, modules: tuple[str, ...]) -> None:
+    if not ctx.resilient_parsing:
+        load_modules(modules)
+
+
+class ImportingCommand(Command):
+    """A command that imports modules of the user's own before anything else, such as events that a store holds."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        told = (
+            f"Import a module of your own, such as one that defines events; may be repeated. Also: {own_code.VARIABLE}."
+        )
+        how: dict[str, Any] = {"multiple": True, "expose_value": False, "is_eager": True, "callback": _import_first}
+        self.params.append(click.Option(["--import", "imports"], metavar="MODULE", help=told, **how))
 
 
 def log_options(command: F) -> F:

@@ -24,7 +24,8 @@ from rasa_core.evaluation.cross_validation import (
 )
 from rasa_core.evaluation.stories import StoryEvaluation, StoryResult, evaluate_stories
 from rasa_core.evaluation.story_report import curve_report, models_report, story_report
-from rasa_core.evaluation.tables import Report
+from rasa_core.evaluation.tables import Report, fitted, width_of_terminal
+from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.model_folder import read_model
 from rasa_core.policies.ensemble import PolicyEnsemble
@@ -35,6 +36,7 @@ from rasa_core.rasa3.rule import Rule
 from rasa_core.rasa_config import read_rasa_config
 from rasa_core.rasa_files import RasaFiles, is_rasa
 from rasa_core.stories import extract_story_graph
+from rasa_core.stories.steps import StoryGraph
 from rasa_core.trackers import DialogueStateTracker
 
 __all__ = ["collect_story_predictions", "command", "run_story_evaluation"]
@@ -145,14 +147,28 @@ def _evaluated(
     """Evaluate an agent; or a model, without the code of its actions, of which only the names matter here."""
     interpreter = _interpreter(nlu)
     agent = model if isinstance(model, Agent) else Agent.load(model, interpreter, action_factory="remote")
-    graph = extract_story_graph(stories, agent.domain, interpreter)
+    graph = _read(stories, agent.domain, interpreter)
     parser = None if agent.domain.rasa is None else interpreter
-    return evaluate_stories(agent, graph, max_stories, shuffle_stories, parser)
+    found = evaluate_stories(agent, graph, max_stories, shuffle_stories, parser)
+    if not found.actions:
+        raise RasaCoreError(f"the stories in {str(stories)!r} have no action that could be measured.")
+    return found
+
+
+def _read(stories: str | Path, domain: Domain, interpreter: NaturalLanguageInterpreter | None) -> StoryGraph:
+    """Return the stories in a file or folder; raise `RasaCoreError` if there are none."""
+    graph = extract_story_graph(stories, domain, interpreter)
+    if not graph.story_steps:
+        raise RasaCoreError(f"there are no stories in {str(stories)!r}, so that nothing can be measured.")
+    return graph
 
 
 def _tell(report: Report, form: str, paths: Mapping[str, Any]) -> None:
     """Print a report, write its files, and say so on standard error, as standard output is for the report."""
-    click.echo(json.dumps(report.content, indent=1) if form == "json" else "\n".join(report.lines))
+    if form == "json":
+        click.echo(json.dumps(report.content, indent=1))
+    else:
+        click.echo("\n".join(fitted(report.lines, width_of_terminal())))
     for line in report.write(paths):
         click.echo(line, err=True)
 
@@ -341,7 +357,7 @@ def _setup(name: str, flags: Mapping[str, Any]) -> Setup:
     def make_agent() -> Agent:
         return Agent(domain, default_policies() if is_new else PolicyEnsemble.load(name))
 
-    graph = extract_story_graph(flags["stories"], domain, _interpreter(flags["nlu"]))
+    graph = _read(flags["stories"], domain, _interpreter(flags["nlu"]))
     return Setup(graph, domain, make_agent, flags["augmentation"], flags["seed"])
 
 

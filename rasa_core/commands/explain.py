@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import click
 
 from rasa_core.agent import Agent
 from rasa_core.commands.common import CONTEXT, Command, import_option, load_modules, log_options, model_at, start_log
+from rasa_core.commands.talk import lines_of_explanation
 from rasa_core.events import ACTION_LISTEN_NAME
-from rasa_core.explanation.decisions import Explanation, PolicyOpinion
 
 MOST_ACTIONS = 10
-MOST_PLACES = 3
 _SENDER = "explained"
 
 _EXAMPLES = """\b
@@ -54,7 +53,7 @@ def command(
         _play(agent, message)
     agent.start_message_handling(messages[-1], _SENDER)
     found = agent.explain(_SENDER)
-    click.echo(json.dumps(found.as_dict(), indent=1) if form == "json" else "\n".join(_lines(found)))
+    click.echo(json.dumps(found.as_dict(), indent=1) if form == "json" else "\n".join(lines_of_explanation(found)))
 
 
 def _play(agent: Agent, message: str) -> None:
@@ -63,20 +62,3 @@ def _play(agent: Agent, message: str) -> None:
         if action in (None, ACTION_LISTEN_NAME):
             return
         action = agent.continue_message_handling(_SENDER, action)["next_action"]
-
-
-def _lines(found: Explanation) -> Iterator[str]:
-    decided = f"by {found.policy}" if found.fixed_by is None else f"fixed: {found.fixed_by}"
-    yield f"{found.action}: {found.confidence or 0:.2f}, {decided}"
-    if found.understood is not None:
-        yield f"the message was understood with {found.understood:.2f}"
-    for opinion in found.policies:
-        yield from _of(opinion)
-
-
-def _of(opinion: PolicyOpinion) -> Iterator[str]:
-    says = "nothing" if opinion.action is None else f"{opinion.action} ({opinion.score:.2f})"
-    yield f"{opinion.policy} says {says}{f': {opinion.note}' if opinion.note else ''}"
-    for lesson in opinion.lessons or ():
-        more = f", and {lesson.more} more" if lesson.more else ""
-        yield f"    {lesson.action}, from {', '.join(lesson.places[:MOST_PLACES]) or 'no story'}{more}"

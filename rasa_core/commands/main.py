@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from rasa_core.commands.common import Group
+from rasa_core.commands.completion import SHELLS, install
 from rasa_core.version import __version__
 
 COMMANDS = {
@@ -15,7 +17,8 @@ COMMANDS = {
     "models": "List the models of a project, and go back to one.",
     "check": "Look for mistakes in a domain, stories and NLU data.",
     "migrate": "Tell what becomes of a project of Rasa 2 or 3.",
-    "run": "Talk to a bot on the terminal.",
+    "shell": "Talk to a bot on the terminal, and see what it makes of it.",
+    "run": "Let a bot talk on the terminal, or on a channel of your own.",
     "explain": "Tell why a bot does what it does.",
     "evaluate": "Measure how well models follow stories.",
     "compare": "Tell what another model would do in stored conversations, and in stories.",
@@ -45,7 +48,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -59,6 +62,17 @@ class _Commands(click.Group):
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rasa-core")
+@click.option(
+    "--install-completion",
+    is_flag=False,
+    flag_value="",
+    metavar="[SHELL]",
+    is_eager=True,
+    expose_value=False,
+    callback=install,
+    help=f"Let the tab key complete commands and options from the next start of the shell on: {', '.join(SHELLS)}; "
+    "that of $SHELL if none is given.",
+)
 def main() -> None:
     """Decide what a bot does next.
 

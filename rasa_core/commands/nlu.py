@@ -14,7 +14,7 @@ from typing import Any, Final
 import click
 
 from rasa_core.checks.nlu import check_training_data
-from rasa_core.commands.common import CONTEXT, Command, lines_of, log_options, start_log
+from rasa_core.commands.common import CONTEXT, Group, ImportingCommand, lines_of, log_options, start_log
 from rasa_core.drawing.svg import check_picture_file, shorten
 from rasa_core.evaluation.cross_validation import (
     all_messages,
@@ -23,13 +23,21 @@ from rasa_core.evaluation.cross_validation import (
     train_and_evaluate_messages,
 )
 from rasa_core.evaluation.nlu import MessageEvaluation, evaluate_messages, nlu_report
-from rasa_core.evaluation.tables import LONGEST_NAME, Report, in_blocks
+from rasa_core.evaluation.tables import (
+    LONGEST_NAME,
+    Report,
+    better_and_worse,
+    fitted,
+    in_blocks,
+    width_of_terminal,
+)
 from rasa_core.evaluation.untidy import out_of_scope_table, untidy_table
-from rasa_core.nlu.model import NLUModel
+from rasa_core.nlu.model import NLU_MODEL, NLUModel
 from rasa_core.nlu.reading import read_training_data
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.training import train as train_model
 from rasa_core.nlu.training_data import TrainingData
+from rasa_core.support.folders import check_place
 from rasa_core.support.text_files import read_lines
 
 DEFAULT_FAILED_FILE: Final = "failed_messages.txt"
@@ -51,8 +59,8 @@ NLU data are messages with their intents and entities: Markdown or JSON of Rasa 
 """
 
 
-class _Group(click.Group):
-    command_class = Command
+class _Group(Group):
+    command_class = ImportingCommand
 
 
 @click.group(cls=_Group, epilog=_EXAMPLES, context_settings=CONTEXT)
@@ -110,6 +118,7 @@ def train(
     """
     start_log(verbose, debug)
     settings = _settings(epochs, seed, others)
+    check_place(output, NLU_MODEL, "an NLU model")
     read = _read(data, is_strict=strict)
     _warn(read, is_verbose=verbose or debug)
     started = time.perf_counter()
@@ -237,6 +246,7 @@ Examples:
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the report.")
 @click.option("--untidy", is_flag=True, help="With -m: measure the messages also as people type them: ten changes.")
 @click.option("--out-of-scope", metavar="FILE", help="With -m: a text that means nothing known in each line.")
+@click.option("--compare", metavar="DIR", help="With -m: what another model understands better, and worse.")
 @click.option("--fail-under", type=click.FloatRange(0, 1), metavar="SHARE", help="Exit status 1 below this accuracy.")
 @click.option(
     "--fail-under-entities", type=click.FloatRange(0, 1), metavar="F1", help="Exit status 1 below this F1 of entities."
@@ -268,7 +278,8 @@ def evaluate(
     _check_flags(flags)
     report = _measure(flags)
     report.lines.extend(_further_tables(flags))
-    click.echo(_as_line(report.content, 1) if form == "json" else "\n".join(report.lines))
+    lines = "\n".join(fitted(report.lines, width_of_terminal()))
+    click.echo(_as_line(report.content, 1) if form == "json" else lines)
     for line in report.write(flags):
         click.echo(line, err=True)
     limits = {
@@ -286,21 +297,32 @@ def _check_flags(flags: dict[str, Any]) -> None:
         raise click.UsageError("give either -m DIR, a trained model, or --folds 5, to train and measure by turns.")
     if flags["folds"] is None and (flags["epochs"] is not None or flags["seed"] is not None):
         raise click.UsageError("--epochs and --seed are for --folds; the model of -m is trained already.")
-    if flags["folds"] is not None and (flags["untidy"] or flags["out_of_scope"]):
-        raise click.UsageError("--untidy and --out-of-scope are for -m, a trained model.")
+    if flags["folds"] is not None and (flags["untidy"] or flags["out_of_scope"] or flags["compare"]):
+        raise click.UsageError("--untidy, --out-of-scope and --compare are for -m, a trained model.")
     for path in filter(None, (flags["output"], flags["histogram"])):
         check_picture_file(path)
 
 
 def _further_tables(flags: dict[str, Any]) -> list[str]:
     """Return the tables that were asked for beside the report."""
-    if not (flags["untidy"] or flags["out_of_scope"]):
+    if not (flags["untidy"] or flags["out_of_scope"] or flags["compare"]):
         return []
     model = NLUModel.load(flags["model"])
     untidy = untidy_table(model, read_training_data(flags["data"]).examples) if flags["untidy"] else []
     texts = read_lines(Path(flags["out_of_scope"])) if flags["out_of_scope"] else []
     outside = out_of_scope_table(model, [text for text in texts if text.strip()]) if texts else []
-    return in_blocks([""], untidy, outside)
+    return in_blocks([""], untidy, outside, _compared(model, flags) if flags["compare"] else [])
+
+
+def _compared(model: NLUModel, flags: dict[str, Any]) -> list[str]:
+    """Return which messages another model understands better, and which worse."""
+    examples = read_training_data(flags["data"]).examples
+    before, after = (evaluate_messages(one, examples).messages for one in (model, NLUModel.load(flags["compare"])))
+    found: dict[bool, list[str]] = {True: [], False: []}
+    for old, new in zip(before, after, strict=True):
+        if old.is_right != new.is_right:
+            found[new.is_right].append(f"{old.example.place}: {shorten(old.example.text, LONGEST_NAME)}")
+    return better_and_worse(flags["compare"], flags["model"], found[True], found[False])
 
 
 def _measure(flags: dict[str, Any]) -> Report:

@@ -27,7 +27,7 @@ from rasa_core.commands.common import (
     nlu_option,
     start_log,
 )
-from rasa_core.commands.run import chat
+from rasa_core.commands.talk import Talk
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, BotUttered, Event, UserUttered
 from rasa_core.exceptions import EventError, RasaCoreError
@@ -166,4 +166,4 @@ def command(
     differences = replay_events(tracker, agent)
     found = counted(len(differences), "difference")
     click.echo(f"{len(tracker.events)} events, {found}; the conversation goes on.")
-    chat(agent, ConsoleInputChannel(tracker.sender_id))
+    Talk(agent, ConsoleInputChannel(tracker.sender_id)).start()

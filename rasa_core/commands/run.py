@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import click
 import yaml
 
 from rasa_core.agent import Agent
-from rasa_core.channels.channel import HttpInputChannel, HttpInputComponent, InputChannel, UserMessage
+from rasa_core.channels.channel import HttpInputChannel, HttpInputComponent, InputChannel
 from rasa_core.channels.console import ConsoleInputChannel
 from rasa_core.commands.common import (
     CONTEXT,
@@ -25,17 +23,14 @@ from rasa_core.commands.common import (
     nlu_option,
     start_log,
 )
-from rasa_core.domain import Domain
+from rasa_core.commands.talk import Talk
 from rasa_core.exceptions import RasaCoreError
-from rasa_core.interpreter import RegexInterpreter
 from rasa_core.slots import class_from_path
 from rasa_core.support.text_files import read_text
 
 CONSOLE = "cmdline"
 LEFT_OUT = ("facebook", "mattermost", "slack", "telegram", "twilio")
 DEFAULT_PORT = 5002
-RESTART = "/restart"
-SHOWN_INTENTS = 12
 
 _EXAMPLES = """\b
 Examples:
@@ -135,53 +130,10 @@ def _credentials(path: str | Path | None, channel: str) -> dict[str, Any]:
     return own if isinstance(own, dict) else {}
 
 
-def chat(agent: Agent, channel: ConsoleInputChannel) -> None:
+def chat(agent: Agent, channel: ConsoleInputChannel, *, shows_steps: bool = False) -> None:
     """Talk on the terminal until ``/stop``, the end of the input or Ctrl+C; errors do not end the chat."""
-
-    def handle(message: UserMessage) -> None:
-        if not message.text.strip():
-            return
-        is_restart = message.text.strip() == RESTART
-        text = f"/{agent.domain.restart_intent}" if is_restart else message.text
-        try:
-            agent.handle_message(text, output_channel=message.output_channel, sender_id=message.sender_id)
-        except RasaCoreError as error:
-            sys.stdout.flush()
-            click.echo(f"Error: {error}", err=True)
-        else:
-            if is_restart:
-                click.echo("(the conversation starts anew)")
-
-    for line in how_to_talk(agent):
-        click.echo(line)
-    try:
-        channel.start_sync_listening(handle)
-    except KeyboardInterrupt:
-        click.echo()
-
-
-def how_to_talk(agent: Agent) -> list[str]:
-    """Return what to tell somebody who begins to talk to a bot."""
-    lines = []
-    if isinstance(agent.interpreter, RegexInterpreter):
-        lines.append(f"Messages name their intent: {' or '.join(_examples(agent.domain))}.")
-        lines.append(f"Intents: {_shown(agent.domain.intents)}.")
-    if not agent.processor.runner.runs_everything:
-        lines.append("Some actions of this bot run in your own code, which this chat cannot call; it tells you.")
-    lines.append(f"{RESTART} starts the conversation anew.")
-    return lines
-
-
-def _examples(domain: Domain) -> list[str]:
-    intents = domain.intents or ["intent"]
-    parameters = json.dumps({(domain.entities or ["entity"])[0]: "value"})
-    return [f"/{intents[0]}", f"/{intents[-1]}{parameters}"]
-
-
-def _shown(names: Iterable[str]) -> str:
-    known = list(names)
-    more = len(known) - SHOWN_INTENTS
-    return ", ".join(known[:SHOWN_INTENTS]) + (f" and {more} more" if more > 0 else "")
+    asks = sys.stdin is not None and sys.stdin.isatty()
+    Talk(agent, channel, shows_steps=shows_steps, asks=asks).start()
 
 
 def _is_file(ctx: click.Context, param: click.Parameter, path: str | None) -> str | None:
@@ -237,7 +189,10 @@ def command(
     verbose: bool,
     debug: bool,
 ) -> None:
-    """Talk to a bot on the terminal. /restart starts the conversation anew, /stop ends the chat."""
+    """Talk to a bot on the terminal; /help tells what else can be typed there.
+
+    rasa-core shell does the same, and shows more of what happens.
+    """
     start_log(verbose, debug, log_file)
     load_modules(imports, core)
     core, nlu = model_at(core, nlu)

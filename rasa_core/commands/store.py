@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
-from rasa_core.commands.common import CONTEXT, Command, counted, log_options, start_log, store_at
+from rasa_core.commands.common import CONTEXT, Group, ImportingCommand, counted, log_options, start_log, store_at
 from rasa_core.exceptions import StoreError, StoreUnavailableError
 from rasa_core.support.folders import whole_file
 from rasa_core.support.progress import Progress
@@ -78,7 +78,7 @@ def _missing(ids: list[str]) -> None:
         raise click.ClickException(f"no such conversation: {names}. `rasa-core store list` gives those that exist.")
 
 
-@click.group(epilog=_EXAMPLES, context_settings=CONTEXT)
+@click.group(cls=Group, epilog=_EXAMPLES, context_settings=CONTEXT)
 def command() -> None:
     """List, delete, export, import and migrate stored conversations.
 
@@ -86,7 +86,7 @@ def command() -> None:
     """
 
 
-command.command_class = Command
+command.command_class = ImportingCommand
 
 
 @command.command("list", short_help="Print ids.")

@@ -21,9 +21,11 @@ from rasa_core.commands.common import (
     start_log,
 )
 from rasa_core.domain import Domain
+from rasa_core.model_folder import DIALOGUE_MODEL
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.project import Project
+from rasa_core.support.folders import check_place
 from rasa_core.support.own_code import CONFIG_NAME, remember
 
 DEFAULT_MAX_HISTORY = 3
@@ -171,6 +173,7 @@ def _train_files(imports: Sequence[str], options: dict[str, Any]) -> None:
         if options[name] is None:
             raise click.UsageError(f"--{name} is missing; or give a project folder that holds domain.yml and stories.")
     load_modules(imports, options["domain"])
+    check_place(options["out"], DIALOGUE_MODEL)
     if not options["lenient"]:
         refuse_unusable(Domain.load(options["domain"]), options["stories"], str(options["domain"]))
     started = time.perf_counter()

@@ -40,6 +40,7 @@ from rasa_core.stories.training_tracker import TrainingTracker
 from rasa_core.support.places import Place
 from rasa_core.support.progress import Progress
 from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers.event_log import story_lines
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
@@ -206,6 +207,8 @@ class StoryEvaluation(Evaluation):
 
     stories: tuple[StoryResult, ...]
     available: int
+    learnt: int = 0
+    """How many of the stories the bot has been trained on, word for word."""
 
     @cached_property
     def actions(self) -> list[ActionResult]:
@@ -296,7 +299,20 @@ def evaluate_stories(
         indices = range(len(found))
         taken = random.Random(SEED).sample(indices, max_stories) if shuffle_stories else indices[:max_stories]
         chosen = [found[index] for index in sorted(taken)]  # in the order of the stories, as reports name them
-    return StoryEvaluation(evaluate_conversations(bot, chosen, parser=parser), len(found))
+    known = _lines_of_each(getattr(bot, "_stories", ""))
+    learnt = sum(tuple(map(str.strip, story_lines(one.applied_events()))) in known for one in chosen) if known else 0
+    return StoryEvaluation(evaluate_conversations(bot, chosen, parser=parser), len(found), learnt)
+
+
+def _lines_of_each(stories: str) -> set[tuple[str, ...]]:
+    """Return the lines of each story of a text, without their headings."""
+    found: list[list[str]] = []
+    for line in stories.splitlines():
+        if line.startswith("#"):
+            found.append([])
+        elif line.strip() and found:
+            found[-1].append(line.strip())
+    return {tuple(lines) for lines in found}
 
 
 def whole_stories(graph: StoryGraph, domain: Domain) -> list[TrainingTracker]:

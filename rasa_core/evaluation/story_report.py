@@ -94,6 +94,7 @@ def _content(evaluation: StoryEvaluation) -> dict[str, Any]:
         "stories": len(evaluation.stories),
         "stories_available": evaluation.available,
         "stories_right": len(evaluation.stories) - len(evaluation.failed),
+        "stories_learnt": evaluation.learnt,
         "steps": evaluation.total,
         "steps_right": evaluation.right,
         **evaluation.figures,
@@ -141,6 +142,7 @@ def _lines(evaluation: StoryEvaluation) -> list[str]:
         f"accuracy {written(figures['accuracy_without_listen'])}, weighted F1 {written(figures['weighted_f1'])}",
         f"Whole stories: {count - len(evaluation.failed)} of {count} right, {written(figures['whole_stories'])}",
         f"Expected calibration error: {written(figures['calibration_error'])}",
+        *_about_memory(evaluation),
     ]
     if evaluation.messages:
         missed = len(_misunderstood(evaluation))
@@ -180,6 +182,16 @@ def _message(one: MessageResult) -> tuple[str, str]:
     return f"{one.example.place}: {shorten(one.example.text)}", one.described()
 
 
+def _about_memory(evaluation: StoryEvaluation) -> Iterator[str]:
+    """Yield what to say where a model is measured on what it has learnt."""
+    if evaluation.learnt:
+        which = "all" if evaluation.learnt == len(evaluation.stories) else f"{evaluation.learnt}"
+        yield (
+            f"The model was trained on {which} of these stories: it is measured how well it remembers them, not how "
+            "well it follows others. --folds 5 measures on stories that were left out."
+        )
+
+
 def _told(story: StoryResult) -> tuple[str, str]:
     first, source = story.first_wrong()
     where = str(source) if source is not None else f'"{story.name}"'
@@ -195,12 +207,28 @@ def models_report(found: Mapping[str, StoryEvaluation]) -> Report:
     """Report on the same stories, followed by several models."""
     figures = {model: evaluation.figures for model, evaluation in found.items()}
     rows = [(_end_of(model), *tables.figures_of(each, HEADINGS)) for model, each in figures.items()]
-    return Report(
+    first, *others = found
+    changes = {model: _changes(found[first], found[model]) for model in others}
+    memory = next((line for evaluation in found.values() for line in _about_memory(evaluation)), None)
+    lines = tables.in_blocks(
         tables.table(("Model", *HEADINGS.values()), rows, longest=LONGEST_MODEL),
-        {"models": [{"model": model, **each} for model, each in figures.items()]},
-        _limited(figures),
-        {},
+        [] if memory is None else [memory],
+        *(tables.better_and_worse(_end_of(model), _end_of(first), *each) for model, each in changes.items()),
     )
+    content = [{"model": model, **each} for model, each in figures.items()]
+    for one in content[1:]:
+        better, worse = changes[str(one["model"])]
+        one |= {"better": better, "worse": worse}
+    return Report(lines, {"models": content}, _limited(figures), {})
+
+
+def _changes(before: StoryEvaluation, after: StoryEvaluation) -> tuple[list[str], list[str]]:
+    """Return the stories of which the second model gets more actions right, and those of which it gets fewer."""
+    found: dict[bool, list[str]] = {True: [], False: []}
+    for old, new in zip(before.stories, after.stories, strict=True):
+        if old.right != new.right:
+            found[new.right > old.right].append(f'"{old.name}"' if old.source is None else str(old.source))
+    return found[True], found[False]
 
 
 def _end_of(name: str) -> str:

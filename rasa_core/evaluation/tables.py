@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +17,8 @@ from rasa_core.exceptions import RasaCoreError
 
 SHOWN_MISTAKES: Final = 10
 LONGEST_NAME: Final = 60
+_SHORTEST_NAME: Final = 6
+_NARROWEST: Final = 40
 
 Row = Sequence[str]
 Write = Callable[[str | Path], Iterator[str]]
@@ -122,15 +128,27 @@ def table(headings: Row, rows: Sequence[Row], *, names: int = 1, longest: int = 
     """
     if not rows:
         return []
+    width = width_of_terminal()
+    heads: list[Row] = [headings]
+    if width is not None and sum(_widths(headings, rows)) + 2 * len(headings) - 2 > width:
+        words = [heading.split() or [""] for heading in headings]
+        depth = max(map(len, words))
+        heads = list(zip(*([""] * (depth - len(each)) + each for each in words), strict=True))
+        numbers = [max(map(len, column)) + 2 for column in zip(*(row[names:] for row in (*heads, *rows)), strict=True)]
+        longest = min(longest, max(_SHORTEST_NAME, (width - sum(numbers) - 2 * (names - 1)) // names))
     cut = [[shorten(cell, longest) if place < names else cell for place, cell in enumerate(row)] for row in rows]
-    widths = [max(map(len, column)) for column in zip(headings, *cut, strict=True)]
+    widths = [max(map(len, column)) for column in zip(*heads, *cut, strict=True)]
     return [
         "  ".join(
             cell.ljust(width) if place < names else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
-        for row in (headings, *cut)
+        for row in (*heads, *cut)
     ]
+
+
+def _widths(headings: Row, rows: Sequence[Row]) -> list[int]:
+    return [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
 
 
 def scores_table(what: str, predicted: str, scores: Sequence[LabelScores], none: str = "") -> list[str]:
@@ -184,6 +202,34 @@ def listed(title: str, entries: Sequence[tuple[str, str]]) -> list[str]:
     """Return what failed, each in two lines: where, and what was wrong; and how many more there are."""
     lines = [line for where, what in entries[:SHOWN_MISTAKES] for line in (f"  {where}", f"    {what}")]
     return [title, *lines, *_more(len(entries))] if entries else []
+
+
+def better_and_worse(name: str, first: str, better: Sequence[str], worse: Sequence[str]) -> list[str]:
+    """Return what a model understands or follows better, and worse, than the first one."""
+    lines = [f"{name}, against {first}: {len(better)} better, {len(worse)} worse"]
+    for title, found in (("better", better), ("worse", worse)):
+        lines += [f"  {title}: {one}" for one in found[:SHOWN_MISTAKES]]
+        lines += [f"  {title}: {line}" for line in _more(len(found))]
+    return lines
+
+
+def fitted(lines: Iterable[str], width: int | None) -> Iterator[str]:
+    """Yield lines of at most `width` characters: longer ones are broken between words, and go on indented."""
+    for line in lines:
+        if width is None or len(line) <= width:
+            yield line
+            continue
+        indent = " " * (len(line) - len(line.lstrip()) + 2)
+        yield from textwrap.wrap(
+            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+        )
+
+
+def width_of_terminal() -> int | None:
+    """Return how many characters a line may have; None where a report does not go to a terminal."""
+    if "COLUMNS" not in os.environ and not (sys.stdout is not None and sys.stdout.isatty()):
+        return None
+    return max(_NARROWEST, shutil.get_terminal_size().columns)
 
 
 def _more(count: int) -> list[str]:

@@ -17,6 +17,8 @@ from typing import Any, ClassVar
 from rasa_core.events.base import ACTION_LISTEN_NAME as ACTION_LISTEN_NAME
 from rasa_core.events.base import END_OF_TIME as END_OF_TIME
 from rasa_core.events.base import EVENT_DEPTH as EVENT_DEPTH
+from rasa_core.events.base import FAILED_IN_STORY as FAILED_IN_STORY
+from rasa_core.events.base import SHORT_FINGERPRINT as SHORT_FINGERPRINT
 from rasa_core.events.base import Event as Event
 from rasa_core.events.base import Json, JsonKey, as_story, but_none, event_class, moment_in, parameter
 from rasa_core.events.base import bracketed_entities as bracketed_entities
@@ -25,8 +27,6 @@ from rasa_core.events.base import deserialise_events as deserialise_events
 from rasa_core.exceptions import EventError
 
 ACTION_RESTART_NAME = "action_restart"
-SHORT_FINGERPRINT = 8
-"""So many characters of the hash of a model tell it from others in a log."""
 
 
 @event_class
@@ -46,8 +46,7 @@ class UserUttered(Event):
     input_channel, metadata
         Where the message came from, and what came with it; None where that is not known.
     interpreter
-        What understood the message: the short fingerprint of an NLU model, or the class of an interpreter that has
-        none; None where whoever sent the message had understood it already.
+        What understood the message: an NLU model, by its short fingerprint, or a class; None where it came understood.
     """
 
     type_name: ClassVar[str] = "user"
@@ -244,14 +243,12 @@ class ActionExecuted(Event):
     policy, confidence
         Which policy chose it, and its probability; None where none was asked. By position also as in Rasa 3, before the
         time: a text is no time.
-    model
-        The short fingerprint of the model that was asked, or that was loaded where none was.
-    predicted
-        What the policy chose, if that was another action than the one that was executed.
+    model, predicted
+        The short fingerprint of the model that was loaded; what it chose, if that was another action.
     unpredictable
         True for an action that no policy should learn: the first of a story that starts with the bot.
     error
-        What the action raised when it ran here; None if it did not fail.
+        Why the action failed: what it raised when it ran here, or what the caller says; None if it did not fail.
     hide_rule_turn
         Whether a rule that no story has chose the action, so that other policies do not see the turn.
     """
@@ -287,18 +284,21 @@ class ActionExecuted(Event):
 
     def _parameters(self) -> Json:
         """Return the name, and of everything else what there is."""
-        keys = self._keys.items()
-        return {key: value for key, (field, _, _) in keys if (value := getattr(self, field)) is not None}
+        return {key: found for key, to in self._keys.items() if (found := getattr(self, to.field)) is not None}
 
     def _content(self) -> object:
-        return self.action_name
+        return self.action_name, self.error is not None
 
-    def as_story_string(self) -> str:  # noqa: D102
-        return self.action_name
+    def as_story_string(self) -> str:
+        """Return the name, and whether it failed."""
+        return as_story(self.action_name, {} if self.error is None else {"failed": True})
 
     @classmethod
     def _from_story_line(cls, name: str, parameters: Mapping[str, Any]) -> Event:
-        return cls(name)
+        failed = parameters.get("failed", False)
+        if not isinstance(failed, bool):
+            raise EventError(f'"failed" of an action is true or false, not {failed!r:.40}: - {name}{{"failed": true}}.')
+        return cls(name, error=FAILED_IN_STORY if failed else None)
 
 
 @event_class

@@ -18,6 +18,10 @@ Json = dict[str, Any]
 _NAMED_ZONE = re.compile(r"(Z|[+-]\d\d:?\d\d)\[[\w/+-]+\]$")
 _UNIVERSAL = re.compile(r" ?(?:UTC|GMT|z)$")
 ACTION_LISTEN_NAME = "action_listen"
+FAILED_IN_STORY = "failed"
+"""The error of an action that fails in a story, which does not say why."""
+SHORT_FINGERPRINT = 8
+"""So many characters of the hash of a model tell it from others in a log."""
 
 _PLAIN_TYPES: Final = frozenset({str, bool, float})
 _OWN_MODULE: Final = __name__.removesuffix(".base")

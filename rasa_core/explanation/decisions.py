@@ -86,6 +86,8 @@ class Explanation:
         reported an action that was not asked for. None if none follows.
     understood : float or None
         The confidence with which the latest message was understood; None if it has none.
+    failed : str or None
+        The error of the latest action before, if that failed; policies see that it did.
     policies : tuple of PolicyOpinion
         What each policy says, in their order, also where it is not asked.
     nearest_miss : NearestMiss or None
@@ -99,6 +101,7 @@ class Explanation:
     fixed_by: FixedBy | None
     executed: str | None
     understood: float | None
+    failed: str | None
     policies: tuple[PolicyOpinion, ...]
     nearest_miss: NearestMiss | None
 
@@ -142,12 +145,13 @@ def explain(turns: TurnProcessor, tracker: DialogueStateTracker, at: int | None 
     following = events[at] if at < len(events) else None
     executed = following.action_name if isinstance(following, ActionExecuted) else None
     understood = then.latest_message.intent.get("confidence")
+    failed = next((event.error for event in reversed(then.applied_events()) if isinstance(event, ActionExecuted)), None)
     if prediction is None:
-        return Explanation(at, None, None, None, fixed_by, executed, understood, opinions, None)
+        return Explanation(at, None, None, None, fixed_by, executed, understood, failed, opinions, None)
     said = [(opinion.policy, opinion.scores) for opinion in opinions]
     missed = find_nearest_miss(then, domain, ensemble, prediction, said) if fixed_by is None else None
     decided = prediction.action, prediction.confidence, prediction.policy
-    return Explanation(at, *decided, fixed_by, executed, understood, opinions, missed)
+    return Explanation(at, *decided, fixed_by, executed, understood, failed, opinions, missed)
 
 
 def decision_position(events: Sequence[Event]) -> int:

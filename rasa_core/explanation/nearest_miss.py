@@ -58,6 +58,8 @@ class Change:
             return f"if the message had {'no' if self.after is None else 'an'} entity {self.name!r}"
         if self.kind == "intent":
             return f"if the intent were {self.after!r} (it is {self.before!r})"
+        if self.before != self.name:
+            return f"if {self.name!r} had not failed"
         return f"if {'nothing' if self.after is None else repr(self.after)} had run instead of {self.before!r}"
 
     def as_dict(self) -> dict[str, Any]:
@@ -318,6 +320,10 @@ class LatestTurn:
         present = self.events[positions[-1]]
         assert isinstance(present, ActionExecuted)
         yield Variant("action", present.action_name, present.action_name, None, (*start, *end))
+        if present.error is not None:
+            done = ActionExecuted(present.action_name)
+            told = present.as_story_string()
+            yield Variant("action", present.action_name, told, present.action_name, (*start, done, *end))
         for name in self._domain.action_names:
             if name not in (present.action_name, ACTION_LISTEN_NAME):
                 yield Variant(

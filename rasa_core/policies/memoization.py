@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from rasa_core import _legacy
 from rasa_core.events.base import Event
-from rasa_core.history import State
+from rasa_core.history import FAILED, State
 from rasa_core.policies import training_turns
 from rasa_core.policies.doubt import Doubts
 from rasa_core.policies.features.classic import MaxHistoryTrackerFeaturizer, TrackerFeaturizer
@@ -88,6 +89,7 @@ class MemoizationPolicy(Policy):
         self._confidences: dict[Key, float] = {}  # Of what is remembered, where it is not certain.
         self._share = 1.0  # Of what is not remembered itself, but a part of it is.
         self._training_turns = StoredTurns()
+        self._failing = failing_in(chain.from_iterable(self.lookup))
         self._unseen: frozenset[str] = frozenset()  # Slots and loops that only rules name.
         self.is_enabled = True
 
@@ -97,7 +99,7 @@ class MemoizationPolicy(Policy):
 
     def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Remember the conversations, and nothing else."""
-        self.lookup, self._ambiguous, self._glued = {}, {}, set()
+        self.lookup, self._ambiguous, self._glued, self._failing = {}, {}, set(), set()
         self._unseen = named_in_rules_only(kwargs.get("rules") or (), training_trackers)
         doubts: Doubts[Key] = Doubts()
         self._training_turns = StoredTurns(self._memorise(training_trackers, TurnCollector(), doubts).table())
@@ -122,6 +124,7 @@ class MemoizationPolicy(Policy):
             if is_glued and tracker.history.loops is not None:
                 continue  # In Rasa 3, only the stories themselves are remembered.
             for key, action_name, places in self._turns_of(tracker):
+                self._failing |= failing_in(key[-1:])
                 if doubts is None:
                     self._confidences.pop(key, None)
                 elif not is_glued:
@@ -181,7 +184,14 @@ class MemoizationPolicy(Policy):
         return self._confidences.get(key, 1.0) if key in self.lookup else self._share
 
     def _states_of(self, tracker: DialogueStateTracker) -> list[State]:
-        return self._seen(self.featurizer.cleaned(tracker.last_states(self._max_history)))
+        states = self._seen(self.featurizer.cleaned(tracker.last_states(self._max_history)))
+        return list(map(self._as_told, states)) if any(FAILED in state for state in states) else states
+
+    def _as_told(self, state: State) -> State:
+        """Return a state as if its action had not failed, if it fails in no story: then they go on in one way."""
+        if FAILED not in state or not self._failing.isdisjoint(state):
+            return state
+        return {name: value for name, value in state.items() if name != FAILED}
 
     def _seen(self, states: list[State]) -> list[State]:
         """Return the states without what only rules name, so that no rule keeps a story from going on."""
@@ -295,6 +305,7 @@ class MemoizationPolicy(Policy):
                 policy._confidences = {key: confidence for key, confidence in known_by if confidence != 1.0}
                 policy._share = float(content["share"])
         policy._ambiguous, policy._glued = dict.fromkeys(ambiguous), glued
+        policy._failing |= failing_in(chain.from_iterable(ambiguous))
         policy._unseen = frozenset(content.get("unseen", ()))
         policy._training_turns = StoredTurns(folder=path)
         return policy
@@ -317,6 +328,12 @@ def _named(event: Any) -> tuple[str, ...]:
     if event.type_name == "slot":
         return (f"slot_{event.key}",)
     return (f"active_loop_{event.loop_name}",) if event.type_name == "active_loop" else ()
+
+
+def failing_in(states: Iterable[StateKey]) -> set[str]:
+    """Return the features of the actions that failed before one of these states."""
+    failed = [state for state in states if (FAILED, 1.0) in state]
+    return {name for state in failed for name, _ in state if name.startswith("prev_")}
 
 
 def key_of(states: Iterable[State | None]) -> Key:

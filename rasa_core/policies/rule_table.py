@@ -15,7 +15,7 @@ from typing import Any, Final
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet, UserUttered
 from rasa_core.events.rasa3 import ActiveLoop
-from rasa_core.history import RasaVocabulary, State
+from rasa_core.history import FAILED, RasaVocabulary, State
 from rasa_core.rasa3.history import LISTENED, LOOP_PREFIX
 from rasa_core.rasa3.rule import Rule
 from rasa_core.support.places import Place
@@ -123,6 +123,7 @@ class _Moment:
     """What a rule says of the present moment while it is read from its beginning."""
 
     previous: str | None = None
+    failed: bool = False
     message: Mapping[str, float] = field(default_factory=dict)
     slots: dict[str, Any] = field(default_factory=dict)
     loop: str | None = None
@@ -149,7 +150,7 @@ class Compiler:
                 described.append(self._described(moment))
                 weight = len(json.dumps(described))
                 found.append((Entry(tuple(states), action, rule.at_start, weight), place))
-            moment.previous = action
+            moment.previous, moment.failed = action, False
 
         for event in rule.conditions:
             self._take(event, moment)
@@ -157,11 +158,11 @@ class Compiler:
             if isinstance(event, UserUttered):
                 if moment.previous not in (None, ACTION_LISTEN_NAME):
                     act(ACTION_LISTEN_NAME, place)
-                moment.previous, predicts = ACTION_LISTEN_NAME, True
+                moment.previous, moment.failed, predicts = ACTION_LISTEN_NAME, False, True
                 moment.message = self._message(event)
             elif isinstance(event, ActionExecuted):
                 act(event.action_name, place)
-                predicts = True
+                moment.failed, predicts = event.error is not None, True
             else:
                 self._take(event, moment)
         ends_listening = rule.steps and _is_listening(rule.steps[-1][0])
@@ -195,6 +196,8 @@ class Compiler:
         asked = dict(moment.message)
         if moment.previous is not None:
             asked[f"prev_{moment.previous}"] = 1.0
+            if moment.failed:
+                asked[FAILED] = 1.0
         for name, value in moment.slots.items():
             if name in self._slots:
                 features = self._features(name, value)
@@ -210,7 +213,7 @@ class Compiler:
         """Return what is asked as one would write it: the longer, the more is asked."""
         content: dict[str, Any] = {}
         if moment.previous is not None:
-            content["prev_action"] = {"action_name": moment.previous}
+            content["prev_action"] = {"action_name": moment.previous, **({FAILED: True} if moment.failed else {})}
         if moment.message:
             content["user"] = sorted(name for name, value in moment.message.items() if value)
         slots = {name: value for name, value in moment.slots.items() if self._is_featurized(name)}

@@ -16,7 +16,7 @@ from rasa_core.events import ACTION_LISTEN_NAME, Event, ReminderScheduled
 from rasa_core.events.base import moment_in
 from rasa_core.events.rasa3 import ActionExecutionRejected as Rejected
 from rasa_core.events.rasa3 import ActiveLoop, CallerAction, LoopInterrupted, ReminderCancelled, entities_in
-from rasa_core.history import SLOTS_KEPT, History, RasaVocabulary, State, Understood, Vocabulary
+from rasa_core.history import FAILED, SLOTS_KEPT, History, RasaVocabulary, State, Understood, Vocabulary
 from rasa_core.slots import Slot
 
 LISTENED: Final = f"prev_{ACTION_LISTEN_NAME}"
@@ -235,6 +235,8 @@ class RasaHistory(History):
         shown.update({name: value for name, value in state.items() if name.startswith(("slot_", LOOP_PREFIX))})
         if action is not None:
             shown[f"prev_{action}"] = 1.0
+            if FAILED in state and action == _previous(state):
+                shown[FAILED] = 1.0
         return shown
 
     def _mark(self, loop: str) -> None:

@@ -26,7 +26,7 @@ from rasa_core.policies.policy import Prediction, surely_means
 from rasa_core.rasa3.domain_parts import SESSION_METADATA_SLOT, SESSION_START
 from rasa_core.responses import ResponseDispatcher, WordsResponses
 from rasa_core.slash_messages import NOT_UNDERSTOOD, parse_slash_message
-from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers import DialogueStateTracker, Expected
 
 logger = logging.getLogger(__name__)
 
@@ -205,11 +205,18 @@ class RasaTurns:
                 tracker.follow_up_action = SESSION_START
 
     def _log_action(
-        self, name: str, tracker: DialogueStateTracker, chosen: Prediction, is_predicted: bool, problem: str | None
+        self,
+        name: str,
+        tracker: DialogueStateTracker,
+        chosen: Prediction,
+        is_predicted: bool,
+        problem: str | None,
+        told: Expected | None = None,
     ) -> None:
         listened = tracker.latest_action_name == ACTION_LISTEN_NAME
         if is_predicted and listened and chosen.policy not in (None, FOLLOWUP):
             tracker.update(DefinePrevUserUtteredFeaturization(False))
         for event in chosen.events:
             tracker.update(event)
-        tracker.take(self.expected(chosen, name).executed(name, problem, hidden=chosen.hide_rule_turn))
+        expected = told or self.expected(chosen, name)
+        tracker.update(expected.executed(name, problem, hidden=chosen.hide_rule_turn))

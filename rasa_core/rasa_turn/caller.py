@@ -31,6 +31,7 @@ from rasa_core.policies.policy import Prediction, reason_of
 from rasa_core.rasa3.domain_parts import REQUESTED_SLOT, SESSION_START
 from rasa_core.rasa3.history import VALIDATION
 from rasa_core.responses import ResponseDispatcher
+from rasa_core.slash_messages import joined
 from rasa_core.trackers import DialogueStateTracker
 
 State = dict[str, Any]
@@ -55,6 +56,7 @@ class CallerTurns:
     _certain: Any
     _is_silent: Any
     _log_action: Any
+    expected: Any
     _log_outcome: Any
 
     def _hear_for_caller(self, tracker: DialogueStateTracker, text: str) -> None:
@@ -85,7 +87,9 @@ class CallerTurns:
             if due:
                 self._add_part(answer, due[0], tracker)
             if due or self._tell(answer, prediction, tracker):
-                told = info or reason_of(prediction, self.policy_ensemble.policies, tracker)
+                if not due:
+                    tracker.expected = self.expected(prediction, prediction.action)
+                told = joined(info, reason_of(prediction, self.policy_ensemble.policies, tracker))
                 return answer | self._answer(tracker, prediction, told)
         self._break_circuit(tracker, self._silent_dispatcher(tracker))
         return self._answer(tracker, self._certain(ACTION_LISTEN_NAME), info)
@@ -147,7 +151,9 @@ class CallerTurns:
 
     # -- what the caller has done
 
-    def _take_report(self, tracker: DialogueStateTracker, action_name: str | None, events: list[Event]) -> None:
+    def _take_report(
+        self, tracker: DialogueStateTracker, action_name: str | None, events: list[Event], error: str | None
+    ) -> None:
         dispatcher, run = self._silent_dispatcher(tracker), self.runner.for_caller(is_reported=True)
         if action_name in tracker.history.due:
             self._take_part(tracker, action_name, events)
@@ -160,7 +166,7 @@ class CallerTurns:
                 decided = []
             is_next = prediction.action == action_name
             chosen = prediction if is_next else replace(prediction, hide_rule_turn=False, events=())
-            self._log_action(action_name, tracker, chosen, is_next, None)
+            self._log_action(action_name, tracker, chosen, is_next, error, tracker.expected)
             own = [event for event in decided if not isinstance(event, BotUttered) and event not in events]
             events = [*own, *_completed(action_name, events, own)]
         self._log_outcome(events, tracker, dispatcher, run)

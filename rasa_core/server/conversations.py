@@ -20,9 +20,10 @@ from rasa_core.events import (
     UserUtteranceReverted,
     UserUttered,
 )
-from rasa_core.exceptions import DomainError, EventError, UnknownActionError, UnknownSlotError, nearest
+from rasa_core.exceptions import DomainError, EventError, UnknownActionError, UnknownSlotError, did_you_mean, nearest
 from rasa_core.server.failures import check_length
 from rasa_core.server.requests import HttpError, Request, at_version, json_response, json_type, text_in
+from rasa_core.slash_messages import joined
 from rasa_core.trackers import DialogueStateTracker
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ MOST_EXPLAINED: Final = 20_000
 MOST_PLAYED: Final = 200_000
 """Events that a request may have played again, all in all; it takes about ten seconds."""
 
+_MOST_KEYS_TOLD: Final = 5
 _BAD_EVENT: Final = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError)
 
 
@@ -61,7 +63,8 @@ def delete(request: Request, agent: Agent, sender_id: str) -> Response:
 def parse(request: Request, agent: Agent, sender_id: str) -> Response:
     """Take a message of the user, and tell the action to run next."""
     turns, message = _message(request, agent, sender_id)
-    return _answer(turns.parse(message, request.conditions("parse")))
+    answered = turns.parse(message, request.conditions("parse"))
+    return _answer(answered, None if request.method == "GET" else _unknown_keys(request, "query", "q", "model"))
 
 
 def continue_(request: Request, agent: Agent, sender_id: str) -> Response:
@@ -71,7 +74,9 @@ def continue_(request: Request, agent: Agent, sender_id: str) -> Response:
     action = _executed_action(body, agent)
     events = events_in(body.get("events", []), agent)
     _check_taken_back(events, agent, sender_id)
-    return _answer(turns.continue_(sender_id, action, events, request.conditions("continue")))
+    error = _error_of(action, body)
+    answered = turns.continue_(sender_id, action, events, request.conditions("continue"), error)
+    return _answer(answered, _unknown_keys(request, "executed_action", "events", "error"))
 
 
 def respond(request: Request, agent: Agent, sender_id: str) -> Response:
@@ -223,8 +228,19 @@ def _told(request: Request, agent: Agent, sender_id: str, answered: RequestResul
     return at_version(with_events(tracker, wanted), tracker.version)
 
 
-def _answer(answered: RequestResult) -> Response:
-    return at_version(answered.result, answered.version)
+def _unknown_keys(request: Request, *known: str) -> str | None:
+    """Return which keys of the object in the body look like one of these, and are none; others mean nothing."""
+    unknown = [key for key in request.body_keys if key not in known][:_MOST_KEYS_TOLD]
+    hints = {key: did_you_mean(key, known) for key in unknown}
+    told = "The body has a key {!r}, which means nothing here.{}"
+    return joined(*(told.format(key[:80], hint) for key, hint in hints.items() if hint))
+
+
+def _answer(answered: RequestResult, info: str | None = None) -> Response:
+    result = answered.result
+    if info is not None:  # The same for the same body, as it is where an answer is given again.
+        result = {**result, "info": joined(result.get("info"), info)}
+    return at_version(result, answered.version)
 
 
 # -- actions and events in a body
@@ -239,6 +255,16 @@ def _executed_action(body: Mapping[str, Any], agent: Agent) -> str | None:
         raise HttpError(400, f'"executed_action" must be the name of an action or null, not {json_type(name)}.')
     _check_names(ActionExecuted(name), agent.domain, "", {})
     return name
+
+
+def _error_of(action: str | None, body: Mapping[str, Any]) -> str | None:
+    """Return why the action of the caller failed, None if it did not; an error without a text is one, too."""
+    error = body.get("error")
+    if error is not None and not isinstance(error, str):
+        raise HttpError(400, f'"error" must say why the action failed, as a string, not {json_type(error)}.')
+    if error is not None and action is None:
+        raise HttpError(400, '"error" says why an action failed; send the name of the action as "executed_action".')
+    return error
 
 
 def events_in(items: object, agent: Agent) -> list[Event]:

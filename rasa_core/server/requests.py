@@ -141,6 +141,7 @@ class Request(WerkzeugRequest):
         self.only_sender: str | None = None
         self._max_body = max_body
         self._body = b""
+        self.body_keys: Iterable[str] = ()
         if "HTTP_TRANSFER_ENCODING" in environ:  # A body in chunks ends by itself, though not all servers say so.
             environ["wsgi.input_terminated"] = True
 
@@ -317,6 +318,7 @@ class Request(WerkzeugRequest):
         """Read the body, and return it as a JSON object."""
         body = self.json()
         if isinstance(body, dict):
+            self.body_keys = body.keys()
             return body
         raise HttpError(400, f"the body must be a JSON object, not {json_type(body)}.")
 

@@ -158,6 +158,8 @@ def _steps(events: Iterable[Event], kind: Kind) -> Iterator[str]:
             yield from _user_step(event, kind)
         elif isinstance(event, ActionExecuted) and event.action_name not in _SKIPPED:
             yield f"- action: {_scalar(event.action_name)}"
+            if event.error is not None:
+                yield "  failed: true"
         elif event.type_name == "active_loop":
             yield f"- active_loop: {_scalar(getattr(event, 'loop_name', None))}"
     yield from _slot_step(slots)

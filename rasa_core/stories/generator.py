@@ -40,6 +40,8 @@ from rasa_core.support.places import Place
 logger = logging.getLogger(__name__)
 
 AUGMENTATION_ROUNDS: Final = 3
+ROUNDS_OF_WHOLE_HISTORIES: Final = 1
+"""So often stories go round once more where policies look at the whole history, which no round repeats."""
 AUGMENTED_PER_FACTOR: Final = 10
 PLOT_FILE: Final = "story_blocks_connections.html"
 
@@ -114,8 +116,8 @@ class TrainingDataGenerator:
         while again and (not went_back or len(paths.reached) > reached):
             went_back, reached = True, len(paths.reached)
             again = paths.follow_all(again, limit)
-        # Each round adds at least one state, so that then all histories are full.
-        for _ in range(paths.window or 0):
+        # Each round adds at least one state, so that then all histories are full. Whole histories never are.
+        for _ in range(ROUNDS_OF_WHOLE_HISTORIES if paths.window is None else paths.window):
             again = paths.go_round(again, min(limit, CONTINUATIONS_PER_ROUND)) if again else again
         paths.stop(tracker for trackers in again.values() for tracker in trackers)
         paths.warn_of_unmet_conditions()
@@ -176,8 +178,7 @@ class _Paths:
         self._expanded: dict[tuple[int, bool], ExpandedStep] = {}
         self._slots_set: dict[int, list[Event]] = {}
         self._seen: dict[Hashable, TrainingTracker] = {}
-        back = [] if self.window is None else self._graph.cyclic_edges()
-        self._shown: dict[str, set[Hashable]] = {end.name: set() for _, end in back}
+        self._shown: dict[str, set[Hashable]] = {end.name: set() for _, end in self._graph.cyclic_edges()}
         self._entries: dict[str, list[Entry]] = {}
         for index, step in enumerate(self._steps):
             for start in step.start_checkpoints:

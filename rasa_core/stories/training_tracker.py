@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -76,7 +76,7 @@ def expand_step(
             events.extend((slot_set, place) for slot_set in slot_sets(event))
         elif unpredictable and isinstance(event, ActionExecuted):
             unpredictable = False
-            events.append((ActionExecuted(event.action_name, unpredictable=True), place))
+            events.append((replace(event, unpredictable=True), place))
         else:
             events.append((event, place))
         listening = _listens_after(event, listening)
@@ -219,7 +219,7 @@ class TrainingTracker(DialogueStateTracker):
             return self._shared.same(super()._compute_state())
         if self._slot_features is None:
             self._slot_features = tuple(map(self._shared.features, self.slots.values()))
-        key = (id(self.latest_message), self.latest_action_name, self._slot_features)
+        key = (id(self.latest_message), self.latest_action_name, self.latest_action_failed, self._slot_features)
         compute = super()._compute_state
         return self._shared.get(key, self.latest_message, lambda: self._shared.same(compute()))
 

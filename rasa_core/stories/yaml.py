@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.domain import Domain
-from rasa_core.events import ActionExecuted, Event, SlotSet, UserUttered
+from rasa_core.events import FAILED_IN_STORY, ActionExecuted, Event, SlotSet, UserUttered
 from rasa_core.events.rasa3 import ActiveLoop
 from rasa_core.exceptions import did_you_mean
 from rasa_core.rasa3.domain_parts import SNIPPET
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 _MESSAGE_KEYS: Final = frozenset({"intent", "user", "entities", "metadata"})
 _STEP_KEYS: Final = (
     *("intent", "user", "entities", "metadata"),
-    *("action", "bot", "slot_was_set", "active_loop", "checkpoint", "or"),
+    *("action", "failed", "bot", "slot_was_set", "active_loop", "checkpoint", "or"),
 )
 _MARKS: Final = ("role", "group", "value", "start", "end", "extractor", "confidence")
 _RULE_KEYS: Final = ("rule", "steps", "condition", "conversation_start", "wait_for_user_input", "metadata")
@@ -220,13 +220,15 @@ class YamlStoryReader:
     def _events(self, step: Part, place: Place) -> Iterator[Alternatives]:
         """Yield what a step says, in order; of an ``or``, all that may happen."""
         keys = step.keys()
-        kinds = [key for key in keys if key not in _MESSAGE_KEYS or key == "intent"]
+        kinds = [key for key in keys if key not in (*_MESSAGE_KEYS, "failed") or key == "intent"]
         for key in keys:
             if key not in _STEP_KEYS:
                 self._error(step, f"a step has no key {key!r}.{did_you_mean(key, _STEP_KEYS)}")
                 return
         if len(kinds) > 1:
             self._error(step, f"a step says one thing, and this one has {' and '.join(kinds)}. Make it several steps.")
+        elif "failed" in keys and "action" not in keys:
+            self._error(keys["failed"], "failed: belongs to an action, as in {action: action_search, failed: true}.")
         elif not step.is_mapping:
             self._step_of_name(step)
         elif "or" in keys:
@@ -245,12 +247,19 @@ class YamlStoryReader:
         if "intent" in keys:
             event = self._message(keys)
         elif "action" in keys and keys["action"].written != SNIPPET:
-            event = ActionExecuted(keys["action"].written)
+            event = ActionExecuted(keys["action"].written, error=self._failure(keys))
         elif "active_loop" in keys:
             event = self._loop(keys["active_loop"])
         if event is not None:
             self._names.check_event(event, place)
             yield event
+
+    def _failure(self, keys: Mapping[str, Part]) -> str | None:
+        """Return the error of an action that fails in the story."""
+        part = keys.get("failed")
+        if part is not None and not isinstance(part.data, bool):
+            self._error(part, f"failed: is true or false, not {part.written!r:.40}.")
+        return FAILED_IN_STORY if part is not None and part.data is True else None
 
     def _alternatives(self, part: Part, place: Place) -> list[Event]:
         found: list[Event] = []

@@ -67,10 +67,7 @@ def replace_directory(
         If `path` is something other than a model, or cannot be written; what was there is unchanged.
     """
     path = Path(os.path.realpath(path))
-    if path.exists() and not is_replaceable(path, known_by):
-        raise ModelError(
-            f"{str(path)!r} exists and is not {kind}; it is left alone. Choose another path, or remove it."
-        )
+    _refuse_other_things(path, known_by, kind)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         workplace = Path(tempfile.mkdtemp(prefix=f".{path.name}.new-", dir=path.parent))
@@ -85,6 +82,20 @@ def replace_directory(
         raise ModelError(f"cannot write {kind} to {str(path)!r}: {error}. What was there is unchanged.") from error
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
+
+
+def _refuse_other_things(path: Path, known_by: Collection[str], kind: str) -> None:
+    if path.exists() and not is_replaceable(path, known_by):
+        raise ModelError(
+            f"{str(path)!r} exists and is not {kind}; it is left alone. Choose another path, or remove it."
+        )
+
+
+def check_place(path: str | Path, known_by: Collection[str], kind: str = "a model") -> None:
+    """Raise what `replace_directory` would raise in the end, before anything takes time."""
+    path = Path(os.path.realpath(path))
+    _refuse_other_things(path, known_by, kind)
+    check_writable(path.parent)
 
 
 def check_writable(folder: Path) -> None:

@@ -71,6 +71,8 @@ class DialogueStateTracker(EventLog, ConversationState):
         What the user said last.
     latest_action_name : str or None
         What the bot did last.
+    latest_action_failed : bool
+        Whether that failed.
     latest_bot_utterance : BotUttered
         What the bot said last.
     follow_up_action : str or None

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, BotUttered, Event, UserUttered
-from rasa_core.history import History, State, Vocabulary
+from rasa_core.history import FAILED, History, State, Vocabulary
 from rasa_core.slots import Slot
 from rasa_core.support.strict_json import independent
 
@@ -89,6 +89,7 @@ class ConversationState:
         self.latest_message = NO_MESSAGE
         self.latest_bot_utterance = NO_UTTERANCE
         self.latest_action_name: str | None = None
+        self.latest_action_failed = False
         self._follow_up: ActionName | None = None
         self.must_listen = False
         self.expected: Expected | None = None
@@ -111,6 +112,7 @@ class ConversationState:
         self.latest_message = NO_MESSAGE
         self.latest_bot_utterance = NO_UTTERANCE
         self.latest_action_name = None
+        self.latest_action_failed = False
         self.follow_up_action = None
         self.must_listen = False
         self.expected = None
@@ -134,6 +136,7 @@ class ConversationState:
             hidden, fixed = bool(event.hide_rule_turn), self.follow_up_action is not None
             history.record_action(self.active_state(), action_name, is_hidden=hidden, is_followup=fixed)
         self.latest_action_name = action_name
+        self.latest_action_failed = event.error is not None
         self.expected = None
         # A listening that is due leaves what was fixed for the time after it.
         if not self.must_listen or action_name != ACTION_LISTEN_NAME or self.follow_up_action == ACTION_LISTEN_NAME:
@@ -181,7 +184,10 @@ class ConversationState:
         return self._state
 
     def _compute_state(self) -> State:
-        return self.history.present_state(self.latest_message, self.slots.values(), self.latest_action_name)
+        state = self.history.present_state(self.latest_message, self.slots.values(), self.latest_action_name)
+        if self.latest_action_failed:
+            state[FAILED] = 1.0
+        return state
 
     def current_slot_values(self) -> dict[str, Any]:
         """Return the value of every slot."""
@@ -221,7 +227,7 @@ def take_snapshot(state: ConversationState) -> dict[str, Any]:
         "slots": {name: slot.value for name, slot in state.slots.items() if not _is_initial(slot)},
         "message": None if message is NO_MESSAGE else _message_parts(message),
         "bot": None if bot is NO_UTTERANCE else [bot.text, bot.data, bot.timestamp],
-        "action": state.latest_action_name,
+        "action": [state.latest_action_name] if state.latest_action_failed else state.latest_action_name,
         "paused": state._paused,
         "followup": state.follow_up_action,
         "must_listen": state.must_listen,
@@ -247,7 +253,8 @@ def restore_snapshot(state: ConversationState, snapshot: Mapping[str, Any]) -> N
         state.latest_message = UserUttered(text, parse_data=parse_data, timestamp=stamp, input_channel=channel_name)
     if snapshot["bot"] is not None:
         state.latest_bot_utterance = BotUttered(*snapshot["bot"])
-    state.latest_action_name = snapshot["action"]
+    state.latest_action_failed = isinstance(snapshot["action"], list)
+    state.latest_action_name = snapshot["action"][0] if state.latest_action_failed else snapshot["action"]
     state._paused = snapshot["paused"]
     state.follow_up_action = snapshot["followup"]
     state.must_listen = snapshot["must_listen"]

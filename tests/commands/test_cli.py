@@ -39,7 +39,88 @@ def test_version_is_told() -> None:
 def test_an_unknown_command_is_refused() -> None:
     finished = CliRunner().invoke(main, ["trian"])
     assert finished.exit_code == 2
-    assert "No such command 'trian'" in finished.output
+    assert "No such command 'trian'. Did you mean 'train'?" in finished.output
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("store lsit x", "Did you mean 'list'?"),
+        ("nlu prase", "Did you mean 'parse'?"),
+        ("train --epohcs 3", "'--epochs'?"),
+    ],
+    ids=["of a store", "of nlu", "an option"],
+)
+def test_the_nearest_is_suggested_wherever_something_is_mistyped(line: str, told: str) -> None:
+    finished = CliRunner().invoke(main, line.split())
+    assert finished.exit_code == 2
+    assert told in finished.output
+
+
+class TestCompletion:
+    @pytest.fixture(autouse=True)
+    def home(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "ZDOTDIR"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("HOME", str(tmp_path))
+        return tmp_path
+
+    @pytest.mark.parametrize(
+        ("shell", "script", "begins"),
+        [
+            ("bash", ".local/share/rasa-core/completion.bash", ".bashrc"),
+            ("zsh", ".local/share/rasa-core/completion.zsh", ".zshrc"),
+            ("fish", ".config/fish/completions/rasa-core.fish", None),
+        ],
+    )
+    def test_it_is_installed_once(self, home: Path, shell: str, script: str, begins: str | None) -> None:
+        if begins is not None:
+            (home / begins).write_text("alias ll='ls -l'", encoding="utf-8")
+        for _ in range(2):
+            finished = CliRunner().invoke(main, ["--install-completion", shell])
+            assert finished.exit_code == 0, finished.output
+        assert "_RASA_CORE_COMPLETE" in (home / script).read_text(encoding="utf-8")
+        if begins is not None:
+            lines = (home / begins).read_text(encoding="utf-8").splitlines()
+            assert lines[0] == "alias ll='ls -l'"
+            assert lines.count(f'. "{home / script}"') == 1
+
+    def test_the_shell_of_the_user_is_taken(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SHELL", "/usr/bin/fish")
+        assert CliRunner().invoke(main, ["--install-completion"]).exit_code == 0
+        assert (home / ".config/fish/completions/rasa-core.fish").exists()
+
+    def test_another_shell_is_refused(self) -> None:
+        finished = CliRunner().invoke(main, ["--install-completion", "fsh"])
+        assert finished.exit_code == 2
+        assert "'fsh' is none. Did you mean 'fish'" in finished.output
+
+    def test_a_place_that_cannot_be_written_is_told_in_a_line(self, home: Path) -> None:
+        (home / ".local").write_text("a file", encoding="utf-8")
+        finished = CliRunner().invoke(main, ["--install-completion", "bash"])
+        assert finished.exit_code == 1
+        assert finished.output.startswith("Error: cannot write ")
+
+    def test_commands_and_options_are_completed(self) -> None:
+        environment = {"_RASA_CORE_COMPLETE": "bash_complete", "COMP_WORDS": "rasa-core tra", "COMP_CWORD": "1"}
+        assert "train" in CliRunner().invoke(main, prog_name="rasa-core", env=environment).output
+
+
+def test_own_modules_are_imported_by_every_command_that_may_need_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_of_store.py").write_text("raise ValueError('imported')", encoding="utf-8")
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    for line in (
+        ["store", "list", "--import", "own_of_store", url],
+        ["nlu", "parse", "--import", "own_of_store", "m", "x"],
+    ):
+        finished = CliRunner().invoke(main, line)
+        assert finished.exit_code == 1
+        assert "ValueError: imported" in finished.output
+    monkeypatch.setenv("RASA_CORE_IMPORT", "own_of_store")
+    assert "ValueError: imported" in CliRunner().invoke(main, ["store", "list", url]).output
 
 
 @pytest.mark.parametrize("arguments", [[], ["bot", "-d", "model"]], ids=["neither", "both"])

@@ -244,7 +244,7 @@ def test_models_are_compared_side_by_side(model: str, stories: Path, tmp_path: P
     other = trained_model(tmp_path, MOOD_DOMAIN, OTHER_STORIES)
     result = run_command("--compare", model, other, "-s", stories)
     assert result.exit_code == 0, result.output
-    rows = [line.split()[-5:-1] for line in result.stdout.splitlines()[1:]]
+    rows = [line.split()[-5:-1] for line in result.stdout.splitlines()[1:3]]
     assert rows == [["0.8000", "0.6000", "0.7000", "0.5000"], ["1.0000"] * 4]
     report = json.loads(run_command("--compare", model, other, "-s", stories, "--format", "json").stdout)
     assert [(one["model"], one["accuracy"]) for one in report["models"]] == [(model, 0.8), (other, 1.0)]
@@ -400,3 +400,53 @@ def test_actions_since_last_utterance() -> None:
     ]
     tracker = DialogueStateTracker.from_events("anna", events, agent.domain)
     assert actions_since_last_utterance(tracker) == ["a", "b"]
+
+
+def test_stories_that_were_learnt_are_told_of(model: str, stories: Path, tmp_path: Path) -> None:
+    learnt = tmp_path / "learnt.md"
+    learnt.write_text(MOOD_STORIES, encoding="utf-8")
+    assert "The model was trained on all of these stories" in evaluated(model, learnt).output
+    some = evaluated(model, stories)
+    assert "The model was trained on 1 of these stories: it is measured how well it remembers them" in some.output
+    content = json.loads(evaluated(model, stories, "--format", "json").stdout)
+    assert content["stories_learnt"] == 1
+
+
+def test_new_stories_are_told_nothing_of(model: str, tmp_path: Path) -> None:
+    new = tmp_path / "new.md"
+    new.write_text("## new\n* bye\n  - utter_bye\n* greet\n  - utter_hello\n", encoding="utf-8")
+    assert "trained on" not in evaluated(model, new).output
+
+
+@pytest.mark.parametrize("text", ["", "nothing\n", "## a\n", "<!-- ## a\n* greet -->\n"], ids=range(4))
+def test_nothing_to_measure_is_an_error(model: str, tmp_path: Path, text: str) -> None:
+    empty = tmp_path / "empty.md"
+    empty.write_text(text, encoding="utf-8")
+    finished = evaluated(model, empty)
+    assert finished.exit_code == 1
+    assert "there are no stories in" in finished.output
+
+
+def test_comparing_says_what_got_better_and_worse(model: str, stories: Path, tmp_path: Path) -> None:
+    other = trained_model(tmp_path, MOOD_DOMAIN, OTHER_STORIES)
+    finished = CliRunner().invoke(evaluate.command, ["--compare", model, other, "-s", str(stories)])
+    assert ": 1 better, 0 worse" in finished.output.replace("\n", " ")
+    assert 'test_stories.md:9 "comfort first"' in finished.output
+    content = json.loads(
+        CliRunner().invoke(evaluate.command, ["--compare", other, model, "-s", str(stories), "--format", "json"]).stdout
+    )
+    assert content["models"][1]["better"] == []
+    assert len(content["models"][1]["worse"]) == 1
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_no_line_is_wider_than_the_terminal_and_no_word_is_broken(
+    model: str, stories: Path, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(stories.parent)
+    arguments = ["-d", model, "-s", stories.name, "--failed", "none"]
+    narrow = CliRunner().invoke(evaluate.command, arguments, env={"COLUMNS": str(width)}).stdout
+    wide = CliRunner().invoke(evaluate.command, arguments, env={"COLUMNS": "500"}).stdout
+    assert max(map(len, narrow.splitlines())) <= width < max(map(len, wide.splitlines()))
+    words = set(wide.split())
+    assert [word for word in narrow.split() if word not in words and not word.endswith("\u2026")] == []

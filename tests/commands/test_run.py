@@ -30,6 +30,7 @@ from rasa_core.channels.channel import (
 from rasa_core.channels.console import ConsoleInputChannel
 from rasa_core.channels.direct import CollectingOutputChannel
 from rasa_core.commands import run
+from rasa_core.commands.talk import how_to_talk
 from rasa_core.events import UserUttered
 from rasa_core.exceptions import InterpreterError, ModelError, RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
@@ -80,7 +81,7 @@ def test_with_an_nlu_model_nobody_is_told_to_name_intents(tmp_path: Path) -> Non
             return {"text": text, "intent": {"name": "greet", "confidence": 1.0}, "entities": []}
 
     agent = trained_agent(tmp_path, MOOD_DOMAIN, MOOD_STORIES, interpreter=Understanding())
-    assert not any("/greet" in line for line in run.how_to_talk(agent))
+    assert not any("/greet" in line for line in how_to_talk(agent))
 
 
 def test_restart_uses_the_restart_intent_of_the_domain(model: str, tmp_path: Path) -> None:
@@ -95,10 +96,10 @@ def test_restart_uses_the_restart_intent_of_the_domain(model: str, tmp_path: Pat
 
 
 def test_an_action_in_the_callers_code_is_told_and_the_chat_goes_on(remote_model: str, tmp_path: Path) -> None:
-    result = chat_with(remote_model, tmp_path, "/search", "/greet")
+    result = chat_with(remote_model, tmp_path, "/search", "/restart", "/greet")
     assert result.exit_code == 0
     assert "run in your own code" in result.stdout
-    assert "the action 'action_search' runs in your own code" in result.stderr
+    assert "(action_search runs in your own code; it is taken as done)" in result.stdout
     assert result.stdout.splitlines()[-1] == "Hello, concert-goer!"
 
 

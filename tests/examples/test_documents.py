@@ -21,9 +21,11 @@ from programs import program
 from rasa_core import Domain
 from rasa_core.commands.evaluate import command as evaluate_command
 from rasa_core.commands.init import command as init_command
+from rasa_core.commands.main import main as main_command
 from rasa_core.commands.main import serve
 from rasa_core.commands.nlu import command as nlu_command
 from rasa_core.commands.serve import main as server_command
+from rasa_core.commands.shell import command as shell_command
 from rasa_core.commands.store import command as store_command
 from rasa_core.commands.train import command as train_command
 from rasa_core.stories import extract_story_graph
@@ -184,6 +186,7 @@ def test_flags_that_a_document_names_exist(document: str) -> None:
     }
     known |= {name for command in nlu_command.commands.values() for option in command.params for name in option.opts}
     known |= {name for option in init_command.params for name in [*option.opts, *option.secondary_opts]}
+    known |= {name for command in (main_command, shell_command) for option in command.params for name in option.opts}
     known |= {"--help"}
     for flag in re.findall(r"``(--[a-z_-]+)", text):
         assert flag in known, flag

@@ -308,3 +308,46 @@ def test_forms_need_the_policy_that_runs_them(tmp_path: Path) -> None:
 
     with pytest.raises(ModelError, match="only RulePolicy runs them"):
         trained(folder)
+
+
+FAILING = {
+    "domain": """
+        version: "3.1"
+        intents: [search]
+        actions: [action_search]
+        responses:
+          utter_found: [{text: Found it.}]
+          utter_sorry: [{text: Sorry!}]
+        """,
+    "data__rules": """
+        version: "3.1"
+        rules:
+        - rule: search
+          steps: [{intent: search}, {action: action_search}, {action: utter_found}]
+        - rule: it fails
+          steps: [{intent: search}, {action: action_search, failed: true}, {action: utter_sorry}]
+        """,
+}
+
+
+@pytest.mark.parametrize("policy", ["RulePolicy", "MemoizationPolicy"])
+def test_rules_and_stories_say_how_it_goes_on_when_an_action_fails(tmp_path: Path, policy: str) -> None:
+    files = dict(FAILING)
+    if policy == "MemoizationPolicy":
+        files["data__rules"] = files["data__rules"].replace("rules:", "stories:").replace("rule:", "story:")
+    agent = trained(write(tmp_path, **files))
+
+    assert say(agent, "/search")[-1] == "Sorry!"  # There is no action server.
+    assert [event.policy for event in agent.read_tracker("ada").events if event.type_name == "action"][-2] == policy
+
+
+@pytest.mark.parametrize(
+    ("wrong", "problem"),
+    [("action: action_search, failed: maybe", "is true or false"), ("intent: search, failed: true", "belongs to")],
+    ids=["no boolean", "no action"],
+)
+def test_what_fails_and_how_is_checked(tmp_path: Path, wrong: str, problem: str) -> None:
+    rules = FAILING["data__rules"].replace("action: action_search, failed: true", wrong)
+
+    with pytest.raises(StoryParseError, match=rf"rules.yml:7.*failed: {problem}"):
+        RasaFiles(write(tmp_path, domain=FAILING["domain"], data__rules=rules)).read_stories()

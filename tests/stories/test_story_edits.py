@@ -191,3 +191,15 @@ class TestWriting:
         (tmp_path / "s.md").write_bytes(b"\xff\xfe")
         with pytest.raises(EditError, match="not UTF-8"):
             content_of(tmp_path / "s.md")
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("stories.md", '  - action_search{"failed": true}\n'),
+        ("stories.yml", "- action: action_search\n    failed: true\n"),
+    ],
+)
+def test_an_action_that_failed_stays_one(name: str, line: str) -> None:
+    events = [said("search"), ActionExecuted("action_search", error="no network"), ActionExecuted("utter_sorry")]
+    assert line in with_story(b"", name, "new", events).decode()

@@ -197,13 +197,32 @@ def test_the_nearest_checkpoint_is_suggested(generate, caplog):
     assert "Did you mean 'therr'?" in caplog.text
 
 
-def test_a_loop_is_taken_once_more(generate):
+def test_a_loop_is_taken_twice_where_policies_look_at_the_whole_history(generate):
     text = "## a\n* greet\n> x\n\n## b\n> x\n* deny\n- utter_sorry\n> x\n\n## c\n> x\n* goodbye"
 
     assert sorted(map(told, generate(text)), key=len) == [
         ". *greet . *goodbye .",
         ". *greet . *deny utter_sorry . *goodbye .",
-        ". *greet . *deny utter_sorry . *deny utter_sorry",
+        ". *greet . *deny utter_sorry . *deny utter_sorry . *goodbye .",
+        ". *greet . *deny utter_sorry . *deny utter_sorry . *deny utter_sorry",
+    ]
+
+
+def test_a_loop_that_asks_for_a_slot_is_taken_as_often_as_its_answer_may_fail(generate):
+    text = (
+        "## a\n* greet\n- utter_greet\n> ask\n"
+        '## none\n> ask\n* inform{"city": null}\n> answered\n'
+        '## one\n> ask\n* inform{"city": "Rome"}\n> answered\n'
+        '## known\n> answered{"city": "Rome"}\n- utter_ok\n'
+        '## unknown\n> answered{"city": null}\n- utter_sorry\n> ask\n'
+    )
+    found = [[event.action_name for event in one.events if isinstance(event, ActionExecuted)] for one in generate(text)]
+    ends = [[name for name in names if name != "action_listen"][1:] for names in found]
+    assert sorted(ends, key=len) == [
+        ["utter_ok"],
+        ["utter_sorry", "utter_ok"],
+        ["utter_sorry", "utter_sorry", "utter_ok"],
+        ["utter_sorry", "utter_sorry", "utter_sorry"],
     ]
 
 

@@ -180,7 +180,7 @@ class ConversationFeaturizer:
             self._add_row(name, self._parts.nothing if before is None else before.state)
         self._done += 1
         self._history.slots_set = {}
-        self._latest = action = self._parts.action[name]
+        self._latest = action = self._parts.action[name, event.error is not None]
         self._turn = (*self._turn, name)[-TURN_ACTIONS_KEPT:]
         if action.last is not None:
             self._acted.append(action.last)
@@ -292,9 +292,9 @@ class _Parts:
         """Take over several parts, at least one, which get numbers in a row, and return the first of these."""
         return min([self._add(self._in_columns(groups)) for groups in parts])
 
-    def _new_action(self, name: str) -> _Action:
-        state = {f"prev_{name}": 1.0}
-        last = None
+    def _new_action(self, key: tuple[str, bool]) -> _Action:
+        (name, _), last = key, None
+        state = features.state_after(*key)
         if name != ACTION_LISTEN_NAME:
             last = self._add_each(features.of_last_action(number, name) for number in range(LAST_ACTIONS_KEPT))
         event, counted = self.event[tuple(state.items())], self._spans.names["action", name]

@@ -5,7 +5,7 @@ Each feature belongs to a block and has a name within it:
 =================  =================================================  ====================================
 block              names                                              value
 =================  =================================================  ====================================
-event 0, 1, ...    ``intent_``, ``entity_``, ``prev_``, latest first  as in the state
+event 0, 1, ...    ``intent_``, ``entity_``, ``prev_``, latest first  as in the state; ``failed`` beside ``prev_``
 now                the present state, or ``no entities``              as in the state; 1
 value              entity=value of the latest message                 1
 novelty            entity, and whether new, same or changed           1
@@ -58,7 +58,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.events import ACTION_LISTEN_NAME
-from rasa_core.history import History, Mention, State, TurnSummary, with_best_intent_only
+from rasa_core.history import FAILED, History, Mention, State, TurnSummary, with_best_intent_only
 from rasa_core.rasa3.domain_parts import REQUESTED_SLOT
 from rasa_core.slots import Slot
 
@@ -209,8 +209,13 @@ def events_before(state: State) -> list[State]:
         found.append({name: value for name, value in best.items() if name.startswith(("intent_", "entity_"))})
     action = next((name for name in best if name.startswith("prev_")), None)
     if action is not None:
-        found.append({action: 1.0})
+        found.append(state_after(action.removeprefix("prev_"), FAILED in best))
     return found
+
+
+def state_after(action: str, has_failed: bool) -> State:
+    """Return the part of a state that tells of the action before."""
+    return {f"prev_{action}": 1.0, FAILED: 1.0} if has_failed else {f"prev_{action}": 1.0}
 
 
 def of_state(state: State) -> Iterator[Group]:

@@ -113,7 +113,7 @@ def latest_events(states: Sequence[dict[str, float]]) -> list[list[str]]:
     for state in map(best_intent_only, states):
         action = [name for name in state if name.startswith("prev_")]
         if action:
-            found.append(action)
+            found.append([*action, *(["failed"] if "failed" in state else [])])
         if action == ["prev_action_listen"]:
             found.append([name for name in state if name.startswith(("intent_", "entity_"))])
     return found[::-1]
