@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import pty
 import select
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -153,11 +153,21 @@ class TestActionsElsewhere:
 class Terminal:
     """The other end of a terminal in which a command runs."""
 
+    _PROGRAM = (  # Not by `pty.fork`, since the tests may have threads of JAX.
+        "import fcntl, runpy, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+        "sys.argv[0] = 'rasa-core'; runpy.run_module('rasa_core.commands', run_name='__main__')"
+    )
+
     def __init__(self, arguments: list[str], home: Path) -> None:
-        self.pid, self._end = pty.fork()
-        if self.pid == 0:
-            environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(home), "TERM": "xterm"}
-            os.execve(sys.executable, [sys.executable, "-m", "rasa_core.commands", *arguments], environment)
+        self._end, inner = os.openpty()
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(home), "TERM": "xterm"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", self._PROGRAM, *arguments],
+            **dict.fromkeys(("stdin", "stdout", "stderr"), inner),  # type: ignore[arg-type]
+            env=environment,
+            start_new_session=True,
+        )
+        os.close(inner)
         self.seen = ""
 
     def type(self, text: str) -> None:
@@ -173,7 +183,11 @@ class Terminal:
         self.seen = self.seen.partition(text)[2]
 
     def ended(self) -> int:
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        try:
+            return self._process.wait(60)
+        finally:
+            self._process.kill()
+            os.close(self._end)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="terminals of POSIX")
