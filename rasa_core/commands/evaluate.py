@@ -155,7 +155,9 @@ def _evaluated(
     return found
 
 
-def _read(stories: str | Path, domain: Domain, interpreter: NaturalLanguageInterpreter | None) -> StoryGraph:
+def _read(
+    stories: str | Path | Sequence[Path], domain: Domain, interpreter: NaturalLanguageInterpreter | None
+) -> StoryGraph:
     """Return the stories in a file or folder; raise `RasaCoreError` if there are none."""
     graph = extract_story_graph(stories, domain, interpreter)
     if not graph.story_steps:
