@@ -189,7 +189,7 @@ def test_problems_before_a_review_are_known() -> None:
 
 class TestEveryEngine:
     def test_marks_stand_beside_the_log_and_go_with_it(self, engine: EventLogStore) -> None:
-        put(engine, "anna/1 \u00e9", user("hi"))
+        put(engine, "anna/1 \u00e9", user("hi"), at=time.time())  # Two engines of these keep them in one database.
         reviews = reviews_of(engine)
         mark = Mark(True, "a note \u00e9", ("x",), 1, MORNING)
         assert reviews.read("anna/1 \u00e9") == Mark()
