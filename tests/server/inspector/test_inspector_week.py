@@ -17,8 +17,8 @@ from rasa_core.server import ServerApp, create_app
 from rasa_core.tracker_store import EventLogStore, Head, store_from_url
 
 CONVERSATIONS = int(os.environ.get("RASA_CORE_WEEK", "300"))
-"""How many users talked to the bot in that week."""
-CORRECTED = 5
+"""How many users talked to the bot in that week; 10000 for one as long as a team has it."""
+CORRECTED = 5 if CONVERSATIONS >= 10_000 else 2
 SEED = 20261129
 NOW = 1_790_000_000.0
 
