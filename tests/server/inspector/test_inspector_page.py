@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from inspector_bot import app_of, served, write_project
@@ -207,6 +209,21 @@ class TestServers:
             page.wait_for("See you.", ".bubble")
         sent = [event for event in app.model.agent().read_tracker("dying").events if event.type_name == "user"]
         assert [event.text for event in sent] == ["hello", "bye"]
+
+    def test_of_a_slow_server_it_is_told_that_the_bot_is_at_work(self, page: Page, app: ServerApp) -> None:
+        gate = threading.Event()
+
+        def slow(environ: dict[str, Any], start_response: Any) -> Any:
+            if environ["PATH_INFO"].endswith("/say"):
+                assert gate.wait(20)
+            return app(environ, start_response)
+
+        with served(slow) as address:  # type: ignore[arg-type]
+            page.open(address)
+            page.type("hello", "#message").submit()
+            page.wait_for("The bot is at work", ".foot")
+            gate.set()
+            page.wait_for("Hello, concert-goer!", ".bubble")
 
     def test_a_token_is_asked_for_and_sent(self, page: Page, app: ServerApp) -> None:
         guarded = app_of(Path(app._inspector.folder), auth_token="secret")
