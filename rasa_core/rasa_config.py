@@ -43,6 +43,19 @@ RULE_OPTIONS: Final = (
     "restrict_rules",
     "check_for_contradictions",
 )
+_OF_TED: Final = (
+    *("hidden_layers_sizes", "dense_dimension", "concat_dimension", "encoding_dimension", "transformer_size"),
+    *("number_of_transformer_layers", "number_of_attention_heads", "max_relative_position", "unidirectional_encoder"),
+    *("batch_size", "batch_strategy", "random_seed", "learning_rate", "embedding_dimension", "model_confidence"),
+    *("evaluate_every_number_of_epochs", "evaluate_on_number_of_examples", "constrain_similarities", "featurizer"),
+)
+_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "MemoizationPolicy": ("max_history",),
+    "AugmentedMemoizationPolicy": ("max_history",),
+    "TEDPolicy": ("max_history", "epochs", *_OF_TED),
+    "RulePolicy": RULE_OPTIONS,
+}
+"""What a mistyped option may have been meant to be."""
 RECIPES: Final = ("default.v1",)
 _OLD_RULES: Final = ("FormPolicy", "MappingPolicy", "TwoStageFallbackPolicy", "FallbackPolicy")
 _LEFT_OUT: Final = ("UnexpecTEDIntentPolicy",)
@@ -154,11 +167,17 @@ def _add(config: RasaConfig, described: Mapping[str, Any], place: Place, network
     """Add a policy, and what becomes of it; raise `LookupError` for one that there is none for."""
     module, _, name = described["name"].rpartition(".")
     note = Note(place, described["name"], "same", "the same")
+    if name not in _KNOWN and name in Policy.registry:
+        config.policies.append(_own(Policy.registry[name], described, place))
+        config.notes.append(note)
+        return
     if name not in _KNOWN or (module and module.split(".")[0] != "rasa"):
         raise LookupError(
             f"the policy {described['name']!r} is none of Rasa's.{did_you_mean(name, _KNOWN)} A policy of your own has "
-            "to be written for this package; --ignore-components goes on without it."
+            "to be written for this package, and its module imported: with --import, or below imports: in this file; "
+            "--ignore-components goes on without it."
         )
+    _check_options(name, described, place)
     if name in _LEFT_OUT:
         note = replace(note, fate="left out", message="left out, as nothing stands for it")
     elif name in _OLD_RULES:
@@ -177,6 +196,23 @@ def _add(config: RasaConfig, described: Mapping[str, Any], place: Place, network
         priority = _priority(described) or MEMOIZATION_PRIORITY
         config.policies.append(kind(max_history=described.get("max_history") or 5, priority=priority))
     config.notes.append(note)
+
+
+def _check_options(name: str, described: Mapping[str, Any], place: Place) -> None:
+    """Raise `ModelError` for an option that is another one mistyped; what Rasa alone has is told elsewhere."""
+    known = {"name", "priority", *_OPTIONS.get(name, ())}
+    for key in described:
+        hint = did_you_mean(key, known) if _OPTIONS.get(name) and key not in known else ""
+        if hint:
+            raise ModelError(f"{place}: {name} has no option {key!r}.{hint}")
+
+
+def _own(kind: type[Policy], described: Mapping[str, Any], place: Place) -> Policy:
+    """Return a policy of the user's own; its options are the parameters of its class."""
+    try:
+        return kind(**{key: value for key, value in described.items() if key != "name"})
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{place}: {kind.__name__} cannot be made with these options: {error}") from error
 
 
 def _priority(described: Mapping[str, Any]) -> int | None:

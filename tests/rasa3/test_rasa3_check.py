@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 from rasa3_bots import write
 
 from rasa_core.commands.check import command
+from rasa_core.exceptions import ModelError
+from rasa_core.policies import MemoizationPolicy, Policy
+from rasa_core.rasa_config import read_rasa_config
 
 DOMAIN = """
 version: "3.1"
@@ -180,3 +185,36 @@ def test_a_fallback_action_has_to_be_there(tmp_path: Path) -> None:
 
     assert code == 1
     assert "the domain has no action 'utter_b', the core_fallback_action_name: of RulePolicy" in output
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        ("name: TEDPolicy\n  epoch: 5", "TEDPolicy has no option 'epoch'. Did you mean 'epochs'"),
+        ("name: MemoizationPolicy\n  max_histroy: 5", "MemoizationPolicy has no option 'max_histroy'. Did you mean"),
+        ("name: RulePolicy\n  core_fallback_treshold: 0.2", "RulePolicy has no option 'core_fallback_treshold'"),
+        ("name: OwnRasaPolicy\n  word: 5", "OwnRasaPolicy cannot be made with these options"),
+    ],
+)
+def test_a_mistyped_option_is_an_error_with_the_nearest(tmp_path: Path, policy: str, message: str) -> None:
+    file = write(tmp_path, config=f"policies:\n- {policy}\n") / "config.yml"
+    with pytest.raises(ModelError, match=f"config.yml:2: {re.escape(message)}"):
+        read_rasa_config(file, lambda max_history: MemoizationPolicy())
+
+
+class OwnRasaPolicy(Policy):
+    """Of one's own, with an option."""
+
+    def __init__(self, words: int = 1) -> None:
+        super().__init__()
+        self.words = words
+
+    def predict_action_probabilities(self, tracker, domain):
+        return [0.0] * domain.num_actions
+
+
+def test_a_policy_of_ones_own_is_known_by_its_name(tmp_path: Path) -> None:
+    file = write(tmp_path, config="policies:\n- name: mine.OwnRasaPolicy\n  words: 3\n") / "config.yml"
+    [policy] = read_rasa_config(file, lambda max_history: MemoizationPolicy()).policies
+    assert isinstance(policy, OwnRasaPolicy)
+    assert policy.words == 3
