@@ -16,6 +16,7 @@ MYSQL = [*SQL, "PyMySQL>=1.1"]
 REDIS = ["redis>=6"]
 PLOT = ["resvg-py>=0.5"]
 JWT = ["PyJWT>=2.8"]
+METRICS = ["prometheus_client>=0.20"]
 BENCHMARK = ["scikit-learn>=1.4"]
 TEST = [
     *TRAIN,
@@ -23,6 +24,7 @@ TEST = [
     *PLOT,
     *REDIS,
     *JWT,
+    *METRICS,
     "build",
     "django",
     "docutils",
@@ -78,6 +80,7 @@ setup(
         "redis": REDIS,
         "plot": PLOT,
         "jwt": JWT,
+        "metrics": METRICS,
         "benchmark": BENCHMARK,
         "test": TEST,
     },

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import click
@@ -112,9 +114,10 @@ def serve(
     if enable_train is not None and threads < 2:
         raise click.UsageError("--enable-train needs --threads 2 or more: one of them waits while a model is trained.")
     _warn(settings, host, port)
+    folder = mkdtemp(prefix="rasa_core_metrics_") if workers > 1 else None
     try:
         launch(
-            {**settings.as_dict(), "imports": names},
+            {**settings.as_dict(), "metrics": folder, "imports": names},
             target=f"{__name__}:application",
             host=host,
             port=port,
@@ -126,6 +129,9 @@ def serve(
         )
     except LaunchError as error:
         raise click.ClickException(str(error)) from error
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def application(settings: Mapping[str, Any]) -> Any:

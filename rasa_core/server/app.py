@@ -34,10 +34,12 @@ from rasa_core.actions.nlg import NlgServer
 from rasa_core.actions.webhook import ActionServer
 from rasa_core.agent import Agent
 from rasa_core.interpreter import NaturalLanguageInterpreter
-from rasa_core.server import conversations, rasa3
+from rasa_core.server import conversations, probes, rasa3
 from rasa_core.server.callers import ANY, Cors, check_page, host_check, hosts_of, unknown_host
 from rasa_core.server.guards import Guard
 from rasa_core.server.logs import LogFile, access_logger, level_number, log_to_console, log_to_file, request_line
+from rasa_core.server.metrics import Metrics
+from rasa_core.server.metrics import can_be_read as metrics_can_be_read
 from rasa_core.server.paths import Paths, View, Views, check_sender_id, decoded_path
 from rasa_core.server.requests import HttpError, Request, json_response
 from rasa_core.server.served_model import Housekeeper, ServedModel
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 StartResponse = Callable[..., Any]
+_A_CONVERSATION: Final = "/conversations/<sender_id>"
 
 _STATUS_LINES: Final = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 # What `create_app` calls by the names of `ServerSettings`.
@@ -98,6 +101,9 @@ class ServerApp:
         self._nlu_models = None if settings.enable_train is None else _nlu_models(settings.enable_train)
         self._inspector = None if settings.inspect is None else _inspector(settings)
         self._paths = _PATHS if self._inspector is None else self._inspector.paths(_GENERAL, _OF_A_CONVERSATION)
+        self.metrics = Metrics(settings.metrics) if metrics_can_be_read() else None
+        if self.metrics is not None:
+            model.watch_store(self.metrics.committed)
         self.housekeeper = Housekeeper(model, settings.retention)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
@@ -123,7 +129,10 @@ class ServerApp:
         run_simple(host, port, self, **{"threaded": True, **options})
 
     def log(self, environ: dict[str, Any], status: int, seconds: float) -> None:
-        """Log a request."""
+        """Log a request, and count it."""
+        if self.metrics is not None:
+            route = environ.get("rasa_core.route", "other")
+            self.metrics.request(route, environ["REQUEST_METHOD"] if route != "other" else route, status, seconds)
         if self._log_file is None and not access_logger.isEnabledFor(logging.INFO):
             return
         line = request_line(environ, status, seconds)
@@ -143,9 +152,10 @@ class ServerApp:
         view = views.get(method)
         if view is None:
             return self._options_for(method, ", ".join([*views, "OPTIONS"])), sender_id
+        environ["rasa_core.route"] = endpoint or _A_CONVERSATION
         if not self._guard.asks:
             host = environ.get("HTTP_HOST", "")
-            if not self._is_known_host(host):
+            if view not in probes.PUBLIC and not self._is_known_host(host):
                 raise unknown_host(host)
             if "HTTP_ORIGIN" not in environ and "HTTP_SEC_FETCH_SITE" not in environ:
                 pass  # No browser that says where it comes from.
@@ -243,11 +253,12 @@ def _with_agents(table: Mapping[str, Mapping[str, View]]) -> dict[str, Views]:
     return {path: {method: _with_agent(view) for method, view in views.items()} for path, views in table.items()}
 
 
-_PUBLIC: Final = frozenset({ServerApp.home, ServerApp.version})
+_PUBLIC: Final = frozenset({ServerApp.home, ServerApp.version, *probes.PUBLIC})
 _OF_A_CONVERSATION: Final = _with_agents({**conversations.OF_A_CONVERSATION, **rasa3.OF_A_CONVERSATION})
 _GENERAL: Final[dict[str, Views]] = {
     "/": _read_by(ServerApp.home),
     "/version": _read_by(ServerApp.version),
+    **{path: _read_by(view) for path, view in probes.GENERAL.items()},
     "/load": {"POST": ServerApp.load},
     "/train": {"POST": ServerApp.train},
     **_with_agents({**conversations.GENERAL, **rasa3.GENERAL}),

@@ -38,7 +38,7 @@ from rasa_core.slots import without_imports
 from rasa_core.support.folders import Stamp, replace_directory, stamp_of
 from rasa_core.support.kept_versions import CURRENT, as_current, current_version
 from rasa_core.tracker_store.base import ANSWERS_KEPT, TrackerStore
-from rasa_core.tracker_store.log_store import EventLogStore
+from rasa_core.tracker_store.log_store import CommitWatch, EventLogStore
 from rasa_core.tracker_store.retention import expire_conversations
 from rasa_core.tracker_store.sqlite import SqliteTrackerStore
 from rasa_core.trackers import DialogueStateTracker
@@ -105,6 +105,7 @@ class ServedModel:
         self._agent = agent
         self._on_commit: Callable[[DialogueStateTracker], object] | None = None
         self._problem = ""
+        self._store_watch: CommitWatch | None = None
         self._changing = threading.Lock()
         self._next_look = 0.0
         self._stamp: tuple[Stamp | None, Stamp | None] | None = None
@@ -132,6 +133,13 @@ class ServedModel:
         """Look whether another model is to serve, and return when it does."""
         if self.path is not None:
             self._look(waits=True)
+
+    def watch_store(self, watch: CommitWatch) -> None:
+        """Tell of what the store commits from now on, also under models to come."""
+        self._store_watch = watch
+        for store in (self._store, None if self._agent is None else self._agent.tracker_store):
+            if isinstance(store, EventLogStore):
+                store.watch = watch
 
     def replace(self, request: Request) -> None:
         """Unpack, load and check the model in a request, and put it in the place of the served one, on disk and here.
@@ -191,6 +199,7 @@ class ServedModel:
             raise ModelError(f"there is no model at {str(directory)!r}: train one first, or name another directory.")
         if self._store is None:
             self._store = open_default_store(self._required_path())
+            self._store.watch = self._store_watch
         agent = Agent.load(
             str(as_current(directory)),
             interpreter=self._present_interpreter(),

@@ -59,6 +59,8 @@ class ServerSettings:
         tells; None if there are none.
     open_rest_channel
         Whether the REST channel asks neither for a token nor for a JWT.
+    metrics
+        Folder in which the processes of a server add up what they count; None if there is one process.
     """
 
     model: str
@@ -79,6 +81,7 @@ class ServerSettings:
     jwt_secret: str | None = dataclasses.field(default=None, repr=False)
     jwt_method: str = DEFAULT_JWT_METHOD
     open_rest_channel: bool = False
+    metrics: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-able data, for `rasa_core.server.create_app_from_settings`."""

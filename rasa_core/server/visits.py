@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.server.callers import Cors
 from rasa_core.server.failures import as_http_error
+from rasa_core.server.probes import BRIEF
 from rasa_core.server.requests import HttpError, Request
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class Visit:
             self._view, self._sender_id = app.view_for(self._request)
         except Exception as error:
             self._refusal = _failure(error)
-        self.is_brief = self._refusal is not None
+        self.is_brief = self._refusal is not None or self._view in BRIEF
 
     def answer(self) -> tuple[int, list[tuple[str, str]], bytes]:
         """Do what the request asks for; return status, headers and body."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
@@ -37,8 +37,20 @@ _HEAD_FORMAT = 5  # Raised when the content of snapshots changes, so that stored
 _UNBOUND_WINDOW = 5
 
 
+CommitWatch = Callable[[Sequence[Event], float], None]
+"""Is told of the events that were committed, and of the seconds that this took."""
+
+
 class EventLogStore(TrackerStore, ABC):
-    """Base of the stores that keep logs; parameters as for `TrackerStore`."""
+    """Base of the stores that keep logs; parameters as for `TrackerStore`.
+
+    Attributes
+    ----------
+    watch
+        Is told of each commit; None if nobody wants to know.
+    """
+
+    watch: CommitWatch | None = None
 
     def __init__(self, domain: Domain | None = None) -> None:
         super().__init__(domain)
@@ -262,7 +274,10 @@ class EventLogStore(TrackerStore, ABC):
             except (TypeError, ValueError, RecursionError):
                 as_json(result, "answer to", tracker.sender_id)  # Tells what is wrong.
                 raise
+        started = time.perf_counter()
         self.commit(tracker.sender_id, first, rows, head, answer)
+        if self.watch is not None:
+            self.watch(events, time.perf_counter() - started)
         tracker.mark_committed()
         return head
 

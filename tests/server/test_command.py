@@ -66,6 +66,7 @@ def test_what_is_not_said_is_as_it_always_was(launched: Launched) -> None:
         "jwt_method": "HS256",
         "open_rest_channel": False,
         "inspect": None,
+        "metrics": None,
         "imports": [],
         "target": "rasa_core.commands.serve:application",
         "host": "127.0.0.1",

@@ -1,0 +1,68 @@
+"""What those who run a server ask it: whether it is alive, whether it can take messages, and what it has counted.
+
+None of this waits until other requests are done, so that a busy server is not taken for a dead one.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from werkzeug.wrappers import Response
+
+from rasa_core.exceptions import RasaCoreError
+from rasa_core.server.failures import as_http_error
+from rasa_core.server.metrics import Metrics
+from rasa_core.server.requests import HttpError, Request, json_response
+from rasa_core.server.served_model import ServedModel
+from rasa_core.tracker_store.base import TrackerStore
+from rasa_core.tracker_store.log_store import EventLogStore
+from rasa_core.version import __version__
+
+
+class Application(Protocol):
+    """What is asked for its state."""
+
+    model: ServedModel
+    metrics: Metrics | None
+
+
+def health(app: Application, request: Request, sender_id: str) -> Response:
+    """Tell that this process is alive, whatever its model and its store do."""
+    return json_response({"status": "ok"})
+
+
+def ready(app: Application, request: Request, sender_id: str) -> Response:
+    """Tell whether there is a model, and a store that answers."""
+    try:
+        _check_store(app.model.agent().tracker_store)
+    except (HttpError, RasaCoreError) as error:
+        problem = error if isinstance(error, HttpError) else as_http_error(error)
+        told = problem.get_response().get_json()
+        reason = told.get("reason") or told["error"]
+        return json_response({"status": "not ready", "reason": reason}, 503, [("Retry-After", "1")])
+    return json_response({"status": "ready"})
+
+
+def _check_store(store: TrackerStore) -> None:
+    """Raise `StoreError` if a store does not answer; those of users' own are not asked."""
+    if isinstance(store, EventLogStore):
+        store.sender_ids(limit=1)
+
+
+def metrics(app: Application, request: Request, sender_id: str) -> Response:
+    """Tell what this server has counted, as Prometheus reads it."""
+    if app.metrics is None:
+        raise HttpError(501, "metrics need prometheus_client: install the extra, such as by pip install '.[metrics]'.")
+    agent = app.model.agent_or_none()
+    models = ("", "") if agent is None else (agent.model_fingerprint, agent.interpreter.model_fingerprint)
+    text, kind = app.metrics.as_text({"version": __version__, "model": models[0] or "", "nlu_model": models[1] or ""})
+    return Response(text, headers=[("Content-Type", kind)])
+
+
+GENERAL: Final = {"/health": health, "/ready": ready, "/metrics": metrics}
+"""What answers, by path."""
+
+PUBLIC: Final = frozenset({health, ready})
+"""What needs no token, and may be asked for under any name of the server: it tells nothing of anybody."""
+
+BRIEF: Final = frozenset(GENERAL.values())
