@@ -167,6 +167,10 @@ class ServerApp:
         check_sender_id(sender_id)
         return view, sender_id
 
+    def is_brief(self, view: View) -> bool:
+        """Tell whether a view needs no body, and is not to wait until others are done."""
+        return view in probes.BRIEF
+
     def _is_public(self, view: View, endpoint: str) -> bool:
         in_inspector = self._inspector is not None and view in self._inspector.public
         return view in _PUBLIC or in_inspector or endpoint in self._open

@@ -9,20 +9,32 @@ from typing import Final, Protocol
 
 from werkzeug.wrappers import Response
 
+from rasa_core.agent import Agent
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.server.failures import as_http_error
 from rasa_core.server.metrics import Metrics
 from rasa_core.server.requests import HttpError, Request, json_response
-from rasa_core.server.served_model import ServedModel
 from rasa_core.tracker_store.base import TrackerStore
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.version import __version__
 
 
+class Model(Protocol):
+    """What `rasa_core.server.served_model.ServedModel` tells of itself."""
+
+    def agent(self) -> Agent:
+        """Return the agent; raise `HttpError` 503 if there is none."""
+        ...
+
+    def agent_or_none(self) -> Agent | None:
+        """Return the agent, None if there is none."""
+        ...
+
+
 class Application(Protocol):
     """What is asked for its state."""
 
-    model: ServedModel
+    model: Model
     metrics: Metrics | None
 
 
@@ -36,9 +48,9 @@ def ready(app: Application, request: Request, sender_id: str) -> Response:
     try:
         _check_store(app.model.agent().tracker_store)
     except (HttpError, RasaCoreError) as error:
+        is_about_the_model = isinstance(error, HttpError)
         problem = error if isinstance(error, HttpError) else as_http_error(error)
-        told = problem.get_response().get_json()
-        reason = told.get("reason") or told["error"]
+        reason = problem.get_response().get_json()["reason" if is_about_the_model else "error"]
         return json_response({"status": "not ready", "reason": reason}, 503, [("Retry-After", "1")])
     return json_response({"status": "ready"})
 

@@ -12,7 +12,6 @@ from werkzeug.wrappers import Response
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.server.callers import Cors
 from rasa_core.server.failures import as_http_error
-from rasa_core.server.probes import BRIEF
 from rasa_core.server.requests import HttpError, Request
 
 logger = logging.getLogger(__name__)
@@ -29,6 +28,10 @@ class Application(Protocol):
 
     def view_for(self, request: Request) -> tuple[Callable[..., Response], str]:
         """Return what answers a request, and the sender_id."""
+        ...
+
+    def is_brief(self, view: Callable[..., Response]) -> bool:
+        """Tell whether a view needs no body, and is not to wait until others are done."""
         ...
 
     def log(self, environ: dict[str, Any], status: int, seconds: float) -> None:
@@ -50,7 +53,7 @@ class Visit:
             self._view, self._sender_id = app.view_for(self._request)
         except Exception as error:
             self._refusal = _failure(error)
-        self.is_brief = self._refusal is not None or self._view in BRIEF
+        self.is_brief = self._refusal is not None or app.is_brief(self._view)
 
     def answer(self) -> tuple[int, list[tuple[str, str]], bytes]:
         """Do what the request asks for; return status, headers and body."""
