@@ -62,6 +62,7 @@ _STATUS_LINES: Final = {status.value: f"{status.value} {status.phrase}" for stat
 _ABOUT_CALLERS: Final = (
     *("cors_origins", "auth_token", "max_body", "enable_load"),
     *("retention", "enable_train", "allowed_hosts", "inspect", "jwt_secret", "jwt_method", "open_rest_channel"),
+    "metrics",
 )
 _READING: Final = ("GET", "HEAD")  # All but what talks to the bot, which GET can do too.
 _HOW_TO_TRAIN: Final = "start the server with --enable-train DIR and a token to allow it."
@@ -288,6 +289,7 @@ def create_app(
     nlg: str | Mapping[str, Any] | NlgServer | None = None,
     allowed_hosts: Iterable[str] | str | None = None,
     inspect: str | os.PathLike[str] | None = None,
+    metrics: str | os.PathLike[str] | None = None,
     jwt_secret: str | None = None,
     jwt_method: str = DEFAULT_JWT_METHOD,
     open_rest_channel: bool = False,
@@ -352,6 +354,7 @@ def create_app(
         retention=retention,
         enable_train=None if enable_train is None else os.fsdecode(enable_train),
         inspect=None if inspect is None else os.fsdecode(inspect),
+        metrics=None if metrics is None else os.fsdecode(metrics),
     )
     return ServerApp(model, settings, None if logfile is None else log_to_file(logfile, loglevel))
 

@@ -141,6 +141,16 @@ def test_policies_beyond_the_most_are_one_label() -> None:
     assert counted._label("Policy0") == "Policy0"
 
 
+def test_sums_of_processes_are_added_up(tmp_path: Path) -> None:
+    agent = make_agent()
+    first, second = (Client(create_app(agent, metrics=tmp_path)) for _ in range(2))
+    for client in (first, second, second):
+        client.get("/version")
+    for client in (first, second):
+        text = client.get("/metrics").get_data(as_text=True)
+        assert value(text, 'rasa_core_requests_total{method="GET",route="/version",status="200"}') == 3
+
+
 def test_sums_of_all_workers_are_told_by_each(trained: Path) -> None:
     with Launched(trained, "--store", f"sqlite:///{trained}.db", "--workers", "2") as server:
         for number in range(20):
