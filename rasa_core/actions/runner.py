@@ -35,6 +35,7 @@ class ActionRunner(ABC):
 
     def __init__(self, domain: Domain) -> None:
         self.domain = domain
+        self._always_says: dict[str, list[dict[str, Any]]] = {}
 
     @abstractmethod
     def runs_here(self, action_name: str) -> bool:
@@ -78,7 +79,12 @@ class ActionRunner(ABC):
 
     def messages_of(self, action_name: str, tracker: DialogueStateTracker) -> list[dict[str, Any]]:
         """Return what the template of this name says now, for a caller that does not want to word it itself."""
-        channel = CollectingOutputChannel()
+        always = self._always_says.get(action_name)
+        if always is not None:
+            return [{**message, "recipient_id": tracker.sender_id} for message in always]
+        channel, variants = CollectingOutputChannel(), self.domain.templates[action_name]
+        if len(variants) == 1 and _is_fixed(variants[0]):
+            self._always_says[action_name] = channel.messages
         try:
             Dispatcher(tracker.sender_id, channel, self.domain).utter_template(action_name, tracker)
         except EventError as error:
@@ -138,3 +144,11 @@ def _as_events(returned: Sequence[Event] | None) -> list[Event]:
         if not isinstance(event, Event):
             raise EventError(f"an action returns a list of Event objects, and this one has {event!r:.80}.")
     return events
+
+
+def _is_fixed(content: Any) -> bool:
+    """Tell whether nothing in a template is to be filled."""
+    if isinstance(content, str):
+        return "{" not in content
+    inner = content.values() if isinstance(content, dict) else content if isinstance(content, list) else ()
+    return all(map(_is_fixed, inner))
