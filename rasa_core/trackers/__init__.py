@@ -318,7 +318,7 @@ class DialogueStateTracker(EventLog, ConversationState):
             version=self.version,
             origin=origin,
             window=self.history.window,
-            read_events=lambda start, stop: list(self.events)[start - origin : stop - origin],
+            read_events=self.events_between,
         )
         twin.history = self.history.copy()
         return twin._follow(events)

@@ -145,6 +145,14 @@ class EventLog:
         skip = max(0, start - self._stored_until)
         return [*self._log(start, self._stored_until), *self._pending[skip:]]
 
+    def events_between(self, start: int, stop: int) -> list[Event]:
+        """Return the events ``start <= position < stop``; reads no more of the log than that."""
+        if self._stored is not None:
+            return [*self._stored, *self._pending][start - self.origin : stop - self.origin]
+        stored = self._log(start, min(stop, self._stored_until))
+        first, last = (max(0, position - self._stored_until) for position in (start, stop))
+        return [*stored, *self._pending[first:last]]
+
     def _backwards(self, count: int) -> Iterator[Event]:
         """Yield up to `count` events, the latest first; few are read of the log if few are asked for."""
         yield from reversed(self._pending)

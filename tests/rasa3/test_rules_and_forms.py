@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from rasa3_bots import say, trained, types, write
 
 from rasa_core.agent import Agent
+from rasa_core.events import Event, SlotSet
 from rasa_core.exceptions import DomainError, ModelError, StoryParseError
 from rasa_core.project import Project
 from rasa_core.rasa_files import RasaFiles
+from rasa_core.trackers.event_log import EventLog
 
 HOTEL = {
     "domain": """
@@ -351,3 +354,39 @@ def test_what_fails_and_how_is_checked(tmp_path: Path, wrong: str, problem: str)
 
     with pytest.raises(StoryParseError, match=rf"rules.yml:7.*failed: {problem}"):
         RasaFiles(write(tmp_path, domain=FAILING["domain"], data__rules=rules)).read_stories()
+
+
+def test_a_form_reads_no_more_of_a_long_log_than_of_a_short_one(hotel: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    decode = EventLog._log
+
+    def counted(log: EventLog, start: int, stop: int) -> Sequence[Event]:
+        events = decode(log, start, stop)
+        read.append(len(events))
+        return events
+
+    monkeypatch.setattr(EventLog, "_log", counted)
+    turns = ("/book", '/inform{"room": "blue"}', '/inform{"nights": 2}', "/restart")
+    for _ in range(12):
+        say(hotel, *turns[:3])
+        hotel.append_events("ada", [SlotSet("room", None), SlotSet("nights", None)])
+    most = max(read)
+    read.clear()
+    say(hotel, *turns[:3])
+    assert max(read) == most
+    assert most < 40
+
+
+def test_what_is_ahead_has_the_events_of_the_log(hotel: Agent) -> None:
+    say(hotel, "/book", '/inform{"room": "blue"}')
+    tracker = hotel.read_tracker("ada")
+    more: list[Event] = [SlotSet("room", "red")]
+    before = list(hotel.read_tracker("ada").events)
+    for number in range(len(before) + 1):
+        assert tracker.events_between(number, len(before)) == before[number:]
+        assert tracker.events_between(0, number) == before[:number]
+    assert list(tracker.ahead(more, hotel.domain).events) == [*before, *more]
+    tracker.update(more[0])
+    fresh = hotel.read_tracker("ada")
+    fresh.update(more[0])
+    assert fresh.events_between(len(before) - 1, len(before) + 1) == [before[-1], *more]
