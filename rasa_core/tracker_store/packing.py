@@ -31,8 +31,8 @@ _KEYS: Final = {"user": '"parse_data":', "slot": '"value":'}
 # Part of the format: with others, what is stored cannot be read.
 _STATE: Final = ("sender_id", "slots", "latest_message", "latest_event_time", "paused", "events")
 _ANSWERS: Final = (
-    ("next_action", "confidence", "policy", "version", "tracker"),
-    ("next_action", "confidence", "policy", "version", "tracker", "info"),
+    ("next_action", "confidence", "policy", "understood", "version", "tracker"),
+    ("next_action", "confidence", "policy", "understood", "version", "tracker", "info"),
 )
 
 ReadRows: TypeAlias = Callable[[int, int], Sequence[str]]

@@ -10,11 +10,14 @@ import pytest
 import strategies
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from policy_bot import Script, remote_domain
 
+from rasa_core.agent import Agent
+from rasa_core.channels import UserMessage
 from rasa_core.domain import Domain
 from rasa_core.events import BotUttered, Event, Restarted, SlotSet, UserUttered
 from rasa_core.exceptions import StoreError
-from rasa_core.tracker_store import EventLogStore, InMemoryTrackerStore, StoredAnswer
+from rasa_core.tracker_store import EventLogStore, InMemoryTrackerStore, RequestConditions, StoredAnswer
 
 DOMAIN = strategies.small_domain()
 LONG = "Lisboa " * 20_000
@@ -135,6 +138,16 @@ def test_a_value_that_two_slots_have_is_found_twice(store: EventLogStore) -> Non
     assert text.count(LONG) == 2
     assert stored_size(store, "a", "k") < 500
     assert given_again(store, "a", "k") == text
+
+
+def test_the_names_in_what_a_turn_answers_are_not_stored() -> None:
+    agent = Agent(remote_domain(), [Script({})])
+    answers = [agent.processor.parse(UserMessage("/greet", None, "a"), RequestConditions("k", "digest"))]
+    answers.append(agent.processor.continue_("a", "utter_greet", [], RequestConditions("l", "digest")))
+    for key, answer in zip("kl", answers, strict=True):
+        stored = agent.tracker_store.read_answer("a", key)
+        assert stored is not None
+        assert not any(f'"{name}"' in stored.text for name in answer.result)
 
 
 def test_a_short_answer_stays_readable(store: EventLogStore) -> None:
