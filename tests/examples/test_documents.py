@@ -23,6 +23,7 @@ from rasa_core.commands.evaluate import command as evaluate_command
 from rasa_core.commands.init import command as init_command
 from rasa_core.commands.main import main as main_command
 from rasa_core.commands.main import serve
+from rasa_core.commands.migrate import command as migrate_command
 from rasa_core.commands.nlu import command as nlu_command
 from rasa_core.commands.serve import main as server_command
 from rasa_core.commands.shell import command as shell_command
@@ -182,7 +183,10 @@ def test_flags_that_a_document_names_exist(document: str) -> None:
     known = {name for command in (serve, server_command) for option in command.params for name in option.opts}
     known |= {name for command in store_command.commands.values() for option in command.params for name in option.opts}
     known |= {
-        name for command in (evaluate_command, train_command) for option in command.params for name in option.opts
+        name
+        for command in (evaluate_command, migrate_command, train_command)
+        for option in command.params
+        for name in option.opts
     }
     known |= {name for command in nlu_command.commands.values() for option in command.params for name in option.opts}
     known |= {name for option in init_command.params for name in [*option.opts, *option.secondary_opts]}
