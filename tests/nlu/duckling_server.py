@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
@@ -39,10 +39,11 @@ class _Answers(BaseHTTPRequestHandler):
         self.server.may_answer.wait()
         answer = self.server.answer
         sent = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", str(len(sent)))
-        self.end_headers()
-        self.wfile.write(sent)
+        with suppress(BrokenPipeError):  # Of a client that did not wait.
+            self.send_response(self.server.status)
+            self.send_header("Content-Length", str(len(sent)))
+            self.end_headers()
+            self.wfile.write(sent)
 
     def log_message(self, *args: Any) -> None:
         pass
