@@ -24,7 +24,6 @@ from rasa_core.commands.init import command as init_command
 from rasa_core.commands.main import main as main_command
 from rasa_core.commands.main import serve
 from rasa_core.commands.migrate import command as migrate_command
-from rasa_core.commands.migrate import command as migrate_command
 from rasa_core.commands.nlu import command as nlu_command
 from rasa_core.commands.serve import main as server_command
 from rasa_core.commands.shell import command as shell_command
