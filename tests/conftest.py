@@ -15,6 +15,9 @@ from story_fixtures import generate as generate
 from story_fixtures import read as read
 from story_fixtures import sample_data as sample_data
 
+# Whoever distributes the tests tells the width of a terminal that none of them has.
+os.environ.pop("COLUMNS", None)
+
 settings.register_profile("local", deadline=None)
 settings.register_profile(
     "ci", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]

@@ -525,7 +525,7 @@ class TestInteractiveTraining:
 
         monkeypatch.setattr("policy_bot.ActionSearch.run", interrupted)
         teach(agent, [], ScriptedChannel(["/greet"]), teacher=ScriptedTeacher("1", "2", "action_search", "s.md"))
-        assert self.stories_in(folder / "s.md") == ["* greet\n    - utter_greet\n    - action_search"]
+        assert self.stories_in(folder / "s.md") == ['* greet\n    - utter_greet\n    - action_search{"failed": true}']
 
     def test_a_crash_loses_nothing(self, agent, folder) -> None:
         class Broken(ScriptedChannel):

@@ -74,7 +74,8 @@ def _list(project: str, form: str) -> None:
         ]
         click.echo(json.dumps({"models": content}, indent=1))
     elif found:
-        click.echo("\n".join(table(_HEADS, [_row(one) for one in found])))
+        # No column is cut: `models use` takes the names as they stand here.
+        click.echo("\n".join(table(_HEADS, [_row(one) for one in found], names=0)))
     else:
         click.echo(f"{models.versions.folder}: no model yet; rasa-core train {project} makes one")
 

@@ -135,7 +135,7 @@ def table(headings: Row, rows: Sequence[Row], *, names: int = 1, longest: int = 
         depth = max(map(len, words))
         heads = list(zip(*([""] * (depth - len(each)) + each for each in words), strict=True))
         numbers = [max(map(len, column)) + 2 for column in zip(*(row[names:] for row in (*heads, *rows)), strict=True)]
-        longest = min(longest, max(_SHORTEST_NAME, (width - sum(numbers) - 2 * (names - 1)) // names))
+        longest = min(longest, max(_SHORTEST_NAME, (width - sum(numbers) - 2 * (names - 1)) // max(names, 1)))
     cut = [[shorten(cell, longest) if place < names else cell for place, cell in enumerate(row)] for row in rows]
     widths = [max(map(len, column)) for column in zip(*heads, *cut, strict=True)]
     return [

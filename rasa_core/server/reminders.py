@@ -114,6 +114,9 @@ class ReminderClock:
     def _try(what: Callable[[], float | None]) -> float | None:
         try:
             return what()
+        except (RasaCoreError, HttpError) as error:  # Such as no model yet, which is told where it is missed.
+            logger.debug("reminders wait: %s", error)
+            return None
         except Exception:  # The outermost edge of this thread: what failed once must not end it for good.
             logger.exception("reminders wait, because of an unexpected error:")
             return None

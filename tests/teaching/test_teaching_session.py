@@ -322,7 +322,7 @@ def test_interrupted_actions_are_told_in_the_story(lesson, monkeypatch) -> None:
     session = lesson.session("pupil", say(ITALIAN))
     with pytest.raises(KeyboardInterrupt):
         session.answer(CONFIRM)
-    assert story(lesson.session("pupil"))[-1] == "    - action_search"
+    assert story(lesson.session("pupil"))[-1] == '    - action_search{"failed": true}'
 
 
 # -- going on
