@@ -154,7 +154,9 @@ class Terminal:
     """The other end of a terminal in which a command runs."""
 
     _PROGRAM = (  # Not by `pty.fork`, since the tests may have threads of JAX.
-        "import fcntl, runpy, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+        "import fcntl, runpy, signal, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+        # Whatever started the tests in the background has Ctrl+C ignored, and a child inherits that.
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
         "sys.argv[0] = 'rasa-core'; runpy.run_module('rasa_core.commands', run_name='__main__')"
     )
 
