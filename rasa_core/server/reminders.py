@@ -68,12 +68,13 @@ class ReminderClock:
                     heapq.heappush(self._queue, due)
             self._changed.notify()
 
-    def look(self) -> None:
-        """Take note of the reminders of all conversations."""
+    def look(self) -> int:
+        """Take note of the reminders of all conversations, and return how many of those were looked at."""
         agent = self._agent()
-        if agent.domain.rasa is not None:
-            for sender_id in agent.tracker_store.keys():  # noqa: SIM118 - a store is no mapping
-                self.note(agent.read_tracker(sender_id))
+        sender_ids = [] if agent.domain.rasa is None else list(agent.tracker_store.keys())
+        for sender_id in sender_ids:
+            self.note(agent.read_tracker(sender_id))
+        return len(sender_ids)
 
     def act(self, now: float) -> float:
         """Act on what is due, and return for how many seconds there is nothing to do."""
@@ -103,19 +104,24 @@ class ReminderClock:
 
     def run(self) -> None:
         """Act on reminders for as long as the process lives."""
-        self._try(self.look)
+        looked_at: float | None = None
         while True:
+            if looked_at is None:  # Until there is a model, and its store answers.
+                looked_at = self._try(self.look)
             wait = self._try(lambda: self.act(time.time()))
             with self._changed:
                 if not self._queue or self._queue[0].moment > time.time():
-                    self._changed.wait(min(wait or _AGAIN_AFTER, _LONGEST_WAIT))
+                    self._changed.wait(_AGAIN_AFTER if looked_at is None else min(wait or _AGAIN_AFTER, _LONGEST_WAIT))
 
     @staticmethod
     def _try(what: Callable[[], float | None]) -> float | None:
         try:
             return what()
-        except (RasaCoreError, HttpError) as error:  # Such as no model yet, which is told where it is missed.
+        except HttpError as error:  # There is no model yet, which is told where it is missed.
             logger.debug("reminders wait: %s", error)
+            return None
+        except RasaCoreError as error:
+            logger.warning("reminders wait: %s", error)
             return None
         except Exception:  # The outermost edge of this thread: what failed once must not end it for good.
             logger.exception("reminders wait, because of an unexpected error:")

@@ -16,9 +16,11 @@ from rasa_core.agent import Agent
 from rasa_core.channels.direct import RestOutputChannel
 from rasa_core.events import BotUttered, Event, ReminderScheduled, Restarted, SlotSet
 from rasa_core.events.rasa3 import ReminderCancelled
+from rasa_core.exceptions import StoreError
 from rasa_core.responses import ResponseDispatcher
-from rasa_core.server import create_app
+from rasa_core.server import create_app, reminders
 from rasa_core.server.reminders import ReminderClock
+from rasa_core.server.requests import HttpError
 from rasa_core.tracker_store.sqlite import SqliteTrackerStore
 from rasa_core.trackers import DialogueStateTracker
 
@@ -213,6 +215,27 @@ def test_a_server_looks_at_the_clock_itself(process: Make) -> None:
     app.housekeeper.start()
     assert done.wait(30)
     assert said(agent) == ["Yes."]
+
+
+def test_what_stood_before_a_late_start_of_the_model_and_its_store_acts(
+    process: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(reminders, "_AGAIN_AFTER", 0.01)
+    process().append_events("ada", [reminder("chat")])
+    agent, done = process(), threading.Event()
+    agent.processor.on_commit = lambda tracker: done.set()
+    missing: list[Exception] = [HttpError(503, "no model"), StoreError("the database is away")]
+
+    def served() -> Agent:
+        if missing:
+            raise missing.pop(0)
+        return agent
+
+    threading.Thread(target=ReminderClock(served).run, daemon=True).start()
+
+    assert done.wait(30)
+    assert said(agent) == ["Yes."]
+    assert [record.getMessage() for record in caplog.records] == ["reminders wait: the database is away"]
 
 
 def test_a_reminder_for_a_time_that_had_passed_does_nothing(process: Make) -> None:
