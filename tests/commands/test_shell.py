@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from click.testing import CliRunner, Result
@@ -175,39 +176,50 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._end, text.encode())
 
-    def wait_for(self, text: str) -> None:
+    def wait_for(self, text: str, seconds: float = 60) -> None:
         """Read until this text has come since the last one that was waited for."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + seconds
         while text not in self.seen:
-            ready, _, _ = select.select([self._end], [], [], deadline - time.monotonic())
-            assert ready, f"{text!r} does not come, only {self.seen!r}"
+            if not select.select([self._end], [], [], max(0, deadline - time.monotonic()))[0]:
+                raise TimeoutError(f"{text!r} does not come, only {self.seen!r}")
             self.seen += os.read(self._end, 4096).decode(errors="replace")
         self.seen = self.seen.partition(text)[2]
 
+    def interrupt_until(self, text: str) -> None:
+        """Type Ctrl+C, again while it brings nothing: Python's readline hears only a signal that finds it waiting."""
+        for _ in range(20):
+            self.type("\x03")
+            with contextlib.suppress(TimeoutError):
+                return self.wait_for(text, seconds=1)
+        raise TimeoutError(f"Ctrl+C does not bring {text!r}, only {self.seen!r}")
+
     def ended(self) -> int:
-        try:
-            return self._process.wait(60)
-        finally:
-            self._process.kill()
-            os.close(self._end)
+        return self._process.wait(60)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._end)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="terminals of POSIX")
 def test_on_a_terminal_lines_are_edited_kept_and_not_lost(model: str, tmp_path: Path) -> None:
-    terminal = Terminal(["shell", model], tmp_path)
-    terminal.wait_for("> ")
-    terminal.type("/sax\x7fd")  # Backspace.
-    terminal.type("\x01\x0b/gre")  # To the beginning, delete to the end.
-    terminal.wait_for("/gre")
-    terminal.type("\x03")
-    terminal.wait_for("> /gre")  # It stands there again.
-    terminal.type("et\r")
-    terminal.wait_for("\x1b[94mHello! How are you?\x1b[0m")
-    terminal.wait_for("> ")
-    terminal.type("\x1b[A")  # The line before.
-    terminal.wait_for("/greet")
-    terminal.type("\x01\x0b/stop\r")
-    assert terminal.ended() == 0
+    with Terminal(["shell", model], tmp_path) as terminal:
+        terminal.wait_for("> ")
+        terminal.type("/sax\x7fd")  # Backspace.
+        terminal.type("\x01\x0b/gre")  # To the beginning, delete to the end.
+        terminal.wait_for("/gre")
+        terminal.interrupt_until("> /gre")  # It stands there again.
+        terminal.type("et\r")
+        terminal.wait_for("\x1b[94mHello! How are you?\x1b[0m")
+        terminal.wait_for("> ")
+        terminal.type("\x1b[A")  # The line before.
+        terminal.wait_for("/greet")
+        terminal.type("\x01\x0b/stop\r")
+        assert terminal.ended() == 0
     kept = tmp_path / history_file().relative_to(history_file().parents[1])
     assert "/greet\n" in kept.read_text(encoding="utf-8")
     assert kept.stat().st_mode & 0o777 == 0o600
