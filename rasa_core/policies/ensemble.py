@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rasa_core.events import ACTION_LISTEN_NAME, SHORT_FINGERPRINT, ActionExecuted, SlotSet
+from rasa_core.events import ACTION_LISTEN_NAME, SHORT_FINGERPRINT, ActionExecuted, Event, SlotSet
 from rasa_core.exceptions import ModelError, UnsupportedDialogueModelError
 from rasa_core.policies.policy import Policy, Prediction, Trackers
 from rasa_core.support.stored_models import KnownByName, reading
@@ -281,12 +281,16 @@ def _rank(priority: float, score: float) -> tuple[float, float]:
 
 
 def most_confident(policies: Iterable[Policy], tracker: DialogueStateTracker, domain: Domain) -> Prediction:
-    """Return the prediction of the most certain policy, as Rasa 3 chooses: a loop that goes on wins over everything."""
+    """Return the prediction of the most certain policy, as Rasa 3 chooses: a loop that goes on wins over everything.
+
+    Events are those of all policies: where a loop is to take no answer, rules say so, whoever predicts it.
+    """
     rejected = tracker.history.rejected
-    names, best, winner = domain.action_names, None, None
+    names, best, winner, events = domain.action_names, None, None, list[Event]()
     best_rank = (False, -1.0, -math.inf)
     for policy in policies:
         opinion = policy.opinion(tracker, domain)
+        events += opinion.events
         scores = list(opinion.scores)
         if rejected is not None and rejected in domain.action_map:
             scores[domain.action_map[rejected]] = 0.0
@@ -300,7 +304,7 @@ def most_confident(policies: Iterable[Policy], tracker: DialogueStateTracker, do
     top = max(scores)
     found = dict(zip(names, scores, strict=True))
     return Prediction(
-        names[scores.index(top)], top, type(winner).__name__, found, opinion.hide_rule_turn, tuple(opinion.events)
+        names[scores.index(top)], top, type(winner).__name__, found, opinion.hide_rule_turn, tuple(events)
     )
 
 

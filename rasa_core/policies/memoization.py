@@ -48,7 +48,7 @@ class MemoizationPolicy(Policy):
     remembered too, where the stories themselves say nothing.
 
     Stories that never contradict one another are known with certainty. Of others, each history has a confidence:
-    `rasa_core.policies.doubt` tells how it is estimated.
+    `rasa_core.policies.doubt` tells how it is estimated. In Rasa 3, all that is remembered is certain, as it is there.
 
     Parameters
     ----------
@@ -120,14 +120,14 @@ class MemoizationPolicy(Policy):
         """Remember conversations, add where they stand to `turns`, and return these; count them in `doubts`."""
         digests: dict[StateKey, bytes] = {}
         for number, tracker in enumerate(trackers):
-            is_glued = getattr(tracker, "is_augmented", False)
-            if is_glued and tracker.history.loops is not None:
+            is_glued, is_rasa = getattr(tracker, "is_augmented", False), tracker.history.loops is not None
+            if is_glued and is_rasa:
                 continue  # In Rasa 3, only the stories themselves are remembered.
             for key, action_name, places in self._turns_of(tracker):
                 self._failing |= failing_in(key[-1:])
                 if doubts is None:
                     self._confidences.pop(key, None)
-                elif not is_glued:
+                elif not is_glued and not is_rasa:
                     doubts.add(key, action_name, [(place.file, place.name) for place in places] or [number])
                 if self._counts(key, is_glued):
                     if self.lookup.setdefault(key, action_name) != action_name:

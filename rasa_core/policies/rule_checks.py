@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet, UserUttered
 from rasa_core.events.rasa3 import ActionExecutionRejected, ActiveLoop
+from rasa_core.rasa3.domain_parts import SNIPPET
 from rasa_core.rasa3.rule import Rule
 from rasa_core.support.places import Place
 from rasa_core.trackers import DialogueStateTracker
@@ -98,7 +99,8 @@ def _contradictions_of_rules(policy: Decides, rules: Sequence[Rule], domain: Dom
 
 def _follow(policy: Decides, rule: Rule, domain: Domain) -> list[str]:
     """Go through a rule as through a conversation, and return where the rules say otherwise than it does."""
-    tracker = DialogueStateTracker.from_events(rule.name, rule.conditions, domain)
+    before = [] if rule.at_start else [ActionExecuted(SNIPPET)]  # Else something has been.
+    tracker = DialogueStateTracker.from_events(rule.name, [*before, *rule.conditions], domain)
     problems: list[str] = []
     predicts = rule.at_start
     steps: list[tuple[Event, Place]] = list(rule.steps)

@@ -175,9 +175,9 @@ class RasaTurns:
         """
         assert isinstance(dispatcher, ResponseDispatcher)
         chosen = prediction or Prediction(action_name, 0.0, None, {})
-        problem = None
+        seen, problem = tracker.ahead(chosen.events, self.domain), None  # What is predicted with it holds for it.
         try:
-            events = [event.storable() for event in (runner or self.runner).run(action_name, dispatcher, tracker)]
+            events = [event.storable() for event in (runner or self.runner).run(action_name, dispatcher, seen)]
         except ActionRejectedError:
             take_said(dispatcher)
             tracker.update(ActionExecutionRejected(action_name, chosen.policy, chosen.confidence))

@@ -112,12 +112,13 @@ class CallerTurns:
         name, channel = prediction.action, RestOutputChannel()
         dispatcher = self.dispatcher_for(UserMessage(None, channel, tracker.sender_id))
         try:
-            events = self.runner.for_caller().run(name, dispatcher, tracker)
+            events = self.runner.for_caller().run(name, dispatcher, tracker.ahead(prediction.events, self.domain))
         except ActionRejectedError:
             tracker.update(ActionExecutionRejected(name, prediction.policy, prediction.confidence))
             return False
         except NotValidatedError:
-            tracker.update(CallerAction(VALIDATION + name, False))
+            for event in (*prediction.events, CallerAction(VALIDATION + name, False)):
+                tracker.update(event)
             return False
         asked = _asked(events)
         if channel.messages or asked:
@@ -160,11 +161,12 @@ class CallerTurns:
             return
         if action_name is not None and not any(isinstance(event, ActionExecutionRejected) for event in events):
             prediction = self._predicted(tracker)
+            is_next = prediction.action == action_name
+            seen = tracker.ahead(prediction.events, self.domain) if is_next else tracker
             try:
-                decided = run.run(action_name, dispatcher, tracker)
+                decided = run.run(action_name, dispatcher, seen)
             except ActionRejectedError:  # The caller ran it all the same.
                 decided = []
-            is_next = prediction.action == action_name
             chosen = prediction if is_next else replace(prediction, hide_rule_turn=False, events=())
             self._log_action(action_name, tracker, chosen, is_next, error, tracker.expected)
             own = [event for event in decided if not isinstance(event, BotUttered) and event not in events]
