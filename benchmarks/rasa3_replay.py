@@ -125,7 +125,7 @@ class Bot:
             turns.execute(UserMessage(None, channel, sender_id), step["execute"], policy, confidence)
         elif "wait_seconds" in step:
             self._remind(sender_id, channel)
-        elif "user" in step:
+        elif step.get("user") is not None:  # Without a text, the REST channel does nothing.
             turns.respond(self._message(sender_id, step, channel))
         events = [event.as_dict() for event in self.agent.read_tracker(sender_id).events][before:]
         return channel.messages, events

@@ -117,8 +117,7 @@ class CallerTurns:
             tracker.update(ActionExecutionRejected(name, prediction.policy, prediction.confidence))
             return False
         except NotValidatedError:
-            for event in (*prediction.events, CallerAction(VALIDATION + name, False)):
-                tracker.update(event)
+            tracker.update(CallerAction(VALIDATION + name, False))
             return False
         asked = _asked(events)
         if channel.messages or asked:
@@ -143,12 +142,19 @@ class CallerTurns:
 
     def _answers_to(self, form: str, tracker: DialogueStateTracker) -> dict[str, Any]:
         try:
-            self.runner.for_caller().run(form, self._silent_dispatcher(tracker), tracker)
+            self.runner.for_caller().run(form, self._silent_dispatcher(tracker), self._as_predicted(tracker))
         except NotValidatedError as error:
             return error.values
         except ActionRejectedError:
             pass
         return {}
+
+    def _as_predicted(self, tracker: DialogueStateTracker) -> DialogueStateTracker:
+        """Return the conversation with what a form is predicted with, which may be that it is to take no answer."""
+        loop = tracker.history.loop
+        if loop is None or not loop.rejected:
+            return tracker
+        return tracker.ahead(self.predict(tracker).events, self.domain)
 
     # -- what the caller has done
 
@@ -185,7 +191,8 @@ class CallerTurns:
     def _decided_by(self, validation: Sequence[Event], form: str, tracker: DialogueStateTracker) -> list[Event]:
         """Return what a form does with a validated answer: it asks for a slot, or refuses to run."""
         try:
-            events = self.runner.for_caller(validation).run(form, self._silent_dispatcher(tracker), tracker)
+            seen = self._as_predicted(tracker)
+            events = self.runner.for_caller(validation).run(form, self._silent_dispatcher(tracker), seen)
         except ActionRejectedError:
             prediction = self.predict(tracker)
             return [ActionExecutionRejected(form, prediction.policy, prediction.confidence)]

@@ -22,7 +22,7 @@ BOT = {
     "domain": """
         version: "3.1"
         action_factory: remote
-        intents: [book, table, inform, chat, stop, ask]
+        intents: [book, table, inform, chat, stop, ask, wait, "yes"]
         entities: [room, nights, seats]
         slots:
           room: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: room}]}
@@ -44,6 +44,7 @@ BOT = {
           utter_reserved: [{text: "{seats} seats."}]
           utter_chat: [{text: Yes indeed.}]
           utter_stopped: [{text: As you like.}]
+          utter_go_on: [{text: Shall we go on?}]
           utter_default: [{text: What?}]
           utter_restart: [{text: Anew.}]
         actions: [ACTIONS]
@@ -65,12 +66,27 @@ BOT = {
         - rule: stop
           steps: [{intent: stop}, {action: action_deactivate_loop}, {active_loop: null}, {action: utter_stopped}]
         """,
+    "data__stories": """
+        stories:
+        - story: wait, and go on
+          steps:
+          - intent: book
+          - action: hotel_form
+          - active_loop: hotel_form
+          - intent: wait
+          - action: utter_go_on
+          - intent: "yes"
+          - action: hotel_form
+          - active_loop: null
+          - action: utter_booked
+        """,
 }
 OWN = ("action_note", "validate_hotel_form", "action_validate_slot_mappings", "action_ask_nights")
 MESSAGES = (
     *("/book", "/table", "/chat", "/stop", "/ask", "/inform", "/restart", "/back", '/book{"room": "blue"}'),
     *('/inform{"room": "red"}', '/inform{"room": "bad"}', '/inform{"nights": "3"}', '/inform{"nights": "9"}'),
-    *('/inform{"seats": 4}', '/inform{"room": "green", "nights": "1"}', '/inform{"seats": 4, "room": "grey"}'),
+    *("/wait", "/yes", '/inform{"seats": 4}', '/inform{"room": "green", "nights": "1"}'),
+    '/inform{"seats": 4, "room": "grey"}',
 )
 
 
@@ -152,6 +168,16 @@ def test_a_caller_comes_to_the_same_as_a_bot_that_runs_here(kind: str, seed: int
     tracker = caller.read_tracker("ada")
     again = DialogueStateTracker.from_events("ada", tracker.events, caller.domain, tracker.history.window)
     assert again.history.snapshot() == tracker.history.snapshot()
+
+
+@pytest.mark.parametrize("kind", ["plain", "own"])
+def test_a_form_that_was_interrupted_asks_again_whatever_was_said(kind: str, bots: dict[str, Agent]) -> None:
+    caller, local = fresh(bots[kind]), here(bots[kind])
+    for text, said in (("/book", "Which room?"), ("/wait", "Shall we go on?"), ("/yes", "Which room?")):
+        assert play(caller, text) == say(local, text) == [said]
+    for agent in (caller, local):
+        types = [event.type_name for event in agent.read_tracker("ada").events]
+        assert (types.count("loop_interrupted"), types.count("action_execution_rejected")) == (1, 1)
 
 
 def test_a_form_asks_and_is_reported(bots: dict[str, Agent]) -> None:

@@ -1,0 +1,284 @@
+"""Small projects of Rasa 3, each with one conversation, and what Rasa says in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+from rasa3_bots import say, trained, write
+
+from rasa_core.agent import Agent
+
+HEAD: Final = """
+version: "3.1"
+intents: [a, b, c, d, go, chat, stop, "yes", "no", nlu_fallback]
+entities: [x, y, {city: {roles: [from, to]}}]
+responses:
+  utter_a: [{text: A}]
+  utter_b: [{text: B}]
+  utter_c: [{text: C}]
+  utter_chat: [{text: Chat}]
+  utter_end: [{text: "{s} {t}"}]
+  utter_ask_s: [{text: S?}]
+  utter_ask_t: [{text: T?}]
+  utter_continue: [{text: Go on?}]
+  utter_stopped: [{text: Stopped}]
+"""
+FORM: Final = """
+slots:
+  s: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: x}]}
+  t: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: y}]}
+forms: {f: {required_slots: [s, t]}}
+"""
+BEGIN: Final = """
+rules:
+- rule: begin
+  steps: [{intent: go}, {action: f}, {active_loop: f}]
+- rule: end
+  condition: [{active_loop: f}]
+  steps: [{action: f}, {active_loop: null}, {action: utter_end}]
+- rule: chat
+  steps: [{intent: chat}, {action: utter_chat}]
+"""
+ASKED: Final = """
+stories:
+- story: stopped, and went on
+  steps: &begin
+  - intent: go
+  - action: f
+  - active_loop: f
+  - intent: stop
+  - action: utter_continue
+  - intent: "yes"
+  - action: f
+  - active_loop: null
+  - action: utter_end
+- story: stopped
+  steps:
+  - intent: go
+  - action: f
+  - active_loop: f
+  - intent: stop
+  - action: utter_continue
+  - intent: "no"
+  - action: action_deactivate_loop
+  - active_loop: null
+  - action: utter_stopped
+""".replace(" &begin", "")
+
+# Each has a domain, stories and rules, and a line for each message: what is said, and what the answer is.
+PROJECTS: Final[dict[str, tuple[str, str, str]]] = {
+    "stories that contradict each other leave the others certain": (
+        "",
+        """
+        stories:
+        - story: a then a
+          steps: [{intent: a}, {action: utter_a}]
+        - story: a then b
+          steps: [{intent: a}, {action: utter_b}]
+        - story: b
+          steps: [{intent: b}, {action: utter_b}]
+        """,
+        "/a => | /b => B | /b =>",
+    ),
+    "a rule for the beginning beside one for always": (
+        "",
+        """
+        rules:
+        - rule: first
+          conversation_start: true
+          steps: [{intent: a}, {action: utter_b}]
+        - rule: always
+          steps: [{intent: a}, {action: utter_a}]
+        """,
+        "/a => B | /a => A | /restart => | /a => B",
+    ),
+    "a rule that does not wait": (
+        "",
+        """
+        rules:
+        - rule: and more
+          wait_for_user_input: false
+          steps: [{intent: a}, {action: utter_a}]
+        - rule: more
+          steps: [{action: utter_a}, {action: utter_c}]
+        """,
+        "/a => A, C | /a => A, C",
+    ),
+    "a form is asked whether it is to go on, and goes on": (
+        FORM,
+        BEGIN + ASKED,
+        '/go => S? | /stop => Go on? | /yes => S? | /b{"x": "1"} => T? | /b{"y": "2"} => 1 2',
+    ),
+    "a form is asked whether it is to go on, and stops": (
+        FORM,
+        BEGIN + ASKED,
+        "/go => S? | /stop => Go on? | /no => Stopped | /chat => Chat | /go => S?",
+    ),
+    "a form is asked whether it is to go on, and is answered": (
+        FORM,
+        BEGIN + ASKED,
+        '/go => S? | /stop => Go on? | /b{"x": "1"} =>',
+    ),
+    "a rule inside of a form that does not name it": (
+        FORM,
+        BEGIN + "- rule: inside\n  condition: [{active_loop: f}]\n  steps: [{intent: c}, {action: utter_c}]\n",
+        '/go => S? | /c => C | /b{"x": "1"} =>',
+    ),
+    "a rule inside of a form that names it": (
+        FORM,
+        BEGIN
+        + "- rule: inside\n  condition: [{active_loop: f}]\n"
+        + "  steps: [{intent: c}, {action: utter_c}, {action: f}, {active_loop: f}]\n",
+        '/go => S? | /c => C, S? | /b{"x": "1"} => T?',
+    ),
+    "a rule outside of forms": (
+        FORM,
+        BEGIN
+        + "- rule: outside\n  condition: [{active_loop: null}]\n  steps: [{intent: c}, {action: utter_c}]\n"
+        + "- rule: stop\n  condition: [{active_loop: f}]\n"
+        + "  steps: [{intent: stop}, {action: action_deactivate_loop}, {active_loop: null}]\n",
+        '/c => C | /go => S? | /c => | /b{"x": "1"} => T? | /stop => | /c => C | /go => T?',
+    ),
+    "going back inside of a form ends it": (
+        FORM,
+        BEGIN,
+        '/go => S? | /b{"x": "1"} => T? | /back => | /b{"y": "1"} => | /go{"x": "2"} => T?',
+    ),
+    "the intent that began a form, and what it never takes": (
+        """
+        slots:
+          s: {type: text, influence_conversation: false, mappings: [
+            {type: from_trigger_intent, intent: go, value: went}, {type: from_trigger_intent, intent: a, value: first}]}
+          t: {type: text, influence_conversation: false, mappings: [
+            {type: from_entity, entity: x, not_intent: [c]}, {type: from_intent, intent: "no", value: none,
+             conditions: [{active_loop: f, requested_slot: t}]}]}
+        forms: {f: {required_slots: [s, t], ignored_intents: [chat]}}
+        """,
+        BEGIN + "- rule: other\n  steps: [{intent: a}, {action: f}, {active_loop: f}]\n",
+        '/no => | /a => T? | /c{"x": "1"} => | /chat{"x": "1"} => Chat, T? | /no => first none',
+    ),
+    "conditions on the loop and on what it asks": (
+        """
+        slots:
+          s: {type: text, influence_conversation: false, mappings: [
+            {type: from_text, conditions: [{active_loop: f, requested_slot: s}]}]}
+          t: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: x,
+            conditions: [{active_loop: null}, {active_loop: f, requested_slot: t}]}]}
+        forms: {f: {required_slots: [s, t]}}
+        """,
+        BEGIN,
+        '/go => S? | /b{"x": "1"} => T? | /chat => Chat, T? | /b{"x": "2"} => /b{"x": "1"} 2',
+    ),
+    "roles in mappings and stories": (
+        """
+        slots:
+          s: {type: text, mappings: [{type: from_entity, entity: city, role: from}]}
+          t: {type: text, mappings: [{type: from_entity, entity: city}]}
+        """,
+        """
+        stories:
+        - story: with a role
+          steps:
+          - intent: a
+            entities: [{city: Rome, role: from}]
+          - slot_was_set: [s]
+          - action: utter_end
+        - story: without
+          steps:
+          - intent: a
+            entities: [{city: Rome}]
+          - slot_was_set: [t]
+          - action: utter_b
+        """,
+        '/a{"city": "Oslo"} => B',
+    ),
+    "or of slots, and checkpoints": (
+        "slots: {s: {type: categorical, values: [one, two, three], mappings: [{type: from_entity, entity: x}]}}",
+        """
+        stories:
+        - story: one or two
+          steps:
+          - intent: a
+            entities: [x]
+          - or: [{slot_was_set: [{s: one}]}, {slot_was_set: [{s: two}]}]
+          - action: utter_a
+          - checkpoint: after
+        - story: three
+          steps:
+          - intent: a
+            entities: [x]
+          - slot_was_set: [{s: three}]
+          - action: utter_b
+          - checkpoint: after
+        - story: then
+          steps: [{checkpoint: after}, {or: [{intent: b}, {intent: c}]}, {action: utter_c}]
+        """,
+        '/a{"x": "TWO"} => A | /c => C',
+    ),
+    "what influences a story": (
+        """
+        slots:
+          s: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: x}]}
+          t: {type: text, mappings: [{type: from_entity, entity: y}]}
+        """,
+        """
+        stories:
+        - story: x
+          steps: [{intent: a, entities: [x]}, {action: utter_a}, {intent: b}, {action: utter_b}]
+        """,
+        '/a{"x": "1"} => A | /b{"y": "1"} => | /b => B',
+    ),
+    "conditions of responses, and channels": (
+        """
+        slots: {s: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: x}]}}
+        responses:
+          utter_level:
+          - {text: Hello.}
+          - {text: "Hello, gold!", condition: [{type: slot, name: s, value: gold}]}
+          - {text: Hello in Slack., channel: slack}
+        """,
+        "rules:\n- rule: level\n  steps: [{intent: a}, {action: utter_level}]\n",
+        '/a => Hello. | /a{"x": "GOLD"} => Hello, gold! | /a{"x": "silver"} => Hello.',
+    ),
+    "what was not understood is asked twice": (
+        'responses: {utter_ask_rephrase: [{text: "Again?"}], utter_default: [{text: Sorry.}]}',
+        """
+        rules:
+        - rule: ask
+          steps: [{intent: nlu_fallback}, {action: action_two_stage_fallback}, {active_loop: action_two_stage_fallback}]
+        - rule: a
+          steps: [{intent: a}, {action: utter_a}]
+        """,
+        "/nlu_fallback => Did you mean 'nlu_fallback'? | /out_of_scope => Again? | /a => A | /nlu_fallback => "
+        "Did you mean 'nlu_fallback'? | /nlu_fallback => Sorry. | /b => Sorry.",
+    ),
+    "a domain of Rasa 2": (
+        """
+        version: "2.0"
+        slots: {s: {type: text}, x: {type: text}, t: {type: text, auto_fill: false, influence_conversation: false}}
+        forms:
+          f:
+            s: [{type: from_entity, entity: y}, {type: from_text, intent: chat}]
+            t: [{type: from_text, not_intent: [chat]}]
+        """,
+        BEGIN,
+        '/go => S? | /chat => T? | /b{"x": "1"} => /chat /b{"x": "1"}',
+    ),
+}
+
+
+def project(folder: Path, name: str) -> Agent:
+    domain, data, _ = PROJECTS[name]
+    head = HEAD.replace('version: "3.1"', "") if "version:" in domain else HEAD
+    return trained(write(folder, domain__head=head, domain__own=domain or "{}", data__all=data))
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_what_is_said(name: str, tmp_path: Path) -> None:
+    agent, turns = project(tmp_path, name), PROJECTS[name][2].split(" | ")
+
+    for turn in turns:
+        message = turn.split(" =>")[0]
+        assert f"{message} => {', '.join(say(agent, message))}".strip() == turn
