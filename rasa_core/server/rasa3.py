@@ -44,7 +44,7 @@ def webhook(request: Request, agent: Agent, sender_id: str) -> Response:
     """Take a message of the user, run the actions, and return what the bot says; without a text, that is nothing."""
     body = request.json_object()
     text, sender = body.get("message"), body.get("sender")
-    if not isinstance(text, str) or not (text or agent.domain.rasa):
+    if not isinstance(text, str) or not text:
         return json_response([])
     sender_id = UserMessage.DEFAULT_SENDER_ID if sender is None else str(sender)
     if request.only_sender not in (None, sender_id):
