@@ -7,7 +7,9 @@ values on to `serve`.
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import secrets
 import shutil
 from collections.abc import Mapping
 from importlib import import_module
@@ -20,12 +22,13 @@ import click
 from rasa_core.actions.nlg import NlgServer
 from rasa_core.actions.webhook import ActionServer
 from rasa_core.commands.common import argument_parser, load_modules, model_at
-from rasa_core.commands.serve_options import TOKEN_VARIABLE, ServerCommand, server_options
+from rasa_core.commands.serve_options import LOG_KEY_VARIABLE, TOKEN_VARIABLE, ServerCommand, server_options
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server.callers import ALL_ADDRESSES, hosts_of
 from rasa_core.server.guards import Guard
 from rasa_core.server.launcher import APP, DEFAULT_THREADS, WAITING_THREADS, LaunchError, launch
+from rasa_core.server.log_lines import LogStyle
 from rasa_core.server.settings import ServerSettings, default_store_path
 from rasa_core.support.folders import make_private
 from rasa_core.tracker_store import store_from_url
@@ -66,6 +69,8 @@ def serve(
     jwt_secret: str | None,
     jwt_method: str,
     log_file: str | None,
+    log_format: str,
+    log_ids: str,
     max_body: int,
     body_timeout: float,
     enable_load: bool,
@@ -98,6 +103,8 @@ def serve(
         jwt_method=jwt_method,
         open_rest_channel=open_rest_channel,
         log_file=log_file or None,
+        log_format=log_format,
+        log_key=_log_key() if log_ids == "hash" else None,
         log_level="DEBUG" if debug else "INFO" if verbose else "WARNING",
         store=store,
         max_body=max_body,
@@ -125,6 +132,7 @@ def serve(
             threads=threads,
             body_timeout=body_timeout,
             log_level=settings.log_level,
+            log_format=settings.log_format,
             on_listening=lambda: _announce(settings, host, port, workers),
         )
     except LaunchError as error:
@@ -132,6 +140,11 @@ def serve(
     finally:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _log_key() -> str:
+    """Return with what names of conversations are hashed in the logs of all processes."""
+    return os.environ.get(LOG_KEY_VARIABLE) or secrets.token_hex(16)
 
 
 def application(settings: Mapping[str, Any]) -> Any:
@@ -184,15 +197,20 @@ def _check(settings: ServerSettings, workers: int) -> None:
         raise click.ClickException(str(error)) from error
 
 
+def _tell(settings: ServerSettings, line: str, level: str = "INFO") -> None:
+    """Say something before the server does, as its log says it."""
+    is_json = settings.log_format == "json"
+    click.echo(LogStyle("json").line(level, __name__, line) if is_json else line, err=level != "INFO")
+
+
 def _warn(settings: ServerSettings, host: str, port: int) -> None:
     if not Path(settings.model).is_dir():
-        click.echo(f"There is no model at {settings.model}: the server will answer 503.", err=True)
+        _tell(settings, f"There is no model at {settings.model}: the server will answer 503.", "WARNING")
     if settings.open_rest_channel and (settings.auth_token is not None or settings.jwt_secret is not None):
-        click.echo("The REST channel asks nobody for a token, as credentials.yml lists rest.", err=True)
+        _tell(settings, "The REST channel asks nobody for a token, as credentials.yml lists rest.", "WARNING")
     elif settings.auth_token is None and settings.jwt_secret is None and host not in _OWN_MACHINE:
-        click.echo(
-            f"Anybody who reaches port {port} can use the bot: set {TOKEN_VARIABLE} to ask for a token.", err=True
-        )
+        told = f"Anybody who reaches port {port} can use the bot: set {TOKEN_VARIABLE} to ask for a token."
+        _tell(settings, told, "WARNING")
 
 
 def _announce(settings: ServerSettings, host: str, port: int, workers: int) -> None:
@@ -203,22 +221,24 @@ def _announce(settings: ServerSettings, host: str, port: int, workers: int) -> N
     if settings.store:
         kept = re.sub(r"//[^/]*@", "//", settings.store).partition("?")[0]  # Without what may be secret in it.
     token = "" if settings.auth_token is None else f' -H "Authorization: Bearer ${TOKEN_VARIABLE}"'
-    click.echo(f"Serving {settings.model} at {address} with {processes}; Ctrl+C stops it.")
-    click.echo(f"Conversations are kept in {kept}.")
+    _tell(settings, f"Serving {settings.model} at {address} with {processes}; Ctrl+C stops it.")
+    _tell(settings, f"Conversations are kept in {kept}.")
     if settings.nlu is None:
         text = "/greet"
-        click.echo("Messages name their intent, as in /greet; for typed text, give an NLU model or server with -u.")
+        _tell(
+            settings, "Messages name their intent, as in /greet; for typed text, give an NLU model or server with -u."
+        )
     else:
         text = "hello there"
-        click.echo(f"Typed text is understood by {settings.nlu.partition('?')[0]}.")
+        _tell(settings, f"Typed text is understood by {settings.nlu.partition('?')[0]}.")
     if settings.actions is not None:
         at = settings.actions if isinstance(settings.actions, str) else str(settings.actions["url"])
-        click.echo(f"Actions without a template run at {re.sub(r'//[^/]*@', '//', at).partition('?')[0]}.")
+        _tell(settings, f"Actions without a template run at {re.sub(r'//[^/]*@', '//', at).partition('?')[0]}.")
     if settings.enable_train is not None:
-        click.echo(f"POST /train puts NLU models into {settings.enable_train}.")
+        _tell(settings, f"POST /train puts NLU models into {settings.enable_train}.")
     if settings.inspect is not None:
-        click.echo(f"Inspect the bot in a browser at {address}/")
-    click.echo(f'Try: curl -XPOST {address}/conversations/default/parse{token} -d \'{{"query": "{text}"}}\'')
+        _tell(settings, f"Inspect the bot in a browser at {address}/")
+    _tell(settings, f'Try: curl -XPOST {address}/conversations/default/parse{token} -d \'{{"query": "{text}"}}\'')
 
 
 @click.command(cls=ServerCommand, epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})

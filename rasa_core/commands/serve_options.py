@@ -11,6 +11,7 @@ import click
 
 from rasa_core.commands.common import Command, import_option
 from rasa_core.server.launcher import DEFAULT_THREADS, WAITING_THREADS
+from rasa_core.server.log_lines import FORMATS
 from rasa_core.server.settings import DEFAULT_JWT_METHOD
 from rasa_core.server.waiting import PATIENCE
 from rasa_core.tracker_store.retention import DurationError, seconds_of
@@ -21,6 +22,9 @@ TOKEN_VARIABLE = "RASA_CORE_TOKEN"
 STORE_VARIABLE = "RASA_CORE_STORE"
 ACTIONS_VARIABLE = "RASA_CORE_ACTIONS"
 JWT_VARIABLE = "RASA_CORE_JWT_SECRET"
+LOG_FORMAT_VARIABLE = "RASA_CORE_LOG_FORMAT"
+LOG_IDS_VARIABLE = "RASA_CORE_LOG_IDS"
+LOG_KEY_VARIABLE = "RASA_CORE_LOG_KEY"
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _size = re.compile(r"(\d{1,12})\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _host = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[?[0-9a-f.]*:[0-9a-f:.]*\]?", re.IGNORECASE)
@@ -161,6 +165,21 @@ _OPTIONS = (
         default="rasa_core.log",
         show_default=True,
         help="File that gets a line for each request; '' for none.",
+    ),
+    click.option(
+        "--log-format",
+        type=click.Choice(FORMATS),
+        default=lambda: os.environ.get(LOG_FORMAT_VARIABLE, FORMATS[0]),
+        help="How the log file and the terminal are written: for people, or one JSON object a line."
+        f"  [default: {LOG_FORMAT_VARIABLE}, or text]",
+    ),
+    click.option(
+        "--log-ids",
+        type=click.Choice(("plain", "hash")),
+        default=lambda: os.environ.get(LOG_IDS_VARIABLE, "plain"),
+        help="Names of conversations in logs: as they are, or hashed with a key, so that nobody without it finds whose "
+        f"lines they are. The key is in the environment variable {LOG_KEY_VARIABLE}; without it, each start makes one, "
+        f"and the same conversation has another hash then.  [default: {LOG_IDS_VARIABLE}, or plain]",
     ),
     click.option(
         "--max-body",

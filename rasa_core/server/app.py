@@ -37,7 +37,8 @@ from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server import conversations, probes, rasa3
 from rasa_core.server.callers import ANY, Cors, check_page, host_check, hosts_of, unknown_host
 from rasa_core.server.guards import Guard
-from rasa_core.server.logs import LogFile, access_logger, level_number, log_to_console, log_to_file, request_line
+from rasa_core.server.log_lines import LogStyle
+from rasa_core.server.logs import AccessLog, access_logger, level_number, log_to_console, log_to_file
 from rasa_core.server.metrics import Metrics
 from rasa_core.server.metrics import can_be_read as metrics_can_be_read
 from rasa_core.server.paths import Paths, View, Views, check_sender_id, decoded_path
@@ -62,7 +63,7 @@ _STATUS_LINES: Final = {status.value: f"{status.value} {status.phrase}" for stat
 _ABOUT_CALLERS: Final = (
     *("cors_origins", "auth_token", "max_body", "enable_load"),
     *("retention", "enable_train", "allowed_hosts", "inspect", "jwt_secret", "jwt_method", "open_rest_channel"),
-    "metrics",
+    *("metrics", "log_format", "log_key"),
 )
 _READING: Final = ("GET", "HEAD")  # All but what talks to the bot, which GET can do too.
 _HOW_TO_TRAIN: Final = "start the server with --enable-train DIR and a token to allow it."
@@ -77,7 +78,7 @@ class ServerApp:
         Where the agent comes from.
     settings
         What callers may do; what is about the model is not looked at.
-    log_file
+    access_log
         Gets one line for each request.
 
     Raises
@@ -86,7 +87,7 @@ class ServerApp:
         If a setting makes no sense.
     """
 
-    def __init__(self, model: ServedModel, settings: ServerSettings, log_file: LogFile | None = None) -> None:
+    def __init__(self, model: ServedModel, settings: ServerSettings, access_log: AccessLog | None = None) -> None:
         if settings.max_body < 1:
             raise ValueError(f"max_body is a number of bytes above 0, not {settings.max_body!r}.")
         if settings.enable_train is not None and settings.auth_token is None and settings.jwt_secret is None:
@@ -98,7 +99,7 @@ class ServerApp:
         self._hosts_are_open = settings.allowed_hosts is None
         self._is_known_host = host_check((ANY,) if settings.allowed_hosts is None else settings.allowed_hosts)
         self._max_body = settings.max_body
-        self._log_file = log_file
+        self._access_log = access_log or AccessLog(LogStyle())
         self._nlu_models = None if settings.enable_train is None else _nlu_models(settings.enable_train)
         self._inspector = None if settings.inspect is None else _inspector(settings)
         self._paths = _PATHS if self._inspector is None else self._inspector.paths(_GENERAL, _OF_A_CONVERSATION)
@@ -132,14 +133,10 @@ class ServerApp:
     def log(self, environ: dict[str, Any], status: int, seconds: float) -> None:
         """Log a request, and count it."""
         if self.metrics is not None:
-            route = environ.get("rasa_core.route", "other")
+            route = environ["rasa_core.work"].route
             self.metrics.request(route, environ["REQUEST_METHOD"] if route != "other" else route, status, seconds)
-        if self._log_file is None and not access_logger.isEnabledFor(logging.INFO):
-            return
-        line = request_line(environ, status, seconds)
-        if self._log_file is not None:
-            self._log_file.write_request(line)
-        access_logger.info("%s", line)
+        if self._access_log.has_file or access_logger.isEnabledFor(logging.INFO):
+            self._access_log.write(environ, status, seconds)
 
     def view_for(self, request: Request) -> tuple[View, str]:
         """Return what answers a request, and the sender_id; raise `HttpError` for one that is refused."""
@@ -153,7 +150,9 @@ class ServerApp:
         view = views.get(method)
         if view is None:
             return self._options_for(method, ", ".join([*views, "OPTIONS"])), sender_id
-        environ["rasa_core.route"] = endpoint or _A_CONVERSATION
+        work = environ["rasa_core.work"]
+        work.route = endpoint or _A_CONVERSATION
+        work.sender = sender_id if endpoint in self._paths.of_a_conversation else None
         if not self._guard.asks:
             host = environ.get("HTTP_HOST", "")
             if view not in probes.PUBLIC and not self._is_known_host(host):
@@ -293,6 +292,8 @@ def create_app(
     jwt_secret: str | None = None,
     jwt_method: str = DEFAULT_JWT_METHOD,
     open_rest_channel: bool = False,
+    log_format: str = "text",
+    log_key: str | None = None,
 ) -> ServerApp:
     """Return a WSGI application that serves a model.
 
@@ -314,7 +315,7 @@ def create_app(
     tracker_store
         A store, or the URL of one, which need not be reachable yet; None for a SQLite file beside the model.
     cors_origins, auth_token, max_body, enable_load, retention, enable_train, actions, nlg, allowed_hosts, inspect, \
-    jwt_secret, jwt_method, open_rest_channel
+    jwt_secret, jwt_method, open_rest_channel, log_format, log_key
         As of `ServerSettings`. Training needs a token or a JWT.
 
     Raises
@@ -355,8 +356,12 @@ def create_app(
         enable_train=None if enable_train is None else os.fsdecode(enable_train),
         inspect=None if inspect is None else os.fsdecode(inspect),
         metrics=None if metrics is None else os.fsdecode(metrics),
+        log_format=log_format,
+        log_key=log_key,
     )
-    return ServerApp(model, settings, None if logfile is None else log_to_file(logfile, loglevel))
+    style = LogStyle(log_format, log_key)
+    file = None if logfile is None else log_to_file(logfile, loglevel, style)
+    return ServerApp(model, settings, AccessLog(style, file))
 
 
 def _several(given: Iterable[str] | str | None) -> tuple[str, ...]:
@@ -369,7 +374,7 @@ def create_app_from_settings(settings: Mapping[str, Any]) -> ServerApp:
     For processes that do nothing else than serve: this takes over the logging of the package.
     """
     given = ServerSettings(**settings)
-    log_to_console(given.log_level)
+    log_to_console(given.log_level, LogStyle(given.log_format, given.log_key))
     app = create_app(
         given.model,
         given.nlu,

@@ -105,13 +105,13 @@ class Cors:
             yield "Vary", "Origin"
         if self.admits(environ.get("HTTP_ORIGIN", "")):
             yield "Access-Control-Allow-Origin", "*" if self._open else environ["HTTP_ORIGIN"]
-            yield "Access-Control-Expose-Headers", "Allow, ETag, Retry-After"
+            yield "Access-Control-Expose-Headers", "Allow, ETag, Retry-After, X-Request-ID"
 
     def preflight_headers(self, environ: dict[str, Any], methods: str) -> Iterator[tuple[str, str]]:
         """Return the further headers for a browser that asks, before a request, whether it may send it."""
         if self.admits(environ.get("HTTP_ORIGIN", "")) and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
             yield "Access-Control-Allow-Methods", methods
-            yield "Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-Match"
+            yield "Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-Match, X-Request-ID"
             yield "Access-Control-Max-Age", "600"
 
 

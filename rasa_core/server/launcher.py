@@ -66,8 +66,11 @@ _MOST_IN_VAIN = 10  # Workers that die one after another, before any of them cou
 _READY = b"ready"  # What a worker reports that can serve; any other report is why it cannot.
 _REPORT_BYTES = 4000  # Below PIPE_BUF, so that reports of several workers cannot mix.
 _GRANIAN_LEVELS = {"DEBUG": LogLevels.debug, "INFO": LogLevels.info}
+_GRANIAN_LINES = {
+    "text": {"format": "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"},
+    "json": {"()": "rasa_core.server.log_lines.json_formatter"},
+}
 _GRANIAN_LOGGING: dict[str, Any] = {
-    "formatters": {"line": {"format": "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {"_granian": {"handlers": ["console"], "propagate": False}},
 }
@@ -87,6 +90,7 @@ def launch(
     workers: int = 1,
     threads: int = DEFAULT_THREADS,
     log_level: str = "WARNING",
+    log_format: str = "text",
     stop_timeout: int = 30,
     body_timeout: float = PATIENCE,
     target: str = APP,
@@ -102,6 +106,8 @@ def launch(
         Number of processes, and how many requests each may work on at once.
     log_level
         From INFO on, standard error also tells of workers that start and stop; below, only of failures.
+    log_format
+        ``text`` or ``json``.
     stop_timeout
         Seconds that requests under way have to finish once the server is told to stop.
     body_timeout
@@ -130,6 +136,7 @@ def launch(
             blocking_threads=threads + SEATS,
             blocking_threads_idle_timeout=5,  # The least; all that are there take turns, which is slower.
             log_level=_GRANIAN_LEVELS.get(log_level.upper(), LogLevels.error),
+            log_dictconfig={**_GRANIAN_LOGGING, "formatters": {"line": _GRANIAN_LINES[log_format]}},
             workers_kill_timeout=stop_timeout,
         )
         signals = _signals()
@@ -224,7 +231,6 @@ class _Server(MPServer):
             backlog=BACKLOG,
             backpressure=BACKLOG,  # Counts open connections, idle ones too, not requests.
             respawn_failed_workers=True,
-            log_dictconfig=_GRANIAN_LOGGING,
             **options,
         )
         self._listener = listener

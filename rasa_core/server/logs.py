@@ -1,7 +1,6 @@
-"""The server's logs: one line for each request, and where the package's log goes when it is told.
+"""Where the server's logs go: one line for each request, and what the package logs.
 
-A request line has the method, the path, the status and the milliseconds; the value of ``token``, in any case, is
-replaced by ``***``, and everything outside printable ASCII is percent-encoded, so that no request can forge a line.
+`rasa_core.server.log_lines` tells what stands in a line.
 """
 
 from __future__ import annotations
@@ -9,48 +8,19 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import os
-import re
 import threading
 import time
 from collections import deque
 from contextlib import suppress
-from functools import lru_cache
 from io import TextIOWrapper
 from typing import Any
-from urllib.parse import quote, unquote_plus
 
+from rasa_core.server.log_lines import ACCESS, LogStyle
+from rasa_core.server.log_lines import without_token as without_token
 from rasa_core.support.folders import make_private
 
 _package_logger = logging.getLogger("rasa_core")
-access_logger = logging.getLogger("rasa_core.server.access")
-
-_LINE = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
-_SECRETS = ("token", "auth_token", "access_token")
-_PLAIN = "/:@!$&'()*+,;=~%?"
-_needs_no_quoting = re.compile(r"[\w/.~-]*", re.ASCII).fullmatch
-
-
-def request_line(environ: dict[str, Any], status: int, seconds: float) -> str:
-    """Return the line of one request, without its time."""
-    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    query = environ.get("QUERY_STRING", "")
-    if query:
-        query = f"?{_printable(without_token(query), _PLAIN)}"
-    method = _printable(environ["REQUEST_METHOD"], "")
-    return f"{method} {_printable(path, '/:@')}{query} {status} {1000 * seconds:.2f} ms"
-
-
-def without_token(query_string: str) -> str:
-    """Return the parameters of a URL with the value of ``token`` replaced, however its name is written."""
-    return "&".join(
-        f"{name}=***" if unquote_plus(name).strip().lower() in _SECRETS else f"{name}{equals}{value}"
-        for name, equals, value in (part.partition("=") for part in query_string.split("&"))
-    )
-
-
-@lru_cache(maxsize=1000)
-def _printable(text: str, plain: str) -> str:
-    return text if _needs_no_quoting(text) else quote(text.encode("latin-1", "backslashreplace"), safe=plain)
+access_logger = logging.getLogger(ACCESS)
 
 
 def level_number(level: str | int) -> int:
@@ -73,8 +43,9 @@ class LogFile(logging.handlers.WatchedFileHandler):
 
     DELAY = 0.1
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, style: LogStyle) -> None:
         super().__init__(path, encoding="utf-8", errors="backslashreplace")
+        self.style = style
         self._second = 0
         self._time = ""
         self._waiting: deque[tuple[float, str]] = deque()
@@ -85,12 +56,12 @@ class LogFile(logging.handlers.WatchedFileHandler):
         make_private(self.baseFilename)  # What people say is in it.
         return super()._open()
 
-    def write_request(self, line: str) -> None:
-        """Write the line of a request; a full disk must not fail the request."""
+    def write_request(self, rest: str) -> None:
+        """Write the line of a request, given without its time; a full disk must not fail the request."""
         if self.level > logging.INFO:
             return
         now = time.time()
-        self._waiting.append((now, line))
+        self._waiting.append((now, rest))
         if abs(now - self._written) >= self.DELAY:
             self._written = now
             self.flush()
@@ -117,16 +88,41 @@ class LogFile(logging.handlers.WatchedFileHandler):
             with suppress(OSError):  # Nor is there another place to say so for each request.
                 os.write(self.stream.fileno(), "".join(lines).encode("ascii"))
 
-    def _formatted(self, now: float, line: str) -> str:
+    def _formatted(self, now: float, rest: str) -> str:
         second = int(now)
         if second != self._second:  # What need not be done for every line.
             self._second = second
-            self._time = time.strftime(logging.Formatter.default_time_format, time.localtime(second))
+            self._time = self.style.time_of(second)
             self.reopenIfNeeded()
-        return f"{self._time},{int(now % 1 * 1000):03d} {os.getpid()} INFO {access_logger.name}: {line}\n"
+        return f"{self._time}{self.style.milliseconds(now)}{rest}"
 
 
-def log_to_file(path: str | os.PathLike[str], level: str | int) -> LogFile:
+class AccessLog:
+    """Where lines of requests go.
+
+    Parameters
+    ----------
+    style
+        How they are written.
+    file
+        What gets them; None if only those do that listen to `access_logger`.
+    """
+
+    def __init__(self, style: LogStyle, file: LogFile | None = None) -> None:
+        self._style = style
+        self._file = file
+        self.has_file = file is not None
+
+    def write(self, environ: dict[str, Any], status: int, seconds: float) -> None:
+        """Write the line of a request."""
+        line = self._style.request_line(environ, status, seconds)
+        if self._file is not None:
+            self._file.write_request(self._style.after_time(environ, line, status, seconds))
+        if access_logger.isEnabledFor(logging.INFO):
+            access_logger.info("%s", line, extra={"of_a_request": self._style.request_fields(environ, status, seconds)})
+
+
+def log_to_file(path: str | os.PathLike[str], level: str | int, style: LogStyle | None = None) -> LogFile:
     """Append what this package logs, from `level` on, to a file; asked twice for one file, only once.
 
     Requests are not logged elsewhere for that: `access_logger` keeps the level that it has.
@@ -136,22 +132,31 @@ def log_to_file(path: str | os.PathLike[str], level: str | int) -> LogFile:
     for handler in _package_logger.handlers:
         if isinstance(handler, LogFile) and handler.baseFilename == wanted:
             return handler
-    file = LogFile(wanted)
+    file = LogFile(wanted, style or LogStyle())
     file.addFilter(lambda record: record.name != access_logger.name)
     access_logger.setLevel(access_logger.getEffectiveLevel())
-    _attach(file, number)
+    _attach(file, number, file.style)
     return file
 
 
-def log_to_console(level: str | int) -> None:
-    """Show on standard error what this package logs, from `level` on; for commands, which own it."""
+def log_to_console(level: str | int, style: LogStyle | None = None) -> None:
+    """Show on standard error what this package logs, from `level` on; for commands, which own it.
+
+    As JSON, what other packages warn of is shown so too, so that all of standard error can be read by a program.
+    """
+    style = style or LogStyle()
     _package_logger.propagate = False
-    _attach(logging.StreamHandler(), level_number(level))
+    _attach(logging.StreamHandler(), level_number(level), style)
+    if style.is_json:
+        others = logging.StreamHandler()
+        others.setFormatter(style.formatter())
+        logging.getLogger().addHandler(others)
+        logging.captureWarnings(True)
 
 
-def _attach(handler: logging.Handler, level: int) -> None:
+def _attach(handler: logging.Handler, level: int, style: LogStyle) -> None:
     handler.setLevel(level)
-    handler.setFormatter(logging.Formatter(_LINE))
+    handler.setFormatter(style.formatter())
     _package_logger.addHandler(handler)
     if _package_logger.getEffectiveLevel() > level:
         _package_logger.setLevel(level)

@@ -79,10 +79,13 @@ class Paths:
     ----------
     views
         What answers, by the path without the sender_id.
+    of_a_conversation
+        Those of these paths that are about a conversation.
     """
 
     def __init__(self, general: Mapping[str, Views], of_a_conversation: Mapping[str, Views]) -> None:
         self.views = {**general, **of_a_conversation}
+        self.of_a_conversation = frozenset(of_a_conversation)
         rules = [
             *(Rule(path, endpoint=path) for path in general),
             *(Rule(f"/conversations/<sender_id>{path}", endpoint=path) for path in of_a_conversation),

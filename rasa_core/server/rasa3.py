@@ -47,6 +47,7 @@ def webhook(request: Request, agent: Agent, sender_id: str) -> Response:
     if not isinstance(text, str) or not text:
         return json_response([])
     sender_id = UserMessage.DEFAULT_SENDER_ID if sender is None else str(sender)
+    request.environ["rasa_core.work"].sender = sender_id
     if request.only_sender not in (None, sender_id):
         raise HttpError(403, f'this JWT may speak as the sender {request.only_sender!r} alone; send it as "sender".')
     channel = RestOutputChannel()

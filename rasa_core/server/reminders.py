@@ -20,6 +20,7 @@ from rasa_core.events import Event, ReminderScheduled
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.responses import ResponseDispatcher
 from rasa_core.server.requests import HttpError
+from rasa_core.support.work import Work, request_id, under_way
 from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)
@@ -84,12 +85,13 @@ class ReminderClock:
                     return self._queue[0].moment - now if self._queue else _LONGEST_WAIT
                 due = heapq.heappop(self._queue)
                 self._known.discard(due)
-            try:
-                self._act_on(due)
-            except (RasaCoreError, HttpError) as error:
-                logger.warning("the reminder %r of conversation %r waits: %s", due.name, due.sender_id, error)
-                with self._changed:
-                    heapq.heappush(self._queue, due._replace(moment=now + _AGAIN_AFTER))
+            with under_way(Work(request_id(), "reminder", due.sender_id)):
+                try:
+                    self._act_on(due)
+                except (RasaCoreError, HttpError) as error:
+                    logger.warning("the reminder %r of conversation %r waits: %s", due.name, due.sender_id, error)
+                    with self._changed:
+                        heapq.heappush(self._queue, due._replace(moment=now + _AGAIN_AFTER))
 
     def _act_on(self, due: Due) -> None:
         agent = self._agent()

@@ -32,6 +32,10 @@ class ServerSettings:
         What callers must know; None if everybody may call.
     log_file
         Gets one line for each request, and what is logged; None for no file.
+    log_format
+        ``text`` or ``json``.
+    log_key
+        With what names of conversations are hashed in logs; None if they stand there as they are.
     log_level
         Name of the level from which on messages are shown on standard error.
     store
@@ -68,6 +72,8 @@ class ServerSettings:
     cors_origins: tuple[str, ...] = ()
     auth_token: str | None = dataclasses.field(default=None, repr=False)
     log_file: str | None = None
+    log_format: str = "text"
+    log_key: str | None = dataclasses.field(default=None, repr=False)
     log_level: str = "WARNING"
     store: str | None = dataclasses.field(default=None, repr=False)
     max_body: int = DEFAULT_MAX_BODY

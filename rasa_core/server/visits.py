@@ -13,6 +13,7 @@ from rasa_core.exceptions import RasaCoreError
 from rasa_core.server.callers import Cors
 from rasa_core.server.failures import as_http_error
 from rasa_core.server.requests import HttpError, Request
+from rasa_core.support.work import HEADER, UNDER_WAY, Work, request_id, under_way
 
 logger = logging.getLogger(__name__)
 
@@ -42,21 +43,30 @@ class Application(Protocol):
 class Visit:
     """One request, all of which was looked at but its body."""
 
-    __slots__ = ("_app", "_refusal", "_request", "_sender_id", "_started", "_view", "is_brief")
+    __slots__ = ("_app", "_refusal", "_request", "_sender_id", "_started", "_view", "is_brief", "work")
 
     def __init__(self, app: Application, environ: dict[str, Any]) -> None:
         self._started = time.perf_counter()
         self._app = app
+        self.work = environ["rasa_core.work"] = Work(request_id(environ.get("HTTP_X_REQUEST_ID")))
         self._request = app.request(environ)
         self._refusal: Response | None = None
         try:
             self._view, self._sender_id = app.view_for(self._request)
         except Exception as error:
-            self._refusal = _failure(error)
+            with under_way(self.work):
+                self._refusal = _failure(error)
         self.is_brief = self._refusal is not None or app.is_brief(self._view)
 
     def answer(self) -> tuple[int, list[tuple[str, str]], bytes]:
         """Do what the request asks for; return status, headers and body."""
+        token = UNDER_WAY.set(self.work)
+        try:
+            return self._answer()
+        finally:
+            UNDER_WAY.reset(token)
+
+    def _answer(self) -> tuple[int, list[tuple[str, str]], bytes]:
         request, response = self._request, self._refusal
         if response is None:
             try:
@@ -71,7 +81,7 @@ class Visit:
         self._app.log(environ, status, time.perf_counter() - self._started)
         # All at once: Granian sends the iterator that Werkzeug would give in a packet of its own, which is slower.
         content = b"" if environ["REQUEST_METHOD"] == "HEAD" else b"".join(response.iter_encoded())
-        return status, response.headers.to_wsgi_list(), content
+        return status, [*response.headers.to_wsgi_list(), (HEADER, self.work.request_id)], content
 
 
 def _failure(error: Exception) -> Response:

@@ -27,6 +27,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from rasa_core.support.strict_json import encode
+from rasa_core.support.work import HEADER, Work, request_id, under_way
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,8 @@ class Visit(Protocol):
 
     is_brief: bool
     """Whether it needs neither its body nor a desk."""
+    work: Work
+    """What it is, for logs."""
 
     def answer(self) -> Answer:
         """Do what the request asks for; give status, headers and body."""
@@ -95,6 +98,7 @@ class WaitingRoom:
             else:
                 body = environ["wsgi.input"] = Body(self, environ["wsgi.input"].read, protocol.response_iter)
                 visit = receive(environ)
+                body.work = visit.work
                 if not 0 < length <= _PIECE:
                     _answer(protocol, visit)
                     return
@@ -148,8 +152,9 @@ def _answer(protocol: Any, visit: Visit) -> None:
     try:
         protocol.response_bytes(*visit.answer())
     except Exception:  # The outermost edge of a thread: whatever happens, the client hears of it.
-        logger.exception("a request failed:")
-        protocol.response_bytes(500, [], b"")
+        with under_way(visit.work):
+            logger.exception("a request failed:")
+        protocol.response_bytes(500, [(HEADER, visit.work.request_id)], b"")
 
 
 class _PlainVisit:
@@ -157,6 +162,7 @@ class _PlainVisit:
 
     def __init__(self, app: Callable[..., Any], environ: dict[str, Any]) -> None:
         self.is_brief = False
+        self.work = Work(request_id(environ.get("HTTP_X_REQUEST_ID")))
         self._app = app
         self._environ = environ
         self._status = 500
@@ -187,6 +193,7 @@ class Body:
         self._room = room
         self._read = read
         self._answer = answer
+        self.work = Work("")
         self._too_slow = False
         self._ahead: bytes | None = None
 
@@ -231,6 +238,7 @@ class Body:
         problem = f"the body did not come within {self._room.patience:g} seconds; send all of it at once."
         content = encode({"error": problem}).encode("ascii")
         headers = [("content-type", "application/json"), ("content-length", str(len(content) + 1))]
+        headers.append((HEADER.lower(), self.work.request_id))
         self._answer(408, headers, _CutShort(content))
 
 

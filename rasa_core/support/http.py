@@ -22,6 +22,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from rasa_core.exceptions import RasaCoreError
+from rasa_core.support.work import passed_on
 from rasa_core.version import __version__
 
 IDLE_LIMIT = 50.0
@@ -130,7 +131,7 @@ class HttpTransport:
         """
         parameters = urlencode(list(query), errors="replace")
         target = self._prefix + path + ("?" if parameters else "") + parameters
-        every = {"User-Agent": f"rasa_core/{__version__}", **headers}
+        every = {"User-Agent": f"rasa_core/{__version__}", **passed_on(), **headers}
         try:
             pool = self._kept_pool() if reuse else self._new_pool()
             with pool.urlopen(

@@ -53,6 +53,8 @@ def test_what_is_not_said_is_as_it_always_was(launched: Launched) -> None:
         "cors_origins": [],
         "auth_token": None,
         "log_file": "rasa_core.log",
+        "log_format": "text",
+        "log_key": None,
         "log_level": "WARNING",
         "store": None,
         "max_body": 1024 * 1024,

@@ -1,0 +1,207 @@
+"""What a line of the server's log says, as text or as JSON, and how it names conversations.
+
+A request line has the method, the path, the status and the milliseconds; the value of ``token``, in any case, is
+replaced by ``***``, and everything outside printable ASCII is percent-encoded, so that no request can forge a line. As
+JSON, each line is one object, in ASCII, whatever is in it.
+
+Where names of conversations are hashed, a line about a request has the same sixteen digits wherever the name would
+stand, with one key: the name cannot be found from them without it, and lines about one conversation can be told from
+others. Values of parameters are left out then, since some are such names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import quote, unquote_plus
+
+from rasa_core.support.work import UNDER_WAY, Work
+
+FORMATS: Final = ("text", "json")
+ACCESS: Final = "rasa_core.server.access"
+
+_SECRETS: Final = ("token", "auth_token", "access_token")
+_PLAIN: Final = "/:@!$&'()*+,;=~%?"
+_DIGEST_BYTES: Final = 8
+_LINE: Final = "%(asctime)s %(process)d%(work)s %(levelname)s %(name)s: %(message)s"
+_needs_no_quoting = re.compile(r"[\w/.~-]*", re.ASCII).fullmatch
+_of_a_conversation = re.compile(r"/conversations?/+(?=.)", re.DOTALL)
+
+
+def without_token(query_string: str) -> str:
+    """Return the parameters of a URL with the value of ``token`` replaced, however its name is written."""
+    return "&".join(
+        f"{name}=***" if unquote_plus(name).strip().lower() in _SECRETS else f"{name}{equals}{value}"
+        for name, equals, value in (part.partition("=") for part in query_string.split("&"))
+    )
+
+
+def _without_values(query_string: str) -> str:
+    names = (part.partition("=")[:2] for part in query_string.split("&"))
+    return "&".join(f"{name}=***" if equals else "***" for name, equals in names)
+
+
+@lru_cache(maxsize=1000)
+def _printable(text: str, plain: str) -> str:
+    return text if _needs_no_quoting(text) else quote(text.encode("latin-1", "backslashreplace"), safe=plain)
+
+
+class LogStyle:
+    """How lines are written.
+
+    Parameters
+    ----------
+    log_format
+        ``text`` or ``json``.
+    key
+        With what names of conversations are hashed; None if they stand there as they are.
+
+    Raises
+    ------
+    ValueError
+        If there is no such format, or the key is empty.
+    """
+
+    def __init__(self, log_format: str = "text", key: str | None = None) -> None:
+        if log_format not in FORMATS:
+            raise ValueError(f"the format of a log is text or json, not {log_format!r}.")
+        if key is not None and not key.strip():
+            raise ValueError("the key that hashes names of conversations is empty, which would hide nothing.")
+        self.is_json = log_format == "json"
+        self._key = None if key is None else hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+        self._hashed = lru_cache(maxsize=1000)(self._digest)
+
+    def _digest(self, sender_id: str) -> str:
+        content = sender_id.encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(content, key=self._key or b"", digest_size=_DIGEST_BYTES).hexdigest()
+
+    def formatter(self) -> logging.Formatter:
+        """Return what makes lines of log records."""
+        return _JsonFormatter(self) if self.is_json else _TextFormatter(self)
+
+    def sender(self, sender_id: str) -> str:
+        """Return how a conversation is named."""
+        return sender_id if self._key is None else self._hashed(sender_id)
+
+    def hidden(self, text: str, work: Work | None) -> str:
+        """Return a text with the conversation that is worked on named as it is to be."""
+        if self._key is None or work is None or not work.sender:
+            return text
+        sender = work.sender
+        encoded = quote(sender, safe="", errors="replace")
+        written = {sender, repr(sender)[1:-1], json.dumps(sender)[1:-1], encoded, encoded.replace("%2F", "/")}
+        names = "|".join(re.escape(name) for name in sorted(written, key=len, reverse=True))
+        return re.sub(rf"(?<!\w)(?:{names})(?!\w)", self._hashed(sender), text)
+
+    def request_line(self, environ: Mapping[str, Any], status: int, seconds: float) -> str:
+        """Return what is said of a request."""
+        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        query = environ.get("QUERY_STRING", "")
+        if self._key is not None:
+            path, query = self._hidden_path(path, environ["rasa_core.work"]), _without_values(query) if query else ""
+        elif query:
+            query = without_token(query)
+        if query:
+            query = f"?{_printable(query, _PLAIN)}"
+        method = _printable(environ["REQUEST_METHOD"], "")
+        return f"{method} {_printable(path, '/:@')}{query} {status} {1000 * seconds:.2f} ms"
+
+    def _hidden_path(self, path: str, work: Work) -> str:
+        """Return a path with what names the conversation hashed; that is all behind it where there is no such path."""
+        found = _of_a_conversation.search(path)
+        if found is None:
+            return path
+        if work.sender is None:
+            return path[: found.end()] + self._hashed(path[found.end() :])
+        end = work.route if path.endswith(work.route) else ""
+        return path[: found.end()] + self._hashed(work.sender) + end
+
+    def request_fields(self, environ: Mapping[str, Any], status: int, seconds: float) -> dict[str, Any]:
+        """Return what JSON says of a request beside its line."""
+        return {"method": environ["REQUEST_METHOD"], "status": status, "duration": round(seconds, 6)}
+
+    def line(self, level: str, name: str, message: str, more: Mapping[str, Any] | None = None) -> str:
+        """Return a whole line of JSON, of now, without its end."""
+        now = time.time()
+        said = self.object_of(level, name, message, UNDER_WAY.get(), more or {})
+        return f'{self.time_of(int(now))}{self.milliseconds(now)}Z", {json.dumps(said)[1:]}'
+
+    # -- lines of requests, which take a short way
+
+    def time_of(self, second: int) -> str:
+        """Return how a line begins, up to the second."""
+        if self.is_json:
+            return time.strftime('{"time": "%Y-%m-%dT%H:%M:%S', time.gmtime(second))
+        return time.strftime(logging.Formatter.default_time_format, time.localtime(second))
+
+    def after_time(self, environ: Mapping[str, Any], line: str, status: int, seconds: float) -> str:
+        """Return the rest of the line of a request, behind its milliseconds."""
+        work: Work = environ["rasa_core.work"]
+        if not self.is_json:
+            return f" {os.getpid()}/{work.request_id} INFO {ACCESS}: {line}\n"
+        said = self.object_of("INFO", ACCESS, line, work, self.request_fields(environ, status, seconds))
+        return f'Z", {json.dumps(said)[1:]}\n'
+
+    def milliseconds(self, moment: float) -> str:
+        """Return the milliseconds of a moment, as they stand behind the second."""
+        return f"{'.' if self.is_json else ','}{int(moment % 1 * 1000):03d}"
+
+    def object_of(
+        self, level: str, name: str, message: str, work: Work | None, more: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return what a line of JSON has beside its time."""
+        said: dict[str, Any] = {"level": level, "logger": name, "message": message, "process": os.getpid()}
+        if work is not None:
+            said |= {"request_id": work.request_id, "route": work.route}
+            if work.sender is not None:
+                said["sender"] = self.sender(work.sender)
+        return {**said, **more}
+
+
+def json_formatter() -> logging.Formatter:
+    """Return what makes JSON of log records, for other programs of the server."""
+    return LogStyle("json").formatter()
+
+
+class _Formatter(logging.Formatter):
+    """Makes a line of a record, of the thread that works on something now."""
+
+    def __init__(self, style: LogStyle) -> None:
+        super().__init__(_LINE)
+        self._lines = style
+
+
+class _TextFormatter(_Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        work = UNDER_WAY.get()
+        record.work = "" if work is None else f"/{work.request_id}"
+        return self._lines.hidden(super().format(record), work)
+
+
+class _JsonFormatter(_Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        work, lines = UNDER_WAY.get(), self._lines
+        more = dict(getattr(record, "of_a_request", ()))
+        if record.exc_info:
+            more["exception"] = lines.hidden(self.formatException(record.exc_info), work)
+        if record.stack_info:
+            more["stack"] = lines.hidden(self.formatStack(record.stack_info), work)
+        message = lines.hidden(_message_of(record), work)
+        said = lines.object_of(record.levelname, record.name, message, work, more)
+        begin = lines.time_of(int(record.created)) + lines.milliseconds(record.created)
+        return f'{begin}Z", {json.dumps(said, default=repr)[1:]}'
+
+
+def _message_of(record: logging.LogRecord) -> str:
+    """Return the message; of a record whose values do not fit it, the message as it was written."""
+    try:
+        return record.getMessage()
+    except Exception:  # From any code that logs: a line that cannot be formed must not be lost.
+        return str(record.msg)
