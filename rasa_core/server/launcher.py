@@ -28,6 +28,7 @@ import errno
 import functools
 import gc
 import importlib
+import logging
 import multiprocessing
 import os
 import signal
@@ -37,6 +38,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection, wait
+from multiprocessing.util import Finalize
 from typing import Any, NoReturn
 
 from granian.constants import HTTPModes, Interfaces
@@ -291,6 +293,7 @@ def _load_app(
     setattr(mp, _CALL_OF_GRANIAN, lambda app, *options: room.calls(app))
     _start_thread(_stop_when_told, {signal.SIGTERM}, _handle)
     _start_thread(_end_with_main_process)
+    Finalize(None, logging.shutdown, exitpriority=1)  # Writes what waits; such a process calls nothing of atexit.
     module, _, name = target.partition(":")
     try:
         app: WSGIApplication = getattr(importlib.import_module(module), name)(settings)
