@@ -23,7 +23,7 @@ from rasa_core.evaluation.cross_validation import (
     train_and_evaluate,
 )
 from rasa_core.evaluation.stories import StoryEvaluation, StoryResult, evaluate_stories
-from rasa_core.evaluation.story_report import curve_report, models_report, story_report
+from rasa_core.evaluation.story_report import YAML_SUFFIXES, curve_report, models_report, story_report
 from rasa_core.evaluation.tables import Report, fitted, width_of_terminal
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
@@ -36,6 +36,7 @@ from rasa_core.rasa3.rule import Rule
 from rasa_core.rasa_config import read_rasa_config
 from rasa_core.rasa_files import RasaFiles, is_rasa
 from rasa_core.stories import extract_story_graph
+from rasa_core.stories.files import story_files
 from rasa_core.stories.steps import StoryGraph
 from rasa_core.trackers import DialogueStateTracker
 
@@ -44,6 +45,7 @@ __all__ = ["collect_story_predictions", "command", "run_story_evaluation"]
 DEFAULT_MAX_STORIES = 100
 DEFAULT_FOLDS = 5
 DEFAULT_FAILED_FILE = "failed_stories.txt"
+DEFAULT_FAILED_YAML = "failed_test_stories.yml"
 
 _EXAMPLES = """\b
 Examples:
@@ -178,7 +180,7 @@ def _tell(report: Report, form: str, paths: Mapping[str, Any]) -> None:
 # -- the command
 
 
-def _or_none(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+def _or_none(context: click.Context | None, option: click.Parameter | None, value: str | None) -> str | None:
     """Read a path; ``None``, as the documents of 0.9 have it, stands for no file."""
     return None if value is None or value.lower() in ("none", "") else value
 
@@ -227,10 +229,8 @@ def _read_shares(context: click.Context, option: click.Parameter, value: str | N
 @click.option(
     "--failed",
     metavar="FILE",
-    callback=_or_none,
-    default=DEFAULT_FAILED_FILE,
-    show_default=True,
-    help="Story file for the stories in which something else was predicted.",
+    help="Story file for the stories in which something else was predicted, or a message misunderstood; none for no "
+    f"file.  [default: {DEFAULT_FAILED_FILE}; where stories are in YAML, {DEFAULT_FAILED_YAML}]",
 )
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the report.")
 @click.option("--fail-under", type=click.FloatRange(0, 1), metavar="SHARE", help="Exit status 1 below this accuracy.")
@@ -268,6 +268,7 @@ def command(
     start_log(verbose, debug)
     flags["project"] = _take_project(flags)
     _check_flags(flags)
+    flags["failed"] = _or_none(None, None, flags["failed"] or _failed_file(flags["stories"]))
     load_modules(imports, *(place for place in (flags["core"], flags["domain"], *flags["models"]) if place))
     if flags["core"] is not None:
         flags["core"], flags["nlu"] = model_at(flags["core"], flags["nlu"])
@@ -276,6 +277,12 @@ def command(
     _tell(report, form, flags)
     if problems := report.below({"accuracy": fail_under, "share of whole stories": fail_under_stories}):
         raise click.ClickException(" ".join(problems))
+
+
+def _failed_file(stories: str | Sequence[Path]) -> str:
+    """Return where failed stories are written if nobody says: as they are read."""
+    files = story_files(Path(stories)) if isinstance(stories, str) else stories
+    return DEFAULT_FAILED_YAML if any(file.suffix in YAML_SUFFIXES for file in files) else DEFAULT_FAILED_FILE
 
 
 def _take_project(flags: dict[str, Any]) -> Project | None:

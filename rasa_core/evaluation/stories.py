@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from rasa_core.evaluation.metrics import LISTENING, Evaluation, accuracy, ratio, weighted_f1
-from rasa_core.evaluation.nlu import MessageResult, message_result
+from rasa_core.evaluation.nlu import MessageResult, ParsesText, has_words, understood
 from rasa_core.evaluation.tables import in_comment
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
@@ -30,11 +30,9 @@ from rasa_core.events import (
     UserUtteranceReverted,
     UserUttered,
 )
-from rasa_core.interpreter import INTENT_MESSAGE_PREFIX
-from rasa_core.nlu.text_formats import read_annotated
-from rasa_core.nlu.training_data import NLUDataError, NLUExample
 from rasa_core.rasa3.history import history_for
 from rasa_core.stories.generator import TrainingDataGenerator
+from rasa_core.stories.sessions import story_in_yaml
 from rasa_core.stories.steps import StoryGraph, StoryStep
 from rasa_core.stories.training_tracker import TrainingTracker
 from rasa_core.support.places import Place
@@ -48,14 +46,6 @@ if TYPE_CHECKING:
 
 SEED: Final = 42
 _TOLD_EVERY: Final = 50  # stories
-
-
-class ParsesText(Protocol):
-    """What understands messages: an interpreter."""
-
-    def parse(self, text: str) -> dict[str, Any]:
-        """Return the parse of a text."""
-        ...
 
 
 class Policies(Protocol):
@@ -141,9 +131,14 @@ class StoryResult:
         return sum(result.is_right for result in self.actions)
 
     @property
+    def misunderstood(self) -> list[MessageResult]:
+        """The messages that were not understood as the story says."""
+        return [message for message in self.messages if not message.is_right]
+
+    @property
     def is_right(self) -> bool:
-        """Whether all actions were predicted right."""
-        return all(result.is_right for result in self.actions)
+        """Whether all actions were predicted right, and all messages understood."""
+        return not self.misunderstood and all(result.is_right for result in self.actions)
 
     def first_wrong(self) -> tuple[ActionResult, Place | None]:
         """Return the first action that was predicted wrong, and where it stands; `LookupError` if there is none."""
@@ -166,12 +161,28 @@ class StoryResult:
                 lines.append(text)
         return "\n".join(lines) + "\n"
 
+    def export_yaml(self) -> str:
+        """Return the story in YAML, as a list of its own, with what was predicted and understood as comments."""
+        implied, messages = _implied(self.events, self.sources), iter(self.messages)
+        told: list[tuple[Event | None, str]] = []
+        for index, (event, result) in enumerate(zip(self.events, self.results, strict=True)):
+            comment = "" if result is None or result.is_right else _predicted(result, is_told=index not in implied)
+            if self.messages and isinstance(event, UserUttered) and has_words(event):
+                comment = next(messages).described()
+            if index not in implied or comment:
+                told.append((None if index in implied else event, comment))
+        return story_in_yaml(self.name, told, "" if self.source is None else f"{self.source.file}:{self.source.line}")
 
-def _comment(result: ActionResult, is_told: bool) -> str:
+
+def _predicted(result: ActionResult, is_told: bool) -> str:
     found = result.prediction
     by = f", {found.policy}" if found.policy is not None else ""
     instead = "" if is_told else f" instead of {result.expected}"
-    return f"<!-- predicted: {in_comment(found.action)}{instead} ({found.confidence:.2f}{by}) -->"
+    return f"predicted: {found.action}{instead} ({found.confidence:.2f}{by})"
+
+
+def _comment(result: ActionResult, is_told: bool) -> str:
+    return f"<!-- {in_comment(_predicted(result, is_told))} -->"
 
 
 def told_events(conversation: TrainingTracker) -> list[tuple[Event, Place | None]]:
@@ -246,9 +257,13 @@ class StoryEvaluation(Evaluation):
         """What is measured, each from 0 to 1.
 
         ``accuracy``, of all actions, and ``accuracy_without_listen``, of those that are not `action_listen`;
-        ``weighted_f1``, without `action_listen` too; ``whole_stories``; ``calibration_error``, over all actions.
+        ``weighted_f1``, without `action_listen` too; ``whole_stories``; ``calibration_error``, over all actions; and
+        ``accuracy_with_messages``, of actions and messages together, where messages were to be understood.
         """
+        understood = len(self.messages) - len(self.misunderstood)
+        with_messages = ratio(self.right + understood, self.total + len(self.messages))
         return {
+            **({"accuracy_with_messages": with_messages} if self.messages else {}),
             "accuracy": self.accuracy,
             "accuracy_without_listen": accuracy(self.pairs, without=LISTENING),
             "weighted_f1": weighted_f1(self.scores),
@@ -260,6 +275,11 @@ class StoryEvaluation(Evaluation):
     def messages(self) -> list[MessageResult]:
         """What was understood of each message whose words stand in a story."""
         return [message for story in self.stories for message in story.messages]
+
+    @property
+    def misunderstood(self) -> list[MessageResult]:
+        """The messages that were not understood as their stories say."""
+        return [message for story in self.stories for message in story.misunderstood]
 
     def by_policy(self) -> dict[str | None, list[ActionResult]]:
         """Return what each policy decided, the most frequent one first.
@@ -361,35 +381,10 @@ def _evaluate(bot: Predictor, story: TrainingTracker, parser: ParsesText | None)
         if isinstance(event, ActionExecuted) and not event.unpredictable and told.version > 0:
             result = ActionResult(event.action_name, bot.predict(told))
         results.append(result)
-        if parser is not None and isinstance(event, UserUttered) and _has_words(event):
+        if parser is not None and isinstance(event, UserUttered) and has_words(event):
             message, found = understood(event, source, parser)
             messages.append(found)
             told.update(message)
         else:
             told.update(event)
     return StoryResult(story.sender_id, events, tuple(story.sources), tuple(results), tuple(messages))
-
-
-def _has_words(event: UserUttered) -> bool:
-    return bool(event.text) and not str(event.text).startswith(INTENT_MESSAGE_PREFIX)
-
-
-def understood(event: UserUttered, source: Place | None, parser: ParsesText) -> tuple[UserUttered, MessageResult]:
-    """Return a message of a story as it is understood, and how that differs from what the story says.
-
-    Entities are compared where the words are marked, as in ``in [Lisbon](city)``.
-    """
-    place = source or Place("story")
-
-    def fail(problem: str) -> NoReturn:
-        raise NLUDataError(problem, place)
-
-    text, spans = read_annotated(str(event.text).strip(), fail)
-    parse = parser.parse(text)
-    intent = event.intent.get("full_retrieval_intent_name") or event.intent.get("name")
-    found = message_result(NLUExample(text, intent, tuple(spans), place), parse)
-    if "/" not in str(intent):  # Stories may name a retrieval intent as a whole.
-        found = replace(found, intent=found.intent.partition("/")[0])
-    if not spans:
-        found = replace(found, found=frozenset())
-    return UserUttered(text, parse["intent"], parse["entities"], parse), found

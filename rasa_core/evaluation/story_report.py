@@ -18,6 +18,9 @@ from rasa_core.evaluation.tables import LONGEST_NAME, Report, written
 NO_POLICY: Final = "(none: fixed, or nothing learnt)"
 NONE_FAILED: Final = "<!-- No story failed. -->\n"
 LONGEST_MODEL: Final = 36
+YAML_SUFFIXES: Final = (".yml", ".yaml")
+WITH_MESSAGES: Final = "accuracy_with_messages"
+"""The figure that limits are for where messages are understood, too."""
 HEADINGS: Final = {
     "accuracy": "Accuracy",
     "accuracy_without_listen": "Without listening",
@@ -51,8 +54,8 @@ def story_report(evaluation: StoryEvaluation, what: str, folds: Sequence[StoryEv
         limited = {"mean of the folds": {name: spread.mean for name, spread in spreads.items()}}
 
     def write_failed(path: str | Path) -> Iterator[str]:
-        text = "\n".join(story.export_stories() for story in evaluation.failed) or NONE_FAILED
-        tables.write_text(text, path, "failed stories")
+        in_yaml = Path(path).suffix.lower() in YAML_SUFFIXES
+        tables.write_text(_failed_text(evaluation.failed, in_yaml), path, "failed stories")
         if evaluation.failed:
             yield f"The failed stories are in {path}, with what was predicted."
 
@@ -64,10 +67,19 @@ def story_report(evaluation: StoryEvaluation, what: str, folds: Sequence[StoryEv
     return Report(lines, content, _limited(limited), files)
 
 
+def _failed_text(failed: Sequence[StoryResult], in_yaml: bool) -> str:
+    if not in_yaml:
+        return "\n".join(story.export_stories() for story in failed) or NONE_FAILED
+    stories = "\n".join(story.export_yaml() for story in failed)
+    return 'version: "3.1"\n' + (f"stories:\n{stories}" if failed else "# No story failed.\nstories: []\n")
+
+
 def _limited(figures: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
     """Return what can be limited, of figures by what they are of."""
-    limits = {"accuracy": "accuracy", "share of whole stories": "whole_stories"}
-    return {said: {name: each[figure] for name, each in figures.items()} for said, figure in limits.items()}
+    return {
+        "accuracy": {name: each.get(WITH_MESSAGES, each["accuracy"]) for name, each in figures.items()},
+        "share of whole stories": {name: each["whole_stories"] for name, each in figures.items()},
+    }
 
 
 def _policies(evaluation: StoryEvaluation) -> list[dict[str, Any]]:
@@ -103,26 +115,23 @@ def _content(evaluation: StoryEvaluation) -> dict[str, Any]:
         "confidence_bins": [asdict(one) for one in evaluation.bins],
         "mistakes": tables.mistakes_as_json("predicted", evaluation.mistakes),
         "failed_stories": [_failed_story(story) for story in evaluation.failed],
-        **(
-            {"misunderstood": [failed_message(one) for one in _misunderstood(evaluation)]}
-            if evaluation.messages
-            else {}
-        ),
+        **({"misunderstood": [failed_message(one) for one in evaluation.misunderstood]} if evaluation.messages else {}),
     }
 
 
-def _misunderstood(evaluation: StoryEvaluation) -> list[MessageResult]:
-    return [one for one in evaluation.messages if not one.is_right]
-
-
 def _failed_story(story: StoryResult) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": story.name, "steps": len(story.actions), "steps_right": story.right}
+    if story.right == len(story.actions):
+        place = story.misunderstood[0].example.place
+        return told | {
+            "file": place.file,
+            "line": place.line,
+            **dict.fromkeys(("expected", "predicted", "confidence", "policy")),
+        }
     first, source = story.first_wrong()
-    return {
-        "name": story.name,
+    return told | {
         "file": None if source is None else source.file,
         "line": None if source is None else source.line,
-        "steps": len(story.actions),
-        "steps_right": story.right,
         "expected": first.expected,
         "predicted": first.prediction.action,
         "confidence": first.prediction.confidence,
@@ -145,8 +154,9 @@ def _lines(evaluation: StoryEvaluation) -> list[str]:
         *_about_memory(evaluation),
     ]
     if evaluation.messages:
-        missed = len(_misunderstood(evaluation))
-        summary.append(f"Messages: {len(evaluation.messages) - missed} of {len(evaluation.messages)} understood")
+        count, missed = len(evaluation.messages), len(evaluation.misunderstood)
+        both = f"accuracy of actions and messages {written(figures[WITH_MESSAGES])}"
+        summary.append(f"Messages: {count - missed} of {count} understood, {both}")
     policies = [
         (
             NO_POLICY if one["policy"] is None else one["policy"],
@@ -168,13 +178,7 @@ def _lines(evaluation: StoryEvaluation) -> list[str]:
         tables.table(("Confidence", "Actions", "Mean", "Accuracy"), bins),
         tables.mistakes_table("Predicted instead", evaluation.mistakes, longest=LONGEST_NAME * 3 // 4),
         tables.listed("Failed stories", [_told(story) for story in evaluation.failed]),
-        tables.listed(
-            "Misunderstood messages",
-            [
-                (f"{one.example.place}: {shorten(one.example.text)}", one.described())
-                for one in _misunderstood(evaluation)
-            ],
-        ),
+        tables.listed("Misunderstood messages", [_message(one) for one in evaluation.misunderstood]),
     )
 
 
@@ -193,9 +197,11 @@ def _about_memory(evaluation: StoryEvaluation) -> Iterator[str]:
 
 
 def _told(story: StoryResult) -> tuple[str, str]:
+    wrong = len(story.actions) - story.right
+    if not wrong:
+        return _message(story.misunderstood[0])
     first, source = story.first_wrong()
     where = str(source) if source is not None else f'"{story.name}"'
-    wrong = len(story.actions) - story.right
     instead = f"{shorten(first.expected)}, predicted {shorten(first.prediction.action)}"
     return where, f"{wrong} of {len(story.actions)} wrong; first {instead}"
 

@@ -27,6 +27,32 @@ def sessions_as_stories(events: Iterable[Event], name: str, *, all_sessions: boo
     return write_yaml({"version": "3.1", "stories": stories})
 
 
+def story_in_yaml(name: str, told: Iterable[tuple[Event | None, str]], source: str = "") -> str:
+    """Return a story of these events, as an item of ``stories:``, each event with a comment at its end if it has one.
+
+    Parameters
+    ----------
+    told
+        The events; None for one that stories leave out, which leaves its comment.
+    source
+        Where the story was read.
+    """
+    lines = [f"- {write_yaml({'story': name}).rstrip()}", "  steps:"]
+    if source:
+        lines.insert(0, f"# {_on_one_line(source)}")
+    for event, comment in told:
+        steps = [] if event is None else _steps([event], is_begun=True)
+        step = [f"  {line}" for line in write_yaml({"steps": steps}).splitlines()[1:]] if steps else []
+        if comment:
+            step = [*step[:-1], f"{step[-1] if step else '  '}  # {_on_one_line(comment)}"]
+        lines += step
+    return "\n".join(lines) + "\n"
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
 def _sessions(events: Sequence[Event]) -> Iterator[list[Event]]:
     """Yield the events of each session that counts."""
     session: list[Event] = []
@@ -43,9 +69,9 @@ def _left(events: Sequence[Event]) -> list[Event]:
     return [events[position] for position in rasa_positions(events, ())]
 
 
-def _steps(events: Iterable[Event]) -> list[dict[str, Any]]:
+def _steps(events: Iterable[Event], *, is_begun: bool = False) -> list[dict[str, Any]]:
     steps: list[dict[str, Any]] = []
-    heard = False
+    heard = is_begun
     for event in events:
         if isinstance(event, UserUttered):
             heard = True
@@ -57,12 +83,15 @@ def _steps(events: Iterable[Event]) -> list[dict[str, Any]]:
         elif isinstance(event, ActiveLoop):
             steps.append({"active_loop": event.loop_name})
         elif isinstance(event, ActionExecuted) and event.action_name not in _NO_STEPS:
-            steps.append({"action": event.action_name})
+            steps.append({"action": event.action_name, **({"failed": True} if event.error is not None else {})})
     return steps if heard else []
 
 
 def _message(message: UserUttered) -> dict[str, Any]:
-    step: dict[str, Any] = {"user": _annotated(message), "intent": message.intent.get("name")}
+    intent = message.intent.get("full_retrieval_intent_name") or message.intent.get("name")
+    step: dict[str, Any] = {"user": _annotated(message), "intent": intent}
+    if not message.text:
+        del step["user"]
     if message.entities:
         step["entities"] = [{entity["entity"]: entity.get("value"), **_marks(entity)} for entity in message.entities]
     return step

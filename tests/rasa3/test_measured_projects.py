@@ -12,6 +12,7 @@ from rasa3_bots import say, trained, write
 from rasa_core.agent import Agent
 from rasa_core.commands.main import main
 from rasa_core.evaluation.stories import evaluate_stories
+from rasa_core.evaluation.story_report import story_report
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.stories import extract_story_graph
 
@@ -77,8 +78,12 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, [*map(str, arguments)])
 
 
-def test_the_stories_in_tests_are_measured(project: Path) -> None:
-    result = run("evaluate", project, "--failed", "none", "--format", "json")
+def test_the_stories_in_tests_are_measured(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("evaluate", project, "--format", "json")
+
+    written = Path("failed_test_stories.yml").read_text(encoding="utf-8")
+    assert written == 'version: "3.1"\n# No story failed.\nstories: []\n'
 
     assert result.exit_code == 0, result.output
     found = json.loads(result.output)
@@ -101,6 +106,44 @@ def test_messages_of_test_stories_are_read_as_they_were_typed(project: Path) -> 
     assert (first.expected, first.prediction.action) == ("utter_bye", "utter_greet")
     assert place is not None
     assert (Path(str(place.file)).name, place.line) == ("test_all.yml", 18)
+
+
+def test_what_fails_is_written_as_test_stories(project: Path, tmp_path: Path) -> None:
+    agent = Agent.load(project / "models" / "dialogue")
+    found = evaluate_stories(agent, extract_story_graph(project / "tests", agent.domain), parser=Words())
+    file = tmp_path / "failed_test_stories.yml"
+
+    report = story_report(found, "tests")
+    assert list(report.write({"failed": file})) == [f"The failed stories are in {file}, with what was predicted."]
+
+    text = file.read_text(encoding="utf-8")
+    assert "intent: bye  # found greet (0.90) instead of bye\n" in text
+    assert "- action: utter_bye  # predicted: utter_greet (1.00, MemoizationPolicy)\n" in text
+    again = evaluate_stories(agent, extract_story_graph(file, agent.domain), parser=Words())
+    assert [(story.name, story.is_right) for story in again.stories] == [("badly", False)]
+    assert again.stories[0].events == found.stories[1].events
+
+
+def test_a_misunderstood_message_counts_though_every_action_is_right(project: Path, tmp_path: Path) -> None:
+    agent = Agent.load(project / "models" / "dialogue")
+    stories = tmp_path / "test_one.yml"
+    stories.write_text(
+        "stories:\n- story: one\n  steps:\n  - user: hello [there](city)\n    intent: greet\n  - action: utter_greet\n",
+        encoding="utf-8",
+    )
+    found = evaluate_stories(agent, extract_story_graph(stories, agent.domain), parser=Words())
+    report = story_report(found, "stories")
+
+    assert (found.right, found.total, found.whole_stories) == (2, 2, 0.0)
+    assert [line for line in report.lines if "Messages" in line] == [
+        "Messages: 0 of 1 understood, accuracy of actions and messages 0.6667"
+    ]
+    assert report.below({"accuracy": 0.7, "share of whole stories": 1.0}) == [
+        "the accuracy 0.6667 is below 0.7.",
+        "the share of whole stories 0.0000 is below 1.",
+    ]
+    assert report.content["failed_stories"][0]["line"] == 4
+    assert '- user: hello [there](city)\n    intent: greet  # missed city "there"' in found.failed[0].export_yaml()
 
 
 def test_a_model_of_rasa_follows_stories_that_are_named(project: Path) -> None:
