@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import json
-import os
 import socket
-import subprocess
-import sys
-import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from launched_command import free_port
+from sdk_server import sdk_server
 
 from rasa_core import Agent, Domain
 from rasa_core.actions.webhook import ActionServer
@@ -66,38 +62,10 @@ def bot(tmp_path: Path, url: str, **options: Any) -> Agent:
     return agent
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def sdk_url() -> Iterator[str]:
-    """Run rasa-sdk; `RASA_SDK_PYTHON` names an interpreter that has another version of it than this one."""
-    python = os.environ.get("RASA_SDK_PYTHON")
-    if python is None and importlib.util.find_spec("rasa_sdk") is None:
-        pytest.skip("rasa-sdk is not installed; install it with: pip install rasa-sdk")
-    port = free_port()
-    command = [python or sys.executable, "-m", "rasa_sdk", "--actions", "action_server", "--port", str(port)]
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, cwd=Path(__file__).parent, stdout=log, stderr=log)
-        end = time.monotonic() + 60
-        while not _listens(port):
-            log.seek(0)
-            assert process.poll() is None, f"rasa-sdk did not start:\n{log.read().decode()}"
-            assert time.monotonic() < end, f"rasa-sdk does not listen:\n{log.read().decode()}"
-        yield f"http://127.0.0.1:{port}/webhook"
-        process.terminate()
-        process.wait(10)
-
-
-def _listens(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1):
-            return True
-    except OSError:
-        return False
+    with sdk_server(Path(__file__).with_name("action_server.py")) as url:
+        yield url
 
 
 def texts(messages: list[dict[str, Any]] | None) -> list[str]:

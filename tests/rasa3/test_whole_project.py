@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import json
 import random
-import signal
 import socket
-import subprocess
-import sys
 import threading
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner
+from launched_command import Launched
+from sdk_server import sdk_server
 from werkzeug.test import Client
 
 from rasa_core.agent import Agent
 from rasa_core.commands.check import command as check
+from rasa_core.commands.evaluate import command as evaluate
 from rasa_core.project import Project
 from rasa_core.server import create_app
 from rasa_core.tracker_store.sqlite import SqliteTrackerStore
@@ -108,58 +104,23 @@ def write_project(folder: Path) -> None:
         (folder / name).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
-class _Actions(BaseHTTPRequestHandler):
-    server: ActionServerHere
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        name, slots = asked["next_action"], asked["tracker"]["slots"]
-        answer: dict[str, Any] = {"events": [], "responses": []}
-        if name.startswith("validate_"):
-            events = takewhile(lambda event: event["event"] != "user", reversed(asked["tracker"]["events"]))
-            if any(event.get("name") == "name_hotel" for event in events):
-                answer["events"] = [{"event": "slot", "name": "name_hotel", "value": slots["name_hotel"].upper()}]
-        else:
-            form = name.rpartition("_")[2]
-            self.server.keys.append(self.headers["Idempotency-Key"])
-            if self.server.blocks and len(self.server.keys) == 1:
-                self.server.called.set()
-                self.server.killed.wait(60)
-            done = len(set(self.server.keys))
-            answer["events"] = [{"event": "slot", "name": "orders", "value": done}]
-            answer["responses"] = [{"text": f"{slots[f'name_{form}']} for {slots[f'count_{form}']}, order {done}."}]
-        body = json.dumps(answer).encode()
-        with suppress(OSError):  # Nobody is there any more to read the first answer.
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-    def log_message(self, *args: Any) -> None:
-        pass
+@pytest.fixture(scope="module")
+def hotel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder in which the action server keeps its orders."""
+    return tmp_path_factory.mktemp("hotel")
 
 
-class ActionServerHere(ThreadingHTTPServer):
-    """Takes an order for each key; if it blocks, the first is answered only once its caller was killed."""
-
-    blocks = False
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Actions)
-        self.keys: list[str] = []
-        self.called, self.killed = threading.Event(), threading.Event()
-        self.url = f"http://127.0.0.1:{self.server_address[1]}/webhook"
+@pytest.fixture(scope="module")
+def actions(hotel: Path) -> Iterator[str]:
+    with sdk_server(Path(__file__).with_name("hotel_actions.py"), HOTEL=str(hotel)) as url:
+        yield url
 
 
 @pytest.fixture
-def actions() -> Iterator[ActionServerHere]:
-    with ActionServerHere() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.killed.set()
-        server.shutdown()
-        thread.join(10)
+def orders(hotel: Path) -> Path:
+    """Return where orders are written, when there is none yet."""
+    (hotel / "orders.txt").unlink(missing_ok=True)
+    return hotel / "orders.txt"
 
 
 @pytest.fixture(scope="module")
@@ -173,10 +134,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-def opened(project: Project, store: Path, actions: ActionServerHere) -> Client:
+def opened(project: Project, store: Path, actions: str | None = None) -> Client:
     """Return a client of a server that has just started."""
     kept = SqliteTrackerStore(path=store)
-    return Client(create_app(Agent.load(project.model, tracker_store=kept, actions=actions.url)))
+    return Client(create_app(Agent.load(project.model, tracker_store=kept, actions=actions)))
 
 
 def say(client: Client, *texts: str) -> list[str]:
@@ -192,18 +153,22 @@ def test_the_project_has_no_mistakes(project: Project) -> None:
     assert found.exit_code == 0, found.output
 
 
-def test_its_test_stories_come_true(project: Project, tmp_path: Path, actions: ActionServerHere) -> None:
-    told = yaml.safe_load((project.folder / "tests" / "test_stories.yml").read_text(encoding="utf-8"))["stories"]
-    client = opened(project, tmp_path / "c.db", actions)
-    for story in told:
-        for asked, done in zip(story["steps"][::2], story["steps"][1::2], strict=True):
-            expected = domain()["responses"][done["action"]][0]["text"]
-            assert say(client, f"/{asked['intent']}") == [expected], story["story"]
+def test_its_test_stories_come_true(project: Project, tmp_path: Path) -> None:
+    options = ["--format", "json", "--fail-under-stories", "1", "--failed", str(tmp_path / "failed.yml")]
+    found = CliRunner().invoke(evaluate, [str(project.folder), *options])
+    assert found.exit_code == 0, found.output
+    report = json.loads(found.stdout)
+    assert (report["stories_right"], report["steps_right"], report["steps"]) == (10, 60, 60)
+
+
+def test_rules_say_what_slots_decide(project: Project, tmp_path: Path) -> None:
+    client = opened(project, tmp_path / "c.db")
+    assert say(client, "/more_3") == ["About more_3."]
     assert say(client, '/more_3{"tier": "gold"}') == ["Golden more_3."]
 
 
 def test_a_form_goes_on_after_a_restart_of_the_server(
-    project: Project, tmp_path: Path, actions: ActionServerHere
+    project: Project, tmp_path: Path, actions: str, orders: Path
 ) -> None:
     first = opened(project, tmp_path / "c.db", actions)
     assert say(first, "/book_hotel", '/inform{"name_hotel": "ritz"}') == ["Which count_hotel?"]
@@ -214,57 +179,33 @@ def test_a_form_goes_on_after_a_restart_of_the_server(
     assert say(second, "/book_taxi", "/stop") == ["Stopped."]
 
 
-def start(project: Project, store: Path, actions: str) -> tuple[subprocess.Popen[bytes], int]:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = int(found.getsockname()[1])
-    command = [
-        sys.executable, "-m", "rasa_core.server", "-d", str(project.model), "-p", str(port), "-o", "",
-        "--store", f"sqlite:///{store}", "--actions", actions,
-    ]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        assert process.poll() is None
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return process, port
-    pytest.fail("the server does not listen")
-
-
-def post(port: int, text: str, key: str) -> Any:
-    body = json.dumps({"sender": "ada", "message": text}).encode()
-    headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/webhooks/rest/webhook", body, headers)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return [message["text"] for message in json.load(answer)]
-
-
 def test_nothing_is_lost_or_doubled_by_a_kill_during_an_action(
-    project: Project, tmp_path: Path, actions: ActionServerHere
+    project: Project, tmp_path: Path, actions: str, orders: Path
 ) -> None:
-    actions.blocks, store = True, tmp_path / "c.db"
-    last = ('/inform{"name_taxi": "cab", "count_taxi": "3"}', "second")
+    last = ("ada", '/inform{"name_taxi": "cab", "count_taxi": "3"}', "second")
+    options = (project.model, "--store", f"sqlite:///{tmp_path / 'c.db'}", "--actions", actions)
 
-    def in_vain() -> None:
+    def in_vain(server: Launched) -> None:
         with suppress(OSError):
-            post(port, *last)
+            server.say(*last)
 
-    process, port = start(project, store, actions.url)
-    assert post(port, "/book_taxi", "first") == ["Which name_taxi?"]
-    talking = threading.Thread(target=in_vain)
-    talking.start()
-    assert actions.called.wait(60)
-    subprocess.run(["pkill", "-KILL", "-s", str(process.pid)], check=True)  # The main process, and its workers.
-    process.wait(10)
-    talking.join(10)
-    actions.killed.set()
+    with socket.create_server(("127.0.0.1", 0)) as gate, Launched(*options) as server:
+        gate.settimeout(60)
+        assert server.say("ada", "/book_taxi", "first") == ["Which name_taxi?"]
+        orders.with_name("gate").write_text(str(gate.getsockname()[1]), encoding="utf-8")
+        talking = threading.Thread(target=in_vain, args=[server])
+        talking.start()
+        with gate.accept()[0]:
+            server.kill()
+            talking.join(10)
 
-    process, port = start(project, store, actions.url)
-    assert post(port, *last) == ["cab for 3, order 1."]
-    assert post(port, *last) == ["cab for 3, order 1."]
-    process.send_signal(signal.SIGTERM)
-    process.wait(20)
-    assert (len(actions.keys), len(set(actions.keys))) == (2, 1)
-    tracker = Agent.load(project.model, tracker_store=SqliteTrackerStore(path=store)).read_tracker("ada")
+    with Launched(*options) as server:
+        assert server.say(*last) == ["cab for 3, order 1."]
+        assert server.say(*last) == ["cab for 3, order 1."]
+    called = orders.read_text(encoding="utf-8").splitlines()
+    assert (len(called), len(set(called))) == (2, 1)
+    store = SqliteTrackerStore(path=tmp_path / "c.db")
+    tracker = Agent.load(project.model, tracker_store=store).read_tracker("ada")
     kinds = [event.type_name for event in tracker.events]
     assert (kinds.count("user"), kinds.count("active_loop"), kinds.count("bot")) == (2, 2, 2)
     done = [event.as_dict()["name"] for event in tracker.events if event.type_name == "action"]

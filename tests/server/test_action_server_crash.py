@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
-import socket
-import subprocess
-import sys
 import threading
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from launched_command import Launched
 
 from rasa_core import Agent, Domain
 from rasa_core.policies import MemoizationPolicy
@@ -32,7 +27,7 @@ actions: [utter_hello, action_order, utter_done]
 action_factory: remote
 """
 STORIES = "## order\n* order\n    - utter_hello\n    - action_order\n    - utter_done\n"
-TALK = {"sender": "anna", "message": "/order"}
+TALK = ("anna", "/order", "order-1")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -74,36 +69,9 @@ def orders() -> Iterator[Orders]:
         thread.join(10)
 
 
-def start(tmp_path: Path, actions: str) -> tuple[subprocess.Popen[bytes], int]:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = int(found.getsockname()[1])
-    store = f"sqlite:///{tmp_path / 'c.db'}"
-    command = [
-        sys.executable, "-m", "rasa_core.server", "-d", str(tmp_path / "model"), "-p", str(port), "-o", "",
-        "--store", store, "--actions", actions,
-    ]  # fmt: skip
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True)
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        assert process.poll() is None
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return process, port
-    pytest.fail("the server does not listen")
-
-
-def post(port: int) -> Any:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/webhooks/rest/webhook",
-        json.dumps(TALK).encode(),
-        {"Idempotency-Key": "order-1", "Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.load(answer)
-
-
-def _post_in_vain(port: int) -> None:
+def _say_in_vain(server: Launched) -> None:
     with pytest.raises(OSError, match=r"."):
-        post(port)
+        server.say(*TALK)
 
 
 def test_an_action_that_was_running_is_called_again_with_the_same_key(tmp_path: Path, orders: Orders) -> None:
@@ -112,25 +80,20 @@ def test_an_action_that_was_running_is_called_again_with_the_same_key(tmp_path: 
     agent.train(agent.load_data(tmp_path / "stories.md"))
     agent.persist(tmp_path / "model")
     actions = f"http://127.0.0.1:{orders.server_address[1]}/webhook"
+    options = (tmp_path / "model", "--store", f"sqlite:///{tmp_path / 'c.db'}", "--actions", actions)
 
-    process, port = start(tmp_path, actions)
-    talking = threading.Thread(target=_post_in_vain, args=[port])
-    talking.start()
-    assert orders.called.wait(60)
-    subprocess.run(["pkill", "-KILL", "-s", str(process.pid)], check=True)  # The main process, and its workers.
-    process.wait(10)
-    talking.join(10)
+    with Launched(*options) as server:
+        talking = threading.Thread(target=_say_in_vain, args=[server])
+        talking.start()
+        assert orders.called.wait(60)
+        server.kill()
+        talking.join(10)
     orders.killed.set()
 
-    process, port = start(tmp_path, actions)
-    answer = post(port)
-    assert [message["text"] for message in answer] == ["hello", "1 ordered"]
-    assert post(port) == answer
-    assert len(orders.keys) == 2
-    assert len(set(orders.keys)) == 1
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/conversations/anna/tracker", timeout=60) as answered:
-        events = json.load(answered)["events"]
+    with Launched(*options) as server:
+        assert server.say(*TALK) == ["hello", "1 ordered"]
+        assert server.say(*TALK) == ["hello", "1 ordered"]
+        events = server.json("/conversations/anna/tracker")["events"]
+    assert (len(orders.keys), len(set(orders.keys))) == (2, 1)
     names = [event["name"] for event in events if event["event"] == "action"]
     assert names == ["action_listen", "utter_hello", "action_order", "utter_done", "action_listen"]
-    process.send_signal(signal.SIGTERM)
-    process.wait(20)

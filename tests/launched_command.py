@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 PATIENCE = 20.0
 HERE = Path(__file__).parent
@@ -17,6 +19,15 @@ HERE = Path(__file__).parent
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    """Tell whether somebody listens on a port of this machine."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 class Launched:
@@ -38,7 +49,7 @@ class Launched:
         self.port = port or free_port()
         self.log = model.with_name("server.log")
         module = [sys.executable, "-u", "-m", "rasa_core.server"]
-        path = os.pathsep.join([str(HERE.parents[1]), str(HERE)])
+        path = os.pathsep.join([str(HERE.parent), str(HERE / "server")])
         self.process = subprocess.Popen(
             [*module, "-d", str(model), "-p", str(self.port), "-o", str(self.log), *arguments],
             env={**os.environ, "PYTHONPATH": path, **(environ or {})},
@@ -54,11 +65,30 @@ class Launched:
 
     def __exit__(self, *error: object) -> None:
         try:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.communicate(timeout=PATIENCE)
+            if self.process.poll() is None:
+                self.process.send_signal(signal.SIGTERM)
+                self.process.communicate(timeout=PATIENCE)
         finally:
             if self.process.poll() is None:
                 os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.communicate()
+
+    def kill(self) -> None:
+        """End the main process and its workers at once."""
+        subprocess.run(["pkill", "-KILL", "-s", str(self.process.pid)], check=True)
+        self.process.communicate(timeout=PATIENCE)
+
+    def say(self, sender: str, text: str, key: str) -> list[str]:
+        """Send a message over the REST channel, and return the texts of the answer."""
+        body = json.dumps({"sender": sender, "message": text}).encode()
+        headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
+        return [message["text"] for message in self.json("/webhooks/rest/webhook", body, headers)]
+
+    def json(self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Any:
+        """Return what the server answers to a GET, or to a POST of a body."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, headers or {})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
 
     def connect(self, *parts: bytes) -> socket.socket:
         """Open a connection, and send these bytes."""
