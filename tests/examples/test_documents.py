@@ -196,6 +196,13 @@ def test_flags_that_a_document_names_exist(document: str) -> None:
         assert flag in known, flag
 
 
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_nothing_installs_the_old_project_of_the_package_index(document: str) -> None:
+    assert not re.search(
+        r"pip\s+install\s+[^`\n]*['\"\s]rasa[-_]core\b(?!-\*)", (ROOT / document).read_text(encoding="utf-8")
+    )
+
+
 def test_server_says_what_it_does_at_the_start(bot: Served) -> None:
     assert "stories" in bot.said
     assert re.search(r"trained in [\d.]+ s", bot.said)
