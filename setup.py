@@ -17,6 +17,7 @@ REDIS = ["redis>=6"]
 PLOT = ["resvg-py>=0.5"]
 JWT = ["PyJWT>=2.8"]
 METRICS = ["prometheus_client>=0.20"]
+DOCS = ["furo>=2025.7", "sphinx>=8.1"]
 BENCHMARK = ["scikit-learn>=1.4"]
 TEST = [
     *TRAIN,
@@ -82,6 +83,7 @@ setup(
         "jwt": JWT,
         "metrics": METRICS,
         "benchmark": BENCHMARK,
+        "docs": DOCS,
         "test": TEST,
     },
     entry_points={

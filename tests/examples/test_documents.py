@@ -203,6 +203,14 @@ def test_nothing_installs_the_old_project_of_the_package_index(document: str) ->
     )
 
 
+def test_every_page_is_in_the_index_and_the_first_bot_comes_first() -> None:
+    index = (ROOT / "docs/index.rst").read_text(encoding="utf-8")
+    listed = re.findall(r"^   ([a-z0-9]+)$", index, re.MULTILINE)
+    pages = {path.stem for path in (ROOT / "docs").glob("*.rst")}
+    assert listed[0] == "tutorial"
+    assert sorted(listed) == sorted(pages - {"index"})
+
+
 def test_server_says_what_it_does_at_the_start(bot: Served) -> None:
     assert "stories" in bot.said
     assert re.search(r"trained in [\d.]+ s", bot.said)
