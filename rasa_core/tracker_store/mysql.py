@@ -65,6 +65,7 @@ class MySQL(Database):
         "key": "VARBINARY(255)",
         "text": "LONGTEXT",
         "index": ", INDEX rasa_core_answers_created (created)",
+        "shown": "CONVERT(sender_id USING utf8mb4)",
     }
     storage = "ENGINE = InnoDB CHARSET = utf8mb4"
 

@@ -55,6 +55,11 @@ _COMMIT = {
     for answered in (True, False)
 }
 
+# No text of PostgreSQL holds a NUL.
+_SHOWN = (
+    "CASE WHEN position('\\x00'::bytea IN sender_id) = 0 THEN convert_from(sender_id, 'UTF8') "
+    "ELSE encode(sender_id, 'escape') END"
+)
 # By the beginning of SQLSTATE.
 _MEANINGS: dict[str, sql.Meaning] = {
     **dict.fromkeys(("40001", "40P01", "23505"), sql.CLASH),
@@ -86,7 +91,9 @@ class PostgreSQL(Database):
     driver = "postgresql+psycopg"
     error = psycopg.Error
     schema = "current_schema()"
-    types: ClassVar = {"id": "BYTEA", "key": "BYTEA", "text": "TEXT", "index": ""}
+    types: ClassVar = {"id": "BYTEA", "key": "BYTEA", "text": "TEXT", "index": "", "shown": _SHOWN}
+    # What fails in here undoes nothing else.
+    view = "DO $$ BEGIN CREATE OR REPLACE VIEW {} AS {}; EXCEPTION WHEN OTHERS THEN NULL; END $$"
     after_tables = (
         # Room in each page for the next version of a row, which then touches no index.
         "ALTER TABLE rasa_core_heads SET (fillfactor = 70)",

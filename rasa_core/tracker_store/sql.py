@@ -26,7 +26,9 @@ Tables
     ``rasa_core_meta(name, value)`` holds the version of this layout. ``rasa_core_heads`` has one row a conversation,
     ``rasa_core_events`` one row an event: ``(sender_id, seq)`` and its JSON, written once. ``rasa_core_answers`` has
     one row for each request that came with a key. They are made at the first use, in the database, and for PostgreSQL
-    the schema, that new tables of the user go to.
+    the schema, that new tables of the user go to. For people, the views ``rasa_core_conversations(sender_id, version,
+    updated)`` and ``rasa_core_log(sender_id, seq, event)`` have ids as text; nothing here reads them. They are made
+    where they are missing, beside older tables too; where that is not allowed, there are none.
 
 CockroachDB is reached as PostgreSQL, and this part is not tested on a server.
 """
@@ -34,8 +36,8 @@ CockroachDB is reached as PostgreSQL, and this part is not tested on a server.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl
 
@@ -72,11 +74,18 @@ _TABLES = {
     "version BIGINT NOT NULL, complete SMALLINT NOT NULL, created DOUBLE PRECISION NOT NULL, answer {text} NOT NULL, "
     "PRIMARY KEY (sender_id, request_key){index}",
 }
+_VIEWS = {
+    "rasa_core_conversations": (
+        {"sender_id", "version", "updated"},
+        "SELECT {shown} AS sender_id, version, updated FROM rasa_core_heads",
+    ),
+    "rasa_core_log": ({"sender_id", "seq", "event"}, "SELECT {shown} AS sender_id, seq, event FROM rasa_core_events"),
+}
 _LAYOUT = "1"
 _LAYOUT_LOCK = b"\xff rasa_core layout"  # No sender_id, since it is not UTF-8.
 _COLUMNS = (
     "SELECT table_name AS t, column_name AS c FROM information_schema.columns "
-    f"WHERE table_schema = {{}} AND table_name IN ({', '.join(map(repr, _TABLES))})"
+    f"WHERE table_schema = {{}} AND table_name IN ({', '.join(map(repr, (*_TABLES, *_VIEWS)))})"
 )
 _READ_LAYOUT = "SELECT value FROM rasa_core_meta WHERE name = 'version'"
 _WRITE_LAYOUT = (
@@ -270,7 +279,7 @@ def _database(url: URL, timeout: float, connections: int) -> Database:
 
 
 def _prepare(database: Database, cursor: Any) -> None:
-    if _has_layout(database, cursor):
+    if not _missing(database, cursor):
         return
     if not database.lock(cursor, _LAYOUT_LOCK, database.timeout):
         raise StoreUnavailableError(
@@ -278,7 +287,8 @@ def _prepare(database: Database, cursor: Any) -> None:
             f"{database.timeout:g} s. Try again."
         )
     try:
-        if not _has_layout(database, cursor):  # Another process may have been first.
+        missing = _missing(database, cursor)  # Another process may have been first.
+        if "rasa_core_meta" in missing:
             # First the table that says whose they are, last its rows: MySQL cannot make tables in a transaction.
             for name, columns in _TABLES.items():
                 cursor.execute(
@@ -286,15 +296,25 @@ def _prepare(database: Database, cursor: Any) -> None:
                 )
             for statement in (*database.after_tables, _WRITE_LAYOUT):
                 cursor.execute(statement)
+        for name in sorted(_VIEWS.keys() & missing):
+            # Nothing needs them: whoever may not make them goes on without.
+            with suppress(database.error):
+                cursor.execute(database.view.format(name, _VIEWS[name][1].format_map(database.types)))
     finally:
         database.unlock(cursor, _LAYOUT_LOCK, last=True)
 
 
-def _has_layout(database: Database, cursor: Any) -> bool:
-    """Return False if the tables are missing, or if whoever was making them died."""
+def _missing(database: Database, cursor: Any) -> set[str]:
+    """Return which views are missing, and ``rasa_core_meta`` if tables are, or if whoever was making them died."""
     found: dict[str, set[str]] = defaultdict(set)
     for table, column in query(cursor, _COLUMNS.format(database.schema)):
         found[table].add(column)
+    views = {name for name, (columns, _) in _VIEWS.items() if found.pop(name, None) != columns}
+    return views if _has_layout(database, cursor, found) else {"rasa_core_meta", *views}
+
+
+def _has_layout(database: Database, cursor: Any, found: Mapping[str, set[str]]) -> bool:
+    """Return False if the tables are missing, or if whoever was making them died."""
     for table, columns in found.items():
         ours = {part.split()[0] for part in _TABLES[table].partition(", PRIMARY KEY")[0].split(", ")}
         if "rasa_core_meta" not in found or not columns >= ours:

@@ -81,9 +81,10 @@ class Database(ABC):
     driver: str  # What SQLAlchemy calls the dialect and the driver.
     error: type[Exception]  # Root of the driver's errors.
     schema: str  # What the server calls the place of new tables.
-    types: ClassVar[dict[str, str]]  # Of sender_ids, of keys of answers, and of long texts; an index of answers.
+    types: ClassVar[dict[str, str]]  # Of sender_ids, of keys, and of long texts; an index of answers; ids as text.
     storage = ""  # What follows the columns of a table where it is made.
     after_tables: tuple[str, ...] = ()  # Statements that are run when the tables were made.
+    view = "CREATE OR REPLACE VIEW {} AS {}"
 
     def __init__(self, url: URL, timeout: float, connections: int, prepare: Callable[[Database, Any], None]) -> None:
         self.timeout = check_timeout(timeout)

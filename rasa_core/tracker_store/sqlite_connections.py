@@ -31,10 +31,18 @@ _TABLES = (
     "PRIMARY KEY (number, key))",
     "CREATE INDEX answers_created ON answers (created)",
 )
+_VIEWS = {
+    "rasa_core_conversations": "SELECT sender_id, version, updated FROM heads",
+    "rasa_core_log": f"SELECT sender_id, place - (number << {SEQ_BITS}) AS seq, event FROM heads CROSS JOIN events "
+    f"ON place BETWEEN number << {SEQ_BITS} AND (number << {SEQ_BITS}) + {(1 << SEQ_BITS) - 1}",
+}
+"""For people and their programs, under the names that they have in other engines."""
+_MAKE_VIEWS = tuple(f"CREATE VIEW IF NOT EXISTS {name} AS {query}" for name, query in _VIEWS.items())
 _NEW_FILE = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID",
     *_TABLES,
     f"INSERT INTO meta (key, value) VALUES ('format', 'rasa_core tracker store'), ('version', '{_LAYOUT}')",
+    *_MAKE_VIEWS,
 )
 _UPGRADE = (
     "DROP INDEX answers_created",
@@ -48,6 +56,7 @@ _UPGRADE = (
     "FROM heads CROSS JOIN old_answers AS a USING (sender_id) ORDER BY 1, 2",
     *(f"DROP TABLE old_{name}" for name in ("heads", "events", "answers")),
     f"UPDATE meta SET value = '{_LAYOUT}' WHERE key = 'version'",
+    *_MAKE_VIEWS,
 )
 # Pages that wait in the write-ahead log before they are moved to the file: the disk is awaited then, by everybody.
 _PAGES_IN_LOG = 4000
@@ -199,7 +208,8 @@ class Connections:
 
     def _missing(self, connection: sqlite3.Connection) -> Sequence[str]:
         """Return the statements that bring the file to the layout; raise `StoreError` if it is not ours to use."""
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        named = connection.execute("SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view')").fetchall()
+        tables = {name for name, kind in named if kind == "table"}
         if not tables:
             return _NEW_FILE
         if not tables >= {"meta", "heads", "events"}:
@@ -211,7 +221,9 @@ class Connections:
                 f"the tracker store {self.path} has layout {found}, and this rasa_core reads layout {_LAYOUT}: it was "
                 "written by another version of rasa_core. Use that version, or another file."
             )
-        return () if found == _LAYOUT else _UPGRADE
+        if found != _LAYOUT:
+            return _UPGRADE
+        return () if _VIEWS.keys() <= {name for name, _ in named} else _MAKE_VIEWS
 
 
 class _Lent:

@@ -140,7 +140,9 @@ def test_tables_that_a_dying_process_left_unfinished_are_finished(server: SqlSer
     database = server.new_database()
     SqlTrackerStore(url=server.url(database)).keys()
     names = ["rasa_core_heads", "rasa_core_events", "rasa_core_answers"]
-    server.execute("DELETE FROM rasa_core_meta", *(f"DROP TABLE {name}" for name in names[made:]), database=database)
+    server.execute(
+        "DELETE FROM rasa_core_meta", *(f"DROP TABLE {name} CASCADE" for name in names[made:]), database=database
+    )
     with SqlTrackerStore(url=server.url(database)) as store:
         store.commit("a", 0, ["0"], head(1), StoredAnswer("k", "digest", 1, True, 1.5, "{}"))
         assert store.keys() == ["a"]
@@ -150,9 +152,93 @@ def test_tables_that_disappear_are_missed(server: SqlServer) -> None:
     database = server.new_database()
     with SqlTrackerStore(url=server.url(database)) as store:
         store.keys()
-        server.execute("DROP TABLE rasa_core_heads", database=database)
+        server.execute("DROP TABLE rasa_core_heads CASCADE", database=database)
         with pytest.raises(StoreError, match=r"rasa_core_heads.* exist.*Its tables were changed or removed"):
             store.keys()
+
+
+# -- views, for people
+
+ODD_IDS = ["anna", "é😀", "+351 910", "a\x00b"]
+SHOWN = "SELECT sender_id, seq, event FROM rasa_core_log ORDER BY seq"
+
+
+def filled(server: SqlServer) -> str:
+    """Return a new database in which each odd id has as many events as its place in the list."""
+    database = server.new_database()
+    with SqlTrackerStore(url=server.url(database)) as store:
+        for number, sender_id in enumerate(ODD_IDS, 1):
+            store.commit(sender_id, 0, [f'"{n}"' for n in range(number)], head(number))
+    return database
+
+
+def test_views_show_ids_as_text(server: SqlServer) -> None:
+    database = filled(server)
+    shown = dict(server.execute("SELECT sender_id, version FROM rasa_core_conversations", database=database))
+    assert list(map(shown.get, ODD_IDS[:3])) == [1, 2, 3]
+    assert {*shown} - {*ODD_IDS[:3]} <= {"a\x00b", "a\\000b"}
+    assert len(shown) == 4
+    of_one = server.execute(SHOWN.replace(" ORDER", " WHERE sender_id = '+351 910' ORDER"), database=database)
+    assert of_one == [("+351 910", 0, '"0"'), ("+351 910", 1, '"1"'), ("+351 910", 2, '"2"')]
+
+
+def test_views_are_made_in_an_older_database_once(server: SqlServer) -> None:
+    database = filled(server)
+    views = ("rasa_core_conversations", "rasa_core_log")
+    before = server.execute(SHOWN, database=database)
+    server.execute(*(f"DROP VIEW {name}" for name in views), database=database)
+
+    def open_it(_: int) -> list[str]:
+        with SqlTrackerStore(url=server.url(database)) as store:
+            return store.sender_ids()
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(open_it, range(3))) == [sorted(ODD_IDS)] * 3
+    assert sorted(map(str, server.execute(SHOWN, database=database))) == sorted(map(str, before))
+
+
+def user(server: SqlServer, database: str, *rights: str) -> str:
+    """Make a user with these rights alone, and return the address of the database for it."""
+    is_postgres = server.scheme == "postgresql"
+    host = "" if is_postgres else "@'127.0.0.1'"
+    server.execute(
+        f"CREATE {'ROLE' if is_postgres else 'USER'} reader_{database}{host} "
+        + ("LOGIN PASSWORD 'pw'" if is_postgres else "IDENTIFIED BY 'pw'"),
+        *(f"{right} TO reader_{database}{host}" for right in rights),
+        database=database,
+    )
+    return f"{server.scheme}://reader_{database}:pw@127.0.0.1:{server.port}/{database}"
+
+
+def test_whoever_may_read_the_views_alone_sees_no_table(server: SqlServer) -> None:
+    database = filled(server)
+    url = user(server, database, *(f"GRANT SELECT ON {name}" for name in ("rasa_core_conversations", "rasa_core_log")))
+    names = ("rasa_core_log", "rasa_core_heads")
+    if server.scheme == "postgresql":
+        with psycopg.connect(url, autocommit=True) as connection:
+            found = connection.execute(f"SELECT count(*) FROM {names[0]}").fetchone()
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match=names[1]):
+                connection.execute(f"SELECT count(*) FROM {names[1]}")
+    else:
+        named = {"user": f"reader_{database}", "password": "pw", "host": "127.0.0.1", "port": server.port}
+        with pymysql.connect(**named, database=database) as mysql, mysql.cursor() as cursor:
+            cursor.execute(f"SELECT count(*) FROM {names[0]}")
+            found = cursor.fetchone()
+            with pytest.raises(pymysql.err.OperationalError, match=names[1]):
+                cursor.execute(f"SELECT count(*) FROM {names[1]}")
+    assert found == (10,)
+
+
+def test_whoever_may_not_make_views_goes_on_without(server: SqlServer) -> None:
+    database = filled(server)
+    tables = ("rasa_core_meta", "rasa_core_heads", "rasa_core_events", "rasa_core_answers")
+    server.execute("DROP VIEW rasa_core_log", database=database)
+    url = user(server, database, *(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name}" for name in tables))
+    with SqlTrackerStore(url=url) as store:
+        store.commit("anna", 1, ['"1"'], head(2))
+        assert store.read_events("anna", 0, 9) == ['"0"', '"1"']
+    with pytest.raises((psycopg.Error, pymysql.err.Error), match="rasa_core_log"):
+        server.execute(SHOWN, database=database)
 
 
 # -- limits

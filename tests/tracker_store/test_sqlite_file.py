@@ -305,6 +305,38 @@ def test_a_change_of_the_layout_that_fails_leaves_the_file_as_it_was(before: Pat
         assert connection.execute("SELECT count(*) FROM events WHERE sender_id = 'b'").fetchone() == (2,)
 
 
+SHOWN = "SELECT sender_id, seq, event FROM rasa_core_log ORDER BY sender_id, seq"
+
+
+def rows(path: Path, query: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_views_show_each_event_beside_the_id_of_its_conversation(path: Path) -> None:
+    fill(path)
+    with SqliteTrackerStore(path=path) as store:
+        store.commit("é", 0, ["0", "1"], Head(2, 0, "model", 6.0, "{}"))
+    assert rows(path, SHOWN) == [("a", 0, "0"), ("é", 0, "0"), ("é", 1, "1")]
+    assert rows(path, "SELECT sender_id, version, updated FROM rasa_core_conversations ORDER BY 1") == [
+        ("a", 1, 5.0),
+        ("é", 2, 6.0),
+    ]
+    plan = rows(path, "EXPLAIN QUERY PLAN SELECT event FROM rasa_core_log WHERE sender_id = 'a'")
+    assert not any("SCAN" in str(row[-1]) for row in plan)
+
+
+def test_older_files_get_the_views(path: Path, before: Path) -> None:
+    with SqliteTrackerStore(path=before) as store:
+        store.keys()
+    shown = rows(before, SHOWN)
+    change(before, "DROP VIEW rasa_core_log", "DROP VIEW rasa_core_conversations")
+    for _ in range(2):
+        with SqliteTrackerStore(path=before) as store:
+            store.keys()
+        assert rows(before, SHOWN) == shown == [("a", 0, "a0"), ("b", 0, "b0"), ("b", 1, "b1")]
+
+
 def test_rows_of_some_hundred_bytes_share_their_pages(path: Path) -> None:
     with SqliteTrackerStore(path=path) as store:
         for number in range(300):
