@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rasa3_bots import say, trained, write
+from rasa3_bots import fresh, say, trained, write
 
 from rasa_core.actions.rasa_runner import RasaRunner
 from rasa_core.agent import Agent
@@ -15,7 +15,6 @@ from rasa_core.domain import Domain
 from rasa_core.events import BotUttered, Event, SlotSet
 from rasa_core.events.rasa3 import ActiveLoop
 from rasa_core.exceptions import CallersActionError, DomainError
-from rasa_core.tracker_store.memory import InMemoryTrackerStore
 from rasa_core.trackers import DialogueStateTracker
 
 BOT = {
@@ -118,11 +117,6 @@ def bots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Agent]:
     """Bots with and without own actions that take part in forms."""
     plain = bot(tmp_path_factory.mktemp("plain"), "action_note")
     return {"plain": plain, "own": bot(tmp_path_factory.mktemp("own"), *OWN)}
-
-
-def fresh(agent: Agent) -> Agent:
-    """Return an agent that has heard nothing yet."""
-    return Agent(agent.domain, agent.policy_ensemble, tracker_store=InMemoryTrackerStore(agent.domain))
 
 
 def here(agent: Agent) -> Agent:

@@ -9,7 +9,7 @@ from typing import Any
 import jwt
 import pytest
 import yaml
-from rasa3_bots import trained, write
+from rasa3_bots import HOTEL, fresh, trained, write
 from werkzeug.test import Client, TestResponse
 
 from rasa_core.agent import Agent
@@ -17,44 +17,18 @@ from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
 from rasa_core.server import create_app
 from rasa_core.server.guards import jwt_reader
-from rasa_core.tracker_store.memory import InMemoryTrackerStore
 
-FILES = {
-    "domain": """
-        version: "3.1"
-        intents: [book, inform, chat]
-        entities: [room]
-        slots:
-          room: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: room}]}
-        forms:
-          hotel_form: {required_slots: [room]}
-        responses:
-          utter_ask_room: [{text: Which room?}]
-          utter_booked: [{text: "{room}."}]
-          utter_chat: [{text: Yes., channel: sms}, {text: Yes indeed.}]
-        """,
-    "data__rules": """
-        rules:
-        - rule: book
-          steps: [{intent: book}, {action: hotel_form}, {active_loop: hotel_form}]
-        - rule: booked
-          condition: [{active_loop: hotel_form}]
-          steps: [{action: hotel_form}, {active_loop: null}, {action: utter_booked}]
-        - rule: chat
-          steps: [{intent: chat}, {action: utter_chat}]
-        """,
-}
 SECRET = "a secret that is long enough for a digest of 256 bits"
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Agent:
-    return trained(write(tmp_path_factory.mktemp("bot"), **FILES))
+    return trained(write(tmp_path_factory.mktemp("bot"), **HOTEL))
 
 
 @pytest.fixture
 def agent(model: Agent) -> Agent:
-    return Agent(model.domain, model.policy_ensemble, tracker_store=InMemoryTrackerStore(model.domain))
+    return fresh(model)
 
 
 @pytest.fixture
@@ -208,7 +182,7 @@ def test_a_user_speaks_on_the_rest_channel_as_nobody_else(agent: Agent) -> None:
 
 
 def test_the_rest_channel_is_open_where_credentials_list_it(agent: Agent, tmp_path: Path) -> None:
-    write(tmp_path, **FILES)
+    write(tmp_path, **HOTEL)
     assert not Project(tmp_path).has_open_rest_channel
     write(tmp_path, credentials="rest:\n")
     assert Project(tmp_path).has_open_rest_channel

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from rasa3_bots import say, trained, types, write
+from rasa3_bots import HOTEL, say, trained, types, write
 
 from rasa_core.agent import Agent
 from rasa_core.events import Event, SlotSet
@@ -14,35 +14,6 @@ from rasa_core.exceptions import DomainError, ModelError, StoryParseError
 from rasa_core.project import Project
 from rasa_core.rasa_files import RasaFiles
 from rasa_core.trackers.event_log import EventLog
-
-HOTEL = {
-    "domain": """
-        version: "3.1"
-        intents: [book, inform, chat, "no"]
-        entities: [room, nights]
-        slots:
-          room: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: room}]}
-          nights: {type: float, influence_conversation: false, mappings: [{type: from_entity, entity: nights}]}
-        forms:
-          hotel_form: {required_slots: [room, nights]}
-        responses:
-          utter_ask_room: [{text: Which room?}]
-          utter_ask_nights: [{text: "How many nights in {room}?"}]
-          utter_submit: [{text: "{room} for {nights}."}]
-          utter_chat: [{text: Yes indeed.}]
-        """,
-    "data__rules": """
-        version: "3.1"
-        rules:
-        - rule: start
-          steps: [{intent: book}, {action: hotel_form}, {active_loop: hotel_form}]
-        - rule: submit
-          condition: [{active_loop: hotel_form}]
-          steps: [{action: hotel_form}, {active_loop: null}, {action: utter_submit}]
-        - rule: chat
-          steps: [{intent: chat}, {action: utter_chat}]
-        """,
-}
 
 
 @pytest.fixture
