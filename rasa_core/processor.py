@@ -225,6 +225,8 @@ class MessageProcessor(TurnProcessor):
 
             def commit() -> None:
                 exchange.commit(said, complete=False)
+                if isinstance(channel, CollectingOutputChannel):
+                    channel.stored()
 
             if exchange.earlier is None:
                 act(tracker, message, commit)

@@ -78,16 +78,22 @@ class Launched:
         subprocess.run(["pkill", "-KILL", "-s", str(self.process.pid)], check=True)
         self.process.communicate(timeout=PATIENCE)
 
-    def say(self, sender: str, text: str, key: str) -> list[str]:
-        """Send a message over the REST channel, and return the texts of the answer."""
+    def open(self, sender: str, text: str, key: str, *, stream: bool = False) -> Any:
+        """Send a message over the REST channel, and return the answer, which may be on its way."""
         body = json.dumps({"sender": sender, "message": text}).encode()
         headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
-        return [message["text"] for message in self.json("/webhooks/rest/webhook", body, headers)]
+        path = f"/webhooks/rest/webhook?stream={str(stream).lower()}"
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, headers)
+        return urllib.request.urlopen(request, timeout=60)
 
-    def json(self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Any:
-        """Return what the server answers to a GET, or to a POST of a body."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, headers or {})
-        with urllib.request.urlopen(request, timeout=60) as answer:
+    def say(self, sender: str, text: str, key: str) -> list[str]:
+        """Send a message over the REST channel, and return the texts of the answer."""
+        with self.open(sender, text, key) as answer:
+            return [message["text"] for message in json.load(answer)]
+
+    def json(self, path: str) -> Any:
+        """Return what the server answers to a GET."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
             return json.load(answer)
 
     def connect(self, *parts: bytes) -> socket.socket:

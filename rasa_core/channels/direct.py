@@ -24,6 +24,9 @@ class CollectingOutputChannel(OutputChannel):
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
 
+    def stored(self) -> None:
+        """Take note that all messages so far are stored; whoever wants them early may have them."""
+
     def latest_output(self) -> dict[str, Any] | None:
         """Return the last message, None if there is none."""
         return self.messages[-1] if self.messages else None

@@ -108,10 +108,12 @@ class ServerApp:
             model.watch_store(self.metrics.committed)
         self.housekeeper = Housekeeper(model, settings.retention)
 
-    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, as PEP 3333 has it."""
         status, headers, body = self.receive(environ).answer()
         start_response(_STATUS_LINES[status], headers)
+        if not isinstance(body, bytes):
+            return body
         return [body] if body else []
 
     def receive(self, environ: dict[str, Any]) -> Visit:

@@ -7,7 +7,11 @@ body that makes no sense is 400 where Rasa answers 500.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import threading
+from collections.abc import Callable, Iterator
+from contextvars import copy_context
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Final
 
 from werkzeug.wrappers import Response
 
@@ -50,19 +54,71 @@ def webhook(request: Request, agent: Agent, sender_id: str) -> Response:
     request.environ["rasa_core.work"].sender = sender_id
     if request.only_sender not in (None, sender_id):
         raise HttpError(403, f'this JWT may speak as the sender {request.only_sender!r} alone; send it as "sender".')
-    channel = RestOutputChannel()
     metadata, named = body.get("metadata"), body.get("input_channel")
     message = UserMessage(
         text,
-        channel,
+        None,
         sender_id,
         input_channel=named if isinstance(named, str) else "rest",
         metadata=metadata if isinstance(metadata, dict) and metadata else None,
     )
-    answered = agent.turns().respond(message, request.conditions("webhook"))
+    turns, conditions = agent.turns(), request.conditions("webhook")
     if request.flag("stream", default=False):
-        return Response("".join(encode(part) + "\n" for part in answered.result), mimetype="text/event-stream")
+        return _streamed(lambda channel: turns.respond(message.to(channel), conditions))
+    answered = turns.respond(message.to(RestOutputChannel()), conditions)
     return at_version(answered.result, answered.version)
+
+
+class _EarlyOutputChannel(RestOutputChannel):
+    """Gives away messages as soon as they are stored."""
+
+    def __init__(self, give: Callable[[list[dict[str, Any]]], None]) -> None:
+        super().__init__()
+        self._give, self._given = give, 0
+
+    def stored(self) -> None:
+        """Give away what is new."""
+        self.give(self.messages)
+
+    def give(self, messages: list[dict[str, Any]]) -> None:
+        """Give away what is new of all messages of the turn."""
+        new, self._given = messages[self._given :], len(messages)
+        if new:
+            self._give(new)
+
+
+def _streamed(take: Callable[[RestOutputChannel], RequestResult]) -> Response:
+    """Answer with a line for each message, as soon as the action that said it is stored.
+
+    The turn is taken by a thread of its own, and goes on to its end if the client does not wait for that. What fails
+    before the first message is an error as always; later, the answer breaks off, and the same request with the same
+    key is answered with all messages.
+    """
+    given: SimpleQueue[list[dict[str, Any]] | Exception | None] = SimpleQueue()
+    channel = _EarlyOutputChannel(given.put)
+
+    def work() -> None:
+        try:
+            channel.give(take(channel).result)
+            given.put(None)
+        except Exception as error:  # the client hears of it
+            given.put(error)
+
+    threading.Thread(target=copy_context().run, args=(work,), name="stream", daemon=True).start()
+    first = given.get()
+    if isinstance(first, Exception):
+        raise first
+
+    def lines() -> Iterator[str]:
+        messages: list[dict[str, Any]] | Exception | None = first
+        while messages is not None:
+            if isinstance(messages, Exception):
+                raise messages
+            for message in messages:
+                yield encode(message) + "\n"
+            messages = given.get()
+
+    return Response(lines(), mimetype="text/event-stream")
 
 
 # -- the model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from werkzeug.wrappers import Response
@@ -58,15 +58,15 @@ class Visit:
                 self._refusal = _failure(error)
         self.is_brief = self._refusal is not None or app.is_brief(self._view)
 
-    def answer(self) -> tuple[int, list[tuple[str, str]], bytes]:
-        """Do what the request asks for; return status, headers and body."""
+    def answer(self) -> tuple[int, list[tuple[str, str]], bytes | Iterator[bytes]]:
+        """Do what the request asks for; return status, headers and body, in pieces where it is not whole yet."""
         token = UNDER_WAY.set(self.work)
         try:
             return self._answer()
         finally:
             UNDER_WAY.reset(token)
 
-    def _answer(self) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _answer(self) -> tuple[int, list[tuple[str, str]], bytes | Iterator[bytes]]:
         request, response = self._request, self._refusal
         if response is None:
             try:
@@ -80,7 +80,9 @@ class Visit:
             response.headers.extend(self._app.cors.headers(environ))
         self._app.log(environ, status, time.perf_counter() - self._started)
         # All at once: Granian sends the iterator that Werkzeug would give in a packet of its own, which is slower.
-        content = b"" if environ["REQUEST_METHOD"] == "HEAD" else b"".join(response.iter_encoded())
+        content: bytes | Iterator[bytes] = b""
+        if environ["REQUEST_METHOD"] != "HEAD":
+            content = iter(response.iter_encoded()) if response.is_streamed else b"".join(response.iter_encoded())
         return status, [*response.headers.to_wsgi_list(), (HEADER, self.work.request_id)], content
 
 

@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -49,7 +49,7 @@ _ENVIRON: Final[dict[str, Any]] = {
     "wsgi.version": (1, 0),
 }
 
-Answer = tuple[int, list[tuple[str, str]], bytes]
+Answer = tuple[int, list[tuple[str, str]], bytes | Iterator[bytes]]
 
 
 class Visit(Protocol):
@@ -150,7 +150,11 @@ def _declared(environ: Mapping[str, Any]) -> int:
 
 def _answer(protocol: Any, visit: Visit) -> None:
     try:
-        protocol.response_bytes(*visit.answer())
+        status, headers, content = visit.answer()
+        if isinstance(content, bytes):
+            protocol.response_bytes(status, headers, content)
+        else:
+            protocol.response_iter(status, headers, content)
     except Exception:  # The outermost edge of a thread: whatever happens, the client hears of it.
         with under_way(visit.work):
             logger.exception("a request failed:")

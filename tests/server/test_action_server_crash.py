@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -69,30 +70,31 @@ def orders() -> Iterator[Orders]:
         thread.join(10)
 
 
-def _say_in_vain(server: Launched) -> None:
-    with pytest.raises(OSError, match=r"."):
-        server.say(*TALK)
-
-
-def test_an_action_that_was_running_is_called_again_with_the_same_key(tmp_path: Path, orders: Orders) -> None:
+@pytest.fixture
+def options(tmp_path: Path, orders: Orders) -> tuple[Any, ...]:
+    """Return what to launch: a model that was just trained, on a store, with the action server."""
     (tmp_path / "stories.md").write_text(STORIES, encoding="utf-8")
     agent = Agent(Domain.from_yaml(DOMAIN), policies=[MemoizationPolicy(max_history=4)])
     agent.train(agent.load_data(tmp_path / "stories.md"))
     agent.persist(tmp_path / "model")
     actions = f"http://127.0.0.1:{orders.server_address[1]}/webhook"
-    options = (tmp_path / "model", "--store", f"sqlite:///{tmp_path / 'c.db'}", "--actions", actions)
+    return tmp_path / "model", "--store", f"sqlite:///{tmp_path / 'c.db'}", "--actions", actions
 
-    with Launched(*options) as server:
-        talking = threading.Thread(target=_say_in_vain, args=[server])
-        talking.start()
+
+def test_an_action_that_was_running_is_called_again_with_the_same_key(options: Any, orders: Orders) -> None:
+    with Launched(*options) as server, server.open(*TALK, stream=True) as answer:
+        assert json.loads(answer.readline())["text"] == "hello"  # It is said before the action ends.
         assert orders.called.wait(60)
         server.kill()
-        talking.join(10)
+        with pytest.raises((OSError, HTTPException), match=r"."):
+            answer.read()
     orders.killed.set()
 
     with Launched(*options) as server:
         assert server.say(*TALK) == ["hello", "1 ordered"]
         assert server.say(*TALK) == ["hello", "1 ordered"]
+        with server.open(*TALK, stream=True) as answer:
+            assert [json.loads(line)["text"] for line in answer] == ["hello", "1 ordered"]
         events = server.json("/conversations/anna/tracker")["events"]
     assert (len(orders.keys), len(set(orders.keys))) == (2, 1)
     names = [event["name"] for event in events if event["event"] == "action"]

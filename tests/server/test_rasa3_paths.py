@@ -54,6 +54,13 @@ def test_messages_can_come_one_a_line(client: Client) -> None:
     ]
 
 
+def test_what_fails_before_the_first_line_is_an_error_as_always(client: Client) -> None:
+    body, headers = {"sender": "anna", "message": "/bye"}, {"If-Match": '"7"'}
+    response = client.post("/webhooks/rest/webhook?stream=true", json=body, headers=headers)
+    assert response.status_code == 412
+    assert names(client, "anna") == ["action_listen"]
+
+
 def test_a_message_with_a_key_is_taken_once(client: Client) -> None:
     headers = {"Idempotency-Key": "k1"}
     body = {"sender": "anna", "message": "/bye"}
