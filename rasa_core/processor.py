@@ -237,6 +237,8 @@ class MessageProcessor(TurnProcessor):
                 result = {"tracker": tracker.current_state(should_include_events=True), "messages": said}
             answered = exchange.commit(result)
             self.on_commit(tracker)
+            if not self.runner.shows_trackers:
+                conversation.keep_tracker()
             return answered
 
     def _take_up(

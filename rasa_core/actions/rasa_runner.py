@@ -34,6 +34,9 @@ class RasaRunner:
         Runs the bot's own actions; without it, each of them fails.
     """
 
+    shows_trackers = False
+    """Whether code of the user's own sees trackers here: it runs in an action server."""
+
     def __init__(self, domain: Domain, server: ActionServer | None = None) -> None:
         assert domain.rasa is not None
         self.domain = domain

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from rasa_core.actions.action import Action, ActionListen, ActionRestart, RemoteAction, UtterAction
@@ -54,6 +55,12 @@ class ActionRunner(ABC):
     def runs_everything(self) -> bool:
         """Tell whether no turn can end at an action that does not run here."""
         return all(map(self.runs_here, self.domain.action_names))
+
+    @cached_property
+    def shows_trackers(self) -> bool:
+        """Tell whether code of the user's own sees trackers here, and may hold on to one or change it."""
+        kinds = map(type, map(self.domain.action_for_name, self.domain.action_names))
+        return not all(kind in (*_ONLY_SAYS, RemoteAction) for kind in kinds)
 
     def has_effects(self, action_name: str) -> bool:
         """Tell whether an action may do more than speak, so that a crash in it must not repeat what came before."""

@@ -24,7 +24,8 @@ SHORT_FINGERPRINT = 8
 """So many characters of the hash of a model tell it from others in a log."""
 
 _PLAIN_TYPES: Final = frozenset({str, bool, float})
-_OWN_MODULE: Final = __name__.removesuffix(".base")
+_CONTAINERS: Final = frozenset({dict, list})
+_OWN_MODULES: Final = frozenset({__name__.removesuffix(".base"), __name__.removesuffix("base") + "rasa3"})
 EVENT_DEPTH: Final = MAX_DEPTH - 2
 """Levels of an event in JSON, so that the list of all events, and the state that holds it, can be read back."""
 END_OF_TIME: Final = 95_617_584_000.0
@@ -112,17 +113,20 @@ class Event:
         return self if form is given else read
 
     def _is_simple(self) -> bool:
-        """Tell whether the event is of this package, and has nothing but text, numbers and the like."""
-        if type(self).__module__ != _OWN_MODULE:
+        """Tell whether the event is of this package, and all that it has is JSON of the right types."""
+        if type(self).__module__ not in _OWN_MODULES:
             return False
         for field, kind, is_required in self._keys.values():
             value = getattr(self, field)
             found = type(value)
             if value is None and not is_required:
                 continue
-            if found not in _PLAIN_TYPES or (kind is not None and found is not kind):
+            if kind is not None and found is not kind:
                 return False
-            if found is float and value - value != 0.0:  # Of NaN and infinity it is NaN.
+            if found in _CONTAINERS:
+                if not _is_plain(value):
+                    return False
+            elif found not in _PLAIN_TYPES or (found is float and value - value != 0.0):  # NaN of NaN and infinity.
                 return False
         return True
 
@@ -226,6 +230,13 @@ class Event:
     def _from_story_string(cls, parameters: Mapping[str, Any]) -> Event | list[Event] | None:
         """Build the event, or events, from parameters; override this in events of your own that have any."""
         return cls(timestamp=None, **{key.field: parameter(cls, parameters, name) for name, key in cls._keys.items()})
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        return plain(value, EVENT_DEPTH - 1) is value
+    except (ValueError, RecursionError):
+        return False
 
 
 def checked_time(stamp: Any, event: str | None = None) -> Any:

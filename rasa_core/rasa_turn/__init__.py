@@ -74,6 +74,7 @@ class RasaTurns:
         parsed, interpreter = message.parse_data, None
         if parsed is None:
             parsed, interpreter = self.understood((message.text or "").strip())
+        gate = tracker.enter if interpreter and not message.metadata else tracker.update
         said = UserUttered(
             parsed.get("text", message.text),
             parse_data=dict(parsed),
@@ -81,7 +82,7 @@ class RasaTurns:
             metadata=message.metadata or None,
             interpreter=interpreter,
         )
-        tracker.update(said)
+        gate(said)
         self.fill_slots(tracker, dispatcher, runner)
 
     def fill_slots(self, tracker: DialogueStateTracker, dispatcher: ResponseDispatcher, runner: Any = None) -> None:
@@ -198,7 +199,7 @@ class RasaTurns:
         self, events: Iterable[Event], tracker: DialogueStateTracker, dispatcher: ResponseDispatcher, runner: Any
     ) -> None:
         for event in events:
-            tracker.update(event)
+            tracker.enter(event)
             if isinstance(event, UserUttered):
                 self.fill_slots(tracker, dispatcher, runner)
             if isinstance(event, Restarted):

@@ -177,7 +177,7 @@ class CallerTurns:
             self._log_action(action_name, tracker, chosen, is_next, error, tracker.expected)
             own = [event for event in decided if not isinstance(event, BotUttered) and event not in events]
             events = [*own, *_completed(action_name, events, own)]
-        self._log_outcome(events, tracker, dispatcher, run)
+        self._log_outcome([event.storable() for event in events], tracker, dispatcher, run)
         for name in run.left:
             if name != action_name:
                 tracker.update(CallerAction(name, False))

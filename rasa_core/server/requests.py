@@ -176,7 +176,7 @@ class Request(WerkzeugRequest):
 
     def flag(self, name: str, default: bool) -> bool:
         """Return a yes-or-no parameter of the URL; any value other than ``true`` means no."""
-        value = self.args.get(name)
+        value = self.args.get(name) if self.query_string else None
         return default if value is None else value.lower() == "true"
 
     def conditions(self, operation: str) -> RequestConditions | None:

@@ -174,7 +174,10 @@ class DialogueStateTracker(EventLog, ConversationState):
         """
         if not isinstance(event, Event):
             raise ValueError(f"a tracker is updated with an Event, not with {event!r:.100}.")
-        event = event.storable()
+        self.enter(event.storable())
+
+    def enter(self, event: Event) -> None:
+        """Append an event that has been through the gate of `update` already; `Event.storable` returned it."""
         object.__setattr__(event, "_is_logged", True)
         self.take(event)
         if isinstance(event, StoryExported) and event.path is not None:
