@@ -7,6 +7,8 @@ that they can be run where nothing is missing.
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +19,20 @@ from story_fixtures import sample_data as sample_data
 
 # Whoever distributes the tests tells the width of a terminal that none of them has.
 os.environ.pop("COLUMNS", None)
+
+_COMPILED = "JAX_COMPILATION_CACHE_DIR"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let all processes of this run share what JAX has compiled, since they train networks of the same shapes."""
+    if _COMPILED in os.environ:
+        return
+    folder = tempfile.mkdtemp(prefix="rasa-core-tests-")
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    os.environ[_COMPILED] = folder
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
 
 settings.register_profile("local", deadline=None)
 settings.register_profile(

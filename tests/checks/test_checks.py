@@ -137,7 +137,7 @@ STORY_DOMAIN = Domain.from_yaml(DOMAIN)
 _lines = st.lists(st.sampled_from(["* a", "* b", '* a{"e": "1"}', "- x", "- y"]), min_size=1, max_size=6)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(_lines, min_size=1, max_size=5), st.integers(1, 4))
 def test_contradictions_are_the_turns_that_memoization_forgets(stories: list[list[str]], max_history: int) -> None:
     text = [line for number, body in enumerate(stories) for line in (f"## s{number}", *body)]

@@ -1,9 +1,13 @@
-"""The example bot, trained and served once for all tests here."""
+"""The example bots, trained once for all tests here, and served once in each process of tests."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,14 +23,40 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def hotel(checkout: Path) -> Iterator[Served]:
+def trainings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where what was trained is kept for the other processes of tests."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "trainings"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@contextmanager
+def trained(name: str, checkout: Path, trainings: Path) -> Iterator[Served]:
+    """Serve an example, with what the server said when it was trained, which may have been in another process."""
+    models, kept = checkout / "examples" / name / "models", trainings / name
+    with open(trainings / f"{name}.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.is_dir():
+            with serving(checkout, f"examples/{name}") as first:
+                (trainings / f"{name}.txt").write_text(first.said, encoding="utf-8")
+            shutil.copytree(models, kept, symlinks=True)
+        elif not models.is_dir():
+            shutil.copytree(kept, models, symlinks=True)
+    with serving(checkout, f"examples/{name}") as served:
+        said = (trainings / f"{name}.txt").read_text(encoding="utf-8")
+        yield replace(served, said=said.partition("http://127.0.0.1")[0] + served.said)
+
+
+@pytest.fixture(scope="session")
+def hotel(checkout: Path, trainings: Path) -> Iterator[Served]:
     """The example of a form."""
-    with serving(checkout, "examples/hotel") as served:
+    with trained("hotel", checkout, trainings) as served:
         yield served
 
 
 @pytest.fixture(scope="session")
-def bot(checkout: Path) -> Iterator[Served]:
+def bot(checkout: Path, trainings: Path) -> Iterator[Served]:
     """The README's main job."""
-    with serving(checkout, "examples/remote") as served:
+    with trained("remote", checkout, trainings) as served:
         yield served

@@ -104,13 +104,13 @@ def check(app: ServerApp, environ: dict[str, Any]) -> int:
     return status
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(path=st.sampled_from(PATHS), method=st.sampled_from(METHODS[:4]), body=bodies)
 def test_odd_bodies(app: ServerApp, path: str, method: str, body: bytes) -> None:
     check(app, EnvironBuilder(path, method=method, data=body).get_environ())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(first=st.lists(events, min_size=1, max_size=3), text=st.text())
 def test_odd_events_do_not_break_the_conversation(app: ServerApp, first: list[Any], text: str) -> None:
     client = Client(app)
@@ -128,7 +128,7 @@ def test_odd_events_do_not_break_the_conversation(app: ServerApp, first: list[An
 latin = st.text(st.characters(max_codepoint=255))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     path=st.tuples(
         st.sampled_from(["/", "/conversations/", "/conversation/x/", ""]),

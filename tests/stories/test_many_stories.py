@@ -94,7 +94,7 @@ def _forward_graphs(draw: st.DrawFn) -> StoryGraph:
     return StoryGraph(StoryFileReader(DOMAIN).process_lines(text))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(_forward_graphs(), st.sampled_from([None, 1, 2, 3]))
 def test_merging_loses_nothing_that_policies_could_learn(graph, window):
     found = TrainingDataGenerator(graph, DOMAIN, True, window, augmentation_factor=0).generate()
@@ -103,7 +103,7 @@ def test_merging_loses_nothing_that_policies_could_learn(graph, window):
     assert set().union(*(_predictions(list(tracker.events), window) for tracker in found)) == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(_forward_graphs(), st.sampled_from([1, 2, 3, 5]), st.booleans())
 def test_no_turn_is_lost_where_paths_are_too_many_to_be_listed(graph, window, merge_always):
     options = {"unique_last_num_states": window} if merge_always else {"max_history": window}

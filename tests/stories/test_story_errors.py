@@ -108,7 +108,7 @@ def _error_of(text: str, **options: object) -> StoryParseError | None:
     return None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.one_of(
         st.text(),

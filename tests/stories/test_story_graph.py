@@ -39,7 +39,7 @@ def _is_acyclic(edges: set[tuple[str, str]]) -> bool:
         edges = {edge for edge in edges if edge[1] not in sinks}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(_graphs())
 def test_every_forward_edge_leads_to_a_later_checkpoint(graph):
     rank = {name: index for index, name in enumerate(graph.checkpoint_names)}
@@ -48,7 +48,7 @@ def test_every_forward_edge_leads_to_a_later_checkpoint(graph):
         assert graph.leads_back(start, end) == (rank[start] >= rank[end])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(_graphs())
 def test_a_graph_without_its_cycles_has_none(graph):
     without = graph.with_cycles_removed()
@@ -57,7 +57,7 @@ def test_a_graph_without_its_cycles_has_none(graph):
     assert without.cyclic_edges() == []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(_graphs())
 def test_a_graph_without_cycles_stays_as_it_is(graph):
     if _is_acyclic(_edges(graph)):

@@ -119,7 +119,7 @@ def _read(text: str) -> list[StoryStep]:
     return StoryFileReader().process_lines(text.split("\n"))
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(_steps, max_size=4))
 def test_steps_that_were_written_are_read_as_the_same_steps(steps):
     assert _read(StoryGraph(steps).as_story_string()) == steps

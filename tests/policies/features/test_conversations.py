@@ -91,7 +91,7 @@ TALK = [
 ]
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(st.lists(conversations(), max_size=3), st.integers(1, 6))
 @example([[*TALK, AllSlotsReset(), *TALK], [], TALK], 5)
 def test_rows_are_what_each_action_is_predicted_from(events, max_history) -> None:
