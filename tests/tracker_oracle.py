@@ -230,7 +230,7 @@ def rewound(events: list[Event]) -> list[Event]:
     """Return the events without the last message, what followed it, and the listening before it."""
     events = events[: last(events, UserUttered)]
     listening = last(events, UserUttered, ActionExecuted)
-    if listening is None or events[listening] != LISTEN:
+    if listening is None or getattr(events[listening], "action_name", None) != LISTEN.action_name:
         return events
     return events[:listening] + events[listening + 1 :]
 
