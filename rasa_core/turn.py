@@ -65,6 +65,8 @@ class Runner(Protocol):
 
     @property
     def runs_everything(self) -> bool: ...  # noqa: D102
+    @property
+    def shows_trackers(self) -> bool: ...  # noqa: D102
     def runs_here(self, action_name: str) -> bool: ...  # noqa: D102
     def check_runs_here(self, action_name: str) -> None: ...  # noqa: D102
     def has_effects(self, action_name: str) -> bool: ...  # noqa: D102
