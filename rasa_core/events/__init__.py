@@ -105,12 +105,6 @@ class UserUttered(Event):
         check_parse_data(given["parse_data"])
         return cls(**given)
 
-    def _is_simple(self) -> bool:
-        is_simple = Event._is_simple(self)
-        if is_simple:
-            check_parse_data(self.parse_data)
-        return is_simple
-
     def _parameters(self) -> Json:
         """Return text and parse, and of everything else what there is."""
         return but_none(Event._parameters(self), "interpreter", "input_channel", "metadata")

@@ -128,6 +128,8 @@ class Event:
                     return False
             elif found not in _PLAIN_TYPES or (found is float and value - value != 0.0):  # NaN of NaN and infinity.
                 return False
+        if "parse_data" in self._keys:  # Of a message, which has rules of its own.
+            check_parse_data(getattr(self, "parse_data", {}))
         return True
 
     def apply_to(self, tracker: Folds) -> None:
