@@ -27,6 +27,7 @@ TEST = [
     *JWT,
     *METRICS,
     "build",
+    "cryptography",
     "django",
     "docutils",
     "flask",

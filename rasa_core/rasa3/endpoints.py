@@ -35,7 +35,7 @@ _DIALECTS: Final = {
     "mariadb": "mysql",
 }
 _STORE_TYPES: Final = ("in_memory", "redis", "sql", "mongod", "dynamo")
-_SQL_KEYS: Final = ("type", "dialect", "url", "port", "db", "username", "password", "login_db", "query")
+_SQL_KEYS: Final = ("type", "dialect", "url", "port", "db", "username", "password", "query")
 _REDIS_KEYS: Final = ("type", "url", "port", "db", "username", "password", "key_prefix", "record_exp", "use_ssl")
 _FILE_OF_RASA: Final = "rasa.db"
 _LEFT_OUT: Final = {
@@ -174,7 +174,8 @@ def _add_store(found: Endpoints, part: Part) -> None:
 
 
 def _add_sql(found: Endpoints, given: Mapping[str, Any], place: Place) -> None:
-    dialect = str(given.get("dialect") or "sqlite")
+    written, separator, rest = str(given.get("url") or "").partition("://")
+    dialect = written if separator else str(given.get("dialect") or "sqlite")
     scheme = _DIALECTS.get(dialect)
     if scheme is None:
         hint = did_you_mean(dialect, _DIALECTS)
@@ -182,12 +183,12 @@ def _add_sql(found: Endpoints, given: Mapping[str, Any], place: Place) -> None:
         raise ModelError(f"{place}: conversations cannot be kept in dialect: {dialect}.{hint} Known: {known}.")
     unused = tuple(key for key in given if key not in _SQL_KEYS)
     text = "conversations are kept there, in tables of their own; those of Rasa are not read"
-    if scheme == "sqlite":
+    if separator:
+        found.store = f"{scheme}://{rest}"
+    elif scheme == "sqlite":
         path = _beside(str(given.get("db") or _FILE_OF_RASA))
         found.store = f"sqlite:///{quote(path)}"
         text = f"conversations are kept in {path}; those of Rasa are not read"
-    elif "://" in str(given.get("url")):
-        found.store = str(given["url"])
     else:
         found.store = f"{scheme}://{_address(given, 'localhost')}/{quote(str(given.get('db') or 'rasa'), safe='')}"
         query = given.get("query")

@@ -96,9 +96,16 @@ def jwt_reader(secret: str, method: str) -> Callable[[str], Payload | None]:
         raise ModelError(_NEEDS_PACKAGE) from None
     if not secret.strip():
         raise ValueError("the secret of JSON Web Tokens is empty, which would protect nothing.")
-    known = [name for name in jwt.algorithms.get_default_algorithms() if name != "none"]
-    if method not in known:
-        raise ValueError(f"there is no method {method!r} to sign JSON Web Tokens; known: {', '.join(known)}.")
+    methods = {name: known for name, known in jwt.algorithms.get_default_algorithms().items() if name != "none"}
+    if method not in methods:
+        hint = (
+            " Methods with a public key need PyJWT[crypto]." if method in jwt.algorithms.requires_cryptography else ""
+        )
+        raise ValueError(f"there is no method {method!r} to sign JSON Web Tokens; known: {', '.join(methods)}.{hint}")
+    try:
+        methods[method].prepare_key(secret)
+    except (jwt.exceptions.PyJWTError, ValueError, TypeError) as error:
+        raise ValueError(f"the secret of JSON Web Tokens is no key for {method}: {error}") from error
 
     def payload_of(sent: str) -> Payload | None:
         try:

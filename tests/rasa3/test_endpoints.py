@@ -49,6 +49,7 @@ def read(folder: Path, text: str, name: str = "endpoints.yml") -> Endpoints:
             "type: sql\n  dialect: postgresql\n  query: {sslmode: require}",
             "postgresql://localhost/rasa?sslmode=require",
         ),
+        ("type: sql\n  url: postgresql+psycopg2://anna:s@db.example/talks", "postgresql://anna:s@db.example/talks"),
         ("type: redis", "redis://localhost:6379/0"),
         (
             "type: redis\n  url: r.example\n  port: 6380\n  db: 2\n  password: x:y\n  use_ssl: true\n  key_prefix: bot",
@@ -85,6 +86,7 @@ def test_a_store_that_is_not_here_is_told_and_left_out(tmp_path: Path, kind: str
     [
         ("tracker_store: {type: rediss}", "no tracker_store of type 'rediss'. Did you mean 'redis'"),
         ("tracker_store: {type: sql, dialect: oracle}", "cannot be kept in dialect: oracle"),
+        ("tracker_store: {type: sql, url: 'oracle://x/y'}", "cannot be kept in dialect: oracle"),
         ("tracker_store: redis", "is a mapping with type:"),
         ("action_endpoint: {url: localhost:5055}", "needs url:, such as"),
         ("nlg: {url: 'http://x', headers: [a]}", "headers: of nlg: is a mapping"),

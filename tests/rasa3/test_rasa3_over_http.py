@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -169,6 +172,31 @@ def test_a_json_web_token_opens_the_conversation_of_its_user(agent: Agent) -> No
     assert client.get(tracker, headers=signed("ada", "user", exp=1)).status_code == 401
     unsigned = jwt.encode({"user": {"username": "ada", "role": "admin"}}, "", algorithm="none")
     assert client.get(tracker, headers={"Authorization": f"Bearer {unsigned}"}).status_code == 401
+
+
+def test_a_public_key_opens_what_its_private_key_has_signed(agent: Agent) -> None:
+    rsa = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.rsa")
+    serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
+    keys = [rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2)]
+    public = (
+        keys[0].public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    client = Client(create_app(agent, jwt_secret=public.decode(), jwt_method="RS256"))
+    claims = {"user": {"username": "ada", "role": "user"}}
+    sent = [jwt.encode(claims, key, algorithm="RS256") for key in keys]
+    sent.append(signed("ada", "user", "a" * 32)["Authorization"].removeprefix("Bearer "))
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in ({"alg": "HS256"}, claims)]
+    digest = hmac.digest(public, b".".join(parts), "sha256")  # Whoever knows the public key, can do this.
+    sent.append(b".".join([*parts, base64.urlsafe_b64encode(digest).rstrip(b"=")]).decode())
+
+    statuses = [
+        client.get("/conversations/ada/tracker", headers={"Authorization": f"Bearer {token}"}).status_code
+        for token in sent
+    ]
+
+    assert statuses == [200, 401, 401, 401]
+    with pytest.raises(ValueError, match="is no key for RS256"):
+        jwt_reader(SECRET, "RS256")
 
 
 def test_a_user_speaks_on_the_rest_channel_as_nobody_else(agent: Agent) -> None:

@@ -21,7 +21,8 @@ from redis_engines import empty_store
 from redis_servers import Proxy, RedisServer, durable, running, shared_cluster, shared_server
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError, VersionConflictError
-from rasa_core.tracker_store import Head, StoredAnswer
+from rasa_core.rasa3.endpoints import read_endpoints
+from rasa_core.tracker_store import Head, StoredAnswer, store_from_url
 from rasa_core.tracker_store.redis import RedisTrackerStore
 
 ANSWER = StoredAnswer("k", "digest", 1, True, 1.5, "{}")
@@ -147,6 +148,12 @@ def test_a_certificate_has_to_be_known(tmp_path: Path, monkeypatch: pytest.Monke
         with store_on(port, ssl=True) as store, store.lock("a"):
             append(store, "0")
             assert store.read_events("a", 0, 9) == ["0"]
+        options = f"type: redis, url: 127.0.0.1, port: {port}, use_ssl: true, key_prefix: bot, db: 1"
+        (tmp_path / "endpoints.yml").write_text(f"tracker_store: {{{options}}}", encoding="utf-8")
+        with store_from_url(str(read_endpoints(tmp_path).store)) as store, store.lock("a"):
+            append(store, "1")
+        with RedisTrackerStore(port=port, ssl=True, db=1, key_prefix="bot") as store:
+            assert store.read_events("a", 0, 9) == ["1"]
 
 
 # -- the server refuses to write
