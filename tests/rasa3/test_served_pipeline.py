@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from duckling_server import duckling, found
 from rasa3_bots import say, write
 from werkzeug.test import Client
 
 from rasa_core.agent import Agent
 from rasa_core.commands.train import command
+from rasa_core.nlu.components import DUCKLING_VARIABLE
 from rasa_core.project import Project
 from rasa_core.server import create_app
 
@@ -24,6 +26,8 @@ pipeline:
   epochs: 100
 - name: RegexEntityExtractor
 - name: EntitySynonymMapper
+- name: DucklingEntityExtractor
+  dimensions: [time]
 - name: ResponseSelector
   retrieval_intent: faq
 - name: KeywordIntentClassifier
@@ -36,8 +40,9 @@ BOT = {
     "domain": """
         version: "3.1"
         intents: [greet, inform, faq]
-        entities: [city]
+        entities: [city, time]
         slots:
+          when: {type: any, mappings: [{type: from_entity, entity: time}]}
           city: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: city}]}
         responses:
           utter_greet: [{text: Hello.}]
@@ -103,12 +108,34 @@ def bot(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 @pytest.fixture
 def client(bot: tuple[Path, str], tmp_path: Path) -> Client:
+    return client_of(bot, tmp_path)
+
+
+def client_of(bot: tuple[Path, str], tmp_path: Path) -> Client:
     project = Project(bot[0])
     return Client(create_app(project.model, str(project.nlu_model), tracker_store=f"sqlite:///{tmp_path / 'c.db'}"))
 
 
 def parse(client: Client, text: str) -> Any:
     return client.post("/model/parse", json={"text": text}).get_json()
+
+
+def test_a_span_of_time_comes_from_duckling_into_a_slot(
+    bot: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, five, six = "a table in Lisbon from five to six", "2026-01-02T17:00:00", "2026-01-02T18:00:00"
+    with duckling() as server:
+        server.answer = [
+            found("time", text, "from five to six", type="interval", **{"from": {"value": five}, "to": {"value": six}})
+        ]
+        monkeypatch.setenv(DUCKLING_VARIABLE, server.url)
+        client = client_of(bot, tmp_path)
+        answer = client.post("/webhooks/rest/webhook", json={"sender": "ada", "message": text}).get_json()
+
+    assert [message["text"] for message in answer] == ["In Lisbon."]
+    assert server.asked[0]["dims"] == '["time"]'
+    slots = client.get("/conversations/ada/tracker").get_json()["slots"]
+    assert slots["when"] == {"from": five, "to": six}
 
 
 def test_training_tells_what_stands_for_what(bot: tuple[Path, str]) -> None:
