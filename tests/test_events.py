@@ -6,6 +6,7 @@ Their effects on a conversation are in test_trackers.py.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import time
 from datetime import UTC, datetime, timedelta, timezone
@@ -446,3 +447,20 @@ def test_an_action_may_be_made_in_the_order_of_rasa_3() -> None:
     action = ActionExecuted("utter_hi", "RulePolicy", 0.9, 12.5)
     assert (action.policy, action.confidence, action.timestamp) == ("RulePolicy", 0.9, 12.5)
     assert ActionExecuted("utter_hi", None, 0.9).confidence == 0.9
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        (UserUttered, "text intent entities parse_data timestamp"),
+        (BotUttered, "text data"),
+        (AgentUttered, "text data"),
+        (SlotSet, "key value"),
+        (ActionExecuted, "action_name"),
+        (ReminderScheduled, "action_name trigger_date_time name kill_on_user_message"),
+        (StoryExported, "path"),
+        (TopicSet, "topic"),
+    ],
+)
+def test_parameters_come_in_the_order_of_old(kind: type[Event], names: str) -> None:
+    assert list(inspect.signature(kind).parameters)[: len(names.split())] == names.split()

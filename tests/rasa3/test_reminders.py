@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from launched_command import Launched
 from rasa3_bots import say, trained, write
 
 from rasa_core.actions.rasa_runner import RasaRunner
@@ -215,6 +217,21 @@ def test_a_server_looks_at_the_clock_itself(process: Make) -> None:
     app.housekeeper.start()
     assert done.wait(30)
     assert said(agent) == ["Yes."]
+
+
+def test_two_workers_of_a_server_act_on_each_reminder_once(model: Agent, process: Make, tmp_path: Path) -> None:
+    model.persist(tmp_path / "model")
+    names = [f"ada {number}" for number in range(8)]
+    for name in names:
+        process().append_events(name, [water()])
+
+    reader = process()
+    with Launched(tmp_path / "model", "--workers", "2", "--store", f"sqlite:///{tmp_path / 'conversations.db'}"):
+        end = time.monotonic() + 60
+        while not all(said(reader, name) for name in names):
+            assert time.monotonic() < end
+
+    assert [said(reader, name) for name in names] == [["Water the fern."]] * 8
 
 
 def test_what_stood_before_a_late_start_of_the_model_and_its_store_acts(
