@@ -52,7 +52,7 @@ def serving(folder: Path, *arguments: str) -> Iterator[Served]:
         process = subprocess.Popen(command, cwd=folder, stdout=stream, stderr=subprocess.STDOUT, env=environment)
     try:
         limit = time.monotonic() + START_LIMIT
-        while not answers(url):
+        while not (answers(url) and f":{port}" in output.read_text()):  # It answers before it says so.
             if process.poll() is not None or time.monotonic() > limit:
                 pytest.fail(f"the server did not start:\n{output.read_text()}")
             time.sleep(0.05)
