@@ -39,6 +39,7 @@ TEST = [
     "pytest-xdist",
     "rasa-sdk; python_version < '3.14'",
     "ruff",
+    "schemathesis>=4.20,<5",
     "selenium",
     "types-PyYAML",
     "waitress",
@@ -63,7 +64,10 @@ setup(
     keywords="dialogue bot chatbot conversation stories policy",
     packages=[*find_packages(include=["rasa_core", "rasa_core.*"]), EXAMPLES],
     package_dir={EXAMPLES: "examples"},
-    package_data={"rasa_core": ["py.typed", "server/inspector/static/*"], EXAMPLES: example_files()},
+    package_data={
+        "rasa_core": ["py.typed", "server/inspector/static/*", "server/api/static/*"],
+        EXAMPLES: example_files(),
+    },
     python_requires=">=3.11",
     install_requires=[
         "click>=8.1",

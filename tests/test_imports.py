@@ -56,6 +56,7 @@ def test_a_server_loads_nothing_of_a_page_that_nobody_asked_for() -> None:
     loaded = modules_after("from rasa_core.server import create_app")
     assert "rasa_core.server.app" in loaded
     assert not any(name.startswith("rasa_core.server.inspector") for name in loaded)
+    assert not loaded & {f"rasa_core.server.api.{name}" for name in ("document", "operations", "schemas")}
 
 
 def test_the_library_loads_no_server() -> None:

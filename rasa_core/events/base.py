@@ -158,6 +158,11 @@ class Event:
         shown = _without_time(self.as_dict()).items()
         return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in shown)})"
 
+    @classmethod
+    def json_keys(cls) -> Mapping[str, JsonKey]:
+        """Return how the parameters of the type stand in JSON."""
+        return cls._keys
+
     @staticmethod
     def known_types() -> list[str]:
         """Return the names of all types of events, in order."""
@@ -339,8 +344,10 @@ def check_parse_data(parse_data: Mapping[str, Any]) -> None:
         raise EventError('"parse_data" needs "intent": {"name": ..., "confidence": ...}.')
     if not isinstance(entities, list) or not all(_is_entity(entity) for entity in entities):
         raise EventError('"parse_data" needs "entities": a list of objects with "entity" and "value".')
-    ranking = parse_data.get("intent_ranking") or []
-    if not isinstance(ranking, list) or not all(map(_is_ranked, ranking)):
+    if not isinstance(parse_data.get("text"), str | None):
+        raise EventError('"text" of "parse_data" is the message as a string.')
+    ranking = parse_data.get("intent_ranking")
+    if ranking is not None and not (isinstance(ranking, list) and all(map(_is_ranked, ranking))):
         raise EventError('"intent_ranking" of "parse_data" is a list of {"name": ..., "confidence": number}.')
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import partial, wraps
 from http import HTTPStatus
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
@@ -35,6 +35,7 @@ from rasa_core.actions.webhook import ActionServer
 from rasa_core.agent import Agent
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server import conversations, probes, rasa3
+from rasa_core.server.api import routes as docs
 from rasa_core.server.callers import ANY, Cors, check_page, host_check, hosts_of, unknown_host
 from rasa_core.server.guards import Guard
 from rasa_core.server.log_lines import LogStyle
@@ -94,15 +95,16 @@ class ServerApp:
             raise ValueError("enable_train needs an auth_token or JWT: whoever may train decides what messages mean.")
         self.model = model
         self.cors = Cors(settings.cors_origins)
-        self._guard = Guard(settings.auth_token, settings.jwt_secret, settings.jwt_method)
+        self.guard = Guard(settings.auth_token, settings.jwt_secret, settings.jwt_method)
         self._open = rasa3.REST_CHANNEL if settings.open_rest_channel else ()
         self._hosts_are_open = settings.allowed_hosts is None
         self._is_known_host = host_check((ANY,) if settings.allowed_hosts is None else settings.allowed_hosts)
         self._max_body = settings.max_body
         self._access_log = access_log or AccessLog(LogStyle())
-        self._nlu_models = None if settings.enable_train is None else _nlu_models(settings.enable_train)
-        self._inspector = None if settings.inspect is None else _inspector(settings)
-        self._paths = _PATHS if self._inspector is None else self._inspector.paths(_GENERAL, _OF_A_CONVERSATION)
+        self.nlu_models = None if settings.enable_train is None else _nlu_models(settings.enable_train)
+        self.inspector = None if settings.inspect is None else _inspector(settings)
+        self.paths = _PATHS if self.inspector is None else self.inspector.paths(_GENERAL, _OF_A_CONVERSATION)
+        self.described: Any = None
         self.metrics = Metrics(settings.metrics) if metrics_can_be_read() else None
         if self.metrics is not None:
             model.watch_store(self.metrics.committed)
@@ -147,15 +149,15 @@ class ServerApp:
         written = environ.get("RAW_URI") or environ.get("REQUEST_URI", "")
         if "%" in written or not path.isascii():
             path = decoded_path(path, written, environ.get("SCRIPT_NAME", ""))
-        endpoint, sender_id = self._paths.match(path, not written, method == "DELETE")
-        views = self._paths.views[endpoint]
+        endpoint, sender_id = self.paths.match(path, not written, method == "DELETE")
+        views = self.paths.views[endpoint]
         view = views.get(method)
         if view is None:
             return self._options_for(method, ", ".join([*views, "OPTIONS"])), sender_id
         work = environ["rasa_core.work"]
         work.route = endpoint or _A_CONVERSATION
-        work.sender = sender_id if endpoint in self._paths.of_a_conversation else None
-        if not self._guard.asks:
+        work.sender = sender_id if endpoint in self.paths.of_a_conversation else None
+        if not self.guard.asks:
             host = environ.get("HTTP_HOST", "")
             if view not in probes.PUBLIC and not self._is_known_host(host):
                 raise unknown_host(host)
@@ -163,9 +165,9 @@ class ServerApp:
                 pass  # No browser that says where it comes from.
             elif endpoint != "/load" and (method not in _READING or endpoint in conversations.TALKS):
                 check_page(self.cors, environ)
-        elif not self._is_public(view, endpoint):
+        elif not self.is_public(view, endpoint):
             unnamed = None if endpoint in rasa3.REST_CHANNEL else ""
-            self._guard.admit(request, sender_id if endpoint in _OF_A_CONVERSATION else unnamed)
+            self.guard.admit(request, sender_id if endpoint in _OF_A_CONVERSATION else unnamed)
         check_sender_id(sender_id)
         return view, sender_id
 
@@ -173,8 +175,9 @@ class ServerApp:
         """Tell whether a view needs no body, and is not to wait until others are done."""
         return view in probes.BRIEF
 
-    def _is_public(self, view: View, endpoint: str) -> bool:
-        in_inspector = self._inspector is not None and view in self._inspector.public
+    def is_public(self, view: View, endpoint: str) -> bool:
+        """Tell whether a view asks nobody who is calling."""
+        in_inspector = self.inspector is not None and view in self.inspector.public
         return view in _PUBLIC or in_inspector or endpoint in self._open
 
     def _options_for(self, method: str, allowed: str) -> View:
@@ -194,16 +197,16 @@ class ServerApp:
         return Request(environ, self._max_body, self._interpreter_named)
 
     def _interpreter_named(self, name: str) -> NaturalLanguageInterpreter:
-        if self._nlu_models is None:
+        if self.nlu_models is None:
             raise HttpError(400, f'this server has no models with names; leave out "model", or {_HOW_TO_TRAIN}')
-        return self._nlu_models.interpreter(name)
+        return self.nlu_models.interpreter(name)
 
     # -- what is not about one conversation
 
     def home(self, request: Request, sender_id: str) -> Response:
         """Greet, for people and for health checks; or show the page of the inspector."""
-        if self._inspector is not None:
-            shown: Response = self._inspector.page(request)
+        if self.inspector is not None:
+            shown: Response = self.inspector.page(request)
             return shown
         return Response(f"hello from Rasa Core: {__version__}", mimetype="text/html")
 
@@ -223,11 +226,11 @@ class ServerApp:
 
     def train(self, request: Request, sender_id: str) -> Response:
         """Train an NLU model from the data in the body, and wait for it."""
-        if self._nlu_models is None:
+        if self.nlu_models is None:
             raise HttpError(403, f"training is off; {_HOW_TO_TRAIN}")
         body = request.body()
         return json_response(
-            self._nlu_models.train(request.args.to_dict(), body, self._nlu_models.hung_up(request.environ))
+            self.nlu_models.train(request.args.to_dict(), body, self.nlu_models.hung_up(request.environ))
         )
 
 
@@ -245,6 +248,7 @@ def _inspector(settings: ServerSettings) -> Any:
 def _with_agent(view: Callable[[Request, Agent, str], Response]) -> View:
     """Return a view that asks for the agent first, so that a server without a model says so before the body is read."""
 
+    @wraps(view)
     def answer(app: ServerApp, request: Request, sender_id: str) -> Response:
         return view(request, app.model.agent(), sender_id)
 
@@ -259,12 +263,12 @@ def _with_agents(table: Mapping[str, Mapping[str, View]]) -> dict[str, Views]:
     return {path: {method: _with_agent(view) for method, view in views.items()} for path, views in table.items()}
 
 
-_PUBLIC: Final = frozenset({ServerApp.home, ServerApp.version, *probes.PUBLIC})
+_PUBLIC: Final = frozenset({ServerApp.home, ServerApp.version}) | probes.PUBLIC | docs.PUBLIC
 _OF_A_CONVERSATION: Final = _with_agents({**conversations.OF_A_CONVERSATION, **rasa3.OF_A_CONVERSATION})
 _GENERAL: Final[dict[str, Views]] = {
     "/": _read_by(ServerApp.home),
     "/version": _read_by(ServerApp.version),
-    **{path: _read_by(view) for path, view in probes.GENERAL.items()},
+    **{path: _read_by(view) for path, view in {**probes.GENERAL, **docs.GENERAL}.items()},
     "/load": {"POST": ServerApp.load},
     "/train": {"POST": ServerApp.train},
     **_with_agents({**conversations.GENERAL, **rasa3.GENERAL}),

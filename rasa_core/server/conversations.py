@@ -21,15 +21,18 @@ from rasa_core.events import (
     UserUttered,
 )
 from rasa_core.exceptions import DomainError, EventError, UnknownActionError, UnknownSlotError, did_you_mean, nearest
+from rasa_core.server.api import takes
 from rasa_core.server.failures import check_length
-from rasa_core.server.requests import HttpError, Request, at_version, json_response, json_type, text_in
+from rasa_core.server.requests import HttpError, Request, at_version, json_response
 from rasa_core.slash_messages import joined
+from rasa_core.support.strict_json import json_type
 from rasa_core.trackers import DialogueStateTracker
 
 if TYPE_CHECKING:
     from rasa_core.agent import Agent
     from rasa_core.domain import Domain
     from rasa_core.processor import MessageProcessor
+    from rasa_core.server.api.fields import Body
     from rasa_core.tracker_store.idempotency import RequestResult
 
 MOST_EXPLAINED: Final = 20_000
@@ -43,12 +46,10 @@ _BAD_EVENT: Final = (AttributeError, LookupError, TypeError, ValueError, Arithme
 
 def list_conversations(request: Request, agent: Agent, sender_id: str) -> Response:
     """List the ids of the conversations, all or a page of them."""
-    store = agent.tracker_store
-    if "after" not in request.args and "limit" not in request.args:
+    store, after, most = agent.tracker_store, takes.AFTER.of(request), takes.LIMIT.of(request)
+    if after is None and most is None:
         return json_response(list(store.keys()))  # Stores of users' own need not know pages.
-    limit = request.args.get("limit")
-    most = None if limit is None else _whole_number(limit, 1, 10**9 - 1, '"limit" is a whole number above 0')
-    return json_response(list(store.keys(request.args.get("after"), most)))
+    return json_response(list(store.keys(after, most)))
 
 
 def delete(request: Request, agent: Agent, sender_id: str) -> Response:
@@ -63,32 +64,37 @@ def delete(request: Request, agent: Agent, sender_id: str) -> Response:
 def parse(request: Request, agent: Agent, sender_id: str) -> Response:
     """Take a message of the user, and tell the action to run next."""
     turns, message = _message(request, agent, sender_id)
-    answered = turns.parse(message, request.conditions("parse"))
-    return _answer(answered, None if request.method == "GET" else _unknown_keys(request, "query", "q", "model"))
+    answered = turns.parse(message, request.conditions("parse", message.text or ""))
+    return _answer(answered, None if request.method == "GET" else _unknown_keys(request, takes.MESSAGE))
 
 
 def continue_(request: Request, agent: Agent, sender_id: str) -> Response:
     """Take note of the action that the caller has run, and tell the next one."""
     turns = agent.turns()
-    body = request.json_object()
+    body = takes.CONTINUE.of(request)
     action = _executed_action(body, agent)
     events = events_in(body.get("events", []), agent)
     _check_taken_back(events, agent, sender_id)
     error = _error_of(action, body)
     answered = turns.continue_(sender_id, action, events, request.conditions("continue"), error)
-    return _answer(answered, _unknown_keys(request, "executed_action", "events", "error"))
+    return _answer(answered, _unknown_keys(request, takes.CONTINUE))
 
 
 def respond(request: Request, agent: Agent, sender_id: str) -> Response:
     """Take a message of the user, run the actions here, and return what the bot says."""
     turns, message = _message(request, agent, sender_id)
-    return _answer(turns.respond(message, request.conditions("respond")))
+    return _answer(turns.respond(message, request.conditions("respond", message.text or "")))
 
 
 def _message(request: Request, agent: Agent, sender_id: str) -> tuple[MessageProcessor, UserMessage]:
     """Return the user's message, and what understands it and goes on from there."""
     turns = agent.turns()
-    text, name = request.message()
+    in_url = request.method == "GET"
+    given: dict[str, Any] = request.args.to_dict() if in_url else takes.MESSAGE.of(request)
+    if in_url:
+        takes.MESSAGE.check(given)
+    text = given["query"] if "query" in given else given["q"]
+    name = given.get("model") if "model" in given or not request.query_string else request.args.get("model")
     if name is not None:
         turns = agent.turns(interpreter=request.interpreter_named(name))
     return turns, UserMessage(text, None, sender_id)
@@ -96,11 +102,11 @@ def _message(request: Request, agent: Agent, sender_id: str) -> tuple[MessagePro
 
 def read_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
     """Tell the state of a conversation; an unknown one is not created."""
-    until = request.until()
+    until = takes.UNTIL.of(request)
     tracker = agent.read_tracker(sender_id)
     version = tracker.version
-    with_all, whole = request.flag("events", default=True), request.flag("ignore_restarts", default=False)
-    wanted = _events_wanted(request) or ("NONE" if not with_all else "ALL" if whole else "AFTER_RESTART")
+    with_all, whole = takes.EVENTS.of(request), takes.IGNORE_RESTARTS.of(request)
+    wanted = takes.INCLUDE_EVENTS.of(request) or ("NONE" if not with_all else "ALL" if whole else "AFTER_RESTART")
     if until is not None:
         check_length(tracker.count())
         tracker = tracker.travel_back_in_time(until)
@@ -112,14 +118,6 @@ def _check_told(tracker: DialogueStateTracker, wanted: str | None) -> None:
     """Raise `HttpError` 400 if there are more events of this kind than a request may have read."""
     if wanted not in (None, "NONE"):
         check_length(tracker.count(since_restart=wanted != "ALL"))
-
-
-def _events_wanted(request: Request) -> str | None:
-    """Return which events the state is to have, as Rasa names them; None if the request does not say."""
-    wanted = request.args.get("include_events")
-    if wanted is not None and wanted not in EVENTS_TOLD:
-        raise HttpError(400, f'"include_events" is one of {", ".join(EVENTS_TOLD)}, not {wanted[:40]!r}.')
-    return wanted
 
 
 def with_events(tracker: DialogueStateTracker, wanted: str) -> dict[str, Any]:
@@ -147,11 +145,8 @@ def explain(request: Request, agent: Agent, sender_id: str) -> Response:
             f"the conversation has {tracker.count()} events, all of which would be played again; at most "
             f"{MOST_EXPLAINED} are, over HTTP. Use Agent.explain on the store.",
         )
-    at = request.args.get("at")
-    last = len(tracker.events)
-    expected = f'"at" is a number of events of this conversation, from 0 to {last}'
-    position = None if at is None else _whole_number(at, 0, last, expected)
-    return at_version(agent.explain(tracker, position).as_dict(), tracker.version)
+    at = takes.AT.of(request, len(tracker.events))
+    return at_version(agent.explain(tracker, at).as_dict(), tracker.version)
 
 
 def replace_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
@@ -168,7 +163,7 @@ def append_events(request: Request, agent: Agent, sender_id: str) -> Response:
     events = events_in([body] if isinstance(body, dict) else body, agent)
     _check_taken_back(events, agent, sender_id)
     if "include_events" in request.args:
-        _check_told(agent.read_tracker(sender_id), _events_wanted(request))
+        _check_told(agent.read_tracker(sender_id), takes.INCLUDE_EVENTS.of(request))
     return _told(
         request, agent, sender_id, agent.processor.append_events(sender_id, events, request.conditions("append"))
     )
@@ -176,17 +171,13 @@ def append_events(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def log_message(request: Request, agent: Agent, sender_id: str) -> Response:
     """Add a message of the user, understood here or before, and predict nothing."""
-    body = request.json_object()
-    if body.get("sender") != "user":
-        raise HttpError(400, 'only messages of the user are taken here: send {"text": ..., "sender": "user"}.')
-    text, parsed = text_in(body, "text"), body.get("parse_data")
-    if parsed is not None and not isinstance(parsed, dict):
-        raise HttpError(400, f'"parse_data" is an object, not {json_type(parsed)}.')
+    body = takes.LOGGED.of(request)
     agent.turns()  # Raises where nothing can predict.
-    (message,) = events_in([{"event": "user", "text": text, "parse_data": parsed or None}], agent)
+    said = {"event": "user", "text": body["text"], "parse_data": body.get("parse_data") or None}
+    (message,) = events_in([said], agent)
     assert isinstance(message, UserUttered)
     if "include_events" in request.args:
-        _check_told(agent.read_tracker(sender_id), _events_wanted(request))
+        _check_told(agent.read_tracker(sender_id), takes.INCLUDE_EVENTS.of(request))
     answered = agent.processor.append_message(sender_id, message, request.conditions("messages"))
     return _told(request, agent, sender_id, answered)
 
@@ -221,17 +212,17 @@ def _prediction(agent: Agent, tracker: DialogueStateTracker) -> dict[str, Any]:
 
 def _told(request: Request, agent: Agent, sender_id: str, answered: RequestResult) -> Response:
     """Answer with what a change led to, or with the events that the request asks for."""
-    wanted = _events_wanted(request)
+    wanted = takes.INCLUDE_EVENTS.of(request)
     if wanted is None:
         return _answer(answered)
     tracker = agent.read_tracker(sender_id)
     return at_version(with_events(tracker, wanted), tracker.version)
 
 
-def _unknown_keys(request: Request, *known: str) -> str | None:
+def _unknown_keys(request: Request, described: Body) -> str | None:
     """Return which keys of the object in the body look like one of these, and are none; others mean nothing."""
-    unknown = [key for key in request.body_keys if key not in known][:_MOST_KEYS_TOLD]
-    hints = {key: did_you_mean(key, known) for key in unknown}
+    unknown = [key for key in request.body_keys if key not in described.fields][:_MOST_KEYS_TOLD]
+    hints = {key: did_you_mean(key, described.fields) for key in unknown}
     told = "The body has a key {!r}, which means nothing here.{}"
     return joined(*(told.format(key[:80], hint) for key, hint in hints.items() if hint))
 
@@ -248,20 +239,15 @@ def _answer(answered: RequestResult, info: str | None = None) -> Response:
 
 def _executed_action(body: Mapping[str, Any], agent: Agent) -> str | None:
     """Return the name of the action that the caller has run, None if it ran none."""
-    name = body.get("executed_action")
-    if name is None:
-        return None
-    if not isinstance(name, str):
-        raise HttpError(400, f'"executed_action" must be the name of an action or null, not {json_type(name)}.')
-    _check_names(ActionExecuted(name), agent.domain, "", {})
+    name: str | None = body.get("executed_action")
+    if name is not None:
+        _check_names(ActionExecuted(name), agent.domain, "", {})
     return name
 
 
 def _error_of(action: str | None, body: Mapping[str, Any]) -> str | None:
     """Return why the action of the caller failed, None if it did not; an error without a text is one, too."""
-    error = body.get("error")
-    if error is not None and not isinstance(error, str):
-        raise HttpError(400, f'"error" must say why the action failed, as a string, not {json_type(error)}.')
+    error: str | None = body.get("error")
     if error is not None and action is None:
         raise HttpError(400, '"error" says why an action failed; send the name of the action as "executed_action".')
     return error
@@ -302,7 +288,8 @@ def _event(item: object, index: int, agent: Agent) -> Event:
         raise HttpError(400, where + problem, details=details)
     if item["event"] == "user" and item.get("parse_data") is None:
         parsed, interpreter = agent.processor.understood(item["text"])
-        item = {**item, "parse_data": parsed, "interpreter": interpreter}
+        by = interpreter if isinstance(item.get("interpreter"), str | None) else item["interpreter"]  # To be refused.
+        item = {**item, "parse_data": parsed, "interpreter": by}
     try:
         event = Event.from_parameters(item).storable()
     except EventError as error:
@@ -339,16 +326,6 @@ def _check_names(event: Event, domain: Domain, where: str, details: Mapping[str,
     except UnknownActionError as error:
         problem, name, known = error, getattr(event, "action_name", ""), domain.action_names
     raise HttpError(400, f"{where}{problem}", details={**details, "nearest": nearest(name, known)})
-
-
-# -- numbers in a URL
-
-
-def _whole_number(text: str, low: int, high: int, expected: str) -> int:
-    """Return the number in a parameter of the URL; `expected` says what it is."""
-    if text.isascii() and text.isdigit() and len(text) < 19 and low <= int(text) <= high:
-        return int(text)
-    raise HttpError(400, f"{expected}, not {text[:40]!r}.")
 
 
 TALKS: Final = {

@@ -24,6 +24,13 @@ Payload = Mapping[str, Any]
 class Guard:
     """Asks each request for the token or a JWT.
 
+    Attributes
+    ----------
+    asks : bool
+        Whether there is anything to ask for.
+    schemes : tuple of str
+        In which ways a caller can show who it is: ``token`` (in the URL), ``bearer``, ``jwt``.
+
     Parameters
     ----------
     token
@@ -42,14 +49,17 @@ class Guard:
     def __init__(self, token: str | None, jwt_secret: str | None = None, jwt_method: str = DEFAULT_JWT_METHOD) -> None:
         self._token = checked_token(token)
         self._payload_of = None if jwt_secret is None else jwt_reader(jwt_secret, jwt_method)
-        self.asks = self._token is not None or self._payload_of is not None
+        by_token, by_jwt = self._token is not None, self._payload_of is not None
+        self.asks = by_token or by_jwt
+        self.schemes = (*(("token", "bearer") if by_token else ()), *(("jwt",) if by_jwt else ()))
 
     def admit(self, request: Request, sender_id: str | None) -> None:
         """Raise `HttpError` 401 or 403 unless the request may be carried out.
 
-        A token comes as ``Authorization: Bearer TOKEN``, or as ``?token=TOKEN`` as it always could. Comparing takes the
-        same time whatever was sent, so that the token cannot be guessed letter by letter. Werkzeug's `authorization`
-        takes a token such as ``a=b`` for parameters, so the header is read here.
+        A token comes as ``Authorization: Bearer TOKEN``, or as ``?token=TOKEN`` as it always could; one in the URL
+        counts as it always did, whatever a header says. Comparing takes the same time whatever was sent, so that the
+        token cannot be guessed letter by letter. Werkzeug's `authorization` takes a token such as ``a=b`` for
+        parameters, so the header is read here.
 
         Parameters
         ----------
@@ -60,11 +70,11 @@ class Guard:
         scheme, _, sent = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         sent = sent.strip(" \t") if scheme.lower() == "bearer" else ""
         if self._token is not None:
-            in_url = request.args.get("token", "").encode()
-            if hmac.compare_digest(sent.encode("latin-1", "replace"), self._token):
+            in_url = request.args.get("token")
+            shown = sent.encode("latin-1", "replace") if in_url is None else in_url.encode()
+            if hmac.compare_digest(shown, self._token):
                 return
-            if hmac.compare_digest(in_url, self._token):
-                return
+            sent = sent if in_url is None else ""
         payload = None if self._payload_of is None or not sent else self._payload_of(sent)
         if payload is None:
             raise HttpError(

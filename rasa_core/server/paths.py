@@ -10,7 +10,7 @@ a sender_id looks like one between the parts of a path. Servers that hand on the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
@@ -29,6 +29,8 @@ DEFAULT_SENDER_ID: Final = "default"
 
 _MARK: Final = "\x00/\x00"  # Stands for %2F until the path is decoded, and then
 MAX_SENDER_ID: Final = 1000
+SENDER_ID: Final = r"^[^\x00-\x1f\x7f]+$"
+"""What a sender_id is made of: anything but control characters."""
 _control = re.compile(r"[\x00-\x1f\x7f]")
 SLASH: Final = "\udc2f"  # this, which is in no decoded path.
 
@@ -98,6 +100,11 @@ class Paths:
         self._with_slashes = re.compile(rf"/conversations?/(.+?)({ends})", re.DOTALL)
         # One conversation is asked for again and again.
         self.match: Callable[[str, bool, bool], tuple[str, str]] = lru_cache(maxsize=1000)(self._match)
+
+    def all(self) -> Iterator[tuple[str, str]]:
+        """Yield each path as documents write it, ``/conversations/{sender_id}/parse``, and by what `views` has it."""
+        for rule in self._map.map.iter_rules():
+            yield rule.rule.replace("<", "{").replace(">", "}"), str(rule.endpoint)
 
     def _match(self, path: str, is_decoded: bool, is_deletion: bool) -> tuple[str, str]:
         """Return the path without its sender_id, and the sender_id; raise `HttpError` 404 if nothing is there."""

@@ -23,10 +23,11 @@ from rasa_core.events import UserUttered
 from rasa_core.events.rasa3 import entities_in
 from rasa_core.exceptions import did_you_mean
 from rasa_core.processor import RasaProcessor
+from rasa_core.server.api import takes
 from rasa_core.server.failures import check_length
-from rasa_core.server.requests import HttpError, Request, at_version, json_response, text_in
+from rasa_core.server.requests import HttpError, Request, at_version, json_response
 from rasa_core.stories.sessions import sessions_as_stories
-from rasa_core.support.strict_json import encode, is_number
+from rasa_core.support.strict_json import encode
 from rasa_core.tracker_store.idempotency import RequestResult
 from rasa_core.trackers import DialogueStateTracker
 
@@ -46,8 +47,8 @@ def channel_status(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def webhook(request: Request, agent: Agent, sender_id: str) -> Response:
     """Take a message of the user, run the actions, and return what the bot says; without a text, that is nothing."""
-    body = request.json_object()
-    text, sender = body.get("message"), body.get("sender")
+    body = takes.SAID_TO_CHANNEL.of(request)
+    text, sender, conditions = body.get("message"), body.get("sender"), request.conditions("webhook")
     if not isinstance(text, str) or not text:
         return json_response([])
     sender_id = UserMessage.DEFAULT_SENDER_ID if sender is None else str(sender)
@@ -62,8 +63,8 @@ def webhook(request: Request, agent: Agent, sender_id: str) -> Response:
         input_channel=named if isinstance(named, str) else "rest",
         metadata=metadata if isinstance(metadata, dict) and metadata else None,
     )
-    turns, conditions = agent.turns(), request.conditions("webhook")
-    if request.flag("stream", default=False):
+    turns = agent.turns()
+    if takes.STREAM.of(request):
         return _streamed(lambda channel: turns.respond(message.to(channel), conditions))
     answered = turns.respond(message.to(RestOutputChannel()), conditions)
     return at_version(answered.result, answered.version)
@@ -142,7 +143,7 @@ def domain(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def parse_text(request: Request, agent: Agent, sender_id: str) -> Response:
     """Tell what a text means."""
-    parse = agent.turns().understand(text_in(request.json_object(), "text"))
+    parse = agent.turns().understand(takes.TEXT_BODY.of(request)["text"])
     for told in parse.get("response_selector", {}).values():
         if isinstance(told, dict) and told["response"].get("responses") is None:
             told["response"]["responses"] = agent.domain.templates.get(told["response"].get("utter_action"))
@@ -154,10 +155,8 @@ def parse_text(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def execute(request: Request, agent: Agent, sender_id: str) -> Response:
     """Run one action, and return the state and what was said."""
-    body = request.json_object()
-    name = body.get("name")
-    if not isinstance(name, str):
-        raise HttpError(400, 'the name of the action is missing; send it as {"name": "utter_greet"}.')
+    body = takes.EXECUTE.of(request)
+    name = body["name"]
     agent.domain.index_for_action(name)
     tracker = agent.tracker_store.retrieve(sender_id)
     if tracker is None:
@@ -165,20 +164,15 @@ def execute(request: Request, agent: Agent, sender_id: str) -> Response:
     check_length(tracker.count())
     turns, conditions = agent.turns(), request.conditions("execute")
     message = UserMessage(None, _channel(request, tracker), sender_id)
-    policy, confidence = body.get("policy"), body.get("confidence")
-    if not isinstance(policy, str | None) or not is_number(0 if confidence is None else confidence):
-        raise HttpError(400, '"policy" is the name of a policy, and "confidence" a number.')
     if isinstance(turns, RasaProcessor):
-        return _said(turns.execute(message, name, policy, confidence, conditions))
+        return _said(turns.execute(message, name, body.get("policy"), body.get("confidence"), conditions))
     return _said(turns.act(message, lambda tracker, talk: turns.run_action(name, tracker, talk), conditions))
 
 
 def trigger_intent(request: Request, agent: Agent, sender_id: str) -> Response:
     """Act as if the user had said something of this intent, and return the state and what was said."""
-    body = request.json_object()
-    name = body.get("name")
-    if not isinstance(name, str):
-        raise HttpError(400, 'the name of the intent is missing; send it as {"name": "greet"}.')
+    body = takes.TRIGGER.of(request)
+    name = body["name"]
     if name not in agent.domain.intents:
         raise HttpError(404, f"the domain has no intent {name[:100]!r}.{did_you_mean(name, agent.domain.intents)}")
     entities = entities_in(body.get("entities"))
@@ -199,7 +193,7 @@ def trigger_intent(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def _channel(request: Request, tracker: DialogueStateTracker) -> RestOutputChannel:
     """Return what collects messages, under the name of the channel that responses are to be worded for."""
-    wanted = request.args.get("output_channel")
+    wanted = takes.OUTPUT_CHANNEL.of(request)
     return RestOutputChannel(tracker.latest_message.input_channel if wanted == "latest" else wanted)
 
 
@@ -213,10 +207,10 @@ def story(request: Request, agent: Agent, sender_id: str) -> Response:
         raise HttpError(404, f"there is no conversation {sender_id!r}.")
     tracker = agent.read_tracker(sender_id)
     check_length(tracker.count())
-    until = request.until()
+    until = takes.UNTIL.of(request)
     if until is not None:
         tracker = tracker.travel_back_in_time(until)
-    written = sessions_as_stories(tracker.events, sender_id, all_sessions=request.flag("all_sessions", default=False))
+    written = sessions_as_stories(tracker.events, sender_id, all_sessions=takes.ALL_SESSIONS.of(request))
     return Response(written, mimetype="text/plain")
 
 
@@ -231,7 +225,7 @@ OF_A_CONVERSATION: Final = {
 """What answers at the paths below a conversation, by method."""
 
 GENERAL: Final = {
-    "/webhooks/rest/": {"GET": channel_status},
+    "/webhooks/rest/": {"GET": channel_status, "HEAD": channel_status},
     "/webhooks/rest/webhook": {"POST": webhook},
     "/status": {"GET": status, "HEAD": status},
     "/domain": {"GET": domain, "HEAD": domain},

@@ -10,7 +10,6 @@ are kept, and come back escaped.
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -28,9 +27,8 @@ from werkzeug.utils import cached_property
 from werkzeug.wrappers import Request as WerkzeugRequest
 from werkzeug.wrappers import Response
 
-from rasa_core.events import END_OF_TIME
 from rasa_core.interpreter import NaturalLanguageInterpreter
-from rasa_core.support.strict_json import decode, encode
+from rasa_core.support.strict_json import decode, encode, json_type
 from rasa_core.tracker_store.idempotency import RequestConditions
 from rasa_core.version import __version__
 
@@ -40,7 +38,9 @@ _LARGER_CONVERSATION: Final = 16
 _MAX_PARAMETERS: Final = 100
 
 _tag = r'(?:(?:W/)?"[^"]*"|[0-9]+)'
-_if_match = re.compile(rf"\*|[\s,]*{_tag}(?:\s*,[\s,]*{_tag})*[\s,]*")
+TAGS: Final = rf"\*|[\s,]*{_tag}(?:\s*,[\s,]*{_tag})*[\s,]*"
+"""What ``If-Match`` may be."""
+_if_match = re.compile(TAGS)
 _folders = re.compile(r"(?<![\w./:*-])/(?:[^\s'\":,/]+/)+")
 _version = re.compile(r"([0-9]{1,18})(?:[-;](?:gzip|br|deflate|zstd))?", re.ASCII)
 
@@ -59,16 +59,6 @@ _REASONS: Final = {
     500: "InternalError",
 }
 """What Rasa calls the kinds of errors."""
-
-_JSON_TYPES: Final[dict[type, str]] = {
-    type(None): "null",
-    bool: "a boolean",
-    int: "a number",
-    float: "a number",
-    str: "a string",
-    list: "a list",
-    dict: "an object",
-}
 
 
 def json_response(data: object, status: int = 200, headers: Headers = ()) -> Response:
@@ -159,39 +149,21 @@ class Request(WerkzeugRequest):
             raise HttpError(400, f"the URL has more than {_MAX_PARAMETERS} parameters.") from None
         return ImmutableMultiDict(pairs)
 
-    def until(self) -> float | None:
-        """Return the moment that the parameter ``until`` names, in seconds, None if there is none."""
-        text = self.args.get("until")
-        if text is None:
-            return None
-        try:
-            moment = float(text)
-        except ValueError:
-            moment = math.nan
-        if END_OF_TIME <= abs(moment) < 1e15:
-            raise HttpError(400, f'"until" is Unix time in seconds, and {text[:40]!r} looks like milliseconds.')
-        if not math.isfinite(moment):
-            raise HttpError(400, f'"until" is Unix time in seconds, such as 1536000000.5, not {text[:40]!r}.')
-        return moment
-
-    def flag(self, name: str, default: bool) -> bool:
-        """Return a yes-or-no parameter of the URL; any value other than ``true`` means no."""
-        value = self.args.get(name) if self.query_string else None
-        return default if value is None else value.lower() == "true"
-
-    def conditions(self, operation: str) -> RequestConditions | None:
+    def conditions(self, operation: str, message: str = "") -> RequestConditions | None:
         """Return what the headers ask of a change, None if nothing; call it when the body has been read.
 
         Parameters
         ----------
         operation
             What the request is to do: the same key with another body, or another operation, is a mistake.
+        message
+            What a GET says, which has no body.
         """
         key = self.environ.get("HTTP_IDEMPOTENCY_KEY")
         versions = self.environ.get("HTTP_IF_MATCH")
         if key is None and versions is None:
             return None
-        content = self.message()[0].encode("utf-8", "surrogatepass") if self.method == "GET" else self._body
+        content = message.encode("utf-8", "surrogatepass") if self.method == "GET" else self._body
         if "model" in self.args:
             content += b"\0model=" + self.args["model"].encode("utf-8", "surrogatepass")
         digest = hashlib.sha256(operation.encode() + b"\0" + content).hexdigest()
@@ -322,22 +294,6 @@ class Request(WerkzeugRequest):
             return body
         raise HttpError(400, f"the body must be a JSON object, not {json_type(body)}.")
 
-    def message(self) -> tuple[str, str | None]:
-        """Return the user's message, from the body or, of a GET, from the URL; and the NLU model that it names."""
-        given: Mapping[str, Any] = self.args if self.method == "GET" else self.json_object()
-        key = "query" if "query" in given else "q"
-        if key not in given:
-            raise HttpError(400, 'the message is missing; send it as {"query": "..."}, or as {"q": "..."}.')
-        text = given[key]
-        if not isinstance(text, str):
-            raise HttpError(400, f'"{key}" must be the message as a string, not {json_type(text)}.')
-        name = self.args.get("model") if self.query_string else None
-        if "model" in given:
-            name = given["model"]
-        if name is not None and not isinstance(name, str):
-            raise HttpError(400, f'"model" must be the name of a model as a string, not {json_type(name)}.')
-        return text, name
-
     def uploaded_file(self, field: str, max_length: int) -> FileStorage | None:
         """Return the file in a field of a form, None if there is none.
 
@@ -385,16 +341,3 @@ def matching_versions(header: str) -> frozenset[int] | None:
     return frozenset(
         int(found[1]) for tag in tags.as_set(include_weak=True) if (found := _version.fullmatch(tag or ""))
     )
-
-
-def json_type(value: object) -> str:
-    """Return what a JSON value is called in JSON."""
-    return _JSON_TYPES[type(value)]
-
-
-def text_in(body: Mapping[str, Any], key: str) -> str:
-    """Return the text under a key of a body; raise `HttpError` 400 if there is none."""
-    text = body.get(key)
-    if isinstance(text, str):
-        return text
-    raise HttpError(400, f'"{key}" must be the message as a string, not {json_type(text)}.')

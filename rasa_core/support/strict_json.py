@@ -283,6 +283,22 @@ def independent(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
+_KINDS: Final[Mapping[type, str]] = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    list: "a list",
+    dict: "an object",
+}
+
+
+def json_type(value: object) -> str:
+    """Return what a JSON value is called in JSON."""
+    return _KINDS[type(value)]
+
+
 def is_number(value: object) -> bool:
     """Tell whether `value` is a number below 1e15, which a float holds exactly; false for NaN and infinity."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ from rasa_core.tracker_store.sqlite import SqliteTrackerStore
 LONGEST_NOTE: Final = 10_000
 MOST_TAGS: Final = 20
 LONGEST_TAG: Final = 60
+_unfit = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class ReviewError(StoreError, ValueError):
@@ -82,8 +84,8 @@ class Mark:
             raise ReviewError('a mark has "reviewed", true or false, a text "note", and a list of texts "tags".')
         if len(note) > LONGEST_NOTE or len(tags) > MOST_TAGS:
             raise ReviewError(f"a note has at most {LONGEST_NOTE} characters, and {MOST_TAGS} tags.")
-        if not all(isinstance(tag, str) and 0 < len(tag) <= LONGEST_TAG and tag.isprintable() for tag in tags):
-            raise ReviewError(f"a tag is a text of 1 to {LONGEST_TAG} characters that can be printed.")
+        if not all(isinstance(tag, str) and 0 < len(tag) <= LONGEST_TAG and not _unfit.search(tag) for tag in tags):
+            raise ReviewError(f"a tag is a text of 1 to {LONGEST_TAG} characters, none of them a control character.")
         moment = time.time() if at is None else at
         return cls(reviewed, note, tuple(dict.fromkeys(tags)), version, moment)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.path_of_a_turn import path_of_a_parse, train
 
-MOST_OF_THE_SERVER = 8
+MOST_OF_THE_SERVER = 9
 
 
 def test_a_parse_enters_few_files_of_the_server(tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ from rasa_core.checks.rasa3 import check_rasa
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
 from rasa_core.rasa_project import contradictions
+from rasa_core.server.inspector import takes
 from rasa_core.server.inspector.saving import edits_for, new_findings, proposal
 from rasa_core.server.inspector.talking import go_on_while_sure
-from rasa_core.server.requests import HttpError, Request, at_version, json_response, json_type
+from rasa_core.server.requests import HttpError, Request, at_version, json_response
 from rasa_core.server.served_model import Serves
 from rasa_core.stories.edits import with_story
 from rasa_core.support.text_edits import Edit, EditError, NewerEditError, write_edits
@@ -59,7 +60,7 @@ class Correcting:
     def correct(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Take a conversation up again with what is right at one step, in a draft."""
         agent = app.model.agent()
-        correction = _correction(request.json_object())
+        correction = _correction(takes.CORRECT.of(request))
         tracker = agent.read_tracker(sender_id)
         events = list(tracker.events)
         beginning = correction.beginning(events)
@@ -95,10 +96,10 @@ class Correcting:
     def save(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Tell what would change in which files, and what `check` says of it; with ``"write": true``, change them."""
         agent = app.model.agent()
-        body = request.json_object()
-        wanted, stamps = body.get("save"), body.get("stamps")
-        if not isinstance(wanted, list) or not all(isinstance(one, dict) for one in wanted) or not wanted:
-            raise HttpError(400, '"save" is a list such as [{"as": "story"}].')
+        body = takes.SAVE.of(request)
+        wanted, stamps = body["save"], body.get("stamps")
+        if not all(isinstance(one, dict) for one in wanted):
+            raise HttpError(400, f'"save" must be {takes.SAVE.fields["save"].what}.')
         project = self.project()
         with self._writing:
             edits = edits_for(project, agent.read_tracker(sender_id), agent.domain, wanted)
@@ -126,12 +127,10 @@ class Correcting:
         return {"file": name, "diff": edit.diff(name), "stamp": edit.stamp}
 
     @staticmethod
-    def _check_stamps(project: Project, edits: list[Edit], stamps: object, told: dict[str, Any]) -> None:
+    def _check_stamps(project: Project, edits: list[Edit], stamps: dict[str, Any] | None, told: dict[str, Any]) -> None:
         """Raise `HttpError` 409 if a file is not as it was when somebody looked at the change."""
         if stamps is None:
             return
-        if not isinstance(stamps, dict):
-            raise HttpError(400, f'"stamps" is an object of file names and stamps, not {json_type(stamps)}.')
         for edit in edits:
             name = edit.path.relative_to(project.folder).as_posix()
             if stamps.get(name) != edit.stamp:
@@ -141,14 +140,10 @@ class Correcting:
 
 
 def _correction(body: dict[str, Any]) -> Correction:
-    at, action, intent, entities = (body.get(name) for name in ("at", "action", "intent", "entities"))
-    if not isinstance(at, int) or isinstance(at, bool) or at < 0:
-        raise HttpError(400, '"at" is the number of events that stay.')
-    if (isinstance(action, str)) == (isinstance(intent, str)):
+    action, intent, entities = body.get("action"), body.get("intent"), body.get("entities")
+    if (action is None) == (intent is None):
         raise HttpError(400, 'send either the right "action" of a step, or the right "intent" of a message.')
-    if not isinstance(entities, list | None):
-        raise HttpError(400, f'"entities" is a list, not {json_type(entities)}.')
-    return Correction(at, action, intent, None if entities is None else tuple(entities))
+    return Correction(body["at"], action, intent, None if entities is None else tuple(entities))
 
 
 def _free_name(agent: Agent, sender_id: str) -> str:

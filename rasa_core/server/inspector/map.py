@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from werkzeug.wrappers import Response
 
@@ -14,6 +14,7 @@ from rasa_core.drawing.story_map import Story, StoryMap
 from rasa_core.evaluation.stories import whole_stories
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.project import Project
+from rasa_core.server.inspector import takes
 from rasa_core.server.inspector.timeline import snippet_of
 from rasa_core.server.requests import HttpError, Request, json_response
 from rasa_core.server.served_model import Serves
@@ -21,8 +22,6 @@ from rasa_core.stories import extract_story_graph
 from rasa_core.stories.steps import StoryGraph
 from rasa_core.support.folders import stamp_of
 from rasa_core.tracker_store.reviews import each_of, newest
-
-_MOST_CONVERSATIONS: Final = 10_000
 
 
 class Maps:
@@ -53,19 +52,18 @@ class Maps:
         agent = app.model.agent()
         made, drawn, _ = self._map(agent)
         told = dict(drawn)
-        name, last = request.args.get("conversation"), request.args.get("last")
+        name, last = takes.CONVERSATION.of(request), takes.LAST.of(request)
         if name is not None:
             told["way"] = made.way(list(agent.read_tracker(name).events))
         if last is not None:
-            most = int(last) if last.isdecimal() and len(last) < 7 else _MOST_CONVERSATIONS
-            names = list(newest(agent.tracker_store, min(most, _MOST_CONVERSATIONS), list))
+            names = list(newest(agent.tracker_store, last, list))
             told["coverage"] = made.coverage(events for _, events in each_of(agent.tracker_store, names))
         return json_response(told)
 
     def lines(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Return the lines of the story at a place of the map."""
         _, _, project = self._map(app.model.agent())
-        return json_response(snippet_of(request.args.get("place", ""), project.story_files))
+        return json_response(snippet_of(takes.PLACE.of(request), project.story_files))
 
 
 def _stories(project: Project, agent: Agent) -> Iterator[Story]:

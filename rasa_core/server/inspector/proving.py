@@ -16,6 +16,7 @@ from rasa_core.evaluation.stories import StoryEvaluation, evaluate_conversations
 from rasa_core.exceptions import ModelError, RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.project import Project
+from rasa_core.server.inspector import takes
 from rasa_core.server.inspector.candidate import Candidate
 from rasa_core.server.inspector.saving import test_file_of
 from rasa_core.server.requests import HttpError, Request, json_response
@@ -27,8 +28,6 @@ from rasa_core.tracker_store.reviews import each_of, newest
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_LAST: Final = 1000
-MOST_LAST: Final = 100_000
 _TOLD_EVERY: Final = 25
 
 
@@ -74,9 +73,7 @@ class Proving:
 
     def use(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Let another model of the project serve."""
-        name = request.json_object().get("name")
-        if not isinstance(name, str):
-            raise HttpError(400, 'send the name of a model as {"name": ...}; GET this path lists them.')
+        name = takes.USE.of(request)["name"]
         with self._guard:
             _refused(lambda: self._project().models.versions.use(name))
         app.model.look_again()
@@ -86,8 +83,7 @@ class Proving:
 
     def state(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Tell how far the training is; the lines of its log begin with the one that ``from`` counts."""
-        first = request.args.get("from", "0")
-        return json_response(self._candidate().state(int(first) if first.isdecimal() and len(first) < 9 else 0))
+        return json_response(self._candidate().state(takes.FROM.of(request)))
 
     def train(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Train a model of the project as its files are now."""
@@ -114,9 +110,7 @@ class Proving:
 
     def compare(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Begin to compare the model that was trained with the one that serves; the state of it tells the rest."""
-        last = request.json_object().get("last", DEFAULT_LAST)
-        if not isinstance(last, int) or isinstance(last, bool) or not 0 <= last <= MOST_LAST:
-            raise HttpError(400, f'"last" is a number of conversations from 0 to {MOST_LAST}.')
+        last = takes.COMPARE.of(request).get("last", takes.DEFAULT_LAST)
         candidate, agent = self._candidate(), app.model.agent()
         _refused(candidate.check_trained)
         with self._guard:

@@ -11,16 +11,16 @@ from typing import Any, Final
 from werkzeug.wrappers import Response
 
 from rasa_core.exceptions import StoreError
+from rasa_core.server.inspector import takes
 from rasa_core.server.requests import HttpError, Request, json_response
 from rasa_core.server.served_model import Serves
 from rasa_core.tracker_store.base import TrackerStore
 from rasa_core.tracker_store.reviews import Mark, reviews_of
-from rasa_core.tracker_store.search import UNSURE_BELOW, Search
+from rasa_core.tracker_store.search import Search
 from rasa_core.tracker_store.search_index import ConversationIndex
 from rasa_core.tracker_store.sqlite import SqliteTrackerStore
 
 _PATIENCE: Final = 0.1  # seconds
-_PAGE: Final = 50
 
 
 class Queue:
@@ -42,8 +42,8 @@ class Queue:
 
     def list(self, app: Serves, request: Request, sender_id: str) -> Response:
         """List the conversations that fit a search, those that need a person first."""
-        search = Search.from_text(request.args.get("search", ""), _share(request, "below", UNSURE_BELOW))
-        limit, offset = _count(request, "limit", _PAGE), _count(request, "offset", 0)
+        search = Search.from_text(takes.SEARCH.of(request), takes.BELOW.of(request))
+        limit, offset = takes.LIMIT.of(request), takes.OFFSET.of(request)
         index = self.index(app)
         self._refresh(index)
         found = index.find(search, limit, offset)
@@ -77,7 +77,7 @@ class Queue:
         version = _version(store, sender_id)
         if not version:
             raise HttpError(404, f"there is no conversation {sender_id!r}.")
-        mark = Mark.from_json(request.json_object(), version)
+        mark = Mark.from_json(takes.MARK.of(request), version)
         self.index(app).mark(sender_id, mark)
         return json_response(_marked(mark, version))
 
@@ -108,23 +108,3 @@ def _path(store: TrackerStore, model: Path | None) -> str:
     folder = tempfile.TemporaryDirectory(prefix="rasa_core-")
     atexit.register(folder.cleanup)
     return f"{folder.name}/index"
-
-
-def _share(request: Request, name: str, default: float) -> float:
-    text = request.args.get(name)
-    try:
-        value = default if text is None else float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 <= value <= 1.0:
-        raise HttpError(400, f'"{name}" is a confidence from 0 to 1, not {text!r:.40}.')
-    return value
-
-
-def _count(request: Request, name: str, default: int) -> int:
-    text = request.args.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise HttpError(400, f'"{name}" is a whole number, not {text[:40]!r}.')
-    return int(text)

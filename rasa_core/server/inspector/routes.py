@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,20 +15,25 @@ from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import RegexInterpreter
 from rasa_core.project import Project
 from rasa_core.server import conversations
-from rasa_core.server.inspector import talking
-from rasa_core.server.inspector.assets import PAGE, PREFIX, assets
+from rasa_core.server.assets import assets_in
+from rasa_core.server.inspector import takes, talking
 from rasa_core.server.inspector.correcting import Correcting
 from rasa_core.server.inspector.map import Maps
 from rasa_core.server.inspector.proving import Proving
 from rasa_core.server.inspector.queue import Queue
 from rasa_core.server.inspector.timeline import snippet_of, step, timeline, wait_for_news
 from rasa_core.server.paths import Paths, Views
-from rasa_core.server.requests import HttpError, Request, at_version, json_response, json_type, text_in
+from rasa_core.server.requests import HttpError, Request, at_version, json_response
 from rasa_core.server.served_model import Serves
 from rasa_core.server.settings import ServerSettings
+from rasa_core.support.strict_json import has_half_characters
 from rasa_core.version import __version__
 
 LONGEST_ERROR: Final = 1000
+PREFIX: Final = "/inspector/"
+
+_FILES: Final = Path(__file__).parent / "static"
+_PAGE: Final = "index.html"
 
 
 class Inspector:
@@ -41,8 +46,8 @@ class Inspector:
 
     Attributes
     ----------
-    public
-        What answers without a token: the files of the page.
+    files, public
+        The files of the page, by path; what answers without a token, which is these.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -51,17 +56,22 @@ class Inspector:
         self._correcting = Correcting(self.folder)
         self._maps = Maps(self.folder)
         self._proving = Proving(self.folder)
-        self._assets = assets()
-        self._files = {f"{PREFIX}{name}": asset.view() for name, asset in self._assets.items() if name != PAGE}
-        self.public = frozenset(self._files.values())
+        self._assets = assets_in(_FILES)
+        self.files = {f"{PREFIX}{name}": asset.view() for name, asset in self._assets.items() if name != _PAGE}
+        self.public = frozenset(self.files.values())
 
     def page(self, request: Request) -> Response:
         """Return the page."""
-        return self._assets[PAGE].answer(request)
+        return self._assets[_PAGE].answer(request)
+
+    def described(self) -> tuple[Any, Any]:
+        """Return what the routes take and answer, and the schemas that this names."""
+        known = import_module("rasa_core.server.inspector.operations")  # Nobody needs it before it is asked for.
+        return known.OPERATIONS, known.SCHEMAS
 
     def paths(self, general: Mapping[str, Views], of_a_conversation: Mapping[str, Views]) -> Paths:
         """Return what answers at which path, what the server answers anyway among it."""
-        files = {path: _read_by(view) for path, view in self._files.items()}
+        files = {path: _read_by(view) for path, view in self.files.items()}
         proving = self._proving
         own = {
             f"{PREFIX}models": {**_read_by(proving.models), "POST": proving.use},
@@ -122,11 +132,11 @@ class Inspector:
     def timeline(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Tell what has happened; with ``after`` and ``wait``, as soon as more has than that."""
         agent = app.model.agent()
-        after, seconds = _number(request, "after"), _number(request, "wait") or 0
+        after, seconds = takes.AFTER.of(request), takes.WAIT.of(request)
         if after is not None and seconds:
             wait_for_news(agent, sender_id, after, seconds)
         tracker = agent.read_tracker(sender_id)
-        return at_version(timeline(agent, tracker, _number(request, "from") or 0), tracker.version)
+        return at_version(timeline(agent, tracker, takes.FROM.of(request)), tracker.version)
 
     def step(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Tell what led to one event, why, and what it changed."""
@@ -135,9 +145,7 @@ class Inspector:
         count = len(tracker.events)
         if count > conversations.MOST_EXPLAINED:
             raise HttpError(400, f"the conversation has {count} events; at most {conversations.MOST_EXPLAINED} are.")
-        at = _number(request, "at")
-        if at is None or at > count:
-            raise HttpError(400, f'"at" is a number of events of this conversation, from 0 to {count}.')
+        at = takes.AT.of(request, count)
         project = self.project()
         files = [] if project is None else project.story_files
         return at_version(step(agent, tracker, at, lambda place: snippet_of(place, files)), tracker.version)
@@ -145,33 +153,28 @@ class Inspector:
     def say(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Take a message of the user, and go on until the bot listens or an action runs elsewhere."""
         turns = app.model.agent().turns()
-        text = text_in(request.json_object(), "text")
+        text = takes.SAY.of(request)["text"]
         answered = talking.say(turns, sender_id, text, request.conditions("say"))
         return at_version(answered.result, answered.version)
 
     def act(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Take note of what an action has led to that ran elsewhere, and go on."""
         agent = app.model.agent()
-        body = request.json_object()
+        body = takes.ACT.of(request)
         action, error = body.get("action"), body.get("error")
-        if not isinstance(action, str | None) or not isinstance(error, str | None):
-            raise HttpError(400, '"action" is the name of an action, and "error" a text; each may be left out.')
         events = conversations.events_in(body.get("events", []), agent)
         error = None if error is None else error[:LONGEST_ERROR]
-        only_if_sure = body.get("only_if_sure") is True
+        only_if_sure = body.get("only_if_sure", False)
         conditions = request.conditions("act")
         answered = talking.act(agent.turns(), sender_id, action, events, error, conditions, only_if_sure=only_if_sure)
         return at_version(answered.result, answered.version)
 
     def fork(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Begin another conversation with the first events of this one."""
-        body = request.json_object()
-        at, to = body.get("at"), text_in(body, "to")
-        if not isinstance(at, int) or isinstance(at, bool) or at < 0:
-            raise HttpError(400, f'"at" is a number of events, not {json_type(at)}.')
-        if not to or len(to) > 1000 or not to.isprintable():
-            raise HttpError(400, '"to" names the new conversation, with 1 to 1000 characters that can be printed.')
-        answered = talking.fork(app.model.agent().turns(), sender_id, at, to)
+        body = takes.FORK.of(request)
+        if has_half_characters(body["to"]):
+            raise HttpError(400, '"to" holds half of a character; send whole ones.')
+        answered = talking.fork(app.model.agent().turns(), sender_id, body["at"], body["to"])
         return at_version(answered.result, answered.version)
 
 
@@ -201,13 +204,3 @@ def _slots_set_by(name: str, agent: Agent) -> list[str]:
     """Return the slots that an action sets in the stories."""
     known = agent.policy_ensemble.action_fingerprints.get(name) or {}
     return sorted(known.get("slots", ()))
-
-
-def _number(request: Request, name: str) -> int | None:
-    """Return the whole number in a parameter of the URL, None if it is not there."""
-    text = request.args.get(name)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit()) or len(text) > 15 or not math.isfinite(float(text)):
-        raise HttpError(400, f'"{name}" is a whole number, not {text[:40]!r}.')
-    return int(text)

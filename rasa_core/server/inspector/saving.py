@@ -38,7 +38,6 @@ class BotFiles(Protocol):
     def nlu_files(self) -> list[Path]: ...  # noqa: D102
 
 
-KINDS: Final = ("story", "rule", "test", "nlu")
 _NOT_COPIED: Final = ("models", "venv", "env", "node_modules", "__pycache__", "build", "dist", "*.db*", ".*")
 
 

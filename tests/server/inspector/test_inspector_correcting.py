@@ -142,7 +142,7 @@ class TestSaving:
             ([{"as": "story", "file": "domain.yml"}], "none of the files"),
             ([{"as": "rule"}], "cannot be saved as 'rule'"),
             ([{"as": "nlu"}], "cannot be saved as 'nlu'"),
-            ([], "is a list"),
+            ([], "must be a list"),
         ],
     )
     def test_what_cannot_be_saved_is_told(self, client: Client, wanted: list, problem: str) -> None:

@@ -226,7 +226,7 @@ class TestServers:
             page.wait_for("Hello, concert-goer!", ".bubble")
 
     def test_a_token_is_asked_for_and_sent(self, page: Page, app: ServerApp) -> None:
-        guarded = app_of(Path(app._inspector.folder), auth_token="secret")
+        guarded = app_of(Path(app.inspector.folder), auth_token="secret")
         with served(guarded) as address:
             page.open(address)
             page.type("wrong", "#token").submit()

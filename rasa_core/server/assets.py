@@ -1,6 +1,6 @@
-"""The files of the page, and the headers that keep anything else out of it.
+"""Files of pages, and the headers that keep anything else out of these pages.
 
-They hold nothing of any conversation, so they are public: with a token, the page asks for it and sends it with each
+The files hold nothing of any conversation, so they are public: with a token, a page asks for it and sends it with each
 request. The Content-Security-Policy lets a browser load what stands in this package alone, and send requests to this
 server alone; there is no inline script, no inline style, and no frame.
 """
@@ -16,15 +16,12 @@ from werkzeug.wrappers import Response
 
 from rasa_core.server.requests import Request
 
-FOLDER: Final = Path(__file__).parent / "static"
-PREFIX: Final = "/inspector/"
-PAGE: Final = "index.html"
-
-_TYPES: Final = {
+TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".json": "application/json",
 }
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -40,16 +37,24 @@ _HEADERS: Final = (
 
 
 class Asset:
-    """One file of the page, as it is answered."""
+    """One file of a page, as it is answered.
 
-    def __init__(self, path: Path) -> None:
-        self._content = path.read_bytes()
-        self._type = _TYPES[path.suffix]
-        self._tag = hashlib.blake2b(self._content, digest_size=12).hexdigest()
+    Parameters
+    ----------
+    content
+        What is in it.
+    suffix
+        What its name ends with, which is one of `TYPES`.
+    """
+
+    def __init__(self, content: bytes, suffix: str) -> None:
+        self.kind = TYPES[suffix]
+        self._content = content
+        self._tag = hashlib.blake2b(content, digest_size=12).hexdigest()
 
     def answer(self, request: Request) -> Response:
         """Return the file, or that the browser has it already."""
-        response = Response(self._content, headers=[*_HEADERS, ("Content-Type", self._type)])
+        response = Response(self._content, headers=[*_HEADERS, ("Content-Type", self.kind)])
         response.set_etag(self._tag)
         return response.make_conditional(request.environ)
 
@@ -58,6 +63,7 @@ class Asset:
         return lambda app, request, sender_id: self.answer(request)
 
 
-def assets() -> dict[str, Asset]:
-    """Return the files of the page, by name."""
-    return {path.name: Asset(path) for path in sorted(FOLDER.iterdir()) if path.suffix in _TYPES}
+def assets_in(folder: Path) -> dict[str, Asset]:
+    """Return the files of a page, by name."""
+    paths = sorted(path for path in folder.iterdir() if path.suffix in TYPES)
+    return {path.name: Asset(path.read_bytes(), path.suffix) for path in paths}

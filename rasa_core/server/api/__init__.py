@@ -1,0 +1,1 @@
+"""What a request may bring, and what it is answered with: views check by it, and /openapi.json shows it."""

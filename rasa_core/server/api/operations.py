@@ -1,0 +1,177 @@
+"""What each route takes and answers; nobody loads this before somebody asks for /openapi.json.
+
+The parameters and bodies are the objects by which the views check. What every route may answer, `document` adds:
+401 and 403 where somebody asks who is calling, 408, 413 and 415 where there is a body, 503 where there may be no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import PurePath
+from typing import Any, Final
+
+from rasa_core.nlu.settings import NLUSettings
+from rasa_core.server.api import schemas, takes
+from rasa_core.server.api.fields import Body, Parameter
+from rasa_core.server.api.routes import FILES
+from rasa_core.server.api.schemas import TEXT, Schema, ref
+from rasa_core.server.assets import TYPES
+
+JSON: Final = "application/json"
+HTML: Final = "text/html"
+PLAIN: Final = "text/plain"
+
+TAGS: Final = {
+    "conversation": "Talking to the bot, and what is kept of a conversation.",
+    "rasa": "What clients of Rasa 2 and 3 ask for.",
+    "model": "The model that serves.",
+    "operation": "Whether the server is alive, what it has counted, and what it answers.",
+    "inspector": "What the page of the inspector asks for; scripts can, too.",
+}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What one method at one path takes and answers.
+
+    Attributes
+    ----------
+    tag
+        One of `TAGS`.
+    answers
+        By status, the content by its type.
+    parameters
+        In the query of the URL.
+    body
+        What comes in the body, None if nothing does; its type is JSON unless `body_type` says otherwise.
+    errors
+        Statuses of errors beside those that the route has anyway.
+    is_change
+        Whether it heeds the headers ``Idempotency-Key`` and ``If-Match``.
+    has_version
+        Whether the answer has the version of a conversation, as ``ETag``.
+    needs_model
+        Whether it is 503 without a model.
+    summary
+        One line; that of the view if it is empty.
+    """
+
+    tag: str
+    answers: Mapping[int, Mapping[str, Schema]]
+    parameters: tuple[Parameter, ...] = ()
+    body: Body | Schema | None = None
+    body_type: str = JSON
+    errors: tuple[int, ...] = ()
+    is_change: bool = False
+    has_version: bool = False
+    needs_model: bool = True
+    summary: str = ""
+
+
+def answers(name: str, status: int = 200) -> dict[int, dict[str, Schema]]:
+    """Return an answer of JSON with a named shape."""
+    return {status: {JSON: ref(name)}}
+
+
+def _conversation(shape: str, *parameters: Parameter, **more: Any) -> Operation:
+    return Operation("conversation", answers(shape), parameters, has_version=True, **more)
+
+
+def _operation(found: Mapping[int, Mapping[str, Schema]], **more: Any) -> Operation:
+    return Operation("operation", found, needs_model=False, **more)
+
+
+def of_file(tag: str, suffix: str) -> Operation:
+    """Return what answers with a file of a page."""
+    summary = "" if suffix == ".html" else "Return a file of a page."
+    return Operation(tag, {200: {TYPES[suffix].partition(";")[0]: TEXT}}, needs_model=False, summary=summary)
+
+
+_CHANGE: Final[dict[str, Any]] = {"is_change": True, "errors": (409,)}
+_EVENTS: Final = ref("Events")
+_SETTINGS: Final = tuple(
+    Parameter(name, float, "a number", "A setting of the training.", **schema)
+    for name, schema in schemas.settings(fields(NLUSettings))
+)
+_NAME: Final = Parameter("name", str, "the name of the model", "What the model is to be called.")
+
+OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
+    # -- a conversation
+    ("/parse", "POST"): _conversation("Decision", takes.MODEL, body=takes.MESSAGE, **_CHANGE),
+    ("/parse", "GET"): _conversation("Decision", takes.QUERY, takes.MODEL, **_CHANGE),
+    ("/continue", "POST"): _conversation("Decision", body=takes.CONTINUE, **_CHANGE),
+    ("/respond", "POST"): _conversation("Messages", takes.MODEL, body=takes.MESSAGE, **_CHANGE),
+    ("/respond", "GET"): _conversation("Messages", takes.QUERY, takes.MODEL, **_CHANGE),
+    ("/tracker", "GET"): _conversation("State", takes.EVENTS, takes.IGNORE_RESTARTS, takes.INCLUDE_EVENTS, takes.UNTIL),
+    ("/tracker", "PUT"): _conversation("State", takes.INCLUDE_EVENTS, body=_EVENTS, **_CHANGE),
+    ("/tracker/events", "PUT"): _conversation("State", takes.INCLUDE_EVENTS, body=_EVENTS, **_CHANGE),
+    ("/tracker/events", "POST"): _conversation(
+        "State", takes.INCLUDE_EVENTS, body=schemas.one_of(_EVENTS, ref("Event")), **_CHANGE
+    ),
+    ("/explain", "GET"): _conversation("Explanation", takes.AT),
+    ("", "DELETE"): Operation("conversation", answers("Deleted"), is_change=True, errors=(409, 501)),
+    ("/conversations", "GET"): Operation(
+        "conversation", answers("SenderIds"), (takes.AFTER, takes.LIMIT), errors=(501,)
+    ),
+    # -- what clients of Rasa ask for
+    ("/webhooks/rest/", "GET"): Operation("rasa", answers("Ok")),
+    ("/webhooks/rest/webhook", "POST"): Operation(
+        "rasa",
+        {200: {JSON: ref("Messages"), "text/event-stream": TEXT}},
+        (takes.STREAM,),
+        takes.SAID_TO_CHANNEL,
+        **_CHANGE,
+    ),
+    ("/messages", "POST"): Operation(
+        "rasa", answers("State"), (takes.INCLUDE_EVENTS,), takes.LOGGED, has_version=True, **_CHANGE
+    ),
+    ("/predict", "POST"): Operation("rasa", answers("Prediction"), errors=(404,)),
+    ("/execute", "POST"): Operation(
+        *("rasa", answers("Changed"), (takes.OUTPUT_CHANNEL,), takes.EXECUTE),
+        has_version=True,
+        is_change=True,
+        errors=(404, 409),
+    ),
+    ("/trigger_intent", "POST"): Operation(
+        *("rasa", answers("Changed"), (takes.OUTPUT_CHANNEL,), takes.TRIGGER),
+        has_version=True,
+        is_change=True,
+        errors=(404, 409),
+    ),
+    ("/story", "GET"): Operation("rasa", {200: {PLAIN: TEXT}}, (takes.UNTIL, takes.ALL_SESSIONS), errors=(404,)),
+    ("/status", "GET"): Operation("rasa", answers("Status")),
+    ("/domain", "GET"): Operation("rasa", {200: {JSON: ref("Domain"), "application/x-yaml": TEXT}}, errors=(406,)),
+    ("/model/parse", "POST"): Operation("rasa", answers("Parse"), body=takes.TEXT_BODY),
+    ("/model/predict", "POST"): Operation("rasa", answers("Prediction"), body=_EVENTS),
+    # -- the model
+    ("/version", "GET"): Operation("model", answers("Version"), needs_model=False),
+    ("/load", "POST"): Operation(
+        "model",
+        answers("Loaded"),
+        body={
+            "type": "object",
+            "properties": {"model": {"type": "string", "format": "binary", "description": "The zip of a model."}},
+            "required": ["model"],
+        },
+        body_type="multipart/form-data",
+        needs_model=False,
+    ),
+    ("/train", "POST"): Operation(
+        "model",
+        answers("Trained"),
+        (_NAME, *_SETTINGS),
+        {**TEXT, "minLength": 1, "description": "Training data, as docs/nlu.rst tells."},
+        PLAIN,
+        errors=(409, 501, 503),
+        needs_model=False,
+    ),
+    # -- operation
+    ("/", "GET"): _operation({200: {HTML: TEXT}}),
+    ("/health", "GET"): _operation(answers("Ok")),
+    ("/ready", "GET"): _operation(answers("Ready") | answers("NotReady", 503)),
+    ("/metrics", "GET"): _operation({200: {PLAIN: TEXT}}, errors=(501,)),
+    ("/openapi.json", "GET"): _operation(answers("Document")),
+    **{(path, "GET"): of_file("operation", PurePath(name).suffix) for path, name in FILES.items()},
+}
+"""By path, as it stands behind the name of a conversation or alone, and method."""

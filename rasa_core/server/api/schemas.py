@@ -1,0 +1,262 @@
+"""The shapes of what is sent and answered, as JSON Schema; nobody loads this before somebody asks for /openapi.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from rasa_core.events import END_OF_TIME, Event
+from rasa_core.events.base import JsonKey
+
+Schema = dict[str, Any]
+
+TEXT: Final[Schema] = {"type": "string"}
+TEXT_OR_NULL: Final[Schema] = {"type": ["string", "null"]}
+NUMBER_OR_NULL: Final[Schema] = {"type": ["number", "null"]}
+WHOLE: Final[Schema] = {"type": "integer"}
+FLAG: Final[Schema] = {"type": "boolean"}
+OBJECT: Final[Schema] = {"type": "object"}
+ANYTHING: Final[Schema] = {}
+
+_KINDS: Final[Mapping[type | None, str]] = {str: "string", dict: "object", bool: "boolean", float: "number"}
+_LARGEST: Final = 1e15
+_BOUNDS: Final[Mapping[type, Schema]] = {float: {"exclusiveMinimum": -_LARGEST, "exclusiveMaximum": _LARGEST}}
+_NAMED: Final = {
+    ("slot", "name"): "Slot",
+    ("action", "name"): "Action",
+    ("followup", "name"): "Action",
+    ("reminder", "action"): "Action",
+}
+"""Which parameters of events name something of the domain."""
+_REFUSED: Final = ("export",)
+_OWN: Final = "rasa_core."
+
+
+def ref(name: str) -> Schema:
+    """Return a reference to one of the schemas."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def or_null(schema: Schema) -> Schema:
+    """Return a schema that also allows null."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def listed(schema: Schema) -> Schema:
+    """Return the schema of a list."""
+    return {"type": "array", "items": schema}
+
+
+def one_of(*schemas: Schema) -> Schema:
+    """Return a schema that allows any of some."""
+    return {"anyOf": list(schemas)}
+
+
+def shape(_text: str = "", /, **keys: Schema) -> Schema:
+    """Return the schema of an object with these keys, and perhaps others; one with a final ``_`` may be missing."""
+    described = {"description": _text} if _text else {}
+    return {
+        "type": "object",
+        **described,
+        "properties": {name.rstrip("_"): schema for name, schema in keys.items()},
+        "required": sorted(name for name in keys if not name.endswith("_")),
+    }
+
+
+# -- events
+
+
+def _parameter(event: str, name: str, key: JsonKey) -> Schema:
+    """Return the schema of a parameter of an event."""
+    named = _NAMED.get((event, name))
+    if named is not None:
+        return ref(named) if key.is_required else or_null(ref(named))
+    if key.kind is None:
+        return ANYTHING
+    kinds: Any = _KINDS[key.kind] if key.is_required else [_KINDS[key.kind], "null"]
+    return {"type": kinds, **_BOUNDS.get(key.kind, {})}
+
+
+def _event(kind: type[Event]) -> Schema:
+    """Return the schema of a type of events, made of what checks them."""
+    keys = kind.json_keys()
+    about = (kind.__doc__ or "").partition("\n")[0]
+    made = {
+        "title": kind.type_name,
+        **({"description": about} if about else {}),
+        "type": "object",
+        "properties": {
+            "event": {"const": kind.type_name},
+            "timestamp": {"$ref": "#/components/schemas/Timestamp"},
+            **{name: _parameter(kind.type_name, name, key) for name, key in keys.items()},
+        },
+        "required": ["event", *(name for name, key in keys.items() if key.is_required)],
+    }
+    return {**made, **_MORE.get(kind.type_name, {})}
+
+
+def _needs(**keys: Schema) -> Schema:
+    return {"properties": keys, "required": list(keys)}
+
+
+_MORE: Final[Mapping[str, Schema]] = {
+    "user": {
+        "required": ["event"],
+        "properties": {
+            "event": {"const": "user"},
+            "timestamp": ref("Timestamp"),
+            "text": TEXT_OR_NULL,
+            "parse_data": or_null(ref("ParseData")),
+            "input_channel": TEXT_OR_NULL,
+            "metadata": {"type": ["object", "null"]},
+            "interpreter": TEXT_OR_NULL,
+        },
+        # Without its parse, a message is understood here.
+        "anyOf": [_needs(text=TEXT), _needs(parse_data=ref("ParseData"))],
+    },
+    "reminder": {"anyOf": [_needs(action=ref("Action")), _needs(intent=TEXT)]},
+}
+
+
+def events() -> dict[str, Schema]:
+    """Return the schemas of events: of each type, of one event, and of a list."""
+    known = {name: Event.resolve_by_type(name) for name in Event.known_types() if name not in _REFUSED}
+    made = {f"Event-{name}": _event(kind) for name, kind in known.items()}
+    reminder = made["Event-reminder"]["properties"]
+    reminder["date_time"] = {"type": "string", "format": "date-time", "examples": ["2030-01-01T12:00:00+02:00"]}
+    return {
+        **made,
+        "Event": {"anyOf": [ref(name) for name in made]},
+        "Events": listed(ref("Event")),
+        "Timestamp": {
+            **NUMBER_OR_NULL,
+            "description": "Unix time in seconds; now if it is missing or null.",
+            "exclusiveMinimum": -END_OF_TIME,
+            "exclusiveMaximum": END_OF_TIME,
+        },
+        "Entity": shape(
+            "Something that a message names.", entity=TEXT, value_=ANYTHING, start_=ANYTHING, end_=ANYTHING
+        ),
+        "Ranked": shape(
+            "An intent, and how probable it is.", name_=TEXT_OR_NULL, confidence_={**NUMBER_OR_NULL, **_BOUNDS[float]}
+        ),
+        "ParseData": shape(
+            "What a message means, as an interpreter tells it.",
+            intent=or_null(ref("Ranked")),
+            entities=listed(ref("Entity")),
+            text_=TEXT_OR_NULL,
+            intent_ranking_={"type": ["array", "null"], "items": ref("Ranked")},
+        ),
+    }
+
+
+# -- what is answered
+
+_BUTTON: Final = shape(title_=ANYTHING, payload_=ANYTHING)
+
+ANSWERS: Final[Mapping[str, Schema]] = {
+    "Error": shape(
+        "What is wrong, what was expected, and what to do; the other keys are what clients of Rasa expect.",
+        error=TEXT,
+        message=TEXT,
+        reason=TEXT,
+        status={"const": "failure"},
+        code=WHOLE,
+        version=TEXT,
+        index_={**WHOLE, "description": "The position in its list of the event that is wrong."},
+        nearest_={**listed(TEXT), "description": "Existing names that look like the one that was sent."},
+    ),
+    "Logged": shape("An event of the log.", event=TEXT, timestamp=NUMBER_OR_NULL),
+    "Message": shape(
+        "What the bot says.",
+        recipient_id=TEXT,
+        text_=TEXT_OR_NULL,
+        data_=ANYTHING,
+        buttons_=listed(_BUTTON),
+        image_=ANYTHING,
+        attachment_=ANYTHING,
+        custom_=ANYTHING,
+    ),
+    "State": shape(
+        "A conversation: its slots, its latest message, and its events if they were asked for.",
+        sender_id=TEXT,
+        slots=OBJECT,
+        latest_message=OBJECT,
+        latest_event_time=NUMBER_OR_NULL,
+        paused=FLAG,
+        events=or_null(listed(ref("Logged"))),
+    ),
+    "Decision": shape(
+        "The next action, and what there is to say before it.",
+        next_action={**TEXT_OR_NULL, "description": "action_listen ends the turn; null if the bot is paused."},
+        tracker=ref("State"),
+        messages_=listed(ref("Message")),
+        confidence_=NUMBER_OR_NULL,
+        policy_=TEXT_OR_NULL,
+        understood_=NUMBER_OR_NULL,
+        requested_slot_=TEXT_OR_NULL,
+        version_=WHOLE,
+        info_={**TEXT, "description": "What is odd about the request, for whoever reads the answer."},
+    ),
+    "Messages": listed(ref("Message")),
+    "Changed": shape("What one action led to.", tracker=ref("State"), messages=listed(ref("Message"))),
+    "Prediction": shape(
+        "What comes next, and how probable each action is.",
+        scores=listed(shape(action=TEXT, score={"type": "number"})),
+        policy=TEXT_OR_NULL,
+        confidence=NUMBER_OR_NULL,
+        tracker=ref("State"),
+    ),
+    "Parse": shape(
+        "What a text means.", text_=TEXT_OR_NULL, intent=OBJECT, entities=listed(OBJECT), intent_ranking_=listed(OBJECT)
+    ),
+    "Explanation": shape(
+        "Why one decision is as it is.",
+        at=WHOLE,
+        action=TEXT_OR_NULL,
+        confidence=NUMBER_OR_NULL,
+        policy=TEXT_OR_NULL,
+        fixed_by={"enum": ["paused", "followup", "restart", None]},
+        executed=TEXT_OR_NULL,
+        understood=NUMBER_OR_NULL,
+        failed=TEXT_OR_NULL,
+        policies=listed(
+            shape(
+                policy=TEXT,
+                action=TEXT_OR_NULL,
+                score={"type": "number"},
+                scores=OBJECT,
+                lessons=or_null(listed(OBJECT)),
+                note=TEXT_OR_NULL,
+            )
+        ),
+        nearest_miss=or_null(OBJECT),
+    ),
+    "SenderIds": {**listed(TEXT), "description": "The ids of conversations."},
+    "Deleted": shape(deleted=FLAG),
+    "Version": shape(version=TEXT, core_model=TEXT_OR_NULL, nlu_model=TEXT_OR_NULL),
+    "Status": shape(model_file=TEXT_OR_NULL, model_id=TEXT_OR_NULL, num_active_training_jobs=WHOLE),
+    "Ok": shape(status={"const": "ok"}),
+    "Ready": shape(status={"const": "ready"}),
+    "NotReady": shape(status={"const": "not ready"}, reason=TEXT),
+    "Loaded": shape(success=WHOLE),
+    "Trained": shape("What was trained, and how well it does.", name=TEXT),
+    "Domain": {**OBJECT, "description": "The domain, as domain.yml has it."},
+    "Document": shape("This document.", openapi=TEXT, info=OBJECT, paths=OBJECT, components=OBJECT),
+}
+
+
+def names(kind: str, known: Iterable[str], text: str) -> dict[str, Schema]:
+    """Return the schema of what the domain names, any text if it names nothing that could be listed."""
+    listed_names = list(known)
+    return {kind: {**TEXT, "description": text, **({"enum": listed_names} if listed_names else {})}}
+
+
+def settings(given: Iterable[Any]) -> list[tuple[str, Schema]]:
+    """Return the schemas of the settings of a training, from the fields of their dataclass."""
+    made = []
+    for field in given:
+        low, high = field.metadata["range"]
+        kind = "integer" if isinstance(field.default, int) else "number"
+        made.append((field.name, {"type": kind, "minimum": low, "maximum": high, "default": field.default}))
+    return made

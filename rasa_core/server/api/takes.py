@@ -1,0 +1,142 @@
+"""What the views of conversations take, from a URL or a body."""
+
+from __future__ import annotations
+
+from types import NoneType
+from typing import Any, Final
+
+from rasa_core.events import END_OF_TIME
+from rasa_core.server.api.fields import Body, Field, Parameter, RequestError
+
+TEXT: Final = (str,)
+TEXT_OR_NONE: Final = (str, NoneType)
+
+
+def names(kind: str, *, or_none: bool = False) -> dict[str, Any]:
+    """Return the schema of a name that the domain has to know, which views check: ``Action``, ``Intent``, ``Slot``."""
+    known = {"$ref": f"#/components/schemas/{kind}"}
+    return {"anyOf": [known, {"type": "null"}]} if or_none else known
+
+
+class _Moment(Parameter):
+    """A moment in seconds, which many take for milliseconds."""
+
+    def _read(self, text: str) -> float | None:
+        moment: float | None = super()._read(text)
+        if moment is not None and END_OF_TIME <= abs(moment) < 1e15:
+            raise RequestError(f'"{self.name}" is {self.what}, and {text[:40]!r} looks like milliseconds.')
+        return moment
+
+
+# -- in a URL
+
+UNTIL: Final = _Moment(
+    *("until", float, "Unix time in seconds, such as 1536000000.5"),
+    "Unix time in seconds; what happened later is left out.",
+    exclusiveMinimum=-END_OF_TIME,
+    exclusiveMaximum=END_OF_TIME,
+)
+EVENTS: Final = Parameter("events", bool, "true or false", "Whether the state has the events.", True)
+IGNORE_RESTARTS: Final = Parameter(
+    "ignore_restarts", bool, "true or false", "Whether it has all events, not only those since the last restart.", False
+)
+INCLUDE_EVENTS: Final = Parameter(
+    *("include_events", str, "one of ALL, APPLIED, AFTER_RESTART, NONE"),
+    "Which events the state has: all, those that were not taken back, those since the last restart, or none.",
+    enum=["ALL", "APPLIED", "AFTER_RESTART", "NONE"],
+)
+AFTER: Final = Parameter("after", str, "a sender_id", "The sender_id behind which the list begins.")
+LIMIT: Final = Parameter(
+    *("limit", int, "a whole number above 0", "How many are listed; all if neither this nor after is sent."),
+    minimum=1,
+    maximum=10**9 - 1,
+)
+AT: Final = Parameter(
+    *("at", int, "a number of events of this conversation, from 0 to {most}"),
+    "How many events came before the decision; the next decision if it is not sent.",
+)
+STREAM: Final = Parameter("stream", bool, "true or false", "Whether each message comes as a line of its own.", False)
+OUTPUT_CHANNEL: Final = Parameter(
+    *("output_channel", str, "the name of a channel"),
+    'The channel that responses are worded for; "latest" is that of the latest message.',
+)
+ALL_SESSIONS: Final = Parameter(
+    "all_sessions", bool, "true or false", "Whether all sessions are written, not only the latest.", False
+)
+QUERY: Final = Parameter("query", str, "the message", "What the user says. It may be called q.", is_required=True)
+MODEL: Final = Parameter(
+    "model", str, "the name of a model", "The NLU model that understands it, one trained here.", **names("NLUModel")
+)
+
+# -- in a body
+
+_A_STRING: Final = "the message as a string"
+_THE_MODEL: Final = "the name of a model as a string"
+_TEXT_HERE: Final = {"properties": {"query": {"type": "string"}}, "required": ["query"]}
+_Q_ALONE: Final = {"properties": {"query": False, "q": {"type": "string"}}, "required": ["q"]}
+
+MESSAGE: Final = Body(
+    Field("query", TEXT, _A_STRING, "What the user says; /intent{...} names what it means.", examples=["hello"]),
+    Field("q", TEXT, _A_STRING, "The same, where there is no query.", unless="query"),
+    Field("model", TEXT_OR_NONE, _THE_MODEL, MODEL.text, **names("NLUModel", or_none=True)),
+    one_of=("query", "q"),
+    anyOf=[_TEXT_HERE, _Q_ALONE],
+    or_else='the message is missing; send it as {"query": "..."}, or as {"q": "..."}.',
+)
+CONTINUE: Final = Body(
+    Field(
+        *("executed_action", TEXT_OR_NONE, "the name of an action or null", "What was run, null if nothing was."),
+        **names("Action", or_none=True),
+    ),
+    Field("events", (), "a list", "What came of it.", **{"$ref": "#/components/schemas/Events"}),
+    Field(
+        *("error", TEXT_OR_NONE, "why the action failed, as a string"),
+        "Why the action failed, if it did.",
+        examples=[None],
+    ),
+    anyOf=[
+        {"properties": {"error": {"type": "null"}}},
+        {"properties": {"executed_action": {"type": "string"}}, "required": ["executed_action"]},
+    ],
+)
+TEXT_BODY: Final = Body(Field("text", TEXT, _A_STRING, "What to understand.", missing=""), examples=[{"text": "hello"}])
+LOGGED: Final = Body(
+    Field("text", TEXT, _A_STRING, "What the user said.", missing=""),
+    Field(
+        *("sender", TEXT, '"user", since only messages of the user are taken here', "Who said it."),
+        missing='only messages of the user are taken here: send {"text": ..., "sender": "user"}.',
+        enum=["user"],
+    ),
+    Field(
+        *("parse_data", (dict, NoneType), "an object", "What it means, if that is known."),
+        anyOf=[{"$ref": "#/components/schemas/ParseData"}, {"type": "null"}],
+    ),
+    examples=[{"text": "hello", "sender": "user"}],
+)
+EXECUTE: Final = Body(
+    Field(
+        *("name", TEXT, "the name of the action as a string", "What to run."),
+        missing='the name of the action is missing; send it as {"name": "utter_greet"}.',
+        **names("Action"),
+    ),
+    Field("policy", TEXT_OR_NONE, "the name of a policy", "What is said to have chosen it."),
+    Field(
+        *("confidence", (int, float, NoneType), "a number", "With which probability."),
+        exclusiveMinimum=-1e15,
+        exclusiveMaximum=1e15,
+    ),
+)
+TRIGGER: Final = Body(
+    Field(
+        *("name", TEXT, "the name of the intent as a string", "What the user seems to say."),
+        missing='the name of the intent is missing; send it as {"name": "greet"}.',
+        **names("Intent"),
+    ),
+    Field("entities", (), "an object or a list", "Names and values, or objects with entity and value.", examples=[{}]),
+)
+SAID_TO_CHANNEL: Final = Body(
+    Field("sender", (), "a text", 'Who says it, any text; "default" if it is missing.', examples=["anna"]),
+    Field("message", (), "a text", "What they say; without a text, nothing is answered.", examples=["hello"]),
+    Field("input_channel", (), "a text", 'Where it comes from; "rest" if it is missing.'),
+    Field("metadata", (), "an object", "What is kept with the message."),
+)

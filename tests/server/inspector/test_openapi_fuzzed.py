@@ -1,0 +1,75 @@
+"""What schemathesis makes of ``/openapi.json`` is answered as it says, by all default checks of schemathesis.
+
+The inspector's application has all routes there are. Left out are those that stand under another path too, the files of
+pages, and what starts a training. Of the types of events, four are tried, since each is made and checked alike; the
+others are tried where they are cheap. ``schemathesis run`` in this folder, on a server, tries all.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from inspector_bot import app_of, write_project
+from schemathesis import engine
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine.events import NonFatalError, ScenarioFinished
+from werkzeug.test import Client
+
+from rasa_core.events import Event
+from rasa_core.server import ServerApp
+from rasa_core.server.inspector import timeline
+from rasa_core.tracker_store import store_from_url
+
+CONFIG = Path(__file__).parents[3] / "schemathesis.toml"
+EVENTS = ("slot", "reminder")
+FEW, LEAST_CASES = 2, 1000
+LEFT_OUT = r"^/conversation/|^/(parse|continue|respond)$|/tracker$|^/inspector/candidate(/serve)?$|\.(js|css|svg)$"
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServerApp:
+    """Return the application of a bot with the page; it knows the events of this package alone, and waits for none."""
+    own = {name: kind for name, kind in Event._subclasses.items() if kind.__module__.startswith("rasa_core.")}
+    monkeypatch.setattr(Event, "_subclasses", own)
+    monkeypatch.setattr(timeline, "LONGEST_WAIT", 0.0)
+    return app_of(write_project(tmp_path / "bot"), store_from_url("memory://"))
+
+
+def schema_of(app: ServerApp) -> Any:
+    document = Client(app).get("/openapi.json").get_json()
+    document["components"]["schemas"]["Event"] = {
+        "anyOf": [{"$ref": f"#/components/schemas/Event-{name}"} for name in EVENTS]
+    }
+    schema: Any = schemathesis.openapi.from_dict(document, config=SchemathesisConfig.from_path(CONFIG))
+    schema.app = app
+    schema.config.generation.max_examples = FEW
+    schema.config.phases.examples.enabled = schema.config.phases.stateful.enabled = False
+    schema.config.phases.coverage.unexpected_methods = {"PATCH"}
+    return schema.exclude(path_regex=LEFT_OUT)
+
+
+def test_requests_that_fit_are_answered_and_others_are_refused(app: ServerApp) -> None:
+    problems, tried, cases = [], set(), 0
+    for event in engine.from_schema(schema_of(app)).execute():
+        if isinstance(event, NonFatalError):
+            problems.append(f"{event.label}: {event.info.format()}")
+        elif isinstance(event, ScenarioFinished):
+            tried.add(event.recorder.label)
+            cases += len(event.recorder.cases)
+            for identifier, checks in event.recorder.checks.items():
+                request = event.recorder.cases[identifier].value.as_curl_command()
+                found = [check.failure_info.failure for check in checks if check.failure_info is not None]
+                problems += [
+                    f"{event.recorder.label}: {failure.title}: {failure.message}\n{request}" for failure in found
+                ]
+
+    assert problems == []
+    assert cases > LEAST_CASES
+    assert {
+        "POST /conversations/{sender_id}/parse",
+        "POST /conversations/{sender_id}/continue",
+        "GET /metrics",
+    } <= tried
