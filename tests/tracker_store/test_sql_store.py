@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import glob
 import json
 import os
 import subprocess
@@ -16,8 +17,9 @@ from typing import Any
 import psycopg
 import pymysql
 import pytest
+from programs import program
 from real_servers import free_port
-from sql_servers import SERVERS, SqlServer, empty_store, shared
+from sql_servers import PASSWORD, SERVERS, USER, SqlServer, empty_store, shared
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError, VersionConflictError
 from rasa_core.tracker_store import Head, SenderIdError, StoredAnswer, store_from_url
@@ -553,3 +555,39 @@ def test_without_locks_of_the_server_versions_keep_conversations_whole() -> None
             with pytest.raises(VersionConflictError, match="'a' is at version 1, not 0"):
                 two.commit("a", 0, ["x"], head(1))
         assert two.read_events("a", 0, 9) == ["0"]
+
+
+# -- copies, as the page about operation makes them
+
+
+def copied(server: SqlServer, database: str, into: str) -> None:
+    """Copy a database as its server's own programs do."""
+    address = {"host": "127.0.0.1", "port": str(server.port), "user": USER}
+    options = [f"--{name}={value}" for name, value in address.items()]
+    if server.scheme == "postgresql":
+        folders = sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)
+        dump, load = (program(name, "postgresql-client", *folders) for name in ("pg_dump", "psql"))
+        options = [option.replace("--user=", "--username=") for option in options]
+        commands, secret = (
+            ([dump, *options, database], [load, "-q", "-v", "ON_ERROR_STOP=1", *options, into]),
+            "PGPASSWORD",
+        )
+    else:
+        dump, load = (program(name, "mariadb-client") for name in ("mysqldump", "mysql"))
+        commands, secret = ([dump, "--single-transaction", *options, database], [load, *options, into]), "MYSQL_PWD"
+    environ = {**os.environ, secret: PASSWORD}
+    made = subprocess.run(commands[0], env=environ, capture_output=True, check=True)
+    subprocess.run(commands[1], env=environ, input=made.stdout, capture_output=True, check=True)
+
+
+def test_a_copy_that_is_brought_back_has_every_conversation(server: SqlServer) -> None:
+    database, other = filled(server), server.new_database()
+    with SqlTrackerStore(url=server.url(database)) as store:  # Open, as a running server has it.
+        copied(server, database, other)
+        with SqlTrackerStore(url=server.url(other)) as copy:
+            assert copy.sender_ids() == store.sender_ids() == sorted(ODD_IDS)
+            for sender_id in ODD_IDS:
+                assert copy.read_head(sender_id) == store.read_head(sender_id)
+                assert copy.read_events(sender_id, 0, 9) == store.read_events(sender_id, 0, 9)
+            copy.commit("anna", 1, ['"1"'], head(2))
+    assert server.execute(SHOWN, database=other)
