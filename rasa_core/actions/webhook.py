@@ -148,7 +148,7 @@ def _content(answer: HttpAnswer, name: str, place: str) -> _Json:
         raise ActionRejectedError(name, str(content["error"]))
     if not 200 <= answer.status < 300:
         told = content.get("error") if isinstance(content, dict) else None
-        reason = f": {told}" if told else ""
+        reason = f": {str(told).rstrip('.')}" if told else ""
         raise RemoteActionError(f"the action server at {place} answered {answer.status} to {name!r}{reason}.")
     if not isinstance(content, dict):
         raise RemoteActionError(
