@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from rasa_core.evaluation.stories import Predictor, StoryEvaluation
-from rasa_core.events import ActionExecuted, Event, StoryExported, UserUttered
+from rasa_core.events import ActionExecuted, Event, FollowupAction, StoryExported, UserUttered
 from rasa_core.rasa3.history import history_for
 from rasa_core.trackers import DialogueStateTracker
 
@@ -58,7 +58,11 @@ class Decision:
 
 
 def decisions(bot: Predictor, sender_id: str, events: Sequence[Event]) -> Iterator[Decision]:
-    """Yield what a bot would decide at each action of a conversation that a policy could have chosen."""
+    """Yield what a bot would decide at each action of a conversation that a policy could have chosen.
+
+    In a draft, an action that somebody has fixed is what is right: the bot is asked as if it were not fixed.
+    """
+    is_draft = DRAFT_MARK in sender_id
     domain = bot.domain
     history = history_for(bot.policy_ensemble.window, domain.vocabulary)
     tracker = DialogueStateTracker(sender_id, domain.slots, history=history)
@@ -68,7 +72,7 @@ def decisions(bot: Predictor, sender_id: str, events: Sequence[Event]) -> Iterat
             intent = str(tracker.latest_message.intent.get("name") or "")
             model = getattr(event, "model", None)
             yield Decision(position, intent, event.action_name, model, found.action, found.confidence, found.policy)
-        if not isinstance(event, StoryExported):
+        if not isinstance(event, StoryExported) and not (is_draft and isinstance(event, FollowupAction)):
             tracker.update(event)
 
 

@@ -27,6 +27,7 @@ from rasa_core.exceptions import did_you_mean
 from rasa_core.processor import MessageProcessor, RasaProcessor
 from rasa_core.teaching.questions import TeachingError
 from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers.event_log import applied_positions
 
 CORRECTED: Final = "corrected"
 """In the metadata of a message whose intent or entities somebody has chosen."""
@@ -187,7 +188,9 @@ def _actions(events: Iterable[Event]) -> list[str]:
     return found
 
 
-def corrected_messages(events: Iterable[Event]) -> list[UserUttered]:
-    """Return the messages whose meaning somebody has chosen."""
-    found = (event for event in events if isinstance(event, UserUttered))
+def corrected_messages(tracker: DialogueStateTracker) -> list[UserUttered]:
+    """Return the messages whose meaning somebody has chosen, answers to a form too, which no story tells."""
+    events = tracker.events_after_latest_restart()
+    left = (events[position] for position in applied_positions(events))
+    found = (event for event in left if isinstance(event, UserUttered))
     return [event for event in found if (event.metadata or {}).get(CORRECTED)]

@@ -10,6 +10,7 @@ from small_bots import MOOD_DOMAIN, MOOD_STORIES, trained_agent
 from rasa_core.agent import Agent
 from rasa_core.evaluation.replay import compare, compare_stories, decisions, without_corrected
 from rasa_core.evaluation.stories import evaluate_stories
+from rasa_core.events import ActionExecuted, FollowupAction, UserUttered
 from rasa_core.stories import extract_story_graph
 from rasa_core.tracker_store.reviews import each_of, newest
 
@@ -77,6 +78,18 @@ def test_messages_that_are_understood_otherwise_are_grouped(bots: tuple[Agent, A
 
 def test_a_corrected_conversation_is_left_out_and_its_draft_counts() -> None:
     assert without_corrected(["a", "a \u2192 1", "b", "c \u2192 2"]) == ["a \u2192 1", "b", "c \u2192 2"]
+
+
+def test_what_somebody_has_put_right_in_a_draft_is_what_is_right(bots: tuple[Agent, Agent]) -> None:
+    log = [
+        ActionExecuted("action_listen"),
+        UserUttered("/greet", {"name": "greet", "confidence": 1.0}),
+        FollowupAction("utter_bye"),
+        ActionExecuted("utter_bye"),
+    ]
+    drafted = compare(*bots, [("anna \u2192 1", log)])
+    assert [str(change) for change in drafted.changes] == ["greet: utter_hello -> utter_bye, once (better)"]
+    assert compare(*bots, [("anna", log)]).changes == []
 
 
 def test_stories_that_fail_with_one_of_two_alone(bots: tuple[Agent, Agent], tmp_path: Path) -> None:

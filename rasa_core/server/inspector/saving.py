@@ -48,7 +48,7 @@ def proposal(project: BotFiles, tracker: DialogueStateTracker, domain: Domain) -
     stories = _files_with(project, b"stories:")
     fits = bool(events) and project.rasa is not None and is_alone(turn, _stories_of(project, domain))
     kinds = ["story", *(["rule"] if project.rasa is not None else []), "test"] if events else []
-    messages = corrected_messages(tracker.applied_events())
+    messages = corrected_messages(tracker)
     return {
         "kinds": [*kinds, *(["nlu"] if messages else [])],
         "proposed": [*(["rule" if fits else "story"] if events else []), *(["nlu"] if messages else [])],
@@ -149,7 +149,7 @@ def edits_for(
 
 
 def _with_examples(content: bytes, name: str, tracker: DialogueStateTracker) -> bytes:
-    for message in corrected_messages(tracker.applied_events()):
+    for message in corrected_messages(tracker):
         text = annotated(message.text or "", message.entities, as_json=is_yaml(name))
         content = with_example(content, name, str(message.intent.get("name")), text)
     return content

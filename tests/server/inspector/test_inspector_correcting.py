@@ -222,6 +222,16 @@ class TestABotOfRasa3:
         new = "- rule: bye\n  steps:\n  - intent: bye\n  - action: utter_bye\n"
         assert (project / "data/rules.yml").read_text() == FORM_RULES + new
 
+    def test_a_corrected_answer_to_a_form_becomes_an_example(self, client: Client, project: Path) -> None:
+        for text in ("/order", "/bye"):
+            say(client, text)
+        entities = [{"entity": "size", "value": "large", "start": 0, "end": 4}]
+        draft = correct(client, at=told(client).index("/bye"), intent="inform", entities=entities)
+        assert "A large one." in told(client, draft)
+        assert "nlu" in client.get(at(draft, "save")).json["proposed"]
+        client.post(at(draft, "save"), json={"save": [{"as": "nlu"}], "write": True})
+        assert '- [/bye]{"entity": "size", "value": "large"}' in (project / "data/nlu.yml").read_text()
+
     def test_a_form_is_told_without_what_it_asks(self, client: Client) -> None:
         for text in ("/order", '/inform{"size": "large"}'):
             say(client, text)
