@@ -72,6 +72,7 @@ const RENDER = {
   agent: (event) => bot(event, "person"),
   slot,
   restart: () => [h("span", {class: "rule"}, t.restarted)],
+  followup: (event) => [h("span", {class: "rule"}, event.name ? t.fixes(shown(event.name)) : t.frees)],
   session_started: () => [h("span", {class: "rule"}, t.session)],
 };
 
