@@ -202,6 +202,16 @@ def test_nothing_installs_the_old_project_of_the_package_index(document: str) ->
     assert not re.search(r"pip3? install [^`&\n]*(?<![\w/.*-])rasa[-_]core(?![-_\w])", text)
 
 
+def test_the_unit_and_the_container_start_the_server_with_flags_that_it_has() -> None:
+    unit = re.search(r"ExecStart=\S+/rasa-core-serve (.+)", (ROOT / "docs/operate.rst").read_text(encoding="utf-8"))
+    container = re.search(r"^CMD (\[.+\])$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert unit is not None
+    assert container is not None
+    for arguments in (shlex.split(unit[1]), json.loads(container[1])):
+        given = serve.make_context("rasa-core-serve", list(arguments)).params
+        assert (given["core"], given["nlu"]) == ("models/dialogue", "models/nlu")
+
+
 def test_every_page_is_in_the_index_and_the_first_bot_comes_first() -> None:
     index = (ROOT / "docs/index.rst").read_text(encoding="utf-8")
     listed = re.findall(r"^   ([a-z0-9]+)$", index, re.MULTILINE)
