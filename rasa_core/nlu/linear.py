@@ -29,8 +29,6 @@ _STRENGTH: Final = 40.0  # The C above.
 _ROUNDS: Final = 60
 _REMEMBERED: Final = 6
 _TOLERANCE: Final = 1e-4
-_CORRECTIONS: Final = 50
-_MARGIN: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,42 +90,6 @@ class LinearClassifier:
         column = np.where(is_known | (own >= self._words), own, 0)  # Words that no message has are not known.
         self._seen = self._sparse.csr_matrix((np.ones(len(own), np.float32), (own, column)))
         self._weights = _least_loss(self._weighed(taught.counts), taught, self._intents)
-
-    def correct(self, counts: Any, intents: NDArray[np.int_], others: Floats) -> None:
-        """Change the weights as little as makes each message's intent the best of the sum with some other scores.
-
-        Each message that is wrong moves its intent and the one taken for it apart ("passive-aggressive", Crammer et al.
-        2006), until none is, or `_CORRECTIONS` rounds are over.
-
-        Parameters
-        ----------
-        counts, intents
-            Of messages that do not contradict each other, as in `Taught`.
-        others
-            Scores that come to those of this classifier, ``(messages, intents)``.
-        """
-        features = self._weighed(counts)
-        rows = np.arange(len(intents))
-        for _ in range(_CORRECTIONS):
-            scores = features @ self._weights + others
-            right = scores[rows, intents]
-            scores[rows, intents] = -np.inf
-            wrong = np.flatnonzero(scores.max(axis=1) + _MARGIN > right)
-            if not len(wrong):
-                return
-            for row in wrong:
-                self._correct(features[row], int(intents[row]), others[row])
-
-    def _correct(self, own: Any, intent: int, others: Floats) -> None:
-        """Change the weights for one message; one after the other, since what one has changed may be enough for all."""
-        scores = others + own.data @ self._weights[own.indices]
-        right, scores[intent] = scores[intent], -np.inf
-        rival = int(scores.argmax())
-        gap = scores[rival] + _MARGIN - right
-        if gap > 0:
-            step = gap / (2.0 * float(own.data @ own.data)) * own.data
-            self._weights[own.indices, intent] += step
-            self._weights[own.indices, rival] -= step
 
     def scores(self, counts: Any) -> Floats:
         """Return the scores of intents of messages, ``(messages, intents)``."""

@@ -28,6 +28,8 @@ from rasa_core.nlu.tokens import (
     TokenVocabulary,
     alike,
     keys_of,
+    opening,
+    phrase_of,
     shape_of,
     tokenize,
     visible,
@@ -47,7 +49,7 @@ FILE_NAME = "nlu.json"
 WEIGHTS_NAME = "nlu_weights.npz"
 NLU_MODEL = frozenset({FILE_NAME})
 """Names of files by which such a model is known."""
-FORMAT = 4
+FORMAT = 5
 
 _KINDS: dict[str, type] = {
     "fingerprint": str,
@@ -60,6 +62,7 @@ _KINDS: dict[str, type] = {
     "letters": list,
     "first_signs": list,
     "last_signs": list,
+    "by_heart": dict,
     "synonyms": dict,
     "regexes": list,
     "lookups": list,
@@ -78,13 +81,19 @@ class Read(NamedTuple):
     keys: list[str]
     is_truncated: bool
 
+    def without_greeting(self) -> Read | None:
+        """Return what is read after a greeting; None if there is no greeting, or nothing else."""
+        greeted = opening(self.keys)
+        return self._replace(spans=self.spans[greeted:], keys=self.keys[greeted:]) if greeted else None
+
 
 class NLUModel:
     """Turns text into an intent and entities; safe to share between threads.
 
     A message longer than `MAX_CHARACTERS` or `MAX_TOKENS` is understood by its beginning, and its answer says
-    ``"truncated": True``. Confidences of all intents, and the one that the text means none of them, sum to 1; the
-    latter is told by what is missing.
+    ``"truncated": True``. One that begins with a greeting is read with it and without it, and the surer reading counts.
+    Confidences of all intents, and the one that the text means none of them, sum to 1; the latter is told by what is
+    missing.
 
     Parameters
     ----------
@@ -105,6 +114,7 @@ class NLUModel:
         self._vocabulary = TokenVocabulary(description["words"], description["pieces"], description["letters"])
         self._patterns = Patterns.from_json(description)
         self._signs = EndSigns(*map(frozenset, (description["first_signs"], description["last_signs"])))
+        self._by_heart: dict[str, int] = description["by_heart"]
         self._network = NLUNetwork(arrays)
         self._tagger = Tagger(arrays["transitions"])
         self._temperature = np.float32(description["temperature"])
@@ -133,6 +143,10 @@ class NLUModel:
         return answer if self._pipeline is None else self._pipeline.finish(answer)
 
     def _understood(self, read: Read) -> dict[str, Any]:
+        answer, rest = self._one_answer(read), self._rest(read)
+        return answer if rest is None else _clearer(answer, self._one_answer(rest))
+
+    def _one_answer(self, read: Read) -> dict[str, Any]:
         if not read.spans:
             return _nothing(read)
         known = self._embedded(read)
@@ -143,12 +157,24 @@ class NLUModel:
     def parse_many(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         """Return what `parse` makes of each text; messages with as many tokens go through the network together."""
         found = [self._read(text) for text in texts]
+        rests = {at: rest for at, rest in enumerate(map(self._rest, found)) if rest is not None}
+        answers = self._answers([*found, *rests.values()])
+        for at, answer in zip(rests, answers[len(found) :], strict=True):
+            answers[at] = _clearer(answers[at], answer)
+        del answers[len(found) :]
+        return answers if self._pipeline is None else list(map(self._pipeline.finish, answers))
+
+    def _answers(self, found: Sequence[Read]) -> list[dict[str, Any]]:
         answers = [_nothing(read) for read in found]
         for batch, tags, intents in self._scores(found):
             chances = softmax(intents / self._temperature)
             for at, scores, chance in zip(batch, tags, chances, strict=True):
                 answers[at] = self._answer(found[at], scores, chance)
-        return answers if self._pipeline is None else list(map(self._pipeline.finish, answers))
+        return answers
+
+    def _rest(self, read: Read) -> Read | None:
+        rest = read.without_greeting()
+        return None if rest is None or phrase_of(read.keys) in self._by_heart else rest
 
     def with_pipeline(self, pipeline: list[dict[str, Any]] | None) -> Self:
         """Return a model that understands the same, and has other components around that; see `stored_steps`."""
@@ -200,6 +226,9 @@ class NLUModel:
         return row
 
     def _answer(self, read: Read, tags: Floats, chances: Floats) -> dict[str, Any]:
+        if self._by_heart and (number := self._by_heart.get(phrase_of(read.keys))) is not None:
+            chances = 0.5 * chances
+            chances[number] += 0.5
         ranking = self._ranked(chances)
         entities = []
         for first, last, number, chance in self._tagger.entities(tags) if self.entities else ():
@@ -226,7 +255,7 @@ class NLUModel:
     def _ranked(self, chances: Floats) -> list[dict[str, Any]]:
         """Return the best intents; one with a slash in its name is a part of what stands before the slash."""
         known = chances[: len(self.intents)]
-        if self._faqs:
+        if len(self._names) < len(known):
             known = np.array([known[numbers].sum() for numbers in self._names.values()])
         names = list(self._names)
         best = (-known).argsort(kind="stable")[:MAX_RANKING].tolist()
@@ -281,6 +310,10 @@ def fingerprint_of(data: str, settings: Mapping[str, int | float]) -> str:
     """Return a hash, in hexadecimal, of what a model is trained from: the data's fingerprint and the settings."""
     content = json.dumps([FORMAT, data, dict(settings)], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _clearer(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    return other if other["intent"]["confidence"] > one["intent"]["confidence"] else one
 
 
 def _nothing(read: Read) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from typing import Any, Final
 
@@ -50,6 +51,13 @@ _ANY = re.compile(
     re.IGNORECASE,
 )
 _UNSPACED_CHARACTER = re.compile(f"[{_UNSPACED}]")
+
+GREETINGS: Final = (
+    *("hello", "hi", "hey", "good morning", "good evening", "hi there", "hello there", "please", "hola", "buenos días"),
+    *("bonjour", "salut", "hallo", "guten Tag", "ciao", "buongiorno", "olá", "bom dia", "hej", "cześć", "merhaba"),
+    *("xin chào", "привет", "добрый день", "مرحبا", "שלום", "नमस्ते", "你好", "こんにちは", "안녕하세요"),
+)
+"""What people say before they say what they want."""
 
 Span = tuple[int, int]
 
@@ -122,6 +130,30 @@ class EndSigns:
         while begin < end and keys[begin] not in self.first and is_sign(keys[begin]):
             begin += 1
         return (spans[begin:end], keys[begin:end]) if begin < end else (spans, keys)
+
+
+def phrase_of(keys: Sequence[str]) -> str:
+    """Return what a message says, without case and spaces."""
+    return " ".join(keys).casefold()
+
+
+@cache
+def _greetings() -> dict[str, list[tuple[str, ...]]]:
+    """Return the words of greetings by their first one, the longest first."""
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for greeting in sorted(GREETINGS, key=len, reverse=True):
+        words = tuple(map(word_of, keys_of(greeting, tokenize(greeting))))
+        found.setdefault(words[0], []).append(words)
+    return found
+
+
+def opening(keys: list[str]) -> int:
+    """Return how many tokens a greeting and the signs after it take at the beginning, if something comes after."""
+    for words in _greetings().get(word_of(keys[0]), ()) if keys else ():
+        if tuple(map(word_of, keys[: len(words)])) == words:
+            rest = range(len(words), len(keys))
+            return next((at for at in rest if not is_sign(keys[at])), 0)
+    return 0
 
 
 def _in_context(keys: list[str], spans: list[Span], number: int) -> str:

@@ -24,7 +24,7 @@ from rasa_core.nlu.model import NLUModel, fingerprint_of
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.pipeline import stored_steps
 from rasa_core.nlu.settings import NLUSettings
-from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, plain, word_of
+from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, phrase_of, plain, word_of
 from rasa_core.nlu.training_data import NLUExample, TrainingData
 from rasa_core.nlu.training_network import LossRates, NetworkSizes, adam, arrays_of, begin_again, build, numbers_to_draw
 from rasa_core.nlu.variation import TaggedMessage, tagged
@@ -40,6 +40,7 @@ _PARTS = 3
 _ENOUGH_HELD_OUT = 150
 _ENOUGH_TO_CALIBRATE = 20
 _MOST_HELD_OUT = 500
+_MARGIN = 0.02  # Of the confidence of an example over others, lest it be learnt by heart.
 _MADE_UP = 0.6  # What a message that nobody wrote counts for the classifier.
 
 
@@ -138,8 +139,8 @@ class NLUTraining:
         self.network.set_weights(weights)
         calibration = self._calibration(seen)
         self._teach(np.array([], np.intp))
-        self._learn_every_example(calibration)
-        return self._model(self._vocabulary, calibration)
+        by_heart = self._by_heart(self._model(self._vocabulary, calibration))
+        return self._model(self._vocabulary, calibration, by_heart)
 
     def _held_out(self) -> list[Rows]:
         """Return the numbers of the messages by which confidences are calibrated, by what holds them out together."""
@@ -205,24 +206,28 @@ class NLUTraining:
         known = np.concatenate([np.isin(intents[part], np.delete(intents, part)) for part, *_ in seen])
         return calibrated(deep[known], wide[known], intents[rows[known]])
 
-    def _learn_every_example(self, calibration: Calibration) -> None:
-        """Correct the classifier until every message that contradicts no other is understood."""
-        by_words: dict[tuple[str, ...], set[int]] = {}
+    def _by_heart(self, model: NLUModel) -> dict[str, int]:
+        """Return what a model misunderstands, or nearly, of the messages that contradict no other."""
         words = [tuple(map(word_of, message.keys)) for message in self._messages]
+        meant: dict[tuple[str, ...], set[int]] = {}
         for key, message in zip(words, self._messages, strict=True):
-            by_words.setdefault(key, set()).add(message.intent)
+            meant.setdefault(key, set()).add(message.intent)
         clear = [
             number
             for number, message in enumerate(self._messages)
-            if message.intent >= 0 and len(by_words[words[number]] - {-1}) == 1
+            if message.intent >= 0 and len(meant[words[number]] - {-1}) == 1
         ]
-        intents = np.array([self._messages[number].intent for number in clear], np.int_)
-        model = self._model(self._vocabulary, calibration)
-        scores = model.intent_scores([self._examples[number].text for number in clear])
-        counts = self._taught.counts[clear]
-        self.classifier.correct(counts, intents, scores - self.classifier.scores(counts))
+        answers = model.parse_many([self._examples[number].text for number in clear])
+        known = ((self._messages[number], answer) for number, answer in zip(clear, answers, strict=True))
+        return {
+            phrase_of(message.keys): message.intent
+            for message, answer in known
+            if not _is_clear(answer, self._intents[message.intent])
+        }
 
-    def _model(self, vocabulary: TokenVocabulary, calibration: Calibration) -> NLUModel:
+    def _model(
+        self, vocabulary: TokenVocabulary, calibration: Calibration, by_heart: Mapping[str, int] | None = None
+    ) -> NLUModel:
         data = self._data
         description = {
             "fingerprint": fingerprint_of(data.fingerprint(), self._settings.as_json()),
@@ -235,6 +240,7 @@ class NLUTraining:
             "threshold": calibration.threshold,
             "first_signs": sorted(self.batches.signs.first),
             "last_signs": sorted(self.batches.signs.last),
+            "by_heart": dict(by_heart or {}),
             **vocabulary.as_json(),
             **self._patterns.as_json(),
         }
@@ -244,6 +250,18 @@ class NLUTraining:
         if vocabulary is not self._vocabulary:
             arrays = _only(arrays, self._vocabulary, vocabulary)
         return NLUModel(description, dict(sorted(arrays.items())))
+
+
+def _is_clear(answer: Mapping[str, Any], intent: str) -> bool:
+    """Whether an answer is right, and stays so however the confidences are rounded."""
+    name = intent.partition("/")[0]
+    rankings = [(name, answer["intent_ranking"], "name")]
+    if name in answer.get("response_selector", ()):
+        rankings.append((intent, answer["response_selector"][name]["ranking"], "intent_response_key"))
+    for wanted, (first, *others), key in rankings:
+        if first[key] != wanted or (others and others[0]["confidence"] > first["confidence"] - _MARGIN):
+            return False
+    return True
 
 
 def _only(arrays: Mapping[str, Floats], known: TokenVocabulary, kept: TokenVocabulary) -> dict[str, Floats]:

@@ -16,18 +16,13 @@ from numpy.typing import NDArray
 
 from rasa_core.nlu.crf import spans_of
 from rasa_core.nlu.patterns import Patterns
-from rasa_core.nlu.tokens import MAX_CHARACTERS, MAX_TOKENS, EndSigns, is_sign, keys_of, tokenize, visible
+from rasa_core.nlu.tokens import GREETINGS, MAX_CHARACTERS, MAX_TOKENS, EndSigns, is_sign, keys_of, tokenize, visible
 from rasa_core.nlu.training_data import NLUExample
 
 Floats = NDArray[np.float32]
 
 _OTHER_VALUE, _ENDED, _GREETED, _SAID = 0.2, 0.4, 0.6, 0.3
 """Shares with another value of an entity and another end; and with a greeting, or a message, said before."""
-_GREETINGS: Final = (
-    *("hello", "hi", "hey", "good morning", "good evening", "hi there", "hello there", "please", "hola", "buenos días"),
-    *("bonjour", "salut", "hallo", "guten Tag", "ciao", "buongiorno", "olá", "bom dia", "hej", "cześć", "merhaba"),
-    *("xin chào", "привет", "добрый день", "مرحبا", "שלום", "नमस्ते", "你好", "こんにちは", "안녕하세요"),
-)
 _SHORT: Final = 3
 """Tokens of what may stand before a message, at most."""
 MEANINGLESS: Final = "\0\0"
@@ -133,7 +128,7 @@ class Variation:
         """Return what may be said before a message: a greeting, a short message that means something else, or words."""
         kind = self._random.random()
         if kind < _GREETED:
-            greeting = self._random.choice(_GREETINGS)
+            greeting = self._random.choice(GREETINGS)
             return tuple(keys_of(greeting, tokenize(greeting)))
         for _ in range(3 if kind < _GREETED + _SAID else 0):
             other, keys = self._random.choice(self._openings) if self._openings else (intent, ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -220,6 +221,30 @@ def test_check_tells_all_that_looks_wrong(folder: Path, tmp_path: Path) -> None:
         assert "bad.md:3: warning: '(city' is not closed" in finished.stderr
         assert "2 findings in 1 example." in finished.stdout
     assert called("check", "-d", folder / "nlu.md", "--strict").exit_code == 0
+
+
+def test_check_names_examples_that_all_others_take_for_another_intent(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, learnt = NLUModel.load(folder / "model"), []
+
+    def train(data: TrainingData, settings: NLUSettings, *, silent: bool) -> NLUModel:
+        learnt.append([example.text for example in data.examples])
+        return model
+
+    monkeypatch.setattr(nlu_commands, "train_model", train)
+    (tmp_path / "nlu.md").write_text(f"{DATA}## intent:order\n- hey there!\n", encoding="utf-8")
+    doubtful = (
+        r"nlu\.md:14: warning: 'hey there!' is of 'order', but all others say 'greet' \([01]\.\d\d\) \[doubtful-example\]"
+    )
+    for strict, status in (((), 0), (("--strict",), 1)):
+        finished = called("check", "-d", tmp_path / "nlu.md", "--folds", "3", *strict)
+        assert finished.exit_code == status
+        (line,) = (line for line in finished.stderr.splitlines() if "[doubtful-example]" in line)
+        assert re.search(doubtful, line)
+        assert "1 finding in 9 examples." in finished.stdout
+    assert sorted(map(len, learnt)) == [6] * 6
+    assert called("check", "-d", tmp_path / "nlu.md", "--folds", "1").exit_code == 2
 
 
 def test_train_stops_at_what_is_wrong_if_asked_to(tmp_path: Path) -> None:

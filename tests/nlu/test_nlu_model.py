@@ -79,6 +79,10 @@ def test_understands_what_it_was_taught(model) -> None:
         ("book a tabel in porto", "book", ["porto"]),
         ("HELLO", "greet", []),
         ("  hi  there\n", "greet", []),
+        ("good morning, is there a table in Porto?", "book", ["Porto"]),
+        ("Guten Tag! a table in Lisbon please", "book", ["Lisbon"]),
+        ("hi, good night", "bye", []),
+        ("hello my dear friend", "greet", []),
     ],
 )
 def test_understands_what_is_near(model, text: str, intent: str, entities: list[str]) -> None:
