@@ -30,6 +30,7 @@ from rasa_core.evaluation.untidy import CHANGES, changed
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.reading import read_training_data
 from rasa_core.nlu.settings import NLUSettings
+from rasa_core.nlu.tokens import alike
 from rasa_core.nlu.training import train
 from rasa_core.nlu.training_data import NLUExample, TrainingData
 
@@ -81,9 +82,11 @@ def _understand(found: Measured, model: NLUModel, data: TrainingData, held_out: 
     evaluation = evaluate_messages(model, held_out, silent=True)
     found.messages.append(evaluation)
     found.kept += [sure >= model.threshold for sure, is_right in evaluation.confidences if is_right]
-    found.unlearnt += sum(
-        not one.is_intent_right for one in evaluate_messages(model, data.examples, silent=True).messages
-    )
+    meant: dict[str, set[str | None]] = {}
+    for example in data.examples:
+        meant.setdefault(alike(example.text), set()).add(example.intent)
+    clear = [example for example in data.examples if len(meant[alike(example.text)]) == 1]
+    found.unlearnt += sum(not one.is_intent_right for one in evaluate_messages(model, clear, silent=True).messages)
     for name, change in CHANGES.items():
         again = evaluate_messages(model, changed(held_out, change), silent=True)
         found.changes.setdefault(name, []).append(again)
@@ -181,12 +184,58 @@ def report(found: dict[str, Measured]) -> None:
         "LR's",
     ]
     print_table("Messages held out", [*heads, "train [s]"], rows)
-    plain = [figures(one.messages) for one in found.values()]
-    changes = []
-    for name in CHANGES:
-        costs = [np.subtract(figures(one.changes[name]), own) for one, own in zip(found.values(), plain, strict=True)]
-        changes.append([name, *(f"{value:+.1f}" for value in np.mean(costs, axis=0))])
+    costs = costs_of(found)
+    changes = [[name, *(f"{value:+.1f}" for value in cost)] for name, cost in costs.items()]
     print_table("What a change costs, mean of the sets", ["change", "intent", "entity F1", "sure"], changes)
+
+
+def costs_of(found: dict[str, Measured]) -> dict[str, Floats]:
+    """Return what each change costs of intents, entities and messages that are sure, in points, mean of the sets."""
+    plain = [figures(one.messages) for one in found.values()]
+    return {
+        name: np.mean(
+            [np.subtract(figures(one.changes[name]), own) for one, own in zip(found.values(), plain, strict=True)],
+            axis=0,
+        )
+        for name in CHANGES
+    }
+
+
+def bars(found: dict[str, Measured]) -> None:
+    """Print each bar with the figure that is farthest from it, and of which set, seed or change it is."""
+    ours = {name: figures(one.messages)[0] for name, one in found.items()}
+    better = {name: 100 * max(map(statistics.fmean, (one.svm, one.logistic))) for name, one in found.items()}
+    middle = {name: statistics.fmean(one.temperatures) for name, one in found.items()}
+    apart = {
+        name: 100 * max(abs(value / middle[name] - 1.0) for value in one.temperatures) for name, one in found.items()
+    }
+    outside = {name: one.out_of_scope[1] - one.out_of_scope[0] for name, one in found.items()}
+    costs = {name: -cost for name, cost in costs_of(found).items()}
+    rows = [
+        bar("intents, points below the better baseline", {name: better[name] - ours[name] for name in found}, 1.0),
+        bar("intents that a change costs", {name: cost[0] for name, cost in costs.items()}, 2.0),
+        bar("entity F1 that a change costs", {name: cost[1] for name, cost in costs.items()}, 3.0),
+        bar("right and sure that a change costs", {name: cost[2] for name, cost in costs.items()}, 3.0),
+        bar("calibration error", {name: error_of(one.messages) for name, one in found.items()}, 0.05),
+        bar("temperature, % from its mean over the seeds", apart, 15.0),
+        bar(
+            "AUROC below the baseline's", {k: one.out_of_scope[1] - one.out_of_scope[0] for k, one in found.items()}, 0
+        ),
+        bar(
+            "% of what is right below the threshold",
+            {name: 100 - 100 * statistics.fmean(one.kept or [True]) for name, one in found.items()},
+            5.0,
+        ),
+        bar("examples not learnt", {name: float(one.unlearnt) for name, one in found.items()}, 0),
+    ]
+    print_table("Bars, and what is farthest from them", ["", "at most", "most", "where", "beyond it"], rows)
+
+
+def bar(name: str, found: dict[str, float], limit: float) -> list[Any]:
+    """Return a row of a figure that has a limit: the highest, where it is, and how many are beyond the limit."""
+    worst = max(found, key=lambda one: found[one])
+    beyond = sum(value > limit for value in found.values())
+    return [name, f"{limit:g}", f"{found[worst]:.3g}", worst, f"{beyond} of {len(found)}"]
 
 
 def main(folder: Path, sets: Sequence[str], folds: int, seeds: int) -> None:
@@ -202,3 +251,4 @@ def main(folder: Path, sets: Sequence[str], folds: int, seeds: int) -> None:
         found[name] = measure(parts, outside, seeds)
         report({name: found[name]})
     report(found)
+    bars(found)
