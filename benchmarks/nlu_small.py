@@ -218,9 +218,7 @@ def bars(found: dict[str, Measured]) -> None:
         bar("right and sure that a change costs", {name: cost[2] for name, cost in costs.items()}, 3.0),
         bar("calibration error", {name: error_of(one.messages) for name, one in found.items()}, 0.05),
         bar("temperature, % from its mean over the seeds", apart, 15.0),
-        bar(
-            "AUROC below the baseline's", {k: one.out_of_scope[1] - one.out_of_scope[0] for k, one in found.items()}, 0
-        ),
+        bar("AUROC below the baseline's", outside, 0),
         bar(
             "% of what is right below the threshold",
             {name: 100 - 100 * statistics.fmean(one.kept or [True]) for name, one in found.items()},
