@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import Any, Final
 
@@ -65,11 +65,6 @@ class KeyTable:
         else:
             self._rows.append((self._vocabulary.word(key), shape_of(key), self._vocabulary.pieces_in(key)))
         return number
-
-    @property
-    def keys(self) -> Iterable[str]:
-        """All keys, in the order of their numbers."""
-        return self._numbers
 
     def arrays(self) -> tuple[Ints, Ints, Ints]:
         """Return words ``(keys,)``, shapes ``(keys,)`` and n-grams ``(keys, most of a key)`` of all keys."""
@@ -160,10 +155,6 @@ class MessageBatches:
         self._wrong[own] = wrong
         self._lower[own], self._upper[own], self._plain[own] = others
 
-    def weigh(self, squares: Callable[[str], tuple[float, float]]) -> None:
-        """Note what each key adds to the squares of the norms of both bags; see `rasa_core.nlu.linear`."""
-        self._squares = np.array([squares(key) for key in self._table.keys], np.float32)
-
     def plan(self, left_out: Rows, again: Rows) -> list[tuple[int, Rows]]:
         """Return number of tokens and messages of each batch of one epoch, in random order.
 
@@ -194,7 +185,6 @@ class MessageBatches:
             "extras": self._extras[rows, :tokens],
             "tags": self._tags[rows, :tokens],
             "mask": mask.astype(np.float32),
-            "norms": np.sqrt(np.maximum((self._squares[keys] * mask[..., None]).sum(axis=1), np.float32(1.0))),
             "intent": self._intents[rows],
             "drawn": self._random.integers(256, size=(len(rows), drawn), dtype=np.uint8),
         }

@@ -81,24 +81,14 @@ class LinearClassifier:
         self._known[key] = known
         return known
 
-    def weigh(self, counts: Any) -> None:
-        """Note how much features count, by what messages that somebody wrote hold."""
-        written = counts.shape[0]
-        held = np.asarray((counts > 0).sum(axis=0)).ravel()
+    def fit(self, taught: Taught, written: int) -> None:
+        """Learn from messages; the first `written` say how common a feature is."""
+        held = np.asarray((taught.counts[:written] > 0).sum(axis=0)).ravel()
         own = np.arange(len(held))
         is_known = (held > 0) | (own == 0)
         self._scales = np.where(is_known, np.log((1 + written) / (1 + held)) + 1.0, 0.0)
         column = np.where(is_known | (own >= self._words), own, 0)  # Words that no message has are not known.
         self._seen = self._sparse.csr_matrix((np.ones(len(own), np.float32), (own, column)))
-
-    def squares(self, key: str) -> tuple[float, float]:
-        """Return the sums of ``s_i^2`` of the features of a token in both bags."""
-        word, *others = self._known.get(key) or self._learn(key)
-        return float(self._scales[word] ** 2), float((self._scales[others] ** 2).sum())
-
-    def fit(self, taught: Taught, written: int) -> None:
-        """Learn from messages; the first `written` say how common a feature is."""
-        self.weigh(taught.counts[:written])
         self._weights = _least_loss(self._weighed(taught.counts), taught, self._intents)
 
     def scores(self, counts: Any) -> Floats:

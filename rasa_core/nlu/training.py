@@ -26,16 +26,7 @@ from rasa_core.nlu.pipeline import stored_steps
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, phrase_of, plain, word_of
 from rasa_core.nlu.training_data import NLUExample, TrainingData
-from rasa_core.nlu.training_network import (
-    LossRates,
-    NetworkSizes,
-    adam,
-    arrays_of,
-    begin_again,
-    build,
-    numbers_to_draw,
-    wide_arrays_of,
-)
+from rasa_core.nlu.training_network import LossRates, NetworkSizes, adam, arrays_of, begin_again, build, numbers_to_draw
 from rasa_core.nlu.variation import TaggedMessage, tagged
 from rasa_core.policies.keras_training import import_keras, seeded, weights_of
 from rasa_core.support.progress import Progress
@@ -106,9 +97,6 @@ class NLUTraining:
         self.network = build(self.sizes, LossRates(dropout=settings.dropout))
         self.classifier = LinearClassifier(self._vocabulary, len(self._intents) + 1)
         self._taught, self._sources = self._lessons()
-        written = [number for number, message in enumerate(self._messages) if message.intent >= 0]
-        self.classifier.weigh(self._taught.counts[written])
-        self.batches.weigh(self.classifier.squares)
 
     def _vocabulary_of(self, messages: Sequence[TaggedMessage]) -> TokenVocabulary:
         return TokenVocabulary.of([message.keys for message in messages], 1 if self._is_small else 2)
@@ -257,9 +245,8 @@ class NLUTraining:
             **self._patterns.as_json(),
         }
         arrays = {**arrays_of(self.network), **self.classifier.arrays()}
-        share = np.float32(calibration.share)
-        arrays |= {name: share * arrays[name] for name in ("intents_kernel", "intents_bias")}
-        arrays |= {name: share * own + arrays[name] for name, own in wide_arrays_of(self.network).items()}
+        for name in ("intents_kernel", "intents_bias"):
+            arrays[name] = arrays[name] * np.float32(calibration.share)
         if vocabulary is not self._vocabulary:
             arrays = _only(arrays, self._vocabulary, vocabulary)
         return NLUModel(description, dict(sorted(arrays.items())))

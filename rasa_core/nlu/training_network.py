@@ -43,7 +43,6 @@ class NetworkSizes:
     units: int = 128
 
 
-_WIDE = 4.0  # How many times faster than the rest words and n-grams learn what they say by themselves.
 _LAST_RATE = 0.05  # Of the highest learning rate.
 
 
@@ -73,8 +72,7 @@ def build(sizes: NetworkSizes, rates: LossRates) -> Any:
 
     Its inputs are a dictionary of `words` and `shapes`, both ``(messages, tokens)``, and `pieces` ``(messages, tokens,
     grams)``, int32, those n-grams that are none being ``sizes.pieces``;
-    `extras` ``(messages, tokens, extras)``, `mask` ``(messages, tokens)`` and `norms` of both bags ``(messages, 2)``,
-    float32; `tags` ``(messages, tokens)``
+    `extras` ``(messages, tokens, extras)`` and `mask` ``(messages, tokens)``, float32; `tags` ``(messages, tokens)``
     and `intent` ``(messages,)``, int32, -1 where it is not known; `drawn` ``(messages, numbers_to_draw)``, random
     numbers, uint8. Its outputs are scores of tags and of intents.
     """
@@ -92,9 +90,6 @@ def build(sizes: NetworkSizes, rates: LossRates) -> Any:
             self.words = embedding(sizes.words, sizes.word_units)
             self.pieces = embedding(sizes.pieces + 1, sizes.piece_units)
             self.shapes = embedding(sizes.shapes, sizes.shape_units)
-            wide = partial(keras.layers.Embedding, output_dim=sizes.intents, embeddings_initializer=_zeros)
-            self.word_intents = wide(sizes.words, name="word_intents")
-            self.piece_intents = wide(sizes.pieces + 1, name="piece_intents")
             self.project, self.extra = dense(sizes.units), dense(sizes.units, use_bias=False)
             self.blocks = [dense(sizes.units, None if kind == ATTENTION else "relu") for kind in BLOCKS]
             self.made = [dense(3 * sizes.units) for kind in BLOCKS if kind == ATTENTION]
@@ -106,8 +101,7 @@ def build(sizes: NetworkSizes, rates: LossRates) -> Any:
         def call(self, x: Any, training: bool = False) -> Any:
             drop = _Dropout(ops, x["drawn"], training)
             rate, mask = rates.dropout, ops.cast(x["mask"], "float32")[..., None]
-            words, grams = self.known(x, drop, mask)
-            h = self.embed(x, words, grams, drop) * mask
+            h = self.embed(x, drop, mask) * mask
             bag = ops.relu(h)
             made = iter(self.made)
             for kind, layer in zip(BLOCKS, self.blocks, strict=True):
@@ -123,34 +117,22 @@ def build(sizes: NetworkSizes, rates: LossRates) -> Any:
             total = ops.sum(bag, axis=1) / ops.sqrt(ops.sum(mask, axis=1))
             pooled = ops.concatenate([top, ops.sum(h * weights, axis=1), ops.max(bag, axis=1), total], axis=-1)
             hidden = self.hidden(drop(pooled, rate))
-            intents = self.intents(drop(hidden, rate)) + self.wide(x, words, grams, drop)
-            return self.tags(drop(h, rate)), intents
+            return self.tags(drop(h, rate)), self.intents(drop(hidden, rate))
 
         def compute_loss(
             self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
         ) -> Any:
             return _loss(ops, x, y_pred, self.transitions + self.forbidden, self.first, rates)
 
-        def known(self, x: Any, drop: _Dropout, mask: Any) -> tuple[Any, Any]:
-            """Return words, 0 where they are left out, and which n-grams there are and are not left out."""
+        def embed(self, x: Any, drop: _Dropout, mask: Any) -> Any:
             words = x["words"] * ops.cast(drop.kept(x["words"].shape, rates.words), "int32")
             grams = ops.cast(x["pieces"] < sizes.pieces, "float32") * mask
-            return words, grams * drop.kept(x["pieces"].shape, rates.pieces)
-
-        def embed(self, x: Any, words: Any, grams: Any, drop: _Dropout) -> Any:
+            grams = grams * drop.kept(x["pieces"].shape, rates.pieces)
             count = ops.maximum(ops.sum(grams, axis=-1, keepdims=True), 1.0)
             pieces = ops.sum(self.pieces(x["pieces"]) * grams[..., None], axis=2) / ops.sqrt(count)
             e = ops.concatenate([self.words(words), pieces, self.shapes(x["shapes"])], axis=-1)
             e = drop(e * drop.kept((*words.shape, 1), rates.tokens), rates.embedded)
             return self.project(e) + self.extra(x["extras"])
-
-        def wide(self, x: Any, words: Any, grams: Any, drop: _Dropout) -> Any:
-            """Return what words and n-grams say by themselves, as the linear classifier does."""
-            known = ops.cast(words > 0, "float32") * x["mask"] * drop.more(rates.words)
-            grams = ops.reshape(grams, (grams.shape[0], 1, -1)) * drop.more(rates.pieces)
-            rows = self.piece_intents(ops.reshape(x["pieces"], (grams.shape[0], -1)))
-            single = ops.sum(self.word_intents(words) * known[..., None], axis=1) / x["norms"][:, :1]
-            return _WIDE * (single + ops.matmul(grams, rows)[:, 0] / x["norms"][:, 1:])
 
     return KerasNetwork()
 
@@ -168,16 +150,11 @@ def _initial_embeddings(shape: tuple[int, int], dtype: Any = None) -> Floats:
     return np.random.uniform(-0.05, 0.05, shape).astype(np.float32)
 
 
-def _zeros(shape: tuple[int, int], dtype: Any = None) -> Floats:
-    return np.zeros(shape, np.float32)
-
-
 def begin_again(model: Any) -> None:
     """Forget what a model has learnt: give it new weights, and its optimizer nothing to go on from."""
     for variable in model.trainable_variables:
-        layer, kind = variable.path.split("/")[-2:]
-        initial = {"kernel": _initial_kernel, "embeddings": _initial_embeddings}.get(kind, _zeros)
-        initial = _zeros if layer in ("word_intents", "piece_intents") else initial
+        kind = variable.path.rsplit("/", 1)[-1]
+        initial = {"kernel": _initial_kernel, "embeddings": _initial_embeddings}.get(kind, np.zeros)
         variable.assign(np.asarray(initial(tuple(variable.shape)), np.float32))
     for variable in model.optimizer.variables:
         if variable is not model.optimizer.iterations:
@@ -192,10 +169,6 @@ class _Dropout:
 
     def __call__(self, h: Any, rate: float) -> Any:
         return h * (self.kept(h.shape, rate) / (1.0 - rate)) if self._training else h
-
-    def more(self, rate: float) -> float:
-        """Return how much more what is kept counts."""
-        return 1.0 / (1.0 - rate) if self._training else 1.0
 
     def kept(self, shape: tuple[int, ...], rate: float) -> Any:
         """Return 1 for what is kept, and 0 for a share of `rate`."""
@@ -305,12 +278,6 @@ def arrays_of(model: Any) -> dict[str, Floats]:
         if kind == ATTENTION:
             arrays |= _named(f"block_{number}_made", ("kernel", "bias"), next(made))
     return {name: np.ascontiguousarray(array, np.float32) for name, array in sorted(arrays.items())}
-
-
-def wide_arrays_of(model: Any) -> dict[str, Floats]:
-    """Return what is to be added to the scores of the linear classifier by the names that it gives them."""
-    words, pieces = (weights_of(layer)[0] for layer in (model.word_intents, model.piece_intents))
-    return {"word_intents": words * (np.arange(len(words)) > 0)[:, None] * _WIDE, "piece_intents": pieces[:-1] * _WIDE}
 
 
 def _named(name: str, parts: tuple[str, str], layer: Any) -> dict[str, Floats]:

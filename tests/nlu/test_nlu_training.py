@@ -13,12 +13,11 @@ from rasa_core.exceptions import ModelError
 from rasa_core.nlu import training
 from rasa_core.nlu.calibration import calibrated, parts_of
 from rasa_core.nlu.model import NLUModel
-from rasa_core.nlu.network import NLUNetwork
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize
 from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample, Regex, TrainingData
-from rasa_core.nlu.training_network import crf_loss, numbers_to_draw, wide_arrays_of
+from rasa_core.nlu.training_network import crf_loss, numbers_to_draw
 from rasa_core.nlu.variation import tagged
 from rasa_core.policies.keras_training import import_keras, weights_of
 from rasa_core.support.probabilities import log_loss, softmax
@@ -27,12 +26,10 @@ from rasa_core.support.probabilities import log_loss, softmax
 def test_numpy_scores_as_keras_does() -> None:
     training, model = trained()
     none = len(model._vocabulary.pieces)
-    share = (model._arrays["intents_kernel"] / weights_of(training.network.intents)[0]).mean()
-    wide = {name: share * array for name, array in wide_arrays_of(training.network).items()}
-    network = NLUNetwork({**model._arrays, **wide, "wide_bias": np.zeros_like(model._arrays["wide_bias"])})
+    network = model._network
     (tokens, rows) = training.batches.plan(np.array([], np.intp), np.array([], np.intp))[0]
     x = training.batches.batch(tokens, rows, numbers_to_draw(training.sizes, tokens))
-    tags, intents = training.network.predict_on_batch(x)
+    tags, deep = training.network.predict_on_batch(x)
     for row, length in enumerate(x["mask"].sum(axis=1).astype(int)):
         known = np.stack(
             [
@@ -40,21 +37,21 @@ def test_numpy_scores_as_keras_does() -> None:
                 for word, pieces, shape in zip(x["words"][row], x["pieces"][row], x["shapes"][row], strict=True)
             ]
         )[None, :length]
-        known[0, :, -2:] = np.eye(length, 1) * x["norms"][row] ** 2  # Letters are in the norms alone.
         found_tags, found_intents = network.read(known, x["extras"][row : row + 1, :length])
+        found_intents -= network._wide(known[..., training.sizes.units :])
         np.testing.assert_allclose(found_tags[0], tags[row, :length], atol=1e-5, rtol=1e-5)
-        np.testing.assert_allclose(found_intents[0], share * intents[row], atol=1e-5, rtol=1e-5)
+        share = model._arrays["intents_kernel"] / weights_of(training.network.intents)[0]
+        np.testing.assert_allclose(found_intents[0], share.mean() * deep[row], atol=1e-5, rtol=1e-5)
 
 
 def test_numpy_scores_as_the_classifier_does() -> None:
     training, model = trained()
-    network = NLUNetwork({**model._arrays, **training.classifier.arrays()})
-    alone = NLUModel(model._description, network.arrays)
+    network = model._network
     texts = [example.text for example in training._examples]
     counts = training.classifier.counts([keys_of(text, tokenize(text)) for text in texts])
     expected = training.classifier.scores(counts)
     for text, scores in zip(texts, expected, strict=True):
-        known = alone._embedded(alone._read(text))
+        known = model._embedded(model._read(text))
         found = network._wide(known[None, :, training.sizes.units :])
         np.testing.assert_allclose(found[0], scores, atol=1e-5, rtol=1e-5)
 
