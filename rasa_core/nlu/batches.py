@@ -28,11 +28,11 @@ Rows = NDArray[np.intp]
 
 _VARIANTS: Final = 3
 """How many messages with other values of entities, other ends or something before them are made of each."""
-_OPENED: Final = 2
+_OPENED: Final = 1
 """How many of them have something before them."""
 _SPELLINGS: Final = 2
 """How many wrong spellings are made of each key."""
-_VARIED, _LOWER_CASE, _UPPER_CASE, _PLAIN, _NOISE, _LEAST_NOISE = 0.25, 0.05, 0.04, 0.1, 0.05, 24
+_VARIED, _LOWER_CASE, _UPPER_CASE, _PLAIN, _NOISE, _LEAST_NOISE = 0.15, 0.05, 0.04, 0.1, 0.05, 24
 """Shares of messages that are varied, in other case, without accents, and without meaning; the fewest of the last."""
 _AGAIN: Final = 3
 _TYPING_ERRORS: Final = 0.01

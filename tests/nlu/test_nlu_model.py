@@ -267,6 +267,14 @@ def test_parts_of_a_retrieval_intent_are_one_intent_in_the_ranking(answering) ->
     assert result.is_right
 
 
+def test_a_part_of_an_intent_that_is_one_itself_counts_for_it(model) -> None:
+    named = NLUModel({**model._description, "intents": ["book", "book/one", "greet", "track"]}, model._arrays)
+    for text, intent in ("see you later", "book"), ("a table in Porto", "book"), ("hello there", "greet"):
+        ranking = named.parse(text)["intent_ranking"]
+        assert ranking[0]["name"] == intent
+        assert sorted(one["name"] for one in ranking) == ["book", "greet", "track"]
+
+
 @pytest.mark.parametrize("city", ["Rome", "ROMA", "roma", "Ro\u00adme"])
 def test_a_value_is_the_canonical_one_however_it_is_written(answering, city: str) -> None:
     text = f"from {city} to Oslo"
@@ -280,6 +288,18 @@ def test_entities_alone_can_be_learnt() -> None:
     answer = train(data, NLUSettings(epochs=1), silent=True).parse("a table in Porto")
     assert (answer["intent"], answer["intent_ranking"]) == ({"name": None, "confidence": 0.0}, [])
     assert [one["value"] for one in answer["entities"]] == ["Porto"]
+
+
+def test_what_is_learnt_by_heart_changes_nothing_else(model) -> None:
+    known = {"a table in porto": model.intents.index("bye"), "hello , a table in lisbon": model.intents.index("track")}
+    odd = NLUModel({**model._description, "by_heart": known}, model._arrays)
+    for text, intent in ("A  table in Porto!", "bye"), ("hello, a table in Lisbon", "track"), ("hello, bye", "bye"):
+        answer, (same,) = odd.parse(text), odd.parse_many([text])
+        assert (answer["intent"]["name"], same["intent"]["name"]) == (intent, intent)
+        assert answer["intent"]["confidence"] >= 0.5
+        assert answer["entities"] == model.parse(text)["entities"]
+    for text in ("a table in Lisbon", "a table in Porto please"):
+        assert odd.parse(text) == model.parse(text)
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
