@@ -293,11 +293,11 @@ def test_entities_alone_can_be_learnt() -> None:
 def test_what_is_learnt_by_heart_changes_nothing_else(model) -> None:
     known = {"a table in porto": model.intents.index("bye"), "hello , a table in lisbon": model.intents.index("track")}
     odd = NLUModel({**model._description, "by_heart": known}, model._arrays)
-    for text, intent in ("A  table in Porto!", "bye"), ("hello, a table in Lisbon", "track"), ("hello, bye", "bye"):
+    for text, intent in ("A  table in Porto!", "bye"), ("hello, a table in Lisbon", "track"), ("hello, see you", "bye"):
         answer, (same,) = odd.parse(text), odd.parse_many([text])
         assert (answer["intent"]["name"], same["intent"]["name"]) == (intent, intent)
         assert answer["intent"]["confidence"] >= 0.5
-        assert answer["entities"] == model.parse(text)["entities"]
+        assert [one["value"] for one in answer["entities"]] == [city for city in CITIES if city in text]
     for text in ("a table in Lisbon", "a table in Porto please"):
         assert odd.parse(text) == model.parse(text)
 
