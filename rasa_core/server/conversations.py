@@ -74,7 +74,7 @@ def continue_(request: Request, agent: Agent, sender_id: str) -> Response:
     body = takes.CONTINUE.of(request)
     action = _executed_action(body, agent)
     events = events_in(body.get("events", []), agent)
-    _check_taken_back(events, agent, sender_id)
+    check_taken_back(events, agent, sender_id)
     error = _error_of(action, body)
     answered = turns.continue_(sender_id, action, events, request.conditions("continue"), error)
     return _answer(answered, _unknown_keys(request, takes.CONTINUE))
@@ -152,7 +152,7 @@ def explain(request: Request, agent: Agent, sender_id: str) -> Response:
 def replace_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
     """Put events in the place of a whole conversation."""
     events = events_in(request.conversation(), agent)
-    _check_taken_back(events, agent, None)
+    check_taken_back(events, agent, None)
     answered = agent.processor.replace_events(sender_id, events, request.conditions("replace"))
     return _told(request, agent, sender_id, answered)
 
@@ -161,7 +161,7 @@ def append_events(request: Request, agent: Agent, sender_id: str) -> Response:
     """Add events, a list or one, to a conversation, and predict nothing."""
     body = request.json()
     events = events_in([body] if isinstance(body, dict) else body, agent)
-    _check_taken_back(events, agent, sender_id)
+    check_taken_back(events, agent, sender_id)
     if "include_events" in request.args:
         _check_told(agent.read_tracker(sender_id), takes.INCLUDE_EVENTS.of(request))
     return _told(
@@ -194,7 +194,7 @@ def predict(request: Request, agent: Agent, sender_id: str) -> Response:
 def predict_events(request: Request, agent: Agent, sender_id: str) -> Response:
     """Tell what comes after some events; nothing is stored."""
     events = events_in(request.json(), agent)
-    _check_taken_back(events, agent, None)
+    check_taken_back(events, agent, None)
     tracker = DialogueStateTracker.from_events("default", events, agent.domain)
     return json_response(_prediction(agent, tracker))
 
@@ -260,7 +260,7 @@ def events_in(items: object, agent: Agent) -> list[Event]:
     return [_event(item, index, agent) for index, item in enumerate(items)]
 
 
-def _check_taken_back(events: list[Event], agent: Agent, sender_id: str | None) -> None:
+def check_taken_back(events: list[Event], agent: Agent, sender_id: str | None) -> None:
     """Raise `HttpError` 400 for more events that take something back than can be carried out in a moment.
 
     Each plays the whole conversation again, which is the one of `sender_id`, or begins with these events.

@@ -358,9 +358,9 @@ def newest(store: TrackerStore, most: int, left_out: Callable[[Sequence[str]], S
     yield from left_out([one.sender_id for one in changed])[:most]
 
 
-def each_of(store: TrackerStore, names: Sequence[str]) -> Iterator[tuple[str, list[Event]]]:
-    """Yield conversations with their events; one that was deleted meanwhile is left out."""
+def each_of(store: TrackerStore, names: Sequence[str], longest: int | None = None) -> Iterator[tuple[str, list[Event]]]:
+    """Yield conversations with their events; one that was deleted meanwhile, or is longer than that, is left out."""
     for name in names:
         tracker = store.retrieve(name)
-        if tracker is not None:
+        if tracker is not None and (longest is None or tracker.count() <= longest):
             yield name, list(tracker.events)

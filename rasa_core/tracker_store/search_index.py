@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ from rasa_core.tracker_store.reviews import Changed, Mark, Reviews, reviews_of
 from rasa_core.tracker_store.search import Search, slot_word
 
 MOST_AT_ONCE: Final = 200
+ROWS_AT_ONCE: Final = 10_000
+"""Events of a conversation that are in memory together."""
 
 _FORMAT: Final = 1
 _OVERLAP: Final = 30.0  # Seconds by which the clocks of servers may differ.
@@ -184,10 +187,15 @@ class ConversationIndex:
             for one, digest, mark in read:
                 _put(connection, one, digest, mark)
 
-    def _rows(self, sender_id: str) -> list[str] | None:
-        if isinstance(self.store, EventLogStore):
-            head = self.store.read_head(sender_id)
-            return None if head is None else self.store.read_events(sender_id, head.origin, head.version)
+    def _rows(self, sender_id: str) -> Iterable[str] | None:
+        store = self.store
+        if isinstance(store, EventLogStore):
+            head = store.read_head(sender_id)
+            if head is None:
+                return None
+            parts = range(head.origin, head.version, ROWS_AT_ONCE)
+            pages = (store.read_events(sender_id, at, min(at + ROWS_AT_ONCE, head.version)) for at in parts)
+            return chain.from_iterable(pages)
         tracker = self.store.retrieve(sender_id)
         if tracker is None:
             return None

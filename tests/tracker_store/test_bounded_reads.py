@@ -20,7 +20,7 @@ def client(engine: EventLogStore, monkeypatch: pytest.MonkeyPatch) -> Client:
     monkeypatch.setattr(failures, "MOST_READ", MOST)
     monkeypatch.setattr(conversations, "MOST_PLAYED", MOST)
     monkeypatch.setattr(conversations, "MOST_EXPLAINED", MOST)
-    return Client(create_app(Agent(remote_domain(), [Script({})], tracker_store=engine)))
+    return Client(create_app(Agent(remote_domain(), [Script({})], tracker_store=engine), inspect=""))
 
 
 @pytest.fixture
@@ -50,7 +50,13 @@ def test_long_conversation_is_not_read_in_one_request(client: Client, longest_re
         client.post("/conversations/x/execute", json={"name": "utter_greet"}),
         client.post("/conversations/x/continue", json={"events": [{"event": "rewind"}]}),
         client.post("/conversations/x/tracker/events", json={"event": "undo"}),
+        client.get("/conversations/x/timeline"),
+        client.get("/conversations/x/timeline?from=19"),
+        client.post("/conversations/x/fork", json={"at": 1, "to": "y"}),
+        client.post("/conversations/x/correct", json={"at": 1, "action": "utter_greet"}),
+        client.post("/conversations/x/act", json={"events": [{"event": "rewind"}]}),
     ]
+    assert client.get("/conversations/x/step?at=1").status_code == 400
     assert [
         (answer.status_code, f"at most {MOST}" in answer.text or "at most 0" in answer.text) for answer in refused
     ] == [(400, True)] * len(refused)

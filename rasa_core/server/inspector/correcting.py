@@ -18,6 +18,7 @@ from rasa_core.rasa_project import contradictions
 from rasa_core.server.inspector import takes
 from rasa_core.server.inspector.saving import edits_for, new_findings, proposal
 from rasa_core.server.inspector.talking import go_on_while_sure
+from rasa_core.server.inspector.timeline import read_whole
 from rasa_core.server.requests import HttpError, Request, at_version, json_response
 from rasa_core.server.served_model import Serves
 from rasa_core.stories.edits import with_story
@@ -61,8 +62,7 @@ class Correcting:
         """Take a conversation up again with what is right at one step, in a draft."""
         agent = app.model.agent()
         correction = _correction(takes.CORRECT.of(request))
-        tracker = agent.read_tracker(sender_id)
-        events = list(tracker.events)
+        events = list(read_whole(agent, sender_id).events)
         beginning = correction.beginning(events)
         to = _free_name(agent, sender_id)
         turns = agent.turns()
@@ -84,12 +84,12 @@ class Correcting:
     def offer(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Tell as what a conversation may be saved, and where."""
         agent = app.model.agent()
-        return json_response(proposal(self.project(), agent.read_tracker(sender_id), agent.domain))
+        return json_response(proposal(self.project(), read_whole(agent, sender_id), agent.domain))
 
     def story(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Return a conversation as a story."""
         agent = app.model.agent()
-        events = story_of(agent.read_tracker(sender_id), agent.domain)
+        events = story_of(read_whole(agent, sender_id), agent.domain)
         name = "stories.md" if agent.domain.rasa is None else "stories.yml"
         return Response(with_story(b"", name, sender_id, events), mimetype="text/plain")
 
@@ -102,7 +102,7 @@ class Correcting:
             raise HttpError(400, f'"save" must be {takes.SAVE.fields["save"].what}.')
         project = self.project()
         with self._writing:
-            edits = edits_for(project, agent.read_tracker(sender_id), agent.domain, wanted)
+            edits = edits_for(project, read_whole(agent, sender_id), agent.domain, wanted)
             found = new_findings(project, edits, findings)
             told = {
                 "edits": [self._told(project, edit) for edit in edits],

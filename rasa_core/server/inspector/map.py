@@ -14,8 +14,9 @@ from rasa_core.drawing.story_map import Story, StoryMap
 from rasa_core.evaluation.stories import whole_stories
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.project import Project
+from rasa_core.server import failures
 from rasa_core.server.inspector import takes
-from rasa_core.server.inspector.timeline import snippet_of
+from rasa_core.server.inspector.timeline import read_whole, snippet_of
 from rasa_core.server.requests import HttpError, Request, json_response
 from rasa_core.server.served_model import Serves
 from rasa_core.stories import extract_story_graph
@@ -54,10 +55,11 @@ class Maps:
         told = dict(drawn)
         name, last = takes.CONVERSATION.of(request), takes.LAST.of(request)
         if name is not None:
-            told["way"] = made.way(list(agent.read_tracker(name).events))
+            told["way"] = made.way(list(read_whole(agent, name).events))
         if last is not None:
             names = list(newest(agent.tracker_store, last, list))
-            told["coverage"] = made.coverage(events for _, events in each_of(agent.tracker_store, names))
+            found = each_of(agent.tracker_store, names, failures.MOST_READ)
+            told["coverage"] = made.coverage(events for _, events in found)
         return json_response(told)
 
     def lines(self, app: Serves, request: Request, sender_id: str) -> Response:

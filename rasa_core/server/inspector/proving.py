@@ -16,6 +16,7 @@ from rasa_core.evaluation.stories import StoryEvaluation, evaluate_conversations
 from rasa_core.exceptions import ModelError, RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.project import Project
+from rasa_core.server import failures
 from rasa_core.server.inspector import takes
 from rasa_core.server.inspector.candidate import Candidate
 from rasa_core.server.inspector.saving import test_file_of
@@ -161,7 +162,7 @@ def compare_with(candidate: Candidate, agent: Agent, last: int) -> Comparison:
             candidate.keep_comparison({"state": "comparing", "done": done, "count": len(names), "last": last})
 
     understand = None if same else (agent.turns().understand, new.turns().understand)
-    found = compare(agent, new, each_of(store, names), understand, tell)
+    found = compare(agent, new, each_of(store, names, failures.MOST_READ), understand, tell)
     found.stories = list(_stories(trained, agent, new))
     return found
 

@@ -21,7 +21,7 @@ from rasa_core.server.inspector.correcting import Correcting
 from rasa_core.server.inspector.map import Maps
 from rasa_core.server.inspector.proving import Proving
 from rasa_core.server.inspector.queue import Queue
-from rasa_core.server.inspector.timeline import snippet_of, step, timeline, wait_for_news
+from rasa_core.server.inspector.timeline import read_whole, snippet_of, step, timeline, wait_for_news
 from rasa_core.server.paths import Paths, Views
 from rasa_core.server.requests import HttpError, Request, at_version, json_response
 from rasa_core.server.served_model import Serves
@@ -135,14 +135,14 @@ class Inspector:
         after, seconds = takes.AFTER.of(request), takes.WAIT.of(request)
         if after is not None and seconds:
             wait_for_news(agent, sender_id, after, seconds)
-        tracker = agent.read_tracker(sender_id)
+        tracker = read_whole(agent, sender_id)
         return at_version(timeline(agent, tracker, takes.FROM.of(request)), tracker.version)
 
     def step(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Tell what led to one event, why, and what it changed."""
         agent = app.model.agent()
         tracker = agent.read_tracker(sender_id)
-        count = len(tracker.events)
+        count = tracker.count()
         if count > conversations.MOST_EXPLAINED:
             raise HttpError(400, f"the conversation has {count} events; at most {conversations.MOST_EXPLAINED} are.")
         at = takes.AT.of(request, count)
@@ -163,6 +163,7 @@ class Inspector:
         body = takes.ACT.of(request)
         action, error = body.get("action"), body.get("error")
         events = conversations.events_in(body.get("events", []), agent)
+        conversations.check_taken_back(events, agent, sender_id)
         error = None if error is None else error[:LONGEST_ERROR]
         only_if_sure = body.get("only_if_sure", False)
         conditions = request.conditions("act")
@@ -174,7 +175,9 @@ class Inspector:
         body = takes.FORK.of(request)
         if has_half_characters(body["to"]):
             raise HttpError(400, '"to" holds half of a character; send whole ones.')
-        answered = talking.fork(app.model.agent().turns(), sender_id, body["at"], body["to"])
+        agent = app.model.agent()
+        read_whole(agent, sender_id)
+        answered = talking.fork(agent.turns(), sender_id, body["at"], body["to"])
         return at_version(answered.result, answered.version)
 
 

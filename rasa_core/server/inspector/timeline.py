@@ -13,6 +13,7 @@ from rasa_core.agent import Agent
 from rasa_core.events import ActionExecuted, Event, Restarted, UserUttered
 from rasa_core.events.rasa3 import SessionStarted
 from rasa_core.explanation.decisions import explain
+from rasa_core.server.failures import check_length
 from rasa_core.server.inspector.talking import waits_for
 from rasa_core.support.text_files import TextFileError, read_lines
 from rasa_core.tracker_store.log_store import EventLogStore
@@ -27,6 +28,13 @@ _BEFORE, _AFTER = 12, 8  # lines of a snippet
 _place = re.compile(r'(?P<file>.*?):(?P<line>\d+)(?::\d+)?(?: "(?P<name>.*)")?(?:: .*)?', re.DOTALL)
 _begins = re.compile(r"\s*(##\s|-\s*(story|rule)\s*:)")
 _waiters = threading.BoundedSemaphore(WAITERS)
+
+
+def read_whole(agent: Agent, sender_id: str) -> DialogueStateTracker:
+    """Return a conversation all of which is about to be read; raise `HttpError` 400 if it is too long for that."""
+    tracker = agent.read_tracker(sender_id)
+    check_length(tracker.count())
+    return tracker
 
 
 def timeline(agent: Agent, tracker: DialogueStateTracker, start: int = 0) -> dict[str, Any]:
