@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,10 @@ MOST_LINES: Final = 500
 _PATIENCE: Final = 5.0  # seconds
 _JOB, _LOG, _RESULT, _COMPARISON = "job.json", "log.txt", "result.json", "comparison.json"
 _NOT_COPIED: Final = ("models", "venv", "env", "node_modules", "__pycache__", "build", "dist", "*.db*", ".*", "results")
+
+
+_EPOCH: Final = re.compile(r"epoch (\d+)/(\d+) .*?loss (\d[\d.]*)")
+"""How a training tells how far it is, in its log."""
 
 
 class Candidate:
@@ -58,7 +63,7 @@ class Candidate:
         self._take_models_along()
         with open(self.folder / _LOG, "wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "rasa_core.train", str(self.work)],
+                [sys.executable, "-m", "rasa_core.train", "-v", str(self.work)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -87,10 +92,13 @@ class Candidate:
     # -- what is known of it
 
     def state(self, first: int = 0) -> dict[str, Any]:
-        """Return how far it is: ``none``, ``training``, ``failed`` or ``trained``; and its log from one line on."""
+        """Return how far it is: ``none``, ``training``, ``failed`` or ``trained``; and its log from one line on.
+
+        While a network is trained, ``progress`` has its epoch, of how many, and the loss.
+        """
         job, result = self._read(_JOB), self._read(_RESULT)
         if job is None:
-            return {"state": "none", "log": [], "lines": 0, "seconds": None, "comparison": None}
+            return {"state": "none", "log": [], "lines": 0, "seconds": None, "comparison": None, "progress": None}
         lines = self._lines()
         if result is None:
             state = "training" if _is_alive(job) else "failed"
@@ -100,6 +108,7 @@ class Candidate:
         return {
             **{"state": state, "log": lines[first : first + MOST_LINES], "lines": len(lines)},
             **{"seconds": round(ended - job["started"], 1), "comparison": self._read(_COMPARISON)},
+            "progress": _progress(lines[-1]) if lines and state == "training" else None,
         }
 
     def _lines(self) -> list[str]:
@@ -109,7 +118,8 @@ class Candidate:
             return []
         # What goes back to the beginning of a line writes over it, as progress does.
         lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.splitlines() if line.strip()]
-        return [line.replace(f"{self.work}/", "").replace(str(self.work), ".") for line in lines]
+        told = (line.replace(f"{self.work}/", "").replace(str(self.work), ".") for line in lines)
+        return [line.removeprefix("INFO: ") for line in told]
 
     def check_trained(self) -> None:
         """Raise `ModelError` unless there is a model to use."""
@@ -171,6 +181,11 @@ class Candidate:
         part = self.folder / f"{name}.{os.getpid()}.{threading.get_ident()}"
         part.write_text(json.dumps(content), encoding="utf-8")
         part.replace(self.folder / name)
+
+
+def _progress(line: str) -> dict[str, float] | None:
+    found = _EPOCH.search(line)
+    return None if found is None else {"epoch": int(found[1]), "epochs": int(found[2]), "loss": float(found[3])}
 
 
 def _is_alive(job: Mapping[str, Any]) -> bool:

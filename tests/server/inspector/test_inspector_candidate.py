@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import json
+import logging
+import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
-from rasa_core.server.inspector.candidate import Candidate
+from rasa_core.server.inspector.candidate import Candidate, _began
+from rasa_core.support.progress import Progress
 
 DOMAIN = 'intents: [greet]\ntemplates: {utter_hello: ["Hello!"]}\nactions: [utter_hello]\n'
 
@@ -62,3 +68,17 @@ def test_what_is_wrong_with_the_files_stands_in_the_log_and_is_not_served(candid
     assert "Error: stories.md:1:" in candidate.state()["log"][-1]
     with pytest.raises(ModelError, match="the training failed"):
         candidate.serve()
+
+
+def test_how_far_a_network_is_stands_in_the_state(candidate: Candidate, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "rasa_core"):
+        Progress("training KerasPolicy, epoch", 28, stream=io.StringIO()).step(28, {"loss": 0.25, "accuracy": 1.0})
+    candidate.folder.mkdir(parents=True)
+    job = {"pid": os.getpid(), "began": _began(os.getpid()), "started": time.time()}
+    (candidate.folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    (candidate.folder / "log.txt").write_text(f"INFO: {caplog.messages[-1]}\n", encoding="utf-8")
+
+    state = candidate.state()
+
+    assert (state["state"], state["progress"]) == ("training", {"epoch": 28, "epochs": 28, "loss": 0.25})
+    assert state["log"][0].startswith("training KerasPolicy, epoch 28/28")

@@ -91,7 +91,7 @@ export async function open(view, {say, reload}) {
     log.append(...found.log.map((line) => `${shown(line)}\n`));
     if (isAtEnd) log.scrollTop = log.scrollHeight;
     log.hidden = !lines;
-    const told = `${t.states[found.state]}${found.seconds === null ? "" : ` ${t.seconds(found.seconds)}`}`;
+    const told = `${t.states[found.state]}${found.seconds === null ? "" : ` ${t.seconds(found.seconds)}`}${found.progress ? `, ${t.progress(found.progress)}` : ""}`;
     if (status.textContent !== told) status.textContent = told;
     status.className = found.state === "training" ? "busy" : found.state === "failed" ? "bad-text" : "";
     train.textContent = found.state === "none" ? t.start : t.again;

@@ -186,6 +186,7 @@ export const texts = {
     again: "Train again",
     states: {none: "", training: "Training\u2026", trained: "The model is trained.", failed: "The training failed; the log tells why."},
     seconds: (number) => `${number.toLocaleString("en", {maximumFractionDigits: 0})} s`,
+    progress: ({epoch, epochs, loss}) => `epoch ${epoch} of ${epochs}, loss ${loss.toFixed(3)}`,
     log: "Log",
     prove: "Prove it",
     compare: "Compare",
