@@ -114,6 +114,11 @@ class RasaTurns:
         message = UserMessage(text, RestOutputChannel(), tracker.sender_id)
         self.hear(tracker, message, self.dispatcher_for(message))
 
+    def take_message(self, tracker: DialogueStateTracker, message: UserUttered) -> None:
+        """Append a message that was understood, and the slots that it sets."""
+        tracker.update(message)
+        self.fill_slots(tracker, self.dispatcher_for(UserMessage(None, RestOutputChannel(), tracker.sender_id)))
+
     # -- deciding
 
     def predict(self, tracker: DialogueStateTracker) -> Prediction:  # noqa: D102

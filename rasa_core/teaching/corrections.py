@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rasa_core.channels.channel import UserMessage
 from rasa_core.domain import Domain
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
@@ -24,10 +23,10 @@ from rasa_core.events import (
     check_parse_data,
 )
 from rasa_core.exceptions import did_you_mean
-from rasa_core.processor import MessageProcessor, RasaProcessor
 from rasa_core.teaching.questions import TeachingError
 from rasa_core.trackers import DialogueStateTracker
 from rasa_core.trackers.event_log import applied_positions
+from rasa_core.turn import TurnProcessor
 
 CORRECTED: Final = "corrected"
 """In the metadata of a message whose intent or entities somebody has chosen."""
@@ -59,7 +58,7 @@ class Correction:
         return [event for event in events[: self.at] if not isinstance(event, StoryExported)]
 
 
-def take_action(turns: MessageProcessor, tracker: DialogueStateTracker, action: str) -> None:
+def take_action(turns: TurnProcessor, tracker: DialogueStateTracker, action: str) -> None:
     """Let an action be the next one because somebody says so, wherever it runs.
 
     Raises
@@ -72,7 +71,7 @@ def take_action(turns: MessageProcessor, tracker: DialogueStateTracker, action: 
 
 
 def take_message(
-    turns: MessageProcessor,
+    turns: TurnProcessor,
     tracker: DialogueStateTracker,
     message: Event | None,
     intent: str,
@@ -87,18 +86,25 @@ def take_message(
     """
     if not isinstance(message, UserUttered):
         raise TeachingError("this step is no message of the user; its action can be corrected.")
-    check_intent(intent, turns.domain)
+    turns.take_message(tracker, corrected_message(message, intent, entities, turns.domain))
+
+
+def corrected_message(
+    message: UserUttered, intent: str, entities: Iterable[Mapping[str, Any]] | None, domain: Domain
+) -> UserUttered:
+    """Return a message with the meaning that somebody has chosen; its entities stay if none are given.
+
+    Raises
+    ------
+    TeachingError, EventError
+        If the domain does not have the intent, or the entities are none.
+    """
+    check_intent(intent, domain)
     found = message.entities if entities is None else [dict(entity) for entity in entities]
     chosen = {"name": intent, "confidence": 1.0}
     parse_data = {**message.parse_data, "intent": chosen, "intent_ranking": [dict(chosen)], "entities": found}
     check_parse_data(parse_data)
-    metadata = {**(message.metadata or {}), CORRECTED: True}
-    said = UserUttered(message.text, chosen, found, parse_data, metadata=metadata)
-    if isinstance(turns, RasaProcessor):
-        tracker.update(said)
-        turns.fill_slots(tracker, turns.dispatcher_for(UserMessage("", None, tracker.sender_id)))
-    else:
-        turns.take_message(tracker, said)
+    return UserUttered(message.text, chosen, found, parse_data, metadata={**(message.metadata or {}), CORRECTED: True})
 
 
 def check_intent(intent: str, domain: Domain) -> None:

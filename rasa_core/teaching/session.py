@@ -22,11 +22,11 @@ from rasa_core.events import (
     Restarted,
     UserUtteranceReverted,
     UserUttered,
-    check_parse_data,
 )
-from rasa_core.exceptions import EventError, StoryParseError, did_you_mean
+from rasa_core.exceptions import EventError, StoryParseError
 from rasa_core.policies.policy import Prediction
 from rasa_core.stories.markdown import StoryFileReader
+from rasa_core.teaching.corrections import corrected_message
 from rasa_core.teaching.learning import Learner
 from rasa_core.teaching.questions import Answer, Question, State, TeachingError, about_action
 from rasa_core.trackers import DialogueStateTracker
@@ -140,7 +140,7 @@ class TeachingSession:
             text = answer.text if answer.kind == "say" else f"/{self._domain.restart_intent}"
             self._processor.log_message(tracker, text)
         elif answer.kind == "correct_intent":
-            correct_intent(tracker, answer, self._domain)
+            correct_intent(tracker, answer, self._domain, self._processor)
         elif answer.kind == "report_event":
             events = read_events(answer.text)
             self._processor.check(None, events)
@@ -230,22 +230,19 @@ def prediction_of(action: str, domain: Domain) -> Prediction:
     return Prediction(action, 1.0, None, {name: float(name == action) for name in domain.action_names})
 
 
-def correct_intent(tracker: DialogueStateTracker, answer: Answer, domain: Domain) -> None:
+def correct_intent(
+    tracker: DialogueStateTracker, answer: Answer, domain: Domain, turns: MessageProcessor | None = None
+) -> None:
     """Take the latest message back, with all that came of it, and log it again with what the user meant.
 
     `TeachingError` or `EventError` is raised first if the domain does not have the intent, or the entities are none.
     """
-    if answer.text not in domain.intents:
-        hint = did_you_mean(answer.text, domain.intents)
-        raise TeachingError(f"the domain has no intent {answer.text!r:.80}.{hint}")
-    message = tracker.latest_message
-    intent = {"name": answer.text, "confidence": 1.0}
-    entities = message.entities if answer.entities is None else [dict(entity) for entity in answer.entities]
-    parse_data = {**message.parse_data, "intent": intent, "intent_ranking": [dict(intent)], "entities": entities}
-    check_parse_data(parse_data)
-    again = UserUttered(message.text, intent, entities, parse_data)
+    again = corrected_message(tracker.latest_message, answer.text, answer.entities, domain)
     tracker.update(UserUtteranceReverted())
     tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
+    if turns is not None:
+        turns.take_message(tracker, again)
+        return
     tracker.update(again)
     for event in domain.slots_for_entities(again.entities):
         tracker.update(event)

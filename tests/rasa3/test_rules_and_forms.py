@@ -13,6 +13,10 @@ from rasa_core.events import Event, SlotSet
 from rasa_core.exceptions import DomainError, ModelError, StoryParseError
 from rasa_core.project import Project
 from rasa_core.rasa_files import RasaFiles
+from rasa_core.teaching.corrections import corrected_messages
+from rasa_core.teaching.learning import Learner
+from rasa_core.teaching.questions import Answer
+from rasa_core.teaching.session import TeachingSession
 from rasa_core.trackers.event_log import EventLog
 
 
@@ -361,3 +365,14 @@ def test_what_is_ahead_has_the_events_of_the_log(hotel: Agent) -> None:
     fresh = hotel.read_tracker("ada")
     fresh.update(more[0])
     assert fresh.events_between(len(before) - 1, len(before) + 1) == [before[-1], *more]
+
+
+def test_a_message_that_is_corrected_on_the_terminal_fills_slots_and_is_known_as_corrected(hotel: Agent) -> None:
+    session = TeachingSession(hotel.processor, Learner(hotel.policy_ensemble), "ada")
+    session.answer(Answer("say", "/chat"))
+    session.answer(Answer("correct_intent", "inform", ({"entity": "room", "value": "blue"},)))
+
+    tracker = hotel.read_tracker("ada")
+    assert tracker.get_slot("room") == "blue"
+    corrected = corrected_messages(tracker)
+    assert [message.intent["name"] for message in corrected] == ["inform"]
