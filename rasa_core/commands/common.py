@@ -127,15 +127,20 @@ def model_at(place: str, nlu: str | None = None) -> tuple[str, str | None]:
     click.ClickException
         If it is the folder of a bot that is not trained.
     """
-    folder = Path(place)
-    if not folder.is_dir() or any((folder / name).exists() for name in ("metadata.json", "policy_metadata.json")):
+    if not is_project(place):
         return place, nlu
-    models = folder / "models"
+    models = Path(place, "models")
     if (models / "dialogue").is_dir():
         return str(models / "dialogue"), str(models / "nlu") if nlu is None and (models / "nlu").is_dir() else nlu
-    if any((folder / name).exists() for name in ("domain.yml", "domain.yaml", "domain")):
-        raise click.ClickException(f"the bot in {place!r} is not trained yet: rasa-core train {place}")
-    return place, nlu
+    raise click.ClickException(f"the bot in {place!r} is not trained yet: rasa-core train {place}")
+
+
+def is_project(place: str) -> bool:
+    """Tell whether a path is the folder of a bot, and not that of a model, which has a domain as well."""
+    folder = Path(place)
+    if any((folder / name).exists() for name in ("metadata.json", "policy_metadata.json")):
+        return False
+    return any((folder / name).exists() for name in ("models/dialogue", "domain.yml", "domain.yaml", "domain"))
 
 
 def store_at(value: str) -> str:

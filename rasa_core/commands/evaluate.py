@@ -11,7 +11,16 @@ from typing import Any
 import click
 
 from rasa_core.agent import Agent
-from rasa_core.commands.common import CONTEXT, Command, import_option, load_modules, log_options, model_at, start_log
+from rasa_core.commands.common import (
+    CONTEXT,
+    Command,
+    import_option,
+    is_project,
+    load_modules,
+    log_options,
+    model_at,
+    start_log,
+)
 from rasa_core.domain import Domain
 from rasa_core.drawing.svg import check_picture_file
 from rasa_core.evaluation.cross_validation import (
@@ -49,7 +58,7 @@ DEFAULT_FAILED_YAML = "failed_test_stories.yml"
 
 _EXAMPLES = """\b
 Examples:
-  # Does a bot of Rasa 2 or 3 do what its test stories (tests/) say, and does it understand their messages?
+  # Does a bot do what its test stories (tests/) say, and does it understand their messages?
   rasa-core evaluate PROJECT
 \b
   # How many actions of the stories does a model get right, and which not?
@@ -262,8 +271,9 @@ def command(
     Give a model (-d), or several (--compare MODELS), to measure what was trained; a domain (-D), or a model
     whose policies are trained anew, with --folds or --exclude.
 
-    Or give the folder of a bot of Rasa 2 or 3, which is trained: measured are its stories in tests/, whose messages are
-    read as they were typed, or those of -s. With --folds, its policies are trained anew from its stories and rules.
+    Or give the folder of a bot that is trained: measured are its stories in tests/, or those of -s; without any, those
+    that it was trained from. Messages of Rasa's test stories are read as they were typed. With --folds, its policies
+    are trained anew from its stories and rules.
     """
     start_log(verbose, debug)
     flags["project"] = _take_project(flags)
@@ -273,8 +283,7 @@ def command(
     if flags["core"] is not None:
         flags["core"], flags["nlu"] = model_at(flags["core"], flags["nlu"])
     flags["models"] = tuple(model_at(model)[0] for model in flags["models"])
-    report = _measure(flags)
-    _tell(report, form, flags)
+    _tell(report := _measure(flags), form, flags)
     if problems := report.below({"accuracy": fail_under, "share of whole stories": fail_under_stories}):
         raise click.ClickException(" ".join(problems))
 
@@ -286,16 +295,15 @@ def _failed_file(stories: str | Sequence[Path]) -> str:
 
 
 def _take_project(flags: dict[str, Any]) -> Project | None:
-    """Put the parts of a bot of Rasa, where its folder is given, in the place of what they stand for."""
-    named = flags["models"]
+    """Put the parts of a bot, where its folder is given, in the place of what they stand for."""
+    named, trains = flags["models"], flags["folds"] is not None or flags["exclude"] is not None
     project = None
-    if len(named) == 1 and not flags["compare"] and is_rasa(Path(named[0])):
+    if len(named) == 1 and not flags["compare"] and (is_rasa(Path(named[0])) or is_project(named[0])):
         project = Project(named[0])
         flags.update(models=(), core=str(project.model))
-        trains = flags["folds"] is not None or flags["exclude"] is not None
-        tests = [] if project.rasa is None or trains else project.rasa.test_files
-        flags["stories"] = flags["stories"] or tests or project.story_files
-        flags["nlu"] = flags["nlu"] or (None if project.interpreter is None else str(project.interpreter))
+        if not (trains and project.rasa is not None):
+            flags["core"], flags["nlu"] = model_at(named[0], flags["nlu"])
+        flags["stories"] = flags["stories"] or ([] if trains else project.test_files) or project.story_files
     if not flags["stories"]:
         raise click.UsageError("Missing option '-s' / '--stories'.")
     return project

@@ -151,6 +151,14 @@ class Project:
                 yield path
 
     @property
+    def test_files(self) -> list[Path]:
+        """The files of stories in ``tests/``, from which the bot does not learn."""
+        if self.rasa is not None:
+            return self.rasa.test_files
+        tests = self.folder / "tests"
+        return [path for path in (files_below(tests) if tests.is_dir() else ()) if holds_stories(path)]
+
+    @property
     def story_files(self) -> list[Path]:
         """The files of stories, in the order in which they are read."""
         return story_files(self.stories)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -450,3 +451,21 @@ def test_no_line_is_wider_than_the_terminal_and_no_word_is_broken(
     assert max(map(len, narrow.splitlines())) <= width < max(map(len, wide.splitlines()))
     words = set(wide.split())
     assert [word for word in narrow.split() if word not in words and not word.endswith("\u2026")] == []
+
+
+def test_of_a_project_its_tests_are_measured_or_what_it_learnt(tmp_path: Path) -> None:
+    project = tmp_path / "bot"
+    project.mkdir()
+    (project / "domain.yml").write_text(MOOD_DOMAIN, encoding="utf-8")
+    (project / "stories.md").write_text(MOOD_STORIES, encoding="utf-8")
+    run = partial(CliRunner().invoke, evaluate.command)
+    untrained = run([str(project)])
+    assert (untrained.exit_code, "is not trained yet: rasa-core train" in untrained.output) == (1, True)
+
+    (project / "models").mkdir()
+    Path(trained_model(tmp_path, MOOD_DOMAIN, MOOD_STORIES)).rename(project / "models" / "dialogue")
+    assert "Whole stories: 3 of 3 right" in run([str(project), "--failed", "none"]).stdout
+    (project / "tests").mkdir()
+    (project / "tests" / "talks.md").write_text("## one\n* greet\n  - utter_hello\n", encoding="utf-8")
+    assert "Whole stories: 1 of 1 right" in run([str(project), "--failed", "none"]).stdout
+    assert "Missing option '-s'" in run([str(project / "models" / "dialogue")]).output
