@@ -5,7 +5,8 @@ names the value, what is wrong with it, and what was expected. `rasa_core.server
 objects, so that what is described is what is checked. The words of JSON Schema that are heeded stand in `_BOUNDS`; what
 else a schema says, a view checks itself, because it depends on the domain or on the conversation.
 
-A check of a body costs 0.3 to 0.5 microseconds, a thousandth of a turn, so that the routes of every turn have no other.
+A check of a body costs 0.6 to 1.0 microseconds, and one by hand 0.14, of a turn's 200 and more: so the routes of every
+turn have no other either.
 """
 
 from __future__ import annotations
@@ -191,7 +192,9 @@ class Field(_Described):
         """Return what is wrong with a value."""
         if type(value) not in self.types:
             return f'"{self.name}" must be {self.what}, not {json_type(value)}.' if self.types else None
-        return None if self._fits(value) else f'"{self.name}" must be {self.what}, not {value!r:.{_SHOWN}}.'
+        if not self._bounds or self._fits(value):
+            return None
+        return f'"{self.name}" must be {self.what}, not {value!r:.{_SHOWN}}.'
 
 
 class Body:
