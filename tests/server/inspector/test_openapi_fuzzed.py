@@ -25,7 +25,7 @@ from rasa_core.tracker_store import store_from_url
 
 CONFIG = Path(__file__).parents[3] / "schemathesis.toml"
 EVENTS = ("slot",)
-FEW, LEAST_CASES = 2, 1000
+FEW, LEAST_CASES = 1, 1000
 LEFT_OUT = r"^/conversation/|^/(parse|continue|respond)$|/tracker$|^/(load|train)$|^/inspector/candidate(/serve)?$|\.(js|css|svg)$"
 
 
