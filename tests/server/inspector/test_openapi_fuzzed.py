@@ -1,7 +1,7 @@
 """What schemathesis makes of ``/openapi.json`` is answered as it says, by all default checks of schemathesis.
 
 The inspector's application has all routes there are. Left out are those that stand under another path too, the files of
-pages, what is switched off here, and what starts a training. Of the types of events one is tried, since all are described
+pages, what is switched off here, and what starts a training. One type of events is tried, since all are described
 and checked by one table. ``schemathesis run`` in the folder of the repository, on a server, tries everything.
 """
 
@@ -26,7 +26,10 @@ from rasa_core.tracker_store import store_from_url
 CONFIG = Path(__file__).parents[3] / "schemathesis.toml"
 EVENTS = ("slot",)
 FEW, LEAST_CASES = 1, 1000
-LEFT_OUT = r"^/conversation/|^/(parse|continue|respond)$|/tracker$|^/(load|train)$|^/inspector/candidate(/serve)?$|\.(js|css|svg)$"
+LEFT_OUT = (
+    r"^/conversation/|^/(parse|continue|respond)$|/tracker$|^/(load|train)$"
+    r"|^/inspector/candidate(/serve)?$|\.(js|css|svg)$"
+)
 
 
 @pytest.fixture
