@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, proxy
 
 from rasa_core.events import Event
-from rasa_core.exceptions import StoreError
-from rasa_core.support.strict_json import encode
+from rasa_core.exceptions import StoreError, StoreUnavailableError
+from rasa_core.support.strict_json import encode, is_number
 from rasa_core.tracker_store.base import TrackerStore
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.memory import InMemoryTrackerStore
@@ -99,6 +99,17 @@ class Mark:
     def counts_for(self, version: int) -> bool:
         """Tell whether nobody needs to look at the conversation now."""
         return self.reviewed and self.version >= version
+
+
+def mark_from_json(content: object) -> Mark:
+    """Return the mark that `Mark.as_dict` gave, an empty one for None; raise `ReviewError` for anything else."""
+    if content is None:
+        return Mark()
+    given = dict(content) if isinstance(content, Mapping) else {}
+    version, at = given.pop("version", None), given.pop("at", None)
+    if not is_number(at) or not isinstance(version, int) or isinstance(version, bool):
+        raise ReviewError('a "mark" has the "version" that was looked at, and "at", the Unix time of that.')
+    return Mark.from_json(given, version, float(at))
 
 
 def mark_from(text: str | bytes) -> Mark:
@@ -252,7 +263,7 @@ class _OfSql(Reviews):
     """Marks in a table of the database; one whose conversation is gone is not seen any more."""
 
     def __init__(self, store: Any) -> None:
-        self._store = store
+        self._store: Any = proxy(store)  # Else the store would be kept for as long as this is.
         self._database: Any = store._database
         make = _SQL.format_map({**self._database.types, "storage": self._database.storage})
         self._database.write(lambda cursor: cursor.execute(make))
@@ -293,7 +304,7 @@ class _OfRedis(Reviews):
     """Marks in one hash; Redis has no order of changes, so all conversations are asked when they changed."""
 
     def __init__(self, store: Any) -> None:
-        self._store = store
+        self._store: Any = proxy(store)
         self._key = bytes(store._keys.ids) + b":reviews"
 
     def read(self, sender_id: str) -> Mark:
@@ -329,6 +340,25 @@ def reviews_of(store: TrackerStore) -> Reviews:
     if store not in _made:
         _made[store] = _make(store)
     return _made[store]
+
+
+def marks_in(store: TrackerStore) -> Reviews | None:
+    """Return the marks of a store, None if nobody has looked at its conversations; the store is only read."""
+    if store in _made:
+        return _made[store]
+    if isinstance(store, SqliteTrackerStore):
+        with store._connections.reading() as connection:
+            is_there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'reviews'").fetchone()
+        return reviews_of(store) if is_there else None
+    database = getattr(store, "_database", None)
+    if database is not None:
+        try:
+            database.read("SELECT 1 FROM rasa_core_reviews WHERE at < 0", {})
+        except StoreUnavailableError:
+            raise
+        except StoreError:
+            return None
+    return reviews_of(store)
 
 
 def _make(store: TrackerStore) -> Reviews:

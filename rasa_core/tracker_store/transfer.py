@@ -9,7 +9,8 @@ A conversation in a file is one line of ASCII JSON, as `rasa-core store export` 
     {"format": 1, "sender_id": "anna", "version": 2, "origin": 0, "events": [{"event": "action", ...}, ...]}
 
 ``events`` is the whole log, as it is stored: also the events before ``origin``, which were replaced and count no
-more. So a conversation that is imported has the version, and with it the ETag, that it had before.
+more. So a conversation that is imported has the version, and with it the ETag, that it had before. Where somebody
+noted something about it, there is ``mark``, too.
 
 Read, but never written, is the tracker that servers give for ``GET /conversations/<id>/tracker``, as those of Rasa
 Core 0.9 do too: an object with ``sender_id`` and ``events``, all of which count.
@@ -22,7 +23,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Self
 
@@ -33,6 +34,7 @@ from rasa_core.tracker_store.base import as_json
 from rasa_core.tracker_store.heads import Head, check_sender_id
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.retention import each_sender_id
+from rasa_core.tracker_store.reviews import Mark, mark_from_json, marks_in, reviews_of
 
 _FIRST_ROWS, _MOST_ROWS = 256, 1024
 _CHUNK = 2**22  # characters, about; a single event may be larger.
@@ -60,11 +62,14 @@ class Dump:
         Position of the first event that counts.
     rows
         JSON text of each event of its log, as a store keeps it.
+    mark
+        What somebody noted about it.
     """
 
     sender_id: str
     origin: int
     rows: list[str]
+    mark: Mark = field(default_factory=Mark)
 
     @property
     def version(self) -> int:
@@ -82,11 +87,10 @@ class Dump:
 
     def as_line(self) -> str:
         """Return the line, ASCII, with its end."""
-        start = as_json(
-            {"format": _FORMAT, "sender_id": self.sender_id, "version": self.version, "origin": self.origin},
-            "conversation",
-            self.sender_id,
-        )
+        about = {"format": _FORMAT, "sender_id": self.sender_id, "version": self.version, "origin": self.origin}
+        if self.mark != Mark():
+            about["mark"] = self.mark.as_dict()
+        start = as_json(about, "conversation", self.sender_id)
         # The rows are JSON already: writing them as they are keeps them as they are.
         return f'{start[:-1]},"events":[{",".join(self.rows)}]}}\n'
 
@@ -114,7 +118,7 @@ class Dump:
             raise DumpError(f'expected the key "sender_id" with the id of the conversation. {_ONE_EACH}')
         sender_id = check_sender_id(content["sender_id"])
         origin = _checked_numbers(content)
-        return cls(sender_id, origin, _rows(content, own_events))
+        return cls(sender_id, origin, _rows(content, own_events), mark_from_json(content.get("mark")))
 
 
 def _checked_numbers(content: dict[str, Any]) -> int:
@@ -196,7 +200,12 @@ def export_conversation(store: EventLogStore, sender_id: str) -> Dump | None:
         with store.lock(sender_id):
             found = store.read_head(sender_id)
             rows = _rows_of(store, sender_id, found)
-    return None if found is None else Dump(sender_id, found.origin, rows)
+    return None if found is None else Dump(sender_id, found.origin, rows, _mark_of(store, sender_id))
+
+
+def _mark_of(store: EventLogStore, sender_id: str) -> Mark:
+    marks = marks_in(store)
+    return Mark() if marks is None else marks.read(sender_id)
 
 
 def import_conversation(store: EventLogStore, dump: Dump, *, replace: bool = False) -> Outcome:
@@ -216,7 +225,10 @@ def import_conversation(store: EventLogStore, dump: Dump, *, replace: bool = Fal
 
     now = time.time()
     head = Head(dump.version, dump.origin, "", min(now, dump.updated or now), "{}")
-    return _put(store, dump.sender_id, head, lambda start, stop: dump.rows[start:stop], is_beginning, replace)
+    outcome = _put(store, dump.sender_id, head, lambda start, stop: dump.rows[start:stop], is_beginning, replace)
+    if dump.mark != Mark() and not outcome.problem:
+        reviews_of(store).write(dump.sender_id, dump.mark)
+    return outcome
 
 
 def import_lines(
@@ -311,7 +323,11 @@ def _migrate_one(source: EventLogStore, target: EventLogStore, sender_id: str, r
         # Events carry the time at which they happened: with one in common, so are those before it.
         return _last_row(source, sender_id, found.version) == _last_row(target, sender_id, found.version)
 
-    return _put(target, sender_id, head, partial(source.read_events, sender_id), is_beginning, replace)
+    outcome = _put(target, sender_id, head, partial(source.read_events, sender_id), is_beginning, replace)
+    mark = _mark_of(source, sender_id)
+    if mark != Mark() and not outcome.problem:
+        reviews_of(target).write(sender_id, mark)
+    return outcome
 
 
 def _put(

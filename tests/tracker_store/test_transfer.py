@@ -29,6 +29,7 @@ from rasa_core.events import (
 )
 from rasa_core.exceptions import StoreUnavailableError
 from rasa_core.tracker_store import EventLogStore, Head, InMemoryTrackerStore, StoredAnswer
+from rasa_core.tracker_store.reviews import Mark, reviews_of
 from rasa_core.tracker_store.transfer import (
     Dump,
     DumpError,
@@ -542,3 +543,24 @@ def test_the_rows_of_one_commit_are_bounded(memory: EventLogStore, monkeypatch: 
     list(migrate(memory, target))
     assert sum(sizes) == 600
     assert max(sizes[2:]) * len(value) < 2**23
+
+
+def test_what_was_noted_goes_with_a_conversation(store: EventLogStore, memory: EventLogStore) -> None:
+    take_turn(store, "a", *TURN)
+    assert exported(store, "a").mark == Mark()
+    assert "mark" not in json.loads(exported(store, "a").as_line())
+    mark = Mark(True, "unclear", ("first",), 3, 12.5)
+    reviews_of(store).write("a", mark)
+
+    imported(memory, exported(store, "a").as_line())
+    assert reviews_of(memory).read("a") == mark
+    other = InMemoryTrackerStore()
+    assert [outcome.problem for outcome in migrate(store, other)] == [""]
+    assert reviews_of(other).read("a") == mark
+
+
+@pytest.mark.parametrize("mark", [7, {"note": "x"}, {"note": 1, "version": 1, "at": 1.0}, {"version": True, "at": 1.0}])
+def test_a_mark_that_is_none_is_told(memory: EventLogStore, mark: Any) -> None:
+    (outcome,) = imported(memory, line_of(mark=mark))
+    assert "a mark" in outcome.problem.lower().replace('"', "")
+    assert memory.read_head("a") is None
