@@ -227,7 +227,7 @@ def children(process: int) -> list[int]:
 def is_alive(process: int) -> bool:
     try:
         return " Z " not in Path(f"/proc/{process}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # The latter if it ends between opening and reading.
         return False
 
 
@@ -324,7 +324,7 @@ def _refused_or_free(server: Server) -> bool:
 def test_training_has_limits(client: Client, models: Path, limit: str, value: float, message: str) -> None:
     app = client.application
     assert isinstance(app, ServerApp)
-    setattr(app._nlu_models, limit, value)
+    setattr(app.nlu_models, limit, value)
 
     assert message in refusal(train(client, name="large", epochs=10_000), 400)
     assert not (models / "large").exists()
