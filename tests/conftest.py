@@ -41,6 +41,21 @@ settings.register_profile(
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
+_LONG = (
+    *("test_documents", "test_train_over_http", "test_inspector_page", "test_openapi_fuzzed", "test_inspector_week"),
+    *("test_clients", "test_nlu_training", "test_nlu_model", "test_keras_policy", "test_layouts", "test_same_bytes"),
+    *("test_restaurant", "test_served_pipeline", "test_crashes_and_races", "test_launcher", "test_project"),
+    *("test_checks", "test_whole_project", "test_keras_architectures", "test_nlu_over_http", "test_network_training"),
+    *("test_train", "test_rough_ends", "test_evaluate", "test_distribution", "test_nlu_commands"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest: else one process is left alone with the last of them at the end."""
+    order = {name: place for place, name in enumerate(_LONG)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Note a skipped test, in the process that gathers the results of all others."""
     path = os.environ.get("RASA_CORE_TEST_SKIPPED")
