@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,7 +30,12 @@ def sdk_server(actions: Path, **environ: str) -> Iterator[str]:
     command = [python or sys.executable, "-m", "rasa_sdk", "--actions", actions.stem, "--port", str(port)]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            command, cwd=actions.parent, env={**os.environ, **environ}, stdout=log, stderr=subprocess.STDOUT
+            command,
+            cwd=actions.parent,
+            env={**os.environ, **environ},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             end = time.monotonic() + 60
@@ -39,5 +45,5 @@ def sdk_server(actions: Path, **environ: str) -> Iterator[str]:
                 assert time.monotonic() < end, f"rasa-sdk does not listen:\n{log.read().decode()}"
             yield f"http://127.0.0.1:{port}/webhook"
         finally:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # It has processes of its own.
             process.wait(10)

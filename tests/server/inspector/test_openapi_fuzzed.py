@@ -63,11 +63,10 @@ def test_requests_that_fit_are_answered_and_others_are_refused(app: ServerApp) -
             tried.add(event.recorder.label)
             cases += len(event.recorder.cases)
             for identifier, checks in event.recorder.checks.items():
-                request = event.recorder.cases[identifier].value.as_curl_command()
-                found = [check.failure_info.failure for check in checks if check.failure_info is not None]
-                problems += [
-                    f"{event.recorder.label}: {failure.title}: {failure.message}\n{request}" for failure in found
-                ]
+                for failed in (check.failure_info for check in checks if check.failure_info is not None):
+                    request = event.recorder.cases[identifier].value.as_curl_command()
+                    told = f"{failed.failure.title}: {failed.failure.message}"
+                    problems.append(f"{event.recorder.label}: {told}\n{request}")
 
     assert problems == []
     assert cases > LEAST_CASES
