@@ -24,9 +24,10 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trainings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where what was trained is kept for the other processes of tests."""
+    """Where what was trained is kept for the other processes of tests, or was before them."""
     own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "trainings"
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "trainings"
+    folder = Path(os.environ.get("RASA_CORE_TEST_TRAININGS") or shared)
     folder.mkdir(exist_ok=True)
     return folder
 
