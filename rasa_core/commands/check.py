@@ -104,7 +104,10 @@ def command(
         start_log(verbose, debug)
     else:  # What is logged of stories while they are gone through, the findings tell, too.
         logging.getLogger("rasa_core").addHandler(_SILENT)
-    findings = _findings(project, domain, stories, max_history, ignore_components)
+    try:
+        findings = _findings(project, domain, stories, max_history, ignore_components)
+    finally:
+        logging.getLogger("rasa_core").removeHandler(_SILENT)
     if strict:
         findings = [replace(found, severity="error") for found in findings]
     if form == "json":
