@@ -90,12 +90,13 @@ class ActionRunner(ABC):
         if always is not None:
             return [{**message, "recipient_id": tracker.sender_id} for message in always]
         channel, variants = CollectingOutputChannel(), self.domain.templates[action_name]
-        if len(variants) == 1 and _is_fixed(variants[0]):
-            self._always_says[action_name] = channel.messages
         try:
             Dispatcher(tracker.sender_id, channel, self.domain).utter_template(action_name, tracker)
         except EventError as error:
             logger.error("%r cannot be said in conversation %r: %s", action_name, tracker.sender_id, error)
+        else:
+            if len(variants) == 1 and _is_fixed(variants[0]):  # Kept when it is whole, since other threads read it.
+                self._always_says[action_name] = list(channel.messages)
         return channel.messages
 
 

@@ -74,7 +74,6 @@ class RasaTurns:
         parsed, interpreter = message.parse_data, None
         if parsed is None:
             parsed, interpreter = self.understood((message.text or "").strip())
-        gate = tracker.enter if interpreter and not message.metadata else tracker.update
         said = UserUttered(
             parsed.get("text", message.text),
             parse_data=dict(parsed),
@@ -82,7 +81,7 @@ class RasaTurns:
             metadata=message.metadata or None,
             interpreter=interpreter,
         )
-        gate(said)
+        tracker.update(said)
         self.fill_slots(tracker, dispatcher, runner)
 
     def fill_slots(self, tracker: DialogueStateTracker, dispatcher: ResponseDispatcher, runner: Any = None) -> None:

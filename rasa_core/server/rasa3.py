@@ -7,6 +7,7 @@ body that makes no sense is 400 where Rasa answers 500.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
@@ -33,6 +34,8 @@ from rasa_core.trackers import DialogueStateTracker
 
 if TYPE_CHECKING:
     from rasa_core.agent import Agent
+
+logger = logging.getLogger(__name__)
 
 _YAML_TYPES: Final = ("application/x-yaml", "application/yaml", "text/yaml")
 
@@ -77,6 +80,11 @@ class _EarlyOutputChannel(RestOutputChannel):
         super().__init__()
         self._give, self._given = give, 0
 
+    @property
+    def has_given(self) -> bool:
+        """Whether anything was given away."""
+        return self._given > 0
+
     def stored(self) -> None:
         """Give away what is new."""
         self.give(self.messages)
@@ -102,7 +110,9 @@ def _streamed(take: Callable[[RestOutputChannel], RequestResult]) -> Response:
         try:
             channel.give(take(channel).result)
             given.put(None)
-        except Exception as error:  # the client hears of it
+        except Exception as error:  # The outermost edge of a thread: the client hears of it.
+            if channel.has_given:  # Of an answer that breaks off, nobody else tells why.
+                logger.exception("a turn failed after a part of its answer was sent:")
             given.put(error)
 
     threading.Thread(target=copy_context().run, args=(work,), name="stream", daemon=True).start()

@@ -15,6 +15,7 @@ from rasa_core.actions.action import (
     ActionRestart,
     UtterAction,
 )
+from rasa_core.actions.runner import runner_for
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, Restarted, SlotSet
 from rasa_core.trackers import DialogueStateTracker
@@ -91,3 +92,12 @@ def test_an_action_is_logged_by_its_name() -> None:
 
 def test_the_base_class_can_be_imported_from_the_package() -> None:
     assert package.Action is Action
+
+
+def test_what_a_caller_does_with_messages_changes_no_later_answer() -> None:
+    domain = Domain.from_yaml("{templates: {utter_hi: hi}, actions: [utter_hi], action_factory: remote}")
+    runner = runner_for(domain)
+    for sender in ("anna", "bert"):
+        messages = runner.messages_of("utter_hi", DialogueStateTracker(sender, domain.slots))
+        assert messages == [{"recipient_id": sender, "text": "hi"}]
+        messages.clear()

@@ -127,6 +127,16 @@ def test_a_message_begins_a_session_and_fills_slots(client: Client) -> None:
     assert [event["event"] for event in state["events"]] == ["action", "session_started", "action", "user", "slot"]
 
 
+@pytest.mark.parametrize("depth", range(92, 101))
+def test_what_a_log_has_can_be_put_back_however_deep_it_is(client: Client, depth: int) -> None:
+    text = '/inform{"room": ' + "[" * depth + "]" * depth + "}"
+    said = client.post("/webhooks/rest/webhook", json={"sender": "ada", "message": text})
+    assert said.status_code in (200, 400)
+    state = ok(client.get("/conversations/ada/tracker?include_events=ALL"))
+    again = client.put("/conversations/ada/tracker/events", data=json.dumps(state["events"]))
+    assert ok(again)["events"] == state["events"]
+
+
 def test_an_intent_is_triggered_once_for_a_key(client: Client) -> None:
     sent = {"json": {"name": "book"}, "headers": {"Idempotency-Key": "k"}}
     first = client.post("/conversations/ada/trigger_intent", **sent)
