@@ -68,7 +68,9 @@ class SqlServer(ABC):
             self._own(self.folder)
             self._create()
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment()
+            )
         wait_until(self.is_ready, self._process, self._log)
 
     def stop(self) -> None:
@@ -145,9 +147,17 @@ class SqlServer(ABC):
 
     def _run(self, *command: str) -> None:
         done = subprocess.run(
-            [*self._prefix, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=self.folder
+            [*self._prefix, *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=self.folder,
+            env=self._environment(),
         )
         assert done.returncode == 0, done.stdout.decode(errors="replace")
+
+    def _environment(self) -> dict[str, str]:
+        """Return the environment: a MariaDB that starts removes the temporary tables of all that share its folder."""
+        return {**os.environ, "TMPDIR": str(self.folder)}
 
     def _pids(self) -> list[int]:
         assert self._process is not None
