@@ -26,7 +26,7 @@ from rasa_core.actions.nlg import NlgServer
 from rasa_core.actions.webhook import ActionServer
 from rasa_core.agent import Agent
 from rasa_core.exceptions import ModelError, RasaCoreError, StoreError
-from rasa_core.interpreter import NaturalLanguageInterpreter, RasaNLUInterpreter
+from rasa_core.interpreter import NaturalLanguageInterpreter, RasaNLUInterpreter, RegexInterpreter
 from rasa_core.model_folder import DIALOGUE_MODEL
 from rasa_core.policies.ensemble import METADATA_NAME
 from rasa_core.server import uploads
@@ -99,6 +99,7 @@ class ServedModel:
         self.replaceable = replaceable and self.path is not None
         self._follows = self.path is not None and current_version(self.path.parent) is not None
         self._interpreter = interpreter
+        self._nlu = self._followed_interpreter()
         self._action_factory = action_factory
         self._servers: dict[str, Any] = {"actions": actions, "nlg": nlg}
         self._store = tracker_store
@@ -219,14 +220,23 @@ class ServedModel:
     def _watch(self, agent: Agent) -> None:
         agent.on_commit = agent.processor.on_commit = self._on_commit or agent.processor.on_commit
 
+    def _followed_interpreter(self) -> Path | None:
+        """Return where each version of a project has its interpreter, None if something else understands typed text."""
+        if not self._follows or self.path is None:
+            return None
+        if isinstance(self._interpreter, RasaNLUInterpreter):
+            return Path(self._interpreter.model_directory)
+        place = self.path.parent / "nlu"  # Where the project has none yet, one of its next versions may bring it.
+        return place if isinstance(self._interpreter, RegexInterpreter) and not place.is_dir() else None
+
     def _present_interpreter(self) -> NaturalLanguageInterpreter | None:
-        """Return the interpreter; one of a project, anew where the version of it has changed."""
-        known = self._interpreter
-        if self._follows and isinstance(known, RasaNLUInterpreter):
-            place = as_current(Path(known.model_directory))
-            if self._agent is not None and place != Path(known.model_directory):
-                return RasaNLUInterpreter(place)
-        return known
+        """Return the interpreter; one of a project, that of the version which serves."""
+        if self._agent is None or self._nlu is None:
+            return self._interpreter
+        place = as_current(self._nlu)
+        if place != self._nlu:
+            return RasaNLUInterpreter(place)
+        return self._interpreter if self._nlu.is_dir() else RegexInterpreter()
 
     def _load_foreign(self, directory: Path) -> Agent:
         with without_imports():

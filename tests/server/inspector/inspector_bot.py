@@ -156,14 +156,19 @@ stories:
 """
 
 
-def rasa_app_of(folder: Path) -> ServerApp:
-    """Write the project of a bot of Rasa 3 with a form, and return its application, with its page."""
+def write_form_project(folder: Path) -> Path:
+    """Write the project of a bot of Rasa 3 with a form into a folder, and return it."""
     (folder / "data").mkdir(parents=True)
     files = {"domain": FORM_DOMAIN, "data/stories": FORM_STORIES, "data/rules": FORM_RULES}
     for name, text in files.items():
         (folder / f"{name}.yml").write_text(text, encoding="utf-8")
     (folder / "config.yml").write_text("policies:\n- name: RulePolicy\n- name: MemoizationPolicy\n", encoding="utf-8")
-    read = RasaFiles(folder)
+    return folder
+
+
+def rasa_app_of(folder: Path) -> ServerApp:
+    """Write the project of a bot of Rasa 3 with a form, and return its application, with its page."""
+    read = RasaFiles(write_form_project(folder))
     agent = Agent(read.domain, [MemoizationPolicy(), RulePolicy()])
     train_rasa(agent, read.read_stories())
     return create_app(agent, inspect=folder)

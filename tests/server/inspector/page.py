@@ -137,3 +137,80 @@ class Page:
     def steps(self) -> list[str]:
         """Return the names of what is shown of the conversation: of actions and slots, and what was said."""
         return self.texts(".step.action b, .step .bubble > .said, .step .chip.slot, .step .rule")
+
+    # -- what a loop of the page is made of
+
+    def choose(self, selector: str, value: str) -> None:
+        """Choose in the visible one of some select fields."""
+        script = """
+            const field = [...document.querySelectorAll(arguments[0])].find((one) => one.checkVisibility());
+            if (!field) return false;
+            field.value = arguments[1];
+            field.dispatchEvent(new Event("change", {bubbles: true}));
+            return field.value === arguments[1];
+        """
+        self.until(lambda: self.run(script, selector, value))
+
+    def pick(self, selector: str, text: str) -> None:
+        """Click the last step that a selector names and that has a text."""
+        script = """
+            const [selector, text] = arguments;
+            const all = [...document.querySelectorAll(selector)].filter((one) => one.innerText.includes(text));
+            all.at(-1)?.click();
+            return all.length;
+        """
+        self.until(lambda: self.run(script, selector, text))
+
+    def correct_action(self, wrong: str, right: str) -> None:
+        """Say of the last action of a name that another one is right."""
+        self.pick(".step.action", wrong)
+        self.wait_for("What each policy says", ".panel")
+        self.click("This action was wrong")
+        self.choose(".correction select", right)
+        self.click("This one is right")
+        self.until(lambda: right in self.steps())
+
+    def correct_message(self, text: str, intent: str, entity: str, value: str) -> None:
+        """Say what the last message of a text means, with an entity whose words are marked."""
+        self.pick(".step.user", text)
+        self.click("This was understood wrongly")
+        self.choose(".correction select", intent)
+        words = "const field = document.querySelector('.correction textarea'), at = field.value.indexOf(arguments[0]);"
+        self.run(f"{words} field.setSelectionRange(at, at + arguments[0].length)", value)
+        self.type(entity, ".correction input[list]")
+        self.click("Mark")
+        self.wait_for(f"{entity}: {value}", ".entities")
+        self.click("This is what was meant")
+        self.until(lambda: "%E2%86%92" in self.driver.current_url)
+
+    def write(self, *without: str) -> str:
+        """Save what is proposed, but for some kinds, and return the change that is shown before."""
+        self.until(lambda: self.all(".save input[type=checkbox]"))
+        for kind in without:
+            self.run("document.getElementById(`save-${arguments[0]}`).checked = false", kind)
+        self.click("Show the change")
+        self.until(lambda: [text for text in self.texts(".result button") if text.startswith("Write it")])
+        change = "\n".join(self.texts(".diff"))
+        self.run("[...document.querySelectorAll('.result button')].at(-1).click()")
+        self.wait_for("Written", ".result, .notice")
+        return change
+
+    def train_and_compare(self) -> dict[str, str]:
+        """Train a model and compare it; return the counts, by what they count."""
+        self.click("Train and prove")
+        self.click("Train")
+        self.wait_for("The model is trained.", patience=180)
+        self.click("Compare")
+        self.wait_for("replayed", ".comparison", patience=120)
+        return {text.split("\n")[1]: text.split("\n")[0] for text in self.texts(".count")}
+
+    def serve(self) -> None:
+        """Let the model serve that was trained."""
+        self.click("Serve it")
+        self.until(lambda: len(self.texts(".models li")) == 2 and "serves" in self.texts(".models li")[0])
+
+    def go_back(self) -> None:
+        """Let the model serve again that did before."""
+        self.click("Train and prove")
+        self.click("Go back to it")
+        self.until(lambda: "serves" in self.texts(".models li")[1])
