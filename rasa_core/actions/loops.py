@@ -88,9 +88,17 @@ class FormRun:
 
     def _begin(self) -> None:
         own = self._activate()
+        if self._validates:
+            own = self._filled_before() | own
         self._events += self._validated(own)
         if not own and self._validates:
             self._events += self._validated({})
+
+    def _filled_before(self) -> dict[str, object]:
+        """Return the slots of the form that have a value already, which its validation sees as well."""
+        slots = self._tracker.slots
+        values = {name: slots[name].value for name in self._form.required_slots if name in slots}
+        return {name: value for name, value in values.items() if value is not None}
 
     def _take_answer(self) -> None:
         requested = self._tracker.slots[REQUESTED_SLOT].value

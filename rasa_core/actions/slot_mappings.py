@@ -26,6 +26,12 @@ class SlotFiller:
         actions = (mapping.action for mapping in mapped if mapping.kind == "custom")
         self.actions = list(dict.fromkeys(action for action in actions if action is not None))
         """Names of the actions that fill slots themselves."""
+        self._shared = {form.name: self._shared_in(form) for form in self._parts.forms.values()}
+
+    def _shared_in(self, form: Form) -> list[SlotMapping]:
+        """Return the mappings of entities by which a message would fill more than one slot of a form."""
+        mapped = [one for slot in form.required_slots for one in self._parts.mappings.get(slot, ())]
+        return [one for one in mapped if one.kind == "from_entity" and mapped.count(one) > 1]
 
     def fill(self, tracker: DialogueStateTracker, loop: Loop | None) -> list[SlotSet]:
         """Return the slots that the latest message sets, while `loop` is going on."""
@@ -44,7 +50,10 @@ class SlotFiller:
         if form is not None and slot in form.required_slots and _intent(message) in form.ignored_intents:
             return _NOTHING
         requested = tracker.slots[REQUESTED_SLOT].value if REQUESTED_SLOT in tracker.slots else None
+        is_other = form is not None and slot in form.required_slots and slot != requested
         for mapping in mappings:
+            if form is not None and is_other and mapping in self._shared[form.name]:
+                continue  # The entity is for the slot that is asked for.
             if _is_meant(mapping, message) and _holds(mapping, loop, requested):
                 for value in self._found(slot, mapping, message, form):
                     return value

@@ -205,6 +205,14 @@ def test_the_validation_is_an_action_before_the_form_and_decides(bots: dict[str,
     assert form["messages"][0]["text"] == "Which room?"
 
 
+def test_the_validation_sees_what_was_filled_before_the_form_began(bots: dict[str, Agent]) -> None:
+    agent = fresh(bots["own"])
+    play(agent, '/chat{"room": "bad"}')
+    agent.start_message_handling("/book", "ada")
+    asked = agent.continue_message_handling("ada", "action_validate_slot_mappings")
+    assert (asked["next_action"], asked["slots_to_validate"]) == ("validate_hotel_form", {"room": "bad"})
+
+
 def test_the_validation_may_say_what_is_asked_for_next(bots: dict[str, Agent]) -> None:
     agent = fresh(bots["own"])
     agent.start_message_handling("/book", "ada")

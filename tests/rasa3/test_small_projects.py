@@ -217,6 +217,18 @@ PROJECTS: Final[dict[str, tuple[str, str, str]]] = {
         """,
         '/a{"x": "TWO"} => A | /c => C',
     ),
+    "one entity for two slots of a form": (
+        """
+        slots:
+          s: {type: text, influence_conversation: false, mappings: [
+            {type: from_entity, entity: city, role: from}, {type: from_entity, entity: city}]}
+          t: {type: text, influence_conversation: false, mappings: [
+            {type: from_entity, entity: city, role: to}, {type: from_entity, entity: city}]}
+        forms: {f: {required_slots: [s, t]}}
+        """,
+        BEGIN,
+        '/go => S? | /b{"city": "Oslo"} => T? | /b{"city": "Rome"} => Oslo Rome',
+    ),
     "what influences a story": (
         """
         slots:
