@@ -36,6 +36,8 @@ from rasa_core.rasa3.domain_parts import (
     ACTION_FACTORY,
     RASA_DEFAULT_ACTIONS,
     REQUESTED_SLOT,
+    KNOWLEDGE_BASE_ACTION,
+    KNOWLEDGE_BASE_SLOTS,
     SESSION_METADATA_SLOT,
     RasaParts,
     rasa_domain_from_text,
@@ -335,6 +337,9 @@ def _rasa_slots(parts: RasaParts) -> list[Slot]:
     if parts.forms:
         described.setdefault(REQUESTED_SLOT, {"type": "text", "influence_conversation": False})
     described.setdefault(SESSION_METADATA_SLOT, {"type": "any"})
+    if parts.is_listed(KNOWLEDGE_BASE_ACTION):
+        for name in KNOWLEDGE_BASE_SLOTS:
+            described.setdefault(name, {"type": "any"})
     slots = []
     for name, one in described.items():
         try:

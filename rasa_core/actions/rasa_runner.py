@@ -137,8 +137,9 @@ class RasaRunner:
 
     def filled(self, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker, loop: Loop | None) -> list[Event]:
         """Return the same, for when a loop is going on that has only just begun."""
-        found: list[Event] = list(self._filler.fill(tracker, loop))
-        for name in self._filler.actions:
+        filling = self._filler.fill(tracker, loop)
+        found: list[Event] = list(filling.slots)
+        for name in filling.actions:
             found = self._filled_by(name, found, dispatcher, tracker)
         order = {slot: number for number, slot in enumerate(self._parts.mappings)}
         found.sort(key=lambda event: order.get(event.key, -1) if isinstance(event, SlotSet) else -1)
@@ -207,11 +208,11 @@ class CallerRun(RasaRunner):
         self._validated, self._is_reported = validated, is_reported
         self.left: list[str] = []
 
-    @property
-    def fillers(self) -> list[str]:
-        """Names of the bot's own actions that fill and validate slots after each message."""
+    def fillers(self, tracker: DialogueStateTracker) -> list[str]:
+        """Return the names of the bot's own actions that fill and validate slots after the latest message."""
         last = [VALIDATE_SLOTS] if VALIDATE_SLOTS in self.domain.action_map else []
-        return [*(name for name in self._filler.actions if name in self.domain.action_map), *last]
+        asked = self._filler.fill(tracker, tracker.history.loop).actions
+        return [*(name for name in asked if name in self.domain.action_map), *last]
 
     def run(self, action_name: str, dispatcher: Any, tracker: DialogueStateTracker) -> list[Event]:
         """Return what an action changes and says; of the bot's own, nothing.
@@ -244,4 +245,4 @@ class CallerRun(RasaRunner):
 
     def filled(self, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker, loop: Loop | None) -> list[Event]:
         """Return what the mappings fill from the latest message."""
-        return list(self._filler.fill(tracker, loop))
+        return list(self._filler.fill(tracker, loop).slots)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rasa_core.domain import Domain
@@ -12,7 +13,22 @@ from rasa_core.rasa3.history import Loop
 from rasa_core.trackers import DialogueStateTracker
 
 VALIDATE_SLOTS: Final = "action_validate_slot_mappings"
-_NOTHING: Final = object()
+
+
+@dataclass(slots=True)
+class Filling:
+    """What a message sets.
+
+    Attributes
+    ----------
+    slots : list of SlotSet
+        What mappings have found in it.
+    actions : list of str
+        The bot's own actions that are to find more.
+    """
+
+    slots: list[SlotSet] = field(default_factory=list)
+    actions: list[str] = field(default_factory=list)
 
 
 class SlotFiller:
@@ -22,10 +38,6 @@ class SlotFiller:
         assert domain.rasa is not None
         self._parts: RasaParts = domain.rasa
         self._lists = {slot.name for slot in domain.slots if type(slot).__name__ == "RasaListSlot"}
-        mapped = (mapping for mappings in self._parts.mappings.values() for mapping in mappings)
-        actions = (mapping.action for mapping in mapped if mapping.kind == "custom")
-        self.actions = list(dict.fromkeys(action for action in actions if action is not None))
-        """Names of the actions that fill slots themselves."""
         self._shared = {form.name: self._shared_in(form) for form in self._parts.forms.values()}
 
     def _shared_in(self, form: Form) -> list[SlotMapping]:
@@ -33,31 +45,39 @@ class SlotFiller:
         mapped = [one for slot in form.required_slots for one in self._parts.mappings.get(slot, ())]
         return [one for one in mapped if one.kind == "from_entity" and mapped.count(one) > 1]
 
-    def fill(self, tracker: DialogueStateTracker, loop: Loop | None) -> list[SlotSet]:
-        """Return the slots that the latest message sets, while `loop` is going on."""
-        found = []
+    def fill(self, tracker: DialogueStateTracker, loop: Loop | None) -> Filling:
+        """Return what the latest message sets, while `loop` is going on."""
+        found = Filling()
         for slot, mappings in self._parts.mappings.items():
-            value = self._value(slot, mappings, tracker, loop)
-            if value is not _NOTHING:
-                found.append(SlotSet(slot, value))
+            self._fill_slot(slot, mappings, tracker, loop, found)
         return found
 
-    def _value(
-        self, slot: str, mappings: Iterable[SlotMapping], tracker: DialogueStateTracker, loop: Loop | None
-    ) -> Any:
+    def _fill_slot(
+        self,
+        slot: str,
+        mappings: Iterable[SlotMapping],
+        tracker: DialogueStateTracker,
+        loop: Loop | None,
+        found: Filling,
+    ) -> None:
+        """Fill a slot by the first of its mappings that finds something; what is custom before it is asked, too."""
         message = tracker.latest_message
         form = None if loop is None else self._parts.forms.get(loop.name)
-        if form is not None and slot in form.required_slots and _intent(message) in form.ignored_intents:
-            return _NOTHING
+        is_of_form = form is not None and slot in form.required_slots
+        if form is not None and is_of_form and _intent(message) in form.ignored_intents:
+            return
         requested = tracker.slots[REQUESTED_SLOT].value if REQUESTED_SLOT in tracker.slots else None
-        is_other = form is not None and slot in form.required_slots and slot != requested
         for mapping in mappings:
-            if form is not None and is_other and mapping in self._shared[form.name]:
+            if form is not None and is_of_form and slot != requested and mapping in self._shared[form.name]:
                 continue  # The entity is for the slot that is asked for.
-            if _is_meant(mapping, message) and _holds(mapping, loop, requested):
-                for value in self._found(slot, mapping, message, form):
-                    return value
-        return _NOTHING
+            if not _is_meant(mapping, message) or not _holds(mapping, loop, requested):
+                continue
+            for value in self._found(slot, mapping, message, form):
+                if value is not None or (slot in tracker.slots and tracker.slots[slot].value is not None):
+                    found.slots.append(SlotSet(slot, value))
+                return
+            if mapping.kind == "custom" and mapping.action is not None and mapping.action not in found.actions:
+                found.actions.append(mapping.action)
 
     def _found(self, slot: str, mapping: SlotMapping, message: UserUttered, form: Form | None) -> Iterator[Any]:
         """Yield the value that a mapping finds, if it does."""

@@ -41,6 +41,12 @@ RASA_DEFAULT_INTENTS: Final = ("restart", "back", "out_of_scope", "session_start
 REQUESTED_SLOT: Final = "requested_slot"
 SESSION_METADATA_SLOT: Final = "session_started_metadata"
 TWO_STAGE_FALLBACK: Final = "action_two_stage_fallback"
+KNOWLEDGE_BASE_ACTION: Final = "action_query_knowledge_base"
+"""The action of rasa-sdk that answers from a knowledge base."""
+KNOWLEDGE_BASE_SLOTS: Final = (
+    *("knowledge_base_listed_objects", "knowledge_base_last_object", "knowledge_base_last_object_type"),
+)
+"""What it remembers, in slots that no domain lists."""
 
 ACTION_FACTORY: Final = "action_factory"
 """The key of 0.9 that says where actions run, which a domain may have, too."""

@@ -64,7 +64,7 @@ class CallerTurns:
             tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
         message, run = UserMessage(text, None, tracker.sender_id), self.runner.for_caller()
         self.hear(tracker, message, self._silent_dispatcher(tracker), run)
-        for name in () if self._is_silent(tracker) else run.fillers:
+        for name in () if self._is_silent(tracker) else run.fillers(tracker):
             tracker.update(CallerAction(name, False))
 
     def _silent_dispatcher(self, tracker: DialogueStateTracker) -> ResponseDispatcher:

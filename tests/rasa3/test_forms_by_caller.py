@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rasa3_bots import fresh, say, trained, write
+from rasa3_bots import fresh, say, trained, types, write
 
 from rasa_core.actions.rasa_runner import RasaRunner
 from rasa_core.agent import Agent
@@ -263,3 +263,45 @@ def test_a_model_says_where_its_actions_run(bots: dict[str, Agent], tmp_path: Pa
     assert Agent.load(tmp_path / "model", action_factory="local").domain.action_factory == "local"
     with pytest.raises(DomainError, match=r"unknown action_factory 'remot'.*Did you mean 'remote'"):
         Domain.from_yaml('version: "3.1"\naction_factory: remot')
+
+
+CUSTOM = """
+version: "3.1"
+action_factory: remote
+intents: [begin, tell]
+entities: [n]
+actions: [action_count, action_words, action_query_knowledge_base]
+slots:
+  n: {type: any, mappings: [{type: from_entity, entity: n}, {type: custom, action: action_count}]}
+  words: {type: any, mappings: [{type: custom, action: action_words, intent: tell, conditions: [{active_loop: null}]}]}
+responses: {utter_yes: [{text: "Yes, {n}."}]}
+"""
+
+
+def test_an_action_is_asked_for_a_slot_where_no_mapping_before_it_finds_one(tmp_path: Path) -> None:
+    rules = "rules: [{rule: tell, steps: [{or: [{intent: tell}, {intent: begin}]}, {action: utter_yes}]}]"
+    agent = trained(write(tmp_path, domain=CUSTOM, data__all=rules))
+    for text, asked in (
+        ("/begin", ["action_count"]),
+        ('/begin{"n": 1}', []),
+        ('/tell{"n": 1}', ["action_words"]),
+        ("/tell", ["action_count", "action_words"]),
+    ):
+        named = agent.start_message_handling(text, "ada")["next_action"]
+        for action in [*asked, "utter_yes"]:
+            assert named == action, text
+            named = agent.continue_message_handling("ada", action)["next_action"]
+
+
+def test_null_for_a_slot_that_is_not_set_changes_nothing(bots: dict[str, Agent]) -> None:
+    local = here(bots["plain"])
+    assert say(local, '/chat{"room": null}') == ["Yes indeed."]
+    assert "slot" not in types(local)
+    say(local, '/chat{"room": "red"}')
+    say(local, '/chat{"room": null}')
+    assert types(local).count("slot") == 2
+
+
+def test_the_slots_of_a_knowledge_base_are_there_where_its_action_is(tmp_path: Path) -> None:
+    slots = {slot.name for slot in Domain.load(write(tmp_path, domain=CUSTOM) / "domain.yml").slots}
+    assert {"knowledge_base_listed_objects", "knowledge_base_last_object", "knowledge_base_last_object_type"} <= slots
