@@ -34,10 +34,10 @@ from rasa_core.exceptions import DomainError, UnknownActionError, UnknownSlotErr
 from rasa_core.history import RasaVocabulary, Vocabulary
 from rasa_core.rasa3.domain_parts import (
     ACTION_FACTORY,
-    RASA_DEFAULT_ACTIONS,
-    REQUESTED_SLOT,
     KNOWLEDGE_BASE_ACTION,
     KNOWLEDGE_BASE_SLOTS,
+    RASA_DEFAULT_ACTIONS,
+    REQUESTED_SLOT,
     SESSION_METADATA_SLOT,
     RasaParts,
     rasa_domain_from_text,

@@ -193,8 +193,8 @@ def _add(config: RasaConfig, described: Mapping[str, Any], place: Place, network
         note = replace(note, fate="replaced", message="replaced by KerasPolicy", unused=unused)
     else:
         kind = MemoizationPolicy if name == "MemoizationPolicy" else AugmentedMemoizationPolicy
-        priority = _priority(described) or MEMOIZATION_PRIORITY
-        config.policies.append(kind(max_history=described.get("max_history") or 5, priority=priority))
+        priority, most = _priority(described) or MEMOIZATION_PRIORITY, described.get("max_history")
+        config.policies.append(kind(max_history=most or None, priority=priority, knows_whole=not most))
     config.notes.append(note)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -101,7 +101,9 @@ class RasaFiles:
             If one of them is wrong; the message begins with file and line.
         """
         self.first_domain_file()
-        return Domain.from_rasa(read_rasa_domain(list(dict.fromkeys(self.domain_files))))
+        parts = read_rasa_domain(list(dict.fromkeys(self.domain_files)))
+        parts.content["e2e_actions"][:] = dict.fromkeys([*parts.texts, *_texts_said(self.story_files)])
+        return Domain.from_rasa(parts)
 
     def read_stories(self, problems: list[Problem] | None = None) -> ReadStories:
         """Return stories and rules; raise `StoryParseError` for what is wrong, unless `problems` takes that."""
@@ -141,6 +143,21 @@ def _keys_of(path: Path) -> frozenset[str]:
         return frozenset() if root is None else frozenset(root.keys())
     except YamlError:
         return STORY_KEYS
+
+
+def _texts_said(files: Iterable[Path]) -> Iterator[str]:
+    """Yield the texts that stories say without an action."""
+    for path in files:
+        if b"bot:" not in path.read_bytes():
+            continue
+        try:
+            root = read_yaml(path)
+        except YamlError:  # Whoever reads the stories tells of it.
+            continue
+        keys = {} if root is None else root.keys()
+        told = [part.keys() for key in STORY_KEYS & set(keys) for part in keys[key].entries()]
+        steps = [step.keys() for one in told if "steps" in one for step in one["steps"].entries()]
+        yield from (text for step in steps if "bot" in step and (text := step["bot"].written.strip()))
 
 
 def _has_rasa_domain(path: Path) -> bool:

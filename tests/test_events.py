@@ -464,3 +464,7 @@ def test_an_action_may_be_made_in_the_order_of_rasa_3() -> None:
 )
 def test_parameters_come_in_the_order_of_old(kind: type[Event], names: str) -> None:
     assert list(inspect.signature(kind).parameters)[: len(names.split())] == names.split()
+
+
+def test_an_action_of_rasa_3_without_a_name_is_called_as_what_it_says() -> None:
+    assert Event.from_parameters({"event": "action", "name": None, "action_text": "Hi!"}) == ActionExecuted("Hi!")

@@ -45,6 +45,7 @@ class RasaRunner:
         self._domain_body = domain_body(domain)
         self._filler = SlotFiller(domain)
         self._own = set(domain.rasa.custom_defaults)
+        self._texts = frozenset(domain.rasa.texts)
         actions = options_in(domain.rasa.content["actions"])
         self._wants_domain = {name for name, options in actions.items() if options.get("send_domain") is True}
         self._retrieved = {f"{name.partition('/')[0]}/" for name in domain.templates if "/" in name}
@@ -71,8 +72,8 @@ class RasaRunner:
         return self._is_custom(action_name) or action_name in self._parts.forms
 
     def _is_custom(self, name: str) -> bool:
-        if name in self._own:
-            return True
+        if name in self._own or name in self._texts:
+            return name in self._own
         is_said = name.startswith("utter_")
         listed = name in self._parts.forms and self._parts.is_listed(name)
         return listed or not (is_said or name in DEFAULT_ACTIONS or name in self._parts.forms)
@@ -94,6 +95,9 @@ class RasaRunner:
             return FormRun(self._parts.forms[action_name], self, dispatcher, tracker).run()
         if action_name in DEFAULT_ACTIONS:
             return DEFAULT_ACTIONS[action_name](self, dispatcher, tracker)
+        if action_name in self._texts:
+            dispatcher.utter_response({"text": action_name})
+            return take_said(dispatcher)
         return self.say(action_name, dispatcher, tracker)
 
     def say(self, response: str, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:

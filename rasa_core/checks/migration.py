@@ -29,7 +29,6 @@ from rasa_core.support.yaml_parts import YamlError, read_yaml
 EXIT_CODES: Final[dict[Fate, int]] = {"same": 0, "replaced": 1, "left out": 2}
 
 _UNTOLD: Final = ("version", "imports", *sorted(DATA_KEYS))
-_LEFT_OUT: Final = {"e2e_actions": "left out: the bot says responses, and no texts of stories"}
 _PLACE: Final = re.compile(r"^(?P<file>[^\n]*?\.ya?ml):(?P<line>\d+)(?::\d+)?: ")
 _SDK: Final = re.compile(r"^(?:from|import) rasa_sdk\b", re.MULTILINE)
 _MODELS: Final = "models/*.tar.gz"
@@ -85,9 +84,7 @@ def _domain(files: RasaFiles) -> Iterator[Note]:
         for key, value in () if root is None else root.pairs():
             name = key.written
             count = len(value.entries()) or sum(1 for _ in value.pairs())
-            if name in _LEFT_OUT and count:
-                yield Note(key.place, name, "left out", _LEFT_OUT[name])
-            elif name in KNOWN_KEYS and name not in _UNTOLD and count:
+            if name in KNOWN_KEYS and name not in _UNTOLD and count:
                 yield Note(key.place, name, "same", f"the same, {count} of them" if name != "config" else "the same")
             elif name not in (*KNOWN_KEYS, *DATA_KEYS):
                 hint = did_you_mean(name, KNOWN_KEYS).rstrip(".")

@@ -10,6 +10,7 @@ Kind                       Severity   Meaning
 ``no-response``            error      an action ``utter_...`` has no response, or a part of a retrieval intent
 ``unknown-name``           warning    a form, mapping, condition or button names what the domain does not have
 ``form-asks-nothing``      warning    there is neither response nor action that asks for a slot of a form
+``said-twice``             warning    a ``bot:`` step of a story repeats what the action before it says
 ``unused-response``        warning    no story, rule, form or action of one's own says a response
 ``unused-form``            warning    no story or rule begins a form
 ``unused-intent``          warning    no story, rule or mapping names an intent
@@ -88,7 +89,7 @@ def check_rasa(
     found += [finding("configuration", "error", one, [place]) for one in unfit]
     words = _words_of_code(files)
     found += [*_forms(domain, parts), *_mappings(domain, parts), *_responses(domain, parts)]
-    found += [*_unused(domain, parts, read, words), *_unused_intents(parts, read)]
+    found += [*_unused(domain, parts, read, words), *_unused_intents(parts, read), *_said_twice(parts, read)]
     if data is not None and data.examples:
         found += _nlu(data, domain, parts, config, files)
     return sorted(found, key=lambda one: one.places[0].order)
@@ -227,6 +228,18 @@ def _unused(domain: Domain, parts: RasaParts, read: ReadStories, words: set[str]
         if name.startswith("utter_") and not is_said and name not in RASA_DEFAULT_ACTIONS:
             text = f"the action {name!r} has no response, and nothing is said."
             yield finding("no-response", "error", text, [parts.lines.get(("actions", name))])
+
+
+def _said_twice(parts: RasaParts, read: ReadStories) -> Iterator[Finding]:
+    for step in (step for steps in read.steps for step in steps):
+        names = [event.action_name if isinstance(event, ActionExecuted) else "" for event in step.events]
+        for before, text, place in zip(names, names[1:], step.sources[1:], strict=False):
+            variants = parts.content["responses"].get(before, ())
+            if text in parts.texts and any(one.get("text") == text for one in variants):
+                told = (
+                    f"the bot says {text!r:.60} twice: bot: in a story is an action of its own, and {before!r} says it."
+                )
+                yield finding("said-twice", "warning", f"{told} Remove it, or move the story to tests/.", [place])
 
 
 def _unused_intents(parts: RasaParts, read: ReadStories) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ import click
 
 from rasa_core.checks import Finding, finding
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_stories
+from rasa_core.checks.contradictions import LONGEST_HISTORY
 from rasa_core.checks.rasa3 import check_rasa
 from rasa_core.commands.common import (
     CONTEXT,
@@ -28,6 +29,7 @@ from rasa_core.commands.common import (
 )
 from rasa_core.exceptions import DomainError, ModelError
 from rasa_core.policies.memoization import MemoizationPolicy
+from rasa_core.policies.rules import RulePolicy
 from rasa_core.project import Project
 from rasa_core.rasa_config import read_rasa_config
 from rasa_core.rasa_project import contradictions
@@ -130,7 +132,7 @@ def _findings(
     load_modules((), folder, project.domain_file)
     found = [*_of_models(project), *_unreadable(project.story_files if project.rasa else project.stories)]
     if project.rasa is not None:
-        most = max_history or DEFAULT_MAX_HISTORY
+        most = max_history or _history_of_rasa(project)
         told = check_rasa(project.rasa, contradictions, most, ignores_own=ignores_own)
         return [*_unread_options(project), *found, *told]
     name, files = str(project.domain_file), project.nlu_files
@@ -152,6 +154,18 @@ def _history(project: Project, found: list[Finding]) -> int:
         return DEFAULT_MAX_HISTORY
     memories = [policy.max_history for policy in config.policies if isinstance(policy, MemoizationPolicy)]
     return max([history for history in memories if history is not None], default=DEFAULT_MAX_HISTORY)
+
+
+def _history_of_rasa(project: Project) -> int:
+    """Return how many states tell conversations apart, which is more than a few where no memory is limited."""
+    try:
+        config = read_rasa_config(project.folder / "config.yml", lambda most: RulePolicy(), ignores_own=True)
+    except ModelError:  # Told of with the rest.
+        return DEFAULT_MAX_HISTORY
+    memories = [policy for policy in config.policies if isinstance(policy, MemoizationPolicy)]
+    if any(policy.knows_whole for policy in memories):
+        return LONGEST_HISTORY
+    return max([policy.max_history for policy in memories], default=DEFAULT_MAX_HISTORY)
 
 
 def _unread_options(project: Project) -> Iterator[Finding]:

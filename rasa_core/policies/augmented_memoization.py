@@ -59,7 +59,9 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
     def recall(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> str | None:
         """Return the action for the longest known end of these states, None if there is none."""
         if tracker.history.loops is not None:
-            return next(filter(None, map(self.lookup.get, self._beginnings(states, tracker, domain))), None)
+            known = super().recall(states, tracker, domain)
+            keys = self._beginnings(states[-self._max_history :], tracker, domain)
+            return known or next(filter(None, map(self.lookup.get, keys)), None)
         for key in self._endings(states, domain):
             found = self._find(key)
             if found is not None:

@@ -60,6 +60,8 @@ class MemoizationPolicy(Policy):
         What is known already: tuples of states, each a frozenset of its items, to the name of the action.
     priority
         Takes the place of that of the class.
+    knows_whole
+        Whether a conversation from its beginning tells apart what the last `max_history` states do not.
     """
 
     ENABLE_FEATURE_STRING_COMPRESSION: ClassVar[bool] = True
@@ -74,6 +76,7 @@ class MemoizationPolicy(Policy):
         lookup: Mapping[Key, str] | None = None,
         *,
         priority: int | None = None,
+        knows_whole: bool = False,
     ) -> None:
         if featurizer is None:
             featurizer = MaxHistoryTrackerFeaturizer(max_history=max_history)
@@ -83,6 +86,8 @@ class MemoizationPolicy(Policy):
                 "a MemoizationPolicy needs a featurizer with a max_history: a MaxHistoryTrackerFeaturizer."
             )
         self._max_history: int = self.featurizer.max_history
+        self.knows_whole = knows_whole
+        self._longest = 0  # Of the conversations that are remembered from their beginning, how many states one has.
         self.lookup: dict[Key, str] = dict(lookup or {})
         self._ambiguous: dict[Key, None] = {}  # In the order found, which is the same in every process.
         self._glued: set[Key] = set()  # Those of both that only augmented conversations show.
@@ -93,13 +98,18 @@ class MemoizationPolicy(Policy):
         self._unseen: frozenset[str] = frozenset()  # Slots and loops that only rules name.
         self.is_enabled = True
 
+    @property
+    def max_history(self) -> int:
+        """How many states a prediction looks at."""
+        return max(self._max_history, self._longest)
+
     def toggle(self, activate: bool) -> None:
         """Switch the policy on or off."""
         self.is_enabled = activate
 
     def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Remember the conversations, and nothing else."""
-        self.lookup, self._ambiguous, self._glued, self._failing = {}, {}, set(), set()
+        self.lookup, self._ambiguous, self._glued, self._failing, self._longest = {}, {}, set(), set(), 0
         self._unseen = named_in_rules_only(kwargs.get("rules") or (), training_trackers)
         doubts: Doubts[Key] = Doubts()
         self._training_turns = StoredTurns(self._memorise(training_trackers, TurnCollector(), doubts).table())
@@ -119,6 +129,7 @@ class MemoizationPolicy(Policy):
     def _memorise(self, trackers: Trackers, turns: TurnCollector, doubts: Doubts[Key] | None = None) -> TurnCollector:
         """Remember conversations, add where they stand to `turns`, and return these; count them in `doubts`."""
         digests: dict[StateKey, bytes] = {}
+        trackers = list(trackers)
         for number, tracker in enumerate(trackers):
             is_glued, is_rasa = getattr(tracker, "is_augmented", False), tracker.history.loops is not None
             if is_glued and is_rasa:
@@ -133,9 +144,24 @@ class MemoizationPolicy(Policy):
                     if self.lookup.setdefault(key, action_name) != action_name:
                         self._ambiguous[key] = None
                     turns.add(turn_key(key, digests), action_name, places)
+        if self.knows_whole:
+            self._remember_whole(trackers, turns, digests)
         for key in self._ambiguous:
             self.lookup.pop(key, None)
         return turns
+
+    def _remember_whole(self, trackers: Trackers, turns: TurnCollector, digests: dict[StateKey, bytes]) -> None:
+        """Remember conversations from their beginning, up to where their last states contradict one another."""
+        contradictory = frozenset(self._ambiguous)
+        for tracker in trackers:
+            if getattr(tracker, "is_augmented", False):
+                continue
+            for key, action_name, places in self._turns_of(tracker, is_whole=True):
+                if len(key) > self._max_history and key[-self._max_history :] in contradictory:
+                    self._longest = max(self._longest, len(key))
+                    if self.lookup.setdefault(key, action_name) != action_name:
+                        self._ambiguous[key] = None
+                    turns.add(turn_key(key, digests), action_name, places)
 
     def _counts(self, key: Key, is_glued: bool) -> bool:
         """Tell whether what follows `key` counts: no augmented conversation contradicts the stories themselves."""
@@ -150,20 +176,23 @@ class MemoizationPolicy(Policy):
             self._glued.add(key)
         return True
 
-    def _turns_of(self, tracker: DialogueStateTracker) -> Iterator[tuple[Key, str, Sequence[Place]]]:
-        """Yield the last states before each action, the action, and where it stands."""
+    def _turns_of(
+        self, tracker: DialogueStateTracker, *, is_whole: bool = False
+    ) -> Iterator[tuple[Key, str, Sequence[Place]]]:
+        """Yield the last states before each action, or all of them, the action, and where it stands."""
         states, actions = self.featurizer.predictions_of(tracker)
         states = self._seen(states)
         places = places_of(tracker) or [()] * len(actions)
         keys = [frozenset(state.items()) for state in states]
         for index, action in enumerate(actions):
             if not action.unpredictable:
-                key = tuple(keys[max(0, index + 1 - self._max_history) : index + 1])
+                key = tuple(keys[0 if is_whole else max(0, index + 1 - self._max_history) : index + 1])
                 yield key, action.action_name, places[index]
 
     def recall(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> str | None:
         """Return the action that followed these states, oldest first, in the stories; None for new ones."""
-        return self.lookup.get(key_of(states))
+        found = self.lookup.get(key_of(states))
+        return self.lookup.get(key_of(states[-self._max_history :])) if found is None and self._longest else found
 
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
         """Return the confidence of the remembered action, 1.0 if it is certain; zeros if there is none."""
@@ -184,7 +213,7 @@ class MemoizationPolicy(Policy):
         return self._confidences.get(key, 1.0) if key in self.lookup else self._share
 
     def _states_of(self, tracker: DialogueStateTracker) -> list[State]:
-        states = self._seen(self.featurizer.cleaned(tracker.last_states(self._max_history)))
+        states = self._seen(self.featurizer.cleaned(tracker.last_states(self.max_history)))
         return list(map(self._as_told, states)) if any(FAILED in state for state in states) else states
 
     def _as_told(self, state: State) -> State:
@@ -246,6 +275,8 @@ class MemoizationPolicy(Policy):
     def _endings(self, states: Sequence[State], domain: Domain) -> Iterator[Key]:
         """Yield what is looked up for these states, in this order."""
         yield key_of(states)
+        if self._longest:
+            yield key_of(states[-self._max_history :])
 
     def _find(self, key: Key) -> str | None:
         return self.lookup.get(key)
@@ -278,6 +309,7 @@ class MemoizationPolicy(Policy):
             "ambiguous": ambiguous,
             "augmented": glued,
             **({"unseen": sorted(self._unseen)} if self._unseen else {}),
+            **({"longest": self._longest} if self._longest else {}),
             **(self._doubts_as_json() if self._confidences else {}),
         }
         Path(path, FILE_NAME).write_text(json.dumps(content), encoding="utf-8")
@@ -307,6 +339,7 @@ class MemoizationPolicy(Policy):
         policy._ambiguous, policy._glued = dict.fromkeys(ambiguous), glued
         policy._failing |= failing_in(chain.from_iterable(ambiguous))
         policy._unseen = frozenset(content.get("unseen", ()))
+        policy._longest = int(content.get("longest", 0))
         policy._training_turns = StoredTurns(folder=path)
         return policy
 

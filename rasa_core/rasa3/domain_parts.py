@@ -149,7 +149,12 @@ class RasaParts:
         named = [name for name in names_in(self.content["actions"]) if name not in RASA_DEFAULT_ACTIONS]
         said = [name for name in sorted(self.content["responses"]) if name.startswith("utter_")]
         chosen = [name.partition("/")[0] for name in said if "/" in name]
-        return list(dict.fromkeys([*named, *said, *chosen, *self.content["forms"]]))
+        return list(dict.fromkeys([*named, *said, *chosen, *self.content["forms"], *self.texts]))
+
+    @property
+    def texts(self) -> list[str]:
+        """What the bot says as it stands in stories: each is an action of this name."""
+        return [str(text) for text in self.content.get("e2e_actions") or ()]
 
 
 def names_in(entries: Iterable[Any]) -> list[str]:

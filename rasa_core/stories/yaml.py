@@ -10,7 +10,7 @@ Step                 Meaning
 ``checkpoint:``      stories that start with this name go on from here; conditions in ``slot_was_set:``
 ``or:``              one of several messages or slots
 ``user:``            the words of the message, in test stories; without ``intent:`` the story is left out
-``bot:``             the words of the bot, in test stories; they are not learnt
+``bot:``             what the bot says, as it stands there; in test stories, what its action says
 ===================  ================================================================================
 """
 
@@ -87,6 +87,7 @@ class YamlStoryReader:
         self._problems: list[Problem] = [] if problems is None else problems
         self._domain = domain
         self._names = NameCheck(domain, self._problems)
+        self._texts = frozenset(domain.rasa.texts if domain is not None and domain.rasa is not None else ())
         self._read = ReadStories()
 
     def read_files(self, files: Sequence[str | Path]) -> ReadStories:
@@ -248,6 +249,8 @@ class YamlStoryReader:
             event = self._message(keys)
         elif "action" in keys and keys["action"].written != SNIPPET:
             event = ActionExecuted(keys["action"].written, error=self._failure(keys))
+        elif "bot" in keys and keys["bot"].written.strip() in self._texts:
+            event = ActionExecuted(keys["bot"].written.strip())
         elif "active_loop" in keys:
             event = self._loop(keys["active_loop"])
         if event is not None:

@@ -218,3 +218,20 @@ def test_a_policy_of_ones_own_is_known_by_its_name(tmp_path: Path) -> None:
     [policy] = read_rasa_config(file, lambda max_history: MemoizationPolicy()).policies
     assert isinstance(policy, OwnRasaPolicy)
     assert policy.words == 3
+
+
+def test_a_text_in_a_story_that_repeats_its_action_is_told(tmp_path: Path) -> None:
+    stories = """
+    stories:
+    - story: one
+      steps:
+      - intent: a
+      - action: utter_a
+      - bot: A.
+      - intent: b
+      - bot: B!
+    """
+    domain = 'version: "3.1"\nintents: [a, b]\nresponses: {utter_a: [{text: A.}]}'
+    output = told(write(tmp_path, domain=domain, data__all=stories))[1]
+    assert "all.yml:7: warning: in \"one\": the bot says 'A.' twice" in output
+    assert "B!" not in output

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from click.testing import CliRunner
 from rasa3_bots import say, trained, write
 
 from rasa_core.agent import Agent
+from rasa_core.commands.check import command
 
 HEAD: Final = """
 version: "3.1"
@@ -66,6 +68,16 @@ stories:
   - active_loop: null
   - action: utter_stopped
 """.replace(" &begin", "")
+
+LONG: Final = """
+stories:
+- story: long
+  steps: [{intent: a}, {action: utter_a}, {intent: chat}, {action: utter_chat}, {intent: chat},
+    {action: utter_chat}, {intent: chat}, {action: utter_chat}, {intent: d}, {action: utter_b}]
+- story: long, too
+  steps: [{intent: b}, {action: utter_a}, {intent: chat}, {action: utter_chat}, {intent: chat},
+    {action: utter_chat}, {intent: chat}, {action: utter_chat}, {intent: d}, {action: utter_c}]
+"""
 
 # Each has a domain, stories and rules, and a line for each message: what is said, and what the answer is.
 PROJECTS: Final[dict[str, tuple[str, str, str]]] = {
@@ -229,6 +241,18 @@ PROJECTS: Final[dict[str, tuple[str, str, str]]] = {
         BEGIN,
         '/go => S? | /b{"city": "Oslo"} => T? | /b{"city": "Rome"} => Oslo Rome',
     ),
+    "what stories say without an action": (
+        "{e2e_actions: [{text}]}".replace("{text}", '"Hello {s}!"'),
+        """
+        stories:
+        - story: said as it stands
+          steps: [{intent: a}, {bot: "Hello {s}!"}, {intent: b}, {bot: Well?}, {action: utter_b}]
+        rules:
+        - rule: also in rules
+          steps: [{intent: c}, {bot: Well?}]
+        """,
+        "/a => Hello {s}! | /b => Well?, B | /c => Well?",
+    ),
     "what influences a story": (
         """
         slots:
@@ -294,3 +318,22 @@ def test_what_is_said(name: str, tmp_path: Path) -> None:
     for turn in turns:
         message = turn.split(" =>")[0]
         assert f"{message} => {', '.join(say(agent, message))}".strip() == turn
+
+
+@pytest.mark.parametrize("kind", ["MemoizationPolicy", "AugmentedMemoizationPolicy"])
+def test_a_memory_without_a_limit_tells_long_conversations_apart(kind: str, tmp_path: Path) -> None:
+    config = f"policies: [{{name: {kind}}}, {{name: RulePolicy}}]"
+    agent = trained(write(tmp_path, config=config, domain=HEAD, data__all=LONG))
+    agent.persist(tmp_path / "model")
+    for bot, sender in ((agent, "ada"), (Agent.load(tmp_path / "model"), "bob")):
+        told = [say(bot, text, sender=sender) for text in ("/a", *["/chat"] * 3, "/d")]
+        assert told == [["A"], *[["Chat"]] * 3, ["B"]]
+        told = [say(bot, text, sender=f"{sender} 2") for text in ("/b", *["/chat"] * 3, "/d")]
+        assert told == [["A"], *[["Chat"]] * 3, ["C"]]
+
+
+@pytest.mark.parametrize(("limit", "code"), [("", 0), (", max_history: 5", 1), (", max_history: 12", 0)])
+def test_a_check_compares_as_much_as_the_memory_does(limit: str, code: int, tmp_path: Path) -> None:
+    config = f"policies: [{{name: MemoizationPolicy{limit}}}, {{name: RulePolicy}}]"
+    result = CliRunner().invoke(command, [str(write(tmp_path, config=config, domain=HEAD, data__all=LONG))])
+    assert (result.exit_code, "[contradiction]" in result.output) == (code, bool(code)), result.output
