@@ -282,14 +282,6 @@ class ActionExecuted(Event):
             object.__setattr__(self, "policy", self.timestamp)
         Event.__init__(self, moment if is_policy or moment is not None else self.timestamp)
 
-    @classmethod
-    def _from_parameters(cls, parameters: Mapping[str, Any]) -> Event:
-        """Take the text of an action of Rasa 3 that has no name but what it says."""
-        if parameters.get("name") is None and isinstance(parameters.get("action_text"), str):
-            parameters = {**parameters, "name": parameters["action_text"]}
-        event: Event = cls._from_story_string(parameters)  # type: ignore[assignment]
-        return event
-
     def _parameters(self) -> Json:
         """Return the name, and of everything else what there is."""
         return {key: found for key, to in self._keys.items() if (found := getattr(self, to.field)) is not None}
