@@ -15,15 +15,20 @@ const slot = (name, value) => ({ event: "slot", name, value });
 const ACTIONS = {
   // Books a repair, and tells what has become of it; a Sunday stands for a calendar that cannot be reached.
   book_repair({ day }) {
-    try {
-      if (day === "Sunday") throw new Error("the calendar does not answer");
-      return [slot("outcome", FULL.includes(day) ? "full" : "booked")];
-    } catch (error) {
-      console.error(`     (${error.message})`);
-      return [slot("outcome", "failed")];
-    }
+    if (day === "Sunday") throw new Error("the calendar does not answer");
+    return [slot("outcome", FULL.includes(day) ? "full" : "booked")];
   },
 };
+
+// Runs an action: what it changes, and the error if it fails. The stories tell what the bot does then.
+async function run(action, slots) {
+  try {
+    return { events: (await ACTIONS[action]?.(slots)) ?? [] };
+  } catch (error) {
+    console.error(`     (${action}: ${error.message})`);
+    return { events: [], error: String(error.message) };
+  }
+}
 
 // A request that gets no answer is sent again with its key: the server carries it out once.
 async function call(endpoint, content) {
@@ -49,8 +54,8 @@ try {
     let answer = await call("parse", { query: line });
     while (answer.next_action && answer.next_action !== "action_listen") {
       for (const message of answer.messages ?? []) console.log(`bot: ${message.text}`);
-      const events = ACTIONS[answer.next_action]?.(answer.tracker.slots) ?? [];
-      answer = await call("continue", { executed_action: answer.next_action, events });
+      const outcome = await run(answer.next_action, answer.tracker.slots);
+      answer = await call("continue", { executed_action: answer.next_action, ...outcome });
     }
     terminal.prompt();
   }

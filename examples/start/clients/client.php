@@ -14,18 +14,25 @@ const FULL = ['Monday']; // The calendar that this bot knows; put your own in it
 $actions = [
     // Books a repair, and tells what has become of it; a Sunday stands for a calendar that cannot be reached.
     'book_repair' => function (array $slots): array {
-        try {
-            if ($slots['day'] === 'Sunday') {
-                throw new RuntimeException('the calendar does not answer');
-            }
-            $outcome = in_array($slots['day'], FULL, true) ? 'full' : 'booked';
-        } catch (RuntimeException $error) {
-            fwrite(STDERR, "     ({$error->getMessage()})\n");
-            $outcome = 'failed';
+        if ($slots['day'] === 'Sunday') {
+            throw new RuntimeException('the calendar does not answer');
         }
+        $outcome = in_array($slots['day'], FULL, true) ? 'full' : 'booked';
         return [['event' => 'slot', 'name' => 'outcome', 'value' => $outcome]];
     },
 ];
+
+// Runs an action: what it changes, and the error if it fails. The stories tell what the bot does then.
+function run(string $action, array $slots): array
+{
+    global $actions;
+    try {
+        return ['events' => isset($actions[$action]) ? $actions[$action]($slots) : []];
+    } catch (Throwable $error) {
+        fwrite(STDERR, "     ($action: {$error->getMessage()})\n");
+        return ['events' => [], 'error' => $error->getMessage()];
+    }
+}
 
 // A request that gets no answer is sent again with its key: the server carries it out once.
 function call(string $endpoint, array $content): array
@@ -67,8 +74,7 @@ while (true) {
             echo "bot: {$message['text']}\n";
         }
         $action = $answer['next_action'];
-        $events = isset($actions[$action]) ? $actions[$action]($answer['tracker']['slots']) : [];
-        $answer = call('continue', ['executed_action' => $action, 'events' => $events]);
+        $answer = call('continue', ['executed_action' => $action] + run($action, $answer['tracker']['slots']));
     }
 }
 echo "\n";

@@ -19,16 +19,21 @@ FULL = ("Monday",)  # The calendar that this bot knows; put your own in its plac
 
 def book_repair(slots: dict[str, Any]) -> list[Event]:
     """Book a repair, and return what has become of it; a Sunday stands for a calendar that cannot be reached."""
-    try:
-        if slots["day"] == "Sunday":
-            raise ConnectionError("the calendar does not answer")
-        return [SlotSet("outcome", "full" if slots["day"] in FULL else "booked")]
-    except ConnectionError as error:
-        print(f"     ({error})", file=sys.stderr)
-        return [SlotSet("outcome", "failed")]
+    if slots["day"] == "Sunday":
+        raise ConnectionError("the calendar does not answer")
+    return [SlotSet("outcome", "full" if slots["day"] in FULL else "booked")]
 
 
 ACTIONS = {"book_repair": book_repair}
+
+
+def run(action: str, slots: dict[str, Any]) -> tuple[list[Event], str | None]:
+    """Run an action; return what it changes, and the error if it fails: the stories tell what the bot does then."""
+    try:
+        return (ACTIONS[action](slots) if action in ACTIONS else []), None
+    except Exception as error:  # Whatever it is that fails, the conversation goes on.
+        print(f"     ({action}: {error})", file=sys.stderr)
+        return [], str(error)
 
 
 def main() -> None:
@@ -40,9 +45,8 @@ def main() -> None:
         while answer["next_action"] not in (None, "action_listen"):
             for message in answer.get("messages", ()):
                 print(f"bot: {message['text']}")
-            action = answer["next_action"]
-            events = ACTIONS[action](answer["tracker"]["slots"]) if action in ACTIONS else []
-            answer = client.continue_core(action, events, conversation)
+            events, error = run(answer["next_action"], answer["tracker"]["slots"])
+            answer = client.continue_core(answer["next_action"], events, conversation, error=error)
 
 
 if __name__ == "__main__":
