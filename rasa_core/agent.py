@@ -49,7 +49,7 @@ class Agent:
         Turns text into intent and entities: an interpreter, the folder of a model, an ``http(s)://`` address,
         or None for messages such as ``/greet``.
     tracker_store
-        Keeps the conversations; in memory if not given.
+        Keeps the conversations, such as ``store_from_url("sqlite:///bot.db")``; in memory if not given.
     actions
         The action server, its address, or what endpoints.yml says of it; it runs the actions that have no template.
         Without it, `domain` says where they run.
@@ -99,6 +99,9 @@ class Agent:
         """Return `store`, or one in memory, for the conversations of `domain`."""
         if store is None:
             return InMemoryTrackerStore(domain)
+        if not isinstance(store, TrackerStore):
+            example = 'tracker_store=store_from_url("sqlite:///bot.db"), of rasa_core.tracker_store'
+            raise ValueError(f"tracker_store is a TrackerStore, not {type(store).__name__}: {example}.")
         store.domain = domain
         return store
 
@@ -375,15 +378,8 @@ class Agent:
         """Draw stories as a graph into a file: HTML, SVG or DOT, by its ending."""
         visualize_stories = _legacy.load("visualize_stories")
 
-        visualize_stories(
-            resource_name,
-            self.domain,
-            output_file,
-            max_history,
-            nlu_training_data,
-            should_merge_nodes,
-            fontsize,
-        )
+        options = max_history, nlu_training_data, should_merge_nodes, fontsize
+        visualize_stories(resource_name, self.domain, output_file, *options)
 
 
 def _as_domain(domain: str | Path | Domain, action_factory: str | None) -> Domain:

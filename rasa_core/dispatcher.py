@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from rasa_core.channels.channel import OutputChannel
-from rasa_core.events import EVENT_DEPTH
+from rasa_core.events.base import EVENT_DEPTH
 from rasa_core.exceptions import EventError, did_you_mean
 from rasa_core.support.strict_json import plain
 

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from rasa_core import _legacy
-from rasa_core.events import EVENT_DEPTH, SHORT_FINGERPRINT, bracketed_entities, check_parse_data
+from rasa_core.events import check_parse_data
+from rasa_core.events.base import EVENT_DEPTH, SHORT_FINGERPRINT, bracketed_entities
 from rasa_core.exceptions import InterpreterError, ModelError, RasaCoreError
 from rasa_core.support.strict_json import decode, plain
 

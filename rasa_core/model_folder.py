@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rasa_core.domain import Domain
-from rasa_core.events import SHORT_FINGERPRINT
+from rasa_core.events.base import SHORT_FINGERPRINT
 from rasa_core.exceptions import ModelError, RasaCoreError
 from rasa_core.policies.ensemble import METADATA_NAME, PolicyEnsemble
 from rasa_core.support.folders import OLD, replace_directory

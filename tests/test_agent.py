@@ -118,6 +118,11 @@ class TestConstruction:
         assert Agent(domain, tracker_store=store).tracker_store is store
         assert store.domain is domain
 
+    @pytest.mark.parametrize("given", ["sqlite:///bot.db", "", Path("bot.db"), InMemoryTrackerStore])
+    def test_what_is_no_store_is_told_with_the_way_to_one(self, domain, given) -> None:
+        with pytest.raises(ValueError, match=f"{type(given).__name__}: tracker_store=store_from_url"):
+            Agent(domain, tracker_store=given)
+
     def test_a_store_can_be_made_as_ever(self, domain) -> None:
         assert isinstance(Agent.create_tracker_store(None, domain), InMemoryTrackerStore)
         store = TrackerStore()

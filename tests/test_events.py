@@ -146,7 +146,9 @@ def test_a_type_name_leads_to_its_class(kind: type[Event]) -> None:
 
 def test_this_file_knows_every_kind_of_event() -> None:
     assert {kind.__name__ for kind in TYPE_NAMES} == {
-        name for name, found in vars(module).items() if isinstance(found, type) and found.__module__ == module.__name__
+        name
+        for name, found in vars(module).items()
+        if isinstance(found, type) and issubclass(found, Event) and found is not Event
     } - {"_Said"}
 
 
@@ -447,6 +449,63 @@ def test_an_action_may_be_made_in_the_order_of_rasa_3() -> None:
     action = ActionExecuted("utter_hi", "RulePolicy", 0.9, 12.5)
     assert (action.policy, action.confidence, action.timestamp) == ("RulePolicy", 0.9, 12.5)
     assert ActionExecuted("utter_hi", None, 0.9).confidence == 0.9
+
+
+WHEN = datetime(2030, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "metadata", "moment"),
+    [
+        (("hi", None, {"a": 1}, 12.5), {"a": 1}, 12.5),
+        (("hi", None, None, 12.5), None, 12.5),
+        (("hi", None, {"a": 1}), {"a": 1}, None),
+        (("hi", None, {}), None, None),
+        (("hi", None, 12.5), None, 12.5),
+        (("hi", None, 12.5, {"a": 1}), {"a": 1}, 12.5),
+    ],
+    ids=repr,
+)
+def test_what_the_bot_said_may_be_made_in_either_order(values: Any, metadata: Any, moment: float | None) -> None:
+    said = BotUttered(*values)
+    assert said.metadata == metadata
+    assert said.timestamp == moment or (moment is None and said.timestamp > 1e9)
+    assert Event.from_parameters(said.as_dict()) == said
+
+
+@pytest.mark.parametrize(
+    ("values", "named", "expected"),
+    [
+        (("act", WHEN), {}, {"action": "act", "name": "act@2030-01-01T00:00:00", "kill_on_user_msg": True}),
+        (("act", WHEN, "tea", False), {}, {"action": "act", "name": "tea", "kill_on_user_msg": False}),
+        (("say", WHEN, ["x"]), {}, {"intent": "say", "entities": ["x"], "kill_on_user_msg": True}),
+        (("say", WHEN, {"a": 1}, "tea", False, 9.0), {}, {"intent": "say", "name": "tea", "kill_on_user_msg": False}),
+        (("say", WHEN, None, "tea"), {}, {"intent": "say", "entities": None, "name": "tea"}),
+        (("say", WHEN, None, None, False), {}, {"intent": "say", "kill_on_user_msg": False}),
+        (("say", WHEN, ["x"]), {"kill_on_user_message": False}, {"intent": "say", "kill_on_user_msg": False}),
+        (("say", WHEN), {"entities": ["x"], "name": "tea"}, {"intent": "say", "entities": ["x"], "name": "tea"}),
+        ((None, WHEN), {"intent": "say", "name": "tea"}, {"intent": "say", "name": "tea"}),
+    ],
+    ids=repr,
+)
+def test_a_reminder_may_be_made_in_either_order(values: Any, named: Any, expected: dict[str, Any]) -> None:
+    reminder = ReminderScheduled(*values, **named)
+    written = reminder.as_dict()
+    assert {key: written[key] for key in expected} == expected
+    assert ("action" in written) is ("action" in expected)
+    assert Event.from_parameters(written) == reminder
+    assert reminder.timestamp == (9.0 if 9.0 in values else reminder.timestamp)
+
+
+def test_an_action_in_a_log_is_one_whatever_stands_beside_it() -> None:
+    written = {
+        "event": "reminder",
+        "action": "act",
+        "intent": "say",
+        "entities": ["x"],
+        "date_time": "2030-01-01T00:00:00",
+    }
+    assert "intent" not in Event.from_parameters(written).as_dict()
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from rasa_core.commands.common import (
     CONTEXT,
     Command,
     counted,
+    form_option,
     ignore_option,
     lines_of,
     load_modules,
@@ -71,14 +72,7 @@ A finding looks like this:
     help="States that have to be equal for two histories to be the same.  [default: as the memory of the project "
     f"compares them, else {DEFAULT_MAX_HISTORY}]",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help='Text, or one JSON object for programs: {"findings": [...]}.',
-)
+@form_option
 @ignore_option
 @log_options
 def command(

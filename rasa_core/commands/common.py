@@ -98,6 +98,16 @@ import_option = click.option(
 )
 
 
+form_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Text for people, or one JSON object for programs.",
+)
+
+
 ignore_option = click.option(
     "--ignore-components",
     is_flag=True,

@@ -14,6 +14,7 @@ from rasa_core.agent import Agent
 from rasa_core.commands.common import (
     CONTEXT,
     Command,
+    form_option,
     import_option,
     is_project,
     load_modules,
@@ -228,8 +229,7 @@ def _read_shares(context: click.Context, option: click.Parameter, value: str | N
     f"[default: {DEFAULT_MAX_STORIES}; where policies are trained, all]",
 )
 @click.option(
-    "-o",
-    "--output",
+    *("-o", "--output"),
     metavar="FILE",
     callback=_or_none,
     help="Draw the confusion matrix, or the learning curve: .svg .png.",
@@ -238,10 +238,10 @@ def _read_shares(context: click.Context, option: click.Parameter, value: str | N
 @click.option(
     "--failed",
     metavar="FILE",
-    help="Story file for the stories in which something else was predicted, or a message misunderstood; none for no "
-    f"file.  [default: {DEFAULT_FAILED_FILE}; where stories are in YAML, {DEFAULT_FAILED_YAML}]",
+    help="Story file for stories in which something else was predicted, or a message misunderstood; none for no file.  "
+    f"[default: {DEFAULT_FAILED_FILE}; where stories are in YAML, {DEFAULT_FAILED_YAML}]",
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the report.")
+@form_option
 @click.option("--fail-under", type=click.FloatRange(0, 1), metavar="SHARE", help="Exit status 1 below this accuracy.")
 @click.option(
     "--fail-under-stories",

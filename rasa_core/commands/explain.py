@@ -8,7 +8,16 @@ from collections.abc import Sequence
 import click
 
 from rasa_core.agent import Agent
-from rasa_core.commands.common import CONTEXT, Command, import_option, load_modules, log_options, model_at, start_log
+from rasa_core.commands.common import (
+    CONTEXT,
+    Command,
+    form_option,
+    import_option,
+    load_modules,
+    log_options,
+    model_at,
+    start_log,
+)
 from rasa_core.commands.talk import lines_of_explanation
 from rasa_core.events import ACTION_LISTEN_NAME
 
@@ -29,7 +38,7 @@ Examples:
 @click.argument("place", metavar="MODEL|PROJECT")
 @click.argument("messages", nargs=-1, required=True, metavar="MESSAGE...")
 @click.option("-u", "--nlu", metavar="NLU", help="What understands typed text; that of a PROJECT if not given.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the explanation.")
+@form_option
 @import_option
 @log_options
 def command(

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from rasa_core.checks.migration import carried_over, exit_code
-from rasa_core.commands.common import CONTEXT, Command, start_log
+from rasa_core.commands.common import CONTEXT, Command, form_option, start_log
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
 from rasa_core.support.problems import Note
@@ -42,14 +42,7 @@ class _FailureError(click.ClickException):
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
 @click.argument("project", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--brief", is_flag=True, help="Leave out what is the same.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help='Text, or one JSON object for programs: {"notes": [...]}.',
-)
+@form_option
 def command(project: Path, brief: bool, form: str) -> None:
     """Tell what becomes of the project of Rasa 2 or 3 in the folder PROJECT, with file and line; nothing is changed.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from rasa_core.commands.common import CONTEXT, Command
+from rasa_core.commands.common import CONTEXT, Command, form_option
 from rasa_core.evaluation.tables import table
 from rasa_core.project.models import About, ProjectModels
 from rasa_core.support.kept_versions import KEPT
@@ -25,7 +25,7 @@ _HEADS = ("Model", "", "Made (UTC)", "Stories", "Messages", "Right when unseen",
 
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
 @click.argument("words", nargs=-1, metavar="[PROJECT] | use NAME [PROJECT]")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the list.")
+@form_option
 def command(words: tuple[str, ...], form: str) -> None:
     """List the models of a PROJECT, the folder of a bot (here, if not given), or make one of them the one that serves.
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import click
 
 from rasa_core.checks.nlu import check_training_data
-from rasa_core.commands.common import CONTEXT, Group, ImportingCommand, lines_of, log_options, start_log
+from rasa_core.commands.common import CONTEXT, Group, ImportingCommand, form_option, lines_of, log_options, start_log
 from rasa_core.drawing.svg import check_picture_file, shorten
 from rasa_core.evaluation.cross_validation import (
     all_messages,
@@ -243,7 +243,7 @@ Examples:
     show_default=True,
     help="NLU data of the messages that were misunderstood: Markdown, or JSON if the name ends in .json.",
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the report.")
+@form_option
 @click.option("--untidy", is_flag=True, help="With -m: measure the messages also as people type them: ten changes.")
 @click.option("--out-of-scope", metavar="FILE", help="With -m: a text that means nothing known in each line.")
 @click.option("--compare", metavar="DIR", help="With -m: what another model understands better, and worse.")

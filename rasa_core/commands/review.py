@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from rasa_core.commands.common import CONTEXT, Command, counted
+from rasa_core.commands.common import CONTEXT, Command, counted, form_option
 from rasa_core.commands.store import open_store, url_argument
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.reviews import Mark
@@ -46,7 +46,7 @@ only: (unsure, failed, paused, fallback, deviates), reviewed: (yes, no, all). Ot
 @click.option("--again", multiple=True, metavar="ID", help="Note that it needs another look; repeatable.")
 @click.option("--note", default="", metavar="TEXT", help="What to note of it.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="By which to find it again; repeatable.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@form_option
 def command(
     url: str,
     search: str,

@@ -2,8 +2,7 @@
 
 An event is immutable, but for its time before it is in a tracker. It has a JSON form (`Event.as_dict`,
 `Event.from_parameters`), a line in a story (`Event.as_story_string`, `Event.from_story_string`) and an effect on a
-tracker (`Event.apply_to`). A new kind of event is a subclass of `Event` with a ``type_name`` of its own: defining the
-class registers it.
+tracker (`Event.apply_to`). A new kind of event is a subclass of `Event` with a ``type_name`` of its own.
 """
 
 from __future__ import annotations
@@ -11,20 +10,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, InitVar, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar
 
 from rasa_core.events.base import ACTION_LISTEN_NAME as ACTION_LISTEN_NAME
-from rasa_core.events.base import END_OF_TIME as END_OF_TIME
-from rasa_core.events.base import EVENT_DEPTH as EVENT_DEPTH
 from rasa_core.events.base import FAILED_IN_STORY as FAILED_IN_STORY
-from rasa_core.events.base import SHORT_FINGERPRINT as SHORT_FINGERPRINT
 from rasa_core.events.base import Event as Event
-from rasa_core.events.base import Json, JsonKey, as_story, but_none, event_class, moment_in, parameter
-from rasa_core.events.base import bracketed_entities as bracketed_entities
+from rasa_core.events.base import Json, JsonKey, as_story, but_none, event_class, parameter, reminder_of_rasa3
 from rasa_core.events.base import check_parse_data as check_parse_data
 from rasa_core.events.base import deserialise_events as deserialise_events
 from rasa_core.exceptions import EventError
+from rasa_core.support.moments import moment_as_text, moment_in
 
 ACTION_RESTART_NAME = "action_restart"
 
@@ -112,7 +108,7 @@ class UserUttered(Event):
 
 @event_class
 class _Said(Event):
-    """What the bot, or somebody in its place, said."""
+    """What the bot, or somebody in its place, said; by position also as in Rasa 3, metadata before the time."""
 
     _keys: ClassVar = {
         "text": JsonKey("text", str),
@@ -123,6 +119,14 @@ class _Said(Event):
     data: Any = None
     timestamp: float = 0.0
     metadata: Json | None = None
+
+    def __post_init__(self) -> None:
+        """Read what was given in the order of Rasa 3: an object is no time, and a number no metadata."""
+        moment, metadata = self.timestamp, self.metadata
+        if isinstance(moment, dict) or isinstance(metadata, float | int):
+            object.__setattr__(self, "metadata", moment or None)
+            moment = metadata
+        Event.__init__(self, moment)
 
     def _parameters(self) -> Json:
         """Return text and data, and metadata if there are any."""
@@ -241,8 +245,7 @@ class ActionExecuted(Event):
     action_name
         Name of the action.
     policy, confidence
-        Which policy chose it, and its probability; None where none was asked. By position also as in Rasa 3, before the
-        time: a text is no time.
+        Which policy chose it, and its probability; None where none was asked. By position also as in Rasa 3.
     model, predicted
         The short fingerprint of the model that was loaded; what it chose, if that was another action.
     unpredictable
@@ -327,7 +330,7 @@ class ReminderScheduled(Event):
     kill_on_user_message
         Whether a user message before that time cancels it.
     intent, entities
-        What the user seems to say then, as a reminder of Rasa 3 has it.
+        What the user seems to say then, as in Rasa 3; by position too, if there is more than an intent and a time.
     """
 
     type_name: ClassVar[str] = "reminder"
@@ -349,30 +352,27 @@ class ReminderScheduled(Event):
 
     def __post_init__(self) -> None:
         """Read a time that is text, and give the reminder a name that is the same in every process."""
+        for field_name, value in reminder_of_rasa3(self).items():
+            object.__setattr__(self, field_name, value)
         if not isinstance(self.trigger_date_time, datetime):
             object.__setattr__(self, "trigger_date_time", moment_in(self.trigger_date_time))
-        object.__setattr__(self, "name", self.name or f"{self.action_name or self.intent}@{self._moment()}")
+        written = moment_as_text(self.trigger_date_time)
+        object.__setattr__(self, "name", self.name or f"{self.action_name or self.intent}@{written}")
         Event.__post_init__(self)
 
-    def _moment(self) -> str:
-        moment = self.trigger_date_time
-        if moment.utcoffset() is None:
-            return moment.isoformat()[:19]
-        return moment.astimezone(UTC).isoformat()[:19] + "Z"
-
     def _parameters(self) -> Json:
-        parameters = {**Event._parameters(self), "date_time": self._moment()}
+        parameters = {**Event._parameters(self), "date_time": moment_as_text(self.trigger_date_time)}
         others = ("action",) if self.action_name is None else ("intent", "entities")
         return {key: value for key, value in parameters.items() if key not in others}
 
     @classmethod
     def _from_story_string(cls, parameters: Mapping[str, Any]) -> Event:
-        action, intent, entities, written, name, kill = (parameter(cls, parameters, key) for key in cls._keys)
-        if action is None and intent is None:
+        given = {described.field: parameter(cls, parameters, key) for key, described in cls._keys.items()}
+        if given["action_name"] is not None:  # As a log has it, an action is one, whatever stands beside it.
+            given |= {"intent": None, "entities": None}
+        elif given["intent"] is None:
             raise EventError('"action" of event "reminder" is missing; it is a string.')
-        kill = True if kill is None else kill
-        intent = intent if action is None else None
-        return cls(action, moment_in(written), name, kill, intent=intent, entities=entities)
+        return cls(**given)
 
 
 @event_class

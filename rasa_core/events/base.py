@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar, dataclass_transform
 
 from rasa_core.exceptions import EventError, did_you_mean
@@ -15,8 +14,6 @@ from rasa_core.support.strict_json import MAX_DEPTH, hashable, is_number, plain
 
 Json = dict[str, Any]
 
-_NAMED_ZONE = re.compile(r"(Z|[+-]\d\d:?\d\d)\[[\w/+-]+\]$")
-_UNIVERSAL = re.compile(r" ?(?:UTC|GMT|z)$")
 ACTION_LISTEN_NAME = "action_listen"
 FAILED_IN_STORY = "failed"
 """The error of an action that fails in a story, which does not say why."""
@@ -304,15 +301,25 @@ def but_none(parameters: Json, *optional: str) -> Json:
     return parameters
 
 
-def moment_in(written: object) -> datetime:
-    """Return the moment that ISO text names, to the second: in UTC if it has an offset, else naive."""
-    try:
-        text = _NAMED_ZONE.sub(r"\1", _UNIVERSAL.sub("Z", str(written).strip()))
-        moment = datetime.fromisoformat(text).replace(microsecond=0)
-        return moment if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        examples = '"2018-09-03T11:41:10Z", "2018-09-03T13:41:10+02:00", or without an offset for local time'
-        raise EventError(f'"date_time" of event "reminder" is like {examples}, not {str(written)[:40]!r}.') from None
+def reminder_of_rasa3(given: Any) -> dict[str, Any]:
+    """Return the fields of a reminder that was given as in Rasa 3; none for one in the order of 0.9.
+
+    There, its parameters are an intent, when, entities, a name, whether a message cancels it, and a time stamp. Here
+    these came as an action, when, a name, whether a message cancels it, a time stamp, and an intent.
+    """
+    third, fourth, fifth, sixth = given.name, given.kill_on_user_message, given.timestamp, given.intent
+    if isinstance(third, list | Mapping) or isinstance(fourth, str) or isinstance(fifth, bool):
+        return {
+            "action_name": None,
+            "intent": given.action_name,
+            "entities": third or None,
+            "name": fourth if isinstance(fourth, str) else "",
+            "kill_on_user_message": next((value for value in (fifth, fourth) if isinstance(value, bool)), True),
+            "timestamp": sixth if isinstance(fifth, bool) else fifth,
+        }
+    if given.action_name is not None and given.entities is not None:
+        return {"action_name": None, "intent": given.action_name}
+    return {"kill_on_user_message": True} if fourth is None else {}
 
 
 def as_story(name: str, parameters: Mapping[str, Any]) -> str:

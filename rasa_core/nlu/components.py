@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 from urllib.parse import urlencode, urlsplit
 
-from rasa_core.events import EVENT_DEPTH
+from rasa_core.events.base import EVENT_DEPTH
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.nlu.expressions import Budget, Expression
 from rasa_core.nlu.tokens import alike

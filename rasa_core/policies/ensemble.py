@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rasa_core.events import ACTION_LISTEN_NAME, SHORT_FINGERPRINT, ActionExecuted, Event, SlotSet
+from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet
+from rasa_core.events.base import SHORT_FINGERPRINT
 from rasa_core.exceptions import ModelError, UnsupportedDialogueModelError
 from rasa_core.policies.policy import Policy, Prediction, Trackers
 from rasa_core.support.stored_models import KnownByName, reading

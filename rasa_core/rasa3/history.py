@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from rasa_core.events import ACTION_LISTEN_NAME, Event, ReminderScheduled
-from rasa_core.events.base import moment_in
 from rasa_core.events.rasa3 import ActionExecutionRejected as Rejected
 from rasa_core.events.rasa3 import ActiveLoop, CallerAction, LoopInterrupted, ReminderCancelled, entities_in
 from rasa_core.history import FAILED, SLOTS_KEPT, History, RasaVocabulary, State, Understood, Vocabulary
 from rasa_core.slots import Slot
+from rasa_core.support.moments import moment_in
 
 LISTENED: Final = f"prev_{ACTION_LISTEN_NAME}"
 LOOP_PREFIX: Final = "active_loop_"

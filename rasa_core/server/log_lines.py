@@ -19,6 +19,7 @@ import re
 import time
 from collections.abc import Mapping
 from functools import lru_cache
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Final
 from urllib.parse import quote, unquote_plus
 
@@ -146,8 +147,13 @@ class LogStyle:
         work: Work = environ["rasa_core.work"]
         if not self.is_json:
             return f" {os.getpid()}/{work.request_id} INFO {ACCESS}: {line}\n"
-        said = self.object_of("INFO", ACCESS, line, work, self.request_fields(environ, status, seconds))
-        return f'Z", {json.dumps(said)[1:]}\n'
+        # As `json.dumps` would write `object_of`, at less than half of its cost, which each request has to bear.
+        sender = "" if work.sender is None else f' "sender": {quoted(self.sender(work.sender))},'
+        return (
+            f'Z", "level": "INFO", "logger": "{ACCESS}", "message": {quoted(line)}, "process": {os.getpid()}, '
+            f'"request_id": {quoted(work.request_id)}, "route": {quoted(work.route)},{sender} '
+            f'"method": {quoted(environ["REQUEST_METHOD"])}, "status": {status}, "duration": {round(seconds, 6)}}}\n'
+        )
 
     def milliseconds(self, moment: float) -> str:
         """Return the milliseconds of a moment, as they stand behind the second."""

@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.domain import Domain
-from rasa_core.events import FAILED_IN_STORY, ActionExecuted, Event, SlotSet, UserUttered
+from rasa_core.events import ActionExecuted, Event, SlotSet, UserUttered
+from rasa_core.events.base import FAILED_IN_STORY
 from rasa_core.events.rasa3 import ActiveLoop
 from rasa_core.exceptions import did_you_mean
 from rasa_core.rasa3.domain_parts import SNIPPET

@@ -134,6 +134,20 @@ class TestALine:
         lines = (tmp_path / "log").read_text().splitlines()
         assert [re.search(r" \d+/mine (ERROR|INFO) ", line) is not None for line in lines] == [True, True]
 
+    @pytest.mark.parametrize("sender", [None, "anna", 'a"b\\c\n', "Zoë 😀", "half \ud800"])
+    def test_of_a_request_is_what_json_makes_of_it(self, sender: str | None) -> None:
+        style, work = LogStyle("json"), Work("7:a/b+c@d~", "/parse", sender)
+        environ = {"rasa_core.work": work, "REQUEST_METHOD": 'P"ST'}
+        rest = style.after_time(environ, "POST /x%22 200 1.87 ms", 200, 0.0018712345)
+        said = style.object_of(
+            "INFO",
+            "rasa_core.server.access",
+            "POST /x%22 200 1.87 ms",
+            work,
+            style.request_fields(environ, 200, 0.0018712345),
+        )
+        assert rest == f'Z", {json.dumps(said)[1:]}\n'
+
     def test_other_formats_are_refused(self) -> None:
         with pytest.raises(ValueError, match="text or json, not 'xml'"):
             create_app(make_agent(), log_format="xml")

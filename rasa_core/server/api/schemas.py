@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from rasa_core.events import END_OF_TIME, Event
-from rasa_core.events.base import JsonKey
+from rasa_core.events import Event
+from rasa_core.events.base import END_OF_TIME, JsonKey
 
 Schema = dict[str, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import NoneType
 from typing import Any, Final
 
-from rasa_core.events import END_OF_TIME
+from rasa_core.events.base import END_OF_TIME
 from rasa_core.server.api.fields import Body, Field, Parameter, RequestError
 
 TEXT: Final = (str,)

@@ -1,0 +1,29 @@
+"""Moments as ISO text, to the second, as reminders have them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from rasa_core.exceptions import EventError
+
+_NAMED_ZONE = re.compile(r"(Z|[+-]\d\d:?\d\d)\[[\w/+-]+\]$")
+_UNIVERSAL = re.compile(r" ?(?:UTC|GMT|z)$")
+
+
+def moment_in(written: object) -> datetime:
+    """Return the moment that ISO text names, to the second: in UTC if it has an offset, else naive."""
+    try:
+        text = _NAMED_ZONE.sub(r"\1", _UNIVERSAL.sub("Z", str(written).strip()))
+        moment = datetime.fromisoformat(text).replace(microsecond=0)
+        return moment if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        examples = '"2018-09-03T11:41:10Z", "2018-09-03T13:41:10+02:00", or without an offset for local time'
+        raise EventError(f'"date_time" of event "reminder" is like {examples}, not {str(written)[:40]!r}.') from None
+
+
+def moment_as_text(moment: datetime) -> str:
+    """Return ISO text of a moment, to the second: in UTC if it has an offset, else without one."""
+    if moment.utcoffset() is None:
+        return moment.isoformat()[:19]
+    return moment.astimezone(UTC).isoformat()[:19] + "Z"
