@@ -10,20 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final, Literal
 
+from rasa_core.domain import Domain
 from rasa_core.evaluation.stories import Predictor, StoryEvaluation
 from rasa_core.events import ActionExecuted, Event, FollowupAction, StoryExported, UserUttered
+from rasa_core.policies.many import ManyMoments, Rows
 from rasa_core.rasa3.history import history_for
 from rasa_core.trackers import DialogueStateTracker
 
 Verdict = Literal["worse", "better", "changed"]
+
+Kind = tuple[str, str, str, Verdict]
+Conversation = tuple[str, Sequence[Event]]
 
 VERDICTS: Final[tuple[Verdict, ...]] = ("worse", "better", "changed")
 DRAFT_MARK: Final = " \N{RIGHTWARDS ARROW} "
 """Stands in the name of a draft, between that of the conversation that was corrected and a number."""
 MOST_EXAMPLES: Final = 20
 """How many conversations are told of each kind of change."""
+TOGETHER: Final = 500
+"""So many conversations are replayed together."""
 
 _OPENS: Final = ("action_session_start",)
 
@@ -62,18 +70,28 @@ def decisions(bot: Predictor, sender_id: str, events: Sequence[Event]) -> Iterat
 
     In a draft, an action that somebody has fixed is what is right: the bot is asked as if it were not fixed.
     """
+    for position, event, tracker in _moments(bot.domain, bot.policy_ensemble.window, sender_id, events):
+        found = bot.predict(tracker)
+        model = getattr(event, "model", None)
+        intent = _intent(tracker)
+        yield Decision(position, intent, event.action_name, model, found.action, found.confidence, found.policy)
+
+
+def _moments(
+    domain: Domain, window: int, sender_id: str, events: Sequence[Event]
+) -> Iterator[tuple[int, ActionExecuted, DialogueStateTracker]]:
+    """Yield the position of each such action, the action, and the conversation as it was before."""
     is_draft = DRAFT_MARK in sender_id
-    domain = bot.domain
-    history = history_for(bot.policy_ensemble.window, domain.vocabulary)
-    tracker = DialogueStateTracker(sender_id, domain.slots, history=history)
+    tracker = DialogueStateTracker(sender_id, domain.slots, history=history_for(window, domain.vocabulary))
     for position, event in enumerate(events):
         if isinstance(event, ActionExecuted) and _is_decided(event, tracker, position):
-            found = bot.predict(tracker)
-            intent = str(tracker.latest_message.intent.get("name") or "")
-            model = getattr(event, "model", None)
-            yield Decision(position, intent, event.action_name, model, found.action, found.confidence, found.policy)
+            yield position, event, tracker
         if not isinstance(event, StoryExported) and not (is_draft and isinstance(event, FollowupAction)):
-            tracker.update(event)
+            tracker.take(event)
+
+
+def _intent(tracker: DialogueStateTracker) -> str:
+    return str(tracker.latest_message.intent.get("name") or "")
 
 
 def _is_decided(event: ActionExecuted, tracker: DialogueStateTracker, position: int) -> bool:
@@ -186,7 +204,7 @@ Understand = Callable[[str], Mapping[str, Any]]
 def compare(
     before: Predictor,
     after: Predictor,
-    conversations: Iterable[tuple[str, Sequence[Event]]],
+    conversations: Iterable[Conversation],
     understand: tuple[Understand, Understand] | None = None,
     tell: Callable[[int], object] = lambda done: None,
 ) -> Comparison:
@@ -202,36 +220,85 @@ def compare(
         Is called with the number of conversations that are done.
     """
     found = Comparison()
-    groups: dict[tuple[str, str, str, Verdict], Change] = {}
+    groups: dict[Kind, Change] = {}
     texts: dict[str, tuple[str, str]] = {}
     heard: dict[tuple[str, str], Change] = {}
-    for sender_id, events in conversations:
-        found.conversations += 1
-        pairs = zip(decisions(before, sender_id, events), decisions(after, sender_id, events), strict=True)
-        for old, new in pairs:
-            found.decisions += 1
-            if old.action != new.action:
-                _note(groups, old, new, sender_id)
-        if understand is not None:
-            _compare_texts(understand, sender_id, events, texts, heard)
-        tell(found.conversations)
+    pair = _Pair(before, after)
+    for some in _several(conversations):
+        for (sender_id, events), rows in zip(some, pair.rows([events for _, events in some]), strict=True):
+            found.conversations += 1
+            found.decisions += pair.replay(sender_id, events, rows, groups)
+            if understand is not None:
+                _compare_texts(understand, sender_id, events, texts, heard)
+            tell(found.conversations)
     found.changes = sorted(groups.values(), key=_order)
     found.understood = sorted(heard.values(), key=_order)
     return found
+
+
+def _several(conversations: Iterable[Conversation]) -> Iterator[list[Conversation]]:
+    """Yield conversations, as many at a time as are replayed together."""
+    left = iter(conversations)
+    while some := list(islice(left, TOGETHER)):
+        yield some
 
 
 def _order(change: Change) -> tuple[int, int, str]:
     return VERDICTS.index(change.verdict), -change.count, str(change)
 
 
-def _note(groups: dict[tuple[str, str, str, Verdict], Change], old: Decision, new: Decision, sender_id: str) -> None:
-    verdict: Verdict = "changed"
-    if old.action == old.executed:
-        verdict = "worse"
-    elif new.action == new.executed:
-        verdict = "better"
-    key = old.intent, old.action, new.action, verdict
-    _count(groups.setdefault(key, Change(*key)), sender_id, old.at)
+class _Pair:
+    """Two bots that decide at the same moments."""
+
+    def __init__(self, before: Predictor, after: Predictor) -> None:
+        self._bots = before, after
+        self._many = [ManyMoments.of(bot.policy_ensemble, bot.domain) for bot in self._bots]
+        self._windows = [bot.policy_ensemble.window for bot in self._bots]
+        one, other = before.domain, after.domain
+        slots = [domain.as_dict().get("slots") for domain in (one, other)]
+        self._see_the_same = one.vocabulary == other.vocabulary and slots[0] == slots[1]
+
+    def rows(self, conversations: Sequence[Sequence[Event]]) -> list[tuple[Rows, ...]]:
+        """Return what is known at once of some conversations, for both bots."""
+        none: list[Rows] = [{}] * len(conversations)
+        return list(zip(*(none if many is None else many.rows(conversations) for many in self._many), strict=True))
+
+    def replay(
+        self, sender_id: str, events: Sequence[Event], rows: tuple[Rows, ...], groups: dict[Kind, Change]
+    ) -> int:
+        """Note in which decisions of a conversation both differ, and return how many there are."""
+        count = 0
+        for position, event, *trackers in self._moments(sender_id, events):
+            count += 1
+            old, new = (self._decide(number, trackers[number], rows[number], position) for number in (0, 1))
+            if old != new:
+                _note(groups, _intent(trackers[0]), event.action_name, old, new, sender_id, position)
+        return count
+
+    def _moments(self, sender_id: str, events: Sequence[Event]) -> Iterator[Any]:
+        domains = [bot.domain for bot in self._bots]
+        if self._see_the_same:
+            for position, event, tracker in _moments(domains[0], max(self._windows), sender_id, events):
+                yield position, event, tracker, tracker
+            return
+        each = (_moments(*own, sender_id, events) for own in zip(domains, self._windows, strict=True))
+        for (position, event, tracker), (_, _, other) in zip(*each, strict=True):
+            yield position, event, tracker, other
+
+    def _decide(self, number: int, tracker: DialogueStateTracker, rows: Rows, position: int) -> str:
+        many, bot = self._many[number], self._bots[number]
+        if many is None or tracker.must_listen or _intent(tracker) == bot.domain.restart_intent:
+            return bot.predict(tracker).action
+        many.row = rows.get(position)
+        return many.predict(tracker).action
+
+
+def _note(
+    groups: dict[Kind, Change], intent: str, executed: str, old: str, new: str, sender_id: str, position: int
+) -> None:
+    verdict: Verdict = "worse" if old == executed else "better" if new == executed else "changed"
+    key = intent, old, new, verdict
+    _count(groups.setdefault(key, Change(*key)), sender_id, position)
 
 
 def _count(change: Change, sender_id: str, at: int) -> None:

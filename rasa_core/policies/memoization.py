@@ -212,6 +212,10 @@ class MemoizationPolicy(Policy):
         key = key_of(states)
         return self._confidences.get(key, 1.0) if key in self.lookup else self._share
 
+    def uncertain_scores(self) -> set[float]:
+        """Return the scores that a remembered action may have, but for certainty."""
+        return {*self._confidences.values(), self._share} - {1.0}
+
     def _states_of(self, tracker: DialogueStateTracker) -> list[State]:
         states = self._seen(self.featurizer.cleaned(tracker.last_states(self.max_history)))
         return list(map(self._as_told, states)) if any(FAILED in state for state in states) else states

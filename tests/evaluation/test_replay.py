@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import random
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from small_bots import MOOD_DOMAIN, MOOD_STORIES, trained_agent
 
 from rasa_core.agent import Agent
-from rasa_core.evaluation.replay import compare, compare_stories, decisions, without_corrected
-from rasa_core.evaluation.stories import evaluate_stories
-from rasa_core.events import ActionExecuted, FollowupAction, UserUttered
+from rasa_core.evaluation.replay import DRAFT_MARK, compare, compare_stories, decisions, without_corrected
+from rasa_core.evaluation.stories import evaluate_stories, whole_stories
+from rasa_core.events import (
+    ActionExecuted,
+    AllSlotsReset,
+    Event,
+    FollowupAction,
+    Restarted,
+    UserUtteranceReverted,
+    UserUttered,
+)
+from rasa_core.policies import FallbackPolicy, KerasPolicy, PolicyEnsemble
+from rasa_core.policies.features.history import HistoryFeaturizer
+from rasa_core.policies.many import ManyMoments
+from rasa_core.policies.network import PolicyNetwork
 from rasa_core.stories import extract_story_graph
+from rasa_core.stories.markdown import StoryFileReader
+from rasa_core.stories.steps import StoryGraph
 from rasa_core.tracker_store.reviews import each_of, newest
+from rasa_core.trackers import DialogueStateTracker
 
 OTHER = MOOD_STORIES.replace("* greet\n  - utter_hello", "* greet\n  - utter_bye")
 
@@ -99,3 +117,85 @@ def test_stories_that_fail_with_one_of_two_alone(bots: tuple[Agent, Agent], tmp_
     found = compare_stories("stories", *(evaluate_stories(bot, graph) for bot in bots))
     assert found.broken == [f'{file}:3 "happy"', f'{file}:9 "sad"']
     assert (found.total, found.failing, found.mended) == (3, 2, [])
+
+
+# -- many conversations at once
+
+
+def network_of(bot: Agent, seed: int) -> KerasPolicy:
+    """Return a network that nobody has trained, which decides as well as any."""
+    lines = MOOD_STORIES.splitlines()
+    told = whole_stories(StoryGraph(StoryFileReader(bot.domain).process_lines(lines)), bot.domain)
+    seen = HistoryFeaturizer(3)
+    before = [one for tracker in told for one in tracker.generate_all_prior_trackers()]
+    groups = [group for one in before for group in seen.groups(one.last_states(3), one.history, one.slots.values())]
+    names = sorted({(block, name) for block, features in groups for name in features})
+    chance = np.random.default_rng(seed)
+    sizes = len(names), 16, bot.domain.num_actions
+    layers = [
+        (chance.normal(0, 0.7, pair).astype(np.float32), np.zeros(pair[1], np.float32)) for pair in pairwise(sizes)
+    ]
+    return KerasPolicy(HistoryFeaturizer(3, names), PolicyNetwork(layers))
+
+
+@pytest.fixture(scope="module")
+def with_networks(bots: tuple[Agent, Agent]) -> list[Agent]:
+    """Return bots whose networks, memories and fallbacks decide differently."""
+    made = []
+    for number, bot in enumerate(bots):
+        memory = bot.policy_ensemble.policies[0]
+        policies = [network_of(bot, number), memory, FallbackPolicy(core_threshold=0.4)]
+        made.append(Agent(bot.domain, PolicyEnsemble(policies[:: 1 - 2 * number])))
+    return made
+
+
+def random_conversations(bot: Agent, count: int) -> list[tuple[str, list[Event]]]:
+    """Return conversations with all that happens in one: restarts, what was taken back, failures, unsure messages."""
+    chance = random.Random(7)
+    found = []
+    for number in range(count):
+        events: list[Event] = [ActionExecuted("action_listen")]
+        for _ in range(chance.randint(1, 6)):
+            intent = chance.choice([*bot.domain.intents, "unknown", "restart"])
+            confidence = chance.choice([1.0, 0.8, 0.2])
+            events.append(UserUttered(f"/{intent}", {"name": intent, "confidence": confidence}))
+            for _ in range(chance.randint(0, 2)):
+                name = chance.choice([one for one in bot.domain.action_names if one != "action_listen"])
+                events.append(ActionExecuted(name, error=chance.choice([None, None, "broken"])))
+            events.append(ActionExecuted("action_listen"))
+            if chance.random() < 0.2:
+                events.append(chance.choice([Restarted(), UserUtteranceReverted(), AllSlotsReset()]))
+                events.append(ActionExecuted("action_listen"))
+        found.append((f"user {number}{DRAFT_MARK}1" if chance.random() < 0.1 else f"user {number}", events))
+    return found
+
+
+def test_many_at_once_are_decided_as_one_by_one(with_networks: list[Agent], monkeypatch: pytest.MonkeyPatch) -> None:
+    many = random_conversations(with_networks[0], 150)
+    found = compare(*with_networks, many)
+    assert all(ManyMoments.of(bot.policy_ensemble, bot.domain) is not None for bot in with_networks)
+    monkeypatch.setattr(ManyMoments, "of", lambda ensemble, domain: None)
+    assert found.as_dict() == compare(*with_networks, many).as_dict()
+    policies = {one.policy for bot in with_networks for name, events in many for one in decisions(bot, name, events)}
+    assert {"KerasPolicy", "MemoizationPolicy", "FallbackPolicy"} <= policies
+    assert found.decisions > 500
+
+
+def test_each_decision_at_once_is_that_of_the_policies(with_networks: list[Agent]) -> None:
+    bot = with_networks[0]
+    quick = ManyMoments.of(bot.policy_ensemble, bot.domain)
+    assert quick is not None
+    talked = [events for _, events in random_conversations(bot, 80)]
+    known = 0
+    for events, rows in zip(talked, quick.rows(talked), strict=True):
+        tracker = DialogueStateTracker("ada", bot.domain.slots)
+        for position, event in enumerate(events):
+            if isinstance(event, ActionExecuted):
+                quick.row = rows.get(position)
+                known += quick.row is not None
+                one = bot.policy_ensemble.predict(tracker, bot.domain)
+                found = quick.predict(tracker)
+                assert (found.action, found.policy) == (one.action, one.policy)
+                assert found.confidence == pytest.approx(one.confidence, abs=1e-5)
+            tracker.update(event)
+    assert known > 200
