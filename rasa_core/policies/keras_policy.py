@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +14,7 @@ from rasa_core.exceptions import ModelError
 from rasa_core.policies import keras_training, network_training
 from rasa_core.policies.feature_cache import ExampleMaker, FeatureCache
 from rasa_core.policies.features.classic import Floats, MaxHistoryTrackerFeaturizer, TrackerFeaturizer
-from rasa_core.policies.features.conversations import ConversationFeaturizer, Finished
+from rasa_core.policies.features.conversations import ConversationFeaturizer
 from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies.network import PolicyNetwork
 from rasa_core.policies.network_training import Schedule
@@ -272,7 +272,7 @@ class KerasPolicy(Policy):
         found: list[float] = (y[-1] if y.ndim == 2 else y).tolist()
         return found
 
-    def predict_conversations(self, trackers: Iterable[Finished], domain: Domain) -> list[Floats]:
+    def predict_conversations(self, trackers: Trackers, domain: Domain) -> list[Floats]:
         """Predict many moments at once: before each action of finished conversations that is to be learnt.
 
         Only for a network that was trained on a `HistoryFeaturizer`, and is not of your own `model_architecture`.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +20,13 @@ from rasa_core.history import History, State, with_best_intent_only
 from rasa_core.policies.augmented_memoization import AugmentedMemoizationPolicy
 from rasa_core.policies.ensemble import PolicyEnsemble, SimplePolicyEnsemble
 from rasa_core.policies.fallback import NOT_UNDERSTOOD_PRIORITY, FallbackPolicy
-from rasa_core.policies.features.history import HistoryFeaturizer
-from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.network import PolicyNetwork
+from rasa_core.policies.policy import Policy
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
-    from rasa_core.policies.policy import Policy, Prediction
+    from rasa_core.policies.policy import Prediction
     from rasa_core.trackers import DialogueStateTracker
 
 Rows = dict[int, NDArray[np.float32]]
@@ -36,13 +35,13 @@ Rows = dict[int, NDArray[np.float32]]
 NEAR: Final = 1e-4
 """Probabilities that differ by less may be in another order when they are rounded in another way."""
 _ENSEMBLES: Final = (PolicyEnsemble, SimplePolicyEnsemble)
-_KINDS: Final = (MemoizationPolicy, AugmentedMemoizationPolicy, KerasPolicy, FallbackPolicy)
+_OTHERS: Final = (MemoizationPolicy, AugmentedMemoizationPolicy, FallbackPolicy)
 _SIMPLE: Final = frozenset({"user", "action", "slot", "reset_slots", "bot", "agent", "followup", "pause", "resume"})
 """Types of events after which a conversation has all that was in it before."""
 
 
 class _Part(NamedTuple):
-    """What happened from one restart to the next."""
+    """What happened from one restart to the next, with all that features of finished conversations ask a tracker."""
 
     events: list[Event]
     history: History
@@ -63,7 +62,7 @@ class ManyMoments:
     def __init__(self, ensemble: PolicyEnsemble, domain: Domain) -> None:
         self.row: NDArray[np.float32] | None = None
         self._domain = domain
-        self._network = next((policy for policy in ensemble.policies if isinstance(policy, KerasPolicy)), None)
+        self._network: Any = next(filter(_is_network, ensemble.policies), None)
         self._fallbacks = [policy for policy in ensemble.policies if isinstance(policy, FallbackPolicy)]
         memories = [policy.max_history or 1 for policy in ensemble.policies if isinstance(policy, MemoizationPolicy)]
         self._window = max(memories, default=1)
@@ -80,20 +79,19 @@ class ManyMoments:
         """Return what predicts for an ensemble; None if policies of one's own, or of Rasa 3, may look at more."""
         if type(ensemble) not in _ENSEMBLES or ensemble.by_confidence or domain.rasa is not None:
             return None
-        kinds = [type(policy) for policy in ensemble.policies]
-        others = [policy for policy in ensemble.policies if not isinstance(policy, KerasPolicy)]
+        networks = list(filter(_is_network, ensemble.policies))
+        others = [policy for policy in ensemble.policies if policy not in networks]
         is_usual = (
-            all(kind in _KINDS for kind in kinds)
-            and kinds.count(KerasPolicy) < 2
-            and all(map(_predicts_at_once, ensemble.policies))
+            len(networks) < 2
+            and all(type(policy) in _OTHERS for policy in others)
             and not any(vars(one.featurizer).get("use_intent_probabilities") for one in others)
-            and not any(one.priority == NOT_UNDERSTOOD_PRIORITY for one in others)
+            and not any(one.priority == NOT_UNDERSTOOD_PRIORITY for one in ensemble.policies)
         )
         return cls(ensemble, domain) if is_usual else None
 
     def _with_rows(self, policy: Any) -> Any:
         """Return a policy; a network as one that looks at its row."""
-        if not isinstance(policy, KerasPolicy):
+        if not _is_network(policy):
             return policy
 
         def scores(tracker: DialogueStateTracker, domain: Domain) -> list[float]:
@@ -115,7 +113,9 @@ class ManyMoments:
             return found
         parts = [(rows, *one) for rows, events in zip(found, conversations, strict=True) for one in _parts(events)]
         history = History(1, self._domain.vocabulary)
-        told = self._network.predict_conversations([_Part(events, history) for *_, events in parts], self._domain)
+        told = self._network.predict_conversations(
+            cast(Any, [_Part(events, history) for *_, events in parts]), self._domain
+        )
         for (rows, start, events), probabilities in zip(parts, told, strict=True):
             for position, row, is_near in zip(
                 _decided(start, events), probabilities, self._near(probabilities), strict=True
@@ -157,19 +157,19 @@ class ManyMoments:
         return (*key, *(policy.priority_for(tracker) for policy in self._fallbacks))
 
 
-def _predicts_at_once(policy: Policy) -> bool:
-    """Tell whether a policy, if it is a network, predicts many conversations at once."""
-    if not isinstance(policy, KerasPolicy):
-        return True
-    return isinstance(policy.model, PolicyNetwork) and isinstance(vars(policy).get("_history"), HistoryFeaturizer)
+def _is_network(policy: Policy) -> bool:
+    """Tell whether a policy is a network that predicts many conversations at once, without loading its class."""
+    if type(policy) is not Policy.registry.get("KerasPolicy"):
+        return False
+    return isinstance(vars(policy).get("model"), PolicyNetwork) and vars(policy).get("_history") is not None
 
 
 def _bounds(policies: Sequence[Policy]) -> NDArray[np.float64]:
     """Return what the score of a network is compared with, ascending."""
-    found = {policy.threshold for policy in policies if isinstance(policy, KerasPolicy)}
+    found = {policy.threshold for policy in policies if _is_network(policy)}
     is_first = False
     for policy in policies:
-        is_first |= isinstance(policy, KerasPolicy)
+        is_first |= _is_network(policy)
         if isinstance(policy, FallbackPolicy):
             found.add(policy.core_threshold)
         elif isinstance(policy, MemoizationPolicy):  # Where memory is certain and is asked first, no network is asked.

@@ -11,17 +11,20 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, AllSlotsReset, Event, SlotSet, UserUttered
+from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, AllSlotsReset, SlotSet, UserUttered
 from rasa_core.events.rasa3 import ActiveLoop
 from rasa_core.history import LAST_ACTIONS_KEPT, TURN_ACTIONS_KEPT, History, compute_state, with_best_intent_only
 from rasa_core.policies.features import history as features
 from rasa_core.rasa3.domain_parts import REQUESTED_SLOT
 from rasa_core.slots import Slot
+
+if TYPE_CHECKING:
+    from rasa_core.trackers import DialogueStateTracker
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -36,14 +39,6 @@ NUMBERS_OF_PARTS: Final = 4_000_000
 """How many numbers the parts may have before all are forgotten."""
 
 _NO_MESSAGE: Final = UserUttered.empty()
-
-
-class Finished(Protocol):
-    """A conversation, as far as features need one: a `rasa_core.trackers.DialogueStateTracker`, or a part of it."""
-
-    @property
-    def history(self) -> History: ...  # noqa: D102
-    def applied_events(self) -> list[Event]: ...  # noqa: D102
 
 
 class FeatureMatrix(NamedTuple):
@@ -108,7 +103,7 @@ class ConversationFeaturizer:
         """Return the number of rows that can be taken."""
         return len(self._numbers)
 
-    def add(self, tracker: Finished) -> None:
+    def add(self, tracker: DialogueStateTracker) -> None:
         """Add a row for each action of a conversation that is to be learnt."""
         self._happened += [self._parts.nothing] * len(self._event_blocks)
         self._acted += [self._parts.nothing] * LAST_ACTIONS_KEPT
