@@ -96,9 +96,8 @@ class ManyMoments:
 
         def scores(tracker: DialogueStateTracker, domain: Domain) -> list[float]:
             self._is_asked = True
-            if self.row is None:
-                return policy.predict_action_probabilities(tracker, domain)
-            found: list[float] = self.row.tolist()
+            row = self.row
+            found: list[float] = policy.predict_action_probabilities(tracker, domain) if row is None else row.tolist()
             return found
 
         looking = copy.copy(policy)
