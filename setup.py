@@ -74,6 +74,7 @@ setup(
         "google-re2>=1.1",
         "granian>=2.8,<3",
         "numpy>=1.26",
+        "orjson>=3.10",
         "PyYAML>=6.0",
         "regex>=2024.4",
         "urllib3>=2",

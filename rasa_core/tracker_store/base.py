@@ -21,7 +21,7 @@ from __future__ import annotations
 import json
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple, Self
 from urllib.parse import SplitResult, parse_qsl
@@ -43,10 +43,10 @@ class NotOverriddenError(StoreError, NotImplementedError):
     """A custom store lacks a method that was called."""
 
 
-def as_json(value: object, kind: str, name: object) -> str:
+def as_json(value: object, kind: str, name: object, encode: Callable[[object], str] = encode_as_ordered) -> str:
     """Return `value`, which is the `kind` called `name`, as a line of ASCII JSON, or raise `EventError`."""
     try:
-        return encode_as_ordered(value)
+        return encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise EventError(
             f"the {kind} {name!r:.200} cannot be stored as JSON: {error}. "

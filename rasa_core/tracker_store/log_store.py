@@ -27,6 +27,7 @@ from typing import Any
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, Restarted
 from rasa_core.exceptions import StoreError, VersionConflictError
+from rasa_core.support.strict_json import encode_known
 from rasa_core.tracker_store.base import Conversation, StoredAnswer, TrackerStore, as_json
 from rasa_core.tracker_store.heads import Head, TrackerCache
 from rasa_core.tracker_store.packing import Place, Places, note_places, packed, unpacked
@@ -266,7 +267,7 @@ class EventLogStore(TrackerStore, ABC):
         note_places(places, tracker, events, rows, first)
         # Without names, of which it has as many as values; for `_load`.
         parts = [*tracker.snapshot().values(), {name: place[:-1] for name, place in places.items()}]
-        state = as_json(parts, "state of conversation", tracker.sender_id)
+        state = as_json(parts, "state of conversation", tracker.sender_id, encode_known)
         head = Head(version, tracker.origin, self._model(), time.time(), state)
         if answer is not None and not answer.text:
             try:

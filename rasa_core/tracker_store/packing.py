@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from rasa_core.events import BotUttered, Event
-from rasa_core.support.strict_json import encode_as_ordered as encoded
+from rasa_core.support.strict_json import encode_known as encoded
 from rasa_core.trackers import DialogueStateTracker
 
 _SHORTEST = 100  # characters; to name a place takes about 20
