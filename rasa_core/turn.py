@@ -226,7 +226,7 @@ class TurnProcessor:
     ) -> None:
         """Append an action that the caller ran, what it led to, and why it failed if it did."""
         if action_name is not None:
-            tracker.update((tracker.expected or self.expected(None, action_name)).executed(action_name, error))
+            tracker.take((tracker.expected or self.expected(None, action_name)).executed(action_name, error))
         if action_name == ACTION_RESTART_NAME and not any(isinstance(event, Restarted) for event in events):
             events.append(Restarted())
         self._take_events(tracker, action_name, events)

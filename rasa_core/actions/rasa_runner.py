@@ -46,6 +46,7 @@ class RasaRunner:
         self._filler = SlotFiller(domain)
         self._own = set(domain.rasa.custom_defaults)
         self._texts = frozenset(domain.rasa.texts)
+        self._order = {slot: number for number, slot in enumerate(domain.rasa.mappings)}
         actions = options_in(domain.rasa.content["actions"])
         self._wants_domain = {name for name, options in actions.items() if options.get("send_domain") is True}
         self._retrieved = {f"{name.partition('/')[0]}/" for name in domain.templates if "/" in name}
@@ -145,8 +146,8 @@ class RasaRunner:
         found: list[Event] = list(filling.slots)
         for name in filling.actions:
             found = self._filled_by(name, found, dispatcher, tracker)
-        order = {slot: number for number, slot in enumerate(self._parts.mappings)}
-        found.sort(key=lambda event: order.get(event.key, -1) if isinstance(event, SlotSet) else -1)
+        if len(found) > 1:
+            found.sort(key=lambda event: self._order.get(event.key, -1) if isinstance(event, SlotSet) else -1)
         if VALIDATE_SLOTS in self.domain.action_map:
             candidates: list[Event] = [event for event in found if isinstance(event, SlotSet)]
             answered = self._tried(VALIDATE_SLOTS, dispatcher, tracker.ahead(candidates, self.domain))

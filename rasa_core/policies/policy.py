@@ -6,9 +6,8 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 from rasa_core.domain import Domain
 from rasa_core.events import Event, UserUttered
@@ -33,8 +32,7 @@ DEFAULT_THRESHOLD: Final = 0.3
 """The confidence (probability) that a message has to have, where no fallback says another."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """The next action, and why.
 
     Attributes
@@ -61,8 +59,7 @@ class Prediction:
     events: tuple[Event, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Opinion:
+class Opinion(NamedTuple):
     """What one policy of several says.
 
     Attributes

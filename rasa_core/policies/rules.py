@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME, Event
 from rasa_core.events.rasa3 import LoopInterrupted
@@ -37,8 +37,7 @@ DEFAULT: Final = "default"
 FALLBACK: Final = "fallback"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What rules say of one moment.
 
     Attributes
@@ -172,7 +171,7 @@ class RulePolicy(Policy):
 
     def _by_rules(self, history: RasaHistory, present: State) -> Decision:
         states = history.states_for_rules(present)
-        number = self.table.best(states, history.is_whole())
+        number = self.table.best(states, history.is_whole(len(states)))
         entry = None if number is None else self.table.entries[number]
         decision = Decision(None if entry is None else entry.action, FALLBACK if number is None else str(number))
         if history.loop is None:
@@ -183,7 +182,7 @@ class RulePolicy(Policy):
                 return Decision(None)
             return Decision(history.loop.name, f"loop {history.loop.name} {history.loop.name}")
         is_interrupted = self.interruptions.is_resumed(states)
-        return replace(decision, is_interrupted=is_interrupted)
+        return decision._replace(is_interrupted=is_interrupted)
 
     def training_turns(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> TrainingTurns:
         """Return where the rule stands that decides."""

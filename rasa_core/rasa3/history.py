@@ -327,9 +327,9 @@ class RasaHistory(History):
         """Return the last states, the present one last, of which none is hidden."""
         return [*self._all.all(), state]
 
-    def is_whole(self) -> bool:
-        """Tell whether `states_for_rules` begins where the conversation does."""
-        return len(self._all.all()) == self._all.total
+    def is_whole(self, count: int) -> bool:
+        """Tell whether `states_for_rules`, which are so many, begin where the conversation does."""
+        return count == self._all.total + 1
 
     def reaches(self, count: int | None) -> bool:  # noqa: D102
         found = len(self._visible.all())

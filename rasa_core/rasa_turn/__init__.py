@@ -132,8 +132,7 @@ class RasaTurns:
         return chosen
 
     def _is_silent(self, tracker: DialogueStateTracker) -> bool:
-        wants_restart = surely_means(tracker.latest_message, self.domain.restart_intent)
-        return tracker.is_paused() and not wants_restart
+        return tracker.is_paused() and not surely_means(tracker.latest_message, self.domain.restart_intent)
 
     # -- running
 
@@ -220,8 +219,8 @@ class RasaTurns:
     ) -> None:
         listened = tracker.latest_action_name == ACTION_LISTEN_NAME
         if is_predicted and listened and chosen.policy not in (None, FOLLOWUP):
-            tracker.update(DefinePrevUserUtteredFeaturization(False))
+            tracker.take(DefinePrevUserUtteredFeaturization(False))
         for event in chosen.events:
             tracker.update(event)
         expected = told or self.expected(chosen, name)
-        tracker.update(expected.executed(name, problem, hidden=chosen.hide_rule_turn))
+        tracker.take(expected.executed(name, problem, hidden=chosen.hide_rule_turn))

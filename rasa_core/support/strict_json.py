@@ -290,19 +290,17 @@ def _plain_array(value: Any, depth: int) -> Any:
     return plain(made, depth)
 
 
-_TEXT: Final = frozenset({str})
+_ATOMS: Final = frozenset({str, float, int, bool, type(None)})
 
 
 def independent(value: Any) -> Any:
     """Return `value` as it comes back from JSON: equal data that shares no dict and no list with it."""
-    kind = type(value)
-    if kind is str or kind is float or value is None or kind is bool or kind is int:
+    if type(value) in _ATOMS:
         return value
-    if kind is dict and _TEXT.issuperset(map(type, value)):
-        return {key: independent(part) for key, part in value.items()}
-    if kind is list or kind is tuple:
-        return [independent(part) for part in value]
-    return json.loads(json.dumps(value))
+    try:
+        return orjson.loads(orjson.dumps(value, _as_list, _LEFT_TO_JSON))
+    except TypeError:  # What `orjson` does not know, such as half a character.
+        return json.loads(json.dumps(value))
 
 
 _KINDS: Final[Mapping[type, str]] = {
