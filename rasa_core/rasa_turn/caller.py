@@ -8,7 +8,6 @@ validates slots, before anything is predicted; ``validate_<form>``, before the f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from rasa_core.actions.running import NotValidatedError
@@ -173,7 +172,7 @@ class CallerTurns:
                 decided = run.run(action_name, dispatcher, seen)
             except ActionRejectedError:  # The caller ran it all the same.
                 decided = []
-            chosen = prediction if is_next else replace(prediction, hide_rule_turn=False, events=())
+            chosen = prediction if is_next else prediction._replace(hide_rule_turn=False, events=())
             self._log_action(action_name, tracker, chosen, is_next, error, tracker.expected)
             own = [event for event in decided if not isinstance(event, BotUttered) and event not in events]
             events = [*own, *_completed(action_name, events, own)]

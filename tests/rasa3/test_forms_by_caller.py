@@ -12,7 +12,7 @@ from rasa3_bots import fresh, say, trained, types, write
 from rasa_core.actions.rasa_runner import RasaRunner
 from rasa_core.agent import Agent
 from rasa_core.domain import Domain
-from rasa_core.events import BotUttered, Event, SlotSet
+from rasa_core.events import ActionExecuted, BotUttered, Event, SlotSet
 from rasa_core.events.rasa3 import ActiveLoop
 from rasa_core.exceptions import CallersActionError, DomainError
 from rasa_core.trackers import DialogueStateTracker
@@ -238,6 +238,15 @@ def test_what_the_caller_reports_itself_is_not_logged_twice(bots: dict[str, Agen
     events: list[Event] = [ActiveLoop("table_form"), SlotSet("requested_slot", "seats")]
     agent.continue_message_handling("ada", "table_form", events)
     assert [event.type_name for event in agent.read_tracker("ada").events].count("active_loop") == 1
+
+
+def test_a_caller_may_run_another_action_than_it_was_told(bots: dict[str, Agent]) -> None:
+    agent = fresh(bots["plain"])
+    assert agent.start_message_handling("/chat", "ada")["next_action"] == "utter_chat"
+    agent.continue_message_handling("ada", "utter_stopped")
+    actions = [event for event in agent.read_tracker("ada").events if isinstance(event, ActionExecuted)]
+    found = next(event for event in actions if event.action_name == "utter_stopped")
+    assert (found.predicted, found.hide_rule_turn) == ("utter_chat", None)
 
 
 def test_a_message_in_the_middle_of_a_turn_ends_the_turn(bots: dict[str, Agent]) -> None:
