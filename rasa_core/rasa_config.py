@@ -182,7 +182,8 @@ def _add(config: RasaConfig, described: Mapping[str, Any], place: Place, network
         note = replace(note, fate="left out", message="left out, as nothing stands for it")
     elif name in _OLD_RULES:
         _add_rules(config, _options_of_fallback(described))
-        note = replace(note, fate="replaced", message="replaced by RulePolicy")
+        text = ", which takes triggers: of intents for rules" if name == "MappingPolicy" else ""
+        note = replace(note, fate="replaced", message=f"replaced by RulePolicy{text}")
     elif name == "RulePolicy":
         _add_rules(config, {key: described[key] for key in RULE_OPTIONS if key in described}, _priority(described))
     elif name == "TEDPolicy":

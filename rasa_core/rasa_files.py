@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from rasa_core.domain import Domain
+from rasa_core.events import UserUttered
 from rasa_core.exceptions import ModelError
-from rasa_core.rasa3.domain_parts import DOMAIN_KEYS, read_rasa_domain
+from rasa_core.rasa3.domain_parts import DOMAIN_KEYS, options_in, read_rasa_domain
+from rasa_core.rasa3.rule import Rule, rules_of_old_policies
 from rasa_core.stories.yaml import ReadStories, YamlStoryReader
 from rasa_core.support.problems import Problem
-from rasa_core.support.yaml_parts import YamlError, read_yaml
+from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
 
 YAML_SUFFIXES: Final = (".yml", ".yaml")
 _OLD_STORIES: Final = ("stories.md", "stories", "data/stories.md")
@@ -107,7 +109,26 @@ class RasaFiles:
 
     def read_stories(self, problems: list[Problem] | None = None) -> ReadStories:
         """Return stories and rules; raise `StoryParseError` for what is wrong, unless `problems` takes that."""
-        return YamlStoryReader(self.domain, problems).read_files(self.story_files)
+        read = YamlStoryReader(self.domain, problems).read_files(self.story_files)
+        read.rules += self._rules_of_old_policies(read)
+        return read
+
+    def _rules_of_old_policies(self, read: ReadStories) -> Iterator[Rule]:
+        found = _policies_in(self.config_file)
+        parts = self.domain.rasa
+        if found is None or parts is None:
+            return iter(())
+        options = options_in(parts.content["intents"])
+        triggers = {
+            intent: (str(one["triggers"]), parts.lines.get(("intents", intent), found.place))
+            for intent, one in options.items()
+            if one.get("triggers")
+        }
+        steps = (event for steps in read.steps for step in steps for event in step.events)
+        events = [*steps, *(event for rule in read.rules for event, _ in rule.steps)]
+        told = {str(event.intent.get("name")) for event in events if isinstance(event, UserUttered)}
+        policies = [one if isinstance(one, dict) else {"name": one} for one in found.data or ()]
+        return rules_of_old_policies(policies, triggers, told, found.place)
 
     @property
     def channels(self) -> frozenset[str]:
@@ -143,6 +164,16 @@ def _keys_of(path: Path) -> frozenset[str]:
         return frozenset() if root is None else frozenset(root.keys())
     except YamlError:
         return STORY_KEYS
+
+
+def _policies_in(path: Path) -> Part | None:
+    """Return the ``policies:`` of a config.yml; None if there are none, or the file cannot be read."""
+    try:
+        root = read_yaml(path) if path.is_file() else None
+    except YamlError:  # Whoever reads the settings tells of it.
+        return None
+    found = None if root is None or not root.is_mapping else root.keys().get("policies")
+    return found if found is not None and found.is_list else None
 
 
 def _texts_said(files: Iterable[Path]) -> Iterator[str]:

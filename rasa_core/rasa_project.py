@@ -72,7 +72,11 @@ def train_rasa_project(
     seconds = time.perf_counter() - started
     say(f"{len(read.steps)} stories and {len(read.rules)} rules, read in {seconds:.1f} s")
     agent = make_agent(files.domain, config.ensemble())
-    say(f"training {' and '.join(type(policy).__name__ for policy in config.policies)} ...")
+    policies = config.policies
+    if not read.steps and config.learns:
+        say("there are no stories for TEDPolicy to learn from; the rules alone decide.")
+        policies = [policy for policy in policies if not policy.NEEDS_STORIES]
+    say(f"training {' and '.join(type(policy).__name__ for policy in policies)} ...")
     started = time.perf_counter()
     train_rasa(agent, read, learns=config.learns, epochs=config.epochs)
     say(f"trained in {time.perf_counter() - started:.1f} s")
@@ -101,6 +105,10 @@ def train_rasa(agent: Trains, read: ReadStories, *, learns: bool = False, epochs
         raise ModelError("the project has neither stories nor rules; they stand in YAML files in data/.")
     if unfit := unfit_policies(agent.domain, agent.policy_ensemble.policies):
         raise ModelError("\n".join(unfit))
+    policies = agent.policy_ensemble.policies
+    if not read.steps and any(isinstance(policy, RulePolicy) for policy in policies):
+        # A network has nothing to learn from rules, as in Rasa.
+        agent.policy_ensemble.policies = [policy for policy in policies if not policy.NEEDS_STORIES]
     trackers = TrainingDataGenerator(
         _graph(read),
         agent.domain,

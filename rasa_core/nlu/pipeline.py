@@ -128,9 +128,24 @@ def _overruled(note: Note) -> Note:
 
 def pipeline_in(path: str | Path, *, ignores_own: bool = False) -> PipelineConfig | None:
     """Return the ``pipeline:`` of a config.yml, None if there is none; see `read_pipeline`."""
-    found = keys_of(path).get("pipeline")
-    parts = [] if found is None else found.entries()
-    return read_pipeline(parts, ignores_own=ignores_own) if parts else None
+    keys = keys_of(path)
+    parts = keys["pipeline"].entries() if "pipeline" in keys else []
+    if not parts:
+        return None
+    found = read_pipeline(parts, ignores_own=ignores_own)
+    policies = [part.data for part in keys["policies"].entries()] if "policies" in keys else []
+    has_fallback = any(step["kind"] == "FallbackClassifier" for step in found.steps)
+    return found if has_fallback else replace(found, steps=(*found.steps, *_fallbacks_in(policies)))
+
+
+def _fallbacks_in(policies: Iterable[Any]) -> list[Step]:
+    """Return the step that tells what is not understood, as a fallback among the policies of Rasa 2 did itself."""
+    for one in policies:
+        name = str(one.get("name")).rpartition(".")[2] if isinstance(one, dict) else ""
+        if name in ("FallbackPolicy", "TwoStageFallbackPolicy") and "nlu_threshold" in one:
+            given = {"threshold": one["nlu_threshold"], "ambiguity_threshold": one.get("ambiguity_threshold")}
+            return [{"kind": "FallbackClassifier", **_checked("FallbackClassifier", given)}]
+    return []
 
 
 def keys_of(path: str | Path) -> dict[str, Part]:

@@ -74,6 +74,7 @@ class KerasPolicy(Policy):
     """
 
     SUPPORTS_ONLINE_TRAINING: ClassVar[bool] = True
+    NEEDS_STORIES: ClassVar[bool] = True
     HIGHEST_SCORE: ClassVar[float] = 1.0
     defaults: ClassVar[dict[str, Any]] = {"rnn_size": 32}
     """Options of `train` that count where they are not given; a subclass may have others."""

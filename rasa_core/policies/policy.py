@@ -100,6 +100,8 @@ class Policy(KnownByName, ABC):
     """
 
     SUPPORTS_ONLINE_TRAINING: ClassVar[bool] = False
+    NEEDS_STORIES: ClassVar[bool] = False
+    """Whether it cannot be trained without stories."""
     HIGHEST_SCORE: ClassVar[float] = math.inf
     """No score of this policy is above this; it is not asked where it cannot win any more."""
 

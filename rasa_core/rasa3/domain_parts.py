@@ -252,7 +252,10 @@ class _Merger:
 
     def _add_mapping(self, key: str, value: Part) -> None:
         if not value.is_mapping and not value.is_null:
-            raise DomainError(f"{value.place}: {key}: is a mapping of names.")
+            example = {"forms": " such as book_form: {required_slots: [room]}; a list of names is of Rasa 1"}.get(
+                key, ""
+            )
+            raise DomainError(f"{value.place}: {key}: is a mapping of names{example}.")
         for name, entry in value.pairs():
             first = self.lines.setdefault((key, name.written), name.place)
             if first is not name.place and self.content[key][name.written] != entry.data:

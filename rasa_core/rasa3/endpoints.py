@@ -126,6 +126,9 @@ def _filled(part: Part) -> Any:
 def _add_server(found: Endpoints, key: str, part: Part) -> None:
     given = _filled(part)
     url = given.get("url") if isinstance(given, dict) else None
+    if key == "nlg" and url is None and isinstance(given, dict) and given.get("type") == "response":
+        found.notes.append(Note(part.place, key, "same", "the same: the domain's responses are said"))
+        return
     if not isinstance(url, str) or not url.startswith(("http://", "https://")):
         raise ModelError(f"{part.place}: {key}: needs url:, such as http://localhost:5055/webhook, not {url!r}.")
     for name in ("headers", "params", "basic_auth"):

@@ -11,6 +11,8 @@ from rasa3_bots import say, trained, write
 
 from rasa_core.agent import Agent
 from rasa_core.commands.check import command
+from rasa_core.nlu.pipeline import pipeline_in
+from rasa_core.project import Project
 
 HEAD: Final = """
 version: "3.1"
@@ -337,3 +339,37 @@ def test_a_check_compares_as_much_as_the_memory_does(limit: str, code: int, tmp_
     config = f"policies: [{{name: MemoizationPolicy{limit}}}, {{name: RulePolicy}}]"
     result = CliRunner().invoke(command, [str(write(tmp_path, config=config, domain=HEAD, data__all=LONG))])
     assert (result.exit_code, "[contradiction]" in result.output) == (code, bool(code)), result.output
+
+
+OLD: Final = """
+version: "2.0"
+intents: [{hi: {triggers: utter_a}}, {bye: {triggers: utter_b}}, {chat: {triggers: utter_c}}]
+responses: {utter_a: [{text: A}], utter_b: [{text: B}], utter_c: [{text: C}]}
+"""
+
+
+def test_what_policies_of_rasa_2_did_is_done_by_rules(tmp_path: Path) -> None:
+    config = """
+    pipeline: [{name: KeywordIntentClassifier}]
+    policies:
+    - name: MemoizationPolicy
+    - name: MappingPolicy
+    - {name: FallbackPolicy, nlu_threshold: 0.6, fallback_action_name: utter_b}
+    """
+    stories = "stories: [{story: chat, steps: [{intent: chat}, {action: utter_b}]}]"
+    agent = trained(write(tmp_path, config=config, domain=OLD, data__all=stories))
+    assert [say(agent, text) for text in ("/hi", "/chat", "/nlu_fallback", "/bye")] == [["A"], ["B"], ["B"], ["B"]]
+    found = pipeline_in(tmp_path / "config.yml")
+    assert found is not None
+    assert found.steps[-1] == {"kind": "FallbackClassifier", "threshold": 0.6, "ambiguity_threshold": 0.1}
+    assert "unused-intent" not in CliRunner().invoke(command, [str(tmp_path)]).output
+
+
+def test_rules_alone_need_no_network(tmp_path: Path) -> None:
+    """The default settings name one, and have nothing for it to learn."""
+    rules = "rules: [{rule: chat, steps: [{intent: chat}, {action: utter_c}]}]"
+    project = Project(write(tmp_path, config="recipe: default.v1", domain=OLD, data__all=rules))
+    told: list[str] = []
+    project.train_if_changed(say=told.append)
+    assert "there are no stories for TEDPolicy to learn from; the rules alone decide." in told
+    assert say(Agent.load(project.model), "/chat") == ["C"]
