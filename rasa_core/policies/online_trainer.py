@@ -11,9 +11,9 @@ from rasa_core.domain import Domain
 from rasa_core.events import ACTION_RESTART_NAME, ActionExecuted, Event
 from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.policy import Prediction
+from rasa_core.teaching.corrections import correct_message, right_action, taught_stories
 from rasa_core.teaching.learning import Learner
 from rasa_core.teaching.questions import about_action
-from rasa_core.teaching.session import correct_intent, prediction_of, taught_stories
 from rasa_core.trackers import DialogueStateTracker
 
 __all__ = ["OnlinePolicyEnsemble"]
@@ -87,14 +87,14 @@ class OnlinePolicyEnsemble(PolicyEnsemble):
             prediction = self.base_ensemble.predict(tracker, domain)
             answer = ask(self.teacher, about_action(tracker, prediction, domain, self.max_visual_history))
             if answer.kind == "correct_intent":
-                correct_intent(tracker, answer, domain)
+                correct_message(tracker, answer.text, answer.entities, domain)
                 if answer.text == domain.restart_intent:
-                    return prediction_of(ACTION_RESTART_NAME, domain)
+                    return right_action(ACTION_RESTART_NAME, domain)
                 continue
             if answer.kind == "correct_action" and answer.text != prediction.action:
                 self._decided[tracker.sender_id] = tracker, tracker.version, answer.text
                 self.learner.learn(tracker, domain, answer.text, lambda: self.taught_stories(domain))
-                return prediction_of(answer.text, domain)
+                return right_action(answer.text, domain)
             self._decided[tracker.sender_id] = tracker, tracker.version, prediction.action
             return prediction
 

@@ -1,32 +1,42 @@
-"""Taking a conversation up again from one of its steps, with another action or another meaning of a message.
+"""What it does to a conversation that somebody says what is right: the action, the meaning of a message, to go back.
 
-The conversation that was corrected stays as it was: what is right is played in a new one, its draft. A draft is an
-ordinary conversation, so that it is kept whatever happens to whoever corrects, and can be gone on with, corrected once
-more, and saved as a story.
+The terminal, where a conversation is corrected while it takes place (`rasa_core.teaching.session`), and the page, where
+one is taken up again from one of its steps, do the same by the functions here. In the page, the conversation that was
+corrected stays as it was: what is right is played in a new one, its draft. Both are ordinary conversations, so that
+they are kept whatever happens to whoever corrects, and can be gone on with, corrected once more, and saved as stories.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from rasa_core.channels.channel import OutputChannel, UserMessage
 from rasa_core.domain import Domain
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
     ActionExecuted,
+    ActionReverted,
     Event,
     FollowupAction,
+    Restarted,
     SlotSet,
     StoryExported,
+    UserUtteranceReverted,
     UserUttered,
     check_parse_data,
 )
 from rasa_core.exceptions import did_you_mean
+from rasa_core.policies.policy import Prediction
 from rasa_core.teaching.questions import TeachingError
 from rasa_core.trackers import DialogueStateTracker
-from rasa_core.trackers.event_log import applied_positions
+from rasa_core.trackers.event_log import applied_positions, story_lines
 from rasa_core.turn import TurnProcessor
+
+if TYPE_CHECKING:
+    from rasa_core.processor import MessageProcessor
 
 CORRECTED: Final = "corrected"
 """In the metadata of a message whose intent or entities somebody has chosen."""
@@ -58,8 +68,13 @@ class Correction:
         return [event for event in events[: self.at] if not isinstance(event, StoryExported)]
 
 
-def take_action(turns: TurnProcessor, tracker: DialogueStateTracker, action: str) -> None:
-    """Let an action be the next one because somebody says so, wherever it runs.
+def right_action(action: str, domain: Domain) -> Prediction:
+    """Return the prediction of somebody who knows: the action is certain."""
+    return Prediction(action, 1.0, None, {name: float(name == action) for name in domain.action_names})
+
+
+def take_action(turns: MessageProcessor, tracker: DialogueStateTracker, action: str) -> None:
+    """Let an action be the next one because somebody says so: run it, or wait for it if it runs elsewhere.
 
     Raises
     ------
@@ -67,7 +82,21 @@ def take_action(turns: TurnProcessor, tracker: DialogueStateTracker, action: str
         If the domain has none of this name.
     """
     turns.domain.index_for_action(action)
-    tracker.update(FollowupAction(action))
+    if not turns.runner.runs_here(action):
+        tracker.update(FollowupAction(action))
+        return
+    run_here(turns, tracker, right_action(action, turns.domain))
+
+
+def run_here(
+    turns: MessageProcessor,
+    tracker: DialogueStateTracker,
+    prediction: Prediction,
+    channel: OutputChannel | None = None,
+) -> None:
+    """Run an action that runs here, and log it as predicted so."""
+    dispatcher = turns.dispatcher_for(UserMessage("", channel, tracker.sender_id))
+    turns.run_action(prediction.action, tracker, dispatcher, prediction)
 
 
 def take_message(
@@ -87,6 +116,27 @@ def take_message(
     if not isinstance(message, UserUttered):
         raise TeachingError("this step is no message of the user; its action can be corrected.")
     turns.take_message(tracker, corrected_message(message, intent, entities, turns.domain))
+
+
+def correct_message(
+    tracker: DialogueStateTracker,
+    intent: str,
+    entities: Iterable[Mapping[str, Any]] | None,
+    domain: Domain,
+    turns: TurnProcessor | None = None,
+) -> None:
+    """Take the latest message back, with all that came of it, and log it again with what the user meant.
+
+    `TeachingError` or `EventError` is raised first if the domain does not have the intent, or the entities are none.
+    """
+    again = corrected_message(tracker.latest_message, intent, entities, domain)
+    _take_message_back(tracker)
+    if turns is not None:
+        turns.take_message(tracker, again)
+        return
+    tracker.update(again)
+    for event in domain.slots_for_entities(again.entities):
+        tracker.update(event)
 
 
 def corrected_message(
@@ -113,7 +163,83 @@ def check_intent(intent: str, domain: Domain) -> None:
         raise TeachingError(f"the domain has no intent {intent!r:.80}.{did_you_mean(intent, domain.intents)}")
 
 
+# -- going back
+
+
+def go_back(tracker: DialogueStateTracker) -> ActionExecuted | None:
+    """Take the latest action back, or the message if none followed it; return the action.
+
+    Raises
+    ------
+    TeachingError
+        If the user has said nothing yet.
+    """
+    latest = latest_step(tracker)
+    if not has_message(tracker):
+        raise TeachingError("there is nothing to take back: the story has just begun.")
+    if isinstance(latest, ActionExecuted):
+        tracker.update(ActionReverted())
+        return latest
+    _take_message_back(tracker)
+    return None
+
+
+def _take_message_back(tracker: DialogueStateTracker) -> None:
+    tracker.update(UserUtteranceReverted())
+    tracker.update(ActionExecuted(ACTION_LISTEN_NAME))  # The bot listens again, as it did before the message.
+
+
+def latest_step(tracker: DialogueStateTracker) -> Event | None:
+    """Return the last message or action that nothing has taken back; None where a story begins."""
+    applied = reversed(tracker.applied_events())
+    return next((event for event in applied if isinstance(event, ActionExecuted | UserUttered)), None)
+
+
+def has_message(tracker: DialogueStateTracker) -> bool:
+    """Tell whether the user has said anything that nothing has taken back."""
+    return any(isinstance(event, UserUttered) for event in tracker.applied_events())
+
+
 # -- what a conversation teaches
+
+
+def taught_stories(events: Iterable[Event], domain: Domain) -> list[DialogueStateTracker]:
+    """Return a conversation as stories, one between two restarts; the name of each comes from its content.
+
+    Left out are messages without an intent, those that restart the bot, and a last one that got no answer.
+    """
+    found = {}
+    for part in stories_between_restarts(events, domain):
+        beginning, *turns = _split(part, UserUttered)
+        while turns and not any(isinstance(event, ActionExecuted) for event in turns[-1]):
+            turns.pop()
+        told = [turn for turn in turns if _intent(turn[0]) not in (None, "", domain.restart_intent)]
+        if told:
+            story = [*beginning, *(event for turn in told for event in turn)]
+            lines = "\n".join(story_lines(story)).encode("utf-8", "surrogatepass")
+            name = f"taught {hashlib.blake2b(lines, digest_size=6).hexdigest()}"
+            found[name] = DialogueStateTracker.from_events(name, story, domain)
+    return list(found.values())
+
+
+def stories_between_restarts(events: Iterable[Event], domain: Domain) -> Iterator[list[Event]]:
+    """Yield what was not taken back, from one restart to the next."""
+    for part in _split(events, Restarted):
+        yield DialogueStateTracker.from_events("", part, domain).applied_events()
+
+
+def _split(events: Iterable[Event], kind: type[Event]) -> list[list[Event]]:
+    """Return events in parts, of which each but the first begins with an event of the kind."""
+    parts: list[list[Event]] = [[]]
+    for event in events:
+        if isinstance(event, kind):
+            parts.append([])
+        parts[-1].append(event)
+    return parts
+
+
+def _intent(event: Event) -> str | None:
+    return event.intent.get("name") if isinstance(event, UserUttered) else None
 
 
 def story_of(tracker: DialogueStateTracker, domain: Domain) -> list[Event]:
@@ -159,8 +285,8 @@ def _following(events: Sequence[Event], last: int) -> int:
 
 def latest_turn(events: Sequence[Event]) -> list[Event]:
     """Return the latest message of a story that was answered, and what came of it."""
-    starts = [index for index, event in enumerate(events) if isinstance(event, UserUttered)]
-    return list(events[starts[-1] :]) if starts else []
+    _, *turns = _split(events, UserUttered)
+    return turns[-1] if turns else []
 
 
 def is_alone(turn: Sequence[Event], stories: Iterable[Sequence[Event]]) -> bool:
@@ -177,7 +303,7 @@ def is_alone(turn: Sequence[Event], stories: Iterable[Sequence[Event]]) -> bool:
         _actions(story[index:])
         for story in stories
         for index, event in enumerate(story)
-        if isinstance(event, UserUttered) and event.intent.get("name") == message.intent.get("name")
+        if isinstance(event, UserUttered) and _intent(event) == _intent(message)
     ]
     return not message.entities and all(other == mine for other in others)
 

@@ -7,33 +7,30 @@ another process too, and several people may teach at once, each in a conversatio
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeGuard
 
-from rasa_core.channels.channel import OutputChannel, UserMessage
-from rasa_core.events import (
-    ACTION_LISTEN_NAME,
-    ACTION_RESTART_NAME,
-    ActionExecuted,
-    ActionReverted,
-    Event,
-    Restarted,
-    UserUtteranceReverted,
-    UserUttered,
-)
+from rasa_core.channels.channel import OutputChannel
+from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME, ActionExecuted, Event, UserUttered
 from rasa_core.exceptions import EventError, StoryParseError
 from rasa_core.policies.policy import Prediction
 from rasa_core.stories.markdown import StoryFileReader
-from rasa_core.teaching.corrections import corrected_message
+from rasa_core.teaching.corrections import (
+    correct_message,
+    go_back,
+    has_message,
+    latest_step,
+    right_action,
+    run_here,
+    stories_between_restarts,
+    taught_stories,
+)
 from rasa_core.teaching.learning import Learner
 from rasa_core.teaching.questions import Answer, Question, State, TeachingError, about_action
 from rasa_core.trackers import DialogueStateTracker
-from rasa_core.trackers.event_log import story_lines
 
 if TYPE_CHECKING:
-    from rasa_core.domain import Domain
     from rasa_core.processor import MessageProcessor
 
 
@@ -73,7 +70,7 @@ class TeachingSession:
             else:
                 action = tracker.latest_action_name if state == "events" else None
                 question = Question(state, self.sender_id, tracker.version, action=action)
-            return replace(question, can_undo=_has_message(tracker))
+            return replace(question, can_undo=has_message(tracker))
 
     def answer(self, answer: Answer, version: int | None = None, channel: OutputChannel | None = None) -> list[Event]:
         """Take an answer to the question that `next` returns, and store what follows from it.
@@ -112,7 +109,7 @@ class TeachingSession:
     # -- states
 
     def _state(self, tracker: DialogueStateTracker) -> State:
-        latest = _latest(tracker)
+        latest = latest_step(tracker)
         if isinstance(latest, ActionExecuted) and latest.action_name != ACTION_LISTEN_NAME:
             if self._runs_elsewhere(latest.action_name) and tracker.version != self._all_reported_at:
                 return "events"
@@ -140,7 +137,7 @@ class TeachingSession:
             text = answer.text if answer.kind == "say" else f"/{self._domain.restart_intent}"
             self._processor.log_message(tracker, text)
         elif answer.kind == "correct_intent":
-            correct_intent(tracker, answer, self._domain, self._processor)
+            correct_message(tracker, answer.text, answer.entities, self._domain, self._processor)
         elif answer.kind == "report_event":
             events = read_events(answer.text)
             self._processor.check(None, events)
@@ -158,7 +155,7 @@ class TeachingSession:
             return prediction
         self._domain.index_for_action(answer.text)  # Raises if there is none of that name.
         self._learner.learn(tracker, self._domain, answer.text, lambda: taught_stories(tracker.events, self._domain))
-        return prediction_of(answer.text, self._domain)
+        return right_action(answer.text, self._domain)
 
     def _run(self, tracker: DialogueStateTracker, prediction: Prediction, channel: OutputChannel | None) -> None:
         """Run an action and log it; one that runs elsewhere is taken as done."""
@@ -167,9 +164,8 @@ class TeachingSession:
         if self._runs_elsewhere(name):
             tracker.update(executed)
             return
-        dispatcher = self._processor.dispatcher_for(UserMessage("", channel, self.sender_id))
         try:
-            self._processor.run_action(name, tracker, dispatcher, prediction)
+            run_here(self._processor, tracker, prediction, channel)
         except KeyboardInterrupt:
             if tracker.version == start:
                 tracker.update(replace(executed, error="interrupted"))
@@ -185,22 +181,15 @@ class TeachingSession:
             self._run(tracker, self._predict(tracker), channel)
 
     def _undo(self, tracker: DialogueStateTracker) -> None:
-        latest = _latest(tracker)
-        if not _has_message(tracker):
-            raise TeachingError("there is nothing to take back: the story has just begun.")
-        if isinstance(latest, ActionExecuted):
-            tracker.update(ActionReverted())
-            if is_taught(latest, tracker):
-                self._learner.unlearn(tracker)
-        else:
-            tracker.update(UserUtteranceReverted())
-            tracker.update(ActionExecuted(ACTION_LISTEN_NAME))  # The bot listens again, as it did before the message.
+        undone = go_back(tracker)
+        if undone is not None and is_taught(undone, tracker):
+            self._learner.unlearn(tracker)
 
     # -- going on
 
     def _learn_again(self, events: Iterable[Event]) -> None:
         """Learn what was corrected in a conversation, as far as the policies do not know it."""
-        for story in _applied_parts(events, self._domain):
+        for story in stories_between_restarts(events, self._domain):
             tracker = DialogueStateTracker.from_events("", [], self._domain)
             for event in story:
                 if is_taught(event, tracker) and self._predict(tracker).action != event.action_name:
@@ -208,44 +197,11 @@ class TeachingSession:
                 tracker.update(event)
 
 
-def _latest(tracker: DialogueStateTracker) -> Event | None:
-    """Return the last message or action that nothing has taken back; None where a story begins."""
-    applied = reversed(tracker.applied_events())
-    return next((event for event in applied if isinstance(event, ActionExecuted | UserUttered)), None)
-
-
-def _has_message(tracker: DialogueStateTracker) -> bool:
-    return any(isinstance(event, UserUttered) for event in tracker.applied_events())
-
-
 def is_taught(event: Event, tracker: DialogueStateTracker) -> TypeGuard[ActionExecuted]:
     """Tell whether somebody, and no policy and no event, has chosen the action that follows in a conversation."""
     if not isinstance(event, ActionExecuted) or event.policy is not None or event.confidence != 1.0:
         return False
     return event.action_name != ACTION_RESTART_NAME and tracker.follow_up_action is None
-
-
-def prediction_of(action: str, domain: Domain) -> Prediction:
-    """Return the prediction of somebody who knows: the action is certain."""
-    return Prediction(action, 1.0, None, {name: float(name == action) for name in domain.action_names})
-
-
-def correct_intent(
-    tracker: DialogueStateTracker, answer: Answer, domain: Domain, turns: MessageProcessor | None = None
-) -> None:
-    """Take the latest message back, with all that came of it, and log it again with what the user meant.
-
-    `TeachingError` or `EventError` is raised first if the domain does not have the intent, or the entities are none.
-    """
-    again = corrected_message(tracker.latest_message, answer.text, answer.entities, domain)
-    tracker.update(UserUtteranceReverted())
-    tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
-    if turns is not None:
-        turns.take_message(tracker, again)
-        return
-    tracker.update(again)
-    for event in domain.slots_for_entities(again.entities):
-        tracker.update(event)
 
 
 def read_events(line: str) -> list[Event]:
@@ -260,45 +216,3 @@ def read_events(line: str) -> list[Event]:
         if isinstance(event, ActionExecuted | UserUttered):
             raise EventError(f'{text[:80]!r} is no event. An event is like slot{{"city": "Porto"}} or reset_slots.')
     return events
-
-
-# -- what was taught, as stories
-
-
-def taught_stories(events: Iterable[Event], domain: Domain) -> list[DialogueStateTracker]:
-    """Return a conversation as stories, one between two restarts; the name of each comes from its content.
-
-    Left out are messages without an intent, those that restart the bot, and a last one that got no answer.
-    """
-    found = {}
-    for part in _applied_parts(events, domain):
-        beginning, *turns = _split(part, UserUttered)
-        while turns and not any(isinstance(event, ActionExecuted) for event in turns[-1]):
-            turns.pop()
-        told = [turn for turn in turns if _intent(turn[0]) not in (None, "", domain.restart_intent)]
-        if told:
-            story = [*beginning, *(event for turn in told for event in turn)]
-            lines = "\n".join(story_lines(story)).encode("utf-8", "surrogatepass")
-            name = f"taught {hashlib.blake2b(lines, digest_size=6).hexdigest()}"
-            found[name] = DialogueStateTracker.from_events(name, story, domain)
-    return list(found.values())
-
-
-def _applied_parts(events: Iterable[Event], domain: Domain) -> Iterator[list[Event]]:
-    """Yield what was not taken back, from one restart to the next."""
-    for part in _split(events, Restarted):
-        yield DialogueStateTracker.from_events("", part, domain).applied_events()
-
-
-def _split(events: Iterable[Event], kind: type[Event]) -> list[list[Event]]:
-    """Return events in parts, of which each but the first begins with an event of the kind."""
-    parts: list[list[Event]] = [[]]
-    for event in events:
-        if isinstance(event, kind):
-            parts.append([])
-        parts[-1].append(event)
-    return parts
-
-
-def _intent(event: Event) -> str | None:
-    return event.intent.get("name") if isinstance(event, UserUttered) else None

@@ -33,9 +33,9 @@ from rasa_core.policies import (
 from rasa_core.policies.policy import Policy
 from rasa_core.stories import load_data
 from rasa_core.stories.files import append_stories
+from rasa_core.teaching.corrections import taught_stories
 from rasa_core.teaching.learning import EMPHASIS, EPOCHS, REMEMBERED
 from rasa_core.teaching.questions import Answer, Question, about_action
-from rasa_core.teaching.session import taught_stories
 from rasa_core.trackers import DialogueStateTracker
 
 NOTHING = UserUttered("hm", {"name": None, "confidence": 0.0})
