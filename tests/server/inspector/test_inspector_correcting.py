@@ -6,8 +6,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from inspector_bot import FORM_RULES, NLU, STORIES, app_of, rasa_app_of, write_project
+from inspector_bot import FORM_RULES, NLU, STORIES, agent_of, app_of, rasa_app_of, write_project
 from werkzeug.test import Client
+
+from rasa_core.server import create_app
+from rasa_core.teaching.learning import Learner
+from rasa_core.teaching.questions import Answer
+from rasa_core.teaching.session import TeachingSession
+from rasa_core.tracker_store import store_from_url
 
 SEARCH = '/search{"city": "Porto"}'
 
@@ -46,7 +52,7 @@ class TestCorrecting:
         say(client, "/greet")
         before = told(client)
         draft = correct(client, at=2, action="utter_bye")
-        assert told(client, draft)[2:] == ["utter_bye", "utter_bye", "See you.", "action_listen"]
+        assert told(client, draft)[2:] == ["utter_bye", "See you.", "action_listen"]
         assert told(client) == before
 
     def test_a_right_action_that_runs_elsewhere_is_waited_for(self, client: Client) -> None:
@@ -82,6 +88,36 @@ class TestCorrecting:
         assert answer.status_code == 400
         assert problem in answer.json["error"]
         assert client.get("/conversations").json == ["ada"]
+
+    def test_the_page_and_the_terminal_do_the_same(self, folder: Path) -> None:
+        bot = agent_of(folder)
+        client = Client(create_app(bot, inspect=folder))
+        say(client, "/greet")
+        played = told(client, correct(client, at=2, action="utter_bye"))
+        terminal = TeachingSession(bot.processor, Learner(bot.policy_ensemble), "terminal")
+        for answer in (Answer("say", "/greet"), Answer("correct_action", "utter_bye"), Answer("confirm")):
+            terminal.answer(answer)
+        assert told(client, "terminal") == played
+        again = correct(client, at=1, intent="bye", entities=[])
+        terminal.answer(Answer("say", "/greet"))
+        terminal.answer(Answer("correct_intent", "bye", ()))
+        messages = [client.get(at(name, "timeline")).json["events"] for name in (again, "terminal")]
+        known = [[one["parse_data"] for one in events if one["event"] == "user"][-1] for events in messages]
+        assert known[0] == known[1]
+
+    def test_a_draft_is_gone_on_with_when_the_server_has_died(self, folder: Path, tmp_path: Path) -> None:
+        with store_from_url(f"sqlite:///{tmp_path}/talks.db") as store:
+            client = Client(app_of(folder, store))
+            say(client, "what is on in Paris")
+            entity = {"entity": "city", "value": "Paris", "start": 14, "end": 19}
+            draft = correct(client, at=1, intent="search", entities=[entity])
+        with store_from_url(f"sqlite:///{tmp_path}/talks.db") as store:
+            client = Client(app_of(folder, store))
+            assert client.get(at(draft, "timeline")).json["waits"]["action"] == "action_search"
+            nothing = [{"event": "slot", "name": "concerts", "value": []}]
+            client.post(at(draft, "act"), json={"action": "action_search", "events": nothing, "only_if_sure": True})
+            assert told(client, draft)[-3:] == ["utter_nothing", "Nothing in Paris.", "action_listen"]
+            assert client.get(at(draft, "save")).json["proposed"] == ["story", "nlu"]
 
     def test_two_people_correct_one_conversation(self, client: Client) -> None:
         say(client, "/greet")
