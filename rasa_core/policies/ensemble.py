@@ -131,20 +131,17 @@ class PolicyEnsemble(KnownByName):
         """
         if self.by_confidence:
             return most_confident(self.policies, tracker, domain)
-        best_rank, best, winner = (-math.inf, 0.0), None, None
+        best_rank, best, winner = (-math.inf, 0.0), None, ""
         for policy in self.policies:
             priority = policy.priority_for(tracker)
-            if best_rank >= _rank(priority, policy.HIGHEST_SCORE):
+            if best is not None and best_rank >= _rank(priority, policy.HIGHEST_SCORE):
                 continue
             given = policy.predict_action_probabilities(tracker, domain)
             scores = [float(score) if score > 0.0 else 0.0 for score in given]
             top = max(scores, default=0.0)
-            rank = _rank(priority, top)
-            if top > 0.0 and top >= policy.threshold and rank > best_rank:
+            if top > 0.0 and top >= policy.threshold and (rank := _rank(priority, top)) > best_rank:
                 best_rank, best, winner = rank, scores, type(policy).__name__
-        if best is None or winner is None:
-            return _undecided(domain.action_names)
-        return _prediction(best, domain.action_names, winner)
+        return _undecided(domain.action_names) if best is None else _prediction(best, domain.action_names, winner)
 
     def predict_next_action(self, tracker: DialogueStateTracker, domain: Domain) -> int:
         """Return the index of the next action."""

@@ -218,7 +218,10 @@ class MemoizationPolicy(Policy):
 
     def _states_of(self, tracker: DialogueStateTracker) -> list[State]:
         states = self._seen(self.featurizer.cleaned(tracker.last_states(self.max_history)))
-        return list(map(self._as_told, states)) if any(FAILED in state for state in states) else states
+        for state in states:
+            if FAILED in state:
+                return list(map(self._as_told, states))
+        return states
 
     def _as_told(self, state: State) -> State:
         """Return a state as if its action had not failed, if it fails in no story: then they go on in one way."""
