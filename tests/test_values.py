@@ -89,7 +89,7 @@ REFUSED: dict[str, Any] = {
     "int key": {1: "a"},
     "bytes": b"x",
     "timedelta": timedelta(1),
-    "not a time": np.datetime64("NaT"),
+    "not a time": np.datetime64("NaT", "s"),
     "complex": 1j,
     "object": object(),
     "class": Place,
