@@ -319,7 +319,13 @@ class _Reader:
                 options = self.value(entry.value[0][1])
                 if not isinstance(options, dict):
                     self.tell(entry, f"options of the intent {name!r} are like {{use_entities: false}}.")
-                elif options.get("use_entities") in (False, []):
+                    continue
+                if action := options.get("triggers"):
+                    text = (
+                        f"the intent {name!r} triggers no action here; write a story, * {name} and - {action} below it."
+                    )
+                    self.problems.append(Problem("warning", text, place_of(self.name, entry)))
+                if options.get("use_entities") in (False, []):
                     without_entities.append(name)
         return names, without_entities
 
