@@ -322,7 +322,7 @@ class _Reader:
                     continue
                 if action := options.get("triggers"):
                     text = (
-                        f"the intent {name!r} triggers no action here; write a story, * {name} and - {action} below it."
+                        f"the intent {name!r} triggers nothing here; write a story, * {name} and - {action} below it."
                     )
                     self.problems.append(Problem("warning", text, place_of(self.name, entry)))
                 if options.get("use_entities") in (False, []):

@@ -132,7 +132,7 @@ def test_an_unknown_key_is_ignored_with_a_warning(caplog: pytest.LogCaptureFixtu
 def test_an_intent_that_triggers_an_action_is_told_since_it_would_be_lost(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         read_domain("intents:\n- a: {triggers: action_a}\n- b: {use_entities: false}\n", "bot.yml")
-    told = "bot.yml:2:3: the intent 'a' triggers no action here; write a story, * a and - action_a below it."
+    told = "bot.yml:2:3: the intent 'a' triggers nothing here; write a story, * a and - action_a below it."
     assert caplog.messages == [told]
 
 
