@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.exceptions import ModelError, did_you_mean
-from rasa_core.nlu.pipeline import PipelineConfig, default_pipeline, keys_of, pipeline_in
+from rasa_core.nlu.pipeline import PipelineConfig, default_pipeline, entries_of, keys_of, pipeline_in
 from rasa_core.policies.augmented_memoization import AugmentedMemoizationPolicy
 from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.memoization import MemoizationPolicy
@@ -56,6 +56,17 @@ _OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "RulePolicy": RULE_OPTIONS,
 }
 """What a mistyped option may have been meant to be."""
+_TYPES: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
+    "max_history": ("a number of states, at least 1", lambda value: type(value) is int and value > 0),
+    "priority": ("a whole number", lambda value: type(value) is int),
+    "core_fallback_threshold": ("a number from 0 to 1", lambda value: type(value) in (int, float) and 0 <= value <= 1),
+    "core_threshold": ("a number from 0 to 1", lambda value: type(value) in (int, float) and 0 <= value <= 1),
+    "core_fallback_action_name": ("the name of an action", lambda value: isinstance(value, str)),
+    **{
+        name: ("true or false", lambda value: isinstance(value, bool))
+        for name in ("enable_fallback_prediction", "restrict_rules", "check_for_contradictions")
+    },
+}
 RECIPES: Final = ("default.v1",)
 _OLD_RULES: Final = ("FormPolicy", "MappingPolicy", "TwoStageFallbackPolicy", "FallbackPolicy")
 _LEFT_OUT: Final = ("UnexpecTEDIntentPolicy",)
@@ -120,7 +131,7 @@ def read_rasa_config(path: str | Path, network: MakesNetwork, *, ignores_own: bo
         raise ModelError(f"{keys['recipe'].place}: the recipe {recipe!r} is not known; write recipe: default.v1.")
     config.pipeline = pipeline_in(path, ignores_own=ignores_own) or default_pipeline()
     config.notes += _other_keys(keys)
-    parts = keys["policies"].entries() if "policies" in keys else []
+    parts = entries_of(keys, "policies")
     named = [(_described(part), part.place) for part in parts] or [
         ({"name": name}, Place(str(path))) for name in DEFAULT_POLICIES
     ]
@@ -206,6 +217,9 @@ def _check_options(name: str, described: Mapping[str, Any], place: Place) -> Non
         hint = did_you_mean(key, known) if _OPTIONS.get(name) and key not in known else ""
         if hint:
             raise ModelError(f"{place}: {name} has no option {key!r}.{hint}")
+        wanted = _TYPES.get(key) if name in _KNOWN else None
+        if wanted is not None and described[key] is not None and not wanted[1](described[key]):
+            raise ModelError(f"{place}: {key}: of {name} is {wanted[0]}, not {described[key]!r}.")
 
 
 def _own(kind: type[Policy], described: Mapping[str, Any], place: Place) -> Policy:

@@ -65,6 +65,10 @@ _OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "FallbackClassifier": {"threshold": 0.3, "ambiguity_threshold": 0.1},
 }
 """The components that do here what they do there, and the options that each has, with what it has by default."""
+_NAMED_PIPELINES: Final = (
+    *("supervised_embeddings", "pretrained_embeddings_spacy", "pretrained_embeddings_convert"),
+    *("tensorflow_embedding", "spacy_sklearn", "mitie", "mitie_sklearn", "keyword"),
+)
 _RENAMED: Final = {"DucklingHTTPExtractor": "DucklingEntityExtractor"}
 _KNOWN: Final = (*_READS, *_LEARNS_INTENTS, *_LEARNS_ENTITIES, *_OPTIONS, *_RENAMED, *_LEFT_OUT)
 _WHOLE_NETWORK: Final = {"kind": "Interpreter", "intents": True, "entities": True}
@@ -129,13 +133,28 @@ def _overruled(note: Note) -> Note:
 def pipeline_in(path: str | Path, *, ignores_own: bool = False) -> PipelineConfig | None:
     """Return the ``pipeline:`` of a config.yml, None if there is none; see `read_pipeline`."""
     keys = keys_of(path)
-    parts = keys["pipeline"].entries() if "pipeline" in keys else []
+    parts = [] if _is_named(keys.get("pipeline")) else entries_of(keys, "pipeline")
     if not parts:
         return None
     found = read_pipeline(parts, ignores_own=ignores_own)
-    policies = [part.data for part in keys["policies"].entries()] if "policies" in keys else []
+    policies = [part.data for part in entries_of(keys, "policies")]
     has_fallback = any(step["kind"] == "FallbackClassifier" for step in found.steps)
     return found if has_fallback else replace(found, steps=(*found.steps, *_fallbacks_in(policies)))
+
+
+def entries_of(keys: Mapping[str, Part], key: str) -> list[Part]:
+    """Return what stands below a key of config.yml, one a dash; `ModelError` if there is something else."""
+    part = keys.get(key)
+    if part is None or part.is_null:
+        return []
+    if not part.is_list:
+        raise ModelError(f"{part.place}: {key}: is a list, each of its parts after a dash, as in - name: ...")
+    return part.entries()
+
+
+def _is_named(pipeline: Part | None) -> bool:
+    """Tell whether a pipeline is one of Rasa 1 that is called by its name, which the network stands for."""
+    return pipeline is not None and pipeline.written in _NAMED_PIPELINES
 
 
 def _fallbacks_in(policies: Iterable[Any]) -> list[Step]:
@@ -152,9 +171,11 @@ def keys_of(path: str | Path) -> dict[str, Part]:
     """Return the keys of a config.yml, none of a file that is not there; raise `ModelError` if it cannot be read."""
     try:
         root = read_yaml(path) if Path(path).exists() else None
-        return {} if root is None else root.keys()
     except YamlError as error:
         raise ModelError(str(error)) from error
+    if root is not None and not root.is_mapping:
+        raise ModelError(f"{root.place}: settings are keys with values, such as pipeline: and policies:.")
+    return {} if root is None else root.keys()
 
 
 def chosen_pipeline(path: str | Path, *, is_of_rasa: bool, ignores_own: bool) -> PipelineConfig | None:

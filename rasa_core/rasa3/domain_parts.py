@@ -61,6 +61,7 @@ DOMAIN_KEYS: Final = frozenset(KNOWN_KEYS) - {"version", "imports"}
 MAPPING_TYPES: Final = ("from_entity", "from_text", "from_intent", "from_trigger_intent", "custom")
 _LISTS: Final = ("intents", "entities", "actions", "e2e_actions")
 _MAPPINGS: Final = ("slots", "forms", "responses", "session_config", "config")
+_LISTS_OF_PARTS: Final = ("buttons", "quick_replies", "elements")
 _SAYABLE: Final = ("text", "custom")
 
 
@@ -171,6 +172,10 @@ def options_in(entries: Iterable[Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _are_parts(value: Any) -> bool:
+    return value is None or (isinstance(value, list) and all(isinstance(part, dict) for part in value))
+
+
 def as_list(value: Any) -> list[Any]:
     """Return what may be a list or a single thing as a list; none of None."""
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
@@ -233,13 +238,17 @@ class _Merger:
             raise DomainError(f"{value.place}: {key}: is a list, one name a line, each after a dash.")
         inside: dict[str, Place] = {}
         for entry in value.entries():
-            name = names_in([entry.data])[0]
+            data, keys = entry.data, entry.keys() if entry.is_mapping else {entry.written: entry}
+            if len(keys) != 1 or entry.is_null or not "".join(keys):
+                text = "a name, or a name with its options, which stand below it and further to the right"
+                raise DomainError(f"{entry.place}: an entry of {key}: is {text}.")
+            name = next(iter(keys))
             if name in inside:
                 raise DomainError(
                     f"{entry.place}: {name!r} stands twice in {key}:; the first is at {inside[name]}. Remove one."
                 )
             inside[name] = entry.place
-            self._put(key, name, entry.data, entry.place)
+            self._put(key, name, data if entry.is_mapping else name, entry.place)
 
     def _put(self, key: str, name: str, data: Any, place: Place) -> None:
         first = self.lines.setdefault((key, name), place)
@@ -335,6 +344,9 @@ class _Checker:
         for one in found:
             if not isinstance(one, dict) or not any(key in one for key in _SAYABLE):
                 raise self.fail("responses", name, f"the response {name!r} {shape}; one has neither.")
+            if wrong := [key for key in _LISTS_OF_PARTS if not _are_parts(one.get(key))]:
+                example = "is a list, each part like - {title: Yes, payload: /affirm}"
+                raise self.fail("responses", name, f"{wrong[0]}: of the response {name!r} {example}.")
             if isinstance(one.get("attachment"), str):
                 raise self.fail("responses", name, f"attachment: of the response {name!r} is a mapping, not a text.")
             if "text" in one:

@@ -95,9 +95,12 @@ def read_endpoints(folder: Path) -> Endpoints:
 def _keys_of(path: Path) -> dict[str, Part]:
     try:
         root = read_yaml(path) if path.is_file() else None
-        return {} if root is None else root.keys()
+        keys = {} if root is None else root.keys()
     except YamlError as error:
         raise ModelError(str(error)) from error
+    if root is not None and not root.is_mapping and not root.is_null:
+        raise ModelError(f"{root.place}: this is keys with values, such as rest: or action_endpoint:.")
+    return keys
 
 
 def _channel(name: str, part: Part) -> Note:

@@ -106,6 +106,9 @@ class YamlStoryReader:
 
     def _read_root(self, root: Part, label: str) -> None:
         keys = root.keys()
+        for name in ("stories", "rules"):
+            if name in keys and not keys[name].is_list and not keys[name].is_null:
+                self._error(keys[name], f"{name}: is a list, each of its entries after a dash.")
         for part in keys["stories"].entries() if "stories" in keys else ():
             self._read_story(part, label)
         for part in keys["rules"].entries() if "rules" in keys else ():
@@ -126,6 +129,9 @@ class YamlStoryReader:
         for name, value in keys.items():
             if name not in known:
                 self._error(value, f"a {key} has no key {name!r}.{did_you_mean(name, known)}")
+        if "steps" in keys and not keys["steps"].is_list and not keys["steps"].is_null:
+            self._error(keys["steps"], f"steps: of the {key} {keys[key].written!r} is a list, each step after a dash.")
+            return None
         if "steps" not in keys or not keys["steps"].entries():
             self._warning(part, f"the {key} {keys[key].written!r} has no steps and is skipped.", LOST)
             return None
@@ -215,6 +221,8 @@ class YamlStoryReader:
 
     def _flag(self, keys: Mapping[str, Part], key: str, default: bool) -> bool:
         value = keys[key].data if key in keys else default
+        if not isinstance(value, bool) and value is not None:
+            self._error(keys[key], f"{key}: is true or false, not {value!r:.40}.")
         return value if isinstance(value, bool) else default
 
     # -- steps
@@ -283,7 +291,10 @@ class YamlStoryReader:
         name = keys["intent"].written.removeprefix("/").strip()
         if not name:
             self._error(keys["intent"], "intent: needs the name of an intent.")
-        entities = [self._entity(entry) for entry in self._entity_parts(keys.get("entities"))]
+        described = self._entity_parts(keys.get("entities"))
+        entities = [self._entity(entry) for entry in described if set(entry) - set(_MARKS)]
+        if len(entities) < len(described):
+            self._error(keys["entities"], "an entity is like - city, or - city: Rome; one here has no name.")
         text = keys["user"].written if "user" in keys else None
         meant, _, part = name.partition("/")
         intent = {"name": meant, "confidence": 1.0} | ({RETRIEVAL_KEY: name} if part else {})

@@ -11,6 +11,7 @@ from rasa3_bots import write
 
 from rasa_core.commands.check import command
 from rasa_core.exceptions import ModelError
+from rasa_core.nlu.pipeline import pipeline_in
 from rasa_core.policies import MemoizationPolicy, Policy
 from rasa_core.rasa_config import read_rasa_config
 
@@ -235,3 +236,41 @@ def test_a_text_in_a_story_that_repeats_its_action_is_told(tmp_path: Path) -> No
     output = told(write(tmp_path, domain=domain, data__all=stories))[1]
     assert "all.yml:7: warning: in \"one\": the bot says 'A.' twice" in output
     assert "B!" not in output
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "problem"),
+    [
+        ("config", "policies:\n  name: RulePolicy", "config.yml:2: error: policies: is a list"),
+        ("config", "pipeline: {name: x}", "config.yml:1: error: pipeline: is a list"),
+        ("config", "- name: RulePolicy", "config.yml:1: error: settings are keys with values"),
+        (
+            "config",
+            "policies: [{name: MemoizationPolicy, max_history: five}]",
+            "config.yml:1: error: max_history: of MemoizationPolicy is a number of states, at least 1, not 'five'.",
+        ),
+        (
+            "config",
+            "policies: [{name: RulePolicy, core_fallback_threshold: 3}]",
+            "config.yml:1: error: core_fallback_threshold: of RulePolicy is a number from 0 to 1, not 3.",
+        ),
+        ("endpoints", "- action_endpoint", "endpoints.yml:1: error: this is keys with values"),
+        ("domain", "intents: [a, {}]", "domain.yml:1: error: an entry of intents: is a name"),
+        ("domain", "intents:\n- a\n- b:\n  use_entities: []", "domain.yml:3: error: an entry of intents: is a name"),
+        ("domain", "version: 3\nactions:\n- a\n-", "domain.yml:4: error: an entry of actions: is a name"),
+        (
+            "domain",
+            "responses: {utter_a: [{text: A, buttons: {title: x}}]}",
+            "domain.yml:1: error: buttons: of the response 'utter_a' is a list",
+        ),
+    ],
+)
+def test_what_has_a_wrong_shape_is_told_with_its_place(file: str, text: str, problem: str, tmp_path: Path) -> None:
+    rules = "rules: [{rule: one, steps: [{intent: a}, {action: utter_a}]}]"
+    domain = "version: '3.1'\nintents: [a]\nresponses: {utter_a: [{text: A}]}"
+    code, output = told(write(tmp_path, **{"domain": domain, "data__all": rules, file: text}))
+    assert (code, problem in output) == (1, True), output
+
+
+def test_a_pipeline_that_is_called_by_its_name_is_that_of_the_network(tmp_path: Path) -> None:
+    assert pipeline_in(write(tmp_path, config="pipeline: supervised_embeddings") / "config.yml") is None

@@ -143,8 +143,19 @@ def test_rules_that_contradict_one_another_are_told_with_their_places(tmp_path: 
         ("rules: [{rule: r, steps: [{intent: a}, {actoin: utter_a}]}]", r"rules\.yml:1: a step has no key 'actoin'"),
         ("rules: [{rule: r, steps: [{checkpoint: c}]}]", "a checkpoint, which only stories may have"),
         ("stories: [{story: s, steps: [{intent: a, action: utter_a}]}]", "a step says one thing"),
+        ("rules: [{rule: r, steps: {intent: a}}]", r"rules\.yml:1: steps: of the rule 'r' is a list"),
+        ("rules:\n  rule: r", r"rules\.yml:2: rules: is a list"),
+        ("stories: none", r"rules\.yml:1: stories: is a list"),
+        ("stories: [{story: s, steps: [{intent: a, entities: [{}]}]}]", "an entity is like - city, or - city: Rome"),
+        (
+            "rules:\n- rule: r\n  wait_for_user_input: no\n  steps: [{intent: a}]",
+            r"rules\.yml:3: wait_for_user_input: is true or false, not 'no'",
+        ),
     ],
-    ids=["unknown key", "checkpoint in a rule", "two things"],
+    ids=[
+        *("unknown key", "checkpoint in a rule", "two things", "steps without dashes", "rules without dashes"),
+        *("stories that are a text", "an entity without a name", "a flag that is a text"),
+    ],
 )
 def test_a_wrong_step_is_told_with_its_place(rules: str, problem: str, tmp_path: Path) -> None:
     folder = write(tmp_path, domain='version: "3.1"\nintents: [a]', data__rules=rules)
