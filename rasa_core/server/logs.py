@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import logging.handlers
+import math
 import os
 import threading
 import time
@@ -42,6 +44,7 @@ class LogFile(logging.handlers.WatchedFileHandler):
     """
 
     DELAY = 0.1
+    TOLD_EVERY = 60.0
 
     def __init__(self, path: str, style: LogStyle) -> None:
         super().__init__(path, encoding="utf-8", errors="backslashreplace")
@@ -51,10 +54,20 @@ class LogFile(logging.handlers.WatchedFileHandler):
         self._waiting: deque[tuple[float, str]] = deque()
         self._will_be_written = False
         self._written = 0.0
+        self._told = -math.inf
 
     def _open(self) -> TextIOWrapper:
         make_private(self.baseFilename)  # What people say is in it.
         return super()._open()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, behind the requests that wait."""
+        try:
+            self.reopenIfNeeded()
+            self._write_lines()
+            self._append(f"{self.format(record)}{self.terminator}".encode("utf-8", "backslashreplace"))
+        except Exception:
+            self.handleError(record)
 
     def write_request(self, rest: str) -> None:
         """Write the line of a request, given without its time; a full disk must not fail the request."""
@@ -84,9 +97,25 @@ class LogFile(logging.handlers.WatchedFileHandler):
         with suppress(IndexError):
             while True:
                 lines.append(self._formatted(*self._waiting.popleft()))
-        if lines and self.stream is not None:
-            with suppress(OSError):  # Nor is there another place to say so for each request.
-                os.write(self.stream.fileno(), "".join(lines).encode("ascii"))
+        if lines:
+            self._append("".join(lines).encode("ascii"))
+
+    def _append(self, text: bytes) -> None:
+        """Write whole lines, as many as there is room for; tell other handlers, at times, where there is none."""
+        if self.stream is None:
+            return
+        try:
+            file = self.stream.fileno()
+            done = os.write(file, text)
+            if done < len(text):
+                _take_back(file, done - text.rfind(b"\n", 0, done) - 1)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            now = time.monotonic()
+            if now - self._told >= self.TOLD_EVERY:
+                self._told = now  # Before it is told, since that comes back to here.
+                said = "%s: %s; what does not go into this log is lost."
+                _package_logger.error(said, self.baseFilename, error.strerror or error)
 
     def _formatted(self, now: float, rest: str) -> str:
         second = int(now)
@@ -95,6 +124,13 @@ class LogFile(logging.handlers.WatchedFileHandler):
             self._time = self.style.time_of(second)
             self.reopenIfNeeded()
         return f"{self._time}{self.style.milliseconds(now)}{rest}"
+
+
+def _take_back(file: int, size: int) -> None:
+    """Shorten a file by the last `size` bytes that were written, half a line, unless another process has gone on."""
+    end = os.lseek(file, 0, os.SEEK_CUR)
+    if end == os.fstat(file).st_size:
+        os.ftruncate(file, end - size)
 
 
 class AccessLog:

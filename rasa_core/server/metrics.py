@@ -150,20 +150,34 @@ class Metrics:
         return policy
 
     def _write_regularly(self) -> None:
+        is_behind = False
         while True:
             time.sleep(WRITTEN_EVERY)
-            try:
-                if self._add_up():
-                    self._write()
-            except Exception:  # The outermost edge of this thread: a full disk must not end it.
-                logger.exception("metrics are not written for now:")
+            is_behind = self.write_if_changed(is_behind)
+
+    def write_if_changed(self, was_behind: bool = False) -> bool:
+        """Write the sums if they have changed, or could not be written before; return whether they cannot be now."""
+        try:
+            if self._add_up() or was_behind:
+                self._write()
+        except Exception as error:  # The outermost edge of a thread, which a full disk must not end.
+            if not was_behind:
+                said = "metrics cannot be written into %s, and stay behind until they can: %s"
+                logger.error(said, self._folder, error, exc_info=not isinstance(error, OSError))
+            return True
+        return False
 
     def _write(self) -> None:
         with self._lock:
             text = self._sums.as_json()
         written = self._file.with_suffix(".new")
-        written.write_text(text, encoding="ascii")
-        written.replace(self._file)
+        try:
+            written.write_text(text, encoding="ascii")
+            written.replace(self._file)
+        except OSError:
+            with suppress(OSError):
+                written.unlink(missing_ok=True)
+            raise
 
     def _all_sums(self) -> Sums:
         """Return the sums of all processes."""

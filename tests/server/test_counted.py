@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from launched_command import Launched
-from server_bot import make_agent
+from server_bot import SmallDisk, make_agent
 from werkzeug.test import Client
 
 from rasa_core.actions import Action
@@ -149,6 +149,25 @@ def test_sums_of_processes_are_added_up(tmp_path: Path) -> None:
     for client in (first, second):
         text = client.get("/metrics").get_data(as_text=True)
         assert value(text, 'rasa_core_requests_total{method="GET",route="/version",status="200"}') == 3
+
+
+def test_sums_are_written_when_there_is_room_again(
+    small_disk: SmallDisk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(metrics.Metrics, "_write_regularly", lambda self: None)
+    counted = metrics.Metrics(small_disk.path)
+    counted.request("/parse", "POST", 200, 0.01)
+    small_disk.fill()
+    assert [counted.write_if_changed(), counted.write_if_changed(was_behind=True)] == [True, True]
+    assert [path.name for path in small_disk.path.iterdir()] == ["fill"]
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [
+        f"metrics cannot be written into {small_disk.path}, and stay behind until they can: "
+        "[Errno 28] No space left on device"
+    ]
+    small_disk.empty()
+    assert not counted.write_if_changed(was_behind=True)
+    assert b'rasa_core_requests_total{method="POST",route="/parse",status="200"} 1.0' in counted.as_text({})[0]
 
 
 def test_sums_of_all_workers_are_told_by_each(trained: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import os
 import re
@@ -13,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from server_bot import make_agent
+from server_bot import SmallDisk, make_agent
 from werkzeug.test import Client
 
 from rasa_core.agent import Agent
@@ -205,3 +206,26 @@ def test_nobody_else_can_read_the_log_nor_the_one_that_follows_it(tmp_path: Path
     assert {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == dict.fromkeys(
         ["log", "log.1"], 0o600
     )
+
+
+def test_a_full_disk_leaves_no_half_line_fails_no_request_and_is_told_once(
+    small_disk: SmallDisk, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = small_disk.path / "log"
+    client = Client(create_app(make_agent(), logfile=log, log_format="json"))
+    client.get("/version")
+    small_disk.fill()
+    logger = logging.getLogger("rasa_core")
+    with caplog.at_level(logging.INFO, "rasa_core"):
+        for number in range(60):  # Of which the rest of a page takes some.
+            assert client.get("/version").status_code == 200
+            logger.handlers[-1].flush()
+            logger.info("said %d", number)
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert told == [f"{log}: No space left on device; what does not go into this log is lost."]
+    small_disk.empty()
+    client.get("/health")
+    logger.info("again")
+    lines = [json.loads(line) for line in log.read_text(encoding="ascii").splitlines()]
+    assert [line["message"].split()[:2] for line in lines[-2:]] == [["GET", "/health"], ["again"]]
+    assert 2 < len(lines) < 120
