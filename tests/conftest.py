@@ -12,6 +12,7 @@ import tempfile
 
 import pytest
 from hypothesis import HealthCheck, settings
+from small_disk import small_disk as small_disk
 from story_fixtures import domain as domain
 from story_fixtures import generate as generate
 from story_fixtures import read as read

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from rasa_core.exceptions import ModelError, did_you_mean
+from rasa_core.support.folders import whole_file
 
 CURRENT: Final = "current"
 KEPT: Final = 5
@@ -103,21 +104,31 @@ class KeptVersions:
         return max(now, last + timedelta(seconds=1))
 
     def use(self, name: str) -> None:
-        """Make a version the current one; who reads meanwhile sees the one before, or this one, as a whole."""
+        """Make a version the current one; who reads meanwhile sees the one before, or this one, as a whole.
+
+        Raises
+        ------
+        ModelError
+            If that cannot be written; then the version before stays the current one.
+        """
         version = self.path(name)
-        for part in self.parts:
-            link = self.folder / part
-            if (version / part).is_dir():
-                _replace_by_link(link, Path(name, part))
-            elif link.is_symlink():
-                link.unlink()
-        descriptor, written = tempfile.mkstemp(prefix=f".{CURRENT}-", dir=self.folder)
-        with open(descriptor, "w", encoding="ascii") as file:
-            file.write(f"{name}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(written, 0o644)
-        os.replace(written, self.folder / CURRENT)
+        try:
+            with whole_file(self.folder / CURRENT) as file:
+                # All that a full disk can refuse comes before anything that is seen.
+                file.write(f"{name}\n")
+                file.flush()
+                os.chmod(file.fileno(), 0o644)
+                present = [part for part in self.parts if (version / part).is_dir()]
+                links = [_made_link(self.folder / part, Path(name, part)) for part in present]
+                for made, link in links:
+                    _put_in_place(made, link)
+                for part in self.parts:
+                    if not (version / part).is_dir() and (self.folder / part).is_symlink():
+                        (self.folder / part).unlink()
+        except OSError as error:
+            raise ModelError(
+                f"cannot use {name} in {str(self.folder)!r}: {error.strerror or error}. What was used before stays."
+            ) from error
 
     def prune(self, keep: int = KEPT) -> None:
         """Remove all versions but the last few, and the current one."""
@@ -143,11 +154,15 @@ def as_current(path: Path) -> Path:
     return path if name is None or not (path.parent / name / path.name).is_dir() else path.parent / name / path.name
 
 
-def _replace_by_link(link: Path, target: Path) -> None:
+def _made_link(link: Path, target: Path) -> tuple[Path, Path]:
     made = link.with_name(f".{link.name}-link")
     with suppress(FileNotFoundError):
         made.unlink()
     made.symlink_to(target, target_is_directory=True)
+    return made, link
+
+
+def _put_in_place(made: Path, link: Path) -> None:
     try:
         os.replace(made, link)
     except OSError as error:

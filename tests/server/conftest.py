@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from server_bot import SmallDisk, make_agent
+from server_bot import make_agent
 from werkzeug.test import Client
 
 from rasa_core.agent import Agent
@@ -26,18 +24,6 @@ templates:
 actions: [utter_greet]
 """
 STORIES = "## greet\n* greet\n    - utter_greet\n"
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    """A disk that can be filled."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(path)]
-    if shutil.which("mount") is None or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("only root may mount a disk")
-    yield SmallDisk(path)
-    subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
 @pytest.fixture(autouse=True)

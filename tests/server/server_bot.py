@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from rasa_core.agent import Agent
@@ -61,20 +59,3 @@ def make_app(**options: Any) -> ServerApp:
     """Return an application with the bot, on the store that the environment names."""
     url = os.environ.get("SERVER_BOT_STORE")
     return create_app(make_agent(store_from_url(url) if url else None), **options)
-
-
-class SmallDisk:
-    """A file system of 64 KiB, of which a program knows no more than of any other."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def fill(self) -> None:
-        """Leave no byte."""
-        with (self.path / "fill").open("wb", buffering=0) as file, contextlib.suppress(OSError):
-            while True:
-                file.write(bytes(4096))
-
-    def empty(self) -> None:
-        """Make room again."""
-        (self.path / "fill").unlink()

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from launched_command import Launched
-from server_bot import SmallDisk, make_agent
+from server_bot import make_agent
+from small_disk import SmallDisk
 from werkzeug.test import Client
 
 from rasa_core.actions import Action

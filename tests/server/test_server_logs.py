@@ -14,7 +14,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from server_bot import SmallDisk, make_agent
+from server_bot import make_agent
+from small_disk import SmallDisk
 from werkzeug.test import Client
 
 from rasa_core.agent import Agent

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from small_disk import SmallDisk
 
 from rasa_core.exceptions import ModelError
 from rasa_core.support.kept_versions import KEPT, KeptVersions, as_current, current_version
@@ -98,3 +99,17 @@ def test_what_is_in_the_way_is_named(versions) -> None:
     (versions.folder / "one").mkdir(parents=True)
     with pytest.raises(ModelError, match="is in the way of a link"):
         versions.add(filled("a"), AT)
+
+
+def test_a_full_disk_leaves_all_as_it_was(small_disk: SmallDisk) -> None:
+    versions = KeptVersions(small_disk.path, ("one", "two"))
+    first, second = (versions.add(filled(word), AT + timedelta(seconds=len(word))) for word in ("first", "second"))
+    before = {path.name for path in small_disk.path.iterdir()}
+    small_disk.fill()
+    with pytest.raises(ModelError, match=f"cannot use {first} in .*: No space left on device. What was used before"):
+        versions.use(first)
+    small_disk.empty()
+    assert {path.name for path in small_disk.path.iterdir()} == before
+    assert (versions.current, content(versions)) == (second, "second")
+    versions.use(first)
+    assert (versions.current, content(versions)) == (first, "first")
