@@ -3,12 +3,18 @@
 Fills a store with copies of one real conversation of the example bot, in one commit each, and measures: the time to
 build it, the size of a conversation, the time of a turn (`parse` and `continue` in the library) on conversations that
 are taken at random and never twice, beside the same in a store with a hundredth of them, and the time to export all.
+
+With ``--keyed`` it measures instead what a turn leaves in the store if both of its requests have an
+``Idempotency-Key``, which is kept with its answer, and if neither has: the bytes of all tables, once they are packed;
+of Redis, its memory.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -17,10 +23,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.databases import opened_if_installed
+from benchmarks.databases import STORES, opened_if_installed
 from benchmarks.serving import ROOT, trained_model
 from benchmarks.tables import print_table, quantile
 from rasa_core import Agent
+from rasa_core.server import create_app
 from rasa_core.tracker_store import EventLogStore, Head, InMemoryTrackerStore, store_from_url
 
 THREADS = 4
@@ -75,14 +82,63 @@ def turn_times(agent: Agent, ids: list[str], turns: int, seed: int) -> list[floa
     return times
 
 
-def size_of(kind: str, url: str, server: Any) -> int:
-    """Return the bytes that a store takes on disk."""
+def size_of(kind: str, url: str, server: Any, *, packed: bool = False) -> int:
+    """Return the bytes that a store takes on disk, or Redis in memory; `packed` without what is free in it."""
     if kind == "sqlite":
+        if packed:
+            with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+                connection.execute("VACUUM")
         return Path(url.removeprefix("sqlite:///")).stat().st_size
     if kind == "postgresql":
         query = "SELECT sum(pg_total_relation_size(relid)) FROM pg_stat_user_tables"
-        return int(server.execute(query, database="rasa")[0][0])
-    return 0
+        return int(server.execute(*(["VACUUM FULL"] if packed else []), query, database="rasa")[0][0])
+    if kind == "mariadb":
+        tables = "rasa_core_events, rasa_core_heads, rasa_core_answers"
+        query = "SELECT sum(data_length + index_length) FROM information_schema.tables WHERE table_schema = 'rasa'"
+        packing = [f"OPTIMIZE TABLE {tables}"] if packed else []
+        return int(server.execute(*packing, f"ANALYZE TABLE {tables}", query, database="rasa")[0][0])
+    import redis
+
+    with redis.Redis.from_url(url) as client:
+        return int(client.info("memory")["used_memory"])
+
+
+def bytes_of_a_turn(kind: str, model: Path, folder: Path, turns: int, keyed: bool) -> float | None:
+    """Return what a turn over HTTP, of `parse` and `continue`, leaves in a store; None where there is no such store."""
+    with opened_if_installed(kind, folder) as found:
+        if found is None:
+            return None
+        url, server = found
+        sizes = []
+        for part in (range(turns // 2), range(turns // 2, turns + turns // 2)):
+            with store_from_url(url) as store:
+                client = create_app(Agent.load(model, tracker_store=store)).test_client()
+                for number in part:
+                    for endpoint, body in (
+                        ("parse", {"query": "/greet"}),
+                        ("continue", {"executed_action": "utter_greet", "events": []}),
+                    ):
+                        headers = {"Idempotency-Key": f"{endpoint}-{number:032}"} if keyed else {}
+                        place = f"/conversations/conversation-{number % 50}/{endpoint}"
+                        assert client.post(place, json=body, headers=headers).status_code == 200
+            sizes.append(size_of(kind, url, server, packed=True))
+    return (sizes[1] - sizes[0]) / turns
+
+
+def print_bytes(options: argparse.Namespace) -> None:
+    """Print the table of what turns leave, with keys and without."""
+    table = []
+    with tempfile.TemporaryDirectory() as name:
+        model = trained_model(Path(name))
+        for kind in STORES if options.store == "all" else [options.store]:
+            found = []
+            for keyed in (False, True):
+                folder = Path(name, f"{kind}-{keyed}")
+                folder.mkdir()
+                found.append(bytes_of_a_turn(kind, model, folder, options.turns, keyed))
+            table.append([kind, *("-" if size is None else f"{size:.0f}" for size in found)])
+            print(*table[-1], flush=True)
+    print_table(f"Bytes of a turn, mean of {options.turns}", ["store", "without keys", "with keys"], table)
 
 
 def export(url: str) -> float:
@@ -124,12 +180,17 @@ def measured(kind: str, model: Path, folder: Path, options: argparse.Namespace, 
 def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--store", choices=["sqlite", "postgresql", "mariadb", "redis"], default="sqlite")
+    parser.add_argument("--store", choices=[*STORES, "all"], default="sqlite")
     parser.add_argument("--conversations", type=int, default=100_000)
     parser.add_argument("--events", type=int, default=200, help="of each conversation")
     parser.add_argument("--turns", type=int, default=1000)
+    parser.add_argument("--keyed", action="store_true", help="what a turn with keys leaves, of one store or all")
     parser.add_argument("--no-export", dest="export", action="store_false")
     options = parser.parse_args()
+    if options.keyed:
+        return print_bytes(options)
+    if options.store == "all":
+        parser.error("all stores go with --keyed.")
     found = []
     with tempfile.TemporaryDirectory() as name:
         model = trained_model(Path(name))
