@@ -43,6 +43,6 @@ def _form(name: str, described: Mapping[str, Any], own: Mapping[str, list[dict[s
 def _while_active(mapping: Mapping[str, Any], form: str, slot: str) -> dict[str, Any]:
     kind = mapping.get("type")
     condition = {"active_loop": form}
-    if kind in _ONLY_REQUESTED or (kind == "from_entity" and mapping.get("entity") != slot):
+    if kind in _ONLY_REQUESTED:
         condition["requested_slot"] = slot
     return {**mapping, "conditions": [condition]}

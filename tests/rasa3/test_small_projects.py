@@ -255,6 +255,20 @@ PROJECTS: Final[dict[str, tuple[str, str, str]]] = {
         """,
         "/a => Hello {s}! | /b => Well?, B | /c => Well?",
     ),
+    "forms of Rasa 2 take an entity before its slot is asked for, unless two slots do": (
+        """
+        version: "2.0"
+        slots: {s: {type: text, auto_fill: false}, t: {type: text, auto_fill: false}, u: {type: text}}
+        forms:
+          f:
+            s: [{type: from_entity, entity: x}]
+            t: [{type: from_entity, entity: y, intent: [go, b]}]
+          g: {u: [{type: from_entity, entity: x}], s: [{type: from_entity, entity: x}]}
+        responses: {utter_ask_u: [{text: U?}]}
+        """,
+        BEGIN + "- rule: g\n  steps: [{intent: d}, {action: g}, {active_loop: g}]\n",
+        '/go{"y": "2"} => S? | /b{"x": "1"} => 1 2 | /d => U? | /b{"x": "3"} =>',
+    ),
     "what influences a story": (
         """
         slots:
