@@ -120,7 +120,7 @@ class Request(WerkzeugRequest):
         Gives the NLU model of a name.
     """
 
-    form_data_parser_class = partial(FormDataParser, silent=False)  # type: ignore[assignment]
+    form_data_parser_class = staticmethod(partial(FormDataParser, silent=False))  # type: ignore[assignment]
     max_form_memory_size = None
 
     def __init__(
