@@ -102,11 +102,17 @@ class ConversationIndex:
     def close(self) -> None:
         """Close the file."""
         with self._writing, self._reading:
-            self._writer.close()
-            self._reader.close()
+            self.__del__()
+
+    def __del__(self) -> None:
+        """Close what was not closed, of which Python 3.13 would warn."""
+        for name in ("_writer", "_reader"):
+            if name in vars(self):
+                vars(self)[name].close()
 
     def _connect(self) -> sqlite3.Connection:
         make_private(self.path)
+        connection = None
         try:
             connection = sqlite3.connect(self.path, timeout=20, isolation_level=None, check_same_thread=False)
             connection.execute("PRAGMA journal_mode = WAL")
@@ -116,6 +122,8 @@ class ConversationIndex:
                 self._make(connection)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
+            if connection is not None:
+                connection.close()
             raise StoreError(f"the index {self.path} of conversations cannot be used: {error}. Delete it.") from error
         return connection
 
