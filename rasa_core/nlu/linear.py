@@ -132,10 +132,10 @@ def _least_loss(features: Any, taught: Taught, intents: int) -> Floats:
         slope[0, :-1] = 0.0
         return value, slope
 
-    return _minimum(loss, np.zeros((features.shape[1], intents), np.float32))
+    return minimum(loss, np.zeros((features.shape[1], intents), np.float32))
 
 
-def _minimum(loss: Callable[[Floats], tuple[float, Floats]], x: Floats) -> Floats:
+def minimum(loss: Callable[[Floats], tuple[float, Floats]], x: Floats) -> Floats:
     """Return where a convex function of x, which is told with its slope, is least (L-BFGS, Liu and Nocedal 1989)."""
     value, slope = loss(x)
     steps: deque[tuple[Floats, Floats, float]] = deque(maxlen=_REMEMBERED)

@@ -49,7 +49,7 @@ FILE_NAME = "nlu.json"
 WEIGHTS_NAME = "nlu_weights.npz"
 NLU_MODEL = frozenset({FILE_NAME})
 """Names of files by which such a model is known."""
-FORMAT = 5
+FORMAT = 6
 
 _KINDS: dict[str, type] = {
     "fingerprint": str,
@@ -376,6 +376,10 @@ def _shapes(arrays: Mapping[str, Floats], description: Mapping[str, Any]) -> dic
     for name, count in (("word", 1), ("piece", 0), ("letter", 0)):
         rows = len(description[f"{name}s"]) + count
         shapes |= {f"{name}_intents": (rows, intents), f"{name}_scales": (rows,)}
+    if "word_tags" in arrays:
+        kinds = {kind: (shapes[f"{kind}_scales"][0], 3 * tags) for kind in ("word", "piece", "letter")}
+        shapes |= {f"{kind}_tags": shape for kind, shape in kinds.items()}
+        shapes |= {"shape_tags": (len(SHAPES), 3 * tags), "extra_tags": (1 + len(patterns), tags)}
     for number, kind in enumerate(BLOCKS):
         shapes |= {f"block_{number}_kernel": (INPUTS[kind] * units, units), f"block_{number}_bias": (units,)}
         if kind == ATTENTION:

@@ -13,7 +13,9 @@ Entities read the ``n_t`` of the last ``h_t``. The intent reads its maximum and 
 maximum and sum over the square root of the number of ``max(0, x_t)``: the bag of words, which needs no order. To these
 scores come those of a linear classifier beside it ("wide and deep", Cheng et al. 2016): ``sum_i u_i / sqrt(sum_i
 s_i^2) + sum_j v_j / sqrt(sum_j s_j^2) + b``, where i goes over the words, each with its scores ``u_i`` of intents, j
-over the known n-grams, letters and pairs of letters; see `rasa_core.nlu.linear`.
+over the known n-grams, letters and pairs of letters; see `rasa_core.nlu.linear`. To the scores of tags come those of a
+linear tagger, if there is one: three sets of each token's own, one for itself, one for the token after it, and one for
+the token before it; see `rasa_core.nlu.linear_tags`.
 """
 
 from __future__ import annotations
@@ -52,12 +54,14 @@ class NLUNetwork:
         self._word_part = kernel[:words]
         self._piece_part = kernel[words : words + pieces]
         self._shapes = arrays["shapes"] @ kernel[words + pieces :] + arrays["project_bias"]
+        self._has_tagger = "word_tags" in arrays
+        self._wide_end = len(arrays["project_bias"]) + 2 * len(arrays["wide_bias"]) + 2
 
     def embed(self, word: int, pieces: Sequence[int], letters: Sequence[int], shape: int) -> Floats:
-        """Return what is known of a token by itself, ``(units + 2 intents + 2,)``.
+        """Return what is known of a token by itself, ``(units + 2 intents + 2,)`` and 3 tags more with a tagger.
 
         That is ``x_t``; ``u`` of its word, and the sum of ``v`` of its n-grams and letters; ``s^2`` of the one, and its
-        sum of the others.
+        sum of the others; its scores of tags.
         """
         arrays = self.arrays
         known: Floats = arrays["words"][word] @ self._word_part + self._shapes[shape]
@@ -68,8 +72,17 @@ class NLUNetwork:
         both = ("piece", numbers), ("letter", list(letters))
         grams = sum(arrays[f"{name}_intents"][own].sum(axis=0) for name, own in both)
         scales = arrays["word_scales"][word], sum(arrays[f"{name}_scales"][own].sum() for name, own in both)
-        row: Floats = np.concatenate((known, arrays["word_intents"][word], grams, scales), dtype=np.float32)
+        tags = [self._tags_of(word, both, shape)] if self._has_tagger else []
+        row: Floats = np.concatenate((known, arrays["word_intents"][word], grams, scales, *tags), dtype=np.float32)
         return row
+
+    def _tags_of(self, word: int, parts: Sequence[tuple[str, list[int]]], shape: int) -> Floats:
+        """Return what the linear tagger knows of a token: scores of its tags, of those after it and of those before."""
+        arrays = self.arrays
+        scores: Floats = arrays["word_tags"][word] + arrays["shape_tags"][shape]
+        for name, own in parts:
+            scores = scores + arrays[f"{name}_tags"][own].sum(axis=0) * np.float32(max(len(own), 1) ** -0.5)
+        return scores
 
     def read(self, known: Floats, extras: Floats) -> tuple[Floats, Floats]:
         """Return scores of tags ``(messages, tokens, tags)`` and of intents ``(messages, intents)``.
@@ -77,14 +90,13 @@ class NLUNetwork:
         Parameters
         ----------
         known
-            What `embed` tells of each token, ``(messages, tokens, units + 2 intents + 2)``; all messages have as many
-            tokens.
+            What `embed` tells of each token, ``(messages, tokens, ...)``; all messages have as many tokens.
         extras
             The patterns that match, ``(messages, tokens, patterns)``.
         """
         arrays = self.arrays
         units = len(arrays["project_bias"])
-        wide = self._wide(known[..., units:])
+        wide = self._wide(known[..., units : self._wide_end])
         h = known[..., :units] + extras @ arrays["extra_kernel"]
         bag = np.maximum(h, 0.0)
         for kind, weights in self._blocks:
@@ -97,6 +109,9 @@ class NLUNetwork:
             h += np.maximum(y, 0.0, out=y)
         h = _norm(h)
         tags = h @ arrays["tags_kernel"] + arrays["tags_bias"]
+        if self._has_tagger:
+            _add_tags(tags, known[..., self._wide_end :])
+            tags += extras @ arrays["extra_tags"]
         shares = softmax(h @ arrays["attention_kernel"], axis=1)
         total = bag.sum(axis=1) * np.float32(h.shape[1] ** -0.5)
         pooled = np.concatenate((h.max(axis=1), (h * shares).sum(axis=1), bag.max(axis=1), total), axis=-1)
@@ -112,6 +127,14 @@ class NLUNetwork:
         scores += total[:, intents:-2] / np.sqrt(np.maximum(total[:, -1:], least))
         scores += arrays["wide_bias"]
         return scores
+
+
+def _add_tags(tags: Floats, known: Floats) -> None:
+    """Add the scores of tags that each token has by itself, and by the tokens before and after it."""
+    count = tags.shape[-1]
+    tags += known[..., :count]
+    tags[:, 1:] += known[:, :-1, count : 2 * count]
+    tags[:, :-1] += known[:, 1:, 2 * count :]
 
 
 def _part(arrays: Arrays, prefix: str) -> dict[str, Floats]:

@@ -11,7 +11,8 @@ from small_nlu import SETTINGS, messages, small_model, trained
 
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu import training
-from rasa_core.nlu.calibration import calibrated, parts_of
+from rasa_core.nlu.calibration import Calibration, calibrated, parts_of
+from rasa_core.nlu.linear_tags import STRENGTH, LinearTagger
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.settings import NLUSettings
@@ -19,14 +20,14 @@ from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize
 from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample, Regex, TrainingData
 from rasa_core.nlu.training_network import crf_loss, numbers_to_draw
 from rasa_core.nlu.variation import tagged
-from rasa_core.policies.keras_training import import_keras, weights_of
+from rasa_core.policies.keras_training import import_keras
 from rasa_core.support.probabilities import log_loss, softmax
 
 
 def test_numpy_scores_as_keras_does() -> None:
     training, model = trained()
     none = len(model._vocabulary.pieces)
-    network = model._network
+    network = training._model(model._vocabulary, Calibration())._network
     (tokens, rows) = training.batches.plan(np.array([], np.intp), np.array([], np.intp))[0]
     x = training.batches.batch(tokens, rows, numbers_to_draw(training.sizes, tokens))
     tags, deep = training.network.predict_on_batch(x)
@@ -40,8 +41,7 @@ def test_numpy_scores_as_keras_does() -> None:
         found_tags, found_intents = network.read(known, x["extras"][row : row + 1, :length])
         found_intents -= network._wide(known[..., training.sizes.units :])
         np.testing.assert_allclose(found_tags[0], tags[row, :length], atol=1e-5, rtol=1e-5)
-        share = model._arrays["intents_kernel"] / weights_of(training.network.intents)[0]
-        np.testing.assert_allclose(found_intents[0], share.mean() * deep[row], atol=1e-5, rtol=1e-5)
+        np.testing.assert_allclose(found_intents[0], deep[row], atol=1e-5, rtol=1e-5)
 
 
 def test_numpy_scores_as_the_classifier_does() -> None:
@@ -54,6 +54,45 @@ def test_numpy_scores_as_the_classifier_does() -> None:
         known = model._embedded(model._read(text))
         found = network._wide(known[None, :, training.sizes.units :])
         np.testing.assert_allclose(found[0], scores, atol=1e-5, rtol=1e-5)
+
+
+def test_numpy_scores_as_the_linear_tagger_does() -> None:
+    training, model = trained()
+    tagger = LinearTagger(model._vocabulary, len(training._labels))
+    tagger.fit(training._messages)
+    without = training._model(model._vocabulary, Calibration())
+    expected = tagger.scores(tagger.weights)
+    begin = 0
+    for example in sorted(training._examples, key=lambda example: len(tokenize(example.text))):
+        known, bare = (one._embedded(one._read(example.text))[None] for one in (model, without))
+        read = model._read(example.text)
+        extras = model._patterns.extras(read.visible, read.spans)[None]
+        found = model._network.read(known, extras)[0] - without._network.read(bare, extras)[0]
+        count = len(read.keys)
+        np.testing.assert_allclose(found[0], expected[begin : begin + count], atol=1e-4, rtol=1e-4)
+        begin += count
+    assert begin == len(expected)
+
+
+def test_the_linear_tagger_loses_what_the_network_would_and_falls_where_its_slope_says() -> None:
+    training, _ = trained()
+    tagger = LinearTagger(training._vocabulary, len(training._labels))
+    tagger.fit(training._messages)
+    rng = np.random.default_rng(3)
+    weights, way = rng.normal(scale=0.1, size=(2, *tagger.weights.shape)).astype("f")
+    loss, slope = tagger._loss(weights)
+    way[-len(tagger._forbidden) :][tagger._forbidden < 0] = 0.0
+    ahead, behind = (tagger._loss(weights + np.float32(step) * way)[0] for step in (1e-2, -1e-2))
+    assert (ahead - behind) / 2e-2 == pytest.approx(float((slope * way).sum()), rel=1e-2)
+    transitions = weights[-len(tagger._forbidden) :] + tagger._forbidden
+    ops, found = import_keras().ops, 0.0
+    for chain in tagger._chains:
+        scores = np.zeros(chain.gold.shape, np.float32)
+        scores[chain.inside] = tagger.scores(weights)[chain.begin : chain.begin + chain.count]
+        tags, mask = chain.gold.argmax(axis=2), chain.inside.astype(np.float32)
+        found += float(np.asarray(crf_loss(ops, scores, tags, mask, transitions, tagger._first)).sum())
+    square = 0.5 * float((weights**2).sum())
+    assert loss - square == pytest.approx(STRENGTH * found, rel=1e-4)
 
 
 def test_the_loss_of_tags_is_that_of_every_path_counted() -> None:

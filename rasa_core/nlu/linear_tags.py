@@ -1,0 +1,188 @@
+"""The linear tagger of entities beside the network: a conditional random field on words and what they consist of.
+
+It looks at each token and at the ones before and after it: their words, n-grams, letters and shapes, which patterns
+match, and which tags follow which; see `rasa_core.nlu.crf` for the notation. n-grams weigh ``1 / sqrt(their number)``,
+and so do letters. The weights W are those with the least ``|W|^2 / 2 + C sum of losses``, of which there is only one,
+so that few messages teach it as well as many. It is trained in a second or two, but not of many messages, of which the
+network alone learns as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rasa_core.nlu.crf import first, forbidden, tags_of
+from rasa_core.nlu.linear import minimum, scipy
+from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, shape_of
+from rasa_core.nlu.variation import TaggedMessage
+
+Floats = NDArray[np.float32]
+
+SEEN: Final = 3
+"""Tokens that the tagger looks at: each one itself, the one before it, and the one after."""
+STRENGTH: Final = 20.0
+"""The C above."""
+_TOGETHER: Final = 64  # Messages; matrices stay so small that BLAS shares none out among threads.
+
+
+class LinearTagger:
+    """Fits a tagger on what a vocabulary knows of messages.
+
+    Attributes
+    ----------
+    weights : array
+        What was learnt, ``(features, tags)``; `arrays` tells its parts.
+    """
+
+    weights: Floats
+
+    def __init__(self, vocabulary: TokenVocabulary, entities: int) -> None:
+        self._vocabulary, self._tags = vocabulary, tags_of(entities)
+        self._sparse = scipy("sparse")
+        self._cuts = np.cumsum([len(vocabulary.words) + 1, len(vocabulary.pieces), len(vocabulary.letters)])
+        self._forbidden, self._first = forbidden(entities), first(entities)
+
+    def fit(self, messages: Sequence[TaggedMessage]) -> None:
+        """Learn from messages."""
+        ordered = sorted(messages, key=lambda message: len(message.keys))
+        keys = sorted({key for message in ordered for key in message.keys})
+        self._known = self._features(keys)
+        self._places = self._places_of(ordered, {key: number for number, key in enumerate(keys)})
+        self._extras = np.concatenate([message.extras for message in ordered])
+        self._chains = chains_of(ordered, self._tags)
+        rows = [SEEN * self._known.shape[1], self._extras.shape[1], 1, self._tags]
+        self._parts = np.cumsum(rows)[:-1]
+        self.weights = minimum(self._loss, np.zeros((sum(rows), self._tags), np.float32))
+
+    def arrays(self) -> Mapping[str, Floats]:
+        """Return what was learnt: `transitions` and `tags_bias`, and the rest as `rasa_core.nlu.network` names it."""
+        table, extras, bias, transitions = np.split(self.weights, self._parts)
+        kinds = np.split(table.reshape(-1, SEEN * self._tags), self._cuts)
+        names = ("word_tags", "piece_tags", "letter_tags", "shape_tags")
+        return {
+            **dict(zip(names, kinds, strict=True)),
+            "extra_tags": extras,
+            "tags_bias": bias[0],
+            "transitions": transitions,
+        }
+
+    def _features(self, keys: Sequence[str]) -> Any:
+        """Return what is known of keys, ``(keys + 1, features)``, sparse; the last row stands for none."""
+        vocabulary, (words, pieces, letters) = self._vocabulary, self._cuts.tolist()
+        columns: list[int] = []
+        values: list[float] = []
+        ends = [0]
+        for key in keys:
+            columns += [vocabulary.word(key), letters + shape_of(key)]
+            values += [1.0, 1.0]
+            for begin, known in ((words, vocabulary.pieces_in(key)), (pieces, vocabulary.letters_in(key))):
+                columns += (begin + number for number in known)
+                values += [max(len(known), 1) ** -0.5] * len(known)
+            ends.append(len(columns))
+        shape = len(keys) + 1, letters + len(SHAPES)
+        return self._sparse.csr_matrix((np.array(values, np.float32), columns, [*ends, ends[-1]]), shape=shape)
+
+    def _places_of(self, messages: Sequence[TaggedMessage], numbers: Mapping[str, int]) -> Any:
+        """Return which key each token has, is after and is before, ``(tokens, SEEN keys)``, sparse."""
+        none, columns = len(numbers), []
+        for message in messages:
+            own = np.array([none, *map(numbers.__getitem__, message.keys), none])
+            columns.append(np.stack([own[1:-1], own[:-2], own[2:]], axis=-1) * SEEN + np.arange(SEEN))
+        found = np.concatenate(columns)
+        ones = np.ones(found.size, np.float32)
+        ends = np.arange(0, found.size + 1, SEEN)
+        return self._sparse.csr_matrix((ones, found.ravel(), ends), shape=(len(found), SEEN * (none + 1)))
+
+    def scores(self, weights: Floats) -> Floats:
+        """Return the scores of tags that some weights give the tokens learnt from, the shortest messages first."""
+        table, extras, bias, _ = np.split(weights, self._parts)
+        by_key = self._known @ table.reshape(-1, SEEN * self._tags)
+        scores: Floats = self._places @ by_key.reshape(-1, self._tags) + self._extras @ extras + bias
+        return scores
+
+    def _loss(self, weights: Floats) -> tuple[float, Floats]:
+        """Return the loss, and its slope."""
+        scores, transitions = self.scores(weights), weights[self._parts[-1] :]
+        value, slopes, moved = 0.0, np.empty_like(scores), np.zeros_like(transitions)
+        for chain in self._chains:
+            own = slice(chain.begin, chain.begin + chain.count)
+            loss, slopes[own], moves = chain.loss(scores[own], transitions + self._forbidden, self._first)
+            value, moved = value + loss, moved + moves
+        by_key = (self._places.T @ slopes).reshape(-1, SEEN * self._tags)
+        table = (self._known.T @ by_key).reshape(-1, self._tags)
+        slope = np.concatenate([table, self._extras.T @ slopes, slopes.sum(axis=0)[None], moved])
+        square = float((weights * weights).sum(dtype=np.float32))
+        return 0.5 * square + STRENGTH * value, weights + np.float32(STRENGTH) * slope
+
+
+@dataclass(frozen=True, slots=True)
+class Chains:
+    """Some messages of about the same length.
+
+    `begin` and `count` say which tokens are theirs; `inside` ``(messages, tokens)`` whether a message has so many, and
+    `gold` ``(messages, tokens, tags)`` is 1 for the tag of each.
+    """
+
+    begin: int
+    count: int
+    inside: NDArray[np.bool_]
+    gold: Floats
+
+    def loss(self, own: Floats, transitions: Floats, first_scores: Floats) -> tuple[float, Floats, Floats]:
+        """Return the sum of the losses, and its slopes by scores ``(tokens, tags)`` and transitions."""
+        scores = np.zeros(self.gold.shape, np.float32)
+        scores[self.inside] = own
+        moves = np.exp(transitions)
+        top = scores.max(axis=2, keepdims=True)
+        emitted = np.exp(scores - top)
+        reached, shares = self._forward(emitted, moves, first_scores)
+        chances, moved = self._backward(emitted, moves, reached, shares)
+        true = np.einsum("mtj,mtk->jk", self.gold[:, :-1], self.gold[:, 1:])
+        path = (scores * self.gold).sum() + (np.where(true > 0, transitions, 0.0) * true).sum()
+        total = (np.log(shares) + top[..., 0] * self.inside).sum()
+        return float(total - path), (chances - self.gold)[self.inside], moved - true
+
+    def _forward(self, emitted: Floats, moves: Floats, first_scores: Floats) -> tuple[Floats, Floats]:
+        """Return how likely each tag is by what is before it, and by how much that was divided to sum to 1."""
+        reached, shares = np.empty_like(emitted), np.ones(emitted.shape[:2], np.float32)
+        now = emitted[:, 0] * np.exp(first_scores)
+        for at in range(emitted.shape[1]):
+            if at:
+                goes_on = self.inside[:, at, None]
+                now = np.where(goes_on, (now @ moves) * emitted[:, at], now)
+            shares[:, at] = now.sum(axis=1)
+            now = now / shares[:, at, None]
+            reached[:, at] = now
+        return reached, shares
+
+    def _backward(self, emitted: Floats, moves: Floats, reached: Floats, shares: Floats) -> tuple[Floats, Floats]:
+        """Return how likely each tag is, and how often each is expected to follow each."""
+        chances, moved = np.empty_like(reached), np.zeros_like(moves)
+        later = np.ones_like(reached[:, 0])
+        for at in range(reached.shape[1] - 1, -1, -1):
+            chances[:, at] = reached[:, at] * later
+            if at:
+                goes_on = self.inside[:, at, None]
+                into = np.where(goes_on, emitted[:, at] * later / shares[:, at, None], 0.0).astype(np.float32)
+                moved += reached[:, at - 1].T @ into
+                later = np.where(goes_on, into @ moves.T, later)
+        return chances, moved * moves
+
+
+def chains_of(messages: Sequence[TaggedMessage], tags: int) -> list[Chains]:
+    """Return messages that are sorted by their length as some of them at a time."""
+    found, begin = [], 0
+    for at in range(0, len(messages), _TOGETHER):
+        some = messages[at : at + _TOGETHER]
+        lengths = np.array([len(message.keys) for message in some])
+        inside = np.arange(lengths.max()) < lengths[:, None]
+        gold = np.zeros((*inside.shape, tags), np.float32)
+        gold[inside, np.concatenate([message.tags for message in some])] = 1.0
+        found.append(Chains(begin, int(lengths.sum()), inside, gold))
+        begin += int(lengths.sum())
+    return found
