@@ -96,7 +96,7 @@ class NLUNetwork:
         """
         arrays = self.arrays
         units = len(arrays["project_bias"])
-        wide = self._wide(known[..., units : self._wide_end])
+        wide = self._wide(known)
         h = known[..., :units] + extras @ arrays["extra_kernel"]
         bag = np.maximum(h, 0.0)
         for kind, weights in self._blocks:
@@ -121,7 +121,8 @@ class NLUNetwork:
     def _wide(self, known: Floats) -> Floats:
         """Return the scores of intents of the linear classifier, ``(messages, intents)``."""
         arrays = self.arrays
-        intents, total = len(arrays["wide_bias"]), known.sum(axis=1)
+        intents = len(arrays["wide_bias"])
+        total = known[..., len(arrays["project_bias"]) : self._wide_end].sum(axis=1)
         least = np.float32(1.0)  # What is known of a message weighs more, unless nothing is.
         scores: Floats = total[:, :intents] / np.sqrt(np.maximum(total[:, -2:-1], least))
         scores += total[:, intents:-2] / np.sqrt(np.maximum(total[:, -1:], least))

@@ -39,7 +39,7 @@ def test_numpy_scores_as_keras_does() -> None:
             ]
         )[None, :length]
         found_tags, found_intents = network.read(known, x["extras"][row : row + 1, :length])
-        found_intents -= network._wide(known[..., training.sizes.units :])
+        found_intents -= network._wide(known)
         np.testing.assert_allclose(found_tags[0], tags[row, :length], atol=1e-5, rtol=1e-5)
         np.testing.assert_allclose(found_intents[0], deep[row], atol=1e-5, rtol=1e-5)
 
@@ -52,7 +52,7 @@ def test_numpy_scores_as_the_classifier_does() -> None:
     expected = training.classifier.scores(counts)
     for text, scores in zip(texts, expected, strict=True):
         known = model._embedded(model._read(text))
-        found = network._wide(known[None, :, training.sizes.units :])
+        found = network._wide(known[None])
         np.testing.assert_allclose(found[0], scores, atol=1e-5, rtol=1e-5)
 
 
