@@ -3,14 +3,14 @@
 It looks at each token and at the ones before and after it: their words, n-grams, letters and shapes, which patterns
 match, and which tags follow which; see `rasa_core.nlu.crf` for the notation. n-grams weigh ``1 / sqrt(their number)``,
 and so do letters. The weights W are those with the least ``|W|^2 / 2 + C sum of losses``, of which there is only one,
-so that few messages teach it as well as many. It is trained in a second or two, but not of many messages, of which the
-network alone learns as much.
+so that few messages teach it as well as many; messages in other case and without accents count a little, too. It is
+trained in a second or two, but not on many messages, from which the network alone learns as much.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -18,15 +18,16 @@ from numpy.typing import NDArray
 
 from rasa_core.nlu.crf import first, forbidden, tags_of
 from rasa_core.nlu.linear import minimum, scipy
-from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, shape_of
+from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, plain, shape_of
 from rasa_core.nlu.variation import TaggedMessage
 
 Floats = NDArray[np.float32]
 
 SEEN: Final = 3
 """Tokens that the tagger looks at: each one itself, the one before it, and the one after."""
-STRENGTH: Final = 20.0
+STRENGTH: Final = 40.0
 """The C above."""
+_RESPELT: Final = 0.3  # What a message in other case, or without accents, counts.
 _TOGETHER: Final = 64  # Messages; matrices stay so small that BLAS shares none out among threads.
 
 
@@ -49,12 +50,14 @@ class LinearTagger:
 
     def fit(self, messages: Sequence[TaggedMessage]) -> None:
         """Learn from messages."""
-        ordered = sorted(messages, key=lambda message: len(message.keys))
+        weighed = [*((message, 1.0) for message in messages), *((one, _RESPELT) for one in respelt(messages))]
+        weighed.sort(key=lambda pair: len(pair[0].keys))
+        ordered = [message for message, _ in weighed]
         keys = sorted({key for message in ordered for key in message.keys})
         self._known = self._features(keys)
         self._places = self._places_of(ordered, {key: number for number, key in enumerate(keys)})
         self._extras = np.concatenate([message.extras for message in ordered])
-        self._chains = chains_of(ordered, self._tags)
+        self._chains = chains_of(weighed, self._tags)
         rows = [SEEN * self._known.shape[1], self._extras.shape[1], 1, self._tags]
         self._parts = np.cumsum(rows)[:-1]
         self.weights = minimum(self._loss, np.zeros((sum(rows), self._tags), np.float32))
@@ -115,23 +118,26 @@ class LinearTagger:
             value, moved = value + loss, moved + moves
         by_key = (self._places.T @ slopes).reshape(-1, SEEN * self._tags)
         table = (self._known.T @ by_key).reshape(-1, self._tags)
-        slope = np.concatenate([table, self._extras.T @ slopes, slopes.sum(axis=0)[None], moved])
+        slope: Floats = np.concatenate([table, self._extras.T @ slopes, slopes.sum(axis=0)[None], moved])
         square = float((weights * weights).sum(dtype=np.float32))
-        return 0.5 * square + STRENGTH * value, weights + np.float32(STRENGTH) * slope
+        return 0.5 * square + STRENGTH * value, (weights + STRENGTH * slope).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class Chains:
     """Some messages of about the same length.
 
-    `begin` and `count` say which tokens are theirs; `inside` ``(messages, tokens)`` whether a message has so many, and
-    `gold` ``(messages, tokens, tags)`` is 1 for the tag of each.
+    `begin` and `count` say which tokens are theirs; `inside` ``(messages, tokens)`` whether a message has so many;
+    `gold` ``(messages, tokens, tags)`` is 1 for the tag of each, and `moves` ``(tags, tags)`` how often one follows
+    another; `weights` ``(messages,)`` what each message counts.
     """
 
     begin: int
     count: int
     inside: NDArray[np.bool_]
     gold: Floats
+    moves: Floats
+    weights: Floats
 
     def loss(self, own: Floats, transitions: Floats, first_scores: Floats) -> tuple[float, Floats, Floats]:
         """Return the sum of the losses, and its slopes by scores ``(tokens, tags)`` and transitions."""
@@ -142,10 +148,10 @@ class Chains:
         emitted = np.exp(scores - top)
         reached, shares = self._forward(emitted, moves, first_scores)
         chances, moved = self._backward(emitted, moves, reached, shares)
-        true = np.einsum("mtj,mtk->jk", self.gold[:, :-1], self.gold[:, 1:])
-        path = (scores * self.gold).sum() + (np.where(true > 0, transitions, 0.0) * true).sum()
-        total = (np.log(shares) + top[..., 0] * self.inside).sum()
-        return float(total - path), (chances - self.gold)[self.inside], moved - true
+        lost = np.log(shares) + top[..., 0] * self.inside - (scores * self.gold).sum(axis=2)
+        path = (np.where(self.moves > 0, transitions, 0.0) * self.moves).sum()
+        slopes = (chances - self.gold) * self.weights[:, None, None]
+        return float((lost.sum(axis=1) * self.weights).sum() - path), slopes[self.inside], moved - self.moves
 
     def _forward(self, emitted: Floats, moves: Floats, first_scores: Floats) -> tuple[Floats, Floats]:
         """Return how likely each tag is by what is before it, and by how much that was divided to sum to 1."""
@@ -169,20 +175,30 @@ class Chains:
             if at:
                 goes_on = self.inside[:, at, None]
                 into = np.where(goes_on, emitted[:, at] * later / shares[:, at, None], 0.0).astype(np.float32)
-                moved += reached[:, at - 1].T @ into
+                moved += (reached[:, at - 1] * self.weights[:, None]).T @ into
                 later = np.where(goes_on, into @ moves.T, later)
         return chances, moved * moves
 
 
-def chains_of(messages: Sequence[TaggedMessage], tags: int) -> list[Chains]:
-    """Return messages that are sorted by their length as some of them at a time."""
+def respelt(messages: Sequence[TaggedMessage]) -> Iterator[TaggedMessage]:
+    """Yield messages in upper and lower case, and without accents, where that changes anything."""
+    for change in (str.upper, str.lower, plain):
+        for message in messages:
+            if (keys := tuple(map(change, message.keys))) != message.keys:
+                yield replace(message, keys=keys)
+
+
+def chains_of(weighed: Sequence[tuple[TaggedMessage, float]], tags: int) -> list[Chains]:
+    """Return messages that are sorted by their length, and what they count, as some of them at a time."""
     found, begin = [], 0
-    for at in range(0, len(messages), _TOGETHER):
-        some = messages[at : at + _TOGETHER]
+    for at in range(0, len(weighed), _TOGETHER):
+        some, weights = zip(*weighed[at : at + _TOGETHER], strict=True)
         lengths = np.array([len(message.keys) for message in some])
         inside = np.arange(lengths.max()) < lengths[:, None]
         gold = np.zeros((*inside.shape, tags), np.float32)
         gold[inside, np.concatenate([message.tags for message in some])] = 1.0
-        found.append(Chains(begin, int(lengths.sum()), inside, gold))
+        counts = np.array(weights, np.float32)
+        moves = np.einsum("mtj,mtk->jk", gold[:, :-1] * counts[:, None, None], gold[:, 1:])
+        found.append(Chains(begin, int(lengths.sum()), inside, gold, moves, counts))
         begin += int(lengths.sum())
     return found

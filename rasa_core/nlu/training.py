@@ -34,9 +34,9 @@ from rasa_core.support.progress import Progress
 
 Floats = NDArray[np.float32]
 
-_FEWEST_STEPS = 200
+_FEWEST_STEPS = 250
 _FASTER = 1.5  # How many times faster few messages are learnt, and so many times less often they are seen.
-_PART_SHARE = 0.6  # Of the epochs, in a run that is for the scores of what it has not seen.
+_PART_SHARE = 0.4  # Of the epochs, in a run that is for the scores of what it has not seen.
 _LAST_EPOCHS = 2  # With all messages, after the confidences are calibrated.
 _PARTS = 3
 _ENOUGH_HELD_OUT = 150
@@ -96,8 +96,7 @@ class NLUTraining:
             tags=1 + 2 * len(self._labels),
             intents=len(self._intents) + 1,
         )
-        rates = LossRates(dropout=settings.dropout)
-        self.network = build(self.sizes, replace(rates, intents=1.0) if self._is_small else rates)
+        self.network = build(self.sizes, LossRates(dropout=settings.dropout))
         self.classifier = LinearClassifier(self._vocabulary, len(self._intents) + 1)
         self._taught, self._sources = self._lessons()
 

@@ -12,7 +12,7 @@ from small_nlu import SETTINGS, messages, small_model, trained
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu import training
 from rasa_core.nlu.calibration import Calibration, calibrated, parts_of
-from rasa_core.nlu.linear_tags import STRENGTH, LinearTagger
+from rasa_core.nlu.linear_tags import STRENGTH, LinearTagger, respelt
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.settings import NLUSettings
@@ -61,17 +61,16 @@ def test_numpy_scores_as_the_linear_tagger_does() -> None:
     tagger = LinearTagger(model._vocabulary, len(training._labels))
     tagger.fit(training._messages)
     without = training._model(model._vocabulary, Calibration())
-    expected = tagger.scores(tagger.weights)
-    begin = 0
-    for example in sorted(training._examples, key=lambda example: len(tokenize(example.text))):
-        known, bare = (one._embedded(one._read(example.text))[None] for one in (model, without))
+    lengths = [len(message.keys) for message in (*training._messages, *respelt(training._messages))]
+    order = np.argsort(lengths, kind="stable").tolist()
+    ends = np.cumsum([lengths[number] for number in order])
+    scores = np.split(tagger.scores(tagger.weights), ends[:-1])
+    for number, example in enumerate(training._examples):
         read = model._read(example.text)
+        own, bare = (one._embedded(read)[None] for one in (model, without))
         extras = model._patterns.extras(read.visible, read.spans)[None]
-        found = model._network.read(known, extras)[0] - without._network.read(bare, extras)[0]
-        count = len(read.keys)
-        np.testing.assert_allclose(found[0], expected[begin : begin + count], atol=1e-4, rtol=1e-4)
-        begin += count
-    assert begin == len(expected)
+        found = model._network.read(own, extras)[0] - without._network.read(bare, extras)[0]
+        np.testing.assert_allclose(found[0], scores[order.index(number)], atol=1e-4, rtol=1e-4)
 
 
 def test_the_linear_tagger_loses_what_the_network_would_and_falls_where_its_slope_says() -> None:
@@ -90,7 +89,8 @@ def test_the_linear_tagger_loses_what_the_network_would_and_falls_where_its_slop
         scores = np.zeros(chain.gold.shape, np.float32)
         scores[chain.inside] = tagger.scores(weights)[chain.begin : chain.begin + chain.count]
         tags, mask = chain.gold.argmax(axis=2), chain.inside.astype(np.float32)
-        found += float(np.asarray(crf_loss(ops, scores, tags, mask, transitions, tagger._first)).sum())
+        losses = np.asarray(crf_loss(ops, scores, tags, mask, transitions, tagger._first))
+        found += float((losses * chain.weights).sum())
     square = 0.5 * float((weights**2).sum())
     assert loss - square == pytest.approx(STRENGTH * found, rel=1e-4)
 
