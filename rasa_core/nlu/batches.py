@@ -39,8 +39,6 @@ _TYPING_ERRORS: Final = 0.01
 """Share of the tokens that are spelt wrongly."""
 FEW: Final = 2000
 """Below so many messages, those that are filled up to one length are not worth another second of compiling."""
-_FEW_TOGETHER: Final = 16
-"""Messages of few that make a batch, at most."""
 
 # -- tables
 
@@ -130,7 +128,7 @@ class MessageBatches:
         self._spell(sorted(counts), random)
         self._words, self._shapes, self._pieces = self._table.arrays()
         self.grams = self._pieces.shape[1]
-        self.size = min(settings.batch_size, _FEW_TOGETHER) if self.count < FEW else settings.batch_size
+        self.size = min(settings.batch_size, max(8, self._varied // 8))
         self._limits = _limits(self._lengths, self.count)
 
     def _fill(self, messages: Sequence[TaggedMessage]) -> None:

@@ -34,11 +34,11 @@ from rasa_core.support.progress import Progress
 
 Floats = NDArray[np.float32]
 
-_FEWEST_STEPS = 250
-_FASTER = 1.5  # How many times faster few messages are learnt, and so many times less often they are seen.
+_FEWEST_STEPS = 400
 _PART_SHARE = 0.4  # Of the epochs, in a run that is for the scores of what it has not seen.
 _LAST_EPOCHS = 2  # With all messages, after the confidences are calibrated.
 _PARTS = 3
+BESIDE_TAGGER = 0.3  # What the network's scores of tags count beside those of a linear tagger, since it is too sure.
 _ENOUGH_HELD_OUT = 150
 _ENOUGH_TO_CALIBRATE = 20
 _MOST_HELD_OUT = 500
@@ -124,8 +124,7 @@ class NLUTraining:
         parts = self._held_out()
         runs = list(self._runs(parts))
         steps = [epochs * len(self.batches.plan(left_out, again)) for left_out, again, epochs in runs]
-        rate = self._settings.learning_rate * (_FASTER if self._is_small else 1.0)
-        self.network.compile(optimizer=adam(rate, steps))
+        self.network.compile(optimizer=adam(self._settings.learning_rate, steps))
         seen: list[tuple[Rows, Floats, Floats]] = []
         done = 0
         with Progress("epoch", sum(epochs for _, _, epochs in runs), silent=silent) as progress:
@@ -168,8 +167,7 @@ class NLUTraining:
         """Yield which messages each run leaves out, which it sees more often, and how many epochs it takes."""
         none = np.array([], np.intp)
         steps = len(self.batches.plan(none, none))
-        epochs = self._settings.epochs / (_FASTER if self._is_small else 1.0)
-        epochs = math.ceil(max(epochs, _FEWEST_STEPS / steps))
+        epochs = max(self._settings.epochs, math.ceil(_FEWEST_STEPS / steps))
         if not self._is_small:
             yield parts[0] if parts else none, none, epochs
             if parts:
@@ -263,8 +261,10 @@ class NLUTraining:
         arrays = {**arrays_of(self.network), **self.classifier.arrays()}
         for name in ("intents_kernel", "intents_bias"):
             arrays[name] = arrays[name] * np.float32(calibration.share)
-        for name, array in (tagger or {}).items():
-            arrays[name] = arrays[name] + array if name in arrays else array
+        if tagger:
+            for name in ("tags_kernel", "tags_bias", "transitions"):
+                arrays[name] = arrays[name] * np.float32(BESIDE_TAGGER)
+            arrays |= {name: arrays.get(name, 0.0) + array for name, array in tagger.items()}
         if vocabulary is not self._vocabulary:
             arrays = _only(arrays, self._vocabulary, vocabulary)
         return NLUModel(description, dict(sorted(arrays.items())))

@@ -17,6 +17,7 @@ from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize
+from rasa_core.nlu.training import BESIDE_TAGGER
 from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample, Regex, TrainingData
 from rasa_core.nlu.training_network import crf_loss, numbers_to_draw
 from rasa_core.nlu.variation import tagged
@@ -69,7 +70,7 @@ def test_numpy_scores_as_the_linear_tagger_does() -> None:
         read = model._read(example.text)
         own, bare = (one._embedded(read)[None] for one in (model, without))
         extras = model._patterns.extras(read.visible, read.spans)[None]
-        found = model._network.read(own, extras)[0] - without._network.read(bare, extras)[0]
+        found = model._network.read(own, extras)[0] - np.float32(BESIDE_TAGGER) * without._network.read(bare, extras)[0]
         np.testing.assert_allclose(found[0], scores[order.index(number)], atol=1e-4, rtol=1e-4)
 
 
