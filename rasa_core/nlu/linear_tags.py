@@ -25,8 +25,7 @@ Floats = NDArray[np.float32]
 
 SEEN: Final = 3
 """Tokens that the tagger looks at: each one itself, the one before it, and the one after."""
-STRENGTH: Final = 40.0
-"""The C above."""
+_STRENGTH: Final = 40.0  # The C above.
 _RESPELT: Final = 0.3  # What a message in other case, or without accents, counts.
 _TOGETHER: Final = 64  # Messages; matrices stay so small that BLAS shares none out among threads.
 
@@ -120,7 +119,7 @@ class LinearTagger:
         table = (self._known.T @ by_key).reshape(-1, self._tags)
         slope: Floats = np.concatenate([table, self._extras.T @ slopes, slopes.sum(axis=0)[None], moved])
         square = float((weights * weights).sum(dtype=np.float32))
-        return 0.5 * square + STRENGTH * value, (weights + STRENGTH * slope).astype(np.float32)
+        return 0.5 * square + _STRENGTH * value, (weights + _STRENGTH * slope).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
