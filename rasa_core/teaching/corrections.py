@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from rasa_core.channels.channel import OutputChannel, UserMessage
 from rasa_core.domain import Domain
@@ -33,22 +33,10 @@ from rasa_core.policies.policy import Prediction
 from rasa_core.teaching.questions import TeachingError
 from rasa_core.trackers import DialogueStateTracker
 from rasa_core.trackers.event_log import applied_positions, story_lines
-from rasa_core.turn import Runner, TurnProcessor
+from rasa_core.turn import TurnProcessor
 
 CORRECTED: Final = "corrected"
 """In the metadata of a message whose intent or entities somebody has chosen."""
-
-
-class RunsActions(Protocol):
-    """What runs the actions that are right: a `rasa_core.processor.MessageProcessor`."""
-
-    domain: Domain
-    runner: Runner
-
-    def dispatcher_for(self, message: UserMessage) -> Any: ...  # noqa: D102
-    def run_action(  # noqa: D102
-        self, action_name: str, tracker: DialogueStateTracker, dispatcher: Any, prediction: Prediction | None = None
-    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +70,7 @@ def right_action(action: str, domain: Domain) -> Prediction:
     return Prediction(action, 1.0, None, {name: float(name == action) for name in domain.action_names})
 
 
-def take_action(turns: RunsActions, tracker: DialogueStateTracker, action: str) -> None:
+def take_action(turns: TurnProcessor, tracker: DialogueStateTracker, action: str) -> None:
     """Let an action be the next one because somebody says so: run it, or wait for it if it runs elsewhere.
 
     Raises
@@ -98,7 +86,7 @@ def take_action(turns: RunsActions, tracker: DialogueStateTracker, action: str) 
 
 
 def run_here(
-    turns: RunsActions,
+    turns: TurnProcessor,
     tracker: DialogueStateTracker,
     prediction: Prediction,
     channel: OutputChannel | None = None,
