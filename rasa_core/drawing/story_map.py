@@ -19,6 +19,8 @@ from rasa_core.support.places import Place
 
 MOST_NODES: Final = 2000
 MOST_PLACES: Final = 20
+MOST_WAYS: Final = 400
+"""How many ways between steps are drawn if equal actions are one step: nearly every action may follow every other."""
 
 _LETTER, _LINE, _PADDING = 7.2, 17.0, 22.0
 _SKIPPED: Final = (ACTION_LISTEN_NAME, "action_session_start")
@@ -64,6 +66,7 @@ class StoryMap:
         self._numbers: dict[Hashable, int] = {_START: 0}
         self._nodes = [_Node("start", "start")]
         self._edges: dict[tuple[int, int], dict[str, None]] = {}
+        self._taken: Counter[tuple[int, int]] = Counter()
         for events, sources in stories:
             before = 0
             for step, place in self._steps(events, sources):
@@ -71,6 +74,7 @@ class StoryMap:
                 if place is not None:
                     self._nodes[number].places[place] = None
                 self._edges.setdefault((before, number), {})[" + ".join(step.said)] = None
+                self._taken[before, number] += 1
                 before = number
 
     def _number(self, step: _Step) -> int:
@@ -119,15 +123,16 @@ class StoryMap:
     def as_dict(self) -> dict[str, Any]:
         """Return nodes and edges with their places on the map, JSON-able."""
         boxes = [Box(len(node.name) * _LETTER + _PADDING, 2 * _LINE) for node in self._nodes]
-        labels = {ends: _label(said) for ends, said in self._edges.items()}
+        ways = self._ways()
+        labels = {ends: _label(self._edges[ends]) for ends in ways}
         links = [
             Link(start, end, len(labels[start, end]) * _LETTER * 0.9, _LINE if labels[start, end] else 0.0)
-            for start, end in self._edges
-            if start != end
+            for start, end in ways
         ]
         width, height = lay_out(boxes, links)
         return {
             **{"width": round(width), "height": round(height), "grouped": self.is_grouped},
+            "left_out": sum(start != end for start, end in self._edges) - len(ways),
             "nodes": [self._told(node, box) for node, box in zip(self._nodes, boxes, strict=True)],
             "edges": [
                 {
@@ -137,6 +142,17 @@ class StoryMap:
                 for link in links
             ],
         }
+
+    def _ways(self) -> list[tuple[int, int]]:
+        """Return which steps are connected: all ways, or those that stories take most, and one into each step."""
+        ways = [(start, end) for start, end in self._edges if start != end]
+        if not self.is_grouped or len(ways) <= MOST_WAYS:
+            return ways
+        often = sorted(ways, key=lambda ends: -self._taken[ends])  # Of equals, the first in the stories comes first.
+        first_into = {end: (start, end) for start, end in reversed(often)}
+        kept = set(first_into.values())
+        kept |= set([ends for ends in often if ends not in kept][: max(0, MOST_WAYS - len(kept))])
+        return [ends for ends in ways if ends in kept]
 
     @staticmethod
     def _told(node: _Node, box: Box) -> dict[str, Any]:

@@ -104,6 +104,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         width=WHOLE,
         height=WHOLE,
         grouped=FLAG,
+        left_out=WHOLE,
         nodes=listed(OBJECT),
         edges=listed(OBJECT),
         way_=ANYTHING,

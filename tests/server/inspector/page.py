@@ -155,8 +155,8 @@ class Page:
         """Click the last step that a selector names and that has a text."""
         script = """
             const [selector, text] = arguments;
-            const all = [...document.querySelectorAll(selector)].filter((one) => one.innerText.includes(text));
-            all.at(-1)?.click();
+            const all = [...document.querySelectorAll(selector)].filter((one) => one.textContent.includes(text));
+            all.at(-1)?.dispatchEvent(new MouseEvent("click", {bubbles: true}));
             return all.length;
         """
         self.until(lambda: self.run(script, selector, text))

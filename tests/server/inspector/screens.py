@@ -60,11 +60,14 @@ def prove(page: Page, address: str) -> None:
         page.wait_for("The model is trained.", patience=900)
         page.click("Compare")
     page.wait_for("were replayed", ".comparison", patience=60)
+    page.run("document.querySelector('.comparison').closest('.card').scrollIntoView()")
 
 
 def story_map(page: Page, address: str) -> None:
     page.open(address, "/map/user-1")
     page.wait_for("never leave")
+    page.pick(".map .node.lit", "utter_ask_city")
+    page.wait_for("utter_ask_city", ".panel .snippet")
 
 
 VIEWS: dict[str, Callable[[Page, str], None]] = {

@@ -110,7 +110,7 @@ export function savePanel(id, say, isOpen) {
       }
     };
     fill(body, offered.proposed.includes("rule") ? h("p", {class: "dim"}, t.ruleFits) : null, lines.map((one) => one.node),
-      h("div", {class: "row"}, h("label", {for: "save-title"}, t.title), title), h("button", {type: "button", onclick: preview}, t.preview));
+      h("div", {class: "row"}, h("label", {for: "save-title", class: "short"}, t.title), title), h("button", {type: "button", onclick: preview}, t.preview));
   }
 
   function show(told, chosen) {

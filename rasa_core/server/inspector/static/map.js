@@ -80,6 +80,7 @@ export async function open(view, {where, say}) {
     box.scrollLeft = found.nodes[shownFirst].x * scale - box.clientWidth / 2;
     const parts = [t.size(found.nodes.length - 1)];
     if (found.grouped) parts.push(t.grouped);
+    if (found.left_out) parts.push(t.leftOut(found.left_out));
     if (found.coverage) parts.push(t.coverage(found.coverage.inside, found.coverage.conversations, percent(found.coverage.inside / Math.max(1, found.coverage.conversations))));
     if (found.way?.includes(null)) parts.push(t.leaves);
     told.textContent = parts.join(" ");

@@ -23,7 +23,13 @@ const changeTable = (changes) => h("div", {class: "wide-table"}, h("table", {},
     h("td", {}, h("span", {class: `chip ${{worse: "bad", better: "good"}[one.verdict] ?? ""}`, title: t.verdicts[one.verdict]}, t[one.verdict])),
     h("td", {class: "number"}, t.times(one.count)), h("td", {}, examples(one)))))));
 
-const storyList = (title, names) => (names.length ? [h("p", {}, title), h("ul", {}, names.slice(0, 50).map((name) => h("li", {}, shown(name))))] : null);
+const storyList = (title, names, open) => {
+  if (!names.length) return null;
+  const times = new Map();
+  for (const name of names) times.set(name, (times.get(name) ?? 0) + 1);
+  return h("details", {open}, h("summary", {}, `${title} ${names.length}`),
+    h("ul", {}, [...times].slice(0, 50).map(([name, count]) => h("li", {}, shown(name), count > 1 ? h("span", {class: "dim"}, ` \u00d7 ${count}`) : null))));
+};
 
 function comparisonView(found) {
   if (found.state === "failed") return h("p", {class: "bad-text", role: "alert"}, shown(found.error));
@@ -31,7 +37,7 @@ function comparisonView(found) {
   return [h("div", {class: "counts"}, VERDICTS.map((one) => h("div", {class: `count ${found[one] ? one : ""}`, title: t.verdicts[one]}, h("b", {}, String(found[one])), t[one])),
     found.stories.map((one) => h("div", {class: `count ${one.broken.length ? "worse" : ""}`}, h("b", {}, `${one.total - one.failing}/${one.total}`), t.stories[one.name] ?? one.name))),
   h("p", {class: "dim"}, t.summary(found.conversations, found.decisions)),
-  found.stories.map((one) => [storyList(`${t.stories[one.name] ?? one.name}: ${t.broken}`, one.broken), storyList(`${t.stories[one.name] ?? one.name}: ${t.mended}`, one.mended)]),
+  found.stories.map((one) => [storyList(`${t.stories[one.name] ?? one.name}: ${t.broken}`, one.broken, true), storyList(`${t.stories[one.name] ?? one.name}: ${t.mended}`, one.mended, false)]),
   found.changes.length ? changeTable(found.changes) : h("p", {}, t.same),
   found.understood.length ? [h("h3", {}, t.understood), changeTable(found.understood)] : null];
 }

@@ -216,6 +216,7 @@ export const texts = {
     pick: "Choose a step to see the lines of its stories.",
     size: (count) => `${many(count, "step", "steps")} in the stories.`,
     grouped: "Equal actions are one step, since there would be too many.",
+    leftOut: (count) => `${many(count, "rarer way is", "rarer ways are")} not drawn.`,
     coverage: (inside, all, share) => `${inside} of ${many(all, "conversation", "conversations")} (${share}) never leave the stories.`,
     leaves: "The conversation leaves the stories.",
     visits: (count) => `${many(count, "conversation comes", "conversations come")} by here`,
