@@ -33,6 +33,7 @@ ROWS_AT_ONCE: Final = 10_000
 """Events of a conversation that are in memory together."""
 
 _FORMAT: Final = 1
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _OVERLAP: Final = 30.0  # Seconds by which the clocks of servers may differ.
 _BATCH: Final = 100
 _LIST: Final = ("version", "updated", "messages", "confidence", "unsure_at", *PROBLEMS, "need", "reviewed")
@@ -110,7 +111,7 @@ class ConversationIndex:
             if name in vars(self):
                 vars(self)[name].close()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, *, is_new: bool = False) -> sqlite3.Connection:
         make_private(self.path)
         connection = None
         try:
@@ -124,6 +125,10 @@ class ConversationIndex:
         except sqlite3.Error as error:
             if connection is not None:
                 connection.close()
+            if not is_new and getattr(error, "sqlite_errorcode", None) in _DAMAGED:  # As after a loss of power.
+                for end in ("", "-wal", "-shm"):
+                    Path(f"{self.path}{end}").unlink(missing_ok=True)
+                return self._connect(is_new=True)
             raise StoreError(f"the index {self.path} of conversations cannot be used: {error}. Delete it.") from error
         return connection
 

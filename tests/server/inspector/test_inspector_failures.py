@@ -1,0 +1,67 @@
+"""Marks, the index and drafts where the disk is full, or the store is not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from inspector_bot import app_of, write_project
+from werkzeug.test import Client
+
+from rasa_core.server import ServerApp
+from rasa_core.tracker_store import SqliteTrackerStore
+
+LONG = "x" * 9000
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Any:
+    with SqliteTrackerStore(path=str(tmp_path / "talks.db")) as store:
+        yield store
+
+
+@pytest.fixture
+def app(tmp_path: Path, store: SqliteTrackerStore) -> ServerApp:
+    app = app_of(write_project(tmp_path / "concerts"), store)
+    client = Client(app)
+    for sender in ("ada", "bert"):
+        assert client.post(f"/conversations/{sender}/say", json={"text": "/greet"}).status_code == 200
+        client.put(f"/conversations/{sender}/review", json={"note": "first"})
+    assert client.get("/inspector/queue").json["count"] == 2
+    return app
+
+
+def fill_disk(store: SqliteTrackerStore) -> None:
+    """Let the file of the store grow no more."""
+    with store._connections.writing() as connection:
+        connection.execute("PRAGMA max_page_count = 1")
+
+
+def test_on_a_full_disk_what_is_not_kept_is_told_and_what_was_kept_stays(
+    app: ServerApp, store: SqliteTrackerStore
+) -> None:
+    client = Client(app)
+    fill_disk(store)
+    refused = client.put("/conversations/ada/review", json={"note": LONG, "tags": ["later"]})
+    assert refused.status_code == 503, refused.text
+    assert client.get("/conversations/ada/review").json["note"] == "first"
+    assert client.get("/inspector/queue").json["count"] == 2
+
+
+def test_a_draft_that_cannot_be_kept_is_told_and_not_begun(app: ServerApp, store: SqliteTrackerStore) -> None:
+    client = Client(app)
+    fill_disk(store)
+    entity = {"entity": "city", "value": LONG}
+    refused = client.post("/conversations/ada/correct", json={"at": 1, "intent": "search", "entities": [entity]})
+    assert refused.status_code == 503, refused.text
+    assert client.get("/conversations").json == ["ada", "bert"]
+    assert client.get("/conversations/ada/timeline").status_code == 200
+
+
+def test_an_index_that_is_damaged_is_made_again(app: ServerApp, store: SqliteTrackerStore, tmp_path: Path) -> None:
+    for path in tmp_path.glob("talks.db-index*"):
+        path.unlink()
+    (tmp_path / "talks.db-index").write_bytes(b"no database" * 1000)
+    again = app_of(tmp_path / "concerts", store)
+    assert Client(again).get("/inspector/queue").json["count"] == 2
