@@ -23,6 +23,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from werkzeug.test import Client
+
 from benchmarks.databases import STORES, opened_if_installed
 from benchmarks.serving import ROOT, trained_model
 from benchmarks.tables import print_table, quantile
@@ -112,7 +114,7 @@ def bytes_of_a_turn(kind: str, model: Path, folder: Path, turns: int, keyed: boo
         sizes = []
         for part in (range(turns // 2), range(turns // 2, turns + turns // 2)):
             with store_from_url(url) as store:
-                client = create_app(Agent.load(model, tracker_store=store)).test_client()
+                client = Client(create_app(Agent.load(model, tracker_store=store)))
                 for number in part:
                     for endpoint, body in (
                         ("parse", {"query": "/greet"}),
