@@ -35,7 +35,7 @@ DEFAULT_THRESHOLD: Final = 0.3
 class Prediction(NamedTuple):
     """The next action, and why.
 
-    Attributes
+    Parameters
     ----------
     action : str
         Name of the action with the highest score.
@@ -62,7 +62,7 @@ class Prediction(NamedTuple):
 class Opinion(NamedTuple):
     """What one policy of several says.
 
-    Attributes
+    Parameters
     ----------
     scores : list of float
         A score for each action.

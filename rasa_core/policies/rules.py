@@ -40,7 +40,7 @@ FALLBACK: Final = "fallback"
 class Decision(NamedTuple):
     """What rules say of one moment.
 
-    Attributes
+    Parameters
     ----------
     action : str or None
         The action; None if no rule fits.
