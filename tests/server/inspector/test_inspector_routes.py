@@ -172,7 +172,7 @@ class TestTimelines:
         reader = threading.Thread(target=lambda: found.append(Client(client.application).get(path).json))
         reader.start()
         client.post("/conversations/ada/parse", json={"query": "/bye"})
-        reader.join(2)
+        reader.join(12)
         assert found[0]["events"][0]["event"] == "user"
 
 
