@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -260,8 +261,8 @@ def test_the_first_paint_comes_at_once(page: Page, address: str) -> None:
         page.until(lambda: page.all("#message"))
         return float(page.until(lambda: page.run(entry)))
 
-    # The machine may do much else meanwhile: the soonest of several counts.
-    assert any(paint() < 500 for _ in range(10))
+    # The machine may do something else meanwhile, so that a single one says little.
+    assert statistics.median(paint() for _ in range(5)) < 500
 
 
 @pytest.mark.parametrize("width", [400, 1000, 1600])
