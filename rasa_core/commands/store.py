@@ -62,7 +62,7 @@ def in_seconds(ctx: click.Context, param: click.Parameter, value: str | None) ->
 
 
 url_argument = click.argument("url", callback=check_url, metavar="URL")
-form_option = click.option(
+id_form_option = click.option(
     "--format",
     "form",
     type=click.Choice(["plain", "json"]),
@@ -94,7 +94,7 @@ command.command_class = ImportingCommand
 @click.option("--after", metavar="ID", help="Only ids that come after this one.")
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most so many.")
 @click.option("--idle", callback=in_seconds, metavar="90d", help="Only what has not changed for so long.")
-@form_option
+@id_form_option
 def list_command(url: str, after: str | None, limit: int | None, idle: float | None, form: str) -> None:
     """Print the ids of the conversations in the store URL: one a line, in ascending order.
 
@@ -122,7 +122,7 @@ def list_command(url: str, after: str | None, limit: int | None, idle: float | N
 @command.command("delete", short_help="Delete conversations by their ids.")
 @url_argument
 @click.argument("sender_ids", nargs=-1, required=True, metavar="SENDER_ID...")
-@form_option
+@id_form_option
 def delete_command(url: str, sender_ids: tuple[str, ...], form: str) -> None:
     """Delete conversations from the store URL: their events, their state, and the answers to requests with keys.
 
@@ -171,7 +171,7 @@ def expire_command(url: str, idle: float) -> None:
 @url_argument
 @click.argument("sender_ids", nargs=-1, metavar="[SENDER_ID...]")
 @click.option("-o", "--out", default="-", metavar="FILE", help="Where to write; standard output if not given.")
-@form_option
+@id_form_option
 @log_options
 def export_command(url: str, sender_ids: tuple[str, ...], out: str, form: str, verbose: bool, debug: bool) -> None:
     """Write conversations of the store URL as JSON lines: all of them, or those with the given ids.
