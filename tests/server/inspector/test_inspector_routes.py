@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from inspector_bot import app_of, write_project
 from werkzeug.test import Client
 
-from rasa_core.server.inspector.timeline import snippet_of
+from rasa_core.server.inspector import timeline
 
 SEARCH = '/search{"city": "Porto"}'
 
@@ -164,7 +165,9 @@ class TestTimelines:
         assert taken == ["action_listen", "user", "utter_bye", "bot", "action_listen", "rewind"]
         assert told["waits"] == {"for": "message"}
 
-    def test_somebody_who_waits_is_told_at_once(self, client: Client, folder: Path) -> None:
+    def test_somebody_who_waits_is_told_at_once(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        # Pages of earlier tests in this process may wait still; this one has places of its own.
+        monkeypatch.setattr(timeline, "_waiters", threading.BoundedSemaphore(1))
         client.post("/conversations/ada/say", json={"text": "/greet"})
         known = client.get("/conversations/ada/timeline").json["version"]
         found: list[dict] = []
@@ -174,6 +177,21 @@ class TestTimelines:
         client.post("/conversations/ada/parse", json={"query": "/bye"})
         reader.join(12)
         assert found[0]["events"][0]["event"] == "user"
+
+    def test_where_too_many_wait_the_next_is_answered_at_once(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        places = threading.BoundedSemaphore(1)
+        monkeypatch.setattr(timeline, "_waiters", places)
+        client.post("/conversations/ada/say", json={"text": "/greet"})
+        known = client.get("/conversations/ada/timeline").json["version"]
+        path = f"/conversations/ada/timeline?from=5&after={known}&wait="
+        started = time.monotonic()
+        with places:
+            assert client.get(path + "15").json["events"] == []
+        assert time.monotonic() - started < 10
+        assert client.get(path + "1").json["events"] == []
+        assert time.monotonic() - started > 1
 
 
 class TestSteps:
@@ -197,10 +215,10 @@ class TestSteps:
         assert "from 0 to 1" in answer.json["error"]
 
     def test_a_story_that_was_changed_since_is_told(self, folder: Path) -> None:
-        found = snippet_of('stories.md:3 "another story"', [folder / "stories.md"])
+        found = timeline.snippet_of('stories.md:3 "another story"', [folder / "stories.md"])
         assert found["note"] == "changed"
 
     @pytest.mark.parametrize("place", ["/etc/passwd:1", "../secret.md:1", "secret.md:1", "", "stories.md", "x" * 99])
     def test_no_other_file_is_read(self, folder: Path, place: str) -> None:
         (folder.parent / "secret.md").write_text("secret\n")
-        assert snippet_of(place, [folder / "stories.md"])["lines"] == []
+        assert timeline.snippet_of(place, [folder / "stories.md"])["lines"] == []
