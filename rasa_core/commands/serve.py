@@ -27,7 +27,7 @@ from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server.callers import ALL_ADDRESSES, hosts_of
 from rasa_core.server.guards import Guard
-from rasa_core.server.launcher import APP, DEFAULT_THREADS, WAITING_THREADS, LaunchError, launch
+from rasa_core.server.launcher import APP, DEFAULT_THREADS, SPARE_THREADS, WAITING_THREADS, LaunchError, launch
 from rasa_core.server.log_lines import LogStyle
 from rasa_core.server.settings import ServerSettings, default_store_path
 from rasa_core.support.folders import make_private
@@ -117,6 +117,7 @@ def serve(
     )
     names = load_modules(imports, model)
     _check(settings, workers)
+    spare = SPARE_THREADS if threads is None else 0
     threads = threads or _default_threads(settings)
     if enable_train is not None and threads < 2:
         raise click.UsageError("--enable-train needs --threads 2 or more: one of them waits while a model is trained.")
@@ -130,6 +131,7 @@ def serve(
             port=port,
             workers=workers,
             threads=threads,
+            spare_threads=spare,
             body_timeout=body_timeout,
             log_level=settings.log_level,
             log_format=settings.log_format,

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from rasa_core.commands.common import Command, import_option
-from rasa_core.server.launcher import DEFAULT_THREADS, WAITING_THREADS
+from rasa_core.server.launcher import DEFAULT_THREADS, SPARE_THREADS, WAITING_THREADS
 from rasa_core.server.log_lines import FORMATS
 from rasa_core.server.settings import DEFAULT_JWT_METHOD
 from rasa_core.server.waiting import PATIENCE
@@ -103,8 +103,9 @@ _OPTIONS = (
     click.option(
         "--threads",
         type=click.IntRange(1, 256),
-        help="Requests that each process works on at once; more than a few help only where actions in Python, or an "
-        f"NLU or database server, make them wait.  [default: {DEFAULT_THREADS}; {WAITING_THREADS} with such a server]",
+        help="Requests that each process works on at once; more help only where another server makes them wait.  "
+        f"[default: {WAITING_THREADS} with an NLU, action or database server, else {DEFAULT_THREADS}; {SPARE_THREADS} "
+        "others help while all are held up, as by actions in Python]",
     ),
     click.option(
         "--store",

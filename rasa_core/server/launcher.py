@@ -13,9 +13,9 @@ for the port.
 
 Threads. One thread is the fastest, since several wait for each other's interpreter lock, and wander between cores:
 with eight clients, a request cost a worker 0.22 ms with one thread, 0.26 ms with two and 0.39 ms with four. But one
-thread is stopped by the first action that takes long. The default rides out one of those; give `WAITING_THREADS`, or
-what you need, where requests wait for something outside this process. Bodies are waited for by other threads, as
-`rasa_core.server.waiting` tells.
+thread is stopped by the first action that takes long. So there is one, and others help for as long as it is held up;
+give `WAITING_THREADS`, or what you need, where most requests wait for something outside this process. Bodies are waited
+for by other threads. `rasa_core.server.waiting` has all of that.
 
     from rasa_core.server.launcher import launch
     launch({"model": "models/dialogue"}, port=5005, workers=2)
@@ -51,7 +51,8 @@ from rasa_core.server.waiting import PATIENCE, SEATS, WaitingRoom
 
 APP = "rasa_core.server.app:create_app_from_settings"
 
-DEFAULT_THREADS = 2
+DEFAULT_THREADS = 1
+SPARE_THREADS = 15
 WAITING_THREADS = 16
 BACKLOG = 1024
 
@@ -91,6 +92,7 @@ def launch(
     port: int = 5005,
     workers: int = 1,
     threads: int = DEFAULT_THREADS,
+    spare_threads: int = SPARE_THREADS,
     log_level: str = "WARNING",
     log_format: str = "text",
     stop_timeout: int = 30,
@@ -106,6 +108,8 @@ def launch(
         Plain data, given to `target` in every worker.
     workers, threads
         Number of processes, and how many requests each may work on at once.
+    spare_threads
+        How many more each may work on while all of those are held up.
     log_level
         From INFO on, standard error also tells of workers that start and stop; below, only of failures.
     log_format
@@ -124,18 +128,19 @@ def launch(
     LaunchError
         If the port cannot be opened, the application cannot be made, or workers die before they serve.
     """
-    for name, number in (("workers", workers), ("threads", threads), ("stop_timeout", stop_timeout)):
-        if number < 1:
-            raise LaunchError(f"{name} is {number}, but must be 1 or more.")
+    least = {"workers": (workers, 1), "threads": (threads, 1), "spare_threads": (spare_threads, 0)}
+    for name, (number, lowest) in (least | {"stop_timeout": (stop_timeout, 1)}).items():
+        if number < lowest:
+            raise LaunchError(f"{name} is {number}, but must be {lowest} or more.")
     with _listen(host, port) as listener:
         reports, reporting = multiprocessing.Pipe(duplex=False)
-        room = functools.partial(WaitingRoom, threads, body_timeout)
+        room = functools.partial(WaitingRoom, threads, spare_threads, body_timeout)
         loader = functools.partial(_load_app, target, dict(settings), reporting, room)
         server = _Server(
             listener,
             target=target,
             workers=workers,
-            blocking_threads=threads + SEATS,
+            blocking_threads=threads + spare_threads + SEATS,
             blocking_threads_idle_timeout=5,  # The least; all that are there take turns, which is slower.
             log_level=_GRANIAN_LEVELS.get(log_level.upper(), LogLevels.error),
             log_dictconfig={**_GRANIAN_LOGGING, "formatters": {"line": _GRANIAN_LINES[log_format]}},

@@ -9,6 +9,9 @@ before the call returns. So a body that does not come holds a thread for as long
   several that work wait for each other's interpreter lock. Where one is free, the thread that took the request in works
   on it, and then on all that have come meanwhile; where none is, it leaves the request to those that work. So nobody
   is woken for a request, and no more threads are needed than bodies are waited for.
+- Where requests wait and none has been answered for `HELD_UP` seconds, whoever is at the desks waits for something
+  too, such as an action that takes long. Then another desk is opened, as far as there are spare ones, and closed again
+  `QUIET` seconds after that was last so.
 - Each piece of a body has a time to come, a tenth of it while more than half of the seats are taken. Then its client
   is answered with 408, which closes the connection, and the thread is free again.
 
@@ -17,6 +20,7 @@ A body that is sent in chunks, or is long, is read by the application itself, pi
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import threading
@@ -34,6 +38,9 @@ logger = logging.getLogger(__name__)
 SEATS: Final = 200
 PATIENCE: Final = 10.0
 """Seconds that a piece of a body has to come."""
+
+HELD_UP: Final = 0.02
+QUIET: Final = 1.0
 
 _PIECE: Final = 64 * 1024
 _HURRY: Final = 0.1
@@ -72,16 +79,22 @@ class WaitingRoom:
     ----------
     desks
         How many requests are worked on at a time.
+    spare
+        How many more are where all of those are held up.
     patience
         Seconds that a piece of a body has to come.
     """
 
-    def __init__(self, desks: int, patience: float = PATIENCE) -> None:
+    def __init__(self, desks: int, spare: int = 0, patience: float = PATIENCE) -> None:
         self.patience = patience
         self.waiting: dict[Body, float] = {}
         self._desks = deque(range(desks))
         self._jobs: deque[Callable[[], None]] = deque()
+        self._done = 0  # Only whether it changes matters, so threads may add to it at the same time.
+        self._left = threading.Event()
         threading.Thread(target=self._watch, name="bodies", daemon=True).start()
+        if spare:
+            threading.Thread(target=self._watch_desks, args=(desks, spare), name="desks", daemon=True).start()
 
     def calls(self, app: Any) -> Callable[[Any, Mapping[str, Any]], None]:
         """Return what Granian calls with its protocol, and its scope, for each request to a WSGI application.
@@ -114,11 +127,16 @@ class WaitingRoom:
     def _work(self, job: Callable[[], None]) -> None:
         """Do a job, and all that come meanwhile; or leave it to those that are at work, if all desks are taken."""
         self._jobs.append(job)
+        if not self._work_off() and not self._left.is_set():  # To ask takes a tenth of the time of setting it.
+            self._left.set()
+
+    def _work_off(self) -> bool:
+        """Do the jobs that wait; return whether there was a desk for it, or nothing to do."""
         while self._jobs:  # Seen again after a desk is given back: whoever found none has left its job before.
             try:
                 desk = self._desks.pop()
             except IndexError:
-                return
+                return False
             try:
                 while self._jobs:
                     try:
@@ -126,8 +144,34 @@ class WaitingRoom:
                     except IndexError:
                         break
                     job()
+                    self._done += 1
             finally:
                 self._desks.append(desk)
+        return True
+
+    def _watch_desks(self, desks: int, spare: int) -> None:
+        """Open spare desks while all are held up, and close them when none has been for a while."""
+        opened, last = 0, 0.0
+        while True:
+            if not opened:
+                self._left.wait()
+            self._left.clear()
+            done = self._done
+            time.sleep(HELD_UP)
+            if self._jobs and self._done == done:
+                last = time.monotonic()
+                if opened < spare:
+                    opened += 1
+                    self._desks.append(desks + opened)
+                    with contextlib.suppress(RuntimeError):  # No more threads: whoever comes next works there.
+                        threading.Thread(target=self._work_off, name="desk", daemon=True).start()
+            elif opened and time.monotonic() - last > QUIET:
+                # Those at the desks that are left look for jobs after they have given theirs back, so none stays.
+                with contextlib.suppress(IndexError):
+                    self._desks.pop()
+                    opened -= 1
+            if self._jobs:
+                self._left.set()
 
     def _watch(self) -> None:
         while True:

@@ -32,6 +32,8 @@ def make(settings: dict[str, Any]) -> Callable[..., list[bytes]]:
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         if environ["PATH_INFO"] == "/wait":
             (folder / "started").write_text(str(os.getpid()))
+            with (folder / "count").open("a") as count:
+                count.write("x")
             while not (folder / "go").exists():
                 time.sleep(0.005)
         body = json.dumps({"pid": os.getpid(), "read": len(environ["wsgi.input"].read())}).encode()

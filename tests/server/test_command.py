@@ -74,7 +74,8 @@ def test_what_is_not_said_is_as_it_always_was(launched: Launched) -> None:
         "host": "127.0.0.1",
         "port": 5005,
         "workers": 1,
-        "threads": 2,
+        "threads": 1,
+        "spare_threads": 15,
         "body_timeout": 10.0,
     }
 
@@ -107,7 +108,8 @@ def test_what_is_not_said_is_as_it_always_was(launched: Launched) -> None:
         (["-d", "m", "--max-body", "500k"], {"max_body": 500 * 1024}),
         (["-d", "m", "--max-body", "2 MB"], {"max_body": 2 * 1024 * 1024}),
         (["-d", "m", "--enable-load"], {"enable_load": True}),
-        (["-d", "m", "--enable-train", "nlu", "--auth_token", "t"], {"enable_train": "nlu", "threads": 3}),
+        (["-d", "m", "--enable-train", "nlu", "--auth_token", "t"], {"enable_train": "nlu", "threads": 2}),
+        (["-d", "m", "--threads", "2"], {"threads": 2, "spare_threads": 0}),
         (["-d", "m", "--enable-train", "nlu", "--auth_token", "t", "--threads", "2"], {"threads": 2}),
         (["-d", "m", "--retention", "90d"], {"retention": 90 * 24 * 3600.0}),
     ],
@@ -210,7 +212,7 @@ def test_help_teaches_by_example() -> None:
 
 def test_settings_of_the_command_make_an_application(launched: Launched) -> None:
     run("-d", "m", "-o", "x.log")
-    names = ("host", "port", "workers", "threads", "body_timeout", "imports", "target")
+    names = ("host", "port", "workers", "threads", "spare_threads", "body_timeout", "imports", "target")
 
     app = create_app_from_settings({key: value for key, value in launched.items() if key not in names})
 

@@ -163,6 +163,24 @@ def test_half_a_request_keeps_nobody_else_waiting(serve: Callable[..., Server]) 
         assert server.get()["read"] == 0
 
 
+def test_requests_that_take_long_keep_nobody_else_waiting(serve: Callable[..., Server]) -> None:
+    server = serve().wait_until_listening()
+    waiting = [Waiting(server).begin() for _ in range(4)]
+    until(lambda: server.folder.joinpath("count").stat().st_size == len(waiting))
+    assert server.get()["read"] == 0
+    assert [one.finish() for one in waiting] == [server.get()] * len(waiting)
+
+
+def test_no_more_requests_are_worked_on_than_there_are_threads(serve: Callable[..., Server]) -> None:
+    server = serve(threads=1, spare_threads=1).wait_until_listening()
+    waiting = [Waiting(server).begin() for _ in range(3)]
+    until(lambda: server.folder.joinpath("count").stat().st_size == 2)
+    waiting[2].join(0.3)
+    assert server.folder.joinpath("count").stat().st_size == 2
+    assert None not in [one.finish() for one in waiting]
+    assert server.folder.joinpath("count").stat().st_size == 3
+
+
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda sent: sent.name)
 def test_a_signal_lets_the_request_under_way_finish(serve: Callable[..., Server], sent: signal.Signals) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # Whatever started the tests may have it ignored.
@@ -325,8 +343,8 @@ def test_a_host_that_is_not_this_machine_is_refused() -> None:
         launch({}, host="203.0.113.9", port=free_port())
 
 
-@pytest.mark.parametrize("name", ["workers", "threads", "stop_timeout"])
-def test_numbers_below_one_are_refused(name: str) -> None:
-    options: dict[str, Any] = {name: 0}
-    with pytest.raises(LaunchError, match=f"{name} is 0, but must be 1 or more"):
+@pytest.mark.parametrize(("name", "least"), [("workers", 1), ("threads", 1), ("spare_threads", 0), ("stop_timeout", 1)])
+def test_numbers_that_are_too_low_are_refused(name: str, least: int) -> None:
+    options: dict[str, Any] = {name: least - 1}
+    with pytest.raises(LaunchError, match=f"{name} is {least - 1}, but must be {least} or more"):
         launch({}, port=free_port(), **options)
