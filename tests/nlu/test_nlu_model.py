@@ -16,11 +16,11 @@ from small_nlu import CITIES, FRAMES, booking, messages, small_model
 
 from rasa_core.evaluation.nlu import evaluate_messages
 from rasa_core.evaluation.untidy import CHANGES
+from rasa_core.nlu import training
 from rasa_core.nlu.model import EXTRACTOR, NLUModel
 from rasa_core.nlu.reading import read_training_text
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.tokens import MAX_CHARACTERS, alike, visible
-from rasa_core.nlu.training import train
 from rasa_core.nlu.training_data import NLUExample, TrainingData
 
 ODD = {
@@ -241,7 +241,14 @@ ROLES = """
 
 @pytest.fixture(scope="module")
 def answering() -> NLUModel:
-    return train(read_training_text(ROLES), NLUSettings(epochs=1), silent=True)
+    return briefly_trained(read_training_text(ROLES))
+
+
+def briefly_trained(data: TrainingData) -> NLUModel:
+    """Return a model of few messages, for which fewer steps do than training takes for those of people."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "_FEWEST_STEPS", 150)
+        return training.train(data, NLUSettings(epochs=1), silent=True)
 
 
 def test_roles_of_entities_are_told(answering) -> None:
@@ -285,7 +292,7 @@ def test_a_value_is_the_canonical_one_however_it_is_written(answering, city: str
 def test_entities_alone_can_be_learnt() -> None:
     examples = [booking(frame, city) for frame in FRAMES for city in CITIES]
     data = TrainingData.build(replace(example, intent=None) for example in examples)
-    answer = train(data, NLUSettings(epochs=1), silent=True).parse("a table in Porto")
+    answer = briefly_trained(data).parse("a table in Porto")
     assert (answer["intent"], answer["intent_ranking"]) == ({"name": None, "confidence": 0.0}, [])
     assert [one["value"] for one in answer["entities"]] == ["Porto"]
 
