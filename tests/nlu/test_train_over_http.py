@@ -44,11 +44,9 @@ DATA = """\
 
 HALF = "\ud83d"
 EXAMPLES = [("hi", "hello"), ("hi", "hi"), ("hi", "good day"), ("bye", "bye"), ("bye", "see you"), ("bye", "see you")]
-JSON_DATA = """\
-{"rasa_nlu_data": {"common_examples": [
-%s,
-{"intent": "go", "text": "to Rome", "entities": [{"start": 3, "end": 7, "entity": "city", "value": "Rome"}]}]}}
-""" % ",\n".join(json.dumps({"intent": intent, "text": text}) for intent, text in [*EXAMPLES, (HALF, f"well {HALF}")])
+LINES = [json.dumps({"intent": intent, "text": text}) for intent, text in [*EXAMPLES, (HALF, f"well {HALF}")]]
+CITY = '{"intent": "go", "text": "to Rome", "entities": [{"start": 3, "end": 7, "entity": "city", "value": "Rome"}]}'
+JSON_DATA = '{"rasa_nlu_data": {"common_examples": [\n' + ",\n".join([*LINES, CITY]) + "]}}\n"
 
 
 def agent() -> Agent:
