@@ -120,7 +120,7 @@ class ServerApp:
 
     def receive(self, environ: dict[str, Any]) -> Visit:
         """Look at all of a request but its body; the launcher does so before it waits for that."""
-        if os.getpid() not in self.housekeeper.threads:
+        if os.getpid() not in self.housekeeper.threads:  # A server may fork after it has made the application.
             self.housekeeper.start()
         return Visit(self, environ)
 
@@ -130,7 +130,7 @@ class ServerApp:
 
     def run(self, host: str = "127.0.0.1", port: int = 5005, **options: Any) -> None:
         """Serve with Werkzeug's server, to try something out; `options` are those of `werkzeug.serving.run_simple`."""
-        if self._hosts_are_open:
+        if self._hosts_are_open:  # As an application of a site it left them open; now it is the site.
             self._is_known_host = host_check(hosts_of(host))
         run_simple(host, port, self, **{"threaded": True, **options})
 
@@ -147,7 +147,7 @@ class ServerApp:
         environ = request.environ
         path, method = environ.get("PATH_INFO") or "/", environ["REQUEST_METHOD"]
         written = environ.get("RAW_URI") or environ.get("REQUEST_URI", "")
-        if "%" in written or not path.isascii():
+        if "%" in written or not path.isascii():  # Most paths need no decoding, which costs more than all else here.
             path = decoded_path(path, written, environ.get("SCRIPT_NAME", ""))
         endpoint, sender_id = self.paths.match(path, not written, method == "DELETE")
         views = self.paths.views[endpoint]
@@ -163,10 +163,11 @@ class ServerApp:
                 raise unknown_host(host)
             if "HTTP_ORIGIN" not in environ and "HTTP_SEC_FETCH_SITE" not in environ:
                 pass  # No browser that says where it comes from.
+            # /load asks for more, of each page (`ServedModel.replace`).
             elif endpoint != "/load" and (method not in _READING or endpoint in conversations.TALKS):
                 check_page(self.cors, environ)
         elif not self.is_public(view, endpoint):
-            unnamed = None if endpoint in rasa3.REST_CHANNEL else ""
+            unnamed = None if endpoint in rasa3.REST_CHANNEL else ""  # The body names the sender there.
             self.guard.admit(request, sender_id if endpoint in _OF_A_CONVERSATION else unnamed)
         check_sender_id(sender_id)
         return view, sender_id
@@ -384,12 +385,12 @@ def create_app_from_settings(settings: Mapping[str, Any]) -> ServerApp:
     app = create_app(
         given.model,
         given.nlu,
-        loglevel=min(logging.INFO, level_number(given.log_level)),
+        loglevel=min(logging.INFO, level_number(given.log_level)),  # The file has what is too much for a terminal.
         logfile=given.log_file,
         tracker_store=given.store,
         actions=given.actions,
         nlg=given.nlg,
         **{name: getattr(given, name) for name in _ABOUT_CALLERS},
     )
-    app.housekeeper.start()
+    app.housekeeper.start()  # Reminders of an idle server must not wait for its first request.
     return app

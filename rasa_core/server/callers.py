@@ -36,7 +36,7 @@ ALL_ADDRESSES: Final = ("0.0.0.0", "::")
 """To listen on these is to listen on each address of this machine."""
 
 _DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
-_OTHER_PAGES: Final = ("cross-site", "same-site")
+_OTHER_PAGES: Final = ("cross-site", "same-site")  # A page of another port of this machine is of the same site.
 _host = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@?#\s]+)(?::([0-9]{1,5}))?")
 
 
@@ -75,6 +75,7 @@ def canonical_origin(text: str) -> str:
 
 def hosts_of(listening_on: str) -> tuple[str, ...]:
     """Return the names of a server that listens on an address: that, this machine, and `localhost`."""
+    # Only who listens on all addresses can be called by the name of the machine from another one.
     own = (socket.gethostname(),) if listening_on in ALL_ADDRESSES else ()
     return ("localhost", listening_on, *own)
 
@@ -101,7 +102,7 @@ class Cors:
 
     def headers(self, environ: dict[str, Any]) -> Iterator[tuple[str, str]]:
         """Return the headers for any answer to this request."""
-        if not self._open:
+        if not self._open:  # Or a cache would give the answer for one page to another.
             yield "Vary", "Origin"
         if self.admits(environ.get("HTTP_ORIGIN", "")):
             yield "Access-Control-Allow-Origin", "*" if self._open else environ["HTTP_ORIGIN"]
@@ -112,7 +113,7 @@ class Cors:
         if self.admits(environ.get("HTTP_ORIGIN", "")) and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
             yield "Access-Control-Allow-Methods", methods
             yield "Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-Match, X-Request-ID"
-            yield "Access-Control-Max-Age", "600"
+            yield "Access-Control-Max-Age", "600"  # Seconds that a browser need not ask again.
 
 
 def host_check(allowed: Iterable[str]) -> Callable[[str], bool]:
@@ -130,10 +131,10 @@ def host_check(allowed: Iterable[str]) -> Callable[[str], bool]:
     endings = tuple(name[1:] for name in names if name.startswith("*."))
     takes_addresses = not names.isdisjoint(ALL_ADDRESSES)
 
-    @lru_cache(maxsize=256)
+    @lru_cache(maxsize=256)  # Each request asks, mostly with one of few names; made-up ones must not fill memory.
     def is_known(header: str) -> bool:
         address = Address.of(header)
-        if not header or ANY in names or (address is not None and address.host in names):
+        if not header or ANY in names or (address is not None and address.host in names):  # HTTP/1.0 sends no host.
             return True
         if address is None:
             return False

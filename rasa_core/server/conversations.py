@@ -73,6 +73,7 @@ def continue_(request: Request, agent: Agent, sender_id: str) -> Response:
     turns = agent.turns()
     body = takes.CONTINUE.of(request)
     action = _executed_action(body, agent)
+    # All is checked before the turn begins, so that a request which is refused has changed nothing.
     events = events_in(body.get("events", []), agent)
     check_taken_back(events, agent, sender_id)
     error = _error_of(action, body)
@@ -93,7 +94,7 @@ def _message(request: Request, agent: Agent, sender_id: str) -> tuple[MessagePro
     given: dict[str, Any] = request.args.to_dict() if in_url else takes.MESSAGE.of(request)
     if in_url:
         takes.MESSAGE.check(given)
-    text = given["query"] if "query" in given else given["q"]
+    text = given["query"] if "query" in given else given["q"]  # 0.9 takes both, and this one first.
     name = given.get("model") if "model" in given or not request.query_string else request.args.get("model")
     if name is not None:
         turns = agent.turns(interpreter=request.interpreter_named(name))
@@ -201,7 +202,7 @@ def predict_events(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def _prediction(agent: Agent, tracker: DialogueStateTracker) -> dict[str, Any]:
     found = agent.predict(tracker)
-    scores = sorted(found.scores.items(), key=lambda item: (-item[1], item[0]))
+    scores = sorted(found.scores.items(), key=lambda item: (-item[1], item[0]))  # By name where scores are the same.
     return {
         "scores": [{"action": name, "score": score} for name, score in scores],
         "policy": found.policy,

@@ -18,6 +18,7 @@ from rasa_core.exceptions import (
 )
 from rasa_core.server.requests import HttpError
 
+# The first class that fits counts: `PreconditionError` and `KeyReusedError` are ValueErrors, too.
 _STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
     (RemoteActionError, 409),
     (VersionConflictError, 409),
@@ -36,7 +37,7 @@ _FAILED: Final[tuple[tuple[type[Exception], str], ...]] = (
     (ModelError, "the model cannot be used"),
     (Exception, "the request failed"),
 )
-_plain = re.compile(r"[A-Za-z ,;-]+\.?")
+_plain = re.compile(r"[A-Za-z ,;-]+\.?")  # No digit, slash, quote or colon, without which there is no address.
 
 MOST_READ: Final = 200_000
 """Events that a request may have read and sent; it takes about eight seconds, and 300 MB."""
@@ -45,6 +46,7 @@ MOST_READ: Final = 200_000
 def as_http_error(error: RasaCoreError) -> HttpError:
     """Return the answer to an error of the layers below; 500 if it is not the caller's, and not passing."""
     status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
+    # Of a model or an interpreter that fails, nobody knows when it is mended; a store is mostly back in a moment.
     retry = (("Retry-After", "1"),) if isinstance(error, StoreUnavailableError) else ()
     said = str(error) if status < 500 or status == 501 else _what_failed(error)
     return HttpError(status, said, retry)

@@ -71,10 +71,11 @@ class Guard:
         sent = sent.strip(" \t") if scheme.lower() == "bearer" else ""
         if self._token is not None:
             in_url = request.args.get("token")
+            # Headers come as latin-1 in WSGI, so that this gives back their bytes, and a token of any text fits.
             shown = sent.encode("latin-1", "replace") if in_url is None else in_url.encode()
             if hmac.compare_digest(shown, self._token):
                 return
-            sent = sent if in_url is None else ""
+            sent = sent if in_url is None else ""  # A wrong token is not helped by a JWT beside it.
         payload = None if self._payload_of is None or not sent else self._payload_of(sent)
         if payload is None:
             raise HttpError(
@@ -88,6 +89,7 @@ class Guard:
         name, role = (user.get("username"), user.get("role")) if isinstance(user, dict) else (None, None)
         if role == "admin":
             return
+        # An empty name would fit what is about no single conversation, such as the list of all.
         if role == "user" and isinstance(name, str) and name and sender_id in (name, None):
             request.only_sender = name
             return
@@ -106,19 +108,22 @@ def jwt_reader(secret: str, method: str) -> Callable[[str], Payload | None]:
         raise ModelError(_NEEDS_PACKAGE) from None
     if not secret.strip():
         raise ValueError("the secret of JSON Web Tokens is empty, which would protect nothing.")
+    # "none" is a method of PyJWT that takes any token for a signed one.
     methods = {name: known for name, known in jwt.algorithms.get_default_algorithms().items() if name != "none"}
     if method not in methods:
         hint = (
             " Methods with a public key need PyJWT[crypto]." if method in jwt.algorithms.requires_cryptography else ""
         )
         raise ValueError(f"there is no method {method!r} to sign JSON Web Tokens; known: {', '.join(methods)}.{hint}")
-    try:
+    try:  # Now, so that the server does not start; PyJWT would notice with the first request.
         methods[method].prepare_key(secret)
     except (jwt.exceptions.PyJWTError, ValueError, TypeError) as error:
         raise ValueError(f"the secret of JSON Web Tokens is no key for {method}: {error}") from error
 
     def payload_of(sent: str) -> Payload | None:
         try:
+            # One method alone: a token that chose its own could be "signed" with a public key taken for a secret. Rasa
+            # does not look at the audience, and tokens that were made for it may name one.
             found: Payload = jwt.decode(sent, secret, algorithms=[method], options={"verify_aud": False})
         except (jwt.exceptions.PyJWTError, ValueError, TypeError):
             return None

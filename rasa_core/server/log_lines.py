@@ -80,7 +80,7 @@ class LogStyle:
         self._hashed = lru_cache(maxsize=1000)(self._digest)
 
     def _digest(self, sender_id: str) -> str:
-        content = sender_id.encode("utf-8", "surrogatepass")
+        content = sender_id.encode("utf-8", "surrogatepass")  # A name that is refused is logged, too.
         return hashlib.blake2b(content, key=self._key or b"", digest_size=_DIGEST_BYTES).hexdigest()
 
     def formatter(self) -> logging.Formatter:
@@ -95,6 +95,8 @@ class LogStyle:
         """Return a text with the conversation that is worked on named as it is to be."""
         if self._key is None or work is None or not work.sender:
             return text
+        # A line may have it as it is, as Python or JSON write it, or as it stands in an address; the longest is
+        # replaced first, or a shorter one would leave its end there.
         sender = work.sender
         encoded = quote(sender, safe="", errors="replace")
         written = {sender, repr(sender)[1:-1], json.dumps(sender)[1:-1], encoded, encoded.replace("%2F", "/")}
@@ -119,7 +121,7 @@ class LogStyle:
         found = _of_a_conversation.search(path)
         if found is None:
             return path
-        if work.sender is None:
+        if work.sender is None:  # Nothing is at this path, so nobody knows where the name in it ends.
             return path[: found.end()] + self._hashed(path[found.end() :])
         end = work.route if path.endswith(work.route) else ""
         return path[: found.end()] + self._hashed(work.sender) + end
@@ -194,7 +196,7 @@ class _TextFormatter(_Formatter):
 class _JsonFormatter(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
         work, lines = UNDER_WAY.get(), self._lines
-        more = dict(getattr(record, "of_a_request", ()))
+        more = dict(getattr(record, "of_a_request", ()))  # As `AccessLog.write` gives it.
         if record.exc_info:
             more["exception"] = lines.hidden(self.formatException(record.exc_info), work)
         if record.stack_info:

@@ -44,7 +44,7 @@ class LogFile(logging.handlers.WatchedFileHandler):
     """
 
     DELAY = 0.1
-    TOLD_EVERY = 60.0
+    TOLD_EVERY = 60.0  # Seconds between two complaints of a full disk.
 
     def __init__(self, path: str, style: LogStyle) -> None:
         super().__init__(path, encoding="utf-8", errors="backslashreplace")
@@ -75,7 +75,7 @@ class LogFile(logging.handlers.WatchedFileHandler):
             return
         now = time.time()
         self._waiting.append((now, rest))
-        if abs(now - self._written) >= self.DELAY:
+        if abs(now - self._written) >= self.DELAY:  # The clock may have been set back.
             self._written = now
             self.flush()
         elif not self._will_be_written:
@@ -105,6 +105,7 @@ class LogFile(logging.handlers.WatchedFileHandler):
         if self.stream is None:
             return
         try:
+            # Past Python's buffer, which would keep what does not fit, and write it in the middle of a later line.
             file = self.stream.fileno()
             done = os.write(file, text)
             if done < len(text):
@@ -169,7 +170,7 @@ def log_to_file(path: str | os.PathLike[str], level: str | int, style: LogStyle 
         if isinstance(handler, LogFile) and handler.baseFilename == wanted:
             return handler
     file = LogFile(wanted, style or LogStyle())
-    file.addFilter(lambda record: record.name != access_logger.name)
+    file.addFilter(lambda record: record.name != access_logger.name)  # Requests come by `write_request`.
     access_logger.setLevel(access_logger.getEffectiveLevel())
     _attach(file, number, file.style)
     return file
@@ -181,7 +182,7 @@ def log_to_console(level: str | int, style: LogStyle | None = None) -> None:
     As JSON, what other packages warn of is shown so too, so that all of standard error can be read by a program.
     """
     style = style or LogStyle()
-    _package_logger.propagate = False
+    _package_logger.propagate = False  # Or a handler of the root logger, as below, would show each line once more.
     _attach(logging.StreamHandler(), level_number(level), style)
     if style.is_json:
         others = logging.StreamHandler()

@@ -31,8 +31,8 @@ WRITTEN_EVERY: Final = 0.2
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds at most, for which requests and commits are counted."""
 
-_MOST_NOTES: Final = 1000
-_MOST_POLICIES: Final = 50
+_MOST_NOTES: Final = 1000  # Nobody may ever ask for /metrics, and notes must not fill memory until then.
+_MOST_POLICIES: Final = 50  # Prometheus keeps a series for each value of a label for good.
 _OTHER: Final = "other"
 _FALLBACK_ACTION: Final = "action_default_fallback"
 _COUNTERS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
@@ -102,12 +102,13 @@ class Metrics:
         self._lock = threading.Lock()
         self._policies: set[str] = set()
         if self._folder is not None:
+            # What a process that has died counted stays; a later one may get its number.
             self._file = self._folder / f"{os.getpid()}-{time.time_ns()}.json"
             threading.Thread(target=self._write_regularly, name="metrics", daemon=True).start()
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Note a request that was answered."""
-        self._notes.append((route, method, status, seconds))
+        self._notes.append((route, method, status, seconds))  # Atomic: a lock here would cost each request.
         if len(self._notes) > _MOST_NOTES:
             self._add_up()
 
@@ -118,7 +119,7 @@ class Metrics:
     def _add_up(self) -> int:
         """Add the notes to the sums; return how many there were."""
         done = 0
-        with self._lock, suppress(IndexError):
+        with self._lock, suppress(IndexError):  # Other threads add notes meanwhile, so none counts them beforehand.
             while True:
                 note = self._notes.popleft()
                 done += 1
@@ -170,7 +171,7 @@ class Metrics:
     def _write(self) -> None:
         with self._lock:
             text = self._sums.as_json()
-        written = self._file.with_suffix(".new")
+        written = self._file.with_suffix(".new")  # Another process may read at any moment, and must find all or none.
         try:
             written.write_text(text, encoding="ascii")
             written.replace(self._file)
@@ -187,13 +188,14 @@ class Metrics:
             with self._lock:
                 sums.add(json.loads(self._sums.as_json()))
             return sums
-        time.sleep(2 * WRITTEN_EVERY)
+        time.sleep(2 * WRITTEN_EVERY)  # Twice, since a process may just have begun to write when this one is asked.
         for file in sorted(self._folder.glob("*.json")):
             sums.add(json.loads(file.read_bytes()))
         return sums
 
     def as_text(self, info: Mapping[str, str]) -> tuple[bytes, str]:
         """Return what Prometheus reads, and its type; `info` are labels that tell what serves."""
+        # One registry an answer: the one of the library would have what it counts of this single process, too.
         from prometheus_client import CollectorRegistry
         from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 

@@ -27,12 +27,14 @@ Views = Mapping[str, View]
 
 DEFAULT_SENDER_ID: Final = "default"
 
-_MARK: Final = "\x00/\x00"  # Stands for %2F until the path is decoded, and then
 MAX_SENDER_ID: Final = 1000
 SENDER_ID: Final = r"^[^\x00-\x1f\x7f]+$"
 """What a sender_id is made of: anything but control characters."""
+SLASH: Final = "\udc2f"
+"""Stands for a slash that was encoded; half a character is in no decoded path."""
+
 _control = re.compile(r"[\x00-\x1f\x7f]")
-SLASH: Final = "\udc2f"  # this, which is in no decoded path.
+_MARK: Final = "\x00/\x00"  # Stands for the same until the path is decoded, since no sender_id may hold a NUL.
 
 
 def decoded_path(path: str, written: str, script: str) -> str:

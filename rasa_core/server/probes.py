@@ -48,6 +48,7 @@ def ready(app: Application, request: Request, sender_id: str) -> Response:
     try:
         _check_store(app.model.agent().tracker_store)
     except (HttpError, RasaCoreError) as error:
+        # Only why there is no model stands under "reason"; elsewhere, this key has the kind of error, as Rasa names it.
         is_about_the_model = isinstance(error, HttpError)
         problem = error if isinstance(error, HttpError) else as_http_error(error)
         reason = problem.get_response().get_json()["reason" if is_about_the_model else "error"]
@@ -57,7 +58,7 @@ def ready(app: Application, request: Request, sender_id: str) -> Response:
 
 def _check_store(store: TrackerStore) -> None:
     """Raise `StoreError` if a store does not answer; those of users' own are not asked."""
-    if isinstance(store, EventLogStore):
+    if isinstance(store, EventLogStore):  # Whatever else it is, its `keys` may read all that there is.
         store.sender_ids(limit=1)
 
 

@@ -25,9 +25,9 @@ from rasa_core.trackers import DialogueStateTracker
 
 logger = logging.getLogger(__name__)
 
+# Seconds. The clock of the machine may be set while a thread waits, so none waits for long at once.
 _LONGEST_WAIT: Final = 60.0
 _AGAIN_AFTER: Final = 10.0
-"""Seconds."""
 
 
 class Due(NamedTuple):
@@ -37,6 +37,11 @@ class Due(NamedTuple):
     sender_id: str
     name: str
     written: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it is known by, whenever it is tried."""
+        return self.sender_id, self.written
 
 
 class ReminderClock:
@@ -51,7 +56,9 @@ class ReminderClock:
     def __init__(self, agent: Callable[[], Any]) -> None:
         self._agent = agent
         self._queue: list[Due] = []
-        self._known: set[Due] = set()
+        # By conversation and event: also those that act now, which each commit of their turn shows once more, and
+        # those that wait, of whose conversation every turn until then shows them.
+        self._known: set[tuple[str, str]] = set()
         self._changed = threading.Condition()
 
     def note(self, tracker: DialogueStateTracker) -> None:
@@ -64,8 +71,8 @@ class ReminderClock:
                 event = Event.from_log(told)
                 assert isinstance(event, ReminderScheduled)
                 due = Due(event.trigger_date_time.timestamp(), tracker.sender_id, event.name, str(told))
-                if due not in self._known:
-                    self._known.add(due)
+                if due.key not in self._known:
+                    self._known.add(due.key)
                     heapq.heappush(self._queue, due)
             self._changed.notify()
 
@@ -84,14 +91,25 @@ class ReminderClock:
                 if not self._queue or self._queue[0].moment > now:
                     return self._queue[0].moment - now if self._queue else _LONGEST_WAIT
                 due = heapq.heappop(self._queue)
-                self._known.discard(due)
             with under_way(Work(request_id(), "reminder", due.sender_id)):
-                try:
-                    self._act_on(due)
-                except (RasaCoreError, HttpError) as error:
-                    logger.warning("the reminder %r of conversation %r waits: %s", due.name, due.sender_id, error)
-                    with self._changed:
-                        heapq.heappush(self._queue, due._replace(moment=now + _AGAIN_AFTER))
+                is_done = self._is_done(due)
+            with self._changed:
+                if is_done:
+                    self._known.discard(due.key)
+                else:
+                    heapq.heappush(self._queue, due._replace(moment=now + _AGAIN_AFTER))
+
+    def _is_done(self, due: Due) -> bool:
+        """Act on a reminder; return False if it has to wait, whatever the reason: it still stands in the log."""
+        try:
+            self._act_on(due)
+        except (RasaCoreError, HttpError) as error:
+            logger.warning("the reminder %r of conversation %r waits: %s", due.name, due.sender_id, error)
+            return False
+        except Exception:  # Of a policy or an action of the user's own, which may raise anything.
+            logger.exception("the reminder %r of conversation %r waits:", due.name, due.sender_id)
+            return False
+        return True
 
     def _act_on(self, due: Due) -> None:
         agent = self._agent()

@@ -13,7 +13,7 @@ MAX_TRAINING_MEMORY: Final = 4 * 1024**3
 """Bytes that a training over HTTP may hold."""
 OUT_OF_TIME: Final = 75
 OUT_OF_MEMORY: Final = 76
-"""What its process ends with if it takes more."""
+"""What its process ends with if it takes more; Python itself ends with 0, 1 or 2, and a signal gives less than 0."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,6 +70,7 @@ class ServerSettings:
     model: str
     nlu: str | None = None
     cors_origins: tuple[str, ...] = ()
+    # What is secret, or may have a password in it, is not shown where settings are logged, or stand in a traceback.
     auth_token: str | None = dataclasses.field(default=None, repr=False)
     log_file: str | None = None
     log_format: str = "text"

@@ -48,10 +48,10 @@ _OF_A_POLICY: Final = frozenset(
     }
 )
 """What the policies of this package write."""
-_BYTES_AN_ENTRY: Final = 1000
+_BYTES_AN_ENTRY: Final = 1000  # Of the list; a name has at most some hundreds.
 _END_OF_ZIP: Final = b"PK\x05\x06"
 _LONG_END_OF_ZIP: Final = b"PK\x06\x07"
-_TAIL: Final = 22 + 65_535
+_TAIL: Final = 22 + 65_535  # The record that ends a zip file, and the longest comment behind it.
 
 
 def unpack(archive: IO[bytes], directory: Path) -> None:
@@ -68,6 +68,7 @@ def unpack(archive: IO[bytes], directory: Path) -> None:
             for member, name in zip(members, names, strict=True):
                 target = directory / name
                 target.parent.mkdir(parents=True, exist_ok=True)
+                # "x": of two files of one name, the second would replace the one that was looked at.
                 with zipped.open(member) as source, target.open("xb") as written:
                     shutil.copyfileobj(source, written)
     except _BAD_ZIP as error:
@@ -84,6 +85,7 @@ def _check_list(archive: IO[bytes]) -> None:
     if end < 0 or len(tail) < end + 22:
         return  # No zip file, as will be told.
     (size,) = struct.unpack_from("<L", tail, end + 12)
+    # A list of the long kind (ZIP64) is for more than 65,535 files, or for 4 GB.
     if size > MAX_FILES * _BYTES_AN_ENTRY or tail[max(0, end - 20) : end].startswith(_LONG_END_OF_ZIP):
         raise HttpError(400, f"the zip file lists more than the {MAX_FILES} files that a model has at most.")
 
@@ -92,7 +94,7 @@ def _safe_name(member: zipfile.ZipInfo) -> PurePosixPath:
     """Return the path of a member below the directory that it is unpacked to."""
     name = PurePosixPath(member.filename)
     outside = name.is_absolute() or ".." in name.parts or not name.parts
-    kind = stat.S_IFMT(member.external_attr >> 16)
+    kind = stat.S_IFMT(member.external_attr >> 16)  # What Unix knows of it; 0 where it was zipped elsewhere.
     if outside or "\\" in member.filename or ":" in member.filename or kind not in (0, stat.S_IFREG):
         raise HttpError(400, f"the zip file holds {member.filename[:80]!r}, which is a link or leads outside.")
     if len(name.parts) > 3:
@@ -148,6 +150,7 @@ def _files_of_policies(directory: Path) -> dict[str, frozenset[str] | None]:
         folder, name = described.get("folder"), described.get("class")
         kind = Policy.registry.get(name) if isinstance(name, str) else None
         if isinstance(folder, str):
+            # A class that nobody has imported here is refused when the model is loaded.
             is_own = kind is not None and not kind.__module__.startswith("rasa_core.")
             found[folder] = None if is_own else _OF_A_POLICY
     return found
@@ -169,6 +172,7 @@ def check_predictions(ensemble: PolicyEnsemble, domain: Domain) -> None:
         raise ModelError("it has no policies, and cannot predict. Train it with at least one.")
     if ensemble.window > MAX_HISTORY:
         raise ModelError(f"a policy looks at {ensemble.window} states; at most {MAX_HISTORY} are kept.")
+    # What a file holds may still be of the wrong size for its domain, which only a prediction shows.
     for tracker in _beginnings(domain):
         for policy in ensemble.policies:
             scores = [float(score) for score in policy.predict_action_probabilities(tracker, domain)]
@@ -180,7 +184,7 @@ def check_predictions(ensemble: PolicyEnsemble, domain: Domain) -> None:
 def _beginnings(domain: Domain) -> Iterator[DialogueStateTracker]:
     """Yield a conversation in which nothing was said, and some with a first message."""
     yield DialogueStateTracker("", domain.slots)
-    for confidence in (0.0, 1.0):
+    for confidence in (0.0, 1.0):  # A fallback decides at the first, and whatever was learnt at the second.
         tracker = DialogueStateTracker("", domain.slots)
         tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
         tracker.update(UserUttered("", {"name": next(iter(domain.intents), None), "confidence": confidence}))

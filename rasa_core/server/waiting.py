@@ -42,7 +42,7 @@ PATIENCE: Final = 10.0
 HELD_UP: Final = 0.02
 QUIET: Final = 1.0
 
-_PIECE: Final = 64 * 1024
+_PIECE: Final = 64 * 1024  # A body up to this size is kept in memory until a desk is free.
 _HURRY: Final = 0.1
 _MOMENT: Final = 0.05  # At 0.01, some of fifty were closed unanswered on a machine with more to do than it could.
 _ENVIRON: Final[dict[str, Any]] = {
@@ -112,7 +112,7 @@ class WaitingRoom:
                 body = environ["wsgi.input"] = Body(self, environ["wsgi.input"].read, protocol.response_iter)
                 visit = receive(environ)
                 body.work = visit.work
-                if not 0 < length <= _PIECE:
+                if not 0 < length <= _PIECE:  # It keeps this thread as long as it comes, and so must keep no desk.
                     _answer(protocol, visit)
                     return
                 if not visit.is_brief:
@@ -133,7 +133,7 @@ class WaitingRoom:
     def _work_off(self) -> bool:
         """Do the jobs that wait; return whether there was a desk for it, or nothing to do."""
         while self._jobs:  # Seen again after a desk is given back: whoever found none has left its job before.
-            try:
+            try:  # Without a lock: each of these steps is atomic by itself.
                 desk = self._desks.pop()
             except IndexError:
                 return False
@@ -178,7 +178,7 @@ class WaitingRoom:
             time.sleep(self.patience * _HURRY / 2)
             waiting = list(self.waiting.items())
             patience = self.patience if len(waiting) <= SEATS / 2 else self.patience * _HURRY
-            for body, since in waiting:
+            for body, since in waiting:  # One whose last byte came just now is answered late; `read` tells so then.
                 if time.monotonic() - since > patience:
                     body.give_up()
 
@@ -259,7 +259,7 @@ class Body:
             piece, self._ahead = self._ahead, b""
         else:
             piece, self._ahead = self._ahead[:size], self._ahead[size:]
-        if self._too_slow:
+        if self._too_slow:  # The client was answered already, and must not be told that its change was made.
             raise TimeoutError(f"it did not come within {self._room.patience:g} seconds")
         return piece
 

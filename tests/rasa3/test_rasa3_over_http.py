@@ -119,6 +119,13 @@ def test_a_conversation_is_told_as_a_test_story(client: Client, agent: Agent) ->
     assert every["stories"][0]["steps"][1] == {"action": "utter_chat"}
 
 
+def test_the_page_of_the_inspector_changes_no_answer(agent: Agent, client: Client) -> None:
+    say(client, "/chat", "/restart", "/chat")
+    with_page = Client(create_app(agent, inspect=""))
+    for path in ("/conversations/ada/story?all_sessions=true", "/conversations/ada/tracker", "/domain"):
+        assert with_page.get(path).data == client.get(path).data
+
+
 def test_a_message_begins_a_session_and_fills_slots(client: Client) -> None:
     parsed = {"intent": {"name": "inform"}, "entities": [{"entity": "room", "value": "red"}], "text": "red"}
     body = {"text": "red", "sender": "user", "parse_data": parsed}

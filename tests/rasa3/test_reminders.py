@@ -268,3 +268,24 @@ def test_a_reminder_that_is_gone_does_nothing(process: Make) -> None:
     dispatcher = ResponseDispatcher("ada", RestOutputChannel(), agent.domain)
     agent.turns().handle_reminder(water(), dispatcher)
     assert said(agent) == []
+
+
+def test_a_reminder_that_meets_an_unexpected_error_is_tried_again(
+    process: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    agent = process()
+    served = [agent]
+    clock = ReminderClock(lambda: served[0])
+    agent.on_commit = agent.processor.on_commit = clock.note
+    agent.append_events("ada", [water(kill_on_user_message=False)])
+
+    served.clear()
+    clock.act(NOW.timestamp())
+    served.append(agent)
+    agent.append_events("ada", [SlotSet("plant", "palm")])
+
+    assert clock.act(NOW.timestamp()) == pytest.approx(10)
+    assert said(agent) == []
+    clock.act(NOW.timestamp() + 11)
+    assert said(agent) == ["Water the fern."]
+    assert caplog.messages == ["the reminder 'water' of conversation 'ada' waits:"]

@@ -46,6 +46,14 @@ def test_a_body_that_is_no_object_is_refused(client: Client, body: bytes) -> Non
     assert "the body" in error_of(response)
 
 
+@pytest.mark.parametrize("sender", ["a\nb", "x" * 1001], ids=["control character", "too long"])
+def test_a_sender_that_no_path_can_name_is_refused(client: Client, sender: str) -> None:
+    response = client.post("/webhooks/rest/webhook", json={"sender": sender, "message": "/bye"})
+    assert response.status_code == 400
+    assert "the sender_id" in error_of(response)
+    assert client.get("/conversations").get_json() == []
+
+
 def test_messages_can_come_one_a_line(client: Client) -> None:
     response = client.post("/webhooks/rest/webhook?stream=true", json={"sender": "anna", "message": "/bye"})
     assert response.mimetype == "text/event-stream"

@@ -138,6 +138,7 @@ def openapi(app: Application, request: Request) -> Response:
     """Return the document."""
     models = () if app.nlu_models is None else tuple(app.nlu_models.names())
     key = Names.of(app.model.agent_or_none(), models), request.environ.get("SCRIPT_NAME", "")
+    # Not under a lock: two threads that make it at once make the same.
     if app.described is None or app.described[0] != key:
         content = encode_as_ordered(Document(app, *key).as_dict()).encode("ascii")
         app.described = key, Asset(content, ".json")
@@ -220,7 +221,7 @@ class Document:
         path, endpoint, method, _ = route
         tags, known = list(TAGS), list(self._operations)
         key = (endpoint, method)
-        place = known.index(key) if key in known else len(known)
+        place = known.index(key) if key in known else len(known)  # Files of the page stand in no table.
         return tags.index(self.described(endpoint, method).tag), path.startswith(_ALIAS), place, -len(path)
 
     def _operation(self, path: str, endpoint: str, method: str, view: View) -> dict[str, Any]:
@@ -234,6 +235,7 @@ class Document:
         if path.startswith(_ALIAS):
             made["x-alias-of"] = path.replace(_ALIAS, _ALIASED, 1)
         if f"{_ALIASED}sender_id}}{path}" in self._paths:
+            # /parse alone is the one below /conversations/ of a conversation that a caller need not name.
             made["description"] = f'Of the conversation "{DEFAULT_SENDER_ID}".'
         made["parameters"] = list(self._parameters(path, known))
         if known.body is not None:
@@ -241,7 +243,7 @@ class Document:
             made["requestBody"] = {"required": True, "content": {known.body_type: {"schema": content}}}
         made["responses"] = self._responses(path, known, self._is_guarded(view, endpoint), view in PROBES)
         if self._schemes and not self._is_guarded(view, endpoint):
-            made["security"] = []
+            made["security"] = []  # Empty, and not missing: that would mean what holds for the whole document.
         return made
 
     def _is_guarded(self, view: View, endpoint: str) -> bool:
@@ -252,7 +254,7 @@ class Document:
             yield {"$ref": "#/components/parameters/SenderId"}
         for parameter in known.parameters:
             described = parameter.described()
-            if described != ref("NLUModel") or self._names.models:
+            if described != ref("NLUModel") or self._names.models:  # There is no name to send on other servers.
                 yield _in_query(parameter, described)
         if known.is_change:
             yield from ({"$ref": f"#/components/parameters/{name}"} for name in _HEADERS)
@@ -268,6 +270,7 @@ class Document:
             for status, content in known.answers.items()
         }
         for status in sorted(set(_errors(path, known, is_guarded, is_probe))):
+            # What a route says of a status itself, such as 503 of /ready, is no error.
             found.setdefault(str(status), {"$ref": f"#/components/responses/{status}"})
         return found
 
@@ -276,7 +279,7 @@ def _errors(path: str, known: Operation, is_guarded: bool, is_probe: bool) -> It
     """Yield the statuses of errors that a route may answer with."""
     yield from known.errors
     yield 500
-    if not is_probe:
+    if not is_probe:  # Those may be asked under any name of the server.
         yield 403
     if is_guarded:
         yield 401

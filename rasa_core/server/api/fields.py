@@ -37,8 +37,8 @@ _BOUNDS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "enum": lambda value, known: value in known,
 }
 _WHOLE: Final = (int,)
-_MOST_DIGITS: Final = 18
-_SHOWN: Final = 40
+_MOST_DIGITS: Final = 18  # What a database keeps in 64 bits; `int` would refuse 5,000 digits in words of its own.
+_SHOWN: Final = 40  # Characters of a wrong value in an error.
 
 
 class RequestError(RasaCoreError, ValueError):
@@ -72,6 +72,7 @@ class _Described:
         self._bounds = [(test, schema[word]) for word, test in _BOUNDS.items() if word in schema]
 
     def _fits(self, value: Any) -> bool:
+        # Null is let in by the types of a field alone; bounds would raise for it.
         return value is None or all(test(value, bound) for test, bound in self._bounds)
 
     def described(self) -> dict[str, Any]:
@@ -120,7 +121,7 @@ class Parameter(_Described):
         most
             The largest number, where it is not the same for all requests; ``{most}`` in `what` stands for it.
         """
-        text = request.args.get(self.name) if request.query_string else None
+        text = request.args.get(self.name) if request.query_string else None  # Most have none, which is quick to see.
         if text is None:
             if self.is_required:
                 raise RequestError(f'"{self.name}" is missing in the URL; it is {self.what}.')
@@ -190,7 +191,7 @@ class Field(_Described):
 
     def problem(self, value: Any) -> str | None:
         """Return what is wrong with a value."""
-        if type(value) not in self.types:
+        if type(value) not in self.types:  # Not `isinstance`, for which true and false are whole numbers.
             return f'"{self.name}" must be {self.what}, not {json_type(value)}.' if self.types else None
         if not self._bounds or self._fits(value):
             return None
@@ -223,7 +224,7 @@ class Body:
         ]
         if one_of:
             self._needed.append((one_of, or_else))
-        self._get = self.fields.get
+        self._get = self.fields.get  # Looked up once: each key of each body asks for it.
 
     def of(self, request: Request) -> dict[str, Any]:
         """Read the body of a request, and return it; raise `RequestError` if it is none of these."""
@@ -235,7 +236,7 @@ class Body:
         """Raise `RequestError` if an object is none of these."""
         for name, value in body.items():
             field = self._get(name)
-            if field is None:
+            if field is None:  # Clients of old send keys of their own, which mean nothing here.
                 if self.is_closed:
                     raise self._unknown(name)
                 continue

@@ -19,7 +19,7 @@ OBJECT: Final[Schema] = {"type": "object"}
 ANYTHING: Final[Schema] = {}
 
 _KINDS: Final[Mapping[type | None, str]] = {str: "string", dict: "object", bool: "boolean", float: "number"}
-_LARGEST: Final = 1e15
+_LARGEST: Final = 1e15  # As `strict_json.is_number` has it: a float holds each whole number below it exactly.
 _BOUNDS: Final[Mapping[type, Schema]] = {float: {"exclusiveMinimum": -_LARGEST, "exclusiveMaximum": _LARGEST}}
 _NAMED: Final = {
     ("slot", "name"): "Slot",
@@ -28,8 +28,7 @@ _NAMED: Final = {
     ("reminder", "action"): "Action",
 }
 """Which parameters of events name something of the domain."""
-_REFUSED: Final = ("export",)
-_OWN: Final = "rasa_core."
+_REFUSED: Final = ("export",)  # It writes files.
 
 
 def ref(name: str) -> Schema:

@@ -22,16 +22,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.exceptions import ModelError
+from rasa_core.server.inspector.saving import NOT_COPIED
 
 FOLDER: Final = ".candidate"
 MOST_LINES: Final = 500
 _PATIENCE: Final = 5.0  # seconds
 _JOB, _LOG, _RESULT, _COMPARISON = "job.json", "log.txt", "result.json", "comparison.json"
-_NOT_COPIED: Final = ("models", "venv", "env", "node_modules", "__pycache__", "build", "dist", "*.db*", ".*", "results")
-
-
-_EPOCH: Final = re.compile(r"epoch (\d+)/(\d+) .*?loss (\d[\d.]*)")
-"""How a training tells how far it is, in its log."""
+_EPOCH: Final = re.compile(r"epoch (\d+)/(\d+) .*?loss (\d[\d.]*)")  # How a training tells in its log how far it is.
 
 
 class Candidate:
@@ -49,7 +46,9 @@ class Candidate:
         self.project = project
         self._open = open_project
         self.folder = project / "models" / FOLDER
+        # The copy is called like the project, whose name messages and models may have in them.
         self.work = self.folder / "work" / (project.resolve().name or "bot")
+        self._compared: dict[str, Any] | None = None
 
     # -- training
 
@@ -59,7 +58,7 @@ class Candidate:
             raise ModelError("a model is being trained now; wait for it, or discard it.")
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        shutil.copytree(self.project, self.work, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+        shutil.copytree(self.project, self.work, ignore=shutil.ignore_patterns(*NOT_COPIED))
         self._take_models_along()
         with open(self.folder / _LOG, "wb") as log:
             process = subprocess.Popen(
@@ -70,8 +69,9 @@ class Candidate:
                 start_new_session=True,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
-        self._write(_JOB, {"pid": process.pid, "began": _began(process.pid), "started": time.time()})
-        threading.Thread(target=self._wait, args=(process,), name="training", daemon=True).start()
+        job = {"pid": process.pid, "began": _began(process.pid), "started": time.time()}
+        self._write(_JOB, job)
+        threading.Thread(target=self._wait, args=(process, job), name="training", daemon=True).start()
 
     def _take_models_along(self) -> None:
         """Copy what was trained before, so that what has not changed is not trained again."""
@@ -83,11 +83,9 @@ class Candidate:
             target.mkdir(exist_ok=True)
             shutil.copy2(models / "features.npz", target)
 
-    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+    def _wait(self, process: subprocess.Popen[bytes], job: Mapping[str, Any]) -> None:
         code = process.wait()
-        if (self.folder / _JOB).is_file():  # It may have been discarded.
-            with suppress(OSError):
-                self._write(_RESULT, {"code": code, "ended": time.time()})
+        self._write_of(job, _RESULT, {"code": code, "ended": time.time()})
 
     # -- what is known of it
 
@@ -127,10 +125,12 @@ class Candidate:
         if state != "trained":
             told = {"none": "no model has been trained; train one", "training": "the model is still being trained"}
             raise ModelError(f"{told.get(state, 'the training failed, as its log tells')}.")
+        self._compared = self._read(_JOB)
 
     def keep_comparison(self, content: Mapping[str, Any]) -> None:
-        """Keep what a comparison found, or how far it is."""
-        self._write(_COMPARISON, content)
+        """Keep what a comparison found, or how far it is, of the model that `check_trained` has seen."""
+        if self._compared is not None:
+            self._write_of(self._compared, _COMPARISON, content)
 
     # -- its end
 
@@ -177,6 +177,12 @@ class Candidate:
             return None
         return content if isinstance(content, dict) else None
 
+    def _write_of(self, job: Mapping[str, Any], name: str, content: Mapping[str, Any]) -> None:
+        """Write what belongs to one training; nothing if that was discarded, and perhaps another begun, meanwhile."""
+        if self._read(_JOB) == job:
+            with suppress(OSError):
+                self._write(name, content)
+
     def _write(self, name: str, content: Mapping[str, Any]) -> None:
         part = self.folder / f"{name}.{os.getpid()}.{threading.get_ident()}"
         part.write_text(json.dumps(content), encoding="utf-8")
@@ -205,5 +211,5 @@ def _began(pid: int) -> str | None:
         except OSError:
             return None
         return "unknown"
-    fields = stat.rpartition(")")[2].split()
+    fields = stat.rpartition(")")[2].split()  # A program's name, which stands in parentheses, may hold others.
     return None if fields[0] == "Z" else fields[19]

@@ -21,10 +21,9 @@ from rasa_core.server.inspector.talking import go_on_while_sure
 from rasa_core.server.inspector.timeline import read_whole
 from rasa_core.server.requests import HttpError, Request, at_version, json_response
 from rasa_core.server.served_model import Serves
-from rasa_core.stories.edits import with_story
 from rasa_core.support.text_edits import Edit, EditError, NewerEditError, write_edits
 from rasa_core.support.text_files import TextFileError, read_text
-from rasa_core.teaching.corrections import Correction, story_of, take_action, take_message
+from rasa_core.teaching.corrections import Correction, take_action, take_message
 from rasa_core.tracker_store.base import Conversation
 
 
@@ -85,13 +84,6 @@ class Correcting:
         """Tell as what a conversation may be saved, and where."""
         agent = app.model.agent()
         return json_response(proposal(self.project(), read_whole(agent, sender_id), agent.domain))
-
-    def story(self, app: Serves, request: Request, sender_id: str) -> Response:
-        """Return a conversation as a story."""
-        agent = app.model.agent()
-        events = story_of(read_whole(agent, sender_id), agent.domain)
-        name = "stories.md" if agent.domain.rasa is None else "stories.yml"
-        return Response(with_story(b"", name, sender_id, events), mimetype="text/plain")
 
     def save(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Tell what would change in which files, and what `check` says of it; with ``"write": true``, change them."""

@@ -38,8 +38,9 @@ class Maps:
             raise HttpError(409, "this server has a model and no stories to show; serve the folder of a bot.")
         project = Project(self._folder)
         files = project.story_files
+        # Read anew with the files, since a map shows the stories as they are and not as a model has learnt them.
         stamp = (agent.domain.fingerprint(), *((path, stamp_of(path)) for path in files))
-        with self._guard:
+        with self._guard:  # Of several that ask at once, one makes it and the others wait, instead of all making it.
             if self._kept is None or self._kept[0] != stamp:
                 try:
                     made = StoryMap(_stories(project, agent))
@@ -52,7 +53,7 @@ class Maps:
         """Return the map; with ``conversation``, its way; with ``last``, which ways so many conversations take."""
         agent = app.model.agent()
         made, drawn, _ = self._map(agent)
-        told = dict(drawn)
+        told = dict(drawn)  # A copy, since the drawing is kept, and a way is for this request alone.
         name, last = takes.CONVERSATION.of(request), takes.LAST.of(request)
         if name is not None:
             told["way"] = made.way(list(read_whole(agent, name).events))
@@ -74,7 +75,7 @@ def _stories(project: Project, agent: Agent) -> Iterator[Story]:
     else:
         read = project.rasa.read_stories()
         graph = StoryGraph(step for steps in read.steps for step in steps)
-        for rule in read.rules:
+        for rule in read.rules:  # A rule begins anywhere, so that it is no part of a graph of stories.
             yield [event for event, _ in rule.steps], [place for _, place in rule.steps]
     for tracker in whole_stories(graph, agent.domain):
         yield list(tracker.events), list(tracker.sources)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from rasa_core.server.api.fields import Parameter
-from rasa_core.server.api.operations import PLAIN, Operation, answers
+from rasa_core.server.api.operations import Operation, answers
 from rasa_core.server.api.schemas import (
     ANYTHING,
     FLAG,
@@ -169,5 +169,4 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("/save", "POST"): _route("Saved", body=takes.SAVE, errors=(409, 422)),
     ("/review", "GET"): _route("Mark"),
     ("/review", "PUT"): _route("Mark", body=takes.MARK, errors=(404,)),
-    ("/story", "GET"): Operation("inspector", {200: {PLAIN: TEXT}}),
 }

@@ -88,7 +88,7 @@ class Proving:
 
     def train(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Train a model of the project as its files are now."""
-        request.body()
+        request.body()  # It says nothing, but is refused like any other if it is too large, or broken off.
         with self._guard:
             _refused(self._candidate().start)
         return json_response(self._candidate().state(), 202)
@@ -131,7 +131,8 @@ def _refused(do: Any) -> Any:
         raise HttpError(409, str(error)) from error
     except OSError as error:
         logger.exception("a model could not be handled:")
-        raise HttpError(503, f"the models cannot be written here: {error.strerror}; the log says where.") from error
+        problem = error.strerror or "not all files could be copied"  # As `shutil.copytree` tells of several at once.
+        raise HttpError(503, f"the models cannot be written here: {problem}; the log says where.") from error
 
 
 def _compare(candidate: Candidate, agent: Agent, last: int) -> None:
@@ -141,8 +142,7 @@ def _compare(candidate: Candidate, agent: Agent, last: int) -> None:
         candidate.keep_comparison({"state": "compared", "last": last, **found.as_dict()})
     except Exception as error:  # Whatever a policy of the user's own raises, the page has to tell it.
         logger.exception("the models could not be compared:")
-        if candidate.folder.is_dir():
-            candidate.keep_comparison({"state": "failed", "last": last, "error": f"{type(error).__name__}: {error}"})
+        candidate.keep_comparison({"state": "failed", "last": last, "error": f"{type(error).__name__}: {error}"})
 
 
 def compare_with(candidate: Candidate, agent: Agent, last: int) -> Comparison:
@@ -161,6 +161,7 @@ def compare_with(candidate: Candidate, agent: Agent, last: int) -> Comparison:
         if done % _TOLD_EVERY == 0:
             candidate.keep_comparison({"state": "comparing", "done": done, "count": len(names), "last": last})
 
+    # With one NLU model, no message can be understood in two ways.
     understand = None if same else (agent.turns().understand, new.turns().understand)
     found = compare(agent, new, each_of(store, names, failures.MOST_READ), understand, tell)
     found.stories = list(_stories(trained, agent, new))
@@ -173,7 +174,7 @@ def _stories(project: Project, old: Agent, new: Agent) -> Iterator[StoriesCompar
         whole = whole_stories(graph, new.domain)
         results = [StoryEvaluation(evaluate_conversations(bot, whole, silent=True), len(whole)) for bot in (old, new)]
         found = compare_stories(name, *results)
-        for names in (found.broken, found.mended):
+        for names in (found.broken, found.mended):  # Nobody knows the folder of the copy, nor needs to.
             names[:] = [told.replace(f"{project.folder}/", "") for told in names]
         yield found
 

@@ -27,7 +27,7 @@ class Queue:
     """The list, over HTTP. Safe to share between threads."""
 
     def __init__(self) -> None:
-        self._indices: dict[int, ConversationIndex] = {}
+        self._index: ConversationIndex | None = None
         self._guard = threading.Lock()
         self._worker: threading.Thread | None = None
 
@@ -35,10 +35,11 @@ class Queue:
         """Return the index of the store, made if there is none yet."""
         store = app.model.agent().tracker_store
         with self._guard:
-            found = self._indices.get(id(store))
-            if found is None or found.store is not store:
-                found = self._indices[id(store)] = ConversationIndex(store, _path(store, app.model.path))
-            return found
+            # Each model that serves brings a view of the store of its own. The index of the one before is closed when
+            # the last request that reads it lets go of it.
+            if self._index is None or self._index.store is not store:
+                self._index = ConversationIndex(store, _path(store, app.model.path))
+            return self._index
 
     def list(self, app: Serves, request: Request, sender_id: str) -> Response:
         """List the conversations that fit a search, those that need a person first."""
@@ -55,7 +56,10 @@ class Queue:
         )
 
     def _refresh(self, index: ConversationIndex) -> None:
-        """Bring the index up to date, as far as that takes a moment; the rest goes on while answers are given."""
+        """Bring the index up to date, as far as that takes a moment; the rest goes on while answers are given.
+
+        One thread at a time does so: others would wait for the lock of the file, and their requests with them.
+        """
         with self._guard:
             if self._worker is not None and self._worker.is_alive():
                 return

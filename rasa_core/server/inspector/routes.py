@@ -91,9 +91,10 @@ class Inspector:
             "/fork": {"POST": self.fork},
             "/correct": {"POST": self._correcting.correct},
             "/save": {**_read_by(self._correcting.offer), "POST": self._correcting.save},
-            "/story": _read_by(self._correcting.story),
             "/review": {**_read_by(self._queue.read_mark), "PUT": self._queue.write_mark},
         }
+        # What clients ask for at a path must not change because somebody looks on.
+        assert of_a_conversation.keys().isdisjoint(of_one)
         return Paths({**general, **files, **own}, {**of_a_conversation, **of_one})
 
     def project(self) -> Project | None:

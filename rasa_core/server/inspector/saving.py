@@ -38,7 +38,8 @@ class BotFiles(Protocol):
     def nlu_files(self) -> list[Path]: ...  # noqa: D102
 
 
-_NOT_COPIED: Final = ("models", "venv", "env", "node_modules", "__pycache__", "build", "dist", "*.db*", ".*")
+NOT_COPIED: Final = ("models", "venv", "env", "node_modules", "__pycache__", "build", "dist", "*.db*", ".*", "results")
+"""What a copy of a project for a check or a training leaves out: it is large, made by tools, or private."""
 
 
 def proposal(project: BotFiles, tracker: DialogueStateTracker, domain: Domain) -> dict[str, Any]:
@@ -46,6 +47,7 @@ def proposal(project: BotFiles, tracker: DialogueStateTracker, domain: Domain) -
     events = story_of(tracker, domain)
     turn = latest_turn(events)
     stories = _files_with(project, b"stories:")
+    # A turn whose intent every story answers like this can be a rule, which holds wherever the user says so.
     fits = bool(events) and project.rasa is not None and is_alone(turn, _stories_of(project, domain))
     kinds = ["story", *(["rule"] if project.rasa is not None else []), "test"] if events else []
     messages = corrected_messages(tracker)
@@ -132,7 +134,7 @@ def edits_for(
             raise EditError(f"this conversation cannot be saved as {kind!r:.40}; it can be as: {known}.")
         files = offered["files"][kind]
         name = one.get("file") or files[0]
-        if name not in files:
+        if name not in files:  # Nothing outside the project is written, whatever a request says.
             raise EditError(f"{name!r:.200} is none of the files for this: {', '.join(files)}.")
         before, now = contents.get(name) or ((content_of(project.folder / name),) * 2)
         title = str(one.get("title") or offered["title"])
@@ -141,7 +143,7 @@ def edits_for(
         else:
             part = latest_turn(events) if kind == "rule" else events
             now = with_story(now, name, title, part, cast(Kind, kind), one.get("replace"))
-        contents[name] = before, now
+        contents[name] = before, now  # So that a story and a rule in one file are one edit, with one stamp.
     changed = [(name, before, now) for name, (before, now) in contents.items() if before != now]
     if not changed:
         raise EditError("there is nothing to save: the files have all of it already.")
@@ -160,10 +162,11 @@ def _with_examples(content: bytes, name: str, tracker: DialogueStateTracker) -> 
 
 def new_findings(project: BotFiles, edits: Sequence[Edit], findings: Check) -> list[Finding]:
     """Return what `findings` finds with the changes and does not find without them; nothing is written."""
+    # What was wrong before must not keep anybody from saving something that is right.
     before = {_known_by(found) for found in findings(project.folder)}
     with tempfile.TemporaryDirectory(prefix="rasa_core-check-") as folder:
         copied = Path(folder) / project.folder.resolve().name
-        shutil.copytree(project.folder, copied, ignore=shutil.ignore_patterns(*_NOT_COPIED), symlinks=False)
+        shutil.copytree(project.folder, copied, ignore=shutil.ignore_patterns(*NOT_COPIED), symlinks=False)
         for edit in edits:
             target = copied / edit.path.relative_to(project.folder)
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,7 @@ WAITERS: Final = 4
 
 _LOOK_EVERY: Final = 0.1  # seconds
 _BEFORE, _AFTER = 12, 8  # lines of a snippet
-_place = re.compile(r'(?P<file>.*?):(?P<line>\d+)(?::\d+)?(?: "(?P<name>.*)")?(?:: .*)?', re.DOTALL)
+_place = re.compile(r'(?P<file>[^\0]*?):(?P<line>\d{1,9})(?::\d+)?(?: "(?P<name>.*)")?(?:: .*)?', re.DOTALL)
 _begins = re.compile(r"\s*(##\s|-\s*(story|rule)\s*:)")
 _waiters = threading.BoundedSemaphore(WAITERS)
 
@@ -60,7 +60,7 @@ def _taken_back(events: Sequence[Event], agent: Agent) -> list[int]:
     starts = [index for index, event in enumerate(events) if isinstance(event, Restarted | SessionStarted)]
     for first, last in zip([0, *starts], [*starts, len(events)], strict=True):
         part = [event for event in events[first:last] if not isinstance(event, Restarted | SessionStarted)]
-        offset = last - len(part)
+        offset = last - len(part)  # The event that begins a part is not in it; it cannot be taken back.
         if any(event.type_name in ("rewind", "undo") for event in part):
             tracker = DialogueStateTracker.from_events("", part, agent.domain)
             kept = {id(event) for event in tracker.applied_events()}
@@ -75,6 +75,7 @@ def wait_for_news(agent: Agent, sender_id: str, known: int, seconds: float) -> N
         return
     try:
         until = time.monotonic() + min(seconds, LONGEST_WAIT)
+        # No store tells of what another process has committed, so each is asked again and again.
         while time.monotonic() < until:
             head = store.read_head(sender_id)
             if (0 if head is None else head.version) != known:
@@ -154,7 +155,8 @@ def snippet_of(place: str, files: Iterable[Path]) -> dict[str, Any]:
     first, last = _story_around(lines, told["line"])
     told["lines"] = [[number, lines[number - 1][:500]] for number in range(first, last + 1)]
     name = told["story"]
-    if name and not any(name in text for _, text in told["lines"]) and name not in "\n".join(lines[: first + 1]):
+    # A long story does not begin among these lines, but above them.
+    if name and name not in "\n".join(lines[:last]):
         told["note"] = "changed"
     return told
 
@@ -167,8 +169,7 @@ def _is_same(path: Path, named: str) -> bool:
 
 def _story_around(lines: Sequence[str], line: int) -> tuple[int, int]:
     """Return the first and the last line, counted from 1, of what to show around a line."""
-    line = min(line, len(lines))
-    first = line
+    line = first = max(1, min(line, len(lines)))  # The file may have become shorter since the model was trained.
     while first > 1 and not _begins.match(lines[first - 1]) and line - first < _BEFORE:
         first -= 1
     last = line

@@ -82,3 +82,22 @@ def test_how_far_a_network_is_stands_in_the_state(candidate: Candidate, caplog: 
 
     assert (state["state"], state["progress"]) == ("training", {"epoch": 28, "epochs": 28, "loss": 0.25})
     assert state["log"][0].startswith("training KerasPolicy, epoch 28/28")
+
+
+def test_what_is_found_of_one_model_is_not_told_of_the_next(candidate: Candidate) -> None:
+    def begin(started: float) -> None:
+        candidate.folder.mkdir(parents=True, exist_ok=True)
+        (candidate.folder / "job.json").write_text(json.dumps({"pid": 0, "began": None, "started": started}))
+
+    begin(1.0)
+    (candidate.folder / "result.json").write_text(json.dumps({"code": 0, "ended": 2.0}))
+    candidate.check_trained()
+    candidate.keep_comparison({"state": "comparing"})
+    assert candidate.state()["comparison"] == {"state": "comparing"}
+
+    candidate.discard()
+    candidate.keep_comparison({"state": "compared"})
+    assert not candidate.folder.exists()
+    begin(3.0)
+    candidate.keep_comparison({"state": "compared"})
+    assert candidate.state()["comparison"] is None

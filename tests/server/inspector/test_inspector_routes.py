@@ -222,3 +222,11 @@ class TestSteps:
     def test_no_other_file_is_read(self, folder: Path, place: str) -> None:
         (folder.parent / "secret.md").write_text("secret\n")
         assert timeline.snippet_of(place, [folder / "stories.md"])["lines"] == []
+
+    @pytest.mark.parametrize("line", ["0", "1" * 5000])
+    def test_a_line_that_no_file_has(self, folder: Path, line: str) -> None:
+        found = timeline.snippet_of(f"stories.md:{line}", [folder / "stories.md"])
+        assert all(number > 0 for number, _ in found["lines"])
+
+    def test_a_name_that_no_file_can_have(self, folder: Path) -> None:
+        assert timeline.snippet_of("stories\0.md:1", [folder / "stories.md"])["lines"] == []
