@@ -32,7 +32,7 @@ from rasa_core.exceptions import DomainError, ModelError
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.rules import RulePolicy
 from rasa_core.project import Project
-from rasa_core.rasa_config import read_rasa_config
+from rasa_core.rasa_config import RasaConfig, read_rasa_config
 from rasa_core.rasa_project import contradictions
 from rasa_core.support.own_code import CONFIG_NAME
 from rasa_core.support.places import Place
@@ -126,9 +126,10 @@ def _findings(
     load_modules((), folder, project.domain_file)
     found = [*_of_models(project), *_unreadable(project.story_files if project.rasa else project.stories)]
     if project.rasa is not None:
-        most = max_history or _history_of_rasa(project)
+        config = _config_of_rasa(project)
+        most = max_history or _history_of_rasa(config)
         told = check_rasa(project.rasa, contradictions, most, ignores_own=ignores_own)
-        return [*_unread_options(project), *found, *told]
+        return [*_unread_options(config), *found, *told]
     name, files = str(project.domain_file), project.nlu_files
     history = _history(project, found)
     told = check_stories(text, project.stories, max_history or history, domain_name=name, nlu_files=files)
@@ -150,11 +151,18 @@ def _history(project: Project, found: list[Finding]) -> int:
     return max([history for history in memories if history is not None], default=DEFAULT_MAX_HISTORY)
 
 
-def _history_of_rasa(project: Project) -> int:
-    """Return how many states tell conversations apart, which is more than a few where no memory is limited."""
+def _config_of_rasa(project: Project) -> RasaConfig | None:
+    """Return what config.yml says; None if it has mistakes, which are told with the rest."""
     try:
-        config = read_rasa_config(project.folder / "config.yml", lambda most: RulePolicy(), ignores_own=True)
-    except ModelError:  # Told of with the rest.
+        # Any policy stands for the network here, whose own would load what training needs.
+        return read_rasa_config(project.folder / "config.yml", lambda max_history: RulePolicy(), ignores_own=True)
+    except ModelError:
+        return None
+
+
+def _history_of_rasa(config: RasaConfig | None) -> int:
+    """Return how many states tell conversations apart, which is more than a few where no memory is limited."""
+    if config is None:
         return DEFAULT_MAX_HISTORY
     memories = [policy for policy in config.policies if isinstance(policy, MemoizationPolicy)]
     if any(policy.knows_whole for policy in memories):
@@ -162,15 +170,9 @@ def _history_of_rasa(project: Project) -> int:
     return max([policy.max_history for policy in memories], default=DEFAULT_MAX_HISTORY)
 
 
-def _unread_options(project: Project) -> Iterator[Finding]:
-    """Find the options of policies that do nothing; what is wrong in config.yml is told with the rest."""
-    try:
-        config = read_rasa_config(
-            project.folder / "config.yml", lambda max_history: MemoizationPolicy(), ignores_own=True
-        )
-    except ModelError:
-        return
-    for note in config.notes:
+def _unread_options(config: RasaConfig | None) -> Iterator[Finding]:
+    """Find the options of policies that do nothing."""
+    for note in () if config is None else config.notes:
         if note.unused:
             text = f"{note.what}: nothing is done with {', '.join(note.unused)}; remove what you do not need elsewhere."
             yield finding("unread-option", "warning", text, [note.place])

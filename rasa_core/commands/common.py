@@ -6,6 +6,7 @@ import argparse
 import io
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -16,7 +17,7 @@ import click
 
 from rasa_core.checks import Finding
 from rasa_core.exceptions import RasaCoreError, did_you_mean
-from rasa_core.server.settings import default_store_path
+from rasa_core.server.settings import default_store_path, default_store_url
 from rasa_core.support import own_code
 from rasa_core.support.folders import make_private
 
@@ -40,6 +41,7 @@ class Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that is meant; a `click.UsageError` names those that may be."""
         name = args[0]
+        # An option that does not exist is told of by Click, and the tab key must not be answered with an error.
         if self.get_command(ctx, name) is None and not name.startswith("-") and not ctx.resilient_parsing:
             known = self.list_commands(ctx)
             ctx.fail(f"No such command {name[:60]!r}.{did_you_mean(name, known)} There are: {', '.join(known)}.")
@@ -57,7 +59,7 @@ class Command(click.Command):
         except RasaCoreError as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
-            if isinstance(error, BrokenPipeError) or error.strerror is None:
+            if isinstance(error, BrokenPipeError) or error.strerror is None:  # Click ends quietly for a closed pipe.
                 raise
             what = "" if error.filename is None else f"{error.filename}: "
             raise click.ClickException(f"{what}{error.strerror[:1].lower()}{error.strerror[1:]}.") from error
@@ -142,12 +144,13 @@ def model_at(place: str, nlu: str | None = None) -> tuple[str, str | None]:
     models = Path(place, "models")
     if (models / "dialogue").is_dir():
         return str(models / "dialogue"), str(models / "nlu") if nlu is None and (models / "nlu").is_dir() else nlu
-    raise click.ClickException(f"the bot in {place!r} is not trained yet: rasa-core train {place}")
+    raise click.ClickException(f"the bot in {place!r} is not trained yet: rasa-core train {shlex.quote(place)}")
 
 
 def is_project(place: str) -> bool:
     """Tell whether a path is the folder of a bot, and not that of a model, which has a domain as well."""
     folder = Path(place)
+    # What a model of this version has, and one of 0.9.
     if any((folder / name).exists() for name in ("metadata.json", "policy_metadata.json")):
         return False
     return any((folder / name).exists() for name in ("models/dialogue", "domain.yml", "domain.yaml", "domain"))
@@ -161,12 +164,13 @@ def store_at(value: str) -> str:
     click.BadParameter
         If there is no such file.
     """
-    if "://" in value or not Path(value).is_dir():
+    if "://" in value or not Path(value).is_dir():  # What is no store either, whoever opens it tells.
         return value
-    file = default_store_path(model_at(value)[0])
+    model = model_at(value)[0]
+    file = default_store_path(model)
     if not os.path.exists(file):
         raise click.BadParameter(f"{value} is a bot, or a model, that keeps no conversations in {file}.")
-    return f"sqlite:///{file}"
+    return default_store_url(model)
 
 
 def _import_first(ctx: click.Context, param: click.Parameter, modules: tuple[str, ...]) -> None:
@@ -209,7 +213,7 @@ def start_log(verbose: bool, debug: bool, log_file: str | Path | None = None) ->
         except OSError as error:
             problem = f"cannot write the log file {str(log_file)!r}: {error.strerror or error}."
             raise click.ClickException(problem) from error
-        _attach(to_file, min(level, logging.INFO), _TO_FILE)
+        _attach(to_file, min(level, logging.INFO), _TO_FILE)  # A file has what would disturb on a terminal.
 
 
 def _attach(handler: logging.Handler, level: int, line: str) -> None:
@@ -221,7 +225,7 @@ def _attach(handler: logging.Handler, level: int, line: str) -> None:
     if logger.getEffectiveLevel() > level:
         logger.setLevel(level)
 
-    def detach() -> None:
+    def detach() -> None:  # Commands are called from Python too, one after another.
         logger.removeHandler(handler)
         logger.setLevel(before)
         handler.close()
@@ -275,7 +279,7 @@ def lines_of(found: Finding) -> list[str]:
         return [head]
     alike: dict[str | None, int] = {}
     lines = [head]
-    for place in found.places:
+    for place in found.places:  # Of each thing that places say, some are shown: a contradiction has two sides.
         alike[place.note] = alike.get(place.note, 0) + 1
         if alike[place.note] <= MOST_PLACES:
             lines.append(f"    {place}")

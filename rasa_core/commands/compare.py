@@ -88,13 +88,13 @@ def command(
     start_log(verbose, debug)
     if store is None and not stories:
         raise click.UsageError("give --store URL, the conversations, or -s STORIES, or both.")
-    load_modules(imports, before)
+    load_modules(imports, before, after)
     bots = [_bot(path) for path in (before, after)]
     found = Comparison()
     if store is not None:
         found = _conversations(bots, store, last)
     for name in stories:
-        graph = extract_story_graph(name, bots[0].domain, bots[0].interpreter)
+        graph = extract_story_graph(name, bots[0].domain, bots[0].interpreter)  # Both are asked the same questions.
         old, new = (evaluate_stories(bot, graph) for bot in bots)
         found.stories.append(compare_stories(name, old, new))
     _write(output, _WRITTEN[form](found))
@@ -111,7 +111,7 @@ def _bot(path: Path) -> Agent:
 
 def _conversations(bots: Sequence[Agent], url: str, last: int) -> Comparison:
     with open_store(url) as store:
-        store.domain = bots[0].domain
+        store.domain = bots[0].domain  # Slots are read as the model had them that served then.
         names = list(newest(store, last, without_corrected))
         understand = (bots[0].turns().understand, bots[1].turns().understand)
         same = bots[0].interpreter.model_fingerprint == bots[1].interpreter.model_fingerprint
@@ -133,8 +133,8 @@ def _write(output: str | None, text: str) -> None:
         click.echo(text)
         return
     try:
-        with whole_file(output) as file:
-            file.write(text.encode("ascii", "xmlcharrefreplace").decode() + "\n")
+        with whole_file(output, encoding="utf-8") as file:
+            file.write(f"{text}\n")
     except OSError as error:
         raise click.ClickException(f"cannot write {output}: {error.strerror or error}.") from error
 
@@ -172,6 +172,7 @@ def _as_junit(found: Comparison) -> str:
         cases.append((f"{found.conversations} conversations are replayed", None))
     for change in found.changes:
         examples = ", ".join(f"{name} (at {at})" for name, at in change.examples)
+        # A build is to stop for what is worse; what is better or only another way stands there as passed.
         cases.append((str(change), f"{change}: {examples}" if change.verdict == "worse" else None))
     failures = sum(problem is not None for _, problem in cases)
     lines = ['<?xml version="1.0" encoding="UTF-8"?>']

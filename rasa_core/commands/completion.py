@@ -17,7 +17,7 @@ _PROGRAM: Final = "rasa-core"
 
 def install(ctx: click.Context, param: click.Parameter, shell: str | None) -> None:
     """Write the script of a shell, let the shell read it when it starts, and end the program."""
-    if shell is None or ctx.resilient_parsing:
+    if shell is None or ctx.resilient_parsing:  # The latter while the tab key itself asks.
         return
     name = shell or Path(os.environ.get("SHELL", "")).name
     if name not in SHELLS:
@@ -47,7 +47,7 @@ def _install(command: click.Command, shell: str) -> list[str]:
     told = [f"Completion for {shell} is in {file}."]
     if shell != "fish":
         begins = home / f".{shell}rc" if shell == "bash" else Path(os.environ.get("ZDOTDIR") or home, ".zshrc")
-        told.append(_let_read(begins, file, shell))
+        told.append(_let_read(begins, file, shell))  # fish looks into its folder by itself.
     return [*told, f"It works in every {shell} that is started from now on."]
 
 

@@ -22,6 +22,7 @@ from rasa_core.commands.common import (
     model_at,
     start_log,
 )
+from rasa_core.commands.train import policies
 from rasa_core.domain import Domain
 from rasa_core.drawing.svg import check_picture_file
 from rasa_core.evaluation.cross_validation import (
@@ -39,8 +40,6 @@ from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.model_folder import read_model
 from rasa_core.policies.ensemble import PolicyEnsemble
-from rasa_core.policies.keras_policy import KerasPolicy
-from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.project import Project, network_of
 from rasa_core.rasa3.rule import Rule
 from rasa_core.rasa_config import read_rasa_config
@@ -161,6 +160,7 @@ def _evaluated(
     agent = model if isinstance(model, Agent) else Agent.load(model, interpreter, action_factory="remote")
     graph = _read(stories, agent.domain, interpreter)
     parser = None if agent.domain.rasa is None else interpreter
+    # In test stories of Rasa 3, what the user typed is understood anew; in those of 0.9, the intent is what is meant.
     found = evaluate_stories(agent, graph, max_stories, shuffle_stories, parser)
     if not found.actions:
         raise RasaCoreError(f"the stories in {str(stories)!r} have no action that could be measured.")
@@ -202,7 +202,7 @@ def _read_shares(context: click.Context, option: click.Parameter, value: str | N
     try:
         shares = sorted({int(part) for part in value.split(",")})
     except ValueError:
-        shares = [-1]
+        shares = [-1]  # Which is refused with the others.
     if shares[0] < 0 or shares[-1] > 99:
         raise click.BadParameter(f"expected numbers from 0 to 99 such as 0,25,50,75, not {value!r}.")
     return shares
@@ -284,6 +284,7 @@ def command(
         flags["core"], flags["nlu"] = model_at(flags["core"], flags["nlu"])
     flags["models"] = tuple(model_at(model)[0] for model in flags["models"])
     _tell(report := _measure(flags), form, flags)
+    # Last, so that the report of a build that fails is there in full.
     if problems := report.below({"accuracy": fail_under, "share of whole stories": fail_under_stories}):
         raise click.ClickException(" ".join(problems))
 
@@ -301,6 +302,7 @@ def _take_project(flags: dict[str, Any]) -> Project | None:
     if len(named) == 1 and not flags["compare"] and (is_rasa(Path(named[0])) or is_project(named[0])):
         project = Project(named[0])
         flags.update(models=(), core=str(project.model))
+        # What is trained anew from config.yml needs no model; the policies of 0.9 are read from one.
         if not (trains and project.rasa is not None):
             flags["core"], flags["nlu"] = model_at(named[0], flags["nlu"])
         flags["stories"] = flags["stories"] or ([] if trains else project.test_files) or project.story_files
@@ -313,7 +315,7 @@ def _check_flags(flags: Mapping[str, Any]) -> None:
     """Find out what does not go together before anything takes time."""
     models, compares, domain = bool(flags["models"]), flags["compare"], flags["domain"] is not None
     folds, curve = flags["folds"] is not None, flags["exclude"] is not None
-    wrong = {
+    wrong = {  # In this order: the first that is so is told.
         "--compare and MODELS go together; a single model is given with -d MODEL.": models != compares,
         "give one of these: -d MODEL, --compare MODELS, or -D DOMAIN with --folds or --exclude.": (
             models + domain + (flags["core"] is not None) != 1
@@ -359,27 +361,23 @@ def _measure(flags: Mapping[str, Any]) -> Report:
     return story_report(_evaluated(trained, stories, flags["nlu"], most), what)
 
 
-def default_policies() -> list[MemoizationPolicy | KerasPolicy]:
-    """Return new policies, those that ``rasa-core train`` trains if it is told nothing else."""
-    return [MemoizationPolicy(max_history=3), KerasPolicy()]
-
-
 def _setup(name: str, flags: Mapping[str, Any]) -> Setup:
     """Return what is trained: the policies of a model, of a project, or the default ones for a domain."""
     if flags["project"] is not None and flags["project"].rasa is not None:
         return _setup_of_project(flags["project"].rasa, flags)
     is_new = flags["domain"] is not None
+    # "remote": only names of actions count, and their code need not be there.
     domain = Domain.load(name, "remote") if is_new else read_model(name, "remote")[0]
 
     def make_agent() -> Agent:
-        return Agent(domain, default_policies() if is_new else PolicyEnsemble.load(name))
+        return Agent(domain, policies() if is_new else PolicyEnsemble.load(name))
 
     graph = _read(flags["stories"], domain, _interpreter(flags["nlu"]))
     return Setup(graph, domain, make_agent, flags["augmentation"], flags["seed"])
 
 
 class _RuledAgent(Agent):
-    """An agent that learns rules beside whatever stories it is given."""
+    """An agent that learns rules beside whatever stories it is given: those alone are left out by turns."""
 
     rules: Sequence[Rule] = ()
 

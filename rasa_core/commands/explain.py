@@ -21,7 +21,7 @@ from rasa_core.commands.common import (
 from rasa_core.commands.talk import lines_of_explanation
 from rasa_core.events import ACTION_LISTEN_NAME
 
-MOST_ACTIONS = 10
+MOST_ACTIONS = 10  # For one message; a bot whose actions do nothing may never listen.
 _SENDER = "explained"
 
 _EXAMPLES = """\b

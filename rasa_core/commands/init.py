@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ CLIENTS: Final = {"python": "client.py", "node": "client.mjs", "php": "client.ph
 RUN: Final = {"python": "python", "node": "node", "php": "php", "shell": "bash"}
 LAYOUTS: Final = {"0.9": "markdown", "rasa3": "rasa3"}
 START: Final = "start"
-_RENAMED: Final = {"gitignore": ".gitignore"}
+_RENAMED: Final = {"gitignore": ".gitignore"}  # Under its own name, it would keep files out of the package.
 _MADE: Final = ("models", "__pycache__")
 
 _EXAMPLES = """\b
@@ -83,6 +84,7 @@ def command(folder: Path, layout: str | None, client: str | None, example: str |
 
 
 def _is_asked() -> bool:
+    # Both ends: a question that goes into a file is seen by nobody.
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
@@ -126,10 +128,11 @@ def _tell(folder: Path, example: str | None) -> None:
 def _how_to_go_on(folder: Path, client: str | None, example: str | None) -> Iterator[str]:
     yield ""
     yield "Now type, in one terminal:"
-    yield f"    cd {folder} && rasa-core serve ."
+    there = shlex.quote(str(folder))
+    yield f"    cd {there} && rasa-core serve ."
     if client is not None:
         yield "and in another, to talk to it:"
-        yield f"    cd {folder} && {RUN[client]} {CLIENTS[client]}"
+        yield f"    cd {there} && {RUN[client]} {CLIENTS[client]}"
         yield "Say: hello, can you repair my racing bike on Friday. Then say a Monday, a Sunday, and asdf."
     elif example is not None:
         yield f"The clients beside its files talk to it: {', '.join(_clients_in(folder)) or 'none'}."

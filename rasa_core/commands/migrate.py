@@ -16,7 +16,7 @@ from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
 from rasa_core.support.problems import Note
 
-FAILED = 3
+FAILED = 3  # 1 and 2 say how much does not carry over.
 
 _EXAMPLES = """\b
 Examples:
@@ -66,7 +66,7 @@ def command(project: Path, brief: bool, form: str) -> None:
         click.echo(json.dumps({"notes": [_as_dict(note) for note in shown], **_counts(notes)}, indent=2))
     else:
         for note in shown:
-            place, _, rest = str(note).partition(": ")
+            place, _, rest = str(note).partition(": ")  # "config.yml:8" has no space behind its colon.
             click.echo(f"{place}: {note.fate}: {rest}")
         counts = _counts(notes)
         click.echo(f"{counts['same']} the same, {counts['replaced']} replaced, {counts['left_out']} left out.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import click
@@ -33,7 +34,7 @@ def command(words: tuple[str, ...], form: str) -> None:
     that the network got right in stories which it had not learnt; `Changed` names the files that differ from those of
     the model before.
     """
-    if words[:1] == ("use",):
+    if words[:1] == ("use",):  # Not a group of commands, in which the PROJECT alone would be taken for one of them.
         _use(*words[1:3]) if 2 <= len(words) <= 3 else _wrong("give the NAME of a model: rasa-core models use NAME")
     elif len(words) > 1:
         _wrong("give one PROJECT, or: use NAME [PROJECT].")
@@ -77,7 +78,7 @@ def _list(project: str, form: str) -> None:
         # No column is cut: `models use` takes the names as they stand here.
         click.echo("\n".join(table(_HEADS, [_row(one) for one in found], names=0)))
     else:
-        click.echo(f"{models.versions.folder}: no model yet; rasa-core train {project} makes one")
+        click.echo(f"{models.versions.folder}: no model yet; rasa-core train {shlex.quote(project)} makes one")
 
 
 def _row(about: About) -> tuple[str, ...]:

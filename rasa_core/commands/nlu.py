@@ -59,13 +59,12 @@ NLU data are messages with their intents and entities: Markdown or JSON of Rasa 
 """
 
 
-class _Group(Group):
-    command_class = ImportingCommand
-
-
-@click.group(cls=_Group, epilog=_EXAMPLES, context_settings=CONTEXT)
+@click.group(cls=Group, epilog=_EXAMPLES, context_settings=CONTEXT)
 def command() -> None:
     """Train, measure and try an interpreter of typed text."""
+
+
+command.command_class = ImportingCommand
 
 
 def _count(number: int, what: str) -> str:
@@ -120,7 +119,7 @@ def train(
     settings = _settings(epochs, seed, others)
     check_place(output, NLU_MODEL, "an NLU model")
     read = _read(data, is_strict=strict)
-    _warn(read, is_verbose=verbose or debug)
+    _warn(read, is_verbose=verbose or debug)  # Before the training, which somebody may want to stop because of it.
     started = time.perf_counter()
     model = train_model(read, settings)
     model.persist(output)
@@ -365,5 +364,5 @@ def parse(model: Path, text: str | None, verbose: bool, debug: bool) -> None:
     if text is not None:
         click.echo(_as_line(interpreter.parse(text), 2))
         return
-    for line in sys.stdin.buffer:
+    for line in sys.stdin.buffer:  # As bytes: a line that is not UTF-8 must not end the others.
         click.echo(_as_line(interpreter.parse(line.decode(errors="replace").rstrip("\r\n"))))

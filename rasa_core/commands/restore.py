@@ -30,7 +30,7 @@ from rasa_core.commands.common import (
 from rasa_core.commands.talk import Talk
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, BotUttered, Event, UserUttered
-from rasa_core.exceptions import EventError, RasaCoreError
+from rasa_core.exceptions import EventError
 from rasa_core.interpreter import RegexInterpreter
 from rasa_core.rasa3.history import history_for
 from rasa_core.trackers import DialogueStateTracker
@@ -96,6 +96,7 @@ def replay_events(tracker: DialogueStateTracker, agent: Agent) -> list[str]:
         messages if the agent has an interpreter other than the one for intents themselves.
     """
     agent.replace_events(tracker.sender_id, tracker.events)
+    # Built up event by event: each question is asked of what had happened by then.
     so_far = DialogueStateTracker(
         tracker.sender_id,
         agent.domain.slots,
@@ -161,8 +162,7 @@ def command(
     start_log(verbose, debug)
     load_modules(imports, core)
     agent, tracker = recreate_agent(*model_at(core, nlu), tracker_dump)
-    if tracker is None:
-        raise RasaCoreError("there is no conversation to go on with.")
+    assert tracker is not None
     differences = replay_events(tracker, agent)
     found = counted(len(differences), "difference")
     click.echo(f"{len(tracker.events)} events, {found}; the conversation goes on.")

@@ -65,6 +65,7 @@ def command(
     if (note or tags) and not (done or again):
         raise click.UsageError("--note and --tag say something of a conversation: name it with --done or --again.")
     with open_store(url) as store, tempfile.TemporaryDirectory(prefix="rasa_core-") as folder:
+        # Beside the file, where the inspector has it too; for other stores it is made anew each time.
         path = f"{store.path}-index" if isinstance(store, SqliteTrackerStore) else str(Path(folder) / "index")
         index = ConversationIndex(store, path)
         try:

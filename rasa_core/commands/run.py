@@ -29,7 +29,7 @@ from rasa_core.slots import class_from_path
 from rasa_core.support.text_files import read_text
 
 CONSOLE = "cmdline"
-LEFT_OUT = ("facebook", "mattermost", "slack", "telegram", "twilio")
+LEFT_OUT = ("facebook", "mattermost", "slack", "telegram", "twilio")  # What 0.9 had built in.
 DEFAULT_PORT = 5002
 
 _EXAMPLES = """\b
@@ -98,7 +98,7 @@ def create_input_channel(
     """
     if channel == CONSOLE:
         return ConsoleInputChannel()
-    if "." not in channel:
+    if "." not in channel:  # A class has a module, so this is a name, and one that stands for nothing here.
         known = "is not part of this version" if channel in LEFT_OUT else "is not known"
         raise RasaCoreError(
             f"the connector {channel!r} {known}; {CONSOLE!r} is built in, and a class of your own is named by its "
@@ -126,13 +126,13 @@ def _credentials(path: str | Path | None, channel: str) -> dict[str, Any]:
         raise RasaCoreError(f"{path}: this is not YAML: {error}") from error
     if not isinstance(read, dict):
         raise RasaCoreError(f"{path}: credentials are a mapping, such as token: abc.")
-    own = read.get(channel, read)
+    own = read.get(channel, read)  # A file may have the credentials of one channel, or those of several by their names.
     return own if isinstance(own, dict) else {}
 
 
 def chat(agent: Agent, channel: ConsoleInputChannel, *, shows_steps: bool = False) -> None:
     """Talk on the terminal until ``/stop``, the end of the input or Ctrl+C; errors do not end the chat."""
-    asks = sys.stdin is not None and sys.stdin.isatty()
+    asks = sys.stdin is not None and sys.stdin.isatty()  # Lines of a file are messages, and none is an answer to this.
     Talk(agent, channel, shows_steps=shows_steps, asks=asks).start()
 
 

@@ -116,9 +116,10 @@ def serve(
         inspect=project if inspect else None,
     )
     names = load_modules(imports, model)
-    _check(settings, workers)
+    _check(settings, workers)  # Here, since workers would tell it one after another, and later.
     spare = SPARE_THREADS if threads is None else 0
     threads = threads or _default_threads(settings)
+    # With one thread, nobody would answer meanwhile, not even a client that asks how long it takes.
     if enable_train is not None and threads < 2:
         raise click.UsageError("--enable-train needs --threads 2 or more: one of them waits while a model is trained.")
     _warn(settings, host, port)
@@ -159,6 +160,7 @@ def application(settings: Mapping[str, Any]) -> Any:
 
 def _default_threads(settings: ServerSettings) -> int:
     """Return how many threads a process needs: more if it waits for other servers, one more if for a training."""
+    # A thread that waits for another server costs the others nothing, and a local file is not waited for that long.
     kept_here = settings.store is None or settings.store.startswith(("memory:", "sqlite:"))
     understood_here = settings.nlu is None or "://" not in settings.nlu
     threads = DEFAULT_THREADS if kept_here and understood_here else WAITING_THREADS
@@ -175,7 +177,7 @@ def _check(settings: ServerSettings, workers: int) -> None:
         raise click.UsageError(
             f"--enable-train needs a token, since whoever may train decides what messages mean: set {TOKEN_VARIABLE}."
         )
-    token = settings.auth_token
+    token = settings.auth_token  # An empty one is refused by `Guard`.
     if token and not (token.isascii() and token.isprintable()):
         raise click.UsageError(
             "the token holds a character that no header carries to this server: set "
@@ -215,13 +217,17 @@ def _warn(settings: ServerSettings, host: str, port: int) -> None:
         _tell(settings, told, "WARNING")
 
 
+def _without_secrets(address: str) -> str:
+    """Return an address without what may be secret in it: the user, the password, and the parameters."""
+    return re.sub(r"//[^/]*@", "//", address).partition("?")[0]
+
+
 def _announce(settings: ServerSettings, host: str, port: int, workers: int) -> None:
     """Tell where the server listens, and how to try it."""
-    address = f"http://{'localhost' if host in _OWN_MACHINE or host in ALL_ADDRESSES else host}:{port}"
+    name = "localhost" if host in _OWN_MACHINE or host in ALL_ADDRESSES else f"[{host}]" if ":" in host else host
+    address = f"http://{name}:{port}"
     processes = "1 process" if workers == 1 else f"{workers} processes"
-    kept = default_store_path(settings.model)
-    if settings.store:
-        kept = re.sub(r"//[^/]*@", "//", settings.store).partition("?")[0]  # Without what may be secret in it.
+    kept = _without_secrets(settings.store) if settings.store else default_store_path(settings.model)
     token = "" if settings.auth_token is None else f' -H "Authorization: Bearer ${TOKEN_VARIABLE}"'
     _tell(settings, f"Serving {settings.model} at {address} with {processes}; Ctrl+C stops it.")
     _tell(settings, f"Conversations are kept in {kept}.")
@@ -232,10 +238,10 @@ def _announce(settings: ServerSettings, host: str, port: int, workers: int) -> N
         )
     else:
         text = "hello there"
-        _tell(settings, f"Typed text is understood by {settings.nlu.partition('?')[0]}.")
+        _tell(settings, f"Typed text is understood by {_without_secrets(settings.nlu)}.")
     if settings.actions is not None:
         at = settings.actions if isinstance(settings.actions, str) else str(settings.actions["url"])
-        _tell(settings, f"Actions without a template run at {re.sub(r'//[^/]*@', '//', at).partition('?')[0]}.")
+        _tell(settings, f"Actions without a template run at {_without_secrets(at)}.")
     if settings.enable_train is not None:
         _tell(settings, f"POST /train puts NLU models into {settings.enable_train}.")
     if settings.inspect is not None:

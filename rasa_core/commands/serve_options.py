@@ -41,6 +41,7 @@ class ServerCommand(Command):
 
 def _one_origin_each(arguments: Iterable[str]) -> Iterator[str]:
     """Yield ``--cors A --cors B`` for ``--cors A B``; an argument that is no origin ends the row."""
+    # Whether a first origin must follow, and whether others may: Click has no option that takes as many as there are.
     expected, more = False, False
     for argument in arguments:
         if more and _origin.fullmatch(argument):
@@ -230,6 +231,6 @@ _OPTIONS = (
 
 def server_options(command: F) -> F:
     """Add the flags of a server to a Click command, all but the model; `serve` takes their values."""
-    for option in reversed(_OPTIONS):
+    for option in reversed(_OPTIONS):  # As decorators, of which the lowest is the first in the help.
         command = option(command)
     return command

@@ -57,6 +57,7 @@ def command(
 
     The files are domain.yml, stories.md and, to understand typed text, NLU data such as nlu.md.
     """
+    # -d is a model, as for python -m rasa_core.server; a file can only be a domain.
     domain = (
         None if core is None or not any(Path(place, core).is_file() for place in (".", project_dir or ".")) else core
     )
@@ -75,6 +76,7 @@ def command(
     endpoints = project.endpoints()
     for line in told(endpoints.notes):
         click.echo(line)
+    # The command line, and its environment variables, win over endpoints.yml.
     for name, given in (("actions", endpoints.actions), ("nlg", endpoints.nlg), ("store", endpoints.store)):
         flags[name] = given if flags.get(name) is None else flags[name]
     serve(str(project.model), project=folder, **flags, open_rest_channel=project.has_open_rest_channel)

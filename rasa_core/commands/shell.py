@@ -52,5 +52,6 @@ def command(
     load_modules(imports, project)
     core, nlu = model_at(project, nlu)
     agent = Agent.load(core, interpreter=nlu, actions=actions)
+    # A file of messages is not asked, or its next line would be taken for what came of an action.
     asks = not done and sys.stdin is not None and sys.stdin.isatty()
     Talk(agent, ConsoleInputChannel(sender), shows_steps=verbose, asks=asks).start()

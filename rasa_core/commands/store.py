@@ -24,7 +24,7 @@ from rasa_core.tracker_store.base import ANSWERS_KEPT
 from rasa_core.tracker_store.transfer import Outcome, export_conversation, import_lines, migrate, verify
 
 _SHOWN_PROBLEMS = 20
-_UNKNOWN = sys.maxsize
+_UNKNOWN = sys.maxsize  # A total that is never reached.
 
 _EXAMPLES = """\b
 Examples (each command has its own):
@@ -302,7 +302,7 @@ def migrate_command(from_url: str, to_url: str, replace: bool, verbose: bool, de
         with Progress("comparing", total) as progress:
             for number, outcome in enumerate(verify(source, target), 1):
                 progress.step(number)
-                if outcome.problem and outcome.sender_id not in tally.troubled:
+                if outcome.problem and outcome.sender_id not in tally.troubled:  # What was told is not told twice.
                     progress.close()
                     tally.tell(outcome.problem)
     _conclude(tally, "copied")

@@ -11,7 +11,7 @@ from rasa_core.commands.common import CONTEXT, Command
 from rasa_core.commands.store import open_store
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
-from rasa_core.server.settings import default_store_path
+from rasa_core.server.settings import default_store_url
 from rasa_core.stories.edits import with_story
 from rasa_core.teaching.corrections import story_of
 
@@ -52,7 +52,7 @@ def command(sender_id: str, folder: Path, store: str | None, title: str | None, 
     except ModelError as error:
         raise click.UsageError(f"--project: {error}") from error
     domain = project.load_domain()
-    with open_store(store or f"sqlite:///{default_store_path(project.model)}") as opened:
+    with open_store(store or default_store_url(project.model)) as opened:
         opened.domain = domain
         tracker = opened.retrieve(sender_id)
         if tracker is None:

@@ -106,11 +106,13 @@ class Talk:
         except KeyboardInterrupt:
             if self._channel.editor is None:
                 raise
-            self._channel.editor.put_back(message.text or "")
+            self._channel.editor.put_back(message.text or "")  # Somebody who waits in vain need not type it again.
             click.echo("\n(interrupted; your message stands there again)")
 
     def _command_in(self, text: str) -> Callable[[str], None] | None:
         """Return what a line asks of the chat; None if it is a message, as one that names an intent always is."""
+        # An intent of the bot wins over a command of the chat, or such a bot could not be talked to; but for /restart,
+        # which means the same in both.
         name = text.split(maxsplit=1)[0]
         intent = name[1:].partition("{")[0]
         if not name.startswith("/") or name == RESTART or intent in self._agent.domain.intents:
@@ -129,6 +131,7 @@ class Talk:
 
     def _say(self, text: str) -> None:
         agent, before = self._agent, self._agent.read_tracker(self._sender_id).version
+        # With the steps, what is said is shown among them, in the order of the log.
         out: OutputChannel = CollectingOutputChannel() if self._shows_steps else ConsoleOutputChannel()
         info = None
         if agent.turns().runner.runs_everything:
@@ -159,7 +162,7 @@ class Talk:
         turns = self._agent.turns()
         said = [message["text"] for message in answer.get("messages") or () if message.get("text")]
         if said:
-            for text in said:
+            for text in said:  # The answer had the filled response with it, so nothing needs to run.
                 out.send_text_message(self._sender_id, text)
             return [BotUttered(text) for text in said], None
         if not turns.runner.runs_here(name):
@@ -182,7 +185,7 @@ class Talk:
         while line := (self._channel.ask(f"{name}> ") or "").strip():
             if line.split(maxsplit=1)[0] == _FAILED:
                 return events, line[len(_FAILED) :].strip()
-            try:
+            try:  # Now, line by line: what is wrong can be typed again, and what was right stays.
                 found = read_events(line)
                 self._agent.turns().check(None, found)
                 events += found
@@ -240,6 +243,7 @@ class Talk:
     def _explain(self, _: str) -> None:
         events = list(self._agent.read_tracker(self._sender_id).events)
         acted = [index for index, event in enumerate(events) if isinstance(event, ActionExecuted)]
+        # That the bot listened last is what it always does; the question is of what it did before.
         did = [index for index in acted if getattr(events[index], "action_name", "") != ACTION_LISTEN_NAME]
         if not did:
             click.echo("The bot has done nothing yet.")

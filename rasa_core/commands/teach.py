@@ -106,7 +106,7 @@ def _choose(teacher: Teacher, what: str, choices: Sequence[Choice]) -> str | Non
     names = {choice.name: choice.name for choice in choices}
     numbers = {str(number): choice.name for number, choice in enumerate(choices, 1)}
     while answer := _line(teacher, f"Which {what}, by number or name (Enter: back)? "):
-        chosen = names.get(answer) or numbers.get(answer)
+        chosen = names.get(answer) or numbers.get(answer)  # An action may be called "2".
         if chosen is not None:
             return chosen
         teacher.show(f"There is no {what} {answer[:80]!r} in the domain.{did_you_mean(answer, names)}")
@@ -155,6 +155,7 @@ def teach(
     agent.turns()  # Raises if there is nothing that could predict.
     teacher = teacher or Teacher()
     learner = Learner(agent.policy_ensemble, training_trackers, teacher.show)
+    # Not the agent's own, which may run actions elsewhere: here the teacher says what came of them.
     processor = MessageProcessor(agent.interpreter, agent.policy_ensemble, agent.domain, agent.tracker_store)
     sessions: dict[str, TeachingSession] = {}
 
@@ -176,7 +177,7 @@ def teach(
         channel.start_sync_listening(handle)
     except (TeachingEnded, KeyboardInterrupt):
         pass
-    except BaseException:
+    except BaseException:  # Whatever ends it, what a person has typed for an hour is not lost.
         _offer_file(teacher, stories())
         raise
     taught = stories()
@@ -200,7 +201,7 @@ def _offer_file(teacher: Teacher, taught: Sequence[DialogueStateTracker]) -> Non
     text = "\n".join(story_text(story.applied_events(), story.sender_id) for story in taught)
     teacher.show(f"This was taught:\n\n{text}")
     answer: str | None = ""
-    while answer is not None:
+    while answer is not None:  # Until a file could be written, or nobody answers any more.
         answer = _last_answer(teacher, f"File to append it to (Enter: {DEFAULT_FILE}, {NO_FILE}: none)? ")
         path = answer or DEFAULT_FILE
         if path == NO_FILE:

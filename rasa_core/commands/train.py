@@ -29,7 +29,7 @@ from rasa_core.support.folders import check_place
 from rasa_core.support.own_code import CONFIG_NAME, remember
 
 DEFAULT_MAX_HISTORY = 3
-DEFAULT_AUGMENTATION = 50
+DEFAULT_AUGMENTATION = 50  # Both as the command of 0.9 has them; its policies, without it, compare 5 states.
 
 _EXAMPLES = """\b
 Examples:
@@ -76,7 +76,7 @@ def train_dialogue_model(
     Agent
         The trained agent.
     """
-    options = dict(kwargs or {})
+    options = dict(kwargs or {})  # What is taken out of it here must not be missing in the caller's own.
     agent = Agent(domain_file, policies(max_history), interpreter=nlu_model_path)
     trackers = agent.load_data(
         stories_file,
@@ -150,7 +150,7 @@ def _train_project(folder: Path, force: bool, imports: Sequence[str], options: M
     how: dict[str, Any] = {"nlu": nlu, "say": click.echo, "lenient": lenient, "ignore_components": ignore}
     project.train_if_changed(force=force, **how)
     _remember(folder, imports)
-    if options["online"]:
+    if options["online"]:  # What is taught goes into the stories of the project, and is trained from there.
         understood_by = options["nlu"] or project.interpreter
         agent = Agent.load(project.model, interpreter=None if understood_by is None else str(understood_by))
         agent.train_online([])
@@ -173,7 +173,7 @@ def _train_files(imports: Sequence[str], options: dict[str, Any]) -> None:
         if options[name] is None:
             raise click.UsageError(f"--{name} is missing; or give a project folder that holds domain.yml and stories.")
     load_modules(imports, options["domain"])
-    check_place(options["out"], DIALOGUE_MODEL)
+    check_place(options["out"], DIALOGUE_MODEL)  # Before minutes of training, which would be lost.
     if not options["lenient"]:
         refuse_unusable(Domain.load(options["domain"]), options["stories"], str(options["domain"]))
     started = time.perf_counter()
@@ -187,6 +187,7 @@ def _train_files(imports: Sequence[str], options: dict[str, Any]) -> None:
         options["history"],
         {name: options[name] for name in wanted if options[name] is not None},
     )
+    # With a person in between, the time says nothing of the training.
     duration = "" if options["online"] else f"trained in {time.perf_counter() - started:.1f} s; "
     click.echo(f"{duration}the model is in {options['out']}.")
     _remember(options["domain"].parent, imports)

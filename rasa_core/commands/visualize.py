@@ -23,7 +23,7 @@ Examples:
 \b
   # The stories of a bot, wherever they stand in its folder.
   rasa-core visualize examples/remote -o stories.html
-
+\b
   # One node for each action, and examples of what users say on the arrows.
   python -m rasa_core.visualize -d domain.yml -s stories.md -o stories.svg -m 1 -nlu nlu.md
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from typing import Any, Final
+from urllib.parse import quote
 
 DEFAULT_MAX_BODY: Final = 1024 * 1024
 DEFAULT_JWT_METHOD: Final = "HS256"
@@ -68,9 +69,9 @@ class ServerSettings:
     """
 
     model: str
-    nlu: str | None = None
-    cors_origins: tuple[str, ...] = ()
     # What is secret, or may have a password in it, is not shown where settings are logged, or stand in a traceback.
+    nlu: str | None = dataclasses.field(default=None, repr=False)
+    cors_origins: tuple[str, ...] = ()
     auth_token: str | None = dataclasses.field(default=None, repr=False)
     log_file: str | None = None
     log_format: str = "text"
@@ -107,3 +108,8 @@ def checked_token(token: str | None) -> bytes | None:
 def default_store_path(model: str | os.PathLike[str]) -> str:
     """Return the SQLite file beside a model: ``<model>.conversations.db``."""
     return f"{os.path.abspath(os.fsdecode(model))}.conversations.db"
+
+
+def default_store_url(model: str | os.PathLike[str]) -> str:
+    """Return the URL of that file, in which a folder may have any name."""
+    return f"sqlite:///{quote(default_store_path(model))}"

@@ -166,21 +166,21 @@ def make_private(path: str | Path) -> None:
 
 
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[TextIO]:
-    """Open a file of ASCII text for a block to write; it takes its place when the block ends well.
+def whole_file(path: str | Path, encoding: str = "ascii") -> Iterator[TextIO]:
+    """Open a text file for a block to write; it takes its place when the block ends well.
 
     Only its owner can read it. A pipe or a device keeps its place, and is written to as it is. The errors are those of
     the operating system.
     """
     real = os.path.realpath(path)
     if os.path.exists(real) and not os.path.isfile(real):
-        with open(real, "w", encoding="ascii") as file:
+        with open(real, "w", encoding=encoding) as file:
             yield file
         return
     folder, name = os.path.split(real)
     descriptor, written = tempfile.mkstemp(prefix=f".{name}.new-", dir=folder)
     try:
-        with open(descriptor, "w", encoding="ascii") as file:
+        with open(descriptor, "w", encoding=encoding) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -12,6 +12,7 @@ from small_bots import MOOD_DOMAIN, MOOD_STORIES
 
 from rasa_core.commands.common import model_at, store_at
 from rasa_core.commands.explain import command
+from rasa_core.commands.store import open_store
 from rasa_core.project import Project
 
 
@@ -53,3 +54,12 @@ def test_the_folder_of_a_bot_stands_for_its_model_and_its_store(project: Path) -
     file.touch()
     assert store_at(str(project)) == store_at(str(project / "models" / "dialogue")) == f"sqlite:///{file}"
     assert store_at("sqlite:///own.db") == "sqlite:///own.db"
+
+
+@pytest.mark.parametrize("name", ["100%20", "a#b", "what?", "my bot"])
+def test_the_store_of_a_bot_is_found_whatever_its_folder_is_called(tmp_path: Path, name: str) -> None:
+    (tmp_path / name / "models" / "dialogue").mkdir(parents=True)
+    file = tmp_path / name / "models" / "dialogue.conversations.db"
+    file.touch()
+    with open_store(store_at(str(tmp_path / name))) as store:
+        assert store.path == str(file)

@@ -75,6 +75,11 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     assert "exists and is not empty" in made.output
 
 
+def test_what_is_said_to_type_can_be_typed(tmp_path: Path) -> None:
+    made = run(tmp_path / "my bot")
+    assert f"cd '{tmp_path / 'my bot'}' && rasa-core serve ." in made.output
+
+
 def test_models_are_listed_and_one_is_gone_back_to(tmp_path: Path) -> None:
     (tmp_path / "domain.yml").write_text("intents: [greet]\nactions: [utter_hi]\ntemplates: {utter_hi: Hi!}\n")
     (tmp_path / "stories.md").write_text("## hi\n* greet\n  - utter_hi\n")

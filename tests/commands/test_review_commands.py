@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -76,6 +77,22 @@ def test_build_servers_get_their_own_form(folder: Path, tmp_path: Path) -> None:
     failures = suite.findall("testcase/failure")
     assert len(failures) == int(suite.attrib["failures"]) > 0
     assert "utter_hello -> utter_bye" in failures[0].attrib["message"]
+
+
+def test_names_are_written_into_a_file_as_they_are(folder: Path, tmp_path: Path) -> None:
+    stories = tmp_path / "stories.md"
+    stories.write_text("## schöner Tag\n* greet\n  - utter_hello\n", encoding="utf-8")
+    file = tmp_path / "compare.txt"
+    run(compare_command, folder / "old", folder / "new", "-s", stories, "-o", file)
+    assert f'fails now: {stories}:1 "schöner Tag"' in file.read_text(encoding="utf-8")
+
+
+def test_the_modules_of_both_models_are_imported(folder: Path, tmp_path: Path) -> None:
+    bot = tmp_path / "bot"
+    shutil.copytree(folder / "new", bot / "models" / "dialogue")
+    (bot / "config.yml").write_text("imports: [no_such_module]\n")
+    told = run(compare_command, folder / "old", bot / "models" / "dialogue", "--store", url(folder))
+    assert (told.exit_code, "there is no module 'no_such_module'" in told.output) == (1, True)
 
 
 def test_something_has_to_be_compared(folder: Path) -> None:

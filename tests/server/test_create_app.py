@@ -16,6 +16,7 @@ import pytest
 from werkzeug.test import Client
 
 from rasa_core.agent import Agent
+from rasa_core.commands.serve import _announce
 from rasa_core.exceptions import InterpreterError, StoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.server import create_app, create_app_from_settings
@@ -128,7 +129,17 @@ def test_settings_survive_a_trip_through_json(model: Path, tmp_path: Path) -> No
 
 
 def test_settings_do_not_show_the_token() -> None:
-    assert "s3cret" not in repr(ServerSettings("model", auth_token="s3cret"))
+    assert "s3cret" not in repr(ServerSettings("model", "http://bot:s3cret@nlu", auth_token="s3cret"))
+
+
+def test_where_a_server_listens_is_told_without_passwords(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = {"nlu": "http://bot:s3cret@nlu/parse?key=s3cret", "store": "redis://:s3cret@db/0"}
+    settings = ServerSettings(str(model), **given, actions="http://bot:s3cret@own/webhook")
+    _announce(settings, "fd00::7", 5005, 1)
+    said = capsys.readouterr().out
+    assert "s3cret" not in said
+    assert "http://nlu/parse" in said
+    assert "http://[fd00::7]:5005 with" in said
 
 
 def test_threads_share_an_application(agent: Agent) -> None:
