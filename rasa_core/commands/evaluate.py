@@ -22,7 +22,6 @@ from rasa_core.commands.common import (
     model_at,
     start_log,
 )
-from rasa_core.commands.train import policies
 from rasa_core.domain import Domain
 from rasa_core.drawing.svg import check_picture_file
 from rasa_core.evaluation.cross_validation import (
@@ -40,6 +39,8 @@ from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.model_folder import read_model
 from rasa_core.policies.ensemble import PolicyEnsemble
+from rasa_core.policies.keras_policy import KerasPolicy
+from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.project import Project, network_of
 from rasa_core.rasa3.rule import Rule
 from rasa_core.rasa_config import read_rasa_config
@@ -159,8 +160,7 @@ def _evaluated(
     interpreter = _interpreter(nlu)
     agent = model if isinstance(model, Agent) else Agent.load(model, interpreter, action_factory="remote")
     graph = _read(stories, agent.domain, interpreter)
-    parser = None if agent.domain.rasa is None else interpreter
-    # In test stories of Rasa 3, what the user typed is understood anew; in those of 0.9, the intent is what is meant.
+    parser = None if agent.domain.rasa is None else interpreter  # In tests of Rasa 3, what was typed is read anew.
     found = evaluate_stories(agent, graph, max_stories, shuffle_stories, parser)
     if not found.actions:
         raise RasaCoreError(f"the stories in {str(stories)!r} have no action that could be measured.")
@@ -284,7 +284,6 @@ def command(
         flags["core"], flags["nlu"] = model_at(flags["core"], flags["nlu"])
     flags["models"] = tuple(model_at(model)[0] for model in flags["models"])
     _tell(report := _measure(flags), form, flags)
-    # Last, so that the report of a build that fails is there in full.
     if problems := report.below({"accuracy": fail_under, "share of whole stories": fail_under_stories}):
         raise click.ClickException(" ".join(problems))
 
@@ -337,9 +336,8 @@ def _check_flags(flags: Mapping[str, Any]) -> None:
             curve and flags["runs"] > (flags["folds"] or DEFAULT_FOLDS)
         ),
     }
-    for problem, is_so in wrong.items():
-        if is_so:
-            raise click.UsageError(problem)
+    if problem := next((text for text, is_so in wrong.items() if is_so), None):
+        raise click.UsageError(problem)
     for path in filter(None, (flags["output"], flags["calibration"])):
         check_picture_file(path)
 
@@ -361,16 +359,20 @@ def _measure(flags: Mapping[str, Any]) -> Report:
     return story_report(_evaluated(trained, stories, flags["nlu"], most), what)
 
 
+def default_policies() -> list[MemoizationPolicy | KerasPolicy]:
+    """Return new policies, those that ``rasa-core train`` trains if it is told nothing else."""
+    return [MemoizationPolicy(max_history=3), KerasPolicy()]
+
+
 def _setup(name: str, flags: Mapping[str, Any]) -> Setup:
     """Return what is trained: the policies of a model, of a project, or the default ones for a domain."""
     if flags["project"] is not None and flags["project"].rasa is not None:
         return _setup_of_project(flags["project"].rasa, flags)
     is_new = flags["domain"] is not None
-    # "remote": only names of actions count, and their code need not be there.
     domain = Domain.load(name, "remote") if is_new else read_model(name, "remote")[0]
 
     def make_agent() -> Agent:
-        return Agent(domain, policies() if is_new else PolicyEnsemble.load(name))
+        return Agent(domain, default_policies() if is_new else PolicyEnsemble.load(name))
 
     graph = _read(flags["stories"], domain, _interpreter(flags["nlu"]))
     return Setup(graph, domain, make_agent, flags["augmentation"], flags["seed"])
