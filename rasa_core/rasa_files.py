@@ -84,11 +84,6 @@ class RasaFiles:
         return files[0]
 
     @property
-    def config_files(self) -> list[Path]:
-        """The file with the settings of policies and pipeline, if there is one."""
-        return [self.config_file] if self.config_file.is_file() else []
-
-    @property
     def config_file(self) -> Path:
         """The settings of policies and pipeline."""
         return self.folder / "config.yml"

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -48,7 +48,7 @@ from rasa_core.policies.fallback import FallbackPolicy
 from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.project.models import DIALOGUE, FINGERPRINT, NLU, Figures, ProjectModels, hashes_of
-from rasa_core.project.training import brief, calibration_of, set_thresholds, told_fallback, train_dialogue
+from rasa_core.project.training import Say, brief, calibration_of, set_thresholds, told_fallback, train_dialogue
 from rasa_core.rasa3.domain_parts import RASA_DEFAULT_INTENTS
 from rasa_core.rasa3.endpoints import Endpoints, read_endpoints
 from rasa_core.rasa_config import RasaConfig, read_rasa_config, written_policies
@@ -60,14 +60,12 @@ from rasa_core.support.problems import told
 from rasa_core.support.text_files import TextFileError, read_text
 from rasa_core.version import __version__
 
-Say = Callable[[str], object]
-
 STORIES = ("stories.md", "stories", "data/stories.md", "data/stories")
 NLU_FOLDERS = ("data", "nlu")
 DOMAINS = ("domain.yml", "domain.yaml")
 _NO_PARTS = ("models", "tests", "test", "venv", "env", "node_modules", "site-packages", "__pycache__", "build", "dist")
 _MODEL_FILES = ("metadata.json", "policy_metadata.json")
-_NO_STORIES = re.compile(r"(failed|test|debug)[_.-]|.*[_-]test$", re.IGNORECASE)
+_NO_STORIES = re.compile(r"(failed|test|debug)[_.-]|.*[_-]test$", re.IGNORECASE)  # As evaluate and people name them.
 _DOMAIN_KEY = re.compile(r"^(intents|entities|slots|actions|templates|responses)[ \t]*:", re.MULTILINE)
 State = Literal["current", "adapted", "changed"]
 
@@ -128,8 +126,8 @@ class Project:
         if not found:
             looked = f"looked for {self.folder / DOMAINS[0]}, and for a YAML file with intents: and actions:"
             raise ModelError(f"the project {str(self.folder)!r} has no domain; {looked}.")
-        files = ", ".join(map(str, found))
-        raise ModelError(f"the project {str(self.folder)!r} has several domains: {files}. Name one with -d.")
+        several = f"several domains: {', '.join(map(str, found))}"
+        raise ModelError(f"the project {str(self.folder)!r} has {several}. Name one with -d.")
 
     def _find_stories(self) -> Path | list[Path]:
         for name in STORIES:
@@ -138,7 +136,7 @@ class Project:
         found = [path for path in self._own_files() if not _NO_STORIES.match(path.stem) and holds_stories(path)]
         if found:
             return found
-        yaml = [path for path in self._own_files() if holds_yaml_stories(path)]
+        yaml = [path for path in self._own_files() if holds_yaml_stories(path)]  # Of a bot of Rasa 3, cut in half.
         looked = ", ".join(str(self.folder / name) for name in STORIES)
         problem = f"the project {str(self.folder)!r} has no stories; looked for {looked}, and for files that hold some."
         raise ModelError(f"{problem} {', '.join(map(str, yaml))}: {NO_YAML}." if yaml else problem)
@@ -162,11 +160,6 @@ class Project:
     def story_files(self) -> list[Path]:
         """The files of stories, in the order in which they are read."""
         return story_files(self.stories)
-
-    @property
-    def _stories_of_model(self) -> Path:
-        """What the model was trained from, in one file, which somebody may have removed."""
-        return self.model / "stories.md"
 
     @property
     def nlu_files(self) -> list[Path]:
@@ -204,7 +197,11 @@ class Project:
 
     def fingerprint(self, domain: Domain) -> str:
         """Return a hash of everything that the dialogue model of this project depends on."""
-        settings: list[object] = [__version__, MODEL_FORMAT, domain.fingerprint()]
+        settings: list[object] = [
+            __version__,
+            MODEL_FORMAT,
+            domain.fingerprint(),
+        ]  # Another version may learn otherwise.
         settings.append(written_policies(self.folder / "config.yml") or (self.rasa is None and "with a fallback"))
         return fingerprint_of_files(self.story_files, self.folder, settings)
 
@@ -237,7 +234,7 @@ class Project:
         is_chosen = config is None or not nlu or not set_thresholds(config, ensemble, self.interpreter)
         if trained.as_dict() == domain.as_dict() and is_chosen:
             return "current"
-        return "adapted" if self._stories_of_model.is_file() else "changed"
+        return "adapted" if (self.model / "stories.md").is_file() else "changed"
 
     def pipeline(self, ignores_own: bool = False) -> PipelineConfig | None:
         """Return what config.yml says of components, or what Rasa would have chosen for it; None if it says nothing."""
@@ -286,16 +283,16 @@ class Project:
             rasa = read_rasa_config(self.rasa.config_file, network_of, ignores_own=ignore_components)
         state: State = "changed" if force else self._state(domain, config, nlu)
         nlu_state: NLUState = "changed" if force and data.intents else state_of(self.nlu_model, data, steps)
-        if state == nlu_state == "current":
+        if state == nlu_state == "current":  # No version is made of nothing, or each start of a server would add one.
             say(f"{self.model}: the model is up to date")
             if data.intents:
                 say(f"{self.nlu_model}: the interpreter of typed text is up to date")
         else:
-            check_writable(self.model.parent)
+            check_writable(self.model.parent)  # All that can fail at once, before minutes of training.
             self.models.check_own(replaces_nlu=nlu_state == "changed")
             if state == "changed" and self.rasa is None and not lenient:
                 refuse_unusable(domain, self.stories, str(self.domain_file))
-            if force:
+            if force:  # Somebody who asks for it may doubt what is kept from the training before.
                 self.features.unlink(missing_ok=True)
             self.models.adopt()
             job = _Job(self, domain, data, config, rasa, say, nlu, lenient)
@@ -305,9 +302,9 @@ class Project:
             say("the NLU data has no examples of intents: there is no interpreter of typed text")
 
     def _hashes(self) -> dict[str, str]:
-        domain = [self.domain_file] if self.rasa is None else self.rasa.domain_files
-        config = [path for path in (self.folder / "config.yml",) if path.is_file()]
-        return hashes_of({*domain, *self.story_files, *self.nlu_files, *config}, self.folder)
+        files = {*self.story_files, *self.nlu_files, self.folder / "config.yml"}
+        files |= {self.domain_file} if self.rasa is None else {*self.rasa.domain_files}
+        return hashes_of(filter(Path.is_file, files), self.folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,11 +324,12 @@ class _Job:
         """Bring the copies in a folder up to date, as far as their states ask for it, and return figures."""
         project, model, nlu_model = self.project, folder / DIALOGUE, folder / NLU
 
-        def say(line: str) -> None:
+        def say(line: str) -> None:  # The folder is a temporary one; what is told is where the model will be.
             self.say(line.replace(str(folder), str(project.model.parent)))
 
         for line in self._told_of_nlu(nlu_state) if self.data.intents else ():
             say(line)
+        # First, since the fallback of the dialogue model has a threshold for this interpreter.
         if self.data.intents:
             bring_up(nlu_model, self.data, steps, nlu_state, say)
         elif self.nlu:
@@ -347,6 +345,7 @@ class _Job:
 
     def _adapt(self, model: Path, nlu_model: Path | None, say: Say, *, chooses: bool) -> None:
         """Give a model the words of the domain, and a fallback the thresholds that are chosen for it."""
+        # A model that was not trained now has the words of an older domain, and thresholds for an older interpreter.
         trained, ensemble, metadata, stories, _ = read_model(model)
         is_chosen = chooses and self.config is not None and set_thresholds(self.config, ensemble, nlu_model)
         if is_chosen or trained.as_dict() != self.domain.as_dict():
@@ -378,7 +377,7 @@ class _Job:
 
     def _nlu_findings(self) -> list[Finding]:
         data, domain = self.data, self.domain
-        given = {domain.restart_intent} if domain.rasa is None else set(RASA_DEFAULT_INTENTS)
+        given = {domain.restart_intent} if domain.rasa is None else set(RASA_DEFAULT_INTENTS)  # No examples needed.
         intents = [intent for intent in domain.intents if intent in data.intents or intent not in given]
         named = check_domain_names(data, intents, domain.entities, str(self.project.domain_file))
         return [*named, *check_training_data(data)]
@@ -392,7 +391,7 @@ def _holds_domain(path: Path) -> bool:
         keys = set(_DOMAIN_KEY.findall(read_text(path)))
     except TextFileError:
         return False
-    return len(keys) > 1 and not keys.isdisjoint(("intents", "actions"))
+    return len(keys) > 1 and not keys.isdisjoint(("intents", "actions"))  # One alone may stand in any YAML file.
 
 
 def network_of(max_history: int | None, priority: int | None = None) -> KerasPolicy:

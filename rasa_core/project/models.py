@@ -74,13 +74,14 @@ class ProjectModels:
         """Raise `ModelError` if a model stands here that the project did not make, and that would be replaced."""
         if self.dialogue.is_dir() and not self.dialogue.is_symlink() and not self._made_here(self.dialogue):
             raise ModelError(_foreign(self.dialogue, _described(self.dialogue)))
+        # An interpreter beside a dialogue model of the project's own was made together with it, before versions.
         is_alone = not self.dialogue.is_dir() or self.dialogue.is_symlink()
         if replaces_nlu and is_alone and self.nlu.is_dir() and not self.nlu.is_symlink():
             raise ModelError(_foreign(self.nlu, "an interpreter of typed text"))
 
     @staticmethod
     def _made_here(model: Path) -> bool:
-        if not any(model.iterdir()):
+        if not any(model.iterdir()):  # As a container makes it, for a volume; there is nothing to lose.
             return True
         try:
             return FINGERPRINT in PolicyEnsemble.load_metadata(model)["fingerprints"]
@@ -103,6 +104,7 @@ class ProjectModels:
                 shutil.copytree(part, workplace / part.name)
             return _write_about(workplace, at, {}, {})
 
+        # In this order: whatever breaks it off, the models are in one place at least, in full.
         name = self.versions.add(fill, at, use=False)
         for part in old:
             shutil.rmtree(part)
@@ -118,7 +120,7 @@ class ProjectModels:
         files
             As of `About`.
         """
-        now = datetime.now(UTC)
+        now = datetime.now(UTC)  # When it was begun, from the files as they were then.
 
         def make(workplace: Path) -> str:
             for part in (self.dialogue, self.nlu):
@@ -141,11 +143,6 @@ class ProjectModels:
             before = files
         return found
 
-    def figures(self) -> Figures:
-        """Return the figures of the current version; none if there is no version."""
-        name = self.versions.current
-        return {} if name is None else dict(_read_about(self.versions.path(name) / ABOUT).get("figures", {}))
-
 
 def hashes_of(files: Iterable[Path], folder: Path) -> dict[str, str]:
     """Return the paths of files in a folder, each with a hash."""
@@ -164,13 +161,14 @@ def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]
 
 def _write_about(workplace: Path, made: datetime, figures: Figures, files: Mapping[str, str]) -> str:
     content = {"format": FORMAT, "made": f"{made:%Y-%m-%d %H:%M:%S}", "figures": figures, "files": dict(files)}
+    # Without about.json, whose time would make two versions of the same files differ.
     fingerprint = fingerprint_of_files((path for path in workplace.rglob("*") if path.is_file()), workplace)
     (workplace / ABOUT).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return fingerprint
 
 
 def _read_about(path: Path) -> dict[str, Any]:
-    try:
+    try:  # A version that somebody has copied there by hand has none, and serves as well.
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}

@@ -72,7 +72,7 @@ def train_dialogue(
     started = time.perf_counter()
     with importing_keras() if config.learns else nullcontext():
         trackers = agent.load_data(stories, lenient=lenient)
-    own = sum(not getattr(tracker, "is_augmented", False) for tracker in trackers)
+    own = sum(not getattr(tracker, "is_augmented", False) for tracker in trackers)  # Glued ones, nobody has written.
     told = ", ".join(map(str, stories if isinstance(stories, list) else [stories]))
     say(f"{told}: {own} stories, read in {time.perf_counter() - started:.1f} s")
     say(f"training {_listed([type(policy).__name__ for policy in config.policies])} ...")
@@ -113,7 +113,7 @@ def thresholds_for(policies: Iterable[Policy], nlu_model: Path | None) -> dict[s
     """
     nlu, core = 0.0, calibration_of(policies).get("threshold", 0.0)
     if nlu_model is not None and nlu_model.is_dir():
-        with suppress(ModelError):
+        with suppress(ModelError):  # One that is damaged is told of by whoever needs it.
             nlu = NLUModel.load(nlu_model).threshold
     return {"nlu_threshold": nlu or DEFAULT_THRESHOLD, "core_threshold": core or DEFAULT_THRESHOLD}
 
@@ -123,6 +123,7 @@ def set_thresholds(config: Configured, ensemble: PolicyEnsemble, nlu_model: Path
     chosen = thresholds_for(ensemble.policies, nlu_model)
     trained = [policy for policy in ensemble.policies if isinstance(policy, FallbackPolicy)]
     is_new = False
+    # A model of before may have fewer fallbacks than config.yml by now, and is trained again then.
     for policy, (_, unsaid) in zip(trained, config.unsaid, strict=False):
         for name in unsaid & chosen.keys():
             is_new |= abs(getattr(policy, name) - chosen[name]) > MARGIN
@@ -130,14 +131,9 @@ def set_thresholds(config: Configured, ensemble: PolicyEnsemble, nlu_model: Path
     return is_new
 
 
-def fallback_of(ensemble: PolicyEnsemble) -> FallbackPolicy | None:
-    """Return the first fallback among policies."""
-    return next((policy for policy in ensemble.policies if isinstance(policy, FallbackPolicy)), None)
-
-
 def told_fallback(ensemble: PolicyEnsemble) -> Iterator[str]:
     """Yield what a fallback does, and when."""
-    policy = fallback_of(ensemble)
+    policy = next((policy for policy in ensemble.policies if isinstance(policy, FallbackPolicy)), None)
     if policy is not None:
         yield (
             f"FallbackPolicy runs {policy.fallback_action_name} where a message is understood with less than "
