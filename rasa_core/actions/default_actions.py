@@ -39,6 +39,7 @@ def _restart(runner: RunsActions, dispatcher: ResponseDispatcher, tracker: Dialo
 
 
 def _session_start(runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
+    # All changes, not the values alone: memory and stories see which slot was set, and in which order.
     carried = carried_slots(tracker) if runner.domain.rasa is not None and runner.domain.rasa.carries_slots else []
     if not carried:
         metadata = tracker.slots[SESSION_METADATA_SLOT].value
@@ -62,6 +63,7 @@ def _default_fallback(
 
 
 def _back(runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
+    # One for "back" itself, and one for the message before it.
     return [*runner.say("utter_back", dispatcher, tracker), UserUtteranceReverted(), UserUtteranceReverted()]
 
 
@@ -81,7 +83,7 @@ def _ask_affirmation(runner: RunsActions, dispatcher: ResponseDispatcher, tracke
     parse = tracker.latest_message.parse_data
     ranking = [one.get("name") for one in parse.get("intent_ranking") or []]
     intent = tracker.latest_message.intent.get("name")
-    if intent == NLU_FALLBACK:
+    if intent == NLU_FALLBACK:  # The classifier of the fallback puts itself first, before what it was unsure of.
         intent = next((name for name in ranking if name != NLU_FALLBACK), NLU_FALLBACK)
     buttons = [{"title": "Yes", "payload": f"/{intent}"}, {"title": "No", "payload": f"/{OUT_OF_SCOPE}"}]
     dispatcher.utter_response(
@@ -123,7 +125,7 @@ def _intents_in_loop(tracker: DialogueStateTracker) -> list[Any]:
     return intents
 
 
-_LOOP_LENGTH: Final = 100
+_LOOP_LENGTH: Final = 100  # Events that are looked through; a loop that asks twice has a dozen.
 
 DEFAULT_ACTIONS: Final[Mapping[str, Run]] = {
     ACTION_LISTEN_NAME: _nothing,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from rasa_core.actions.action import Action, ActionListen, ActionRestart, UtterAction
 from rasa_core.actions.action import RemoteAction as RemoteAction
@@ -11,9 +10,6 @@ from rasa_core.domain_file import check_action_names
 from rasa_core.domain_file import conventional_name as conventional_name
 from rasa_core.exceptions import DomainError, did_you_mean
 from rasa_core.slots import class_from_path
-
-if TYPE_CHECKING:
-    pass
 
 ActionFactory = Callable[[Sequence[str], Sequence[str] | None, Collection[str]], list[Action]]
 
@@ -26,7 +22,7 @@ def local_action_factory(
 
 
 def _local_action(name: str, utter_templates: Collection[str]) -> Action:
-    if name in utter_templates:
+    if name in utter_templates:  # First, as in 0.9: a template may have a dot in its name.
         return UtterAction(name)
     if "." in name:
         try:

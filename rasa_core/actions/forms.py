@@ -138,6 +138,7 @@ class FormAction(Action):
         """Return the events that fill, from entities, slots that were not asked for."""
         others = self._fields(tracker.get_slot(REQUESTED_SLOT), False)
         entity_fields = [field for field in others if isinstance(field, EntityFormField)]
+        # Called by itself, as in 0.9, it gets a plain tracker.
         untaken = tracker if isinstance(tracker, _Untaken) else cast("DialogueStateTracker", _Untaken(tracker))
         return [event for field in entity_fields for event in field.extract(untaken)]
 
@@ -155,7 +156,7 @@ class FormAction(Action):
         self._check(domain)
         untaken = cast("DialogueStateTracker", _Untaken(tracker))
         events = self.get_requested_slot(untaken) + self.get_other_slots(untaken)
-        filled = tracker.ahead(events, domain)
+        filled = tracker.ahead(events, domain)  # The tracker itself must not change: what is returned is logged later.
         for field in self.required_fields():
             if self.should_request_slot(filled, field.slot_name):
                 dispatcher.utter_template(self._question(field, domain), filled.current_slot_values())

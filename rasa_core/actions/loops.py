@@ -19,7 +19,7 @@ from rasa_core.rasa3.history import VALIDATION, Loop
 from rasa_core.responses import ResponseDispatcher
 from rasa_core.trackers import DialogueStateTracker
 
-_QUESTIONS: Final = (
+_QUESTIONS: Final = (  # In this order, as in Rasa: what is written for one form wins over what is for all.
     "action_ask_{form}_{slot}",
     "utter_ask_{form}_{slot}",
     "action_ask_{slot}",
@@ -61,7 +61,7 @@ class FormRun:
             self._begin()
         elif self._tracker.latest_action_name == ACTION_LISTEN_NAME and not loop.is_interrupted:
             self._take_answer()
-        else:
+        else:  # It goes on after something else, and the message was no answer; the validation may still choose a slot.
             self._events += self._validated({})
         self._ask()
         return self._events
@@ -91,7 +91,7 @@ class FormRun:
         if self._validates:
             own = self._filled_before() | own
         self._events += self._validated(own)
-        if not own and self._validates:
+        if not own and self._validates:  # Rasa asks it twice where it has nothing to see, as recorded.
             self._events += self._validated({})
 
     def _filled_before(self) -> dict[str, object]:
@@ -105,6 +105,7 @@ class FormRun:
         filled = self._tracker.slots_since_message()
         own = {key: value for key, value in filled.items() if key in (*self._form.required_slots, requested)}
         validated = self._validated(own) if self._validates else []
+        # A validation may find by itself what the mappings did not, and then there was an answer.
         changes = any(isinstance(event, SlotSet) and event.key != REQUESTED_SLOT for event in validated)
         if requested is not None and not own and not changes:
             raise ActionRejectedError(self._form.name, f"the message does not fill {requested!r}")
@@ -127,6 +128,7 @@ class FormRun:
 
     def _ask(self) -> None:
         """Ask for the next slot, or end the form."""
+        # What the validation has said of it wins over the order of the slots; null ends the form.
         chosen = [event.value for event in self._events if isinstance(event, SlotSet) and event.key == REQUESTED_SLOT]
         now = self._now()
         if chosen and chosen[-1] is None:

@@ -42,7 +42,7 @@ class RasaRunner:
         self.domain = domain
         self._parts = domain.rasa
         self._server = server
-        self._domain_body = domain_body(domain)
+        self._domain_body = domain_body(domain)  # Once: it is large, and goes with each request.
         self._filler = SlotFiller(domain)
         self._own = set(domain.rasa.custom_defaults)
         self._texts = frozenset(domain.rasa.texts)
@@ -120,7 +120,7 @@ class RasaRunner:
         domain = self._domain_body if self._server.sends_domain or name in self._wants_domain else None
         events = self._server.run(name, dispatcher, tracker, domain)
         said = take_said(dispatcher)
-        for event in events:
+        for event in events:  # A "bot" event among them is said too, and is in the log as the server gave it.
             if isinstance(event, BotUttered):
                 dispatcher.utter_response({"text": event.text, **(event.data or {})})
         take_said(dispatcher)
@@ -145,22 +145,16 @@ class RasaRunner:
         filling = self._filler.fill(tracker, loop)
         found: list[Event] = list(filling.slots)
         for name in filling.actions:
-            found = self._filled_by(name, found, dispatcher, tracker)
-        if len(found) > 1:
+            found += self._tried(name, dispatcher, tracker)
+        if len(found) > 1:  # In the order of the domain, as Rasa logs them, whichever mapping has found them.
             found.sort(key=lambda event: self._order.get(event.key, -1) if isinstance(event, SlotSet) else -1)
         if VALIDATE_SLOTS in self.domain.action_map:
             candidates: list[Event] = [event for event in found if isinstance(event, SlotSet)]
             answered = self._tried(VALIDATE_SLOTS, dispatcher, tracker.ahead(candidates, self.domain))
+            # rasa-sdk gives back only what it has a method for; the rest stays as the mappings have it.
             named = {event.key for event in answered if isinstance(event, SlotSet)}
             found = [*answered, *(event for event in found if getattr(event, "key", None) not in named)]
         return found
-
-    def _filled_by(
-        self, name: str, found: list[Event], dispatcher: ResponseDispatcher, tracker: DialogueStateTracker
-    ) -> list[Event]:
-        """Add what an action of the bot's own fills to what is filled already."""
-        answered = self._tried(name, dispatcher, tracker)
-        return [*found, *answered]
 
     def _tried(self, name: str, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> Sequence[Event]:
         """Run an action that fills slots; one that fails fills none."""

@@ -36,7 +36,7 @@ class ActionRunner(ABC):
 
     def __init__(self, domain: Domain) -> None:
         self.domain = domain
-        self._always_says: dict[str, list[dict[str, Any]]] = {}
+        self._always_says: dict[str, list[dict[str, Any]]] = {}  # Responses with nothing to fill, and one wording.
 
     @abstractmethod
     def runs_here(self, action_name: str) -> bool:
@@ -92,7 +92,7 @@ class ActionRunner(ABC):
         channel, variants = CollectingOutputChannel(), self.domain.templates[action_name]
         try:
             Dispatcher(tracker.sender_id, channel, self.domain).utter_template(action_name, tracker)
-        except EventError as error:
+        except EventError as error:  # The action is told all the same; the caller can word it without us.
             logger.error("%r cannot be said in conversation %r: %s", action_name, tracker.sender_id, error)
         else:
             if len(variants) == 1 and _is_fixed(variants[0]):  # Kept when it is whole, since other threads read it.

@@ -10,6 +10,7 @@ from rasa_core.domain import Domain
 from rasa_core.events import SlotSet, UserUttered
 from rasa_core.rasa3.domain_parts import REQUESTED_SLOT, Form, RasaParts, SlotMapping
 from rasa_core.rasa3.history import Loop
+from rasa_core.rasa3.slots import RasaListSlot
 from rasa_core.trackers import DialogueStateTracker
 
 VALIDATE_SLOTS: Final = "action_validate_slot_mappings"
@@ -37,7 +38,7 @@ class SlotFiller:
     def __init__(self, domain: Domain) -> None:
         assert domain.rasa is not None
         self._parts: RasaParts = domain.rasa
-        self._lists = {slot.name for slot in domain.slots if type(slot).__name__ == "RasaListSlot"}
+        self._lists = {slot.name for slot in domain.slots if isinstance(slot, RasaListSlot)}
         self._shared = {form.name: self._shared_in(form) for form in self._parts.forms.values()}
 
     def _shared_in(self, form: Form) -> list[SlotMapping]:
@@ -73,6 +74,7 @@ class SlotFiller:
             if not _is_meant(mapping, message) or not _holds(mapping, loop, requested):
                 continue
             for value in self._found(slot, mapping, message, form):
+                # That nothing is set to nothing again is no change, and is not logged.
                 if value is not None or (slot in tracker.slots and tracker.slots[slot].value is not None):
                     found.slots.append(SlotSet(slot, value))
                 return
@@ -84,7 +86,7 @@ class SlotFiller:
         if mapping.kind == "from_entity":
             values = [entity.get("value") for entity in message.entities if _fits(entity, mapping)]
             if values:
-                yield values if slot in self._lists else values[-1]
+                yield values if slot in self._lists else values[-1]  # Of several, the last counts, as in Rasa.
         elif mapping.kind == "from_text":
             if message.text is not None:
                 yield message.text
@@ -116,5 +118,5 @@ def _is_met(condition: Mapping[str, Any], loop: str | None, requested: str | Non
 
 
 def _fits(entity: Mapping[str, Any], mapping: SlotMapping) -> bool:
-    wanted = mapping.entity, mapping.role, mapping.group
+    wanted = mapping.entity, mapping.role, mapping.group  # A mapping without a role takes no entity that has one.
     return (entity.get("entity"), entity.get("role"), entity.get("group")) == wanted

@@ -35,7 +35,7 @@ PROTOCOL_VERSION = "3.6.21"
 """The version of Rasa whose requests these are; rasa-sdk compares it with its own, and warns."""
 
 MOST_EVENTS = 500
-DEFAULT_TIMEOUT = 300.0
+DEFAULT_TIMEOUT = 300.0  # Seconds, as Rasa waits; an action may book a flight.
 COMPRESS_VARIABLE = "COMPRESS_ACTION_SERVER_REQUEST"
 """If it is true in the environment, requests are compressed, as in Rasa."""
 
@@ -122,6 +122,7 @@ class ActionServer:
             "version": PROTOCOL_VERSION,
         }
         answer = self._call(request, _key(action_name, tracker))
+        # The events first: if one is wrong, the action has failed, and nothing of it may have been said.
         events = [_event(item, action_name) for item in _objects(answer, "events", action_name) if "event" in item]
         for response in _objects(answer, "responses", action_name):
             _say(response, dispatcher, tracker)
@@ -144,6 +145,7 @@ def _content(answer: HttpAnswer, name: str, place: str) -> _Json:
         content = decode(answer.content.decode())
     except ValueError:
         content = None
+    # The only 400 that rasa-sdk gives for a reason of the conversation; any other is a mistake in the request.
     if answer.status == 400 and isinstance(content, dict) and {"action_name", "error"} <= content.keys():
         raise ActionRejectedError(name, str(content["error"]))
     if not 200 <= answer.status < 300:
@@ -159,6 +161,7 @@ def _content(answer: HttpAnswer, name: str, place: str) -> _Json:
 
 def _key(action_name: str, tracker: DialogueStateTracker) -> str:
     """Return what names this call: the same for the same action at the same point of the same log."""
+    # With the time: a conversation that was deleted and begun again has the same versions.
     parts = [tracker.sender_id, tracker.version, tracker.latest_event_time, action_name]
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
@@ -172,7 +175,7 @@ def tracker_body(tracker: DialogueStateTracker, most_events: int | None) -> _Jso
 def domain_body(domain: Domain) -> _Json:
     """Return a domain as Rasa 3 writes it."""
     content = domain.as_dict()
-    if domain.rasa is not None:
+    if domain.rasa is not None:  # Rasa tells the actions without those that every bot has.
         return {**content, "actions": domain.action_names[len(domain.default_action_names) :]}
     return {
         "version": "3.1",
@@ -196,7 +199,7 @@ def _objects(answer: _Json, name: str, action_name: str) -> list[_Json]:
 
 
 def _event(item: _Json, action_name: str) -> Event:
-    try:
+    try:  # rasa-sdk writes null for what is not given; for the value of a slot alone, null says something.
         return Event.from_parameters({key: value for key, value in item.items() if value is not None or key == "value"})
     except ValueError as error:
         raise RemoteActionError(f"the action server answered {action_name!r} with a wrong event: {error}") from error
@@ -214,7 +217,7 @@ def _say(response: _Json, dispatcher: Dispatcher, tracker: DialogueStateTracker)
         raise RemoteActionError(f'"text" in a message of the action server is {said["text"]!r:.80}, which is no text.')
     for key in ("buttons", "elements", "quick_replies"):
         _objects(said, key, str(name or "an action"))
-    if name:
+    if name:  # With a text of its own, the response only names where it comes from.
         said["utter_action"] = said.pop("response")
     dispatcher.utter_response(said)
 

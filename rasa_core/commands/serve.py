@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -31,6 +30,7 @@ from rasa_core.server.launcher import APP, DEFAULT_THREADS, SPARE_THREADS, WAITI
 from rasa_core.server.log_lines import LogStyle
 from rasa_core.server.settings import ServerSettings, default_store_path
 from rasa_core.support.folders import make_private
+from rasa_core.support.http import without_secrets
 from rasa_core.tracker_store import store_from_url
 
 PAGE_THREADS = 6
@@ -217,17 +217,12 @@ def _warn(settings: ServerSettings, host: str, port: int) -> None:
         _tell(settings, told, "WARNING")
 
 
-def _without_secrets(address: str) -> str:
-    """Return an address without what may be secret in it: the user, the password, and the parameters."""
-    return re.sub(r"//[^/]*@", "//", address).partition("?")[0]
-
-
 def _announce(settings: ServerSettings, host: str, port: int, workers: int) -> None:
     """Tell where the server listens, and how to try it."""
     name = "localhost" if host in _OWN_MACHINE or host in ALL_ADDRESSES else f"[{host}]" if ":" in host else host
     address = f"http://{name}:{port}"
     processes = "1 process" if workers == 1 else f"{workers} processes"
-    kept = _without_secrets(settings.store) if settings.store else default_store_path(settings.model)
+    kept = without_secrets(settings.store) if settings.store else default_store_path(settings.model)
     token = "" if settings.auth_token is None else f' -H "Authorization: Bearer ${TOKEN_VARIABLE}"'
     _tell(settings, f"Serving {settings.model} at {address} with {processes}; Ctrl+C stops it.")
     _tell(settings, f"Conversations are kept in {kept}.")
@@ -238,10 +233,10 @@ def _announce(settings: ServerSettings, host: str, port: int, workers: int) -> N
         )
     else:
         text = "hello there"
-        _tell(settings, f"Typed text is understood by {_without_secrets(settings.nlu)}.")
+        _tell(settings, f"Typed text is understood by {without_secrets(settings.nlu)}.")
     if settings.actions is not None:
         at = settings.actions if isinstance(settings.actions, str) else str(settings.actions["url"])
-        _tell(settings, f"Actions without a template run at {_without_secrets(at)}.")
+        _tell(settings, f"Actions without a template run at {without_secrets(at)}.")
     if settings.enable_train is not None:
         _tell(settings, f"POST /train puts NLU models into {settings.enable_train}.")
     if settings.inspect is not None:

@@ -149,7 +149,7 @@ class RasaParts:
         """Return the bot's own actions in the order of their scores: actions, responses, forms."""
         named = [name for name in names_in(self.content["actions"]) if name not in RASA_DEFAULT_ACTIONS]
         said = [name for name in sorted(self.content["responses"]) if name.startswith("utter_")]
-        chosen = [name.partition("/")[0] for name in said if "/" in name]
+        chosen = [name.partition("/")[0] for name in said if "/" in name]  # utter_faq says one of utter_faq/...
         return list(dict.fromkeys([*named, *said, *chosen, *self.content["forms"], *self.texts]))
 
     @property
@@ -215,7 +215,7 @@ class _Merger:
             **{key: [] for key in _LISTS},
             **{key: {} for key in _MAPPINGS},
         }
-        self.lines: dict[tuple[str, str], Place] = {}
+        self.lines: dict[tuple[str, str], Place] = {}  # By key and name, so that later checks can name a line too.
 
     def add(self, root: Part) -> None:
         if not root.is_mapping:
@@ -229,7 +229,7 @@ class _Merger:
             elif name == ACTION_FACTORY:
                 self.content[name] = value.data
                 self.lines[(name, name)] = key.place
-            elif name not in KNOWN_KEYS and name not in DATA_KEYS:
+            elif name not in KNOWN_KEYS and name not in DATA_KEYS:  # No error: Rasa passes over such keys, too.
                 hint = did_you_mean(name, [*KNOWN_KEYS, *DATA_KEYS])
                 logger.warning("%s: unknown key %r is ignored.%s", key.place, name, hint)
 
@@ -261,9 +261,7 @@ class _Merger:
 
     def _add_mapping(self, key: str, value: Part) -> None:
         if not value.is_mapping and not value.is_null:
-            example = {"forms": " such as book_form: {required_slots: [room]}; a list of names is of Rasa 1"}.get(
-                key, ""
-            )
+            example = " such as book_form: {required_slots: [room]}; a list of names is of Rasa 1" * (key == "forms")
             raise DomainError(f"{value.place}: {key}: is a mapping of names{example}.")
         for name, entry in value.pairs():
             first = self.lines.setdefault((key, name.written), name.place)
@@ -279,6 +277,7 @@ def _merged(roots: Sequence[Part]) -> RasaParts:
         merger.add(root)
     versions = [root.keys()["version"].written for root in roots if "version" in root.keys()]  # noqa: SIM118
     content = merger.content
+    # One file of version 3 makes it a bot of Rasa 3, in which forms have no mappings.
     if versions and all(version.startswith("2") for version in versions):
         content = modernised(content, names_in(content["entities"]))
     return _Checker(content, merger.lines).parts()
@@ -321,11 +320,13 @@ class _Checker:
         labels: dict[str, list[str]] = {}
         unused: set[str] = set()
         for name, options in options_in(self.content["entities"]).items():
+            # Each role and each group has a feature of its own, as in Rasa; a role and a group together have two.
             marks = [*as_list(options.get("roles")), *as_list(options.get("groups"))]
             labels[name] = [name, *(f"{name}#{mark}" for mark in marks)]
             if options.get("influence_conversation") is False:
                 unused.add(name)
         features: dict[str, frozenset[str]] = {}
+        # `use_entities: []` and `use_entities: null` stand for none; to leave the key out, for all.
         for intent, options in options_in(self.content["intents"]).items():
             used = (
                 set(labels)
@@ -349,7 +350,7 @@ class _Checker:
                 raise self.fail("responses", name, f"{wrong[0]}: of the response {name!r} {example}.")
             if isinstance(one.get("attachment"), str):
                 raise self.fail("responses", name, f"attachment: of the response {name!r} is a mapping, not a text.")
-            if "text" in one:
+            if "text" in one:  # YAML reads 5 and yes as no texts.
                 one["text"] = "" if one["text"] is None else str(one["text"])
         return found
 
@@ -390,5 +391,10 @@ class _Checker:
             value=one.get("value"),
             intents=frozenset(map(str, as_list(one.get("intent")))),
             not_intents=frozenset(map(str, as_list(one.get("not_intent")))),
-            conditions=tuple(condition for condition in as_list(one.get("conditions")) if isinstance(condition, dict)),
+            conditions=self._conditions(name, as_list(one.get("conditions"))),
         )
+
+    def _conditions(self, name: str, written: list[Any]) -> tuple[Mapping[str, Any], ...]:
+        if not all(isinstance(condition, dict) for condition in written):  # Without it, the mapping would always work.
+            raise self.fail("slots", name, f"a condition of the slot {name!r} is like active_loop: booking_form.")
+        return tuple(written)

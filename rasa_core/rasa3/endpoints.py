@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from rasa_core.exceptions import ModelError, did_you_mean
+from rasa_core.support.http import without_secrets
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Fate, Note
 from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
@@ -37,13 +38,13 @@ _DIALECTS: Final = {
 _STORE_TYPES: Final = ("in_memory", "redis", "sql", "mongod", "dynamo")
 _SQL_KEYS: Final = ("type", "dialect", "url", "port", "db", "username", "password", "query")
 _REDIS_KEYS: Final = ("type", "url", "port", "db", "username", "password", "key_prefix", "record_exp", "use_ssl")
-_FILE_OF_RASA: Final = "rasa.db"
+_FILE_OF_RASA: Final = "rasa.db"  # Where Rasa keeps them if the file does not say.
 _LEFT_OUT: Final = {
     "event_broker": "left out: read the events with rasa-core store export, or from the store",
     "models": "left out: the model is trained from this folder, or loaded with POST /load",
 }
 _UNNEEDED: Final = {"lock_store": "not needed, as each conversation is locked where it is kept"}
-_CHANNELS: Final = ("rest",)
+_CHANNELS: Final = ("rest",)  # All that needs no code for one service.
 
 
 @dataclass(slots=True)
@@ -76,7 +77,7 @@ def read_endpoints(folder: Path) -> Endpoints:
     """
     found = Endpoints()
     for key, part in _keys_of(folder / ENDPOINTS).items():
-        if part.is_null:
+        if part.is_null:  # As Rasa's own template has it, with all that could stand there as comments.
             continue
         if key in ("action_endpoint", "nlg"):
             _add_server(found, key, part)
@@ -120,6 +121,7 @@ def _filled(part: Part) -> Any:
             raise ModelError(f"{part.place}: the environment has no variable {match[1]}; set it, or write its value.")
         return os.environ[match[1]]
 
+    # Only here, not in the whole file: what is left out may name variables that only Rasa's machine has.
     if part.is_mapping:
         return {key.written: _filled(value) for key, value in part.pairs()}
     data = part.data
@@ -147,12 +149,7 @@ def _add_server(found: Endpoints, key: str, part: Part) -> None:
         found.actions = given
     unused = tuple(name for name in given if name not in _SERVER_KEYS)
     fate: Fate = "replaced" if unused else "same"
-    found.notes.append(Note(part.place, key, fate, f"the same, at {_shown(url)}", unused))
-
-
-def _shown(url: str) -> str:
-    """Return an address without what may be secret in it."""
-    return re.sub(r"//[^/]*@", "//", url.partition("?")[0])
+    found.notes.append(Note(part.place, key, fate, f"the same, at {without_secrets(url)}", unused))
 
 
 def _add_store(found: Endpoints, part: Part) -> None:
@@ -182,7 +179,7 @@ def _add_store(found: Endpoints, part: Part) -> None:
 def _add_sql(found: Endpoints, given: Mapping[str, Any], place: Place) -> None:
     written, separator, rest = str(given.get("url") or "").partition("://")
     dialect = written if separator else str(given.get("dialect") or "sqlite")
-    scheme = _DIALECTS.get(dialect)
+    scheme = _DIALECTS.get(dialect)  # The driver behind the + is Rasa's; here, each database has one.
     if scheme is None:
         hint = did_you_mean(dialect, _DIALECTS)
         known = "sqlite, postgresql, mysql"
@@ -209,6 +206,7 @@ def _beside(path: str) -> str:
             is_of_rasa = b"intent_name" in file.read(1 << 16)
     except OSError:
         is_of_rasa = False
+    # The file of Rasa stays as it is, for the way back.
     return str(Path(path).with_suffix(".rasa_core.db")) if is_of_rasa else path
 
 
@@ -218,6 +216,7 @@ def _add_redis(found: Endpoints, given: Mapping[str, Any], place: Place) -> None
     prefix = given.get("key_prefix")
     found.store = f"{scheme}://{_address(given, 'localhost', 6379)}/{database}"
     found.store += f"?{urlencode({'key_prefix': prefix})}" if prefix else ""
+    # Conversations end by --retention here, and not by the clock of Redis; to keep them for ever needs nothing.
     unused = tuple(key for key in given if key not in _REDIS_KEYS or (key == "record_exp" and given[key]))
     text = "conversations are kept there, under keys of their own; those of Rasa are not read"
     found.notes.append(Note(place, "tracker_store redis", "replaced", text, unused))

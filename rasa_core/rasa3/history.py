@@ -21,7 +21,7 @@ from rasa_core.support.moments import moment_in
 
 LISTENED: Final = f"prev_{ACTION_LISTEN_NAME}"
 LOOP_PREFIX: Final = "active_loop_"
-MOST_REMINDERS: Final = 50
+MOST_REMINDERS: Final = 50  # They are in the head of a conversation, which must not grow with it.
 _GRACE: Final = 1.0
 """Seconds by which a reminder may be late when it is set: its time is kept to the second."""
 VALIDATION: Final = "validate_"
@@ -151,7 +151,7 @@ class RasaHistory(History):
         self.rejected: str | None = None
         self.marked: list[Any] = []
         self.fresh_slots: list[str] = []
-        self.reminders: dict[str, Any] = getattr(self, "reminders", {})
+        self.reminders: dict[str, Any] = getattr(self, "reminders", {})  # Sessions and rewinds clear all else.
         self.acting: dict[str, Any] | None = None
         self._forget_parts()
 
@@ -174,6 +174,7 @@ class RasaHistory(History):
             self.reminders = left
             return
         said = message.intent.get("name"), entities_in(message.entities)
+        # An intent may have been triggered by somebody else, too: only one that is due can be the one that acts.
         for name, one in sorted(self.reminders.items(), key=lambda item: _moment_of(item[1])):
             is_due = _moment_of(one) <= message.timestamp
             if is_due and (one.get("intent"), entities_in(one.get("entities"))) == said:
@@ -195,11 +196,11 @@ class RasaHistory(History):
         name = action_name
         super().record_action({}, name)
         self.rejected = None
-        self.states.clear()
-        if self.heard and name != self.loop_ran:
+        self.states.clear()  # Those of the base class, in whose place both views stand.
+        if self.heard and name != self.loop_ran:  # The message was answered by something else than the loop.
             self._go_on()
         self.heard = False
-        if name in self.vocabulary.loops and name == self.loop_ran:
+        if name in self.vocabulary.loops and name == self.loop_ran:  # It got its answer, and asks for the next.
             self._forget_handled_turn()
         else:
             self._all.add(state)
@@ -231,6 +232,7 @@ class RasaHistory(History):
 
     def _as_shown(self, state: State, action: str | None) -> State:
         listened = LISTENED in state
+        # A message that a hidden turn answered is not shown with the action that comes after that turn.
         shown = dict(user_part(state) if listened or not self._visible.total else self.shown_user)
         shown.update({name: value for name, value in state.items() if name.startswith(("slot_", LOOP_PREFIX))})
         if action is not None:
@@ -345,7 +347,7 @@ class RasaHistory(History):
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:  # noqa: D102
         super().restore(snapshot)
-        for name in _SEEN:
+        for name in _SEEN:  # A head that an earlier version has stored lacks what came since.
             setattr(self, name, snapshot["seen"].get(name, getattr(self, name)))
         self.loop = None if snapshot["loop"] is None else Loop(**snapshot["loop"])
         self._all.restore(snapshot["all"])

@@ -20,16 +20,17 @@ def modernised(content: Mapping[str, Any], entities: Collection[str]) -> dict[st
     own: dict[str, list[dict[str, Any]]] = {name: list(one.get("mappings") or []) for name, one in slots.items()}
     forms = {name: _form(name, one or {}, own) for name, one in content["forms"].items()}
     for name, one in slots.items():
+        # Last, as Rasa 2 filled a slot by itself only where no mapping of a form had.
         if "mappings" not in one and one.pop("auto_fill", True) is not False and name in entities:
             own[name].append({"type": "from_entity", "entity": name})
-        one["mappings"] = own[name] or [{"type": "custom"}]
+        one["mappings"] = own[name] or [{"type": "custom"}]  # Rasa 3 wants one; this one does nothing by itself.
     return {**content, "slots": slots, "forms": forms}
 
 
 def _form(name: str, described: Mapping[str, Any], own: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """Return a form without mappings, and add these to those of the slots."""
     direct = {key: value for key, value in described.items() if key != "ignored_intents"}
-    required = described.get("required_slots", direct)
+    required = described.get("required_slots", direct)  # Before 2.6, slots stood right under the form.
     if isinstance(required, dict):
         for slot, mappings in required.items():
             for mapping in mappings or [{"type": "from_entity", "entity": slot}]:

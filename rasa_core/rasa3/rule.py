@@ -57,6 +57,7 @@ def rules_of_old_policies(
     place
         Of the policies.
     """
+    # As the classes may be named with their module, such as rasa.core.policies.mapping_policy.MappingPolicy.
     names = {str(one.get("name")).rpartition(".")[2]: one for one in policies}
     if "MappingPolicy" in names:
         for intent, (action, here) in triggers.items():

@@ -9,7 +9,7 @@ from typing import Any, Final
 from rasa_core.exceptions import DomainError, did_you_mean
 from rasa_core.slots import Slot, class_from_path, short_text
 
-OTHER_VALUE: Final = "__other__"
+OTHER_VALUE: Final = "__other__"  # As Rasa names it, since a domain may list it itself.
 
 
 class RasaSlot(Slot):
@@ -44,7 +44,7 @@ class RasaTextSlot(RasaSlot):
     """Text, of which only the presence matters."""
 
     def condition_value(self) -> Any:  # noqa: D102
-        return "set"
+        return "set"  # Any text does, as only the presence is seen.
 
     def feature_text(self) -> str | None:  # noqa: D102
         return short_text(self.value) if self.influence_conversation else None
@@ -54,7 +54,7 @@ class RasaListSlot(RasaSlot):
     """Several values, of which only the presence matters; a single value is a list of one."""
 
     def features_of(self, value: Any) -> list[float]:  # noqa: D102
-        return [] if isinstance(value, list | tuple) and not value else [1.0]
+        return [] if isinstance(value, list | tuple) and not value else [1.0]  # An empty list is as none.
 
     @property
     def value(self) -> Any:
@@ -101,7 +101,7 @@ class RasaFloatSlot(RasaSlot):
             number = float(value)
         except (TypeError, ValueError, OverflowError):
             return []
-        if math.isnan(number):
+        if math.isnan(number):  # Which `min` and `max` would let through, into the network.
             return []
         clipped = min(max(number, self.min_value), self.max_value)
         return [1.0, (clipped - self.min_value) / (self.max_value - self.min_value)]
@@ -171,7 +171,7 @@ def rasa_slot(name: str, described: Mapping[str, Any]) -> Slot:
     """
     type_name = described.get("type")
     module, _, class_name = str(type_name).rpartition(".")
-    if module.startswith("rasa."):
+    if module.startswith("rasa."):  # rasa.shared.core.slots.TextSlot, and where it stood in Rasa 2.
         type_name = _BUILT_IN.get(class_name, type_name)
     type_name = "any" if type_name == "unfeaturized" else type_name
     kind: type[Slot] | None = _TYPES.get(str(type_name))
@@ -183,6 +183,7 @@ def rasa_slot(name: str, described: Mapping[str, Any]) -> Slot:
             f"slot {name!r}: unknown type {type_name!r}.{did_you_mean(str(type_name), _TYPES)} Known types: {known}, "
             "or the dotted path of your own Slot class."
         )
+    # What is null is not said; what does not fit the type, its class refuses, below.
     options = {key: described[key] for key in _OPTIONS if described.get(key) is not None}
     if issubclass(kind, RasaSlot):
         options["influence_conversation"] = described.get("influence_conversation", True) is not False
@@ -198,7 +199,7 @@ def _truth(value: Any) -> bool | None:
         lowered = value.strip().lower()
         if lowered in ("true", "false"):
             return lowered == "true"
-    try:
+    try:  # As Rasa reads it: 0.5 and 2 are false.
         return float(value) == 1.0
     except (TypeError, ValueError, OverflowError):
         return None

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Self
 from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
 
-from rasa_core.support.http import HttpAnswer, HttpTransport
+from rasa_core.support.http import HttpAnswer, HttpTransport, without_secrets
 
 _MOST_HOPS: Final = 5
 _REPEATED: Final = (307, 308)
@@ -49,7 +49,7 @@ class Endpoint:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"a server has an address such as http://localhost:5055/webhook, not {url!r}.")
         self.url, self.timeout, self.headers, self.compress = url, timeout, dict(headers or {}), compress
-        self.place = url.partition("?")[0]
+        self.place = without_secrets(url)  # It stands in errors, which are kept in conversations.
         self._parts = parts
         self._transport = HttpTransport(parts._replace(path=""), hidden_query=parts.query)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import socket
 import ssl
 import time
@@ -45,6 +46,11 @@ class NoAnswerError(RasaCoreError):
         self.sent = not isinstance(error, ConnectTimeoutError | UnicodeError)
         self.passing = _is_passing(cause)
         self.timed_out = isinstance(cause, TimeoutError)
+
+
+def without_secrets(address: str) -> str:
+    """Return an address without what may be secret in it: the user, the password, and the parameters."""
+    return re.sub(r"//[^/]*@", "//", address.partition("?")[0])
 
 
 def _cause_of(error: BaseException) -> BaseException:

@@ -84,7 +84,7 @@ def test_names_are_written_into_a_file_as_they_are(folder: Path, tmp_path: Path)
     stories.write_text("## schöner Tag\n* greet\n  - utter_hello\n", encoding="utf-8")
     file = tmp_path / "compare.txt"
     run(compare_command, folder / "old", folder / "new", "-s", stories, "-o", file)
-    assert f'fails now: {stories}:1 "schöner Tag"' in file.read_text(encoding="utf-8")
+    assert f'fails now: {stories}:2 "schöner Tag"' in file.read_text(encoding="utf-8")
 
 
 def test_the_modules_of_both_models_are_imported(folder: Path, tmp_path: Path) -> None:

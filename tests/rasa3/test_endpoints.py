@@ -304,3 +304,7 @@ def test_what_an_action_server_names_is_worded_too_and_the_domain_is_sent_where_
     ]
     worded = next(body for _, path, _, body in server.asked if path == "/nlg")
     assert worded["arguments"] == {"mood": "wet"}
+
+
+def test_no_error_names_the_password_of_an_address() -> None:
+    assert Endpoint("http://bot:s3cret@own:5055/webhook?token=s3cret", 1.0).place == "http://own:5055/webhook"

@@ -12,6 +12,7 @@ from rasa_core.agent import Agent
 from rasa_core.events import Event, SlotSet
 from rasa_core.exceptions import DomainError, ModelError, StoryParseError
 from rasa_core.project import Project
+from rasa_core.rasa3.domain_parts import rasa_domain_from_text
 from rasa_core.rasa_files import RasaFiles
 from rasa_core.teaching.corrections import corrected_messages
 from rasa_core.teaching.learning import Learner
@@ -387,3 +388,9 @@ def test_a_message_that_is_corrected_on_the_terminal_fills_slots_and_is_known_as
     assert tracker.get_slot("room") == "blue"
     corrected = corrected_messages(tracker)
     assert [message.intent["name"] for message in corrected] == ["inform"]
+
+
+def test_a_condition_that_is_none_is_an_error_and_no_mapping_that_always_works() -> None:
+    slot = "slots:\n  x:\n    type: text\n    mappings:\n    - {type: from_text, conditions: [active_loop]}\n"
+    with pytest.raises(DomainError, match=r"^bot.yml:3:3: a condition of the slot 'x' is like active_loop: "):
+        rasa_domain_from_text(f"version: '3.1'\n{slot}", "bot.yml")
