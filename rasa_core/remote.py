@@ -250,7 +250,7 @@ class RasaCoreClient(JsonCaller):
         timeout
             How long the training may take, in seconds.
         **settings
-            ``epochs``, ``seed`` ...; see `rasa_core.nlu.training_data.NLUSettings`.
+            ``epochs``, ``seed`` ...; see `rasa_core.nlu.settings.NLUSettings`.
 
         Returns
         -------
@@ -261,11 +261,11 @@ class RasaCoreClient(JsonCaller):
         body = content.encode() if isinstance(content, str) else content
         query = {key: str(value) for key, value in settings.items()} | ({} if name is None else {"name": name})
         headers = {"Content-Type": "text/plain"}
-        return self.call(Call("POST", "/train", body, headers, query, timeout=timeout), retries=0)
+        return self.call(Call("POST", "/train", body, headers, query, timeout=timeout), retries=0)  # It has no key.
 
     def _turn(self, call: Call) -> Json:
         answer = self.call(call)
-        if not isinstance(answer, dict) or "next_action" not in answer:
+        if not isinstance(answer, dict) or "next_action" not in answer:  # Whatever else answers there with 200.
             raise ClientError(f"{self.host} answered without a next_action; is it a Rasa Core server?")
         return answer
 
@@ -345,7 +345,7 @@ class RemoteAgent:
                     f"conversation {message.sender_id!r}: {MAX_ACTIONS} actions ran for one message, and "
                     f"{next_action!r} is to be the next. Is there a story that lets the bot listen then?"
                 )
-            if tracker is None:
+            if tracker is None:  # Once a turn, and only where an action runs: it has the whole log in it.
                 tracker = self.core_client.tracker(message.sender_id, self.domain)
             events = self._run(next_action, Dispatcher(message.sender_id, channel, self.domain), tracker)
             for event in (ActionExecuted(next_action), *events):
@@ -378,7 +378,7 @@ def _change(sender_id: str, what: str, body: object, key: str | None, expected_v
     headers = {"Content-Type": "application/json"}
     if expected_version is not None:
         headers["If-Match"] = f'"{expected_version}"'
-    own = str(uuid.uuid4()) if key is None else key
+    own = str(uuid.uuid4()) if key is None else key  # Of the operating system, so that forks and threads differ.
     return Call("POST", _path(sender_id, what), _as_json(body), headers, key=own, probe=_path(sender_id, "tracker"))
 
 

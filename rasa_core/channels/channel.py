@@ -64,6 +64,7 @@ class InputChannel:
 
     def start_async_listening(self, message_queue: Any) -> None:
         """Put each `UserMessage` on a queue that has a method ``enqueue`` or ``put``."""
+        # Those of 0.9 have `enqueue`, those of Python `put`.
         self.start_sync_listening(getattr(message_queue, "enqueue", None) or message_queue.put)
 
 
@@ -166,6 +167,7 @@ class HttpInputChannel(InputChannel):
 
     def start_sync_listening(self, message_handler: MessageHandler) -> None:
         """Serve the components until the process is stopped."""
+        # With threads, one slow answer keeps no other user waiting; the store locks each conversation.
         self.create_app(message_handler).run(self.host, self.http_port, threaded=True)
 
 

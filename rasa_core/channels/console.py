@@ -47,7 +47,7 @@ class LineEditor:
             with suppress(OSError):
                 self._readline.read_history_file(history_file())
             self._readline.set_history_length(_MOST_LINES)
-            self._readline.set_startup_hook(self._insert)
+            self._readline.set_startup_hook(self._insert)  # The only way to begin a line with a text.
 
     def read(self, prompt: str) -> str:
         """Return a line; raise `EOFError` at the end of the input, `KeyboardInterrupt` if nothing was typed."""
@@ -69,7 +69,7 @@ class LineEditor:
         """Keep what was typed for the next time."""
         if self._readline is not None:
             self._readline.set_startup_hook(None)
-            with suppress(OSError):
+            with suppress(OSError):  # A home that cannot be written is no reason to end a chat with an error.
                 history_file().parent.mkdir(parents=True, exist_ok=True)
                 make_private(history_file())
                 self._readline.write_history_file(history_file())
@@ -133,8 +133,9 @@ class ConsoleInputChannel(InputChannel):
     def _read_line(self, prompt: str = "> ") -> str | None:
         if sys.stdin is None:
             return None
-        if sys.stdout is None:
-            return sys.stdin.readline().rstrip("\n") or None
+        if sys.stdout is None:  # As in a program without a terminal, where `input` fails.
+            line = sys.stdin.readline()
+            return line.rstrip("\n") if line else None
         try:
             return input("") if self.editor is None else self.editor.read(prompt)
         except (EOFError, KeyboardInterrupt):

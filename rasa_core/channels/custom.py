@@ -27,7 +27,7 @@ from rasa_core.channels.channel import (
     import_flask,
 )
 from rasa_core.exceptions import ClientError
-from rasa_core.support.http import HttpTransport, NoAnswerError
+from rasa_core.support.http import HttpTransport, NoAnswerError, without_secrets
 
 
 class CustomOutput(OutputChannel):
@@ -66,7 +66,7 @@ class CustomOutput(OutputChannel):
         if self.access_token is not None:
             headers["Authorization"] = f"Bearer {self.access_token}"
         body = json.dumps(message).encode()
-        place = self.url.partition("?")[0]
+        place = without_secrets(self.url)
         try:
             # On a connection of its own, since the message must not be repeated if a kept one has ended meanwhile.
             answer = self._transport.exchange(
@@ -75,7 +75,7 @@ class CustomOutput(OutputChannel):
         except NoAnswerError as error:
             raise ClientError(f"{place} could not be given a message of the bot: {error}.") from error
         if 300 <= answer.status < 400:
-            target = answer.headers.get("Location", "nowhere").partition("?")[0]
+            target = without_secrets(answer.headers.get("Location", "nowhere"))
             raise ClientError(
                 f"{place} answered {answer.status}, a redirect to {target}, to a message of the bot. Redirects are not "
                 "followed, since the message and the token are for this address alone; give the address itself."
@@ -106,7 +106,7 @@ class CustomInput(HttpInputComponent):
             return {"status": "ok"}
 
         def receive() -> Any:
-            body = flask.request.get_json(force=True, silent=True)
+            body = flask.request.get_json(force=True, silent=True)  # Clients of old do not say that it is JSON.
             fields = body if isinstance(body, dict) else {}
             sender, message = fields.get("sender"), fields.get("message")
             if not isinstance(sender, str | None) or not isinstance(message, str):

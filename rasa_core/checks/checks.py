@@ -138,6 +138,7 @@ def refuse_unusable(domain: Domain, stories: str | Path | Sequence[Path], domain
     """Raise `StoryParseError`, which lists them, if there are turns that training cannot use."""
     found = unusable_turns(domain, stories, domain_name)
     if found:
+        # The first place of each is enough: what is wrong is told in full by check.
         texts = [f"{replace(place, note=None)}: {one.message}" for one in found for place in one.places[:1]]
         if all(one.kind != "grammar" for one in found):
             texts = [
@@ -155,7 +156,7 @@ def _check_content(
     lines: Mapping[tuple[str, str], int],
 ) -> Iterator[Finding]:
     """Find what single lines of stories, and their checkpoints and names, have wrong."""
-    # Unknown names are found with all places.
+    # Unknown names are found with all places, below; what is left out for its format is told of the folder.
     problems = [one for one in problems if one.kind not in (UNKNOWN_NAME, LEFT_OUT)]
     yield from _findings(problems, "grammar", "ignored-line")
     is_complete = not errors_in(problems)
@@ -233,7 +234,7 @@ def _build_domain(content: DomainFile, name: str, found: list[Finding]) -> Domai
     for slot, options in content.slots.items():
         try:
             slots += Domain.collect_slots({slot: options})
-        except DomainError as error:
+        except DomainError as error:  # One that policies do not see stands for it, so that its name is known.
             found.append(_domain_finding(error, name, content))
             slots.append(Slot.resolve_by_type("unfeaturized")(slot))
     actions = _action_names(content, name, found)
@@ -272,7 +273,7 @@ def _action_names(content: DomainFile, name: str, found: list[Finding]) -> list[
 
 
 def _domain_finding(error: DomainError, name: str, content: DomainFile | None = None) -> Finding:
-    text = str(error)
+    text = str(error)  # An error that knows its line begins with it; of others, the file tells where their item is.
     place = re.match(rf"{re.escape(name)}(?::(\d+))?(?::\d+)?: ", text)
     line = int(place[1]) if place and place[1] else None
     if line is None and content is not None and error.item is not None:

@@ -79,6 +79,7 @@ def story_actions(trackers: Iterable[TrainingTracker]) -> list[list[StoryAction]
 
     def actions_of(tracker: TrainingTracker) -> Iterator[StoryAction]:
         actions = tracker.actions_with_sources()
+        # Numbers rather than states: each is compared with many others, and a tuple of numbers is compared at once.
         latest_first = [number_of(state) for state in tracker.last_states(None)[:-1]][::-1][: len(actions)]
         for left, (action, place) in zip(range(len(actions) - 1, -1, -1), actions, strict=True):
             if place is not None:
@@ -100,12 +101,12 @@ def find_contradictions(conversations: Iterable[Sequence[StoryAction]], max_hist
         histories.setdefault(key, {})[action.states, action.name] = None
         following.setdefault(key, {})[action.name, action.place] = None
     disputed = [key for key, found in following.items() if len({name for name, _ in found}) > 1]
-    disputed.sort(key=lambda key: -len(following[key]))
+    disputed.sort(key=lambda key: -len(following[key]))  # The largest first, which tells of the smaller ones too.
     contradictions: list[Contradiction] = []
     told: dict[frozenset[ActionAndPlace], Contradiction] = {}
     for key in disputed:
         actions, needed = list(following[key]), _needed(histories[key])
-        pairs = [frozenset(actions)]
+        pairs = [frozenset(actions)]  # Of many places, the pairs would be too many to go through.
         if len(actions) ** 2 <= _MOST_PAIRS:
             pairs = [frozenset((one, two)) for one, two in combinations(actions, 2) if one[0] != two[0]]
         for pair in pairs:

@@ -28,7 +28,7 @@ from rasa_core.support.yaml_parts import YamlError, read_yaml
 
 EXIT_CODES: Final[dict[Fate, int]] = {"same": 0, "replaced": 1, "left out": 2}
 
-_UNTOLD: Final = ("version", "imports", *sorted(DATA_KEYS))
+_UNTOLD: Final = ("version", "imports", *sorted(DATA_KEYS))  # Not about the bot, or told of with the data.
 _PLACE: Final = re.compile(r"^(?P<file>[^\n]*?\.ya?ml):(?P<line>\d+)(?::\d+)?: ")
 _SDK: Final = re.compile(r"^(?:from|import) rasa_sdk\b", re.MULTILINE)
 _MODELS: Final = "models/*.tar.gz"
@@ -39,7 +39,7 @@ def carried_over(files: RasaFiles) -> list[Note]:
     found: list[Note] = []
     endpoints = _config_and_servers(files, found)
     domain: Domain | None = None
-    try:
+    try:  # An error in one file keeps nobody from hearing of the others.
         found += _domain(files)
         domain = files.domain
     except RasaCoreError as error:
@@ -64,6 +64,7 @@ def _of_error(what: str, text: str, files: RasaFiles) -> Iterator[Note]:
 
 def _config_and_servers(files: RasaFiles, found: list[Note]) -> Endpoints | None:
     try:
+        # `ignores_own`: what is one's own becomes a note among the others, in the place of an error.
         config = read_rasa_config(files.config_file, lambda max_history: KerasPolicy(), ignores_own=True)
         found += [*config.notes, *config.pipeline.notes]
     except ModelError as error:
@@ -146,6 +147,7 @@ def _code(files: RasaFiles, domain: Domain | None, endpoints: Endpoints | None) 
             yield Note(Place(str(file), line), "actions", "same", "the same; start it with rasa-sdk, as before")
     for file in sorted(files.folder.glob(_MODELS)):
         yield Note(Place(str(file)), "model", "replaced", "not read; a new one is trained from these files")
+    # With an action server, it runs them all; whether it does, only it knows.
     if domain is None or domain.rasa is None or endpoints is None or endpoints.actions is not None:
         return
     for name in domain.rasa.content["actions"]:

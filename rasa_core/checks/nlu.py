@@ -68,6 +68,7 @@ def check_data_files(files: Iterable[Path]) -> tuple[TrainingData | None, list[F
                 place = _place(one.place or Place(str(file)))
                 found.append(finding("nlu-data", "error", one.problem, [place]))
     data = TrainingData.joined(parts)
+    # What is missing from the data may stand in a file that cannot be read, so nobody compares them with a domain.
     return (None if found else data), [*found, *check_training_data(data)]
 
 
@@ -79,6 +80,7 @@ def check_domain_names(
     places: dict[str, dict[str, list[Place]]] = {"intent": {}, "entity": {}}
     for example in data.examples:
         if example.intent is not None:
+            # Of a retrieval intent, faq/hours, the domain has the first part alone.
             places["intent"].setdefault(example.intent.partition("/")[0], []).append(_place(example.place))
         for span in example.entities:
             places["entity"].setdefault(span.entity, []).append(_place(example.place))

@@ -47,7 +47,7 @@ Contradictions = Callable[[RasaFiles, ReadStories], None]
 """Raises `ModelError` with a line for each rule that contradicts another, or a story."""
 
 _PLACE: Final = re.compile(r"^(?P<file>[^\n]*?\.ya?ml):(?P<line>\d+)(?::\d+)?(?: \"(?P<name>[^\"]*)\")?: ")
-_SAID_BY_ITSELF: Final = ("utter_restart", "utter_back", "utter_default", "utter_ask_rephrase")
+_SAID_BY_ITSELF: Final = ("utter_restart", "utter_back", "utter_default", "utter_ask_rephrase")  # By default actions.
 _BUTTON: Final = re.compile(r"/([^{@\s]+)")
 
 
@@ -70,7 +70,7 @@ def check_rasa(
     found, config = _config_and_servers(files, ignores_own)
     try:
         domain = files.domain
-    except (DomainError, ModelError) as error:
+    except (DomainError, ModelError) as error:  # Without its names, everything would be unknown.
         return [*found, *(_from_line("domain", line, files) for line in str(error).splitlines())]
     problems: list[Problem] = []
     read = files.read_stories(problems)
@@ -106,6 +106,7 @@ def _config_and_servers(files: RasaFiles, ignores_own: bool) -> tuple[list[Findi
     try:
         read_endpoints(files.folder)
     except ModelError as error:
+        # The machine that checks need not have the passwords of the one that serves.
         severity = "warning" if "the environment has no variable" in str(error) else "error"
         found.append(_from_line("endpoints", str(error), files, severity))
     return found, config
@@ -122,7 +123,7 @@ def _stories(read: ReadStories, domain: Domain, max_history: int, problems: Sequ
     steps = [step for story in read.steps for step in story]
     yield from check_loops(steps)
     yield from check_repeated_stories(read.steps)
-    if not any(problem.severity == "error" for problem in problems):
+    if not any(problem.severity == "error" for problem in problems):  # Else what is missing may be what was not read.
         yield from check_checkpoints(steps)
         yield from check_histories(steps, domain, max_history)
 
@@ -206,6 +207,7 @@ def _intents_of_buttons(variant: dict[str, Any]) -> Iterator[str]:
 
 def _words_of_code(files: RasaFiles) -> set[str]:
     """Return all words in the code of a project, which may say responses by name."""
+    # Words, not calls: a name may be put together, or stand in a list, and to tell too little is better than wrongly.
     sources = [*files.folder.glob("*.py"), *files.folder.glob("actions/**/*.py")]
     return {word for path in sources for word in re.findall(r"\w+", path.read_text("utf-8", "replace"))}
 
@@ -216,7 +218,7 @@ def _unused(domain: Domain, parts: RasaParts, read: ReadStories, words: set[str]
     begun = {*used, *(one.loop_name for one in events if isinstance(one, ActiveLoop) and one.loop_name)}
     used |= {ask for name, form in parts.forms.items() for slot in form.required_slots for ask in _asks(name, slot)}
     for name in parts.content["responses"]:
-        if name.partition("/")[0] not in used:
+        if name.partition("/")[0] not in used:  # The responses of a retrieval intent are said by the action before "/".
             text = f"no story or rule says {name!r}; remove it, unless an action of your own does."
             yield finding("unused-response", "warning", text, [parts.lines.get(("responses", name))])
     for name in parts.forms:
@@ -257,6 +259,7 @@ def _nlu(
     """Find what NLU data, domain and pipeline do not say alike."""
     own = [name for name in parts.intents if name in data.intents or name not in RASA_DEFAULT_INTENTS]
     yield from check_domain_names(data, own, parts.entity_names, str(files.first_domain_file()))
+    # Backwards, so that the first place of each stays.
     retrieved = {one.intent: one.place for one in reversed(data.examples) if one.intent and "/" in one.intent}
     for intent, place in sorted(retrieved.items()):
         if f"utter_{intent}" not in parts.content["responses"]:

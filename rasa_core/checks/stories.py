@@ -63,6 +63,7 @@ def check_checkpoints(steps: Steps) -> Iterator[Finding]:
             ends.setdefault(end.name, []).append(step)
     reached = _reached(_edges(steps), STORY_START)
     for name, there in starts.items():
+        # Those that were generated, for `or`, lie inside a story, of whose own beginning is told.
         if name == STORY_START or name in reached or name.startswith(GENERATED_CHECKPOINT_PREFIX):
             continue
         if name in ends:
@@ -106,6 +107,7 @@ def _reached(edges: Edges, start: str) -> dict[str, tuple[str, StoryStep] | None
 
 def check_loops(steps: Steps) -> Iterator[Finding]:
     """Find ways from a checkpoint back to it on which the user never speaks."""
+    # Steps in which the user speaks are left out: any circle of those that stay is one without a word.
     edges = _edges(step for step in steps if not any(map(_ends_turn, step.events)))
     _, back = order_checkpoints(edges)
     for start, end in sorted(back):
@@ -207,6 +209,7 @@ def check_names(
         "action": domain.action_names,
     }
     for kind, names in declared.items():
+        # /restart works whether the domain lists it or not.
         known = {*names, domain.restart_intent} if kind == "intent" else set(names)
         for name, places in used.places[kind].items():
             if name not in known:
@@ -237,6 +240,7 @@ def check_names(
 def _used_elsewhere(kind: str, domain: Domain) -> set[str]:
     """Return the names that need not stand in a story."""
     if kind == "slot":
+        # A slot that is said needs no story, nor does one that policies never see.
         spoken = _VARIABLE.findall(json.dumps(domain.templates, ensure_ascii=False, default=str))
         return {*spoken, *(slot.name for slot in domain.slots if not slot.has_features())}
     if kind == "action":
@@ -267,6 +271,7 @@ def _unknown_values(domain: Domain, used: UsedNames) -> Iterator[Finding]:
 def _unseen_values(domain: Domain, used: UsedNames) -> Iterator[Finding]:
     """Find values that policies take for no value at all, such as false, in slots that could tell them apart."""
     for slot in domain.slots:
+        # Slots with `unset: true`, and those of Rasa 3, tell false from nothing; with a first value, nothing is rare.
         if getattr(slot, "unset", None) is not False or slot.initial_value is not None:
             continue
         tried, unset = slot.fresh(), slot.fresh().as_feature()

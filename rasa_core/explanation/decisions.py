@@ -137,6 +137,7 @@ def explain(turns: TurnProcessor, tracker: DialogueStateTracker, at: int | None 
     ensemble, domain = turns.policy_ensemble, turns.domain
     # An export that stands in the past would be written anew.
     past = [event for event in events[:at] if not isinstance(event, StoryExported)]
+    # As much as policies look at, or a conversation of 20,000 events would be kept as 20,000 states.
     window = None if ensemble.longest_history is None else ensemble.window
     then = DialogueStateTracker.from_events(tracker.sender_id, past, domain, window)
     fixed_by = _fixed_by(turns, then)
@@ -167,7 +168,7 @@ def decision_position(events: Sequence[Event]) -> int:
 
 def _fixed_by(turns: TurnProcessor, tracker: DialogueStateTracker) -> FixedBy | None:
     """Return what keeps the policies from being asked, as `TurnProcessor` has it."""
-    wants_restart = turns.wants_restart(tracker)
+    wants_restart = turns.wants_restart(tracker)  # It wins over a pause, or nobody could end one by talking.
     if tracker.is_paused() and not wants_restart:
         return "paused"
     if tracker.follow_up_action is not None and tracker.follow_up_action in turns.domain.action_map:
@@ -176,6 +177,7 @@ def _fixed_by(turns: TurnProcessor, tracker: DialogueStateTracker) -> FixedBy | 
 
 
 def _opinion(policy: Policy, tracker: DialogueStateTracker, domain: Domain) -> PolicyOpinion:
+    # What is not above 0 is no opinion, as for the ensemble: NaN and negative scores of a user's own policy, too.
     given = [float(score) if score > 0.0 else 0.0 for score in policy.predict_action_probabilities(tracker, domain)]
     scores = dict(zip(domain.action_names, given, strict=False))
     top = max(given, default=0.0)

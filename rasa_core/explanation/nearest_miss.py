@@ -11,13 +11,21 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet, UserUttered
 from rasa_core.policies.policy import Prediction
+from rasa_core.rasa3.slots import (
+    OTHER_VALUE,
+    RasaBooleanSlot,
+    RasaCategoricalSlot,
+    RasaFloatSlot,
+    RasaListSlot,
+    RasaTextSlot,
+)
 from rasa_core.slots import BooleanSlot, CategoricalSlot, FloatSlot, ListSlot, Slot, TextSlot
 from rasa_core.trackers import DialogueStateTracker
 
 Kind = Literal["slot", "entity", "intent", "action"]
 Opinion = tuple[str, Mapping[str, float]]
 
-MOST_TRIED: Final = 400
+MOST_TRIED: Final = 400  # Each is a prediction; a domain of many intents and actions has thousands.
 MOST_TOLD: Final = 3
 ANYTHING = "..."
 """Stands for a value of which only the presence matters."""
@@ -152,6 +160,7 @@ def find_nearest_miss(
     present = set(tracker.active_state().items())
     outcomes = []
     for variant in islice(turn.variants(), MOST_TRIED):
+        # By features, since the smallest change for a person is the one that policies see least of.
         played = turn.played(variant.events)
         size = len(present.symmetric_difference(played.active_state().items()))
         outcomes.append(_Outcome(size, variant, ensemble.predict(played, domain)))
@@ -225,6 +234,7 @@ class LatestTurn:
         messages = [index for index, event in enumerate(events) if isinstance(event, UserUttered)]
         start = messages[-1] if messages else len(events)
         self._before, self.events = events[:start], tuple(events[start:])
+        # All that came before is played once, and not for each variant.
         self._snapshot = DialogueStateTracker.from_events(self._sender_id, self._before, domain, window).snapshot()
 
     def played(self, events: Iterable[Event]) -> DialogueStateTracker:
@@ -257,6 +267,7 @@ class LatestTurn:
             for value in other_values(slot):
                 event = SlotSet(name, value)
                 yield Variant("slot", name, slot.value, value, (*self.events, event))
+                # Policies look back: it matters whether a slot was set now, or before the actions of this turn.
                 if any(isinstance(one, ActionExecuted) for one in self.events):
                     since_message = self._with_slots_since_message([event])
                     yield Variant("slot", name, slot.value, value, since_message)
@@ -282,7 +293,7 @@ class LatestTurn:
             if present:
                 others = [entity for entity in message.entities if entity.get("entity") != name]
                 set_by_it = {event.key for event in self._slots_set_by(present)}
-                kept = _without_first_slots(rest, set_by_it)
+                kept = _without_first_slots(rest, set_by_it)  # Without the entity, nothing would have set them.
                 events = (self._message_with(entities=others), *kept)
                 yield Variant("entity", name, present[0].get("value"), None, events)
                 continue
@@ -297,6 +308,7 @@ class LatestTurn:
 
     def _values_of(self, entity: str) -> list[Any]:
         slot = self._slots.get(entity) if self._domain.store_entities_as_slots else None
+        # An entity fills the slot of its name, whose values tell policies apart; of another, only its presence counts.
         values = [value for value in other_values(slot) if value is not None] if slot is not None else []
         return [value[0] if isinstance(value, list) and value else value for value in values] or [ANYTHING]
 
@@ -334,19 +346,19 @@ class LatestTurn:
 def other_values(slot: Slot) -> list[Any]:
     """Return values that look different to policies than the present one, and different from each other."""
     values: list[Any]
-    if isinstance(slot, CategoricalSlot):
-        values = [*slot.values, None]
-    elif isinstance(slot, BooleanSlot):
-        values = [True, False]
-    elif isinstance(slot, FloatSlot):
-        values = [slot.max_value, slot.min_value]
-    elif isinstance(slot, ListSlot):
+    if isinstance(slot, CategoricalSlot | RasaCategoricalSlot):
+        values = [*(value for value in slot.values if value != OTHER_VALUE), None]
+    elif isinstance(slot, BooleanSlot | RasaBooleanSlot):
+        values = [True, False, None]
+    elif isinstance(slot, FloatSlot | RasaFloatSlot):
+        values = [slot.max_value, slot.min_value, None]
+    elif isinstance(slot, ListSlot | RasaListSlot):
         values = [[ANYTHING], None]
-    elif isinstance(slot, TextSlot):
+    elif isinstance(slot, TextSlot | RasaTextSlot):
         values = [ANYTHING, None]
     else:
         values = [None, slot.initial()]
-    found = {_features(slot, slot.value): slot.value}
+    found = {_features(slot, slot.value): slot.value}  # First the present one, so that none like it is taken.
     for value in values:
         found.setdefault(_features(slot, value), value)
     return list(found.values())[1:]

@@ -29,6 +29,11 @@ def test_each_line_is_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(isinstance(message.output_channel, ConsoleOutputChannel) for message in received)
 
 
+def test_an_empty_line_ends_no_chat_of_a_program_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    assert [message.text for message in chat("hi\n\nbye\n", monkeypatch)] == ["hi", "", "bye"]
+
+
 def test_stop_ends_the_chat(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [message.text for message in chat("hi\n/stop \nbye\n", monkeypatch)] == ["hi"]
 

@@ -13,6 +13,7 @@ from rasa_core.events import ActionExecuted, SlotSet, UserUttered
 from rasa_core.explanation import Change, NearestMiss
 from rasa_core.explanation.nearest_miss import other_values
 from rasa_core.policies.policy import Policy
+from rasa_core.rasa3.slots import rasa_slot
 from rasa_core.slots import Slot
 from rasa_core.trackers import DialogueStateTracker
 
@@ -247,6 +248,25 @@ def test_values_differ_from_the_present_one_for_policies(name: str, value: Any, 
     slot = {slot.name: slot for slot in DOMAIN.slots}[name].fresh()
     slot.value = value
 
+    assert other_values(slot) == others
+
+
+@pytest.mark.parametrize(
+    ("described", "value", "others"),
+    [
+        ({"type": "bool"}, None, [True, False]),
+        ({"type": "bool"}, False, [True, None]),
+        ({"type": "categorical", "values": ["low", "high"]}, "low", ["high", None]),
+        ({"type": "float", "max_value": 5}, None, [5, 0.0]),
+        ({"type": "list"}, ["a"], [None]),
+        ({"type": "text"}, None, ["..."]),
+        ({"type": "any"}, "x", []),
+        ({"type": "bool", "influence_conversation": False}, None, []),
+    ],
+)
+def test_slots_of_rasa_3_tell_false_and_0_from_nothing(described: Any, value: Any, others: list[Any]) -> None:
+    slot = rasa_slot("s", {**described})
+    slot.value = value
     assert other_values(slot) == others
 
 
