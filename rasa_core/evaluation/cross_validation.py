@@ -92,6 +92,7 @@ def folds_of_stories(setup: Setup, folds: int) -> list[list[Dialogue]]:
         )
     order = list(range(len(dialogues)))
     random.Random(setup.seed).shuffle(order)
+    # Each fold in the order of the stories, so that nothing but its content depends on the seed.
     return [[dialogues[index] for index in sorted(order[fold::folds])] for fold in range(folds)]
 
 
@@ -132,7 +133,7 @@ def cross_validate(
     """
     found: list[Found] = []
     with Progress("cross-validation, fold", len(parts)) as progress:
-        progress.step(0)
+        progress.step(0)  # The first training may take a minute, and something should stand there.
         for number, held_out in enumerate(parts):
             found.append(measure([item for part in parts if part is not held_out for item in part], held_out))
             progress.step(number + 1, {"accuracy": found[-1].accuracy})
@@ -162,7 +163,7 @@ def all_messages(found: Sequence[MessageEvaluation]) -> MessageEvaluation:
 
 def train_and_evaluate(setup: Setup, learnt: Sequence[Dialogue], held_out: Sequence[Dialogue]) -> StoryEvaluation:
     """Train on some dialogues, and evaluate on others."""
-    agent = setup.make_agent()
+    agent = setup.make_agent()  # A new one: what the last fold has learnt is what this one is measured on.
     made = TrainingDataGenerator(
         StoryGraph(_as_step(conversation) for dialogue in learnt for conversation in dialogue),
         setup.domain,

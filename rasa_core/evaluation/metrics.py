@@ -74,7 +74,7 @@ def scores_by_label(pairs: Sequence[Pair]) -> list[LabelScores]:
             name,
             precision=ratio(hits[name], predicted[name]),
             recall=ratio(hits[name], expected[name]),
-            f1=ratio(2 * hits[name], expected[name] + predicted[name]),
+            f1=ratio(2 * hits[name], expected[name] + predicted[name]),  # 2 TP + FP + FN is the sum of these two.
             support=expected[name],
             predicted=predicted[name],
         )
@@ -120,7 +120,7 @@ class Spread:
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
         """Return the spread of at least one value."""
-        mean = math.fsum(values) / len(values)
+        mean = math.fsum(values) / len(values)  # `fsum` does not depend on the order of the runs.
         squares = math.fsum((value - mean) ** 2 for value in values)
         return cls(mean, math.sqrt(squares / max(1, len(values) - 1)), min(values), max(values))
 
@@ -181,6 +181,7 @@ def expected_calibration_error(bins: Sequence[ConfidenceBin]) -> float:
     right ones and *conf* the mean confidence in a bin (equation 3 of the source). 0 is perfect; 0 also if
     there are no predictions.
     """
+    # |B| / n is left to the end, where it is divided once.
     gaps = math.fsum(one.count * abs(one.accuracy - one.confidence) for one in bins)
     return ratio(gaps, sum(one.count for one in bins))
 

@@ -29,7 +29,7 @@ from rasa_core.support.progress import Progress
 
 NONE: Final = ""
 NO_INTENT: Final = "(none)"
-BATCH: Final = 256
+BATCH: Final = 256  # Messages that are understood at once, which is faster; progress is told after each batch.
 THRESHOLDS: Final = tuple(number / 10 for number in range(1, 10))
 DOUBTFUL: Final = 0.7
 """So sure of another intent others have to be, for an example to look wrong."""
@@ -93,7 +93,7 @@ class MessageResult:
     @property
     def is_intent_right(self) -> bool:
         """Whether the intent is the expected one, or none was expected."""
-        return self.example.intent in (None, self.intent)
+        return self.example.intent in (None, self.intent)  # An example for entities alone says nothing of its intent.
 
     @property
     def is_right(self) -> bool:
@@ -131,6 +131,7 @@ class MessageEvaluation(Evaluation):
     @cached_property
     def entities(self) -> list[LabelScores]:
         """Scores of each entity that is expected or found."""
+        # A span that is expected and found counts as a hit; any other is missed or wrong, as there are no near misses.
         pairs = [
             (name if span in one.expected else NONE, name if span in one.found else NONE)
             for one in self.messages
@@ -225,6 +226,7 @@ def message_result(example: NLUExample, parse: dict[str, Any]) -> MessageResult:
     """Return what was found of a message, beside what was expected."""
     intent = parse["intent"] or {}
     meant = best_understood(parse)
+    # Of a retrieval intent, examples name the part, faq/hours, which the response selector tells.
     for part in parse.get("response_selector", {}).get(meant.get("name"), {}).get("ranking", ())[:1]:
         whole, meant = meant, {**meant, "name": part["intent_response_key"]}
         intent = meant if intent.get("name") == whole.get("name") else intent
@@ -379,6 +381,6 @@ def understood(event: UserUttered, source: Place | None, parser: ParsesText) -> 
     found = message_result(NLUExample(text, intent, tuple(spans), place), parse)
     if "/" not in str(intent):  # Stories may name a retrieval intent as a whole.
         found = replace(found, intent=found.intent.partition("/")[0])
-    if not spans:
+    if not spans:  # Nobody has marked what is in it, so what is found cannot be wrong.
         found = replace(found, found=frozenset())
     return UserUttered(text, parse["intent"], parse["entities"], parse), found

@@ -60,6 +60,7 @@ def _marked(example: NLUExample) -> str:
 
 
 def _mark(covered: str, span: EntitySpan) -> str:
+    # The short form wherever it can be read back: people know it, and edit it.
     value = "" if span.value == covered else span.value
     others = {key: told for key, told in (("role", span.role), ("group", span.group)) if told}
     if not others and not any(sign in span.entity + value for sign in ":()") and value == value.strip():

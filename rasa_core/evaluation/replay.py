@@ -86,6 +86,7 @@ def _moments(
     for position, event in enumerate(events):
         if isinstance(event, ActionExecuted) and _is_decided(event, tracker, position):
             yield position, event, tracker
+        # An export would be written anew, and a fixed action would keep the bot from being asked.
         if not isinstance(event, StoryExported) and not (is_draft and isinstance(event, FollowupAction)):
             tracker.take(event)
 
@@ -256,6 +257,7 @@ class _Pair:
         self._windows = [bot.policy_ensemble.window for bot in self._bots]
         one, other = before.domain, after.domain
         slots = [domain.as_dict().get("slots") for domain in (one, other)]
+        # Then one tracker does for both, which is most of the work.
         self._see_the_same = one.vocabulary == other.vocabulary and slots[0] == slots[1]
 
     def rows(self, conversations: Sequence[Sequence[Event]]) -> list[tuple[Rows, ...]]:
@@ -287,7 +289,7 @@ class _Pair:
 
     def _decide(self, number: int, tracker: DialogueStateTracker, rows: Rows, position: int) -> str:
         many, bot = self._many[number], self._bots[number]
-        if many is None or tracker.must_listen or _intent(tracker) == bot.domain.restart_intent:
+        if many is None or tracker.must_listen or _intent(tracker) == bot.domain.restart_intent:  # No policy is asked.
             return bot.predict(tracker).action
         many.row = rows.get(position)
         return many.predict(tracker).action
@@ -315,7 +317,7 @@ def _compare_texts(
     heard: dict[tuple[str, str], Change],
 ) -> None:
     for position, event in enumerate(events):
-        if not isinstance(event, UserUttered) or not event.text or event.text.startswith("/"):
+        if not isinstance(event, UserUttered) or not event.text or event.text.startswith("/"):  # It names its intent.
             continue
         if event.text not in known:
             old, new = (str((one(event.text).get("intent") or {}).get("name") or "") for one in understand)

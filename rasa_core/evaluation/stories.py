@@ -201,7 +201,7 @@ def _implied(events: Sequence[Event], sources: Sequence[Place | None]) -> set[in
         if isinstance(event, UserUttered):
             said_at = source
         elif isinstance(event, SlotSet):
-            if source is not None and source is said_at:
+            if source is not None and source is said_at:  # Of the same line, an entity has set it.
                 found.add(place)
         elif _is_listening(event) and (following is None or isinstance(following, UserUttered)):
             found.add(place)
@@ -319,6 +319,7 @@ def evaluate_stories(
         indices = range(len(found))
         taken = random.Random(SEED).sample(indices, max_stories) if shuffle_stories else indices[:max_stories]
         chosen = [found[index] for index in sorted(taken)]  # in the order of the stories, as reports name them
+    # Compared as lines, since a model keeps its stories as text, and not where they stood.
     known = _lines_of_each(getattr(bot, "_stories", ""))
     learnt = sum(tuple(map(str.strip, story_lines(one.applied_events()))) in known for one in chosen) if known else 0
     return StoryEvaluation(evaluate_conversations(bot, chosen, parser=parser), len(found), learnt)
@@ -349,6 +350,7 @@ def whole_stories(graph: StoryGraph, domain: Domain) -> list[TrainingTracker]:
 
 
 def _identity(events: Iterable[Event], sources: Sequence[Place | None]) -> tuple[object, ...]:
+    # The objects themselves: a story that says the same as the beginning of another one is one of its own.
     return (*map(id, events), *sources)
 
 

@@ -51,6 +51,7 @@ def story_report(evaluation: StoryEvaluation, what: str, folds: Sequence[StoryEv
         lines += ["", *tables.folds_table(folds, HEADINGS, {"Stories": [len(one.stories) for one in folds]})]
         content["folds"] = [{"stories": len(one.stories), **one.figures} for one in folds]
         content["spread"] = {name: asdict(spread) for name, spread in spreads.items()}
+        # The mean, since a fold of few stories may fail by chance where all together do well.
         limited = {"mean of the folds": {name: spread.mean for name, spread in spreads.items()}}
 
     def write_failed(path: str | Path) -> Iterator[str]:
@@ -265,6 +266,7 @@ def curve_report(curves: Mapping[str, Sequence[CurvePoint]], stories: str) -> Re
         }
         for name, point, spreads in points
     ]
+    # A limit is for what would be served: the configuration that has learnt most.
     most = {name: max(curve, key=lambda point: point.learnt) for name, curve in curves.items()}
     best = {name: {key: one.mean for key, one in spreads_of(point.runs).items()} for name, point in most.items()}
     drawn = {

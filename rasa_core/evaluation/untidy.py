@@ -160,6 +160,7 @@ def out_of_scope_table(parser: Parser, texts: Sequence[str]) -> list[str]:
 
 
 def _draw(example: NLUExample) -> random.Random:
+    # By the text: the same example is changed alike in each run, and whatever others there are.
     return random.Random(example.text)
 
 
