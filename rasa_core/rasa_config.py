@@ -35,7 +35,7 @@ from rasa_core.support.problems import Note
 from rasa_core.support.yaml_parts import Part
 
 DEFAULT_POLICIES: Final = ("MemoizationPolicy", "RulePolicy", "TEDPolicy")
-MEMOIZATION_PRIORITY: Final = 3
+MEMOIZATION_PRIORITY: Final = 3  # As in Rasa: below the rules, above a network.
 RULE_OPTIONS: Final = (
     "core_fallback_threshold",
     "core_fallback_action_name",
@@ -139,7 +139,7 @@ def read_rasa_config(path: str | Path, network: MakesNetwork, *, ignores_own: bo
     for described, place in named:
         try:
             _add(config, described, place, network)
-        except LookupError as error:
+        except LookupError as error:  # All of them are told at once, and not one after another.
             wrong.append(f"{place}: {error.args[0]}")
             config.notes.append(Note(place, described["name"], "left out", "left out, as it is one's own"))
     if wrong and not ignores_own:
@@ -178,6 +178,7 @@ def _add(config: RasaConfig, described: Mapping[str, Any], place: Place, network
     """Add a policy, and what becomes of it; raise `LookupError` for one that there is none for."""
     module, _, name = described["name"].rpartition(".")
     note = Note(place, described["name"], "same", "the same")
+    # A class of the user's own is known by its name, once its module is imported; it cannot take one of Rasa's.
     if name not in _KNOWN and name in Policy.registry:
         config.policies.append(_own(Policy.registry[name], described, place))
         config.notes.append(note)
@@ -205,6 +206,7 @@ def _add(config: RasaConfig, described: Mapping[str, Any], place: Place, network
         note = replace(note, fate="replaced", message="replaced by KerasPolicy", unused=unused)
     else:
         kind = MemoizationPolicy if name == "MemoizationPolicy" else AugmentedMemoizationPolicy
+        # Without max_history, Rasa compares whole conversations.
         priority, most = _priority(described) or MEMOIZATION_PRIORITY, described.get("max_history")
         config.policies.append(kind(max_history=most or None, priority=priority, knows_whole=not most))
     config.notes.append(note)
@@ -243,7 +245,7 @@ def _options_of_fallback(described: Mapping[str, Any]) -> dict[str, Any]:
 def _add_rules(config: RasaConfig, options: Mapping[str, Any], priority: int | None = None) -> None:
     """Add a `RulePolicy`, or give the one that there is more options."""
     for policy in config.policies:
-        if isinstance(policy, RulePolicy):
+        if isinstance(policy, RulePolicy):  # Several policies of Rasa 2 are one here.
             vars(policy).update(options)
             return
     config.policies.append(RulePolicy(**options, priority=priority))

@@ -25,7 +25,7 @@ STORY_KEYS: Final = frozenset({"stories", "rules"})
 
 @dataclass(slots=True, weakref_slot=True)
 class _KeysOfFiles:
-    """The top keys of each YAML file; a file is read once."""
+    """The top keys of each YAML file; a file is read once, though several questions are asked of it."""
 
     known: dict[Path, frozenset[str]] = field(default_factory=dict)
 
@@ -97,7 +97,7 @@ class RasaFiles:
         DomainError
             If one of them is wrong; the message begins with file and line.
         """
-        self.first_domain_file()
+        self.first_domain_file()  # Raises if there is none.
         parts = read_rasa_domain(list(dict.fromkeys(self.domain_files)))
         parts.content["e2e_actions"][:] = dict.fromkeys([*parts.texts, *_texts_said(self.story_files)])
         return Domain.from_rasa(parts)
@@ -133,7 +133,7 @@ class RasaFiles:
 
 def is_rasa(folder: Path) -> bool:
     """Tell whether a folder has the layout of Rasa 2 and 3 rather than that of 0.9."""
-    if any((folder / name).exists() for name in _OLD_STORIES):
+    if any((folder / name).exists() for name in _OLD_STORIES):  # Rasa 3 has no stories in Markdown, and none there.
         return False
     if _has_rasa_domain(folder / "domain.yml") or any(
         _keys_of(path) & DOMAIN_KEYS for path in _yaml_files(folder / "domain")
@@ -144,7 +144,7 @@ def is_rasa(folder: Path) -> bool:
 
 def _yaml_files(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))  # Also where `walk` goes on.
         yield from (
             Path(place, name) for name in sorted(names) if name.endswith(YAML_SUFFIXES) and not name.startswith(".")
         )
@@ -174,14 +174,15 @@ def _policies_in(path: Path) -> Part | None:
 def _texts_said(files: Iterable[Path]) -> Iterator[str]:
     """Yield the texts that stories say without an action."""
     for path in files:
-        if b"bot:" not in path.read_bytes():
+        if b"bot:" not in path.read_bytes():  # Most files have none, and need not be parsed for that.
             continue
         try:
             root = read_yaml(path)
         except YamlError:  # Whoever reads the stories tells of it.
             continue
         keys = {} if root is None else root.keys()
-        told = [part.keys() for key in STORY_KEYS & set(keys) for part in keys[key].entries()]
+        # In the order of the file: it decides on the order of the actions, and so on the bytes of a model.
+        told = [part.keys() for key, value in keys.items() if key in STORY_KEYS for part in value.entries()]
         steps = [step.keys() for one in told if "steps" in one for step in one["steps"].entries()]
         yield from (text for step in steps if "bot" in step and (text := step["bot"].written.strip()))
 

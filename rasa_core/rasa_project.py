@@ -86,6 +86,7 @@ def train_rasa_project(
 def contradictions(files: RasaFiles, read: ReadStories) -> None:
     """Compare the rules of a project with each other and with its stories; raise `ModelError` for what is wrong."""
     trackers = TrainingDataGenerator(_graph(read), files.domain, augmentation_factor=0).generate()
+    # As training does it; without a fallback, whose action the domain need not have for that.
     RulePolicy(enable_fallback_prediction=False).train(trackers, files.domain, rules=read.rules)
 
 

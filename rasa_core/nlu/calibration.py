@@ -82,9 +82,11 @@ def calibrated(deep: Floats, wide: Floats, intents: NDArray[np.int_]) -> Calibra
         return log_loss((a * deep + b * wide).astype(np.float32), labels=intents, temperature=1.0)
 
     bounds = [(math.log(least), math.log(most)) for least, most in _BOUNDS]
+    # As logarithms: twice as much is as far as half as much, and neither can become negative.
     found = scipy("optimize").minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=bounds, options={"eps": 1e-3})
     a, b = np.exp(found.x * (len(intents) / (len(intents) + _DOUBT)))
     chances = softmax((a * deep + b * wide).astype(np.float32))[:, :-1]
+    # Of the messages understood right, the 4 % with the least confidence fall below; rounded down, to keep no fewer.
     right = np.sort(chances.max(axis=1)[chances.argmax(axis=1) == intents])
     threshold = float(right[int((1.0 - _KEPT) * len(right))]) if len(right) else 0.0
     return Calibration(float(a / b), float(1.0 / b), int(threshold * 100) / 100)

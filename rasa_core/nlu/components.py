@@ -29,7 +29,7 @@ NLU_FALLBACK: Final = "nlu_fallback"
 DEFAULT_SELECTOR: Final = "default"
 DUCKLING_VARIABLE: Final = "RASA_DUCKLING_HTTP_URL"
 MOST_RANKED: Final = 10
-_ANSWER_LIMIT: Final = 1_000_000
+_ANSWER_LIMIT: Final = 1_000_000  # Bytes that are read of an answer.
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -57,7 +57,7 @@ class PhraseFinder:
         self._is_case_sensitive, self._whole_words = case_sensitive, whole_words
         self._number: dict[str, int] = {}
         for number, phrase in enumerate(phrases):
-            if phrase.strip():
+            if phrase.strip():  # The first of the same counts, as for examples of two intents.
                 self._number.setdefault(self._read(phrase.strip()), number)
         self._lengths: dict[str, list[int]] = {}
         for first, length in sorted({(phrase[0], len(phrase)) for phrase in self._number}):
@@ -86,6 +86,7 @@ class PhraseFinder:
     def _read(self, text: str) -> str:
         if self._is_case_sensitive:
             return text
+        # Places in what is read have to be places in the text: a capital dotted I becomes two characters.
         lower = text.lower()
         return lower if len(lower) == len(text) else "".join(_lower(one) for one in text)
 
@@ -116,7 +117,7 @@ class Interpreter:
             answer["intent"], answer["intent_ranking"] = dict(network["intent"]), list(network["intent_ranking"])
             if "response_selector" in network:
                 answer["response_selector"] = network["response_selector"]
-        if self._entities:
+        if self._entities:  # With values as they stand in the text: whether synonyms count, the pipeline says.
             _add_entities(answer, ({**one, "value": seen[one["start"] : one["end"]]} for one in network["entities"]))
 
 
@@ -180,6 +181,7 @@ class Synonyms:
     """Replaces values of entities by what they are synonyms of."""
 
     def __init__(self, synonyms: Mapping[str, str]) -> None:
+        # A value is a synonym of itself, so that "lisbon" becomes "Lisbon"; what was written so wins.
         self._synonyms = {alike(value): value for value in synonyms.values()} | dict(synonyms)
 
     def change(self, answer: Answer, seen: str) -> None:
@@ -227,7 +229,7 @@ class Duckling:
             return
         try:
             found = [self._entity(one, len(seen)) for one in self._asked(self._transport, seen)]
-        except (RasaCoreError, ValueError, LookupError, TypeError) as error:
+        except (RasaCoreError, ValueError, LookupError, TypeError) as error:  # A message is never lost for it.
             if not self._is_down:
                 logger.warning("the Duckling server %s finds nothing: %s; messages go on without it.", self._url, error)
             self._is_down = True
@@ -252,7 +254,7 @@ class Duckling:
         told = transport.exchange("POST", "/parse", headers=headers, body=body.encode(), timeout=self._timeout)
         if told.status != 200:
             raise ValueError(f"it answered {told.status}")
-        found = plain(decode(told.content.decode()), EVENT_DEPTH - 3)
+        found = plain(decode(told.content.decode()), EVENT_DEPTH - 3)  # It goes into an event, three levels deep.
         if not isinstance(found, list):
             raise ValueError("its answer is no list")
         return found
@@ -264,7 +266,7 @@ class Duckling:
             raise ValueError(f"it found something from {start!r} to {end!r}, outside of the text")
         value = about.get("value")
         if about.get("type") == "interval":
-            value = {end: (about.get(end) or {}).get("value") for end in ("to", "from")}
+            value = {end: (about.get(end) or {}).get("value") for end in ("to", "from")}  # An end may be open.
         return {
             **{"start": start, "end": end, "text": found.get("body"), "value": value, "confidence": 1.0},
             **{"additional_info": about, "entity": str(found["dim"]), "extractor": self.name},
@@ -290,6 +292,7 @@ class ResponseSelector:
             for name in told.get("all_retrieval_intents", ())
             for one in told[name]["ranking"]
         ]
+        # Rasa's selector for all intents knows nothing of their names, and ranks all parts together.
         total = max(sum(one["confidence"] for one in ranking), 1e-30)
         ranking = [{**one, "confidence": one["confidence"] / total} for one in ranking]
         ranking.sort(key=lambda one: -one["confidence"])

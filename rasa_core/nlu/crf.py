@@ -63,7 +63,7 @@ class Tagger:
             ``e``, ``(tokens, tags)``, float32.
         """
         tags = self._plausible(scores)
-        if len(tags) == 1:
+        if len(tags) == 1:  # Most messages have no entity, and need no path.
             return []
         scores, transitions = scores.take(tags, axis=1), self.transitions[tags[:, None], tags]
         path = best_path(scores, transitions, self._first[tags])
@@ -88,7 +88,7 @@ class Tagger:
 def best_path(scores: Floats, transitions: Floats, first_scores: Floats) -> list[int]:
     """Return the tags with the highest score (Viterbi)."""
     length, count = scores.shape
-    into = np.ascontiguousarray(transitions.T)  # (tag, tag before)
+    into = np.ascontiguousarray(transitions.T)  # (tag, tag before), so that the maximum is taken along memory.
     reached = np.empty((length, count, count), np.float32)
     best = scores[0] + first_scores
     for at in range(1, length):
@@ -138,5 +138,6 @@ def _chances(
         if end + 1 < length:  # Whatever follows, but for a further token of this entity.
             more = path[start] + 1
             after -= moves[path[end], more] * emitted[end + 1, more] * backward[end + 1, more]
+        # Differences of rounded sums may lie beyond 0 and 1.
         chances.append(float(min(max(forward[start, path[start]] * after / total, 0.0), 1.0)))
     return chances

@@ -35,6 +35,7 @@ def with_example(content: bytes, name: str, intent: str, message: str) -> bytes:
     after = put(content, lines, intent, message)
     if after == content:
         return after
+    # Read again before anything is written: a file may have been written in a way that was not thought of here.
     try:
         before = len(read_training_text(content.decode("utf-8-sig")).examples) if content.strip() else 0
         examples = read_training_text(after.decode("utf-8-sig")).examples
@@ -88,6 +89,7 @@ def _into_entry(content: bytes, lines: Sequence[str], first: int, indent: int, m
                 return content
     if not last:
         raise EditError(f"the examples of the entry in line {first} are written in a way that nothing can be added to.")
+    # In a block, `examples: |`, the text stands as it is; in a list of YAML, it is quoted, whatever signs it has.
     is_block = any(re.match(r"\s*examples\s*:\s*[|>]", lines[number - 1]) for number in range(first, last))
     return inserted(content, last, [f"{bullet}{message if is_block else json.dumps(message, ensure_ascii=False)}"])
 
@@ -95,7 +97,7 @@ def _into_entry(content: bytes, lines: Sequence[str], first: int, indent: int, m
 def _new_entry(content: bytes, lines: Sequence[str], intent: str, message: str) -> bytes:
     starts = [number for number, line in enumerate(lines, 1) if re.match(r"nlu\s*:\s*$", line)]
     items = [match[1] for line in lines if (match := re.match(r"(\s*)-\s*intent\s*:", line))]
-    indent = items[0] if items else ""
+    indent = items[0] if items else ""  # As the other entries have it, which YAML wants.
     entry = [f"{indent}- intent: {intent}", f"{indent}  examples: |", f"{indent}    - {message}"]
     if not starts:
         head = [] if lines else ['version: "3.1"']

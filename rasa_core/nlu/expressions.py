@@ -24,7 +24,7 @@ _SECONDS: Final = 0.05
 """What all expressions that need a time limit may take of one text, together."""
 _OF_UNICODE: Final = re.compile(r"\\[bBdDsSwW]")
 _QUIET: Final = re2.Options()
-_QUIET.log_errors = False
+_QUIET.log_errors = False  # RE2 writes to standard error what it refuses; here, the other engine takes it.
 
 
 class Budget:
@@ -66,12 +66,13 @@ class Expression:
 
     def spans(self, text: str, budget: Budget) -> Spans:
         """Return start and end of each match in a text, in characters."""
+        # At the end of a text with a line end, `$` means another place to RE2.
         if self._linear is not None and (text.isascii() or not self._is_of_unicode) and not text.endswith("\n"):
             return [match.span() for match in self._linear.finditer(text)]
         try:
             return [match.span() for match in self._limited.finditer(text, timeout=budget.left)]
         except TimeoutError:
-            if not self._has_told:
+            if not self._has_told:  # Whoever sends such texts must not fill the log with them.
                 self._has_told = True
                 shown = self._pattern[:200]
                 logger.warning(f"the expression {shown!r} takes too long on some texts, and is not used there.")

@@ -124,12 +124,12 @@ def _least_loss(features: Any, taught: Taught, intents: int) -> Floats:
 
     def loss(weights: Floats) -> tuple[float, Floats]:
         chances = softmax(features @ weights)
-        right = np.maximum(chances[rows, taught.intents], 1e-12)
+        right = np.maximum(chances[rows, taught.intents], 1e-12)  # A chance may be rounded to 0, which has no log.
         value = 0.5 * _product(weights[:-1], weights[:-1]) - _product(strength, np.log(right))
         chances[rows, taught.intents] -= 1.0
         slope: Floats = turned @ (chances * strength[:, None])
         slope[:-1] += weights[:-1]
-        slope[0, :-1] = 0.0
+        slope[0, :-1] = 0.0  # An unknown word speaks for the last intent alone, which is none.
         return value, slope
 
     return minimum(loss, np.zeros((features.shape[1], intents), np.float32))
@@ -142,6 +142,7 @@ def minimum(loss: Callable[[Floats], tuple[float, Floats]], x: Floats) -> Floats
     for _ in range(_ROUNDS):
         way = _direction(slope, steps)
         fall = _product(slope, way)
+        # The first step has no curvature to go by, and is one unit long.
         length = 1.0 if steps else 1.0 / max(math.sqrt(-fall), 1e-12)
         new, new_slope = loss(x + np.float32(length) * way)
         while new > value + 1e-4 * length * fall and length > 1e-6:
@@ -150,7 +151,7 @@ def minimum(loss: Callable[[Floats], tuple[float, Floats]], x: Floats) -> Floats
         if new >= value:
             break
         step, bend = np.float32(length) * way, new_slope - slope
-        if (curvature := _product(step, bend)) > 0:
+        if (curvature := _product(step, bend)) > 0:  # Rounding may make it 0, by which nothing can be divided.
             steps.append((step, bend, curvature))
         is_done = value - new < _TOLERANCE * value
         x, value, slope = x + step, new, new_slope

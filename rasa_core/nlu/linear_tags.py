@@ -50,7 +50,7 @@ class LinearTagger:
     def fit(self, messages: Sequence[TaggedMessage]) -> None:
         """Learn from messages."""
         weighed = [*((message, 1.0) for message in messages), *((one, _RESPELT) for one in respelt(messages))]
-        weighed.sort(key=lambda pair: len(pair[0].keys))
+        weighed.sort(key=lambda pair: len(pair[0].keys))  # Little is lost where messages are filled up to one length.
         ordered = [message for message, _ in weighed]
         keys = sorted({key for message in ordered for key in message.keys})
         self._known = self._features(keys)
@@ -161,7 +161,7 @@ class Chains:
                 goes_on = self.inside[:, at, None]
                 now = np.where(goes_on, (now @ moves) * emitted[:, at], now)
             shares[:, at] = now.sum(axis=1)
-            now = now / shares[:, at, None]
+            now = now / shares[:, at, None]  # Or products of many chances would be rounded to 0.
             reached[:, at] = now
         return reached, shares
 

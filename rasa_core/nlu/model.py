@@ -42,7 +42,7 @@ Floats = NDArray[np.float32]
 
 EXTRACTOR = "rasa_core.nlu"
 MAX_RANKING = 10
-_CACHED_KEYS = 10_000
+_CACHED_KEYS = 10_000  # Tokens whose rows are kept.
 _BATCH = 64
 
 FILE_NAME = "nlu.json"
@@ -124,6 +124,7 @@ class NLUModel:
         self._names: dict[str, list[int]] = {}
         for number, intent in enumerate(self.intents):
             self._names.setdefault(intent.partition("/")[0], []).append(number)
+        # Learnt as intents of their own, parts are told as one intent, with the sum of what is sure of them.
         self._faqs = {name: numbers for name, numbers in self._names.items() if name not in self.intents}
         self.pipeline: list[dict[str, Any]] | None = description.get("pipeline")
         self._pipeline = None if self.pipeline is None else Pipeline(self.pipeline, description)
@@ -143,6 +144,7 @@ class NLUModel:
         return answer if self._pipeline is None else self._pipeline.finish(answer)
 
     def _understood(self, read: Read) -> dict[str, Any]:
+        # After a greeting, the rest is understood by itself too: few examples have one, and it says nothing.
         answer, rest = self._one_answer(read), self._rest(read)
         return answer if rest is None else _clearer(answer, self._one_answer(rest))
 
@@ -200,7 +202,7 @@ class NLUModel:
         same_length: dict[int, list[int]] = {}
         for at, read in enumerate(found):
             same_length.setdefault(len(read.spans), []).append(at)
-        same_length.pop(0, None)
+        same_length.pop(0, None)  # They have no tokens to score.
         for numbers in same_length.values():
             for begin in range(0, len(numbers), _BATCH):
                 batch = numbers[begin : begin + _BATCH]
@@ -226,6 +228,7 @@ class NLUModel:
         return row
 
     def _answer(self, read: Read, tags: Floats, chances: Floats) -> dict[str, Any]:
+        # What is an example word for word is meant by it, whatever the network has made of all others.
         if self._by_heart and (number := self._by_heart.get(phrase_of(read.keys))) is not None:
             chances = 0.5 * chances
             chances[number] += 0.5
@@ -258,7 +261,7 @@ class NLUModel:
         if len(self._names) < len(known):
             known = np.array([known[numbers].sum() for numbers in self._names.values()])
         names = list(self._names)
-        best = (-known).argsort(kind="stable")[:MAX_RANKING].tolist()
+        best = (-known).argsort(kind="stable")[:MAX_RANKING].tolist()  # Stable: of equals, always the same comes first.
         return [{"name": names[number], "confidence": float(known[number])} for number in best]
 
     def _selected(self, chances: Floats) -> dict[str, Any]:
@@ -343,6 +346,7 @@ def _check_weights(path: Path, arrays: Mapping[str, Floats], description: Mappin
     """Raise if the weights are not those of the description."""
     for name, shape in _shapes(arrays, description).items():
         array = arrays.get(name)
+        # A model may have been sent by somebody: with a wrong shape, it would fail in the middle of a message.
         if array is None or array.shape != shape or array.dtype != np.float32 or not np.isfinite(array).all():
             raise ModelError(f"{name!r} in {str(path)!r} is missing or damaged. Train the model again.")
 

@@ -51,6 +51,7 @@ class NLUNetwork:
         self._blocks = [(kind, _part(arrays, f"block_{number}_")) for number, kind in enumerate(BLOCKS)]
         words, pieces = arrays["words"].shape[1], arrays["pieces"].shape[1]
         kernel = arrays["project_kernel"]
+        # The first layer is linear, so that each part of a token can go through it once, when the token is first seen.
         self._word_part = kernel[:words]
         self._piece_part = kernel[words : words + pieces]
         self._shapes = arrays["shapes"] @ kernel[words + pieces :] + arrays["project_bias"]
@@ -113,7 +114,7 @@ class NLUNetwork:
             _add_tags(tags, known[..., self._wide_end :])
             tags += extras @ arrays["extra_tags"]
         shares = softmax(h @ arrays["attention_kernel"], axis=1)
-        total = bag.sum(axis=1) * np.float32(h.shape[1] ** -0.5)
+        total = bag.sum(axis=1) * np.float32(h.shape[1] ** -0.5)  # The sum of n grows like the square root of n.
         pooled = np.concatenate((h.max(axis=1), (h * shares).sum(axis=1), bag.max(axis=1), total), axis=-1)
         hidden = np.maximum(pooled @ arrays["hidden_kernel"] + arrays["hidden_bias"], 0.0)
         return tags, hidden @ arrays["intents_kernel"] + arrays["intents_bias"] + wide

@@ -39,6 +39,7 @@ class Patterns:
                 if phrase := _words(entry, tokenize(entry)):
                     self._phrases.setdefault(phrase, set()).add(number[f"lookup:{lookup.name}"])
         self._lengths: dict[str, list[int]] = {}
+        # By first word, the longest first: what a text costs does not depend on how many entries there are.
         for first, size in sorted({(phrase[0], len(phrase)) for phrase in self._phrases}):
             self._lengths.setdefault(first, []).insert(0, size)
 
@@ -63,7 +64,7 @@ class Patterns:
         budget = Budget()
         for index, expression in self._compiled:
             for start, end in expression.spans(text, budget):
-                if start < end:
+                if start < end:  # A match of nothing, as of `a*`, is at no token.
                     found[bisect_left(ends, start + 1) : bisect_left(starts, end), index] = 1.0
         if self._phrases:
             self._look_up(_words(text, spans), found)

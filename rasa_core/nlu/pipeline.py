@@ -69,7 +69,7 @@ _NAMED_PIPELINES: Final = (
     *("supervised_embeddings", "pretrained_embeddings_spacy", "pretrained_embeddings_convert"),
     *("tensorflow_embedding", "spacy_sklearn", "mitie", "mitie_sklearn", "keyword"),
 )
-_RENAMED: Final = {"DucklingHTTPExtractor": "DucklingEntityExtractor"}
+_RENAMED: Final = {"DucklingHTTPExtractor": "DucklingEntityExtractor"}  # In Rasa 2.
 _KNOWN: Final = (*_READS, *_LEARNS_INTENTS, *_LEARNS_ENTITIES, *_OPTIONS, *_RENAMED, *_LEFT_OUT)
 _WHOLE_NETWORK: Final = {"kind": "Interpreter", "intents": True, "entities": True}
 _OF_TRAINING: Final = "ResponseSelector"
@@ -138,6 +138,7 @@ def pipeline_in(path: str | Path, *, ignores_own: bool = False) -> PipelineConfi
         return None
     found = read_pipeline(parts, ignores_own=ignores_own)
     policies = [part.data for part in entries_of(keys, "policies")]
+    # Both would ask twice; the one in the pipeline is the newer way to say it.
     has_fallback = any(step["kind"] == "FallbackClassifier" for step in found.steps)
     return found if has_fallback else replace(found, steps=(*found.steps, *_fallbacks_in(policies)))
 
@@ -290,6 +291,7 @@ def stored_steps(config: PipelineConfig | None, data: TrainingData, entities: It
 
 
 def _after_extractors(steps: Sequence[Step]) -> int:
+    # Behind what finds entities, and before synonyms, which replace their values.
     places = [number for number, step in enumerate(steps) if step["kind"] == "Interpreter"]
     return places[-1] + 1 if places else 0
 
@@ -298,11 +300,12 @@ def _with_data(step: Step, data: TrainingData, entities: set[str], alone: Sequen
     """Return a step with what it takes of the data."""
     if step["kind"] == "KeywordIntentClassifier":
         named = [(one.text, one.intent.partition("/")[0]) for one in data.examples if one.intent]
-        intents: dict[str, set[str]] = {}
+        intents: dict[str, set[str]] = {}  # A text that is an example of two says nothing, as in Rasa.
         for text, intent in named:
             intents.setdefault(text, set()).add(intent)
         return {**step, "keywords": [[text, one] for text, one in dict.fromkeys(named) if len(intents[text]) == 1]}
     if step["kind"] == "RegexEntityExtractor" and "lookups" not in step:
+        # Tables and expressions that are called like no entity are there for features alone.
         lookups = [one.name for one in data.lookups if one.name in entities] if step["use_lookup_tables"] else []
         regexes = [one.name for one in data.regexes if one.name in entities] if step["use_regexes"] else []
         return {**step, "lookups": list(dict.fromkeys([*lookups, *alone])), "regexes": list(dict.fromkeys(regexes))}
@@ -338,6 +341,7 @@ class Pipeline:
         """Return the answer to a message; `network` is what the network says of it."""
         text = network["text"]
         seen, places = visible(text)
+        # The network tells places in the text as it was sent; components look at what can be seen of it.
         at = {place: number for number, place in enumerate(places)}
         found = [{**one, "start": at[one["start"]], "end": at[one["end"] - 1] + 1} for one in network["entities"]]
         answer: Answer = {

@@ -64,7 +64,7 @@ _EXPORTS: Final = {
 }
 _EXAMPLES: Final = ("common_examples", "intent_examples", "entity_examples")
 _ENDS: Final = ("start", "end")
-_LAST_OF_ONE_UNIT: Final = 0xFFFF
+_LAST_OF_ONE_UNIT: Final = 0xFFFF  # Characters beyond it are two units of UTF-16, as JavaScript counts.
 _decoder: Final = json.JSONDecoder()
 
 
@@ -100,6 +100,7 @@ def read_training_text(text: str, name: str = "<body>") -> TrainingData:
 
 def _read(text: str, builder: TrainingDataBuilder) -> TrainingData:
     read = _reader_of(text)
+    # What looks like a format is read as that, so that the error says what is wrong in it.
     if read is None and text.lstrip()[:1] in ("{", "["):
         read = read_json
     elif read is None and _ANY_SECTION.search(without_comments(text)):
@@ -310,6 +311,7 @@ def _count_utf16(examples: Sequence[Any]) -> bool:
         if isinstance(entity, dict) and type(entity.get("start")) is int and type(entity.get("end")) is int
         if not all(ord(character) <= _LAST_OF_ONE_UNIT for character in example["text"])
     ]
+    # Each entity tells: what it covers is its value by one way of counting, and something else by the other.
     readings = [
         (_covered(text, one["start"], one["end"]), _covered(text, *(_characters(text, one[k]) for k in _ENDS)), one)
         for text, one in found

@@ -50,7 +50,7 @@ class NLUSettings:
             value = getattr(self, known.name)
             kinds = (int, type(known.default))  # A whole number is a float, too.
             low, high = known.metadata["range"]
-            if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+            if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:  # True is an int.
                 self._fail(known, value)
 
     @classmethod

@@ -74,7 +74,7 @@ def tokenize(text: str) -> list[Span]:
     >>> [("Gate B12's").__getitem__(slice(*span)) for span in tokenize("Gate B12's")]
     ['Gate', 'B', '12', "'s"]
     """
-    pattern = _ASCII if text.isascii() else _ANY
+    pattern = _ASCII if text.isascii() else _ANY  # The same for ASCII, in a quarter of the time.
     return [match.span() for match in pattern.finditer(text)]
 
 
@@ -160,6 +160,7 @@ def _in_context(keys: list[str], spans: list[Span], number: int) -> str:
     start, end = spans[number]
     before = keys[number - 1] if number and spans[number - 1][1] == start else ""
     after = keys[number + 1] if number + 1 < len(keys) and spans[number + 1][0] == end else ""
+    # A run of letters of another script may stand beside it, of which the nearest part is enough.
     return "\0".join(part.replace("\0", "") for part in (before[-8:], keys[number], after[:8]))
 
 
@@ -170,6 +171,7 @@ _POINTS = dict.fromkeys(
     [*range(0x591, 0x5BE), 0x5BF, 0x5C1, 0x5C2, 0x5C4, 0x5C5, 0x5C7, *range(0x610, 0x61B), *range(0x64B, 0x653), 0x670]
 )
 _JOINED = frozenset("\u3099\u309a")  # Without these marks, kana are others.
+# Letters whose stroke is no mark for Unicode, so that taking marks away leaves it.
 _STROKES = str.maketrans("\u0111\u00f0\u0127\u0131\u0142\u00f8\u0167", "ddhilot")
 _REPEATED = re.compile(r"([^\W\d_])\1+")
 _LENGTHENED = re.compile(r"([^\W\d_])\1\1")
@@ -305,7 +307,7 @@ class TokenVocabulary:
         self._skeletons: dict[str, str | None] = {}
         for word in self.words:
             bones = skeleton(word)
-            self._skeletons[bones] = None if bones in self._skeletons else word
+            self._skeletons[bones] = None if bones in self._skeletons else word  # Of two, nobody knows which is meant.
 
     @classmethod
     def of(cls, messages: Sequence[Sequence[str]], fewest: int) -> TokenVocabulary:

@@ -24,7 +24,7 @@ def state_of(directory: Path, data: TrainingData, steps: list[Step] | None) -> S
         found = NLUModel.load(directory)
     except ModelError:
         return "changed"
-    if found.fingerprint != fingerprint_of(data.fingerprint(), NLUSettings().as_json()):
+    if found.fingerprint != fingerprint_of(data.fingerprint(), NLUSettings().as_json()):  # A project has no settings.
         return "changed"
     return "current" if found.pipeline == steps else "configured"
 

@@ -100,6 +100,7 @@ class Variation:
     def __init__(self, messages: Sequence[TaggedMessage], signs: EndSigns, random: Random) -> None:
         self._random, self._values, self._ends = random, _values_of(messages), sorted(signs.last)
         self._longest = max(len(message.keys) for message in messages)
+        # Short messages without entities, which people put before what they want: "thanks", "one more thing".
         self._openings = [
             (message.intent, message.keys[: -1 if is_sign(message.keys[-1]) else None])
             for message in messages
@@ -120,7 +121,7 @@ class Variation:
             if draw() < 0.7:
                 _put(keys, tags, extras, 0, (self._random.choice((",", "!", ".")),), touches=True)
             _put(keys, tags, extras, 0, self._opening(message.intent))
-        if len(keys) > self._longest:
+        if len(keys) > self._longest:  # A longer one would make all arrays longer, and the network compile anew.
             return message
         return TaggedMessage(tuple(keys), tuple(tags), message.intent, np.stack(extras))
 
@@ -173,7 +174,7 @@ def _touching(row: Floats, touches: bool) -> Floats:
 
 def misspelt(key: str, letters: str, random: Random) -> str:
     """Return a key with one typing error: two letters exchanged, one too few, another one, or one too many."""
-    if len(key) < 3 or not key.isalpha():
+    if len(key) < 3 or not key.isalpha():  # A short word with an error is mostly another word.
         return key
     at = random.randrange(len(key) - 1)
     kind = random.randrange(4)

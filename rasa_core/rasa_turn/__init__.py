@@ -99,7 +99,7 @@ class RasaTurns:
         """Begin a session where the conversation is new, or has rested for long."""
         if tracker.has_begun and not self._has_rested(tracker):
             return
-        if metadata:
+        if metadata:  # Before the session, whose action sees it, and lets the new session begin with it.
             tracker.update(SlotSet(SESSION_METADATA_SLOT, dict(metadata)))
         self.run_action(SESSION_START, tracker, dispatcher, Prediction(SESSION_START, 1.0, None, {}), runner=runner)
 
@@ -203,7 +203,7 @@ class RasaTurns:
     ) -> None:
         for event in events:
             tracker.enter(event)
-            if isinstance(event, UserUttered):
+            if isinstance(event, UserUttered):  # An action may say what the user meant, as the two-stage fallback does.
                 self.fill_slots(tracker, dispatcher, runner)
             if isinstance(event, Restarted):
                 tracker.follow_up_action = SESSION_START
@@ -217,6 +217,7 @@ class RasaTurns:
         problem: str | None,
         told: Expected | None = None,
     ) -> None:
+        # The log of Rasa has this event where a policy has decided on a message; it changes nothing here.
         listened = tracker.latest_action_name == ACTION_LISTEN_NAME
         if is_predicted and listened and chosen.policy not in (None, FOLLOWUP):
             tracker.take(DefinePrevUserUtteredFeaturization(False))

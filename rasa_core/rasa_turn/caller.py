@@ -99,6 +99,7 @@ class CallerTurns:
 
     def _predicted(self, tracker: DialogueStateTracker) -> Prediction:
         """Return the next action; that is the form whose answer was just validated, whatever this has changed."""
+        # Validated slots may make another form, or none, the next one; the answer belongs to the form that has asked.
         prediction, form = self.predict(tracker), tracker.history.validated
         return prediction if form in (None, prediction.action) else Prediction(form, 1.0, None, {})
 
@@ -174,6 +175,7 @@ class CallerTurns:
                 decided = []
             chosen = prediction if is_next else prediction._replace(hide_rule_turn=False, events=())
             self._log_action(action_name, tracker, chosen, is_next, error, tracker.expected)
+            # The caller tells itself what was said, and may have reported what the server decides, too.
             own = [event for event in decided if not isinstance(event, BotUttered) and event not in events]
             events = [*own, *_completed(action_name, events, own)]
         self._log_outcome([event.storable() for event in events], tracker, dispatcher, run)

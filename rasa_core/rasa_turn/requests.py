@@ -105,6 +105,7 @@ class RasaRequests:
         if intent is None:
             super().handle_reminder(reminder_event, dispatcher)  # type: ignore[misc]
             return
+        # The event itself is the key of the turn: whichever process comes second finds it done.
         key = hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).hexdigest()
 
         def act(tracker: DialogueStateTracker, message: UserMessage, commit: Callable[[], object]) -> None:

@@ -394,3 +394,14 @@ def test_a_condition_that_is_none_is_an_error_and_no_mapping_that_always_works()
     slot = "slots:\n  x:\n    type: text\n    mappings:\n    - {type: from_text, conditions: [active_loop]}\n"
     with pytest.raises(DomainError, match=r"^bot.yml:3:3: a condition of the slot 'x' is like active_loop: "):
         rasa_domain_from_text(f"version: '3.1'\n{slot}", "bot.yml")
+
+
+@pytest.mark.parametrize("keys", [("stories", "rules"), ("rules", "stories")])
+def test_texts_that_are_said_are_actions_in_the_order_of_the_file(tmp_path: Path, keys: tuple[str, str]) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "domain.yml").write_text("version: '3.1'\nintents: [greet]\n")
+    told = [f"{key}:\n- {key[:-1]}: a\n  steps:\n  - intent: greet\n  - bot: I am of {key}.\n" for key in keys]
+    (tmp_path / "data" / "all.yml").write_text("version: '3.1'\n" + "".join(told).replace("- storie:", "- story:"))
+    parts = RasaFiles(tmp_path).domain.rasa
+    assert parts is not None
+    assert parts.texts == [f"I am of {key}." for key in keys]
