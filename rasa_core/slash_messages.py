@@ -55,7 +55,7 @@ def parse_slash_message(text: str, intents: Collection[str], entities: Collectio
         "entities": [
             {"entity": entity, "value": value, "start": start, "end": end, "extractor": "RegexMessageHandler"}
             for entity, value in named
-            if entity in entities
+            if entity in entities  # `info_about` tells of the others.
         ],
     }
 
@@ -70,6 +70,7 @@ def info_about(message: UserUttered, domain: Domain, slots: Mapping[str, Slot]) 
     if not text.startswith(INTENT_MESSAGE_PREFIX):
         return values
     named = message if domain.rasa is None else UserUttered(text, parse_data=RegexInterpreter().parse(text))
+    # Told, and not refused: 0.9 takes any name, and clients may send what only another version of the bot knows.
     known, found = domain.vocabulary, []
     intent: str = named.intent.get("name") or ""
     if intent and intent not in known.intents and intent not in DEFAULT_INTENTS and intent != domain.restart_intent:
@@ -107,7 +108,7 @@ def joined(*infos: str | None) -> str | None:
 def _confidence(written: str | None) -> float:
     try:
         return 1.0 if written is None else min(1.0, float(written))
-    except ValueError:
+    except ValueError:  # Such as "0.7.3", which the expression lets through.
         return 1.0
 
 

@@ -33,7 +33,7 @@ def _load_domain(path: str) -> Domain:
     """Read a domain, with or without the code of its actions, which a picture does not need."""
     try:
         return Domain.load(path)
-    except DomainError:
+    except DomainError:  # If it is another error, it comes again.
         return Domain.load(path, action_factory="remote")
 
 

@@ -166,6 +166,7 @@ class TrainingData:
     ) -> TrainingData:
         """Return the data with its synonyms applied to the values of entities."""
         definitions = tuple(definitions)
+        # Known only when all files are read: a synonym may stand behind the example that it is for.
         synonyms = {alike(definition.text): definition.value for definition in definitions}
         mapped = tuple(_with_synonyms(example, synonyms) for example in examples)
         return cls(mapped, synonyms, tuple(regexes), tuple(lookups), definitions)
@@ -196,6 +197,7 @@ class TrainingData:
 
     def fingerprint(self) -> str:
         """Return a hash, in hexadecimal, of all that is learnt from: the same for the same content in other files."""
+        # Without places and definitions, so that moving an example from file to file trains nothing anew.
         content = [
             [[e.text, e.intent, [[s.start, s.end, *s.label, s.value] for s in e.entities]] for e in self.examples],
             sorted(self.synonyms.items()),
@@ -211,6 +213,7 @@ def _with_synonyms(example: NLUExample, synonyms: Mapping[str, str]) -> NLUExamp
         return example
     spans = tuple(
         replace(span, value=synonyms[alike(span.value)])
+        # A value that somebody has written for this example wins over a synonym.
         if alike(span.value) in synonyms and span.value == example.text[span.start : span.end]
         else span
         for span in example.entities
@@ -313,7 +316,7 @@ class TrainingDataBuilder:
         Its path is relative to the file that names it, to a folder above that, as that of the project, or to the
         current one.
         """
-        if self._folder is None:
+        if self._folder is None:  # It may have been sent by anybody, who is not to read files of a server.
             shown = path[:MOST_SHOWN]
             self.fail(f"the lookup table {name!r} names the file {shown!r}; expected its entries, one an item.")
         above = list(self._folder.absolute().parents)[:_MOST_ABOVE]
