@@ -392,7 +392,7 @@ def test_a_message_that_is_corrected_on_the_terminal_fills_slots_and_is_known_as
 
 def test_a_condition_that_is_none_is_an_error_and_no_mapping_that_always_works() -> None:
     slot = "slots:\n  x:\n    type: text\n    mappings:\n    - {type: from_text, conditions: [active_loop]}\n"
-    with pytest.raises(DomainError, match=r"^bot.yml:3:3: a condition of the slot 'x' is like active_loop: "):
+    with pytest.raises(DomainError, match=r"^bot.yml:3: a condition of the slot 'x' is like active_loop: "):
         rasa_domain_from_text(f"version: '3.1'\n{slot}", "bot.yml")
 
 
