@@ -51,7 +51,6 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -192,9 +191,14 @@ class HistoryFeaturizer:
         return {"max_history": self.max_history, "names": [list(name) for name in self.names]}
 
 
-def recent_events(states: Sequence[State], count: int) -> Iterator[State]:
-    """Yield the last `count` events, the latest first, as the part of a state that tells of them."""
-    return islice(chain.from_iterable(map(events_before, reversed(states))), count)
+def recent_events(states: Sequence[State], count: int) -> list[State]:
+    """Return the last `count` events, the latest first, as the part of a state that tells of them."""
+    found: list[State] = []
+    for state in reversed(states):
+        found += events_before(state)
+        if len(found) >= count:
+            break
+    return found[:count]
 
 
 def events_before(state: State) -> list[State]:
@@ -203,19 +207,25 @@ def events_before(state: State) -> list[State]:
     States tell of events: before each prediction there was an action (``prev_``), and if that was listening, a
     message (``intent_``, ``entity_``) after it.
     """
-    best = with_best_intent_only(state)
     found = []
-    if _LISTENED in best:
+    if _LISTENED in state:
+        best = with_best_intent_only(state)
         found.append({name: value for name, value in best.items() if name.startswith(("intent_", "entity_"))})
-    action = next((name for name in best if name.startswith("prev_")), None)
-    if action is not None:
-        found.append(state_after(action.removeprefix("prev_"), FAILED in best))
+    for name in reversed(state):  # The action stands behind all slots.
+        if name.startswith("prev_"):
+            found.append(_after(name, FAILED in state))
+            break
     return found
 
 
 def state_after(action: str, has_failed: bool) -> State:
-    """Return the part of a state that tells of the action before."""
-    return {f"prev_{action}": 1.0, FAILED: 1.0} if has_failed else {f"prev_{action}": 1.0}
+    """Return the part of a state that tells of the action before; not to be changed."""
+    return _after(f"prev_{action}", has_failed)
+
+
+@lru_cache(maxsize=10_000)
+def _after(feature: str, has_failed: bool) -> State:
+    return {feature: 1.0, FAILED: 1.0} if has_failed else {feature: 1.0}
 
 
 def of_state(state: State) -> Iterator[Group]:
