@@ -14,7 +14,8 @@ import click
 from rasa_core.agent import Agent
 from rasa_core.commands.common import CONTEXT, Command, counted, import_option, load_modules, log_options, start_log
 from rasa_core.commands.store import check_url, open_store
-from rasa_core.evaluation.replay import VERDICTS, Comparison, compare, compare_stories, without_corrected
+from rasa_core.evaluation.changes import VERDICTS, Comparison
+from rasa_core.evaluation.replay import compare, compare_stories, without_corrected
 from rasa_core.evaluation.stories import evaluate_stories
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.stories import extract_story_graph
@@ -149,11 +150,12 @@ def _as_text(found: Comparison) -> str:
         told = f"{counted(found.conversations, 'conversation')}, {counted(found.decisions, 'decision')}"
         counts = ", ".join(f"{found.count(verdict)} {verdict}" for verdict in VERDICTS)
         lines.append(f"{told}: {counts}.")
-    for change in [*found.changes, *found.understood]:
+    changes = [*found.changes, *found.understood, *found.entities]
+    for change in changes:
         lines.append(f"{change}")
         shown = ", ".join(f"{name} (at {at})" for name, at in change.examples[:3])
         lines.append(f"    {shown}{', ...' if change.count > 3 else ''}")
-    if not found.changes and not found.understood and not any(one.broken or one.mended for one in found.stories):
+    if not changes and not any(one.broken or one.mended for one in found.stories):
         lines.append("Both models do the same.")
     return "\n".join(lines)
 
@@ -170,7 +172,7 @@ def _as_junit(found: Comparison) -> str:
         cases += [(f"{stories.name}: {name}", "fails with the second model alone") for name in stories.broken]
     if found.conversations:
         cases.append((f"{found.conversations} conversations are replayed", None))
-    for change in found.changes:
+    for change in [*found.changes, *found.understood, *found.entities]:
         examples = ", ".join(f"{name} (at {at})" for name, at in change.examples)
         # A build is to stop for what is worse; what is better or only another way stands there as passed.
         cases.append((str(change), f"{change}: {examples}" if change.verdict == "worse" else None))

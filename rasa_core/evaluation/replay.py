@@ -8,28 +8,24 @@ no measure any more: the conversation that was corrected is left out (`without_c
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from rasa_core.domain import Domain
+from rasa_core.evaluation.changes import Change, Comparison, Kind, StoriesCompared, count, order, verdict_on
 from rasa_core.evaluation.stories import Predictor, StoryEvaluation
 from rasa_core.events import ActionExecuted, Event, FollowupAction, StoryExported, UserUttered
 from rasa_core.policies.many import ManyMoments, Rows
 from rasa_core.rasa3.history import history_for
+from rasa_core.teaching.corrections import CORRECTED, DRAFT_MARK
 from rasa_core.trackers import DialogueStateTracker
 
-Verdict = Literal["worse", "better", "changed"]
-
-Kind = tuple[str, str, str, Verdict]
 Conversation = tuple[str, Sequence[Event]]
 
-VERDICTS: Final[tuple[Verdict, ...]] = ("worse", "better", "changed")
-DRAFT_MARK: Final = " \N{RIGHTWARDS ARROW} "
-"""Stands in the name of a draft, between that of the conversation that was corrected and a number."""
-MOST_EXAMPLES: Final = 20
-"""How many conversations are told of each kind of change."""
 TOGETHER: Final = 500
 """So many conversations are replayed together."""
 
@@ -104,101 +100,6 @@ def _is_decided(event: ActionExecuted, tracker: DialogueStateTracker, position: 
 # -- two models
 
 
-@dataclass(slots=True)
-class Change:
-    """Decisions that differ in the same way.
-
-    Attributes
-    ----------
-    intent, before, after : str
-        Of the message before, and what the two models do.
-    verdict : str
-        ``worse``, ``better`` or ``changed``.
-    count : int
-        How many there are.
-    examples : list of (str, int)
-        The first of them: a conversation, and the position.
-    """
-
-    intent: str
-    before: str
-    after: str
-    verdict: Verdict
-    count: int = 0
-    examples: list[tuple[str, int]] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        """Return ``greet: utter_a -> utter_b, 12 times (worse)``."""
-        times = "once" if self.count == 1 else f"{self.count} times"
-        return f"{self.intent or 'no intent'}: {self.before} -> {self.after}, {times} ({self.verdict})"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the content, JSON-able, and in words."""
-        examples = [{"sender_id": sender_id, "at": at} for sender_id, at in self.examples]
-        about = {"intent": self.intent, "before": self.before, "after": self.after, "verdict": self.verdict}
-        return {**about, "count": self.count, "examples": examples, "text": str(self)}
-
-
-@dataclass(slots=True)
-class StoriesCompared:
-    """Stories that fail with one of two models alone, by their names, and how many there are."""
-
-    name: str
-    total: int = 0
-    broken: list[str] = field(default_factory=list)
-    mended: list[str] = field(default_factory=list)
-    failing: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the content, JSON-able."""
-        return {
-            **{"name": self.name, "total": self.total, "failing": self.failing},
-            **{"broken": self.broken, "mended": self.mended},
-        }
-
-
-@dataclass(slots=True)
-class Comparison:
-    """What differs between two models.
-
-    Attributes
-    ----------
-    conversations, decisions : int
-        How many were compared.
-    changes : list of Change
-        Of decisions, the worst and most frequent first.
-    understood : list of Change
-        Of the intents of messages that were typed; ``changed``, since nobody has said what was meant.
-    stories : list of StoriesCompared
-        Stories and tests.
-    """
-
-    conversations: int = 0
-    decisions: int = 0
-    changes: list[Change] = field(default_factory=list)
-    understood: list[Change] = field(default_factory=list)
-    stories: list[StoriesCompared] = field(default_factory=list)
-
-    def count(self, verdict: Verdict) -> int:
-        """Return how many decisions are better, worse, or changed."""
-        return sum(change.count for change in self.changes if change.verdict == verdict)
-
-    @property
-    def is_worse(self) -> bool:
-        """Whether any story fails now that did not, or any decision is worse."""
-        return any(found.broken for found in self.stories) or self.count("worse") > 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the content, JSON-able."""
-        return {
-            **{"conversations": self.conversations, "decisions": self.decisions, "is_worse": self.is_worse},
-            **{verdict: self.count(verdict) for verdict in VERDICTS},
-            "changes": [change.as_dict() for change in self.changes],
-            "understood": [change.as_dict() for change in self.understood],
-            "stories": [found.as_dict() for found in self.stories],
-        }
-
-
 Understand = Callable[[str], Mapping[str, Any]]
 
 
@@ -222,18 +123,18 @@ def compare(
     """
     found = Comparison()
     groups: dict[Kind, Change] = {}
-    texts: dict[str, tuple[str, str]] = {}
-    heard: dict[tuple[str, str], Change] = {}
+    heard = None if understand is None else _Heard(understand)
     pair = _Pair(before, after)
     for some in _several(conversations):
         for (sender_id, events), rows in zip(some, pair.rows([events for _, events in some]), strict=True):
             found.conversations += 1
             found.decisions += pair.replay(sender_id, events, rows, groups)
-            if understand is not None:
-                _compare_texts(understand, sender_id, events, texts, heard)
+            if heard is not None:
+                heard.compare(sender_id, events)
             tell(found.conversations)
-    found.changes = sorted(groups.values(), key=_order)
-    found.understood = sorted(heard.values(), key=_order)
+    found.changes = sorted(groups.values(), key=order)
+    if heard is not None:
+        found.understood, found.entities = (sorted(groups.values(), key=order) for groups in heard.groups)
     return found
 
 
@@ -242,10 +143,6 @@ def _several(conversations: Iterable[Conversation]) -> Iterator[list[Conversatio
     left = iter(conversations)
     while some := list(islice(left, TOGETHER)):
         yield some
-
-
-def _order(change: Change) -> tuple[int, int, str]:
-    return VERDICTS.index(change.verdict), -change.count, str(change)
 
 
 class _Pair:
@@ -298,33 +195,67 @@ class _Pair:
 def _note(
     groups: dict[Kind, Change], intent: str, executed: str, old: str, new: str, sender_id: str, position: int
 ) -> None:
-    verdict: Verdict = "worse" if old == executed else "better" if new == executed else "changed"
-    key = intent, old, new, verdict
-    _count(groups.setdefault(key, Change(*key)), sender_id, position)
+    key = intent, old, new, verdict_on(executed, old, new)
+    count(groups.setdefault(key, Change(*key)), sender_id, position)
 
 
-def _count(change: Change, sender_id: str, at: int) -> None:
-    change.count += 1
-    if len(change.examples) < MOST_EXAMPLES:
-        change.examples.append((sender_id, at))
+class _Heard:
+    """What two bots take typed messages for; each text is parsed once."""
+
+    def __init__(self, understand: tuple[Understand, Understand]) -> None:
+        self._understand = understand
+        self._known: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
+        self.groups: tuple[dict[Kind, Change], dict[Kind, Change]] = {}, {}
+
+    def compare(self, sender_id: str, events: Sequence[Event]) -> None:
+        """Note how the messages of a conversation are taken otherwise."""
+        for position, event in enumerate(events):
+            if isinstance(event, UserUttered) and event.text and not event.text.startswith("/"):  # It names its intent.
+                self._compare(sender_id, position, event, event.text)
+
+    def _compare(self, sender_id: str, position: int, event: UserUttered, text: str) -> None:
+        if text not in self._known:
+            self._known[text] = (self._understand[0](text), self._understand[1](text))
+        old, new = self._known[text]
+        is_right = bool((event.metadata or {}).get(CORRECTED))
+        meant = (_named(event.parse_data), _found(event.parse_data)) if is_right else (None, None)
+        if _named(old) != _named(new):
+            key = "understood", _named(old), _named(new), verdict_on(meant[0], _named(old), _named(new))
+            count(self.groups[0].setdefault(key, Change(*key, "intent")), sender_id, position)
+        if _found(old) != _found(new):
+            told = _told_apart(_found(old), _found(new))
+            key = _named(old), *told, verdict_on(meant[1], _found(old), _found(new))
+            count(self.groups[1].setdefault(key, Change(*key, "entities")), sender_id, position)
 
 
-def _compare_texts(
-    understand: tuple[Understand, Understand],
-    sender_id: str,
-    events: Sequence[Event],
-    known: dict[str, tuple[str, str]],
-    heard: dict[tuple[str, str], Change],
-) -> None:
-    for position, event in enumerate(events):
-        if not isinstance(event, UserUttered) or not event.text or event.text.startswith("/"):  # It names its intent.
-            continue
-        if event.text not in known:
-            old, new = (str((one(event.text).get("intent") or {}).get("name") or "") for one in understand)
-            known[event.text] = old, new
-        pair = known[event.text]
-        if pair[0] != pair[1]:
-            _count(heard.setdefault(pair, Change("understood", *pair, "changed")), sender_id, position)
+Entities = tuple[tuple[str, str], ...]
+
+
+def _named(parsed: Mapping[str, Any]) -> str:
+    return str((parsed.get("intent") or {}).get("name") or "")
+
+
+def _found(parsed: Mapping[str, Any]) -> Entities:
+    """Return the entities of a message, with roles and groups, and their values, in the order of their names."""
+    found = parsed.get("entities") or ()
+    return tuple(sorted((_kind_of(one), json.dumps(one.get("value"), ensure_ascii=False)) for one in found))
+
+
+def _kind_of(entity: Mapping[str, Any]) -> str:
+    parts = (entity.get("role"), entity.get("group"))
+    return " ".join([str(entity.get("entity")), *(f"({part})" for part in parts if part)])
+
+
+def _told_apart(old: Entities, new: Entities) -> tuple[str, str]:
+    """Return what only one of both has: the names of the entities; their values too where the names are the same."""
+    one, other = (Counter(name for name, _ in found) for found in (old, new))
+    if one == other:
+        one, other = (Counter(map(" ".join, found)) for found in (old, new))
+    return _listed(one - other), _listed(other - one)
+
+
+def _listed(names: Counter[str]) -> str:
+    return ", ".join(sorted(names.elements())) or "none"
 
 
 def compare_stories(name: str, before: StoryEvaluation, after: StoryEvaluation) -> StoriesCompared:

@@ -37,6 +37,8 @@ from rasa_core.turn import TurnProcessor
 
 CORRECTED: Final = "corrected"
 """In the metadata of a message whose intent or entities somebody has chosen."""
+DRAFT_MARK: Final = " \N{RIGHTWARDS ARROW} "
+"""Stands in the name of a draft, between that of the conversation that was corrected and a number."""
 
 
 @dataclass(frozen=True, slots=True)

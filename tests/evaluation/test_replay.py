@@ -11,7 +11,8 @@ import pytest
 from small_bots import MOOD_DOMAIN, MOOD_STORIES, trained_agent
 
 from rasa_core.agent import Agent
-from rasa_core.evaluation.replay import DRAFT_MARK, compare, compare_stories, decisions, without_corrected
+from rasa_core.evaluation.changes import Comparison
+from rasa_core.evaluation.replay import compare, compare_stories, decisions, without_corrected
 from rasa_core.evaluation.stories import evaluate_stories, whole_stories
 from rasa_core.events import (
     ActionExecuted,
@@ -29,6 +30,7 @@ from rasa_core.policies.network import PolicyNetwork
 from rasa_core.stories import extract_story_graph
 from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.steps import StoryGraph
+from rasa_core.teaching.corrections import DRAFT_MARK
 from rasa_core.tracker_store.reviews import each_of, newest
 from rasa_core.trackers import DialogueStateTracker
 
@@ -92,6 +94,47 @@ def test_messages_that_are_understood_otherwise_are_grouped(bots: tuple[Agent, A
     hears = (lambda text: {"intent": {"name": "greet"}}, lambda text: {"intent": {"name": "bye"}})
     found = compare(*bots, [("typed", events)], hears)
     assert [(one.before, one.after, one.count) for one in found.understood] == [("greet", "bye", 1)]
+
+
+def heard(bots: tuple[Agent, Agent], message: UserUttered, *found: list[dict[str, object]]) -> Comparison:
+    """Return what is told of a message whose intent both understand in the same way, but not its entities."""
+    hears = [lambda text, one=one: {"intent": {"name": "greet"}, "entities": one} for one in found]
+    return compare(*bots, [("typed", [ActionExecuted("action_listen"), message])], (hears[0], hears[1]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ([], [("city", "Porto")], "none -> city"),
+        ([("city", "Porto"), ("day", "today")], [("day", "today")], "city -> none"),
+        ([("city", "Porto"), ("day", "today")], [("day", "now"), ("city", "Porto")], 'day "today" -> day "now"'),
+        ([("city", "Porto")], [("city", "Porto"), ("city", "Faro")], "none -> city"),
+    ],
+)
+def test_entities_that_differ_are_a_kind_of_their_own(
+    bots: tuple[Agent, Agent], old: list[tuple[str, str]], new: list[tuple[str, str]], told: str
+) -> None:
+    found = [[{"entity": name, "value": value} for name, value in one] for one in (old, new)]
+    compared = heard(bots, UserUttered("hello in Porto", {"name": "greet"}), *found)
+    assert [str(one) for one in compared.entities] == [f"entities of greet: {told}, once (changed)"]
+    assert (compared.understood, compared.is_worse) == ([], False)
+    assert compared.as_dict()["entities"][0]["kind"] == "entities"
+
+
+def test_equal_entities_in_another_order_are_the_same(bots: tuple[Agent, Agent]) -> None:
+    found = [{"entity": "city", "value": "Porto"}, {"entity": "day", "value": "today", "role": "until"}]
+    compared = heard(bots, UserUttered("hello", {"name": "greet"}), found, found[::-1])
+    assert compared.entities == []
+    compared = heard(bots, UserUttered("hello", {"name": "greet"}), found, [found[0], {**found[1], "role": "since"}])
+    assert str(compared.entities[0]) == "entities of greet: day (until) -> day (since), once (changed)"
+
+
+def test_what_somebody_said_was_meant_is_what_is_right(bots: tuple[Agent, Agent]) -> None:
+    right = [{"entity": "city", "value": "Porto"}]
+    parsed = {"intent": {"name": "greet", "confidence": 1.0}, "entities": right}
+    corrected = UserUttered("in Porto", parsed["intent"], right, parsed, metadata={"corrected": True})
+    assert heard(bots, corrected, right, []).is_worse
+    assert [one.verdict for one in heard(bots, corrected, [], right).entities] == ["better"]
 
 
 def test_a_corrected_conversation_is_left_out_and_its_draft_counts() -> None:

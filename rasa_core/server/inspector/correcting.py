@@ -23,7 +23,7 @@ from rasa_core.server.requests import HttpError, Request, at_version, json_respo
 from rasa_core.server.served_model import Serves
 from rasa_core.support.text_edits import Edit, EditError, NewerEditError, write_edits
 from rasa_core.support.text_files import TextFileError, read_text
-from rasa_core.teaching.corrections import Correction, take_action, take_message
+from rasa_core.teaching.corrections import DRAFT_MARK, Correction, take_action, take_message
 from rasa_core.tracker_store.base import Conversation
 
 
@@ -140,11 +140,11 @@ def _correction(body: dict[str, Any]) -> Correction:
 
 def _free_name(agent: Agent, sender_id: str) -> str:
     """Return the name of the next draft of a conversation."""
-    base = sender_id.partition(" \N{RIGHTWARDS ARROW} ")[0][:900]
+    base = sender_id.partition(DRAFT_MARK)[0][:900] + DRAFT_MARK
     number = 1
-    while agent.tracker_store.retrieve(f"{base} \N{RIGHTWARDS ARROW} {number}") is not None:
+    while agent.tracker_store.retrieve(f"{base}{number}") is not None:
         number += 1
-    return f"{base} \N{RIGHTWARDS ARROW} {number}"
+    return f"{base}{number}"
 
 
 def findings(folder: Path) -> list[Finding]:

@@ -11,7 +11,8 @@ from typing import Any, Final
 from werkzeug.wrappers import Response
 
 from rasa_core.agent import Agent
-from rasa_core.evaluation.replay import Comparison, StoriesCompared, compare, compare_stories, without_corrected
+from rasa_core.evaluation.changes import Comparison, StoriesCompared
+from rasa_core.evaluation.replay import compare, compare_stories, without_corrected
 from rasa_core.evaluation.stories import StoryEvaluation, evaluate_conversations, whole_stories
 from rasa_core.exceptions import ModelError, RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter

@@ -13,6 +13,7 @@ from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event
 from rasa_core.exceptions import VersionConflictError
 from rasa_core.policies.policy import Prediction
 from rasa_core.processor import MessageProcessor
+from rasa_core.teaching.corrections import DRAFT_MARK
 from rasa_core.tracker_store.base import Conversation
 from rasa_core.tracker_store.digests import FALLBACKS
 from rasa_core.tracker_store.idempotency import RequestConditions, RequestResult
@@ -88,15 +89,22 @@ def go_on_while_sure(turns: MessageProcessor, tracker: DialogueStateTracker, eve
     dispatcher = turns.dispatcher_for(UserMessage("", None, tracker.sender_id))
     for _ in range(turns.max_number_of_predictions):
         found = turns.predict(tracker)
-        is_sure = found.confidence >= UNSURE_BELOW or found.policy is None
-        if found.action != ACTION_LISTEN_NAME and (found.action in FALLBACKS or not is_sure):
-            return {"next_action": found.action}
-        if not turns.runner.runs_here(found.action):
+        if _is_left_to_a_person(tracker, found) or not turns.runner.runs_here(found.action):
             return {"next_action": found.action}
         turns.run_action(found.action, tracker, dispatcher, found)
         if found.action == ACTION_LISTEN_NAME:
             break
     return {"next_action": None}
+
+
+def _is_left_to_a_person(tracker: DialogueStateTracker, found: Prediction) -> bool:
+    """Tell whether the bot is unsure of what comes next, falls back, or knows no answer to a message and would wait."""
+    if found.action == tracker.follow_up_action:  # Somebody has fixed it.
+        return False
+    is_unsure = found.confidence < UNSURE_BELOW
+    if found.action == ACTION_LISTEN_NAME:
+        return is_unsure and tracker.latest_action_name == ACTION_LISTEN_NAME
+    return is_unsure or found.action in FALLBACKS
 
 
 def _run_here(turns: MessageProcessor, tracker: DialogueStateTracker, answer: State) -> State:
@@ -132,7 +140,8 @@ def waits_for(turns: MessageProcessor, tracker: DialogueStateTracker) -> dict[st
     if tracker.is_listening() or not tracker.has_begun:
         return {"for": "message"}
     found = turns.predict(tracker)
-    if found.action == ACTION_LISTEN_NAME:
+    is_asked = DRAFT_MARK in tracker.sender_id and _is_left_to_a_person(tracker, found)
+    if found.action == ACTION_LISTEN_NAME and not is_asked:
         return {"for": "message"}
     here = turns.runner.runs_here(found.action)
     chosen = {"action": found.action, "policy": found.policy, "confidence": found.confidence}

@@ -55,6 +55,17 @@ class TestCorrecting:
         assert told(client, draft)[2:] == ["utter_bye", "See you.", "action_listen"]
         assert told(client) == before
 
+    def test_what_follows_a_message_that_no_story_knows_is_left_to_a_person(self, client: Client) -> None:
+        say(client, "/greet")
+        draft = correct(client, at=1, intent="search", entities=[])
+        assert told(client, draft)[-1] == "/greet"
+        waits = client.get(at(draft, "timeline")).json["waits"]
+        assert (waits["for"], waits["action"], waits["policy"]) == ("continue", "action_listen", None)
+        chosen = {"events": [{"event": "followup", "name": "utter_bye"}], "only_if_sure": True}
+        client.post(at(draft, "act"), json=chosen)
+        assert told(client, draft)[-3:] == ["utter_bye", "See you.", "action_listen"]
+        assert client.get(at(draft, "timeline")).json["waits"] == {"for": "message"}
+
     def test_a_right_action_that_runs_elsewhere_is_waited_for(self, client: Client) -> None:
         say(client, SEARCH)
         client.post(at("ada", "act"), json={"action": "action_search"})
@@ -257,6 +268,14 @@ class TestABotOfRasa3:
         assert saved.json["findings"] == []
         new = "- rule: bye\n  steps:\n  - intent: bye\n  - action: utter_bye\n"
         assert (project / "data/rules.yml").read_text() == FORM_RULES + new
+
+    def test_a_person_may_choose_to_fall_back(self, client: Client) -> None:
+        say(client, "/bye")
+        draft = correct(client, at=told(client).index("action_default_fallback"), action="utter_bye")
+        chosen = {"events": [{"event": "followup", "name": "action_default_fallback"}], "only_if_sure": True}
+        client.post(at(draft, "act"), json=chosen)
+        events = client.get(at(draft, "timeline")).json["events"]
+        assert ("action", "action_default_fallback") in [(event["event"], event.get("name")) for event in events]
 
     def test_a_corrected_answer_to_a_form_becomes_an_example(self, client: Client, project: Path) -> None:
         for text in ("/order", "/bye"):

@@ -17,9 +17,9 @@ function examples(change) {
   return [first, rest.length ? h("details", {}, h("summary", {}, `+${change.count - FEW}`), rest.map((one) => [link(one), " "])) : null];
 }
 
-const changeTable = (changes) => h("div", {class: "wide-table"}, h("table", {},
-  h("thead", {}, h("tr", {}, [t.intent, t.before, t.after, t.how, t.count, t.where].map((one) => h("th", {scope: "col"}, one)))),
-  h("tbody", {}, changes.map((one) => h("tr", {}, h("td", {}, shown(one.intent)), h("td", {}, shown(one.before)), h("td", {}, h("b", {}, shown(one.after))),
+const changeTable = (changes, isAfter = true) => h("div", {class: "wide-table"}, h("table", {},
+  h("thead", {}, h("tr", {}, [...(isAfter ? [t.intent] : []), t.before, t.after, t.how, t.count, t.where].map((one) => h("th", {scope: "col"}, one)))),
+  h("tbody", {}, changes.map((one) => h("tr", {}, isAfter ? h("td", {}, shown(one.intent)) : null, h("td", {}, shown(one.before)), h("td", {}, h("b", {}, shown(one.after))),
     h("td", {}, h("span", {class: `chip ${{worse: "bad", better: "good"}[one.verdict] ?? ""}`, title: t.verdicts[one.verdict]}, t[one.verdict])),
     h("td", {class: "number"}, t.times(one.count)), h("td", {}, examples(one)))))));
 
@@ -39,7 +39,8 @@ function comparisonView(found) {
   h("p", {class: "dim"}, t.summary(found.conversations, found.decisions)),
   found.stories.map((one) => [storyList(`${t.stories[one.name] ?? one.name}: ${t.broken}`, one.broken, true), storyList(`${t.stories[one.name] ?? one.name}: ${t.mended}`, one.mended, false)]),
   found.changes.length ? changeTable(found.changes) : h("p", {}, t.same),
-  found.understood.length ? [h("h3", {}, t.understood), changeTable(found.understood)] : null];
+  found.understood.length ? [h("h3", {}, t.understood), changeTable(found.understood, false)] : null,
+  found.entities?.length ? [h("h3", {}, t.entities), changeTable(found.entities)] : null];
 }
 
 export async function open(view, {say, reload}) {

@@ -149,11 +149,16 @@ export async function open(view, {bot, where, say}) {
   // In a copy that is being corrected, a person decides what the bot is unsure of.
   function goOnForm() {
     const go = (events) => act(() => post(conversation(id, "act"), {events, only_if_sure: isDraft}));
-    const go_on = h("button", {type: "button", class: isDraft ? "" : "main", onclick: () => act(() => post(conversation(id, "act")))}, t.goOn(shown(state.waits.action)));
+    const next = state.waits.action;
+    const onlyWaits = next === "action_listen";
+    const go_on = h("button", {type: "button", class: isDraft ? "" : "main", onclick: () => act(() => post(conversation(id, "act")))}, onlyWaits ? t.onlyWait : t.goOn(shown(next)));
     if (!isDraft) return go_on;
-    const select = h("select", {"aria-label": texts.correct.rightAction}, bot.actions.map((one) => h("option", {value: one.name}, one.name === "action_listen" ? t.listens : shown(one.name))));
-    select.value = "action_listen";
-    return h("div", {class: "answer"}, h("p", {}, t.unsureNext(shown(state.waits.action))), h("form", {class: "row", onsubmit: (event) => { event.preventDefault(); go([{event: "followup", name: select.value}]); }},
+    const select = h("select", {"aria-label": texts.correct.rightAction, required: true}, h("option", {value: ""}, t.chooseNext),
+      bot.actions.filter((one) => !onlyWaits || one.name !== next).map((one) => h("option", {value: one.name}, one.name === "action_listen" ? t.listens : shown(one.name))));
+    if (!onlyWaits) select.value = "action_listen";
+    const intent = state.events.findLast((event) => event.event === "user")?.parse_data?.intent?.name;
+    const told = onlyWaits ? t.noStory(shown(intent ?? texts.why.noIntent)) : t.unsureNext(shown(next));
+    return h("div", {class: "answer"}, h("p", {role: "status"}, told), h("form", {class: "row", onsubmit: (event) => { event.preventDefault(); go([{event: "followup", name: select.value}]); }},
       select, h("button", {class: "main"}, texts.correct.takeAction), go_on));
   }
 

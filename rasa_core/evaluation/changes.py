@@ -1,0 +1,133 @@
+"""What differs between two models: decisions and meanings, grouped by how they differ, and stories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+Verdict = Literal["worse", "better", "changed"]
+
+Kind = tuple[str, str, str, Verdict]
+VERDICTS: Final[tuple[Verdict, ...]] = ("worse", "better", "changed")
+MOST_EXAMPLES: Final = 20
+"""How many conversations are told of each kind of change."""
+
+
+@dataclass(slots=True)
+class Change:
+    """Decisions that differ in the same way.
+
+    Attributes
+    ----------
+    intent, before, after : str
+        Of the message before, and what the two models do.
+    kind : str
+        Whether the two differ in the ``action``, or in what they take a message for: its ``intent``, or ``entities``.
+    verdict : str
+        ``worse``, ``better`` or ``changed``.
+    count : int
+        How many there are.
+    examples : list of (str, int)
+        The first of them: a conversation, and the position.
+    """
+
+    intent: str
+    before: str
+    after: str
+    verdict: Verdict
+    kind: Literal["action", "intent", "entities"] = "action"
+    count: int = 0
+    examples: list[tuple[str, int]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        """Return ``greet: utter_a -> utter_b, 12 times (worse)``."""
+        times = "once" if self.count == 1 else f"{self.count} times"
+        what = {"action": self.intent or "no intent", "intent": "understood", "entities": f"entities of {self.intent}"}
+        return f"{what[self.kind]}: {self.before} -> {self.after}, {times} ({self.verdict})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the content, JSON-able, and in words."""
+        examples = [{"sender_id": sender_id, "at": at} for sender_id, at in self.examples]
+        about = {"intent": self.intent, "before": self.before, "after": self.after, "verdict": self.verdict}
+        return {**about, "kind": self.kind, "count": self.count, "examples": examples, "text": str(self)}
+
+
+@dataclass(slots=True)
+class StoriesCompared:
+    """Stories that fail with one of two models alone, by their names, and how many there are."""
+
+    name: str
+    total: int = 0
+    broken: list[str] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
+    failing: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the content, JSON-able."""
+        return {
+            **{"name": self.name, "total": self.total, "failing": self.failing},
+            **{"broken": self.broken, "mended": self.mended},
+        }
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What differs between two models.
+
+    Attributes
+    ----------
+    conversations, decisions : int
+        How many were compared.
+    changes : list of Change
+        Of decisions, the worst and most frequent first.
+    understood, entities : list of Change
+        Of the intents, and of the entities, of messages that were typed; ``changed``, unless somebody has said what was
+        meant.
+    stories : list of StoriesCompared
+        Stories and tests.
+    """
+
+    conversations: int = 0
+    decisions: int = 0
+    changes: list[Change] = field(default_factory=list)
+    understood: list[Change] = field(default_factory=list)
+    entities: list[Change] = field(default_factory=list)
+    stories: list[StoriesCompared] = field(default_factory=list)
+
+    def count(self, verdict: Verdict) -> int:
+        """Return how many decisions are better, worse, or changed."""
+        return sum(change.count for change in self.changes if change.verdict == verdict)
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether any story fails now that did not, or a decision or what a message is taken for is worse."""
+        changes = (*self.changes, *self.understood, *self.entities)
+        return any(found.broken for found in self.stories) or any(change.verdict == "worse" for change in changes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the content, JSON-able."""
+        return {
+            **{"conversations": self.conversations, "decisions": self.decisions, "is_worse": self.is_worse},
+            **{verdict: self.count(verdict) for verdict in VERDICTS},
+            "changes": [change.as_dict() for change in self.changes],
+            "understood": [change.as_dict() for change in self.understood],
+            "entities": [change.as_dict() for change in self.entities],
+            "stories": [found.as_dict() for found in self.stories],
+        }
+
+
+def order(change: Change) -> tuple[int, int, str]:
+    """Return by what changes are ordered, the worst and most frequent first."""
+    return VERDICTS.index(change.verdict), -change.count, str(change)
+
+
+def count(change: Change, sender_id: str, at: int) -> None:
+    """Count a decision that differs so."""
+    change.count += 1
+    if len(change.examples) < MOST_EXAMPLES:
+        change.examples.append((sender_id, at))
+
+
+def verdict_on(right: object, old: object, new: object) -> Verdict:
+    """Return the verdict on two decisions, of which none is right if nobody has said what is."""
+    return "worse" if old == right else "better" if new == right else "changed"
