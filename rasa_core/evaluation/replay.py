@@ -10,16 +10,29 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rasa_core.domain import Domain
 from rasa_core.evaluation.changes import Change, Comparison, Kind, StoriesCompared, count, order, verdict_on
 from rasa_core.evaluation.stories import Predictor, StoryEvaluation
-from rasa_core.events import ActionExecuted, Event, FollowupAction, StoryExported, UserUttered
-from rasa_core.policies.many import ManyMoments, Rows
+from rasa_core.events import (
+    ACTION_LISTEN_NAME,
+    ActionExecuted,
+    ConversationPaused,
+    ConversationResumed,
+    Event,
+    FollowupAction,
+    Restarted,
+    StoryExported,
+    UserUttered,
+)
+from rasa_core.policies.many import ALONE, ManyMoments, MomentReader, Moments
 from rasa_core.rasa3.history import history_for
 from rasa_core.teaching.corrections import CORRECTED, DRAFT_MARK
 from rasa_core.trackers import DialogueStateTracker
@@ -126,9 +139,14 @@ def compare(
     heard = None if understand is None else _Heard(understand)
     pair = _Pair(before, after)
     for some in _several(conversations):
-        for (sender_id, events), rows in zip(some, pair.rows([events for _, events in some]), strict=True):
+        for (sender_id, events), decided in zip(some, pair.decisions(some), strict=True):
             found.conversations += 1
-            found.decisions += pair.replay(sender_id, events, rows, groups)
+            found.decisions += len(decided)
+            for position, intent, old, new in decided:
+                if old != new:
+                    _note(
+                        groups, intent, str(getattr(events[position], "action_name", "")), old, new, sender_id, position
+                    )
             if heard is not None:
                 heard.compare(sender_id, events)
             tell(found.conversations)
@@ -145,51 +163,118 @@ def _several(conversations: Iterable[Conversation]) -> Iterator[list[Conversatio
         yield some
 
 
+Decided = tuple[int, str, str, str]
+"""The position of a decision, the intent before it, and what both bots decide."""
+
+
 class _Pair:
     """Two bots that decide at the same moments."""
 
     def __init__(self, before: Predictor, after: Predictor) -> None:
         self._bots = before, after
-        self._many = [ManyMoments.of(bot.policy_ensemble, bot.domain) for bot in self._bots]
         self._windows = [bot.policy_ensemble.window for bot in self._bots]
         one, other = before.domain, after.domain
         slots = [domain.as_dict().get("slots") for domain in (one, other)]
-        # Then one tracker does for both, which is most of the work.
+        # Then one reading does for both, which is most of the work.
         self._see_the_same = one.vocabulary == other.vocabulary and slots[0] == slots[1]
+        many = [ManyMoments.of(bot.policy_ensemble, bot.domain) for bot in self._bots]
+        self._many = [one for one in many if one is not None]
+        self._readers: list[MomentReader] = []
+        if len(self._many) == len(many):
+            apart = [[one] for one in self._many]
+            shared = [MomentReader(one, self._many)] * 2 if self._see_the_same else []
+            self._readers = shared or [MomentReader(*pair) for pair in zip((one, other), apart, strict=True)]
 
-    def rows(self, conversations: Sequence[Sequence[Event]]) -> list[tuple[Rows, ...]]:
-        """Return what is known at once of some conversations, for both bots."""
-        none: list[Rows] = [{}] * len(conversations)
-        return list(zip(*(none if many is None else many.rows(conversations) for many in self._many), strict=True))
+    def decisions(self, conversations: Sequence[Conversation]) -> list[list[Decided]]:
+        """Return what both decide in each of some conversations: at once where that can be, else one by one."""
+        if not self._readers:
+            return [self._replayed(*one) for one in conversations]
+        told = [events for _, events in conversations]
+        first = self._readers[0].read(told)
+        moments = [first, first if self._see_the_same else self._readers[1].read(told)]
+        found: list[list[Decided]] = []
+        places: list[tuple[int, int, str]] = []
+        rows: list[tuple[int, int]] = []
+        for number, ((sender_id, events), *known) in enumerate(
+            zip(conversations, *(one.rows for one in moments), strict=True)
+        ):
+            found.append([])
+            if None in known:
+                found[-1] = self._replayed(sender_id, events)
+                continue
+            for position, intent in _decided_positions(sender_id, events):
+                places.append((number, position, intent))
+                rows.append((known[0][position], known[1][position]))
+        self._decide(conversations, found, places, moments, np.array(rows, np.int64).reshape(-1, 2))
+        return found
 
-    def replay(
-        self, sender_id: str, events: Sequence[Event], rows: tuple[Rows, ...], groups: dict[Kind, Change]
-    ) -> int:
-        """Note in which decisions of a conversation both differ, and return how many there are."""
-        count = 0
-        for position, event, *trackers in self._moments(sender_id, events):
-            count += 1
-            old, new = (self._decide(number, trackers[number], rows[number], position) for number in (0, 1))
-            if old != new:
-                _note(groups, _intent(trackers[0]), event.action_name, old, new, sender_id, position)
-        return count
+    def _decide(
+        self,
+        conversations: Sequence[Conversation],
+        found: list[list[Decided]],
+        places: Sequence[tuple[int, int, str]],
+        moments: Sequence[Moments],
+        rows: NDArray[np.int64],
+    ) -> None:
+        """Put what both decide at some places of conversations into `found`."""
+        some = zip(self._many, moments, rows.T, self._readers, strict=True)
+        decided = [many.actions(moment, row, reader).tolist() for many, moment, row, reader in some]
+        restarts = {bot.domain.restart_intent for bot in self._bots}
+        names = [bot.domain.action_names for bot in self._bots]
+        left: dict[int, set[int]] = {}
+        for (number, position, intent), old, new in zip(places, *decided, strict=True):
+            if ALONE in (old, new) or intent in restarts:
+                left.setdefault(number, set()).add(position)
+            else:
+                found[number].append((position, intent, names[0][old], names[1][new]))
+        for number, positions in left.items():
+            found[number] += self._replayed(*conversations[number], positions)
+            found[number].sort()
 
-    def _moments(self, sender_id: str, events: Sequence[Event]) -> Iterator[Any]:
+    def _replayed(self, sender_id: str, events: Sequence[Event], only: Collection[int] | None = None) -> list[Decided]:
+        """Return what both decide in a conversation, or at some of its positions, asked for each moment alone."""
+        one, other = self._bots
+        return [
+            (position, _intent(before), one.predict(before).action, other.predict(after).action)
+            for position, before, after in self._moments(sender_id, events)
+            if only is None or position in only
+        ]
+
+    def _moments(
+        self, sender_id: str, events: Sequence[Event]
+    ) -> Iterator[tuple[int, DialogueStateTracker, DialogueStateTracker]]:
         domains = [bot.domain for bot in self._bots]
         if self._see_the_same:
-            for position, event, tracker in _moments(domains[0], max(self._windows), sender_id, events):
-                yield position, event, tracker, tracker
+            for position, _, tracker in _moments(domains[0], max(self._windows), sender_id, events):
+                yield position, tracker, tracker
             return
         each = (_moments(*own, sender_id, events) for own in zip(domains, self._windows, strict=True))
-        for (position, event, tracker), (_, _, other) in zip(*each, strict=True):
-            yield position, event, tracker, other
+        for (position, _, tracker), (_, _, other) in zip(*each, strict=True):
+            yield position, tracker, other
 
-    def _decide(self, number: int, tracker: DialogueStateTracker, rows: Rows, position: int) -> str:
-        many, bot = self._many[number], self._bots[number]
-        if many is None or tracker.must_listen or _intent(tracker) == bot.domain.restart_intent:  # No policy is asked.
-            return bot.predict(tracker).action
-        many.row = rows.get(position)
-        return many.predict(tracker).action
+
+def _decided_positions(sender_id: str, events: Sequence[Event]) -> Iterator[tuple[int, str]]:
+    """Yield the positions that `_moments` yields, and the intents before, where a conversation has `Moments`."""
+    is_draft, is_paused, is_due = DRAFT_MARK in sender_id, False, False
+    fixed: str | None = None
+    message = UserUttered.empty()
+    for position, event in enumerate(events):
+        if isinstance(event, ActionExecuted):
+            is_free = fixed is None and not is_paused and message.text is not None
+            if is_free and position and event.action_name not in _OPENS:
+                yield position, str(message.intent.get("name") or "")
+            if not is_due or event.action_name != ACTION_LISTEN_NAME or fixed == ACTION_LISTEN_NAME:
+                fixed = None
+            is_due = False
+        elif isinstance(event, UserUttered):
+            message, is_due, fixed = event, False, None if fixed == ACTION_LISTEN_NAME else fixed
+        elif isinstance(event, FollowupAction):
+            if not is_draft:
+                fixed, is_due = event.action_name, False
+        elif isinstance(event, Restarted):
+            message, is_paused, fixed, is_due = UserUttered.empty(), False, ACTION_LISTEN_NAME, True
+        elif isinstance(event, ConversationPaused | ConversationResumed):
+            is_paused = isinstance(event, ConversationPaused)
 
 
 def _note(

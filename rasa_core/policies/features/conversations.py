@@ -8,7 +8,6 @@ so often, in that turn for the last time. A row is the numbers of its parts and 
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
@@ -18,8 +17,16 @@ from numpy.typing import NDArray
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, AllSlotsReset, SlotSet, UserUttered
 from rasa_core.events.rasa3 import ActiveLoop
-from rasa_core.history import LAST_ACTIONS_KEPT, TURN_ACTIONS_KEPT, History, compute_state, with_best_intent_only
+from rasa_core.history import (
+    LAST_ACTIONS_KEPT,
+    TURN_ACTIONS_KEPT,
+    History,
+    State,
+    compute_state,
+    with_best_intent_only,
+)
 from rasa_core.policies.features import history as features
+from rasa_core.policies.features.spans import Memo, Spans, ranges
 from rasa_core.rasa3.domain_parts import REQUESTED_SLOT
 from rasa_core.slots import Slot
 
@@ -39,6 +46,9 @@ NUMBERS_OF_PARTS: Final = 4_000_000
 """How many numbers the parts may have before all are forgotten."""
 
 _NO_MESSAGE: Final = UserUttered.empty()
+_PARTS_IN_ROW: Final = 11
+_PARTS_IN_STATE: Final = (0, 5, 8)
+"""The message, the slots and the action before, of what `ConversationFeaturizer` adds in a row."""
 
 
 class FeatureMatrix(NamedTuple):
@@ -78,7 +88,7 @@ class ConversationFeaturizer:
         self._event_blocks = [f"event {number}" for number in range(max_history)]
         self._column_of = column_of
         self._slots = {slot.name: slot.fresh() for slot in slots}
-        self._spans = _Spans(column_of)
+        self._spans = Spans(column_of)
         self._number_parts()
         self._forget_rows()
 
@@ -199,13 +209,26 @@ class ConversationFeaturizer:
         self._numbers.append(self._done)
         self._actions.append(action)
 
+    def states(self) -> Ints:
+        """Return numbers of what each state before a row is made of, ``(rows, 3)``; `state_of` tells what they are."""
+        return np.array(self._parts_of_row, np.int64).reshape(len(self), _PARTS_IN_ROW)[:, _PARTS_IN_STATE]
+
+    def state_of(self, numbers: Iterable[int]) -> State:
+        """Return the state of some of the `states`, of which only the best intent is told."""
+        return {name: value for number in numbers for name, value in self._parts.told.get(number, {}).items()}
+
+    @property
+    def parts(self) -> object:
+        """What `states` has numbers of; another object as soon as the numbers mean something else."""
+        return self._parts
+
     def take(self) -> FeatureMatrix:
         """Return the features of the conversations that were added since the last time."""
         lengths, columns, values = self._parts.expanded(self._all_parts())
         other_lengths, others, other_values = self._spans.expanded(np.array(self._turn_of_row, np.int64))
         starts = np.concatenate([[0], np.cumsum(lengths + other_lengths)])
         all_columns, all_values = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
-        places, other_places = _ranges(starts[:-1], lengths), _ranges(starts[:-1] + lengths, other_lengths)
+        places, other_places = ranges(starts[:-1], lengths), ranges(starts[:-1] + lengths, other_lengths)
         all_columns[places], all_values[places] = columns, values
         all_columns[other_places], all_values[other_places] = others, other_values
         matrix = FeatureMatrix(starts, all_columns, all_values, self._numbers, self._actions)
@@ -218,20 +241,9 @@ class ConversationFeaturizer:
         """Return the parts of the rows, ``(rows, parts)``."""
         count = len(self)
         happened, acted = np.array(self._before_row, np.int64).reshape(count, 2).T
-        others = np.array(self._parts_of_row, np.int64).reshape(count, -1 if count else 0)
+        others = np.array(self._parts_of_row, np.int64).reshape(count, _PARTS_IN_ROW)
         events = _latest(self._happened, happened, len(self._event_blocks))
         return np.concatenate([events, others, _latest(self._acted, acted, LAST_ACTIONS_KEPT)], axis=1)
-
-
-class _Memo(dict[K, V]):
-    """What a function returns for each key; it is asked once."""
-
-    def __init__(self, function: Callable[[K], V]) -> None:
-        self._function = function
-
-    def __missing__(self, key: K) -> V:
-        value = self[key] = self._function(key)
-        return value
 
 
 class _Action(NamedTuple):
@@ -246,26 +258,27 @@ class _Action(NamedTuple):
 class _Parts:
     """Features that come and go together, and the number of each part, by what it tells of."""
 
-    def __init__(self, event_blocks: Sequence[str], column_of: ColumnOf, spans: _Spans) -> None:
+    def __init__(self, event_blocks: Sequence[str], column_of: ColumnOf, spans: Spans) -> None:
         self._column_of, self._spans = column_of, spans
         self._starts, self._columns, self._values = array("q", [0]), array("i"), array("f")
+        self.told: dict[int, State] = {}  # What the parts are that states are made of.
         # The part of an event as the latest one; those of it as an earlier one are the next numbers.
-        self.event = _Memo[Items, int](lambda items: self._add_each([(block, dict(items))] for block in event_blocks))
-        self.action = _Memo(self._new_action)
-        self.message: _Memo[Items, int] = self._memo(lambda items: features.of_state(dict(items)))
+        self.event = Memo[Items, int](lambda items: self._add_each([(block, dict(items))] for block in event_blocks))
+        self.action = Memo(self._new_action)
+        self.message = Memo[Items, int](lambda items: self._add_told(dict(items), features.of_state(dict(items))))
         self.mentions = self._memo(features.of_mentions)
         self.turns = self._memo(features.of_turns)
-        self.message_before: _Memo[Message, int] = self._memo(lambda message: features.of_message_before(*message))
+        self.message_before: Memo[Message, int] = self._memo(lambda message: features.of_message_before(*message))
         self.actions_before = self._memo(features.of_actions_before)
         self.slots_set = self._memo(features.of_slots_set)
-        self.loop: _Memo[tuple[str | None, str | None], int] = self._memo(lambda loop: features.of_loop(*loop))
+        self.loop: Memo[tuple[str | None, str | None], int] = self._memo(lambda loop: features.of_loop(*loop))
         self.turn = self._memo(features.of_turn)
         self.length = self._memo(features.of_length)
         # What single slots hold has numbers, but is no part; what all slots hold together is one.
-        self._contents: list[dict[int, float]] = []
-        self.content = _Memo(self._new_content)
+        self._contents: list[tuple[dict[int, float], Items]] = []
+        self.content = Memo(self._new_content)
         self.texts: dict[tuple[str, str], int] = {}
-        self.slots = _Memo(self._new_slots)
+        self.slots = Memo(self._new_slots)
         # Where a conversation starts, as many empty parts follow this one as may be asked for.
         self.nothing = self._add_each([] for _ in range(max(len(event_blocks), LAST_ACTIONS_KEPT)))
 
@@ -273,8 +286,8 @@ class _Parts:
         """Return how many numbers there are in all parts."""
         return len(self._columns)
 
-    def _memo(self, groups_of: Callable[[K], Iterable[features.Group]]) -> _Memo[K, int]:
-        return _Memo(lambda key: self._add(self._in_columns(groups_of(key))))
+    def _memo(self, groups_of: Callable[[K], Iterable[features.Group]]) -> Memo[K, int]:
+        return Memo(lambda key: self._add(self._in_columns(groups_of(key))))
 
     def _in_columns(self, groups: Iterable[features.Group]) -> dict[int, float]:
         """Return the values of features, given by block and name, in their columns."""
@@ -298,94 +311,32 @@ class _Parts:
         if name != ACTION_LISTEN_NAME:
             last = self._add_each(features.of_last_action(number, name) for number in range(LAST_ACTIONS_KEPT))
         event, counted = self.event[tuple(state.items())], self._spans.names["action", name]
-        return _Action(self._add(self._in_columns([("now", state)])), event, last, counted)
+        return _Action(self._add_told(state, [("now", state)]), event, last, counted)
+
+    def _add_told(self, state: State, groups: Iterable[features.Group]) -> int:
+        """Take over a part of states, and return its number."""
+        number = self._add(self._in_columns(groups))
+        self.told[number] = state
+        return number
 
     def _new_content(self, content: tuple[str, Items, str | None]) -> int:
         name, items, text = content
-        self._contents.append(self._in_columns([("now", dict(items)), *features.of_slots([(name, text)])]))
+        self._contents.append((self._in_columns([("now", dict(items)), *features.of_slots([(name, text)])]), items))
         return len(self._contents) - 1
 
     def _new_slots(self, numbers: tuple[int, ...]) -> int:
-        return self._add({column: value for number in numbers for column, value in self._contents[number].items()})
+        contents = [self._contents[number] for number in numbers]
+        number = self._add({column: value for columns, _ in contents for column, value in columns.items()})
+        self.told[number] = {name: value for _, items in contents for name, value in items}
+        return number
 
     def expanded(self, parts: Ints) -> tuple[Ints, NDArray[np.int32], Floats]:
         """Return how many features rows have, and columns and values of all, given their `parts`, ``(rows, parts)``."""
         starts = np.array(self._starts, np.int64)
         lengths = np.diff(starts)[parts]
-        places = _ranges(starts[parts].ravel(), lengths.ravel())
+        places = ranges(starts[parts].ravel(), lengths.ravel())
         columns, values = np.array(self._columns, np.int32), np.array(self._values, np.float32)
         return lengths.sum(axis=1), columns[places], values[places]
-
-
-class _Spans:
-    """Over which rows an intent, an entity or an action had been seen so often."""
-
-    def __init__(self, column_of: ColumnOf) -> None:
-        self._column_of = column_of
-        self._columns: list[int] = []  # Three of each name.
-        self.names = _Memo(self._new_name)
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget all spans, but not the numbers of the names."""
-        self._seen: list[int] = []
-        self._ends: list[int] = []
-
-    def _new_name(self, key: tuple[str, str]) -> int:
-        kind, name = key
-        columns = [self._column_of((block, name)) for block in (kind, features.COUNTS[kind], features.AGO[kind])]
-        self._columns += [LEFT_OUT if column is None else column for column in columns]
-        return len(self._columns) // 3 - 1
-
-    def see(self, name: int, row: int, turn: int) -> None:
-        """Take note that a name of this number in `names` was seen just before `row`."""
-        self._seen += (name, row, turn, len(self._ends))
-
-    def end(self, row: int) -> None:
-        """Take note that a conversation ends before `row`."""
-        self._ends.append(row)
-
-    def expanded(self, turn_of_row: Ints) -> tuple[Ints, NDArray[np.int32], Floats]:
-        """Return how many features rows have, and columns and values of all, given the turn ``(rows,)`` of each row.
-
-        What was seen first comes first in a row.
-        """
-        names, firsts, turns, lengths, times = self._spans()
-        rows = _ranges(firsts, lengths)
-        by_row = np.argsort(rows, kind="stable")
-        rows, span_of = rows[by_row], np.repeat(np.arange(len(names)), lengths)[by_row]
-        columns = np.array(self._columns, np.int32).reshape(-1, 3)[names[span_of]]
-        values = np.ones(columns.shape, np.float32)
-        values[:, 1] = _table(math.log1p, times)[span_of]
-        values[:, 2] = _table(lambda ago: features.LEFT_EACH_TURN**ago, turn_of_row[rows] - turns[span_of])
-        used = columns != LEFT_OUT
-        counts = np.bincount(rows, used.sum(axis=1), len(turn_of_row)).astype(np.int64)
-        return counts, columns[used], values[used]
-
-    def _spans(self) -> tuple[Ints, Ints, Ints, Ints, Ints]:
-        """Return name, first row, turn, length and count of each span, in the order in which names were first seen."""
-        names, firsts, turns, conversations = np.array(self._seen, np.int64).reshape(-1, 4).T
-        together = conversations * len(self.names) + names
-        places = np.arange(len(names))
-        _, first_seen, group = np.unique(together, return_index=True, return_inverse=True)
-        order = np.argsort(first_seen[group], kind="stable")
-        is_first = first_seen[group[order]] == order
-        ends = np.array(self._ends, np.int64)[conversations[order]]
-        is_last = np.append(is_first[1:], True)[: len(order)]
-        ends[~is_last] = firsts[order[np.flatnonzero(~is_last) + 1]]
-        times = places - np.maximum.accumulate(np.where(is_first, places, 0)) + 1
-        return names[order], firsts[order], turns[order], ends - firsts[order], times
-
-
-def _ranges(begins: Ints, lengths: Ints) -> Ints:
-    """Return the numbers of ranges of these lengths, one after the other."""
-    ends = np.cumsum(lengths)
-    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(begins - ends + lengths, lengths)
-
-
-def _table(function: Callable[[int], float], numbers: Ints) -> Floats:
-    """Return a function of numbers from 0 on, computed once for each different one, as a prediction computes it."""
-    return np.array(list(map(function, range(int(numbers.max(initial=-1)) + 1))), np.float32)[numbers]
 
 
 def _latest(parts: list[int], counts: Ints, kept: int) -> Ints:
