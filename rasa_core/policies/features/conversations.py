@@ -88,9 +88,12 @@ class ConversationFeaturizer:
         self._event_blocks = [f"event {number}" for number in range(max_history)]
         self._column_of = column_of
         self._slots = {slot.name: slot.fresh() for slot in slots}
-        self._spans = Spans(column_of)
+        self._spans = Spans(self._columns_of_seen, features.LEFT_EACH_TURN)
         self._number_parts()
         self._forget_rows()
+
+    def _columns_of_seen(self, kind: str, name: str) -> list[int | None]:
+        return [self._column_of((block, name)) for block in (kind, features.COUNTS[kind], features.AGO[kind])]
 
     def _number_parts(self) -> None:
         self._parts = _Parts(self._event_blocks, self._column_of, self._spans)

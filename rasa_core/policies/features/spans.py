@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rasa_core.policies.features import history as features
-
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
-ColumnOf = Callable[[tuple[str, str]], int | None]
+ColumnsOf = Callable[[str, str], Iterable[int | None]]
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -34,8 +32,8 @@ class Memo(dict[K, V]):
 class Spans:
     """Over which rows an intent, an entity or an action had been seen so often."""
 
-    def __init__(self, column_of: ColumnOf) -> None:
-        self._column_of = column_of
+    def __init__(self, columns_of: ColumnsOf, left_each_turn: float) -> None:
+        self._columns_of, self._left_each_turn = columns_of, left_each_turn
         self._columns: list[int] = []  # Three of each name.
         self.names = Memo(self._new_name)
         self.clear()
@@ -46,9 +44,7 @@ class Spans:
         self._ends: list[int] = []
 
     def _new_name(self, key: tuple[str, str]) -> int:
-        kind, name = key
-        columns = [self._column_of((block, name)) for block in (kind, features.COUNTS[kind], features.AGO[kind])]
-        self._columns += [LEFT_OUT if column is None else column for column in columns]
+        self._columns += [LEFT_OUT if column is None else column for column in self._columns_of(*key)]
         return len(self._columns) // 3 - 1
 
     def see(self, name: int, row: int, turn: int) -> None:
@@ -71,7 +67,7 @@ class Spans:
         columns = np.array(self._columns, np.int32).reshape(-1, 3)[names[span_of]]
         values = np.ones(columns.shape, np.float32)
         values[:, 1] = _table(math.log1p, times)[span_of]
-        values[:, 2] = _table(lambda ago: features.LEFT_EACH_TURN**ago, turn_of_row[rows] - turns[span_of])
+        values[:, 2] = _table(lambda ago: self._left_each_turn**ago, turn_of_row[rows] - turns[span_of])
         used = columns != LEFT_OUT
         counts = np.bincount(rows, used.sum(axis=1), len(turn_of_row)).astype(np.int64)
         return counts, columns[used], values[used]
