@@ -183,12 +183,18 @@ class NLUModel:
         description = {key: value for key, value in self._description.items() if key != "pipeline"}
         return type(self)(description if pipeline is None else {**description, "pipeline": pipeline}, self._arrays)
 
-    def intent_scores(self, texts: Sequence[str]) -> Floats:
-        """Return what a softmax makes confidences of, ``(texts, intents + 1)``; the last is for none of them."""
-        scores = np.zeros((len(texts), len(self.intents) + 1), np.float32)
-        for batch, _, intents in self._scores([self._read(text) for text in texts]):
-            scores[batch] = intents
-        return scores
+    def scores(self, texts: Sequence[str]) -> tuple[list[Floats], Floats]:
+        """Return scores of tags of each text, ``(tokens, tags)``, and those of intents, ``(texts, intents + 1)``.
+
+        Of the latter, a softmax makes confidences; the last is for none of them.
+        """
+        tags = [self._arrays["tags_bias"][:0]] * len(texts)
+        intents = np.zeros((len(texts), len(self.intents) + 1), np.float32)
+        for batch, found, own in self._scores([self._read(text) for text in texts]):
+            intents[batch] = own
+            for at, scores in zip(batch, found, strict=True):
+                tags[at] = scores
+        return tags, intents
 
     def _read(self, text: str) -> Read:
         seen, places = visible(text[:MAX_CHARACTERS])

@@ -11,14 +11,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.batches import FEW, Batch, MessageBatches, Rows
-from rasa_core.nlu.calibration import Calibration, calibrated, parts_of
+from rasa_core.nlu.calibration import Calibration, Tagged, best_tag_share, calibrated, parts_of
 from rasa_core.nlu.linear import LinearClassifier, Taught
 from rasa_core.nlu.linear_tags import LinearTagger
 from rasa_core.nlu.model import NLUModel, fingerprint_of
@@ -38,7 +38,6 @@ _FEWEST_STEPS = 400
 _PART_SHARE = 0.4  # Of the epochs, in a run that is for the scores of what it has not seen.
 _LAST_EPOCHS = 2  # With all messages, after the confidences are calibrated.
 _PARTS = 3
-BESIDE_TAGGER = 0.3  # What the network's scores of tags count beside those of a linear tagger, since it is too sure.
 _ENOUGH_HELD_OUT = 150
 _ENOUGH_TO_CALIBRATE = 20
 _MOST_HELD_OUT = 500
@@ -125,7 +124,7 @@ class NLUTraining:
         runs = list(self._runs(parts))
         steps = [epochs * len(self.batches.plan(left_out, again)) for left_out, again, epochs in runs]
         self.network.compile(optimizer=adam(self._settings.learning_rate, steps))
-        seen: list[tuple[Rows, Floats, Floats]] = []
+        seen: list[_Seen] = []
         done = 0
         with Progress("epoch", sum(epochs for _, _, epochs in runs), silent=silent) as progress:
             for number, (left_out, again, epochs) in enumerate(runs):
@@ -135,21 +134,21 @@ class NLUTraining:
                 done += epochs
                 if len(left_out):
                     self._teach(left_out)
-                    seen.append((left_out, *self._scores(left_out)))
+                    seen.append(self._seen(left_out))
                 else:
                     weights = weights_of(self.network)
         self.network.set_weights(weights)
         calibration = self._calibration(seen)
         self._teach(np.array([], np.intp))
         by_heart = self._by_heart(self._model(self._vocabulary, calibration))
-        return self._model(self._vocabulary, calibration, by_heart, self._tagger())
+        return self._model(self._vocabulary, calibration, by_heart, self._tagger(self._vocabulary, self._messages))
 
-    def _tagger(self) -> Mapping[str, Floats]:
+    def _tagger(self, vocabulary: TokenVocabulary, messages: Sequence[TaggedMessage]) -> Mapping[str, Floats]:
         """Return the weights of a linear tagger; none where there is nothing to tag, or enough for the network."""
         if not (self._is_small and self._labels):
             return {}
-        tagger = LinearTagger(self._vocabulary, len(self._labels))
-        tagger.fit(self._messages)
+        tagger = LinearTagger(vocabulary, len(self._labels))
+        tagger.fit(messages)
         return tagger.arrays()
 
     def _held_out(self) -> list[Rows]:
@@ -198,23 +197,37 @@ class NLUTraining:
         kept = Taught(taught.counts[keep], taught.intents[keep], taught.weights[keep])
         self.classifier.fit(kept, int((keep < written).sum()))
 
-    def _scores(self, left_out: Rows) -> tuple[Floats, Floats]:
-        """Return the scores of network and classifier of messages left out, of whose own words nothing is known."""
-        kept = np.delete(np.arange(len(self._messages)), left_out)
-        vocabulary = self._vocabulary_of([self._messages[number] for number in kept])
-        model = self._model(vocabulary, Calibration())
-        scores = model.intent_scores([self._examples[number].text for number in left_out])
+    def _seen(self, left_out: Rows) -> _Seen:
+        """Return the scores of messages left out, of whose own words nothing is known."""
+        kept = [self._messages[number] for number in np.delete(np.arange(len(self._messages)), left_out)]
+        vocabulary = self._vocabulary_of(kept)
+        texts = [self._examples[number].text for number in left_out]
+        deep = self._model(vocabulary, Calibration())
+        tags, scores = deep.scores(texts)
         wide = self.classifier.scores(self._taught.counts[left_out])
-        return scores - wide, wide
+        tagger = self._tagger(vocabulary, kept)
+        if not tagger:
+            return _Seen(left_out, scores - wide, wide, None)
+        both, _ = self._model(vocabulary, Calibration(tag_share=1.0), None, tagger).scores(texts)
+        tagged = Tagged(
+            [self._messages[number].tags for number in left_out],
+            tags,
+            [one - own for one, own in zip(both, tags, strict=True)],
+            arrays_of(self.network)["transitions"],
+            tagger["transitions"],
+        )
+        return _Seen(left_out, scores - wide, wide, tagged)
 
-    def _calibration(self, seen: Sequence[tuple[Rows, Floats, Floats]]) -> Calibration:
+    def _calibration(self, seen: Sequence[_Seen]) -> Calibration:
         """Return what the scores of held out messages say, but of those whose intent had no other message."""
         if not seen:
             return Calibration()
-        rows, deep, wide = (np.concatenate(part) for part in zip(*seen, strict=True))
         intents = np.array([message.intent for message in self._messages])
-        known = np.concatenate([np.isin(intents[part], np.delete(intents, part)) for part, *_ in seen])
-        return calibrated(deep[known], wide[known], intents[rows[known]])
+        known = np.concatenate([np.isin(intents[one.rows], np.delete(intents, one.rows)) for one in seen])
+        rows, deep, wide = (np.concatenate(part)[known] for part in zip(*(one[:3] for one in seen), strict=True))
+        found = calibrated(deep, wide, intents[rows])
+        tags = [one.tags for one in seen if one.tags is not None]
+        return replace(found, tag_share=best_tag_share(tags)) if tags else found
 
     def _by_heart(self, model: NLUModel) -> dict[str, int]:
         """Return what a model misunderstands, or nearly, of the messages that contradict no other."""
@@ -263,11 +276,20 @@ class NLUTraining:
             arrays[name] = arrays[name] * np.float32(calibration.share)
         if tagger:
             for name in ("tags_kernel", "tags_bias", "transitions"):
-                arrays[name] = arrays[name] * np.float32(BESIDE_TAGGER)
+                arrays[name] = arrays[name] * np.float32(calibration.tag_share)
             arrays |= {name: arrays.get(name, 0.0) + array for name, array in tagger.items()}
         if vocabulary is not self._vocabulary:
             arrays = _only(arrays, self._vocabulary, vocabulary)
         return NLUModel(description, dict(sorted(arrays.items())))
+
+
+class _Seen(NamedTuple):
+    """The scores of messages by what has not seen them: of intents by network and classifier, and of tags."""
+
+    rows: Rows
+    deep: Floats
+    wide: Floats
+    tags: Tagged | None
 
 
 def _is_clear(answer: Mapping[str, Any], intent: str) -> bool:

@@ -11,13 +11,13 @@ from small_nlu import SETTINGS, messages, small_model, trained
 
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu import training
-from rasa_core.nlu.calibration import Calibration, calibrated, parts_of
+from rasa_core.nlu.calibration import Calibration, Tagged, best_tag_share, calibrated, parts_of
+from rasa_core.nlu.crf import forbidden
 from rasa_core.nlu.linear_tags import LinearTagger, respelt
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize
-from rasa_core.nlu.training import BESIDE_TAGGER
 from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample, Regex, TrainingData
 from rasa_core.nlu.training_network import crf_loss, numbers_to_draw
 from rasa_core.nlu.variation import tagged
@@ -62,15 +62,16 @@ def test_numpy_scores_as_the_linear_tagger_does() -> None:
     tagger = LinearTagger(model._vocabulary, len(training._labels))
     tagger.fit(training._messages)
     without = training._model(model._vocabulary, Calibration())
+    beside = training._model(model._vocabulary, Calibration(tag_share=0.3), None, tagger.arrays())
     lengths = [len(message.keys) for message in (*training._messages, *respelt(training._messages))]
     order = np.argsort(lengths, kind="stable").tolist()
     ends = np.cumsum([lengths[number] for number in order])
     scores = np.split(tagger.scores(tagger.weights), ends[:-1])
     for number, example in enumerate(training._examples):
         read = model._read(example.text)
-        own, bare = (one._embedded(read)[None] for one in (model, without))
+        own, bare = (one._embedded(read)[None] for one in (beside, without))
         extras = model._patterns.extras(read.visible, read.spans)[None]
-        found = model._network.read(own, extras)[0] - np.float32(BESIDE_TAGGER) * without._network.read(bare, extras)[0]
+        found = beside._network.read(own, extras)[0] - np.float32(0.3) * without._network.read(bare, extras)[0]
         np.testing.assert_allclose(found[0], scores[order.index(number)], atol=1e-4, rtol=1e-4)
 
 
@@ -188,6 +189,18 @@ def test_a_part_that_knows_nothing_counts_for_little() -> None:
     chance = np.random.default_rng(6).normal(0, 2, size=scores.shape).astype(np.float32)
     assert calibrated(chance, scores, intents).share < 0.2
     assert calibrated(scores, chance, intents).share > 2.0
+
+
+def test_the_network_tags_as_much_as_it_finds_beside_the_tagger() -> None:
+    random = np.random.default_rng(0)
+    tags = [[0, 1, 2, 0, 3] for _ in range(100)]
+    good = [np.eye(5, dtype=np.float32)[own] for own in tags]
+    poor = [random.normal(0.0, 0.5, one.shape).astype(np.float32) for one in good]
+    free, none = forbidden(2), np.zeros((5, 5), np.float32)
+    shares = [best_tag_share([Tagged(tags, deep, wide, free, none)]) for deep, wide in ((good, poor), (poor, good))]
+    assert shares[0] == 1.0
+    assert shares[1] <= 0.3
+    assert best_tag_share([Tagged(tags, good, good, free, none)]) == Calibration().tag_share
 
 
 def test_few_messages_say_little_of_the_temperature() -> None:
