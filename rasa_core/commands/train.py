@@ -26,7 +26,8 @@ from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.project import Project
 from rasa_core.support.folders import check_place
-from rasa_core.support.own_code import CONFIG_NAME, remember
+from rasa_core.support.own_code import remember
+from rasa_core.support.text_edits import EditError
 
 DEFAULT_MAX_HISTORY = 3
 DEFAULT_AUGMENTATION = 50  # Both as the command of 0.9 has them; its policies, without it, compare 5 states.
@@ -161,8 +162,8 @@ def _remember(folder: Path, imports: Sequence[str]) -> None:
     """Write down what was imported for the training, since whoever loads the model needs it too."""
     try:
         file = remember(folder, imports)
-    except OSError as error:
-        click.echo(f"cannot note --import in {folder / CONFIG_NAME}: {error.strerror or error}.", err=True)
+    except EditError as error:
+        click.echo(f"cannot note --import: {error}", err=True)
     else:
         if file is not None:
             click.echo(f"{file}: notes what is imported for this bot, so that other commands do so too")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.nlu.reading import read_training_text
-from rasa_core.support.text_edits import EditError, inserted
+from rasa_core.support.text_edits import EditError, inserted, lines_in
 
 
 def with_example(content: bytes, name: str, intent: str, message: str) -> bytes:
@@ -28,7 +28,7 @@ def with_example(content: bytes, name: str, intent: str, message: str) -> bytes:
     EditError
         If the file is of another format, or would not be read as meant.
     """
-    lines = content.decode("utf-8-sig").splitlines()
+    lines = lines_in(content)
     if content.lstrip()[:1] in (b"{", b"["):
         raise EditError(f"{name}: examples in JSON are not added here; write {message!r:.80} into the file by hand.")
     put = _yaml if name.lower().endswith((".yml", ".yaml")) else _markdown

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Literal
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet, UserUttered
-from rasa_core.support.text_edits import EditError, inserted, replaced
+from rasa_core.support.text_edits import EditError, inserted, lines_in, replaced
 from rasa_core.trackers.event_log import story_lines
 
 Kind = Literal["story", "rule", "test"]
@@ -52,7 +52,7 @@ def with_story(
     """
     if not is_yaml(name) and kind == "rule":
         raise EditError(f"{name}: rules are written in YAML; save a story instead.")
-    lines = content.decode("utf-8-sig").splitlines()
+    lines = lines_in(content)
     blocks = list(_blocks(lines, name))
     taken = {title for title, *_ in blocks if title != replace}
     title = _free(" ".join(title.split()) or kind, taken)
@@ -71,7 +71,7 @@ def with_story(
 
 def titles_in(content: bytes, name: str) -> list[str]:
     """Return the names of the stories in a file."""
-    return [title for title, *_ in _blocks(content.decode("utf-8-sig").splitlines(), name)]
+    return [title for title, *_ in _blocks(lines_in(content), name)]
 
 
 def _free(title: str, taken: set[str]) -> str:

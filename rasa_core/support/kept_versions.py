@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ KEPT: Final = 5
 _NAME: Final = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
 _TIME: Final = "%Y%m%d-%H%M%S"
 _UNFINISHED: Final = ".new-"
+_LEFT_AFTER: Final = 86_400.0  # Seconds; no training takes a day.
 
 
 class KeptVersions:
@@ -79,8 +81,7 @@ class KeptVersions:
         moment = at or self._next_moment()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for left in self.folder.glob(f"{_UNFINISHED}*"):
-                shutil.rmtree(left, ignore_errors=True)
+            self._clear_unfinished()
             workplace = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.folder))
             try:
                 name = f"{moment:{_TIME}}-{fill(workplace)[:8]}"
@@ -95,6 +96,13 @@ class KeptVersions:
             self.use(name)
             self.prune()
         return name
+
+    def _clear_unfinished(self) -> None:
+        """Remove what trainings that were broken off have left; a younger folder may belong to one that still runs."""
+        for left in self.folder.glob(f"{_UNFINISHED}*"):
+            with suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > _LEFT_AFTER:
+                    shutil.rmtree(left, ignore_errors=True)
 
     def _next_moment(self) -> datetime:
         now, names = datetime.now(UTC), self.names()

@@ -12,17 +12,18 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from rasa_core.support.text_edits import Edit, EditError, content_of, inserted, lines_in, replaced, write_edits
+
 VARIABLE: Final = "RASA_CORE_IMPORT"
 CONFIG_NAME: Final = "config.yml"
 
 _MODULE: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*|.*\.py")  # Rasa 3 has paths of folders under the same key.
-_KEY: Final = re.compile(r"^imports[ \t]*:.*$(\n[ \t]*-.*$)*", re.MULTILINE)
 _folders: dict[str, None] = {}
 """Where the user's own modules may be; a dict for its order."""
 
@@ -130,23 +131,53 @@ def _imports_in(folder: str | Path) -> list[str]:
     except (OSError, ValueError, yaml.YAMLError):
         return []
     found = content.get("imports") if isinstance(content, dict) else None
-    names = found if isinstance(found, list) else [found]
-    return [name for name in names if isinstance(name, str)]
+    return [name for name in (found if isinstance(found, list) else [found]) if isinstance(name, str)]
 
 
 def remember(folder: str | Path, names: Iterable[str]) -> Path | None:
     """Write modules into the ``config.yml`` of a folder, which stays as it is otherwise; return its path if it changed.
 
-    The errors are those of the operating system.
+    Raises
+    ------
+    EditError
+        If that cannot be written, or the file is written in a way in which nothing can be added.
     """
     file, known = Path(folder, CONFIG_NAME), _imports_in(folder)
     new = [name for name in dict.fromkeys(names) if name not in known]
     if not new:
         return None
-    before = file.read_text(encoding="utf-8-sig") if file.exists() else ""
-    entry = yaml.safe_dump({"imports": [*known, *new]}).rstrip("\n")
-    after, count = _KEY.subn(lambda found: entry, before, count=1)
-    if not count:
-        after = f"{before}{'' if not before or before.endswith(chr(10)) else chr(10)}{entry}\n"
-    file.write_text(after, encoding="utf-8")
+    before = content_of(file)
+    after = _with_imports(before, known, new)
+    if after is None:
+        raise EditError(f"{file}: nothing can be added to it; write under imports: yourself {', '.join(new)}.")
+    write_edits([Edit(file, before, after)])
     return file
+
+
+def _with_imports(before: bytes, known: Sequence[str], new: Sequence[str]) -> bytes | None:
+    """Return the content of a ``config.yml`` with modules more, None if they cannot be put in."""
+    try:
+        root = yaml.compose(before)
+        content = yaml.safe_load(before) or {}
+        after = _inserted(before, root, known, new)
+        # Whatever the layout of the file, the rest of it has to mean what it meant.
+        is_right = yaml.safe_load(after) == {**content, "imports": [*known, *new]}
+    except (yaml.YAMLError, TypeError):
+        return None
+    return after if is_right else None
+
+
+def _inserted(before: bytes, root: yaml.Node | None, known: Sequence[str], new: Sequence[str]) -> bytes:
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    key, value = next((pair for pair in pairs if pair[0].value == "imports"), (None, None))
+    if value is None:
+        return inserted(before, len(lines_in(before)), ["imports:", *_items(new)])
+    if isinstance(value, yaml.SequenceNode) and not value.flow_style:
+        indent = " " * value.start_mark.column
+        return inserted(before, value.value[-1].end_mark.line + 1, [indent + line for line in _items(new)])
+    lines = ["imports:", *_items([*known, *new])]
+    return replaced(before, key.start_mark.line + 1, value.end_mark.line + 1, lines)
+
+
+def _items(names: Sequence[str]) -> list[str]:
+    return yaml.safe_dump(list(names), width=10_000, allow_unicode=True).splitlines()

@@ -12,15 +12,12 @@ import yaml
 
 from rasa_core.exceptions import DomainError
 from rasa_core.support.places import Place
-from rasa_core.support.yaml_limits import YamlLimitError, check_yaml
+from rasa_core.support.yaml_limits import TAG, YamlLimitError, check_yaml, foreign_tags
 
-TAG: Final = "tag:yaml.org,2002:"
 Loader: Final[type[Any]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 TEXT_TYPES: Final = ("text", "categorical")
 """Types of slots whose initial value is a text."""
 
-_PLAIN = ("null", "bool", "int", "float", "str", "timestamp", "seq", "map", "merge", "value")
-_PLAIN_TAGS = frozenset(TAG + name for name in _PLAIN)
 _RARE_BREAKS: Final = re.compile("[\x85\u2028\u2029]")
 
 
@@ -34,19 +31,9 @@ def check_depth(text: str, name: str) -> None:
 
 def check_tags(root: yaml.Node, name: str) -> None:
     """Refuse tags such as ``!!python/object`` wherever they stand."""
-    waiting, seen = [root], {id(root)}
-    while waiting:
-        node = waiting.pop()
-        if node.tag not in _PLAIN_TAGS:
-            tag = node.tag.replace(TAG, "!!")[:100]
-            remedy = "A domain holds plain data only; remove the tag."
-            raise DomainError(f"{place_of(name, node)}: the tag {tag} is not allowed. {remedy}")
-        parts = node.value if isinstance(node, yaml.CollectionNode) else []
-        for part in parts:
-            for child in part if isinstance(part, tuple) else (part,):
-                if id(child) not in seen:
-                    seen.add(id(child))
-                    waiting.append(child)
+    for node, tag in foreign_tags(root):
+        remedy = "A domain holds plain data only; remove the tag."
+        raise DomainError(f"{place_of(name, node)}: the tag {tag} is not allowed. {remedy}")
 
 
 def place_of(name: str, node: yaml.Node) -> Place:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import io
 import os
 import tempfile
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ class Edit:
 
     def diff(self, name: str) -> str:
         """Return the change as a unified diff of a file called `name`."""
-        old, new = (_lines(content) for content in (self.before, self.after))
+        old, new = (lines_in(content) for content in (self.before, self.after))
         return "\n".join(difflib.unified_diff(old, new, f"a/{name}", f"b/{name}", lineterm="", n=3))
 
 
@@ -54,8 +55,14 @@ def stamp_of_content(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=12).hexdigest()
 
 
-def _lines(content: bytes) -> list[str]:
-    return content.decode("utf-8", "replace").replace("\r\n", "\n").splitlines()
+def _as_written(text: str) -> list[str]:
+    """Return the lines of a text with their ends; `str.splitlines` would break at U+2028 and form feeds as well."""
+    return io.StringIO(text, newline="").readlines()
+
+
+def lines_in(content: bytes) -> list[str]:
+    """Return the lines of a file without their ends, as many as `inserted` and `replaced` count."""
+    return [line.rstrip("\r\n") for line in _as_written(content.decode("utf-8-sig", "replace"))]
 
 
 def content_of(path: Path) -> bytes:
@@ -76,7 +83,7 @@ def inserted(content: bytes, line: int, new: Sequence[str]) -> bytes:
     """Return a text with lines more behind the first `line` ones, in the way in which its lines end."""
     text = content.decode("utf-8")
     end = "\r\n" if "\r\n" in text else "\n"
-    lines = text.splitlines(keepends=True)
+    lines = _as_written(text)
     if 0 < line <= len(lines) and not lines[line - 1].endswith(("\n", "\r")):
         lines[line - 1] += end
     lines[line:line] = [f"{one}{end}" for one in new]
@@ -85,7 +92,7 @@ def inserted(content: bytes, line: int, new: Sequence[str]) -> bytes:
 
 def replaced(content: bytes, first: int, last: int, new: Sequence[str]) -> bytes:
     """Return a text with other lines in the place of those from `first` to `last`, counted from 1."""
-    lines = content.decode("utf-8").splitlines(keepends=True)
+    lines = _as_written(content.decode("utf-8"))
     rest = "".join([*lines[: first - 1], *lines[last:]]).encode("utf-8")
     return inserted(rest, first - 1, new)
 
@@ -110,7 +117,8 @@ def write_edits(edits: Sequence[Edit]) -> None:
         for new, path in written:
             os.replace(new, path)
     except OSError as error:
-        raise EditError(f"{error.filename}: the file cannot be written: {error.strerror}.") from error
+        # An error of writing, such as a full disk, names no file, other than one of opening.
+        raise EditError(f"{error.filename or edit.path}: the file cannot be written: {error.strerror}.") from error
     finally:
         for new, _ in written:
             with suppress(OSError):
@@ -123,9 +131,13 @@ def _beside(edit: Edit) -> str:
     real.parent.mkdir(parents=True, exist_ok=True)
     mode = real.stat().st_mode & 0o777 if real.exists() else 0o644
     descriptor, name = tempfile.mkstemp(prefix=f".{real.name}.new-", dir=real.parent)
-    with open(descriptor, "wb") as file:
-        file.write(edit.after)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(name, mode)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(edit.after)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, mode)
+    except OSError:
+        os.unlink(name)
+        raise
     return name

@@ -1,10 +1,15 @@
-"""Limits on YAML that is read: how deep it nests, and what its aliases stand for."""
+"""Limits on YAML that is read: how deep it nests, what its aliases stand for, and which tags it has."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import yaml
+
+TAG: Final = "tag:yaml.org,2002:"
+_PLAIN: Final = ("null", "bool", "int", "float", "str", "timestamp", "seq", "map", "merge", "value")
+_PLAIN_TAGS: Final = frozenset(TAG + name for name in _PLAIN)
 
 MAX_DEPTH: Final = 50
 MAX_ALIASED: Final = 1_000_000
@@ -62,3 +67,19 @@ def check_yaml(text: str, loader: Any, what: str) -> None:
             raise YamlLimitError(f"nested more than {MAX_DEPTH} deep, as no {what} is.", line)
         if aliased > MAX_ALIASED:
             raise YamlLimitError(f"aliases stand for more than {MAX_ALIASED} characters, as in no {what}.", line)
+
+
+def foreign_tags(root: yaml.Node) -> Iterator[tuple[yaml.Node, str]]:
+    """Yield the nodes whose tags are not those of plain data, and these tags, such as ``!!python/object``."""
+    # A node stands wherever an alias names it; each is looked at once, else a few lines would mean a billion looks.
+    waiting, seen = [root], {id(root)}
+    while waiting:
+        node = waiting.pop()
+        if node.tag not in _PLAIN_TAGS:
+            yield node, node.tag.replace(TAG, "!!")[:100]
+        parts = node.value if isinstance(node, yaml.CollectionNode) else []
+        for part in parts:
+            for child in part if isinstance(part, tuple) else (part,):
+                if id(child) not in seen:
+                    seen.add(id(child))
+                    waiting.append(child)

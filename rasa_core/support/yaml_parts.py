@@ -17,10 +17,9 @@ import yaml
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.support.places import Place
 from rasa_core.support.text_files import TextFileError, read_text
-from rasa_core.support.yaml_limits import YamlLimitError, check_yaml
+from rasa_core.support.yaml_limits import TAG, YamlLimitError, check_yaml, foreign_tags
 
 _BASE: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_TAG: Final = "tag:yaml.org,2002:"
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 _FLOAT: Final = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
@@ -53,7 +52,7 @@ for _tag, _pattern, _first in (
     ("float", _FLOAT, None),
     ("merge", r"<<", "<"),
 ):
-    _Loader.add_implicit_resolver(_TAG + _tag, re.compile(f"^(?:{_pattern})$"), list(_first or "-+0123456789."))
+    _Loader.add_implicit_resolver(TAG + _tag, re.compile(f"^(?:{_pattern})$"), list(_first or "-+0123456789."))
 
 
 class Part:
@@ -69,7 +68,7 @@ class Part:
 
     def __init__(self, node: yaml.Node, file: str) -> None:
         self._node, self._file = node, file
-        self.place = Place(file, int(node.start_mark.line) + 1)
+        self.place = _place(node, file)
 
     @property
     def is_mapping(self) -> bool:
@@ -84,7 +83,7 @@ class Part:
     @property
     def is_null(self) -> bool:
         """Tell whether nothing stands there."""
-        return isinstance(self._node, yaml.ScalarNode) and self._node.tag == f"{_TAG}null"
+        return isinstance(self._node, yaml.ScalarNode) and self._node.tag == f"{TAG}null"
 
     @property
     def written(self) -> str:
@@ -103,7 +102,7 @@ class Part:
     def pairs(self) -> Iterator[tuple[Part, Part]]:
         """Yield keys and values of a mapping; none of anything else. A key that stands twice is an error."""
         seen: dict[str, int] = {}
-        for key, value in _pairs(self._node) if self.is_mapping else ():
+        for key, value in _pairs(self._node, self._file) if self.is_mapping else ():
             part = Part(key, self._file)
             if part.written in seen:
                 first = seen[part.written]
@@ -147,6 +146,8 @@ def yaml_part(text: str, name: str) -> Part | None:
         mark = getattr(error, "problem_mark", None)
         place = Place(name, mark.line + 1, column=mark.column + 1) if mark else Place(name)
         raise YamlError(place, f"not valid YAML: {getattr(error, 'problem', error)}.") from error
+    for node, tag in () if root is None else foreign_tags(root):
+        raise YamlError(_place(node, name), f"the tag {tag} is not allowed; remove it.")
     return None if root is None else Part(root, name)
 
 
@@ -154,42 +155,58 @@ def _filled(text: str) -> str:
     return _VARIABLE.sub(lambda found: os.environ.get(found[1], found[0]), text)
 
 
-def _pairs(node: yaml.Node) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+def _pairs(node: yaml.Node, file: str) -> Iterator[tuple[yaml.Node, yaml.Node]]:
     """Yield the pairs of a mapping, those of merged mappings (``<<: *base``) first and only where not overridden."""
-    own = [(key, value) for key, value in node.value if key.tag != f"{_TAG}merge"]
-    names = {key.value for key, _ in own if isinstance(key, yaml.ScalarNode)}
-    for key, value in node.value:
-        if key.tag == f"{_TAG}merge":
-            bases = value.value if isinstance(value, yaml.SequenceNode) else [value]
-            for base in bases:
-                yield from (pair for pair in _pairs(base) if pair[0].value not in names)
+    own = [(key, value) for key, value in node.value if key.tag != f"{TAG}merge"]
+    # As YAML has it, an own key wins over a merged one, and of two merged ones the earlier; own ones are not dropped,
+    # so that a key that stands twice is found.
+    names = {_key(key, file) for key, _ in own}
+    for base in (base for key, value in node.value if key.tag == f"{TAG}merge" for base in _bases(value, file)):
+        merged = [(key, value) for key, value in _pairs(base, file) if _key(key, file) not in names]
+        names.update(_key(key, file) for key, _ in merged)
+        yield from merged
     yield from own
+
+
+def _bases(node: yaml.Node, file: str) -> list[yaml.Node]:
+    bases = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    for base in bases:
+        if not isinstance(base, yaml.MappingNode):
+            raise YamlError(_place(base, file), "<< takes over the keys of a mapping, such as *name, and this is none.")
+    return list(bases)
+
+
+def _place(node: yaml.Node, file: str) -> Place:
+    return Place(file, int(node.start_mark.line) + 1)
 
 
 def _plain(node: yaml.Node, file: str) -> Any:
     if isinstance(node, yaml.MappingNode):
-        return {_key(key, file): _plain(value, file) for key, value in _pairs(node)}
+        return {_key(key, file): _plain(value, file) for key, value in _pairs(node, file)}
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, file) for item in node.value]
-    return _scalar(node, file)
+    try:
+        return _scalar(node)
+    except ValueError as error:
+        kind = node.tag.removeprefix(TAG)
+        raise YamlError(_place(node, file), f"{str(node.value)[:40]!r} cannot be read as {kind}; quote it.") from error
 
 
 def _key(node: yaml.Node, file: str) -> str:
     if not isinstance(node, yaml.ScalarNode):
-        raise YamlError(Place(file, node.start_mark.line + 1), "a key is a plain name.")
+        raise YamlError(_place(node, file), "a key is a plain name.")
     return str(node.value)
 
 
-def _scalar(node: yaml.Node, file: str) -> Any:
-    kind, text = node.tag.removeprefix(_TAG), str(node.value)
-    if kind in ("str", "timestamp", "value"):
-        return text
+def _scalar(node: yaml.Node) -> Any:
+    """Return the value of a scalar, whose tag may have been written by hand; raise `ValueError` if it is none of it."""
+    kind, text = node.tag.removeprefix(TAG), str(node.value)
     if kind == "null":
         return None
     if kind == "bool":
-        return text.lower() == "true"
+        return ("false", "true").index(text.lower()) == 1
     if kind == "int":
         return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
     if kind == "float":
-        return float(text.replace(".inf", "inf").replace(".nan", "nan").replace(".Inf", "inf").replace(".NaN", "nan"))
-    raise YamlError(Place(file, node.start_mark.line + 1), f"the tag {node.tag[:100]} is not allowed; remove it.")
+        return float(re.sub(r"\.(?=inf|nan)", "", text.lower()))
+    return text

@@ -15,6 +15,7 @@ from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
 from rasa_core.support.own_code import remember, remembered
+from rasa_core.support.text_edits import EditError
 
 ROOT = Path(__file__).parents[2]
 
@@ -294,17 +295,30 @@ def test_lenient_training_warns_and_leaves_out_what_cannot_be_used(tmp_path: Pat
         (
             "imports:\n  - old\n  - projects/other\nx: 1\n",
             ["old"],
-            "imports:\n- old\n- projects/other\n- new.part\nx: 1\n",
+            "imports:\n  - old\n  - projects/other\n  - new.part\nx: 1\n",
         ),
         ("imports:\n- new.part\n", ["new.part"], "imports:\n- new.part\n"),
+        ("imports:\n# mine\n- old  # too\n\nx: 1", ["old"], "imports:\n# mine\n- old  # too\n- new.part\n\nx: 1"),
+        ("imports: [old,\n  older]\nx: 1\n", ["old", "older"], "imports:\n- old\n- older\n- new.part\nx: 1\n"),
+        ("x: 1\r\nimports:\r\n- old\r\n", ["old"], "x: 1\r\nimports:\r\n- old\r\n- new.part\r\n"),
+        ("imports:\nx: 1\n", [], "imports:\n- new.part\nx: 1\n"),
+        ("\ufeffx: 1\n", [], "\ufeffx: 1\nimports:\n- new.part\n"),
     ],
 )
 def test_modules_are_noted_beside_what_a_configuration_holds(
     tmp_path: Path, before: str, known: list[str], after: str
 ) -> None:
-    (tmp_path / "config.yml").write_text(before)
+    (tmp_path / "config.yml").write_bytes(before.encode())
 
     assert remembered(tmp_path) == known
     remember(tmp_path, ["new.part"])
-    assert (tmp_path / "config.yml").read_text() == after
+    assert (tmp_path / "config.yml").read_bytes().decode() == after
     assert "new.part" in remembered(tmp_path)
+
+
+@pytest.mark.parametrize("before", ["{x: 1}\n", "x: 1\n...\n", "x: [\n"], ids=["flow", "ended", "broken"])
+def test_a_configuration_to_which_nothing_can_be_added_stays_as_it_is(tmp_path: Path, before: str) -> None:
+    (tmp_path / "config.yml").write_text(before)
+    with pytest.raises(EditError, match="nothing can be added to it; write under imports: yourself new"):
+        remember(tmp_path, ["new.part"])
+    assert (tmp_path / "config.yml").read_text() == before

@@ -67,6 +67,13 @@ def test_a_story_takes_the_place_of_another() -> None:
     assert after == before.replace(b"## two\n* bye\n  - utter_bye", b"## two again\n* bye\n  - utter_hello")
 
 
+def test_only_line_ends_separate_the_lines_of_a_file() -> None:
+    before = "## one\n* say: a\u2028## two\x0c## three\n  - utter_a\n## four\n* x\n".encode()
+    assert titles_in(before, "stories.md") == ["one", "four"]
+    after = with_story(before, "stories.md", "five", [said("bye"), ActionExecuted("utter_hello")], replace="four")
+    assert after == before.replace(b"## four\n* x\n", b"## five\n* bye\n  - utter_hello\n")
+
+
 def test_a_name_that_there_is_gets_a_number() -> None:
     before = b"## one\n* greet\n  - utter_hello\n"
     after = with_story(before, "stories.md", "one", EVENTS)

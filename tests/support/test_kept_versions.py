@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -77,8 +78,20 @@ def test_what_fails_leaves_nothing(versions) -> None:
 def test_what_was_broken_off_is_cleared_away(versions) -> None:
     versions.add(filled("a"), AT)
     (versions.folder / ".new-left").mkdir()
+    os.utime(versions.folder / ".new-left", (0, 0))
     versions.add(filled("b"), AT)
     assert not (versions.folder / ".new-left").exists()
+
+
+def test_a_version_that_somebody_else_is_making_meanwhile_is_left_alone(versions) -> None:
+    def fill(folder: Path) -> str:
+        filled("a")(folder)
+        versions.add(filled("b"), AT + timedelta(seconds=1))
+        return filled("a", "two")(folder)
+
+    name = versions.add(fill, AT)
+    assert sorted(path.name for path in (versions.folder / name).iterdir()) == ["one", "two"]
+    assert len(versions.names()) == 2
 
 
 def test_an_unknown_name_is_refused_with_the_nearest(versions) -> None:

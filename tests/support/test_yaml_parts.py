@@ -1,0 +1,51 @@
+"""YAML of Rasa as parts: the plain scalars of YAML 1.2, merged keys, and what is refused with its line."""
+
+from __future__ import annotations
+
+import pytest
+
+from rasa_core.support.yaml_parts import YamlError, yaml_part
+
+
+def read(text: str) -> tuple[object, object]:
+    part = yaml_part(text, "bot.yml")
+    assert part is not None
+    return part.keys(), part.data
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("[.INF, -.inf, 12e03, 0o17, 0x1F]", [float("inf"), float("-inf"), 12_000.0, 15, 31]),
+        ("[no, on, 12:30, 2024-01-01, 0o9]", ["no", "on", "12:30", "2024-01-01", "0o9"]),
+        ("[&a {k: 1, z: 3}, &b {k: 2}, {<<: [*a, *b]}]", [{"k": 1, "z": 3}, {"k": 2}, {"k": 1, "z": 3}]),
+        ("[&a {k: 1}, {<<: *a, k: 2}, {k: 3, <<: *a}]", [{"k": 1}, {"k": 2}, {"k": 3}]),
+        ("[&a {<<: {k: 1}, k: 2}, {<<: *a}]", [{"k": 2}, {"k": 2}]),
+    ],
+    ids=["numbers", "texts", "the first of two merged keys", "own keys", "merged twice"],
+)
+def test_data_is_what_yaml_says(text: str, data: object) -> None:
+    part = yaml_part(text, "bot.yml")
+    assert part is not None
+    assert part.data == data
+    assert [{key.written: value.data for key, value in item.pairs()} for item in part.entries() if item.is_mapping] == [
+        item for item in part.data if isinstance(item, dict)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: 1\nb: " + "9" * 5000, "'9{40}' cannot be read as int; quote it"),
+        ("a: 1\nb: !!int abc", "'abc' cannot be read as int"),
+        ("a: 1\nb: !!bool abc", "'abc' cannot be read as bool"),
+        ("a: 1\n<<: text", "<< takes over the keys of a mapping, such as .name, and this is none"),
+        ("a: 1\n? [b]\n: 1", "a key is a plain name"),
+        ("a: 1\na: 2", "the key 'a' stands twice; the first is on line 1"),
+        ("a: 1\nb: !!python/object:os.system {x: 1}", "the tag !!python/object:os.system is not allowed"),
+        ("a: 1\nb: {c: !own d}", "the tag !own is not allowed"),
+    ],
+)
+def test_anything_else_is_an_error_with_its_line(text: str, problem: str) -> None:
+    with pytest.raises(YamlError, match=rf"^bot.yml:2: .*{problem}"):
+        read(text)
