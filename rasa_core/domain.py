@@ -105,6 +105,7 @@ class Domain(DomainFeatures):
         self.default_action_names = DEFAULT_ACTION_NAMES if rasa is None else RASA_DEFAULT_ACTIONS
         self.intents = list(intents)
         self.entities = list(entities)
+        # As in 0.9, whose features have this order.
         self.slots = sorted(slots, key=lambda slot: slot.name)
         self.templates = dict(templates)
         if topics:
@@ -118,6 +119,7 @@ class Domain(DomainFeatures):
         self.action_factory = checked_factory(action_factory)
         own = names_of_actions(self.action_factory, self.action_classes, action_names, self.templates)
         self.action_names = [*self.default_action_names, *own]
+        # Its own, so that neither a user's `random.seed` nor another bot in the process changes what this one says.
         self._choice = random.Random(0)
 
     # -- reading and writing
@@ -165,6 +167,7 @@ class Domain(DomainFeatures):
             _rasa_slots(parts),
             parts.content["responses"],
             parts.own_actions(),
+            # For now, since "local" would look for classes, which the actions of a Rasa 3 domain do not name.
             action_factory="remote",
             store_entities_as_slots=False,
             rasa=parts,
@@ -237,6 +240,7 @@ class Domain(DomainFeatures):
     def fingerprint(self) -> str:
         """Return a hash of what predictions depend on; the wording of templates is not part of it."""
         content = self.as_dict()
+        # How an action is carried out, or worded, changes no prediction; a model stays valid when it does.
         for key in ("templates", "actions", "action_factory", "responses"):
             content.pop(key, None)
         content["action_names"] = self._own_action_names()

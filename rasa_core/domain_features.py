@@ -63,6 +63,7 @@ class DomainFeatures:
     @cached_property
     def input_states(self) -> list[str]:
         """Names of all features, in their order."""
+        # The order of 0.9, which its featurizers and their models rely on.
         return self.intent_states + self.entity_states + self.slot_states + self.prev_action_states
 
     @cached_property
@@ -116,5 +117,6 @@ class DomainFeatures:
             return True
         old, now = set(states), set(self.input_states)
         differ = f"missing {sorted(old - now)[:5]}, new {sorted(now - old)[:5]}"
+        # A network knows features by their positions, so that another order is as wrong as another name.
         how = "the names are in another order" if old == now else differ
         raise ModelError(f"the domain has changed since the model was trained: {how}. Train it again.")

@@ -15,9 +15,10 @@ from rasa_core import _legacy
 from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME
 from rasa_core.exceptions import DomainError, did_you_mean
 from rasa_core.support.places import Place
-from rasa_core.support.plain_yaml import TAG, TEXT_TYPES, Loader, PlainData, check_depth, check_tags, place_of, written
+from rasa_core.support.plain_yaml import TEXT_TYPES, Loader, PlainData, check_depth, check_tags, place_of, written
 from rasa_core.support.plain_yaml import write_yaml as write_yaml
 from rasa_core.support.problems import Problem, listed, log_warnings
+from rasa_core.support.yaml_limits import TAG
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ def names_of_actions(
     """
     if factory == "remote":
         names = list(given) if given else [conventional_name(name) for name in action_classes]
+    # Nothing but templates: no class has to be loaded, and `actions` need not be imported.
     elif all(name in templates for name in action_classes):
         names = list(action_classes)
     else:
@@ -103,6 +105,7 @@ def all_errors(
     collect_slots: Callable[[dict[str, dict[str, Any]]], object],
 ) -> DomainError:
     """Return one error for all slots and actions that cannot be built, each with its line; `first` is among them."""
+    # By their text, since one cause may stop several entries.
     found: dict[str, tuple[str, str] | None] = {}
     for slot, options in content.slots.items():
         with _gathered(found):
@@ -155,6 +158,7 @@ def read_domain(text: str, name: str = "domain", problems: list[Problem] | None 
         If the text is not YAML, or not a domain; or if an entry of it is wrong, with all such entries.
     """
     try:
+        # Before nodes are made: their depth, and what aliases stand for, could exhaust the process.
         check_depth(text, name)
         root = yaml.compose(text, Loader=Loader)
     except yaml.YAMLError as error:
@@ -204,6 +208,10 @@ class _SlotOptions(PlainData):
 
 def _is_null(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and node.tag == f"{TAG}null"
+
+
+def _has_title(button: object) -> bool:
+    return isinstance(button, dict) and isinstance(button.get("title"), str)
 
 
 def _line(node: yaml.Node) -> int:
@@ -367,8 +375,7 @@ class _Reader:
         if "text" not in content and not {"elements", "image", "attachment", "custom"} & set(content):
             self.tell(node, f"the template {name!r} has no text:.")
         buttons = content.get("buttons") or []
-        titles = [button.get("title") if isinstance(button, dict) else None for button in buttons]
-        if not isinstance(buttons, list) or not all(isinstance(title, str) for title in titles):
+        if not isinstance(buttons, list) or not all(map(_has_title, buttons)):
             self.tell(node, f"buttons: of the template {name!r} are like [{{title: Yes, payload: /affirm}}].")
         return content
 

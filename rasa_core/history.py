@@ -20,6 +20,8 @@ from rasa_core.slots import Slot, short_text
 
 State = dict[str, float]
 
+# Bounds of what a history holds besides its states, so that a head stays small however long a turn or a message is. The
+# network looks at the last four actions (`said 0` to `said 3` of `rasa_core.policies.features.history`).
 TURN_ACTIONS_KEPT: Final = 10
 LAST_ACTIONS_KEPT: Final = 4
 MENTIONS_KEPT: Final = 20
@@ -225,8 +227,10 @@ class History:
         self._mention([one for one in entities if known is None or one[0] in known.entities])
 
     def _mention(self, entities: list[tuple[str, Any]]) -> None:
+        # Compared with the messages before, not with an entity earlier in this one.
         before, self.mentions = dict(self.values), []
         for entity, value in entities:
+            # A checksum, not the value: the head has one number for each entity, whatever users say.
             text = _as_text(value)
             checksum = zlib.crc32(text.encode("utf-8", "surrogatepass"))
             last = before.get(entity)
@@ -260,6 +264,7 @@ class History:
         self.length += 1
         if known is None or action_name in known.actions:
             self._see(self.actions, action_name)
+        # A new list, since copies and snapshots share the one that there was.
         self.turn_actions = [*self.turn_actions, action_name][-TURN_ACTIONS_KEPT:]
         self.slots_set = {}
         if action_name != ACTION_LISTEN_NAME:
@@ -339,6 +344,7 @@ def compute_state(
 ) -> State:
     """Return the state after a user's message, with these slots, and after an action."""
     state: State = {}
+    # All intents of the ranking, as in 0.9; of these, most policies look at the best one (`with_best_intent_only`).
     for intent in message.parse_data.get("intent_ranking") or [message.intent]:
         if intent.get("name"):
             confidence = intent.get("confidence")
@@ -349,6 +355,7 @@ def compute_state(
     for slot in slots:
         if slot.value is not None:
             for index, feature in enumerate(slot.as_feature()):
+                # A feature of 0 is left out of a state, as all features of what did not happen are.
                 if feature:
                     state[f"slot_{slot.name}_{index}"] = float(feature)
     if action_name is not None:

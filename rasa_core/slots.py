@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LONGEST_FEATURE_TEXT: Final = 60
+# Of the context, not of the process: one thread may read a foreign model while another loads a trusted one.
 _may_import: ContextVar[bool] = ContextVar("may_import", default=True)
 _CHANGEABLE = (list, dict, set)
 _WARNINGS = 20  # users can say anything, and the log should not hold it all
@@ -97,6 +98,8 @@ class Slot:
 
     def fresh(self) -> Self:
         """Return an independent slot of the same kind, at its initial value."""
+        # Not through the constructor, whose parameters in a class of a user's own nobody here knows, and which every
+        # turn would pay for.
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin.reset()
@@ -257,6 +260,7 @@ class CategoricalSlot(_MayBeUnset):
         if values is not None and not isinstance(values, list | tuple):
             raise DomainError(f"slot {name!r}: values is a list such as [low, high], not {values!r}.")
         self.values = [str(value).lower() for value in values or []]
+        # Shared by all copies of the slot (`fresh`), so that a value is told once, not in every conversation.
         self._warned: set[str] = set()
 
     def as_feature(self) -> list[float]:
@@ -334,8 +338,9 @@ def without_imports() -> Iterator[None]:
 def type_of(slot: Slot) -> str:
     """Return ``type:`` of a slot as in domain.yml; for users' own classes that is their dotted path."""
     found = type(slot)
-    own = found.__dict__.get("type_name")
+    own = found.__dict__.get("type_name")  # Not that of a base, which is another class.
     importable = getattr(sys.modules.get(found.__module__), found.__name__, None) is found
+    # Any process that can import a path finds the class; a type name is known only where the class was defined.
     if own is not None and (found.__module__ in (__name__, "__main__") or not importable):
         return str(own)
     return dotted_path(found)

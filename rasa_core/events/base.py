@@ -106,11 +106,13 @@ class Event:
                 f'the event "{self.type_name}" cannot be stored as JSON: {error}. Use text, finite numbers, true, '
                 "false, null, lists and objects, or what has one obvious form of these, such as a date."
             ) from error
+        # Read back in any case, so that what no reader would take is refused here, before it is in a log for good.
         read = Event.from_log(form)
         return self if form is given else read
 
     def _is_simple(self) -> bool:
         """Tell whether the event is of this package, and all that it has is JSON of the right types."""
+        # Classes of users' own may hold more than their keys say.
         if type(self).__module__ not in _OWN_MODULES:
             return False
         for field, kind, is_required in self._keys.values():
@@ -144,6 +146,7 @@ class Event:
         """Compare type and parameters, never the time."""
         if not isinstance(other, Event):
             return NotImplemented
+        # Not the time: stories, training and tests compare what happened, whenever it did.
         return type(self) is type(other) and self._content() == other._content()
 
     def __hash__(self) -> int:
@@ -187,6 +190,7 @@ class Event:
             If the type is unknown, or a parameter is missing or of the wrong type.
         """
         event = Event.from_log(parameters, default)
+        # Not in `from_log`: what older versions have stored must stay readable.
         checked_time(event.timestamp, event.type_name)
         return event
 
@@ -270,6 +274,7 @@ def deserialise_events(serialized_events: Iterable[Mapping[str, Any]]) -> list[E
     return [
         Event.from_parameters(parameters)
         for parameters in serialized_events
+        # As in 0.9; what is no object at all is an error.
         if not isinstance(parameters, Mapping) or "event" in parameters
     ]
 

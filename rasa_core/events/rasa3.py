@@ -134,6 +134,7 @@ class ReminderCancelled(Event):
 
     def cancels(self, reminder: Mapping[str, Any]) -> bool:
         """Tell whether this is about a reminder, given in JSON."""
+        # What is not given fits every reminder: without any, all are cancelled, as in Rasa 3.
         wanted = ("name", self.name), ("intent", self.intent), ("entities", self.entities)
         return all(value in (None, reminder.get(key)) for key, value in wanted)
 

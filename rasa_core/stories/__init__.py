@@ -25,9 +25,9 @@ __all__ = ["TrainingTracker", "extract_story_graph", "load_data", "persist_data"
 def extract_story_graph(
     resource_name: str | Path | Sequence[Path], domain: Domain, interpreter: NaturalLanguageInterpreter | None = None
 ) -> StoryGraph:
-    """Read the stories in a file, in several, or in a folder and below it; raise `StoryParseError` if it cannot be.
+    """Read the stories in a file, in several, or in a folder and below it; raise `StoryParseError` if that fails.
 
-    Those of a bot of Rasa 2 or 3 are in YAML, unless they are named as files of Markdown.
+    The stories of a bot of Rasa 2 or 3 are in YAML, unless they are named as files of Markdown.
     """
     named = [resource_name] if isinstance(resource_name, str | Path) else resource_name
     if domain.rasa is not None and not all(str(path).lower().endswith((".md", ".markdown")) for path in named):

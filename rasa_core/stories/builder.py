@@ -63,6 +63,7 @@ class StoryBuilder:
         if not self._events and not self._alternatives:
             self._starts.append(checkpoint)
             return
+        # As in 0.9, where only the steps that begin at a checkpoint ask for slots.
         if checkpoint.conditions:
             name = f"{checkpoint.name!r:.80}"
             text = f"the conditions of the checkpoint {name} are ignored; only those at a start count."
@@ -89,6 +90,7 @@ class StoryBuilder:
             self._split(place)
 
     def _split(self, place: Place) -> None:
+        # Alternatives are steps beside each other, joined by a checkpoint that nobody wrote.
         self._ends = self._ends or [Checkpoint(self._generated_name(place))]
         self._close()
         self._open(self._ends, place)
@@ -101,6 +103,7 @@ class StoryBuilder:
     def _generated_name(self, place: Place) -> str:
         self._generated += 1
         words = [event.as_story_string() for event in (*self._alternatives, *self._events)]
+        # The label and the content, not the path of the file, so that all machines give the same name.
         unique = f"{self._label}\0{self._name}\0{place.line}\0{self._generated}\0{words}"
         digest = hashlib.blake2b(unique.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
         return f"{GENERATED_CHECKPOINT_PREFIX}OR_{digest}"
@@ -126,6 +129,7 @@ class NameCheck:
         self._known: dict[str, frozenset[str]] = {}
         if domain is not None:
             self._known = {
+                # A domain need not list the intent that restarts a conversation, which stories may still say.
                 "intent": frozenset([*domain.intents, domain.restart_intent]),
                 "entity": frozenset(domain.entities),
                 "slot": frozenset(slot.name for slot in domain.slots),

@@ -88,6 +88,7 @@ def _blocks(lines: Sequence[str], name: str) -> Iterator[tuple[str, int, int]]:
     for index, (first, found) in enumerate(starts):
         last = starts[index + 1][0] - 1 if index + 1 < len(starts) else len(lines)
         if is_yaml(name):
+            # The last item of a section ends where the next key of the file begins.
             keys = (number for number in range(first + 1, last + 1) if re.match(r"\w+\s*:", lines[number - 1]))
             last = next(keys, last + 1) - 1
         while last > first and (not lines[last - 1].strip() or lines[last - 1].lstrip().startswith("#")):
@@ -122,6 +123,7 @@ def _into_yaml(content: bytes, lines: Sequence[str], new: Sequence[str], section
         gap = [""] if lines and lines[-1].strip() else []
         return inserted(content, len(lines), [*gap, *head, f"{section}:", *new])
     first = starts[-1]
+    # Lines cannot be put into a list in brackets without writing all of it anew.
     if lines[first - 1].partition(":")[2].split("#")[0].strip() not in ("", "[]"):
         raise EditError(f"{section}: of the file is written in one line; write its items below each other.")
     if "[]" in lines[first - 1]:
@@ -169,7 +171,7 @@ def _slot_step(slots: Sequence[SlotSet]) -> Iterator[str]:
     if slots:
         yield "- slot_was_set:"
         for event in slots:
-            yield f"  - {event.key}: {_scalar(event.value)}"
+            yield f"  - {_scalar(event.key)}: {_scalar(event.value)}"
 
 
 def _user_step(event: UserUttered, kind: Kind) -> Iterator[str]:
@@ -182,7 +184,7 @@ def _user_step(event: UserUttered, kind: Kind) -> Iterator[str]:
     if event.entities:
         yield "  entities:"
         for entity in event.entities:
-            yield f"  - {entity.get('entity')}: {_scalar(entity.get('value'))}"
+            yield f"  - {_scalar(entity.get('entity'))}: {_scalar(entity.get('value'))}"
 
 
 def _scalar(value: Any) -> str:

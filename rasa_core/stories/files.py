@@ -20,6 +20,7 @@ from rasa_core.support.text_files import TextFileError, decoded, lines_of, read_
 STORY_SUFFIXES: Final = (".md", ".markdown", ".txt")
 
 _ABOUT: Final = ("readme", "license", "changelog", "changes", "contributing")
+# A file with another ending counts as stories if it has one; code and data may hold such lines by chance.
 _OTHER_SUFFIXES: Final = (
     *(".css", ".csv", ".html", ".ipynb", ".js", ".json", ".jsonl"),
     *(".py", ".sh", ".toml", ".tsv", ".xml", ".yaml", ".yml"),
@@ -47,6 +48,7 @@ def read_story_files(resource: Path | Sequence[Path], problems: list[Problem]) -
     if not files:
         text = "the folder has no story files; a story is like: ## name, * greet, - utter_greet."
         problems.append(Problem("error", text, Place(str(resource))))
+    # A label is relative to what the files have in common, so that no machine's folders are in it.
     top = resource if isinstance(resource, Path) else Path(os.path.commonpath([path.parent for path in files]))
     for path in files:
         try:
@@ -106,6 +108,7 @@ def _has_story(text: str) -> bool:
 def _what_else(path: Path) -> str:
     """Return what a file in a folder is if it is no story file; the reader tells of what cannot be read."""
     suffix = path.suffix.lower()
+    # First, since this is told as a mistake, and all the others as what a folder may well hold.
     if holds_yaml_stories(path):
         return NO_YAML
     if path.stem.lower() in _ABOUT:

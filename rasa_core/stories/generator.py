@@ -113,6 +113,7 @@ class TrainingDataGenerator:
         limit = CONTINUATIONS_PER_CHECKPOINT if self.tracker_limit is None else max(1, self.tracker_limit)
         again = paths.follow_all({STORY_START: [root]}, limit)
         went_back, reached = False, 0
+        # A cycle is gone through once, and further only while that leads to steps that were not reached before.
         while again and (not went_back or len(paths.reached) > reached):
             went_back, reached = True, len(paths.reached)
             again = paths.follow_all(again, limit)
@@ -173,9 +174,11 @@ class _Paths:
         is_limited = options.tracker_limit is not None
         self._shows_histories = self.window is not None and options.remove_duplicates and not is_limited
         self._are_merged = self._merged_at is not None
+        # Of its own, as augmentation has one: how many draws one part makes must not change what the other draws.
         self._rng = random.Random(options.seed)
         self._visited: set[str] = set()
         self._expanded: dict[tuple[int, bool], ExpandedStep] = {}
+        # By identity: the reader makes equal lines one object, and the steps keep it alive.
         self._slots_set: dict[int, list[Event]] = {}
         self._seen: dict[Hashable, TrainingTracker] = {}
         self._shown: dict[str, set[Hashable]] = {end.name: set() for _, end in self._graph.cyclic_edges()}
@@ -216,6 +219,7 @@ class _Paths:
                     if (tracker, index) not in followed:
                         self._follow(tracker, index, name, arrivals, again)
                     if len(self._steps[index].start_checkpoints) > 1:
+                        # A step with several starts may meet one conversation at each of them, and is followed once.
                         followed.add((tracker, index))
             self.stop(left)
         return again
@@ -237,6 +241,7 @@ class _Paths:
                 else:
                     onward.setdefault(name, []).append(tracker)
         again = self.follow_all(onward, limit, is_augmenting=True)
+        # What only repeats a cycle is learnt from where it shows something new, like the partial ones, not as a whole.
         self.partial += self.complete
         self.complete = complete
         return again
@@ -323,6 +328,7 @@ class _Paths:
             if same is None:
                 self._seen[path] = tracker
                 new.append(tracker)
+            # The lines of an augmented conversation were told before: its stories are all among the others.
             elif not tracker.is_augmented:
                 same.add_places_of(tracker)
         return new
@@ -373,6 +379,7 @@ def _accepted(entries: Sequence[Entry], arrivals: Sequence[TrainingTracker]) -> 
     accepted: dict[str, list[TrainingTracker]] = {}
     shares = []
     for _, start in entries:
+        # One list for all steps with equal conditions, which `share_evenly` and `share_histories` know by its identity.
         kind = json.dumps(start.conditions, sort_keys=True, default=repr)
         if kind not in accepted:
             accepted[kind] = [tracker for tracker in arrivals if start.accepts(tracker)]

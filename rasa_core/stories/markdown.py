@@ -82,6 +82,7 @@ class StoryFileReader:
         self._names = NameCheck(domain, self._problems)
         self._interpreter = interpreter
         self._variables = template_vars or {}
+        # One object for equal lines, which files repeat a lot; trackers in training tell messages by identity.
         self._events_before: dict[str, tuple[Event, ...]] = {}
         self._messages_before: dict[str, tuple[UserUttered, ...]] = {}
         self._file: str | None = None
@@ -234,6 +235,7 @@ class StoryFileReader:
             for message, wording in zip(messages, wordings, strict=True):
                 self._names.check_event(message, place)
                 self._doubt(wording.doubt, place)
+            # What is doubtful is not remembered, so that it is told wherever it stands.
             if any(wording.is_old_format for wording in wordings):
                 self._tell_of_old_format(place)
             elif not any(wording.doubt for wording in wordings):
@@ -270,6 +272,7 @@ def _events_of(text: str) -> tuple[tuple[Event, ...], Doubt | None]:
     if name in _NOT_IN_STORIES:
         return (ActionExecuted(name),), doubt
     try:
+        # A name that is no event is an action.
         events = Event.from_story_string(name, parameters, ActionExecuted)
     except EventError as error:
         raise LineError(str(error), text.index(name)) from error

@@ -22,6 +22,7 @@ _OLD_WITHOUT_PREFIX: Final = re.compile(r"[^\s\[\]{}=]+\s*\[(\s*\]|.*=).*")
 _CONSTANTS: Final = {"None": None, "~": None, "True": True, "False": False}
 _STRAIGHT_QUOTES: Final = str.maketrans("\u201c\u201d\u201e\u2018\u2019", '"""\'\'')
 _PAIR: Final = re.compile(r"([^:=]+)[:=](.*)", re.DOTALL)
+# Guesses try an end at each brace; these bounds keep a long or deeply nested line from taking long.
 _LONGEST_GUESS: Final = 2000
 _DEEPEST_GUESS: Final = 20
 
@@ -108,6 +109,7 @@ def _read_message(text: str, start: int, intents: Collection[str]) -> tuple[Word
     separator = _find(text, SEPARATOR, start, len(text))
     brace = _find(text, "{", start, separator)
     name = text[start:brace].strip()
+    # The domain decides first: an intent may begin with "_", or have brackets in its name.
     if name not in intents:
         begin = start + len(text[start:brace]) - len(text[start:brace].lstrip())
         name = name.removeprefix(INTENT_MESSAGE_PREFIX)
@@ -118,6 +120,7 @@ def _read_message(text: str, start: int, intents: Collection[str]) -> tuple[Word
     if brace == separator:
         return Wording(name, doubt=nameless), separator
     parameters, end, doubt = _read_object(text, brace, is_needed=False)
+    # Looked for again, since the first one may have stood inside of the object.
     separator = _find(text, SEPARATOR, end, len(text))
     if rest := text[end:separator].strip():
         raise LineError(f"expected {SEPARATOR!r} or the end of the line, not {rest[:80]!r}.", end)

@@ -32,6 +32,7 @@ def sample(items: Sequence[T], count: int, rng: random.Random) -> list[T]:
     """Return at most `count` of the items, in their order."""
     if len(items) <= count:
         return list(items)
+    # Positions are drawn, not items, and sorted: what is kept stays in the order of the stories.
     return [items[index] for index in sorted(rng.sample(range(len(items)), count))]
 
 
@@ -78,9 +79,11 @@ def share_evenly(accepted: Sequence[Sequence[T]], limit: int, rng: random.Random
     """
     if sum(map(len, accepted)) <= limit:
         return list(accepted)
+    # One at least, so that no story is left without a beginning.
     share = max(1, limit // len(accepted))
     rotations: dict[int, _Rotation[T]] = {}
     for trackers in accepted:
+        # Steps that accept the same take turns in one list, so that together they go on from as many as possible.
         if id(trackers) not in rotations:
             rotations[id(trackers)] = _Rotation(rng.sample(trackers, len(trackers)))
     return [rotations[id(trackers)].take(share) for trackers in accepted]
@@ -113,6 +116,7 @@ def share_histories(
             shuffled = rng.sample(trackers, len(trackers))
             rotations[key] = _rotations_of(shuffled, shorter if waiting else whole, whole)
         shares.append([tracker for rotation in rotations[key] for tracker in rotation.take(1)])
+    # Only steps that begin with listening may have left a whole history behind: the others were shared out by `whole`.
     pairs = [pair for pair, waiting in zip(zip(accepted, shares, strict=True), waits, strict=True) if waiting]
     _add_missing(pairs, whole)
     return shares

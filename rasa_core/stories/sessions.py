@@ -84,6 +84,7 @@ def _steps(events: Iterable[Event], *, is_begun: bool = False) -> list[dict[str,
             steps.append({"active_loop": event.loop_name})
         elif isinstance(event, ActionExecuted) and event.action_name not in _NO_STEPS:
             steps.append({"action": event.action_name, **({"failed": True} if event.error is not None else {})})
+    # A session in which nobody spoke, such as one that only began, makes no story.
     return steps if heard else []
 
 
@@ -104,9 +105,11 @@ def _marks(entity: dict[str, Any]) -> dict[str, Any]:
 def _annotated(message: UserUttered) -> str:
     """Return the text, each entity whose place in it is known as ``[word]{"entity": ...}``."""
     text = message.text or ""
+    # A message that names its intent has its entities in it already.
     if text.startswith("/"):
         return text
     placed = [one for one in message.entities if isinstance(one.get("start"), int) and isinstance(one.get("end"), int)]
+    # From the end, so that the places of the others still hold.
     for entity in sorted(placed, key=lambda one: -int(one["start"])):
         start, end = entity["start"], entity["end"]
         word = text[start:end]

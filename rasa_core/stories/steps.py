@@ -117,8 +117,10 @@ class StoryStep:
             problem = "ends with a checkpoint but has no events, which no story can say; join the two checkpoints."
             file, line = (None, None) if self.source is None else (self.source.file, self.source.line)
             raise StoryParseError(f"the story step {self.block_name[:100]!r} {problem}", file, line)
+        # Without a body, the checkpoint is all that makes the block a story.
         implied = body and self.start_checkpoints == (Checkpoint(STORY_START),)
         starts = [] if implied else [checkpoint.as_story_string() for checkpoint in self.start_checkpoints]
+        # The reader would warn of conditions at an end, which count only where a step begins.
         ends = [replace(checkpoint, conditions=None).as_story_string() for checkpoint in self.end_checkpoints]
         heading = f"## {_in_heading(self.block_name)}".rstrip()
         return "".join(f"{line}\n" for line in (heading, *starts, *body, *ends))
@@ -176,6 +178,7 @@ class StoryGraph:
     @staticmethod
     def topological_sort(graph: Mapping[str, Iterable[str]]) -> tuple[deque[str], set[tuple[str, str]]]:
         """Return the names of `graph`, each behind those that lead to it, and the edges to cut for that."""
+        # In 0.9 the search took the targets in their order, and `order_checkpoints` takes them from the last on.
         names, cut = order_checkpoints({name: list(onward)[::-1] for name, onward in graph.items()})
         return deque(names), set(cut)
 
@@ -184,6 +187,7 @@ class StoryGraph:
         return StoryGraph(part for step in self.story_steps for part in self._without_cycles(step))
 
     def _without_cycles(self, step: StoryStep) -> list[StoryStep]:
+        # A step with several starts may close a cycle from one of them only, and is then two steps.
         parts: dict[tuple[Checkpoint, ...], list[Checkpoint]] = {}
         for start in step.start_checkpoints:
             ends = tuple(
@@ -276,6 +280,7 @@ def order_checkpoints(leads: Mapping[str, Iterable[str]]) -> tuple[list[str], fr
         if root in entered:
             continue
         entered.add(root)
+        # From the last on, so that the finished names, read backwards, keep the order of the stories.
         stack = [(root, iter(reversed(list(leads[root]))))]
         while stack:
             name, onward = stack[-1]
@@ -284,6 +289,7 @@ def order_checkpoints(leads: Mapping[str, Iterable[str]]) -> tuple[list[str], fr
                     entered.add(target)
                     stack.append((target, iter(reversed(list(leads.get(target, ()))))))
                     break
+                # It is entered and not finished, so it is on the way to here: the edge closes a cycle.
                 if target not in finished:
                     back.add((name, target))
             else:

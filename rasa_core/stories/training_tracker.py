@@ -31,6 +31,7 @@ Features = tuple[float, ...]
 TurnKey = tuple[int | str, ...]
 """What tells a prediction that policies learn from others: the states before it, and the action."""
 
+# One object for all conversations, none of which changes it.
 _LISTEN = ActionExecuted(ACTION_LISTEN_NAME)
 
 
@@ -64,6 +65,7 @@ def expand_step(
     """
     events: list[EventAndPlace] = []
     opening_listen: int | None = None
+    # None: that depends on where the conversation comes from.
     listening: bool | None = None
     unpredictable = opens_story
     for event, place in zip(step.events, step.sources, strict=True):
@@ -161,6 +163,7 @@ class TrainingTracker(DialogueStateTracker):
         self.sources: list[Place | None] = []
 
     def _append(self, event: Event, source: Place | None = None) -> None:
+        # As in the base, a call to which each event of each conversation would pay for.
         self._pending.append(event)
         self.latest_event_time = event.timestamp
         event.apply_to(self)
@@ -183,6 +186,7 @@ class TrainingTracker(DialogueStateTracker):
                 continue
             if isinstance(event, ActionExecuted):
                 acted = True
+            # What was done before it is gone from the history afterwards, and is learnt from a copy.
             elif acted and isinstance(event, Restarted | UserUtteranceReverted):
                 ended.append(onward.copy())
                 acted = False
@@ -191,6 +195,7 @@ class TrainingTracker(DialogueStateTracker):
 
     def copy(self) -> Self:
         """Return an independent tracker of the same conversation, without replaying it."""
+        # Slots and states are shared; a change of a slot puts another object in its place (`_set_value`).
         twin = copy.copy(self)
         twin.slots = dict(self.slots)
         twin.history = self.history.copy()
@@ -207,6 +212,7 @@ class TrainingTracker(DialogueStateTracker):
         return twin
 
     def _set_value(self, slot: Slot, value: Any) -> None:
+        # Not `slot.value = value`: the slot belongs to all copies of this conversation.
         self.slots[slot.name] = self._shared.get((slot.name, id(value)), value, partial(_with_value, slot, value))
         self._slot_features = None
 
@@ -256,6 +262,7 @@ class TrainingTracker(DialogueStateTracker):
         """
         states = self.history.recorded_states()
         if self._loops is not None:
+            # Histories of Rasa 3 make their states anew; `path` compares identities.
             states = list(map(self._shared.same, states))
         start = 0 if count is None else max(0, len(states) + 1 - count)
         recent = states if start == 0 else list(states)[start:]

@@ -198,9 +198,10 @@ class YamlStoryReader:
         if any(problem.severity == "error" for problem in self._problems[before:]):
             return
         at_start, waits = self._flag(keys, "conversation_start", False), self._flag(keys, "wait_for_user_input", True)
+        # A rule has no checkpoints to join alternatives: each choice is a rule of its own.
         for chosen in product(*(alternatives for alternatives, _ in steps)):
             told = [(event, here) for event, (_, here) in zip(chosen, steps, strict=True)]
-            self._read.rules.append(_rule(name, place, conditions, told, at_start, waits))
+            self._read.rules.append(Rule(name, place, tuple(conditions), tuple(told), at_start, waits))
 
     @staticmethod
     def _condition_entries(keys: Mapping[str, Part]) -> list[Part]:
@@ -230,6 +231,7 @@ class YamlStoryReader:
     def _events(self, step: Part, place: Place) -> Iterator[Alternatives]:
         """Yield what a step says, in order; of an ``or``, all that may happen."""
         keys = step.keys()
+        # `user:`, `entities:` and `metadata:` only describe the message, which `intent:` names.
         kinds = [key for key in keys if key not in (*_MESSAGE_KEYS, "failed") or key == "intent"]
         for key in keys:
             if key not in _STEP_KEYS:
@@ -296,6 +298,7 @@ class YamlStoryReader:
         if len(entities) < len(described):
             self._error(keys["entities"], "an entity is like - city, or - city: Rome; one here has no name.")
         text = keys["user"].written if "user" in keys else None
+        # A policy learns the retrieval intent; which part of it was meant decides the response alone.
         meant, _, part = name.partition("/")
         intent = {"name": meant, "confidence": 1.0} | ({RETRIEVAL_KEY: name} if part else {})
         return UserUttered(text, intent, entities)
@@ -333,21 +336,11 @@ class YamlStoryReader:
     def _value_meant(self, slot_name: str) -> Any:
         slots = [] if self._domain is None else self._domain.slots
         slot = next((slot for slot in slots if slot.name == slot_name), None)
+        # Without a domain, anything that is not None: a story file can be read and drawn on its own.
         return slot.condition_value() if isinstance(slot, RasaSlot) else "set"
 
     def _loop(self, part: Part) -> ActiveLoop:
         return ActiveLoop(None if part.is_null else part.written)
-
-
-def _rule(
-    name: str,
-    place: Place,
-    conditions: Sequence[Event],
-    steps: Sequence[tuple[Event, Place]],
-    at_start: bool,
-    waits: bool,
-) -> Rule:
-    return Rule(name, place, tuple(conditions), tuple(steps), at_start, waits)
 
 
 def read_yaml_stories(resource: str | Path | Sequence[Path], domain: Domain) -> ReadStories:

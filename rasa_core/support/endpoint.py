@@ -15,10 +15,12 @@ from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
 
 from rasa_core.support.http import HttpAnswer, HttpTransport, without_secrets
 
+# A circle of redirects ends here, and its last answer is what the caller is told.
 _MOST_HOPS: Final = 5
 _REPEATED: Final = (307, 308)
 _FETCHED: Final = (301, 302, 303)
 _SECRET: Final = ("authorization", "cookie")
+# Addresses are written by people, some with percent signs: what is encoded already must not be encoded twice.
 _SAFE: Final = "/%:@!$&'()*+,;=~"
 
 
@@ -75,6 +77,7 @@ class Endpoint:
     def post(self, request: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> HttpAnswer:
         """Send a JSON object and return the answer; raise `NoAnswerError` if there is none."""
         body: bytes | None = json.dumps(request, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        # The headers of the configuration come last, since they say what this server wants.
         sent = {"Content-Type": "application/json", "Accept": "*/*", **(headers or {}), **self.headers}
         if self.compress and body:
             body, sent["Content-Encoding"] = gzip.compress(body, 1), "gzip"
@@ -85,14 +88,15 @@ class Endpoint:
             target = answer.headers.get("Location")
             if target is None or answer.status not in (*_REPEATED, *_FETCHED):
                 return answer
-            there = urlsplit(urljoin(at._replace(query="").geturl(), target))
-            if there.scheme not in ("http", "https") or not there.hostname:
+            there = _target(at, target)
+            if there is None:
                 return answer
             if answer.status in _FETCHED:
                 method, body = "GET", None
                 sent = {name: value for name, value in sent.items() if not name.startswith("Content-")}
             if _server(there) != _server(self._parts):
                 sent = {name: value for name, value in sent.items() if name.lower() not in _SECRET}
+            # No connection is kept for a redirect: the next request begins at the first address again.
             transport = HttpTransport(there._replace(path=""), hidden_query=self._query_for(there))
             at = there
         return answer
@@ -100,7 +104,17 @@ class Endpoint:
     def _query_for(self, there: SplitResult) -> str:
         """Return the query for a redirect: its own, and what was to be sent with each request to this server."""
         own = self._parts.query if _server(there) == _server(self._parts) else ""
+        # A server that repeats the query in its Location would get it twice.
         return "&".join(filter(None, dict.fromkeys((there.query, own))))
+
+
+def _target(at: SplitResult, location: str) -> SplitResult | None:
+    """Return where a redirect leads, None if that is no address of a server."""
+    try:
+        there = urlsplit(urljoin(at._replace(query="").geturl(), location))
+        return there if there.scheme in ("http", "https") and there.hostname and _server(there) else None
+    except ValueError:  # From a port that is no number, or half an IPv6 address.
+        return None
 
 
 def _server(parts: SplitResult) -> tuple[str, str | None, int | None]:

@@ -30,6 +30,8 @@ def files_below(folder: Path) -> list[Path]:
     told of in the log.
     """
     found: list[Path] = []
+    # Each folder knows the real paths above it: a link in a circle is found, and two links to one folder are both
+    # followed.
     waiting: list[tuple[Path, frozenset[str]]] = [(folder, frozenset({os.path.realpath(folder)}))]
     while waiting:
         here, above = waiting.pop()
@@ -46,6 +48,7 @@ def files_below(folder: Path) -> list[Path]:
                 waiting.append((path, above | {real}))
             elif path.is_dir():
                 logger.warning("%s: the link leads back to %s, and is not followed.", path, real)
+    # By parts: as text, "a-b/c" would come before "a/b".
     return sorted(found, key=lambda path: path.relative_to(folder).parts)
 
 
@@ -70,6 +73,7 @@ def replace_directory(
     _refuse_other_things(path, known_by, kind)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Beside its place, since nothing can be renamed from one file system to another.
         workplace = Path(tempfile.mkdtemp(prefix=f".{path.name}.new-", dir=path.parent))
     except OSError as error:
         raise ModelError(f"cannot write {kind} to {str(path)!r}: {error}.") from error
@@ -130,6 +134,7 @@ def _swap(folder: Path, path: Path) -> None:
 def _exchange(one: Path, other: Path) -> bool:
     """Exchange two folders in one step, which only Linux can; return whether that was done."""
     try:
+        # macOS and old C libraries lack the function, and Windows a library without a name.
         renameat2 = ctypes.CDLL(None).renameat2
     except (AttributeError, OSError, TypeError):
         return False
@@ -138,6 +143,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _swap_in_two_steps(folder: Path, path: Path) -> None:
+    # A process that is killed between the two leaves no `path`; who reads the model then finds it by this name.
     old = folder.with_name(folder.name + OLD)
     path.rename(old)
     try:
@@ -153,6 +159,7 @@ def stamp_of(file: Path) -> Stamp | None:
         found = file.stat()
     except OSError:
         return None
+    # The inode tells a file that was renamed here from one of the same size in the same tick of the clock.
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
@@ -183,8 +190,10 @@ def whole_file(path: str | Path, encoding: str = "ascii") -> Iterator[TextIO]:
         with open(descriptor, "w", encoding=encoding) as file:
             yield file
             file.flush()
+            # Else a machine that crashes may leave the new name with nothing in it.
             os.fsync(file.fileno())
         os.replace(written, real)
+    # Ctrl-C must leave no half file either.
     except BaseException:
         with suppress(OSError):
             os.unlink(written)

@@ -43,6 +43,7 @@ class NoAnswerError(RasaCoreError):
     def __init__(self, error: Exception) -> None:
         cause = _cause_of(error)
         super().__init__(str(cause) or type(cause).__name__)
+        # A refused connection, an unknown host, and a handshake that fails are errors of connecting for urllib3.
         self.sent = not isinstance(error, ConnectTimeoutError | UnicodeError)
         self.passing = _is_passing(cause)
         self.timed_out = isinstance(cause, TimeoutError)
@@ -163,6 +164,8 @@ class HttpTransport:
         """Return connections of this process that have not been idle for long; those of old are closed when unused."""
         now, process = time.monotonic(), os.getpid()
         kept = self._kept
+        # A forked process must not write into connections of its parent. The age is that of the whole pool: no
+        # connection in it can have been idle for longer.
         if kept is None or kept[0] != process or now - kept[1] >= IDLE_LIMIT:
             kept = self._kept = process, now, self._new_pool()
         return kept[2]

@@ -85,7 +85,9 @@ class KeptVersions:
             workplace = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.folder))
             try:
                 name = f"{moment:{_TIME}}-{fill(workplace)[:8]}"
+                # A temporary folder is its owner's alone; who serves the model may be another user.
                 workplace.chmod(0o755)
+                # The same second and the same content: somebody may be reading that version already.
                 if not (self.folder / name).exists():
                     workplace.rename(self.folder / name)
             finally:
@@ -105,6 +107,7 @@ class KeptVersions:
                     shutil.rmtree(left, ignore_errors=True)
 
     def _next_moment(self) -> datetime:
+        # Names in order tell the ages, also of two versions in one second, and after a clock was set back.
         now, names = datetime.now(UTC), self.names()
         if not names:
             return now
@@ -151,6 +154,7 @@ def current_version(folder: Path) -> str | None:
         name = (folder / CURRENT).read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         return None
+    # Anything else than a name could lead out of the folder.
     return name if _NAME.fullmatch(name) and (folder / name).is_dir() else None
 
 
@@ -163,6 +167,7 @@ def as_current(path: Path) -> Path:
 
 
 def _made_link(link: Path, target: Path) -> tuple[Path, Path]:
+    # A link cannot be overwritten, only replaced by another that is renamed.
     made = link.with_name(f".{link.name}-link")
     with suppress(FileNotFoundError):
         made.unlink()

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 
 from rasa_core.exceptions import EventError
 
+# Java, and JavaScript's Temporal, name the zone behind the offset: 2018-09-03T13:41:10+02:00[Europe/Berlin].
 _NAMED_ZONE = re.compile(r"(Z|[+-]\d\d:?\d\d)\[[\w/+-]+\]$")
+# These names of UTC are unknown to `datetime.fromisoformat`.
 _UNIVERSAL = re.compile(r" ?(?:UTC|GMT|z)$")
 
 

@@ -52,6 +52,7 @@ def import_module(name: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         missing = error.name or ""
+        # Else the module is there, and what is missing is something that it imports.
         if name == missing or name.startswith(f"{missing}."):
             known = ", ".join(_folders) or os.getcwd()
             raise ImportError(f"there is no module {missing!r}; looked in {known} and on the Python path.") from error
@@ -76,6 +77,7 @@ def _place(error: BaseException, name: str) -> str:
 
 def module_with(class_name: str) -> str | None:
     """Return the name of a module beside the bot that defines a class of this name, None if none does."""
+    # As text, since to import modules just to look at them would run them.
     definition = re.compile(rf"^class[ \t]+{re.escape(class_name)}\b", re.MULTILINE)
     for folder in _folders or [os.getcwd()]:
         for path in sorted([*Path(folder).glob("*.py"), *Path(folder).glob("*/*.py")]):
@@ -169,9 +171,10 @@ def _with_imports(before: bytes, known: Sequence[str], new: Sequence[str]) -> by
 
 def _inserted(before: bytes, root: yaml.Node | None, known: Sequence[str], new: Sequence[str]) -> bytes:
     pairs = root.value if isinstance(root, yaml.MappingNode) else []
-    key, value = next((pair for pair in pairs if pair[0].value == "imports"), (None, None))
-    if value is None:
+    found = next((pair for pair in pairs if pair[0].value == "imports"), None)
+    if found is None:
         return inserted(before, len(lines_in(before)), ["imports:", *_items(new)])
+    key, value = found
     if isinstance(value, yaml.SequenceNode) and not value.flow_style:
         indent = " " * value.start_mark.column
         return inserted(before, value.value[-1].end_mark.line + 1, [indent + line for line in _items(new)])

@@ -14,6 +14,7 @@ from rasa_core.exceptions import DomainError
 from rasa_core.support.places import Place
 from rasa_core.support.yaml_limits import TAG, YamlLimitError, check_yaml, foreign_tags
 
+# libyaml reads the same, only faster; PyYAML may be built without it.
 Loader: Final[type[Any]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 TEXT_TYPES: Final = ("text", "categorical")
 """Types of slots whose initial value is a text."""

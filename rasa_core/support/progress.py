@@ -48,6 +48,7 @@ class Progress:
         self._on_terminal = not silent and self._stream is not None and self._stream.isatty()
         self._every = REDRAW_EVERY_SECONDS if self._on_terminal else LOG_EVERY_SECONDS
         self._started = time.monotonic()
+        # A terminal shows the first step at once; a log is told nothing of what is over in a moment.
         self._told = -math.inf if self._on_terminal else self._started
         self._width = 0
 
@@ -62,6 +63,7 @@ class Progress:
             logger.info(line)
             return
         line = line[: self._columns() - 1]  # A longer one would break, and could not be rewritten.
+        # Spaces cover what a longer line before has left.
         self._stream.write("\r" + line.ljust(self._width))
         self._stream.flush()
         self._width = len(line)

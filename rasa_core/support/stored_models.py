@@ -42,6 +42,7 @@ def reading(what: str, file: str | Path) -> Iterator[None]:
 
 def write_arrays(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays of numbers as ``.npz``; the same arrays give the same bytes."""
+    # NumPy dates all members of the archive 1980, so that no clock is in the bytes.
     options: dict[str, Any] = dict(arrays)
     np.savez(path, **options)
 

@@ -49,6 +49,8 @@ def _bounded(digits: str) -> int:
 _decoder: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, parse_int=_bounded)
 
 
+# orjson would write these in forms of its own; `json` refuses them, so that they become what `encode` makes of other
+# objects.
 _LEFT_TO_JSON: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
@@ -120,8 +122,10 @@ def _too_deep() -> ValueError:
 
 
 def _check_depth(text: str, value: Any) -> None:
+    # Brackets in texts count too, but too few brackets are never too deep: hardly any value has to be walked.
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return
+    # Level by level, since a recursion would overflow on the very values that are to be refused.
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [child for node in level for child in _parts(node) if isinstance(child, dict | list)]
@@ -185,6 +189,7 @@ def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
     ValueError
         If it stands for none; the message is a clause that says why.
     """
+    # By the exact type: a subclass, such as an enum or a number of NumPy, may be written in another way than its base.
     kind = type(value)
     if kind is str or value is None or kind is bool:
         return value
@@ -194,6 +199,7 @@ def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
         return _plain_float(value)
     if kind is list:
         made = [plain(part, depth - 1) for part in _within(value, depth)]
+        # The same object where nothing had to change, by which callers see that.
         return value if all(map(is_, made, value)) else made
     if kind is dict:
         return _plain_object(value, depth)
@@ -230,6 +236,7 @@ def _plain_key(key: Any) -> str:
         return key
     text = key.value if isinstance(key, Enum) else key
     if isinstance(text, str):
+        # Not `str(text)`, which an enum or another subclass may answer with something else.
         return str.__str__(text)
     raise ValueError(f"the keys of an object are text, and one is of the type {type(key).__name__}")
 

@@ -110,6 +110,8 @@ def write_edits(edits: Sequence[Edit]) -> None:
     for edit in edits:
         if content_of(edit.path) != edit.before:
             raise NewerEditError(f"{edit.path} was changed by somebody else meanwhile; look at the change once more.")
+    # All are written beside their places before the first takes its place: a full disk is met while nothing has
+    # changed.
     written: list[tuple[str, str]] = []
     try:
         for edit in edits:
@@ -129,6 +131,7 @@ def _beside(edit: Edit) -> str:
     """Write the new content into a file beside the one that it is to replace, with its permissions."""
     real = Path(os.path.realpath(edit.path))
     real.parent.mkdir(parents=True, exist_ok=True)
+    # A temporary file is its owner's alone, and a file that people edit is not.
     mode = real.stat().st_mode & 0o777 if real.exists() else 0o644
     descriptor, name = tempfile.mkstemp(prefix=f".{real.name}.new-", dir=real.parent)
     try:

@@ -45,6 +45,7 @@ class _Loader(_BASE):  # type: ignore[misc]
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (of the library)
 
 
+# The core schema of YAML 1.2; PyYAML's own resolvers are those of 1.1, in which `no` is false and 12:30 is 750.
 for _tag, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),

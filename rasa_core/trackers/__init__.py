@@ -155,6 +155,7 @@ class DialogueStateTracker(EventLog, ConversationState):
 
         Only for a tracker from a snapshot, after its events were stored.
         """
+        # What the store has is read from there again, should somebody ask, so that a kept tracker does not grow.
         self._stored = None
         self._own.take_over(self)
 
@@ -178,6 +179,7 @@ class DialogueStateTracker(EventLog, ConversationState):
 
     def enter(self, event: Event) -> None:
         """Append an event that has been through the gate of `update` already; `Event.storable` returned it."""
+        # From now on the time of the event is fixed as well.
         object.__setattr__(event, "_is_logged", True)
         self.take(event)
         if isinstance(event, StoryExported) and event.path is not None:
@@ -206,6 +208,7 @@ class DialogueStateTracker(EventLog, ConversationState):
 
     def replay_events(self) -> None:
         """Compute the state anew from the applied events."""
+        # A reminder is a promise about the world outside, which taking back a part of the talk does not take back.
         applied, reminders = self.applied_events(), None if self._loops is None else self.history.reminders
         self._reset()
         if self._restarted_at > self.origin or self._loops is not None:
@@ -259,6 +262,7 @@ class DialogueStateTracker(EventLog, ConversationState):
             present = history.visible(present[0], is_followup=self.follow_up_action is not None)
         if count == 1 and present:
             return present
+        # Only where a policy asks for more states than are kept: the one way in which a prediction reads the log.
         if not history.reaches(None if count is None else count - 1):
             history = self.init_copy()._follow(self.applied_events()).history
         states = [*history.recorded_states(), *present]

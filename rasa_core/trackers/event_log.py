@@ -65,6 +65,7 @@ class EventLog:
     def _forget(self) -> None:
         """Start at an empty log."""
         self.origin = self._restarted_at = self._stored_until = 0
+        # None for what a store has and nobody has asked for yet.
         self._stored: list[Event] | None = []
         self._pending: list[Event] = []
         self._read_events: ReadEvents | None = None
@@ -125,6 +126,7 @@ class EventLog:
 
     def idx_after_latest_restart(self) -> int:
         """Return the index in `events` of the first event after the latest restart, 0 if there was none."""
+        # With `max_event_history`, the oldest events are in the log but not in `events`.
         dropped = self.version - self.origin - len(self.events)
         return max(0, self._restarted_at - self.origin - dropped)
 
@@ -160,6 +162,8 @@ class EventLog:
             yield from reversed(self._stored)
             return
         stop = self._stored_until
+        # In two steps: the first few events nearly always hold the latest message, and a store reads what it is asked
+        # for.
         for length in (_A_FEW, count):
             start = max(stop - length, self.origin)
             yield from reversed(self._log(start, stop))
@@ -173,6 +177,7 @@ class EventLog:
                 break
             if isinstance(event, SlotSet):
                 found.setdefault(event.key, event.value)
+        # In the order in which they were set: the walk was backwards.
         return dict(reversed(found.items()))
 
     def applied_events(self) -> list[Event]:
@@ -180,6 +185,7 @@ class EventLog:
         events = self.events_after_latest_restart()
         if self._loops is not None:
             return [events[position] for position in rasa_positions(events, self._loops)]
+        # By far the most conversations, which need no list of positions.
         if not any(isinstance(event, UserUtteranceReverted | ActionReverted) for event in events):
             return events
         return [events[position] for position in applied_positions(events)]

@@ -11,6 +11,7 @@ from typing import Any
 
 from rasa_core.events.base import Event
 
+# What a question and its answer consist of; slots, and the beginning and end of a loop, stay.
 _GONE = ("action", "user", "user_featurization", "entities", "caller_action")
 
 
@@ -23,6 +24,8 @@ def rasa_positions(events: Sequence[Event], loops: Collection[str]) -> list[int]
             _drop_back_to("action", left, events)
         elif event.type_name == "undo":
             _drop_back_to("action", left, events)
+        # A loop that runs again without a question of anybody else's: what was asked and answered in between does not
+        # count.
         elif not (_action(event) in loops and _is_answered(_action(event), left, events)):
             left.append(position)
         else:

@@ -123,6 +123,7 @@ class ConversationState:
     def _on_user(self, event: UserUttered) -> None:
         self.latest_message = event
         self.must_listen = False
+        # The message is what the listening was for; any other action that was fixed still comes first.
         if self.follow_up_action == ACTION_LISTEN_NAME:
             self.follow_up_action = None
         self._state = None
@@ -130,6 +131,7 @@ class ConversationState:
 
     def _on_action(self, event: ActionExecuted) -> None:
         action_name, history = event.action_name, self.history
+        # The state first: it is the one in which the action was chosen, before the action changes it.
         if history.loops is None:
             history.record_action(self.active_state(), action_name)
         else:
@@ -160,6 +162,7 @@ class ConversationState:
             return
         self._set_value(slot, value)
         self._state = None
+        # Slots that no policy sees would only push out of the history those that they do.
         if slot.has_features():
             self.history.record_slot(key, value)
 
@@ -207,6 +210,7 @@ class ConversationState:
 
     def is_listening(self) -> bool:
         """Tell whether the latest action is to listen, and no message has come since."""
+        # A message empties the list of this turn's actions: something in it means that none has come since.
         return self.latest_action_name == ACTION_LISTEN_NAME and bool(self.history.turn_actions)
 
     def is_paused(self) -> bool:
@@ -227,6 +231,7 @@ def take_snapshot(state: ConversationState) -> dict[str, Any]:
         "slots": {name: slot.value for name, slot in state.slots.items() if not _is_initial(slot)},
         "message": None if message is NO_MESSAGE else _message_parts(message),
         "bot": None if bot is NO_UTTERANCE else [bot.text, bot.data, bot.timestamp],
+        # A list for an action that failed, so that heads of before, which have the name alone, can be read.
         "action": [state.latest_action_name] if state.latest_action_failed else state.latest_action_name,
         "paused": state._paused,
         "followup": state.follow_up_action,
@@ -238,6 +243,7 @@ def take_snapshot(state: ConversationState) -> dict[str, Any]:
 
 
 def _message_parts(message: UserUttered) -> list[Any]:
+    # Left out where it is not known, as in heads of before.
     channel = [] if message.input_channel is None else [message.input_channel]
     return [message.text, message.parse_data, message.timestamp, *channel]
 
@@ -293,6 +299,7 @@ class Independent:
         if bot.data and bot is not self._bot:
             state.latest_bot_utterance = self._bot = BotUttered(bot.text, independent(bot.data), bot.timestamp)
         for name, slot in state.slots.items():
+            # By identity: what was taken over in an earlier turn is the tracker's own already.
             if self._values.get(name) is not slot.value:
                 slot.value = self._values[name] = independent(slot.value)
 
@@ -300,4 +307,5 @@ class Independent:
 def _is_initial(slot: Slot) -> bool:
     """Tell whether the value, as JSON, is the initial one; 1, 1.0 and True are not the same here."""
     value, initial = slot.value, slot.initial_value
+    # Not `==`, for which 1, 1.0 and True are one value, while policies, and JSON, tell them apart.
     return value is initial or (type(value) is type(initial) and repr(value) == repr(initial))

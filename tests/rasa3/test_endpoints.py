@@ -210,6 +210,13 @@ def test_a_circle_of_redirects_ends(server: Server) -> None:
     assert Endpoint(f"{server.url}/old", 2.0).post({}).status == 307
 
 
+@pytest.mark.parametrize("location", ["http://host:99999/", "http://host:port/", "http://[::1/", "mailto:a@b"])
+def test_a_redirect_that_leads_to_no_server_is_an_answer(server: Server, location: str) -> None:
+    server.answers["POST", "/old"] = 307, {"Location": location}, {}
+
+    assert Endpoint(f"{server.url}/old", 2.0).post({}).status == 307
+
+
 def test_an_action_server_has_what_endpoints_say(server: Server) -> None:
     given = {
         **{"url": f"{server.url}/webhook", "token": "t", "basic_auth": {"username": "u", "password": "p"}},

@@ -10,6 +10,7 @@ from rasa_core.events import ActionExecuted, SlotSet, UserUttered
 from rasa_core.events.rasa3 import ActiveLoop
 from rasa_core.stories.edits import annotated, titles_in, with_story
 from rasa_core.support.text_edits import Edit, EditError, NewerEditError, content_of, write_edits
+from rasa_core.support.yaml_parts import yaml_part
 
 LISTEN = ActionExecuted("action_listen")
 
@@ -65,6 +66,16 @@ def test_a_story_takes_the_place_of_another() -> None:
     before = b"## one\n* greet\n  - utter_hello\n\n<!-- kept -->\n## two\n* bye\n  - utter_bye\n\n## three\n* x\n"
     after = with_story(before, "stories.md", "two again", [said("bye"), ActionExecuted("utter_hello")], replace="two")
     assert after == before.replace(b"## two\n* bye\n  - utter_bye", b"## two again\n* bye\n  - utter_hello")
+
+
+def test_names_that_yaml_would_read_as_something_else_are_quoted() -> None:
+    events = [LISTEN, said("a", **{"no: x": "1"}), SlotSet("# s", 1)]
+    after = with_story(b"stories:\n", "stories.yml", "new", events)
+    part = yaml_part(after.decode(), "stories.yml")
+    assert part is not None
+    message, slots = part.data["stories"][0]["steps"]
+    assert message == {"intent": "a", "entities": [{"no: x": "1"}]}
+    assert slots == {"slot_was_set": [{"# s": 1}]}
 
 
 def test_only_line_ends_separate_the_lines_of_a_file() -> None:
