@@ -200,6 +200,7 @@ class Agent:
         fingerprints
             Further hashes of the training input, kept in the model's metadata.
         """
+        # As `stories.md` is written: half a character is in no file.
         content = self._stories.encode("utf-8", "backslashreplace")
         stories_print = hashlib.blake2b(content, digest_size=16).hexdigest()
         prints = {"stories": stories_print, **(fingerprints or {})}
@@ -223,6 +224,7 @@ class Agent:
         ModelError
             If there is no model at `path`, or it cannot be used.
         """
+        # As in 0.9, where scripts pass on an option that was not given.
         if path is None:
             raise ModelError("No domain path specified.")
         model = read_model(path, action_factory or (None if actions is None else "remote"))
@@ -238,6 +240,7 @@ class Agent:
         found = self._processor
         parts: list[object] = [self.interpreter, self.policy_ensemble, self.domain, self.tracker_store]
         bound: list[object] = [found.interpreter, found.policy_ensemble, found.domain, found.tracker_store]
+        # Parts may be replaced at any time, as programs for 0.9 do; what follows from them is made anew then.
         if any(one is not other for one, other in zip(parts, bound, strict=True)):
             self._bind_store()
             found = self._processor = self._new_processor()

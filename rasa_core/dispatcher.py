@@ -26,6 +26,7 @@ Content = dict[str, Any]
 
 _SAYABLE = ("text", "buttons", "elements", "image", "attachment")
 _BLANK_LINES = re.compile(r"\n(?:[ \t\r]*\n)+")
+# What may be a name in a payload; braces around anything with quotes, colons or spaces in front are JSON.
 _PLACEHOLDER = re.compile(r"\{([^{}\"':\[\].\s][^{}\"':\[\].]*)\}")
 
 
@@ -96,6 +97,7 @@ class Dispatcher:
     def utter_message(self, text: str) -> None:
         """Say `text`; each part between blank lines becomes a message."""
         parts = [part for part in _BLANK_LINES.split(text) if part.strip()]
+        # A text of nothing but blank lines is said as it is, rather than not at all.
         for part in parts or [text]:
             self.output_channel.send_text_message(self.sender_id, part)
             self.send_messages.append(part)
@@ -103,6 +105,7 @@ class Dispatcher:
 
     def utter_button_message(self, text: str, buttons: Iterable[Content], **kwargs: Any) -> None:
         """Say `text` with `buttons`; `kwargs` go to the output channel."""
+        # Made JSON before it is sent: what the user saw and what the log says are the same.
         shown = sayable(text, list(buttons))
         self.output_channel.send_text_with_buttons(self.sender_id, text, shown, **kwargs)
         self.send_messages.append(text)
@@ -190,6 +193,7 @@ class Dispatcher:
         values: Content,
     ) -> Content:
         message = self.retrieve_template(name, filled_slots, **values)
+        # The words of 0.9: the turn goes on, and somebody notices.
         return {"text": f"Undefined utter template {name}."} if message is None else message
 
 
@@ -254,6 +258,7 @@ def _fill_fields(text: str, variables: Content) -> Iterable[str]:
         yield literal
         if field is None:
             continue
+        # Attributes and indices could read anything of the objects in slots, which texts come from users for.
         if "." in field or "[" in field or "{" in (spec or ""):
             raise ValueError(f"{{{field}}} is not the plain name of a slot")
         value = formatter.convert_field(variables[field], conversion)

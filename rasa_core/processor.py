@@ -49,6 +49,8 @@ __all__ = [
     "TurnProcessor",
 ]
 
+# Conflicts are rare, since a lock orders writers; they come from stores that other software writes to, or from a lease
+# that has ended.
 CONFLICT_WAITS = (0.01, 0.02, 0.04, 0.08)
 """How long to wait before a turn is taken again, in seconds."""
 
@@ -91,6 +93,7 @@ class MessageProcessor(TurnProcessor):
 
     def start_message_handling(self, message: UserMessage) -> State:
         """Take in a message, and return what the caller is to do next."""
+        # Callers in Python may change what they get; over HTTP it is written out at once, and needs no copy.
         state: State = independent(self.parse(message).result)
         return state
 
@@ -153,6 +156,7 @@ class MessageProcessor(TurnProcessor):
         self, sender_id: str, message: UserUttered, conditions: RequestConditions | None = None
     ) -> RequestResult:
         """Append a message that was understood, without a prediction; the result is the state."""
+        # Checked before the conversation is opened: what cannot be stored is refused without waiting for a lock.
         message = cast(UserUttered, message.storable())
 
         def append(conversation: Conversation) -> State:
@@ -237,6 +241,7 @@ class MessageProcessor(TurnProcessor):
                 result = {"tracker": tracker.current_state(should_include_events=True), "messages": said}
             answered = exchange.commit(result)
             self.on_commit(tracker)
+            # A runner that hands trackers to actions of the user's own cannot know who still holds one.
             if not self.runner.shows_trackers:
                 conversation.keep_tracker()
             return answered
@@ -251,6 +256,7 @@ class MessageProcessor(TurnProcessor):
     ) -> None:
         """Go on with a turn that was cut off, unless the conversation has gone on without it."""
         if said is not None:
+            # In front, as it was said first; the answer is whole, as if nothing had happened.
             said[:0] = json.loads(earlier.text) or []
         if earlier.version == tracker.version:
             self.run_until_listening(tracker, self.dispatcher_for(message), commit)

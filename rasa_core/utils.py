@@ -31,6 +31,7 @@ def one_hot(hot_idx: int, length: int, dtype: DTypeLike | None = None) -> NDArra
 def is_int(value: Any) -> bool:
     """Tell whether `value` is a whole number, be it an int or a float."""
     try:
+        # A float such as 3.0 is one as well, as in 0.9.
         return bool(value == int(value))
     except (TypeError, ValueError, OverflowError):
         return False
@@ -48,6 +49,7 @@ def read_file(filename: str | Path, encoding: str = "utf-8-sig") -> str:
 
 def read_yaml_file(filename: str | Path) -> Any:
     """Return the plain data in a YAML file."""
+    # Plain data alone: a tag that would make an object is an error.
     return yaml.safe_load(read_file(filename))
 
 
@@ -58,6 +60,7 @@ def dump_obj_as_json_to_file(filename: str | Path, obj: Any) -> None:
 
 def zip_folder(folder: str | Path) -> str:
     """Pack a folder into a zip file in the folder for temporary files, and return its path."""
+    # The caller moves or removes it; nobody else knows where it is.
     target = Path(tempfile.mkdtemp(), "archive")
     return shutil.make_archive(str(target), "zip", folder)
 
@@ -113,6 +116,7 @@ def configure_colored_logging(loglevel: int | str) -> None:
 def configure_file_logging(loglevel: int | str, logfile: str | Path | None) -> None:
     """Log to a file as well, if one is given."""
     if logfile:
+        # Logs hold what users have said.
         make_private(logfile)
         handler = logging.FileHandler(logfile, encoding="utf-8")
         handler.setLevel(loglevel)

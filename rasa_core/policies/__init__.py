@@ -31,6 +31,7 @@ __all__ = [
     "SimplePolicyEnsemble",
 ]
 
+# Loaded one by one, so that a server which serves no network does not load what networks need.
 _MODULES = {
     "AugmentedMemoizationPolicy": "augmented_memoization",
     "FallbackPolicy": "fallback",

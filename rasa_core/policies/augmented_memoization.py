@@ -26,6 +26,7 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
     """
 
     _slots: _Slots | None = None
+    # Not stored, since it follows from `lookup`.
     _stretches: dict[Key, str | None] | None = None
 
     def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
@@ -48,6 +49,7 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
     def _made_stretches(self) -> dict[Key, str | None]:
         """Return the ends of all turns, each to the action that follows; None where several do."""
         made: dict[Key, str | None] = {}
+        # Contradictory turns first: what ends one of them is followed by several actions, whatever else ends the same.
         contradictory = ((key, None) for key in self._ambiguous)
         for key, action_name in chain(contradictory, self.lookup.items()):
             for start in range(1, len(key)):
@@ -58,6 +60,7 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
 
     def recall(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> str | None:
         """Return the action for the longest known end of these states, None if there is none."""
+        # Rasa 3 forgets in another way: it knows only what begins like a story, never a stretch from the middle of one.
         if tracker.history.loops is not None:
             known = super().recall(states, tracker, domain)
             keys = self._beginnings(states[-self._max_history :], tracker, domain)
@@ -101,6 +104,7 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
         slots = self._slots_of(domain)
         for start in range(len(states)):
             yield whole[start:]
+            # The last state that is forgotten; its slots are old ones, unless they are set anew in the rest.
             before = states[max(0, start - 1)]
             rest = whole[start:]
             if old := slots.set_in(before):
@@ -111,6 +115,7 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
 
     def _slots_of(self, domain: Domain) -> _Slots:
         slots = self._slots
+        # A model that was loaded anew has another domain, whose slots may have other initial values.
         if slots is None or slots.domain is not domain:
             slots = self._slots = _Slots.of(domain)
         return slots
@@ -139,6 +144,7 @@ class _Slots(NamedTuple):
     def without(self, old: list[list[str]], states: Sequence[State], before: State) -> Iterator[State]:
         """Yield the states with the initial values of `old` slots, as long as these are as they were `before`."""
         for state in states:
+            # Once a slot has changed, its value is news from there on, even if it goes back.
             old = [names for names in old if _same(names, state, before)]
             forgotten = {name for names in old for name in names}
             kept = {name: value for name, value in state.items() if name not in forgotten}
@@ -159,6 +165,7 @@ def _with_slots_since(states: Sequence[State], fresh: Sequence[Collection[str]],
 
 
 def _is_kept(name: str, slots: Collection[str]) -> bool:
+    # A feature of a slot ends in its number: `slot_cuisine_0`; names may hold underscores themselves.
     return not name.startswith("slot_") or name[: name.rindex("_") + 1] in slots
 
 

@@ -29,6 +29,7 @@ from rasa_core.policies.policy import Policy
 from rasa_core.support.places import Place
 from rasa_core.support.yaml_parts import Part
 
+# Keys of Rasa that mean nothing here are known too, since people bring their files along.
 KEYS: Final = ("policies", "pipeline", "imports", "language", "recipe", "version", "assistant_id", "importers")
 FALLBACK_ACTIONS: Final = ("action_default_fallback", "utter_default", "utter_fallback")
 """The first of these that a domain lists is the action of a fallback; if it lists none, the bot listens."""
@@ -43,6 +44,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+# What an option has to be, in words for the message, and how that is found out.
 _COUNT = ("a whole number from 1 on", lambda value: _is_whole(value) and value >= 1)
 _WHOLE = ("a whole number", _is_whole)
 _SHARE = ("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
@@ -63,7 +65,9 @@ _OPTIONS: Final[Mapping[str, Mapping[str, Kind]]] = {
     "KerasPolicy": {**_MEMORY, **_TRAINING},
     "FallbackPolicy": {**dict.fromkeys(THRESHOLDS, _SHARE), "fallback_action_name": _NAME, "priority": _WHOLE},
 }
+# Networks of Rasa that this package does not have; what was learnt by them is learnt by ours.
 _STANDS_FOR: Final = {"TEDPolicy": "KerasPolicy", "EmbeddingPolicy": "KerasPolicy", "SklearnPolicy": "KerasPolicy"}
+# Known by name only for a better message than that there is no such policy.
 _NEEDS_RULES: Final = ("RulePolicy", "FormPolicy", "MappingPolicy", "TwoStageFallbackPolicy", "UnexpecTEDIntentPolicy")
 _CLASSES: Final[Mapping[str, type[Policy]]] = {
     "MemoizationPolicy": MemoizationPolicy,
@@ -133,6 +137,7 @@ def configured_policies(keys: Mapping[str, Part], network: MakesNetwork) -> Conf
     ModelError
         If a policy or an option is not known, or its value is not of its kind; the message begins with file and line.
     """
+    # All that is wrong is told at once, not one mistake for each attempt.
     wrong = [
         f"{part.place}: config.yml has no key {key!r}.{did_you_mean(key, KEYS)}"
         for key, part in keys.items()
@@ -155,6 +160,7 @@ def configured_policies(keys: Mapping[str, Part], network: MakesNetwork) -> Conf
 def _add(found: ConfiguredPolicies, part: Part) -> None:
     keys = part.keys() if part.is_mapping else {"name": part}
     written = keys["name"].written if "name" in keys else ""
+    # Rasa allows a dotted path; classes are found by their names, as in a model.
     name = written.rpartition(".")[2]
     if name in _STANDS_FOR:
         found.notes.append(f"{part.place}: {_STANDS_FOR[name]} stands for {name}.")
@@ -170,6 +176,7 @@ def _add(found: ConfiguredPolicies, part: Part) -> None:
         _make(found, name, {key: value.data for key, value in options.items()})
         if "fallback_action_name" in options:
             found.actions[options["fallback_action_name"].data] = options["fallback_action_name"].place
+    # A class of the user's own is there if its module was imported; nothing is imported because a file names it.
     elif name in Policy.registry:
         found.policies.append(_own(part, Policy.registry[name], options))
     else:

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 METADATA_NAME = "metadata.json"
 MODEL_FORMAT = 1
+# For policies of users' own that do not say how much they look at: as many states as in 0.9.
 DEFAULT_WINDOW = 5
 CHOSEN = ("priority", "threshold")
 PROBABLE = 1.0001
@@ -134,9 +135,11 @@ class PolicyEnsemble(KnownByName):
         best_rank, best, winner = (-math.inf, 0.0), None, ""
         for policy in self.policies:
             priority = policy.priority_for(tracker)
+            # It cannot win any more: a network is not even asked where memory is certain.
             if best is not None and best_rank >= _rank(priority, policy.HIGHEST_SCORE):
                 continue
             given = policy.predict_action_probabilities(tracker, domain)
+            # Policies of users' own may return NumPy's numbers, NaN, or scores below zero; nothing of these goes on.
             scores = [float(score) if score > 0.0 else 0.0 for score in given]
             top = max(scores, default=0.0)
             if top > 0.0 and top >= policy.threshold and (rank := _rank(priority, top)) > best_rank:
@@ -189,6 +192,7 @@ class PolicyEnsemble(KnownByName):
         """Read ``metadata.json`` in the folder `path` and check that this version can read the model."""
         file = Path(path, METADATA_NAME)
         if not file.is_file():
+            # A file that only models of 0.x have.
             if Path(path, "policy_metadata.json").is_file():
                 raise UnsupportedDialogueModelError(
                     f"the model in {str(path)!r} was written by Rasa Core 0.x. Its files hold code, which is "
@@ -198,6 +202,7 @@ class PolicyEnsemble(KnownByName):
         with reading("the model", file):
             content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
             newer = content["format"] > MODEL_FORMAT
+            # Asked for here so that a file of another shape is told of as damaged, not met later.
             content.setdefault("fingerprints", {}).get("domain")
         if newer:
             raise UnsupportedDialogueModelError(
@@ -232,7 +237,7 @@ class SimplePolicyEnsemble(PolicyEnsemble):
 def _folder(described: Mapping[str, Any]) -> str:
     """Return the folder of a policy; raise `ValueError` for one elsewhere, and for numbers that decide nothing."""
     folder: str = described["folder"]
-    if Path(folder).name != folder:
+    if Path(folder).name != folder or folder in ("", ".."):
         raise ValueError(f"the folder {folder[:80]!r} is not one of the model")
     for name in CHOSEN:
         if name in described and not math.isfinite(described[name]):
@@ -291,6 +296,7 @@ def most_confident(policies: Iterable[Policy], tracker: DialogueStateTracker, do
         events += opinion.events
         scores = list(opinion.scores)
         if rejected is not None and rejected in domain.action_map:
+            # An action that refused to run is not chosen again at once.
             scores[domain.action_map[rejected]] = 0.0
         top = max(scores, default=0.0)
         rank = (opinion.no_user, top, policy.priority_for(tracker))
@@ -318,4 +324,5 @@ def slots_set_by_actions(trackers: Trackers) -> dict[str, dict[str, list[str]]]:
                 current.add(event.key)
             else:
                 current = None
+    # Sorted, since this goes into the model, and the same training gives the same bytes.
     return {name: {"slots": sorted(slots)} for name, slots in sorted(found.items())}

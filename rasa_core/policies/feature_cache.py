@@ -89,6 +89,7 @@ class FeatureCache(ExampleMaker):
     def __init__(self, file: str | Path, featurizer: HistoryFeaturizer, domain: Domain) -> None:
         super().__init__(featurizer, domain)
         self._file = Path(file)
+        # Whatever decides on the features: with any other of these, nothing in the file is used.
         self._made_by = json.dumps([FORMAT, __version__, featurizer.max_history, domain.fingerprint()])
         self._earlier = self._read()
         self._kept: dict[bytes, list[TrainingExample]] = {}

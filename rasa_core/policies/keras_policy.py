@@ -100,6 +100,7 @@ class KerasPolicy(Policy):
         self.calibration: dict[str, float] = {}
         self._shapes: tuple[Shape, Shape] | None = None
         self._actions: list[str] | None = None
+        # The domain for which `_check` was done, by identity: it is not done again at each prediction.
         self._fits: Domain | None = None
         self._training_turns = StoredTurns()
 
@@ -351,6 +352,7 @@ class KerasPolicy(Policy):
             options["shapes"] = self._shapes or (self.model.input_shape[1:], self.model.output_shape[1:])
             if not self._has_own_architecture():
                 options["architecture"] = keras_training.architecture_of(self.model)
+            # Weights alone, never a whole Keras model, which may hold code.
             weights = keras_training.weights_of(self.model)
             write_arrays(Path(path, WEIGHTS_NAME), {f"weight_{i}": w for i, w in enumerate(weights)})
         Path(path, FILE_NAME).write_text(json.dumps(options, sort_keys=True), encoding="utf-8")

@@ -61,6 +61,7 @@ class PolicyNetwork:
         kernel, bias = self.layers[0]
         h = bias
         if indices:
+            # Only the rows of the features that there are: nearly all of the input is zero.
             h = np.array(values, np.float32).dot(kernel.take(indices, axis=0)) + bias
         for kernel, bias in self.layers[1:]:
             h = np.maximum(h, 0.0)
@@ -131,6 +132,7 @@ def written_out(
     x : NDArray of float32
         ``(rows, used)``; changed when the next is made.
     """
+    # One array for all parts: what was written into it is zeroed again, and the rest is zero still.
     flat = np.zeros(rows * num_features, np.float32)
     lengths = np.diff(starts)
     for first in range(0, len(lengths), rows):

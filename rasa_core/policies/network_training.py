@@ -78,6 +78,7 @@ class Schedule:
     def of(cls, num_examples: int, epochs: int | None, batch_size: int | None) -> Schedule:
         """Return the schedule for this many examples; `epochs` and `batch_size` only where they are not given."""
         least, most = BATCH_SIZES
+        # Small batches for few examples, so that there are steps enough to learn from.
         size = batch_size or min(most, least * math.ceil(num_examples / (BATCHES * least)))
         if epochs is not None:
             return cls(epochs, 1, size)
@@ -132,6 +133,7 @@ def train(
     start
         A network to go on from; its temperature stays in its weights.
     """
+    # A network to go on from has the parts of names in its sums already (`as_network`).
     parts = label_parts(action_names) if start is None else None
     tested = keras_training.held_out(len(examples), validation_split)
     run = _Run(examples, len(action_names), schedule, seed, silent, title)
@@ -142,6 +144,7 @@ def train(
     held_out = _held_out(examples, plain)
     doubt = 0
     if examples.folds is not None:
+        # They only tell how sure to be, and are thrown away afterwards.
         halved = replace(schedule, epochs=max(1, round(schedule.epochs * FOLD_SHARE)))
         apart = replace(run, schedule=halved, title=f"confidence, {title}", by_fold=True).fit(parts)
         held_out = _held_out(examples, keras_training.as_network(apart, parts, 1.0), examples.folds)
@@ -150,6 +153,7 @@ def train(
     if len(actions) < (1 if doubt else FEWEST_HELD_OUT):
         return Trained(plain, {})
     temperature = best_temperature(logits, labels=actions, weights=weights, bounds=TEMPERATURES)
+    # In the logarithm, towards 0: few examples say little, and without any the temperature would be 1.
     temperature **= len(actions) / (len(actions) + doubt)
     calibration = _calibration(softmax(logits / np.float32(temperature)), actions, weights)
     return Trained(keras_training.as_network(model, parts, temperature), {"temperature": temperature, **calibration})
@@ -194,6 +198,7 @@ class _Run:
                     epochs=schedule.epochs,
                     validation_data=validation if tested.any() else None,
                     verbose=0,
+                    # The batches are in random order already, with a seed of ours, the same on every backend.
                     shuffle=False,
                     callbacks=[_report_steps(progress, len(batches)) if by_step else keras_training.report(progress)],
                 )
@@ -237,11 +242,13 @@ def _optimizer(steps: int, start: PolicyNetwork | None) -> Any:
     """Return AdamW whose rate rises in the first tenth of the steps and falls to nothing along a cosine."""
     keras = import_keras()
     warming = max(1, steps // 10)
+    # A network that has learnt already would lose what it knows in large steps.
     peak = LEARNING_RATE if start is None else LEARNING_RATE / 4
     rate = keras.optimizers.schedules.CosineDecay(
         peak / warming, max(1, steps - warming), warmup_target=peak, warmup_steps=warming
     )
     optimizer = keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY)
+    # Decay holds back what multiplies the input; a bias only says how frequent an action is.
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     return optimizer
 
@@ -319,6 +326,8 @@ def _batches(
             first, chosen = self._plan[index]
             if self._block is None or self._block.first != first:
                 self._block = examples.block(first)
+            # Always of one size, the last batch filled with zeros that count nothing: another shape would be compiled
+            # anew.
             x = np.zeros((size, examples.num_features), np.float32)
             x[: len(chosen)] = examples.dense(self._block, chosen, INPUT_DROPOUT if learning else 0.0, self._random)
             kept = np.ones((size, units), np.float32)
@@ -356,12 +365,6 @@ def _held_out(
     return np.concatenate(logits), examples.actions[np.concatenate(numbers)], np.concatenate(weights)
 
 
-def perceptrons_of(network: PolicyNetwork) -> int:
-    """Return how many perceptrons stand side by side in a network."""
-    units: int = network.layers[0][0].shape[1]
-    return units // HIDDEN[0]
-
-
 def label_parts(names: Sequence[str]) -> Floats:
     """Return which parts of names the names have, ``(parts, names)``; only parts that several have."""
     counts = Counter(word for name in names for word in words_of(name))
@@ -387,7 +390,8 @@ def perceptron_logits(network: PolicyNetwork, x: Floats, number: int) -> Floats:
     h = np.maximum(x @ kernel[:, units] + bias[units], 0.0)
     for kernel, bias in between:
         h = np.maximum(h @ kernel[number] + bias[number], 0.0)
-    count = perceptrons_of(network)
+    count = len(network.layers[0][1]) // HIDDEN[0]
     own = last.reshape(count, -1, last.shape[-1])[number]
+    # The last layer holds the mean of all perceptrons: one of them alone is as many times as large.
     logits: Floats = (h @ own) * np.float32(count) + last_bias
     return logits

@@ -85,6 +85,7 @@ class NGramPolicy(Policy):
 
     def _contexts(self, states: Sequence[State]) -> list[str]:
         """Return what the last 0, 1, 2 ... events were."""
+        # Sorted, since the order of entities in a message says nothing.
         events = [" ".join(sorted(event)) for event in recent_events(states, self._max_history)]
         return ["\n".join(events[:length]) for length in range(len(events) + 1)]
 
@@ -96,12 +97,15 @@ class NGramPolicy(Policy):
         result = [1.0 / len(indices)] * len(indices)
         for context in self._contexts(tracker.last_states(self._max_history)):
             counts = self._counts.get(context)
+            # What is longer was never seen either.
             if counts is None:
                 break
+            # The formula of the module, from no event to the last `n`; `result` is *p_(n-1)*.
             caution = CAUTION * len(counts)
             total = sum(counts.values()) + caution
             result = [caution / total * probability for probability in result]
             for name, count in counts.items():
+                # An action may have left the domain since; what was counted for it is then no action's.
                 if name in indices:
                     result[indices[name]] += count / total
         return result
@@ -120,6 +124,7 @@ class NGramPolicy(Policy):
             policy = cls(content["max_history"])
             for context, counts in content["counts"].items():
                 policy._counts[context] = {name: int(count) for name, count in counts.items()}
+                # Without any count, the formula would divide by zero.
                 if min(policy._counts[context].values(), default=0) < 1:
                     raise ValueError(f"nothing was counted for {context[:80]!r}")
         return policy

@@ -52,11 +52,14 @@ class OnlinePolicyEnsemble(PolicyEnsemble):
             warnings.warn("use_visualization is ignored: use Agent.visualize.", DeprecationWarning, stacklevel=2)
         super().__init__(base_ensemble.policies)
         self.base_ensemble = base_ensemble
+        # The same list, not a copy: who adds a policy to one ensemble adds it to both.
         self.policies = base_ensemble.policies
         self.action_fingerprints = base_ensemble.action_fingerprints
         self.max_visual_history = max(1, max_visual_history)
         self.teacher = teacher or Teacher()
         self.learner = Learner(base_ensemble, training_trackers, self.teacher.show)
+        # Of each conversation the tracker, its version when something was decided, and the action, which may not be
+        # logged yet.
         self._decided: dict[str, tuple[DialogueStateTracker, int, str]] = {}
 
     @property

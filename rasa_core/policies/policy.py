@@ -125,8 +125,10 @@ class Policy(KnownByName, ABC):
         """Look at so many of the last states from the next training on; a policy that looks at all still does."""
         if not isinstance(max_history, int) or max_history < 1:
             raise ValueError(f"max_history is a number of states, at least 1, not {max_history!r}.")
+        # Where memoization and n-grams keep it; other policies ask their featurizer.
         if "_max_history" in vars(self):
             vars(self)["_max_history"] = max_history
+        # A copy, since policies may share one featurizer.
         featurizer = copy.copy(self.featurizer)
         if featurizer.max_history is not None:
             featurizer.max_history = max_history
@@ -213,6 +215,7 @@ def surely_means(message: UserUttered, intent: str, policies: Iterable[Policy] =
     """
     if message.intent.get("name") != intent:
         return False
+    # Whatever the class is called: a fallback of a user's own counts as well.
     thresholds = [vars(policy)["nlu_threshold"] for policy in policies if "nlu_threshold" in vars(policy)]
     confidence = message.intent.get("confidence")
     return confidence is None or confidence >= min(thresholds, default=DEFAULT_THRESHOLD)

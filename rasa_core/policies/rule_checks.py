@@ -42,8 +42,11 @@ def _compare(policy: Decides, tracker: DialogueStateTracker, domain: Domain, use
     number, is_first = 0, True
     for event in tracker.applied_events():
         if isinstance(event, ActionExecuted):
+            # The first action of a conversation is the listening with which it begins, which nothing predicts.
             if not event.unpredictable and not is_first:
                 decision = policy.decide(twin)
+                # A story may leave a form for other talk: the form then has refused to run, and the rules are asked
+                # again.
                 if decision.no_user and decision.action != event.action_name and twin.history.loop is not None:
                     twin.update(ActionExecutionRejected(twin.history.loop.name))
                     decision = policy.decide(twin)
@@ -73,7 +76,8 @@ def check_rules(policy: Decides, rules: Sequence[Rule], domain: Domain, *, restr
             text = "a rule has one message of the user at most; write a story, or set restrict_rules: false."
             problems.append(f"{messages[1]}: {text}")
         problems += _unknown_names(rule, domain)
-    return [*problems, *_contradictions_of_rules(policy, rules, domain), *_incomplete(rules, domain)]
+    contradictions = [line for rule in rules for line in _follow(policy, rule, domain)]
+    return [*problems, *contradictions, *_incomplete(rules, domain)]
 
 
 def _unknown_names(rule: Rule, domain: Domain) -> list[str]:
@@ -90,13 +94,6 @@ def _unknown_names(rule: Rule, domain: Domain) -> list[str]:
     return problems
 
 
-def _contradictions_of_rules(policy: Decides, rules: Sequence[Rule], domain: Domain) -> list[str]:
-    problems: list[str] = []
-    for rule in rules:
-        problems += _follow(policy, rule, domain)
-    return problems
-
-
 def _follow(policy: Decides, rule: Rule, domain: Domain) -> list[str]:
     """Go through a rule as through a conversation, and return where the rules say otherwise than it does."""
     before = [] if rule.at_start else [ActionExecuted(SNIPPET)]  # Else something has been.
@@ -106,6 +103,7 @@ def _follow(policy: Decides, rule: Rule, domain: Domain) -> list[str]:
     steps: list[tuple[Event, Place]] = list(rule.steps)
     last = steps[-1][0] if steps else None
     if rule.waits and steps and not (isinstance(last, ActionExecuted) and last.action_name == ACTION_LISTEN_NAME):
+        # A rule waits for the user at its end, unless it says otherwise.
         steps.append((ActionExecuted(ACTION_LISTEN_NAME), steps[-1][1]))
     for event, place in steps:
         if isinstance(event, UserUttered):

@@ -64,6 +64,7 @@ class Entry:
         """Tell whether the last states are as asked."""
         if len(self.key) > len(states):
             return False
+        # One state more than the rule has: that before the listening with which every conversation begins.
         if self.at_start and not (is_whole and len(states) == len(self.key) + 1):
             return False
         return all(map(has, reversed(states), reversed(self.key)))
@@ -111,6 +112,7 @@ class RuleTable:
             elif intent is None and name.startswith("intent_"):
                 intent = name
         best, heaviest, entries = None, -1, self.entries
+        # A rule that names no intent fits any message, and is weighed against those that name this one.
         for bucket in ((previous, intent), (previous, None)) if intent is not None else ((previous, None),):
             for number in self._buckets.get(bucket, ()):
                 entry = entries[number]
@@ -149,6 +151,7 @@ class Compiler:
             if predicts:
                 states.append(self._asked(moment))
                 described.append(self._described(moment))
+                # As in Rasa 3, where the longest description wins; the same rules have to win here.
                 weight = len(json.dumps(described))
                 found.append((Entry(tuple(states), action, rule.at_start, weight), place))
             moment.previous, moment.failed = action, False
@@ -157,6 +160,7 @@ class Compiler:
             self._take(event, moment)
         for event, place in rule.steps:
             if isinstance(event, UserUttered):
+                # A message within a rule implies that the bot listened before it.
                 if moment.previous not in (None, ACTION_LISTEN_NAME):
                     act(ACTION_LISTEN_NAME, place)
                 moment.previous, moment.failed, predicts = ACTION_LISTEN_NAME, False, True
@@ -184,6 +188,7 @@ class Compiler:
         named = {str(entity["entity"]) for entity in message.entities}
         for label in self._vocabulary.entities:
             if label.partition("#")[0] in named and f"entity_{label.partition('#')[0]}" in asked:
+                # A rule for `city` is not one for `city` with the role `from`, so that other roles must be absent.
                 asked.setdefault(f"entity_{label}", 0.0)
         return asked
 
@@ -191,6 +196,7 @@ class Compiler:
         slot = self._slots[name].fresh()
         slot.value = value
         features = tuple(slot.as_feature()) if slot.value is not None else ()
+        # A slot that a rule wants unset has none of its features.
         return features or (0.0,) * slot.feature_dimensionality()
 
     def _asked(self, moment: _Moment) -> Asked:
@@ -204,6 +210,7 @@ class Compiler:
                 features = self._features(name, value)
                 asked.update({f"slot_{name}_{index}": feature for index, feature in enumerate(features)})
         if moment.asks_for_loop:
+            # "No loop" has no feature of its own: each loop must be absent.
             known = self._loops if moment.loop is None else []
             asked.update({LOOP_PREFIX + loop: 0.0 for loop in known})
             if moment.loop is not None:

@@ -113,6 +113,7 @@ class RulePolicy(Policy):
         """
         if self.enable_fallback_prediction:
             domain.index_for_action(self.core_fallback_action_name)
+        # Augmented conversations join stories that nobody told together; a contradiction in one is nobody's mistake.
         stories = [one for one in training_trackers if not getattr(one, "is_augmented", False)]
         compiler = Compiler(domain)
         compiled = [(rule, compiler.entries(rule)) for rule in rules]
@@ -233,6 +234,7 @@ def turns_of(tracker: DialogueStateTracker) -> Iterable[tuple[list[Asked], str]]
     actions = [event for event in tracker.applied_events() if event.type_name == "action"]
     for number, action in enumerate(actions):
         if not getattr(action, "unpredictable", False):
+            # Two states are all that interruptions of loops are told by.
             yield states[max(0, number - 1) : number + 1], getattr(action, "action_name", "")
 
 

@@ -37,6 +37,7 @@ LAST_STATES: Final = 5
 
 HELD_OUT_GROUPS: Final = PERCEPTRONS
 IN_NO_GROUP: Final = HELD_OUT_GROUPS
+# Three groups of 15 %: more than half of the stories is learnt by all perceptrons.
 HELD_OUT_PERCENT: Final = 15
 FEWEST_STORIES: Final = 40
 """With fewer, each matters too much to be held out; confidence is then found by networks of its own."""
@@ -265,6 +266,7 @@ class ExampleCollector:
         self, example: TrainingExample, group: int, places: Sequence[Place], is_augmented: bool, story: int
     ) -> None:
         action = self._domain.index_for_action(example.action)
+        # The group is part of it: a moment that stories of two groups share must be held out in each of them.
         key = hashlib.blake2b(array("i", [action, group]).tobytes() + example.row, digest_size=16).digest()
         number = self._known.get(key)
         if number is None:
@@ -282,6 +284,7 @@ class ExampleCollector:
 
     def _new_row(self, key: bytes, row: bytes, action: int, group: int) -> int:
         number = len(self._actions)
+        # Forgotten rows only come again as rows of their own, so that memory is bounded and no weight is lost.
         if len(self._known) >= ROWS_REMEMBERED:
             self._known.clear()
         self._known[key] = number
@@ -297,6 +300,7 @@ class ExampleCollector:
 
     def _group(self, story: str) -> tuple[int, int]:
         """Return the group of a story, and a number by which it is known."""
+        # By name, not in turn: a story that is added leaves the others in their groups.
         digest = hashlib.blake2b(story.encode("utf-8", "surrogatepass"), digest_size=4).digest()
         number = int.from_bytes(digest, "little")
         self._stories[number] += 1

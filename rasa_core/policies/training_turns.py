@@ -170,6 +170,7 @@ class TurnCollector:
                 "counts": np.array([turn.count for turn in turns], np.int32),
                 "place_starts": _starts_of(map(len, numbers)),
                 "places": np.array([number for one in numbers for number in one], np.int32),
+                # Keys and features are eight bytes each, so that one array of 64-bit numbers holds either.
                 "starts": _starts_of(len(seen) // 8 for seen, _ in self._turns),
                 "seen": np.frombuffer(b"".join(seen for seen, _ in self._turns), np.uint64),
             }
@@ -304,6 +305,7 @@ class StoredTurns:
             If they cannot be read, or are those of another model by now.
         """
         if self._table is None and self._file is not None and self._identity is not None:
+            # Compared before and after, since another training may replace the folder in between.
             arrays = read_arrays(self._file) if self._current_identity() == self._identity else {}
             if self._current_identity() != self._identity:
                 raise ModelError(f"{str(self._file)!r} was replaced after the model was loaded; load the model again.")

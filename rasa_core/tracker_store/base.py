@@ -326,6 +326,7 @@ class TrackerStore:
         tracker = self.init_tracker(sender_id)
         for event in events:
             if committed:
+                # Rows of a log were checked when they were written; what older versions wrote must stay readable.
                 tracker.take(event)
             else:
                 tracker.update(event)
@@ -347,6 +348,7 @@ class TrackerStore:
         self.close()
 
 
+# Of the process, not of a store: two stores of one class may well write to one place.
 _mutexes = MutexTable()
 _answers: dict[type[TrackerStore], AnswersInMemory] = {}
 

@@ -12,6 +12,7 @@ NOT_UNDERSTOOD: Final = "nlu_fallback"
 PROBLEMS: Final = ("failed", "paused", "fallback", "deviates")
 """What may be wrong in a conversation, the worst first; less than all of them is that the bot was unsure."""
 
+# To be unsure counts at most 1, less than any of these.
 _WEIGHTS: Final = {"failed": 8.0, "paused": 5.0, "fallback": 3.0, "deviates": 2.0}
 _LONGEST_TEXT: Final = 20_000
 _LONGEST_PREVIEW: Final = 160
@@ -84,6 +85,7 @@ def digest_of(rows: Iterable[str], since: int = 0) -> Digest:
         for name in _problems_in(event):
             if position >= since:
                 found.problems.setdefault(name, position)
+        # Who gave the conversation back to the bot has dealt with why it was paused.
         if kind in ("resume", "restart"):
             found.problems.pop("paused", None)
         sure = _confidence_of(event)
@@ -144,6 +146,7 @@ def _confidence_of(event: Mapping[str, Any]) -> float | None:
     kind = event.get("event")
     if kind == "user":
         sure = _intent(event).get("confidence")
+    # An action that no policy chose, such as a follow-up, was not unsure of anything.
     elif kind == "action" and event.get("policy"):
         sure = event.get("confidence")
     else:

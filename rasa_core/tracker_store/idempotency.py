@@ -95,6 +95,7 @@ class IdempotentRequest:
         sender_id = conversation.tracker.sender_id
         self._key, self._request = conditions.key, conditions.request
         if conditions.key is not None:
+            # Before the version is compared: the first of two equal requests has moved it on itself.
             self.earlier = conversation.find_answer(conditions.key)
         if self.earlier is not None:
             conditions.check_request(sender_id, self.earlier)
@@ -122,8 +123,10 @@ class IdempotentRequest:
         if self._key is None:
             self.conversation.commit()
         else:
+            # The time of the first attempt: a request that is taken up again is not remembered for longer.
             created = time.time() if self.earlier is None else self.earlier.created
             answer = StoredAnswer(self._key, self._request, tracker.version, complete, created, "")
             self.conversation.commit_answer(answer, result)
+            # Its text is not needed: whoever commits goes on with this request, and does not repeat it.
             self.earlier = answer
         return RequestResult(result, self.conversation.tracker.version)

@@ -63,8 +63,10 @@ class InMemoryTrackerStore(EventLogStore):
             version = 0 if stored is None else stored.version
             if version != expected_version:
                 raise version_conflict(sender_id, expected_version, version)
+            # The head last: what stands beyond its version does not count (see the class).
             if answer is not None:
                 self._answers.put(sender_id, answer)
+            # Not `extend`: rows of a commit that a fork cut off may stand there.
             self._logs.setdefault(sender_id, [])[expected_version:] = events
             self._heads[sender_id] = head
 
@@ -78,6 +80,7 @@ class InMemoryTrackerStore(EventLogStore):
     def sender_ids(  # noqa: D102
         self, after: str | None = None, limit: int | None = None, *, idle_since: float | None = None
     ) -> list[str]:
+        # One step of the interpreter, so that no other thread changes the dictionary under the loop.
         heads = list(self._heads.items())
         found = [sender_id for sender_id, head in heads if idle_since is None or head.updated < idle_since]
         if after is not None:

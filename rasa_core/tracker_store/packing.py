@@ -64,6 +64,7 @@ def note_places(
         slot = "" if kind == "user" else getattr(event, "key", "")
         if slot and slot not in tracker.slots:
             continue
+        # The value then ends where the row does, and need not be looked for.
         is_last = kind == "slot" or (event.input_channel is None and event.metadata is None)  # type: ignore[attr-defined]
         text = _value_in(rows[number], kind, is_last=is_last)
         if len(text) >= _SHORTEST:
@@ -97,6 +98,7 @@ def _without_log(
         value = slots.get(name[1:]) if name else message
         text = encoded(value)
         if text == place.text if place.text is not None else _checksum(text) == place.checksum:
+            # Exclusive or, so that one number checks any count of parts, in any order.
             checksum ^= place.checksum
             gaps.append([name[1:] if name else _MESSAGE, place.seq])
             if name:

@@ -200,6 +200,7 @@ class _OfMemory(_OfAnyStore):
                 yield Changed(sender_id, head.version, head.updated)
 
     def read(self, sender_id: str) -> Mark:
+        # The conversation was deleted, and its mark goes with it, as in the engines with tables.
         if sender_id not in self._heads:
             self._marks.pop(sender_id, None)
         return super().read(sender_id)
@@ -280,6 +281,7 @@ class _OfSql(Reviews):
         row = {"id": sender_id.encode(), "at": mark.at, "mark": _text_for(self._store, sender_id, mark)}
 
         def replace(cursor: Any) -> None:
+            # Each of the databases has another word for "insert or replace"; this they all know.
             cursor.execute("DELETE FROM rasa_core_reviews WHERE sender_id = %(id)s", row)
             cursor.execute(_SQL_PUT, row)
 
@@ -332,6 +334,7 @@ class _OfRedis(Reviews):
         return int(self._store._call("ZCARD", self._store._keys.ids))
 
 
+# One for each store, made once, since it may have to make tables first; gone with its store.
 _made: WeakKeyDictionary[TrackerStore, Reviews] = WeakKeyDictionary()
 
 
@@ -353,6 +356,7 @@ def marks_in(store: TrackerStore) -> Reviews | None:
     database = getattr(store, "_database", None)
     if database is not None:
         try:
+            # The databases name missing tables in different ways; to ask is what all understand.
             database.read("SELECT 1 FROM rasa_core_reviews WHERE at < 0", {})
         except StoreUnavailableError:
             raise

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -62,11 +64,13 @@ class Search:
         try:
             parts = shlex.split(text)
         except ValueError:
+            # A quote that is not closed, as while somebody is typing.
             parts = text.split()
         words, moments, only, reviewed = [], {}, [], None
         for part in parts:
             name, colon, value = part.partition(":")
             if not colon or name not in FIELDS:
+                # A misspelt field is told of; a time such as 10:30, or an address, is a word to look for.
                 if colon and name.isalpha() and value and "/" not in value:
                     raise SearchError(f"there is no field {name!r}.{did_you_mean(name, FIELDS)} {_explained()}")
                 words.append(("", part))
@@ -84,6 +88,7 @@ class Search:
         """Return the words as SQLite's full-text search has them; empty if there are none."""
         found = []
         for column, text in self.words:
+            # A hash, since a slot and its value are one thing to look for, whatever characters are in them.
             tokens = [slot_word(*text.partition("=")[::2])] if column == "slot" else _word.findall(text)
             if tokens:
                 phrase = '"' + " ".join(tokens) + '"' + ("*" if column in ("", "id", "text") else "")
@@ -120,14 +125,14 @@ def _one_of(value: str, known: Sequence[str], name: str) -> str:
 
 def moment_of(text: str) -> float:
     """Return the Unix time of a date such as ``2026-11-29``, of a time behind it, or of a number of seconds."""
-    try:
-        return float(text)
-    except ValueError:
-        pass
+    with suppress(ValueError):
+        if math.isfinite(moment := float(text)):
+            return moment
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise SearchError(f"{text!r:.60} is no date; write 2026-11-29, or 2026-11-29T10:30.") from None
+    # In UTC, as everything that this package shows, not in the zone of whoever runs the server.
     return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rasa_core.domain import Domain
 
 _READ_HEAD = "SELECT version, origin, fingerprint, updated, state FROM heads WHERE sender_id = ?"
+# CROSS JOIN keeps SQLite from turning the two tables round: the head first, then its span of rows.
 _READ_EVENTS = (
     f"SELECT event FROM heads CROSS JOIN events WHERE sender_id = ? AND place >= (number << {SEQ_BITS}) + ? "
     f"AND place < (number << {SEQ_BITS}) + ? ORDER BY place"
@@ -87,10 +88,12 @@ class SqliteTrackerStore(EventLogStore):
         self._connections = Connections(os.fsdecode(path), synchronous.lower(), timeout)
         self.path = self._connections.path
         self._timeout = timeout
+        # The real path, so that two names of one file share their locks.
         self._locks = open_lock_file(f"{os.path.realpath(self.path)}-lock", like=self.path)
 
     def close(self) -> None:
         """Close the file; the store cannot be used afterwards."""
+        # Only once: the locks are counted by the stores that use them.
         if self._connections.close():
             close_lock_file(self._locks)
 
@@ -121,6 +124,7 @@ class SqliteTrackerStore(EventLogStore):
         check_sender_id(sender_id)
         check_commit(expected_version, events, head)
         with self._connections.writing() as connection:
+            # Within the transaction, so that nobody can commit between this look and the writing.
             number, version = connection.execute(_FIND, (sender_id,)).fetchone() or (0, 0)
             if version != expected_version:
                 raise version_conflict(sender_id, expected_version, version)

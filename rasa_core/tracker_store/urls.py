@@ -74,6 +74,7 @@ def store_from_url(url: str, domain: Domain | None = None, *, check: bool = True
     if not check:
         return store
     try:
+        # The cheapest question that needs the file, the server, its tables and the permission to read them.
         store.sender_ids(limit=1)
     except StoreError:
         store.close()

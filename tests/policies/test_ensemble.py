@@ -378,12 +378,18 @@ class TestPersistence:
             '{"format": 1}',
             '{"format": 1, "policies": [{}]}',
             '{"format": 1, "fingerprints": null, "policies": []}',
+            '{"format": 1, "policies": [{"class": "FallbackPolicy", "folder": ".."}]}',
+            '{"format": 1, "policies": [{"class": "FallbackPolicy", "folder": ""}]}',
         ],
     )
     def test_damaged_metadata_is_named(self, tmp_path, content) -> None:
-        (tmp_path / "metadata.json").write_text(content)
+        model = tmp_path / "model"
+        model.mkdir()
+        (model / "metadata.json").write_text(content)
+        FallbackPolicy().persist(tmp_path)
+        FallbackPolicy().persist(model)
         with pytest.raises(ModelError, match=r"cannot read .*metadata.json.*again"):
-            PolicyEnsemble.load(tmp_path)
+            PolicyEnsemble.load(model)
 
 
 class OnlyPredicts(Policy):

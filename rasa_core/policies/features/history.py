@@ -67,6 +67,7 @@ if TYPE_CHECKING:
 Sparse = tuple[list[int], list[float]]
 Group = tuple[str, Mapping[str, float]]
 
+# Bounds of what is learnt from and counted; what lies beyond them says no more than what lies at them.
 TIMES_A_VALUE_IS_SEEN: Final = 2
 VALUES_KEPT: Final = 1000
 TURNS_COUNTED: Final = 8
@@ -171,6 +172,7 @@ class HistoryFeaturizer:
         often = [name for name, count in counts.items() if name[0] in _OF_VALUES and count >= TIMES_A_VALUE_IS_SEEN]
         values = Counter(map(_owner, often))
         often = [name for name in often if values[_owner(name)] > 1]
+        # The name decides between equally frequent ones, so that the same stories give the same features.
         often.sort(key=lambda name: (-counts[name], name))
         kept = set(often[:VALUES_KEPT])
         self.names = sorted(name for name in counts if name[0] not in _OF_VALUES or name in kept)
