@@ -111,6 +111,7 @@ def test_each_problem_tells_where_it_is(index: ConversationIndex) -> None:
         ("intnt:greet", "Did you mean 'intent'"),
         ("only:unsur", "Did you mean 'unsure'"),
         ("after:yesterday", "is no date"),
+        ("before:nan", "is no date"),
         ("reviewed:maybe", "yes, no, all"),
     ],
 )
