@@ -96,6 +96,8 @@ class Dispatcher:
 
     def utter_message(self, text: str) -> None:
         """Say `text`; each part between blank lines becomes a message."""
+        if not isinstance(text, str):
+            raise EventError(f"what the bot says is text, not {type(text).__name__}.")
         parts = [part for part in _BLANK_LINES.split(text) if part.strip()]
         # A text of nothing but blank lines is said as it is, rather than not at all.
         for part in parts or [text]:

@@ -62,6 +62,8 @@ def conventional_name(class_path: str) -> str:
     module, _, class_name = class_path.rpartition(".")
     if not module or not class_name[:1].isupper():
         return class_path
+    # Between a small letter and a capital, and before the last capital of several: `ActionHTTPSearch` is
+    # action_http_search.
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", class_name).lower()
 
 
@@ -233,6 +235,7 @@ class _Reader:
         entries = self.entries(root, "a domain")
         for key, _ in entries:
             if key.value not in KNOWN_KEYS:
+                # A warning, not an error: files that people bring along have keys that mean nothing here.
                 text = f"unknown key {key.value!r} is ignored.{did_you_mean(key.value, KNOWN_KEYS)}"
                 self.problems.append(Problem("warning", text, Place(self.name, _line(key))))
         nodes = {key.value: value for key, value in entries}
@@ -243,6 +246,7 @@ class _Reader:
             intents_without_entities=without_entities,
             entities=self.names(nodes.get("entities"), "entities"),
             slots=self.slots(nodes.get("slots")),
+            # `responses:` is Rasa's later word for templates, and a file may have both.
             templates=self.templates(nodes.get("templates")) | self.templates(nodes.get("responses")),
             actions=self.names(nodes.get("actions"), "actions"),
             action_names=self.names(nodes.get("action_names"), "action_names") or None,

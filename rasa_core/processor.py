@@ -27,7 +27,6 @@ from rasa_core.support.strict_json import independent
 from rasa_core.tracker_store.base import Conversation, StoredAnswer, TrackerStore
 from rasa_core.tracker_store.idempotency import IdempotentRequest, RequestConditions, RequestResult
 from rasa_core.trackers import DialogueStateTracker
-from rasa_core.trackers.reminders import is_cancelled
 from rasa_core.turn import (
     INFO_LISTENING,
     INFO_NO_MESSAGE,
@@ -274,7 +273,7 @@ class MessageProcessor(TurnProcessor):
         with self.tracker_store.conversation(dispatcher.sender_id) as conversation:
             tracker = conversation.tracker
             name, events = reminder_event.action_name, tracker.events_after_latest_restart()
-            if name is None or is_cancelled(reminder_event, events):
+            if name is None or _is_cancelled(reminder_event, events):
                 return
             self.run_action(name, tracker, dispatcher)
             conversation.commit()
@@ -318,6 +317,17 @@ class MessageProcessor(TurnProcessor):
 
 def _nothing(tracker: DialogueStateTracker) -> None:
     pass
+
+
+def _is_cancelled(reminder: ReminderScheduled, events: Iterable[Event]) -> bool:
+    """Tell whether a reminder of 0.9 no longer stands, after the events since the latest restart."""
+    found = False
+    for event in events:
+        if isinstance(event, ReminderScheduled) and event.name == reminder.name:
+            found = True  # Perhaps anew, after a message that had cancelled it.
+        elif isinstance(event, UserUttered) and reminder.kill_on_user_message:
+            found = False
+    return not found
 
 
 def _begin_by(conversation: Conversation, events: Sequence[Event]) -> None:

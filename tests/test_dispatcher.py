@@ -11,6 +11,7 @@ from rasa_core.channels.direct import CollectingOutputChannel
 from rasa_core.dispatcher import BotMessage, Button, Dispatcher, Element
 from rasa_core.domain import Domain
 from rasa_core.events import SlotSet
+from rasa_core.exceptions import EventError
 from rasa_core.trackers import DialogueStateTracker
 
 DOMAIN = r"""
@@ -95,6 +96,13 @@ def test_blank_lines_separate_messages(
     dispatcher.utter_message(text)
 
     assert texts(channel) == dispatcher.send_messages == messages
+
+
+@pytest.mark.parametrize("text", [5, None, ["hello"]])
+def test_what_is_no_text_is_not_said(dispatcher: Dispatcher, channel: CollectingOutputChannel, text: Any) -> None:
+    with pytest.raises(EventError, match="what the bot says is text, not "):
+        dispatcher.utter_message(text)
+    assert (channel.messages, dispatcher.latest_bot_messages) == ([], [])
 
 
 def test_what_is_said_in_one_call_is_one_bot_message(dispatcher: Dispatcher) -> None:

@@ -63,6 +63,7 @@ class ActionExecutionRejected(Event):
     confidence: float | None = None
     timestamp: float = 0.0
 
+    # As of `ActionExecuted`: who chose the action does not make another event of it.
     def _content(self) -> object:
         return self.action_name
 

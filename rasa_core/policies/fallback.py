@@ -61,6 +61,7 @@ class FallbackPolicy(Policy):
     def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Learn nothing; raise `UnknownActionError` if the domain does not have the action."""
         domain.index_for_action(self.fallback_action_name)
+        # A bot that lists the intent has stories for it, and these decide.
         self._out_of_scope = None if OUT_OF_SCOPE in domain.intents else OUT_OF_SCOPE
 
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
@@ -99,6 +100,7 @@ class FallbackPolicy(Policy):
 
     def _confidence_if_low(self, tracker: DialogueStateTracker) -> float | None:
         """Return the confidence of the intent if that is too low, else None."""
+        # None where nothing says how sure the intent is: then nobody doubts it.
         confidence: float | None = tracker.latest_message.intent.get("confidence")
         return confidence if confidence is not None and confidence < self.nlu_threshold else None
 

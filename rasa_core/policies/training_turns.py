@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError
+from rasa_core.support.folders import stamp_of
 from rasa_core.support.places import Place
 from rasa_core.support.stored_models import read_arrays, reading, write_arrays
 
@@ -219,6 +220,7 @@ class TurnTable:
         """Return the turns of any of these keys, one for each action, that seen most often first."""
         wanted = np.frombuffer(b"".join(keys), np.uint64)
         by_action: dict[int, list[int]] = {}
+        # A key is one number of `seen`, so that its position is that of the turn.
         for number in np.flatnonzero(np.isin(self._seen, wanted)).tolist():
             by_action.setdefault(int(self._actions[number]), []).append(number)
         return sorted((self._turn(*numbers) for numbers in by_action.values()), key=lambda turn: -turn.count)
@@ -236,6 +238,7 @@ class TurnTable:
         """Return the cosine between each row and another one, ``(rows,)``; 0 where one of both is all zeros."""
         features, count = self._seen.view(FEATURE), len(self)
         row_of_feature = np.repeat(np.arange(count), np.diff(self._starts))
+        # Long enough for both: the present turn may have columns that no training turn has, and the other way round.
         wanted = np.zeros(max(int(features["column"].max(initial=-1)), *columns, -1) + 1)
         np.add.at(wanted, list(columns), list(values))
         products = np.bincount(row_of_feature, features["value"] * wanted[features["column"]], count)
@@ -284,17 +287,7 @@ class StoredTurns:
     def __init__(self, table: TurnTable | None = None, folder: str | Path | None = None) -> None:
         self._table = table
         self._file = None if folder is None else Path(folder, FILE_NAME)
-        self._identity = self._current_identity()
-
-    def _current_identity(self) -> object:
-        """Return what changes when another file takes the place of this one; None if there is none."""
-        if self._file is None:
-            return None
-        try:
-            status = os.stat(self._file)
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        self._stamp = None if self._file is None else stamp_of(self._file)
 
     def read(self) -> TurnTable | None:
         """Return the turns, None if there never were any.
@@ -304,10 +297,10 @@ class StoredTurns:
         ModelError
             If they cannot be read, or are those of another model by now.
         """
-        if self._table is None and self._file is not None and self._identity is not None:
+        if self._table is None and self._file is not None and self._stamp is not None:
             # Compared before and after, since another training may replace the folder in between.
-            arrays = read_arrays(self._file) if self._current_identity() == self._identity else {}
-            if self._current_identity() != self._identity:
+            arrays = read_arrays(self._file) if stamp_of(self._file) == self._stamp else {}
+            if stamp_of(self._file) != self._stamp:
                 raise ModelError(f"{str(self._file)!r} was replaced after the model was loaded; load the model again.")
             self._table = TurnTable(arrays)
         return self._table

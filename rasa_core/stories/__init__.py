@@ -97,6 +97,7 @@ def _with_known_actions(graph: StoryGraph, domain: Domain, lenient: bool) -> Sto
                 kept.append((event, source))
         events, sources = tuple(event for event, _ in kept), tuple(source for _, source in kept)
         steps.append(step if len(kept) == len(step.events) else replace(step, events=events, sources=sources))
+    # An intent or a slot that the domain lacks is a warning; an action that it lacks could never be chosen.
     if unknown and not lenient:
         raise StoryParseError(listed(unknown))
     return StoryGraph(steps) if unknown else graph

@@ -253,7 +253,7 @@ def _event_lines(events: Iterable[Event]) -> list[str]:
         if _is_listening(event):
             lines.append(f"    - {ACTION_LISTEN_NAME}")
         else:
-            lines.extend(_LINE_ENDS.sub(" ", line) for line in story_lines([event]))
+            lines += story_lines([event])
     return lines
 
 

@@ -10,6 +10,7 @@ import base64
 import gzip
 import json
 from collections.abc import Mapping
+from threading import TIMEOUT_MAX
 from typing import Any, Final, Self
 from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
 
@@ -41,7 +42,7 @@ class Endpoint:
     Raises
     ------
     ValueError
-        If the address is not one.
+        If the address is not one, or the time no number of seconds above 0.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Endpoint:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"a server has an address such as http://localhost:5055/webhook, not {url!r}.")
-        self.url, self.timeout, self.headers, self.compress = url, timeout, dict(headers or {}), compress
+        self.url, self.timeout, self.headers, self.compress = url, _seconds(timeout), dict(headers or {}), compress
         self.place = without_secrets(url)  # It stands in errors, which are kept in conversations.
         self._parts = parts
         self._transport = HttpTransport(parts._replace(path=""), hidden_query=parts.query)
@@ -58,6 +59,9 @@ class Endpoint:
     @classmethod
     def from_config(cls, given: Mapping[str, Any], timeout: float) -> Self:
         """Return the server that endpoints.yml describes: ``url``, ``token``, ``headers``, ``basic_auth`` ..."""
+        for name in ("headers", "params", "basic_auth"):
+            if not isinstance(given.get(name) or {}, Mapping):
+                raise ValueError(f"{name}: of a server is a mapping of names to values, not {given[name]!r:.80}.")
         url, headers = str(given.get("url")), {str(k): str(v) for k, v in (given.get("headers") or {}).items()}
         query = {str(key): str(value) for key, value in (given.get("params") or {}).items()}
         if given.get("token"):
@@ -69,7 +73,7 @@ class Endpoint:
         joint = "&" if "?" in url else "?"
         return cls(
             url + (joint + urlencode(query) if query else ""),
-            float(given.get("timeout") or timeout),
+            given.get("timeout") or timeout,
             headers,
             compress=given.get("compress") is True,
         )
@@ -106,6 +110,17 @@ class Endpoint:
         own = self._parts.query if _server(there) == _server(self._parts) else ""
         # A server that repeats the query in its Location would get it twice.
         return "&".join(filter(None, dict.fromkeys((there.query, own))))
+
+
+def _seconds(given: object) -> float:
+    """Return a time for which a connection can wait; raise `ValueError` for anything else."""
+    try:
+        seconds = 0.0 if isinstance(given, bool) else float(given)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        seconds = 0.0
+    if not 0.0 < seconds <= TIMEOUT_MAX:
+        raise ValueError(f"timeout: of a server is a number of seconds above 0, not {given!r:.80}.")
+    return seconds
 
 
 def _target(at: SplitResult, location: str) -> SplitResult | None:

@@ -210,6 +210,20 @@ def test_a_circle_of_redirects_ends(server: Server) -> None:
     assert Endpoint(f"{server.url}/old", 2.0).post({}).status == 307
 
 
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        *(({"timeout": wrong}, "timeout: .* above 0, not") for wrong in ([5], "5 s", -1, True, float("nan"), 10**400)),
+        ({"headers": "a"}, "headers: .* is a mapping of names to values, not 'a'"),
+        ({"basic_auth": ["a", "b"]}, "basic_auth: .* is a mapping"),
+        ({"params": 1.5}, "params: .* is a mapping"),
+    ],
+)
+def test_what_cannot_be_said_of_a_server_is_refused_when_it_is_said(given: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        Endpoint.from_config({"url": "http://localhost", **given}, 1.0)
+
+
 @pytest.mark.parametrize("location", ["http://host:99999/", "http://host:port/", "http://[::1/", "mailto:a@b"])
 def test_a_redirect_that_leads_to_no_server_is_an_answer(server: Server, location: str) -> None:
     server.answers["POST", "/old"] = 307, {"Location": location}, {}
