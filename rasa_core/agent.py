@@ -54,7 +54,7 @@ class Agent:
         The action server, its address, or what endpoints.yml says of it; it runs the actions that have no template.
         Without it, `domain` says where they run.
     nlg
-        The same of the server that words the responses of a bot of Rasa 3; without it, the domain does.
+        The server that words the responses of a bot of Rasa 3, given in the same ways; without it, the domain does.
 
     Attributes
     ----------
@@ -182,7 +182,7 @@ class Agent:
         max_visual_history
             How many turns of the conversation are shown with each question.
         **kwargs
-            As of `train`.
+            The keyword arguments of `train`.
         """
         teach = _legacy.load("teach")
 

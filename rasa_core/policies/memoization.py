@@ -87,12 +87,12 @@ class MemoizationPolicy(Policy):
             )
         self._max_history: int = self.featurizer.max_history
         self.knows_whole = knows_whole
-        self._longest = 0  # Of the conversations that are remembered from their beginning, how many states one has.
+        self._longest = 0  # States of the longest conversation that is remembered from its beginning.
         self.lookup: dict[Key, str] = dict(lookup or {})
         self._ambiguous: dict[Key, None] = {}  # In the order found, which is the same in every process.
-        self._glued: set[Key] = set()  # Those of both that only augmented conversations show.
-        self._confidences: dict[Key, float] = {}  # Of what is remembered, where it is not certain.
-        self._share = 1.0  # Of what is not remembered itself, but a part of it is.
+        self._glued: set[Key] = set()  # The keys of both that only augmented conversations show.
+        self._confidences: dict[Key, float] = {}  # How certain each remembered turn is, where it is not quite.
+        self._share = 1.0  # How certain a turn is of which only a part is remembered.
         self._training_turns = StoredTurns()
         self._failing = failing_in(chain.from_iterable(self.lookup))
         self._unseen: frozenset[str] = frozenset()  # Slots and loops that only rules name.

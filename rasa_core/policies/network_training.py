@@ -47,7 +47,7 @@ STEPS_BETWEEN_REPORTS: Final = 100
 TEMPERATURES: Final = (0.5, 4.0)
 FEWEST_HELD_OUT: Final = 50
 DOUBT: Final = 40
-"""What n examples of few stories say of the logarithm of the temperature counts n / (n + 40)."""
+"""The logarithm of the temperature that n examples of few stories give is multiplied by n / (n + 40)."""
 FOLD_SHARE: Final = 0.2
 """Of the epochs, for the networks by which the confidence of few stories is found."""
 LOST: Final = 0.01

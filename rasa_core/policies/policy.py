@@ -69,7 +69,7 @@ class Opinion(NamedTuple):
     no_user : bool
         Whether it wins over all others, whatever their scores.
     hide_rule_turn, events
-        As of `Prediction`.
+        The same as in `Prediction`.
     """
 
     scores: Sequence[float]

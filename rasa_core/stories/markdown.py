@@ -111,7 +111,7 @@ class StoryFileReader:
         interpreter: NaturalLanguageInterpreter | None = None,
         template_variables: Mapping[str, Any] | None = None,
     ) -> list[StoryStep]:
-        """Do as `read_from_file` does."""
+        """Return the steps of all story files in a folder and below it; see `read_from_file`."""
         return StoryFileReader.read_from_file(resource_name, domain, interpreter, template_variables)
 
     def read_stories(self, resource: str | Path | Sequence[Path]) -> list[list[StoryStep]]:

@@ -24,7 +24,7 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # As in Linux's <fcntl.h> and <linux/fs.h
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Return the files in a folder and those below it, without hidden ones, in the order of their paths.
+    """Return the files in a folder and in the folders below it, without hidden ones, in the order of their paths.
 
     Links to folders are followed; one that leads back to where it came from, or to a folder that cannot be read, is
     told of in the log.

@@ -46,7 +46,7 @@ def best_temperature(
     weights: Floats | None = None,
     bounds: tuple[float, float] = TEMPERATURES,
 ) -> float:
-    """Return the temperature, within `bounds`, with the least `log_loss`; the other parameters are those of it."""
+    """Return the temperature, within `bounds`, at which `log_loss` is least; it has the other parameters, too."""
     low, high = map(math.log, bounds)
 
     def loss(log_temperature: float) -> float:

@@ -88,7 +88,7 @@ _encode: Final = _encoder(sort_keys=True)
 encode_as_ordered: Final = _encoder(is_strict=True)
 """Return a value as one line of ASCII JSON whose keys keep their order, or raise what `json` raises."""
 encode_known: Final = _encoder()
-"""Do the same for what is JSON already: were there NaN or infinity in it, it would become null."""
+"""Return a value that is JSON already as such a line; NaN and infinity in it would become null."""
 
 
 def decode(text: str) -> Any:

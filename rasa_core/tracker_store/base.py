@@ -160,7 +160,7 @@ class Conversation(ABC):
         self._store_changes(answer)
 
     def commit_answer(self, answer: StoredAnswer, result: object) -> None:
-        """Do as `commit`, with `result`, which is JSON-able, as the text of `answer`."""
+        """Store what `commit` stores, with `result`, which is JSON-able, as the text of `answer`."""
         self.commit(answer._replace(text=as_json(result, "answer to", self.tracker.sender_id)))
 
     def replace(self, events: Iterable[Event]) -> None:
@@ -318,7 +318,7 @@ class TrackerStore:
 
     def _new_tracker(self, sender_id: str) -> DialogueStateTracker:
         tracker = self.init_tracker(sender_id)
-        if self._bound_domain().rasa is None:  # Those of Rasa 3 begin with a session.
+        if self._bound_domain().rasa is None:  # A conversation of Rasa 3 begins with a session.
             tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
         return tracker
 

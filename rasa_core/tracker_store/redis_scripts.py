@@ -19,7 +19,7 @@ ALL_PARTS = ("head", "events", *ANSWERS)
 class Keys:
     """The names of the keys that start with `prefix`.
 
-    Those of one conversation have its id in a hash tag, and so stand in one slot of a Redis Cluster. What would
+    The keys of one conversation have its id in a hash tag, and so stand in one slot of a Redis Cluster. What would
     end a hash tag is escaped; no two ids give the same name.
     """
 

@@ -58,7 +58,7 @@ class Mark:
     tags : tuple of str
         By which to find it again.
     version : int
-        That of the conversation when it was looked at.
+        The version of the conversation when it was looked at.
     at : float
         When that was, Unix time in seconds.
     """

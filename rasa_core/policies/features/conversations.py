@@ -79,7 +79,7 @@ class ConversationFeaturizer:
     max_history
         How many events are features in full.
     slots
-        Those of the conversations' domain.
+        The slots of the domain of the conversations.
     column_of
         Returns the column of a feature, given block and name; None to leave it out.
     """
