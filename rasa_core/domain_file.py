@@ -62,8 +62,7 @@ def conventional_name(class_path: str) -> str:
     module, _, class_name = class_path.rpartition(".")
     if not module or not class_name[:1].isupper():
         return class_path
-    # Between a small letter and a capital, and before the last capital of several: `ActionHTTPSearch` is
-    # action_http_search.
+    # Of several capitals, the last one begins a word: `ActionHTTPSearch` is action_http_search.
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", class_name).lower()
 
 
@@ -381,6 +380,9 @@ class _Reader:
         buttons = content.get("buttons") or []
         if not isinstance(buttons, list) or not all(map(_has_title, buttons)):
             self.tell(node, f"buttons: of the template {name!r} are like [{{title: Yes, payload: /affirm}}].")
+        elements = content.get("elements") or []
+        if not isinstance(elements, list) or not all(isinstance(element, dict) for element in elements):
+            self.tell(node, f"elements: of the template {name!r} are like [{{title: A card, buttons: []}}].")
         return content
 
     def config(self, node: yaml.Node | None) -> dict[str, Any]:

@@ -205,6 +205,8 @@ def test_an_empty_file_is_refused(text: str) -> None:
         ),
         ("templates: {utter_a: [{text: a, buttons: {title: b}}]}", r"bot.yml:1:23: buttons: of the template"),
         ("templates: {utter_a: [{text: a, buttons: 5}]}", r"bot.yml:1:23: buttons: of the template"),
+        ("templates: {utter_a: [{elements: 5}]}", r"bot.yml:1:23: elements: of the template"),
+        ("templates: {utter_a: [{elements: [card]}]}", r"bot.yml:1:23: elements: of the template"),
         (
             "config:\n  restart: a",
             r"bot.yml:2:3: config has no key 'restart'. Did you mean 'restart_intent'\? Known: store",

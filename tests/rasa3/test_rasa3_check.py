@@ -263,6 +263,11 @@ def test_a_text_in_a_story_that_repeats_its_action_is_told(tmp_path: Path) -> No
             "responses: {utter_a: [{text: A, buttons: {title: x}}]}",
             "domain.yml:1: error: buttons: of the response 'utter_a' is a list",
         ),
+        (
+            "domain",
+            "responses: {utter_a: [{text: A, condition: [x]}]}",
+            "domain.yml:1: error: condition: of the response 'utter_a' is a list, each part like - {type: slot",
+        ),
     ],
 )
 def test_what_has_a_wrong_shape_is_told_with_its_place(file: str, text: str, problem: str, tmp_path: Path) -> None:
