@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+import yaml
 
 from rasa_core.agent import Agent
 from rasa_core.checks.checks import refuse_unusable
@@ -26,8 +27,8 @@ from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.project import Project
 from rasa_core.support.folders import check_place
-from rasa_core.support.own_code import remember
-from rasa_core.support.text_edits import EditError
+from rasa_core.support.own_code import CONFIG_NAME, imports_in
+from rasa_core.support.text_edits import Edit, EditError, content_of, inserted, lines_in, replaced, write_edits
 
 DEFAULT_MAX_HISTORY = 3
 DEFAULT_AUGMENTATION = 50  # Both as the command of 0.9 has them; its policies, without it, compare 5 states.
@@ -167,6 +168,57 @@ def _remember(folder: Path, imports: Sequence[str]) -> None:
     else:
         if file is not None:
             click.echo(f"{file}: notes what is imported for this bot, so that other commands do so too")
+
+
+def remember(folder: str | Path, names: Iterable[str]) -> Path | None:
+    """Write modules into the ``config.yml`` of a folder, which stays as it is otherwise; return its path if it changed.
+
+    Raises
+    ------
+    EditError
+        If that cannot be written, or the file is written in a way in which nothing can be added.
+    """
+    file, known = Path(folder, CONFIG_NAME), imports_in(folder)
+    new = [name for name in dict.fromkeys(names) if name not in known]
+    if not new:
+        return None
+    before = content_of(file)
+    after = _with_imports(before, known, new)
+    if after is None:
+        raise EditError(f"{file}: nothing can be added to it; write under imports: yourself {', '.join(new)}.")
+    write_edits([Edit(file, before, after)])
+    return file
+
+
+def _with_imports(before: bytes, known: Sequence[str], new: Sequence[str]) -> bytes | None:
+    """Return the content of a ``config.yml`` with modules more, None if they cannot be put in."""
+    try:
+        root = yaml.compose(before)
+        content = yaml.safe_load(before) or {}
+        after = _inserted(before, root, known, new)
+        # Whatever the layout of the file, the rest of it has to mean what it meant.
+        is_right = yaml.safe_load(after) == {**content, "imports": [*known, *new]}
+    except (yaml.YAMLError, TypeError):
+        return None
+    return after if is_right else None
+
+
+def _inserted(before: bytes, root: yaml.Node | None, known: Sequence[str], new: Sequence[str]) -> bytes:
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    found = next((pair for pair in pairs if pair[0].value == "imports"), None)
+    if found is None:
+        return inserted(before, len(lines_in(before)), ["imports:", *_items(new)])
+    key, value = found
+    if isinstance(value, yaml.SequenceNode) and not value.flow_style:
+        indent = " " * value.start_mark.column
+        return inserted(before, value.value[-1].end_mark.line + 1, [indent + line for line in _items(new)])
+    lines = ["imports:", *_items([*known, *new])]
+    return replaced(before, key.start_mark.line + 1, value.end_mark.line + 1, lines)
+
+
+def _items(names: Sequence[str]) -> list[str]:
+    """Return the items of a list as lines of YAML, each on a line of its own, whatever is in it."""
+    return yaml.safe_dump(list(names), width=10_000, allow_unicode=True).splitlines()
 
 
 def _train_files(imports: Sequence[str], options: dict[str, Any]) -> None:

@@ -61,10 +61,7 @@ DOMAIN_KEYS: Final = frozenset(KNOWN_KEYS) - {"version", "imports"}
 MAPPING_TYPES: Final = ("from_entity", "from_text", "from_intent", "from_trigger_intent", "custom")
 _LISTS: Final = ("intents", "entities", "actions", "e2e_actions")
 _MAPPINGS: Final = ("slots", "forms", "responses", "session_config", "config")
-_LISTS_OF_PARTS: Final = {
-    **dict.fromkeys(("buttons", "quick_replies", "elements"), "{title: Yes, payload: /affirm}"),
-    "condition": "{type: slot, name: city, value: Rome}",
-}
+_LISTS_OF_PARTS: Final = ("buttons", "quick_replies", "elements", "condition")
 _SAYABLE: Final = ("text", "custom")
 
 
@@ -349,8 +346,8 @@ class _Checker:
             if not isinstance(one, dict) or not any(key in one for key in _SAYABLE):
                 raise self.fail("responses", name, f"the response {name!r} {shape}; one has neither.")
             if wrong := [key for key in _LISTS_OF_PARTS if not _are_parts(one.get(key))]:
-                example = f"is a list, each part like - {_LISTS_OF_PARTS[wrong[0]]}"
-                raise self.fail("responses", name, f"{wrong[0]}: of the response {name!r} {example}.")
+                part = "{type: slot, name: city}" if wrong[0] == "condition" else "{title: Yes, payload: /affirm}"
+                raise self.fail("responses", name, f"{wrong[0]}: of the response {name!r} is a list, each like {part}.")
             if isinstance(one.get("attachment"), str):
                 raise self.fail("responses", name, f"attachment: of the response {name!r} is a mapping, not a text.")
             if "text" in one:  # YAML reads 5 and yes as no texts.

@@ -12,13 +12,11 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
-
-from rasa_core.support.text_edits import Edit, EditError, content_of, inserted, lines_in, replaced, write_edits
 
 VARIABLE: Final = "RASA_CORE_IMPORT"
 CONFIG_NAME: Final = "config.yml"
@@ -124,63 +122,14 @@ def _beside(place: Path) -> list[Path]:
 
 def remembered(folder: str | Path) -> list[str]:
     """Return the modules that the ``config.yml`` in a folder names; none if it cannot be read."""
-    return [name for name in _imports_in(folder) if _MODULE.fullmatch(name)]
+    return [name for name in imports_in(folder) if _MODULE.fullmatch(name)]
 
 
-def _imports_in(folder: str | Path) -> list[str]:
+def imports_in(folder: str | Path) -> list[str]:
+    """Return the texts under ``imports:`` in the ``config.yml`` of a folder; none if it cannot be read."""
     try:
         content = yaml.safe_load(Path(folder, CONFIG_NAME).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, yaml.YAMLError):
         return []
     found = content.get("imports") if isinstance(content, dict) else None
     return [name for name in (found if isinstance(found, list) else [found]) if isinstance(name, str)]
-
-
-def remember(folder: str | Path, names: Iterable[str]) -> Path | None:
-    """Write modules into the ``config.yml`` of a folder, which stays as it is otherwise; return its path if it changed.
-
-    Raises
-    ------
-    EditError
-        If that cannot be written, or the file is written in a way in which nothing can be added.
-    """
-    file, known = Path(folder, CONFIG_NAME), _imports_in(folder)
-    new = [name for name in dict.fromkeys(names) if name not in known]
-    if not new:
-        return None
-    before = content_of(file)
-    after = _with_imports(before, known, new)
-    if after is None:
-        raise EditError(f"{file}: nothing can be added to it; write under imports: yourself {', '.join(new)}.")
-    write_edits([Edit(file, before, after)])
-    return file
-
-
-def _with_imports(before: bytes, known: Sequence[str], new: Sequence[str]) -> bytes | None:
-    """Return the content of a ``config.yml`` with modules more, None if they cannot be put in."""
-    try:
-        root = yaml.compose(before)
-        content = yaml.safe_load(before) or {}
-        after = _inserted(before, root, known, new)
-        # Whatever the layout of the file, the rest of it has to mean what it meant.
-        is_right = yaml.safe_load(after) == {**content, "imports": [*known, *new]}
-    except (yaml.YAMLError, TypeError):
-        return None
-    return after if is_right else None
-
-
-def _inserted(before: bytes, root: yaml.Node | None, known: Sequence[str], new: Sequence[str]) -> bytes:
-    pairs = root.value if isinstance(root, yaml.MappingNode) else []
-    found = next((pair for pair in pairs if pair[0].value == "imports"), None)
-    if found is None:
-        return inserted(before, len(lines_in(before)), ["imports:", *_items(new)])
-    key, value = found
-    if isinstance(value, yaml.SequenceNode) and not value.flow_style:
-        indent = " " * value.start_mark.column
-        return inserted(before, value.value[-1].end_mark.line + 1, [indent + line for line in _items(new)])
-    lines = ["imports:", *_items([*known, *new])]
-    return replaced(before, key.start_mark.line + 1, value.end_mark.line + 1, lines)
-
-
-def _items(names: Sequence[str]) -> list[str]:
-    return yaml.safe_dump(list(names), width=10_000, allow_unicode=True).splitlines()

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from rasa_core.agent import Agent
+from rasa_core.commands.train import remember
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
-from rasa_core.support.own_code import remember, remembered
+from rasa_core.support.own_code import remembered
 from rasa_core.support.text_edits import EditError
 
 ROOT = Path(__file__).parents[2]
@@ -164,6 +165,7 @@ class OwnPolicy(MemoizationPolicy):
 """
 TRAIN = """\
 from rasa_core.agent import Agent
+from rasa_core.commands.train import remember
 from my_parts import OwnPolicy
 
 agent = Agent("domain.yml", policies=[OwnPolicy()])

@@ -266,7 +266,7 @@ def test_a_text_in_a_story_that_repeats_its_action_is_told(tmp_path: Path) -> No
         (
             "domain",
             "responses: {utter_a: [{text: A, condition: [x]}]}",
-            "domain.yml:1: error: condition: of the response 'utter_a' is a list, each part like - {type: slot",
+            "domain.yml:1: error: condition: of the response 'utter_a' is a list, each like {type: slot",
         ),
     ],
 )
