@@ -51,9 +51,9 @@ def visualize_stories(
     story_steps
         A story file or a folder; or a graph of stories, or steps, that were read before.
     domain
-        Whose stories these are.
+        The domain of these stories.
     output_file
-        Its ending is one of `ENDINGS`; None to write none.
+        Name of the file, which ends in one of `ENDINGS`; None to write none.
     max_history
         Two places in the stories are one node if the last `max_history` actions, with the messages between
         them, are the same. 1 gives a node for each action; large numbers keep the stories apart.

@@ -20,7 +20,7 @@ class Change:
     Attributes
     ----------
     intent, before, after : str
-        Of the message before, and what the two models do.
+        Intent of the message before, and what the two models do.
     kind : str
         Whether the two differ in the ``action``, or in what they take a message for: its ``intent``, or ``entities``.
     verdict : str
@@ -79,7 +79,7 @@ class Comparison:
     conversations, decisions : int
         How many were compared.
     changes : list of Change
-        Of decisions, the worst and most frequent first.
+        The decisions that differ, the worst and most frequent first.
     understood, entities : list of Change
         Of the intents, and of the entities, of messages that were typed; ``changed``, unless somebody has said what was
         meant.

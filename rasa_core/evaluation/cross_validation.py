@@ -52,11 +52,11 @@ class Setup:
     graph : StoryGraph
         The stories.
     domain : Domain
-        Whose stories these are.
+        The domain of these stories.
     make_agent : callable
         Returns an agent that has learnt nothing.
     augmentation : int
-        As of `rasa_core.stories.load_data`.
+        The ``augmentation_factor`` of `rasa_core.stories.load_data`.
     seed : int
         Decides how stories are split, and what is random in training.
     """

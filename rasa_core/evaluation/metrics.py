@@ -144,7 +144,7 @@ class ConfidenceBin:
     count : int
         Number of predictions.
     confidence : float
-        Their mean confidence; 0 if there are none.
+        Mean confidence of these predictions; 0 if there are none.
     accuracy : float
         The share of them that is right; 0 if there are none.
     """

@@ -19,7 +19,7 @@ def as_markdown(messages: Iterable[tuple[NLUExample, str]]) -> tuple[str, list[N
     text : str
         A section for each intent, in the order of the first messages.
     left_out : list of NLUExample
-        Those that Markdown cannot hold: without an intent, with line ends, comments or marks in the text, or with
+        The messages that Markdown cannot hold: without an intent, with line ends, comments or marks in the text, or with
         entities that overlap.
     """
     sections: dict[str, list[str]] = {}

@@ -54,7 +54,7 @@ class Decision:
     at : int
         Position of the action that was run.
     intent : str
-        Of the message before it.
+        Intent of the message before it.
     executed : str
         The action that was run.
     model : str or None

@@ -98,7 +98,7 @@ class StoryResult:
     Attributes
     ----------
     name : str
-        Its name; those of all stories that it goes through, if it has checkpoints.
+        Name of the story; if it has checkpoints, the names of all stories that it goes through.
     events : tuple of Event
         All that happens in it.
     sources : tuple of (Place or None)

@@ -41,7 +41,7 @@ def story_report(evaluation: StoryEvaluation, what: str, folds: Sequence[StoryEv
     what
         The name of the stories, for pictures.
     folds
-        Of cross-validation, what each fold contributed: limits are for their mean then.
+        What each fold of a cross-validation contributed: limits are for their mean then.
     """
     lines = _lines(evaluation)
     content = _content(evaluation)

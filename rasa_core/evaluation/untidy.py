@@ -131,7 +131,7 @@ CHANGES: Final[dict[str, Change]] = {
     "letter three times": with_doubled_letters,
     "quotation marks": in_quotes,
 }
-"""Those of which each leaves what a message means as it is, by what reports call them."""
+"""Changes that leave what a message means as it is, by the names that reports give them."""
 
 
 def changed(examples: Sequence[NLUExample], change: Change) -> list[NLUExample]:

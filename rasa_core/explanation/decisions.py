@@ -38,13 +38,13 @@ class PolicyOpinion:
     Attributes
     ----------
     policy : str
-        Its class name.
+        Class name of the policy.
     action : str or None
         The action with its highest score, the first of equals; None if it has nothing to say.
     score : float
-        That score.
+        The score of that action.
     scores : dict of str to float
-        Its score for every action of the domain, as the policy gives it.
+        The score of every action of the domain, as the policy gives it.
     lessons : tuple of TrainingTurn or None
         The training turns that taught it this; None if the policy cannot tell.
     note : str or None

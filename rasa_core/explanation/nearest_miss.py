@@ -42,9 +42,9 @@ class Change:
     kind : str
         ``"slot"``, ``"entity"``, ``"intent"`` (of the latest message) or ``"action"`` (the latest one in this turn).
     name : str
-        Of the slot or the entity; of the intent or the action as it was.
+        Name of the slot or the entity; of the intent or the action, as it was.
     before, after : object
-        Its value; None for a slot that is not set, an entity that is not there, an action that does not run.
+        The value; None for a slot that is not set, an entity that is not there, an action that does not run.
     confidence : float
         How probable the action that came second is then.
     """
@@ -82,9 +82,9 @@ class NearestMiss:
     Attributes
     ----------
     action : str
-        That action.
+        The action that came second.
     policy : str
-        Whose second choice it is: that of the policy that decided, or the best choice of another.
+        The policy whose second choice it is, if that policy decided, or else whose best choice it is.
     score : float
         What that policy gives it.
     is_enough : bool
@@ -220,7 +220,7 @@ class LatestTurn:
     tracker
         The conversation; it is not changed.
     domain
-        Whose it is.
+        The domain of the conversation.
     window
         How many states policies look at; None for all.
     """

@@ -86,7 +86,7 @@ class MessageBatches:
     Parameters
     ----------
     messages
-        Those of the training data.
+        The messages of the training data.
     vocabulary
         What the network will know of them.
     intents

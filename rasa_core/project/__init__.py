@@ -83,7 +83,7 @@ class Project:
     folder
         Path of the folder.
     domain, stories
-        Its domain file, and its stories, a file or a folder, where they are not to be found in the folder.
+        The domain file, and the stories, a file or a folder, where they are not to be found in the folder.
 
     Raises
     ------

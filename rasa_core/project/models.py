@@ -36,7 +36,7 @@ class About:
     Attributes
     ----------
     name : str
-        Of the version.
+        Name of the version.
     made : str
         When, in UTC.
     figures : dict of str to float
@@ -63,7 +63,7 @@ class ProjectModels:
     Parameters
     ----------
     folder
-        Its path; it need not exist.
+        Path of the folder; it need not exist.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -118,7 +118,7 @@ class ProjectModels:
         fill
             Gets a folder with a copy of the present models, brings them up to date, and returns figures.
         files
-            As of `About`.
+            What it is made of, as in `About`.
         """
         now = datetime.now(UTC)  # When it was begun, from the files as they were then.
 

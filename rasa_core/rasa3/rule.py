@@ -55,7 +55,7 @@ def rules_of_old_policies(
     told
         The intents that rules and stories tell of: there, these decide.
     place
-        Of the policies.
+        Where the policies stand.
     """
     # As the classes may be named with their module, such as rasa.core.policies.mapping_policy.MappingPolicy.
     names = {str(one.get("name")).rpartition(".")[2]: one for one in policies}

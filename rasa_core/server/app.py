@@ -323,7 +323,7 @@ def create_app(
         A store, or the URL of one, which need not be reachable yet; None for a SQLite file beside the model.
     cors_origins, auth_token, max_body, enable_load, retention, enable_train, actions, nlg, allowed_hosts, inspect, \
     jwt_secret, jwt_method, open_rest_channel, log_format, log_key
-        As of `ServerSettings`. Training needs a token or a JWT.
+        The same as in `ServerSettings`. Training needs a token or a JWT.
 
     Raises
     ------

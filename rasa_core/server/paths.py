@@ -84,7 +84,7 @@ class Paths:
     views
         What answers, by the path without the sender_id.
     of_a_conversation
-        Those of these paths that are about a conversation.
+        The keys of `views` that are about a conversation.
     """
 
     def __init__(self, general: Mapping[str, Views], of_a_conversation: Mapping[str, Views]) -> None:

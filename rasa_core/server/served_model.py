@@ -71,7 +71,7 @@ class ServedModel:
     agent
         An agent that is ready.
     interpreter, action_factory
-        As for `Agent.load`.
+        The same as for `Agent.load`.
     tracker_store
         Where conversations are kept; None for the file `default_store_path`.
     replaceable

@@ -52,7 +52,7 @@ class ServerSettings:
     actions
         Address of the action server, or what endpoints.yml says of it; None if actions run where the domain says.
     nlg
-        The same of the server that words responses; None if the domain does.
+        Address of the server that words responses, or what endpoints.yml says of it; None if the domain words them.
     allowed_hosts
         Names under which the server may be called while it asks for no token, as `rasa_core.server.callers.host_check`
         reads them. None for all names: an application inside a site leaves them to the site, and whoever starts a

@@ -40,7 +40,7 @@ class Learner:
     Parameters
     ----------
     ensemble
-        Whose policies learn; they were trained on `training_trackers`.
+        The policies that learn; they were trained on `training_trackers`.
     tell
         Called with each line about what is learnt; logs it if not given.
 

@@ -44,7 +44,7 @@ class Answer:
     text : str
         What the user says; the right action or intent; the event as a story has it, such as ``slot{"city": "Porto"}``.
     entities : tuple of mappings or None
-        Those of a message whose intent is corrected; as they were understood if not given.
+        The entities of a message whose intent is corrected; as they were understood if not given.
     """
 
     kind: str

@@ -94,7 +94,7 @@ class Parameter(_Described):
     Parameters
     ----------
     name, what, text
-        Its name, what it is, and a sentence for people.
+        The name of the parameter, what it is, and a sentence for people.
     kind
         `str`, `int` (0 or more), `float`, or `bool`, for which any value other than ``true`` means no.
     default
@@ -159,9 +159,9 @@ class Field(_Described):
     Parameters
     ----------
     name, what, text
-        Its name, what it is, and a sentence for people.
+        The name of the key, what it is, and a sentence for people.
     types
-        Of its value in JSON; empty if a view checks it, or anything will do.
+        The types that its value may have in JSON; empty if a view checks it, or anything will do.
     missing
         The error where it is not there; empty for one that says `what` it is, None if it may be left out.
     unless
@@ -204,7 +204,7 @@ class Body:
     Parameters
     ----------
     fields
-        Its keys.
+        The keys of the object.
     is_closed
         Whether any other key is an error.
     schema

@@ -42,7 +42,7 @@ class Inspector:
     Parameters
     ----------
     settings
-        Those of the server.
+        The settings of the server.
 
     Attributes
     ----------
