@@ -39,7 +39,7 @@ Examples:
 def examples_folder() -> Path:
     """Return where the examples are: in the installed package, or beside it in a checkout."""
     package = Path(rasa_core.__file__).parent
-    installed = package / "examples"
+    installed = package / "examples"  # Where setup.py puts them.
     return installed if installed.is_dir() else package.parent / "examples"
 
 
@@ -47,7 +47,7 @@ def example_names() -> list[str]:
     """Return the examples of which a copy can be made."""
     folder = examples_folder()
     found = [path.name for path in folder.iterdir() if path.is_dir() and path.name != START] if folder.is_dir() else []
-    return sorted(name for name in found if not name.startswith(("_", ".")))
+    return sorted(name for name in found if not name.startswith(("_", ".")))  # Such as __pycache__.
 
 
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)

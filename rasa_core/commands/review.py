@@ -97,6 +97,7 @@ def _mark(
 def _line(one: dict[str, Any]) -> str:
     at = datetime.fromtimestamp(one["updated"], UTC).strftime("%Y-%m-%d %H:%M")
     problems = ", ".join(f"{name} at {at}" for name, at in one["problems"].items()) or "-"
+    # As JSON writes them, so that what people typed stays on one line, and cannot control a terminal.
     text = json.dumps(one["first"], ensure_ascii=True)[1:-1]
     name = json.dumps(one["sender_id"])[1:-1]
     tags = f" [{', '.join(one['tags'])}]" if one["tags"] else ""

@@ -17,7 +17,7 @@ from rasa_core.drawing.svg import FONT, INK, PAPER, Drawing, clean, element, pai
 LINE_HEIGHT: Final = 1.35
 SMALL: Final = 0.88
 LOOP_WIDTH: Final = 34.0
-MOST_PORTS: Final = 24
+MOST_PORTS: Final = 24  # For more arrows than that, a node gets no wider.
 MOST_LINES: Final = 5
 
 
@@ -117,6 +117,7 @@ def as_dot(diagram: Diagram, fontsize: int) -> str:
 
 
 def _dot_text(lines: Sequence[str]) -> str:
+    # The backslash first, or those of the quotes would be doubled.
     escaped = (clean(line).replace("\\", "\\\\").replace('"', '\\"') for line in lines)
     return '"' + "\\n".join(escaped) + '"'
 

@@ -80,7 +80,7 @@ def visualize_stories(
     StoryParseError
         If the stories cannot be read.
     """
-    if output_file is not None:
+    if output_file is not None:  # Before the stories are read, which may take long.
         check_picture_file(output_file, ENDINGS)
     if max_history < 1:
         raise DrawingError(f"max_history is at least 1, not {max_history}.")
@@ -162,7 +162,7 @@ def _as_said(examples: Mapping[str, list[NLUExample]], message: UserUttered) -> 
     found = examples.get(message.intent.get("name") or "", [])
     wanted = {str(entity.get("entity")) for entity in message.entities}
     with_same_entities = (one for one in found if {span.entity for span in one.entities} == wanted)
-    example = next(with_same_entities, found[0] if found else None)
+    example = next(with_same_entities, found[0] if found else None)  # The first, so that a picture stays the same.
     if example is not None:
         return f"“{example.text}”"
     if message.text and not message.text.startswith(INTENT_MESSAGE_PREFIX):

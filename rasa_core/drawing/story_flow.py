@@ -148,6 +148,7 @@ class StoryFlow:
             history: tuple[Hashable, ...] = (where,)
         else:
             longer = (*place.history, place.keys, (name, results))
+            # So many actions, and what was said between two of them; what was said before the first does not count.
             history = longer[-(2 * max(1, self._max_history) - 1) :]
         number = self._node(("action", history), Node(Kind.ACTION, name, results))
         self._connect(place, number)
@@ -162,6 +163,7 @@ class StoryFlow:
         onward: list[list[tuple[Hashable, int]]] = [[] for _ in self._nodes]
         for (start, end), ways in self._edges.items():
             onward[start].extend((keys, end) for keys in ways)
+        # All are one class at first; each round tells apart those that lead to different classes, until none is left.
         classes, count = [0] * len(self._nodes), 0
         while True:
             known: dict[Hashable, int] = {}
@@ -174,7 +176,7 @@ class StoryFlow:
             count = len(known)
 
     def _drawn(self, title: str, classes: Sequence[int]) -> Diagram:
-        found = dict(zip(reversed(classes), reversed(self._nodes), strict=True))
+        found = dict(zip(reversed(classes), reversed(self._nodes), strict=True))  # Of each class, its first node stays.
         nodes = [found[number] for number in range(len(found))]
         labels: dict[tuple[int, int], dict[str, None]] = {}
         for (start, end), ways in self._edges.items():

@@ -19,8 +19,8 @@ def as_markdown(messages: Iterable[tuple[NLUExample, str]]) -> tuple[str, list[N
     text : str
         A section for each intent, in the order of the first messages.
     left_out : list of NLUExample
-        The messages that Markdown cannot hold: without an intent, with line ends, comments or marks in the text, or with
-        entities that overlap.
+        The messages that Markdown cannot hold: without an intent, with line ends, comments or marks in the text, or
+        with entities that overlap.
     """
     sections: dict[str, list[str]] = {}
     left_out: list[NLUExample] = []

@@ -76,12 +76,15 @@ class Learner:
             corrected.update(ActionExecuted(action))
             self._tell_of_contradiction(tracker, self.ensemble.predict(tracker, domain))
             memorised = [(index, _key(memory, tracker), memory.lookup) for index, memory in self._memories()]
-            before = [lookup.get(key) for _, key, lookup in memorised]
+            before = [
+                lookup.get(key) for _, key, lookup in memorised
+            ]  # For `unlearn`, before the policy overwrites it.
             for policy in self.ensemble.policies:
                 if policy.SUPPORTS_ONLINE_TRAINING and not _is_network(policy):
                     policy.continue_training([corrected], domain)
             for (index, key, _), known in zip(memorised, before, strict=True):
                 corrections = self._corrections.setdefault(index, {})
+                # Corrected twice, it still goes back to what the stories said.
                 corrections[key] = action, corrections[key][1] if key in corrections else known
             self.apply_corrections()
             for _ in range(ROUNDS):

@@ -60,7 +60,7 @@ class Answer:
         TeachingError
             If it is none; the message says what is expected.
         """
-        given = dict(content) if isinstance(content, Mapping) else {}
+        given = dict(content) if isinstance(content, Mapping) else {}  # Which has no kind, as is told below.
         kind, text, entities = (given.pop(name, None) for name in ("kind", "text", "entities"))
         if given or not isinstance(text, str | None) or not isinstance(entities, list | None):
             raise TeachingError('an answer has "kind", perhaps a text "text", and perhaps a list "entities".')
@@ -184,6 +184,7 @@ def _line(event: Event) -> str:
 def _intents(message: UserUttered, domain: Domain) -> Iterable[tuple[str, float]]:
     """Return the intents of a domain, with what the interpreter thought of each."""
     ranked = [message.intent, *(message.parse_data.get("intent_ranking") or [])]
+    # Backwards, so that of one that stands twice, the intent of the message itself counts.
     scores = {intent.get("name"): float(intent.get("confidence") or 0.0) for intent in reversed(ranked)}
     return [(name, scores.get(name, 0.0)) for name in domain.intents]
 

@@ -88,6 +88,7 @@ CONTINUE: Final = Body(
         *("executed_action", TEXT_OR_NONE, "the name of an action or null", "What was run, null if nothing was."),
         **names("Action", or_none=True),
     ),
+    # Checked by `events_in`, whose errors name the event.
     Field("events", (), "a list", "What came of it.", **{"$ref": "#/components/schemas/Events"}),
     Field(
         *("error", TEXT_OR_NONE, "why the action failed, as a string"),
@@ -135,6 +136,7 @@ TRIGGER: Final = Body(
     Field("entities", (), "an object or a list", "Names and values, or objects with entity and value.", examples=[{}]),
 )
 SAID_TO_CHANNEL: Final = Body(
+    # No type of the channel is checked: Rasa takes any, and answers with nothing.
     Field("sender", (), "a text", 'Who says it, any text; "default" if it is missing.', examples=["anna"]),
     Field("message", (), "a text", "What they say; without a text, nothing is answered.", examples=["hello"]),
     Field("input_channel", (), "a text", 'Where it comes from; "rest" if it is missing.'),
