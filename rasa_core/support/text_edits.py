@@ -87,7 +87,15 @@ def inserted(content: bytes, line: int, new: Sequence[str]) -> bytes:
     if 0 < line <= len(lines) and not lines[line - 1].endswith(("\n", "\r")):
         lines[line - 1] += end
     lines[line:line] = [f"{one}{end}" for one in new]
-    return "".join(lines).encode("utf-8")
+    return _encoded("".join(lines))
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:  # Messages may hold one, and are kept as they came.
+        shown = text[max(0, error.start - 30) : error.end]
+        raise EditError(f"half of a character cannot be written into a file: {shown!r}. Leave it out.") from error
 
 
 def replaced(content: bytes, first: int, last: int, new: Sequence[str]) -> bytes:

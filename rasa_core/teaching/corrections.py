@@ -149,7 +149,10 @@ def corrected_message(
         If the domain does not have the intent, or the entities are none.
     """
     check_intent(intent, domain)
-    found = message.entities if entities is None else [dict(entity) for entity in entities]
+    found = message.entities if entities is None else list(entities)
+    if not all(isinstance(entity, Mapping) for entity in found):
+        raise TeachingError('an entity is an object, such as {"entity": "city", "value": "Porto"}.')
+    found = [dict(entity) for entity in found]
     chosen = {"name": intent, "confidence": 1.0}
     parse_data = {**message.parse_data, "intent": chosen, "intent_ranking": [dict(chosen)], "entities": found}
     check_parse_data(parse_data)

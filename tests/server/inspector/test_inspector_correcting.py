@@ -47,6 +47,13 @@ def correct(client: Client, **right: object) -> str:
     return str(answer.json["sender_id"])
 
 
+def saved(client: Client, sender: str) -> list[str]:
+    """Return the lines that saving a conversation as a story would add to a file."""
+    told = client.post(at(sender, "save"), json={"save": [{"as": "story", "title": sender}]}).json
+    lines = [line for edit in told["edits"] for line in edit["diff"].splitlines()]
+    return [line[1:] for line in lines if line.startswith("+") and line[1:].strip("+ ") and not line.startswith("+++")]
+
+
 class TestCorrecting:
     def test_the_right_action_is_played_in_a_copy(self, client: Client) -> None:
         say(client, "/greet")
@@ -91,6 +98,7 @@ class TestCorrecting:
             ({"at": 2}, 'either the right "action"'),
             ({"at": -1, "action": "utter_bye"}, "number of events"),
             ({"at": 1, "intent": "search", "entities": [{"value": 1}]}, "entit"),
+            ({"at": 1, "intent": "search", "entities": ["city"]}, "an entity is an object"),
         ],
     )
     def test_what_cannot_be_is_refused_and_makes_no_copy(self, client: Client, right: dict, problem: str) -> None:
@@ -190,6 +198,7 @@ class TestSaving:
             ([{"as": "rule"}], "cannot be saved as 'rule'"),
             ([{"as": "nlu"}], "cannot be saved as 'nlu'"),
             ([], "must be a list"),
+            ([{"as": "story", "title": "half \ud800"}], "half of a character"),
         ],
     )
     def test_what_cannot_be_saved_is_told(self, client: Client, wanted: list, problem: str) -> None:
@@ -212,7 +221,7 @@ class TestSaving:
         say(client, "/bye")
         say(client, "/greet")
         client.post(at("ada", "tracker/events"), json=[{"event": "rewind"}])
-        assert client.get(at("ada", "story")).text == "## ada\n* bye\n  - utter_bye\n"
+        assert saved(client, "ada") == ["## ada", "* bye", "  - utter_bye"]
 
 
 class TestTheMap:
@@ -290,8 +299,7 @@ class TestABotOfRasa3:
     def test_a_form_is_told_without_what_it_asks(self, client: Client) -> None:
         for text in ("/order", '/inform{"size": "large"}'):
             say(client, text)
-        lines = client.get(at("ada", "story")).text.splitlines()
-        assert [line.strip() for line in lines[3:]] == [
+        assert [line.strip() for line in saved(client, "ada")] == [
             *("- story: ada", "steps:", "- intent: order", "- action: pizza_form", "- active_loop: pizza_form"),
             *("- slot_was_set:", "- size: large", "- requested_slot: null", "- active_loop: null"),
             "- action: utter_done",
