@@ -15,22 +15,18 @@ import ssl
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, quote_plus, urlencode
-
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Retry
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.support.work import passed_on
 from rasa_core.version import __version__
 
+if TYPE_CHECKING:
+    from urllib3 import HTTPConnectionPool
+
 IDLE_LIMIT = 50.0
 """How long connections are kept, in seconds; balancers tend to forget one that was idle for a minute."""
-
-_KEPT_AT_MOST = 100
-_ONCE = Retry(False, redirect=False)
 
 
 class NoAnswerError(RasaCoreError):
@@ -41,6 +37,8 @@ class NoAnswerError(RasaCoreError):
     """
 
     def __init__(self, error: Exception) -> None:
+        from urllib3.exceptions import ConnectTimeoutError  # Loaded, as whatever raised the error has loaded it.
+
         cause = _cause_of(error)
         super().__init__(str(cause) or type(cause).__name__)
         # A refused connection, an unknown host, and a handshake that fails are errors of connecting for urllib3.
@@ -69,27 +67,6 @@ def _is_passing(error: BaseException) -> bool:
     if isinstance(error, http.client.BadStatusLine) and not isinstance(error, ConnectionError):
         return not str(error.args[0]).endswith("\n")  # A first line that was cut; a whole one is another protocol.
     return isinstance(error, OSError | http.client.IncompleteRead)
-
-
-class _Connection(HTTPConnection):
-    """Adds to each target what urllib3, which logs targets, must not see: the token of older servers."""
-
-    def __init__(self, *args: Any, hidden_query: str = "", **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._hidden_query = hidden_query
-
-    def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:
-        if self._hidden_query:
-            url = f"{url}{'&' if '?' in url else '?'}{self._hidden_query}"
-        super().putrequest(method, url, *args, **options)
-
-
-class _TlsConnection(_Connection, HTTPSConnection):
-    def connect(self) -> None:
-        try:
-            super().connect()
-        except OSError as error:  # From the handshake; urllib3 would not tell that nothing was sent.
-            raise NewConnectionError(self, str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +116,14 @@ class HttpTransport:
         parameters = urlencode(list(query), errors="replace")
         target = self._prefix + path + ("?" if parameters else "") + parameters
         every = {"User-Agent": f"rasa_core/{__version__}", **passed_on(), **headers}
+        from urllib3.exceptions import HTTPError
+
+        from rasa_core.support.connections import ONCE, pool_for
+
         try:
-            pool = self._kept_pool() if reuse else self._new_pool()
+            pool = self._kept_pool() if reuse else pool_for(self._url, self._hidden_query)
             with pool.urlopen(
-                method, target, body, every, retries=_ONCE, redirect=False, timeout=timeout, preload_content=False
+                method, target, body, every, retries=ONCE, redirect=False, timeout=timeout, preload_content=False
             ) as response:
                 told = response.length_remaining is not None or "Transfer-Encoding" in response.headers
                 content = response.read(self._answer_limit)
@@ -152,22 +133,16 @@ class HttpTransport:
             raise NoAnswerError(error) from error
         return HttpAnswer(response.status, response.headers, content, whole=told)
 
-    def _new_pool(self) -> HTTPConnectionPool:
-        is_tls = self._url.scheme == "https"
-        host = (self._url.hostname or "").encode("idna").decode()
-        kind = HTTPSConnectionPool if is_tls else HTTPConnectionPool
-        pool = kind(host, self._url.port, maxsize=_KEPT_AT_MOST, hidden_query=self._hidden_query)
-        pool.ConnectionCls = _TlsConnection if is_tls else _Connection
-        return pool
-
     def _kept_pool(self) -> HTTPConnectionPool:
         """Return connections of this process that have not been idle for long; those of old are closed when unused."""
+        from rasa_core.support.connections import pool_for
+
         now, process = time.monotonic(), os.getpid()
         kept = self._kept
         # A forked process must not write into connections of its parent. The age is that of the whole pool: no
         # connection in it can have been idle for longer.
         if kept is None or kept[0] != process or now - kept[1] >= IDLE_LIMIT:
-            kept = self._kept = process, now, self._new_pool()
+            kept = self._kept = process, now, pool_for(self._url, self._hidden_query)
         return kept[2]
 
 

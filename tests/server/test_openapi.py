@@ -60,14 +60,14 @@ def document(app: ServerApp) -> dict[str, Any]:
     return described(app)
 
 
-def test_the_routing_map_and_the_document_are_the_same(app: ServerApp, document: dict[str, Any]) -> None:
-    routed = {
-        (rule.rule.replace("<", "{").replace(">", "}"), method)
-        for rule in app.paths._map.map.iter_rules()
-        for method in app.paths.views[rule.endpoint]
-        if method != "HEAD"
-    }
+def test_the_paths_and_the_document_are_the_same(app: ServerApp, document: dict[str, Any]) -> None:
+    paths = app.paths
+    routed = {(path, method) for path, end in paths.all() for method in paths.views[end] if method != "HEAD"}
     assert routes_of(document) == routed
+    for path, end in paths.all():
+        sender_id = "ada" if "{" in path else "default"
+        assert paths.match(path.format(sender_id="ada"), True, True) == (end, sender_id)
+    assert {end for _, end in paths.all()} == set(paths.views)
 
 
 def test_everything_that_is_described_is_routed(app: ServerApp, document: dict[str, Any]) -> None:
