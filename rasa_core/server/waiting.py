@@ -40,7 +40,7 @@ PATIENCE: Final = 10.0
 """Seconds that a piece of a body has to come."""
 
 HELD_UP: Final = 0.02
-QUIET: Final = 1.0
+QUIET: Final = 5.0
 
 _PIECE: Final = 64 * 1024  # A body up to this size is kept in memory until a desk is free.
 _HURRY: Final = 0.1
