@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -70,6 +71,11 @@ def store_from_url(url: str, domain: Domain | None = None, *, check: bool = True
         raise StoreError(f"{what}{did_you_mean(parts.scheme, _OPENERS)} Known: {_FORMS}.")
     if parts.fragment:
         raise StoreError(f"{parts.scheme}://: write # in a file name or a password as %23.")
+    try:
+        # A file may have any name; drivers would meet what is not UTF-8 later, and quote it, a password too.
+        _ = os.fsencode(url) if parts.scheme == "sqlite" else url.encode()
+    except UnicodeEncodeError:
+        raise StoreError(f"{parts.scheme}:// has characters in it that are not UTF-8; write it in UTF-8.") from None
     store = opener(parts, domain)
     if not check:
         return store
