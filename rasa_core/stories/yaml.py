@@ -378,6 +378,6 @@ def holds_stories(path: Path) -> bool:
     """Tell whether a YAML file has stories or rules."""
     try:
         root = read_yaml(path)
+        return root is not None and bool({"stories", "rules"} & set(root.keys()))
     except YamlError:
-        return True
-    return root is not None and bool({"stories", "rules"} & set(root.keys()))
+        return True  # So that it is read as stories, and what is wrong with it is told with all the rest.

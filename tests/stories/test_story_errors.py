@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from rasa_core.domain import Domain
 from rasa_core.exceptions import StoryParseError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.stories.markdown import StoryFileReader
+from rasa_core.stories.yaml import read_yaml_stories
 from rasa_core.support.problems import Problem
 
 
@@ -208,3 +210,12 @@ def test_stories_without_errors_are_read_where_problems_are_gathered(domain, cap
     assert [problem.place.line for problem in problems if problem.severity == "error"] == [1, 4, 6, 7, 9, 15]
     assert [problem.place.line for problem in problems if problem.severity == "warning"] == [13]
     assert not caplog.records
+
+
+def test_yaml_that_cannot_be_read_does_not_hide_what_is_wrong_in_other_files(tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text("nlu: []\nnlu: []\n")
+    (tmp_path / "b.yml").write_text("stories:\n- story: one\n  step: []\n  steps: [{intent: a}, {action: b}]\n")
+    domain = Domain.from_yaml('version: "3.1"\nintents: [a]\nactions: [b]\n')
+
+    with pytest.raises(StoryParseError, match=r"(?s)the key 'nlu' stands twice.*b\.yml:3: a story has no key 'step'"):
+        read_yaml_stories(tmp_path, domain)
