@@ -165,9 +165,9 @@ def _policies_in(path: Path) -> Part | None:
     """Return the ``policies:`` of a config.yml; None if there are none, or the file cannot be read."""
     try:
         root = read_yaml(path) if path.is_file() else None
+        found = None if root is None or not root.is_mapping else root.keys().get("policies")
     except YamlError:  # Whoever reads the settings tells of it.
         return None
-    found = None if root is None or not root.is_mapping else root.keys().get("policies")
     return found if found is not None and found.is_list else None
 
 
@@ -178,12 +178,12 @@ def _texts_said(files: Iterable[Path]) -> Iterator[str]:
             continue
         try:
             root = read_yaml(path)
+            keys = {} if root is None else root.keys()
+            # In the order of the file: it decides on the order of the actions, and so on the bytes of a model.
+            told = [part.keys() for key, value in keys.items() if key in STORY_KEYS for part in value.entries()]
+            steps = [step.keys() for one in told if "steps" in one for step in one["steps"].entries()]
         except YamlError:  # Whoever reads the stories tells of it.
             continue
-        keys = {} if root is None else root.keys()
-        # In the order of the file: it decides on the order of the actions, and so on the bytes of a model.
-        told = [part.keys() for key, value in keys.items() if key in STORY_KEYS for part in value.entries()]
-        steps = [step.keys() for one in told if "steps" in one for step in one["steps"].entries()]
         yield from (text for step in steps if "bot" in step and (text := step["bot"].written.strip()))
 
 

@@ -127,9 +127,9 @@ def _stories(files: RasaFiles, domain: Domain | None) -> Iterator[Note]:
 def _key_place(file: Path, key: str) -> Place:
     try:
         root = read_yaml(file)
+        places = [name.place for name, _ in root.pairs() if name.written == key] if root is not None else []
     except YamlError:
-        root = None
-    places = [name.place for name, _ in root.pairs() if name.written == key] if root is not None else []
+        places = []
     return places[0] if places else Place(str(file), 1)
 
 

@@ -172,11 +172,12 @@ def keys_of(path: str | Path) -> dict[str, Part]:
     """Return the keys of a config.yml, none of a file that is not there; raise `ModelError` if it cannot be read."""
     try:
         root = read_yaml(path) if Path(path).exists() else None
+        keys = {} if root is None else root.keys()
     except YamlError as error:
         raise ModelError(str(error)) from error
     if root is not None and not root.is_mapping:
         raise ModelError(f"{root.place}: settings are keys with values, such as pipeline: and policies:.")
-    return {} if root is None else root.keys()
+    return keys
 
 
 def chosen_pipeline(path: str | Path, *, is_of_rasa: bool, ignores_own: bool) -> PipelineConfig | None:

@@ -244,6 +244,12 @@ def test_a_text_in_a_story_that_repeats_its_action_is_told(tmp_path: Path) -> No
         ("config", "policies:\n  name: RulePolicy", "config.yml:2: error: policies: is a list"),
         ("config", "pipeline: {name: x}", "config.yml:1: error: pipeline: is a list"),
         ("config", "- name: RulePolicy", "config.yml:1: error: settings are keys with values"),
+        ("config", "policies: []\npolicies: []", "config.yml:2: error: the key 'policies' stands twice"),
+        (
+            "data__more",
+            "stories: [{story: one, steps: [{intent: a, intent: a}, {bot: A.}]}]",
+            "more.yml:1: error: the key 'intent' stands twice",
+        ),
         (
             "config",
             "policies: [{name: MemoizationPolicy, max_history: five}]",
