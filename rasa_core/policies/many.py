@@ -148,6 +148,8 @@ class MomentReader:
         intent = message.intent
         sure = intent.get("confidence")
         place = len(self._thresholds) if sure is None else bisect_right(self._thresholds, sure)
+        # Between two thresholds, all confidences are alike to a fallback; the name is the only other thing that it
+        # looks at.
         return 2 * place + (intent.get("name") == OUT_OF_SCOPE)
 
     def _example(self, seen: Ints, message: UserUttered) -> _Moment:
@@ -193,6 +195,7 @@ class ManyMoments:
     @classmethod
     def of(cls, ensemble: Any, domain: Domain) -> Self | None:
         """Return what predicts for an ensemble; None if policies of one's own, or of Rasa 3, may look at more."""
+        # By exact types: a subclass may decide by anything, and then what was decided before says nothing.
         if type(ensemble) not in _ENSEMBLES or ensemble.by_confidence or domain.rasa is not None:
             return None
         networks = list(filter(_is_network, ensemble.policies))
@@ -216,6 +219,7 @@ class ManyMoments:
             return self._row
 
         looking = copy.copy(policy)
+        # On the copy alone: the policy itself goes on as it is, also for other threads.
         vars(looking)["predict_action_probabilities"] = scores
         return looking
 
@@ -262,6 +266,7 @@ class ManyMoments:
         begins, lengths = matrix.starts[rows], np.diff(matrix.starts)[rows]
         ends = np.cumsum(lengths)
         places = np.arange(ends[-1]) + np.repeat(begins - ends + lengths, lengths)
+        # The columns of this network for those of the reader, which reads for several.
         own = np.full(len(reader.columns), _NONE, np.int32)
         own[[reader.columns[name] for name in self.feature_names]] = np.arange(len(self.feature_names))
         columns, values = own[matrix.columns[places]], matrix.values[places]
@@ -286,6 +291,7 @@ def _numbered(columns: Sequence[Ints]) -> tuple[Ints, Ints]:
     firsts = found
     for column in columns:
         _, low = np.unique(column, return_inverse=True)
+        # Two numbers as one, and numbered anew after each column, so that they stay small.
         _, firsts, found = np.unique(found * (len(low) + 1) + low, return_index=True, return_inverse=True)
     return found, firsts
 
