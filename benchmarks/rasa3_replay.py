@@ -34,7 +34,7 @@ from rasa_core.support.http import HttpAnswer, NoAnswerError
 Json = dict[str, Any]
 
 _OF_EVENT = {
-    "action": ("name", "policy", "confidence", "hide_rule_turn"),
+    "action": ("name", "action_text", "policy", "confidence", "hide_rule_turn"),
     "slot": ("name", "value"),
     "user": ("text", "input_channel", "metadata"),
     "bot": ("text", "data", "metadata"),

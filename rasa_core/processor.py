@@ -136,12 +136,16 @@ class MessageProcessor(TurnProcessor):
 
         return self.change(sender_id, take, conditions)
 
+    def check_log(self, events: Iterable[Event]) -> None:
+        """Raise as `check` does, for events that say what has happened elsewhere."""
+        self.check(None, events)
+
     def append_events(
         self, sender_id: str, events: Iterable[Event], conditions: RequestConditions | None = None
     ) -> RequestResult:
         """Append events to a conversation, without a prediction; the result is its state."""
         events = list(events)
-        self.check(None, events)
+        self.check_log(events)
 
         def append(conversation: Conversation) -> State:
             _begin_by(conversation, events)
@@ -170,7 +174,7 @@ class MessageProcessor(TurnProcessor):
     ) -> RequestResult:
         """Replace a conversation by events; the result is its state, with them."""
         events = list(events)
-        self.check(None, events)
+        self.check_log(events)
 
         def replace(conversation: Conversation) -> State:
             conversation.replace(events)

@@ -42,10 +42,19 @@ class RasaFiles:
     ----------
     folder
         Path of the project.
+
+    Attributes
+    ----------
+    names : dict of str to list of str
+        Intents and entities for a domain that lists none, as that of a bot which only understands.
+    named_in : list of Path
+        The files that these are from.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+        self.names: dict[str, list[str]] = {}
+        self.named_in: list[Path] = []
         self._keys = _KeysOfFiles()
 
     @property
@@ -78,7 +87,7 @@ class RasaFiles:
 
     def first_domain_file(self) -> Path:
         """Return the file that messages name for the domain; raise `ModelError` if there is none."""
-        files = self.domain_files
+        files = self.domain_files or self.named_in
         if not files:
             raise ModelError(f"the project {str(self.folder)!r} has no domain: neither domain.yml nor domain/.")
         return files[0]
@@ -98,7 +107,7 @@ class RasaFiles:
             If one of them is wrong; the message begins with file and line.
         """
         self.first_domain_file()  # Raises if there is none.
-        parts = read_rasa_domain(list(dict.fromkeys(self.domain_files)))
+        parts = read_rasa_domain(list(dict.fromkeys(self.domain_files)), self.names)
         parts.content["e2e_actions"][:] = dict.fromkeys([*parts.texts, *_texts_said(self.story_files)])
         return Domain.from_rasa(parts)
 

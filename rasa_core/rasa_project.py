@@ -72,13 +72,14 @@ def train_rasa_project(
     seconds = time.perf_counter() - started
     say(f"{len(read.steps)} stories and {len(read.rules)} rules, read in {seconds:.1f} s")
     agent = make_agent(files.domain, config.ensemble())
-    policies = config.policies
-    if not read.steps and config.learns:
+    policies = [one for one in config.policies if read.steps or not one.NEEDS_STORIES]
+    if not read.steps and not read.rules and files.names:
+        say("there are neither stories nor rules: the bot understands messages, and falls back at each of them.")
+    elif not read.steps and config.learns:
         say("there are no stories for TEDPolicy to learn from; the rules alone decide.")
-        policies = [policy for policy in policies if not policy.NEEDS_STORIES]
     say(f"training {' and '.join(type(policy).__name__ for policy in policies)} ...")
     started = time.perf_counter()
-    train_rasa(agent, read, learns=config.learns, epochs=config.epochs)
+    train_rasa(agent, read, learns=config.learns, epochs=config.epochs, needs_stories=not files.names)
     say(f"trained in {time.perf_counter() - started:.1f} s")
     agent.persist(model, fingerprints)
 
@@ -94,15 +95,22 @@ def _graph(read: ReadStories) -> StoryGraph:
     return StoryGraph(step for steps in read.steps for step in steps)
 
 
-def train_rasa(agent: Trains, read: ReadStories, *, learns: bool = False, epochs: int | None = None) -> None:
+def train_rasa(
+    agent: Trains,
+    read: ReadStories,
+    *,
+    learns: bool = False,
+    epochs: int | None = None,
+    needs_stories: bool = True,
+) -> None:
     """Train an agent from stories and rules; of stories, more are made up if a network learns from them.
 
     Raises
     ------
     ModelError
-        If they contradict one another.
+        If they contradict one another, or there are none and the bot is to do more than understand (`needs_stories`).
     """
-    if not read.steps and not read.rules:
+    if needs_stories and not read.steps and not read.rules:
         raise ModelError("the project has neither stories nor rules; they stand in YAML files in data/.")
     if unfit := unfit_policies(agent.domain, agent.policy_ensemble.policies):
         raise ModelError("\n".join(unfit))

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from rasa_core.channels.channel import OutputChannel
 from rasa_core.dispatcher import BotMessage, Content, Dispatcher, Responses, Values, filled, sayable, variables_of
-from rasa_core.exceptions import did_you_mean
+from rasa_core.exceptions import DomainError, did_you_mean
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class ResponseDispatcher(Dispatcher):
     Parameters
     ----------
     nlg
-        Words responses, if there is such a server; the domain has them where it fails.
+        Words responses, if there is such a server.
     """
 
     def __init__(
@@ -80,7 +80,15 @@ class ResponseDispatcher(Dispatcher):
             channel.send_custom_message(self.sender_id, said["elements"])
 
     def utter_template(self, template: str, filled_slots: Values = None, **kwargs: Any) -> None:
-        """Say one of the variants of a response, or nothing if none of them fits now."""
+        """Say one of the variants of a response, or nothing if none of them fits now.
+
+        Raises
+        ------
+        DomainError
+            If a condition of a variant has no name or no value.
+        RemoteActionError
+            If an NLG server does not word it.
+        """
         message = self.retrieve_template(template, filled_slots, **kwargs)
         if message is not None:
             self.utter_response({**message, **kwargs, "utter_action": template})
@@ -89,12 +97,10 @@ class ResponseDispatcher(Dispatcher):
         """Return the variant of a response that is to be said now, filled; None if none is."""
         variants = self.domain.templates.get(template_name)
         values = variables_of(filled_slots, kwargs)
-        fitting = _best(variants or (), values, self.output_channel.name)
+        fitting = _best(template_name, variants or (), values, self.output_channel.name)
         if self.nlg is not None and not isinstance(filled_slots, Mapping | None):
             variant = fitting[0].get("id") if fitting else None
-            worded = self.nlg.words(template_name, variant, kwargs, filled_slots, self.output_channel.name)
-            if worded is not None:
-                return worded
+            return self.nlg.words(template_name, variant, kwargs, filled_slots, self.output_channel.name)
         if variants is None:
             hint = did_you_mean(template_name, self.domain.templates)
             logger.error("the domain has no response %r.%s", template_name, hint)
@@ -110,19 +116,22 @@ class ResponseDispatcher(Dispatcher):
         }
 
 
-def _best(variants: Sequence[Content], slots: Mapping[str, Any], channel: str) -> list[Content]:
-    """Return the variants that may be said, of the best kind there is."""
+def _best(name: str, variants: Sequence[Content], slots: Mapping[str, Any], channel: str) -> list[Content]:
+    """Return the variants of a response that may be said, of the best kind there is."""
     kinds: dict[tuple[bool, bool], list[Content]] = {}
     for variant in variants:
         condition, wanted = variant.get("condition"), variant.get("channel")
-        if (not wanted or wanted == channel) and all(_holds(part, slots) for part in condition or ()):
+        if (not wanted or wanted == channel) and all(_holds(name, part, slots) for part in condition or ()):
             kinds.setdefault((bool(wanted), bool(condition)), []).append(variant)
     return kinds[max(kinds)] if kinds else []
 
 
-def _holds(condition: Mapping[str, Any], slots: Mapping[str, Any]) -> bool:
+def _holds(response: str, condition: Mapping[str, Any], slots: Mapping[str, Any]) -> bool:
     """Tell whether a slot has the value of a condition; texts are equal whatever their case, others as in Python."""
-    found, wanted = slots.get(condition.get("name", "")), condition.get("value")
+    if "name" not in condition or "value" not in condition:  # What it was to keep back must not be said.
+        problem = f"a condition of the response {response!r} is {condition!r:.100}"
+        raise DomainError(f"{problem}; it is like {{type: slot, name: city, value: Berlin}}.", ("responses", response))
+    found, wanted = slots.get(condition["name"]), condition["value"]
     if isinstance(found, str) and isinstance(wanted, str):
         return found.casefold() == wanted.casefold()
     return bool(found == wanted)

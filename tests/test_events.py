@@ -526,4 +526,10 @@ def test_parameters_come_in_the_order_of_old(kind: type[Event], names: str) -> N
 
 
 def test_an_action_of_rasa_3_without_a_name_is_called_as_what_it_says() -> None:
-    assert Event.from_parameters({"event": "action", "name": None, "action_text": "Hi!"}) == ActionExecuted("Hi!")
+    told = {"event": "action", "name": None, "action_text": "Hi!", "policy": "MemoizationPolicy", "timestamp": 1.0}
+
+    event = Event.from_parameters(told)
+
+    assert event == ActionExecuted("Hi!")
+    assert event.storable().as_dict() == told
+    assert ActionExecuted(None, action_text="Hi!", timestamp=1.0, policy="MemoizationPolicy").as_dict() == told

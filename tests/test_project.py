@@ -313,3 +313,35 @@ def test_a_served_project_follows_the_current_version(counted: Path) -> None:
     served._next_look = 0.0
     assert served.agent().domain.templates["utter_hello"][0]["text"] == "Hello!"
     assert served.agent() is not before
+
+
+NLU_ALONE = """\
+nlu:
+- intent: greet
+  examples: "- hello\\n"
+- intent: faq/price
+  examples: "- what of [tea](drink)\\n"
+"""
+
+
+@pytest.mark.parametrize("file", ["data/nlu.yml", "nlu.yml"])
+def test_nlu_data_alone_is_a_bot_that_understands(tmp_path: Path, file: str) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / file).write_text(NLU_ALONE)
+    (tmp_path / "config.yml").write_text("pipeline: [{name: KeywordIntentClassifier}]\n")
+
+    said = train(tmp_path)
+
+    assert f"{tmp_path / file}: 2 messages of 2 intents, 1 entities" in said
+    assert "there are neither stories nor rules: the bot understands messages, and falls back at each of them." in said
+    project = Project(tmp_path)
+    assert project.is_current()
+    assert {"greet", "faq"} < set(project.load_domain().intents)
+    assert project.load_domain().entities == ["drink"]
+    agent = Agent.load(project.model, str(project.nlu_model))
+    assert agent.turns().understand("hello")["intent"]["name"] == "greet"
+    assert agent.handle_message("hello") == []
+    assert agent.read_tracker("default").is_listening()
+    (tmp_path / file).unlink()
+    with pytest.raises(ModelError, match="has no domain"):
+        Project(tmp_path)

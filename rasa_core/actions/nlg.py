@@ -1,23 +1,21 @@
 """Responses that an NLG server words: asked for by POST, as Rasa 2 and 3 ask.
 
 The request is ``{"response", "id", "arguments", "tracker", "channel": {"name"}}``, and the answer one response:
-``{"text", "buttons", "image", "attachment", "custom", "elements"}``. Where the server fails, the domain's own response
-is said, and a warning is logged.
+``{"text", "buttons", "image", "attachment", "custom", "elements"}``, or null for nothing. Where the server fails, the
+action that wanted to speak fails, as in Rasa: what the domain has for it may be no more than a place holder.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
 from rasa_core.actions.webhook import MOST_EVENTS, tracker_body
+from rasa_core.exceptions import RemoteActionError
 from rasa_core.support.endpoint import Endpoint
 from rasa_core.support.http import NoAnswerError
 from rasa_core.support.strict_json import decode, plain
 from rasa_core.trackers import DialogueStateTracker
-
-logger = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT: Final = 10.0
 """Seconds; somebody waits for the words."""
@@ -45,7 +43,7 @@ class NlgServer:
     def words(
         self, response: str, variant: object, values: Mapping[str, Any], tracker: DialogueStateTracker, channel: str
     ) -> dict[str, Any] | None:
-        """Return what is said for a response; None if the server fails.
+        """Return what is said for a response; None for nothing.
 
         Parameters
         ----------
@@ -53,6 +51,11 @@ class NlgServer:
             The ``id`` of the domain's own variant that would be said; None if it has none.
         values
             What came with the response, beside slots.
+
+        Raises
+        ------
+        RemoteActionError
+            If the server fails, or answers with something that is no response.
         """
         request = {
             "response": response,
@@ -64,14 +67,13 @@ class NlgServer:
         place = self._endpoint.place
         try:
             answer = self._endpoint.post(request)
-            found = decode(answer.content.decode()) if 200 <= answer.status < 300 else None
+            if not 200 <= answer.status < 300:
+                raise RemoteActionError(f"the NLG server {place} answered {answer.status} to {response!r}.")
+            found = decode(answer.content.decode()) if answer.content.strip() else None
         except (NoAnswerError, ValueError) as error:
-            logger.warning("the NLG server %s does not word %r: %s; the domain does.", place, response, error)
+            raise RemoteActionError(f"the NLG server {place} does not word {response!r}: {error}") from error
+        if isinstance(found, dict):
+            return found
+        if found in (None, ""):
             return None
-        if not isinstance(found, dict):
-            logger.warning(
-                "the NLG server %s answered %d to %r, with no response; the domain words it.",
-                *(place, answer.status, response),
-            )
-            return None
-        return found
+        raise RemoteActionError(f"the NLG server {place} answered {response!r} with {found!r:.80}, and no response.")

@@ -72,6 +72,10 @@ class RasaRunner:
         """Tell whether the action is one of the bot's own, or a form, which may run one."""
         return self._is_custom(action_name) or action_name in self._parts.forms
 
+    def is_text(self, action_name: str) -> bool:
+        """Tell whether the action is a text of a story."""
+        return action_name in self._texts
+
     def _is_custom(self, name: str) -> bool:
         if name in self._own or name in self._texts:
             return name in self._own
@@ -228,6 +232,14 @@ class CallerRun(RasaRunner):
         if tracker.history.validated == action_name:
             return FormRun(self._parts.forms[action_name], self, dispatcher, tracker).run_validated()
         return super().run(action_name, dispatcher, tracker)
+
+    def say(self, response: str, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
+        """Say a response; what cannot be said is no error of the caller's."""
+        try:
+            return super().say(response, dispatcher, tracker)
+        except RasaCoreError:
+            logger.exception("the response %r cannot be said in conversation %r.", response, tracker.sender_id)
+            return take_said(dispatcher)
 
     def run_custom(self, name: str, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
         """Leave an action to the caller."""

@@ -187,8 +187,10 @@ def _responses(domain: Domain, parts: RasaParts) -> Iterator[Finding]:
         place = parts.lines.get(("responses", name))
         for variant in variants:
             for condition in variant.get("condition") or ():
-                slot = condition.get("name") if isinstance(condition, dict) else None
-                if slot is not None and slot not in parts.content["slots"]:
+                if "name" not in condition or "value" not in condition:
+                    text = f"a condition of the response {name!r} needs a name and a value; it is never said without."
+                    yield finding("unknown-name", "warning", text, [place])
+                elif (slot := condition["name"]) not in parts.content["slots"]:
                     text = f"a condition of the response {name!r} names no slot of the domain: {slot!r}."
                     yield finding("unknown-name", "warning", text + did_you_mean(slot, parts.content["slots"]), [place])
             for intent in _intents_of_buttons(variant):
@@ -245,6 +247,8 @@ def _said_twice(parts: RasaParts, read: ReadStories) -> Iterator[Finding]:
 
 
 def _unused_intents(parts: RasaParts, read: ReadStories) -> Iterator[Finding]:
+    if not read.steps and not read.rules:  # Of a bot that only understands.
+        return
     used = {one.intent.get("name") for one in _events(read) if isinstance(one, UserUttered)}
     used |= {intent for mappings in parts.mappings.values() for one in mappings for intent in one.intents}
     for name in parts.intents:

@@ -33,10 +33,9 @@ class UserUttered(Event):
     ----------
     text
         The message as typed, or None.
-    intent
-        ``{"name": str | None, "confidence": float}``; empty if nothing was understood.
-    entities
-        Objects with at least ``"entity"`` and ``"value"``.
+    intent, entities
+        ``{"name": str | None, "confidence": float}``, empty if nothing was understood; objects with at least
+        ``"entity"`` and ``"value"``.
     parse_data
         Everything that the interpreter returned; its intent and entities win over the other arguments.
     input_channel, metadata
@@ -254,16 +253,15 @@ class ActionExecuted(Event):
         Why the action failed: what it raised when it ran here, or what the caller says; None if it did not fail.
     hide_rule_turn
         Whether a rule that no story has chose the action, so that other policies do not see the turn.
+    action_text
+        What the bot says, of an action that is a text of a story; as in Rasa 3, this stands in JSON, and no name.
     """
 
     type_name: ClassVar[str] = "action"
     _keys: ClassVar = {
         "name": JsonKey("action_name", str, is_required=True),
-        "policy": JsonKey("policy", str),
+        **{key: JsonKey(key, str) for key in ("policy", "model", "predicted", "error", "action_text")},
         "confidence": JsonKey("confidence", float),
-        "model": JsonKey("model", str),
-        "predicted": JsonKey("predicted", str),
-        "error": JsonKey("error", str),
         "hide_rule_turn": JsonKey("hide_rule_turn", bool),
     }
     action_name: str
@@ -277,9 +275,12 @@ class ActionExecuted(Event):
     unpredictable: bool = False
     error: str | None = None
     hide_rule_turn: bool | None = None
+    action_text: str | None = None
 
     def __post_init__(self, moment: float | None = None) -> None:
         """Read what was given in the order of Rasa 3."""
+        if self.action_name is None:
+            object.__setattr__(self, "action_name", self.action_text)
         is_policy = isinstance(self.timestamp, str)
         if is_policy:
             object.__setattr__(self, "policy", self.timestamp)
@@ -287,7 +288,8 @@ class ActionExecuted(Event):
 
     def _parameters(self) -> Json:
         """Return the name, and of everything else what there is."""
-        return {key: found for key, to in self._keys.items() if (found := getattr(self, to.field)) is not None}
+        told = {key: found for key, to in self._keys.items() if (found := getattr(self, to.field)) is not None}
+        return told if self.action_text is None else {**told, "name": None}
 
     def _content(self) -> object:
         return self.action_name, self.error is not None
@@ -325,10 +327,8 @@ class ReminderScheduled(Event):
     trigger_date_time
         When, as a `datetime.datetime` or ISO text; kept to the second. With an offset it is kept as that instant, in
         UTC; without one it is local time wherever the action is to run, and stays as it is.
-    name
-        Identifies the reminder; made from the other parameters if not given.
-    kill_on_user_message
-        Whether a user message before that time cancels it.
+    name, kill_on_user_message
+        Identifies the reminder, made from the rest if not given; whether a user message before that time cancels it.
     intent, entities
         What the user seems to say then, as in Rasa 3; by position too, if there is more than an intent and a time.
     """

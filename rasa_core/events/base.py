@@ -204,10 +204,8 @@ class Event:
         if not isinstance(name, str):
             raise EventError('an event needs the key "event" with the name of its type, such as {"event": "restart"}.')
         event_class = Event.resolve_by_type(name, default)
-        if (
-            name == "action" and parameters.get("name") is None and "action_text" in parameters
-        ):  # What it says, in Rasa.
-            parameters = {**parameters, "name": parameters["action_text"]}
+        if name == "action" and parameters.get("name") is None and "action_text" in parameters:
+            parameters = {**parameters, "name": parameters["action_text"]}  # It is called as what it says.
         stamp = parameters.get("timestamp")
         if stamp is not None and not is_number(stamp):
             raise EventError(f'"timestamp" of event "{name}" is Unix time in seconds, not {str(stamp)[:60]!r}.')

@@ -18,13 +18,15 @@ settings            ``config.yml``: policies, pipeline, imports; there may be no
 
 A bot of Rasa 2 or 3 is known by its layout: see `rasa_core.rasa_files`.
 
+NLU data alone is a bot that only understands: its domain has the intents and entities of the data, and there is nothing
+to learn.
+
 What is found by its content is not looked for among models, tests and environments. Each model is trained anew only if
 what it depends on has changed.
 """
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,7 +40,7 @@ from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
 from rasa_core.model_folder import fingerprint_of_files, read_model, write_model
 from rasa_core.nlu.pipeline import PipelineConfig, Step, chosen_pipeline, keys_of, stored_steps
-from rasa_core.nlu.reading import holds_nlu_data, list_data_files, read_training_data
+from rasa_core.nlu.reading import read_training_data
 from rasa_core.nlu.training_data import TrainingData
 from rasa_core.nlu.upkeep import State as NLUState
 from rasa_core.nlu.upkeep import bring_up, state_of
@@ -47,6 +49,7 @@ from rasa_core.policies.ensemble import MODEL_FORMAT
 from rasa_core.policies.fallback import FallbackPolicy
 from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies.keras_policy import KerasPolicy
+from rasa_core.project.layout import find_domain, find_nlu_data, find_stories, names_in, only_understands
 from rasa_core.project.models import DIALOGUE, FINGERPRINT, NLU, Figures, ProjectModels, hashes_of
 from rasa_core.project.training import Say, brief, calibration_of, set_thresholds, told_fallback, train_dialogue
 from rasa_core.rasa3.domain_parts import RASA_DEFAULT_INTENTS
@@ -54,19 +57,11 @@ from rasa_core.rasa3.endpoints import Endpoints, read_endpoints
 from rasa_core.rasa_config import RasaConfig, read_rasa_config, written_policies
 from rasa_core.rasa_files import RasaFiles, is_rasa
 from rasa_core.rasa_project import train_rasa_project
-from rasa_core.stories.files import NO_YAML, holds_stories, holds_yaml_stories, story_files
+from rasa_core.stories.files import holds_stories, story_files
 from rasa_core.support.folders import check_writable, files_below
 from rasa_core.support.problems import told
-from rasa_core.support.text_files import TextFileError, read_text
 from rasa_core.version import __version__
 
-STORIES = ("stories.md", "stories", "data/stories.md", "data/stories")
-NLU_FOLDERS = ("data", "nlu")
-DOMAINS = ("domain.yml", "domain.yaml")
-_NO_PARTS = ("models", "tests", "test", "venv", "env", "node_modules", "site-packages", "__pycache__", "build", "dist")
-_MODEL_FILES = ("metadata.json", "policy_metadata.json")
-_NO_STORIES = re.compile(r"(failed|test|debug)[_.-]|.*[_-]test$", re.IGNORECASE)  # As evaluate and people name them.
-_DOMAIN_KEY = re.compile(r"^(intents|entities|slots|actions|templates|responses)[ \t]*:", re.MULTILINE)
 State = Literal["current", "adapted", "changed"]
 
 
@@ -96,13 +91,17 @@ class Project:
         if not self.folder.is_dir():
             is_file = "is a file, not a folder" if self.folder.exists() else "does not exist"
             raise ModelError(f"the project folder {str(folder)!r} {is_file}. It holds domain.yml and stories.md.")
-        self.rasa = RasaFiles(self.folder) if domain is None and stories is None and is_rasa(self.folder) else None
+        is_given = domain is not None or stories is not None
+        is_of_rasa = not is_given and (is_rasa(self.folder) or only_understands(self.folder))
+        self.rasa = RasaFiles(self.folder) if is_of_rasa else None
         if self.rasa is not None:
+            if not self.rasa.story_files:
+                self.rasa.names, self.rasa.named_in = names_in(self.nlu_data()), self.nlu_files
             self.domain_file = self.rasa.first_domain_file()
             self.stories: Path | list[Path] = self.rasa.story_files
         else:
-            self.domain_file = self._given(domain, "domain") or self._find_domain()
-            self.stories = self._given(stories, "stories") or self._find_stories()
+            self.domain_file = self._given(domain, "domain") or find_domain(self.folder)
+            self.stories = self._given(stories, "stories") or find_stories(self.folder)
         self.models = ProjectModels(self.folder / "models")
         self.model, self.nlu_model = self.models.dialogue, self.models.nlu
         self.features = self.folder / "models" / "features.npz"
@@ -115,38 +114,6 @@ class Project:
             if found.exists():
                 return found
         raise ModelError(f"there is no {what} {str(path)!r}, neither here nor in the project {str(self.folder)!r}.")
-
-    def _find_domain(self) -> Path:
-        for name in DOMAINS:
-            if (self.folder / name).is_file():
-                return self.folder / name
-        found = [path for path in self._own_files() if _holds_domain(path)]
-        if len(found) == 1:
-            return found[0]
-        if not found:
-            looked = f"looked for {self.folder / DOMAINS[0]}, and for a YAML file with intents: and actions:"
-            raise ModelError(f"the project {str(self.folder)!r} has no domain; {looked}.")
-        several = f"several domains: {', '.join(map(str, found))}"
-        raise ModelError(f"the project {str(self.folder)!r} has {several}. Name one with -d.")
-
-    def _find_stories(self) -> Path | list[Path]:
-        for name in STORIES:
-            if (self.folder / name).exists():
-                return self.folder / name
-        found = [path for path in self._own_files() if not _NO_STORIES.match(path.stem) and holds_stories(path)]
-        if found:
-            return found
-        yaml = [path for path in self._own_files() if holds_yaml_stories(path)]  # Of a bot of Rasa 3, cut in half.
-        looked = ", ".join(str(self.folder / name) for name in STORIES)
-        problem = f"the project {str(self.folder)!r} has no stories; looked for {looked}, and for files that hold some."
-        raise ModelError(f"{problem} {', '.join(map(str, yaml))}: {NO_YAML}." if yaml else problem)
-
-    def _own_files(self) -> Iterator[Path]:
-        """Yield the files of the folder and those below that may be found by their content."""
-        for path in files_below(self.folder):
-            is_elsewhere = not set(_NO_PARTS).isdisjoint(path.relative_to(self.folder).parts[:-1])
-            if not is_elsewhere and not any((path.parent / name).exists() for name in _MODEL_FILES):
-                yield path
 
     @property
     def test_files(self) -> list[Path]:
@@ -164,8 +131,7 @@ class Project:
     @property
     def nlu_files(self) -> list[Path]:
         """The files of NLU data, in the order in which they are read; none if something else understands typed text."""
-        own = [path for path in sorted(self.folder.iterdir()) if path.is_file() and holds_nlu_data(path)]
-        return [*own, *(path for name in NLU_FOLDERS for path in list_data_files(self.folder / name))]
+        return find_nlu_data(self.folder)
 
     @property
     def interpreter(self) -> Path | None:
@@ -381,17 +347,6 @@ class _Job:
         intents = [intent for intent in domain.intents if intent in data.intents or intent not in given]
         named = check_domain_names(data, intents, domain.entities, str(self.project.domain_file))
         return [*named, *check_training_data(data)]
-
-
-def _holds_domain(path: Path) -> bool:
-    """Tell whether a YAML file has at least two keys of a domain, what users say or what the bot does among them."""
-    if path.suffix.lower() not in (".yml", ".yaml"):
-        return False
-    try:
-        keys = set(_DOMAIN_KEY.findall(read_text(path)))
-    except TextFileError:
-        return False
-    return len(keys) > 1 and not keys.isdisjoint(("intents", "actions"))  # One alone may stand in any YAML file.
 
 
 def network_of(max_history: int | None, priority: int | None = None) -> KerasPolicy:

@@ -184,8 +184,8 @@ def as_list(value: Any) -> list[Any]:
 # -- reading
 
 
-def read_rasa_domain(files: Sequence[str | Path]) -> RasaParts:
-    """Read and merge the domain parts of files, in their order.
+def read_rasa_domain(files: Sequence[str | Path], names: Mapping[str, list[str]] | None = None) -> RasaParts:
+    """Read and merge the domain parts of files, in their order; `names` are the intents and entities if they list none.
 
     Raises
     ------
@@ -193,7 +193,7 @@ def read_rasa_domain(files: Sequence[str | Path]) -> RasaParts:
         If a file cannot be read, two disagree, or something in them is wrong.
     """
     try:
-        return _merged([part for part in map(read_yaml, files) if part is not None])
+        return _merged([part for part in map(read_yaml, files) if part is not None], names)
     except YamlError as error:
         raise DomainError(str(error)) from error
 
@@ -271,10 +271,11 @@ class _Merger:
             self.content[key][name.written] = entry.data
 
 
-def _merged(roots: Sequence[Part]) -> RasaParts:
+def _merged(roots: Sequence[Part], names: Mapping[str, list[str]] | None = None) -> RasaParts:
     merger = _Merger()
     for root in roots:
         merger.add(root)
+    merger.content |= {key: list(found) for key, found in (names or {}).items() if not merger.content[key]}
     versions = [root.keys()["version"].written for root in roots if "version" in root.keys()]  # noqa: SIM118
     content = merger.content
     # One file of version 3 makes it a bot of Rasa 3, in which forms have no mappings.

@@ -224,4 +224,5 @@ class RasaTurns:
         for event in chosen.events:
             tracker.update(event)
         expected = told or self.expected(chosen, name)
-        tracker.take(expected.executed(name, problem, hidden=chosen.hide_rule_turn))
+        is_text = self.runner.is_text(name)
+        tracker.take(expected.executed(name, problem, hidden=chosen.hide_rule_turn, is_text=is_text))

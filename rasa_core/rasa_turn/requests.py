@@ -25,7 +25,6 @@ class RasaRequests:
     """Changes of conversations, in front of `RasaTurns` and a `MessageProcessor`, which has the types of results."""
 
     domain: Domain
-    check: Any
     begin_session: Any
     dispatcher_for: Any
     hear: Any
@@ -35,10 +34,12 @@ class RasaRequests:
     _converse: Any
     _once: Any
 
+    def check_log(self, events: Iterable[Event]) -> None:
+        """Let a log name slots and actions that the domain does not have, as in Rasa; they change nothing."""
+
     def append_events(self, sender_id: str, events: Iterable[Event], conditions: Any = None) -> Any:
         """Append events to a conversation, which begins with a session; the result is its state."""
         events = list(events)
-        self.check(None, events)
 
         def append(conversation: Any) -> State:
             tracker: DialogueStateTracker = conversation.tracker

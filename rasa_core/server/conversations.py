@@ -152,7 +152,7 @@ def explain(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def replace_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
     """Put events in the place of a whole conversation."""
-    events = events_in(request.conversation(), agent)
+    events = events_in(request.conversation(), agent, is_log=True)
     check_taken_back(events, agent, None)
     answered = agent.processor.replace_events(sender_id, events, request.conditions("replace"))
     return _told(request, agent, sender_id, answered)
@@ -161,7 +161,7 @@ def replace_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
 def append_events(request: Request, agent: Agent, sender_id: str) -> Response:
     """Add events, a list or one, to a conversation, and predict nothing."""
     body = request.json()
-    events = events_in([body] if isinstance(body, dict) else body, agent)
+    events = events_in([body] if isinstance(body, dict) else body, agent, is_log=True)
     check_taken_back(events, agent, sender_id)
     if "include_events" in request.args:
         _check_told(agent.read_tracker(sender_id), takes.INCLUDE_EVENTS.of(request))
@@ -194,7 +194,7 @@ def predict(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def predict_events(request: Request, agent: Agent, sender_id: str) -> Response:
     """Tell what comes after some events; nothing is stored."""
-    events = events_in(request.json(), agent)
+    events = events_in(request.json(), agent, is_log=True)
     check_taken_back(events, agent, None)
     tracker = DialogueStateTracker.from_events("default", events, agent.domain)
     return json_response(_prediction(agent, tracker))
@@ -254,11 +254,15 @@ def _error_of(action: str | None, body: Mapping[str, Any]) -> str | None:
     return error
 
 
-def events_in(items: object, agent: Agent) -> list[Event]:
-    """Return the events of a JSON list; raise `HttpError` 400 if one of them is wrong."""
+def events_in(items: object, agent: Agent, *, is_log: bool = False) -> list[Event]:
+    """Return the events of a JSON list; raise `HttpError` 400 if one of them is wrong.
+
+    A log (`is_log`) of a Rasa 3 bot may name slots and actions that the domain does not have, as in Rasa.
+    """
     if not isinstance(items, list):
         raise HttpError(400, f"events are sent as a list, not as {json_type(items)}.")
-    return [_event(item, index, agent) for index, item in enumerate(items)]
+    takes_any = is_log and agent.domain.rasa is not None
+    return [_event(item, index, agent, takes_any) for index, item in enumerate(items)]
 
 
 def check_taken_back(events: list[Event], agent: Agent, sender_id: str | None) -> None:
@@ -280,7 +284,7 @@ def check_taken_back(events: list[Event], agent: Agent, sender_id: str | None) -
         )
 
 
-def _event(item: object, index: int, agent: Agent) -> Event:
+def _event(item: object, index: int, agent: Agent, takes_any_name: bool) -> Event:
     where, details = f"event {index}: ", {"index": index}
     if not isinstance(item, dict):
         raise HttpError(400, f"{where}an event is an object, not {json_type(item)}.", details=details)
@@ -300,7 +304,8 @@ def _event(item: object, index: int, agent: Agent) -> Event:
     except _BAD_EVENT as error:  # From event classes of users' own, which need not check what they are given.
         problem = f'{where}{type(error).__name__} in "{item["event"]}": {error}'
         raise HttpError(400, problem, details=details) from error
-    _check_names(event, agent.domain, where, details)
+    if not takes_any_name:
+        _check_names(event, agent.domain, where, details)
     return event
 
 

@@ -83,7 +83,8 @@ def _steps(events: Iterable[Event], *, is_begun: bool = False) -> list[dict[str,
         elif isinstance(event, ActiveLoop):
             steps.append({"active_loop": event.loop_name})
         elif isinstance(event, ActionExecuted) and event.action_name not in _NO_STEPS:
-            steps.append({"action": event.action_name, **({"failed": True} if event.error is not None else {})})
+            said = {"bot": event.action_text} if event.action_text else {"action": event.action_name}
+            steps.append({**said, **({"failed": True} if event.error is not None else {})})
     # A session in which nobody spoke, such as one that only began, makes no story.
     return steps if heard else []
 

@@ -109,7 +109,12 @@ def _take_message(found: Digest, event: Mapping[str, Any]) -> None:
 
 
 def _take_action(found: Digest, event: Mapping[str, Any]) -> None:
-    found.actions[str(event.get("name"))] = None
+    found.actions[str(_name_of(event))] = None
+
+
+def _name_of(event: Mapping[str, Any]) -> Any:
+    """Return the name of an action, which one that is a text of a story does not have."""
+    return event.get("name") or event.get("action_text")
 
 
 def _take_slot(found: Digest, event: Mapping[str, Any]) -> None:
@@ -127,7 +132,7 @@ def _intent(event: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _problems_in(event: Mapping[str, Any]) -> Iterator[str]:
-    kind, name = event.get("event"), event.get("name")
+    kind, name = event.get("event"), _name_of(event)
     if kind == "pause":
         yield "paused"
     if kind == "user" and _intent(event).get("name") == NOT_UNDERSTOOD:

@@ -58,8 +58,10 @@ class Expected(NamedTuple):
     confidence: float | None = None
     model: str | None = None
 
-    def executed(self, action_name: str, error: str | None = None, *, hidden: bool = False) -> ActionExecuted:
-        """Return the event of the action that was run in fact."""
+    def executed(
+        self, action_name: str, error: str | None = None, *, hidden: bool = False, is_text: bool = False
+    ) -> ActionExecuted:
+        """Return the event of the action that was run in fact, which may be a text of a story."""
         return ActionExecuted(
             action_name,
             policy=self.policy,
@@ -68,6 +70,7 @@ class Expected(NamedTuple):
             predicted=None if self.action == action_name else self.action,
             error=error,
             hide_rule_turn=hidden or None,
+            action_text=action_name if is_text else None,
         )
 
 

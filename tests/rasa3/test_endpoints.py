@@ -294,7 +294,7 @@ def test_an_nlg_server_words_responses(talk: Path, server: Server) -> None:
 
 
 @pytest.mark.parametrize("answer", [(500, {}, {"error": "no"}), (200, {}, b"<html>"), (200, {}, [1]), None])
-def test_where_it_fails_the_domain_has_the_words(
+def test_where_it_fails_the_action_fails(
     talk: Path, server: Server, caplog: pytest.LogCaptureFixture, answer: Any
 ) -> None:
     server.answers["POST", "/nlg"] = answer
@@ -304,8 +304,19 @@ def test_where_it_fails_the_domain_has_the_words(
     agent = Agent.load(talk, nlg=NlgServer({"url": f"{server.url}/nlg", "timeout": 1}))
 
     with caplog.at_level(logging.WARNING, "rasa_core"):
-        assert say(agent, '/a{"x": "1"}') == ["local 1"]
+        assert say(agent, '/a{"x": "1"}') == []
     assert "the NLG server http://127.0.0.1" in caplog.text
+    (action,) = (event for event in agent.read_tracker("ada").events if getattr(event, "error", None))
+    assert action.as_dict()["name"] == "utter_a"
+    assert agent.start_message_handling('/a{"x": "1"}', "bob")["next_action"] == "utter_a"
+
+
+def test_an_nlg_server_may_have_nothing_to_say(talk: Path, server: Server) -> None:
+    server.answers["POST", "/nlg"] = 200, {}, None
+    agent = Agent.load(talk, nlg=f"{server.url}/nlg")
+
+    assert say(agent, '/a{"x": "1"}') == []
+    assert not [event for event in agent.read_tracker("ada").events if getattr(event, "error", None)]
 
 
 def test_what_an_action_server_names_is_worded_too_and_the_domain_is_sent_where_it_is_wanted(

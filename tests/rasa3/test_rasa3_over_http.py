@@ -82,6 +82,16 @@ def test_the_events_of_a_state_are_chosen_as_in_rasa(client: Client) -> None:
     assert ok(added)["events"][-1]["event"] == "pause"
 
 
+def test_a_log_may_name_what_the_domain_does_not_have(client: Client) -> None:
+    sent = [{"event": "slot", "name": "nowhere", "value": 1}, {"event": "action", "name": "action_of_old"}]
+    state = ok(client.post("/conversations/ada/tracker/events?include_events=ALL", json=sent))
+    assert [event["name"] for event in state["events"][-2:]] == ["nowhere", "action_of_old"]
+    assert "nowhere" not in state["slots"]
+    assert ok(client.put("/conversations/ada/tracker/events", json=sent))["latest_action_name"] == "action_of_old"
+    refused = client.post("/conversations/ada/continue", json={"events": sent})
+    assert refused.status_code == 400
+
+
 def test_a_state_can_be_asked_for_as_it_was(client: Client) -> None:
     say(client, "/chat")
     until = ok(client.get("/conversations/ada/tracker"))["latest_event_time"]

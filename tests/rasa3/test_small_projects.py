@@ -290,9 +290,16 @@ PROJECTS: Final[dict[str, tuple[str, str, str]]] = {
           - {text: Hello.}
           - {text: "Hello, gold!", condition: [{type: slot, name: s, value: gold}]}
           - {text: Hello in Slack., channel: slack}
+          utter_secret: [{text: Open sesame., condition: [{type: intent, name: a}]}]
         """,
-        "rules:\n- rule: level\n  steps: [{intent: a}, {action: utter_level}]\n",
-        '/a => Hello. | /a{"x": "GOLD"} => Hello, gold! | /a{"x": "silver"} => Hello.',
+        """
+        rules:
+        - rule: level
+          steps: [{intent: a}, {action: utter_level}]
+        - rule: no value
+          steps: [{intent: b}, {action: utter_secret}]
+        """,
+        '/a => Hello. | /a{"x": "GOLD"} => Hello, gold! | /a{"x": "silver"} => Hello. | /b => | /a => Hello.',
     ),
     "what was not understood is asked twice": (
         'responses: {utter_ask_rephrase: [{text: "Again?"}], utter_default: [{text: Sorry.}]}',

@@ -121,6 +121,9 @@ def events() -> dict[str, Schema]:
     """Return the schemas of events: of each type, of one event, and of a list."""
     known = {name: Event.resolve_by_type(name) for name in Event.known_types() if name not in _REFUSED}
     made = {f"Event-{name}": _event(kind) for name, kind in known.items()}
+    action = made["Event-action"]
+    action["properties"]["name"] = or_null(ref("Action"))  # Null of an action that is a text of a story.
+    action |= {"required": ["event"], "anyOf": [_needs(name=ref("Action")), _needs(action_text=TEXT)]}
     reminder = made["Event-reminder"]["properties"]
     reminder["date_time"] = {"type": "string", "format": "date-time", "examples": ["2030-01-01T12:00:00+02:00"]}
     return {

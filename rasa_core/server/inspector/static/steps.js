@@ -42,14 +42,15 @@ function user(event) {
 }
 
 function action(event) {
+  const name = event.name ?? event.action_text;
   const sure = event.confidence;
-  const facts = [h("b", {}, event.name === LISTEN ? t.listens : shown(event.name))];
+  const facts = [h("b", {}, name === LISTEN ? t.listens : shown(name))];
   if (sure !== undefined && sure !== null) facts.push(bar(sure), h("span", {}, percent(sure)));
   if (event.policy) facts.push(h("span", {class: "dim"}, shown(event.policy)));
   if (sure < UNSURE) facts.push(chip("warn", t.unsure));
-  if (event.predicted && event.predicted !== event.name) facts.push(chip("warn", t.deviates(shown(event.predicted))));
+  if (event.predicted && event.predicted !== name) facts.push(chip("warn", t.deviates(shown(event.predicted))));
   if (event.error) facts.push(chip("bad", `${t.error}: ${shown(event.error).slice(0, 300)}`));
-  return [h("span", {class: `facts ${event.name === LISTEN ? "listen" : ""}`}, ...facts)];
+  return [h("span", {class: `facts ${name === LISTEN ? "listen" : ""}`}, ...facts)];
 }
 
 function bot(event, kind) {

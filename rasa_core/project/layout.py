@@ -1,0 +1,98 @@
+"""Which files of a folder hold the domain, the stories and the NLU data of a bot of 0.9, by their names or contents."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from rasa_core.exceptions import ModelError
+from rasa_core.nlu.reading import holds_nlu_data, list_data_files
+from rasa_core.nlu.training_data import TrainingData
+from rasa_core.stories.files import NO_YAML, holds_stories, holds_yaml_stories
+from rasa_core.support.folders import files_below
+from rasa_core.support.text_files import TextFileError, read_text
+
+STORIES: Final = ("stories.md", "stories", "data/stories.md", "data/stories")
+NLU_FOLDERS: Final = ("data", "nlu")
+DOMAINS: Final = ("domain.yml", "domain.yaml")
+_NO_PARTS: Final = (
+    *("models", "tests", "test", "venv", "env", "node_modules", "site-packages", "__pycache__", "build", "dist"),
+)
+_MODEL_FILES: Final = ("metadata.json", "policy_metadata.json")
+_NO_STORIES: Final = re.compile(r"(failed|test|debug)[_.-]|.*[_-]test$", re.IGNORECASE)  # As evaluate and people name them.
+_DOMAIN_KEY: Final = re.compile(r"^(intents|entities|slots|actions|templates|responses)[ \t]*:", re.MULTILINE)
+
+
+def find_domain(folder: Path) -> Path:
+    """Return the domain of a project; raise `ModelError` if there is none, or more than one."""
+    found = _domains_in(folder)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        looked = f"looked for {folder / DOMAINS[0]}, and for a YAML file with intents: and actions:"
+        raise ModelError(f"the project {str(folder)!r} has no domain; {looked}.")
+    files = ", ".join(map(str, found))
+    raise ModelError(f"the project {str(folder)!r} has several domains: {files}. Name one with -d.")
+
+
+def _domains_in(folder: Path) -> list[Path]:
+    named = [folder / name for name in DOMAINS if (folder / name).is_file()]
+    return named[:1] or [path for path in _own_files(folder) if _holds_domain(path)]
+
+
+def find_stories(folder: Path) -> Path | list[Path]:
+    """Return the file, the folder or the files with the stories of a project; raise `ModelError` if there are none."""
+    found = _stories_in(folder)
+    if found:
+        return found
+    yaml = [path for path in _own_files(folder) if holds_yaml_stories(path)]  # Of a bot of Rasa 3, cut in half.
+    looked = ", ".join(str(folder / name) for name in STORIES)
+    problem = f"the project {str(folder)!r} has no stories; looked for {looked}, and for files that hold some."
+    raise ModelError(f"{problem} {', '.join(map(str, yaml))}: {NO_YAML}." if yaml else problem)
+
+
+def _stories_in(folder: Path) -> Path | list[Path]:
+    named = [folder / name for name in STORIES if (folder / name).exists()]
+    if named:
+        return named[0]
+    return [path for path in _own_files(folder) if not _NO_STORIES.match(path.stem) and holds_stories(path)]
+
+
+def find_nlu_data(folder: Path) -> list[Path]:
+    """Return the files of NLU data of a project, in the order in which they are read."""
+    own = [path for path in sorted(folder.iterdir()) if path.is_file() and holds_nlu_data(path)]
+    return [*own, *(path for name in NLU_FOLDERS for path in list_data_files(folder / name))]
+
+
+def only_understands(folder: Path) -> bool:
+    """Tell whether a project has NLU data, and neither a domain nor stories."""
+    if _domains_in(folder) or _stories_in(folder) or not find_nlu_data(folder):
+        return False
+    return not any(map(holds_yaml_stories, _own_files(folder)))
+
+
+def names_in(data: TrainingData) -> dict[str, list[str]]:
+    """Return the intents and entities of NLU data, as a domain lists them; nothing if there are no intents."""
+    intents = sorted({name.partition("/")[0] for name in data.intents})
+    return {"intents": intents, "entities": sorted(data.entities)} if intents else {}
+
+
+def _own_files(folder: Path) -> Iterator[Path]:
+    """Yield the files of the folder and those below that may be found by their content."""
+    for path in files_below(folder):
+        is_elsewhere = not set(_NO_PARTS).isdisjoint(path.relative_to(folder).parts[:-1])
+        if not is_elsewhere and not any((path.parent / name).exists() for name in _MODEL_FILES):
+            yield path
+
+
+def _holds_domain(path: Path) -> bool:
+    """Tell whether a YAML file has at least two keys of a domain, what users say or what the bot does among them."""
+    if path.suffix.lower() not in (".yml", ".yaml"):
+        return False
+    try:
+        keys = set(_DOMAIN_KEY.findall(read_text(path)))
+    except TextFileError:
+        return False
+    return len(keys) > 1 and not keys.isdisjoint(("intents", "actions"))  # One alone may stand in any YAML file.
