@@ -43,7 +43,7 @@ from rasa_core.rasa3.domain_parts import (
     rasa_domain_from_text,
 )
 from rasa_core.rasa3.slots import rasa_slot
-from rasa_core.slots import Slot
+from rasa_core.slots import Slot, unfit_option
 from rasa_core.support.text_files import TextFileError, read_text
 
 
@@ -193,7 +193,8 @@ class Domain(DomainFeatures):
             try:
                 slots.append(Slot.resolve_by_type(type_name)(name, **options))
             except (TypeError, DomainError) as error:
-                raise DomainError(f"slot {name!r} of type {type_name!r}: {error}", ("slots", name)) from error
+                problem = unfit_option(error) if isinstance(error, TypeError) else error
+                raise DomainError(f"slot {name!r} of type {type_name!r}: {problem}", ("slots", name)) from error
         return slots
 
     @staticmethod

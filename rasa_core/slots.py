@@ -297,6 +297,12 @@ class DataSlot(Slot):
     """Base of old for slots with features of their own; subclass it or `Slot`."""
 
 
+def unfit_option(error: TypeError) -> str:
+    """Return what is wrong with the options of a slot, as its class has said."""
+    _, _, option = str(error).partition("unexpected keyword argument ")
+    return f"it has no option {option}." if option else str(error)
+
+
 def class_from_path(path: str, base: type[T]) -> type[T]:
     """Import the class at the dotted `path` and check that it is a subclass of `base`."""
     module_name, _, class_name = path.rpartition(".")

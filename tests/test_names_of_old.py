@@ -168,3 +168,8 @@ def test_an_object_has_what_is_used_of_it(kind: str, name: str) -> None:
 def test_the_documents_are_read() -> None:
     assert ("rasa_core.remote", "RasaCoreClient") in documented()
     assert len(documented()) > 15
+
+
+def test_what_is_left_out_says_so() -> None:
+    with pytest.raises(ImportError, match="SklearnPolicy is left out"):
+        exec("from rasa_core.policies import SklearnPolicy", {})

@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 
+from rasa_core.actions.action import ActionListen
 from rasa_core.events import (
     ActionExecuted,
     BotUttered,
     Event,
+    SlotSet,
 )
 from rasa_core.exceptions import EventError
+from rasa_core.slots import TextSlot
+from rasa_core.trackers import DialogueStateTracker
 
 
 @pytest.fixture
@@ -76,3 +80,30 @@ def test_a_class_without_a_type_name_of_its_own_registers_nothing() -> None:
 
 def test_an_unknown_type_may_have_a_default() -> None:
     assert Event.resolve_by_type("utter_hi", ActionExecuted) is ActionExecuted
+
+
+@pytest.mark.usefixtures("registry")
+def test_an_event_changes_a_tracker_by_the_names_of_old() -> None:
+    class RestartedButForName(Event):
+        type_name = "restart_but_for_name"
+
+        def apply_to(self, tracker: Any) -> None:
+            name = tracker.get_slot("name")
+            tracker._reset()
+            tracker._set_slot("name", name)
+            tracker.follow_up_action = ActionListen()
+
+    class Emptied(Event):
+        type_name = "emptied"
+
+        def apply_to(self, tracker: Any) -> None:
+            tracker._reset_slots()
+            tracker._paused = True
+
+    tracker = DialogueStateTracker("ada", [TextSlot("name"), TextSlot("city")])
+    for event in (SlotSet("name", "Ada"), SlotSet("city", "Oslo"), RestartedButForName()):
+        tracker.update(event)
+    assert tracker.current_slot_values() == {"name": "Ada", "city": None}
+    assert tracker.follow_up_action == "action_listen"
+    tracker.update(Emptied())
+    assert (tracker.get_slot("name"), tracker.is_paused()) == (None, True)

@@ -43,6 +43,7 @@ def visualize_stories(
     silent: bool = False,
     *,
     training_data: Examples | None = None,
+    interpreter: object = None,
 ) -> Diagram:
     """Draw how conversations go: actions as nodes, and what the user says on the arrows between them.
 
@@ -63,8 +64,8 @@ def visualize_stories(
         False draws each action of each story.
     fontsize
         In pixels.
-    silent
-        Accepted for older programs; nothing is said.
+    silent, interpreter
+        Accepted for older programs; nothing is said, and there is nothing to interpret.
     training_data
         Older name of `nlu_training_data`.
 

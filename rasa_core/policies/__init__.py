@@ -50,6 +50,8 @@ def __getattr__(name: str) -> Any:
     """Load a name from the module that has it; `OnlinePolicyEnsemble` teaches, and so stands above all policies."""
     if name == "OnlinePolicyEnsemble":
         return _legacy.load(name)
+    if name == "SklearnPolicy":
+        raise ImportError("SklearnPolicy is left out, as scikit-learn keeps its models as pickles; use KerasPolicy.")
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from rasa_core.exceptions import DomainError, did_you_mean
-from rasa_core.slots import Slot, class_from_path, short_text
+from rasa_core.slots import Slot, class_from_path, short_text, unfit_option
 
 OTHER_VALUE: Final = "__other__"  # As Rasa names it, since a domain may list it itself.
 
@@ -190,7 +190,7 @@ def rasa_slot(name: str, described: Mapping[str, Any]) -> Slot:
     try:
         return kind(name, described.get("initial_value"), **options)
     except TypeError as error:
-        raise DomainError(f"slot {name!r} of type {type_name!r}: {error}") from error
+        raise DomainError(f"slot {name!r} of type {type_name!r}: {unfit_option(error)}") from error
 
 
 def _truth(value: Any) -> bool | None:

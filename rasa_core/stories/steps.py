@@ -105,6 +105,17 @@ class StoryStep:
         if len(self.sources) != len(self.events):
             set_(self, "sources", (None,) * len(self.events))
 
+    def create_copy(self, use_new_id: bool = True) -> StoryStep:
+        """Return an equal step, to which events can be added."""
+        return replace(self)
+
+    def add_event(self, event: Event) -> None:
+        """Add an event at the end."""
+        object.__setattr__(self, "events", (*self.events, event))
+        object.__setattr__(self, "sources", (*self.sources, None))
+
+    add_user_message = add_event
+
     def as_story_string(self, flat: bool = False) -> str:
         """Return the block of a story file that reads as this step; only its events if `flat`.
 

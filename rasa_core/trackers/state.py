@@ -106,8 +106,10 @@ class ConversationState:
         return self._follow_up
 
     @follow_up_action.setter
-    def follow_up_action(self, name: str | None) -> None:
-        self._follow_up = None if name is None else ActionName(name)
+    def follow_up_action(self, action: Any) -> None:
+        if action is not None and not isinstance(action, str):  # By an event of a user's own: an `Action`.
+            action = action.name()
+        self._follow_up = None if action is None else ActionName(action)
 
     # -- what events change
 
@@ -180,6 +182,9 @@ class ConversationState:
         for slot in self.slots.values():
             slot.reset()
         self._state = None
+
+    _set_slot, _reset_slots = _on_slot, _on_reset_slots
+    """Their names in 0.9, which the `apply_to` of users' own events calls."""
 
     # -- questions
 

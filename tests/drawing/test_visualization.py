@@ -202,7 +202,7 @@ def test_every_story_is_a_way_through_the_diagram(
 def drawn(tmp_path: Path, text: str, ending: str = ".svg", *, max_history: int = 2, nlu: Examples | None = None) -> str:
     stories, output = tmp_path / "stories.md", tmp_path / f"picture{ending}"
     stories.write_text(text, encoding="utf-8")
-    visualize_stories(stories, DOMAIN, output, max_history, nlu)
+    visualize_stories(stories, DOMAIN, output, max_history, nlu, interpreter=None)
     return output.read_text(encoding="utf-8")
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rasa_core.events import ActionExecuted
+from rasa_core.events import ActionExecuted, SlotSet
 from rasa_core.stories.steps import STORY_START, Checkpoint, StoryGraph, StoryStep, order_checkpoints
 
 _names = st.sampled_from([STORY_START, *"abcdef"])
@@ -122,3 +122,11 @@ def test_names_are_sorted_as_programs_of_old_expect():
 
     names, cut = StoryGraph.topological_sort({**graph, "d": ["a"], "f": ["e"]})
     assert (list(names), cut) == (list("efacdb"), {("d", "a"), ("f", "e")})
+
+
+def test_a_step_can_be_copied_and_grow():
+    step = StoryStep("s", events=[ActionExecuted("utter_a")])
+    copy = step.create_copy(use_new_id=False)
+    copy.add_event(SlotSet("name", "Ada"))
+    assert copy.as_story_string(flat=True) == '    - utter_a\n    - slot{"name": "Ada"}\n'
+    assert (len(step.events), len(copy.events), copy.sources) == (1, 2, (None, None))

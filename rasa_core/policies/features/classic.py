@@ -278,7 +278,7 @@ class TrackerFeaturizer(KnownByName, ABC):
         for example, names in enumerate(actions):
             for step, name in enumerate(names):
                 y[example, step] = self.state_featurizer.action_as_one_hot(name, domain)
-        return DialogueTrainingData(self._encode_all(states), y, list(map(len, actions)))
+        return DialogueTrainingData(self._encode_all(states), y, [len(one) - one.count(None) for one in states])
 
     def create_X(self, trackers: Conversations, domain: Names) -> Floats:  # noqa: N802
         """Return the array to predict from, shape ``(conversations, time, features)``."""
@@ -397,4 +397,4 @@ class MaxHistoryTrackerFeaturizer(TrackerFeaturizer):
     def featurize_trackers(self, trackers: Conversations, domain: Names) -> DialogueTrainingData:
         """Return X ``(examples, max_history, features)`` and y ``(examples, actions)``."""
         data = super().featurize_trackers(trackers, domain)
-        return DialogueTrainingData(data.X, data.y.reshape(len(data.y), domain.num_actions))
+        return DialogueTrainingData(data.X, data.y.reshape(len(data.y), domain.num_actions), data.true_length)

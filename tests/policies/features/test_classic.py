@@ -300,6 +300,10 @@ class TestDialogueTrainingData:
             "prev_action_listen": 1.0,
         }
 
+    def test_tells_how_much_of_each_example_is_no_padding(self, domain) -> None:
+        data = MaxHistoryTrackerFeaturizer(max_history=2).featurize_trackers([conversation(domain, ITALIAN)], domain)
+        assert data.true_length == [int((states != -1).any(axis=1).sum()) for states in data.X] != []
+
     def test_can_grow_and_be_shuffled(self) -> None:
         x = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
         data = DialogueTrainingData(x[:1], np.eye(3, dtype=np.float32)[:1], [2])
