@@ -148,8 +148,11 @@ class RulePolicy(Policy):
         return Opinion(scores, decision.no_user, self._is_hidden(decision, domain), events)
 
     def _is_hidden(self, decision: Decision, domain: Domain) -> bool:
-        """Tell whether only rules know the turn; a loop of every bot, which is no form, is known to all."""
-        if decision.source == FALLBACK or decision.source in self.in_stories:
+        """Tell whether only rules know the turn; a loop of every bot, which is no form, is known to all.
+
+        Without the check for contradictions nothing is hidden, as in Rasa, where that check finds what stories know.
+        """
+        if not self.check_for_contradictions or decision.source == FALLBACK or decision.source in self.in_stories:
             return False
         forms = domain.rasa.forms if domain.rasa is not None else {}
         own = decision.source.split()[1:2]

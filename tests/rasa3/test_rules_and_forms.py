@@ -92,10 +92,14 @@ def test_a_conversation_goes_on_in_another_process(hotel: Agent) -> None:
     assert again.history.snapshot() == tracker.history.snapshot()
 
 
-def test_a_story_goes_on_after_turns_that_only_rules_know(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("checks", "said"), [("true", ["B."]), ("false", [])])
+def test_a_story_goes_on_after_turns_that_only_rules_know_unless_nothing_is_checked(
+    tmp_path: Path, checks: str, said: list[str]
+) -> None:
     agent = trained(
         write(
             tmp_path,
+            config=f"policies: [{{name: MemoizationPolicy}}, {{name: RulePolicy, check_for_contradictions: {checks}}}]",
             domain="""
                 version: "3.1"
                 intents: [a, b, chat]
@@ -112,7 +116,7 @@ def test_a_story_goes_on_after_turns_that_only_rules_know(tmp_path: Path) -> Non
         )
     )
 
-    assert say(agent, "/a", "/chat", "/chat", "/b") == ["B."]
+    assert say(agent, "/a", "/chat", "/chat", "/b") == said
 
 
 def test_rules_that_contradict_one_another_are_told_with_their_places(tmp_path: Path) -> None:
