@@ -21,7 +21,8 @@ _NO_PARTS: Final = (
     *("models", "tests", "test", "venv", "env", "node_modules", "site-packages", "__pycache__", "build", "dist"),
 )
 _MODEL_FILES: Final = ("metadata.json", "policy_metadata.json")
-_NO_STORIES: Final = re.compile(r"(failed|test|debug)[_.-]|.*[_-]test$", re.IGNORECASE)  # As evaluate and people name them.
+_NO_STORIES: Final = re.compile(r"(failed|test|debug)[_.-]|.*[_-]test$", re.IGNORECASE)
+"""Files as evaluate and people name them that hold no stories to learn from."""
 _DOMAIN_KEY: Final = re.compile(r"^(intents|entities|slots|actions|templates|responses)[ \t]*:", re.MULTILINE)
 
 
