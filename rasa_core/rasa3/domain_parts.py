@@ -275,9 +275,8 @@ def _merged(roots: Sequence[Part], names: Mapping[str, list[str]] | None = None)
     merger = _Merger()
     for root in roots:
         merger.add(root)
-    merger.content |= {key: list(found) for key, found in (names or {}).items() if not merger.content[key]}
+    content = merger.content | {key: list(found) for key, found in (names or {}).items() if not merger.content[key]}
     versions = [root.keys()["version"].written for root in roots if "version" in root.keys()]  # noqa: SIM118
-    content = merger.content
     # One file of version 3 makes it a bot of Rasa 3, in which forms have no mappings.
     if versions and all(version.startswith("2") for version in versions):
         content = modernised(content, names_in(content["entities"]))
