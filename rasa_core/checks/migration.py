@@ -140,7 +140,8 @@ def _tests(files: RasaFiles) -> Iterator[Note]:
 
 def _code(files: RasaFiles, domain: Domain | None, endpoints: Endpoints | None) -> Iterator[Note]:
     """Yield what becomes of code, and of models."""
-    for file in [*sorted(files.folder.glob("*.py")), *sorted(files.folder.glob("actions/**/*.py"))]:
+    code = [*sorted(files.folder.glob("*.py")), *sorted(files.folder.glob("actions/**/*.py"))]
+    for file in filter(Path.is_file, code):
         found = _SDK.search(text := file.read_text(encoding="utf-8", errors="replace"))
         if found:
             line = text.count("\n", 0, found.start()) + 1

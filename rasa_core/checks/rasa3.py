@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.checks import Finding, finding
@@ -210,7 +211,7 @@ def _intents_of_buttons(variant: dict[str, Any]) -> Iterator[str]:
 def _words_of_code(files: RasaFiles) -> set[str]:
     """Return all words in the code of a project, which may say responses by name."""
     # Words, not calls: a name may be put together, or stand in a list, and to tell too little is better than wrongly.
-    sources = [*files.folder.glob("*.py"), *files.folder.glob("actions/**/*.py")]
+    sources = filter(Path.is_file, [*files.folder.glob("*.py"), *files.folder.glob("actions/**/*.py")])
     return {word for path in sources for word in re.findall(r"\w+", path.read_text("utf-8", "replace"))}
 
 

@@ -55,7 +55,7 @@ def _let_read(begins: Path, file: Path, shell: str) -> str:
     """Let the file that a shell begins with read another one; return what to tell."""
     text = begins.read_text(encoding="utf-8", errors="surrogateescape") if begins.exists() else ""
     line = f'. "{file}"'
-    if line in text.splitlines():
+    if line in text.splitlines():  # Called again, as after an update, it adds nothing.
         return f"{begins} reads it already."
     if shell == "zsh" and "compinit" not in text:  # Without it, zsh has no completion at all.
         line = f"autoload -Uz compinit && compinit\n{line}"

@@ -56,6 +56,7 @@ class _Commands(Group):
         return _command(cmd_name) if cmd_name in COMMANDS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # Click would ask each command for its help, and so import all of them.
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 

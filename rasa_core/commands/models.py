@@ -55,7 +55,7 @@ def _models_of(project: str) -> ProjectModels:
 
 def _use(name: str, project: str = ".") -> None:
     models = _models_of(project)
-    models.versions.use(name)
+    models.versions.use(name)  # Raises for a name that is none, with the names that there are.
     click.echo(f"{models.versions.folder}: {name} serves from now on; the others are kept, the last {KEPT} of them")
 
 

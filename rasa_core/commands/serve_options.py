@@ -28,6 +28,7 @@ LOG_KEY_VARIABLE = "RASA_CORE_LOG_KEY"
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _size = re.compile(r"(\d{1,12})\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _host = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[?[0-9a-f.]*:[0-9a-f:.]*\]?", re.IGNORECASE)
+# A page that was opened from a file has the origin "null".
 _origin = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+/?", re.IGNORECASE)
 
 

@@ -62,4 +62,4 @@ def command(sender_id: str, folder: Path, store: str | None, title: str | None, 
         raise click.ClickException(f"nothing has been answered in the conversation {sender_id!r} since its restart.")
     name = "stories.md" if project.rasa is None else "stories.yml"
     text = with_story(b"", name, title or sender_id, events, "test" if kind == "test" else "story")
-    click.echo(text.decode("utf-8").rstrip("\n"))
+    click.echo(text.decode("utf-8").rstrip("\n"))  # Appended with >>, it ends in one line end.

@@ -9,6 +9,7 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 from rasa3_bots import write
 
+from rasa_core.commands.check import command as check
 from rasa_core.commands.main import main
 from rasa_core.commands.train import command as train
 
@@ -125,6 +126,16 @@ def test_files_that_cannot_be_read_are_told_and_nothing_is_changed(tmp_path: Pat
     assert "domain.yml:9: left out: domain: has to be changed first: the slot 'x' has no mappings:" in result.output
     assert "config.yml:2: left out: config.yml: has to be changed first: not valid YAML" in result.output
     assert before == sorted((path, path.read_bytes()) for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_folder_that_is_called_like_a_module_is_no_code(tmp_path: Path) -> None:
+    folder = write(tmp_path, domain=DOMAIN, data__rules=RULES, config=CONFIG)
+    (folder / "actions" / "old.py").mkdir(parents=True)
+
+    checked = CliRunner().invoke(check, [str(folder)])
+
+    assert migrate(folder).exit_code in (1, 2)
+    assert checked.output.endswith("warnings.\n")
 
 
 def test_another_folder_is_told_with_3(tmp_path: Path) -> None:
