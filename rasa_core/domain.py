@@ -191,7 +191,9 @@ class Domain(DomainFeatures):
             options = dict(slot_dict[name])
             type_name = options.pop("type", None)
             try:
-                slots.append(Slot.resolve_by_type(type_name)(name, **options))
+                kind = Slot.resolve_by_type(type_name)
+                kind.check_options(options)
+                slots.append(kind(name, **options))
             except (TypeError, DomainError) as error:
                 problem = unfit_option(error) if isinstance(error, TypeError) else error
                 raise DomainError(f"slot {name!r} of type {type_name!r}: {problem}", ("slots", name)) from error

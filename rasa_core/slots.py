@@ -6,11 +6,12 @@ A new kind is a subclass of `Slot`; a domain names it by its ``type_name``, or b
 from __future__ import annotations
 
 import copy
+import inspect
 import logging
 import math
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ClassVar, Final, Self, TypeVar
@@ -112,6 +113,16 @@ class Slot:
     def __repr__(self) -> str:
         """Return class, name and value."""
         return f"{type(self).__name__}({self.name}: {self.value!r})"
+
+    @classmethod
+    def check_options(cls, options: Iterable[object]) -> None:
+        """Raise `DomainError` for an option that the constructor does not take, with the nearest one that it takes."""
+        parameters = list(inspect.signature(cls).parameters.values())
+        known = [one.name for one in parameters[1:] if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+        unknown = [name for name in options if name not in known]
+        if unknown and not any(one.kind is one.VAR_KEYWORD for one in parameters):
+            hint = did_you_mean(str(unknown[0]), known)
+            raise DomainError(f"it has no option {unknown[0]!r}.{hint} Its options are {', '.join(known)}.")
 
     @staticmethod
     def resolve_by_type(type_name: str) -> type[Slot]:

@@ -122,7 +122,11 @@ def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
             "slots:\n  a: {type: text}\n  b: {type: txt}",
             r"bot.yml:3: slot 'b' of type 'txt': unknown slot type 'txt'. Did",
         ),
-        ("slots:\n  b: {type: text, valuess: [a]}", r"bot.yml:2: slot 'b' of type 'text': .*'valuess'"),
+        (
+            "slots:\n  b: {type: categorical, valuess: [a]}",
+            r"bot.yml:2: slot 'b' of type 'categorical': it has no option 'valuess'. Did you mean 'values'\? Its",
+        ),
+        ("slots:\n  b: {type: text, 5: a}", r"bot.yml:2: slot 'b' of type 'text': it has no option 5. Its options are"),
         ("slots:\n  b: {type: float, max_value: 0}", r"bot.yml:2: slot 'b' of type 'float': .*must be less"),
         (
             "actions:\n- a\n",
