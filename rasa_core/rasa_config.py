@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.exceptions import ModelError, did_you_mean
-from rasa_core.nlu.pipeline import PipelineConfig, default_pipeline, entries_of, keys_of, pipeline_in
+from rasa_core.nlu.pipeline import PipelineConfig, default_pipeline, keys_of, pipeline_in
 from rasa_core.policies.augmented_memoization import AugmentedMemoizationPolicy
 from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.memoization import MemoizationPolicy
@@ -32,7 +32,7 @@ from rasa_core.policies.policy import Policy
 from rasa_core.policies.rules import RulePolicy
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Note
-from rasa_core.support.yaml_parts import Part
+from rasa_core.support.yaml_parts import Part, entries_of
 
 DEFAULT_POLICIES: Final = ("MemoizationPolicy", "RulePolicy", "TEDPolicy")
 MEMOIZATION_PRIORITY: Final = 3  # As in Rasa: below the rules, above a network.
@@ -159,8 +159,9 @@ def _other_keys(keys: Mapping[str, Part]) -> Iterator[Note]:
         elif key in _UNUSED:
             yield Note(part.place, key, "same", "nothing depends on it")
         elif key not in _READ:
-            hint = did_you_mean(key, (*_READ, *_UNUSED)).rstrip(".")
-            yield Note(part.place, key, "left out", f"left out, as such a key is unknown.{hint}".rstrip("."))
+            if hint := did_you_mean(key, (*_READ, *_UNUSED)):
+                raise ModelError(f"{part.key_place}: config.yml has no key {key!r}.{hint}")
+            yield Note(part.key_place, key, "left out", "left out, as such a key is unknown")
 
 
 def written_policies(path: str | Path) -> Any:

@@ -12,7 +12,16 @@ from xml.sax.saxutils import quoteattr
 import click
 
 from rasa_core.agent import Agent
-from rasa_core.commands.common import CONTEXT, Command, counted, import_option, load_modules, log_options, start_log
+from rasa_core.commands.common import (
+    CONTEXT,
+    Command,
+    counted,
+    import_option,
+    load_modules,
+    log_options,
+    model_at,
+    start_log,
+)
 from rasa_core.commands.store import check_url, open_store
 from rasa_core.evaluation.changes import VERDICTS, Comparison
 from rasa_core.evaluation.replay import compare, compare_stories, without_corrected
@@ -82,7 +91,7 @@ def command(
 ) -> None:
     """Tell what the second MODEL would decide otherwise than the first.
 
-    A MODEL is the folder of a dialogue model, or one with dialogue/ and nlu/. No action is run. A decision is worse
+    A MODEL is the folder of a dialogue model, or one with dialogue/ and nlu/, or the project of a bot. No action is run. A decision is worse
     where the first model would do what was done in the conversation, and the second would not; it is better the other
     way round. Conversations of which somebody has made a corrected draft are left out, and the draft counts.
     """
@@ -104,10 +113,11 @@ def command(
 
 
 def _bot(path: Path) -> Agent:
-    """Return the bot of a model, with the interpreter beside it if there is one."""
-    dialogue = path / "dialogue" if (path / "dialogue").is_dir() else path
-    nlu = path / "nlu" if dialogue != path and (path / "nlu").is_dir() else None
-    return Agent.load(dialogue, interpreter=NaturalLanguageInterpreter.create(None if nlu is None else str(nlu)))
+    """Return the bot of a model or a project, with its interpreter if there is one."""
+    inner = path / "dialogue"
+    found = (str(inner), str(path / "nlu")) if inner.is_dir() else model_at(str(path))
+    nlu = found[1] if found[1] is not None and Path(found[1]).is_dir() else None
+    return Agent.load(found[0], interpreter=NaturalLanguageInterpreter.create(nlu))
 
 
 def _conversations(bots: Sequence[Agent], url: str, last: int) -> Comparison:

@@ -296,6 +296,8 @@ def _failed_file(stories: str | Sequence[Path]) -> str:
 
 def _take_project(flags: dict[str, Any]) -> Project | None:
     """Put the parts of a bot, where its folder is given, in the place of what they stand for."""
+    if flags["core"] is not None and flags["stories"] is None and not flags["models"] and is_project(flags["core"]):
+        flags["models"], flags["core"] = (flags["core"],), None
     named, trains = flags["models"], flags["folds"] is not None or flags["exclude"] is not None
     project = None
     if len(named) == 1 and not flags["compare"] and (is_rasa(Path(named[0])) or is_project(named[0])):

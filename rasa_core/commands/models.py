@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from rasa_core.commands.common import CONTEXT, Command, form_option
-from rasa_core.evaluation.tables import table
+from rasa_core.evaluation.tables import fitted, table, width_of_terminal
+from rasa_core.exceptions import did_you_mean
 from rasa_core.project.models import About, ProjectModels
 from rasa_core.support.kept_versions import KEPT
 
@@ -37,7 +38,7 @@ def command(words: tuple[str, ...], form: str) -> None:
     if words[:1] == ("use",):  # Not a group of commands, in which the PROJECT alone would be taken for one of them.
         _use(*words[1:3]) if 2 <= len(words) <= 3 else _wrong("give the NAME of a model: rasa-core models use NAME")
     elif len(words) > 1:
-        _wrong("give one PROJECT, or: use NAME [PROJECT].")
+        _wrong(f"give one PROJECT, or: use NAME [PROJECT].{did_you_mean(words[0], ['use'])}")
     else:
         _list(words[0] if words else ".", form)
 
@@ -75,10 +76,23 @@ def _list(project: str, form: str) -> None:
         ]
         click.echo(json.dumps({"models": content}, indent=1))
     elif found:
-        # No column is cut: `models use` takes the names as they stand here.
-        click.echo("\n".join(table(_HEADS, [_row(one) for one in found], names=0)))
+        for line in _fitting([_row(one) for one in found]):
+            click.echo(line)
     else:
         click.echo(f"{models.versions.folder}: no model yet; rasa-core train {shlex.quote(project)} makes one")
+
+
+def _fitting(rows: list[tuple[str, ...]]) -> list[str]:
+    """Return rows as a table, or one below the other where that is too wide: `models use` takes names as they stand."""
+    width, lines = width_of_terminal(), table(_HEADS, rows, names=0)
+    if width is None or max(map(len, lines)) <= width:
+        return lines
+    told = []
+    for name, star, *rest in rows:
+        parts = [f"{head}: {cell}" for head, cell in zip(_HEADS[2:], rest, strict=True) if cell]
+        told += [f"{name} {star}".rstrip(), f"  {', '.join(parts[:-1] if rest[-1] else parts)}"]
+        told += [f"  {parts[-1]}"] if rest[-1] else []
+    return list(fitted(told, width))
 
 
 def _row(about: About) -> tuple[str, ...]:

@@ -19,7 +19,6 @@ from rasa_core.commands.common import (
     load_modules,
     log_options,
     model_at,
-    model_option,
     nlu_option,
     start_log,
 )
@@ -34,6 +33,9 @@ DEFAULT_PORT = 5002
 
 _EXAMPLES = """\b
 Examples:
+  # The bot in this folder.
+  python -m rasa_core.run .
+\b
   # Messages name their intent: /greet, or /inform{"cuisine": "thai"}.
   python -m rasa_core.run -d models/dialogue
 \b
@@ -143,7 +145,8 @@ def _is_file(ctx: click.Context, param: click.Parameter, path: str | None) -> st
 
 
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
-@model_option
+@click.argument("project", required=False, metavar="[PROJECT]")
+@click.option("-d", "--core", metavar="MODEL", help="Directory of a trained model, or the project of a bot.")
 @nlu_option
 @click.option(
     "-p",
@@ -179,7 +182,8 @@ def _is_file(ctx: click.Context, param: click.Parameter, path: str | None) -> st
 @import_option
 @log_options
 def command(
-    core: str,
+    project: str | None,
+    core: str | None,
     nlu: str | None,
     port: int,
     log_file: str,
@@ -189,10 +193,13 @@ def command(
     verbose: bool,
     debug: bool,
 ) -> None:
-    """Talk to a bot on the terminal; /help tells what else can be typed there.
+    """Talk to the bot of a PROJECT or a MODEL on the terminal; /help tells what else can be typed there.
 
     rasa-core shell does the same, and shows more of what happens.
     """
+    if (project is None) == (core is None):
+        raise click.UsageError("give the folder of a bot, or a model with -d MODEL.")
+    core = core or project or "."
     start_log(verbose, debug, log_file)
     load_modules(imports, core)
     core, nlu = model_at(core, nlu)

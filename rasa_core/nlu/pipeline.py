@@ -28,7 +28,7 @@ from rasa_core.nlu.tokens import visible
 from rasa_core.nlu.training_data import TrainingData
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Note
-from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
+from rasa_core.support.yaml_parts import Part, YamlError, entries_of, read_yaml
 
 Step = dict[str, Any]
 
@@ -141,16 +141,6 @@ def pipeline_in(path: str | Path, *, ignores_own: bool = False) -> PipelineConfi
     # Both would ask twice; the one in the pipeline is the newer way to say it.
     has_fallback = any(step["kind"] == "FallbackClassifier" for step in found.steps)
     return found if has_fallback else replace(found, steps=(*found.steps, *_fallbacks_in(policies)))
-
-
-def entries_of(keys: Mapping[str, Part], key: str) -> list[Part]:
-    """Return what stands below a key of config.yml, one a dash; `ModelError` if there is something else."""
-    part = keys.get(key)
-    if part is None or part.is_null:
-        return []
-    if not part.is_list:
-        raise ModelError(f"{part.place}: {key}: is a list, each of its parts after a dash, as in - name: ...")
-    return part.entries()
 
 
 def _is_named(pipeline: Part | None) -> bool:

@@ -27,7 +27,7 @@ from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.ngram import NGramPolicy
 from rasa_core.policies.policy import Policy
 from rasa_core.support.places import Place
-from rasa_core.support.yaml_parts import Part
+from rasa_core.support.yaml_parts import Part, entries_of
 
 # Keys of Rasa that mean nothing here are known too, since people bring their files along.
 KEYS: Final = ("policies", "pipeline", "imports", "language", "recipe", "version", "assistant_id", "importers")
@@ -139,12 +139,12 @@ def configured_policies(keys: Mapping[str, Part], network: MakesNetwork) -> Conf
     """
     # All that is wrong is told at once, not one mistake for each attempt.
     wrong = [
-        f"{part.place}: config.yml has no key {key!r}.{did_you_mean(key, KEYS)}"
+        f"{part.key_place}: config.yml has no key {key!r}.{did_you_mean(key, KEYS)}"
         for key, part in keys.items()
         if key not in KEYS
     ]
     found = ConfiguredPolicies(network)
-    for part in keys["policies"].entries() if "policies" in keys else []:
+    for part in entries_of(keys, "policies"):
         try:
             _add(found, part)
         except ModelError as error:
@@ -159,7 +159,7 @@ def configured_policies(keys: Mapping[str, Part], network: MakesNetwork) -> Conf
 
 def _add(found: ConfiguredPolicies, part: Part) -> None:
     keys = part.keys() if part.is_mapping else {"name": part}
-    written = keys["name"].written if "name" in keys else ""
+    written = keys["name"].written
     # Rasa allows a dotted path; classes are found by their names, as in a model.
     name = written.rpartition(".")[2]
     if name in _STANDS_FOR:
@@ -194,7 +194,7 @@ def _check(name: str, options: Mapping[str, Part], kinds: Mapping[str, Kind]) ->
     for key, value in options.items():
         if key not in kinds:
             hint = did_you_mean(key, kinds)
-            raise ModelError(f"{value.place}: {name} has no option {key!r}.{hint} It has {', '.join(kinds)}.")
+            raise ModelError(f"{value.key_place}: {name} has no option {key!r}.{hint} It has {', '.join(kinds)}.")
         what, is_so = kinds[key]
         if not is_so(value.data):
             raise ModelError(f"{value.place}: {key} of {name} is {what}, not {value.data!r}.")
@@ -220,7 +220,9 @@ def _own(part: Part, kind: type[Policy], options: Mapping[str, Part]) -> Policy:
     for key, value in options.items():
         if key not in names and not takes_all:
             has = f" It has {', '.join(names)}." if names else " It has none."
-            raise ModelError(f"{value.place}: {kind.__name__} has no option {key!r}.{did_you_mean(key, names)}{has}")
+            raise ModelError(
+                f"{value.key_place}: {kind.__name__} has no option {key!r}.{did_you_mean(key, names)}{has}"
+            )
     try:
         return kind(**{key: value.data for key, value in options.items()})
     except (TypeError, ValueError) as error:

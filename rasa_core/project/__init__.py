@@ -256,6 +256,8 @@ class Project:
         else:
             check_writable(self.model.parent)  # All that can fail at once, before minutes of training.
             self.models.check_own(replaces_nlu=nlu_state == "changed")
+            if config is not None:
+                config.choose_action(domain.action_names)  # Before the interpreter is trained, if it is wrong.
             if state == "changed" and self.rasa is None and not lenient:
                 refuse_unusable(domain, self.stories, str(self.domain_file))
             if force:  # Somebody who asks for it may doubt what is kept from the training before.

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from rasa_core.exceptions import RasaCoreError
+from rasa_core.exceptions import ModelError, RasaCoreError, nearest
 from rasa_core.support.places import Place
 from rasa_core.support.text_files import TextFileError, read_text
 from rasa_core.support.yaml_limits import TAG, YamlLimitError, check_yaml, foreign_tags
@@ -61,15 +61,15 @@ class Part:
 
     Attributes
     ----------
-    place : Place
-        Where it stands.
+    place, key_place : Place
+        Where it stands; of the value of a key, where the key stands, which may be lines before it.
     """
 
-    __slots__ = ("_file", "_node", "place")
+    __slots__ = ("_file", "_node", "key_place", "place")
 
     def __init__(self, node: yaml.Node, file: str) -> None:
         self._node, self._file = node, file
-        self.place = _place(node, file)
+        self.place = self.key_place = _place(node, file)
 
     @property
     def is_mapping(self) -> bool:
@@ -109,7 +109,9 @@ class Part:
                 first = seen[part.written]
                 raise YamlError(part.place, f"the key {part.written!r} stands twice; the first is on line {first}.")
             seen[part.written] = part.place.line or 0
-            yield part, Part(value, self._file)
+            valued = Part(value, self._file)
+            valued.key_place = part.place
+            yield part, valued
 
     def keys(self) -> dict[str, Part]:
         """Return the values of a mapping by their keys."""
@@ -119,6 +121,28 @@ class Part:
         """Return the value of a key, None if it is not there or null."""
         found = self.keys().get(key)
         return None if found is None or found.is_null else found
+
+
+def entries_of(keys: Mapping[str, Part], key: str) -> list[Part]:
+    """Return what stands below a key of config.yml, one a dash; `ModelError` if there is something else."""
+    part = keys.get(key)
+    if part is None or part.is_null:
+        return []
+    if not part.is_list:
+        raise ModelError(f"{part.key_place}: {key}: is a list, each of its parts after a dash, as in - name: ...")
+    wrong = [unnamed for entry in part.entries() if (unnamed := _unnamed(entry))]
+    if wrong:
+        raise ModelError("\n".join(wrong))
+    return part.entries()
+
+
+def _unnamed(entry: Part) -> str:
+    """Say what is wrong with an entry that does not say what it is; nothing of one that does."""
+    keys = entry.keys()
+    if "name" in keys if entry.is_mapping else entry.written:
+        return ""
+    hint = next((f" Did you mean 'name' instead of {key!r}?" for key in keys if nearest(key, ["name"])), "")
+    return f"{entry.place}: what is listed here has a name, as in - name: ...{hint}"
 
 
 def read_yaml(path: str | Path, *, variables: bool = False) -> Part | None:

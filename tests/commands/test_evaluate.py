@@ -468,4 +468,5 @@ def test_of_a_project_its_tests_are_measured_or_what_it_learnt(tmp_path: Path) -
     (project / "tests").mkdir()
     (project / "tests" / "talks.md").write_text("## one\n* greet\n  - utter_hello\n", encoding="utf-8")
     assert "Whole stories: 1 of 1 right" in run([str(project), "--failed", "none"]).stdout
+    assert "Whole stories: 1 of 1 right" in run(["-d", str(project), "--failed", "none"]).stdout
     assert "Missing option '-s'" in run([str(project / "models" / "dialogue")]).output

@@ -94,6 +94,11 @@ def test_models_are_listed_and_one_is_gone_back_to(tmp_path: Path) -> None:
     assert [line.split()[0] for line in listed[-2:]] == [first.name, second.name]
     assert ["*" in line for line in listed[-2:]] == [False, True]
     assert listed[-1].endswith("domain.yml")
+    narrow = runner.invoke(models, [str(tmp_path)], env={"COLUMNS": "60"}).output.splitlines()
+    assert max(map(len, narrow)) <= 60
+    assert [f"{first.name}", f"{second.name} *"] == [line for line in narrow if not line.startswith(" ")]
+    assert narrow[-1] == "  Changed: domain.yml"
+    assert "Did you mean 'use'?" in runner.invoke(models, ["usee", first.name]).output
     assert runner.invoke(models, ["use", first.name, str(tmp_path)]).exit_code == 0
     assert Domain.load(tmp_path / "models" / "dialogue" / "domain.yml").templates["utter_hi"][0]["text"] == "Hi!"
     wrong = runner.invoke(models, ["use", "20260101-000000-00000000", str(tmp_path)])

@@ -64,6 +64,17 @@ def test_the_gate_looks_at_stories(folder: Path) -> None:
     assert f'fails now: {stories}:3 "happy"' in told.stdout
 
 
+def test_the_folder_of_a_bot_stands_for_its_model(folder: Path, tmp_path: Path) -> None:
+    stories = folder / "project" / "stories.md"
+    (tmp_path / "domain.yml").write_text(MOOD_DOMAIN, encoding="utf-8")
+    told = run(compare_command, tmp_path, folder / "new", "-s", stories)
+    assert (told.exit_code, f"is not trained yet: rasa-core train {tmp_path}" in told.output) == (1, True)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "dialogue").symlink_to(folder / "old")
+    told = run(compare_command, tmp_path, folder / "new", "-s", stories)
+    assert (told.exit_code, f'fails now: {stories}:3 "happy"' in told.stdout) == (0, True)
+
+
 def test_only_the_newest_conversations_are_compared(folder: Path) -> None:
     told = run(compare_command, folder / "old", folder / "new", "--store", url(folder), "--last", 1, "--format", "json")
     assert json.loads(told.stdout)["conversations"] == 1

@@ -171,6 +171,15 @@ def test_main_takes_a_channel_of_the_callers_and_returns_the_agent(model: str) -
     assert agent.read_tracker("anna").latest_message.intent["name"] == "greet"
 
 
+def test_a_model_is_named_with_or_without_its_option_but_once(model: str, tmp_path: Path) -> None:
+    run_with = CliRunner().invoke
+    log = ["-o", str(tmp_path / "run.log")]
+    assert "Hello! How are you?" in run_with(run.command, [model, *log], input="/greet\n").stdout
+    for wrong in ([], [model, "-d", model]):
+        result = run_with(run.command, [*wrong, *log])
+        assert (result.exit_code, "give the folder of a bot, or a model with -d MODEL" in result.output) == (2, True)
+
+
 def test_main_needs_a_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="does not exist"):
         run.main(tmp_path / "nowhere")

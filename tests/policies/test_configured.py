@@ -79,7 +79,18 @@ def test_a_policy_of_ones_own_is_known_by_its_name() -> None:
             r"config\.yml:3: ChattyPolicy has no option 'wrods'.*'words'",
         ),
         ("policies:\n- name: RulePolicy\n", r"config\.yml:2: RulePolicy belongs to projects of Rasa 1 to 3"),
-        ("polices:\n- name: KerasPolicy\n", r"config\.yml:2: config.yml has no key 'polices'.*'policies'"),
+        ("polices:\n- name: KerasPolicy\n", r"config\.yml:1: config.yml has no key 'polices'.*'policies'"),
+        ("policies:\n  name: KerasPolicy\n", r"config\.yml:1: policies: is a list, each of its parts after a dash"),
+        ("policies: KerasPolicy\n", r"config\.yml:1: policies: is a list"),
+        (
+            "policies:\n- nam: KerasPolicy\n",
+            r"config\.yml:2: what is listed here has a name.*'name' instead of 'nam'\?",
+        ),
+        (
+            "policies:\n- KerasPolicy:\n    epochs: 3\n",
+            r"config\.yml:2: what is listed here has a name, .*- name: \.\.\.$",
+        ),
+        ("policies:\n-\n", r"config\.yml:2: what is listed here has a name"),
     ],
 )
 def test_what_is_unknown_is_an_error_with_line_and_the_nearest(text, message) -> None:

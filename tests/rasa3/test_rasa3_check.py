@@ -241,7 +241,14 @@ def test_a_text_in_a_story_that_repeats_its_action_is_told(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("file", "text", "problem"),
     [
-        ("config", "policies:\n  name: RulePolicy", "config.yml:2: error: policies: is a list"),
+        ("config", "policies:\n  name: RulePolicy", "config.yml:1: error: policies: is a list"),
+        (
+            "config",
+            "polices:\n- name: RulePolicy",
+            "config.yml:1: error: config.yml has no key 'polices'. Did you mean",
+        ),
+        ("config", "policies:\n- nam: RulePolicy", "config.yml:2: error: what is listed here has a name, as in"),
+        ("config", "pipeline:\n- nam: KeywordIntentClassifier", "config.yml:2: error: what is listed here has a name"),
         ("config", "pipeline: {name: x}", "config.yml:1: error: pipeline: is a list"),
         ("config", "- name: RulePolicy", "config.yml:1: error: settings are keys with values"),
         ("config", "policies: []\npolicies: []", "config.yml:2: error: the key 'policies' stands twice"),

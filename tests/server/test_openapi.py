@@ -257,6 +257,20 @@ def test_a_parameter_is_read(asked: Callable[[str], Request], kind: type, query:
     assert Parameter("n", kind, "a value", "A value.", 5).of(asked(query)) == value
 
 
+def test_the_bounds_of_a_number_are_described(asked: Callable[[str], Request]) -> None:
+    number = Parameter("n", int, "a value", "A value.")
+    bounds = number.described()
+    assert (bounds["minimum"], bounds["maximum"]) == (0, 999_999_999_999_999_999)
+    assert number.of(asked(f"n={bounds['maximum']}")) == bounds["maximum"]
+    with pytest.raises(ValueError, match='"n" is a value, not '):
+        number.of(asked(f"n={bounds['maximum'] + 1}"))
+
+
+def test_a_parameter_that_is_missing_is_told_with_its_bound(asked: Callable[[str], Request]) -> None:
+    with pytest.raises(ValueError, match='"n" is missing in the URL; it is a number from 0 to 7[.]'):
+        Parameter("n", int, "a number from 0 to {most}", "A value.", is_required=True).of(asked(""), 7)
+
+
 @pytest.mark.parametrize(
     ("kind", "text"), [(int, "-1"), (int, "1.0"), (int, "%C2%B2"), (int, "9" * 19), (float, "nan")]
 )

@@ -124,7 +124,7 @@ class Parameter(_Described):
         text = request.args.get(self.name) if request.query_string else None  # Most have none, which is quick to see.
         if text is None:
             if self.is_required:
-                raise RequestError(f'"{self.name}" is missing in the URL; it is {self.what}.')
+                raise RequestError(f'"{self.name}" is missing in the URL; it is {self.what.format(most=most)}.')
             return self.default
         value = self._read(text)
         if value is None or not self._fits(value) or (most is not None and value > most):
@@ -149,8 +149,8 @@ class Parameter(_Described):
         """Return the schema."""
         default = str(self.default).lower() if self.kind is bool else self.default
         shown = {} if default is None else {"default": default}
-        lowest = {"minimum": 0} if self.kind is int else {}
-        return {**lowest, **super().described(), **shown}
+        bounds = {"minimum": 0, "maximum": 10**_MOST_DIGITS - 1} if self.kind is int else {}
+        return {**bounds, **super().described(), **shown}
 
 
 class Field(_Described):
