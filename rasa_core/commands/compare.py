@@ -91,9 +91,10 @@ def command(
 ) -> None:
     """Tell what the second MODEL would decide otherwise than the first.
 
-    A MODEL is the folder of a dialogue model, or one with dialogue/ and nlu/, or the project of a bot. No action is run. A decision is worse
-    where the first model would do what was done in the conversation, and the second would not; it is better the other
-    way round. Conversations of which somebody has made a corrected draft are left out, and the draft counts.
+    A MODEL is the folder of a dialogue model, one with dialogue/ and nlu/, or the project of a bot. No action is run. A
+    decision is worse where the first model would do what was done in the conversation, and the second would not; it is
+    better the other way round. Conversations of which somebody has made a corrected draft are left out, and the draft
+    counts.
     """
     start_log(verbose, debug)
     if store is None and not stories:

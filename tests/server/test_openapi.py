@@ -267,7 +267,7 @@ def test_the_bounds_of_a_number_are_described(asked: Callable[[str], Request]) -
 
 
 def test_a_parameter_that_is_missing_is_told_with_its_bound(asked: Callable[[str], Request]) -> None:
-    with pytest.raises(ValueError, match='"n" is missing in the URL; it is a number from 0 to 7[.]'):
+    with pytest.raises(ValueError, match=r'"n" is missing in the URL; it is a number from 0 to 7\.'):
         Parameter("n", int, "a number from 0 to {most}", "A value.", is_required=True).of(asked(""), 7)
 
 
