@@ -132,6 +132,11 @@ def _findings(
         return [*_unread_options(config), *found, *told]
     name, files = str(project.domain_file), project.nlu_files
     history = _history(project, found)
+    try:
+        project.pipeline(ignores_own)
+    except ModelError as error:
+        told = [_at_its_place("configuration", "error", line) for line in str(error).splitlines()]
+        found += [one for one in told if one not in found]  # Of a file that cannot be read, both tell.
     told = check_stories(text, project.stories, max_history or history, domain_name=name, nlu_files=files)
     return [*found, *told]
 

@@ -159,6 +159,10 @@ _BUILT_IN: Final[Mapping[str, str]] = {
     "UnfeaturizedSlot": "any",
 }
 _OPTIONS: Final = ("values", "min_value", "max_value")
+_KNOWN: Final = (
+    *_OPTIONS,
+    *("type", "initial_value", "influence_conversation", "mappings", "auto_fill", "value_reset_delay"),
+)
 
 
 def rasa_slot(name: str, described: Mapping[str, Any]) -> Slot:
@@ -183,6 +187,9 @@ def rasa_slot(name: str, described: Mapping[str, Any]) -> Slot:
             f"slot {name!r}: unknown type {type_name!r}.{did_you_mean(str(type_name), _TYPES)} Known types: {known}, "
             "or the dotted path of your own Slot class."
         )
+    for key in sorted(described.keys() - set(_KNOWN)) if kind in _TYPES.values() else ():
+        if hint := did_you_mean(key, _KNOWN):
+            raise DomainError(f"slot {name!r} of type {type_name!r}: there is no option {key!r}.{hint}")
     # What is null is not said; what does not fit the type, its class refuses, below.
     options = {key: described[key] for key in _OPTIONS if described.get(key) is not None}
     if issubclass(kind, RasaSlot):

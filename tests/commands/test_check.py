@@ -191,6 +191,7 @@ def test_a_value_that_policies_take_for_none_is_told(tmp_path: Path) -> None:
             "config.yml:3: error: the domain has no",
         ),
         ("policies: [\n", "config.yml"),
+        ("pipeline:\n- name: KeywordIntentClasifier\n", "config.yml:2: error: the component 'KeywordIntentClasifier'"),
     ],
 )
 def test_what_config_yml_has_wrong_is_told(tmp_path: Path, config: str, message: str) -> None:

@@ -267,6 +267,11 @@ def test_a_text_in_a_story_that_repeats_its_action_is_told(tmp_path: Path) -> No
             "policies: [{name: RulePolicy, core_fallback_threshold: 3}]",
             "config.yml:1: error: core_fallback_threshold: of RulePolicy is a number from 0 to 1, not 3.",
         ),
+        (
+            "domain",
+            "version: '3.1'\nslots:\n  b:\n    type: bool\n    influence_conversatio: true",
+            "slot 'b' of type 'bool': there is no option 'influence_conversatio'. Did you mean 'influence_conversation'?",
+        ),
         ("endpoints", "- action_endpoint", "endpoints.yml:1: error: this is keys with values"),
         ("domain", "intents: [a, {}]", "domain.yml:1: error: an entry of intents: is a name"),
         ("domain", "intents:\n- a\n- b:\n  use_entities: []", "domain.yml:3: error: an entry of intents: is a name"),
