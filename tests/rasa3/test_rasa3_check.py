@@ -270,7 +270,7 @@ def test_a_text_in_a_story_that_repeats_its_action_is_told(tmp_path: Path) -> No
         (
             "domain",
             "version: '3.1'\nslots:\n  b:\n    type: bool\n    influence_conversatio: true",
-            "slot 'b' of type 'bool': there is no option 'influence_conversatio'. Did you mean 'influence_conversation'?",
+            "slot 'b' of type 'bool': there is no option 'influence_conversatio'. Did you mean 'influence_",
         ),
         ("endpoints", "- action_endpoint", "endpoints.yml:1: error: this is keys with values"),
         ("domain", "intents: [a, {}]", "domain.yml:1: error: an entry of intents: is a name"),
