@@ -8,7 +8,7 @@ from typing import Any
 
 from rasa_core.actions.default_actions import DEFAULT_ACTIONS
 from rasa_core.actions.loops import FormRun
-from rasa_core.actions.running import NotValidatedError, take_said
+from rasa_core.actions.running import NotValidatedError, log_failure, take_said
 from rasa_core.actions.slot_mappings import VALIDATE_SLOTS, SlotFiller
 from rasa_core.actions.webhook import ActionServer, domain_body
 from rasa_core.dispatcher import Dispatcher
@@ -166,8 +166,8 @@ class RasaRunner:
             return self.run_custom(name, dispatcher, tracker)
         except CallersActionError:
             raise
-        except RasaCoreError:
-            logger.exception("the action %r failed in conversation %r.", name, tracker.sender_id)
+        except RasaCoreError as error:
+            log_failure(logger, name, tracker.sender_id, error)
             take_said(dispatcher)
             return []
 

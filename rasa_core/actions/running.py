@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from rasa_core.events import BotUttered, Event, SlotSet
-from rasa_core.exceptions import RasaCoreError
+from rasa_core.exceptions import RasaCoreError, RemoteActionError
 
 
 class RunsActions(Protocol):
@@ -38,6 +39,14 @@ class NotValidatedError(RasaCoreError):
     def __init__(self, form: str, candidates: Sequence[Event]) -> None:
         super().__init__(f"the answer to {form!r} is to be validated first.")
         self.values = {event.key: event.value for event in candidates if isinstance(event, SlotSet)}
+
+
+def log_failure(logger: logging.Logger, action_name: str, sender_id: str, error: Exception) -> None:
+    """Log that an action failed, and where in the code; of one that an action server did not do, only what it says."""
+    if isinstance(error, RemoteActionError):
+        logger.error("the action %r failed in conversation %r: %s", action_name, sender_id, error)
+    else:
+        logger.error("the action %r failed in conversation %r.", action_name, sender_id, exc_info=error)
 
 
 def take_said(dispatcher: Any) -> list[Event]:

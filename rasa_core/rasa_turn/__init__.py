@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from rasa_core.actions.running import take_said
+from rasa_core.actions.running import log_failure, take_said
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import RestOutputChannel
 from rasa_core.dispatcher import Dispatcher
@@ -189,7 +189,7 @@ class RasaTurns:
         except CallersActionError:  # Nothing of the turn is stored.
             raise
         except Exception as error:  # whatever an action raises must not end the conversation
-            logger.exception("the action %r failed in conversation %r.", action_name, tracker.sender_id)
+            log_failure(logger, action_name, tracker.sender_id, error)
             take_said(dispatcher)
             events, problem = [], f"{type(error).__name__}: {error}"[:1000]
         if not any(isinstance(event, ActionExecutionRejected) for event in events):

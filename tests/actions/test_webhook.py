@@ -180,13 +180,15 @@ def test_nothing_of_a_wrong_answer_is_used(tmp_path: Path, bare: _Server, status
     assert events[-1].as_dict()["name"] == "action_listen"
 
 
-def test_a_server_that_is_not_there_fails_the_action_alone(tmp_path: Path) -> None:
+def test_a_server_that_is_not_there_fails_the_action_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     agent = bot(tmp_path, f"http://127.0.0.1:{free_port()}/webhook")
     agent.handle_message("/odd")
     failed = [
         event for event in agent.read_tracker("default").events if isinstance(event, ActionExecuted) and event.error
     ]
     assert "Is it running?" in str(failed[0].error)
+    [told] = [record for record in caplog.records if "'odd' failed" in record.getMessage()]
+    assert (told.exc_info, told.getMessage().endswith("Connection refused. Is it running?")) == (None, True)
 
 
 def test_a_silent_server_is_waited_for_as_long_as_was_said(tmp_path: Path) -> None:
