@@ -187,7 +187,7 @@ def test_a_server_that_is_not_there_fails_the_action_alone(tmp_path: Path, caplo
         event for event in agent.read_tracker("default").events if isinstance(event, ActionExecuted) and event.error
     ]
     assert "Is it running?" in str(failed[0].error)
-    [told] = [record for record in caplog.records if "'odd' failed" in record.getMessage()]
+    [told] = [record for record in caplog.records if "'action_odd' failed" in record.getMessage()]
     assert (told.exc_info, told.getMessage().endswith("Connection refused. Is it running?")) == (None, True)
 
 
