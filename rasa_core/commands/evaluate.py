@@ -221,9 +221,7 @@ def _read_shares(context: click.Context, option: click.Parameter, value: str | N
     "stories that do not name an intent.",
 )
 @click.option(
-    "-m",
-    "--max_stories",
-    "--max-stories",
+    *("-m", "--max_stories", "--max-stories"),
     type=click.IntRange(min=1),
     help="Number of stories to look at; a sample if there are more, the same in each run.  "
     f"[default: {DEFAULT_MAX_STORIES}; where policies are trained, all]",
@@ -296,9 +294,8 @@ def _failed_file(stories: str | Sequence[Path]) -> str:
 
 def _take_project(flags: dict[str, Any]) -> Project | None:
     """Put the parts of a bot, where its folder is given, in the place of what they stand for."""
-    if flags["core"] is not None and flags["stories"] is None and not flags["models"] and is_project(flags["core"]):
-        flags["models"], flags["core"] = (flags["core"],), None
-    named, trains = flags["models"], flags["folds"] is not None or flags["exclude"] is not None
+    core, trains = flags["core"], flags["folds"] is not None or flags["exclude"] is not None
+    named = flags["models"] or ((core,) if core and flags["stories"] is None and is_project(core) else ())
     project = None
     if len(named) == 1 and not flags["compare"] and (is_rasa(Path(named[0])) or is_project(named[0])):
         project = Project(named[0])

@@ -11,8 +11,7 @@ stories             the first of ``stories.md``, ``stories/``, ``data/stories.md
 NLU data            all files of it in the folder itself, such as ``nlu.md``, and in ``data/``
                     and ``nlu/`` and below; there may be none
 models              ``models/dialogue`` and ``models/nlu`` (written by training) lead to the current one
-                    of the versions in ``models``; beside them, the features of the stories for the
-                    next training, ``models/features.npz``
+                    of the versions in ``models``, where ``features.npz`` is for the next training
 settings            ``config.yml``: policies, pipeline, imports; there may be none
 ==================  ==========================================================================
 
@@ -234,8 +233,7 @@ class Project:
         Raises
         ------
         RasaCoreError
-            If the files are wrong, or what training needs is not installed; or if there is a model that the project
-            did not make, which is left alone.
+            If the files are wrong, what training needs is missing, or the project did not make the model that is there.
         """
         domain, config = self.load_domain(), self.policies()
         say(
