@@ -269,7 +269,7 @@ def test_a_text_in_a_story_that_repeats_its_action_is_told(tmp_path: Path) -> No
         ),
         (
             "domain",
-            "version: '3.1'\nslots:\n  b:\n    type: bool\n    mappings: [{type: custom}]\n    influence_conversatio: true",
+            "version: '3.1'\nslots:\n  b: {type: bool, mappings: [{type: custom}], influence_conversatio: true}",
             "slot 'b' of type 'bool': there is no option 'influence_conversatio'. Did you mean 'influence_",
         ),
         ("endpoints", "- action_endpoint", "endpoints.yml:1: error: this is keys with values"),
