@@ -295,7 +295,8 @@ def _failed_file(stories: str | Sequence[Path]) -> str:
 def _take_project(flags: dict[str, Any]) -> Project | None:
     """Put the parts of a bot, where its folder is given, in the place of what they stand for."""
     core, trains = flags["core"], flags["folds"] is not None or flags["exclude"] is not None
-    named = flags["models"] or ((core,) if core and flags["stories"] is None and is_project(core) else ())
+    is_bot = core is not None and flags["stories"] is None and is_project(core)
+    named: Sequence[str] = flags["models"] or ((core,) if is_bot else ())
     project = None
     if len(named) == 1 and not flags["compare"] and (is_rasa(Path(named[0])) or is_project(named[0])):
         project = Project(named[0])
