@@ -159,10 +159,8 @@ _BUILT_IN: Final[Mapping[str, str]] = {
     "UnfeaturizedSlot": "any",
 }
 _OPTIONS: Final = ("values", "min_value", "max_value")
-_KNOWN: Final = (
-    *_OPTIONS,
-    *("type", "initial_value", "influence_conversation", "mappings", "auto_fill", "value_reset_delay"),
-)
+_OF_EVERY_SLOT: Final = ("type", "initial_value", "mappings", "influence_conversation", "auto_fill")
+_KNOWN: Final = (*_OPTIONS, *_OF_EVERY_SLOT, "value_reset_delay")
 
 
 def rasa_slot(name: str, described: Mapping[str, Any]) -> Slot:
@@ -191,13 +189,22 @@ def rasa_slot(name: str, described: Mapping[str, Any]) -> Slot:
         if hint := did_you_mean(key, _KNOWN):
             raise DomainError(f"slot {name!r} of type {type_name!r}: there is no option {key!r}.{hint}")
     # What is null is not said; what does not fit the type, its class refuses, below.
-    options = {key: described[key] for key in _OPTIONS if described.get(key) is not None}
+    is_seen = described.get("influence_conversation", True) is not False
     if issubclass(kind, RasaSlot):
-        options["influence_conversation"] = described.get("influence_conversation", True) is not False
+        options = {key: described[key] for key in _OPTIONS if described.get(key) is not None}
+        options["influence_conversation"] = is_seen
+    else:  # A class of the user's own has options of its own.
+        options = {key: value for key, value in described.items() if key not in _OF_EVERY_SLOT}
+        kind = kind if is_seen else _unseen(kind)
     try:
         return kind(name, described.get("initial_value"), **options)
     except TypeError as error:
         raise DomainError(f"slot {name!r} of type {type_name!r}: {unfit_option(error)}") from error
+
+
+def _unseen(kind: type[Slot]) -> type[Slot]:
+    """Return the same class of slots, but for policies, which do not see them."""
+    return type(kind.__name__, (kind,), {"feature_dimensionality": lambda slot: 0, "as_feature": lambda slot: []})
 
 
 def _truth(value: Any) -> bool | None:

@@ -13,7 +13,9 @@ from rasa_core.events import Event, SlotSet
 from rasa_core.exceptions import DomainError, ModelError, StoryParseError
 from rasa_core.project import Project
 from rasa_core.rasa3.domain_parts import rasa_domain_from_text
+from rasa_core.rasa3.slots import rasa_slot
 from rasa_core.rasa_files import RasaFiles
+from rasa_core.slots import Slot
 from rasa_core.teaching.corrections import corrected_messages
 from rasa_core.teaching.learning import Learner
 from rasa_core.teaching.questions import Answer
@@ -409,3 +411,24 @@ def test_texts_that_are_said_are_actions_in_the_order_of_the_file(tmp_path: Path
     parts = RasaFiles(tmp_path).domain.rasa
     assert parts is not None
     assert parts.texts == [f"I am of {key}." for key in keys]
+
+
+class Steps(Slot):
+    """A slot as users write one: more than its limit, or not."""
+
+    def __init__(self, name: str, initial_value: object = None, limit: int = 3) -> None:
+        super().__init__(name, initial_value)
+        self.limit = limit
+
+    def as_feature(self) -> list[float]:
+        return [float(self.value > self.limit)]
+
+
+def test_a_slot_of_ones_own_has_its_options_and_influences_as_the_domain_says() -> None:
+    described = {"type": f"{__name__}.Steps", "mappings": [{"type": "custom"}], "limit": 7}
+    seen, unseen = rasa_slot("s", described), rasa_slot("s", {**described, "influence_conversation": False})
+    seen.value = unseen.value = 8
+    assert (seen.as_feature(), seen.has_features()) == ([1.0], True)
+    assert (unseen.as_feature(), unseen.has_features(), unseen.fresh().as_feature()) == ([], False, [])
+    with pytest.raises(DomainError, match="it has no option 'limits'"):
+        rasa_slot("s", {**described, "limits": 7})
