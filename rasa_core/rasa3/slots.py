@@ -188,13 +188,13 @@ def rasa_slot(name: str, described: Mapping[str, Any]) -> Slot:
     for key in sorted(described.keys() - set(_KNOWN)) if kind in _TYPES.values() else ():
         if hint := did_you_mean(key, _KNOWN):
             raise DomainError(f"slot {name!r} of type {type_name!r}: there is no option {key!r}.{hint}")
-    # What is null is not said; what does not fit the type, its class refuses, below.
     is_seen = described.get("influence_conversation", True) is not False
+    # What is null is not said; what does not fit the type, its class refuses, below.
+    said = {key: value for key, value in described.items() if value is not None and key not in _OF_EVERY_SLOT}
     if issubclass(kind, RasaSlot):
-        options = {key: described[key] for key in _OPTIONS if described.get(key) is not None}
-        options["influence_conversation"] = is_seen
+        options = {key: said[key] for key in _OPTIONS if key in said} | {"influence_conversation": is_seen}
     else:  # A class of the user's own has options of its own.
-        options = {key: value for key, value in described.items() if key not in _OF_EVERY_SLOT}
+        options = said
         kind = kind if is_seen else _unseen(kind)
     try:
         return kind(name, described.get("initial_value"), **options)
