@@ -16,6 +16,7 @@ Kind = Literal["story", "rule", "test"]
 
 _HEADING: Final = re.compile(r"##\s*(?P<name>.*?)\s*$")
 _ITEM: Final = re.compile(r"(?P<indent>\s*)-\s*(?P<kind>story|rule)\s*:\s*(?P<name>.*?)\s*$")
+_UNSEEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _BULLET: Final = re.compile(r"(\s*[-*+]\s+)\S")
 _PLAIN: Final = re.compile(r"[A-Za-z_][\w ./-]*", re.ASCII)
 _WORDS: Final = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
@@ -55,7 +56,7 @@ def with_story(
     lines = lines_in(content)
     blocks = list(_blocks(lines, name))
     taken = {title for title, *_ in blocks if title != replace}
-    title = _free(" ".join(title.split()) or kind, taken)
+    title = _free(_visible(title) or kind, taken)
     write = _yaml_story if is_yaml(name) else _markdown_story
     new = write(lines, title, events, kind)
     if replace is not None:
@@ -72,6 +73,11 @@ def with_story(
 def titles_in(content: bytes, name: str) -> list[str]:
     """Return the names of the stories in a file."""
     return [title for title, *_ in _blocks(lines_in(content), name)]
+
+
+def _visible(title: str) -> str:
+    """Return a title in one line, without what nobody sees in a file: control characters, and changes of direction."""
+    return " ".join(_UNSEEN.sub(" ", title).split())
 
 
 def _free(title: str, taken: set[str]) -> str:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from rasa_core.domain import Domain
     from rasa_core.trackers import DialogueStateTracker
 
+LONGEST_TITLE: Final = 200
+
 Check = Callable[[Path], list[Finding]]
 
 
@@ -138,6 +140,8 @@ def edits_for(
             raise EditError(f"{name!r:.200} is none of the files for this: {', '.join(files)}.")
         before, now = contents.get(name) or ((content_of(project.folder / name),) * 2)
         title = str(one.get("title") or offered["title"])
+        if len(title) > LONGEST_TITLE:
+            raise EditError(f"the name of a story has at most {LONGEST_TITLE} characters here, not {len(title)}.")
         if kind == "nlu":
             now = _with_examples(now, name, tracker)
         else:

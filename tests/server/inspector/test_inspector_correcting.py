@@ -161,6 +161,15 @@ class TestSaving:
         assert (folder / "stories.md").read_text() == STORIES + "\n## new\n* bye\n  - utter_bye\n"
         assert (folder / "nlu.md").read_text() == NLU + "- concerts in Porto\n"
 
+    def test_the_name_of_a_story_is_one_visible_line(self, client: Client) -> None:
+        say(client, "/greet")
+        named = {"save": [{"as": "story", "title": "a\x00b\u202ec\n## d"}]}
+        added = client.post(at("ada", "save"), json=named).json["edits"][0]["diff"]
+        assert "+## a b c ## d\n" in added
+        refused = client.post(at("ada", "save"), json={"save": [{"as": "story", "title": "x" * 201}]})
+        assert refused.status_code == 400
+        assert "at most 200 characters" in refused.json["error"]
+
     def test_what_check_finds_stands_beside_the_change_and_stops_it(self, client: Client, folder: Path) -> None:
         say(client, "/greet")
         draft = correct(client, at=2, action="utter_bye")

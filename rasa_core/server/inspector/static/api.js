@@ -39,7 +39,7 @@ async function once(path, options) {
     dispatchEvent(new CustomEvent("connection", {detail: false}));
     throw new Failure(texts.noAnswer, 0);
   }
-  dispatchEvent(new CustomEvent("connection", {detail: true}));
+  dispatchEvent(new CustomEvent("connection", {detail: answer.status !== 503})); // As where the store does not answer.
   const text = await answer.text();
   let content = {};
   try { content = text ? JSON.parse(text) : {}; } catch { throw new Failure(texts.noJson(answer.status), answer.status); }

@@ -89,7 +89,7 @@ export function savePanel(id, say, isOpen) {
       fill(body, h("p", {class: "dim"}, t.nothing));
       return;
     }
-    const title = h("input", {value: offered.title, id: "save-title", autocomplete: "off"});
+    const title = h("input", {value: offered.title, id: "save-title", maxlength: 200, autocomplete: "off"});
     const lines = offered.kinds.map((kind) => {
       const check = h("input", {type: "checkbox", checked: offered.proposed.includes(kind), id: `save-${kind}`});
       const file = h("select", {"aria-label": t.file}, offered.files[kind].map((name) => h("option", {value: name}, shown(name))));

@@ -51,7 +51,7 @@ export function announce(text) {
 }
 
 export const bar = (number, label) =>
-  h("span", {class: "bar", role: "img", "aria-label": label ?? percent(number)}, h("span", {style: {width: `${Math.round(Math.min(1, Math.max(0, number)) * 100)}%`}}));
+  h("span", {class: "bar", ...(label === "" ? {"aria-hidden": "true"} : {role: "img", "aria-label": label ?? percent(number)})}, h("span", {style: {width: `${Math.round(Math.min(1, Math.max(0, number)) * 100)}%`}}));
 
 export const debounced = (milliseconds, run) => {
   let timer = 0;

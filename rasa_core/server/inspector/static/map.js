@@ -7,6 +7,7 @@ import {snippet} from "./why.js";
 
 const t = texts.map;
 const STEPS = 1.25;
+const AGAIN = 3000; // milliseconds, where the server or its store does not answer
 
 const curve = (points) => {
   const [first, ...rest] = points;
@@ -93,7 +94,10 @@ export async function open(view, {where, say}) {
       draw(await get(`inspector/map?${query}`, stop.signal));
       say(null);
     } catch (error) {
-      if (error.name !== "AbortError") { told.textContent = ""; say(error); }
+      if (error.name === "AbortError") return;
+      told.textContent = "";
+      say(error);
+      if (error.status === 0 || error.status === 503) setTimeout(() => { if (!stop.signal.aborted) load(); }, AGAIN);
     }
   }
 

@@ -24,6 +24,7 @@ export async function open(view, {bot, where, say}) {
   let at = null; // How many events are shown; null for all.
   let chosen = null;
   let isSending = false;
+  let unsent = ""; // What somebody has written, and the server did not take.
 
   // -- the parts of the view
 
@@ -138,8 +139,9 @@ export async function open(view, {bot, where, say}) {
   // -- doing
 
   function composer() {
-    const input = h("input", {id: "message", autocomplete: "off", placeholder: t.hint(bot.understands_text), "aria-label": t.write, dir: "auto"});
-    const sendIt = (text) => act(() => post(conversation(id, "say"), {text}), () => { input.value = text; });
+    const input = h("input", {id: "message", value: unsent, autocomplete: "off", placeholder: t.hint(bot.understands_text), "aria-label": t.write, dir: "auto"});
+    const sendIt = (text) => act(() => post(conversation(id, "say"), {text}), () => { unsent = text; });
+    unsent = "";
     const form = h("form", {class: "composer", onsubmit: (event) => { event.preventDefault(); if (input.value) sendIt(input.value); }},
       input, h("button", {class: "main"}, t.send));
     if (document.activeElement === document.body || foot.contains(document.activeElement)) setTimeout(() => input.focus({preventScroll: true}));
@@ -175,8 +177,8 @@ export async function open(view, {bot, where, say}) {
     } catch (error) {
       say(error);
       isSending = false;
-      showFoot();
       undone();
+      showFoot();
       return;
     }
     isSending = false;
@@ -219,14 +221,18 @@ export async function open(view, {bot, where, say}) {
 
   async function follow() {
     let pause = 0;
+    let isTold = false;
     while (!stop.signal.aborted) {
       try {
         const started = Date.now();
         const news = document.hidden ? (await sleep(500), false) : await refresh(state.version === -1 ? 0 : WAIT);
+        if (isTold) say(null);
+        isTold = false;
         pause = !news && Date.now() - started < PAUSE ? PAUSE : 0;
       } catch (error) {
         if (error.name === "AbortError") return;
         if (error.status) say(error);
+        isTold ||= Boolean(error.status);
         pause = Math.min(4000, 2 * pause + 500);
       }
       if (pause) await sleep(pause);
