@@ -32,7 +32,7 @@ MOST_AT_ONCE: Final = 200
 ROWS_AT_ONCE: Final = 10_000
 """Events of a conversation that are in memory together."""
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _OVERLAP: Final = 30.0  # Seconds by which the clocks of servers may differ.
 _BATCH: Final = 100
@@ -43,6 +43,8 @@ _TABLES: Final = (
     "CREATE TABLE list (number INTEGER PRIMARY KEY, version INTEGER, updated REAL, messages INTEGER, confidence REAL, "
     "unsure_at INTEGER, failed INTEGER, paused INTEGER, fallback INTEGER, deviates INTEGER, need REAL, "
     "reviewed INTEGER)",
+    "CREATE INDEX list_by_need ON list (need DESC, updated DESC)",
+    "CREATE INDEX list_by_review ON list (reviewed, need DESC, updated DESC)",
     "CREATE TABLE about (number INTEGER PRIMARY KEY, sender_id TEXT UNIQUE, started REAL, first TEXT, last TEXT, "
     "note TEXT, tags TEXT)",
     "CREATE VIRTUAL TABLE words USING fts5 (id, text, intent, action, slot, tag, prefix = '2 3 4 5', "
@@ -57,6 +59,11 @@ _FIND: Final = (
     f"SELECT page.count, {', '.join(f'list.{name}' for name in _LIST)}, "
     f"{', '.join(f'about.{name}' for name in _ABOUT)} "
     "FROM page JOIN list USING (number) JOIN about USING (number) ORDER BY {}"
+)
+# Where nothing is looked for, an index has the order, and what is before a page need not be sorted.
+_FIND_BY_INDEX: Final = (
+    "WITH page AS (SELECT number, need, updated, (SELECT count(*) FROM list WHERE {0}) AS count FROM list WHERE {0} "
+    "ORDER BY {1} LIMIT ? OFFSET ?) " + _FIND[_FIND.index("SELECT page.count") :].replace("{}", "{2}")
 )
 
 
@@ -89,12 +96,20 @@ class ConversationIndex:
         Keeps the conversations.
     path
         The file of the index, which is made if it is not there.
+
+    Attributes
+    ----------
+    effort, looked : float
+        How many seconds of computing it took to bring it up to date when that was last tried; and when that ended, as
+        the monotonic clock has it.
     """
 
     def __init__(self, store: TrackerStore, path: str | os.PathLike[str]) -> None:
         self.store = store
         self.reviews: Reviews = reviews_of(store)
         self.path = Path(path)
+        self.effort = 0.0
+        self.looked = 0.0
         self._writing = threading.Lock()
         self._reading = threading.Lock()
         self._writer = self._connect()
@@ -155,6 +170,13 @@ class ConversationIndex:
 
     def catch_up(self, seconds: float | None = None) -> bool:
         """Take in what has changed, for up to so many seconds (None: all of it); return whether that is all."""
+        begun = time.thread_time()
+        try:
+            return self._catch_up(seconds)
+        finally:
+            self.effort, self.looked = time.thread_time() - begun, time.monotonic()
+
+    def _catch_up(self, seconds: float | None) -> bool:
         until = None if seconds is None else time.monotonic() + seconds
         indexed, total = self._numbers()
         # Where numbers differ, some were brought in that had changed long ago, or there is no index yet.
@@ -246,9 +268,11 @@ class ConversationIndex:
             values.append(matched)
         order = "updated DESC" if search.reviewed else "need DESC, updated DESC"
         paged = order.replace("need", "page.need").replace("updated", "page.updated")
-        select = _FIND.format(condition, order, paged)
+        is_by_index = not matched and search == Search(reviewed=search.reviewed, below=search.below)
+        select = (_FIND_BY_INDEX if is_by_index else _FIND).format(condition, order, paged)
+        given = values * 2 if is_by_index else values
         with self._reading:
-            rows = self._reader.execute(select, (*values, min(limit, MOST_AT_ONCE), offset)).fetchall()
+            rows = self._reader.execute(select, (*given, min(limit, MOST_AT_ONCE), offset)).fetchall()
             if rows or not offset:
                 number = rows[0][0] if rows else 0
             else:  # Behind the last page.

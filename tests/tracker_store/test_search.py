@@ -137,6 +137,18 @@ def test_pages_have_each_conversation_once(index: ConversationIndex) -> None:
     assert {page.count for page in pages} == {len(CONVERSATIONS)}
 
 
+@pytest.mark.parametrize("text", ["", "reviewed:no"])
+def test_a_page_of_the_list_is_found_by_an_index(index: ConversationIndex, text: str) -> None:
+    assert len(names(index, text)) == len(CONVERSATIONS)
+    asked: list[str] = []
+    index._reader.set_trace_callback(asked.append)
+    index.find(Search.from_text(text), offset=2)
+    index._reader.set_trace_callback(None)
+    plan = [row[3] for row in index._reader.execute(f"EXPLAIN QUERY PLAN {asked[0]}")]
+    assert sum("COVERING INDEX" in step for step in plan) == 2, plan
+    assert not {"SCAN list", "SCAN fits"} & set(plan)
+
+
 def test_an_index_that_is_gone_is_made_again(index: ConversationIndex, tmp_path: Path) -> None:
     index.close()
     index.path.unlink()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ from rasa_core.tracker_store.search_index import ConversationIndex
 from rasa_core.tracker_store.sqlite import SqliteTrackerStore
 
 _PATIENCE: Final = 0.1  # seconds
+_REST: Final = 10.0
+"""How many times longer than it took to look for changes they are not looked for again, where that takes long."""
 
 
 class Queue:
@@ -63,8 +66,11 @@ class Queue:
         with self._guard:
             if self._worker is not None and self._worker.is_alive():
                 return
-        if index.catch_up(_PATIENCE):
+        is_quick = index.effort < _PATIENCE
+        if is_quick and index.catch_up(_PATIENCE):
             return
+        if not is_quick and time.monotonic() - index.looked < _REST * index.effort:
+            return  # In a store that has to be read whole for it, looking must not take all of the processor.
         with self._guard:
             if self._worker is None or not self._worker.is_alive():
                 self._worker = threading.Thread(target=_finish, args=(index,), name="index", daemon=True)

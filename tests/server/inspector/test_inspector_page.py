@@ -274,6 +274,9 @@ def test_nothing_is_cut_off(page: Page, address: str, width: int) -> None:
         page.click("search", ".step.user .chip")
         page.wait_for("What was understood", ".panel")
         assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+        page.open(address, "/map")
+        page.until(lambda: page.all(".map .node"))
+        assert page.run("return document.querySelector('.map-box').clientWidth") > width / 2
     finally:
         page.size(1100, 800)
 
