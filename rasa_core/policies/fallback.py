@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -48,6 +49,9 @@ class FallbackPolicy(Policy):
         priority: int | None = None,
     ) -> None:
         super().__init__(priority=priority)
+        for name, share in (("nlu_threshold", nlu_threshold), ("core_threshold", core_threshold)):
+            if not isinstance(share, Real) or isinstance(share, bool) or not 0.0 <= share <= 1.0:
+                raise ValueError(f"{name} is a probability from 0 to 1, not {share!r:.60}.")
         self.nlu_threshold = nlu_threshold
         self.core_threshold = core_threshold
         self.fallback_action_name = fallback_action_name

@@ -93,7 +93,7 @@ class KerasPolicy(Policy):
             featurizer = MaxHistoryTrackerFeaturizer() if self._is_served_by_keras() else HistoryFeaturizer()
         if model is not None and not isinstance(model, PolicyNetwork) and not hasattr(model, "predict_on_batch"):
             raise ValueError(f"model is a PolicyNetwork or a Keras model, not {type(model).__name__}.")
-        super().__init__(featurizer if isinstance(featurizer, TrackerFeaturizer) else None, priority=priority)
+        super().__init__(None if isinstance(featurizer, HistoryFeaturizer) else featurizer, priority=priority)
         self._history = featurizer if isinstance(featurizer, HistoryFeaturizer) else None
         self.current_epoch = current_epoch
         self.rnn_size: int = self.defaults.get("rnn_size", 32)

@@ -110,6 +110,8 @@ class Policy(KnownByName, ABC):
     _featurizer: TrackerFeaturizer | None = None  # For subclasses whose constructor does not call this one.
 
     def __init__(self, featurizer: TrackerFeaturizer | None = None, *, priority: int | None = None) -> None:
+        if not isinstance(featurizer, TrackerFeaturizer | None):
+            raise ValueError(f"a featurizer is a TrackerFeaturizer, not {type(featurizer).__name__}.")
         self._featurizer = featurizer
         if priority is not None:
             self.priority = priority
@@ -260,6 +262,8 @@ def training_input(trackers: Trackers) -> Collection[DialogueStateTracker] | Str
     ValueError
         If something is no conversation; for those that are made one after the other, when it is come to.
     """
+    if not isinstance(trackers, Iterable):
+        _checked(trackers)
     if isinstance(trackers, Sequence) or iter(trackers) is trackers:
         return [_checked(tracker) for tracker in trackers]
     return Stream(trackers)

@@ -128,6 +128,13 @@ def test_it_needs_one_state_only(policy) -> None:
     assert policy.max_history == 1
 
 
+@pytest.mark.parametrize("wrong", ["0.3", 1.5, -0.1, float("nan"), True, None])
+@pytest.mark.parametrize("name", ["nlu_threshold", "core_threshold"])
+def test_a_threshold_is_a_probability(name: str, wrong: object) -> None:
+    with pytest.raises(ValueError, match=f"{name} is a probability from 0 to 1, not "):
+        FallbackPolicy(**{name: wrong})
+
+
 def test_training_tells_of_an_action_that_the_domain_does_not_have(domain) -> None:
     with pytest.raises(UnknownActionError, match=r"utter_by.*Did you mean 'utter_bye'"):
         FallbackPolicy(fallback_action_name="utter_by").train([], domain)

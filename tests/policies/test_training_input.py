@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from rasa_core.agent import Agent
-from rasa_core.policies import MemoizationPolicy, NGramPolicy
+from rasa_core.policies import KerasPolicy, MemoizationPolicy, NGramPolicy
 from rasa_core.policies.policy import FEW, Stream, training_input, with_progress
 
 
@@ -67,3 +67,13 @@ def test_progress_is_told_only_of_many(trackers, caplog) -> None:
     many = trackers[:1] * (FEW + 1)
     assert len(list(with_progress("reading", many, silent=False))) == FEW + 1
     assert f"reading {FEW + 1}/{FEW + 1}" in caplog.text
+
+
+def test_nothing_at_all_is_no_training_input() -> None:
+    with pytest.raises(ValueError, match="train takes trackers, not NoneType"):
+        training_input(None)  # type: ignore[arg-type]
+
+
+def test_a_featurizer_is_one() -> None:
+    with pytest.raises(ValueError, match="a featurizer is a TrackerFeaturizer, not int"):
+        KerasPolicy(featurizer=5)  # type: ignore[arg-type]
