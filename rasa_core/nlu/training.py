@@ -35,7 +35,8 @@ from rasa_core.support.progress import Progress
 Floats = NDArray[np.float32]
 
 _FEWEST_STEPS = 400
-_PART_SHARE = 0.4  # Of the epochs, in a run that is for the scores of what it has not seen.
+_PART_SHARE = 0.4  # Of the epochs, in a run that is for the scores of what it has not seen; more for many intents.
+_PART_STEPS = 4  # For each intent; a network that has hardly begun to learn says nothing of one that has.
 _LAST_EPOCHS = 2  # With all messages, after the confidences are calibrated.
 _PARTS = 3
 _ENOUGH_HELD_OUT = 150
@@ -174,7 +175,9 @@ class NLUTraining:
             return
         yield none, none, epochs
         for part in parts:
-            yield part, none, max(1, round(_PART_SHARE * epochs))
+            own = max(1.0, steps * (1.0 - len(part) / len(self._messages)))
+            least = math.ceil(_PART_STEPS * len(self._intents) / own)
+            yield part, none, max(1, round(_PART_SHARE * epochs), min(least, epochs))
 
     def _fit(self, left_out: Rows, again: Rows, done: int, epochs: int, progress: Progress) -> None:
         keras = import_keras()

@@ -18,6 +18,7 @@ from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize
+from rasa_core.nlu.training import NLUTraining
 from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample, Regex, TrainingData
 from rasa_core.nlu.training_network import crf_loss, numbers_to_draw
 from rasa_core.nlu.variation import tagged
@@ -227,6 +228,16 @@ def test_parts_hold_each_intent_and_the_same_texts_together() -> None:
     for part in parts:
         assert [examples[number].intent for number in part] == ["a"] * 6 + ["b"] * 6 + ["c"] * 6
         assert {examples[number].text.strip("!") for number in part} == {examples[n].text for n in part[::2]}
+
+
+@pytest.mark.parametrize("count", [5, 60])
+def test_a_run_without_a_part_is_long_enough_for_its_intents(count) -> None:
+    examples = tuple(NLUExample(f"{intent} {n}", f"intent {intent}") for intent in range(count) for n in range(6))
+    begun = NLUTraining(TrainingData(examples=examples), Patterns(), NLUSettings())
+    (_, _, longest), *others = begun._runs(begun._held_out())
+    for left_out, again, epochs in others:
+        steps = epochs * len(begun.batches.plan(left_out, again))
+        assert epochs == max(round(0.4 * longest), 1) or 4 * count <= steps < 5 * count
 
 
 def test_every_example_that_contradicts_no_other_is_understood() -> None:
