@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Final, Literal
 
 from rasa_core.exceptions import RasaCoreError, did_you_mean
+from rasa_core.support.folders import whole_file
 
 INK: Final = "#1c2733"
 FAINT_INK: Final = "#5a6672"
@@ -243,7 +244,8 @@ def write_picture(path: str | Path, forms: Mapping[str, Callable[[], bytes]]) ->
     """
     content = forms[check_picture_file(path, tuple(forms))]()
     try:
-        Path(path).write_bytes(content)
+        with whole_file(path, permissions=0o666) as file:
+            file.buffer.write(content)
     except OSError as error:
         raise DrawingError(f"cannot write the picture {str(path)!r}: {error.strerror or error}.") from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator
@@ -173,11 +174,11 @@ def make_private(path: str | Path) -> None:
 
 
 @contextmanager
-def whole_file(path: str | Path, encoding: str = "ascii") -> Iterator[TextIO]:
+def whole_file(path: str | Path, encoding: str = "ascii", permissions: int = 0o600) -> Iterator[TextIO]:
     """Open a text file for a block to write; it takes its place when the block ends well.
 
-    Only its owner can read it. A pipe or a device keeps its place, and is written to as it is. The errors are those of
-    the operating system.
+    Only its owner can read it, or who else these `permissions` and the umask let. A pipe or a device keeps its place,
+    and is written to as it is. Bytes go into the ``buffer`` of the file. The errors are those of the operating system.
     """
     real = os.path.realpath(path)
     if os.path.exists(real) and not os.path.isfile(real):
@@ -185,7 +186,8 @@ def whole_file(path: str | Path, encoding: str = "ascii") -> Iterator[TextIO]:
             yield file
         return
     folder, name = os.path.split(real)
-    descriptor, written = tempfile.mkstemp(prefix=f".{name}.new-", dir=folder)
+    written = os.path.join(folder, f".{name}.new-{secrets.token_hex(4)}")
+    descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, permissions)
     try:
         with open(descriptor, "w", encoding=encoding) as file:
             yield file

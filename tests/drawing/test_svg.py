@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import struct
 import sys
 import xml.etree.ElementTree as ET
@@ -12,7 +14,17 @@ from pathlib import Path
 import pytest
 
 from rasa_core.drawing import svg
-from rasa_core.drawing.svg import Drawing, DrawingError, element, mix, number, rectangle, text, write_drawing
+from rasa_core.drawing.svg import (
+    Drawing,
+    DrawingError,
+    element,
+    mix,
+    number,
+    rectangle,
+    text,
+    write_drawing,
+    write_picture,
+)
 
 
 @pytest.fixture
@@ -111,3 +123,24 @@ def test_another_ending_is_an_error_that_names_those_that_can_be_drawn(
 def test_a_picture_that_cannot_be_written_is_an_error(drawing: Drawing, tmp_path: Path) -> None:
     with pytest.raises(DrawingError, match=r"cannot write the picture .*picture\.svg"):
         write_drawing(drawing, tmp_path / "nowhere" / "picture.svg")
+
+
+def test_a_picture_that_cannot_be_written_whole_leaves_that_of_before(tmp_path: Path) -> None:
+    path = tmp_path / "picture.svg"
+    write_picture(path, {".svg": lambda: b"the first"})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(DrawingError, match=r"cannot write the picture .*picture\.svg.*File too large"):
+            write_picture(path, {".svg": lambda: b"the second" * 1000})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == b"the first"
+    assert os.listdir(tmp_path) == ["picture.svg"]
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask()
+
+
+def umask() -> int:
+    found = os.umask(0)
+    os.umask(found)
+    return found
