@@ -238,7 +238,10 @@ class Domain(DomainFeatures):
 
     def persist(self, filename: str | Path) -> None:
         """Write domain.yml."""
-        Path(filename).write_text(self.as_yaml(), encoding="utf-8")
+        from rasa_core.support.folders import whole_file  # To read a domain needs less.
+
+        with whole_file(filename, "utf-8", permissions=0o666) as file:
+            file.write(self.as_yaml())
 
     def fingerprint(self) -> str:
         """Return a hash of what predictions depend on; the wording of templates is not part of it."""

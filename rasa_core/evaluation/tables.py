@@ -14,6 +14,7 @@ from typing import Any, Final
 from rasa_core.drawing.svg import Drawing, shorten, write_drawing
 from rasa_core.evaluation.metrics import Evaluation, LabelScores, Pair, spreads_of
 from rasa_core.exceptions import RasaCoreError
+from rasa_core.support.folders import whole_file
 
 SHOWN_MISTAKES: Final = 10
 LONGEST_NAME: Final = 60
@@ -76,7 +77,8 @@ def picture(draw: Callable[[], Drawing], sentence: str) -> Write:
 def write_text(text: str, path: str | Path, what: str) -> None:
     """Write `what` into a file; raise `RasaCoreError` if that is not possible."""
     try:
-        Path(path).write_text(text, encoding="utf-8", newline="\n")
+        with whole_file(path, permissions=0o666) as file:
+            file.buffer.write(text.encode())
     except OSError as error:
         raise RasaCoreError(f"cannot write the {what} to {str(path)!r}: {error.strerror or error}.") from error
 

@@ -16,6 +16,7 @@ from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.steps import StoryGraph
 from rasa_core.stories.training_tracker import TrainingTracker
 from rasa_core.stories.yaml import read_yaml_stories
+from rasa_core.support.folders import whole_file
 from rasa_core.support.problems import listed
 from rasa_core.trackers import DialogueStateTracker
 
@@ -106,4 +107,5 @@ def _with_known_actions(graph: StoryGraph, domain: Domain, lenient: bool) -> Sto
 def persist_data(trackers: Iterable[DialogueStateTracker], path: str | Path) -> None:
     """Write conversations as a story file."""
     text = "\n".join(tracker.export_stories() for tracker in trackers)
-    Path(path).write_text(text, encoding="utf-8", errors="backslashreplace")
+    with whole_file(path, permissions=0o666) as file:
+        file.buffer.write(text.encode("utf-8", "backslashreplace"))
