@@ -339,6 +339,7 @@ def _put_mark(connection: sqlite3.Connection, sender_id: str, mark: Mark) -> Non
     reviewed, tags = int(mark.counts_for(version)), _whole("\n".join(mark.tags))
     connection.execute("UPDATE about SET note = ?, tags = ? WHERE number = ?", (_whole(mark.note), tags, number))
     connection.execute(
-        "UPDATE list SET reviewed = ?1, need = CASE WHEN ?1 THEN 0 ELSE need END WHERE number = ?2", (reviewed, number)
+        "UPDATE list SET reviewed = ?, need = CASE WHEN ? THEN 0 ELSE need END WHERE number = ?",
+        (reviewed, reviewed, number),
     )
     connection.execute("UPDATE words SET tag = ? WHERE rowid = ?", (tags, number))
