@@ -17,11 +17,14 @@ function examples(change) {
   return [first, rest.length ? h("details", {}, h("summary", {}, `+${change.count - FEW}`), rest.map((one) => [link(one), " "])) : null];
 }
 
-const changeTable = (changes, isAfter = true) => h("div", {class: "wide-table"}, h("table", {},
-  h("thead", {}, h("tr", {}, [...(isAfter ? [t.intent] : []), t.before, t.after, t.how, t.count, t.where].map((one) => h("th", {scope: "col"}, one)))),
-  h("tbody", {}, changes.map((one) => h("tr", {}, isAfter ? h("td", {}, shown(one.intent)) : null, h("td", {}, shown(one.before)), h("td", {}, h("b", {}, shown(one.after))),
-    h("td", {}, h("span", {class: `chip ${{worse: "bad", better: "good"}[one.verdict] ?? ""}`, title: t.verdicts[one.verdict]}, t[one.verdict])),
-    h("td", {class: "number"}, t.times(one.count)), h("td", {}, examples(one)))))));
+const changeTable = (changes, isAfter = true) => {
+  const cell = (head, ...content) => h("td", {"data-head": head}, ...content); // Narrow pages show it before the content.
+  return h("div", {class: "wide-table"}, h("table", {},
+    h("thead", {}, h("tr", {}, [...(isAfter ? [t.intent] : []), t.before, t.after, t.how, t.count, t.where].map((one) => h("th", {scope: "col"}, one)))),
+    h("tbody", {}, changes.map((one) => h("tr", {}, isAfter ? cell(t.intent, shown(one.intent)) : null, cell(t.before, shown(one.before)), cell(t.after, h("b", {}, shown(one.after))),
+      cell(t.how, h("span", {class: `chip ${{worse: "bad", better: "good"}[one.verdict] ?? ""}`, title: t.verdicts[one.verdict]}, t[one.verdict])),
+      h("td", {class: "number", "data-head": t.count}, t.times(one.count)), cell(t.where, examples(one)))))));
+};
 
 const storyList = (title, names, open) => {
   if (!names.length) return null;
