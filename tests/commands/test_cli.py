@@ -215,5 +215,5 @@ def test_the_flags_of_a_command_are_read_by_programs_of_old(
 
 def test_a_flag_that_a_command_needs_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        import_module("rasa_core.run").create_argument_parser().parse_args([])
+        import_module("rasa_core.restore").create_argument_parser().parse_args(["dump.json"])
     assert "-d/--core" in capsys.readouterr().err
