@@ -129,7 +129,8 @@ class MemoizationPolicy(Policy):
     def _memorise(self, trackers: Trackers, turns: TurnCollector, doubts: Doubts[Key] | None = None) -> TurnCollector:
         """Remember conversations, add where they stand to `turns`, and return these; count them in `doubts`."""
         digests: dict[StateKey, bytes] = {}
-        trackers = list(trackers)
+        # Else one after the other: there may be more than there is room for.
+        trackers = list(trackers) if self.knows_whole else trackers
         for number, tracker in enumerate(trackers):
             is_glued, is_rasa = getattr(tracker, "is_augmented", False), tracker.history.loops is not None
             if is_glued and is_rasa:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import weakref
+from collections.abc import Iterator
 
 import pytest
 from policy_bot import FOUND, ITALIAN, STORIES, conversation, said
@@ -9,6 +11,7 @@ from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Restarted, Slot
 from rasa_core.exceptions import ModelError
 from rasa_core.policies import AugmentedMemoizationPolicy, MemoizationPolicy, Policy
 from rasa_core.policies.features.classic import FullDialogueTrackerFeaturizer, MaxHistoryTrackerFeaturizer
+from rasa_core.trackers import DialogueStateTracker
 
 
 @pytest.fixture
@@ -155,6 +158,22 @@ class TestLearning:
         assert recalled(policy, domain, "/greet") is None
         policy.toggle(True)
         assert recalled(policy, domain, "/greet") == "utter_greet"
+
+    def test_conversations_are_gone_through_one_by_one_since_there_may_be_very_many(self, domain, trackers) -> None:
+        alive: weakref.WeakSet[DialogueStateTracker] = weakref.WeakSet()
+        most = 0
+
+        def stream() -> Iterator[DialogueStateTracker]:
+            nonlocal most
+            for tracker in trackers:
+                alive.add(twin := tracker.copy())
+                yield twin
+                most = max(most, len(alive))
+
+        policy = MemoizationPolicy(max_history=2)
+        policy.train(stream(), domain)
+        assert policy.lookup
+        assert len(trackers) > 3 > most
 
 
 class TestConstruction:
