@@ -70,8 +70,8 @@ def _taken_back(events: Sequence[Event], agent: Agent) -> list[int]:
 
 def wait_for_news(agent: Agent, sender_id: str, known: int, seconds: float) -> None:
     """Return when a conversation has another version than the `known` one, or the time is over."""
-    store = agent.tracker_store
-    if not isinstance(store, EventLogStore) or not _waiters.acquire(blocking=False):
+    store, places = agent.tracker_store, _waiters
+    if not isinstance(store, EventLogStore) or not places.acquire(blocking=False):
         return
     try:
         until = time.monotonic() + min(seconds, LONGEST_WAIT)
@@ -82,7 +82,7 @@ def wait_for_news(agent: Agent, sender_id: str, known: int, seconds: float) -> N
                 return
             time.sleep(_LOOK_EVERY)
     finally:
-        _waiters.release()
+        places.release()
 
 
 # -- one step
