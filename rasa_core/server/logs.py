@@ -66,7 +66,7 @@ class LogFile(logging.handlers.WatchedFileHandler):
             self.reopenIfNeeded()
             self._write_lines()
             self._append(f"{self.format(record)}{self.terminator}".encode("utf-8", "backslashreplace"))
-        except Exception:
+        except Exception:  # As each handler of logging: what cannot be logged must not fail whoever logs it.
             self.handleError(record)
 
     def write_request(self, rest: str) -> None:
