@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from rasa_core.checks import Finding
 from rasa_core.exceptions import RasaCoreError, did_you_mean
@@ -48,8 +49,34 @@ class Group(click.Group):
         return super().resolve_command(ctx, args)
 
 
+class _Text(click.types.StringParamType):
+    """Free text; for it the tab key offers files, as a shell does for commands that it knows nothing of."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="file")]
+
+
+class _Choice(click.Choice):  # type: ignore[type-arg]  # Generic in newer versions of Click only.
+    """One of several words; the nearest is suggested for another one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            nearest = did_you_mean(str(value), map(str, self.choices))
+            raise click.BadParameter(error.message + nearest, ctx, param) from None
+
+
 class Command(click.Command):
     """A command whose errors are told without a traceback."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for param in self.params:
+            if param.type is click.STRING:
+                param.type = _Text()
+            elif type(param.type) is click.Choice:
+                param.type = _Choice(param.type.choices, param.type.case_sensitive)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""

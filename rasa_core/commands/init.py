@@ -54,7 +54,12 @@ def example_names() -> list[str]:
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--layout", type=click.Choice(list(LAYOUTS)), help="How files are written: Markdown, or as in Rasa 3.")
 @click.option("--client", type=click.Choice(list(CLIENTS)), help="The language of the code that runs its actions.")
-@click.option("--example", metavar="NAME", help="Copy this example instead.")
+@click.option(
+    "--example",
+    metavar="NAME",
+    shell_complete=lambda ctx, param, begun: [name for name in example_names() if name.startswith(begun)],
+    help="Copy this example instead.",
+)
 @click.option("--train/--no-train", "train", default=None, help="Whether to train the bot.")
 def command(folder: Path, layout: str | None, client: str | None, example: str | None, train: bool | None) -> None:
     """Write a small bot into the new folder DIR, train it, and say how to go on.

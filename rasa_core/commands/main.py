@@ -71,6 +71,7 @@ class _Commands(Group):
     is_eager=True,
     expose_value=False,
     callback=install,
+    shell_complete=lambda ctx, param, begun: [shell for shell in SHELLS if shell.startswith(begun)],
     help=f"Let the tab key complete commands and options from the next start of the shell on: {', '.join(SHELLS)}; "
     "that of $SHELL if none is given.",
 )

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from rasa_core.commands.common import CONTEXT, Command, form_option
 from rasa_core.evaluation.tables import fitted, table, width_of_terminal
@@ -25,8 +26,16 @@ Examples:
 _HEADS = ("Model", "", "Made (UTC)", "Stories", "Messages", "Right when unseen", "Changed")
 
 
+def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer what may come next: after `use` the names of models, else a folder."""
+    if tuple(ctx.params.get("words") or ()) != ("use",):
+        return [CompletionItem(incomplete, type="dir")]
+    known = ProjectModels(Path("models")).versions.names()
+    return [CompletionItem(name) for name in known if name.startswith(incomplete)]
+
+
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
-@click.argument("words", nargs=-1, metavar="[PROJECT] | use NAME [PROJECT]")
+@click.argument("words", nargs=-1, metavar="[PROJECT] | use NAME [PROJECT]", shell_complete=_complete)
 @form_option
 def command(words: tuple[str, ...], form: str) -> None:
     """List the models of a PROJECT, the folder of a bot (here, if not given), or make one of them the one that serves.

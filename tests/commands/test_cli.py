@@ -101,9 +101,34 @@ class TestCompletion:
         assert finished.exit_code == 1
         assert finished.output.startswith("Error: cannot write ")
 
-    def test_commands_and_options_are_completed(self) -> None:
-        environment = {"_RASA_CORE_COMPLETE": "bash_complete", "COMP_WORDS": "rasa-core tra", "COMP_CWORD": "1"}
-        assert "train" in CliRunner().invoke(main, prog_name="rasa-core", env=environment).output
+    @pytest.mark.parametrize(
+        ("typed", "offered"),
+        [
+            ("rasa-core tra", ["plain,train"]),
+            ("rasa-core evaluate --form", ["plain,--format"]),
+            ("rasa-core init --client p", ["plain,python", "plain,php"]),
+            ("rasa-core init --example r", ["plain,remote"]),
+            ("rasa-core --install-completion z", ["plain,zsh"]),
+            # Whatever may be a file or a folder is completed by the shell itself.
+            ("rasa-core evaluate my", ["file,my"]),
+            ("rasa-core evaluate -s my", ["file,my"]),
+            ("rasa-core explain my", ["file,my"]),
+            ("rasa-core nlu evaluate -d my", ["file,my"]),
+            ("rasa-core models my", ["dir,my"]),
+            ("rasa-core models use 2", ["plain,20260101-000000-0123abcd"]),
+        ],
+    )
+    def test_what_is_begun_is_completed(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch, typed: str, offered: list[str]
+    ) -> None:
+        (home / "models" / "20260101-000000-0123abcd").mkdir(parents=True)
+        monkeypatch.chdir(home)
+        environment = {
+            "_RASA_CORE_COMPLETE": "bash_complete",
+            "COMP_WORDS": typed,
+            "COMP_CWORD": str(len(typed.split()) - 1),
+        }
+        assert CliRunner().invoke(main, prog_name="rasa-core", env=environment).output.split() == offered
 
 
 def test_own_modules_are_imported_by_every_command_that_may_need_them(

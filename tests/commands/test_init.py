@@ -58,7 +58,8 @@ def test_an_example_is_copied_without_what_was_made_of_it(tmp_path: Path, name: 
     [
         (["--example", "remot"], "no example 'remot'. Did you mean 'remote'?"),
         (["--example", "remote", "--client", "php"], "do not go with --example"),
-        (["--layout", "rasa4"], "'rasa4' is not one of"),
+        (["--layout", "rasa4"], "'rasa4' is not one of '0.9', 'rasa3'. Did you mean 'rasa3'?"),
+        (["--client", "pyton"], "Did you mean 'python'?"),
     ],
 )
 def test_what_does_not_fit_writes_nothing(tmp_path: Path, options: list[str], message: str) -> None:
