@@ -282,8 +282,11 @@ class History:
         """Return the present state as policies see it, as a list."""
         return [state]
 
-    def slots_set_before(self, count: int) -> Sequence[Collection[str]]:
-        """Return for each of the last states which slots were set since the action before it; for Rasa 3 alone."""
+    def slots_set_before(self, count: int) -> Sequence[State]:
+        """Return for each of the last states which slots were set since the one before it; for Rasa 3 alone.
+
+        They have 1.0 if they were set after all actions before the state, hidden ones too, else 0.0.
+        """
         return []
 
     def reaches(self, count: int | None) -> bool:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from rasa_core.events import UserUttered
 from rasa_core.history import State, compute_state
-from rasa_core.policies.memoization import Key, MemoizationPolicy, key_of
+from rasa_core.policies.memoization import Key, MemoizationPolicy, StateKey, key_of
 from rasa_core.policies.policy import Trackers
+from rasa_core.rasa3.history import LOOP_PREFIX
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
@@ -28,16 +29,17 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
     _slots: _Slots | None = None
     # Not stored, since it follows from `lookup`.
     _stretches: dict[Key, str | None] | None = None
+    _second_states: frozenset[StateKey] | None = None
 
     def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Remember the conversations, and every stretch of them."""
         super().train(training_trackers, domain, **kwargs)
-        self._stretches = self._made_stretches()
+        self._stretches, self._second_states = self._made_stretches(), None
 
     def continue_training(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Remember more conversations, and every stretch of them."""
         super().continue_training(training_trackers, domain, **kwargs)
-        self._stretches = self._made_stretches()
+        self._stretches, self._second_states = self._made_stretches(), None
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -49,6 +51,8 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
     def _made_stretches(self) -> dict[Key, str | None]:
         """Return the ends of all turns, each to the action that follows; None where several do."""
         made: dict[Key, str | None] = {}
+        if self.knows_whole:
+            return made
         # Contradictory turns first: what ends one of them is followed by several actions, whatever else ends the same.
         contradictory = ((key, None) for key in self._ambiguous)
         for key, action_name in chain(contradictory, self.lookup.items()):
@@ -63,8 +67,7 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
         # Rasa 3 forgets in another way: it knows only what begins like a story, never a stretch from the middle of one.
         if tracker.history.loops is not None:
             known = super().recall(states, tracker, domain)
-            keys = self._beginnings(states[-self._max_history :], tracker, domain)
-            return known or next(filter(None, map(self.lookup.get, keys)), None)
+            return known or next(filter(None, map(self.lookup.get, self._beginnings(states, tracker, domain))), None)
         for key in self._endings(states, domain):
             found = self._find(key)
             if found is not None:
@@ -74,16 +77,28 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
     def _beginnings(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> Iterator[Key]:
         """Yield what is left if more and more is forgotten, turns that are hidden included, as Rasa 3 does.
 
-        Each is the beginning of a story; what was set before it is as it was at first.
+        Each is the beginning of a story; what was set before it is as it was at first, and no loop goes on.
         """
-        yield key_of(states)
         slots = self._slots_of(domain)
         fresh = tracker.history.slots_set_before(len(states))
         for start in range(len(states) if len(fresh) == len(states) else 0):
-            rest = key_of(_with_slots_since(states[start:], fresh[start:], slots))
             if not start:
-                yield rest
-            yield (slots.initial_key, *rest)
+                yield key_of(_with_news_since(states, fresh, slots))
+            # What was set in hidden turns before may be forgotten, too.
+            latest = {name: number for name, number in fresh[start].items() if number}
+            for names in [fresh[start]] if latest == fresh[start] else [fresh[start], latest]:
+                # Most states follow the beginning of no story, which their first one tells.
+                [first] = key_of(_with_news_since(states[start : start + 1], [names], slots))
+                if first in self._seconds:
+                    rest = _with_news_since(states[start:], [names, *fresh[start + 1 :]], slots)
+                    yield (slots.initial_key, *key_of(rest))
+
+    @property
+    def _seconds(self) -> frozenset[StateKey]:
+        """The states that follow the first one of what is known."""
+        if self._second_states is None:
+            self._second_states = frozenset(key[1] for key in self.lookup if len(key) > 1)
+        return self._second_states
 
     def _find(self, key: Key) -> str | None:
         if self._stretches is None:
@@ -152,21 +167,22 @@ class _Slots(NamedTuple):
             yield kept
 
 
-def _with_slots_since(states: Sequence[State], fresh: Sequence[Collection[str]], slots: _Slots) -> list[State]:
-    """Return the states with initial values for the slots that were not set since the action before the first."""
+def _with_news_since(states: Sequence[State], fresh: Sequence[Collection[str]], slots: _Slots) -> list[State]:
+    """Return the states with the slots and loops of a beginning, but for what is new since the action before them."""
     kept: set[str] = set()
     found = []
     for state, names in zip(states, fresh, strict=True):
-        kept |= {f"slot_{name}_" for name in names}
+        kept |= {name if name == LOOP_PREFIX else f"slot_{name}_" for name in names}
         here = {name: value for name, value in state.items() if _is_kept(name, kept)}
         here.update({name: value for name, value in slots.initial.items() if not _is_kept(name, kept)})
         found.append(here)
     return found
 
 
-def _is_kept(name: str, slots: Collection[str]) -> bool:
-    # A feature of a slot ends in its number: `slot_cuisine_0`; names may hold underscores themselves.
-    return not name.startswith("slot_") or name[: name.rindex("_") + 1] in slots
+def _is_kept(name: str, news: Collection[str]) -> bool:
+    if name.startswith("slot_"):  # A feature of a slot ends in its number, and names may hold underscores themselves.
+        return name[: name.rindex("_") + 1] in news
+    return not name.startswith(LOOP_PREFIX) or LOOP_PREFIX in news
 
 
 def _same(names: Sequence[str], one: Mapping[str, float], other: Mapping[str, float]) -> bool:

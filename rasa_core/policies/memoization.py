@@ -61,7 +61,7 @@ class MemoizationPolicy(Policy):
     priority
         Takes the place of that of the class.
     knows_whole
-        Whether a conversation from its beginning tells apart what the last `max_history` states do not.
+        Whether only conversations that are the same from their beginning on are known, however long, as in Rasa 3.
     """
 
     ENABLE_FEATURE_STRING_COMPRESSION: ClassVar[bool] = True
@@ -87,7 +87,7 @@ class MemoizationPolicy(Policy):
             )
         self._max_history: int = self.featurizer.max_history
         self.knows_whole = knows_whole
-        self._longest = 0  # States of the longest conversation that is remembered from its beginning.
+        self._longest = self._max_history  # States of the longest conversation; before training, nobody knows.
         self.lookup: dict[Key, str] = dict(lookup or {})
         self._ambiguous: dict[Key, None] = {}  # In the order found, which is the same in every process.
         self._glued: set[Key] = set()  # The keys of both that only augmented conversations show.
@@ -101,7 +101,7 @@ class MemoizationPolicy(Policy):
     @property
     def max_history(self) -> int:
         """How many states a prediction looks at."""
-        return max(self._max_history, self._longest)
+        return self._longest if self.knows_whole else self._max_history
 
     def toggle(self, activate: bool) -> None:
         """Switch the policy on or off."""
@@ -109,7 +109,7 @@ class MemoizationPolicy(Policy):
 
     def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Remember the conversations, and nothing else."""
-        self.lookup, self._ambiguous, self._glued, self._failing, self._longest = {}, {}, set(), set(), 0
+        self.lookup, self._ambiguous, self._glued, self._failing, self._longest = {}, {}, set(), set(), 1
         self._unseen = named_in_rules_only(kwargs.get("rules") or (), training_trackers)
         doubts: Doubts[Key] = Doubts()
         self._training_turns = StoredTurns(self._memorise(training_trackers, TurnCollector(), doubts).table())
@@ -129,13 +129,12 @@ class MemoizationPolicy(Policy):
     def _memorise(self, trackers: Trackers, turns: TurnCollector, doubts: Doubts[Key] | None = None) -> TurnCollector:
         """Remember conversations, add where they stand to `turns`, and return these; count them in `doubts`."""
         digests: dict[StateKey, bytes] = {}
-        # Else one after the other: there may be more than there is room for.
-        trackers = list(trackers) if self.knows_whole else trackers
         for number, tracker in enumerate(trackers):
             is_glued, is_rasa = getattr(tracker, "is_augmented", False), tracker.history.loops is not None
             if is_glued and is_rasa:
                 continue  # In Rasa 3, only the stories themselves are remembered.
             for key, action_name, places in self._turns_of(tracker):
+                self._longest = max(self._longest, len(key))
                 self._failing |= failing_in(key[-1:])
                 if doubts is None:
                     self._confidences.pop(key, None)
@@ -145,24 +144,9 @@ class MemoizationPolicy(Policy):
                     if self.lookup.setdefault(key, action_name) != action_name:
                         self._ambiguous[key] = None
                     turns.add(turn_key(key, digests), action_name, places)
-        if self.knows_whole:
-            self._remember_whole(trackers, turns, digests)
         for key in self._ambiguous:
             self.lookup.pop(key, None)
         return turns
-
-    def _remember_whole(self, trackers: Trackers, turns: TurnCollector, digests: dict[StateKey, bytes]) -> None:
-        """Remember conversations from their beginning, up to where their last states contradict one another."""
-        contradictory = frozenset(self._ambiguous)
-        for tracker in trackers:
-            if getattr(tracker, "is_augmented", False):
-                continue
-            for key, action_name, places in self._turns_of(tracker, is_whole=True):
-                if len(key) > self._max_history and key[-self._max_history :] in contradictory:
-                    self._longest = max(self._longest, len(key))
-                    if self.lookup.setdefault(key, action_name) != action_name:
-                        self._ambiguous[key] = None
-                    turns.add(turn_key(key, digests), action_name, places)
 
     def _counts(self, key: Key, is_glued: bool) -> bool:
         """Tell whether what follows `key` counts: no augmented conversation contradicts the stories themselves."""
@@ -177,9 +161,7 @@ class MemoizationPolicy(Policy):
             self._glued.add(key)
         return True
 
-    def _turns_of(
-        self, tracker: DialogueStateTracker, *, is_whole: bool = False
-    ) -> Iterator[tuple[Key, str, Sequence[Place]]]:
+    def _turns_of(self, tracker: DialogueStateTracker) -> Iterator[tuple[Key, str, Sequence[Place]]]:
         """Yield the last states before each action, or all of them, the action, and where it stands."""
         states, actions = self.featurizer.predictions_of(tracker)
         states = self._seen(states)
@@ -187,13 +169,14 @@ class MemoizationPolicy(Policy):
         keys = [frozenset(state.items()) for state in states]
         for index, action in enumerate(actions):
             if not action.unpredictable:
-                key = tuple(keys[0 if is_whole else max(0, index + 1 - self._max_history) : index + 1])
+                key = tuple(keys[0 if self.knows_whole else max(0, index + 1 - self._max_history) : index + 1])
                 yield key, action.action_name, places[index]
 
     def recall(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> str | None:
         """Return the action that followed these states, oldest first, in the stories; None for new ones."""
-        found = self.lookup.get(key_of(states))
-        return self.lookup.get(key_of(states[-self._max_history :])) if found is None and self._longest else found
+        if self.knows_whole and not _begins(states):
+            return None  # It is longer than whatever is known.
+        return self.lookup.get(key_of(states))
 
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
         """Return the confidence of the remembered action, 1.0 if it is certain; zeros if there is none."""
@@ -283,8 +266,6 @@ class MemoizationPolicy(Policy):
     def _endings(self, states: Sequence[State], domain: Domain) -> Iterator[Key]:
         """Yield what is looked up for these states, in this order."""
         yield key_of(states)
-        if self._longest:
-            yield key_of(states[-self._max_history :])
 
     def _find(self, key: Key) -> str | None:
         return self.lookup.get(key)
@@ -317,7 +298,7 @@ class MemoizationPolicy(Policy):
             "ambiguous": ambiguous,
             "augmented": glued,
             **({"unseen": sorted(self._unseen)} if self._unseen else {}),
-            **({"longest": self._longest} if self._longest else {}),
+            **({"longest": self._longest} if self.knows_whole else {}),
             **(self._doubts_as_json() if self._confidences else {}),
         }
         Path(path, FILE_NAME).write_text(json.dumps(content), encoding="utf-8")
@@ -347,7 +328,7 @@ class MemoizationPolicy(Policy):
         policy._ambiguous, policy._glued = dict.fromkeys(ambiguous), glued
         policy._failing |= failing_in(chain.from_iterable(ambiguous))
         policy._unseen = frozenset(content.get("unseen", ()))
-        policy._longest = int(content.get("longest", 0))
+        policy.knows_whole, policy._longest = "longest" in content, int(content.get("longest", 1))
         policy._training_turns = StoredTurns(folder=path)
         return policy
 
@@ -369,6 +350,11 @@ def _named(event: Any) -> tuple[str, ...]:
     if event.type_name == "slot":
         return (f"slot_{event.key}",)
     return (f"active_loop_{event.loop_name}",) if event.type_name == "active_loop" else ()
+
+
+def _begins(states: Sequence[State]) -> bool:
+    """Tell whether the first of these states is that before anything was done."""
+    return not any(name.startswith("prev_") for state in states[:1] for name in state)
 
 
 def failing_in(states: Iterable[StateKey]) -> set[str]:

@@ -103,6 +103,7 @@ _SEEN: Final = (
     "marked",
     "rejected",
     "fresh_slots",
+    "hidden_slots",
     "due",
     "validated",
     "reminders",
@@ -151,6 +152,7 @@ class RasaHistory(History):
         self.rejected: str | None = None
         self.marked: list[Any] = []
         self.fresh_slots: list[str] = []
+        self.hidden_slots: list[str] = []
         self.reminders: dict[str, Any] = getattr(self, "reminders", {})  # Sessions and rewinds clear all else.
         self.acting: dict[str, Any] | None = None
         self._forget_parts()
@@ -188,6 +190,9 @@ class RasaHistory(History):
 
     def record_slot(self, name: str, value: Any) -> None:  # noqa: D102
         super().record_slot(name, value)
+        self._note_as_fresh(name)
+
+    def _note_as_fresh(self, name: str) -> None:
         self.fresh_slots = [*(known for known in self.fresh_slots if known != name), name][-SLOTS_KEPT:]
 
     def record_action(  # noqa: D102
@@ -207,7 +212,6 @@ class RasaHistory(History):
             self._show(state, is_hidden, is_followup)
             if name in self.vocabulary.loops:
                 self._mark(name)
-        self.fresh_slots = []
         self._forget_parts()
         if name == ACTION_LISTEN_NAME:
             self.acting = None
@@ -225,7 +229,15 @@ class RasaHistory(History):
             shown = self._as_shown(state, self.shown_action)
             self.shown_user = user_part(shown)
             self._visible.add(shown)
-            self._fresh.add(dict.fromkeys(self.fresh_slots, 1.0))
+            self._fresh.add(self._freshly_set())
+            self.hidden_slots = []
+        else:
+            self.hidden_slots = list(dict.fromkeys([*self.hidden_slots, *self.fresh_slots]))[-SLOTS_KEPT:]
+        self.fresh_slots = []
+
+    def _freshly_set(self) -> State:
+        """Return what was set since the last action that is shown, with 1.0 if since the last of all."""
+        return dict.fromkeys(self.hidden_slots, 0.0) | dict.fromkeys(self.fresh_slots, 1.0)
 
     def _repeats_loop(self, state: State) -> bool:
         return self.loop is not None and _previous(state) == self.loop.name
@@ -249,6 +261,8 @@ class RasaHistory(History):
 
     def _forget_handled_turn(self) -> None:
         self.user, self.shown_user, self.shown_action, self.was_hidden = self.marked
+        for name in [name for names in self._fresh.held for name in names]:
+            self._note_as_fresh(name)  # What was set in the turn stays so.
         for states in (self._all, self._visible, self._fresh):
             states.drop()
 
@@ -270,6 +284,7 @@ class RasaHistory(History):
         elif isinstance(event, ReminderCancelled):
             self.reminders = {name: one for name, one in self.reminders.items() if not event.cancels(one)}
         elif isinstance(event, ActiveLoop):
+            self._note_as_fresh(LOOP_PREFIX)
             intent = self.intent_name
             self.loop = None if event.loop_name is None else Loop(event.loop_name, trigger_intent=intent)
             if event.loop_name is None:
@@ -322,8 +337,8 @@ class RasaHistory(History):
             return []
         return [self._as_shown(state, action)]
 
-    def slots_set_before(self, count: int) -> Sequence[Collection[str]]:  # noqa: D102
-        return [*self._fresh.all(), dict.fromkeys(self.fresh_slots, 1.0)][-count:]
+    def slots_set_before(self, count: int) -> Sequence[State]:  # noqa: D102
+        return [*self._fresh.all(), self._freshly_set()][-count:]
 
     def states_for_rules(self, state: State) -> list[State]:
         """Return the last states, the present one last, of which none is hidden."""

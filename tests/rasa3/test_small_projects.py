@@ -343,16 +343,31 @@ def test_what_is_said(name: str, tmp_path: Path) -> None:
         assert f"{message} => {', '.join(say(agent, message))}".strip() == turn
 
 
-@pytest.mark.parametrize("kind", ["MemoizationPolicy", "AugmentedMemoizationPolicy"])
-def test_a_memory_without_a_limit_tells_long_conversations_apart(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "again"), [("MemoizationPolicy", []), ("AugmentedMemoizationPolicy", ["A"])])
+def test_a_memory_without_a_limit_knows_whole_conversations(kind: str, again: list[str], tmp_path: Path) -> None:
     config = f"policies: [{{name: {kind}}}, {{name: RulePolicy}}]"
     agent = trained(write(tmp_path, config=config, domain=HEAD, data__all=LONG))
     agent.persist(tmp_path / "model")
     for bot, sender in ((agent, "ada"), (Agent.load(tmp_path / "model"), "bob")):
-        told = [say(bot, text, sender=sender) for text in ("/a", *["/chat"] * 3, "/d")]
-        assert told == [["A"], *[["Chat"]] * 3, ["B"]]
+        told = [say(bot, text, sender=sender) for text in ("/a", *["/chat"] * 3, "/d", "/a")]
+        assert told == [["A"], *[["Chat"]] * 3, ["B"], again]
         told = [say(bot, text, sender=f"{sender} 2") for text in ("/b", *["/chat"] * 3, "/d")]
         assert told == [["A"], *[["Chat"]] * 3, ["C"]]
+
+
+@pytest.mark.parametrize(("kind", "chat"), [("MemoizationPolicy", []), ("AugmentedMemoizationPolicy", ["Chat"])])
+def test_an_augmented_memory_forgets_that_a_form_is_going_on(kind: str, chat: list[str], tmp_path: Path) -> None:
+    story = """
+    stories:
+    - story: chat
+      steps: [{intent: chat}, {action: utter_chat}]
+    - story: a form that not only rules name
+      steps: [{intent: d}, {action: f}, {active_loop: f}]
+    """
+    rules = BEGIN.partition("- rule: chat")[0]
+    config = f"policies: [{{name: {kind}, max_history: 5}}, {{name: RulePolicy}}]"
+    agent = trained(write(tmp_path, config=config, domain__head=HEAD, domain__own=FORM, data__s=story, data__r=rules))
+    assert [say(agent, text) for text in ("/go", "/chat")] == [["S?"], chat]
 
 
 @pytest.mark.parametrize(("limit", "code"), [("", 0), (", max_history: 5", 1), (", max_history: 12", 0)])
