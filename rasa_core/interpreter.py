@@ -18,6 +18,7 @@ import logging
 import re
 import threading
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
@@ -26,6 +27,7 @@ from rasa_core import _legacy
 from rasa_core.events import check_parse_data
 from rasa_core.events.base import EVENT_DEPTH, SHORT_FINGERPRINT, bracketed_entities
 from rasa_core.exceptions import InterpreterError, ModelError, RasaCoreError
+from rasa_core.support.outages import Outages
 from rasa_core.support.strict_json import decode, plain
 
 if TYPE_CHECKING:
@@ -298,9 +300,9 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
 
         url = _checked_address(server)
         self.server = f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}"
-        self.model_name = model_name
-        self.project_name = project_name
+        self.model_name, self.project_name = model_name, project_name
         self.timeout = timeout
+        self._outages = Outages(logger)
         query = parse_qsl(url.query, keep_blank_values=True) + ([] if token is None else [("token", token)])
         self._tokens = [value for name, value in query if name == "token"]
         self._spoken = 0
@@ -309,13 +311,15 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
     def parse(self, text: str) -> Parse:
         """Return what the server makes of `text`.
 
-        A server that fails is logged as an error, and the parse then has the intent ``""`` with confidence
-        0.0, so that the bot can fall back.
+        A server that fails is logged as an error, at times while it does, and the parse then has the intent ``""``
+        with confidence 0.0, so that the bot can fall back.
         """
         try:
-            return self._ask(text)
+            parse = self._ask(text)
+            self._outages.answered(self.server)
+            return parse
         except (RasaCoreError, UnicodeError) as error:
-            logger.error("the NLU server %s did not parse a message: %s", self.server, error)
+            self._outages.failed(f"the NLU server {self.server} did not parse a message: {error}", self.server)
         return {"text": text, "intent": {"name": "", "confidence": 0.0}, "intent_ranking": [], "entities": []}
 
     def close(self) -> None:
@@ -330,10 +334,9 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
         )
         reasons = []
         for index in (self._spoken, 1 - self._spoken):
-            method, path, query, body = requests[index]
-            answer = self._exchange(method, path, query, body)
+            request = requests[index]
             try:
-                parse = self._read_answer(f"{method} {path}", answer, text)
+                parse = self._read_answer(" ".join(request[:2]), self._exchange(*request), text)
             except _NotSpokenError as error:
                 reasons.append(str(error))
             else:
@@ -378,23 +381,20 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
 
 
 def _checked_address(server: str) -> SplitResult:
-    try:
+    with suppress(ValueError):
         url = urlsplit(server)
         if url.scheme in ("http", "https") and url.hostname and url.username is None and url.port != 0:
             return url
-    except ValueError:
-        pass
     shown = server.partition("?")[0].rpartition("@")[2]
     raise ValueError(f"the address of an NLU server is like http://localhost:5000, without a user name, not {shown!r}.")
 
 
 def _completed(answer: Parse, text: str) -> Parse:
     intent = {"name": None, "confidence": 0.0} if answer["intent"] is None else answer["intent"]
-    ranking = answer.get("intent_ranking")
     return {
         **answer,
         "text": answer["text"] if isinstance(answer.get("text"), str) else text,
         "intent": intent,
-        "intent_ranking": [intent] if ranking is None else ranking,
+        "intent_ranking": [intent] if answer.get("intent_ranking") is None else answer["intent_ranking"],
         "entities": answer["entities"] if answer.get("entities") is not None else [],
     }

@@ -47,6 +47,7 @@ from rasa_core.server.requests import HttpError, Request, json_response
 from rasa_core.server.served_model import Housekeeper, ServedModel
 from rasa_core.server.settings import DEFAULT_JWT_METHOD, DEFAULT_MAX_BODY, ServerSettings
 from rasa_core.server.visits import Visit
+from rasa_core.support.outages import Outages
 from rasa_core.tracker_store.base import TrackerStore
 from rasa_core.tracker_store.urls import store_from_url
 from rasa_core.version import __version__
@@ -95,6 +96,7 @@ class ServerApp:
             raise ValueError("enable_train needs an auth_token or JWT: whoever may train decides what messages mean.")
         self.model = model
         self.cors = Cors(settings.cors_origins)
+        self.outages = Outages(logger)
         self.guard = Guard(settings.auth_token, settings.jwt_secret, settings.jwt_method)
         self._open = rasa3.REST_CHANNEL if settings.open_rest_channel else ()
         self._hosts_are_open = settings.allowed_hosts is None

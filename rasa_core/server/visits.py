@@ -13,6 +13,7 @@ from rasa_core.exceptions import RasaCoreError
 from rasa_core.server.callers import Cors
 from rasa_core.server.failures import as_http_error
 from rasa_core.server.requests import HttpError, Request
+from rasa_core.support.outages import Outages
 from rasa_core.support.work import HEADER, UNDER_WAY, Work, request_id, under_way
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ class Application(Protocol):
     """What a visit needs of `rasa_core.server.app.ServerApp`."""
 
     cors: Cors
+    outages: Outages
 
     def request(self, environ: dict[str, Any]) -> Request:
         """Return a request to this application."""
@@ -55,7 +57,7 @@ class Visit:
             self._view, self._sender_id = app.view_for(self._request)
         except Exception as error:
             with under_way(self.work):
-                self._refusal = _failure(error)
+                self._refusal = self._failure(error)
         self.is_brief = self._refusal is not None or app.is_brief(self._view)
 
     def answer(self) -> tuple[int, list[tuple[str, str]], bytes | Iterator[bytes]]:
@@ -72,10 +74,12 @@ class Visit:
             try:
                 response = self._view(self._app, request, self._sender_id)
             except Exception as error:  # The outermost edge: a server answers, whatever happens.
-                response = _failure(error)
+                response = self._failure(error)
         status, environ = response.status_code, request.environ
         if status >= 400:
             request.discard_body()
+        else:
+            self._app.outages.answered(self.work.route)
         if self._app.cors.active:
             response.headers.extend(self._app.cors.headers(environ))
         self._app.log(environ, status, time.perf_counter() - self._started)
@@ -85,14 +89,13 @@ class Visit:
             content = iter(response.iter_encoded()) if response.is_streamed else b"".join(response.iter_encoded())
         return status, [*response.headers.to_wsgi_list(), (HEADER, self.work.request_id)], content
 
-
-def _failure(error: Exception) -> Response:
-    """Return the answer to a request that could not be served."""
-    if not isinstance(error, HttpError | RasaCoreError):
-        logger.exception("a request failed:")
-        return HttpError(500, "an internal error; the server's log has the details.").get_response()
-    problem = error if isinstance(error, HttpError) else as_http_error(error)
-    answer = problem.get_response()
-    if answer.status_code >= 500:
-        logger.error("%s", error)
-    return answer
+    def _failure(self, error: Exception) -> Response:
+        """Return the answer to a request that could not be served."""
+        if not isinstance(error, HttpError | RasaCoreError):
+            logger.exception("a request failed:")
+            return HttpError(500, "an internal error; the server's log has the details.").get_response()
+        problem = error if isinstance(error, HttpError) else as_http_error(error)
+        answer = problem.get_response()
+        if answer.status_code >= 500:
+            self._app.outages.failed(str(error), self.work.route)
+        return answer

@@ -374,6 +374,27 @@ def test_failure_of_a_part_is_told(
     assert response.headers.get("Retry-After") == retry
 
 
+def test_what_every_request_meets_is_told_once_and_when_it_is_over(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*args: object) -> None:
+        raise StoreUnavailableError("postgresql://db cannot be reached: connection refused")
+
+    client = Client(create_app(agent))
+    with monkeypatch.context() as down:
+        down.setattr(agent.processor, "parse", fail)
+        for number in range(20):
+            assert client.post(f"/conversations/{number}/parse", data=b'{"query": "/greet"}').status_code == 503
+        assert client.get("/health").status_code == 200
+    assert [record.getMessage() for record in caplog.records] == [
+        "postgresql://db cannot be reached: connection refused"
+    ]
+    assert client.post(PARSE, data=b'{"query": "/greet"}').status_code == 200
+    assert caplog.records[-1].getMessage() == (
+        "over, after it was the same 19 more times: postgresql://db cannot be reached: connection refused"
+    )
+
+
 class BrokenInterpreter(NaturalLanguageInterpreter):
     def parse(self, text: str) -> dict[str, Any]:
         raise ZeroDivisionError("secret detail")
