@@ -20,6 +20,7 @@ from rasa_core.events import Event, ReminderScheduled, UserUttered
 from rasa_core.exceptions import VersionConflictError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.policies.ensemble import PolicyEnsemble
+from rasa_core.policies.policy import Prediction
 from rasa_core.rasa_turn import RasaTurns
 from rasa_core.rasa_turn.caller import CallerTurns
 from rasa_core.rasa_turn.requests import RasaRequests
@@ -263,6 +264,16 @@ class MessageProcessor(TurnProcessor):
             said[:0] = json.loads(earlier.text) or []
         if earlier.version == tracker.version:
             self.run_until_listening(tracker, self.dispatcher_for(message), commit)
+
+    # -- step by step
+
+    def next_prediction(self, tracker: DialogueStateTracker) -> Prediction:
+        """Return what comes next, which may also be a part of an action that a caller has to run first."""
+        return self.predict(tracker)
+
+    def take_step(self, tracker: DialogueStateTracker, prediction: Prediction, dispatcher: Dispatcher) -> None:
+        """Run an action that runs here, also of a bot that leaves others to its caller."""
+        self.run_action(prediction.action, tracker, dispatcher, prediction)
 
     def handle_reminder(self, reminder_event: ReminderScheduled, dispatcher: Dispatcher) -> None:
         """Run the action of a reminder, and what follows it, unless it was cancelled.

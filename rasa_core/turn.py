@@ -178,7 +178,8 @@ class TurnProcessor:
         sure = float(prediction.confidence)  # Users' own ensembles may have NumPy's.
         return Expected(prediction.action, prediction.policy, sure, self.policy_ensemble.fingerprint)
 
-    def _is_silent(self, tracker: DialogueStateTracker) -> bool:
+    def is_silent(self, tracker: DialogueStateTracker) -> bool:
+        """Tell whether the bot is paused, and the user does not want to begin anew."""
         return tracker.is_paused() and not self.wants_restart(tracker)
 
     def wants_restart(self, tracker: DialogueStateTracker) -> bool:
@@ -189,7 +190,7 @@ class TurnProcessor:
         """Take in a message, and return what the caller is to do next."""
         self._hear_for_caller(tracker, text)
         info = info_about(tracker.latest_message, self.domain, tracker.slots)
-        if self._is_silent(tracker):
+        if self.is_silent(tracker):
             return self._answer(tracker, None, joined(INFO_PAUSED, info))
         return self._next_step(tracker, info)
 
@@ -219,10 +220,10 @@ class TurnProcessor:
             info = joined(self._info_about(tracker, executed_action), info)
         if error is not None:
             logger.warning("the action %r failed in %r: %.300s", executed_action, tracker.sender_id, error)
-        self._take_report(tracker, executed_action, events, error and error[:_LONGEST_PROBLEM])
+        self.take_report(tracker, executed_action, events, error and error[:_LONGEST_PROBLEM])
         return self._next_step(tracker, info)
 
-    def _take_report(
+    def take_report(
         self, tracker: DialogueStateTracker, action_name: str | None, events: list[Event], error: str | None
     ) -> None:
         """Append an action that the caller ran, what it led to, and why it failed if it did."""
@@ -249,7 +250,7 @@ class TurnProcessor:
 
     def _next_step(self, tracker: DialogueStateTracker, info: str | None = None) -> State:
         """Return what the caller is to do next; callers go on until they are told to listen, also while paused."""
-        is_silent = self._is_silent(tracker)
+        is_silent = self.is_silent(tracker)
         prediction = self._certain(ACTION_LISTEN_NAME) if is_silent else self.predict(tracker)
         expected = self.expected(prediction, prediction.action)
         if prediction.action != ACTION_LISTEN_NAME:
@@ -311,7 +312,7 @@ class TurnProcessor:
         # A turn that may end at an action of the caller's is stored whole, or not at all.
         may_commit = self.runner.runs_everything
         for number in range(self.max_number_of_predictions):
-            if self._is_silent(tracker):
+            if self.is_silent(tracker):
                 if tracker.history.turn_actions and not tracker.is_listening():
                     tracker.take(ActionExecuted(ACTION_LISTEN_NAME))
                 return

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -30,11 +30,11 @@ from rasa_core.explanation.decisions import Explanation, PolicyOpinion
 from rasa_core.interpreter import RegexInterpreter
 from rasa_core.stories.edits import with_story
 from rasa_core.support.text_edits import Edit, content_of, write_edits
-from rasa_core.teaching.corrections import story_of
-from rasa_core.teaching.session import read_events
+from rasa_core.teaching.corrections import read_events, story_of
+from rasa_core.teaching.going_on import act, say
 
 RESTART: Final = "/restart"
-_MOST_ACTIONS: Final = 20  # of one message, before the bot is taken to go round in circles
+_MOST_ACTIONS: Final = 20  # elsewhere for one message, before the bot is taken to go round in circles
 _MOST_INTENTS: Final = 12
 _MOST_IN_TITLE: Final = 5
 _MOST_PLACES: Final = 3
@@ -130,46 +130,32 @@ class Talk:
     # -- a message
 
     def _say(self, text: str) -> None:
-        agent, before = self._agent, self._agent.read_tracker(self._sender_id).version
+        before = self._agent.read_tracker(self._sender_id).version
         # With the steps, what is said is shown among them, in the order of the log.
         out: OutputChannel = CollectingOutputChannel() if self._shows_steps else ConsoleOutputChannel()
-        info = None
-        if agent.turns().runner.runs_everything:
-            agent.handle_message(text, output_channel=out, sender_id=self._sender_id)
-        else:
-            info = self._play(text, out)
+        info = self._play(text, out)
         if self._shows_steps:
-            tracker = agent.read_tracker(self._sender_id)
+            tracker = self._agent.read_tracker(self._sender_id)
             for event in tracker.latest_events(tracker.version - before):
                 self._show(event)
         if info is not None:
             click.echo(coloured(f"({info})", FAINT))
 
     def _play(self, text: str, out: OutputChannel) -> str | None:
-        """Take a turn of which some actions run in the user's own code; return what there is to know."""
-        answer = self._agent.start_message_handling(text, self._sender_id)
-        info = answer.get("info")
-        for _ in range(_MOST_ACTIONS):
-            name = answer["next_action"]
-            if name in (None, ACTION_LISTEN_NAME):
-                return answer.get("info") or info
-            events, error = self._run(name, answer, out)
-            answer = self._agent.continue_message_handling(self._sender_id, name, events, error)
-        return f"{_MOST_ACTIONS} actions ran for one message, and the bot still would not listen"
-
-    def _run(self, name: str, answer: Mapping[str, Any], out: OutputChannel) -> tuple[list[Event], str | None]:
-        """Run an action, or ask what came of it; return its events, and its error if it failed."""
+        """Take a turn, of which some actions may run in the user's own code; return what there is to know."""
         turns = self._agent.turns()
-        said = [message["text"] for message in answer.get("messages") or () if message.get("text")]
-        if said:
-            for text in said:  # The answer had the filled response with it, so nothing needs to run.
-                out.send_text_message(self._sender_id, text)
-            return [BotUttered(text) for text in said], None
-        if not turns.runner.runs_here(name):
-            return self._came_of(name)
-        dispatcher = turns.dispatcher_for(UserMessage(None, out, self._sender_id))
-        events = turns.runner.run(name, dispatcher, self._agent.read_tracker(self._sender_id))
-        return [*(BotUttered(one.text, one.data) for one in dispatcher.latest_bot_messages), *events], None
+        told = say(turns, self._sender_id, text, channel=out).result
+        info: str | None = told.get("info")
+        for _ in range(_MOST_ACTIONS):
+            name = told["next_action"]
+            if name is None:
+                info = told.get("info") or info
+                return info
+            if turns.runner.runs_here(name):
+                break
+            events, error = self._came_of(name)
+            told = act(turns, self._sender_id, name, events, error, channel=out).result
+        return f"many actions ran for one message, the last of them {name}, and the bot still would not listen"
 
     def _came_of(self, name: str) -> tuple[list[Event], str | None]:
         if not self._asks:

@@ -131,7 +131,7 @@ class RasaTurns:
         chosen: Prediction = self.policy_ensemble.predict(tracker, self.domain)
         return chosen
 
-    def _is_silent(self, tracker: DialogueStateTracker) -> bool:
+    def is_silent(self, tracker: DialogueStateTracker) -> bool:  # noqa: D102
         return tracker.is_paused() and not surely_means(tracker.latest_message, self.domain.restart_intent)
 
     # -- running
@@ -152,7 +152,7 @@ class RasaTurns:
     ) -> None:
         may_commit = self.runner.runs_everything  # A turn that may end at an action of the caller's is stored whole.
         for number in range(self.max_number_of_predictions):
-            if self._is_silent(tracker):
+            if self.is_silent(tracker):
                 return
             prediction = self.predict(tracker)
             name = prediction.action

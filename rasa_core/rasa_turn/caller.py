@@ -14,6 +14,7 @@ from rasa_core.actions.running import NotValidatedError
 from rasa_core.actions.slot_mappings import VALIDATE_SLOTS
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import RestOutputChannel
+from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
@@ -53,7 +54,7 @@ class CallerTurns:
     _answer: Callable[..., State]
     _break_circuit: Any
     _certain: Any
-    _is_silent: Any
+    is_silent: Any
     _log_action: Any
     expected: Any
     _log_outcome: Any
@@ -63,7 +64,7 @@ class CallerTurns:
             tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
         message, run = UserMessage(text, None, tracker.sender_id), self.runner.for_caller()
         self.hear(tracker, message, self._silent_dispatcher(tracker), run)
-        for name in () if self._is_silent(tracker) else run.fillers(tracker):
+        for name in () if self.is_silent(tracker) else run.fillers(tracker):
             tracker.update(CallerAction(name, False))
 
     def _silent_dispatcher(self, tracker: DialogueStateTracker) -> ResponseDispatcher:
@@ -72,14 +73,14 @@ class CallerTurns:
     # -- what comes next
 
     def _next_step(self, tracker: DialogueStateTracker, info: str | None = None) -> State:
-        if self._is_silent(tracker):
+        if self.is_silent(tracker):
             answer: State = super()._next_step(tracker, info)  # type: ignore[misc]
             return answer
         if tracker.is_listening() and tracker.follow_up_action is None:
             return self._answer(tracker, self._certain(ACTION_LISTEN_NAME), info)
         for _ in range(self.max_number_of_predictions):
             due = tracker.history.due
-            prediction = self._certain(due[0]) if due else self._predicted(tracker)
+            prediction = self.next_prediction(tracker)
             if prediction.action in _UNTOLD and not self._is_left(prediction.action):
                 return self._listen(tracker, prediction, info)
             answer = {}
@@ -92,6 +93,23 @@ class CallerTurns:
                 return answer | self._answer(tracker, prediction, told)
         self._break_circuit(tracker, self._silent_dispatcher(tracker))
         return self._answer(tracker, self._certain(ACTION_LISTEN_NAME), info)
+
+    def next_prediction(self, tracker: DialogueStateTracker) -> Prediction:
+        """Return the next action, or what a caller is to run before it."""
+        due = tracker.history.due
+        return self._certain(due[0]) if due else self._predicted(tracker)
+
+    def take_step(self, tracker: DialogueStateTracker, prediction: Prediction, dispatcher: Dispatcher) -> None:
+        """Run an action that runs here; of a bot that leaves others to its caller, as this would report it."""
+        name = prediction.action
+        if self.runner.runs_everything or name in _UNTOLD:
+            self.run_action(name, tracker, dispatcher, prediction)
+            return
+        assert isinstance(dispatcher, ResponseDispatcher)
+        came = self._came_of(prediction, tracker, dispatcher)
+        if came is not None:
+            tracker.expected = self.expected(prediction, name)
+            self.take_report(tracker, name, [event for event in came if isinstance(event, BotUttered)], None)
 
     def _is_left(self, action_name: str) -> bool:
         """Tell whether a default action is one of the bot's own."""
@@ -109,15 +127,9 @@ class CallerTurns:
 
     def _tell(self, answer: State, prediction: Prediction, tracker: DialogueStateTracker) -> bool:
         """Add to an answer what its action says; return False if something else comes first, which is logged."""
-        name, channel = prediction.action, RestOutputChannel()
-        dispatcher = self.dispatcher_for(UserMessage(None, channel, tracker.sender_id))
-        try:
-            events = self.runner.for_caller().run(name, dispatcher, tracker.ahead(prediction.events, self.domain))
-        except ActionRejectedError:
-            tracker.update(ActionExecutionRejected(name, prediction.policy, prediction.confidence))
-            return False
-        except NotValidatedError:
-            tracker.update(CallerAction(VALIDATION + name, False))
+        channel = RestOutputChannel()
+        events = self._came_of(prediction, tracker, self.dispatcher_for(UserMessage(None, channel, tracker.sender_id)))
+        if events is None:
             return False
         asked = _asked(events)
         if channel.messages or asked:
@@ -125,6 +137,22 @@ class CallerTurns:
         if asked:
             answer["requested_slot"] = asked[-1].value
         return True
+
+    def _came_of(
+        self, prediction: Prediction, tracker: DialogueStateTracker, dispatcher: ResponseDispatcher
+    ) -> list[Event] | None:
+        """Run an action as far as it is not the caller's; return None if something comes first, which is logged."""
+        name = prediction.action
+        try:
+            seen = tracker.ahead(prediction.events, self.domain)
+            events: list[Event] = self.runner.for_caller().run(name, dispatcher, seen)
+        except ActionRejectedError:
+            tracker.update(ActionExecutionRejected(name, prediction.policy, prediction.confidence))
+        except NotValidatedError:
+            tracker.update(CallerAction(VALIDATION + name, False))
+        else:
+            return events
+        return None
 
     def _add_part(self, answer: State, name: str, tracker: DialogueStateTracker) -> None:
         """Add to an answer what a part of an action is about."""
@@ -158,7 +186,7 @@ class CallerTurns:
 
     # -- what the caller has done
 
-    def _take_report(
+    def take_report(  # noqa: D102
         self, tracker: DialogueStateTracker, action_name: str | None, events: list[Event], error: str | None
     ) -> None:
         dispatcher, run = self._silent_dispatcher(tracker), self.runner.for_caller(is_reported=True)

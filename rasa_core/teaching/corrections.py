@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rasa_core.channels.channel import OutputChannel, UserMessage
 from rasa_core.domain import Domain
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
@@ -28,8 +27,9 @@ from rasa_core.events import (
     UserUttered,
     check_parse_data,
 )
-from rasa_core.exceptions import did_you_mean
+from rasa_core.exceptions import EventError, StoryParseError, did_you_mean
 from rasa_core.policies.policy import Prediction
+from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.teaching.questions import TeachingError
 from rasa_core.trackers import DialogueStateTracker
 from rasa_core.trackers.event_log import applied_positions, story_lines
@@ -70,32 +70,6 @@ class Correction:
 def right_action(action: str, domain: Domain) -> Prediction:
     """Return the prediction of somebody who knows: the action is certain."""
     return Prediction(action, 1.0, None, {name: float(name == action) for name in domain.action_names})
-
-
-def take_action(turns: TurnProcessor, tracker: DialogueStateTracker, action: str) -> None:
-    """Let an action be the next one because somebody says so: run it, or wait for it if it runs elsewhere.
-
-    Raises
-    ------
-    UnknownActionError
-        If the domain has none of this name.
-    """
-    turns.domain.index_for_action(action)
-    if not turns.runner.runs_here(action):
-        tracker.update(FollowupAction(action))
-        return
-    run_here(turns, tracker, right_action(action, turns.domain))
-
-
-def run_here(
-    turns: TurnProcessor,
-    tracker: DialogueStateTracker,
-    prediction: Prediction,
-    channel: OutputChannel | None = None,
-) -> None:
-    """Run an action that runs here, and log it as predicted so."""
-    dispatcher = turns.dispatcher_for(UserMessage("", channel, tracker.sender_id))
-    turns.run_action(prediction.action, tracker, dispatcher, prediction)
 
 
 def take_message(
@@ -163,6 +137,23 @@ def check_intent(intent: str, domain: Domain) -> None:
     """Raise `TeachingError` if the domain does not have an intent."""
     if intent not in domain.intents:
         raise TeachingError(f"the domain has no intent {intent!r:.80}.{did_you_mean(intent, domain.intents)}")
+
+
+# -- what is typed
+
+
+def read_events(line: str) -> list[Event]:
+    """Read events as they stand in a story line, with or without its bullet; raise `EventError` for anything else."""
+    text = line.strip().removeprefix("-").strip()
+    try:
+        steps = StoryFileReader().process_lines(["## typed", f"- {text}"])
+    except StoryParseError as error:
+        raise EventError(error.message) from error
+    events = [event for step in steps for event in step.events]
+    for event in events:
+        if isinstance(event, ActionExecuted | UserUttered):
+            raise EventError(f'{text[:80]!r} is no event. An event is like slot{{"city": "Porto"}} or reset_slots.')
+    return events
 
 
 # -- going back

@@ -12,20 +12,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeGuard
 
 from rasa_core.channels.channel import OutputChannel
-from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME, ActionExecuted, Event, UserUttered
-from rasa_core.exceptions import EventError, StoryParseError
+from rasa_core.events import ACTION_RESTART_NAME, ActionExecuted, Event
 from rasa_core.policies.policy import Prediction
-from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.teaching.corrections import (
     correct_message,
     go_back,
     has_message,
     latest_step,
+    read_events,
     right_action,
-    run_here,
     stories_between_restarts,
     taught_stories,
 )
+from rasa_core.teaching.going_on import Awaited, awaited, everything, go_on, run_here
 from rasa_core.teaching.learning import Learner
 from rasa_core.teaching.questions import Answer, Question, State, TeachingError, about_action
 from rasa_core.trackers import DialogueStateTracker
@@ -64,12 +63,12 @@ class TeachingSession:
         """Return what the session waits for; changes nothing."""
         with self._store.conversation(self.sender_id) as conversation:
             tracker = conversation.tracker
-            state = self._state(tracker)
-            if state == "action":
-                question = about_action(tracker, self._predict(tracker), self._domain, self._turns)
+            if self._is_asked_for_events(tracker):
+                question = Question("events", self.sender_id, tracker.version, action=tracker.latest_action_name)
+            elif (predicted := self._awaited(tracker).next) is not None:
+                question = about_action(tracker, predicted, self._domain, self._turns)
             else:
-                action = tracker.latest_action_name if state == "events" else None
-                question = Question(state, self.sender_id, tracker.version, action=action)
+                question = Question("message", self.sender_id, tracker.version)
             return replace(question, can_undo=has_message(tracker))
 
     def answer(self, answer: Answer, version: int | None = None, channel: OutputChannel | None = None) -> list[Event]:
@@ -109,16 +108,19 @@ class TeachingSession:
     # -- states
 
     def _state(self, tracker: DialogueStateTracker) -> State:
-        latest = latest_step(tracker)
-        if isinstance(latest, ActionExecuted) and latest.action_name != ACTION_LISTEN_NAME:
-            if self._runs_elsewhere(latest.action_name) and tracker.version != self._all_reported_at:
-                return "events"
-        elif not isinstance(latest, UserUttered):
-            return "message"
-        return "message" if tracker.is_paused() and not self._restarts(tracker) else "action"
+        if self._is_asked_for_events(tracker):
+            return "events"
+        return "message" if self._awaited(tracker).next is None else "action"
 
-    def _restarts(self, tracker: DialogueStateTracker) -> bool:
-        return bool(tracker.latest_message.intent.get("name") == self._domain.restart_intent)
+    def _is_asked_for_events(self, tracker: DialogueStateTracker) -> bool:
+        """Tell whether an action that runs elsewhere was taken as done, and may have led to more."""
+        latest = latest_step(tracker)
+        runs_elsewhere = isinstance(latest, ActionExecuted) and self._runs_elsewhere(latest.action_name)
+        return runs_elsewhere and tracker.version != self._all_reported_at
+
+    def _awaited(self, tracker: DialogueStateTracker) -> Awaited:
+        with self._learner.lock:
+            return awaited(self._processor, tracker, everything)
 
     def _runs_elsewhere(self, action: str) -> bool:
         return action in self._domain.action_names and not self._processor.runner.runs_here(action)
@@ -147,7 +149,7 @@ class TeachingSession:
             self._all_reported_at = tracker.version
         else:
             self._run(tracker, self._decided(tracker, answer), channel)
-        self._run_certain(tracker, channel)
+        self._go_on(tracker, channel)
 
     def _decided(self, tracker: DialogueStateTracker, answer: Answer) -> Prediction:
         prediction = self._predict(tracker)
@@ -159,26 +161,19 @@ class TeachingSession:
 
     def _run(self, tracker: DialogueStateTracker, prediction: Prediction, channel: OutputChannel | None) -> None:
         """Run an action and log it; one that runs elsewhere is taken as done."""
-        name, start = prediction.action, tracker.version
-        executed = ActionExecuted(name, policy=prediction.policy, confidence=prediction.confidence)
-        if self._runs_elsewhere(name):
-            tracker.update(executed)
-            return
-        try:
+        if not self._runs_elsewhere(prediction.action):
             run_here(self._processor, tracker, prediction, channel)
-        except KeyboardInterrupt:
-            if tracker.version == start:
-                tracker.update(replace(executed, error="interrupted"))
-            raise
+            return
+        tracker.update(ActionExecuted(prediction.action, policy=prediction.policy, confidence=prediction.confidence))
 
-    def _run_certain(self, tracker: DialogueStateTracker, channel: OutputChannel | None) -> None:
+    def _go_on(self, tracker: DialogueStateTracker, channel: OutputChannel | None) -> None:
         """Run what nobody has to be asked about: actions that events or the user have fixed, such as a restart."""
-        for _ in range(self._processor.max_number_of_predictions):
-            restarts = self._restarts(tracker)
-            is_fixed = tracker.follow_up_action in self._domain.action_names and not tracker.is_paused()
-            if not (restarts or is_fixed) or self._state(tracker) == "events":
-                return
-            self._run(tracker, self._predict(tracker), channel)
+        if self._is_asked_for_events(tracker):
+            return
+        with self._learner.lock:
+            found = go_on(self._processor, tracker, everything, channel)
+        if found.what == "action" and found.next is not None:
+            self._run(tracker, found.next, channel)
 
     def _undo(self, tracker: DialogueStateTracker) -> None:
         undone = go_back(tracker)
@@ -202,17 +197,3 @@ def is_taught(event: Event, tracker: DialogueStateTracker) -> TypeGuard[ActionEx
     if not isinstance(event, ActionExecuted) or event.policy is not None or event.confidence != 1.0:
         return False
     return event.action_name != ACTION_RESTART_NAME and tracker.follow_up_action is None
-
-
-def read_events(line: str) -> list[Event]:
-    """Read events as they stand in a story line, with or without its bullet; raise `EventError` for anything else."""
-    text = line.strip().removeprefix("-").strip()
-    try:
-        steps = StoryFileReader().process_lines(["## typed", f"- {text}"])
-    except StoryParseError as error:
-        raise EventError(error.message) from error
-    events = [event for step in steps for event in step.events]
-    for event in events:
-        if isinstance(event, ActionExecuted | UserUttered):
-            raise EventError(f'{text[:80]!r} is no event. An event is like slot{{"city": "Porto"}} or reset_slots.')
-    return events

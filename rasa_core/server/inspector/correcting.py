@@ -8,7 +8,6 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
-from rasa_core.agent import Agent
 from rasa_core.checks import Finding
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_stories
 from rasa_core.checks.rasa3 import check_rasa
@@ -17,14 +16,13 @@ from rasa_core.project import Project
 from rasa_core.rasa_project import contradictions
 from rasa_core.server.inspector import takes
 from rasa_core.server.inspector.saving import edits_for, new_findings, proposal
-from rasa_core.server.inspector.talking import go_on_while_sure
 from rasa_core.server.inspector.timeline import read_whole
 from rasa_core.server.requests import HttpError, Request, at_version, json_response
 from rasa_core.server.served_model import Serves
 from rasa_core.support.text_edits import Edit, EditError, NewerEditError, write_edits
 from rasa_core.support.text_files import TextFileError, read_text
-from rasa_core.teaching.corrections import DRAFT_MARK, Correction, take_action, take_message
-from rasa_core.tracker_store.base import Conversation
+from rasa_core.teaching.corrections import Correction
+from rasa_core.teaching.going_on import correct
 
 
 class Correcting:
@@ -60,22 +58,8 @@ class Correcting:
     def correct(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Take a conversation up again with what is right at one step, in a draft."""
         agent = app.model.agent()
-        correction = _correction(takes.CORRECT.of(request))
-        events = list(read_whole(agent, sender_id).events)
-        beginning = correction.beginning(events)
-        to = _free_name(agent, sender_id)
-        turns = agent.turns()
-
-        def begin(conversation: Conversation) -> dict[str, Any]:
-            conversation.replace(beginning)
-            if correction.action is not None:
-                take_action(turns, conversation.tracker, correction.action)
-            else:
-                message = events[correction.at] if correction.at < len(events) else None
-                take_message(turns, conversation.tracker, message, correction.intent or "", correction.entities)
-            return {"sender_id": to, **go_on_while_sure(turns, conversation.tracker)}
-
-        answered = turns.change(to, begin)
+        right = _correction(takes.CORRECT.of(request))
+        answered = correct(agent.turns(), sender_id, list(read_whole(agent, sender_id).events), right)
         return at_version(answered.result, answered.version)
 
     # -- saving
@@ -136,15 +120,6 @@ def _correction(body: dict[str, Any]) -> Correction:
     if (action is None) == (intent is None):
         raise HttpError(400, 'send either the right "action" of a step, or the right "intent" of a message.')
     return Correction(body["at"], action, intent, None if entities is None else tuple(entities))
-
-
-def _free_name(agent: Agent, sender_id: str) -> str:
-    """Return the name of the next draft of a conversation."""
-    base = sender_id.partition(DRAFT_MARK)[0][:900] + DRAFT_MARK
-    number = 1
-    while agent.tracker_store.retrieve(f"{base}{number}") is not None:
-        number += 1
-    return f"{base}{number}"
 
 
 def findings(folder: Path) -> list[Finding]:

@@ -65,7 +65,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         changed=listed(shape(slot=TEXT, before=ANYTHING, after=ANYTHING)),
         why_=ref("Explanation"),
     ),
-    "Next": shape("The action that runs elsewhere, null if the bot listens.", next_action=TEXT_OR_NULL),
+    "Next": shape("The action that runs elsewhere, null if the bot listens.", next_action=TEXT_OR_NULL, info_=TEXT),
     "Forked": shape(sender_id=TEXT),
     "Draft": shape("A conversation that goes on rightly.", sender_id=TEXT, next_action=TEXT_OR_NULL),
     "Proposal": shape(

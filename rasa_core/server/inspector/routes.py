@@ -16,7 +16,7 @@ from rasa_core.interpreter import RegexInterpreter
 from rasa_core.project import Project
 from rasa_core.server import conversations
 from rasa_core.server.assets import assets_in
-from rasa_core.server.inspector import takes, talking
+from rasa_core.server.inspector import takes
 from rasa_core.server.inspector.correcting import Correcting
 from rasa_core.server.inspector.map import Maps
 from rasa_core.server.inspector.proving import Proving
@@ -27,6 +27,7 @@ from rasa_core.server.requests import HttpError, Request, at_version, json_respo
 from rasa_core.server.served_model import Serves
 from rasa_core.server.settings import ServerSettings
 from rasa_core.support.strict_json import has_half_characters
+from rasa_core.teaching import going_on
 from rasa_core.version import __version__
 
 LONGEST_ERROR: Final = 1000
@@ -155,7 +156,7 @@ class Inspector:
         """Take a message of the user, and go on until the bot listens or an action runs elsewhere."""
         turns = app.model.agent().turns()
         text = takes.SAY.of(request)["text"]
-        answered = talking.say(turns, sender_id, text, request.conditions("say"))
+        answered = going_on.say(turns, sender_id, text, request.conditions("say"))
         return at_version(answered.result, answered.version)
 
     def act(self, app: Serves, request: Request, sender_id: str) -> Response:
@@ -166,9 +167,9 @@ class Inspector:
         events = conversations.events_in(body.get("events", []), agent)
         conversations.check_taken_back(events, agent, sender_id)
         error = None if error is None else error[:LONGEST_ERROR]
-        only_if_sure = body.get("only_if_sure", False)
+        left = going_on.doubt if body.get("only_if_sure", False) else going_on.nothing
         conditions = request.conditions("act")
-        answered = talking.act(agent.turns(), sender_id, action, events, error, conditions, only_if_sure=only_if_sure)
+        answered = going_on.act(agent.turns(), sender_id, action, events, error, conditions, left=left)
         return at_version(answered.result, answered.version)
 
     def fork(self, app: Serves, request: Request, sender_id: str) -> Response:
@@ -178,7 +179,7 @@ class Inspector:
             raise HttpError(400, '"to" holds half of a character; send whole ones.')
         agent = app.model.agent()
         read_whole(agent, sender_id)
-        answered = talking.fork(agent.turns(), sender_id, body["at"], body["to"])
+        answered = going_on.fork(agent.turns(), sender_id, body["at"], body["to"])
         return at_version(answered.result, answered.version)
 
 

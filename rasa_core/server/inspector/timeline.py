@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.agent import Agent
-from rasa_core.events import ActionExecuted, Event, Restarted, UserUttered
+from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, Restarted, UserUttered
 from rasa_core.events.rasa3 import SessionStarted
 from rasa_core.explanation.decisions import explain
+from rasa_core.processor import MessageProcessor
 from rasa_core.server.failures import check_length
-from rasa_core.server.inspector.talking import waits_for
 from rasa_core.support.text_files import TextFileError, read_lines
+from rasa_core.teaching.going_on import awaited, left_in
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.trackers import DialogueStateTracker
 
@@ -50,8 +51,19 @@ def timeline(agent: Agent, tracker: DialogueStateTracker, start: int = 0) -> dic
         "taken_back": _taken_back(events, agent),
         "slots": tracker.current_slot_values(),
         "paused": tracker.is_paused(),
-        "waits": waits_for(agent.turns(), tracker),
+        "waits": _waits_for(agent.turns(), tracker),
     }
+
+
+def _waits_for(turns: MessageProcessor, tracker: DialogueStateTracker) -> dict[str, Any]:
+    """Return what a conversation waits for: a message, an action that runs elsewhere, or somebody to go on with it."""
+    found = awaited(turns, tracker, left_in(tracker.sender_id))
+    if found.next is None:
+        return {"for": found.what}
+    chosen = {"action": found.next.action, "policy": found.next.policy, "confidence": found.next.confidence}
+    if found.what == "nothing" and found.next.action == ACTION_LISTEN_NAME:
+        return {"for": "message"}
+    return {"for": "continue" if turns.runner.runs_here(found.next.action) else "action", **chosen}
 
 
 def _taken_back(events: Sequence[Event], agent: Agent) -> list[int]:

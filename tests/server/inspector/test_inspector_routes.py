@@ -80,7 +80,7 @@ def _settings():
 
 class TestTalking:
     def test_the_bot_goes_on_until_an_action_runs_elsewhere(self, client: Client) -> None:
-        assert client.post("/conversations/ada/say", json={"text": "/greet"}).json == {"next_action": "action_listen"}
+        assert client.post("/conversations/ada/say", json={"text": "/greet"}).json == {"next_action": None}
         assert names(client) == ["action_listen", "user", "utter_hello", "bot", "action_listen"]
         answer = client.post("/conversations/ada/say", json={"text": SEARCH})
         assert answer.json == {"next_action": "action_search"}

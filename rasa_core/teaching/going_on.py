@@ -1,0 +1,233 @@
+"""What a conversation waits for, and how it goes on by itself until it waits: in the page, the chat and the training.
+
+The three differ in what is left to a person. Somebody who talks to the bot decides `nothing`; who takes up a
+conversation that was wrong is asked in `doubt`; who trains the bot is asked about `everything`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from rasa_core.channels.channel import OutputChannel, UserMessage
+from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME, Event, FollowupAction
+from rasa_core.exceptions import VersionConflictError
+from rasa_core.policies.policy import Prediction
+from rasa_core.processor import MessageProcessor
+from rasa_core.slash_messages import values_info
+from rasa_core.teaching.corrections import DRAFT_MARK, Correction, right_action, take_message
+from rasa_core.tracker_store.base import Conversation
+from rasa_core.tracker_store.digests import FALLBACKS
+from rasa_core.tracker_store.idempotency import RequestConditions, RequestResult
+from rasa_core.tracker_store.search import UNSURE_BELOW
+from rasa_core.trackers import DialogueStateTracker
+
+_LONGEST_NAME: Final = 900  # characters of a conversation's name, which that of its draft adds to
+
+State = dict[str, Any]
+LeftToAPerson = Callable[[DialogueStateTracker, Prediction], bool]
+"""Tells whether a person has to say if a prediction is right."""
+
+
+def nothing(tracker: DialogueStateTracker, found: Prediction) -> bool:
+    """Leave all to the bot."""
+    return False
+
+
+def doubt(tracker: DialogueStateTracker, found: Prediction) -> bool:
+    """Leave to a person what the bot is unsure of or falls back on, and a message that it would not answer."""
+    is_unsure = found.confidence < UNSURE_BELOW
+    if found.action == ACTION_LISTEN_NAME:
+        return is_unsure and tracker.latest_action_name == ACTION_LISTEN_NAME
+    return is_unsure or found.action in FALLBACKS
+
+
+def everything(tracker: DialogueStateTracker, found: Prediction) -> bool:
+    """Leave all to a person."""
+    return True
+
+
+def left_in(sender_id: str) -> LeftToAPerson:
+    """Return what is left to a person in a conversation, which may be the draft of a corrected one."""
+    return doubt if DRAFT_MARK in sender_id else nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """What a conversation waits for.
+
+    Attributes
+    ----------
+    what : str
+        A ``message`` of the user; somebody to let the bot ``resume``; a ``decision`` on what is predicted; the events
+        of an ``action`` that runs elsewhere; or ``nothing``, where the bot goes on by itself.
+    next : Prediction or None
+        What is predicted, in the last three.
+    """
+
+    what: Literal["message", "resume", "decision", "action", "nothing"]
+    next: Prediction | None = None
+
+
+def awaited(turns: MessageProcessor, tracker: DialogueStateTracker, left: LeftToAPerson = nothing) -> Awaited:
+    """Return what a conversation waits for; changes nothing."""
+    if turns.is_silent(tracker):
+        return Awaited("resume")
+    fixed = ACTION_LISTEN_NAME if tracker.must_listen else tracker.follow_up_action
+    is_fixed = fixed != ACTION_LISTEN_NAME and fixed in turns.domain.action_map
+    if not tracker.has_begun or (tracker.is_listening() and not is_fixed):
+        return Awaited("message")
+    found = turns.next_prediction(tracker)
+    restarts = found.action == ACTION_RESTART_NAME and turns.wants_restart(tracker)
+    if found.action != fixed and not restarts and left(tracker, found):
+        return Awaited("decision", found)
+    return Awaited("nothing" if turns.runner.runs_here(found.action) else "action", found)
+
+
+def go_on(
+    turns: MessageProcessor,
+    tracker: DialogueStateTracker,
+    left: LeftToAPerson = nothing,
+    channel: OutputChannel | None = None,
+) -> Awaited:
+    """Let the bot go on until it waits for something, and return that; `nothing` if it goes round in circles."""
+    for _ in range(turns.max_number_of_predictions):
+        found = awaited(turns, tracker, left)
+        if found.next is None or found.what == "decision":
+            return found
+        if found.what == "nothing":
+            run_here(turns, tracker, found.next, channel)
+        # What a caller is told may have something before it that is the caller's, too, such as to validate a slot.
+        elif turns.continue_turn(tracker, None, [])["next_action"] == found.next.action:
+            return found
+    return awaited(turns, tracker, left)
+
+
+def take_action(turns: MessageProcessor, tracker: DialogueStateTracker, action: str) -> None:
+    """Let an action be the next one because somebody says so: run it, or wait for it if it runs elsewhere.
+
+    Raises
+    ------
+    UnknownActionError
+        If the domain has none of this name.
+    """
+    turns.domain.index_for_action(action)
+    if not turns.runner.runs_here(action):
+        tracker.update(FollowupAction(action))
+        return
+    run_here(turns, tracker, right_action(action, turns.domain))
+
+
+def run_here(
+    turns: MessageProcessor,
+    tracker: DialogueStateTracker,
+    prediction: Prediction,
+    channel: OutputChannel | None = None,
+) -> None:
+    """Run an action that runs here, and log it as predicted so, also if it is interrupted."""
+    start, dispatcher = tracker.version, turns.dispatcher_for(UserMessage("", channel, tracker.sender_id))
+    try:
+        turns.take_step(tracker, prediction, dispatcher)
+    except KeyboardInterrupt:
+        if tracker.version == start:
+            tracker.update(turns.expected(prediction, prediction.action).executed(prediction.action, "interrupted"))
+        raise
+
+
+# -- in a conversation of a store
+
+
+def say(
+    turns: MessageProcessor,
+    sender_id: str,
+    text: str,
+    conditions: RequestConditions | None = None,
+    channel: OutputChannel | None = None,
+) -> RequestResult:
+    """Take in a message, and go on; the result tells which action is to run elsewhere, if one is."""
+    if turns.runner.runs_everything:
+        answered = turns.respond(UserMessage(text, channel, sender_id), conditions)
+        return RequestResult({"next_action": None}, answered.version)
+
+    def take(conversation: Conversation) -> State:
+        info = turns.start_turn(conversation.tracker, text).get("info")
+        return told_of(go_on(turns, conversation.tracker, nothing, channel), info)
+
+    return turns.change(sender_id, take, conditions)
+
+
+def act(
+    turns: MessageProcessor,
+    sender_id: str,
+    action: str | None,
+    events: Sequence[Event],
+    error: str | None = None,
+    conditions: RequestConditions | None = None,
+    *,
+    left: LeftToAPerson = nothing,
+    channel: OutputChannel | None = None,
+) -> RequestResult:
+    """Take note of an action that ran elsewhere, or failed there, and go on; without one, just go on."""
+    turns.check(action, events)
+
+    def take(conversation: Conversation) -> State:
+        tracker = conversation.tracker
+        if action is not None and tracker.expected is None:  # Nobody was told to run it, as in a fork.
+            predicted = turns.next_prediction(tracker)
+            tracker.expected = turns.expected(predicted, predicted.action)
+        info = values_info(events, tracker.slots)
+        turns.take_report(tracker, action, list(events), error)
+        return told_of(go_on(turns, tracker, left, channel), info)
+
+    return turns.change(sender_id, take, conditions)
+
+
+def told_of(found: Awaited, info: str | None = None) -> State:
+    """Return what a caller is told: the action that is next, None if the conversation waits for a message."""
+    told = {"next_action": None if found.next is None else found.next.action}
+    return told if info is None else {**told, "info": info}
+
+
+def fork(turns: MessageProcessor, sender_id: str, at: int, to: str) -> RequestResult:
+    """Begin another conversation with the first events of one; raise `VersionConflictError` if there is one already."""
+    events = list(turns.tracker_store.peek(sender_id).events)[:at]
+
+    def begin(conversation: Conversation) -> State:
+        if conversation.tracker.version > len(conversation.tracker.pending_events):
+            raise VersionConflictError(f"there is a conversation {to!r} already; choose another name.")
+        conversation.replace(events)
+        return {"sender_id": to}
+
+    return turns.change(to, begin)
+
+
+def correct(turns: MessageProcessor, sender_id: str, events: Sequence[Event], right: Correction) -> RequestResult:
+    """Take a conversation of these events up again with what is right at one step, in a draft, and go on.
+
+    Raises
+    ------
+    TeachingError, UnknownActionError, EventError
+        If there is no such step, or what is right is not known; no draft is made.
+    """
+    beginning, to = right.beginning(events), _free_name(turns, sender_id)
+
+    def begin(conversation: Conversation) -> State:
+        conversation.replace(beginning)
+        if right.action is not None:
+            take_action(turns, conversation.tracker, right.action)
+        else:
+            message = events[right.at] if right.at < len(events) else None
+            take_message(turns, conversation.tracker, message, right.intent or "", right.entities)
+        return {"sender_id": to, **told_of(go_on(turns, conversation.tracker, doubt))}
+
+    return turns.change(to, begin)
+
+
+def _free_name(turns: MessageProcessor, sender_id: str) -> str:
+    """Return the name of the next draft of a conversation."""
+    base = sender_id.partition(DRAFT_MARK)[0][:_LONGEST_NAME] + DRAFT_MARK
+    number = 1
+    while turns.tracker_store.retrieve(f"{base}{number}") is not None:
+        number += 1
+    return f"{base}{number}"
