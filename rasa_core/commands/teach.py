@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rasa_core.channels.console import ConsoleInputChannel
-from rasa_core.exceptions import RasaCoreError, StoryParseError, did_you_mean
+from rasa_core.exceptions import RasaCoreError, did_you_mean
 from rasa_core.processor import MessageProcessor
-from rasa_core.stories.files import append_stories
+from rasa_core.stories.edits import with_story
+from rasa_core.support.text_edits import Edit, EditError, content_of, write_edits
+from rasa_core.teaching.corrections import story_of
 from rasa_core.teaching.learning import Learner
 from rasa_core.teaching.questions import Answer, Choice, Question
 from rasa_core.teaching.session import TeachingSession
-from rasa_core.trackers.event_log import story_text
 
 if TYPE_CHECKING:
     from rasa_core.agent import Agent
     from rasa_core.channels.channel import InputChannel, UserMessage
+    from rasa_core.domain import Domain
     from rasa_core.trackers import DialogueStateTracker
 
 RESTART, STOP = "/restart", "/stop"
-DEFAULT_FILE, NO_FILE = "stories.md", "-"
+DEFAULT_FILE, DEFAULT_RASA_FILE, NO_FILE = "stories.md", "data/stories.yml", "-"
 
 _WELCOME: Final = f"""\
 Talk to the bot. Before each of its actions you are asked whether it is the right one.
@@ -156,7 +159,9 @@ def teach(
     teacher = teacher or Teacher()
     learner = Learner(agent.policy_ensemble, training_trackers, teacher.show)
     # Not the agent's own, which may run actions elsewhere: here the teacher says what came of them.
-    processor = MessageProcessor(agent.interpreter, agent.policy_ensemble, agent.domain, agent.tracker_store)
+    processor = agent.processor
+    if agent.domain.rasa is None:
+        processor = MessageProcessor(agent.interpreter, agent.policy_ensemble, agent.domain, agent.tracker_store)
     sessions: dict[str, TeachingSession] = {}
 
     def handle(message: UserMessage) -> None:
@@ -178,10 +183,10 @@ def teach(
     except (TeachingEnded, KeyboardInterrupt):
         pass
     except BaseException:  # Whatever ends it, what a person has typed for an hour is not lost.
-        _offer_file(teacher, stories())
+        _offer_file(teacher, stories(), agent.domain)
         raise
     taught = stories()
-    _offer_file(teacher, taught)
+    _offer_file(teacher, taught, agent.domain)
     if not taught or not training_trackers:  # To train on nothing but what was taught would be to forget all the rest.
         return taught
     wanted = _last_answer(teacher, "Train on all stories, the old and the new, now (y/N)? ") or ""
@@ -193,26 +198,35 @@ def teach(
     return []
 
 
-def _offer_file(teacher: Teacher, taught: Sequence[DialogueStateTracker]) -> None:
+def _offer_file(teacher: Teacher, taught: Sequence[DialogueStateTracker], domain: Domain) -> None:
     """Show what was taught and offer to append it to a file: to the one that is offered where there is no answer."""
     if not taught:
         teacher.show("Nothing was taught.")
         return
-    text = "\n".join(story_text(story.applied_events(), story.sender_id) for story in taught)
-    teacher.show(f"This was taught:\n\n{text}")
+    usual = DEFAULT_FILE if domain.rasa is None else DEFAULT_RASA_FILE
+    teacher.show(f"This was taught:\n\n{_with_stories(b'', usual, taught, domain).decode()}")
     answer: str | None = ""
     while answer is not None:  # Until a file could be written, or nobody answers any more.
-        answer = _last_answer(teacher, f"File to append it to (Enter: {DEFAULT_FILE}, {NO_FILE}: none)? ")
-        path = answer or DEFAULT_FILE
+        answer = _last_answer(teacher, f"File to append it to (Enter: {usual}, {NO_FILE}: none)? ")
+        path = answer or usual
         if path == NO_FILE:
             return
         try:
-            append_stories(path, text)
-        except (OSError, StoryParseError) as error:
-            teacher.show(f"cannot write {path!r}: {getattr(error, 'strerror', None) or error}.")
+            before = content_of(file := Path(path).expanduser())
+            write_edits([Edit(file, before, _with_stories(before, path, taught, domain))])
+        except EditError as error:
+            teacher.show(f"cannot write {path!r}: {error}")
         else:
             teacher.show(f"Appended to {path!r}.")
             return
+
+
+def _with_stories(content: bytes, name: str, taught: Sequence[DialogueStateTracker], domain: Domain) -> bytes:
+    """Return the content of a story file with what was taught."""
+    for story in taught:
+        events = story.applied_events() if domain.rasa is None else story_of(story, domain)
+        content = with_story(content, name, story.sender_id, events)
+    return content
 
 
 def _last_answer(teacher: Teacher, question: str) -> str | None:

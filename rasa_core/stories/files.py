@@ -5,17 +5,14 @@ from __future__ import annotations
 import codecs
 import os
 import re
-import shutil
-import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from rasa_core.exceptions import StoryParseError
 from rasa_core.support.folders import files_below
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Problem
-from rasa_core.support.text_files import TextFileError, decoded, lines_of, read_text
+from rasa_core.support.text_files import TextFileError, lines_of, read_text
 
 STORY_SUFFIXES: Final = (".md", ".markdown", ".txt")
 
@@ -134,31 +131,3 @@ def _text_of(path: Path) -> str | None:
         return None
     text = content.decode("utf-16" if is_utf_16 else "utf-8-sig", "replace")
     return _COMMENT.sub("", text.replace("\r", "\n"))
-
-
-def append_stories(path: str | Path, text: str) -> None:
-    """Add `text`, whole stories, to the end of a file, which is made if it does not exist.
-
-    The file is replaced by a longer one in one step, so that a crash or a full disk leaves it as it was. Raises
-    `OSError` if it cannot be read or written, `StoryParseError` if it is there but not in UTF-8.
-    """
-    target = Path(os.path.realpath(Path(path).expanduser()))
-    if target.exists() and not target.is_file():
-        raise OSError("it is not a file")
-    before = target.read_bytes() if target.exists() else b""
-    try:
-        decoded(before, str(target))
-    except TextFileError as error:
-        raise StoryParseError(error.problem, error.place.file, error.place.line, error.place.column) from error
-    gap = b"" if not before else b"\n" if before.endswith(b"\n") else b"\n\n"
-    workpiece = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    try:
-        with workpiece.open("xb") as file:
-            file.write(before + gap + text.encode("utf-8", "backslashreplace"))
-            file.flush()
-            os.fsync(file.fileno())
-        if before:
-            shutil.copymode(target, workpiece)
-        workpiece.replace(target)
-    finally:
-        workpiece.unlink(missing_ok=True)

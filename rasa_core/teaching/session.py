@@ -164,7 +164,8 @@ class TeachingSession:
         if not self._runs_elsewhere(prediction.action):
             run_here(self._processor, tracker, prediction, channel)
             return
-        tracker.update(ActionExecuted(prediction.action, policy=prediction.policy, confidence=prediction.confidence))
+        tracker.expected = self._processor.expected(prediction, prediction.action)
+        self._processor.take_report(tracker, prediction.action, [], None)
 
     def _go_on(self, tracker: DialogueStateTracker, channel: OutputChannel | None) -> None:
         """Run what nobody has to be asked about: actions that events or the user have fixed, such as a restart."""

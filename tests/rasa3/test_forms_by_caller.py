@@ -11,10 +11,12 @@ from rasa3_bots import fresh, say, trained, types, write
 
 from rasa_core.actions.rasa_runner import RasaRunner
 from rasa_core.agent import Agent
+from rasa_core.channels.direct import RestOutputChannel
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, BotUttered, Event, SlotSet
 from rasa_core.events.rasa3 import ActiveLoop
 from rasa_core.exceptions import CallersActionError, DomainError
+from rasa_core.teaching import going_on
 from rasa_core.trackers import DialogueStateTracker
 
 BOT = {
@@ -140,6 +142,22 @@ def play(agent: Agent, text: str) -> list[str]:
     return [text for text in said if text]
 
 
+def play_here(agent: Agent, text: str) -> list[str]:
+    """Send a message as the page and the chat do, which carry out what runs here, and return all that is said."""
+    turns, channel, said = agent.turns(), RestOutputChannel(), []
+    told = going_on.say(turns, "ada", text, channel=channel).result
+    while (name := told["next_action"]) is not None:
+        assert going_on.awaited(turns, agent.read_tracker("ada")).next.action == name in OWN
+        to_validate = agent.continue_message_handling("ada", None).get("slots_to_validate", {})
+        events = own_action(name, to_validate)
+        said += [(len(channel.messages), event.text) for event in events if isinstance(event, BotUttered)]
+        told = going_on.act(turns, "ada", name, events, channel=channel).result
+    texts = [message["text"] for message in channel.messages]
+    for position, text in reversed(said):
+        texts.insert(position, text)
+    return texts
+
+
 def course(agent: Agent) -> list[Any]:
     """Return what has happened, but for what was said, the slots on the way, and who ran what."""
     left_out = ("bot", "slot", "caller_action")
@@ -162,6 +180,17 @@ def test_a_caller_comes_to_the_same_as_a_bot_that_runs_here(kind: str, seed: int
     tracker = caller.read_tracker("ada")
     again = DialogueStateTracker.from_events("ada", tracker.events, caller.domain, tracker.history.window)
     assert again.history.snapshot() == tracker.history.snapshot()
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("kind", ["plain", "own"])
+def test_the_page_and_the_chat_come_to_the_same_as_a_caller(kind: str, seed: int, bots: dict[str, Agent]) -> None:
+    choice, talk, caller = random.Random(seed), fresh(bots[kind]), fresh(bots[kind])
+    for _ in range(20):
+        text = choice.choice(MESSAGES)
+        assert play_here(talk, text) == play(caller, text), text
+        assert talk.read_tracker("ada").current_slot_values() == caller.read_tracker("ada").current_slot_values()
+    assert course(talk) == course(caller)
 
 
 @pytest.mark.parametrize("kind", ["plain", "own"])

@@ -196,6 +196,24 @@ class TestWriting:
         assert (tmp_path / "new/file.md").read_bytes() == b"new\n"
         assert sorted(found.name for found in tmp_path.iterdir()) == ["new", "stories.md"]
 
+    def test_a_link_stays_a_link(self, tmp_path: Path) -> None:
+        (tmp_path / "stories.md").write_bytes(b"before\n")
+        (tmp_path / "link.md").symlink_to(tmp_path / "stories.md")
+        write_edits([Edit(tmp_path / "link.md", b"before\n", b"after\n")])
+        assert (tmp_path / "link.md").is_symlink()
+        assert (tmp_path / "stories.md").read_bytes() == b"after\n"
+
+    def test_a_full_disk_leaves_the_file_as_it_was(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(_: int) -> None:
+            raise OSError(28, "No space left on device")
+
+        (tmp_path / "stories.md").write_bytes(b"before\n")
+        monkeypatch.setattr("os.fsync", full)
+        with pytest.raises(EditError, match="No space left"):
+            write_edits([Edit(tmp_path / "stories.md", b"before\n", b"after\n")])
+        assert [path.name for path in tmp_path.iterdir()] == ["stories.md"]
+        assert (tmp_path / "stories.md").read_bytes() == b"before\n"
+
     def test_a_newer_edit_is_never_written_over(self, tmp_path: Path) -> None:
         one, two = tmp_path / "one.md", tmp_path / "two.md"
         one.write_bytes(b"1")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from policy_bot import FOUND, ITALIAN, FixedScores, Script, again, conversation, stories
 from scripted_teacher import ScriptedTeacher
@@ -17,11 +15,9 @@ from rasa_core.events import (
     ActionExecuted,
     ActionReverted,
     Restarted,
-    SlotSet,
     UserUtteranceReverted,
     UserUttered,
 )
-from rasa_core.exceptions import StoryParseError
 from rasa_core.policies import (
     FallbackPolicy,
     MemoizationPolicy,
@@ -32,7 +28,6 @@ from rasa_core.policies import (
 )
 from rasa_core.policies.policy import Policy
 from rasa_core.stories import load_data
-from rasa_core.stories.files import append_stories
 from rasa_core.teaching.corrections import taught_stories
 from rasa_core.teaching.learning import EMPHASIS, EPOCHS, REMEMBERED
 from rasa_core.teaching.questions import Answer, Question, about_action
@@ -319,61 +314,6 @@ class TestTaughtStories:
         assert name("utter_bye").startswith("taught ")
 
 
-class TestAppending:
-    STORY = '## taught\n* greet\n    - utter_greet\n    - slot{"found": "Björk"}\n'
-
-    @pytest.mark.parametrize(
-        "before",
-        ["", "## old\n* bye\n  - utter_bye\n", "## old\n* bye\n  - utter_bye", "## old\r\n* bye\r\n  - utter_bye\r\n"],
-        ids=["new", "whole", "no line end", "windows"],
-    )
-    def test_stories_stand_behind_those_that_are_there(self, domain, tmp_path, before) -> None:
-        file = tmp_path / "stories.md"
-        if before:
-            file.write_bytes(before.encode())
-        append_stories(file, self.STORY)
-        append_stories(str(file), "## more\n* thank\n    - utter_welcome\n")
-        assert file.read_bytes().startswith(before.encode())
-        trackers = load_data(file, domain, augmentation_factor=0)
-        names = [tracker.sender_id for tracker in trackers]
-        assert sorted(names) == sorted([*(["old"] if before else []), "taught", "more"])
-        found = next(tracker for tracker in trackers if tracker.sender_id == "taught")
-        assert SlotSet("found", "Björk") in found.applied_events()
-
-    def test_a_failure_leaves_the_file_as_it_was(self, tmp_path, monkeypatch) -> None:
-        file = tmp_path / "stories.md"
-        file.write_text("## old\n")
-
-        def full(_: int) -> None:
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr("os.fsync", full)
-        with pytest.raises(OSError, match="No space left"):
-            append_stories(file, self.STORY)
-        assert [path.name for path in tmp_path.iterdir()] == ["stories.md"]
-        assert file.read_text() == "## old\n"
-
-    def test_a_link_stays_a_link_and_permissions_stay(self, tmp_path) -> None:
-        file, link = tmp_path / "stories.md", tmp_path / "link.md"
-        file.write_text("## old\n")
-        file.chmod(0o640)
-        link.symlink_to(file)
-        append_stories(link, self.STORY)
-        assert link.is_symlink()
-        assert file.read_text() == "## old\n\n" + self.STORY
-        assert file.stat().st_mode & 0o777 == 0o640
-
-    def test_what_is_no_story_file_is_left_alone(self, tmp_path: Path) -> None:
-        (tmp_path / "old.md").write_bytes(b"## caf\xe9\n")
-        with pytest.raises(StoryParseError, match="not UTF-8"):
-            append_stories(tmp_path / "old.md", self.STORY)
-        with pytest.raises(OSError, match="it is not a file"):
-            append_stories(tmp_path, self.STORY)
-        with pytest.raises(FileNotFoundError):
-            append_stories(tmp_path / "nowhere" / "s.md", self.STORY)
-        assert (tmp_path / "old.md").read_bytes() == b"## caf\xe9\n"
-
-
 def test_taught_stories_are_read_as_they_were_taught(domain, tmp_path, memory) -> None:
     teacher = ScriptedTeacher("2", "utter_welcome", "2", "action_listen")
     online = taught_by(teacher, [memory])
@@ -381,7 +321,7 @@ def test_taught_stories_are_read_as_they_were_taught(domain, tmp_path, memory) -
     for _ in range(2):
         tracker.update(ActionExecuted(online.predict(tracker, domain).action))
     (taught,) = online.taught_stories(domain)
-    append_stories(tmp_path / "s.md", taught.export_stories())
+    (tmp_path / "s.md").write_text(taught.export_stories())
     learnt = MemoizationPolicy()
     learnt.train([taught], domain)
     memory.train(load_data(tmp_path / "s.md", domain, augmentation_factor=0), domain)

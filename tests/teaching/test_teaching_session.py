@@ -246,6 +246,18 @@ def test_a_message_that_is_not_understood_is_not_there(domain) -> None:
     assert where(session) == ("message", None)
 
 
+def test_a_message_that_perhaps_means_a_restart_is_asked_about(domain) -> None:
+    class Guesses(NaturalLanguageInterpreter):
+        def parse(self, text: str) -> dict[str, Any]:
+            return {"text": text, "intent": {"name": "restart", "confidence": 0.05}, "entities": []}
+
+    lesson = Lesson(domain, interpreter=Guesses())
+    session = lesson.session("pupil", say("again"))
+    assert session.next().state == "action"
+    heard = [event for event in lesson.store.retrieve("pupil").events if isinstance(event, ActionExecuted)]
+    assert [event.action_name for event in heard] == ["action_listen"]
+
+
 def test_an_answer_to_an_earlier_question_is_refused(lesson) -> None:
     one, other = lesson.session("pupil", say("/greet")), lesson.session("pupil")
     asked = other.next()

@@ -73,6 +73,18 @@ class TestCorrecting:
         assert told(client, draft)[-3:] == ["utter_bye", "See you.", "action_listen"]
         assert client.get(at(draft, "timeline")).json["waits"] == {"for": "message"}
 
+    def test_a_draft_ends_where_listening_is_right_and_where_the_bot_pauses(self, client: Client) -> None:
+        say(client, "/greet")
+        draft = correct(client, at=2, action="action_listen")
+        assert told(client, draft)[1:] == ["/greet", "action_listen"]
+        say(client, SEARCH)
+        events = client.get(at("ada", "timeline")).json["events"]
+        draft = correct(client, at=len(events), action="action_search")
+        paused = {"action": "action_search", "events": [{"event": "pause"}], "only_if_sure": True}
+        client.post(at(draft, "act"), json=paused)
+        assert told(client, draft)[-2:] == ["action_search", "pause"]
+        assert client.get(at(draft, "timeline")).json["waits"] == {"for": "resume"}
+
     def test_a_right_action_that_runs_elsewhere_is_waited_for(self, client: Client) -> None:
         say(client, SEARCH)
         client.post(at("ada", "act"), json={"action": "action_search"})
