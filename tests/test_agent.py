@@ -444,7 +444,7 @@ class TestInteractiveTraining:
         assert "next action: utter_greet (1.00, MemoizationPolicy)" in out
         assert "bye\n" in out
         assert "Appended to 'mine.md'." in out
-        assert self.stories_in(folder / "mine.md") == ["* greet\n    - utter_bye"]
+        assert self.stories_in(folder / "mine.md") == ["* greet\n  - utter_bye"]
         assert agent.policy_ensemble is base
         assert agent.start_message_handling("/greet")["next_action"] == "utter_bye"
 
@@ -522,7 +522,7 @@ class TestInteractiveTraining:
     @pytest.mark.parametrize("answers", [["2", "utter_bye", "0"], ["2", "utter_bye", "/stop"], ["2", "utter_bye"]])
     def test_stopping_in_the_middle_of_a_turn_loses_nothing(self, agent, folder, answers) -> None:
         teach(agent, [], ScriptedChannel(["/greet", "/greet"]), teacher=ScriptedTeacher(*answers))
-        assert self.stories_in(folder / "stories.md") == ["* greet\n    - utter_bye"]
+        assert self.stories_in(folder / "stories.md") == ["* greet\n  - utter_bye"]
 
     def test_an_interrupted_action_loses_nothing(self, agent, folder, monkeypatch) -> None:
         def interrupted(self, *arguments) -> None:
@@ -530,7 +530,7 @@ class TestInteractiveTraining:
 
         monkeypatch.setattr("policy_bot.ActionSearch.run", interrupted)
         teach(agent, [], ScriptedChannel(["/greet"]), teacher=ScriptedTeacher("1", "2", "action_search", "s.md"))
-        assert self.stories_in(folder / "s.md") == ['* greet\n    - utter_greet\n    - action_search{"failed": true}']
+        assert self.stories_in(folder / "s.md") == ['* greet\n  - utter_greet\n  - action_search{"failed": true}']
 
     def test_a_crash_loses_nothing(self, agent, folder) -> None:
         class Broken(ScriptedChannel):
@@ -540,7 +540,7 @@ class TestInteractiveTraining:
 
         with pytest.raises(RuntimeError, match="broken"):
             teach(agent, [], Broken(["/bye"]), teacher=ScriptedTeacher("1", "1", "s.md"))
-        assert self.stories_in(folder / "s.md") == ["* bye\n    - utter_bye"]
+        assert self.stories_in(folder / "s.md") == ["* bye\n  - utter_bye"]
 
     def test_errors_are_told_and_the_session_goes_on(self, domain) -> None:
         class Fails(NaturalLanguageInterpreter):
@@ -557,9 +557,9 @@ class TestInteractiveTraining:
     def test_a_file_that_cannot_be_written_is_asked_for_again(self, agent, folder) -> None:
         teacher = ScriptedTeacher("1", "0", "no/where.md", str(folder), "s.md")
         teach(agent, [], ScriptedChannel(["/bye"]), teacher=teacher)
-        assert "cannot write 'no/where.md': No such file or directory." in teacher.screen
-        assert "it is not a file." in teacher.screen
-        assert self.stories_in(folder / "s.md") == ["* bye\n    - utter_bye"]
+        assert "cannot write 'no/where.md': there is no folder 'no'." in teacher.screen
+        assert "Is a directory" in teacher.screen
+        assert self.stories_in(folder / "s.md") == ["* bye\n  - utter_bye"]
 
     def test_a_store_that_is_given_has_the_conversation(self, domain) -> None:
         store = InMemoryTrackerStore()

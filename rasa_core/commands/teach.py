@@ -212,7 +212,10 @@ def _offer_file(teacher: Teacher, taught: Sequence[DialogueStateTracker], domain
         if path == NO_FILE:
             return
         try:
-            before = content_of(file := Path(path).expanduser())
+            file = Path(path).expanduser()
+            if path != usual and not file.parent.is_dir():  # Rather mistyped than wanted.
+                raise EditError(f"there is no folder {str(file.parent)!r}.")
+            before = content_of(file)
             write_edits([Edit(file, before, _with_stories(before, path, taught, domain))])
         except EditError as error:
             teacher.show(f"cannot write {path!r}: {error}")

@@ -142,7 +142,7 @@ def test_a_bot_is_trained_taught_and_written(files: Path) -> None:
     assert "the model is in model." in out
     stories = (files / "s.md").read_text()
     assert stories.startswith(STORIES)
-    assert stories.endswith("* greet\n    - utter_hello\n    - utter_bye\n")
+    assert stories.endswith("* greet\n  - utter_hello\n  - utter_bye\n")
     agent = Agent.load(files / "model")
     agent.start_message_handling("/greet")
     assert agent.continue_message_handling("default", "utter_hello")["next_action"] == "utter_bye"
@@ -152,9 +152,7 @@ def test_the_end_of_the_input_loses_nothing(tmp_path: Path) -> None:
     with start_python(tmp_path, "-c", SMALL_BOT, str(tmp_path)) as process:
         out = ended(process, "/greet", "1", "1", "/search", "1", 'slot{"concerts": []}', "", "2", "utter_hello")
     assert "Appended to 'stories.md'." in out
-    taught = (
-        '* greet\n    - utter_hello\n* search\n    - action_search\n    - slot{"concerts": []}\n    - utter_hello\n'
-    )
+    taught = '* greet\n  - utter_hello\n* search\n  - action_search\n  - slot{"concerts": []}\n  - utter_hello\n'
     assert (tmp_path / "stories.md").read_text().endswith(taught)
 
 
@@ -173,5 +171,5 @@ def test_ctrl_c_loses_nothing(tmp_path: Path, question: str) -> None:
         read_until(process, "none)? ")
         out = ended(process, "taught.md")
     assert "Appended to 'taught.md'." in out
-    assert (tmp_path / "taught.md").read_text().endswith("* search\n    - utter_hello\n")
+    assert (tmp_path / "taught.md").read_text().endswith("* search\n  - utter_hello\n")
     assert out.endswith("utter_hello\n")
