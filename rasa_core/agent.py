@@ -238,10 +238,13 @@ class Agent:
     def processor(self) -> MessageProcessor:
         """The logic of a turn, on the parts that the agent has now."""
         found = self._processor
-        parts: list[object] = [self.interpreter, self.policy_ensemble, self.domain, self.tracker_store]
-        bound: list[object] = [found.interpreter, found.policy_ensemble, found.domain, found.tracker_store]
         # Parts may be replaced at any time, as programs for 0.9 do; what follows from them is made anew then.
-        if any(one is not other for one, other in zip(parts, bound, strict=True)):
+        if (
+            found.interpreter is not self.interpreter
+            or found.policy_ensemble is not self.policy_ensemble
+            or found.domain is not self.domain
+            or found.tracker_store is not self.tracker_store
+        ):
             self._bind_store()
             found = self._processor = self._new_processor()
         return found

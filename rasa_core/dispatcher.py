@@ -222,7 +222,7 @@ def variables_of(source: Values, values: Content) -> Content:
         source = values["tracker"]
     if source is None:
         return values
-    slots = source if isinstance(source, Mapping) else source.current_slot_values()
+    slots = source.current_slot_values() if hasattr(source, "current_slot_values") else source
     return {**slots, **values}
 
 

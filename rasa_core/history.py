@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
-from typing import Any, ClassVar, Final, NamedTuple, Protocol
+from operator import attrgetter
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeAlias
 
 from rasa_core.events.base import ACTION_LISTEN_NAME, Event
 from rasa_core.slots import Slot, short_text
@@ -53,11 +54,8 @@ class Mention(NamedTuple):
     novelty: str
 
 
-class Seen(NamedTuple):
-    """How often something occurred, and in which turn it did last."""
-
-    times: int
-    turn: int
+Seen: TypeAlias = tuple[int, int]
+"""How often something occurred, and in which turn it did last; unnamed, since each action makes one."""
 
 
 class TurnSummary(NamedTuple):
@@ -107,6 +105,7 @@ class RasaVocabulary(Vocabulary):
         return state
 
 
+_NEVER: Final[Seen] = (0, 0)
 _COUNTED: Final = ("intents", "entities", "actions")
 _SUMMARY: Final = (
     *_COUNTED,
@@ -121,6 +120,7 @@ _SUMMARY: Final = (
     "values",
 )
 """What is known of the conversation besides its last states."""
+_summary_of: Final = attrgetter(*_SUMMARY)
 _CHANGING: Final = (*_COUNTED, "values")
 """The parts that are changed in place; all others are replaced."""
 
@@ -246,8 +246,8 @@ class History:
         self.slots_set = dict([*self.slots_set.items(), (name, short_text(value))][-SLOTS_KEPT:])
 
     def _see(self, seen: dict[str, Seen], name: str) -> None:
-        known = seen.get(name)
-        seen[name] = Seen(1 if known is None else known.times + 1, self.turns)
+        times, _ = seen.get(name, _NEVER)
+        seen[name] = times + 1, self.turns
 
     def record_action(
         self, state: State, action_name: str, *, is_hidden: bool = False, is_followup: bool = False
@@ -293,13 +293,14 @@ class History:
         """Tell whether the last `count` states (None: all) are here, as far as there were that many."""
         return len(self.states) == self.length or (count is not None and count <= len(self.states))
 
+    def content(self) -> list[Any]:
+        """Return the content as JSON-able data, in the order of `parts`."""
+        found = [dict(part) if type(part) is dict else part for part in _summary_of(self)]
+        return [*found, [_packed(state) for state in self.states]]
+
     def snapshot(self) -> dict[str, Any]:
-        """Return the content as JSON-able data."""
-        found = {name: getattr(self, name) for name in _SUMMARY}
-        for name in _CHANGING:
-            found[name] = dict(found[name])
-        found["states"] = [_packed(state) for state in self.states]
-        return found
+        """Return the content by name."""
+        return dict(zip(self.parts, self.content(), strict=True))
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take over the content of a `snapshot`, which may have come back from JSON."""
@@ -307,7 +308,7 @@ class History:
             setattr(self, name, snapshot[name])
         self.states = deque(map(_unpacked, snapshot["states"]), maxlen=self.window)
         for name in _COUNTED:
-            setattr(self, name, {one: Seen(*pair) for one, pair in snapshot[name].items()})
+            setattr(self, name, {one: (times, turn) for one, (times, turn) in snapshot[name].items()})
         self.mentions = [Mention(*mention) for mention in snapshot["mentions"]]
         before = snapshot["turn_before"]
         self.turn_before = None if before is None else TurnSummary(*before)

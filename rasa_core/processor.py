@@ -222,7 +222,8 @@ class MessageProcessor(TurnProcessor):
     ) -> RequestResult:
         """Let `act` run actions, as `respond` does; with the state, the result has that and what was said."""
         channel = message.output_channel or CollectingOutputChannel()
-        message = message.to(channel)
+        if channel is not message.output_channel:
+            message = message.to(channel)
         said = channel.messages if isinstance(channel, CollectingOutputChannel) else None
         with self.tracker_store.conversation(message.sender_id) as conversation:
             exchange = IdempotentRequest(conversation, conditions)

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from rasa_core.history import CHANGED, NEW, SAME, History, Mention, Seen, TurnSummary, Vocabulary
+from rasa_core.history import CHANGED, NEW, SAME, History, Mention, TurnSummary, Vocabulary
 
 VOCABULARY = Vocabulary(
     frozenset({"greet", "chitchat"}), frozenset({"name"}), frozenset({"utter_hi"}), frozenset({"chitchat"})
@@ -72,9 +72,9 @@ class TestCounts:
         for intent in ("greet", "bye", "bye"):
             history.record_user(intent, [ANNA] if intent == "greet" else [])
         history.record_action({}, "utter_bye")
-        assert history.intents == {"greet": Seen(1, 1), "bye": Seen(2, 3)}
-        assert history.entities == {"name": Seen(1, 1)}
-        assert history.actions == {"utter_hi": Seen(1, 0), "utter_bye": Seen(1, 3)}
+        assert history.intents == {"greet": (1, 1), "bye": (2, 3)}
+        assert history.entities == {"name": (1, 1)}
+        assert history.actions == {"utter_hi": (1, 0), "utter_bye": (1, 3)}
 
     def test_names_outside_the_vocabulary_are_not_counted(self) -> None:
         history = History(vocabulary=VOCABULARY)

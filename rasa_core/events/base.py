@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar, dataclass_transform
 
 from rasa_core.exceptions import EventError, did_you_mean
-from rasa_core.support.strict_json import MAX_DEPTH, hashable, is_number, plain
+from rasa_core.support.strict_json import MAX_DEPTH, hashable, is_number, is_plain, plain
 
 Json = dict[str, Any]
 
@@ -20,8 +20,6 @@ FAILED_IN_STORY = "failed"
 SHORT_FINGERPRINT = 8
 """So many characters of the hash of a model tell it from others in a log."""
 
-_PLAIN_TYPES: Final = frozenset({str, bool, float})
-_CONTAINERS: Final = frozenset({dict, list})
 _OWN_MODULES: Final = frozenset({__name__.removesuffix(".base"), __name__.removesuffix("base") + "rasa3"})
 EVENT_DEPTH: Final = MAX_DEPTH - 2
 """Levels of an event in JSON, so that the list of all events, and the state that holds it, can be read back."""
@@ -117,15 +115,10 @@ class Event:
             return False
         for field, kind, is_required in self._keys.values():
             value = getattr(self, field)
-            found = type(value)
             if value is None and not is_required:
                 continue
-            if kind is not None and found is not kind:
-                return False
-            if found in _CONTAINERS:
-                if not _is_plain(value):
-                    return False
-            elif found not in _PLAIN_TYPES or (found is float and value - value != 0.0):  # NaN of NaN and infinity.
+            found = type(value)
+            if (kind is not None and found is not kind) or not (found is str or is_plain(value, EVENT_DEPTH - 1)):
                 return False
         if "parse_data" in self._keys:  # Of a message, which has rules of its own.
             check_parse_data(getattr(self, "parse_data", {}))
@@ -242,13 +235,6 @@ class Event:
         return cls(timestamp=None, **{key.field: parameter(cls, parameters, name) for name, key in cls._keys.items()})
 
 
-def _is_plain(value: Any) -> bool:
-    try:
-        return plain(value, EVENT_DEPTH - 1) is value
-    except (ValueError, RecursionError):
-        return False
-
-
 def checked_time(stamp: Any, event: str | None = None) -> Any:
     """Return the time of an event, None for now; raise `EventError` if it is no Unix time in seconds."""
     if stamp is None:
@@ -358,7 +344,8 @@ def check_parse_data(parse_data: Mapping[str, Any]) -> None:
         raise EventError('"parse_data" needs "intent": {"name": ..., "confidence": ...}.')
     if not isinstance(entities, list) or not all(_is_entity(entity) for entity in entities):
         raise EventError('"parse_data" needs "entities": a list of objects with "entity" and "value".')
-    if not isinstance(parse_data.get("text"), str | None):
+    text = parse_data.get("text")
+    if text is not None and not isinstance(text, str):
         raise EventError('"text" of "parse_data" is the message as a string.')
     ranking = parse_data.get("intent_ranking")
     if ranking is not None and not (isinstance(ranking, list) and all(map(_is_ranked, ranking))):
@@ -370,10 +357,10 @@ def _is_entity(entity: object) -> bool:
 
 
 def _is_ranked(intent: object) -> bool:
-    if not isinstance(intent, dict) or not isinstance(intent.get("name"), str | None):
+    if not isinstance(intent, dict):
         return False
-    confidence = intent.get("confidence")
-    return confidence is None or is_number(confidence)
+    name, confidence = intent.get("name"), intent.get("confidence")
+    return (name is None or isinstance(name, str)) and (confidence is None or is_number(confidence))
 
 
 _E = TypeVar("_E", bound=Event)

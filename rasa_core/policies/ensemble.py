@@ -289,27 +289,26 @@ def most_confident(policies: Iterable[Policy], tracker: DialogueStateTracker, do
     Events are those of all policies: where a loop is to take no answer, rules say so, whoever predicts it.
     """
     rejected = tracker.history.rejected
-    names, best, winner, events = domain.action_names, None, None, list[Event]()
+    names, best, winner = domain.action_names, None, None
+    events: list[Event] = []
     best_rank = (False, -1.0, -math.inf)
     for policy in policies:
         opinion = policy.opinion(tracker, domain)
         events += opinion.events
-        scores = list(opinion.scores)
+        scores = opinion.scores
         if rejected is not None and rejected in domain.action_map:
             # An action that refused to run is not chosen again at once.
-            scores[domain.action_map[rejected]] = 0.0
+            scores = [0.0 if name == rejected else score for name, score in zip(names, scores, strict=True)]
         top = max(scores, default=0.0)
         rank = (opinion.no_user, top, policy.priority_for(tracker))
         if top >= policy.threshold and rank > best_rank:
             best_rank, winner, best = rank, policy, (opinion, scores)
     if best is None:
         return Prediction(ACTION_LISTEN_NAME, 0.0, None, dict.fromkeys(names, 0.0))
-    opinion, scores = best
-    top = max(scores)
+    (opinion, scores), top = best, best_rank[1]
     found = dict(zip(names, scores, strict=True))
-    return Prediction(
-        names[scores.index(top)], top, type(winner).__name__, found, opinion.hide_rule_turn, tuple(events)
-    )
+    action = names[list(scores).index(top)]
+    return Prediction(action, top, type(winner).__name__, found, opinion.hide_rule_turn, tuple(events))
 
 
 def slots_set_by_actions(trackers: Trackers) -> dict[str, dict[str, list[str]]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from typing import Any, Final
 
 from rasa_core.events import ACTION_LISTEN_NAME, Event, ReminderScheduled
@@ -109,6 +110,8 @@ _SEEN: Final = (
     "reminders",
     "acting",
 )
+
+_seen_of: Final = attrgetter(*_SEEN)
 
 
 class RasaHistory(History):
@@ -354,11 +357,11 @@ class RasaHistory(History):
 
     # -- kept
 
-    def snapshot(self) -> dict[str, Any]:  # noqa: D102
-        seen = {name: getattr(self, name) for name in _SEEN}
+    def content(self) -> list[Any]:  # noqa: D102
+        seen = dict(zip(_SEEN, _seen_of(self), strict=True))
         loop = None if self.loop is None else asdict(self.loop)
-        views = {"all": self._all.snapshot(), "visible": self._visible.snapshot(), "fresh": self._fresh.snapshot()}
-        return {**super().snapshot(), "seen": seen, "loop": loop, **views}
+        views = [self._all.snapshot(), self._visible.snapshot(), self._fresh.snapshot()]
+        return [*super().content(), seen, loop, *views]
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:  # noqa: D102
         super().restore(snapshot)

@@ -76,7 +76,7 @@ class RasaTurns:
             parsed, interpreter = self.understood((message.text or "").strip())
         said = UserUttered(
             parsed.get("text", message.text),
-            parse_data=dict(parsed),
+            parse_data=parsed,
             input_channel=message.input_channel,
             metadata=message.metadata or None,
             interpreter=interpreter,

@@ -266,7 +266,7 @@ class Request(WerkzeugRequest):
         if not body.strip():
             raise HttpError(400, "the body is empty; send JSON.")
         try:
-            return decode(body.decode("utf-8-sig"))
+            return decode(body.decode().removeprefix("\ufeff"))
         except UnicodeDecodeError as error:
             raise HttpError(400, f"the body is not UTF-8: {error.reason} at byte {error.start}.") from None
         except ValueError as error:

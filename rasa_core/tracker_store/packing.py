@@ -64,10 +64,10 @@ def note_places(
         slot = "" if kind == "user" else getattr(event, "key", "")
         if slot and slot not in tracker.slots:
             continue
-        # The value then ends where the row does, and need not be looked for.
-        is_last = kind == "slot" or (event.input_channel is None and event.metadata is None)  # type: ignore[attr-defined]
-        text = _value_in(rows[number], kind, is_last=is_last)
-        if len(text) >= _SHORTEST:
+        row, value = rows[number], getattr(event, "parse_data" if kind == "user" else "value", None)
+        # To write it once more takes less time than to look for its end.
+        text, start = encoded(value), row.find(_KEYS[kind]) + len(_KEYS[kind])
+        if len(text) >= _SHORTEST and row.startswith(text, start):
             places[slot and f"={slot}"] = Place(first + number, _checksum(text), text)
 
 
@@ -176,9 +176,9 @@ def _text_of(gap: _Gap, is_said: bool, read_rows: ReadRows) -> str:
     return _value_in("".join(read_rows(seq, seq + 1)), "user" if name == _MESSAGE else "slot")
 
 
-def _value_in(row: str, kind: str, *, is_last: bool = False) -> str:
+def _value_in(row: str, kind: str) -> str:
     start = row.find(_KEYS[kind]) + len(_KEYS[kind])
-    return row[start : -1 if is_last else _decoder.raw_decode(row, start)[1]]
+    return row[start : _decoder.raw_decode(row, start)[1]]
 
 
 def _checksum(text: str) -> int:

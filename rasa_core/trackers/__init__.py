@@ -187,18 +187,15 @@ class DialogueStateTracker(EventLog, ConversationState):
 
     def take(self, event: Event) -> None:
         """Append an event of which all values are JSON, such as one that was read from a log."""
-        self._append(event)
+        self._pending.append(event)
+        self.latest_event_time = event.timestamp
+        event.apply_to(self)
 
     def begin_by(self, moment: float) -> None:
         """Let a conversation that has only just begun, and is not stored, begin no later than at `moment`."""
         if self._stored_until == 0 and len(self._pending) == 1 and self._pending[0].timestamp > moment:
             object.__setattr__(self._pending[0], "timestamp", moment)
             self.latest_event_time = moment
-
-    def _append(self, event: Event) -> None:
-        self._pending.append(event)
-        self.latest_event_time = event.timestamp
-        event.apply_to(self)
 
     def fold(self, event: Event) -> None:
         """Change the state as the type of `event` says; types of users' own change what their `apply_to` changes."""
@@ -221,7 +218,7 @@ class DialogueStateTracker(EventLog, ConversationState):
     def _follow(self, events: Iterable[Event]) -> Self:
         """Append events that have happened before, in another tracker."""
         for event in events:
-            self._append(event)
+            self.take(event)
         return self
 
     def trigger_follow_up_action(self, action: Any) -> None:

@@ -246,7 +246,7 @@ def take_snapshot(state: ConversationState) -> dict[str, Any]:
         "must_listen": state.must_listen,
         "time": state.latest_event_time,
         "restarted_at": state._restarted_at,
-        "history": list(state.history.snapshot().values()),  # Names would take as long as the rest.
+        "history": state.history.content(),  # Names would take as long as the rest.
     }
 
 

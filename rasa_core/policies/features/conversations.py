@@ -150,8 +150,8 @@ class ConversationFeaturizer:
         self._turn = ()
         if history.intent is not None:
             spans.see(spans.names["intent", history.intent], len(self._numbers), history.turns)
-        for name, seen in history.entities.items() if entities else ():
-            if seen.turn == history.turns:
+        for name, (_, turn) in history.entities.items() if entities else ():
+            if turn == history.turns:
                 spans.see(spans.names["entity", name], len(self._numbers), history.turns)
         self._take_message(event, message_before, actions_before)
 
