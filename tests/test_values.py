@@ -320,6 +320,57 @@ def test_what_a_message_brought_into_the_log_can_be_put_back(value: str) -> None
     assert processor.replace_events("bert", events).result["slots"] == state["slots"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "1",
+            "-1",
+            "-0",
+            "-0.0",
+            "1.5e300",
+            "1E5",
+            "18446744073709551615",
+            "18446744073709551616",
+            "-9223372036854775809",
+        ),
+        *(
+            "0.1234567890123456789",
+            "123456789012345678.5",
+            '"\\ud800"',
+            '"\ud800"',
+            '"\u00e9\U0001f600"',
+            '{"a": 1, "b": 2, "a": 3}',
+        ),
+        *(f"{'1' * 300}", f"[{'9' * 25}, -0, 1e2]", " [1 , true , null ] ", '"\\u0000"'),
+    ],
+)
+def test_json_is_read_as_python_reads_it(text: str) -> None:
+    assert repr(decode(text)) == repr(json.loads(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "NaN",
+        "[Infinity]",
+        "1e400",
+        "-1e999",
+        "1" * 301,
+        "[" * 101 + "]" * 101,
+        "[" * 5000,
+        "01",
+        '"\n"',
+        "[1,]",
+        "\ufeff1",
+        "",
+    ],
+)
+def test_what_is_no_sound_json_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        decode(text)
+
+
 @pytest.mark.parametrize("depth", range(MAX_DEPTH - 8, MAX_DEPTH + 2))
 def test_what_is_sent_as_an_event_can_be_put_back(depth: int) -> None:
     event = {"event": "slot", "name": "found", "value": json.loads("[" * depth + "]" * depth)}

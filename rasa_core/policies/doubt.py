@@ -18,9 +18,13 @@ The least of *p_k* and all *e* is believed. Without a contradiction, *s* is 1, a
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Final, Generic, TypeVar
+from array import array
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 LONGEST_END: Final = 3
 MOST_STORIES: Final = 16
@@ -28,83 +32,112 @@ MOST_STORIES: Final = 16
 
 Key = tuple[Hashable, ...]
 K = TypeVar("K", bound=Key)
-Stories = dict[str, set[Hashable]]
-"""An action to the stories in which it follows."""
+Numbers = NDArray[np.int64]
+
+
+class _Agreement(NamedTuple):
+    """Pairs of a history and an action, each as one number, ascending; and how many stories have each."""
+
+    pairs: Numbers
+    counts: Numbers
+
+    def of(self, pairs: Numbers) -> Numbers:
+        """Return how many stories have these pairs, 0 for one that none has."""
+        places = np.searchsorted(self.pairs, pairs)
+        known = np.append(self.pairs, -1)[places] == pairs
+        found: Numbers = np.where(known & (pairs >= 0), np.append(self.counts, 0)[places], 0)
+        return found
 
 
 class Doubts(Generic[K]):
-    """Counts in which stories which action follows a history, and says how certain each history is."""
+    """Counts in which stories which action follows a history, and says how certain each history is.
+
+    What is told is noted in numbers, and counted at the end, all at once.
+    """
 
     def __init__(self) -> None:
-        self._numbers: dict[Hashable, int] = {}  # States by number are compared much faster than as they are.
-        self._histories: dict[tuple[int, ...], Stories] = {}
-        self._ends: dict[tuple[int, ...], Stories] = {}
+        self._histories: dict[K, int] = {}
+        self._actions: dict[str, int] = {}
+        self._stories: dict[Hashable, int] = {}
+        self._told = array("q")  # Of each turn of each story the numbers of history, action and story.
 
     def add(self, key: K, action: str, stories: Iterable[Hashable]) -> None:
         """Count that an action follows a history in some stories."""
-        names = frozenset(stories)
-        whole = self._numbered(key)
-        _count(self._histories, whole, action, names)
-        for end in _ends_of(whole):
-            _count(self._ends, end, action, names)
-
-    def _numbered(self, key: Key) -> tuple[int, ...]:
-        numbers = self._numbers
-        return tuple([numbers.setdefault(state, len(numbers)) for state in key])
+        history = self._histories.setdefault(key, len(self._histories))
+        number = self._actions.setdefault(action, len(self._actions))
+        for story in stories:
+            self._told.extend((history, number, self._stories.setdefault(story, len(self._stories))))
 
     def share(self) -> float:
         """Return how often the other stories are right about a story, where they say anything; 1 if always."""
-        right, wrong = self._left_out()
-        return _share(right, wrong)
+        right, wrong = (int(numbers.sum()) for numbers in self._left_out)
+        return (right + 1) / (right + wrong + 1)
 
     def confidences(self, lookup: Mapping[K, str]) -> dict[K, float]:
         """Return the confidence of each history of a memory that is not certain."""
-        right, wrong = self._left_out()
-        share = _share(right, wrong)
+        share, (right, wrong) = self.share(), self._left_out
         if share == 1.0:
             return {}
-        found: dict[K, float] = {}
-        for key, action in lookup.items():
-            whole = self._numbered(key)
-            count = max(1, len(self._histories.get(whole, {}).get(action, ())))
-            said = right[count] + wrong[count]
-            ends = self._shares_of_ends(whole, action, count, share)
-            found[key] = round(share * min([(right[count] + share) / (said + 1), *ends]), 4)
+        keys = list(lookup)
+        actions = np.array([self._actions.get(action, -1) for action in lookup.values()], np.int64)
+        counts = np.maximum(1, self._agreement.of(self._pairs(_numbers_of(keys, self._histories), actions)))
+        least = (right[counts] + share) / (right[counts] + wrong[counts] + 1)
+        for length in range(1, LONGEST_END + 1):
+            least = np.minimum(least, self._shares_of_ends(length, keys, actions, counts))
+        return {key: round(sure, 4) for key, sure in zip(keys, (share * least).tolist(), strict=True)}
+
+    def _shares_of_ends(self, length: int, keys: Sequence[K], actions: Numbers, counts: Numbers) -> NDArray[np.float64]:
+        """Return how often the ends of so many states go on the same way in other stories; 1 for what is not longer."""
+        ends: dict[Key, int] = {}
+        of_histories = [_end(key, length) for key in self._histories]
+        for end in filter(None, of_histories):
+            ends.setdefault(end, len(ends))
+        agreement = self._agreeing(_numbers_of(of_histories, ends))
+        # One more, for the number -1 of ends that no story has.
+        told = np.bincount(agreement.pairs // len(self._actions), agreement.counts, len(ends) + 1)
+        of_keys = [_end(key, length) for key in keys]
+        numbers = _numbers_of(of_keys, ends)
+        agreeing = agreement.of(self._pairs(numbers, actions))
+        share, same = self.share(), np.maximum(0, agreeing - counts)
+        weight = 1.0 / (1.0 - share)
+        shares = (same + weight * share) / (same + (told[numbers] - agreeing) + weight)
+        found: NDArray[np.float64] = np.where([end is not None for end in of_keys], shares, 1.0)
         return found
 
-    def _shares_of_ends(self, whole: tuple[int, ...], action: str, count: int, share: float) -> Iterator[float]:
-        weight = 1.0 / (1.0 - share)
-        for end in _ends_of(whole):
-            counts = {name: len(stories) for name, stories in self._ends.get(end, {}).items()}
-            same = max(0, counts.pop(action, 0) - count)
-            yield (same + weight * share) / (same + sum(counts.values()) + weight)
+    def _pairs(self, numbers: Numbers, actions: Numbers) -> Numbers:
+        """Return pairs as numbers, -1 for those of what no story has."""
+        return np.where((numbers < 0) | (actions < 0), -1, numbers * len(self._actions) + actions)
 
-    def _left_out(self) -> tuple[Counter[int], Counter[int]]:
-        """Return how many turns of left out stories the others get right, and wrong, by how many others speak."""
-        right: Counter[int] = Counter()
-        wrong: Counter[int] = Counter()
-        for follows in self._histories.values():
-            counts = [len(stories) for stories in follows.values()]
-            if len(counts) == 1 and counts[0] > 1:
-                right[counts[0] - 1] += counts[0]
-            elif len(counts) == 2:  # Where the only story of one action is left out, all others have the other.
-                for one, other in (counts, counts[::-1]):
-                    wrong[other] += one == 1
-        return right, wrong
+    def _agreeing(self, numbers: Numbers) -> _Agreement:
+        """Return how many stories agree on what follows histories that are one where their numbers are the same."""
+        histories, actions, stories = np.array(self._told, np.int64).reshape(-1, 3).T
+        pairs = self._pairs(numbers[histories], actions)
+        known = pairs >= 0
+        told = np.unique(pairs[known] * len(self._stories) + stories[known])
+        pairs, counts = np.unique(told // max(1, len(self._stories)), return_counts=True)
+        return _Agreement(pairs, np.minimum(counts, MOST_STORIES))
+
+    @cached_property
+    def _agreement(self) -> _Agreement:
+        return self._agreeing(np.arange(len(self._histories)))
+
+    @cached_property
+    def _left_out(self) -> tuple[Numbers, Numbers]:
+        """How many turns of left out stories the others get right, and wrong, by how many others speak."""
+        pairs, counts = self._agreement
+        _, first, actions = np.unique(pairs // max(1, len(self._actions)), return_index=True, return_counts=True)
+        alone = counts[first[actions == 1]]
+        right = np.bincount(alone, alone, MOST_STORIES + 1).astype(np.int64)[1:]
+        right[0] = 0  # Of a history that one story has, no other says anything.
+        # Where the only story of one action is left out, all others have the other.
+        one, other = (counts[first[actions == 2] + place] for place in (0, 1))
+        wrong = np.bincount(np.append(other[one == 1], one[other == 1]), minlength=MOST_STORIES + 1)
+        return np.append(right, 0), wrong
 
 
-def _share(right: Counter[int], wrong: Counter[int]) -> float:
-    hits, misses = right.total(), wrong.total()
-    return (hits + 1) / (hits + misses + 1)
+def _end(key: K, length: int) -> Key | None:
+    return key[-length:] if len(key) > length else None
 
 
-def _ends_of(whole: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    return (tuple(whole[-length:]) for length in range(1, min(LONGEST_END, len(whole) - 1) + 1))
-
-
-def _count(
-    counted: dict[tuple[int, ...], Stories], key: tuple[int, ...], action: str, names: frozenset[Hashable]
-) -> None:
-    stories = counted.setdefault(key, {}).setdefault(action, set())
-    if len(stories) < MOST_STORIES:
-        stories.update(names)
+def _numbers_of(keys: Iterable[Any], known: Mapping[Any, int]) -> Numbers:
+    return np.array([known.get(key, -1) for key in keys], np.int64)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet
 from rasa_core.events.base import SHORT_FINGERPRINT
 from rasa_core.exceptions import ModelError, UnsupportedDialogueModelError
-from rasa_core.policies.policy import Policy, Prediction, Trackers
+from rasa_core.policies.policy import Policy, Prediction, Stream, Trackers
 from rasa_core.support.stored_models import KnownByName, reading
 from rasa_core.version import __version__
 
@@ -86,9 +86,12 @@ class PolicyEnsemble(KnownByName):
 
     def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Train each policy."""
+        found = SlotsSetByActions()
+        if isinstance(training_trackers, Stream):  # To make all of them once more would take as long as some policies.
+            training_trackers = Stream(training_trackers, found.look)
         for policy in self.policies:
             policy.train(training_trackers, domain, **kwargs)
-        self.action_fingerprints = dict(slots_set_by_actions(training_trackers))
+        self.action_fingerprints = found.of(training_trackers)
 
     def name_after(self, *content: str) -> None:
         """Give what was trained here, and is in no file yet, a fingerprint after what it was trained on."""
@@ -100,7 +103,7 @@ class PolicyEnsemble(KnownByName):
         """Let each policy learn from more conversations."""
         for policy in self.policies:
             policy.continue_training(training_trackers, domain, **kwargs)
-        for name, found in slots_set_by_actions(training_trackers).items():
+        for name, found in SlotsSetByActions().of(training_trackers).items():
             known = self.action_fingerprints.get(name, {}).get("slots", [])
             self.action_fingerprints[name] = {"slots": sorted({*known, *found["slots"]})}
 
@@ -311,17 +314,27 @@ def most_confident(policies: Iterable[Policy], tracker: DialogueStateTracker, do
     return Prediction(action, top, type(winner).__name__, found, opinion.hide_rule_turn, tuple(events))
 
 
-def slots_set_by_actions(trackers: Trackers) -> dict[str, dict[str, list[str]]]:
-    """Return, for each action of the conversations, the sorted names of the slots set right after it."""
-    found: dict[str, set[str]] = {}
-    for tracker in trackers:
+class SlotsSetByActions:
+    """The slots that are set right after each action of conversations."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, set[str]] = {}
+
+    def look(self, tracker: DialogueStateTracker) -> None:
+        """Look at one more conversation."""
         current: set[str] | None = None
         for event in tracker.applied_events():
             if isinstance(event, ActionExecuted):
-                current = found.setdefault(event.action_name, set())
+                current = self._found.setdefault(event.action_name, set())
             elif isinstance(event, SlotSet) and current is not None:
                 current.add(event.key)
             else:
                 current = None
-    # Sorted, since this goes into the model, and the same training gives the same bytes.
-    return {name: {"slots": sorted(slots)} for name, slots in sorted(found.items())}
+
+    def of(self, trackers: Trackers) -> dict[str, Mapping[str, list[str]]]:
+        """Return the sorted names of the slots by action; what was not gone through yet is looked at first."""
+        if not isinstance(trackers, Stream) or trackers.look is not None:
+            for tracker in trackers:
+                self.look(tracker)
+        # Sorted, since this goes into the model, and the same training gives the same bytes.
+        return {name: {"slots": sorted(slots)} for name, slots in sorted(self._found.items())}

@@ -129,13 +129,15 @@ class MemoizationPolicy(Policy):
     def _memorise(self, trackers: Trackers, turns: TurnCollector, doubts: Doubts[Key] | None = None) -> TurnCollector:
         """Remember conversations, add where they stand to `turns`, and return these; count them in `doubts`."""
         digests: dict[StateKey, bytes] = {}
+        known: dict[StateKey, StateKey] = {}
+        last: dict[StateKey, None] = {}
         for number, tracker in enumerate(trackers):
             is_glued, is_rasa = getattr(tracker, "is_augmented", False), tracker.history.loops is not None
             if is_glued and is_rasa:
                 continue  # In Rasa 3, only the stories themselves are remembered.
-            for key, action_name, places in self._turns_of(tracker):
+            for key, action_name, places in self._turns_of(tracker, known):
                 self._longest = max(self._longest, len(key))
-                self._failing |= failing_in(key[-1:])
+                last[key[-1]] = None
                 if doubts is None:
                     self._confidences.pop(key, None)
                 elif not is_glued and not is_rasa:
@@ -144,6 +146,7 @@ class MemoizationPolicy(Policy):
                     if self.lookup.setdefault(key, action_name) != action_name:
                         self._ambiguous[key] = None
                     turns.add(turn_key(key, digests), action_name, places)
+        self._failing |= failing_in(last)
         for key in self._ambiguous:
             self.lookup.pop(key, None)
         return turns
@@ -161,12 +164,17 @@ class MemoizationPolicy(Policy):
             self._glued.add(key)
         return True
 
-    def _turns_of(self, tracker: DialogueStateTracker) -> Iterator[tuple[Key, str, Sequence[Place]]]:
-        """Yield the last states before each action, or all of them, the action, and where it stands."""
+    def _turns_of(
+        self, tracker: DialogueStateTracker, known: dict[StateKey, StateKey]
+    ) -> Iterator[tuple[Key, str, Sequence[Place]]]:
+        """Yield the last states before each action, or all of them, the action, and where it stands.
+
+        Equal states are one object, which `known` has: those are compared much faster.
+        """
         states, actions = self.featurizer.predictions_of(tracker)
         states = self._seen(states)
         places = places_of(tracker) or [()] * len(actions)
-        keys = [frozenset(state.items()) for state in states]
+        keys = [known.setdefault(key, key) for key in map(frozenset, map(dict.items, states))]
         for index, action in enumerate(actions):
             if not action.unpredictable:
                 key = tuple(keys[0 if self.knows_whole else max(0, index + 1 - self._max_history) : index + 1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Sized
 from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -239,10 +239,13 @@ class Stream:
     ----------
     trackers
         Gives the same conversations each time it is iterated over.
+    look
+        Is called with each of them, until all were gone through once; None from then on.
     """
 
-    def __init__(self, trackers: Trackers) -> None:
+    def __init__(self, trackers: Trackers, look: Callable[[DialogueStateTracker], object] | None = None) -> None:
         self._trackers = trackers
+        self.look = look
 
     def __len__(self) -> int:
         """Return the number of conversations, 0 if that is not known."""
@@ -250,8 +253,12 @@ class Stream:
 
     def __iter__(self) -> Iterator[DialogueStateTracker]:
         """Yield each conversation; raise `ValueError` for what is none."""
+        look = self.look
         for tracker in self._trackers:
+            if look is not None:
+                look(_checked(tracker))
             yield _checked(tracker)
+        self.look = None
 
 
 def training_input(trackers: Trackers) -> Collection[DialogueStateTracker] | Stream:

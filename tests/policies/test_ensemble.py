@@ -18,7 +18,7 @@ from rasa_core.policies import (
     Prediction,
     SimplePolicyEnsemble,
 )
-from rasa_core.policies.ensemble import slots_set_by_actions
+from rasa_core.policies.ensemble import SlotsSetByActions
 from rasa_core.policies.features.classic import MaxHistoryTrackerFeaturizer
 
 
@@ -281,7 +281,7 @@ class TestTraining:
 
     def test_slots_that_the_user_sets_belong_to_no_action(self, domain) -> None:
         tracker = conversation(domain, ITALIAN, "action_search", FOUND, SlotSet("price", "high"))
-        assert slots_set_by_actions([tracker]) == {
+        assert SlotsSetByActions().of([tracker]) == {
             "action_listen": {"slots": []},
             "action_search": {"slots": ["found", "price"]},
         }
