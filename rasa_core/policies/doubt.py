@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 LONGEST_END: Final = 3
 MOST_STORIES: Final = 16
-"""Of more stories that agree, only so many are counted."""
+"""Of more stories that agree, only so many are counted, and those that were told of together with the last of them."""
 
 Key = tuple[Hashable, ...]
 K = TypeVar("K", bound=Key)
@@ -59,14 +59,16 @@ class Doubts(Generic[K]):
         self._histories: dict[K, int] = {}
         self._actions: dict[str, int] = {}
         self._stories: dict[Hashable, int] = {}
-        self._told = array("q")  # Of each turn of each story the numbers of history, action and story.
+        self._told = array("q")  # Of each turn in each story the numbers of history, action, turn and story.
+        self._turns = 0
 
     def add(self, key: K, action: str, stories: Iterable[Hashable]) -> None:
         """Count that an action follows a history in some stories."""
         history = self._histories.setdefault(key, len(self._histories))
         number = self._actions.setdefault(action, len(self._actions))
         for story in stories:
-            self._told.extend((history, number, self._stories.setdefault(story, len(self._stories))))
+            self._told.extend((history, number, self._turns, self._stories.setdefault(story, len(self._stories))))
+        self._turns += 1
 
     def share(self) -> float:
         """Return how often the other stories are right about a story, where they say anything; 1 if always."""
@@ -110,12 +112,14 @@ class Doubts(Generic[K]):
 
     def _agreeing(self, numbers: Numbers) -> _Agreement:
         """Return how many stories agree on what follows histories that are one where their numbers are the same."""
-        histories, actions, stories = np.array(self._told, np.int64).reshape(-1, 3).T
+        histories, actions, turns, stories = np.array(self._told, np.int64).reshape(-1, 4).T
         pairs = self._pairs(numbers[histories], actions)
         known = pairs >= 0
-        told = np.unique(pairs[known] * len(self._stories) + stories[known])
-        pairs, counts = np.unique(told // max(1, len(self._stories)), return_counts=True)
-        return _Agreement(pairs, np.minimum(counts, MOST_STORIES))
+        _, first = np.unique(pairs[known] * len(self._stories) + stories[known], return_index=True)
+        told = np.sort(pairs[known][first] * self._turns + turns[known][first])
+        pairs, start, counts = np.unique(told // max(1, self._turns), return_index=True, return_counts=True)
+        last = told[start + np.minimum(counts, MOST_STORIES) - 1]
+        return _Agreement(pairs, np.searchsorted(told, last, "right") - start)
 
     @cached_property
     def _agreement(self) -> _Agreement:
@@ -126,13 +130,13 @@ class Doubts(Generic[K]):
         """How many turns of left out stories the others get right, and wrong, by how many others speak."""
         pairs, counts = self._agreement
         _, first, actions = np.unique(pairs // max(1, len(self._actions)), return_index=True, return_counts=True)
-        alone = counts[first[actions == 1]]
-        right = np.bincount(alone, alone, MOST_STORIES + 1).astype(np.int64)[1:]
+        most, alone = int(counts.max(initial=0)) + 1, counts[first[actions == 1]]
+        right = np.bincount(alone, alone, most + 1).astype(np.int64)[1:]
         right[0] = 0  # Of a history that one story has, no other says anything.
         # Where the only story of one action is left out, all others have the other.
         one, other = (counts[first[actions == 2] + place] for place in (0, 1))
-        wrong = np.bincount(np.append(other[one == 1], one[other == 1]), minlength=MOST_STORIES + 1)
-        return np.append(right, 0), wrong
+        wrong = np.bincount(np.append(other[one == 1], one[other == 1]), minlength=most)
+        return right, wrong
 
 
 def _end(key: K, length: int) -> Key | None:

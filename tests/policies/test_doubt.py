@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from policy_bot import conversation
 
 from rasa_core.policies import MemoizationPolicy
-from rasa_core.policies.doubt import Doubts
+from rasa_core.policies.doubt import LONGEST_END, MOST_STORIES, Doubts
 
 SURE = [(f"story {number}", "abc", "go") for number in range(5)]
 SPLIT = [(f"other {number}", "xbc", action) for number, action in enumerate(["go", "go", "stop", "go"])]
@@ -52,6 +56,50 @@ def test_a_history_whose_end_goes_on_otherwise_is_believed_less() -> None:
 def test_a_story_that_is_told_twice_says_nothing_of_others() -> None:
     counted, _ = doubts(("a", "xy", "go"), ("a", "xy", "go"), ("b", "xz", "go"), ("c", "xz", "stop"))
     assert counted.share() == pytest.approx(1 / 3)
+
+
+def told_slowly(told: list, lookup: dict) -> tuple[float, dict]:
+    """Return share and confidences as the module defines them, by sets of stories."""
+    agreeing = defaultdict(lambda: defaultdict(set))
+    for key, action, stories in told:
+        for part in [key, *(("end", *key[-length:]) for length in range(1, min(LONGEST_END, len(key) - 1) + 1))]:
+            if len(agreeing[part][action]) < MOST_STORIES:
+                agreeing[part][action].update(stories)
+    right, wrong = Counter(), Counter()
+    for key in {key for key, _, _ in told}:
+        counts = list(map(len, agreeing[key].values()))
+        if len(counts) == 1 and counts[0] > 1:
+            right[counts[0] - 1] += counts[0]
+        elif len(counts) == 2:
+            wrong.update(other for one, other in (counts, counts[::-1]) if one == 1)
+    share = (right.total() + 1) / (right.total() + wrong.total() + 1)
+    if share == 1.0:
+        return share, {}
+    found, weight = {}, 1.0 / (1.0 - share)
+    for key, action in lookup.items():
+        count = max(1, len(agreeing[key][action]))
+        least = (right[count] + share) / (right[count] + wrong[count] + 1)
+        for length in range(1, min(LONGEST_END, len(key) - 1) + 1):
+            others = {name: len(stories) for name, stories in agreeing["end", *key[-length:]].items()}
+            same = max(0, others.pop(action, 0) - count)
+            least = min(least, (same + weight * share) / (same + sum(others.values()) + weight))
+        found[key] = round(share * least, 4)
+    return share, found
+
+
+HISTORIES = st.lists(st.integers(0, 2), min_size=1, max_size=5).map(tuple)
+TURNS = st.tuples(
+    HISTORIES, st.sampled_from(["go", "stop", "wait"]), st.sets(st.integers(0, 40), min_size=1, max_size=4)
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(TURNS, max_size=80), st.dictionaries(HISTORIES, st.sampled_from(["go", "stop", "new"])))
+def test_all_is_counted_as_one_would_count_by_hand(told, lookup) -> None:
+    counted: Doubts = Doubts()
+    for turn in told:
+        counted.add(*turn)
+    assert (counted.share(), counted.confidences(lookup)) == told_slowly(told, lookup)
 
 
 @pytest.fixture
