@@ -239,12 +239,8 @@ class Agent:
         """The logic of a turn, on the parts that the agent has now."""
         found = self._processor
         # Parts may be replaced at any time, as programs for 0.9 do; what follows from them is made anew then.
-        if (
-            found.interpreter is not self.interpreter
-            or found.policy_ensemble is not self.policy_ensemble
-            or found.domain is not self.domain
-            or found.tracker_store is not self.tracker_store
-        ):
+        is_same = found.interpreter is self.interpreter and found.policy_ensemble is self.policy_ensemble
+        if not is_same or found.domain is not self.domain or found.tracker_store is not self.tracker_store:
             self._bind_store()
             found = self._processor = self._new_processor()
         return found

@@ -360,8 +360,7 @@ class RasaHistory(History):
     def content(self) -> list[Any]:  # noqa: D102
         seen = dict(zip(_SEEN, _seen_of(self), strict=True))
         loop = None if self.loop is None else asdict(self.loop)
-        views = [self._all.snapshot(), self._visible.snapshot(), self._fresh.snapshot()]
-        return [*super().content(), seen, loop, *views]
+        return [*super().content(), seen, loop, *(one.snapshot() for one in (self._all, self._visible, self._fresh))]
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:  # noqa: D102
         super().restore(snapshot)
@@ -374,13 +373,7 @@ class RasaHistory(History):
 
     def copy(self) -> RasaHistory:  # noqa: D102
         twin = RasaHistory(self.window, self.vocabulary)
-        twin._copy_from(self)
-        for name in _SEEN:
-            setattr(twin, name, getattr(self, name))
-        twin.loop = None if self.loop is None else Loop(**asdict(self.loop))
-        twin._all.restore(self._all.snapshot())
-        twin._visible.restore(self._visible.snapshot())
-        twin._fresh.restore(self._fresh.snapshot())
+        twin.restore(self.snapshot())
         return twin
 
 
