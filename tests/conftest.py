@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Generator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,17 +23,20 @@ from story_fixtures import sample_data as sample_data
 os.environ.pop("COLUMNS", None)
 
 _COMPILED = "JAX_COMPILATION_CACHE_DIR"
+_TRAININGS = "RASA_CORE_TEST_TRAININGS"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let all processes of this run share what JAX has compiled, since they train networks of the same shapes."""
-    if _COMPILED in os.environ:
+    """Let all processes of this run share what was trained, and what JAX has compiled for networks of one shape."""
+    if _TRAININGS in os.environ and _COMPILED in os.environ:
         return
     folder = tempfile.mkdtemp(prefix="rasa-core-tests-")
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
-    os.environ[_COMPILED] = folder
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+    os.environ.setdefault(_TRAININGS, folder)
+    if _COMPILED not in os.environ:
+        os.environ[_COMPILED] = os.path.join(folder, "compiled")
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+        os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 
 settings.register_profile("local", deadline=None)
@@ -51,10 +55,22 @@ _LONG = (
 )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Let every other process read the files from the end: each writes down what it compiles, which others need not."""
+    report = yield
+    if os.environ.get("PYTEST_XDIST_WORKER", "gw0")[-1] in "13579" and isinstance(collector, pytest.Directory):
+        report.result.reverse()
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest: else one process is left alone with the last of them at the end."""
     order = {name: place for place, name in enumerate(_LONG)}
-    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+    items.sort(key=lambda item: (order.get(item.path.stem, len(order)), item.path))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

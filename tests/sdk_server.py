@@ -43,6 +43,7 @@ def sdk_server(actions: Path, **environ: str) -> Iterator[str]:
                 log.seek(0)
                 assert process.poll() is None, f"rasa-sdk did not start:\n{log.read().decode()}"
                 assert time.monotonic() < end, f"rasa-sdk does not listen:\n{log.read().decode()}"
+                time.sleep(0.02)
             yield f"http://127.0.0.1:{port}/webhook"
         finally:
             os.killpg(process.pid, signal.SIGKILL)  # It has processes of its own.

@@ -23,13 +23,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trainings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trainings() -> Path:
     """Where what was trained is kept for the other processes of tests, or was before them."""
-    own = tmp_path_factory.getbasetemp()
-    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "trainings"
-    folder = Path(os.environ.get("RASA_CORE_TEST_TRAININGS") or shared)
-    folder.mkdir(exist_ok=True)
-    return folder
+    return Path(os.environ["RASA_CORE_TEST_TRAININGS"])
 
 
 @contextmanager

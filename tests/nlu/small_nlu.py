@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.patterns import Patterns
@@ -46,14 +51,33 @@ def messages() -> TrainingData:
     )
 
 
+@contextmanager
+def _alone() -> Iterator[Path]:
+    """Let one process of the tests train after the other: the next need not compile again. Gives a folder of all."""
+    folder = Path(os.environ["RASA_CORE_TEST_TRAININGS"])
+    with open(folder / "small_nlu.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+
+
 @cache
-def trained() -> tuple[NLUTraining, NLUModel]:
-    """Return a training with `messages` that is done, and its model."""
+def _trained() -> tuple[NLUTraining, NLUModel]:
     with seeded(SETTINGS.seed):
         training = NLUTraining(messages(), Patterns(messages().regexes, messages().lookups), SETTINGS)
         return training, training.run(silent=True)
 
 
+def trained() -> tuple[NLUTraining, NLUModel]:
+    """Return a training with `messages` that was done in this process, and its model."""
+    with _alone():
+        return _trained()
+
+
+@cache
 def small_model() -> NLUModel:
-    """Return a model of `messages`."""
-    return trained()[1]
+    """Return a model of `messages`, as it comes from its files, which one process of the tests wrote for all."""
+    with _alone() as folder:
+        written = folder / "small_nlu"
+        if not written.exists():
+            _trained()[1].persist(written)
+    return NLUModel.load(written)

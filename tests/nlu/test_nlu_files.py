@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_nlu import messages, small_model
+from small_nlu import small_model
 
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.model import FILE_NAME, WEIGHTS_NAME, NLUModel
@@ -27,13 +27,6 @@ def written(tmp_path_factory) -> Path:
 @pytest.fixture
 def copy(written, tmp_path) -> Path:
     return Path(shutil.copytree(written, tmp_path / "model"))
-
-
-def test_a_model_is_the_same_once_read(written) -> None:
-    loaded, model = NLUModel.load(written), small_model()
-    texts = [example.text for example in messages().examples]
-    assert loaded.parse_many(texts) == model.parse_many(texts)
-    assert (loaded.fingerprint, loaded.intents, loaded.entities) == (model.fingerprint, model.intents, model.entities)
 
 
 def test_a_model_written_again_has_the_same_bytes(written, tmp_path) -> None:

@@ -117,9 +117,18 @@ def test_the_loss_of_tags_is_that_of_every_path_counted() -> None:
 
 def test_the_same_data_settings_and_seed_give_the_same_bytes(tmp_path) -> None:
     training.train(messages(), SETTINGS, silent=True).persist(tmp_path / "again")
-    small_model().persist(tmp_path / "first")
+    trained()[1].persist(tmp_path / "first")
     for path in sorted((tmp_path / "first").iterdir()):
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
+
+
+def test_a_model_is_the_same_once_read(tmp_path) -> None:
+    model = trained()[1]
+    model.persist(tmp_path / "model")
+    loaded = NLUModel.load(tmp_path / "model")
+    texts = [example.text for example in messages().examples]
+    assert loaded.parse_many(texts) == model.parse_many(texts)
+    assert (loaded.fingerprint, loaded.intents, loaded.entities) == (model.fingerprint, model.intents, model.entities)
 
 
 def test_the_fingerprint_is_that_of_data_and_settings() -> None:

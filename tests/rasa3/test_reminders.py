@@ -230,6 +230,7 @@ def test_two_workers_of_a_server_act_on_each_reminder_once(model: Agent, process
         end = time.monotonic() + 60
         while not all(said(reader, name) for name in names):
             assert time.monotonic() < end
+            time.sleep(0.02)
 
     assert [said(reader, name) for name in names] == [["Water the fern."]] * 8
 

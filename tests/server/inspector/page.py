@@ -69,7 +69,8 @@ class Page:
             except (StaleElementReferenceException, IndexError):
                 return None
 
-        found: T = WebDriverWait(self.driver, patience, 0.02).until(tried, f"{self.text()[:2000]}")
+        each = 0.02 if patience <= PATIENCE else 0.1  # To look takes time from a training that is waited for.
+        found: T = WebDriverWait(self.driver, patience, each).until(tried, f"{self.text()[:2000]}")
         return found
 
     def all(self, selector: str) -> list[WebElement]:
