@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -37,6 +37,14 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[_COMPILED] = os.path.join(folder, "compiled")
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
         os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+
+@pytest.fixture(scope="module")
+def brief_trainings() -> Iterator[None]:
+    """Let networks of few stories learn for a moment only, for tests of what is around them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rasa_core.policies.network_training.PASSES", 60)
+        yield
 
 
 settings.register_profile("local", deadline=None)

@@ -18,6 +18,8 @@ from rasa_core.project import Project
 from rasa_core.server.served_model import ServedModel
 from rasa_core.tracker_store.memory import InMemoryTrackerStore
 
+pytestmark = pytest.mark.usefixtures("brief_trainings")
+
 DOMAIN = """\
 action_factory: remote
 intents: [greet, bye]

@@ -26,6 +26,8 @@ from rasa_core.policies import MemoizationPolicy, Policy
 from rasa_core.stories import extract_story_graph
 from rasa_core.trackers import DialogueStateTracker
 
+pytestmark = pytest.mark.usefixtures("brief_trainings")
+
 # In the last of them the model does something else at one of six points, and knows nothing after it.
 OTHER_STORIES = """
 ## happy as learnt
