@@ -74,7 +74,8 @@ def _deactivate_loop(runner: RunsActions, dispatcher: ResponseDispatcher, tracke
 def _revert(runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
     """Take back the turns in which it was asked what the user meant, and let the last message be what was meant."""
     message = tracker.latest_message
-    again = UserUttered(message.text, parse_data=dict(message.parse_data), input_channel=message.input_channel)
+    parse = {**message.parse_data, "intent": {**message.intent, "confidence": 1.0}}  # The user has made sure of it.
+    again = UserUttered(message.text, parse_data=parse, input_channel=message.input_channel)
     return [UserUtteranceReverted(), ActionExecuted(ACTION_LISTEN_NAME), again]
 
 
@@ -100,28 +101,26 @@ def _two_stage_fallback(
     runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker
 ) -> list[Event]:
     """Ask what was meant; if that is denied, ask for other words; if these are not understood, ask once more."""
-    loop = tracker.history.loop
-    if loop is None or loop.name != TWO_STAGE_FALLBACK:
-        return [ActiveLoop(TWO_STAGE_FALLBACK), *runner.run(ASK_AFFIRMATION, dispatcher, tracker)]
-    intent = tracker.latest_message.intent.get("name")
-    asked = _intents_in_loop(tracker)
-    if intent not in (NLU_FALLBACK, OUT_OF_SCOPE):
-        return [ActiveLoop(None), *_revert(runner, dispatcher, tracker)]
-    if intent == OUT_OF_SCOPE and asked.count(OUT_OF_SCOPE) == 1:
+    loop, latest = tracker.history.loop, _latest_intents(tracker)
+    begins = loop is None or loop.name != TWO_STAGE_FALLBACK
+    found: list[Event] = [ActiveLoop(TWO_STAGE_FALLBACK)] if begins else []
+    if latest[:2] == [NLU_FALLBACK] * 2 or latest[:3] == [OUT_OF_SCOPE, NLU_FALLBACK, OUT_OF_SCOPE]:
+        return [*found, ActiveLoop(None), *runner.run("action_default_fallback", dispatcher, tracker)]
+    if begins or latest[:1] == [NLU_FALLBACK]:
+        return [*found, *runner.run(ASK_AFFIRMATION, dispatcher, tracker)]
+    if latest[:1] == [OUT_OF_SCOPE]:
         return runner.run(ASK_REPHRASE, dispatcher, tracker)
-    if intent == NLU_FALLBACK and asked[-2:] == [OUT_OF_SCOPE, NLU_FALLBACK]:
-        return runner.run(ASK_AFFIRMATION, dispatcher, tracker)
-    return [ActiveLoop(None), *runner.run("action_default_fallback", dispatcher, tracker)]
+    return [ActiveLoop(None), *_revert(runner, dispatcher, tracker)]
 
 
-def _intents_in_loop(tracker: DialogueStateTracker) -> list[Any]:
-    """Return the intents of the messages since the loop began, oldest first."""
+def _latest_intents(tracker: DialogueStateTracker) -> list[Any]:
+    """Return the intents of the last messages, the latest first, up to what was taken back."""
     intents: list[Any] = []
     for event in reversed(tracker.latest_events(_LOOP_LENGTH)):
-        if isinstance(event, ActiveLoop):
+        if isinstance(event, UserUtteranceReverted | Restarted):
             break
         if isinstance(event, UserUttered):
-            intents.insert(0, event.intent.get("name"))
+            intents.append(event.intent.get("name"))
     return intents
 
 

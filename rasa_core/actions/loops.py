@@ -12,7 +12,7 @@ from typing import Final
 
 from rasa_core.actions.running import RunsActions
 from rasa_core.events import ACTION_LISTEN_NAME, Event, SlotSet
-from rasa_core.events.rasa3 import ActiveLoop
+from rasa_core.events.rasa3 import ActionExecutionRejected, ActiveLoop
 from rasa_core.exceptions import ActionRejectedError
 from rasa_core.rasa3.domain_parts import REQUESTED_SLOT, Form
 from rasa_core.rasa3.history import VALIDATION, Loop
@@ -128,10 +128,12 @@ class FormRun:
 
     def _ask(self) -> None:
         """Ask for the next slot, or end the form."""
+        if any(isinstance(event, ActionExecutionRejected) for event in self._events):
+            return  # Its validation says itself that the form is not to run.
         # What the validation has said of it wins over the order of the slots; null ends the form.
         chosen = [event.value for event in self._events if isinstance(event, SlotSet) and event.key == REQUESTED_SLOT]
         now = self._now()
-        if chosen and chosen[-1] is None:
+        if None in chosen or any(isinstance(event, ActiveLoop) and not event.loop_name for event in self._events):
             self._end()
             return
         slot = chosen[0] if chosen else self._next_slot(now)

@@ -161,9 +161,10 @@ class RasaRunner:
         return found
 
     def _tried(self, name: str, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> Sequence[Event]:
-        """Run an action that fills slots; one that fails fills none."""
+        """Run an action that fills slots, and do nothing else that it asks for; one that fails fills none."""
         try:
-            return self.run_custom(name, dispatcher, tracker)
+            events = self.run_custom(name, dispatcher, tracker)
+            return [event for event in events if isinstance(event, SlotSet | BotUttered)]
         except CallersActionError:
             raise
         except RasaCoreError as error:

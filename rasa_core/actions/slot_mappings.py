@@ -65,23 +65,21 @@ class SlotFiller:
         message = tracker.latest_message
         form = None if loop is None else self._parts.forms.get(loop.name)
         is_of_form = form is not None and slot in form.required_slots
-        if form is not None and is_of_form and _intent(message) in form.ignored_intents:
-            return
         requested = tracker.slots[REQUESTED_SLOT].value if REQUESTED_SLOT in tracker.slots else None
         for mapping in mappings:
             if form is not None and is_of_form and slot != requested and mapping in self._shared[form.name]:
                 continue  # The entity is for the slot that is asked for.
-            if not _is_meant(mapping, message) or not _holds(mapping, loop, requested):
+            if not _is_meant(mapping, message, form) or not _holds(mapping, loop, requested):
                 continue
-            for value in self._found(slot, mapping, message, form):
-                # That nothing is set to nothing again is no change, and is not logged.
+            for value in self._found(slot, mapping, message):
+                # That nothing is set to nothing again is no change, is not logged, and lets the next mapping try.
                 if value is not None or (slot in tracker.slots and tracker.slots[slot].value is not None):
                     found.slots.append(SlotSet(slot, value))
-                return
+                    return
             if mapping.kind == "custom" and mapping.action is not None and mapping.action not in found.actions:
                 found.actions.append(mapping.action)
 
-    def _found(self, slot: str, mapping: SlotMapping, message: UserUttered, form: Form | None) -> Iterator[Any]:
+    def _found(self, slot: str, mapping: SlotMapping, message: UserUttered) -> Iterator[Any]:
         """Yield the value that a mapping finds, if it does."""
         if mapping.kind == "from_entity":
             values = [entity.get("value") for entity in message.entities if _fits(entity, mapping)]
@@ -90,31 +88,37 @@ class SlotFiller:
         elif mapping.kind == "from_text":
             if message.text is not None:
                 yield message.text
-        elif mapping.kind == "from_intent" or (
-            mapping.kind == "from_trigger_intent" and form is not None and slot in form.required_slots
-        ):
+        elif mapping.kind in ("from_intent", "from_trigger_intent"):
             yield mapping.value
 
 
-def _intent(message: UserUttered) -> str | None:
+def _is_meant(mapping: SlotMapping, message: UserUttered, form: Form | None) -> bool:
+    """Tell whether a mapping takes the intent of a message; one that it names it always takes."""
     name: str | None = message.intent.get("name")
-    return name
+    if mapping.intents:
+        return name in mapping.intents
+    if name in mapping.not_intents:
+        return False
+    # What a form ignores, no slot takes while it is going on, but by mappings for other loops.
+    ignores = form is not None and name in form.ignored_intents
+    return not ignores or form is None or bool(mapping.conditions and form.name not in _loops_of(mapping))
 
 
-def _is_meant(mapping: SlotMapping, message: UserUttered) -> bool:
-    name = _intent(message)
-    return (not mapping.intents or name in mapping.intents) and name not in mapping.not_intents
+def _loops_of(mapping: SlotMapping) -> list[str | None]:
+    return [condition.get("active_loop") for condition in mapping.conditions]
 
 
 def _holds(mapping: SlotMapping, loop: Loop | None, requested: str | None) -> bool:
     name = None if loop is None else loop.name
+    if mapping.kind == "from_trigger_intent":  # The message that begins a loop is seen twice, the second time in it.
+        return name is not None and (not mapping.conditions or name in _loops_of(mapping))
     return not mapping.conditions or any(_is_met(condition, name, requested) for condition in mapping.conditions)
 
 
 def _is_met(condition: Mapping[str, Any], loop: str | None, requested: str | None) -> bool:
-    if "active_loop" in condition and condition["active_loop"] != loop:
+    if condition.get("active_loop") != loop:  # A condition that names none holds outside of loops.
         return False
-    return condition.get("requested_slot") in (None, requested)
+    return loop is None or condition.get("requested_slot") in (None, requested)
 
 
 def _fits(entity: Mapping[str, Any], mapping: SlotMapping) -> bool:

@@ -311,7 +311,33 @@ PROJECTS: Final[dict[str, tuple[str, str, str]]] = {
           steps: [{intent: a}, {action: utter_a}]
         """,
         "/nlu_fallback => Did you mean 'nlu_fallback'? | /out_of_scope => Again? | /a => A | /nlu_fallback => "
-        "Did you mean 'nlu_fallback'? | /nlu_fallback => Sorry. | /b => Sorry.",
+        "Did you mean 'nlu_fallback'? | /nlu_fallback => Sorry. | /b => Sorry. | /nlu_fallback => Did you mean "
+        "'nlu_fallback'? | /out_of_scope => Again? | /out_of_scope => Again?",
+    ),
+    "what a form ignores, and what begins it, for all slots": (
+        """
+        slots:
+          s: {type: text, influence_conversation: false, mappings: [
+            {type: from_trigger_intent, intent: go, value: went, conditions: [{active_loop: f, requested_slot: s}]}]}
+          t: {type: text, influence_conversation: false, mappings: [
+            {type: from_entity, entity: x, conditions: [{active_loop: f}]}, {type: from_intent, intent: d, value: d}]}
+          u: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: x}]}
+          v: {type: text, influence_conversation: false, mappings: [
+            {type: from_text, conditions: [{requested_slot: t}]}]}
+        forms: {f: {required_slots: [t], ignored_intents: [chat, d]}}
+        responses: {utter_all: [{text: "{s} {t} {u} {v}"}]}
+        """,
+        BEGIN.replace("utter_end", "utter_all"),
+        '/b => | /go => T? | /chat{"x": "1"} => Chat, T? | /d{"x": "2"} => went d None /go',
+    ),
+    "null from one mapping lets the next one fill a slot": (
+        """
+        slots:
+          s: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: x}, {type: from_text}]}
+          t: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: y}]}
+        """,
+        "rules: [{rule: a, steps: [{intent: a}, {action: utter_end}]}]",
+        '/a{"x": null} => /a{"x": null} None | /a{"x": null} => None None',
     ),
     "a domain of Rasa 2": (
         """
