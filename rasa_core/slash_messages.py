@@ -102,7 +102,8 @@ def values_info(events: Iterable[Event], slots: Mapping[str, Slot]) -> str | Non
 
 def joined(*infos: str | None) -> str | None:
     """Return several things to know as one."""
-    return " ".join(filter(None, infos)) or None
+    told = list(filter(None, infos))
+    return " ".join(told) if told else None
 
 
 def _confidence(written: str | None) -> float:

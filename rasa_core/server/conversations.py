@@ -223,6 +223,8 @@ def _told(request: Request, agent: Agent, sender_id: str, answered: RequestResul
 def _unknown_keys(request: Request, described: Body) -> str | None:
     """Return which keys of the object in the body look like one of these, and are none; others mean nothing."""
     unknown = [key for key in request.body_keys if key not in described.fields][:_MOST_KEYS_TOLD]
+    if not unknown:
+        return None
     hints = {key: did_you_mean(key, described.fields) for key in unknown}
     told = "The body has a key {!r}, which means nothing here.{}"
     return joined(*(told.format(key[:80], hint) for key, hint in hints.items() if hint))
@@ -241,7 +243,7 @@ def _answer(answered: RequestResult, info: str | None = None) -> Response:
 def _executed_action(body: Mapping[str, Any], agent: Agent) -> str | None:
     """Return the name of the action that the caller has run, None if it ran none."""
     name: str | None = body.get("executed_action")
-    if name is not None:
+    if name is not None and name not in agent.domain.action_map:
         _check_names(ActionExecuted(name), agent.domain, "", {})
     return name
 

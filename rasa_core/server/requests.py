@@ -61,11 +61,30 @@ _REASONS: Final = {
 """What Rasa calls the kinds of errors."""
 
 
+class JsonResponse(Response):
+    """An answer of which Werkzeug's parts are made when somebody asks for one, as few do."""
+
+    def __init__(self, body: bytes, status: int, pairs: list[tuple[str, str]]) -> None:
+        self._whole = status, pairs, body
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what Werkzeug's class has set, from now on."""
+        if "response" in vars(self):
+            raise AttributeError(name)
+        status, pairs, body = self._whole
+        super().__init__([body], status, pairs)
+        return getattr(self, name)
+
+    def whole(self) -> tuple[int, list[tuple[str, str]], bytes] | None:
+        """Return status, headers and body; None if somebody may have changed them."""
+        return None if "response" in vars(self) else self._whole
+
+
 def json_response(data: object, status: int = 200, headers: Headers = ()) -> Response:
     """Answer with `data` as JSON: one line, keys sorted, ASCII only, a newline at the end."""
     body = (encode(data) + "\n").encode("ascii")
     described = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers]
-    return Response([body], status, described)
+    return JsonResponse(body, status, described)
 
 
 def at_version(data: object, version: int) -> Response:

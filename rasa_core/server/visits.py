@@ -12,11 +12,14 @@ from werkzeug.wrappers import Response
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.server.callers import Cors
 from rasa_core.server.failures import as_http_error
-from rasa_core.server.requests import HttpError, Request
+from rasa_core.server.requests import HttpError, JsonResponse, Request
 from rasa_core.support.outages import Outages
 from rasa_core.support.work import HEADER, UNDER_WAY, Work, request_id, under_way
 
 logger = logging.getLogger(__name__)
+
+Answer = tuple[int, list[tuple[str, str]], bytes | Iterator[bytes]]
+"""Status, headers and body, in pieces where it is not whole yet."""
 
 
 class Application(Protocol):
@@ -60,34 +63,33 @@ class Visit:
                 self._refusal = self._failure(error)
         self.is_brief = self._refusal is not None or app.is_brief(self._view)
 
-    def answer(self) -> tuple[int, list[tuple[str, str]], bytes | Iterator[bytes]]:
-        """Do what the request asks for; return status, headers and body, in pieces where it is not whole yet."""
+    def answer(self) -> Answer:
+        """Do what the request asks for."""
         token = UNDER_WAY.set(self.work)
         try:
             return self._answer()
         finally:
             UNDER_WAY.reset(token)
 
-    def _answer(self) -> tuple[int, list[tuple[str, str]], bytes | Iterator[bytes]]:
+    def _answer(self) -> Answer:
         request, response = self._request, self._refusal
         if response is None:
             try:
                 response = self._view(self._app, request, self._sender_id)
             except Exception as error:  # The outermost edge: a server answers, whatever happens.
                 response = self._failure(error)
-        status, environ = response.status_code, request.environ
+        environ = request.environ
+        if self._app.cors.active:
+            response.headers.extend(self._app.cors.headers(environ))
+        whole = response.whole() if isinstance(response, JsonResponse) else None
+        status, headers, content = whole or _parts_of(response)
         if status >= 400:
             request.discard_body()
         else:
             self._app.outages.answered(self.work.route)
-        if self._app.cors.active:
-            response.headers.extend(self._app.cors.headers(environ))
         self._app.log(environ, status, time.perf_counter() - self._started)
-        # All at once: Granian sends the iterator that Werkzeug would give in a packet of its own, which is slower.
-        content: bytes | Iterator[bytes] = b""
-        if environ["REQUEST_METHOD"] != "HEAD":
-            content = iter(response.iter_encoded()) if response.is_streamed else b"".join(response.iter_encoded())
-        return status, [*response.headers.to_wsgi_list(), (HEADER, self.work.request_id)], content
+        is_shown = environ["REQUEST_METHOD"] != "HEAD"
+        return status, [*headers, (HEADER, self.work.request_id)], content if is_shown else b""
 
     def _failure(self, error: Exception) -> Response:
         """Return the answer to a request that could not be served."""
@@ -99,3 +101,9 @@ class Visit:
         if answer.status_code >= 500:
             self._app.outages.failed(str(error), self.work.route)
         return answer
+
+
+def _parts_of(response: Response) -> Answer:
+    # All at once: Granian sends the iterator that Werkzeug would give in a packet of its own, which is slower.
+    content = iter(response.iter_encoded()) if response.is_streamed else b"".join(response.iter_encoded())
+    return response.status_code, response.headers.to_wsgi_list(), content

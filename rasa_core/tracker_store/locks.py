@@ -21,7 +21,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Hashable, Mapping
-from typing import Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError
 
@@ -50,6 +50,19 @@ def timeout_from(options: Mapping[str, str]) -> float:
         raise StoreError(f"timeout is a number of seconds, not {text!r}.") from None
 
 
+class _Process:
+    """The id of this process, which is asked for once: to ask takes longer than all else on the way of a lock."""
+
+    def __init__(self) -> None:
+        self.note()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.note)
+
+    def note(self) -> None:
+        self.id = os.getpid()
+
+
+_process: Final = _Process()
 T = TypeVar("T")
 
 
@@ -68,14 +81,13 @@ class PerProcess(Generic[T]):
 
     def __call__(self) -> T:
         """Return what belongs to this process."""
-        process = os.getpid()
-        made = self._made.get(process)
+        made = self._made.get(_process.id)
         # `setdefault` is one step of the interpreter: threads that come here at one moment get the same.
-        return self._made.setdefault(process, self._make()) if made is None else made
+        return self._made.setdefault(_process.id, self._make()) if made is None else made
 
     def made(self) -> T | None:
         """Return what belongs to this process, None if it has not been made."""
-        return self._made.get(os.getpid())
+        return self._made.get(_process.id)
 
 
 Held: TypeAlias = tuple[threading.Lock, int]

@@ -15,7 +15,7 @@ import pytest
 
 import rasa_core
 from rasa_core.exceptions import StoreError
-from rasa_core.tracker_store import Head, InMemoryTrackerStore, StoredAnswer
+from rasa_core.tracker_store import Head, InMemoryTrackerStore, StoredAnswer, locks
 from rasa_core.tracker_store.locks import MutexTable
 from rasa_core.tracker_store.sqlite_connections import Connections
 
@@ -59,7 +59,7 @@ def test_a_fork_waits_for_the_operations_under_way(
 @pytest.fixture
 def forked(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """What makes this process take itself for a child that was forked just now."""
-    return lambda: monkeypatch.setattr(os, "getpid", lambda: -1)
+    return lambda: monkeypatch.setattr(locks._process, "id", -1)
 
 
 def test_mutexes_that_threads_of_the_parent_hold_are_free_in_the_child(forked: Callable[[], None]) -> None:
