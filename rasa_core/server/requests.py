@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 from werkzeug.datastructures import FileStorage, ImmutableMultiDict, MultiDict
@@ -67,13 +67,15 @@ class JsonResponse(Response):
     def __init__(self, body: bytes, status: int, pairs: list[tuple[str, str]]) -> None:
         self._whole = status, pairs, body
 
-    def __getattr__(self, name: str) -> Any:
-        """Return what Werkzeug's class has set, from now on."""
-        if "response" in vars(self):
-            raise AttributeError(name)
-        status, pairs, body = self._whole
-        super().__init__([body], status, pairs)
-        return getattr(self, name)
+    if not TYPE_CHECKING:  # Which would take any name for one of Werkzeug's.
+
+        def __getattr__(self, name: str) -> Any:
+            """Return what Werkzeug's class has set, from now on."""
+            if "response" in vars(self):
+                raise AttributeError(name)
+            status, pairs, body = self._whole
+            super().__init__([body], status, pairs)
+            return getattr(self, name)
 
     def whole(self) -> tuple[int, list[tuple[str, str]], bytes] | None:
         """Return status, headers and body; None if somebody may have changed them."""
@@ -145,7 +147,10 @@ class Request(WerkzeugRequest):
     def __init__(
         self, environ: dict[str, Any], max_body: int, interpreter_named: Callable[[str], NaturalLanguageInterpreter]
     ) -> None:
-        super().__init__(environ, populate_request=False)
+        # What every request is asked for; Werkzeug's class sets the rest when something of it is.
+        self.environ = environ
+        self.method = environ["REQUEST_METHOD"].upper()
+        self.query_string = environ.get("QUERY_STRING", "").encode("latin1")
         self.interpreter_named = interpreter_named
         self.only_sender: str | None = None
         self._max_body = max_body
@@ -153,6 +158,15 @@ class Request(WerkzeugRequest):
         self.body_keys: Iterable[str] = ()
         if "HTTP_TRANSFER_ENCODING" in environ:  # A body in chunks ends by itself, though not all servers say so.
             environ["wsgi.input_terminated"] = True
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Return what Werkzeug's class has set, from now on."""
+            if "headers" in vars(self):
+                raise AttributeError(name)
+            super().__init__(self.environ, populate_request=False)
+            return getattr(self, name)
 
     # -- what the URL and the headers say
 
