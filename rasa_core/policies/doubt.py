@@ -13,7 +13,9 @@ and agree on the action. *H* and *M* are how many turns of left out stories the 
   the same way in the *n* other stories with it, *c* of them, with *m = 1 / (1 - s)*: the fewer contradictions there
   are among whole histories, the less an end tells of them.
 
-The least of *p_k* and all *e* is believed. Without a contradiction, *s* is 1, and every history is certain.
+The least of *p_k* and all *e* is believed, times *s*; and once more times *s* where only one story has the history: of
+the steps in which the network says something else, and is less certain, one story alone gets no more right than it.
+Without a contradiction, *s* is 1, and every history is certain.
 """
 
 from __future__ import annotations
@@ -86,7 +88,8 @@ class Doubts(Generic[K]):
         least = (right[counts] + share) / (right[counts] + wrong[counts] + 1)
         for length in range(1, LONGEST_END + 1):
             least = np.minimum(least, self._shares_of_ends(length, keys, actions, counts))
-        return {key: round(sure, 4) for key, sure in zip(keys, (share * least).tolist(), strict=True)}
+        believed = np.where(counts > 1, share, share * share) * least
+        return {key: round(sure, 4) for key, sure in zip(keys, believed.tolist(), strict=True)}
 
     def _shares_of_ends(self, length: int, keys: Sequence[K], actions: Numbers, counts: Numbers) -> NDArray[np.float64]:
         """Return how often the ends of so many states go on the same way in other stories; 1 for what is not longer."""

@@ -46,6 +46,13 @@ def test_the_more_stories_agree_the_more_they_are_believed() -> None:
     assert found[tuple("zt")] < found[tuple("zu")] < 1.0
 
 
+def test_a_history_of_one_story_is_believed_less_by_one_factor_more() -> None:
+    counted, lookup = doubts(*SURE, *SPLIT, ("once", "q", "go"))
+    share = counted.share()
+    # Of histories that one other story has, there is none among these: the share over all is taken.
+    assert counted.confidences(lookup)["q",] == pytest.approx(share**3, abs=1e-4)
+
+
 def test_a_history_whose_end_goes_on_otherwise_is_believed_less() -> None:
     odd = [(f"odd {number}", f"{number}kl", "stop") for number in range(4)]
     counted, lookup = doubts(*SURE, *SPLIT, *odd, ("one", "mkl", "go"), ("two", "mno", "go"))
@@ -83,7 +90,7 @@ def told_slowly(told: list, lookup: dict) -> tuple[float, dict]:
             others = {name: len(stories) for name, stories in agreeing["end", *key[-length:]].items()}
             same = max(0, others.pop(action, 0) - count)
             least = min(least, (same + weight * share) / (same + sum(others.values()) + weight))
-        found[key] = round(share * least, 4)
+        found[key] = round((share if count > 1 else share * share) * least, 4)
     return share, found
 
 
