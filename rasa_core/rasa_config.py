@@ -31,7 +31,7 @@ from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.policy import Policy
 from rasa_core.policies.rules import RulePolicy
 from rasa_core.support.places import Place
-from rasa_core.support.problems import Note
+from rasa_core.support.problems import UNKNOWN_KEY, Note
 from rasa_core.support.yaml_parts import Part, entries_of
 
 DEFAULT_POLICIES: Final = ("MemoizationPolicy", "RulePolicy", "TEDPolicy")
@@ -161,7 +161,7 @@ def _other_keys(keys: Mapping[str, Part]) -> Iterator[Note]:
         elif key not in _READ:
             if hint := did_you_mean(key, (*_READ, *_UNUSED)):
                 raise ModelError(f"{part.key_place}: config.yml has no key {key!r}.{hint}")
-            yield Note(part.key_place, key, "left out", "left out, as such a key is unknown")
+            yield Note(part.key_place, key, "left out", UNKNOWN_KEY)
 
 
 def written_policies(path: str | Path) -> Any:

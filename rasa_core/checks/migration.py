@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -23,8 +24,8 @@ from rasa_core.rasa_config import read_rasa_config
 from rasa_core.rasa_files import RasaFiles
 from rasa_core.stories.builder import LOST
 from rasa_core.support.places import Place
-from rasa_core.support.problems import Fate, Note, Problem
-from rasa_core.support.yaml_parts import YamlError, read_yaml
+from rasa_core.support.problems import UNKNOWN_KEY, Fate, Note, Problem
+from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
 
 EXIT_CODES: Final[dict[Fate, int]] = {"same": 0, "replaced": 1, "left out": 2}
 
@@ -40,7 +41,7 @@ def carried_over(files: RasaFiles) -> list[Note]:
     endpoints = _config_and_servers(files, found)
     domain: Domain | None = None
     try:  # An error in one file keeps nobody from hearing of the others.
-        found += _domain(files)
+        found += keys_of(files)
         domain = files.domain
     except RasaCoreError as error:
         found += _of_error("domain", str(error), files)
@@ -78,18 +79,20 @@ def _config_and_servers(files: RasaFiles, found: list[Note]) -> Endpoints | None
     return endpoints
 
 
-def _domain(files: RasaFiles) -> Iterator[Note]:
-    """Yield a note for each key of the domain files."""
-    for file in dict.fromkeys(files.domain_files):
-        root = read_yaml(file)
-        for key, value in () if root is None else root.pairs():
+def keys_of(files: RasaFiles) -> Iterator[Note]:
+    """Yield a note for each key of the domain, and for each of the domain, data and tests that nothing reads."""
+    for file in dict.fromkeys([*files.domain_files, *files.data_files, *files.test_files]):
+        pairs: list[tuple[Part, Part]] = []
+        with suppress(YamlError):  # Whoever reads it for what is in it tells of that.
+            pairs = list(() if (root := read_yaml(file)) is None else root.pairs())
+        for key, value in pairs:
             name = key.written
             count = len(value.entries()) or sum(1 for _ in value.pairs())
             if name in KNOWN_KEYS and name not in _UNTOLD and count:
                 yield Note(key.place, name, "same", f"the same, {count} of them" if name != "config" else "the same")
             elif name not in (*KNOWN_KEYS, *DATA_KEYS):
-                hint = did_you_mean(name, KNOWN_KEYS).rstrip(".")
-                yield Note(key.place, name, "left out", f"left out, as such a key is unknown.{hint}".rstrip("."))
+                hint = did_you_mean(name, [*KNOWN_KEYS, *DATA_KEYS])
+                yield Note(key.place, name, "left out", f"{UNKNOWN_KEY}.{hint}".rstrip("."))
 
 
 def _nlu(files: RasaFiles) -> Iterator[Note]:

@@ -7,6 +7,7 @@ Kind                       Severity   Meaning
 ``configuration``          error      config.yml names what there is not, or has an option that cannot be
 ``endpoints``              error      endpoints.yml cannot be read; a warning if only a variable is not set
 ``contradiction``          error      rules say other actions than other rules, or than stories; or stories do
+``unknown-key``            warning    a file has a key that nothing reads
 ``no-response``            error      an action ``utter_...`` has no response, or a part of a retrieval intent
 ``unknown-name``           warning    a form, mapping, condition or button names what the domain does not have
 ``form-asks-nothing``      warning    there is neither response nor action that asks for a slot of a form
@@ -26,6 +27,7 @@ from typing import Any, Final
 
 from rasa_core.checks import Finding, finding
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_histories
+from rasa_core.checks.migration import keys_of
 from rasa_core.checks.nlu import check_data_files, check_domain_names
 from rasa_core.checks.stories import check_checkpoints, check_loops, check_repeated_stories
 from rasa_core.domain import Domain
@@ -42,7 +44,7 @@ from rasa_core.rasa_files import RasaFiles
 from rasa_core.stories.builder import LOST
 from rasa_core.stories.yaml import ReadStories
 from rasa_core.support.places import Place
-from rasa_core.support.problems import Problem
+from rasa_core.support.problems import UNKNOWN_KEY, Note, Problem
 
 Contradictions = Callable[[RasaFiles, ReadStories], None]
 """Raises `ModelError` with a line for each rule that contradicts another, or a story."""
@@ -69,6 +71,7 @@ def check_rasa(
         Whether policies and components of somebody's own are no errors.
     """
     found, config = _config_and_servers(files, ignores_own)
+    found += _unknown_keys(keys_of(files))
     try:
         domain = files.domain
     except (DomainError, ModelError) as error:  # Without its names, everything would be unknown.
@@ -104,13 +107,22 @@ def _config_and_servers(files: RasaFiles, ignores_own: bool) -> tuple[list[Findi
             config = read_rasa_config(files.config_file, lambda max_history: KerasPolicy(), ignores_own=lenient)
         except ModelError as error:
             found = [_from_line("configuration", line, files) for line in str(error).splitlines()]
+    found += _unknown_keys(config.notes if config else ())
     try:
-        read_endpoints(files.folder)
+        found += _unknown_keys(read_endpoints(files.folder).notes)
     except ModelError as error:
         # The machine that checks need not have the passwords of the one that serves.
         severity = "warning" if "the environment has no variable" in str(error) else "error"
         found.append(_from_line("endpoints", str(error), files, severity))
     return found, config
+
+
+def _unknown_keys(notes: Iterable[Note]) -> Iterator[Finding]:
+    """Yield a warning for each key that nothing reads."""
+    for note in notes:
+        if note.is_unknown:
+            said = f"nothing reads the key {note.what!r}.{note.message.removeprefix(UNKNOWN_KEY).lstrip('.')}"
+            yield finding("unknown-key", "warning", said, [note.place])
 
 
 def _of_problem(problem: Problem) -> Finding:

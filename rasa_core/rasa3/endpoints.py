@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 from rasa_core.exceptions import ModelError, did_you_mean
 from rasa_core.support.http import without_secrets
 from rasa_core.support.places import Place
-from rasa_core.support.problems import Fate, Note
+from rasa_core.support.problems import UNKNOWN_KEY, Fate, Note
 from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
 
 ENDPOINTS: Final = "endpoints.yml"
@@ -85,7 +85,7 @@ def read_endpoints(folder: Path) -> Endpoints:
             _add_store(found, part)
         else:
             hint = did_you_mean(key, ("action_endpoint", "nlg", "tracker_store"))
-            text = _LEFT_OUT.get(key, f"left out, as it is unknown.{hint}".rstrip("."))
+            text = _LEFT_OUT.get(key, f"{UNKNOWN_KEY}.{hint}".rstrip("."))
             fate: Fate = "replaced" if key in _UNNEEDED else "left out"
             found.notes.append(Note(part.place, key, fate, _UNNEEDED.get(key, text)))
     for key, part in _keys_of(folder / CREDENTIALS).items():

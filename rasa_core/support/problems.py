@@ -13,6 +13,9 @@ Severity = Literal["error", "warning"]
 
 Fate = Literal["same", "replaced", "left out"]
 
+UNKNOWN_KEY: Final = "left out, as such a key is unknown"
+"""What is said of a key of a file that nothing reads, before the nearest that is known."""
+
 MOST_LISTED: Final = 10
 """How many errors an exception lists; whoever wants all gathers the problems."""
 
@@ -72,6 +75,11 @@ class Note:
         """Return ``place: what: message``."""
         without = f"; not used: {', '.join(self.unused)}" if self.unused else ""
         return f"{self.place}: {self.what}: {self.message}{without}."
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it is of a key that nothing reads."""
+        return self.message.startswith(UNKNOWN_KEY)
 
 
 def told(notes: Iterable[Note]) -> list[str]:

@@ -297,3 +297,20 @@ def test_what_has_a_wrong_shape_is_told_with_its_place(file: str, text: str, pro
 
 def test_a_pipeline_that_is_called_by_its_name_is_that_of_the_network(tmp_path: Path) -> None:
     assert pipeline_in(write(tmp_path, config="pipeline: supervised_embeddings") / "config.yml") is None
+
+
+def test_a_key_that_nothing_reads_is_told_of_in_every_file(tmp_path: Path) -> None:
+    rules = "rules: [{rule: one, steps: [{intent: a}, {action: utter_a}]}]\nblubb: 1"
+    domain = "version: '3.1'\nintents: [a]\nresponses: {utter_a: [{text: A}]}\nsession: {}"
+    files = {"config": "frobnicate: 2", "endpoints": "action_endpont: {url: x}", "data__nlu": "nlu: []\nlookups: []"}
+    code, output = told(write(tmp_path, domain=domain, data__all=rules, **files))
+    assert code == 0
+    places = re.findall(r"([\w.]+:\d+): warning: nothing reads the key '(\w+)'\.(.*) \[unknown-key\]", output)
+    assert [place[:2] for place in places] == [
+        ("config.yml:1", "frobnicate"),
+        ("all.yml:2", "blubb"),
+        ("nlu.yml:2", "lookups"),
+        ("domain.yml:4", "session"),
+        ("endpoints.yml:1", "action_endpont"),
+    ]
+    assert "Did you mean 'action_endpoint'?" in places[-1][2]
