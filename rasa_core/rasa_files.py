@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,16 +12,17 @@ from typing import Final
 
 from rasa_core.domain import Domain
 from rasa_core.events import UserUttered
-from rasa_core.exceptions import ModelError
-from rasa_core.rasa3.domain_parts import DOMAIN_KEYS, options_in, read_rasa_domain
+from rasa_core.exceptions import ModelError, did_you_mean
+from rasa_core.rasa3.domain_parts import DATA_KEYS, DOMAIN_KEYS, KNOWN_KEYS, options_in, read_rasa_domain
 from rasa_core.rasa3.rule import Rule, rules_of_old_policies
 from rasa_core.stories.yaml import ReadStories, YamlStoryReader
-from rasa_core.support.problems import Problem
+from rasa_core.support.problems import UNKNOWN_KEY, Note, Problem
 from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
 
 YAML_SUFFIXES: Final = (".yml", ".yaml")
 _OLD_STORIES: Final = ("stories.md", "stories", "data/stories.md")
 STORY_KEYS: Final = frozenset({"stories", "rules"})
+_UNTOLD: Final = ("version", "imports", *sorted(DATA_KEYS))  # Not about the bot, or told of with the data.
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -202,3 +204,19 @@ def _has_rasa_domain(path: Path) -> bool:
         return root is not None and bool({"version", "responses", "session_config", "forms"} & set(root.keys()))
     except YamlError:
         return False
+
+
+def keys_of(files: RasaFiles) -> Iterator[Note]:
+    """Yield a note for each key of the domain, and for each of the domain, data and tests that nothing reads."""
+    for file in dict.fromkeys([*files.domain_files, *files.data_files, *files.test_files]):
+        pairs: list[tuple[Part, Part]] = []
+        with suppress(YamlError):  # Whoever reads it for what is in it tells of that.
+            pairs = list(() if (root := read_yaml(file)) is None else root.pairs())
+        for key, value in pairs:
+            name = key.written
+            count = len(value.entries()) or sum(1 for _ in value.pairs())
+            if name in KNOWN_KEYS and name not in _UNTOLD and count:
+                yield Note(key.place, name, "same", f"the same, {count} of them" if name != "config" else "the same")
+            elif name not in (*KNOWN_KEYS, *DATA_KEYS):
+                hint = did_you_mean(name, [*KNOWN_KEYS, *DATA_KEYS])
+                yield Note(key.place, name, "left out", f"{UNKNOWN_KEY}.{hint}".rstrip("."))

@@ -9,27 +9,25 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from rasa_core.domain import Domain
-from rasa_core.exceptions import ModelError, RasaCoreError, did_you_mean
+from rasa_core.exceptions import ModelError, RasaCoreError
 from rasa_core.nlu.reading import read_training_data
 from rasa_core.nlu.training_data import NLUDataError
 from rasa_core.policies.keras_policy import KerasPolicy
-from rasa_core.rasa3.domain_parts import DATA_KEYS, KNOWN_KEYS, RASA_DEFAULT_ACTIONS
+from rasa_core.rasa3.domain_parts import RASA_DEFAULT_ACTIONS
 from rasa_core.rasa3.endpoints import Endpoints, read_endpoints
 from rasa_core.rasa_config import read_rasa_config
-from rasa_core.rasa_files import RasaFiles
+from rasa_core.rasa_files import RasaFiles, keys_of
 from rasa_core.stories.builder import LOST
 from rasa_core.support.places import Place
-from rasa_core.support.problems import UNKNOWN_KEY, Fate, Note, Problem
-from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
+from rasa_core.support.problems import Fate, Note, Problem
+from rasa_core.support.yaml_parts import YamlError, read_yaml
 
 EXIT_CODES: Final[dict[Fate, int]] = {"same": 0, "replaced": 1, "left out": 2}
 
-_UNTOLD: Final = ("version", "imports", *sorted(DATA_KEYS))  # Not about the bot, or told of with the data.
 _PLACE: Final = re.compile(r"^(?P<file>[^\n]*?\.ya?ml):(?P<line>\d+)(?::\d+)?: ")
 _SDK: Final = re.compile(r"^(?:from|import) rasa_sdk\b", re.MULTILINE)
 _MODELS: Final = "models/*.tar.gz"
@@ -77,22 +75,6 @@ def _config_and_servers(files: RasaFiles, found: list[Note]) -> Endpoints | None
         return None
     found += endpoints.notes
     return endpoints
-
-
-def keys_of(files: RasaFiles) -> Iterator[Note]:
-    """Yield a note for each key of the domain, and for each of the domain, data and tests that nothing reads."""
-    for file in dict.fromkeys([*files.domain_files, *files.data_files, *files.test_files]):
-        pairs: list[tuple[Part, Part]] = []
-        with suppress(YamlError):  # Whoever reads it for what is in it tells of that.
-            pairs = list(() if (root := read_yaml(file)) is None else root.pairs())
-        for key, value in pairs:
-            name = key.written
-            count = len(value.entries()) or sum(1 for _ in value.pairs())
-            if name in KNOWN_KEYS and name not in _UNTOLD and count:
-                yield Note(key.place, name, "same", f"the same, {count} of them" if name != "config" else "the same")
-            elif name not in (*KNOWN_KEYS, *DATA_KEYS):
-                hint = did_you_mean(name, [*KNOWN_KEYS, *DATA_KEYS])
-                yield Note(key.place, name, "left out", f"{UNKNOWN_KEY}.{hint}".rstrip("."))
 
 
 def _nlu(files: RasaFiles) -> Iterator[Note]:

@@ -27,7 +27,6 @@ from typing import Any, Final
 
 from rasa_core.checks import Finding, finding
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_histories
-from rasa_core.checks.migration import keys_of
 from rasa_core.checks.nlu import check_data_files, check_domain_names
 from rasa_core.checks.stories import check_checkpoints, check_loops, check_repeated_stories
 from rasa_core.domain import Domain
@@ -40,7 +39,7 @@ from rasa_core.policies.rules import unfit_policies
 from rasa_core.rasa3.domain_parts import RASA_DEFAULT_ACTIONS, RASA_DEFAULT_INTENTS, RasaParts, SlotMapping
 from rasa_core.rasa3.endpoints import read_endpoints
 from rasa_core.rasa_config import RasaConfig, read_rasa_config
-from rasa_core.rasa_files import RasaFiles
+from rasa_core.rasa_files import RasaFiles, keys_of
 from rasa_core.stories.builder import LOST
 from rasa_core.stories.yaml import ReadStories
 from rasa_core.support.places import Place
