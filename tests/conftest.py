@@ -55,11 +55,13 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
 _LONG = (
-    *("test_documents", "test_train_over_http", "test_inspector_page", "test_openapi_fuzzed", "test_inspector_week"),
-    *("test_clients", "test_nlu_training", "test_nlu_model", "test_keras_policy", "test_layouts", "test_same_bytes"),
-    *("test_restaurant", "test_served_pipeline", "test_crashes_and_races", "test_launcher", "test_project"),
-    *("test_checks", "test_whole_project", "test_keras_architectures", "test_nlu_over_http", "test_network_training"),
-    *("test_train", "test_rough_ends", "test_evaluate", "test_distribution", "test_nlu_commands"),
+    *("test_documents", "test_inspector_loops", "test_train_over_http", "test_nlu_training", "test_inspector_page"),
+    *("test_launcher", "test_clients", "test_processes", "test_openapi_fuzzed", "test_inspector_week"),
+    *("test_nlu_model", "test_keras_policy", "test_same_bytes", "test_restaurant", "test_served_pipeline"),
+    *("test_crashes_and_races", "test_inspector_candidate", "test_action_server_crash", "test_reminders"),
+    *("test_whole_project", "test_checks", "test_keras_architectures", "test_network_training", "test_train"),
+    *("test_project", "test_evaluate", "test_distribution", "test_nlu_commands", "test_layouts", "test_rough_ends"),
+    *("test_webhook", "test_failures_over_http", "test_transfer", "test_redis_failures", "test_sql_failures"),
 )
 
 

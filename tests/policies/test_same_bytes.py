@@ -97,6 +97,8 @@ train_with_concerts(*sys.argv[1:3])
 def test_a_network_is_the_same_on_one_processor_and_on_more(run_python, sample_data, tmp_path) -> None:
     needs_keras()
     data, one, more = sample_data / "concertbot", tmp_path / "one", tmp_path / "more"
+    one.mkdir()
+    more.mkdir()
     done = run_python(ON_ONE_PROCESSOR, data, one, Path(__file__).parent)
     assert done.returncode == 0, done.stderr
     train_with_concerts(str(data), str(more))
