@@ -41,9 +41,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="module")
 def brief_trainings() -> Iterator[None]:
-    """Let networks of few stories learn for a moment only, for tests of what is around them."""
+    """Let networks of few stories and few messages learn for a moment only, for tests of what is around them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("rasa_core.policies.network_training.PASSES", 60)
+        patch.setattr("rasa_core.nlu.training._FEWEST_STEPS", 40)
         yield
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import forked_command
+import forked
 import pytest
 
 from rasa_core.agent import Agent
@@ -38,7 +38,7 @@ def write(folder: Path, files: dict[str, str]) -> Path:
 def called(module: str, *arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command as the installed script does, whose folder is on the path, unlike the one it is called in."""
     script = f"import sys; sys.path[0] = {str(ROOT)!r}\nfrom {module} import command\ncommand(prog_name='rasa-core')"
-    return forked_command.run(script, *arguments, folder=folder, **environment)
+    return forked.run(script, *arguments, folder=folder, **environment)
 
 
 OTHERS = ("models/d/domain.yml", "models/d/stories.md", "tests/test_x.md", "failed_stories.md", "out/domain.yml")
@@ -115,7 +115,7 @@ def test_actions_beside_the_bot_are_found_by_the_installed_command(tmp_path: Pat
 
     trained = called("rasa_core.commands.train", "bot", folder=tmp_path)
     assert trained.returncode == 0, trained.stderr
-    talked = forked_command.run(
+    talked = forked.run(
         "import runpy\nrunpy.run_module('rasa_core.run', run_name='__main__', alter_sys=True)",
         *("-d", str(bot / "models" / "dialogue")),
         folder=tmp_path,

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import forked_command
+import forked
 import pytest
 from small_bots import trained_model
 
@@ -47,7 +47,7 @@ def shell(line: str, folder: Path, **environment: str) -> subprocess.CompletedPr
 def called(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a command that needs no shell."""
     module = "import runpy\nrunpy.run_module('rasa_core.commands', run_name='__main__', alter_sys=True)"
-    return forked_command.run(module, *shlex.split(line), folder=folder)
+    return forked.run(module, *shlex.split(line), folder=folder)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-import forked_command
+import forked
 import pytest
 import yaml
 from example_bot import ROOT, Served
@@ -78,7 +78,7 @@ def run_shell(line: str, bot: Served) -> str:
         server_command.make_context("server", words[3:])
         return ""
     if re.fullmatch(r"rasa-core [^|<>&;$*`~]+", line):
-        done = forked_command.run(COMMAND, *words[1:], folder=bot.folder)
+        done = forked.run(COMMAND, *words[1:], folder=bot.folder)
         assert done.returncode == 0, done.stderr
         return done.stdout
     if words[0] == "rasa-core":  # Of this checkout, installed or not.

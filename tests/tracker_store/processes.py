@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import rasa_core
+from forked import STORES, Forked
+
 from rasa_core.exceptions import StoreUnavailableError
 from rasa_core.tracker_store import store_from_url
 
 WORKER = Path(__file__).with_name("worker.py")
-ROOT = Path(rasa_core.__file__).parents[1]
 
 
 @contextmanager
-def worker(job: str, url: str, *arguments: str, lease: float | None = None) -> Iterator[subprocess.Popen[str]]:
+def worker(job: str, url: str, *arguments: str, lease: float | None = None) -> Iterator[Forked]:
     """Run ``worker.py``; its leases, where the engine has any, last for `lease` seconds."""
-    process = subprocess.Popen(
-        [sys.executable, "-W", "error", str(WORKER), job, url, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **({} if lease is None else {"LEASE": str(lease)})},
-    )
-    with process:
+    program = f"import runpy\nrunpy.run_path({str(WORKER)!r}, run_name='__main__')"
+    given = {} if lease is None else {"LEASE": str(lease)}
+    with Forked.with_pipes(program, job, url, *arguments, imported=STORES, **given) as process:
         try:
             yield process
         finally:
@@ -42,13 +34,13 @@ def run(job: str, url: str, *arguments: str) -> list[str]:
     return output.splitlines()
 
 
-def said(process: subprocess.Popen[str]) -> str:
+def said(process: Forked) -> str:
     """Return the next line that a worker says."""
     assert process.stdout is not None
     return process.stdout.readline().rstrip()
 
 
-def start_together(*processes: subprocess.Popen[str]) -> None:
+def start_together(*processes: Forked) -> None:
     """Let workers that wait for each other go, and wait for their ends."""
     for process in processes:
         assert said(process) == "ready"
