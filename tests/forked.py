@@ -11,6 +11,7 @@ import functools
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -60,7 +61,7 @@ class Forked:
         variables = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
         asked = json.dumps([program, list(arguments), str(folder), variables]).encode()
         told, telling = os.pipe()
-        self._told = os.fdopen(told)
+        self._told = os.fdopen(told, "rb", buffering=0)
         socket.send_fds(_waiting(imported), [len(asked).to_bytes(8, "big")], [*files, telling])
         _waiting(imported).sendall(asked)
         os.close(telling)
@@ -87,8 +88,10 @@ class Forked:
         self.wait()
 
     def kill(self) -> None:
-        if self.returncode is None:
-            os.kill(self.pid, signal.SIGKILL)
+        """Kill it, unless it has ended."""
+        if self.returncode is None and not select.select([self._told], [], [], 0)[0]:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     def wait(self) -> int:
         if self.returncode is None:
