@@ -112,16 +112,6 @@ def test_another_layout_is_refused(store: RedisTrackerStore, client: redis.Redis
 # -- sizes
 
 
-def test_values_of_a_megabyte_come_back_as_they_were(
-    store: RedisTrackerStore,
-) -> None:
-    large = "x" * 1_000_000
-    store.commit("a", 0, [large, large], head(2, state=large), answer("k", text=large))
-    assert store.read_events("a", 0, 2) == [large, large]
-    assert store.read_head("a") == head(2, state=large)
-    assert store.read_answer("a", "k") == answer("k", text=large)
-
-
 @pytest.mark.parametrize("count", [999, 1000, 1001, 5000, 20_000])
 def test_a_commit_may_hold_thousands_of_events(store: RedisTrackerStore, count: int) -> None:
     events = [str(number) for number in range(count)]

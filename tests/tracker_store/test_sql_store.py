@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import glob
-import json
 import os
 import subprocess
 import sys
@@ -102,13 +101,6 @@ def test_nothing_that_is_shown_has_the_password(server: SqlServer) -> None:
         shown = [repr(store), store.address, repr(store._database)]
     assert shown[1] == f"{server.scheme}://rasa@127.0.0.1:{server.port}/rasa"
     assert not [one for one in shown if "p@ss" in one or "p%40ss" in one]
-
-
-def test_a_closed_store_says_so(store: SqlTrackerStore) -> None:
-    store.close()
-    for call in (store.keys, lambda: store.lock("a"), lambda: store.commit("a", 0, [], head(0))):
-        with pytest.raises(StoreError, match=r"127\.0\.0\.1:\d+/rasa is closed: make a new one"):
-            call()
 
 
 # -- tables
@@ -244,16 +236,6 @@ def test_whoever_may_not_make_views_goes_on_without(server: SqlServer) -> None:
 
 
 # -- limits
-
-
-def test_values_of_a_megabyte_come_back(store: SqlTrackerStore) -> None:
-    text = json.dumps({"value": "\\\"'%\x00\n😀" * 40_000})
-    assert len(text) > 1_000_000
-    given = StoredAnswer("k", "digest", 3, False, 1.5, text)
-    store.commit("a", 0, [text] * 3, head(3, text), given)
-    assert store.read_head("a") == head(3, text)
-    assert store.read_events("a", 0, 9) == [text] * 3
-    assert store.read_answer("a", "k") == given
 
 
 def test_a_commit_of_many_events_is_stored(store: SqlTrackerStore) -> None:

@@ -207,17 +207,6 @@ def test_connections_are_shared_by_threads_that_come_and_go(path: Path) -> None:
         assert len(store._connections.idle) == 1
 
 
-@pytest.mark.parametrize(
-    "call", [lambda store: store.read_head("a"), lambda store: store.lock("a")], ids=["read", "lock"]
-)
-def test_a_closed_store_says_so(path: Path, call) -> None:
-    store = SqliteTrackerStore(path=path)
-    store.close()
-    store.close()
-    with pytest.raises(StoreError, match=r"conversations\.db is closed"):
-        call(store)
-
-
 FORKING = """
 import os, sys
 from rasa_core.tracker_store import Head, SqliteTrackerStore, StoredAnswer

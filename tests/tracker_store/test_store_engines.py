@@ -7,8 +7,10 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+from engines import ADDRESSES, ENGINES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -98,6 +100,15 @@ def test_a_refused_commit_changes_nothing(engine: EventLogStore) -> None:
 def test_a_head_that_contradicts_its_events_is_refused(engine: EventLogStore, wrong: Head) -> None:
     with pytest.raises(StoreError, match=r"1 events on version 0 cannot give"):
         engine.commit("a", 0, ["1"], wrong)
+
+
+def test_values_of_a_megabyte_come_back(engine: EventLogStore) -> None:
+    text = json.dumps({"value": "\\\"'%\x00\n😀" * 40_000})
+    assert len(text) > 1_000_000
+    engine.commit("a", 0, [text] * 3, head(3, state=text), answer("k", text))
+    assert engine.read_head("a") == head(3, state=text)
+    assert engine.read_events("a", 0, 9) == [text] * 3
+    assert engine.read_answer("a", "k") == answer("k", text)
 
 
 def test_replacing_keeps_the_earlier_events_in_the_log(engine: EventLogStore) -> None:
@@ -314,3 +325,14 @@ def test_one_thread_may_hold_several_conversations(engine: EventLogStore) -> Non
         append(engine, "a", "0")
         append(engine, "b", "0")
     assert engine.sender_ids() == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_a_closed_store_says_so(name: str, tmp_path: Path) -> None:
+    store = ENGINES[name](tmp_path)
+    store.close()
+    store.close()
+    calls = (lambda: store.read_head("a"), lambda: store.lock("a"), lambda: store.commit("a", 0, [], head(0)))
+    for call in calls:
+        with pytest.raises(StoreError, match=r"(conversations\.db|127\.0\.0\.1:\d+/\w+) is closed: make a new one"):
+            call()
