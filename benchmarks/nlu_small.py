@@ -25,6 +25,7 @@ from sklearn.svm import LinearSVC
 
 from benchmarks.tables import print_table
 from rasa_core.evaluation.cross_validation import folds_of_messages
+from rasa_core.evaluation.metrics import confidence_bins, expected_calibration_error
 from rasa_core.evaluation.nlu import MessageEvaluation, evaluate_messages
 from rasa_core.evaluation.untidy import CHANGES, changed
 from rasa_core.nlu.model import NLUModel
@@ -37,6 +38,7 @@ from rasa_core.nlu.training_data import NLUExample, TrainingData
 OUT_OF_SCOPE = "clinc_out_of_scope.json"
 MANY = ("clinc_150x10_train.json", "clinc_150x10_valid.json")
 LEAST_SURE = 0.3
+DRAWS = 200
 
 Floats = NDArray[np.float64]
 
@@ -141,9 +143,17 @@ def figures(found: Sequence[MessageEvaluation]) -> tuple[float, float, float]:
     return 100 * whole.accuracy, 100 * f1, 100 * statistics.fmean(sure or [True])
 
 
-def error_of(found: Sequence[MessageEvaluation]) -> float:
-    """Return the expected calibration error over all folds."""
-    return MessageEvaluation(tuple(message for one in found for message in one.messages)).calibration_error
+def error_of(found: Sequence[MessageEvaluation]) -> tuple[float, float]:
+    """Return the expected calibration error over all folds, and that of perfect confidences.
+
+    Of few messages, not even confidences that are exactly as often right as they say come out at 0: the second figure
+    is the mean error of the same confidences where chance alone, with just these odds, decides what is right.
+    """
+    whole = MessageEvaluation(tuple(message for one in found for message in one.messages))
+    sure = np.array([confidence for confidence, _ in whole.confidences])
+    drawn = np.random.default_rng(0).random((DRAWS, len(sure))) < sure
+    perfect = [expected_calibration_error(confidence_bins(list(zip(sure, right, strict=True)))) for right in drawn]
+    return whole.calibration_error, statistics.fmean(perfect)
 
 
 def report(found: dict[str, Measured]) -> None:
@@ -161,7 +171,7 @@ def report(found: dict[str, Measured]) -> None:
                 f"{100 * statistics.fmean(one.logistic):.1f}",
                 f"{entities:.1f}",
                 f"{sure:.1f}",
-                f"{error_of(one.messages):.3f}",
+                *(f"{value:.3f}" for value in error_of(one.messages)),
                 f"{middle:.2f} ±{100 * apart:.0f} %",
                 f"{100 * statistics.fmean(one.kept or [True]):.1f}",
                 one.unlearnt,
@@ -177,6 +187,7 @@ def report(found: dict[str, Measured]) -> None:
         "entity F1",
         "sure",
         "ECE",
+        "of perfect",
         "temperature",
         "kept",
         "unlearnt",
@@ -184,6 +195,8 @@ def report(found: dict[str, Measured]) -> None:
         "LR's",
     ]
     print_table("Messages held out", [*heads, "train [s]"], rows)
+    error, perfect = error_of([fold for one in found.values() for fold in one.messages])
+    print(f"ECE of all these messages together: {error:.3f}, of perfect confidences {perfect:.3f}.\n")
     costs = costs_of(found)
     changes = [[name, *(f"{value:+.1f}" for value in cost)] for name, cost in costs.items()]
     print_table("What a change costs, mean of the sets", ["change", "intent", "entity F1", "sure"], changes)
@@ -216,7 +229,7 @@ def bars(found: dict[str, Measured]) -> None:
         bar("intents that a change costs", {name: cost[0] for name, cost in costs.items()}, 2.0),
         bar("entity F1 that a change costs", {name: cost[1] for name, cost in costs.items()}, 3.0),
         bar("right and sure that a change costs", {name: cost[2] for name, cost in costs.items()}, 3.0),
-        bar("calibration error", {name: error_of(one.messages) for name, one in found.items()}, 0.05),
+        bar("calibration error", {name: error_of(one.messages)[0] for name, one in found.items()}, 0.05),
         bar("temperature, % from its mean over the seeds", apart, 15.0),
         bar("AUROC below the baseline's", outside, 0),
         bar(
