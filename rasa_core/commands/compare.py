@@ -24,13 +24,14 @@ from rasa_core.commands.common import (
 )
 from rasa_core.commands.store import check_url, open_store
 from rasa_core.evaluation.changes import VERDICTS, Comparison
-from rasa_core.evaluation.replay import compare, compare_stories, without_corrected
+from rasa_core.evaluation.helpers import compare_stored
+from rasa_core.evaluation.replay import compare_stories, replay_of, without_corrected
 from rasa_core.evaluation.stories import evaluate_stories
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.stories import extract_story_graph
 from rasa_core.support.folders import whole_file
 from rasa_core.support.progress import Progress
-from rasa_core.tracker_store.reviews import each_of, newest
+from rasa_core.tracker_store.reviews import newest
 
 STORE_VARIABLE: Final = "RASA_CORE_STORE"
 _TOLD_EVERY: Final = 50
@@ -63,6 +64,12 @@ A change looks like this:
 @click.option(
     "--last", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N", help="The newest N of them."
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="At most N compare at once; one needs the least memory.  [default: as many as there are processors]",
+)
 @click.option("-s", "--stories", multiple=True, metavar="STORIES", help="Story file or folder, or tests; repeatable.")
 @click.option("--fail-on-worse", is_flag=True, help="Exit with 1 if a story fails now, or a decision is worse.")
 @click.option(
@@ -81,6 +88,7 @@ def command(
     after: Path,
     store: str | None,
     last: int,
+    processes: int | None,
     stories: tuple[str, ...],
     fail_on_worse: bool,
     form: str,
@@ -103,7 +111,7 @@ def command(
     bots = [_bot(path) for path in (before, after)]
     found = Comparison()
     if store is not None:
-        found = _conversations(bots, store, last)
+        found = _conversations(bots, store, last, processes)
     for name in stories:
         graph = extract_story_graph(name, bots[0].domain, bots[0].interpreter)  # Both are asked the same questions.
         old, new = (evaluate_stories(bot, graph) for bot in bots)
@@ -121,20 +129,17 @@ def _bot(path: Path) -> Agent:
     return Agent.load(found[0], interpreter=NaturalLanguageInterpreter.create(nlu))
 
 
-def _conversations(bots: Sequence[Agent], url: str, last: int) -> Comparison:
+def _conversations(bots: Sequence[Agent], url: str, last: int, processes: int | None) -> Comparison:
     with open_store(url) as store:
         store.domain = bots[0].domain  # Slots are read as the model had them that served then.
         names = list(newest(store, last, without_corrected))
-        understand = (bots[0].turns().understand, bots[1].turns().understand)
-        same = bots[0].interpreter.model_fingerprint == bots[1].interpreter.model_fingerprint
         with Progress("comparing, conversation", len(names)) as progress:
-            return compare(
-                bots[0],
-                bots[1],
-                each_of(store, names),
-                None if same else understand,
-                lambda done: progress.step(done) if done % _TOLD_EVERY == 0 else None,
-            )
+
+            def tell(done: int) -> None:
+                if done % _TOLD_EVERY == 0:
+                    progress.step(done)
+
+            return compare_stored(replay_of(bots[0], bots[1]), store, names, tell, processes=processes)
 
 
 # -- written

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 Verdict = Literal["worse", "better", "changed"]
 
-Kind = tuple[str, str, str, Verdict]
+Kind = Literal["action", "intent", "entities"]
 VERDICTS: Final[tuple[Verdict, ...]] = ("worse", "better", "changed")
 MOST_EXAMPLES: Final = 20
 """How many conversations are told of each kind of change."""
@@ -35,7 +35,7 @@ class Change:
     before: str
     after: str
     verdict: Verdict
-    kind: Literal["action", "intent", "entities"] = "action"
+    kind: Kind = "action"
     count: int = 0
     examples: list[tuple[str, int]] = field(default_factory=list)
 
@@ -116,16 +116,64 @@ class Comparison:
         }
 
 
-def order(change: Change) -> tuple[int, int, str]:
-    """Return by what changes are ordered, the worst and most frequent first."""
+class Note(NamedTuple):
+    """One decision that differs, at a position of a conversation; the parts are those of a `Change`."""
+
+    kind: Kind
+    intent: str
+    before: str
+    after: str
+    verdict: Verdict
+    at: int
+
+
+class Replayed(NamedTuple):
+    """What was found in one conversation: how many decisions it has, and those that differ."""
+
+    decisions: int
+    notes: list[Note]
+
+
+Found = list[tuple[str, Replayed]]
+"""The names of conversations, and what was found in each."""
+
+
+class Tally:
+    """Adds up what is found in conversations, in their order.
+
+    Attributes
+    ----------
+    found : Comparison
+        What is counted so far, without its changes, which `comparison` adds.
+    """
+
+    def __init__(self) -> None:
+        self.found = Comparison()
+        self._groups: dict[tuple[str, ...], Change] = {}
+
+    def add(self, sender_id: str, one: Replayed) -> None:
+        """Add what was found in a conversation."""
+        self.found.conversations += 1
+        self.found.decisions += one.decisions
+        for kind, intent, before, after, verdict, at in one.notes:
+            key = kind, intent, before, after, verdict
+            change = self._groups.setdefault(key, Change(intent, before, after, verdict, kind))
+            change.count += 1
+            if len(change.examples) < MOST_EXAMPLES:
+                change.examples.append((sender_id, at))
+
+    def comparison(self) -> Comparison:
+        """Return all of it, the worst and most frequent changes first."""
+        changes = sorted(self._groups.values(), key=_order)
+        kinds: dict[Kind, list[Change]] = {"action": [], "intent": [], "entities": []}
+        for change in changes:
+            kinds[change.kind].append(change)
+        self.found.changes, self.found.understood, self.found.entities = kinds.values()
+        return self.found
+
+
+def _order(change: Change) -> tuple[int, int, str]:
     return VERDICTS.index(change.verdict), -change.count, str(change)
-
-
-def count(change: Change, sender_id: str, at: int) -> None:
-    """Count a decision that differs so."""
-    change.count += 1
-    if len(change.examples) < MOST_EXAMPLES:
-        change.examples.append((sender_id, at))
 
 
 def verdict_on(right: object, old: object, new: object) -> Verdict:

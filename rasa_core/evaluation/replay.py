@@ -8,18 +8,22 @@ no measure any more: the conversation that was corrected is left out (`without_c
 
 from __future__ import annotations
 
+import importlib
 import json
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from multiprocessing.connection import Connection
+from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rasa_core.agent import Agent
 from rasa_core.domain import Domain
-from rasa_core.evaluation.changes import Change, Comparison, Kind, StoriesCompared, count, order, verdict_on
+from rasa_core.evaluation.changes import Comparison, Found, Note, Replayed, StoriesCompared, Tally, verdict_on
+from rasa_core.evaluation.heard import Heard, Understand
 from rasa_core.evaluation.stories import Predictor, StoryEvaluation
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
@@ -34,10 +38,14 @@ from rasa_core.events import (
 )
 from rasa_core.policies.many import ALONE, ManyMoments, MomentReader, Moments
 from rasa_core.rasa3.history import history_for
-from rasa_core.teaching.corrections import CORRECTED, DRAFT_MARK
+from rasa_core.teaching.corrections import DRAFT_MARK
+from rasa_core.tracker_store.base import TrackerStore
+from rasa_core.tracker_store.reviews import each_of
+from rasa_core.tracker_store.urls import store_from_url
 from rasa_core.trackers import DialogueStateTracker
 
 Conversation = tuple[str, Sequence[Event]]
+Bot = TypeVar("Bot", bound=Predictor)
 
 TOGETHER: Final = 500
 """So many conversations are replayed together."""
@@ -113,9 +121,6 @@ def _is_decided(event: ActionExecuted, tracker: DialogueStateTracker, position: 
 # -- two models
 
 
-Understand = Callable[[str], Mapping[str, Any]]
-
-
 def compare(
     before: Predictor,
     after: Predictor,
@@ -134,26 +139,12 @@ def compare(
     tell
         Is called with the number of conversations that are done.
     """
-    found = Comparison()
-    groups: dict[Kind, Change] = {}
-    heard = None if understand is None else _Heard(understand)
-    pair = _Pair(before, after)
+    replay, tally = Replay(before, after, understand), Tally()
     for some in _several(conversations):
-        for (sender_id, events), decided in zip(some, pair.decisions(some), strict=True):
-            found.conversations += 1
-            found.decisions += len(decided)
-            for position, intent, old, new in decided:
-                if old != new:
-                    _note(
-                        groups, intent, str(getattr(events[position], "action_name", "")), old, new, sender_id, position
-                    )
-            if heard is not None:
-                heard.compare(sender_id, events)
-            tell(found.conversations)
-    found.changes = sorted(groups.values(), key=order)
-    if heard is not None:
-        found.understood, found.entities = (sorted(groups.values(), key=order) for groups in heard.groups)
-    return found
+        for (sender_id, _), found in zip(some, replay.of(some), strict=True):
+            tally.add(sender_id, found)
+            tell(tally.found.conversations)
+    return tally.comparison()
 
 
 def _several(conversations: Iterable[Conversation]) -> Iterator[list[Conversation]]:
@@ -161,6 +152,47 @@ def _several(conversations: Iterable[Conversation]) -> Iterator[list[Conversatio
     left = iter(conversations)
     while some := list(islice(left, TOGETHER)):
         yield some
+
+
+class Replay(Generic[Bot]):
+    """What two bots make of conversations; the parameters are those of `compare`.
+
+    Attributes
+    ----------
+    bots, understands
+        The two bots; whether what they take messages for is compared, too.
+    """
+
+    def __init__(self, before: Bot, after: Bot, understand: tuple[Understand, Understand] | None = None) -> None:
+        self.bots, self.understands = (before, after), understand is not None
+        self._pair = _Pair(before, after)
+        self._heard = None if understand is None else Heard(understand)
+
+    def of(self, conversations: Sequence[Conversation]) -> list[Replayed]:
+        """Return what differs in each of some conversations."""
+        found = []
+        for (_, events), decided in zip(conversations, self._pair.decisions(conversations), strict=True):
+            notes = [_noted(events[at], at, intent, old, new) for at, intent, old, new in decided if old != new]
+            heard = () if self._heard is None else self._heard.notes(events)
+            found.append(Replayed(len(decided), [*notes, *heard]))
+        return found
+
+    def of_stored(self: Replay[Agent], store: TrackerStore, names: Sequence[str], longest: int | None) -> Found:
+        """Return the same for conversations of a store; one with more events than `longest` is left out."""
+        some = list(each_of(store, names, longest))
+        return [(sender_id, one) for (sender_id, _), one in zip(some, self.of(some), strict=True)]
+
+
+def replay_of(before: Agent, after: Agent) -> Replay[Agent]:
+    """Return what two agents make of conversations, and of what people typed in these."""
+    # With one NLU model, no message can be understood in two ways.
+    is_same = before.interpreter.model_fingerprint == after.interpreter.model_fingerprint
+    return Replay(before, after, None if is_same else (before.turns().understand, after.turns().understand))
+
+
+def _noted(event: Event, at: int, intent: str, old: str, new: str) -> Note:
+    executed = str(getattr(event, "action_name", ""))
+    return Note("action", intent, old, new, verdict_on(executed, old, new), at)
 
 
 Decided = tuple[int, str, str, str]
@@ -277,72 +309,6 @@ def _decided_positions(sender_id: str, events: Sequence[Event]) -> Iterator[tupl
             is_paused = isinstance(event, ConversationPaused)
 
 
-def _note(
-    groups: dict[Kind, Change], intent: str, executed: str, old: str, new: str, sender_id: str, position: int
-) -> None:
-    key = intent, old, new, verdict_on(executed, old, new)
-    count(groups.setdefault(key, Change(*key)), sender_id, position)
-
-
-class _Heard:
-    """What two bots take typed messages for; each text is parsed once."""
-
-    def __init__(self, understand: tuple[Understand, Understand]) -> None:
-        self._understand = understand
-        self._known: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
-        self.groups: tuple[dict[Kind, Change], dict[Kind, Change]] = {}, {}
-
-    def compare(self, sender_id: str, events: Sequence[Event]) -> None:
-        """Note how the messages of a conversation are taken otherwise."""
-        for position, event in enumerate(events):
-            if isinstance(event, UserUttered) and event.text and not event.text.startswith("/"):  # It names its intent.
-                self._compare(sender_id, position, event, event.text)
-
-    def _compare(self, sender_id: str, position: int, event: UserUttered, text: str) -> None:
-        if text not in self._known:
-            self._known[text] = (self._understand[0](text), self._understand[1](text))
-        old, new = self._known[text]
-        is_right = bool((event.metadata or {}).get(CORRECTED))
-        meant = (_named(event.parse_data), _found(event.parse_data)) if is_right else (None, None)
-        if _named(old) != _named(new):
-            key = "understood", _named(old), _named(new), verdict_on(meant[0], _named(old), _named(new))
-            count(self.groups[0].setdefault(key, Change(*key, "intent")), sender_id, position)
-        if _found(old) != _found(new):
-            told = _told_apart(_found(old), _found(new))
-            key = _named(old), *told, verdict_on(meant[1], _found(old), _found(new))
-            count(self.groups[1].setdefault(key, Change(*key, "entities")), sender_id, position)
-
-
-Entities = tuple[tuple[str, str], ...]
-
-
-def _named(parsed: Mapping[str, Any]) -> str:
-    return str((parsed.get("intent") or {}).get("name") or "")
-
-
-def _found(parsed: Mapping[str, Any]) -> Entities:
-    """Return the entities of a message, with roles and groups, and their values, in the order of their names."""
-    found = parsed.get("entities") or ()
-    return tuple(sorted((_kind_of(one), json.dumps(one.get("value"), ensure_ascii=False)) for one in found))
-
-
-def _kind_of(entity: Mapping[str, Any]) -> str:
-    parts = (entity.get("role"), entity.get("group"))
-    return " ".join([str(entity.get("entity")), *(f"({part})" for part in parts if part)])
-
-
-def _told_apart(old: Entities, new: Entities) -> tuple[str, str]:
-    """Return what only one of both has: the names of the entities; their values too where the names are the same."""
-    one, other = (Counter(name for name, _ in found) for found in (old, new))
-    if one == other:
-        one, other = (Counter(map(" ".join, found)) for found in (old, new))
-    return _listed(one - other), _listed(other - one)
-
-
-def _listed(names: Counter[str]) -> str:
-    return ", ".join(sorted(names.elements())) or "none"
-
-
 def compare_stories(name: str, before: StoryEvaluation, after: StoryEvaluation) -> StoriesCompared:
     """Return which stories fail with one of two bots alone."""
     found = StoriesCompared(name, len(after.stories))
@@ -366,3 +332,32 @@ def without_corrected(names: Sequence[str]) -> list[str]:
     """Return the names of conversations without those of which there is a corrected draft."""
     corrected = {name.rpartition(DRAFT_MARK)[0] for name in names if DRAFT_MARK in name}
     return [name for name in names if name not in corrected]
+
+
+# -- in a process of its own
+
+
+def main(link: Connection) -> None:
+    """Do what `rasa_core.evaluation.helpers` has another process do, until nobody tells what."""
+    job: dict[str, Any] = json.loads(link.recv_bytes())
+    try:
+        for module in job["modules"]:
+            importlib.import_module(module)
+        before, after = (Agent.load(dialogue, interpreter=nlu) for dialogue, nlu in job["models"])
+        store = store_from_url(job["url"], before.domain)
+    except Exception as error:  # Whatever code of the user's raises: those who wait for it do without.
+        link.send_bytes(json.dumps(f"{type(error).__name__}: {error}").encode("ascii"))
+        return
+    replay = replay_of(before, after)
+    link.send_bytes(b"null")
+    with store:
+        while True:
+            try:
+                names = json.loads(link.recv_bytes())
+                link.send_bytes(json.dumps(replay.of_stored(store, names, job["longest"])).encode("ascii"))
+            except (EOFError, BrokenPipeError, ConnectionResetError):
+                return
+
+
+if __name__ == "__main__":
+    main(Connection(int(sys.argv[1])))

@@ -49,9 +49,12 @@ class EventLogStore(TrackerStore, ABC):
     ----------
     watch
         Is told of each commit; None if nobody wants to know.
+    url
+        Where another process finds the same conversations; None if it cannot.
     """
 
     watch: CommitWatch | None = None
+    url: str | None = None
 
     def __init__(self, domain: Domain | None = None) -> None:
         super().__init__(domain)

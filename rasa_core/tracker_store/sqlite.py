@@ -23,6 +23,7 @@ import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from rasa_core.tracker_store.base import StoredAnswer
 from rasa_core.tracker_store.heads import Head, check_commit, check_sender_id, version_conflict
@@ -87,6 +88,7 @@ class SqliteTrackerStore(EventLogStore):
         super().__init__(domain)
         self._connections = Connections(os.fsdecode(path), synchronous.lower(), timeout)
         self.path = self._connections.path
+        self.url = f"sqlite:///{quote(self.path)}"
         self._timeout = timeout
         # The real path, so that two names of one file share their locks.
         self._locks = open_lock_file(f"{os.path.realpath(self.path)}-lock", like=self.path)

@@ -77,6 +77,7 @@ def store_from_url(url: str, domain: Domain | None = None, *, check: bool = True
     except UnicodeEncodeError:
         raise StoreError(f"{parts.scheme}:// has characters in it that are not UTF-8; write it in UTF-8.") from None
     store = opener(parts, domain)
+    store.url = store.url if parts.scheme in ("memory", "sqlite") else url
     if not check:
         return store
     try:

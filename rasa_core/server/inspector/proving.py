@@ -12,7 +12,8 @@ from werkzeug.wrappers import Response
 
 from rasa_core.agent import Agent
 from rasa_core.evaluation.changes import Comparison, StoriesCompared
-from rasa_core.evaluation.replay import compare, compare_stories, without_corrected
+from rasa_core.evaluation.helpers import compare_stored
+from rasa_core.evaluation.replay import compare_stories, replay_of, without_corrected
 from rasa_core.evaluation.stories import StoryEvaluation, evaluate_conversations, whole_stories
 from rasa_core.exceptions import ModelError, RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
@@ -26,7 +27,7 @@ from rasa_core.server.served_model import Serves
 from rasa_core.stories import extract_story_graph
 from rasa_core.stories.steps import StoryGraph
 from rasa_core.stories.yaml import YamlStoryReader
-from rasa_core.tracker_store.reviews import each_of, newest
+from rasa_core.tracker_store.reviews import newest
 
 logger = logging.getLogger(__name__)
 
@@ -156,15 +157,12 @@ def compare_with(candidate: Candidate, agent: Agent, last: int) -> Comparison:
     )
     store = agent.tracker_store
     names = list(newest(store, last, without_corrected))
-    same = agent.interpreter.model_fingerprint == new.interpreter.model_fingerprint
 
     def tell(done: int) -> None:
         if done % _TOLD_EVERY == 0:
             candidate.keep_comparison({"state": "comparing", "done": done, "count": len(names), "last": last})
 
-    # With one NLU model, no message can be understood in two ways.
-    understand = None if same else (agent.turns().understand, new.turns().understand)
-    found = compare(agent, new, each_of(store, names, failures.MOST_READ), understand, tell)
+    found = compare_stored(replay_of(agent, new), store, names, tell, longest=failures.MOST_READ)
     found.stories = list(_stories(trained, agent, new))
     return found
 

@@ -1,0 +1,89 @@
+"""How fast two models are compared: ``python -m benchmarks.comparing [--conversations N] [--processes 1,2]``.
+
+Conversations of `examples/remote` are put together from its stories, with messages in some of them that no story has
+there, and written into a SQLite file. Both models are of that bot. Predictions (two for each decision) a second, with
+the reading of the conversations, and with the start of other processes; the fastest of three runs, taken in turns.
+Set ``OPENBLAS_NUM_THREADS=1``, as each process works on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.serving import ROOT
+from benchmarks.tables import print_table
+from rasa_core.agent import Agent
+from rasa_core.domain import Domain
+from rasa_core.evaluation.helpers import compare_stored
+from rasa_core.evaluation.replay import replay_of
+from rasa_core.evaluation.stories import whole_stories
+from rasa_core.events import Event, UserUttered
+from rasa_core.policies import FallbackPolicy, KerasPolicy, MemoizationPolicy
+from rasa_core.stories import extract_story_graph
+from rasa_core.tracker_store import TrackerStore, store_from_url
+
+BOT = ROOT / "examples/remote"
+RUNS = 3
+
+
+def talks(domain: Domain, count: int) -> Iterator[list[Event]]:
+    """Yield conversations of two stories each; two of five stories have messages of another intent."""
+    draw = random.Random(5)
+    whole = whole_stories(extract_story_graph(BOT / "stories.md", domain), domain)
+    intents = list(domain.intents)
+    for _ in range(count):
+        events: list[Event] = []
+        for place in range(2):
+            told = list(draw.choice(whole).events)[place and 1 :]
+            strays = 0.4 if draw.random() < 0.4 else 0.0
+            events += [_strayed(event, draw, intents) if draw.random() < strays else event for event in told]
+        yield events
+
+
+def _strayed(event: Event, draw: random.Random, intents: Sequence[str]) -> Event:
+    if not isinstance(event, UserUttered):
+        return event
+    name = draw.choice(intents)
+    return UserUttered(f"/{name}", {"name": name, "confidence": 1.0})
+
+
+def measure(bots: tuple[Agent, Agent], store: TrackerStore, names: Sequence[str], processes: int) -> tuple[int, float]:
+    """Return how many predictions are made, and how many seconds that takes."""
+    started = time.perf_counter()
+    found = compare_stored(replay_of(*bots), store, names, processes=processes)
+    return 2 * found.decisions, time.perf_counter() - started
+
+
+def main() -> None:
+    """Train, write the conversations, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--conversations", type=int, default=1000)
+    parser.add_argument("--processes", default="1,2")
+    options = parser.parse_args()
+    domain = Domain.load(BOT / "domain.yml")
+    agent = Agent(domain, [MemoizationPolicy(max_history=5), KerasPolicy(), FallbackPolicy()])
+    agent.train(agent.load_data(BOT / "stories.md"), epochs=8, verbose=0)
+    with tempfile.TemporaryDirectory() as folder:
+        agent.persist(Path(folder, "model"))
+        bots = Agent.load(Path(folder, "model")), Agent.load(Path(folder, "model"))
+        with store_from_url(f"sqlite:///{folder}/talks.db", domain) as store:
+            names = [f"user {number}" for number in range(options.conversations)]
+            for name, events in zip(names, talks(domain, len(names)), strict=True):
+                with store.conversation(name) as conversation:
+                    conversation.replace(events)
+                    conversation.commit()
+            wanted = [int(one) for one in options.processes.split(",")]
+            runs = [{number: measure(bots, store, names, number) for number in wanted} for _ in range(RUNS)]
+    best = {number: min((run[number] for run in runs), key=lambda one: one[1]) for number in wanted}
+    rows = [[f"{one}", f"{made:,}", f"{took:.2f}", f"{made / took:,.0f}"] for one, (made, took) in best.items()]
+    title = f"{options.conversations:,} conversations of {BOT.name}, compared"
+    print_table(title, ["processes", "predictions", "seconds", "predictions a second"], rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,271 @@
+"""Compares the conversations of a store in several processes; what is found is the same as in one.
+
+This process works as well. Each other one is given both models, reads the conversations that it is told from the store
+itself, and ends when nobody is left to tell. A process takes about a second to start, and so there are others only
+where the first conversations show that this is worth while. One that cannot have what it needs, such as a policy that
+is defined in a program, is done without; one that is killed ends the comparison.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final, Protocol, Self, cast
+
+from rasa_core.agent import Agent
+from rasa_core.evaluation.changes import Comparison, Found, Note, Replayed, Tally
+from rasa_core.events import Event
+from rasa_core.exceptions import RasaCoreError
+from rasa_core.interpreter import RasaNLUInterpreter, RegexInterpreter
+from rasa_core.nlu.model import NLUModel
+from rasa_core.policies.policy import Policy
+from rasa_core.slots import Slot
+from rasa_core.support.stored_models import KnownByName
+from rasa_core.tracker_store.base import TrackerStore
+
+logger = logging.getLogger(__name__)
+
+TOGETHER: Final = 100
+"""So many conversations are given to a process at a time."""
+WORTH: Final = 2.0
+"""Seconds of work left from which on other processes are started: twice what they take until they help."""
+
+_MODULE: Final = "rasa_core.evaluation.replay"  # What each of the others runs.
+
+
+class HelperError(RasaCoreError, RuntimeError):
+    """A process that compared conversations has ended too early."""
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Replays(Protocol):
+    """What replays conversations with two bots: a `rasa_core.evaluation.replay.Replay`."""
+
+    @property
+    def bots(self) -> tuple[Agent, Agent]: ...  # noqa: D102
+    @property
+    def understands(self) -> bool: ...  # noqa: D102
+    def of_stored(self, store: TrackerStore, names: Sequence[str], longest: int | None) -> Found: ...  # noqa: D102
+
+
+def compare_stored(
+    replay: Replays,
+    store: TrackerStore,
+    names: Sequence[str],
+    tell: Callable[[int], object] = lambda done: None,
+    *,
+    longest: int | None = None,
+    processes: int | None = None,
+    worth: float = WORTH,
+) -> Comparison:
+    """Replay conversations of a store with two bots.
+
+    Parameters
+    ----------
+    names
+        Of the conversations; one with more events than `longest` is left out.
+    tell
+        Is called with the number of conversations that are done.
+    processes
+        At most so many work at once; as many as there are processors if not given.
+    worth
+        Seconds of work left from which on others than this one are started.
+
+    Raises
+    ------
+    HelperError
+        If one of them is killed.
+    """
+    tally = Tally()
+    work = _Work([list(names[at : at + TOGETHER]) for at in range(0, len(names), TOGETHER)])
+    others = (processors() if processes is None else processes) - 1
+    with ExitStack() as stack:
+        for found in work.done_here(lambda some: replay.of_stored(store, some, longest)):
+            for sender_id, one in found:
+                tally.add(sender_id, one)
+                tell(tally.found.conversations)
+            if others > 0 and work.seconds_left() > worth:
+                job = stack.enter_context(_Job(replay, store, longest))
+                for _ in range(min(others, work.left()) if job.content else 0):
+                    stack.enter_context(_Helper(job.content, work))
+                others = 0
+    return tally.comparison()
+
+
+class _Work:
+    """Names of conversations in portions, which several threads take, and what was found in each."""
+
+    def __init__(self, portions: Sequence[list[str]]) -> None:
+        self._portions = portions
+        self._taken = 0
+        self._began = time.monotonic()
+        self._done: dict[int, Found] = {}
+        self._problem: HelperError | None = None
+        self._news = threading.Condition()
+
+    def take(self) -> int | None:
+        """Return the number of a portion that nobody has taken; None if there is none."""
+        with self._news:
+            if self._taken == len(self._portions):
+                return None
+            self._taken += 1
+            return self._taken - 1
+
+    def names(self, number: int) -> list[str]:
+        """Return the names in a portion."""
+        return self._portions[number]
+
+    def put(self, number: int, found: Found | HelperError) -> None:
+        """Tell what was found in a portion, or why nothing is."""
+        with self._news:
+            if isinstance(found, HelperError):
+                self._problem = found
+            else:
+                self._done[number] = found
+            self._news.notify_all()
+
+    def left(self) -> int:
+        """Return how many portions nobody has taken."""
+        return len(self._portions) - self._taken
+
+    def seconds_left(self) -> float:
+        """Return how long the rest would take if nobody helped."""
+        return (time.monotonic() - self._began) / max(1, self._taken) * self.left()
+
+    def done_here(self, do: Callable[[Sequence[str]], Found]) -> Iterator[Found]:
+        """Take portions and do them, and yield what is found in all, also by others, in their order."""
+        for number in range(len(self._portions)):
+            while number not in self._done:
+                mine = self.take()
+                if mine is None:
+                    self._wait_for(number)
+                else:
+                    self.put(mine, do(self._portions[mine]))
+                if self._problem is not None:
+                    raise self._problem
+            yield self._done.pop(number)
+
+    def _wait_for(self, number: int) -> None:
+        with self._news:
+            self._news.wait_for(lambda: number in self._done or self._problem is not None)
+
+
+class _Job:
+    """What other processes are told once: two models in a folder, and where the conversations are.
+
+    Attributes
+    ----------
+    content : bytes
+        That; nothing if others could not have all of it.
+    """
+
+    def __init__(self, replay: Replays, store: TrackerStore, longest: int | None) -> None:
+        self._bots, self._understands, self._longest = replay.bots, replay.understands, longest
+        self._url = getattr(store, "url", None)
+        self._folder = tempfile.TemporaryDirectory(prefix="rasa_core-compare-")
+        self.content = b""
+
+    def __enter__(self) -> Self:
+        kinds = (RasaNLUInterpreter, RegexInterpreter)
+        if self._url is None or (self._understands and any(type(bot.interpreter) not in kinds for bot in self._bots)):
+            return self
+        try:
+            models = [self._written(bot, Path(self._folder.name, f"{place}")) for place, bot in enumerate(self._bots)]
+        except (RasaCoreError, OSError) as error:
+            logger.info("one process compares the models, since others cannot be given them: %s", error)
+            return self
+        about = {"models": models, "url": self._url, "longest": self._longest, "understands": self._understands}
+        self.content = json.dumps({**about, "modules": _own_modules()}).encode("ascii")
+        return self
+
+    def _written(self, bot: Agent, folder: Path) -> list[str | None]:
+        bot.persist(folder / "dialogue")
+        nlu = bot.interpreter.model if isinstance(bot.interpreter, RasaNLUInterpreter) and self._understands else None
+        if nlu is not None:
+            cast(NLUModel, nlu).persist(folder / "nlu")
+        return [str(folder / "dialogue"), None if nlu is None else str(folder / "nlu")]
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.cleanup()
+
+
+def _own_modules() -> list[str]:
+    """Return the names of the modules in which users have defined policies and events of their own."""
+    bases: tuple[type[Any], ...] = (Policy, Event, Slot, KnownByName)
+    modules = {kind.__module__ for base in bases for kind in _below(base)}
+    return sorted(module for module in modules if module.partition(".")[0] != "rasa_core")
+
+
+def _below(base: type[Any]) -> Iterator[type[Any]]:
+    for kind in base.__subclasses__():
+        yield kind
+        yield from _below(kind)
+
+
+class _Helper:
+    """Another process, and the thread that gives it portions."""
+
+    def __init__(self, job: bytes, work: _Work) -> None:
+        self._work = work
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", _MODULE, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,  # Ctrl+C is for whoever started it, who ends it.
+                env={
+                    # Each process computes alone; several threads would only wait for each other.
+                    **{"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                },
+            )
+        self._link = Connection(ours.detach())
+        self._link.send_bytes(job)
+        self._thread = threading.Thread(target=self._follow, name="comparing", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._thread.join()
+        self._link.close()
+
+    def _follow(self) -> None:
+        number = None
+        try:
+            problem = json.loads(self._link.recv_bytes())
+            if problem is not None:
+                logger.warning("a process more cannot compare the models: %s", problem)
+                return
+            while (number := self._work.take()) is not None:
+                self._link.send_bytes(json.dumps(self._work.names(number)).encode("ascii"))
+                self._work.put(number, _read(self._link.recv_bytes()))
+        except (EOFError, OSError):
+            code = self._process.wait()
+            how = f"was killed by signal {-code}" if code < 0 else f"ended with the code {code}, as told above"
+            told = f"a process that compared conversations {how}. Compare again; one process alone needs less memory."
+            self._work.put(number or 0, HelperError(told))
+
+
+def _read(content: bytes) -> Found:
+    return [(name, Replayed(count, [Note(*note) for note in notes])) for name, (count, notes) in json.loads(content)]

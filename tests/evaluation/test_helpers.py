@@ -1,0 +1,143 @@
+"""Comparing the conversations of a store in several processes, of which some die."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_bots import MOOD_DOMAIN, MOOD_STORIES, trained_agent
+
+from rasa_core.agent import Agent
+from rasa_core.evaluation import helpers
+from rasa_core.evaluation.changes import Comparison, Found
+from rasa_core.evaluation.helpers import HelperError, compare_stored
+from rasa_core.evaluation.replay import compare, replay_of
+from rasa_core.tracker_store import InMemoryTrackerStore, TrackerStore, store_from_url
+from rasa_core.tracker_store.reviews import each_of
+
+OTHER = MOOD_STORIES.replace("* greet\n  - utter_hello", "* greet\n  - utter_bye")
+NAMES = [f"user {number}" for number in range(8)]
+
+Bots = tuple[Agent, Agent]
+
+
+def trained(folder: Path, stories: str) -> Agent:
+    folder.mkdir()
+    return trained_agent(folder, MOOD_DOMAIN, stories)
+
+
+@pytest.fixture(scope="module")
+def bots(tmp_path_factory: pytest.TempPathFactory) -> Bots:
+    folder = tmp_path_factory.mktemp("bots")
+    return trained(folder / "old", MOOD_STORIES), trained(folder / "new", OTHER)
+
+
+@pytest.fixture(scope="module")
+def store(bots: Bots, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackerStore]:
+    url = f"sqlite:///{tmp_path_factory.mktemp('store')}/talks.db"
+    with store_from_url(url, bots[0].domain) as opened:
+        talk_in(opened, bots[0])
+        yield opened
+
+
+def talk_in(store: TrackerStore, bot: Agent) -> None:
+    talker = Agent(bot.domain, bot.policy_ensemble, tracker_store=store)
+    for number, name in enumerate(NAMES):
+        for text in ("/greet", "/bye")[: 1 + number % 2]:
+            talker.handle_message(text, sender_id=name)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
+    """Each process that is started, where two conversations make a portion."""
+    found: list[subprocess.Popen[bytes]] = []
+    start = subprocess.Popen
+
+    def begin(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        found.append(start(*arguments, **options))
+        return found[-1]
+
+    monkeypatch.setattr(helpers, "TOGETHER", 2)
+    monkeypatch.setattr("rasa_core.evaluation.helpers.subprocess.Popen", begin)
+    return found
+
+
+def compared(
+    bots: Bots, store: TrackerStore, tell: Callable[[int], object] = lambda done: None, **options: Any
+) -> Comparison:
+    return compare_stored(replay_of(*bots), store, NAMES, tell, processes=2, worth=-1, **options)
+
+
+def test_two_processes_find_the_same_as_one(
+    bots: Bots, store: TrackerStore, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helped, read = threading.Event(), helpers._read
+
+    def reading(content: bytes) -> Found:
+        helped.set()
+        return read(content)
+
+    monkeypatch.setattr(helpers, "_read", reading)
+    # Whoever asks for it does not go on before the other process has done something.
+    found = compared(bots, store, lambda done: done < 3 or helped.wait(60))
+    assert helped.is_set()
+    assert found.as_dict() == compare(*bots, each_of(store, NAMES)).as_dict()
+    assert found.conversations == len(NAMES)
+    assert next(change.examples[0] for change in found.changes if change.verdict == "worse") == ("user 0", 2)
+    assert [process.poll() is not None for process in started] == [True]
+
+
+def test_a_process_that_is_killed_is_an_error(
+    bots: Bots, store: TrackerStore, started: list[subprocess.Popen[bytes]]
+) -> None:
+    def kill(done: int) -> None:
+        for process in started:
+            process.kill()
+            for thread in threading.enumerate():
+                if thread.name == "comparing":
+                    thread.join(60)
+
+    with pytest.raises(HelperError, match=r"was killed by signal 9\. Compare again"):
+        compared(bots, store, kill)
+
+
+def test_an_interruption_ends_all_processes(
+    bots: Bots, store: TrackerStore, started: list[subprocess.Popen[bytes]]
+) -> None:
+    def interrupt(done: int) -> None:
+        if started:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compared(bots, store, interrupt)
+    assert started[0].returncode == -9
+
+
+def test_little_work_and_a_store_that_others_cannot_read_are_done_by_one_process(
+    bots: Bots, store: TrackerStore, started: list[subprocess.Popen[bytes]]
+) -> None:
+    assert compare_stored(replay_of(*bots), store, NAMES, processes=2).conversations == len(NAMES)
+    memory = InMemoryTrackerStore(bots[0].domain)
+    talk_in(memory, bots[0])
+    assert compared(bots, memory).conversations == len(NAMES)
+    assert compared(bots, store, longest=3).conversations == 0
+    assert len(started) <= 1  # For the last, which has no time to help.
+
+
+def test_a_policy_that_only_this_process_has_is_compared_here(
+    bots: Bots, store: TrackerStore, caplog: pytest.LogCaptureFixture, started: list[subprocess.Popen[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(helpers, "_own_modules", lambda: ["no_such_module_anywhere"])
+
+    def follow(done: int) -> None:
+        for thread in threading.enumerate():
+            if thread.name == "comparing":
+                thread.join(60)
+
+    assert compared(bots, store, follow).conversations == len(NAMES)
+    assert "a process more cannot compare the models: ModuleNotFoundError" in caplog.text
