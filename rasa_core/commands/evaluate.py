@@ -306,14 +306,16 @@ def _take_project(flags: dict[str, Any]) -> Project | None:
             flags["core"], flags["nlu"] = model_at(named[0], flags["nlu"])
         flags["stories"] = flags["stories"] or ([] if trains else project.test_files) or project.story_files
     if not flags["stories"]:
-        raise click.UsageError("Missing option '-s' / '--stories'.")
+        understands = [place for place in named if Path(place).is_dir() and Project(place).nlu_files]
+        other = f" Of NLU data: rasa-core nlu evaluate -d {understands[0]!r} --folds 5" if understands else ""
+        raise click.UsageError(f"Missing option '-s' / '--stories'.{other}")
     return project
 
 
 def _check_flags(flags: Mapping[str, Any]) -> None:
     """Find out what does not go together before anything takes time."""
     models, compares, domain = bool(flags["models"]), flags["compare"], flags["domain"] is not None
-    folds, curve = flags["folds"] is not None, flags["exclude"] is not None
+    folds, curve, sampled = (flags[name] is not None for name in ("folds", "exclude", "max_stories"))
     wrong = {  # In this order: the first that is so is told.
         "--compare and MODELS go together; a single model is given with -d MODEL.": models != compares,
         "give one of these: -d MODEL, --compare MODELS, or -D DOMAIN with --folds or --exclude.": (
@@ -325,9 +327,7 @@ def _check_flags(flags: Mapping[str, Any]) -> None:
         "--folds measures one configuration: give one model with -d, or --exclude 0 too.": (
             compares and folds and not curve
         ),
-        "-m is for models that are trained; --folds and --exclude use all stories.": (
-            (folds or curve) and flags["max_stories"] is not None
-        ),
+        "-m is for models that are trained; --folds and --exclude use all stories.": sampled and (folds or curve),
         "--calibration is for one model, or --folds.": flags["calibration"] is not None and (compares or curve),
         "-o draws one model, or a learning curve; --compare alone prints a table.": (
             flags["output"] is not None and compares and not curve

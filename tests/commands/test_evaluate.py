@@ -472,3 +472,9 @@ def test_of_a_project_its_tests_are_measured_or_what_it_learnt(tmp_path: Path) -
     assert "Whole stories: 1 of 1 right" in run([str(project), "--failed", "none"]).stdout
     assert "Whole stories: 1 of 1 right" in run(["-d", str(project), "--failed", "none"]).stdout
     assert "Missing option '-s'" in run([str(project / "models" / "dialogue")]).output
+
+
+def test_a_bot_that_only_understands_is_measured_by_another_command(tmp_path: Path) -> None:
+    (tmp_path / "nlu.md").write_text("## intent:greet\n- hi\n## intent:bye\n- bye\n", encoding="utf-8")
+    told = CliRunner().invoke(evaluate.command, [str(tmp_path)]).output
+    assert f"rasa-core nlu evaluate -d {str(tmp_path)!r} --folds 5" in told
