@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from engines import ADDRESSES, ENGINES
@@ -67,13 +68,10 @@ def test_a_conversation_may_start_without_events(engine: EventLogStore) -> None:
     assert engine.read_head("a") == head(1)
 
 
-@pytest.mark.parametrize(
-    ("start", "stop", "expected"),
-    [(0, 2, ["0", "1"]), (1, 3, ["1", "2"]), (2, 99, ["2", "3"]), (2, 2, []), (7, 9, [])],
-)
-def test_events_are_read_by_position(engine: EventLogStore, start: int, stop: int, expected: list[str]) -> None:
+def test_events_are_read_by_position(engine: EventLogStore) -> None:
     append(engine, "a", "0", "1", "2", "3")
-    assert engine.read_events("a", start, stop) == expected
+    for start, stop, expected in ((0, 2, "01"), (1, 3, "12"), (2, 99, "23"), (2, 2, ""), (7, 9, "")):
+        assert engine.read_events("a", start, stop) == list(expected)
 
 
 @pytest.mark.parametrize("expected_version", [0, 1, 3])
@@ -239,32 +237,29 @@ def test_any_id_and_any_text_come_back_as_they_were(engine: EventLogStore, sende
     assert sender_id in engine.sender_ids()
 
 
-@pytest.mark.parametrize("sender_id", ["\x00", "a\x00b", "a\x00", "\U0001f600", "'; DROP TABLE heads; --", "%00/.."])
-def test_awkward_ids_are_ids_like_any_other(engine: EventLogStore, sender_id: str) -> None:
+def test_awkward_ids_are_ids_like_any_other(engine: EventLogStore) -> None:
     append(engine, "a", "other")
-    with engine.lock(sender_id):
-        append(engine, sender_id, "0")
-    assert engine.read_events(sender_id, 0, 9) == ["0"]
-    assert engine.sender_ids(after=sender_id) == [one for one in ["a"] if one > sender_id]
+    for sender_id in ("\x00", "a\x00b", "a\x00", "\U0001f600", "'; DROP TABLE heads; --", "%00/.."):
+        with engine.lock(sender_id):
+            append(engine, sender_id, "0")
+        assert engine.read_events(sender_id, 0, 9) == ["0"]
+        assert engine.sender_ids(after=sender_id) == [one for one in ["a"] if one > sender_id]
+        engine.delete(sender_id)
 
 
 @pytest.mark.parametrize("sender_id", ["\ud800", 5, None, b"a"], ids=repr)
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda engine, sender_id: engine.lock(sender_id),
-        lambda engine, sender_id: engine.read_head(sender_id),
-        lambda engine, sender_id: engine.read_events(sender_id, 0, 1),
-        lambda engine, sender_id: engine.commit(sender_id, 0, [], head(0)),
-        lambda engine, sender_id: engine.read_answer(sender_id, "key"),
-        lambda engine, sender_id: engine.delete(sender_id),
-    ],
-    ids=["lock", "read_head", "read_events", "commit", "read_answer", "delete"],
-)
-def test_an_id_that_is_no_text_is_a_mistake_of_the_caller(engine: EventLogStore, call, sender_id) -> None:
-    with pytest.raises(SenderIdError, match="sender_id") as raised:
-        call(engine, sender_id)
-    assert isinstance(raised.value, ValueError)
+def test_an_id_that_is_no_text_is_a_mistake_of_the_caller(engine: EventLogStore, sender_id: Any) -> None:
+    for call in (
+        lambda: engine.lock(sender_id),
+        lambda: engine.read_head(sender_id),
+        lambda: engine.read_events(sender_id, 0, 1),
+        lambda: engine.commit(sender_id, 0, [], head(0)),
+        lambda: engine.read_answer(sender_id, "key"),
+        lambda: engine.delete(sender_id),
+    ):
+        with pytest.raises(SenderIdError, match="sender_id") as raised:
+            call()
+        assert isinstance(raised.value, ValueError)
 
 
 def test_of_many_writers_on_one_version_one_wins(engine: EventLogStore) -> None:
