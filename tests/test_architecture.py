@@ -8,8 +8,6 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 PACKAGE = Path(__file__).parents[1] / "rasa_core"
 
 # From the ground up. Each storey is a list of lines, from the ground up again; the rooms and modules of one line are
@@ -126,13 +124,21 @@ def test_the_table_names_every_module_once_and_no_other() -> None:
     assert sum(map(len, LINES)) == len(RANK)
 
 
-@pytest.mark.parametrize("module", modules())
-def test_imports_point_down(module: str) -> None:
-    room = room_of(module)
-    for name, _, line in imports_of(module):
-        target = module_named(name)
-        if target is not None and room_of(target) != room:
-            assert RANK[str(room_of(target))] < RANK[str(room)], f"{path_of(module)}:{line} imports {name} from above"
+def imports() -> Iterator[tuple[str, str, str, bool]]:
+    """Yield each import: its module, where it stands, its name, and whether it stands inside a function."""
+    for module in modules():
+        for name, inside, line in imports_of(module):
+            yield module, f"{path_of(module)}:{line}", name, inside
+
+
+def test_imports_point_down() -> None:
+    upward = []
+    for module, place, name, _ in imports():
+        room, target = str(room_of(module)), module_named(name)
+        other = room if target is None else str(room_of(target))
+        if other != room and RANK[other] >= RANK[room]:
+            upward.append(f"{place} imports {name} from above")
+    assert upward == []
 
 
 def test_no_imports_go_in_circles() -> None:
@@ -163,17 +169,14 @@ def test_files_can_be_read_at_a_sitting() -> None:
     assert {module: length for module, length in lengths.items() if length > LONGEST_FILE} == {}
 
 
-@pytest.mark.parametrize("module", modules())
-def test_nothing_below_the_server_knows_http_servers(module: str) -> None:
-    if RANK[str(room_of(module))] >= RANK["server"]:
-        return
-    for name, _, line in imports_of(module):
-        assert name.split(".")[0] not in SERVING_ONLY, f"{path_of(module)}:{line}"
+def test_nothing_below_the_server_knows_http_servers() -> None:
+    below = [(place, name) for module, place, name, _ in imports() if RANK[str(room_of(module))] < RANK["server"]]
+    assert [place for place, name in below if name.split(".")[0] in SERVING_ONLY] == []
 
 
-@pytest.mark.parametrize("module", modules())
-def test_keras_is_imported_where_it_trains_and_only_when_it_trains(module: str) -> None:
-    for name, inside, line in imports_of(module):
-        if name.split(".")[0] in TRAINING_ONLY:
-            assert module in TRAINING_CODE, f"{path_of(module)}:{line}"
-            assert inside, f"{path_of(module)}:{line}"
+def test_keras_is_imported_where_it_trains_and_only_when_it_trains() -> None:
+    found = [
+        (module, place, inside) for module, place, name, inside in imports() if name.split(".")[0] in TRAINING_ONLY
+    ]
+    assert {module for module, _, _ in found} <= TRAINING_CODE, found
+    assert [place for _, place, inside in found if not inside] == []
