@@ -75,18 +75,24 @@ class LogFile(logging.handlers.WatchedFileHandler):
             return
         now = time.time()
         self._waiting.append((now, rest))
-        if abs(now - self._written) >= self.DELAY:  # The clock may have been set back.
+        # A timer that runs writes it, unless a fork has lost that. The clock may have been set back.
+        if abs(now - self._written) >= (3 * self.DELAY if self._will_be_written else self.DELAY):
             self._written = now
             self.flush()
         elif not self._will_be_written:
             self._will_be_written = True
-            threading.Timer(self.DELAY, self.flush).start()
+            threading.Timer(self.DELAY, self._flush_late).start()
+
+    def _flush_late(self) -> None:
+        # Here alone, or there would be another timer beside one that still runs, and in the end one for each request.
+        self._will_be_written = False
+        self._written = time.time()
+        self.flush()
 
     def flush(self) -> None:
         """Write what waits."""
         self.acquire()
         try:
-            self._will_be_written = False
             self._write_lines()
             super().flush()
         finally:

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import stat
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -176,6 +177,30 @@ def test_lines_of_many_requests_are_written_together_and_soon(tmp_path: Path, mo
     assert (tmp_path / "log").read_text().count("GET /version") < 5
     file.flush()
     assert (tmp_path / "log").read_text().count("GET /version") == 5
+
+
+def test_one_timer_at_a_time_writes_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs.LogFile, "DELAY", 600.0)
+    file = logs.LogFile(str(tmp_path / "server.log"), logs.LogStyle())
+    before = set(threading.enumerate())
+    for _ in range(3):  # The first is written at once, and the second by a timer.
+        file.write_request(" a request\n")
+    file.flush()
+    file.write_request(" a request\n")
+    timers = set(threading.enumerate()) - before
+    for timer in timers:
+        timer.cancel()  # type: ignore[attr-defined]
+        timer.join()
+    file.close()
+    assert len(timers) == 1
+
+
+def test_lines_are_written_though_a_fork_has_lost_the_timer(tmp_path: Path) -> None:
+    file = logs.LogFile(str(tmp_path / "server.log"), logs.LogStyle())
+    file._will_be_written = True
+    file.write_request(" a request\n")
+    assert (tmp_path / "server.log").read_text(encoding="ascii").endswith(" a request\n")
+    file.close()
 
 
 def test_the_last_line_is_written_though_nothing_follows_it(tmp_path: Path) -> None:
