@@ -217,7 +217,13 @@ class _PlainVisit:
         self._headers: list[tuple[str, str]] = []
 
     def answer(self) -> Answer:
-        content = b"".join(self._app(self._environ, self._start))
+        pieces = self._app(self._environ, self._start)
+        try:
+            content = b"".join(pieces)
+        finally:  # As WSGI has it; an application may free there what it has opened for the answer.
+            close = getattr(pieces, "close", None)
+            if close is not None:
+                close()
         return self._status, self._headers, content
 
     def _start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:

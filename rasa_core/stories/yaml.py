@@ -20,6 +20,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +40,9 @@ from rasa_core.support.problems import Problem
 from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
 
 logger = logging.getLogger(__name__)
+
+MOST_CHOICES: Final = 10_000
+"""So many rules may one rule stand for that has several ``or:``."""
 
 _MESSAGE_KEYS: Final = frozenset({"intent", "user", "entities", "metadata"})
 _STEP_KEYS: Final = (
@@ -196,6 +200,13 @@ class YamlStoryReader:
                 self._error(step, f"the rule {name!r} has a checkpoint, which only stories may have.")
             steps += [(alternatives, here) for alternatives in self._events(step, here) if alternatives]
         if any(problem.severity == "error" for problem in self._problems[before:]):
+            return
+        count = prod(len(alternatives) for alternatives, _ in steps)
+        if count > MOST_CHOICES:
+            told = f"the rule {name!r:.80} stands for {count:,} rules, since each of its or: multiplies them"
+            self._error(
+                keys["steps"], f"{told}; {MOST_CHOICES:,} is the most. Write several rules, with fewer or: each."
+            )
             return
         at_start, waits = self._flag(keys, "conversation_start", False), self._flag(keys, "wait_for_user_input", True)
         # A rule has no checkpoints to join alternatives: each choice is a rule of its own.

@@ -56,6 +56,15 @@ def test_mistakes_are_told_with_file_and_line(tmp_path: Path) -> None:
     assert "domain.yml:12: warning: no story or rule says 'utter_c'" in output
 
 
+def test_a_rule_whose_alternatives_multiply_without_end_is_an_error(tmp_path: Path) -> None:
+    choice = "  - or: [{intent: a}, {intent: b}]\n"
+    rule = f"rules:\n- rule: all\n  steps:\n{choice * 64}  - action: utter_a\n"
+    code, output = told(write(tmp_path, domain=DOMAIN, data__all=rule))
+    assert code == 1
+    assert "all.yml:4: the rule 'all' stands for 18,446,744,073,709,551,616 rules" in output
+    assert "10,000 is the most" in output
+
+
 def test_a_clean_project_has_no_findings(tmp_path: Path) -> None:
     domain = 'version: "3.1"\nintents: [a]\nresponses: {utter_a: [{text: A.}]}'
     rules = "rules: [{rule: one, steps: [{intent: a}, {action: utter_a}]}]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from server_bot import make_agent
 from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
 
 from rasa_core.server import ServerApp, create_app
+from rasa_core.server.waiting import _PlainVisit
 
 pytestmark = pytest.mark.filterwarnings("ignore:topics are ignored")
 
@@ -159,3 +161,31 @@ def test_odd_paths_and_headers(
     environ.update(headers, PATH_INFO="".join(path), QUERY_STRING=query, REQUEST_METHOD=method)
     if environ["PATH_INFO"] not in ("", "/"):
         check(app, environ)
+
+
+def test_what_an_application_has_opened_for_its_answer_is_closed_also_where_it_fails() -> None:
+    class Pieces(Iterator[bytes]):
+        closed = False
+
+        def __init__(self, *pieces: bytes) -> None:
+            self._left = list(pieces)
+
+        def __next__(self) -> bytes:
+            if not self._left:
+                raise StopIteration
+            if self._left[0] == b"":
+                raise OSError("the file is gone")
+            return self._left.pop(0)
+
+        def close(self) -> None:
+            self.closed = True
+
+    def app(environ: dict[str, Any], start: Callable[..., None]) -> Pieces:
+        start("200 OK", [])
+        return environ["pieces"]
+
+    whole, broken = Pieces(b"a", b"b"), Pieces(b"a", b"")
+    assert _PlainVisit(app, {"pieces": whole}).answer() == (200, [], b"ab")
+    with pytest.raises(OSError, match="gone"):
+        _PlainVisit(app, {"pieces": broken}).answer()
+    assert (whole.closed, broken.closed) == (True, True)

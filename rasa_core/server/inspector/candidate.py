@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.exceptions import ModelError
-from rasa_core.server.inspector.saving import NOT_COPIED
+from rasa_core.server.inspector.saving import copy_project
 
 FOLDER: Final = ".candidate"
 MOST_LINES: Final = 500
@@ -58,7 +58,7 @@ class Candidate:
             raise ModelError("a model is being trained now; wait for it, or discard it.")
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        shutil.copytree(self.project, self.work, ignore=shutil.ignore_patterns(*NOT_COPIED))
+        copy_project(self.project, self.work)
         self._take_models_along()
         with open(self.folder / _LOG, "wb") as log:
             process = subprocess.Popen(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 LONGEST_TITLE: Final = 200
 
+_MADE_BY_TOOLS: Final = ("__pycache__", "node_modules")
+_ENVIRONMENT: Final = ("pyvenv.cfg", "conda-meta")
+_CONVERSATIONS: Final = re.compile(r"\.db(-\w+)*$")
+
 Check = Callable[[Path], list[Finding]]
 
 
@@ -40,8 +45,26 @@ class BotFiles(Protocol):
     def nlu_files(self) -> list[Path]: ...  # noqa: D102
 
 
-NOT_COPIED: Final = ("models", "venv", "env", "node_modules", "__pycache__", "build", "dist", "*.db*", ".*", "results")
-"""What a copy of a project for a check or a training leaves out: it is large, made by tools, or private."""
+def copy_project(project: Path, to: Path) -> None:
+    """Copy what a bot is made from, for a check or a training.
+
+    Left out are the models of the project and conversations, which are large or private, hidden files, and what tools
+    have made: environments and caches. A folder of the bot's own may have any other name.
+    """
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        here = Path(folder)
+        return {name for name in names if _is_left_out(here / name, here == project)}
+
+    shutil.copytree(project, to, ignore=left_out)
+
+
+def _is_left_out(path: Path, is_at_top: bool) -> bool:
+    name = path.name
+    if not path.is_dir():
+        return name.startswith(".") or _CONVERSATIONS.search(name) is not None
+    made = name.startswith(".") or name in _MADE_BY_TOOLS or (is_at_top and name == "models")
+    return made or any((path / mark).exists() for mark in _ENVIRONMENT)
 
 
 def proposal(project: BotFiles, tracker: DialogueStateTracker, domain: Domain) -> dict[str, Any]:
@@ -170,7 +193,7 @@ def new_findings(project: BotFiles, edits: Sequence[Edit], findings: Check) -> l
     before = {_known_by(found) for found in findings(project.folder)}
     with tempfile.TemporaryDirectory(prefix="rasa_core-check-") as folder:
         copied = Path(folder) / project.folder.resolve().name
-        shutil.copytree(project.folder, copied, ignore=shutil.ignore_patterns(*NOT_COPIED), symlinks=False)
+        copy_project(project.folder, copied)
         for edit in edits:
             target = copied / edit.path.relative_to(project.folder)
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ import pytest
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
 from rasa_core.server.inspector.candidate import Candidate, _began
+from rasa_core.server.inspector.saving import copy_project
 from rasa_core.support.progress import Progress
 
 DOMAIN = 'intents: [greet]\ntemplates: {utter_hello: ["Hello!"]}\nactions: [utter_hello]\n'
@@ -101,3 +102,22 @@ def test_what_is_found_of_one_model_is_not_told_of_the_next(candidate: Candidate
     begin(3.0)
     candidate.keep_comparison({"state": "compared"})
     assert candidate.state()["comparison"] is None
+
+
+def test_a_copy_has_all_that_is_the_bot_s_own_whatever_its_folders_are_called(tmp_path: Path) -> None:
+    own = [
+        "data/build/stories.yml",
+        "env/nlu.md",
+        "results/x.md",
+        "data/models/rules.yml",
+        "actions/dist/a.py",
+        "c.dbx",
+    ]
+    made = ["models/dialogue/a", "data/.git/x", "tools/pyvenv.cfg", "conda/conda-meta/x", "a/__pycache__/x", ".env"]
+    for name in (*own, *made, "talks.db", "talks.db-wal", "data/talks.db-index", "talks.db-index-shm"):
+        path = tmp_path / "bot" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    copy_project(tmp_path / "bot", tmp_path / "copy")
+    found = [path for path in (tmp_path / "copy").rglob("*") if path.is_file()]
+    assert sorted(path.relative_to(tmp_path / "copy").as_posix() for path in found) == sorted(own)
