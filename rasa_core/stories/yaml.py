@@ -203,10 +203,8 @@ class YamlStoryReader:
             return
         count = prod(len(alternatives) for alternatives, _ in steps)
         if count > MOST_CHOICES:
-            told = f"the rule {name!r:.80} stands for {count:,} rules, since each of its or: multiplies them"
-            self._error(
-                keys["steps"], f"{told}; {MOST_CHOICES:,} is the most. Write several rules, with fewer or: each."
-            )
+            problem = f"the rule {name!r:.80} stands for {count:,} rules, since each of its or: multiplies them"
+            self._error(keys["steps"], f"{problem}; {MOST_CHOICES:,} is the most. Write several rules instead.")
             return
         at_start, waits = self._flag(keys, "conversation_start", False), self._flag(keys, "wait_for_user_input", True)
         # A rule has no checkpoints to join alternatives: each choice is a rule of its own.

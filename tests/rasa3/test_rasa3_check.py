@@ -61,7 +61,7 @@ def test_a_rule_whose_alternatives_multiply_without_end_is_an_error(tmp_path: Pa
     rule = f"rules:\n- rule: all\n  steps:\n{choice * 64}  - action: utter_a\n"
     code, output = told(write(tmp_path, domain=DOMAIN, data__all=rule))
     assert code == 1
-    assert "all.yml:4: the rule 'all' stands for 18,446,744,073,709,551,616 rules" in output
+    assert "all.yml:4: error: the rule 'all' stands for 18,446,744,073,709,551,616 rules" in output
     assert "10,000 is the most" in output
 
 
