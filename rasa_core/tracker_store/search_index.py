@@ -32,25 +32,33 @@ MOST_AT_ONCE: Final = 200
 ROWS_AT_ONCE: Final = 10_000
 """Events of a conversation that are in memory together."""
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
+_NARROW_FORMAT: Final = 2  # Its indexes had the order alone.
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _OVERLAP: Final = 30.0  # Seconds by which the clocks of servers may differ.
 _BATCH: Final = 100
 _LIST: Final = ("version", "updated", "messages", "confidence", "unsure_at", *PROBLEMS, "need", "reviewed")
 _ABOUT: Final = ("sender_id", "started", "first", "last", "note", "tags")
+# With all that a search without words asks, so that neither what is found nor its number is looked up elsewhere.
+_ASKED: Final = f"confidence, {', '.join(PROBLEMS)}"
+_INDEXES: Final = (
+    "DROP INDEX IF EXISTS list_by_need",
+    "DROP INDEX IF EXISTS list_by_review",
+    f"CREATE INDEX list_by_need ON list (need DESC, updated DESC, {_ASKED}, reviewed)",
+    f"CREATE INDEX list_by_review ON list (reviewed, need DESC, updated DESC, {_ASKED})",
+    f"PRAGMA user_version = {_FORMAT}",
+)
 # What is looked through is in a narrow table, since most searches go through all of it; what is shown is in another.
 _TABLES: Final = (
     "CREATE TABLE list (number INTEGER PRIMARY KEY, version INTEGER, updated REAL, messages INTEGER, confidence REAL, "
     "unsure_at INTEGER, failed INTEGER, paused INTEGER, fallback INTEGER, deviates INTEGER, need REAL, "
     "reviewed INTEGER)",
-    "CREATE INDEX list_by_need ON list (need DESC, updated DESC)",
-    "CREATE INDEX list_by_review ON list (reviewed, need DESC, updated DESC)",
     "CREATE TABLE about (number INTEGER PRIMARY KEY, sender_id TEXT UNIQUE, started REAL, first TEXT, last TEXT, "
     "note TEXT, tags TEXT)",
     "CREATE VIRTUAL TABLE words USING fts5 (id, text, intent, action, slot, tag, prefix = '2 3 4 5', "
     "tokenize = \"unicode61 tokenchars '_'\")",
     "CREATE TABLE state (name TEXT PRIMARY KEY, value REAL)",
-    f"PRAGMA user_version = {_FORMAT}",
+    *_INDEXES,
 )
 _FIND: Final = (
     "WITH fits AS MATERIALIZED (SELECT number, need, updated FROM list WHERE {}), "
@@ -60,7 +68,7 @@ _FIND: Final = (
     f"{', '.join(f'about.{name}' for name in _ABOUT)} "
     "FROM page JOIN list USING (number) JOIN about USING (number) ORDER BY {}"
 )
-# Where nothing is looked for, an index has the order, and what is before a page need not be sorted.
+# Where no words are looked for, an index has the order, and nothing need be sorted.
 _FIND_BY_INDEX: Final = (
     "WITH page AS (SELECT number, need, updated, (SELECT count(*) FROM list WHERE {0}) AS count FROM list WHERE {0} "
     "ORDER BY {1} LIMIT ? OFFSET ?) " + _FIND[_FIND.index("SELECT page.count") :].replace("{}", "{2}")
@@ -134,8 +142,9 @@ class ConversationIndex:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = off")  # What a crash takes is made again.
             connection.execute("BEGIN IMMEDIATE")
-            if connection.execute("PRAGMA user_version").fetchone()[0] != _FORMAT:
-                self._make(connection)
+            (found,) = connection.execute("PRAGMA user_version").fetchone()
+            if found != _FORMAT:
+                self._make(connection, has_tables=found == _NARROW_FORMAT)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             if connection is not None:
@@ -148,11 +157,10 @@ class ConversationIndex:
         return connection
 
     @staticmethod
-    def _make(connection: sqlite3.Connection) -> None:
-        tables = ("words", "list", "about", "state")
-        for name in tables:
+    def _make(connection: sqlite3.Connection, *, has_tables: bool) -> None:
+        for name in () if has_tables else ("words", "list", "about", "state"):
             connection.execute(f"DROP TABLE IF EXISTS {name}")
-        for statement in _TABLES:
+        for statement in _INDEXES if has_tables else _TABLES:
             connection.execute(statement)
 
     @contextmanager
@@ -268,9 +276,8 @@ class ConversationIndex:
             values.append(matched)
         order = "updated DESC" if search.reviewed else "need DESC, updated DESC"
         paged = order.replace("need", "page.need").replace("updated", "page.updated")
-        is_by_index = not matched and search == Search(reviewed=search.reviewed, below=search.below)
-        select = (_FIND_BY_INDEX if is_by_index else _FIND).format(condition, order, paged)
-        given = values * 2 if is_by_index else values
+        select = (_FIND if matched else _FIND_BY_INDEX).format(condition, order, paged)
+        given = values if matched else values * 2
         with self._reading:
             rows = self._reader.execute(select, (*given, min(limit, MOST_AT_ONCE), offset)).fetchall()
             if rows or not offset:

@@ -137,9 +137,8 @@ def test_pages_have_each_conversation_once(index: ConversationIndex) -> None:
     assert {page.count for page in pages} == {len(CONVERSATIONS)}
 
 
-@pytest.mark.parametrize("text", ["", "reviewed:no"])
-def test_a_page_of_the_list_is_found_by_an_index(index: ConversationIndex, text: str) -> None:
-    assert len(names(index, text)) == len(CONVERSATIONS)
+def check_plan(index: ConversationIndex, text: str) -> None:
+    """Check that a search reads nothing but an index, for the page and for the number."""
     asked: list[str] = []
     index._reader.set_trace_callback(asked.append)
     index.find(Search.from_text(text), offset=2)
@@ -147,6 +146,29 @@ def test_a_page_of_the_list_is_found_by_an_index(index: ConversationIndex, text:
     plan = [row[3] for row in index._reader.execute(f"EXPLAIN QUERY PLAN {asked[0]}")]
     assert sum("COVERING INDEX" in step for step in plan) == 2, plan
     assert not {"SCAN list", "SCAN fits"} & set(plan)
+
+
+FILTERS = ("", "reviewed:no", "only:unsure,failed", "only:fallback,paused,deviates reviewed:no", "after:2020-01-01")
+
+
+@pytest.mark.parametrize("text", FILTERS)
+def test_a_page_of_the_list_is_found_by_an_index(index: ConversationIndex, text: str) -> None:
+    assert names(index, text)
+    check_plan(index, text)
+
+
+def test_an_index_from_before_filters_were_in_it_keeps_what_it_has(index: ConversationIndex) -> None:
+    before = [names(index, text) for text in FILTERS]
+    for name in ("list_by_need", "list_by_review"):
+        index._writer.execute(f"DROP INDEX {name}")
+    index._writer.execute("CREATE INDEX list_by_need ON list (need DESC, updated DESC)")
+    index._writer.execute("PRAGMA user_version = 2")
+    index.close()
+    again = ConversationIndex(index.store, index.path)
+    assert [names(again, text) for text in FILTERS] == before
+    for text in FILTERS:
+        check_plan(again, text)
+    again.close()
 
 
 def test_an_index_that_is_gone_is_made_again(index: ConversationIndex, tmp_path: Path) -> None:
