@@ -67,17 +67,23 @@ def _trained() -> tuple[NLUTraining, NLUModel]:
         return training, training.run(silent=True)
 
 
+def _written(folder: Path) -> Path:
+    written = folder / "small_nlu"
+    if not written.exists():
+        _trained()[1].persist(written)
+    return written
+
+
 def trained() -> tuple[NLUTraining, NLUModel]:
     """Return a training with `messages` that was done in this process, and its model."""
-    with _alone():
-        return _trained()
+    with _alone() as folder:
+        _trained()
+        _written(folder)
+    return _trained()
 
 
 @cache
 def small_model() -> NLUModel:
     """Return a model of `messages`, as it comes from its files, which one process of the tests wrote for all."""
     with _alone() as folder:
-        written = folder / "small_nlu"
-        if not written.exists():
-            _trained()[1].persist(written)
-    return NLUModel.load(written)
+        return NLUModel.load(_written(folder))
