@@ -44,7 +44,7 @@ class LineEditor:
         self._readline = _readline()
         self._put_back = ""
         if self._readline is not None:
-            with suppress(OSError):
+            with suppress(OSError, RuntimeError):  # Not everybody has a home.
                 self._readline.read_history_file(history_file())
             self._readline.set_history_length(_MOST_LINES)
             self._readline.set_startup_hook(self._insert)  # The only way to begin a line with a text.
@@ -69,7 +69,8 @@ class LineEditor:
         """Keep what was typed for the next time."""
         if self._readline is not None:
             self._readline.set_startup_hook(None)
-            with suppress(OSError):  # A home that cannot be written is no reason to end a chat with an error.
+            # A home that is not there, or cannot be written, is no reason to end a chat with an error.
+            with suppress(OSError, RuntimeError):
                 history_file().parent.mkdir(parents=True, exist_ok=True)
                 make_private(history_file())
                 self._readline.write_history_file(history_file())

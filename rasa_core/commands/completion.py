@@ -29,6 +29,8 @@ def install(ctx: click.Context, param: click.Parameter, shell: str | None) -> No
             click.echo(line)
     except OSError as error:
         raise click.ClickException(f"cannot write {error.filename}: {error.strerror}.") from error
+    except RuntimeError as error:  # Of a user without a home, as in a container.
+        raise click.ClickException("it is not known where your home is: set HOME.") from error
     ctx.exit()
 
 

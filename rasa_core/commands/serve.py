@@ -201,11 +201,15 @@ def _check(settings: ServerSettings, workers: int) -> None:
         _check_servers(settings)
         if settings.store is not None:
             store_from_url(settings.store).close()
+    except (RasaCoreError, ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    try:
         if settings.log_file:
             make_private(settings.log_file)
             Path(settings.log_file).open("a", encoding="utf-8").close()
-    except (RasaCoreError, ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        problem = f"cannot write the log file {settings.log_file!r}: {error.strerror or error}."
+        raise click.ClickException(f"{problem} Name another with -o FILE, or none with -o ''.") from error
 
 
 def _tell(settings: ServerSettings, line: str, level: str = "INFO") -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from rasa_core.commands.common import CONTEXT, Command
+from rasa_core.commands.common import CONTEXT, Command, store_at
 from rasa_core.commands.store import open_store
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
@@ -52,7 +52,7 @@ def command(sender_id: str, folder: Path, store: str | None, title: str | None, 
     except ModelError as error:
         raise click.UsageError(f"--project: {error}") from error
     domain = project.load_domain()
-    with open_store(store or default_store_url(project.model)) as opened:
+    with open_store(store_at(store) if store else default_store_url(project.model)) as opened:
         opened.domain = domain
         tracker = opened.retrieve(sender_id)
         if tracker is None:

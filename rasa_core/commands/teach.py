@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -212,7 +213,7 @@ def _offer_file(teacher: Teacher, taught: Sequence[DialogueStateTracker], domain
         if path == NO_FILE:
             return
         try:
-            file = Path(path).expanduser()
+            file = Path(os.path.expanduser(path))
             if path != usual and not file.parent.is_dir():  # Rather mistyped than wanted.
                 raise EditError(f"there is no folder {str(file.parent)!r}.")
             before = content_of(file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pwd
 import subprocess
 import sys
 from importlib import import_module
@@ -14,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from rasa_core import __version__
+from rasa_core.channels.console import LineEditor
 from rasa_core.commands.main import COMMANDS, main, serve
 
 ROOT = Path(__file__).parents[2]
@@ -100,6 +102,16 @@ class TestCompletion:
         finished = CliRunner().invoke(main, ["--install-completion", "bash"])
         assert finished.exit_code == 1
         assert finished.output.startswith("Error: cannot write ")
+
+    def test_whoever_has_no_home_is_told_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def nobody(uid: int) -> object:  # As in a container that runs as a user whom its system does not know.
+            raise KeyError(uid)
+
+        monkeypatch.delenv("HOME")
+        monkeypatch.setattr(pwd, "getpwuid", nobody)
+        finished = CliRunner().invoke(main, ["--install-completion", "bash"])
+        assert (finished.exit_code, finished.output) == (1, "Error: it is not known where your home is: set HOME.\n")
+        LineEditor().close()  # Of the shell: nothing is kept for the next time.
 
     @pytest.mark.parametrize(
         ("typed", "offered"),
