@@ -209,8 +209,7 @@ def _say(response: _Json, dispatcher: Dispatcher, tracker: DialogueStateTracker)
     """Say one response: a text as it is, or one of the domain's by its name."""
     name = response.get("response")
     if name and not response.get("text"):
-        values = {key: value for key, value in response.items() if key not in (*_PARTS_OF_A_RESPONSE, *_OUR_NAMES)}
-        dispatcher.utter_template(str(name), tracker, **values)
+        _say_response(str(name), response, dispatcher, tracker)
         return
     said = {key: value for key, value in response.items() if value is not None and (value or key != "text")}
     if not isinstance(said.get("text"), str | None):
@@ -222,9 +221,24 @@ def _say(response: _Json, dispatcher: Dispatcher, tracker: DialogueStateTracker)
     dispatcher.utter_response(said)
 
 
-_PARTS_OF_A_RESPONSE = frozenset(
-    {"text", "buttons", "image", "attachment", "elements", "custom", "response", "template"}
-)
+def _say_response(name: str, response: _Json, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> None:
+    """Say a response of the domain, with the buttons, image and so on that stand beside its name."""
+    values = {key: value for key, value in response.items() if key not in (*_PARTS_OF_A_RESPONSE, *_OUR_NAMES)}
+    parts = {key: response[key] for key in _PARTS_BESIDE_A_NAME if response.get(key)}
+    if not parts:
+        dispatcher.utter_template(name, tracker, **values)
+        return
+    for key in ("buttons", "elements", "quick_replies"):
+        _objects(parts, key, name)
+    message = dispatcher.retrieve_template(name, tracker, **values)
+    if message is not None:
+        if "buttons" in parts:  # Those of the domain come first.
+            parts["buttons"] = [*(message.get("buttons") or []), *parts["buttons"]]
+        dispatcher.utter_response({**message, **values, **parts, "utter_action": name})
+
+
+_PARTS_BESIDE_A_NAME = ("buttons", "quick_replies", "elements", "image", "attachment", "custom")
+_PARTS_OF_A_RESPONSE = frozenset({*_PARTS_BESIDE_A_NAME, "text", "response", "template"})
 _OUR_NAMES = frozenset(
     {"self", "filled_slots", "template_name", "tracker"}
 )  # Parameters beside which values are given.

@@ -76,7 +76,8 @@ class RasaTurns:
             parsed, interpreter = self.understood((message.text or "").strip())
         said = UserUttered(
             parsed.get("text", message.text),
-            parse_data=parsed,
+            # Actions look for it there, too, as what the message told of its user.
+            parse_data={**parsed, "metadata": dict(message.metadata)} if message.metadata else parsed,
             input_channel=message.input_channel,
             metadata=message.metadata or None,
             interpreter=interpreter,

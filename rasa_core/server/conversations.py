@@ -17,12 +17,13 @@ from rasa_core.events import (
     ActionExecuted,
     ActionReverted,
     Event,
+    Restarted,
     UserUtteranceReverted,
     UserUttered,
 )
 from rasa_core.exceptions import DomainError, EventError, UnknownActionError, UnknownSlotError, did_you_mean, nearest
 from rasa_core.server.api import takes
-from rasa_core.server.failures import check_length
+from rasa_core.server.failures import MOST_READ, MOST_TOLD_UNASKED, check_length, unknown_conversation
 from rasa_core.server.requests import HttpError, Request, at_version, json_response
 from rasa_core.slash_messages import joined
 from rasa_core.support.strict_json import json_type
@@ -118,7 +119,7 @@ def read_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
 def _check_told(tracker: DialogueStateTracker, wanted: str | None) -> None:
     """Raise `HttpError` 400 if there are more events of this kind than a request may have read."""
     if wanted not in (None, "NONE"):
-        check_length(tracker.count(since_restart=wanted != "ALL"))
+        check_length(tracker.count(since_restart=wanted == "APPLIED" or not _reads_sessions(tracker, wanted)))
 
 
 def with_events(tracker: DialogueStateTracker, wanted: str) -> dict[str, Any]:
@@ -128,10 +129,23 @@ def with_events(tracker: DialogueStateTracker, wanted: str) -> dict[str, Any]:
     return state
 
 
+def _reads_sessions(tracker: DialogueStateTracker, wanted: str) -> bool:
+    """Tell whether all sessions are told: none of them is a restart in Rasa 3, as long as there is not too much."""
+    return wanted == "ALL" or (tracker.history.loops is not None and tracker.count() <= MOST_READ)
+
+
+def _after_restart(tracker: DialogueStateTracker) -> Iterable[Event]:
+    if not _reads_sessions(tracker, "AFTER_RESTART"):
+        return tracker.events_after_latest_restart()
+    events = list(tracker.events)
+    restarts = [position for position, event in enumerate(events, 1) if isinstance(event, Restarted)]
+    return events[restarts[-1] if restarts else 0 :]
+
+
 EVENTS_TOLD: Final[Mapping[str, Callable[[DialogueStateTracker], Iterable[Event] | None]]] = {
     "ALL": lambda tracker: tracker.events,
     "APPLIED": lambda tracker: tracker.applied_events(),
-    "AFTER_RESTART": lambda tracker: tracker.events_after_latest_restart(),
+    "AFTER_RESTART": _after_restart,
     "NONE": lambda tracker: None,
 }
 """Which events a state has, as Rasa names them: of a conversation, those that count are ``APPLIED``."""
@@ -187,7 +201,7 @@ def predict(request: Request, agent: Agent, sender_id: str) -> Response:
     """Tell what comes next; nothing is changed."""
     tracker = agent.tracker_store.retrieve(sender_id)
     if tracker is None:
-        raise HttpError(404, f"there is no conversation {sender_id!r}.")
+        raise unknown_conversation(sender_id)
     check_length(tracker.count())
     return json_response(_prediction(agent, tracker))
 
@@ -214,9 +228,13 @@ def _prediction(agent: Agent, tracker: DialogueStateTracker) -> dict[str, Any]:
 def _told(request: Request, agent: Agent, sender_id: str, answered: RequestResult) -> Response:
     """Answer with what a change led to, or with the events that the request asks for."""
     wanted = takes.INCLUDE_EVENTS.of(request)
-    if wanted is None:
+    # What has a key is answered again with the same bytes, whatever has happened since.
+    is_told = answered.result.get("events") is not None or "Idempotency-Key" in request.headers
+    if wanted is None and (agent.domain.rasa is None or is_told):
         return _answer(answered)
     tracker = agent.read_tracker(sender_id)
+    if wanted is None:  # What clients of Rasa 3 find there, of a conversation that is not too long to be read for it.
+        wanted = "AFTER_RESTART" if tracker.count() <= MOST_TOLD_UNASKED else "NONE"
     return at_version(with_events(tracker, wanted), tracker.version)
 
 

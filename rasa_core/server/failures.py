@@ -41,6 +41,8 @@ _plain = re.compile(r"[A-Za-z ,;-]+\.?")  # No digit, slash, quote or colon, wit
 
 MOST_READ: Final = 200_000
 """Events that a request may have read and sent; it takes about eight seconds, and 300 MB."""
+MOST_TOLD_UNASKED: Final = 1_000
+"""Events that an answer to a client of Rasa 3 has where it was not asked for any."""
 
 
 def as_http_error(error: RasaCoreError) -> HttpError:
@@ -71,3 +73,8 @@ def check_length(count: int) -> None:
             f"the conversation has {count} events, and at most {MOST_READ} are sent at once: ask for its tracker with "
             "?events=false, or read the events with rasa-core store export.",
         )
+
+
+def unknown_conversation(sender_id: str) -> HttpError:
+    """Return what tells that there is no such conversation, for a reason that has a name of its own in Rasa."""
+    return HttpError(404, f"there is no conversation {sender_id!r}.", details={"reason": "Not found"})

@@ -25,7 +25,8 @@ from rasa_core.events.rasa3 import entities_in
 from rasa_core.exceptions import did_you_mean
 from rasa_core.processor import RasaProcessor
 from rasa_core.server.api import takes
-from rasa_core.server.failures import check_length
+from rasa_core.server.conversations import with_events
+from rasa_core.server.failures import check_length, unknown_conversation
 from rasa_core.server.paths import check_sender_id
 from rasa_core.server.requests import HttpError, Request, at_version, json_response
 from rasa_core.stories.sessions import sessions_as_stories
@@ -155,6 +156,8 @@ def domain(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def parse_text(request: Request, agent: Agent, sender_id: str) -> Response:
     """Tell what a text means."""
+    if request.args.get("emulation_mode"):
+        raise HttpError(400, "there is no emulation_mode here; leave it out, and the answer is as Rasa's own.")
     parse = agent.turns().understand(takes.TEXT_BODY.of(request)["text"])
     for told in parse.get("response_selector", {}).values():
         if isinstance(told, dict) and told["response"].get("responses") is None:
@@ -172,13 +175,15 @@ def execute(request: Request, agent: Agent, sender_id: str) -> Response:
     agent.domain.index_for_action(name)
     tracker = agent.tracker_store.retrieve(sender_id)
     if tracker is None:
-        raise HttpError(404, f"there is no conversation {sender_id!r}.")
+        raise unknown_conversation(sender_id)
     check_length(tracker.count())
     turns, conditions = agent.turns(), request.conditions("execute")
     message = UserMessage(None, _channel(request, tracker), sender_id)
     if isinstance(turns, RasaProcessor):
-        return _said(turns.execute(message, name, body.get("policy"), body.get("confidence"), conditions))
-    return _said(turns.act(message, lambda tracker, talk: turns.run_action(name, tracker, talk), conditions))
+        answered = turns.execute(message, name, body.get("policy"), body.get("confidence"), conditions)
+    else:
+        answered = turns.act(message, lambda tracker, talk: turns.run_action(name, tracker, talk), conditions)
+    return _said(request, agent, sender_id, answered)
 
 
 def trigger_intent(request: Request, agent: Agent, sender_id: str) -> Response:
@@ -193,14 +198,14 @@ def trigger_intent(request: Request, agent: Agent, sender_id: str) -> Response:
     turns, conditions = agent.turns(), request.conditions("trigger_intent")
     message = UserMessage(None, _channel(request, tracker), sender_id)
     if isinstance(turns, RasaProcessor):
-        return _said(turns.trigger_intent(message, name, entities, conditions))
+        return _said(request, agent, sender_id, turns.trigger_intent(message, name, entities, conditions))
     said = UserUttered(f"EXTERNAL: {name}", {"name": name, "confidence": 1.0}, entities)
 
     def take(tracker: DialogueStateTracker, talk: Dispatcher) -> None:
         turns.take_message(tracker, said)
         turns.run_until_listening(tracker, talk, lambda: None)
 
-    return _said(turns.act(message, take, conditions))
+    return _said(request, agent, sender_id, turns.act(message, take, conditions))
 
 
 def _channel(request: Request, tracker: DialogueStateTracker) -> RestOutputChannel:
@@ -209,14 +214,18 @@ def _channel(request: Request, tracker: DialogueStateTracker) -> RestOutputChann
     return RestOutputChannel(tracker.latest_message.input_channel if wanted == "latest" else wanted)
 
 
-def _said(answered: RequestResult) -> Response:
-    return at_version(answered.result, answered.version)
+def _said(request: Request, agent: Agent, sender_id: str, answered: RequestResult) -> Response:
+    """Answer with the state and what was said, and with the events that the request asks for."""
+    wanted, result = takes.INCLUDE_EVENTS.of(request), answered.result
+    if wanted is not None:
+        result = {**result, "tracker": with_events(agent.read_tracker(sender_id), wanted)}
+    return at_version(result, answered.version)
 
 
 def story(request: Request, agent: Agent, sender_id: str) -> Response:
     """Return a conversation as a test story in YAML: its latest session, or all."""
     if agent.tracker_store.retrieve(sender_id) is None:
-        raise HttpError(404, f"there is no conversation {sender_id!r}.")
+        raise unknown_conversation(sender_id)
     tracker = agent.read_tracker(sender_id)
     check_length(tracker.count())
     until = takes.UNTIL.of(request)

@@ -55,6 +55,7 @@ _REASONS: Final = {
     401: "NotAuthenticated",
     403: "NotAuthorized",
     404: "NotFound",
+    406: "NotAcceptable",
     409: "Conflict",
     500: "InternalError",
 }
@@ -113,8 +114,8 @@ class HttpError(HTTPException):
         self, status: int, message: str, headers: Headers = (), details: Mapping[str, Any] | None = None
     ) -> None:
         as_rasa = {"version": __version__, "status": "failure", "message": message, "code": status}
-        as_rasa["reason"] = _REASONS.get(status, HTTPStatus(status).phrase)
-        answer = json_response({**as_rasa, **(details or {}), "error": message}, status, headers)
+        reason = _REASONS.get(status, HTTPStatus(status).phrase)
+        answer = json_response({**as_rasa, "reason": reason, **(details or {}), "error": message}, status, headers)
         super().__init__(message, answer)
         self.code = status
 

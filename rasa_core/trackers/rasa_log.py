@@ -38,6 +38,7 @@ def rasa_state(tracker: Any) -> dict[str, Any]:
     loop, action = tracker.history.loop, tracker.latest_action_name
     told = ("name", "is_interrupted", "rejected")
     return {
+        "latest_message": {"metadata": {}, **tracker.latest_message.parse_data},
         "followup_action": tracker.follow_up_action,
         "latest_input_channel": tracker.latest_message.input_channel,
         "active_loop": {} if loop is None else {name: getattr(loop, name) for name in told},

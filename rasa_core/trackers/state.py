@@ -128,8 +128,8 @@ class ConversationState:
     def _on_user(self, event: UserUttered) -> None:
         self.latest_message = event
         self.must_listen = False
-        # The message is what the listening was for; any other action that was fixed still comes first.
-        if self.follow_up_action == ACTION_LISTEN_NAME:
+        # The message is what the listening was for; any other action that was fixed still comes first, but in Rasa 3.
+        if self.follow_up_action == ACTION_LISTEN_NAME or self.history.loops is not None:
             self.follow_up_action = None
         self._state = None
         self.history.record_message(event)

@@ -340,3 +340,62 @@ def test_what_an_action_server_names_is_worded_too_and_the_domain_is_sent_where_
 
 def test_no_error_names_the_password_of_an_address() -> None:
     assert Endpoint("http://bot:s3cret@own:5055/webhook?token=s3cret", 1.0).place == "http://own:5055/webhook"
+
+
+def test_what_stands_beside_the_name_of_a_response_is_said_with_it(talk: Path, server: Server) -> None:
+    beside = {"buttons": [{"title": "b", "payload": "/b"}], "image": None, "custom": {}, "text": None}
+    server.answers["POST", "/webhook"] = 200, {}, {"events": [], "responses": [{"response": "utter_a", **beside}]}
+    agent = Agent.load(talk, actions=f"{server.url}/webhook")
+
+    say(agent, '/b{"x": "1"}')
+
+    said = next(event for event in agent.read_tracker("ada").events if event.type_name == "bot").as_dict()
+    assert said["text"]
+    assert said["data"] == {"buttons": beside["buttons"]}
+
+
+FORM = {
+    "domain": """
+        version: "3.1"
+        intents: [go]
+        slots:
+          s: {type: text, influence_conversation: false, mappings: [{type: custom, action: action_s}]}
+        forms: {f: {required_slots: [s]}}
+        responses: {utter_ask_s: [{text: S?}]}
+        actions: [validate_f, action_s]
+        """,
+    "data__rules": "rules: [{rule: go, steps: [{intent: go}, {action: f}, {active_loop: f}]}]",
+}
+
+
+@pytest.fixture(scope="module")
+def form(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write(tmp_path_factory.mktemp("form"), **FORM)
+    trained(folder).persist(folder / "model")
+    return folder / "model"
+
+
+# What is answered to the action of the mapping and to the validation, and what then is said and in the log.
+@pytest.mark.parametrize(
+    ("event", "said", "logged"),
+    [
+        # Two ends, since the validation and the form each log one; without a rule for it, the fallback comes.
+        ({"event": "active_loop", "name": None}, [], ["f", "action_default_fallback", "action_listen"]),
+        ({"event": "action_execution_rejected", "name": "f"}, [], ["action_default_fallback", "action_listen"]),
+        ({"event": "pause"}, ["S?"], ["f"]),
+    ],
+)
+def test_a_validation_ends_a_form_or_rejects_it_by_an_event(
+    form: Path, server: Server, event: dict[str, Any], said: list[str], logged: list[str]
+) -> None:
+    server.answers["POST", "/webhook"] = 200, {}, {"events": [event], "responses": []}
+    agent = Agent.load(form, actions=f"{server.url}/webhook")
+
+    assert say(agent, "/go") == said
+
+    events = list(agent.read_tracker("ada").events)
+    after = events[next(number for number, one in enumerate(events) if one.type_name == "user") :]
+    assert [one.as_dict()["name"] for one in after if one.type_name == "action"] == logged
+    # The action of the mapping ran before it, and may only set slots.
+    assert after[1].type_name in ("user_featurization", "active_loop")
+    assert getattr(after[1], "loop_name", "f") == "f"

@@ -15,6 +15,7 @@ import yaml
 from rasa3_bots import HOTEL, fresh, trained, write
 from werkzeug.test import Client, TestResponse
 
+from rasa_core.actions.webhook import tracker_body
 from rasa_core.agent import Agent
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
@@ -71,7 +72,7 @@ def test_the_events_of_a_state_are_chosen_as_in_rasa(client: Client) -> None:
     assert "restart" in everything
     assert everything.count("user") == 4
     after = types(client, include_events="AFTER_RESTART")
-    assert ("restart" in after, "rewind" in after) == (False, True)
+    assert ("restart" in after, "rewind" in after, after[:2]) == (False, True, ["action", "session_started"])
     applied = types(client, include_events="APPLIED")
     assert ("rewind" in applied, applied.count("user")) == (False, 1)
     assert ok(client.get("/conversations/ada/tracker?include_events=NONE"))["events"] is None
@@ -164,6 +165,36 @@ def test_an_intent_is_triggered_once_for_a_key(client: Client) -> None:
     assert types(client).count("user") == 1
 
 
+def test_changes_are_answered_with_the_events_that_are_asked_for(client: Client) -> None:
+    say(client, "/book")
+    slot = {"event": "slot", "name": "room", "value": "red"}
+    since_restart = types(client, include_events="AFTER_RESTART")
+    for path, body in (
+        ("tracker/events", slot),
+        ("messages", {"text": "/chat", "sender": "user"}),
+        ("execute", {"name": "utter_chat"}),
+        ("trigger_intent", {"name": "chat"}),
+    ):
+        answers = [
+            ok(client.post(f"/conversations/ada/{path}", json=body, query_string=query))
+            for query in ({}, {"include_events": "NONE"})
+        ]
+        plain, without = (answer.get("tracker", answer)["events"] for answer in answers)
+        assert [event["event"] for event in plain][: len(since_restart)] == since_restart
+        assert without is None
+    assert client.post("/model/parse?emulation_mode=LUIS", json={"text": "a"}).status_code == 400
+
+
+def test_what_a_message_tells_of_its_user_reaches_actions(client: Client, agent: Agent) -> None:
+    ok(client.post("/webhooks/rest/webhook", json={"sender": "ada", "message": "/chat", "metadata": {"user": 7}}))
+    told = tracker_body(agent.read_tracker("ada"), None)
+    assert told["latest_message"]["metadata"] == {"user": 7}
+    said = next(event for event in told["events"] if event["event"] == "user")
+    assert (said["metadata"], said["parse_data"]["metadata"]) == ({"user": 7}, {"user": 7})
+    say(client, "/chat")
+    assert tracker_body(agent.read_tracker("ada"), None)["latest_message"]["metadata"] == {}
+
+
 def test_actions_are_worded_for_a_channel(client: Client) -> None:
     say(client, "/chat")
     body = {"name": "utter_chat", "policy": "mine", "confidence": 0.5}
@@ -176,7 +207,7 @@ def test_actions_are_worded_for_a_channel(client: Client) -> None:
 
 def test_errors_have_the_shape_of_rasa_too(client: Client) -> None:
     found = client.post("/conversations/nobody/predict").get_json()
-    assert (found["status"], found["code"], found["reason"]) == ("failure", 404, "NotFound")
+    assert (found["status"], found["code"], found["reason"]) == ("failure", 404, "Not found")
     assert found["message"] == found["error"]
 
 

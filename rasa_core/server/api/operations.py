@@ -128,13 +128,13 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ),
     ("/predict", "POST"): Operation("rasa", answers("Prediction"), errors=(404,)),
     ("/execute", "POST"): Operation(
-        *("rasa", answers("Changed"), (takes.OUTPUT_CHANNEL,), takes.EXECUTE),
+        *("rasa", answers("Changed"), (takes.OUTPUT_CHANNEL, takes.INCLUDE_EVENTS), takes.EXECUTE),
         has_version=True,
         is_change=True,
         errors=(404, 409),
     ),
     ("/trigger_intent", "POST"): Operation(
-        *("rasa", answers("Changed"), (takes.OUTPUT_CHANNEL,), takes.TRIGGER),
+        *("rasa", answers("Changed"), (takes.OUTPUT_CHANNEL, takes.INCLUDE_EVENTS), takes.TRIGGER),
         has_version=True,
         is_change=True,
         errors=(404, 409),
