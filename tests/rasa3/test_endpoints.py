@@ -375,7 +375,6 @@ def form(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "model"
 
 
-# What is answered to the action of the mapping and to the validation, and what then is said and in the log.
 @pytest.mark.parametrize(
     ("event", "said", "logged"),
     [
