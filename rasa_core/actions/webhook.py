@@ -175,8 +175,8 @@ def tracker_body(tracker: DialogueStateTracker, most_events: int | None) -> _Jso
 def domain_body(domain: Domain) -> _Json:
     """Return a domain as Rasa 3 writes it."""
     content = domain.as_dict()
-    if domain.rasa is not None:  # Rasa tells the actions without those that every bot has.
-        return {**content, "actions": domain.action_names[len(domain.default_action_names) :]}
+    if domain.rasa is not None:
+        return content
     return {
         "version": "3.1",
         "intents": content["intents"],
