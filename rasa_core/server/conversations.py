@@ -7,7 +7,7 @@ list, and ``nearest``, the existing names that look like the one that was sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from werkzeug.wrappers import Response
@@ -17,14 +17,19 @@ from rasa_core.events import (
     ActionExecuted,
     ActionReverted,
     Event,
-    Restarted,
     UserUtteranceReverted,
     UserUttered,
 )
 from rasa_core.exceptions import DomainError, EventError, UnknownActionError, UnknownSlotError, did_you_mean, nearest
 from rasa_core.server.api import takes
-from rasa_core.server.failures import MOST_READ, MOST_TOLD_UNASKED, check_length, unknown_conversation
 from rasa_core.server.requests import HttpError, Request, at_version, json_response
+from rasa_core.server.told_events import (
+    MOST_TOLD_UNASKED,
+    check_length,
+    check_told,
+    unknown_conversation,
+    with_events,
+)
 from rasa_core.slash_messages import joined
 from rasa_core.support.strict_json import json_type
 from rasa_core.trackers import DialogueStateTracker
@@ -112,43 +117,8 @@ def read_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
     if until is not None:
         check_length(tracker.count())
         tracker = tracker.travel_back_in_time(until)
-    _check_told(tracker, wanted)
+    check_told(tracker, wanted)
     return at_version(with_events(tracker, wanted), version)
-
-
-def _check_told(tracker: DialogueStateTracker, wanted: str | None) -> None:
-    """Raise `HttpError` 400 if there are more events of this kind than a request may have read."""
-    if wanted not in (None, "NONE"):
-        check_length(tracker.count(since_restart=wanted == "APPLIED" or not _reads_sessions(tracker, wanted)))
-
-
-def with_events(tracker: DialogueStateTracker, wanted: str) -> dict[str, Any]:
-    """Return the state of a conversation with those of its events that are `EVENTS_TOLD` under this name."""
-    state, events = tracker.current_state(), EVENTS_TOLD[wanted](tracker)
-    state["events"] = None if events is None else [event.as_dict() for event in events]
-    return state
-
-
-def _reads_sessions(tracker: DialogueStateTracker, wanted: str) -> bool:
-    """Tell whether all sessions are told: none of them is a restart in Rasa 3, as long as there is not too much."""
-    return wanted == "ALL" or (tracker.history.loops is not None and tracker.count() <= MOST_READ)
-
-
-def _after_restart(tracker: DialogueStateTracker) -> Iterable[Event]:
-    if not _reads_sessions(tracker, "AFTER_RESTART"):
-        return tracker.events_after_latest_restart()
-    events = list(tracker.events)
-    restarts = [position for position, event in enumerate(events, 1) if isinstance(event, Restarted)]
-    return events[restarts[-1] if restarts else 0 :]
-
-
-EVENTS_TOLD: Final[Mapping[str, Callable[[DialogueStateTracker], Iterable[Event] | None]]] = {
-    "ALL": lambda tracker: tracker.events,
-    "APPLIED": lambda tracker: tracker.applied_events(),
-    "AFTER_RESTART": _after_restart,
-    "NONE": lambda tracker: None,
-}
-"""Which events a state has, as Rasa names them: of a conversation, those that count are ``APPLIED``."""
 
 
 def explain(request: Request, agent: Agent, sender_id: str) -> Response:
@@ -178,7 +148,7 @@ def append_events(request: Request, agent: Agent, sender_id: str) -> Response:
     events = events_in([body] if isinstance(body, dict) else body, agent, is_log=True)
     check_taken_back(events, agent, sender_id)
     if "include_events" in request.args:
-        _check_told(agent.read_tracker(sender_id), takes.INCLUDE_EVENTS.of(request))
+        check_told(agent.read_tracker(sender_id), takes.INCLUDE_EVENTS.of(request))
     return _told(
         request, agent, sender_id, agent.processor.append_events(sender_id, events, request.conditions("append"))
     )
@@ -192,7 +162,7 @@ def log_message(request: Request, agent: Agent, sender_id: str) -> Response:
     (message,) = events_in([said], agent)
     assert isinstance(message, UserUttered)
     if "include_events" in request.args:
-        _check_told(agent.read_tracker(sender_id), takes.INCLUDE_EVENTS.of(request))
+        check_told(agent.read_tracker(sender_id), takes.INCLUDE_EVENTS.of(request))
     answered = agent.processor.append_message(sender_id, message, request.conditions("messages"))
     return _told(request, agent, sender_id, answered)
 

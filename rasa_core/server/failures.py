@@ -39,11 +39,6 @@ _FAILED: Final[tuple[tuple[type[Exception], str], ...]] = (
 )
 _plain = re.compile(r"[A-Za-z ,;-]+\.?")  # No digit, slash, quote or colon, without which there is no address.
 
-MOST_READ: Final = 200_000
-"""Events that a request may have read and sent; it takes about eight seconds, and 300 MB."""
-MOST_TOLD_UNASKED: Final = 1_000
-"""Events that an answer to a client of Rasa 3 has where it was not asked for any."""
-
 
 def as_http_error(error: RasaCoreError) -> HttpError:
     """Return the answer to an error of the layers below; 500 if it is not the caller's, and not passing."""
@@ -63,18 +58,3 @@ def _what_failed(error: RasaCoreError) -> str:
         return str(error)
     what = next(what for kind, what in _FAILED if isinstance(error, kind))
     return f"{what}; the server's log says why."
-
-
-def check_length(count: int) -> None:
-    """Raise `HttpError` 400 if a conversation has too many events to read and send them."""
-    if count > MOST_READ:
-        raise HttpError(
-            400,
-            f"the conversation has {count} events, and at most {MOST_READ} are sent at once: ask for its tracker with "
-            "?events=false, or read the events with rasa-core store export.",
-        )
-
-
-def unknown_conversation(sender_id: str) -> HttpError:
-    """Return what tells that there is no such conversation, for a reason that has a name of its own in Rasa."""
-    return HttpError(404, f"there is no conversation {sender_id!r}.", details={"reason": "Not found"})

@@ -25,10 +25,9 @@ from rasa_core.events.rasa3 import entities_in
 from rasa_core.exceptions import did_you_mean
 from rasa_core.processor import RasaProcessor
 from rasa_core.server.api import takes
-from rasa_core.server.conversations import with_events
-from rasa_core.server.failures import check_length, unknown_conversation
 from rasa_core.server.paths import check_sender_id
 from rasa_core.server.requests import HttpError, Request, at_version, json_response
+from rasa_core.server.told_events import check_length, unknown_conversation, with_events
 from rasa_core.stories.sessions import sessions_as_stories
 from rasa_core.support.strict_json import encode
 from rasa_core.tracker_store.idempotency import RequestResult

@@ -9,7 +9,7 @@ from policy_bot import Script, remote_domain
 from werkzeug.test import Client
 
 from rasa_core.agent import Agent
-from rasa_core.server import conversations, create_app, failures
+from rasa_core.server import conversations, create_app, told_events
 from rasa_core.tracker_store import EventLogStore
 
 MOST = 12
@@ -17,7 +17,7 @@ MOST = 12
 
 @pytest.fixture
 def client(engine: EventLogStore, monkeypatch: pytest.MonkeyPatch) -> Client:
-    monkeypatch.setattr(failures, "MOST_READ", MOST)
+    monkeypatch.setattr(told_events, "MOST_READ", MOST)
     monkeypatch.setattr(conversations, "MOST_PLAYED", MOST)
     monkeypatch.setattr(conversations, "MOST_EXPLAINED", MOST)
     return Client(create_app(Agent(remote_domain(), [Script({})], tracker_store=engine), inspect=""))

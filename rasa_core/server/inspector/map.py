@@ -14,7 +14,7 @@ from rasa_core.drawing.story_map import Story, StoryMap
 from rasa_core.evaluation.stories import whole_stories
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.project import Project
-from rasa_core.server import failures
+from rasa_core.server import told_events
 from rasa_core.server.inspector import takes
 from rasa_core.server.inspector.timeline import read_whole, snippet_of
 from rasa_core.server.requests import HttpError, Request, json_response
@@ -59,7 +59,7 @@ class Maps:
             told["way"] = made.way(list(read_whole(agent, name).events))
         if last is not None:
             names = list(newest(agent.tracker_store, last, list))
-            found = each_of(agent.tracker_store, names, failures.MOST_READ)
+            found = each_of(agent.tracker_store, names, told_events.MOST_READ)
             told["coverage"] = made.coverage(events for _, events in found)
         return json_response(told)
 

@@ -18,7 +18,7 @@ from rasa_core.evaluation.stories import StoryEvaluation, evaluate_conversations
 from rasa_core.exceptions import ModelError, RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.project import Project
-from rasa_core.server import failures
+from rasa_core.server import told_events
 from rasa_core.server.inspector import takes
 from rasa_core.server.inspector.candidate import Candidate
 from rasa_core.server.inspector.saving import test_file_of
@@ -162,7 +162,7 @@ def compare_with(candidate: Candidate, agent: Agent, last: int) -> Comparison:
         if done % _TOLD_EVERY == 0:
             candidate.keep_comparison({"state": "comparing", "done": done, "count": len(names), "last": last})
 
-    found = compare_stored(replay_of(agent, new), store, names, tell, longest=failures.MOST_READ)
+    found = compare_stored(replay_of(agent, new), store, names, tell, longest=told_events.MOST_READ)
     found.stories = list(_stories(trained, agent, new))
     return found
 

@@ -1,0 +1,65 @@
+"""Which of the events of a conversation an answer has, as clients of Rasa 3 ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from rasa_core.events import Event, Restarted
+from rasa_core.server.requests import HttpError
+from rasa_core.trackers import DialogueStateTracker
+
+MOST_READ: Final = 200_000
+"""Events that a request may have read and sent; it takes about eight seconds, and 300 MB."""
+MOST_TOLD_UNASKED: Final = 1_000
+"""Events that an answer to a client of Rasa 3 has where it was not asked for any."""
+
+
+def check_length(count: int) -> None:
+    """Raise `HttpError` 400 if a conversation has too many events to read and send them."""
+    if count > MOST_READ:
+        raise HttpError(
+            400,
+            f"the conversation has {count} events, and at most {MOST_READ} are sent at once: ask for its tracker with "
+            "?events=false, or read the events with rasa-core store export.",
+        )
+
+
+def unknown_conversation(sender_id: str) -> HttpError:
+    """Return what tells that there is no such conversation, for a reason that has a name of its own in Rasa."""
+    return HttpError(404, f"there is no conversation {sender_id!r}.", details={"reason": "Not found"})
+
+
+def check_told(tracker: DialogueStateTracker, wanted: str | None) -> None:
+    """Raise `HttpError` 400 if there are more events of this kind than a request may have read."""
+    if wanted not in (None, "NONE"):
+        check_length(tracker.count(since_restart=wanted == "APPLIED" or not _reads_sessions(tracker, wanted)))
+
+
+def with_events(tracker: DialogueStateTracker, wanted: str) -> dict[str, Any]:
+    """Return the state of a conversation with those of its events that are `EVENTS_TOLD` under this name."""
+    state, events = tracker.current_state(), EVENTS_TOLD[wanted](tracker)
+    state["events"] = None if events is None else [event.as_dict() for event in events]
+    return state
+
+
+def _reads_sessions(tracker: DialogueStateTracker, wanted: str) -> bool:
+    """Tell whether all sessions are told: none of them is a restart in Rasa 3, as long as there is not too much."""
+    return wanted == "ALL" or (tracker.history.loops is not None and tracker.count() <= MOST_READ)
+
+
+def _after_restart(tracker: DialogueStateTracker) -> Iterable[Event]:
+    if not _reads_sessions(tracker, "AFTER_RESTART"):
+        return tracker.events_after_latest_restart()
+    events = list(tracker.events)
+    restarts = [position for position, event in enumerate(events, 1) if isinstance(event, Restarted)]
+    return events[restarts[-1] if restarts else 0 :]
+
+
+EVENTS_TOLD: Final[Mapping[str, Callable[[DialogueStateTracker], Iterable[Event] | None]]] = {
+    "ALL": lambda tracker: tracker.events,
+    "APPLIED": lambda tracker: tracker.applied_events(),
+    "AFTER_RESTART": _after_restart,
+    "NONE": lambda tracker: None,
+}
+"""Which events a state has, as Rasa names them: of a conversation, those that count are ``APPLIED``."""
