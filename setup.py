@@ -94,8 +94,8 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            "rasa-core = rasa_core.commands.main:main",
-            "rasa-core-serve = rasa_core.commands.serve_project:command",
+            "rasa-core = rasa_core.commands:console",
+            "rasa-core-serve = rasa_core.commands:console_serve",
         ]
     },
     classifiers=[

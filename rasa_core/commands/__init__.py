@@ -1,1 +1,29 @@
 """The commands: ``rasa-core``, and what ``python -m rasa_core.train`` and others run."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any, Final
+
+INTERRUPTED: Final = 130
+"""What a shell gives for a program that SIGINT has ended."""
+
+
+def console() -> None:
+    """Run ``rasa-core``."""
+    _run("main", "main", prog_name="rasa-core")
+
+
+def console_serve() -> None:
+    """Run ``rasa-core-serve``."""
+    _run("serve_project", "command")
+
+
+def _run(module: str, name: str, **options: Any) -> None:
+    """Run a command; Ctrl+C ends it without a traceback also while modules are imported, which takes a moment."""
+    try:
+        getattr(import_module(f"{__name__}.{module}"), name)(**options)
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        sys.exit(INTERRUPTED)

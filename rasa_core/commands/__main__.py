@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rasa_core.commands.main import main
+from rasa_core.commands import console
 
 if __name__ == "__main__":
-    main(prog_name="rasa-core")
+    console()

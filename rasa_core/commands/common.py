@@ -17,13 +17,13 @@ import click
 from click.shell_completion import CompletionItem
 
 from rasa_core.checks import Finding
+from rasa_core.commands import INTERRUPTED
 from rasa_core.exceptions import RasaCoreError, did_you_mean
 from rasa_core.server.settings import default_store_path, default_store_url
 from rasa_core.support import own_code
 from rasa_core.support.folders import make_private
 
 MOST_PLACES = 5
-INTERRUPTED = 130  # What a shell gives for a program that SIGINT has ended.
 
 F = TypeVar("F", bound=Callable[..., Any])
 

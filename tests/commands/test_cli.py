@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from rasa_core import __version__
+from rasa_core import __version__, commands
 from rasa_core.channels.console import LineEditor
 from rasa_core.commands.main import COMMANDS, main, serve
 
@@ -254,3 +254,16 @@ def test_a_flag_that_a_command_needs_is_asked_for(capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         import_module("rasa_core.restore").create_argument_parser().parse_args(["dump.json"])
     assert "-d/--core" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_modules_are_imported_leaves_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(name: str) -> object:
+        raise KeyboardInterrupt(name)
+
+    monkeypatch.setattr(commands, "import_module", interrupted)
+    for program in (commands.console, commands.console_serve):
+        with pytest.raises(SystemExit, match="130"):
+            program()
+    assert capsys.readouterr().err == "Interrupted.\nInterrupted.\n"
