@@ -3,8 +3,9 @@
 It looks at each token and at the ones before and after it: their words, n-grams, letters and shapes, which patterns
 match, and which tags follow which; see `rasa_core.nlu.crf` for the notation. n-grams weigh ``1 / sqrt(their number)``,
 and so do letters. The weights W are those with the least ``|W|^2 / 2 + C sum of losses``, of which there is only one,
-so that few messages teach it as well as many; messages in other case and without accents count a little, too. It is
-trained in a second or two, but not on many messages, from which the network alone learns as much.
+so that few messages teach it as well as many; messages in other case, without accents and with another sign at their
+end count a little, too. It is trained in a second or two, but not on many messages, from which the network alone
+learns as much.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from numpy.typing import NDArray
 from rasa_core.nlu.crf import first, forbidden, tags_of
 from rasa_core.nlu.linear import minimum, scipy
 from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, plain, shape_of
-from rasa_core.nlu.variation import TaggedMessage
+from rasa_core.nlu.variation import TaggedMessage, with_other_end
 
 Floats = NDArray[np.float32]
 
 SEEN: Final = 3
 """Tokens that the tagger looks at: each one itself, the one before it, and the one after."""
 _STRENGTH: Final = 40.0  # The C above.
-_RESPELT: Final = 0.3  # What a message in other case, or without accents, counts.
+_VARIED: Final = 0.3  # What a message counts that is written otherwise than somebody wrote it.
 _TOGETHER: Final = 64  # Messages; matrices stay so small that BLAS shares none out among threads.
 
 
@@ -47,9 +48,9 @@ class LinearTagger:
         self._cuts = np.cumsum([len(vocabulary.words) + 1, len(vocabulary.pieces), len(vocabulary.letters)])
         self._forbidden, self._first = forbidden(entities), first(entities)
 
-    def fit(self, messages: Sequence[TaggedMessage]) -> None:
-        """Learn from messages."""
-        weighed = [*((message, 1.0) for message in messages), *((one, _RESPELT) for one in respelt(messages))]
+    def fit(self, messages: Sequence[TaggedMessage], signs: Sequence[str]) -> None:
+        """Learn from messages, which may end with some signs."""
+        weighed = [*((message, 1.0) for message in messages), *((one, _VARIED) for one in varied(messages, signs))]
         weighed.sort(key=lambda pair: len(pair[0].keys))  # Little is lost where messages are filled up to one length.
         ordered = [message for message, _ in weighed]
         keys = sorted({key for message in ordered for key in message.keys})
@@ -179,12 +180,19 @@ class Chains:
         return chances, moved * moves
 
 
-def respelt(messages: Sequence[TaggedMessage]) -> Iterator[TaggedMessage]:
-    """Yield messages in upper and lower case, and without accents, where that changes anything."""
+def varied(messages: Sequence[TaggedMessage], signs: Sequence[str]) -> Iterator[TaggedMessage]:
+    """Yield messages in upper and lower case, without accents, and with another end, where that changes anything.
+
+    That is none of the signs where a message ends with one, and one of them, in turn, where it does not.
+    """
     for change in (str.upper, str.lower, plain):
         for message in messages:
             if (keys := tuple(map(change, message.keys))) != message.keys:
                 yield replace(message, keys=keys)
+    for number, message in enumerate(messages):
+        other = with_other_end(message, signs[number % len(signs)] if signs else "")
+        if other.keys != message.keys:
+            yield other
 
 
 def chains_of(weighed: Sequence[tuple[TaggedMessage, float]], tags: int) -> list[Chains]:

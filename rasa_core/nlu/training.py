@@ -149,7 +149,7 @@ class NLUTraining:
         if not (self._is_small and self._labels):
             return {}
         tagger = LinearTagger(vocabulary, len(self._labels))
-        tagger.fit(messages)
+        tagger.fit(messages, sorted(self.batches.signs.last))
         return tagger.arrays()
 
     def _held_out(self) -> list[Rows]:

@@ -155,6 +155,16 @@ class Variation:
         return [*keys, *message.keys[done:]], [*tags, *message.tags[done:]], [*extras, *message.extras[done:]]
 
 
+def with_other_end(message: TaggedMessage, sign: str) -> TaggedMessage:
+    """Return a message without the sign at its end; if it has none there outside of an entity, with this one."""
+    keys, tags, extras = list(message.keys), list(message.tags), list(message.extras)
+    if len(keys) > 1 and not tags[-1] and is_sign(keys[-1]):
+        del keys[-1], tags[-1], extras[-1]
+    elif sign:
+        _put(keys, tags, extras, len(keys), (sign,), touches=True)
+    return TaggedMessage(tuple(keys), tuple(tags), message.intent, np.stack(extras))
+
+
 def _put(
     keys: list[str], tags: list[int], extras: list[Floats], at: int, put: Sequence[str], *, touches: bool = False
 ) -> None:

@@ -13,7 +13,7 @@ from rasa_core.exceptions import ModelError
 from rasa_core.nlu import training
 from rasa_core.nlu.calibration import Calibration, Tagged, best_tag_share, calibrated, parts_of
 from rasa_core.nlu.crf import forbidden
-from rasa_core.nlu.linear_tags import LinearTagger, respelt
+from rasa_core.nlu.linear_tags import LinearTagger, varied
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.settings import NLUSettings
@@ -21,7 +21,7 @@ from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize
 from rasa_core.nlu.training import NLUTraining
 from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample, Regex, TrainingData
 from rasa_core.nlu.training_network import crf_loss, numbers_to_draw
-from rasa_core.nlu.variation import tagged
+from rasa_core.nlu.variation import TaggedMessage, tagged
 from rasa_core.policies.keras_training import import_keras
 from rasa_core.support.probabilities import log_loss, softmax
 
@@ -61,10 +61,10 @@ def test_numpy_scores_as_the_classifier_does() -> None:
 def test_numpy_scores_as_the_linear_tagger_does() -> None:
     training, model = trained()
     tagger = LinearTagger(model._vocabulary, len(training._labels))
-    tagger.fit(training._messages)
+    tagger.fit(training._messages, (".",))
     without = training._model(model._vocabulary, Calibration())
     beside = training._model(model._vocabulary, Calibration(tag_share=0.3), None, tagger.arrays())
-    lengths = [len(message.keys) for message in (*training._messages, *respelt(training._messages))]
+    lengths = [len(message.keys) for message in (*training._messages, *varied(training._messages, (".",)))]
     order = np.argsort(lengths, kind="stable").tolist()
     ends = np.cumsum([lengths[number] for number in order])
     scores = np.split(tagger.scores(tagger.weights), ends[:-1])
@@ -79,7 +79,7 @@ def test_numpy_scores_as_the_linear_tagger_does() -> None:
 def test_the_linear_tagger_loses_what_the_network_would_and_falls_where_its_slope_says() -> None:
     training, _ = trained()
     tagger = LinearTagger(training._vocabulary, len(training._labels))
-    tagger.fit(training._messages)
+    tagger.fit(training._messages, (".",))
     rng = np.random.default_rng(3)
     weights, way = rng.normal(scale=0.1, size=(2, *tagger.weights.shape)).astype("f")
     _, slope = tagger._loss(weights)
@@ -281,3 +281,15 @@ def test_words_pieces_and_letters_say_an_intent_by_themselves() -> None:
     known = [example for example in messages().examples if example.intent]
     answers = linear.parse_many([example.text for example in known])
     assert [answer["intent"]["name"] for answer in answers] == [example.intent for example in known]
+
+
+def test_the_tagger_sees_each_message_with_another_end() -> None:
+    def tagged_as(text: str, *tags: int) -> TaggedMessage:
+        return TaggedMessage(tuple(text.split()), tags, 0, np.zeros((len(tags), 1), np.float32))
+
+    messages = [tagged_as("in rome", 0, 1), tagged_as("in rome ?", 0, 1, 0), tagged_as("by yahoo !", 0, 1, 2)]
+    ends = {(one.keys, one.tags) for one in varied(messages, ("!", "?"))}
+    assert (("in", "rome", "!"), (0, 1, 0)) in ends
+    assert (("in", "rome"), (0, 1)) in ends
+    assert (("by", "yahoo", "!", "!"), (0, 1, 2, 0)) in ends
+    assert not any(one.keys == message.keys for message in messages[:1] for one in varied(messages[:1], ()))
