@@ -27,7 +27,7 @@ Floats = NDArray[np.float32]
 SEEN: Final = 3
 """Tokens that the tagger looks at: each one itself, the one before it, and the one after."""
 _STRENGTH: Final = 40.0  # The C above.
-_VARIED: Final = 0.3  # What a message counts that is written otherwise than somebody wrote it.
+_RESPELT, _ENDED = 0.3, 0.1  # What a message counts in other case, or without accents; and with another end.
 _TOGETHER: Final = 64  # Messages; matrices stay so small that BLAS shares none out among threads.
 
 
@@ -50,7 +50,8 @@ class LinearTagger:
 
     def fit(self, messages: Sequence[TaggedMessage], signs: Sequence[str]) -> None:
         """Learn from messages, which may end with some signs."""
-        weighed = [*((message, 1.0) for message in messages), *((one, _VARIED) for one in varied(messages, signs))]
+        kinds = (messages, 1.0), (respelt(messages), _RESPELT), (ended(messages, signs), _ENDED)
+        weighed = [(message, weight) for kind, weight in kinds for message in kind]
         weighed.sort(key=lambda pair: len(pair[0].keys))  # Little is lost where messages are filled up to one length.
         ordered = [message for message, _ in weighed]
         keys = sorted({key for message in ordered for key in message.keys})
@@ -180,15 +181,16 @@ class Chains:
         return chances, moved * moves
 
 
-def varied(messages: Sequence[TaggedMessage], signs: Sequence[str]) -> Iterator[TaggedMessage]:
-    """Yield messages in upper and lower case, without accents, and with another end, where that changes anything.
-
-    That is none of the signs where a message ends with one, and one of them, in turn, where it does not.
-    """
+def respelt(messages: Sequence[TaggedMessage]) -> Iterator[TaggedMessage]:
+    """Yield messages in upper and lower case, and without accents, where that changes anything."""
     for change in (str.upper, str.lower, plain):
         for message in messages:
             if (keys := tuple(map(change, message.keys))) != message.keys:
                 yield replace(message, keys=keys)
+
+
+def ended(messages: Sequence[TaggedMessage], signs: Sequence[str]) -> Iterator[TaggedMessage]:
+    """Yield messages without the sign at their end; those that have none with one of the signs, in turn."""
     for number, message in enumerate(messages):
         other = with_other_end(message, signs[number % len(signs)] if signs else "")
         if other.keys != message.keys:
