@@ -4,7 +4,7 @@ A request is checked in this order: the path (404, 405), the token (401) or, wit
 (403), the conversation's name (400), the model (503), then the body. The application keeps nothing between requests but
 its settings and the model, so any number of threads may share it, and it works below any prefix of another site.
 
-Werkzeug does what it can: requests, paths, headers, forms, answers, errors. Four things on the way of every turn are
+Werkzeug does what it can: requests, headers, forms, answers, errors. Four things on the way of every turn are
 done by hand, because of what they cost there. With the first three, a server with a store in memory takes 0.76 of the
 turns a second of an application that only lets Werkzeug route, read JSON and answer with JSON of the same size, and
 0.57 with eight clients; without them, 0.64 and 0.47; with nothing of Werkzeug, 0.79 and 0.61
@@ -12,7 +12,7 @@ turns a second of an application that only lets Werkzeug route, read JSON and an
 
 - A body of known length is read with one call (`Request._read_declared`): Werkzeug's stream, which guards its end,
   costs as much as decoding the JSON in it.
-- A path is looked up among the latest ones before Werkzeug matches it (`Paths.match`).
+- A path is looked up among the latest ones, and else matched by one expression (`Paths.match`).
 - The headers of an answer are given in one list, and its body as another (`json_response`, `Visit.answer`).
 - What Werkzeug makes of a request and of an answer is made when it is asked for (`Request`, `JsonResponse`).
 """
