@@ -162,7 +162,7 @@ class TrainingTracker(DialogueStateTracker):
         super()._forget()
         self.sources: list[Place | None] = []
 
-    def _append(self, event: Event, source: Place | None = None) -> None:
+    def take(self, event: Event, source: Place | None = None) -> None:  # noqa: D102
         # As in the base, a call to which each event of each conversation would pay for.
         self._pending.append(event)
         self.latest_event_time = event.timestamp
@@ -190,7 +190,7 @@ class TrainingTracker(DialogueStateTracker):
             elif acted and isinstance(event, Restarted | UserUtteranceReverted):
                 ended.append(onward.copy())
                 acted = False
-            onward._append(event, place)
+            onward.take(event, place)
         return onward, ended
 
     def copy(self) -> Self:

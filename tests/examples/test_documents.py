@@ -20,6 +20,7 @@ from example_bot import ROOT, Served
 from programs import program
 
 from rasa_core import Domain
+from rasa_core.commands.compare import command as compare_command
 from rasa_core.commands.evaluate import command as evaluate_command
 from rasa_core.commands.init import command as init_command
 from rasa_core.commands.main import main as main_command
@@ -190,7 +191,7 @@ def test_flags_that_a_document_names_exist(document: str) -> None:
     known |= {name for command in store_command.commands.values() for option in command.params for name in option.opts}
     known |= {
         name
-        for command in (evaluate_command, migrate_command, train_command)
+        for command in (compare_command, evaluate_command, migrate_command, train_command)
         for option in command.params
         for name in option.opts
     }

@@ -178,18 +178,21 @@ def test_text_far_from_everything_gets_low_confidence(model, text: str) -> None:
     assert sum(each["confidence"] for each in answer["intent_ranking"]) < 0.6
 
 
+def _seconds(model: NLUModel, text: str) -> float:
+    started = time.thread_time()
+    model.parse(text)
+    return time.thread_time() - started
+
+
 def test_a_long_message_is_cut_and_takes_no_longer_than_a_short_one_may(model) -> None:
     text = "book a table in Lisbon and then say hello to me there, " * 182
-    model.parse(text)
-    times = []
-    for _ in range(5):
-        started = time.thread_time()
-        answer = model.parse(text)
-        times.append(time.thread_time() - started)
+    answer = model.parse(text)
     assert answer["truncated"] is True
     assert max(entity["end"] for entity in answer["entities"]) <= MAX_CHARACTERS
-    # Seconds of this thread, since others may have the processor; ten times what it takes.
-    assert min(times) < 0.05
+
+    # Seconds of this thread, since others may have the processor; beside the longest message that is read as a whole.
+    whole, cut = (min(_seconds(model, message) for _ in range(5)) for message in (text[:MAX_CHARACTERS], text))
+    assert cut < 3 * whole
 
 
 def test_threads_share_a_model(model) -> None:
