@@ -123,7 +123,7 @@ def events() -> dict[str, Schema]:
     made = {f"Event-{name}": _event(kind) for name, kind in known.items()}
     action = made["Event-action"]
     action["properties"]["name"] = or_null(ref("Action"))  # Null of an action that is a text of a story.
-    action |= {"required": ["event"], "anyOf": [_needs(name=ref("Action")), _needs(action_text=TEXT)]}
+    action |= {"required": ["event"], "anyOf": [_needs(name=ref("Action")), _needs(action_text=ref("Action"))]}
     reminder = made["Event-reminder"]["properties"]
     reminder["date_time"] = {"type": "string", "format": "date-time", "examples": ["2030-01-01T12:00:00+02:00"]}
     return {
