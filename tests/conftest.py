@@ -48,6 +48,14 @@ def brief_trainings() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quiet_housekeepers() -> None:
+    """Let no application that outlives its test write into the log of a later one: all share one logger."""
+    from rasa_core.server.served_model import Housekeeper
+
+    Housekeeper.__init__.__kwdefaults__["first"] = 1e6
+
+
 settings.register_profile("local", deadline=None)
 settings.register_profile(
     "ci", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]

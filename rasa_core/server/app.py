@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import logging
 import os
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial, wraps
 from http import HTTPStatus
@@ -111,7 +112,7 @@ class ServerApp:
         self.metrics = Metrics(settings.metrics) if metrics_can_be_read() else None
         if self.metrics is not None:
             model.watch_store(self.metrics.committed)
-        self.housekeeper = Housekeeper(model, settings.retention)
+        self.housekeeper = Housekeeper(model, settings.retention, weakref.ref(self))
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, as PEP 3333 has it."""

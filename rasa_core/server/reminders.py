@@ -122,10 +122,10 @@ class ReminderClock:
         channel = RestOutputChannel(tracker.latest_message.input_channel)
         agent.turns().handle_reminder(event, ResponseDispatcher(due.sender_id, channel, agent.domain))
 
-    def run(self) -> None:
-        """Act on reminders for as long as the process lives."""
+    def run(self, is_needed: Callable[[], bool]) -> None:
+        """Act on reminders for as long as somebody needs that."""
         looked_at: float | None = None
-        while True:
+        while is_needed():
             if looked_at is None:  # Until there is a model, and its store answers.
                 looked_at = self._try(self.look)
             wait = self._try(lambda: self.act(time.time()))

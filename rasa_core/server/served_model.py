@@ -291,6 +291,8 @@ class Housekeeper:
         Knows the store.
     retention
         Conversations that have not changed for so long are deleted, in seconds; None to keep all.
+    owner
+        Returns None once nobody needs this any more, such as a weak reference to the application; None for ever.
     first, every
         When it is done first, and then again, in seconds.
 
@@ -301,10 +303,17 @@ class Housekeeper:
     """
 
     def __init__(
-        self, model: ServedModel, retention: float | None = None, *, first: float = 10.0, every: float = 3600.0
+        self,
+        model: ServedModel,
+        retention: float | None = None,
+        owner: Callable[[], object] | None = None,
+        *,
+        first: float = 10.0,
+        every: float = 3600.0,
     ) -> None:
         self._model = model
         self._retention = retention
+        self._is_needed: Callable[[], bool] = lambda: owner is None or owner() is not None
         self._first = first
         self._every = every
         self.threads: dict[int, threading.Thread] = {}
@@ -317,11 +326,11 @@ class Housekeeper:
         # One step that no other thread can come between, without a lock that a fork would copy while it is held.
         if self.threads.setdefault(os.getpid(), thread) is thread:
             thread.start()
-            threading.Thread(target=self.clock.run, name="reminders", daemon=True).start()
+            threading.Thread(target=self.clock.run, args=(self._is_needed,), name="reminders", daemon=True).start()
 
     def _run(self) -> None:
         time.sleep(self._first)
-        while True:
+        while self._is_needed():
             try:
                 self.clean()
             except Exception:  # The outermost edge of this thread: what failed once must not end it for good.

@@ -249,7 +249,7 @@ def test_what_stood_before_a_late_start_of_the_model_and_its_store_acts(
             raise missing.pop(0)
         return agent
 
-    threading.Thread(target=ReminderClock(served).run, daemon=True).start()
+    threading.Thread(target=ReminderClock(served).run, args=(lambda: True,), daemon=True).start()
 
     assert done.wait(30)
     assert said(agent) == ["Yes."]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import subprocess
@@ -127,6 +128,18 @@ def test_an_unexpected_error_is_logged_and_does_not_end_it(agent: Agent, store: 
     assert all(tried.acquire(timeout=20) for _ in range(3))
     housekeeper._every = 1e6
     assert "a fault of a store of somebody's own" in caplog.text
+
+
+def test_it_ends_with_an_application_that_nobody_has_any_more(store: Aged) -> None:
+    app = create_app(make_agent(store))
+    app.housekeeper._first, app.housekeeper._every = 0.0, 0.001
+    Client(app).get("/version")
+    (thread,) = app.housekeeper.threads.values()
+    assert thread.is_alive()
+    del app
+    gc.collect()
+    thread.join(20)
+    assert not thread.is_alive()
 
 
 def test_requests_that_come_at_once_start_one(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
