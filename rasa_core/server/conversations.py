@@ -247,11 +247,11 @@ def _error_of(action: str | None, body: Mapping[str, Any]) -> str | None:
 def events_in(items: object, agent: Agent, *, is_log: bool = False) -> list[Event]:
     """Return the events of a JSON list; raise `HttpError` 400 if one of them is wrong.
 
-    A log (`is_log`) of a Rasa 3 bot may name slots and actions that the domain does not have, as in Rasa.
+    A log (`is_log`) may name what the domain does not have, where `takes.any_name_in_logs` says so.
     """
     if not isinstance(items, list):
         raise HttpError(400, f"events are sent as a list, not as {json_type(items)}.")
-    takes_any = is_log and agent.domain.rasa is not None
+    takes_any = is_log and takes.any_name_in_logs(agent.domain)
     return [_event(item, index, agent, takes_any) for index, item in enumerate(items)]
 
 

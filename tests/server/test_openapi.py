@@ -10,9 +10,10 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from server_answers import error_of
-from server_bot import make_agent, make_app
+from server_bot import DOMAIN, AnswersByIntent, make_agent, make_app
 from werkzeug.test import Client
 
+from rasa_core.agent import Agent
 from rasa_core.domain import Domain
 from rasa_core.server import ServerApp, create_app
 from rasa_core.server.api.fields import Body, Field, Parameter
@@ -134,6 +135,42 @@ def test_names_are_those_of_the_domain() -> None:
     agent = app.model.agent()
     agent.domain = Domain.from_yaml("intents: [other]\nactions: [utter_x]\ntemplates: {utter_x: [{text: x}]}")
     assert described(app)["components"]["schemas"]["Intent"]["enum"] == ["other"]
+
+
+RASA3 = """
+version: "3.1"
+intents: [greet]
+slots: {city: {type: text, mappings: [{type: custom}]}}
+responses: {utter_greet: [{text: hey}]}
+"""
+NAMING: list[dict[str, Any]] = [
+    {"event": "slot", "name": "ctiy", "value": "Porto"},
+    {"event": "action", "name": "utter_gone"},
+    {"event": "action", "name": None, "action_text": "Hello!"},
+    {"event": "followup", "name": "utter_gone"},
+    {"event": "reminder", "action": "utter_gone", "date_time": "2030-01-01T12:00:00Z"},
+]
+
+
+@pytest.mark.parametrize(("domain", "takes_any"), [(DOMAIN, False), (RASA3, True)], ids=["0.9", "Rasa 3"])
+@pytest.mark.parametrize("event", NAMING, ids=lambda event: event["event"] + "_text" * ("action_text" in event))
+def test_names_in_logs_are_described_as_they_are_checked(domain: str, takes_any: bool, event: dict[str, Any]) -> None:
+    """What came from another bot of Rasa 3 may name what this one does not have; what was just run may not."""
+    app = create_app(Agent(Domain.from_yaml(domain), [AnswersByIntent()]))
+    client, document = Client(app), described(app)
+    sent = {
+        ("/continue", "post"): {"events": [event]},
+        ("/conversations/{sender_id}/tracker/events", "post"): event,
+        ("/conversations/{sender_id}/tracker", "put"): [event],
+        ("/model/predict", "post"): [event],
+    }
+    for (path, method), body in sent.items():
+        (content,) = document["paths"][path][method]["requestBody"]["content"].values()
+        schema = {**content["schema"], "components": document["components"]}
+        response = client.open(path.format(sender_id="ada"), method=method.upper(), json=body)
+        assert (jsonschema_rs.is_valid(schema, body), response.status_code) == (
+            (True, 200) if takes_any and path != "/continue" else (False, 400)
+        ), (path, response.get_data(as_text=True))
 
 
 def test_without_a_model_any_name_is_described(tmp_path: Path) -> None:

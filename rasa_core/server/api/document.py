@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from werkzeug.wrappers import Response
 
 from rasa_core.agent import Agent
-from rasa_core.server.api import operations, schemas
+from rasa_core.server.api import operations, schemas, takes
 from rasa_core.server.api.fields import Body, Parameter
 from rasa_core.server.api.operations import JSON, TAGS, Operation, of_file
 from rasa_core.server.api.schemas import Schema, ref
@@ -91,12 +91,13 @@ _SCHEMES: Final = {
 
 
 class Names(NamedTuple):
-    """What the document lists: names of the domain, and of models."""
+    """What the document lists: names of the domain, and of models; and whether logs may have others, too."""
 
     actions: tuple[str, ...] = ()
     intents: tuple[str, ...] = ()
     slots: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    any_in_logs: bool = False
 
     @classmethod
     def of(cls, agent: Agent | None, models: tuple[str, ...]) -> Names:
@@ -105,7 +106,7 @@ class Names(NamedTuple):
             return cls(models=models)
         domain = agent.domain
         slots = tuple(slot.name for slot in domain.slots)
-        return cls(tuple(domain.action_names), tuple(domain.intents), slots, models)
+        return cls(tuple(domain.action_names), tuple(domain.intents), slots, models, takes.any_name_in_logs(domain))
 
     def schemas(self) -> dict[str, Schema]:
         """Return a schema for each kind."""
@@ -175,7 +176,7 @@ class Document:
         self._schemes = app.guard.schemes
         self._paths = {path for path, _ in app.paths.all()}
         self._operations = dict(operations.OPERATIONS)
-        self._schemas = {**schemas.ANSWERS, **schemas.events(), **names.schemas()}
+        self._schemas = {**schemas.ANSWERS, **schemas.events(names.any_in_logs), **names.schemas()}
         self._of_files: Mapping[str, Operation] = {}
         if app.inspector is not None:
             described, shapes = app.inspector.described()

@@ -89,7 +89,7 @@ def of_file(tag: str, suffix: str) -> Operation:
 
 
 _CHANGE: Final[dict[str, Any]] = {"is_change": True, "errors": (409,)}
-_EVENTS: Final = ref("Events")
+_LOG: Final = ref("Log")
 _SETTINGS: Final = tuple(
     Parameter(name, float, "a number", "A setting of the training.", **schema)
     for name, schema in schemas.settings(fields(NLUSettings))
@@ -104,10 +104,10 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("/respond", "POST"): _conversation("Messages", takes.MODEL, body=takes.MESSAGE, **_CHANGE),
     ("/respond", "GET"): _conversation("Messages", takes.QUERY, takes.MODEL, **_CHANGE),
     ("/tracker", "GET"): _conversation("State", takes.EVENTS, takes.IGNORE_RESTARTS, takes.INCLUDE_EVENTS, takes.UNTIL),
-    ("/tracker", "PUT"): _conversation("State", takes.INCLUDE_EVENTS, body=_EVENTS, **_CHANGE),
-    ("/tracker/events", "PUT"): _conversation("State", takes.INCLUDE_EVENTS, body=_EVENTS, **_CHANGE),
+    ("/tracker", "PUT"): _conversation("State", takes.INCLUDE_EVENTS, body=_LOG, **_CHANGE),
+    ("/tracker/events", "PUT"): _conversation("State", takes.INCLUDE_EVENTS, body=_LOG, **_CHANGE),
     ("/tracker/events", "POST"): _conversation(
-        "State", takes.INCLUDE_EVENTS, body=schemas.one_of(_EVENTS, ref("Event")), **_CHANGE
+        "State", takes.INCLUDE_EVENTS, body=schemas.one_of(_LOG, ref("LogEvent")), **_CHANGE
     ),
     ("/explain", "GET"): _conversation("Explanation", takes.AT),
     ("", "DELETE"): Operation("conversation", answers("Deleted"), is_change=True, errors=(409, 501)),
@@ -143,7 +143,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("/status", "GET"): Operation("rasa", answers("Status")),
     ("/domain", "GET"): Operation("rasa", {200: {JSON: ref("Domain"), "application/x-yaml": TEXT}}, errors=(406,)),
     ("/model/parse", "POST"): Operation("rasa", answers("Parse"), body=takes.TEXT_BODY),
-    ("/model/predict", "POST"): Operation("rasa", answers("Prediction"), body=_EVENTS),
+    ("/model/predict", "POST"): Operation("rasa", answers("Prediction"), body=_LOG),
     # -- the model
     ("/version", "GET"): Operation("model", answers("Version"), needs_model=False),
     ("/load", "POST"): Operation(

@@ -117,8 +117,22 @@ _MORE: Final[Mapping[str, Schema]] = {
 }
 
 
-def events() -> dict[str, Schema]:
-    """Return the schemas of events: of each type, of one event, and of a list."""
+def _any_name(schema: Any) -> Any:
+    """Return a schema with any text in the place of names of the domain."""
+    if isinstance(schema, list):
+        return [_any_name(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema in (ref("Action"), ref("Slot")):
+        return TEXT
+    return {key: _any_name(part) for key, part in schema.items()}
+
+
+def events(any_name_in_logs: bool = False) -> dict[str, Schema]:
+    """Return the schemas of events: of each type, of one event, and of a list; and the same of the log of a conversation.
+
+    The names in a log are those of the domain, or any (`any_name_in_logs`).
+    """
     known = {name: Event.resolve_by_type(name) for name in Event.known_types() if name not in _REFUSED}
     made = {f"Event-{name}": _event(kind) for name, kind in known.items()}
     action = made["Event-action"]
@@ -126,10 +140,15 @@ def events() -> dict[str, Schema]:
     action |= {"required": ["event"], "anyOf": [_needs(name=ref("Action")), _needs(action_text=ref("Action"))]}
     reminder = made["Event-reminder"]["properties"]
     reminder["date_time"] = {"type": "string", "format": "date-time", "examples": ["2030-01-01T12:00:00+02:00"]}
+    naming = {f"Event-{kind}" for kind, _ in _NAMED} if any_name_in_logs else set()
+    in_logs = {f"Log{name}" if name in naming else name: _any_name(made[name]) for name in made}
     return {
         **made,
+        **{name: schema for name, schema in in_logs.items() if name not in made},
         "Event": {"anyOf": [ref(name) for name in made]},
         "Events": listed(ref("Event")),
+        "LogEvent": {"anyOf": [ref(name) for name in in_logs]},
+        "Log": {**listed(ref("LogEvent")), "description": "The events of a conversation, in order."},
         "Timestamp": {
             **NUMBER_OR_NULL,
             "description": "Unix time in seconds; now if it is missing or null.",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from types import NoneType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rasa_core.events.base import END_OF_TIME
 from rasa_core.server.api.fields import Body, Field, Parameter, RequestError
+
+if TYPE_CHECKING:
+    from rasa_core.domain import Domain
 
 TEXT: Final = (str,)
 TEXT_OR_NONE: Final = (str, NoneType)
@@ -16,6 +19,11 @@ def names(kind: str, *, or_none: bool = False) -> dict[str, Any]:
     """Return the schema of a name that the domain has to know, which views check: ``Action``, ``Intent``, ``Slot``."""
     known = {"$ref": f"#/components/schemas/{kind}"}
     return {"anyOf": [known, {"type": "null"}]} if or_none else known
+
+
+def any_name_in_logs(domain: Domain) -> bool:
+    """Tell whether the log of a conversation may name slots and actions that the domain does not have, as in Rasa 3."""
+    return domain.rasa is not None
 
 
 class _Moment(Parameter):
