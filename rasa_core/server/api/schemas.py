@@ -129,7 +129,7 @@ def _any_name(schema: Any) -> Any:
 
 
 def events(any_name_in_logs: bool = False) -> dict[str, Schema]:
-    """Return the schemas of events: of each type, of one event, and of a list; and the same of the log of a conversation.
+    """Return the schemas of events: of each type, of one event, of a list, and of the log of a conversation.
 
     The names in a log are those of the domain, or any (`any_name_in_logs`).
     """

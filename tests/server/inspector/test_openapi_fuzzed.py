@@ -1,7 +1,7 @@
 """What schemathesis makes of ``/openapi.json`` is answered as it says, by all default checks of schemathesis.
 
-The inspector's application has all routes there are, and bots of Rasa 3 take other names in logs than those of 0.9. Left
-out are routes that stand under another path too, the files of pages, what is switched off here, and what starts a
+The inspector's application has all routes there are, and bots of Rasa 3 take other names in logs than those of 0.9.
+Left out are routes that stand under another path too, the files of pages, what is switched off here, and what starts a
 training. One type of events is tried, since all are described and checked by one table. ``schemathesis run`` in the
 folder of the repository, on a server, tries everything.
 """
