@@ -154,6 +154,14 @@ def test_travelling_in_time_includes_the_moment_itself() -> None:
     assert tracker.travel_back_in_time(0.5).latest_event_time is None
 
 
+def test_travelling_in_time_ends_where_the_conversation_was_though_the_clock_was_set_back() -> None:
+    """What is left of a conversation is its beginning, never what came later without what it built on."""
+    tracker = tracker_of(*(said("greet", stamp=stamp) for stamp in (50.0, 60.0, 1.0, 2.0, 61.0)))
+    assert [event.timestamp for event in tracker.travel_back_in_time(2.5).events] == [50.0, 60.0, 1.0, 2.0]
+    assert [event.timestamp for event in tracker.travel_back_in_time(0.5).events] == []
+    assert len(tracker.travel_back_in_time(61.0).events) == 5
+
+
 def test_prior_trackers_are_those_before_each_action() -> None:
     tracker = tracker_of(*TURN)
     assert [prior.latest_action_name for prior in tracker.generate_all_prior_trackers()] == [

@@ -35,6 +35,7 @@ from rasa_core.server.reminders import ReminderClock
 from rasa_core.server.requests import HttpError, Request, without_folders
 from rasa_core.server.settings import default_store_path
 from rasa_core.slots import without_imports
+from rasa_core.support.clock import ClockWatch
 from rasa_core.support.folders import Stamp, replace_directory, stamp_of
 from rasa_core.support.kept_versions import CURRENT, as_current, current_version
 from rasa_core.tracker_store.base import ANSWERS_KEPT, TrackerStore
@@ -52,6 +53,8 @@ _LOAD_ERRORS: Final = (
 )
 _NO_AGENT: Final = "No agent loaded. To continue processing, a model of a trained agent needs to be loaded."
 _LOOK_EVERY = 1.0  # seconds
+_MOST_SET = 300.0
+"""Seconds by which the clock may be set forward without anybody waiting to see whether it stays so."""
 
 
 class Serves(Protocol):
@@ -318,6 +321,7 @@ class Housekeeper:
         self._every = every
         self.threads: dict[int, threading.Thread] = {}
         self.clock = ReminderClock(model.agent)
+        self._set = ClockWatch()
         model.watch(self.clock.note)
 
     def start(self) -> None:
@@ -338,7 +342,14 @@ class Housekeeper:
             time.sleep(self._every)
 
     def clean(self) -> None:
-        """Forget what is old now; a store that cannot be reached is left for the next time."""
+        """Forget what is old now; a store that cannot be reached is left for the next time.
+
+        So is all if the clock was set forward, by which everything may seem old; if it is right, it stays so.
+        """
+        moved = self._set.moved()
+        if moved > _MOST_SET:
+            logger.warning("the clock was set forward by %.0f s; what is too old now is forgotten next time.", moved)
+            return
         now = time.time()
         try:
             store = self._model.agent().tracker_store

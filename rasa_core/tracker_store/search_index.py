@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.exceptions import StoreError
+from rasa_core.support.clock import ClockWatch
 from rasa_core.support.folders import make_private
 from rasa_core.support.strict_json import encode
 from rasa_core.tracker_store.base import TrackerStore
@@ -118,6 +119,8 @@ class ConversationIndex:
         self.path = Path(path)
         self.effort = 0.0
         self.looked = 0.0
+        self._clock = ClockWatch()
+        self._is_out_of_order = False  # Whether something may have changed at an earlier time than what is known.
         self._writing = threading.Lock()
         self._reading = threading.Lock()
         self._writer = self._connect()
@@ -187,9 +190,15 @@ class ConversationIndex:
     def _catch_up(self, seconds: float | None) -> bool:
         until = None if seconds is None else time.monotonic() + seconds
         indexed, total = self._numbers()
-        # Where numbers differ, some were brought in that had changed long ago, or there is no index yet.
-        since = self._state("since") if indexed >= total else 0.0
         begun = time.time()
+        since, marked = self._state("since"), self._state("marks")
+        # After the clock was set back, which another process may have seen, and until all was looked at once.
+        self._is_out_of_order |= self._clock.moved() < -_OVERLAP or since > begun + _OVERLAP
+        if self._is_out_of_order:
+            marked = 0.0
+        # Where numbers differ, some were brought in that had changed long ago, or there is no index yet.
+        if self._is_out_of_order or indexed < total:
+            since = 0.0
         changes = self.reviews.changed_since(since - _OVERLAP)
         changed = [one for one in changes if self._version(one.sender_id) != one.version]
         changed.sort(key=lambda one: -one.updated)
@@ -197,12 +206,13 @@ class ConversationIndex:
             if until is not None and time.monotonic() > until:
                 return False
             self._take(changed[start : start + _BATCH])
-        marks = list(self.reviews.marks_since(self._state("marks") - _OVERLAP))
+        marks = list(self.reviews.marks_since(marked - _OVERLAP))
         with self._changing() as connection:
             for sender_id, mark in marks:
                 _put_mark(connection, sender_id, mark)
             for name in ("since", "marks"):
                 connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, begun))
+        self._is_out_of_order = False
         self._forget_deleted()
         return True
 

@@ -332,8 +332,11 @@ class DialogueStateTracker(EventLog, ConversationState):
         return self.init_copy()._follow(self.events)
 
     def travel_back_in_time(self, target_time: float) -> Self:
-        """Return a tracker with the events up to and including `target_time` (Unix time in seconds)."""
-        return self.init_copy()._follow(event for event in self.events if event.timestamp <= target_time)
+        """Return a tracker with the events up to the last one of `target_time` (Unix time in seconds) or before."""
+        events = list(self.events)
+        while events and events[-1].timestamp > target_time:  # Earlier ones may be later, of a clock that was set.
+            events.pop()
+        return self.init_copy()._follow(events)
 
     def generate_all_prior_trackers(self) -> Generator[DialogueStateTracker, None, None]:
         """Yield the tracker before each action, and as it is now; one object, changed between yields."""

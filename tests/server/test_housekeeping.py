@@ -73,6 +73,26 @@ def test_conversations_are_kept_for_as_long_as_was_said(agent: Agent, store: Age
     assert store.sender_ids() == left
 
 
+def test_nothing_is_forgotten_right_after_the_clock_was_set_forward(
+    agent: Agent, store: Aged, caplog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By mistake, perhaps: then it is set back before the next time, and everything is still there."""
+    talk(agent, "ada", "k")
+    housekeeper, right = Housekeeper(ServedModel(agent=agent), 90 * DAY), time.time
+    ahead = [100 * DAY]
+    monkeypatch.setattr(time, "time", lambda: right() + ahead[0])
+    housekeeper.clean()
+    ahead[0] = 0.0
+    housekeeper.clean()
+    assert (store.sender_ids(), store.read_answer("ada", "k") is None) == (["ada"], False)
+    assert caplog.text.count("the clock was set forward by 8640000 s") == 1
+
+    ahead[0] = 100 * DAY  # For good.
+    housekeeper.clean()
+    housekeeper.clean()
+    assert store.sender_ids() == []
+
+
 def test_a_store_that_cannot_be_reached_is_left_for_the_next_time(agent: Agent, store: Aged, caplog) -> None:
     def fail(before: float) -> int:
         raise StoreUnavailableError("the database is gone")

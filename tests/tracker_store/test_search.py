@@ -130,6 +130,36 @@ def test_what_changes_is_found_anew_and_what_is_deleted_no_more(index: Conversat
     assert index.find(Search()).total == len(CONVERSATIONS) - 1
 
 
+@pytest.mark.parametrize("later", [0.0, 7200.0], ids=["at once", "when the clock shows more than it ever did"])
+def test_what_changes_after_the_clock_was_set_back_is_found(
+    index: ConversationIndex, monkeypatch: pytest.MonkeyPatch, later: float
+) -> None:
+    assert isinstance(index.store, InMemoryTrackerStore)
+    clock, monotonic, set_back = time.time, time.monotonic, 3600.0
+    put(index.store, "plain", user("something else", "other"), at=clock() - set_back)
+    mark = Mark.from_json({"reviewed": True, "tags": ["done"]}, 3, at=clock() - set_back)
+    index.reviews.write("paused", mark)
+    monkeypatch.setattr(time, "time", lambda: clock() - set_back + later)
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + later)
+    index.catch_up()
+    assert names(index, "else") == ["plain"]
+    assert names(index, "tag:done") == ["paused"]
+
+
+def test_what_changes_after_the_clock_was_set_back_is_found_by_the_next_process(
+    index: ConversationIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(index.store, InMemoryTrackerStore)
+    clock, set_back = time.time, 3600.0
+    index.close()
+    put(index.store, "plain", user("something else", "other"), at=clock() - set_back)
+    monkeypatch.setattr(time, "time", lambda: clock() - set_back)
+    again = ConversationIndex(index.store, index.path)
+    again.catch_up()
+    assert names(again, "else") == ["plain"]
+    again.close()
+
+
 def test_pages_have_each_conversation_once(index: ConversationIndex) -> None:
     pages = [index.find(Search(), 3, offset) for offset in (0, 3, 6, 9)]
     found = [one["sender_id"] for page in pages for one in page.conversations]

@@ -69,7 +69,7 @@ class Candidate:
                 start_new_session=True,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
-        job = {"pid": process.pid, "began": _began(process.pid), "started": time.time()}
+        job = {"pid": process.pid, "began": _began(process.pid), "started": time.monotonic()}
         self._write(_JOB, job)
         threading.Thread(target=self._wait, args=(process, job), name="training", daemon=True).start()
 
@@ -85,7 +85,7 @@ class Candidate:
 
     def _wait(self, process: subprocess.Popen[bytes], job: Mapping[str, Any]) -> None:
         code = process.wait()
-        self._write_of(job, _RESULT, {"code": code, "ended": time.time()})
+        self._write_of(job, _RESULT, {"code": code, "ended": time.monotonic()})
 
     # -- what is known of it
 
@@ -102,10 +102,10 @@ class Candidate:
             state = "training" if _is_alive(job) else "failed"
         else:
             state = "trained" if result["code"] == 0 else "failed"
-        ended = time.time() if result is None else result["ended"]
+        ended = time.monotonic() if result is None else result["ended"]
         return {
             **{"state": state, "log": lines[first : first + MOST_LINES], "lines": len(lines)},
-            **{"seconds": round(ended - job["started"], 1), "comparison": self._read(_COMPARISON)},
+            **{"seconds": round(max(ended - job["started"], 0.0), 1), "comparison": self._read(_COMPARISON)},
             "progress": _progress(lines[-1]) if lines and state == "training" else None,
         }
 
