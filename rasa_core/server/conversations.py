@@ -136,6 +136,7 @@ def explain(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def replace_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
     """Put events in the place of a whole conversation."""
+    takes.INCLUDE_EVENTS.of(request)  # Refused before anything changes.
     events = events_in(request.conversation(), agent, is_log=True)
     check_taken_back(events, agent, None)
     answered = agent.processor.replace_events(sender_id, events, request.conditions("replace"))

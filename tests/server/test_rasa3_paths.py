@@ -54,6 +54,26 @@ def test_a_sender_that_no_path_can_name_is_refused(client: Client, sender: str) 
     assert client.get("/conversations").get_json() == []
 
 
+CHANGES: dict[str, Any] = {
+    "execute": {"name": "utter_greet"},
+    "trigger_intent": {"name": "greet"},
+    "messages": {"text": "/greet", "sender": "user"},
+    "tracker/events": [{"event": "pause"}],
+    "tracker": [],
+}
+
+
+@pytest.mark.parametrize("path", CHANGES)
+def test_an_unknown_kind_of_events_is_refused_before_anything_changes(client: Client, path: str) -> None:
+    say(client, sender="anna", message="/greet")
+    before = names(client, "anna")
+    for method in ("PUT",) if path == "tracker" else ("POST", "PUT") if path == "tracker/events" else ("POST",):
+        response = client.open(f"/conversations/anna/{path}?include_events=x", method=method, json=CHANGES[path])
+        assert response.status_code == 400
+        assert '"include_events" is one of' in error_of(response)
+        assert names(client, "anna") == before
+
+
 def test_messages_can_come_one_a_line(client: Client) -> None:
     response = client.post("/webhooks/rest/webhook?stream=true", json={"sender": "anna", "message": "/bye"})
     assert response.mimetype == "text/event-stream"

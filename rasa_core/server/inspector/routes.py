@@ -134,11 +134,11 @@ class Inspector:
     def timeline(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Tell what has happened; with ``after`` and ``wait``, as soon as more has than that."""
         agent = app.model.agent()
-        after, seconds = takes.AFTER.of(request), takes.WAIT.of(request)
+        first, after, seconds = takes.FROM.of(request), takes.AFTER.of(request), takes.WAIT.of(request)
         if after is not None and seconds:
             wait_for_news(agent, sender_id, after, seconds)
         tracker = read_whole(agent, sender_id)
-        return at_version(timeline(agent, tracker, takes.FROM.of(request)), tracker.version)
+        return at_version(timeline(agent, tracker, first), tracker.version)
 
     def step(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Tell what led to one event, why, and what it changed."""
