@@ -8,7 +8,8 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,7 +35,37 @@ _TO_TERMINAL = "%(levelname)s: %(message)s"
 _TO_FILE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-class Group(click.Group):
+@contextmanager
+def _told_if_interrupted() -> Iterator[None]:
+    """End with a line of this package, and the code that shells expect, where Ctrl+C comes."""
+    try:
+        yield
+    except (KeyboardInterrupt, click.Abort) as error:
+        # What asks at the terminal makes the same of the end of the input, which nobody calls an interruption.
+        if isinstance(error, click.Abort) and not isinstance(error.__context__, KeyboardInterrupt):
+            raise
+        click.echo("Interrupted.", err=True)
+        if "jax" in sys.modules:  # Its threads may still be at work, and would crash the end of the process.
+            sys.stdout.flush()
+            os._exit(INTERRUPTED)
+        raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+class _Interruptible(click.Command):
+    """What Ctrl+C ends in one way, also while it looks for a command and reads its options."""
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """Read the options."""
+        with _told_if_interrupted():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _told_if_interrupted():
+            return super().invoke(ctx)
+
+
+class Group(_Interruptible, click.Group):
     """A group of commands, which suggests the nearest where one is mistyped."""
 
     def resolve_command(
@@ -67,7 +98,7 @@ class _Choice(click.Choice):  # type: ignore[type-arg]  # Generic in newer versi
             raise click.BadParameter(error.message + nearest, ctx, param) from None
 
 
-class Command(click.Command):
+class Command(_Interruptible):
     """A command whose errors are told without a traceback."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -90,12 +121,6 @@ class Command(click.Command):
                 raise
             what = "" if error.filename is None else f"{error.filename}: "
             raise click.ClickException(f"{what}{error.strerror[:1].lower()}{error.strerror[1:]}.") from error
-        except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
-            if "jax" in sys.modules:  # Its threads may still be at work, and would crash the end of the process.
-                sys.stdout.flush()
-                os._exit(INTERRUPTED)
-            raise click.exceptions.Exit(INTERRUPTED) from None
 
 
 def _write_what_can_be_written() -> None:

@@ -267,3 +267,34 @@ def test_ctrl_c_while_modules_are_imported_leaves_no_traceback(
         with pytest.raises(SystemExit, match="130"):
             program()
     assert capsys.readouterr().err == "Interrupted.\nInterrupted.\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "where"),
+    [
+        pytest.param("check .", "rasa_core.commands.main._command", id="while it looks for a command"),
+        pytest.param("store list --limit 1 memory://", "click.IntRange.convert", id="while it reads options"),
+        pytest.param("models .", "rasa_core.commands.models.ProjectModels", id="while it runs"),
+        pytest.param("init bot", "click.termui.visible_prompt_func", id="while it asks"),
+    ],
+)
+def test_ctrl_c_ends_a_command_in_the_same_way_wherever_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str, where: str
+) -> None:
+    def interrupted(*given: object) -> object:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("rasa_core.commands.init._is_asked", lambda: True)
+    monkeypatch.delitem(sys.modules, "jax", raising=False)  # Where it is loaded, the whole process ends at once.
+    monkeypatch.setattr(where, interrupted)
+    with pytest.raises(SystemExit, match="130"):
+        main(line.split())
+    assert capsys.readouterr().err.strip() == "Interrupted."
+
+
+def test_the_end_of_the_input_is_no_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("rasa_core.commands.init._is_asked", lambda: True)
+    finished = CliRunner().invoke(main, ["init", "bot"], input="")
+    assert (finished.exit_code, finished.stderr.strip()) == (1, "Aborted!")
