@@ -3,21 +3,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from remote_bot import DOMAIN, ActionEndless, make_agent, served
+from remote_bot import DOMAIN, ActionEndless, ActionFail, make_agent, served
 from small_bots import MOOD_DOMAIN, MOOD_STORIES, trained_model
 
-from rasa_core import remote
 from rasa_core.actions.action import Action
 from rasa_core.agent import Agent
 from rasa_core.channels.channel import InputChannel, MessageHandler, OutputChannel, UserMessage
 from rasa_core.channels.direct import CollectingOutputChannel
 from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
-from rasa_core.events import BotUttered, ConversationPaused, Event, Restarted, SlotSet, UserUttered
+from rasa_core.events import ActionExecuted, BotUttered, ConversationPaused, Event, Restarted, SlotSet, UserUttered
 from rasa_core.exceptions import ClientError, UnknownActionError
 from rasa_core.remote import RasaCoreClient, RemoteAgent
+from rasa_core.remote import agent as remote
 from rasa_core.server import ServerApp, create_app
 from rasa_core.trackers import DialogueStateTracker
 
@@ -128,11 +129,84 @@ def test_a_bot_that_never_listens_is_stopped(bot: RemoteAgent, monkeypatch: pyte
         bot.process_message(UserMessage("/endless", None, "anna"))
 
 
-def test_an_action_that_fails_is_not_reported(bot: RemoteAgent, agent: Agent) -> None:
-    with pytest.raises(ZeroDivisionError, match="this action is broken"):
-        bot.process_message(UserMessage("/fail", None, "anna"))
+def test_an_action_that_fails_is_reported_with_what_it_said_and_the_turn_goes_on(
+    bot: RemoteAgent, agent: Agent, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def run(self: Action, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Domain) -> list[Event]:
+        dispatcher.utter_message("I am trying.")
+        raise ZeroDivisionError("this action is broken")
 
-    assert agent.read_tracker("anna").latest_action_name == "action_listen"
+    monkeypatch.setattr(ActionFail, "run", run)
+    said = bot.process_message(UserMessage("/fail", None, "anna"))
+
+    assert [message["text"] for message in said or []] == ["I am trying.", "The action action_fail failed."]
+    failed, spoken, listening = list(agent.read_tracker("anna").events)[2:]
+    assert isinstance(failed, ActionExecuted)
+    assert failed.error == "ZeroDivisionError: this action is broken"
+    assert (spoken, listening) == (BotUttered("I am trying."), ActionExecuted("action_listen"))
+    assert any(record.exc_info for record in caplog.records if "'action_fail' failed" in record.message)
+
+
+@pytest.mark.parametrize(
+    ("events", "error"),
+    [
+        pytest.param([SlotSet("venu", "x")], "no slot 'venu'", id="slot of no domain"),
+        pytest.param([SlotSet("venue", object())], "cannot be stored as JSON", id="value of no JSON"),
+        pytest.param(["venue"], "list of Event objects", id="no event"),
+        pytest.param(SlotSet("venue", "x"), "", id="no list"),
+    ],
+)
+def test_an_action_whose_events_cannot_be_stored_has_failed(
+    events: object, error: str, bot: RemoteAgent, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ActionFail, "run", lambda *_: events)
+    bot.process_message(UserMessage("/fail", None, "anna"))
+
+    failed, listening = list(agent.read_tracker("anna").events)[2:]
+    assert isinstance(failed, ActionExecuted)
+    assert error in (failed.error or "")
+    assert failed.error
+    assert listening == ActionExecuted("action_listen")
+
+
+def test_an_action_sees_what_others_have_changed_in_the_meantime(
+    bot: RemoteAgent, client: RasaCoreClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def run(self: Action, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Domain) -> list[Event]:
+        seen.append(tracker.get_slot("venue"))
+        if len(seen) == 1:
+            client.append_events_to_tracker("anna", [SlotSet("venue", "of somebody else")])
+        return [] if len(seen) < 3 else [Restarted()]
+
+    monkeypatch.setattr(ActionEndless, "run", run)
+    bot.process_message(UserMessage("/endless", None, "anna"))
+
+    assert seen == [None, "of somebody else", "of somebody else"]
+
+
+def test_a_channel_goes_on_though_a_message_fails(caplog: pytest.LogCaptureFixture) -> None:
+    output = CollectingOutputChannel()
+
+    class Talk(InputChannel):
+        def start_sync_listening(self, message_handler: MessageHandler) -> None:
+            with served(create_app(make_agent(), auth_token="s3cret")) as address:
+                bot.core_client = RasaCoreClient(address, "s3cret", retries=0)
+                message_handler(UserMessage("/search", output, "anna"))
+                bot.core_client = RasaCoreClient(address, "wrong", retries=0)
+                message_handler(UserMessage("/search", output, "bea"))
+            message_handler(UserMessage("/search", output, "cleo"))
+            with served(create_app(make_agent())) as address:
+                bot.core_client = RasaCoreClient(address, retries=0)
+                message_handler(UserMessage("/search", output, "dora"))
+
+    bot = RemoteAgent(Domain.from_yaml(DOMAIN), RasaCoreClient("http://127.0.0.1:9"))
+    bot.handle_channel(Talk())
+
+    assert {message["recipient_id"] for message in output.messages} == {"anna", "dora"}
+    assert sum("'bea' was not processed to its end" in line for line in caplog.messages) == 1
+    assert sum("'cleo' was not processed to its end" in line for line in caplog.messages) == 1
 
 
 def test_an_action_that_is_not_here_is_an_error(client: RasaCoreClient) -> None:
@@ -178,6 +252,24 @@ def test_the_server_uses_the_model_of_an_agent_that_is_loaded(tmp_path: Path) ->
 
     assert said == [{"recipient_id": "default", "text": "hey there Rasa!"}]
     assert [event["event"] for event in events] == ["action", "user", "slot", "action", "bot", "action"]
+
+
+def test_a_server_that_is_starting_gets_the_model(tmp_path: Path) -> None:
+    model = trained_model(tmp_path, MOOD, "## hi\n* greet\n  - utter_greet\n")
+    app, unready = other_model(tmp_path), 3
+
+    def starting(environ: dict[str, Any], start_response: Any) -> Any:
+        nonlocal unready
+        if environ["REQUEST_METHOD"] == "POST" and unready:
+            unready -= 1
+            environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+            start_response("503 Service Unavailable", [("Content-Length", "0"), ("Retry-After", "0")])
+            return []
+        return app(environ, start_response)
+
+    with served(starting) as address:
+        bot = RemoteAgent.load(model, address)
+        assert bot.core_client.status()["core_model"] == Agent.load(model).model_fingerprint
 
 
 def test_a_model_that_the_server_refuses_is_an_error(tmp_path: Path) -> None:

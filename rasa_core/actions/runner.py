@@ -82,7 +82,7 @@ class ActionRunner(ABC):
             Whatever the action raises.
         """
         action: Action = self.domain.action_for_name(action_name)
-        return _as_events(action.run(dispatcher, tracker, self.domain))
+        return as_events(action.run(dispatcher, tracker, self.domain))
 
     def messages_of(self, action_name: str, tracker: DialogueStateTracker) -> list[dict[str, Any]]:
         """Return what the template of this name says now, for a caller that does not want to word it itself."""
@@ -146,7 +146,8 @@ def runner_for(domain: Domain, server: ActionServer | None = None) -> ActionRunn
     return CallerRunner(domain) if domain.action_factory == "remote" else LocalRunner(domain)
 
 
-def _as_events(returned: Sequence[Event] | None) -> list[Event]:
+def as_events(returned: Sequence[Event] | None) -> list[Event]:
+    """Return what an action returned as a list; raise `EventError` if there is something else than events in it."""
     events = list(returned or [])
     for event in events:
         if not isinstance(event, Event):

@@ -1,7 +1,4 @@
-"""The HTTP client: a bot that is served elsewhere, with actions that run here.
-
-`RasaCoreClient` has a method for each thing that a client does. `RemoteAgent` plays whole turns: it sends the
-user's message, runs each action that the server asks for, and reports what the action said and changed.
+"""The HTTP client: a method for each thing that a client of a server does.
 
 A request that gets no answer is repeated, and carried out once all the same: see `rasa_core.support.http_calls`.
 """
@@ -10,36 +7,24 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import random
 import uuid
 import zipfile
-from collections.abc import Callable, Iterable
-from functools import partial
-from http import HTTPStatus
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 from urllib3 import encode_multipart_formdata
 
-from rasa_core.channels.channel import InputChannel, UserMessage
-from rasa_core.channels.direct import CollectingOutputChannel
-from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
-from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, BotUttered, Event
+from rasa_core.events import Event
 from rasa_core.exceptions import ClientError, ModelError
 from rasa_core.support.http_calls import Call, JsonCaller
-from rasa_core.support.http_calls import RequestError as RequestError
-from rasa_core.support.http_calls import ServerAnswerError as ServerAnswerError
 from rasa_core.trackers import DialogueStateTracker
 
-logger = logging.getLogger(__name__)
-
 Json = dict[str, Any]
-Preprocessor = Callable[[str], str]
 
-MAX_ACTIONS = 100
 MAX_KEY = 255
 
 
@@ -268,101 +253,6 @@ class RasaCoreClient(JsonCaller):
         if not isinstance(answer, dict) or "next_action" not in answer:  # Whatever else answers there with 200.
             raise ClientError(f"{self.host} answered without a next_action; is it a Rasa Core server?")
         return answer
-
-
-class RemoteAgent:
-    """Plays the turns of a bot that is served elsewhere; the actions of `domain` run here.
-
-    An action runs once, however often its report has to be sent until it is answered.
-
-    Parameters
-    ----------
-    domain
-        Has the actions, by name.
-    core_client
-        Knows the server.
-    """
-
-    def __init__(self, domain: Domain, core_client: RasaCoreClient) -> None:
-        self.domain = domain
-        self.core_client = core_client
-
-    @classmethod
-    def load(
-        cls,
-        path: str | Path,
-        core_host: str,
-        auth_token: str | None = None,
-        action_factory: str | None = None,
-    ) -> Self:
-        """Let the server at `core_host` use the model in the directory `path`, whose actions run here.
-
-        A server that takes no models, as is the default, keeps its own; that is logged.
-
-        Raises
-        ------
-        ClientError
-            If the server cannot be reached, or refuses this model.
-        """
-        domain = Domain.load(Path(path, "domain.yml"), action_factory)
-        client = RasaCoreClient(core_host, auth_token)
-        try:
-            client.upload_model(path)
-        except ServerAnswerError as error:
-            if error.status != HTTPStatus.FORBIDDEN:
-                raise
-            logger.warning("the server keeps its own model: %s", error)
-        return cls(domain, client)
-
-    def handle_channel(self, input_channel: InputChannel, message_preprocessor: Preprocessor | None = None) -> None:
-        """Process each message of a channel until there are no more; see `process_message`."""
-        input_channel.start_sync_listening(partial(self.process_message, message_preprocessor=message_preprocessor))
-
-    def process_message(
-        self, message: UserMessage, message_preprocessor: Preprocessor | None = None
-    ) -> list[Json] | None:
-        """Play one turn, up to the point where the bot listens.
-
-        `message_preprocessor` changes the text before it is sent.
-
-        Returns
-        -------
-        list of dict or None
-            What the bot said, if the message has no output channel or a `CollectingOutputChannel`.
-
-        Raises
-        ------
-        ClientError
-            If the server fails, or asks for more than `MAX_ACTIONS` actions.
-        """
-        channel = CollectingOutputChannel() if message.output_channel is None else message.output_channel
-        text = message.text if message_preprocessor is None else message_preprocessor(message.text)
-        next_action = self.core_client.parse(text, message.sender_id)["next_action"]
-        tracker, executed = None, 0
-        while next_action is not None and next_action != ACTION_LISTEN_NAME:
-            if executed == MAX_ACTIONS:
-                raise ClientError(
-                    f"conversation {message.sender_id!r}: {MAX_ACTIONS} actions ran for one message, and "
-                    f"{next_action!r} is to be the next. Is there a story that lets the bot listen then?"
-                )
-            if tracker is None:  # Once a turn, and only where an action runs: it has the whole log in it.
-                tracker = self.core_client.tracker(message.sender_id, self.domain)
-            events = self._run(next_action, Dispatcher(message.sender_id, channel, self.domain), tracker)
-            for event in (ActionExecuted(next_action), *events):
-                tracker.update(event)
-            answer = self.core_client.continue_core(next_action, events, message.sender_id)
-            next_action = answer["next_action"]
-            executed += 1
-        return channel.messages if isinstance(channel, CollectingOutputChannel) else None
-
-    def explain(self, sender_id: str, at: int | None = None) -> Json:
-        """Return why the bot decides as it does; see `RasaCoreClient.explain`."""
-        return self.core_client.explain(sender_id, at)
-
-    def _run(self, action_name: str, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> list[Event]:
-        """Run an action; return what it said, and then what it changed."""
-        events = self.domain.action_for_name(action_name).run(dispatcher, tracker, self.domain) or []
-        return [*(BotUttered(said.text, said.data) for said in dispatcher.latest_bot_messages), *events]
 
 
 def _path(sender_id: str, what: str) -> str:

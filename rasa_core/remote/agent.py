@@ -1,0 +1,167 @@
+"""A bot that is served elsewhere, with actions that run here: whole turns, by `RasaCoreClient`.
+
+`RemoteAgent` sends the user's message, runs each action that the server asks for, and reports what the action said
+and changed, or why it failed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Self
+
+from rasa_core.actions.runner import as_events
+from rasa_core.actions.running import log_failure, take_said
+from rasa_core.channels.channel import InputChannel, UserMessage
+from rasa_core.channels.direct import CollectingOutputChannel
+from rasa_core.dispatcher import Dispatcher
+from rasa_core.domain import Domain
+from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event
+from rasa_core.exceptions import ClientError, RasaCoreError
+from rasa_core.remote.client import RasaCoreClient
+from rasa_core.support.http_calls import ServerAnswerError
+from rasa_core.trackers import DialogueStateTracker
+
+logger = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+Preprocessor = Callable[[str], str]
+
+MAX_ACTIONS = 100
+LOAD_RETRIES = 5
+LONGEST_PROBLEM = 1000
+
+
+class RemoteAgent:
+    """Plays the turns of a bot that is served elsewhere; the actions of `domain` run here.
+
+    An action runs once, however often its report has to be sent until it is answered.
+
+    Parameters
+    ----------
+    domain
+        Has the actions, by name.
+    core_client
+        Knows the server.
+    """
+
+    def __init__(self, domain: Domain, core_client: RasaCoreClient) -> None:
+        self.domain = domain
+        self.core_client = core_client
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        core_host: str,
+        auth_token: str | None = None,
+        action_factory: str | None = None,
+    ) -> Self:
+        """Let the server at `core_host` use the model in the directory `path`, whose actions run here.
+
+        A server that takes no models, as is the default, keeps its own; that is logged.
+
+        Raises
+        ------
+        ClientError
+            If the server cannot be reached, or refuses this model.
+        """
+        domain = Domain.load(Path(path, "domain.yml"), action_factory)
+        client = RasaCoreClient(core_host, auth_token)
+        try:
+            client.upload_model(path, LOAD_RETRIES)
+        except ServerAnswerError as error:
+            if error.status != HTTPStatus.FORBIDDEN:
+                raise
+            logger.warning("the server keeps its own model: %s", error)
+        return cls(domain, client)
+
+    def handle_channel(self, input_channel: InputChannel, message_preprocessor: Preprocessor | None = None) -> None:
+        """Process each message of a channel until there are no more; see `process_message`.
+
+        A message that cannot be processed to its end, such as while the server is away, is logged; the next one is
+        processed all the same.
+        """
+
+        def handle(message: UserMessage) -> None:
+            try:
+                self.process_message(message, message_preprocessor)
+            except RasaCoreError:
+                logger.exception("a message in conversation %r was not processed to its end.", message.sender_id)
+
+        input_channel.start_sync_listening(handle)
+
+    def process_message(
+        self, message: UserMessage, message_preprocessor: Preprocessor | None = None
+    ) -> list[Json] | None:
+        """Play one turn, up to the point where the bot listens.
+
+        `message_preprocessor` changes the text before it is sent. An action that raises is logged, and reported as
+        failed together with what it had said; the turn goes on.
+
+        Returns
+        -------
+        list of dict or None
+            What the bot said, if the message has no output channel or a `CollectingOutputChannel`.
+
+        Raises
+        ------
+        ClientError
+            If the server fails, or asks for more than `MAX_ACTIONS` actions.
+        UnknownActionError
+            If the server asks for an action that is not here.
+        """
+        channel = CollectingOutputChannel() if message.output_channel is None else message.output_channel
+        text = message.text if message_preprocessor is None else message_preprocessor(message.text)
+        next_action = self.core_client.parse(text, message.sender_id)["next_action"]
+        tracker, executed = None, 0
+        while next_action is not None and next_action != ACTION_LISTEN_NAME:
+            if executed == MAX_ACTIONS:
+                raise ClientError(
+                    f"conversation {message.sender_id!r}: {MAX_ACTIONS} actions ran for one message, and "
+                    f"{next_action!r} is to be the next. Is there a story that lets the bot listen then?"
+                )
+            if tracker is None:  # It has the whole log in it, and so is asked for only where an action runs.
+                tracker = self.core_client.tracker(message.sender_id, self.domain)
+            answer = self._act(next_action, Dispatcher(message.sender_id, channel, self.domain), tracker)
+            if answer.get("version") != len(tracker.events):  # Others have changed the conversation, or nobody knows.
+                tracker = None
+            next_action = answer["next_action"]
+            executed += 1
+        return channel.messages if isinstance(channel, CollectingOutputChannel) else None
+
+    def explain(self, sender_id: str, at: int | None = None) -> Json:
+        """Return why the bot decides as it does; see `RasaCoreClient.explain`."""
+        return self.core_client.explain(sender_id, at)
+
+    def _act(self, action_name: str, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> Json:
+        """Run an action, enter into the tracker what it led to, and report it; return the answer."""
+        action, problem = self.domain.action_for_name(action_name), None
+        try:
+            events = [event.storable() for event in as_events(action.run(dispatcher, tracker, self.domain))]
+        except Exception as error:  # Whatever a user's action raises must not end the conversation.
+            log_failure(logger, action_name, tracker.sender_id, error)
+            events, problem = [], _problem(error)
+            dispatcher.report_failure(action_name, problem)
+        said = take_said(dispatcher)
+        for event in (ActionExecuted(action_name), *said, *events):
+            tracker.update(event)
+        return self._report(action_name, said, events, tracker.sender_id, problem)
+
+    def _report(
+        self, action_name: str, said: list[Event], events: list[Event], sender_id: str, problem: str | None
+    ) -> Json:
+        """Report an action; one whose events the server refuses has failed, and is reported with what it said."""
+        try:
+            return self.core_client.continue_core(action_name, [*said, *events], sender_id, error=problem)
+        except ServerAnswerError as error:
+            if error.status != HTTPStatus.BAD_REQUEST or not events:
+                raise
+            logger.error("the events of the action %r are lost: %s", action_name, error)
+            return self.core_client.continue_core(action_name, said, sender_id, error=_problem(error))
+
+
+def _problem(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".rstrip(": ")[:LONGEST_PROBLEM]
