@@ -13,7 +13,8 @@ A store of your own overrides `TrackerStore.save`, `TrackerStore.retrieve` and, 
 
 Such a store reads and writes whole conversations, and gives them one writer at a time within this process
 only; the answers to requests with keys are remembered by this process. The stores of this package keep a log
-instead: see `rasa_core.tracker_store.log_store`.
+instead, see `rasa_core.tracker_store.log_store`; a class that is derived from one of them and overrides one of
+`OVERRIDDEN` is a store of your own again, on top of that log: its methods are called for every turn.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ from rasa_core.trackers import DialogueStateTracker
 
 ANSWERS_KEPT = 24 * 60 * 60.0
 """How long an answer is kept at least, in seconds."""
+
+OVERRIDDEN = ("save", "retrieve", "init_tracker", "create_tracker", "get_or_create_tracker")
+"""What the stores of Rasa Core 0.9 called for every message, and what people have therefore overridden."""
 
 _TIMEOUT = 30.0
 
@@ -252,6 +256,11 @@ class TrackerStore:
     def close(self) -> None:
         """Give back files and connections; a store that has any overrides this."""
 
+    def _overrides(self, *names: str) -> bool:
+        """Tell whether the class, or one between it and those of this package, has its own form of a method."""
+        modules = (getattr(getattr(type(self), name), "__module__", None) for name in names)
+        return any(not str(module).startswith(f"{__package__}.") for module in modules)
+
     def _not_overridden(self, signature: str) -> NotOverriddenError:
         return NotOverriddenError(f"{type(self).__name__} does not support this: override {signature}.")
 
@@ -280,13 +289,15 @@ class TrackerStore:
 
     def conversation(self, sender_id: str) -> AbstractContextManager[Conversation]:
         """Open a conversation to change it; an unknown one starts, by listening, at the first commit."""
-        return self._open_whole(sender_id)
+        # By class, not by object: two stores of one class may well be two views of the same storage.
+        return self._open_whole(sender_id, _mutexes.hold((type(self), sender_id), name=sender_id, timeout=_TIMEOUT))
 
     @contextmanager
-    def _open_whole(self, sender_id: str) -> Iterator[Conversation]:
-        # By class, not by object: two stores of one class may well be two views of the same storage.
-        with _mutexes.hold((type(self), sender_id), name=sender_id, timeout=_TIMEOUT):
-            conversation = _SavedConversation(self, self.peek(sender_id))
+    def _open_whole(self, sender_id: str, lock: AbstractContextManager[object]) -> Iterator[Conversation]:
+        with lock:
+            starts = self._overrides("create_tracker", "get_or_create_tracker")
+            tracker = self.get_or_create_tracker(sender_id) if starts else self.peek(sender_id)
+            conversation = _SavedConversation(self, tracker)
             try:
                 yield conversation
             finally:
@@ -371,6 +382,7 @@ class _SavedConversation(Conversation):
 
     def _start_over(self, events: list[Event]) -> None:
         self.tracker = self._store._with_events(self.tracker.sender_id, events, committed=False)
+        self.tracker.home = None  # It does not go on with what is stored, but takes its place.
 
 
 def _answers_of(store: TrackerStore) -> AnswersInMemory:

@@ -28,7 +28,7 @@ from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, Restarted
 from rasa_core.exceptions import StoreError, VersionConflictError
 from rasa_core.support.strict_json import encode_known
-from rasa_core.tracker_store.base import Conversation, StoredAnswer, TrackerStore, as_json
+from rasa_core.tracker_store.base import OVERRIDDEN, Conversation, StoredAnswer, TrackerStore, as_json
 from rasa_core.tracker_store.heads import Head, TrackerCache
 from rasa_core.tracker_store.packing import Place, Places, note_places, packed, unpacked
 from rasa_core.trackers import DialogueStateTracker, expected_in
@@ -181,6 +181,8 @@ class EventLogStore(TrackerStore, ABC):
 
     def get_or_create_tracker(self, sender_id: str) -> DialogueStateTracker:
         """Return the stored tracker, or start the conversation, unless another thread just did."""
+        if self._overrides("create_tracker"):
+            return super().get_or_create_tracker(sender_id)
         tracker = self.peek(sender_id)
         if tracker.pending_events:
             try:
@@ -189,8 +191,10 @@ class EventLogStore(TrackerStore, ABC):
                 return self.peek(sender_id)
         return tracker
 
-    def conversation(self, sender_id: str) -> _LoggedConversation:
+    def conversation(self, sender_id: str) -> AbstractContextManager[Conversation]:
         """Open a conversation to change it; an unknown one starts, by listening, at the first commit."""
+        if self._overrides(*OVERRIDDEN):
+            return self._open_whole(sender_id, self.lock(sender_id))
         return _LoggedConversation(self, sender_id)
 
     # -- between trackers and rows

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rasa_core.domain import Domain
-from rasa_core.events import ActionExecuted, SlotSet, UserUttered
+from rasa_core.events import ActionExecuted, Event, SlotSet, UserUttered
 from rasa_core.exceptions import StoreError
-from rasa_core.tracker_store import TrackerStore
+from rasa_core.tracker_store import InMemoryTrackerStore, TrackerStore
+from rasa_core.tracker_store.base import StoredAnswer
+from rasa_core.tracker_store.sqlite import SqliteTrackerStore
 from rasa_core.trackers import DialogueStateTracker
 
 LISTEN = ActionExecuted("action_listen")
@@ -124,3 +130,116 @@ def test_binding_gives_a_store_the_domain(domain: Domain) -> None:
     store = DictTrackerStore(None)  # type: ignore[arg-type]
     store.bind(domain, 5, "model")
     assert store.create_tracker("a").get_slot("mood") == "fine"
+
+
+# -- classes derived from a store of this package
+
+
+class _Watched:
+    """Overrides what classes of 0.9 did, and counts the calls."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.saved: list[int] = []
+        self.retrieved: list[str] = []
+
+    def save(self, tracker: DialogueStateTracker) -> None:
+        self.saved.append(len(tracker.events))
+        super().save(tracker)  # type: ignore[misc]
+
+    def retrieve(self, sender_id: str) -> DialogueStateTracker | None:
+        self.retrieved.append(sender_id)
+        found: DialogueStateTracker | None = super().retrieve(sender_id)  # type: ignore[misc]
+        return found
+
+
+class WatchedMemory(_Watched, InMemoryTrackerStore):
+    pass
+
+
+class WatchedFile(_Watched, SqliteTrackerStore):
+    pass
+
+
+class NamesUsers(InMemoryTrackerStore):
+    """Begins each conversation with what it knows of the user."""
+
+    def create_tracker(self, sender_id: str, append_action_listen: bool = True) -> DialogueStateTracker:
+        tracker = super().create_tracker(sender_id, append_action_listen)
+        tracker.update(SlotSet("name", sender_id.title()))
+        self.save(tracker)
+        return tracker
+
+
+@pytest.fixture(params=["memory", "file"])
+def derived(request: pytest.FixtureRequest, domain: Domain, tmp_path: Path) -> Iterator[Any]:
+    store = WatchedMemory(domain) if request.param == "memory" else WatchedFile(domain, path=tmp_path / "store.db")
+    with store:
+        yield store
+
+
+def test_what_a_derived_store_overrides_is_called_for_each_turn(derived: Any) -> None:
+    for _ in range(2):
+        with derived.conversation("a") as conversation:
+            conversation.tracker.update(HI)
+            conversation.commit()
+            conversation.tracker.update(SlotSet("name", "Ada"))
+            conversation.commit()
+            conversation.tracker.update(HI)  # Is never committed.
+    assert derived.saved == [2, 3, 4, 5]
+    assert derived.retrieved == ["a", "a"]
+    assert list(derived.peek("a").events) == [LISTEN, HI, SlotSet("name", "Ada"), HI, SlotSet("name", "Ada")]
+
+
+@pytest.mark.parametrize("events", [[HI], []])
+def test_a_conversation_of_a_derived_store_can_be_replaced(derived: Any, events: list[Event]) -> None:
+    derived.create_tracker("a")
+    with derived.conversation("a") as conversation:
+        conversation.tracker.update(HI)
+        conversation.commit()
+        conversation.replace(events)
+        conversation.commit()
+        conversation.tracker.update(SlotSet("name", "Ada"))
+        conversation.commit()
+    assert list(derived.peek("a").events) == [*events, SlotSet("name", "Ada")]
+
+
+def test_an_answer_of_a_derived_store_is_given_again(derived: Any) -> None:
+    answer = StoredAnswer("key", "digest", 2, True, time.time(), "")
+    with derived.conversation("a") as conversation:
+        conversation.tracker.update(HI)
+        conversation.commit_answer(answer, {"said": "hi"})
+    with derived.conversation("a") as conversation:
+        assert json.loads(conversation.find_answer("key").text) == {"said": "hi"}
+
+
+def test_threads_that_share_a_derived_store_take_turns(derived: Any) -> None:
+    def work(number: int) -> None:
+        for _ in range(5):
+            with derived.conversation("a") as conversation:
+                conversation.tracker.update(SlotSet("name", str(number)))
+                conversation.tracker.update(SlotSet("name", f"{number} again"))
+                conversation.commit()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    values = [event.value for event in derived.peek("a").events if isinstance(event, SlotSet)]
+    assert len(values) == 40
+    assert all(second == f"{first} again" for first, second in zip(values[::2], values[1::2], strict=True))
+
+
+def test_a_conversation_begins_as_a_derived_store_begins_it(domain: Domain) -> None:
+    store = NamesUsers(domain)
+    for _ in range(2):
+        with store.conversation("ada") as conversation:
+            conversation.tracker.update(HI)
+            conversation.commit()
+    assert list(store.peek("ada").events) == [LISTEN, SlotSet("name", "Ada"), HI, HI]
+
+
+def test_a_class_that_overrides_nothing_of_that_keeps_its_log(domain: Domain) -> None:
+    class Named(InMemoryTrackerStore):
+        name = "mine"
+
+    with Named(domain).conversation("a") as conversation:
+        assert type(conversation) is type(InMemoryTrackerStore(domain).conversation("a"))
