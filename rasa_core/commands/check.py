@@ -147,6 +147,7 @@ def _history(project: Project, found: list[Finding]) -> int:
         config = project.policies()
         if config is None:
             return DEFAULT_MAX_HISTORY
+        found += [_at_its_place("unknown-key", "warning", line) for line in config.passed_over]
         with suppress(DomainError):  # Told of elsewhere.
             config.choose_action(project.load_domain().action_names)
     except ModelError as error:

@@ -43,7 +43,7 @@ _READS: Final = (
     *("WhitespaceTokenizer", "JiebaTokenizer", "MitieTokenizer", "SpacyTokenizer", "ConveRTTokenizer"),
     *("LanguageModelTokenizer", "RegexFeaturizer", "LexicalSyntacticFeaturizer", "CountVectorsFeaturizer"),
     *("SpacyFeaturizer", "MitieFeaturizer", "ConveRTFeaturizer", "LanguageModelFeaturizer", "SpacyNLP", "MitieNLP"),
-    "HFTransformersNLP",
+    *("HFTransformersNLP", "NGramFeaturizer"),
 )
 _LEARNS_INTENTS: Final = (
     *("DIETClassifier", "SklearnIntentClassifier", "LogisticRegressionClassifier", "MitieIntentClassifier"),
@@ -69,7 +69,21 @@ _NAMED_PIPELINES: Final = (
     *("supervised_embeddings", "pretrained_embeddings_spacy", "pretrained_embeddings_convert"),
     *("tensorflow_embedding", "spacy_sklearn", "mitie", "mitie_sklearn", "keyword"),
 )
-_RENAMED: Final = {"DucklingHTTPExtractor": "DucklingEntityExtractor"}  # In Rasa 2.
+_RENAMED: Final = {
+    "DucklingHTTPExtractor": "DucklingEntityExtractor",  # In Rasa 2.
+    # In Rasa 1. A bot of 0.9 has them in the file that Rasa NLU was trained with, which often is config.yml.
+    **{"nlp_spacy": "SpacyNLP", "nlp_mitie": "MitieNLP", "tokenizer_whitespace": "WhitespaceTokenizer"},
+    **{"tokenizer_jieba": "JiebaTokenizer", "tokenizer_mitie": "MitieTokenizer", "tokenizer_spacy": "SpacyTokenizer"},
+    **{"intent_entity_featurizer_regex": "RegexFeaturizer", "intent_featurizer_ngrams": "NGramFeaturizer"},
+    **{"intent_featurizer_spacy": "SpacyFeaturizer", "intent_featurizer_mitie": "MitieFeaturizer"},
+    "intent_featurizer_count_vectors": "CountVectorsFeaturizer",
+    **{"ner_crf": "CRFEntityExtractor", "ner_mitie": "MitieEntityExtractor", "ner_spacy": "SpacyEntityExtractor"},
+    **{"ner_synonyms": "EntitySynonymMapper", "ner_duckling": "DucklingEntityExtractor"},
+    "ner_duckling_http": "DucklingEntityExtractor",
+    **{"intent_classifier_keyword": "KeywordIntentClassifier", "intent_classifier_mitie": "MitieIntentClassifier"},
+    "intent_classifier_sklearn": "SklearnIntentClassifier",
+    "intent_classifier_tensorflow_embedding": "EmbeddingIntentClassifier",
+}
 _KNOWN: Final = (*_READS, *_LEARNS_INTENTS, *_LEARNS_ENTITIES, *_OPTIONS, *_RENAMED, *_LEFT_OUT)
 _WHOLE_NETWORK: Final = {"kind": "Interpreter", "intents": True, "entities": True}
 _OF_TRAINING: Final = "ResponseSelector"

@@ -14,6 +14,7 @@ What a FallbackPolicy is not told, its action and its thresholds, is chosen when
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ from rasa_core.support.yaml_parts import Part, entries_of
 KEYS: Final = ("policies", "pipeline", "imports", "language", "recipe", "version", "assistant_id", "importers")
 FALLBACK_ACTIONS: Final = ("action_default_fallback", "utter_default", "utter_fallback")
 """The first of these that a domain lists is the action of a fallback; if it lists none, the bot listens."""
+_SLIP: Final = 0.8
+"""So much alike, from 0 to 1, a key is to one of `KEYS` that was meant."""
 THRESHOLDS: Final = ("nlu_threshold", "core_threshold")
 
 
@@ -91,8 +94,8 @@ class ConfiguredPolicies:
         What is said of training, for `rasa_core.agent.Agent.train`.
     unsaid : list of (FallbackPolicy, set of str)
         The fallbacks, with what is to be chosen for them.
-    notes : list of str
-        What stands for what.
+    notes, passed_over : list of str
+        What stands for what; which keys say nothing here.
     actions : dict of str to Place
         The actions that fallbacks name, and where.
     """
@@ -103,6 +106,7 @@ class ConfiguredPolicies:
     training: dict[str, Any] = field(default_factory=dict)
     unsaid: list[tuple[FallbackPolicy, set[str]]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
     actions: dict[str, Place] = field(default_factory=dict)
 
     def choose_action(self, action_names: Iterable[str]) -> None:
@@ -137,13 +141,17 @@ def configured_policies(keys: Mapping[str, Part], network: MakesNetwork) -> Conf
     ModelError
         If a policy or an option is not known, or its value is not of its kind; the message begins with file and line.
     """
-    # All that is wrong is told at once, not one mistake for each attempt.
-    wrong = [
-        f"{part.key_place}: config.yml has no key {key!r}.{did_you_mean(key, KEYS)}"
-        for key, part in keys.items()
-        if key not in KEYS
-    ]
     found = ConfiguredPolicies(network)
+    # All that is wrong is told at once, not one mistake for each attempt.
+    wrong = []
+    for key, part in keys.items():
+        if key not in KEYS:
+            problem = f"{part.key_place}: config.yml has no key {key!r}"
+            # Rasa Core 0.9 read no such file: it was Rasa NLU's, or anybody's. A key that is nearly one of ours is a slip.
+            if difflib.get_close_matches(key, KEYS, cutoff=_SLIP):
+                wrong.append(f"{problem}.{did_you_mean(key, KEYS)}")
+            else:
+                found.passed_over.append(f"{problem} that says anything here; it is passed over.")
     for part in entries_of(keys, "policies"):
         try:
             _add(found, part)

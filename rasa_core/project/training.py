@@ -66,7 +66,7 @@ def train_dialogue(
     RasaCoreError
         If the stories are wrong, or what training needs is not installed.
     """
-    for note in config.notes:
+    for note in (*config.passed_over, *config.notes):
         say(note)
     config.choose_action(agent.domain.action_names)
     started = time.perf_counter()

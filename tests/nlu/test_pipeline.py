@@ -461,3 +461,53 @@ def test_a_model_keeps_its_pipeline_and_can_have_another(tmp_path: Path) -> None
 def test_a_damaged_pipeline_is_told(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="damaged"):
         small_model().with_pipeline([{"kind": "FallbackClassifier"}])
+
+
+# -- of Rasa NLU 0.12
+
+OLD_NAMES = """
+- name: nlp_spacy
+  model: en
+- nlp_mitie
+- tokenizer_whitespace
+- tokenizer_jieba
+- tokenizer_mitie
+- tokenizer_spacy
+- intent_entity_featurizer_regex
+- intent_featurizer_count_vectors
+- intent_featurizer_mitie
+- intent_featurizer_ngrams
+- intent_featurizer_spacy
+- name: ner_crf
+  BILOU_flag: true
+- ner_mitie
+- ner_spacy
+- ner_synonyms
+- name: ner_duckling
+  dimensions: [time]
+- intent_classifier_keyword
+- intent_classifier_mitie
+- intent_classifier_sklearn
+- intent_classifier_tensorflow_embedding
+"""
+
+
+def test_the_names_of_old_are_those_of_today(tmp_path: Path) -> None:
+    found = pipeline_in(written(tmp_path, OLD_NAMES))
+    assert found is not None
+    assert [step["kind"] for step in found.steps] == [
+        *("Interpreter", "Interpreter", "EntitySynonymMapper", "DucklingEntityExtractor", "KeywordIntentClassifier"),
+        *("Interpreter", "Interpreter", "Interpreter"),
+    ]
+    assert [(note.what, note.fate) for note in found.notes if note.fate != "replaced"] == [
+        ("ner_spacy", "left out"),
+        ("ner_synonyms", "same"),
+    ]
+
+
+def test_what_a_bot_of_old_names_asks_duckling_and_replaces_synonyms(tmp_path: Path) -> None:
+    with duckling() as server:
+        server.answer = [found("time", CLOCK, "tomorrow", value="NYC")]
+        parse = answer(tmp_path, f"- name: ner_duckling_http\n  url: {server.url}\n- name: ner_synonyms", CLOCK)
+
+    assert [one["value"] for one in parse["entities"]] == ["New York"]

@@ -98,6 +98,15 @@ def test_what_is_unknown_is_an_error_with_line_and_the_nearest(text, message) ->
         read(text)
 
 
+def test_what_a_file_of_somebody_elses_says_is_passed_over() -> None:
+    found = read("sessions:\n  first: {begin: 2011}\nproject: nlu\npath: ./models\nlanguage: en\nport: 5000\n")
+    assert names(found) == ["MemoizationPolicy", "KerasPolicy", "FallbackPolicy"]
+    said = "config.yml:{}: config.yml has no key {!r} that says anything here; it is passed over."
+    assert found.passed_over == [
+        said.format(line, key) for line, key in ((1, "sessions"), (3, "project"), (4, "path"), (6, "port"))
+    ]
+
+
 def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(ModelError) as caught:
         read("polices: []\npolicies:\n- name: A\n- name: B\n")
