@@ -29,6 +29,7 @@ class Configured(Protocol):
     training: dict[str, Any]
     unsaid: list[tuple[FallbackPolicy, set[str]]]
     notes: list[str]
+    passed_over: list[str]
 
     def choose_action(self, action_names: Iterable[str]) -> None: ...  # noqa: D102
 
