@@ -147,8 +147,8 @@ def configured_policies(keys: Mapping[str, Part], network: MakesNetwork) -> Conf
     for key, part in keys.items():
         if key not in KEYS:
             problem = f"{part.key_place}: config.yml has no key {key!r}"
-            # Rasa Core 0.9 read no such file: it was Rasa NLU's, or anybody's. A key that is nearly one of ours is a slip,
-            # and what is none is passed over.
+            # Rasa Core 0.9 read no such file: it was Rasa NLU's, or anybody's. What is nearly one of our keys is a
+            # slip; what is like none of them is passed over.
             if difflib.get_close_matches(key, KEYS, cutoff=_SLIP):
                 wrong.append(f"{problem}.{did_you_mean(key, KEYS)}")
             else:
