@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from rasa_core.actions.running import log_failure
+from rasa_core.actions.running import log_executed, log_failure
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import CollectingOutputChannel
 from rasa_core.dispatcher import Dispatcher
@@ -353,13 +353,13 @@ class TurnProcessor:
             If the action does not run here.
         """
         self.runner.check_runs_here(action_name)
-        problem = None
+        problem, version = None, tracker.version
         try:
             events = [event.storable() for event in self.runner.run(action_name, dispatcher, tracker)]
         except Exception as error:  # whatever a user's action raises must not end the conversation
             log_failure(logger, action_name, tracker.sender_id, error)
             events, problem = [], f"{type(error).__name__}: {error}".rstrip(": ")[:_LONGEST_PROBLEM]
-        tracker.take(self.expected(prediction, action_name).executed(action_name, problem))
+        log_executed(tracker, self.expected(prediction, action_name).executed(action_name, problem), version)
         self.log_bot_utterances_on_tracker(tracker, dispatcher)
         if problem is not None:
             dispatcher.report_failure(action_name, problem)

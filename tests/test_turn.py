@@ -20,6 +20,7 @@ from rasa_core.interpreter import NaturalLanguageInterpreter, RegexInterpreter
 from rasa_core.policies import PolicyEnsemble
 from rasa_core.processor import MessageProcessor, TurnProcessor
 from rasa_core.tracker_store import InMemoryTrackerStore
+from rasa_core.trackers import DialogueStateTracker
 
 FOLLOWING = {
     ("greet", "action_listen"): "utter_greet",
@@ -86,6 +87,40 @@ class TestActions:
         ]
         bot = [event for event in processor.tracker_store.peek("default").events if isinstance(event, BotUttered)]
         assert bot[-1] == BotUttered("try Da Mario", {"buttons": [{"title": "Thanks", "payload": "/thank"}]})
+
+    def test_what_an_action_fixes_itself_comes_next(self) -> None:
+        processor = make()
+
+        def run(dispatcher, tracker):
+            tracker.trigger_follow_up_action(processor.domain.action_for_name("utter_bye"))
+            tracker.update(SlotSet("found", "by the action"))
+
+        replace_search(processor, run)
+        assert texts(processor.handle_message(UserMessage(ITALIAN))) == ["bye"]
+        told = log(processor)
+        assert told[told.index("action_search") + 2] == "utter_bye"
+        assert told[-1] == "action_listen"
+        replayed = DialogueStateTracker.from_events(
+            "default", processor.tracker_store.peek("default").events, processor.domain
+        )
+        assert replayed == processor.tracker_store.peek("default")
+
+    def test_an_action_that_restarts_by_itself_is_followed_by_listening(self) -> None:
+        processor = make()
+        processor.policy_ensemble = PolicyEnsemble([Script({**FOLLOWING, (None, "action_search"): "utter_bye"})])
+        replace_search(processor, lambda dispatcher, tracker: tracker.update(Restarted()))
+        assert processor.handle_message(UserMessage(ITALIAN)) == []
+        assert processor.tracker_store.peek("default").latest_action_name == "action_listen"
+        assert log(processor)[-1] == "action_listen"
+        assert log(processor).count("action_search") == 1
+
+    def test_what_was_fixed_before_an_action_is_not_fixed_by_it(self) -> None:
+        processor = make()
+        replace_search(processor, lambda dispatcher, tracker: dispatcher.utter_message("once"))
+        tracker = processor.tracker_store.get_or_create_tracker("default")
+        tracker.trigger_follow_up_action("action_search")
+        processor.tracker_store.save(tracker)
+        assert texts(processor.handle_message(UserMessage("/greet"))).count("once") == 1
 
     def test_each_is_logged_with_the_policy_that_chose_it(self) -> None:
         processor = make()

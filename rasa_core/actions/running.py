@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from rasa_core.events import BotUttered, Event, SlotSet
+from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, BotUttered, Event, FollowupAction, Restarted, SlotSet
 from rasa_core.exceptions import RasaCoreError, RemoteActionError
 
 
@@ -47,6 +47,22 @@ def log_failure(logger: logging.Logger, action_name: str, sender_id: str, error:
         logger.error("the action %r failed in conversation %r: %s", action_name, sender_id, error)
     else:
         logger.error("the action %r failed in conversation %r.", action_name, sender_id, exc_info=error)
+
+
+def log_executed(tracker: Any, executed: ActionExecuted, version: int) -> None:
+    """Append that an action ran which began when the tracker had this version.
+
+    What the action itself fixed, with ``tracker.trigger_follow_up_action`` or by a restart, stays the next action:
+    it came before the action in the log, which would count as that action.
+    """
+    fixed = None
+    if tracker.version != version:
+        new = tracker.pending_events[version - tracker.version :]
+        if any(isinstance(event, FollowupAction | Restarted) for event in new):
+            fixed = ACTION_LISTEN_NAME if tracker.must_listen else tracker.follow_up_action
+    tracker.take(executed)
+    if fixed is not None:
+        tracker.take(FollowupAction(fixed))
 
 
 def take_said(dispatcher: Any) -> list[Event]:
