@@ -1,8 +1,10 @@
-"""How fast two models are compared: ``python -m benchmarks.comparing [--conversations N] [--processes 1,2]``.
+"""How fast two models are compared: ``python -m benchmarks.comparing [--conversations N] [--processes 1,2] [--rasa]``.
 
 Conversations of `examples/remote` are put together from its stories, with messages in some of them that no story has
-there, and written into a SQLite file. Both models are of that bot. Predictions (two for each decision) a second, with
-the reading of the conversations, and with the start of other processes; the fastest of three runs, taken in turns.
+there, and written into a SQLite file; with ``--rasa``, those that a bot of Rasa 3 has held (`benchmarks.asking_bot`).
+Both models are of that bot. Predictions (two for each decision) a second, with
+the reading of the conversations, and with the start of other processes; the fastest of three runs, taken in turns. CPU
+seconds are those of all processes.
 Set ``OPENBLAS_NUM_THREADS=1``, as each process works on one core.
 """
 
@@ -10,11 +12,13 @@ from __future__ import annotations
 
 import argparse
 import random
+import resource
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmarks import asking_bot
 from benchmarks.serving import ROOT
 from benchmarks.tables import print_table
 from rasa_core.agent import Agent
@@ -52,11 +56,41 @@ def _strayed(event: Event, draw: random.Random, intents: Sequence[str]) -> Event
     return UserUttered(f"/{name}", {"name": name, "confidence": 1.0})
 
 
-def measure(bots: tuple[Agent, Agent], store: TrackerStore, names: Sequence[str], processes: int) -> tuple[int, float]:
-    """Return how many predictions are made, and how many seconds that takes."""
-    started = time.perf_counter()
+def measure(
+    bots: tuple[Agent, Agent], store: TrackerStore, names: Sequence[str], processes: int
+) -> tuple[int, float, float]:
+    """Return how many predictions are made, how many seconds that takes, and how many of all processors."""
+    started, used = time.perf_counter(), _cpu_seconds()
     found = compare_stored(replay_of(*bots), store, names, processes=processes)
-    return 2 * found.decisions, time.perf_counter() - started
+    return 2 * found.decisions, time.perf_counter() - started, _cpu_seconds() - used
+
+
+def _cpu_seconds() -> float:
+    own, others = (resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
+
+
+def write_remote(folder: Path, names: Sequence[str]) -> tuple[Path, str]:
+    """Train the bot with stories, write its conversations, and return the model and where they are."""
+    domain = Domain.load(BOT / "domain.yml")
+    agent = Agent(domain, [MemoizationPolicy(max_history=5), KerasPolicy(), FallbackPolicy()])
+    agent.train(agent.load_data(BOT / "stories.md"), epochs=8, verbose=0)
+    agent.persist(folder / "model")
+    url = f"sqlite:///{folder}/talks.db"
+    with store_from_url(url, domain) as store:
+        for name, events in zip(names, talks(domain, len(names)), strict=True):
+            with store.conversation(name) as conversation:
+                conversation.replace(events)
+                conversation.commit()
+    return folder / "model", url
+
+
+def write_asking(folder: Path, names: Sequence[str]) -> tuple[Path, str]:
+    """Train the bot of Rasa 3, let it talk, and return the model and where its conversations are."""
+    model, url = asking_bot.trained(folder / "bot"), f"sqlite:///{folder}/talks.db"
+    with store_from_url(url, Agent.load(model).domain) as store:
+        asking_bot.talk(model, store, names)
+    return model, url
 
 
 def main() -> None:
@@ -64,25 +98,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--conversations", type=int, default=1000)
     parser.add_argument("--processes", default="1,2")
+    parser.add_argument("--rasa", action="store_true")
     options = parser.parse_args()
-    domain = Domain.load(BOT / "domain.yml")
-    agent = Agent(domain, [MemoizationPolicy(max_history=5), KerasPolicy(), FallbackPolicy()])
-    agent.train(agent.load_data(BOT / "stories.md"), epochs=8, verbose=0)
+    names = [f"user {number}" for number in range(options.conversations)]
     with tempfile.TemporaryDirectory() as folder:
-        agent.persist(Path(folder, "model"))
-        bots = Agent.load(Path(folder, "model")), Agent.load(Path(folder, "model"))
-        with store_from_url(f"sqlite:///{folder}/talks.db", domain) as store:
-            names = [f"user {number}" for number in range(options.conversations)]
-            for name, events in zip(names, talks(domain, len(names)), strict=True):
-                with store.conversation(name) as conversation:
-                    conversation.replace(events)
-                    conversation.commit()
+        model, url = (write_asking if options.rasa else write_remote)(Path(folder), names)
+        bots = Agent.load(model), Agent.load(model)
+        with store_from_url(url, bots[0].domain) as store:
             wanted = [int(one) for one in options.processes.split(",")]
             runs = [{number: measure(bots, store, names, number) for number in wanted} for _ in range(RUNS)]
     best = {number: min((run[number] for run in runs), key=lambda one: one[1]) for number in wanted}
-    rows = [[f"{one}", f"{made:,}", f"{took:.2f}", f"{made / took:,.0f}"] for one, (made, took) in best.items()]
-    title = f"{options.conversations:,} conversations of {BOT.name}, compared"
-    print_table(title, ["processes", "predictions", "seconds", "predictions a second"], rows)
+    rows = [
+        [f"{one}", f"{made:,}", f"{took:.2f}", f"{made / took:,.0f}", f"{used:.2f}", f"{made / used:,.0f}"]
+        for one, (made, took, used) in best.items()
+    ]
+    about = "a bot of Rasa 3" if options.rasa else BOT.name
+    columns = ["processes", "predictions", "seconds", "predictions a second", "CPU seconds", "a CPU second"]
+    print_table(f"{options.conversations:,} conversations of {about}, compared", columns, rows)
 
 
 if __name__ == "__main__":

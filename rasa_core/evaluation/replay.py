@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.connection import Connection
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,9 @@ from rasa_core.events import (
     StoryExported,
     UserUttered,
 )
-from rasa_core.policies.many import ALONE, ManyMoments, MomentReader, Moments
+from rasa_core.policies.many import ALONE, ManyMoments
+from rasa_core.policies.many_rasa import RasaMomentReader
+from rasa_core.policies.many_reading import MomentReader, Moments
 from rasa_core.rasa3.history import history_for
 from rasa_core.teaching.corrections import DRAFT_MARK
 from rasa_core.tracker_store.base import TrackerStore
@@ -211,19 +213,49 @@ class _Pair:
         self._see_the_same = one.vocabulary == other.vocabulary and slots[0] == slots[1]
         many = [ManyMoments.of(bot.policy_ensemble, bot.domain) for bot in self._bots]
         self._many = [one for one in many if one is not None]
-        self._readers: list[MomentReader] = []
-        if len(self._many) == len(many):
-            apart = [[one] for one in self._many]
-            shared = [MomentReader(one, self._many)] * 2 if self._see_the_same else []
-            self._readers = shared or [MomentReader(*pair) for pair in zip((one, other), apart, strict=True)]
+        self._readers: list[MomentReader | RasaMomentReader] = []
+        # Two bots of which one only is of Rasa 3 have nothing in common that could be read for both.
+        if len(self._many) == len(many) and (one.rasa is None) == (other.rasa is None):
+            reader = MomentReader if one.rasa is None else RasaMomentReader
+            together = [self._many] if self._see_the_same else [[many] for many in self._many]
+            readers = [reader(domain, bots) for domain, bots in zip((one, other), together, strict=False)]
+            self._readers = readers if len(readers) == 2 else readers * 2
 
     def decisions(self, conversations: Sequence[Conversation]) -> list[list[Decided]]:
         """Return what both decide in each of some conversations: at once where that can be, else one by one."""
         if not self._readers:
             return [self._replayed(*one) for one in conversations]
+        first, second = self._readers
+        if isinstance(first, MomentReader) and isinstance(second, MomentReader):
+            return self._decided_by_reading(conversations, first, second)
+        return self._decided_by_following(conversations, cast(RasaMomentReader, first), cast(RasaMomentReader, second))
+
+    def _decided_by_following(
+        self, conversations: Sequence[Conversation], first: RasaMomentReader, second: RasaMomentReader
+    ) -> list[list[Decided]]:
+        """Return what both decide in conversations of Rasa 3, each of which is followed event by event."""
+        found: list[list[Decided]] = [[] for _ in conversations]
+        places: list[tuple[int, int, str]] = []
+        rows: list[tuple[int, int]] = []
+        for number, (sender_id, events) in enumerate(conversations):
+            for position, before, after in self._moments(sender_id, events):
+                places.append((number, position, _intent(before)))
+                row = first.note(before)
+                rows.append((row, row if second is first else second.note(after)))
+        moments = first.take()
+        both = [moments, moments if second is first else second.take()]
+        self._decide(conversations, found, places, both, np.array(rows, np.int64).reshape(-1, 2))
+        for reader in (first, second):
+            reader.forget_many()
+        return found
+
+    def _decided_by_reading(
+        self, conversations: Sequence[Conversation], first: MomentReader, second: MomentReader
+    ) -> list[list[Decided]]:
+        """Return what both decide in conversations, which are read as they stand where nothing was taken back."""
         told = [events for _, events in conversations]
-        first = self._readers[0].read(told)
-        moments = [first, first if self._see_the_same else self._readers[1].read(told)]
+        read = first.read(told)
+        moments = [read, read if second is first else second.read(told)]
         found: list[list[Decided]] = []
         places: list[tuple[int, int, str]] = []
         rows: list[tuple[int, int]] = []

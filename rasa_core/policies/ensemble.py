@@ -296,6 +296,10 @@ def most_confident(policies: Iterable[Policy], tracker: DialogueStateTracker, do
     events: list[Event] = []
     best_rank = (False, -1.0, -math.inf)
     for policy in policies:
+        # One that has scores and nothing else to say, and cannot win any more: no network is asked where rules decide.
+        has_scores_alone = type(policy).opinion is Policy.opinion
+        if has_scores_alone and best_rank >= (False, policy.HIGHEST_SCORE, policy.priority_for(tracker)):
+            continue
         opinion = policy.opinion(tracker, domain)
         events += opinion.events
         scores = opinion.scores

@@ -28,7 +28,8 @@ from rasa_core.events import (
 )
 from rasa_core.policies import FallbackPolicy, KerasPolicy, PolicyEnsemble
 from rasa_core.policies.features.history import HistoryFeaturizer
-from rasa_core.policies.many import ALONE, ManyMoments, MomentReader
+from rasa_core.policies.many import ALONE, ManyMoments
+from rasa_core.policies.many_reading import MomentReader
 from rasa_core.policies.network import PolicyNetwork
 from rasa_core.stories import extract_story_graph
 from rasa_core.stories.markdown import StoryFileReader

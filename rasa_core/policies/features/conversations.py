@@ -8,8 +8,7 @@ so often, in that turn for the last time. A row is the numbers of its parts and 
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -26,6 +25,7 @@ from rasa_core.history import (
     with_best_intent_only,
 )
 from rasa_core.policies.features import history as features
+from rasa_core.policies.features.parts import ColumnOf, Group, PartTable
 from rasa_core.policies.features.spans import Memo, Spans, ranges
 from rasa_core.rasa3.domain_parts import REQUESTED_SLOT
 from rasa_core.slots import Slot
@@ -37,7 +37,6 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Items = tuple[tuple[str, float], ...]
 Message = tuple[str | None, tuple[str, ...]]
-ColumnOf = Callable[[tuple[str, str]], int | None]
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -258,12 +257,12 @@ class _Action(NamedTuple):
     name: int  # Its number in the names of the spans.
 
 
-class _Parts:
-    """Features that come and go together, and the number of each part, by what it tells of."""
+class _Parts(PartTable):
+    """The parts of rows of conversations, and of the states before them."""
 
     def __init__(self, event_blocks: Sequence[str], column_of: ColumnOf, spans: Spans) -> None:
-        self._column_of, self._spans = column_of, spans
-        self._starts, self._columns, self._values = array("q", [0]), array("i"), array("f")
+        super().__init__(column_of)
+        self._spans = spans
         self.told: dict[int, State] = {}  # What the parts are that states are made of.
         # The part of an event as the latest one; those of it as an earlier one are the next numbers.
         self.event = Memo[Items, int](lambda items: self._add_each([(block, dict(items))] for block in event_blocks))
@@ -285,29 +284,6 @@ class _Parts:
         # Where a conversation starts, as many empty parts follow this one as may be asked for.
         self.nothing = self._add_each([] for _ in range(max(len(event_blocks), LAST_ACTIONS_KEPT)))
 
-    def __len__(self) -> int:
-        """Return how many numbers there are in all parts."""
-        return len(self._columns)
-
-    def _memo(self, groups_of: Callable[[K], Iterable[features.Group]]) -> Memo[K, int]:
-        return Memo(lambda key: self._add(self._in_columns(groups_of(key))))
-
-    def _in_columns(self, groups: Iterable[features.Group]) -> dict[int, float]:
-        """Return the values of features, given by block and name, in their columns."""
-        columns = ((self._column_of((block, name)), value) for block, found in groups for name, value in found.items())
-        return {column: value for column, value in columns if column is not None}
-
-    def _add(self, columns: dict[int, float]) -> int:
-        """Take over values, by column, and return the number of the part that they are."""
-        self._columns.extend(columns)
-        self._values.extend(columns.values())
-        self._starts.append(len(self._columns))
-        return len(self._starts) - 2
-
-    def _add_each(self, parts: Iterable[Iterable[features.Group]]) -> int:
-        """Take over several parts, at least one, which get numbers in a row, and return the first of these."""
-        return min([self._add(self._in_columns(groups)) for groups in parts])
-
     def _new_action(self, key: tuple[str, bool]) -> _Action:
         (name, _), last = key, None
         state = features.state_after(*key)
@@ -316,7 +292,7 @@ class _Parts:
         event, counted = self.event[tuple(state.items())], self._spans.names["action", name]
         return _Action(self._add_told(state, [("now", state)]), event, last, counted)
 
-    def _add_told(self, state: State, groups: Iterable[features.Group]) -> int:
+    def _add_told(self, state: State, groups: Iterable[Group]) -> int:
         """Take over a part of states, and return its number."""
         number = self._add(self._in_columns(groups))
         self.told[number] = state
@@ -335,11 +311,8 @@ class _Parts:
 
     def expanded(self, parts: Ints) -> tuple[Ints, NDArray[np.int32], Floats]:
         """Return how many features rows have, and columns and values of all, given their `parts`, ``(rows, parts)``."""
-        starts = np.array(self._starts, np.int64)
-        lengths = np.diff(starts)[parts]
-        places = ranges(starts[parts].ravel(), lengths.ravel())
-        columns, values = np.array(self._columns, np.int32), np.array(self._values, np.float32)
-        return lengths.sum(axis=1), columns[places], values[places]
+        lengths, columns, values = self.of(parts.ravel())
+        return lengths.reshape(parts.shape).sum(axis=1), columns, values
 
 
 def _latest(parts: list[int], counts: Ints, kept: int) -> Ints:

@@ -58,6 +58,7 @@ from numpy.typing import NDArray
 
 from rasa_core.events import ACTION_LISTEN_NAME
 from rasa_core.history import FAILED, History, Mention, State, TurnSummary, with_best_intent_only
+from rasa_core.policies.features.parts import Group
 from rasa_core.rasa3.domain_parts import REQUESTED_SLOT
 from rasa_core.slots import Slot
 
@@ -65,7 +66,6 @@ if TYPE_CHECKING:
     from rasa_core.trackers import DialogueStateTracker
 
 Sparse = tuple[list[int], list[float]]
-Group = tuple[str, Mapping[str, float]]
 
 # Bounds of what is learnt from and counted; what lies beyond them says no more than what lies at them.
 TIMES_A_VALUE_IS_SEEN: Final = 2

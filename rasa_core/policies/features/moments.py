@@ -1,0 +1,141 @@
+"""The history features of single moments of conversations of Rasa 3, of which policies do not see all that happened.
+
+They are those of `rasa_core.policies.features.history`. A conversation is followed by its tracker, and each moment is
+put together from *parts*, features that come and go together, which are looked up by what they tell of and made once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from rasa_core.history import History, State
+from rasa_core.policies.features import history as features
+from rasa_core.policies.features.conversations import NUMBERS_OF_PARTS, FeatureMatrix, Items, Message
+from rasa_core.policies.features.parts import ColumnOf, Group, PartTable
+from rasa_core.policies.features.spans import Memo
+from rasa_core.rasa3.domain_parts import REQUESTED_SLOT
+
+if TYPE_CHECKING:
+    from rasa_core.trackers import DialogueStateTracker
+
+_KINDS: Final = ("intent", "entity", "action")
+
+
+class MomentFeaturizer:
+    """Makes a matrix of features from moments.
+
+    Parameters
+    ----------
+    max_history
+        How many events are features in full.
+    column_of
+        Returns the column of a feature, given block and name; None to leave it out.
+    """
+
+    def __init__(self, max_history: int, column_of: ColumnOf) -> None:
+        self._event_blocks, self._column_of = [f"event {number}" for number in range(max_history)], column_of
+        self._rows: list[list[int]] = []
+        self._number_parts()
+
+    def _number_parts(self) -> None:
+        self._parts = _Parts(self._event_blocks, self._column_of)
+
+    def __len__(self) -> int:
+        """Return the number of rows that can be taken."""
+        return len(self._rows)
+
+    def skip(self) -> None:
+        """Add a row without features, for a moment in which nobody asks for them."""
+        self._rows.append([])
+
+    def add(self, tracker: DialogueStateTracker, states: Sequence[State]) -> None:
+        """Add a row for the present moment, of which policies see these last states; there is at least one."""
+        parts, history = self._parts, tracker.history
+        row = [parts.now[tuple(states[-1].items())], *self._events(states)]
+        row += self._of_slots(tracker)
+        row.append(parts.mentions[tuple(history.mentions)])
+        row.append(parts.slots_set[tuple(history.slots_set.items())])
+        row.append(parts.turn[tuple(history.turn_actions)])
+        before = history.turn_before
+        if before is not None:
+            row.append(parts.message_before[before.intent, tuple(before.entities)])
+            row.append(parts.actions_before[tuple(before.actions)])
+        row.append(parts.last_actions[tuple(history.last_actions)])
+        self._rows.append([*row, *self._of_seen(history), parts.turns[history.turns], parts.length[history.length]])
+
+    def _events(self, states: Sequence[State]) -> list[int]:
+        events, count = self._parts.events_before, len(self._event_blocks)
+        found: list[int] = []
+        for state in reversed(states):
+            found += events[tuple(state.items())]
+            if len(found) >= count:
+                break
+        # Each event is as many parts in a row as it may have places.
+        return [number + place for place, number in enumerate(found[:count])]
+
+    def _of_slots(self, tracker: DialogueStateTracker) -> list[int]:
+        slots, loop = tracker.slots, tracker.history.loop
+        row = [self._parts.slots[tuple(features.texts_of(slots.values()))]]
+        if loop is not None:
+            asked = slots[REQUESTED_SLOT].value if REQUESTED_SLOT in slots else None
+            row.append(self._parts.loop[loop.name, None if asked is None else str(asked)])
+        return row
+
+    def _of_seen(self, history: History) -> list[int]:
+        seen, turns = self._parts.seen, history.turns
+        return [
+            seen[kind, name, count, turns - turn]
+            for kind, found in zip(_KINDS, (history.intents, history.entities, history.actions), strict=True)
+            for name, (count, turn) in found.items()
+        ]
+
+    def take(self) -> FeatureMatrix:
+        """Return the features of the moments that were added since the last time."""
+        rows, self._rows = self._rows, []
+        counts = np.fromiter(map(len, rows), np.int64, len(rows))
+        parts = np.fromiter(chain.from_iterable(rows), np.int64, int(counts.sum()))
+        lengths, columns, values = self._parts.of(parts)
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        starts = ends[np.concatenate([[0], np.cumsum(counts)])]
+        if len(self._parts) > NUMBERS_OF_PARTS:
+            self._number_parts()
+        return FeatureMatrix(starts, columns, values, [], [])
+
+
+class _Parts(PartTable):
+    """The parts of moments."""
+
+    def __init__(self, event_blocks: Sequence[str], column_of: ColumnOf) -> None:
+        super().__init__(column_of)
+        event = Memo[Items, int](lambda items: self._add_each([(block, dict(items))] for block in event_blocks))
+        self.events_before = Memo[Items, list[int]](
+            lambda items: [event[tuple(one.items())] for one in features.events_before(dict(items))]
+        )
+        self.now = Memo[Items, int](lambda items: self._add(self._in_columns(features.of_state(dict(items)))))
+        self.mentions = self._memo(features.of_mentions)
+        self.slots = self._memo(features.of_slots)
+        self.slots_set = self._memo(features.of_slots_set)
+        self.loop: Memo[tuple[str, str | None], int] = self._memo(lambda loop: features.of_loop(*loop))
+        self.turn = self._memo(features.of_turn)
+        self.message_before: Memo[Message, int] = self._memo(lambda message: features.of_message_before(*message))
+        self.actions_before = self._memo(features.of_actions_before)
+        self.last_actions = self._memo(_of_last_actions)
+        self.seen: Memo[tuple[str, str, int, int], int] = self._memo(lambda seen: _of_seen(*seen))
+        self.turns = self._memo(features.of_turns)
+        self.length = self._memo(features.of_length)
+
+
+def _of_last_actions(actions: Sequence[str]) -> Iterator[Group]:
+    for number, action in enumerate(reversed(actions)):
+        yield from features.of_last_action(number, action)
+
+
+def _of_seen(kind: str, name: str, count: int, turns_ago: int) -> Iterator[Group]:
+    yield kind, {name: 1.0}
+    yield features.COUNTS[kind], {name: math.log1p(count)}
+    yield features.AGO[kind], {name: features.LEFT_EACH_TURN**turns_ago}

@@ -1,0 +1,194 @@
+"""Reads the moments of many finished conversations, for `rasa_core.policies.many`; but for those of Rasa 3."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rasa_core.events import ActionExecuted, Event, Restarted, UserUttered
+from rasa_core.history import History, State
+from rasa_core.policies.fallback import OUT_OF_SCOPE
+from rasa_core.policies.features.conversations import ConversationFeaturizer, FeatureMatrix
+
+if TYPE_CHECKING:
+    from rasa_core.domain import Domain
+
+Ints = NDArray[np.int64]
+Names = Sequence[tuple[str, str]]
+
+_NONE: Final = -1
+_SIMPLE: Final = frozenset({"user", "action", "slot", "reset_slots", "bot", "agent", "followup", "pause", "resume"})
+"""Types of events after which a conversation has all that was in it before."""
+
+
+class Sees(Protocol):
+    """What of a moment an ensemble looks at: a `rasa_core.policies.many.ManyMoments`."""
+
+    window: int
+    max_history: int
+    feature_names: Names
+    nlu_thresholds: list[float]
+    rule_window: int
+    asks_what_is_fresh: bool
+
+    def asks_network(self, name: bytes, example: Any) -> bool: ...  # noqa: D102
+    def forget(self) -> None: ...  # noqa: D102
+
+
+class _Part(NamedTuple):
+    """What happened from one restart to the next, with all that features of finished conversations ask a tracker."""
+
+    events: list[Event]
+    history: History
+
+    def applied_events(self) -> list[Event]:
+        return self.events
+
+
+class _Moment(NamedTuple):
+    """All that memory and fallbacks ask a tracker."""
+
+    states: list[State]
+    latest_message: UserUttered
+    latest_action_name: str | None
+    history: History
+
+    def last_states(self, count: int | None) -> list[State]:
+        return self.states if count is None else self.states[-count:]
+
+
+class Moments(NamedTuple):
+    """The moments before the actions of some conversations, a row each.
+
+    Attributes
+    ----------
+    rows : list of list of int, or None
+        For each conversation, the row of each position that has an action; None if it has to be replayed.
+    matrix : FeatureMatrix
+        What networks see.
+    kinds : NDArray of int64
+        ``(rows,)``: equal where all policies but networks see the same.
+    names : list of bytes
+        What each kind is known by, in other batches too.
+    example : callable
+        Returns one moment of a kind, given its number.
+    """
+
+    rows: list[dict[int, int] | None]
+    matrix: FeatureMatrix
+    kinds: Ints
+    names: list[bytes]
+    example: Callable[[int], Any]
+
+
+class Columns(Protocol):
+    """What has put features into columns: a `MomentReader`, or that of Rasa 3."""
+
+    @property
+    def columns(self) -> Mapping[tuple[str, str], int]: ...  # noqa: D102
+
+
+class MomentReader:
+    """Reads finished conversations as bots see them whose domains have the same vocabulary and slots."""
+
+    def __init__(self, domain: Domain, bots: Sequence[Sees]) -> None:
+        self._history = History(1, domain.vocabulary)
+        self._window = max(bot.window for bot in bots)
+        names = dict.fromkeys(name for bot in bots for name in bot.feature_names)
+        self.columns = {name: column for column, name in enumerate(names)}
+        latest = max(bot.max_history for bot in bots)
+        self._featurizer = ConversationFeaturizer(latest, domain.slots, self.columns.get)
+        self._thresholds = sorted({threshold for bot in bots for threshold in bot.nlu_thresholds})
+        self._numbered = 0
+        self._parts: object = None
+
+    def read(self, conversations: Sequence[Sequence[Event]]) -> Moments:
+        """Return the moments of some conversations."""
+        featurizer, found = self._featurizer, list[dict[int, int] | None]()
+        starts, messages = list[int](), list[UserUttered]()
+        for events in conversations:
+            parts = _parts(events)
+            rows: dict[int, int] | None = None if parts is None else {}
+            for start, part in parts or ():
+                first = len(featurizer)
+                featurizer.add(cast(Any, _Part(part, self._history)))
+                for place, message in _before_actions(part):
+                    rows[start + place] = len(messages)  # type: ignore[index]
+                    messages.append(message)
+                starts += [first] * (len(messages) - first)
+            found.append(rows)
+        return self._moments(found, np.array(starts, np.int64), messages)
+
+    def _moments(self, rows: list[dict[int, int] | None], starts: Ints, messages: Sequence[UserUttered]) -> Moments:
+        featurizer = self._featurizer
+        if featurizer.parts is not self._parts:  # Numbers of before mean something else now.
+            self._parts, self._numbered = featurizer.parts, self._numbered + 1
+        states = featurizer.states()
+        seen = self._seen(states, starts)
+        heard = np.array([self._heard(message) for message in messages], np.int64)
+        kinds, firsts = _numbered([*(_numbered(list(part.T))[0] for part in seen.swapaxes(0, 1)), heard])
+        names = [b"%d %d %b" % (self._numbered, heard[first], seen[first].tobytes()) for first in firsts]
+
+        def example(kind: int) -> _Moment:
+            return self._example(seen[firsts[kind]], messages[firsts[kind]])
+
+        return Moments(rows, featurizer.take(), kinds, names, example)
+
+    def _seen(self, states: Ints, starts: Ints) -> Ints:
+        """Return the last states before each row, ``(rows, window, parts of a state)``; none before the first."""
+        places = np.arange(len(states))[:, None] - np.arange(self._window)[::-1]
+        seen: Ints = states[np.maximum(places, 0)]
+        seen[places < starts[:, None]] = _NONE
+        return seen
+
+    def _heard(self, message: UserUttered) -> int:
+        """Return a number for all that fallbacks see in a message."""
+        intent = message.intent
+        sure = intent.get("confidence")
+        place = len(self._thresholds) if sure is None else bisect_right(self._thresholds, sure)
+        # Between two thresholds, all confidences are alike to a fallback; the name is the only other thing that it
+        # looks at.
+        return 2 * place + (intent.get("name") == OUT_OF_SCOPE)
+
+    def _example(self, seen: Ints, message: UserUttered) -> _Moment:
+        states = [self._featurizer.state_of(numbers) for numbers in seen.tolist() if numbers[0] != _NONE]
+        action = next((name[5:] for name in states[-1] if name.startswith("prev_")), None)
+        return _Moment(states, message, action, self._history)
+
+
+def _numbered(columns: Sequence[Ints]) -> tuple[Ints, Ints]:
+    """Return a number for each row of some columns, equal for equal rows, and the first row of each number."""
+    found = np.zeros(len(columns[0]), np.int64)
+    firsts = found
+    for column in columns:
+        _, low = np.unique(column, return_inverse=True)
+        # Two numbers as one, and numbered anew after each column, so that they stay small.
+        _, firsts, found = np.unique(found * (len(low) + 1) + low, return_index=True, return_inverse=True)
+    return found, firsts
+
+
+def _parts(events: Sequence[Event]) -> list[tuple[int, list[Event]]] | None:
+    """Return what happened from one restart to the next, and where it begins; None if something was taken back."""
+    if not all(event.type_name in _SIMPLE or isinstance(event, Restarted) for event in events):
+        return None
+    if any(isinstance(event, ActionExecuted) and event.unpredictable for event in events):
+        return None
+    starts = [0, *(place + 1 for place, event in enumerate(events) if isinstance(event, Restarted))]
+    return [
+        (start, list(events[start : end - 1]))
+        for start, end in zip(starts, [*starts[1:], len(events) + 1], strict=True)
+    ]
+
+
+def _before_actions(events: Sequence[Event]) -> Iterator[tuple[int, UserUttered]]:
+    """Yield the positions of actions, and the message before each."""
+    message = UserUttered.empty()
+    for place, event in enumerate(events):
+        if isinstance(event, ActionExecuted):
+            yield place, message
+        elif isinstance(event, UserUttered):
+            message = event
