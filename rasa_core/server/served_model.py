@@ -53,8 +53,7 @@ _LOAD_ERRORS: Final = (
 )
 _NO_AGENT: Final = "No agent loaded. To continue processing, a model of a trained agent needs to be loaded."
 _LOOK_EVERY = 1.0  # seconds
-_MOST_SET = 300.0
-"""Seconds by which the clock may be set forward without anybody waiting to see whether it stays so."""
+_WATCH_EVERY = 10.0  # seconds
 
 
 class Serves(Protocol):
@@ -332,6 +331,10 @@ class Housekeeper:
             thread.start()
             threading.Thread(target=self.clock.run, args=(self._is_needed,), name="reminders", daemon=True).start()
 
+    def _before(self, kept: float) -> float:
+        """Return before which time that changed which is older than `kept` seconds."""
+        return time.time() - kept - self._set.too_old(kept)
+
     def _run(self) -> None:
         time.sleep(self._first)
         while self._is_needed():
@@ -339,25 +342,24 @@ class Housekeeper:
                 self.clean()
             except Exception:  # The outermost edge of this thread: what failed once must not end it for good.
                 logger.exception("old conversations and answers are kept for now, because of an unexpected error:")
-            time.sleep(self._every)
+            until = time.monotonic() + self._every
+            while (left := until - time.monotonic()) > 0:
+                time.sleep(min(left, _WATCH_EVERY))
+                self._set.look()
 
     def clean(self) -> None:
         """Forget what is old now; a store that cannot be reached is left for the next time.
 
-        So is all if the clock was set forward, by which everything may seem old; if it is right, it stays so.
+        What the clock makes seem older than it is, since it was set meanwhile, is kept.
         """
-        moved = self._set.moved()
-        if moved > _MOST_SET:
-            logger.warning("the clock was set forward by %.0f s; what is too old now is forgotten next time.", moved)
-            return
-        now = time.time()
+        self._set.look()
         try:
             store = self._model.agent().tracker_store
-            store.expire_answers(now - ANSWERS_KEPT)
+            store.expire_answers(self._before(ANSWERS_KEPT))
             if self._retention is None:
                 return
             if isinstance(store, EventLogStore):
-                deleted = expire_conversations(store, now - self._retention)
+                deleted = expire_conversations(store, self._before(self._retention))
                 logger.info("%d conversations that were idle for too long were deleted.", deleted)
             else:
                 logger.warning("%s cannot tell which conversations are idle: none is deleted.", type(store).__name__)

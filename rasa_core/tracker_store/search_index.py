@@ -193,7 +193,7 @@ class ConversationIndex:
         begun = time.time()
         since, marked = self._state("since"), self._state("marks")
         # After the clock was set back, which another process may have seen, and until all was looked at once.
-        self._is_out_of_order |= self._clock.moved() < -_OVERLAP or since > begun + _OVERLAP
+        self._is_out_of_order |= self._clock.look() < -_OVERLAP or since > begun + _OVERLAP
         if self._is_out_of_order:
             marked = 0.0
         # Where numbers differ, some were brought in that had changed long ago, or there is no index yet.

@@ -73,22 +73,31 @@ def test_conversations_are_kept_for_as_long_as_was_said(agent: Agent, store: Age
     assert store.sender_ids() == left
 
 
-def test_nothing_is_forgotten_right_after_the_clock_was_set_forward(
-    agent: Agent, store: Aged, caplog, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("steps", [(100 * DAY, 0.0), (-100 * DAY, 0.0)], ids=["ahead", "behind"])
+def test_nothing_is_forgotten_because_of_a_clock_that_was_wrong_for_a_while(
+    agent: Agent, store: Aged, monkeypatch: pytest.MonkeyPatch, steps: tuple[float, ...]
 ) -> None:
-    """By mistake, perhaps: then it is set back before the next time, and everything is still there."""
-    talk(agent, "ada", "k")
-    housekeeper, right = Housekeeper(ServedModel(agent=agent), 90 * DAY), time.time
-    ahead = [100 * DAY]
+    housekeeper, right, ahead = Housekeeper(ServedModel(agent=agent), 90 * DAY), time.time, [0.0]
     monkeypatch.setattr(time, "time", lambda: right() + ahead[0])
-    housekeeper.clean()
-    ahead[0] = 0.0
-    housekeeper.clean()
-    assert (store.sender_ids(), store.read_answer("ada", "k") is None) == (["ada"], False)
-    assert caplog.text.count("the clock was set forward by 8640000 s") == 1
+    talk(agent, "before", "k")
+    for step in steps:
+        ahead[0] = step
+        housekeeper.clean()
+        talk(agent, f"at {step}", "k")
+        housekeeper.clean()
+    assert store.sender_ids() == sorted(["before", *(f"at {step}" for step in steps)])
+    assert all(store.read_answer(sender_id, "k") is not None for sender_id in store.sender_ids())
 
-    ahead[0] = 100 * DAY  # For good.
+
+def test_after_the_time_that_things_are_kept_a_clock_that_was_set_counts_no_more(
+    agent: Agent, store: Aged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk(agent, "ada", "k")
+    housekeeper, clock, monotonic = Housekeeper(ServedModel(agent=agent), 90 * DAY), time.time, time.monotonic
+    monkeypatch.setattr(time, "time", lambda: clock() + 100 * DAY)
     housekeeper.clean()
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 91 * DAY)
+    monkeypatch.setattr(time, "time", lambda: clock() + 191 * DAY)
     housekeeper.clean()
     assert store.sender_ids() == []
 
