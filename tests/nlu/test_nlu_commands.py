@@ -17,6 +17,8 @@ from rasa_core.nlu.reading import read_training_data
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.training_data import TrainingData
 
+pytestmark = pytest.mark.usefixtures("brief_trainings")
+
 DATA = """\
 ## intent:greet
 - hello

@@ -17,6 +17,8 @@ from rasa_core.nlu.components import DUCKLING_VARIABLE
 from rasa_core.project import Project
 from rasa_core.server import create_app
 
+pytestmark = pytest.mark.usefixtures("brief_trainings")
+
 CONFIG = """
 language: en
 pipeline:
