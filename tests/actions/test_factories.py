@@ -18,7 +18,10 @@ from rasa_core.actions.factories import (
     local_action_factory,
     remote_action_factory,
 )
+from rasa_core.agent import Agent
+from rasa_core.domain import Domain
 from rasa_core.exceptions import DomainError, RemoteActionError
+from rasa_core.policies import MemoizationPolicy
 
 OWN_MODULE = """
 from rasa_core.actions import Action
@@ -33,6 +36,19 @@ class ActionWithOptions(ActionSearch):
 
 class NoAction:
     pass
+
+class ActionAlike:
+    def name(self):
+        return "alike"
+
+    def run(self, dispatcher, tracker, domain):
+        dispatcher.utter_message("I am no subclass.")
+
+class ActionHalf:
+    name = "half"
+
+    def run(self, dispatcher, tracker, domain):
+        return []
 """
 
 
@@ -51,6 +67,17 @@ def test_a_local_action_is_a_template_or_a_class(own_module: str) -> None:
     assert [action.name() for action in found] == ["utter_hi", "search"]
 
 
+def test_a_class_that_has_a_name_and_runs_is_an_action(own_module: str, tmp_path: Path) -> None:
+    text = "intents: [greet]\nactions: [own_actions.ActionAlike]\n"
+    (tmp_path / "stories.md").write_text("## a\n* greet\n - alike\n")
+    agent = Agent(Domain.from_yaml(text), [MemoizationPolicy()])
+    agent.train(agent.load_data(tmp_path / "stories.md"))
+    agent.persist(tmp_path / "model")
+
+    said = Agent.load(tmp_path / "model").handle_message("/greet")
+    assert [message["text"] for message in said or []] == ["I am no subclass."]
+
+
 def test_a_template_may_have_a_dot_in_its_name() -> None:
     (found,) = local_action_factory(["utter.hi"], None, {"utter.hi"})
     assert isinstance(found, UtterAction)
@@ -66,6 +93,10 @@ def test_a_template_may_have_a_dot_in_its_name() -> None:
         (
             "own_actions.NoAction",
             r"'own_actions.NoAction' is not a subclass of rasa_core.actions",
+        ),
+        (
+            "own_actions.ActionHalf",
+            r"'own_actions.ActionHalf' is not a subclass of rasa_core.actions",
         ),
         (
             "own_actions.Missing",
