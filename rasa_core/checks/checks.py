@@ -21,6 +21,7 @@ Kind                       Severity   Meaning
 ``ignored-line``           warning    a line of a story that says nothing
 ``doubtful-line``          warning    a line of a story that breaks the grammar, and was read as it was meant
 ``unknown-key``            warning    a key of the domain, or of config.yml, that says nothing
+``not-read``               warning    a file holds stories, and others were found first
 ``unreadable``             error      a link or a folder among the stories that leads nowhere, or cannot be read
 ``configuration``          error      config.yml cannot be read, or names what there is not
 ``unread-option``          warning    an option in config.yml that does nothing

@@ -32,6 +32,7 @@ from rasa_core.exceptions import DomainError, ModelError
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.rules import RulePolicy
 from rasa_core.project import Project
+from rasa_core.project.layout import told_unread
 from rasa_core.rasa_config import RasaConfig, read_rasa_config
 from rasa_core.rasa_project import contradictions
 from rasa_core.support.own_code import CONFIG_NAME
@@ -125,6 +126,10 @@ def _findings(
         raise click.UsageError(f"PROJECT: {error}") from error
     load_modules((), folder, project.domain_file)
     found = [*_of_models(project), *_unreadable(project.story_files if project.rasa else project.stories)]
+    found += [
+        finding("not-read", "warning", told_unread(project.stories), [Place(str(path))])
+        for path in project.unread_stories
+    ]
     if project.rasa is not None:
         config = _config_of_rasa(project)
         most = max_history or _history_of_rasa(config)

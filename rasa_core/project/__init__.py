@@ -48,7 +48,8 @@ from rasa_core.policies.ensemble import MODEL_FORMAT
 from rasa_core.policies.fallback import FallbackPolicy
 from rasa_core.policies.features.history import HistoryFeaturizer
 from rasa_core.policies.keras_policy import KerasPolicy
-from rasa_core.project.layout import find_domain, find_nlu_data, find_stories, names_in, only_understands
+from rasa_core.project.layout import find_domain, find_nlu_data, find_stories, names_in, only_understands, told_unread
+from rasa_core.project.layout import unread_stories as unread_stories_of
 from rasa_core.project.models import DIALOGUE, FINGERPRINT, NLU, Figures, ProjectModels, hashes_of
 from rasa_core.project.training import Say, brief, calibration_of, set_thresholds, told_fallback, train_dialogue
 from rasa_core.rasa3.domain_parts import RASA_DEFAULT_INTENTS
@@ -101,6 +102,7 @@ class Project:
         else:
             self.domain_file = self._given(domain, "domain") or find_domain(self.folder)
             self.stories = self._given(stories, "stories") or find_stories(self.folder)
+        self._finds_stories = self.rasa is None and stories is None
         self.models = ProjectModels(self.folder / "models")
         self.model, self.nlu_model = self.models.dialogue, self.models.nlu
         self.features = self.folder / "models" / "features.npz"
@@ -126,6 +128,11 @@ class Project:
     def story_files(self) -> list[Path]:
         """The files of stories, in the order in which they are read."""
         return story_files(self.stories)
+
+    @property
+    def unread_stories(self) -> list[Path]:
+        """The files that hold stories too, and are not read, since others were found first and none were named."""
+        return unread_stories_of(self.folder, self.stories) if self._finds_stories else []
 
     @property
     def nlu_files(self) -> list[Path]:
@@ -240,6 +247,8 @@ class Project:
             f"{self.domain_file}: {len(domain.intents)} intents, {len(domain.entities)} entities, "
             f"{len(domain.slots)} slots, {domain.num_actions - len(domain.default_action_names)} actions"
         )
+        for path in self.unread_stories:
+            say(f"{path}: warning: {told_unread(self.stories)}")
         data = self.nlu_data() if nlu else TrainingData()
         steps = self._steps(data, domain, ignore_components)
         rasa = None

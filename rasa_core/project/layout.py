@@ -10,7 +10,7 @@ from typing import Final
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.reading import holds_nlu_data, list_data_files
 from rasa_core.nlu.training_data import TrainingData
-from rasa_core.stories.files import NO_YAML, holds_stories, holds_yaml_stories
+from rasa_core.stories.files import NO_YAML, holds_stories, holds_yaml_stories, story_files
 from rasa_core.support.folders import files_below
 from rasa_core.support.text_files import TextFileError, read_text
 
@@ -59,6 +59,19 @@ def _stories_in(folder: Path) -> Path | list[Path]:
     if named:
         return named[0]
     return [path for path in _own_files(folder) if not _NO_STORIES.match(path.stem) and holds_stories(path)]
+
+
+def told_unread(stories: Path | list[Path]) -> str:
+    """Return what is said of a file of stories that is not read, since those of the project are elsewhere."""
+    places = ", ".join(map(str, stories if isinstance(stories, list) else [stories]))
+    return f"it holds stories too, and is not read, since the project has {places}; name what to read with -s."
+
+
+def unread_stories(folder: Path, stories: Path | list[Path]) -> list[Path]:
+    """Return the files of a project that hold stories too, beside those that were found by their name."""
+    read = {path.resolve() for path in story_files(stories)}
+    found = (path for path in _own_files(folder) if not _NO_STORIES.match(path.stem) and holds_stories(path))
+    return [path for path in found if path.resolve() not in read]
 
 
 def find_nlu_data(folder: Path) -> list[Path]:

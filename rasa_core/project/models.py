@@ -24,6 +24,7 @@ FINGERPRINT: Final = "training_input"
 """The name in a model's metadata of the hash of what a project was trained from."""
 ABOUT: Final = "about.json"
 DIALOGUE, NLU = "dialogue", "nlu"
+_UNKNOWN = "something that is no model of this version"
 FORMAT: Final = 1
 
 Figures = dict[str, float]
@@ -73,7 +74,8 @@ class ProjectModels:
     def check_own(self, *, replaces_nlu: bool) -> None:
         """Raise `ModelError` if a model stands here that the project did not make, and that would be replaced."""
         if self.dialogue.is_dir() and not self.dialogue.is_symlink() and not self._made_here(self.dialogue):
-            raise ModelError(_foreign(self.dialogue, _described(self.dialogue)))
+            what = _described(self.dialogue)
+            raise ModelError(_foreign(self.dialogue, what or _UNKNOWN, is_served=what is not None))
         # An interpreter beside a dialogue model of the project's own was made together with it, before versions.
         is_alone = not self.dialogue.is_dir() or self.dialogue.is_symlink()
         if replaces_nlu and is_alone and self.nlu.is_dir() and not self.nlu.is_symlink():
@@ -175,17 +177,18 @@ def _read_about(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _described(model: Path) -> str:
+def _described(model: Path) -> str | None:
+    """Return what a model is; None for something that this version cannot read, such as a model of 0.9."""
     try:
         policies = PolicyEnsemble.load_metadata(model)["policies"]
         return f"a model of {', '.join(str(one['class']) for one in policies)}"
     except (RasaCoreError, LookupError, TypeError):
-        return "something that is no model of this version"
+        return None
 
 
-def _foreign(path: Path, what: str) -> str:
+def _foreign(path: Path, what: str, *, is_served: bool = True) -> str:
+    serve = f"Serve it as it is with -d {path.parent / DIALOGUE}; or move" if is_served else "Move"
     return (
-        f"{path} holds {what}, which this project did not make; it is left alone. Serve it as it is with "
-        f"-d {path.parent / DIALOGUE}; "
-        f"or move it elsewhere, as with: mv {path} {path}-by-hand, and train again."
+        f"{path} holds {what}, which this project did not make; it is left alone. {serve} it elsewhere, as with: "
+        f"mv {path} {path}-by-hand, and train again."
     )

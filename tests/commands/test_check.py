@@ -219,4 +219,20 @@ def test_a_model_that_training_would_not_replace_is_told(tmp_path: Path) -> None
     (tmp_path / "models" / "dialogue" / "policy_metadata.json").write_text("{}")
     [told] = found_in(tmp_path)
     assert told.startswith("models/dialogue: error: ")
+    assert "something that is no model of this version" in told
+    assert "with: mv models/dialogue models/dialogue-by-hand" in told
+    assert "Serve it" not in told
     assert told.endswith("[foreign-model]")
+
+
+STORY = "## start\n* greet\n  - utter_hi\n"
+
+
+def test_stories_that_are_not_read_since_others_were_found_first_are_told(tmp_path: Path) -> None:
+    more = {"data/stories.md": STORY, "stories (copy).md": STORY, "data/nlu.md": "## intent:greet\n- hi\n- hey\n- ho\n"}
+    elsewhere = {"tests/one.md": STORY, "failed_stories.md": STORY, "README.md": "# A bot\n* says hi\n- to all\n"}
+    told = found_in(tmp_path, **{**more, **elsewhere})
+    said = "warning: it holds stories too, and is not read, since the project has stories; name what to read with -s."
+    assert [line for line in told if "[not-read]" in line] == [
+        f"{name}: {said} [not-read]" for name in ("data/stories.md", "stories (copy).md")
+    ]
