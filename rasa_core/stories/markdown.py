@@ -156,8 +156,14 @@ class StoryFileReader:
         self._file, self._label, self._told_of_old_format = file, label, False
         self._story, self._story_name, self._is_broken = None, "", False
         stories: list[list[StoryStep]] = []
-        reader = _LineReader(self._variables)
-        for line in reader.read(lines):
+        read = list(lines)
+        comment = _open_comment(read)
+        if comment is not None:  # The lines below it would be lost with it; 0.9 read them, too.
+            read[comment[0] - 1] = read[comment[0] - 1][: comment[1]]
+        for line in _LineReader(self._variables).read(read):
+            if comment is not None and line.number >= comment[0]:
+                self._tell_of_comment(*comment)
+                comment = None
             if line.text[0] == "#":
                 stories += self._finish_story()
                 self._begin_story(line)
@@ -165,11 +171,14 @@ class StoryFileReader:
                 self._read(line)
             if line.error is not None:
                 self._fail(line.number, line.error.position + 1, str(line.error))
-        if reader.comment is not None:
-            number, position = reader.comment
-            self._fail(number, position + 1, "this comment is not closed; write --> where it ends.")
+        if comment is not None:
+            self._tell_of_comment(*comment)
         stories += self._finish_story()
         return stories
+
+    def _tell_of_comment(self, number: int, position: int) -> None:
+        problem = "this comment is not closed, and is taken to end with its line; write --> where it ends."
+        self._problems.append(Problem("warning", problem, Place(self._file, number, column=position + 1), DOUBTFUL))
 
     def _begin_story(self, line: _StoryLine) -> None:
         self._story_name, self._is_broken = line.text.lstrip("#").strip(), False
@@ -282,6 +291,18 @@ def _events_of(text: str) -> tuple[tuple[Event, ...], Doubt | None]:
 
 
 # -- lines, without comments and with template variables filled in
+
+
+def _open_comment(lines: Sequence[str]) -> tuple[int, int] | None:
+    """Return the line, counted from 1, and the position at which a comment begins that does not end; None if all do."""
+    opened: tuple[int, int] | None = None
+    for number, line in enumerate(lines, 1):
+        at = 0
+        while (found := line.find("<!--" if opened is None else "-->", at)) >= 0:
+            at = found + (4 if opened is None else 3)
+            opened = (number, found) if opened is None else None
+    return opened
+
 
 _MARK: Final = re.compile(r"<!--.*?(?P<end>-->|\Z)|`(?P<variable>(?:(?!<!--)[^`])*)`", re.DOTALL)
 

@@ -66,6 +66,7 @@ _NO_INTENT: Final = Doubt(
     "the name of an intent is missing; the message is read as one of which no intent is known. "
     'Write * greet, * greet{"name": "Anna"} or * yes OR no.'
 )
+_TWO_OBJECTS: Final = Doubt("the entities are in two pairs of braces, and are read as if they were in one; write one.")
 _NO_ALTERNATIVE: Final = Doubt("an alternative is missing and left out; write * yes OR no.")
 
 
@@ -120,10 +121,14 @@ def _read_message(text: str, start: int, intents: Collection[str]) -> tuple[Word
     if brace == separator:
         return Wording(name, doubt=nameless), separator
     parameters, end, doubt = _read_object(text, brace, is_needed=False)
+    if text[end:].lstrip().startswith("{"):
+        more, end, doubt = _read_object(text, text.index("{", end), is_needed=False)
+        parameters, doubt = {**parameters, **more}, doubt or _TWO_OBJECTS
     # Looked for again, since the first one may have stood inside of the object.
     separator = _find(text, SEPARATOR, end, len(text))
-    if rest := text[end:separator].strip():
-        raise LineError(f"expected {SEPARATOR!r} or the end of the line, not {rest[:80]!r}.", end)
+    if rest := text[end:separator].strip():  # Versions up to 0.9 left out the entities then, and warned.
+        said = f"expected {SEPARATOR!r} or the end of the line, not {rest[:80]!r}, which is passed over."
+        doubt = Doubt(said, is_lost=True)
     entities = [
         (name, item) for name, value in parameters.items() for item in (value if isinstance(value, list) else [value])
     ]
@@ -142,13 +147,15 @@ def _read_old_message(written: str, start: int) -> Wording:
     name, bracket, rest = written.removeprefix(INTENT_MESSAGE_PREFIX).removeprefix(OLD_PREFIX).partition("[")
     if not name.strip():
         raise LineError("the name of an intent is missing; write * greet.", start)
+    doubt = None
     if bracket and not rest.endswith("]"):
-        raise LineError('the bracket after the intent is not closed; write * greet{"name": "Anna"}.', start)
+        doubt = Doubt('the bracket after the intent is not closed; write * greet{"name": "Anna"}.')
     try:
         values = bracketed_entities(rest.removesuffix("]"))
-    except ValueError as error:
-        raise LineError(f'{error}; write * greet{{"name": "Anna"}}.', start) from None
-    return Wording(name.strip(), values, is_old_format=True)
+    except ValueError as error:  # As in 0.9, a message without them.
+        problem = f'{error}; the message is read without entities. Write * greet{{"name": "Anna"}}.'
+        values, doubt = [], Doubt(problem, is_lost=True)
+    return Wording(name.strip(), values, is_old_format=True, doubt=doubt)
 
 
 def read_name_and_object(text: str, what: str, example: str) -> tuple[str, dict[str, Any], Doubt | None]:

@@ -368,7 +368,7 @@ def test_a_value_that_a_categorical_slot_has_not_is_a_warning(check: Check) -> N
 
 
 def test_every_story_that_cannot_be_read_is_told_and_the_others_are_checked(check: Check) -> None:
-    found = check("## one\n* a{} x\n- x\n## two\n* a\n- y\n## three\n- slot{}\n## four\n* a\n- z")
+    found = check('## one\n* a{"z": NaN}\n- x\n## two\n* a\n- y\n## three\n- slot{}\n## four\n* a\n- z')
 
     assert told(found) == [
         ("error", "grammar", [2]),
@@ -378,18 +378,20 @@ def test_every_story_that_cannot_be_read_is_told_and_the_others_are_checked(chec
 
 
 def test_nothing_is_called_missing_while_a_story_cannot_be_read(check: Check) -> None:
-    assert told(check("## one\n* a{} x\n- x\n> k\n## two\n> k\n* b\n- y", quiet="")) == [("error", "grammar", [2])]
+    assert told(check('## one\n* a{"z": NaN}\n- x\n> k\n## two\n> k\n* b\n- y', quiet="")) == [
+        ("error", "grammar", [2])
+    ]
 
 
 def test_every_line_that_cannot_be_read_is_told(check: Check) -> None:
-    text = "\n".join(f"## s{number}\n* a{{}} x\n- x\n- slot{{}}" for number in range(100))
+    text = "\n".join(f'## s{number}\n* a{{"z": NaN}}\n- x\n- slot{{}}' for number in range(100))
 
     lines = [lines for _, kind, lines in told(check(text)) if kind == "grammar"]
     assert lines == [[4 * number + offset] for number in range(100) for offset in (2, 4)]
 
 
 def test_all_that_is_wrong_in_a_domain_is_told_and_its_stories_are_read(check: Check) -> None:
-    found = check("## one\n* a{} x\n- nothing", "intents: [[a], b]\nslots:\n  s: {}\ntypo: 1\nactions: [x, x]")
+    found = check('## one\n* a{"z": NaN}\n- nothing', "intents: [[a], b]\nslots:\n  s: {}\ntypo: 1\nactions: [x, x]")
 
     assert told(found) == [
         ("error", "domain", [1]),
@@ -402,7 +404,7 @@ def test_all_that_is_wrong_in_a_domain_is_told_and_its_stories_are_read(check: C
 
 def test_a_file_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_bytes(b"## one\n* a\xff\n")
-    (tmp_path / "b.md").write_text("## one\n* a{} x\n## two\n* a\n- xx", encoding="utf-8")
+    (tmp_path / "b.md").write_text('## one\n* a{"z": NaN}\n## two\n* a\n- xx', encoding="utf-8")
 
     found = check_stories(DOMAIN, tmp_path)
 
@@ -448,7 +450,7 @@ def test_what_is_found_does_not_depend_on_the_log(check: Check) -> None:
     ],
 )
 def test_a_domain_that_cannot_be_read_is_one_finding(check: Check, domain: str, line: int | None, message: str) -> None:
-    found = check("## one\n* a{} x", domain)
+    found = check('## one\n* a{"z": NaN}', domain)
 
     assert told(found) == [("error", "domain", [line]), ("error", "grammar", [2])]
     assert message in found[0].message

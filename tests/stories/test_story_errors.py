@@ -28,10 +28,6 @@ from rasa_core.support.problems import Problem
         pytest.param('## s\n* greet{"name": 1e999}', 2, 8, "the number 1e999 is too large", id="infinite number"),
         pytest.param('## s\n* greet{"a": ' + "9" * 5000 + "}", 2, 8, "not a JSON object", id="endless number"),
         pytest.param('## s\n* greet{"a": ' + "[" * 100_000, 2, 8, "nested deeper than 100 levels", id="deep JSON"),
-        pytest.param('## s\n* greet{"a": 1} x', 2, 16, "expected ' OR ' or the end of the line, not 'x'", id="rest"),
-        pytest.param('## s\n* greet{"a": 1} or x', 2, 16, "expected ' OR '", id="lower-case or"),
-        pytest.param("## s\n* deny OR _inform[name]", 2, 11, "'name' is not like entity=value", id="old, no value"),
-        pytest.param("## s\n* _inform[name=1", 2, 3, "bracket after the intent is not closed", id="old, open"),
         pytest.param("## s\n* _[name=1]", 2, 3, "name of an intent is missing", id="old, no intent"),
         pytest.param("## s\n- slot", 2, 3, "a slot line names at least one slot", id="slot without parameters"),
         pytest.param("## s\n- slot{}", 2, 3, "a slot line names at least one slot", id="slot without names"),
@@ -39,10 +35,9 @@ from rasa_core.support.problems import Problem
         pytest.param('## s\n- slot{"a": 1} x', 2, 15, "'x' stands after the JSON object", id="slot, rest"),
         pytest.param("## s\n- reminder", 2, 3, '"reminder" is missing', id="reminder without what it needs"),
         pytest.param('## s\n> a{"city": }', 2, 13, "expecting value", id="condition"),
-        pytest.param("## s\n* greet <!-- a\n* deny", 2, 9, "comment is not closed; write -->", id="open comment"),
         pytest.param("## s\n* `nam`", 2, 3, "variable 'nam' is not defined.*'name'.*Known: name", id="variable"),
-        pytest.param("## s\n<!-- x --> * greet{} x", 2, 21, "end of the line, not 'x'", id="column behind a comment"),
-        pytest.param('## s\n* `name`{"a": x} y', 2, 17, "end of the line, not 'y'", id="column behind a variable"),
+        pytest.param('## s\n<!-- x --> - slot{"a": 1} x', 2, 26, "'x' stands after", id="column behind a comment"),
+        pytest.param('## s\n- `name`{"a": 1} y', 2, 17, "'y' stands after", id="column behind a variable"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*old format")
@@ -155,7 +150,7 @@ def test_a_long_line_takes_little_time(line):
 WRONG = """* lost
 * lost too
 ## one
-* greet{} x
+* greet{"a": NaN}
  - utter_ok
  - slot{}
 * `what` <!-- a comment
@@ -168,7 +163,7 @@ that goes on -->
 ## two
 * greet <!-- not closed
 ## three
-* greet{} x
+* greet{"a": NaN}
 """
 
 
@@ -177,27 +172,27 @@ def test_all_errors_are_told_at_once_in_their_order(read, caplog):
         read(WRONG)
 
     places = [line.split(": ")[0] for line in str(caught.value).splitlines()]
-    assert places == [f"stories.md:{place}" for place in ("1:1", "4:10", "6:4", "7:3", "9:4", "15:9")]
+    assert places == [f"stories.md:{place}" for place in ("1:1", "4:8", "6:4", "7:3", "9:4", "17:8")]
     assert "stories.md:13 \"fine\": skipped '='" in caplog.text
 
 
 def test_of_very_many_errors_the_first_are_told(read):
-    with pytest.raises(StoryParseError, match=r"(?s)^stories.md:2:10: .*\nand 2 more errors$") as caught:
-        read("## s\n" + "* greet{} x\n" * 12)
+    with pytest.raises(StoryParseError, match=r"(?s)^stories.md:2:3: .*\nand 2 more errors$") as caught:
+        read("## s\n" + "- slot{}\n" * 12)
 
     assert len(str(caught.value).splitlines()) == 11
 
 
 def test_errors_of_all_files_are_told_at_once(tmp_path, domain):
-    (tmp_path / "a.md").write_text("## s\n* greet{} x")
+    (tmp_path / "a.md").write_text('## s\n* greet{"a": NaN}')
     (tmp_path / "b.md").write_bytes(b"## s\n* greet\xff")
     (tmp_path / "c.md").write_text("## s\n- slot")
 
-    with pytest.raises(StoryParseError, match=r"a\.md:2:10: ") as caught:
+    with pytest.raises(StoryParseError, match=r"a\.md:2:8: ") as caught:
         StoryFileReader.read_from_folder(tmp_path, domain)
 
     assert [line.split(": ")[0] for line in str(caught.value).splitlines()] == [
-        str(tmp_path / name) for name in ("a.md:2:10", "b.md:2:8", "c.md:2:3")
+        str(tmp_path / name) for name in ("a.md:2:8", "b.md:2:8", "c.md:2:3")
     ]
 
 
@@ -206,9 +201,9 @@ def test_stories_without_errors_are_read_where_problems_are_gathered(domain, cap
 
     steps = StoryFileReader(domain, problems=problems).process_lines(WRONG.split("\n"), "stories.md")
 
-    assert [step.block_name for step in steps] == ["fine"]
-    assert [problem.place.line for problem in problems if problem.severity == "error"] == [1, 4, 6, 7, 9, 15]
-    assert [problem.place.line for problem in problems if problem.severity == "warning"] == [13]
+    assert [step.block_name for step in steps] == ["fine", "two"]
+    assert [problem.place.line for problem in problems if problem.severity == "error"] == [1, 4, 6, 7, 9, 17]
+    assert [problem.place.line for problem in problems if problem.severity == "warning"] == [13, 15]
     assert not caplog.records
 
 
@@ -219,3 +214,27 @@ def test_yaml_that_cannot_be_read_does_not_hide_what_is_wrong_in_other_files(tmp
 
     with pytest.raises(StoryParseError, match=r"(?s)the key 'nlu' stands twice.*b\.yml:3: a story has no key 'step'"):
         read_yaml_stories(tmp_path, domain)
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "column", "warning"),
+    [
+        pytest.param('* greet{"a": 1} x', 'greet{"a": 1}', "", "expected ' OR ' or the end of the line", id="rest"),
+        pytest.param('* greet{"a": 1} or x', 'greet{"a": 1}', "", "'or x', which is passed over", id="lower-case or"),
+        pytest.param('* greet{"a": 1} {"b": 2}', 'greet{"a": 1, "b": 2}', "", "two pairs of braces", id="two objects"),
+        pytest.param("* _greet[name]", "greet", "", "'name' is not like entity=value", id="old, no value"),
+        pytest.param("* _greet[name=1", 'greet{"name": "1"}', "", "bracket after the intent is not closed", id="old"),
+        pytest.param("* greet <!-- a", "greet", ":9", "comment is not closed, and is taken to end", id="open comment"),
+        pytest.param("<!-- a\n* greet", "greet", ":1", "comment is not closed", id="open comment above"),
+        pytest.param(
+            "<!-- a --> * greet <!-- b", "greet", ":20", "comment is not closed", id="open after a closed one"
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*old format")
+def test_what_0_9_only_warned_about_is_read_as_it_was_meant(read, caplog, line, said, column, warning):
+    [step] = read(f"## s\n{line}\n- utter_ok\n")
+
+    assert [event.as_story_string() for event in step.events] == [said, "utter_ok"]
+    assert warning in caplog.text
+    assert f"stories.md:2{column}" in caplog.text

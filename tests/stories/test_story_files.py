@@ -51,12 +51,12 @@ def test_a_missing_file_is_an_error(tmp_path, domain):
 
 def test_an_error_names_the_file(tmp_path, domain):
     path = tmp_path / "stories.md"
-    path.write_text("## s\n* greet{} x")
+    path.write_text("## s\n- slot{} x")
 
     with pytest.raises(StoryParseError) as caught:
         load_data(path, domain)
 
-    assert (caught.value.file, caught.value.line, caught.value.column) == (str(path), 2, 10)
+    assert (caught.value.file, caught.value.line, caught.value.column) == (str(path), 2, 9)
 
 
 def test_a_folder_is_read_in_the_order_of_its_paths(tmp_path, domain):
