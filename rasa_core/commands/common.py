@@ -214,10 +214,13 @@ def store_at(value: str) -> str:
     Raises
     ------
     click.BadParameter
-        If there is no such file.
+        If there is no such file, or nothing at all.
     """
-    if "://" in value or not Path(value).is_dir():  # What is no store either, whoever opens it tells.
+    if ":" in value:  # What is no store either, whoever opens it tells.
         return value
+    if not Path(value).is_dir():
+        meant = f"is a file: did you mean sqlite:///{value}?" if Path(value).exists() else "does not exist."
+        raise click.BadParameter(f"{value!r} {meant} Expected is the URL of a store, or the folder of a bot.")
     model = model_at(value)[0]
     file = default_store_path(model)
     if not os.path.exists(file):

@@ -209,7 +209,7 @@ def _read_shares(context: click.Context, option: click.Parameter, value: str | N
 
 
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
-@click.argument("models", nargs=-1)
+@click.argument("models", nargs=-1, type=click.Path(exists=True, file_okay=False))
 @click.option("-s", "--stories", metavar="STORIES", help="Story file, or folder of stories.")
 @click.option("-d", "--core", metavar="MODEL", help="Directory of a trained model, or the project of a bot.")
 @click.option("-D", "--domain", metavar="FILE", help="Domain, to train the default policies without a model.")

@@ -138,7 +138,8 @@ def _how_to_go_on(folder: Path, client: str | None, example: str | None) -> Iter
     if client is not None:
         yield "and in another, to talk to it:"
         yield f"    cd {there} && {RUN[client]} {CLIENTS[client]}"
-        yield "Say: hello, can you repair my racing bike on Friday. Then say a Monday, a Sunday, and asdf."
+        yield "Say: hello, can you repair my racing bike on Friday."
+        yield "Then the same on Monday, which is full, on Sunday, when the calendar fails, and asdf."
     elif example is not None:
         yield f"The clients beside its files talk to it: {', '.join(_clients_in(folder)) or 'none'}."
     yield "Change domain.yml and the stories, and start the server again; rasa-core check . finds what does not fit."

@@ -59,7 +59,8 @@ def _wrong(problem: str) -> None:
 def _models_of(project: str) -> ProjectModels:
     folder = Path(project)
     if not folder.is_dir():
-        raise click.UsageError(f"the project folder {project!r} does not exist.")
+        problem = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise click.UsageError(f"the project folder {project!r} {problem}.")
     return ProjectModels(folder / "models")
 
 

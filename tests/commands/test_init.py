@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rasa_core.commands.check import command as check
-from rasa_core.commands.init import CLIENTS, command, example_names
+from rasa_core.commands.init import CLIENTS, RUN, command, example_names
 from rasa_core.commands.models import command as models
 from rasa_core.domain import Domain
 from rasa_core.project import Project
@@ -42,7 +42,7 @@ def test_the_bot_does_what_is_promised(tmp_path: Path) -> None:
 def test_the_client_is_in_the_language_that_is_named(tmp_path: Path, language: str) -> None:
     made = run(tmp_path / "bot", "--client", language)
     assert [path.name for path in (tmp_path / "bot").glob("client*")] == [CLIENTS[language]]
-    assert CLIENTS[language] in made.output.splitlines()[-3]
+    assert f"&& {RUN[language]} {CLIENTS[language]}" in made.output
 
 
 @pytest.mark.parametrize("name", example_names())

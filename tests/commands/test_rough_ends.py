@@ -11,7 +11,10 @@ from pathlib import Path
 
 import forked
 import pytest
+from click.testing import CliRunner
 from small_bots import trained_model
+
+from rasa_core.commands.main import main
 
 ROOT = Path(__file__).parents[2]
 DOMAIN = """\
@@ -114,6 +117,25 @@ def test_a_file_of_the_wrong_kind_is_told_in_a_line(bot: Path, line: str, proble
     assert finished.returncode == 1
     assert problem in finished.stderr
     assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        pytest.param("evaluate nowhere", "Directory 'nowhere' does not exist", id="evaluate"),
+        pytest.param("models nowhere", "the project folder 'nowhere' does not exist", id="models"),
+        pytest.param(
+            "models domain.yml", "the project folder 'domain.yml' is a file, not a folder", id="models, a file"
+        ),
+        pytest.param("store list nowhere", "'nowhere' does not exist. Expected is the URL of a store", id="store"),
+        pytest.param("review domain.yml", "did you mean sqlite:///domain.yml?", id="store, a file"),
+    ],
+)
+def test_what_is_not_there_is_named(bot: Path, monkeypatch: pytest.MonkeyPatch, line: str, problem: str) -> None:
+    monkeypatch.chdir(bot)
+    finished = CliRunner().invoke(main, line.split())
+    assert finished.exit_code == 2
+    assert problem in finished.output
 
 
 def test_an_interrupted_training_ends_cleanly_and_leaves_nothing(tmp_path: Path) -> None:
