@@ -24,6 +24,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from typing import NamedTuple, Self
 from urllib.parse import SplitResult, parse_qsl
 
@@ -41,6 +42,12 @@ OVERRIDDEN = ("save", "retrieve", "init_tracker", "create_tracker", "get_or_crea
 """What the stores of Rasa Core 0.9 called for every message, and what people have therefore overridden."""
 
 _TIMEOUT = 30.0
+
+
+@cache  # Every turn asks.
+def _overridden(kind: type, names: tuple[str, ...]) -> bool:
+    modules = (getattr(getattr(kind, name), "__module__", None) for name in names)
+    return any(not str(module).startswith(f"{__package__}.") for module in modules)
 
 
 class NotOverriddenError(StoreError, NotImplementedError):
@@ -258,8 +265,8 @@ class TrackerStore:
 
     def _overrides(self, *names: str) -> bool:
         """Tell whether the class, or one between it and those of this package, has its own form of a method."""
-        modules = (getattr(getattr(type(self), name), "__module__", None) for name in names)
-        return any(not str(module).startswith(f"{__package__}.") for module in modules)
+        kind: type = type(self)
+        return _overridden(kind, names)
 
     def _not_overridden(self, signature: str) -> NotOverriddenError:
         return NotOverriddenError(f"{type(self).__name__} does not support this: override {signature}.")
