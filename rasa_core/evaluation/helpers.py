@@ -41,7 +41,7 @@ TOGETHER: Final = 100
 WORTH: Final = 2.0
 """Seconds of work left from which on other processes are started: twice what they take until they help."""
 
-_MODULE: Final = "rasa_core.evaluation.replay"  # What each of the others runs.
+_MODULE: Final = "rasa_core.evaluation.helper_process"  # What each of the others runs.
 
 
 class HelperError(RasaCoreError, RuntimeError):

@@ -8,13 +8,9 @@ no measure any more: the conversation that was corrected is left out (`without_c
 
 from __future__ import annotations
 
-import importlib
-import json
-import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing.connection import Connection
 from typing import Any, Final, Generic, TypeVar, cast
 
 import numpy as np
@@ -36,14 +32,14 @@ from rasa_core.events import (
     StoryExported,
     UserUttered,
 )
+from rasa_core.events.timeless import TimelessEvents
 from rasa_core.policies.many import ALONE, ManyMoments
 from rasa_core.policies.many_rasa import RasaMomentReader
 from rasa_core.policies.many_reading import MomentReader, Moments
 from rasa_core.rasa3.history import history_for
 from rasa_core.teaching.corrections import DRAFT_MARK
 from rasa_core.tracker_store.base import TrackerStore
-from rasa_core.tracker_store.reviews import each_of
-from rasa_core.tracker_store.urls import store_from_url
+from rasa_core.tracker_store.logs import each_of, event_in
 from rasa_core.trackers import DialogueStateTracker
 
 Conversation = tuple[str, Sequence[Event]]
@@ -169,6 +165,8 @@ class Replay(Generic[Bot]):
         self.bots, self.understands = (before, after), understand is not None
         self._pair = _Pair(before, after)
         self._heard = None if understand is None else Heard(understand)
+        # Policies of users' own may look at times.
+        self._read = TimelessEvents().read if self._pair.decides_at_once else event_in
 
     def of(self, conversations: Sequence[Conversation]) -> list[Replayed]:
         """Return what differs in each of some conversations."""
@@ -181,7 +179,7 @@ class Replay(Generic[Bot]):
 
     def of_stored(self: Replay[Agent], store: TrackerStore, names: Sequence[str], longest: int | None) -> Found:
         """Return the same for conversations of a store; one with more events than `longest` is left out."""
-        some = list(each_of(store, names, longest))
+        some = list(each_of(store, names, longest, self._read))
         return [(sender_id, one) for (sender_id, _), one in zip(some, self.of(some), strict=True)]
 
 
@@ -220,6 +218,11 @@ class _Pair:
             together = [self._many] if self._see_the_same else [[many] for many in self._many]
             readers = [reader(domain, bots) for domain, bots in zip((one, other), together, strict=False)]
             self._readers = readers if len(readers) == 2 else readers * 2
+
+    @property
+    def decides_at_once(self) -> bool:
+        """Whether both bots have known policies alone, of which it is known what they look at."""
+        return bool(self._readers)
 
     def decisions(self, conversations: Sequence[Conversation]) -> list[list[Decided]]:
         """Return what both decide in each of some conversations: at once where that can be, else one by one."""
@@ -364,32 +367,3 @@ def without_corrected(names: Sequence[str]) -> list[str]:
     """Return the names of conversations without those of which there is a corrected draft."""
     corrected = {name.rpartition(DRAFT_MARK)[0] for name in names if DRAFT_MARK in name}
     return [name for name in names if name not in corrected]
-
-
-# -- in a process of its own
-
-
-def main(link: Connection) -> None:
-    """Do what `rasa_core.evaluation.helpers` has another process do, until nobody tells what."""
-    job: dict[str, Any] = json.loads(link.recv_bytes())
-    try:
-        for module in job["modules"]:
-            importlib.import_module(module)
-        before, after = (Agent.load(dialogue, interpreter=nlu) for dialogue, nlu in job["models"])
-        store = store_from_url(job["url"], before.domain)
-    except Exception as error:  # Whatever code of the user's raises: those who wait for it do without.
-        link.send_bytes(json.dumps(f"{type(error).__name__}: {error}").encode("ascii"))
-        return
-    replay = replay_of(before, after)
-    link.send_bytes(b"null")
-    with store:
-        while True:
-            try:
-                names = json.loads(link.recv_bytes())
-                link.send_bytes(json.dumps(replay.of_stored(store, names, job["longest"])).encode("ascii"))
-            except (EOFError, BrokenPipeError, ConnectionResetError):
-                return
-
-
-if __name__ == "__main__":
-    main(Connection(int(sys.argv[1])))

@@ -20,7 +20,7 @@ FAILED_IN_STORY = "failed"
 SHORT_FINGERPRINT = 8
 """So many characters of the hash of a model tell it from others in a log."""
 
-_OWN_MODULES: Final = frozenset({__name__.removesuffix(".base"), __name__.removesuffix("base") + "rasa3"})
+OWN_MODULES: Final = frozenset({__name__.removesuffix(".base"), __name__.removesuffix("base") + "rasa3"})
 EVENT_DEPTH: Final = MAX_DEPTH - 2
 """Levels of an event in JSON, so that the list of all events, and the state that holds it, can be read back."""
 END_OF_TIME: Final = 95_617_584_000.0
@@ -111,7 +111,7 @@ class Event:
     def _is_simple(self) -> bool:
         """Tell whether the event is of this package, and all that it has is JSON of the right types."""
         # Classes of users' own may hold more than their keys say.
-        if type(self).__module__ not in _OWN_MODULES:
+        if type(self).__module__ not in OWN_MODULES:
             return False
         for field, kind, is_required in self._keys.values():
             value = getattr(self, field)

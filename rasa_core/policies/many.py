@@ -9,7 +9,7 @@ are almost equally probable, or one almost as probable as a threshold, the momen
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import numpy as np
@@ -35,6 +35,7 @@ ALONE: Final = -1
 NEAR: Final = 1e-4
 """Probabilities that differ by less may be in another order when they are rounded in another way."""
 _BY_NETWORK: Final = -2
+"""And each number below: the network decides, or is asked, since all others say one of several things."""
 _NONE: Final = -1
 _ENSEMBLES: Final = (PolicyEnsemble, SimplePolicyEnsemble)
 _OTHERS: Final = (MemoizationPolicy, AugmentedMemoizationPolicy, FallbackPolicy)
@@ -80,8 +81,10 @@ class ManyMoments:
         self._known: list[dict[int, Opinion]] = []
         self._ensemble = copy.copy(ensemble)
         self._ensemble.policies = [self._with_rows(policy) for policy in ensemble.policies]
+        self._others = [policy for policy in self._ensemble.policies if not _is_network(policy)]
         self._by_kind: dict[bytes, int] = {}
-        self._with_network: dict[tuple[bytes, int], int] = {}
+        self._left: dict[Any, int] = {}
+        self._with_network: dict[tuple[int, int], int] = {}
 
     @classmethod
     def of(cls, ensemble: Any, domain: Domain) -> Self | None:
@@ -116,6 +119,8 @@ class ManyMoments:
         elif self._domain.rasa is not None:
             is_rules = isinstance(policy, RulePolicy)
             vars(looking)["opinion"] = self._remembered(policy, "by_rules" if is_rules else "by_memory")
+        else:
+            vars(looking)["predict_action_probabilities"] = _asked_once(policy)
         return looking
 
     def _remembered(self, policy: Policy, seen: str) -> Callable[[Any, Domain], Opinion]:
@@ -133,19 +138,19 @@ class ManyMoments:
 
     def forget(self) -> None:
         """Forget what was decided: moments of Rasa 3 are numbered anew."""
-        for known in (self._by_kind, self._with_network, *self._known):
+        for known in (self._by_kind, self._left, self._with_network, *self._known):
             cast(dict[Any, Any], known).clear()
 
     def actions(self, moments: Moments, rows: Ints, reader: Columns) -> Ints:
         """Return the index of the action that is decided on in each of some rows, or `ALONE`."""
         there, kinds = np.unique(moments.kinds[rows], return_inverse=True)
         found = np.array([self._of_kind(moments, kind) for kind in there.tolist()], np.int64)[kinds]
-        asked = np.flatnonzero(found == _BY_NETWORK)
+        asked = np.flatnonzero(found <= _BY_NETWORK)
         if len(asked):
             told = self._told_by_network(moments.matrix, rows[asked], reader)
             self._leave_out_rejected(told, moments, rows[asked])
             best, places = told.argmax(axis=1).tolist(), self._places(told).tolist()
-            some = zip(moments.kinds[rows[asked]].tolist(), best, places, told, strict=True)
+            some = zip(found[asked].tolist(), moments.kinds[rows[asked]].tolist(), best, places, told, strict=True)
             found[asked] = [self._of_network(moments, *one) for one in some]
         return found
 
@@ -167,29 +172,37 @@ class ManyMoments:
     def asks_network(self, name: bytes, example: Any) -> bool:
         """Tell whether rules and memory leave moments of a kind to the network; the kind is known by `name` then."""
         if self._known:  # Also those that need not be asked now: the conversation goes on, and is here no more.
-            for policy in self._ensemble.policies:
-                if not _is_network(policy):
-                    policy.opinion(example, self._domain)
+            for policy in self._others:
+                policy.opinion(example, self._domain)
         self._by_kind[name] = self._decided(example, None)
-        return self._by_kind[name] == _BY_NETWORK
+        return self._by_kind[name] <= _BY_NETWORK
 
-    def _of_network(self, moments: Moments, kind: int, best: int, place: int, row: NDArray[np.float32]) -> int:
-        """Return what is decided where the network is surest of one action, and that so sure."""
+    def _of_network(
+        self, moments: Moments, left: int, kind: int, best: int, place: int, row: NDArray[np.float32]
+    ) -> int:
+        """Return what is decided where the network is surest of one action, and that so sure.
+
+        `left` is the number of what all others say.
+        """
         if place == ALONE:
             return ALONE
-        key = moments.names[kind], place
-        if key not in self._with_network:
-            self._with_network[key] = self._decided(moments.example(kind), row.tolist())
-        found = self._with_network[key]
-        return best if found == _BY_NETWORK else found
+        if (left, place) not in self._with_network:
+            self._with_network[left, place] = self._decided(moments.example(kind), row.tolist())
+        found = self._with_network[left, place]
+        return best if found <= _BY_NETWORK else found
 
     def _decided(self, moment: Any, row: list[float] | None) -> int:
-        """Return the index of an action, or that the network decides, which must be asked if there is no row of it."""
+        """Return the index of an action, or a number below for what others say where the network decides.
+
+        The network must be asked if there is no row of it.
+        """
         self._row = row
         try:
             found = self._ensemble.predict(cast(Any, moment), self._domain)
         except _NetworkAskedError:
-            return _BY_NETWORK
+            said = [(one.priority_for(moment), *one.opinion(moment, self._domain)[:2]) for one in self._others]
+            key = moment.history.rejected, *((priority, *scores, no_user) for priority, scores, no_user in said)
+            return _BY_NETWORK - self._left.setdefault(key, len(self._left))
         is_by_network = self._network is not None and found.policy == type(self._network).__name__
         return _BY_NETWORK if is_by_network else self._domain.index_for_action(found.action)
 
@@ -215,6 +228,19 @@ class ManyMoments:
         place = np.searchsorted(self._bounds, first).clip(1, len(self._bounds) - 1)
         distance = np.minimum(np.abs(first - self._bounds[place - 1]), np.abs(first - self._bounds[place]))
         return np.where((first - second < NEAR) | (distance < NEAR), ALONE, place)
+
+
+def _asked_once(policy: Policy) -> Callable[[Any, Domain], Sequence[float]]:
+    """Return what asks a policy, but not again for the same moment."""
+    known: tuple[object, Sequence[float]] = None, ()
+
+    def scores(moment: Any, domain: Domain) -> Sequence[float]:
+        nonlocal known
+        if known[0] is not moment:
+            known = moment, policy.predict_action_probabilities(moment, domain)
+        return known[1]
+
+    return scores
 
 
 def _is_network(policy: Policy) -> bool:

@@ -13,6 +13,7 @@ from rasa_core.events import ActionExecuted, Event, Restarted, UserUttered
 from rasa_core.history import History, State
 from rasa_core.policies.fallback import OUT_OF_SCOPE
 from rasa_core.policies.features.conversations import ConversationFeaturizer, FeatureMatrix
+from rasa_core.policies.features.spans import Memo
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
@@ -105,6 +106,7 @@ class MomentReader:
         self._thresholds = sorted({threshold for bot in bots for threshold in bot.nlu_thresholds})
         self._numbered = 0
         self._parts: object = None
+        self._states = Memo[tuple[int, ...], State](self._featurizer.state_of)
 
     def read(self, conversations: Sequence[Sequence[Event]]) -> Moments:
         """Return the moments of some conversations."""
@@ -127,16 +129,15 @@ class MomentReader:
         featurizer = self._featurizer
         if featurizer.parts is not self._parts:  # Numbers of before mean something else now.
             self._parts, self._numbered = featurizer.parts, self._numbered + 1
+            self._states = Memo[tuple[int, ...], State](featurizer.state_of)
         states = featurizer.states()
         seen = self._seen(states, starts)
         heard = np.array([self._heard(message) for message in messages], np.int64)
         kinds, firsts = _numbered([*(_numbered(list(part.T))[0] for part in seen.swapaxes(0, 1)), heard])
         names = [b"%d %d %b" % (self._numbered, heard[first], seen[first].tobytes()) for first in firsts]
 
-        def example(kind: int) -> _Moment:
-            return self._example(seen[firsts[kind]], messages[firsts[kind]])
-
-        return Moments(rows, featurizer.take(), kinds, names, example)
+        examples = Memo[int, _Moment](lambda kind: self._example(seen[firsts[kind]], messages[firsts[kind]]))
+        return Moments(rows, featurizer.take(), kinds, names, examples.__getitem__)
 
     def _seen(self, states: Ints, starts: Ints) -> Ints:
         """Return the last states before each row, ``(rows, window, parts of a state)``; none before the first."""
@@ -155,7 +156,7 @@ class MomentReader:
         return 2 * place + (intent.get("name") == OUT_OF_SCOPE)
 
     def _example(self, seen: Ints, message: UserUttered) -> _Moment:
-        states = [self._featurizer.state_of(numbers) for numbers in seen.tolist() if numbers[0] != _NONE]
+        states = [self._states[tuple(numbers)] for numbers in seen.tolist() if numbers[0] != _NONE]
         action = next((name[5:] for name in states[-1] if name.startswith("prev_")), None)
         return _Moment(states, message, action, self._history)
 

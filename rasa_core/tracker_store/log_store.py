@@ -140,6 +140,16 @@ class EventLogStore(TrackerStore, ABC):
         head = self.read_head(sender_id)
         return None if head is None else self._load(sender_id, head)
 
+    def log(self, sender_id: str, longest: int | None = None) -> list[str] | None:
+        """Return the rows that count of a conversation; None if there is none, or there are more than `longest`."""
+        while (head := self.read_head(sender_id)) is not None:
+            if longest is not None and head.version - head.origin > longest:
+                return None
+            rows = self.read_events(sender_id, head.origin, head.version)
+            if len(rows) == head.version - head.origin:
+                return rows  # Else it was deleted just now, and may have begun anew.
+        return None
+
     def save(self, tracker: DialogueStateTracker) -> None:
         """Store what `tracker` has and the store has not.
 

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary, proxy
 
-from rasa_core.events import Event
 from rasa_core.exceptions import StoreError, StoreUnavailableError
 from rasa_core.support.strict_json import encode, is_number
 from rasa_core.tracker_store.base import TrackerStore
@@ -390,11 +389,3 @@ def newest(store: TrackerStore, most: int, left_out: Callable[[Sequence[str]], S
     """
     changed = sorted(reviews_of(store).changed_since(0.0), key=lambda one: (-one.updated, one.sender_id))
     yield from left_out([one.sender_id for one in changed])[:most]
-
-
-def each_of(store: TrackerStore, names: Sequence[str], longest: int | None = None) -> Iterator[tuple[str, list[Event]]]:
-    """Yield conversations with their events; one that was deleted meanwhile, or is longer than that, is left out."""
-    for name in names:
-        tracker = store.retrieve(name)
-        if tracker is not None and (longest is None or tracker.count() <= longest):
-            yield name, list(tracker.events)

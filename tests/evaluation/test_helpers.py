@@ -17,7 +17,7 @@ from rasa_core.evaluation.changes import Comparison, Found
 from rasa_core.evaluation.helpers import HelperError, compare_stored
 from rasa_core.evaluation.replay import compare, replay_of
 from rasa_core.tracker_store import InMemoryTrackerStore, TrackerStore, store_from_url
-from rasa_core.tracker_store.reviews import each_of
+from rasa_core.tracker_store.logs import each_of
 
 OTHER = MOOD_STORIES.replace("* greet\n  - utter_hello", "* greet\n  - utter_bye")
 NAMES = [f"user {number}" for number in range(8)]

@@ -35,7 +35,9 @@ from rasa_core.stories import extract_story_graph
 from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.steps import StoryGraph
 from rasa_core.teaching.corrections import DRAFT_MARK
-from rasa_core.tracker_store.reviews import each_of, newest
+from rasa_core.tracker_store.log_store import EventLogStore
+from rasa_core.tracker_store.logs import each_of
+from rasa_core.tracker_store.reviews import newest
 from rasa_core.trackers import DialogueStateTracker
 
 OTHER = MOOD_STORIES.replace("* greet\n  - utter_hello", "* greet\n  - utter_bye")
@@ -164,6 +166,28 @@ def test_stories_that_fail_with_one_of_two_alone(bots: tuple[Agent, Agent], tmp_
     found = compare_stories("stories", *(evaluate_stories(bot, graph) for bot in bots))
     assert found.broken == [f'{file}:3 "happy"', f'{file}:9 "sad"']
     assert (found.total, found.failing, found.mended) == (3, 2, [])
+
+
+def test_conversations_are_read_without_a_tracker_and_those_deleted_meanwhile_are_left_out(
+    talked: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = talked.tracker_store
+    assert isinstance(store, EventLogStore)
+    monkeypatch.setattr(EventLogStore, "_load", None)
+    read_events, gone = type(store).read_events, ["user 1"]
+
+    def deleting(self: EventLogStore, sender_id: str, start: int, stop: int) -> list[str]:
+        return [] if gone == [sender_id] and gone.pop() else read_events(self, sender_id, start, stop)
+
+    monkeypatch.setattr(type(store), "read_events", deleting)
+    heads, found = store.read_head, dict(each_of(store, ["user 0", "nobody", "user 1"]))
+    assert list(found) == ["user 0", "user 1"]  # It was read again: it had begun anew.
+    assert found["user 0"] == found["user 1"]
+    gone.append("user 1")
+    monkeypatch.setattr(store, "read_head", lambda name: heads(name) if name != "user 1" or gone else None)
+    assert list(dict(each_of(store, ["user 0", "nobody", "user 1"]))) == ["user 0"]
+    lengths = [len(list(each_of(store, ["user 0"], longest=len(found["user 0"]) - less))) for less in (0, 1)]
+    assert lengths == [1, 0]
 
 
 # -- many conversations at once

@@ -22,7 +22,8 @@ from rasa_core.server.served_model import Serves
 from rasa_core.stories import extract_story_graph
 from rasa_core.stories.steps import StoryGraph
 from rasa_core.support.folders import stamp_of
-from rasa_core.tracker_store.reviews import each_of, newest
+from rasa_core.tracker_store.logs import each_of
+from rasa_core.tracker_store.reviews import newest
 
 
 class Maps:
