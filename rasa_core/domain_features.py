@@ -100,7 +100,8 @@ class DomainFeatures:
     # -- specifications, as kept beside a model
 
     def persist_specification(self, model_path: str | Path) -> None:
-        """Write the names of the features to ``domain.json`` in the folder `model_path`."""
+        """Write the names of the features to ``domain.json`` in the folder `model_path`, which is made if need be."""
+        Path(model_path).mkdir(parents=True, exist_ok=True)
         Path(model_path, "domain.json").write_text(
             json.dumps({"states": self.input_states}, indent=1), encoding="utf-8"
         )

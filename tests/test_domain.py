@@ -240,9 +240,10 @@ def test_an_unknown_template_is_none(domain: Domain) -> None:
 
 
 def test_a_specification_is_compared(domain: Domain, tmp_path: Path) -> None:
-    domain.persist_specification(tmp_path)
-    assert Domain.load_specification(tmp_path) == {"states": domain.input_states}
-    assert domain.compare_with_specification(tmp_path) is True
+    folder = tmp_path / "models" / "dialogue"  # It is made.
+    domain.persist_specification(folder)
+    assert Domain.load_specification(folder) == {"states": domain.input_states}
+    assert domain.compare_with_specification(folder) is True
 
 
 @pytest.mark.parametrize(

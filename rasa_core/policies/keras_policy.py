@@ -90,13 +90,13 @@ class KerasPolicy(Policy):
     ) -> None:
         self.model = model
         if featurizer is None:
-            featurizer = MaxHistoryTrackerFeaturizer() if self._is_served_by_keras() else HistoryFeaturizer()
+            usual = MaxHistoryTrackerFeaturizer if self._is_served_by_keras() else HistoryFeaturizer
+            featurizer = getattr(self, "_standard_featurizer", usual)()
         if model is not None and not isinstance(model, PolicyNetwork) and not hasattr(model, "predict_on_batch"):
             raise ValueError(f"model is a PolicyNetwork or a Keras model, not {type(model).__name__}.")
         super().__init__(None if isinstance(featurizer, HistoryFeaturizer) else featurizer, priority=priority)
         self._history = featurizer if isinstance(featurizer, HistoryFeaturizer) else None
-        self.current_epoch = current_epoch
-        self.rnn_size: int = self.defaults.get("rnn_size", 32)
+        self.current_epoch, self.rnn_size = current_epoch, int(self.defaults.get("rnn_size", 32))
         self.calibration: dict[str, float] = {}
         self._shapes: tuple[Shape, Shape] | None = None
         self._actions: list[str] | None = None

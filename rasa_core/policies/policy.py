@@ -120,7 +120,9 @@ class Policy(KnownByName, ABC):
     def featurizer(self) -> TrackerFeaturizer:
         """Turns conversations into arrays."""
         if self._featurizer is None:
-            self._featurizer = MaxHistoryTrackerFeaturizer()
+            # What policies of users' own overrode in 0.9, to have another one by default.
+            standard = getattr(self, "_standard_featurizer", MaxHistoryTrackerFeaturizer)
+            self._featurizer = standard()
         return self._featurizer
 
     def limit_history(self, max_history: int) -> None:

@@ -3,10 +3,12 @@ from __future__ import annotations
 import logging
 
 import pytest
+from own_policies import LinearPolicy
 
 from rasa_core.agent import Agent
+from rasa_core.featurizers import BinarySingleStateFeaturizer, MaxHistoryTrackerFeaturizer
 from rasa_core.policies import FallbackPolicy, KerasPolicy, MemoizationPolicy, NGramPolicy
-from rasa_core.policies.policy import FEW, Stream, training_input, with_progress
+from rasa_core.policies.policy import FEW, Policy, Stream, training_input, with_progress
 
 
 class Again:
@@ -85,3 +87,31 @@ def test_nothing_at_all_is_no_training_input() -> None:
 def test_a_featurizer_is_one() -> None:
     with pytest.raises(ValueError, match="a featurizer is a TrackerFeaturizer, not int"):
         KerasPolicy(featurizer=5)  # type: ignore[arg-type]
+
+
+class _Short(Policy):
+    """Of 0.9: overrides what its classes had for a featurizer, and remembers what it was trained on."""
+
+    @staticmethod
+    def _standard_featurizer() -> MaxHistoryTrackerFeaturizer:
+        return MaxHistoryTrackerFeaturizer(BinarySingleStateFeaturizer(), max_history=2)
+
+    def train(self, training_trackers, domain, **kwargs) -> None:
+        self.shape = self.featurize_for_training(training_trackers, domain).X.shape
+
+    def predict_action_probabilities(self, tracker, domain):
+        return [0.0] * domain.num_actions
+
+
+class _ShortNetwork(LinearPolicy):
+    _standard_featurizer = staticmethod(_Short._standard_featurizer)
+
+
+@pytest.mark.parametrize("kind", [_Short, _ShortNetwork])
+def test_the_featurizer_that_a_class_has_by_default_is_used(kind, domain, trackers) -> None:
+    policy = kind()
+    assert policy.featurizer.max_history == 2
+    assert kind(MaxHistoryTrackerFeaturizer(BinarySingleStateFeaturizer(), max_history=4)).featurizer.max_history == 4
+    if kind is _Short:
+        policy.train(trackers, domain)
+        assert policy.shape[1:] == (2, domain.num_states)
