@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib
 import re
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
-from rasa_core import Agent, Domain
+from rasa_core import Agent, Domain, events
 from rasa_core.channels.direct import CollectingOutputChannel
 from rasa_core.dispatcher import Dispatcher
+from rasa_core.events import Event
 
 ROOT = Path(__file__).parents[1]
 
@@ -176,3 +179,11 @@ def test_the_documents_are_read() -> None:
 def test_what_is_left_out_says_so() -> None:
     with pytest.raises(ImportError, match="SklearnPolicy is left out"):
         exec("from rasa_core.policies import SklearnPolicy", {})
+
+
+def test_a_star_brings_the_events_and_no_class_in_the_place_of_a_module() -> None:
+    found: dict[str, Any] = {}
+    exec("import datetime, json, warnings\nfrom rasa_core.events import *", found)
+    assert all(isinstance(found[name], ModuleType) for name in ("datetime", "json", "warnings"))
+    own = {name for name, value in vars(events).items() if isinstance(value, type) and issubclass(value, Event)}
+    assert {name for name in own if not name.startswith("_")} <= set(found)

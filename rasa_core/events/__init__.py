@@ -7,10 +7,10 @@ tracker (`Event.apply_to`). A new kind of event is a subclass of `Event` with a 
 
 from __future__ import annotations
 
+import datetime  # The module, as in 0.9: actions have it from here by ``import *``.
 import warnings
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, InitVar, field
-from datetime import datetime
 from typing import Any, ClassVar
 
 from rasa_core.events.base import ACTION_LISTEN_NAME as ACTION_LISTEN_NAME
@@ -343,7 +343,7 @@ class ReminderScheduled(Event):
         "kill_on_user_msg": JsonKey("kill_on_user_message", bool),
     }
     action_name: str | None
-    trigger_date_time: datetime
+    trigger_date_time: datetime.datetime
     name: str = ""
     kill_on_user_message: bool = True
     timestamp: float = 0.0
@@ -354,7 +354,7 @@ class ReminderScheduled(Event):
         """Read a time that is text, and give the reminder a name that is the same in every process."""
         for field_name, value in reminder_of_rasa3(self).items():
             object.__setattr__(self, field_name, value)
-        if not isinstance(self.trigger_date_time, datetime):
+        if not isinstance(self.trigger_date_time, datetime.datetime):
             object.__setattr__(self, "trigger_date_time", moment_in(self.trigger_date_time))
         written = moment_as_text(self.trigger_date_time)
         object.__setattr__(self, "name", self.name or f"{self.action_name or self.intent}@{written}")
