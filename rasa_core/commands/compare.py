@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ from rasa_core.stories import extract_story_graph
 from rasa_core.support.folders import whole_file
 from rasa_core.support.progress import Progress
 from rasa_core.tracker_store.reviews import newest
+
+logger = logging.getLogger(__name__)
 
 STORE_VARIABLE: Final = "RASA_CORE_STORE"
 _TOLD_EVERY: Final = 50
@@ -139,7 +142,14 @@ def _conversations(bots: Sequence[Agent], url: str, last: int, processes: int | 
                 if done % _TOLD_EVERY == 0:
                     progress.step(done)
 
-            return compare_stored(replay_of(bots[0], bots[1]), store, names, tell, processes=processes)
+            found = compare_stored(replay_of(bots[0], bots[1]), store, names, tell, processes=processes)
+    # Else a gate would pass in silence where there was nothing to look at.
+    if not names:
+        logger.warning("the store has no conversation to compare: check --store.")
+    elif found.conversations < len(names):
+        gone = len(names) - found.conversations
+        logger.warning("%d of %d conversations were deleted before they were compared.", gone, len(names))
+    return found
 
 
 # -- written

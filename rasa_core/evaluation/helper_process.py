@@ -7,35 +7,54 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import sys
 from multiprocessing.connection import Connection
 from typing import Any
 
 from rasa_core.agent import Agent
+from rasa_core.evaluation.helpers import check_same_file
 from rasa_core.evaluation.replay import replay_of
 from rasa_core.tracker_store.urls import store_from_url
 
 
 def main(link: Connection) -> None:
     """Do what `rasa_core.evaluation.helpers` has another process do, until nobody tells what."""
-    job: dict[str, Any] = json.loads(link.recv_bytes())
+    job: dict[str, Any] = {}
+    try:
+        job = json.loads(link.recv_bytes())
+        _help(link, job)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        # Whoever has started this was killed, and has left the models behind.
+        if job:
+            shutil.rmtree(job["folder"], ignore_errors=True)
+
+
+def _help(link: Connection, job: dict[str, Any]) -> None:
     try:
         for module in job["modules"]:
             importlib.import_module(module)
         before, after = (Agent.load(dialogue, interpreter=nlu) for dialogue, nlu in job["models"])
+        check_same_file(job["file"])
         store = store_from_url(job["url"], before.domain)
     except Exception as error:  # Whatever code of the user's raises: those who wait for it do without.
-        link.send_bytes(json.dumps(f"{type(error).__name__}: {error}").encode("ascii"))
+        _send(link, f"{type(error).__name__}: {error}")
         return
     replay = replay_of(before, after)
-    link.send_bytes(b"null")
+    _send(link, None)
     with store:
         while True:
+            names = json.loads(link.recv_bytes())
             try:
-                names = json.loads(link.recv_bytes())
-                link.send_bytes(json.dumps(replay.of_stored(store, names, job["longest"])).encode("ascii"))
-            except (EOFError, BrokenPipeError, ConnectionResetError):
+                found = replay.of_stored(store, names, job["longest"])
+            except Exception as error:  # Whoever waits for it tries that itself.
+                _send(link, f"{type(error).__name__}: {error}")
                 return
+            _send(link, found)
+
+
+def _send(link: Connection, content: object) -> None:
+    link.send_bytes(json.dumps(content).encode("ascii"))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 This process works as well. Each other one is given both models, reads the conversations that it is told from the store
 itself, and ends when nobody is left to tell. A process takes about a second to start, and so there are others only
 where the first conversations show that this is worth while. One that cannot have what it needs, such as a policy that
-is defined in a program, is done without; one that is killed ends the comparison.
+is defined in a program, or the store, is done without, so that what is wrong is told of once, by this process, or not
+at all; one that is killed ends the comparison.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any, Final, Protocol, Self, cast
 from rasa_core.agent import Agent
 from rasa_core.evaluation.changes import Comparison, Found, Note, Replayed, Tally
 from rasa_core.events import Event
-from rasa_core.exceptions import RasaCoreError
+from rasa_core.exceptions import RasaCoreError, StoreError
 from rasa_core.interpreter import RasaNLUInterpreter, RegexInterpreter
 from rasa_core.nlu.model import NLUModel
 from rasa_core.policies.policy import Policy
@@ -91,7 +92,7 @@ def compare_stored(
     HelperError
         If one of them is killed.
     """
-    tally = Tally()
+    tally, file = Tally(), _file_of(store)
     work = _Work([list(names[at : at + TOGETHER]) for at in range(0, len(names), TOGETHER)])
     others = (processors() if processes is None else processes) - 1
     with ExitStack() as stack:
@@ -100,19 +101,49 @@ def compare_stored(
                 tally.add(sender_id, one)
                 tell(tally.found.conversations)
             if others > 0 and work.seconds_left() > worth:
-                job = stack.enter_context(_Job(replay, store, longest))
+                job = stack.enter_context(_Job(replay, store, longest, file))
                 for _ in range(min(others, work.left()) if job.content else 0):
                     stack.enter_context(_Helper(job.content, work))
                 others = 0
+    for problem in work.missing_help:
+        logger.warning("a process more cannot compare the models: %s", problem)
     return tally.comparison()
 
 
+def _file_of(store: TrackerStore) -> list[Any] | None:
+    """Return the path of a store in a file, and what tells this file from another one there."""
+    path = getattr(store, "path", None)
+    return None if path is None else [path, *_identity(path)]
+
+
+def _identity(path: str) -> tuple[int, int]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return 0, 0
+    return found.st_dev, found.st_ino
+
+
+def check_same_file(file: Sequence[Any] | None) -> None:
+    """Raise `StoreError` if the file of a store is gone, or another one: it would be made anew, and be empty."""
+    if file is not None and list(file) != [file[0], *_identity(file[0])]:
+        raise StoreError(f"the file {file[0]!r} was removed or replaced while its conversations were compared.")
+
+
 class _Work:
-    """Names of conversations in portions, which several threads take, and what was found in each."""
+    """Names of conversations in portions, which several threads take, and what was found in each.
+
+    Attributes
+    ----------
+    missing_help : list of str
+        Why others do not help.
+    """
 
     def __init__(self, portions: Sequence[list[str]]) -> None:
         self._portions = portions
         self._taken = 0
+        self._given_back: list[int] = []
+        self.missing_help: list[str] = []
         self._began = time.monotonic()
         self._done: dict[int, Found] = {}
         self._problem: HelperError | None = None
@@ -121,6 +152,8 @@ class _Work:
     def take(self) -> int | None:
         """Return the number of a portion that nobody has taken; None if there is none."""
         with self._news:
+            if self._given_back:
+                return self._given_back.pop()
             if self._taken == len(self._portions):
                 return None
             self._taken += 1
@@ -139,9 +172,16 @@ class _Work:
                 self._done[number] = found
             self._news.notify_all()
 
+    def go_without(self, problem: str, number: int | None) -> None:
+        """Take note why somebody does not help, and what portion it has not done."""
+        with self._news:
+            self.missing_help.append(problem)
+            self._given_back += [] if number is None else [number]
+            self._news.notify_all()
+
     def left(self) -> int:
         """Return how many portions nobody has taken."""
-        return len(self._portions) - self._taken
+        return len(self._portions) - self._taken + len(self._given_back)
 
     def seconds_left(self) -> float:
         """Return how long the rest would take if nobody helped."""
@@ -162,7 +202,7 @@ class _Work:
 
     def _wait_for(self, number: int) -> None:
         with self._news:
-            self._news.wait_for(lambda: number in self._done or self._problem is not None)
+            self._news.wait_for(lambda: number in self._done or self._given_back or self._problem is not None)
 
 
 class _Job:
@@ -174,8 +214,9 @@ class _Job:
         That; nothing if others could not have all of it.
     """
 
-    def __init__(self, replay: Replays, store: TrackerStore, longest: int | None) -> None:
+    def __init__(self, replay: Replays, store: TrackerStore, longest: int | None, file: Sequence[Any] | None) -> None:
         self._bots, self._understands, self._longest = replay.bots, replay.understands, longest
+        self._file = file
         self._url = getattr(store, "url", None)
         self._folder = tempfile.TemporaryDirectory(prefix="rasa_core-compare-")
         self.content = b""
@@ -189,7 +230,8 @@ class _Job:
         except (RasaCoreError, OSError) as error:
             logger.info("one process compares the models, since others cannot be given them: %s", error)
             return self
-        about = {"models": models, "url": self._url, "longest": self._longest, "understands": self._understands}
+        about = {"models": models, "url": self._url, "longest": self._longest, "file": self._file}
+        about["folder"] = self._folder.name
         self.content = json.dumps({**about, "modules": _own_modules()}).encode("ascii")
         return self
 
@@ -254,12 +296,15 @@ class _Helper:
         number = None
         try:
             problem = json.loads(self._link.recv_bytes())
-            if problem is not None:
-                logger.warning("a process more cannot compare the models: %s", problem)
-                return
-            while (number := self._work.take()) is not None:
+            while problem is None and (number := self._work.take()) is not None:
                 self._link.send_bytes(json.dumps(self._work.names(number)).encode("ascii"))
-                self._work.put(number, _read(self._link.recv_bytes()))
+                content = self._link.recv_bytes()
+                if content.startswith(b'"'):
+                    problem = json.loads(content)
+                else:
+                    self._work.put(number, _read(content))
+            if problem is not None:
+                self._work.go_without(problem, number)
         except (EOFError, OSError):
             code = self._process.wait()
             how = f"was killed by signal {-code}" if code < 0 else f"ended with the code {code}, as told above"

@@ -57,6 +57,12 @@ def test_the_gate_lets_the_same_model_pass(folder: Path) -> None:
     assert told.stdout.endswith("Both models do the same.\n")
 
 
+def test_a_gate_with_nothing_to_look_at_says_so(folder: Path, tmp_path: Path) -> None:
+    with store_from_url(f"sqlite:///{tmp_path}/empty.db"):
+        told = run(compare_command, folder / "old", folder / "new", "--store", f"sqlite:///{tmp_path}/empty.db")
+    assert "the store has no conversation to compare: check --store." in told.stderr
+
+
 def test_the_gate_looks_at_stories(folder: Path) -> None:
     stories = folder / "project" / "stories.md"
     told = run(compare_command, folder / "old", folder / "new", "-s", stories, "--fail-on-worse")

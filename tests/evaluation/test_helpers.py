@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ import pytest
 from small_bots import MOOD_DOMAIN, MOOD_STORIES, trained_agent
 
 from rasa_core.agent import Agent
-from rasa_core.evaluation import helpers
+from rasa_core.evaluation import helper_process, helpers
 from rasa_core.evaluation.changes import Comparison, Found
 from rasa_core.evaluation.helpers import HelperError, compare_stored
 from rasa_core.evaluation.replay import compare, replay_of
@@ -97,9 +101,7 @@ def test_a_process_that_is_killed_is_an_error(
     def kill(done: int) -> None:
         for process in started:
             process.kill()
-            for thread in threading.enumerate():
-                if thread.name == "comparing":
-                    thread.join(60)
+            wait_for_others()
 
     with pytest.raises(HelperError, match=r"was killed by signal 9\. Compare again"):
         compared(bots, store, kill)
@@ -134,10 +136,64 @@ def test_a_policy_that_only_this_process_has_is_compared_here(
 ) -> None:  # fmt: skip
     monkeypatch.setattr(helpers, "_own_modules", lambda: ["no_such_module_anywhere"])
 
-    def follow(done: int) -> None:
-        for thread in threading.enumerate():
-            if thread.name == "comparing":
-                thread.join(60)
-
-    assert compared(bots, store, follow).conversations == len(NAMES)
+    assert compared(bots, store, lambda done: wait_for_others()).conversations == len(NAMES)
     assert "a process more cannot compare the models: ModuleNotFoundError" in caplog.text
+
+
+def wait_for_others() -> None:
+    """Wait until nobody else compares."""
+    for thread in threading.enumerate():
+        if thread.name == "comparing":
+            thread.join(60)
+
+
+def test_a_file_that_was_removed_is_not_made_anew_and_all_of_it_is_compared(
+    bots: Bots, tmp_path: Path, caplog: pytest.LogCaptureFixture, started: list[subprocess.Popen[bytes]]
+) -> None:
+    file = tmp_path / "talks.db"
+    with store_from_url(f"sqlite:///{file}", bots[0].domain) as store:
+        talk_in(store, bots[0])
+
+        def remove(done: int) -> None:
+            if done == 1:
+                file.unlink()
+            wait_for_others()
+
+        assert compared(bots, store, remove).conversations == len(NAMES)
+    assert f"the file '{file}' was removed or replaced while its conversations were compared" in caplog.text
+    assert not file.exists()
+    assert len(started) == 1
+
+
+def test_what_another_process_cannot_read_is_read_here(
+    bots: Bots, store: TrackerStore, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch,
+    started: list[subprocess.Popen[bytes]],
+) -> None:  # fmt: skip
+    broken = tmp_path / "broken.db"
+    with store_from_url(f"sqlite:///{broken}", bots[0].domain) as other:
+        talk_in(other, bots[0])
+    with closing(sqlite3.connect(broken)) as connection, connection:
+        connection.execute("UPDATE events SET event = '{'")
+    monkeypatch.setattr(store, "url", f"sqlite:///{broken}")
+    found = compared(bots, store, lambda done: wait_for_others())
+    assert found.as_dict() == compare(*bots, each_of(store, NAMES)).as_dict()
+    assert "a process more cannot compare the models: JSONDecodeError" in caplog.text
+    assert len(started) == 1
+
+
+def test_the_models_are_removed_by_those_who_help_where_nobody_else_is_left(
+    bots: Bots, store: TrackerStore, tmp_path: Path
+) -> None:
+    job = helpers._Job(replay_of(*bots), store, None, None)
+    with job:
+        folder = Path(json.loads(job.content)["folder"])
+        ours, theirs = Pipe()
+        helper = threading.Thread(target=helper_process.main, args=[theirs])
+        helper.start()
+        ours.send_bytes(job.content)
+        assert json.loads(ours.recv_bytes()) is None
+        assert folder.exists()
+        ours.close()
+        helper.join(60)
+        theirs.close()
+        assert not folder.exists()
