@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from rasa_core.channels.channel import OutputChannel
@@ -44,6 +45,19 @@ class ResponseDispatcher(Dispatcher):
     ) -> None:
         super().__init__(sender_id, output_channel, domain)
         self.nlg = nlg
+        self._held: list[Content] | None = None
+
+    @contextmanager
+    def holding(self) -> Iterator[list[Content]]:
+        """Send what is said within this when it ends, as far as it is still in the list; nothing if it raises."""
+        before, held = self._held, list[Content]()
+        self._held = held
+        try:
+            yield held
+        finally:
+            self._held = before
+        for said in held:
+            self._send(said)
 
     def utter_message(self, text: str) -> None:
         """Say `text`; each part between empty lines becomes a message."""
@@ -61,6 +75,9 @@ class ResponseDispatcher(Dispatcher):
         self._send(said)
 
     def _send(self, said: Content) -> None:
+        if self._held is not None:
+            self._held.append(said)
+            return
         channel, text = self.output_channel, said.get("text") or ""
         buttons = said.get("quick_replies") or said.get("buttons")
         if buttons:

@@ -7,11 +7,11 @@ that a message brought, and may change them, refuse them by null, or say which s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from rasa_core.actions.running import RunsActions
-from rasa_core.events import ACTION_LISTEN_NAME, Event, SlotSet
+from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet
 from rasa_core.events.rasa3 import ActionExecutionRejected, ActiveLoop
 from rasa_core.exceptions import ActionRejectedError
 from rasa_core.rasa3.domain_parts import REQUESTED_SLOT, Form
@@ -56,104 +56,129 @@ class FormRun:
         ActionRejectedError
             If a slot was asked for, and the message fills none of the form.
         """
-        loop = self._tracker.history.loop
-        if loop is None or loop.name != self._form.name:
-            self._begin()
-        elif self._tracker.latest_action_name == ACTION_LISTEN_NAME and not loop.is_interrupted:
-            self._take_answer()
-        else:  # It goes on after something else, and the message was no answer; the validation may still choose a slot.
-            self._events += self._validated({})
-        self._ask()
+        if not self._goes_on:
+            self._activate()
+        if not self._is_done():
+            if not any(not isinstance(event, ActiveLoop) for event in self._events):
+                self._events += self._answer()
+            if not any(isinstance(event, ActionExecutionRejected) for event in self._events):
+                self._ask()
+        if self._is_done():
+            self._events.append(ActiveLoop(None))
         return self._events
 
     def run_validated(self) -> list[Event]:
         """Return what happens where the answer was validated before, and the slot to be asked for is set already."""
-        loop, requested = self._tracker.history.loop, self._tracker.slots[REQUESTED_SLOT].value
-        if loop is None or loop.name != self._form.name:
-            self._activate()
+        requested = self._tracker.slots[REQUESTED_SLOT].value
+        if not self._goes_on:
+            self._events += [ActiveLoop(self._form.name), *(one for one in self._found() if not self._needs(one.key))]
         if requested is None:
-            self._end()
+            self._events += [SlotSet(REQUESTED_SLOT, None), ActiveLoop(None)]
         else:
             self._events.append(SlotSet(REQUESTED_SLOT, requested))
-            self._events += self._question(str(requested), self._now())
+            self._events += self._question(str(requested))
         return self._events
 
-    def _activate(self) -> dict[str, object]:
-        """Begin, and return the slots of the form that the message fills now."""
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the form had begun before this run."""
+        loop = self._tracker.history.loop
+        return loop is not None and loop.name == self._form.name
+
+    def _needs(self, slot: str) -> bool:
+        return slot in self._form.required_slots
+
+    def _found(self) -> list[SlotSet]:
+        """Return what the message fills once the form is going on."""
+        now = self._tracker.ahead([ActiveLoop(self._form.name)], self._runner.domain)
+        found = self._runner.filled(self._dispatcher, now, Loop(self._form.name))
+        return [event for event in found if isinstance(event, SlotSet)]
+
+    def _activate(self) -> None:
         self._events.append(ActiveLoop(self._form.name))
-        found = self._runner.filled(self._dispatcher, self._now(), Loop(self._form.name))
-        slots = [event for event in found if isinstance(event, SlotSet) and event.key in self._form.required_slots]
-        self._events += [event for event in found if event not in slots]
-        return {event.key: event.value for event in slots}
-
-    def _begin(self) -> None:
-        own = self._activate()
-        if self._validates:
-            own = self._filled_before() | own
-        self._events += self._validated(own)
-        if not own and self._validates:  # Rasa asks it twice where it has nothing to see, as recorded.
-            self._events += self._validated({})
-
-    def _filled_before(self) -> dict[str, object]:
-        """Return the slots of the form that have a value already, which its validation sees as well."""
-        slots = self._tracker.slots
+        with self._dispatcher.holding() as said:
+            found = self._found()
+            said.clear()  # As in Rasa, where this has been said at the message.
+        if not self._validates:
+            self._events += found
+            return
+        slots = self._tracker.ahead(found, self._runner.domain).slots
         values = {name: slots[name].value for name in self._form.required_slots if name in slots}
-        return {name: value for name, value in values.items() if value is not None}
+        # What had a value before is validated as well.
+        validated = self._validated({name: value for name, value in values.items() if value is not None}, found)
+        named = {event.key for event in validated if isinstance(event, SlotSet)}
+        self._events += [*validated, *(event for event in found if event.key not in named)]
 
-    def _take_answer(self) -> None:
-        requested = self._tracker.slots[REQUESTED_SLOT].value
+    def _answer(self) -> Sequence[Event]:
+        """Return what the validation makes of the message."""
+        loop = self._tracker.history.loop
+        if loop is not None and (self._tracker.latest_action_name != ACTION_LISTEN_NAME or loop.is_interrupted):
+            # It goes on after something else, and the message was no answer; the validation may still choose a slot.
+            return self._validated({})
+        requested = self._requested_before()
         filled = self._tracker.slots_since_message()
-        own = {key: value for key, value in filled.items() if key in (*self._form.required_slots, requested)}
-        validated = self._validated(own) if self._validates else []
-        # A validation may find by itself what the mappings did not, and then there was an answer.
-        changes = any(isinstance(event, SlotSet) and event.key != REQUESTED_SLOT for event in validated)
-        if requested is not None and not own and not changes:
+        own = {key: value for key, value in filled.items() if self._needs(key) or key == requested}
+        validated = self._validated(own)
+        # A validation may find by itself what the mappings did not, and then there was an answer; or it refuses itself.
+        answers = any(isinstance(event, SlotSet) and event.key != REQUESTED_SLOT for event in validated)
+        refuses = any(isinstance(event, ActionExecutionRejected) for event in validated)
+        if requested and not (own or answers or refuses):
             raise ActionRejectedError(self._form.name, f"the message does not fill {requested!r}")
-        self._events += validated
+        return validated
+
+    def _requested_before(self) -> str | None:
+        """Return what this form has asked for; another form may have asked for something else."""
+        return self._tracker.slots[REQUESTED_SLOT].value if self._goes_on else None
 
     @property
     def _validates(self) -> bool:
         return VALIDATION + self._form.name in self._runner.domain.action_map
 
-    def _validated(self, values: dict[str, object]) -> Sequence[Event]:
-        """Return the slots as the form's validation leaves them; without one, as they are."""
-        candidates = [SlotSet(key, value) for key, value in values.items()]
+    def _validated(self, values: dict[str, object], found: Sequence[Event] = ()) -> Sequence[Event]:
+        """Return what the form's validation makes of these slots, which it sees beside what was `found`."""
         if not self._validates:
-            return candidates
-        return self._runner.validated(self._form.name, candidates, self._dispatcher, self._now(candidates))
+            return []
+        candidates = [SlotSet(key, value) for key, value in values.items()]
+        # A form that has just begun shows its validation what another one has asked for, as in Rasa.
+        requested = self._tracker.slots[REQUESTED_SLOT].value if self._events else self._requested_before()
+        now = self._seen([*self._events, *found], requested, candidates)
+        return self._runner.validated(self._form.name, candidates, self._dispatcher, now)
 
-    def _now(self, more: Iterable[Event] = ()) -> DialogueStateTracker:
-        """Return the conversation as it will be with what has happened here."""
-        return self._tracker.ahead([*self._events, *more], self._runner.domain)
+    def _seen(
+        self, before: Sequence[Event], requested: object, after: Sequence[Event] = ()
+    ) -> DialogueStateTracker:
+        """Return the conversation as parts of the form see it: rasa-sdk takes for new what comes after the form."""
+        told = [*before, SlotSet(REQUESTED_SLOT, requested), ActionExecuted(self._form.name), *after]
+        return self._tracker.ahead(told, self._runner.domain)
+
+    def _is_done(self) -> bool:
+        """Tell whether the form ends: its last word is that nothing is asked for, or that no loop goes on."""
+        if any(isinstance(event, ActionExecutionRejected) for event in self._events):
+            return False
+        asked = [event.value for event in self._events if isinstance(event, SlotSet) and event.key == REQUESTED_SLOT]
+        loops = [event.loop_name for event in self._events if isinstance(event, ActiveLoop)]
+        return None in asked[-1:] or None in loops[-1:]
 
     def _ask(self) -> None:
-        """Ask for the next slot, or end the form."""
-        if any(isinstance(event, ActionExecutionRejected) for event in self._events):
-            return  # Its validation says itself that the form is not to run.
-        # What the validation has said of it wins over the order of the slots; null ends the form.
+        """Ask for the next slot; that no more is needed ends the form."""
+        if self._is_done():
+            self._events.append(SlotSet(REQUESTED_SLOT, None))
+            return
+        # What the validation has said of it wins over the order of the slots.
         chosen = [event.value for event in self._events if isinstance(event, SlotSet) and event.key == REQUESTED_SLOT]
-        now = self._now()
-        if None in chosen or any(isinstance(event, ActiveLoop) and not event.loop_name for event in self._events):
-            self._end()
-            return
-        slot = chosen[0] if chosen else self._next_slot(now)
-        if slot is None:
-            self._end()
-            return
-        if not chosen:
-            self._events.append(SlotSet(REQUESTED_SLOT, slot))
-        self._events += self._question(str(slot), now)
+        slot = chosen[0] if chosen else None
+        asked = [] if slot else [SlotSet(REQUESTED_SLOT, slot := self._next_slot())]
+        question = self._question(str(slot)) if slot else ()
+        self._events += [*asked, *question]
 
-    def _next_slot(self, now: DialogueStateTracker) -> str | None:
-        slots = now.slots
+    def _next_slot(self) -> str | None:
+        slots = self._seen([], self._requested_before(), self._events).slots
         return next(
             (name for name in self._form.required_slots if name not in slots or slots[name].value is None), None
         )
 
-    def _end(self) -> None:
-        self._events += [SlotSet(REQUESTED_SLOT, None), ActiveLoop(None)]
-
-    def _question(self, slot: str, now: DialogueStateTracker) -> Sequence[Event]:
+    def _question(self, slot: str) -> Sequence[Event]:
         names = (question.format(form=self._form.name, slot=slot) for question in _QUESTIONS)
         name = next((name for name in names if name in self._runner.domain.action_map), None)
+        now = self._seen([], self._requested_before(), self._events)
         return [] if name is None else self._runner.run(name, self._dispatcher, now)

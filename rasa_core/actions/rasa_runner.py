@@ -46,7 +46,6 @@ class RasaRunner:
         self._filler = SlotFiller(domain)
         self._own = set(domain.rasa.custom_defaults)
         self._texts = frozenset(domain.rasa.texts)
-        self._order = {slot: number for number, slot in enumerate(domain.rasa.mappings)}
         actions = options_in(domain.rasa.content["actions"])
         self._wants_domain = {name for name, options in actions.items() if options.get("send_domain") is True}
         self._retrieved = {f"{name.partition('/')[0]}/" for name in domain.templates if "/" in name}
@@ -147,23 +146,27 @@ class RasaRunner:
     def filled(self, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker, loop: Loop | None) -> list[Event]:
         """Return the same, for when a loop is going on that has only just begun."""
         filling = self._filler.fill(tracker, loop)
-        found: list[Event] = list(filling.slots)
-        for name in filling.actions:
-            found += self._tried(name, dispatcher, tracker)
-        if len(found) > 1:  # In the order of the domain, as Rasa logs them, whichever mapping has found them.
-            found.sort(key=lambda event: self._order.get(event.key, -1) if isinstance(event, SlotSet) else -1)
-        if VALIDATE_SLOTS in self.domain.action_map:
-            candidates: list[Event] = [event for event in found if isinstance(event, SlotSet)]
-            answered = self._tried(VALIDATE_SLOTS, dispatcher, tracker.ahead(candidates, self.domain))
-            # rasa-sdk gives back only what it has a method for; the rest stays as the mappings have it.
-            named = {event.key for event in answered if isinstance(event, SlotSet)}
-            found = [*answered, *(event for event in found if getattr(event, "key", None) not in named)]
-        return found
+        found: list[SlotSet] = []
+        for step in filling.steps:
+            if isinstance(step, SlotSet):
+                found.append(step)
+                continue
+            with dispatcher.holding() as said:
+                events = self._tried(step, dispatcher, tracker)
+                said.clear()  # Rasa does not say what such an action says.
+            found += [event for event in events if isinstance(event, SlotSet)]
+        if VALIDATE_SLOTS not in self.domain.action_map:
+            return list(found)
+        answered = self._tried(VALIDATE_SLOTS, dispatcher, tracker.ahead(found, self.domain))
+        # rasa-sdk gives back only what it has a method for; the rest stays as the mappings have it.
+        named = {event.key for event in answered if isinstance(event, SlotSet)}
+        return [*answered, *(event for event in found if event.key not in named)]
 
     def _tried(self, name: str, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> Sequence[Event]:
         """Run an action that fills slots, and do nothing else that it asks for; one that fails fills none."""
         try:
-            events = self.run_custom(name, dispatcher, tracker)
+            with dispatcher.holding():
+                events = self.run_custom(name, dispatcher, tracker)
             return [event for event in events if isinstance(event, SlotSet | BotUttered)]
         except CallersActionError:
             raise

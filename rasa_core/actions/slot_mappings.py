@@ -22,14 +22,21 @@ class Filling:
 
     Attributes
     ----------
-    slots : list of SlotSet
-        What mappings have found in it.
-    actions : list of str
-        The bot's own actions that are to find more.
+    steps : list of SlotSet or str
+        What mappings have found in it, and the bot's own actions that are to find more, in the order of the domain.
     """
 
-    slots: list[SlotSet] = field(default_factory=list)
-    actions: list[str] = field(default_factory=list)
+    steps: list[SlotSet | str] = field(default_factory=list)
+
+    @property
+    def slots(self) -> list[SlotSet]:
+        """What mappings have found."""
+        return [step for step in self.steps if isinstance(step, SlotSet)]
+
+    @property
+    def actions(self) -> list[str]:
+        """The bot's own actions that are to find more."""
+        return [step for step in self.steps if isinstance(step, str)]
 
 
 class SlotFiller:
@@ -69,15 +76,15 @@ class SlotFiller:
         for mapping in mappings:
             if form is not None and is_of_form and slot != requested and mapping in self._shared[form.name]:
                 continue  # The entity is for the slot that is asked for.
-            if not _is_meant(mapping, message, form) or not _holds(mapping, loop, requested):
+            if not _is_meant(mapping, message, form) or not _holds(slot, mapping, loop, requested):
                 continue
             for value in self._found(slot, mapping, message):
                 # That nothing is set to nothing again is no change, is not logged, and lets the next mapping try.
                 if value is not None or (slot in tracker.slots and tracker.slots[slot].value is not None):
-                    found.slots.append(SlotSet(slot, value))
+                    found.steps.append(SlotSet(slot, value))
                     return
-            if mapping.kind == "custom" and mapping.action is not None and mapping.action not in found.actions:
-                found.actions.append(mapping.action)
+            if mapping.kind == "custom" and mapping.action is not None and mapping.action not in found.steps:
+                found.steps.append(mapping.action)
 
     def _found(self, slot: str, mapping: SlotMapping, message: UserUttered) -> Iterator[Any]:
         """Yield the value that a mapping finds, if it does."""
@@ -87,9 +94,9 @@ class SlotFiller:
                 yield values if slot in self._lists else values[-1]  # Of several, the last counts, as in Rasa.
         elif mapping.kind == "from_text":
             if message.text is not None:
-                yield message.text
+                yield [message.text] if slot in self._lists else message.text
         elif mapping.kind in ("from_intent", "from_trigger_intent"):
-            yield mapping.value
+            yield [mapping.value] if slot in self._lists else mapping.value
 
 
 def _is_meant(mapping: SlotMapping, message: UserUttered, form: Form | None) -> bool:
@@ -108,10 +115,12 @@ def _loops_of(mapping: SlotMapping) -> list[str | None]:
     return [condition.get("active_loop") for condition in mapping.conditions]
 
 
-def _holds(mapping: SlotMapping, loop: Loop | None, requested: str | None) -> bool:
+def _holds(slot: str, mapping: SlotMapping, loop: Loop | None, requested: str | None) -> bool:
     name = None if loop is None else loop.name
     if mapping.kind == "from_trigger_intent":  # The message that begins a loop is seen twice, the second time in it.
         return name is not None and (not mapping.conditions or name in _loops_of(mapping))
+    if mapping.conditions and loop is not None and loop.rejected and slot == requested:
+        return False  # The loop has refused to run since it asked, and nobody has asked again.
     return not mapping.conditions or any(_is_met(condition, name, requested) for condition in mapping.conditions)
 
 

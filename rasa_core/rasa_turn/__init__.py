@@ -182,7 +182,8 @@ class RasaTurns:
         chosen = prediction or Prediction(action_name, 0.0, None, {})
         seen, problem = tracker.ahead(chosen.events, self.domain), None  # What is predicted with it holds for it.
         try:
-            events = [event.storable() for event in (runner or self.runner).run(action_name, dispatcher, seen)]
+            with dispatcher.holding():  # What an action says that fails after that is not said.
+                events = [event.storable() for event in (runner or self.runner).run(action_name, dispatcher, seen)]
         except ActionRejectedError:
             take_said(dispatcher)
             tracker.update(ActionExecutionRejected(action_name, chosen.policy, chosen.confidence))

@@ -176,8 +176,8 @@ class EventLog:
             if isinstance(event, UserUttered):
                 break
             if isinstance(event, SlotSet):
-                found.setdefault(event.key, event.value)
-        # In the order in which they were set: the walk was backwards.
+                found[event.key] = found.pop(event.key, event.value)
+        # In the order in which they were first set: the walk was backwards.
         return dict(reversed(found.items()))
 
     def applied_events(self) -> list[Event]:
