@@ -42,6 +42,7 @@ from rasa_core.rasa3.domain_parts import (
     RasaParts,
     rasa_domain_from_text,
 )
+from rasa_core.rasa3.mappings import implied_slots
 from rasa_core.rasa3.slots import rasa_slot
 from rasa_core.slots import Slot, unfit_option
 from rasa_core.support.text_files import TextFileError, read_text
@@ -316,6 +317,13 @@ class Domain(DomainFeatures):
             for slot in (self.slots if values else ())
             if slot.name in values
         ]
+
+    def slots_in_story(self, entities: Iterable[Mapping[str, Any]]) -> list[Event]:
+        """Return the `SlotSet` events for the entities of a message in a story or rule."""
+        if self.rasa is None:
+            return self.slots_for_entities(entities)
+        is_asked = self.rasa.content["config"].get("store_entities_as_slots", True)
+        return implied_slots(self.rasa.mappings, self.slots, entities) if is_asked else []
 
     @cached_property
     def _slot_names(self) -> frozenset[str]:

@@ -124,4 +124,6 @@ def train_rasa(
         augmentation_factor=AUGMENTATION if learns else 0,
         max_history=agent.policy_ensemble.longest_history,
     ).generate()
-    agent.train(trackers, rules=read.rules, **({} if epochs is None else {"epochs": epochs}))
+    # What rules alone name is hidden from other policies where rules are compared with stories, as in Rasa.
+    hides = any(isinstance(policy, RulePolicy) and policy.check_for_contradictions for policy in policies)
+    agent.train(trackers, rules=read.rules, hides_rules=hides, **({} if epochs is None else {"epochs": epochs}))

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from rasa_core.domain import Domain
 from rasa_core.events import SlotSet, UserUttered
-from rasa_core.rasa3.domain_parts import REQUESTED_SLOT, Form, RasaParts, SlotMapping
+from rasa_core.rasa3.domain_parts import REQUESTED_SLOT, Form, RasaParts
+from rasa_core.rasa3.mappings import SlotMapping
 from rasa_core.rasa3.history import Loop
 from rasa_core.rasa3.slots import RasaListSlot
 from rasa_core.trackers import DialogueStateTracker
@@ -89,7 +90,7 @@ class SlotFiller:
     def _found(self, slot: str, mapping: SlotMapping, message: UserUttered) -> Iterator[Any]:
         """Yield the value that a mapping finds, if it does."""
         if mapping.kind == "from_entity":
-            values = [entity.get("value") for entity in message.entities if _fits(entity, mapping)]
+            values = [entity.get("value") for entity in message.entities if mapping.takes(entity)]
             if values:
                 yield values if slot in self._lists else values[-1]  # Of several, the last counts, as in Rasa.
         elif mapping.kind == "from_text":
@@ -129,7 +130,3 @@ def _is_met(condition: Mapping[str, Any], loop: str | None, requested: str | Non
         return False
     return loop is None or condition.get("requested_slot") in (None, requested)
 
-
-def _fits(entity: Mapping[str, Any], mapping: SlotMapping) -> bool:
-    wanted = mapping.entity, mapping.role, mapping.group  # A mapping without a role takes no entity that has one.
-    return (entity.get("entity"), entity.get("role"), entity.get("group")) == wanted

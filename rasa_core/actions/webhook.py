@@ -224,10 +224,7 @@ def _say(response: _Json, dispatcher: Dispatcher, tracker: DialogueStateTracker)
 def _say_response(name: str, response: _Json, dispatcher: Dispatcher, tracker: DialogueStateTracker) -> None:
     """Say a response of the domain, with the buttons, image and so on that stand beside its name."""
     values = {key: value for key, value in response.items() if key not in (*_PARTS_OF_A_RESPONSE, *_OUR_NAMES)}
-    parts = {key: response[key] for key in _PARTS_BESIDE_A_NAME if response.get(key)}
-    if not parts:
-        dispatcher.utter_template(name, tracker, **values)
-        return
+    parts = {key: response[key] for key in (*_PARTS_BESIDE_A_NAME, "template") if response.get(key)}
     for key in ("buttons", "elements", "quick_replies"):
         _objects(parts, key, name)
     message = dispatcher.retrieve_template(name, tracker, **values)

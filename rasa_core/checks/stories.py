@@ -175,7 +175,7 @@ class UsedNames:
             for event, place in zip(step.events, step.sources, strict=True):
                 self._read(event, place)
                 if isinstance(event, UserUttered):
-                    for slot_set in domain.slots_for_entities(event.entities):
+                    for slot_set in domain.slots_in_story(event.entities):
                         self._read(slot_set, place)
 
     def _read(self, event: Event, place: Place | None) -> None:

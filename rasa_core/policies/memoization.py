@@ -17,6 +17,7 @@ from rasa_core.policies.doubt import Doubts
 from rasa_core.policies.features.classic import MaxHistoryTrackerFeaturizer, TrackerFeaturizer
 from rasa_core.policies.policy import Policy, Trackers
 from rasa_core.policies.training_turns import StoredTurns, TrainingTurns, TurnCollector, places_of, turn_key
+from rasa_core.slots import Slot
 from rasa_core.support.stored_models import reading
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ class MemoizationPolicy(Policy):
     def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Remember the conversations, and nothing else."""
         self.lookup, self._ambiguous, self._glued, self._failing, self._longest = {}, {}, set(), set(), 1
-        self._unseen = named_in_rules_only(kwargs.get("rules") or (), training_trackers)
+        rules = kwargs.get("rules") if kwargs.get("hides_rules", True) else None
+        self._unseen = named_in_rules_only(rules or (), training_trackers, domain)
         doubts: Doubts[Key] = Doubts()
         self._training_turns = StoredTurns(self._memorise(training_trackers, TurnCollector(), doubts).table())
         self._confidences, self._share = doubts.confidences(self.lookup), doubts.share()
@@ -341,23 +343,35 @@ class MemoizationPolicy(Policy):
         return policy
 
 
-def named_in_rules_only(rules: Iterable[Any], stories: Trackers) -> frozenset[str]:
-    """Return the slots and loops that rules name and stories do not, as features call them without their numbers."""
-    in_rules = {name for rule in rules for event, _ in _events_of(rule) for name in _named(event)}
+def named_in_rules_only(rules: Iterable[Any], stories: Trackers, domain: Domain) -> frozenset[str]:
+    """Return the slots and loops that rules ask for and stories never show, as features call them, without numbers."""
+    slots = {slot.name: slot for slot in domain.slots}
+    in_rules = {name for rule in rules for event in _events_of(rule, domain) for name in _asked(event, slots)}
     if not in_rules:
         return frozenset()
-    return frozenset(in_rules) - {name for tracker in stories for event in tracker.events for name in _named(event)}
+    # By states: a loop that begins and ends in one turn of a story is in none of them, as in Rasa.
+    own = (tracker for tracker in stories if not getattr(tracker, "is_augmented", False))
+    shown = {name for tracker in own for state in tracker.last_states(None) for name in state}
+    return frozenset(in_rules) - shown - {name.rpartition("_")[0] for name in shown if name.startswith("slot_")}
 
 
-def _events_of(rule: Any) -> Iterator[tuple[Event, Any]]:
-    yield from ((event, None) for event in rule.conditions)
-    yield from rule.steps
+def _events_of(rule: Any, domain: Domain) -> Iterator[Event]:
+    yield from rule.conditions
+    for event, _ in rule.steps:
+        yield event
+        if event.type_name == "user":
+            yield from domain.slots_in_story(event.entities)
 
 
-def _named(event: Any) -> tuple[str, ...]:
-    if event.type_name == "slot":
-        return (f"slot_{event.key}",)
-    return (f"active_loop_{event.loop_name}",) if event.type_name == "active_loop" else ()
+def _asked(event: Any, slots: Mapping[str, Slot]) -> tuple[str, ...]:
+    if event.type_name == "active_loop":
+        return (f"active_loop_{event.loop_name}",) if event.loop_name is not None else ()
+    if event.type_name != "slot" or event.key not in slots:
+        return ()
+    slot = slots[event.key].fresh()
+    slot.value = event.value
+    is_asked = slot.has_features() and (slot.value is None or any(slot.as_feature()))
+    return (f"slot_{event.key}",) if is_asked else ()
 
 
 def _begins(states: Sequence[State]) -> bool:

@@ -119,6 +119,8 @@ def _follow(policy: Decides, rule: Rule, domain: Domain) -> list[str]:
                 problems.append(f"{place}: {text}, but {_told(policy, decision)}. Change one of them.")
             predicts = True
         tracker.update(event)
+        for filled in domain.slots_in_story(event.entities) if isinstance(event, UserUttered) else ():
+            tracker.update(filled)
     return problems
 
 

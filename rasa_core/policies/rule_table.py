@@ -139,6 +139,7 @@ class Compiler:
     def __init__(self, domain: Domain) -> None:
         self._vocabulary = domain.vocabulary
         self._slots = {slot.name: slot for slot in domain.slots}
+        self._slots_for = domain.slots_in_story
         self._loops = sorted(self._vocabulary.loops) if isinstance(self._vocabulary, RasaVocabulary) else []
 
     def entries(self, rule: Rule) -> list[tuple[Entry, Place]]:
@@ -158,6 +159,8 @@ class Compiler:
 
         for event in rule.conditions:
             self._take(event, moment)
+        if rule.at_start:  # The listening with which a conversation begins, which no rule decides, is told as well.
+            described.append(self._described(moment))
         for event, place in rule.steps:
             if isinstance(event, UserUttered):
                 # A message within a rule implies that the bot listened before it.
@@ -165,6 +168,8 @@ class Compiler:
                     act(ACTION_LISTEN_NAME, place)
                 moment.previous, moment.failed, predicts = ACTION_LISTEN_NAME, False, True
                 moment.message = self._message(event)
+                for filled in self._slots_for(event.entities):  # As in a story.
+                    self._take(filled, moment)
             elif isinstance(event, ActionExecuted):
                 act(event.action_name, place)
                 moment.failed, predicts = event.error is not None, True
@@ -182,22 +187,21 @@ class Compiler:
             moment.loop, moment.asks_for_loop = event.loop_name, True
 
     def _message(self, message: UserUttered) -> dict[str, float]:
-        """Return what a message asks: its intent, and of its entities exactly these roles and groups."""
+        """Return what a message asks: its intent, and exactly these entities, with roles and groups, if it names any."""
         assert isinstance(self._vocabulary, RasaVocabulary)
         asked = dict(self._vocabulary.features_of(message))
-        named = {str(entity["entity"]) for entity in message.entities}
-        for label in self._vocabulary.entities:
-            if label.partition("#")[0] in named and f"entity_{label.partition('#')[0]}" in asked:
-                # A rule for `city` is not one for `city` with the role `from`, so that other roles must be absent.
-                asked.setdefault(f"entity_{label}", 0.0)
+        if any(name.startswith("entity_") for name in asked):
+            asked = {f"entity_{label}": 0.0 for label in self._vocabulary.entities} | asked
         return asked
 
     def _features(self, name: str, value: Any) -> tuple[float, ...]:
+        """Return the features that a rule asks of a slot; none where it asks nothing, as of a truth that is neither."""
         slot = self._slots[name].fresh()
         slot.value = value
-        features = tuple(slot.as_feature()) if slot.value is not None else ()
-        # A slot that a rule wants unset has none of its features.
-        return features or (0.0,) * slot.feature_dimensionality()
+        if slot.value is None:  # A slot that a rule wants unset has none of its features.
+            return (0.0,) * slot.feature_dimensionality()
+        features = tuple(slot.as_feature())
+        return features if any(features) else ()
 
     def _asked(self, moment: _Moment) -> Asked:
         asked = dict(moment.message)
@@ -227,7 +231,8 @@ class Compiler:
         slots = {name: value for name, value in moment.slots.items() if self._is_featurized(name)}
         if slots:
             found = {name: self._features(name, value) for name, value in slots.items()}
-            content["slots"] = {name: list(value) if any(value) else UNSET for name, value in found.items()}
+            asked = {name: list(value) if any(value) else UNSET for name, value in found.items() if value}
+            content |= {"slots": asked} if asked else {}
         if moment.asks_for_loop:
             content["active_loop"] = {"name": UNSET if moment.loop is None else moment.loop}
         return content

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.exceptions import DomainError, did_you_mean
+from rasa_core.rasa3.mappings import MAPPING_TYPES, SlotMapping
 from rasa_core.rasa3.old_forms import modernised
 from rasa_core.support.places import Place
 from rasa_core.support.yaml_parts import Part, YamlError, read_yaml, yaml_part
@@ -58,36 +59,10 @@ KNOWN_KEYS: Final = (
 DATA_KEYS: Final = frozenset({"nlu", "stories", "rules"})
 """Keys of other files, which may stand beside those of a domain."""
 DOMAIN_KEYS: Final = frozenset(KNOWN_KEYS) - {"version", "imports"}
-MAPPING_TYPES: Final = ("from_entity", "from_text", "from_intent", "from_trigger_intent", "custom")
 _LISTS: Final = ("intents", "entities", "actions", "e2e_actions")
 _MAPPINGS: Final = ("slots", "forms", "responses", "session_config", "config")
 _LISTS_OF_PARTS: Final = ("buttons", "quick_replies", "elements", "condition")
 _SAYABLE: Final = ("text", "custom")
-
-
-@dataclass(frozen=True, slots=True)
-class SlotMapping:
-    """One way in which a message fills a slot.
-
-    Attributes
-    ----------
-    kind : str
-        One of `MAPPING_TYPES`.
-    conditions : tuple of dict
-        ``active_loop`` and ``requested_slot``, of which one must hold; none for always.
-    intents, not_intents : frozenset of str
-        Intents for which it works, empty for all; and those for which it does not.
-    """
-
-    kind: str
-    entity: str | None = None
-    role: str | None = None
-    group: str | None = None
-    value: Any = None
-    action: str | None = None
-    intents: frozenset[str] = frozenset()
-    not_intents: frozenset[str] = frozenset()
-    conditions: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,8 @@ class RasaTurns:
         self, tracker: DialogueStateTracker, dispatcher: Dispatcher, commit: Callable[[], object]
     ) -> None:
         may_commit = self.runner.runs_everything  # A turn that may end at an action of the caller's is stored whole.
-        for number in range(self.max_number_of_predictions):
+        number = 0
+        for _ in range(2 * self.max_number_of_predictions):  # Actions that refuse each in turn would go on for ever.
             if self.is_silent(tracker):
                 return
             prediction = self.predict(tracker)
@@ -162,6 +163,9 @@ class RasaTurns:
             self.run_action(prediction.action, tracker, dispatcher, prediction)
             if prediction.action in _LAST:
                 return
+            number += tracker.history.rejected != name  # One that refuses to run is no action, as in Rasa.
+            if number == self.max_number_of_predictions:
+                break
         self._break_circuit(tracker, dispatcher)
 
     def run_action(

@@ -312,7 +312,7 @@ class _Paths:
         """Return the events by which a message sets slots; equal lines share one message."""
         known = self._slots_set.get(id(message))
         if known is None:
-            known = self._slots_set[id(message)] = self._options.domain.slots_for_entities(message.entities)
+            known = self._slots_set[id(message)] = self._options.domain.slots_in_story(message.entities)
         return known
 
     def stop(self, trackers: Iterable[TrainingTracker]) -> None:

@@ -318,7 +318,8 @@ class YamlStoryReader:
             return []
         if part.is_mapping:
             return [{name: value.data} for name, value in part.keys().items()]
-        return [entry.data if entry.is_mapping else {entry.written: None} for entry in part.entries()]
+        # A name alone has some value, as in Rasa, where it fills the slots that are mapped from the entity.
+        return [entry.data if entry.is_mapping else {entry.written: ""} for entry in part.entries()]
 
     @staticmethod
     def _entity(described: Mapping[str, Any]) -> dict[str, Any]:
