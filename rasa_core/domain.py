@@ -42,8 +42,7 @@ from rasa_core.rasa3.domain_parts import (
     RasaParts,
     rasa_domain_from_text,
 )
-from rasa_core.rasa3.mappings import implied_slots
-from rasa_core.rasa3.slots import rasa_slot
+from rasa_core.rasa3.slots import implied_slots, rasa_slot
 from rasa_core.slots import Slot, unfit_option
 from rasa_core.support.text_files import TextFileError, read_text
 

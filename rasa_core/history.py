@@ -187,6 +187,9 @@ class History:
         """The action that refused to run just now; None but for Rasa 3."""
         return None
 
+    def forget_rejection(self) -> None:
+        """Let an action that has refused to run be tried again."""
+
     def clear(self) -> None:
         """Forget everything."""
         self.states: deque[State] = deque(maxlen=self.window)

@@ -144,9 +144,7 @@ class FormRun:
         now = self._seen([*self._events, *found], requested, candidates)
         return self._runner.validated(self._form.name, candidates, self._dispatcher, now)
 
-    def _seen(
-        self, before: Sequence[Event], requested: object, after: Sequence[Event] = ()
-    ) -> DialogueStateTracker:
+    def _seen(self, before: Sequence[Event], requested: object, after: Sequence[Event] = ()) -> DialogueStateTracker:
         """Return the conversation as parts of the form see it: rasa-sdk takes for new what comes after the form."""
         told = [*before, SlotSet(REQUESTED_SLOT, requested), ActionExecuted(self._form.name), *after]
         return self._tracker.ahead(told, self._runner.domain)

@@ -9,8 +9,8 @@ from typing import Any, Final
 from rasa_core.domain import Domain
 from rasa_core.events import SlotSet, UserUttered
 from rasa_core.rasa3.domain_parts import REQUESTED_SLOT, Form, RasaParts
-from rasa_core.rasa3.mappings import SlotMapping
 from rasa_core.rasa3.history import Loop
+from rasa_core.rasa3.mappings import SlotMapping
 from rasa_core.rasa3.slots import RasaListSlot
 from rasa_core.trackers import DialogueStateTracker
 
@@ -129,4 +129,3 @@ def _is_met(condition: Mapping[str, Any], loop: str | None, requested: str | Non
     if condition.get("active_loop") != loop:  # A condition that names none holds outside of loops.
         return False
     return loop is None or condition.get("requested_slot") in (None, requested)
-

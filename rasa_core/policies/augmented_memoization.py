@@ -7,11 +7,11 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from rasa_core.events import UserUttered
+from rasa_core.events import ACTION_LISTEN_NAME, UserUttered
 from rasa_core.history import State, compute_state
 from rasa_core.policies.memoization import Key, MemoizationPolicy, StateKey, key_of
 from rasa_core.policies.policy import Trackers
-from rasa_core.rasa3.history import LOOP_PREFIX
+from rasa_core.rasa3.history import LISTENED, LOOP_PREFIX
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
@@ -84,6 +84,9 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
         for start in range(len(states) if len(fresh) == len(states) else 0):
             if not start:
                 yield key_of(_with_news_since(states, fresh, slots))
+            is_present = start == len(states) - 1
+            if not (tracker.latest_action_name == ACTION_LISTEN_NAME if is_present else LISTENED in fresh[start]):
+                continue  # It shows an earlier message, which is forgotten.
             # What was set in hidden turns before may be forgotten, too.
             latest = {name: number for name, number in fresh[start].items() if number}
             for names in [fresh[start]] if latest == fresh[start] else [fresh[start], latest]:

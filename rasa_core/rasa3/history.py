@@ -187,6 +187,9 @@ class RasaHistory(History):
                 self.reminders = {other: kept for other, kept in self.reminders.items() if other != name}
                 return
 
+    def forget_rejection(self) -> None:  # noqa: D102
+        self.rejected = None
+
     def _forget_parts(self) -> None:
         self.due: list[str] = []
         self.validated: str | None = None
@@ -232,7 +235,8 @@ class RasaHistory(History):
             shown = self._as_shown(state, self.shown_action)
             self.shown_user = user_part(shown)
             self._visible.add(shown)
-            self._fresh.add(self._freshly_set())
+            # With the mark of a message that is shown: a story begins at none that is hidden.
+            self._fresh.add(self._freshly_set() | ({LISTENED: 1.0} if LISTENED in state else {}))
             self.hidden_slots = []
         else:
             self.hidden_slots = list(dict.fromkeys([*self.hidden_slots, *self.fresh_slots]))[-SLOTS_KEPT:]
@@ -264,7 +268,7 @@ class RasaHistory(History):
 
     def _forget_handled_turn(self) -> None:
         self.user, self.shown_user, self.shown_action, self.was_hidden = self.marked
-        for name in [name for names in self._fresh.held for name in names]:
+        for name in [name for names in self._fresh.held for name in names if name != LISTENED]:
             self._note_as_fresh(name)  # What was set in the turn stays so.
         for states in (self._all, self._visible, self._fresh):
             states.drop()

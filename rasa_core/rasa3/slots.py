@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from rasa_core.events import Event, SlotSet
 from rasa_core.exceptions import DomainError, did_you_mean
+from rasa_core.rasa3.mappings import SlotMapping
 from rasa_core.slots import Slot, class_from_path, short_text, unfit_option
 
 OTHER_VALUE: Final = "__other__"  # As Rasa names it, since a domain may list it itself.
@@ -200,6 +202,28 @@ def rasa_slot(name: str, described: Mapping[str, Any]) -> Slot:
         return kind(name, described.get("initial_value"), **options)
     except TypeError as error:
         raise DomainError(f"slot {name!r} of type {type_name!r}: {unfit_option(error)}") from error
+
+
+def implied_slots(
+    mappings: Mapping[str, Sequence[SlotMapping]], slots: Iterable[Slot], entities: Iterable[Mapping[str, Any]]
+) -> list[Event]:
+    """Return the slots that the entities of a message in a story or rule fill, in the order of the domain.
+
+    As in Rasa, their mappings count there without intents, and without conditions but for the loop that is named first.
+    """
+    entities = [entity for entity in entities if entity.get("value") is not None]
+    found: list[Event] = []
+    for slot in slots if entities else ():
+        values = [
+            entity["value"]
+            for mapping in mappings.get(slot.name, ())
+            if mapping.kind == "from_entity" and not any(one.get("active_loop") for one in mapping.conditions[:1])
+            for entity in entities
+            if mapping.takes(entity)
+        ]
+        if values:
+            found.append(SlotSet(slot.name, values if isinstance(slot, RasaListSlot) else values[-1]))
+    return found
 
 
 def _unseen(kind: type[Slot]) -> type[Slot]:

@@ -223,12 +223,12 @@ class RasaTurns:
         problem: str | None,
         told: Expected | None = None,
     ) -> None:
+        for event in chosen.events:
+            tracker.update(event)
         # The log of Rasa has this event where a policy has decided on a message; it changes nothing here.
         listened = tracker.latest_action_name == ACTION_LISTEN_NAME
         if is_predicted and listened and chosen.policy not in (None, FOLLOWUP):
             tracker.take(DefinePrevUserUtteredFeaturization(False))
-        for event in chosen.events:
-            tracker.update(event)
         expected = told or self.expected(chosen, name)
         is_text = self.runner.is_text(name)
         tracker.take(expected.executed(name, problem, hidden=chosen.hide_rule_turn, is_text=is_text))

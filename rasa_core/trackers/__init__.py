@@ -214,7 +214,7 @@ class DialogueStateTracker(EventLog, ConversationState):
             event.apply_to(self)
         if reminders is not None:
             self.history.reminders = reminders
-            self.history.rejected = None  # What has refused to run before that may be tried again.
+            self.history.forget_rejection()
 
     def _follow(self, events: Iterable[Event]) -> Self:
         """Append events that have happened before, in another tracker."""
