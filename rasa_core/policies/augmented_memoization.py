@@ -11,7 +11,7 @@ from rasa_core.events import ACTION_LISTEN_NAME, UserUttered
 from rasa_core.history import State, compute_state
 from rasa_core.policies.memoization import Key, MemoizationPolicy, StateKey, key_of
 from rasa_core.policies.policy import Trackers
-from rasa_core.rasa3.history import LISTENED, LOOP_PREFIX
+from rasa_core.rasa3.history import EARLIER, LISTENED, LOOP_PREFIX
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
@@ -82,19 +82,26 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
         slots = self._slots_of(domain)
         fresh = tracker.history.slots_set_before(len(states))
         for start in range(len(states) if len(fresh) == len(states) else 0):
-            if not start:
-                yield key_of(_with_news_since(states, fresh, slots))
             is_present = start == len(states) - 1
             if not (tracker.latest_action_name == ACTION_LISTEN_NAME if is_present else LISTENED in fresh[start]):
-                continue  # It shows an earlier message, which is forgotten.
+                if not start:  # In the middle of a turn, of which all is kept.
+                    names = [name.removeprefix(EARLIER) for name in fresh[0]]
+                    yield key_of(_with_news_since(states, [names, *fresh[1:]], slots))
+                continue  # It shows a message that is forgotten.
+            # What a hidden turn did before the message is forgotten.
+            rest = [_after_listening(states[start]), *states[start + 1 :]]
+            if not start:
+                yield key_of(_with_news_since(states, fresh, slots))
+                yield key_of(_with_news_since(rest, fresh, slots))
             # What was set in hidden turns before may be forgotten, too.
-            latest = {name: number for name, number in fresh[start].items() if number}
-            for names in [fresh[start]] if latest == fresh[start] else [fresh[start], latest]:
+            own = [name for name in fresh[start] if not name.startswith(EARLIER)]
+            latest = [name for name in own if fresh[start][name]]
+            for names in [own] if latest == own else [own, latest]:
                 # Most states follow the beginning of no story, which their first one tells.
-                [first] = key_of(_with_news_since(states[start : start + 1], [names], slots))
+                [first] = key_of(_with_news_since(rest[:1], [names], slots))
                 if first in self._seconds:
-                    rest = _with_news_since(states[start:], [names, *fresh[start + 1 :]], slots)
-                    yield (slots.initial_key, *key_of(rest))
+                    told = _with_news_since(rest, [names, *fresh[start + 1 :]], slots)
+                    yield (slots.initial_key, *key_of(told))
 
     @property
     def _seconds(self) -> frozenset[StateKey]:
@@ -168,6 +175,10 @@ class _Slots(NamedTuple):
             kept = {name: value for name, value in state.items() if name not in forgotten}
             kept.update({name: value for name, value in self.initial.items() if name in forgotten})
             yield kept
+
+
+def _after_listening(state: State) -> State:
+    return {name: value for name, value in state.items() if not name.startswith("prev_")} | {LISTENED: 1.0}
 
 
 def _with_news_since(states: Sequence[State], fresh: Sequence[Collection[str]], slots: _Slots) -> list[State]:

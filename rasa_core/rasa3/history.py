@@ -7,7 +7,6 @@ that a story goes on after them. Both views are kept up to date event by event, 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from operator import attrgetter
@@ -17,11 +16,13 @@ from rasa_core.events import ACTION_LISTEN_NAME, Event, ReminderScheduled
 from rasa_core.events.rasa3 import ActionExecutionRejected as Rejected
 from rasa_core.events.rasa3 import ActiveLoop, CallerAction, LoopInterrupted, ReminderCancelled, entities_in
 from rasa_core.history import FAILED, SLOTS_KEPT, History, RasaVocabulary, State, Understood, Vocabulary
+from rasa_core.rasa3.held_states import States
 from rasa_core.slots import Slot
 from rasa_core.support.moments import moment_in
 
 LISTENED: Final = f"prev_{ACTION_LISTEN_NAME}"
 LOOP_PREFIX: Final = "active_loop_"
+EARLIER: Final = "~"  # Before the name of what was set since the last message that is shown, but not just now.
 MOST_REMINDERS: Final = 50  # They are in the head of a conversation, which must not grow with it.
 _GRACE: Final = 1.0
 """Seconds by which a reminder may be late when it is set: its time is kept to the second."""
@@ -49,49 +50,6 @@ class Loop:
     is_interrupted: bool = False
     rejected: bool = False
     trigger_intent: str | None = None
-
-
-class _States:
-    """States before actions: those that count for certain, and those that go if the loop gets its answer."""
-
-    __slots__ = ("held", "holds", "kept", "total")
-
-    def __init__(self, window: int | None) -> None:
-        self.kept: deque[State] = deque(maxlen=window)
-        self.held: list[State] = []
-        self.holds = False
-        self.total = 0
-
-    def add(self, state: State) -> None:
-        (self.held if self.holds else self.kept).append(state)
-        self.total += 1
-
-    def hold(self) -> None:
-        """Hold what comes from now on."""
-        self.release()
-        self.holds = True
-
-    def release(self) -> None:
-        """Let all count, also what comes."""
-        self.kept.extend(self.held)
-        self.held = []
-        self.holds = False
-
-    def drop(self) -> None:
-        """Forget what was held."""
-        self.total -= len(self.held)
-        self.held = []
-
-    def all(self) -> list[State]:
-        return [*self.kept, *self.held]
-
-    def snapshot(self) -> list[Any]:
-        return [list(self.kept), list(self.held), self.holds, self.total]
-
-    def restore(self, content: list[Any]) -> None:
-        kept, self.held, self.holds, self.total = content
-        self.kept.clear()
-        self.kept.extend(kept)
 
 
 _SEEN: Final = (
@@ -144,7 +102,7 @@ class RasaHistory(History):
     def clear(self) -> None:  # noqa: D102
         super().clear()
         self.loops = self.vocabulary.loops
-        self._all, self._visible, self._fresh = (_States(self.window) for _ in range(3))
+        self._all, self._visible, self._fresh = (States(self.window) for _ in range(3))
         self.loop: Loop | None = None
         self.user: State = {}
         self.shown_user: State = {}
@@ -158,6 +116,7 @@ class RasaHistory(History):
         self.hidden_slots: list[str] = []
         self.reminders: dict[str, Any] = getattr(self, "reminders", {})  # Sessions and rewinds clear all else.
         self.acting: dict[str, Any] | None = None
+        self.validated: str | None = None
         self._forget_parts()
 
     # -- what happens
@@ -191,8 +150,7 @@ class RasaHistory(History):
         self.rejected = None
 
     def _forget_parts(self) -> None:
-        self.due: list[str] = []
-        self.validated: str | None = None
+        self.due, self.validated = list[str](), None
 
     def record_slot(self, name: str, value: Any) -> None:  # noqa: D102
         super().record_slot(name, value)
@@ -235,8 +193,8 @@ class RasaHistory(History):
             shown = self._as_shown(state, self.shown_action)
             self.shown_user = user_part(shown)
             self._visible.add(shown)
-            # With the mark of a message that is shown: a story begins at none that is hidden.
-            self._fresh.add(self._freshly_set() | ({LISTENED: 1.0} if LISTENED in state else {}))
+            # With the mark of a message that is shown, or else what was set since that, earlier than the last action.
+            self._fresh.add(self._freshly_set() | ({LISTENED: 1.0} if LISTENED in state else self._set_earlier()))
             self.hidden_slots = []
         else:
             self.hidden_slots = list(dict.fromkeys([*self.hidden_slots, *self.fresh_slots]))[-SLOTS_KEPT:]
@@ -245,6 +203,10 @@ class RasaHistory(History):
     def _freshly_set(self) -> State:
         """Return what was set since the last action that is shown, with 1.0 if since the last of all."""
         return dict.fromkeys(self.hidden_slots, 0.0) | dict.fromkeys(self.fresh_slots, 1.0)
+
+    def _set_earlier(self) -> State:
+        last = self._fresh.all()[-1:]
+        return {EARLIER + name.removeprefix(EARLIER): 1.0 for names in last for name in names if name != LISTENED}
 
     def _repeats_loop(self, state: State) -> bool:
         return self.loop is not None and _previous(state) == self.loop.name
@@ -268,7 +230,7 @@ class RasaHistory(History):
 
     def _forget_handled_turn(self) -> None:
         self.user, self.shown_user, self.shown_action, self.was_hidden = self.marked
-        for name in [name for names in self._fresh.held for name in names if name != LISTENED]:
+        for name in [name for names in self._fresh.held for name in names if name != LISTENED and EARLIER not in name]:
             self._note_as_fresh(name)  # What was set in the turn stays so.
         for states in (self._all, self._visible, self._fresh):
             states.drop()
@@ -345,7 +307,7 @@ class RasaHistory(History):
         return [self._as_shown(state, action)]
 
     def slots_set_before(self, count: int) -> Sequence[State]:  # noqa: D102
-        return [*self._fresh.all(), self._freshly_set()][-count:]
+        return [*self._fresh.all(), self._freshly_set() | self._set_earlier()][-count:]
 
     def states_for_rules(self, state: State) -> list[State]:
         """Return the last states, the present one last, of which none is hidden."""
