@@ -67,17 +67,20 @@ def _contradiction(policy: Decides, decision: Any, action: str, here: object) ->
     return f"{here}: the story says {action!r}, but {rule}. Change one of them."
 
 
-def check_rules(policy: Decides, rules: Sequence[Rule], domain: Domain, *, restrict_rules: bool) -> list[str]:
-    """Return a line for everything that is wrong with single rules, or with one beside another."""
+def check_rules(
+    policy: Decides, rules: Sequence[Rule], domain: Domain, *, restrict_rules: bool
+) -> tuple[set[str], list[str]]:
+    """Return what decides in the rules themselves, and a line for everything that is wrong with them."""
     problems: list[str] = []
+    decided: set[str] = set()
     for rule in rules:
         messages = [place for event, place in rule.steps if isinstance(event, UserUttered)]
         if restrict_rules and len(messages) > 1:
             text = "a rule has one message of the user at most; write a story, or set restrict_rules: false."
             problems.append(f"{messages[1]}: {text}")
         problems += _unknown_names(rule, domain)
-    contradictions = [line for rule in rules for line in _follow(policy, rule, domain)]
-    return [*problems, *contradictions, *_incomplete(rules, domain)]
+    contradictions = [line for rule in rules for line in _follow(policy, rule, domain, decided)]
+    return decided, [*problems, *contradictions, *_incomplete(rules, domain)]
 
 
 def _unknown_names(rule: Rule, domain: Domain) -> list[str]:
@@ -94,8 +97,11 @@ def _unknown_names(rule: Rule, domain: Domain) -> list[str]:
     return problems
 
 
-def _follow(policy: Decides, rule: Rule, domain: Domain) -> list[str]:
-    """Go through a rule as through a conversation, and return where the rules say otherwise than it does."""
+def _follow(policy: Decides, rule: Rule, domain: Domain, decided: set[str]) -> list[str]:
+    """Go through a rule as through a conversation, and return where the rules say otherwise than it does.
+
+    What decides there is added to `decided`.
+    """
     before = [] if rule.at_start else [ActionExecuted(SNIPPET)]  # Else something has been.
     tracker = DialogueStateTracker.from_events(rule.name, [*before, *rule.conditions], domain)
     problems: list[str] = []
@@ -114,6 +120,8 @@ def _follow(policy: Decides, rule: Rule, domain: Domain) -> list[str]:
             if decision is not None and decision.no_user and decision.action != event.action_name:
                 tracker.update(ActionExecutionRejected(str(decision.action)))
                 decision = policy.decide(tracker)
+            if decision is not None:
+                decided.add(decision.source)
             if decision is not None and decision.action not in (None, event.action_name):
                 text = f"rules contradict one another: this one says {event.action_name!r}"
                 problems.append(f"{place}: {text}, but {_told(policy, decision)}. Change one of them.")

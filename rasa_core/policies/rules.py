@@ -126,8 +126,11 @@ class RulePolicy(Policy):
             for states, action in turns_of(tracker):
                 self.interruptions.learn(states, action)
         used, contradicted = sources_in_stories(self, stories, domain)
-        self.in_stories = frozenset(used)
-        problems += check_rules(self, rules, domain, restrict_rules=self.restrict_rules)
+        decided, wrong = check_rules(self, rules, domain, restrict_rules=self.restrict_rules)
+        # As in Rasa, which does not hide either what another rule always decides in the place of.
+        covered = {str(number) for number in range(len(entries))} - decided
+        self.in_stories = frozenset(used | covered)
+        problems += wrong
         if self.check_for_contradictions and (problems or contradicted):
             raise ModelError("\n".join(dict.fromkeys([*problems, *contradicted])))
 
