@@ -187,7 +187,7 @@ class Compiler:
             moment.loop, moment.asks_for_loop = event.loop_name, True
 
     def _message(self, message: UserUttered) -> dict[str, float]:
-        """Return what a message asks: its intent, and of entities none or exactly these, with their roles and groups."""
+        """Return what a message asks: its intent, and of entities none or exactly these, with roles and groups."""
         assert isinstance(self._vocabulary, RasaVocabulary)
         asked = dict(self._vocabulary.features_of(message))
         if any(name.startswith("entity_") for name in asked):

@@ -1,0 +1,205 @@
+"""What is logged in which order, and what is said, as Rasa 3.6 does it where several things meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from answering_server import Answers, answering_server
+from rasa3_bots import say, trained, write
+
+from rasa_core.actions.webhook import ActionServer
+from rasa_core.agent import Agent
+from rasa_core.events import Event
+
+HEAD = """
+version: "3.1"
+intents: [a, b, c, go, second, chat, stop, "yes"]
+entities: [x, y]
+responses:
+  utter_a: [{text: A}]
+  utter_b: [{text: B}]
+  utter_c: [{text: C}]
+  utter_chat: [{text: Chat}]
+  utter_end: [{text: End}]
+  utter_go_on: [{text: "Go on?"}]
+  utter_ask_s: [{text: "S? {requested_slot}"}]
+  utter_ask_t: [{text: "T? {requested_slot}"}]
+"""
+SLOTS = """
+slots:
+  s: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: x}]}
+  t: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: y}]}
+forms: {f: {required_slots: [s]}, g: {required_slots: [t]}}
+"""
+RULES = """
+rules:
+- rule: f
+  steps: [{intent: go}, {action: f}, {active_loop: f}]
+- rule: end of f
+  condition: [{active_loop: f}]
+  steps: [{action: f}, {active_loop: null}, {action: utter_end}]
+- rule: g
+  steps: [{intent: second}, {action: g}, {active_loop: g}]
+- rule: chat
+  steps: [{intent: chat}, {action: utter_chat}]
+"""
+
+
+class MakesBots(Protocol):
+    def __call__(self, domain: str, data: str, answers: Answers = ..., **files: str) -> Agent: ...
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[MakesBots]:
+    """Make a bot whose own actions give these answers."""
+    with ExitStack() as stack:
+
+        def bot(domain: str, data: str, answers: Answers = {}, **files: str) -> Agent:  # noqa: B006 - never changed
+            more = f"actions: [{', '.join(answers)}]" if answers else "{}"
+            parts = {"domain__head": HEAD, "domain__own": domain, "domain__actions": more, "data__all": data}
+            agent = trained(write(tmp_path, **parts, **files))
+            url, _ = stack.enter_context(answering_server(answers))
+            return Agent(agent.domain, agent.policy_ensemble, actions=ActionServer(url))
+
+        yield bot
+
+
+def told(agent: Agent, text: str) -> list[str]:
+    """Send a message, and return what it logs, in short."""
+    before = agent.read_tracker("ada").version
+    say(agent, text)
+    return [line for event in list(agent.read_tracker("ada").events)[before:] if (line := _short(event))]
+
+
+def _short(event: Event) -> str:
+    content = event.as_dict()
+    kind, name = content["event"], content.get("name")
+    if kind == "slot":
+        return f"{name}={content['value']}"
+    if kind == "bot":
+        return f"says {content['text']}"
+    kinds = {"user": "", "session_started": "", "user_featurization": "seen", "active_loop": f"loop {name}"}
+    return kinds.get(kind, str(name or kind))
+
+
+def slot(name: str, value: Any) -> dict[str, Any]:
+    return {"event": "slot", "name": name, "value": value}
+
+
+def text(said: str) -> dict[str, Any]:
+    return {"text": said}
+
+
+def test_what_an_action_maps_comes_where_its_slot_stands_and_is_not_said(make: MakesBots) -> None:
+    agent = make(
+        """
+        slots:
+          s: {type: text, influence_conversation: false, mappings: [{type: from_text}]}
+          t: {type: text, influence_conversation: false, mappings: [{type: custom, action: act}]}
+          u: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: x}]}
+        """,
+        "rules: [{rule: a, steps: [{intent: a}, {action: utter_a}]}]",
+        {"act": {"events": [slot("t", 1), slot("s", "its")], "responses": [text("mapped")]}},
+    )
+
+    assert told(agent, '/a{"x": "2"}')[2:6] == ['s=/a{"x": "2"}', "t=1", "s=its", "u=2"]
+    assert say(agent, "/a") == ["A"]
+
+
+def test_a_list_takes_a_text_and_the_value_of_an_intent_as_one_of_several(make: MakesBots) -> None:
+    agent = make(
+        """
+        slots:
+          s: {type: list, influence_conversation: false, mappings: [{type: from_text, intent: a}]}
+          t: {type: list, influence_conversation: false, mappings: [{type: from_intent, intent: b, value: 1}]}
+        """,
+        "rules: [{rule: a, steps: [{intent: a}, {action: utter_a}]}, "
+        "{rule: b, steps: [{intent: b}, {action: utter_b}]}]",
+    )
+
+    assert told(agent, "/a")[2] == "s=['/a']"
+    assert told(agent, "/b")[0] == "t=[1]"
+
+
+def test_a_form_that_has_refused_and_not_asked_again_takes_no_answer_by_a_condition(make: MakesBots) -> None:
+    agent = make(
+        SLOTS.replace("entity: x", "entity: x, conditions: [{active_loop: f}]"),
+        RULES + "- rule: inside\n  condition: [{active_loop: f}]\n  steps: [{intent: c}, {action: utter_c}]\n",
+    )
+    say(agent, "/go", "/c")
+
+    assert "s=1" not in told(agent, '/b{"x": "1"}')
+
+
+def test_a_form_asks_without_what_another_form_has_asked_for(make: MakesBots) -> None:
+    agent = make(SLOTS, RULES)
+
+    assert say(agent, "/go") == ["S? None"]
+    assert say(agent, "/second") == ["T? None"]
+    assert say(agent, "/chat") == ["Chat", "T? t"]
+
+
+def test_what_a_form_finds_at_first_comes_after_its_validation(make: MakesBots) -> None:
+    validated = {"events": [slot("s", "1!")], "responses": [text("checked")]}
+    agent = make(SLOTS, RULES, {"validate_f": validated})
+
+    events = told(agent, '/go{"x": "1", "y": "2"}')
+
+    assert events[events.index("f") :][:7] == [
+        *("f", "loop f", "says checked", "s=1!", "t=2", "requested_slot=None", "loop None"),
+    ]
+
+
+def test_a_validation_that_ends_a_form_at_once_says_so_once(make: MakesBots) -> None:
+    agent = make(SLOTS, RULES, {"validate_f": {"events": [slot("requested_slot", None)]}})
+
+    assert told(agent, "/go")[3:7] == ["f", "loop f", "requested_slot=None", "loop None"]
+
+
+def test_nothing_is_said_by_a_form_whose_question_fails(make: MakesBots) -> None:
+    answers: Answers = {"validate_f": {"responses": [text("checked")]}, "action_ask_s": {"status": 500}}
+    agent = make(SLOTS, RULES, answers)
+
+    assert say(agent, "/go") == ["End"]
+
+
+def test_an_interruption_is_logged_before_the_message_counts(make: MakesBots) -> None:
+    story = """
+    stories:
+    - story: goes on
+      steps: [{intent: go}, {action: f}, {active_loop: f}, {intent: stop}, {action: utter_go_on}, {intent: "yes"},
+        {action: f}, {active_loop: null}, {action: utter_end}]
+    """
+    agent = make(SLOTS, RULES, data__stories=story)
+    say(agent, "/go", "/stop")
+
+    assert told(agent, "/yes") == ["loop_interrupted", "seen", "f", "requested_slot=s", "says S? s", "action_listen"]
+
+
+def test_what_refused_is_tried_again_after_going_back(make: MakesBots) -> None:
+    config = "policies: [{name: RulePolicy, enable_fallback_prediction: false}]"
+    agent = make(SLOTS, RULES, config=config)
+    say(agent, "/go", "/go", "/go")
+
+    assert told(agent, "/back")[1:] == ["action_back", "rewind", "rewind", "f", "seen", "action_listen"]
+
+
+def test_ten_actions_may_run_beside_those_that_refuse(make: MakesBots) -> None:
+    config = "policies: [{name: RulePolicy, core_fallback_action_name: utter_c}]"
+    agent = make(SLOTS, RULES, config=config)
+    say(agent, "/go")
+
+    assert say(agent, "/a") == ["C"] * 10
+
+
+def test_a_response_is_logged_with_what_rasa_sdk_tells_beside_its_name(make: MakesBots) -> None:
+    said = {"responses": [{"text": None, "response": "utter_c", "template": "utter_c", "custom": {}}]}
+    agent = make("{}", "rules: [{rule: a, steps: [{intent: a}, {action: act}]}]", {"act": said})
+    say(agent, "/a")
+
+    [bot] = [event for event in agent.read_tracker("ada").events if event.type_name == "bot"]
+    assert bot.as_dict()["metadata"] == {"template": "utter_c", "utter_action": "utter_c"}

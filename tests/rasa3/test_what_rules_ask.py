@@ -1,0 +1,190 @@
+"""What rules and stories ask of slots, entities and loops, where Rasa 3.6 reads more or less than is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+from rasa3_bots import say, trained, write
+
+from rasa_core.agent import Agent
+
+HEAD: Final = """
+version: "3.1"
+intents: [a, b, c, go, chat]
+entities: [x, y, {city: {roles: [from, to]}}]
+responses:
+  utter_a: [{text: A}]
+  utter_b: [{text: B}]
+  utter_c: [{text: C}]
+  utter_chat: [{text: Chat}]
+  utter_default: [{text: "?"}]
+  utter_ask_s: [{text: "S?"}]
+"""
+
+# Each has slots and forms, stories and rules, config.yml, and a line of messages with what is said.
+BOTS: Final[dict[str, tuple[str, str, str, str]]] = {
+    "an entity of a story fills the slot that it is mapped to, whatever this is called": (
+        "slots: {s: {type: text, mappings: [{type: from_entity, entity: x}]}}",
+        "stories: [{story: s, steps: [{intent: a, entities: [x]}, {action: utter_a}, {intent: b}, {action: utter_b}]}]",
+        "",
+        '/a{"x": "1"} => A | /b => B',
+    ),
+    "an entity of a story fills no slot that it is not mapped to": (
+        "slots: {x: {type: text, mappings: [{type: from_text, intent: c}]}}",
+        "stories: [{story: one, steps: [{intent: a, entities: [{x: 1}]}, {action: utter_a}]}]",
+        "",
+        '/a{"x": "1"} => A',
+    ),
+    "a story takes mappings of an entity without their intents": (
+        "slots: {s: {type: text, mappings: [{type: from_entity, entity: x, intent: b}]}}",
+        "stories: [{story: one, steps: [{intent: a, entities: [x]}, {action: utter_a}]}]",
+        "",
+        '/a{"x": "1"} => ?',
+    ),
+    "an entity of a rule fills its slot, too": (
+        "slots: {s: {type: text, mappings: [{type: from_entity, entity: x, intent: b}]}}",
+        "rules: [{rule: one, steps: [{intent: a, entities: [x]}, {action: utter_a}]}]",
+        "",
+        '/a{"x": "1"} => ? | /b{"x": "1"} => ? | /a{"x": "2"} => ?',
+    ),
+    "a rule that names entities allows no others": (
+        "{}",
+        """
+        rules:
+        - rule: x
+          steps: [{intent: a, entities: [{x: 1}]}, {action: utter_a}]
+        - rule: none
+          steps: [{intent: b}, {action: utter_b}]
+        """,
+        "",
+        '/a{"x": "1"} => A | /a{"x": "1", "y": "2"} => ? | /b{"x": "1", "y": "2"} => B',
+    ),
+    "a value without a feature asks nothing of a slot, and none asks that it is not set": (
+        "slots: {s: {type: bool, mappings: [{type: from_entity, entity: x}]}}",
+        """
+        rules:
+        - rule: neither
+          condition: [{slot_was_set: [{s: perhaps}]}]
+          steps: [{intent: a}, {action: utter_a}]
+        - rule: none
+          condition: [{slot_was_set: [{s: null}]}]
+          steps: [{intent: b}, {action: utter_b}]
+        """,
+        "",
+        '/a => A | /b{"x": true} => ? | /a{"x": true} => A',
+    ),
+    "the rule for the beginning wins over one for always, which is as long": (
+        "{}",
+        """
+        rules:
+        - rule: always
+          steps: [{intent: a}, {action: utter_a}]
+        - rule: first
+          conversation_start: true
+          steps: [{intent: a}, {action: utter_b}]
+        """,
+        "",
+        "/a => B | /a => A",
+    ),
+    "a loop that only rules name keeps a story from going on, unless rules are checked": (
+        """
+        slots: {s: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: x}]}}
+        forms: {f: {required_slots: [s]}}
+        """,
+        """
+        stories: [{story: one, steps: [{intent: a}, {action: utter_a}]}]
+        rules: [{rule: go, steps: [{intent: go}, {action: f}, {active_loop: f}]}]
+        """,
+        "policies: [{name: MemoizationPolicy, max_history: 1}, {name: RulePolicy, check_for_contradictions: false}]",
+        "/go => S? | /a => ?",
+    ),
+    "a loop that begins and ends in one turn of a story is one that only rules name": (
+        """
+        slots: {s: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: x}]}}
+        forms: {f: {required_slots: [s]}}
+        """,
+        """
+        stories:
+        - story: one
+          steps: [{intent: a}, {action: utter_a}]
+        - story: form
+          steps: [{intent: go}, {action: f}, {active_loop: f}, {active_loop: null}, {action: utter_b}]
+        rules: [{rule: go, steps: [{intent: go}, {action: f}, {active_loop: f}]}]
+        """,
+        "policies: [{name: MemoizationPolicy, max_history: 1}, {name: RulePolicy}]",
+        "/go => S? | /a => A",
+    ),
+    "a slot with a value from the beginning is one that stories know": (
+        "slots: {s: {type: text, initial_value: one, mappings: [{type: from_entity, entity: x}]}}",
+        """
+        stories: [{story: one, steps: [{intent: a}, {action: utter_a}]}]
+        rules:
+        - rule: unset
+          condition: [{slot_was_set: [{s: null}]}]
+          steps: [{intent: b}, {action: utter_b}]
+        """,
+        "policies: [{name: MemoizationPolicy, max_history: 1}, {name: RulePolicy}]",
+        '/a => A | /b{"x": null} => B | /a => ?',
+    ),
+    "an augmented memory begins at no message that a hidden turn has answered": (
+        """
+        slots: {s: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: x}]}}
+        forms: {f: {required_slots: [s]}}
+        """,
+        """
+        stories:
+        - story: form
+          steps: [{intent: go}, {action: f}, {active_loop: f}, {active_loop: null}, {action: utter_b}]
+        - story: form with other talk
+          steps: [{intent: go}, {action: f}, {active_loop: f}, {intent: c}, {action: utter_c}, {action: f},
+            {active_loop: null}, {action: utter_b}]
+        rules: [{rule: chat, steps: [{intent: chat}, {action: utter_chat}]}]
+        """,
+        "policies: [{name: AugmentedMemoizationPolicy}, {name: RulePolicy}]",
+        '/go => S? | /chat => Chat, S? | /b{"x": "1"} => ?',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BOTS)
+def test_what_is_said(name: str, tmp_path: Path) -> None:
+    domain, data, config, talk = BOTS[name]
+    agent = trained(
+        write(
+            tmp_path,
+            domain__head=HEAD,
+            domain__own=domain,
+            data__all=data,
+            **({"config": config} if config else {}),
+        )
+    )
+
+    for turn in talk.split(" | "):
+        message = turn.split(" =>")[0]
+        assert f"{message} => {', '.join(say(agent, message))}".strip() == turn
+
+
+def test_a_rule_in_whose_place_another_decides_hides_no_turn(tmp_path: Path) -> None:
+    rules = """
+    rules:
+    - rule: outside
+      condition: [{active_loop: null}]
+      steps: [{intent: a}, {action: utter_a}]
+    - rule: always
+      steps: [{intent: a}, {action: utter_a}]
+    - rule: go
+      steps: [{intent: go}, {action: f}, {active_loop: f}]
+    """
+    form = """
+    slots: {s: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: x}]}}
+    forms: {f: {required_slots: [s]}}
+    """
+    agent: Agent = trained(write(tmp_path, domain__head=HEAD, domain__own=form, data__all=rules))
+    say(agent, "/a", "/go", "/a")
+
+    actions = [event.as_dict() for event in agent.read_tracker("ada").events if event.type_name == "action"]
+    hidden = [(action["name"], action.get("hide_rule_turn", False)) for action in actions]
+    assert hidden[2:4] == [("utter_a", True), ("action_listen", True)]
+    assert hidden[6:7] == [("utter_a", False)]
