@@ -187,8 +187,8 @@ class History:
         """The action that refused to run just now; None but for Rasa 3."""
         return None
 
-    def forget_rejection(self) -> None:
-        """Let an action that has refused to run be tried again."""
+    def go_on_with(self, reminders: dict[str, Any]) -> None:
+        """Keep the reminders of before something was taken back, after which what refused to run may be tried again."""
 
     def clear(self) -> None:
         """Forget everything."""

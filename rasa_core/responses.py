@@ -14,12 +14,15 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from rasa_core.channels.channel import OutputChannel
-from rasa_core.dispatcher import BotMessage, Content, Dispatcher, Responses, Values, filled, sayable, variables_of
+from rasa_core.dispatcher import BotMessage, Content, Dispatcher, Responses, Values, sayable, variables_of
 from rasa_core.exceptions import DomainError, did_you_mean
 
 logger = logging.getLogger(__name__)
 
 _DATA_KEYS = ("elements", "quick_replies", "buttons", "attachment", "image", "custom")
+_FILLED_KEYS = ("text", "quick_replies", "buttons", "attachment", "image", "custom")
+_DOUBLED = re.compile(r"(?<!\{)\{\{[^\n{}]+\}\}(?!\})")
+_OBJECT = re.compile(r"\{[^{}]*[:!][^{}]*\}")
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^\n{}]+?)\}")
 
 
@@ -80,7 +83,9 @@ class ResponseDispatcher(Dispatcher):
             return
         channel, text = self.output_channel, said.get("text") or ""
         buttons = said.get("quick_replies") or said.get("buttons")
-        if buttons:
+        if buttons and said.get("text") is None:
+            channel.send_buttons(self.sender_id, buttons)
+        elif buttons:
             channel.send_text_with_buttons(self.sender_id, text, buttons)
             self.send_messages.append(text)
         else:
@@ -126,9 +131,8 @@ class ResponseDispatcher(Dispatcher):
         if chosen is None:
             logger.error("no variant of the response %r fits now, and nothing is said.", template_name)
             return None
-        said = ("text", *_DATA_KEYS)
         return {
-            key: filled(value, values, key, template_name, _fill_text) if key in said else value
+            key: _filled(value, values, template_name) if key in _FILLED_KEYS else value
             for key, value in chosen.items()
         }
 
@@ -154,12 +158,30 @@ def _holds(response: str, condition: Mapping[str, Any], slots: Mapping[str, Any]
     return bool(found == wanted)
 
 
+def _filled(value: Any, values: Content, template: str) -> Any:
+    """Return what stands in a response with all texts in it filled, payloads as any."""
+    if isinstance(value, str):
+        return _fill_text(value, values, template)
+    if isinstance(value, Mapping):
+        return {name: _filled(inner, values, template) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, values, template) for inner in value]
+    return value
+
+
 def _fill_text(text: str, values: Content, template: str) -> str:
-    """Fill ``{name}``; ``{{`` and ``}}`` become single braces. With one unknown name, all stays as it is."""
+    """Fill ``{name}``; ``{{`` and ``}}`` become single braces. With one unknown name, all stays as it is.
+
+    As in Rasa, all stays also where names stand in single and in double braces, or in an object with single braces, as
+    that of a payload.
+    """
 
     def value_of(match: re.Match[str]) -> str:
         return match[0][0] if match[1] is None else str(values[match[1]])
 
+    has_names = any(match[1] is not None for match in _PLACEHOLDER.finditer(text))
+    if has_names and (_DOUBLED.search(text) or _OBJECT.search(_PLACEHOLDER.sub("", text))):
+        return text
     try:
         return _PLACEHOLDER.sub(value_of, text)
     except KeyError as error:

@@ -75,7 +75,11 @@ def test_an_unknown_response_is_not_said(caplog: pytest.LogCaptureFixture) -> No
     [
         ("to {city}", "to Bonn"),
         ("{n} {nothing} {many}", "5 None [1, 2]"),
-        ("{{city}} {city}", "{city} Bonn"),
+        ("{{city}}", "{city}"),
+        ("{{city}} {city}", "{{city}} {city}"),
+        ("{{{city}}}", "{Bonn}"),
+        ('/go{{"city": "{city}"}}', '/go{"city": "Bonn"}'),
+        ('/go{"city": "{city}"}', '/go{"city": "{city}"}'),
         ("{city} {unknown}", "{city} {unknown}"),
         ("{n:.2f}", "{n:.2f}"),
         ("{city.upper}", "{city.upper}"),
@@ -97,7 +101,7 @@ def test_a_message_is_sent_in_parts_and_logged_as_one() -> None:
         "image": "a.png",
         "attachment": {"type": "file"},
         "custom": {"to": "{city}"},
-        "buttons": [{"title": "{city}", "payload": '/go{"city": "{city}"}'}],
+        "buttons": [{"title": "{city}", "payload": '/go{{"city": "{city}"}}'}],
         "id": "7",
     }
     messages, dispatcher = say([whole], {"city": "Bonn"})
@@ -130,11 +134,16 @@ def test_an_image_alone_is_also_the_attachment_in_the_log() -> None:
 
 
 def test_cards_become_text_with_buttons() -> None:
-    card = {"title": "First", "subtitle": "Sub", "buttons": [{"title": "Go", "url": "u"}]}
-    assert say([{"text": "cards", "elements": [card]}])[0] == [
-        {"text": "cards"},
-        {"text": "First : Sub", "buttons": [{"title": "Go", "url": "u"}]},
+    card = {"title": "First {city}", "subtitle": "Sub", "buttons": [{"title": "Go", "url": "u"}]}
+    assert say([{"text": "{city}", "elements": [card]}], {"city": "Bonn"})[0] == [
+        {"text": "Bonn"},
+        {"text": "First {city} : Sub", "buttons": [{"title": "Go", "url": "u"}]},  # Rasa fills no cards.
     ]
+
+
+def test_buttons_without_a_text_have_none() -> None:
+    content = {"custom": {"k": 1}, "buttons": [{"title": "Go", "payload": "/go"}]}
+    assert say([content])[0] == [{"buttons": content["buttons"]}, {"custom": {"k": 1}}]
 
 
 def test_empty_lines_part_a_text_into_messages() -> None:

@@ -99,6 +99,10 @@ class OutputChannel:
             title = button.get("title", "")
             self.send_text_message(recipient_id, f"{number}: {title}" + (f" ({target})" if target else ""))
 
+    def send_buttons(self, recipient_id: str, buttons: Iterable[Mapping[str, Any]]) -> None:
+        """Send buttons that have no text above them."""
+        self.send_text_with_buttons(recipient_id, "", buttons)
+
     def send_custom_json(self, recipient_id: str, content: Any) -> None:
         """Send what only some channels understand, as JSON text."""
         self.send_text_message(recipient_id, json.dumps(content, ensure_ascii=False))

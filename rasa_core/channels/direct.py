@@ -71,6 +71,9 @@ class RestOutputChannel(CollectingOutputChannel):
     ) -> None:
         self.messages.append({"recipient_id": recipient_id, "text": message, "buttons": list(buttons)})
 
+    def send_buttons(self, recipient_id: str, buttons: Iterable[Mapping[str, Any]]) -> None:  # noqa: D102
+        self.messages.append({"recipient_id": recipient_id, "buttons": list(buttons)})
+
     def send_image_url(self, recipient_id: str, image_url: str) -> None:  # noqa: D102
         self.messages.append({"recipient_id": recipient_id, "image": image_url})
 

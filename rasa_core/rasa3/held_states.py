@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from rasa_core.history import State
+State = dict[str, float]
 
 
 class States:

@@ -146,8 +146,8 @@ class RasaHistory(History):
                 self.reminders = {other: kept for other, kept in self.reminders.items() if other != name}
                 return
 
-    def forget_rejection(self) -> None:  # noqa: D102
-        self.rejected = None
+    def go_on_with(self, reminders: dict[str, Any]) -> None:  # noqa: D102
+        self.reminders, self.rejected = reminders, None
 
     def _forget_parts(self) -> None:
         self.due, self.validated = list[str](), None

@@ -213,8 +213,7 @@ class DialogueStateTracker(EventLog, ConversationState):
         for event in applied:
             event.apply_to(self)
         if reminders is not None:
-            self.history.reminders = reminders
-            self.history.forget_rejection()
+            self.history.go_on_with(reminders)
 
     def _follow(self, events: Iterable[Event]) -> Self:
         """Append events that have happened before, in another tracker."""
