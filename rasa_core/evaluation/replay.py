@@ -39,7 +39,8 @@ from rasa_core.policies.many_reading import MomentReader, Moments
 from rasa_core.rasa3.history import history_for
 from rasa_core.teaching.corrections import DRAFT_MARK
 from rasa_core.tracker_store.base import TrackerStore
-from rasa_core.tracker_store.logs import each_of, event_in
+from rasa_core.tracker_store.logs import each_of
+from rasa_core.tracker_store.rows import event_in
 from rasa_core.trackers import DialogueStateTracker
 
 Conversation = tuple[str, Sequence[Event]]

@@ -31,6 +31,7 @@ from rasa_core.support.strict_json import encode_known
 from rasa_core.tracker_store.base import OVERRIDDEN, Conversation, StoredAnswer, TrackerStore, as_json
 from rasa_core.tracker_store.heads import Head, TrackerCache
 from rasa_core.tracker_store.packing import Place, Places, note_places, packed, unpacked
+from rasa_core.tracker_store.rows import events_in
 from rasa_core.trackers import DialogueStateTracker, expected_in
 from rasa_core.trackers.state import SNAPSHOT
 
@@ -224,8 +225,8 @@ class EventLogStore(TrackerStore, ABC):
         if head.fingerprint != self._model():
             tracker = self._blank(sender_id, head.origin)
             rows = self._rows(sender_id, head.origin, head.version)
-            for row in rows:
-                tracker.take(Event.from_log(json.loads(row)))
+            for event in events_in(rows, sender_id, head.origin):
+                tracker.take(event)
             note_places(_places_of(tracker), tracker, tracker.pending_events, rows, head.origin)
             tracker.expected = expected_in(snapshot)  # No log says what a caller was told.
             tracker.mark_committed()
@@ -310,7 +311,7 @@ class EventLogStore(TrackerStore, ABC):
         return answer._replace(text=text)
 
     def _events(self, sender_id: str, start: int, stop: int) -> list[Event]:
-        return [Event.from_log(json.loads(row)) for row in self._rows(sender_id, start, stop)]
+        return events_in(self._rows(sender_id, start, stop), sender_id, start)
 
     def _rows(self, sender_id: str, start: int, stop: int) -> list[str]:
         rows = self.read_events(sender_id, start, stop)

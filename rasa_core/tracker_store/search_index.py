@@ -8,6 +8,7 @@ So a turn costs nothing for it. What was deleted from the store goes from the in
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
@@ -28,6 +29,8 @@ from rasa_core.tracker_store.digests import PROBLEMS, Digest, digest_of
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.reviews import Changed, Mark, Reviews, reviews_of
 from rasa_core.tracker_store.search import Search, slot_word
+
+logger = logging.getLogger(__name__)
 
 MOST_AT_ONCE: Final = 200
 ROWS_AT_ONCE: Final = 10_000
@@ -235,7 +238,12 @@ class ConversationIndex:
             rows = self._rows(one.sender_id)
             if rows is not None:
                 since = mark.version if mark.reviewed else 0
-                read.append((one, digest_of(rows, since), mark))
+                try:
+                    read.append((one, digest_of(rows, since), mark))
+                except (ValueError, RecursionError) as error:  # All others are shown.
+                    logger.warning(
+                        "a row of conversation %r is no JSON, and the list leaves it out: %s", one.sender_id, error
+                    )
         with self._changing() as connection:
             for one, digest, mark in read:
                 _put(connection, one, digest, mark)
