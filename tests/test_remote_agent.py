@@ -15,7 +15,16 @@ from rasa_core.channels.channel import InputChannel, MessageHandler, OutputChann
 from rasa_core.channels.direct import CollectingOutputChannel
 from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
-from rasa_core.events import ActionExecuted, BotUttered, ConversationPaused, Event, Restarted, SlotSet, UserUttered
+from rasa_core.events import (
+    ActionExecuted,
+    BotUttered,
+    ConversationPaused,
+    Event,
+    Restarted,
+    SlotSet,
+    StoryExported,
+    UserUttered,
+)
 from rasa_core.exceptions import ClientError, UnknownActionError
 from rasa_core.remote import RasaCoreClient, RemoteAgent
 from rasa_core.remote import agent as remote
@@ -150,7 +159,6 @@ def test_an_action_that_fails_is_reported_with_what_it_said_and_the_turn_goes_on
 @pytest.mark.parametrize(
     ("events", "error"),
     [
-        pytest.param([SlotSet("venu", "x")], "no slot 'venu'", id="slot of no domain"),
         pytest.param([SlotSet("venue", object())], "cannot be stored as JSON", id="value of no JSON"),
         pytest.param(["venue"], "list of Event objects", id="no event"),
         pytest.param(SlotSet("venue", "x"), "", id="no list"),
@@ -167,6 +175,41 @@ def test_an_action_whose_events_cannot_be_stored_has_failed(
     assert error in (failed.error or "")
     assert failed.error
     assert listening == ActionExecuted("action_listen")
+
+
+def test_an_action_whose_events_the_server_refuses_has_failed(
+    client: RasaCoreClient, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = DOMAIN.replace("slots: {venue: {type: text}}", "slots: {venue: {type: text}, here_alone: {type: text}}")
+    monkeypatch.setattr(ActionFail, "run", lambda *_: [SlotSet("here_alone", "x")])
+    RemoteAgent(Domain.from_yaml(more), client).process_message(UserMessage("/fail", None, "anna"))
+
+    failed, listening = list(agent.read_tracker("anna").events)[2:]
+    assert "no slot 'here_alone'" in (getattr(failed, "error", None) or "")
+    assert listening == ActionExecuted("action_listen")
+
+
+def test_stories_that_an_action_exports_are_written_here(
+    bot: RemoteAgent, agent: Agent, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    exported = [StoryExported(str(tmp_path / "said.md")), SlotSet("venue", "Big Arena")]
+    monkeypatch.setattr(ActionFail, "run", lambda *_: exported)
+    bot.process_message(UserMessage("/fail", None, "anna"))
+
+    assert "* fail" in (tmp_path / "said.md").read_text(encoding="utf-8")
+    assert agent.read_tracker("anna").get_slot("venue") == "Big Arena"
+
+
+def test_what_an_action_sets_besides_a_slot_that_there_is_not_is_kept(
+    bot: RemoteAgent, agent: Agent, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(ActionFail, "run", lambda *_: [SlotSet("venu", "x"), SlotSet("venue", "Big Arena")])
+    bot.process_message(UserMessage("/fail", None, "anna"))
+
+    assert agent.read_tracker("anna").get_slot("venue") == "Big Arena"
+    assert agent.read_tracker("anna").latest_action_name == "action_listen"
+    assert not any(getattr(event, "error", None) for event in agent.read_tracker("anna").events)
+    assert any("'action_fail' is not reported: the domain has no slot 'venu'" in line for line in caplog.messages)
 
 
 def test_an_action_sees_what_others_have_changed_in_the_meantime(

@@ -18,8 +18,8 @@ from rasa_core.channels.channel import InputChannel, UserMessage
 from rasa_core.channels.direct import CollectingOutputChannel
 from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
-from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event
-from rasa_core.exceptions import ClientError, RasaCoreError
+from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, StoryExported
+from rasa_core.exceptions import ClientError, RasaCoreError, UnknownActionError, UnknownSlotError
 from rasa_core.remote.client import RasaCoreClient
 from rasa_core.support.http_calls import ServerAnswerError
 from rasa_core.trackers import DialogueStateTracker
@@ -145,10 +145,21 @@ class RemoteAgent:
             log_failure(logger, action_name, tracker.sender_id, error)
             events, problem = [], _problem(error)
             dispatcher.report_failure(action_name, problem)
-        said = take_said(dispatcher)
+        said, events = take_said(dispatcher), [event for event in events if self._is_known(action_name, event)]
         for event in (ActionExecuted(action_name), *said, *events):
             tracker.update(event)
+        # The file is written by now, here, where the action is; a server takes no such event.
+        events = [event for event in events if not isinstance(event, StoryExported)]
         return self._report(action_name, said, events, tracker.sender_id, problem)
+
+    def _is_known(self, action_name: str, event: Event) -> bool:
+        """Tell whether the domain has what an event names; a server refuses a report with an event of another name."""
+        try:
+            self.domain.check_event(event)
+        except (UnknownSlotError, UnknownActionError) as error:
+            logger.error("an event of the action %r is not reported: %s", action_name, error)
+            return False
+        return True
 
     def _report(
         self, action_name: str, said: list[Event], events: list[Event], sender_id: str, problem: str | None
