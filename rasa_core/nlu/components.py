@@ -12,6 +12,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any, Final, Protocol
 from urllib.parse import urlencode, urlsplit
 
@@ -121,6 +122,23 @@ class Interpreter:
             _add_entities(answer, ({**one, "value": seen[one["start"] : one["end"]]} for one in network["entities"]))
 
 
+def keywords_among(named: Sequence[tuple[str, str]], *, case_sensitive: bool) -> list[list[str]]:
+    """Return the texts that tell an intent: as in Rasa, neither examples of two, nor those within one of another."""
+    intents: dict[str, set[str]] = {}
+    for text, intent in named:
+        intents.setdefault(text, set()).add(intent)
+    kept = [(text, one) for text, one in dict.fromkeys(named) if len(intents[text]) == 1]
+    within: dict[str, set[str]] = {}
+    for text, intent in kept:
+        read = text if case_sensitive else text.lower()
+        places = [match.start() for match in re.finditer(r"\b", read)]
+        for start, end in combinations(places, 2):
+            within.setdefault(read[start:end], set()).add(intent)
+    return [
+        [text, one] for text, one in kept if not within.get(text if case_sensitive else text.lower(), set()) - {one}
+    ]
+
+
 class KeywordIntents:
     """Gives a message the intent of an example that stands in it, word for word; of several, of the first."""
 
@@ -178,11 +196,12 @@ def _add_entities(answer: Answer, found: Iterable[Answer]) -> None:
 
 
 class Synonyms:
-    """Replaces values of entities by what they are synonyms of."""
+    """Replaces values of entities by what they are synonyms of; `values` are written as they are in examples."""
 
-    def __init__(self, synonyms: Mapping[str, str]) -> None:
+    def __init__(self, synonyms: Mapping[str, str], values: Iterable[str] = ()) -> None:
         # A value is a synonym of itself, so that "lisbon" becomes "Lisbon"; what was written so wins.
-        self._synonyms = {alike(value): value for value in synonyms.values()} | dict(synonyms)
+        own = {alike(value): value for value in reversed([*synonyms.values(), *values])}
+        self._synonyms = own | dict(synonyms)
 
     def change(self, answer: Answer, seen: str) -> None:
         """Replace the values of the entities that were found so far."""

@@ -271,7 +271,7 @@ def _checked(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
 # -- what is kept with a model
 
 
-def stored_steps(config: PipelineConfig | None, data: TrainingData, entities: Iterable[str] = ()) -> list[Step] | None:
+def stored_steps(config: PipelineConfig | None, data: TrainingData) -> list[Step] | None:
     """Return what a model keeps of a pipeline, JSON-able; None if the network alone answers.
 
     Parameters
@@ -280,8 +280,6 @@ def stored_steps(config: PipelineConfig | None, data: TrainingData, entities: It
         None for a bot without ``pipeline:``; then lookup tables with ``extract: true`` are all that is beside.
     data
         What the bot is trained from: it has the keywords, and names the entities and retrieval intents.
-    entities
-        Names of further entities: those of the domain.
     """
     alone = [lookup.name for lookup in data.lookups if lookup.extract]
     if config is None and not alone:
@@ -291,8 +289,7 @@ def stored_steps(config: PipelineConfig | None, data: TrainingData, entities: It
         steps.insert(_after_extractors(steps), {"kind": "RegexEntityExtractor", **_PATTERN_OPTIONS, "lookups": alone})
     if config is None:
         steps.append({"kind": "EntitySynonymMapper"})
-    known = {*data.entities, *entities}
-    return [_with_data(step, data, known, alone) for step in steps]
+    return [_with_data(step, data, alone) for step in steps]
 
 
 def _after_extractors(steps: Sequence[Step]) -> int:
@@ -301,19 +298,20 @@ def _after_extractors(steps: Sequence[Step]) -> int:
     return places[-1] + 1 if places else 0
 
 
-def _with_data(step: Step, data: TrainingData, entities: set[str], alone: Sequence[str]) -> Step:
+def _with_data(step: Step, data: TrainingData, alone: Sequence[str]) -> Step:
     """Return a step with what it takes of the data."""
     if step["kind"] == "KeywordIntentClassifier":
         named = [(one.text, one.intent.partition("/")[0]) for one in data.examples if one.intent]
-        intents: dict[str, set[str]] = {}  # A text that is an example of two says nothing, as in Rasa.
-        for text, intent in named:
-            intents.setdefault(text, set()).add(intent)
-        return {**step, "keywords": [[text, one] for text, one in dict.fromkeys(named) if len(intents[text]) == 1]}
+        return {**step, "keywords": components.keywords_among(named, case_sensitive=step["case_sensitive"])}
     if step["kind"] == "RegexEntityExtractor" and "lookups" not in step:
-        # Tables and expressions that are called like no entity are there for features alone.
+        # Those that are called like no entity of the examples are there for features alone, as in Rasa.
+        entities = set(data.entities)
         lookups = [one.name for one in data.lookups if one.name in entities] if step["use_lookup_tables"] else []
         regexes = [one.name for one in data.regexes if one.name in entities] if step["use_regexes"] else []
         return {**step, "lookups": list(dict.fromkeys([*lookups, *alone])), "regexes": list(dict.fromkeys(regexes))}
+    if step["kind"] == "EntitySynonymMapper":
+        values = dict.fromkeys(str(entity.value) for one in data.examples for entity in one.entities)
+        return {**step, "values": list(values)}
     return step
 
 
@@ -380,7 +378,7 @@ def _component(step: Mapping[str, Any], description: Mapping[str, Any]) -> Compo
             whole_words=step["use_word_boundaries"],
         )
     if kind == "EntitySynonymMapper":
-        return components.Synonyms(description["synonyms"])
+        return components.Synonyms(description["synonyms"], step.get("values", ()))
     if kind == "ResponseSelector":
         name = step["retrieval_intent"]
         return components.ResponseSelector([] if name is None else [name], name is None)

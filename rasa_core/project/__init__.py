@@ -188,7 +188,7 @@ class Project:
     def nlu_is_current(self) -> bool:
         """Tell whether there is an interpreter of exactly this NLU data, or none is needed."""
         data = self.nlu_data()
-        return state_of(self.nlu_model, data, self._steps(data, self.load_domain(), True)) == "current"
+        return state_of(self.nlu_model, data, self._steps(data, True)) == "current"
 
     def policies(self) -> ConfiguredPolicies | None:
         """Return what config.yml says of policies; None for a bot of Rasa 2 or 3, which `read_rasa_config` reads."""
@@ -212,8 +212,8 @@ class Project:
         """Return what config.yml says of components, or what Rasa would have chosen for it; None if it says nothing."""
         return chosen_pipeline(self.folder / "config.yml", is_of_rasa=self.rasa is not None, ignores_own=ignores_own)
 
-    def _steps(self, data: TrainingData, domain: Domain, ignores_own: bool) -> list[Step] | None:
-        return stored_steps(self.pipeline(ignores_own), data, domain.entities)
+    def _steps(self, data: TrainingData, ignores_own: bool) -> list[Step] | None:
+        return stored_steps(self.pipeline(ignores_own), data)
 
     def train_if_changed(
         self,
@@ -250,7 +250,7 @@ class Project:
         for path in self.unread_stories:
             say(f"{path}: warning: {told_unread(self.stories)}")
         data = self.nlu_data() if nlu else TrainingData()
-        steps = self._steps(data, domain, ignore_components)
+        steps = self._steps(data, ignore_components)
         rasa = None
         if self.rasa is not None:
             rasa = read_rasa_config(self.rasa.config_file, network_of, ignores_own=ignore_components)

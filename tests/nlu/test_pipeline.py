@@ -6,6 +6,7 @@ import json
 import logging
 import re
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from small_nlu import small_model
 
 from rasa_core.exceptions import ModelError
-from rasa_core.nlu.components import DUCKLING_VARIABLE, PhraseFinder
+from rasa_core.nlu.components import DUCKLING_VARIABLE, PhraseFinder, keywords_among
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.pipeline import Pipeline, around_network, default_pipeline, pipeline_in, stored_steps
 from rasa_core.nlu.reading import read_training_text
@@ -77,9 +78,9 @@ def network(text: str, **sure: float) -> dict[str, Any]:
     return {"text": text, "intent": best, "intent_ranking": ranking, "entities": []}
 
 
-def answer(folder: Path, pipeline: str, text: str, given: dict[str, Any] | None = None, *known: str) -> dict[str, Any]:
+def answer(folder: Path, pipeline: str, text: str, given: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return what a pipeline makes of a text, and of what the network has understood of it."""
-    steps = stored_steps(pipeline_in(written(folder, pipeline)), data(), known)
+    steps = stored_steps(pipeline_in(written(folder, pipeline)), data())
     assert steps is not None
     description = {
         "synonyms": dict(data().synonyms),
@@ -108,10 +109,41 @@ def test_lookup_tables_and_expressions_find_entities_of_their_names(tmp_path: Pa
     assert {one["extractor"] for one in parse["entities"]} == {"RegexEntityExtractor"}
 
 
-def test_entities_that_only_the_domain_names_are_found_too(tmp_path: Path) -> None:
-    parse = answer(tmp_path, "- name: RegexEntityExtractor", "a red one", None, "colour")
+def test_a_table_of_an_entity_that_no_example_has_finds_nothing(tmp_path: Path) -> None:
+    assert entities(answer(tmp_path, "- name: RegexEntityExtractor", "a red one")) == []
 
-    assert entities(parse) == [("colour", "red", 2, 5)]
+
+def test_a_keyword_within_one_of_another_intent_tells_none(tmp_path: Path) -> None:
+    named = [
+        ("no", "deny"),
+        ("no way", "deny"),
+        ("no sugar", "order"),
+        ("tea", "order"),
+        ("NO", "shout"),
+        ("now", "now"),
+    ]
+
+    assert keywords_among(named, case_sensitive=True) == [["no way", "deny"], *map(list, named[2:])]
+    assert keywords_among(named, case_sensitive=False) == [["no way", "deny"], *map(list, named[2:4]), ["now", "y"]]
+
+
+def test_an_entity_is_written_as_in_the_first_example_of_its_value(tmp_path: Path) -> None:
+    text = """
+        version: "3.1"
+        nlu:
+        - intent: book
+          examples: |
+            - a table in [Porto](city)
+            - a table in [PORTO](city)
+        - lookup: city
+          examples: |
+            - porto
+        """
+    pipeline = "- name: RegexEntityExtractor\n- name: EntitySynonymMapper"
+    steps = stored_steps(pipeline_in(written(tmp_path, pipeline)), read_training_text(dedent(text), "nlu.yml"))
+    made = Pipeline(steps or (), {"synonyms": {}, "lookups": [["city", ["porto"]]], "regexes": []})
+
+    assert [one["value"] for one in made.finish(network("to porto"))["entities"]] == ["Porto"]
 
 
 @pytest.mark.parametrize(
@@ -445,7 +477,7 @@ def test_a_table_that_extracts_needs_no_configuration() -> None:
 
 def test_a_model_keeps_its_pipeline_and_can_have_another(tmp_path: Path) -> None:
     model = small_model()
-    steps = stored_steps(pipeline_in(written(tmp_path, "- name: RegexEntityExtractor\n")), data(), ["city"])
+    steps = stored_steps(pipeline_in(written(tmp_path, "- name: RegexEntityExtractor\n")), data())
 
     model.with_pipeline(steps).persist(tmp_path / "nlu")
     again = NLUModel.load(tmp_path / "nlu")
