@@ -14,6 +14,7 @@ from rasa_core.agent import Agent
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import RegexInterpreter
 from rasa_core.project import Project
+from rasa_core.rasa3.domain_parts import SNIPPET
 from rasa_core.server import conversations
 from rasa_core.server.assets import assets_in
 from rasa_core.server.inspector import takes
@@ -125,6 +126,7 @@ class Inspector:
                 "actions": [
                     {"name": name, "kind": _kind(name, agent), "sets": _slots_set_by(name, agent)}
                     for name in domain.action_names
+                    if name != SNIPPET  # What stands for the beginning of a rule is nothing to choose.
                 ],
             }
         )

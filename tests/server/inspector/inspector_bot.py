@@ -156,10 +156,17 @@ stories:
 """
 
 
-def write_form_project(folder: Path) -> Path:
-    """Write the project of a bot of Rasa 3 with a form into a folder, and return it."""
+def write_form_project(folder: Path, *, runs_elsewhere: bool = False) -> Path:
+    """Write the project of a bot of Rasa 3 with a form into a folder, and return it.
+
+    Where its actions run elsewhere, it has one that sees the answers to the form, and one at the end of it.
+    """
     (folder / "data").mkdir(parents=True)
-    files = {"domain": FORM_DOMAIN, "data/stories": FORM_STORIES, "data/rules": FORM_RULES}
+    domain, rules = FORM_DOMAIN, FORM_RULES
+    if runs_elsewhere:
+        domain += "actions: [validate_pizza_form, action_order]\naction_factory: remote\n"
+        rules = rules.replace("  - action: utter_done\n", "  - action: action_order\n  - action: utter_done\n")
+    files = {"domain": domain, "data/stories": FORM_STORIES, "data/rules": rules}
     for name, text in files.items():
         (folder / f"{name}.yml").write_text(text, encoding="utf-8")
     (folder / "config.yml").write_text("policies:\n- name: RulePolicy\n- name: MemoizationPolicy\n", encoding="utf-8")

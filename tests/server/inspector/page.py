@@ -184,6 +184,18 @@ class Page:
         self.click("This is what was meant")
         self.until(lambda: "%E2%86%92" in self.driver.current_url)
 
+    def set_slot(self, name: str, value: str) -> None:
+        """Say in the answer for an action what a slot is set to."""
+        script = """
+            const choice = document.querySelector(".answer > .row select");
+            if (!choice) return false;
+            choice.value = arguments[0];
+            choice.dispatchEvent(new Event("change"));
+            return true;
+        """
+        self.until(lambda: self.run(script, name))
+        self.type(value, ".answer .rows .row:last-child input")
+
     def write(self, *without: str) -> str:
         """Save what is proposed, but for some kinds, and return the change that is shown before."""
         self.until(lambda: self.all(".save input[type=checkbox]"))

@@ -299,6 +299,11 @@ class TestABotOfRasa3:
         new = "- rule: bye\n  steps:\n  - intent: bye\n  - action: utter_bye\n"
         assert (project / "data/rules.yml").read_text() == FORM_RULES + new
 
+    def test_what_is_no_action_cannot_be_chosen(self, client: Client) -> None:
+        names = {one["name"] for one in client.get("/inspector/bot").json["actions"]}
+        assert {"pizza_form", "utter_bye"} <= names
+        assert "..." not in names
+
     def test_a_person_may_choose_to_fall_back(self, client: Client) -> None:
         say(client, "/bye")
         draft = correct(client, at=told(client).index("action_default_fallback"), action="utter_bye")

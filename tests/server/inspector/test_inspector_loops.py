@@ -79,23 +79,39 @@ def test_a_bot_whose_actions_run_elsewhere_learns_to_understand_typed_text(page:
     assert Project(folder).models.versions.current == first
 
 
-def test_a_bot_of_rasa_3_with_a_form(page: Page, tmp_path: Path) -> None:
-    folder = write_form_project(tmp_path / "pizza")
+def test_a_bot_of_rasa_3_with_a_form_whose_actions_the_page_answers(page: Page, tmp_path: Path) -> None:
+    folder = write_form_project(tmp_path / "pizza", runs_elsewhere=True)
     project = trained(folder)
     first = project.models.versions.current
     with served(create_app(project.model, tracker_store="memory://", inspect=folder)) as address:
         page.open(address, "/talk/dora")
         page.say("/greet")
         page.say("/order")
+        page.wait_for("validate_pizza_form", ".answer")
+        assert "It sees the answer to the form before that counts" in page.texts(".answer")[0]
+        page.click("Done")
+        page.until(lambda: "Which size?" in page.steps())
+        assert "The form pizza_form begins" in page.steps()
         page.say("a large pizza")
         page.correct_message("a large pizza", "inform", "size", "large")
-        page.until(lambda: "A large one." in page.steps())
+        page.set_slot("size", "XXL")
+        page.click("Nothing found")  # There is no such size, and so the form asks again.
+        page.until(lambda: page.steps()[-2:] == ["Which size?", "waits for the user"])
+        page.say('/inform{"size": "large"}')
+        page.set_slot("size", "LARGE")
+        page.click("Done")
+        page.wait_for("action_order", ".answer")
+        page.click("It failed")
+        page.type("no oven", "#answer-reason").submit()
+        page.until(lambda: "A LARGE one." in page.steps())
+        assert "failed: no oven" in page.text()
         page.pick(".step.action", "utter_done")
         page.wait_for("Why utter_done?", ".panel")
         assert "rules.yml" in page.texts(".panel .snippet")[0]
         page.click("Close")
         change = page.write("nlu")
-        assert "- size: large" in change
+        assert "- size: LARGE" in change
+        assert "failed: true" in change
 
         page.open(address, "/talk/edd")
         page.say("/bye")

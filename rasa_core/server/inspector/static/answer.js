@@ -76,7 +76,8 @@ export function answerForm(bot, waits, send, failed) {
   const reason = h("input", {id: "answer-reason", autocomplete: "off"});
   const trouble = h("form", {class: "row", hidden: true, onsubmit: (event) => { event.preventDefault(); send([], reason.value.trim() || t.failed); }},
     h("label", {for: "answer-reason"}, t.why), reason, h("button", {}, t.failed));
-  return h("div", {class: "answer"}, h("p", {}, texts.talk.waitsFor(shown(waits.action))), rows,
+  return h("div", {class: "answer"}, h("p", {}, texts.talk.waitsFor(shown(waits.action))),
+    waits.action.startsWith("validate_") ? h("p", {class: "dim"}, texts.talk.validates) : null, rows,
     h("div", {class: "row"}, choice), h("div", {class: "row"}, h("label", {for: "answer-says"}, t.says), says),
     h("div", {class: "buttons"}, h("button", {type: "button", class: "main", onclick: done}, t.done),
       h("button", {type: "button", title: t.nothingHelp, onclick: nothing}, t.nothing),

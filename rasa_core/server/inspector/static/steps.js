@@ -64,7 +64,9 @@ function bot(event, kind) {
     data.image ? h("span", {class: "dim"}, shown(data.image)) : null)];
 }
 
-const slot = (event) => [h("span", {class: "facts"}, chip("slot", h("bdi", {}, shown(event.name)), " = ", h("bdi", {}, plain(event.value))))];
+const slot = (event) => [h("span", {class: "facts"}, chip("slot", h("bdi", {}, shown(event.name)), " = ", h("bdi", {}, event.value === null ? t.nothing : plain(event.value))))];
+
+const rule = (text) => [h("span", {class: "rule"}, text)];
 
 const RENDER = {
   user,
@@ -72,9 +74,18 @@ const RENDER = {
   bot: (event) => bot(event, "bot"),
   agent: (event) => bot(event, "person"),
   slot,
-  restart: () => [h("span", {class: "rule"}, t.restarted)],
-  followup: (event) => [h("span", {class: "rule"}, event.name ? t.fixes(shown(event.name)) : t.frees)],
-  session_started: () => [h("span", {class: "rule"}, t.session)],
+  restart: () => rule(t.restarted),
+  followup: (event) => rule(event.name ? t.fixes(shown(event.name)) : t.frees),
+  session_started: () => rule(t.session),
+  active_loop: (event) => rule(event.name ? t.formBegins(shown(event.name)) : t.formEnds),
+  loop_interrupted: (event) => rule(event.is_interrupted ? t.formInterrupted : t.formGoesOn),
+  action_execution_rejected: (event) => rule(t.rejected(shown(event.name))),
+  caller_action: (event) => rule((event.is_done ? t.partDone : t.partDue)(shown(event.name))),
+  rewind: () => rule(t.rewound),
+  undo: () => rule(t.undone),
+  reset_slots: () => rule(t.cleared),
+  pause: () => rule(t.falls),
+  resume: () => rule(t.answers),
 };
 
 const other = (event) => {
