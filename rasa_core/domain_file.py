@@ -15,10 +15,19 @@ from rasa_core import _legacy
 from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME
 from rasa_core.exceptions import DomainError, did_you_mean
 from rasa_core.support.places import Place
-from rasa_core.support.plain_yaml import TEXT_TYPES, Loader, PlainData, check_depth, check_tags, place_of, written
+from rasa_core.support.plain_yaml import (
+    TEXT_TYPES,
+    Loader,
+    PlainData,
+    check_depth,
+    check_tags,
+    is_null,
+    line_of,
+    place_of,
+    written,
+)
 from rasa_core.support.plain_yaml import write_yaml as write_yaml
 from rasa_core.support.problems import Problem, listed, log_warnings
-from rasa_core.support.yaml_limits import TAG
 
 logger = logging.getLogger(__name__)
 
@@ -188,7 +197,7 @@ class _Spoken(PlainData):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         content: dict[Any, Any] = super().construct_mapping(node, deep)
         for key, value in node.value:
-            if key.value in _SPOKEN_KEYS and isinstance(value, yaml.ScalarNode) and not _is_null(value):
+            if key.value in _SPOKEN_KEYS and isinstance(value, yaml.ScalarNode) and not is_null(value):
                 content[key.value] = value.value
         return content
 
@@ -202,21 +211,13 @@ class _SlotOptions(PlainData):
             if key.value == "values" and isinstance(value, yaml.SequenceNode):
                 items = zip(content["values"], value.value, strict=True)
                 content["values"] = [written(part, item) for item, part in items]
-            elif key.value == "initial_value" and content.get("type") in TEXT_TYPES and not _is_null(value):
+            elif key.value == "initial_value" and content.get("type") in TEXT_TYPES and not is_null(value):
                 content[key.value] = written(value, content[key.value])
         return content
 
 
-def _is_null(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.tag == f"{TAG}null"
-
-
 def _has_title(button: object) -> bool:
     return isinstance(button, dict) and isinstance(button.get("title"), str)
-
-
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
 
 
 class _Reader:
@@ -236,7 +237,7 @@ class _Reader:
             if key.value not in KNOWN_KEYS:
                 # A warning, not an error: files that people bring along have keys that mean nothing here.
                 text = f"unknown key {key.value!r} is ignored.{did_you_mean(key.value, KNOWN_KEYS)}"
-                self.problems.append(Problem("warning", text, Place(self.name, _line(key))))
+                self.problems.append(Problem("warning", text, Place(self.name, line_of(key))))
         nodes = {key.value: value for key, value in entries}
         intents, without_entities = self.intents(nodes.get("intents"))
         factory = nodes.get("action_factory")
@@ -265,9 +266,11 @@ class _Reader:
             self.tell(node, f"cannot read this value: {getattr(error, 'problem', error)}.")
             return None
 
-    def entries(self, node: yaml.Node | None, what: str) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
-        """Return the keys and values of a mapping; none of null."""
-        if node is None or _is_null(node):
+    def entries(
+        self, node: yaml.Node | None, what: str, *, last_counts: bool = False
+    ) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
+        """Return the keys and values of a mapping; none of null. Of a key that stands twice, the last may count."""
+        if node is None or is_null(node):
             return []
         if not isinstance(node, yaml.MappingNode):
             self.tell(node, f"{what} is a mapping of keys to values.")
@@ -276,15 +279,19 @@ class _Reader:
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode) or not key.value.strip():
                 self.tell(key, f"a key of {what} is a plain name.")
-            elif key.value in found:
-                first = _line(found[key.value][0])
-                self.tell(key, f"the key {key.value!r} stands twice; the first is on line {first}.")
-            else:
-                found[key.value] = key, value
+                continue
+            if key.value in found:
+                problem = f"the key {key.value!r} stands twice; the first is on line {line_of(found[key.value][0])}"
+                if not last_counts:
+                    self.tell(key, f"{problem}.")
+                    continue
+                problem += ", and is passed over. Remove one."
+                self.problems.append(Problem("warning", problem, place_of(self.name, key)))
+            found[key.value] = key, value
         return list(found.values())
 
     def sequence(self, node: yaml.Node | None, what: str) -> list[yaml.Node]:
-        if node is None or _is_null(node):
+        if node is None or is_null(node):
             return []
         if not isinstance(node, yaml.SequenceNode):
             self.tell(node, f"{what}: is a list, one name a line, each after a dash.")
@@ -293,7 +300,7 @@ class _Reader:
 
     def scalar(self, node: yaml.Node, what: str) -> str | None:
         """Return a name as it is written: ``no`` stays ``no``, though YAML would read it as false."""
-        if not isinstance(node, yaml.ScalarNode) or _is_null(node) or not node.value.strip():
+        if not isinstance(node, yaml.ScalarNode) or is_null(node) or not node.value.strip():
             self.tell(node, f"an entry of {what}: is a name.")
             return None
         return str(node.value)
@@ -307,7 +314,7 @@ class _Reader:
             name = self.scalar(self.key_of(entry), what)
             if name is None:
                 continue
-            first = self.lines.setdefault((what, name), _line(entry))
+            first = self.lines.setdefault((what, name), line_of(entry))
             if name in found:
                 self.tell(entry, f"{name!r} stands twice in {what}:; the first is on line {first}.")
             else:
@@ -342,7 +349,7 @@ class _Reader:
 
     def slots(self, node: yaml.Node | None) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
-        for key, entry in self.entries(node, "slots"):
+        for key, entry in self.entries(node, "slots", last_counts=True):
             before = len(self.problems)
             self.entries(entry, f"the slot {key.value!r}")
             options = self.value(entry, _SlotOptions) or {}
@@ -351,21 +358,21 @@ class _Reader:
                 self.tell(key, f"the slot {key.value!r} needs a type, such as type: {types}.")
             # What is wrong with a slot is told once, not again wherever its name is used.
             found[key.value] = options if len(self.problems) == before else {"type": "unfeaturized"}
-            self.lines["slots", key.value] = _line(key)
+            self.lines["slots", key.value] = line_of(key)
         return found
 
     def templates(self, node: yaml.Node | None) -> dict[str, list[Template]]:
         found = {}
-        for key, entry in self.entries(node, "templates"):
+        for key, entry in self.entries(node, "templates", last_counts=True):
             variants = entry.value if isinstance(entry, yaml.SequenceNode) else [entry]
             found[key.value] = [self.template(key.value, variant) for variant in variants]
-            self.lines["templates", key.value] = _line(key)
+            self.lines["templates", key.value] = line_of(key)
             if not variants:
                 self.tell(key, f"the template {key.value!r} has no text.")
         return found
 
     def template(self, name: str, node: yaml.Node) -> Template:
-        if isinstance(node, yaml.ScalarNode) and not _is_null(node):
+        if isinstance(node, yaml.ScalarNode) and not is_null(node):
             return {"text": node.value}
         before = len(self.problems)
         content = self.value(node, _Spoken)
@@ -392,7 +399,7 @@ class _Reader:
                 hint = did_you_mean(key.value, CONFIG_KEYS)
                 self.tell(key, f"config has no key {key.value!r}.{hint} Known: {', '.join(CONFIG_KEYS)}.")
             elif key.value == "restart_intent":
-                found[key.value] = "restart" if _is_null(entry) else self.scalar(entry, key.value) or "restart"
+                found[key.value] = "restart" if is_null(entry) else self.scalar(entry, key.value) or "restart"
             elif isinstance(value := self.value(entry), bool):
                 found[key.value] = value
             else:

@@ -180,10 +180,6 @@ def test_an_empty_file_is_refused(text: str) -> None:
         ("slots:\n  a:\n", r"bot.yml:2:3: the slot 'a' needs a type"),
         ("slots:\n  a: text", r"bot.yml:2:6: the slot 'a' is a mapping"),
         ("slots: [a]", r"bot.yml:1:8: slots is a mapping"),
-        (
-            "slots:\n  a: {type: text}\n  a: {type: text}",
-            r"bot.yml:3:3: the key 'a' stands twice; the first is on line 2",
-        ),
         ("slots:\n  a: {type: text, type: bool}", r"bot.yml:2:19: the key 'type' stands twice"),
         (
             "slots: {a: {type: x, initial_value: {[1]: 2}}}",
@@ -413,3 +409,25 @@ def test_all_slots_and_actions_that_cannot_be_built_are_told_with_their_lines() 
     assert [line.split(": ")[0] for line in lines] == ["bot.yml:2", "bot.yml:3", "bot.yml:6", "bot.yml:7"]
     assert "'txt'" in lines[0]
     assert "there is no module 'no'" in lines[3]
+
+
+def test_of_a_template_or_a_slot_that_stands_twice_the_last_counts(caplog: pytest.LogCaptureFixture) -> None:
+    text = """
+intents: [greet]
+slots:
+  name: {type: bool}
+  name: {type: text}
+templates:
+  utter_hi: [Hello!]
+  utter_bye: [Bye.]
+  utter_hi: [Hi!, Hey!]
+actions: [utter_hi, utter_bye]
+"""
+    domain = Domain.from_yaml(text, name="bot.yml")
+    assert [type(slot) for slot in domain.slots] == [TextSlot]
+    assert domain.templates == {"utter_hi": [{"text": "Hi!"}, {"text": "Hey!"}], "utter_bye": [{"text": "Bye."}]}
+    said = "the key {!r} stands twice; the first is on line {}, and is passed over. Remove one."
+    assert [line for line in caplog.messages if "twice" in line] == [
+        f"bot.yml:5:3: {said.format('name', 4)}",
+        f"bot.yml:9:3: {said.format('utter_hi', 7)}",
+    ]
