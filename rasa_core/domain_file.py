@@ -15,19 +15,10 @@ from rasa_core import _legacy
 from rasa_core.events import ACTION_LISTEN_NAME, ACTION_RESTART_NAME
 from rasa_core.exceptions import DomainError, did_you_mean
 from rasa_core.support.places import Place
-from rasa_core.support.plain_yaml import (
-    TEXT_TYPES,
-    Loader,
-    PlainData,
-    check_depth,
-    check_tags,
-    is_null,
-    line_of,
-    place_of,
-    written,
-)
+from rasa_core.support.plain_yaml import TEXT_TYPES, Loader, PlainData, check_depth, check_tags, place_of, written
 from rasa_core.support.plain_yaml import write_yaml as write_yaml
 from rasa_core.support.problems import Problem, listed, log_warnings
+from rasa_core.support.yaml_limits import is_null, line_of
 
 logger = logging.getLogger(__name__)
 

@@ -42,16 +42,6 @@ def place_of(name: str, node: yaml.Node) -> Place:
     return Place(name, node.start_mark.line + 1, column=node.start_mark.column + 1)
 
 
-def line_of(node: yaml.Node) -> int:
-    """Return the line on which a node begins, counted from 1."""
-    return int(node.start_mark.line) + 1
-
-
-def is_null(node: yaml.Node) -> bool:
-    """Tell whether a node is null: nothing, ``~`` or ``null``."""
-    return isinstance(node, yaml.ScalarNode) and node.tag == f"{TAG}null"
-
-
 class PlainData(yaml.constructor.SafeConstructor):
     """Plain data that JSON has too: a date stays text, and so does a time, which is no number to the base of 60."""
 

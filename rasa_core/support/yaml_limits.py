@@ -83,3 +83,13 @@ def foreign_tags(root: yaml.Node) -> Iterator[tuple[yaml.Node, str]]:
                 if id(child) not in seen:
                     seen.add(id(child))
                     waiting.append(child)
+
+
+def line_of(node: yaml.Node) -> int:
+    """Return the line on which a node begins, counted from 1."""
+    return int(node.start_mark.line) + 1
+
+
+def is_null(node: yaml.Node) -> bool:
+    """Tell whether a node is null: nothing, ``~`` or ``null``."""
+    return isinstance(node, yaml.ScalarNode) and node.tag == f"{TAG}null"
