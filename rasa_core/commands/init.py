@@ -6,6 +6,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ import rasa_core
 from rasa_core.commands.common import CONTEXT, Command
 from rasa_core.exceptions import did_you_mean
 from rasa_core.project import Project
+from rasa_core.support.folders import copy_folder
 
 CLIENTS: Final = {"python": "client.py", "node": "client.mjs", "php": "client.php", "shell": "client.sh"}
 RUN: Final = {"python": "python", "node": "node", "php": "php", "shell": "bash"}
@@ -73,14 +75,13 @@ def command(folder: Path, layout: str | None, client: str | None, example: str |
     if example is not None:
         if layout is not None or client is not None:
             raise click.UsageError("--layout and --client do not go with --example, which has files of its own.")
-        _copy(_example(example), folder)
+        _write(folder, [_example(example)])
         _tell(folder, example)
     else:
         layout = layout or _asked("How are its files written?", list(LAYOUTS))
         client = client or _asked("In which language do you write what it does?", list(CLIENTS))
-        _copy(examples_folder() / START / LAYOUTS[layout], folder)
-        _copy_file(examples_folder() / START / "gitignore", folder)
-        _copy_file(examples_folder() / START / "clients" / CLIENTS[client], folder)
+        start = examples_folder() / START
+        _write(folder, [start / LAYOUTS[layout], start / "gitignore", start / "clients" / CLIENTS[client]])
         _tell(folder, None)
     if _wants_training(train):
         Project(folder).train_if_changed(say=click.echo)
@@ -116,12 +117,22 @@ def _example(name: str) -> Path:
     return examples_folder() / name
 
 
-def _copy(source: Path, folder: Path) -> None:
-    shutil.copytree(source, folder, ignore=shutil.ignore_patterns(*_MADE, "gitignore"), dirs_exist_ok=True)
-
-
-def _copy_file(source: Path, folder: Path) -> None:
-    shutil.copyfile(source, folder / _RENAMED.get(source.name, source.name))
+def _write(folder: Path, sources: list[Path]) -> None:
+    """Copy files, and what is in folders, into a new or empty folder, all or nothing."""
+    is_new, left_out = not folder.exists(), shutil.ignore_patterns(*_MADE, "gitignore")
+    try:
+        for source in sources:
+            if source.is_dir():
+                copy_folder(source, folder, ignore=left_out, dirs_exist_ok=True)
+            else:
+                shutil.copyfile(source, folder / _RENAMED.get(source.name, source.name))
+    except OSError as error:
+        # Or it would be in the way when this is tried again, with more room or other rights.
+        for written in [folder] if is_new else list(folder.iterdir()):
+            shutil.rmtree(written, ignore_errors=True)
+            with suppress(OSError):  # That was a folder, or it is not there.
+                written.unlink()
+        raise OSError(error.errno, error.strerror, error.filename2 or error.filename) from error
 
 
 def _tell(folder: Path, example: str | None) -> None:

@@ -18,6 +18,7 @@ from typing import Any, Final
 from rasa_core.exceptions import ModelError, RasaCoreError
 from rasa_core.model_folder import fingerprint_of_files
 from rasa_core.policies.ensemble import PolicyEnsemble
+from rasa_core.support.folders import copy_folder
 from rasa_core.support.kept_versions import KeptVersions
 
 FINGERPRINT: Final = "training_input"
@@ -103,7 +104,7 @@ class ProjectModels:
 
         def fill(workplace: Path) -> str:
             for part in old:
-                shutil.copytree(part, workplace / part.name)
+                copy_folder(part, workplace / part.name)
             return _write_about(workplace, at, {}, {})
 
         # In this order: whatever breaks it off, the models are in one place at least, in full.
@@ -127,7 +128,7 @@ class ProjectModels:
         def make(workplace: Path) -> str:
             for part in (self.dialogue, self.nlu):
                 if part.is_dir():
-                    shutil.copytree(part, workplace / part.name)
+                    copy_folder(part, workplace / part.name)
             return _write_about(workplace, now, fill(workplace), files)
 
         return self.versions.add(make)

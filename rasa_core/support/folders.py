@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import logging
 import os
 import secrets
@@ -11,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from rasa_core.exceptions import ModelError
 
@@ -51,6 +52,29 @@ def files_below(folder: Path) -> list[Path]:
                 logger.warning("%s: the link leads back to %s, and is not followed.", path, real)
     # By parts: as text, "a-b/c" would come before "a/b".
     return sorted(found, key=lambda path: path.relative_to(folder).parts)
+
+
+def copy_folder(source: Path, target: Path, **options: Any) -> None:
+    """Copy a folder as `shutil.copytree` does; raise the `OSError` of the first file that cannot be copied.
+
+    That names one file and one reason, where `shutil.Error` lists all that went wrong as texts.
+    """
+    failed: list[OSError] = []
+
+    def copy(here: str, there: str) -> None:
+        try:
+            shutil.copy2(here, there)
+        except OSError as error:
+            failed.append(OSError(error.errno, error.strerror, error.filename2 or error.filename))
+            raise
+
+    try:
+        shutil.copytree(source, target, copy_function=copy, **options)
+    except shutil.Error as error:
+        if failed:
+            raise failed[0] from None
+        _, there, reason = error.args[0][0]  # Of a folder, or a link.
+        raise OSError(errno.EIO, str(reason), str(there)) from None
 
 
 def replace_directory(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from small_disk import SmallDisk
 
 from rasa_core.commands.check import command as check
 from rasa_core.commands.init import CLIENTS, RUN, command, example_names
@@ -104,3 +105,18 @@ def test_models_are_listed_and_one_is_gone_back_to(tmp_path: Path) -> None:
     assert Domain.load(tmp_path / "models" / "dialogue" / "domain.yml").templates["utter_hi"][0]["text"] == "Hi!"
     wrong = runner.invoke(models, ["use", "20260101-000000-00000000", str(tmp_path)])
     assert (wrong.exit_code, "no version" in wrong.output) == (1, True)
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["new folder", "empty folder"])
+def test_on_a_full_disk_nothing_is_left_of_a_bot(small_disk: SmallDisk, is_there: bool) -> None:
+    folder = small_disk.path / "bot"
+    if is_there:
+        folder.mkdir()
+    small_disk.fill()
+    finished = CliRunner().invoke(command, [str(folder), "--no-train"])
+    assert finished.exit_code == 1
+    assert finished.output.startswith(f"Error: {folder}/")
+    assert finished.output.endswith(": no space left on device.\n")
+    assert (folder.exists(), list(small_disk.path.rglob("bot/*"))) == (is_there, [])
+    small_disk.empty()
+    assert CliRunner().invoke(command, [str(folder), "--no-train"]).exit_code == 0

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from rasa_core.exceptions import ModelError
 from rasa_core.server.inspector.saving import copy_project
+from rasa_core.support.folders import copy_folder
 
 FOLDER: Final = ".candidate"
 MOST_LINES: Final = 500
@@ -57,9 +58,13 @@ class Candidate:
         if self.state()["state"] == "training":
             raise ModelError("a model is being trained now; wait for it, or discard it.")
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
-        copy_project(self.project, self.work)
-        self._take_models_along()
+        try:
+            self.folder.mkdir(parents=True)
+            copy_project(self.project, self.work)
+            self._take_models_along()
+        except OSError:  # Such as a full disk, on which half of a copy takes what is left.
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
         with open(self.folder / _LOG, "wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "rasa_core.train", "-v", str(self.work)],
@@ -78,7 +83,7 @@ class Candidate:
         models, target = self.project / "models", self.work / "models"
         for name in ("dialogue", "nlu"):
             if (models / name).is_dir():
-                shutil.copytree((models / name).resolve(), target / name)
+                copy_folder((models / name).resolve(), target / name)
         if (models / "features.npz").is_file():
             target.mkdir(exist_ok=True)
             shutil.copy2(models / "features.npz", target)
@@ -161,7 +166,7 @@ class Candidate:
             for name in ("dialogue", "nlu"):
                 shutil.rmtree(folder / name, ignore_errors=True)
                 if name in parts:
-                    shutil.copytree(parts[name], folder / name)
+                    copy_folder(parts[name], folder / name)
             return dict(about.figures)
 
         name: str = models.add(fill, about.files)

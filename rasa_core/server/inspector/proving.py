@@ -133,8 +133,7 @@ def _refused(do: Any) -> Any:
         raise HttpError(409, str(error)) from error
     except OSError as error:
         logger.exception("a model could not be handled:")
-        problem = error.strerror or "not all files could be copied"  # As `shutil.copytree` tells of several at once.
-        raise HttpError(503, f"the models cannot be written here: {problem}; the log says where.") from error
+        raise HttpError(503, f"the models cannot be written here: {error.strerror}; the log says where.") from error
 
 
 def _compare(candidate: Candidate, agent: Agent, last: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from rasa_core.exceptions import RasaCoreError
 from rasa_core.nlu.edits import with_example
 from rasa_core.rasa_files import RasaFiles
 from rasa_core.stories.edits import Kind, annotated, is_yaml, titles_in, with_story
+from rasa_core.support.folders import copy_folder
 from rasa_core.support.text_edits import Edit, EditError, content_of
 from rasa_core.teaching.corrections import corrected_messages, is_alone, latest_turn, story_of
 
@@ -56,7 +56,7 @@ def copy_project(project: Path, to: Path) -> None:
         here = Path(folder)
         return {name for name in names if _is_left_out(here / name, here == project)}
 
-    shutil.copytree(project, to, ignore=left_out)
+    copy_folder(project, to, ignore=left_out)
 
 
 def _is_left_out(path: Path, is_at_top: bool) -> bool:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from small_disk import SmallDisk
 
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
@@ -121,3 +122,15 @@ def test_a_copy_has_all_that_is_the_bot_s_own_whatever_its_folders_are_called(tm
     copy_project(tmp_path / "bot", tmp_path / "copy")
     found = [path for path in (tmp_path / "copy").rglob("*") if path.is_file()]
     assert sorted(path.relative_to(tmp_path / "copy").as_posix() for path in found) == sorted(own)
+
+
+def test_a_disk_that_fills_while_a_bot_is_copied_has_its_room_again(tmp_path: Path, small_disk: SmallDisk) -> None:
+    folder = small_disk.path / "bot"
+    folder.mkdir()
+    (folder / "domain.yml").write_text(DOMAIN, encoding="utf-8")
+    (folder / "stories.md").write_text("## hello\n* greet\n  - utter_hello\n" * 800, encoding="utf-8")
+    candidate = Candidate(folder, Project)
+    with pytest.raises(OSError, match="No space left on device"):
+        candidate.start()
+    assert not candidate.folder.exists()
+    assert candidate.state()["state"] == "none"
