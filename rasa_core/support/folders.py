@@ -22,6 +22,7 @@ Stamp = tuple[int, int, int]
 
 OLD = ".old"
 """Ending of the name of a directory that was there before, while another takes its place."""
+_LEAST_ROOM = 16_384  # Bytes; a model takes more, and a full disk has none.
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # As in Linux's <fcntl.h> and <linux/fs.h>.
 
 
@@ -131,8 +132,9 @@ def check_writable(folder: Path) -> None:
     """Raise `ModelError` if nothing can be written into a folder, before anything takes time."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            if file.write(bytes(_LEAST_ROOM)) < _LEAST_ROOM:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
         raise ModelError(f"cannot write models into {str(folder)!r}: {error.strerror or error}.") from error
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from small_disk import SmallDisk
 
-from rasa_core.support.folders import copy_folder
+from rasa_core.exceptions import ModelError
+from rasa_core.support.folders import check_writable, copy_folder
 
 
 @pytest.fixture
@@ -38,3 +39,10 @@ def test_a_link_to_nothing_is_told(source: Path, tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file or directory") as caught:
         copy_folder(source, tmp_path / "copy")
     assert caught.value.filename == str(source / "gone")
+
+
+def test_a_full_disk_is_told_before_anything_takes_time(small_disk: SmallDisk) -> None:
+    check_writable(small_disk.path / "models")
+    small_disk.fill()
+    with pytest.raises(ModelError, match=r"cannot write models into .*: No space left on device"):
+        check_writable(small_disk.path / "models")

@@ -58,15 +58,25 @@ class Candidate:
         if self.state()["state"] == "training":
             raise ModelError("a model is being trained now; wait for it, or discard it.")
         shutil.rmtree(self.folder, ignore_errors=True)
+        process: subprocess.Popen[bytes] | None = None
         try:
             self.folder.mkdir(parents=True)
             copy_project(self.project, self.work)
             self._take_models_along()
+            process = self._begin()
+            job = {"pid": process.pid, "began": _began(process.pid), "started": time.monotonic()}
+            self._write(_JOB, job)
         except OSError:  # Such as a full disk, on which half of a copy takes what is left.
+            if process is not None:  # Nobody could tell how far it is, or end it.
+                process.kill()
+                process.wait()
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
+        threading.Thread(target=self._wait, args=(process, job), name="training", daemon=True).start()
+
+    def _begin(self) -> subprocess.Popen[bytes]:
         with open(self.folder / _LOG, "wb") as log:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-m", "rasa_core.train", "-v", str(self.work)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -74,9 +84,6 @@ class Candidate:
                 start_new_session=True,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
-        job = {"pid": process.pid, "began": _began(process.pid), "started": time.monotonic()}
-        self._write(_JOB, job)
-        threading.Thread(target=self._wait, args=(process, job), name="training", daemon=True).start()
 
     def _take_models_along(self) -> None:
         """Copy what was trained before, so that what has not changed is not trained again."""

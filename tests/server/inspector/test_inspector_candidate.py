@@ -124,13 +124,30 @@ def test_a_copy_has_all_that_is_the_bot_s_own_whatever_its_folders_are_called(tm
     assert sorted(path.relative_to(tmp_path / "copy").as_posix() for path in found) == sorted(own)
 
 
-def test_a_disk_that_fills_while_a_bot_is_copied_has_its_room_again(tmp_path: Path, small_disk: SmallDisk) -> None:
+@pytest.mark.parametrize("filled_when", ["a bot is copied", "its training has begun"])
+def test_a_training_that_a_full_disk_stops_gives_back_its_room(
+    small_disk: SmallDisk, monkeypatch: pytest.MonkeyPatch, filled_when: str
+) -> None:
     folder = small_disk.path / "bot"
     folder.mkdir()
     (folder / "domain.yml").write_text(DOMAIN, encoding="utf-8")
-    (folder / "stories.md").write_text("## hello\n* greet\n  - utter_hello\n" * 800, encoding="utf-8")
-    candidate = Candidate(folder, Project)
+    (folder / "stories.md").write_text("## hello\n* greet\n  - utter_hello\n", encoding="utf-8")
+    candidate, begin, begun = Candidate(folder, Project), Candidate._begin, []
+
+    def fill(name: str, content: object) -> None:
+        small_disk.fill()
+        Path(candidate.folder, name).write_bytes(bytes(5000))
+
+    def begin_and_note(self: Candidate) -> object:
+        begun.append(begin(self))
+        return begun[-1]
+
+    if filled_when == "a bot is copied":
+        (folder / "long.md").write_bytes(bytes(40_000))
+    monkeypatch.setattr(candidate, "_write", fill)
+    monkeypatch.setattr(Candidate, "_begin", begin_and_note)
     with pytest.raises(OSError, match="No space left on device"):
         candidate.start()
     assert not candidate.folder.exists()
     assert candidate.state()["state"] == "none"
+    assert [process.poll() is None for process in begun] == [False] * (filled_when != "a bot is copied")
