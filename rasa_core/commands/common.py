@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import io
 import logging
 import os
 import shlex
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +28,7 @@ from rasa_core.support import own_code
 from rasa_core.support.folders import make_private
 
 MOST_PLACES = 5
+_MOMENT = 0.05  # seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,6 +42,17 @@ _TO_FILE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 @contextmanager
 def _told_if_interrupted() -> Iterator[None]:
     """End with a line of this package, and the code that shells expect, where Ctrl+C comes."""
+    told = sys.unraisablehook
+
+    def interrupt_again(unraisable: Any) -> None:
+        # Ctrl+C while an object is deleted, of which Python tells and goes on as if there had been none. Once more, in
+        # a moment: here it would end nothing but this function.
+        if isinstance(unraisable.exc_value, KeyboardInterrupt):
+            threading.Timer(_MOMENT, _interrupt).start()
+        else:
+            told(unraisable)
+
+    sys.unraisablehook = interrupt_again
     try:
         yield
     except (KeyboardInterrupt, click.Abort) as error:
@@ -49,6 +64,16 @@ def _told_if_interrupted() -> Iterator[None]:
             sys.stdout.flush()
             os._exit(INTERRUPTED)
         raise click.exceptions.Exit(INTERRUPTED) from None
+    finally:
+        sys.unraisablehook = told
+
+
+def _interrupt() -> None:
+    """Do to the main thread what Ctrl+C does."""
+    if hasattr(signal, "pthread_kill"):  # Which also ends its waiting; Windows has no such function.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 class _Interruptible(click.Command):

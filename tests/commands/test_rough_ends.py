@@ -165,6 +165,38 @@ def test_an_interrupted_training_ends_cleanly_and_leaves_nothing(tmp_path: Path)
     assert list(tmp_path.glob("models/.*")) == []
 
 
+INTERRUPTED_WHILE_DELETING = """
+import signal, sys, time
+from rasa_core.commands import main, models
+
+class Gone:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+        for _ in range(1000):
+            pass
+
+def interrupted(folder):
+    Gone()
+    time.sleep(60)
+    print("it went on")
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+models.ProjectModels = interrupted
+main.main(["models", "."])
+"""
+
+
+def test_ctrl_c_while_an_object_is_deleted_is_not_forgotten() -> None:
+    finished = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_WHILE_DELETING],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert (finished.returncode, finished.stdout, finished.stderr) == (130, "", "Interrupted.\n")
+
+
 def test_none_is_no_file_as_in_the_documents_of_old(bot: Path) -> None:
     before = sorted(bot.iterdir())
     finished = called("evaluate -d model -s stories.md -o None --failed None", bot)
