@@ -122,7 +122,7 @@ class TestCompletion:
             ("rasa-core init --example r", ["plain,remote"]),
             ("rasa-core --install-completion z", ["plain,zsh"]),
             # Whatever may be a file or a folder is completed by the shell itself.
-            ("rasa-core evaluate my", ["file,my"]),
+            ("rasa-core evaluate my", ["dir,my"]),
             ("rasa-core evaluate -s my", ["file,my"]),
             ("rasa-core explain my", ["file,my"]),
             ("rasa-core nlu evaluate -d my", ["file,my"]),
