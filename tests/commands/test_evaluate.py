@@ -288,7 +288,12 @@ def test_a_learning_curve_is_a_table_and_a_chart(model: str, tmp_path: Path) -> 
         pytest.param(["-d", "m", "--exclude", "half"], "not 'half'", id="no number"),
     ],
 )
-def test_flags_that_do_not_go_together_are_an_error(flags: list[str], message: str) -> None:
+def test_flags_that_do_not_go_together_are_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], message: str
+) -> None:
+    for folder in ("m", "model"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path)
     result = run_command("-s", "stories.md", *flags)
     assert result.exit_code == 2
     assert message in " ".join(result.stderr.split())
