@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from small_bots import MOOD_DOMAIN, MOOD_STORIES, trained_agent
 
+from rasa_core.agent import Agent
 from rasa_core.commands.compare import command as compare_command
 from rasa_core.commands.review import command as review_command
 from rasa_core.commands.story import command as story_command
@@ -55,6 +56,15 @@ def test_the_gate_lets_the_same_model_pass(folder: Path) -> None:
     told = run(compare_command, folder / "old", folder / "old", "--store", url(folder), "--fail-on-worse")
     assert told.exit_code == 0
     assert told.stdout.endswith("Both models do the same.\n")
+
+
+def test_names_of_any_kind_stay_on_their_line(folder: Path, tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path}/odd.db"
+    with store_from_url(address) as store:
+        odd = Agent.load(folder / "old", tracker_store=store)
+        odd.handle_message("/greet", sender_id="\x1b[31mred\nline \u202e")
+    told = run(compare_command, folder / "old", folder / "new", "--store", address)
+    assert r"\u001b[31mred\nline \u202e (at 2)" in told.stdout
 
 
 def test_a_gate_with_nothing_to_look_at_says_so(folder: Path, tmp_path: Path) -> None:
