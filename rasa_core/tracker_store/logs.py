@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 
 from rasa_core.events import Event
 from rasa_core.tracker_store.base import TrackerStore
 from rasa_core.tracker_store.log_store import EventLogStore
-from rasa_core.tracker_store.rows import ReadRow, event_in, events_in
+from rasa_core.tracker_store.rows import ReadRow, RowError, event_in, events_in
+
+logger = logging.getLogger(__name__)
 
 
 def each_of(
@@ -29,3 +32,12 @@ def each_of(
         tracker = store.retrieve(name)
         if tracker is not None and (longest is None or tracker.count() <= longest):
             yield name, list(tracker.events)
+
+
+def each_readable(store: TrackerStore, names: Sequence[str], longest: int | None = None) -> Iterator[list[Event]]:
+    """Yield the events of conversations, without one of which a row holds no event, which is told to the log."""
+    for name in names:
+        try:
+            yield from (events for _, events in each_of(store, [name], longest))
+        except RowError as error:
+            logger.warning("a conversation is left out: %s", error)

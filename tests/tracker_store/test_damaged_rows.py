@@ -11,7 +11,7 @@ import pytest
 from rasa_core.domain import Domain
 from rasa_core.exceptions import StoreError
 from rasa_core.tracker_store import EventLogStore, Head, InMemoryTrackerStore
-from rasa_core.tracker_store.logs import each_of
+from rasa_core.tracker_store.logs import each_of, each_readable
 from rasa_core.tracker_store.search import Search
 from rasa_core.tracker_store.search_index import ConversationIndex
 
@@ -44,3 +44,8 @@ def test_all_others_are_found(store: EventLogStore, tmp_path: Path) -> None:
     index.catch_up()
     found = {one["sender_id"] for one in index.find(Search.from_text("", 0.5)).conversations}
     assert "ada" in found
+
+
+def test_the_others_are_read(store: EventLogStore, caplog: pytest.LogCaptureFixture) -> None:
+    assert [len(events) for events in each_readable(store, ["ada", "bob", "ada"])] == [1, 1]
+    assert "a conversation is left out: row 1 of the log of conversation 'bob'" in caplog.text

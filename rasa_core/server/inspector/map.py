@@ -22,7 +22,7 @@ from rasa_core.server.served_model import Serves
 from rasa_core.stories import extract_story_graph
 from rasa_core.stories.steps import StoryGraph
 from rasa_core.support.folders import stamp_of
-from rasa_core.tracker_store.logs import each_of
+from rasa_core.tracker_store.logs import each_readable
 from rasa_core.tracker_store.reviews import newest
 
 
@@ -60,8 +60,7 @@ class Maps:
             told["way"] = made.way(list(read_whole(agent, name).events))
         if last is not None:
             names = list(newest(agent.tracker_store, last, list))
-            found = each_of(agent.tracker_store, names, told_events.MOST_READ)
-            told["coverage"] = made.coverage(events for _, events in found)
+            told["coverage"] = made.coverage(each_readable(agent.tracker_store, names, told_events.MOST_READ))
         return json_response(told)
 
     def lines(self, app: Serves, request: Request, sender_id: str) -> Response:
