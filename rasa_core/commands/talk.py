@@ -169,6 +169,10 @@ class Talk:
             )
         events: list[Event] = []
         while line := (self._channel.ask(f"{name}> ") or "").strip():
+            if line in _COMMANDS:  # None of them is an event, and /stop would only seem to be forgotten.
+                problem = f"Error: {line} is for the chat, which goes on after an empty line."
+                click.echo(coloured(problem, RED, sys.stderr), err=True)
+                continue
             if line.split(maxsplit=1)[0] == _FAILED:
                 return events, line[len(_FAILED) :].strip()
             try:  # Now, line by line: what is wrong can be typed again, and what was right stays.

@@ -150,6 +150,16 @@ class TestActionsElsewhere:
         assert "action_search runs in your own code. What came of it?" in said
         assert f"\n{expected}: 1.00, by MemoizationPolicy\n" in said
 
+    def test_a_command_of_the_chat_waits_until_that_is_told(
+        self, remote_model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        from rasa_core.agent import Agent
+
+        lines = iter(["/search", "/stop", ""])
+        monkeypatch.setattr(ConsoleInputChannel, "_read_line", lambda self, prompt="> ": next(lines, None))
+        Talk(Agent.load(remote_model), ConsoleInputChannel(), asks=True).start()
+        assert "/stop is for the chat, which goes on after an empty line." in capsys.readouterr().err
+
 
 class Terminal:
     """The other end of a terminal in which a command runs."""
