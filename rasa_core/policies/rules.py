@@ -185,23 +185,23 @@ class RulePolicy(Policy):
             return decision
         if entry is not None and entry.action == ACTION_LISTEN_NAME and not entry.asks_for_loop:
             # A rule for any moment ends by listening; inside of a loop, the loop asks again.
-            if self.interruptions.is_left_alone(states):
-                return Decision(None)
-            return Decision(history.loop.name, f"loop {history.loop.name} {history.loop.name}")
+            if not self.interruptions.is_left_alone(states):
+                return decision._replace(action=history.loop.name)
+            decision = decision._replace(action=None)
         is_interrupted = self.interruptions.is_resumed(states)
         return decision._replace(is_interrupted=is_interrupted)
 
     def training_turns(self, tracker: DialogueStateTracker, domain: Domain, limit: int = 5) -> TrainingTurns:
         """Return where the rule stands that decides."""
         decision = self.decide(tracker)
-        if decision.source.isdecimal():
+        if decision.source.isdecimal() and decision.action == self.table.entries[int(decision.source)].action:
             entry = self.table.entries[int(decision.source)]
             return TrainingTurns((TrainingTurn(entry.action, entry.places[:limit], len(entry.places[limit:]), 1),))
         if decision.action is None:
             return TrainingTurns(note="no rule fits.")
         if decision.source == DEFAULT:
             return TrainingTurns(note="every bot answers this intent so.")
-        loop = decision.source.split()[1]
+        loop = decision.action if decision.source.isdecimal() else decision.source.split()[1]
         return TrainingTurns(note=f"the loop {loop} is going on.")
 
     # -- kept
