@@ -347,7 +347,7 @@ class _Checker:
         if not isinstance(described, dict):
             raise self.fail("slots", name, f"the slot {name!r} is a mapping with type: and mappings:.")
         found = described.get("mappings")
-        if not isinstance(found, list) or not found:
+        if not isinstance(found, list):  # An empty one is a slot that no message fills, as in Rasa.
             raise self.fail("slots", name, f"the slot {name!r} has no mappings:; write mappings: [{{type: custom}}].")
         return tuple(self._mapping(name, one) for one in found)
 

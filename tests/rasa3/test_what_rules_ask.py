@@ -49,6 +49,12 @@ BOTS: Final[dict[str, tuple[str, str, str, str]]] = {
         "",
         '/a{"x": "1"} => ? | /b{"x": "1"} => ? | /a{"x": "2"} => ?',
     ),
+    "no message fills a slot with an empty list of mappings": (
+        "slots: {x: {type: text, mappings: []}}",
+        "stories: [{story: one, steps: [{intent: a}, {action: utter_a}]}]",
+        "",
+        "/a => A | /b => ?",
+    ),
     "a rule that names entities allows no others": (
         "{}",
         """
