@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
@@ -157,7 +158,7 @@ def snippet_of(place: str, files: Iterable[Path]) -> dict[str, Any]:
     if found is None:
         return told
     told |= {"file": Path(found["file"]).name, "line": int(found["line"]), "story": found["name"]}
-    path = next((path for path in files if _is_same(path, found["file"])), None)
+    path = _meant(list(files), Path(found["file"]))
     if path is None:
         return {**told, "note": "not here"}
     try:
@@ -173,10 +174,21 @@ def snippet_of(place: str, files: Iterable[Path]) -> dict[str, Any]:
     return told
 
 
-def _is_same(path: Path, named: str) -> bool:
-    """Tell whether a model means this file, of whose path it keeps what is below the folder of all story files."""
-    parts = Path(named).parts
-    return bool(parts) and (path.parts[-len(parts) :] == parts or path.resolve() == Path(named).resolve())
+def _meant(files: Sequence[Path], named: Path) -> Path | None:
+    """Return the file that a model means by a path, which may be of another machine, or of the project before it moved.
+
+    It is the file whose path ends most like that one; None if no name is the same, or several files end alike.
+    """
+    alike = [_end_in_common(path, named) for path in files]
+    most = max(alike, default=0)
+    best = [path for path, length in zip(files, alike, strict=True) if length == most]
+    # The whole path may be short, since models keep what is below the folder of all story files: the first has it.
+    return best[0] if most and (len(best) == 1 or most == len(named.parts)) else None
+
+
+def _end_in_common(one: Path, other: Path) -> int:
+    """Return how many of the last parts of two paths are the same."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one.parts[::-1], other.parts[::-1])))
 
 
 def _story_around(lines: Sequence[str], line: int) -> tuple[int, int]:

@@ -221,6 +221,25 @@ class TestSteps:
         (folder.parent / "secret.md").write_text("secret\n")
         assert timeline.snippet_of(place, [folder / "stories.md"])["lines"] == []
 
+    @pytest.mark.parametrize(
+        ("named", "shown"),
+        [
+            ("stories.md", "stories.md"),
+            ("data/stories.md", "data/stories.md"),
+            ("/built/elsewhere/data/stories.md", "data/stories.md"),
+            ("bot/more.md", "data/more.md"),
+            ("/built/elsewhere/stories.md", None),
+        ],
+    )
+    def test_files_of_a_project_that_was_moved_are_shown(self, tmp_path: Path, named: str, shown: str | None) -> None:
+        files = [tmp_path / name for name in ("stories.md", "data/stories.md", "data/more.md")]
+        (tmp_path / "data").mkdir()
+        for path in files:
+            path.write_text(f"## of {path.relative_to(tmp_path)}\n* greet\n  - utter_greet\n", encoding="utf-8")
+        found = timeline.snippet_of(f"{named}:3", files)
+        assert [line for _, line in found["lines"][:1]] == ([] if shown is None else [f"## of {shown}"])
+        assert found["note"] == ("not here" if shown is None else None)
+
     @pytest.mark.parametrize("line", ["0", "1" * 5000])
     def test_a_line_that_no_file_has(self, folder: Path, line: str) -> None:
         found = timeline.snippet_of(f"stories.md:{line}", [folder / "stories.md"])
