@@ -177,7 +177,7 @@ def test_what_another_process_cannot_read_is_read_here(
     monkeypatch.setattr(store, "url", f"sqlite:///{broken}")
     found = compared(bots, store, lambda done: wait_for_others())
     assert found.as_dict() == compare(*bots, each_of(store, NAMES)).as_dict()
-    assert "a process more cannot compare the models: StoreError: row 0" in caplog.text
+    assert "a process more cannot compare the models: RowError: row 0" in caplog.text
     assert len(started) == 1
 
 
