@@ -188,7 +188,8 @@ def _meant(files: Sequence[Path], named: Path) -> Path | None:
 
 def _end_in_common(one: Path, other: Path) -> int:
     """Return how many of the last parts of two paths are the same."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one.parts[::-1], other.parts[::-1])))
+    pairs = zip(reversed(one.parts), reversed(other.parts), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _story_around(lines: Sequence[str], line: int) -> tuple[int, int]:
