@@ -57,7 +57,7 @@ _OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """What a mistyped option may have been meant to be."""
 _TYPES: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
-    "max_history": ("a number of states, at least 1", lambda value: type(value) is int and value > 0),
+    "max_history": ("a number of states, or 0 for all", lambda value: type(value) is int and value >= 0),
     "priority": ("a whole number", lambda value: type(value) is int),
     "core_fallback_threshold": ("a number from 0 to 1", lambda value: type(value) in (int, float) and 0 <= value <= 1),
     "core_threshold": ("a number from 0 to 1", lambda value: type(value) in (int, float) and 0 <= value <= 1),
@@ -201,13 +201,13 @@ def _add(config: RasaConfig, described: Mapping[str, Any], place: Place, network
         _add_rules(config, {key: described[key] for key in RULE_OPTIONS if key in described}, _priority(described))
     elif name == "TEDPolicy":
         epochs, max_history = described.get("epochs"), described.get("max_history")
-        config.policies.append(network(max_history if isinstance(max_history, int) else None))
+        config.policies.append(network(max_history or None))
         config.learns, config.epochs = True, epochs if isinstance(epochs, int) else None
         unused = tuple(key for key in described if key not in ("name", "epochs", "max_history", "priority"))
         note = replace(note, fate="replaced", message="replaced by KerasPolicy", unused=unused)
     else:
         kind = MemoizationPolicy if name == "MemoizationPolicy" else AugmentedMemoizationPolicy
-        # Without max_history, Rasa compares whole conversations.
+        # Without max_history, and with 0, Rasa compares whole conversations.
         priority, most = _priority(described) or MEMOIZATION_PRIORITY, described.get("max_history")
         config.policies.append(kind(max_history=most or None, priority=priority, knows_whole=not most))
     config.notes.append(note)

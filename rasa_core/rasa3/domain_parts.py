@@ -314,7 +314,7 @@ class _Checker:
 
     def _response(self, name: str, variants: Any) -> list[dict[str, Any]]:
         shape = "is a list of variants, each with text: or custom:"
-        if not isinstance(variants, list) or not variants:
+        if not isinstance(variants, list):
             raise self.fail("responses", name, f"the response {name!r} {shape}.")
         found = [{"text": one} if isinstance(one, str) else one for one in variants]
         for one in found:

@@ -269,7 +269,7 @@ def test_a_text_in_a_story_that_repeats_its_action_is_told(tmp_path: Path) -> No
         (
             "config",
             "policies: [{name: MemoizationPolicy, max_history: five}]",
-            "config.yml:1: error: max_history: of MemoizationPolicy is a number of states, at least 1, not 'five'.",
+            "config.yml:1: error: max_history: of MemoizationPolicy is a number of states, or 0 for all, not 'five'.",
         ),
         (
             "config",

@@ -55,6 +55,24 @@ BOTS: Final[dict[str, tuple[str, str, str, str]]] = {
         "",
         "/a => A | /b => ?",
     ),
+    "a history of 0 is the whole conversation": (
+        "{}",
+        """
+        stories:
+        - story: long
+          steps: [{intent: a}, {action: utter_a}, {intent: b}, {action: utter_b}, {intent: c}, {action: utter_c}]
+        - story: other
+          steps: [{intent: b}, {action: utter_chat}, {intent: b}, {action: utter_b}, {intent: c}, {action: utter_a}]
+        """,
+        "policies: [{name: MemoizationPolicy, max_history: 0}, {name: RulePolicy}]",
+        "/a => A | /b => B | /c => C | /c => ?",
+    ),
+    "a response without variants says nothing": (
+        "responses: {utter_later: []}",
+        "rules: [{rule: one, steps: [{intent: a}, {action: utter_later}, {action: utter_a}]}]",
+        "",
+        "/a => A",
+    ),
     "a rule that names entities allows no others": (
         "{}",
         """
