@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.exceptions import DomainError, did_you_mean
-from rasa_core.rasa3.mappings import MAPPING_TYPES, SlotMapping
-from rasa_core.rasa3.old_forms import modernised
+from rasa_core.rasa3.mappings import MAPPING_TYPES, SlotMapping, modernised
 from rasa_core.support.places import Place
 from rasa_core.support.yaml_parts import Part, YamlError, read_yaml, yaml_part
 

@@ -1,12 +1,15 @@
-"""Slot mappings: by which parts of a message slots are filled."""
+"""Slot mappings: by which parts of a message slots are filled; in Rasa 2 they stand under forms, or nowhere."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 MAPPING_TYPES: Final = ("from_entity", "from_text", "from_intent", "from_trigger_intent", "custom")
+_ONLY_REQUESTED: Final = ("from_text", "from_intent")
+
+Slots = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +39,42 @@ class SlotMapping:
     def takes(self, entity: Mapping[str, Any]) -> bool:
         """Tell whether an entity is the one that is mapped; without a role, one that has none."""
         return (entity.get("entity"), entity.get("role"), entity.get("group")) == (self.entity, self.role, self.group)
+
+
+def modernised(content: Mapping[str, Any], entities: Collection[str]) -> dict[str, Any]:
+    """Return the content of a domain of Rasa 2 as Rasa 3 would have it.
+
+    A slot takes the entity of its name, unless it has ``auto_fill: false``. A mapping of a form works while the form
+    goes on; ``from_text`` and ``from_intent`` only while their slot is asked for.
+    """
+    slots: Slots = {name: dict(one) for name, one in content["slots"].items() if isinstance(one, dict)}
+    own: dict[str, list[dict[str, Any]]] = {name: list(one.get("mappings") or []) for name, one in slots.items()}
+    forms = {name: _form(name, one or {}, own) for name, one in content["forms"].items()}
+    for name, one in slots.items():
+        # Last, as Rasa 2 filled a slot by itself only where no mapping of a form had.
+        if "mappings" not in one and one.pop("auto_fill", True) is not False and name in entities:
+            own[name].append({"type": "from_entity", "entity": name})
+        one["mappings"] = own[name] or [{"type": "custom"}]  # Rasa 3 wants one; this one does nothing by itself.
+    return {**content, "slots": slots, "forms": forms}
+
+
+def _form(name: str, described: Mapping[str, Any], own: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return a form without mappings, and add these to those of the slots."""
+    direct = {key: value for key, value in described.items() if key != "ignored_intents"}
+    required = described.get("required_slots", direct)  # Before 2.6, slots stood right under the form.
+    if isinstance(required, dict):
+        for slot, mappings in required.items():
+            for mapping in mappings or [{"type": "from_entity", "entity": slot}]:
+                if slot in own:
+                    own[slot].append(_while_active(mapping, name, slot))
+        required = list(required)
+    ignored = {"ignored_intents": described["ignored_intents"]} if "ignored_intents" in described else {}
+    return {"required_slots": required, **ignored}
+
+
+def _while_active(mapping: Mapping[str, Any], form: str, slot: str) -> dict[str, Any]:
+    kind = mapping.get("type")
+    condition = {"active_loop": form}
+    if kind in _ONLY_REQUESTED:
+        condition["requested_slot"] = slot
+    return {**mapping, "conditions": [condition]}
