@@ -132,6 +132,9 @@ def read_rasa_config(path: str | Path, network: MakesNetwork, *, ignores_own: bo
     config.pipeline = pipeline_in(path, ignores_own=ignores_own) or default_pipeline()
     config.notes += _other_keys(keys)
     parts = entries_of(keys, "policies")
+    if "policies" in keys and keys["policies"].is_list and not parts:
+        text = f"is empty; {' and '.join(DEFAULT_POLICIES)} decide, as without the key"
+        config.notes.append(Note(keys["policies"].key_place, "policies", "left out", text))
     named = [(_described(part), part.place) for part in parts] or [
         ({"name": name}, Place(str(path))) for name in DEFAULT_POLICIES
     ]

@@ -62,6 +62,8 @@ _LISTS: Final = ("intents", "entities", "actions", "e2e_actions")
 _MAPPINGS: Final = ("slots", "forms", "responses", "session_config", "config")
 _LISTS_OF_PARTS: Final = ("buttons", "quick_replies", "elements", "condition")
 _SAYABLE: Final = ("text", "custom")
+_OF_RESPONSES: Final = (*_SAYABLE, *_LISTS_OF_PARTS, "channel", "image", "attachment", "metadata", "id", "button_type")
+_OF_FORMS: Final = ("required_slots", "ignored_intents")
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +326,10 @@ class _Checker:
                 raise self.fail("responses", name, f"{wrong[0]}: of the response {name!r} is a list, each like {part}.")
             if isinstance(one.get("attachment"), str):
                 raise self.fail("responses", name, f"attachment: of the response {name!r} is a mapping, not a text.")
+            for key in sorted(map(str, one.keys() - set(_OF_RESPONSES))):
+                if hint := did_you_mean(key, _OF_RESPONSES):  # Channels of one's own may read other keys.
+                    place = self.lines.get(("responses", name))
+                    logger.warning("%s: unknown key %r of the response %r is ignored.%s", place, key, name, hint)
             if "text" in one:  # YAML reads 5 and yes as no texts.
                 one["text"] = "" if one["text"] is None else str(one["text"])
         return found
@@ -338,6 +344,15 @@ class _Checker:
                 problem = f"required_slots: of the form {name!r} is a list of slots; their mappings stand under slots:."
                 raise self.fail("forms", name, problem)
             required = [slot for slot in required if slot != "ignored_intents"]
+        elif required is not None and not isinstance(required, list):
+            problem = f"required_slots: of the form {name!r} is a list of slots, not {required!r:.40}."
+            raise self.fail("forms", name, problem)
+        elif unknown := [key for key in described if key not in _OF_FORMS]:  # No error, as with keys of the domain.
+            hint = did_you_mean(str(unknown[0]), _OF_FORMS)
+            logger.warning(
+                "%s: unknown key %r of the form %r is ignored.%s",
+                self.lines.get(("forms", name)), unknown[0], name, hint,
+            )  # fmt: skip
         return Form(
             name, tuple(map(str, required or ())), frozenset(map(str, as_list(described.get("ignored_intents"))))
         )

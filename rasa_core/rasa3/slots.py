@@ -191,6 +191,9 @@ def rasa_slot(name: str, described: Mapping[str, Any]) -> Slot:
         if hint := did_you_mean(key, _KNOWN):
             raise DomainError(f"slot {name!r} of type {type_name!r}: there is no option {key!r}.{hint}")
     is_seen = described.get("influence_conversation", True) is not False
+    if type_name == "any" == described.get("type") and described.get("influence_conversation") is True:
+        text = "has no features, so that influence_conversation: true does nothing. Leave it out, or take another type."
+        raise DomainError(f"slot {name!r}: a slot of type 'any' {text}")
     # What is null is not said; what does not fit the type, its class refuses, below.
     said = {key: value for key, value in described.items() if value is not None and key not in _OF_EVERY_SLOT}
     if issubclass(kind, RasaSlot):

@@ -9,6 +9,7 @@ from typing import Final
 
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, Event, FollowupAction, ReminderScheduled, SlotSet, UserUttered
+from rasa_core.events.rasa3 import ActiveLoop
 from rasa_core.exceptions import StoryParseError, did_you_mean
 from rasa_core.stories.steps import GENERATED_CHECKPOINT_PREFIX, Checkpoint, StoryStep
 from rasa_core.support.places import Place
@@ -135,13 +136,16 @@ class NameCheck:
                 "slot": frozenset(slot.name for slot in domain.slots),
                 "action": frozenset(domain.action_names),
             }
+            if domain.rasa is not None:
+                # An action of one's own may be a loop, too.
+                self._known["form"] = frozenset([*domain.rasa.loops, *domain.action_names])
 
     def known(self, kind: str) -> Collection[str]:
         """Return the names of one kind in the domain."""
         return self._known.get(kind, frozenset())
 
     def check(self, kind: str, name: str, place: Place) -> None:
-        """Tell that the domain has no such intent, entity, slot or action, if so, and once for each name."""
+        """Tell that the domain has no such intent, entity, slot, form or action, if so, and once for each name."""
         known = self._known.get(kind)
         if known is None or name in known or (kind, name) in self._told:
             return
@@ -156,13 +160,15 @@ class NameCheck:
 
 
 def names_in(event: Event) -> list[tuple[str, str]]:
-    """Return the names of the domain in an event, each with its kind: intent, entity, slot or action."""
+    """Return the names of the domain in an event, each with its kind: intent, entity, slot, form or action."""
     if isinstance(event, UserUttered):
         entities = [("entity", str(entity["entity"])) for entity in event.entities]
         intent = event.intent.get("name")
         return [("intent", intent), *entities] if intent else entities
     if isinstance(event, SlotSet):
         return [("slot", event.key)]
+    if isinstance(event, ActiveLoop):
+        return [("form", event.loop_name)] if event.loop_name is not None else []
     if isinstance(event, ActionExecuted | FollowupAction | ReminderScheduled) and event.action_name is not None:
         return [("action", event.action_name)]
     return []

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from rasa3_bots import write
+from rasa3_bots import trained, write
 
 from rasa_core.commands.check import command
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.pipeline import pipeline_in
 from rasa_core.policies import MemoizationPolicy, Policy
+from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.rasa_config import read_rasa_config
 
 DOMAIN = """
@@ -281,6 +282,16 @@ def test_a_text_in_a_story_that_repeats_its_action_is_told(tmp_path: Path) -> No
             "version: '3.1'\nslots:\n  b: {type: bool, mappings: [{type: custom}], influence_conversatio: true}",
             "slot 'b' of type 'bool': there is no option 'influence_conversatio'. Did you mean 'influence_",
         ),
+        (
+            "domain",
+            "version: '3.1'\nslots:\n  b: {type: any, mappings: [{type: custom}], influence_conversation: true}",
+            "slot 'b': a slot of type 'any' has no features",
+        ),
+        (
+            "domain",
+            "version: '3.1'\nforms:\n  f: {required_slots: city}",
+            "domain.yml:3: error: required_slots: of the form 'f' is a list of slots, not 'city'.",
+        ),
         ("endpoints", "- action_endpoint", "endpoints.yml:1: error: this is keys with values"),
         ("domain", "intents: [a, {}]", "domain.yml:1: error: an entry of intents: is a name"),
         ("domain", "intents:\n- a\n- b:\n  use_entities: []", "domain.yml:3: error: an entry of intents: is a name"),
@@ -323,3 +334,34 @@ def test_a_key_that_nothing_reads_is_told_of_in_every_file(tmp_path: Path) -> No
         ("endpoints.yml:1", "action_endpont"),
     ]
     assert "Did you mean 'action_endpoint'?" in places[-1][2]
+
+
+def test_what_training_passes_over_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    domain = """
+    version: "3.1"
+    intents: [a]
+    forms:
+      city_form: {required_slots: [], ignored_intent: [a]}
+    responses: {utter_a: [{text: A., chanel: sms, theme: 1}]}
+    """
+    stories = """
+    stories:
+    - story: one
+      steps:
+      - intent: a
+      - action: city_form
+      - active_loop: city_from
+    """
+    trained(write(tmp_path, domain=domain, data__all=stories))
+
+    said = " ".join(record.getMessage() for record in caplog.records)
+    assert "domain.yml:5: unknown key 'ignored_intent' of the form 'city_form' is ignored. Did you mean" in said
+    assert "domain.yml:6: unknown key 'chanel' of the response 'utter_a' is ignored. Did you mean 'channel'?" in said
+    assert "theme" not in said
+    assert "all.yml:7" in said
+    assert "the domain has no form 'city_from'. Did you mean 'city_form'?" in said
+
+
+def test_an_empty_list_of_policies_is_told(tmp_path: Path) -> None:
+    notes = read_rasa_config(write(tmp_path, config="policies: []") / "config.yml", lambda _: KerasPolicy()).notes
+    assert [(note.what, str(note.place).rpartition("/")[2]) for note in notes][:1] == [("policies", "config.yml:1")]

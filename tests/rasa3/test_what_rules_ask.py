@@ -67,6 +67,12 @@ BOTS: Final[dict[str, tuple[str, str, str, str]]] = {
         "policies: [{name: MemoizationPolicy, max_history: 0}, {name: RulePolicy}]",
         "/a => A | /b => B | /c => C | /c => ?",
     ),
+    "a condition of a list that is null asks for one that is not set": (
+        "slots: {s: {type: list, mappings: [{type: from_entity, entity: x}]}}",
+        "rules: [{rule: one, condition: [{slot_was_set: [{s: null}]}], steps: [{intent: a}, {action: utter_a}]}]",
+        "",
+        '/a => A | /a{"x": "1"} => ?',
+    ),
     "a response without variants says nothing": (
         "responses: {utter_later: []}",
         "rules: [{rule: one, steps: [{intent: a}, {action: utter_later}, {action: utter_a}]}]",
