@@ -31,6 +31,7 @@ from rasa_core.commands.serve import main as server_command
 from rasa_core.commands.shell import command as shell_command
 from rasa_core.commands.store import command as store_command
 from rasa_core.commands.train import command as train_command
+from rasa_core.remote import RasaCoreClient
 from rasa_core.stories import extract_story_graph
 
 DOCUMENTS = [
@@ -234,6 +235,17 @@ def test_server_says_what_it_does_at_the_start(bot: Served) -> None:
     assert re.search(r"trained in [\d.]+ s", bot.said)
     assert bot.url.replace("127.0.0.1", "localhost") in bot.said
     assert "curl" in bot.said
+
+
+@pytest.mark.parametrize("text", ["asdf", "what is the capital of France", "\N{GRINNING FACE}"])
+@pytest.mark.parametrize("example", ["bot", "hotel"])
+def test_examples_hand_nonsense_to_the_fallback(
+    example: str, text: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    served: Served = request.getfixturevalue(example)
+    answer = RasaCoreClient(served.url).parse(text, f"nonsense-{tmp_path.name}")
+    assert answer["next_action"] in ("utter_default", "action_default_fallback")
+    assert answer["messages"][0]["text"].startswith("Sorry, that I did not understand.")
 
 
 def test_help_of_every_command_shows_examples_or_options() -> None:
