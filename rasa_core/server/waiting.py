@@ -44,7 +44,7 @@ QUIET: Final = 5.0
 
 _PIECE: Final = 64 * 1024  # A body up to this size is kept in memory until a desk is free.
 _HURRY: Final = 0.1
-_MOMENT: Final = 0.05  # At 0.01, some of fifty were closed unanswered on a machine with more to do than it could.
+_MOMENT: Final = 0.3  # At 0.05, some of fifty were closed unanswered on a machine with more to do than it could.
 _ENVIRON: Final[dict[str, Any]] = {
     "SCRIPT_NAME": "",
     "SERVER_SOFTWARE": "Granian",
