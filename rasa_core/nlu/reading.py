@@ -11,7 +11,8 @@
         "lookup_tables": [{"name": "city", "elements": ["Lisbon", "Porto"]}]}}
 
 Older files have ``intent_examples`` and ``entity_examples`` in place of, or beside, ``common_examples``. The
-elements of a lookup table may be the path of a text file, relative to the JSON file.
+elements of a lookup table may be the path of a text file, relative to the JSON file. Other JSON is read if it was
+exported from a service that `rasa_core.nlu.exports` knows.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.exceptions import did_you_mean
+from rasa_core.nlu.exports import DIALOGFLOW_FILES, is_part_of_agent, may_be_export, read_export, service_of
 from rasa_core.nlu.text_formats import KINDS, read_markdown, read_yaml, without_comments
 from rasa_core.nlu.training_data import (
     MOST_SHOWN,
@@ -54,14 +56,6 @@ _EXPECTED: Final = (
 _EXAMPLE: Final = '{"text": "in Lisbon", "intent": "inform", "entities": [...]}'
 _ENTITY: Final = '{"start": 3, "end": 9, "entity": "city", "value": "Lisbon"}'
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
-_EXPORTS: Final = {
-    '"luis_schema_version"': "LUIS",
-    '"isTemplate"': "Dialogflow",
-    '"userDefined"': "Dialogflow",
-    '"dialog_nodes"': "Watson Assistant",
-    '"counterexamples"': "Watson Assistant",
-    '"utterances"': "Wit",
-}
 _EXAMPLES: Final = ("common_examples", "intent_examples", "entity_examples")
 _ENDS: Final = ("start", "end")
 _LAST_OF_ONE_UNIT: Final = 0xFFFF  # Characters beyond it are two units of UTF-16, as JavaScript counts.
@@ -99,7 +93,7 @@ def read_training_text(text: str, name: str = "<body>") -> TrainingData:
 
 
 def _read(text: str, builder: TrainingDataBuilder) -> TrainingData:
-    read = _reader_of(text)
+    read = _reader_of(text, builder.name)
     # What looks like a format is read as that, so that the error says what is wrong in it.
     if read is None and text.lstrip()[:1] in ("{", "["):
         read = read_json
@@ -110,13 +104,20 @@ def _read(text: str, builder: TrainingDataBuilder) -> TrainingData:
     return read(text, builder)
 
 
-def _reader_of(text: str) -> Callable[[str, TrainingDataBuilder], TrainingData] | None:
+def _reader_of(text: str, name: str) -> Callable[[str, TrainingDataBuilder], TrainingData] | None:
     """Return what reads the format that NLU data has; None if the text holds none."""
-    if text.lstrip()[:1] == "{":
-        return read_json if f'"{ROOT}"' in text else None
+    if text.lstrip()[:1] in ("{", "["):
+        return read_json if f'"{ROOT}"' in text or _is_export(text, name) else None
     if _YAML_KEY.search(text):
         return read_yaml
     return read_markdown if _SECTION.search(without_comments(text)) else None
+
+
+def _is_export(text: str, name: str) -> bool:
+    try:
+        return may_be_export(text) and service_of(decode(text), name) is not None
+    except ValueError:
+        return False
 
 
 def list_data_files(folder: Path) -> list[Path]:
@@ -143,7 +144,7 @@ def holds_nlu_data(path: Path) -> bool:
     if path.suffix.lower() in _YAML_SUFFIXES and text.lstrip()[:1] != "{":
         # A domain may have comments like headings of Markdown, and other files a key nlu: of something else.
         return _YAML_LIST.search(text) is not None
-    return _reader_of(text) is not None
+    return _reader_of(text, path.name) is not None
 
 
 # -- JSON
@@ -158,6 +159,8 @@ def read_json(text: str, builder: TrainingDataBuilder) -> TrainingData:
         builder.fail(f"not valid JSON, at column {error.colno}: {error.msg}.")
     except ValueError as error:
         builder.fail(f"not valid JSON: {error}.")
+    if service_of(content, builder.name) is not None:
+        return read_export(content, text, builder)
     _JsonReader(text, builder).read(content)
     return builder.data()
 
@@ -184,8 +187,9 @@ class _JsonReader:
         if not isinstance(content, dict) or not isinstance(content.get(ROOT), dict):
             expected = f'{{"{ROOT}": {{"common_examples": [{_EXAMPLE}]}}}}'
             self._builder.line = 1
-            found = next((f", but an export of {name}" for mark, name in _EXPORTS.items() if mark in self._text), "")
-            self._fail(f"the JSON has no object {ROOT}{found}; expected {expected}.")
+            if is_part_of_agent(content):
+                self._fail(f"this is a part of an export of Dialogflow; {DIALOGFLOW_FILES}.")
+            self._fail(f"the JSON has no object {ROOT}; expected {expected}.")
         self._are_utf16 = _count_utf16([one for name in _EXAMPLES for one in content[ROOT].get(name) or ()])
         self._read_object(self._skip(0), self._read_root)
 
