@@ -7,7 +7,7 @@ Theirs                         Ours
 =============================  ======================================================================
 MemoizationPolicy, Augmented   the same
 RulePolicy                     the same
-TEDPolicy                      `KerasPolicy`, with its ``max_history`` and ``epochs``
+TEDPolicy                      `KerasPolicy`, with its ``max_history``, and its ``epochs`` at most
 FallbackPolicy (2.x)           `RulePolicy`, with its threshold and action
 FormPolicy, MappingPolicy,     `RulePolicy`
 TwoStageFallbackPolicy (2.x)

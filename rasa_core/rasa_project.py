@@ -126,4 +126,4 @@ def train_rasa(
     ).generate()
     # What rules alone name is hidden from other policies where rules are compared with stories, as in Rasa.
     hides = any(isinstance(policy, RulePolicy) and policy.check_for_contradictions for policy in policies)
-    agent.train(trackers, rules=read.rules, hides_rules=hides, **({} if epochs is None else {"epochs": epochs}))
+    agent.train(trackers, rules=read.rules, hides_rules=hides, **({} if epochs is None else {"most_epochs": epochs}))

@@ -142,9 +142,9 @@ class KerasPolicy(Policy):
             The bot's domain.
         **kwargs
             ``epochs`` and ``batch_size`` (chosen by the number of examples; 40 and 64 for a `model_architecture` of
-            your own), ``validation_split`` (0), ``max_training_samples``, ``seed`` (42), ``verbose`` (0 is silent),
-            ``rnn_size``; ``feature_cache``: a file that keeps the features for the next training, which then makes
-            only those of conversations that are new. Others are for other policies.
+            your own), ``most_epochs`` (where they are chosen), ``validation_split`` (0), ``max_training_samples``,
+            ``seed`` (42), ``verbose`` (0 is silent), ``rnn_size``; ``feature_cache``: a file that keeps the features
+            for the next training, which makes those of new conversations alone. Others are for other policies.
         """
         options = self._options(kwargs)
         self.rnn_size = options["rnn_size"]
@@ -185,7 +185,7 @@ class KerasPolicy(Policy):
             self._check_size(examples.num_features)
             if not network_training.is_trainable(start):
                 raise ModelError("the network has other layers than those that are trained now. Train the model again.")
-        schedule = Schedule.of(len(examples), options.get("epochs"), options.get("batch_size"))
+        schedule = Schedule.of(len(examples), *map(options.get, ("epochs", "batch_size", "most_epochs")))
         split, seed = options.get("validation_split", 0.0), options.get("seed", DEFAULT_SEED)
         told: dict[str, Any] = {"silent": _is_silent(options), "title": TITLE}
         with keras_training.seeded(seed):

@@ -75,14 +75,14 @@ class Schedule:
     batch_size: int
 
     @classmethod
-    def of(cls, num_examples: int, epochs: int | None, batch_size: int | None) -> Schedule:
-        """Return the schedule for this many examples; `epochs` and `batch_size` only where they are not given."""
+    def of(cls, num_examples: int, epochs: int | None, batch_size: int | None, bound: int | None = None) -> Schedule:
+        """Return the schedule for this many examples, as far as it is not given; `bound` is of epochs that are not."""
         least, most = BATCH_SIZES
         # Small batches for few examples, so that there are steps enough to learn from.
         size = batch_size or min(most, least * math.ceil(num_examples / (BATCHES * least)))
         if epochs is not None:
             return cls(epochs, 1, size)
-        passes = max(1, min(round(PASSES / math.sqrt(num_examples)), MOST_SEEN // num_examples))
+        passes = max(1, min(round(PASSES / math.sqrt(num_examples)), MOST_SEEN // num_examples, bound or MOST_SEEN))
         repeats = max(1, passes // EPOCHS_TOLD)
         return cls(passes // repeats, repeats, size)
 

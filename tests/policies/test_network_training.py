@@ -362,6 +362,14 @@ class TestSettings:
         assert settings.batch_size == batch_size
         assert settings.epochs * settings.repeats == pytest.approx(passes, rel=0.05)
 
+    @pytest.mark.parametrize(("most", "passes"), [(5, 5), (100, 100), (500, 125)])
+    def test_a_bound_shortens_what_would_be_longer(self, most, passes) -> None:
+        settings = Schedule.of(400, None, None, most)
+        assert settings.epochs * settings.repeats == pytest.approx(passes, rel=0.05)
+
+    def test_epochs_that_are_given_are_not_bounded(self) -> None:
+        assert Schedule.of(400, 30, None, 5).epochs == 30
+
     def test_very_many_rows_are_seen_once(self) -> None:
         most = network_training.MOST_SEEN
         assert Schedule.of(most, None, None) == Schedule(1, 1, 256)

@@ -37,8 +37,9 @@ length             ``turns`` and ``actions`` so far                   log(1 + tu
 
 Which features there are is learnt: those that occur in training, and of the values those that occur often
 enough, of entities and slots that have several such values: one that is always the same tells no more than that
-there is one. The parts of names (``hotel`` and ``area`` in ``hotel_area``) let what is learnt about one entity or
-action help with its relatives.
+there is one. Of more than 4096 features, those of the present are kept first, and of equals those that occur most
+often; the block ``now`` is kept whole. The parts of names (``hotel`` and ``area`` in ``hotel_area``) let what is
+learnt about one entity or action help with its relatives.
 
 A vector is built from a `History` and the last states alone, which are kept up to date event by event, so a
 prediction costs the same however long the conversation is.
@@ -70,6 +71,8 @@ Sparse = tuple[list[int], list[float]]
 # Bounds of what is learnt from and counted; what lies beyond them says no more than what lies at them.
 TIMES_A_VALUE_IS_SEEN: Final = 2
 VALUES_KEPT: Final = 1000
+FEATURES_KEPT: Final = 4096
+"""More make a bot of a thousand intents slow to train, and its network less often right: most are seen but once."""
 TURNS_COUNTED: Final = 8
 ACTIONS_COUNTED: Final = 6
 LEFT_EACH_TURN: Final = 0.7
@@ -78,6 +81,9 @@ LEFT_EACH_TURN: Final = 0.7
 SAID_IN_WORDS: Final = 3
 _ENDED: Final = ("ended 0", "ended 1")
 _OF_VALUES: Final = ("value", "slot value", "slot set to")
+_OF_THE_PRESENT: Final = ("event 0", "novelty", "slot set", "loop", "turn", "length", *_OF_VALUES)
+_RANKS: Final = {"now": 0, **dict.fromkeys(_OF_THE_PRESENT, 1)}
+"""Where there are too many features, which blocks come first; all others come after these."""
 COUNTS: Final = {"intent": "intent count", "entity": "entity count", "action": "action count"}
 AGO: Final = {"intent": "intent ago", "entity": "entity ago", "action": "action ago"}
 _NO_ENTITIES: Final = {"no entities": 1.0}
@@ -175,7 +181,11 @@ class HistoryFeaturizer:
         # The name decides between equally frequent ones, so that the same stories give the same features.
         often.sort(key=lambda name: (-counts[name], name))
         kept = set(often[:VALUES_KEPT])
-        self.names = sorted(name for name in counts if name[0] not in _OF_VALUES or name in kept)
+        names = [name for name in counts if name[0] not in _OF_VALUES or name in kept]
+        if len(names) > FEATURES_KEPT:
+            names.sort(key=lambda name: (_RANKS.get(name[0], len(_RANKS)), -counts[name], name))
+            del names[max(FEATURES_KEPT, sum(block == "now" for block, _ in names)) :]
+        self.names = sorted(names)
         self._blocks = _numbered(self.names)
 
     @property

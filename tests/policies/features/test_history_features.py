@@ -339,3 +339,23 @@ def test_options_and_names_survive_json() -> None:
 def test_refuses_a_max_history_that_is_no_number_of_states(max_history) -> None:
     with pytest.raises(ValueError, match="max_history is a number of states, at least 1"):
         HistoryFeaturizer(max_history)
+
+
+def test_of_too_many_features_those_of_the_present_stay() -> None:
+    featurizer = HistoryFeaturizer()
+    now = {("now", f"intent_{number}"): 1 for number in range(3000)}
+    recent = {("event 0", f"intent_{number}"): number for number in range(3000)}
+    before = {("intent ago", f"intent_{number}"): 9999 for number in range(3000)}
+    featurizer.learn_names({**before, **recent, **now})
+    assert len(featurizer.names) == 4096
+    kept = set(featurizer.names)
+    assert now.keys() <= kept
+    assert not before.keys() & kept
+    assert kept - now.keys() == {("event 0", f"intent_{number}") for number in range(3000 - 1096, 3000)}
+
+
+def test_what_is_so_now_stays_however_many_features_there_are() -> None:
+    featurizer = HistoryFeaturizer()
+    now = {("now", f"intent_{number}"): 1 for number in range(5000)}
+    featurizer.learn_names({**now, ("turn", "utter_greet"): 9})
+    assert featurizer.names == sorted(now)
