@@ -121,8 +121,12 @@ class ClientError(RasaCoreError, RuntimeError):
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """Return up to `count` known names that look like `name`, the best first."""
-    return difflib.get_close_matches(name[:200], sorted(set(known)), n=count, cutoff=0.6)
+    """Return up to `count` known names that look like `name`, in whatever case, the best first."""
+    lower: dict[str, list[str]] = {}
+    for one in sorted(set(known)):
+        lower.setdefault(one.lower(), []).append(one)
+    found = difflib.get_close_matches(name[:200].lower(), lower, n=count, cutoff=0.6)
+    return [one for match in found for one in lower[match]][:count]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -42,7 +42,6 @@ _INTENT_PREFIXES = (INTENT_MESSAGE_PREFIX, "_")
 DEFAULT_INTENTS: Final = frozenset({"restart", "back", "out_of_scope", "session_start", "nlu_fallback"})
 _OPENING = re.compile(r"[{\[]")
 _COMMAND = re.compile(r"/\w[\w.+-]*(@[\d.]+)?\s*(\{.*)?\Z", re.DOTALL)
-_BRACKETS = re.compile(r"([^\[\]{}]+)\[(.*)\]", re.DOTALL)
 _OBJECT_DEPTH: Final = EVENT_DEPTH - 3  # An object is in the list of entities, which is in the parse.
 _CONFIDENCE = re.compile(r"0|1|[01]?\.[0-9]+|[01]\.")
 _ANSWER_LIMIT = 10_000_000
@@ -103,18 +102,13 @@ class NaturalLanguageInterpreter:
 
     @staticmethod
     def create(obj: object) -> NaturalLanguageInterpreter:
-        """Return the interpreter that `obj` stands for.
+        """Return the interpreter that `obj` stands for; `ValueError` says that it stands for none.
 
         Parameters
         ----------
         obj
             None for `RegexInterpreter`, the ``http(s)://`` address of an NLU server, the directory of an NLU
             model, or an interpreter, which is returned as it is.
-
-        Raises
-        ------
-        ValueError
-            If `obj` is anything else.
         """
         if isinstance(obj, NaturalLanguageInterpreter):
             return obj
@@ -135,8 +129,11 @@ class RegexInterpreter(NaturalLanguageInterpreter):
 
     The prefix (``/`` or ``_``), the confidence and the JSON object may each be missing; what stands before
     the object is the name of the intent. A list gives one entity for each of its items. Behind a prefix,
-    ``[entity=value,other=value]`` is read too, as old stories and buttons have it.
+    ``[entity=value,other=value]`` is read too, as old stories and buttons have it, if no name in `intents` has it.
     """
+
+    def __init__(self, intents: Collection[str] = ()) -> None:
+        self._intents = intents
 
     def parse(self, text: str) -> Parse:
         """Return the parse of `text`; no text is an error, and one without a name has the intent None."""
@@ -144,7 +141,9 @@ class RegexInterpreter(NaturalLanguageInterpreter):
         name = (text if opening < 0 else text[:opening]).strip()
         entities: list[Parse] | None = None
         if name.startswith(_INTENT_PREFIXES):
-            name, entities = _without_brackets(name[1:].strip(), text)
+            name = name[1:].strip()
+            if "[" in name and name not in self._intents:
+                name, entities = _without_brackets(name, text)
         confidence = 1.0
         if "@" in name:
             name, confidence = _split_confidence(name)
@@ -164,16 +163,17 @@ def _split_confidence(name: str) -> tuple[str, float]:
 
 
 def _without_brackets(name: str, text: str) -> tuple[str, list[Parse] | None]:
-    """Return the name before ``[entity=value]``, and the entities; None where there are no such brackets at the end."""
-    found = _BRACKETS.fullmatch(name)
-    try:
-        values = None if found is None else bracketed_entities(found[2])
-    except ValueError:
-        values = None
-    if found is None or values is None:
+    """Return the name before ``[entity=value]``, and the entities; None where nothing stands before the bracket."""
+    intent, _, written = name.partition("[")
+    if not intent:
         return name, None
+    try:
+        values = bracketed_entities(written.removesuffix("]"))
+    except ValueError as error:
+        logger.warning("no entities in %.80r: an intent is followed by [entity=value] (%s).", text, error)
+        values = []
     start, end = text.index("["), len(text.rstrip())
-    return found[1].strip(), [{"entity": key, "start": start, "end": end, "value": value} for key, value in values]
+    return intent.strip(), [{"entity": key, "start": start, "end": end, "value": value} for key, value in values]
 
 
 def _json_entities(text: str, start: int) -> list[Parse]:

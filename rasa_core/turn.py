@@ -113,8 +113,8 @@ class TurnProcessor:
         self.message_preprocessor = message_preprocessor
         self.on_circuit_break = on_circuit_break
         self.runner = runner
-        self._regex = RegexInterpreter()
         self._intents = domain.vocabulary.intents | {domain.restart_intent}
+        self._regex = RegexInterpreter(self._intents)
         self._warned: set[tuple[str, str]] = set()
 
     def understand(self, text: str) -> dict[str, Any]:

@@ -37,6 +37,10 @@ def test_near_names_are_the_best_first() -> None:
     assert nearest("utter_gret", {"goodbye", "utter_greet", "utter_regret"}) == ["utter_greet", "utter_regret"]
 
 
+def test_names_in_another_case_are_near() -> None:
+    assert nearest("GREET", ["greet", "Greet", "bye"]) == ["Greet", "greet"]
+
+
 def test_no_more_names_than_asked_for_are_near() -> None:
     assert nearest("action_1", [f"action_{number}" for number in range(2, 9)], count=2) == ["action_8", "action_7"]
 

@@ -171,9 +171,21 @@ def test_a_comma_with_no_entity_behind_it_belongs_to_the_value() -> None:
     assert [(entity["entity"], entity["value"]) for entity in entities] == [("note", "a, b"), ("city", "Rome")]
 
 
-@pytest.mark.parametrize("text", ["inform[a=1]", "_inform[oops]", "_inform[a=1"])
-def test_other_brackets_belong_to_the_name(text: str) -> None:
-    assert regex_parse(text)["intent"]["name"] == text.removeprefix("_")
+@pytest.mark.parametrize("text", ["_inform[oops]", "/inform[thai](cuisine)", "/inform[ =1]"])
+def test_brackets_with_no_entities_are_left_out_with_a_warning(text: str, caplog: pytest.LogCaptureFixture) -> None:
+    parse = regex_parse(text)
+    assert (parse["intent"]["name"], parse["entities"]) == ("inform", [])
+    assert "no entities in " in caplog.text
+
+
+def test_a_bracket_that_is_not_closed_ends_with_the_message() -> None:
+    (entity,) = regex_parse("_inform[a=1 ")["entities"]
+    assert (entity["entity"], entity["value"], entity["start"], entity["end"]) == ("a", "1", 7, 11)
+
+
+def test_brackets_without_a_prefix_or_in_the_name_of_an_intent_belong_to_the_name() -> None:
+    assert regex_parse("inform[a=1]")["intent"]["name"] == "inform[a=1]"
+    assert RegexInterpreter({"faq[1]"}).parse("/faq[1]")["intent"]["name"] == "faq[1]"
 
 
 @pytest.mark.parametrize(("text", "expected"), [("/a", True), ("_a", True), ("a/", False), ("", False), (" /a", False)])
