@@ -120,6 +120,15 @@ class ClientError(RasaCoreError, RuntimeError):
     """A server answered a client call with an error, or not at all."""
 
 
+def brief(error: BaseException, longest: int = 1000) -> str:
+    """Return what kind an exception is of and what it says, as a text that can be kept, whatever raised it."""
+    try:
+        said = str(error)
+    except Exception:  # Of a class that somebody else wrote.
+        said = ""
+    return f"{type(error).__name__}: {said}".rstrip(": ").encode("utf-8", "replace").decode()[:longest]
+
+
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     """Return up to `count` known names that look like `name`, in whatever case, the best first."""
     lower: dict[str, list[str]] = {}

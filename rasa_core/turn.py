@@ -27,7 +27,7 @@ from rasa_core.events import (
     SlotSet,
     UserUttered,
 )
-from rasa_core.exceptions import EventError
+from rasa_core.exceptions import EventError, brief
 from rasa_core.interpreter import NaturalLanguageInterpreter, RegexInterpreter, names_its_intent, parsed_by, signature
 from rasa_core.policies.policy import Policy, Prediction, reason_of, surely_means
 from rasa_core.slash_messages import INFO_LISTENING as INFO_LISTENING
@@ -358,7 +358,7 @@ class TurnProcessor:
             events = [event.storable() for event in self.runner.run(action_name, dispatcher, tracker)]
         except Exception as error:  # whatever a user's action raises must not end the conversation
             log_failure(logger, action_name, tracker.sender_id, error)
-            events, problem = [], f"{type(error).__name__}: {error}".rstrip(": ")[:_LONGEST_PROBLEM]
+            events, problem = [], brief(error, _LONGEST_PROBLEM)
         log_executed(tracker, self.expected(prediction, action_name).executed(action_name, problem), version)
         self.log_bot_utterances_on_tracker(tracker, dispatcher)
         if problem is not None:

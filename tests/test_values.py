@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections import OrderedDict, deque, namedtuple
+from array import array
+from collections import OrderedDict, UserDict, UserString, deque, namedtuple
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from enum import Enum, IntEnum
+from enum import Enum, IntEnum, IntFlag
+from fractions import Fraction
 from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
@@ -42,10 +44,30 @@ class Rank(IntEnum):
     FIRST = 1
 
 
+class Chosen(Enum):
+    BEST = Size.SMALL
+
+
+class Flags(IntFlag):
+    A = 1
+    B = 2
+
+
+class Shouted(str):
+    def __str__(self) -> str:
+        return self.upper()
+
+
 @dataclasses.dataclass
 class Place:
     name: str
     at: tuple[float, float] = (1.5, 2.5)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Both:
+    at: Place
+    on: date
 
 
 Pair = namedtuple("Pair", "a b")
@@ -75,8 +97,27 @@ CONVERTED: dict[str, tuple[Any, Any]] = {
     "NumPy array": (np.array([[1, 2], [3, 4]]), [[1, 2], [3, 4]]),
     "NumPy date": (np.datetime64("2018-09-03T11:41:10"), "2018-09-03T11:41:10"),
     "UUID": (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+    "NumPy long float": (np.longdouble(0.5), 0.5),
+    "NumPy long floats": (np.array([0.5, 1], dtype=np.longdouble), [0.5, 1.0]),
+    "NumPy small float": (np.float16(0.5), 0.5),
+    "NumPy objects": (np.array([None, Decimal(2)], dtype=object), [None, 2]),
+    "NumPy record": (np.array([(1, "a")], dtype=[("x", "i4"), ("y", "U1")]), [[1, "a"]]),
+    "masked array": (np.ma.array([1, 2], mask=[False, True]), [1, None]),  # type: ignore[no-untyped-call]
+    "user's text": (UserString("a"), "a"),
+    "user's dict": (UserDict(a=Rank.FIRST), {"a": 1}),
+    "text with another str()": (Shouted("a"), "a"),
+    "set of sets": (frozenset({frozenset({2, 1}), frozenset({0})}), [[0], [1, 2]]),
+    "enum of an enum": (Chosen.BEST, "small"),
+    "flag": (Flags.A | Flags.B, 3),
+    "array": (array("d", [1.5]), [1.5]),
+    "dataclass of a dataclass": (
+        Both(Place("a"), date(2018, 9, 3)),
+        {"at": {"name": "a", "at": [1.5, 2.5]}, "on": "2018-09-03"},
+    ),
     "path": (PurePosixPath("a/b"), "a/b"),
 }
+DICT_CIRCLE: dict[str, Any] = {}
+DICT_CIRCLE["a"] = DICT_CIRCLE
 CIRCLE: list[Any] = []
 CIRCLE += [CIRCLE, CIRCLE]
 REFUSED: dict[str, Any] = {
@@ -88,6 +129,17 @@ REFUSED: dict[str, Any] = {
     "huge integer": 10**5000,
     "int key": {1: "a"},
     "bytes": b"x",
+    "memory": memoryview(b"x"),
+    "NumPy bytes": np.array([b"x"]),
+    "NumPy nans": np.array([1.0, np.nan]),
+    "NumPy complex": np.complex64(1),
+    "NumPy durations": np.array([1], dtype="m8[s]"),
+    "long nan": np.longdouble("nan"),
+    "null as a key": {None: 1},
+    "true as a key": {True: 1, "true": 2},
+    "fraction": Fraction(1, 2),
+    "dict circle": DICT_CIRCLE,
+    "signalling nan": Decimal("sNaN"),
     "timedelta": timedelta(1),
     "not a time": np.datetime64("NaT", "s"),
     "complex": 1j,
@@ -272,6 +324,37 @@ def test_anything_else_fails_the_action_and_the_turn_goes_on(fail, value, caplog
 def test_a_text_that_is_none_fails_the_action() -> None:
     said, _ = run_action(lambda dispatcher: dispatcher.utter_button_message(5, []))
     assert said[0]["action"] == "action_search"
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(Unspeakable(), "Unspeakable"), (ValueError("\ud83d!"), "ValueError: ?!"), (StopIteration(), "StopIteration")],
+    ids=["no text", "half a character", "no more"],
+)
+def test_whatever_an_action_raises_is_told_in_a_text_that_can_be_kept(error: Exception, told: str) -> None:
+    def fail(dispatcher: Any) -> None:
+        raise error
+
+    _, tracker = run_action(fail)
+    assert [event.error for event in tracker.events if "error" in event.as_dict()] == [told]
+
+
+@pytest.mark.parametrize("returned", [SlotSet("found", 1), True, "done", {"event": "slot"}], ids=repr)
+def test_what_is_no_list_of_events_is_told_as_it_is(returned: Any) -> None:
+    _, tracker = run_action(lambda dispatcher: returned)
+    (error,) = [event.error for event in tracker.events if "error" in event.as_dict()]
+    assert error.startswith("EventError: an action returns a list of Event objects, such as [SlotSet(...)], and not ")
+
+
+@pytest.mark.parametrize("returned", [None, (), False, {}], ids=repr)
+def test_nothing_is_no_events(returned: Any) -> None:
+    _, tracker = run_action(lambda dispatcher: returned)
+    assert not [event for event in tracker.events if "error" in event.as_dict()]
 
 
 # -- messages

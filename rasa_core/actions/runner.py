@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -148,6 +148,10 @@ def runner_for(domain: Domain, server: ActionServer | None = None) -> ActionRunn
 
 def as_events(returned: Sequence[Event] | None) -> list[Event]:
     """Return what an action returned as a list; raise `EventError` if there is something else than events in it."""
+    if returned and (isinstance(returned, str | Mapping) or not isinstance(returned, Iterable)):
+        raise EventError(
+            f"an action returns a list of Event objects, such as [SlotSet(...)], and not {returned!r:.80}."
+        )
     events = list(returned or [])
     for event in events:
         if not isinstance(event, Event):

@@ -20,7 +20,7 @@ from rasa_core.events import (
     UserUttered,
 )
 from rasa_core.events.rasa3 import ActionExecutionRejected, DefinePrevUserUtteredFeaturization
-from rasa_core.exceptions import ActionRejectedError, CallersActionError
+from rasa_core.exceptions import ActionRejectedError, CallersActionError, brief
 from rasa_core.interpreter import NaturalLanguageInterpreter, RegexInterpreter, parsed_by, signature
 from rasa_core.policies.policy import Prediction, surely_means
 from rasa_core.rasa3.domain_parts import SESSION_METADATA_SLOT, SESSION_START
@@ -197,7 +197,7 @@ class RasaTurns:
         except Exception as error:  # whatever an action raises must not end the conversation
             log_failure(logger, action_name, tracker.sender_id, error)
             take_said(dispatcher)
-            events, problem = [], f"{type(error).__name__}: {error}"[:1000]
+            events, problem = [], brief(error)
         if not any(isinstance(event, ActionExecutionRejected) for event in events):
             self._log_action(action_name, tracker, chosen, is_predicted, problem)
         self._log_outcome(events, tracker, dispatcher, runner)

@@ -19,7 +19,7 @@ from rasa_core.channels.direct import CollectingOutputChannel
 from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, StoryExported
-from rasa_core.exceptions import ClientError, RasaCoreError, UnknownActionError, UnknownSlotError
+from rasa_core.exceptions import ClientError, RasaCoreError, UnknownActionError, UnknownSlotError, brief
 from rasa_core.remote.client import RasaCoreClient
 from rasa_core.support.http_calls import ServerAnswerError
 from rasa_core.trackers import DialogueStateTracker
@@ -175,4 +175,4 @@ class RemoteAgent:
 
 
 def _problem(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".rstrip(": ")[:LONGEST_PROBLEM]
+    return brief(error, LONGEST_PROBLEM)

@@ -11,6 +11,7 @@ import dataclasses
 import json
 import math
 import re
+from collections import UserString
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import date, time
 from decimal import Decimal
@@ -295,7 +296,7 @@ def _converted(value: Any, depth: int) -> Any:
         return _plain_decimal(value)
     if isinstance(value, date | time) and value == value:  # Not-a-time of other libraries equals nothing.
         return value.isoformat()
-    if isinstance(value, UUID | PurePath):
+    if isinstance(value, UUID | PurePath | UserString):
         return str(value)
     return _converted_container(value, depth)
 
@@ -313,9 +314,10 @@ def _converted_container(value: Any, depth: int) -> Any:
         return _plain_object({field.name: getattr(value, field.name) for field in dataclasses.fields(value)}, depth)
     if isinstance(value, Set):
         return _in_order([plain(part, depth - 1) for part in _within(value, depth)])
-    if hasattr(value, "tolist"):
+    is_bytes = isinstance(value, bytes | bytearray | memoryview)
+    if hasattr(value, "tolist") and not is_bytes:
         return _plain_array(value, depth)
-    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
+    if isinstance(value, Sequence) and not is_bytes:
         return [plain(part, depth - 1) for part in _within(value, depth)]
     raise ValueError(f"JSON has nothing for a value of the type {type(value).__name__}")
 
@@ -332,6 +334,8 @@ def _plain_array(value: Any, depth: int) -> Any:
     """Return what an array, or a scalar, of NumPy or another library holds; moments of any resolution as ISO text."""
     kind = getattr(getattr(value, "dtype", None), "kind", "")
     made = value.astype(str).tolist() if kind == "M" else value.tolist()
+    if kind == "f" and hasattr(made, "tolist"):  # A long float has no number of Python's own that is as exact.
+        return _plain_float(float(made))
     if kind == "m" or (kind == "M" and "NaT" in str(made)) or hasattr(made, "tolist"):
         raise ValueError(f"JSON has nothing for a value of the type {type(value).__name__} like this one")
     return plain(made, depth)
