@@ -18,7 +18,7 @@ from rasa_core.support.places import Place
 from rasa_core.support.plain_yaml import TEXT_TYPES, Loader, PlainData, check_depth, check_tags, place_of, written
 from rasa_core.support.plain_yaml import write_yaml as write_yaml
 from rasa_core.support.problems import Problem, listed, log_warnings
-from rasa_core.support.yaml_limits import is_null, line_of
+from rasa_core.support.yaml_limits import is_null, line_of, merged_pairs
 
 logger = logging.getLogger(__name__)
 
@@ -198,12 +198,13 @@ class _SlotOptions(PlainData):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         content: dict[Any, Any] = super().construct_mapping(node, deep=True)
-        for key, value in node.value:
-            if key.value == "values" and isinstance(value, yaml.SequenceNode):
-                items = zip(content["values"], value.value, strict=True)
-                content["values"] = [written(part, item) for item, part in items]
-            elif key.value == "initial_value" and content.get("type") in TEXT_TYPES and not is_null(value):
-                content[key.value] = written(value, content[key.value])
+        nodes = {key.value: value for key, value in node.value}  # What was merged stands first, and own keys win.
+        values, initial = nodes.get("values"), nodes.get("initial_value")
+        if isinstance(values, yaml.SequenceNode):
+            items = zip(content["values"], values.value, strict=True)
+            content["values"] = [written(part, item) for item, part in items]
+        if initial is not None and content.get("type") in TEXT_TYPES and not is_null(initial):
+            content["initial_value"] = written(initial, content["initial_value"])
         return content
 
 
@@ -267,7 +268,7 @@ class _Reader:
             self.tell(node, f"{what} is a mapping of keys to values.")
             return []
         found: dict[str, tuple[yaml.ScalarNode, yaml.Node]] = {}
-        for key, value in node.value:
+        for key, value in merged_pairs(node, self.tell):
             if not isinstance(key, yaml.ScalarNode) or not key.value.strip():
                 self.tell(key, f"a key of {what} is a plain name.")
                 continue

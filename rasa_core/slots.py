@@ -213,6 +213,7 @@ class FloatSlot(_MayBeUnset):
         unset: bool = False,
     ) -> None:
         super().__init__(name, initial_value, value_reset_delay, unset=unset)
+        min_value, max_value = _bound(min_value), _bound(max_value)
         if not all(_is_bound(bound) for bound in (min_value, max_value)):
             raise DomainError(f"slot {name!r}: min_value and max_value are numbers, not {min_value!r}, {max_value!r}.")
         if not min_value < max_value:
@@ -366,6 +367,12 @@ def type_of(slot: Slot) -> str:
 def dotted_path(found: type) -> str:
     """Return the dotted path under which a class can be imported."""
     return f"{found.__module__}.{found.__qualname__}"
+
+
+def _bound(written: Any) -> Any:
+    """Return the number that a text is, as YAML 1.1 takes ``1e4`` for one; anything else as it is."""
+    number = _number(written) if isinstance(written, str) else None
+    return written if number is None else number
 
 
 def _is_bound(value: object) -> bool:

@@ -382,6 +382,36 @@ def test_other_initial_values_keep_their_type(slot: str, value: object) -> None:
     assert (found, type(found)) == (value, type(value))
 
 
+def test_what_is_taken_over_from_a_mapping_is_there_unless_it_is_given_again() -> None:
+    domain = Domain.from_yaml(
+        """
+slots: &slots
+  size: &size {type: categorical, values: [010, big], initial_value: big}
+  mood: {<<: *size, values: [yes, no, ~]}
+  name: {type: text}
+templates: {<<: &said {utter_hi: [hi], utter_bye: [bye]}, utter_hi: [yes]}
+actions: [utter_hi]
+"""
+    )
+    assert [(slot.name, slot.value, getattr(slot, "values", None)) for slot in domain.slots] == [
+        ("mood", "big", ["yes", "no", "~"]),
+        ("name", None, None),
+        ("size", "big", ["010", "big"]),
+    ]
+    assert domain.templates == {"utter_hi": [{"text": "yes"}], "utter_bye": [{"text": "bye"}]}
+
+
+def test_what_is_taken_over_and_has_no_keys_is_an_error() -> None:
+    with pytest.raises(DomainError, match=r"bot.yml:2:9: << takes over the keys of a mapping"):
+        Domain.from_yaml("actions: &a [x]\nslots: {<<: *a}", name="bot.yml")
+
+
+@pytest.mark.parametrize(("written", "value"), [("1e3", 1000.0), ("1_000", 1000), ("'5'", 5.0)])
+def test_a_bound_is_a_number_however_it_is_written(written: str, value: float) -> None:
+    slot = Domain.from_yaml(f"slots:\n  s: {{type: float, max_value: {written}}}").slots[0]
+    assert slot.max_value == value  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("value", [12, True, 1.5, "12", "yes", "12:30", None])
 def test_a_domain_reads_back_the_initial_value_that_code_gave(value: object) -> None:
     domain = Domain([], [], [TextSlot("s", value)], {})

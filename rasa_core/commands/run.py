@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from rasa_core.agent import Agent
 from rasa_core.channels.channel import HttpInputChannel, HttpInputComponent, InputChannel
@@ -25,7 +24,7 @@ from rasa_core.commands.common import (
 from rasa_core.commands.talk import Talk
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.slots import class_from_path
-from rasa_core.support.text_files import read_text
+from rasa_core.support.yaml_parts import read_yaml
 
 CONSOLE = "cmdline"
 LEFT_OUT = ("facebook", "mattermost", "slack", "telegram", "twilio")  # What 0.9 had built in.
@@ -122,14 +121,11 @@ def create_input_channel(
 def _credentials(path: str | Path | None, channel: str) -> dict[str, Any]:
     if path is None:
         return {}
-    try:
-        read = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
-        raise RasaCoreError(f"{path}: this is not YAML: {error}") from error
-    if not isinstance(read, dict):
+    read = read_yaml(path)
+    if read is None or not read.is_mapping:
         raise RasaCoreError(f"{path}: credentials are a mapping, such as token: abc.")
-    own = read.get(channel, read)  # A file may have the credentials of one channel, or those of several by their names.
-    return own if isinstance(own, dict) else {}
+    own = read.get(channel) or read  # A file may have those of one channel, or of several by their names.
+    return dict(own.meant) if own.is_mapping else {}
 
 
 def chat(agent: Agent, channel: ConsoleInputChannel, *, shows_steps: bool = False) -> None:

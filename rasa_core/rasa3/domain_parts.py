@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.exceptions import DomainError, did_you_mean
+from rasa_core.rasa3.domain_texts import LISTS_OF_PARTS, data_of_entry, data_of_options
 from rasa_core.rasa3.mappings import MAPPING_TYPES, SlotMapping, modernised
 from rasa_core.support.places import Place
 from rasa_core.support.yaml_parts import Part, YamlError, read_yaml, yaml_part
@@ -60,9 +61,8 @@ DATA_KEYS: Final = frozenset({"nlu", "stories", "rules"})
 DOMAIN_KEYS: Final = frozenset(KNOWN_KEYS) - {"version", "imports"}
 _LISTS: Final = ("intents", "entities", "actions", "e2e_actions")
 _MAPPINGS: Final = ("slots", "forms", "responses", "session_config", "config")
-_LISTS_OF_PARTS: Final = ("buttons", "quick_replies", "elements", "condition")
 _SAYABLE: Final = ("text", "custom")
-_OF_RESPONSES: Final = (*_SAYABLE, *_LISTS_OF_PARTS, "channel", "image", "attachment", "metadata", "id", "button_type")
+_OF_RESPONSES: Final = (*_SAYABLE, *LISTS_OF_PARTS, "channel", "image", "attachment", "metadata", "id", "button_type")
 _OF_FORMS: Final = ("required_slots", "ignored_intents")
 
 
@@ -214,7 +214,8 @@ class _Merger:
             raise DomainError(f"{value.place}: {key}: is a list, one name a line, each after a dash.")
         inside: dict[str, Place] = {}
         for entry in value.entries():
-            data, keys = entry.data, entry.keys() if entry.is_mapping else {entry.written: entry}
+            keys = entry.keys() if entry.is_mapping else {entry.written: entry}
+            data = data_of_options(keys) if entry.is_mapping else entry.data
             if len(keys) != 1 or entry.is_null or not "".join(keys):
                 text = "a name, or a name with its options, which stand below it and further to the right"
                 raise DomainError(f"{entry.place}: an entry of {key}: is {text}.")
@@ -241,10 +242,11 @@ class _Merger:
             raise DomainError(f"{value.place}: {key}: is a mapping of names{example}.")
         for name, entry in value.pairs():
             first = self.lines.setdefault((key, name.written), name.place)
-            if first is not name.place and self.content[key][name.written] != entry.data:
+            data = data_of_entry(key, entry)
+            if first is not name.place and self.content[key][name.written] != data:
                 text = f"{name.written!r} in {key}: is another one than that at {first}. Remove one of them."
                 raise DomainError(f"{name.place}: {text}")
-            self.content[key][name.written] = entry.data
+            self.content[key][name.written] = data
 
 
 def _merged(roots: Sequence[Part], names: Mapping[str, list[str]] | None = None) -> RasaParts:
@@ -321,7 +323,7 @@ class _Checker:
         for one in found:
             if not isinstance(one, dict) or not any(key in one for key in _SAYABLE):
                 raise self.fail("responses", name, f"the response {name!r} {shape}; one has neither.")
-            if wrong := [key for key in _LISTS_OF_PARTS if not _are_parts(one.get(key))]:
+            if wrong := [key for key in LISTS_OF_PARTS if not _are_parts(one.get(key))]:
                 part = "{type: slot, name: city}" if wrong[0] == "condition" else "{title: Yes, payload: /affirm}"
                 raise self.fail("responses", name, f"{wrong[0]}: of the response {name!r} is a list, each like {part}.")
             if isinstance(one.get("attachment"), str):
@@ -330,7 +332,7 @@ class _Checker:
                 if hint := did_you_mean(key, _OF_RESPONSES):  # Channels of one's own may read other keys.
                     place = self.lines.get(("responses", name))
                     logger.warning("%s: unknown key %r of the response %r is ignored.%s", place, key, name, hint)
-            if "text" in one:  # YAML reads 5 and yes as no texts.
+            if "text" in one:
                 one["text"] = "" if one["text"] is None else str(one["text"])
         return found
 

@@ -38,6 +38,10 @@ _DIALECTS: Final = {
 _STORE_TYPES: Final = ("in_memory", "redis", "sql", "mongod", "dynamo")
 _SQL_KEYS: Final = ("type", "dialect", "url", "port", "db", "username", "password", "query")
 _REDIS_KEYS: Final = ("type", "url", "port", "db", "username", "password", "key_prefix", "record_exp", "use_ssl")
+_TEXTS: Final = (
+    *("url", "token", "token_name", "username", "password", "db", "key_prefix", "dialect"),
+    *("headers", "params", "basic_auth", "query"),
+)
 _FILE_OF_RASA: Final = "rasa.db"  # Where Rasa keeps them if the file does not say.
 _LEFT_OUT: Final = {
     "event_broker": "left out: read the events with rasa-core store export, or from the store",
@@ -113,8 +117,11 @@ def _channel(name: str, part: Part) -> Note:
     return Note(part.place, f"channel {name}", "left out", text)
 
 
-def _filled(part: Part) -> Any:
-    """Return plain data with the variables of the environment; raise `ModelError` for one that is not set."""
+def _filled(part: Part, are_texts: bool = False) -> Any:
+    """Return plain data with the variables of the environment; raise `ModelError` for one that is not set.
+
+    A text is what is written: the password ``0123`` is no number.
+    """
 
     def value_of(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
@@ -123,8 +130,8 @@ def _filled(part: Part) -> Any:
 
     # Only here, not in the whole file: what is left out may name variables that only Rasa's machine has.
     if part.is_mapping:
-        return {key.written: _filled(value) for key, value in part.pairs()}
-    data = part.data
+        return {key.written: _filled(value, are_texts or key.written in _TEXTS) for key, value in part.pairs()}
+    data = part.told(()) if are_texts else part.data
     return _VARIABLE.sub(value_of, data) if isinstance(data, str) else data
 
 

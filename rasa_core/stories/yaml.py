@@ -31,7 +31,8 @@ from rasa_core.events.rasa3 import ActiveLoop
 from rasa_core.exceptions import did_you_mean
 from rasa_core.rasa3.domain_parts import SNIPPET
 from rasa_core.rasa3.rule import Rule
-from rasa_core.rasa3.slots import RasaSlot
+from rasa_core.rasa3.slots import RasaCategoricalSlot, RasaSlot, RasaTextSlot
+from rasa_core.slots import CategoricalSlot, Slot, TextSlot
 from rasa_core.stories.builder import LOST, NameCheck, StoryBuilder, report
 from rasa_core.stories.steps import Checkpoint, StoryStep
 from rasa_core.support.folders import files_below
@@ -45,13 +46,11 @@ MOST_CHOICES: Final = 10_000
 """So many rules may one rule stand for that has several ``or:``."""
 
 _MESSAGE_KEYS: Final = frozenset({"intent", "user", "entities", "metadata"})
-_STEP_KEYS: Final = (
-    *("intent", "user", "entities", "metadata"),
-    *("action", "failed", "bot", "slot_was_set", "active_loop", "checkpoint", "or"),
-)
+_STEP_KEYS: Final = (*_MESSAGE_KEYS, "action", "failed", "bot", "slot_was_set", "active_loop", "checkpoint", "or")
 _MARKS: Final = ("role", "group", "value", "start", "end", "extractor", "confidence")
 _RULE_KEYS: Final = ("rule", "steps", "condition", "conversation_start", "wait_for_user_input", "metadata")
 _STORY_KEYS: Final = ("story", "steps", "metadata")
+_OF_TEXTS: Final = (TextSlot, CategoricalSlot, RasaTextSlot, RasaCategoricalSlot)
 
 YAML_SUFFIXES: Final = (".yml", ".yaml")
 RETRIEVAL_KEY: Final = "full_retrieval_intent_name"
@@ -317,9 +316,9 @@ class YamlStoryReader:
         if part is None:
             return []
         if part.is_mapping:
-            return [{name: value.data} for name, value in part.keys().items()]
+            return [{name: value} for name, value in part.meant.items()]
         # A name alone has some value, as in Rasa, where it fills the slots that are mapped from the entity.
-        return [entry.data if entry.is_mapping else {entry.written: ""} for entry in part.entries()]
+        return [entry.meant if entry.is_mapping else {entry.written: ""} for entry in part.entries()]
 
     @staticmethod
     def _entity(described: Mapping[str, Any]) -> dict[str, Any]:
@@ -336,16 +335,22 @@ class YamlStoryReader:
         found: list[SlotSet] = []
         for entry in part.entries() or [part]:
             if entry.is_mapping:
-                found += [SlotSet(name, value.data) for name, value in entry.keys().items()]
+                found += [SlotSet(name, self._value(name, value)) for name, value in entry.keys().items()]
             elif entry.written:
                 found.append(SlotSet(entry.written, self._value_meant(entry.written)))
         for event in found:
             self._names.check_event(event, part.place)
         return found
 
+    def _slot(self, name: str) -> Slot | None:
+        return None if self._domain is None else next((slot for slot in self._domain.slots if slot.name == name), None)
+
+    def _value(self, slot_name: str, part: Part) -> Any:
+        """Return a value; that of a slot which holds texts is what is written."""
+        return part.told(()) if isinstance(self._slot(slot_name), _OF_TEXTS) else part.data
+
     def _value_meant(self, slot_name: str) -> Any:
-        slots = [] if self._domain is None else self._domain.slots
-        slot = next((slot for slot in slots if slot.name == slot_name), None)
+        slot = self._slot(slot_name)
         # Without a domain, anything that is not None: a story file can be read and drawn on its own.
         return slot.condition_value() if isinstance(slot, RasaSlot) else "set"
 

@@ -1,14 +1,15 @@
-"""Limits on YAML that is read: how deep it nests, what its aliases stand for, and which tags it has."""
+"""YAML before it is data: limits on how deep it nests and what its aliases stand for, its tags, and merged keys."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import yaml
 
 TAG: Final = "tag:yaml.org,2002:"
 _PLAIN: Final = ("null", "bool", "int", "float", "str", "timestamp", "seq", "map", "merge", "value")
+_MERGE: Final = f"{TAG}merge"
 _PLAIN_TAGS: Final = frozenset(TAG + name for name in _PLAIN)
 
 MAX_DEPTH: Final = 50
@@ -93,3 +94,23 @@ def line_of(node: yaml.Node) -> int:
 def is_null(node: yaml.Node) -> bool:
     """Tell whether a node is null: nothing, ``~`` or ``null``."""
     return isinstance(node, yaml.ScalarNode) and node.tag == f"{TAG}null"
+
+
+def merged_pairs(node: yaml.MappingNode, tell: Callable[[yaml.Node, str], object]) -> list[tuple[yaml.Node, yaml.Node]]:
+    """Return keys and values, with those that ``<<: *base`` takes over, unless the mapping has them itself.
+
+    What is to be taken over and has no keys is told.
+    """
+    found = [(key, value) for key, value in node.value if key.tag != _MERGE]
+    merged = [(key, value) for key, value in node.value if key.tag == _MERGE]
+    for key, base in ((key, one) for key, node in merged for one in _bases(node)):
+        if isinstance(base, yaml.MappingNode):
+            names = {key.value for key, _ in found if isinstance(key, yaml.ScalarNode)}
+            found += [pair for pair in merged_pairs(base, tell) if pair[0].value not in names]
+        else:
+            tell(key, "<< takes over the keys of a mapping, such as *name, and this is none.")
+    return found
+
+
+def _bases(node: yaml.Node) -> list[yaml.Node]:
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else [node]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -95,6 +95,30 @@ class Part:
     def data(self) -> Any:
         """The plain data."""
         return _plain(self._node, self._file)
+
+    @property
+    def meant(self) -> Any:
+        """The plain data; a number that is not written as numbers are, such as ``010``, is a text, also as a value."""
+        if self.is_mapping:
+            return {key: part.meant for key, part in self.keys().items()}
+        is_number = isinstance(self.data, int | float) and not isinstance(self.data, bool)
+        return self.written if is_number and str(self.data) != self.written else self.data
+
+    def told(self, texts: Collection[str], inside: Collection[str] = ()) -> Any:
+        """Return the plain data with texts as they are written, ``010`` and ``1.50`` included.
+
+        Texts are the values of the keys `texts` and what lists have, here and below the keys `inside`.
+        """
+        if self.is_list:
+            return [entry.told(texts, inside) for entry in self.entries()]
+        if self.is_mapping:
+            return {key: part._told_of(key, texts, inside) for key, part in self.keys().items()}
+        return None if self.is_null else self.written
+
+    def _told_of(self, key: str, texts: Collection[str], inside: Collection[str]) -> Any:
+        is_text = key in texts and not self.is_mapping and not self.is_list
+        is_around = key in inside and (self.is_mapping or self.is_list)
+        return self.told(texts, inside) if is_text or is_around else self.data
 
     def entries(self) -> list[Part]:
         """Return the items of a list; none of anything else."""

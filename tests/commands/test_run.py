@@ -236,6 +236,17 @@ def test_credentials_are_the_parameters_of_a_channel(tmp_path: Path, content: st
     assert channel.greeting == "/great"
 
 
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("010", "010"), ("12:30", "12:30"), ("1e9", "1e9"), ("no", "no"), ("5005", 5005), ("true", True), ("'7'", "7")],
+)
+def test_credentials_are_texts_as_they_are_written(tmp_path: Path, written: str, value: object) -> None:
+    (tmp_path / "credentials.yml").write_text(f"greeting: {written}", encoding="utf-8")
+    channel = run.create_input_channel(f"{__name__}.TwoMessages", None, tmp_path / "credentials.yml")
+    assert isinstance(channel, TwoMessages)
+    assert channel.greeting == value
+
+
 def test_what_speaks_http_is_served_at_the_port(tmp_path: Path) -> None:
     (tmp_path / "credentials.yml").write_text("token: abc", encoding="utf-8")
     made = [
@@ -253,7 +264,7 @@ def test_what_speaks_http_is_served_at_the_port(tmp_path: Path) -> None:
         (f"{__name__}.Path", "", "neither an InputChannel nor an HttpInputComponent"),
         (f"{__name__}.TwoMessages", "other: 1", "other"),
         (f"{__name__}.TwoMessages", "- a", "credentials are a mapping"),
-        (f"{__name__}.TwoMessages", "a: [", "not YAML"),
+        (f"{__name__}.TwoMessages", "a: [", "credentials.yml:2:.*not valid YAML"),
     ],
     ids=["unknown", "no-channel", "parameter", "list", "no-yaml"],
 )
