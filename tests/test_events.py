@@ -221,10 +221,24 @@ def test_a_reminder_from_python_keeps_its_instant(hours: float) -> None:
     assert ReminderScheduled("action_remind", moment.isoformat()) == reminder  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("written", ["soon", "2018-09-03T11:41:10 Europe/Berlin", "0001-01-01T00:00:00+02:00", 5])
+@pytest.mark.parametrize("written", ["soon", "2018-09-03T11:41:10 Europe/Berlin", "0001-01-01T00:00:00+02:00", "0001-01-01", 5])
 def test_a_reminder_at_no_time_is_refused(written: Any) -> None:
     with pytest.raises(ValueError, match='"date_time" of event "reminder" is like "2018-09-03T11:41:10Z"'):
         ReminderScheduled("action_remind", written)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime.min,
+        datetime.min.replace(tzinfo=timezone(timedelta(hours=14))),
+        datetime.max.replace(tzinfo=timezone(timedelta(hours=-10))),
+    ],
+    ids=str,
+)
+def test_a_reminder_at_a_time_that_no_clock_shows_is_refused(moment: datetime) -> None:
+    with pytest.raises(ValueError, match='"date_time" of event "reminder" is out of range: '):
+        ReminderScheduled("action_remind", moment)
 
 
 # -- time

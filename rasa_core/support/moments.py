@@ -18,7 +18,7 @@ def moment_in(written: object) -> datetime:
     try:
         text = _NAMED_ZONE.sub(r"\1", _UNIVERSAL.sub("Z", str(written).strip()))
         moment = datetime.fromisoformat(text).replace(microsecond=0)
-        return moment if moment.tzinfo is None else moment.astimezone(UTC)
+        return _checked(moment if moment.tzinfo is None else moment.astimezone(UTC))
     except (ValueError, OverflowError):
         examples = '"2018-09-03T11:41:10Z", "2018-09-03T13:41:10+02:00", or without an offset for local time'
         raise EventError(f'"date_time" of event "reminder" is like {examples}, not {str(written)[:40]!r}.') from None
@@ -26,6 +26,14 @@ def moment_in(written: object) -> datetime:
 
 def moment_as_text(moment: datetime) -> str:
     """Return ISO text of a moment, to the second: in UTC if it has an offset, else without one."""
-    if moment.utcoffset() is None:
-        return moment.isoformat()[:19]
-    return moment.astimezone(UTC).isoformat()[:19] + "Z"
+    try:
+        _checked(moment)
+        return moment.isoformat()[:19] if moment.utcoffset() is None else moment.astimezone(UTC).isoformat()[:19] + "Z"
+    except (ValueError, OverflowError):
+        raise EventError(f'"date_time" of event "reminder" is out of range: {str(moment)[:40]!r}.') from None
+
+
+def _checked(moment: datetime) -> datetime:
+    """Return a moment; raise an error for one of which no clock can tell whether it has passed, as in the year 1."""
+    moment.timestamp()
+    return moment
