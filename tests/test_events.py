@@ -221,7 +221,9 @@ def test_a_reminder_from_python_keeps_its_instant(hours: float) -> None:
     assert ReminderScheduled("action_remind", moment.isoformat()) == reminder  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("written", ["soon", "2018-09-03T11:41:10 Europe/Berlin", "0001-01-01T00:00:00+02:00", "0001-01-01", 5])
+@pytest.mark.parametrize(
+    "written", ["soon", "2018-09-03T11:41:10 Europe/Berlin", "0001-01-01T00:00:00+02:00", "0001-01-01", 5]
+)
 def test_a_reminder_at_no_time_is_refused(written: Any) -> None:
     with pytest.raises(ValueError, match='"date_time" of event "reminder" is like "2018-09-03T11:41:10Z"'):
         ReminderScheduled("action_remind", written)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.exceptions import DomainError, did_you_mean
-from rasa_core.rasa3.domain_texts import LISTS_OF_PARTS, data_of_entry, data_of_options
-from rasa_core.rasa3.mappings import MAPPING_TYPES, SlotMapping, modernised
+from rasa_core.rasa3.mappings import SlotMapping, as_list, modernised, slot_mappings
 from rasa_core.support.places import Place
+from rasa_core.support.plain_yaml import TEXT_TYPES
 from rasa_core.support.yaml_parts import Part, YamlError, read_yaml, yaml_part
 
 logger = logging.getLogger(__name__)
@@ -61,8 +62,12 @@ DATA_KEYS: Final = frozenset({"nlu", "stories", "rules"})
 DOMAIN_KEYS: Final = frozenset(KNOWN_KEYS) - {"version", "imports"}
 _LISTS: Final = ("intents", "entities", "actions", "e2e_actions")
 _MAPPINGS: Final = ("slots", "forms", "responses", "session_config", "config")
+_LISTS_OF_PARTS: Final = ("buttons", "quick_replies", "elements", "condition")
+_SAID: Final = ("text", "title", "subtitle", "payload", "image", "image_url", "item_url", "channel", "id", "name")
+_OF_MAPPINGS: Final = ("entity", "role", "group", "intent", "not_intent", "action", "active_loop", "requested_slot")
+_OF_OPTIONS: Final = ("roles", "groups", "use_entities", "ignore_entities")
 _SAYABLE: Final = ("text", "custom")
-_OF_RESPONSES: Final = (*_SAYABLE, *LISTS_OF_PARTS, "channel", "image", "attachment", "metadata", "id", "button_type")
+_OF_RESPONSES: Final = (*_SAYABLE, *_LISTS_OF_PARTS, "channel", "image", "attachment", "metadata", "id", "button_type")
 _OF_FORMS: Final = ("required_slots", "ignored_intents")
 
 
@@ -152,11 +157,6 @@ def _are_parts(value: Any) -> bool:
     return value is None or (isinstance(value, list) and all(isinstance(part, dict) for part in value))
 
 
-def as_list(value: Any) -> list[Any]:
-    """Return what may be a list or a single thing as a list; none of None."""
-    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
-
-
 # -- reading
 
 
@@ -181,6 +181,36 @@ def rasa_domain_from_text(text: str, name: str = "domain") -> RasaParts | None:
         return None if root is None or "version" not in root.keys() else _merged([root])  # noqa: SIM118
     except YamlError as error:
         raise DomainError(str(error)) from error
+
+
+# Where a name or a text is expected, what is written counts, 010 and 1.50 included.
+
+
+def _data_of_options(keys: Mapping[str, Part]) -> dict[str, Any]:
+    """Return the data of an intent, an entity or an action that has options."""
+    return {name: part.told((), _OF_OPTIONS) if part.is_mapping else part.data for name, part in keys.items()}
+
+
+def _data_of_entry(key: str, part: Part) -> Any:
+    """Return the data of one slot, response or form, or of what else stands below a `key` of a domain."""
+    if key == "slots" and part.is_mapping:
+        return _slot_data(part)
+    if key == "responses":
+        return part.told(_SAID, _LISTS_OF_PARTS)
+    if key == "forms" and part.is_mapping:
+        return part.told(("ignored_intents",), _OF_FORMS)
+    return part.data
+
+
+def _slot_data(part: Part) -> dict[str, Any]:
+    keys = part.keys()
+    holds_texts = "type" in keys and keys["type"].written in TEXT_TYPES
+    texts = (*_OF_MAPPINGS, *(("initial_value", "value") if holds_texts else ()))
+    data: dict[str, Any] = part.told(texts, ("mappings", "conditions", "intent", "not_intent"))
+    if "values" in keys and keys["values"].is_list:
+        values = keys["values"].entries()
+        data["values"] = [one.data if one.is_list or one.is_mapping else one.written for one in values]
+    return data
 
 
 class _Merger:
@@ -215,7 +245,7 @@ class _Merger:
         inside: dict[str, Place] = {}
         for entry in value.entries():
             keys = entry.keys() if entry.is_mapping else {entry.written: entry}
-            data = data_of_options(keys) if entry.is_mapping else entry.data
+            data = _data_of_options(keys) if entry.is_mapping else entry.data
             if len(keys) != 1 or entry.is_null or not "".join(keys):
                 text = "a name, or a name with its options, which stand below it and further to the right"
                 raise DomainError(f"{entry.place}: an entry of {key}: is {text}.")
@@ -242,7 +272,7 @@ class _Merger:
             raise DomainError(f"{value.place}: {key}: is a mapping of names{example}.")
         for name, entry in value.pairs():
             first = self.lines.setdefault((key, name.written), name.place)
-            data = data_of_entry(key, entry)
+            data = _data_of_entry(key, entry)
             if first is not name.place and self.content[key][name.written] != data:
                 text = f"{name.written!r} in {key}: is another one than that at {first}. Remove one of them."
                 raise DomainError(f"{name.place}: {text}")
@@ -284,7 +314,10 @@ class _Checker:
         return RasaParts(
             content=content,
             lines=self.lines,
-            mappings={name: self._mappings(name, found) for name, found in content["slots"].items()},
+            mappings={
+                name: slot_mappings(name, found, partial(self.fail, "slots", name))
+                for name, found in content["slots"].items()
+            },
             forms=forms,
             entity_features=features,
             entities=labels,
@@ -323,7 +356,7 @@ class _Checker:
         for one in found:
             if not isinstance(one, dict) or not any(key in one for key in _SAYABLE):
                 raise self.fail("responses", name, f"the response {name!r} {shape}; one has neither.")
-            if wrong := [key for key in LISTS_OF_PARTS if not _are_parts(one.get(key))]:
+            if wrong := [key for key in _LISTS_OF_PARTS if not _are_parts(one.get(key))]:
                 part = "{type: slot, name: city}" if wrong[0] == "condition" else "{title: Yes, payload: /affirm}"
                 raise self.fail("responses", name, f"{wrong[0]}: of the response {name!r} is a list, each like {part}.")
             if isinstance(one.get("attachment"), str):
@@ -358,34 +391,3 @@ class _Checker:
         return Form(
             name, tuple(map(str, required or ())), frozenset(map(str, as_list(described.get("ignored_intents"))))
         )
-
-    def _mappings(self, name: str, described: Any) -> tuple[SlotMapping, ...]:
-        if not isinstance(described, dict):
-            raise self.fail("slots", name, f"the slot {name!r} is a mapping with type: and mappings:.")
-        found = described.get("mappings")
-        if not isinstance(found, list):  # An empty one is a slot that no message fills, as in Rasa.
-            raise self.fail("slots", name, f"the slot {name!r} has no mappings:; write mappings: [{{type: custom}}].")
-        return tuple(self._mapping(name, one) for one in found)
-
-    def _mapping(self, name: str, one: Any) -> SlotMapping:
-        kind = one.get("type") if isinstance(one, dict) else None
-        if kind not in MAPPING_TYPES:
-            hint = did_you_mean(str(kind), MAPPING_TYPES)
-            known = ", ".join(MAPPING_TYPES)
-            raise self.fail("slots", name, f"a mapping of the slot {name!r} has type {kind!r}.{hint} Known: {known}.")
-        needed = {"from_entity": "entity", "from_intent": "value", "from_trigger_intent": "value"}.get(kind)
-        if needed is not None and one.get(needed) is None:
-            raise self.fail("slots", name, f"a mapping of the slot {name!r} of type {kind} needs {needed}:.")
-        return SlotMapping(
-            kind,
-            **{key: None if one.get(key) is None else str(one[key]) for key in ("entity", "role", "group", "action")},
-            value=one.get("value"),
-            intents=frozenset(map(str, as_list(one.get("intent")))),
-            not_intents=frozenset(map(str, as_list(one.get("not_intent")))),
-            conditions=self._conditions(name, as_list(one.get("conditions"))),
-        )
-
-    def _conditions(self, name: str, written: list[Any]) -> tuple[Mapping[str, Any], ...]:
-        if not all(isinstance(condition, dict) for condition in written):  # Without it, the mapping would always work.
-            raise self.fail("slots", name, f"a condition of the slot {name!r} is like active_loop: booking_form.")
-        return tuple(written)

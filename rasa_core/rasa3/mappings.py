@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+from rasa_core.exceptions import did_you_mean
 
 MAPPING_TYPES: Final = ("from_entity", "from_text", "from_intent", "from_trigger_intent", "custom")
 _ONLY_REQUESTED: Final = ("from_text", "from_intent")
@@ -39,6 +41,46 @@ class SlotMapping:
     def takes(self, entity: Mapping[str, Any]) -> bool:
         """Tell whether an entity is the one that is mapped; without a role, one that has none."""
         return (entity.get("entity"), entity.get("role"), entity.get("group")) == (self.entity, self.role, self.group)
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return what may be a list or a single thing as a list; none of None."""
+    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
+
+
+def slot_mappings(name: str, described: Any, fail: Callable[[str], Exception]) -> tuple[SlotMapping, ...]:
+    """Return the mappings in the options of a slot; what `fail` makes of a problem is raised."""
+    if not isinstance(described, dict):
+        raise fail(f"the slot {name!r} is a mapping with type: and mappings:.")
+    found = described.get("mappings")
+    if not isinstance(found, list):  # An empty one is a slot that no message fills, as in Rasa.
+        raise fail(f"the slot {name!r} has no mappings:; write mappings: [{{type: custom}}].")
+    return tuple(_mapping(name, one, fail) for one in found)
+
+
+def _mapping(name: str, one: Any, fail: Callable[[str], Exception]) -> SlotMapping:
+    kind = one.get("type") if isinstance(one, dict) else None
+    if kind not in MAPPING_TYPES:
+        hint = did_you_mean(str(kind), MAPPING_TYPES)
+        known = ", ".join(MAPPING_TYPES)
+        raise fail(f"a mapping of the slot {name!r} has type {kind!r}.{hint} Known: {known}.")
+    needed = {"from_entity": "entity", "from_intent": "value", "from_trigger_intent": "value"}.get(kind)
+    if needed is not None and one.get(needed) is None:
+        raise fail(f"a mapping of the slot {name!r} of type {kind} needs {needed}:.")
+    return SlotMapping(
+        kind,
+        **{key: None if one.get(key) is None else str(one[key]) for key in ("entity", "role", "group", "action")},
+        value=one.get("value"),
+        intents=frozenset(map(str, as_list(one.get("intent")))),
+        not_intents=frozenset(map(str, as_list(one.get("not_intent")))),
+        conditions=_conditions(name, as_list(one.get("conditions")), fail),
+    )
+
+
+def _conditions(name: str, written: list[Any], fail: Callable[[str], Exception]) -> tuple[Mapping[str, Any], ...]:
+    if not all(isinstance(condition, dict) for condition in written):  # Without it, the mapping would always work.
+        raise fail(f"a condition of the slot {name!r} is like active_loop: booking_form.")
+    return tuple(written)
 
 
 def modernised(content: Mapping[str, Any], entities: Collection[str]) -> dict[str, Any]:
