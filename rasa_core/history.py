@@ -34,6 +34,9 @@ NEW, SAME, CHANGED = "new", "same", "changed"
 FAILED: Final = "failed"
 """The feature of a state after an action that failed; which one that was, ``prev_`` says."""
 
+HEARD: Final = ""
+"""Stands for a message among the names of the slots that were set; no slot has this name."""
+
 
 class Understood(Protocol):
     """What a user said, as it was understood: a `rasa_core.events.UserUttered`."""
@@ -109,6 +112,7 @@ _NEVER: Final[Seen] = (0, 0)
 _COUNTED: Final = ("intents", "entities", "actions")
 _SUMMARY: Final = (
     *_COUNTED,
+    "fresh",
     "intent",
     "last_actions",
     "length",
@@ -157,15 +161,23 @@ class History:
         The last actions other than listening, oldest first.
     slots_set : dict of str to (str or None)
         The slots that were set after the latest message or action, each with its value if that is a `short_text`.
+    fresh : State
+        1.0 for each slot that was set after the latest action, be it to what it had, and for `HEARD` if a message came.
+    news : deque of State
+        What `fresh` was in each of the `states`.
     values : dict of str to int
         For each entity the checksum of its latest value; it tells whether the next one is the same.
     """
 
-    __slots__ = (*_SUMMARY, "states", "vocabulary", "window")
+    __slots__ = (*_SUMMARY, "news", "states", "vocabulary", "window")
 
     loops: Collection[str] | None = None
     """Names of the loops; None but for Rasa 3."""
-    parts: ClassVar[tuple[str, ...]] = (*_SUMMARY, "states")
+    loop: Any = None
+    """The loop that is going on; None but for Rasa 3."""
+    rejected: str | None = None
+    """The action that refused to run just now; None but for Rasa 3."""
+    parts: ClassVar[tuple[str, ...]] = (*_SUMMARY, "news", "states")
     """The names in a snapshot, in order."""
     reminders: dict[str, Any]
     acting: dict[str, Any] | None
@@ -177,22 +189,14 @@ class History:
         self.vocabulary = vocabulary
         self.clear()
 
-    @property
-    def loop(self) -> Any:
-        """The loop that is going on; None but for Rasa 3."""
-        return None
-
-    @property
-    def rejected(self) -> str | None:
-        """The action that refused to run just now; None but for Rasa 3."""
-        return None
-
     def go_on_with(self, reminders: dict[str, Any]) -> None:
         """Keep the reminders of before something was taken back, after which what refused to run may be tried again."""
 
     def clear(self) -> None:
         """Forget everything."""
         self.states: deque[State] = deque(maxlen=self.window)
+        self.news: deque[State] = deque(maxlen=self.window)
+        self.fresh: State = {}
         self.length = 0
         self.turns = 0
         self.intents: dict[str, Seen] = {}
@@ -217,6 +221,7 @@ class History:
     def record_user(self, intent: str | None, entities: Iterable[tuple[str, Any]]) -> None:
         """Take note of a user message: its intent, and the names and values of its entities."""
         known = self.vocabulary
+        self._note_as_new(HEARD)
         if self.turns:
             named = list(dict.fromkeys(mention.entity for mention in self.mentions))
             self.turn_before = TurnSummary(self.intent, named, self.turn_actions)
@@ -246,7 +251,12 @@ class History:
 
     def record_slot(self, name: str, value: Any) -> None:
         """Take note of a slot that was set."""
+        self._note_as_new(name)
         self.slots_set = dict([*self.slots_set.items(), (name, short_text(value))][-SLOTS_KEPT:])
+
+    def _note_as_new(self, name: str) -> None:
+        # A new one, since copies and snapshots share the one that there was.
+        self.fresh = self.fresh | {name: 1.0}
 
     def _see(self, seen: dict[str, Seen], name: str) -> None:
         times, _ = seen.get(name, _NEVER)
@@ -264,6 +274,8 @@ class History:
         """
         known = self.vocabulary
         self.states.append(state)
+        self.news.append(self.fresh)
+        self.fresh = {}
         self.length += 1
         if known is None or action_name in known.actions:
             self._see(self.actions, action_name)
@@ -286,11 +298,11 @@ class History:
         return [state]
 
     def slots_set_before(self, count: int) -> Sequence[State]:
-        """Return for each of the last states which slots were set since the one before it; for Rasa 3 alone.
+        """Return for each of the last states which slots were set since the one before it; fewer if less is kept.
 
-        They have 1.0 if they were set after all actions before the state, hidden ones too, else 0.0.
+        They have 1.0 if they were set after all actions before the state, those that Rasa 3 hides too, else 0.0.
         """
-        return []
+        return [*self.news, self.fresh][-count:]
 
     def reaches(self, count: int | None) -> bool:
         """Tell whether the last `count` states (None: all) are here, as far as there were that many."""
@@ -299,7 +311,7 @@ class History:
     def content(self) -> list[Any]:
         """Return the content as JSON-able data, in the order of `parts`."""
         found = [dict(part) if type(part) is dict else part for part in _summary_of(self)]
-        return [*found, [_packed(state) for state in self.states]]
+        return [*found, *([_packed(state) for state in states] for states in (self.news, self.states))]
 
     def snapshot(self) -> dict[str, Any]:
         """Return the content by name."""
@@ -309,6 +321,7 @@ class History:
         """Take over the content of a `snapshot`, which may have come back from JSON."""
         for name in _SUMMARY:
             setattr(self, name, snapshot[name])
+        self.news = deque(map(_unpacked, snapshot["news"]), maxlen=self.window)
         self.states = deque(map(_unpacked, snapshot["states"]), maxlen=self.window)
         for name in _COUNTED:
             setattr(self, name, {one: (times, turn) for one, (times, turn) in snapshot[name].items()})
@@ -326,6 +339,7 @@ class History:
     def _copy_from(self, other: History) -> None:
         for name in _SUMMARY:
             setattr(self, name, getattr(other, name))
+        self.news = deque(other.news, maxlen=self.window)
         self.states = deque(other.states, maxlen=self.window)
         for name in _CHANGING:
             setattr(self, name, dict(getattr(other, name)))

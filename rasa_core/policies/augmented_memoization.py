@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from rasa_core.events import ACTION_LISTEN_NAME, UserUttered
-from rasa_core.history import State, compute_state
+from rasa_core.history import HEARD, State, compute_state
 from rasa_core.policies.memoization import Key, MemoizationPolicy, StateKey, key_of
 from rasa_core.policies.policy import Trackers
-from rasa_core.rasa3.history import EARLIER, LISTENED, LOOP_PREFIX
+from rasa_core.rasa3.history import EARLIER, LISTENED, LOOP_PREFIX, user_part
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 class AugmentedMemoizationPolicy(MemoizationPolicy):
     """Where the last states are new, forgets the oldest, until the rest is a stretch of a story.
 
-    A stretch is known if, wherever it stands in the stories, the same action follows. With the oldest states, the slots
-    that were set in them and before are forgotten too: if not the rest itself is known, then perhaps the rest without
-    these slots, as a stretch or as the beginning of a story. Parameters are those of `MemoizationPolicy`.
+    A stretch is known if, wherever it stands in the stories, the same action follows. If none is, what happened before
+    the oldest states is forgotten too: the rest is looked up as if the conversation had begun with it, with only those
+    slots that were set in it, to whatever value, and with no message before the first that came in it; as the beginning
+    of a story, or as a stretch. Parameters are those of `MemoizationPolicy`.
     """
 
     _slots: _Slots | None = None
@@ -68,11 +69,7 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
         if tracker.history.loops is not None:
             known = super().recall(states, tracker, domain)
             return known or next(filter(None, map(self.lookup.get, self._beginnings(states, tracker, domain))), None)
-        for key in self._endings(states, domain):
-            found = self._find(key)
-            if found is not None:
-                return found
-        return None
+        return next(filter(None, map(self._find, self._endings(states, tracker, domain))), None)
 
     def _beginnings(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> Iterator[Key]:
         """Yield what is left if more and more is forgotten, turns that are hidden included, as Rasa 3 does.
@@ -124,19 +121,23 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
             return (key,)
         return (one for one in chain(self.lookup, self._ambiguous) if one[-len(key) :] == key)
 
-    def _endings(self, states: Sequence[State], domain: Domain) -> Iterator[Key]:
+    def _endings(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> Iterator[Key]:
         whole = key_of(states)
-        slots = self._slots_of(domain)
-        for start in range(len(states)):
+        for start in range(len(whole)):
             yield whole[start:]
-            # The last state that is forgotten; its slots are old ones, unless they are set anew in the rest.
-            before = states[max(0, start - 1)]
-            rest = whole[start:]
-            if old := slots.set_in(before):
-                rest = key_of(slots.without(old, states[start:], before))
-                yield rest
-            if start:
+        news = tracker.history.slots_set_before(len(states))
+        if len(news) < len(states) or self._max_history == 1:
+            return  # Where policies look at one state alone, none is older than the others.
+        slots = self._slots_of(domain)
+        for start, state in enumerate(states):
+            if not any(name.startswith("prev_") for name in state):
+                continue  # Nothing happened before it.
+            begun = key_of(_as_begun(states[start:], news[start:], slots))
+            rest = (*begun, *whole[start + len(begun) :])
+            if len(rest) < self._max_history:
                 yield (slots.initial_key, *rest)
+            for first in range(len(begun)):  # The others have been looked up.
+                yield rest[first:]
 
     def _slots_of(self, domain: Domain) -> _Slots:
         slots = self._slots
@@ -150,31 +151,44 @@ class _Slots(NamedTuple):
     """The names of the features of each slot, and the state of a conversation in which nothing has happened yet."""
 
     domain: Domain
-    features: list[list[str]]
+    features: dict[str, list[str]]
     initial: State
     initial_key: frozenset[tuple[str, float]]
 
     @classmethod
     def of(cls, domain: Domain) -> _Slots:
-        features = [
-            [f"slot_{slot.name}_{index}" for index in range(slot.feature_dimensionality())] for slot in domain.slots
-        ]
+        features = {
+            slot.name: [f"slot_{slot.name}_{index}" for index in range(slot.feature_dimensionality())]
+            for slot in domain.slots
+        }
         initial = compute_state(UserUttered.empty(), [slot.fresh() for slot in domain.slots], None, None)
-        return cls(domain, [names for names in features if names], initial, frozenset(initial.items()))
+        return cls(domain, features, initial, frozenset(initial.items()))
 
-    def set_in(self, state: State) -> list[list[str]]:
-        """Return the features of the slots that are not as they were at first."""
-        return [names for names in self.features if not _same(names, state, self.initial)]
+    def to_forget(self, state: State, kept: Collection[str]) -> set[str]:
+        """Return the features of the slots that are not as they were at first, but for those to be kept."""
+        return {
+            name
+            for slot, names in self.features.items()
+            if slot not in kept and not _same(names, state, self.initial)
+            for name in names
+        }
 
-    def without(self, old: list[list[str]], states: Sequence[State], before: State) -> Iterator[State]:
-        """Yield the states with the initial values of `old` slots, as long as these are as they were `before`."""
-        for state in states:
-            # Once a slot has changed, its value is news from there on, even if it goes back.
-            old = [names for names in old if _same(names, state, before)]
-            forgotten = {name for names in old for name in names}
-            kept = {name: value for name, value in state.items() if name not in forgotten}
-            kept.update({name: value for name, value in self.initial.items() if name in forgotten})
-            yield kept
+
+def _as_begun(states: Sequence[State], news: Sequence[Collection[str]], slots: _Slots) -> Iterator[State]:
+    """Yield the states as they were if nothing had happened before the action before the first.
+
+    The last ones, in which nothing is otherwise, are left out.
+    """
+    kept: set[str] = set()
+    for state, fresh in zip(states, news, strict=True):
+        kept.update(fresh)
+        forgotten = slots.to_forget(state, kept)
+        if HEARD not in kept:
+            forgotten.update(user_part(state))
+        elif not forgotten:
+            return  # Nor is anything to forget in the states after it.
+        left = {name: value for name, value in state.items() if name not in forgotten}
+        yield left | {name: value for name, value in slots.initial.items() if name in forgotten}
 
 
 def _after_listening(state: State) -> State:

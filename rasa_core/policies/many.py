@@ -60,7 +60,7 @@ class ManyMoments:
     rule_window : int
         How many states rules look at.
     asks_what_is_fresh : bool
-        Whether memory looks at what was set between states, in a conversation of Rasa 3.
+        Whether memory looks at what was set between states.
     """
 
     def __init__(self, ensemble: PolicyEnsemble, domain: Domain) -> None:

@@ -22,6 +22,8 @@ Ints = NDArray[np.int64]
 Names = Sequence[tuple[str, str]]
 
 _NONE: Final = -1
+_PARTS_OF_STATE: Final = 3
+"""The first numbers of a state; if there is another, it tells what was set before."""
 _SIMPLE: Final = frozenset({"user", "action", "slot", "reset_slots", "bot", "agent", "followup", "pause", "resume"})
 """Types of events after which a conversation has all that was in it before."""
 
@@ -50,13 +52,24 @@ class _Part(NamedTuple):
         return self.events
 
 
+class _News(NamedTuple):
+    """All that memory asks the history of a moment."""
+
+    told: list[State]
+    loops: None = None
+    rejected: None = None
+
+    def slots_set_before(self, count: int) -> list[State]:
+        return self.told[-count:]
+
+
 class _Moment(NamedTuple):
     """All that memory and fallbacks ask a tracker."""
 
     states: list[State]
     latest_message: UserUttered
     latest_action_name: str | None
-    history: History
+    history: _News
 
     def last_states(self, count: int | None) -> list[State]:
         return self.states if count is None else self.states[-count:]
@@ -102,7 +115,8 @@ class MomentReader:
         names = dict.fromkeys(name for bot in bots for name in bot.feature_names)
         self.columns = {name: column for column, name in enumerate(names)}
         latest = max(bot.max_history for bot in bots)
-        self._featurizer = ConversationFeaturizer(latest, domain.slots, self.columns.get)
+        tells_news = any(bot.asks_what_is_fresh for bot in bots)
+        self._featurizer = ConversationFeaturizer(latest, domain.slots, self.columns.get, tells_news=tells_news)
         self._thresholds = sorted({threshold for bot in bots for threshold in bot.nlu_thresholds})
         self._numbered = 0
         self._parts: object = None
@@ -136,7 +150,8 @@ class MomentReader:
         kinds, firsts = _numbered([*(_numbered(list(part.T))[0] for part in seen.swapaxes(0, 1)), heard])
         names = [b"%d %d %b" % (self._numbered, heard[first], seen[first].tobytes()) for first in firsts]
 
-        examples = Memo[int, _Moment](lambda kind: self._example(seen[firsts[kind]], messages[firsts[kind]]))
+        news = featurizer.news
+        examples = Memo[int, _Moment](lambda kind: self._example(seen[firsts[kind]], messages[firsts[kind]], news))
         return Moments(rows, featurizer.take(), kinds, names, examples.__getitem__)
 
     def _seen(self, states: Ints, starts: Ints) -> Ints:
@@ -155,10 +170,12 @@ class MomentReader:
         # looks at.
         return 2 * place + (intent.get("name") == OUT_OF_SCOPE)
 
-    def _example(self, seen: Ints, message: UserUttered) -> _Moment:
-        states = [self._states[tuple(numbers)] for numbers in seen.tolist() if numbers[0] != _NONE]
+    def _example(self, seen: Ints, message: UserUttered, news: Sequence[State]) -> _Moment:
+        there = [numbers for numbers in seen.tolist() if numbers[0] != _NONE]
+        states = [self._states[tuple(numbers[:_PARTS_OF_STATE])] for numbers in there]
+        told = [news[number] for numbers in there for number in numbers[_PARTS_OF_STATE:]]
         action = next((name[5:] for name in states[-1] if name.startswith("prev_")), None)
-        return _Moment(states, message, action, self._history)
+        return _Moment(states, message, action, _News(told))
 
 
 def _numbered(columns: Sequence[Ints]) -> tuple[Ints, Ints]:

@@ -247,7 +247,7 @@ class MemoizationPolicy(Policy):
         """Return where these very states stand in the stories, with the action that follows them there."""
         if not self.is_enabled:
             return TrainingTurns(note="the policy is switched off.")
-        found = self._known(self._states_of(tracker), domain)
+        found = self._known(self._states_of(tracker), tracker, domain)
         if found is None:
             return TrainingTurns(note=training_turns.NEW_TURN)
         key, is_memorised = found
@@ -263,17 +263,17 @@ class MemoizationPolicy(Policy):
             note = f"stories with histories like this contradict one another: confidence {self._confidences[key]:.2f}."
         return TrainingTurns(turns, note if is_memorised else training_turns.CONTRADICTORY)
 
-    def _known(self, states: Sequence[State], domain: Domain) -> tuple[Key, bool] | None:
+    def _known(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> tuple[Key, bool] | None:
         """Return what of these states is known, and whether it is memorised, or contradictory; None if nothing is."""
         contradictory: Key | None = None
-        for key in self._endings(states, domain):
+        for key in self._endings(states, tracker, domain):
             if self._find(key) is not None:
                 return key, True
             if contradictory is None and self._is_contradictory(key):
                 contradictory = key
         return None if contradictory is None else (contradictory, False)
 
-    def _endings(self, states: Sequence[State], domain: Domain) -> Iterator[Key]:
+    def _endings(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> Iterator[Key]:
         """Yield what is looked up for these states, in this order."""
         yield key_of(states)
 

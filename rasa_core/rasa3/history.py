@@ -156,6 +156,9 @@ class RasaHistory(History):
         super().record_slot(name, value)
         self._note_as_fresh(name)
 
+    def _note_as_new(self, name: str) -> None:
+        """Take no note: `fresh_slots` are noted in the place of `fresh`."""
+
     def _note_as_fresh(self, name: str) -> None:
         self.fresh_slots = [*(known for known in self.fresh_slots if known != name), name][-SLOTS_KEPT:]
 
@@ -166,6 +169,7 @@ class RasaHistory(History):
         super().record_action({}, name)
         self.rejected = None
         self.states.clear()  # Those of the base class, in whose place both views stand.
+        self.news.clear()
         if self.heard and name != self.loop_ran:  # The message was answered by something else than the loop.
             self._go_on()
         self.heard = False

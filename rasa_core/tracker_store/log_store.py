@@ -35,7 +35,7 @@ from rasa_core.tracker_store.rows import events_in
 from rasa_core.trackers import DialogueStateTracker, expected_in
 from rasa_core.trackers.state import SNAPSHOT
 
-_HEAD_FORMAT = 5  # Raised when the content of snapshots changes, so that stored heads are computed anew.
+_HEAD_FORMAT = 6  # Raised when the content of snapshots changes, so that stored heads are computed anew.
 _UNBOUND_WINDOW = 5
 
 

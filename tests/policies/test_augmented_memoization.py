@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
-from policy_bot import FOUND, ITALIAN, STORIES, conversation
+from policy_bot import FOUND, ITALIAN, STORIES, as_events, conversation
 
 from rasa_core.agent import Agent
 from rasa_core.domain import Domain
-from rasa_core.events import Event, SlotSet
-from rasa_core.policies import AugmentedMemoizationPolicy, MemoizationPolicy, augmented_memoization
+from rasa_core.events import ActionExecuted, ActionReverted, AllSlotsReset, Event, Restarted, SlotSet
+from rasa_core.history import State
+from rasa_core.policies import AugmentedMemoizationPolicy, MemoizationPolicy, PolicyEnsemble, augmented_memoization
+from rasa_core.policies.many import ALONE, ManyMoments
+from rasa_core.policies.many_reading import MomentReader
+from rasa_core.policies.memoization import key_of
+from rasa_core.trackers import DialogueStateTracker
 
 
 @pytest.fixture
@@ -47,6 +54,98 @@ def test_a_slot_that_was_set_within_the_story_still_counts(policy, domain) -> No
     steps = (*BEFORE, ITALIAN, "action_search", FOUND)
     assert recalled(policy, domain, *steps) == "utter_found"
     assert recalled(policy, domain, *steps, SlotSet("price", "high")) is None
+
+
+def test_a_slot_that_was_set_again_to_what_it_had_counts(policy, domain) -> None:
+    # The price is to be forgotten, but not the cuisine, whose feature is the same before the message and after it.
+    old = (SlotSet("price", "high"), SlotSet("cuisine", "thai"), "utter_welcome")
+    steps = (*BEFORE, *old, ITALIAN, "action_search", FOUND)
+    assert recalled(policy, domain, *steps[:-2]) == "action_search"
+    assert recalled(policy, domain, *steps) == "utter_found"
+
+
+def test_what_was_said_before_is_forgotten_in_the_middle_of_a_turn(domain) -> None:
+    policy = AugmentedMemoizationPolicy(max_history=4)
+    policy.train([conversation(domain, "action_search", "utter_found", "/thank", "utter_welcome")], domain)
+    price = SlotSet("price", "high")
+    assert recalled(policy, domain, "/bye", price, "action_search", "utter_found", "/thank") == "utter_welcome"
+    assert recalled(policy, domain, "/bye", price, "action_search") == "utter_found"
+
+
+def begun_with_the_end(tracker: DialogueStateTracker, most: int) -> list[list[State]]:
+    """Return the last states as they are if all that happened is what followed one of the last actions."""
+    events = tracker.applied_events()
+    starts = [place for place, event in enumerate(events) if isinstance(event, ActionExecuted)][-most:]
+    found = []
+    for start in starts:
+        anew = tracker.init_copy()
+        for event in events[start:]:
+            anew.update(event)
+        found.append(anew.last_states(most))
+    return found
+
+
+def recalled_slowly(policy: AugmentedMemoizationPolicy, tracker: DialogueStateTracker) -> str | None:
+    for states in [tracker.last_states(policy.max_history), *begun_with_the_end(tracker, policy.max_history)]:
+        for start in range(len(states)):
+            found = policy._find(key_of(states[start:]))
+            if found is not None:
+                return found
+    return None
+
+
+def random_steps(domain: Domain, chance: random.Random) -> list[str | Event]:
+    """Return a conversation with stretches of the stories, and with slots that are set to what they have."""
+    steps: list[str | Event] = []
+    for _ in range(chance.randint(1, 4)):
+        story = chance.choice(STORIES)
+        start = chance.randrange(len(story))
+        for step in story[start : chance.randint(start, len(story)) + 1]:
+            steps.append(step)
+            if chance.random() < 0.25:
+                values = {"cuisine": ["thai", None], "price": ["low", "high"], "tags": [["x"], []]}
+                name = chance.choice(sorted(values))
+                steps.append(SlotSet(name, chance.choice(values[name])))
+            if chance.random() < 0.03:
+                steps.append(chance.choice([AllSlotsReset(), Restarted(), ActionReverted()]))
+    return [*steps, chance.choice(["/greet", ITALIAN, "/thank", "action_search"])]
+
+
+@pytest.mark.parametrize("max_history", [2, 3, 5])
+def test_what_is_forgotten_is_as_if_it_had_never_been(domain, trackers, max_history) -> None:
+    policy = AugmentedMemoizationPolicy(max_history=max_history)
+    policy.train(trackers, domain)
+    chance, known = random.Random(max_history), 0
+    for _ in range(150):
+        steps = random_steps(domain, chance)
+        expected = recalled_slowly(policy, conversation(domain, *steps))
+        assert recalled(policy, domain, *steps) == expected
+        kept = conversation(domain, *steps, window=max_history)
+        again = DialogueStateTracker("again", domain.slots, history=kept.history.copy())
+        again.history.restore(kept.history.snapshot())
+        assert policy.recall(kept.last_states(max_history), kept, domain) == expected
+        assert again.history.slots_set_before(max_history) == kept.history.slots_set_before(max_history)
+        known += expected is not None
+    assert known > 50
+
+
+def test_many_moments_are_recalled_as_one_by_one(domain, policy) -> None:
+    ensemble = PolicyEnsemble([policy])
+    quick = ManyMoments.of(ensemble, domain)
+    chance = random.Random(3)
+    talked = [as_events(domain, random_steps(domain, chance)) for _ in range(100)]
+    reader = MomentReader(domain, [quick])
+    moments = reader.read(talked)
+    at_once = quick.actions(moments, np.arange(len(moments.kinds)), reader)
+    known = 0
+    for events, rows in zip(talked, moments.rows, strict=True):
+        tracker = DialogueStateTracker("ada", domain.slots)
+        for position, event in enumerate(events):
+            if isinstance(event, ActionExecuted) and rows is not None and at_once[rows[position]] != ALONE:
+                known += 1
+                assert domain.action_names[at_once[rows[position]]] == ensemble.predict(tracker, domain).action
+            tracker.update(event)
+    assert known > 300
 
 
 def test_old_slots_are_forgotten_deep_in_a_story(domain) -> None:

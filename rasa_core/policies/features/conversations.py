@@ -81,11 +81,16 @@ class ConversationFeaturizer:
         The slots of the domain of the conversations.
     column_of
         Returns the column of a feature, given block and name; None to leave it out.
+    tells_news
+        Whether `states` tell what was set before each, too.
     """
 
-    def __init__(self, max_history: int, slots: Iterable[Slot], column_of: ColumnOf) -> None:
+    def __init__(
+        self, max_history: int, slots: Iterable[Slot], column_of: ColumnOf, *, tells_news: bool = False
+    ) -> None:
         self._event_blocks = [f"event {number}" for number in range(max_history)]
         self._column_of = column_of
+        self._tells_news = tells_news
         self._slots = {slot.name: slot.fresh() for slot in slots}
         self._spans = Spans(self._columns_of_seen, features.LEFT_EACH_TURN)
         self._number_parts()
@@ -106,6 +111,7 @@ class ConversationFeaturizer:
         self._actions: list[str] = []
         self._turn_of_row: list[int] = []
         self._parts_of_row: list[int] = []
+        self._news_of_row: list[int] = []
         # What happened, and the actions but listening, of all conversations; and how many of both before each row.
         self._happened: list[int] = []
         self._acted: list[int] = []
@@ -191,7 +197,7 @@ class ConversationFeaturizer:
         if not event.unpredictable:
             self._add_row(name, self._parts.nothing if before is None else before.state)
         self._done += 1
-        self._history.slots_set = {}
+        self._history.slots_set, self._history.fresh = {}, {}
         self._latest = action = self._parts.action[name, event.error is not None]
         self._turn = (*self._turn, name)[-TURN_ACTIONS_KEPT:]
         if action.last is not None:
@@ -207,17 +213,28 @@ class ConversationFeaturizer:
         in_turn = parts.turn[self._turn], parts.length[self._done]
         self._parts_of_row += (*self._in_message, in_slots, slots_set, parts.loop[self._loop], in_state, *in_turn)
         self._before_row += (len(self._happened), len(self._acted))
+        if self._tells_news:
+            self._news_of_row.append(parts.news[frozenset(self._history.fresh)])
         self._turn_of_row.append(self._history.turns)
         self._numbers.append(self._done)
         self._actions.append(action)
 
     def states(self) -> Ints:
-        """Return numbers of what each state before a row is made of, ``(rows, 3)``; `state_of` tells what they are."""
-        return np.array(self._parts_of_row, np.int64).reshape(len(self), _PARTS_IN_ROW)[:, _PARTS_IN_STATE]
+        """Return numbers of what each state before a row is made of, ``(rows, 3)``; `state_of` tells what they are.
+
+        With news, there is one number more: an index in `news`.
+        """
+        states: Ints = np.array(self._parts_of_row, np.int64).reshape(len(self), _PARTS_IN_ROW)[:, _PARTS_IN_STATE]
+        return np.column_stack([states, np.array(self._news_of_row, np.int64)]) if self._tells_news else states
 
     def state_of(self, numbers: Iterable[int]) -> State:
         """Return the state of some of the `states`, of which only the best intent is told."""
         return {name: value for number in numbers for name, value in self._parts.told.get(number, {}).items()}
+
+    @property
+    def news(self) -> Sequence[State]:
+        """What was set before states, each as a `History` tells it."""
+        return self._parts.told_news
 
     @property
     def parts(self) -> object:
@@ -264,6 +281,8 @@ class _Parts(PartTable):
         super().__init__(column_of)
         self._spans = spans
         self.told: dict[int, State] = {}  # What the parts are that states are made of.
+        self.told_news: list[State] = []
+        self.news = Memo(self._new_news)  # Numbers of what was set before states, which is no part.
         # The part of an event as the latest one; those of it as an earlier one are the next numbers.
         self.event = Memo[Items, int](lambda items: self._add_each([(block, dict(items))] for block in event_blocks))
         self.action = Memo(self._new_action)
@@ -297,6 +316,10 @@ class _Parts(PartTable):
         number = self._add(self._in_columns(groups))
         self.told[number] = state
         return number
+
+    def _new_news(self, names: frozenset[str]) -> int:
+        self.told_news.append(dict.fromkeys(names, 1.0))
+        return len(self.told_news) - 1
 
     def _new_content(self, content: tuple[str, Items, str | None]) -> int:
         name, items, text = content
