@@ -215,7 +215,7 @@ class History:
         entities = ((str(entity["entity"]), entity.get("value")) for entity in message.entities)
         self.record_user(message.intent.get("name"), entities)
 
-    def record_other(self, event: Event) -> None:
+    def record_other(self, event: Event, message: Understood | None = None) -> None:
         """Take note of an event that changes neither messages, slots nor actions; here, it changes nothing."""
 
     def record_user(self, intent: str | None, entities: Iterable[tuple[str, Any]]) -> None:

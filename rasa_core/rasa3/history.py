@@ -8,7 +8,7 @@ that a story goes on after them. Both views are kept up to date event by event, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from rasa_core.history import FAILED, SLOTS_KEPT, History, RasaVocabulary, State
 from rasa_core.rasa3.held_states import States
 from rasa_core.slots import Slot
 from rasa_core.support.moments import moment_in
+from rasa_core.support.strict_json import independent
 
 LISTENED: Final = f"prev_{ACTION_LISTEN_NAME}"
 LOOP_PREFIX: Final = "active_loop_"
@@ -44,12 +45,19 @@ class Loop:
         Whether it refused to run for the latest message.
     trigger_intent : str or None
         The intent of the message that began it.
+    trigger_message : dict or None
+        What was understood of that message.
     """
 
     name: str
     is_interrupted: bool = False
     rejected: bool = False
     trigger_intent: str | None = None
+    trigger_message: dict[str, Any] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it by the names of its parts."""
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 _SEEN: Final = (
@@ -245,7 +253,7 @@ class RasaHistory(History):
         for states in (self._all, self._visible, self._fresh):
             states.release()
 
-    def record_other(self, event: Event) -> None:
+    def record_other(self, event: Event, message: Understood | None = None) -> None:
         """Take note of the beginning, interruption, rejection, parts and end of loops."""
         if isinstance(event, CallerAction):
             self._record_part(event)
@@ -258,8 +266,7 @@ class RasaHistory(History):
             self.reminders = {name: one for name, one in self.reminders.items() if not event.cancels(one)}
         elif isinstance(event, ActiveLoop):
             self._note_as_fresh(LOOP_PREFIX)
-            intent = self.intent_name
-            self.loop = None if event.loop_name is None else Loop(event.loop_name, trigger_intent=intent)
+            self.loop = None if event.loop_name is None else self._loop_begun(event.loop_name, message)
             if event.loop_name is None:
                 self._go_on()
         elif self.loop is not None and isinstance(event, LoopInterrupted):
@@ -271,6 +278,11 @@ class RasaHistory(History):
                 self.loop.rejected = True
             if event.action_name == self.loop_ran:
                 self._go_on()
+
+    def _loop_begun(self, name: str, message: Understood | None) -> Loop:
+        # A copy, since it is kept for longer than what callers gave with the message.
+        said = None if message is None or message.parse_data["text"] is None else independent(message.parse_data)
+        return Loop(name, trigger_intent=self.intent_name, trigger_message=said)
 
     def _record_part(self, event: CallerAction) -> None:
         name, form = event.action_name, event.action_name.removeprefix(VALIDATION)
@@ -329,7 +341,7 @@ class RasaHistory(History):
 
     def content(self) -> list[Any]:  # noqa: D102
         seen = dict(zip(_SEEN, _seen_of(self), strict=True))
-        loop = None if self.loop is None else asdict(self.loop)
+        loop = None if self.loop is None else self.loop.as_dict()
         return [*super().content(), seen, loop, *(one.snapshot() for one in (self._all, self._visible, self._fresh))]
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:  # noqa: D102

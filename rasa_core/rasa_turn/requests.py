@@ -91,7 +91,7 @@ class RasaRequests:
             text,
             message.output_channel,
             message.sender_id,
-            input_channel=message.input_channel or tracker.latest_message.input_channel,
+            input_channel=message.input_channel or tracker.latest_input_channel,
             metadata={"is_external": True},
             parse_data={"intent": {"name": intent}, "entities": entities_in(entities), "text": text},
         )

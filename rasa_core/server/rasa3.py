@@ -210,7 +210,7 @@ def trigger_intent(request: Request, agent: Agent, sender_id: str) -> Response:
 def _channel(request: Request, tracker: DialogueStateTracker) -> RestOutputChannel:
     """Return what collects messages, under the name of the channel that responses are to be worded for."""
     wanted = takes.OUTPUT_CHANNEL.of(request)
-    return RestOutputChannel(tracker.latest_message.input_channel if wanted == "latest" else wanted)
+    return RestOutputChannel(tracker.latest_input_channel if wanted == "latest" else wanted)
 
 
 def _said(agent: Agent, sender_id: str, wanted: str | None, answered: RequestResult) -> Response:

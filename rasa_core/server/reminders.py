@@ -119,7 +119,7 @@ class ReminderClock:
             return
         event = Event.from_log(told)
         assert isinstance(event, ReminderScheduled)
-        channel = RestOutputChannel(tracker.latest_message.input_channel)
+        channel = RestOutputChannel(tracker.latest_input_channel)
         agent.turns().handle_reminder(event, ResponseDispatcher(due.sender_id, channel, agent.domain))
 
     def run(self, is_needed: Callable[[], bool]) -> None:

@@ -207,11 +207,13 @@ class DialogueStateTracker(EventLog, ConversationState):
         """Compute the state anew from the applied events."""
         # A reminder is a promise about the world outside, which taking back a part of the talk does not take back.
         applied, reminders = self.applied_events(), None if self._loops is None else self.history.reminders
+        channel = self.latest_input_channel  # Where somebody is to be answered, also after what was taken back.
         self._reset()
         if self._restarted_at > self.origin or self._loops is not None:
             self._on_must_listen()
         for event in applied:
             event.apply_to(self)
+        self.latest_input_channel = channel
         if reminders is not None:
             self.history.go_on_with(reminders)
 
@@ -387,10 +389,7 @@ _FOLDS: Mapping[str, Callable[[DialogueStateTracker, Any], object]] = {
     "pause": lambda tracker, event: setattr(tracker, "_paused", True),
     "resume": lambda tracker, event: setattr(tracker, "_paused", False),
     "session_started": lambda tracker, event: tracker._on_restart(),
-    **dict.fromkeys(
-        _ABOUT_LOOPS_AND_REMINDERS,
-        lambda tracker, event: tracker._on_loop(event),
-    ),
+    **dict.fromkeys(_ABOUT_LOOPS_AND_REMINDERS, lambda tracker, event: tracker._on_loop(event)),
 }
 """What each type of event does to the state; other types are kept in the log alone."""
 

@@ -36,15 +36,20 @@ def rasa_positions(events: Sequence[Event], loops: Collection[str]) -> list[int]
 def rasa_state(tracker: Any) -> dict[str, Any]:
     """Return what Rasa 3 tells of the state of a conversation besides what 0.9 does."""
     loop, action = tracker.history.loop, tracker.latest_action_name
-    told = ("name", "is_interrupted", "rejected")
     return {
         "latest_message": {"metadata": {}, **tracker.latest_message.parse_data},
         "followup_action": tracker.follow_up_action,
-        "latest_input_channel": tracker.latest_message.input_channel,
-        "active_loop": {} if loop is None else {name: getattr(loop, name) for name in told},
+        "latest_input_channel": tracker.latest_input_channel,
+        "active_loop": {} if loop is None else _told_of(loop),
         "latest_action": {} if action is None else {"action_name": action},
         "latest_action_name": action,
     }
+
+
+def _told_of(loop: Any) -> dict[str, Any]:
+    told = {name: getattr(loop, name) for name in ("name", "is_interrupted", "rejected")}
+    message = loop.trigger_message
+    return {**told, "trigger_message": None if message is None else {"metadata": None, **message}}
 
 
 def _action(event: Any) -> str | None:

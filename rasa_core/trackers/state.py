@@ -24,7 +24,7 @@ NO_UTTERANCE: Final = BotUttered.empty()
 
 SNAPSHOT: Final = (
     *("expected", "slots", "message", "bot", "action", "paused", "followup"),
-    *("must_listen", "time", "restarted_at", "history"),
+    *("must_listen", "time", "restarted_at", "history", "channel"),
 )
 """The names in a snapshot, in order."""
 
@@ -90,6 +90,7 @@ class ConversationState:
         self.history = history
         self.latest_event_time: float | None = None
         self.latest_message = NO_MESSAGE
+        self.latest_input_channel: str | None = None
         self.latest_bot_utterance = NO_UTTERANCE
         self.latest_action_name: str | None = None
         self.latest_action_failed = False
@@ -127,6 +128,7 @@ class ConversationState:
 
     def _on_user(self, event: UserUttered) -> None:
         self.latest_message = event
+        self.latest_input_channel = event.input_channel
         self.must_listen = False
         # The message is what the listening was for; any other action that was fixed still comes first, but in Rasa 3.
         if self.follow_up_action == ACTION_LISTEN_NAME or self.history.loops is not None:
@@ -175,7 +177,7 @@ class ConversationState:
         slot.value = value
 
     def _on_loop(self, event: Event) -> None:
-        self.history.record_other(event)
+        self.history.record_other(event, self.latest_message)
         self._state = None
 
     def _on_reset_slots(self) -> None:
@@ -247,6 +249,7 @@ def take_snapshot(state: ConversationState) -> dict[str, Any]:
         "time": state.latest_event_time,
         "restarted_at": state._restarted_at,
         "history": state.history.content(),  # Names would take as long as the rest.
+        "channel": state.latest_input_channel,
     }
 
 
@@ -267,6 +270,7 @@ def restore_snapshot(state: ConversationState, snapshot: Mapping[str, Any]) -> N
         state.latest_message = UserUttered(text, parse_data=parse_data, timestamp=stamp, input_channel=channel_name)
     if snapshot["bot"] is not None:
         state.latest_bot_utterance = BotUttered(*snapshot["bot"])
+    state.latest_input_channel = snapshot.get("channel")  # A head of before lacks it.
     state.latest_action_failed = isinstance(snapshot["action"], list)
     state.latest_action_name = snapshot["action"][0] if state.latest_action_failed else snapshot["action"]
     state._paused = snapshot["paused"]

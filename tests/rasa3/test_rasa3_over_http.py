@@ -61,9 +61,24 @@ def types(client: Client, **query: str) -> list[str]:
 def test_a_state_tells_of_the_loop(client: Client) -> None:
     say(client, "/book")
     state = ok(client.get("/conversations/ada/tracker"))
-    assert state["active_loop"] == {"name": "hotel_form", "is_interrupted": False, "rejected": False}
+    loop = state["active_loop"]
+    assert (loop["name"], loop["is_interrupted"], loop["rejected"]) == ("hotel_form", False, False)
+    assert loop["trigger_message"]["text"] == "/book"
+    assert loop["trigger_message"]["intent"]["name"] == "book"
+    say(client, "/inform")
+    assert ok(client.get("/conversations/ada/tracker"))["active_loop"]["trigger_message"] == loop["trigger_message"]
     assert (state["latest_action_name"], state["latest_input_channel"]) == ("action_listen", "rest")
     assert state["followup_action"] is None
+
+
+@pytest.mark.parametrize("text", ["/restart", "gibberish", "/back"])
+def test_where_a_user_writes_is_known_also_after_the_message_was_taken_back(client: Client, text: str) -> None:
+    say(client, "/chat", text)
+    state = ok(client.get("/conversations/ada/tracker"))
+    assert (state["latest_message"]["text"], state["latest_input_channel"]) != (text, None)
+    assert state["latest_input_channel"] == "rest"
+    triggered = ok(client.post("/conversations/ada/trigger_intent", json={"name": "chat"}))["tracker"]
+    assert triggered["latest_input_channel"] == "rest"
 
 
 def test_the_events_of_a_state_are_chosen_as_in_rasa(client: Client) -> None:
