@@ -141,6 +141,13 @@ def test_cards_become_text_with_buttons() -> None:
     ]
 
 
+def test_a_card_without_a_subtitle_or_buttons_has_empty_ones_as_in_rasa() -> None:
+    assert say([{"text": "", "elements": [{"title": "First"}, {"subtitle": "Sub"}]}])[0] == [
+        {"text": "First : ", "buttons": []},
+        {"text": " : Sub", "buttons": []},
+    ]
+
+
 def test_buttons_without_a_text_have_none() -> None:
     content = {"custom": {"k": 1}, "buttons": [{"title": "Go", "payload": "/go"}]}
     assert say([content])[0] == [{"buttons": content["buttons"]}, {"custom": {"k": 1}}]

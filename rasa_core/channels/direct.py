@@ -83,5 +83,11 @@ class RestOutputChannel(CollectingOutputChannel):
     def send_attachment(self, recipient_id: str, attachment: Any) -> None:  # noqa: D102
         self.messages.append({"recipient_id": recipient_id, "attachment": attachment})
 
+    def send_custom_message(self, recipient_id: str, elements: Iterable[Mapping[str, Any]]) -> None:
+        """Send cards as Rasa does: each as a text with both its parts and its buttons, be they there or not."""
+        for element in elements:
+            shown = f"{element.get('title', '')} : {element.get('subtitle', '')}"
+            self.send_text_with_buttons(recipient_id, shown, element.get("buttons") or ())
+
     def report_failure(self, recipient_id: str, action_name: str, problem: str) -> None:
         """Say nothing: what failed is in the log of the conversation."""
