@@ -175,8 +175,12 @@ def tracker_body(tracker: DialogueStateTracker, most_events: int | None) -> _Jso
 def domain_body(domain: Domain) -> _Json:
     """Return a domain as Rasa 3 writes it."""
     content = domain.as_dict()
-    if domain.rasa is not None:
-        return content
+    if domain.rasa is not None:  # Rasa sorts intents, and has no keys of which nothing is said.
+        intents = sorted(
+            map(_intent_body, content["intents"]), key=lambda one: one if isinstance(one, str) else min(one)
+        )
+        left = {key: value for key, value in content.items() if value or key not in ("e2e_actions", "config")}
+        return {**left, "intents": intents}
     return {
         "version": "3.1",
         "intents": content["intents"],
@@ -186,6 +190,20 @@ def domain_body(domain: Domain) -> _Json:
         "actions": content["action_names"],
         "forms": {},
         "session_config": {"session_expiration_time": 0, "carry_over_slots_to_new_session": True},
+    }
+
+
+def _name_of(intent: Any) -> str:
+    return str(next(iter(intent))) if isinstance(intent, dict) else str(intent)
+
+
+def _intent_body(intent: Any) -> Any:
+    """Return an intent of a domain as Rasa 3 writes it: with no entities as the list of none."""
+    if not isinstance(intent, dict):
+        return intent
+    return {
+        name: {**options, "use_entities": []} if options and options.get("use_entities") is False else options
+        for name, options in intent.items()
     }
 
 

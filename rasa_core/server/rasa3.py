@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from werkzeug.wrappers import Response
 
+from rasa_core.actions.webhook import domain_body
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import RestOutputChannel
 from rasa_core.dispatcher import Dispatcher
@@ -144,7 +145,7 @@ def status(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def domain(request: Request, agent: Agent, sender_id: str) -> Response:
     """Return the domain, as JSON or YAML."""
-    content = agent.domain.as_dict()
+    content = agent.domain.as_dict() if agent.domain.rasa is None else domain_body(agent.domain)
     chosen = request.accept_mimetypes.best_match(("application/json", *_YAML_TYPES), "application/json")
     if request.accept_mimetypes and not request.accept_mimetypes[str(chosen)]:
         raise HttpError(406, "the domain comes as application/json or application/x-yaml; accept one of them.")

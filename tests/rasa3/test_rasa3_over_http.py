@@ -15,7 +15,7 @@ import yaml
 from rasa3_bots import HOTEL, fresh, trained, write
 from werkzeug.test import Client, TestResponse
 
-from rasa_core.actions.webhook import tracker_body
+from rasa_core.actions.webhook import domain_body, tracker_body
 from rasa_core.agent import Agent
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
@@ -218,6 +218,23 @@ def test_actions_are_worded_for_a_channel(client: Client) -> None:
     assert done["messages"][0]["text"] == "Yes."
     action = [event for event in done["tracker"]["events"] if event["event"] == "action"][-1]
     assert (action["policy"], action["confidence"]) == ("mine", 0.5)
+
+
+def test_a_domain_is_told_as_rasa_tells_it(tmp_path: Path) -> None:
+    domain = """
+        version: "3.1"
+        intents: [order, {bye: {use_entities: false}}, {again: {use_entities: [tea]}}]
+        entities: [tea]
+        responses:
+          utter_bye: [{text: Bye.}]
+        """
+    agent = trained(
+        write(tmp_path, domain=domain, data__rules="rules: [{rule: r, steps: [{intent: bye}, {action: utter_bye}]}]")
+    )
+    told = ok(Client(create_app(agent)).get("/domain"))
+    assert told["intents"] == [{"again": {"use_entities": ["tea"]}}, {"bye": {"use_entities": []}}, "order"]
+    assert not {"config", "e2e_actions"} & told.keys()
+    assert domain_body(agent.domain) == told
 
 
 def test_errors_have_the_shape_of_rasa_too(client: Client) -> None:
