@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rasa_core.policies.features.classic import PADDING, DialogueTrainingData
+from rasa_core.policies.features.classic import DialogueTrainingData
 from rasa_core.policies.features.history import HistoryFeaturizer
+from rasa_core.policies.features.single_states import PADDING
 from rasa_core.policies.network import PERCEPTRONS
 from rasa_core.policies.training_turns import FEATURE, TurnCollector, TurnTable, places_of, row_of
 

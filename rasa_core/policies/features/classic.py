@@ -15,34 +15,21 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rasa_core.events import ActionExecuted, Event
 from rasa_core.history import State, with_best_intent_only
+from rasa_core.policies.features.single_states import (
+    PADDING,
+    BinarySingleStateFeaturizer,
+    Names,
+    SingleStateFeaturizer,
+)
+from rasa_core.policies.features.single_states import Floats as Floats
 from rasa_core.support.stored_models import KnownByName, reading
 
-Floats = NDArray[np.float32]
 StateSequences = list[list[State | None]]
 StatesAndActions = tuple[StateSequences, list[list[str]]]
-PADDING = -1.0
 FILE_NAME = "featurizer.json"
-
-
-class Names(Protocol):
-    """What a featurizer asks a `Domain`, which tells what these are."""
-
-    intents: list[str]
-    action_names: list[str]
-
-    @property
-    def num_actions(self) -> int: ...  # noqa: D102
-    @property
-    def entity_states(self) -> list[str]: ...  # noqa: D102
-    @property
-    def slot_states(self) -> list[str]: ...  # noqa: D102
-    @property
-    def input_state_map(self) -> dict[str, int]: ...  # noqa: D102
-    def index_for_action(self, action_name: str) -> int: ...  # noqa: D102
 
 
 class Conversation(Protocol):
@@ -53,129 +40,6 @@ class Conversation(Protocol):
 
 
 Conversations = Iterable[Conversation]
-
-# -- single states
-
-
-class SingleStateFeaturizer(KnownByName, ABC):
-    """Turns one state into a vector.
-
-    A subclass is known by its class name as soon as it is defined, for models that were trained with it. Its
-    options, if it has any, are what `as_dict` returns and its constructor takes.
-    """
-
-    @property
-    def num_features(self) -> int:
-        """Length of the vectors; featurizers of users' own may set it."""
-        return vars(self).get("num_features") or len(self.encode(None))
-
-    @num_features.setter
-    def num_features(self, length: int) -> None:
-        vars(self)["num_features"] = length
-
-    @abstractmethod
-    def prepare_from_domain(self, domain: Names) -> None:
-        """Learn the names of the features; called before the first `encode`."""
-
-    @abstractmethod
-    def encode(self, state: State | None) -> Floats:
-        """Return a vector, shape ``(features,)``; all `PADDING` if there is no state."""
-
-    def action_as_one_hot(self, action: str | None, domain: Names) -> Floats:
-        """Return a vector, shape ``(actions,)``, with 1.0 at the action; all `PADDING` for None."""
-        if action is None:
-            return np.full(domain.num_actions, PADDING, np.float32)
-        one_hot = np.zeros(domain.num_actions, np.float32)
-        one_hot[domain.index_for_action(action)] = 1.0
-        return one_hot
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the options, JSON-able."""
-        return {}
-
-    @classmethod
-    def from_dict(cls, options: dict[str, Any]) -> SingleStateFeaturizer:
-        """Build a featurizer from its options."""
-        return cls(**options)
-
-
-class BinarySingleStateFeaturizer(SingleStateFeaturizer):
-    """One feature for each feature name of the domain.
-
-    Attributes
-    ----------
-    input_state_map : dict of str to int
-        Name of a feature to its index; empty before `prepare_from_domain`.
-    """
-
-    def __init__(self) -> None:
-        self.input_state_map: dict[str, int] = {}
-
-    def prepare_from_domain(self, domain: Names) -> None:  # noqa: D102
-        self.input_state_map = domain.input_state_map
-
-    def encode(self, state: State | None) -> Floats:
-        """Return the values of the state; names that the domain does not have are left out."""
-        if state is None:
-            return np.full(len(self.input_state_map), PADDING, np.float32)
-        vector = np.zeros(len(self.input_state_map), np.float32)
-        for name in state.keys() & self.input_state_map.keys():
-            vector[self.input_state_map[name]] = state[name]
-        return vector
-
-
-class LabelTokenizerSingleStateFeaturizer(SingleStateFeaturizer):
-    """Counts the words of intent and action names, so that names which share words share features.
-
-    Parameters
-    ----------
-    use_shared_vocab
-        Whether words of intents and of actions share their features.
-    split_symbol
-        Where names are split into words.
-    """
-
-    def __init__(self, use_shared_vocab: bool = False, split_symbol: str = "_") -> None:
-        self.use_shared_vocab = use_shared_vocab
-        self.split_symbol = split_symbol
-        # The indices of words by the kind of name, and of other features by name; replaced as a whole, never changed.
-        self._indices: tuple[dict[str, dict[str, int]], dict[str, int], int] = {}, {}, 0
-
-    def as_dict(self) -> dict[str, Any]:  # noqa: D102
-        return {"use_shared_vocab": self.use_shared_vocab, "split_symbol": self.split_symbol}
-
-    def prepare_from_domain(self, domain: Names) -> None:  # noqa: D102
-        intents = sorted({word for name in domain.intents for word in name.split(self.split_symbol)})
-        actions = sorted({word for name in domain.action_names for word in name.split(self.split_symbol)})
-        if self.use_shared_vocab:
-            intents = actions = sorted({*intents, *actions})
-        start = 0 if self.use_shared_vocab else len(intents)
-        words = {
-            "intent": {word: index for index, word in enumerate(intents)},
-            "prev": {word: start + index for index, word in enumerate(actions)},
-        }
-        start += len(actions)
-        others = {name: start + index for index, name in enumerate(domain.entity_states + domain.slot_states)}
-        self._indices = words, others, start + len(others)
-
-    def encode(self, state: State | None) -> Floats:  # noqa: D102
-        words, others, size = self._indices
-        if state is None:
-            return np.full(size, PADDING, np.float32)
-        vector = np.zeros(size, np.float32)
-        for name, value in state.items():
-            if name in others:
-                vector[others[name]] = value
-                continue
-            kind, _, label = name.partition("_")
-            for word in label.split(self.split_symbol):
-                index = words.get(kind, {}).get(word)
-                if index is not None:
-                    vector[index] += value
-        return vector
-
-
-# -- conversations
 
 
 class DialogueTrainingData:

@@ -13,14 +13,16 @@ from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, Event, SlotSet, UserUttered
 from rasa_core.exceptions import ModelError
 from rasa_core.policies.features.classic import (
-    BinarySingleStateFeaturizer,
     DialogueTrainingData,
     FullDialogueTrackerFeaturizer,
-    LabelTokenizerSingleStateFeaturizer,
     MaxHistoryTrackerFeaturizer,
-    SingleStateFeaturizer,
     TrackerFeaturizer,
     with_best_intent_only,
+)
+from rasa_core.policies.features.single_states import (
+    BinarySingleStateFeaturizer,
+    LabelTokenizerSingleStateFeaturizer,
+    SingleStateFeaturizer,
 )
 from rasa_core.trackers import DialogueStateTracker
 
@@ -39,6 +41,9 @@ def names_of(vector: np.ndarray, domain: Domain) -> dict[str, float]:
     return {domain.input_states[index]: float(vector[index]) for index in np.flatnonzero(vector)}
 
 
+LISTENED = "prev_action_listen"
+
+
 def guessed(*ranking: tuple[str, float]) -> Event:
     intents = [{"name": name, "confidence": confidence} for name, confidence in ranking]
     return UserUttered("hm", intents[0], [], {"intent": intents[0], "entities": [], "intent_ranking": intents})
@@ -54,11 +59,18 @@ class TestBinarySingleStateFeaturizer:
     def test_has_a_feature_for_each_name_of_the_domain_in_its_order(self, featurizer, domain) -> None:
         vector = featurizer.encode({"intent_greet": 1.0, "prev_utter_bye": 1.0})
         assert vector.shape == (domain.num_states,)
-        assert vector.dtype == np.float32
+        assert vector.dtype == np.int32
         assert np.flatnonzero(vector).tolist() == [0, domain.num_states - 1]
 
     def test_gives_values_as_they_are_in_the_state(self, featurizer, domain) -> None:
-        assert names_of(featurizer.encode({"intent_greet": 0.25}), domain) == {"intent_greet": 0.25}
+        vector = featurizer.encode({"intent_greet": 0.25})
+        assert vector.dtype == np.float64
+        assert names_of(vector, domain) == {"intent_greet": 0.25}
+
+    def test_encodes_by_a_table_that_somebody_set(self) -> None:
+        featurizer = BinarySingleStateFeaturizer()
+        featurizer.input_state_map, featurizer.num_features = {"one": 1, "two": 0}, 2
+        assert featurizer.encode({"one": 0.7, "three": 1.0}).tolist() == [0.0, 0.7]
 
     def test_leaves_out_names_that_the_domain_does_not_have(self, featurizer) -> None:
         assert not featurizer.encode({"intent_mumble": 1.0}).any()
@@ -84,24 +96,42 @@ class TestLabelTokenizerSingleStateFeaturizer:
         assert greet.sum() == bye.sum() == 2.0
         assert (greet * bye).sum() == 1.0
 
-    def test_words_of_intents_and_actions_are_apart_unless_shared(self, domain) -> None:
+    def test_words_of_intents_and_actions_have_places_of_their_own_unless_shared(self, domain) -> None:
         apart, shared = (LabelTokenizerSingleStateFeaturizer(use_shared_vocab=shared) for shared in (False, True))
         for featurizer in (apart, shared):
             featurizer.prepare_from_domain(domain)
-        assert not (apart.encode({"intent_greet": 1.0}) * apart.encode({"prev_utter_greet": 1.0})).any()
-        assert (shared.encode({"intent_greet": 1.0}) * shared.encode({"prev_utter_greet": 1.0})).any()
+        assert "utter" not in apart.user_vocab
+        assert "intent" not in apart.bot_vocab
+        assert shared.user_vocab == shared.bot_vocab == {w: i for i, w in enumerate(sorted(shared.user_vocab))}
+        assert {*apart.user_vocab, *apart.bot_vocab} == {*shared.user_vocab}
 
     def test_words_are_split_at_the_given_symbol(self) -> None:
         featurizer = LabelTokenizerSingleStateFeaturizer(split_symbol="+")
         featurizer.prepare_from_domain(Domain(["ask+price"], [], [], {}))
-        assert featurizer.encode({"intent_ask+price": 1.0}).sum() == 2.0
+        assert featurizer.user_vocab == {"intent_ask": 0, "price": 1}
 
     def test_entities_and_slots_have_features_of_their_own(self, domain) -> None:
         featurizer = LabelTokenizerSingleStateFeaturizer()
         featurizer.prepare_from_domain(domain)
-        entity, slot = (featurizer.encode({name: 1.0}) for name in ("entity_cuisine", "slot_cuisine_0"))
-        assert entity.sum() == slot.sum() == 1.0
+        states = ({name: 1.0, LISTENED: 0.0} for name in ("entity_cuisine", "slot_cuisine_0"))
+        entity, slot = map(featurizer.encode, states)
+        assert (entity.sum(), slot.sum()) == (2.0, 1.0)
         assert not (entity * slot).any()
+
+    def test_what_users_say_counts_right_after_it_alone(self, domain) -> None:
+        featurizer = LabelTokenizerSingleStateFeaturizer()
+        featurizer.prepare_from_domain(domain)
+        heard = featurizer.encode({"intent_greet": 0.5, LISTENED: 1.0})
+        assert [heard[featurizer.user_vocab[word]] for word in ("intent", "greet")] == [0.5, 0.5]
+        assert not featurizer.encode({"intent_greet": 1.0}).any()
+
+    def test_encodes_by_tables_that_somebody_set(self) -> None:
+        featurizer = LabelTokenizerSingleStateFeaturizer()
+        featurizer.user_labels, featurizer.user_vocab = ["ask_price"], {"ask": 1, "price": 0}
+        featurizer.slot_labels = ["slot_open_0"]
+        featurizer.bot_labels, featurizer.bot_vocab = ["tell_price"], {"tell": 0, "price": 1}
+        state = {"ask_price": 0.25, "slot_open_0": 1.0, "prev_tell_price": 0.5, LISTENED: 1.0, "unknown": 1.0}
+        assert featurizer.encode(state).tolist() == [0.25, 0.25, 1.0, 0.5, 0.5]
 
     def test_a_missing_state_is_all_padding(self, domain) -> None:
         featurizer = LabelTokenizerSingleStateFeaturizer()

@@ -1,0 +1,186 @@
+"""The single-state featurizers of Rasa Core 0.9: a vector a state, with a feature for each name or for its words.
+
+Vectors are of whole numbers (``int32``) where all values are whole, else of ``float64``; what is learnt from is
+``float32`` either way. A state that is missing becomes a vector of `PADDING`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rasa_core.events import ACTION_LISTEN_NAME
+from rasa_core.history import State
+from rasa_core.support.stored_models import KnownByName
+
+Floats = NDArray[np.float32]
+Vector = NDArray[np.int32] | NDArray[np.float64]
+PADDING = -1.0
+_LISTENED = f"prev_{ACTION_LISTEN_NAME}"
+
+
+class Names(Protocol):
+    """What a featurizer asks a `Domain`, which tells what these are."""
+
+    intents: list[str]
+    action_names: list[str]
+
+    @property
+    def num_actions(self) -> int: ...  # noqa: D102
+    @property
+    def entity_states(self) -> list[str]: ...  # noqa: D102
+    @property
+    def slot_states(self) -> list[str]: ...  # noqa: D102
+    @property
+    def input_state_map(self) -> dict[str, int]: ...  # noqa: D102
+    def index_for_action(self, action_name: str) -> int: ...  # noqa: D102
+
+
+class SingleStateFeaturizer(KnownByName, ABC):
+    """Turns one state into a vector.
+
+    A subclass is known by its class name as soon as it is defined, for models that were trained with it. Its
+    options, if it has any, are what `as_dict` returns and its constructor takes.
+    """
+
+    @property
+    def num_features(self) -> int:
+        """Length of the vectors; featurizers of users' own may set it."""
+        return vars(self).get("num_features") or len(self.encode(None))
+
+    @num_features.setter
+    def num_features(self, length: int) -> None:
+        vars(self)["num_features"] = length
+
+    @abstractmethod
+    def prepare_from_domain(self, domain: Names) -> None:
+        """Learn the names of the features; called before the first `encode`."""
+
+    @abstractmethod
+    def encode(self, state: State | None) -> Vector | Floats:
+        """Return a vector, shape ``(features,)``; all `PADDING` if there is no state."""
+
+    def action_as_one_hot(self, action: str | None, domain: Names) -> Floats:
+        """Return a vector, shape ``(actions,)``, with 1.0 at the action; all `PADDING` for None."""
+        if action is None:
+            return np.full(domain.num_actions, PADDING, np.float32)
+        one_hot = np.zeros(domain.num_actions, np.float32)
+        one_hot[domain.index_for_action(action)] = 1.0
+        return one_hot
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the options, JSON-able."""
+        return {}
+
+    @classmethod
+    def from_dict(cls, options: dict[str, Any]) -> SingleStateFeaturizer:
+        """Build a featurizer from its options."""
+        return cls(**options)
+
+
+class BinarySingleStateFeaturizer(SingleStateFeaturizer):
+    """One feature for each feature name of the domain.
+
+    Attributes
+    ----------
+    input_state_map : dict of str to int
+        Name of a feature to its index; empty before `prepare_from_domain`. It may be set instead.
+    """
+
+    def __init__(self) -> None:
+        self.input_state_map: dict[str, int] = {}
+
+    def prepare_from_domain(self, domain: Names) -> None:  # noqa: D102
+        self.input_state_map = domain.input_state_map
+
+    def encode(self, state: State | None) -> Vector:
+        """Return the values of the state; names that the domain does not have are left out."""
+        if state is None:
+            return _padding(len(self.input_state_map))
+        vector = np.zeros(len(self.input_state_map))
+        for name in state.keys() & self.input_state_map.keys():
+            vector[self.input_state_map[name]] = state[name]
+        return _whole_if_possible(vector)
+
+
+class LabelTokenizerSingleStateFeaturizer(SingleStateFeaturizer):
+    """Counts the words of names, so that names which share words share features.
+
+    Intents and entities count where the bot has just listened: later in a turn, its own last action does.
+
+    Parameters
+    ----------
+    use_shared_vocab
+        Whether users' names and actions have one vocabulary, so that a word has the same place among either.
+    split_symbol
+        Where names are split into words.
+
+    Attributes
+    ----------
+    user_labels, slot_labels, bot_labels : list of str
+        Names of features for intents and entities, of those for slots, and of actions; `prepare_from_domain` sets them.
+    user_vocab, bot_vocab : dict of str to int
+        Words of `user_labels` and `bot_labels` to their places. A vector has the words of users first, then a feature
+        for each of `slot_labels`, then the words of actions.
+    """
+
+    def __init__(self, use_shared_vocab: bool = False, split_symbol: str = "_") -> None:
+        self.use_shared_vocab = use_shared_vocab
+        self.split_symbol = split_symbol
+        self.user_labels: list[str] = []
+        self.slot_labels: list[str] = []
+        self.bot_labels: list[str] = []
+        self.user_vocab: dict[str, int] = {}
+        self.bot_vocab: dict[str, int] = {}
+
+    def as_dict(self) -> dict[str, Any]:  # noqa: D102
+        return {"use_shared_vocab": self.use_shared_vocab, "split_symbol": self.split_symbol}
+
+    def prepare_from_domain(self, domain: Names) -> None:  # noqa: D102
+        self.user_labels = [*(f"intent_{name}" for name in domain.intents), *domain.entity_states]
+        self.slot_labels, self.bot_labels = list(domain.slot_states), list(domain.action_names)
+        users, bots = self._words_of(self.user_labels), self._words_of(self.bot_labels)
+        if self.use_shared_vocab:
+            users = bots = users | bots
+        self.user_vocab, self.bot_vocab = _numbered(users), _numbered(bots)
+
+    def encode(self, state: State | None) -> Vector:  # noqa: D102
+        slots_at = len(self.user_vocab)
+        bots_at = slots_at + len(self.slot_labels)
+        if state is None:
+            return _padding(bots_at + len(self.bot_vocab))
+        vector = np.zeros(bots_at + len(self.bot_vocab))
+        for name, value in state.items():
+            action_name = name.removeprefix("prev_")
+            if name in self.user_labels:
+                if _LISTENED in state:
+                    for word in self._split(name):
+                        vector[self.user_vocab[word]] += value
+            elif name in self.slot_labels:
+                vector[slots_at + self.slot_labels.index(name)] += value
+            elif action_name != name and action_name in self.bot_labels:
+                for word in self._split(action_name):
+                    vector[bots_at + self.bot_vocab[word]] += value
+        return _whole_if_possible(vector)
+
+    def _split(self, name: str) -> list[str]:
+        return name.split(self.split_symbol)
+
+    def _words_of(self, names: list[str]) -> set[str]:
+        return {word for name in names for word in self._split(name)}
+
+
+def _numbered(words: set[str]) -> dict[str, int]:
+    return {word: index for index, word in enumerate(sorted(words))}
+
+
+def _padding(length: int) -> Vector:
+    return np.full(length, PADDING, np.int32)
+
+
+def _whole_if_possible(vector: NDArray[np.float64]) -> Vector:
+    whole = vector.astype(np.int32)
+    return whole if np.array_equal(whole, vector) else vector
