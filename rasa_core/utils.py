@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import builtins
 import json
 import logging
+import random
 import shutil
 import sys
 import tempfile
+import uuid
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -37,6 +43,103 @@ def is_int(value: Any) -> bool:
         return False
 
 
+def is_training_data_empty(X: NDArray[Any]) -> bool:  # noqa: N803
+    """Tell whether an array has no examples."""
+    return len(X) == 0
+
+
+def subsample_array(
+    arr: list[Any], max_values: int, can_modify_incoming_array: bool = True, rand: random.Random | None = None
+) -> list[Any]:
+    """Return so many values of a list in a random order, or all; the list itself is shuffled if it may be."""
+    values = arr if can_modify_incoming_array else list(arr)
+    (rand or random).shuffle(values)
+    return values[:max_values]
+
+
+class HashableNDArray:
+    """An array that can be in a set or be a key of a dictionary.
+
+    Parameters
+    ----------
+    wrapped
+        The array.
+    tight
+        Whether to keep a copy, which nobody else changes.
+    """
+
+    def __init__(self, wrapped: NDArray[Any], tight: bool = False) -> None:
+        self._tight = tight
+        self._wrapped = wrapped.copy() if tight else wrapped
+        self._hash = hash((wrapped.shape, wrapped.dtype.str, wrapped.tobytes()))
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether the arrays are equal."""
+        return isinstance(other, HashableNDArray) and bool(np.array_equal(self._wrapped, other._wrapped))
+
+    def __hash__(self) -> int:
+        """Return the same for equal arrays of one type."""
+        return self._hash
+
+    def unwrap(self) -> NDArray[Any]:
+        """Return the array, or a copy if this is a copy."""
+        return self._wrapped.copy() if self._tight else self._wrapped
+
+
+lazyproperty = cached_property
+"""A property that is computed once an object."""
+
+
+def all_subclasses(cls: type) -> list[type]:
+    """Return the classes that are made from `cls`, and from these, and so on."""
+    below: list[type] = cls.__subclasses__()
+    return below + [one for child in below for one in all_subclasses(child)]
+
+
+def str_range_list(start: int, end: int) -> list[str]:
+    """Return the numbers from `start` up to `end`, which is not among them, as texts."""
+    return list(map(str, range(start, end)))
+
+
+def generate_id(prefix: str = "", max_chars: int | None = None) -> str:
+    """Return a random name: `prefix`, and as many hexadecimal digits as are asked for, or 32."""
+    return prefix + uuid.uuid4().hex[:max_chars]
+
+
+def cap_length(s: str, char_limit: int = 20, append_ellipsis: bool = True) -> str:
+    """Return a text that has no more than so many characters; dots stand for what is left out."""
+    if len(s) <= char_limit:
+        return s
+    return s[: char_limit - 3] + "..." if append_ellipsis else s[:char_limit]
+
+
+def extract_args(kwargs: dict[str, Any], keys_to_extract: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the arguments of these names, and the others."""
+    extracted = {name: value for name, value in kwargs.items() if name in keys_to_extract}
+    return extracted, {name: value for name, value in kwargs.items() if name not in extracted}
+
+
+def wait_for_threads(threads: Iterable[Thread]) -> None:
+    """Return when all threads have ended."""
+    for thread in threads:
+        thread.join()
+
+
+def input(prompt: str = "") -> str:  # noqa: A001
+    """Return a line, as Python's own `input`, for `request_input`; a program may replace this one."""
+    return builtins.input(prompt)
+
+
+def request_input(valid_values: Sequence[str] | None = None, prompt: str | None = None, max_suggested: int = 3) -> str:
+    """Return what somebody types, which is one of `valid_values` if there are any: others are asked for again."""
+    while True:
+        line = input(prompt or "")
+        if valid_values is None or line in valid_values:
+            return line
+        more = ",..." if len(valid_values) > max_suggested else ""
+        print(f"Invalid answer, only {', '.join(valid_values[:max_suggested])}{more} allowed\n")
+
+
 def create_dir_for_file(file_path: str | Path) -> None:
     """Create the folder that `file_path` stands in, with those above it."""
     Path(file_path).parent.mkdir(parents=True, exist_ok=True)
@@ -56,6 +159,11 @@ def read_yaml_file(filename: str | Path) -> Any:
 def dump_obj_as_json_to_file(filename: str | Path, obj: Any) -> None:
     """Write `obj` to a file as JSON."""
     Path(filename).write_text(json.dumps(obj, indent=2), encoding="utf-8")
+
+
+def dump_obj_as_str_to_file(filename: str | Path, text: str) -> None:
+    """Write a text to a file."""
+    Path(filename).write_text(text, encoding="utf-8")
 
 
 def zip_folder(folder: str | Path) -> str:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import argparse
 import logging
+import random
 import tempfile
+import threading
 import zipfile
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from rasa_core import utils
 from rasa_core.exceptions import DomainError
-from rasa_core.slots import TextSlot
+from rasa_core.slots import Slot, TextSlot
 
 
 def test_one_hot_is_one_at_the_index() -> None:
@@ -105,3 +107,83 @@ def test_the_folder_of_a_file_is_made(tmp_path: Path) -> None:
     for _ in range(2):
         utils.create_dir_for_file(tmp_path / "a" / "b" / "file.txt")
     assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_a_part_of_a_list_is_taken_at_random_but_the_same_for_a_seed() -> None:
+    values = list(range(10))
+    taken = utils.subsample_array(values, 4, can_modify_incoming_array=False, rand=random.Random(1))
+
+    assert values == list(range(10))
+    assert len(set(taken)) == 4
+    assert taken == utils.subsample_array(values, 4, rand=random.Random(1)) == values[:4]
+
+
+def test_arrays_can_be_keys() -> None:
+    array = np.array([1.0, 2.0])
+    loose, tight = utils.HashableNDArray(array), utils.HashableNDArray(array, tight=True)
+    other = utils.HashableNDArray(np.array([1.0, 3.0]))
+
+    assert {loose: 1, other: 2}[tight] == 1
+    assert loose.unwrap() is array
+    assert tight.unwrap() is not array
+    assert loose != other
+    assert utils.is_training_data_empty(np.empty((0, 3)))
+
+
+@pytest.mark.parametrize(
+    ("limit", "ellipsis", "shown"), [(10, True, "mystring"), (6, True, "mys..."), (3, False, "mys")]
+)
+def test_a_text_is_cut(limit: int, ellipsis: bool, shown: str) -> None:
+    assert utils.cap_length("mystring", limit, append_ellipsis=ellipsis) == shown
+
+
+def test_arguments_are_told_apart() -> None:
+    assert utils.extract_args({"a": 1, "b": 2}, {"a", "c"}) == ({"a": 1}, {"b": 2})
+
+
+def test_subclasses_of_subclasses_are_found() -> None:
+    class Child(TextSlot):
+        pass
+
+    assert {TextSlot, Child} <= set(utils.all_subclasses(Slot))
+
+
+def test_small_helpers() -> None:
+    class Asked:
+        count = 0
+
+        @utils.lazyproperty
+        def answer(self) -> int:
+            self.count += 1
+            return 42
+
+    asked = Asked()
+    assert (asked.answer, asked.answer, asked.count) == (42, 42, 1)
+    assert utils.str_range_list(1, 3) == ["1", "2"]
+    assert len(utils.generate_id("x", 5)) == 6
+    assert utils.generate_id() != utils.generate_id()
+
+
+def test_a_text_is_written(tmp_path: Path) -> None:
+    utils.dump_obj_as_str_to_file(tmp_path / "a.txt", "grüße")
+
+    assert utils.read_file(tmp_path / "a.txt") == "grüße"
+
+
+def test_somebody_is_asked_until_the_answer_is_one_of_those(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = iter(["9", "2"])
+    monkeypatch.setattr(utils, "input", lambda _: next(answers))
+
+    assert utils.request_input(["1", "2", "3", "4"], "which? ") == "2"
+    assert "Invalid answer, only 1, 2, 3,... allowed" in capsys.readouterr().out
+
+
+def test_threads_are_waited_for() -> None:
+    done = threading.Event()
+    thread = threading.Thread(target=done.set)
+    thread.start()
+    utils.wait_for_threads([thread])
+
+    assert not thread.is_alive()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import sys
 from contextlib import suppress
@@ -17,6 +18,11 @@ _STOP = "/stop"
 _MOST_LINES: Final = 1000  # of those that are kept for the next time
 BLUE, FAINT, RED = "94", "2", "91"
 """Codes of colours, for `coloured`."""
+
+
+def input(prompt: str = "") -> str:  # noqa: A001
+    """Return a line, as Python's own `input`; programs and tests of 0.9 replace this one."""
+    return builtins.input(prompt)
 
 
 def coloured(text: str, code: str, stream: Any = None) -> str:
