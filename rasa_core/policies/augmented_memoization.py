@@ -63,11 +63,11 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
                     made[stretch] = None
         return made
 
-    def recall(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> str | None:
+    def _recalled(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> str | None:
         """Return the action for the longest known end of these states, None if there is none."""
         # Rasa 3 forgets in another way: it knows only what begins like a story, never a stretch from the middle of one.
         if tracker.history.loops is not None:
-            known = super().recall(states, tracker, domain)
+            known = super()._recalled(states, tracker, domain)
             return known or next(filter(None, map(self.lookup.get, self._beginnings(states, tracker, domain))), None)
         return next(filter(None, map(self._find, self._endings(states, tracker, domain))), None)
 

@@ -182,8 +182,18 @@ class MemoizationPolicy(Policy):
                 key = tuple(keys[0 if self.knows_whole else max(0, index + 1 - self._max_history) : index + 1])
                 yield key, action.action_name, places[index]
 
-    def recall(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> str | None:
-        """Return the action that followed these states, oldest first, in the stories; None for new ones."""
+    def recall(self, states: Sequence[State | None], tracker: DialogueStateTracker, domain: Domain) -> int | None:
+        """Return the index of the action that followed these states, oldest first, in the stories; None for new ones.
+
+        What is None among the states is padding. A subclass may return the name of an action instead.
+        """
+        name = self._recalled([state for state in states if state is not None], tracker, domain)
+        return None if name is None else domain.action_map.get(name)
+
+    def _recalled(self, states: Sequence[State], tracker: DialogueStateTracker, domain: Domain) -> str | None:
+        return self._recall_states(states)
+
+    def _recall_states(self, states: Sequence[State]) -> str | None:
         if self.knows_whole and not _begins(states):
             return None  # It is longer than whatever is known.
         return self.lookup.get(key_of(states))
@@ -194,8 +204,8 @@ class MemoizationPolicy(Policy):
         if not self.is_enabled:
             return result
         states = self._states_of(tracker)
-        action_name = self.recall(states, tracker, domain)
-        index = None if action_name is None else domain.action_map.get(action_name)
+        known: int | str | None = self.recall(states, tracker, domain)
+        index = domain.action_map.get(known) if isinstance(known, str) else known
         if index is not None:
             result[index] = self._score(tracker) * self._confidence(states)
         return result

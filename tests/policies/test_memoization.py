@@ -41,6 +41,21 @@ class TestRecall:
             if isinstance(step, str) and not step.startswith("/"):
                 assert recalled(policy, domain, *story[:index]) == step
 
+    def test_recall_gives_the_index_of_the_action_for_padded_states(self, policy, domain, trackers) -> None:
+        all_states, all_actions = policy.featurizer.training_states_and_actions(trackers, domain)
+        for states, actions in zip(all_states, all_actions, strict=True):
+            assert policy.recall(states, trackers[0], domain) == domain.index_for_action(actions[0])
+        assert policy.recall([{"intent_mumble": 1.0}], trackers[0], domain) is None
+
+    @pytest.mark.parametrize("own", ["utter_bye", 2])
+    def test_a_policy_of_ones_own_may_recall_an_index_or_a_name(self, domain, own) -> None:
+        class Own(MemoizationPolicy):
+            def recall(self, states, tracker, domain):
+                return own
+
+        scores = Own().predict_action_probabilities(conversation(domain), domain)
+        assert scores.index(1.0) == (own if isinstance(own, int) else domain.index_for_action(own))
+
     def test_a_conversation_starts_by_listening(self, policy, domain) -> None:
         assert recalled(policy, domain) == ACTION_LISTEN_NAME
 
