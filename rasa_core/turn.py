@@ -35,6 +35,7 @@ from rasa_core.slash_messages import INFO_NO_MESSAGE as INFO_NO_MESSAGE
 from rasa_core.slash_messages import INFO_PAUSED as INFO_PAUSED
 from rasa_core.slash_messages import INFO_REPEATED as INFO_REPEATED
 from rasa_core.slash_messages import info_about, joined, values_info
+from rasa_core.support.calls import call_either
 from rasa_core.trackers import DialogueStateTracker, Expected
 
 logger = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ class TurnProcessor:
     message_preprocessor
         Changes the text of a message before it is interpreted.
     on_circuit_break
-        Called with the tracker, output channel and dispatcher when that many actions have run.
+        Called after so many actions, with tracker and dispatcher, and the output channel between them if it takes it.
     """
 
     def __init__(
@@ -332,7 +333,7 @@ class TurnProcessor:
             *(tracker.sender_id, self.max_number_of_predictions, tracker.latest_action_name),
         )
         if self.on_circuit_break is not None:
-            self.on_circuit_break(tracker, dispatcher.output_channel, dispatcher)
+            call_either(self.on_circuit_break, (tracker, dispatcher), (tracker, dispatcher.output_channel, dispatcher))
             self.log_bot_utterances_on_tracker(tracker, dispatcher)
         tracker.take(ActionExecuted(ACTION_LISTEN_NAME))
 

@@ -230,6 +230,13 @@ class TestCircuitBreaker:
         assert texts(processor.handle_message(UserMessage("/thank"))) == ["welcome", "sorry"]
         assert log(processor)[-3:] == ["bot", "bot", "action_listen"]
 
+    def test_the_callback_may_be_of_old_and_take_no_channel(self) -> None:
+        def apologise(tracker, dispatcher) -> None:
+            dispatcher.utter_message(f"sorry, {tracker.sender_id}")
+
+        processor = make(max_number_of_predictions=1, on_circuit_break=apologise)
+        assert texts(processor.handle_message(UserMessage("/thank"))) == ["welcome", "sorry, default"]
+
     def test_listening_in_time_breaks_nothing(self, caplog) -> None:
         make(max_number_of_predictions=2).handle_message(UserMessage("/greet"))
         assert caplog.records == []
