@@ -279,6 +279,8 @@ class MessageProcessor(TurnProcessor):
     def handle_reminder(self, reminder_event: ReminderScheduled, dispatcher: Dispatcher) -> None:
         """Run the action of a reminder, and what follows it, unless it was cancelled.
 
+        An empty message of the user is logged before it, as in 0.9.
+
         Parameters
         ----------
         reminder_event
@@ -291,6 +293,8 @@ class MessageProcessor(TurnProcessor):
             name, events = reminder_event.action_name, tracker.events_after_latest_restart()
             if name is None or _is_cancelled(reminder_event, events):
                 return
+            # Else policies would take what follows for an answer to the user's last message.
+            tracker.take(UserUttered.empty())
             self.run_action(name, tracker, dispatcher)
             conversation.commit()
             self.run_until_listening(tracker, dispatcher, conversation.commit)

@@ -171,14 +171,17 @@ class TestReminders:
         processor.append_events("anna", [UserUttered("/greet", {"name": "greet"})])
         kept = ReminderScheduled("utter_greet", self.MOMENT, kill_on_user_message=False)
         texts = [message["text"] for message in self.remind(processor, kept)]
-        assert texts == ["hello", "which cuisine?"]
-        assert Caller(processor).log()[-5:] == [
-            "utter_greet",
-            "bot",
-            "utter_ask_cuisine",
-            "bot",
-            "action_listen",
-        ]
+        assert texts == ["hello"]
+        assert Caller(processor).log()[-4:] == ["None", "utter_greet", "bot", "action_listen"]
+
+    def test_what_the_user_said_before_is_answered_no_more(self) -> None:
+        processor = self.make()
+        reminder = ReminderScheduled("utter_greet", self.MOMENT, kill_on_user_message=False)
+        processor.append_events("anna", [reminder, UserUttered("/bye", {"name": "bye"})])
+        self.remind(processor, reminder)
+        tracker = processor.tracker_store.get_or_create_tracker("anna")
+        assert tracker.latest_message == UserUttered.empty()
+        assert tracker.latest_action_name == "action_listen"
 
     def test_a_message_cancels_it_unless_told_otherwise(self) -> None:
         processor = self.make()
