@@ -134,7 +134,7 @@ def _difference(event: Event, so_far: DialogueStateTracker, agent: Agent) -> str
 def recreate_agent(
     model_directory: str | Path, nlu_model: str | None = None, tracker_dump: str | Path | None = None
 ) -> tuple[Agent, DialogueStateTracker | None]:
-    """Load a model, and a conversation if one is given; `replay_events` brings them together.
+    """Load a model, and let it go on with a conversation if one is given, as `replay_events` does.
 
     Returns
     -------
@@ -142,7 +142,10 @@ def recreate_agent(
         The tracker is None without `tracker_dump`.
     """
     agent = Agent.load(model_directory, interpreter=nlu_model)
-    tracker = None if tracker_dump is None else load_tracker_from_json(tracker_dump, agent.domain)
+    if tracker_dump is None:
+        return agent, None
+    tracker = load_tracker_from_json(tracker_dump, agent.domain)
+    replay_events(tracker, agent)
     return agent, tracker
 
 
@@ -161,8 +164,8 @@ def command(
     """
     start_log(verbose, debug)
     load_modules(imports, core)
-    agent, tracker = recreate_agent(*model_at(core, nlu), tracker_dump)
-    assert tracker is not None
+    agent, _ = recreate_agent(*model_at(core, nlu))
+    tracker = load_tracker_from_json(tracker_dump, agent.domain)
     differences = replay_events(tracker, agent)
     found = counted(len(differences), "difference")
     click.echo(f"{len(tracker.events)} events, {found}; the conversation goes on.")

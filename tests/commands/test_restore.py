@@ -182,6 +182,8 @@ def test_recreate_agent_loads_both(dump: Path, tmp_path: Path) -> None:
     assert agent.domain.intents[0] == "greet"
     assert tracker is not None
     assert tracker.latest_action_name == "action_listen"
+    kept = agent.tracker_store.get_or_create_tracker(tracker.sender_id)
+    assert kept.events == tracker.events
 
 
 def test_recreate_agent_needs_no_dump(tmp_path: Path) -> None:
