@@ -221,6 +221,12 @@ def test_a_reminder_from_python_keeps_its_instant(hours: float) -> None:
     assert ReminderScheduled("action_remind", moment.isoformat()) == reminder  # type: ignore[arg-type]
 
 
+def test_a_reminder_may_be_for_now() -> None:
+    before = datetime.now().replace(microsecond=0)
+    moment = ReminderScheduled("action_remind", "now").trigger_date_time  # type: ignore[arg-type]
+    assert before <= moment <= datetime.now()
+
+
 @pytest.mark.parametrize(
     "written", ["soon", "2018-09-03T11:41:10 Europe/Berlin", "0001-01-01T00:00:00+02:00", "0001-01-01", 5]
 )

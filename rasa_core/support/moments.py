@@ -14,13 +14,15 @@ _UNIVERSAL = re.compile(r" ?(?:UTC|GMT|z)$")
 
 
 def moment_in(written: object) -> datetime:
-    """Return the moment that ISO text names, to the second: in UTC if it has an offset, else naive."""
+    """Return the moment that ISO text or ``now`` names, to the second: in UTC if it has an offset, else naive."""
+    if str(written).strip() == "now":
+        return datetime.now().replace(microsecond=0)
     try:
         text = _NAMED_ZONE.sub(r"\1", _UNIVERSAL.sub("Z", str(written).strip()))
         moment = datetime.fromisoformat(text).replace(microsecond=0)
         return _checked(moment if moment.tzinfo is None else moment.astimezone(UTC))
     except (ValueError, OverflowError):
-        examples = '"2018-09-03T11:41:10Z", "2018-09-03T13:41:10+02:00", or without an offset for local time'
+        examples = '"2018-09-03T11:41:10Z", "2018-09-03T13:41:10+02:00", or without an offset for local time, or "now"'
         raise EventError(f'"date_time" of event "reminder" is like {examples}, not {str(written)[:40]!r}.') from None
 
 
