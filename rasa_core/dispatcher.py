@@ -196,7 +196,7 @@ class Dispatcher:
     ) -> Content:
         message = self.retrieve_template(name, filled_slots, **values)
         # The words of 0.9: the turn goes on, and somebody notices.
-        return {"text": f"Undefined utter template {name}."} if message is None else message
+        return {"text": f"Undefined utter template <{name}>."} if message is None else message
 
 
 def sayable(text: object, content: T) -> T:

@@ -177,7 +177,7 @@ def test_an_unknown_template_is_said_to_be_undefined(
 ) -> None:
     dispatcher.utter_template("utter_great")
 
-    assert texts(channel) == ["Undefined utter template utter_great."]
+    assert texts(channel) == ["Undefined utter template <utter_great>."]
     assert "no template 'utter_great'. Did you mean 'utter_greet'" in caplog.text
 
 

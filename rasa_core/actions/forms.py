@@ -15,14 +15,17 @@ A form needs a slot ``requested_slot`` and, for each field that it asks for, a t
             return []
 
 Each time it runs, a form first takes what the latest message gives: the slot that was asked for last, and any
-other slot that is filled from an entity. Each entity fills one slot at most. It then asks for the first slot that is
-still empty, or submits.
+other slot that is filled from an entity. Entities of one name fill one slot at most, with the first of them: which of
+two cities is the one to fly to, only the answer to the question tells. It then asks for the first slot that is still
+empty, or submits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, cast
+import logging
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from rasa_core.actions.action import Action
 from rasa_core.events import Event, SlotSet
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from rasa_core.dispatcher import Dispatcher
     from rasa_core.domain import Domain
     from rasa_core.trackers import DialogueStateTracker
+
+logger = logging.getLogger(__name__)
 
 REQUESTED_SLOT = "requested_slot"
 
@@ -88,23 +93,6 @@ class FreeTextFormField(FormField):
         return self._fill(tracker.latest_message.text)
 
 
-class _Untaken:
-    """A tracker of whose latest message each entity can be taken once."""
-
-    def __init__(self, tracker: DialogueStateTracker) -> None:
-        self._tracker = tracker
-        self._left: dict[str, Iterator[Any]] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._tracker, name)
-
-    def get_latest_entity_values(self, entity_type: str) -> Iterator[Any]:
-        """Return the values that nobody has taken yet."""
-        if entity_type not in self._left:
-            self._left[entity_type] = iter(self._tracker.get_latest_entity_values(entity_type))
-        return self._left[entity_type]
-
-
 class FormAction(Action):
     """Asks for slots until all are filled, and then calls `submit`.
 
@@ -119,7 +107,7 @@ class FormAction(Action):
     @staticmethod
     def required_fields() -> Sequence[FormField]:
         """Return the fields, in the order in which they are asked for; override this."""
-        raise NotImplementedError("a FormAction needs a static method required_fields() that returns its fields.")
+        return []
 
     def submit(self, dispatcher: Dispatcher, tracker: DialogueStateTracker, domain: Domain) -> list[Event] | None:
         """Act on the slots, all of which are filled in `tracker`; override this."""
@@ -136,11 +124,15 @@ class FormAction(Action):
 
     def get_other_slots(self, tracker: DialogueStateTracker) -> list[Event]:
         """Return the events that fill, from entities, slots that were not asked for."""
-        others = self._fields(tracker.get_slot(REQUESTED_SLOT), False)
-        entity_fields = [field for field in others if isinstance(field, EntityFormField)]
-        # Called by itself, as in 0.9, it gets a plain tracker.
-        untaken = tracker if isinstance(tracker, _Untaken) else cast("DialogueStateTracker", _Untaken(tracker))
-        return [event for field in entity_fields for event in field.extract(untaken)]
+        requested = tracker.get_slot(REQUESTED_SLOT)
+        # What was asked for has the first right to its entities, also where it took none of them.
+        taken = {getattr(field, "entity_name", None) for field in self._fields(requested, True)}
+        events = []
+        for field in self._fields(requested, False):
+            if isinstance(field, EntityFormField) and field.entity_name not in taken:
+                taken.add(field.entity_name)
+                events += field.extract(tracker)
+        return events
 
     def _fields(self, slot_name: str | None, asked_for: bool) -> list[FormField]:
         return [field for field in self.required_fields() if (field.slot_name == slot_name) is asked_for]
@@ -151,34 +143,40 @@ class FormAction(Action):
         Raises
         ------
         DomainError
-            If the domain lacks a slot or a template that the form needs.
+            If the domain lacks a slot that the form fills.
         """
         self._check(domain)
-        untaken = cast("DialogueStateTracker", _Untaken(tracker))
-        events = self.get_requested_slot(untaken) + self.get_other_slots(untaken)
+        events = self.get_requested_slot(tracker) + self.get_other_slots(tracker)
         filled = tracker.ahead(events, domain)  # The tracker itself must not change: what is returned is logged later.
         for field in self.required_fields():
             if self.should_request_slot(filled, field.slot_name):
-                dispatcher.utter_template(self._question(field, domain), filled.current_slot_values())
-                return [*events, SlotSet(REQUESTED_SLOT, field.slot_name)]
+                dispatcher.utter_template(f"utter_ask_{field.slot_name}", filled.current_slot_values())
+                return [*events, *self._asked(field, tracker)]
         return [*events, *(self.submit(dispatcher, filled, domain) or [])]
 
+    def _asked(self, field: FormField, tracker: DialogueStateTracker) -> list[Event]:
+        """Return the event that tells what was asked for."""
+        if REQUESTED_SLOT in tracker.slots:
+            return [SlotSet(REQUESTED_SLOT, field.slot_name)]
+        # Fields that are filled from entities need no more than the question.
+        _warn_of_no_memory(self.name())
+        return []
+
     def _check(self, domain: Domain) -> None:
-        fields = self.required_fields()
         slots = {slot.name for slot in domain.slots}
-        for name in (REQUESTED_SLOT, *(field.slot_name for field in fields)):
+        for name in (field.slot_name for field in self.required_fields()):
             if name not in slots:
                 raise DomainError(
                     f"the form {self.name()!r} needs the slot {name!r}.{did_you_mean(name, slots)} "
                     f"Add it to the domain, under slots: {name}: {{type: text}}."
                 )
 
-    def _question(self, field: FormField, domain: Domain) -> str:
-        """Return the name of the template that asks for a field."""
-        name = f"utter_ask_{field.slot_name}"
-        if name not in domain.templates:
-            raise DomainError(
-                f"the form {self.name()!r} needs the template {name!r}."
-                f"{did_you_mean(name, domain.templates)} Add it to the domain, under templates:."
-            )
-        return name
+
+@lru_cache(maxsize=1000)
+def _warn_of_no_memory(form: str) -> None:
+    logger.warning(
+        "the form %r cannot remember what it asked for: only entities fill its slots. Add it to the domain, under "
+        "slots: %s: {type: unfeaturized}. This is told once.",
+        form,
+        REQUESTED_SLOT,
+    )
