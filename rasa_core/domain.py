@@ -341,7 +341,9 @@ class Domain(DomainFeatures):
         """The names that a history counts."""
         names = frozenset(self.intents), frozenset(self.entities), frozenset(self.action_names)
         if self.rasa is not None:
-            return RasaVocabulary(*names, entity_features=self.rasa.entity_features, loops=self.rasa.loops)
+            order = tuple(dict.fromkeys([*self.rasa.content["slots"], *(slot.name for slot in self.slots)]))
+            features, loops = self.rasa.entity_features, self.rasa.loops
+            return RasaVocabulary(*names, entity_features=features, loops=loops, slot_order=order)
         return Vocabulary(*names, frozenset(self.intents_without_entities))
 
 

@@ -89,10 +89,13 @@ class RasaVocabulary(Vocabulary):
         Intent to the entities (``city``, ``city#from``) that influence what follows it.
     loops : frozenset of str
         Names of the actions that are loops.
+    slot_order : tuple of str
+        Names of the slots as action servers are told them.
     """
 
     entity_features: Mapping[str, frozenset[str]] = field(default_factory=dict)
     loops: frozenset[str] = frozenset()
+    slot_order: tuple[str, ...] = ()
 
     def features_of(self, message: Understood) -> State:
         """Return what a message adds to a state: its intent, and the names of its entities with roles and groups."""
@@ -111,17 +114,8 @@ class RasaVocabulary(Vocabulary):
 _NEVER: Final[Seen] = (0, 0)
 _COUNTED: Final = ("intents", "entities", "actions")
 _SUMMARY: Final = (
-    *_COUNTED,
-    "fresh",
-    "intent",
-    "last_actions",
-    "length",
-    "mentions",
-    "slots_set",
-    "turn_actions",
-    "turn_before",
-    "turns",
-    "values",
+    *(*_COUNTED, "fresh", "intent", "last_actions", "length", "mentions", "slots_set"),
+    *("turn_actions", "turn_before", "turns", "values"),
 )
 """What is known of the conversation besides its last states."""
 _summary_of: Final = attrgetter(*_SUMMARY)

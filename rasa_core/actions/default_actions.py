@@ -16,7 +16,7 @@ from rasa_core.events import (
     UserUttered,
 )
 from rasa_core.events.rasa3 import ActiveLoop, SessionStarted
-from rasa_core.rasa3.domain_parts import REQUESTED_SLOT, SESSION_METADATA_SLOT, SNIPPET, TWO_STAGE_FALLBACK
+from rasa_core.rasa3.domain_parts import REQUESTED_SLOT, SNIPPET, TWO_STAGE_FALLBACK
 from rasa_core.responses import ResponseDispatcher
 from rasa_core.trackers import DialogueStateTracker
 
@@ -41,9 +41,6 @@ def _restart(runner: RunsActions, dispatcher: ResponseDispatcher, tracker: Dialo
 def _session_start(runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
     # All changes, not the values alone: memory and stories see which slot was set, and in which order.
     carried = carried_slots(tracker) if runner.domain.rasa is not None and runner.domain.rasa.carries_slots else []
-    if not carried:
-        metadata = tracker.slots[SESSION_METADATA_SLOT].value
-        carried = [] if metadata is None else [SlotSet(SESSION_METADATA_SLOT, metadata)]
     return [SessionStarted(), *carried, ActionExecuted(ACTION_LISTEN_NAME)]
 
 

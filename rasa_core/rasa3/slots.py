@@ -53,10 +53,13 @@ class RasaTextSlot(RasaSlot):
 
 
 class RasaListSlot(RasaSlot):
-    """Several values, of which only the presence matters; a single value is a list of one."""
+    """Several values, of which only the presence matters; a single value is a list of one.
+
+    As in Rasa, what is false as a single value, such as an empty text, stays what it is, and counts as none.
+    """
 
     def features_of(self, value: Any) -> list[float]:  # noqa: D102
-        return [] if isinstance(value, list | tuple) and not value else [1.0]  # An empty list is as none.
+        return [1.0] if value else []
 
     @property
     def value(self) -> Any:
@@ -65,7 +68,7 @@ class RasaListSlot(RasaSlot):
 
     @value.setter
     def value(self, value: Any) -> None:
-        self._value = value if value is None or isinstance(value, list) else [value]
+        self._value = [value] if value and not isinstance(value, list) else value
 
     def condition_value(self) -> Any:  # noqa: D102
         return ["set"]

@@ -58,7 +58,10 @@ class RasaTurns:
         if text.lstrip().startswith("/"):
             rasa = self.domain.rasa
             entities = () if rasa is None else rasa.entity_names
-            return parse_slash_message(text, self.domain.intents, entities), RegexInterpreter.__name__
+            named = parse_slash_message(text, self.domain.intents, entities)
+            # What names no intent of the domain is a text like another, as in Rasa.
+            if named["intent"]["name"] is not None or isinstance(self.interpreter, RegexInterpreter):
+                return named, RegexInterpreter.__name__
         if isinstance(self.interpreter, RegexInterpreter):  # It takes every text for an intent.
             return {"text": text, **NOT_UNDERSTOOD}, signature(self.interpreter)
         return parsed_by(self.interpreter, text), signature(self.interpreter)
@@ -98,7 +101,7 @@ class RasaTurns:
         runner: Any = None,
     ) -> None:
         """Begin a session where the conversation is new, or has rested for long."""
-        if tracker.has_begun and not self._has_rested(tracker):
+        if _has_begun(tracker) and not self._has_rested(tracker):
             return
         if metadata:  # Before the session, whose action sees it, and lets the new session begin with it.
             tracker.update(SlotSet(SESSION_METADATA_SLOT, dict(metadata)))
@@ -232,3 +235,11 @@ class RasaTurns:
         expected = told or self.expected(chosen, name)
         is_text = self.runner.is_text(name)
         tracker.take(expected.executed(name, problem, hidden=chosen.hide_rule_turn, is_text=is_text))
+
+
+def _has_begun(tracker: DialogueStateTracker) -> bool:
+    """Tell whether anything is left of a conversation; of one that was taken back to its beginning, nothing is."""
+    if not tracker.has_begun:
+        return False
+    # Only where nothing is known to have been done, since the log is read for the rest.
+    return tracker.latest_action_name is not None or bool(tracker.applied_events())

@@ -51,10 +51,13 @@ def channel_status(request: Request, agent: Agent, sender_id: str) -> Response:
 
 
 def webhook(request: Request, agent: Agent, sender_id: str) -> Response:
-    """Take a message of the user, run the actions, and return what the bot says; without a text, that is nothing."""
+    """Take a message of the user, run the actions, and return what the bot says; without a text, that is nothing.
+
+    An empty text is a message for a bot of Rasa 3, which it does not understand.
+    """
     body = takes.SAID_TO_CHANNEL.of(request)
     text, sender, conditions = body.get("message"), body.get("sender"), request.conditions("webhook")
-    if not isinstance(text, str) or not text:
+    if not isinstance(text, str) or (not text and agent.domain.rasa is None):
         return json_response([])
     sender_id = UserMessage.DEFAULT_SENDER_ID if sender is None else str(sender)
     check_sender_id(sender_id)  # As in a path, or the conversation could be read and deleted at none.

@@ -191,3 +191,19 @@ def test_an_explanation_names_the_rule_or_the_story_that_taught_a_decision(proje
 
     assert f"{project}/data/all.yml:4" in by_sender["a"]
     assert 'all.yml:7 \\"first' in by_sender["b"]
+
+
+def test_a_message_with_a_slash_that_names_no_intent_is_understood_like_another(project: Path) -> None:
+    turns = Agent.load(project / "models" / "dialogue", interpreter=SlashWords()).turns()
+
+    assert turns.understand("/hello there")["intent"]["name"] == "greet"
+    assert turns.understand("/bye")["intent"] == {"name": "bye", "confidence": 1.0}
+    bare = Agent.load(project / "models" / "dialogue").turns()
+    assert bare.understand("/hello there")["intent"]["name"] is None
+
+
+class SlashWords(Words):
+    """Understands words behind a slash as well."""
+
+    def parse(self, text: str) -> dict[str, object]:
+        return super().parse(text.lstrip("/"))

@@ -9,11 +9,13 @@ from typing import Any, Protocol
 
 import pytest
 from answering_server import Answers, answering_server
-from rasa3_bots import say, trained, write
+from rasa3_bots import say, trained, types, write
 
 from rasa_core.actions.webhook import ActionServer
 from rasa_core.agent import Agent
-from rasa_core.events import Event
+from rasa_core.channels.channel import UserMessage
+from rasa_core.channels.direct import RestOutputChannel
+from rasa_core.events import Event, SlotSet, UserUtteranceReverted
 
 HEAD = """
 version: "3.1"
@@ -203,3 +205,36 @@ def test_a_response_is_logged_with_what_rasa_sdk_tells_beside_its_name(make: Mak
 
     [bot] = [event for event in agent.read_tracker("ada").events if event.type_name == "bot"]
     assert bot.as_dict()["metadata"] == {"template": "utter_c", "utter_action": "utter_c"}
+
+
+def test_metadata_of_a_message_stays_in_a_new_session_only_where_slots_are_carried_over(make: MakesBots) -> None:
+    rules = "rules: [{rule: a, steps: [{intent: a}, {action: utter_a}]}]"
+    for carries, sets in ((True, 2), (False, 1)):
+        agent = make(f"session_config: {{carry_over_slots_to_new_session: {str(carries).lower()}}}", rules)
+        message = UserMessage("/a", RestOutputChannel(), "ada", metadata={"from": "web"})
+        agent.turns().respond(message)
+        logged = [event for event in agent.read_tracker("ada").events if isinstance(event, SlotSet)]
+        assert [event.key for event in logged] == ["session_started_metadata"] * sets
+
+
+def test_a_conversation_that_was_taken_back_to_its_beginning_begins_anew(make: MakesBots) -> None:
+    agent = make("", "rules: [{rule: a, steps: [{intent: a}, {action: utter_a}]}]")
+    say(agent, "/a")
+    agent.append_events("ada", [UserUtteranceReverted()])
+
+    assert say(agent, "/a") == ["A"]
+    assert types(agent).count("session_started") == 2
+
+
+def test_a_single_false_value_stays_as_it_is_in_a_list_and_counts_as_none(make: MakesBots) -> None:
+    agent = make(
+        "slots: {s: {type: list, mappings: [{type: custom}]}}",
+        "stories:\n"
+        "- {story: none, steps: [{intent: a}, {action: utter_a}]}\n"
+        "- {story: some, steps: [{intent: a}, {slot_was_set: [{s: [x]}]}, {action: utter_b}]}\n",
+    )
+    for value, stored, answer in (("", "", "A"), (0, 0, "A"), ([], [], "A"), ("x", ["x"], "B"), ([0], [0], "B")):
+        sender = repr(value)
+        agent.append_events(sender, [SlotSet("s", value)])
+        assert say(agent, "/a", sender=sender) == [answer], value
+        assert agent.read_tracker(sender).get_slot("s") == stored

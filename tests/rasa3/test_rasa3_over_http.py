@@ -220,6 +220,16 @@ def test_actions_are_worded_for_a_channel(client: Client) -> None:
     assert (action["policy"], action["confidence"]) == ("mine", 0.5)
 
 
+def test_action_servers_are_told_slots_in_the_order_of_the_domain(agent: Agent) -> None:
+    told = list(tracker_body(agent.read_tracker("ada"), None)["slots"])
+    assert told == ["room", "nights", "requested_slot", "session_started_metadata"]
+
+
+def test_an_empty_text_is_a_message_that_is_not_understood(client: Client) -> None:
+    assert say(client, "") == []
+    assert types(client, include_events="ALL")[-4:] == ["user_featurization", "action", "rewind", "action"]
+
+
 def test_a_domain_is_told_as_rasa_tells_it(tmp_path: Path) -> None:
     domain = """
         version: "3.1"
