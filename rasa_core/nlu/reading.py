@@ -48,7 +48,7 @@ SUFFIXES: Final = (".md", ".markdown", ".json", ".yml", ".yaml")
 _YAML_KEY: Final = re.compile(r"^(nlu|\"nlu\"|'nlu')\s*:", re.MULTILINE)
 _YAML_LIST: Final = re.compile(rf"{_YAML_KEY.pattern}[ \t]*(#.*)?(\n[ \t]*(#.*)?)*(\n[ \t]*-|\[)", re.MULTILINE)
 _YAML_SUFFIXES: Final = (".yml", ".yaml")
-_SECTION: Final = re.compile(rf"^[ \t]*#+[ \t]*({'|'.join(KINDS)})[ \t]*:", re.MULTILINE)
+_SECTION: Final = re.compile(rf"^[ \t]*#+[ \t]*({'|'.join(KINDS)})[ \t]*:", re.MULTILINE | re.IGNORECASE)
 _ANY_SECTION: Final = re.compile(r"^[ \t]*##[^\n:]+:", re.MULTILINE)
 _EXPECTED: Final = (
     "expected Markdown with sections like ## intent:greet, JSON with rasa_nlu_data, or YAML with nlu:, of examples"
@@ -58,6 +58,7 @@ _ENTITY: Final = '{"start": 3, "end": 9, "entity": "city", "value": "Lisbon"}'
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _EXAMPLES: Final = ("common_examples", "intent_examples", "entity_examples")
 _ENDS: Final = ("start", "end")
+_LONGEST_OFFSET: Final = 10  # Digits.
 _LAST_OF_ONE_UNIT: Final = 0xFFFF  # Characters beyond it are two units of UTF-16, as JavaScript counts.
 _decoder: Final = json.JSONDecoder()
 
@@ -263,7 +264,7 @@ class _JsonReader:
     def _span(self, entity: Any, text: str) -> EntitySpan:
         if not isinstance(entity, dict):
             self._fail(f"the entity {_shown(entity)} is no object; expected {_ENTITY}.")
-        start, end, name = entity.get("start"), entity.get("end"), entity.get("entity")
+        start, end, name = *(_whole(entity.get(key)) for key in _ENDS), entity.get("entity")
         if type(start) is not int or type(end) is not int:
             self._fail(f"the entity {_shown(entity)} has no numbers start and end; expected {_ENTITY}.")
         if self._are_utf16:
@@ -322,6 +323,13 @@ def _count_utf16(examples: Sequence[Any]) -> bool:
     ]
     is_for = any(units == one.get("value") != plain or plain is None for plain, units, one in readings)
     return is_for and not any(plain == one.get("value") != units or units is None for plain, units, one in readings)
+
+
+def _whole(number: Any) -> Any:
+    """Return the whole number that ``"3"`` and 3.0 are; anything else as it is."""
+    if isinstance(number, str) and number.strip().isdecimal() and len(number) < _LONGEST_OFFSET:
+        return int(number)
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 def _covered(text: str, start: int, end: int) -> str | None:

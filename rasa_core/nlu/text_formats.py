@@ -58,7 +58,7 @@ from rasa_core.exceptions import did_you_mean
 from rasa_core.nlu.training_data import MOST_SHOWN, EntitySpan, TrainingData, TrainingDataBuilder, as_value
 from rasa_core.support.strict_json import decode_prefix
 from rasa_core.support.text_files import lines_of
-from rasa_core.support.yaml_limits import YamlLimitError, check_yaml
+from rasa_core.support.yaml_limits import YamlLimitError, check_yaml, merged_pairs
 
 logger = logging.getLogger(__name__)
 
@@ -134,8 +134,8 @@ def _read_json_mark(mark: Any, fail: Fail) -> Mark:
 
 
 def _add_item(builder: TrainingDataBuilder, kind: str, name: str, item: str) -> None:
-    """Add what an item says of the `name` of its section; one that is empty, or a line of dashes, says nothing."""
-    if not item.strip("-"):
+    """Add what an item says of the `name` of its section; one that is empty, or a line across, says nothing."""
+    if not item.strip("-*_ "):
         return
     if kind == "intent":
         text, entities = read_annotated(item, builder.fail)
@@ -216,6 +216,7 @@ class _MarkdownReader:
 
     def _begin(self, line: str) -> None:
         kind, colon, name = (part.strip() for part in line.lstrip("#").partition(":"))
+        kind = kind.lower() if kind.lower() in KINDS else kind
         if colon and kind not in KINDS:
             hint = did_you_mean(kind, KINDS)
             self._builder.fail(f"there are no sections {kind[:MOST_SHOWN]!r}.{hint} Expected {_SECTION}.")
@@ -331,7 +332,7 @@ class _YamlReader:
         if not isinstance(node, yaml.MappingNode):
             self._fail(node, f"{what} is a mapping of keys to values; expected {_ENTRY}.")
         found: dict[str, yaml.Node] = {}
-        for key, value in node.value:
+        for key, value in merged_pairs(node, self._fail):
             name = self._scalar(key, f"a key of {what}")
             if name in found:
                 self._fail(key, f"the key {name[:MOST_SHOWN]!r} stands twice in {what}; join the two.")

@@ -43,6 +43,8 @@ from rasa_core.support.places import Place
 from rasa_core.support.problems import Problem
 
 # Events that no story line stands for; such a name is the name of an action.
+_NAMELESS: Final = ("-", ">")
+_MARKS_OF_LISTS: Final = re.compile(r"^[\W\d]+")  # As in "+ greet", "1. greet" and "[ ] greet".
 _NOT_IN_STORIES: Final = frozenset(["user", "bot", "agent", "action", "topic"])
 # Characters that cannot be seen, dashes, bullets, stars, quotes and others that are taken for the marks of lines.
 _LOOKALIKES: Final = (
@@ -191,7 +193,8 @@ class StoryFileReader:
 
     def _read(self, line: _StoryLine) -> None:
         mark, place = line.text[0], Place(self._file, line.number, self._story_name)
-        if mark not in self._readers or (len(line.text) > 2 and not line.text.strip(mark)):
+        is_drawn = len(line.text) > 2 and not line.text.strip(mark)
+        if mark not in self._readers or is_drawn or line.text in _NAMELESS:
             self._skip(line, place)
         elif self._story is not None:
             try:
@@ -209,7 +212,9 @@ class StoryFileReader:
             known = f"{unicodedata.name(first, 'a character').lower()} (U+{ord(first):04X})"
             self._fail(line.number, line.column(0), f"the line begins with {known}, which only looks right; {expected}")
             return
-        said = line.text.removeprefix("+").partition("{")[0].strip()
+        if line.text in _NAMELESS:
+            expected = "the name of an action or a checkpoint is missing behind it."
+        said = _MARKS_OF_LISTS.sub("", line.text.partition("{")[0]).strip()
         is_lost = first == "+" or any(said in self._names.known(kind) for kind in ("intent", "action"))
         text = f"skipped {line.text!r:.80}: {expected}"
         self._problems.append(Problem("warning", text, place, LOST if is_lost else ""))
@@ -304,7 +309,7 @@ def _open_comment(lines: Sequence[str]) -> tuple[int, int] | None:
     return opened
 
 
-_MARK: Final = re.compile(r"<!--.*?(?P<end>-->|\Z)|`(?P<variable>(?:(?!<!--)[^`])*)`", re.DOTALL)
+_MARK: Final = re.compile(r"<!--.*?(?P<end>-->|\Z)|`(?P<variable>(?:(?!<!--)[^`])+)`", re.DOTALL)
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ SEPARATOR: Final = " OR "
 OLD_PREFIX: Final = "_"
 
 _OLD_WITHOUT_PREFIX: Final = re.compile(r"[^\s\[\]{}=]+\s*\[(\s*\]|.*=).*")
+_BETWEEN_PAIRS: Final = re.compile(r"\]\s*\[")
 _CONSTANTS: Final = {"None": None, "~": None, "True": True, "False": False}
 _STRAIGHT_QUOTES: Final = str.maketrans("\u201c\u201d\u201e\u2018\u2019", '"""\'\'')
 _PAIR: Final = re.compile(r"([^:=]+)[:=](.*)", re.DOTALL)
@@ -150,8 +151,12 @@ def _read_old_message(written: str, start: int) -> Wording:
     doubt = None
     if bracket and not rest.endswith("]"):
         doubt = Doubt('the bracket after the intent is not closed; write * greet{"name": "Anna"}.')
+    inner = _BETWEEN_PAIRS.sub(",", rest.removesuffix("]").rstrip("]"))
+    if inner != rest.removesuffix("]"):
+        problem = "the brackets after the intent are not one pair, and are read as if they were; write "
+        doubt = Doubt(f'{problem}* greet{{"name": "Anna"}}.', is_lost="]" in inner)
     try:
-        values = bracketed_entities(rest.removesuffix("]"))
+        values = bracketed_entities(inner)
     except ValueError as error:  # As in 0.9, a message without them.
         problem = f'{error}; the message is read without entities. Write * greet{{"name": "Anna"}}.'
         values, doubt = [], Doubt(problem, is_lost=True)

@@ -22,8 +22,8 @@ from rasa_core.support.problems import Problem
     [
         pytest.param("* greet", 1, 1, "belongs to no story; begin one with a line like ## name", id="no story yet"),
         pytest.param("\n  - utter_greet", 2, 3, "belongs to no story", id="no story yet, action"),
-        pytest.param("## s\n -", 2, 2, "name of an action or event is missing; write - utter_greet", id="no action"),
-        pytest.param("## s\n> ", 2, 1, "name of a checkpoint is missing; write > name", id="no checkpoint"),
+        pytest.param('## s\n -{"a": 1}', 2, 3, "of an action or event is missing; write - utter_greet", id="no action"),
+        pytest.param('## s\n> {"a": 1}', 2, 2, "name of a checkpoint is missing; write > name", id="no checkpoint"),
         pytest.param('## s\n* greet{"name": NaN}', 2, 8, "NaN is not a JSON number", id="NaN"),
         pytest.param('## s\n* greet{"name": 1e999}', 2, 8, "the number 1e999 is too large", id="infinite number"),
         pytest.param('## s\n* greet{"a": ' + "9" * 5000 + "}", 2, 8, "not a JSON object", id="endless number"),

@@ -24,8 +24,10 @@ from rasa_core.events import (
 )
 from rasa_core.exceptions import StoryParseError
 from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.stories.builder import LOST
 from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.steps import STORY_START, Checkpoint
+from rasa_core.support.problems import Problem
 from rasa_core.training.dsl import StoryFileReader as OldPathReader
 
 
@@ -455,6 +457,46 @@ def test_a_message_without_an_intent_is_one_of_which_none_is_known(read, caplog,
     assert (message.intent["name"], names_and_values(message)) == (None, entities)
     assert 'stories.md:2 "s": the name of an intent is missing' in caplog.text
     assert "has no intent" not in caplog.text
+
+
+@pytest.mark.parametrize("mark", ["-", " - ", ">"])
+def test_a_mark_with_no_name_behind_it_is_passed_over_and_told(read, caplog, mark):
+    [step] = read(f"## s\n* greet\n{mark}\n- utter_ok")
+
+    assert [event.type_name for event in step.events] == ["user", "action"]
+    assert f'stories.md:3 "s": skipped {mark.strip()!r}: the name of an action or a checkpoint is missing' in caplog.text
+
+
+def test_a_story_may_stand_in_a_fence(read, caplog):
+    [step] = read("```\n## s\n* greet\n- utter_ok\n```")
+
+    assert len(step.events) == 2
+    assert "stories.md:1: skipped '```'" in caplog.text
+
+
+@pytest.mark.parametrize("line", ["1. greet", "+ greet", "[ ] greet", "~ utter_ok", "utter_ok", "greet"])
+def test_a_line_that_is_skipped_and_says_something_is_lost(line):
+    problems: list[Problem] = []
+    reader = StoryFileReader(Domain(["greet"], [], [], {"utter_ok": [{"text": "ok"}]}, ["utter_ok"]), problems=problems)
+    reader.process_lines(["## s", line, "* greet", "- utter_ok"])
+
+    assert [problem.kind for problem in problems] == [LOST]
+
+
+@pytest.mark.parametrize(
+    ("line", "entities", "is_told"),
+    [
+        ("inform[city=Rome][people=2]", [("city", "Rome"), ("people", "2")], True),
+        ("inform[city=Rome]]", [("city", "Rome")], True),
+        ("_inform[city=Rome] ", [("city", "Rome")], False),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*old format")
+def test_brackets_that_are_not_one_pair_are_read_as_one_and_told(read, caplog, line, entities, is_told):
+    [step] = read(f"## s\n* {line}\n- utter_ok")
+
+    assert names_and_values(step.events[0]) == entities
+    assert ("the brackets after the intent are not one pair" in caplog.text) == is_told
 
 
 @pytest.mark.parametrize("line", ["* affirm OR  OR deny", "* affirm OR deny OR", "* OR affirm OR deny"])
