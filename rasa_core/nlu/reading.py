@@ -17,6 +17,7 @@ exported from a service that `rasa_core.nlu.exports` knows.
 
 from __future__ import annotations
 
+import codecs
 import json
 import logging
 import re
@@ -36,6 +37,7 @@ from rasa_core.nlu.training_data import (
     as_value,
     data_errors,
 )
+from rasa_core.support.folders import files_below
 from rasa_core.support.places import Place
 from rasa_core.support.strict_json import decode
 from rasa_core.support.text_files import read_text
@@ -124,9 +126,7 @@ def _is_export(text: str, name: str) -> bool:
 def list_data_files(folder: Path) -> list[Path]:
     """Return the files of NLU data in a folder and those below it, in the order of their paths."""
     found = []
-    for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).parts):
-        if any(part.startswith(".") for part in path.relative_to(folder).parts) or not path.is_file():
-            continue
+    for path in files_below(folder):
         if holds_nlu_data(path):
             found.append(path)
         else:
@@ -139,9 +139,12 @@ def holds_nlu_data(path: Path) -> bool:
     if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or path.stem.lower() == "readme":
         return False
     try:
-        text = path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
+        content = path.read_bytes()
     except OSError:
         return False
+    # Found in another encoding too, so that the reader tells of it.
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = content.decode("utf-16" if is_utf_16 else "utf-8-sig", "replace")
     if path.suffix.lower() in _YAML_SUFFIXES and text.lstrip()[:1] != "{":
         # A domain may have comments like headings of Markdown, and other files a key nlu: of something else.
         return _YAML_LIST.search(text) is not None

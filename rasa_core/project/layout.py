@@ -13,17 +13,21 @@ from rasa_core.nlu.training_data import TrainingData
 from rasa_core.stories.files import NO_YAML, holds_stories, holds_yaml_stories, story_files
 from rasa_core.support.folders import files_below
 from rasa_core.support.text_files import TextFileError, read_text
+from rasa_core.support.yaml_parts import YamlError, yaml_part
 
 STORIES: Final = ("stories.md", "stories", "data/stories.md", "data/stories")
 NLU_FOLDERS: Final = ("data", "nlu")
 DOMAINS: Final = ("domain.yml", "domain.yaml")
 _NO_PARTS: Final = (
     *("models", "tests", "test", "venv", "env", "node_modules", "site-packages", "__pycache__", "build", "dist"),
+    *("docs", "doc", "logs", "results"),
 )
 _MODEL_FILES: Final = ("metadata.json", "policy_metadata.json")
-_NO_STORIES: Final = re.compile(r"(failed|test|debug)[_.-]|.*[_-]test$", re.IGNORECASE)
-"""Files as evaluate and people name them that hold no stories to learn from."""
+_FOR_TESTS: Final = re.compile(r"(failed|tests?|debug|e2e)[_.-]|(.*[_-])?(tests?|e2e)$", re.IGNORECASE)
+"""Files as evaluate and people name them that hold nothing to learn from."""
 _DOMAIN_KEY: Final = re.compile(r"^(intents|entities|slots|actions|templates|responses)[ \t]*:", re.MULTILINE)
+
+_DOMAIN_WORD: Final = re.compile(r"\b(intents|actions)\b")
 
 
 def find_domain(folder: Path) -> Path:
@@ -56,9 +60,18 @@ def find_stories(folder: Path) -> Path | list[Path]:
 
 def _stories_in(folder: Path) -> Path | list[Path]:
     named = [folder / name for name in STORIES if (folder / name).exists()]
-    if named:
-        return named[0]
-    return [path for path in _own_files(folder) if not _NO_STORIES.match(path.stem) and holds_stories(path)]
+    if filled := [path for path in named if _has_content(path)]:
+        return filled[0]
+    found = [path for path in _own_files(folder) if not _FOR_TESTS.match(path.stem) and holds_stories(path)]
+    return named[0] if named and not found else found
+
+
+def _has_content(path: Path) -> bool:
+    """Tell whether there is something in a file, or a file in a folder, as editors and git leave some empty."""
+    try:
+        return bool(files_below(path)) if path.is_dir() else bool(path.read_bytes().strip())
+    except OSError:
+        return True  # So that it is read, and what is wrong with it is told.
 
 
 def told_unread(stories: Path | list[Path]) -> str:
@@ -70,14 +83,19 @@ def told_unread(stories: Path | list[Path]) -> str:
 def unread_stories(folder: Path, stories: Path | list[Path]) -> list[Path]:
     """Return the files of a project that hold stories too, beside those that were found by their name."""
     read = {path.resolve() for path in story_files(stories)}
-    found = (path for path in _own_files(folder) if not _NO_STORIES.match(path.stem) and holds_stories(path))
+    found = (path for path in _own_files(folder) if not _FOR_TESTS.match(path.stem) and holds_stories(path))
     return [path for path in found if path.resolve() not in read]
 
 
 def find_nlu_data(folder: Path) -> list[Path]:
-    """Return the files of NLU data of a project, in the order in which they are read."""
+    """Return the files of NLU data of a project, in the order in which they are read.
+
+    They are those in the folder itself and in `NLU_FOLDERS`; where these have none, all below the folder.
+    """
     own = [path for path in sorted(folder.iterdir()) if path.is_file() and holds_nlu_data(path)]
-    return [*own, *(path for name in NLU_FOLDERS for path in list_data_files(folder / name))]
+    folders = [folder / name for name in NLU_FOLDERS if (folder / name).is_dir()]
+    found = [*own, *(path for named in folders for path in list_data_files(named))]
+    return found or [path for path in _own_files(folder) if not _FOR_TESTS.match(path.stem) and holds_nlu_data(path)]
 
 
 def only_understands(folder: Path) -> bool:
@@ -106,7 +124,10 @@ def _holds_domain(path: Path) -> bool:
     if path.suffix.lower() not in (".yml", ".yaml"):
         return False
     try:
-        keys = set(_DOMAIN_KEY.findall(read_text(path)))
-    except TextFileError:
+        text = read_text(path)
+        keys = set(_DOMAIN_KEY.findall(text))
+        if not keys and _DOMAIN_WORD.search(text) and (root := yaml_part(text, str(path))) is not None:
+            keys = set(root.keys())  # They are in quotes, indented, or in one line.
+    except (TextFileError, YamlError):
         return False
     return len(keys) > 1 and not keys.isdisjoint(("intents", "actions"))  # One alone may stand in any YAML file.

@@ -16,6 +16,7 @@ from rasa_core.commands.train import remember
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
+from rasa_core.project.layout import find_domain, find_nlu_data
 from rasa_core.support.own_code import remembered
 from rasa_core.support.text_edits import EditError
 
@@ -41,6 +42,7 @@ def called(module: str, *arguments: str, folder: Path, **environment: str) -> su
     return forked.run(script, *arguments, folder=folder, **environment)
 
 
+TESTS = ("e2e_stories.md", "data/stories_test.md", "conversation_tests.md", "test_stories.md", "docs/how.md")
 OTHERS = ("models/d/domain.yml", "models/d/stories.md", "tests/test_x.md", "failed_stories.md", "out/domain.yml")
 IN_MODELS = {name: DOMAIN if name.endswith(".yml") else STORIES for name in OTHERS} | {"out/policy_metadata.json": "{}"}
 ENDPOINTS = {"endpoints.yml": "nlu:\n  url: x\nactions: y\n", "README.md": "# bot\n* greet\n- x"}
@@ -56,6 +58,8 @@ ENDPOINTS = {"endpoints.yml": "nlu:\n  url: x\nactions: y\n", "README.md": "# bo
         pytest.param("domain.yml", ["stories.md"], {"old/domain.yml": DOMAIN}, id="domain.yml wins"),
         pytest.param("domain.yml", ["x.md"], IN_MODELS, id="not in models and tests"),
         pytest.param("d.yaml", ["s.md"], ENDPOINTS, id="other YAML"),
+        pytest.param("domain.yml", ["data/s.md"], {"stories.md": " \n", "stories/.keep": ""}, id="empty named ones"),
+        pytest.param("domain.yml", ["data/a/s.md"], dict.fromkeys(TESTS, STORIES), id="stories of tests"),
     ],
 )
 def test_domain_and_stories_are_found_by_what_they_hold(
@@ -67,6 +71,47 @@ def test_domain_and_stories_are_found_by_what_they_hold(
     found = project.stories if isinstance(project.stories, list) else [project.stories]
     assert project.domain_file == tmp_path / domain
     assert found == [tmp_path / name for name in stories]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"intents": [greet]\n"actions": [utter_greet]\n',
+        "{intents: [greet], actions: [utter_greet]}",
+        "  intents:\n  - greet\n  actions:\n  - utter_greet\n",
+    ],
+    ids=["quoted", "in one line", "indented"],
+)
+def test_a_domain_is_found_however_its_keys_are_written(tmp_path: Path, text: str) -> None:
+    assert find_domain(write(tmp_path, {"bot.yml": text, "other.yml": "intents of mine: []"})) == tmp_path / "bot.yml"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (["nlu_data/a.md"], ["nlu_data/a.md"]),
+        (["bot/nlu.md", "bot/more/nlu.md"], ["bot/more/nlu.md", "bot/nlu.md"]),
+        (["Data/NLU.MD"], ["Data/NLU.MD"]),
+        (["data/a.md", "old/nlu.md"], ["data/a.md"]),
+        (["nlu.md", "old/nlu.md"], ["nlu.md"]),
+        (["split/nlu.md", "split/test_nlu.md"], ["split/nlu.md"]),
+        (["tests/nlu.md", "docs/nlu.md", "models/nlu/nlu.md", ".old/nlu.md"], []),
+    ],
+    ids=lambda names: "+".join(names) or "none",
+)
+def test_nlu_data_is_found_in_any_folder_where_the_usual_ones_have_none(
+    tmp_path: Path, files: list[str], expected: list[str]
+) -> None:
+    write(tmp_path, dict.fromkeys(files, NLU))
+    assert [path.relative_to(tmp_path).as_posix() for path in find_nlu_data(tmp_path)] == expected
+
+
+def test_nlu_data_is_found_behind_a_link_and_in_another_encoding(tmp_path: Path) -> None:
+    write(tmp_path / "elsewhere", {"nlu.md": NLU})
+    (tmp_path / "bot" / "data").mkdir(parents=True)
+    (tmp_path / "bot" / "data" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "bot" / "data" / "wide.md").write_text(NLU, encoding="utf-16")
+    assert [path.name for path in find_nlu_data(tmp_path / "bot")] == ["nlu.md", "wide.md"]
 
 
 def test_several_domains_are_listed(tmp_path: Path) -> None:

@@ -464,7 +464,9 @@ def test_a_mark_with_no_name_behind_it_is_passed_over_and_told(read, caplog, mar
     [step] = read(f"## s\n* greet\n{mark}\n- utter_ok")
 
     assert [event.type_name for event in step.events] == ["user", "action"]
-    assert f'stories.md:3 "s": skipped {mark.strip()!r}: the name of an action or a checkpoint is missing' in caplog.text
+    assert (
+        f'stories.md:3 "s": skipped {mark.strip()!r}: the name of an action or a checkpoint is missing' in caplog.text
+    )
 
 
 def test_a_story_may_stand_in_a_fence(read, caplog):
