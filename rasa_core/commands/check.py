@@ -23,6 +23,7 @@ from rasa_core.commands.common import (
     counted,
     form_option,
     ignore_option,
+    import_option,
     lines_of,
     load_modules,
     log_options,
@@ -75,6 +76,7 @@ A finding looks like this:
 )
 @form_option
 @ignore_option
+@import_option
 @log_options
 def command(
     project: Path,
@@ -84,6 +86,7 @@ def command(
     max_history: int | None,
     form: str,
     ignore_components: bool,
+    imports: tuple[str, ...],
     verbose: bool,
     debug: bool,
 ) -> None:
@@ -102,7 +105,7 @@ def command(
     else:  # What is logged of stories while they are gone through, the findings tell, too.
         logging.getLogger("rasa_core").addHandler(_SILENT)
     try:
-        findings = _findings(project, domain, stories, max_history, ignore_components)
+        findings = _findings(project, domain, stories, max_history, ignore_components, imports)
     finally:
         logging.getLogger("rasa_core").removeHandler(_SILENT)
     if strict:
@@ -117,14 +120,19 @@ def command(
 
 
 def _findings(
-    folder: Path, domain: str | None, stories: str | None, max_history: int | None, ignores_own: bool
+    folder: Path,
+    domain: str | None,
+    stories: str | None,
+    max_history: int | None,
+    ignores_own: bool,
+    imports: tuple[str, ...],
 ) -> list[Finding]:
     try:
         project = Project(folder, domain, stories)
         text = read_text(project.domain_file)
     except (ModelError, TextFileError) as error:
         raise click.UsageError(f"PROJECT: {error}") from error
-    load_modules((), folder, project.domain_file)
+    load_modules(imports, folder, project.domain_file)
     found = [*_of_models(project), *_unreadable(project.story_files if project.rasa else project.stories)]
     found += [
         finding("not-read", "warning", told_unread(project.stories), [Place(str(path))])

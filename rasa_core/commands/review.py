@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from rasa_core.commands.common import CONTEXT, Command, counted, form_option
+from rasa_core.commands.common import CONTEXT, ImportingCommand, counted, form_option
 from rasa_core.commands.store import open_store, url_argument
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.reviews import Mark
@@ -35,7 +35,7 @@ only: (unsure, failed, paused, fallback, deviates), reviewed: (yes, no, all). Ot
 """
 
 
-@click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
+@click.command(cls=ImportingCommand, epilog=_EXAMPLES, context_settings=CONTEXT)
 @url_argument
 @click.argument("search", default="reviewed:no")
 @click.option(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from rasa_core.commands.common import CONTEXT, Command, store_at
+from rasa_core.commands.common import CONTEXT, Command, import_option, load_modules, store_at
 from rasa_core.commands.store import open_store
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
@@ -42,7 +42,10 @@ Examples:
 )
 @click.option("--title", metavar="NAME", help="Name of the story.  [default: ID]")
 @click.option("--as", "kind", type=click.Choice(["story", "test"]), default="story", show_default=True)
-def command(sender_id: str, folder: Path, store: str | None, title: str | None, kind: str) -> None:
+@import_option
+def command(
+    sender_id: str, folder: Path, store: str | None, title: str | None, kind: str, imports: tuple[str, ...]
+) -> None:
     """Print the conversation ID as a story, since its latest restart, in the format of the project's own stories.
 
     What was taken back is left out, and so are slots that a message sets by itself.
@@ -51,6 +54,7 @@ def command(sender_id: str, folder: Path, store: str | None, title: str | None, 
         project = Project(folder)
     except ModelError as error:
         raise click.UsageError(f"--project: {error}") from error
+    load_modules(imports, folder, project.domain_file)
     domain = project.load_domain()
     with open_store(store_at(store) if store else default_store_url(project.model)) as opened:
         opened.domain = domain

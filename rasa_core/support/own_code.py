@@ -7,12 +7,13 @@ stand under ``imports:`` in the ``config.yml`` of a bot, where training has writ
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,12 +54,25 @@ def import_module(name: str) -> Any:
         # Else the module is there, and what is missing is something that it imports.
         if name == missing or name.startswith(f"{missing}."):
             known = ", ".join(_folders) or os.getcwd()
-            raise ImportError(f"there is no module {missing!r}; looked in {known} and on the Python path.") from error
+            problem = f"there is no module {missing!r}; looked in {known} and on the Python path.{_hint(name)}"
+            raise ImportError(problem) from error
         package = missing.partition(".")[0]
         problem = f"the package {package!r}, which is not installed; install it, as with: pip install {package}"
         raise ImportError(f"{_place(error, name)} needs {problem}.") from error
     except (Exception, SystemExit) as error:  # Whatever code of the user's may raise.
         raise ImportError(f"{_place(error, name)} fails: {type(error).__name__}: {error}.") from error
+
+
+def _hint(name: str) -> str:
+    """Return what was meant by a name that no module has: the module of a class, a file, or a name like it."""
+    parts = re.split(r"[.:/\\]", name)
+    known = {".".join(path.relative_to(folder).with_suffix("").parts) for folder, path in _own_modules()}
+    for end in range(len(parts), 0, -1):
+        if (module := ".".join(parts[:end])) in known:
+            inner = f", since {parts[-1]!r} is something in it" if end < len(parts) else ""
+            return f" Name the module, {module!r}{inner}."
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def _place(error: BaseException, name: str) -> str:
@@ -77,15 +91,21 @@ def module_with(class_name: str) -> str | None:
     """Return the name of a module beside the bot that defines a class of this name, None if none does."""
     # As text, since to import modules just to look at them would run them.
     definition = re.compile(rf"^class[ \t]+{re.escape(class_name)}\b", re.MULTILINE)
+    for folder, path in _own_modules():
+        try:
+            found = definition.search(path.read_text(encoding="utf-8", errors="replace"))
+        except OSError:
+            continue
+        if found:
+            return ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__")
+    return None
+
+
+def _own_modules() -> Iterator[tuple[str, Path]]:
+    """Yield the folders in which modules may be, and the files of these, also of those one folder deeper."""
     for folder in _folders or [os.getcwd()]:
         for path in sorted([*Path(folder).glob("*.py"), *Path(folder).glob("*/*.py")]):
-            try:
-                found = definition.search(path.read_text(encoding="utf-8", errors="replace"))
-            except OSError:
-                continue
-            if found:
-                return ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__")
-    return None
+            yield folder, path
 
 
 def load_modules(given: Iterable[str], *places: str | Path) -> list[str]:

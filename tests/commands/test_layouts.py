@@ -8,15 +8,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import forked
 import pytest
 
 from rasa_core.agent import Agent
+from rasa_core.commands import check, review, story
 from rasa_core.commands.train import remember
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
 from rasa_core.project.layout import find_domain, find_nlu_data
+from rasa_core.support import own_code
 from rasa_core.support.own_code import remembered
 from rasa_core.support.text_edits import EditError
 
@@ -280,6 +283,35 @@ def test_a_module_that_does_not_exist_is_told(own: Path) -> None:
 
     assert finished.returncode == 1
     assert f"there is no module 'no_such'; looked in {own}" in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("my_part", "Did you mean 'my_parts'?"),
+        ("my_parts.OwnPolicy", "Name the module, 'my_parts', since 'OwnPolicy' is something in it."),
+        ("my_parts:OwnPolicy", "Name the module, 'my_parts', since 'OwnPolicy' is something in it."),
+        ("code/parts", "Name the module, 'code.parts'."),
+    ],
+)
+def test_what_was_meant_by_the_name_of_a_module_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, meant: str
+) -> None:
+    monkeypatch.setattr(
+        own_code, "_folders", {str(write(tmp_path, {"my_parts.py": POLICY, "code/parts.py": ""})): None}
+    )
+    with pytest.raises(ImportError, match=re.escape(meant)):
+        own_code.import_module(given)
+
+
+@pytest.mark.parametrize("command", [check.command, story.command, review.command])
+def test_commands_that_read_a_bot_or_its_store_take_modules(command: click.Command) -> None:
+    assert "--import" in [flag for parameter in command.params for flag in parameter.opts]
+
+
+def test_a_module_may_be_given_to_a_check(own: Path) -> None:
+    finished = called("rasa_core.commands.check", ".", "--import", "no_such", folder=own)
+    assert "there is no module 'no_such'" in finished.stderr
 
 
 SLIPS = [
