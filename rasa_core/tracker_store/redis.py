@@ -43,7 +43,7 @@ from redis.retry import Retry
 
 from rasa_core.domain import Domain
 from rasa_core.exceptions import StoreError
-from rasa_core.tracker_store.base import ANSWERS_KEPT, StoredAnswer, url_options
+from rasa_core.tracker_store.base import StoredAnswer, url_options
 from rasa_core.tracker_store.heads import Head, check_commit, check_sender_id, version_conflict
 from rasa_core.tracker_store.locks import Leases, MutexTable, PerProcess, busy_error, check_timeout, timeout_from
 from rasa_core.tracker_store.log_store import EventLogStore
@@ -58,6 +58,9 @@ from rasa_core.tracker_store.redis_scripts import (
     SCRIPTS,
     SET_LIFETIME,
     Keys,
+    Word,
+    answer_word,
+    words_of_commit,
 )
 from rasa_core.trackers import DialogueStateTracker
 
@@ -66,11 +69,9 @@ LEASE, RENEWED = 4.0, 1.0
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.001, 0.02
 _LAYOUT = b"1"
-_MOST_EVENTS = 1_000_000  # Redis takes 1,048,576 words in one command.
 _PAGE = 500
 _FORM = "redis://user:password@host:6379/0; write /, ?, #, @ and % of a password as %2F, %3F, %23, %40 and %25"
 
-Word: TypeAlias = str | bytes | int | float
 Client: TypeAlias = Any  # A `redis.Redis` or a `RedisCluster`; what they answer depends on the command.
 
 
@@ -185,7 +186,7 @@ class RedisTrackerStore(EventLogStore):
         (key,) = self._keys.of(sender_id, "answers")
         for name in self._call("HKEYS", key):
             if answer := self.read_answer(sender_id, name.decode()):
-                self._call("HSET", key, name, _answer_word(self._complete(sender_id, answer)))
+                self._call("HSET", key, name, answer_word(self._complete(sender_id, answer)))
 
     @contextmanager
     def _lock(self, sender_id: str) -> Iterator[None]:
@@ -242,7 +243,7 @@ class RedisTrackerStore(EventLogStore):
     ) -> None:
         keys = self._keys.of(check_sender_id(sender_id), *ALL_PARTS)
         check_commit(expected_version, events, head)
-        words = _words_of_commit(sender_id, expected_version, events, head, answer)
+        words = words_of_commit(sender_id, expected_version, events, head, answer)
         if not expected_version:
             self._call("ZADD", self._keys.ids, 0, sender_id)
         outcome, number = self._script(COMMIT, keys, words, changing=True)
@@ -335,6 +336,17 @@ class RedisTrackerStore(EventLogStore):
         if self._closed:
             raise StoreError(f"the tracker store {self._address} is closed: make a new one.")
 
+    @property
+    def red(self) -> Client:
+        """The client of this process. A subclass may set one of its own in its constructor, as in 0.9."""
+        return self._connected()[0]
+
+    @red.setter
+    def red(self, client: Client) -> None:
+        # Such a subclass calls the constructor of `TrackerStore` alone, before or after this.
+        RedisTrackerStore.__init__(self, vars(self).get("domain"))
+        self._connected = PerProcess(lambda: self._prepared(client))
+
     def _connect(self) -> tuple[Client, dict[str, Any]]:
         """Return a client whose server has the layout that is read here, and the scripts, by their texts."""
         pool, address = redis.BlockingConnectionPool, self._address
@@ -342,6 +354,9 @@ class RedisTrackerStore(EventLogStore):
             client: Client = RedisCluster.from_url(address, connection_pool_class=pool, **self._options)
         else:
             client = redis.Redis.from_pool(pool.from_url(address, **self._options))
+        return self._prepared(client)
+
+    def _prepared(self, client: Client) -> tuple[Client, dict[str, Any]]:
         found = client.execute_command("GET", self._keys.layout)
         if found is None:  # Of several processes that start at once, one sets it.
             client.execute_command("SET", self._keys.layout, _LAYOUT, "NX")
@@ -373,25 +388,3 @@ class RedisTrackerStore(EventLogStore):
 
     def _script(self, text: str, keys: Sequence[bytes], words: Sequence[Word] = (), changing: bool = False) -> Any:
         return self._run(lambda _, scripts: scripts[text](keys, words), changing)
-
-
-def _words_of_commit(
-    sender_id: str, expected_version: int, events: Sequence[str], head: Head, answer: StoredAnswer | None
-) -> list[Word]:
-    """Return the arguments of `COMMIT`."""
-    if len(events) > _MOST_EVENTS:
-        raise StoreError(
-            f"{len(events)} events of conversation {sender_id!r} are too many for one commit: Redis takes "
-            f"{_MOST_EVENTS}. Commit them in parts."
-        )
-    said: list[Word] = ["", "", ""]
-    if answer is not None and not math.isfinite(answer.created):
-        raise StoreError(f"the time of the answer {answer.key!r} is {answer.created}, not a Unix time.")
-    if answer is not None:
-        said = [answer.key, _answer_word(answer), repr(float(answer.created))]
-    stored: list[Word] = [head.version, head.origin, head.fingerprint, repr(head.updated), head.state]
-    return [expected_version, *stored, *said, int(ANSWERS_KEPT), *events]
-
-
-def _answer_word(answer: StoredAnswer) -> str:
-    return f"{json.dumps([answer.request, answer.version, answer.complete, answer.created])}\n{answer.text}"

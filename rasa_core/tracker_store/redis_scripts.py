@@ -9,7 +9,18 @@ so in the middle of a script.
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Sequence
+from typing import TypeAlias
+
 from rasa_core.exceptions import StoreError
+from rasa_core.tracker_store.base import ANSWERS_KEPT, StoredAnswer
+from rasa_core.tracker_store.heads import Head
+
+Word: TypeAlias = str | bytes | int | float
+MOST_EVENTS = 1_000_000
+"""For one commit: Redis takes 1,048,576 words in one command."""
 
 _ESCAPES = str.maketrans({"%": "%25", "{": "%7B", "}": "%7D"})
 ANSWERS = ("answers", "answers:created", "answers:stored")
@@ -138,3 +149,26 @@ return 1
 """
 
 SCRIPTS = (COMMIT, DELETE, EXPIRE_ANSWERS, SET_LIFETIME, HOLD_LEASE)
+
+
+def words_of_commit(
+    sender_id: str, expected_version: int, events: Sequence[str], head: Head, answer: StoredAnswer | None
+) -> list[Word]:
+    """Return the arguments of `COMMIT`."""
+    if len(events) > MOST_EVENTS:
+        raise StoreError(
+            f"{len(events)} events of conversation {sender_id!r} are too many for one commit: Redis takes "
+            f"{MOST_EVENTS}. Commit them in parts."
+        )
+    said: list[Word] = ["", "", ""]
+    if answer is not None and not math.isfinite(answer.created):
+        raise StoreError(f"the time of the answer {answer.key!r} is {answer.created}, not a Unix time.")
+    if answer is not None:
+        said = [answer.key, answer_word(answer), repr(float(answer.created))]
+    stored: list[Word] = [head.version, head.origin, head.fingerprint, repr(head.updated), head.state]
+    return [expected_version, *stored, *said, int(ANSWERS_KEPT), *events]
+
+
+def answer_word(answer: StoredAnswer) -> str:
+    """Return an answer as it is stored."""
+    return f"{json.dumps([answer.request, answer.version, answer.complete, answer.created])}\n{answer.text}"

@@ -17,9 +17,9 @@ from redis_engines import empty_store
 from redis_servers import shared_server
 
 from rasa_core.domain import Domain
-from rasa_core.events import SlotSet
+from rasa_core.events import SlotSet, UserUttered
 from rasa_core.exceptions import StoreError
-from rasa_core.tracker_store import Head, StoredAnswer
+from rasa_core.tracker_store import Head, StoredAnswer, TrackerStore, redis_scripts
 from rasa_core.tracker_store import redis as redis_store
 from rasa_core.tracker_store.redis import RedisTrackerStore
 from rasa_core.tracker_store.redis_scripts import ALL_PARTS, Keys
@@ -122,7 +122,7 @@ def test_a_commit_may_hold_thousands_of_events(store: RedisTrackerStore, count: 
 def test_more_events_than_redis_takes_at_once_are_refused(
     store: RedisTrackerStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_store, "_MOST_EVENTS", 3)
+    monkeypatch.setattr(redis_scripts, "MOST_EVENTS", 3)
     with pytest.raises(StoreError, match=r"4 events of conversation 'a' are too many for one commit.*in parts"):
         store.commit("a", 0, ["0"] * 4, head(4))
 
@@ -299,3 +299,31 @@ def test_packed_answers_outlive_a_log_that_ends_before_them(store: RedisTrackerS
         pass
     with store.conversation("a") as conversation:
         assert conversation.find_answer("k").text == text
+
+
+# -- subclasses of old
+
+
+class OwnClient(RedisTrackerStore):
+    """As programs for 0.9 bring a client of their own: the constructor of this store is not called."""
+
+    def __init__(self, domain: Domain, client: redis.Redis, late: bool) -> None:
+        if late:
+            TrackerStore.__init__(self, domain)
+        self.red = client
+        if not late:
+            super(RedisTrackerStore, self).__init__(domain)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_subclass_may_bring_a_client_of_its_own(client: redis.Redis, store: RedisTrackerStore, late: bool) -> None:
+    domain = Domain([], [], [], {})
+    own = OwnClient(domain, client, late)
+    assert own.red is client
+    assert own.domain is domain
+
+    tracker = own.get_or_create_tracker("anna")
+    tracker.update(UserUttered("/greet", {"name": "greet"}))
+    own.save(tracker)
+    assert own.retrieve("anna") == tracker
+    assert store.red.exists(b"rasa_core:{anna}:head")
