@@ -44,7 +44,16 @@ class SingleStateFeaturizer(KnownByName, ABC):
 
     A subclass is known by its class name as soon as it is defined, for models that were trained with it. Its
     options, if it has any, are what `as_dict` returns and its constructor takes.
+
+    Attributes
+    ----------
+    user_feature_len, slot_feature_len : int or None
+        How many features, the first ones, tell what the user said, and how many behind these tell of slots; None before
+        `prepare_from_domain`, and where that does not set them.
     """
+
+    user_feature_len: int | None = None
+    slot_feature_len: int | None = None
 
     @property
     def num_features(self) -> int:
@@ -63,7 +72,12 @@ class SingleStateFeaturizer(KnownByName, ABC):
     def encode(self, state: State | None) -> Vector | Floats:
         """Return a vector, shape ``(features,)``; all `PADDING` if there is no state."""
 
-    def action_as_one_hot(self, action: str | None, domain: Names) -> Floats:
+    def create_encoded_all_actions(self, domain: Names) -> NDArray[Any] | None:
+        """Return a row for each action, as its features in a vector; None if the featurizer has none."""
+        return None
+
+    @staticmethod
+    def action_as_one_hot(action: str | None, domain: Names) -> Floats:
         """Return a vector, shape ``(actions,)``, with 1.0 at the action; all `PADDING` for None."""
         if action is None:
             return np.full(domain.num_actions, PADDING, np.float32)
@@ -95,6 +109,11 @@ class BinarySingleStateFeaturizer(SingleStateFeaturizer):
 
     def prepare_from_domain(self, domain: Names) -> None:  # noqa: D102
         self.input_state_map = domain.input_state_map
+        self.user_feature_len = len(domain.intents) + len(domain.entity_states)
+        self.slot_feature_len = len(domain.slot_states)
+
+    def create_encoded_all_actions(self, domain: Names) -> NDArray[Any]:  # noqa: D102
+        return np.eye(domain.num_actions)
 
     def encode(self, state: State | None) -> Vector:
         """Return the values of the state; names that the domain does not have are left out."""
@@ -146,6 +165,13 @@ class LabelTokenizerSingleStateFeaturizer(SingleStateFeaturizer):
         if self.use_shared_vocab:
             users = bots = users | bots
         self.user_vocab, self.bot_vocab = _numbered(users), _numbered(bots)
+        self.user_feature_len, self.slot_feature_len = len(users), len(self.slot_labels)
+
+    def create_encoded_all_actions(self, domain: Names) -> NDArray[Any]:  # noqa: D102
+        encoded = np.zeros((domain.num_actions, len(self.bot_vocab)), np.int32)
+        for row, name in zip(encoded, domain.action_names, strict=True):
+            row[[self.bot_vocab[word] for word in self._split(name)]] = 1
+        return encoded
 
     def encode(self, state: State | None) -> Vector:  # noqa: D102
         slots_at = len(self.user_vocab)

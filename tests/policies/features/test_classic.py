@@ -83,6 +83,12 @@ class TestBinarySingleStateFeaturizer:
         assert one_hot.shape == (domain.num_actions,)
         assert one_hot.sum() == one_hot[domain.index_for_action("utter_greet")] == 1.0
 
+    def test_tells_its_parts_and_the_features_of_each_action(self, featurizer, domain) -> None:
+        assert featurizer.user_feature_len == len(domain.intent_states + domain.entity_states)
+        assert featurizer.slot_feature_len == len(domain.slot_states)
+        row = featurizer.create_encoded_all_actions(domain)[domain.index_for_action("utter_bye")]
+        assert np.array_equal(row, BinarySingleStateFeaturizer.action_as_one_hot("utter_bye", domain))
+
     def test_a_missing_action_is_all_padding(self, featurizer, domain) -> None:
         assert featurizer.action_as_one_hot(None, domain).tolist() == [-1.0] * domain.num_actions
 
@@ -124,6 +130,17 @@ class TestLabelTokenizerSingleStateFeaturizer:
         heard = featurizer.encode({"intent_greet": 0.5, LISTENED: 1.0})
         assert [heard[featurizer.user_vocab[word]] for word in ("intent", "greet")] == [0.5, 0.5]
         assert not featurizer.encode({"intent_greet": 1.0}).any()
+
+    def test_tells_its_parts_and_the_words_of_each_action(self, domain) -> None:
+        featurizer = LabelTokenizerSingleStateFeaturizer()
+        assert (featurizer.user_feature_len, featurizer.slot_feature_len) == (None, None)
+        featurizer.prepare_from_domain(domain)
+        assert (featurizer.user_feature_len, featurizer.slot_feature_len) == (
+            len(featurizer.user_vocab),
+            len(featurizer.slot_labels),
+        )
+        words = featurizer.create_encoded_all_actions(domain)[domain.index_for_action("utter_greet")]
+        assert np.array_equal(words, featurizer.encode({"prev_utter_greet": 1.0})[-len(words) :])
 
     def test_encodes_by_tables_that_somebody_set(self) -> None:
         featurizer = LabelTokenizerSingleStateFeaturizer()
