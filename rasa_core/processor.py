@@ -300,6 +300,9 @@ class MessageProcessor(TurnProcessor):
             self.run_until_listening(tracker, dispatcher, conversation.commit)
             conversation.commit()
 
+    def _parse_message(self, message: UserMessage) -> dict[str, Any]:  # As it was called in 0.9.
+        return self.understand(message.text)
+
     def handle_channel(self, input_channel: InputChannel) -> None:
         """Handle the messages of a channel until it ends."""
         input_channel.start_sync_listening(self.handle_message)
