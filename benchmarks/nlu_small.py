@@ -31,7 +31,7 @@ from rasa_core.evaluation.untidy import CHANGES, changed
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.reading import read_training_data
 from rasa_core.nlu.settings import NLUSettings
-from rasa_core.nlu.tokens import alike
+from rasa_core.nlu.spelling import alike
 from rasa_core.nlu.training import train
 from rasa_core.nlu.training_data import NLUExample, TrainingData
 

@@ -31,7 +31,8 @@ from typing import Final
 from rasa_core.checks import Finding, finding, in_order
 from rasa_core.exceptions import did_you_mean
 from rasa_core.nlu.reading import read_training_data
-from rasa_core.nlu.tokens import MAX_CHARACTERS, MAX_TOKENS, alike, folded, keys_of, tokenize, visible
+from rasa_core.nlu.spelling import alike, folded
+from rasa_core.nlu.tokens import MAX_CHARACTERS, MAX_TOKENS, keys_of, tokenize, visible
 from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample, TrainingData
 from rasa_core.policies.fallback import OUT_OF_SCOPE
 from rasa_core.support.places import Place

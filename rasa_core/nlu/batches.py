@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.nlu.settings import NLUSettings
-from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, plain, shape_of
+from rasa_core.nlu.spelling import plain
+from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, shape_of
 from rasa_core.nlu.variation import MEANINGLESS, TaggedMessage, Variation, end_signs, letters_of, misspelt, noise
 
 Ints = NDArray[np.int32]

@@ -19,7 +19,7 @@ from urllib.parse import urlencode, urlsplit
 from rasa_core.events.base import EVENT_DEPTH
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.nlu.expressions import Budget, Expression
-from rasa_core.nlu.tokens import alike
+from rasa_core.nlu.spelling import alike
 from rasa_core.support.strict_json import decode, plain
 
 logger = logging.getLogger(__name__)

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from rasa_core.nlu.crf import first, forbidden, tags_of
 from rasa_core.nlu.linear import minimum, scipy
-from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, plain, shape_of
+from rasa_core.nlu.spelling import plain
+from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, shape_of
 from rasa_core.nlu.variation import TaggedMessage, with_other_end
 
 Floats = NDArray[np.float32]

@@ -19,6 +19,7 @@ from rasa_core.nlu.crf import Tagger
 from rasa_core.nlu.network import ATTENTION, BLOCKS, INPUTS, NLUNetwork
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.pipeline import Pipeline
+from rasa_core.nlu.spelling import alike
 from rasa_core.nlu.tokens import (
     MAX_CHARACTERS,
     MAX_TOKENS,
@@ -26,7 +27,6 @@ from rasa_core.nlu.tokens import (
     EndSigns,
     Span,
     TokenVocabulary,
-    alike,
     keys_of,
     opening,
     phrase_of,
@@ -49,7 +49,7 @@ FILE_NAME = "nlu.json"
 WEIGHTS_NAME = "nlu_weights.npz"
 NLU_MODEL = frozenset({FILE_NAME})
 """Names of files by which such a model is known."""
-FORMAT = 6
+FORMAT = 7
 
 _KINDS: dict[str, type] = {
     "fingerprint": str,

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.nlu.expressions import Budget, Expression
-from rasa_core.nlu.tokens import Span, plain, tokenize
+from rasa_core.nlu.spelling import plain
+from rasa_core.nlu.tokens import Span, tokenize, visible
 from rasa_core.nlu.training_data import Lookup, NLUDataError, Regex
 
 
@@ -36,7 +37,8 @@ class Patterns:
         self._phrases: dict[tuple[str, ...], set[int]] = {}
         for lookup in self.lookups:
             for entry in lookup.entries:
-                if phrase := _words(entry, tokenize(entry)):
+                seen, _ = visible(entry)
+                if phrase := _words(seen, tokenize(seen)):
                     self._phrases.setdefault(phrase, set()).add(number[f"lookup:{lookup.name}"])
         self._lengths: dict[str, list[int]] = {}
         # By first word, the longest first: what a text costs does not depend on how many entries there are.

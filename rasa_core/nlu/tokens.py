@@ -6,7 +6,6 @@ Tokens are words, numbers and signs; in scripts that put no spaces between words
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,13 +13,13 @@ from functools import cache
 from itertools import chain
 from typing import Any, Final
 
+from rasa_core.nlu.spelling import INVISIBLE, folded, in_two_letters, plain, skeleton, with_common_signs
+
 MAX_CHARACTERS: Final = 1000
 MAX_TOKENS: Final = 200
 """How much of a message is read, in training as in serving."""
 MAX_PIECES: Final = 24
 """How many n-grams of one token are looked at."""
-MAX_WORD: Final = 128
-"""How many characters of a word are looked at."""
 
 # Letters of scripts that are written without spaces between words, and Hangul, whose particles hang on words:
 # Thai, Lao, Myanmar, Khmer, Hangul, kana, and the Chinese characters.
@@ -40,10 +39,10 @@ _MARKS = (
     "\u0ec8-\u0ecd\u0f71-\u0f84\u0f8d-\u0fbc\u102b-\u103e\u1056-\u1059\u17b4-\u17d3\u1ab0-\u1aff\u1dc0-\u1dff"
     "\u200c\u200d\u20d0-\u20ff\u3099\u309a\ufe00-\ufe0f\ufe20-\ufe2f\U0001f3fb-\U0001f3ff"
 )
-# What nobody sees, and is no part of what a text says: soft hyphens, spaces of no width, marks of direction.
-_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]+")
-_CONTRACTION = r"['\u2019](?:s|t|m|d|ll|re|ve)(?![^\W_])"
-_ASCII = re.compile(r"[a-z]+|[0-9]+|'(?:s|t|m|d|ll|re|ve)(?![a-z0-9])|(\S)\1*", re.IGNORECASE)
+# What nobody sees, and what joins a word to nothing.
+_INVISIBLE = re.compile(rf"[{INVISIBLE}]+|(?<=\w)[\u200c\u200d]+(?!\w)")
+_CONTRACTION = r"['`\u00b4\u2018\u2019\uff07](?:s|t|m|d|ll|re|ve)(?![^\W_])"
+_ASCII = re.compile(r"[a-z]+|[0-9]+|['`](?:s|t|m|d|ll|re|ve)(?![a-z0-9])|(\S)\1*", re.IGNORECASE)
 _ANY = re.compile(
     rf"[{_UNSPACED}][{_MARKS}]*"
     rf"|(?:(?![{_UNSPACED}])[^\W\d_]|(?<=\w)[{_MARKS}])(?:(?![{_UNSPACED}])[^\W\d_]|[{_MARKS}])*"
@@ -58,6 +57,19 @@ GREETINGS: Final = (
     *("xin chào", "привет", "добрый день", "مرحبا", "שלום", "नमस्ते", "你好", "こんにちは", "안녕하세요"),
 )
 """What people say before they say what they want."""
+_OTHER_GREETINGS: Final = (
+    *("good afternoon", "good day", "hello everyone", "hello all", "hi all", "hi everyone", "hey there", "hiya"),
+    *("greetings", "howdy", "dear all", "excuse me", "buenas", "buenas tardes", "buenas noches", "por favor", "oi"),
+    *("bonsoir", "coucou", "s'il vous plaît", "guten morgen", "guten abend", "hallo zusammen", "servus", "moin"),
+    *("grüß gott", "bitte", "buonasera", "salve", "per favore", "boa tarde", "boa noite", "goedemorgen", "goedemiddag"),
+    *("goedenavond", "hoi", "god morgon", "god morgen", "god dag", "moi", "hei", "terve", "dzień dobry", "dobrý den"),
+    *("ahoj", "szia", "jó napot", "bună ziua", "selam", "günaydın", "iyi günler", "chào", "chào bạn", "halo"),
+    *("selamat pagi", "selamat siang", "доброе утро", "добрый вечер", "здравствуйте", "доброго дня", "γεια σας"),
+    *("καλημέρα", "السلام عليكم", "أهلا", "صباح الخير", "مساء الخير", "سلام", "היי", "בוקר טוב", "नमस्कार", "हेलो"),
+    *("สวัสดี", "สวัสดีครับ", "สวัสดีค่ะ", "您好", "早上好", "下午好", "こんばんは", "おはよう", "おはようございます"),
+    *("すみません", "안녕", "여보세요"),
+)
+"""What messages are read without, too; training makes none with them."""
 
 Span = tuple[int, int]
 
@@ -82,7 +94,8 @@ def visible(text: str) -> tuple[str, Sequence[int]]:
     """Return a text without what nobody sees, and where each of its characters, and its end, stood before."""
     if text.isascii() or not _INVISIBLE.search(text):
         return text, range(len(text) + 1)
-    places = [at for at, character in enumerate(text) if not _INVISIBLE.match(character)]
+    hidden = {at for match in _INVISIBLE.finditer(text) for at in range(*match.span())}
+    places = [at for at in range(len(text)) if at not in hidden]
     return "".join(text[at] for at in places), [*places, len(text)]
 
 
@@ -90,8 +103,9 @@ def keys_of(text: str, spans: list[Span]) -> list[str]:
     r"""Return what each token is known by: its text; in scripts without spaces, with the characters beside it.
 
     The key of such a character holds a zero byte before and after it: ``"東\0京\0都"``. A sign that is repeated is
-    known by itself, and an emoji without the mark that says how it is to be drawn.
+    known by itself, and so are signs that mean the same, as question marks of two scripts.
     """
+    text = with_common_signs(text)
     keys = [text[start:end] for start, end in spans]
     if text.isascii():
         return [key if len(key) == 1 or key[0].isalnum() or key[0] != key[1] else key[0] for key in keys]
@@ -102,8 +116,7 @@ def keys_of(text: str, spans: list[Span]) -> list[str]:
 
 
 def _sign(key: str) -> str:
-    bare = key.replace("\ufe0e", "").replace("\ufe0f", "") or key
-    return bare[0] if bare.count(bare[0]) == len(bare) else bare
+    return key[0] if key.count(key[0]) == len(key) else key
 
 
 def is_sign(key: str) -> bool:
@@ -139,21 +152,25 @@ def phrase_of(keys: Sequence[str]) -> str:
 
 @cache
 def _greetings() -> dict[str, list[tuple[str, ...]]]:
-    """Return the words of greetings by their first one, the longest first."""
+    """Return the words of greetings by their first one, the longest first, each as its skeleton."""
     found: dict[str, list[tuple[str, ...]]] = {}
-    for greeting in sorted(GREETINGS, key=len, reverse=True):
-        words = tuple(map(word_of, keys_of(greeting, tokenize(greeting))))
+    for greeting in sorted((*GREETINGS, *_OTHER_GREETINGS), key=len, reverse=True):
+        words = tuple(map(_bones, keys_of(greeting, tokenize(greeting))))
         found.setdefault(words[0], []).append(words)
     return found
 
 
 def opening(keys: list[str]) -> int:
     """Return how many tokens a greeting and the signs after it take at the beginning, if something comes after."""
-    for words in _greetings().get(word_of(keys[0]), ()) if keys else ():
-        if tuple(map(word_of, keys[: len(words)])) == words:
+    for words in _greetings().get(_bones(keys[0]), ()) if keys else ():
+        if tuple(map(_bones, keys[: len(words)])) == words:
             rest = range(len(words), len(keys))
             return next((at for at in rest if not is_sign(keys[at])), 0)
     return 0
+
+
+def _bones(key: str) -> str:
+    return skeleton(word_of(key))  # "Heyyy" and "buenos dias" are greetings, too.
 
 
 def _in_context(keys: list[str], spans: list[Span], number: int) -> str:
@@ -166,14 +183,6 @@ def _in_context(keys: list[str], spans: list[Span], number: int) -> str:
 
 # -- what is known of a token
 
-# Vowel points of Hebrew and Arabic, which may be left out.
-_POINTS = dict.fromkeys(
-    [*range(0x591, 0x5BE), 0x5BF, 0x5C1, 0x5C2, 0x5C4, 0x5C5, 0x5C7, *range(0x610, 0x61B), *range(0x64B, 0x653), 0x670]
-)
-_JOINED = frozenset("\u3099\u309a")  # Without these marks, kana are others.
-# Letters whose stroke is no mark for Unicode, so that taking marks away leaves it.
-_STROKES = str.maketrans("\u0111\u00f0\u0127\u0131\u0142\u00f8\u0167", "ddhilot")
-_REPEATED = re.compile(r"([^\W\d_])\1+")
 _LENGTHENED = re.compile(r"([^\W\d_])\1\1")
 
 SHAPES = (
@@ -189,37 +198,6 @@ SHAPES = (
     "digits",
     "sign",
 )
-
-
-def folded(key: str) -> str:
-    """Return a token without case, compatibility forms and vowel points, cut to `MAX_WORD` characters."""
-    if key.isascii():
-        return key.lower()[:MAX_WORD]
-    return unicodedata.normalize("NFKC", _opened(key).translate(_POINTS))[:MAX_WORD]
-
-
-def alike(text: str) -> str:
-    """Return what a text has in common with all that are the same but for case, spaces and how letters are encoded."""
-    whole = text.lower() if text.isascii() else unicodedata.normalize("NFKC", _opened(text).translate(_POINTS))
-    return " ".join(whole.split())
-
-
-def plain(key: str) -> str:
-    """Return a token as `folded` does, without accents too, as it is typed where there are none."""
-    if key.isascii():
-        return key.lower()[:MAX_WORD]
-    bare = "".join(one for one in _opened(key) if one in _JOINED or not unicodedata.combining(one))
-    return unicodedata.normalize("NFKC", bare.translate(_STROKES))[:MAX_WORD]
-
-
-def skeleton(word: str) -> str:
-    """Return a folded word without accents, and with each letter once where it stands several times in a row."""
-    return _REPEATED.sub(r"\1", plain(word))
-
-
-def _opened(key: str) -> str:
-    # A capital dotted I leaves its dot behind.
-    return unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", key).casefold()).replace("i\u0307", "i")
 
 
 def shape_of(key: str) -> int:
@@ -292,7 +270,8 @@ class TokenVocabulary:
     """The words, n-grams, and letters and their pairs, that a model knows.
 
     Index 0 stands for an unknown word; n-grams and letters count from 0. A word that is not known is taken for the one
-    that is the same but for its accents and for how often its letters stand, if there is just one.
+    that is the same but for its accents, for how often its letters stand, or for two letters in place of an umlaut, if
+    there is just one.
 
     Parameters
     ----------
@@ -305,9 +284,15 @@ class TokenVocabulary:
         self.pieces: dict[str, int] = {piece: index for index, piece in enumerate(pieces)}
         self.letters: dict[str, int] = {letter: index for index, letter in enumerate(letters)}
         self._skeletons: dict[str, str | None] = {}
+        self._in_two: dict[str, str | None] = {}
         for word in self.words:
-            bones = skeleton(word)
-            self._skeletons[bones] = None if bones in self._skeletons else word  # Of two, nobody knows which is meant.
+            self._note(self._skeletons, skeleton(word), word)
+            if (typed := in_two_letters(word)) is not None:
+                self._note(self._in_two, typed, word)
+
+    @staticmethod
+    def _note(known: dict[str, str | None], form: str, word: str) -> None:
+        known[form] = None if form in known else word  # Of two, nobody knows which is meant.
 
     @classmethod
     def of(cls, messages: Sequence[Sequence[str]], fewest: int) -> TokenVocabulary:
@@ -340,10 +325,20 @@ class TokenVocabulary:
         return [known[letter] for letter in letters_in(self._shortened(key)) if letter in known]
 
     def _shortened(self, key: str) -> str:
-        return self._alike(key) or key if _LENGTHENED.search(key) else key
+        if _LENGTHENED.search(key):
+            return self._alike(key) or key
+        return key if word_of(key) in self.words else self._with_umlaut(key) or key
 
     def _alike(self, key: str) -> str | None:
-        return self._skeletons.get(skeleton(key)) if len(key) > 1 and key.count("\0") != 2 else None
+        if len(key) < 2 or key.count("\0") == 2:
+            return None
+        return self._skeletons.get(skeleton(key)) or self._with_umlaut(key)
+
+    def _with_umlaut(self, key: str) -> str | None:
+        """Return the word that is written with one letter for two, as ``für`` is, or the other way round."""
+        word = folded(key)
+        typed = in_two_letters(word)
+        return self._in_two.get(word) if typed is None or typed not in self.words else typed
 
     def as_json(self) -> dict[str, Any]:
         """Return words, n-grams and letters in the order of their indices."""

@@ -25,7 +25,8 @@ from rasa_core.nlu.model import NLUModel, fingerprint_of
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.pipeline import stored_steps
 from rasa_core.nlu.settings import NLUSettings
-from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, phrase_of, plain, word_of
+from rasa_core.nlu.spelling import plain
+from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, phrase_of, word_of
 from rasa_core.nlu.training_data import NLUExample, TrainingData
 from rasa_core.nlu.training_network import LossRates, NetworkSizes, adam, arrays_of, begin_again, build, numbers_to_draw
 from rasa_core.nlu.variation import TaggedMessage, tagged

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from rasa_core.exceptions import RasaCoreError
-from rasa_core.nlu.tokens import alike
+from rasa_core.nlu.spelling import alike
 from rasa_core.support.places import Place
 from rasa_core.support.problems import listed
 from rasa_core.support.text_files import TextFileError, read_lines
@@ -140,7 +140,7 @@ class TrainingData:
     examples : tuple of NLUExample
         In the order of files and lines.
     synonyms : mapping
-        Text, as `rasa_core.nlu.tokens.alike` returns it, to the value that it stands for; of two values, the later.
+        Text, as `rasa_core.nlu.spelling.alike` returns it, to the value that it stands for; of two values, the later.
     regexes : tuple of Regex
     lookups : tuple of Lookup
     definitions : tuple of Synonym

@@ -20,7 +20,8 @@ from rasa_core.nlu import training
 from rasa_core.nlu.model import EXTRACTOR, NLUModel
 from rasa_core.nlu.reading import read_training_text
 from rasa_core.nlu.settings import NLUSettings
-from rasa_core.nlu.tokens import MAX_CHARACTERS, alike, visible
+from rasa_core.nlu.spelling import alike
+from rasa_core.nlu.tokens import MAX_CHARACTERS, visible
 from rasa_core.nlu.training_data import NLUExample, TrainingData
 
 ODD = {

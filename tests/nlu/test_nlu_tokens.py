@@ -15,12 +15,14 @@ from rasa_core.nlu.crf import Tagger, best_path, first, forbidden
 from rasa_core.nlu.expressions import Budget, Expression
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.settings import NLUSettings, SettingsError
+from rasa_core.nlu.spelling import alike
 from rasa_core.nlu.tokens import (
     MAX_PIECES,
     SHAPES,
     EndSigns,
     TokenVocabulary,
     keys_of,
+    opening,
     pieces_of,
     shape_of,
     tokenize,
@@ -111,7 +113,80 @@ def test_marks_that_nobody_sees_are_no_part_of_a_text() -> None:
     text, places = visible("\u200eLis\u00adbon\ufeff now\u200b")
     assert text == "Lisbon now"
     assert [places[at] for at in (0, 3, 6, 10)] == [1, 5, 9, 14]
-    assert keys_of("❤️ ❤ ??", tokenize("❤️ ❤ ??")) == ["❤", "❤", "?"]
+    text, _ = visible("❤️ ❤ ??")
+    assert keys_of(text, tokenize(text)) == ["❤", "❤", "?"]
+
+
+@pytest.mark.parametrize("mark", "\ufe0f\u200d\u200c\u034f\u3164\u2060\U000e0067")
+def test_marks_at_the_end_of_a_word_are_no_part_of_it(mark: str) -> None:
+    assert visible(f"Lisbon{mark} now")[0] == "Lisbon now"
+
+
+@pytest.mark.parametrize(
+    ("typed", "written"),
+    [
+        ("I don\u2019t", "I don't"),
+        ("I don`t", "I don't"),
+        ("I don\u00b4t", "I don't"),
+        ("\u201eis it\u201c", '"is it"'),
+        ("is it\uff1f", "is it?"),
+        ("is it\u061f", "is it?"),
+        ("it is\u3002", "it is."),
+        ("it is\u2026", "it is..."),
+        ("Rio \u2013 Lisbon", "Rio - Lisbon"),
+        ("\uff08it\uff09", "(it)"),
+    ],
+)
+def test_signs_that_mean_the_same_are_the_same(typed: str, written: str) -> None:
+    assert keys_of(typed, tokenize(typed)) == keys_of(written, tokenize(written))
+
+
+@pytest.mark.parametrize(
+    ("typed", "written"),
+    [
+        ("می\u200cروم", "میروم"),
+        ("كـــتاب", "كتاب"),
+        ("علی", "علي"),
+        ("کتاب", "كتاب"),
+        ("٣٤", "34"),
+        ("۳۴", "34"),
+        ("१२", "12"),
+        ("O\u2019Brien", "O'Brien"),
+    ],
+)
+def test_a_word_is_the_same_from_any_keyboard(typed: str, written: str) -> None:
+    assert word_of(typed) == word_of(written)
+    assert alike(typed) == alike(written)
+
+
+@pytest.mark.parametrize(("typed", "written"), [("coeur", "cœur"), ("مدرسه", "مدرسة"), ("على", "علي")])
+def test_what_is_often_typed_for_a_letter_is_known_where_the_word_is_not(typed: str, written: str) -> None:
+    assert word_of(typed) != word_of(written)
+    assert TokenVocabulary([word_of(written)], [], []).word(typed) == 1
+
+
+def test_a_word_with_an_umlaut_may_be_typed_in_two_letters_and_the_other_way_round() -> None:
+    vocabulary = TokenVocabulary.of([["für", "Muenchen", "neue", "schön", "schoen"]], 1)
+    assert vocabulary.word("fuer") == vocabulary.word("für") != 0
+    assert vocabulary.pieces_in("FUER") == vocabulary.pieces_in("für")
+    assert vocabulary.word("München") == vocabulary.word("muenchen") != 0
+    assert vocabulary.word("neue") != 0
+    assert vocabulary.word("schoen") != vocabulary.word("schön")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Heyyy, book it",
+        "buenos dias book it",
+        "guten Morgen! book it",
+        "السلام عليكم book it",
+        "good afternoon book it",
+    ],
+)
+def test_a_greeting_is_found_at_the_beginning(text: str) -> None:
+    keys = keys_of(text, tokenize(text))
+    assert keys[opening(keys) :] == ["book", "it"]
 
 
 def test_a_character_between_others_is_known_by_itself_and_by_them() -> None:
