@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from rasa_core.commands import console_module
+
+if __name__ == "__main__":
+    console_module("evaluate")
+
 import argparse
 import difflib
 from collections.abc import Sequence
@@ -48,7 +53,3 @@ def actions_since_last_utterance(tracker: DialogueStateTracker) -> list[str]:
 def create_argument_parser() -> argparse.ArgumentParser:
     """Return a parser for the flags of the command."""
     return argument_parser(command)
-
-
-if __name__ == "__main__":
-    command(prog_name="python -m rasa_core.evaluate")

@@ -152,7 +152,9 @@ class TurnProcessor:
         """Append a message that was understood, as `log_message` does; its values are JSON."""
         if tracker.latest_action_name != ACTION_LISTEN_NAME:
             fixed = tracker.follow_up_action
-            tracker.take((tracker.expected or Expected(ACTION_LISTEN_NAME)).executed(ACTION_LISTEN_NAME))
+            listening = (tracker.expected or Expected(ACTION_LISTEN_NAME)).executed(ACTION_LISTEN_NAME)
+            listening.timestamp = min(listening.timestamp, message.timestamp)  # It has been so when the message came.
+            tracker.take(listening)
             if fixed not in (tracker.follow_up_action, ACTION_LISTEN_NAME):
                 tracker.take(FollowupAction(fixed))
         tracker.take(message)

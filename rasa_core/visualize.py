@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from rasa_core.commands import console_module
+
+if __name__ == "__main__":
+    console_module("visualize")
+
 import argparse
 
 from rasa_core.commands.common import argument_parser
@@ -13,7 +18,3 @@ __all__ = ["create_argument_parser"]
 def create_argument_parser() -> argparse.ArgumentParser:
     """Return a parser for the flags of the command."""
     return argument_parser(command)
-
-
-if __name__ == "__main__":
-    command(prog_name="python -m rasa_core.visualize")

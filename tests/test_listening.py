@@ -167,3 +167,12 @@ def _check(processor: MessageProcessor) -> DialogueStateTracker:
         del head[part], replayed[part]
     assert json.dumps(head, sort_keys=True) == json.dumps(replayed, sort_keys=True)
     return stored
+
+
+@pytest.mark.parametrize("events", [[], [UserUttered("/greet", {"name": "greet"}, timestamp=1.0)]], ids=["none", "one"])
+def test_the_bot_has_listened_when_the_message_came(caller, events: list[Event]) -> None:
+    caller.processor.replace_events(caller.sender_id, events)
+    caller.parse("/bye")
+    moments = [event["timestamp"] for event in caller.events()]
+    assert caller.log()[-2:] == ["action_listen", "/bye"]
+    assert moments == sorted(moments)

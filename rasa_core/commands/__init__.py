@@ -20,6 +20,11 @@ def console_serve() -> None:
     _run("serve_project", "command")
 
 
+def console_module(name: str, command: str = "command") -> None:
+    """Run what ``python -m rasa_core.NAME`` does; such a module calls it before it imports anything else."""
+    _run("serve" if name == "server" else name, command, prog_name=f"python -m rasa_core.{name}")
+
+
 def _run(module: str, name: str, **options: Any) -> None:
     """Run a command; Ctrl+C ends it without a traceback also while modules are imported, which takes a moment."""
     try:

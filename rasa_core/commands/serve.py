@@ -188,9 +188,9 @@ def _check(settings: ServerSettings, workers: int) -> None:
             f"--enable-train needs a token, since whoever may train decides what messages mean: set {TOKEN_VARIABLE}."
         )
     token = settings.auth_token  # An empty one is refused by `Guard`.
-    if token and not (token.isascii() and token.isprintable()):
+    if token and token.strip() and not (token.isascii() and token.isprintable() and token == token.strip()):
         raise click.UsageError(
-            "the token holds a character that no header carries to this server: set "
+            "the token holds a character that no header carries to this server, or a space at its edge: set "
             f"{TOKEN_VARIABLE} to ASCII letters, digits and punctuation."
         )
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rasa_core.commands.serve import main
+from rasa_core.commands import console_module
 
 if __name__ == "__main__":
-    main(prog_name="python -m rasa_core.server")
+    console_module("server", "main")

@@ -36,7 +36,8 @@ ALL_ADDRESSES: Final = ("0.0.0.0", "::")
 """To listen on these is to listen on each address of this machine."""
 
 _DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
-_OTHER_PAGES: Final = ("cross-site", "same-site")  # A page of another port of this machine is of the same site.
+# Of all that a browser says, only these mean no other page: one of another port of this machine is of the same site.
+_OWN_PAGES: Final = ("none", "same-origin")
 _host = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@?#\s]+)(?::([0-9]{1,5}))?")
 
 
@@ -54,12 +55,16 @@ class Address(NamedTuple):
 
 
 def plain_host(text: str) -> str:
-    """Return a host as it is compared: in lower case, an address in its shortest form, without brackets or a dot."""
+    """Return a host as it is compared: in lower case, an address in its shortest form, without brackets or a dot.
+
+    ``::ffff:127.0.0.1`` is how an address of IPv4 is written for a server that listens to both kinds.
+    """
     host = text.strip().lower().removesuffix(".")
     try:
-        return str(ipaddress.ip_address(host.removeprefix("[").removesuffix("]")))
+        address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
     except ValueError:
         return host
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def canonical_origin(text: str) -> str:
@@ -164,7 +169,7 @@ def is_from_a_page(environ: dict[str, Any]) -> bool:
 def check_page(cors: Cors, environ: dict[str, Any]) -> None:
     """Raise `HttpError` 403 if the request comes from a web page that is neither this server's own nor in `cors`."""
     origin: str = environ.get("HTTP_ORIGIN", "")
-    if not origin and environ.get("HTTP_SEC_FETCH_SITE", "none").strip().lower() not in _OTHER_PAGES:
+    if not origin and environ.get("HTTP_SEC_FETCH_SITE", "none").strip().lower() in _OWN_PAGES:
         return
     if cors.admits(origin) or (origin and _is_own(origin, environ.get("HTTP_HOST", ""))):
         return

@@ -6,10 +6,10 @@ from the one socket that the main process holds: nobody else can listen on the p
 that arrives while a worker starts or dies waits until another one takes it.
 
 Signals. SIGTERM, SIGINT and SIGHUP, sent to the main process or to all, stop accepting, finish the requests under way
-and exit with 0; what still runs after `stop_timeout` seconds is killed. SIGHUP is left ignored if it was (``nohup``).
-A worker that dies is replaced; one that dies again and again before any of them can serve ends the server. Workers
-end when the main process is gone, at the latest after `ORPHAN_SECONDS`; so long, a server that is started anew waits
-for the port.
+and exit with 0, however often they are sent; what still runs after `stop_timeout` seconds is killed. SIGHUP is left
+ignored if it was (``nohup``). A worker that dies is replaced; one that dies again and again before any of them can
+serve ends the server. Workers end when the main process is gone, at the latest after `ORPHAN_SECONDS`; so long, a
+server that is started anew waits for the port.
 
 Threads. One thread is the fastest, since several wait for each other's interpreter lock, and wander between cores:
 with eight clients, a request cost a worker 0.22 ms with one thread, 0.26 ms with two and 0.39 ms with four. But one
@@ -177,6 +177,8 @@ def _signals_held() -> Iterator[None]:
     try:
         yield
     finally:
+        while told_again := signal.sigpending() & _SIGNALS:  # It has stopped, and would now be killed by this.
+            signal.sigwait(told_again)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 

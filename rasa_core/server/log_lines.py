@@ -1,8 +1,8 @@
 """What a line of the server's log says, as text or as JSON, and how it names conversations.
 
-A request line has the method, the path, the status and the milliseconds; the value of ``token``, in any case, is
-replaced by ``***``, and everything outside printable ASCII is percent-encoded, so that no request can forge a line. As
-JSON, each line is one object, in ASCII, whatever is in it.
+A request line has the method, the path, the status and the milliseconds; the value of ``token``, in any case, and of
+what is called alike, is replaced by ``***``, and everything outside printable ASCII is percent-encoded, so that no
+request can forge a line. As JSON, each line is one object, in ASCII, whatever is in it.
 
 Where names of conversations are hashed, a line about a request has the same sixteen digits wherever the name would
 stand, with one key: the name cannot be found from them without it, and lines about one conversation can be told from
@@ -28,7 +28,7 @@ from rasa_core.support.work import UNDER_WAY, Work
 FORMATS: Final = ("text", "json")
 ACCESS: Final = "rasa_core.server.access"
 
-_SECRETS: Final = ("token", "auth_token", "access_token")
+_is_secret = re.compile("token|secret|passw|jwt|api_?key|auth").search  # Who mistypes a name means the token too.
 _PLAIN: Final = "/:@!$&'()*+,;=~%?"
 _DIGEST_BYTES: Final = 8
 _LINE: Final = "%(asctime)s %(process)d%(work)s %(levelname)s %(name)s: %(message)s"
@@ -37,9 +37,9 @@ _of_a_conversation = re.compile(r"/conversations?/+(?=.)", re.DOTALL)
 
 
 def without_token(query_string: str) -> str:
-    """Return the parameters of a URL with the value of ``token`` replaced, however its name is written."""
+    """Return the parameters of a URL with the value of ``token`` and its like replaced, however the name is written."""
     return "&".join(
-        f"{name}=***" if unquote_plus(name).strip().lower() in _SECRETS else f"{name}{equals}{value}"
+        f"{name}=***" if _is_secret(unquote_plus(name).lower()) else f"{name}{equals}{value}"
         for name, equals, value in (part.partition("=") for part in query_string.split("&"))
     )
 

@@ -197,6 +197,32 @@ def test_ctrl_c_while_an_object_is_deleted_is_not_forgotten() -> None:
     assert (finished.returncode, finished.stdout, finished.stderr) == (130, "", "Interrupted.\n")
 
 
+INTERRUPTED_WHILE_IMPORTING = """
+import importlib.abc, runpy, signal, sys
+
+class Impatient(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "click":
+            signal.raise_signal(signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Impatient())
+runpy.run_module(sys.argv[1], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("module", ["train", "run", "evaluate", "visualize", "restore", "server", "commands"])
+def test_ctrl_c_while_a_command_is_imported_leaves_no_traceback(module: str) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_WHILE_IMPORTING, f"rasa_core.{module}"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert (finished.returncode, finished.stdout, finished.stderr) == (130, "", "Interrupted.\n")
+
+
 def test_none_is_no_file_as_in_the_documents_of_old(bot: Path) -> None:
     before = sorted(bot.iterdir())
     finished = called("evaluate -d model -s stories.md -o None --failed None", bot)

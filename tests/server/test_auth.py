@@ -103,7 +103,8 @@ def test_token_that_protects_nothing_is_refused(client_with: Callable[..., Clien
         ("token=abc", "token=***"),
         ("q=hi&token=abc&token=def", "q=hi&token=***&token=***"),
         ("t%6Fken=abc", "t%6Fken=***"),
-        ("mytoken=abc", "mytoken=abc"),
+        ("mytoken=abc", "mytoken=***"),
+        ("token2=abc&tone=abc", "token2=***&tone=abc"),
         ("token", "token=***"),
     ],
 )

@@ -69,7 +69,7 @@ def test_other_page_may_not(client: Client, host: str, origin: str) -> None:
     assert client.get("/conversations").get_json() == []
 
 
-@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "Cross-Site", "same-origin, cross-site", "unheard", ""])
 @pytest.mark.parametrize("path", [f"{PARSE}?q=/greet", "/parse?q=/greet", "/respond?q=/greet"])
 def test_picture_or_link_in_another_page_says_nothing_to_the_bot(client: Client, path: str, site: str) -> None:
     response = client.get(path, headers={"Sec-Fetch-Site": site})
@@ -135,6 +135,8 @@ def test_with_a_token_pages_and_names_are_not_looked_at(client_with: Callable[..
         ("127.0.0.1", "localhost"),
         ("127.0.0.1", "LOCALHOST.:80"),
         ("127.0.0.1", "[::1]:5005"),
+        ("127.0.0.1", "[::ffff:127.0.0.1]:5005"),
+        ("192.168.1.5", "[::ffff:c0a8:105]"),
         ("127.0.0.1", "bot.example:8443"),
         ("::1", "[0:0:0:0:0:0:0:1]:5005"),
         ("192.168.1.5", "192.168.1.5:5005"),
@@ -163,6 +165,7 @@ def test_names_of_the_server_are_known(client_with: Callable[..., Client], liste
         ("127.0.0.1", "192.168.1.5"),
         ("127.0.0.1", "0.0.0.0:5005"),
         ("192.168.1.5", "192.168.1.6"),
+        ("192.168.1.5", "[::ffff:192.168.1.6]"),
         ("0.0.0.0", "evil.example"),
         ("127.0.0.1", "bots.example"),
         ("127.0.0.1", "evilbots.example"),

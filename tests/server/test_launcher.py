@@ -201,6 +201,19 @@ def test_ctrl_c_reaches_the_workers_too_and_stops_everything(serve: Callable[...
     assert server.outcome() == (0, "")
 
 
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT], ids=lambda sent: sent.name)
+def test_who_tells_it_twice_lets_it_stop_as_who_tells_it_once(
+    serve: Callable[..., Server], sent: signal.Signals
+) -> None:
+    server = serve().wait_until_listening()
+    waiting = Waiting(server).begin()
+    os.killpg(server.process.pid, sent)
+    until(lambda: refuses(server.port))
+    os.killpg(server.process.pid, sent)
+    assert waiting.finish() is not None
+    assert server.outcome() == (0, "")
+
+
 def test_a_request_without_end_is_killed_after_the_timeout(serve: Callable[..., Server]) -> None:
     server = serve(stop_timeout=1).wait_until_listening()
     with socket.create_connection(("127.0.0.1", server.port)) as endless:

@@ -76,7 +76,13 @@ def test_delete_honours_the_version_that_it_is_for(client: Client, tag: str, sta
     assert client.get("/conversations").get_json() == (["x"] if status == 412 else [])
 
 
-@pytest.mark.parametrize("name", ["token", "Token", "TOKEN", "%54oken", "tok%65n", "access_token", "auth_token"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("token", "Token", "TOKEN", "%54oken", "tok%65n", "access_token", "auth_token"),
+        *("?token", "x;token", "token[]", "token%00", "authToken", "jwt", "api_key", "apikey", "password", "Secret"),
+    ],
+)
 def test_token_is_hidden_however_it_is_written(name: str) -> None:
     assert without_token(f"a=1&{name}=s3cret&b=2") == f"a=1&{name}=***&b=2"
 
