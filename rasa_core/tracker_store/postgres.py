@@ -179,8 +179,18 @@ class PooledPostgreSQL(PostgreSQL):
     def settings(self, milliseconds: int) -> str:  # noqa: D102
         return ""
 
-    def check(self, cursor: Any) -> None:  # noqa: D102
-        pass
+    def check(self, cursor: Any) -> None:
+        """Refuse a pooler that gives its connections to others after each statement, so that no lock would hold."""
+        try:
+            cursor.execute("BEGIN")
+            cursor.execute("ROLLBACK")
+        except psycopg.Error as error:
+            if "transaction blocks not allowed" not in str(error):
+                raise
+            raise StoreError(
+                f"cannot use the tracker store {self.address}: a pooler gives its connections to others after each "
+                "statement. Set pool_mode = transaction there."
+            ) from error
 
     def lock(self, cursor: Any, name: bytes, seconds: float) -> bool:  # noqa: D102
         outside = _is_idle(cursor)

@@ -38,6 +38,11 @@ def test_a_pooler_that_keeps_sessions_together_is_used_as_a_server_is() -> None:
         assert store.sender_ids(limit=0) == []
 
 
+def test_a_pooler_that_keeps_nothing_together_is_found_out_too() -> None:
+    with pytest.raises(StoreError, match=r"after each statement\. Set pool_mode = transaction there"):
+        store_from_url(shared_pooler("statement").url(pooler="transaction"))
+
+
 def test_a_pooler_of_another_kind_is_refused() -> None:
     with pytest.raises(StoreError, match="pooler is session or transaction, not 'statement'"):
         store_from_url("postgresql://localhost/x?pooler=statement")
