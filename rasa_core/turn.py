@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from rasa_core.actions.running import log_executed, log_failure
@@ -143,8 +144,7 @@ class TurnProcessor:
         a turn that was broken off, it does now; an action that is fixed stays so.
         """
         parsed, interpreter = self.understood(text)
-        said = UserUttered(parsed.get("text", text), parse_data=parsed, interpreter=interpreter)
-        self.take_message(tracker, said)
+        self.take_message(tracker, UserUttered(parsed.get("text", text), parse_data=parsed, interpreter=interpreter))
 
     _hear_for_caller = log_message
 
@@ -152,9 +152,8 @@ class TurnProcessor:
         """Append a message that was understood, as `log_message` does; its values are JSON."""
         if tracker.latest_action_name != ACTION_LISTEN_NAME:
             fixed = tracker.follow_up_action
-            listening = (tracker.expected or Expected(ACTION_LISTEN_NAME)).executed(ACTION_LISTEN_NAME)
-            listening.timestamp = min(listening.timestamp, message.timestamp)  # It has been so when the message came.
-            tracker.take(listening)
+            told = tracker.expected or Expected(ACTION_LISTEN_NAME)  # It has listened when the message came.
+            tracker.take(replace(told.executed(ACTION_LISTEN_NAME), timestamp=message.timestamp))
             if fixed not in (tracker.follow_up_action, ACTION_LISTEN_NAME):
                 tracker.take(FollowupAction(fixed))
         tracker.take(message)
