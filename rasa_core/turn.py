@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Protocol
 
 from rasa_core.actions.running import log_executed, log_failure
@@ -153,7 +152,7 @@ class TurnProcessor:
         if tracker.latest_action_name != ACTION_LISTEN_NAME:
             fixed = tracker.follow_up_action
             told = tracker.expected or Expected(ACTION_LISTEN_NAME)  # It has listened when the message came.
-            tracker.take(replace(told.executed(ACTION_LISTEN_NAME), timestamp=message.timestamp))
+            tracker.take(told.executed(ACTION_LISTEN_NAME, moment=message.timestamp))
             if fixed not in (tracker.follow_up_action, ACTION_LISTEN_NAME):
                 tracker.take(FollowupAction(fixed))
         tracker.take(message)

@@ -173,6 +173,6 @@ def _check(processor: MessageProcessor) -> DialogueStateTracker:
 def test_the_bot_has_listened_when_the_message_came(caller, events: list[Event]) -> None:
     caller.processor.replace_events(caller.sender_id, events)
     caller.parse("/bye")
-    moments = [event["timestamp"] for event in caller.events()]
+    moments = [event.timestamp for event in caller.events()]
     assert caller.log()[-2:] == ["action_listen", "/bye"]
     assert moments == sorted(moments)

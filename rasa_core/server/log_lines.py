@@ -2,7 +2,8 @@
 
 A request line has the method, the path, the status and the milliseconds; the value of ``token``, in any case, and of
 what is called alike, is replaced by ``***``, and everything outside printable ASCII is percent-encoded, so that no
-request can forge a line. As JSON, each line is one object, in ASCII, whatever is in it.
+request can forge a line. Control characters in what other lines quote are escaped. As JSON, each line is one object,
+in ASCII, whatever is in it.
 
 Where names of conversations are hashed, a line about a request has the same sixteen digits wherever the name would
 stand, with one key: the name cannot be found from them without it, and lines about one conversation can be told from
@@ -32,6 +33,7 @@ _is_secret = re.compile("token|secret|passw|jwt|api_?key|auth").search  # Who mi
 _PLAIN: Final = "/:@!$&'()*+,;=~%?"
 _DIGEST_BYTES: Final = 8
 _LINE: Final = "%(asctime)s %(process)d%(work)s %(levelname)s %(name)s: %(message)s"
+_unprintable = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _needs_no_quoting = re.compile(r"[\w/.~-]*", re.ASCII).fullmatch
 _of_a_conversation = re.compile(r"/conversations?/+(?=.)", re.DOTALL)
 
@@ -191,6 +193,11 @@ class _TextFormatter(_Formatter):
         work = UNDER_WAY.get()
         record.work = "" if work is None else f"/{work.request_id}"
         return self._lines.hidden(super().format(record), work)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        if not record.message.isprintable():  # What people sent may be quoted in it, and must not forge a line.
+            record.message = _unprintable.sub(lambda found: ascii(found[0])[1:-1], record.message)
+        return super().formatMessage(record)
 
 
 class _JsonFormatter(_Formatter):

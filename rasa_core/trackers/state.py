@@ -59,11 +59,18 @@ class Expected(NamedTuple):
     model: str | None = None
 
     def executed(
-        self, action_name: str, error: str | None = None, *, hidden: bool = False, is_text: bool = False
+        self,
+        action_name: str,
+        error: str | None = None,
+        *,
+        hidden: bool = False,
+        is_text: bool = False,
+        moment: float | None = None,
     ) -> ActionExecuted:
-        """Return the event of the action that was run in fact, which may be a text of a story."""
+        """Return the event of the action that was run in fact, which may be a text of a story, at a moment or now."""
         return ActionExecuted(
             action_name,
+            moment,
             policy=self.policy,
             confidence=self.confidence,
             model=self.model,

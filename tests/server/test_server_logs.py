@@ -222,6 +222,24 @@ def test_half_characters_are_written_as_escapes(agent: Agent, tmp_path: Path) ->
     assert (tmp_path / "log").read_text().endswith("cannot understand \\ud83d\n")
 
 
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("x\n2026-11-20 14:03:12,419 1/a INFO y: z", "x\\n2026-11-20 14:03:12,419 1/a INFO y: z"),
+        ("\x1b[2Jx", "\\x1b[2Jx"),
+        ("x\r\u2028y\u202ez", "x\\r\\u2028y\\u202ez"),
+        ("\0\x9b1A é", "\\x00\\x9b1A é"),
+    ],
+)
+def test_what_a_line_quotes_forges_no_other(agent: Agent, tmp_path: Path, said: str, written: str) -> None:
+    client = create_app(agent, logfile=tmp_path / "log").test_client()
+    body = {"executed_action": "utter_greet", "error": said}
+    assert client.post("/conversations/x/continue", json=body).status_code == 200
+    text = (tmp_path / "log").read_text(encoding="utf-8")
+    assert text.count(written) == 1
+    assert all(re.match(r"\d{4}-\d\d-\d\d ", line) for line in text.splitlines())
+
+
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
 def test_nobody_else_can_read_the_log_nor_the_one_that_follows_it(tmp_path: Path) -> None:
     client, path = Client(create_app(make_agent(), logfile=tmp_path / "log")), tmp_path / "log"
