@@ -65,7 +65,7 @@ class Expected(NamedTuple):
         *,
         hidden: bool = False,
         is_text: bool = False,
-        moment: float | None = None,
+        moment: float = 0.0,
     ) -> ActionExecuted:
         """Return the event of the action that was run in fact, which may be a text of a story, at a moment or now."""
         return ActionExecuted(
