@@ -173,13 +173,14 @@ class MessageProcessor(TurnProcessor):
     def replace_events(
         self, sender_id: str, events: Iterable[Event], conditions: RequestConditions | None = None
     ) -> RequestResult:
-        """Replace a conversation by events; the result is its state, with them."""
+        """Replace a conversation by events; the result is its state, with those after the latest restart."""
         events = list(events)
         self.check_log(events)
 
         def replace(conversation: Conversation) -> State:
             conversation.replace(events)
-            return conversation.tracker.current_state(should_include_events=True)
+            # Of Rasa 3, all: a session, which begins like a restart, is none to those who read the log.
+            return conversation.tracker.current_state(True, only_events_after_latest_restart=self.domain.rasa is None)
 
         return self.change(sender_id, replace, conditions)
 

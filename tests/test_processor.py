@@ -326,6 +326,11 @@ class TestOtherChanges:
         assert (state["slots"]["price"], len(state["events"]), version) == ("high", 1, 3)
         assert caller.log() == ["price=high"]
 
+    def test_a_conversation_that_was_replaced_is_told_from_its_latest_restart_on(self, caller) -> None:
+        events = [SlotSet("price", "high"), Restarted(), SlotSet("price", "low")]
+        state, _ = caller.processor.replace_events("anna", events)
+        assert [event["value"] for event in state["events"]] == ["low"]
+
     @pytest.mark.parametrize("change", ["append_events", "replace_events"])
     def test_unknown_names_change_nothing(self, caller, change) -> None:
         caller.parse("/greet")
