@@ -9,8 +9,9 @@ MemoizationPolicy, Augmented   the same
 RulePolicy                     the same
 TEDPolicy                      `KerasPolicy`, with its ``max_history``, and its ``epochs`` at most
 FallbackPolicy (2.x)           `RulePolicy`, with its threshold and action
-FormPolicy, MappingPolicy,     `RulePolicy`
+FormPolicy,                    `RulePolicy`
 TwoStageFallbackPolicy (2.x)
+MappingPolicy (2.x)            `RulePolicy`, without a fallback unless one of those three is there
 UnexpecTEDIntentPolicy         left out
 a policy of somebody's own     an error, or left out where that is wanted
 =============================  ======================================================================
@@ -18,7 +19,7 @@ a policy of somebody's own     an error, or left out where that is wanted
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -197,11 +198,15 @@ def _add(config: RasaConfig, described: Mapping[str, Any], place: Place, network
     if name in _LEFT_OUT:
         note = replace(note, fate="left out", message="left out, as nothing stands for it")
     elif name in _OLD_RULES:
-        _add_rules(config, _options_of_fallback(described))
+        _add_rules(config, _options_of_old_rules(name, described, config.policies))
         text = ", which takes triggers: of intents for rules" if name == "MappingPolicy" else ""
         note = replace(note, fate="replaced", message=f"replaced by RulePolicy{text}")
     elif name == "RulePolicy":
-        _add_rules(config, {key: described[key] for key in RULE_OPTIONS if key in described}, _priority(described))
+        options = {
+            "enable_fallback_prediction": True,
+            **{key: described[key] for key in RULE_OPTIONS if key in described},
+        }
+        _add_rules(config, options, _priority(described))
     elif name == "TEDPolicy":
         epochs, max_history = described.get("epochs"), described.get("max_history")
         config.policies.append(network(max_history or None))
@@ -241,9 +246,17 @@ def _priority(described: Mapping[str, Any]) -> int | None:
     return priority if isinstance(priority, int) and not isinstance(priority, bool) else None
 
 
-def _options_of_fallback(described: Mapping[str, Any]) -> dict[str, Any]:
+def _options_of_old_rules(name: str, described: Mapping[str, Any], before: Iterable[Policy]) -> dict[str, Any]:
+    """Return the options of `RulePolicy` in the place of a policy of Rasa 2.
+
+    MappingPolicy alone leaves what is not known unanswered. A form that gets no answer is asked again after a fallback.
+    """
+    if name == "MappingPolicy":
+        is_first = not any(isinstance(policy, RulePolicy) for policy in before)
+        return {"enable_fallback_prediction": False} if is_first else {}
     names = {"core_threshold": "core_fallback_threshold", "fallback_action_name": "core_fallback_action_name"}
-    return {ours: described[theirs] for theirs, ours in names.items() if theirs in described}
+    given = {ours: described[theirs] for theirs, ours in names.items() if theirs in described}
+    return {"enable_fallback_prediction": True, **given}
 
 
 def _add_rules(config: RasaConfig, options: Mapping[str, Any], priority: int | None = None) -> None:

@@ -25,6 +25,7 @@ from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import Event
 from rasa_core.exceptions import ActionRejectedError, RemoteActionError
+from rasa_core.rasa3.mappings import as_written
 from rasa_core.support.endpoint import Endpoint
 from rasa_core.support.http import HttpAnswer, NoAnswerError
 from rasa_core.support.strict_json import decode
@@ -180,7 +181,8 @@ def domain_body(domain: Domain) -> _Json:
             map(_intent_body, content["intents"]), key=lambda one: one if isinstance(one, str) else min(one)
         )
         left = {key: value for key, value in content.items() if value or key not in ("e2e_actions", "config")}
-        return {**left, "intents": intents}
+        forms = {name: as_written(form or {}) for name, form in content["forms"].items()}
+        return {**left, "intents": intents, "forms": forms}
     return {
         "version": "3.1",
         "intents": content["intents"],

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.exceptions import DomainError, did_you_mean
-from rasa_core.rasa3.mappings import SlotMapping, as_list, modernised, slot_mappings
+from rasa_core.rasa3.mappings import MAPPED, SlotMapping, as_list, modernised, slot_mappings
 from rasa_core.support.places import Place
 from rasa_core.support.plain_yaml import TEXT_TYPES
 from rasa_core.support.yaml_parts import Part, YamlError, read_yaml, yaml_part
@@ -68,7 +68,7 @@ _OF_MAPPINGS: Final = ("entity", "role", "group", "intent", "not_intent", "actio
 _OF_OPTIONS: Final = ("roles", "groups", "use_entities", "ignore_entities")
 _SAYABLE: Final = ("text", "custom")
 _OF_RESPONSES: Final = (*_SAYABLE, *_LISTS_OF_PARTS, "channel", "image", "attachment", "metadata", "id", "button_type")
-_OF_FORMS: Final = ("required_slots", "ignored_intents")
+_OF_FORMS: Final = ("required_slots", "ignored_intents", MAPPED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,10 @@ def _conditions(name: str, written: list[Any], fail: Callable[[str], Exception])
     return tuple(written)
 
 
+MAPPED: Final = "mapped"
+"""Of a form of Rasa 2, as it is kept: its slots with the mappings that stood under it."""
+
+
 def modernised(content: Mapping[str, Any], entities: Collection[str]) -> dict[str, Any]:
     """Return the content of a domain of Rasa 2 as Rasa 3 would have it.
 
@@ -104,14 +108,22 @@ def _form(name: str, described: Mapping[str, Any], own: Mapping[str, list[dict[s
     """Return a form without mappings, and add these to those of the slots."""
     direct = {key: value for key, value in described.items() if key != "ignored_intents"}
     required = described.get("required_slots", direct)  # Before 2.6, slots stood right under the form.
+    written = {}
     if isinstance(required, dict):
+        written = {MAPPED: required}
         for slot, mappings in required.items():
             for mapping in mappings or [{"type": "from_entity", "entity": slot}]:
                 if slot in own:
                     own[slot].append(_while_active(mapping, name, slot))
         required = list(required)
     ignored = {"ignored_intents": described["ignored_intents"]} if "ignored_intents" in described else {}
-    return {"required_slots": required, **ignored}
+    return {"required_slots": required, **ignored, **written}
+
+
+def as_written(form: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a form as its file has it, with the mappings that stood under it in Rasa 2, whose rasa-sdk reads them."""
+    told = {key: value for key, value in form.items() if key != MAPPED}
+    return {**told, "required_slots": form[MAPPED]} if MAPPED in form else told
 
 
 def _while_active(mapping: Mapping[str, Any], form: str, slot: str) -> dict[str, Any]:

@@ -220,6 +220,29 @@ def test_actions_are_worded_for_a_channel(client: Client) -> None:
     assert (action["policy"], action["confidence"]) == ("mine", 0.5)
 
 
+@pytest.mark.parametrize("required", ["required_slots: ", ""], ids=["with its key", "right under the form"])
+def test_an_action_server_is_told_a_form_of_rasa_2_with_its_mappings(required: str, tmp_path: Path) -> None:
+    mappings = {
+        "tea": [{"type": "from_entity", "entity": "tea", "not_intent": "bye"}, {"type": "from_text"}],
+        "hot": [{"type": "from_intent", "intent": "yes", "value": True}],
+    }
+    written = json.dumps(mappings)
+    form = f"{{required_slots: {written}, ignored_intents: bye}}" if required else written
+    domain = f"""
+        version: "2.0"
+        intents: [order, "yes", bye]
+        entities: [tea]
+        slots: {{tea: {{type: text}}, hot: {{type: bool}}}}
+        forms: {{tea_form: {form}}}
+        """
+    files = write(
+        tmp_path, domain=domain, data__rules="rules: [{rule: r, steps: [{intent: order}, {action: tea_form}]}]"
+    )
+    trained(files).persist(tmp_path / "model")
+    told = domain_body(Agent.load(tmp_path / "model").domain)["forms"]["tea_form"]
+    assert told == {"required_slots": mappings, **({"ignored_intents": "bye"} if required else {})}
+
+
 def test_action_servers_are_told_slots_in_the_order_of_the_domain(agent: Agent) -> None:
     told = list(tracker_body(agent.read_tracker("ada"), None)["slots"])
     assert told == ["room", "nights", "requested_slot", "session_started_metadata"]

@@ -427,6 +427,20 @@ def test_what_policies_of_rasa_2_did_is_done_by_rules(tmp_path: Path) -> None:
     assert "unused-intent" not in CliRunner().invoke(command, [str(tmp_path)]).output
 
 
+@pytest.mark.parametrize(
+    ("others", "answer"), [((), []), (("FormPolicy",), ["?"]), (("FallbackPolicy",), ["?"]), (("RulePolicy",), ["?"])]
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_mapped_intents_alone_bring_no_fallback(
+    others: tuple[str, ...], answer: list[str], first: bool, tmp_path: Path
+) -> None:
+    names = ["MappingPolicy", *others] if first else [*others, "MappingPolicy"]
+    config = f"policies: [{', '.join(names)}]"
+    domain = OLD.replace("{utter_a", "{utter_default: [{text: '?'}], utter_a")
+    agent = trained(write(tmp_path, config=config, domain=domain, data__all="stories: []"))
+    assert [say(agent, text) for text in ("/hi", "what", "/bye")] == [["A"], answer, ["B"]]
+
+
 def test_rules_alone_need_no_network(tmp_path: Path) -> None:
     """The default settings name one, and have nothing for it to learn."""
     rules = "rules: [{rule: chat, steps: [{intent: chat}, {action: utter_c}]}]"
