@@ -36,10 +36,11 @@ def rasa_positions(events: Sequence[Event], loops: Collection[str]) -> list[int]
 def rasa_state(tracker: Any) -> dict[str, Any]:
     """Return what Rasa 3 tells of the state of a conversation besides what 0.9 does, and otherwise."""
     loop, action = tracker.history.loop, tracker.latest_action_name
-    values = tracker.current_slot_values()
+    values, known = tracker.current_slot_values(), tracker.history.vocabulary
+    order = getattr(known, "slot_order", None) or values  # A bot of 0.9 has none.
     return {
         # In the order of the domain, since programs of action servers go through them.
-        "slots": {name: values[name] for name in tracker.history.vocabulary.slot_order if name in values},
+        "slots": {name: values[name] for name in order if name in values},
         "latest_message": {"metadata": {}, **tracker.latest_message.parse_data},
         "followup_action": tracker.follow_up_action,
         "latest_input_channel": tracker.latest_input_channel,
