@@ -18,7 +18,7 @@ from rasa_core.support.places import Place
 from rasa_core.support.plain_yaml import TEXT_TYPES, Loader, PlainData, check_depth, check_tags, place_of, written
 from rasa_core.support.plain_yaml import write_yaml as write_yaml
 from rasa_core.support.problems import Problem, listed, log_warnings
-from rasa_core.support.yaml_limits import is_null, line_of, merged_pairs
+from rasa_core.support.yaml_limits import is_null, line_of, merged_pairs, number_in
 
 logger = logging.getLogger(__name__)
 
@@ -203,6 +203,7 @@ class _SlotOptions(PlainData):
         if isinstance(values, yaml.SequenceNode):
             items = zip(content["values"], values.value, strict=True)
             content["values"] = [written(part, item) for item, part in items]
+        content |= {key: number_in(content[key]) for key in ("min_value", "max_value") if key in content}
         if initial is not None and content.get("type") in TEXT_TYPES and not is_null(initial):
             content["initial_value"] = written(initial, content["initial_value"])
         return content

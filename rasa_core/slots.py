@@ -213,7 +213,6 @@ class FloatSlot(_MayBeUnset):
         unset: bool = False,
     ) -> None:
         super().__init__(name, initial_value, value_reset_delay, unset=unset)
-        min_value, max_value = _bound(min_value), _bound(max_value)
         if not all(_is_bound(bound) for bound in (min_value, max_value)):
             raise DomainError(f"slot {name!r}: min_value and max_value are numbers, not {min_value!r}, {max_value!r}.")
         if not min_value < max_value:
@@ -329,10 +328,15 @@ def class_from_path(path: str, base: type[T]) -> type[T]:
         else:
             found = _imported(module_name, class_name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise DomainError(f"cannot find the class {path!r}: {error}") from error
+        near = did_you_mean(class_name, _classes_in(module_name)) if isinstance(error, AttributeError) else ""
+        raise DomainError(f"cannot find the class {path!r}: {error}{near and '.'}{near}") from error
     if not (isinstance(found, type) and issubclass(found, base)):
         raise DomainError(f"{path!r} is not a subclass of {base.__module__}.{base.__name__}.")
     return found
+
+
+def _classes_in(module_name: str) -> list[str]:
+    return [name for name, found in vars(sys.modules[module_name]).items() if isinstance(found, type)]
 
 
 def _imported(module_name: str, class_name: str) -> Any:
@@ -367,12 +371,6 @@ def type_of(slot: Slot) -> str:
 def dotted_path(found: type) -> str:
     """Return the dotted path under which a class can be imported."""
     return f"{found.__module__}.{found.__qualname__}"
-
-
-def _bound(written: Any) -> Any:
-    """Return the number that a text is, as YAML 1.1 takes ``1e4`` for one; anything else as it is."""
-    number = _number(written) if isinstance(written, str) else None
-    return written if number is None else number
 
 
 def _is_bound(value: object) -> bool:

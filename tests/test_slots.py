@@ -23,6 +23,7 @@ from rasa_core.slots import (
     Slot,
     TextSlot,
     UnfeaturizedSlot,
+    class_from_path,
 )
 
 OWN_MODULE = """
@@ -370,6 +371,11 @@ def test_a_text_slot_tells_short_values_from_each_other(value, text) -> None:
     slot = TextSlot("city")
     slot.value = value
     assert slot.feature_text() == text
+
+
+def test_a_class_that_a_module_does_not_have_is_told_with_the_nearest() -> None:
+    with pytest.raises(DomainError, match=r"'rasa_core.slots.TextSlt': .* Did you mean 'TextSlot'"):
+        class_from_path("rasa_core.slots.TextSlt", Slot)
 
 
 @pytest.mark.parametrize("kind", [BooleanSlot, FloatSlot, ListSlot, UnfeaturizedSlot])

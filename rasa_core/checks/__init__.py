@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rasa_core.support.places import Place
@@ -40,15 +42,16 @@ class Finding:
 
 
 def finding(kind: str, severity: Severity, message: str, places: Iterable[Place | None]) -> Finding:
-    """Return a finding with its places in order, each once and without its column."""
-    unique = dict.fromkeys(map(_whole_line, places))
+    """Return a finding with its places in order, each once; only one of what cannot be read has a column."""
+    unique = dict.fromkeys(_with_file(place, has_column=kind == "grammar") for place in places)
     return Finding(kind, severity, message, tuple(sorted(unique, key=lambda place: place.order)))
 
 
-def _whole_line(place: Place | None) -> Place:
+def _with_file(place: Place | None, has_column: bool) -> Place:
     if place is None:
         return Place("stories")
-    return Place(place.file or "stories", place.line, place.name or None, note=place.note)
+    column = place.column if has_column else None
+    return Place(place.file or "stories", place.line, place.name or None, column, place.note)
 
 
 def in_order(findings: Iterable[Finding], first: str) -> list[Finding]:
@@ -59,3 +62,12 @@ def in_order(findings: Iterable[Finding], first: str) -> list[Finding]:
         return place.file != first, *place.order, found.kind, found.message
 
     return sorted(dict.fromkeys(findings), key=order)
+
+
+def words_of_code(folder: Path) -> set[str]:
+    """Return all words in the code of a project, and in its config.yml, which may use names that no story has."""
+    # Words, not calls: a name may be put together, or stand in a list, and to tell too little is better than wrongly.
+    found = [*folder.glob("*.py"), *folder.glob("*/*.py"), *folder.glob("actions/**/*.py"), folder / "config.yml"]
+    sources = filter(Path.is_file, found)
+    texts = [path.read_text("utf-8", "replace") for path in sources]
+    return {word for text in texts for form in (r"\w+", r"\w+(?:[/-]\w+)+") for word in re.findall(form, text)}

@@ -11,7 +11,7 @@ Kind                       Severity   Meaning
 ``impossible-condition``   error      a slot never has the value that a checkpoint asks for
 ``endless-loop``           error      checkpoints lead back to themselves, and the user never speaks
 ``undeclared-...``         error      stories name an intent, entity, slot or action that the domain has not
-``unused-...``             warning    the domain has an intent, entity, slot or action that no story names
+``unused-...``             warning    the domain has an intent, entity, slot or action that nothing names
 ``unseen-value``           warning    a slot gets a value that policies take for none, such as false
 ``unknown-value``          warning    a categorical slot gets a value that is none of its values
 ``template-not-action``    warning    a template that no action says
@@ -34,7 +34,7 @@ Those of NLU data are listed in `rasa_core.checks.nlu`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -91,6 +91,7 @@ def check_stories(
     *,
     domain_name: str = "domain.yml",
     nlu_files: Sequence[Path] = (),
+    words: Collection[str] = (),
 ) -> list[Finding]:
     """Return the mistakes in a domain, its stories and its NLU data, those of the domain first, by file and line.
 
@@ -106,6 +107,8 @@ def check_stories(
         What findings call the domain, such as its path.
     nlu_files
         All NLU data of the bot; none if something else understands its messages.
+    words
+        Names that code or settings of the bot may use, so that no story has to; see `words_of_code`.
     """
     found: list[Finding] = []
     content = _read_domain(domain_text, domain_name, found)
@@ -116,7 +119,7 @@ def check_stories(
     found += check_loops(steps)
     found += check_repeated_stories(read)
     lines = {} if content is None else content.lines
-    found += _check_content(steps, problems, domain, domain_name, lines)
+    found += _check_content(steps, problems, domain, domain_name, lines, words)
     if domain is not None:
         found += check_histories(steps, domain, max_history)
     if nlu_files:
@@ -155,6 +158,7 @@ def _check_content(
     domain: Domain | None,
     domain_name: str,
     lines: Mapping[tuple[str, str], int],
+    words: Collection[str] = (),
 ) -> Iterator[Finding]:
     """Find what single lines of stories, and their checkpoints and names, have wrong."""
     # Unknown names are found with all places, below; what is left out for its format is told of the folder.
@@ -164,7 +168,7 @@ def _check_content(
     if is_complete:  # Otherwise what is missing may stand in what could not be read.
         yield from check_checkpoints(steps)
     if domain is not None:
-        yield from check_names(domain, domain_name, lines, steps, is_complete=is_complete)
+        yield from check_names(domain, domain_name, lines, steps, words, is_complete=is_complete)
 
 
 def _findings(problems: Iterable[Problem], of_errors: str, of_warnings: str) -> Iterator[Finding]:

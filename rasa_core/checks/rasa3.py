@@ -22,10 +22,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, Final
 
-from rasa_core.checks import Finding, finding
+from rasa_core.checks import Finding, finding, words_of_code
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_histories
 from rasa_core.checks.nlu import check_data_files, check_domain_names
 from rasa_core.checks.stories import check_checkpoints, check_loops, check_repeated_stories
@@ -91,7 +90,7 @@ def check_rasa(
     place = Place(str(files.config_file))
     unfit = [] if config is None else unfit_policies(domain, config.policies)
     found += [finding("configuration", "error", one, [place]) for one in unfit]
-    words = _words_of_code(files)
+    words = words_of_code(files.folder)
     found += [*_forms(domain, parts), *_mappings(domain, parts), *_responses(domain, parts)]
     found += [*_unused(domain, parts, read, words), *_unused_intents(parts, read), *_said_twice(parts, read)]
     if data is not None and data.examples:
@@ -218,13 +217,6 @@ def _intents_of_buttons(variant: dict[str, Any]) -> Iterator[str]:
         match = _BUTTON.match(payload) if isinstance(payload, str) else None
         if match is not None:
             yield match[1]
-
-
-def _words_of_code(files: RasaFiles) -> set[str]:
-    """Return all words in the code of a project, which may say responses by name."""
-    # Words, not calls: a name may be put together, or stand in a list, and to tell too little is better than wrongly.
-    sources = filter(Path.is_file, [*files.folder.glob("*.py"), *files.folder.glob("actions/**/*.py")])
-    return {word for path in sources for word in re.findall(r"\w+", path.read_text("utf-8", "replace"))}
 
 
 def _unused(domain: Domain, parts: RasaParts, read: ReadStories, words: set[str]) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from rasa_core.checks import Finding, finding
@@ -47,6 +47,7 @@ _REMEDIES: Final = {
 }
 _SAID: Final = ("utter_restart", "utter_default")
 _VARIABLE = re.compile(r"\{(\w+)")
+_PAYLOAD = re.compile(r'"payload": "[/_]([^"{\[\\]+)')
 
 
 # -- checkpoints
@@ -186,7 +187,13 @@ class UsedNames:
 
 
 def check_names(
-    domain: Domain, file: str, lines: Mapping[tuple[str, str], int], steps: Steps, *, is_complete: bool
+    domain: Domain,
+    file: str,
+    lines: Mapping[tuple[str, str], int],
+    steps: Steps,
+    words: Collection[str] = (),
+    *,
+    is_complete: bool,
 ) -> Iterator[Finding]:
     """Compare stories with a domain.
 
@@ -194,6 +201,8 @@ def check_names(
     ----------
     file, lines
         Path of the domain, and where the names in its sections stand.
+    words
+        Names that something else than a story uses.
     is_complete
         Whether these are all stories, so that a name which is not in them is used nowhere.
     """
@@ -223,7 +232,7 @@ def check_names(
     actions = set(domain.action_names)
     said = _said_by_themselves(domain)
     for name in domain.templates:
-        if name not in actions and name not in said:
+        if name not in actions and name not in said and name not in words:
             remedy = "List it under actions:, or remove it, unless code of your own says it."
             text = f"no action says the template {name!r}.{did_you_mean(name, actions)} {remedy}"
             yield finding("template-not-action", "warning", text, [place("templates", name)])
@@ -231,7 +240,7 @@ def check_names(
         for kind, names in declared.items():
             known = _used_elsewhere(kind, domain)
             for name in names:
-                if name not in used.places[kind] and name not in known:
+                if name not in used.places[kind] and name not in known and name not in words:
                     text = f"no story uses the {kind} {name!r}. {_REMEDIES[kind]}."
                     yield finding(f"unused-{kind}", "warning", text, [place(kind, name)])
         yield from _impossible_conditions(domain, used, steps)
@@ -245,7 +254,9 @@ def _used_elsewhere(kind: str, domain: Domain) -> set[str]:
         return {*spoken, *(slot.name for slot in domain.slots if not slot.has_features())}
     if kind == "action":
         return {action.name() for action in domain.DEFAULT_ACTIONS} | _said_by_themselves(domain)
-    return {domain.restart_intent} if kind == "intent" else set()
+    if kind == "intent":  # One that a button sends is answered by whatever asked, such as a form.
+        return {domain.restart_intent, *_PAYLOAD.findall(json.dumps(domain.templates, ensure_ascii=False, default=str))}
+    return set()
 
 
 def _said_by_themselves(domain: Domain) -> set[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from rasa_core.checks import Finding, finding
+from rasa_core.checks import Finding, finding, words_of_code
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_stories
 from rasa_core.checks.contradictions import LONGEST_HISTORY
 from rasa_core.checks.rasa3 import check_rasa
@@ -150,7 +150,9 @@ def _findings(
     except ModelError as error:
         told = [_at_its_place("configuration", "error", line) for line in str(error).splitlines()]
         found += [one for one in told if one not in found]  # Of a file that cannot be read, both tell.
-    told = check_stories(text, project.stories, max_history or history, domain_name=name, nlu_files=files)
+    words = words_of_code(project.folder) | words_of_code(project.domain_file.parent)
+    most = max_history or history
+    told = check_stories(text, project.stories, most, domain_name=name, nlu_files=files, words=words)
     return [*found, *told]
 
 

@@ -24,6 +24,7 @@ from rasa_core.commands.common import (
 from rasa_core.commands.talk import Talk
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.slots import class_from_path
+from rasa_core.support.own_code import module_with
 from rasa_core.support.yaml_parts import read_yaml
 
 CONSOLE = "cmdline"
@@ -101,6 +102,8 @@ def create_input_channel(
         return ConsoleInputChannel()
     if "." not in channel:  # A class has a module, so this is a name, and one that stands for nothing here.
         known = "is not part of this version" if channel in LEFT_OUT else "is not known"
+        module = module_with(channel)
+        known += f" (did you mean {module}.{channel}?)" if module else ""
         raise RasaCoreError(
             f"the connector {channel!r} {known}; {CONSOLE!r} is built in, and a class of your own is named by its "
             "path: module.Class. Or serve the bot with python -m rasa_core.server, and post what users write to "

@@ -282,13 +282,10 @@ class TrainingDataBuilder:
 
     def add_example(self, text: str, intent: str | None, entities: Iterable[EntitySpan]) -> None:
         """Add a message; an entity has no space at its edges, and one whose value is not its text makes a synonym."""
-        marked = sorted(_trimmed(span, text) for span in entities)
-        spans = tuple(span for span in marked if text[span.start : span.end].strip())
-        if len(spans) < len(marked):
-            self.tell(f"an entity of {text[:MOST_SHOWN]!r} stands at no text, and is left out.")
+        spans = tuple(sorted(_trimmed(span, text) for span in entities))
         for span in spans:
             covered = text[span.start : span.end]
-            if span.value != covered:
+            if covered and span.value != covered:
                 self.add_synonym(covered, span.value)
         self._examples.append(NLUExample(text, intent, spans, self.place))
 

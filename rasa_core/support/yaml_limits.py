@@ -114,3 +114,11 @@ def merged_pairs(node: yaml.MappingNode, tell: Callable[[yaml.Node, str], object
 
 def _bases(node: yaml.Node) -> list[yaml.Node]:
     return list(node.value) if isinstance(node, yaml.SequenceNode) else [node]
+
+
+def number_in(value: Any) -> Any:
+    """Return the number that a text is, as ``1e4`` is one for YAML 1.1; anything else as it is."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value

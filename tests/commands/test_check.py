@@ -66,6 +66,25 @@ def test_errors_fail_with_all_places(project: Path) -> None:
     assert finished.output.endswith("\n2 errors, 0 warnings.\n")
 
 
+def test_names_that_code_settings_or_buttons_use_need_no_story(project: Path) -> None:
+    (project / "domain.yml").write_text(
+        "intents: [a, b, affirm, gone]\nentities: [size, lost]\nslots: {seats: {type: text}, empty: {type: text}}\n"
+        "templates: {x: [{text: x, buttons: [{title: Yes, payload: '/affirm{}'}]}], y: [y], said: [s], mute: [m]}\n"
+        "actions: [x, y, utter_sorry]\naction_factory: remote\n"
+    )
+    (project / "actions.py").write_text("FIELDS = [EntityFormField('size', 'seats')]\nsay('said')\n")
+    (project / "config.yml").write_text(
+        "policies: [MemoizationPolicy, {name: FallbackPolicy, fallback_action_name: utter_sorry}]\n"
+    )
+    output = checked(project, "## one\n* a\n- x\n* b\n- y\n").output
+    assert re.findall(r"no (?:story|action) (?:uses|says) the \w+ '(\w+)'", output) == ["gone", "lost", "empty", "mute"]
+
+
+def test_what_cannot_be_read_is_told_with_its_column(project: Path) -> None:
+    file = project / "stories.md"
+    assert f"{file}:3:2: error: the line begins with en dash" in checked(project, "## one\n* a\n \u2013 x\n").output
+
+
 def test_of_very_many_places_the_first_of_each_action_are_shown(project: Path) -> None:
     stories = "".join(f"## s{number}\n* a\n- x\n* b\n" for number in range(50)) + "## other\n* a\n- y\n"
     output = checked(project, stories).output

@@ -34,6 +34,7 @@ from rasa_core.commands.talk import how_to_talk
 from rasa_core.events import UserUttered
 from rasa_core.exceptions import InterpreterError, ModelError, RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.support import own_code
 
 
 @pytest.fixture(scope="module")
@@ -234,6 +235,13 @@ def test_credentials_are_the_parameters_of_a_channel(tmp_path: Path, content: st
     channel = run.create_input_channel(f"{__name__}.TwoMessages", None, tmp_path / "credentials.yml")
     assert isinstance(channel, TwoMessages)
     assert channel.greeting == "/great"
+
+
+def test_a_class_without_its_module_is_told_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "channels.py").write_text("class Fax:\n    pass\n", encoding="utf-8")
+    monkeypatch.setattr(own_code, "_folders", {str(tmp_path): None})
+    with pytest.raises(RasaCoreError, match=r"'Fax' is not known \(did you mean channels\.Fax\?\)"):
+        run.create_input_channel("Fax")
 
 
 @pytest.mark.parametrize(

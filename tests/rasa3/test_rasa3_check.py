@@ -88,7 +88,7 @@ def test_nlu_data_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     domain = 'version: "3.1"\nintents: [a]\nresponses: {utter_a: [{text: A.}]}'
     rules = "rules: [{rule: one, steps: [{intent: a}, {action: utter_a}]}]"
     code, output = told(write(tmp_path, domain=domain, data__all=rules, data__nlu="nlu: [{intent: a, examples: [\n"))
-    assert (code, "nlu.yml:2: error: " in output) == (1, True)
+    assert (code, "nlu.yml:2:1: error: " in output) == (1, True)
 
 
 WRONG = {
