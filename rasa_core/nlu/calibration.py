@@ -1,8 +1,10 @@
 """How sure a model may be: what scores of messages that it has not seen say of the confidences that it should give.
 
 Notation: a and b are what the scores of the network and those of the linear classifier are multiplied by before they
-are added and become confidences, and T = 1 / b is the temperature. What n messages say of their logarithms counts
-``n / (n + 40)``; the rest says that they are 0. The scores of tags of the network are multiplied by a share of their
+are added and become confidences. The shares of both are a / (a + b) and b / (a + b), and T = 1 / (a + b) is the
+temperature: what one of them gets more the other gets less, so that of few messages, the sum is far more certain than
+either. What n messages say of their logarithms counts ``n / (n + 40)``; the rest says what other data mostly say, which
+is 0.4 and 0.6, and so T = 1. The scores of tags of the network are multiplied by a share of their
 own, with which it and the linear tagger find most entities.
 """
 
@@ -26,6 +28,7 @@ Floats = NDArray[np.float32]
 
 _BOUNDS: Final = ((0.05, 3.0), (0.33, 3.3))  # Of a and b; what few messages say beyond these is chance.
 _DOUBT: Final = 40
+_TYPICAL: Final = (0.4, 0.6)  # a and b where nothing is known of them.
 _KEPT: Final = 0.96
 """Share of the messages understood right that the proposed threshold keeps."""
 _TAG_SHARES: Final = (0.7, 1.0, 0.5, 0.3, 0.2, 0.1)
@@ -38,20 +41,26 @@ class Calibration:
 
     Attributes
     ----------
-    share : float
-        What the scores of the network are multiplied by, a / b.
+    deep, wide : float
+        What the scores of network and classifier are multiplied by: their shares, which sum to 1, or 1 each for the
+        scores as they are.
     temperature : float
-        What the sum of both scores is divided by, T.
+        What the sum of both is divided by, T.
     threshold : float
         The least confidence that an answer should have; 0 if nothing is known of it.
     tag_share : float
         What the network's scores of tags are multiplied by beside those of a linear tagger.
     """
 
-    share: float = 1.0
+    deep: float = 1.0
+    wide: float = 1.0
     temperature: float = 1.0
     threshold: float = 0.0
     tag_share: float = _TAG_SHARES[0]
+
+
+UNMEASURED: Final = Calibration(*_TYPICAL)
+"""What holds where no messages are held out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +126,8 @@ def calibrated(deep: Floats, wide: Floats, intents: NDArray[np.int_]) -> Calibra
     The loss is convex in a and b, so that there is one answer.
     """
     if not len(intents):
-        return Calibration()
+        return UNMEASURED
+    typical = np.log(_TYPICAL)
 
     def loss(logarithms: NDArray[np.float64]) -> float:
         a, b = np.exp(logarithms)
@@ -125,10 +135,11 @@ def calibrated(deep: Floats, wide: Floats, intents: NDArray[np.int_]) -> Calibra
 
     bounds = [(math.log(least), math.log(most)) for least, most in _BOUNDS]
     # As logarithms: twice as much is as far as half as much, and neither can become negative.
-    found = scipy("optimize").minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=bounds, options={"eps": 1e-3})
-    a, b = np.exp(found.x * (len(intents) / (len(intents) + _DOUBT)))
+    found = scipy("optimize").minimize(loss, typical, method="L-BFGS-B", bounds=bounds, options={"eps": 1e-3})
+    a, b = np.exp(typical + (found.x - typical) * (len(intents) / (len(intents) + _DOUBT)))
     chances = softmax((a * deep + b * wide).astype(np.float32))[:, :-1]
     # Of the messages understood right, the 4 % with the least confidence fall below; rounded down, to keep no fewer.
     right = np.sort(chances.max(axis=1)[chances.argmax(axis=1) == intents])
     threshold = float(right[int((1.0 - _KEPT) * len(right))]) if len(right) else 0.0
-    return Calibration(float(a / b), float(1.0 / b), int(threshold * 100) / 100)
+    both = a + b
+    return Calibration(float(a / both), float(b / both), float(1.0 / both), int(threshold * 100) / 100)

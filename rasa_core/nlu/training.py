@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.batches import FEW, Batch, MessageBatches, Rows
-from rasa_core.nlu.calibration import Calibration, Tagged, best_tag_share, calibrated, parts_of
+from rasa_core.nlu.calibration import UNMEASURED, Calibration, Tagged, best_tag_share, calibrated, parts_of
 from rasa_core.nlu.linear import LinearClassifier, Taught
 from rasa_core.nlu.linear_tags import LinearTagger
 from rasa_core.nlu.model import NLUModel, fingerprint_of
@@ -44,6 +44,7 @@ _ENOUGH_HELD_OUT = 150
 _ENOUGH_TO_CALIBRATE = 20
 _MOST_HELD_OUT = 500
 _MARGIN = 0.02  # Of the confidence of an example over others, lest it be learnt by heart.
+_INTENTS = ("intents_kernel", "intents_bias", "word_intents", "piece_intents", "letter_intents", "wide_bias")
 _MADE_UP = 0.6  # What a message that nobody wrote counts for the classifier.
 
 
@@ -225,7 +226,7 @@ class NLUTraining:
     def _calibration(self, seen: Sequence[_Seen]) -> Calibration:
         """Return what the scores of held out messages say, but of those whose intent had no other message."""
         if not seen:
-            return Calibration()
+            return UNMEASURED
         intents = np.array([message.intent for message in self._messages])
         known = np.concatenate([np.isin(intents[one.rows], np.delete(intents, one.rows)) for one in seen])
         rows, deep, wide = (np.concatenate(part)[known] for part in zip(*(one[:3] for one in seen), strict=True))
@@ -276,8 +277,9 @@ class NLUTraining:
             **self._patterns.as_json(),
         }
         arrays = {**arrays_of(self.network), **self.classifier.arrays()}
-        for name in ("intents_kernel", "intents_bias"):
-            arrays[name] = arrays[name] * np.float32(calibration.share)
+        for name in _INTENTS:
+            share = calibration.deep if name in ("intents_kernel", "intents_bias") else calibration.wide
+            arrays[name] = arrays[name] * np.float32(share)
         if tagger:
             for name in ("tags_kernel", "tags_bias", "transitions"):
                 arrays[name] = arrays[name] * np.float32(calibration.tag_share)

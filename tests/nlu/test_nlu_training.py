@@ -48,6 +48,7 @@ def test_numpy_scores_as_keras_does() -> None:
 
 def test_numpy_scores_as_the_classifier_does() -> None:
     training, model = trained()
+    model = training._model(model._vocabulary, Calibration())
     network = model._network
     texts = [example.text for example in training._examples]
     counts = training.classifier.counts([keys_of(text, tokenize(text)) for text in texts])
@@ -189,17 +190,19 @@ def test_calibration_makes_held_out_confidences_fit() -> None:
     scores, intents = drawn(800, 2.5)  # More sure than it may be.
     deep, wide = halves(scores)
     found = calibrated(deep[:400], wide[:400], intents[:400])
-    after = log_loss((found.share * deep + wide)[400:], labels=intents[400:], temperature=found.temperature)
-    assert 1.9 < found.temperature <= 3.0
-    assert 0.8 < found.share < 1.2
+    both = (found.deep * deep + found.wide * wide)[400:]
+    after = log_loss(both, labels=intents[400:], temperature=found.temperature)
+    assert 0.95 < found.temperature <= 1.7
+    assert found.deep + found.wide == pytest.approx(1.0)
+    assert 0.45 < found.deep < 0.55
     assert after < log_loss(scores[400:], labels=intents[400:], temperature=1.0) - 0.2
 
 
 def test_a_part_that_knows_nothing_counts_for_little() -> None:
     scores, intents = drawn(400, 1.0)
     chance = np.random.default_rng(6).normal(0, 2, size=scores.shape).astype(np.float32)
-    assert calibrated(chance, scores, intents).share < 0.2
-    assert calibrated(scores, chance, intents).share > 2.0
+    assert calibrated(chance, scores, intents).deep < 0.2
+    assert calibrated(scores, chance, intents).deep > 0.65
 
 
 def test_the_network_tags_as_much_as_it_finds_beside_the_tagger() -> None:
@@ -216,15 +219,28 @@ def test_the_network_tags_as_much_as_it_finds_beside_the_tagger() -> None:
 
 def test_few_messages_say_little_of_the_temperature() -> None:
     scores, intents = drawn(400, 2.5)
-    few, many = (calibrated(*(half[:n] for half in halves(scores)), intents[:n]).temperature for n in (10, 400))
-    assert 0.7 <= few < 1.4 < many
+    none, few, many = (
+        calibrated(*(half[:n] for half in halves(scores * 2)), intents[:n]).temperature for n in (0, 10, 400)
+    )
+    assert none == 1.0
+    assert 0.8 <= few < 1.3 < 1.8 < many
+
+
+def test_the_temperature_is_as_certain_as_the_sum_of_both_parts() -> None:
+    scores, intents = drawn(1600, 1.0)
+    # Of a part that knows the same, nobody can say how much it should count; of both together, one can.
+    parts = [
+        calibrated(scores[at : at + 100], scores[at : at + 100], intents[at : at + 100]) for at in range(0, 1600, 100)
+    ]
+    temperatures = np.array([part.temperature for part in parts])
+    assert temperatures.std() < 0.15 * temperatures.mean()
 
 
 def test_the_threshold_keeps_nearly_all_that_is_right() -> None:
     scores, intents = drawn(400, 1.0)
     deep, wide = halves(scores)
     found = calibrated(deep, wide, intents)
-    chances = softmax((found.share * deep + wide) / np.float32(found.temperature))[:, :-1]
+    chances = softmax((found.deep * deep + found.wide * wide) / np.float32(found.temperature))[:, :-1]
     right = chances.max(axis=1)[chances.argmax(axis=1) == intents]
     assert 0.95 <= (right >= found.threshold).mean() < 0.98
 
