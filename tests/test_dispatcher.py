@@ -134,7 +134,7 @@ def test_cards_are_sent(dispatcher: Dispatcher, channel: CollectingOutputChannel
     dispatcher.utter_custom_message(*cards)
 
     assert channel.messages == [
-        {"recipient_id": "anna", "text": "A : first"},
+        {"recipient_id": "anna", "text": "A : first", "data": []},
         {"recipient_id": "anna", "text": "B", "data": [{"title": "Yes", "payload": "/y"}]},
     ]
     assert dispatcher.latest_bot_messages == [BotMessage(None, {"elements": cards})]

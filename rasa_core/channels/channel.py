@@ -119,10 +119,8 @@ class OutputChannel:
         """Send cards: for each one its title and subtitle, with its buttons."""
         for element in elements:
             shown = " : ".join(str(element[key]) for key in ("title", "subtitle") if element.get(key))
-            if element.get("buttons"):
-                self.send_text_with_buttons(recipient_id, shown, element["buttons"])
-            else:
-                self.send_text_message(recipient_id, shown)
+            # Cards without buttons as well: channels and callers of old count on one way for all.
+            self.send_text_with_buttons(recipient_id, shown, element.get("buttons") or [])
 
 
 class HttpInputComponent:

@@ -36,7 +36,7 @@ def test_cards_are_kept_with_their_buttons() -> None:
 
     assert channel.messages == [
         {"recipient_id": "anna", "text": "A : b", "data": BUTTONS},
-        {"recipient_id": "anna", "text": "C"},
+        {"recipient_id": "anna", "text": "C", "data": []},
     ]
 
 
