@@ -140,6 +140,11 @@ class StoryResult:
         """Whether all actions were predicted right, and all messages understood."""
         return not self.misunderstood and all(result.is_right for result in self.actions)
 
+    def __getitem__(self, key: str) -> list[str]:
+        """Return the actions for ``"actual"``, or what the bot would do for ``"predicted"``, as the dict of 0.9 did."""
+        names = {"actual": [result.expected for result in self.actions]}
+        return (names | {"predicted": [result.prediction.action for result in self.actions]})[key]
+
     def first_wrong(self) -> tuple[ActionResult, Place | None]:
         """Return the first action that was predicted wrong, and where it stands; `LookupError` if there is none."""
         for result, source in zip(self.results, self.sources, strict=True):

@@ -360,6 +360,10 @@ def test_collect_story_predictions_gives_two_lists_and_the_failed_stories(model:
     assert actual[-4:] == ["utter_happy", "action_listen", "utter_happy", "action_listen"]
     assert predicted[-4] == "utter_comfort"
     assert [story.name for story in failed] == ["comfort first"]
+    assert failed[0]["actual"] == [action.expected for action in failed[0].actions]
+    assert [i for i, name in enumerate(failed[0]["predicted"]) if name != failed[0]["actual"][i]] == [
+        i for i, action in enumerate(failed[0].actions) if not action.is_right
+    ]
 
 
 def test_collect_story_predictions_takes_an_agent(stories: Path, tmp_path: Path) -> None:
