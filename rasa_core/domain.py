@@ -122,6 +122,10 @@ class Domain(DomainFeatures):
         # Its own, so that neither a user's `random.seed` nor another bot in the process changes what this one says.
         self._choice = random.Random(0)
 
+    @property
+    def _factory_name(self) -> str | None:  # As it was called in 0.9.
+        return self.action_factory
+
     # -- reading and writing
 
     @classmethod

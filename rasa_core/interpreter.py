@@ -300,7 +300,7 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
 
         url = _checked_address(server)
         self.server = f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}"
-        self.model_name, self.project_name = model_name, project_name
+        self.model_name, self.token, self.project_name = model_name, token, project_name
         self.timeout = timeout
         self._outages = Outages(logger)
         query = parse_qsl(url.query, keep_blank_values=True) + ([] if token is None else [("token", token)])

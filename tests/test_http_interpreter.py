@@ -128,6 +128,7 @@ def test_a_rasa_nlu_server_is_asked_with_all_parameters(serve: Serve) -> None:
 
     parse = interpreter.parse("hi Anna & Köln 🎉\x00")
 
+    assert (interpreter.model_name, interpreter.token, interpreter.project_name) == ("m1", "secret", "bot")
     assert parse["text"] == "hi Anna & Köln 🎉\x00"
     assert parse["intent"] == {"name": "greet", "confidence": 0.8}
     assert parse["entities"][0]["extractor"] == "ner_crf"
