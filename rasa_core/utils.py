@@ -11,11 +11,11 @@ import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import yaml
@@ -41,6 +41,56 @@ def is_int(value: Any) -> bool:
         return bool(value == int(value))
     except (TypeError, ValueError, OverflowError):
         return False
+
+
+class Topic(Protocol):
+    """What has a name, as `rasa_core.conversation.Topic`."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+
+class TopicStack:
+    """Topics, the latest on top; programs of old may keep some, and nothing in rasa_core uses it.
+
+    Parameters
+    ----------
+    topics
+        Those that there are.
+    iterable
+        What is on the stack, the latest last.
+    default
+        What is on top of an empty stack.
+    """
+
+    def __init__(self, topics: Sequence[Topic], iterable: Iterable[Topic], default: Topic) -> None:
+        self.topics, self.default = topics, default
+        self._stack = list(iterable)
+
+    @property
+    def top(self) -> Topic:
+        """The latest topic."""
+        return self._stack[-1] if self._stack else self.default
+
+    def __iter__(self) -> Iterator[Topic]:
+        """Go through the topics, the latest last."""
+        return iter(self._stack)
+
+    def __len__(self) -> int:
+        """Return how many topics there are."""
+        return len(self._stack)
+
+    def push(self, x: Topic | str) -> None:
+        """Put a topic, or the one of that name, on top, wherever it was; raise `ValueError` if there is none."""
+        named = {topic.name: topic for topic in self.topics}
+        topic = named.get(x) if isinstance(x, str) else x
+        if topic is None or topic not in self.topics:
+            raise ValueError(f"there is no topic {x!r}; known are {', '.join(map(repr, sorted(named)))}.")
+        self._stack = [other for other in self._stack if other != topic] + [topic]
+
+    def pop(self) -> Topic | None:
+        """Take the latest topic away, and return it; None if there is none."""
+        return self._stack.pop() if self._stack else None
 
 
 def is_training_data_empty(X: NDArray[Any]) -> bool:  # noqa: N803

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from rasa_core import utils
+from rasa_core.conversation import DefaultTopic, Topic
 from rasa_core.exceptions import DomainError
 from rasa_core.slots import Slot, TextSlot
 
@@ -135,6 +136,21 @@ def test_arrays_can_be_keys() -> None:
 )
 def test_a_text_is_cut(limit: int, ellipsis: bool, shown: str) -> None:
     assert utils.cap_length("mystring", limit, append_ellipsis=ellipsis) == shown
+
+
+def test_topics_are_stacked() -> None:
+    first, second = topics = [Topic("first"), Topic("second")]
+    stack = utils.TopicStack(topics, [], DefaultTopic)
+    assert (stack.top, stack.pop(), len(stack)) == (DefaultTopic, None, 0)
+    for topic in (first, "second", first):
+        stack.push(topic)
+    assert list(stack) == [second, first]
+    assert (stack.pop(), stack.top) == (first, second)
+
+
+def test_an_unknown_topic_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"there is no topic 'third'; known are 'first'\."):
+        utils.TopicStack([Topic("first")], [], DefaultTopic).push("third")
 
 
 def test_arguments_are_told_apart() -> None:
