@@ -6,9 +6,12 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from rasa_core.commands.teach import Teacher, ask
+from rasa_core.agent import Agent
+from rasa_core.channels.channel import InputChannel
+from rasa_core.commands.teach import Teacher, ask, teach
 from rasa_core.domain import Domain
 from rasa_core.events import ACTION_RESTART_NAME, ActionExecuted, Event
+from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.policy import Prediction
 from rasa_core.teaching.corrections import correct_message, right_action, taught_stories
@@ -55,12 +58,31 @@ class OnlinePolicyEnsemble(PolicyEnsemble):
         # The same list, not a copy: who adds a policy to one ensemble adds it to both.
         self.policies = base_ensemble.policies
         self.action_fingerprints = base_ensemble.action_fingerprints
+        self.training_trackers = training_trackers
         self.max_visual_history = max(1, max_visual_history)
         self.teacher = teacher or Teacher()
         self.learner = Learner(base_ensemble, training_trackers, self.teacher.show)
         # Of each conversation the tracker, its version when something was decided, and the action, which may not be
         # logged yet.
         self._decided: dict[str, tuple[DialogueStateTracker, int, str]] = {}
+
+    def run_online_training(
+        self,
+        domain: Domain,
+        interpreter: NaturalLanguageInterpreter | str | None = None,
+        input_channel: InputChannel | None = None,
+    ) -> None:
+        """Let the teacher talk to a bot with these policies until the messages end, as `Agent.train_online` does.
+
+        Parameters
+        ----------
+        domain, interpreter
+            Those of the bot.
+        input_channel
+            Where messages come from, instead of the terminal; it has to call its handler in this thread.
+        """
+        agent = Agent(domain, self.base_ensemble, interpreter)
+        teach(agent, self.training_trackers, input_channel, self.max_visual_history, teacher=self.teacher)
 
     @property
     def window(self) -> int:

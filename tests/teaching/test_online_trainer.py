@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from policy_bot import FOUND, ITALIAN, FixedScores, Script, again, conversation, stories
-from scripted_teacher import ScriptedTeacher
+from scripted_teacher import ScriptedChannel, ScriptedTeacher
 
 import rasa_core.policies
 from rasa_core.commands.teach import ConversationAbandoned, TeachingEnded, ask
@@ -190,6 +190,14 @@ class TestLearning:
         online.predict(conversation(domain, *steps), domain)
         found = base.predict(conversation(domain, *steps), domain)
         assert (found.action, found.policy) == ("utter_found", "MemoizationPolicy")
+
+    def test_a_training_runs_on_a_channel(self, domain, memory) -> None:
+        base = PolicyEnsemble([memory])
+        teacher = ScriptedTeacher("2", "utter_found", "0", "-")
+        online = OnlinePolicyEnsemble(base, [], teacher=teacher)
+        online.run_online_training(domain, None, ScriptedChannel(["/greet"]))
+        assert base.predict(conversation(domain, "/greet"), domain).action == "utter_found"
+        assert "* greet\n  - utter_found" in teacher.screen
 
     def test_later_corrections_do_not_undo_earlier_ones(self, domain, memory) -> None:
         base = PolicyEnsemble([memory])

@@ -235,8 +235,15 @@ class MaxHistoryTrackerFeaturizer(TrackerFeaturizer):
     def as_dict(self) -> dict[str, Any]:  # noqa: D102
         return {**super().as_dict(), "max_history": self.max_history, "remove_duplicates": self.remove_duplicates}
 
+    @staticmethod
+    def slice_state_history(states: Sequence[State], slice_length: int | None) -> list[State | None]:
+        """Return the last states, with None in front of fewer than `slice_length`; all of them if that is None."""
+        if not slice_length:
+            return list(states)
+        return [*[None] * (slice_length - len(states)), *states[-slice_length:]]
+
     def _padded(self, states: Sequence[State]) -> list[State | None]:
-        return [*[None] * (self.max_history - len(states)), *states[-self.max_history :]]
+        return self.slice_state_history(states, self.max_history)
 
     def training_states_and_actions(self, trackers: Conversations, domain: Names) -> StatesAndActions:  # noqa: D102
         all_states, all_actions, seen = [], [], set()

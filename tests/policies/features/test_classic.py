@@ -157,6 +157,11 @@ class TestLabelTokenizerSingleStateFeaturizer:
 
 
 class TestMaxHistoryTrackerFeaturizer:
+    def test_a_history_is_sliced_and_padded_in_front(self) -> None:
+        states = [{"a": 1.0}, {"b": 1.0}]
+        sliced = MaxHistoryTrackerFeaturizer.slice_state_history
+        assert [sliced(states, length) for length in (1, 3, None)] == [states[1:], [None, *states], states]
+
     def test_gives_one_example_a_prediction(self, domain, tracker) -> None:
         data = MaxHistoryTrackerFeaturizer(max_history=3).featurize_trackers([tracker], domain)
         assert data.X.shape == (5, 3, domain.num_states)
