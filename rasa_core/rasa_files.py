@@ -15,12 +15,16 @@ from rasa_core.events import UserUttered
 from rasa_core.exceptions import ModelError, did_you_mean
 from rasa_core.rasa3.domain_parts import DATA_KEYS, DOMAIN_KEYS, KNOWN_KEYS, options_in, read_rasa_domain
 from rasa_core.rasa3.rule import Rule, rules_of_old_policies
+from rasa_core.stories.files import holds_stories
+from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.yaml import ReadStories, YamlStoryReader
+from rasa_core.support.folders import files_below
 from rasa_core.support.problems import UNKNOWN_KEY, Note, Problem
 from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
 
 YAML_SUFFIXES: Final = (".yml", ".yaml")
-_OLD_STORIES: Final = ("stories.md", "stories", "data/stories.md")
+_OLD_STORIES: Final = ("stories.md", "stories")
+_STORIES_OF_RASA_2: Final = "data/stories.md"  # Or of 0.9.
 STORY_KEYS: Final = frozenset({"stories", "rules"})
 _UNTOLD: Final = ("version", "imports", *sorted(DATA_KEYS))  # Not about the bot, or told of with the data.
 
@@ -78,6 +82,12 @@ class RasaFiles:
         return [path for path in [*own, *self.data_files] if self._keys.of(path) & STORY_KEYS]
 
     @property
+    def markdown_files(self) -> list[Path]:
+        """The files with stories in Markdown, which Rasa 2 reads beside those in YAML."""
+        found = files_below(self.folder / "data") if _is_of_rasa_2(self.folder / "domain.yml") else ()
+        return [path for path in found if path.suffix.lower() == ".md" and holds_stories(path)]
+
+    @property
     def test_files(self) -> list[Path]:
         """The files with test stories, in ``tests/``."""
         return [path for path in _yaml_files(self.folder / "tests") if self._keys.of(path) & STORY_KEYS]
@@ -116,6 +126,8 @@ class RasaFiles:
     def read_stories(self, problems: list[Problem] | None = None) -> ReadStories:
         """Return stories and rules; raise `StoryParseError` for what is wrong, unless `problems` takes that."""
         read = YamlStoryReader(self.domain, problems).read_files(self.story_files)
+        if files := self.markdown_files:
+            read.steps += StoryFileReader(self.domain, problems=problems).read_stories(files)
         read.rules += self._rules_of_old_policies(read)
         return read
 
@@ -144,7 +156,10 @@ class RasaFiles:
 
 def is_rasa(folder: Path) -> bool:
     """Tell whether a folder has the layout of Rasa 2 and 3 rather than that of 0.9."""
-    if any((folder / name).exists() for name in _OLD_STORIES):  # Rasa 3 has no stories in Markdown, and none there.
+    # Rasa 3 has no stories in Markdown, and none there; Rasa 2 may have some in data/.
+    if any((folder / name).exists() for name in _OLD_STORIES):
+        return False
+    if (folder / _STORIES_OF_RASA_2).exists() and not _is_of_rasa_2(folder / "domain.yml"):
         return False
     if _has_rasa_domain(folder / "domain.yml") or any(
         _keys_of(path) & DOMAIN_KEYS for path in _yaml_files(folder / "domain")
@@ -196,6 +211,14 @@ def _texts_said(files: Iterable[Path]) -> Iterator[str]:
         except YamlError:  # Whoever reads the stories tells of it.
             continue
         yield from (text for step in steps if "bot" in step and (text := step["bot"].written.strip()))
+
+
+def _is_of_rasa_2(path: Path) -> bool:
+    try:
+        keys = {} if not path.is_file() or (root := read_yaml(path)) is None else root.keys()
+        return "version" in keys and keys["version"].written.startswith("2")
+    except YamlError:
+        return False
 
 
 def _has_rasa_domain(path: Path) -> bool:

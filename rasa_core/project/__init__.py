@@ -95,10 +95,11 @@ class Project:
         is_of_rasa = not is_given and (is_rasa(self.folder) or only_understands(self.folder))
         self.rasa = RasaFiles(self.folder) if is_of_rasa else None
         if self.rasa is not None:
-            if not self.rasa.story_files:
+            found = [*self.rasa.story_files, *self.rasa.markdown_files]
+            if not found:
                 self.rasa.names, self.rasa.named_in = names_in(self.nlu_data()), self.nlu_files
             self.domain_file = self.rasa.first_domain_file()
-            self.stories: Path | list[Path] = self.rasa.story_files
+            self.stories: Path | list[Path] = found
         else:
             self.domain_file = self._given(domain, "domain") or find_domain(self.folder)
             self.stories = self._given(stories, "stories") or find_stories(self.folder)

@@ -427,6 +427,60 @@ def test_what_policies_of_rasa_2_did_is_done_by_rules(tmp_path: Path) -> None:
     assert "unused-intent" not in CliRunner().invoke(command, [str(tmp_path)]).output
 
 
+MARKDOWN: Final = """
+## happy path
+* hi
+  - ask_form
+  - form{"name": "ask_form"}
+  - slot{"requested_slot": null}
+  - form{"name": null}
+  - utter_a
+
+## chat in the form
+* hi
+  - ask_form
+  - form{"name": "ask_form"}
+* chat
+  - utter_c
+  - ask_form
+  - form{"name": null}
+  - utter_a
+"""
+
+
+def test_a_project_of_rasa_2_may_have_stories_in_markdown(tmp_path: Path) -> None:
+    domain = """
+        version: "2.0"
+        intents: [hi, bye, chat]
+        entities: [name]
+        slots: {name: {type: text, influence_conversation: false}}
+        forms: {ask_form: {required_slots: {name: [{type: from_entity, entity: name}]}}}
+        responses:
+          utter_a: [{text: "A {name}"}]
+          utter_b: [{text: B}]
+          utter_c: [{text: C}]
+          utter_ask_name: [{text: "Name?"}]
+        """
+    rules = "rules: [{rule: bye, steps: [{intent: bye}, {action: utter_b}]}]"
+    folder = write(tmp_path, config="policies: [MemoizationPolicy, RulePolicy]", domain=domain, data__rules=rules)
+    (folder / "data" / "core").mkdir()
+    (folder / "data" / "core" / "stories.md").write_text(MARKDOWN, encoding="utf-8")
+    (folder / "data" / "stories.md").write_text(
+        "## greeted\n* hi\n  - utter_b\n".replace("hi", "chat"), encoding="utf-8"
+    )
+    project = Project(folder)
+    project.train_if_changed(say=lambda line: None)
+
+    agent = Agent.load(project.model)
+    assert [say(agent, text) for text in ("/bye", "/hi", "/chat", '/bye{"name": "Bo"}')] == [
+        ["B"], ["Name?"], ["C", "Name?"], ["A Bo"],
+    ]  # fmt: skip
+    assert say(agent, "/chat", sender="eve") == ["B"]
+    assert "error" not in CliRunner().invoke(command, [str(folder)]).output.replace("0 errors", "")
+    (folder / "data" / "stories.md").unlink()
+    assert not Project(folder).dialogue_is_current()
+
+
 @pytest.mark.parametrize(
     ("others", "answer"), [((), []), (("FormPolicy",), ["?"]), (("FallbackPolicy",), ["?"]), (("RulePolicy",), ["?"])]
 )
