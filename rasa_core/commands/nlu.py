@@ -134,8 +134,9 @@ def train(
 
 
 def _tell_not_learnt(model: NLUModel, data: TrainingData) -> None:
-    """Tell the first examples that the model understands otherwise than they say."""
-    wrong = [one for one in evaluate_messages(model, data.examples, silent=True).messages if not one.is_intent_right]
+    """Tell the first examples that the model understands otherwise than they say, intents before entities."""
+    wrong = [one for one in evaluate_messages(model, data.examples, silent=True).messages if not one.is_right]
+    wrong.sort(key=lambda one: one.is_intent_right)
     if wrong:
         click.echo(f"{_count(len(wrong), 'example')} could not be learnt, as others say something else:", err=True)
     for one in wrong[:MOST_NOT_LEARNT]:

@@ -72,6 +72,16 @@ def test_findings_are_told_short_or_in_full(tmp_path: Path, capsys: pytest.Captu
         assert ("and 2 more [repeated-example] (--verbose shows all)" in lines) is not is_verbose
 
 
+def test_what_was_not_learnt_is_named(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = "## intent:greet\n- hello [there](dish)\n- hello\n## intent:order\n- good morning\n"
+    (tmp_path / "other.md").write_text(other, encoding="utf-8")
+    nlu_commands._tell_not_learnt(NLUModel.load(folder / "model"), read_training_data("other.md"))
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "2 examples could not be learnt, as others say something else:"
+    assert re.fullmatch(r"  other\.md:5: good morning: found greet \(0\.\d\d\) instead of order", told[1])
+    assert re.fullmatch(r'  other\.md:2: hello there: .*missed dish "there"', told[2])
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
