@@ -22,12 +22,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, ClassVar, TypeVar
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 from sqlalchemy import URL, create_engine, exc
 from sqlalchemy.pool import PoolProxiedConnection
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError
+from rasa_core.tracker_store.idle_connections import IdleConnections
 from rasa_core.tracker_store.locks import MutexTable, busy_error, check_timeout
 
 _Result = TypeVar("_Result")
@@ -227,11 +228,12 @@ class Database(ABC):
 
     def _start(self) -> None:
         """Begin without connections."""
-        connect, opened = self.connector(), WeakSet[Any]()
+        connect, opened, idle = self.connector(), WeakSet[Any](), IdleConnections(self.error)
 
         def creator() -> Any:
             connection = connect()
             opened.add(connection)
+            idle.opened(len(opened))
             return connection
 
         engine = create_engine(
@@ -250,6 +252,7 @@ class Database(ABC):
         # it takes no version of CockroachDB for one of PostgreSQL.
         engine.dialect.do_ping = type(self)._is_alive  # type: ignore[method-assign, assignment]
         engine.dialect.initialize = lambda connection: None  # type: ignore[method-assign]
+        idle.engine, self._idle = ref(engine), idle
         self._engine, self._opened, self._threads, self._mutexes = engine, opened, _Threads(), MutexTable()
 
     @classmethod
@@ -307,6 +310,7 @@ class Database(ABC):
                 left = deadline - time.monotonic()
                 if left <= 0 or self.diagnosis(error)[1] is not FULL:
                     raise
+                self._idle.refused()
             time.sleep(min(wait * random.uniform(0.5, 1.0), left))
             wait = min(wait * 2, _LONGEST_WAIT)
 

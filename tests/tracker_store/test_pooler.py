@@ -126,6 +126,22 @@ def test_requests_wait_for_a_connection_where_the_user_may_have_no_more(limited:
         assert [store.read_head(str(number)) for number in range(8)] == [head(5)] * 8
 
 
+def test_a_process_that_rests_leaves_the_connections_to_others(limited: str) -> None:
+    barrier = threading.Barrier(2)
+    with store_from_url(f"{limited}?timeout=20") as first:
+
+        def work(number: int) -> None:
+            with first.lock(str(number)):
+                barrier.wait(20)  # Both connections are open now.
+                first.commit(str(number), 0, ["0"], head(1))
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(work, range(2)))
+        with store_from_url(f"{limited}?timeout=20") as second:
+            assert second.sender_ids() == ["0", "1"]
+        assert first.sender_ids() == ["0", "1"]
+
+
 @pytest.mark.parametrize("number", ["0", "-1", "many", ""])
 def test_a_number_of_connections_that_is_none_is_refused(number: str) -> None:
     with pytest.raises(StoreError, match="connection"):
