@@ -28,7 +28,8 @@ def install(ctx: click.Context, param: click.Parameter, shell: str | None) -> No
         for line in _install(ctx.command, name):
             click.echo(line)
     except OSError as error:
-        raise click.ClickException(f"cannot write {error.filename}: {error.strerror}.") from error
+        where = error.filename or f"below {Path.home()}"  # A full disk is noticed when no name is known any more.
+        raise click.ClickException(f"cannot write {where}: {error.strerror}.") from error
     except RuntimeError as error:  # Of a user without a home, as in a container.
         raise click.ClickException("it is not known where your home is: set HOME.") from error
     ctx.exit()

@@ -103,6 +103,16 @@ class TestCompletion:
         assert finished.exit_code == 1
         assert finished.output.startswith("Error: cannot write ")
 
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is of Linux")
+    def test_a_full_disk_is_told_with_a_place(self, home: Path) -> None:
+        (home / ".local/share/rasa-core").mkdir(parents=True)
+        (home / ".local/share/rasa-core/completion.bash").symlink_to("/dev/full")
+        finished = CliRunner().invoke(main, ["--install-completion", "bash"])
+        assert (finished.exit_code, finished.output) == (
+            1,
+            f"Error: cannot write below {home}: No space left on device.\n",
+        )
+
     def test_whoever_has_no_home_is_told_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def nobody(uid: int) -> object:  # As in a container that runs as a user whom its system does not know.
             raise KeyError(uid)
