@@ -118,7 +118,7 @@ class PolicyEnsemble(KnownByName):
         """Return the prediction of a subclass that was written for 0.9."""
         names, decider = domain.action_names, type(self).__name__
         given = self.probabilities_using_best_policy(tracker, domain)
-        scores = [float(score) if score > 0.0 else 0.0 for score in ([] if given is None else given)]
+        scores = _numbers([] if given is None else given, decider)
         prediction = _prediction(scores, names, decider) if any(scores) else _undecided(names)
         if type(self).predict_next_action is PolicyEnsemble.predict_next_action:
             return prediction
@@ -142,8 +142,7 @@ class PolicyEnsemble(KnownByName):
             if best is not None and best_rank >= _rank(priority, policy.HIGHEST_SCORE):
                 continue
             given = policy.predict_action_probabilities(tracker, domain)
-            # Policies of users' own may return NumPy's numbers, NaN, or scores below zero; nothing of these goes on.
-            scores = [float(score) if score > 0.0 else 0.0 for score in given]
+            scores = _numbers(given, type(policy).__name__)
             top = max(scores, default=0.0)
             if top > 0.0 and top >= policy.threshold and (rank := _rank(priority, top)) > best_rank:
                 best_rank, best, winner = rank, scores, type(policy).__name__
@@ -260,6 +259,18 @@ def _policy_class(described: Mapping[str, str], file: Path) -> type[Policy]:
 def _undecided(names: list[str]) -> Prediction:
     share = 1.0 / len(names)
     return Prediction(ACTION_LISTEN_NAME, share, None, dict.fromkeys(names, share))
+
+
+def _numbers(given: Any, decider: str) -> list[float]:
+    """Return scores as numbers; `ModelError` is raised for what has no scores.
+
+    Policies of users' own may return NumPy's numbers, NaN, infinity, or scores below zero; nothing of these goes on.
+    """
+    try:
+        return [float(score) if 0.0 < score < math.inf else 0.0 for score in given]
+    except (TypeError, ValueError) as error:
+        problem = f"{decider} gave {given!r:.80}, and no list with one score for each action of the domain"
+        raise ModelError(f"{problem} ({error}).") from error
 
 
 def _prediction(scores: list[float], names: list[str], decider: str) -> Prediction:

@@ -22,6 +22,7 @@ Stamp = tuple[int, int, int]
 
 OLD = ".old"
 """Ending of the name of a directory that was there before, while another takes its place."""
+_told_links: set[str] = set()  # Commands go through the same folders many times.
 _LEAST_ROOM = 16_384  # Bytes; a model takes more, and a full disk has none.
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # As in Linux's <fcntl.h> and <linux/fs.h>.
 
@@ -49,7 +50,8 @@ def files_below(folder: Path) -> list[Path]:
                 found.append(path)
             elif path.is_dir() and real not in above:
                 waiting.append((path, above | {real}))
-            elif path.is_dir():
+            elif path.is_dir() and (link := str(path.absolute())) not in _told_links:
+                _told_links.add(link)
                 logger.warning("%s: the link leads back to %s, and is not followed.", path, real)
     # By parts: as text, "a-b/c" would come before "a/b".
     return sorted(found, key=lambda path: path.relative_to(folder).parts)

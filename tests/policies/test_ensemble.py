@@ -125,7 +125,7 @@ class TestPrediction:
         assert type(prediction.confidence) is float
         json.dumps(prediction.scores)
 
-    @pytest.mark.parametrize("odd", [-1.0, math.nan], ids=["negative", "not-a-number"])
+    @pytest.mark.parametrize("odd", [-1.0, math.nan, math.inf], ids=["negative", "not-a-number", "infinite"])
     def test_an_odd_score_counts_as_none(self, domain, tracker, odd) -> None:
         policy = scoring(domain, action_listen=odd, utter_greet=0.5)
         prediction = PolicyEnsemble([policy]).predict(tracker, domain)
@@ -134,6 +134,11 @@ class TestPrediction:
     def test_a_wrong_number_of_scores_is_explained(self, domain, tracker) -> None:
         with pytest.raises(ModelError, match="FixedScores gave 2 scores for the 8 actions"):
             PolicyEnsemble([FixedScores([0.1, 0.2])]).predict(tracker, domain)
+
+    @pytest.mark.parametrize("given", [None, 5, "utter_bye", {"utter_bye": 1.0}, np.eye(8)[:1]], ids=repr)
+    def test_what_is_no_list_of_scores_is_told_with_the_policy(self, domain, tracker, given) -> None:
+        with pytest.raises(ModelError, match=r"FixedScores gave .* and no list with one score for each action"):
+            PolicyEnsemble([FixedScores(given)]).predict(tracker, domain)
 
     def test_old_methods_say_the_same(self, domain, tracker) -> None:
         ensemble = PolicyEnsemble([scoring(domain, utter_greet=0.6, utter_bye=0.2)])

@@ -9,7 +9,7 @@ import pytest
 from rasa_core.events import ActionExecuted
 from rasa_core.exceptions import StoryParseError
 from rasa_core.stories import extract_story_graph, load_data, persist_data
-from rasa_core.stories.files import holds_stories
+from rasa_core.stories.files import holds_stories, story_files
 from rasa_core.stories.markdown import StoryFileReader
 
 STORY = "## s\n* greet\n - utter_greet\n"
@@ -129,6 +129,9 @@ def test_links_to_folders_are_followed_and_circles_are_told(tmp_path, domain, ca
 
     assert _names(tmp_path / "bot", domain) == ["s"]
     assert f"linked/back: the link leads back to {tmp_path / 'bot'}, and is not followed" in caplog.text
+
+    story_files(tmp_path / "bot")
+    assert caplog.text.count("leads back") == 1  # Told once, however often the folder is gone through.
 
 
 def test_several_files_are_read_in_their_order(tmp_path, domain):
