@@ -18,10 +18,9 @@ from rasa_core.support.places import Place
 from rasa_core.support.plain_yaml import TEXT_TYPES, Loader, PlainData, check_depth, check_tags, place_of, written
 from rasa_core.support.plain_yaml import write_yaml as write_yaml
 from rasa_core.support.problems import Problem, listed, log_warnings
-from rasa_core.support.yaml_limits import is_null, line_of, merged_pairs, number_in
+from rasa_core.support.yaml_limits import explained, is_null, line_of, merged_pairs, number_in
 
 logger = logging.getLogger(__name__)
-
 
 KNOWN_KEYS = (
     *("intents", "entities", "slots", "templates", "responses"),
@@ -86,6 +85,7 @@ def names_of_actions(
     DomainError
         If a class cannot be loaded, or a name stands twice or is that of a built-in action.
     """
+    check_action_names([name for name in action_classes if name in DEFAULT_ACTION_NAMES])
     if factory == "remote":
         names = list(given) if given else [conventional_name(name) for name in action_classes]
     # Nothing but templates: no class has to be loaded, and `actions` need not be imported.
@@ -165,7 +165,7 @@ def read_domain(text: str, name: str = "domain", problems: list[Problem] | None 
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise DomainError(f"{place}: not valid YAML: {getattr(error, 'problem', error)}.") from error
+        raise DomainError(f"{place}: not valid YAML: {explained(error, text)}") from error
     if root is None:
         raise DomainError(f"{name}: the file is empty. A domain has at least intents: and actions:.")
     check_tags(root, name)
@@ -327,7 +327,7 @@ class _Reader:
         for name, entry in self.named_entries(node, "intents"):
             names.append(name)
             if isinstance(entry, yaml.MappingNode):
-                options = self.value(entry.value[0][1])
+                options = {} if is_null(entry.value[0][1]) else self.value(entry.value[0][1])
                 if not isinstance(options, dict):
                     self.tell(entry, f"options of the intent {name!r} are like {{use_entities: false}}.")
                     continue

@@ -401,6 +401,36 @@ actions: [utter_hi]
     assert domain.templates == {"utter_hi": [{"text": "yes"}], "utter_bye": [{"text": "bye"}]}
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("intents:\n\t- a", "bot.yml:2:1: .* Line 2 has a tab before its text; YAML takes spaces alone there"),
+        ("intents:\n-\u00a0a\nactions: []", r"Line 2 has a character \(U\+00A0\) that looks like a space"),
+        ("intents: [%a]", "bot.yml:1:11: .* A text that begins with % stands in quotes"),
+        ("intents: [*a]", r"A text that begins with \* stands in quotes"),
+        ("templates:\n  a:\n  - text: Note: this", "A text with a colon and a space in it stands in quotes"),
+    ],
+)
+@pytest.mark.parametrize("version", ["", "\nversion: '3.1'"], ids=["0.9", "3"])
+def test_what_makes_a_text_no_yaml_is_told_where_it_can_be_seen(text: str, hint: str, version: str) -> None:
+    with pytest.raises(DomainError, match=hint):
+        Domain.from_yaml(text + version, name="bot.yml")
+
+
+def test_an_intent_with_a_colon_and_no_options_has_none() -> None:
+    assert Domain.from_yaml("intents:\n- a:\n- b: {use_entities: true}").intents == ["a", "b"]
+
+
+def test_built_in_actions_are_told_as_such_where_classes_run_here() -> None:
+    with pytest.raises(DomainError, match="every bot has the action 'action_listen'; remove it"):
+        Domain.from_yaml("actions: [action_listen]")
+
+
+def test_templates_of_rasa_2_are_its_responses() -> None:
+    domain = Domain.from_yaml("version: '2.0'\ntemplates: {utter_a: [{text: a}]}\nresponses: {utter_b: [{text: b}]}")
+    assert sorted(domain.templates) == ["utter_a", "utter_b"]
+
+
 def test_what_is_taken_over_and_has_no_keys_is_an_error() -> None:
     with pytest.raises(DomainError, match=r"bot.yml:2:9: << takes over the keys of a mapping"):
         Domain.from_yaml("actions: &a [x]\nslots: {<<: *a}", name="bot.yml")

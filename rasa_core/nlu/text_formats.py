@@ -58,7 +58,7 @@ from rasa_core.exceptions import did_you_mean
 from rasa_core.nlu.training_data import MOST_SHOWN, EntitySpan, TrainingData, TrainingDataBuilder, as_value
 from rasa_core.support.strict_json import decode_prefix
 from rasa_core.support.text_files import lines_of
-from rasa_core.support.yaml_limits import YamlLimitError, check_yaml, merged_pairs
+from rasa_core.support.yaml_limits import YamlLimitError, check_yaml, explained, merged_pairs
 
 logger = logging.getLogger(__name__)
 
@@ -238,7 +238,7 @@ def read_yaml(text: str, builder: TrainingDataBuilder) -> TrainingData:
         builder.fail(error.problem)
     except yaml.MarkedYAMLError as error:
         builder.line = error.problem_mark.line + 1 if error.problem_mark else None
-        builder.fail(f"not valid YAML: {error.problem}.")
+        builder.fail(f"not valid YAML: {explained(error, text)}")
     except UnicodeEncodeError as error:
         builder.line = text.count("\n", 0, error.start) + 1
         builder.fail("half of a surrogate pair, which is no character; remove it.")

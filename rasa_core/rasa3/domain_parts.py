@@ -60,6 +60,7 @@ KNOWN_KEYS: Final = (
 DATA_KEYS: Final = frozenset({"nlu", "stories", "rules"})
 """Keys of other files, which may stand beside those of a domain."""
 DOMAIN_KEYS: Final = frozenset(KNOWN_KEYS) - {"version", "imports"}
+_OLD_KEYS: Final = {"templates": "responses"}  # As Rasa 2 took them, too.
 _LISTS: Final = ("intents", "entities", "actions", "e2e_actions")
 _MAPPINGS: Final = ("slots", "forms", "responses", "session_config", "config")
 _LISTS_OF_PARTS: Final = ("buttons", "quick_replies", "elements", "condition")
@@ -227,7 +228,7 @@ class _Merger:
         if not root.is_mapping:
             raise DomainError(f"{root.place}: a domain is a mapping of keys to values.")
         for key, value in root.pairs():
-            name = key.written
+            name = _OLD_KEYS.get(key.written, key.written)
             if name in _LISTS:
                 self._add_list(name, value)
             elif name in _MAPPINGS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -9,6 +10,8 @@ import yaml
 
 TAG: Final = "tag:yaml.org,2002:"
 _PLAIN: Final = ("null", "bool", "int", "float", "str", "timestamp", "seq", "map", "merge", "value")
+_ODD_SPACE: Final = re.compile(r"[ -]*([\t\u00a0\u2000-\u200b\u202f\u3000\ufeff])")
+_QUOTED: Final = re.compile(r"[%@`*&!]")
 _MERGE: Final = f"{TAG}merge"
 _PLAIN_TAGS: Final = frozenset(TAG + name for name in _PLAIN)
 
@@ -94,6 +97,24 @@ def line_of(node: yaml.Node) -> int:
 def is_null(node: yaml.Node) -> bool:
     """Tell whether a node is null: nothing, ``~`` or ``null``."""
     return isinstance(node, yaml.ScalarNode) and node.tag == f"{TAG}null"
+
+
+def explained(error: yaml.YAMLError, text: str) -> str:
+    """Return what is wrong with a text that is no YAML, as a sentence, and what it comes from if that can be seen."""
+    problem = f"{getattr(error, 'problem', error)}."
+    mark = getattr(error, "problem_mark", None)
+    lines = text.split("\n")[: mark.line + 1] if mark else []
+    # The place is behind the last line where something is missing at the end.
+    if mark and mark.line < len(lines) and (found := _QUOTED.match(lines[mark.line], mark.column)):
+        problem += f" A text that begins with {found[0]} stands in quotes."
+    elif problem.startswith("mapping values are not allowed"):
+        problem += " A text with a colon and a space in it stands in quotes."
+    for number, line in enumerate(lines, 1):
+        begin = _ODD_SPACE.match(line)
+        if begin is not None:
+            what = "a tab" if begin[1] == "\t" else f"a character (U+{ord(begin[1]):04X}) that looks like a space"
+            return f"{problem} Line {number} has {what} before its text; YAML takes spaces alone there."
+    return problem
 
 
 def merged_pairs(node: yaml.MappingNode, tell: Callable[[yaml.Node, str], object]) -> list[tuple[yaml.Node, yaml.Node]]:
