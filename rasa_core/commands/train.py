@@ -112,13 +112,37 @@ def policies(max_history: int | None = DEFAULT_MAX_HISTORY) -> list[MemoizationP
     "--nlu",
     help="Folder or address of what understands messages: with --online, or in place of the NLU data of a PROJECT.",
 )
-@click.option("--history", default=DEFAULT_MAX_HISTORY, show_default=True, help="States that memoization compares.")
 @click.option(
-    "--epochs", type=int, help="How often the network sees each example; if not given, by how many there are."
+    "--history",
+    type=click.IntRange(min=1),
+    default=DEFAULT_MAX_HISTORY,
+    show_default=True,
+    help="States that memoization compares.",
 )
-@click.option("--validation_split", default=0.0, show_default=True, help="Share of examples that is only measured on.")
-@click.option("--batch_size", type=int, help="Examples in one step of training; if not given, by how many there are.")
-@click.option("--augmentation", default=DEFAULT_AUGMENTATION, show_default=True, help="Stories glued together.")
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    help="How often the network sees each example; if not given, by how many there are.",
+)
+@click.option(
+    "--validation_split",
+    type=click.FloatRange(0.0, 1.0, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="Share of examples that is only measured on.",
+)
+@click.option(
+    "--batch_size",
+    type=click.IntRange(min=1),
+    help="Examples in one step of training; if not given, by how many there are.",
+)
+@click.option(
+    "--augmentation",
+    type=click.IntRange(min=0),
+    default=DEFAULT_AUGMENTATION,
+    show_default=True,
+    help="Stories glued together.",
+)
 @click.option("--online", is_flag=True, help="Then talk to the bot, and correct what it does.")
 @click.option("--debug_plots", is_flag=True, help="Draw the checkpoints into story_blocks_connections.html.")
 @click.option("--force", is_flag=True, help="Train a project though nothing has changed.")

@@ -56,6 +56,10 @@ def test_memoization_compares_three_states_unless_told() -> None:
     assert policies(None)[0].max_history == 5
 
 
+NUMBERS = [("--history", "0"), ("--epochs", "0"), ("--validation_split", "1.0"), ("--batch_size", "0")]
+NUMBERS += [("--augmentation", "-1")]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -65,6 +69,7 @@ def test_memoization_compares_three_states_unless_told() -> None:
         (["bot", "-o", "model"], "--out does not go with a project folder"),
         (["nowhere"], "'nowhere' does not exist"),
         (["-d", "nowhere.yml", "-s", "s.md", "-o", "model"], "nowhere.yml"),
+        *((["bot", option, number], f"{number} is not in the range") for option, number in NUMBERS),
     ],
 )
 def test_wrong_calls_are_told_in_a_line(arguments: list[str], message: str) -> None:

@@ -135,7 +135,7 @@ class TestPrediction:
         with pytest.raises(ModelError, match="FixedScores gave 2 scores for the 8 actions"):
             PolicyEnsemble([FixedScores([0.1, 0.2])]).predict(tracker, domain)
 
-    @pytest.mark.parametrize("given", [None, 5, "utter_bye", {"utter_bye": 1.0}, np.eye(8)[:1]], ids=repr)
+    @pytest.mark.parametrize("given", [5, "utter_bye", {"utter_bye": 1.0}, np.eye(8)[:1]], ids=repr)
     def test_what_is_no_list_of_scores_is_told_with_the_policy(self, domain, tracker, given) -> None:
         with pytest.raises(ModelError, match=r"FixedScores gave .* and no list with one score for each action"):
             PolicyEnsemble([FixedScores(given)]).predict(tracker, domain)
