@@ -95,7 +95,17 @@ def find_nlu_data(folder: Path) -> list[Path]:
     own = [path for path in sorted(folder.iterdir()) if path.is_file() and holds_nlu_data(path)]
     folders = [folder / name for name in NLU_FOLDERS if (folder / name).is_dir()]
     found = [*own, *(path for named in folders for path in list_data_files(named))]
-    return found or [path for path in _own_files(folder) if not _FOR_TESTS.match(path.stem) and holds_nlu_data(path)]
+    if found:
+        return found
+    below = [path for path in _own_files(folder) if not _FOR_TESTS.match(path.stem) and holds_nlu_data(path)]
+    own_domain = _domains_in(folder)[:1] if below else []
+    return [path for path in below if not _is_of_another_bot(path, folder, own_domain)]
+
+
+def _is_of_another_bot(path: Path, folder: Path, domain: list[Path]) -> bool:
+    """Tell whether there is a domain beside a file or above it that is not the one of the project."""
+    above = [parent for parent in path.parents if parent.is_relative_to(folder) and parent != folder]
+    return any(one.is_file() and one not in domain for parent in above for one in (parent / name for name in DOMAINS))
 
 
 def only_understands(folder: Path) -> bool:

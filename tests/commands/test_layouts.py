@@ -109,6 +109,12 @@ def test_nlu_data_is_found_in_any_folder_where_the_usual_ones_have_none(
     assert [path.relative_to(tmp_path).as_posix() for path in find_nlu_data(tmp_path)] == expected
 
 
+def test_nlu_data_of_another_bot_below_is_left_to_it(tmp_path: Path) -> None:
+    write(tmp_path, {"domain.yml": DOMAIN, "bots/a/domain.yml": DOMAIN, "bots/a/data/nlu.md": NLU, "my/nlu.md": NLU})
+    assert find_nlu_data(tmp_path) == [tmp_path / "my" / "nlu.md"]
+    assert find_nlu_data(tmp_path / "bots") == [tmp_path / "bots" / "a" / "data" / "nlu.md"]
+
+
 def test_nlu_data_is_found_behind_a_link_and_in_another_encoding(tmp_path: Path) -> None:
     write(tmp_path / "elsewhere", {"nlu.md": NLU})
     (tmp_path / "bot" / "data").mkdir(parents=True)
