@@ -277,7 +277,8 @@ def restore_snapshot(state: ConversationState, snapshot: Mapping[str, Any]) -> N
         state.latest_message = UserUttered(text, parse_data=parse_data, timestamp=stamp, input_channel=channel_name)
     if snapshot["bot"] is not None:
         state.latest_bot_utterance = BotUttered(*snapshot["bot"])
-    state.latest_input_channel = snapshot.get("channel")  # A head of before lacks it.
+    # A head of before lacks it.
+    state.latest_input_channel = snapshot.get("channel", state.latest_message.input_channel)
     state.latest_action_failed = isinstance(snapshot["action"], list)
     state.latest_action_name = snapshot["action"][0] if state.latest_action_failed else snapshot["action"]
     state._paused = snapshot["paused"]

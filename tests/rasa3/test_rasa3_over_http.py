@@ -81,6 +81,23 @@ def test_where_a_user_writes_is_known_also_after_the_message_was_taken_back(clie
     assert triggered["latest_input_channel"] == "rest"
 
 
+def test_a_head_of_before_tells_the_channel_of_its_message(client: Client, agent: Agent) -> None:
+    say(client, "/chat")
+    tracker = agent.read_tracker("ada")
+    snapshot = tracker.snapshot()
+    del snapshot["channel"]
+    again = type(tracker).from_snapshot(
+        "ada",
+        agent.domain,
+        snapshot,
+        version=tracker.version,
+        origin=0,
+        window=tracker.history.window,
+        read_events=tracker.events_between,
+    )
+    assert again.latest_input_channel == "rest"
+
+
 def test_the_events_of_a_state_are_chosen_as_in_rasa(client: Client) -> None:
     say(client, "/chat", "/restart", "/book", "/inform")
     everything = types(client, include_events="ALL")
