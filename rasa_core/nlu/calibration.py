@@ -3,9 +3,11 @@
 Notation: a and b are what the scores of the network and those of the linear classifier are multiplied by before they
 are added and become confidences. The shares of both are a / (a + b) and b / (a + b), and T = 1 / (a + b) is the
 temperature: what one of them gets more the other gets less, so that of few messages, the sum is far more certain than
-either. What n messages say of their logarithms counts ``n / (n + 40)``; the rest says what other data mostly say, which
-is 0.4 and 0.6, and so T = 1. The scores of tags of the network are multiplied by a share of their
-own, with which it and the linear tagger find most entities.
+either. What n messages say of the logarithm of a / b counts ``n / (n + D)``, and the rest says what is typical, the
+shares 0.4 and 0.6; then, at these shares, what they say of that of T counts ``n / (n + 40)``, and the rest says that
+T = 1. D is 40, or 200 where they were left out by networks that have learnt for less long than the one that serves,
+which count for too little there. The scores of tags of the network are multiplied by a share of their own, with which
+it and the linear tagger find most entities.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ from rasa_core.support.probabilities import log_loss, softmax
 Floats = NDArray[np.float32]
 
 _BOUNDS: Final = ((0.05, 3.0), (0.33, 3.3))  # Of a and b; what few messages say beyond these is chance.
+_BOUNDS_OF_SUM: Final = (0.25, 6.0)
 _DOUBT: Final = 40
+_DOUBT_OF_BRIEF: Final = 200  # The D above, of networks that have learnt less.
 _TYPICAL: Final = (0.4, 0.6)  # a and b where nothing is known of them.
 _KEPT: Final = 0.96
 """Share of the messages understood right that the proposed threshold keeps."""
@@ -120,26 +124,37 @@ def _drawn(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
-def calibrated(deep: Floats, wide: Floats, intents: NDArray[np.int_]) -> Calibration:
+def calibrated(deep: Floats, wide: Floats, intents: NDArray[np.int_], *, is_brief: bool = False) -> Calibration:
     """Return what the scores of network and classifier, ``(messages, intents + 1)``, say beside the true intents.
 
-    The loss is convex in a and b, so that there is one answer.
+    The loss is convex in a and b, so that there is one answer. `is_brief` says whether the network that scored them
+    has learnt for less long than the one that serves.
     """
     if not len(intents):
         return UNMEASURED
     typical = np.log(_TYPICAL)
 
-    def loss(logarithms: NDArray[np.float64]) -> float:
-        a, b = np.exp(logarithms)
+    def loss(a: float, b: float) -> float:
         return log_loss((a * deep + b * wide).astype(np.float32), labels=intents, temperature=1.0)
 
     bounds = [(math.log(least), math.log(most)) for least, most in _BOUNDS]
     # As logarithms: twice as much is as far as half as much, and neither can become negative.
-    found = scipy("optimize").minimize(loss, typical, method="L-BFGS-B", bounds=bounds, options={"eps": 1e-3})
-    a, b = np.exp(typical + (found.x - typical) * (len(intents) / (len(intents) + _DOUBT)))
-    chances = softmax((a * deep + b * wide).astype(np.float32))[:, :-1]
+    optimize, count = scipy("optimize"), len(intents)
+    found = optimize.minimize(
+        lambda x: loss(*np.exp(x)), typical, method="L-BFGS-B", bounds=bounds, options={"eps": 1e-3}
+    )
+    doubt = _DOUBT_OF_BRIEF if is_brief else _DOUBT
+    ratio = math.exp(np.diff(typical + (found.x - typical) * (count / (count + doubt)))[0])  # b / a
+    share = 1.0 / (1.0 + ratio)
+    logarithm = optimize.minimize_scalar(
+        lambda x: loss(math.exp(x) * share, math.exp(x) * (1.0 - share)),
+        bounds=[math.log(end) for end in _BOUNDS_OF_SUM],
+        method="bounded",
+        options={"xatol": 1e-3},
+    ).x
+    both = math.exp(logarithm * count / (count + _DOUBT))
+    chances = softmax((both * (share * deep + (1.0 - share) * wide)).astype(np.float32))[:, :-1]
     # Of the messages understood right, the 4 % with the least confidence fall below; rounded down, to keep no fewer.
     right = np.sort(chances.max(axis=1)[chances.argmax(axis=1) == intents])
     threshold = float(right[int((1.0 - _KEPT) * len(right))]) if len(right) else 0.0
-    both = a + b
-    return Calibration(float(a / both), float(b / both), float(1.0 / both), int(threshold * 100) / 100)
+    return Calibration(share, 1.0 - share, 1.0 / both, int(threshold * 100) / 100)

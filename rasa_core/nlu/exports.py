@@ -98,9 +98,11 @@ class _Reader:
         self.builder = builder
         self._text, self._line, self._counted = text, 1, 0
 
-    def example(self, text: Any, intent: Any, entities: Callable[[str], Iterable[EntitySpan]]) -> None:
-        """Add a message; `entities` returns what is marked in its text."""
-        with self.builder.each(self._line_of(text)):
+    def example(
+        self, text: Any, intent: Any, entities: Callable[[str], Iterable[EntitySpan]], beginning: str | None = None
+    ) -> None:
+        """Add a message; `entities` returns what is marked in its text, of which a `beginning` may stand alone."""
+        with self.builder.each(self._line_of(text if beginning is None else beginning)):
             if not isinstance(text, str):
                 self.builder.fail(f"the message {json.dumps(text)[:MOST_SHOWN]} is no text.")
             self.builder.add_example(text, intent if isinstance(intent, str) and intent else None, entities(text))
@@ -193,7 +195,8 @@ def _read_dialogflow(reader: _Reader, content: Sequence[Mapping[str, Any]]) -> N
                 reader.values(name, one.get("value"), _list(one.get("synonyms")))
         elif one.get("isTemplate") is not True:  # A template names entities, and has none of their values.
             parts = [(str(part.get("text", "")), _dialogflow_entity(part)) for part in _objects(one, "data")]
-            reader.example("".join(text for text, _ in parts), name, partial(_spans_of, parts))
+            beginning = parts[0][0] if parts else None
+            reader.example("".join(text for text, _ in parts), name, partial(_spans_of, parts), beginning)
 
 
 def _named(file: str) -> tuple[str, str]:

@@ -230,7 +230,7 @@ class NLUTraining:
         intents = np.array([message.intent for message in self._messages])
         known = np.concatenate([np.isin(intents[one.rows], np.delete(intents, one.rows)) for one in seen])
         rows, deep, wide = (np.concatenate(part)[known] for part in zip(*(one[:3] for one in seen), strict=True))
-        found = calibrated(deep, wide, intents[rows])
+        found = calibrated(deep, wide, intents[rows], is_brief=self._is_small)
         tags = [one.tags for one in seen if one.tags is not None]
         return replace(found, tag_share=best_tag_share(tags)) if tags else found
 

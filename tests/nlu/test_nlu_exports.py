@@ -98,6 +98,7 @@ def test_a_folder_of_dialogflow_is_read_by_the_names_of_its_files(tmp_path: Path
     }
     data = read_training_data(written(tmp_path, files))
     assert data.examples == (IN_LISBON,)
+    assert str(data.examples[0].place) == f"{tmp_path / 'intents/inform_usersays_en.json'}:6"
     assert data.synonyms == {"lisboa": "Lisbon"}
     assert data.lookups == (Lookup("city", ("Lisbon", "Lisboa")),)
 
