@@ -14,11 +14,13 @@ from policy_bot import STORIES, chosen, conversation
 from rasa_core.exceptions import ModelError
 from rasa_core.policies import KerasPolicy
 from rasa_core.policies.features.classic import (
-    BinarySingleStateFeaturizer,
     FullDialogueTrackerFeaturizer,
     MaxHistoryTrackerFeaturizer,
 )
 from rasa_core.policies.features.history import HistoryFeaturizer
+from rasa_core.policies.features.single_states import (
+    BinarySingleStateFeaturizer,
+)
 from rasa_core.policies.keras_training import import_keras
 
 pytestmark = pytest.mark.filterwarnings("ignore:Do not pass an `input_shape`:UserWarning")

@@ -20,10 +20,12 @@ from rasa_core.exceptions import ModelError
 from rasa_core.policies import KerasPolicy, MemoizationPolicy, keras_policy, keras_training, network_training
 from rasa_core.policies.features.classic import (
     FullDialogueTrackerFeaturizer,
-    LabelTokenizerSingleStateFeaturizer,
     MaxHistoryTrackerFeaturizer,
 )
 from rasa_core.policies.features.history import HistoryFeaturizer
+from rasa_core.policies.features.single_states import (
+    LabelTokenizerSingleStateFeaturizer,
+)
 from rasa_core.policies.network import PolicyNetwork
 from rasa_core.policies.network_training import Schedule, Trained
 from rasa_core.policies.training_turns import NO_PLACES, NO_TURNS, StoredTurns
