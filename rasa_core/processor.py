@@ -285,14 +285,14 @@ class MessageProcessor(TurnProcessor):
         Parameters
         ----------
         reminder_event
-            As it stands in the conversation.
+            As it stands in the conversation; one that no message cancels need not stand there.
         dispatcher
             Names the conversation, and says what the bot says.
         """
         with self.tracker_store.conversation(dispatcher.sender_id) as conversation:
             tracker = conversation.tracker
-            name, events = reminder_event.action_name, tracker.events_after_latest_restart()
-            if name is None or _is_cancelled(reminder_event, events):
+            name = reminder_event.action_name
+            if name is None or _is_cancelled(reminder_event, tracker):
                 return
             # Else policies would take what follows for an answer to the user's last message.
             tracker.take(UserUttered.empty())
@@ -343,15 +343,20 @@ def _nothing(tracker: DialogueStateTracker) -> None:
     pass
 
 
-def _is_cancelled(reminder: ReminderScheduled, events: Iterable[Event]) -> bool:
-    """Tell whether a reminder of 0.9 no longer stands, after the events since the latest restart."""
+def _is_cancelled(reminder: ReminderScheduled, tracker: DialogueStateTracker) -> bool:
+    """Tell whether a reminder of 0.9 no longer stands: by a restart since it was set, or by a message."""
+
+    def is_it(event: Event) -> bool:
+        return isinstance(event, ReminderScheduled) and event.name == reminder.name
+
     found = False
-    for event in events:
-        if isinstance(event, ReminderScheduled) and event.name == reminder.name:
+    for event in tracker.events_after_latest_restart():
+        if is_it(event):
             found = True  # Perhaps anew, after a message that had cancelled it.
         elif isinstance(event, UserUttered) and reminder.kill_on_user_message:
             found = False
-    return not found
+    # One that no message cancels may have been set elsewhere, and stand in no log.
+    return not found and (reminder.kill_on_user_message or any(map(is_it, tracker.events)))
 
 
 def _begin_by(conversation: Conversation, events: Sequence[Event]) -> None:

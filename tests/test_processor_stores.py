@@ -174,6 +174,20 @@ class TestReminders:
         assert texts == ["hello"]
         assert Caller(processor).log()[-4:] == ["None", "utter_greet", "bot", "action_listen"]
 
+    @pytest.mark.parametrize(
+        ("events", "kill", "texts"),
+        [
+            pytest.param([], False, ["hello"], id="set elsewhere"),
+            pytest.param([], True, [], id="set elsewhere, cancelled by messages"),
+            pytest.param([ReminderScheduled("utter_greet", MOMENT), Restarted()], False, [], id="restarted since"),
+        ],
+    )
+    def test_one_that_no_message_cancels_needs_no_log(self, events, kill, texts) -> None:
+        processor = self.make()
+        processor.append_events("anna", [*events, UserUttered("/bye", {"name": "bye"})])
+        reminder = ReminderScheduled("utter_greet", self.MOMENT, kill_on_user_message=kill)
+        assert [message["text"] for message in self.remind(processor, reminder)] == texts
+
     def test_what_the_user_said_before_is_answered_no_more(self) -> None:
         processor = self.make()
         reminder = ReminderScheduled("utter_greet", self.MOMENT, kill_on_user_message=False)
