@@ -167,8 +167,8 @@ def _without_brackets(name: str, text: str) -> tuple[str, list[Parse] | None]:
     intent, _, written = name.partition("[")
     if not intent:
         return name, None
-    try:
-        values = bracketed_entities(written.removesuffix("]"))
+    try:  # What stands behind the bracket is no value.
+        values = bracketed_entities(written[: written.rindex("]")] if "]" in written else written)
     except ValueError as error:
         logger.warning("no entities in %.80r: an intent is followed by [entity=value] (%s).", text, error)
         values = []

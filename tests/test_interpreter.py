@@ -183,6 +183,13 @@ def test_a_bracket_that_is_not_closed_ends_with_the_message() -> None:
     assert (entity["entity"], entity["value"], entity["start"], entity["end"]) == ("a", "1", 7, 11)
 
 
+@pytest.mark.parametrize("behind", ['{"people": 2}', " {}", " please", "x"])
+def test_what_stands_behind_a_bracket_is_no_value(behind: str) -> None:
+    parse = regex_parse(f"_inform[city=Rome]{behind}")
+    assert parse["intent"]["name"] == "inform"
+    assert [(entity["entity"], entity["value"]) for entity in parse["entities"]] == [("city", "Rome")]
+
+
 def test_brackets_without_a_prefix_or_in_the_name_of_an_intent_belong_to_the_name() -> None:
     assert regex_parse("inform[a=1]")["intent"]["name"] == "inform[a=1]"
     assert RegexInterpreter({"faq[1]"}).parse("/faq[1]")["intent"]["name"] == "faq[1]"

@@ -149,6 +149,10 @@ def _read_old_message(written: str, start: int) -> Wording:
     if not name.strip():
         raise LineError("the name of an intent is missing; write * greet.", start)
     doubt = None
+    content, closing, behind = rest.rpartition("]")
+    if closing and behind:
+        rest = content + closing
+        doubt = Doubt(f"{behind.strip()[:80]!r} stands behind the bracket, and is passed over.", is_lost=True)
     if bracket and not rest.endswith("]"):
         doubt = Doubt('the bracket after the intent is not closed; write * greet{"name": "Anna"}.')
     inner = _BETWEEN_PAIRS.sub(",", rest.removesuffix("]").rstrip("]"))

@@ -501,6 +501,15 @@ def test_brackets_that_are_not_one_pair_are_read_as_one_and_told(read, caplog, l
     assert ("the brackets after the intent are not one pair" in caplog.text) == is_told
 
 
+@pytest.mark.parametrize("behind", ['{"people": 2}', "{}", " please", "x"])
+@pytest.mark.filterwarnings("ignore:.*old format")
+def test_what_stands_behind_a_bracket_is_no_value_and_told(read, caplog, behind):
+    [step] = read(f"## s\n* _inform[city=Rome]{behind}\n- utter_ok")
+
+    assert names_and_values(step.events[0]) == [("city", "Rome")]
+    assert f"{behind.strip()!r} stands behind the bracket" in caplog.text
+
+
 @pytest.mark.parametrize("line", ["* affirm OR  OR deny", "* affirm OR deny OR", "* OR affirm OR deny"])
 def test_an_alternative_that_is_missing_is_left_out_and_told(read, caplog, line):
     steps = read(f"## s\n{line}")
