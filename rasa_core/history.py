@@ -155,9 +155,9 @@ class History:
         The last actions other than listening, oldest first.
     slots_set : dict of str to (str or None)
         The slots that were set after the latest message or action, each with its value if that is a `short_text`.
-    fresh : State
-        1.0 for each slot that was set after the latest action, be it to what it had, and for `HEARD` if a message came.
-    news : deque of State
+    fresh : list of str
+        The slots that were set after the latest action, be it to what they had, and `HEARD` if a message came.
+    news : deque of list of str
         What `fresh` was in each of the `states`.
     values : dict of str to int
         For each entity the checksum of its latest value; it tells whether the next one is the same.
@@ -189,8 +189,8 @@ class History:
     def clear(self) -> None:
         """Forget everything."""
         self.states: deque[State] = deque(maxlen=self.window)
-        self.news: deque[State] = deque(maxlen=self.window)
-        self.fresh: State = {}
+        self.news: deque[list[str]] = deque(maxlen=self.window)
+        self.fresh: list[str] = []
         self.length = 0
         self.turns = 0
         self.intents: dict[str, Seen] = {}
@@ -215,7 +215,8 @@ class History:
     def record_user(self, intent: str | None, entities: Iterable[tuple[str, Any]]) -> None:
         """Take note of a user message: its intent, and the names and values of its entities."""
         known = self.vocabulary
-        self._note_as_new(HEARD)
+        if HEARD not in self.fresh:
+            self.fresh = [*self.fresh, HEARD]  # A new list, since copies and snapshots share the one that there was.
         if self.turns:
             named = list(dict.fromkeys(mention.entity for mention in self.mentions))
             self.turn_before = TurnSummary(self.intent, named, self.turn_actions)
@@ -245,12 +246,9 @@ class History:
 
     def record_slot(self, name: str, value: Any) -> None:
         """Take note of a slot that was set."""
-        self._note_as_new(name)
+        if name not in self.fresh:
+            self.fresh = [*self.fresh, name]
         self.slots_set = dict([*self.slots_set.items(), (name, short_text(value))][-SLOTS_KEPT:])
-
-    def _note_as_new(self, name: str) -> None:
-        # A new one, since copies and snapshots share the one that there was.
-        self.fresh = self.fresh | {name: 1.0}
 
     def _see(self, seen: dict[str, Seen], name: str) -> None:
         times, _ = seen.get(name, _NEVER)
@@ -269,7 +267,7 @@ class History:
         known = self.vocabulary
         self.states.append(state)
         self.news.append(self.fresh)
-        self.fresh = {}
+        self.fresh = []
         self.length += 1
         if known is None or action_name in known.actions:
             self._see(self.actions, action_name)
@@ -291,10 +289,10 @@ class History:
         """Return the present state as policies see it, as a list."""
         return [state]
 
-    def slots_set_before(self, count: int) -> Sequence[State]:
+    def slots_set_before(self, count: int) -> Sequence[Collection[str]]:
         """Return for each of the last states which slots were set since the one before it; fewer if less is kept.
 
-        They have 1.0 if they were set after all actions before the state, those that Rasa 3 hides too, else 0.0.
+        In Rasa 3, they have 1.0 if they were set after all actions before the state, hidden ones too, else 0.0.
         """
         return [*self.news, self.fresh][-count:]
 
@@ -305,7 +303,7 @@ class History:
     def content(self) -> list[Any]:
         """Return the content as JSON-able data, in the order of `parts`."""
         found = [dict(part) if type(part) is dict else part for part in _summary_of(self)]
-        return [*found, *([_packed(state) for state in states] for states in (self.news, self.states))]
+        return [*found, list(self.news), [_packed(state) for state in self.states]]
 
     def snapshot(self) -> dict[str, Any]:
         """Return the content by name."""
@@ -315,7 +313,7 @@ class History:
         """Take over the content of a `snapshot`, which may have come back from JSON."""
         for name in _SUMMARY:
             setattr(self, name, snapshot[name])
-        self.news = deque(map(_unpacked, snapshot["news"]), maxlen=self.window)
+        self.news = deque(snapshot["news"], maxlen=self.window)
         self.states = deque(map(_unpacked, snapshot["states"]), maxlen=self.window)
         for name in _COUNTED:
             setattr(self, name, {one: (times, turn) for one, (times, turn) in snapshot[name].items()})

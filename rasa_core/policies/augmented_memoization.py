@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from rasa_core.events import ACTION_LISTEN_NAME, UserUttered
 from rasa_core.history import HEARD, State, compute_state
@@ -77,7 +77,7 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
         Each is the beginning of a story; what was set before it is as it was at first, and no loop goes on.
         """
         slots = self._slots_of(domain)
-        fresh = tracker.history.slots_set_before(len(states))
+        fresh = cast(Sequence[State], tracker.history.slots_set_before(len(states)))
         for start in range(len(states) if len(fresh) == len(states) else 0):
             is_present = start == len(states) - 1
             if not (tracker.latest_action_name == ACTION_LISTEN_NAME if is_present else LISTENED in fresh[start]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 import numpy as np
@@ -55,11 +55,11 @@ class _Part(NamedTuple):
 class _News(NamedTuple):
     """All that memory asks the history of a moment."""
 
-    told: list[State]
+    told: list[Collection[str]]
     loops: None = None
     rejected: None = None
 
-    def slots_set_before(self, count: int) -> list[State]:
+    def slots_set_before(self, count: int) -> list[Collection[str]]:
         return self.told[-count:]
 
 
@@ -170,7 +170,7 @@ class MomentReader:
         # looks at.
         return 2 * place + (intent.get("name") == OUT_OF_SCOPE)
 
-    def _example(self, seen: Ints, message: UserUttered, news: Sequence[State]) -> _Moment:
+    def _example(self, seen: Ints, message: UserUttered, news: Sequence[Collection[str]]) -> _Moment:
         there = [numbers for numbers in seen.tolist() if numbers[0] != _NONE]
         states = [self._states[tuple(numbers[:_PARTS_OF_STATE])] for numbers in there]
         told = [news[number] for numbers in there for number in numbers[_PARTS_OF_STATE:]]

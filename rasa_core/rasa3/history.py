@@ -164,9 +164,6 @@ class RasaHistory(History):
         super().record_slot(name, value)
         self._note_as_fresh(name)
 
-    def _note_as_new(self, name: str) -> None:
-        """Take no note: `fresh_slots` are noted in the place of `fresh`."""
-
     def _note_as_fresh(self, name: str) -> None:
         self.fresh_slots = [*(known for known in self.fresh_slots if known != name), name][-SLOTS_KEPT:]
 

@@ -8,7 +8,7 @@ so often, in that turn for the last time. A row is the numbers of its parts and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -197,7 +197,7 @@ class ConversationFeaturizer:
         if not event.unpredictable:
             self._add_row(name, self._parts.nothing if before is None else before.state)
         self._done += 1
-        self._history.slots_set, self._history.fresh = {}, {}
+        self._history.slots_set, self._history.fresh = {}, []
         self._latest = action = self._parts.action[name, event.error is not None]
         self._turn = (*self._turn, name)[-TURN_ACTIONS_KEPT:]
         if action.last is not None:
@@ -232,7 +232,7 @@ class ConversationFeaturizer:
         return {name: value for number in numbers for name, value in self._parts.told.get(number, {}).items()}
 
     @property
-    def news(self) -> Sequence[State]:
+    def news(self) -> Sequence[Collection[str]]:
         """What was set before states, each as a `History` tells it."""
         return self._parts.told_news
 
@@ -281,7 +281,7 @@ class _Parts(PartTable):
         super().__init__(column_of)
         self._spans = spans
         self.told: dict[int, State] = {}  # What the parts are that states are made of.
-        self.told_news: list[State] = []
+        self.told_news: list[frozenset[str]] = []
         self.news = Memo(self._new_news)  # Numbers of what was set before states, which is no part.
         # The part of an event as the latest one; those of it as an earlier one are the next numbers.
         self.event = Memo[Items, int](lambda items: self._add_each([(block, dict(items))] for block in event_blocks))
@@ -318,7 +318,7 @@ class _Parts(PartTable):
         return number
 
     def _new_news(self, names: frozenset[str]) -> int:
-        self.told_news.append(dict.fromkeys(names, 1.0))
+        self.told_news.append(names)
         return len(self.told_news) - 1
 
     def _new_content(self, content: tuple[str, Items, str | None]) -> int:
