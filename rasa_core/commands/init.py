@@ -91,7 +91,7 @@ def command(folder: Path, layout: str | None, client: str | None, example: str |
 
 def _is_asked() -> bool:
     # Both ends: a question that goes into a file is seen by nobody.
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    return all(end is not None and end.isatty() for end in (sys.stdin, sys.stdout))
 
 
 def _asked(question: str, choices: list[str]) -> str:

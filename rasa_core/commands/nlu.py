@@ -365,5 +365,6 @@ def parse(model: Path, text: str | None, verbose: bool, debug: bool) -> None:
     if text is not None:
         click.echo(_as_line(interpreter.parse(text), 2))
         return
-    for line in sys.stdin.buffer:  # As bytes: a line that is not UTF-8 must not end the others.
+    lines = () if sys.stdin is None else sys.stdin.buffer  # As bytes: a line that is not UTF-8 must not end the others.
+    for line in lines:
         click.echo(_as_line(interpreter.parse(line.decode(errors="replace").rstrip("\r\n"))))

@@ -112,11 +112,11 @@ def list_command(url: str, after: str | None, limit: int | None, idle: float | N
       rasa-core store list sqlite:///conversations.db --idle 52w --format json |
         xargs -d '\\n' rasa-core store delete sqlite:///conversations.db --format json
     """
-    with open_store(url) as store:
+    with open_store(url) as store, output("-") as written:
         idle_since = None if idle is None else time.time() - idle
         ids = retention.each_sender_id(store, after, idle_since=idle_since, page_size=min(limit or 1000, 1000))
         for sender_id in itertools.islice(ids, limit):
-            sys.stdout.write(shown(sender_id, form == "json") + "\n")
+            written.write(shown(sender_id, form == "json") + "\n")
 
 
 @command.command("delete", short_help="Delete conversations by their ids.")
@@ -194,7 +194,7 @@ def export_command(url: str, sender_ids: tuple[str, ...], out: str, form: str, v
     ids = ids_of(sender_ids, form)
     missing = []
     # On one terminal, the conversations themselves show how far it is.
-    silent = out == "-" and sys.stdout.isatty()
+    silent = out == "-" and sys.stdout is not None and sys.stdout.isatty()
     with (
         open_store(url) as store,
         Tally("exporting", len(ids) or sum(1 for _ in retention.each_sender_id(store)), silent=silent) as tally,
@@ -389,11 +389,11 @@ def size_of(file: BinaryIO) -> int | None:
 @contextmanager
 def output(path: str) -> Iterator[TextIO]:
     """Open a file for a block to write, which takes its place when the block ends well; ``-`` is standard output."""
-    if path == "-":
+    if path == "-" and sys.stdout is not None:
         yield sys.stdout
         return
     try:
-        with whole_file(path) as file:
+        with whole_file(os.devnull if path == "-" else path) as file:  # Nobody sees an output that is closed.
             yield file
     except OSError as error:
         problem = f"cannot write {path!r}: {error.strerror or error}. What was there is unchanged."

@@ -14,6 +14,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,13 @@ CONFIG_NAME: Final = "config.yml"
 _MODULE: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*|.*\.py")  # Rasa 3 has paths of folders under the same key.
 _folders: dict[str, None] = {}
 """Where the user's own modules may be; a dict for its order."""
+
+
+def _here() -> list[str]:
+    """Return the working folder as a list, which is empty if somebody has removed that folder."""
+    with suppress(FileNotFoundError):
+        return [os.getcwd()]
+    return []
 
 
 def look_in(*folders: str | Path) -> None:
@@ -53,7 +61,7 @@ def import_module(name: str) -> Any:
         missing = error.name or ""
         # Else the module is there, and what is missing is something that it imports.
         if name == missing or name.startswith(f"{missing}."):
-            known = ", ".join(_folders) or os.getcwd()
+            known = ", ".join(_folders or _here()) or "no folder"
             problem = f"there is no module {missing!r}; looked in {known} and on the Python path.{_hint(name)}"
             raise ImportError(problem) from error
         package = missing.partition(".")[0]
@@ -103,7 +111,7 @@ def module_with(class_name: str) -> str | None:
 
 def _own_modules() -> Iterator[tuple[str, Path]]:
     """Yield the folders in which modules may be, and the files of these, also of those one folder deeper."""
-    for folder in _folders or [os.getcwd()]:
+    for folder in _folders or _here():
         for path in sorted([*Path(folder).glob("*.py"), *Path(folder).glob("*/*.py")]):
             yield folder, path
 
@@ -117,10 +125,10 @@ def load_modules(given: Iterable[str], *places: str | Path) -> list[str]:
         The bot: its folder, its domain file or its model. The folders of these are looked in, too.
     """
     folders = [folder for place in places for folder in _beside(Path(place))]
-    look_in(os.getcwd(), *folders)
+    look_in(*_here(), *folders)
     from_variable = re.split(r"[\s,;]+", os.environ.get(VARIABLE, ""))
     names = [*given, *filter(None, from_variable)]
-    for folder in dict.fromkeys([os.getcwd(), *map(os.path.abspath, folders)]):
+    for folder in dict.fromkeys([*_here(), *map(os.path.abspath, folders)]):
         names += remembered(folder)
     unique = list(dict.fromkeys(names))
     for name in unique:

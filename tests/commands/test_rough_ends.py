@@ -47,6 +47,9 @@ def shell(line: str, folder: Path, **environment: str) -> subprocess.CompletedPr
     )
 
 
+STORED = """echo '{"sender_id": "a", "events": [{"event": "restart"}]}' | rasa store import sqlite:///here.db - 2>&-"""
+
+
 def called(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a command that needs no shell."""
     module = "import runpy\nrunpy.run_module('rasa_core.commands', run_name='__main__', alter_sys=True)"
@@ -57,6 +60,9 @@ def called(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     ("line", "status"),
     [
         pytest.param("rasa run -d model -o '' <&-", 0, id="no input"),
+        pytest.param("rasa init elsewhere --no-train --client shell <&- >&-", 0, id="no input of init"),
+        pytest.param(f"{STORED}; rasa store list sqlite:///here.db >&-", 0, id="no output of a list"),
+        pytest.param(f"{STORED}; rasa store export sqlite:///here.db >&- 2>&-", 0, id="no output of an export"),
         pytest.param("echo /greet | rasa run -d model -o '' >&-", 0, id="no output"),
         pytest.param("rasa check . >&-", 0, id="no output of check"),
         pytest.param("rasa evaluate -d model -s stories.md --failed None | head -1", 0, id="output that ends early"),
@@ -65,6 +71,12 @@ def called(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def test_closed_ends_are_no_error(bot: Path, line: str, status: int) -> None:
     finished = shell(line, bot)
     assert (finished.returncode, finished.stderr) == (status, "")
+
+
+@pytest.mark.parametrize("line", ["check $OLDPWD", "run -d $OLDPWD/model -o ''", "models $OLDPWD"])
+def test_a_working_folder_that_was_removed_is_not_asked_for(bot: Path, line: str) -> None:
+    finished = shell(f"mkdir gone; cd gone; rmdir ../gone; echo /greet | rasa {line}", bot)
+    assert (finished.returncode, finished.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
