@@ -76,12 +76,24 @@ def _interrupt() -> None:
         _thread.interrupt_main()
 
 
+@contextmanager
+def _told_in_a_line() -> Iterator[None]:
+    """Tell of what the system refuses without a traceback."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) or error.strerror is None:  # Click ends quietly for a closed pipe.
+            raise
+        what = "" if error.filename is None else f"{error.filename}: "
+        raise click.ClickException(f"{what}{error.strerror[:1].lower()}{error.strerror[1:]}.") from error
+
+
 class _Interruptible(click.Command):
     """What Ctrl+C ends in one way, also while it looks for a command and reads its options."""
 
     def make_context(self, *args: Any, **options: Any) -> click.Context:
         """Read the options."""
-        with _told_if_interrupted():
+        with _told_if_interrupted(), _told_in_a_line():  # The help, which is shown here, may go to a full disk.
             return super().make_context(*args, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -123,6 +135,15 @@ class _Choice(click.Choice):  # type: ignore[type-arg]  # Generic in newer versi
             raise click.BadParameter(error.message + nearest, ctx, param) from None
 
 
+class _File(click.File):
+    """A file, or the standard input, if that is not closed."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "-" and sys.stdin is None:
+            self.fail("the standard input is closed.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class Command(_Interruptible):
     """A command whose errors are told without a traceback."""
 
@@ -133,19 +154,17 @@ class Command(_Interruptible):
                 param.type = _Text()
             elif type(param.type) is click.Choice:
                 param.type = _Choice(param.type.choices, param.type.case_sensitive)
+            elif type(param.type) is click.File:
+                param.type = _File(param.type.mode)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         _write_what_can_be_written()
         try:
-            return super().invoke(ctx)
+            with _told_in_a_line():
+                return super().invoke(ctx)
         except RasaCoreError as error:
             raise click.ClickException(str(error)) from error
-        except OSError as error:
-            if isinstance(error, BrokenPipeError) or error.strerror is None:  # Click ends quietly for a closed pipe.
-                raise
-            what = "" if error.filename is None else f"{error.filename}: "
-            raise click.ClickException(f"{what}{error.strerror[:1].lower()}{error.strerror[1:]}.") from error
 
 
 def _write_what_can_be_written() -> None:

@@ -73,6 +73,19 @@ def test_closed_ends_are_no_error(bot: Path, line: str, status: int) -> None:
     assert (finished.returncode, finished.stderr) == (status, "")
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is of Linux")
+@pytest.mark.parametrize("line", ["--help", "--version", "check --help", "init --help"])
+def test_help_that_goes_to_a_full_disk_is_told_in_a_line(bot: Path, line: str) -> None:
+    finished = shell(f"rasa {line} >/dev/full", bot)
+    assert (finished.returncode, finished.stderr) == (1, "Error: no space left on device.\n")
+
+
+def test_an_input_that_is_asked_for_and_closed_is_told(bot: Path) -> None:
+    finished = shell("rasa store import sqlite:///here.db - <&-", bot)
+    assert finished.returncode == 2
+    assert finished.stderr.endswith("the standard input is closed.\n")
+
+
 @pytest.mark.parametrize("line", ["check $OLDPWD", "run -d $OLDPWD/model -o ''", "models $OLDPWD"])
 def test_a_working_folder_that_was_removed_is_not_asked_for(bot: Path, line: str) -> None:
     finished = shell(f"mkdir gone; cd gone; rmdir ../gone; echo /greet | rasa {line}", bot)
