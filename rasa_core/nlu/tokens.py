@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
 from typing import Any, Final
 
@@ -169,6 +169,7 @@ def opening(keys: list[str]) -> int:
     return 0
 
 
+@lru_cache(maxsize=1024)  # Messages begin with few words.
 def _bones(key: str) -> str:
     return skeleton(word_of(key))  # "Heyyy" and "buenos dias" are greetings, too.
 
