@@ -167,9 +167,18 @@ def _key(action_name: str, tracker: DialogueStateTracker) -> str:
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 
+_MAY_BE_UNSAID: Mapping[str, _Json] = {
+    "action": {"policy": None, "confidence": None, "action_text": None, "hide_rule_turn": False},
+    "user": {"input_channel": None, "message_id": None},
+    "slot": {"value": None},
+}
+"""What a log leaves out where there is nothing to say, and programs of action servers expect in each event."""
+
+
 def tracker_body(tracker: DialogueStateTracker, most_events: int | None) -> _Json:
     """Return a conversation as Rasa 3 writes it, with its latest events; None for all."""
-    events = [event.as_dict() for event in tracker.latest_events(most_events)]
+    latest = tracker.latest_events(most_events)
+    events = [{"metadata": {}, **_MAY_BE_UNSAID.get(event.type_name, {}), **event.as_dict()} for event in latest]
     return {**tracker.current_state(), **rasa_state(tracker), "events": events}
 
 

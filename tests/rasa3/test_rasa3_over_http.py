@@ -265,6 +265,16 @@ def test_action_servers_are_told_slots_in_the_order_of_the_domain(agent: Agent) 
     assert told == ["room", "nights", "requested_slot", "session_started_metadata"]
 
 
+def test_action_servers_are_told_all_keys_of_events(client: Client, agent: Agent) -> None:
+    say(client, "/chat", '/book{"room": "red"}')
+    told = {event["event"]: event for event in tracker_body(agent.read_tracker("ada"), None)["events"]}
+    assert all(event["metadata"] == {} for kind, event in told.items() if kind != "bot")
+    assert told["bot"]["metadata"]["utter_action"] == "utter_ask_nights"
+    assert {"policy", "confidence", "action_text", "hide_rule_turn"} <= told["action"].keys()
+    assert {"input_channel", "message_id", "parse_data", "text"} <= told["user"].keys()
+    assert told["slot"].keys() == {"event", "timestamp", "name", "value", "metadata"}
+
+
 def test_an_empty_text_is_a_message_that_is_not_understood(client: Client) -> None:
     assert say(client, "") == []
     assert types(client, include_events="ALL")[-4:] == ["user_featurization", "action", "rewind", "action"]
