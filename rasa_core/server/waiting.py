@@ -179,8 +179,13 @@ class WaitingRoom:
             waiting = list(self.waiting.items())
             patience = self.patience if len(waiting) <= SEATS / 2 else self.patience * _HURRY
             for body, since in waiting:  # One whose last byte came just now is answered late; `read` tells so then.
-                if time.monotonic() - since > patience:
-                    body.give_up()
+                if time.monotonic() - since > patience and not body.too_slow:
+                    body.too_slow = True
+                    # An answer takes `_MOMENT`, in which all that are late would wait for each other.
+                    try:
+                        threading.Thread(target=body.give_up, name="late", daemon=True).start()
+                    except RuntimeError:  # No more threads.
+                        body.give_up()
 
 
 def _declared(environ: Mapping[str, Any]) -> int:
@@ -248,7 +253,7 @@ class Body:
         self._read = read
         self._answer = answer
         self.work = Work("")
-        self._too_slow = False
+        self.too_slow = False
         self._ahead: bytes | None = None
 
     def read_ahead(self, length: int) -> None:
@@ -265,7 +270,7 @@ class Body:
             piece, self._ahead = self._ahead, b""
         else:
             piece, self._ahead = self._ahead[:size], self._ahead[size:]
-        if self._too_slow:  # The client was answered already, and must not be told that its change was made.
+        if self.too_slow:  # The client was answered already, and must not be told that its change was made.
             raise TimeoutError(f"it did not come within {self._room.patience:g} seconds")
         return piece
 
@@ -288,7 +293,6 @@ class Body:
 
         Nothing but an answer that lacks a byte makes it do so: after a whole one, it waits for the rest of the body.
         """
-        self._too_slow = True
         problem = f"the body did not come within {self._room.patience:g} seconds; send all of it at once."
         content = encode({"error": problem}).encode("ascii")
         headers = [("content-type", "application/json"), ("content-length", str(len(content) + 1))]
