@@ -186,8 +186,8 @@ def request_input(valid_values: Sequence[str] | None = None, prompt: str | None 
         line = input(prompt or "")
         if valid_values is None or line in valid_values:
             return line
-        more = ",..." if len(valid_values) > max_suggested else ""
-        print(f"Invalid answer, only {', '.join(valid_values[:max_suggested])}{more} allowed\n")
+        more = ", ..." if len(valid_values) > max_suggested else ""
+        print(f"Type one of: {', '.join(valid_values[:max_suggested])}{more}")
 
 
 def create_dir_for_file(file_path: str | Path) -> None:

@@ -193,7 +193,7 @@ def test_somebody_is_asked_until_the_answer_is_one_of_those(
     monkeypatch.setattr(utils, "input", lambda _: next(answers))
 
     assert utils.request_input(["1", "2", "3", "4"], "which? ") == "2"
-    assert "Invalid answer, only 1, 2, 3,... allowed" in capsys.readouterr().out
+    assert "Type one of: 1, 2, 3, ..." in capsys.readouterr().out
 
 
 def test_threads_are_waited_for() -> None:

@@ -204,10 +204,6 @@ def domain_body(domain: Domain) -> _Json:
     }
 
 
-def _name_of(intent: Any) -> str:
-    return str(next(iter(intent))) if isinstance(intent, dict) else str(intent)
-
-
 def _intent_body(intent: Any) -> Any:
     """Return an intent of a domain as Rasa 3 writes it: with no entities as the list of none."""
     if not isinstance(intent, dict):
