@@ -131,11 +131,15 @@ def brief(error: BaseException, longest: int = 1000) -> str:
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     """Return up to `count` known names that look like `name`, in whatever case, the best first."""
+    names = sorted(set(known))
     lower: dict[str, list[str]] = {}
-    for one in sorted(set(known)):
+    for one in names:
         lower.setdefault(one.lower(), []).append(one)
-    found = difflib.get_close_matches(name[:200].lower(), lower, n=count, cutoff=0.6)
-    return [one for match in found for one in lower[match]][:count]
+    written = name[:200].lower()
+    found = lower.get(written) or difflib.get_close_matches(name[:200], names, n=count, cutoff=0.6)
+    # In another case, more names look alike, so that they are told only where no other does.
+    alike = [] if found else difflib.get_close_matches(written, lower, n=count, cutoff=0.6)
+    return [*found, *(one for match in alike for one in lower[match])][:count]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

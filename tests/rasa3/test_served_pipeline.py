@@ -152,7 +152,7 @@ def test_training_tells_what_stands_for_what(bot: tuple[Path, str]) -> None:
         ("what are your opening hours?", "faq", ["From nine to five."]),
         ("how much is it", "faq", ["Ten euros."]),
         ("xyzzy plugh", "nlu_fallback", ["Say that again."]),
-        ("", "nlu_fallback", []),
+        ("", "nlu_fallback", ["Say that again."]),
     ],
 )
 def test_messages_are_understood_and_answered_as_the_pipeline_says(

@@ -17,6 +17,7 @@ from rasa_core.channels import UserMessage
 from rasa_core.domain import Domain
 from rasa_core.events import BotUttered, Event, Restarted, SlotSet, UserUttered
 from rasa_core.exceptions import StoreError
+from rasa_core.support.strict_json import encode_known
 from rasa_core.tracker_store import EventLogStore, InMemoryTrackerStore, RequestConditions, StoredAnswer
 
 DOMAIN = strategies.small_domain()
@@ -47,7 +48,7 @@ def answered(
         conversation.commit_answer(StoredAnswer(key, "digest", tracker.version, True, 1.5, ""), result)
         if not replacing:
             conversation.keep_tracker()
-    return json.dumps(result, separators=(",", ":"))
+    return encode_known(result)
 
 
 def given_again(store: EventLogStore, sender_id: str, key: str) -> str | None:
