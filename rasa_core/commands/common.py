@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -84,8 +84,19 @@ def _told_in_a_line() -> Iterator[None]:
     except OSError as error:
         if isinstance(error, BrokenPipeError) or error.strerror is None:  # Click ends quietly for a closed pipe.
             raise
+        _leave_unwritten()
         what = "" if error.filename is None else f"{error.filename}: "
         raise click.ClickException(f"{what}{error.strerror[:1].lower()}{error.strerror[1:]}.") from error
+
+
+def _leave_unwritten() -> None:
+    """Leave what the output cannot take, which Python would try to write once more, and tell of, at the end."""
+    try:
+        if sys.stdout is not None:  # It may be closed.
+            sys.stdout.flush()
+    except OSError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Interruptible(click.Command):
