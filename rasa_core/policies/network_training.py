@@ -269,7 +269,9 @@ def _accuracy() -> Any:
     def accuracy(wanted: Any, logits: Any) -> Any:
         ops = keras.ops
         learnt = ops.sum(wanted, axis=-1)
-        is_right = ops.cast(ops.equal(ops.argmax(wanted, axis=-1), ops.argmax(logits, axis=-1)), "float32")
+        # Not by `argmax`, which took a tenth of a training with a thousand actions.
+        own = ops.max(ops.where(wanted > 0.0, logits, -np.inf), axis=-1)
+        is_right = ops.cast(ops.equal(own, ops.max(logits, axis=-1)), "float32")
         return ops.sum(is_right * learnt) / ops.maximum(ops.sum(learnt), 1e-9)
 
     return accuracy
