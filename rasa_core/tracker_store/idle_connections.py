@@ -34,14 +34,16 @@ class IdleConnections:
     def __init__(self, error: type[Exception]) -> None:
         self._error = error
         self._kept = 1
+        self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self.engine: Callable[[], Engine | None] = lambda: None
 
     def opened(self, number: int) -> None:
         """Take note of how many connections are open now."""
-        if number > self._kept and self._thread is None:
-            self._thread = threading.Thread(target=self._watch, name="idle connections", daemon=True)
-            self._thread.start()
+        with self._starting:  # Several threads may open connections at once, and one of them is to watch.
+            if number > self._kept and self._thread is None:
+                self._thread = threading.Thread(target=self._watch, name="idle connections", daemon=True)
+                self._thread.start()
 
     def refused(self) -> None:
         """Take note that the server allows no more."""
