@@ -17,6 +17,10 @@ thread is stopped by the first action that takes long. So there is one, and othe
 give `WAITING_THREADS`, or what you need, where most requests wait for something outside this process. Bodies are waited
 for by other threads. `rasa_core.server.waiting` has all of that.
 
+Connections. A worker keeps as many open as the system lets it have files, but for those that it needs itself; the limit
+of files is raised as far as the system allows. A connection on which nothing comes costs it some kilobytes, for at most
+30 seconds; as long as there are fewer than the limit, idle ones keep nobody else waiting.
+
     from rasa_core.server.launcher import launch
     launch({"model": "models/dialogue"}, port=5005, workers=2)
 """
@@ -31,6 +35,7 @@ import importlib
 import logging
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 import threading
@@ -55,6 +60,9 @@ DEFAULT_THREADS = 1
 SPARE_THREADS = 15
 WAITING_THREADS = 16
 BACKLOG = 1024
+MOST_FILES = 65536
+OWN_FILES = 256
+"""What a worker may have open besides its connections: stores, models, logs, and what actions open."""
 
 ORPHAN_SECONDS = 1.5
 
@@ -161,9 +169,12 @@ def launch(
 
 
 def _signals() -> set[signal.Signals]:
-    """Return the signals that stop a server; one that whoever started it has told it to ignore does not."""
-    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-    return _SIGNALS - {signal.SIGHUP} if ignored else _SIGNALS
+    """Return the signals that stop a server; one that whoever started it has told it to ignore does not.
+
+    ``nohup`` ignores SIGHUP so, and a shell without job control SIGINT, for what a script starts with ``&``.
+    """
+    may_be_ignored = {signal.SIGHUP, signal.SIGINT}
+    return _SIGNALS - {each for each in may_be_ignored if signal.getsignal(each) == signal.SIG_IGN}
 
 
 @contextlib.contextmanager
@@ -207,6 +218,15 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _most_connections() -> int:
+    """Raise the limit of open files as far as this process may, and return how many connections that leaves."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return max(most - OWN_FILES, most // 2)
+
+
 def _opened(host: str, port: int, family: socket.AddressFamily) -> socket.socket:
     """Open the port; wait for it as long as the workers of a server that was killed may still have it."""
     patience = time.monotonic() + ORPHAN_SECONDS + 0.5
@@ -238,7 +258,7 @@ class _Server(MPServer):
             http=HTTPModes.http1,
             websockets=False,
             backlog=BACKLOG,
-            backpressure=BACKLOG,  # Counts open connections, idle ones too, not requests.
+            backpressure=_most_connections(),  # Counts open connections, idle ones too, not requests.
             respawn_failed_workers=True,
             **options,
         )

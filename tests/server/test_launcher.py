@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import statistics
@@ -13,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from rasa_core.server.launcher import LaunchError, launch
 APP = Path(__file__).with_name("launched_app.py")
 PATIENCE = 20.0
 SLACK = 3.0  # On a machine that does much else.
+IDLE = 2000
 
 
 class Server:
@@ -251,22 +253,43 @@ def test_a_killed_worker_takes_no_request_of_another_with_it(serve: Callable[...
     assert waiting.finish() == {"pid": waiting.worker(), "read": 0}
 
 
-def test_hangup_that_was_ignored_stays_ignored(serve: Callable[..., Server]) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # As nohup does; programs that are started inherit it.
+@pytest.mark.parametrize("sent", [signal.SIGHUP, signal.SIGINT], ids=["as nohup does", "as a script with & does"])
+def test_signal_that_was_ignored_stays_ignored(serve: Callable[..., Server], sent: signal.Signals) -> None:
+    before = signal.signal(sent, signal.SIG_IGN)  # Programs that are started inherit it.
     try:
         server = serve(workers=2)
     finally:
-        signal.signal(signal.SIGHUP, before)
+        signal.signal(sent, before)
     server.wait_until_listening()
     until(lambda: len(server.workers()) == 2)
     workers = server.workers()
 
     for process in (server.process.pid, *workers):
-        os.kill(process, signal.SIGHUP)
+        os.kill(process, sent)
 
     assert server.get()["pid"] in workers
     assert server.workers() == workers
     assert server.stop() == 0
+
+
+def test_thousands_of_idle_connections_keep_nobody_waiting(serve: Callable[..., Server]) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2 * IDLE:
+        pytest.skip(f"this system lets a process open {hard} files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))  # As most systems set it.
+    try:
+        server = serve().wait_until_listening()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (2 * IDLE, hard))
+    try:
+        with ExitStack() as idle:
+            for _ in range(IDLE):
+                idle.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE))
+            started = time.monotonic()
+            server.get()
+            assert time.monotonic() - started < SLACK
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "in the middle of a request"])
