@@ -18,7 +18,7 @@ from rasa_core.support.places import Place
 from rasa_core.support.plain_yaml import TEXT_TYPES, Loader, PlainData, check_depth, check_tags, place_of, written
 from rasa_core.support.plain_yaml import write_yaml as write_yaml
 from rasa_core.support.problems import Problem, listed, log_warnings
-from rasa_core.support.yaml_limits import explained, is_null, line_of, merged_pairs, number_in
+from rasa_core.support.yaml_limits import error_place, explained, is_null, line_of, merged_pairs, number_in
 
 logger = logging.getLogger(__name__)
 
@@ -163,8 +163,8 @@ def read_domain(text: str, name: str = "domain", problems: list[Problem] | None 
         check_depth(text, name)
         root = yaml.compose(text, Loader=Loader)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        at = error_place(error, text)
+        place = f"{name}:{at[0]}:{at[1]}" if at else name
         raise DomainError(f"{place}: not valid YAML: {explained(error, text)}") from error
     if root is None:
         raise DomainError(f"{name}: the file is empty. A domain has at least intents: and actions:.")

@@ -15,8 +15,8 @@ from rasa_core.drawing.story_flow import StoryFlow, diagram_of_steps
 from rasa_core.drawing.svg import DrawingError, check_picture_file, write_picture
 from rasa_core.events import UserUttered
 from rasa_core.interpreter import INTENT_MESSAGE_PREFIX
+from rasa_core.nlu.marks import read_annotated
 from rasa_core.nlu.reading import read_training_data
-from rasa_core.nlu.text_formats import read_annotated
 from rasa_core.nlu.training_data import NLUDataError, NLUExample
 from rasa_core.stories import extract_story_graph
 from rasa_core.stories.steps import StoryGraph, StoryStep

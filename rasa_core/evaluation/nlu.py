@@ -21,8 +21,8 @@ from rasa_core.evaluation.tables import LONGEST_NAME, Report, written
 from rasa_core.events import UserUttered
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import INTENT_MESSAGE_PREFIX
+from rasa_core.nlu.marks import read_annotated
 from rasa_core.nlu.pipeline import best_understood
-from rasa_core.nlu.text_formats import read_annotated
 from rasa_core.nlu.training_data import NLUDataError, NLUExample
 from rasa_core.support.places import Place
 from rasa_core.support.progress import Progress

@@ -7,7 +7,8 @@ LUIS              ``utterances``, of which ``endPos`` is the last character of a
                   of entities (``closedLists``), as synonyms and lookup tables
 Wit               ``utterances``, or ``data`` in older ones, where the intent is an entity called ``intent``
 Dialogflow        the folder: ``intents/NAME_usersays_LANGUAGE.json`` has the messages of the intent ``NAME``, and
-                  ``entities/NAME_entries_LANGUAGE.json`` the values of an entity and their synonyms
+                  ``entities/NAME_entries_LANGUAGE.json`` the values of an entity and their synonyms, or
+                  its regular expressions, if ``entities/NAME.json`` says so
 Watson Assistant  the examples of ``intents``, and of ``entities`` their values, synonyms and patterns
 ================  =================================================================================================
 
@@ -33,6 +34,7 @@ _HINT: Final = re.compile(
 """Stands in every export, so that a text without it need not be decoded."""
 _FILE: Final = re.compile(r"(.+)_(usersays|entries)_[\w-]+")
 _WHERE: Final[dict[str | None, str]] = {LUIS: "utterances", WIT: "utterances", WATSON: "examples of intents"}
+_IS_REGEX: Final = re.compile(r'"isRegexp"\s*:\s*true')
 DIALOGFLOW_FILES: Final = (
     "give the folder, as it was exported, in which intents/greet_usersays_en.json has the messages of the intent greet"
 )
@@ -189,8 +191,11 @@ def _wit_span(reader: _Reader, text: str, marked: Mapping[str, Any]) -> EntitySp
 
 def _read_dialogflow(reader: _Reader, content: Sequence[Mapping[str, Any]]) -> None:
     name, kind = _named(reader.builder.name)
+    is_regex = kind == "entries" and _IS_REGEX.search(reader.builder.beside(f"{name}.json")) is not None
     for one in content:
-        if kind == "entries":
+        if kind == "entries" and is_regex:
+            reader.regex(name, one.get("value"))
+        elif kind == "entries":
             if "@" not in str(one.get("value")):  # Values that are made of other entities.
                 reader.values(name, one.get("value"), _list(one.get("synonyms")))
         elif one.get("isTemplate") is not True:  # A template names entities, and has none of their values.

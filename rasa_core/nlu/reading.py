@@ -253,16 +253,17 @@ class _JsonReader:
         return self._skip(position + 1) if self._text[position] == "," else position
 
     def _add_example(self, example: Any) -> None:
-        text, intent = example.get("text"), example.get("intent")
+        text, intent = example.get("text"), as_value(example.get("intent"))
         if not isinstance(text, str):
             self._fail(f"the example {_shown(example)} has no text; expected {_EXAMPLE}.")
-        if intent is not None and not isinstance(intent, str):
-            self._fail(f"the intent {_shown(intent)} of {text[:MOST_SHOWN]!r} is no text; expected {_EXAMPLE}.")
+        if intent is None:
+            shown = _shown(example["intent"])
+            self._fail(f"the intent {shown} of {text[:MOST_SHOWN]!r} is no text; expected {_EXAMPLE}.")
         entities = [] if example.get("entities") is None else example["entities"]
         if not isinstance(entities, list):
             self._fail(f"the entities of {text[:MOST_SHOWN]!r} are no list; expected {_EXAMPLE}.")
         spans = [self._span(entity, text) for entity in entities]
-        self._builder.add_example(text, intent.strip() or None if intent else None, spans)
+        self._builder.add_example(text, _whole_intent(example, intent.strip()) or None, spans)
 
     def _span(self, entity: Any, text: str) -> EntitySpan:
         if not isinstance(entity, dict):
@@ -284,11 +285,11 @@ class _JsonReader:
         return EntitySpan(start, end, name.strip(), value or text[start:end], role, group)
 
     def _add_synonyms(self, entry: Any) -> None:
-        value, synonyms = as_value(entry.get("value")), entry.get("synonyms")
-        if not value or not isinstance(synonyms, list) or not all(isinstance(text, str) for text in synonyms):
+        value, texts = as_value(entry.get("value")), _texts(entry.get("synonyms"))
+        for text in texts if value else ():
+            self._builder.add_synonym(text, value or "")
+        if not value or len(texts) != len(_list(entry.get("synonyms"))) or not isinstance(entry.get("synonyms"), list):
             self._fail(f'the synonyms {_shown(entry)} are not like {{"value": "Lisbon", "synonyms": ["Lisboa"]}}.')
-        for text in synonyms:
-            self._builder.add_synonym(text, value)
 
     def _add_regex(self, entry: Any) -> None:
         name, pattern = entry.get("name"), entry.get("pattern")
@@ -303,9 +304,11 @@ class _JsonReader:
             self._builder.extract_by(name)
         if isinstance(name, str) and isinstance(elements, str):
             self._builder.add_lookup_file(name, elements)
-        elif isinstance(name, str) and isinstance(elements, list) and all(isinstance(one, str) for one in elements):
-            self._builder.add_lookup(name, elements)
-        else:
+            return
+        texts = _texts(elements)
+        if isinstance(name, str) and texts:
+            self._builder.add_lookup(name, texts)
+        if not isinstance(name, str) or not isinstance(elements, list) or len(texts) != len(elements):
             self._fail(f'the lookup table {_shown(entry)} is not like {{"name": "city", "elements": ["Lisbon"]}}.')
 
 
@@ -333,6 +336,19 @@ def _whole(number: Any) -> Any:
     if isinstance(number, str) and number.strip().isdecimal() and len(number) < _LONGEST_OFFSET:
         return int(number)
     return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+def _texts(values: Any) -> list[str]:
+    """Return the texts and numbers of a list, as texts."""
+    return [text for value in _list(values) if (text := as_value(value))]
+
+
+def _whole_intent(example: Mapping[str, Any], intent: str) -> str:
+    """Return the intent of an example, with its part if a key of its own has that, as in files of Rasa 1 and 2."""
+    whole, part = example.get("intent_response_key"), example.get("response_key")
+    if isinstance(whole, str) and whole.startswith(f"{intent}/"):
+        return whole
+    return f"{intent}/{part}" if intent and isinstance(part, str) and part and "/" not in intent else intent
 
 
 def _covered(text: str, start: int, end: int) -> str | None:

@@ -1,15 +1,7 @@
 """NLU data as people write them: Markdown of Rasa NLU, and YAML of Rasa 3.
 
-Both have messages line by line, with their entities marked in the text:
-
-===================================================  ======================================================
-``in [Lisbon](city)``                                the entity ``city``
-``in [Lisboa](city:Lisbon)``                         its value, if it is not the text
-``in [Lisboa]{"entity": "city", "value": "Lisbon"}`` the same as a JSON object
-``[a][{"entity": "b"}, {"entity": "c"}]``            several entities of the same text
-===================================================  ======================================================
-
-Other brackets are text. Markdown has sections, whose items begin with ``-``, ``*`` or ``+``:
+Both have messages line by line, with their entities marked in the text; see `rasa_core.nlu.marks`. Markdown has
+sections, whose items begin with ``-``, ``*`` or ``+``:
 
 =========================  ===============================================================================
 ``## intent:greet``        the messages that follow have this intent
@@ -20,7 +12,7 @@ Other brackets are text. Markdown has sections, whose items begin with ``-``, ``
 ``<!-- -->``               a comment, over any number of lines
 =========================  ===============================================================================
 
-A heading without a colon is a title; what follows has to wait for the next heading of a kind. In YAML::
+A heading without a colon is a title: what follows belongs to the section before it. In YAML::
 
     version: "3.1"
     nlu:
@@ -38,13 +30,12 @@ A heading without a colon is a title; what follows has to wait for the next head
         - Lisbon
 
 A lookup table with ``extract: true`` beside its examples finds its entity wherever one of them stands, without any
-marked example. Examples may also be a list of texts, or of mappings with ``text``. Metadata is ignored, and so is
-what else stands in the file, such as stories and responses.
+marked example. Its examples may also be the path of a text file. Examples may be a list of texts, or of mappings with
+``text``. Metadata is ignored, and so is what else stands in the file, such as stories and responses.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -55,82 +46,26 @@ from typing import Any, Final, NoReturn
 import yaml
 
 from rasa_core.exceptions import did_you_mean
-from rasa_core.nlu.training_data import MOST_SHOWN, EntitySpan, TrainingData, TrainingDataBuilder, as_value
-from rasa_core.support.strict_json import decode_prefix
+from rasa_core.nlu.marks import MARK, read_annotated
+from rasa_core.nlu.training_data import MOST_SHOWN, EntitySpan, TrainingData, TrainingDataBuilder
 from rasa_core.support.text_files import lines_of
-from rasa_core.support.yaml_limits import YamlLimitError, check_yaml, explained, merged_pairs
+from rasa_core.support.yaml_limits import YamlLimitError, check_yaml, error_place, explained, merged_pairs
 
 logger = logging.getLogger(__name__)
 
 KINDS: Final = ("intent", "synonym", "regex", "lookup")
 
-_MARKED: Final = re.compile(r"\[([^\[\]]*)\](?=\(|\{|\[\s*\{)")
-_MARK_KEYS: Final = ("entity", "value", "role", "group")
-_MARK: Final = '[Lisbon](city), [Lisboa](city:Lisbon) or [Lisboa]{"entity": "city", "value": "Lisbon"}'
-
 _ITEM: Final = re.compile(r"[-*+]\s*")
+_LEVEL: Final = 2  # Of the headings of sections.
 _COMMENT: Final = re.compile(r"<!--.*?(-->|\Z)", re.DOTALL)
 _SECTION: Final = "## intent:greet, ## synonym:value, ## regex:name or ## lookup:name"
 
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _ENTRY_KEYS: Final = (*KINDS, "examples", "metadata", "extract")
 _ENTRY: Final = "- intent: greet, with examples: | and below it a line like - hello for each"
+# To YAML 1.1 these end a line. In texts that were copied from somewhere, they are spaces.
+_NO_LINE_ENDS: Final = dict.fromkeys((0x85, 0x2028, 0x2029), " ")
 _NULL: Final = "tag:yaml.org,2002:null"
-
-Fail = Callable[[str], NoReturn]
-Mark = tuple[str, str, str, str]
-"""Name, value, role and group of an entity."""
-
-# -- messages with marks
-
-
-def read_annotated(annotated: str, fail: Fail) -> tuple[str, list[EntitySpan]]:
-    """Return the plain text of a message and the entities that were marked in it; `fail` gets what is wrong."""
-    pieces: list[str] = []
-    spans: list[EntitySpan] = []
-    position = length = 0
-    while (match := _MARKED.search(annotated, position)) is not None:
-        pieces += annotated[position : match.start()], match[1]
-        length += match.start() - position
-        marks, position = _read_marks(annotated, match.end(), fail)
-        end = length + len(match[1])
-        spans += (EntitySpan(length, end, name, value or match[1], *others) for name, value, *others in marks)
-        length = end
-    return "".join(pieces) + annotated[position:], spans
-
-
-def _read_marks(text: str, position: int, fail: Fail) -> tuple[list[Mark], int]:
-    """Return the entities that a mark at `position` tells, and where it ends."""
-    if text[position] != "(":
-        return _read_json_marks(text, position, fail)
-    closing = text.find(")", position)
-    if closing < 0:
-        fail(f"{text[position : position + 40]!r} is not closed; an entity is marked like {_MARK}.")
-    name, _, value = text[position + 1 : closing].partition(":")
-    if not name.strip():
-        fail(f"the mark {text[position : closing + 1]!r} has no name of an entity; expected {_MARK}.")
-    return [(name.strip(), value.strip(), "", "")], closing + 1
-
-
-def _read_json_marks(text: str, position: int, fail: Fail) -> tuple[list[Mark], int]:
-    try:
-        decoded, end = decode_prefix(text, position)
-    except ValueError:
-        fail(f"{text[position : position + 40]!r} is no JSON; an entity is marked like {_MARK}.")
-    return [_read_json_mark(mark, fail) for mark in (decoded if isinstance(decoded, list) else [decoded])], end
-
-
-def _read_json_mark(mark: Any, fail: Fail) -> Mark:
-    name = mark.get("entity") if isinstance(mark, dict) else None
-    if not isinstance(name, str) or not name.strip():
-        fail(f"the mark {json.dumps(mark)[:80]} names no entity; expected {_MARK}.")
-    for key in mark:
-        if key not in _MARK_KEYS:
-            fail(f"a mark has no key {key[:80]!r}.{did_you_mean(key, _MARK_KEYS)} Known: {', '.join(_MARK_KEYS)}.")
-    value = as_value(mark.get("value"))
-    if value is None:
-        fail(f"the value of the entity {name[:80]!r} is {json.dumps(mark['value'])[:80]}; expected a text.")
-    return name.strip(), value, str(mark.get("role") or ""), str(mark.get("group") or "")
 
 
 def _add_item(builder: TrainingDataBuilder, kind: str, name: str, item: str) -> None:
@@ -138,7 +73,7 @@ def _add_item(builder: TrainingDataBuilder, kind: str, name: str, item: str) -> 
     if not item.strip("-*_ "):
         return
     if kind == "intent":
-        text, entities = read_annotated(item, builder.fail)
+        text, entities = read_annotated(item, builder.fail, builder.tell)
         builder.add_example(text, name, [_unquoted(span, builder) for span in entities])
     elif kind == "synonym":
         builder.add_synonym(item, name)
@@ -194,6 +129,7 @@ class _MarkdownReader:
         self._builder = builder
         self._kind = ""
         self._name = ""
+        self._title = ""
         self._is_broken = False
 
     def read(self, line: str) -> None:
@@ -210,19 +146,34 @@ class _MarkdownReader:
             self._builder.fail(f"{line[:MOST_SHOWN]!r} is neither a heading nor an item; write - before an item.")
         elif not self._kind:
             shown = line[item.end() :][:MOST_SHOWN]
+            self._is_broken = True  # What follows is of no section either.
             self._builder.fail(f"{shown!r} belongs to no section; expected {_SECTION} before it.")
         else:
+            self._tell_title()
             _add_item(self._builder, self._kind, self._name, line[item.end() :])
 
     def _begin(self, line: str) -> None:
-        kind, colon, name = (part.strip() for part in line.lstrip("#").partition(":"))
+        written = line.lstrip("#")
+        is_section = len(line) - len(written) == _LEVEL
+        kind, colon, name = (part.strip() for part in written.partition(":"))
         kind = kind.lower() if kind.lower() in KINDS else kind
-        if colon and kind not in KINDS:
-            hint = did_you_mean(kind, KINDS)
+        hint = did_you_mean(kind, KINDS)
+        first = kind.partition(" ")[0]
+        if (colon and kind in KINDS) or (not colon and is_section and first in KINDS):
+            if not name:
+                self._builder.fail(f"the name of the {first} is missing; expected {_SECTION}.")
+            self._kind, self._name, self._title = kind, name, ""
+        elif colon and (is_section or hint):
             self._builder.fail(f"there are no sections {kind[:MOST_SHOWN]!r}.{hint} Expected {_SECTION}.")
-        if colon and not name:
-            self._builder.fail(f"the name of the {kind} is missing; expected {_SECTION}.")
-        self._kind, self._name = (kind, name) if colon else ("", "")
+        elif is_section:
+            self._title = written.strip()  # Any other is a comment.
+
+    def _tell_title(self) -> None:
+        """Tell once of a title before items, since somebody may have meant it to begin another section."""
+        title, self._title = self._title, ""
+        if title:
+            what = f"the heading {title[:MOST_SHOWN]!r} begins no section"
+            self._builder.tell(f"{what}: what follows belongs to the {self._kind} {self._name[:MOST_SHOWN]!r}.")
 
 
 # -- YAML
@@ -230,20 +181,20 @@ class _MarkdownReader:
 
 def read_yaml(text: str, builder: TrainingDataBuilder) -> TrainingData:
     """Return the data in a text; raise `NLUDataError` with file and line."""
+    text = text.translate(_NO_LINE_ENDS)
     try:
         check_yaml(text, _Loader, "NLU data")
         root = yaml.compose(text, Loader=_Loader)
     except YamlLimitError as error:
         builder.line = error.line
         builder.fail(error.problem)
-    except yaml.MarkedYAMLError as error:
-        builder.line = error.problem_mark.line + 1 if error.problem_mark else None
-        builder.fail(f"not valid YAML: {explained(error, text)}")
     except UnicodeEncodeError as error:
         builder.line = text.count("\n", 0, error.start) + 1
         builder.fail("half of a surrogate pair, which is no character; remove it.")
     except yaml.YAMLError as error:
-        builder.fail(f"not valid YAML: {' '.join(str(error).split())}.")
+        place = error_place(error, text)
+        builder.line = place and place[0]
+        builder.fail(f"not valid YAML: {explained(error, text)}")
     _YamlReader(builder, text).read(root)
     return builder.data()
 
@@ -260,13 +211,18 @@ class _YamlReader:
 
     def read(self, root: yaml.Node | None) -> None:
         """Read the document, as far as it is NLU data."""
-        nlu = None if root is None else self._mapping(root, "NLU data").get("nlu")
-        if nlu is None:
+        pairs = merged_pairs(root, self._fail) if isinstance(root, yaml.MappingNode) else []
+        found = [(key, value) for key, value in pairs if isinstance(key, yaml.ScalarNode) and key.value == "nlu"]
+        if not found:
             self._builder.line = 1
             self._builder.fail(f"the YAML has no key nlu:; expected nlu: and below it {_ENTRY}.")
-        for entry in self._sequence(nlu, "nlu:"):
-            with self._builder.each(_line(entry)):
-                self._read_entry(entry)
+        for number, (key, nlu) in enumerate(found):
+            self._builder.line = _line(key)
+            if number:
+                self._builder.tell("the key nlu: stands once more, and both are read; join the two.")
+            for entry in self._sequence(nlu, "nlu:"):
+                with self._builder.each(_line(entry)):
+                    self._read_entry(entry)
 
     def _read_entry(self, entry: yaml.Node) -> None:
         parts = self._mapping(entry, "an entry of nlu:")
@@ -282,9 +238,15 @@ class _YamlReader:
             self._fail(entry, f"the {kinds[0]} {name[:MOST_SHOWN]!r} has no examples; expected {_ENTRY}.")
         if kinds[0] == "lookup" and "extract" in parts and self._is_true(parts["extract"]):
             self._builder.extract_by(name)
-        for item, line in self._items(parts["examples"]):
+        examples = parts["examples"]
+        path = examples.value.strip() if isinstance(examples, yaml.ScalarNode) and examples.style != "|" else ""
+        if kinds[0] == "lookup" and path and path[0] != "-" and not _is_null(examples):
+            self._builder.add_lookup_file(name, path)
+            return
+        for items, line in self._items(examples):
             with self._builder.each(line):
-                _add_item(self._builder, kinds[0], name, item() if callable(item) else item)
+                for item in items():
+                    _add_item(self._builder, kinds[0], name, item)
 
     def _is_true(self, node: yaml.Node) -> bool:
         written = self._scalar(node, "extract:").lower()
@@ -292,8 +254,8 @@ class _YamlReader:
             self._fail(node, f"extract: of a lookup table is true or false, not {written[:MOST_SHOWN]!r}.")
         return written == "true"
 
-    def _items(self, node: yaml.Node) -> Iterator[tuple[str | Callable[[], str], int]]:
-        """Yield the examples of an entry, or what returns one or fails, and their lines."""
+    def _items(self, node: yaml.Node) -> Iterator[tuple[Callable[[], list[str]], int]]:
+        """Yield what returns examples of an entry or fails, and their lines."""
         if isinstance(node, yaml.ScalarNode):
             for written, line in self._lines_of(node):
                 yield partial(self._item, written), line
@@ -301,13 +263,21 @@ class _YamlReader:
         for entry in self._sequence(node, "examples:"):
             yield partial(self._listed, entry), _line(entry)
 
-    def _listed(self, entry: yaml.Node) -> str:
+    def _listed(self, entry: yaml.Node) -> list[str]:
+        """Return the examples in an item of a list: the text, or the items in it if all of its lines are some."""
         text: yaml.Node | None = entry
         if isinstance(entry, yaml.MappingNode):
-            text = self._mapping(entry, "an example").get("text")
+            parts = self._mapping(entry, "an example")
+            text = parts.get("text")
+            for key in sorted(parts.keys() - {"text", "metadata"}) if text is not None else ():
+                self._builder.tell(f"the key {key[:MOST_SHOWN]!r} of an example is ignored; entities are like {MARK}.")
         if not isinstance(text, yaml.ScalarNode):
-            self._fail(entry, "an example is a text, or a mapping with text: and perhaps metadata:.")
-        return str(text.value).strip().removeprefix("- ")
+            quote = "a text with a colon in it, or a bracket before it, stands in quotes"
+            self._fail(entry, f"an example is a text, or a mapping with text: and perhaps metadata:; {quote}.")
+        lines = [line.strip() for line in str(text.value).strip().split("\n")]
+        if all(line.startswith("- ") for line in lines):
+            return [line.removeprefix("- ") for line in lines]
+        return [str(text.value).strip()]
 
     def _lines_of(self, node: yaml.ScalarNode) -> Iterator[tuple[str, int]]:
         """Yield the lines of a text, but for empty ones and comments; those of ``>`` as they were written."""
@@ -321,12 +291,12 @@ class _YamlReader:
             if written.strip() and not written.lstrip().startswith("#"):
                 yield written.strip(), first + number if node.style in ("|", ">") else first
 
-    def _item(self, written: str) -> str:
+    def _item(self, written: str) -> list[str]:
         """Return the item in a line."""
         if not written.startswith("-"):
             shown = written[:MOST_SHOWN]
             self._builder.fail(f"{shown!r} is no item; write - before each example, and | after examples:.")
-        return written[1:].strip()
+        return [written[1:].strip()]
 
     def _mapping(self, node: yaml.Node, what: str) -> dict[str, yaml.Node]:
         if not isinstance(node, yaml.MappingNode):

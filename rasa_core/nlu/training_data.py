@@ -15,7 +15,7 @@ from rasa_core.exceptions import RasaCoreError
 from rasa_core.nlu.spelling import alike
 from rasa_core.support.places import Place
 from rasa_core.support.problems import listed
-from rasa_core.support.text_files import TextFileError, read_lines
+from rasa_core.support.text_files import TextFileError, read_lines, read_text
 
 _MOST_ABOVE: Final = 4
 MOST_SHOWN: Final = 80
@@ -281,7 +281,12 @@ class TrainingDataBuilder:
         self._errors.append(NLUDataError(problem, self.place))
 
     def add_example(self, text: str, intent: str | None, entities: Iterable[EntitySpan]) -> None:
-        """Add a message; an entity has no space at its edges, and one whose value is not its text makes a synonym."""
+        """Add a message; an entity has no space at its edges, and one whose value is not its text makes a synonym.
+
+        Fail if its intent is a part of another, as of ``faq`` is ``faq/hours``, and one of the two has no name.
+        """
+        if intent is not None and not all(map(str.strip, intent.split("/"))):
+            self.fail(f"the intent {intent[:MOST_SHOWN]!r} has no name on one side of a slash; expected faq/hours.")
         spans = tuple(sorted(_trimmed(span, text) for span in entities))
         for span in spans:
             covered = text[span.start : span.end]
@@ -327,6 +332,12 @@ class TrainingDataBuilder:
             self.fail(f"the lookup table {name!r} names a file that is not there; looked for {looked}.")
         with data_errors():
             self.add_lookup(name, filter(None, map(str.strip, read_lines(found))))
+
+    def beside(self, name: str) -> str:
+        """Return the text of another file in the folder; nothing if there is none, or the text came without a file."""
+        found = None if self._folder is None else self._folder / name
+        with data_errors():
+            return read_text(found) if found is not None and found.is_file() else ""
 
     def data(self) -> TrainingData:
         """Return all that was added; raise `NLUDataError` if nothing may be left out, or nothing is left."""

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import yaml
+from yaml.reader import ReaderError
 
 TAG: Final = "tag:yaml.org,2002:"
 _PLAIN: Final = ("null", "bool", "int", "float", "str", "timestamp", "seq", "map", "merge", "value")
 _ODD_SPACE: Final = re.compile(r"[ -]*([\t\u00a0\u2000-\u200b\u202f\u3000\ufeff])")
+_NOT_ALLOWED: Final = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _QUOTED: Final = re.compile(r"[%@`*&!]")
 _MERGE: Final = f"{TAG}merge"
 _PLAIN_TAGS: Final = frozenset(TAG + name for name in _PLAIN)
@@ -99,8 +101,19 @@ def is_null(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and node.tag == f"{TAG}null"
 
 
+def error_place(error: yaml.YAMLError, text: str) -> tuple[int, int] | None:
+    """Return line and column, counted from 1, of what is wrong with a text that is no YAML; None if nobody knows."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:
+        return mark.line + 1, mark.column + 1
+    found = _NOT_ALLOWED.search(text) if isinstance(error, ReaderError) else None
+    return found and (text.count("\n", 0, found.start()) + 1, found.start() - text.rfind("\n", 0, found.start()))
+
+
 def explained(error: yaml.YAMLError, text: str) -> str:
     """Return what is wrong with a text that is no YAML, as a sentence, and what it comes from if that can be seen."""
+    if isinstance(error, ReaderError) and (control := _NOT_ALLOWED.search(text)):
+        return f"the character U+{ord(control[0]):04X} is not allowed; remove it, which nobody sees."
     problem = f"{getattr(error, 'problem', error)}."
     mark = getattr(error, "problem_mark", None)
     lines = text.split("\n")[: mark.line + 1] if mark else []

@@ -17,7 +17,7 @@ import yaml
 from rasa_core.exceptions import ModelError, RasaCoreError, nearest
 from rasa_core.support.places import Place
 from rasa_core.support.text_files import TextFileError, read_text
-from rasa_core.support.yaml_limits import TAG, YamlLimitError, check_yaml, explained, foreign_tags
+from rasa_core.support.yaml_limits import TAG, YamlLimitError, check_yaml, error_place, explained, foreign_tags
 
 _BASE: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -192,8 +192,8 @@ def yaml_part(text: str, name: str) -> Part | None:
     except YamlLimitError as error:
         raise YamlError(Place(name, error.line), error.problem) from error
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = Place(name, mark.line + 1, column=mark.column + 1) if mark else Place(name)
+        found = error_place(error, text)
+        place = Place(name, found[0], column=found[1]) if found else Place(name)
         raise YamlError(place, f"not valid YAML: {explained(error, text)}") from error
     for node, tag in () if root is None else foreign_tags(root):
         raise YamlError(_place(node, name), f"the tag {tag} is not allowed; remove it.")

@@ -103,6 +103,15 @@ def test_a_folder_of_dialogflow_is_read_by_the_names_of_its_files(tmp_path: Path
     assert data.lookups == (Lookup("city", ("Lisbon", "Lisboa")),)
 
 
+def test_an_entity_of_dialogflow_may_be_of_regular_expressions(tmp_path: Path) -> None:
+    files = {
+        "entities/zip.json": {"name": "zip", "isOverridable": True, "isRegexp": True},
+        "entities/zip_entries_en.json": [{"value": "[0-9]{5}", "synonyms": []}],
+    }
+    data = read_training_data(written(tmp_path, files))
+    assert (data.regexes, data.lookups) == ((Regex("zip", "[0-9]{5}"),), ())
+
+
 def test_an_export_beside_other_data_is_not_passed_over(tmp_path: Path) -> None:
     files = {"luis.json": LUIS, "nlu.md": "## intent:greet\n- hi\n", "package.json": {"data": [], "examples": {}}}
     assert {one.intent for one in read_training_data(written(tmp_path, files)).examples} == {"greet", "inform"}

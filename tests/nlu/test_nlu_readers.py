@@ -267,7 +267,13 @@ NOT_MARKDOWN = {
     "misspelt-section": ("## intnet:greet\n- x", 1, "there are no sections 'intnet'. Did you mean 'intent'"),
     "no-name": ("## intent:\n- x", 1, "the name of the intent is missing"),
     "no-section": ("\n- x\n## intent:a", 2, "'x' belongs to no section"),
-    "under-a-title": ("## intent:a\n# more\n- x", 3, "'x' belongs to no section"),
+    "no-colon": ("## intent:b\n## intent a\n- x", 2, "the name of the intent is missing; expected"),
+    "under-a-title": (
+        "## intent:a\n## more\n- x",
+        3,
+        "'more' begins no section: what follows belongs to the intent 'a'",
+    ),
+    "half-a-name": ("## intent:faq/\n- x", 2, "the intent 'faq/' has no name on one side of a slash"),
     "no-item": ("## intent:a\nx", 2, "'x' is neither a heading nor an item; write - before"),
     "open-comment": ("## intent:a\n- x\n<!-- why\n- y", 3, "this comment is not closed; write -->"),
     "open-mark": ("## intent:a\n- [x](y", 2, "'(y' is not closed"),
@@ -304,7 +310,7 @@ NOT_JSON = {
     "no-list": ('{"rasa_nlu_data": {\n"common_examples": {}}}', 2, "common_examples is a list"),
     "no-object": ('{"rasa_nlu_data": {"common_examples": [\n\n"x"]}}', 3, '"x" in common_examples is no object'),
     "no-text": (example_json(intent="x"), 7, "has no text; expected"),
-    "intent": (example_json(text="x", intent=1), 7, "the intent 1 of 'x' is no text"),
+    "intent": (example_json(text="x", intent=[1]), 7, "the intent [1] of 'x' is no text"),
     "entities": (example_json(text="x", entities={}), 7, "the entities of 'x' are no list"),
     "entity": (example_json(text="x", entities=[1]), 7, "the entity 1 is no object"),
     "no-start": (entity_json(start=None), 7, "has no numbers start and end"),
@@ -321,7 +327,13 @@ NOT_JSON = {
 
 NOT_YAML = {
     "syntax": ("nlu:\n- intent: [", 3, "not valid YAML"),
-    "character": ("nlu: \x00", None, "not valid YAML"),
+    "character": ("nlu:\n- x\x00", 2, "not valid YAML: the character U+0000 is not allowed; remove it"),
+    "colon-in-list": ("nlu:\n- intent: x\n  examples:\n  - a: b", 4, "stands in quotes"),
+    "entities-in-list": (
+        "nlu:\n- intent: x\n  examples:\n  - text: b\n    entities: []",
+        4,
+        "'entities' of an example",
+    ),
     "deep": ("nlu:\n" + "- " * 5000 + "x", 2, "nested more than 50 deep"),
     "root": ("nlu: x", 1, "nlu: is a list"),
     "entry": ("nlu:\n- x", 2, "an entry of nlu: is a mapping"),
@@ -380,6 +392,23 @@ def told(data: TrainingData) -> list[int | None]:
         ("a.md", "## intent:a\n- x\n***\n* * *\n- z\n", ["x", "z"], []),
         ("a.md", "## Intent:a\n- x\n## SYNONYM:b\n- c\n", ["x"], []),
         ("a.yml", "nlu:\n- &a\n  intent: a\n  examples: |\n    - x\n- <<: *a\n  intent: b\n", ["x", "x"], []),
+        ("a.md", "## intent:a\n### more\n- x\n# - y\n#- z: z\n- ok\n", ["x", "ok"], []),
+        ("a.md", "## intent:a\n- x\n## more\n- y\n- z\n## even more\n## intent:b\n- ok\n", ["x", "y", "z", "ok"], [4]),
+        ("a.md", '## intent:a\n- [x]{"entity": "e", "start": 3}\n', ["x"], [2]),
+        ("a.md", "- x\n- y\n## intent:a\n- z\n", ["z"], [1]),
+        (
+            "a.yml",
+            "nlu:\n- intent: a\n  examples: |\n    - x\nnlu:\n- intent: b\n  examples: |\n    - y\n",
+            ["x", "y"],
+            [5],
+        ),
+        ("a.yml", "nlu:\n- intent: a\n  examples: |\n    - x\u2028y\n    - z\n    q\n", ["x y", "z"], [6]),
+        (
+            "a.yml",
+            "nlu:\n- intent: a\n  examples:\n  - text: |\n      - x\n      - y\n  - |\n    z\n    - q\n",
+            ["x", "y", "z\n- q"],
+            [],
+        ),
         ("a.yml", "nlu:\n- <<: x\n  intent: b\n- intent: a\n  examples: |\n    - x\n", ["x"], [2]),
         ("a.json", entity_json(start="3", end="5"), ["ok", "hello"], []),
         ("a.json", entity_json(start=3.0, end=5.0), ["ok", "hello"], []),
@@ -410,6 +439,28 @@ def test_what_is_wrong_is_left_out_and_told_and_the_rest_is_read(
     if lines:
         with pytest.raises(NLUDataError):
             read_training_data(tmp_path / name, strict=True)
+
+
+def test_of_a_table_and_of_synonyms_what_is_no_text_is_left_out(tmp_path: Path) -> None:
+    content = {
+        "common_examples": [{"text": "x", "intent": 5}],
+        "entity_synonyms": [{"value": "five", "synonyms": [5, None, "V"]}],
+        "lookup_tables": [{"name": "size", "elements": ["small", 42, []]}],
+    }
+    data = read_file(tmp_path, "a.json", json.dumps({"rasa_nlu_data": content}, indent=0))
+    assert data.intents == ["5"]
+    assert data.synonyms == {"5": "five", "v": "five"}
+    assert data.lookups == (Lookup("size", ("small", "42")),)
+    assert len(data.problems) == 2
+
+
+def test_the_part_of_a_retrieval_intent_may_stand_in_a_key_of_its_own() -> None:
+    examples = [
+        {"text": "x", "intent": "faq", "intent_response_key": "faq/x"},
+        {"text": "y", "intent": "faq", "response_key": "y"},
+    ]
+    data = read_training_text(json.dumps({"rasa_nlu_data": {"common_examples": examples}}))
+    assert data.intents == ["faq/x", "faq/y"]
 
 
 def test_the_name_of_an_entity_has_no_quotation_marks(tmp_path: Path) -> None:
@@ -452,6 +503,12 @@ def test_a_lookup_table_may_be_named_from_the_folder_of_the_project(tmp_path: Pa
     (tmp_path / "data" / "nlu").mkdir(parents=True)
     (tmp_path / "data" / "cities.txt").write_text("Rome\n", encoding="utf-8")
     data = read_file(tmp_path / "data" / "nlu", "a.md", "## intent:a\n- x\n## lookup:city\ndata/cities.txt\n")
+    assert data.lookups == (Lookup("city", ("Rome",)),)
+
+
+def test_a_lookup_table_in_yaml_may_name_a_file(tmp_path: Path) -> None:
+    (tmp_path / "cities.txt").write_text("Rome\n", encoding="utf-8")
+    data = read_file(tmp_path, "a.yml", "nlu:\n- lookup: city\n  examples: cities.txt\n")
     assert data.lookups == (Lookup("city", ("Rome",)),)
 
 

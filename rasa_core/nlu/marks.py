@@ -1,0 +1,84 @@
+"""Messages whose entities are marked in their text, as in Markdown of Rasa NLU and in YAML of Rasa 3.
+
+===================================================  ======================================================
+``in [Lisbon](city)``                                the entity ``city``
+``in [Lisboa](city:Lisbon)``                         its value, if it is not the text
+``in [Lisboa]{"entity": "city", "value": "Lisbon"}`` the same as a JSON object
+``[a][{"entity": "b"}, {"entity": "c"}]``            several entities of the same text
+===================================================  ======================================================
+
+Other brackets are text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
+
+from rasa_core.exceptions import did_you_mean
+from rasa_core.nlu.training_data import EntitySpan, as_value
+from rasa_core.support.strict_json import decode_prefix
+
+MARK: Final = '[Lisbon](city), [Lisboa](city:Lisbon) or [Lisboa]{"entity": "city", "value": "Lisbon"}'
+"""What errors say is expected."""
+_MARKED: Final = re.compile(r"\[([^\[\]]*)\](?=\(|\{|\[\s*\{)")
+_MARK_KEYS: Final = ("entity", "value", "role", "group")
+
+Fail = Callable[[str], NoReturn]
+Tell = Callable[[str], object]
+Mark = tuple[str, str, str, str]
+"""Name, value, role and group of an entity."""
+
+
+def read_annotated(annotated: str, fail: Fail, tell: Tell | None = None) -> tuple[str, list[EntitySpan]]:
+    """Return the plain text of a message and the entities that were marked in it.
+
+    `fail` gets what is wrong; `tell`, if it is given, what is not as it should be, but is clear.
+    """
+    pieces: list[str] = []
+    spans: list[EntitySpan] = []
+    position = length = 0
+    while (match := _MARKED.search(annotated, position)) is not None:
+        pieces += annotated[position : match.start()], match[1]
+        length += match.start() - position
+        marks, position = _read_marks(annotated, match.end(), fail, tell or fail)
+        end = length + len(match[1])
+        spans += (EntitySpan(length, end, name, value or match[1], *others) for name, value, *others in marks)
+        length = end
+    return "".join(pieces) + annotated[position:], spans
+
+
+def _read_marks(text: str, position: int, fail: Fail, tell: Tell) -> tuple[list[Mark], int]:
+    """Return the entities that a mark at `position` tells, and where it ends."""
+    if text[position] != "(":
+        return _read_json_marks(text, position, fail, tell)
+    closing = text.find(")", position)
+    if closing < 0:
+        fail(f"{text[position : position + 40]!r} is not closed; an entity is marked like {MARK}.")
+    name, _, value = text[position + 1 : closing].partition(":")
+    if not name.strip():
+        fail(f"the mark {text[position : closing + 1]!r} has no name of an entity; expected {MARK}.")
+    return [(name.strip(), value.strip(), "", "")], closing + 1
+
+
+def _read_json_marks(text: str, position: int, fail: Fail, tell: Tell) -> tuple[list[Mark], int]:
+    try:
+        decoded, end = decode_prefix(text, position)
+    except ValueError:
+        fail(f"{text[position : position + 40]!r} is no JSON; an entity is marked like {MARK}.")
+    return [_read_json_mark(mark, fail, tell) for mark in (decoded if isinstance(decoded, list) else [decoded])], end
+
+
+def _read_json_mark(mark: Any, fail: Fail, tell: Tell) -> Mark:
+    name = mark.get("entity") if isinstance(mark, dict) else None
+    if not isinstance(name, str) or not name.strip():
+        fail(f"the mark {json.dumps(mark)[:80]} names no entity; expected {MARK}.")
+    for key in mark:
+        if key not in _MARK_KEYS:
+            tell(f"a mark has no key {key[:80]!r}.{did_you_mean(key, _MARK_KEYS)} Known: {', '.join(_MARK_KEYS)}.")
+    value = as_value(mark.get("value"))
+    if value is None:
+        fail(f"the value of the entity {name[:80]!r} is {json.dumps(mark['value'])[:80]}; expected a text.")
+    return name.strip(), value, str(mark.get("role") or ""), str(mark.get("group") or "")
