@@ -35,7 +35,7 @@ from rasa_core.slash_messages import INFO_NO_MESSAGE as INFO_NO_MESSAGE
 from rasa_core.slash_messages import INFO_PAUSED as INFO_PAUSED
 from rasa_core.slash_messages import INFO_REPEATED as INFO_REPEATED
 from rasa_core.slash_messages import info_about, joined, values_info
-from rasa_core.support.calls import call_either
+from rasa_core.support.own_code import call_either
 from rasa_core.trackers import DialogueStateTracker, Expected
 
 logger = logging.getLogger(__name__)

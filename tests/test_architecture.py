@@ -36,7 +36,6 @@ STOREYS: list[list[list[str]]] = [
             "conversation",
             "evaluate",
             "featurizers",
-            "nlu.checks",
             "policies.online_trainer",
             "restore",
             "run",

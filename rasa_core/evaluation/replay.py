@@ -18,8 +18,17 @@ from numpy.typing import NDArray
 
 from rasa_core.agent import Agent
 from rasa_core.domain import Domain
-from rasa_core.evaluation.changes import Comparison, Found, Note, Replayed, StoriesCompared, Tally, verdict_on
-from rasa_core.evaluation.heard import Heard, Understand
+from rasa_core.evaluation.changes import (
+    Comparison,
+    Found,
+    Heard,
+    Note,
+    Replayed,
+    StoriesCompared,
+    Tally,
+    Understand,
+    verdict_on,
+)
 from rasa_core.evaluation.stories import Predictor, StoryEvaluation
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
@@ -32,7 +41,6 @@ from rasa_core.events import (
     StoryExported,
     UserUttered,
 )
-from rasa_core.events.timeless import TimelessEvents
 from rasa_core.policies.many import ALONE, ManyMoments
 from rasa_core.policies.many_rasa import RasaMomentReader
 from rasa_core.policies.many_reading import MomentReader, Moments
@@ -40,7 +48,7 @@ from rasa_core.rasa3.history import history_for
 from rasa_core.teaching.corrections import DRAFT_MARK
 from rasa_core.tracker_store.base import TrackerStore
 from rasa_core.tracker_store.logs import each_of
-from rasa_core.tracker_store.rows import event_in
+from rasa_core.tracker_store.rows import TimelessEvents, event_in
 from rasa_core.trackers import DialogueStateTracker
 
 Conversation = tuple[str, Sequence[Event]]

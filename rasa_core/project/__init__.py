@@ -41,8 +41,6 @@ from rasa_core.model_folder import fingerprint_of_files, read_model, write_model
 from rasa_core.nlu.pipeline import PipelineConfig, Step, chosen_pipeline, keys_of, stored_steps
 from rasa_core.nlu.reading import read_training_data
 from rasa_core.nlu.training_data import TrainingData
-from rasa_core.nlu.upkeep import State as NLUState
-from rasa_core.nlu.upkeep import bring_up, state_of
 from rasa_core.policies.configured import ConfiguredPolicies, configured_policies
 from rasa_core.policies.ensemble import MODEL_FORMAT
 from rasa_core.policies.fallback import FallbackPolicy
@@ -51,7 +49,17 @@ from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.project.layout import find_domain, find_nlu_data, find_stories, names_in, only_understands, told_unread
 from rasa_core.project.layout import unread_stories as unread_stories_of
 from rasa_core.project.models import DIALOGUE, FINGERPRINT, NLU, Figures, ProjectModels, hashes_of
-from rasa_core.project.training import Say, brief, calibration_of, set_thresholds, told_fallback, train_dialogue
+from rasa_core.project.training import (
+    NLUState,
+    Say,
+    brief,
+    bring_up_nlu,
+    calibration_of,
+    nlu_state_of,
+    set_thresholds,
+    told_fallback,
+    train_dialogue,
+)
 from rasa_core.rasa3.domain_parts import RASA_DEFAULT_INTENTS
 from rasa_core.rasa3.endpoints import Endpoints, read_endpoints
 from rasa_core.rasa_config import RasaConfig, read_rasa_config, written_policies
@@ -189,7 +197,7 @@ class Project:
     def nlu_is_current(self) -> bool:
         """Tell whether there is an interpreter of exactly this NLU data, or none is needed."""
         data = self.nlu_data()
-        return state_of(self.nlu_model, data, self._steps(data, True)) == "current"
+        return nlu_state_of(self.nlu_model, data, self._steps(data, True)) == "current"
 
     def policies(self) -> ConfiguredPolicies | None:
         """Return what config.yml says of policies; None for a bot of Rasa 2 or 3, which `read_rasa_config` reads."""
@@ -256,7 +264,7 @@ class Project:
         if self.rasa is not None:
             rasa = read_rasa_config(self.rasa.config_file, network_of, ignores_own=ignore_components)
         state: State = "changed" if force else self._state(domain, config, nlu)
-        nlu_state: NLUState = "changed" if force and data.intents else state_of(self.nlu_model, data, steps)
+        nlu_state: NLUState = "changed" if force and data.intents else nlu_state_of(self.nlu_model, data, steps)
         if state == nlu_state == "current":  # No version is made of nothing, or each start of a server would add one.
             say(f"{self.model}: the model is up to date")
             if data.intents:
@@ -307,7 +315,7 @@ class _Job:
             say(line)
         # First, since the fallback of the dialogue model has a threshold for this interpreter.
         if self.data.intents:
-            bring_up(nlu_model, self.data, steps, nlu_state, say)
+            bring_up_nlu(nlu_model, self.data, steps, nlu_state, say)
         elif self.nlu:
             shutil.rmtree(nlu_model, ignore_errors=True)
         prints = {FINGERPRINT: project.fingerprint(self.domain)}

@@ -1,4 +1,4 @@
-"""Trains the dialogue model of a project of Markdown stories, and tells what is done."""
+"""Trains the dialogue model of a project of Markdown stories, and the interpreter of any, and tells what is done."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from rasa_core.checks import Finding
 from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
-from rasa_core.nlu.model import NLUModel
+from rasa_core.nlu.model import NLUModel, fingerprint_of
+from rasa_core.nlu.pipeline import Step
+from rasa_core.nlu.settings import NLUSettings
+from rasa_core.nlu.training_data import TrainingData
 from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.fallback import FallbackPolicy
 from rasa_core.policies.keras_training import import_keras
 from rasa_core.policies.policy import DEFAULT_THRESHOLD, Policy
 
 Say = Callable[[str], object]
+NLUState = Literal["current", "configured", "changed"]
 
 
 class Configured(Protocol):
@@ -167,3 +171,41 @@ def brief(findings: Sequence[Finding], folder: Path) -> Iterator[str]:
         yield f"{found.places[0]}: {found.severity}: {found.message} [{found.kind}]"
     if len(findings) > MOST_WARNINGS:
         yield f"and {len(findings) - MOST_WARNINGS} more warnings; rasa-core check {folder} shows all"
+
+
+def nlu_state_of(directory: Path, data: TrainingData, steps: list[Step] | None) -> NLUState:
+    """Return ``current``, ``configured`` (only what is around the network has changed), or ``changed``."""
+    if not data.intents:
+        return "current"
+    try:
+        found = NLUModel.load(directory)
+    except ModelError:
+        return "changed"
+    if found.fingerprint != fingerprint_of(data.fingerprint(), NLUSettings().as_json()):  # A project has no settings.
+        return "changed"
+    return "current" if found.pipeline == steps else "configured"
+
+
+def bring_up_nlu(directory: Path, data: TrainingData, steps: list[Step] | None, state: NLUState, say: Say) -> None:
+    """Make the interpreter of some data and a pipeline, as far as `state` asks for it, and say what is done.
+
+    Raises
+    ------
+    ModelError
+        If the data cannot be learnt, or what training needs is not installed.
+    """
+    if state == "configured":
+        NLUModel.load(directory).with_pipeline(steps).persist(directory)
+        say(f"{directory}: only the pipeline has changed; the interpreter has it without training")
+        return
+    if state == "current":
+        say(f"{directory}: the interpreter of typed text is up to date")
+        return
+    from rasa_core.nlu.training import train  # Not loaded by a process that only serves.
+
+    say("training the interpreter of typed text ...")
+    started = time.perf_counter()
+    model = train(data).with_pipeline(steps)
+    say(f"trained in {time.perf_counter() - started:.1f} s")
+    model.persist(directory)
+    say(f"{directory}: the interpreter is written")

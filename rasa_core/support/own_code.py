@@ -1,4 +1,4 @@
-"""Code of the user's own: where it is found, how it is imported, and what is said when that fails.
+"""Code of the user's own: where it is found, how it is imported and called, and what is said when that fails.
 
 A command looks for modules in the folder that it is called in, as ``python -m`` does, and beside the bot. The modules
 that define classes which a model names, such as policies and slots, are given with ``--import`` or in `VARIABLE`, and
@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -161,3 +162,14 @@ def imports_in(folder: str | Path) -> list[str]:
         return []
     found = content.get("imports") if isinstance(content, dict) else None
     return [name for name in (found if isinstance(found, list) else [found]) if isinstance(name, str)]
+
+
+def call_either(function: Callable[..., object], arguments: tuple[Any, ...], others: tuple[Any, ...]) -> object:
+    """Call a function of the user's own with `arguments`, or with `others` if it cannot be called with the first."""
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError:
+        return function(*others)
+    except ValueError:  # It is not written in Python, and does not tell.
+        pass
+    return function(*arguments)

@@ -1,14 +1,35 @@
-"""The rows of logs, as events; a row that holds none is told of with where it is."""
+"""The rows of logs, as events; a row that holds none is told of with where it is.
+
+Rows differ in hardly more than when something happened, and who had decided it. `TimelessEvents` is for those to whom
+that is all the same: what has been read before is not read again, and equal events are one object.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
+from typing import Final
 
-from rasa_core.events import Event
+from rasa_core.events import BotUttered, Event
+from rasa_core.events.base import OWN_MODULES
 from rasa_core.exceptions import StoreError
 
 ReadRow = Callable[[str], Event]
+
+_BEGINNING: Final = re.compile(r'\{"event":"(\w+)","timestamp":[-+.0-9eE]+')
+_DECIDED: Final = re.compile(
+    r',"name":("[^"\\]*")(?:,"policy":"[^"\\]*")?(?:,"model":"[^"\\]*")?(?:,"predicted":"[^"\\]*")?'
+    r'(?:,"confidence":[-+.0-9eE]+)?(?:,"hide_rule_turn":(true|false))?\}'
+)
+_SAID: Final = ("bot", "agent")
+_KNOWN_AGAIN: Final = (
+    *("action", "user", "slot", "reset_slots", "restart", "rewind", "undo", "pause", "resume", "followup"),
+    *("active_loop", "loop_interrupted", "action_execution_rejected", "user_featurization", "session_started"),
+)
+"""Types of events that do nothing with their time."""
+_MOST: Final = 50_000
+_LONGEST: Final = 2000  # characters of a row that is remembered
 
 
 class RowError(StoreError):
@@ -38,3 +59,35 @@ def events_in(rows: Sequence[str], sender_id: str, start: int = 0, read: ReadRow
             "changed the row, put a backup in its place, or delete the conversation."
         ) from error
     return found
+
+
+class TimelessEvents:
+    """Events without a time of their own, and actions that do not tell which policy chose them, how surely.
+
+    What was said to the user is not read: each utterance is an empty one.
+    """
+
+    def __init__(self) -> None:
+        # Types of users' own may look at anything.
+        own = {name for name, kind in Event._subclasses.items() if kind.__module__ in OWN_MODULES}
+        self._kinds = own.intersection(_KNOWN_AGAIN)
+        self._said = own.intersection(_SAID)
+        self._known: dict[object, Event] = {}
+
+    def read(self, row: str) -> Event:
+        """Return the event of a row; raise `EventError`, or `ValueError`, for one that holds none."""
+        begins = _BEGINNING.match(row)
+        kind = "" if begins is None else begins[1]
+        if begins is None or kind not in self._kinds:
+            return BotUttered.empty() if kind in self._said else Event.from_log(json.loads(row))
+        rest = row[begins.end() :]
+        decided = _DECIDED.fullmatch(rest) if kind == "action" else None
+        key: object = (kind, rest) if decided is None else decided.groups()
+        found = self._known.get(key)
+        if found is None:
+            found = Event.from_log(json.loads(row))
+            if len(self._known) >= _MOST:
+                self._known.clear()
+            if len(row) <= _LONGEST:
+                self._known[key] = found
+        return found

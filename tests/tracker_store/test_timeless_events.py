@@ -12,9 +12,9 @@ from hypothesis import given
 
 from rasa_core.events import ActionExecuted, BotUttered, Event, UserUttered
 from rasa_core.events.rasa3 import ActiveLoop
-from rasa_core.events.timeless import TimelessEvents
 from rasa_core.exceptions import EventError
 from rasa_core.support.strict_json import encode_known
+from rasa_core.tracker_store.rows import TimelessEvents
 
 _UNSEEN = {"timestamp", "policy", "confidence", "model", "predicted", "moment"}
 
