@@ -25,9 +25,9 @@ from rasa_core.exceptions import RasaCoreError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.rasa3.endpoints import read_endpoints
-from rasa_core.rasa_config import read_rasa_config
-from rasa_core.rasa_files import RasaFiles
-from rasa_core.rasa_project import train_rasa
+from rasa_core.rasa_project.config import read_rasa_config
+from rasa_core.rasa_project.files import RasaFiles
+from rasa_core.rasa_project.training import train_rasa
 from rasa_core.support.endpoint import Endpoint
 from rasa_core.support.http import HttpAnswer, NoAnswerError
 

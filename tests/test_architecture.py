@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "rasa_core"
 # A name stands for a module, or for a room with all that is in it; the longest name that fits counts.
 STOREYS: list[list[list[str]]] = [
     [["version", "exceptions"], ["_legacy", "support"]],
-    [["events", "slots"], ["history"], ["rasa3"], ["domain_file", "domain_features"], ["domain"], ["trackers"]],
+    [["events", "slots"], ["history"], ["rasa3"], ["domain"], ["trackers"]],
     [["channels"], ["dispatcher"], ["responses"], ["actions"], ["interpreter"], ["slash_messages"]],
     [["stories", "policies", "tracker_store"]],
     [["nlu"]],
@@ -24,10 +24,10 @@ STOREYS: list[list[list[str]]] = [
         ["rasa_turn"],
         ["processor"],
         ["explanation", "teaching"],
-        ["model_folder", "rasa_config", "rasa_files"],
+        ["model_folder", "rasa_project"],
         ["agent"],
     ],
-    [["drawing"], ["evaluation", "checks"], ["rasa_project"], ["project"]],
+    [["drawing"], ["evaluation", "checks"], ["project"]],
     [["server", "remote"]],
     [
         ["commands"],

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rasa_core.domain import Domain
-from rasa_core.domain_file import read_domain
+from rasa_core.domain.file import read_domain
 from rasa_core.exceptions import DomainError
 from rasa_core.slots import TextSlot
 from rasa_core.support.problems import Problem

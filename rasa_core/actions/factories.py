@@ -7,8 +7,8 @@ from typing import cast
 
 from rasa_core.actions.action import Action, ActionListen, ActionRestart, UtterAction
 from rasa_core.actions.action import RemoteAction as RemoteAction
-from rasa_core.domain_file import check_action_names
-from rasa_core.domain_file import conventional_name as conventional_name
+from rasa_core.domain.file import check_action_names
+from rasa_core.domain.file import conventional_name as conventional_name
 from rasa_core.exceptions import DomainError, did_you_mean
 from rasa_core.slots import class_from_path
 

@@ -51,7 +51,7 @@ from rasa_core.checks.contradictions import (
 from rasa_core.checks.nlu import check_data_files, check_domain_names
 from rasa_core.checks.stories import check_checkpoints, check_loops, check_names, check_repeated_stories
 from rasa_core.domain import Domain
-from rasa_core.domain_file import (
+from rasa_core.domain.file import (
     DEFAULT_ACTION_NAMES,
     DomainFile,
     check_action_names,

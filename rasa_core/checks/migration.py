@@ -19,8 +19,8 @@ from rasa_core.nlu.training_data import NLUDataError
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.rasa3.domain_parts import RASA_DEFAULT_ACTIONS
 from rasa_core.rasa3.endpoints import Endpoints, read_endpoints
-from rasa_core.rasa_config import read_rasa_config
-from rasa_core.rasa_files import RasaFiles, keys_of
+from rasa_core.rasa_project.config import read_rasa_config
+from rasa_core.rasa_project.files import RasaFiles, keys_of
 from rasa_core.stories.builder import LOST
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Fate, Note, Problem

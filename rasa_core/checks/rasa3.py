@@ -38,8 +38,8 @@ from rasa_core.policies.rules import unfit_policies
 from rasa_core.rasa3.domain_parts import RASA_DEFAULT_ACTIONS, RASA_DEFAULT_INTENTS, RasaParts
 from rasa_core.rasa3.endpoints import read_endpoints
 from rasa_core.rasa3.mappings import SlotMapping
-from rasa_core.rasa_config import RasaConfig, read_rasa_config
-from rasa_core.rasa_files import RasaFiles, keys_of
+from rasa_core.rasa_project.config import RasaConfig, read_rasa_config
+from rasa_core.rasa_project.files import RasaFiles, keys_of
 from rasa_core.stories.builder import LOST
 from rasa_core.stories.yaml import ReadStories
 from rasa_core.support.places import Place

@@ -34,8 +34,8 @@ from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.rules import RulePolicy
 from rasa_core.project import Project
 from rasa_core.project.layout import told_unread
-from rasa_core.rasa_config import RasaConfig, read_rasa_config
-from rasa_core.rasa_project import contradictions
+from rasa_core.rasa_project.config import RasaConfig, read_rasa_config
+from rasa_core.rasa_project.training import contradictions
 from rasa_core.support.own_code import CONFIG_NAME
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Severity

@@ -43,8 +43,8 @@ from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.project import Project, network_of
 from rasa_core.rasa3.rule import Rule
-from rasa_core.rasa_config import read_rasa_config
-from rasa_core.rasa_files import RasaFiles, is_rasa
+from rasa_core.rasa_project.config import read_rasa_config
+from rasa_core.rasa_project.files import RasaFiles, is_rasa
 from rasa_core.stories import extract_story_graph
 from rasa_core.stories.files import story_files
 from rasa_core.stories.steps import StoryGraph

@@ -15,7 +15,7 @@ models              ``models/dialogue`` and ``models/nlu`` (written by training)
 settings            ``config.yml``: policies, pipeline, imports; there may be none
 ==================  ==========================================================================
 
-A bot of Rasa 2 or 3 is known by its layout: see `rasa_core.rasa_files`.
+A bot of Rasa 2 or 3 is known by its layout: see `rasa_core.rasa_project.files`.
 
 NLU data alone is a bot that only understands: its domain has the intents and entities of the data, and there is nothing
 to learn.
@@ -62,9 +62,9 @@ from rasa_core.project.training import (
 )
 from rasa_core.rasa3.domain_parts import RASA_DEFAULT_INTENTS
 from rasa_core.rasa3.endpoints import Endpoints, read_endpoints
-from rasa_core.rasa_config import RasaConfig, read_rasa_config, written_policies
-from rasa_core.rasa_files import RasaFiles, is_rasa
-from rasa_core.rasa_project import train_rasa_project
+from rasa_core.rasa_project.config import RasaConfig, read_rasa_config, written_policies
+from rasa_core.rasa_project.files import RasaFiles, is_rasa
+from rasa_core.rasa_project.training import train_rasa_project
 from rasa_core.stories.files import holds_stories, story_files
 from rasa_core.support.folders import check_writable, files_below
 from rasa_core.support.problems import told

@@ -20,7 +20,7 @@ from rasa_core.actions.webhook import domain_body
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import RestOutputChannel
 from rasa_core.dispatcher import Dispatcher
-from rasa_core.domain_file import write_yaml
+from rasa_core.domain.file import write_yaml
 from rasa_core.events import UserUttered
 from rasa_core.events.rasa3 import entities_in
 from rasa_core.exceptions import did_you_mean

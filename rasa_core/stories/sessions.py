@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from rasa_core.domain_file import write_yaml
+from rasa_core.domain.file import write_yaml
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet, UserUttered
 from rasa_core.events.rasa3 import ActiveLoop, SessionStarted
 from rasa_core.trackers.rasa_log import rasa_positions

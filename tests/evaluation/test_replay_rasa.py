@@ -32,8 +32,8 @@ from rasa_core.policies.many import ManyMoments
 from rasa_core.policies.network import PolicyNetwork
 from rasa_core.policies.policy import Policy
 from rasa_core.policies.rules import RulePolicy
-from rasa_core.rasa_files import RasaFiles
-from rasa_core.rasa_project import train_rasa
+from rasa_core.rasa_project.files import RasaFiles
+from rasa_core.rasa_project.training import train_rasa
 from rasa_core.teaching.corrections import DRAFT_MARK
 
 DOMAIN = """

@@ -9,9 +9,9 @@ from rasa_core.agent import Agent
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import RestOutputChannel
 from rasa_core.policies.keras_policy import KerasPolicy
-from rasa_core.rasa_config import read_rasa_config
-from rasa_core.rasa_files import RasaFiles
-from rasa_core.rasa_project import train_rasa
+from rasa_core.rasa_project.config import read_rasa_config
+from rasa_core.rasa_project.files import RasaFiles
+from rasa_core.rasa_project.training import train_rasa
 from rasa_core.tracker_store.memory import InMemoryTrackerStore
 
 CONFIG = """

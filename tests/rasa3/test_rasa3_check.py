@@ -14,7 +14,7 @@ from rasa_core.exceptions import ModelError
 from rasa_core.nlu.pipeline import pipeline_in
 from rasa_core.policies import MemoizationPolicy, Policy
 from rasa_core.policies.keras_policy import KerasPolicy
-from rasa_core.rasa_config import read_rasa_config
+from rasa_core.rasa_project.config import read_rasa_config
 
 DOMAIN = """
 version: "3.1"

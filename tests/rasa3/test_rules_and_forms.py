@@ -14,7 +14,7 @@ from rasa_core.exceptions import DomainError, ModelError, StoryParseError
 from rasa_core.project import Project
 from rasa_core.rasa3.domain_parts import rasa_domain_from_text
 from rasa_core.rasa3.slots import rasa_slot
-from rasa_core.rasa_files import RasaFiles
+from rasa_core.rasa_project.files import RasaFiles
 from rasa_core.slots import Slot
 from rasa_core.teaching.corrections import corrected_messages
 from rasa_core.teaching.learning import Learner

@@ -13,7 +13,7 @@ from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_stories
 from rasa_core.checks.rasa3 import check_rasa
 from rasa_core.exceptions import ModelError
 from rasa_core.project import Project
-from rasa_core.rasa_project import contradictions
+from rasa_core.rasa_project.training import contradictions
 from rasa_core.server.inspector import takes
 from rasa_core.server.inspector.saving import edits_for, new_findings, proposal
 from rasa_core.server.inspector.timeline import read_whole

@@ -13,7 +13,7 @@ from rasa_core.checks import Finding
 from rasa_core.events import Event
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.nlu.edits import with_example
-from rasa_core.rasa_files import RasaFiles
+from rasa_core.rasa_project.files import RasaFiles
 from rasa_core.stories.edits import Kind, annotated, is_yaml, titles_in, with_story
 from rasa_core.support.folders import copy_folder
 from rasa_core.support.text_edits import Edit, EditError, content_of

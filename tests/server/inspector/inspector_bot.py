@@ -15,8 +15,8 @@ from rasa_core.domain import Domain
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.policies import MemoizationPolicy
 from rasa_core.policies.rules import RulePolicy
-from rasa_core.rasa_files import RasaFiles
-from rasa_core.rasa_project import train_rasa
+from rasa_core.rasa_project.files import RasaFiles
+from rasa_core.rasa_project.training import train_rasa
 from rasa_core.server import ServerApp, create_app
 from rasa_core.tracker_store import TrackerStore
 

@@ -12,7 +12,7 @@ from rasa_core.exceptions import ModelError
 from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.policy import Policy
 from rasa_core.policies.rules import RulePolicy, unfit_policies
-from rasa_core.rasa_files import RasaFiles
+from rasa_core.rasa_project.files import RasaFiles
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.steps import StoryGraph
 from rasa_core.stories.yaml import ReadStories
@@ -23,7 +23,7 @@ Say = Callable[[str], object]
 
 
 class Settings(Protocol):
-    """What config.yml says: a `rasa_core.rasa_config.RasaConfig`."""
+    """What config.yml says: a `rasa_core.rasa_project.config.RasaConfig`."""
 
     policies: list[Policy]
     learns: bool

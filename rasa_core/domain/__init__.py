@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from rasa_core import _legacy
-from rasa_core.domain_features import PREV_PREFIX as PREV_PREFIX
-from rasa_core.domain_features import DomainFeatures
-from rasa_core.domain_file import (
+from rasa_core.domain.features import PREV_PREFIX as PREV_PREFIX
+from rasa_core.domain.features import DomainFeatures
+from rasa_core.domain.file import (
     CONFIG_KEYS,
     DEFAULT_ACTION_NAMES,
     Template,
