@@ -15,7 +15,7 @@ import numpy as np
 
 from rasa_core.history import State
 from rasa_core.policies.features.moments import MomentFeaturizer
-from rasa_core.policies.features.spans import Memo
+from rasa_core.policies.features.parts import Memo
 from rasa_core.policies.many_reading import Moments, Sees
 from rasa_core.rasa3.history import RasaHistory
 

@@ -13,7 +13,7 @@ from rasa_core.events import ActionExecuted, Event, Restarted, UserUttered
 from rasa_core.history import History, State
 from rasa_core.policies.fallback import OUT_OF_SCOPE
 from rasa_core.policies.features.conversations import ConversationFeaturizer, FeatureMatrix
-from rasa_core.policies.features.spans import Memo
+from rasa_core.policies.features.parts import Memo
 
 if TYPE_CHECKING:
     from rasa_core.domain import Domain

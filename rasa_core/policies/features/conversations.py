@@ -25,8 +25,7 @@ from rasa_core.history import (
     with_best_intent_only,
 )
 from rasa_core.policies.features import history as features
-from rasa_core.policies.features.parts import ColumnOf, Group, PartTable
-from rasa_core.policies.features.spans import Memo, Spans, ranges
+from rasa_core.policies.features.parts import ColumnOf, Group, Memo, PartTable, Spans, ranges
 from rasa_core.rasa3.domain_parts import REQUESTED_SLOT
 from rasa_core.slots import Slot
 

@@ -16,8 +16,7 @@ import numpy as np
 from rasa_core.history import History, State
 from rasa_core.policies.features import history as features
 from rasa_core.policies.features.conversations import NUMBERS_OF_PARTS, FeatureMatrix, Items, Message
-from rasa_core.policies.features.parts import ColumnOf, Group, PartTable
-from rasa_core.policies.features.spans import Memo
+from rasa_core.policies.features.parts import ColumnOf, Group, Memo, PartTable
 from rasa_core.rasa3.domain_parts import REQUESTED_SLOT
 
 if TYPE_CHECKING:
