@@ -259,7 +259,7 @@ def test_a_specification_is_compared(domain: Domain, tmp_path: Path) -> None:
 )
 def test_a_changed_domain_is_told_apart(domain: Domain, tmp_path: Path, old: str, new: str, problem: str) -> None:
     domain.persist_specification(tmp_path)
-    with pytest.raises(ModelError, match=f"the domain has changed since the model was trained: {problem}"):
+    with pytest.raises(ModelError, match=f"Domain specification has changed since the model was trained: {problem}"):
         Domain.from_yaml(BOT.replace(old, new)).compare_with_specification(tmp_path)
 
 

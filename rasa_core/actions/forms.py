@@ -47,7 +47,10 @@ class FormField:
     slot_name: str
 
     def validate(self, value: Any) -> Any:
-        """Return the value to keep, perhaps changed, or None to reject it; override this."""
+        """Return the value to keep, perhaps changed, or None to reject it; override this.
+
+        It is asked of None, too, where the message has no value, and may return one to take its place.
+        """
         return value
 
     def extract(self, tracker: DialogueStateTracker) -> list[Event]:
@@ -55,7 +58,7 @@ class FormField:
         raise NotImplementedError(f"{type(self).__name__} needs a method extract(tracker).")
 
     def _fill(self, value: Any) -> list[Event]:
-        kept = None if value is None else self.validate(value)
+        kept = self.validate(value)
         return [] if kept is None else [SlotSet(self.slot_name, kept)]
 
 
@@ -71,7 +74,7 @@ class EntityFormField(FormField):
 
 
 class BooleanFormField(FormField):
-    """A slot that one intent sets to True and another to False."""
+    """A slot that one intent sets to True and another to False; no other value comes to it, so none is validated."""
 
     def __init__(self, slot_name: str, affirm_intent: str, deny_intent: str) -> None:
         self.slot_name = slot_name
@@ -80,7 +83,8 @@ class BooleanFormField(FormField):
 
     def extract(self, tracker: DialogueStateTracker) -> list[Event]:  # noqa: D102
         answers = {self.affirm_intent: True, self.deny_intent: False}
-        return self._fill(answers.get(tracker.latest_message.intent.get("name") or ""))
+        answer = answers.get(tracker.latest_message.intent.get("name") or "")
+        return [] if answer is None else [SlotSet(self.slot_name, answer)]
 
 
 class FreeTextFormField(FormField):

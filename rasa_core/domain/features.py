@@ -120,4 +120,4 @@ class DomainFeatures:
         differ = f"missing {sorted(old - now)[:5]}, new {sorted(now - old)[:5]}"
         # A network knows features by their positions, so that another order is as wrong as another name.
         how = "the names are in another order" if old == now else differ
-        raise ModelError(f"the domain has changed since the model was trained: {how}. Train it again.")
+        raise ModelError(f"Domain specification has changed since the model was trained: {how}. Train it again.")

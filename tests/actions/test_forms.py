@@ -119,6 +119,27 @@ def test_a_validated_value_of_zero_counts(tracker: DialogueStateTracker) -> None
     assert events[0] == SlotSet("people", 0)
 
 
+@pytest.mark.parametrize("kind", [EntityFormField, FreeTextFormField], ids=["entity", "text"])
+def test_a_field_may_have_a_value_for_a_message_that_has_none(kind: type[FormField]) -> None:
+    class Field(kind):  # type: ignore[valid-type, misc]
+        def validate(self, value: Any) -> Any:
+            return value or "any"
+
+    field = Field("place", "city") if kind is EntityFormField else Field("city")
+
+    assert field.extract(DialogueStateTracker("ada", make_domain().slots)) == [SlotSet("city", "any")]
+
+
+def test_yes_and_no_are_not_validated(tracker: DialogueStateTracker) -> None:
+    class Field(BooleanFormField):
+        def validate(self, value: Any) -> Any:
+            return None
+
+    play(tracker, "affirm")
+
+    assert Field("outdoors", "affirm", "deny").extract(tracker) == [SlotSet("outdoors", True)]
+
+
 @pytest.mark.parametrize(("intent", "value"), [("affirm", True), ("deny", False)])
 def test_intents_fill_a_boolean_field(tracker: DialogueStateTracker, intent: str, value: bool) -> None:
     with_slots(tracker, city="Rome", people=2, requested_slot="outdoors")
