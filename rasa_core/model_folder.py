@@ -57,16 +57,16 @@ def write_model(
         domain.persist(folder / DOMAIN_NAME)
         (folder / STORIES_NAME).write_text(stories, encoding="utf-8", errors="backslashreplace")
         prints = {"domain": domain.fingerprint(), **(fingerprints or {})}
-        ensemble.persist(folder, {"fingerprints": prints})
-        _add_fingerprint_of_content(folder)
+        ensemble.persist(str(folder))
+        _add_fingerprints(folder, prints)
 
     replace_directory(path, fill, DIALOGUE_MODEL)
 
 
-def _add_fingerprint_of_content(folder: Path) -> None:
-    """Note in the metadata what all files of the model are, for `_fingerprint`."""
+def _add_fingerprints(folder: Path, of_input: Mapping[str, str]) -> None:
+    """Note in the metadata what it was trained on, and what all files of the model are, for `_fingerprint`."""
     metadata = folder / METADATA_NAME
-    content = json.loads(metadata.read_text(encoding="utf-8"))
+    content = json.loads(metadata.read_text(encoding="utf-8")) | {"fingerprints": dict(of_input)}
     files = (file for file in folder.rglob("*") if file.is_file() and file != metadata)
     content["content"] = fingerprint_of_files(files, folder)
     metadata.write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
@@ -171,7 +171,7 @@ def _read(folder: Path, action_factory: str | None) -> Model:
             f"the domain of the model {str(folder)!r} has changed since it was trained: you MUST retrain the "
             "policies. Only the texts of templates may change without training."
         )
-    model = Model(domain, PolicyEnsemble.load(folder), metadata, _read_stories(folder), _fingerprint(folder))
+    model = Model(domain, PolicyEnsemble.load(str(folder)), metadata, _read_stories(folder), _fingerprint(folder))
     model.ensemble.fingerprint = model.fingerprint[:SHORT_FINGERPRINT]
     return model
 

@@ -166,7 +166,7 @@ class PolicyEnsemble(KnownByName):
         for index, policy in enumerate(self.policies):
             folder = f"policy_{index}_{type(policy).__name__}"
             Path(path, folder).mkdir(parents=True, exist_ok=True)
-            policy.persist(Path(path, folder))
+            policy.persist(str(Path(path, folder)))  # As text, to which policies of users' own may add a name.
             # Of what decides who wins, only what was set for this policy alone; the rest comes with its class.
             chosen = {name: value for name, value in vars(policy).items() if name in CHOSEN}
             kind = type(policy)
@@ -223,7 +223,7 @@ class PolicyEnsemble(KnownByName):
             own = content.get("ensemble")
             usual = SimplePolicyEnsemble if cls is PolicyEnsemble else cls
             kind = usual if own is None else cls.named(own["class"], file, own.get("module"))
-        policies = [policy_class.load(folder) for policy_class, folder in found]
+        policies = [policy_class.load(str(folder)) for policy_class, folder in found]
         for policy, described in zip(policies, content["policies"], strict=True):
             vars(policy).update({name: described[name] for name in CHOSEN if name in described})
         options = {"by_confidence": True} if content.get("by_confidence") else {}

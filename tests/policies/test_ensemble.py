@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -171,6 +172,32 @@ class PoliteEnsemble(PolicyEnsemble):
         return domain.index_for_action("utter_greet") if found == domain.index_for_action("utter_bye") else found
 
 
+class NotedEnsemble(PolicyEnsemble):
+    """Writes a file of its own beside the others, as people wrote it: a path is a text."""
+
+    def persist(self, path):
+        super().persist(path)
+        Path(path + "/note.txt").write_text("voted", encoding="utf-8")
+
+
+class NotedPolicy(Policy):
+    """Writes what it knows, as people wrote it: a path is a text."""
+
+    note = "nothing"
+
+    def predict_action_probabilities(self, tracker, domain):
+        return [0.0] * domain.num_actions
+
+    def persist(self, path):
+        Path(path + "/note.txt").write_text(self.note, encoding="utf-8")
+
+    @classmethod
+    def load(cls, path):
+        policy = cls()
+        policy.note = Path(path + "/note.txt").read_text(encoding="utf-8")
+        return policy
+
+
 class TestEnsemblesOfUsers:
     def votes(self, domain, ensemble_class=WeightedEnsemble):
         once, twice = {"utter_greet": 0.5, "utter_bye": 0.3}, {"utter_bye": 0.3}
@@ -293,6 +320,16 @@ class TestTraining:
 
 
 class TestPersistence:
+    def test_policies_and_ensembles_of_old_write_and_read_at_paths_that_are_texts(self, domain, tmp_path) -> None:
+        policy = NotedPolicy()
+        policy.note = "learnt"
+        Agent(domain, policies=NotedEnsemble([policy])).persist(tmp_path / "model")
+        loaded = Agent.load(tmp_path / "model").policy_ensemble
+        assert isinstance(loaded, NotedEnsemble)
+        assert [policy.note for policy in loaded.policies] == ["learnt"]
+        assert (tmp_path / "model" / "note.txt").read_text(encoding="utf-8") == "voted"
+        assert "domain" in PolicyEnsemble.load_metadata(tmp_path / "model")["fingerprints"]
+
     @pytest.fixture
     def written(self, domain, trackers, tmp_path):
         ensemble = SimplePolicyEnsemble(

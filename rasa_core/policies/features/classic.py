@@ -52,7 +52,7 @@ class DialogueTrainingData:
     y : NDArray
         One-hot actions, shape ``(examples, actions)`` or ``(examples, time, actions)``.
     true_length : list of int or None
-        How many of the states of each example are not padding.
+        How many states each example has that were not put behind it to make all equally long.
     """
 
     def __init__(self, X: Floats, y: Floats, true_length: Sequence[int] | None = None) -> None:  # noqa: N803
@@ -266,6 +266,10 @@ class MaxHistoryTrackerFeaturizer(TrackerFeaturizer):
         return [self._padded(self.cleaned(tracker.last_states(self.max_history))) for tracker in trackers]
 
     def featurize_trackers(self, trackers: Conversations, domain: Names) -> DialogueTrainingData:
-        """Return X ``(examples, max_history, features)`` and y ``(examples, actions)``."""
+        """Return X ``(examples, max_history, features)`` and y ``(examples, actions)``.
+
+        All examples are equally long: the padding in front of a short history is a part of it, as in 0.9.
+        """
         data = super().featurize_trackers(trackers, domain)
-        return DialogueTrainingData(data.X, data.y.reshape(len(data.y), domain.num_actions), data.true_length)
+        lengths = [self.max_history] * len(data.y)
+        return DialogueTrainingData(data.X, data.y.reshape(len(data.y), domain.num_actions), lengths)

@@ -192,6 +192,10 @@ class TestMaxHistoryTrackerFeaturizer:
         featurizer = MaxHistoryTrackerFeaturizer(max_history=3, remove_duplicates=remove)
         assert featurizer.featurize_trackers([tracker, tracker], domain).num_examples() == examples
 
+    def test_all_examples_are_equally_long_since_padding_stands_in_front(self, domain, tracker) -> None:
+        data = MaxHistoryTrackerFeaturizer(max_history=3).featurize_trackers([tracker], domain)
+        assert data.true_length == [3] * data.num_examples()
+
     def test_leaves_out_actions_that_are_not_to_be_learnt(self, domain) -> None:
         tracker = conversation(domain, ActionExecuted("utter_greet", unpredictable=True), "/bye", "utter_bye")
         states, actions = MaxHistoryTrackerFeaturizer().training_states_and_actions([tracker], domain)
@@ -351,10 +355,6 @@ class TestDialogueTrainingData:
             "slot_price_1": 1.0,
             "prev_action_listen": 1.0,
         }
-
-    def test_tells_how_much_of_each_example_is_no_padding(self, domain) -> None:
-        data = MaxHistoryTrackerFeaturizer(max_history=2).featurize_trackers([conversation(domain, ITALIAN)], domain)
-        assert data.true_length == [int((states != -1).any(axis=1).sum()) for states in data.X] != []
 
     def test_can_grow_and_be_shuffled(self) -> None:
         x = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
