@@ -22,7 +22,7 @@ from rasa_core.evaluation.cross_validation import (
     folds_of_messages,
     train_and_evaluate_messages,
 )
-from rasa_core.evaluation.nlu import MessageEvaluation, evaluate_messages, nlu_report
+from rasa_core.evaluation.nlu import MessageEvaluation, evaluate_messages, nlu_report, not_learnt
 from rasa_core.evaluation.tables import (
     LONGEST_NAME,
     Report,
@@ -135,8 +135,7 @@ def train(
 
 def _tell_not_learnt(model: NLUModel, data: TrainingData) -> None:
     """Tell the first examples that the model understands otherwise than they say, intents before entities."""
-    wrong = [one for one in evaluate_messages(model, data.examples, silent=True).messages if not one.is_right]
-    wrong.sort(key=lambda one: one.is_intent_right)
+    wrong = not_learnt(model.with_pipeline(None), data.examples)  # What tables find beside it, it has not learnt.
     if wrong:
         click.echo(f"{_count(len(wrong), 'example')} could not be learnt, as others say something else:", err=True)
     for one in wrong[:MOST_NOT_LEARNT]:

@@ -222,6 +222,11 @@ def evaluate_messages(parser: Parser, examples: Sequence[NLUExample], *, silent:
     return MessageEvaluation(tuple(results))
 
 
+def not_learnt(parser: Parser, examples: Sequence[NLUExample]) -> list[MessageResult]:
+    """Return the examples that what has learnt them understands otherwise than they say, intents before entities."""
+    return sorted(evaluate_messages(parser, examples, silent=True).failed, key=lambda one: one.is_intent_right)
+
+
 def message_result(example: NLUExample, parse: dict[str, Any]) -> MessageResult:
     """Return what was found of a message, beside what was expected."""
     intent = parse["intent"] or {}

@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import time
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Final, Protocol
@@ -19,7 +20,8 @@ from urllib.parse import urlencode, urlsplit
 from rasa_core.events.base import EVENT_DEPTH
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.nlu.expressions import Budget, Expression
-from rasa_core.nlu.spelling import alike
+from rasa_core.nlu.spelling import alike, with_common_signs
+from rasa_core.nlu.tokens import clusters, divides
 from rasa_core.support.strict_json import decode, plain
 
 logger = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ DEFAULT_SELECTOR: Final = "default"
 DUCKLING_VARIABLE: Final = "RASA_DUCKLING_HTTP_URL"
 MOST_RANKED: Final = 10
 _ANSWER_LIMIT: Final = 1_000_000  # Bytes that are read of an answer.
+_ODD_SPACE: Final = re.compile(r"\s\s|[^\S ]")
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -44,14 +47,17 @@ class Component(Protocol):
 class PhraseFinder:
     """Finds phrases in texts, of those that begin at one place the longest.
 
+    They are found however their letters are encoded, and with other spaces between their words.
+
     Parameters
     ----------
     phrases
         What is looked for; what it costs to look does not depend on how many there are.
     case_sensitive
-        Whether capital letters have to be the same.
+        Whether capital letters, signs and digits have to be the same.
     whole_words
-        Whether a phrase may not begin or end inside of a word.
+        Whether a phrase may not begin or end inside of a word. In scripts without spaces between words, it may where
+        it has several characters.
     """
 
     def __init__(self, phrases: Iterable[str], *, case_sensitive: bool, whole_words: bool) -> None:
@@ -59,50 +65,55 @@ class PhraseFinder:
         self._number: dict[str, int] = {}
         for number, phrase in enumerate(phrases):
             if phrase.strip():  # The first of the same counts, as for examples of two intents.
-                self._number.setdefault(self._read(phrase.strip()), number)
+                self._number.setdefault(self._read(phrase.strip())[0], number)
+        self._number.pop("", None)
         self._lengths: dict[str, list[int]] = {}
         for first, length in sorted({(phrase[0], len(phrase)) for phrase in self._number}):
             self._lengths.setdefault(first, []).insert(0, length)
 
     def find(self, text: str) -> Iterator[tuple[int, int, int]]:
         """Yield start and end of each phrase in a text, none inside of another, and the number of the phrase."""
-        read, at = self._read(text), 0
+        (read, places), at = self._read(text), 0
         while at < len(read):
-            end, number = self._longest(read, at)
+            end, number = self._longest(read, places, at)
             if number >= 0:
-                yield at, end, number
+                yield places[at], places[end], number
             at = end
 
-    def _longest(self, read: str, at: int) -> tuple[int, int]:
+    def _longest(self, read: str, places: Sequence[int], at: int) -> tuple[int, int]:
         """Return where the longest phrase at a place ends, and its number; -1 if there is none."""
         for length in self._lengths.get(read[at], ()):
             end = at + length
             number = self._number.get(read[at:end], -1)
-            if number < 0 or end > len(read):
-                continue
-            if not (self._whole_words and (_is_inside(read, at) or _is_inside(read, end))):
+            if number >= 0 and end <= len(read) and self._may_stand(read, places, at, end):
                 return end, number
         return at + 1, -1
 
-    def _read(self, text: str) -> str:
-        if self._is_case_sensitive:
-            return text
-        # Places in what is read have to be places in the text: a capital dotted I becomes two characters.
-        lower = text.lower()
-        return lower if len(lower) == len(text) else "".join(_lower(one) for one in text)
+    def _may_stand(self, read: str, places: Sequence[int], at: int, end: int) -> bool:
+        for place in (at, end):
+            if not 0 < place < len(read):
+                continue
+            before, after = read[place - 1], read[place]
+            # What is two characters here may be one in the text.
+            if places[place] == places[place - 1] or (self._whole_words and not divides(before, after)):
+                return False
+            if self._whole_words and end - at == 1 and before.isalnum() and after.isalnum():
+                return False
+        return True
 
+    def _read(self, text: str) -> tuple[str, Sequence[int]]:
+        """Return a text as it is compared, and where each of its characters, and its end, stands in the text."""
+        if text.isascii() and not _ODD_SPACE.search(text):
+            return text if self._is_case_sensitive else with_common_signs(text.lower()), range(len(text) + 1)
+        read, places = [], []
+        for match in clusters(text):
+            one = " " if match[0].isspace() else self._compared(match[0])
+            read.append(one)
+            places += [match.start()] * len(one)
+        return "".join(read), [*places, len(text)]
 
-def _lower(letter: str) -> str:
-    return letter.lower() if len(letter.lower()) == 1 else letter
-
-
-def _is_inside(text: str, at: int) -> bool:
-    """Tell whether a place is between two characters of a word."""
-    return 0 < at < len(text) and _is_of_word(text[at - 1]) and _is_of_word(text[at])
-
-
-def _is_of_word(character: str) -> bool:
-    return character.isalnum() or character == "_"
+    def _compared(self, cluster: str) -> str:
+        return unicodedata.normalize("NFC", cluster) if self._is_case_sensitive else alike(cluster)
 
 
 class Interpreter:
@@ -201,7 +212,7 @@ class Synonyms:
     def __init__(self, synonyms: Mapping[str, str], values: Iterable[str] = ()) -> None:
         # A value is a synonym of itself, so that "lisbon" becomes "Lisbon"; what was written so wins.
         own = {alike(value): value for value in reversed([*synonyms.values(), *values])}
-        self._synonyms = own | dict(synonyms)
+        self._synonyms = own | {alike(text): value for text, value in synonyms.items()}
 
     def change(self, answer: Answer, seen: str) -> None:
         """Replace the values of the entities that were found so far."""

@@ -108,13 +108,13 @@ class NLUModel:
         self.fingerprint: str = description["fingerprint"]
         self.intents: list[str] = description["intents"]
         self.entities: list[str] = description["entities"]
-        synonyms: dict[str, str] = description["synonyms"]
+        synonyms = {alike(text): value for text, value in description["synonyms"].items()}
         self._synonyms = {alike(value): value for value in synonyms.values()} | synonyms
         self._labels: list[list[str]] = description["labels"]
         self._vocabulary = TokenVocabulary(description["words"], description["pieces"], description["letters"])
         self._patterns = Patterns.from_json(description)
         self._signs = EndSigns(*map(frozenset, (description["first_signs"], description["last_signs"])))
-        self._by_heart: dict[str, int] = description["by_heart"]
+        self._by_heart = {phrase_of(said.split(" ")): number for said, number in description["by_heart"].items()}
         self._network = NLUNetwork(arrays)
         self._tagger = Tagger(arrays["transitions"])
         self._temperature = np.float32(description["temperature"])

@@ -310,8 +310,9 @@ def _with_data(step: Step, data: TrainingData, alone: Sequence[str]) -> Step:
         regexes = [one.name for one in data.regexes if one.name in entities] if step["use_regexes"] else []
         return {**step, "lookups": list(dict.fromkeys([*lookups, *alone])), "regexes": list(dict.fromkeys(regexes))}
     if step["kind"] == "EntitySynonymMapper":
-        values = dict.fromkeys(str(entity.value) for one in data.examples for entity in one.entities)
-        return {**step, "values": list(values)}
+        values = [str(entity.value) for one in data.examples for entity in one.entities]
+        entries = [entry for one in data.lookups if one.extract for entry in one.entries]
+        return {**step, "values": list(dict.fromkeys([*values, *entries]))}
     return step
 
 

@@ -76,7 +76,7 @@ _WITHOUT_STROKES: Final = str.maketrans(
 # Often typed for another: ye, the end of a word in Arabic, and he in Urdu.
 _TAKEN_FOR: Final = str.maketrans("\u0649\u0629\u06c1", "\u064a\u0647\u0647")
 _IN_TWO: Final = str.maketrans({"\u00e4": "ae", "\u00f6": "oe", "\u00fc": "ue", "\u00e5": "aa", "\u00f8": "oe"})
-_REPEATED: Final = re.compile(r"([^\W\d_])\1+")
+_REPEATED: Final = re.compile(r"([^\s\d_])\1+")  # Vowel signs are drawn out as letters are.
 
 
 def with_common_signs(text: str) -> str:
@@ -92,8 +92,14 @@ def folded(key: str) -> str:
 
 
 def alike(text: str) -> str:
-    """Return what a text has in common with all that are the same but for case, spaces and how letters are encoded."""
-    return " ".join((text.lower() if text.isascii() else _folded(_NOT_SEEN.sub("", text))).split())
+    """Return what a text has in common with all that are the same but for case, spaces and how letters are encoded.
+
+    Of what was made so, it makes the same again.
+    """
+    if text.isascii():
+        return " ".join(text.lower().split())
+    # A capital I is that of a dotless one, too.
+    return " ".join(_folded(_NOT_SEEN.sub("", text)).replace("\u0131", "i").split())
 
 
 def plain(key: str) -> str:

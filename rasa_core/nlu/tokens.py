@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import chain
@@ -43,13 +43,18 @@ _MARKS = (
 _INVISIBLE = re.compile(rf"[{INVISIBLE}]+|(?<=\w)[\u200c\u200d]+(?!\w)")
 _CONTRACTION = r"['`\u00b4\u2018\u2019\uff07](?:s|t|m|d|ll|re|ve)(?![^\W_])"
 _ASCII = re.compile(r"[a-z]+|[0-9]+|['`](?:s|t|m|d|ll|re|ve)(?![a-z0-9])|(\S)\1*", re.IGNORECASE)
+_SYLLABLE = "(?:[\u1100-\u115e\ua960-\ua97c]+[\u1161-\u11a7\ud7b0-\ud7c6]*[\u11a8-\u11ff\ud7cb-\ud7fb]*)"
+"""A syllable of Hangul whose letters are characters of their own, as in names of files of a Mac."""
 _ANY = re.compile(
-    rf"[{_UNSPACED}][{_MARKS}]*"
+    rf"(?!\d)([{_UNSPACED}])\1\1+|{_SYLLABLE}|[{_UNSPACED}][{_MARKS}]*"
     rf"|(?:(?![{_UNSPACED}])[^\W\d_]|(?<=\w)[{_MARKS}])(?:(?![{_UNSPACED}])[^\W\d_]|[{_MARKS}])*"
-    rf"|\d+|{_CONTRACTION}|(\S)(?:\1|[{_MARKS}])*",
+    rf"|\d+|{_CONTRACTION}|(\S)(?:\2|[{_MARKS}])*",
     re.IGNORECASE,
 )
+_CLUSTER = re.compile(rf"\s+|{_SYLLABLE}|.[{_MARKS}]*", re.DOTALL)
 _UNSPACED_CHARACTER = re.compile(f"[{_UNSPACED}]")
+_WITHIN_WORD = re.compile(rf"[\w{_MARKS}]")
+_REPEATED = re.compile(rf"(?!\d)([{_UNSPACED}])\1+")
 
 GREETINGS: Final = (
     *("hello", "hi", "hey", "good morning", "good evening", "hi there", "hello there", "please", "hola", "buenos días"),
@@ -74,12 +79,17 @@ _OTHER_GREETINGS: Final = (
 Span = tuple[int, int]
 
 
+def clusters(text: str) -> Iterator[re.Match[str]]:
+    """Yield the characters of a text with what stands on them, syllables of Hangul, and runs of spaces."""
+    return _CLUSTER.finditer(text)
+
+
 def tokenize(text: str) -> list[Span]:
     """Return start and end of each token, in characters; whitespace belongs to none.
 
     A token is a run of letters, a run of digits, the end of an English contraction (``'s``), or another character,
-    once or several times. Letters of scripts without spaces between words are tokens of their own. Marks such as
-    accents and vowel signs belong to the character that they stand on.
+    once or several times. Letters of scripts without spaces between words are tokens of their own, three or more of
+    the same one. Marks such as accents and vowel signs belong to the character that they stand on.
 
     Examples
     --------
@@ -99,17 +109,24 @@ def visible(text: str) -> tuple[str, Sequence[int]]:
     return "".join(text[at] for at in places), [*places, len(text)]
 
 
+def divides(before: str, after: str) -> bool:
+    """Whether a word may end between two characters: not between those of a word with spaces around it."""
+    pair = (before, after)
+    return not all(map(_WITHIN_WORD.match, pair)) or any(map(_UNSPACED_CHARACTER.match, pair))
+
+
 def keys_of(text: str, spans: list[Span]) -> list[str]:
     r"""Return what each token is known by: its text; in scripts without spaces, with the characters beside it.
 
     The key of such a character holds a zero byte before and after it: ``"東\0京\0都"``. A sign that is repeated is
-    known by itself, and so are signs that mean the same, as question marks of two scripts.
+    known by itself, as is a letter of these scripts; and so are signs that mean the same, as question marks of two
+    scripts.
     """
     text = with_common_signs(text)
     keys = [text[start:end] for start, end in spans]
     if text.isascii():
         return [key if len(key) == 1 or key[0].isalnum() or key[0] != key[1] else key[0] for key in keys]
-    keys = [key if key[0].isalnum() else _sign(key) for key in keys]
+    keys = [key if key[0].isalnum() and not _REPEATED.fullmatch(key) else _sign(key) for key in keys]
     return [
         _in_context(keys, spans, number) if _UNSPACED_CHARACTER.match(key) else key for number, key in enumerate(keys)
     ]
@@ -146,8 +163,8 @@ class EndSigns:
 
 
 def phrase_of(keys: Sequence[str]) -> str:
-    """Return what a message says, without case and spaces."""
-    return " ".join(keys).casefold()
+    """Return what a message says, without case and spaces, however its letters are encoded."""
+    return " ".join(map(folded, keys))
 
 
 @cache
@@ -184,7 +201,7 @@ def _in_context(keys: list[str], spans: list[Span], number: int) -> str:
 
 # -- what is known of a token
 
-_LENGTHENED = re.compile(r"([^\W\d_])\1\1")
+_LENGTHENED = re.compile(rf"([^\W\d_]|[{_MARKS}])\1\1")
 
 SHAPES = (
     "lower",

@@ -11,6 +11,9 @@ from typing import Any, Final, Literal, Protocol
 
 from rasa_core.checks import Finding
 from rasa_core.domain import Domain
+from rasa_core.drawing.svg import shorten
+from rasa_core.evaluation.nlu import MessageResult, not_learnt
+from rasa_core.evaluation.tables import LONGEST_NAME
 from rasa_core.exceptions import ModelError
 from rasa_core.nlu.model import NLUModel, fingerprint_of
 from rasa_core.nlu.pipeline import Step
@@ -205,7 +208,18 @@ def bring_up_nlu(directory: Path, data: TrainingData, steps: list[Step] | None, 
 
     say("training the interpreter of typed text ...")
     started = time.perf_counter()
-    model = train(data).with_pipeline(steps)
+    model = train(data).with_pipeline(None)
     say(f"trained in {time.perf_counter() - started:.1f} s")
-    model.persist(directory)
+    model.with_pipeline(steps).persist(directory)
     say(f"{directory}: the interpreter is written")
+    for line in told_not_learnt(not_learnt(model, data.examples)):
+        say(line)
+
+
+def told_not_learnt(wrong: Sequence[MessageResult]) -> Iterator[str]:
+    """Yield the first examples that an interpreter could not learn, a line each, and how many more there are."""
+    for one in wrong[:MOST_WARNINGS]:
+        text = shorten(one.example.text, LONGEST_NAME)
+        yield f"{one.example.place}: warning: {text!r} is not learnt: {one.described()} [not-learnt]"
+    if len(wrong) > MOST_WARNINGS:
+        yield f"and {len(wrong) - MOST_WARNINGS} more; rasa-core nlu evaluate with these data and this model shows all"

@@ -240,7 +240,8 @@ class RasaCoreClient(JsonCaller):
         Returns
         -------
         dict
-            ``name``, ``fingerprint``, ``intents``, ``entities``, ``examples``, ``seconds``, ``warnings``.
+            ``name``, ``fingerprint``, ``intents``, ``entities``, ``examples``, ``seconds``, ``warnings``,
+            ``not_learnt``.
         """
         content = training_data.read_bytes() if isinstance(training_data, Path) else training_data
         body = content.encode() if isinstance(content, str) else content

@@ -16,8 +16,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
+from rasa_core.checks import Finding, finding
 from rasa_core.checks.nlu import check_training_data
+from rasa_core.drawing.svg import shorten
+from rasa_core.evaluation.nlu import MessageResult, not_learnt
+from rasa_core.evaluation.tables import LONGEST_NAME
 from rasa_core.exceptions import ModelError, RasaCoreError
+from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.reading import read_training_text
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.training import train
@@ -69,20 +74,27 @@ def run(job: Mapping[str, Any]) -> Report:
         model.persist(job["path"])
     except ModelError as error:
         return _failure(503, str(error))
-    return _success(data, model.fingerprint, time.perf_counter() - started)
+    return _success(data, model, time.perf_counter() - started)
 
 
-def _success(data: TrainingData, fingerprint: str, seconds: float) -> Report:
+def _success(data: TrainingData, model: NLUModel, seconds: float) -> Report:
     warnings = [found.as_dict() for found in check_training_data(data)]
+    wrong = [_not_learnt(one).as_dict() for one in not_learnt(model.with_pipeline(None), data.examples)]
     return {
         "status": 200,
-        "fingerprint": fingerprint,
+        "fingerprint": model.fingerprint,
         "intents": data.intents,
         "entities": data.entities,
         "examples": len(data.examples),
         "seconds": round(seconds, 3),
         **_listed("warnings", warnings),
+        **_listed("not_learnt", wrong),
     }
+
+
+def _not_learnt(one: MessageResult) -> Finding:
+    message = f"{shorten(one.example.text, LONGEST_NAME)!r} is not learnt: {one.described()}"
+    return finding("not-learnt", "warning", message, [one.example.place])
 
 
 def _failure(status: int, problem: str) -> Report:

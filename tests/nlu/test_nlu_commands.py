@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from small_nlu import small_model
 
 from rasa_core.commands import nlu as nlu_commands
 from rasa_core.commands.main import main
+from rasa_core.evaluation.nlu import not_learnt
 from rasa_core.nlu.model import NLUModel
-from rasa_core.nlu.reading import read_training_data
+from rasa_core.nlu.reading import read_training_data, read_training_text
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.training_data import TrainingData
+from rasa_core.project.training import told_not_learnt
 
 pytestmark = pytest.mark.usefixtures("brief_trainings")
 
@@ -80,6 +83,14 @@ def test_what_was_not_learnt_is_named(folder: Path, tmp_path: Path, capsys: pyte
     assert told[0] == "2 examples could not be learnt, as others say something else:"
     assert re.fullmatch(r"  other\.md:5: good morning: found greet \(0\.\d\d\) instead of order", told[1])
     assert re.fullmatch(r'  other\.md:2: hello there: .*missed dish "there"', told[2])
+
+
+def test_the_training_of_a_project_names_the_first_of_what_was_not_learnt() -> None:
+    other = read_training_text("## intent:order\n- good morning\n- hello\n- bye\n- hi there\n- [hello](dish) there\n")
+    told = list(told_not_learnt(not_learnt(small_model(), other.examples)))
+    for line, (number, text) in zip(told, [(2, "good morning"), (3, "hello"), (4, "bye")], strict=False):
+        assert line.startswith(f"<body>:{number}: warning: {text!r} is not learnt: found ")
+    assert told[3:] == ["and 2 more; rasa-core nlu evaluate with these data and this model shows all"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rasa_core.nlu.spelling import alike
 from rasa_core.nlu.training_data import EntitySpan, Lookup, NLUExample, Regex, Synonym, TrainingData
 from rasa_core.support.places import Place
 
@@ -34,6 +35,11 @@ def test_synonyms_replace_values_that_are_the_text_alone_whatever_its_case() -> 
     )
     assert [one.entities[0].value for one in data.examples] == ["Lisbon", "somewhere else"]
     assert data.synonyms == {"lisboa": "Lisbon"}
+
+
+@pytest.mark.parametrize("typed", ["IĞDIR", "ığdır", "Iğdır", "ıg\u0306dır", "  Iğdır "])
+def test_a_synonym_is_found_whatever_i_it_is_typed_with(typed: str) -> None:
+    assert TrainingData.build((), [Synonym("Iğdır", "76")]).synonyms[alike(typed)] == "76"
 
 
 def test_the_later_of_two_synonyms_holds_and_both_are_remembered() -> None:

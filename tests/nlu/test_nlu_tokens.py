@@ -51,6 +51,9 @@ def words(text: str) -> list[str]:
         ("👍🏽ok", ["👍🏽", "ok"]),
         ("hello!!! C++", ["hello", "!!!", "C", "++"]),
         ("مرحبا بك", ["مرحبا", "بك"]),
+        ("ครับบบบ ๑๐๐๐", ["ค", "รั", "บบบบ", "๑", "๐", "๐", "๐"]),
+        ("哈哈 哈哈哈", ["哈", "哈", "哈哈哈"]),
+        ("\u1109\u1165\u110b\u116e\u11af\u110b\u1166", ["\u1109\u1165", "\u110b\u116e\u11af", "\u110b\u1166"]),
     ],
 )
 def test_tokens(text: str, expected: list[str]) -> None:
@@ -100,6 +103,15 @@ def test_a_word_that_is_not_known_is_the_only_one_that_looks_so(typed: str, mean
     words = ["mañana", "good", "hello", "đất", "bàn", *(["bán"] if meant is None else [])]
     vocabulary = TokenVocabulary(words, [], [])
     assert vocabulary.word(typed) == (0 if meant is None else 1 + words.index(meant))
+
+
+@pytest.mark.parametrize(
+    ("typed", "written"),
+    [("नमस्तेेेे", "नमस्ते"), ("हाँँँ", "हाँ"), ("\u1109\u1165\u110b\u116e\u11af", "서울"), ("哈哈哈哈", "哈")],
+)
+def test_letters_that_are_drawn_out_or_encoded_otherwise_are_those_that_are_known(typed: str, written: str) -> None:
+    vocabulary = TokenVocabulary([word_of(key) for key in keys_of(written, tokenize(written))], [], [])
+    assert all(vocabulary.word(key) for key in keys_of(typed, tokenize(typed)))
 
 
 def test_long_words_are_told_apart_at_both_ends_and_between() -> None:

@@ -204,13 +204,36 @@ PHRASES = st.lists(st.text("ab c.B", min_size=1, max_size=4).filter(str.strip), 
 @given(PHRASES, st.text("ab c.B_", max_size=20), st.booleans(), st.booleans())
 def test_phrases_are_found_as_by_an_expression(phrases: list[str], text: str, case: bool, whole: bool) -> None:
     finder = PhraseFinder(phrases, case_sensitive=case, whole_words=whole)
-    longest = sorted({phrase.strip() for phrase in phrases}, key=len, reverse=True)
+    # Between the words of a phrase, there may be other spaces.
+    longest = sorted({" ".join(phrase.split()) for phrase in phrases}, key=len, reverse=True)
     inside = r"(?<=\w)(?=\w)"
     edge = f"(?!{inside})" if whole else ""
-    pattern = "|".join(f"{edge}{re.escape(phrase)}{edge}" for phrase in longest) or "(?!)"
+    spaced = [r"\s+".join(map(re.escape, phrase.split())) for phrase in longest]
+    pattern = "|".join(f"{edge}{phrase}{edge}" for phrase in spaced) or "(?!)"
     expected = [match.span() for match in re.finditer(pattern, text, 0 if case else re.IGNORECASE)]
 
     assert [(start, end) for start, end, _ in finder.find(text)] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("DARK\u00a0 Blue", ["DARK\u00a0 Blue"]),
+        ("ISTANBUL'da", ["ISTANBUL"]),
+        ("IĞDIR, Strasse", ["IĞDIR", "Strasse"]),
+        ("a cafe\u0301", ["cafe\u0301"]),
+        ("a cafe", []),
+        ("st john’s", ["st john’s"]),
+        ("東京へ, 大学, 大", ["東京", "大"]),
+        ("\u1109\u1165\u110b\u116e\u11af\u110b\u1166 가", ["\u1109\u1165\u110b\u116e\u11af"]),
+        ("दिल्लीवाला", []),
+        ("ßss", []),
+    ],
+)
+def test_phrases_are_found_as_people_type_them(text: str, found: list[str]) -> None:
+    phrases = ["dark blue", "İstanbul", "Iğdır", "straße", "café", "St John's", "東京", "大", "서울", "दिल्ली", "s"]
+    finder = PhraseFinder(phrases, case_sensitive=False, whole_words=True)
+    assert [text[start:end] for start, end, _ in finder.find(text)] == found
 
 
 # -- intents
@@ -473,6 +496,7 @@ def test_a_table_that_extracts_needs_no_configuration() -> None:
     made = Pipeline(steps, {"synonyms": {}, "lookups": [["colour", ["red"]], ["city", ["Rome"]]], "regexes": []})
 
     assert entities(made.finish(network("a red one in Rome"))) == [("colour", "red", 2, 5)]
+    assert entities(made.finish(network("a  RED one"))) == [("colour", "red", 3, 6)]
 
 
 def test_a_model_keeps_its_pipeline_and_can_have_another(tmp_path: Path) -> None:

@@ -46,7 +46,8 @@ HALF = "\ud83d"
 EXAMPLES = [("hi", "hello"), ("hi", "hi"), ("hi", "good day"), ("bye", "bye"), ("bye", "see you"), ("bye", "see you")]
 LINES = [json.dumps({"intent": intent, "text": text}) for intent, text in [*EXAMPLES, (HALF, f"well {HALF}")]]
 CITY = '{"intent": "go", "text": "to Rome", "entities": [{"start": 3, "end": 7, "entity": "city", "value": "Rome"}]}'
-JSON_DATA = '{"rasa_nlu_data": {"common_examples": [\n' + ",\n".join([*LINES, CITY]) + "]}}\n"
+UNMARKED = '{"intent": "go", "text": "to Rome"}'
+JSON_DATA = '{"rasa_nlu_data": {"common_examples": [\n' + ",\n".join([*LINES, CITY, UNMARKED]) + "]}}\n"
 
 
 def agent() -> Agent:
@@ -357,11 +358,13 @@ def test_the_report_tells_what_was_learnt(server: Server, trained: dict[str, Any
         "name": "my_model",
         "intents": ["bye", "go", "hi", HALF],
         "entities": ["city"],
-        "examples": 8,
+        "examples": 9,
     }
     assert trained["seconds"] > 0
     kinds = sorted((found["kind"], found["places"][0]["line"]) for found in trained["warnings"])
-    assert kinds == [("few-examples", 8), ("few-examples", 9), ("repeated-example", 6)]
+    assert kinds == [("few-examples", 8), ("few-examples", 9), ("repeated-example", 6), ("two-markings", 9)]
+    missed = [found for found in trained["not_learnt"] if found["message"].startswith("'to Rome' is not learnt")]
+    assert [(found["kind"], found["places"][0]["line"]) for found in missed] in ([("not-learnt", n)] for n in (9, 10))
     assert trained["fingerprint"] == NLUModel.load(server.models / "my_model").fingerprint
 
 
