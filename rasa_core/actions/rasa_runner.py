@@ -15,8 +15,9 @@ from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import BotUttered, Event, SlotSet
 from rasa_core.exceptions import CallersActionError, RasaCoreError, RemoteActionError
-from rasa_core.rasa3.domain_parts import SESSION_START, options_in
+from rasa_core.rasa3.domain_parts import SESSION_START
 from rasa_core.rasa3.history import VALIDATION, Loop
+from rasa_core.rasa3.mappings import options_in
 from rasa_core.responses import ResponseDispatcher
 from rasa_core.trackers import DialogueStateTracker
 
@@ -79,6 +80,8 @@ class RasaRunner:
         if name in self._own or name in self._texts:
             return name in self._own
         is_said = name.startswith("utter_")
+        if f"{_response_of(name)}/" in self._retrieved:
+            return False
         listed = name in self._parts.forms and self._parts.is_listed(name)
         return listed or not (is_said or name in DEFAULT_ACTIONS or name in self._parts.forms)
 
@@ -106,6 +109,7 @@ class RasaRunner:
 
     def say(self, response: str, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
         """Say a response, and return that as events; nothing if there is none of this name."""
+        response = _response_of(response)
         if f"{response}/" in self._retrieved:
             response = _chosen(response, tracker.latest_message.parse_data) or response
         if response in self.domain.templates or dispatcher.nlg is not None:
@@ -174,6 +178,11 @@ class RasaRunner:
             log_failure(logger, name, tracker.sender_id, error)
             take_said(dispatcher)
             return []
+
+
+def _response_of(action: str) -> str:
+    """Return ``utter_faq`` for ``respond_faq``, as Rasa 1 calls it."""
+    return action.replace("respond_", "utter_", 1) if action.startswith("respond_") else action
 
 
 def _chosen(action: str, parse: Mapping[str, Any]) -> str | None:

@@ -92,7 +92,7 @@ def check_rasa(
     found += [finding("configuration", "error", one, [place]) for one in unfit]
     words = words_of_code(files.folder)
     found += [*_forms(domain, parts), *_mappings(domain, parts), *_responses(domain, parts)]
-    found += [*_unused(domain, parts, read, words), *_unused_intents(parts, read), *_said_twice(parts, read)]
+    found += [*_unused(domain, parts, read, words), *_unused_intents(parts, read, words), *_said_twice(parts, read)]
     if data is not None and data.examples:
         found += _nlu(data, domain, parts, config, files)
     return sorted(found, key=lambda one: one.places[0].order)
@@ -224,7 +224,12 @@ def _unused(domain: Domain, parts: RasaParts, read: ReadStories, words: set[str]
     used = {*_SAID_BY_ITSELF, *words, *(one.action_name for one in events if isinstance(one, ActionExecuted))}
     begun = {*used, *(one.loop_name for one in events if isinstance(one, ActiveLoop) and one.loop_name)}
     used |= {ask for name, form in parts.forms.items() for slot in form.required_slots for ask in _asks(name, slot)}
+    used |= {name.replace("respond_", "utter_", 1) for name in used if name.startswith("respond_")}  # Of Rasa 1.
+    # A form that the action server runs asks by names that nothing here tells of.
+    is_asked = any(map(parts.is_listed, parts.forms))
     for name in parts.content["responses"]:
+        if is_asked and name.startswith("utter_ask_"):
+            continue
         if name.partition("/")[0] not in used:  # The responses of a retrieval intent are said by the action before "/".
             text = f"no story or rule says {name!r}; remove it, unless an action of your own does."
             yield finding("unused-response", "warning", text, [parts.lines.get(("responses", name))])
@@ -251,13 +256,13 @@ def _said_twice(parts: RasaParts, read: ReadStories) -> Iterator[Finding]:
                 yield finding("said-twice", "warning", f"{told} Remove it, or move the story to tests/.", [place])
 
 
-def _unused_intents(parts: RasaParts, read: ReadStories) -> Iterator[Finding]:
+def _unused_intents(parts: RasaParts, read: ReadStories, words: set[str]) -> Iterator[Finding]:
     if not read.steps and not read.rules:  # Of a bot that only understands.
         return
     used = {one.intent.get("name") for one in _events(read) if isinstance(one, UserUttered)}
     used |= {intent for mappings in parts.mappings.values() for one in mappings for intent in one.intents}
     for name in parts.intents:
-        if name not in used and name not in RASA_DEFAULT_INTENTS:
+        if name not in used and name not in words and name not in RASA_DEFAULT_INTENTS:
             text = f"no story, rule or mapping names the intent {name!r}; write one with it, or remove it."
             yield finding("unused-intent", "warning", text, [parts.lines.get(("intents", name))])
 

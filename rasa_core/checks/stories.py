@@ -181,7 +181,8 @@ class UsedNames:
 
     def _read(self, event: Event, place: Place | None) -> None:
         for kind, name in names_in(event):
-            self.places[kind].setdefault(name, {})[place] = None
+            if kind in self.places:  # Loops, which Rasa has, are checked where stories are read.
+                self.places[kind].setdefault(name, {})[place] = None
         if isinstance(event, SlotSet):
             self.values.setdefault(event.key, {}).setdefault(repr(event.value), (event.value, {}))[1][place] = None
 

@@ -183,7 +183,8 @@ class Project:
             MODEL_FORMAT,
             domain.fingerprint(),
         ]  # Another version may learn otherwise.
-        settings.append(written_policies(self.folder / "config.yml") or (self.rasa is None and "with a fallback"))
+        file = self.folder / "config.yml" if self.rasa is None else self.rasa.config_file
+        settings.append(written_policies(file) or (self.rasa is None and "with a fallback"))
         return fingerprint_of_files(self.story_files, self.folder, settings)
 
     def is_current(self) -> bool:

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.exceptions import DomainError, did_you_mean
-from rasa_core.rasa3.mappings import MAPPED, SlotMapping, as_list, modernised, slot_mappings
+from rasa_core.rasa3.mappings import MAPPED, SlotMapping, as_list, modernised, names_in, options_in, slot_mappings
 from rasa_core.support.places import Place
 from rasa_core.support.plain_yaml import TEXT_TYPES
 from rasa_core.support.yaml_parts import Part, YamlError, read_yaml, yaml_part
@@ -24,19 +24,9 @@ SNIPPET: Final = "..."
 SESSION_START: Final = "action_session_start"
 EXTRACT_SLOTS: Final = "action_extract_slots"
 RASA_DEFAULT_ACTIONS: Final = (
-    "action_listen",
-    "action_restart",
-    SESSION_START,
-    "action_default_fallback",
-    "action_deactivate_loop",
-    "action_revert_fallback_events",
-    "action_default_ask_affirmation",
-    "action_default_ask_rephrase",
-    "action_two_stage_fallback",
-    "action_unlikely_intent",
-    "action_back",
-    SNIPPET,
-    EXTRACT_SLOTS,
+    *("action_listen", "action_restart", SESSION_START, "action_default_fallback", "action_deactivate_loop"),
+    *("action_revert_fallback_events", "action_default_ask_affirmation", "action_default_ask_rephrase"),
+    *("action_two_stage_fallback", "action_unlikely_intent", "action_back", SNIPPET, EXTRACT_SLOTS),
 )
 """What every bot of Rasa 3 can do, in the order of its scores."""
 RASA_DEFAULT_INTENTS: Final = ("restart", "back", "out_of_scope", "session_start", "nlu_fallback")
@@ -60,7 +50,7 @@ KNOWN_KEYS: Final = (
 DATA_KEYS: Final = frozenset({"nlu", "stories", "rules"})
 """Keys of other files, which may stand beside those of a domain."""
 DOMAIN_KEYS: Final = frozenset(KNOWN_KEYS) - {"version", "imports"}
-_OLD_KEYS: Final = {"templates": "responses"}  # As Rasa 2 took them, too.
+OLD_KEYS: Final[Mapping[str, str]] = {"templates": "responses"}  # As Rasa 2 took them, too.
 _LISTS: Final = ("intents", "entities", "actions", "e2e_actions")
 _MAPPINGS: Final = ("slots", "forms", "responses", "session_config", "config")
 _LISTS_OF_PARTS: Final = ("buttons", "quick_replies", "elements", "condition")
@@ -140,20 +130,6 @@ class RasaParts:
         return [str(text) for text in self.content.get("e2e_actions") or ()]
 
 
-def names_in(entries: Iterable[Any]) -> list[str]:
-    """Return the names of ``- name`` and of ``- name: {...}`` alike."""
-    return [str(next(iter(entry))) if isinstance(entry, dict) else str(entry) for entry in entries]
-
-
-def options_in(entries: Iterable[Any]) -> dict[str, dict[str, Any]]:
-    """Return the options of each ``- name: {...}``, by name; an empty dict where there are none."""
-    found: dict[str, dict[str, Any]] = {}
-    for entry in entries:
-        options = next(iter(entry.values())) if isinstance(entry, dict) and entry else None
-        found[names_in([entry])[0]] = options if isinstance(options, dict) else {}
-    return found
-
-
 def _are_parts(value: Any) -> bool:
     return value is None or (isinstance(value, list) and all(isinstance(part, dict) for part in value))
 
@@ -161,8 +137,20 @@ def _are_parts(value: Any) -> bool:
 # -- reading
 
 
-def read_rasa_domain(files: Sequence[str | Path], names: Mapping[str, list[str]] | None = None) -> RasaParts:
+OldResponses = Mapping[str, tuple[Place, list[dict[str, str]]]]
+
+
+def read_rasa_domain(
+    files: Sequence[str | Path],
+    names: Mapping[str, list[str]] | None = None,
+    of_rasa_1: OldResponses | None = None,
+) -> RasaParts:
     """Read and merge the domain parts of files, in their order; `names` are the intents and entities if they list none.
+
+    Parameters
+    ----------
+    of_rasa_1
+        Of a bot of Rasa 1, the responses that are no part of its domain; None for a later one.
 
     Raises
     ------
@@ -170,7 +158,7 @@ def read_rasa_domain(files: Sequence[str | Path], names: Mapping[str, list[str]]
         If a file cannot be read, two disagree, or something in them is wrong.
     """
     try:
-        return _merged([part for part in map(read_yaml, files) if part is not None], names)
+        return _merged([part for part in map(read_yaml, files) if part is not None], names, of_rasa_1)
     except YamlError as error:
         raise DomainError(str(error)) from error
 
@@ -217,18 +205,16 @@ def _slot_data(part: Part) -> dict[str, Any]:
 class _Merger:
     """Merges the keys of several files, and takes note of where each name stands."""
 
-    def __init__(self) -> None:
-        self.content: dict[str, Any] = {
-            **{key: [] for key in _LISTS},
-            **{key: {} for key in _MAPPINGS},
-        }
+    def __init__(self, takes_old_forms: bool) -> None:
+        self._takes_old_forms = takes_old_forms
+        self.content: dict[str, Any] = {**{key: [] for key in _LISTS}, **{key: {} for key in _MAPPINGS}}
         self.lines: dict[tuple[str, str], Place] = {}  # By key and name, so that later checks can name a line too.
 
     def add(self, root: Part) -> None:
         if not root.is_mapping:
             raise DomainError(f"{root.place}: a domain is a mapping of keys to values.")
         for key, value in root.pairs():
-            name = _OLD_KEYS.get(key.written, key.written)
+            name = OLD_KEYS.get(key.written, key.written)
             if name in _LISTS:
                 self._add_list(name, value)
             elif name in _MAPPINGS:
@@ -268,6 +254,13 @@ class _Merger:
             raise DomainError(f"{place}: {name!r} in {key}: is another one than that at {first}. Remove one of them.")
 
     def _add_mapping(self, key: str, value: Part) -> None:
+        if key == "forms" and value.is_list and self._takes_old_forms:
+            for form in value.entries():  # Of Rasa 1: the action server knows what they ask for, and runs them.
+                self.lines.setdefault((key, form.written), form.place)
+                self.content[key][form.written] = {}
+                if self.lines.setdefault(("actions", form.written), form.place) is form.place:
+                    self.content["actions"].append(form.written)
+            return
         if not value.is_mapping and not value.is_null:
             example = " such as book_form: {required_slots: [room]}; a list of names is of Rasa 1" * (key == "forms")
             raise DomainError(f"{value.place}: {key}: is a mapping of names{example}.")
@@ -280,14 +273,20 @@ class _Merger:
             self.content[key][name.written] = data
 
 
-def _merged(roots: Sequence[Part], names: Mapping[str, list[str]] | None = None) -> RasaParts:
-    merger = _Merger()
-    for root in roots:
-        merger.add(root)
-    content = merger.content | {key: list(found) for key, found in (names or {}).items() if not merger.content[key]}
+def _merged(
+    roots: Sequence[Part], names: Mapping[str, list[str]] | None = None, of_rasa_1: OldResponses | None = None
+) -> RasaParts:
     versions = [root.keys()["version"].written for root in roots if "version" in root.keys()]  # noqa: SIM118
     # One file of version 3 makes it a bot of Rasa 3, in which forms have no mappings.
-    if versions and all(version.startswith("2") for version in versions):
+    is_old = of_rasa_1 is not None or bool(versions and all(version.startswith("2") for version in versions))
+    merger = _Merger(is_old)
+    for root in roots:
+        merger.add(root)
+    for name, (place, variants) in (of_rasa_1 or {}).items():
+        if merger.lines.setdefault(("responses", name), place) is place:
+            merger.content["responses"][name] = variants
+    content = merger.content | {key: list(found) for key, found in (names or {}).items() if not merger.content[key]}
+    if is_old:
         content = modernised(content, names_in(content["entities"]))
     return _Checker(content, merger.lines).parts()
 

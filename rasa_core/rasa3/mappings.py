@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -46,6 +46,20 @@ class SlotMapping:
 def as_list(value: Any) -> list[Any]:
     """Return what may be a list or a single thing as a list; none of None."""
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
+
+
+def names_in(entries: Iterable[Any]) -> list[str]:
+    """Return the names of ``- name`` and of ``- name: {...}`` alike."""
+    return [str(next(iter(entry))) if isinstance(entry, dict) else str(entry) for entry in entries]
+
+
+def options_in(entries: Iterable[Any]) -> dict[str, dict[str, Any]]:
+    """Return the options of each ``- name: {...}``, by name; an empty dict where there are none."""
+    found: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        options = next(iter(entry.values())) if isinstance(entry, dict) and entry else None
+        found[names_in([entry])[0]] = options if isinstance(options, dict) else {}
+    return found
 
 
 def slot_mappings(name: str, described: Any, fail: Callable[[str], Exception]) -> tuple[SlotMapping, ...]:

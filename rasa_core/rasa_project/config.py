@@ -7,7 +7,9 @@ Theirs                         Ours
 =============================  ======================================================================
 MemoizationPolicy, Augmented   the same
 RulePolicy                     the same
-TEDPolicy                      `KerasPolicy`, with its ``max_history``, and its ``epochs`` at most
+TEDPolicy; of Rasa 1 the       `KerasPolicy`, with its ``max_history``, and its ``epochs`` at most
+Keras-, Embedding-,
+SklearnPolicy
 FallbackPolicy (2.x)           `RulePolicy`, with its threshold and action
 FormPolicy,                    `RulePolicy`
 TwoStageFallbackPolicy (2.x)
@@ -69,13 +71,19 @@ _TYPES: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
     },
 }
 RECIPES: Final = ("default.v1",)
+_NETWORKS: Final = ("TEDPolicy", "KerasPolicy", "EmbeddingPolicy", "SklearnPolicy")
 _OLD_RULES: Final = ("FormPolicy", "MappingPolicy", "TwoStageFallbackPolicy", "FallbackPolicy")
+_OF_OLD_RULES: Final = (
+    *("name", "priority", "nlu_threshold", "ambiguity_threshold", "core_threshold", "fallback_action_name"),
+    "fallback_core_action_name",
+)
 _LEFT_OUT: Final = ("UnexpecTEDIntentPolicy",)
 _IMPORTERS: Final = ("RasaFileImporter",)
 _UNUSED: Final = ("recipe", "language", "assistant_id", "version")
 _READ: Final = ("pipeline", "policies", "importers", "imports")
 _KNOWN: Final = (
-    *("MemoizationPolicy", "AugmentedMemoizationPolicy", "RulePolicy", "TEDPolicy"),
+    *("MemoizationPolicy", "AugmentedMemoizationPolicy", "RulePolicy"),
+    *_NETWORKS,
     *_OLD_RULES,
     *_LEFT_OUT,
 )
@@ -200,19 +208,22 @@ def _add(config: RasaConfig, described: Mapping[str, Any], place: Place, network
     elif name in _OLD_RULES:
         _add_rules(config, _options_of_old_rules(name, described, config.policies))
         text = ", which takes triggers: of intents for rules" if name == "MappingPolicy" else ""
-        note = replace(note, fate="replaced", message=f"replaced by RulePolicy{text}")
+        unused = tuple(key for key in described if key not in _OF_OLD_RULES)
+        note = replace(note, fate="replaced", message=f"replaced by RulePolicy{text}", unused=unused)
     elif name == "RulePolicy":
         options = {
             "enable_fallback_prediction": True,
             **{key: described[key] for key in RULE_OPTIONS if key in described},
         }
         _add_rules(config, options, _priority(described))
-    elif name == "TEDPolicy":
+    elif name in _NETWORKS:
         epochs, max_history = described.get("epochs"), described.get("max_history")
         config.policies.append(network(max_history or None))
         config.learns, config.epochs = True, epochs if isinstance(epochs, int) else None
         unused = tuple(key for key in described if key not in ("name", "epochs", "max_history", "priority"))
-        note = replace(note, fate="replaced", message="replaced by KerasPolicy", unused=unused)
+        note = replace(note, unused=unused)
+        if name != "KerasPolicy":
+            note = replace(note, fate="replaced", message="replaced by KerasPolicy")
     else:
         kind = MemoizationPolicy if name == "MemoizationPolicy" else AugmentedMemoizationPolicy
         # Without max_history, and with 0, Rasa compares whole conversations.
@@ -254,7 +265,8 @@ def _options_of_old_rules(name: str, described: Mapping[str, Any], before: Itera
     if name == "MappingPolicy":
         is_first = not any(isinstance(policy, RulePolicy) for policy in before)
         return {"enable_fallback_prediction": False} if is_first else {}
-    names = {"core_threshold": "core_fallback_threshold", "fallback_action_name": "core_fallback_action_name"}
+    names = {"core_threshold": "core_fallback_threshold"}
+    names |= dict.fromkeys(("fallback_action_name", "fallback_core_action_name"), "core_fallback_action_name")
     given = {ours: described[theirs] for theirs, ours in names.items() if theirs in described}
     return {"enable_fallback_prediction": True, **given}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,18 +13,33 @@ from typing import Final
 from rasa_core.domain import Domain
 from rasa_core.events import UserUttered
 from rasa_core.exceptions import ModelError, did_you_mean
-from rasa_core.rasa3.domain_parts import DATA_KEYS, DOMAIN_KEYS, KNOWN_KEYS, options_in, read_rasa_domain
+from rasa_core.rasa3.domain_parts import (
+    ACTION_FACTORY,
+    DATA_KEYS,
+    DOMAIN_KEYS,
+    KNOWN_KEYS,
+    OLD_KEYS,
+    OldResponses,
+    read_rasa_domain,
+)
+from rasa_core.rasa3.mappings import options_in
+from rasa_core.rasa3.retrieval import holds_responses, responses_in
 from rasa_core.rasa3.rule import Rule, rules_of_old_policies
 from rasa_core.stories.files import holds_stories
 from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.yaml import ReadStories, YamlStoryReader
 from rasa_core.support.folders import files_below
 from rasa_core.support.problems import UNKNOWN_KEY, Note, Problem
+from rasa_core.support.text_files import TextFileError, read_text
 from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
 
 YAML_SUFFIXES: Final = (".yml", ".yaml")
 _OLD_STORIES: Final = ("stories.md", "stories")
 _STORIES_OF_RASA_2: Final = "data/stories.md"  # Or of 0.9.
+_SETTINGS: Final = ("config.yml", "policies.yml", "policy.yml", "policy_config.yml")
+"""Where Rasa 1, and before it Rasa Core, were told of policies."""
+_ONLY_OF_RASA: Final = frozenset(["FormPolicy", "MappingPolicy", "TwoStageFallbackPolicy", "RulePolicy"])
+_SDKS: Final = (b"rasa_core_sdk", b"rasa_sdk")
 STORY_KEYS: Final = frozenset({"stories", "rules"})
 _UNTOLD: Final = ("version", "imports", *sorted(DATA_KEYS))  # Not about the bot, or told of with the data.
 
@@ -62,6 +77,7 @@ class RasaFiles:
         self.names: dict[str, list[str]] = {}
         self.named_in: list[Path] = []
         self._keys = _KeysOfFiles()
+        self.is_of_rasa_1 = is_of_rasa_1(self.folder)
 
     @property
     def domain_files(self) -> list[Path]:
@@ -83,9 +99,25 @@ class RasaFiles:
 
     @property
     def markdown_files(self) -> list[Path]:
-        """The files with stories in Markdown, which Rasa 2 reads beside those in YAML."""
-        found = files_below(self.folder / "data") if _is_of_rasa_2(self.folder / "domain.yml") else ()
-        return [path for path in found if path.suffix.lower() == ".md" and holds_stories(path)]
+        """The files with stories in Markdown, which Rasa 1 has, and Rasa 2 reads beside those in YAML."""
+        return [path for path in self._old_files() if holds_stories(path)]
+
+    def _old_files(self) -> list[Path]:
+        """Return the files in Markdown that Rasa 1 or 2 would read."""
+        if not self.is_of_rasa_1 and not _is_of_rasa_2(self.folder / "domain.yml"):
+            return []
+        places = ["data", *(_OLD_STORIES if self.is_of_rasa_1 else ())]
+        found = (self.folder / place for place in places)
+        return list(_markdown_in(found))
+
+    def _old_responses(self) -> OldResponses | None:
+        """Return the responses in Markdown of a bot of Rasa 1; None for a later one."""
+        if not self.is_of_rasa_1:
+            return None
+        with suppress(TextFileError):  # Whoever reads such a file for what is in it tells of that.
+            files = [path for path in self._old_files() if holds_responses(read_text(path))]
+            return {name: one for path in files for name, one in responses_in(path).items()}
+        return {}
 
     @property
     def test_files(self) -> list[Path]:
@@ -107,7 +139,7 @@ class RasaFiles:
     @property
     def config_file(self) -> Path:
         """The settings of policies and pipeline."""
-        return self.folder / "config.yml"
+        return _settings_in(self.folder) if self.is_of_rasa_1 else self.folder / "config.yml"
 
     @cached_property
     def domain(self) -> Domain:
@@ -119,7 +151,7 @@ class RasaFiles:
             If one of them is wrong; the message begins with file and line.
         """
         self.first_domain_file()  # Raises if there is none.
-        parts = read_rasa_domain(list(dict.fromkeys(self.domain_files)), self.names)
+        parts = read_rasa_domain(list(dict.fromkeys(self.domain_files)), self.names, self._old_responses())
         parts.content["e2e_actions"][:] = dict.fromkeys([*parts.texts, *_texts_said(self.story_files)])
         return Domain.from_rasa(parts)
 
@@ -156,6 +188,8 @@ class RasaFiles:
 
 def is_rasa(folder: Path) -> bool:
     """Tell whether a folder has the layout of Rasa 2 and 3 rather than that of 0.9."""
+    if is_of_rasa_1(folder):
+        return True
     # Rasa 3 has no stories in Markdown, and none there; Rasa 2 may have some in data/.
     if any((folder / name).exists() for name in _OLD_STORIES):
         return False
@@ -166,6 +200,60 @@ def is_rasa(folder: Path) -> bool:
     ):
         return True
     return any(_keys_of(path) & STORY_KEYS for path in _yaml_files(folder / "data"))
+
+
+def is_of_rasa_1(folder: Path) -> bool:
+    """Tell whether a folder has a bot of Rasa 1, or of Rasa Core 0.10 and later.
+
+    Its stories are in Markdown, as in 0.9; its domain has what 0.9 did not, or actions that an action server runs.
+    """
+    keys: Mapping[str, Part] = {}
+    with suppress(YamlError):  # Whoever reads the domain tells of it.
+        root = read_yaml(folder / "domain.yml") if (folder / "domain.yml").is_file() else None
+        keys = {} if root is None or not root.is_mapping else root.keys()
+    if "version" in keys or ACTION_FACTORY in keys or "intents" not in keys or not _has_markdown(folder):
+        return False
+    content = {key: part.data for key, part in keys.items()}
+    named = content.get("actions")
+    actions = {name for name in named if isinstance(name, str)} if isinstance(named, list) else set()
+    if any("." in name for name in actions):  # Classes, as in 0.9.
+        return False
+    intents = content["intents"]
+    options = options_in(intents) if isinstance(intents, list) else {}
+    if not keys.keys().isdisjoint(("forms", "session_config")) or any("triggers" in one for one in options.values()):
+        return True
+    policies = _policies_in(_settings_in(folder))
+    described = [] if policies is None else policies.data
+    if not _ONLY_OF_RASA.isdisjoint(str(one.get("name") if isinstance(one, dict) else one) for one in described):
+        return True
+    said = [content.get(key) for key in ("templates", "responses")]
+    own = actions.difference(*(one for one in said if isinstance(one, dict)))
+    is_served = any(not name.startswith(("utter_", "action_listen", "action_restart")) for name in own)
+    return is_served and ("action_endpoint" in _keys_of(folder / "endpoints.yml") or _uses_sdk(folder))
+
+
+def _has_markdown(folder: Path) -> bool:
+    """Tell whether there are stories in Markdown where Rasa 1 looked for them."""
+    places = [folder / "data", *(folder / name for name in _OLD_STORIES)]
+    return any(map(holds_stories, _markdown_in(places)))
+
+
+def _markdown_in(places: Iterable[Path]) -> Iterator[Path]:
+    """Yield the files in Markdown among these files, and in these folders and below, as far as they exist."""
+    files = (file for path in places for file in (files_below(path) if path.is_dir() else [path]))
+    return (path for path in files if path.suffix.lower() == ".md" and path.is_file())
+
+
+def _settings_in(folder: Path) -> Path:
+    """Return the first file of settings that names policies, or config.yml."""
+    found = (folder / name for name in _SETTINGS)
+    return next((path for path in found if _policies_in(path) is not None), folder / _SETTINGS[0])
+
+
+def _uses_sdk(folder: Path) -> bool:
+    """Tell whether code of the bot is for an action server."""
+    files = [*folder.glob("*.py"), *folder.glob("actions/*.py")]
+    return any(name in path.read_bytes() for path in files if path.is_file() for name in _SDKS)
 
 
 def _yaml_files(folder: Path) -> Iterator[Path]:
@@ -238,8 +326,10 @@ def keys_of(files: RasaFiles) -> Iterator[Note]:
         for key, value in pairs:
             name = key.written
             count = len(value.entries()) or sum(1 for _ in value.pairs())
-            if name in KNOWN_KEYS and name not in _UNTOLD and count:
+            if name in OLD_KEYS and count:
+                yield Note(key.place, name, "replaced", f"read as {OLD_KEYS[name]}:, {count} of them")
+            elif name in KNOWN_KEYS and name not in _UNTOLD and count:
                 yield Note(key.place, name, "same", f"the same, {count} of them" if name != "config" else "the same")
-            elif name not in (*KNOWN_KEYS, *DATA_KEYS):
+            elif name not in (*KNOWN_KEYS, *OLD_KEYS, *DATA_KEYS):
                 hint = did_you_mean(name, [*KNOWN_KEYS, *DATA_KEYS])
                 yield Note(key.place, name, "left out", f"{UNKNOWN_KEY}.{hint}".rstrip("."))

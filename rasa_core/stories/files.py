@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from rasa_core.rasa3.retrieval import holds_responses
 from rasa_core.support.folders import files_below
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Problem
@@ -120,6 +121,8 @@ def _what_else(path: Path) -> str:
         return "not text"
     if _NLU_HEADING.search(text):
         return "NLU data"
+    if holds_responses(text):
+        return "responses of Rasa 1"
     return "" if suffix in STORY_SUFFIXES or _has_story(text) else "no stories"
 
 

@@ -44,6 +44,8 @@ from rasa_core.support.problems import Problem
 
 # Events that no story line stands for; such a name is the name of an action.
 _NAMELESS: Final = ("-", ">")
+_IN_FORM: Final = "form: "
+"""As Rasa marks what went on inside of a form: the form does it by itself, and nothing is to be learnt from it."""
 _MARKS_OF_LISTS: Final = re.compile(r"^[\W\d]+")  # As in "+ greet", "1. greet" and "[ ] greet".
 _NOT_IN_STORIES: Final = frozenset(["user", "bot", "agent", "action", "topic"])
 # Characters that cannot be seen, dashes, bullets, stars, quotes and others that are taken for the marks of lines.
@@ -196,6 +198,8 @@ class StoryFileReader:
         is_drawn = len(line.text) > 2 and not line.text.strip(mark)
         if mark not in self._readers or is_drawn or line.text in _NAMELESS:
             self._skip(line, place)
+        elif line.text[1:].lstrip().startswith(_IN_FORM):
+            return
         elif self._story is not None:
             try:
                 self._readers[mark](line.text, place, self._story)

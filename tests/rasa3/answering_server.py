@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Answers = Mapping[str, Mapping[str, Any]]
-"""By action, its ``events`` and ``responses``; ``status`` is that of a failure."""
+Answer = Mapping[str, Any]
+Answers = Mapping[str, Answer | Callable[[dict[str, Any]], Answer]]
+"""By action, its ``events`` and ``responses``, or what makes them of a request; ``status`` is that of a failure."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -24,7 +25,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.requests.append(request)
-        answer = dict(self.server.answers[request["next_action"]])
+        given = self.server.answers[request["next_action"]]
+        answer = dict(given(request) if callable(given) else given)
         status = answer.pop("status", 200)
         content = json.dumps({"events": [], "responses": [], **answer}).encode()
         self.send_response(status)

@@ -1,0 +1,201 @@
+"""Projects of Rasa 1, whose stories are in Markdown, whose forms the action server runs, and that name no version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from answering_server import answering_server
+from click.testing import CliRunner
+
+from rasa_core.agent import Agent
+from rasa_core.commands.check import command
+from rasa_core.project import Project
+from rasa_core.rasa_project.files import is_of_rasa_1, is_rasa
+
+DOMAIN: Final = """
+intents:
+- hello: {triggers: action_hello}
+- faq
+- order
+- tell
+entities: [tea]
+actions: [respond_faq, action_hello, utter_ask_tea, utter_done]
+slots:
+  tea: {type: unfeaturized}
+  requested_slot: {type: unfeaturized}
+forms:
+- tea_form
+templates:
+  utter_ask_tea:
+  - text: Which tea?
+  utter_done:
+  - text: Coming
+"""
+STORIES: Final = """
+## order
+* order
+  - tea_form                   <!-- runs the form -->
+  - form{"name": "tea_form"}
+  - form{"name": null}
+  - utter_done
+
+## written by interactive learning
+* order
+    - tea_form
+    - form{"name": "tea_form"}
+    - slot{"requested_slot": "tea"}
+* form: tell{"tea": "green"}
+    - slot{"tea": "green"}
+    - form: tea_form
+    - slot{"tea": "green"}
+    - form{"name": null}
+    - slot{"requested_slot": null}
+    - utter_done
+
+## question
+* faq
+  - respond_faq
+"""
+RESPONSES: Final = """
+## price
+* faq/ask_price
+  - Two coins <!-- of silver -->
+"""
+NLU: Final = """
+## intent:hello
+- hello
+- hi
+- hey
+
+## intent: faq/ask_price
+- what is the price
+- how much is it
+- what does it cost
+
+## intent:order
+- tea please
+- a cup of [green](tea) tea
+- some tea
+
+## intent:tell
+- [black](tea)
+- [green](tea)
+- [white](tea) tea
+"""
+CONFIG: Final = """
+policies:
+- name: MemoizationPolicy
+- name: MappingPolicy
+- name: FormPolicy
+- name: TwoStageFallbackPolicy
+  fallback_core_action_name: action_default_fallback
+  deny_suggestion_intent_name: faq
+"""
+ENDPOINTS: Final = "action_endpoint: {url: http://localhost:5055/webhook}\n"
+
+
+def write(folder: Path, **files: str) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def bot(folder: Path, **files: str) -> Path:
+    """Write a project; the files are those above, and others in their place."""
+    parts = {"data/stories.md": STORIES, "data/responses.md": RESPONSES, "data/nlu.md": NLU, "config.yml": CONFIG}
+    return write(folder, **{"domain.yml": DOMAIN, **parts, **files})
+
+
+def tea_form(request: dict[str, Any]) -> dict[str, Any]:
+    """Answer as a ``FormAction`` of rasa-sdk 1 does."""
+    tracker = request["tracker"]
+    begun = [] if tracker["active_loop"].get("name") else [{"event": "form", "name": "tea_form"}]
+    if tracker["slots"]["tea"] is None:
+        asked = {"event": "slot", "name": "requested_slot", "value": "tea"}
+        return {"events": [*begun, asked], "responses": [{"response": "utter_ask_tea"}]}
+    ended = [{"event": "form", "name": None}, {"event": "slot", "name": "requested_slot", "value": None}]
+    return {"events": [*begun, *ended]}
+
+
+HELLO: Final = {"events": [{"event": "rewind"}], "responses": [{"text": "Hello"}]}
+
+
+def test_a_form_of_the_action_server_triggers_and_parts_of_an_intent_work_as_in_rasa(tmp_path: Path) -> None:
+    said: list[str] = []
+    Project(bot(tmp_path)).train_if_changed(nlu=False, say=said.append)
+    with answering_server({"tea_form": tea_form, "action_hello": HELLO}) as (url, _):
+        agent = Agent.load(tmp_path / "models" / "dialogue", actions=url)
+        heard = ("/hello", "/order", '/tell{"tea": "green"}')
+        answers = [[one["text"] for one in agent.handle_message(text) or ()] for text in heard]
+    assert answers == [["Hello"], ["Which tea?"], ["Coming"]]
+    file = tmp_path / "config.yml"
+    assert f"{file}:4: MappingPolicy: replaced by RulePolicy, which takes triggers: of intents for rules." in said
+    assert any(line.startswith(f"{file}:5: ") and "not used: deny_suggestion_intent_name" in line for line in said)
+
+
+def test_responses_in_markdown_are_said_and_are_no_stories(tmp_path: Path) -> None:
+    files = Project(bot(tmp_path)).rasa
+    assert files is not None
+    assert files.markdown_files == [tmp_path / "data" / "stories.md"]
+    assert files.domain.templates["utter_faq/ask_price"] == [{"text": "Two coins"}]
+
+
+def test_check_tells_nothing_of_a_project_in_which_nothing_is_wrong(tmp_path: Path) -> None:
+    config = CONFIG.replace("  deny_suggestion_intent_name: faq\n", "")
+    code = "MAPPING = {'tea': ['tell']}\n"  # As `slot_mappings` of a FormAction names an intent.
+    bot(tmp_path, **{"config.yml": config, "actions.py": code})
+    told = CliRunner().invoke(command, [str(tmp_path)])
+    assert (told.output, told.exit_code) == ("0 errors, 0 warnings.\n", 0)
+
+
+PLAIN: Final = """
+intents: [greet, weather]
+actions: [utter_greet, action_weather]
+templates:
+  utter_greet: [{text: Hey}]
+"""
+PLAIN_STORIES: Final = "## a\n* greet\n - utter_greet\n\n## b\n* weather\n - action_weather\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"endpoints.yml": ENDPOINTS}, True),
+        ({"actions.py": "from rasa_core_sdk import Action\n"}, True),
+        ({"actions.py": "from rasa_core.actions import Action\n"}, False),
+        ({"policies.yml": "policies:\n- name: FormPolicy\n"}, True),
+        ({"config.yml": "policies:\n- name: KerasPolicy\n"}, False),
+        ({"endpoints.yml": ENDPOINTS, "domain.yml": PLAIN + "action_factory: remote\n"}, False),
+        ({"endpoints.yml": ENDPOINTS, "domain.yml": PLAIN.replace("action_w", "actions.W")}, False),
+        ({"endpoints.yml": ENDPOINTS, "domain.yml": PLAIN.replace(", action_weather", "")}, False),
+        ({"domain.yml": PLAIN + "session_config: {session_expiration_time: 60}\n"}, True),
+        ({"domain.yml": PLAIN + "forms: [f]\n"}, True),
+        ({"domain.yml": "version: '3.1'\n" + PLAIN + "forms: {}\n"}, False),
+        ({"domain.yml": "intents: [\n", "endpoints.yml": ENDPOINTS}, False),
+        ({"endpoints.yml": ENDPOINTS, "data/stories.md": "# nothing\n"}, False),
+    ],
+)
+def test_a_project_of_rasa_1_is_known_by_what_0_9_did_not_have(
+    tmp_path: Path, files: dict[str, str], expected: bool
+) -> None:
+    write(tmp_path, **{"domain.yml": PLAIN, "data/stories.md": PLAIN_STORIES, **files})
+    assert is_of_rasa_1(tmp_path) is expected
+    assert is_rasa(tmp_path) is expected
+
+
+@pytest.mark.parametrize("place", ["stories.md", "stories/a.md", "data/core/stories.md"])
+def test_its_stories_stand_where_rasa_core_had_them(tmp_path: Path, place: str) -> None:
+    write(tmp_path, **{"domain.yml": PLAIN, place: PLAIN_STORIES, "endpoints.yml": ENDPOINTS})
+    project = Project(tmp_path)
+    assert project.rasa is not None
+    assert project.story_files == [tmp_path / place]
+    assert len(project.rasa.read_stories().steps) == 2
+
+
+def test_a_list_of_forms_is_no_form_of_rasa_3(tmp_path: Path) -> None:
+    write(tmp_path, **{"domain.yml": "version: '3.1'\nintents: [a]\nforms: [f]\n", "data/a.yml": "stories: []\n"})
+    told = CliRunner().invoke(command, [str(tmp_path)])
+    assert f"{tmp_path / 'domain.yml'}:3: error: forms: is a mapping of names" in told.output
