@@ -61,8 +61,8 @@ def names_its_intent(text: str, intents: Collection[str] | None = None) -> bool:
     if text[1:] in intents:
         return True
     name = _OPENING.split(text, maxsplit=1)[0][1:].strip()
-    is_known = any(one in intents or one in DEFAULT_INTENTS for one in (name, _split_confidence(name)[0]))
-    return is_known or _COMMAND.match(text) is not None
+    names = {name, _split_confidence(name)[0], name.lower() if "[" in text else name}
+    return any(one in intents or one in DEFAULT_INTENTS for one in names) or _COMMAND.match(text) is not None
 
 
 def parsed_by(interpreter: NaturalLanguageInterpreter, text: str) -> Parse:
@@ -144,9 +144,8 @@ class RegexInterpreter(NaturalLanguageInterpreter):
             name = name[1:].strip()
             if "[" in name and name not in self._intents:
                 name, entities = _without_brackets(name, text)
-        confidence = 1.0
-        if "@" in name:
-            name, confidence = _split_confidence(name)
+                name = name if entities is None or name in self._intents else name.lower()  # As 0.9 read it.
+        name, confidence = _split_confidence(name) if "@" in name else (name, 1.0)
         return {
             "text": text,
             "intent": {"name": name or None, "confidence": confidence},

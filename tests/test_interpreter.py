@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,22 @@ def test_brackets_are_read_as_old_stories_have_them(text: str, values: list[tupl
 def test_a_comma_with_no_entity_behind_it_belongs_to_the_value() -> None:
     entities = regex_parse("_inform[note=a, b,city=Rome]")["entities"]
     assert [(entity["entity"], entity["value"]) for entity in entities] == [("note", "a, b"), ("city", "Rome")]
+
+
+@pytest.mark.parametrize(
+    ("text", "intents", "intent"),
+    [
+        ("_Inform[city=Rome]", {"inform"}, "inform"),
+        ("_INFORM[city=Rome]", (), "inform"),
+        ("_Inform[city=Rome]", {"Inform", "inform"}, "Inform"),
+        ("/Search-Hotel[city=Rome]", {"Search-Hotel"}, "Search-Hotel"),
+        ("_Inform", {"inform"}, "Inform"),
+        ('_Inform{"city": "Rome"}', {"inform"}, "Inform"),
+    ],
+)
+def test_before_brackets_an_intent_may_be_written_in_any_case(text: str, intents: Collection[str], intent: str) -> None:
+    assert RegexInterpreter(intents).parse(text)["intent"]["name"] == intent
+    assert names_its_intent(text, intents) == (intent in intents)
 
 
 @pytest.mark.parametrize("text", ["_inform[oops]", "/inform[thai](cuisine)", "/inform[ =1]"])

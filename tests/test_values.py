@@ -128,6 +128,8 @@ REFUSED: dict[str, Any] = {
     "Decimal nan": Decimal("NaN"),
     "huge Decimal": Decimal("1E+1000000"),
     "huge integer": 10**5000,
+    "huge range": range(10**9),
+    "range longer than any number of items": range(10**30),
     "int key": {1: "a"},
     "bytes": b"x",
     "memory": memoryview(b"x"),

@@ -116,7 +116,7 @@ def _read_message(text: str, start: int, intents: Collection[str]) -> tuple[Word
         begin = start + len(text[start:brace]) - len(text[start:brace].lstrip())
         name = name.removeprefix(INTENT_MESSAGE_PREFIX)
         if _is_old_format(name, text[start:separator].strip().removeprefix(INTENT_MESSAGE_PREFIX), brace == separator):
-            return _read_old_message(text[start:separator].strip(), begin), separator
+            return _read_old_message(text[start:separator].strip(), begin, intents), separator
         name = name.removeprefix(OLD_PREFIX).strip()
     nameless = None if name else _NO_INTENT
     if brace == separator:
@@ -143,8 +143,8 @@ def _is_old_format(name: str, written: str, has_no_brace: bool) -> bool:
     return "[" in name and _OLD_WITHOUT_PREFIX.fullmatch(written) is not None
 
 
-def _read_old_message(written: str, start: int) -> Wording:
-    """Read ``_intent[entity=value,other=value]``."""
+def _read_old_message(written: str, start: int, intents: Collection[str]) -> Wording:
+    """Read ``_intent[entity=value,other=value]``, before whose bracket 0.9 took capital letters for small ones."""
     name, bracket, rest = written.removeprefix(INTENT_MESSAGE_PREFIX).removeprefix(OLD_PREFIX).partition("[")
     if not name.strip():
         raise LineError("the name of an intent is missing; write * greet.", start)
@@ -164,7 +164,8 @@ def _read_old_message(written: str, start: int) -> Wording:
     except ValueError as error:  # As in 0.9, a message without them.
         problem = f'{error}; the message is read without entities. Write * greet{{"name": "Anna"}}.'
         values, doubt = [], Doubt(problem, is_lost=True)
-    return Wording(name.strip(), values, is_old_format=True, doubt=doubt)
+    name = name.strip()
+    return Wording(name.lower() if bracket and name not in intents else name, values, is_old_format=True, doubt=doubt)
 
 
 def read_name_and_object(text: str, what: str, example: str) -> tuple[str, dict[str, Any], Doubt | None]:

@@ -25,6 +25,7 @@ import orjson
 
 MAX_DEPTH: Final = 100
 MAX_DIGITS: Final = 300
+MAX_RANGE: Final = 1_000_000
 """Digits of an integer; any number of so many is within the range of a float."""
 
 _half_character = re.compile("[\ud800-\udfff]")
@@ -318,6 +319,9 @@ def _converted_container(value: Any, depth: int) -> Any:
     if hasattr(value, "tolist") and not is_bytes:
         return _plain_array(value, depth)
     if isinstance(value, Sequence) and not is_bytes:
+        # A range of any length takes no memory, and none longer than this is counted.
+        if isinstance(value, range) and len(value[: MAX_RANGE + 1]) > MAX_RANGE:
+            raise ValueError(f"a range has more than {MAX_RANGE} numbers")
         return [plain(part, depth - 1) for part in _within(value, depth)]
     raise ValueError(f"JSON has nothing for a value of the type {type(value).__name__}")
 

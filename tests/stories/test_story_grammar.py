@@ -246,6 +246,7 @@ def test_a_single_backtick_is_text(read):
         pytest.param("* _inform[name=Anna, city=Rome]", "inform", [("name", "Anna"), ("city", "Rome")], id="two"),
         pytest.param('* _inform[name="a=b"]', "inform", [("name", "a=b")], id="quotes"),
         pytest.param("* _inform[name={x}]", "inform", [("name", "{x}")], id="braces"),
+        pytest.param("* _Inform[name=Anna]", "inform", [("name", "Anna")], id="capital"),
     ],
 )
 def test_the_old_format_is_read_with_a_warning(read, line, intent, entities):
