@@ -22,13 +22,16 @@ def console_serve() -> None:
 
 def console_module(name: str, command: str = "command") -> None:
     """Run what ``python -m rasa_core.NAME`` does; such a module calls it before it imports anything else."""
-    _run("serve" if name == "server" else name, command, prog_name=f"python -m rasa_core.{name}")
+    _run("serve" if name == "server" else name, command, is_old=True, prog_name=f"python -m rasa_core.{name}")
 
 
-def _run(module: str, name: str, **options: Any) -> None:
+def _run(module: str, name: str, *, is_old: bool = False, **options: Any) -> None:
     """Run a command; Ctrl+C ends it without a traceback also while modules are imported, which takes a moment."""
     try:
-        getattr(import_module(f"{__name__}.{module}"), name)(**options)
+        command = getattr(import_module(f"{__name__}.{module}"), name)
+        if is_old and hasattr(command, "params"):
+            options["args"] = import_module(f"{__name__}.beginnings").with_whole_flags(command, sys.argv[1:])
+        command(**options)
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted.\n")
         sys.exit(INTERRUPTED)

@@ -137,12 +137,6 @@ def chat(agent: Agent, channel: ConsoleInputChannel, *, shows_steps: bool = Fals
     Talk(agent, channel, shows_steps=shows_steps, asks=asks).start()
 
 
-def _is_file(ctx: click.Context, param: click.Parameter, path: str | None) -> str | None:
-    if path is not None and not Path(path).is_file():
-        raise click.ClickException(f"there is no credentials file {path!r}.")
-    return path
-
-
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
 @click.argument("project", required=False, metavar="[PROJECT]")
 @click.option("-d", "--core", metavar="MODEL", help="Directory of a trained model, or the project of a bot.")
@@ -167,7 +161,6 @@ def _is_file(ctx: click.Context, param: click.Parameter, path: str | None) -> st
 @click.option(
     "--credentials",
     metavar="FILE",
-    callback=_is_file,
     help="YAML with the parameters of a connector of your own; the terminal needs none.",
 )
 @click.option(
@@ -204,4 +197,6 @@ def command(
     core, nlu = model_at(core, nlu)
     if credentials is not None and connector == CONSOLE:
         click.echo("The terminal needs no credentials; --credentials is ignored.", err=True)
+    elif credentials is not None and not Path(credentials).is_file():
+        raise click.ClickException(f"there is no credentials file {credentials!r}.")
     main(core, nlu, connector, port, credentials)

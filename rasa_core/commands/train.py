@@ -31,7 +31,11 @@ from rasa_core.support.own_code import CONFIG_NAME, imports_in
 from rasa_core.support.text_edits import Edit, EditError, content_of, inserted, lines_in, replaced, write_edits
 
 DEFAULT_MAX_HISTORY = 3
-DEFAULT_AUGMENTATION = 50  # Both as the command of 0.9 has them; its policies, without it, compare 5 states.
+DEFAULT_AUGMENTATION = 50  # Both as the command of 0.9 has them; its function compares 5 states, and augments by 20.
+READING = (
+    *("augmentation_factor", "debug_plots", "lenient", "remove_duplicates", "tracker_limit"),
+    *("unique_last_num_states", "use_story_concatenation"),
+)
 
 _EXAMPLES = """\b
 Examples:
@@ -66,12 +70,13 @@ def train_dialogue_model(
     use_online_learning
         Whether somebody talks to the bot on the terminal and corrects it, between training and writing.
     nlu_model_path
-        Interpreter of the agent: what understands messages in interactive training, and afterwards.
+        Interpreter of the agent in interactive training; without that, messages name their intent, and it is not read.
     max_history
         How many states memoization compares; the policy's own 5 if not given, though the command takes 3.
     kwargs
-        ``augmentation``, ``debug_plots`` and ``lenient`` for reading stories; the rest is for the policies: ``epochs``,
-        ``batch_size``, ``validation_split``, ``verbose`` ...
+        For reading stories, what `Agent.load_data` takes: ``augmentation_factor``, also called ``augmentation``,
+        ``unique_last_num_states``, ``debug_plots`` ... The rest is for the policies: ``epochs``, ``batch_size``,
+        ``validation_split``, ``verbose`` ...
 
     Returns
     -------
@@ -79,13 +84,11 @@ def train_dialogue_model(
         The trained agent.
     """
     options = dict(kwargs or {})  # What is taken out of it here must not be missing in the caller's own.
-    agent = Agent(domain_file, policies(max_history), interpreter=nlu_model_path)
-    trackers = agent.load_data(
-        stories_file,
-        augmentation_factor=options.pop("augmentation", DEFAULT_AUGMENTATION),
-        debug_plots=options.pop("debug_plots", False),
-        lenient=options.pop("lenient", False),
-    )
+    if "augmentation" in options:
+        options["augmentation_factor"] = options.pop("augmentation")
+    reading = {name: options.pop(name) for name in READING if name in options}
+    agent = Agent(domain_file, policies(max_history), interpreter=nlu_model_path if use_online_learning else None)
+    trackers = agent.load_data(stories_file, **reading)
     if use_online_learning:
         agent.train_online(trackers, **options)
     else:
@@ -253,6 +256,8 @@ def _train_files(imports: Sequence[str], options: dict[str, Any]) -> None:
     check_place(options["out"], DIALOGUE_MODEL)  # Before minutes of training, which would be lost.
     if not options["lenient"]:
         refuse_unusable(Domain.load(options["domain"]), options["stories"], str(options["domain"]))
+    if options["nlu"] is not None and not options["online"]:
+        click.echo("Nobody talks to the bot without --online; -u is ignored.", err=True)
     started = time.perf_counter()
     wanted = ("epochs", "validation_split", "batch_size", "augmentation", "debug_plots", "lenient")
     train_dialogue_model(

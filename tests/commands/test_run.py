@@ -139,13 +139,16 @@ def test_a_model_that_is_not_there_is_told_without_a_traceback(tmp_path: Path) -
 
 
 def test_missing_credentials_are_an_error(model: str, tmp_path: Path) -> None:
-    result = chat_with(model, tmp_path, flags=("--credentials", str(tmp_path / "none.yml")))
+    flags = ("--credentials", str(tmp_path / "none.yml"), "-c", f"{__name__}.TwoMessages")
+    result = chat_with(model, tmp_path, flags=flags)
     assert result.exit_code == 1
     assert "there is no credentials file" in result.stderr
 
 
-def test_credentials_are_accepted_and_ignored(model: str, tmp_path: Path) -> None:
-    (tmp_path / "credentials.yml").touch()
+@pytest.mark.parametrize("exists", [True, False])
+def test_credentials_are_accepted_and_ignored(model: str, tmp_path: Path, exists: bool) -> None:
+    if exists:
+        (tmp_path / "credentials.yml").touch()
     result = chat_with(model, tmp_path, "/greet", flags=("--credentials", str(tmp_path / "credentials.yml")))
     assert (result.exit_code, "ignored" in result.stderr) == (0, True)
 

@@ -50,6 +50,27 @@ def test_function_of_old_trains_and_returns_the_agent(files: Path) -> None:
     assert (files / "model" / "metadata.json").is_file()
 
 
+def test_function_of_old_takes_what_is_for_reading_stories(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+    load_data = Agent.load_data
+
+    def noting(agent: Agent, *args: Any, **reading: Any) -> Any:
+        asked.append(reading)
+        return load_data(agent, *args, **reading)
+
+    monkeypatch.setattr(Agent, "load_data", noting)
+    kwargs = {"augmentation_factor": 0, "unique_last_num_states": 3, "use_story_concatenation": False}
+    for more in ({}, {"remove_duplicates": False, "debug_plots": False}):
+        train_dialogue_model(files / "d.yml", files / "s.md", files / "model", kwargs={**kwargs, **more, "epochs": 1})
+        assert asked.pop() == {**kwargs, **more}
+
+
+def test_an_interpreter_is_read_only_where_somebody_talks(files: Path) -> None:
+    finished = run("-d", files / "d.yml", "-s", files / "s.md", "-o", files / "model", "--epochs", 1, "-u", "nowhere")
+    assert finished.exit_code == 0, finished.output
+    assert "-u is ignored" in finished.stderr
+
+
 def test_memoization_compares_three_states_unless_told() -> None:
     assert policies()[0].max_history == 3
     assert policies(7)[0].max_history == 7
