@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import click
 
-from rasa_core.checks.nlu import check_training_data
+from rasa_core.checks.nlu import check_data_files, check_training_data
 from rasa_core.commands.common import CONTEXT, Group, ImportingCommand, form_option, lines_of, log_options, start_log
 from rasa_core.drawing.svg import check_picture_file, shorten
 from rasa_core.evaluation.cross_validation import (
@@ -31,14 +31,19 @@ from rasa_core.evaluation.tables import (
     in_blocks,
     width_of_terminal,
 )
-from rasa_core.evaluation.untidy import out_of_scope_table, untidy_table
+from rasa_core.evaluation.untidy import (
+    out_of_scope_figures,
+    out_of_scope_table,
+    texts_in,
+    untidy_figures,
+    untidy_table,
+)
 from rasa_core.nlu.model import NLU_MODEL, NLUModel
-from rasa_core.nlu.reading import read_training_data
+from rasa_core.nlu.reading import data_files, read_training_data
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.training import train as train_model
 from rasa_core.nlu.training_data import TrainingData
 from rasa_core.support.folders import check_place
-from rasa_core.support.text_files import read_lines
 
 DEFAULT_FAILED_FILE: Final = "failed_messages.txt"
 MOST_OF_A_KIND: Final = 3
@@ -137,7 +142,8 @@ def _tell_not_learnt(model: NLUModel, data: TrainingData) -> None:
     """Tell the first examples that the model understands otherwise than they say, intents before entities."""
     wrong = not_learnt(model.with_pipeline(None), data.examples)  # What tables find beside it, it has not learnt.
     if wrong:
-        click.echo(f"{_count(len(wrong), 'example')} could not be learnt, as others say something else:", err=True)
+        why = "as others say something else, or no words are marked"
+        click.echo(f"{_count(len(wrong), 'example')} could not be learnt, {why}:", err=True)
     for one in wrong[:MOST_NOT_LEARNT]:
         click.echo(f"  {one.example.place}: {shorten(one.example.text, LONGEST_NAME)}: {one.described()}", err=True)
 
@@ -192,9 +198,12 @@ def check(data: str, strict: bool, folds: int | None, verbose: bool, debug: bool
     What cannot be read at all is an error; what is left out, or looks wrong, is a warning.
     """
     start_log(verbose, debug)
-    read = _read(data, is_strict=False)
-    _warn(read, is_verbose=True)
-    found = len(check_training_data(read))
+    read, findings = check_data_files(data_files(data))
+    for line in (line for one in findings for line in lines_of(one)):
+        click.echo(line, err=True)
+    found = len(findings)
+    if read is None:
+        raise click.ClickException(f"{_count(found, 'finding')}, of which some keep data from being read.")
     if folds is not None:
         parts = _cross_validated(read, folds, NLUSettings())
         doubtful = all_messages(parts).doubtful
@@ -244,7 +253,11 @@ Examples:
 )
 @form_option
 @click.option("--untidy", is_flag=True, help="With -m: measure the messages also as people type them: ten changes.")
-@click.option("--out-of-scope", metavar="FILE", help="With -m: a text that means nothing known in each line.")
+@click.option(
+    "--out-of-scope",
+    metavar="FILE",
+    help="With -m: texts of nothing known: lines, a JSON list, or NLU data.",
+)
 @click.option("--compare", metavar="DIR", help="With -m: what another model understands better, and worse.")
 @click.option("--fail-under", type=click.FloatRange(0, 1), metavar="SHARE", help="Exit status 1 below this accuracy.")
 @click.option(
@@ -276,7 +289,7 @@ def evaluate(
     start_log(verbose, debug)
     _check_flags(flags)
     report = _measure(flags)
-    report.lines.extend(_further_tables(flags))
+    _measure_further(flags, report)
     lines = "\n".join(fitted(report.lines, width_of_terminal()))
     click.echo(_as_line(report.content, 1) if form == "json" else lines)
     for line in report.write(flags):
@@ -302,18 +315,28 @@ def _check_flags(flags: dict[str, Any]) -> None:
         check_picture_file(path)
 
 
-def _further_tables(flags: dict[str, Any]) -> list[str]:
-    """Return the tables that were asked for beside the report."""
+def _measure_further(flags: dict[str, Any], report: Report) -> None:
+    """Add to a report what was asked for beside it."""
     if not (flags["untidy"] or flags["out_of_scope"] or flags["compare"]):
-        return []
+        return
     model = NLUModel.load(flags["model"])
-    untidy = untidy_table(model, read_training_data(flags["data"]).examples) if flags["untidy"] else []
-    texts = read_lines(Path(flags["out_of_scope"])) if flags["out_of_scope"] else []
-    outside = out_of_scope_table(model, [text for text in texts if text.strip()]) if texts else []
-    return in_blocks([""], untidy, outside, _compared(model, flags) if flags["compare"] else [])
+    blocks = [report.lines]
+    if flags["untidy"]:
+        untidy = untidy_figures(model, read_training_data(flags["data"]).examples)
+        report.content["untidy"] = untidy
+        blocks.append(untidy_table(untidy))
+    if flags["out_of_scope"]:
+        outside = out_of_scope_figures(model, texts_in(Path(flags["out_of_scope"])))
+        report.content["out_of_scope"] = outside
+        blocks.append(out_of_scope_table(outside))
+    if flags["compare"]:
+        better, worse = _compared(model, flags)
+        report.content["compared"] = {"better": better, "worse": worse}
+        blocks.append(better_and_worse(flags["compare"], flags["model"], better, worse))
+    report.lines[:] = in_blocks(*blocks)
 
 
-def _compared(model: NLUModel, flags: dict[str, Any]) -> list[str]:
+def _compared(model: NLUModel, flags: dict[str, Any]) -> tuple[list[str], list[str]]:
     """Return which messages another model understands better, and which worse."""
     examples = read_training_data(flags["data"]).examples
     before, after = (evaluate_messages(one, examples).messages for one in (model, NLUModel.load(flags["compare"])))
@@ -321,7 +344,7 @@ def _compared(model: NLUModel, flags: dict[str, Any]) -> list[str]:
     for old, new in zip(before, after, strict=True):
         if old.is_right != new.is_right:
             found[new.is_right].append(f"{old.example.place}: {shorten(old.example.text, LONGEST_NAME)}")
-    return better_and_worse(flags["compare"], flags["model"], found[True], found[False])
+    return found[True], found[False]
 
 
 def _measure(flags: dict[str, Any]) -> Report:

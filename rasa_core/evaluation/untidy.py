@@ -8,17 +8,32 @@ from __future__ import annotations
 
 import random
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from rasa_core.evaluation import tables
+from rasa_core.evaluation.metrics import ratio
 from rasa_core.evaluation.nlu import THRESHOLDS, Parser, evaluate_messages
+from rasa_core.exceptions import RasaCoreError
+from rasa_core.nlu.pipeline import best_understood
+from rasa_core.nlu.reading import holds_nlu_data, read_training_data
 from rasa_core.nlu.training_data import NLUExample
+from rasa_core.policies.fallback import OUT_OF_SCOPE
+from rasa_core.support.strict_json import decode
+from rasa_core.support.text_files import lines_of, read_text
 
 Change = Callable[[NLUExample], NLUExample]
 
-_FIGURES: Final = ("intent_accuracy", "entity_f1", "whole_messages")
+SURE: Final = 0.3
+"""How sure a `FallbackClassifier` has to be of a message, where nothing else is said."""
+_FIGURES: Final = {
+    "intent_accuracy": "Intents",
+    "sure": f"Right and {SURE} sure",
+    "entity_f1": "Entity F1",
+    "whole_messages": "Whole messages",
+}
 _FINAL: Final = ".!?\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964"
 _EMOJI: Final = ("\U0001f600", "\u2764\ufe0f", "\U0001f44d\U0001f3fd", "\u263a", "\U0001f64f")
 _INVISIBLE: Final = "\u200b\u200e\u200f\ufeff\u00ad"
@@ -139,24 +154,70 @@ def changed(examples: Sequence[NLUExample], change: Change) -> list[NLUExample]:
     return [change(example) for example in examples]
 
 
-def untidy_table(parser: Parser, examples: Sequence[NLUExample]) -> list[str]:
-    """Return a table of how well messages are understood as they are, and after each change."""
-    rows = []
+def untidy_figures(parser: Parser, examples: Sequence[NLUExample]) -> dict[str, dict[str, float]]:
+    """Return how well messages are understood as they are, and after each change; each figure is from 0 to 1.
+
+    ``sure`` is the share of the messages whose intent is right with a confidence of at least `SURE`.
+    """
+    found = {}
     for name, change in {"as they are": lambda example: example, **CHANGES}.items():
-        figures = evaluate_messages(parser, changed(examples, change), silent=True).figures
-        rows.append((name, *(tables.written(figures[key]) for key in _FIGURES)))
-    return tables.table(("Change", "Intents", "Entity F1", "Whole messages"), rows)
+        measured = evaluate_messages(parser, changed(examples, change), silent=True)
+        sure = [one.is_intent_right and one.confidence >= SURE for one in measured.with_intent]
+        figures = {**measured.figures, "sure": ratio(sum(sure), len(sure))}
+        found[name] = {key: figures[key] for key in _FIGURES}
+    return found
 
 
-def out_of_scope_table(parser: Parser, texts: Sequence[str]) -> list[str]:
-    """Return a table of how many texts that mean nothing known would be taken for something, by threshold."""
-    sure = [float(answer["intent"]["confidence"]) for answer in parser.parse_many(texts)]
-    rows = [
-        (f"{value:.1f}", str(taken), f"{taken / max(len(sure), 1):.1%}")
-        for value in THRESHOLDS
-        for taken in [sum(one >= value for one in sure)]
-    ]
-    return tables.table(("nlu_threshold", "Taken for something", "Share"), rows)
+def untidy_table(figures: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Return what `untidy_figures` found as a table."""
+    rows = [(name, *map(tables.written, found.values())) for name, found in figures.items()]
+    return tables.table(("Change", *_FIGURES.values()), rows)
+
+
+def texts_in(path: Path) -> list[str]:
+    """Return the texts in a file: those of a list in JSON, the messages of NLU data, or else its lines.
+
+    Raises
+    ------
+    RasaCoreError
+        If it cannot be read, or has none.
+    """
+    text = read_text(path)
+    listed = _listed(text)
+    if listed is not None:
+        found = listed
+    elif holds_nlu_data(path):
+        found = [example.text for example in read_training_data(path).examples]
+    else:
+        found = lines_of(text)
+    if not (found := [one for one in found if one.strip()]):
+        raise RasaCoreError(f"{path}: there are no texts; write one on each line.")
+    return found
+
+
+def _listed(text: str) -> list[str] | None:
+    try:
+        found = decode(text) if text.lstrip().startswith("[") else None
+    except ValueError:
+        return None
+    return found if isinstance(found, list) and all(isinstance(one, str) for one in found) else None
+
+
+def out_of_scope_figures(parser: Parser, texts: Sequence[str]) -> list[dict[str, float]]:
+    """Return how many texts that mean nothing known would be taken for something, by threshold.
+
+    One that is taken for ``out_of_scope``, an intent that some bots have, is not.
+    """
+    best = list(map(best_understood, parser.parse_many(texts)))
+    sure = [float(one["confidence"]) for one in best if one["name"] not in (None, OUT_OF_SCOPE)]
+    taken = {value: sum(one >= value for one in sure) for value in THRESHOLDS}
+    return [{"threshold": value, "taken": count, "share": ratio(count, len(texts))} for value, count in taken.items()]
+
+
+def out_of_scope_table(figures: Iterable[Mapping[str, float]]) -> list[str]:
+    """Return what `out_of_scope_figures` found as a table."""
+    rows = [(f"{one['threshold']:.1f}", f"{one['taken']:.0f}", f"{one['share']:.1%}") for one in figures]
+    return tables.table(("nlu_threshold", "Texts of nothing known taken for something", "Share"), rows)
 
 
 def _draw(example: NLUExample) -> random.Random:

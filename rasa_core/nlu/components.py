@@ -13,7 +13,8 @@ import re
 import time
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
+from functools import lru_cache
+from itertools import accumulate, combinations
 from typing import Any, Final, Protocol
 from urllib.parse import urlencode, urlsplit
 
@@ -105,15 +106,21 @@ class PhraseFinder:
         """Return a text as it is compared, and where each of its characters, and its end, stands in the text."""
         if text.isascii() and not _ODD_SPACE.search(text):
             return text if self._is_case_sensitive else with_common_signs(text.lower()), range(len(text) + 1)
-        read, places = [], []
-        for match in clusters(text):
-            one = " " if match[0].isspace() else self._compared(match[0])
-            read.append(one)
-            places += [match.start()] * len(one)
+        compared = _composed if self._is_case_sensitive else _alike
+        parts = clusters(text)
+        read = list(map(compared, parts))
+        ends = accumulate(map(len, parts), initial=0)
+        places = [at for at, one in zip(ends, read, strict=False) for _ in one]
         return "".join(read), [*places, len(text)]
 
-    def _compared(self, cluster: str) -> str:
-        return unicodedata.normalize("NFC", cluster) if self._is_case_sensitive else alike(cluster)
+
+@lru_cache(maxsize=4096)  # There are few, and each costs much.
+def _alike(cluster: str) -> str:
+    return " " if cluster.isspace() else alike(cluster)
+
+
+def _composed(cluster: str) -> str:
+    return " " if cluster.isspace() else unicodedata.normalize("NFC", cluster)
 
 
 class Interpreter:

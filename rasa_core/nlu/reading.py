@@ -75,13 +75,27 @@ def read_training_data(path: str | Path, *, strict: bool = False) -> TrainingDat
     ------
     NLUDataError
         If there is no NLU data, a file is not what its format asks for, or with `strict` something in it is wrong; the
-        message begins with file and line.
+        message begins with file and line, and tells of other files too.
     """
+    parts: list[TrainingData] = []
+    errors: list[NLUDataError] = []
+    for file in data_files(path):
+        try:
+            parts.append(_read_file(file, strict))
+        except NLUDataError as error:
+            errors += NLUDataError(error.problem, error.place), *error.others
+    if errors:
+        raise NLUDataError(errors[0].problem, errors[0].place, errors[1:])
+    return TrainingData.joined(parts)
+
+
+def data_files(path: str | Path) -> list[Path]:
+    """Return a file, or all files of NLU data in a folder and those below it; raise `NLUDataError` if it has none."""
     path = Path(path)
     files = list_data_files(path) if path.is_dir() else [path]
     if not files:
         raise NLUDataError(f"the folder has no files of NLU data; {_EXPECTED}.", Place(str(path)))
-    return TrainingData.joined(_read_file(file, strict) for file in files)
+    return files
 
 
 def _read_file(file: Path, strict: bool) -> TrainingData:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import chain
@@ -79,9 +79,9 @@ _OTHER_GREETINGS: Final = (
 Span = tuple[int, int]
 
 
-def clusters(text: str) -> Iterator[re.Match[str]]:
-    """Yield the characters of a text with what stands on them, syllables of Hangul, and runs of spaces."""
-    return _CLUSTER.finditer(text)
+def clusters(text: str) -> list[str]:
+    """Return the characters of a text with what stands on them, syllables of Hangul, and runs of spaces."""
+    return _CLUSTER.findall(text)
 
 
 def tokenize(text: str) -> list[Span]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -14,6 +16,8 @@ from small_nlu import small_model
 from rasa_core.commands import nlu as nlu_commands
 from rasa_core.commands.main import main
 from rasa_core.evaluation.nlu import not_learnt
+from rasa_core.evaluation.untidy import out_of_scope_figures, texts_in
+from rasa_core.exceptions import RasaCoreError
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.reading import read_training_data, read_training_text
 from rasa_core.nlu.settings import NLUSettings
@@ -80,7 +84,7 @@ def test_what_was_not_learnt_is_named(folder: Path, tmp_path: Path, capsys: pyte
     (tmp_path / "other.md").write_text(other, encoding="utf-8")
     nlu_commands._tell_not_learnt(NLUModel.load(folder / "model"), read_training_data("other.md"))
     told = capsys.readouterr().err.splitlines()
-    assert told[0] == "2 examples could not be learnt, as others say something else:"
+    assert told[0] == "2 examples could not be learnt, as others say something else, or no words are marked:"
     assert re.fullmatch(r"  other\.md:5: good morning: found greet \(0\.\d\d\) instead of order", told[1])
     assert re.fullmatch(r'  other\.md:2: hello there: .*missed dish "there"', told[2])
 
@@ -276,11 +280,63 @@ def test_train_stops_at_what_is_wrong_if_asked_to(tmp_path: Path) -> None:
     assert "bad.md:3: '(city' is not closed" in finished.stderr
 
 
+@pytest.mark.parametrize(
+    ("content", "texts"),
+    [
+        ("one, two\n\n three\n", ["one, two", " three"]),
+        ('["one", "two"]', ["one", "two"]),
+        ("[one] and\ntwo\n", ["[one] and", "two"]),
+        ("## intent:none\n- [one](x)\n- two\n", ["one", "two"]),
+    ],
+)
+def test_texts_that_mean_nothing_may_be_lines_a_list_or_nlu_data(
+    content: str, texts: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "other.md").write_text(content, encoding="utf-8")
+    assert texts_in(tmp_path / "other.md") == texts
+
+
+def test_a_file_without_texts_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "other.txt").write_text("\n \n", encoding="utf-8")
+    with pytest.raises(RasaCoreError, match=r"other\.txt: there are no texts; write one on each line"):
+        texts_in(tmp_path / "other.txt")
+
+
+class Knows:
+    """Takes each text for what it says."""
+
+    def parse_many(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        return [{"intent": {"name": text or None, "confidence": 0.9}, "intent_ranking": []} for text in texts]
+
+
+def test_what_is_taken_for_out_of_scope_or_for_the_fallback_is_taken_for_nothing() -> None:
+    found = out_of_scope_figures(Knows(), ["greet", "out_of_scope", "nlu_fallback", ""])
+    assert {(one["taken"], one["share"]) for one in found} == {(1, 0.25)}
+
+
+def test_check_tells_of_all_files_and_so_does_train(tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text("nlu:\n- intent: a\n  examples: [\n", encoding="utf-8")
+    (tmp_path / "b.md").write_bytes(b"## intent:b\n- caf\xe9\n")
+    (tmp_path / "c.md").write_text("## intent:c\n- x\n", encoding="utf-8")
+    checked = called("check", "-d", tmp_path)
+    assert checked.exit_code == 1
+    for name, kind in (("a.yml", "nlu-data"), ("b.md", "nlu-data"), ("c.md", "few-examples")):
+        assert any(line.startswith(f"{tmp_path / name}:") and kind in line for line in checked.stderr.splitlines())
+    trained = called("train", "-d", tmp_path, "-o", tmp_path / "model")
+    assert {"a.yml", "b.md"} == {name for name in ("a.yml", "b.md", "c.md") if f"{name}:" in trained.stderr}
+
+
 def test_evaluate_measures_untidy_messages_and_texts_that_mean_nothing(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "other.txt").write_text("xqzt wvvk\n\nplgh\n", encoding="utf-8")
     more = ("--untidy", "--out-of-scope", tmp_path / "other.txt")
     told = called("evaluate", "-d", folder / "nlu.md", "-m", folder / "model", *more).stdout
     assert "as they are" in told
     assert "invisible marks" in told
-    assert "Taken for something" in told
+    assert "Right and 0.3 sure" in told
+    assert "taken for something" in told
+    content = json.loads(
+        called("evaluate", "-d", folder / "nlu.md", "-m", folder / "model", *more, "--format", "json").stdout
+    )
+    assert content["untidy"]["as they are"]["intent_accuracy"] == content["intent_accuracy"]
+    assert [one["threshold"] for one in content["out_of_scope"]] == [one["threshold"] for one in content["thresholds"]]
     assert called("evaluate", "-d", folder / "nlu.md", "--folds", "2", "--untidy").exit_code == 2
