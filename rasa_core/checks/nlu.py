@@ -33,8 +33,9 @@ from rasa_core.exceptions import did_you_mean
 from rasa_core.nlu.reading import read_training_data
 from rasa_core.nlu.spelling import alike, folded
 from rasa_core.nlu.tokens import MAX_CHARACTERS, MAX_TOKENS, keys_of, tokenize, visible
-from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample, TrainingData
+from rasa_core.nlu.training_data import NLUDataError, NLUExample, TrainingData
 from rasa_core.policies.fallback import OUT_OF_SCOPE
+from rasa_core.support.marked_text import EntitySpan
 from rasa_core.support.places import Place
 
 __all__ = ["FEWEST_EXAMPLES", "Finding", "check_data_files", "check_domain_names", "check_training_data"]

@@ -163,7 +163,7 @@ def _evaluated(
     parser = None if agent.domain.rasa is None else interpreter  # In tests of Rasa 3, what was typed is read anew.
     found = evaluate_stories(agent, graph, max_stories, shuffle_stories, parser)
     if not found.actions:
-        raise RasaCoreError(f"the stories in {str(stories)!r} have no action that could be measured.")
+        raise RasaCoreError("the stories have no action that could be measured.")
     return found
 
 
@@ -173,7 +173,7 @@ def _read(
     """Return the stories in a file or folder; raise `RasaCoreError` if there are none."""
     graph = extract_story_graph(stories, domain, interpreter)
     if not graph.story_steps:
-        raise RasaCoreError(f"there are no stories in {str(stories)!r}, so that nothing can be measured.")
+        raise RasaCoreError("there are no stories in what is given, so that nothing can be measured.")
     return graph
 
 

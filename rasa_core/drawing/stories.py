@@ -15,12 +15,12 @@ from rasa_core.drawing.story_flow import StoryFlow, diagram_of_steps
 from rasa_core.drawing.svg import DrawingError, check_picture_file, write_picture
 from rasa_core.events import UserUttered
 from rasa_core.interpreter import INTENT_MESSAGE_PREFIX
-from rasa_core.nlu.marks import read_annotated
 from rasa_core.nlu.reading import read_training_data
 from rasa_core.nlu.training_data import NLUDataError, NLUExample
 from rasa_core.stories import extract_story_graph
 from rasa_core.stories.steps import StoryGraph, StoryStep
 from rasa_core.stories.yaml import read_yaml_stories, rules_as_steps
+from rasa_core.support.marked_text import read_annotated
 from rasa_core.support.places import Place
 
 if TYPE_CHECKING:

@@ -14,13 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rasa_core.evaluation.metrics import CurvePoint, Evaluation
 from rasa_core.evaluation.nlu import NONE, MessageEvaluation, Parser, evaluate_messages
-from rasa_core.evaluation.stories import (
-    Predictor,
-    StoryEvaluation,
-    evaluate_conversations,
-    told_events,
-    whole_stories,
-)
+from rasa_core.evaluation.predictor import Predictor
+from rasa_core.evaluation.stories import StoryEvaluation, evaluate_conversations, told_events, whole_stories
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.nlu.training_data import NLUExample, TrainingData
 from rasa_core.stories.generator import TrainingDataGenerator

@@ -7,10 +7,10 @@ its intent and all of its entities are, and nothing else was found. Examples wit
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, Protocol
 
 from rasa_core.drawing.svg import Drawing, shorten
 from rasa_core.evaluation import tables
@@ -18,13 +18,9 @@ from rasa_core.evaluation.charts import confidence_histogram, confusion_matrix
 from rasa_core.evaluation.metrics import Evaluation, LabelScores, ratio, scores_by_label, weighted_f1
 from rasa_core.evaluation.nlu_writing import as_json, as_markdown
 from rasa_core.evaluation.tables import LONGEST_NAME, Report, written
-from rasa_core.events import UserUttered
 from rasa_core.exceptions import RasaCoreError
-from rasa_core.interpreter import INTENT_MESSAGE_PREFIX
-from rasa_core.nlu.marks import read_annotated
 from rasa_core.nlu.pipeline import best_understood
-from rasa_core.nlu.training_data import NLUDataError, NLUExample
-from rasa_core.support.places import Place
+from rasa_core.nlu.training_data import NLUExample
 from rasa_core.support.progress import Progress
 
 NONE: Final = ""
@@ -76,6 +72,8 @@ class MessageResult:
         The intent that was found, or for which the fallback was; empty for none.
     found : frozenset of (int, int, str)
         Start, end and name of each entity that was found.
+    misread : tuple of str
+        What is told of each entity that was found where it is, but with another value.
     """
 
     example: NLUExample
@@ -83,6 +81,7 @@ class MessageResult:
     confidence: float
     found: frozenset[Span]
     meant: str = NONE
+    misread: tuple[str, ...] = ()
 
     @cached_property
     def expected(self) -> frozenset[Span]:
@@ -98,7 +97,7 @@ class MessageResult:
     @property
     def is_right(self) -> bool:
         """Whether everything was understood."""
-        return self.is_intent_right and self.found == self.expected
+        return self.is_intent_right and self.found == self.expected and not self.misread
 
     def described(self) -> str:
         """Return what was found, and what should have been, as far as that differs."""
@@ -109,7 +108,7 @@ class MessageResult:
             if spans:
                 named = (f'{entity} "{self.example.text[start:end]}"' for start, end, entity in sorted(spans))
                 parts.append(f"{what} {', '.join(named)}")
-        return "; ".join(parts)
+        return "; ".join([*parts, *self.misread])
 
 
 @dataclass(frozen=True)
@@ -352,40 +351,3 @@ def _write_failed(failed: Sequence[MessageResult], path: str | Path) -> Iterator
     if left_out:
         messages = f"{len(left_out):,} message{'s' if len(left_out) > 1 else ''}"
         yield f"{messages} cannot be written as Markdown; a file named .json holds all."
-
-
-# -- messages of stories
-
-
-class ParsesText(Protocol):
-    """What understands messages: an interpreter."""
-
-    def parse(self, text: str) -> dict[str, Any]:
-        """Return the parse of a text."""
-        ...
-
-
-def has_words(event: UserUttered) -> bool:
-    """Tell whether the words of a message stand in the story, so that they can be understood."""
-    return bool(event.text) and not str(event.text).startswith(INTENT_MESSAGE_PREFIX)
-
-
-def understood(event: UserUttered, source: Place | None, parser: ParsesText) -> tuple[UserUttered, MessageResult]:
-    """Return a message of a story as it is understood, and how that differs from what the story says.
-
-    Entities are compared where the words are marked, as in ``in [Lisbon](city)``.
-    """
-    place = source or Place("story")
-
-    def fail(problem: str) -> NoReturn:
-        raise NLUDataError(problem, place)
-
-    text, spans = read_annotated(str(event.text).strip(), fail)
-    parse = parser.parse(text)
-    intent = event.intent.get("full_retrieval_intent_name") or event.intent.get("name")
-    found = message_result(NLUExample(text, intent, tuple(spans), place), parse)
-    if "/" not in str(intent):  # Stories may name a retrieval intent as a whole.
-        found = replace(found, intent=found.intent.partition("/")[0])
-    if not spans:  # Nobody has marked what is in it, so what is found cannot be wrong.
-        found = replace(found, found=frozenset())
-    return UserUttered(text, parse["intent"], parse["entities"], parse), found

@@ -8,7 +8,8 @@ from dataclasses import asdict
 
 from rasa_core.evaluation import tables
 from rasa_core.nlu.reading import ROOT, read_training_text
-from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample
+from rasa_core.nlu.training_data import NLUDataError, NLUExample
+from rasa_core.support.marked_text import EntitySpan
 
 
 def as_markdown(messages: Iterable[tuple[NLUExample, str]]) -> tuple[str, list[NLUExample]]:

@@ -29,7 +29,8 @@ from rasa_core.evaluation.changes import (
     Understand,
     verdict_on,
 )
-from rasa_core.evaluation.stories import Predictor, StoryEvaluation
+from rasa_core.evaluation.predictor import Predictor
+from rasa_core.evaluation.stories import StoryEvaluation
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
     ActionExecuted,

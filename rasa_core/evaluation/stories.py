@@ -16,10 +16,12 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from rasa_core.evaluation.metrics import LISTENING, Evaluation, accuracy, ratio, weighted_f1
-from rasa_core.evaluation.nlu import MessageResult, ParsesText, has_words, understood
+from rasa_core.evaluation.nlu import MessageResult
+from rasa_core.evaluation.predictor import Predictor, predicted
+from rasa_core.evaluation.story_messages import ParsesText, has_words, understood
 from rasa_core.evaluation.tables import in_comment
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
@@ -46,33 +48,6 @@ if TYPE_CHECKING:
 
 SEED: Final = 42
 _TOLD_EVERY: Final = 50  # stories
-
-
-class Policies(Protocol):
-    """What decides: a `PolicyEnsemble`, or something like it."""
-
-    @property
-    def window(self) -> int:
-        """How many states a conversation has to keep for the next prediction."""
-
-    @property
-    def longest_history(self) -> int | None:
-        """How many of the last states any policy looks at; None if one looks at all."""
-
-
-class Predictor(Protocol):
-    """What is measured: an `Agent`, or something like it. Its conversations are left alone."""
-
-    @property
-    def domain(self) -> Domain:
-        """What it can do."""
-
-    @property
-    def policy_ensemble(self) -> Policies:
-        """What decides."""
-
-    def predict(self, tracker: DialogueStateTracker) -> Prediction:
-        """Return the next action of a conversation, and change nothing."""
 
 
 # -- results
@@ -382,16 +357,19 @@ def _evaluate(bot: Predictor, story: TrainingTracker, parser: ParsesText | None)
     told = DialogueStateTracker(story.sender_id, bot.domain.slots, history=history)
     results: list[ActionResult | None] = []
     messages = []
+    heard_at: Place | None = None
     # What the story tells is what later predictions see, not what was predicted.
     for event, source in zip(events, story.sources, strict=True):
         result = None
         if isinstance(event, ActionExecuted) and not event.unpredictable and told.version > 0:
-            result = ActionResult(event.action_name, bot.predict(told))
+            result = ActionResult(event.action_name, predicted(bot, told, event.action_name))
         results.append(result)
         if parser is not None and isinstance(event, UserUttered) and has_words(event):
             message, found = understood(event, source, parser)
             messages.append(found)
-            told.update(message)
-        else:
-            told.update(event)
+            heard_at = source
+            for update in (message, *bot.domain.slots_in_story(message.entities)):
+                told.update(update)
+        elif not (isinstance(event, SlotSet) and source is not None and source is heard_at):
+            told.update(event)  # Else an entity of the story set it, and what was understood has set its own.
     return StoryResult(story.sender_id, events, tuple(story.sources), tuple(results), tuple(messages))

@@ -24,7 +24,8 @@ from functools import partial
 from pathlib import PurePath
 from typing import Any, Final
 
-from rasa_core.nlu.training_data import MOST_SHOWN, EntitySpan, TrainingData, TrainingDataBuilder, as_value
+from rasa_core.nlu.training_data import TrainingData, TrainingDataBuilder
+from rasa_core.support.marked_text import MOST_SHOWN, EntitySpan, as_value
 
 LUIS, WIT, DIALOGFLOW, WATSON = "LUIS", "Wit", "Dialogflow", "Watson Assistant"
 

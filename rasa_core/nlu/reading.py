@@ -28,16 +28,9 @@ from typing import Any, Final
 from rasa_core.exceptions import did_you_mean
 from rasa_core.nlu.exports import DIALOGFLOW_FILES, is_part_of_agent, may_be_export, read_export, service_of
 from rasa_core.nlu.text_formats import KINDS, read_markdown, read_yaml, without_comments
-from rasa_core.nlu.training_data import (
-    MOST_SHOWN,
-    EntitySpan,
-    NLUDataError,
-    TrainingData,
-    TrainingDataBuilder,
-    as_value,
-    data_errors,
-)
+from rasa_core.nlu.training_data import NLUDataError, TrainingData, TrainingDataBuilder, data_errors
 from rasa_core.support.folders import files_below
+from rasa_core.support.marked_text import MOST_SHOWN, EntitySpan, as_value
 from rasa_core.support.places import Place
 from rasa_core.support.strict_json import decode
 from rasa_core.support.text_files import read_text

@@ -1,7 +1,7 @@
 """NLU data as people write them: Markdown of Rasa NLU, and YAML of Rasa 3.
 
-Both have messages line by line, with their entities marked in the text; see `rasa_core.nlu.marks`. Markdown has
-sections, whose items begin with ``-``, ``*`` or ``+``:
+Both have messages line by line, with their entities marked in the text; see `rasa_core.support.marked_text`. Markdown
+has sections, whose items begin with ``-``, ``*`` or ``+``:
 
 =========================  ===============================================================================
 ``## intent:greet``        the messages that follow have this intent
@@ -46,8 +46,8 @@ from typing import Any, Final, NoReturn
 import yaml
 
 from rasa_core.exceptions import did_you_mean
-from rasa_core.nlu.marks import MARK, read_annotated
-from rasa_core.nlu.training_data import MOST_SHOWN, EntitySpan, TrainingData, TrainingDataBuilder
+from rasa_core.nlu.training_data import TrainingData, TrainingDataBuilder
+from rasa_core.support.marked_text import MARK, MOST_SHOWN, EntitySpan, read_annotated
 from rasa_core.support.text_files import lines_of
 from rasa_core.support.yaml_limits import YamlLimitError, check_yaml, error_place, explained, merged_pairs
 

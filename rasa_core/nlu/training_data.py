@@ -9,17 +9,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.nlu.spelling import alike
+from rasa_core.support.marked_text import MOST_SHOWN, EntitySpan
 from rasa_core.support.places import Place
 from rasa_core.support.problems import listed
 from rasa_core.support.text_files import TextFileError, read_lines, read_text
 
 _MOST_ABOVE: Final = 4
-MOST_SHOWN: Final = 80
-"""Characters of what people wrote that an error repeats."""
 
 
 class NLUDataError(RasaCoreError, ValueError):
@@ -49,35 +48,6 @@ def data_errors() -> Iterator[None]:
         yield
     except TextFileError as error:
         raise NLUDataError(error.problem, error.place) from error
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class EntitySpan:
-    """A part of a text that names something.
-
-    Attributes
-    ----------
-    start, end : int
-        The part is ``text[start:end]``, in characters. In data that people wrote it may be empty, and says nothing.
-    entity : str
-        What kind of thing: ``city``.
-    value : str
-        What is named, after synonyms: ``New York`` for ``NYC``.
-    role, group : str
-        What it is there, as ``departure``, and to which others it belongs; empty for neither.
-    """
-
-    start: int
-    end: int
-    entity: str
-    value: str
-    role: str = ""
-    group: str = ""
-
-    @property
-    def label(self) -> tuple[str, str, str]:
-        """What is learnt of it: entity, role and group."""
-        return self.entity, self.role, self.group
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,13 +189,6 @@ def _with_synonyms(example: NLUExample, synonyms: Mapping[str, str]) -> NLUExamp
         for span in example.entities
     )
     return example if spans == example.entities else replace(example, entities=spans)
-
-
-def as_value(value: Any) -> str | None:
-    """Return the value of an entity as text: empty for null, None for what is no text and no number."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float | None):
-        return None
-    return "" if value is None else str(value)
 
 
 class TrainingDataBuilder:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from rasa_core.domain.file import write_yaml
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet, UserUttered
 from rasa_core.events.rasa3 import ActiveLoop, SessionStarted
+from rasa_core.support.marked_text import has_marks
 from rasa_core.trackers.rasa_log import rasa_positions
 
 _NO_STEPS: Final = (ACTION_LISTEN_NAME, "action_session_start")
@@ -94,7 +95,7 @@ def _message(message: UserUttered) -> dict[str, Any]:
     step: dict[str, Any] = {"user": _annotated(message), "intent": intent}
     if not message.text:
         del step["user"]
-    if message.entities:
+    if message.entities and not has_marks(message.text or ""):  # Else they stand there already.
         step["entities"] = [{entity["entity"]: entity.get("value"), **_marks(entity)} for entity in message.entities]
     return step
 

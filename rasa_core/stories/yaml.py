@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.domain import Domain
-from rasa_core.events import ActionExecuted, Event, SlotSet, UserUttered
+from rasa_core.events import ActionExecuted, Event, SlotSet
 from rasa_core.events.base import FAILED_IN_STORY
 from rasa_core.events.rasa3 import ActiveLoop
 from rasa_core.exceptions import did_you_mean
@@ -35,6 +35,7 @@ from rasa_core.rasa3.slots import RasaCategoricalSlot, RasaSlot, RasaTextSlot
 from rasa_core.slots import CategoricalSlot, Slot, TextSlot
 from rasa_core.stories.builder import LOST, NameCheck, StoryBuilder, report
 from rasa_core.stories.steps import Checkpoint, StoryStep
+from rasa_core.stories.yaml_messages import message_in, name_in
 from rasa_core.support.folders import files_below
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Problem
@@ -47,15 +48,11 @@ MOST_CHOICES: Final = 10_000
 
 _MESSAGE_KEYS: Final = frozenset({"intent", "user", "entities", "metadata"})
 _STEP_KEYS: Final = (*_MESSAGE_KEYS, "action", "failed", "bot", "slot_was_set", "active_loop", "checkpoint", "or")
-_MARKS: Final = ("role", "group", "value", "start", "end", "extractor", "confidence")
 _RULE_KEYS: Final = ("rule", "steps", "condition", "conversation_start", "wait_for_user_input", "metadata")
 _STORY_KEYS: Final = ("story", "steps", "metadata")
 _OF_TEXTS: Final = (TextSlot, CategoricalSlot, RasaTextSlot, RasaCategoricalSlot)
 
 YAML_SUFFIXES: Final = (".yml", ".yaml")
-RETRIEVAL_KEY: Final = "full_retrieval_intent_name"
-"""Beside the name of an intent, which part of it is meant: ``faq/opening`` of ``faq``."""
-
 Alternatives = Sequence[Event]
 
 
@@ -180,7 +177,7 @@ class YamlStoryReader:
         conditions: dict[str, Any] = {}
         if "slot_was_set" in keys:
             conditions = {event.key: event.value for event in self._slots(keys["slot_was_set"])}
-        return Checkpoint(keys["checkpoint"].written, conditions)
+        return Checkpoint(name_in(keys["checkpoint"], "checkpoint", self._error), conditions)
 
     # -- rules
 
@@ -265,9 +262,10 @@ class YamlStoryReader:
     def _single(self, keys: Mapping[str, Part], place: Place) -> Iterator[Event]:
         event: Event | None = None
         if "intent" in keys:
-            event = self._message(keys)
+            event = message_in(keys, self._error)
         elif "action" in keys and keys["action"].written != SNIPPET:
-            event = ActionExecuted(keys["action"].written, error=self._failure(keys))
+            name, error = name_in(keys["action"], "action", self._error), self._failure(keys)
+            event = ActionExecuted(name, error=error) if name else None
         elif "bot" in keys and keys["bot"].written.strip() in self._texts:
             event = ActionExecuted(keys["bot"].written.strip())
         elif "active_loop" in keys:
@@ -285,10 +283,12 @@ class YamlStoryReader:
 
     def _alternatives(self, part: Part, place: Place) -> list[Event]:
         found: list[Event] = []
+        if not part.is_list:
+            self._error(part, "or: is a list of messages or slots, each after a dash.")
         for entry in part.entries():
             keys = entry.keys()
             if "intent" in keys:
-                found.append(self._message(keys))
+                found.append(message_in(keys, self._error))
             elif "slot_was_set" in keys:
                 found += self._slots(keys["slot_was_set"])
             else:
@@ -296,38 +296,6 @@ class YamlStoryReader:
         for event in found:
             self._names.check_event(event, place)
         return found
-
-    def _message(self, keys: Mapping[str, Part]) -> UserUttered:
-        name = keys["intent"].written.removeprefix("/").strip()
-        if not name:
-            self._error(keys["intent"], "intent: needs the name of an intent.")
-        described = self._entity_parts(keys.get("entities"))
-        entities = [self._entity(entry) for entry in described if set(entry) - set(_MARKS)]
-        if len(entities) < len(described):
-            self._error(keys["entities"], "an entity is like - city, or - city: Rome; one here has no name.")
-        text = keys["user"].written if "user" in keys else None
-        # A policy learns the retrieval intent; which part of it was meant decides the response alone.
-        meant, _, part = name.partition("/")
-        intent = {"name": meant, "confidence": 1.0} | ({RETRIEVAL_KEY: name} if part else {})
-        return UserUttered(text, intent, entities)
-
-    @staticmethod
-    def _entity_parts(part: Part | None) -> list[dict[str, Any]]:
-        if part is None:
-            return []
-        if part.is_mapping:
-            return [{name: value} for name, value in part.meant.items()]
-        # A name alone has some value, as in Rasa, where it fills the slots that are mapped from the entity.
-        return [entry.meant if entry.is_mapping else {entry.written: ""} for entry in part.entries()]
-
-    @staticmethod
-    def _entity(described: Mapping[str, Any]) -> dict[str, Any]:
-        """Return an entity of ``- city``, ``- city: Rome`` with ``role:`` beside it, or ``- entity: city``."""
-        if "entity" in described:
-            return {"value": None, **described, "entity": str(described["entity"])}
-        name = next(key for key in described if key not in _MARKS)
-        marks = {key: described[key] for key in ("role", "group") if described.get(key)}
-        return {"entity": name, "value": described[name], **marks}
 
     def _slots(self, part: Part) -> list[SlotSet]:
         if not part.is_list and not part.is_mapping:
@@ -355,7 +323,7 @@ class YamlStoryReader:
         return slot.condition_value() if isinstance(slot, RasaSlot) else "set"
 
     def _loop(self, part: Part) -> ActiveLoop:
-        return ActiveLoop(None if part.is_null else part.written)
+        return ActiveLoop((not part.is_null and name_in(part, "active_loop", self._error)) or None)
 
 
 def read_yaml_stories(resource: str | Path | Sequence[Path], domain: Domain) -> ReadStories:

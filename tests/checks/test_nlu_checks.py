@@ -7,7 +7,8 @@ import pytest
 from rasa_core.checks import Finding
 from rasa_core.checks.nlu import check_domain_names, check_training_data
 from rasa_core.nlu.reading import read_training_text
-from rasa_core.nlu.training_data import EntitySpan, NLUExample, TrainingData
+from rasa_core.nlu.training_data import NLUExample, TrainingData
+from rasa_core.support.marked_text import EntitySpan
 from rasa_core.support.places import Place
 
 GOOD = "## intent:a\n- one\n- two [x](y)\n- three\n"

@@ -24,7 +24,8 @@ from rasa_core.evaluation.nlu import MessageEvaluation, evaluate_messages, messa
 from rasa_core.evaluation.nlu_writing import as_markdown
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.nlu.reading import read_training_data, read_training_text
-from rasa_core.nlu.training_data import EntitySpan, NLUExample, TrainingData
+from rasa_core.nlu.training_data import NLUExample, TrainingData
+from rasa_core.support.marked_text import EntitySpan
 from rasa_core.support.places import Place
 
 Answer = tuple[str | None, float, list[tuple[int, int, str]]]

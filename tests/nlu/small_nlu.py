@@ -13,8 +13,9 @@ from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.training import NLUTraining
-from rasa_core.nlu.training_data import EntitySpan, Lookup, NLUExample, Regex, Synonym, TrainingData
+from rasa_core.nlu.training_data import Lookup, NLUExample, Regex, Synonym, TrainingData
 from rasa_core.policies.keras_training import seeded
+from rasa_core.support.marked_text import EntitySpan
 
 CITIES = ("Lisbon", "Porto", "Berlin", "New York")
 FRAMES = ("a table in {}", "book a table in {} please", "is there a table in {}?", "find me somewhere to eat in {}")

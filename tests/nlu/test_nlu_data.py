@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rasa_core.nlu.spelling import alike
-from rasa_core.nlu.training_data import EntitySpan, Lookup, NLUExample, Regex, Synonym, TrainingData
+from rasa_core.nlu.training_data import Lookup, NLUExample, Regex, Synonym, TrainingData
+from rasa_core.support.marked_text import EntitySpan
 from rasa_core.support.places import Place
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from rasa_core.nlu.reading import read_training_data, read_training_text
-from rasa_core.nlu.training_data import EntitySpan, Lookup, NLUDataError, NLUExample, Regex
+from rasa_core.nlu.training_data import Lookup, NLUDataError, NLUExample, Regex
+from rasa_core.support.marked_text import EntitySpan
 
 LISBON = EntitySpan(3, 9, "city", "Lisbon")
 IN_LISBON = NLUExample("in Lisbon", "inform", (LISBON,))

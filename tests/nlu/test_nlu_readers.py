@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rasa_core.nlu.reading import list_data_files, read_training_data, read_training_text
-from rasa_core.nlu.training_data import EntitySpan, Lookup, NLUDataError, NLUExample, Regex, Synonym, TrainingData
+from rasa_core.nlu.training_data import Lookup, NLUDataError, NLUExample, Regex, Synonym, TrainingData
+from rasa_core.support.marked_text import EntitySpan
 
 CORPORA = Path(os.environ.get("RASA_CORE_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
 

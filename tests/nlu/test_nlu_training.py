@@ -19,10 +19,11 @@ from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize
 from rasa_core.nlu.training import NLUTraining
-from rasa_core.nlu.training_data import EntitySpan, NLUDataError, NLUExample, Regex, TrainingData
+from rasa_core.nlu.training_data import NLUDataError, NLUExample, Regex, TrainingData
 from rasa_core.nlu.training_network import crf_loss, numbers_to_draw
 from rasa_core.nlu.variation import TaggedMessage, tagged
 from rasa_core.policies.keras_training import import_keras
+from rasa_core.support.marked_text import EntitySpan
 from rasa_core.support.probabilities import log_loss, softmax
 
 

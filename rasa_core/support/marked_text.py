@@ -1,4 +1,4 @@
-"""Messages whose entities are marked in their text, as in Markdown of Rasa NLU and in YAML of Rasa 3.
+"""Messages whose entities are marked in their text, as in Markdown of Rasa NLU and in YAML of Rasa 2 and 3.
 
 ===================================================  ======================================================
 ``in [Lisbon](city)``                                the entity ``city``
@@ -15,10 +15,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from rasa_core.exceptions import did_you_mean
-from rasa_core.nlu.training_data import EntitySpan, as_value
 from rasa_core.support.strict_json import decode_prefix
 
 MARK: Final = '[Lisbon](city), [Lisboa](city:Lisbon) or [Lisboa]{"entity": "city", "value": "Lisbon"}'
@@ -26,10 +26,54 @@ MARK: Final = '[Lisbon](city), [Lisboa](city:Lisbon) or [Lisboa]{"entity": "city
 _MARKED: Final = re.compile(r"\[([^\[\]]*)\](?=\(|\{|\[\s*\{)")
 _MARK_KEYS: Final = ("entity", "value", "role", "group")
 
+MOST_SHOWN: Final = 80
+"""Characters of what people wrote that an error repeats."""
+
 Fail = Callable[[str], NoReturn]
 Tell = Callable[[str], object]
 Mark = tuple[str, str, str, str]
 """Name, value, role and group of an entity."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EntitySpan:
+    """A part of a text that names something.
+
+    Attributes
+    ----------
+    start, end : int
+        The part is ``text[start:end]``, in characters. In data that people wrote it may be empty, and says nothing.
+    entity : str
+        What kind of thing: ``city``.
+    value : str
+        What is named, after synonyms: ``New York`` for ``NYC``.
+    role, group : str
+        What it is there, as ``departure``, and to which others it belongs; empty for neither.
+    """
+
+    start: int
+    end: int
+    entity: str
+    value: str
+    role: str = ""
+    group: str = ""
+
+    @property
+    def label(self) -> tuple[str, str, str]:
+        """What is learnt of it: entity, role and group."""
+        return self.entity, self.role, self.group
+
+
+def as_value(value: Any) -> str | None:
+    """Return the value of an entity as text: empty for null, None for what is no text and no number."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float | None):
+        return None
+    return "" if value is None else str(value)
+
+
+def has_marks(text: str) -> bool:
+    """Tell whether words of a text are marked."""
+    return _MARKED.search(text) is not None
 
 
 def read_annotated(annotated: str, fail: Fail, tell: Tell | None = None) -> tuple[str, list[EntitySpan]]:
