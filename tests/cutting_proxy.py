@@ -1,4 +1,4 @@
-"""A TCP proxy that cuts connections at chosen moments, for tests of what clients do then."""
+"""Servers that do not answer as they should: a TCP proxy that cuts connections, and one of another protocol."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 from typing import Self
@@ -131,3 +131,20 @@ def _read(stream: BufferedReader) -> bytes:
         head += line
     length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
     return head + stream.read(int(length[1]) if length else 0)
+
+
+@contextlib.contextmanager
+def no_http_server() -> Iterator[str]:
+    """Answer one client as a server of another protocol does; yield the address."""
+
+    def answer() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"SSH-2.0-OpenSSH\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        thread.join()

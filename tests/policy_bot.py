@@ -186,3 +186,22 @@ class Script(Policy):
         key = (tracker.latest_message.intent.get("name"), str(tracker.latest_action_name))
         chosen = self.following.get(key, ACTION_LISTEN_NAME)
         return [float(name == chosen) for name in domain.action_names]
+
+
+@pytest.fixture(scope="session")
+def domain() -> Domain:
+    return local_domain()
+
+
+@pytest.fixture(scope="session")
+def trackers(domain: Domain) -> list[DialogueStateTracker]:
+    return stories(domain)
+
+
+@pytest.fixture(scope="session")
+def trained(domain: Domain, trackers: list[DialogueStateTracker]) -> KerasPolicy:
+    """Return a policy that knows the stories; not to be changed."""
+    needs_keras()
+    policy = KerasPolicy()
+    policy.train(trackers, domain, epochs=60, verbose=0)
+    return policy

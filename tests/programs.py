@@ -1,4 +1,4 @@
-"""The programs that tests run beside Python: database servers, ``node``, ``openssl``.
+"""The programs that tests run beside Python: database servers, ``node``, ``openssl``; and ports for them.
 
 A program is looked for before anything else is done with it. A test without its program is skipped, and tells how to
 install it. The environment variable ``RASA_CORE_TEST_SERVERS`` changes that: with ``all``, a missing program is a
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import socket
 from typing import NoReturn
 
 import pytest
@@ -56,3 +57,9 @@ def account(name: str) -> pwd.struct_passwd:
         except KeyError:
             continue
     missing(f"the account {name!r}", "run the tests as a user other than root")
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])

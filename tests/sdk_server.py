@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from launched_command import free_port, listens
+from launched_command import listens
+from programs import free_port
 
 
 @contextmanager

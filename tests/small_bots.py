@@ -9,6 +9,26 @@ from rasa_core.domain import Domain
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.policies import MemoizationPolicy
 
+DOMAIN_OF_EVERY_KIND = """
+intents: [greet, bye, chitchat: {use_entities: false}]
+entities: [name, age]
+slots:
+  zone: {type: unfeaturized, initial_value: Europe/Zürich}
+  name: {type: text}
+  level: {type: categorical, values: [low, high], initial_value: low}
+  age: {type: float, min_value: 0, max_value: 100}
+  tags: {type: list, initial_value: []}
+  adult: {type: bool}
+templates:
+  utter_hi: [hi, "hello {name}"]
+  utter_ask:
+  - text: Sure?
+    buttons: [{title: Yes, payload: /affirm}]
+  utter_unused: never
+actions: [utter_hi, utter_ask]
+config: {store_entities_as_slots: false, restart_intent: begin_again}
+"""
+
 MOOD_DOMAIN = """
 intents: [greet, great, sad, bye, inform, reset]
 entities: [name]

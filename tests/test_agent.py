@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import io
-import threading
 from pathlib import Path
 
 import pytest
+from at_once import at_once
 from policy_bot import DOMAIN, FOUND, ITALIAN, FixedScores, conversation, local_domain, remote_domain, stories
 from scripted_teacher import ScriptedChannel, ScriptedTeacher
 
@@ -399,10 +399,9 @@ class TestConversations:
         assert agent.read_tracker("default").latest_message.intent["name"] == "greet"
 
     def test_many_threads_share_an_agent(self, agent) -> None:
-        start, wrong = threading.Barrier(4), []
+        wrong = []
 
         def talk(sender_id: str) -> None:
-            start.wait(10)
             for _ in range(25):
                 if [message["text"] for message in agent.handle_message("/greet", sender_id=sender_id)][:1] != [
                     "hello"
@@ -410,11 +409,7 @@ class TestConversations:
                     wrong.append(sender_id)
                 agent.replace_events(sender_id, [ActionExecuted("action_listen")])
 
-        threads = [threading.Thread(target=talk, args=(f"user {number}",)) for number in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        at_once(talk, [f"user {number}" for number in range(4)])
         assert wrong == []
 
 

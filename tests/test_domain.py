@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_bots import DOMAIN_OF_EVERY_KIND as BOT
 
 from rasa_core.actions.action import ActionListen, ActionRestart, UtterAction
 from rasa_core.domain import PREV_PREFIX, Domain, check_domain_sanity
@@ -23,26 +24,6 @@ from rasa_core.events import (
 from rasa_core.exceptions import DomainError, ModelError, UnknownActionError, UnknownSlotError
 from rasa_core.slots import ListSlot, TextSlot
 from rasa_core.trackers import DialogueStateTracker
-
-BOT = """
-intents: [greet, bye, chitchat: {use_entities: false}]
-entities: [name, age]
-slots:
-  zone: {type: unfeaturized, initial_value: Europe/Zürich}
-  name: {type: text}
-  level: {type: categorical, values: [low, high], initial_value: low}
-  age: {type: float, min_value: 0, max_value: 100}
-  tags: {type: list, initial_value: []}
-  adult: {type: bool}
-templates:
-  utter_hi: [hi, "hello {name}"]
-  utter_ask:
-  - text: Sure?
-    buttons: [{title: Yes, payload: /affirm}]
-  utter_unused: never
-actions: [utter_hi, utter_ask]
-config: {store_entities_as_slots: false, restart_intent: begin_again}
-"""
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 import strategies
 from hypothesis import example, given
 from hypothesis import strategies as st
+from small_bots import DOMAIN_OF_EVERY_KIND as BOT
 
 from rasa_core.actions.action import Action, UtterAction
 from rasa_core.actions.factories import RemoteAction
@@ -21,25 +22,6 @@ from rasa_core.domain import Domain, TemplateDomain, check_domain_sanity
 from rasa_core.exceptions import DomainError
 from rasa_core.slots import TextSlot
 
-BOT = """
-intents: [greet, bye, chitchat: {use_entities: false}]
-entities: [name, age]
-slots:
-  zone: {type: unfeaturized, initial_value: Europe/Zürich}
-  name: {type: text}
-  level: {type: categorical, values: [low, high], initial_value: low}
-  age: {type: float, min_value: 0, max_value: 100}
-  tags: {type: list, initial_value: []}
-  adult: {type: bool}
-templates:
-  utter_hi: [hi, "hello {name}"]
-  utter_ask:
-  - text: Sure?
-    buttons: [{title: Yes, payload: /affirm}]
-  utter_unused: never
-actions: [utter_hi, utter_ask]
-config: {store_entities_as_slots: false, restart_intent: begin_again}
-"""
 DATA = Path(os.environ.get("RASA_CORE_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
 

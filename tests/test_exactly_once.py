@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
+from at_once import at_once
 from callers import Caller, make_processor
 from policy_bot import ITALIAN, local_domain
 
@@ -143,17 +144,8 @@ class TestKeys:
     def test_of_many_at_once_one_counts_and_all_get_its_answer(self, make, monkeypatch) -> None:
         monkeypatch.setattr(processor_module, "CONFLICT_WAITS", (0.001,) * 50)
         processor = make_processor(make())
-        barrier, answers = threading.Barrier(8), []
-
-        def work() -> None:
-            barrier.wait(10)
-            answers.append(processor.parse(UserMessage("/greet", None, "anna"), RequestConditions("k", "digest")))
-
-        threads = [threading.Thread(target=work) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        message, conditions = UserMessage("/greet", None, "anna"), RequestConditions("k", "digest")
+        answers = at_once(lambda _: processor.parse(message, conditions), range(8))
         assert answers == answers[:1] * 8
         assert Caller(processor).log() == ["action_listen", "/greet"]
 

@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from at_once import at_once
+from cutting_proxy import no_http_server
 
 from rasa_core.events import check_parse_data
 from rasa_core.interpreter import NaturalLanguageInterpreter, RasaNLUHttpInterpreter
@@ -262,17 +264,8 @@ def test_a_slow_server_is_given_up(serve: Serve, caplog: pytest.LogCaptureFixtur
 
 
 def test_a_server_that_is_no_http_server_gives_no_intent(caplog: pytest.LogCaptureFixture) -> None:
-    def answer(listening: socket.socket) -> None:
-        connection, _ = listening.accept()
-        with connection:
-            connection.recv(65536)
-            connection.sendall(b"SSH-2.0-OpenSSH\r\n\r\n")
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=answer, args=(listening,))
-        thread.start()
-        parse = RasaNLUHttpInterpreter(server=f"http://127.0.0.1:{listening.getsockname()[1]}").parse("hi")
-        thread.join()
+    with no_http_server() as address:
+        parse = RasaNLUHttpInterpreter(server=address).parse("hi")
 
     assert parse == {"text": "hi", **FAILED}
     assert "SSH-2.0" in caplog.text
@@ -344,11 +337,7 @@ def test_threads_get_their_own_answers(serve: Serve) -> None:
             text = f"{name} {number}"
             texts[text] = interpreter.parse(text)["text"]
 
-    threads = [threading.Thread(target=ask, args=(f"thread {index}",)) for index in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(ask, [f"thread {index}" for index in range(4)])
 
     assert len(texts) == 80
     assert all(asked == answered for asked, answered in texts.items())

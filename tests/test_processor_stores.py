@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from at_once import at_once
 from callers import Caller, make_processor
 from policy_bot import FOUND, local_domain
 
@@ -51,25 +51,6 @@ class Unlocked(InMemoryTrackerStore):
 
     def lock(self, sender_id: str) -> AbstractContextManager[None]:
         return nullcontext()
-
-
-def run_together(*works: Callable[[], object]) -> None:
-    failures: list[BaseException] = []
-    start = threading.Barrier(len(works))
-
-    def guarded(work: Callable[[], object]) -> None:
-        start.wait(10)
-        try:
-            work()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=guarded, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
 
 
 class TestWritersAtOnce:
@@ -116,14 +97,11 @@ class TestWritersAtOnce:
         processor = make_processor(store())
         names = [f"caller{number}" for number in range(3)]
 
-        def talk(name: str) -> Callable[[], object]:
-            def work() -> None:
-                for number in range(10):
-                    Caller(processor).parse('/inform{"cuisine": "%s %d"}' % (name, number))  # noqa: UP031
+        def talk(name: str) -> None:
+            for number in range(10):
+                Caller(processor).parse('/inform{"cuisine": "%s %d"}' % (name, number))  # noqa: UP031
 
-            return work
-
-        run_together(*map(talk, names))
+        at_once(talk, names)
         events = Caller(processor).events()[1:]
         assert len(events) == 60
         for message, slot in zip(events[::2], events[1::2], strict=True):
@@ -136,15 +114,12 @@ class TestWritersAtOnce:
         stores = [SqliteTrackerStore(path=tmp_path / "log.db") for _ in range(2)]
         processors = [make_processor(store) for store in stores]
 
-        def talk(processor: MessageProcessor) -> Callable[[], object]:
-            def work() -> None:
-                for _ in range(10):
-                    Caller(processor).parse("/greet")
-                    Caller(processor).next("utter_greet")
+        def talk(processor: MessageProcessor) -> None:
+            for _ in range(10):
+                Caller(processor).parse("/greet")
+                Caller(processor).next("utter_greet")
 
-            return work
-
-        run_together(*map(talk, processors))
+        at_once(talk, processors)
         log = Caller(processors[0]).log()
         assert (log.count("/greet"), log.count("utter_greet")) == (20, 20)
         for store in stores:

@@ -3,13 +3,13 @@ from __future__ import annotations
 import contextlib
 import io
 import socket
-import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cutting_proxy import no_http_server
 from remote_bot import DOMAIN, make_agent, served
 from werkzeug.formparser import parse_form_data
 
@@ -228,18 +228,8 @@ def test_a_silent_server_is_given_up() -> None:
 
 
 def test_a_server_that_is_no_http_server_is_an_error() -> None:
-    def answer(listening: socket.socket) -> None:
-        connection, _ = listening.accept()
-        with connection:
-            connection.recv(65536)
-            connection.sendall(b"SSH-2.0-OpenSSH\r\n\r\n")
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=answer, args=(listening,))
-        thread.start()
-        with pytest.raises(ClientError, match=r"got no answer: .*SSH-2.0"):
-            RasaCoreClient(f"http://127.0.0.1:{listening.getsockname()[1]}").status()
-        thread.join()
+    with no_http_server() as address, pytest.raises(ClientError, match=r"got no answer: .*SSH-2.0"):
+        RasaCoreClient(address).status()
 
 
 def test_an_address_with_odd_characters_is_no_reason_to_show_the_token(serve: Serve) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from launched_command import free_port
+from programs import free_port
 from sdk_server import sdk_server
 
 from rasa_core import Agent, Domain

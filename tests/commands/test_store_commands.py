@@ -10,7 +10,6 @@ import re
 import stat
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +17,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from programs import program as needed_program
+from remote_bot import served
 from small_bots import MOOD_DOMAIN, MOOD_STORIES, trained_agent
-from werkzeug.serving import make_server
 
 from rasa_core.agent import Agent
 from rasa_core.commands import store as store_module
@@ -375,12 +374,8 @@ def test_an_imported_conversation_goes_on_with_its_bot(url: str, other_url: str,
 def server(tmp_path: Path) -> Iterator[tuple[Agent, str]]:
     """Yield an agent, and the address at which it is served."""
     agent = trained_agent(tmp_path, MOOD_DOMAIN, MOOD_STORIES)
-    with make_server("127.0.0.1", 0, create_app(agent, logfile=None)) as served:
-        thread = threading.Thread(target=served.serve_forever)
-        thread.start()
-        yield agent, f"http://127.0.0.1:{served.port}"
-        served.shutdown()
-        thread.join()
+    with served(create_app(agent, logfile=None)) as address:
+        yield agent, address
 
 
 def test_the_script_of_the_help_brings_the_conversations_of_a_running_server(

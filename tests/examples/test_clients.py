@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 from cutting_proxy import Arrived, CuttingProxy
-from example_bot import ROOT, START_LIMIT, Served, free_port
-from programs import program
+from example_bot import ROOT, START_LIMIT, Served
+from programs import free_port, program
 
 from rasa_core.remote import RasaCoreClient
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from at_once import at_once
 from hypothesis import given
 from hypothesis import settings as given_settings
 from hypothesis import strategies as st
@@ -200,19 +200,8 @@ def test_a_long_message_is_cut_and_takes_no_longer_than_a_short_one_may(model) -
 def test_threads_share_a_model(model) -> None:
     texts = [f"book a table in Lisbon{number} hello word{number}" for number in range(60)]
     expected = [model.parse(text) for text in texts]
-    start, found = threading.Barrier(4), []
-
-    def work() -> None:
-        start.wait(10)
-        found.append([fresh.parse(text) for text in texts])
-
     fresh = NLUModel(model._description, model._arrays)  # Which knows no words yet.
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert found == [expected] * 4
+    assert at_once(lambda _: [fresh.parse(text) for text in texts], range(4)) == [expected] * 4
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from at_once import at_once
 from nlu_bot import ACTIONS, TOKEN, folder, write_renamed
 from small_nlu import small_model
 from werkzeug.test import Client
@@ -278,21 +279,16 @@ def test_a_model_that_is_read_keeps_nobody_else_waiting(models: Path, monkeypatc
 
 
 def test_threads_share_the_models(models: Path) -> None:
-    held, start = NLUModels(models, max_loaded=1), threading.Barrier(4)
+    held = NLUModels(models, max_loaded=1)
     wrong: list[object] = []
 
     def ask(name: str) -> None:
-        start.wait()
         for _ in range(20):
             found = held.interpreter(name).parse("hello")["intent"]["name"]
             if found != f"{name} greet":
                 wrong.append(found)
 
-    threads = [threading.Thread(target=ask, args=(name,)) for name in ("one", "two") * 2]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(ask, ("one", "two") * 2)
     assert wrong == []
 
 
@@ -309,17 +305,6 @@ def test_an_interpreter_is_made_from_a_directory(lazy: bool) -> None:
 
 
 def test_threads_load_a_lazy_interpreter_once() -> None:
-    interpreter, start = RasaNLUInterpreter(folder() / "nlu", lazy_init=True), threading.Barrier(8)
-    found: list[object] = []
-
-    def ask() -> None:
-        start.wait()
-        found.append(interpreter.model)
-
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 8
+    interpreter = RasaNLUInterpreter(folder() / "nlu", lazy_init=True)
+    found = at_once(lambda _: interpreter.model, range(8))
     assert len(set(map(id, found))) == 1

@@ -9,12 +9,12 @@ import os
 import signal
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from launched_command import until
 from nlu_bot import ROOT, TOKEN, folder, python
 from small_nlu import small_model
 from werkzeug.test import Client, TestResponse
@@ -201,15 +201,6 @@ class Server:
     def worker(self) -> int:
         (found,) = children(self.main)
         return found
-
-
-def until(happened: Callable[[], Any]) -> Any:
-    """Wait for something that another process does, and return it."""
-    deadline = time.monotonic() + PATIENCE
-    while not (found := happened()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
-    return found
 
 
 def children(process: int) -> list[int]:

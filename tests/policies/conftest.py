@@ -12,34 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from own_policies import LinearPolicy, LstmPolicy
-from policy_bot import QUICK, local_domain, needs_keras, stories
+from policy_bot import QUICK, needs_keras
+from policy_bot import domain as domain
+from policy_bot import trackers as trackers
+from policy_bot import trained as trained
 
-from rasa_core.domain import Domain
-from rasa_core.policies import KerasPolicy, keras_training, network_training
+from rasa_core.policies import keras_training, network_training
 from rasa_core.policies.network import PERCEPTRONS, PolicyNetwork
 from rasa_core.policies.network_training import Trained
-from rasa_core.trackers import DialogueStateTracker
 
 TESTS = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture(scope="session")
-def domain() -> Domain:
-    return local_domain()
-
-
-@pytest.fixture(scope="session")
-def trackers(domain: Domain) -> list[DialogueStateTracker]:
-    return stories(domain)
-
-
-@pytest.fixture(scope="session")
-def trained(domain: Domain, trackers: list[DialogueStateTracker]) -> KerasPolicy:
-    """Return a policy that knows the stories; not to be changed."""
-    needs_keras()
-    policy = KerasPolicy()
-    policy.train(trackers, domain, epochs=60, verbose=0)
-    return policy
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
 from typing import ClassVar
 
 import numpy as np
 import pytest
+from at_once import at_once
 from own_policies import LinearPolicy, LstmPolicy, StepwisePolicy
 from policy_bot import STORIES, chosen, conversation
 
@@ -85,11 +85,7 @@ class TestAnArchitectureOfYourOwn:
                 scores = linear.predict_action_probabilities(trackers[index], domain)
                 found.append(scores == expected[index])
 
-        threads = [threading.Thread(target=predict, args=(index,)) for index in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        at_once(predict, range(3))
         assert found == [True] * 60
 
     def test_damaged_weights_are_named(self, linear, tmp_path) -> None:

@@ -6,11 +6,11 @@ import logging
 import os
 import random
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from at_once import at_once
 from own_policies import LinearPolicy
 from policy_bot import DOMAIN, FOUND, ITALIAN, QUICK, STORIES, again, chosen, conversation, needs_keras
 
@@ -90,17 +90,7 @@ class TestTheNetworkOfItsOwn:
         tracker = conversation(domain, "/greet")
         expected = trained.predict_action_probabilities(tracker, domain)
         policy = again(trained)
-        start, found = threading.Barrier(8), []
-
-        def predict() -> None:
-            start.wait(10)
-            found.append(policy.predict_action_probabilities(tracker, domain))
-
-        threads = [threading.Thread(target=predict) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        found = at_once(lambda _: policy.predict_action_probabilities(tracker, domain), range(8))
         assert found == [expected] * 8
 
     def test_learns_from_a_classic_featurizer_too(self, domain, trackers, tmp_path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from at_once import at_once
 from launched_command import Launched
 from rasa3_bots import say, trained, write
 
@@ -108,17 +109,7 @@ def test_a_reminder_is_known_after_a_start_and_acts_in_one_process(process: Make
     process().append_events("ada", [water()])
     first, second = process(), process()
     clocks = [clock_of(first), clock_of(second)]
-    both = threading.Barrier(2)
-
-    def act(clock: ReminderClock) -> None:
-        both.wait()
-        clock.act(LATER.timestamp())
-
-    threads = [threading.Thread(target=act, args=(clock,)) for clock in clocks]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(lambda clock: clock.act(LATER.timestamp()), clocks)
 
     assert said(process()) == ["Water the fern."]
     clock_of(process()).act(LATER.timestamp())

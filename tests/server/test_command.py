@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from programs import free_port
 
 from rasa_core.commands import serve as command
 from rasa_core.server import create_app_from_settings
@@ -223,11 +223,6 @@ def test_settings_of_the_command_make_an_application(launched: Launched) -> None
 
 
 # -- for real
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 def ask(port: int, method: str, path: str, body: bytes | None = None) -> Any:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
 from typing import Any
 
 import pytest
+from at_once import at_once
 from server_answers import error_of
 from server_bot import make_agent
 from werkzeug.test import Client, TestResponse
@@ -103,17 +103,7 @@ class TestIdempotencyKey:
 
     def test_requests_at_the_same_time_get_one_answer(self) -> None:
         app = create_app(make_agent())
-        barrier, answers = threading.Barrier(6), []
-
-        def work() -> None:
-            barrier.wait(10)
-            answers.append(whole(send(Client(app), CHANGES["parse"], Idempotency_Key="k")))
-
-        threads = [threading.Thread(target=work) for _ in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        answers = at_once(lambda _: whole(send(Client(app), CHANGES["parse"], Idempotency_Key="k")), range(6))
         assert answers == answers[:1] * 6
         assert log(Client(app)) == ["action", "user"]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from at_once import at_once
 
 from benchmarks.databases import STORES, opened
 from benchmarks.soak import Server, counting_bot, soak
@@ -56,28 +56,14 @@ def servers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Ser
 
 
 def test_messages_to_one_conversation_through_several_servers_do_not_mix(servers: list[Server]) -> None:
-    barrier = threading.Barrier(len(servers) * THREADS)
-    problems: list[BaseException] = []
-
     def talk(server: Server, name: str) -> None:
-        client = RasaCoreClient(server.url)
-        try:
-            barrier.wait(30)
+        with closing(RasaCoreClient(server.url)) as client:
             for number in range(MESSAGES):
                 for sender_id in CONVERSATIONS:
                     client.parse(f'/say{{"number": "{name} {number}"}}', sender_id)
-        except BaseException as error:
-            problems.append(error)
-        finally:
-            client.close()
 
     names = [(server, f"{index}-{number}") for index, server in enumerate(servers) for number in range(THREADS)]
-    threads = [threading.Thread(target=talk, args=pair) for pair in names]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    assert problems == []
+    at_once(lambda pair: talk(*pair), names)
     client = RasaCoreClient(servers[0].url)
     for sender_id in CONVERSATIONS:
         events = client.tracker_json(sender_id)["events"][1:]

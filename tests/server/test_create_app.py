@@ -8,11 +8,11 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from at_once import at_once
 from werkzeug.test import Client
 
 from rasa_core.agent import Agent
@@ -143,24 +143,18 @@ def test_where_a_server_listens_is_told_without_passwords(model: Path, capsys: p
 
 
 def test_threads_share_an_application(agent: Agent) -> None:
-    app, start = create_app(agent), threading.Barrier(8)
+    app = create_app(agent)
     failed: list[object] = []
 
     def talk(number: int) -> None:
         client = Client(app)
-        start.wait()
         for turn in range(20):
             own = client.post(f"/conversations/{number}/parse", data=b'{"query": "/greet"}').get_json()
             shared = client.post("/conversations/all/tracker/events", data=b'{"event": "pause"}').status_code
             if (own["tracker"]["sender_id"], own["version"], shared) != (str(number), turn + 2, 200):
                 failed.append(own)
 
-    threads = [threading.Thread(target=talk, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
+    at_once(talk, range(8))
     assert failed == []
     events = Client(app).get("/conversations/all/tracker").get_json()["events"]
     assert [event["event"] for event in events] == ["action"] + ["pause"] * 160

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from at_once import at_once
 from server_bot import make_agent
 from werkzeug.test import Client
 
@@ -172,22 +173,13 @@ def test_it_ends_with_an_application_that_nobody_has_any_more(store: Aged) -> No
 
 
 def test_requests_that_come_at_once_start_one(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
-    barrier, started = threading.Barrier(8), []
+    started = []
     monkeypatch.setattr(Housekeeper, "_run", lambda self: started.append(threading.get_ident()))
     # Each thread that asks which process this is lets the others come between.
     own = os.getpid()
     monkeypatch.setattr(os, "getpid", lambda: (time.sleep(0.001), own)[1])
     app = create_app(agent)
-
-    def ask() -> None:
-        barrier.wait(10)
-        Client(app).get("/version")
-
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(lambda _: Client(app).get("/version"), range(8))
     for thread in app.housekeeper.threads.values():
         thread.join()
     assert len(started) == 1

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from launched_command import until
+from programs import free_port
 
 from rasa_core.server.launcher import LaunchError, launch
 
@@ -100,21 +102,6 @@ class Waiting(threading.Thread):
         (self._server.folder / "go").touch()
         self.join(PATIENCE)
         return self.answer
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-def until(happened: Callable[[], object]) -> None:
-    """Wait for something that another process does."""
-    deadline = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.005)
 
 
 def refuses(port: int) -> bool:

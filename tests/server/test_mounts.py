@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from programs import free_port
 from server_answers import error_of
 from server_bot import make_agent
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
@@ -89,11 +90,6 @@ COMMANDS = {
     "waitress": ["waitress", "--listen=127.0.0.1:{port}", "--call", "server_bot:make_app"],
     "granian": ["granian", "server_bot:make_app", "--factory", "--interface=wsgi", "--port={port}"],
 }
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 def wait_until_it_listens(process: subprocess.Popen[bytes], port: int, seconds: float = 30) -> None:

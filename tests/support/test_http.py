@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from at_once import at_once
 
 from rasa_core.support import http as http_transport
 from rasa_core.support.http import HttpAnswer, HttpTransport, NoAnswerError, without_token
@@ -119,11 +120,7 @@ def test_threads_that_ask_at_once_have_connections_of_their_own(
     together = threading.Barrier(4, timeout=10)
     server.before_answer = together.wait
     for _ in range(2):
-        threads = [threading.Thread(target=ask, args=(transport,)) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        at_once(ask, [transport] * 4)
 
     assert len(server.clients) == 8
     assert len(set(server.clients)) == 4

@@ -5,30 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from policy_bot import local_domain, needs_keras, stories
+from policy_bot import domain as domain
+from policy_bot import trackers as trackers
+from policy_bot import trained as trained
 
 from rasa_core.domain import Domain
 from rasa_core.policies import KerasPolicy, MemoizationPolicy
 from rasa_core.trackers import DialogueStateTracker
-
-
-@pytest.fixture(scope="session")
-def domain() -> Domain:
-    return local_domain()
-
-
-@pytest.fixture(scope="session")
-def trackers(domain: Domain) -> list[DialogueStateTracker]:
-    return stories(domain)
-
-
-@pytest.fixture(scope="session")
-def trained(domain: Domain, trackers: list[DialogueStateTracker]) -> KerasPolicy:
-    """Return a policy that knows the stories; not to be changed."""
-    needs_keras()
-    policy = KerasPolicy()
-    policy.train(trackers, domain, epochs=60, verbose=0)
-    return policy
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from at_once import at_once
 from policy_bot import ITALIAN, remote_domain, stories
 from scripted_teacher import ScriptedChannel, ScriptedTeacher
 
@@ -371,21 +371,14 @@ def test_two_people_teach_at_once(lesson) -> None:
 
 
 def test_sessions_in_several_threads_share_a_learner(lesson) -> None:
-    start, found = threading.Barrier(4), []
-
-    def work(name: str) -> None:
+    def work(name: str) -> list[str]:
         session = lesson.session(name)
-        start.wait(10)
         for _ in range(5):
             for answer in (say("/greet"), action("utter_welcome"), action("action_listen")):
                 session.answer(answer)
-        found.append(story(session))
+        return story(session)
 
-    threads = [threading.Thread(target=work, args=(f"pupil {number}",)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    found = at_once(work, [f"pupil {number}" for number in range(4)])
     assert found == [["* greet", "    - utter_welcome"] * 5] * 4
 
 

@@ -11,8 +11,8 @@ import subprocess
 from contextlib import suppress
 from urllib.parse import quote, urlencode
 
-from programs import account, server_program
-from real_servers import free_port, server_folder, wait_until
+from programs import account, free_port, server_program
+from real_servers import server_folder, wait_until
 from sql_servers import PASSWORD, USER, emptied, shared
 
 from rasa_core.tracker_store.sql import SqlTrackerStore

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Self
 
 import redis
-from programs import server_program
-from real_servers import free_port, server_folder, wait_until
+from programs import free_port, server_program
+from real_servers import server_folder, wait_until
 
 
 class RedisServer:

@@ -23,8 +23,8 @@ from urllib.parse import quote, urlencode
 
 import psycopg
 import pymysql
-from programs import account, program, server_program
-from real_servers import free_port, server_folder, wait_until
+from programs import account, free_port, program, server_program
+from real_servers import server_folder, wait_until
 
 from rasa_core.tracker_store.sql import SqlTrackerStore
 

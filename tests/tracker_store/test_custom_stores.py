@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from at_once import at_once
 
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, Event, SlotSet, UserUttered
@@ -78,17 +78,13 @@ def test_peeking_creates_nothing(custom: DictTrackerStore) -> None:
 
 
 def test_turns_of_many_threads_do_not_interleave(custom: DictTrackerStore, domain: Domain) -> None:
-    barrier = threading.Barrier(4)
-
     def work(number: int) -> None:
-        barrier.wait()
         for _ in range(5):
             with custom.conversation("a") as conversation:
                 conversation.tracker.update(SlotSet("name", number))
                 conversation.commit()
 
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(work, range(4)))
+    at_once(work, range(4))
     assert len(custom.peek("a").events) == 1 + 4 * 5
 
 

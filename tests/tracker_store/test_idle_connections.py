@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from at_once import at_once
 
 from rasa_core.tracker_store.idle_connections import IdleConnections
 
@@ -33,17 +34,8 @@ class Counted(IdleConnections):
 
 def opened_by(threads: int, number: int) -> Counted:
     """Let threads open connections at once, the last of which is the one of this number."""
-    idle, start = Counted(), threading.Barrier(threads)
-
-    def open_one() -> None:
-        start.wait()
-        idle.opened(number)
-
-    opening = [threading.Thread(target=open_one) for _ in range(threads)]
-    for thread in opening:
-        thread.start()
-    for thread in opening:
-        thread.join()
+    idle = Counted()
+    at_once(idle.opened, [number] * threads)
     if idle._thread is not None:
         idle._thread.join()
     return idle

@@ -8,13 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
+from at_once import at_once
 from pgbouncer import empty_store, shared_pooler
+from small_commits import head
 from sql_servers import shared
 
 from rasa_core.domain import Domain
 from rasa_core.events import SlotSet
 from rasa_core.exceptions import StoreError, StoreUnavailableError
-from rasa_core.tracker_store import Head, store_from_url
+from rasa_core.tracker_store import store_from_url
 from rasa_core.tracker_store.sql import SqlTrackerStore
 
 
@@ -22,10 +24,6 @@ from rasa_core.tracker_store.sql import SqlTrackerStore
 def store() -> Iterator[SqlTrackerStore]:
     with empty_store() as opened:
         yield opened
-
-
-def head(version: int) -> Head:
-    return Head(version, 0, "model", 5.0, "{}")
 
 
 def test_a_pooler_that_shares_connections_is_found_out_at_the_start() -> None:
@@ -113,16 +111,13 @@ def limited() -> str:
 
 def test_requests_wait_for_a_connection_where_the_user_may_have_no_more(limited: str) -> None:
     with store_from_url(f"{limited}?timeout=20") as store:
-        barrier = threading.Barrier(8)
 
         def work(number: int) -> None:
-            barrier.wait(20)
             for version in range(5):
                 with store.lock(str(number)):
                     store.commit(str(number), version, [str(version)], head(version + 1))
 
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(work, range(8)))
+        at_once(work, range(8))
         assert [store.read_head(str(number)) for number in range(8)] == [head(5)] * 8
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from small_commits import head
 
 pytest.importorskip("redis", reason="install it with: pip install 'rasa-core[redis]'")
 
@@ -12,7 +13,7 @@ from redis_engines import empty_cluster_store
 from redis_servers import shared_cluster
 
 from rasa_core.exceptions import StoreUnavailableError
-from rasa_core.tracker_store import Head, StoredAnswer
+from rasa_core.tracker_store import StoredAnswer
 from rasa_core.tracker_store.redis import RedisTrackerStore
 
 IDS = sorted(["", "{", "}", "%", "a{b}c", "\x00", "\U0001f600", *map(str, range(20))])
@@ -23,10 +24,6 @@ ANSWER = StoredAnswer("k", "digest", 1, True, 1.5, "{}")
 def store() -> Iterator[RedisTrackerStore]:
     with empty_cluster_store() as opened:
         yield opened
-
-
-def head(version: int) -> Head:
-    return Head(version, 0, "model", 5.0, "{}")
 
 
 def test_conversations_are_spread_over_all_nodes(store: RedisTrackerStore) -> None:

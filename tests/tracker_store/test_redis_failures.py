@@ -12,17 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from at_once import at_once
+from small_commits import head
 
 pytest.importorskip("redis", reason="install it with: pip install 'rasa-core[redis]'")
 
-from programs import program
-from real_servers import free_port
+from programs import free_port, program
 from redis_engines import empty_store
 from redis_servers import Proxy, RedisServer, durable, running, shared_cluster, shared_server
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError, VersionConflictError
 from rasa_core.rasa3.endpoints import read_endpoints
-from rasa_core.tracker_store import Head, StoredAnswer, store_from_url
+from rasa_core.tracker_store import StoredAnswer, store_from_url
 from rasa_core.tracker_store.redis import RedisTrackerStore
 
 ANSWER = StoredAnswer("k", "digest", 1, True, 1.5, "{}")
@@ -38,10 +39,6 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 def store_on(port: int, **options: object) -> Iterator[RedisTrackerStore]:
     with RedisTrackerStore(host="127.0.0.1", port=port, **{"timeout": 5, **options}) as store:
         yield store
-
-
-def head(version: int) -> Head:
-    return Head(version, 0, "model", 5.0, "{}")
 
 
 def append(store: RedisTrackerStore, *events: str) -> None:
@@ -328,20 +325,14 @@ def test_scripts_are_sent_again_to_a_server_that_forgot_them(server: RedisServer
 def test_more_threads_than_connections_wait_their_turn(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rasa_core.tracker_store.redis.MOST_CONNECTIONS", 3)
     threads = 16
-    barrier = threading.Barrier(threads)
     with server.client() as client, store_on(server.port) as store:
         append(store, "0")
 
-        def read() -> None:
-            barrier.wait()
+        def read(_: int) -> None:
             for _ in range(20):
                 assert store.read_head("a") == head(1)
 
-        readers = [threading.Thread(target=read) for _ in range(threads)]
-        for reader in readers:
-            reader.start()
-        for reader in readers:
-            reader.join()
+        at_once(read, range(threads))
         assert len(client.client_list()) <= 1 + 3
 
 

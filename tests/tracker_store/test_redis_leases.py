@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from small_commits import head
 
 pytest.importorskip("redis", reason="install it with: pip install 'rasa-core[redis]'")
 
@@ -39,10 +40,6 @@ def other(store: RedisTrackerStore) -> Iterator[RedisTrackerStore]:
 
 def url() -> str:
     return f"{shared_server().url}?timeout=20"
-
-
-def head(version: int) -> Head:
-    return Head(version, 0, "model", 5.0, "{}")
 
 
 def renewing() -> list[threading.Thread]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from small_commits import head
 
 pytest.importorskip("redis", reason="install it with: pip install 'rasa-core[redis]'")
 
@@ -19,7 +20,7 @@ from redis_servers import shared_server
 from rasa_core.domain import Domain
 from rasa_core.events import SlotSet, UserUttered
 from rasa_core.exceptions import StoreError
-from rasa_core.tracker_store import Head, StoredAnswer, TrackerStore, redis_scripts
+from rasa_core.tracker_store import StoredAnswer, TrackerStore, redis_scripts
 from rasa_core.tracker_store import redis as redis_store
 from rasa_core.tracker_store.redis import RedisTrackerStore
 from rasa_core.tracker_store.redis_scripts import ALL_PARTS, Keys
@@ -38,10 +39,6 @@ def store() -> Iterator[RedisTrackerStore]:
 def client() -> Iterator[redis.Redis]:
     with shared_server().client() as opened:
         yield opened
-
-
-def head(version: int, state: str = "{}") -> Head:
-    return Head(version, 0, "model", 5.0, state)
 
 
 def answer(key: str, created: float = 1.5, text: str = "{}") -> StoredAnswer:

@@ -13,19 +13,15 @@ from urllib.parse import quote
 import psycopg
 import pymysql
 import pytest
-from real_servers import free_port
+from programs import free_port
+from small_commits import head
 from sql_servers import PASSWORD, SERVERS, USER, SqlServer, empty_store, shared
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError
-from rasa_core.tracker_store import Head
 from rasa_core.tracker_store.sql import SqlTrackerStore
 from rasa_core.tracker_store.sql_connections import ClashError
 
 LIMIT = 30.0
-
-
-def head(version: int) -> Head:
-    return Head(version, 0, "model", 1.5, "{}")
 
 
 @pytest.fixture(params=SERVERS, scope="module")

@@ -16,17 +16,14 @@ from typing import Any
 import psycopg
 import pymysql
 import pytest
-from programs import program
-from real_servers import free_port
+from at_once import at_once
+from programs import free_port, program
+from small_commits import head
 from sql_servers import PASSWORD, SERVERS, USER, SqlServer, empty_store, shared
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError, VersionConflictError
 from rasa_core.tracker_store import Head, SenderIdError, StoredAnswer, store_from_url
 from rasa_core.tracker_store.sql import MAX_ID, SqlTrackerStore
-
-
-def head(version: int, state: str = "{}") -> Head:
-    return Head(version, 0, "model", 1.5, state)
 
 
 @pytest.fixture(params=SERVERS)
@@ -481,8 +478,7 @@ def test_databases_of_one_server_do_not_share_locks(server: SqlServer) -> None:
 
 
 def test_deleting_beside_commits_without_a_lock_leaves_no_row_behind(server: SqlServer) -> None:
-    def repeat(work: Callable[[], object], barrier: threading.Barrier) -> None:
-        barrier.wait()
+    def repeat(work: Callable[[], object]) -> None:
         for _ in range(60):
             with suppress(VersionConflictError, StoreUnavailableError):  # The second where the server undid a deadlock.
                 work()
@@ -494,11 +490,7 @@ def test_deleting_beside_commits_without_a_lock_leaves_no_row_behind(server: Sql
         store.commit("a", version, ["x", "y"], head(version + 2), given)
 
     with empty_store(server.scheme) as store:
-        barrier = threading.Barrier(4)
-        with ThreadPoolExecutor(4) as pool:
-            works = [extend, extend, extend, lambda: store.delete("a")]
-            for job in [pool.submit(repeat, work, barrier) for work in works]:
-                job.result()
+        at_once(repeat, [extend, extend, extend, lambda: store.delete("a")])
         stored = store.read_head("a")
         assert len(store.read_events("a", 0, 999)) == (0 if stored is None else stored.version)
         store.delete("a")

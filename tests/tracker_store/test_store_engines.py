@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from at_once import at_once
 from engines import ADDRESSES, ENGINES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from small_commits import append, head
 
 from rasa_core.exceptions import StoreError, VersionConflictError
 from rasa_core.tracker_store import EventLogStore, Head, SenderIdError, StoredAnswer
@@ -24,18 +24,8 @@ one_store_for_all = settings(
 storable = st.text(st.characters(exclude_categories=["Cs"]))
 
 
-def head(version: int, origin: int = 0, state: str = "{}", updated: float = 1.5) -> Head:
-    return Head(version, origin, "model", updated, state)
-
-
 def answer(key: str, text: str = "{}", created: float = 1.5) -> StoredAnswer:
     return StoredAnswer(key, "digest", 1, True, created, text)
-
-
-def append(engine: EventLogStore, sender_id: str, *events: str) -> None:
-    stored = engine.read_head(sender_id)
-    version = 0 if stored is None else stored.version
-    engine.commit(sender_id, version, events, head(version + len(events)))
 
 
 def test_an_unknown_conversation_has_neither_head_nor_events(engine: EventLogStore) -> None:
@@ -263,35 +253,28 @@ def test_an_id_that_is_no_text_is_a_mistake_of_the_caller(engine: EventLogStore,
 
 
 def test_of_many_writers_on_one_version_one_wins(engine: EventLogStore) -> None:
-    barrier = threading.Barrier(8)
-
     def write(number: int) -> bool:
-        barrier.wait()
         try:
             engine.commit("a", 0, [str(number)], head(1))
         except VersionConflictError:
             return False
         return True
 
-    with ThreadPoolExecutor(8) as pool:
-        won = [number for number, success in enumerate(pool.map(write, range(8))) if success]
+    won = [number for number, success in enumerate(at_once(write, range(8))) if success]
     assert engine.read_events("a", 0, 9) == [str(number) for number in won]
     assert len(won) == 1
 
 
 def test_a_lock_lets_no_other_thread_in_between(engine: EventLogStore) -> None:
     threads, conversations = 8, [f"conversation {number}" for number in range(5)]
-    barrier = threading.Barrier(threads)
 
     def work(number: int) -> None:
-        barrier.wait()
         for sender_id in conversations * 2:
             with engine.lock(sender_id):
                 append(engine, sender_id, f"{number} starts")
                 append(engine, sender_id, f"{number} ends")
 
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, range(threads)))
+    at_once(work, range(threads))
     for sender_id in conversations:
         log = engine.read_events(sender_id, 0, 999)
         assert [row.split()[0] for row in log[::2]] == [row.split()[0] for row in log[1::2]]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
+from at_once import at_once
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from small_commits import HI, LISTEN, TURN, take_turn
 
 from rasa_core.domain import Domain
 from rasa_core.events import (
-    ActionExecuted,
     ActionReverted,
     AllSlotsReset,
-    BotUttered,
     ConversationPaused,
     ConversationResumed,
     Event,
@@ -27,10 +24,6 @@ from rasa_core.events import (
 from rasa_core.exceptions import EventError, StoreError, VersionConflictError
 from rasa_core.tracker_store import EventLogStore, Head, InMemoryTrackerStore
 from rasa_core.trackers import DialogueStateTracker
-
-LISTEN = ActionExecuted("action_listen")
-HI = UserUttered("hi 😀", {"name": "greet", "confidence": 0.9}, [{"entity": "name", "value": "Ada"}])
-TURN = [HI, SlotSet("name", "Ada"), ActionExecuted("utter_hi"), BotUttered("hi"), LISTEN]
 
 any_event = st.sampled_from(
     [
@@ -47,13 +40,6 @@ any_event = st.sampled_from(
         FollowupAction("utter_hi"),
     ]
 )
-
-
-def take_turn(store: EventLogStore, sender_id: str, *events: Event) -> None:
-    with store.conversation(sender_id) as conversation:
-        for event in events or TURN:
-            conversation.tracker.update(event)
-        conversation.commit()
 
 
 def head_of(store: EventLogStore) -> Head:
@@ -185,10 +171,7 @@ def test_a_change_behind_the_lock_is_a_conflict(store: EventLogStore) -> None:
 
 
 def test_turns_of_many_threads_do_not_interleave(store: EventLogStore) -> None:
-    barrier = threading.Barrier(8)
-
     def work(number: int) -> None:
-        barrier.wait()
         for sender_id in "abcde":
             with store.conversation(sender_id) as conversation:
                 conversation.tracker.update(SlotSet("name", number))
@@ -196,8 +179,7 @@ def test_turns_of_many_threads_do_not_interleave(store: EventLogStore) -> None:
                 conversation.tracker.update(SlotSet("mood", number))
                 conversation.commit()
 
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(work, range(8)))
+    at_once(work, range(8))
     for sender_id in "abcde":
         log = values_of_slots(store.peek(sender_id))
         assert log[::2] == log[1::2]

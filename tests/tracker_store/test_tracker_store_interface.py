@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import json
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from at_once import at_once
+from small_commits import HI, LISTEN, TURN, take_turn
 
 from rasa_core.domain import Domain
-from rasa_core.events import ActionExecuted, BotUttered, Event, SlotSet, UserUttered
+from rasa_core.events import Event, SlotSet
 from rasa_core.exceptions import VersionConflictError
 from rasa_core.tracker_store import EventLogStore, InMemoryTrackerStore
 from rasa_core.trackers import DialogueStateTracker
-
-LISTEN = ActionExecuted("action_listen")
-HI = UserUttered("hi", {"name": "greet", "confidence": 0.9}, [])
-TURN = [HI, SlotSet("name", "Ada"), ActionExecuted("utter_hi"), BotUttered("hi"), LISTEN]
-
-
-def take_turn(store: EventLogStore, sender_id: str) -> None:
-    with store.conversation(sender_id) as conversation:
-        for event in TURN:
-            conversation.tracker.update(event)
-        conversation.commit()
 
 
 def visible(tracker: DialogueStateTracker) -> dict[str, object]:
@@ -75,14 +64,7 @@ def test_an_initial_tracker_is_not_stored_before_it_is_saved(store: EventLogStor
 
 
 def test_of_threads_that_start_one_conversation_all_get_it(store: EventLogStore) -> None:
-    barrier = threading.Barrier(8)
-
-    def work(_: int) -> int:
-        barrier.wait()
-        return store.get_or_create_tracker("a").version
-
-    with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(work, range(8))) == [1] * 8
+    assert at_once(lambda _: store.get_or_create_tracker("a").version, range(8)) == [1] * 8
 
 
 def test_a_conversation_that_another_thread_just_started_is_kept(

@@ -13,19 +13,17 @@ import pytest
 from engines import ENGINES
 from hypothesis import given
 from hypothesis import strategies as st
+from small_commits import TURN, take_turn
 
 from rasa_core.domain import Domain
 from rasa_core.events import (
-    ActionExecuted,
     ActionReverted,
-    BotUttered,
     ConversationPaused,
     Event,
     FollowupAction,
     Restarted,
     SlotSet,
     UserUtteranceReverted,
-    UserUttered,
 )
 from rasa_core.exceptions import StoreUnavailableError
 from rasa_core.tracker_store import EventLogStore, Head, InMemoryTrackerStore, StoredAnswer
@@ -41,8 +39,6 @@ from rasa_core.tracker_store.transfer import (
     verify,
 )
 
-HI = UserUttered("hi 😀 \x00", {"name": "greet", "confidence": 0.9}, [{"entity": "name", "value": "Ada"}])
-TURN = [HI, SlotSet("name", "Ada"), ActionExecuted("utter_hi"), BotUttered("hi"), ActionExecuted("action_listen")]
 ODD_IDS = ["a", "a/b", "line\nbreak", "\x00", "😀", " ", "Ü"]
 LONG = 3000
 
@@ -55,13 +51,6 @@ def bound(store: EventLogStore, domain: Domain, model: str = "model-1") -> Event
 @pytest.fixture
 def memory(domain: Domain) -> EventLogStore:
     return bound(InMemoryTrackerStore(), domain)
-
-
-def take_turn(store: EventLogStore, sender_id: str, *events: Event) -> None:
-    with store.conversation(sender_id) as conversation:
-        for event in events or TURN:
-            conversation.tracker.update(event)
-        conversation.commit()
 
 
 def put_in_place(store: EventLogStore, sender_id: str, *events: Event) -> None:
