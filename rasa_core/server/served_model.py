@@ -213,14 +213,15 @@ class ServedModel:
         self._watch(agent)
         return agent
 
-    def watch(self, on_commit: Callable[[DialogueStateTracker], object]) -> None:
-        """Show each conversation that was changed, by whatever agent serves then, to `on_commit`."""
+    def watch_reminders(self, on_commit: Callable[[DialogueStateTracker], object]) -> None:
+        """Show each conversation that was changed and may have reminders, by whatever agent serves then."""
         self._on_commit = on_commit
         if self._agent is not None:
             self._watch(self._agent)
 
     def _watch(self, agent: Agent) -> None:
-        agent.on_commit = agent.processor.on_commit = self._on_commit or agent.processor.on_commit
+        if self._on_commit is not None and agent.domain.rasa is not None:  # No other bot has reminders.
+            agent.on_commit = agent.processor.on_commit = self._on_commit
 
     def _followed_interpreter(self) -> Path | None:
         """Return where each version of a project has its interpreter, None if something else understands typed text."""
@@ -321,7 +322,7 @@ class Housekeeper:
         self.threads: dict[int, threading.Thread] = {}
         self.clock = ReminderClock(model.agent)
         self._set = ClockWatch()
-        model.watch(self.clock.note)
+        model.watch_reminders(self.clock.note)
 
     def start(self) -> None:
         """Begin in this process, unless that was done already."""

@@ -85,7 +85,7 @@ class Visit:
         status, headers, content = whole or _parts_of(response)
         if status >= 400:
             request.discard_body()
-        else:
+        elif self._app.outages.is_any:
             self._app.outages.answered(self.work.route)
         self._app.log(environ, status, time.perf_counter() - self._started)
         is_shown = environ["REQUEST_METHOD"] != "HEAD"

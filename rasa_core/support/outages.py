@@ -28,13 +28,18 @@ class Outages:
     ----------
     logger
         What is told.
+
+    Attributes
+    ----------
+    is_any
+        Whether anything failed that is not known to be over; else `answered` need not be called.
     """
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
         self._known: dict[str, _Outage] = {}
         self._lock = threading.Lock()
-        self._is_any = False
+        self.is_any = False
 
     def failed(self, said: str, place: str) -> None:
         """Tell of a failure, unless the same was told a moment ago.
@@ -56,7 +61,7 @@ class Outages:
             more = outage.count
             outage.count += 1
             if is_told:
-                outage.told, outage.count, outage.is_told, self._is_any = now, 0, True, True
+                outage.told, outage.count, outage.is_told, self.is_any = now, 0, True, True
         if is_told:
             self._logger.error("%s%s", said, f" (the same {more} more times before)" if more else "")
         else:
@@ -64,14 +69,14 @@ class Outages:
 
     def answered(self, place: str) -> None:
         """Tell what is over, if anything failed there before."""
-        if not self._is_any:
+        if not self.is_any:
             return
         with self._lock:
             over = [(said, one) for said, one in self._known.items() if one.is_told and place in one.places]
             for _, outage in over:
                 outage.is_told = False
                 outage.places.clear()
-            self._is_any = any(one.is_told for one in self._known.values())
+            self.is_any = any(one.is_told for one in self._known.values())
             told = [(said, outage.count) for said, outage in over]
         for said, more in told:
             self._logger.warning("over%s: %s", f", after it was the same {more} more times" if more else "", said)
