@@ -131,10 +131,10 @@ def _credentials(path: str | Path | None, channel: str) -> dict[str, Any]:
     return dict(own.meant) if own.is_mapping else {}
 
 
-def chat(agent: Agent, channel: ConsoleInputChannel, *, shows_steps: bool = False) -> None:
+def chat(agent: Agent, channel: ConsoleInputChannel) -> None:
     """Talk on the terminal until ``/stop``, the end of the input or Ctrl+C; errors do not end the chat."""
     asks = sys.stdin is not None and sys.stdin.isatty()  # Lines of a file are messages, and none is an answer to this.
-    Talk(agent, channel, shows_steps=shows_steps, asks=asks).start()
+    Talk(agent, channel, asks=asks).start()
 
 
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)

@@ -24,18 +24,16 @@ class Decides(Protocol):
     def decide(self, tracker: DialogueStateTracker) -> Any: ...  # noqa: D102
 
 
-def sources_in_stories(
-    policy: Decides, stories: Iterable[DialogueStateTracker], domain: Domain
-) -> tuple[set[str], list[str]]:
+def sources_in_stories(policy: Decides, stories: Iterable[DialogueStateTracker]) -> tuple[set[str], list[str]]:
     """Return what of the rules stories have too, and a line for each story that says otherwise."""
     used: set[str] = set()
     problems: list[str] = []
     for tracker in stories:
-        problems += _compare(policy, tracker, domain, used)
+        problems += _compare(policy, tracker, used)
     return used, problems
 
 
-def _compare(policy: Decides, tracker: DialogueStateTracker, domain: Domain, used: set[str]) -> list[str]:
+def _compare(policy: Decides, tracker: DialogueStateTracker, used: set[str]) -> list[str]:
     problems: list[str] = []
     places: Sequence[Sequence[Place]] = getattr(tracker, "action_sources", list)()
     twin = tracker.init_copy()

@@ -73,7 +73,7 @@ def proposal(project: BotFiles, tracker: DialogueStateTracker, domain: Domain) -
     turn = latest_turn(events)
     stories = _files_with(project, b"stories:")
     # A turn whose intent every story answers like this can be a rule, which holds wherever the user says so.
-    fits = bool(events) and project.rasa is not None and is_alone(turn, _stories_of(project, domain))
+    fits = bool(events) and project.rasa is not None and is_alone(turn, _stories_of(project))
     kinds = ["story", *(["rule"] if project.rasa is not None else []), "test"] if events else []
     messages = corrected_messages(tracker)
     return {
@@ -88,7 +88,7 @@ def proposal(project: BotFiles, tracker: DialogueStateTracker, domain: Domain) -
     }
 
 
-def _stories_of(project: BotFiles, domain: Domain) -> Iterable[Sequence[Event]]:
+def _stories_of(project: BotFiles) -> Iterable[Sequence[Event]]:
     """Yield the stories of a Rasa 3 project; none if they cannot be read."""
     if project.rasa is None:
         return
