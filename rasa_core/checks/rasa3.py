@@ -11,6 +11,7 @@ Kind                       Severity   Meaning
 ``no-response``            error      an action ``utter_...`` has no response, or a part of a retrieval intent
 ``unknown-name``           warning    a form, mapping, condition or button names what the domain does not have
 ``form-asks-nothing``      warning    there is neither response nor action that asks for a slot of a form
+``doubtful-line``          warning    a value of a domain is of another kind than it should be
 ``said-twice``             warning    a ``bot:`` step of a story repeats what the action before it says
 ``unused-response``        warning    no story, rule, form or action of one's own says a response
 ``unused-form``            warning    no story or rule begins a form
@@ -27,6 +28,7 @@ from typing import Any, Final
 from rasa_core.checks import Finding, finding, words_of_code
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_histories
 from rasa_core.checks.nlu import check_data_files, check_domain_names
+from rasa_core.checks.rasa3_domain import check_domain_files
 from rasa_core.checks.stories import check_checkpoints, check_loops, check_repeated_stories
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, Event, UserUttered
@@ -70,7 +72,7 @@ def check_rasa(
         Whether policies and components of somebody's own are no errors.
     """
     found, config = _config_and_servers(files, ignores_own)
-    found += _unknown_keys(keys_of(files))
+    found += [*_unknown_keys(keys_of(files)), *check_domain_files(dict.fromkeys(files.domain_files))]
     try:
         domain = files.domain
     except (DomainError, ModelError) as error:  # Without its names, everything would be unknown.
@@ -178,6 +180,10 @@ def _mappings(domain: Domain, parts: RasaParts) -> Iterator[Finding]:
                 if name is not None and name not in known:
                     text = f"a mapping of the slot {slot!r} names no {kind} of the domain: {name!r}."
                     yield finding("unknown-name", "warning", text + did_you_mean(name, known), [place])
+            for form in {str(one.get("active_loop")) for one in mapping.conditions} & parts.forms.keys():
+                if slot not in parts.forms[form].required_slots and mapping.kind != "from_trigger_intent":
+                    text = f"a mapping of the slot {slot!r} is for the form {form!r}, which does not ask for it."
+                    yield finding("unknown-name", "warning", f"{text} Add it to required_slots:.", [place])
 
 
 def _named_by(mapping: SlotMapping, domain: Domain, parts: RasaParts) -> Iterator[tuple[str, Any, Iterable[str]]]:

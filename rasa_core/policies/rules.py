@@ -258,8 +258,10 @@ def _merged(found: Sequence[tuple[Entry, Any]]) -> tuple[list[Entry], list[str]]
             action, places = next(iter(actions.items()))
             entries.append(replace(first[key], action=action, places=tuple(dict.fromkeys(places))))
         else:
-            told = " but ".join(f"{action!r} at {', '.join(places)}" for action, places in actions.items())
-            problems.append(f"rules contradict one another: the same is followed by {told}. Change one of them.")
+            *others, (action, places) = actions.items()
+            told = " and ".join(f"that at {', '.join(found)} says {other!r}" for other, found in others)
+            text = f"rules contradict one another: this one says {action!r}, but {told}. Change one of them."
+            problems.append(f"{places[0]}: {text}")
     return entries, problems
 
 

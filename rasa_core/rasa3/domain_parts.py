@@ -58,8 +58,8 @@ _SAID: Final = ("text", "title", "subtitle", "payload", "image", "image_url", "i
 _OF_MAPPINGS: Final = ("entity", "role", "group", "intent", "not_intent", "action", "active_loop", "requested_slot")
 _OF_OPTIONS: Final = ("roles", "groups", "use_entities", "ignore_entities")
 _SAYABLE: Final = ("text", "custom")
-_OF_RESPONSES: Final = (*_SAYABLE, *_LISTS_OF_PARTS, "channel", "image", "attachment", "metadata", "id", "button_type")
-_OF_FORMS: Final = ("required_slots", "ignored_intents", MAPPED)
+OF_RESPONSES: Final = (*_SAYABLE, *_LISTS_OF_PARTS, "channel", "image", "attachment", "metadata", "id", "button_type")
+OF_FORMS: Final = ("required_slots", "ignored_intents", MAPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ def _data_of_entry(key: str, part: Part) -> Any:
     if key == "responses":
         return part.told(_SAID, _LISTS_OF_PARTS)
     if key == "forms" and part.is_mapping:
-        return part.told(("ignored_intents",), _OF_FORMS)
+        return part.told(("ignored_intents",), OF_FORMS)
     return part.data
 
 
@@ -233,7 +233,8 @@ class _Merger:
         for entry in value.entries():
             keys = entry.keys() if entry.is_mapping else {entry.written: entry}
             data = _data_of_options(keys) if entry.is_mapping else entry.data
-            if len(keys) != 1 or entry.is_null or not "".join(keys):
+            has_others = any(not (one.is_mapping or one.is_null) for one in keys.values()) and entry.is_mapping
+            if len(keys) != 1 or entry.is_null or not "".join(keys) or has_others:
                 text = "a name, or a name with its options, which stand below it and further to the right"
                 raise DomainError(f"{entry.place}: an entry of {key}: is {text}.")
             name = next(iter(keys))
@@ -361,8 +362,8 @@ class _Checker:
                 raise self.fail("responses", name, f"{wrong[0]}: of the response {name!r} is a list, each like {part}.")
             if isinstance(one.get("attachment"), str):
                 raise self.fail("responses", name, f"attachment: of the response {name!r} is a mapping, not a text.")
-            for key in sorted(map(str, one.keys() - set(_OF_RESPONSES))):
-                if hint := did_you_mean(key, _OF_RESPONSES):  # Channels of one's own may read other keys.
+            for key in sorted(map(str, one.keys() - set(OF_RESPONSES))):
+                if hint := did_you_mean(key, OF_RESPONSES):  # Channels of one's own may read other keys.
                     place = self.lines.get(("responses", name))
                     logger.warning("%s: unknown key %r of the response %r is ignored.%s", place, key, name, hint)
             if "text" in one:
@@ -382,8 +383,8 @@ class _Checker:
         elif required is not None and not isinstance(required, list):
             problem = f"required_slots: of the form {name!r} is a list of slots, not {required!r:.40}."
             raise self.fail("forms", name, problem)
-        elif unknown := [key for key in described if key not in _OF_FORMS]:  # No error, as with keys of the domain.
-            hint = did_you_mean(str(unknown[0]), _OF_FORMS)
+        elif unknown := [key for key in described if key not in OF_FORMS]:  # No error, as with keys of the domain.
+            hint = did_you_mean(str(unknown[0]), OF_FORMS)
             logger.warning(
                 "%s: unknown key %r of the form %r is ignored.%s",
                 self.lines.get(("forms", name)), unknown[0], name, hint,

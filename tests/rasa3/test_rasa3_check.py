@@ -365,3 +365,90 @@ def test_what_training_passes_over_is_told(tmp_path: Path, caplog: pytest.LogCap
 def test_an_empty_list_of_policies_is_told(tmp_path: Path) -> None:
     notes = read_rasa_config(write(tmp_path, config="policies: []") / "config.yml", lambda _: KerasPolicy()).notes
     assert [(note.what, str(note.place).rpartition("/")[2]) for note in notes][:1] == [("policies", "config.yml:1")]
+
+
+@pytest.mark.parametrize(
+    ("domain", "line", "told"),
+    [
+        ("intents: [a, 5]", 3, "warning: an entry of intents: is a name; 5 is taken for '5'. [doubtful-line]"),
+        ("actions: [5]", 3, "warning: an entry of actions: is a name; 5 is taken for '5'. [doubtful-line]"),
+        (
+            "intents:\n- a: {use_entitie: []}",
+            4,
+            "warning: nothing reads the key 'use_entitie' of 'a' in intents:. Did you mean 'use_entities' or "
+            "'ignore_entities'? [unknown-key]",
+        ),
+        (
+            "intents:\n- a: {use_entities: [x, y], ignore_entities: [x]}\nentities: [x, y]",
+            4,
+            "warning: 'a' uses and ignores x, which is ignored. Remove it from one of both. [doubtful-line]",
+        ),
+        ("intents:\n- a: b", 4, "error: an entry of intents: is a name, or a name with its options"),
+        (
+            "actions:\n- action_a: {send_domains: true}",
+            4,
+            "warning: nothing reads the key 'send_domains' of 'action_a' in actions:. Did you mean 'send_domain'?",
+        ),
+        ("responses: {utter_a: []}", 3, "warning: the response 'utter_a' has no variant, and nothing is said."),
+        ("responses:\n  utter_a: [hello]", 4, "warning: a variant of the response 'utter_a' is like - text: hello"),
+        ("responses:\n  utter_a: [{text: 5}]", 4, "warning: text: of the response 'utter_a' is a text; it is taken"),
+        ("responses:\n  utter_a: [{text: A, channel: 5}]", 4, "warning: channel: of the response 'utter_a' is a text"),
+        ("responses:\n  utter_a: [{custom: A}]", 4, "warning: custom: of the response 'utter_a' is a mapping."),
+        (
+            "responses:\n  utter_a: [{text: A, butons: []}]",
+            4,
+            "warning: nothing reads the key 'butons' of the response 'utter_a'. Did you mean 'buttons'? [unknown-key]",
+        ),
+        (
+            "responses:\n  utter_a:\n  - {text: A, condition: [{type: entity, name: x, value: 1}]}",
+            5,
+            "warning: a condition of the response 'utter_a' has type: slot; 'entity' is taken for it.",
+        ),
+        (
+            "forms:\n  a_form: {ignored_intent: [a], required_slots: []}",
+            4,
+            "warning: nothing reads the key 'ignored_intent' of the form 'a_form'. Did you mean 'ignored_intents'?",
+        ),
+        ("forms:\n  a_form:", 4, "warning: the form 'a_form' has no required_slots:, and ends where it begins."),
+        (
+            "slots:\n  x: {type: text, mappings: [{type: from_text, intents: a}]}",
+            4,
+            "warning: nothing reads the key 'intents' of a mapping of the slot 'x'. Did you mean 'intent'",
+        ),
+        (
+            "slots:\n  x: {type: text, mappings: [{type: from_text, conditions: [{active_form: f}]}]}",
+            4,
+            "warning: nothing reads the key 'active_form' of a condition of the slot 'x'. Did you mean 'active_loop'?",
+        ),
+        (
+            "slots:\n  x: {type: text, mappings: [{type: from_text, conditions: [{active_loop: f}]}]}\n"
+            "  y: {type: text, mappings: [{type: custom}]}\nforms: {f: {required_slots: [y]}}",
+            4,
+            "warning: a mapping of the slot 'x' is for the form 'f', which does not ask for it. Add it to",
+        ),
+        ("session_config:\n  session_expiration: 5", 4, "warning: nothing reads the key 'session_expiration'"),
+        (
+            "session_config:\n  carry_over_slots_to_new_session: maybe",
+            4,
+            "warning: carry_over_slots_to_new_session: is true or false, and is taken for true.",
+        ),
+    ],
+)
+def test_entries_of_a_domain_that_are_not_as_they_should_be_are_told(
+    tmp_path: Path, domain: str, line: int, told: str
+) -> None:
+    _, output = _told(write(tmp_path, domain=f'\nversion: "3.1"\n{domain}\n', data__all=RULES))
+    assert f"domain.yml:{line}: {told}" in output
+
+
+def _told(folder: Path) -> tuple[int, str]:
+    code, output = told(folder)
+    return code, " ".join(output.split())
+
+
+def test_rules_that_contradict_one_another_are_told_at_one_of_them(tmp_path: Path) -> None:
+    rules = "rules:\n" + "".join(
+        f"- rule: {name}\n  steps:\n  - intent: a\n  - action: utter_{name}\n" for name in ("a", "b")
+    )
+    _, output = _told(write(tmp_path, domain=DOMAIN, data__all=rules))
+    assert "all.yml:9: error: in \"b\": rules contradict one another: this one says 'utter_b', but that at " in output

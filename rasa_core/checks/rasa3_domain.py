@@ -1,0 +1,124 @@
+"""Entries of the domain files of Rasa 2 and 3 that are read, though not as they are written, or that Rasa refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from rasa_core.checks import Finding, finding
+from rasa_core.exceptions import did_you_mean
+from rasa_core.rasa3.domain_parts import OF_FORMS, OF_RESPONSES
+from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
+
+_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "intents": ("use_entities", "ignore_entities", "is_retrieval_intent", "triggers"),
+    "entities": ("roles", "groups", "influence_conversation"),
+    "actions": ("send_domain",),
+}
+_OF_SESSIONS: Final = ("session_expiration_time", "carry_over_slots_to_new_session")
+_OF_MAPPINGS: Final = ("type", "entity", "role", "group", "intent", "not_intent", "value", "conditions", "action")
+_OF_CONDITIONS: Final = ("active_loop", "requested_slot")
+
+
+def check_domain_files(files: Iterable[Path]) -> Iterator[Finding]:
+    """Yield a warning for each entry of a domain that has a key which nothing reads, or a value of another kind."""
+    for file in files:
+        with suppress(YamlError):  # Whoever reads the domain tells of it.
+            root = read_yaml(file)
+            for key, part in () if root is None else root.keys().items():
+                if key in _CHECKS:
+                    yield from _CHECKS[key](key, part)
+
+
+def _warning(part: Part, text: str) -> Finding:
+    return finding("doubtful-line", "warning", text, [part.key_place])
+
+
+def _unknown(keys: Mapping[str, Part], known: Iterable[str], of: str) -> Iterator[Finding]:
+    for key, part in keys.items():
+        if key not in known:
+            text = f"nothing reads the key {key!r} of {of}.{did_you_mean(key, known)}"
+            yield finding("unknown-key", "warning", text, [part.key_place])
+
+
+def _is_text(part: Part) -> bool:
+    return isinstance(part.data, str)
+
+
+def _names(key: str, part: Part) -> Iterator[Finding]:
+    """Check a list of names, some of them with options."""
+    for entry in part.entries():
+        if not entry.is_mapping and not entry.is_list and not _is_text(entry):
+            yield _warning(entry, f"an entry of {key}: is a name; {entry.written} is taken for '{entry.written}'.")
+        for name, options in entry.keys().items():
+            yield from _unknown(options.keys(), _OPTIONS[key], f"{name!r} in {key}:")
+            used, ignored = (_listed(options, one) for one in ("use_entities", "ignore_entities"))
+            if both := sorted(used & ignored):
+                text = f"{name!r} uses and ignores {', '.join(both)}, which is ignored. Remove it from one of both."
+                yield _warning(entry, text)
+
+
+def _listed(options: Part, key: str) -> set[str]:
+    part = options.keys().get(key)
+    return set() if part is None else {one.written for one in part.entries()}
+
+
+def _responses(key: str, part: Part) -> Iterator[Finding]:
+    for name, variants in part.keys().items():
+        if variants.is_list and not variants.entries():
+            yield _warning(variants, f"the response {name!r} has no variant, and nothing is said.")
+        for variant in variants.entries():
+            if not variant.is_mapping:
+                yield _warning(variant, f"a variant of the response {name!r} is like - text: {variant.written:.40}")
+            keys = variant.keys()
+            yield from _unknown(keys, OF_RESPONSES, f"the response {name!r}")
+            for one in ("text", "channel"):
+                if one in keys and not _is_text(keys[one]):
+                    said = "nothing" if keys[one].is_null else f"'{keys[one].written}'"
+                    yield _warning(keys[one], f"{one}: of the response {name!r} is a text; it is taken for {said}.")
+            if "custom" in keys and not keys["custom"].is_mapping:
+                yield _warning(keys["custom"], f"custom: of the response {name!r} is a mapping.")
+            for condition in keys["condition"].entries() if "condition" in keys else ():
+                kind = condition.keys().get("type")
+                if kind is not None and kind.written != "slot":
+                    text = f"a condition of the response {name!r} has type: slot; {kind.written!r:.40} is taken for it."
+                    yield _warning(kind, text)
+
+
+def _forms(key: str, part: Part) -> Iterator[Finding]:
+    for name, form in part.keys().items():
+        keys = form.keys()
+        if "required_slots" in keys:
+            yield from _unknown(keys, OF_FORMS, f"the form {name!r}")
+        elif not set(keys) - {"ignored_intents"}:
+            yield _warning(form, f"the form {name!r} has no required_slots:, and ends where it begins.")
+
+
+def _slots(key: str, part: Part) -> Iterator[Finding]:
+    for name, slot in part.keys().items():
+        mappings = slot.keys().get("mappings")
+        for mapping in () if mappings is None else mappings.entries():
+            yield from _unknown(mapping.keys(), _OF_MAPPINGS, f"a mapping of the slot {name!r}")
+            conditions = mapping.keys().get("conditions")
+            for condition in () if conditions is None else conditions.entries():
+                yield from _unknown(condition.keys(), _OF_CONDITIONS, f"a condition of the slot {name!r}")
+
+
+def _session(key: str, part: Part) -> Iterator[Finding]:
+    keys = part.keys()
+    yield from _unknown(keys, _OF_SESSIONS, "session_config:")
+    carries = keys.get("carry_over_slots_to_new_session")
+    if carries is not None and not isinstance(carries.data, bool):
+        yield _warning(carries, "carry_over_slots_to_new_session: is true or false, and is taken for true.")
+
+
+_CHECKS: Final[Mapping[str, Callable[[str, Part], Iterator[Finding]]]] = {
+    **dict.fromkeys(_OPTIONS, _names),
+    "responses": _responses,
+    "templates": _responses,
+    "forms": _forms,
+    "slots": _slots,
+    "session_config": _session,
+}
