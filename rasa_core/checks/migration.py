@@ -58,6 +58,8 @@ def _of_error(what: str, text: str, files: RasaFiles) -> Iterator[Note]:
         match = _PLACE.match(line)
         place = Place(str(files.folder)) if match is None else Place(match["file"], int(match["line"]))
         message = line if match is None else line[match.end() :]
+        if match is not None and what.endswith(".yml"):
+            what = Path(match["file"]).name  # What reads one of them reads the others beside it.
         yield Note(place, what, "left out", f"has to be changed first: {message.rstrip('.')}")
 
 

@@ -180,7 +180,7 @@ def _mappings(domain: Domain, parts: RasaParts) -> Iterator[Finding]:
                 if name is not None and name not in known:
                     text = f"a mapping of the slot {slot!r} names no {kind} of the domain: {name!r}."
                     yield finding("unknown-name", "warning", text + did_you_mean(name, known), [place])
-            for form in {str(one.get("active_loop")) for one in mapping.conditions} & parts.forms.keys():
+            for form in sorted({str(one.get("active_loop")) for one in mapping.conditions} & parts.forms.keys()):
                 if slot not in parts.forms[form].required_slots and mapping.kind != "from_trigger_intent":
                     text = f"a mapping of the slot {slot!r} is for the form {form!r}, which does not ask for it."
                     yield finding("unknown-name", "warning", f"{text} Add it to required_slots:.", [place])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Final
 
 from rasa_core.checks import Finding, finding
 from rasa_core.exceptions import did_you_mean
-from rasa_core.rasa3.domain_parts import OF_FORMS, OF_RESPONSES
+from rasa_core.rasa3.domain_parts import OF_FORMS, OF_RESPONSES, SESSION_METADATA_SLOT
+from rasa_core.rasa3.slots import KNOWN_OPTIONS as OF_SLOTS
 from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
 
 _OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -17,6 +19,7 @@ _OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "entities": ("roles", "groups", "influence_conversation"),
     "actions": ("send_domain",),
 }
+_VERSION: Final = re.compile(r"2\.[0-9]|3\.[01]")
 _OF_SESSIONS: Final = ("session_expiration_time", "carry_over_slots_to_new_session")
 _OF_MAPPINGS: Final = ("type", "entity", "role", "group", "intent", "not_intent", "value", "conditions", "action")
 _OF_CONDITIONS: Final = ("active_loop", "requested_slot")
@@ -27,9 +30,26 @@ def check_domain_files(files: Iterable[Path]) -> Iterator[Finding]:
     for file in files:
         with suppress(YamlError):  # Whoever reads the domain tells of it.
             root = read_yaml(file)
-            for key, part in () if root is None else root.keys().items():
+            keys = {} if root is None else root.keys()
+            if "version" in keys:
+                yield from _version(keys["version"], keys)
+            for key, part in keys.items():
                 if key in _CHECKS:
                     yield from _CHECKS[key](key, part)
+
+
+def _version(part: Part, keys: Mapping[str, Part]) -> Iterator[Finding]:
+    """Check the version of a file, and that a domain of Rasa 3 has nothing of Rasa 2."""
+    if not _is_text(part) or _VERSION.fullmatch(part.written) is None:
+        yield _warning(part, f"version: is a text, such as '3.1'; {part.written!r:.40} is read as that.")
+    if part.written.startswith("2"):
+        return
+    if "templates" in keys:
+        yield _warning(keys["templates"], "templates: is of Rasa 2; it is read as responses:.")
+    for intent in keys["intents"].entries() if "intents" in keys else ():
+        for name, options in intent.keys().items():
+            if options.get("triggers") is not None:
+                yield _warning(intent, f"triggers: of the intent {name!r} is of Rasa 2; write a rule in its place.")
 
 
 def _warning(part: Part, text: str) -> Finding:
@@ -98,12 +118,44 @@ def _forms(key: str, part: Part) -> Iterator[Finding]:
 
 def _slots(key: str, part: Part) -> Iterator[Finding]:
     for name, slot in part.keys().items():
-        mappings = slot.keys().get("mappings")
+        keys = slot.keys()
+        yield from _values(name, keys)
+        if name == SESSION_METADATA_SLOT:
+            yield _warning(slot, f"the slot {name!r} is one that every bot has; remove it here.")
+        yield from _unknown(keys, (*OF_SLOTS, "auto_fill"), f"the slot {name!r}") if _is_built_in(keys) else ()
+        mappings = keys.get("mappings")
         for mapping in () if mappings is None else mappings.entries():
             yield from _unknown(mapping.keys(), _OF_MAPPINGS, f"a mapping of the slot {name!r}")
             conditions = mapping.keys().get("conditions")
             for condition in () if conditions is None else conditions.entries():
                 yield from _unknown(condition.keys(), _OF_CONDITIONS, f"a condition of the slot {name!r}")
+
+
+def _is_built_in(keys: Mapping[str, Part]) -> bool:
+    return "type" in keys and "." not in keys["type"].written
+
+
+def _values(name: str, keys: Mapping[str, Part]) -> Iterator[Finding]:
+    """Check the values that a slot has from the beginning, or may have."""
+    seen = keys.get("influence_conversation")
+    if seen is not None and not isinstance(seen.data, bool):
+        text = f"influence_conversation: of the slot {name!r} is true or false; {seen.written!r:.40} is taken for true."
+        yield _warning(seen, text)
+    if "values" in keys and any(one.is_null for one in keys["values"].entries()):
+        yield _warning(keys["values"], f"a value of the slot {name!r} is null, which is the slot that is not set.")
+    first = keys.get("initial_value")
+    if first is None or first.is_null or "type" not in keys or keys["type"].written != "float":
+        return
+    low, high = (_number(keys[key]) if key in keys else bound for key, bound in (("min_value", 0), ("max_value", 1)))
+    number = _number(first)
+    if number is None or (low is not None and high is not None and not low <= number <= high):
+        text = f"initial_value: of the slot {name!r} is no number from min_value: to max_value:, {low} to {high}."
+        yield _warning(first, text)
+
+
+def _number(part: Part) -> float | None:
+    found = part.data
+    return found if isinstance(found, int | float) and not isinstance(found, bool) else None
 
 
 def _session(key: str, part: Part) -> Iterator[Finding]:

@@ -165,7 +165,7 @@ _BUILT_IN: Final[Mapping[str, str]] = {
 }
 _OPTIONS: Final = ("values", "min_value", "max_value")
 _OF_EVERY_SLOT: Final = ("type", "initial_value", "mappings", "influence_conversation", "auto_fill")
-_KNOWN: Final = (*_OPTIONS, *_OF_EVERY_SLOT, "value_reset_delay")
+KNOWN_OPTIONS: Final = (*_OPTIONS, *_OF_EVERY_SLOT, "value_reset_delay")
 
 
 def rasa_slot(name: str, described: Mapping[str, Any]) -> Slot:
@@ -190,8 +190,8 @@ def rasa_slot(name: str, described: Mapping[str, Any]) -> Slot:
             f"slot {name!r}: unknown type {type_name!r}.{did_you_mean(str(type_name), _TYPES)} Known types: {known}, "
             "or the dotted path of your own Slot class."
         )
-    for key in sorted(described.keys() - set(_KNOWN)) if kind in _TYPES.values() else ():
-        if hint := did_you_mean(key, _KNOWN):
+    for key in sorted(described.keys() - set(KNOWN_OPTIONS)) if kind in _TYPES.values() else ():
+        if hint := did_you_mean(key, KNOWN_OPTIONS):
             raise DomainError(f"slot {name!r} of type {type_name!r}: there is no option {key!r}.{hint}")
     is_seen = described.get("influence_conversation", True) is not False
     if type_name == "any" == described.get("type") and described.get("influence_conversation") is True:

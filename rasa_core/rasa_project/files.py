@@ -320,12 +320,12 @@ def _has_rasa_domain(path: Path) -> bool:
 def keys_of(files: RasaFiles) -> Iterator[Note]:
     """Yield a note for each key of the domain, and for each of the domain, data and tests that nothing reads."""
     for file in dict.fromkeys([*files.domain_files, *files.data_files, *files.test_files]):
-        pairs: list[tuple[Part, Part]] = []
+        pairs: list[tuple[Part, int]] = []
         with suppress(YamlError):  # Whoever reads it for what is in it tells of that.
-            pairs = list(() if (root := read_yaml(file)) is None else root.pairs())
-        for key, value in pairs:
+            told = () if (root := read_yaml(file)) is None else root.pairs()
+            pairs = [(key, len(value.entries()) or sum(1 for _ in value.pairs())) for key, value in told]
+        for key, count in pairs:
             name = key.written
-            count = len(value.entries()) or sum(1 for _ in value.pairs())
             if name in OLD_KEYS and count:
                 yield Note(key.place, name, "replaced", f"read as {OLD_KEYS[name]}:, {count} of them")
             elif name in KNOWN_KEYS and name not in _UNTOLD and count:

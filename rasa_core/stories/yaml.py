@@ -263,6 +263,8 @@ class YamlStoryReader:
         event: Event | None = None
         if "intent" in keys:
             event = message_in(keys, self._error)
+        elif "action" in keys and keys["action"].is_null:
+            self._warning(keys["action"], "action: names no action, and is passed over.", LOST)
         elif "action" in keys and keys["action"].written != SNIPPET:
             name, error = name_in(keys["action"], "action", self._error), self._failure(keys)
             event = ActionExecuted(name, error=error) if name else None

@@ -426,6 +426,42 @@ def test_an_empty_list_of_policies_is_told(tmp_path: Path) -> None:
             4,
             "warning: a mapping of the slot 'x' is for the form 'f', which does not ask for it. Add it to",
         ),
+        (
+            "templates: {utter_a: [{text: A}]}",
+            3,
+            "warning: templates: is of Rasa 2; it is read as responses:. [doubtful-line]",
+        ),
+        ("intents:\n- a: {triggers: utter_a}", 4, "warning: triggers: of the intent 'a' is of Rasa 2; write a rule in"),
+        (
+            "slots:\n  x: {type: text, expire: 5, mappings: [{type: custom}]}",
+            4,
+            "warning: nothing reads the key 'expire' of the slot 'x'. [unknown-key]",
+        ),
+        (
+            "slots:\n  x: {type: text, influence_conversation: 'no', mappings: [{type: custom}]}",
+            4,
+            "warning: influence_conversation: of the slot 'x' is true or false; 'no' is taken for true.",
+        ),
+        (
+            "slots:\n  x: {type: float, initial_value: 5, mappings: [{type: custom}]}",
+            4,
+            "warning: initial_value: of the slot 'x' is no number from min_value: to max_value:, 0 to 1.",
+        ),
+        (
+            "slots:\n  x: {type: categorical, values: [a, null], mappings: [{type: custom}]}",
+            4,
+            "warning: a value of the slot 'x' is null, which is the slot that is not set.",
+        ),
+        (
+            "slots:\n  session_started_metadata: {type: any, mappings: [{type: custom}]}",
+            4,
+            "warning: the slot 'session_started_metadata' is one that every bot has; remove it here.",
+        ),
+        (
+            "responses:\n  utter_a: []\n  utter_a: []",
+            5,
+            "error: the key 'utter_a' stands twice; the first is on line 4.",
+        ),
         ("session_config:\n  session_expiration: 5", 4, "warning: nothing reads the key 'session_expiration'"),
         (
             "session_config:\n  carry_over_slots_to_new_session: maybe",
@@ -452,3 +488,14 @@ def test_rules_that_contradict_one_another_are_told_at_one_of_them(tmp_path: Pat
     )
     _, output = _told(write(tmp_path, domain=DOMAIN, data__all=rules))
     assert "all.yml:9: error: in \"b\": rules contradict one another: this one says 'utter_b', but that at " in output
+
+
+@pytest.mark.parametrize("version", ["3.1", "'9.0'", "'abc'"])
+def test_a_version_that_there_is_not_is_told(tmp_path: Path, version: str) -> None:
+    _, output = told(write(tmp_path, domain=f"version: {version}\nintents: [a]\n", data__all=RULES))
+    assert "domain.yml:1: warning: version: is a text, such as '3.1'" in output
+
+
+def test_domains_of_rasa_2_may_have_what_is_of_rasa_2(tmp_path: Path) -> None:
+    domain = "version: '2.0'\nintents: [a: {triggers: utter_a}]\ntemplates: {utter_a: [{text: A}]}\n"
+    assert "of Rasa 2" not in told(write(tmp_path, domain=domain, data__all=RULES))[1]

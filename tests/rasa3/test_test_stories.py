@@ -143,7 +143,6 @@ def test_a_failed_story_has_its_words_as_they_were_typed(bot: Agent, tmp_path: P
 @pytest.mark.parametrize(
     ("step", "told"),
     [
-        ("action:", "action: needs one name, as in action: utter_greet."),
         ("action: [utter_a, utter_b]", "action: needs one name, as in action: utter_greet."),
         ("intent:", "intent: needs one name, as in intent: greet."),
         ("active_loop: [book_form]", "active_loop: needs one name, as in active_loop: booking_form."),
@@ -165,3 +164,11 @@ def test_what_a_step_does_not_say_is_an_error_with_its_line(tmp_path: Path, step
 def test_a_loop_may_end_with_null(tmp_path: Path) -> None:
     file = write(tmp_path, all="stories:\n- story: one\n  steps:\n  - intent: a\n  - active_loop: null\n") / "all.yml"
     assert len(YamlStoryReader().read_files([file]).steps) == 1
+
+
+def test_an_action_without_a_name_is_passed_over_and_told(tmp_path: Path) -> None:
+    problems: list[Problem] = []
+    text = "stories:\n- story: one\n  steps:\n  - intent: a\n  - action:\n  - action: utter_a\n"
+    read = YamlStoryReader(None, problems).read_files([write(tmp_path, all=text) / "all.yml"])
+    assert [(one.kind, one.place.line) for one in problems] == [("lost-turn", 5)]
+    assert len(read.steps[0][0].events) == 2
