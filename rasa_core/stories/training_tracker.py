@@ -76,6 +76,8 @@ def expand_step(
                 events.append((_LISTEN, place))
             events.append((event, place))
             events.extend((slot_set, place) for slot_set in slot_sets(event))
+        elif listening and event == _LISTEN:
+            pass  # It listens already.
         elif unpredictable and isinstance(event, ActionExecuted):
             unpredictable = False
             events.append((replace(event, unpredictable=True), place))

@@ -42,6 +42,9 @@ def told(tracker) -> str:
         pytest.param("- utter_greet", "utter_greet .", id="action alone"),
         pytest.param("- action_listen\n* greet", ". *greet .", id="listening is said before a message"),
         pytest.param("* greet\n- utter_ok\n- action_listen", ". *greet utter_ok .", id="listening is said at the end"),
+        pytest.param(
+            "* greet\n- action_listen\n- action_listen\n* deny", ". *greet . *deny .", id="listening is said twice"
+        ),
         pytest.param('- slot{"city": 1}\n* greet', "city=1 . *greet .", id="slot first"),
         pytest.param('* inform{"city": "Rome"}', ". *inform city=Rome .", id="entity sets its slot"),
         pytest.param('* inform{"city": ["Rome", "Bonn"]}', ". *inform city=Bonn .", id="last value"),
