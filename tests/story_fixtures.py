@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rasa_core.domain import Domain
+from rasa_core.events import Event, UserUttered
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.steps import StoryGraph, StoryStep
@@ -63,3 +64,8 @@ def sample_data() -> Path:
     if not (folder / "babi").is_dir():
         pytest.skip("the sample data are not here; name their folder in RASA_CORE_DATA.")
     return folder
+
+
+def names_and_values(message: Event) -> list[tuple[str, object]]:
+    assert isinstance(message, UserUttered)
+    return [(entity["entity"], entity["value"]) for entity in message.entities]

@@ -46,11 +46,6 @@ OTHER_STORIES = """
 """
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return trained_model(tmp_path_factory.mktemp("mood"), MOOD_DOMAIN, MOOD_STORIES)
-
-
 @pytest.fixture
 def stories(tmp_path: Path) -> Path:
     path = tmp_path / "test_stories.md"

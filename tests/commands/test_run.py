@@ -38,11 +38,6 @@ from rasa_core.support import own_code
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return trained_model(tmp_path_factory.mktemp("mood"), MOOD_DOMAIN, MOOD_STORIES)
-
-
-@pytest.fixture(scope="module")
 def remote_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return trained_model(tmp_path_factory.mktemp("concert"), CONCERT_DOMAIN, CONCERT_STORIES)
 

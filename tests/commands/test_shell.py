@@ -25,11 +25,6 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return trained_model(tmp_path_factory.mktemp("mood"), MOOD_DOMAIN, MOOD_STORIES)
-
-
-@pytest.fixture(scope="module")
 def remote_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     domain = CONCERT_DOMAIN.replace("utter_found]", "utter_found, utter_sorry]")
     return trained_model(tmp_path_factory.mktemp("concert"), domain, CONCERT_STORIES + FAILING)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
+from story_fixtures import names_and_values
 
 from rasa_core.domain import Domain
 from rasa_core.events import (
@@ -13,7 +14,6 @@ from rasa_core.events import (
     AllSlotsReset,
     ConversationPaused,
     ConversationResumed,
-    Event,
     FollowupAction,
     ReminderScheduled,
     Restarted,
@@ -29,11 +29,6 @@ from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.steps import STORY_START, Checkpoint
 from rasa_core.support.problems import Problem
 from rasa_core.training.dsl import StoryFileReader as OldPathReader
-
-
-def names_and_values(message: Event) -> list[tuple[str, object]]:
-    assert isinstance(message, UserUttered)
-    return [(entity["entity"], entity["value"]) for entity in message.entities]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from story_fixtures import names_and_values
 
 from rasa_core.domain import Domain
 from rasa_core.events import (
@@ -108,11 +109,6 @@ _starts = st.lists(
 _steps = st.builds(
     StoryStep, _names | st.just(""), _starts, _ends, st.lists(_events, min_size=1, max_size=4)
 ) | st.builds(StoryStep, _names, _starts)
-
-
-def names_and_values(message: Event) -> list[tuple[str, object]]:
-    assert isinstance(message, UserUttered)
-    return [(entity["entity"], entity["value"]) for entity in message.entities]
 
 
 def _read(text: str) -> list[StoryStep]:

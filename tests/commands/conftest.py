@@ -1,0 +1,12 @@
+"""What the tests of commands share."""
+
+from __future__ import annotations
+
+import pytest
+from small_bots import MOOD_DOMAIN, MOOD_STORIES, trained_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the folder of a model that talks about moods."""
+    return trained_model(tmp_path_factory.mktemp("mood"), MOOD_DOMAIN, MOOD_STORIES)
