@@ -72,7 +72,8 @@ def _revert(runner: RunsActions, dispatcher: ResponseDispatcher, tracker: Dialog
     """Take back the turns in which it was asked what the user meant, and let the last message be what was meant."""
     message = tracker.latest_message
     parse = {**message.parse_data, "intent": {**message.intent, "confidence": 1.0}}  # The user has made sure of it.
-    again = UserUttered(message.text, parse_data=parse, input_channel=message.input_channel)
+    metadata = message.metadata or message.parse_data.get("metadata") or None  # A head has it in the parse alone.
+    again = UserUttered(message.text, parse_data=parse, input_channel=message.input_channel, metadata=metadata)
     return [UserUtteranceReverted(), ActionExecuted(ACTION_LISTEN_NAME), again]
 
 

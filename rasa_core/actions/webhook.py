@@ -3,9 +3,9 @@
 Protocol
 --------
 The request is ``{"next_action", "sender_id", "version", "tracker", "domain"}``. The tracker has the state of the
-conversation and its latest events, at most `ActionServer.most_events`: sending all of them for ever would make each
-call of a long conversation slower than the one before. ``Idempotency-Key`` is the same for a call that is made again
-after a crash, and another for every other call, so that an action server can recognise what it has done already.
+conversation and the events of its session, the latest `ActionServer.most_events` at most: sending all of them for ever
+would make each call of a long conversation slower than the one before. ``Idempotency-Key`` is the same for a call that
+is made again after a crash, and another for every other call, so that an action server can recognise what it has done.
 
 The answer is ``{"events": [...], "responses": [...]}``. Status 400 with ``{"action_name", "error"}`` rejects the
 action. Any other failure is one of the action, which is logged with its error; the turn goes on.
@@ -24,13 +24,14 @@ from typing import Any
 from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import Event
+from rasa_core.events.rasa3 import under_its_name
 from rasa_core.exceptions import ActionRejectedError, RemoteActionError
 from rasa_core.rasa3.mappings import as_written
 from rasa_core.support.endpoint import Endpoint
 from rasa_core.support.http import HttpAnswer, NoAnswerError
 from rasa_core.support.strict_json import decode
 from rasa_core.trackers import DialogueStateTracker
-from rasa_core.trackers.rasa_log import rasa_state
+from rasa_core.trackers.rasa_log import rasa_state, session_known, told_as_in_rasa
 
 PROTOCOL_VERSION = "3.6.21"
 """The version of Rasa whose requests these are; rasa-sdk compares it with its own, and warns."""
@@ -53,7 +54,7 @@ class ActionServer:
     timeout
         How long it may stay silent, in seconds.
     most_events
-        How many of the latest events each request has; None for all.
+        How many of the latest events of its session each request has at most; None for all there are.
     headers
         Are sent with each request, such as ``{"Authorization": "Bearer ..."}``.
     compress
@@ -167,18 +168,14 @@ def _key(action_name: str, tracker: DialogueStateTracker) -> str:
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 
-_MAY_BE_UNSAID: Mapping[str, _Json] = {
-    "action": {"policy": None, "confidence": None, "action_text": None, "hide_rule_turn": False},
-    "user": {"input_channel": None, "message_id": None},
-    "slot": {"value": None},
-}
-"""What a log leaves out where there is nothing to say, and programs of action servers expect in each event."""
-
-
 def tracker_body(tracker: DialogueStateTracker, most_events: int | None) -> _Json:
-    """Return a conversation as Rasa 3 writes it, with its latest events; None for all."""
+    """Return a conversation as Rasa 3 writes it, with the latest events of its session; None for all there are.
+
+    The events of the prediction that chose the action are there already, as it will find them in the log.
+    """
     latest = tracker.latest_events(most_events)
-    events = [{"metadata": {}, **_MAY_BE_UNSAID.get(event.type_name, {}), **event.as_dict()} for event in latest]
+    chosen = latest if most_events is None else latest[session_known(latest) :]
+    events = [told_as_in_rasa(event, tracker.sender_id) for event in [*chosen, *tracker.foretold]]
     return {**tracker.current_state(), **rasa_state(tracker), "events": events}
 
 
@@ -224,6 +221,7 @@ def _objects(answer: _Json, name: str, action_name: str) -> list[_Json]:
 
 
 def _event(item: _Json, action_name: str) -> Event:
+    item = dict(under_its_name(item))
     try:  # rasa-sdk writes null for what is not given; for the value of a slot alone, null says something.
         return Event.from_parameters({key: value for key, value in item.items() if value is not None or key == "value"})
     except ValueError as error:

@@ -140,6 +140,17 @@ class ReminderCancelled(Event):
         return all(value in (None, reminder.get(key)) for key, value in wanted)
 
 
+def under_its_name(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an event in JSON as Rasa 3 logs it: events of loops under the names, and with the values, of today."""
+    kind = told.get("event")
+    if kind == LegacyForm.type_name:
+        return {**told, "event": ActiveLoop.type_name}
+    if kind == LegacyFormValidation.type_name:
+        kept = {key: value for key, value in told.items() if key != "validate"}
+        return {**kept, "event": LoopInterrupted.type_name, "is_interrupted": not told.get("validate")}
+    return told
+
+
 def entities_in(given: object) -> list[dict[str, Any]]:
     """Return entities from an object of names to values, or from a list; anything else is none."""
     if isinstance(given, Mapping):

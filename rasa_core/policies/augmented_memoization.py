@@ -78,9 +78,10 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
         """
         slots = self._slots_of(domain)
         fresh = cast(Sequence[State], tracker.history.slots_set_before(len(states)))
+        # Where a message was taken back, the bot may be asked while it listens, with the one before in its state.
+        has_heard = tracker.latest_action_name == ACTION_LISTEN_NAME and not tracker.is_listening()
         for start in range(len(states) if len(fresh) == len(states) else 0):
-            is_present = start == len(states) - 1
-            if not (tracker.latest_action_name == ACTION_LISTEN_NAME if is_present else LISTENED in fresh[start]):
+            if not (has_heard if start == len(states) - 1 else LISTENED in fresh[start]):
                 if not start:  # In the middle of a turn, of which all is kept.
                     names = [name.removeprefix(EARLIER) for name in fresh[0]]
                     yield key_of(_with_news_since(states, [names, *fresh[1:]], slots))
@@ -98,7 +99,8 @@ class AugmentedMemoizationPolicy(MemoizationPolicy):
                 [first] = key_of(_with_news_since(rest[:1], [names], slots))
                 if first in self._seconds:
                     told = _with_news_since(rest, [names, *fresh[start + 1 :]], slots)
-                    yield (slots.initial_key, *key_of(told))
+                    key = slots.initial_key, *key_of(told)
+                    yield key if self.knows_whole else key[-self._max_history :]
 
     @property
     def _seconds(self) -> frozenset[StateKey]:

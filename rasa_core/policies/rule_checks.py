@@ -23,6 +23,8 @@ class Decides(Protocol):
 
     def decide(self, tracker: DialogueStateTracker) -> Any: ...  # noqa: D102
 
+    def is_beaten_by_fallback(self, action: str | None, domain: Domain) -> bool: ...  # noqa: D102
+
 
 def sources_in_stories(policy: Decides, stories: Iterable[DialogueStateTracker]) -> tuple[set[str], list[str]]:
     """Return what of the rules stories have too, and a line for each story that says otherwise."""
@@ -45,11 +47,15 @@ def _compare(policy: Decides, tracker: DialogueStateTracker, used: set[str]) -> 
                 decision = policy.decide(twin)
                 # A story may leave a form for other talk: the form then has refused to run, and the rules are asked
                 # again.
+                is_beaten = policy.is_beaten_by_fallback(decision.action, domain)
+                if is_beaten and decision.no_user:  # Nothing comes of the loop, which contradicts nothing, then.
+                    decision = decision._replace(action=None, no_user=False)
                 if decision.no_user and decision.action != event.action_name and twin.history.loop is not None:
                     twin.update(ActionExecutionRejected(twin.history.loop.name))
                     decision = policy.decide(twin)
                 if decision.action is not None:
-                    used.add(decision.source)
+                    if not is_beaten:  # What never comes true, no story shares.
+                        used.add(decision.source)
                     if decision.action != event.action_name:
                         here = places[number][0] if number < len(places) and places[number] else tracker.sender_id
                         problems.append(_contradiction(policy, decision, event.action_name, here))
@@ -106,13 +112,18 @@ def _follow(policy: Decides, rule: Rule, domain: Domain, decided: set[str]) -> l
     predicts = rule.at_start
     steps: list[tuple[Event, Place]] = list(rule.steps)
     last = steps[-1][0] if steps else None
-    if rule.waits and steps and not (isinstance(last, ActionExecuted) and last.action_name == ACTION_LISTEN_NAME):
+    listening = ActionExecuted(ACTION_LISTEN_NAME)
+    if rule.waits and last is not None and not _listens(last):
         # A rule waits for the user at its end, unless it says otherwise.
-        steps.append((ActionExecuted(ACTION_LISTEN_NAME), steps[-1][1]))
+        steps.append((listening, steps[-1][1]))
+    for number in _later_messages(steps):  # It waits before each of them, too.
+        steps.insert(number, (listening, steps[number][1]))
+    is_heard = False
     for event, place in steps:
         if isinstance(event, UserUttered):
-            tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
-            predicts = True
+            if not is_heard:
+                tracker.update(listening)
+            is_heard = predicts = True
         if isinstance(event, ActionExecuted):
             decision = policy.decide(tracker) if predicts else None
             if decision is not None and decision.no_user and decision.action != event.action_name:
@@ -128,6 +139,16 @@ def _follow(policy: Decides, rule: Rule, domain: Domain, decided: set[str]) -> l
         for filled in domain.slots_in_story(event.entities) if isinstance(event, UserUttered) else ():
             tracker.update(filled)
     return problems
+
+
+def _later_messages(steps: Sequence[tuple[Event, Place]]) -> list[int]:
+    """Return where the messages of a rule are, but for the first and those after a listening; the last first."""
+    messages = [number for number, (event, _) in enumerate(steps) if isinstance(event, UserUttered)]
+    return [number for number in messages[:0:-1] if not _listens(steps[number - 1][0])]
+
+
+def _listens(event: Event) -> bool:
+    return isinstance(event, ActionExecuted) and event.action_name == ACTION_LISTEN_NAME
 
 
 def _told(policy: Decides, decision: Any) -> str:

@@ -150,6 +150,13 @@ class RulePolicy(Policy):
         events: tuple[Event, ...] = (LoopInterrupted(True),) if decision.is_interrupted else ()
         return Opinion(scores, decision.no_user, self._is_hidden(decision, domain), events)
 
+    def is_beaten_by_fallback(self, action: str | None, domain: Domain) -> bool:
+        """Tell whether the fallback comes even where a rule or loop says this: as sure, and earlier in the domain."""
+        if action is None or not self.enable_fallback_prediction or self.core_fallback_threshold < self.HIGHEST_SCORE:
+            return False
+        order = domain.action_map
+        return action in order and order[self.core_fallback_action_name] < order[action]
+
     def _is_hidden(self, decision: Decision, domain: Domain) -> bool:
         """Tell whether only rules know the turn; a loop of every bot, which is no form, is known to all.
 

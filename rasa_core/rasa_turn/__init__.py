@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from rasa_core.actions.running import log_failure, take_said
@@ -15,7 +15,6 @@ from rasa_core.domain import Domain
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
     Event,
-    Restarted,
     SlotSet,
     UserUttered,
 )
@@ -188,6 +187,8 @@ class RasaTurns:
         assert isinstance(dispatcher, ResponseDispatcher)
         chosen = prediction or Prediction(action_name, 0.0, None, {})
         seen, problem = tracker.ahead(chosen.events, self.domain), None  # What is predicted with it holds for it.
+        marks = self._marks(tracker, chosen) if is_predicted else ()
+        seen.foretold = marks
         try:
             with dispatcher.holding():  # What an action says that fails after that is not said.
                 events = [event.storable() for event in (runner or self.runner).run(action_name, dispatcher, seen)]
@@ -201,11 +202,19 @@ class RasaTurns:
             log_failure(logger, action_name, tracker.sender_id, error)
             take_said(dispatcher)
             events, problem = [], brief(error)
+        finally:
+            seen.foretold = ()
         if not any(isinstance(event, ActionExecutionRejected) for event in events):
-            self._log_action(action_name, tracker, chosen, is_predicted, problem)
+            self._log_action(action_name, tracker, chosen, marks, problem)
         self._log_outcome(events, tracker, dispatcher, runner)
         if problem is not None:
             dispatcher.report_failure(action_name, problem)
+
+    def _marks(self, tracker: DialogueStateTracker, chosen: Prediction) -> Sequence[Event]:
+        """Return what the log of Rasa has where a policy has decided on a message; it changes nothing here."""
+        if tracker.latest_action_name != ACTION_LISTEN_NAME or chosen.policy in (None, FOLLOWUP):
+            return ()
+        return (DefinePrevUserUtteredFeaturization(False),)
 
     def _log_outcome(
         self, events: Iterable[Event], tracker: DialogueStateTracker, dispatcher: ResponseDispatcher, runner: Any
@@ -214,24 +223,20 @@ class RasaTurns:
             tracker.enter(event)
             if isinstance(event, UserUttered):  # An action may say what the user meant, as the two-stage fallback does.
                 self.fill_slots(tracker, dispatcher, runner)
-            if isinstance(event, Restarted):
-                tracker.follow_up_action = SESSION_START
 
     def _log_action(
         self,
         name: str,
         tracker: DialogueStateTracker,
         chosen: Prediction,
-        is_predicted: bool,
+        marks: Iterable[Event],
         problem: str | None,
         told: Expected | None = None,
     ) -> None:
         for event in chosen.events:
             tracker.update(event)
-        # The log of Rasa has this event where a policy has decided on a message; it changes nothing here.
-        listened = tracker.latest_action_name == ACTION_LISTEN_NAME
-        if is_predicted and listened and chosen.policy not in (None, FOLLOWUP):
-            tracker.take(DefinePrevUserUtteredFeaturization(False))
+        for event in marks:
+            tracker.take(event)
         expected = told or self.expected(chosen, name)
         is_text = self.runner.is_text(name)
         tracker.take(expected.executed(name, problem, hidden=chosen.hide_rule_turn, is_text=is_text))

@@ -56,6 +56,7 @@ class CallerTurns:
     _certain: Any
     is_silent: Any
     _log_action: Any
+    _marks: Any
     expected: Any
     _log_outcome: Any
 
@@ -202,7 +203,8 @@ class CallerTurns:
             except ActionRejectedError:  # The caller ran it all the same.
                 decided = []
             chosen = prediction if is_next else prediction._replace(hide_rule_turn=False, events=())
-            self._log_action(action_name, tracker, chosen, is_next, error, tracker.expected)
+            marks = self._marks(tracker, chosen) if is_next else ()
+            self._log_action(action_name, tracker, chosen, marks, error, tracker.expected)
             # The caller tells itself what was said, and may have reported what the server decides, too.
             own = [event for event in decided if not isinstance(event, BotUttered) and event not in events]
             events = [*own, *_completed(action_name, events, own)]

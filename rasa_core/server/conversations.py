@@ -7,13 +7,14 @@ list, and ``nearest``, the existing names that look like the one that was sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from werkzeug.wrappers import Response
 
 from rasa_core.channels.channel import UserMessage
 from rasa_core.events import (
+    ACTION_LISTEN_NAME,
     ActionExecuted,
     ActionReverted,
     Event,
@@ -174,7 +175,8 @@ def predict(request: Request, agent: Agent, sender_id: str) -> Response:
     if tracker is None:
         raise unknown_conversation(sender_id)
     check_length(tracker.count())
-    return json_response(_prediction(agent, tracker))
+    # By name where scores are the same.
+    return json_response(_prediction(agent, tracker, lambda name, score: (-score, name)))
 
 
 def predict_events(request: Request, agent: Agent, sender_id: str) -> Response:
@@ -182,17 +184,21 @@ def predict_events(request: Request, agent: Agent, sender_id: str) -> Response:
     events = events_in(request.json(), agent, is_log=True)
     check_taken_back(events, agent, None)
     tracker = DialogueStateTracker.from_events("default", events, agent.domain)
-    return json_response(_prediction(agent, tracker))
+    if not events and agent.domain.rasa is not None:
+        tracker.follow_up_action = ACTION_LISTEN_NAME  # With which every conversation of Rasa 3 begins.
+    order = agent.domain.action_map
+    return json_response(_prediction(agent, tracker, lambda name, score: order[name]))
 
 
-def _prediction(agent: Agent, tracker: DialogueStateTracker) -> dict[str, Any]:
+def _prediction(agent: Agent, tracker: DialogueStateTracker, order: Callable[[str, float], Any]) -> dict[str, Any]:
     found = agent.predict(tracker)
-    scores = sorted(found.scores.items(), key=lambda item: (-item[1], item[0]))  # By name where scores are the same.
+    scores = sorted(found.scores.items(), key=lambda item: order(*item))
+    is_rasa = agent.domain.rasa is not None
     return {
         "scores": [{"action": name, "score": score} for name, score in scores],
         "policy": found.policy,
         "confidence": found.confidence,
-        "tracker": tracker.current_state(should_include_events=True),
+        "tracker": with_events(tracker, "ALL") if is_rasa else tracker.current_state(should_include_events=True),
     }
 
 
@@ -200,13 +206,12 @@ def _told(request: Request, agent: Agent, sender_id: str, answered: RequestResul
     """Answer with what a change led to, or with the events that the request asks for."""
     wanted = takes.INCLUDE_EVENTS.of(request)
     # What has a key is answered again with the same bytes, whatever has happened since.
-    is_told = answered.result.get("events") is not None or "Idempotency-Key" in request.headers
-    if wanted is None and (agent.domain.rasa is None or is_told):
+    if wanted is None and (agent.domain.rasa is None or "Idempotency-Key" in request.headers):
         return _answer(answered)
-    tracker = agent.read_tracker(sender_id)
+    tracker, is_replaced = agent.read_tracker(sender_id), answered.result.get("events") is not None
     if wanted is None:  # What clients of Rasa 3 find there, of a conversation that is not too long to be read for it.
-        wanted = "AFTER_RESTART" if tracker.count() <= MOST_TOLD_UNASKED else "NONE"
-    return at_version(with_events(tracker, wanted), tracker.version)
+        wanted = "AFTER_RESTART" if is_replaced or tracker.count() <= MOST_TOLD_UNASKED else "NONE"
+    return at_version(with_events(tracker, wanted, latest_session=not is_replaced), tracker.version)
 
 
 def _unknown_keys(request: Request, described: Body) -> str | None:

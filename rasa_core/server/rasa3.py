@@ -173,7 +173,7 @@ def parse_text(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def execute(request: Request, agent: Agent, sender_id: str) -> Response:
     """Run one action, and return the state and what was said."""
-    body, wanted = takes.EXECUTE.of(request), takes.INCLUDE_EVENTS.of(request)
+    body, _ = takes.EXECUTE.of(request), takes.INCLUDE_EVENTS.of(request)  # Refused before anything changes.
     name = body["name"]
     agent.domain.index_for_action(name)
     tracker = agent.tracker_store.retrieve(sender_id)
@@ -186,12 +186,12 @@ def execute(request: Request, agent: Agent, sender_id: str) -> Response:
         answered = turns.execute(message, name, body.get("policy"), body.get("confidence"), conditions)
     else:
         answered = turns.act(message, lambda tracker, talk: turns.run_action(name, tracker, talk), conditions)
-    return _said(agent, sender_id, wanted, answered)
+    return _said(request, agent, sender_id, answered)
 
 
 def trigger_intent(request: Request, agent: Agent, sender_id: str) -> Response:
     """Act as if the user had said something of this intent, and return the state and what was said."""
-    body, wanted = takes.TRIGGER.of(request), takes.INCLUDE_EVENTS.of(request)
+    body, _ = takes.TRIGGER.of(request), takes.INCLUDE_EVENTS.of(request)  # Refused before anything changes.
     name = body["name"]
     if name not in agent.domain.intents:
         raise HttpError(404, f"the domain has no intent {name[:100]!r}.{did_you_mean(name, agent.domain.intents)}")
@@ -201,14 +201,14 @@ def trigger_intent(request: Request, agent: Agent, sender_id: str) -> Response:
     turns, conditions = agent.turns(), request.conditions("trigger_intent")
     message = UserMessage(None, _channel(request, tracker), sender_id)
     if isinstance(turns, RasaProcessor):
-        return _said(agent, sender_id, wanted, turns.trigger_intent(message, name, entities, conditions))
+        return _said(request, agent, sender_id, turns.trigger_intent(message, name, entities, conditions))
     said = UserUttered(f"EXTERNAL: {name}", {"name": name, "confidence": 1.0}, entities)
 
     def take(tracker: DialogueStateTracker, talk: Dispatcher) -> None:
         turns.take_message(tracker, said)
         turns.run_until_listening(tracker, talk, lambda: None)
 
-    return _said(agent, sender_id, wanted, turns.act(message, take, conditions))
+    return _said(request, agent, sender_id, turns.act(message, take, conditions))
 
 
 def _channel(request: Request, tracker: DialogueStateTracker) -> RestOutputChannel:
@@ -217,11 +217,14 @@ def _channel(request: Request, tracker: DialogueStateTracker) -> RestOutputChann
     return RestOutputChannel(tracker.latest_input_channel if wanted == "latest" else wanted)
 
 
-def _said(agent: Agent, sender_id: str, wanted: str | None, answered: RequestResult) -> Response:
-    """Answer with the state and what was said, and with the events that were asked for (`wanted`)."""
-    result = answered.result
+def _said(request: Request, agent: Agent, sender_id: str, answered: RequestResult) -> Response:
+    """Answer with the state and what was said, and with the events that were asked for."""
+    result, wanted = answered.result, takes.INCLUDE_EVENTS.of(request)
+    # What has a key is answered again with the same bytes, whatever has happened since.
+    if wanted is None and agent.domain.rasa is not None and "Idempotency-Key" not in request.headers:
+        wanted = "AFTER_RESTART"
     if wanted is not None:
-        result = {**result, "tracker": with_events(agent.read_tracker(sender_id), wanted)}
+        result = {**result, "tracker": with_events(agent.read_tracker(sender_id), wanted, latest_session=True)}
     return at_version(result, answered.version)
 
 

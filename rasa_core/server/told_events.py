@@ -8,6 +8,7 @@ from typing import Any, Final
 from rasa_core.events import Event, Restarted
 from rasa_core.server.requests import HttpError
 from rasa_core.trackers import DialogueStateTracker
+from rasa_core.trackers.rasa_log import beginning_of_session, told_as_in_rasa
 
 MOST_READ: Final = 200_000
 """Events that a request may have read and sent; it takes about eight seconds, and 300 MB."""
@@ -36,10 +37,22 @@ def check_told(tracker: DialogueStateTracker, wanted: str | None) -> None:
         check_length(tracker.count(since_restart=wanted == "APPLIED" or not _reads_sessions(tracker, wanted)))
 
 
-def with_events(tracker: DialogueStateTracker, wanted: str) -> dict[str, Any]:
-    """Return the state of a conversation with those of its events that are `EVENTS_TOLD` under this name."""
-    state, events = tracker.current_state(), EVENTS_TOLD[wanted](tracker)
-    state["events"] = None if events is None else [event.as_dict() for event in events]
+def with_events(tracker: DialogueStateTracker, wanted: str, *, latest_session: bool = False) -> dict[str, Any]:
+    """Return the state of a conversation with those of its events that are `EVENTS_TOLD` under this name.
+
+    Parameters
+    ----------
+    latest_session
+        Whether a conversation of Rasa 3 is told from the beginning of its latest session, as Rasa answers a change.
+    """
+    state, chosen, is_rasa = tracker.current_state(), EVENTS_TOLD[wanted](tracker), tracker.history.loops is not None
+    if chosen is not None:
+        events = list(chosen)
+        begun = beginning_of_session(events) if latest_session and is_rasa else 0
+        sender_id = tracker.sender_id
+        state["events"] = [
+            told_as_in_rasa(event, sender_id) if is_rasa else event.as_dict() for event in events[begun:]
+        ]
     return state
 
 

@@ -21,11 +21,11 @@ def sessions_as_stories(events: Iterable[Event], name: str, *, all_sessions: boo
     What was rewound or undone is left out. Turns in which a form got its answer stand there, so that the story
     can be played.
     """
-    sessions = [steps for steps in map(_steps, _sessions(list(events))) if steps]
-    chosen = sessions if all_sessions else sessions[-1:]
+    sessions = list(map(_steps, _sessions(list(events))))
+    chosen = [steps for steps in (sessions if all_sessions else sessions[-1:]) if steps]
     titles = [name] if len(chosen) == 1 else [f"{name}, story {number}" for number in range(1, len(chosen) + 1)]
     stories = [{"story": title, "steps": steps} for title, steps in zip(titles, chosen, strict=True)]
-    return write_yaml({"version": "3.1", "stories": stories})
+    return write_yaml({"version": "3.1", **({"stories": stories} if stories else {})})
 
 
 def story_in_yaml(name: str, told: Iterable[tuple[Event | None, str]], source: str = "") -> str:
@@ -95,13 +95,22 @@ def _message(message: UserUttered) -> dict[str, Any]:
     step: dict[str, Any] = {"user": _annotated(message), "intent": intent}
     if not message.text:
         del step["user"]
-    if message.entities and not has_marks(message.text or ""):  # Else they stand there already.
-        step["entities"] = [{entity["entity"]: entity.get("value"), **_marks(entity)} for entity in message.entities]
+    text = message.text or ""
+    # Those that stand in the text are not told again.
+    is_said = text.startswith("/") or has_marks(text)
+    unsaid = [] if is_said else [entity for entity in message.entities if not _has_place(entity)]
+    if unsaid:
+        step["entities"] = [{entity["entity"]: entity.get("value"), **_marks(entity)} for entity in unsaid]
     return step
 
 
 def _marks(entity: dict[str, Any]) -> dict[str, Any]:
     return {key: entity[key] for key in ("role", "group") if entity.get(key)}
+
+
+def _has_place(entity: dict[str, Any]) -> bool:
+    """Tell whether it is known where in the text an entity stands."""
+    return isinstance(entity.get("start"), int) and isinstance(entity.get("end"), int)
 
 
 def _annotated(message: UserUttered) -> str:
@@ -110,7 +119,7 @@ def _annotated(message: UserUttered) -> str:
     # A message that names its intent has its entities in it already.
     if text.startswith("/"):
         return text
-    placed = [one for one in message.entities if isinstance(one.get("start"), int) and isinstance(one.get("end"), int)]
+    placed = [one for one in message.entities if _has_place(one)]
     # From the end, so that the places of the others still hold.
     for entity in sorted(placed, key=lambda one: -int(one["start"])):
         start, end = entity["start"], entity["end"]

@@ -20,6 +20,7 @@ from rasa_core.events import (
     deserialise_events,
 )
 from rasa_core.history import History, State
+from rasa_core.rasa3.domain_parts import SESSION_START
 from rasa_core.rasa3.history import history_for
 from rasa_core.slots import Slot
 from rasa_core.trackers.event_log import Dialogue as Dialogue
@@ -232,10 +233,10 @@ class DialogueStateTracker(EventLog, ConversationState):
         if self.follow_up_action is not None:
             self.update(FollowupAction(None))
 
-    def _on_restart(self, *, keeps_reminders: bool = True) -> None:
+    def _on_restart(self, *, is_session: bool = True) -> None:
         self._reset()
-        if not keeps_reminders and self._loops is not None:
-            self.history.reminders = {}
+        if not is_session and self._loops is not None:  # A session follows.
+            self.history.reminders, self.follow_up_action = {}, SESSION_START
         self._restarted_at = self.version
         self._on_must_listen()
 
@@ -383,7 +384,7 @@ _FOLDS: Mapping[str, Callable[[DialogueStateTracker, Any], object]] = {
     "slot": lambda tracker, event: tracker._on_slot(event.key, event.value),
     "reset_slots": lambda tracker, event: tracker._on_reset_slots(),
     "followup": lambda tracker, event: tracker._on_follow_up(event.action_name),
-    "restart": lambda tracker, event: tracker._on_restart(keeps_reminders=False),
+    "restart": lambda tracker, event: tracker._on_restart(is_session=False),
     "rewind": lambda tracker, event: tracker._on_rewind(),
     "undo": lambda tracker, event: tracker.replay_events(),
     "pause": lambda tracker, event: setattr(tracker, "_paused", True),

@@ -54,7 +54,11 @@ class EventLog:
     ----------
     origin : int
         Position in the log of the first event that belongs to the conversation.
+    foretold : sequence of Event
+        What will be logged before the action that is running; an action server is told of it.
     """
+
+    foretold: Sequence[Event] = ()
 
     def __init__(self, sender_id: str, max_event_history: int | None = None) -> None:
         self.sender_id = sender_id

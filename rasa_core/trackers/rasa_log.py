@@ -6,13 +6,22 @@ its answer leaves nothing but the slots that it set.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
 
-from rasa_core.events.base import Event
+from rasa_core.events.base import ACTION_LISTEN_NAME, Event
+from rasa_core.rasa3.domain_parts import SESSION_START
 
 # What a question and its answer consist of; slots, and the beginning and end of a loop, stay.
 _GONE = ("action", "user", "user_featurization", "entities", "caller_action")
+_MAY_BE_UNSAID: Final[Mapping[str, dict[str, Any]]] = {
+    "action": {"policy": None, "confidence": None, "action_text": None, "hide_rule_turn": False},
+    "slot": {"value": None},
+    "active_loop": {"name": None},
+    "action_execution_rejected": {"policy": None, "confidence": None},
+}
+"""What a log leaves out where there is nothing to say, and clients and action servers expect in each event."""
 
 
 def rasa_positions(events: Sequence[Event], loops: Collection[str]) -> list[int]:
@@ -37,12 +46,13 @@ def rasa_state(tracker: Any) -> dict[str, Any]:
     """Return what Rasa 3 tells of the state of a conversation besides what 0.9 does, and otherwise."""
     loop, action = tracker.history.loop, tracker.latest_action_name
     values, known = tracker.current_slot_values(), tracker.history.vocabulary
+    said = tracker.latest_message
     order = getattr(known, "slot_order", None) or values  # A bot of 0.9 has none.
     return {
         # In the order of the domain, since programs of action servers go through them.
         "slots": {name: values[name] for name in order if name in values},
-        "latest_message": {"metadata": {}, **tracker.latest_message.parse_data},
-        "followup_action": tracker.follow_up_action,
+        "latest_message": _whole_parse(said.parse_data, _id_of(said, tracker.sender_id)),
+        "followup_action": tracker.follow_up_action or (None if tracker.count() else ACTION_LISTEN_NAME),
         "latest_input_channel": tracker.latest_input_channel,
         "active_loop": {} if loop is None else _told_of(loop),
         "latest_action": {} if action is None else {"action_name": action},
@@ -50,10 +60,55 @@ def rasa_state(tracker: Any) -> dict[str, Any]:
     }
 
 
+def beginning_of_session(events: Sequence[Any], before: int | None = None) -> int:
+    """Return where the latest session that began before a position begins, with its action; 0 if none did."""
+    for position in range((len(events) if before is None else before) - 1, -1, -1):
+        if events[position].type_name == "session_started":
+            action = position - 1
+            while action > 0 and events[action].type_name in ("bot", "slot"):  # What an action of one's own did first.
+                action -= 1
+            return action if action >= 0 and _action(events[action]) == SESSION_START else position
+    return 0
+
+
+def session_known(events: Sequence[Any]) -> int:
+    """Return from where on Rasa 3 knows the events in a turn: from the session in which the turn began."""
+    begun = beginning_of_session(events)
+    if sum(event.type_name == "user" for event in events[begun:]) > 1:
+        return begun
+    before = begun - 1
+    while before >= 0 and events[before].type_name == "slot":  # What came with the message, before the session.
+        before -= 1
+    # A message that comes late begins the session in its own turn; a restart has begun it in the turn before.
+    in_turn = before >= 0 and _action(events[before]) == ACTION_LISTEN_NAME
+    return beginning_of_session(events, begun) if in_turn else begun
+
+
+def told_as_in_rasa(event: Any, sender_id: str) -> dict[str, Any]:
+    """Return an event in JSON, with the keys that Rasa 3 writes where there is nothing to say, too."""
+    told = {"metadata": {}, **_MAY_BE_UNSAID.get(event.type_name, {}), **event.as_dict()}
+    if event.type_name == "user":
+        told = {"input_channel": None, "message_id": _id_of(event, sender_id), **told}
+        told["parse_data"] = _whole_parse(told["parse_data"], told["message_id"])
+    return told
+
+
+def _whole_parse(parse: dict[str, Any], message_id: str | None) -> dict[str, Any]:
+    return {"message_id": message_id, "metadata": {}, **parse}
+
+
+def _id_of(message: Any, sender_id: str) -> str | None:
+    """Return what names a message that came through a channel: always the same, and of no other message."""
+    if message.input_channel is None or (message.metadata or {}).get("is_external"):
+        return None
+    return hashlib.blake2b(f"{sender_id} {message.timestamp!r}".encode(), digest_size=16).hexdigest()
+
+
 def _told_of(loop: Any) -> dict[str, Any]:
     told = {name: getattr(loop, name) for name in ("name", "is_interrupted", "rejected")}
     message = loop.trigger_message
-    return {**told, "trigger_message": None if message is None else {"metadata": None, **message}}
+    nothing: dict[str, Any] = {"intent": {}, "entities": [], "text": None}
+    return {**told, "trigger_message": {"metadata": None, **(nothing if message is None else message)}}
 
 
 def _action(event: Any) -> str | None:

@@ -235,7 +235,9 @@ def test_requests_stay_small_in_a_long_conversation(tmp_path: Path, bare: _Serve
     sent = [body["tracker"]["events"] for _, body, _ in bare.asked]
     assert [len(events) for events in sent] == [min(2 + 3 * number, 20) for number in range(12)]
     logged = [event.as_dict() for event in list(agent.read_tracker("anna").events)[:-2]][-20:]
-    assert [{**told, **event} for told, event in zip(sent[-1], logged, strict=True)] == sent[-1]
+    for told, event in zip(sent[-1], logged, strict=True):
+        assert event.pop("parse_data", {}).items() <= told.get("parse_data", {}).items()
+        assert event.items() <= told.items()
 
 
 def test_all_events_are_sent_where_that_is_asked_for(tmp_path: Path, bare: _Server) -> None:

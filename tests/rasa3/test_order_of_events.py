@@ -226,6 +226,15 @@ def test_a_conversation_that_was_taken_back_to_its_beginning_begins_anew(make: M
     assert types(agent).count("session_started") == 2
 
 
+def test_an_augmented_memory_does_not_take_a_message_that_was_taken_back_for_the_one_before(make: MakesBots) -> None:
+    stories = "stories: [{story: s, steps: [{intent: a}, {action: utter_a}, {intent: b}, {action: utter_b}]}]"
+    policies = "policies: [{name: AugmentedMemoizationPolicy, max_history: 4}, {name: RulePolicy}]"
+    bot = make("{}", stories, config=policies)
+    told(bot, "/a")
+    bot.turns().execute(UserMessage(None, RestOutputChannel(), "ada"), "utter_c")  # It listens to nobody after that.
+    assert "utter_a" not in told(bot, "/b")
+
+
 def test_a_single_false_value_stays_as_it_is_in_a_list_and_counts_as_none(make: MakesBots) -> None:
     agent = make(
         "slots: {s: {type: list, mappings: [{type: custom}]}}",

@@ -153,7 +153,7 @@ def test_a_conversation_is_told_as_a_test_story(client: Client, agent: Agent) ->
             {"action": "hotel_form"},
             {"active_loop": "hotel_form"},
             {"slot_was_set": [{"requested_slot": "room"}]},
-            {"user": "the [blue](room) room", "intent": "inform", "entities": [{"room": "blue"}]},
+            {"user": "the [blue](room) room", "intent": "inform"},
             {"slot_was_set": [{"room": "blue"}]},
         ]}],
     }  # fmt: skip

@@ -9,6 +9,7 @@ import pytest
 from rasa3_bots import say, trained, write
 
 from rasa_core.agent import Agent
+from rasa_core.exceptions import ModelError
 
 HEAD: Final = """
 version: "3.1"
@@ -175,6 +176,15 @@ BOTS: Final[dict[str, tuple[str, str, str, str]]] = {
         "policies: [{name: AugmentedMemoizationPolicy}, {name: RulePolicy}]",
         '/go => S? | /chat => Chat, S? | /b{"x": "1"} => ?',
     ),
+    "an augmented memory that forgets what was set looks at no more states than it remembers": (
+        "slots: {s: {type: text, mappings: [{type: from_entity, entity: x}]}}",
+        """
+        stories: [{story: one, steps: [{intent: a}, {action: utter_a}, {intent: b}, {action: utter_b}]}]
+        rules: [{rule: chat, steps: [{intent: chat}, {action: utter_chat}]}]
+        """,
+        "policies: [{name: AugmentedMemoizationPolicy, max_history: 2}, {name: RulePolicy}]",
+        '/chat{"x": "1"} => Chat | /c => ? | /a => A',
+    ),
 }
 
 
@@ -218,3 +228,52 @@ def test_a_rule_in_whose_place_another_decides_hides_no_turn(tmp_path: Path) -> 
     hidden = [(action["name"], action.get("hide_rule_turn", False)) for action in actions]
     assert hidden[2:4] == [("utter_a", True), ("action_listen", True)]
     assert hidden[6:7] == [("utter_a", False)]
+
+
+def hidden_of(agent: Agent, *texts: str) -> list[tuple[str, bool]]:
+    """Send messages, and return the actions since the first, each with whether its turn is hidden."""
+    say(agent, *texts)
+    actions = [event.as_dict() for event in agent.read_tracker("ada").events if event.type_name == "action"]
+    return [(action["name"], action.get("hide_rule_turn", False)) for action in actions][2:]
+
+
+def test_a_rule_with_several_messages_is_hidden_where_it_waits_for_one_too(tmp_path: Path) -> None:
+    rules = """
+    rules:
+    - rule: long
+      steps: [{intent: a}, {action: utter_a}, {intent: b}, {action: utter_b}]
+    """
+    config = "policies: [{name: RulePolicy, restrict_rules: false}]"
+    agent = trained(write(tmp_path, domain__head=HEAD, data__all=rules, config=config))
+    waits = [("utter_a", True), ("action_listen", True), ("utter_b", True), ("action_listen", True)]
+    assert hidden_of(agent, "/a", "/b") == waits
+
+
+SURE: Final = "policies: [{name: MemoizationPolicy}, {name: RulePolicy, core_fallback_threshold: 1.0}]"
+FORM: Final = """
+    slots: {s: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: x}]}}
+    forms: {f: {required_slots: [s]}}
+"""
+
+
+def test_no_story_shares_a_rule_that_the_fallback_beats(tmp_path: Path) -> None:
+    data = """
+    stories: [{story: one, steps: [{intent: a}, {action: utter_a}, {intent: b}, {action: utter_b}]}]
+    rules: [{rule: a, steps: [{intent: a}, {action: utter_a}]}]
+    """
+    agent = trained(write(tmp_path, domain__head=HEAD, data__all=data, config=SURE))
+    assert hidden_of(agent, "/a")[0] == ("action_default_fallback", True)
+
+
+def test_a_form_that_the_fallback_beats_contradicts_no_story(tmp_path: Path) -> None:
+    data = """
+    stories:
+    - story: form
+      steps: [{intent: go}, {action: f}, {active_loop: f}, {intent: b}, {action: utter_b}, {intent: a}, {action: f},
+        {active_loop: null}, {action: utter_c}]
+    rules: [{rule: a, steps: [{intent: a}, {action: utter_a}]}]
+    """
+    parts = {"domain__head": HEAD, "domain__own": FORM, "data__all": data}
+    trained(write(tmp_path / "sure", **parts, config=SURE))
+    with pytest.raises(ModelError, match="the story says 'f', but the rule"):
+        trained(write(tmp_path / "as_always", **parts))

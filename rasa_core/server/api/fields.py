@@ -135,8 +135,8 @@ class Parameter(_Described):
         """Return what a text stands for, None if for nothing."""
         if self.kind is bool:
             return text.lower() == "true"
-        if self.kind is str:
-            return text
+        if self.kind is str:  # In capitals or not, as in Rasa.
+            return text.upper() if text.upper() in self.schema.get("enum", ()) else text
         if self.kind is int:
             return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
         try:

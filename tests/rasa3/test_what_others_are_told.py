@@ -1,0 +1,159 @@
+"""What clients and action servers of Rasa 3 are told of a conversation: which events, with which keys."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from answering_server import answering_server
+from rasa3_bots import HOTEL, fresh, trained, write
+from werkzeug.test import Client
+
+from rasa_core.actions.webhook import ActionServer
+from rasa_core.agent import Agent
+from rasa_core.channels.channel import UserMessage
+from rasa_core.channels.direct import RestOutputChannel
+from rasa_core.server import create_app
+
+OWN = {
+    "domain": """
+        version: "3.1"
+        intents: [go, chat]
+        entities: [x]
+        slots: {s: {type: text, influence_conversation: false, mappings: [{type: from_entity, entity: x}]}}
+        actions: [action_go]
+        responses: {utter_chat: [{text: Chat}]}
+        session_config: {session_expiration_time: 1, carry_over_slots_to_new_session: true}
+        """,
+    "data__rules": """
+        version: "3.1"
+        rules:
+        - rule: go
+          steps: [{intent: go}, {action: action_go}]
+        - rule: chat
+          steps: [{intent: chat}, {action: utter_chat}]
+        """,
+}
+BEGUN = ["action_session_start", "session_started", "action_listen"]
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Agent:
+    return trained(write(tmp_path_factory.mktemp("own"), **OWN))
+
+
+@pytest.fixture
+def client(own: Agent) -> Client:
+    return Client(create_app(fresh(own)))
+
+
+def asked(own: Agent, *texts: str, events: list[dict[str, Any]] | None = None, **options: Any) -> list[Any]:
+    """Send messages to a bot whose action logs some events, and return the requests to its action server."""
+    with answering_server({"action_go": {"events": events or []}}) as (url, requests):
+        agent = Agent(own.domain, own.policy_ensemble, actions=ActionServer(url, **options))
+        for text in texts:
+            agent.turns().respond(UserMessage(text, RestOutputChannel(), "ada", input_channel="rest"))
+        logged = [event.type_name for event in agent.read_tracker("ada").events]
+        return [*requests, logged]
+
+
+def names(events: list[dict[str, Any]]) -> list[str]:
+    return [event.get("name") or event.get("text") or event["event"] for event in events]
+
+
+def test_an_action_server_is_told_what_was_predicted_before_its_action(own: Agent) -> None:
+    request, logged = asked(own, '/go{"x": "1"}')
+    events = request["tracker"]["events"]
+    assert names(events) == [*BEGUN, '/go{"x": "1"}', "s", "user_featurization"]
+    assert logged[:6] == [event["event"] for event in events]
+    assert logged.count("user_featurization") == 1
+
+
+def test_an_action_server_is_told_of_the_session_in_which_the_turn_began(
+    own: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, _ = asked(own, "/chat", "/restart", "/go")
+    assert names(request["tracker"]["events"]) == [*BEGUN, "/go", "user_featurization"]
+    request, _ = asked(own, "/chat", "/restart", "/go", most_events=None)
+    assert "/chat" in names(request["tracker"]["events"])
+    # One that begins because the user was away is known only in the next turn.
+    clock = itertools.count(time.time(), 100)  # Time flies: each message begins a session.
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+    first, second, _ = asked(own, "/chat", "/go", "/go")
+    assert names(first["tracker"]["events"])[:4] == [*BEGUN, "/chat"]
+    assert names(second["tracker"]["events"]).count("/go") == 2
+    assert "/chat" not in names(second["tracker"]["events"])
+
+
+def test_events_of_an_action_server_are_logged_under_their_names_of_today(own: Agent) -> None:
+    old = [{"event": "form", "name": None}, {"event": "form_validation", "validate": False}]
+    _, logged = asked(own, "/go", events=old)
+    assert [kind for kind in logged if "form" in kind or "loop" in kind] == ["active_loop", "loop_interrupted"]
+
+
+def test_an_event_has_the_keys_of_which_nothing_is_said(client: Client) -> None:
+    client.post("/webhooks/rest/webhook", json={"sender": "ada", "message": "/chat"})
+    state = client.get("/conversations/ada/tracker").get_json()
+    by_kind = {event["event"]: event for event in state["events"]}
+    assert all(event["metadata"] == {} for event in state["events"] if event["event"] != "bot")
+    listening = by_kind["action"]
+    assert (listening["action_text"], listening["hide_rule_turn"], listening["policy"]) == (None, True, "RulePolicy")
+    assert {"policy": None, "confidence": 1.0, "hide_rule_turn": False}.items() <= state["events"][0].items()
+    said = by_kind["user"]
+    assert len(said["message_id"]) == 32
+    assert said["message_id"] == said["parse_data"]["message_id"] == state["latest_message"]["message_id"]
+
+
+def test_messages_have_ids_of_their_own_and_what_was_appended_has_none(client: Client) -> None:
+    for _ in range(2):
+        client.post("/webhooks/rest/webhook", json={"sender": "ada", "message": "/chat"})
+    sent = {"event": "user", "text": "/chat", "parse_data": {"intent": {"name": "chat"}, "entities": []}}
+    client.post("/conversations/ada/tracker/events", json=sent)
+    client.post("/conversations/ada/trigger_intent", json={"name": "chat"})
+    events = client.get("/conversations/ada/tracker").get_json()["events"]
+    ids = [event["message_id"] for event in events if event["event"] == "user"]
+    assert ids[2:] == [None, None]
+    assert len({*ids[:2]}) == 2
+
+
+def test_a_change_is_answered_with_the_latest_session(client: Client) -> None:
+    for text in ("/chat", "/restart"):
+        client.post("/webhooks/rest/webhook", json={"sender": "ada", "message": text})
+    added = client.post("/conversations/ada/tracker/events?include_events=all", json={"event": "pause"}).get_json()
+    assert names(added["events"]) == [*BEGUN, "pause"]
+    everything = client.get("/conversations/ada/tracker?include_events=All").get_json()["events"]
+    assert "/chat" in names(everything)
+
+
+def test_what_comes_next_is_told_where_nothing_or_a_restart_was_last(client: Client) -> None:
+    assert client.get("/conversations/ada/tracker").get_json()["followup_action"] == "action_listen"
+    nothing = client.post("/model/predict", json=[]).get_json()
+    assert (nothing["policy"], nothing["scores"][0]["action"]) == ("followup_action", "action_listen")
+    client.post("/webhooks/rest/webhook", json={"sender": "ada", "message": "/chat"})
+    restarted = client.post("/conversations/ada/tracker/events", json={"event": "restart"}).get_json()
+    assert restarted["followup_action"] == "action_session_start"
+    said = client.post("/webhooks/rest/webhook", json={"sender": "ada", "message": "/chat"})
+    assert [one["text"] for one in said.get_json()] == ["Chat"]
+
+
+def test_a_story_ends_with_the_latest_session_though_nothing_was_said_in_it(client: Client) -> None:
+    for text in ('/chat{"x": "1"}', "/restart"):
+        client.post("/webhooks/rest/webhook", json={"sender": "ada", "message": text})
+    assert client.get("/conversations/ada/story").get_data(as_text=True) == "version: '3.1'\n"
+    every = client.get("/conversations/ada/story?all_sessions=true").get_data(as_text=True)
+    assert "entities" not in every  # The text has them.
+
+
+def test_a_message_that_was_made_sure_of_keeps_what_came_with_it(tmp_path: Path) -> None:
+    rule = "{intent: nlu_fallback}, {action: action_two_stage_fallback}, {active_loop: action_two_stage_fallback}"
+    bot = {**HOTEL, "data__fallback": f"rules: [{{rule: ask, steps: [{rule}]}}]"}
+    bot["domain"] = bot["domain"].replace('"no"]', '"no", nlu_fallback]')
+    agent = trained(write(tmp_path, **bot))
+    parse = {"text": "hm", "intent": {"name": "nlu_fallback", "confidence": 0.3}, "entities": []}
+    agent.turns().respond(UserMessage("hm", RestOutputChannel(), "ada", parse_data=parse))
+    agent.turns().trigger_intent(UserMessage(None, RestOutputChannel(), "ada"), "chat")
+    said = [event.as_dict() for event in agent.read_tracker("ada").events if event.type_name == "user"]
+    assert [one.get("metadata") for one in said[-2:]] == [{"is_external": True}] * 2
