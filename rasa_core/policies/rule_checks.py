@@ -26,16 +26,18 @@ class Decides(Protocol):
     def is_beaten_by_fallback(self, action: str | None, domain: Domain) -> bool: ...  # noqa: D102
 
 
-def sources_in_stories(policy: Decides, stories: Iterable[DialogueStateTracker]) -> tuple[set[str], list[str]]:
+def sources_in_stories(
+    policy: Decides, stories: Iterable[DialogueStateTracker], domain: Domain
+) -> tuple[set[str], list[str]]:
     """Return what of the rules stories have too, and a line for each story that says otherwise."""
     used: set[str] = set()
     problems: list[str] = []
     for tracker in stories:
-        problems += _compare(policy, tracker, used)
+        problems += _compare(policy, tracker, domain, used)
     return used, problems
 
 
-def _compare(policy: Decides, tracker: DialogueStateTracker, used: set[str]) -> list[str]:
+def _compare(policy: Decides, tracker: DialogueStateTracker, domain: Domain, used: set[str]) -> list[str]:
     problems: list[str] = []
     places: Sequence[Sequence[Place]] = getattr(tracker, "action_sources", list)()
     twin = tracker.init_copy()
@@ -53,6 +55,7 @@ def _compare(policy: Decides, tracker: DialogueStateTracker, used: set[str]) -> 
                 if decision.no_user and decision.action != event.action_name and twin.history.loop is not None:
                     twin.update(ActionExecutionRejected(twin.history.loop.name))
                     decision = policy.decide(twin)
+                    is_beaten = policy.is_beaten_by_fallback(decision.action, domain)
                 if decision.action is not None:
                     if not is_beaten:  # What never comes true, no story shares.
                         used.add(decision.source)

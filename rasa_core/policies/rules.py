@@ -125,7 +125,7 @@ class RulePolicy(Policy):
         for tracker in stories:
             for states, action in turns_of(tracker):
                 self.interruptions.learn(states, action)
-        used, contradicted = sources_in_stories(self, stories)
+        used, contradicted = sources_in_stories(self, stories, domain)
         decided, wrong = check_rules(self, rules, domain, restrict_rules=self.restrict_rules)
         # As in Rasa, which does not hide either what another rule always decides in the place of.
         covered = {str(number) for number in range(len(entries))} - decided
