@@ -15,6 +15,7 @@ from rasa_core.support.strict_json import MAX_DEPTH, hashable, is_number, is_pla
 Json = dict[str, Any]
 
 ACTION_LISTEN_NAME = "action_listen"
+SESSION_START: Final = "action_session_start"
 FAILED_IN_STORY = "failed"
 """The error of an action that fails in a story, which does not say why."""
 SHORT_FINGERPRINT = 8

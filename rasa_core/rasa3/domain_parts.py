@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from rasa_core.events.base import SESSION_START as SESSION_START
 from rasa_core.exceptions import DomainError, did_you_mean
 from rasa_core.rasa3.mappings import MAPPED, SlotMapping, as_list, modernised, names_in, options_in, slot_mappings
 from rasa_core.support.places import Place
@@ -21,7 +22,6 @@ from rasa_core.support.yaml_parts import Part, YamlError, read_yaml, yaml_part
 logger = logging.getLogger(__name__)
 
 SNIPPET: Final = "..."
-SESSION_START: Final = "action_session_start"
 EXTRACT_SLOTS: Final = "action_extract_slots"
 RASA_DEFAULT_ACTIONS: Final = (
     *("action_listen", "action_restart", SESSION_START, "action_default_fallback", "action_deactivate_loop"),

@@ -19,8 +19,8 @@ from rasa_core.events import (
     StoryExported,
     deserialise_events,
 )
+from rasa_core.events.base import SESSION_START
 from rasa_core.history import History, State
-from rasa_core.rasa3.domain_parts import SESSION_START
 from rasa_core.rasa3.history import history_for
 from rasa_core.slots import Slot
 from rasa_core.trackers.event_log import Dialogue as Dialogue

@@ -10,8 +10,7 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from rasa_core.events.base import ACTION_LISTEN_NAME, Event
-from rasa_core.rasa3.domain_parts import SESSION_START
+from rasa_core.events.base import ACTION_LISTEN_NAME, SESSION_START, Event
 
 # What a question and its answer consist of; slots, and the beginning and end of a loop, stay.
 _GONE = ("action", "user", "user_featurization", "entities", "caller_action")
