@@ -15,6 +15,7 @@ _PLACES = {
     "NLUModel": "rasa_core.nlu.model",
     "OnlinePolicyEnsemble": "rasa_core.policies.online_trainer",
     "create_argument_parser": "rasa_core.commands.serve",
+    "create_app": "rasa_core.server",
     "default_actions": "rasa_core.actions.factories",
     "instantiate_actions": "rasa_core.actions.factories",
     "rasa_actions": "rasa_core.actions.factories",

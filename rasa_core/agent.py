@@ -23,6 +23,7 @@ from rasa_core.policies.ensemble import PolicyEnsemble, SimplePolicyEnsemble
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.policy import Policy, Prediction, Stream, training_input
 from rasa_core.processor import MessageProcessor, Preprocessor, RasaProcessor
+from rasa_core.rasa_project.given import domain_of
 from rasa_core.stories import load_data
 from rasa_core.support.strict_json import independent
 from rasa_core.tracker_store.base import TrackerStore
@@ -53,6 +54,8 @@ class Agent:
     actions
         The action server, its address, or what endpoints.yml says of it; it runs the actions that have no template.
         Without it, `domain` says where they run.
+    action_endpoint
+        The same as `actions`.
     nlg
         The server that words the responses of a bot of Rasa 3, given in the same ways; without it, the domain does.
 
@@ -80,10 +83,12 @@ class Agent:
         *,
         actions: str | Mapping[str, Any] | ActionServer | None = None,
         nlg: str | Mapping[str, Any] | NlgServer | None = None,
+        action_endpoint: str | Mapping[str, Any] | ActionServer | None = None,
     ) -> None:
+        actions = action_endpoint if actions is None else actions  # As Rasa Core 0.10 and later called it.
         self.actions = actions if isinstance(actions, ActionServer | None) else ActionServer.from_config(actions)
         self.nlg = nlg if isinstance(nlg, NlgServer | None) else NlgServer(nlg)
-        self.domain = _as_domain(domain, None if actions is None else "remote")
+        self.domain = domain_of(domain, None if actions is None else "remote")
         self.policy_ensemble = (
             policies if isinstance(policies, PolicyEnsemble) else SimplePolicyEnsemble(policies or [])
         )
@@ -216,8 +221,9 @@ class Agent:
         *,
         actions: str | Mapping[str, Any] | ActionServer | None = None,
         nlg: str | Mapping[str, Any] | NlgServer | None = None,
+        action_endpoint: str | Mapping[str, Any] | ActionServer | None = None,
     ) -> Self:
-        """Read a model that `persist` wrote; `actions` and `nlg` are those of `Agent`.
+        """Read a model that `persist` wrote; `actions`, `nlg` and `action_endpoint` are those of `Agent`.
 
         Raises
         ------
@@ -227,6 +233,7 @@ class Agent:
         # As in 0.9, where scripts pass on an option that was not given.
         if path is None:
             raise ModelError("No domain path specified.")
+        actions = action_endpoint if actions is None else actions
         model = read_model(path, action_factory or (None if actions is None else "remote"))
         agent = cls(model.domain, model.ensemble, interpreter, tracker_store, actions=actions, nlg=nlg)
         agent._stories, agent.model_fingerprint = model.stories, model.fingerprint
@@ -382,14 +389,6 @@ class Agent:
 
         options = max_history, nlu_training_data, should_merge_nodes, fontsize
         visualize_stories(resource_name, self.domain, output_file, *options)
-
-
-def _as_domain(domain: str | Path | Domain, action_factory: str | None) -> Domain:
-    if isinstance(domain, Domain):
-        return domain
-    if isinstance(domain, str | Path):
-        return Domain.load(domain, action_factory)
-    raise ValueError(f"domain is a Domain or the path of a domain file, not {type(domain).__name__}.")
 
 
 def _as_stories(trackers: Iterable[DialogueStateTracker]) -> str:

@@ -8,11 +8,43 @@ if __name__ == "__main__":
     console_module("run")
 
 import argparse
+from collections.abc import Iterable
+from pathlib import Path
 
+from rasa_core import _legacy
+from rasa_core.agent import Agent
 from rasa_core.commands.common import argument_parser
-from rasa_core.commands.run import command, create_input_channel, main
+from rasa_core.commands.run import command, create_input_channel, main, talk_on
 
-__all__ = ["create_argument_parser", "create_input_channel", "main"]
+__all__ = ["create_argument_parser", "create_input_channel", "main", "serve_application"]
+
+
+def serve_application(
+    agent: Agent,
+    channel: str | None = None,
+    port: int = 5005,
+    credentials_file: str | Path | None = None,
+    cors: Iterable[str] | str | None = None,
+    auth_token: str | None = None,
+    enable_api: bool = True,
+) -> Agent:
+    """Let a bot talk, as programs for Rasa Core 0.10 and later do: on a channel, or over HTTP.
+
+    Parameters
+    ----------
+    channel, credentials_file
+        ``"cmdline"`` for the terminal, or the class of a channel; see `create_input_channel`. Without it, the bot is
+        served at `port`, on this machine alone; ``rasa-core serve`` has more to choose.
+    cors, auth_token
+        For the server.
+    enable_api
+        Ignored: the server always has it.
+    """
+    if channel is not None:
+        talk_on(agent, create_input_channel(channel, port, credentials_file))
+    else:
+        _legacy.load("create_app")(agent, cors_origins=cors, auth_token=auth_token).run(port=port)
+    return agent
 
 
 def create_argument_parser() -> argparse.ArgumentParser:

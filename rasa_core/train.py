@@ -11,8 +11,9 @@ import argparse
 
 from rasa_core.commands.common import argument_parser
 from rasa_core.commands.train import command, train_dialogue_model
+from rasa_core.training import interactive, online
 
-__all__ = ["create_argument_parser", "train_dialogue_model"]
+__all__ = ["create_argument_parser", "interactive", "online", "train_dialogue_model"]
 
 
 def create_argument_parser() -> argparse.ArgumentParser:

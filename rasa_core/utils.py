@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Thread
@@ -231,6 +231,44 @@ def class_from_module_path(module_path: str) -> type:
 def module_path_from_instance(inst: object) -> str:
     """Return the dotted path of the class of `inst`."""
     return dotted_path(type(inst))
+
+
+class EndpointConfig(dict[str, Any]):
+    """Where another server is, as programs for Rasa Core 0.10 and later say it; a mapping like one in endpoints.yml.
+
+    Parameters
+    ----------
+    url
+        Its address, ``http://localhost:5055/webhook`` for an action server.
+    params, headers, basic_auth
+        What is sent with each request; ``basic_auth`` has ``username`` and ``password``.
+    token, token_name
+        A parameter of the address, and its name.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, Any] | None = None,
+        basic_auth: Mapping[str, Any] | None = None,
+        token: str | None = None,
+        token_name: str = "token",
+        **kwargs: Any,
+    ) -> None:
+        given = {"url": url, "headers": headers, "basic_auth": basic_auth, "params": params, **kwargs}
+        if token is not None:
+            given |= {"token": token, "token_name": token_name}
+        super().__init__({name: value for name, value in given.items() if value is not None})
+        self.url, self.params, self.headers = url, dict(params or {}), dict(headers or {})
+        self.basic_auth, self.token, self.token_name = basic_auth, token, token_name
+
+
+def read_endpoint_config(filename: str | Path, endpoint_type: str) -> EndpointConfig | None:
+    """Return what a file such as endpoints.yml says of ``action_endpoint``, or of another server; None if nothing."""
+    content = read_yaml_file(filename) if filename else None
+    found = content.get(endpoint_type) if isinstance(content, dict) else None
+    return EndpointConfig(**found) if isinstance(found, dict) else None
 
 
 class bcolors:  # noqa: N801

@@ -31,8 +31,10 @@ STOREYS: list[list[list[str]]] = [
     [["server", "remote"]],
     [
         ["commands"],
+        ["training"],
         [
             # Names of 0.9 that live elsewhere now.
+            "config",
             "conversation",
             "evaluate",
             "featurizers",
@@ -41,7 +43,6 @@ STOREYS: list[list[list[str]]] = [
             "run",
             "server.__main__",
             "train",
-            "training",
             "utils",
             "visualize",
         ],

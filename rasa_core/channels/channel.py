@@ -185,3 +185,12 @@ def import_flask() -> Any:
         return importlib.import_module("flask")
     except ImportError as error:
         raise ImportError(f"HTTP input channels need Flask ({error}). Install it with: pip install flask") from error
+
+
+def left_out(connector: str) -> ImportError:
+    """Return the error for one of the connectors that 0.9 had built in."""
+    return ImportError(
+        f"rasa_core.channels.{connector}: the connector is left out. Write an InputChannel or HttpInputComponent of "
+        "your own, or let a program that talks to the service send messages to POST /conversations/<id>/respond of "
+        "rasa-core serve; docs/migration.rst has more."
+    )

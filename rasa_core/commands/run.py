@@ -50,6 +50,7 @@ def main(
     channel: str | InputChannel | None = None,
     port: int | None = None,
     credentials_file: str | Path | None = None,
+    endpoints: str | Path | None = None,
 ) -> Agent:
     """Load a model, and let it talk until the channel ends if there is one.
 
@@ -64,6 +65,8 @@ def main(
         class.
     port, credentials_file
         For a channel that is named by its class; see `create_input_channel`.
+    endpoints
+        YAML in which ``action_endpoint:`` is the action server, as Rasa Core 0.10 and later read it.
 
     Returns
     -------
@@ -71,12 +74,29 @@ def main(
         The bot, as it is after the conversation.
     """
     input_channel = create_input_channel(channel, port, credentials_file) if isinstance(channel, str) else channel
-    agent = Agent.load(model_directory, interpreter=nlu_model)
-    if isinstance(input_channel, ConsoleInputChannel):
-        chat(agent, input_channel)
-    elif input_channel is not None:
-        agent.handle_channel(input_channel)
+    agent = Agent.load(model_directory, interpreter=nlu_model, actions=_action_server(endpoints))
+    if input_channel is not None:
+        talk_on(agent, input_channel)
     return agent
+
+
+def talk_on(agent: Agent, channel: InputChannel) -> None:
+    """Let a bot talk on a channel until that ends."""
+    if isinstance(channel, ConsoleInputChannel):
+        chat(agent, channel)
+    else:
+        agent.handle_channel(channel)
+
+
+def _action_server(endpoints: str | Path | None) -> dict[str, Any] | None:
+    """Return what a file says of the action server; raise `RasaCoreError` if it is no such file."""
+    read = None if endpoints is None else read_yaml(endpoints)
+    found = read.keys().get("action_endpoint") if read is not None and read.is_mapping else None
+    if found is None or found.is_null:
+        return None
+    if not found.is_mapping or "url" not in found.data:
+        raise RasaCoreError(f"{found.place}: action_endpoint: has the url: of the action server.")
+    return dict(found.data)
 
 
 def create_input_channel(
@@ -164,6 +184,11 @@ def chat(agent: Agent, channel: ConsoleInputChannel) -> None:
     help="YAML with the parameters of a connector of your own; the terminal needs none.",
 )
 @click.option(
+    "--endpoints",
+    metavar="FILE",
+    help="YAML in which action_endpoint: is the action server of a MODEL; that of a PROJECT is found.",
+)
+@click.option(
     "-c",
     "--connector",
     metavar="NAME",
@@ -180,6 +205,7 @@ def command(
     port: int,
     log_file: str,
     credentials: str | None,
+    endpoints: str | None,
     connector: str,
     imports: tuple[str, ...],
     verbose: bool,
@@ -199,4 +225,6 @@ def command(
         click.echo("The terminal needs no credentials; --credentials is ignored.", err=True)
     elif credentials is not None and not Path(credentials).is_file():
         raise click.ClickException(f"there is no credentials file {credentials!r}.")
-    main(core, nlu, connector, port, credentials)
+    if endpoints is not None and not Path(endpoints).is_file():
+        raise click.ClickException(f"there is no file of endpoints {endpoints!r}.")
+    main(core, nlu, connector, port, credentials, endpoints)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
     from rasa_core.domain import Domain
     from rasa_core.trackers import DialogueStateTracker
 
+logger = logging.getLogger(__name__)
+
 FILE_NAME = "fallback_policy.json"
+OF_RASA: Final = "action_default_fallback"
+"""What later versions of Rasa Core can always do: they say `SAYS_SO`, if there is such a template, and listen."""
+SAYS_SO: Final = "utter_default"
 NOT_UNDERSTOOD_PRIORITY: Final = 100
 """Above that of any other policy: what was not understood, and an apology for it, tells none of them anything."""
 
@@ -64,6 +70,9 @@ class FallbackPolicy(Policy):
 
     def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
         """Learn nothing; raise `UnknownActionError` if the domain does not have the action."""
+        if self.fallback_action_name == OF_RASA and OF_RASA not in domain.action_names:
+            self.fallback_action_name = SAYS_SO if SAYS_SO in domain.action_names else ACTION_LISTEN_NAME
+            logger.warning("the domain does not list %r; the fallback runs %r.", OF_RASA, self.fallback_action_name)
         domain.index_for_action(self.fallback_action_name)
         # A bot that lists the intent has stories for it, and these decide.
         self._out_of_scope = None if OUT_OF_SCOPE in domain.intents else OUT_OF_SCOPE

@@ -57,12 +57,12 @@ class KerasPolicy(Policy):
         `HistoryFeaturizer`, or a classic `TrackerFeaturizer`.
     model
         A trained `PolicyNetwork` to go on from, or a Keras model, which is trained as it is.
-    graph
-        Accepted and ignored.
-    current_epoch
-        How many epochs `model` has been trained for.
+    graph, current_epoch
+        Accepted and ignored; how many epochs `model` has been trained for.
     priority
         Takes the place of that of the class.
+    max_history, **training
+        As Rasa Core 0.12 takes them: the states that are looked back at, and options of `train` for all trainings.
 
     Attributes
     ----------
@@ -87,11 +87,14 @@ class KerasPolicy(Policy):
         current_epoch: int = 0,
         *,
         priority: int | None = None,
+        max_history: int | None = None,
+        **training: Any,
     ) -> None:
-        self.model = model
+        self.model, self._given = model, keras_training.options_in(training)
         if featurizer is None:
             usual = MaxHistoryTrackerFeaturizer if self._is_served_by_keras() else HistoryFeaturizer
-            featurizer = getattr(self, "_standard_featurizer", usual)()
+            made = getattr(self, "_standard_featurizer", usual)
+            featurizer = made() if max_history is None else made(max_history=max_history)
         if model is not None and not isinstance(model, PolicyNetwork) and not hasattr(model, "predict_on_batch"):
             raise ValueError(f"model is a PolicyNetwork or a Keras model, not {type(model).__name__}.")
         super().__init__(None if isinstance(featurizer, HistoryFeaturizer) else featurizer, priority=priority)
@@ -157,17 +160,13 @@ class KerasPolicy(Policy):
             self.train(training_trackers, domain, **kwargs)
         else:
             self._check(domain)
-            self._learn(
-                training_trackers,
-                domain,
-                {**self._options(kwargs), "epochs": kwargs.get("epochs") or 1},
-                start=self.model,
-            )
+            options = {**self._options(kwargs), "epochs": kwargs.get("epochs") or 1}
+            self._learn(training_trackers, domain, options, start=self.model)
 
     def _options(self, given: Options) -> dict[str, Any]:
         """Return the options, those that are not given, or None, by default; the size of a network is kept."""
         known = {name: value for name, value in given.items() if value is not None}
-        return {**self.defaults, "rnn_size": self.rnn_size, **known}
+        return {**self.defaults, "rnn_size": self.rnn_size, **self._given, **known}
 
     def _learn(self, trackers: Trackers, domain: Domain, options: Options, start: Any) -> None:
         """Train the network `start`, or a new one if that is None."""

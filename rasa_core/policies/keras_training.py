@@ -24,7 +24,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rasa_core.exceptions import ModelError
+from rasa_core.exceptions import ModelError, did_you_mean
 from rasa_core.policies.network import PERCEPTRONS, PolicyNetwork
 from rasa_core.support.progress import Progress
 
@@ -42,6 +42,20 @@ _OF_KERAS = re.compile(r"keras(\.src)?(\.(layers|models|initializers|regularizer
 _REMEDY: Final = "build it in model_architecture of a subclass of KerasPolicy."
 
 _predicting = threading.Lock()  # Keras puts the state of a model aside while it predicts.
+
+
+_OPTIONS: Final = (
+    *("epochs", "most_epochs", "batch_size", "validation_split", "max_training_samples"),
+    *("seed", "random_seed", "verbose", "rnn_size"),
+)
+
+
+def options_in(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of training that were given to a policy; raise `TypeError` for what is none."""
+    for name in given:
+        if name not in _OPTIONS:
+            raise TypeError(f"KerasPolicy has no option {name!r}.{did_you_mean(name, _OPTIONS)}")
+    return {"seed" if name == "random_seed" else name: value for name, value in given.items() if value is not None}
 
 
 def import_keras() -> Any:

@@ -207,29 +207,59 @@ def is_of_rasa_1(folder: Path) -> bool:
 
     Its stories are in Markdown, as in 0.9; its domain has what 0.9 did not, or actions that an action server runs.
     """
-    keys: Mapping[str, Part] = {}
-    with suppress(YamlError):  # Whoever reads the domain tells of it.
-        root = read_yaml(folder / "domain.yml") if (folder / "domain.yml").is_file() else None
-        keys = {} if root is None or not root.is_mapping else root.keys()
-    if "version" in keys or ACTION_FACTORY in keys or "intents" not in keys or not _has_markdown(folder):
+    file = folder / "domain.yml"
+    content = _unversioned(file)
+    if content is None or not _has_markdown(folder) or _has_classes(content):
         return False
-    content = {key: part.data for key, part in keys.items()}
-    named = content.get("actions")
-    actions = {name for name in named if isinstance(name, str)} if isinstance(named, list) else set()
-    if any("." in name for name in actions):  # Classes, as in 0.9.
-        return False
-    intents = content["intents"]
-    options = options_in(intents) if isinstance(intents, list) else {}
-    if not keys.keys().isdisjoint(("forms", "session_config")) or any("triggers" in one for one in options.values()):
+    if has_parts_of_rasa_1(file) or is_run_by_server(file):
         return True
     policies = _policies_in(_settings_in(folder))
     described = [] if policies is None else policies.data
-    if not _ONLY_OF_RASA.isdisjoint(str(one.get("name") if isinstance(one, dict) else one) for one in described):
-        return True
+    return not _ONLY_OF_RASA.isdisjoint(str(one.get("name") if isinstance(one, dict) else one) for one in described)
+
+
+def has_parts_of_rasa_1(file: Path) -> bool:
+    """Tell whether a domain that names no version has what 0.9 did not, or if so, what it did not heed."""
+    content = _unversioned(file)
+    if content is None or _has_classes(content):
+        return False
+    intents = content["intents"]
+    options = options_in(intents) if isinstance(intents, list) else {}
+    return "session_config" in content or "forms" in content or any("triggers" in one for one in options.values())
+
+
+def is_run_by_server(file: Path) -> bool:
+    """Tell whether a domain has actions of its own that an action server runs, by what stands beside it."""
+    content = _unversioned(file)
+    if content is None or _has_classes(content):
+        return False
     said = [content.get(key) for key in ("templates", "responses")]
-    own = actions.difference(*(one for one in said if isinstance(one, dict)))
-    is_served = any(not name.startswith(("utter_", "action_listen", "action_restart")) for name in own)
-    return is_served and ("action_endpoint" in _keys_of(folder / "endpoints.yml") or _uses_sdk(folder))
+    own = _actions_in(content).difference(*(one for one in said if isinstance(one, dict)))
+    if all(name.startswith(("utter_", "action_listen", "action_restart")) for name in own):
+        return False
+    return "action_endpoint" in _keys_of(file.parent / "endpoints.yml") or _uses_sdk(file.parent)
+
+
+def _unversioned(file: Path) -> dict[str, object] | None:
+    """Return the content of a domain that says neither its version nor where actions run; None of any other file."""
+    try:
+        root = read_yaml(file) if file.is_file() else None
+        keys = {} if root is None or not root.is_mapping else root.keys()
+    except (YamlError, TextFileError):  # Whoever reads the domain tells of it.
+        return None
+    if "intents" not in keys or not keys.keys().isdisjoint(("version", ACTION_FACTORY)):
+        return None
+    return {key: part.data for key, part in keys.items()}
+
+
+def _actions_in(content: Mapping[str, object]) -> set[str]:
+    named = content.get("actions")
+    return {name for name in named if isinstance(name, str)} if isinstance(named, list) else set()
+
+
+def _has_classes(content: Mapping[str, object]) -> bool:
+    """Tell whether actions are named as classes, as in 0.9."""
+    return any("." in name for name in _actions_in(content))
 
 
 def _has_markdown(folder: Path) -> bool:

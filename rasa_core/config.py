@@ -1,0 +1,42 @@
+"""The policies in a file, as Rasa Core 0.11 to 0.14 read them from ``policies.yml``."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from rasa_core.policies.keras_policy import KerasPolicy
+from rasa_core.policies.memoization import MemoizationPolicy
+from rasa_core.policies.policy import Policy
+from rasa_core.project import network_of
+from rasa_core.rasa_project.config import read_rasa_config
+from rasa_core.support.problems import told
+
+logger = logging.getLogger(__name__)
+
+
+def load(
+    config_file: str | Path | None = None, fallback_args: object = None, max_history: int | None = None
+) -> list[Policy]:
+    """Return the policies that a file names, each one new; memoization and the network if there is no file.
+
+    Parameters
+    ----------
+    config_file
+        YAML with ``policies:``.
+    fallback_args
+        Ignored; the file says what a fallback does.
+    max_history
+        States that memoization compares, where no file is given.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read, or names a policy that there is none for; the message begins with file and line.
+    """
+    if config_file is None:
+        return [MemoizationPolicy(max_history=max_history), KerasPolicy()]
+    config = read_rasa_config(config_file, network_of)
+    for line in told(config.notes):
+        logger.info("%s", line)
+    return config.policies

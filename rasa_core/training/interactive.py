@@ -1,0 +1,37 @@
+"""Interactive training as programs for Rasa Core 0.11 and later start it; ``online``, which 0.10 had, is the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rasa_core.agent import Agent
+from rasa_core.commands.teach import teach
+
+
+def run_interactive_learning(
+    agent: Agent,
+    stories: str | Path | None = None,
+    finetune: bool = False,
+    serve_forever: bool = True,
+    skip_visualization: bool = False,
+) -> None:
+    """Let somebody talk to a trained agent on the terminal and correct it; what is taught is appended to a file.
+
+    Parameters
+    ----------
+    agent
+        The agent, which has been trained or loaded.
+    stories
+        What it was trained from, to train on all of it in the end, if wanted.
+    finetune, serve_forever, skip_visualization
+        Ignored: corrections are always learnt, the talk lasts until it is ended, and nothing is drawn.
+    """
+    teach(agent, [] if stories is None else agent.load_data(stories))
+
+
+def run_online_learning(agent: Agent, finetune: bool = False, serve_forever: bool = True) -> None:
+    """Do the same, without the stories."""
+    run_interactive_learning(agent)
+
+
+serve_agent = run_online_learning
