@@ -51,11 +51,9 @@ class Agent:
         or None for messages such as ``/greet``.
     tracker_store
         Keeps the conversations, such as ``store_from_url("sqlite:///bot.db")``; in memory if not given.
-    actions
+    actions, action_endpoint
         The action server, its address, or what endpoints.yml says of it; it runs the actions that have no template.
         Without it, `domain` says where they run.
-    action_endpoint
-        The same as `actions`.
     nlg
         The server that words the responses of a bot of Rasa 3, given in the same ways; without it, the domain does.
 
@@ -193,6 +191,8 @@ class Agent:
 
         if training_trackers:
             self.train(training_trackers, **kwargs)
+        if isinstance(training_trackers, str | Path):  # As in 0.8; `train` has told of it.
+            training_trackers = self.load_data(training_trackers)
         taught = teach(self, training_trackers, input_channel, max_visual_history, kwargs)
         if taught:
             self._stories = "\n".join(filter(None, [self._stories, _as_stories(taught)]))
@@ -326,6 +326,8 @@ class Agent:
         """
         processor = self.turns(message_preprocessor)
         return processor.handle_message(UserMessage(text_message, output_channel, sender_id))
+
+    handle_text = handle_message  # As Rasa Core 0.11 calls it.
 
     def handle_channel(self, input_channel: InputChannel, message_preprocessor: Preprocessor | None = None) -> None:
         """Handle the messages of a channel until it ends."""

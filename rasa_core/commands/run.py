@@ -74,7 +74,7 @@ def main(
         The bot, as it is after the conversation.
     """
     input_channel = create_input_channel(channel, port, credentials_file) if isinstance(channel, str) else channel
-    agent = Agent.load(model_directory, interpreter=nlu_model, actions=_action_server(endpoints))
+    agent = Agent.load(model_directory, interpreter=nlu_model, actions=action_server_in(endpoints))
     if input_channel is not None:
         talk_on(agent, input_channel)
     return agent
@@ -88,7 +88,7 @@ def talk_on(agent: Agent, channel: InputChannel) -> None:
         agent.handle_channel(channel)
 
 
-def _action_server(endpoints: str | Path | None) -> dict[str, Any] | None:
+def action_server_in(endpoints: str | Path | None) -> dict[str, Any] | None:
     """Return what a file says of the action server; raise `RasaCoreError` if it is no such file."""
     read = None if endpoints is None else read_yaml(endpoints)
     found = read.keys().get("action_endpoint") if read is not None and read.is_mapping else None

@@ -21,13 +21,21 @@ from rasa_core.commands.common import (
     log_options,
     start_log,
 )
+from rasa_core.commands.run import action_server_in
 from rasa_core.domain import Domain
 from rasa_core.model_folder import DIALOGUE_MODEL
+from rasa_core.nlu.pipeline import keys_of
+from rasa_core.policies.configured import configured_policies
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
-from rasa_core.project import Project
+from rasa_core.policies.policy import Policy
+from rasa_core.project import Project, network_of
+from rasa_core.rasa_project.config import read_rasa_config
+from rasa_core.rasa_project.files import names_policies_of_rasa
+from rasa_core.rasa_project.given import domain_of, domain_of_rasa_1
 from rasa_core.support.folders import check_place
 from rasa_core.support.own_code import CONFIG_NAME, imports_in
+from rasa_core.support.problems import told
 from rasa_core.support.text_edits import Edit, EditError, content_of, inserted, lines_in, replaced, write_edits
 
 DEFAULT_MAX_HISTORY = 3
@@ -58,8 +66,11 @@ def train_dialogue_model(
     nlu_model_path: str | None = None,
     max_history: int | None = None,
     kwargs: Mapping[str, Any] | None = None,
+    *,
+    policy_config: str | Path | None = None,
+    endpoints: str | Path | None = None,
 ) -> Agent:
-    """Train a model with memoization and a network, and write it.
+    """Train a model with memoization and a network, or the policies of a file, and write it.
 
     Parameters
     ----------
@@ -77,17 +88,24 @@ def train_dialogue_model(
         For reading stories, what `Agent.load_data` takes: ``augmentation_factor``, also called ``augmentation``,
         ``unique_last_num_states``, ``debug_plots`` ... The rest is for the policies: ``epochs``, ``batch_size``,
         ``validation_split``, ``verbose`` ...
+    policy_config
+        YAML with ``policies:``, which are trained then.
+    endpoints
+        YAML in which ``action_endpoint:`` is the action server, as Rasa Core 0.10 and later read it.
 
     Returns
     -------
     Agent
         The trained agent.
     """
-    options = dict(kwargs or {})  # What is taken out of it here must not be missing in the caller's own.
+    domain = _domain_for(domain_file, policy_config)
+    trained, found = (policies(max_history), {}) if policy_config is None else _policies_in(policy_config, domain)
+    options = {**found, **(kwargs or {})}  # What is taken out of it here must not be missing in the caller's own.
     if "augmentation" in options:
         options["augmentation_factor"] = options.pop("augmentation")
     reading = {name: options.pop(name) for name in READING if name in options}
-    agent = Agent(domain_file, policies(max_history), interpreter=nlu_model_path if use_online_learning else None)
+    understood_by = nlu_model_path if use_online_learning else None
+    agent = Agent(domain, trained, interpreter=understood_by, actions=action_server_in(endpoints))
     trackers = agent.load_data(stories_file, **reading)
     if use_online_learning:
         agent.train_online(trackers, **options)
@@ -97,12 +115,36 @@ def train_dialogue_model(
     return agent
 
 
+def _domain_for(domain: str | Path, file: str | Path | None) -> Domain:
+    """Return the domain in a file, as the policies that another file names see it."""
+    is_old = file is not None and names_policies_of_rasa(Path(file))
+    return domain_of_rasa_1(domain) if is_old else domain_of(domain, None)
+
+
+def _policies_in(file: str | Path, domain: Domain) -> tuple[Sequence[Policy], dict[str, Any]]:
+    """Return the policies that a file names, and the options of training in it; say what is not as it was."""
+    if domain.rasa is not None:
+        config = read_rasa_config(file, network_of)
+        for line in told(config.notes):
+            click.echo(line)
+        return config.policies, {} if config.epochs is None else {"most_epochs": config.epochs}
+    found = configured_policies(keys_of(file), network_of)
+    found.choose_action(domain.action_names)
+    for line in (*found.notes, *found.passed_over):
+        click.echo(line)
+    return found.policies, found.training
+
+
 def policies(max_history: int | None = DEFAULT_MAX_HISTORY) -> list[MemoizationPolicy | KerasPolicy]:
     """Return the policies that the commands train."""
     return [
         MemoizationPolicy(max_history=max_history),
         KerasPolicy(),
     ]
+
+
+_WAYS = ("default", "interactive")  # As Rasa Core 0.13 called the two ways of training.
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command(cls=Command, epilog=_EXAMPLES, context_settings=CONTEXT)
@@ -146,6 +188,8 @@ def policies(max_history: int | None = DEFAULT_MAX_HISTORY) -> list[MemoizationP
     show_default=True,
     help="Stories glued together.",
 )
+@click.option("-c", "--config", type=_FILE, help="YAML with policies:, which are trained then.")
+@click.option("--endpoints", type=_FILE, help="YAML in which action_endpoint: is the action server, for --online.")
 @click.option("--online", is_flag=True, help="Then talk to the bot, and correct what it does.")
 @click.option("--debug_plots", is_flag=True, help="Draw the checkpoints into story_blocks_connections.html.")
 @click.option("--force", is_flag=True, help="Train a project though nothing has changed.")
@@ -163,6 +207,14 @@ def command(
     second form; a project has its own.
     """
     start_log(verbose, debug)
+    # As Rasa Core 0.13 called the two ways of training.
+    if (
+        project is not None
+        and str(project) in ("default", "interactive")
+        and options["domain"]
+        and not project.exists()
+    ):
+        options["online"], project = options["online"] or str(project) == "interactive", None
     if project is not None:
         _train_project(project, force, imports, options)
     else:
@@ -172,6 +224,8 @@ def command(
 def _train_project(folder: Path, force: bool, imports: Sequence[str], options: Mapping[str, Any]) -> None:
     if options["out"] is not None:
         raise click.UsageError("--out does not go with a project folder, whose models have a fixed place.")
+    if options["config"] is not None:
+        raise click.UsageError("--config does not go with a project folder, which has a config.yml of its own.")
     project = Project(folder, options["domain"], options["stories"])
     load_modules(imports, folder, project.domain_file)
     nlu, lenient = options["nlu"] is None, options["lenient"]
@@ -255,7 +309,7 @@ def _train_files(imports: Sequence[str], options: dict[str, Any]) -> None:
     load_modules(imports, options["domain"])
     check_place(options["out"], DIALOGUE_MODEL)  # Before minutes of training, which would be lost.
     if not options["lenient"]:
-        refuse_unusable(Domain.load(options["domain"]), options["stories"], str(options["domain"]))
+        refuse_unusable(_domain_for(options["domain"], options["config"]), options["stories"], str(options["domain"]))
     if options["nlu"] is not None and not options["online"]:
         click.echo("Nobody talks to the bot without --online; -u is ignored.", err=True)
     started = time.perf_counter()
@@ -268,6 +322,8 @@ def _train_files(imports: Sequence[str], options: dict[str, Any]) -> None:
         options["nlu"],
         options["history"],
         {name: options[name] for name in wanted if options[name] is not None},
+        policy_config=options["config"],
+        endpoints=options["endpoints"],
     )
     # With a person in between, the time says nothing of the training.
     duration = "" if options["online"] else f"trained in {time.perf_counter() - started:.1f} s; "

@@ -23,7 +23,7 @@ from typing import Any, Final
 from rasa_core.events import ACTION_LISTEN_NAME
 from rasa_core.exceptions import ModelError, did_you_mean
 from rasa_core.policies.augmented_memoization import AugmentedMemoizationPolicy
-from rasa_core.policies.fallback import FallbackPolicy
+from rasa_core.policies.fallback import OF_RASA, FallbackPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.ngram import NGramPolicy
 from rasa_core.policies.policy import Policy
@@ -119,7 +119,7 @@ class ConfiguredPolicies:
         """
         known = set(action_names)
         for name, place in self.actions.items():
-            if name not in known:
+            if name not in known and name != OF_RASA:  # For which the policy finds another.
                 hint = did_you_mean(name, known)
                 raise ModelError(f"{place}: the domain has no action {name!r} for the fallback.{hint}")
         chosen = next((name for name in FALLBACK_ACTIONS if name in known), ACTION_LISTEN_NAME)

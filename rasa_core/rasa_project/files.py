@@ -36,8 +36,7 @@ from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
 YAML_SUFFIXES: Final = (".yml", ".yaml")
 _OLD_STORIES: Final = ("stories.md", "stories")
 _STORIES_OF_RASA_2: Final = "data/stories.md"  # Or of 0.9.
-_SETTINGS: Final = ("config.yml", "policies.yml", "policy.yml", "policy_config.yml")
-"""Where Rasa 1, and before it Rasa Core, were told of policies."""
+_SETTINGS: Final = "config.yml"
 _ONLY_OF_RASA: Final = frozenset(["FormPolicy", "MappingPolicy", "TwoStageFallbackPolicy", "RulePolicy"])
 _SDKS: Final = (b"rasa_core_sdk", b"rasa_sdk")
 STORY_KEYS: Final = frozenset({"stories", "rules"})
@@ -213,7 +212,12 @@ def is_of_rasa_1(folder: Path) -> bool:
         return False
     if has_parts_of_rasa_1(file) or is_run_by_server(file):
         return True
-    policies = _policies_in(_settings_in(folder))
+    return names_policies_of_rasa(_settings_in(folder))
+
+
+def names_policies_of_rasa(file: Path) -> bool:
+    """Tell whether a file of settings names a policy that 0.9 did not have, and that stands for rules."""
+    policies = _policies_in(file)
     described = [] if policies is None else policies.data
     return not _ONLY_OF_RASA.isdisjoint(str(one.get("name") if isinstance(one, dict) else one) for one in described)
 
@@ -275,9 +279,10 @@ def _markdown_in(places: Iterable[Path]) -> Iterator[Path]:
 
 
 def _settings_in(folder: Path) -> Path:
-    """Return the first file of settings that names policies, or config.yml."""
-    found = (folder / name for name in _SETTINGS)
-    return next((path for path in found if _policies_in(path) is not None), folder / _SETTINGS[0])
+    """Return config.yml, or the first other file beside it that names policies, as Rasa Core was told of any."""
+    beside = sorted(path for path in folder.iterdir() if path.suffix in YAML_SUFFIXES and path.name != _SETTINGS)
+    found = (path for path in [folder / _SETTINGS, *beside] if _policies_in(path) is not None)
+    return next(found, folder / _SETTINGS)
 
 
 def _uses_sdk(folder: Path) -> bool:

@@ -13,6 +13,11 @@ from rasa_core.rasa_project.files import has_parts_of_rasa_1, is_run_by_server
 logger = logging.getLogger(__name__)
 
 
+def domain_of_rasa_1(file: str | Path) -> Domain:
+    """Return the domain in a file that is known to be of Rasa 1; raise `DomainError` if something is wrong in it."""
+    return Domain.from_rasa(read_rasa_domain([file], of_rasa_1={}))
+
+
 def domain_of(domain: str | Path | Domain, action_factory: str | None) -> Domain:
     """Return the domain that a program gives, or the one in the file that it names.
 
@@ -31,7 +36,7 @@ def domain_of(domain: str | Path | Domain, action_factory: str | None) -> Domain
     if not isinstance(domain, str | Path):
         raise ValueError(f"domain is a Domain or the path of a domain file, not {type(domain).__name__}.")
     if has_parts_of_rasa_1(Path(domain)):
-        return Domain.from_rasa(read_rasa_domain([domain], of_rasa_1={}))
+        return domain_of_rasa_1(domain)
     try:
         return Domain.load(domain, action_factory)
     except DomainError:
