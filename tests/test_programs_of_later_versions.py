@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from rasa_core import config
 from rasa_core.agent import Agent
 from rasa_core.commands.run import command
+from rasa_core.commands.train import command as train_command
 from rasa_core.domain import Domain
 from rasa_core.exceptions import DomainError, RasaCoreError
 from rasa_core.policies.embedding_policy import EmbeddingPolicy
@@ -192,3 +193,48 @@ def test_run_takes_the_action_server_from_a_file(tmp_path: Path, monkeypatch: py
     told = CliRunner().invoke(command, [*flags, "bad.yml"])
     assert "bad.yml:1: action_endpoint: has the url: of the action server." in told.output
     assert told.exit_code == 1
+
+
+POLICIES: Final = "policies:\n- name: MemoizationPolicy\n  max_history: 4\n"
+FALLBACK: Final = "- name: FallbackPolicy\n  nlu_threshold: 0.4\n  fallback_action_name: action_default_fallback\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "kinds"),
+    [
+        (FALLBACK, ["MemoizationPolicy", "FallbackPolicy"]),
+        ("- name: FormPolicy\n", ["MemoizationPolicy", "RulePolicy"]),
+    ],
+)
+@pytest.mark.parametrize("way", [[], ["default"]])
+def test_train_takes_the_policies_from_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str, kinds: list[str], way: list[str]
+) -> None:
+    monkeypatch.chdir(bot(tmp_path, **{"policies.yml": POLICIES + more, "endpoints.yml": ENDPOINTS}))
+    flags = ["-d", "weather_domain.yml", "-s", "stories.md", "-o", "models/dialogue", "-c", "policies.yml"]
+    told = CliRunner().invoke(train_command, [*way, *flags, "--endpoints", "endpoints.yml"])
+    assert told.exit_code == 0, told.output
+    assert ("policies.yml:4: FormPolicy: replaced by RulePolicy." in told.output) is ("FormPolicy" in more)
+    agent = Agent.load("models/dialogue")
+    assert [type(policy).__name__ for policy in agent.policy_ensemble.policies] == kinds
+    assert agent.policy_ensemble.policies[0].max_history == 4
+
+
+def test_train_interactive_teaches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(bot(tmp_path, **{"policies.yml": POLICIES, "endpoints.yml": ENDPOINTS}))
+    flags = ["-d", "weather_domain.yml", "-s", "stories.md", "-o", "models/dialogue", "-c", "policies.yml"]
+    told = CliRunner().invoke(train_command, ["interactive", *flags], input="/stop\n")
+    assert told.exit_code == 0, told.output
+    assert "Talk to the bot. Before each of its actions" in told.output
+    assert "the model is in models/dialogue." in told.output
+
+
+def test_stories_that_are_named_are_trained_on_after_teaching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(bot(tmp_path, **{"endpoints.yml": ENDPOINTS}))
+    agent = Agent("weather_domain.yml", policies=[MemoizationPolicy()])
+    lines = iter(["/greet", "1", "1", "/rain", "/stop", "taught.md", "y"])
+    monkeypatch.setattr("builtins.input", lambda prompt="": next(lines))
+    with pytest.warns(DeprecationWarning, match="train takes trackers"):
+        agent.train_online("stories.md")  # type: ignore[arg-type]
+    assert "* greet" in (tmp_path / "taught.md").read_text()
+    assert agent.handle_text("/greet", sender_id="new") == [{"recipient_id": "new", "text": "Good day"}]

@@ -81,7 +81,8 @@ class RasaFiles:
     @property
     def domain_files(self) -> list[Path]:
         """The files that say something of the domain, in their order."""
-        found = [path for path in (self.folder / "domain.yml", self.folder / "domain.yaml") if path.is_file()]
+        named = (self.folder / "domain.yml", self.folder / "domain.yaml")
+        found = [path for path in ([_old_domain(self.folder)] if self.is_of_rasa_1 else named) if path.is_file()]
         found += _yaml_files(self.folder / "domain")
         return [*found, *(path for path in self.data_files if self._keys.of(path) & DOMAIN_KEYS)]
 
@@ -206,7 +207,7 @@ def is_of_rasa_1(folder: Path) -> bool:
 
     Its stories are in Markdown, as in 0.9; its domain has what 0.9 did not, or actions that an action server runs.
     """
-    file = folder / "domain.yml"
+    file = _old_domain(folder)
     content = _unversioned(file)
     if content is None or not _has_markdown(folder) or _has_classes(content):
         return False
@@ -220,6 +221,16 @@ def names_policies_of_rasa(file: Path) -> bool:
     policies = _policies_in(file)
     described = [] if policies is None else policies.data
     return not _ONLY_OF_RASA.isdisjoint(str(one.get("name") if isinstance(one, dict) else one) for one in described)
+
+
+def _old_domain(folder: Path) -> Path:
+    """Return domain.yml, or without it the only file in the folder that holds a domain, whatever its name."""
+    named = folder / "domain.yml"
+    if named.is_file():
+        return named
+    files = sorted(path for path in folder.iterdir() if path.suffix in YAML_SUFFIXES and path.is_file())
+    found = [path for path in files if {"intents", "actions"} <= _keys_of(path)]
+    return found[0] if len(found) == 1 else named
 
 
 def has_parts_of_rasa_1(file: Path) -> bool:

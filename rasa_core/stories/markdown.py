@@ -47,6 +47,7 @@ _NAMELESS: Final = ("-", ">")
 _IN_FORM: Final = "form: "
 """As Rasa marks what went on inside of a form: the form does it by itself, and nothing is to be learnt from it."""
 _MARKS_OF_LISTS: Final = re.compile(r"^[\W\d]+")  # As in "+ greet", "1. greet" and "[ ] greet".
+_OLD_END, _END = "action_deactivate_form", "action_deactivate_loop"  # Of Rasa 1, and of later versions.
 _NOT_IN_STORIES: Final = frozenset(["user", "bot", "agent", "action", "topic"])
 # Characters that cannot be seen, dashes, bullets, stars, quotes and others that are taken for the marks of lines.
 _LOOKALIKES: Final = (
@@ -238,6 +239,8 @@ class StoryFileReader:
         events = self._events_before.get(text)
         if events is None:
             events, doubt = _events_of(text)
+            if text[1:].strip() == _OLD_END and _END in self._names.known("action"):
+                events = (ActionExecuted(_END),)
             self._doubt(doubt, place)
             if doubt is None:  # Otherwise it is told of wherever it stands.
                 self._events_before[text] = events

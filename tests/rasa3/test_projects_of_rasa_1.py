@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from rasa_core.agent import Agent
 from rasa_core.commands.check import command
+from rasa_core.events import ActionExecuted
 from rasa_core.project import Project
 from rasa_core.rasa_project.files import is_of_rasa_1, is_rasa
 
@@ -167,6 +168,7 @@ PLAIN_STORIES: Final = "## a\n* greet\n - utter_greet\n\n## b\n* weather\n - act
         ({"actions.py": "from rasa_core_sdk import Action\n"}, True),
         ({"actions.py": "from rasa_core.actions import Action\n"}, False),
         ({"policies.yml": "policies:\n- name: FormPolicy\n"}, True),
+        ({"core_config.yml": "policies:\n- name: TwoStageFallbackPolicy\n"}, True),
         ({"config.yml": "policies:\n- name: KerasPolicy\n"}, False),
         ({"endpoints.yml": ENDPOINTS, "domain.yml": PLAIN + "action_factory: remote\n"}, False),
         ({"endpoints.yml": ENDPOINTS, "domain.yml": PLAIN.replace("action_w", "actions.W")}, False),
@@ -193,6 +195,28 @@ def test_its_stories_stand_where_rasa_core_had_them(tmp_path: Path, place: str) 
     assert project.rasa is not None
     assert project.story_files == [tmp_path / place]
     assert len(project.rasa.read_stories().steps) == 2
+
+
+def test_its_domain_may_have_any_name(tmp_path: Path) -> None:
+    write(tmp_path, **{"tea_domain.yml": PLAIN, "data/stories.md": PLAIN_STORIES, "endpoints.yml": ENDPOINTS})
+    project = Project(tmp_path)
+    assert project.rasa is not None
+    assert project.domain_file == tmp_path / "tea_domain.yml"
+    assert "action_weather" in project.load_domain().action_names
+    write(tmp_path, **{"other.yml": PLAIN})
+    assert not is_rasa(tmp_path)
+
+
+def test_the_end_of_a_form_has_the_name_of_later_versions(tmp_path: Path) -> None:
+    stories = (
+        '## a\n* order\n - tea_form\n - form{"name": "tea_form"}\n - action_deactivate_form\n - form{"name": null}\n'
+    )
+    files = Project(bot(tmp_path, **{"data/stories.md": stories})).rasa
+    assert files is not None
+    names = [
+        event.action_name for event in files.read_stories().steps[0][0].events if isinstance(event, ActionExecuted)
+    ]
+    assert names == ["tea_form", "action_deactivate_loop"]
 
 
 def test_a_list_of_forms_is_no_form_of_rasa_3(tmp_path: Path) -> None:
