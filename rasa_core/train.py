@@ -11,7 +11,10 @@ import argparse
 
 from rasa_core.commands.common import argument_parser
 from rasa_core.commands.train import command, train_dialogue_model
-from rasa_core.training import interactive, online
+from rasa_core.training import interactive
+
+online = interactive
+"""As Rasa Core 0.10 called it."""
 
 __all__ = ["create_argument_parser", "interactive", "online", "train_dialogue_model"]
 

@@ -23,6 +23,7 @@ from rasa_core.commands.common import (
 )
 from rasa_core.commands.talk import Talk
 from rasa_core.exceptions import RasaCoreError
+from rasa_core.rasa_project.given import action_server_in
 from rasa_core.slots import class_from_path
 from rasa_core.support.own_code import module_with
 from rasa_core.support.yaml_parts import read_yaml
@@ -86,17 +87,6 @@ def talk_on(agent: Agent, channel: InputChannel) -> None:
         chat(agent, channel)
     else:
         agent.handle_channel(channel)
-
-
-def action_server_in(endpoints: str | Path | None) -> dict[str, Any] | None:
-    """Return what a file says of the action server; raise `RasaCoreError` if it is no such file."""
-    read = None if endpoints is None else read_yaml(endpoints)
-    found = read.keys().get("action_endpoint") if read is not None and read.is_mapping else None
-    if found is None or found.is_null:
-        return None
-    if not found.is_mapping or "url" not in found.data:
-        raise RasaCoreError(f"{found.place}: action_endpoint: has the url: of the action server.")
-    return dict(found.data)
 
 
 def create_input_channel(

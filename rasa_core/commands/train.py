@@ -21,7 +21,6 @@ from rasa_core.commands.common import (
     log_options,
     start_log,
 )
-from rasa_core.commands.run import action_server_in
 from rasa_core.domain import Domain
 from rasa_core.model_folder import DIALOGUE_MODEL
 from rasa_core.nlu.pipeline import keys_of
@@ -31,8 +30,8 @@ from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.policy import Policy
 from rasa_core.project import Project, network_of
 from rasa_core.rasa_project.config import read_rasa_config
-from rasa_core.rasa_project.files import names_policies_of_rasa
-from rasa_core.rasa_project.given import domain_of, domain_of_rasa_1
+from rasa_core.rasa_project.given import action_server_in, domain_of, domain_of_rasa_1
+from rasa_core.rasa_project.signs import names_policies_of_rasa
 from rasa_core.support.folders import check_place
 from rasa_core.support.own_code import CONFIG_NAME, imports_in
 from rasa_core.support.problems import told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +14,6 @@ from rasa_core.domain import Domain
 from rasa_core.events import UserUttered
 from rasa_core.exceptions import ModelError, did_you_mean
 from rasa_core.rasa3.domain_parts import (
-    ACTION_FACTORY,
     DATA_KEYS,
     DOMAIN_KEYS,
     KNOWN_KEYS,
@@ -25,6 +24,14 @@ from rasa_core.rasa3.domain_parts import (
 from rasa_core.rasa3.mappings import options_in
 from rasa_core.rasa3.retrieval import holds_responses, responses_in
 from rasa_core.rasa3.rule import Rule, rules_of_old_policies
+from rasa_core.rasa_project.signs import (
+    has_classes,
+    has_parts_of_rasa_1,
+    is_run_by_server,
+    names_policies_of_rasa,
+    policies_in,
+    unversioned,
+)
 from rasa_core.stories.files import holds_stories
 from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.yaml import ReadStories, YamlStoryReader
@@ -37,8 +44,6 @@ YAML_SUFFIXES: Final = (".yml", ".yaml")
 _OLD_STORIES: Final = ("stories.md", "stories")
 _STORIES_OF_RASA_2: Final = "data/stories.md"  # Or of 0.9.
 _SETTINGS: Final = "config.yml"
-_ONLY_OF_RASA: Final = frozenset(["FormPolicy", "MappingPolicy", "TwoStageFallbackPolicy", "RulePolicy"])
-_SDKS: Final = (b"rasa_core_sdk", b"rasa_sdk")
 STORY_KEYS: Final = frozenset({"stories", "rules"})
 _UNTOLD: Final = ("version", "imports", *sorted(DATA_KEYS))  # Not about the bot, or told of with the data.
 
@@ -164,7 +169,7 @@ class RasaFiles:
         return read
 
     def _rules_of_old_policies(self, read: ReadStories) -> Iterator[Rule]:
-        found = _policies_in(self.config_file)
+        found = policies_in(self.config_file)
         parts = self.domain.rasa
         if found is None or parts is None:
             return iter(())
@@ -208,19 +213,12 @@ def is_of_rasa_1(folder: Path) -> bool:
     Its stories are in Markdown, as in 0.9; its domain has what 0.9 did not, or actions that an action server runs.
     """
     file = _old_domain(folder)
-    content = _unversioned(file)
-    if content is None or not _has_markdown(folder) or _has_classes(content):
+    content = unversioned(file)
+    if content is None or not _has_markdown(folder) or has_classes(content):
         return False
     if has_parts_of_rasa_1(file) or is_run_by_server(file):
         return True
     return names_policies_of_rasa(_settings_in(folder))
-
-
-def names_policies_of_rasa(file: Path) -> bool:
-    """Tell whether a file of settings names a policy that 0.9 did not have, and that stands for rules."""
-    policies = _policies_in(file)
-    described = [] if policies is None else policies.data
-    return not _ONLY_OF_RASA.isdisjoint(str(one.get("name") if isinstance(one, dict) else one) for one in described)
 
 
 def _old_domain(folder: Path) -> Path:
@@ -231,50 +229,6 @@ def _old_domain(folder: Path) -> Path:
     files = sorted(path for path in folder.iterdir() if path.suffix in YAML_SUFFIXES and path.is_file())
     found = [path for path in files if {"intents", "actions"} <= _keys_of(path)]
     return found[0] if len(found) == 1 else named
-
-
-def has_parts_of_rasa_1(file: Path) -> bool:
-    """Tell whether a domain that names no version has what 0.9 did not, or if so, what it did not heed."""
-    content = _unversioned(file)
-    if content is None or _has_classes(content):
-        return False
-    intents = content["intents"]
-    options = options_in(intents) if isinstance(intents, list) else {}
-    return "session_config" in content or "forms" in content or any("triggers" in one for one in options.values())
-
-
-def is_run_by_server(file: Path) -> bool:
-    """Tell whether a domain has actions of its own that an action server runs, by what stands beside it."""
-    content = _unversioned(file)
-    if content is None or _has_classes(content):
-        return False
-    said = [content.get(key) for key in ("templates", "responses")]
-    own = _actions_in(content).difference(*(one for one in said if isinstance(one, dict)))
-    if all(name.startswith(("utter_", "action_listen", "action_restart")) for name in own):
-        return False
-    return "action_endpoint" in _keys_of(file.parent / "endpoints.yml") or _uses_sdk(file.parent)
-
-
-def _unversioned(file: Path) -> dict[str, object] | None:
-    """Return the content of a domain that says neither its version nor where actions run; None of any other file."""
-    try:
-        root = read_yaml(file) if file.is_file() else None
-        keys = {} if root is None or not root.is_mapping else root.keys()
-    except (YamlError, TextFileError):  # Whoever reads the domain tells of it.
-        return None
-    if "intents" not in keys or not keys.keys().isdisjoint(("version", ACTION_FACTORY)):
-        return None
-    return {key: part.data for key, part in keys.items()}
-
-
-def _actions_in(content: Mapping[str, object]) -> set[str]:
-    named = content.get("actions")
-    return {name for name in named if isinstance(name, str)} if isinstance(named, list) else set()
-
-
-def _has_classes(content: Mapping[str, object]) -> bool:
-    """Tell whether actions are named as classes, as in 0.9."""
-    return any("." in name for name in _actions_in(content))
 
 
 def _has_markdown(folder: Path) -> bool:
@@ -292,14 +246,8 @@ def _markdown_in(places: Iterable[Path]) -> Iterator[Path]:
 def _settings_in(folder: Path) -> Path:
     """Return config.yml, or the first other file beside it that names policies, as Rasa Core was told of any."""
     beside = sorted(path for path in folder.iterdir() if path.suffix in YAML_SUFFIXES and path.name != _SETTINGS)
-    found = (path for path in [folder / _SETTINGS, *beside] if _policies_in(path) is not None)
+    found = (path for path in [folder / _SETTINGS, *beside] if policies_in(path) is not None)
     return next(found, folder / _SETTINGS)
-
-
-def _uses_sdk(folder: Path) -> bool:
-    """Tell whether code of the bot is for an action server."""
-    files = [*folder.glob("*.py"), *folder.glob("actions/*.py")]
-    return any(name in path.read_bytes() for path in files if path.is_file() for name in _SDKS)
 
 
 def _yaml_files(folder: Path) -> Iterator[Path]:
@@ -319,16 +267,6 @@ def _keys_of(path: Path) -> frozenset[str]:
         return frozenset() if root is None else frozenset(root.keys())
     except YamlError:
         return STORY_KEYS
-
-
-def _policies_in(path: Path) -> Part | None:
-    """Return the ``policies:`` of a config.yml; None if there are none, or the file cannot be read."""
-    try:
-        root = read_yaml(path) if path.is_file() else None
-        found = None if root is None or not root.is_mapping else root.keys().get("policies")
-    except YamlError:  # Whoever reads the settings tells of it.
-        return None
-    return found if found is not None and found.is_list else None
 
 
 def _texts_said(files: Iterable[Path]) -> Iterator[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 from rasa_core.domain import Domain
-from rasa_core.exceptions import DomainError
+from rasa_core.exceptions import DomainError, ModelError
 from rasa_core.rasa3.domain_parts import read_rasa_domain
-from rasa_core.rasa_project.files import has_parts_of_rasa_1, is_run_by_server
+from rasa_core.rasa_project.signs import has_parts_of_rasa_1, is_run_by_server
+from rasa_core.support.yaml_parts import YamlError, read_yaml
 
 logger = logging.getLogger(__name__)
 
@@ -44,3 +46,23 @@ def domain_of(domain: str | Path | Domain, action_factory: str | None) -> Domain
             raise
         logger.info("%s: its actions run in the action server, which action_endpoint= or endpoints.yml names.", domain)
         return Domain.load(domain, "remote")
+
+
+def action_server_in(endpoints: str | Path | None) -> dict[str, Any] | None:
+    """Return what a file such as endpoints.yml says of the action server, None if nothing.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read, or says nothing of use; the message begins with file and line.
+    """
+    try:
+        read = None if endpoints is None else read_yaml(endpoints)
+    except YamlError as error:
+        raise ModelError(str(error)) from error
+    found = read.keys().get("action_endpoint") if read is not None and read.is_mapping else None
+    if found is None or found.is_null:
+        return None
+    if not found.is_mapping or "url" not in found.data:
+        raise ModelError(f"{found.place}: action_endpoint: has the url: of the action server.")
+    return dict(found.data)

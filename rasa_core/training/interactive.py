@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rasa_core import _legacy
 from rasa_core.agent import Agent
-from rasa_core.commands.teach import teach
 
 
 def run_interactive_learning(
@@ -26,7 +26,7 @@ def run_interactive_learning(
     finetune, serve_forever, skip_visualization
         Ignored: corrections are always learnt, the talk lasts until it is ended, and nothing is drawn.
     """
-    teach(agent, [] if stories is None else agent.load_data(stories))
+    _legacy.load("teach")(agent, [] if stories is None else agent.load_data(stories))
 
 
 def run_online_learning(agent: Agent, finetune: bool = False, serve_forever: bool = True) -> None:
