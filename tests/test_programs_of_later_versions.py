@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import importlib
+import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Final
+from urllib.request import Request, urlopen
 
 import pytest
 from click.testing import CliRunner
+from launched_command import listens, until
+from programs import free_port
 
 from rasa_core import config
 from rasa_core.agent import Agent
 from rasa_core.commands.run import command
 from rasa_core.commands.train import command as train_command
+from rasa_core.commands.visualize import command as visualize_command
 from rasa_core.domain import Domain
 from rasa_core.exceptions import DomainError, RasaCoreError
 from rasa_core.policies.embedding_policy import EmbeddingPolicy
@@ -238,3 +243,28 @@ def test_stories_that_are_named_are_trained_on_after_teaching(tmp_path: Path, mo
         agent.train_online("stories.md")  # type: ignore[arg-type]
     assert "* greet" in (tmp_path / "taught.md").read_text()
     assert agent.handle_text("/greet", sender_id="new") == [{"recipient_id": "new", "text": "Good day"}]
+
+
+@pytest.mark.parametrize("way", [["--enable_api", "--cors", "*"], ["-c", "rest"]])
+def test_run_serves_as_in_later_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: list[str]) -> None:
+    monkeypatch.chdir(bot(tmp_path, **{"endpoints.yml": ENDPOINTS}))
+    agent = Agent("weather_domain.yml", policies=[MemoizationPolicy()])
+    agent.train(agent.load_data("stories.md"))
+    agent.persist("models/dialogue")
+    port = free_port()
+    command = [sys.executable, "-m", "rasa_core.run", "-d", "models/dialogue", "--endpoints", "endpoints.yml", *way]
+    with subprocess.Popen([*command, "-p", str(port)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        try:
+            until(lambda: listens(port))
+            request = Request(f"http://127.0.0.1:{port}/conversations/a/respond", b'{"query": "/greet"}')
+            with urlopen(request) as answer:
+                assert json.load(answer)[0]["text"] == "Good day"
+        finally:
+            process.terminate()
+
+
+def test_visualize_takes_a_file_of_policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(bot(tmp_path, **{"policies.yml": POLICIES, "endpoints.yml": ENDPOINTS}))
+    flags = ["-d", "weather_domain.yml", "-s", "stories.md", "-c", "policies.yml", "-o", "graph.html"]
+    assert CliRunner().invoke(visualize_command, flags).exit_code == 0
+    assert "action_rain" in (tmp_path / "graph.html").read_text()

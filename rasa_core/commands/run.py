@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from rasa_core import _legacy
 from rasa_core.agent import Agent
 from rasa_core.channels.channel import HttpInputChannel, HttpInputComponent, InputChannel
 from rasa_core.channels.console import ConsoleInputChannel
@@ -29,6 +30,7 @@ from rasa_core.support.own_code import module_with
 from rasa_core.support.yaml_parts import read_yaml
 
 CONSOLE = "cmdline"
+_REST = "rest"  # As Rasa Core 0.11 calls what `create_app` serves.
 LEFT_OUT = ("facebook", "mattermost", "slack", "telegram", "twilio")  # What 0.9 had built in.
 DEFAULT_PORT = 5002
 
@@ -186,6 +188,14 @@ def chat(agent: Agent, channel: ConsoleInputChannel) -> None:
     show_default=True,
     help="Where messages come from: the terminal, or the class of a channel of your own, as module.Class.",
 )
+@click.option(
+    "--enable_api",
+    "--enable-api",
+    is_flag=True,
+    help="Serve the bot over HTTP at --port, as -c rest does; rasa-core serve has more to choose.",
+)
+@click.option("--cors", metavar="ORIGIN", multiple=True, help="Web page that may call it then; may be repeated.")
+@click.option("-t", "--auth_token", "--auth-token", metavar="TOKEN", help="What callers must send then.")
 @import_option
 @log_options
 def command(
@@ -197,6 +207,9 @@ def command(
     credentials: str | None,
     endpoints: str | None,
     connector: str,
+    enable_api: bool,
+    cors: tuple[str, ...],
+    auth_token: str | None,
     imports: tuple[str, ...],
     verbose: bool,
     debug: bool,
@@ -217,4 +230,9 @@ def command(
         raise click.ClickException(f"there is no credentials file {credentials!r}.")
     if endpoints is not None and not Path(endpoints).is_file():
         raise click.ClickException(f"there is no file of endpoints {endpoints!r}.")
-    main(core, nlu, connector, port, credentials, endpoints)
+    if enable_api or connector == _REST:
+        agent = Agent.load(core, interpreter=nlu, actions=action_server_in(endpoints))
+        click.echo(f"Serving {core} at http://localhost:{port}; Ctrl+C stops it.")
+        _legacy.load("create_app")(agent, cors_origins=cors or None, auth_token=auth_token).run(port=port)
+    else:
+        main(core, nlu, connector, port, credentials, endpoints)

@@ -65,6 +65,7 @@ def _steps_of(bot: Project, domain: Domain) -> list[StoryStep]:
     show_default=True,
     help="How many actions in a row are the same where stories are drawn as one.",
 )
+@click.option("-c", "--config", metavar="FILE", hidden=True, expose_value=False)  # Of policies, in later versions.
 @click.option("-nlu", "--nlu_data", "--nlu-data", metavar="FILE", help="NLU examples, shown in place of intents.")
 @import_option
 @log_options

@@ -197,6 +197,15 @@ def test_its_stories_stand_where_rasa_core_had_them(tmp_path: Path, place: str) 
     assert len(project.rasa.read_stories().steps) == 2
 
 
+def test_it_is_the_same_where_its_files_are_named(tmp_path: Path) -> None:
+    write(tmp_path, **{"domain.yml": PLAIN, "data/stories.md": PLAIN_STORIES, "endpoints.yml": ENDPOINTS})
+    write(tmp_path, **{"mine.md": PLAIN_STORIES, "mine.yml": PLAIN})
+    assert Project(tmp_path, "domain.yml", "data/stories.md").rasa is not None
+    assert Project(tmp_path, stories=tmp_path / "data").rasa is not None
+    assert Project(tmp_path, "mine.yml").rasa is None
+    assert Project(tmp_path, stories="mine.md").rasa is None
+
+
 def test_its_domain_may_have_any_name(tmp_path: Path) -> None:
     write(tmp_path, **{"tea_domain.yml": PLAIN, "data/stories.md": PLAIN_STORIES, "endpoints.yml": ENDPOINTS})
     project = Project(tmp_path)
