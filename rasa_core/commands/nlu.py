@@ -284,7 +284,7 @@ def evaluate(
     """Measure how well messages are understood: intents, entities, and messages as a whole.
 
     Give a model (-m) and messages that it has not learnt, or --folds to train and measure on the same data without
-    measuring on what was learnt. An entity counts as right if its name and its exact place in the text are.
+    measuring on what was learnt. An entity counts as right if its name, role, group and exact place in the text are.
     """
     start_log(verbose, debug)
     _check_flags(flags)

@@ -1,7 +1,8 @@
 """Measures how well messages are understood: what was expected of each, and what an interpreter found.
 
-An entity is right if its name, its start and its end are; its value does not count. A message is right as a whole if
-its intent and all of its entities are, and nothing else was found. Examples without an intent count for entities alone.
+An entity is right if its name, role, group, start and end are; its value does not count. A message is right as a whole
+if its intent and all of its entities are, and nothing else was found. Examples without an intent count for entities
+alone.
 """
 
 from __future__ import annotations
@@ -56,6 +57,11 @@ class Parser(Protocol):
 # -- results
 
 
+def _label(entity: str, role: str | None, group: str | None) -> str:
+    """Return what reports call an entity, such as ``city``, or ``city (to) [1]``."""
+    return f"{entity}{f' ({role})' if role else ''}{f' [{group}]' if group else ''}"
+
+
 @dataclass(frozen=True)
 class MessageResult:
     """One message: what was expected, and what was found.
@@ -71,7 +77,7 @@ class MessageResult:
     meant : str
         The intent that was found, or for which the fallback was; empty for none.
     found : frozenset of (int, int, str)
-        Start, end and name of each entity that was found.
+        Start, end and name of each entity that was found, the latter with role and group if it has any.
     misread : tuple of str
         What is told of each entity that was found where it is, but with another value.
     """
@@ -87,7 +93,7 @@ class MessageResult:
     def expected(self) -> frozenset[Span]:
         """Start, end and name of each entity that should have been found; those without text are none."""
         spans = self.example.entities
-        return frozenset((span.start, span.end, span.entity) for span in spans if span.start < span.end)
+        return frozenset((span.start, span.end, _label(*span.label)) for span in spans if span.start < span.end)
 
     @property
     def is_intent_right(self) -> bool:
@@ -234,7 +240,8 @@ def message_result(example: NLUExample, parse: dict[str, Any]) -> MessageResult:
     for part in parse.get("response_selector", {}).get(meant.get("name"), {}).get("ranking", ())[:1]:
         whole, meant = meant, {**meant, "name": part["intent_response_key"]}
         intent = meant if intent.get("name") == whole.get("name") else intent
-    found = frozenset((one["start"], one["end"], one["entity"]) for one in parse["entities"])
+    labels = (_label(one["entity"], one.get("role"), one.get("group")) for one in parse["entities"])
+    found = frozenset((one["start"], one["end"], label) for one, label in zip(parse["entities"], labels, strict=True))
     names = intent.get("name") or NONE, meant.get("name") or NONE
     return MessageResult(example, names[0], float(meant.get("confidence") or 0.0), found, names[1])
 

@@ -208,9 +208,17 @@ class EntityPatterns:
 
 
 def _add_entities(answer: Answer, found: Iterable[Answer]) -> None:
-    """Add entities, but for those that are there already: two components may find the same."""
-    known = {(one["entity"], one["start"], one["end"]) for one in answer["entities"]}
-    answer["entities"] += [dict(one) for one in found if (one["entity"], one["start"], one["end"]) not in known]
+    """Add entities, but for those that are there already: two components may find the same.
+
+    One that is there without role and group takes over those of the same one.
+    """
+    known = {(one["entity"], one["start"], one["end"]): one for one in answer["entities"]}
+    for one in found:
+        before = known.get((one["entity"], one["start"], one["end"]))
+        if before is None:
+            answer["entities"].append(dict(one))
+        elif not ("role" in before or "group" in before):
+            before |= {key: one[key] for key in ("role", "group") if key in one}
 
 
 class Synonyms:

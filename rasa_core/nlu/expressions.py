@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+import warnings
 from typing import Any, Final
 
 import re2
@@ -82,14 +83,16 @@ class Expression:
 def check(pattern: str) -> None:
     """Raise `ValueError` if a pattern is malformed."""
     try:
-        re.compile(pattern)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # Of a set that may be meant to be within another.
+            re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(str(error)) from error
 
 
 def _linear(pattern: str) -> Any:
     """Return the expression as RE2 compiles it; None if it has what RE2 has not, or reads otherwise."""
-    if "{," in pattern:  # No repetition for RE2.
+    if "{," in pattern or "[:" in pattern:  # No repetition for RE2; a class of ASCII alone.
         return None
     try:
         return re2.compile(pattern, _QUIET)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from rasa_core.support.places import Place
 from rasa_core.support.problems import listed
 from rasa_core.support.text_files import TextFileError, read_lines, read_text
 
+_POSIX_CLASS: Final = re.compile(r"\[:\^?[a-z]+:\](?=.*\])")
 _MOST_ABOVE: Final = 4
 
 
@@ -263,8 +265,13 @@ class TrainingDataBuilder:
 
     def add_regex(self, name: str, pattern: str) -> None:
         """Add a regular expression; fail if it is none."""
+        if found := _POSIX_CLASS.search(pattern):
+            remedy = "is no class of characters in Python, and is read as one; write a-z, 0-9 or the like"
+            self.tell(f"{found[0]!r} in {pattern[:MOST_SHOWN]!r} {remedy}.")
         try:
-            re.compile(pattern)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # Of a set that may be meant to be within another.
+                re.compile(pattern)
         except (re.error, RecursionError, OverflowError) as error:
             shown = pattern[:MOST_SHOWN]
             self.fail(f"{shown!r} is no regular expression: {error}; put a backslash before a character meant as such.")

@@ -162,6 +162,18 @@ def test_thresholds_count_whose_users_would_be_asked_again(evaluation: MessageEv
     assert (found[0.3], found[0.4], found[0.6], found[0.9]) == ((0, 0), (1, 0), (2, 1), (3, 2))
 
 
+def test_an_entity_with_another_role_or_group_is_another() -> None:
+    spans = (EntitySpan(0, 4, "city", "Rome", "to"), EntitySpan(5, 8, "size", "big", "", "1"))
+    found = [
+        {"start": 0, "end": 4, "entity": "city", "value": "Rome", "role": "from"},
+        {"start": 5, "end": 8, "entity": "size", "value": "big", "group": "1"},
+    ]
+    parse = {"intent": {"name": "go", "confidence": 1.0}, "intent_ranking": [], "entities": found}
+    result = message_result(NLUExample("Rome big", "go", spans), parse)
+
+    assert result.described() == 'missed city (to) "Rome"; found city (from) "Rome"'
+
+
 def test_a_fallback_counts_as_what_it_stands_for() -> None:
     parse = {
         **{"text": "hi", "intent": {"name": "nlu_fallback", "confidence": 0.7}, "entities": []},

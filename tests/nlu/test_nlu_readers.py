@@ -397,6 +397,7 @@ def told(data: TrainingData) -> list[int | None]:
         ("a.md", "## intent:a\n- x\n## more\n- y\n- z\n## even more\n## intent:b\n- ok\n", ["x", "y", "z", "ok"], [4]),
         ("a.md", '## intent:a\n- [x]{"entity": "e", "start": 3}\n', ["x"], [2]),
         ("a.md", "- x\n- y\n## intent:a\n- z\n", ["z"], [1]),
+        ("a.md", "## intent:a\n- z\n## regex:r\n- [[:alpha:]]+\n- [:a]\n", ["z"], [4]),
         (
             "a.yml",
             "nlu:\n- intent: a\n  examples: |\n    - x\nnlu:\n- intent: b\n  examples: |\n    - y\n",

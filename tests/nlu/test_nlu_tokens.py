@@ -260,6 +260,10 @@ def test_an_expression_finds_what_python_finds(pattern: str) -> None:
         assert found == [match.span() for match in re.finditer(pattern, text) if match[0]], text
 
 
+def test_a_class_of_characters_of_other_engines_is_read_as_one() -> None:
+    assert Expression("[[:alpha:]]+").spans("où 1", Budget()) == [(0, 2)]
+
+
 def test_a_malformed_expression_is_named() -> None:
     with pytest.raises(NLUDataError, match=r"regex 'zip': '\(' is malformed: missing \)"):
         Patterns([Regex("zip", "(")])

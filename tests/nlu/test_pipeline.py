@@ -178,6 +178,17 @@ def test_what_the_network_has_found_is_not_found_twice(tmp_path: Path) -> None:
     assert [one["extractor"] for one in parse["entities"]] == ["rasa_core.nlu"]
 
 
+def test_what_a_table_has_found_takes_over_the_role_that_the_network_tells(tmp_path: Path) -> None:
+    given = network("in Lisbon", book=1.0)
+    where = {"entity": "city", "value": "Lisbon", "start": 3, "end": 9, "extractor": "rasa_core.nlu"}
+    given["entities"] = [{**where, "role": "to", "group": "1"}]
+    parse = answer(tmp_path, "- name: RegexEntityExtractor\n- name: DIETClassifier", "", given)
+
+    assert [(one["extractor"], one["role"], one["group"]) for one in parse["entities"]] == [
+        ("RegexEntityExtractor", "to", "1")
+    ]
+
+
 @pytest.mark.parametrize("mapper", [True, False])
 def test_synonyms_are_replaced_where_the_mapper_stands_behind(tmp_path: Path, mapper: bool) -> None:
     given = network("in nyc", book=1.0)
