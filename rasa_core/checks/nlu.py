@@ -119,14 +119,15 @@ def _check_texts(examples: Iterable[NLUExample]) -> Iterator[Finding]:
             yield _warning("long-example", f"only {limit} of {example.text[:_SHOWN]!r} are learnt.", example.place)
         if example.intent is not None:
             by_text.setdefault(_seen(example.text), {}).setdefault(example.intent, []).append(example)
-    for text, by_intent in by_text.items():
+    for by_intent in by_text.values():
+        text = next(iter(by_intent.values()))[0].text
         if len(by_intent) > 1:
             places = [_place(one.place, intent) for intent, found in by_intent.items() for one in found]
             message = f"{text[:_SHOWN]!r} is an example of {_listed(by_intent)}; keep it under one of them."
             yield finding("two-intents", "warning", message, places)
         for intent, found in by_intent.items():
             if len(found) > 1:
-                yield _repetition(text, intent, found)
+                yield _repetition(found[0].text, intent, found)
 
 
 def _seen(text: str) -> str:
@@ -137,7 +138,8 @@ def _seen(text: str) -> str:
 
 def _repetition(text: str, intent: str, examples: list[NLUExample]) -> Finding:
     marks = {one: ", ".join(_named(one, span) for span in one.entities) or "no entity" for one in examples}
-    if len({mark.lower() for mark in marks.values()}) > 1:
+    meant = {tuple((span.label, alike(one.text[span.start : span.end])) for span in one.entities) for one in examples}
+    if len(meant) > 1:
         message = f"{text[:_SHOWN]!r} is marked in different ways; mark the same text alike."
         return finding("two-markings", "warning", message, (_place(one.place, marks[one]) for one in examples))
     message = f"{text[:_SHOWN]!r} is {len(examples)} times an example of {intent!r}; once is enough."
@@ -179,7 +181,8 @@ def _check_entities(example: NLUExample) -> Iterator[Finding]:
 
 
 def _named(example: NLUExample, span: EntitySpan) -> str:
-    return f"the entity {span.entity!r} ({example.text[span.start : span.end][:_SHOWN]!r})"
+    parts = (f"the entity {span.entity!r}", span.role and f"role {span.role!r}", span.group and f"group {span.group!r}")
+    return f"{', '.join(filter(None, parts))} ({example.text[span.start : span.end][:_SHOWN]!r})"
 
 
 def _misalignment(covered: str, starts_word: bool, ends_word: bool) -> str | None:

@@ -44,6 +44,22 @@ def test_the_same_text_with_other_entities_is_found() -> None:
     assert told("- two x\n") == [("two-markings", ["nlu.md:3: the entity 'y' ('x')", "nlu.md:5: no entity"])]
 
 
+def test_the_same_entity_typed_on_another_keyboard_is_no_other() -> None:
+    assert told("- [１](year)年生\n- [1](year)年生\n") == [("repeated-example", ["nlu.md:5", "nlu.md:6"])]
+
+
+def test_the_same_text_in_another_role_is_marked_otherwise() -> None:
+    mark = '{"entity": "c", "role": "to"}'
+    assert told(f"- [x]{mark} now\n- [x](c) now\n") == [
+        ("two-markings", ["nlu.md:5: the entity 'c', role 'to' ('x')", "nlu.md:6: the entity 'c' ('x')"])
+    ]
+
+
+def test_a_finding_shows_a_text_as_it_was_written() -> None:
+    (found,) = found_in("- 東京へ\n- 東京へ\n")
+    assert found.message == "'東京へ' is 2 times an example of 'a'; once is enough."
+
+
 def test_intents_with_few_examples_are_found() -> None:
     assert told("## intent:b\n- b\n- bb\n## intent:c\n- c\n") == [
         ("few-examples", ["nlu.md:6", "nlu.md:7"]),
