@@ -7,6 +7,7 @@ not concern comes back as it was. What is drawn depends on the text alone.
 from __future__ import annotations
 
 import random
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -35,6 +36,9 @@ _FIGURES: Final = {
     "whole_messages": "Whole messages",
 }
 _FINAL: Final = ".!?\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964"
+# Those of Latin, Greek and Cyrillic, and the points of Hebrew and Arabic. Marks of other scripts are not left out:
+# without them, letters and words are others.
+_ACCENTS: Final = re.compile("[\u0300-\u036f\u0591-\u05c7\u064b-\u0655\u0670]")
 _EMOJI: Final = ("\U0001f600", "\u2764\ufe0f", "\U0001f44d\U0001f3fd", "\u263a", "\U0001f64f")
 _INVISIBLE: Final = "\u200b\u200e\u200f\ufeff\u00ad"
 _GREETINGS: Final = ("hello, ", "hi! ", "hey ", "good morning, ")
@@ -232,4 +236,4 @@ def _each(text: str, change: Callable[[str], str]) -> str:
 
 def _unaccented(letter: str) -> str:
     letter = {"\u0111": "d", "\u0110": "D", "\u00f8": "o", "\u0142": "l"}.get(letter, letter)
-    return "".join(one for one in unicodedata.normalize("NFD", letter) if not unicodedata.combining(one))
+    return _ACCENTS.sub("", unicodedata.normalize("NFD", letter))
