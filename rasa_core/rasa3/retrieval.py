@@ -1,4 +1,4 @@
-"""Responses in Markdown, as Rasa 1 has them for the parts of an intent such as ``faq``.
+"""Intents of several parts, such as ``faq``, and their responses in Markdown, as Rasa 1 has them.
 
 ## opening hours
 * faq/ask_hours
@@ -9,17 +9,50 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from rasa_core.support.places import Place
-from rasa_core.support.text_files import read_text
+from rasa_core.support.text_files import TextFileError, read_text
+from rasa_core.support.yaml_parts import YamlError, yaml_part
 
 _COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
 _PART: Final = re.compile(r"[^\s{/]+/[^\s{]+")
 _NAME: Final = re.compile(r"[^\s{]+(\s*\{.*\})?")
 """What stands behind a dash in a story: an action, or an event with its parameters."""
+_MARKDOWN: Final = ".md"
+_HEADING: Final = re.compile(r"^##[ \t]*intent:[ \t]*([^\s/]+)/", re.MULTILINE)
+_ENTRY: Final = re.compile(r"intent:[ \t]*[\"']?[^\s/\"'#]+/")
+"""What an intent of several parts looks like in YAML; most files have none, and need not be parsed for them."""
+
+
+def asked_in_parts(files: Iterable[Path]) -> dict[str, Place]:
+    """Return the intents of which NLU data has parts, ``faq`` of ``faq/ask_hours``, and where it has the first."""
+    found: dict[str, Place] = {}
+    for path in files:
+        with suppress(TextFileError, YamlError):  # Whoever reads the examples tells of it.
+            text = read_text(path)
+            is_markdown = path.suffix.lower() == _MARKDOWN
+            for name, place in _headings_in(text, path) if is_markdown else _intents_in(text, path):
+                found.setdefault(name, place)
+    return found
+
+
+def _headings_in(text: str, path: Path) -> Iterator[tuple[str, Place]]:
+    for match in _HEADING.finditer(text):
+        yield match[1], Place(str(path), text.count("\n", 0, match.start()) + 1)
+
+
+def _intents_in(text: str, path: Path) -> Iterator[tuple[str, Place]]:
+    root = yaml_part(text, str(path)) if _ENTRY.search(text) else None
+    keys = {} if root is None or not root.is_mapping else root.keys()
+    for entry in keys["nlu"].entries() if "nlu" in keys else ():
+        named = entry.keys().get("intent")
+        base, slash, _ = ("", "", "") if named is None else named.written.partition("/")
+        if slash and base.strip():
+            yield base.strip(), entry.place
 
 
 def holds_responses(text: str) -> bool:

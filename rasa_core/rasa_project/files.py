@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,7 @@ from rasa_core.rasa3.domain_parts import (
     read_rasa_domain,
 )
 from rasa_core.rasa3.mappings import options_in
-from rasa_core.rasa3.retrieval import holds_responses, responses_in
+from rasa_core.rasa3.retrieval import asked_in_parts, holds_responses, responses_in
 from rasa_core.rasa3.rule import Rule, rules_of_old_policies
 from rasa_core.rasa_project.signs import (
     has_classes,
@@ -157,6 +157,11 @@ class RasaFiles:
         """
         self.first_domain_file()  # Raises if there is none.
         parts = read_rasa_domain(list(dict.fromkeys(self.domain_files)), self.names, self._old_responses())
+        # What is asked in several parts, faq/hours, is an intent of the bot, faq, though its domain need not list it.
+        asked = asked_in_parts([*self.nlu_files, *self._old_files()])
+        new = {("intents", name): place for name, place in asked.items() if name not in parts.intents}
+        parts = replace(parts, lines={**parts.lines, **new})
+        parts.content["intents"].extend(name for _, name in new)
         parts.content["e2e_actions"][:] = dict.fromkeys([*parts.texts, *_texts_said(self.story_files)])
         return Domain.from_rasa(parts)
 

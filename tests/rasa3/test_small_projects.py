@@ -495,6 +495,22 @@ def test_mapped_intents_alone_bring_no_fallback(
     assert [say(agent, text) for text in ("/hi", "what", "/bye")] == [["A"], answer, ["B"]]
 
 
+@pytest.mark.parametrize(
+    ("version", "name", "data"),
+    [
+        pytest.param("3.1", "all.yml", "nlu: [{intent: club/fee, examples: '- the fee'}]", id="YAML"),
+        pytest.param("2.0", "nlu.md", "## intent:club/fee\n- the fee\n", id="Markdown"),
+    ],
+)
+def test_an_intent_that_messages_ask_in_parts_need_not_be_listed(
+    version: str, name: str, data: str, tmp_path: Path
+) -> None:
+    rules = "rules: [{rule: club, steps: [{intent: club}, {action: utter_a}]}]"
+    folder = write(tmp_path, domain=HEAD.replace("3.1", version), data__rules=rules)
+    (folder / "data" / name).write_text(data, encoding="utf-8")
+    assert say(trained(folder), "/club") == ["A"]
+
+
 def test_rules_alone_need_no_network(tmp_path: Path) -> None:
     """The default settings name one, and have nothing for it to learn."""
     rules = "rules: [{rule: chat, steps: [{intent: chat}, {action: utter_c}]}]"
