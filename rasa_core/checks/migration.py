@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -17,9 +18,10 @@ from rasa_core.exceptions import ModelError, RasaCoreError
 from rasa_core.nlu.reading import read_training_data
 from rasa_core.nlu.training_data import NLUDataError
 from rasa_core.policies.keras_policy import KerasPolicy
+from rasa_core.policies.rules import UNFOLLOWED, follows_rules
 from rasa_core.rasa3.domain_parts import RASA_DEFAULT_ACTIONS
 from rasa_core.rasa3.endpoints import Endpoints, read_endpoints
-from rasa_core.rasa_project.config import read_rasa_config
+from rasa_core.rasa_project.config import RasaConfig, read_rasa_config
 from rasa_core.rasa_project.files import RasaFiles, keys_of
 from rasa_core.stories.builder import LOST
 from rasa_core.support.places import Place
@@ -36,14 +38,14 @@ _MODELS: Final = "models/*.tar.gz"
 def carried_over(files: RasaFiles) -> list[Note]:
     """Return what becomes of each part of a project, in the order of files and lines; it raises no error of a file."""
     found: list[Note] = []
-    endpoints = _config_and_servers(files, found)
+    config, endpoints = _config_and_servers(files, found)
     domain: Domain | None = None
     try:  # An error in one file keeps nobody from hearing of the others.
         found += keys_of(files)
         domain = files.domain
     except RasaCoreError as error:
         found += _of_error("domain", str(error), files)
-    found += [*_nlu(files), *_stories(files, domain), *_tests(files), *_code(files, domain, endpoints)]
+    found += [*_nlu(files), *_stories(files, domain, config), *_tests(files), *_code(files, domain, endpoints)]
     return sorted(found, key=lambda note: note.place.order)
 
 
@@ -63,7 +65,8 @@ def _of_error(what: str, text: str, files: RasaFiles) -> Iterator[Note]:
         yield Note(place, what, "left out", f"has to be changed first: {message.rstrip('.')}")
 
 
-def _config_and_servers(files: RasaFiles, found: list[Note]) -> Endpoints | None:
+def _config_and_servers(files: RasaFiles, found: list[Note]) -> tuple[RasaConfig | None, Endpoints | None]:
+    config: RasaConfig | None = None
     try:
         # `ignores_own`: what is one's own becomes a note among the others, in the place of an error.
         config = read_rasa_config(files.config_file, lambda max_history: KerasPolicy(), ignores_own=True)
@@ -74,9 +77,9 @@ def _config_and_servers(files: RasaFiles, found: list[Note]) -> Endpoints | None
         endpoints = read_endpoints(files.folder)
     except ModelError as error:
         found += _of_error("endpoints.yml", str(error), files)
-        return None
+        return config, None
     found += endpoints.notes
-    return endpoints
+    return config, endpoints
 
 
 def _nlu(files: RasaFiles) -> Iterator[Note]:
@@ -93,7 +96,7 @@ def _nlu(files: RasaFiles) -> Iterator[Note]:
             yield Note(problem.place or place, "nlu", "replaced", problem.problem.rstrip("."))
 
 
-def _stories(files: RasaFiles, domain: Domain | None) -> Iterator[Note]:
+def _stories(files: RasaFiles, domain: Domain | None, config: RasaConfig | None) -> Iterator[Note]:
     """Yield how many stories and rules each file has, and what is said of them in training."""
     if domain is None:
         return
@@ -103,7 +106,9 @@ def _stories(files: RasaFiles, domain: Domain | None) -> Iterator[Note]:
     counts = Counter((str(place.file), "stories") for place in firsts if place is not None)
     counts += Counter((str(rule.place.file), "rules") for rule in read.rules)
     for (file, what), count in counts.items():
-        yield Note(_key_place(Path(file), what), what, "same", f"the same, {count} of them")
+        note = Note(_key_place(Path(file), what), what, "same", f"the same, {count} of them")
+        is_lost = what == "rules" and config is not None and not follows_rules(config.policies)
+        yield replace(note, fate="left out", message=f"left out: {UNFOLLOWED}") if is_lost else note
     for problem in problems:
         is_lost = problem.severity == "error" or problem.kind == LOST
         what = "rule or story" if problem.place.name is None else f'"{problem.place.name}"'

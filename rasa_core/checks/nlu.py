@@ -83,7 +83,10 @@ def check_domain_names(
     for example in data.examples:
         if example.intent is not None:
             # Of a retrieval intent, faq/hours, the domain has the first part alone.
-            places["intent"].setdefault(example.intent.partition("/")[0], []).append(_place(example.place))
+            base = example.intent.partition("/")[0]
+            # One that lists faq/hours itself means these examples, too.
+            for name in {base, example.intent} & declared["intent"] or {base}:
+                places["intent"].setdefault(name, []).append(_place(example.place))
         for span in example.entities:
             places["entity"].setdefault(span.entity, []).append(_place(example.place))
     found = []

@@ -6,7 +6,9 @@ Kind                       Severity   Meaning
 ``domain``                 error      a domain file cannot be read
 ``configuration``          error      config.yml names what there is not, or has an option that cannot be
 ``endpoints``              error      endpoints.yml cannot be read; a warning if only a variable is not set
-``contradiction``          error      rules say other actions than other rules, or than stories; or stories do
+``contradiction``          error      rules say other actions than other rules, or than stories; or stories do; a
+                                      warning where training does not look for it
+``unused-rules``           warning    there are rules, and no policy that follows them
 ``unknown-key``            warning    a file has a key that nothing reads
 ``no-response``            error      an action ``utter_...`` has no response, or a part of a retrieval intent
 ``unknown-name``           warning    a form, mapping, condition or button names what the domain does not have
@@ -36,7 +38,7 @@ from rasa_core.events.rasa3 import ActiveLoop
 from rasa_core.exceptions import DomainError, ModelError, RasaCoreError, did_you_mean
 from rasa_core.nlu.training_data import TrainingData
 from rasa_core.policies.keras_policy import KerasPolicy
-from rasa_core.policies.rules import unfit_policies
+from rasa_core.policies.rules import UNFOLLOWED, RulePolicy, follows_rules, unfit_policies
 from rasa_core.rasa3.domain_parts import RASA_DEFAULT_ACTIONS, RASA_DEFAULT_INTENTS, RasaParts
 from rasa_core.rasa3.endpoints import read_endpoints
 from rasa_core.rasa3.mappings import SlotMapping
@@ -44,11 +46,13 @@ from rasa_core.rasa_project.config import RasaConfig, read_rasa_config
 from rasa_core.rasa_project.files import RasaFiles, keys_of
 from rasa_core.stories.builder import LOST
 from rasa_core.stories.yaml import ReadStories
+from rasa_core.stories.yaml_messages import RETRIEVAL_KEY
 from rasa_core.support.places import Place
 from rasa_core.support.problems import UNKNOWN_KEY, Note, Problem
 
-Contradictions = Callable[[RasaFiles, ReadStories], None]
-"""Raises `ModelError` with a line for each rule that contradicts another, or a story."""
+Contradictions = Callable[[RasaFiles, ReadStories, bool], None]
+"""Raises `ModelError` with a line for each rule that contradicts another, or a story, or that has more than one message
+of the user where that is an error."""
 
 _PLACE: Final = re.compile(r"^(?P<file>[^\n]*?\.ya?ml):(?P<line>\d+)(?::\d+)?(?: \"(?P<name>[^\"]*)\")?: ")
 _SAID_BY_ITSELF: Final = ("utter_restart", "utter_back", "utter_default", "utter_ask_rephrase")  # By default actions.
@@ -80,10 +84,7 @@ def check_rasa(
     problems: list[Problem] = []
     read = files.read_stories(problems)
     found += map(_of_problem, problems)
-    try:
-        contradictions(files, read)
-    except RasaCoreError as error:
-        found += [_from_line("contradiction", line, files) for line in str(error).splitlines()]
+    found += _of_rules(files, read, config, contradictions)
     found += _stories(read, domain, max_history, problems)
     data, wrong = check_data_files(list(dict.fromkeys(files.nlu_files)))
     found += wrong
@@ -96,8 +97,25 @@ def check_rasa(
     found += [*_forms(domain, parts), *_mappings(domain, parts), *_responses(domain, parts)]
     found += [*_unused(domain, parts, read, words), *_unused_intents(parts, read, words), *_said_twice(parts, read)]
     if data is not None and data.examples:
-        found += _nlu(data, domain, parts, config, files)
+        found += _nlu(data, domain, read, config, files)
     return sorted(found, key=lambda one: one.places[0].order)
+
+
+def _of_rules(
+    files: RasaFiles, read: ReadStories, config: RasaConfig | None, contradictions: Contradictions
+) -> list[Finding]:
+    """Return where rules contradict each other or stories, as far as a policy follows them."""
+    policies = [RulePolicy()] if config is None else config.policies
+    rules = next((policy for policy in policies if isinstance(policy, RulePolicy)), None)
+    if rules is None:
+        nobody = bool(read.rules) and not follows_rules(policies)
+        return [finding("unused-rules", "warning", f"{UNFOLLOWED}.", [read.rules[0].place])] if nobody else []
+    try:
+        contradictions(files, read, rules.restrict_rules)
+    except RasaCoreError as error:
+        severity = "error" if rules.check_for_contradictions else "warning"
+        return [_from_line("contradiction", line, files, severity) for line in str(error).splitlines()]
+    return []
 
 
 def _config_and_servers(files: RasaFiles, ignores_own: bool) -> tuple[list[Finding], RasaConfig | None]:
@@ -236,7 +254,9 @@ def _unused(domain: Domain, parts: RasaParts, read: ReadStories, words: set[str]
     for name in parts.content["responses"]:
         if is_asked and name.startswith("utter_ask_"):
             continue
-        if name.partition("/")[0] not in used:  # The responses of a retrieval intent are said by the action before "/".
+        if (
+            not {name, name.partition("/")[0]} & used
+        ):  # The responses of a retrieval intent are said by the action before "/".
             text = f"no story or rule says {name!r}; remove it, unless an action of your own does."
             yield finding("unused-response", "warning", text, [parts.lines.get(("responses", name))])
     for name in parts.forms:
@@ -265,24 +285,31 @@ def _said_twice(parts: RasaParts, read: ReadStories) -> Iterator[Finding]:
 def _unused_intents(parts: RasaParts, read: ReadStories, words: set[str]) -> Iterator[Finding]:
     if not read.steps and not read.rules:  # Of a bot that only understands.
         return
-    used = {one.intent.get("name") for one in _events(read) if isinstance(one, UserUttered)}
+    said = [one.intent for one in _events(read) if isinstance(one, UserUttered)]
+    used = {intent.get(key) for intent in said for key in ("name", RETRIEVAL_KEY)}
     used |= {intent for mappings in parts.mappings.values() for one in mappings for intent in one.intents}
     for name in parts.intents:
-        if name not in used and name not in words and name not in RASA_DEFAULT_INTENTS:
+        names = {name, name.partition("/")[0]}  # Stories name the intent of a part.
+        if not names & used and not names & words and name not in RASA_DEFAULT_INTENTS:
             text = f"no story, rule or mapping names the intent {name!r}; write one with it, or remove it."
             yield finding("unused-intent", "warning", text, [parts.lines.get(("intents", name))])
 
 
 def _nlu(
-    data: TrainingData, domain: Domain, parts: RasaParts, config: RasaConfig | None, files: RasaFiles
+    data: TrainingData, domain: Domain, read: ReadStories, config: RasaConfig | None, files: RasaFiles
 ) -> Iterator[Finding]:
-    """Find what NLU data, domain and pipeline do not say alike."""
+    """Find what NLU data, domain, stories and pipeline do not say alike."""
+    parts = domain.rasa
+    assert parts is not None
     own = [name for name in parts.intents if name in data.intents or name not in RASA_DEFAULT_INTENTS]
     yield from check_domain_names(data, own, parts.entity_names, str(files.first_domain_file()))
     # Backwards, so that the first place of each stays.
     retrieved = {one.intent: one.place for one in reversed(data.examples) if one.intent and "/" in one.intent}
+    done = {one.action_name for one in _events(read) if isinstance(one, ActionExecuted)}
     for intent, place in sorted(retrieved.items()):
-        if f"utter_{intent}" not in parts.content["responses"]:
+        base = intent.partition("/")[0]
+        is_answered = {f"utter_{base}", f"respond_{base}"} & done  # Other actions say something of their own.
+        if is_answered and f"utter_{intent}" not in parts.content["responses"]:
             text = f"the intent {intent!r} has no response 'utter_{intent}', and nothing is said."
             yield finding("no-response", "error", text, [place])
     names = {name.partition("/")[0] for name in retrieved}

@@ -37,6 +37,9 @@ DEFAULT: Final = "default"
 FALLBACK: Final = "fallback"
 
 
+UNFOLLOWED: Final = "no policy follows rules, since config.yml names no RulePolicy; add it, or remove the rules"
+
+
 class Decision(NamedTuple):
     """What rules say of one moment.
 
@@ -270,6 +273,11 @@ def _merged(found: Sequence[tuple[Entry, Any]]) -> tuple[list[Entry], list[str]]
             text = f"rules contradict one another: this one says {action!r}, but {told}. Change one of them."
             problems.append(f"{places[0]}: {text}")
     return entries, problems
+
+
+def follows_rules(policies: Iterable[Policy]) -> bool:
+    """Tell whether one of some policies follows rules; of one of the user's own, nobody knows, so that it does."""
+    return any(isinstance(one, RulePolicy) or not type(one).__module__.startswith("rasa_core.") for one in policies)
 
 
 def unfit_policies(domain: Domain, policies: Sequence[Policy]) -> list[str]:

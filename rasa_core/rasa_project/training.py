@@ -11,7 +11,7 @@ from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError
 from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.policy import Policy
-from rasa_core.policies.rules import RulePolicy, unfit_policies
+from rasa_core.policies.rules import UNFOLLOWED, RulePolicy, follows_rules, unfit_policies
 from rasa_core.rasa_project.files import RasaFiles
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.steps import StoryGraph
@@ -73,6 +73,8 @@ def train_rasa_project(
     say(f"{len(read.steps)} stories and {len(read.rules)} rules, read in {seconds:.1f} s")
     agent = make_agent(files.domain, config.ensemble())
     policies = [one for one in config.policies if read.steps or not one.NEEDS_STORIES]
+    if read.rules and not follows_rules(config.policies):
+        say(f"{read.rules[0].place}: warning: {UNFOLLOWED}.")
     if not read.steps and not read.rules and files.names:
         say("there are neither stories nor rules: the bot understands messages, and falls back at each of them.")
     elif not read.steps and config.learns:
@@ -84,11 +86,12 @@ def train_rasa_project(
     agent.persist(model, fingerprints)
 
 
-def contradictions(files: RasaFiles, read: ReadStories) -> None:
+def contradictions(files: RasaFiles, read: ReadStories, restrict_rules: bool = True) -> None:
     """Compare the rules of a project with each other and with its stories; raise `ModelError` for what is wrong."""
     trackers = TrainingDataGenerator(_graph(read), files.domain, augmentation_factor=0).generate()
     # As training does it; without a fallback, whose action the domain need not have for that.
-    RulePolicy(enable_fallback_prediction=False).train(trackers, files.domain, rules=read.rules)
+    policy = RulePolicy(enable_fallback_prediction=False, restrict_rules=restrict_rules)
+    policy.train(trackers, files.domain, rules=read.rules)
 
 
 def _graph(read: ReadStories) -> StoryGraph:

@@ -95,11 +95,21 @@ def test_a_project_that_is_all_the_same_ends_with_0_and_one_that_differs_with_1(
     domain = 'version: "3.1"\nintents: [a]\nresponses: {utter_a: [{text: A.}]}'
     rules = "rules: [{rule: one, steps: [{intent: a}, {action: utter_a}]}]"
     same = migrate(write(tmp_path / "same", domain=domain, data__r=rules, data__nlu=NLU, config=CLEAN), "--brief")
-    other = migrate(write(tmp_path / "other", domain=domain, data__r=rules, config="policies: [TEDPolicy]"), "--brief")
+    other = migrate(
+        write(tmp_path / "other", domain=domain, data__r=rules, config="policies: [TEDPolicy, RulePolicy]"), "--brief"
+    )
 
     assert same.output == "8 the same, 0 replaced, 0 left out.\n"
     assert (same.exit_code, other.exit_code) == (0, 1)
     assert "replaced: TEDPolicy: replaced by KerasPolicy" in other.output
+
+
+def test_rules_that_no_policy_follows_are_left_out(tmp_path: Path) -> None:
+    domain = 'version: "3.1"\nintents: [a]\nresponses: {utter_a: [{text: A.}]}'
+    rules = "rules: [{rule: one, steps: [{intent: a}, {action: utter_a}]}]"
+    told = migrate(write(tmp_path, domain=domain, data__r=rules, config="policies: [MemoizationPolicy]"), "--brief")
+    assert "r.yml:1: left out: rules: left out: no policy follows rules" in told.output
+    assert told.exit_code == 2
 
 
 def test_programs_get_json(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from rasa_core.exceptions import ModelError
 from rasa_core.nlu.pipeline import pipeline_in
 from rasa_core.policies import MemoizationPolicy, Policy
 from rasa_core.policies.keras_policy import KerasPolicy
+from rasa_core.project import Project
 from rasa_core.rasa_project.config import read_rasa_config
 
 DOMAIN = """
@@ -159,7 +160,6 @@ EXPECTED = [
     "domain.yml:18: warning: no story or rule says 'utter_ask_nothing'",
     "domain.yml:20: warning: no story or rule says 'utter_faq/one'",
     "all.yml:5: warning: the domain has no entity 'z'",
-    "all.yml:13: error: the intent 'faq/two' has no response 'utter_faq/two'",
     "is followed by utter_a or utter_code",
     "warning: 'hi' is an example of 'a' and 'b'",
     "all.yml:23: warning: the story 'by words' is left out",
@@ -334,6 +334,76 @@ def test_a_key_that_nothing_reads_is_told_of_in_every_file(tmp_path: Path) -> No
         ("endpoints.yml:1", "action_endpont"),
     ]
     assert "Did you mean 'action_endpoint'?" in places[-1][2]
+
+
+PARTS = """
+version: "3.1"
+nlu:
+- {intent: a, examples: "- hi\\n- hello\\n- good day"}
+- {intent: club/fee, examples: "- what is the fee\\n- the fee please\\n- do I pay"}
+rules:
+- rule: one
+  steps: [{intent: a}, {action: utter_a}]
+- rule: club
+  steps: [{intent: club}, {action: %s}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("action", "code"), [pytest.param("utter_club", 1, id="which says them"), pytest.param("utter_a", 0, id="another")]
+)
+def test_the_parts_of_an_intent_want_responses_where_an_action_says_them(
+    action: str, code: int, tmp_path: Path
+) -> None:
+    domain = 'version: "3.1"\nintents: [a]\nresponses: {utter_a: [{text: A.}], utter_club/hours: [{text: Nine.}]}'
+    ended, output = told(write(tmp_path, domain=domain, data__all=PARTS % action))
+    assert (ended, "all.yml:5: error: the intent 'club/fee' has no response" in output) == (code, code == 1)
+    assert "the domain has no intent" not in output
+
+
+def test_a_domain_may_list_the_parts_of_an_intent_that_rules_name(tmp_path: Path) -> None:
+    domain = 'version: "3.1"\nintents: [a, club/fee]\nresponses: {utter_a: [{text: A.}], utter_club/fee: [{text: B.}]}'
+    rules = PARTS.replace("intent: club}", "intent: club/fee}") % "utter_club/fee"
+    assert told(write(tmp_path, domain=domain, data__all=rules)) == (0, "0 errors, 0 warnings.\n")
+
+
+def test_an_intent_that_only_the_nlu_data_has_parts_of_is_told_of_there(tmp_path: Path) -> None:
+    domain = 'version: "3.1"\nintents: [a]\nresponses: {utter_a: [{text: A.}]}'
+    data = PARTS.partition("- rule: club")[0]
+    _, output = told(write(tmp_path, domain=domain, data__all=data))
+    assert "all.yml:5: warning: no story, rule or mapping names the intent 'club'" in output
+
+
+def test_rules_that_no_policy_follows_are_told(tmp_path: Path) -> None:
+    """Nothing contradicts them, either."""
+    write(tmp_path, domain=DOMAIN.replace("  x_form: {required_slots: [x]}", "  {}"), data__all=RULES)
+    write(tmp_path, config="policies: [{name: MemoizationPolicy}]")
+    text = "no policy follows rules, since config.yml names no RulePolicy; add it, or remove the rules."
+
+    code, output = told(tmp_path)
+    assert (code, f'all.yml:3: warning: in "one": {text} [unused-rules]' in output) == (0, True)
+    assert "contradiction" not in output
+    said: list[str] = []
+    Project(tmp_path).train_if_changed(say=said.append)
+    assert f'{tmp_path}/data/all.yml:3 "one": warning: {text}' in said
+
+
+@pytest.mark.parametrize(
+    ("option", "rules", "severity"),
+    [
+        pytest.param("check_for_contradictions", RULES, "warning", id="contradictions"),
+        pytest.param(
+            "restrict_rules",
+            "rules: [{rule: one, steps: [{intent: a}, {action: utter_a}, {intent: b}, {action: utter_b}]}]",
+            "",
+            id="several messages",
+        ),
+    ],
+)
+def test_what_training_is_told_to_let_pass_is_no_error(option: str, rules: str, severity: str, tmp_path: Path) -> None:
+    config = f"policies: [{{name: RulePolicy, {option}: false}}]"
+    code, output = told(write(tmp_path, domain=DOMAIN, data__all=rules, config=config))
+    assert (code, "[contradiction]" in output) == (0, bool(severity))
 
 
 def test_what_training_passes_over_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
