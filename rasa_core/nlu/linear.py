@@ -2,9 +2,10 @@
 
 A message has two bags: its words; and their n-grams, letters and pairs of letters. What occurs in many messages counts
 less: feature i, of the ``d_i`` messages of n that hold it, weighs ``s_i = log((1 + n) / (1 + d_i)) + 1``, and a bag is
-divided by the square root of the sum of the ``s_i^2`` of all that stands in it. Words that are not known are one
-feature, which says how likely a message means nothing, and nothing else. The weights W are those with the least
-``|W|^2 / 2 + C sum of losses``; so few messages teach it as well as many, and it is trained in a second.
+divided by the square root of the sum of the ``s_i^2`` of all that stands in it. The second bag is multiplied by g, or
+the words, which are few, would outweigh it. Words that are not known are one feature, which says how likely a message
+means nothing, and nothing else. The weights W are those with the least ``|W|^2 / 2 + C sum of losses``; so few messages
+teach it as well as many, and it is trained in a second.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from rasa_core.support.probabilities import softmax
 
 Floats = NDArray[np.float32]
 
-_STRENGTH: Final = 40.0  # The C above.
+_STRENGTH: Final = 20.0  # The C above.
+_GAINS: Final = (1.0, 1.3)  # What the bags are multiplied by, the second by the g above.
 _ROUNDS: Final = 60
 _REMEMBERED: Final = 6
 _TOLERANCE: Final = 1e-4
@@ -98,7 +100,8 @@ class LinearClassifier:
 
     def arrays(self) -> Mapping[str, Floats]:
         """Return what was learnt, as `rasa_core.nlu.network` names it."""
-        table = self._seen @ (self._weights[:-1] * self._scales[:, None]).astype(np.float32)
+        gains = np.repeat(_GAINS, [self._words, len(self._scales) - self._words])
+        table = self._seen @ (self._weights[:-1] * (self._scales * gains)[:, None]).astype(np.float32)
         cuts = [self._words, self._words + self._pieces]
         parts, scales = np.split(table, cuts), np.split((self._seen @ self._scales**2).astype(np.float32), cuts)
         names = ("word", "piece", "letter")
@@ -107,12 +110,13 @@ class LinearClassifier:
         return {**found, "wide_bias": self._weights[-1].astype(np.float32)}
 
     def _weighed(self, counts: Any) -> Any:
-        """Return the features: counts times their scales, each bag divided by its norm, and a 1 for the bias."""
+        """Return the features: scaled counts, each bag divided by its norm and with its gain, and a 1 for the bias."""
         split, scale, counts = self._words, self._scales, counts @ self._seen
         bags = []
-        for bag, own in ((counts[:, :split], scale[:split]), (counts[:, split:], scale[split:])):
+        both = (counts[:, :split], scale[:split]), (counts[:, split:], scale[split:])
+        for gain, (bag, own) in zip(_GAINS, both, strict=True):
             norms = np.sqrt(np.maximum(bag @ own**2, 1.0))
-            bags.append(self._sparse.diags(1.0 / norms) @ bag @ self._sparse.diags(own))
+            bags.append(self._sparse.diags(gain / norms) @ bag @ self._sparse.diags(own))
         return self._sparse.hstack([*bags, np.ones((counts.shape[0], 1))]).tocsr()
 
 

@@ -308,6 +308,14 @@ def test_words_pieces_and_letters_say_an_intent_by_themselves() -> None:
     assert [answer["intent"]["name"] for answer in answers] == [example.intent for example in known]
 
 
+def test_ngrams_count_beside_words() -> None:
+    """The features of each bag have a norm of their own, by which words, which are few, do not outweigh n-grams."""
+    classifier = trained()[0].classifier
+    rows = classifier._weighed(classifier.counts([("table",)])).toarray()[0, :-1]
+    norms = [float(np.square(part).sum()) ** 0.5 for part in np.split(rows, [classifier._words])]
+    assert norms == pytest.approx([1.0, 1.3])
+
+
 def test_the_tagger_sees_each_message_with_another_end() -> None:
     def tagged_as(text: str, *tags: int) -> TaggedMessage:
         return TaggedMessage(tuple(text.split()), tags, 0, np.zeros((len(tags), 1), np.float32))
