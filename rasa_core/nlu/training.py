@@ -29,7 +29,7 @@ from rasa_core.nlu.spelling import plain
 from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, phrase_of, word_of
 from rasa_core.nlu.training_data import NLUExample, TrainingData
 from rasa_core.nlu.training_network import LossRates, NetworkSizes, adam, arrays_of, begin_again, build, numbers_to_draw
-from rasa_core.nlu.variation import TaggedMessage, tagged
+from rasa_core.nlu.variation import TaggedMessage, named, tagged
 from rasa_core.policies.keras_training import import_keras, seeded, weights_of
 from rasa_core.support.progress import Progress
 
@@ -46,6 +46,7 @@ _MOST_HELD_OUT = 500
 _MARGIN = 0.02  # Of the confidence of an example over others, lest it be learnt by heart.
 _INTENTS = ("intents_kernel", "intents_bias", "word_intents", "piece_intents", "letter_intents", "wide_bias")
 _MADE_UP = 0.6  # What a message that nobody wrote counts for the classifier.
+_NAMED = 0.5  # And what the name of an intent does.
 
 
 def train(data: TrainingData, settings: NLUSettings | None = None, *, silent: bool = False) -> NLUModel:
@@ -111,9 +112,11 @@ class NLUTraining:
         bare = [replace(one, keys=tuple(map(plain, one.keys))) for one in self._messages]
         others = [number for number, one in enumerate(bare) if any(not key.isascii() for key in self._keys(number))]
         made = [*self.batches.made, *self.batches.variants[:: len(self.batches.variants) // count]]
-        messages = [*self._messages, *made, *(bare[number] for number in others)]
-        sources = np.array([*range(count), *[-1] * len(self.batches.made), *range(count), *others])
+        names = named(self._intents, 0)
+        messages = [*self._messages, *made, *(bare[number] for number in others), *names]
+        sources = np.array([*range(count), *[-1] * len(self.batches.made), *range(count), *others, *[-1] * len(names)])
         weights = np.where(np.arange(len(messages)) < count + len(self.batches.made), 1.0, _MADE_UP)
+        weights[len(messages) - len(names) :] = _NAMED
         intents = np.array([message.intent for message in messages])
         counts = self.classifier.counts([message.keys for message in messages])
         return Taught(counts, intents, weights), sources

@@ -1,11 +1,13 @@
 """The messages of a training as tags on tokens, and others made of them that nobody wrote.
 
 Some mean the same: with other values of entities, other signs at their ends, something said before them, or a typing
-error. Some mean nothing: the noise that a model must not take for anything.
+error. Some are but the names of intents, in which people say what they mean. Some mean nothing: the noise that a model
+must not take for anything.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -29,6 +31,7 @@ MEANINGLESS: Final = "\0\0"
 """Begins the keys of tokens of which nothing is known but the shape."""
 _SHAPES_OF_NOISE: Final = ("lower", "lower", "title", "caseless", "sign", "sign")
 _LENGTHS_OF_NOISE: Final = (1, 1, 2, 2, 3, 4, 5, 6, 8, 10)
+_WORD_IN_NAME: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")  # Where one begins in ``orderPizza``.
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +196,20 @@ def misspelt(key: str, letters: str, random: Random) -> str:
     if kind == 1:
         return key[:at] + key[at + 1 :]
     return key[:at] + random.choice(letters) + key[at + (kind == 2) :]
+
+
+def named(intents: Sequence[str], extras: int) -> list[TaggedMessage]:
+    """Return the names of intents as messages that mean them, without those that have neither letters nor digits.
+
+    ``order_pizza`` and ``orderPizza`` are two words each; a token gets `extras` numbers for patterns.
+    """
+    found = []
+    for number, name in enumerate(intents):
+        text = _WORD_IN_NAME.sub(" ", name)
+        keys = tuple(key for key in keys_of(text, tokenize(text)) if not is_sign(key))[:MAX_TOKENS]
+        if keys:
+            found.append(TaggedMessage(keys, (0,) * len(keys), number, np.zeros((len(keys), extras), np.float32)))
+    return found
 
 
 def letters_of(keys: Sequence[str]) -> str:

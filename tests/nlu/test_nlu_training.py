@@ -21,7 +21,7 @@ from rasa_core.nlu.tokens import TokenVocabulary, keys_of, tokenize
 from rasa_core.nlu.training import NLUTraining
 from rasa_core.nlu.training_data import NLUDataError, NLUExample, Regex, TrainingData
 from rasa_core.nlu.training_network import crf_loss, numbers_to_draw
-from rasa_core.nlu.variation import TaggedMessage, tagged
+from rasa_core.nlu.variation import TaggedMessage, named, tagged
 from rasa_core.policies.keras_training import import_keras
 from rasa_core.support.marked_text import EntitySpan
 from rasa_core.support.probabilities import log_loss, softmax
@@ -306,6 +306,38 @@ def test_words_pieces_and_letters_say_an_intent_by_themselves() -> None:
     known = [example for example in messages().examples if example.intent]
     answers = linear.parse_many([example.text for example in known])
     assert [answer["intent"]["name"] for answer in answers] == [example.intent for example in known]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("report_lost-card", "report lost card"),
+        ("reportLostCard", "report Lost Card"),
+        ("faq/lost+found", "faq lost found"),
+        ("buscar_canción", "buscar canción"),
+        ("FAQ2", "FAQ 2"),
+    ],
+)
+def test_the_name_of_an_intent_is_a_message_that_means_it(name: str, words: str) -> None:
+    (message,) = named([name], 2)
+    assert " ".join(message.keys) == words
+    assert (message.intent, message.extras.shape, any(message.tags)) == (0, (len(message.keys), 2), False)
+
+
+def test_a_name_without_words_is_no_message() -> None:
+    assert [message.intent for message in named(["---", "bye"], 1)] == [1]
+
+
+def test_the_classifier_learns_from_the_names_of_intents() -> None:
+    """Of words that stand in messages of both intents alike, one is in the name of one of them."""
+    texts = {"lost_card": ("my purse is gone", "one purse"), "get_money": ("my bill is gone", "one bill")}
+    examples = [NLUExample(text, intent) for intent, some in texts.items() for text in some]
+    examples += [NLUExample("is it lost", intent) for intent in texts]
+    learnt = NLUTraining(TrainingData.build(examples), Patterns(), NLUSettings())
+    learnt._teach(np.array([], np.intp))
+    scores = learnt.classifier.scores(learnt.classifier.counts([("lost",)]))[0]
+    assert learnt._intents[int(scores[:2].argmax())] == "lost_card"
+    assert scores[:2].max() - scores[:2].min() > 0.5
 
 
 def test_ngrams_count_beside_words() -> None:
