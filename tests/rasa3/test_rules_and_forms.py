@@ -140,7 +140,7 @@ def test_rules_that_contradict_one_another_are_told_with_their_places(tmp_path: 
             """,
     )
 
-    with pytest.raises(ModelError, match=r"'utter_a' at .*rules\.yml:4 .* but 'utter_b' at .*rules\.yml:8"):
+    with pytest.raises(ModelError, match=r"rules\.yml:8 .*'utter_b', but that at .*rules\.yml:4 .*'utter_a'"):
         trained(folder)
 
 
