@@ -78,6 +78,8 @@ _OF_OLD_RULES: Final = (
     "fallback_core_action_name",
 )
 _LEFT_OUT: Final = ("UnexpecTEDIntentPolicy",)
+_PACKAGES: Final = ("rasa", "rasa_core")
+"""With which the names of policies may begin; before Rasa 1, it was called as this package is."""
 _IMPORTERS: Final = ("RasaFileImporter",)
 _UNUSED: Final = ("recipe", "language", "assistant_id", "version")
 _READ: Final = ("pipeline", "policies", "importers", "imports")
@@ -196,7 +198,7 @@ def _add(config: RasaConfig, described: Mapping[str, Any], place: Place, network
         config.policies.append(_own(Policy.registry[name], described, place))
         config.notes.append(note)
         return
-    if name not in _KNOWN or (module and module.split(".")[0] != "rasa"):
+    if name not in _KNOWN or (module and module.split(".")[0] not in _PACKAGES):
         raise LookupError(
             f"the policy {described['name']!r} is none of Rasa's.{did_you_mean(name, _KNOWN)} A policy of your own has "
             "to be written for this package, and its module imported: with --import, or below imports: in this file; "
@@ -217,10 +219,11 @@ def _add(config: RasaConfig, described: Mapping[str, Any], place: Place, network
         }
         _add_rules(config, options, _priority(described))
     elif name in _NETWORKS:
-        epochs, max_history = described.get("epochs"), described.get("max_history")
-        config.policies.append(network(max_history or None))
+        epochs, of_featurizer = described.get("epochs"), _history_of_featurizer(described)
+        config.policies.append(network(described.get("max_history", of_featurizer) or None))
         config.learns, config.epochs = True, epochs if isinstance(epochs, int) else None
-        unused = tuple(key for key in described if key not in ("name", "epochs", "max_history", "priority"))
+        read = ("name", "epochs", "max_history", "priority", *(("featurizer",) if of_featurizer is not None else ()))
+        unused = tuple(key for key in described if key not in read)
         note = replace(note, unused=unused)
         if name != "KerasPolicy":
             note = replace(note, fate="replaced", message="replaced by KerasPolicy")
@@ -230,6 +233,14 @@ def _add(config: RasaConfig, described: Mapping[str, Any], place: Place, network
         priority, most = _priority(described) or MEMOIZATION_PRIORITY, described.get("max_history")
         config.policies.append(kind(max_history=most or None, priority=priority, knows_whole=not most))
     config.notes.append(note)
+
+
+def _history_of_featurizer(described: Mapping[str, Any]) -> Any:
+    """Return the ``max_history`` of the featurizer of a policy, where Rasa 1 has it, too."""
+    found = described.get("featurizer")
+    first = found[0] if isinstance(found, list) and found else None
+    most = first.get("max_history") if isinstance(first, dict) else None
+    return most if type(most) is int and most >= 0 else None
 
 
 def _check_options(name: str, described: Mapping[str, Any], place: Place) -> None:

@@ -12,8 +12,10 @@ from click.testing import CliRunner
 from rasa_core.agent import Agent
 from rasa_core.commands.check import command
 from rasa_core.events import ActionExecuted
-from rasa_core.project import Project
+from rasa_core.project import Project, network_of
+from rasa_core.rasa_project.config import read_rasa_config
 from rasa_core.rasa_project.files import is_of_rasa_1, is_rasa
+from rasa_core.support.problems import told
 
 DOMAIN: Final = """
 intents:
@@ -148,8 +150,8 @@ def test_check_tells_nothing_of_a_project_in_which_nothing_is_wrong(tmp_path: Pa
     config = CONFIG.replace("  deny_suggestion_intent_name: faq\n", "")
     code = "MAPPING = {'tea': ['tell']}\n"  # As `slot_mappings` of a FormAction names an intent.
     bot(tmp_path, **{"config.yml": config, "actions.py": code})
-    told = CliRunner().invoke(command, [str(tmp_path)])
-    assert (told.output, told.exit_code) == ("0 errors, 0 warnings.\n", 0)
+    result = CliRunner().invoke(command, [str(tmp_path)])
+    assert (result.output, result.exit_code) == ("0 errors, 0 warnings.\n", 0)
 
 
 PLAIN: Final = """
@@ -197,6 +199,37 @@ def test_its_stories_stand_where_rasa_core_had_them(tmp_path: Path, place: str) 
     assert len(project.rasa.read_stories().steps) == 2
 
 
+NETWORKS: Final = """
+policies:
+- name: rasa_core.policies.memoization.MemoizationPolicy
+- name: KerasPolicy
+  epochs: 7
+  featurizer:
+  - name: MaxHistoryTrackerFeaturizer
+    max_history: 2
+    state_featurizer: [{name: BinarySingleStateFeaturizer}]
+- name: EmbeddingPolicy
+  max_history: 4
+  attn_shift_range: 5
+- name: SklearnPolicy
+- name: rasa.core.policies.mapping_policy.MappingPolicy
+"""
+
+
+def test_networks_of_rasa_1_are_stood_for(tmp_path: Path) -> None:
+    write(tmp_path, **{"config.yml": NETWORKS})
+    config = read_rasa_config(tmp_path / "config.yml", network_of)
+    assert [type(policy).__name__ for policy in config.policies] == [
+        *("MemoizationPolicy", "KerasPolicy", "KerasPolicy", "KerasPolicy", "RulePolicy"),
+    ]
+    assert [policy.max_history for policy in config.policies[1:3]] == [2, 4]
+    assert [line.partition("config.yml:")[2] for line in told(config.notes)] == [
+        "10: EmbeddingPolicy, SklearnPolicy: replaced by KerasPolicy; not used: attn_shift_range.",
+        "14: rasa.core.policies.mapping_policy.MappingPolicy: replaced by RulePolicy, which takes triggers: of intents "
+        "for rules.",
+    ]
+
+
 def test_it_is_the_same_where_its_files_are_named(tmp_path: Path) -> None:
     write(tmp_path, **{"domain.yml": PLAIN, "data/stories.md": PLAIN_STORIES, "endpoints.yml": ENDPOINTS})
     write(tmp_path, **{"mine.md": PLAIN_STORIES, "mine.yml": PLAIN})
@@ -230,5 +263,5 @@ def test_the_end_of_a_form_has_the_name_of_later_versions(tmp_path: Path) -> Non
 
 def test_a_list_of_forms_is_no_form_of_rasa_3(tmp_path: Path) -> None:
     write(tmp_path, **{"domain.yml": "version: '3.1'\nintents: [a]\nforms: [f]\n", "data/a.yml": "stories: []\n"})
-    told = CliRunner().invoke(command, [str(tmp_path)])
-    assert f"{tmp_path / 'domain.yml'}:3: error: forms: is a mapping of names" in told.output
+    result = CliRunner().invoke(command, [str(tmp_path)])
+    assert f"{tmp_path / 'domain.yml'}:3: error: forms: is a mapping of names" in result.output
