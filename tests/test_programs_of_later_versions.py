@@ -17,6 +17,7 @@ from programs import free_port
 
 from rasa_core import config
 from rasa_core.agent import Agent
+from rasa_core.channels import CollectingOutputChannel
 from rasa_core.commands.run import command
 from rasa_core.commands.train import command as train_command
 from rasa_core.commands.visualize import command as visualize_command
@@ -109,6 +110,10 @@ def test_a_domain_with_a_list_of_forms_is_one_of_rasa_1(tmp_path: Path) -> None:
     assert list(agent.domain.rasa.forms) == ["rain_form"]
     agent.train(agent.load_data(tmp_path / "stories.md"))
     assert agent.handle_message("/greet") == [{"recipient_id": "default", "text": "Good day"}]
+
+
+def test_a_channel_that_collects_is_found_beside_the_others() -> None:
+    assert CollectingOutputChannel().messages == []
 
 
 def test_an_endpoint_is_a_mapping_like_one_in_endpoints_yml(tmp_path: Path) -> None:

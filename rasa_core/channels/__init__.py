@@ -7,5 +7,13 @@ from rasa_core.channels.channel import HttpInputComponent as HttpInputComponent
 from rasa_core.channels.channel import InputChannel as InputChannel
 from rasa_core.channels.channel import OutputChannel as OutputChannel
 from rasa_core.channels.channel import UserMessage as UserMessage
+from rasa_core.channels.direct import CollectingOutputChannel as CollectingOutputChannel
 
-__all__ = ["HttpInputChannel", "HttpInputComponent", "InputChannel", "OutputChannel", "UserMessage"]
+__all__ = [
+    "CollectingOutputChannel",
+    "HttpInputChannel",
+    "HttpInputComponent",
+    "InputChannel",
+    "OutputChannel",
+    "UserMessage",
+]
