@@ -44,7 +44,7 @@ from rasa_core.rasa3.endpoints import read_endpoints
 from rasa_core.rasa3.mappings import SlotMapping
 from rasa_core.rasa_project.config import RasaConfig, read_rasa_config
 from rasa_core.rasa_project.files import RasaFiles, keys_of
-from rasa_core.stories.builder import LOST
+from rasa_core.stories.builder import LOST, NO_ACTION, UNKNOWN_NAME
 from rasa_core.stories.yaml import ReadStories
 from rasa_core.stories.yaml_messages import RETRIEVAL_KEY
 from rasa_core.support.places import Place
@@ -147,6 +147,8 @@ def _unknown_keys(notes: Iterable[Note]) -> Iterator[Finding]:
 def _of_problem(problem: Problem) -> Finding:
     if problem.kind == LOST:
         return finding("lost-turn", "warning", problem.message, [problem.place])
+    if problem.kind == UNKNOWN_NAME and problem.message.startswith(NO_ACTION):  # Training ends with it.
+        return finding(problem.kind, "error", problem.message, [problem.place])
     return finding(problem.kind or "grammar", problem.severity, problem.message, [problem.place])
 
 

@@ -17,6 +17,7 @@ from rasa_core.support.problems import Problem, listed, log_warnings
 
 logger = logging.getLogger(__name__)
 
+NO_ACTION: Final = "the domain has no action "
 UNKNOWN_NAME: Final = "unknown-name"
 """The kind of problem that is a name which the domain does not have."""
 
@@ -150,7 +151,8 @@ class NameCheck:
         if known is None or name in known or (kind, name) in self._told:
             return
         self._told.add((kind, name))
-        text = f"the domain has no {kind} {name[:100]!r}.{did_you_mean(name, known)}"
+        begin = NO_ACTION if kind == "action" else f"the domain has no {kind} "
+        text = f"{begin}{name[:100]!r}.{did_you_mean(name, known)}"
         self._problems.append(Problem("warning", text, place, UNKNOWN_NAME))
 
     def check_event(self, event: Event, place: Place) -> None:

@@ -265,3 +265,14 @@ def test_a_list_of_forms_is_no_form_of_rasa_3(tmp_path: Path) -> None:
     write(tmp_path, **{"domain.yml": "version: '3.1'\nintents: [a]\nforms: [f]\n", "data/a.yml": "stories: []\n"})
     result = CliRunner().invoke(command, [str(tmp_path)])
     assert f"{tmp_path / 'domain.yml'}:3: error: forms: is a mapping of names" in result.output
+
+
+def test_an_action_that_training_would_end_with_is_an_error(tmp_path: Path) -> None:
+    stories = PLAIN_STORIES + "\n## c\n* greet\n - utter_greet\n* storm\n - utter_lost\n"
+    write(tmp_path, **{"domain.yml": PLAIN, "data/stories.md": stories, "endpoints.yml": ENDPOINTS})
+    result = CliRunner().invoke(command, [str(tmp_path)])
+    file = tmp_path / "data" / "stories.md"
+    lost = "the domain has no action 'utter_lost'. Did you mean 'utter_greet'?"
+    assert f'{file}:13: error: in "c": {lost} [unknown-name]' in result.output
+    assert f"{file}:12: warning: in \"c\": the domain has no intent 'storm'. [unknown-name]" in result.output
+    assert result.exit_code == 1
