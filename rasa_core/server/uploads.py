@@ -16,7 +16,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final
 
@@ -37,6 +37,9 @@ MAX_TEXT = 256 * 1024 * 1024
 """Bytes of all JSON and stories together: read, they take ten times as much."""
 MAX_DOMAIN = 8 * 1024 * 1024
 MAX_HISTORY: Final = 10_000
+MAX_POLICIES: Final = 100
+MAX_REMEMBERED: Final = 20_000_000
+"""States in all endings of the histories that a memory knows, at most: one of 5 has endings of 10 in all."""
 """States that each conversation keeps for its next turn."""
 
 _BAD_ZIP: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
@@ -48,6 +51,7 @@ _OF_A_POLICY: Final = frozenset(
     }
 )
 """What the policies of this package write."""
+_TURNS: Final = "memorized_turns.json"
 _BYTES_AN_ENTRY: Final = 1000  # Of the list; a name has at most some hundreds.
 _END_OF_ZIP: Final = b"PK\x05\x06"
 _LONG_END_OF_ZIP: Final = b"PK\x06\x07"
@@ -113,8 +117,9 @@ def check_files(directory: Path) -> None:
     """Raise `ModelError` for files that a model does not have, or that need more memory than one does."""
     if not (directory / METADATA_NAME).is_file():
         return  # No model, or one of 0.9, as whoever loads it tells.
+    _check_folders([described.get("folder") for described in _described(directory)])
     known = _files_of_policies(directory)
-    texts = arrays = 0
+    texts = arrays = remembered = 0
     for file in sorted(path for path in directory.rglob("*") if path.is_file()):
         name = file.relative_to(directory)
         if len(name.parts) == 1:
@@ -131,8 +136,31 @@ def check_files(directory: Path) -> None:
             arrays += _claimed(file, name)
         else:
             texts += size
+        if name.name == _TURNS:
+            remembered += _remembered(file)
+    if remembered > MAX_REMEMBERED:
+        problem = f"the endings of what it remembers have {remembered} states; at most {MAX_REMEMBERED} are kept."
+        raise ModelError(f"{problem} Give the memory a smaller max_history.")
     if texts > MAX_TEXT or arrays > MAX_UNPACKED:
         raise ModelError(f"it has {texts} bytes of text and {arrays} of arrays; at most {MAX_TEXT}, {MAX_UNPACKED}.")
+
+
+def _check_folders(folders: Sequence[Any]) -> None:
+    """Raise `ModelError` for more policies than are asked, or for one that is read, and kept, again and again."""
+    if len(folders) > MAX_POLICIES:
+        raise ModelError(f"it has {len(folders)} policies, each of which is asked; at most {MAX_POLICIES} are.")
+    if any(folders.count(folder) > 1 for folder in folders):
+        raise ModelError("two policies have one folder. Each policy has a folder of its own; train the model again.")
+
+
+def _remembered(file: Path) -> int:
+    """Return how many states the endings of all histories have, by which a memory may find them."""
+    try:
+        content = json.loads(file.read_bytes())
+        lengths = [len(key) for key in (*(key for key, _ in content["turns"]), *content["ambiguous"])]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return 0  # Whoever loads it tells what is wrong.
+    return sum(length * (length - 1) // 2 for length in lengths)
 
 
 def _claimed(file: Path, name: Path) -> int:

@@ -194,6 +194,28 @@ def test_model_without_policies_is_refused(client: Client, sound: Files) -> None
     refused(client, zipped({name: text for name, text in files.items() if "/" not in name}), "it has no policies")
 
 
+def test_more_policies_than_can_be_asked_are_refused(client: Client, sound: Files) -> None:
+    many = described(sound, lambda content: content.update(policies=content["policies"] * 50))
+
+    refused(client, zipped(many), "it has 150 policies")
+
+
+def test_policies_that_share_a_folder_are_refused(client: Client, sound: Files) -> None:
+    twice = described(sound, lambda content: content.update(policies=content["policies"] * 2))
+
+    refused(client, zipped(twice), "two policies have one folder")
+
+
+@pytest.mark.parametrize("place", ["turns", "ambiguous"])
+def test_histories_whose_endings_would_fill_the_memory_are_refused(client: Client, sound: Files, place: str) -> None:
+    name = f"{TURNS}/memorized_turns.json"
+    content = json.loads(sound[name])
+    history = [0] * 10_000
+    content[place].append([history, "utter_greet"] if place == "turns" else history)
+
+    refused(client, zipped({**sound, name: json.dumps(content).encode()}), "the endings of what it remembers have")
+
+
 def test_action_that_the_domain_lacks_is_refused(client: Client, sound: Files) -> None:
     options = {"nlu_threshold": 0.3, "core_threshold": 0.3, "fallback_action_name": "action_evil"}
     refused(
