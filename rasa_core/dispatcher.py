@@ -28,6 +28,7 @@ _SAYABLE = ("text", "buttons", "elements", "image", "attachment")
 _BLANK_LINES = re.compile(r"\n(?:[ \t\r]*\n)+")
 # What may be a name in a payload; braces around anything with quotes, colons or spaces in front are JSON.
 _PLACEHOLDER = re.compile(r"\{([^{}\"':\[\].\s][^{}\"':\[\].]*)\}")
+_WIDE = re.compile(r"\d{5}")
 
 
 class Responses(Protocol):
@@ -263,8 +264,11 @@ def _fill_fields(text: str, variables: Content) -> Iterable[str]:
         # Attributes and indices could read anything of the objects in slots, which texts come from users for.
         if "." in field or "[" in field or "{" in (spec or ""):
             raise ValueError(f"{{{field}}} is not the plain name of a slot")
+        spec = spec or ""
+        if _WIDE.search(spec):  # It would fill the memory, with a text that nobody can say.
+            raise ValueError(f"{{{field}:{spec[:20]}}} is wider than any message")
         value = formatter.convert_field(variables[field], conversion)
-        yield format(value, spec or "")
+        yield format(value, spec)
 
 
 def _fill_payload(payload: str, variables: Content, template: str) -> str:

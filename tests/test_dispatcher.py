@@ -282,6 +282,8 @@ def test_a_missing_value_leaves_the_whole_text_unfilled(
         "{name!x}",
         "{name:d}",
         "{price:c}",
+        "{name:>99999}",
+        "{price:.2000000000f}",
         "{",
         "}",
         "{name",
