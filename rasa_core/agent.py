@@ -389,8 +389,8 @@ class Agent:
         """Draw stories as a graph into a file: HTML, SVG or DOT, by its ending."""
         visualize_stories = _legacy.load("visualize_stories")
 
-        options = max_history, nlu_training_data, should_merge_nodes, fontsize
-        visualize_stories(resource_name, self.domain, output_file, *options)
+        options = None, nlu_training_data, should_merge_nodes, fontsize
+        visualize_stories(resource_name, self.domain, output_file, max_history, *options)
 
 
 def _as_stories(trackers: Iterable[DialogueStateTracker]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 from pathlib import Path
 from types import ModuleType
@@ -169,6 +170,55 @@ def test_objects_have_what_is_used_of_them() -> None:
     objects = [domain, agent, tracker, Dispatcher("anna", CollectingOutputChannel(), domain)]
     found = {type(one).__name__: set(dir(one)) for one in objects}
     assert [(kind, name) for kind, name in cases(ATTRIBUTES) if name not in found[kind]] == []
+
+
+ORDERS = {
+    "agent.Agent": "domain policies interpreter tracker_store",
+    "agent.Agent.load": "path interpreter tracker_store action_factory",
+    "agent.Agent.visualize": "self resource_name output_file max_history nlu_training_data should_merge_nodes fontsize",
+    "evaluate.collect_story_predictions": "resource_name policy_model_path nlu_model_path max_stories",
+    "evaluate.run_story_evaluation": (
+        "resource_name policy_model_path nlu_model_path max_stories out_file_stories out_file_plot"
+    ),
+    "events.ReminderScheduled": "action_name trigger_date_time name kill_on_user_message timestamp",
+    "events.UserUttered": "text intent entities parse_data timestamp",
+    "policies.fallback.FallbackPolicy": "nlu_threshold core_threshold fallback_action_name",
+    "policies.keras_policy.KerasPolicy": "featurizer model graph current_epoch",
+    "processor.MessageProcessor": (
+        "interpreter policy_ensemble domain tracker_store max_number_of_predictions message_preprocessor "
+        "on_circuit_break"
+    ),
+    "run.main": "model_directory nlu_model channel port credentials_file",
+    "server.create_app": (
+        "model_directory interpreter loglevel logfile cors_origins action_factory auth_token tracker_store"
+    ),
+    "slots.FloatSlot": "name initial_value value_reset_delay max_value min_value",
+    "trackers.DialogueStateTracker": "sender_id slots topics default_topic max_event_history",
+    "train.train_dialogue_model": (
+        "domain_file stories_file output_path use_online_learning nlu_model_path max_history kwargs"
+    ),
+    "training.load_data": (
+        "resource_name domain remove_duplicates unique_last_num_states augmentation_factor max_number_of_trackers "
+        "tracker_limit use_story_concatenation debug_plots"
+    ),
+    "training.generator.TrainingDataGenerator": (
+        "story_graph domain remove_duplicates unique_last_num_states augmentation_factor max_number_of_trackers "
+        "tracker_limit use_story_concatenation debug_plots"
+    ),
+    "training.visualization.visualize_stories": (
+        "story_steps domain output_file max_history interpreter nlu_training_data should_merge_nodes fontsize"
+    ),
+}
+
+
+@pytest.mark.parametrize("path", ORDERS)
+def test_parameters_keep_their_order(path: str) -> None:
+    found: Any = importlib.import_module("rasa_core")
+    for name in path.split("."):
+        is_module = isinstance(found, ModuleType) and name.islower() and not hasattr(found, name)
+        found = importlib.import_module(f"{found.__name__}.{name}") if is_module else getattr(found, name)
+    names = ORDERS[path].split()
+    assert list(inspect.signature(found).parameters)[: len(names)] == names
 
 
 def test_the_documents_are_read() -> None:

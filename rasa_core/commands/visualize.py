@@ -89,9 +89,9 @@ def command(
         raise click.UsageError("give the folder of a bot, or its stories (-s) and its domain (-d).")
     load_modules(imports, project or str(domain))
     if project is None:
-        visualize_stories(str(stories), _load_domain(str(domain)), output, max_history, nlu_data)
+        visualize_stories(str(stories), _load_domain(str(domain)), output, max_history, nlu_training_data=nlu_data)
     else:
         bot = Project(project)
         given = bot.rasa.domain if bot.rasa is not None else _load_domain(str(domain or bot.domain_file))
-        visualize_stories(stories or _steps_of(bot, given), given, output, max_history, nlu_data)
+        visualize_stories(stories or _steps_of(bot, given), given, output, max_history, nlu_training_data=nlu_data)
     click.echo(f"The stories are drawn in {output}.")

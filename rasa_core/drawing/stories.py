@@ -37,13 +37,13 @@ def visualize_stories(
     domain: Domain,
     output_file: str | Path | None = None,
     max_history: int = 2,
+    interpreter: object = None,
     nlu_training_data: Examples | None = None,
     should_merge_nodes: bool = True,
     fontsize: int = 12,
     silent: bool = False,
     *,
     training_data: Examples | None = None,
-    interpreter: object = None,
 ) -> Diagram:
     """Draw how conversations go: actions as nodes, and what the user says on the arrows between them.
 
@@ -58,14 +58,14 @@ def visualize_stories(
     max_history
         Two places in the stories are one node if the last `max_history` actions, with the messages between
         them, are the same. 1 gives a node for each action; large numbers keep the stories apart.
+    interpreter, silent
+        Accepted for older programs; there is nothing to interpret, and nothing is said.
     nlu_training_data
         Examples of messages, shown in place of intents: an NLU file or folder, or intent to messages.
     should_merge_nodes
         False draws each action of each story.
     fontsize
         In pixels.
-    silent, interpreter
-        Accepted for older programs; nothing is said, and there is nothing to interpret.
     training_data
         Older name of `nlu_training_data`.
 

@@ -71,6 +71,8 @@ class TrainingDataGenerator:
     augmentation_factor
         How many complete conversations go on in each round of augmentation; 0 for no augmentation. A round
         gives at most ten times as many.
+    max_number_of_trackers
+        Accepted for older programs, and without effect.
     tracker_limit
         How many continuations a checkpoint has at most, though at least one for each story that starts with
         it. If not given, `CONTINUATIONS_PER_CHECKPOINT`, or where it is known how many states policies look at,
@@ -88,6 +90,7 @@ class TrainingDataGenerator:
     remove_duplicates: bool = True
     unique_last_num_states: int | None = None
     augmentation_factor: int = 20
+    max_number_of_trackers: int | None = None
     tracker_limit: int | None = None
     use_story_concatenation: bool = True
     debug_plots: bool = False

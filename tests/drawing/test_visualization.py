@@ -202,7 +202,7 @@ def test_every_story_is_a_way_through_the_diagram(
 def drawn(tmp_path: Path, text: str, ending: str = ".svg", *, max_history: int = 2, nlu: Examples | None = None) -> str:
     stories, output = tmp_path / "stories.md", tmp_path / f"picture{ending}"
     stories.write_text(text, encoding="utf-8")
-    visualize_stories(stories, DOMAIN, output, max_history, nlu, interpreter=None)
+    visualize_stories(stories, DOMAIN, output, max_history, None, nlu)
     return output.read_text(encoding="utf-8")
 
 
@@ -362,7 +362,9 @@ def test_the_parameters_of_old_are_taken(tmp_path: Path) -> None:
     domain = Domain.from_yaml("{intents: [greet], actions: [utter_greet], templates: {utter_greet: [hi]}}")
     examples = {"greet": ["hello there"]}
 
-    drawn = visualize_stories(tmp_path / "stories.md", domain, None, 2, None, True, 12, True, training_data=examples)
+    drawn = visualize_stories(
+        tmp_path / "stories.md", domain, None, 2, None, None, True, 12, True, training_data=examples
+    )
 
     assert any("hello there" in str(edge) for edge in drawn.edges)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["stories.md"]
