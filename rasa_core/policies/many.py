@@ -264,7 +264,8 @@ def _bounds(ensemble: PolicyEnsemble) -> NDArray[np.float64]:
         if isinstance(policy, FallbackPolicy):
             found.add(policy.core_threshold)
         elif isinstance(policy, RulePolicy):
-            found |= {policy.core_fallback_threshold} | ({1.0} if is_asked else set())
+            is_compared = is_asked or policy.listens_after_fallback
+            found |= {policy.core_fallback_threshold} | ({1.0} if is_compared else set())
         elif isinstance(policy, MemoizationPolicy):
             found |= policy.uncertain_scores() | ({1.0} if is_asked else set())
     return np.array([-1.0, *sorted(found), 2.0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,8 @@ DEFAULT_ACTION_OF: Final = {
 }
 """Intents that every bot answers in the same way."""
 
+_BELOW_MEMORY: Final = math.nextafter(1.0, 0.0)
+"""Surer than any network, but a memory of stories that go on after the fallback knows better."""
 DEFAULT: Final = "default"
 FALLBACK: Final = "fallback"
 
@@ -72,6 +75,9 @@ class RulePolicy(Policy):
         Whether a rule with more than one message of the user is an error.
     check_for_contradictions
         Whether rules that contradict one another, or stories, are an error; they are left out otherwise.
+    listens_after_fallback
+        Whether the bot listens once the action of the fallback has run, as with ``FallbackPolicy`` of Rasa 2; without
+        it, one that takes nothing back is chosen again and again.
     priority
         Takes the place of that of the class.
     """
@@ -87,6 +93,7 @@ class RulePolicy(Policy):
         restrict_rules: bool = True,
         check_for_contradictions: bool = True,
         *,
+        listens_after_fallback: bool = False,
         priority: int | None = None,
     ) -> None:
         super().__init__(priority=priority)
@@ -95,6 +102,7 @@ class RulePolicy(Policy):
         self.enable_fallback_prediction = enable_fallback_prediction
         self.restrict_rules = restrict_rules
         self.check_for_contradictions = check_for_contradictions
+        self.listens_after_fallback = listens_after_fallback
         self.table = RuleTable()
         self.interruptions = LoopInterruptions()
         self.in_stories: frozenset[str] = frozenset()
@@ -148,6 +156,8 @@ class RulePolicy(Policy):
         scores = [0.0] * domain.num_actions
         if self.enable_fallback_prediction:
             scores[domain.action_map[self.core_fallback_action_name]] = self.core_fallback_threshold
+            if self.listens_after_fallback and tracker.latest_action_name == self.core_fallback_action_name:
+                scores[domain.action_map[ACTION_LISTEN_NAME]] = _BELOW_MEMORY
         if decision.action in domain.action_map:
             scores[domain.action_map[str(decision.action)]] = 1.0
         events: tuple[Event, ...] = (LoopInterrupted(True),) if decision.is_interrupted else ()
@@ -224,12 +234,16 @@ class RulePolicy(Policy):
         )
         content = {
             "format": FORMAT,
-            "options": {name: getattr(self, name) for name in names},
+            "options": {name: getattr(self, name) for name in names} | self._added_options(),
             "entries": [entry.as_json() for entry in self.table.entries],
             "interruptions": self.interruptions.as_json(),
             "in_stories": sorted(self.in_stories),
         }
         Path(path, FILE_NAME).write_text(json.dumps(content), encoding="utf-8")
+
+    def _added_options(self) -> dict[str, bool]:
+        """Return the options that models have where they are used alone, so that the others keep their bytes."""
+        return {"listens_after_fallback": True} if self.listens_after_fallback else {}
 
     @classmethod
     def load(cls, path: str | Path) -> RulePolicy:

@@ -9,6 +9,8 @@ from typing import Any, Final
 from rasa_core.exceptions import did_you_mean
 
 MAPPING_TYPES: Final = ("from_entity", "from_text", "from_intent", "from_trigger_intent", "custom")
+AUTO_FILL: Final = "auto_fill"
+"""Of a slot of Rasa 2, whether the entity of its name fills it; of a mapping that was made for that, that it was."""
 _ONLY_REQUESTED: Final = ("from_text", "from_intent")
 
 Slots = dict[str, dict[str, Any]]
@@ -26,6 +28,8 @@ class SlotMapping:
         ``active_loop`` and ``requested_slot``, of which one must hold; none for always.
     intents, not_intents : frozenset of str
         Intents for which it works, empty for all; and those for which it does not.
+    fills : bool
+        Whether it is that of Rasa 2 by which an entity fills the slot of its name, whatever its role or group.
     """
 
     kind: str
@@ -37,9 +41,12 @@ class SlotMapping:
     intents: frozenset[str] = frozenset()
     not_intents: frozenset[str] = frozenset()
     conditions: tuple[Mapping[str, Any], ...] = ()
+    fills: bool = False
 
     def takes(self, entity: Mapping[str, Any]) -> bool:
         """Tell whether an entity is the one that is mapped; without a role, one that has none."""
+        if self.fills:
+            return bool(entity.get("entity") == self.entity)
         return (entity.get("entity"), entity.get("role"), entity.get("group")) == (self.entity, self.role, self.group)
 
 
@@ -88,6 +95,7 @@ def _mapping(name: str, one: Any, fail: Callable[[str], Exception]) -> SlotMappi
         intents=frozenset(map(str, as_list(one.get("intent")))),
         not_intents=frozenset(map(str, as_list(one.get("not_intent")))),
         conditions=_conditions(name, as_list(one.get("conditions")), fail),
+        fills=one.get(AUTO_FILL) is True,
     )
 
 
@@ -112,8 +120,8 @@ def modernised(content: Mapping[str, Any], entities: Collection[str]) -> dict[st
     forms = {name: _form(name, one or {}, own) for name, one in content["forms"].items()}
     for name, one in slots.items():
         # Last, as Rasa 2 filled a slot by itself only where no mapping of a form had.
-        if "mappings" not in one and one.pop("auto_fill", True) is not False and name in entities:
-            own[name].append({"type": "from_entity", "entity": name})
+        if "mappings" not in one and one.pop(AUTO_FILL, True) is not False and name in entities:
+            own[name].append({"type": "from_entity", "entity": name, AUTO_FILL: True})
         one["mappings"] = own[name] or [{"type": "custom"}]  # Rasa 3 wants one; this one does nothing by itself.
     return {**content, "slots": slots, "forms": forms}
 

@@ -214,7 +214,7 @@ def _add(config: RasaConfig, described: Mapping[str, Any], place: Place, network
         note = replace(note, fate="replaced", message=f"replaced by RulePolicy{text}", unused=unused)
     elif name == "RulePolicy":
         options = {
-            "enable_fallback_prediction": True,
+            **{"enable_fallback_prediction": True, "check_for_contradictions": True},  # Whatever stands for others.
             **{key: described[key] for key in RULE_OPTIONS if key in described},
         }
         _add_rules(config, options, _priority(described))
@@ -275,10 +275,13 @@ def _options_of_old_rules(name: str, described: Mapping[str, Any], before: Itera
     """
     if name == "MappingPolicy":
         is_first = not any(isinstance(policy, RulePolicy) for policy in before)
-        return {"enable_fallback_prediction": False} if is_first else {}
+        # What it does is in the history for all policies, so that nothing of it is hidden.
+        return {"enable_fallback_prediction": False, "check_for_contradictions": False} if is_first else {}
     names = {"core_threshold": "core_fallback_threshold"}
     names |= dict.fromkeys(("fallback_action_name", "fallback_core_action_name"), "core_fallback_action_name")
     given = {ours: described[theirs] for theirs, ours in names.items() if theirs in described}
+    if name != "FormPolicy":
+        given["listens_after_fallback"] = True
     return {"enable_fallback_prediction": True, **given}
 
 

@@ -10,7 +10,10 @@ from click.testing import CliRunner
 from rasa3_bots import say, trained, write
 
 from rasa_core.agent import Agent
+from rasa_core.channels.channel import UserMessage
+from rasa_core.channels.direct import RestOutputChannel
 from rasa_core.commands.check import command
+from rasa_core.exceptions import ModelError
 from rasa_core.nlu.pipeline import pipeline_in
 from rasa_core.project import Project
 
@@ -509,6 +512,66 @@ def test_an_intent_that_messages_ask_in_parts_need_not_be_listed(
     folder = write(tmp_path, domain=HEAD.replace("3.1", version), data__rules=rules)
     (folder / "data" / name).write_text(data, encoding="utf-8")
     assert say(trained(folder), "/club") == ["A"]
+
+
+def test_the_fallback_of_rasa_2_is_said_once(tmp_path: Path) -> None:
+    config = "policies: [MemoizationPolicy, {name: FallbackPolicy, fallback_action_name: utter_b}]"
+    stories = "stories: [{story: hi, steps: [{intent: hi}, {action: utter_a}]}]"
+    domain = OLD.replace("{triggers: utter_a}", "{}").replace("{triggers: utter_b}", "{}")
+    agent = trained(write(tmp_path, config=config, domain=domain, data__all=stories))
+    agent.persist(tmp_path / "model")
+    for bot in (agent, Agent.load(tmp_path / "model")):
+        assert [say(bot, text, sender="bob") for text in ("/bye", "/bye")] == [["B"], ["B"]]
+        assert say(bot, "/hi", sender="eve") == ["A"]
+
+
+def test_what_mapped_intents_do_is_in_the_history_of_stories(tmp_path: Path) -> None:
+    """As in Rasa 2, which hides nothing from the memory of stories."""
+    stories = "stories: [{story: chat, steps: [{intent: chat}, {action: utter_c}, {intent: chat}, {action: utter_b}]}]"
+    config = "policies: [{name: MemoizationPolicy, max_history: 5}, {name: MappingPolicy}]"
+    domain = OLD.replace("{triggers: utter_c}", "{}")
+    agent = trained(write(tmp_path, config=config, domain=domain, data__all=stories))
+    assert [say(agent, text) for text in ("/chat", "/hi", "/chat")] == [["C"], ["A"], []]
+    assert [say(agent, text, sender="bob") for text in ("/chat", "/chat")] == [["C"], ["B"]]
+
+
+def test_rules_beside_mapped_intents_are_checked_for_contradictions(tmp_path: Path) -> None:
+    step = "{rule: hi, steps: [{intent: hi}, {action: utter_%s}]}"
+    rules = f"rules: [{step % 'a'}, {step % 'b'}]"
+    with pytest.raises(ModelError, match="rules contradict one another: this one says 'utter_b', but that at"):
+        trained(write(tmp_path, config="policies: [MappingPolicy, RulePolicy]", domain=OLD, data__all=rules))
+
+
+@pytest.mark.parametrize(
+    ("entities", "value"),
+    [
+        ([{"entity": "city", "role": "to", "value": "Rome"}], "Rome"),
+        (
+            [{"entity": "city", "role": "to", "value": "Rome"}, {"entity": "city", "group": "1", "value": "Oslo"}],
+            "Oslo",
+        ),
+        ([{"entity": "city", "value": "Rome"}], "Rome"),
+    ],
+)
+def test_an_entity_of_rasa_2_fills_the_slot_of_its_name_whatever_its_role(
+    entities: list[dict[str, str]], value: str, tmp_path: Path
+) -> None:
+    domain = """
+    version: "2.0"
+    intents: [hi]
+    entities: [{city: {roles: [to], groups: ["1"]}}]
+    slots: {city: {type: text}}
+    responses: {utter_a: [{text: "{city}"}]}
+    """
+    rules = "rules: [{rule: hi, steps: [{intent: hi}, {action: utter_a}]}]"
+    agent = trained(write(tmp_path, domain=domain, data__all=rules))
+    agent.persist(tmp_path / "model")
+    parse = {"text": "x", "intent": {"name": "hi", "confidence": 1.0}, "entities": entities}
+    for bot in (agent, Agent.load(tmp_path / "model")):
+        channel = RestOutputChannel()
+        bot.turns().respond(UserMessage("x", channel, "ada", parse_data=parse))
+        assert bot.read_tracker("ada").get_slot("city") == value
+        assert [event.value for event in bot.domain.slots_in_story(entities)] == [value]
 
 
 def test_rules_alone_need_no_network(tmp_path: Path) -> None:
