@@ -70,7 +70,9 @@ def _is_text(part: Part) -> bool:
 def _names(key: str, part: Part) -> Iterator[Finding]:
     """Check a list of names, some of them with options."""
     for entry in part.entries():
-        if not entry.is_mapping and not entry.is_list and not _is_text(entry):
+        if _is_text(entry) and not entry.written.strip():
+            yield _warning(entry, f"an entry of {key}: has no name, and is passed over. Remove it.")
+        elif not entry.is_mapping and not entry.is_list and not _is_text(entry):
             yield _warning(entry, f"an entry of {key}: is a name; {entry.written} is taken for '{entry.written}'.")
         for name, options in entry.keys().items():
             yield from _unknown(options.keys(), _OPTIONS[key], f"{name!r} in {key}:")

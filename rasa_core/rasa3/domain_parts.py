@@ -233,6 +233,10 @@ class _Merger:
         for entry in value.entries():
             keys = entry.keys() if entry.is_mapping else {entry.written: entry}
             data = _data_of_options(keys) if entry.is_mapping else entry.data
+            if not entry.is_mapping and not entry.is_null and not entry.written.strip():
+                # As generators of domains write a list that they have nothing for, and Rasa takes it.
+                logger.warning("%s: an entry of %s: without a name is passed over.", entry.place, key)
+                continue
             has_others = any(not (one.is_mapping or one.is_null) for one in keys.values()) and entry.is_mapping
             if len(keys) != 1 or entry.is_null or not "".join(keys) or has_others:
                 text = "a name, or a name with its options, which stand below it and further to the right"

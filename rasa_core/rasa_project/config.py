@@ -81,6 +81,7 @@ _LEFT_OUT: Final = ("UnexpecTEDIntentPolicy",)
 _PACKAGES: Final = ("rasa", "rasa_core")
 """With which the names of policies may begin; before Rasa 1, it was called as this package is."""
 _IMPORTERS: Final = ("RasaFileImporter",)
+_IMPORTED: Final = "what is in data/, domain/ and domain.yml is read, and no other project or place"
 _UNUSED: Final = ("recipe", "language", "assistant_id", "version")
 _READ: Final = ("pipeline", "policies", "importers", "imports")
 _KNOWN: Final = (
@@ -165,11 +166,11 @@ def _other_keys(keys: Mapping[str, Part]) -> Iterator[Note]:
     """Yield what becomes of what is neither a policy nor a component."""
     for key, part in keys.items():
         if key == "importers":
-            names = [_described(one)["name"].rpartition(".")[2] for one in part.entries()]
-            for name in names:
-                text = "left out: all files of the folder are read, whoever wrote them"
+            for one in part.entries():
+                name = _described(one)["name"].rpartition(".")[2]
                 is_known = name in _IMPORTERS
-                yield Note(part.place, name, "same" if is_known else "left out", "the same" if is_known else text)
+                text = "the same" if is_known else f"left out: {_IMPORTED}"
+                yield Note(one.place, name, "same" if is_known else "left out", text)
         elif key in _UNUSED:
             yield Note(part.place, key, "same", "nothing depends on it")
         elif key not in _READ:

@@ -88,6 +88,7 @@ def test_each_part_is_told_with_its_place_and_what_becomes_of_it(tmp_path: Path)
         *("rules.yml:8: left out: rule or story", "rules.yml:10: left out: rule or story"),
     }
     assert "Did you mean 'responses'" in result.output
+    assert "what is in data/, domain/ and domain.yml is read, and no other project or place." in result.output
     assert result.output.endswith(" left out.\n")
 
 

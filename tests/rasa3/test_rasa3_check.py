@@ -336,6 +336,24 @@ def test_a_key_that_nothing_reads_is_told_of_in_every_file(tmp_path: Path) -> No
     assert "Did you mean 'action_endpoint'?" in places[-1][2]
 
 
+def test_a_name_that_is_empty_is_passed_over(tmp_path: Path) -> None:
+    domain = """
+    version: "3.1"
+    intents: [a, ""]
+    entities: [" "]
+    responses: {utter_a: [{text: A.}]}
+    actions:
+    - ""
+    """
+    rules = "rules: [{rule: one, steps: [{intent: a}, {action: utter_a}]}]"
+    code, output = told(write(tmp_path, domain=domain, data__all=rules))
+    lines = re.findall(r"domain.yml:(\d+): warning: an entry of (\w+): has no name, and is passed over", output)
+    assert (code, lines) == (0, [("3", "intents"), ("4", "entities"), ("7", "actions")])
+    parts = Project(tmp_path).load_domain().rasa
+    assert parts is not None
+    assert ([*parts.content["intents"]], parts.content["entities"], parts.own_actions()) == (["a"], [], ["utter_a"])
+
+
 PARTS = """
 version: "3.1"
 nlu:
