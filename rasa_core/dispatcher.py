@@ -29,6 +29,7 @@ _BLANK_LINES = re.compile(r"\n(?:[ \t\r]*\n)+")
 # What may be a name in a payload; braces around anything with quotes, colons or spaces in front are JSON.
 _PLACEHOLDER = re.compile(r"\{([^{}\"':\[\].\s][^{}\"':\[\].]*)\}")
 _WIDE = re.compile(r"\d{5}")
+_PLACE = re.compile(r"\[([^\[\]]+)\]")
 
 
 class Responses(Protocol):
@@ -161,7 +162,9 @@ class Dispatcher:
         kwargs
             More such values; they win over slots.
         """
-        self.utter_response(self._template_or_notice(template, filled_slots, kwargs))
+        message = self.retrieve_template(template, filled_slots, **kwargs)
+        if message is not None:
+            self.utter_response(message)
 
     def utter_button_template(
         self,
@@ -171,7 +174,7 @@ class Dispatcher:
         **kwargs: Any,
     ) -> None:
         """Say one of the texts of a template with its own buttons and then `buttons`."""
-        message = self._template_or_notice(template, filled_slots, kwargs)
+        message = self.retrieve_template(template, filled_slots, **kwargs) or {}
         self.utter_response({**message, "buttons": [*(message.get("buttons") or []), *buttons]})
 
     def retrieve_template(
@@ -180,24 +183,15 @@ class Dispatcher:
         filled_slots: Values = None,
         **kwargs: Any,
     ) -> Content | None:
-        """Return one of the variants of a template, filled; None if there is no such template."""
+        """Return one of the variants of a template, filled; if there is no such template, a text that says so."""
         chosen = self.domain.random_template_for(template_name)
         if chosen is None:
             hint = did_you_mean(template_name, self.domain.templates)
             logger.error("the domain has no template %r.%s", template_name, hint)
-            return None
+            # The words of 0.9: the turn goes on, and somebody notices.
+            return {"text": f"Undefined utter template <{template_name}>."}
         variables = variables_of(filled_slots, kwargs)
         return {key: filled(value, variables, key, template_name, _fill_text) for key, value in chosen.items()}
-
-    def _template_or_notice(
-        self,
-        name: str,
-        filled_slots: Values,
-        values: Content,
-    ) -> Content:
-        message = self.retrieve_template(name, filled_slots, **values)
-        # The words of 0.9: the turn goes on, and somebody notices.
-        return {"text": f"Undefined utter template <{name}>."} if message is None else message
 
 
 def sayable(text: object, content: T) -> T:
@@ -240,7 +234,7 @@ def filled(value: Any, variables: Content, key: str, template: str, fill_text: F
 
 
 def _fill_text(text: str, variables: Content, template: str) -> str:
-    """Fill ``{name}`` as `str.format` does, though without ``{name.attribute}`` and ``{name[index]}``.
+    """Fill ``{name}`` as `str.format` does, though without ``{name.attribute}``.
 
     Text in which anything cannot be filled is returned as it is.
     """
@@ -261,14 +255,27 @@ def _fill_fields(text: str, variables: Content) -> Iterable[str]:
         yield literal
         if field is None:
             continue
-        # Attributes and indices could read anything of the objects in slots, which texts come from users for.
-        if "." in field or "[" in field or "{" in (spec or ""):
+        # Attributes could read anything of the objects in slots, which texts come from users for.
+        name, *places = _PLACE.split(field) if "[" in field else (field,)
+        if "." in name or any(places[1::2]) or "{" in (spec or ""):
             raise ValueError(f"{{{field}}} is not the plain name of a slot")
         spec = spec or ""
         if _WIDE.search(spec):  # It would fill the memory, with a text that nobody can say.
             raise ValueError(f"{{{field}:{spec[:20]}}} is wider than any message")
-        value = formatter.convert_field(variables[field], conversion)
+        value = formatter.convert_field(_inside(variables[name], places[::2]), conversion)
         yield format(value, spec)
+
+
+def _inside(value: Any, places: Iterable[str]) -> Any:
+    """Return what stands at places of a value, such as ``[0][name]``, each of a list, a text or an object."""
+    for place in places:
+        if isinstance(value, dict):
+            value = value[place]
+        elif isinstance(value, list | tuple | str) and place.isdecimal() and int(place) < len(value):
+            value = value[int(place)]
+        else:
+            raise KeyError(f"[{place}]")
+    return value
 
 
 def _fill_payload(payload: str, variables: Content, template: str) -> str:

@@ -245,7 +245,7 @@ def test_a_template_with_nothing_to_say_is_logged(
 
 def test_templates_are_retrieved_without_saying_them(dispatcher: Dispatcher) -> None:
     assert dispatcher.retrieve_template("utter_greet", name="Anna") == {"text": "Hello Anna!"}
-    assert dispatcher.retrieve_template("utter_nothing") is None
+    assert dispatcher.retrieve_template("utter_nothing") == {"text": "Undefined utter template <utter_nothing>."}
     assert dispatcher.latest_bot_messages == []
 
 
@@ -276,7 +276,14 @@ def test_a_missing_value_leaves_the_whole_text_unfilled(
     "template",
     [
         "{name.__class__}",
-        "{name[0]}",
+        "{name[__class__]}",
+        "{name[0].__class__}",
+        "{name[9]}",
+        "{name[0}",
+        "{found[2]}",
+        "{found[0][price]}",
+        "{found[0][name][first]}",
+        "{price[0]}",
         "{0.__class__}",
         "{name:{price}}",
         "{name!x}",
@@ -292,8 +299,16 @@ def test_a_missing_value_leaves_the_whole_text_unfilled(
     ],
 )
 def test_what_is_no_plain_name_is_refused(template: str, caplog: pytest.LogCaptureFixture) -> None:
-    assert filled(template, name="Anna", price=10**9) == template
+    assert filled(template, name="Anna", price=10**9, found=[{"name": "Da Mario"}, []]) == template
     assert "template 'utter_it' is not filled" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [("{found[0][name]}!", "Da Mario!"), ("{found[1]}", "5"), ("{one[price]:>3}", "  7"), ("{name[0]}.", "A.")],
+)
+def test_what_is_inside_of_a_value_is_filled_in(template: str, text: str) -> None:
+    assert filled(template, found=[{"name": "Da Mario"}, 5], one={"price": 7}, name="Anna") == text
 
 
 @given(st.text(alphabet="{}ab:!.[]0 "), st.dictionaries(st.sampled_from(["a", "b", "ab"]), st.text()))
