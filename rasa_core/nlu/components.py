@@ -109,6 +109,8 @@ class PhraseFinder:
         compared = _composed if self._is_case_sensitive else _alike
         parts = clusters(text)
         read = list(map(compared, parts))
+        if len(parts) == len(text) and set(map(len, read)) == {1}:  # So it is in most texts.
+            return "".join(read), range(len(text) + 1)
         ends = accumulate(map(len, parts), initial=0)
         places = [at for at, one in zip(ends, read, strict=False) for _ in one]
         return "".join(read), [*places, len(text)]

@@ -52,6 +52,7 @@ _ANY = re.compile(
     re.IGNORECASE,
 )
 _CLUSTER = re.compile(rf"\s+|{_SYLLABLE}|.[{_MARKS}]*", re.DOTALL)
+_STANDING_ON = re.compile(rf"[{_MARKS}\u1100-\u11ff\ua960-\ua97c\ud7b0-\ud7fb]|\s\s")
 _UNSPACED_CHARACTER = re.compile(f"[{_UNSPACED}]")
 _WITHIN_WORD = re.compile(rf"[\w{_MARKS}]")
 _REPEATED = re.compile(rf"(?!\d)([{_UNSPACED}])\1+")
@@ -81,7 +82,7 @@ Span = tuple[int, int]
 
 def clusters(text: str) -> list[str]:
     """Return the characters of a text with what stands on them, syllables of Hangul, and runs of spaces."""
-    return _CLUSTER.findall(text)
+    return _CLUSTER.findall(text) if _STANDING_ON.search(text) else list(text)
 
 
 def tokenize(text: str) -> list[Span]:
@@ -164,7 +165,11 @@ class EndSigns:
 
 def phrase_of(keys: Sequence[str]) -> str:
     """Return what a message says, without case and spaces, however its letters are encoded."""
-    return " ".join(map(folded, keys))
+    said = " ".join(keys)
+    return said.lower() if said.isascii() else " ".join(map(_folded_once, keys))
+
+
+_folded_once = lru_cache(maxsize=1024)(folded)  # Messages have few words, and each costs a microsecond.
 
 
 @cache
