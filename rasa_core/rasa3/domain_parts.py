@@ -120,8 +120,9 @@ class RasaParts:
     def own_actions(self) -> list[str]:
         """Return the bot's own actions in the order of their scores: actions, responses, forms."""
         named = [name for name in names_in(self.content["actions"]) if name not in RASA_DEFAULT_ACTIONS]
-        said = [name for name in sorted(self.content["responses"]) if name.startswith("utter_")]
-        chosen = [name.partition("/")[0] for name in said if "/" in name]  # utter_faq says one of utter_faq/...
+        said = sorted(self.content["responses"])  # Those that are not called utter_... name actions of a server.
+        # utter_faq says one of utter_faq/...
+        chosen = [name.partition("/")[0] for name in said if name.startswith("utter_") and "/" in name]
         return list(dict.fromkeys([*named, *said, *chosen, *self.content["forms"], *self.texts]))
 
     @property

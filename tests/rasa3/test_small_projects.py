@@ -574,6 +574,20 @@ def test_an_entity_of_rasa_2_fills_the_slot_of_its_name_whatever_its_role(
         assert [event.value for event in bot.domain.slots_in_story(entities)] == [value]
 
 
+def test_a_response_that_is_not_called_utter_names_an_action_of_a_server(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Training takes it, and other rules answer."""
+    domain = HEAD.replace("  utter_a:", "  said_a: [{text: Said}]\n  utter_a:")
+    rules = "rules:\n" + "".join(
+        f"- {{rule: {intent}, steps: [{{intent: {intent}}}, {{action: {action}}}]}}\n"
+        for intent, action in (("a", "said_a"), ("b", "utter_b"))
+    )
+    agent = trained(write(tmp_path, domain=domain, data__rules=rules))
+    assert [say(agent, text) for text in ("/a", "/b")] == [[], ["B"]]
+    assert "the action 'said_a' is the bot's own, and there is nowhere to run it" in caplog.text
+
+
 def test_rules_alone_need_no_network(tmp_path: Path) -> None:
     """The default settings name one, and have nothing for it to learn."""
     rules = "rules: [{rule: chat, steps: [{intent: chat}, {action: utter_c}]}]"
