@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,8 @@ from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
 
 _ACTION_FACTORY: Final = "action_factory"
 _ONLY_OF_RASA: Final = frozenset(["FormPolicy", "MappingPolicy", "TwoStageFallbackPolicy", "RulePolicy"])
+_PARTS: Final = re.compile(rb"session_config|forms|triggers")
+_OF_OTHERS: Final = re.compile(rb"^(version|action_factory)[ \t]*:", re.MULTILINE)
 _SDKS: Final = (b"rasa_core_sdk", b"rasa_sdk")
 
 
@@ -24,11 +27,13 @@ def names_policies_of_rasa(file: Path) -> bool:
 
 def has_parts_of_rasa_1(file: Path) -> bool:
     """Tell whether a domain that names no version has what 0.9 did not, or if so, what it did not heed."""
+    if not _holds(file, _PARTS):  # Before the file is parsed, which takes long where it is large.
+        return False
     content = unversioned(file)
     if content is None or has_classes(content):
         return False
     intents = content["intents"]
-    options = options_in(intents) if isinstance(intents, list) else {}
+    options = options_in(one for one in intents if one) if isinstance(intents, list) else {}
     return "session_config" in content or "forms" in content or any("triggers" in one for one in options.values())
 
 
@@ -46,14 +51,19 @@ def is_run_by_server(file: Path) -> bool:
 
 def unversioned(file: Path) -> dict[str, object] | None:
     """Return the content of a domain that says neither its version nor where actions run; None of any other file."""
+    if _holds(file, _OF_OTHERS):
+        return None
     try:
         root = read_yaml(file) if file.is_file() else None
         keys = {} if root is None or not root.is_mapping else root.keys()
+        is_other = "intents" not in keys or not keys.keys().isdisjoint(("version", _ACTION_FACTORY))
+        return None if is_other else {key: part.data for key, part in keys.items()}
     except (YamlError, TextFileError):  # Whoever reads the domain tells of it.
         return None
-    if "intents" not in keys or not keys.keys().isdisjoint(("version", _ACTION_FACTORY)):
-        return None
-    return {key: part.data for key, part in keys.items()}
+
+
+def _holds(file: Path, marks: re.Pattern[bytes]) -> bool:
+    return file.is_file() and marks.search(file.read_bytes()) is not None
 
 
 def _actions_in(content: Mapping[str, object]) -> set[str]:

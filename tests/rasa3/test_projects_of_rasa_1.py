@@ -179,6 +179,8 @@ PLAIN_STORIES: Final = "## a\n* greet\n - utter_greet\n\n## b\n* weather\n - act
         ({"domain.yml": PLAIN + "forms: [f]\n"}, True),
         ({"domain.yml": "version: '3.1'\n" + PLAIN + "forms: {}\n"}, False),
         ({"domain.yml": "intents: [\n", "endpoints.yml": ENDPOINTS}, False),
+        ({"domain.yml": PLAIN.replace("[greet", "[{}, null, greet") + "forms: []\n"}, True),
+        ({"domain.yml": PLAIN + "? {a: b}\n: forms\n", "endpoints.yml": ENDPOINTS}, False),
         ({"endpoints.yml": ENDPOINTS, "data/stories.md": "# nothing\n"}, False),
     ],
 )
