@@ -26,6 +26,7 @@ what it depends on has changed.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -69,6 +70,8 @@ from rasa_core.stories.files import holds_stories, story_files
 from rasa_core.support.folders import check_writable, files_below
 from rasa_core.support.problems import told
 from rasa_core.version import __version__
+
+logger = logging.getLogger(__name__)
 
 State = Literal["current", "adapted", "changed"]
 
@@ -138,6 +141,8 @@ class Project:
     def test_files(self) -> list[Path]:
         """The files of stories in ``tests/``, from which the bot does not learn."""
         if self.rasa is not None:
+            for path in self.rasa.unread_tests:
+                logger.warning("%s: test stories in Markdown are not read; write them in YAML.", path)
             return self.rasa.test_files
         tests = self.folder / "tests"
         return [path for path in (files_below(tests) if tests.is_dir() else ()) if holds_stories(path)]

@@ -130,6 +130,11 @@ class RasaFiles:
         return [path for path in _yaml_files(self.folder / "tests") if self._keys.of(path) & STORY_KEYS]
 
     @property
+    def unread_tests(self) -> list[Path]:
+        """The files with test stories in Markdown, as Rasa 1 and 2 had them, which nothing reads."""
+        return [path for path in _markdown_in([self.folder / "tests"]) if holds_stories(path)]
+
+    @property
     def nlu_files(self) -> list[Path]:
         """The files with examples of intents."""
         return [path for path in [*self.data_files, *self.domain_files] if "nlu" in self._keys.of(path)]

@@ -278,3 +278,11 @@ def test_an_action_that_training_would_end_with_is_an_error(tmp_path: Path) -> N
     assert f'{file}:13: error: in "c": {lost} [unknown-name]' in result.output
     assert f"{file}:12: warning: in \"c\": the domain has no intent 'storm'. [unknown-name]" in result.output
     assert result.exit_code == 1
+
+
+def test_test_stories_in_markdown_are_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tests = "## a\n* greet: hey\n - utter_greet\n"
+    bot(tmp_path, **{"tests/conversation_tests.md": tests, "tests/more.yml": "stories: []\n"})
+    assert Project(tmp_path).test_files == [tmp_path / "tests" / "more.yml"]
+    file = tmp_path / "tests" / "conversation_tests.md"
+    assert f"{file}: test stories in Markdown are not read; write them in YAML." in caplog.text
