@@ -76,9 +76,9 @@ def load_data(
         remove_duplicates,
         unique_last_num_states,
         augmentation_factor,
-        max_number_of_trackers if tracker_limit is None else tracker_limit,
-        use_story_concatenation,
-        debug_plots,
+        tracker_limit=max_number_of_trackers if tracker_limit is None else tracker_limit,
+        use_story_concatenation=use_story_concatenation,
+        debug_plots=debug_plots,
         max_history=max_history,
     ).generate()
 

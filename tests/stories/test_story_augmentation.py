@@ -134,6 +134,16 @@ _TANGLED = (
 )
 
 
+def test_load_data_augments_unless_told_otherwise(tmp_path: Path) -> None:
+    domain = Domain.from_yaml("intents: [a, b]\nactions: [utter_a]\ntemplates: {utter_a: [A]}\n")
+    file = tmp_path / "stories.md"
+    file.write_text("## a\n* a\n - utter_a\n\n## b\n* b\n - utter_a\n", encoding="utf-8")
+    assert len(load_data(file, domain)) > 2
+    assert len(load_data(file, domain, True, None, 20, None, None, True, False)) > 2
+    assert len(load_data(file, domain, use_story_concatenation=False)) == 2
+    assert len(load_data(file, domain, augmentation_factor=0)) == 2
+
+
 @pytest.mark.parametrize("window", ["0", "3"], ids=["all states", "three states"])
 def test_every_process_makes_the_same_conversations(tmp_path, domain, window):
     domain.persist(tmp_path / "domain.yml")
