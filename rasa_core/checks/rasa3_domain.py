@@ -46,6 +46,13 @@ def _version(part: Part, keys: Mapping[str, Part]) -> Iterator[Finding]:
         return
     if "templates" in keys:
         yield _warning(keys["templates"], "templates: is of Rasa 2; it is read as responses:.")
+    for slot_name, slot in keys["slots"].keys().items() if "slots" in keys else ():
+        if "auto_fill" in slot.keys():  # noqa: SIM118 (no dict)
+            text = f"auto_fill: of the slot {slot_name!r} is of Rasa 2; in Rasa 3, mappings: say what fills it."
+            yield _warning(slot, text)
+        if (kind := slot.keys().get("type")) is not None and kind.written == "unfeaturized":
+            text = f"the slot {slot_name!r} has a type of Rasa 2, which is any: with influence_conversation: false"
+            yield _warning(slot, f"{text} now.")
     for intent in keys["intents"].entries() if "intents" in keys else ():
         for name, options in intent.keys().items():
             if options.get("triggers") is not None:

@@ -519,6 +519,16 @@ def test_an_empty_list_of_policies_is_told(tmp_path: Path) -> None:
             3,
             "warning: templates: is of Rasa 2; it is read as responses:. [doubtful-line]",
         ),
+        (
+            "slots:\n  x: {type: text, auto_fill: false, mappings: [{type: custom}]}",
+            4,
+            "warning: auto_fill: of the slot 'x' is of Rasa 2; in Rasa 3, mappings: say what fills it.",
+        ),
+        (
+            "slots:\n  x: {type: unfeaturized, mappings: [{type: custom}]}",
+            4,
+            "warning: the slot 'x' has a type of Rasa 2, which is any:",
+        ),
         ("intents:\n- a: {triggers: utter_a}", 4, "warning: triggers: of the intent 'a' is of Rasa 2; write a rule in"),
         (
             "slots:\n  x: {type: text, expire: 5, mappings: [{type: custom}]}",
