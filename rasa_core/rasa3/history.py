@@ -75,6 +75,8 @@ _SEEN: Final = (
     "validated",
     "reminders",
     "acting",
+    "acted",
+    "set_at",
 )
 
 _seen_of: Final = attrgetter(*_SEEN)
@@ -95,6 +97,8 @@ class RasaHistory(History):
         The form of which the caller has validated the answer.
     reminders : dict of str to dict
         The reminders that still stand, by name, as their events are in JSON. Sessions and rewinds leave them.
+    acted, set_at : int, dict of str to int
+        How many actions there were, and how many there had been when each slot that policies see was set last.
     acting : dict or None
         The reminder whose turn is not over yet.
     user : State
@@ -122,6 +126,7 @@ class RasaHistory(History):
         self.marked: list[Any] = []
         self.fresh_slots: list[str] = []
         self.hidden_slots: list[str] = []
+        self.acted, self.set_at = 0, dict[str, int]()
         self.reminders: dict[str, Any] = getattr(self, "reminders", {})  # Sessions and rewinds clear all else.
         self.acting: dict[str, Any] | None = None
         self.validated: str | None = None
@@ -165,6 +170,7 @@ class RasaHistory(History):
         self._note_as_fresh(name)
 
     def _note_as_fresh(self, name: str) -> None:
+        self.set_at = {**self.set_at, name: self.acted}
         self.fresh_slots = [*(known for known in self.fresh_slots if known != name), name][-SLOTS_KEPT:]
 
     def record_action(  # noqa: D102
@@ -172,6 +178,7 @@ class RasaHistory(History):
     ) -> None:
         name = action_name
         super().record_action({}, name)
+        self.acted += 1
         self.rejected = None
         self.states.clear()  # Those of the base class, in whose place both views stand.
         self.news.clear()
@@ -215,7 +222,8 @@ class RasaHistory(History):
 
     def _set_earlier(self) -> State:
         last = self._fresh.all()[-1:]
-        return {EARLIER + name.removeprefix(EARLIER): 1.0 for names in last for name in names if name != LISTENED}
+        marks = [(name, mark) for names in last for name, mark in names.items() if name != LISTENED]
+        return {EARLIER + name.removeprefix(EARLIER): mark for name, mark in marks}
 
     def _repeats_loop(self, state: State) -> bool:
         return self.loop is not None and _previous(state) == self.loop.name
@@ -233,12 +241,13 @@ class RasaHistory(History):
 
     def _mark(self, loop: str) -> None:
         self.loop_ran = loop
-        self.marked = [self.user, self.shown_user, self.shown_action, self.was_hidden]
+        self.marked = [self.user, self.shown_user, self.shown_action, self.was_hidden, self.acted]
         for states in (self._all, self._visible, self._fresh):
             states.hold()
 
     def _forget_handled_turn(self) -> None:
-        self.user, self.shown_user, self.shown_action, self.was_hidden = self.marked
+        self.user, self.shown_user, self.shown_action, self.was_hidden, *acted = self.marked
+        self.acted = acted[0] if acted else self.acted  # A head of before lacks it.
         for name in [name for names in self._fresh.held for name in names if name != LISTENED and EARLIER not in name]:
             self._note_as_fresh(name)  # What was set in the turn stays so.
         for states in (self._all, self._visible, self._fresh):

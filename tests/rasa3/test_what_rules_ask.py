@@ -176,6 +176,38 @@ BOTS: Final[dict[str, tuple[str, str, str, str]]] = {
         "policies: [{name: AugmentedMemoizationPolicy}, {name: RulePolicy}]",
         '/go => S? | /chat => Chat, S? | /b{"x": "1"} => ?',
     ),
+    "an augmented memory of 2 states forgets what was set before two more": (
+        """
+        slots:
+          s: {type: text, mappings: [{type: from_intent, intent: go, value: set}]}
+          t: {type: bool, mappings: [{type: from_intent, intent: c, value: true}]}
+        """,
+        """
+        stories:
+        - story: one
+          steps: [{intent: c}, {slot_was_set: [{t: true}]}, {action: utter_c}, {intent: a}, {action: utter_a},
+            {intent: b}, {action: utter_b}]
+        rules: [{rule: go, steps: [{intent: go}, {action: utter_chat}]}]
+        """,
+        "policies: [{name: AugmentedMemoizationPolicy, max_history: 2}, {name: RulePolicy}]",
+        "/go => Chat | /c => C | /a => A | /b => ?",
+    ),
+    "an augmented memory of 4 states forgets what was set before two more": (
+        """
+        slots:
+          s: {type: text, mappings: [{type: from_intent, intent: go, value: set}]}
+          t: {type: bool, mappings: [{type: from_intent, intent: c, value: true}]}
+        """,
+        """
+        stories:
+        - story: one
+          steps: [{intent: c}, {slot_was_set: [{t: true}]}, {action: utter_c}, {intent: a}, {action: utter_a},
+            {intent: b}, {action: utter_b}]
+        rules: [{rule: go, steps: [{intent: go}, {action: utter_chat}]}]
+        """,
+        "policies: [{name: AugmentedMemoizationPolicy, max_history: 4}, {name: RulePolicy}]",
+        "/go => Chat | /c => C | /a => A | /b => B",
+    ),
     "an augmented memory that forgets what was set looks at no more states than it remembers": (
         "slots: {s: {type: text, mappings: [{type: from_entity, entity: x}]}}",
         """
