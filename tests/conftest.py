@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Generator, Iterator
 
@@ -27,7 +28,12 @@ _TRAININGS = "RASA_CORE_TEST_TRAININGS"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let all processes of this run share what was trained, and what JAX has compiled for networks of one shape."""
+    """Let all processes of this run share what was trained, and what JAX has compiled for networks of one shape.
+
+    What ignores SIGINT, as a script does with what it starts with ``&``, hands that on to servers that tests interrupt.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if _TRAININGS in os.environ and _COMPILED in os.environ:
         return
     folder = tempfile.mkdtemp(prefix="rasa-core-tests-")

@@ -212,7 +212,13 @@ class Project:
     def nlu_is_current(self) -> bool:
         """Tell whether there is an interpreter of exactly this NLU data, or none is needed."""
         data = self.nlu_data()
-        return nlu_state_of(self.nlu_model, data, self._steps(data, True)) == "current"
+        return self._nlu_state(data, self._steps(data, True)) == "current"
+
+    def _nlu_state(self, data: TrainingData, steps: list[Step] | None) -> NLUState:
+        """Return how the interpreter stands to its data; one of the project's that has none any more is changed."""
+        if not data.intents:
+            return "changed" if self.models.has_own_nlu() else "current"
+        return nlu_state_of(self.nlu_model, data, steps)
 
     def policies(self) -> ConfiguredPolicies | None:
         """Return what config.yml says of policies; None for a bot of Rasa 2 or 3, which `read_rasa_config` reads."""
@@ -279,7 +285,9 @@ class Project:
         if self.rasa is not None:
             rasa = read_rasa_config(self.rasa.config_file, network_of, ignores_own=ignore_components)
         state: State = "changed" if force else self._state(domain, config, nlu)
-        nlu_state: NLUState = "changed" if force and data.intents else nlu_state_of(self.nlu_model, data, steps)
+        nlu_state: NLUState = "current" if not nlu else self._nlu_state(data, steps)
+        if force and data.intents:
+            nlu_state = "changed"
         if state == nlu_state == "current":  # No version is made of nothing, or each start of a server would add one.
             say(f"{self.model}: the model is up to date")
             if data.intents:

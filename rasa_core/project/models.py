@@ -77,10 +77,14 @@ class ProjectModels:
         if self.dialogue.is_dir() and not self.dialogue.is_symlink() and not self._made_here(self.dialogue):
             what = _described(self.dialogue)
             raise ModelError(_foreign(self.dialogue, what or _UNKNOWN, is_served=what is not None))
-        # An interpreter beside a dialogue model of the project's own was made together with it, before versions.
-        is_alone = not self.dialogue.is_dir() or self.dialogue.is_symlink()
-        if replaces_nlu and is_alone and self.nlu.is_dir() and not self.nlu.is_symlink():
+        if replaces_nlu and self.nlu.is_dir() and not self.has_own_nlu():
             raise ModelError(_foreign(self.nlu, "an interpreter of typed text"))
+
+    def has_own_nlu(self) -> bool:
+        """Tell whether there is an interpreter that the project made, if the dialogue model is its own."""
+        # One beside a dialogue model was made together with it, before versions.
+        is_beside = self.dialogue.is_dir() and not self.dialogue.is_symlink()
+        return self.nlu.is_dir() and (self.nlu.is_symlink() or is_beside)
 
     @staticmethod
     def _made_here(model: Path) -> bool:
