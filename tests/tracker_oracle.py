@@ -240,7 +240,7 @@ def undone(events: list[Event]) -> list[Event]:
     index = last(events, ActionExecuted)
     if index is None:
         return events
-    if events[index] != LISTEN:
+    if getattr(events[index], "action_name", None) != LISTEN.action_name:  # One that has failed is listening, too.
         return events[:index]
     behind = events[index + 1 :]
     messages = [place for place, event in enumerate(behind) if isinstance(event, UserUttered)]
