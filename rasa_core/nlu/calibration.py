@@ -4,8 +4,8 @@ Notation: a and b are what the scores of the network and those of the linear cla
 are added and become confidences. The shares of both are a / (a + b) and b / (a + b), and T = 1 / (a + b) is the
 temperature: what one of them gets more the other gets less, so that of few messages, the sum is far more certain than
 either. What n messages say of the logarithm of a / b counts ``n / (n + D)``, and the rest says what is typical, the
-shares 0.4 and 0.6; then, at these shares, what they say of that of T counts ``n / (n + 40)``, and the rest says that
-T = 1. D is 40, or 200 where they were left out by networks that have learnt for less long than the one that serves,
+shares 0.4 and 0.6; then, at these shares, what they say of that of T counts ``n / (n + 60)``, and the rest says that
+T = 1. D is 60, or 200 where they were left out by networks that have learnt for less long than the one that serves,
 which count for too little there. The scores of tags of the network are multiplied by a share of their own, with which
 it and the linear tagger find most entities.
 """
@@ -30,7 +30,7 @@ Floats = NDArray[np.float32]
 
 _BOUNDS: Final = ((0.05, 3.0), (0.33, 3.3))  # Of a and b; what few messages say beyond these is chance.
 _BOUNDS_OF_SUM: Final = (0.25, 6.0)
-_DOUBT: Final = 40
+_DOUBT: Final = 60
 _DOUBT_OF_BRIEF: Final = 200  # The D above, of networks that have learnt less.
 _TYPICAL: Final = (0.4, 0.6)  # a and b where nothing is known of them.
 _KEPT: Final = 0.96
