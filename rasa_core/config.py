@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from rasa_core.exceptions import ModelError
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.policy import Policy
@@ -32,10 +33,13 @@ def load(
     Raises
     ------
     ModelError
-        If the file cannot be read, or names a policy that there is none for; the message begins with file and line.
+        If the file is not there or cannot be read, or names a policy that there is none for; the message begins with
+        the file, and with the line where there is one.
     """
     if config_file is None:
         return [MemoizationPolicy(max_history=max_history), KerasPolicy()]
+    if not Path(config_file).is_file():  # Of a project it may be missing; here somebody has named it.
+        raise ModelError(f"{config_file}: there is no such file of policies.")
     config = read_rasa_config(config_file, network_of)
     for line in told(config.notes):
         logger.info("%s", line)

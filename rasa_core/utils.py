@@ -23,6 +23,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from rasa_core.slots import class_from_path, dotted_path
 from rasa_core.support.folders import make_private
+from rasa_core.support.yaml_parts import YamlError, read_yaml
 
 
 def one_hot(hot_idx: int, length: int, dtype: DTypeLike | None = None) -> NDArray[Any]:
@@ -265,10 +266,20 @@ class EndpointConfig(dict[str, Any]):
 
 
 def read_endpoint_config(filename: str | Path, endpoint_type: str) -> EndpointConfig | None:
-    """Return what a file such as endpoints.yml says of ``action_endpoint``, or of another server; None if nothing."""
-    content = read_yaml_file(filename) if filename else None
-    found = content.get(endpoint_type) if isinstance(content, dict) else None
-    return EndpointConfig(**found) if isinstance(found, dict) else None
+    """Return what a file such as endpoints.yml says of ``action_endpoint``, or of another server; None if nothing.
+
+    Raises
+    ------
+    YamlError
+        If the file cannot be read, or says nothing of use; the message begins with file and line.
+    """
+    read = read_yaml(filename) if filename else None
+    found = read.keys().get(endpoint_type) if read is not None and read.is_mapping else None
+    if found is None or found.is_null:
+        return None
+    if not found.is_mapping or "url" not in found.data:
+        raise YamlError(found.place, f"{endpoint_type}: has the url: of the server.")
+    return EndpointConfig(**found.data)
 
 
 class bcolors:  # noqa: N801

@@ -273,3 +273,25 @@ def test_visualize_takes_a_file_of_policies(tmp_path: Path, monkeypatch: pytest.
     flags = ["-d", "weather_domain.yml", "-s", "stories.md", "-c", "policies.yml", "-o", "graph.html"]
     assert CliRunner().invoke(visualize_command, flags).exit_code == 0
     assert "action_rain" in (tmp_path / "graph.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        (b"action_endpoint: {port: 5}\n", r"e\.yml:1"),
+        (b"action_endpoint: [", r"e\.yml:\d"),
+        ("action_endpoint: {url: x}\n".encode("utf-16"), r"e\.yml:1"),
+        (None, r"e\.yml"),
+    ],
+    ids=["no address", "no YAML", "UTF-16", "no file"],
+)
+def test_wrong_files_of_endpoints_are_told_with_their_place(content: bytes | None, place: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "e.yml").write_bytes(content)
+    with pytest.raises(RasaCoreError, match=place):
+        read_endpoint_config(tmp_path / "e.yml", "action_endpoint")
+
+
+def test_a_file_of_policies_that_is_named_has_to_be_there(tmp_path: Path) -> None:
+    with pytest.raises(RasaCoreError, match=r"none\.yml: there is no such file"):
+        config.load(tmp_path / "none.yml")

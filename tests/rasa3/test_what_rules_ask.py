@@ -25,6 +25,21 @@ responses:
 """
 
 # Each has slots and forms, stories and rules, config.yml, and a line of messages with what is said.
+SET_LONG_AGO = (
+    """
+    slots:
+      s: {type: text, mappings: [{type: from_intent, intent: go, value: set}]}
+      t: {type: bool, mappings: [{type: from_intent, intent: c, value: true}]}
+    """,
+    """
+    stories:
+    - story: one
+      steps: [{intent: c}, {slot_was_set: [{t: true}]}, {action: utter_c}, {intent: a}, {action: utter_a},
+        {intent: b}, {action: utter_b}]
+    rules: [{rule: go, steps: [{intent: go}, {action: utter_chat}]}]
+    """,
+)
+
 BOTS: Final[dict[str, tuple[str, str, str, str]]] = {
     "an entity of a story fills the slot that it is mapped to, whatever this is called": (
         "slots: {s: {type: text, mappings: [{type: from_entity, entity: x}]}}",
@@ -177,34 +192,12 @@ BOTS: Final[dict[str, tuple[str, str, str, str]]] = {
         '/go => S? | /chat => Chat, S? | /b{"x": "1"} => ?',
     ),
     "an augmented memory of 2 states forgets what was set before two more": (
-        """
-        slots:
-          s: {type: text, mappings: [{type: from_intent, intent: go, value: set}]}
-          t: {type: bool, mappings: [{type: from_intent, intent: c, value: true}]}
-        """,
-        """
-        stories:
-        - story: one
-          steps: [{intent: c}, {slot_was_set: [{t: true}]}, {action: utter_c}, {intent: a}, {action: utter_a},
-            {intent: b}, {action: utter_b}]
-        rules: [{rule: go, steps: [{intent: go}, {action: utter_chat}]}]
-        """,
+        *SET_LONG_AGO,
         "policies: [{name: AugmentedMemoizationPolicy, max_history: 2}, {name: RulePolicy}]",
         "/go => Chat | /c => C | /a => A | /b => ?",
     ),
     "an augmented memory of 4 states forgets what was set before two more": (
-        """
-        slots:
-          s: {type: text, mappings: [{type: from_intent, intent: go, value: set}]}
-          t: {type: bool, mappings: [{type: from_intent, intent: c, value: true}]}
-        """,
-        """
-        stories:
-        - story: one
-          steps: [{intent: c}, {slot_was_set: [{t: true}]}, {action: utter_c}, {intent: a}, {action: utter_a},
-            {intent: b}, {action: utter_b}]
-        rules: [{rule: go, steps: [{intent: go}, {action: utter_chat}]}]
-        """,
+        *SET_LONG_AGO,
         "policies: [{name: AugmentedMemoizationPolicy, max_history: 4}, {name: RulePolicy}]",
         "/go => Chat | /c => C | /a => A | /b => B",
     ),
