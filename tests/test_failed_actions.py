@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from feature_groups import groups_of
 from small_bots import CONCERT_DOMAIN, CONCERT_STORIES, trained_agent
 from werkzeug.test import Client
 
@@ -206,7 +207,7 @@ def test_the_network_sees_it_too(agent: Agent) -> None:
         events = [ActionExecuted("action_listen"), said, ActionExecuted("action_search", error=error)]
         tracker = DialogueStateTracker.from_events("a", events, agent.domain)
         featurizer = HistoryFeaturizer(3)
-        groups = featurizer.groups(tracker.last_states(3), tracker.history, tracker.slots.values())
+        groups = groups_of(featurizer, tracker)
         return {(block, name) for block, group in groups for name in group}
 
     assert features("x") - features(None) == {("now", "failed"), ("event 0", "failed")}

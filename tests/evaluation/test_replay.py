@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from feature_groups import groups_of
 from small_bots import MOOD_DOMAIN, MOOD_STORIES, trained_agent
 
 from rasa_core.agent import Agent
@@ -199,7 +200,7 @@ def network_of(bot: Agent, seed: int) -> KerasPolicy:
     told = whole_stories(StoryGraph(StoryFileReader(bot.domain).process_lines(lines)), bot.domain)
     seen = HistoryFeaturizer(3)
     before = [one for tracker in told for one in tracker.generate_all_prior_trackers()]
-    groups = [group for one in before for group in seen.groups(one.last_states(3), one.history, one.slots.values())]
+    groups = [group for one in before for group in groups_of(seen, one)]
     names = sorted({(block, name) for block, features in groups for name in features})
     chance = np.random.default_rng(seed)
     sizes = len(names), 16, bot.domain.num_actions

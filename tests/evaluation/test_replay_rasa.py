@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from feature_groups import groups_of
 
 from rasa_core.agent import Agent
 from rasa_core.evaluation.replay import compare, decisions
@@ -104,8 +105,7 @@ def network_of(bot: Agent, seed: int, talked: Sequence[tuple[str, list[Event]]],
         for event in events:
             tracker.update(event)
             if tracker.last_states(4):
-                groups = seen.groups(tracker.last_states(4), tracker.history, tracker.slots.values())
-                names |= {(block, name) for block, features in groups for name in features}
+                names |= {(block, name) for block, features in groups_of(seen, tracker) for name in features}
     chance, sizes = np.random.default_rng(seed), (len(names), 16, bot.domain.num_actions)
     layers = [
         (chance.normal(0, scale, pair).astype(np.float32), np.zeros(pair[1], np.float32)) for pair in pairwise(sizes)

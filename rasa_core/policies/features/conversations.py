@@ -285,13 +285,13 @@ class _Parts(PartTable):
         # The part of an event as the latest one; those of it as an earlier one are the next numbers.
         self.event = Memo[Items, int](lambda items: self._add_each([(block, dict(items))] for block in event_blocks))
         self.action = Memo(self._new_action)
-        self.message = Memo[Items, int](lambda items: self._add_told(dict(items), features.of_state(dict(items))))
+        self.message = Memo[Items, int](lambda items: self._add_told(dict(items), features.of_now(items)))
         self.mentions = self._memo(features.of_mentions)
         self.turns = self._memo(features.of_turns)
-        self.message_before: Memo[Message, int] = self._memo(lambda message: features.of_message_before(*message))
+        self.message_before: Memo[Message, int] = self._memo(features.of_message_before)
         self.actions_before = self._memo(features.of_actions_before)
         self.slots_set = self._memo(features.of_slots_set)
-        self.loop: Memo[tuple[str | None, str | None], int] = self._memo(lambda loop: features.of_loop(*loop))
+        self.loop: Memo[tuple[str | None, str | None], int] = self._memo(features.of_loop)
         self.turn = self._memo(features.of_turn)
         self.length = self._memo(features.of_length)
         # What single slots hold has numbers, but is no part; what all slots hold together is one.

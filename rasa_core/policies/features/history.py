@@ -50,15 +50,16 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.events import ACTION_LISTEN_NAME
-from rasa_core.history import FAILED, History, Mention, State, TurnSummary, with_best_intent_only
+from rasa_core.history import FAILED, History, Mention, State, with_best_intent_only
 from rasa_core.policies.features.parts import Group
 from rasa_core.rasa3.domain_parts import REQUESTED_SLOT
 from rasa_core.slots import Slot
@@ -67,6 +68,8 @@ if TYPE_CHECKING:
     from rasa_core.trackers import DialogueStateTracker
 
 Sparse = tuple[list[int], list[float]]
+Part = tuple[tuple[int, ...], tuple[float, ...]]
+"""Indices and values of some features."""
 
 # Bounds of what is learnt from and counted; what lies beyond them says no more than what lies at them.
 TIMES_A_VALUE_IS_SEEN: Final = 2
@@ -84,6 +87,8 @@ _OF_VALUES: Final = ("value", "slot value", "slot set to")
 _OF_THE_PRESENT: Final = ("event 0", "novelty", "slot set", "loop", "turn", "length", *_OF_VALUES)
 _RANKS: Final = {"now": 0, **dict.fromkeys(_OF_THE_PRESENT, 1)}
 """Where there are too many features, which blocks come first; all others come after these."""
+PARTS_KEPT: Final = 4096
+"""How many parts of moments are remembered with their features."""
 COUNTS: Final = {"intent": "intent count", "entity": "entity count", "action": "action count"}
 AGO: Final = {"intent": "intent ago", "entity": "entity ago", "action": "action ago"}
 _NO_ENTITIES: Final = {"no entities": 1.0}
@@ -106,9 +111,19 @@ class HistoryFeaturizer:
         if not isinstance(max_history, int) or max_history < 1:
             raise ValueError(f"max_history is a number of states, at least 1, not {max_history!r}.")
         self.max_history = max_history
-        self._event_blocks = [f"event {number}" for number in range(max_history)]
         self.names: list[tuple[str, str]] = [(block, name) for block, name in names]
-        self._blocks: Mapping[str, Mapping[str, int]] = _numbered(self.names)
+        self._take_names()
+
+    def _take_names(self) -> None:
+        """Look up in advance what every prediction asks for."""
+        self._blocks = _numbered(self.names)
+        self._events = [self._blocks.get(f"event {number}", {}) for number in range(self.max_history)]
+        self._seen = [self._columns_of_seen(kind) for kind in COUNTS]
+        self._known: dict[tuple[object, Hashable], Part] = {}
+
+    def _columns_of_seen(self, kind: str) -> dict[str, tuple[int | None, ...]]:
+        blocks = [self._blocks.get(block, {}) for block in (kind, COUNTS[kind], AGO[kind])]
+        return {name: tuple(block.get(name) for block in blocks) for name in dict.fromkeys(chain(*blocks))}
 
     @property
     def num_features(self) -> int:
@@ -134,38 +149,61 @@ class HistoryFeaturizer:
         indices, values
             Sparse vector of length `num_features`; what was not in training is left out.
         """
-        blocks = self._blocks
         indices: list[int] = []
         values: list[float] = []
-        for block, features in self.groups(states, history, slots):
-            known = blocks.get(block)
-            if known is not None:
-                for name, value in features.items():
-                    index = known.get(name)
+        for known, event in zip(self._events, recent_events(states, self.max_history), strict=False):
+            for name, value in event.items():
+                if (index := known.get(name)) is not None:
+                    indices.append(index)
+                    values.append(value)
+        for made_of, key in self._parts(states, history, slots):
+            part = self._known.get((made_of, key)) or self._learn_part(made_of, key)
+            indices += part[0]
+            values += part[1]
+        # How often what was seen, and when last, differs from turn to turn, so that it is not worth remembering.
+        for columns, seen in zip(self._seen, (history.intents, history.entities, history.actions), strict=True):
+            for name, (count, turn) in seen.items():
+                told = 1.0, math.log1p(count), LEFT_EACH_TURN ** (history.turns - turn)
+                for index, value in zip(columns.get(name, ()), told, strict=False):
                     if index is not None:
                         indices.append(index)
                         values.append(value)
         return indices, values
 
-    def groups(self, states: Sequence[State], history: History, slots: Collection[Slot]) -> Iterator[Group]:
-        """Yield blocks with the values of their features by name; a block may come twice, a feature does not."""
-        yield from zip(self._event_blocks, recent_events(states, self.max_history), strict=False)
-        yield from of_state(states[-1])
-        yield from of_mentions(history.mentions)
-        yield from of_slots(texts_of(slots))
-        yield from of_slots_set(history.slots_set.items())
+    def _parts(self, states: Sequence[State], history: History, slots: Collection[Slot]) -> list[tuple[Any, Any]]:
+        """Return the parts of the present that other moments have, too: what makes their groups, and of what."""
+        parts: list[tuple[Any, Any]] = [
+            (of_now, tuple(with_best_intent_only(states[-1]).items())),
+            (of_mentions, tuple(history.mentions)),
+            (of_turn, tuple(history.turn_actions)),
+            (of_last_actions, tuple(history.last_actions)),
+            (of_turns, history.turns),
+            (of_length, history.length),
+        ]
+        if texts := texts_of(slots):
+            parts.append((of_slots, texts))
+        if history.slots_set:
+            parts.append((of_slots_set, tuple(history.slots_set.items())))
         if history.loop is not None:
-            yield from of_loop(history.loop.name, _requested(slots))
-        yield from of_turn(history.turn_actions)
-        yield from of_turn_before(history.turn_before)
-        for number, action in enumerate(reversed(history.last_actions)):
-            yield from of_last_action(number, action)
-        for block, seen in (("intent", history.intents), ("entity", history.entities), ("action", history.actions)):
-            yield block, _ones(seen)
-            yield COUNTS[block], {name: math.log1p(count) for name, (count, _) in seen.items()}
-            yield AGO[block], {name: LEFT_EACH_TURN ** (history.turns - turn) for name, (_, turn) in seen.items()}
-        yield from of_turns(history.turns)
-        yield from of_length(history.length)
+            asked = next((slot.value for slot in slots if slot.name == REQUESTED_SLOT), None)
+            parts.append((of_loop, (history.loop.name, None if asked is None else str(asked))))
+        if history.turn_before is not None:
+            intent, entities, actions = history.turn_before
+            parts.append((of_message_before, (intent, tuple(entities))))
+            parts.append((of_actions_before, tuple(actions)))
+        return parts
+
+    def _learn_part(self, made_of: Callable[[Any], Iterable[Group]], key: Hashable) -> Part:
+        """Return the features of a part, and remember them, which is quicker than to make their names again."""
+        named = (
+            (self.index_of((block, name)), value) for block, group in made_of(key) for name, value in group.items()
+        )
+        found = [(index, value) for index, value in named if index is not None]
+        part = tuple(index for index, _ in found), tuple(value for _, value in found)
+        if len(self._known) >= PARTS_KEPT:  # What people say is in them, which may differ for ever.
+            self._known.clear()
+        self._known[made_of, key] = part
+        return part
 
     def present(self, tracker: DialogueStateTracker) -> Sparse:
         """Return the features from which the next action of a conversation is predicted."""
@@ -186,7 +224,7 @@ class HistoryFeaturizer:
             names.sort(key=lambda name: (_RANKS.get(name[0], len(_RANKS)), -counts[name], name))
             del names[max(FEATURES_KEPT, sum(block == "now" for block, _ in names)) :]
         self.names = sorted(names)
-        self._blocks = _numbered(self.names)
+        self._take_names()
 
     @property
     def value_columns(self) -> NDArray[np.int32]:
@@ -240,8 +278,9 @@ def _after(feature: str, has_failed: bool) -> State:
     return {feature: 1.0, FAILED: 1.0} if has_failed else {feature: 1.0}
 
 
-def of_state(state: State) -> Iterator[Group]:
-    """Yield what is known now, and the parts of the names of the entities."""
+def of_now(items: Iterable[tuple[str, float]]) -> Iterator[Group]:
+    """Yield what is known now, and the parts of the names of the entities, from the items of a state."""
+    state = dict(items)
     yield "now", with_best_intent_only(state)
     entities = [name[len("entity_") :] for name in state if name.startswith("entity_")]
     if entities:
@@ -269,19 +308,16 @@ def of_slots_set(slots_set: Iterable[tuple[str, str | None]]) -> Iterator[Group]
     yield "slot set to", _ones(f"{name}={text}" for name, text in pairs if text is not None)
 
 
-def of_loop(loop: str | None, requested: object) -> Iterator[Group]:
+def of_loop(loop_and_slot: tuple[str | None, str | None]) -> Iterator[Group]:
     """Yield a loop of Rasa 3, such as a form, and the slot that it asks for."""
+    loop, requested = loop_and_slot
     if loop is not None:
         yield "loop", _ones([loop, *([] if requested is None else [f"asks {requested}"])])
 
 
-def _requested(slots: Iterable[Slot]) -> object:
-    return next((slot.value for slot in slots if slot.name == REQUESTED_SLOT), None)
-
-
-def texts_of(slots: Iterable[Slot]) -> Iterator[tuple[str, str | None]]:
-    """Yield the name of each slot, and its value as text where that is a feature."""
-    return ((slot.name, slot.feature_text()) for slot in slots)
+def texts_of(slots: Iterable[Slot]) -> tuple[tuple[str, str], ...]:
+    """Return name and value as text of each slot whose value tells more than its features do."""
+    return tuple([(slot.name, text) for slot in slots if (text := slot.feature_text()) is not None])
 
 
 def of_turn(actions: Sequence[str]) -> Iterator[Group]:
@@ -291,15 +327,9 @@ def of_turn(actions: Sequence[str]) -> Iterator[Group]:
     yield "length", _one(f"{min(len(actions), ACTIONS_COUNTED)} actions")
 
 
-def of_turn_before(turn: TurnSummary | None) -> Iterator[Group]:
-    """Yield the turn before."""
-    if turn is not None:
-        yield from of_message_before(turn.intent, turn.entities)
-        yield from of_actions_before(turn.actions)
-
-
-def of_message_before(intent: str | None, entities: Iterable[str]) -> Iterator[Group]:
-    """Yield what the user said in the turn before."""
+def of_message_before(message: tuple[str | None, Iterable[str]]) -> Iterator[Group]:
+    """Yield what the user said in the turn before: the intent, and the names of the entities."""
+    intent, entities = message
     yield "intent before", _one(str(intent))
     yield "entity before", _ones(entities)
 
@@ -309,6 +339,12 @@ def of_actions_before(actions: Sequence[str]) -> Iterator[Group]:
     yield "action before", _ones(actions)
     acted = [name for name in actions if name != ACTION_LISTEN_NAME]
     yield from zip(_ENDED, map(_one, reversed(acted)), strict=False)
+
+
+def of_last_actions(actions: Sequence[str]) -> Iterator[Group]:
+    """Yield the last actions other than listening, oldest first."""
+    for number, action in enumerate(reversed(actions)):
+        yield from of_last_action(number, action)
 
 
 def of_last_action(number: int, action: str) -> Iterator[Group]:

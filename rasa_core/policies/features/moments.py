@@ -79,7 +79,7 @@ class MomentFeaturizer:
 
     def _of_slots(self, tracker: DialogueStateTracker) -> list[int]:
         slots, loop = tracker.slots, tracker.history.loop
-        row = [self._parts.slots[tuple(features.texts_of(slots.values()))]]
+        row = [self._parts.slots[features.texts_of(slots.values())]]
         if loop is not None:
             asked = slots[REQUESTED_SLOT].value if REQUESTED_SLOT in slots else None
             row.append(self._parts.loop[loop.name, None if asked is None else str(asked)])
@@ -115,23 +115,18 @@ class _Parts(PartTable):
         self.events_before = Memo[Items, list[int]](
             lambda items: [event[tuple(one.items())] for one in features.events_before(dict(items))]
         )
-        self.now = Memo[Items, int](lambda items: self._add(self._in_columns(features.of_state(dict(items)))))
+        self.now: Memo[Items, int] = self._memo(features.of_now)
         self.mentions = self._memo(features.of_mentions)
         self.slots = self._memo(features.of_slots)
         self.slots_set = self._memo(features.of_slots_set)
-        self.loop: Memo[tuple[str, str | None], int] = self._memo(lambda loop: features.of_loop(*loop))
+        self.loop: Memo[tuple[str, str | None], int] = self._memo(features.of_loop)
         self.turn = self._memo(features.of_turn)
-        self.message_before: Memo[Message, int] = self._memo(lambda message: features.of_message_before(*message))
+        self.message_before: Memo[Message, int] = self._memo(features.of_message_before)
         self.actions_before = self._memo(features.of_actions_before)
-        self.last_actions = self._memo(_of_last_actions)
+        self.last_actions = self._memo(features.of_last_actions)
         self.seen: Memo[tuple[str, str, int, int], int] = self._memo(lambda seen: _of_seen(*seen))
         self.turns = self._memo(features.of_turns)
         self.length = self._memo(features.of_length)
-
-
-def _of_last_actions(actions: Sequence[str]) -> Iterator[Group]:
-    for number, action in enumerate(reversed(actions)):
-        yield from features.of_last_action(number, action)
 
 
 def _of_seen(kind: str, name: str, count: int, turns_ago: int) -> Iterator[Group]:

@@ -7,6 +7,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from feature_groups import groups_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from policy_bot import ITALIAN, conversation, local_domain
@@ -62,7 +63,7 @@ def moments(events: Sequence[Event], max_history: int) -> list[tuple[int, str, N
     found, featurizer = [], HistoryFeaturizer(max_history)
     for event in events:
         if isinstance(event, ActionExecuted):
-            groups = featurizer.groups(tracker.last_states(max_history), tracker.history, tracker.slots.values())
+            groups = groups_of(featurizer, tracker)
             named = [(block, name, value) for block, group in groups for name, value in group.items()]
             features = {(block, name): float(np.float32(value)) for block, name, value in named}
             found.append((tracker.history.length, event.action_name, features, event.unpredictable))
@@ -141,7 +142,7 @@ def test_a_loop_and_what_it_asks_for_are_features() -> None:
     featurizer, expected = HistoryFeaturizer(3), []
     for event in log:
         if isinstance(event, ActionExecuted):
-            groups = featurizer.groups([{}], tracker.history, tracker.slots.values())
+            groups = groups_of(featurizer, tracker)
             expected.append({name for block, group in groups if block == "loop" for name in group})
         tracker.update(event)
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import pytest
+from feature_groups import groups_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from policy_bot import ITALIAN, conversation, local_domain
@@ -18,6 +19,7 @@ from tracker_oracle import Oracle, said
 
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, Event, Restarted, UserUttered
+from rasa_core.policies.features import history
 from rasa_core.policies.features.history import HistoryFeaturizer, words_of
 from rasa_core.trackers import DialogueStateTracker
 
@@ -28,8 +30,7 @@ Named = dict[tuple[str, str], float]
 
 def named(featurizer: HistoryFeaturizer, tracker: DialogueStateTracker) -> Named:
     """Return the features of the present, none of which may come twice."""
-    states = tracker.last_states(featurizer.max_history)
-    groups = featurizer.groups(states, tracker.history, tracker.slots.values())
+    groups = groups_of(featurizer, tracker)
     found = [(block, name, value) for block, group in groups for name, value in group.items()]
     assert len({(block, name) for block, name, _ in found}) == len(found)
     return {(block, name): value for block, name, value in found}
@@ -134,6 +135,29 @@ def test_features_kept_turn_by_turn_are_those_of_the_whole_conversation(log, max
     found = named(featurizer, serve(log, SMALL, max_history))
     assert found == pytest.approx(as_told(log, max_history))
     assert found == named(featurizer, DialogueStateTracker.from_events("whole", log, SMALL))
+
+
+@settings(deadline=None)
+@given(logs(), st.integers(1, 4), st.data())
+def test_a_prediction_takes_the_features_that_are_known(log, max_history, data) -> None:
+    tracker = DialogueStateTracker.from_events("whole", log, SMALL)
+    found = named(HistoryFeaturizer(max_history), tracker)
+    known = sorted(data.draw(st.sets(st.sampled_from(sorted(found)))) if found else [])
+    featurizer = HistoryFeaturizer(max_history, [*known, ("turn", "never")])
+    for _ in range(2):  # What is remembered of the first time is the same.
+        indices, values = featurizer.present(tracker)
+        assert len(set(indices)) == len(indices)
+        assert {featurizer.names[index]: value for index, value in zip(indices, values, strict=True)} == {
+            name: found[name] for name in known
+        }
+
+
+def test_what_is_remembered_of_moments_is_bounded(monkeypatch) -> None:
+    monkeypatch.setattr(history, "PARTS_KEPT", 3)
+    tracker = DialogueStateTracker.from_events("whole", [said("greet"), ActionExecuted("utter_greet")], SMALL)
+    featurizer = HistoryFeaturizer(2, [("length", "1 turns"), ("turn", "utter_greet")])
+    assert featurizer.present(tracker) == featurizer.present(tracker) == ([1, 0], [1.0, 1.0])
+    assert len(featurizer._known) <= 3
 
 
 @given(st.lists(ordinary_events(), max_size=20))
