@@ -26,6 +26,7 @@ from rasa_core.server.api import takes
 from rasa_core.server.requests import HttpError, Request, at_version, json_response
 from rasa_core.server.told_events import (
     MOST_TOLD_UNASKED,
+    begun_conversation,
     check_length,
     check_told,
     unknown_conversation,
@@ -118,6 +119,8 @@ def read_tracker(request: Request, agent: Agent, sender_id: str) -> Response:
     if until is not None:
         check_length(tracker.count())
         tracker = tracker.travel_back_in_time(until)
+    elif version == 0 and agent.domain.rasa is not None:  # As Rasa tells it, which keeps it, too.
+        tracker = begun_conversation(sender_id, agent.domain)
     check_told(tracker, wanted)
     return at_version(with_events(tracker, wanted), version)
 

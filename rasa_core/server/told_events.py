@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from rasa_core.events import Event, Restarted
+from rasa_core.domain import Domain
+from rasa_core.events import ActionExecuted, Event, Restarted
+from rasa_core.events.base import ACTION_LISTEN_NAME, SESSION_START
+from rasa_core.events.rasa3 import SessionStarted
 from rasa_core.server.requests import HttpError
 from rasa_core.trackers import DialogueStateTracker
 from rasa_core.trackers.rasa_log import beginning_of_session, told_as_in_rasa
@@ -29,6 +32,12 @@ def check_length(count: int) -> None:
 def unknown_conversation(sender_id: str) -> HttpError:
     """Return what tells that there is no such conversation, for a reason that has a name of its own in Rasa."""
     return HttpError(404, f"there is no conversation {sender_id!r}.", details={"reason": "Not found"})
+
+
+def begun_conversation(sender_id: str, domain: Domain) -> DialogueStateTracker:
+    """Return a conversation of Rasa 3 as the beginning of its first session leaves it."""
+    events = [ActionExecuted(SESSION_START, confidence=1.0), SessionStarted(), ActionExecuted(ACTION_LISTEN_NAME)]
+    return DialogueStateTracker.from_events(sender_id, events, domain)
 
 
 def check_told(tracker: DialogueStateTracker, wanted: str | None) -> None:

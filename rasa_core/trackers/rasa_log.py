@@ -21,6 +21,8 @@ _MAY_BE_UNSAID: Final[Mapping[str, dict[str, Any]]] = {
     "action_execution_rejected": {"policy": None, "confidence": None},
 }
 """What a log leaves out where there is nothing to say, and clients and action servers expect in each event."""
+_BESIDE_TEXT: Final = dict.fromkeys(("elements", "quick_replies", "buttons", "attachment", "image", "custom"))
+"""What a message of the bot may have, each of which its event names."""
 
 
 def rasa_positions(events: Sequence[Event], loops: Collection[str]) -> list[int]:
@@ -89,6 +91,8 @@ def told_as_in_rasa(event: Any, sender_id: str) -> dict[str, Any]:
     if event.type_name == "user":
         told = {"input_channel": None, "message_id": _id_of(event, sender_id), **told}
         told["parse_data"] = _whole_parse(told["parse_data"], told["message_id"])
+    elif event.type_name == "bot":
+        told["data"] = {**_BESIDE_TEXT, **(told["data"] or {})}
     return told
 
 

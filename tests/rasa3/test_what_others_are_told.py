@@ -104,7 +104,18 @@ def test_an_event_has_the_keys_of_which_nothing_is_said(client: Client) -> None:
     assert {"policy": None, "confidence": 1.0, "hide_rule_turn": False}.items() <= state["events"][0].items()
     said = by_kind["user"]
     assert len(said["message_id"]) == 32
+    nothing_beside = ("elements", "quick_replies", "buttons", "attachment", "image", "custom")
+    assert by_kind["bot"]["data"] == dict.fromkeys(nothing_beside)
     assert said["message_id"] == said["parse_data"]["message_id"] == state["latest_message"]["message_id"]
+
+
+def test_a_conversation_that_nobody_has_begun_is_told_as_it_would_begin(client: Client) -> None:
+    state = client.get("/conversations/ada/tracker").get_json()
+    told = [(event["event"], event.get("name"), event.get("confidence")) for event in state["events"]]
+    begun = ("action", "action_session_start", 1.0), ("session_started", None, None), ("action", "action_listen", None)
+    assert told == list(begun)
+    assert (state["followup_action"], state["latest_action_name"]) == (None, "action_listen")
+    assert client.get("/conversations").get_json() == []
 
 
 def test_messages_have_ids_of_their_own_and_what_was_appended_has_none(client: Client) -> None:
@@ -129,7 +140,8 @@ def test_a_change_is_answered_with_the_latest_session(client: Client) -> None:
 
 
 def test_what_comes_next_is_told_where_nothing_or_a_restart_was_last(client: Client) -> None:
-    assert client.get("/conversations/ada/tracker").get_json()["followup_action"] == "action_listen"
+    before = client.get("/conversations/ada/tracker?until=1").get_json()
+    assert (before["followup_action"], before["events"]) == ("action_listen", [])
     nothing = client.post("/model/predict", json=[]).get_json()
     assert (nothing["policy"], nothing["scores"][0]["action"]) == ("followup_action", "action_listen")
     client.post("/webhooks/rest/webhook", json={"sender": "ada", "message": "/chat"})
