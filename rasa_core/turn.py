@@ -27,6 +27,7 @@ from rasa_core.events import (
     SlotSet,
     UserUttered,
 )
+from rasa_core.events.base import check_length_of
 from rasa_core.exceptions import EventError, brief
 from rasa_core.interpreter import NaturalLanguageInterpreter, RegexInterpreter, names_its_intent, parsed_by, signature
 from rasa_core.policies.policy import Policy, Prediction, reason_of, surely_means
@@ -137,18 +138,18 @@ class TurnProcessor:
         return parsed_by(self.interpreter, text), signature(self.interpreter)
 
     def log_message(self, tracker: DialogueStateTracker, text: str) -> None:
-        """Append the user's message and the slots that its entities set.
+        """Append the user's message and the slots that its entities set, after a listening, as stories have it.
 
-        Stories have the bot listen before every message. Where the log does not say so, as after a rewind, a restart or
-        a turn that was broken off, it does now; an action that is fixed stays so.
+        Where the log does not have that, as after a rewind or a restart, it is added; an action that is fixed stays so.
         """
-        parsed, interpreter = self.understood(text)
-        self.take_message(tracker, UserUttered(parsed.get("text", text), parse_data=parsed, interpreter=interpreter))
+        parsed, by = self.understood(text)
+        self.take_message(tracker, UserUttered(parsed.get("text", text), parse_data=parsed, interpreter=by))
 
     _hear_for_caller = log_message
 
     def take_message(self, tracker: DialogueStateTracker, message: UserUttered) -> None:
         """Append a message that was understood, as `log_message` does; its values are JSON."""
+        check_length_of(message.parse_data)
         if tracker.latest_action_name != ACTION_LISTEN_NAME:
             fixed = tracker.follow_up_action
             told = tracker.expected or Expected(ACTION_LISTEN_NAME)  # It has listened when the message came.
@@ -395,6 +396,5 @@ class TurnProcessor:
         logger.warning(
             "the action %r set the slot %r, which it does in no story; predictions may be off. "
             "Add the slot line to a story and train again.",
-            action_name,
-            event.key,
+            *(action_name, event.key),
         )

@@ -393,6 +393,27 @@ def test_an_interpreter_that_finds_anything_else_is_to_blame(value: Any) -> None
         caller.parse("hi")
 
 
+def test_a_message_that_means_more_than_anybody_says_is_refused() -> None:
+    processor = make_processor()
+    many = f'/inform{{"tags": {[1] * 10_001}}}'
+    for road in (
+        lambda: processor.parse(UserMessage(many, None, "anna")),
+        lambda: processor.respond(UserMessage(many, None, "anna")),
+        lambda: processor.append_events("anna", [UserUttered("x", {}, [{"entity": "tags", "value": 1}] * 10_001)]),
+        lambda: processor.append_events(
+            "anna", [UserUttered("x", parse_data={"intent": {}, "entities": [], "intent_ranking": [{}] * 10_001})]
+        ),
+    ):
+        with pytest.raises(EventError, match="of a message has at most 10000 items, not 10001"):
+            road()
+    assert processor.tracker_store.retrieve("anna") is None
+
+    assert (
+        len(processor.parse(UserMessage(many.replace("1, ", "", 1), None, "anna")).result["tracker"]["slots"]["tags"])
+        == 10_000
+    )
+
+
 VALUES = st.recursive(
     st.sampled_from(["\\ud83d", "9" * 300, "9" * 4000, "1e400", "NaN", "0." + "9" * 4000, '"\\ud83d"', '"é🎉"', "1"]),
     lambda inner: st.lists(inner, max_size=2).map(lambda parts: f"[{','.join(parts)}]"),

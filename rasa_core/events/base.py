@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar, dataclass_transform
 
@@ -26,6 +26,8 @@ EVENT_DEPTH: Final = MAX_DEPTH - 2
 """Levels of an event in JSON, so that the list of all events, and the state that holds it, can be read back."""
 END_OF_TIME: Final = 95_617_584_000.0
 """The year 5000 as Unix time in seconds; what is later is meant in milliseconds."""
+MOST_IN_A_MESSAGE: Final = 10_000
+"""Entities of a message, and intents of its ranking, each of which every look at it goes through."""
 
 _UNSAFE_IN_STORIES = re.compile("[`\ud800-\udfff]|<(?=!--)")
 
@@ -95,6 +97,8 @@ class Event:
         EventError
             If a value stands for nothing in JSON, or the event could not be read back.
         """
+        if "parse_data" in self._keys:
+            check_length_of(getattr(self, "parse_data"))  # noqa: B009 - only messages have it.
         if self._is_simple():
             return self
         try:
@@ -351,6 +355,14 @@ def check_parse_data(parse_data: Mapping[str, Any]) -> None:
     ranking = parse_data.get("intent_ranking")
     if ranking is not None and not (isinstance(ranking, list) and all(map(_is_ranked, ranking))):
         raise EventError('"intent_ranking" of "parse_data" is a list of {"name": ..., "confidence": number}.')
+
+
+def check_length_of(parse_data: Mapping[str, Any]) -> None:
+    """Raise `EventError` for a message that means more than anybody says; one that is in a log is read all the same."""
+    for part in "entities", "intent_ranking":
+        found = parse_data.get(part)
+        if isinstance(found, Sized) and len(found) > MOST_IN_A_MESSAGE:
+            raise EventError(f'"{part}" of a message has at most {MOST_IN_A_MESSAGE} items, not {len(found)}.')
 
 
 def _is_entity(entity: object) -> bool:

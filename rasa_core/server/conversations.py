@@ -31,6 +31,7 @@ from rasa_core.server.told_events import (
     check_told,
     unknown_conversation,
     with_events,
+    with_events_if_short,
 )
 from rasa_core.slash_messages import joined
 from rasa_core.support.strict_json import json_type
@@ -214,7 +215,7 @@ def _told(request: Request, agent: Agent, sender_id: str, answered: RequestResul
     tracker, is_replaced = agent.read_tracker(sender_id), answered.result.get("events") is not None
     if wanted is None:  # What clients of Rasa 3 find there, of a conversation that is not too long to be read for it.
         wanted = "AFTER_RESTART" if is_replaced or tracker.count() <= MOST_TOLD_UNASKED else "NONE"
-    return at_version(with_events(tracker, wanted, latest_session=not is_replaced), tracker.version)
+    return at_version(with_events_if_short(tracker, wanted, latest_session=not is_replaced), tracker.version)
 
 
 def _unknown_keys(request: Request, described: Body) -> str | None:

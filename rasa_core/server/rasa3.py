@@ -28,7 +28,7 @@ from rasa_core.processor import RasaProcessor
 from rasa_core.server.api import takes
 from rasa_core.server.paths import check_sender_id
 from rasa_core.server.requests import HttpError, Request, at_version, json_response
-from rasa_core.server.told_events import check_length, unknown_conversation, with_events
+from rasa_core.server.told_events import check_length, unknown_conversation, with_events_if_short
 from rasa_core.stories.sessions import sessions_as_stories
 from rasa_core.support.strict_json import encode
 from rasa_core.tracker_store.idempotency import RequestResult
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from rasa_core.agent import Agent
 
 logger = logging.getLogger(__name__)
+
+LONGEST_STORY: Final = 10_000_000
+"""Length of a story that is written, as `sessions_as_stories` counts it; it takes about ten seconds."""
 
 _YAML_TYPES: Final = ("application/x-yaml", "application/yaml", "text/yaml")
 
@@ -224,7 +227,7 @@ def _said(request: Request, agent: Agent, sender_id: str, answered: RequestResul
     if wanted is None and agent.domain.rasa is not None and "Idempotency-Key" not in request.headers:
         wanted = "AFTER_RESTART"
     if wanted is not None:
-        result = {**result, "tracker": with_events(agent.read_tracker(sender_id), wanted, latest_session=True)}
+        result = {**result, "tracker": with_events_if_short(agent.read_tracker(sender_id), wanted, latest_session=True)}
     return at_version(result, answered.version)
 
 
@@ -237,7 +240,8 @@ def story(request: Request, agent: Agent, sender_id: str) -> Response:
     until = takes.UNTIL.of(request)
     if until is not None:
         tracker = tracker.travel_back_in_time(until)
-    written = sessions_as_stories(tracker.events, sender_id, all_sessions=takes.ALL_SESSIONS.of(request))
+    all_sessions = takes.ALL_SESSIONS.of(request)
+    written = sessions_as_stories(tracker.events, sender_id, all_sessions=all_sessions, longest=LONGEST_STORY)
     return Response(written, mimetype="text/plain")
 
 

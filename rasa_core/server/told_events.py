@@ -10,6 +10,7 @@ from rasa_core.events import ActionExecuted, Event, Restarted
 from rasa_core.events.base import ACTION_LISTEN_NAME, SESSION_START
 from rasa_core.events.rasa3 import SessionStarted
 from rasa_core.server.requests import HttpError
+from rasa_core.tracker_store.rows import LogTooLongError
 from rasa_core.trackers import DialogueStateTracker
 from rasa_core.trackers.rasa_log import beginning_of_session, told_as_in_rasa
 
@@ -63,6 +64,14 @@ def with_events(tracker: DialogueStateTracker, wanted: str, *, latest_session: b
             told_as_in_rasa(event, sender_id) if is_rasa else event.as_dict() for event in events[begun:]
         ]
     return state
+
+
+def with_events_if_short(tracker: DialogueStateTracker, wanted: str, *, latest_session: bool) -> dict[str, Any]:
+    """Return the same after a change, which an error must not seem to have undone: no events if they are too long."""
+    try:
+        return with_events(tracker, wanted, latest_session=latest_session)
+    except LogTooLongError:
+        return with_events(tracker, "NONE")
 
 
 def _reads_sessions(tracker: DialogueStateTracker, wanted: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from werkzeug.wrappers import Response
 
@@ -17,6 +17,9 @@ from rasa_core.support.outages import Outages
 from rasa_core.support.work import HEADER, UNDER_WAY, Work, request_id, under_way
 
 logger = logging.getLogger(__name__)
+
+MOST_CHARACTERS: Final = 100_000_000
+"""Characters of a log that a request may read at once; they take up to a gigabyte of memory."""
 
 Answer = tuple[int, list[tuple[str, str]], bytes | Iterator[bytes]]
 """Status, headers and body, in pieces where it is not whole yet."""
@@ -53,7 +56,9 @@ class Visit:
     def __init__(self, app: Application, environ: dict[str, Any]) -> None:
         self._started = time.perf_counter()
         self._app = app
-        self.work = environ["rasa_core.work"] = Work(request_id(environ.get("HTTP_X_REQUEST_ID")))
+        self.work = environ["rasa_core.work"] = Work(
+            request_id(environ.get("HTTP_X_REQUEST_ID")), most_read=MOST_CHARACTERS
+        )
         self._request = app.request(environ)
         self._refusal: Response | None = None
         try:

@@ -9,23 +9,51 @@ from typing import Any, Final
 from rasa_core.domain.file import write_yaml
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet, UserUttered
 from rasa_core.events.rasa3 import ActiveLoop, SessionStarted
+from rasa_core.exceptions import RasaCoreError
 from rasa_core.support.marked_text import has_marks
+from rasa_core.support.strict_json import encode
 from rasa_core.trackers.rasa_log import rasa_positions
 
 _NO_STEPS: Final = (ACTION_LISTEN_NAME, "action_session_start")
 
 
-def sessions_as_stories(events: Iterable[Event], name: str, *, all_sessions: bool = False) -> str:
+class LongStoryError(RasaCoreError, ValueError):
+    """A conversation is too long for a story."""
+
+
+def sessions_as_stories(
+    events: Iterable[Event], name: str, *, all_sessions: bool = False, longest: int | None = None
+) -> str:
     """Return the latest session of a conversation, or all of them, as a file of test stories.
 
     What was rewound or undone is left out. Turns in which a form got its answer stand there, so that the story
     can be played.
+
+    Parameters
+    ----------
+    longest
+        How many characters it may have as JSON, each value counted as ten more, as that takes; None for any number.
+
+    Raises
+    ------
+    LongStoryError
+        If it is longer.
     """
     sessions = list(map(_steps, _sessions(list(events))))
     chosen = [steps for steps in (sessions if all_sessions else sessions[-1:]) if steps]
     titles = [name] if len(chosen) == 1 else [f"{name}, story {number}" for number in range(1, len(chosen) + 1)]
     stories = [{"story": title, "steps": steps} for title, steps in zip(titles, chosen, strict=True)]
+    if longest is not None and (length := _length(stories)) > longest:
+        raise LongStoryError(
+            f"the story of {name!r} has a length of {length}, and at most {longest} is written in one request. "
+            "Ask for the events of its tracker, or read them with rasa-core store export."
+        )
     return write_yaml({"version": "3.1", **({"stories": stories} if stories else {})})
+
+
+def _length(stories: object) -> int:
+    written = encode(stories)
+    return len(written) + 10 * (written.count(",") + written.count(":"))
 
 
 def story_in_yaml(name: str, told: Iterable[tuple[Event | None, str]], source: str = "") -> str:

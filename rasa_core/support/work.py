@@ -31,11 +31,14 @@ class Work:
         Its path without the name of the conversation; ``other`` where there is no such path.
     sender : str or None
         The conversation that it is about, None for none.
+    most_read : int or None
+        How many characters of a log it may read at once; None for any number.
     """
 
     request_id: str
     route: str = "other"
     sender: str | None = None
+    most_read: int | None = None
 
 
 UNDER_WAY: Final[ContextVar[Work | None]] = ContextVar("rasa_core_work", default=None)

@@ -28,10 +28,11 @@ from rasa_core.domain import Domain
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, Restarted
 from rasa_core.exceptions import StoreError, VersionConflictError
 from rasa_core.support.strict_json import encode_known
+from rasa_core.support.work import UNDER_WAY
 from rasa_core.tracker_store.base import OVERRIDDEN, Conversation, StoredAnswer, TrackerStore, as_json
 from rasa_core.tracker_store.heads import Head, TrackerCache
 from rasa_core.tracker_store.packing import Place, Places, note_places, packed, unpacked
-from rasa_core.tracker_store.rows import events_in
+from rasa_core.tracker_store.rows import events_in, rows_up_to
 from rasa_core.trackers import DialogueStateTracker, expected_in
 from rasa_core.trackers.state import SNAPSHOT
 
@@ -311,7 +312,10 @@ class EventLogStore(TrackerStore, ABC):
         return answer._replace(text=text)
 
     def _events(self, sender_id: str, start: int, stop: int) -> list[Event]:
-        return events_in(self._rows(sender_id, start, stop), sender_id, start)
+        work = UNDER_WAY.get()
+        most = None if work is None else work.most_read
+        rows = rows_up_to(most, partial(self._rows, sender_id), sender_id, start, stop)
+        return events_in(rows, sender_id, start)
 
     def _rows(self, sender_id: str, start: int, stop: int) -> list[str]:
         rows = self.read_events(sender_id, start, stop)

@@ -30,10 +30,16 @@ _KNOWN_AGAIN: Final = (
 """Types of events that do nothing with their time."""
 _MOST: Final = 50_000
 _LONGEST: Final = 2000  # characters of a row that is remembered
+_FIRST: Final = 20  # rows, of which nobody knows yet how long they are
+_MOST_AT_ONCE: Final = 5000
 
 
 class RowError(StoreError):
     """A row of a log holds no event."""
+
+
+class LogTooLongError(StoreError, ValueError):
+    """More of a log would be read than may be."""
 
 
 def event_in(row: str) -> Event:
@@ -59,6 +65,39 @@ def events_in(rows: Sequence[str], sender_id: str, start: int = 0, read: ReadRow
             "changed the row, put a backup in its place, or delete the conversation."
         ) from error
     return found
+
+
+def rows_up_to(
+    most: int | None, read: Callable[[int, int], list[str]], sender_id: str, start: int, stop: int
+) -> list[str]:
+    """Return the rows that ``read(start, stop)`` gives, a few at a time where there is a limit.
+
+    Parameters
+    ----------
+    most
+        How many characters they may have together; None for any number.
+
+    Raises
+    ------
+    LogTooLongError
+        If they have more.
+    """
+    if most is None:
+        return read(start, stop)
+    rows: list[str] = []
+    length, count = 0, _FIRST
+    while (position := start + len(rows)) < stop:
+        found = read(position, min(position + count, stop))
+        rows += found
+        length += sum(map(len, found))
+        if length > most:
+            raise LogTooLongError(
+                f"the conversation {sender_id!r:.80} is not read in one request: the events that it takes have more "
+                f"than {most} characters. Ask for its tracker with ?events=false, or read the events with "
+                "rasa-core store export."
+            )
+        count = min(_MOST_AT_ONCE, 1 + (most - length) * len(rows) // length)
+    return rows
 
 
 class TimelessEvents:

@@ -216,6 +216,21 @@ def test_the_work_is_bounded() -> None:
     assert policy.asked == 402
 
 
+def test_of_a_message_with_very_many_entities_fewer_differences_are_tried() -> None:
+    names = ", ".join(f"intent_{number}" for number in range(900))
+    domain = Domain.from_yaml(
+        f"{{intents: [{names}], entities: [a], actions: [utter_a, utter_b], action_factory: remote}}"
+    )
+    found = [{"entity": "a", "value": number} for number in range(10_000)]
+    said = UserUttered("...", {"name": "intent_0"}, found)
+    tracker = DialogueStateTracker.from_events("x", [said], domain)
+
+    miss = Agent(domain, [Says90(lambda tracker: "utter_a")]).explain(tracker).nearest_miss
+
+    assert miss is not None
+    assert miss.tried == 20
+
+
 def test_policies_see_the_whole_conversation_in_each_variant() -> None:
     seen = []
 

@@ -9,7 +9,7 @@ from policy_bot import Script, remote_domain
 from werkzeug.test import Client
 
 from rasa_core.agent import Agent
-from rasa_core.server import conversations, create_app, told_events
+from rasa_core.server import conversations, create_app, rasa3, told_events, visits
 from rasa_core.tracker_store import EventLogStore
 
 MOST = 12
@@ -70,3 +70,47 @@ def test_long_conversation_is_not_read_in_one_request(client: Client, longest_re
     assert len(client.get("/conversations/x/tracker").get_json()["events"]) == 3
     assert client.post("/conversations/x/continue", json={"events": [{"event": "rewind"}]}).status_code == 200
     assert max(longest_read) <= MOST
+
+
+def test_what_is_too_large_is_not_read_in_one_request(
+    client: Client, engine: EventLogStore, longest_read: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(told_events, "MOST_READ", 1000)
+    monkeypatch.setattr(conversations, "MOST_PLAYED", 1000)
+    monkeypatch.setattr(conversations, "MOST_EXPLAINED", 1000)
+    monkeypatch.setattr(visits, "MOST_CHARACTERS", 20_000)
+    said = [{"event": "bot", "text": "x" * 1000}] * 60
+    assert client.post("/conversations/x/tracker/events", json=said).status_code == 200
+    refused = [
+        client.get("/conversations/x/tracker"),
+        client.get("/conversations/x/tracker?events=false&until=5"),
+        client.get("/conversations/x/story"),
+        client.get("/conversations/x/explain"),
+        client.post("/conversations/x/predict"),
+        client.get("/conversations/x/timeline"),
+        client.post("/conversations/x/tracker/events", json={"event": "undo"}),
+        client.post("/conversations/x/continue", json={"events": [{"event": "rewind"}]}),
+    ]
+    assert [(answer.status_code, "more than 20000 characters" in answer.text) for answer in refused] == [
+        (400, True)
+    ] * len(refused)
+    assert max(longest_read) == 20
+
+    # A change that was made is not called an error, though its events are asked for.
+    answer = client.post("/conversations/x/messages?include_events=ALL", json={"text": "/greet", "sender": "user"})
+    assert (answer.status_code, answer.get_json()["events"]) == (200, None)
+    assert client.get("/conversations/x/tracker?events=false").get_json()["latest_message"]["text"] == "/greet"
+    tracker = engine.retrieve("x")
+    assert tracker is not None
+    assert len(tracker.events) == 62  # Whoever has the store may read all of it.
+
+
+def test_a_story_that_would_take_long_to_write_is_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rasa3, "LONGEST_STORY", 1000)
+    said = {"event": "user", "text": "/greet", "parse_data": {"intent": {"name": "greet"}, "entities": []}}
+    for sender_id, values in ("short", 10), ("long", 1000):
+        kept = {"event": "slot", "name": "found", "value": [1] * values}
+        assert client.post(f"/conversations/{sender_id}/tracker/events", json=[said, kept]).status_code == 200
+    assert client.get("/conversations/short/story").status_code == 200
+    answer = client.get("/conversations/long/story")
+    assert (answer.status_code, "at most 1000 is written" in answer.text) == (400, True)
