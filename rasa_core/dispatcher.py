@@ -107,10 +107,10 @@ class Dispatcher:
             self.send_messages.append(part)
         self.latest_bot_messages.append(BotMessage(text))
 
-    def utter_button_message(self, text: str, buttons: Iterable[Content], **kwargs: Any) -> None:
-        """Say `text` with `buttons`; `kwargs` go to the output channel."""
+    def utter_button_message(self, text: str, buttons: Iterable[Content] | None, **kwargs: Any) -> None:
+        """Say `text` with `buttons`, of which None is none; `kwargs` go to the output channel."""
         # Made JSON before it is sent: what the user saw and what the log says are the same.
-        shown = sayable(text, list(buttons))
+        shown = sayable(text, list(buttons or ()))
         self.output_channel.send_text_with_buttons(self.sender_id, text, shown, **kwargs)
         self.send_messages.append(text)
         self.latest_bot_messages.append(BotMessage(text, {"buttons": shown}))
@@ -169,13 +169,13 @@ class Dispatcher:
     def utter_button_template(
         self,
         template: str,
-        buttons: Iterable[Content],
+        buttons: Iterable[Content] | None,
         filled_slots: Values = None,
         **kwargs: Any,
     ) -> None:
         """Say one of the texts of a template with its own buttons and then `buttons`."""
         message = self.retrieve_template(template, filled_slots, **kwargs) or {}
-        self.utter_response({**message, "buttons": [*(message.get("buttons") or []), *buttons]})
+        self.utter_response({**message, "buttons": [*(message.get("buttons") or []), *(buttons or ())]})
 
     def retrieve_template(
         self,

@@ -119,6 +119,13 @@ def test_buttons_go_with_the_text(dispatcher: Dispatcher, channel: CollectingOut
     assert dispatcher.latest_bot_messages == [BotMessage("Sure?", {"buttons": buttons})]
 
 
+def test_no_buttons_may_be_none(dispatcher: Dispatcher, channel: CollectingOutputChannel) -> None:
+    dispatcher.utter_button_message("Sure?", None)
+    dispatcher.utter_button_template("utter_choose", None)
+
+    assert [len(message["data"]) for message in channel.messages] == [0, 3]
+
+
 def test_an_attachment_is_sent_as_an_image(dispatcher: Dispatcher, channel: CollectingOutputChannel) -> None:
     dispatcher.utter_attachment("http://example.com/a.png")
 
