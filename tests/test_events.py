@@ -419,8 +419,10 @@ def test_several_values_of_an_entity_are_a_list_in_stories() -> None:
     assert UserUttered("", {"name": "i"}, entities).as_story_string() == 'i{"a": [1, null], "b": [[2]]}'
 
 
-def test_a_message_without_intent_has_an_empty_line() -> None:
-    assert UserUttered("hm").as_story_string() == ""
+def test_a_message_without_intent_is_told_by_its_text() -> None:
+    assert UserUttered("hm").as_story_string() == "hm"
+    assert UserUttered("hm", {"name": None, "confidence": 0.0}).as_story_string() == "hm"
+    assert UserUttered(None).as_story_string() == ""
 
 
 def test_a_slot_line_may_name_several_slots() -> None:

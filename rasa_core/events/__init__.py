@@ -84,7 +84,7 @@ class UserUttered(Event):
         return (self.text, self.intent.get("name"), self.entities)
 
     def as_story_string(self) -> str:
-        """Return ``intent{"entity": value}``; several values of one entity become a list."""
+        """Return ``intent{"entity": value}``, with a list for several values; without an intent, the text."""
         values: dict[str, list[Any]] = {}
         for entity in self.entities:
             values.setdefault(str(entity.get("entity")), []).append(entity.get("value"))
@@ -92,7 +92,7 @@ class UserUttered(Event):
             name: found[0] if len(found) == 1 and not isinstance(found[0], list) else found
             for name, found in values.items()
         }
-        return as_story(self.intent.get("name") or "", parameters)
+        return as_story(name, parameters) if (name := self.intent.get("name")) else self.text or ""
 
     @classmethod
     def _from_story_string(cls, parameters: Mapping[str, Any]) -> Event:
