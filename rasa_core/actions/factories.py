@@ -86,8 +86,11 @@ def instantiate_actions(
 
 
 def ensure_action_name_uniqueness(actions: Iterable[Action]) -> None:
-    """Raise `DomainError` if two actions have one name, or one has the name of a built-in action."""
-    check_action_names(action.name() for action in actions)
+    """Raise `DomainError` if two actions have one name, or one that is not built in has the name of one that is."""
+    names = [action.name() for action in actions]
+    built_in = [action.name() for action in default_actions()]
+    # `Domain.actions` may be given as it is, and begins with those that are built in.
+    check_action_names(names[len(built_in) :] if names[: len(built_in)] == built_in else names)
 
 
 def default_actions() -> list[Action]:

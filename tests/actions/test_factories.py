@@ -168,6 +168,13 @@ def test_names_must_differ() -> None:
         ensure_action_name_uniqueness(actions)
 
 
+def test_the_actions_of_a_domain_have_names_of_their_own() -> None:
+    domain = Domain(["greet"], [], [], {}, ["search"], action_factory="remote")
+    ensure_action_name_uniqueness(domain.actions)
+    with pytest.raises(ValueError, match="the action 'search' stands twice in the domain; remove one"):
+        ensure_action_name_uniqueness([*domain.actions, RemoteAction("search")])
+
+
 def test_built_in_actions_need_not_be_listed() -> None:
     with pytest.raises(ValueError, match="every bot has the action 'action_listen'; remove it"):
         ensure_action_name_uniqueness([ActionListen()])
