@@ -7,7 +7,7 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,8 @@ class PolicyEnsemble(KnownByName):
         for policy in self.policies:
             if not isinstance(policy, Policy):
                 raise ValueError(f"{policy!r} is not a Policy.")
+            if type(self).predict is PolicyEnsemble._predict_as_of_old:
+                policy.outdo()
         self.action_fingerprints: dict[str, Mapping[str, list[str]]] = dict(action_fingerprints or {})
 
     @property
@@ -85,7 +87,10 @@ class PolicyEnsemble(KnownByName):
         return None if None in histories else max([history or 0 for history in histories], default=None)
 
     def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
-        """Train each policy."""
+        """Train each policy; without conversations, what was learnt before stays."""
+        if isinstance(training_trackers, Sequence) and not training_trackers:
+            logger.warning("nothing is trained, as there are no conversations to learn from.")
+            return
         found = SlotsSetByActions()
         if isinstance(training_trackers, Stream):  # To make all of them once more would take as long as some policies.
             training_trackers = Stream(training_trackers, found.look)

@@ -62,6 +62,7 @@ class FallbackPolicy(Policy):
         self.core_threshold = core_threshold
         self.fallback_action_name = fallback_action_name
         self._out_of_scope: str | None = None
+        self._certain = 1.0
 
     @property
     def max_history(self) -> int:
@@ -80,12 +81,16 @@ class FallbackPolicy(Policy):
     def predict_action_probabilities(self, tracker: DialogueStateTracker, domain: Domain) -> list[float]:
         """Return 1.0 where the message was not understood, else `core_threshold`, for the action.
 
-        Once the action has run, listening has 1.0: it does not run again, nor does anything that follows it by chance.
+        In an ensemble of one's own, which may choose by scores alone, it is 1.1, more than memory has. Once the action
+        has run, listening has as much: it does not run again, nor does anything that follows it by chance.
         """
         result = [0.0] * domain.num_actions
         chosen = domain.index_for_action(ACTION_LISTEN_NAME if self._has_run(tracker) else self.fallback_action_name)
-        result[chosen] = 1.0 if self._knows_better(tracker) else self.core_threshold
+        result[chosen] = self._certain if self._knows_better(tracker) else self.core_threshold
         return result
+
+    def outdo(self) -> None:  # noqa: D102
+        self._certain = 1.1
 
     def priority_for(self, tracker: DialogueStateTracker) -> int:  # noqa: D102
         return NOT_UNDERSTOOD_PRIORITY if self._knows_better(tracker) else self.priority

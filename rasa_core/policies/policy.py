@@ -171,6 +171,9 @@ class Policy(KnownByName, ABC):
         """Return the priority of the present prediction, which may differ from that of others."""
         return self.priority
 
+    def outdo(self) -> None:
+        """Tell by the scores alone what the priority tells, from now on: the ensemble knows no priorities."""
+
     def reason(self, tracker: DialogueStateTracker) -> str | None:
         """Return what the caller should know about a decision of this policy, in a sentence; None for nothing."""
         return None

@@ -9,7 +9,7 @@ import pytest
 from policy_bot import FOUND, ITALIAN, FixedScores, conversation
 
 from rasa_core.agent import Agent
-from rasa_core.events import ACTION_LISTEN_NAME, SlotSet
+from rasa_core.events import ACTION_LISTEN_NAME, SlotSet, UserUttered
 from rasa_core.exceptions import ModelError, UnsupportedDialogueModelError
 from rasa_core.policies import (
     FallbackPolicy,
@@ -203,6 +203,18 @@ class TestEnsemblesOfUsers:
         once, twice = {"utter_greet": 0.5, "utter_bye": 0.3}, {"utter_bye": 0.3}
         return ensemble_class([scoring(domain, **once), scoring(domain, **twice)])
 
+    def test_what_was_not_understood_wins_over_memory_where_the_highest_score_decides(self, domain, trackers) -> None:
+        class HighestScore(PolicyEnsemble):
+            def probabilities_using_best_policy(self, tracker, domain):
+                return max((one.predict_action_probabilities(tracker, domain) for one in self.policies), key=max)
+
+        ensemble = HighestScore([MemoizationPolicy(), FallbackPolicy(fallback_action_name="utter_bye")])
+        ensemble.train(trackers, domain)
+        known = conversation(domain, "/greet")
+        assert ensemble.predict(known, domain).action == "utter_greet"
+        known.update(UserUttered("hm", {"name": "greet", "confidence": 0.1}))
+        assert ensemble.predict(known, domain).action == "utter_bye"
+
     def test_its_scores_decide(self, domain, tracker) -> None:
         prediction = self.votes(domain).predict(tracker, domain)
         assert (prediction.action, prediction.policy) == ("utter_bye", "WeightedEnsemble")
@@ -297,6 +309,13 @@ class TestTraining:
         PolicyEnsemble([first, second]).train(trackers, domain, epochs=3)
         assert first.lookup
         assert second.lookup
+
+    def test_without_conversations_what_was_learnt_stays(self, domain, trackers, tracker) -> None:
+        ensemble = PolicyEnsemble([MemoizationPolicy()])
+        ensemble.train(trackers, domain)
+        ensemble.train([], domain)
+        assert ensemble.predict(tracker, domain).action == "utter_greet"
+        assert ensemble.action_fingerprints
 
     def test_it_keeps_which_slots_which_action_sets(self, domain, trackers) -> None:
         ensemble = PolicyEnsemble([MemoizationPolicy()])
