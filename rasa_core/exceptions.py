@@ -68,6 +68,10 @@ class ModelError(RasaCoreError, ValueError):
     """A model cannot be written, read, or used with this domain."""
 
 
+class MissingModelError(ModelError, FileNotFoundError):
+    """There is no model where one is looked for, so that programs may train one then."""
+
+
 class UnsupportedDialogueModelError(ModelError):
     """A model was written by a version that this one cannot read."""
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from rasa_core.domain import Domain
 from rasa_core.events.base import SHORT_FINGERPRINT
-from rasa_core.exceptions import ModelError, RasaCoreError
+from rasa_core.exceptions import MissingModelError, ModelError, RasaCoreError
 from rasa_core.policies.ensemble import METADATA_NAME, PolicyEnsemble
 from rasa_core.support.folders import OLD, replace_directory
 
@@ -161,7 +161,8 @@ def _identity(folder: Path) -> object:
 
 def _read(folder: Path, action_factory: str | None) -> Model:
     if not folder.is_dir():
-        raise ModelError(f"the model {str(folder)!r} {_what_is_wrong(folder)}")
+        kind = ModelError if folder.exists() else MissingModelError
+        raise kind(f"the model {str(folder)!r} {_what_is_wrong(folder)}")
     metadata = PolicyEnsemble.load_metadata(folder)
     if not (folder / DOMAIN_NAME).is_file():
         raise ModelError(f"the model {str(folder)!r} has no {DOMAIN_NAME}. Copy your domain there, or train again.")

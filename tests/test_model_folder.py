@@ -15,7 +15,7 @@ from policy_bot import local_domain, remote_domain, stories
 from rasa_core import model_folder as model
 from rasa_core.agent import Agent
 from rasa_core.domain import Domain
-from rasa_core.exceptions import DomainError, ModelError
+from rasa_core.exceptions import DomainError, MissingModelError, ModelError
 from rasa_core.model_folder import DIALOGUE_MODEL, read_model, write_model
 from rasa_core.policies import FallbackPolicy, MemoizationPolicy, PolicyEnsemble
 from rasa_core.support import folders as directories
@@ -260,8 +260,14 @@ class TestReadingErrors:
             read_model(written)
 
     def test_a_missing_model_is_named(self, tmp_path) -> None:
-        with pytest.raises(ModelError, match=r"the model .*nowhere' does not exist. Train one, or check"):
+        with pytest.raises(MissingModelError, match=r"the model .*nowhere' does not exist. Train one, or check"):
             read_model(tmp_path / "nowhere")
+
+    def test_programs_train_where_they_find_no_model(self, tmp_path) -> None:
+        (tmp_path / "empty").mkdir()
+        for name in ("nowhere", "empty"):
+            with pytest.raises(FileNotFoundError, match=name):
+                Agent.load(tmp_path / name)
 
     def test_a_file_is_no_model(self, tmp_path) -> None:
         (tmp_path / "bot.zip").write_text("")

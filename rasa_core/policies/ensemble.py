@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet
 from rasa_core.events.base import SHORT_FINGERPRINT
-from rasa_core.exceptions import ModelError, UnsupportedDialogueModelError
+from rasa_core.exceptions import MissingModelError, ModelError, UnsupportedDialogueModelError
 from rasa_core.policies.policy import Policy, Prediction, Stream, Trackers
 from rasa_core.support.stored_models import KnownByName, reading
 from rasa_core.version import __version__
@@ -205,7 +205,8 @@ class PolicyEnsemble(KnownByName):
                     f"the model in {str(path)!r} was written by Rasa Core 0.x. Its files hold code, which is "
                     "not read: train a new model from the same domain and stories."
                 )
-            raise ModelError(f"there is no model in {str(path)!r}: no {METADATA_NAME}. Train one, or check the path.")
+            problem = f"no {METADATA_NAME}. Train one, or check the path."
+            raise MissingModelError(f"there is no model in {str(path)!r}: {problem}")
         with reading("the model", file):
             content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
             newer = content["format"] > MODEL_FORMAT
