@@ -3,7 +3,9 @@
 Notation: ``e[t, k]`` is the score of tag k at token t; ``A[j, k]`` that of tag k after tag j; a path ``y`` scores
 ``sum_t e[t, y_t] + sum_t A[y_(t-1), y_t]``, and its probability is proportional to the exponential of that
 (Lafferty et al. 2001). Tags are 0 for outside, and ``1 + 2 n`` and ``2 + 2 n`` for the first token and the other
-tokens of entity n.
+tokens of entity n. An entity that stands with what a message means more or less often than elsewhere begins with a
+higher or lower score: by the logarithm of how many times as often. So the same words are another entity in another
+matter, such as a date of departure where a flight is booked, and one of arrival where a room is.
 """
 
 from __future__ import annotations
@@ -48,24 +50,32 @@ class Tagger:
     ----------
     transitions
         Scores ``A``, ``(tags, tags)``, float32, with `forbidden` added.
+    lifts
+        How many times more often a message holds each entity if it means an intent, ``(intents, entities)``, float32;
+        none if nothing is known of that.
     """
 
-    def __init__(self, transitions: Floats) -> None:
+    def __init__(self, transitions: Floats, lifts: Floats | None = None) -> None:
         self.transitions = transitions
-        self._first = first((len(transitions) - 1) // 2)
+        self._first, self._lifts = first((len(transitions) - 1) // 2), lifts
 
-    def entities(self, scores: Floats) -> list[tuple[int, int, int, float]]:
+    def entities(self, scores: Floats, intents: Floats) -> list[tuple[int, int, int, float]]:
         """Return first token, last token, entity and probability of each entity on the best path.
 
         Parameters
         ----------
         scores
             ``e``, ``(tokens, tags)``, float32.
+        intents
+            How likely the message means each intent, ``(intents,)``, float32.
         """
         tags = self._plausible(scores)
         if len(tags) == 1:  # Most messages have no entity, and need no path.
             return []
         scores, transitions = scores.take(tags, axis=1), self.transitions[tags[:, None], tags]
+        if self._lifts is not None:
+            # A model may have been sent by somebody, with lifts that have no logarithm.
+            scores[:, 1::2] += np.log(np.maximum(intents @ self._lifts, np.float32(1e-6)))[tags[1::2] // 2]
         path = best_path(scores, transitions, self._first[tags])
         if not any(path):
             return []

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rasa_core.nlu.crf import first, forbidden, tags_of
+from rasa_core.nlu.crf import first, forbidden, spans_of, tags_of
 from rasa_core.nlu.linear import minimum, scipy
 from rasa_core.nlu.spelling import plain
 from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, shape_of
@@ -28,6 +28,7 @@ Floats = NDArray[np.float32]
 SEEN: Final = 3
 """Tokens that the tagger looks at: each one itself, the one before it, and the one after."""
 _STRENGTH: Final = 40.0  # The C above.
+_DOUBT: Final = 5  # Messages that an intent seems to have besides, with as many entities as any messages have.
 _RESPELT, _ENDED = 0.3, 0.1  # What a message counts in other case, or without accents; and with another end.
 _TOGETHER: Final = 64  # Messages; matrices stay so small that BLAS shares none out among threads.
 
@@ -212,3 +213,21 @@ def chains_of(weighed: Sequence[tuple[TaggedMessage, float]], tags: int) -> list
         found.append(Chains(begin, int(lengths.sum()), inside, gold, moves, counts))
         begin += int(lengths.sum())
     return found
+
+
+def entity_lifts(messages: Sequence[TaggedMessage], intents: int, entities: int) -> Floats:
+    """Return how many times more often messages of an intent hold each entity than all do, ``(intents, entities)``.
+
+    So many messages of an intent are not enough to say that it never goes with an entity: a few more are thought of,
+    in which all entities are as frequent as anywhere. The last intent is none, with which nothing is known to go.
+    """
+    held, counts = np.zeros((intents, entities)), np.zeros((intents, 1))
+    for message in messages:
+        if message.intent >= 0:
+            counts[message.intent] += 1
+            held[message.intent, sorted({(message.tags[begin] - 1) // 2 for begin, _ in spans_of(message.tags)})] += 1
+    often = held.sum(axis=0) / max(counts.sum(), 1.0)
+    # An entity that stands only where the intent is not known goes with all of them.
+    known = np.where(often > 0, often, 1.0)
+    lifts = np.where(often > 0, (held + _DOUBT * often) / ((counts + _DOUBT) * known), 1.0)
+    return lifts.astype(np.float32)

@@ -116,7 +116,7 @@ class NLUModel:
         self._signs = EndSigns(*map(frozenset, (description["first_signs"], description["last_signs"])))
         self._by_heart = {phrase_of(said.split(" ")): number for said, number in description["by_heart"].items()}
         self._network = NLUNetwork(arrays)
-        self._tagger = Tagger(arrays["transitions"])
+        self._tagger = Tagger(arrays["transitions"], arrays.get("entity_lifts"))
         self._temperature = np.float32(description["temperature"])
         self.temperature: float = description["temperature"]
         self.threshold: float = description["threshold"]
@@ -240,7 +240,7 @@ class NLUModel:
             chances[number] += 0.5
         ranking = self._ranked(chances)
         entities = []
-        for first, last, number, chance in self._tagger.entities(tags) if self.entities else ():
+        for first, last, number, chance in self._tagger.entities(tags, chances) if self.entities else ():
             start, end = read.spans[first][0], read.spans[last][1]
             value = read.visible[start:end]
             name, role, group = self._labels[number]
@@ -390,6 +390,8 @@ def _shapes(arrays: Mapping[str, Floats], description: Mapping[str, Any]) -> dic
         kinds = {kind: (shapes[f"{kind}_scales"][0], 3 * tags) for kind in ("word", "piece", "letter")}
         shapes |= {f"{kind}_tags": shape for kind, shape in kinds.items()}
         shapes |= {"shape_tags": (len(SHAPES), 3 * tags), "extra_tags": (1 + len(patterns), tags)}
+    if "entity_lifts" in arrays:
+        shapes["entity_lifts"] = (intents, len(description["labels"]))
     for number, kind in enumerate(BLOCKS):
         shapes |= {f"block_{number}_kernel": (INPUTS[kind] * units, units), f"block_{number}_bias": (units,)}
         if kind == ATTENTION:

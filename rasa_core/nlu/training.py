@@ -20,7 +20,7 @@ from rasa_core.exceptions import ModelError
 from rasa_core.nlu.batches import FEW, Batch, MessageBatches, Rows
 from rasa_core.nlu.calibration import UNMEASURED, Calibration, Tagged, best_tag_share, calibrated, parts_of
 from rasa_core.nlu.linear import LinearClassifier, Taught
-from rasa_core.nlu.linear_tags import LinearTagger
+from rasa_core.nlu.linear_tags import LinearTagger, entity_lifts
 from rasa_core.nlu.model import NLUModel, fingerprint_of
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.pipeline import stored_steps
@@ -287,6 +287,7 @@ class NLUTraining:
             for name in ("tags_kernel", "tags_bias", "transitions"):
                 arrays[name] = arrays[name] * np.float32(calibration.tag_share)
             arrays |= {name: arrays.get(name, 0.0) + array for name, array in tagger.items()}
+            arrays["entity_lifts"] = entity_lifts(self._messages, len(self._intents) + 1, len(self._labels))
         if vocabulary is not self._vocabulary:
             arrays = _only(arrays, self._vocabulary, vocabulary)
         return NLUModel(description, dict(sorted(arrays.items())))

@@ -290,11 +290,22 @@ def test_the_best_path_and_its_chances_are_those_of_every_path_counted(seed: int
         ends = [next((at for at in range(s + 1, 4) if path[at] != path[s] + 1), 4) - 1 for s in starts]
         return {(s, e, (path[s] - 1) // 2) for s, e in zip(starts, ends, strict=True)}
 
-    found = Tagger(transitions).entities(scores)
+    found = Tagger(transitions).entities(scores, np.zeros(0, np.float32))
     assert {entity[:3] for entity in found} == entities(best)
     for start, end, number, chance in found:
         total = sum(c for path, c in zip(paths, chances, strict=True) if (start, end, number) in entities(path))
         assert chance == pytest.approx(total, abs=1e-4)
+
+
+def test_the_same_word_is_the_entity_that_goes_with_what_the_message_means() -> None:
+    scores = np.array([[0.0, 2.0, -9.0, 2.1, -9.0]], np.float32)
+    tagger = Tagger(forbidden(2), np.array([[1.9, 0.1], [0.1, 1.9], [1.0, 1.0]], np.float32))
+    found = [tagger.entities(scores, np.eye(3, dtype=np.float32)[intent])[0][2] for intent in range(3)]
+    assert found == [0, 1, 1]
+    assert scores[0, 1] == 2.0
+    doubtful = tagger.entities(scores, np.array([0.6, 0.4, 0.0], np.float32))[0]
+    assert doubtful[2] == 0
+    assert doubtful[3] < tagger.entities(scores, np.array([0.9, 0.1, 0.0], np.float32))[0][3]
 
 
 @given(st.integers(1, 3), st.integers(1, 8), st.integers(0, 2**31))

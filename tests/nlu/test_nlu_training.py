@@ -13,7 +13,7 @@ from rasa_core.exceptions import ModelError
 from rasa_core.nlu import training
 from rasa_core.nlu.calibration import UNMEASURED, Calibration, Tagged, best_tag_share, calibrated, parts_of
 from rasa_core.nlu.crf import forbidden
-from rasa_core.nlu.linear_tags import LinearTagger, ended, respelt
+from rasa_core.nlu.linear_tags import LinearTagger, ended, entity_lifts, respelt
 from rasa_core.nlu.model import NLUModel
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.settings import NLUSettings
@@ -77,6 +77,27 @@ def test_numpy_scores_as_the_linear_tagger_does() -> None:
         extras = model._patterns.extras(read.visible, read.spans)[None]
         found = beside._network.read(own, extras)[0] - np.float32(0.3) * without._network.read(bare, extras)[0]
         np.testing.assert_allclose(found[0], scores[order.index(number)], atol=1e-4, rtol=1e-4)
+
+
+def test_entities_that_go_with_an_intent_are_lifted_and_others_are_put_down_but_where_few_messages_say_so() -> None:
+    extras = np.zeros((1, 1), np.float32)
+    told = [(0, 1)] * 90 + [(1, 0)] * 90 + [(2, 0)] * 2 + [(-1, 3)]  # Intent and tag of one token each.
+    lifts = entity_lifts([TaggedMessage(("x",), (tag,), intent, extras) for intent, tag in told], 4, 2)
+    assert lifts.dtype == np.float32
+    assert lifts[0, 0] > 1.9
+    assert lifts[1, 0] < 0.1
+    assert 0.5 < lifts[2, 0] < 1.0  # Two messages without it say little.
+    np.testing.assert_array_equal(lifts[3], 1.0)  # No intent.
+    np.testing.assert_array_equal(lifts[:, 1], 1.0)  # It stands only where the intent is not known.
+
+
+def test_a_model_with_a_tagger_knows_which_entities_go_with_which_intent() -> None:
+    training, model = trained()
+    lifts = model._arrays["entity_lifts"]
+    booked, tracked = (training._intents.index(name) for name in ("book", "track"))
+    city, number = (training._labels.index((name, "", "")) for name in ("city", "number"))
+    assert lifts[booked, city] > 1 > lifts[booked, number]
+    assert lifts[tracked, number] > 1 > lifts[tracked, city]
 
 
 def test_the_linear_tagger_loses_what_the_network_would_and_falls_where_its_slope_says() -> None:
