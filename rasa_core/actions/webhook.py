@@ -125,7 +125,7 @@ class ActionServer:
         }
         answer = self._call(request, _key(action_name, tracker))
         # The events first: if one is wrong, the action has failed, and nothing of it may have been said.
-        events = [_event(item, action_name) for item in _objects(answer, "events", action_name) if "event" in item]
+        events = [_event(item, action_name) for item in _objects(answer, "events", action_name)]
         for response in _objects(answer, "responses", action_name):
             _say(response, dispatcher, tracker)
         return events
@@ -221,6 +221,10 @@ def _objects(answer: _Json, name: str, action_name: str) -> list[_Json]:
 
 
 def _event(item: _Json, action_name: str) -> Event:
+    needed = ("event", "name", "value") if item.get("event") == "slot" else ("event",)
+    for key in needed:  # As Rasa asks for them; rasa-sdk leaves out what is no event, and names all of a slot.
+        if key not in item:
+            raise RemoteActionError(f'the action server answered {action_name!r} with an event without "{key}".')
     item = dict(under_its_name(item))
     try:  # rasa-sdk writes null for what is not given; for the value of a slot alone, null says something.
         return Event.from_parameters({key: value for key, value in item.items() if value is not None or key == "value"})

@@ -157,6 +157,12 @@ WRONG_ANSWERS = {
     "buttons that are none": (200, b'{"responses": [{"text": "a", "buttons": 5}]}', "no list of objects"),
     "an unknown event": (200, b'{"events": [{"event": "slott"}]}', "slott"),
     "an event without a name": (200, b'{"events": [{"event": "slot", "value": 1}]}', "name"),
+    "a slot without a value": (200, b'{"events": [{"event": "slot", "name": "city"}]}', 'without "value"'),
+    "an event of no kind": (
+        200,
+        b'{"events": [{"event": "slot", "name": "city", "value": 1}, {"name": "city"}]}',
+        'without "event"',
+    ),
     "a number that JSON does not have": (
         200,
         b'{"events": [{"event": "slot", "name": "city", "value": NaN}]}',
