@@ -279,7 +279,7 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
         ``http://host:port`` or ``https://host:port``, perhaps with a path below which the server is mounted.
         A query (``?token=...``) is added to every request.
     timeout
-        How long the server may stay silent, in seconds; a message is not sent again later than this.
+        How long the server may take to answer, in seconds; a message is not sent again later than this.
 
     Raises
     ------

@@ -52,7 +52,7 @@ class ActionServer:
     url
         An ``http://`` or ``https://`` address, such as ``http://localhost:5055/webhook``.
     timeout
-        How long it may stay silent, in seconds.
+        How long it may take to answer, in seconds.
     most_events
         How many of the latest events of its session each request has at most; None for all there are.
     headers
@@ -135,8 +135,9 @@ class ActionServer:
         try:
             answer = self._endpoint.post(request, {"Idempotency-Key": key})
         except NoAnswerError as error:
+            hint = " Is it running?" if error.passing or not error.sent else ""
             raise RemoteActionError(
-                f"the action server at {place} gave no answer to {name!r}: {error}. Is it running?"
+                f"the action server at {place} gave no answer to {name!r}: {error}.{hint}"
             ) from error
         return _content(answer, name, place)
 

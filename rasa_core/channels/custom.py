@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from rasa_core.channels.channel import (
@@ -29,6 +29,8 @@ from rasa_core.channels.channel import (
 from rasa_core.exceptions import ClientError
 from rasa_core.support.http import HttpTransport, NoAnswerError, without_secrets
 
+_ANSWER_LIMIT: Final = 1_000  # Bytes that are read of an answer, of which only the status counts.
+
 
 class CustomOutput(OutputChannel):
     """Posts what the bot says to an address, and to no other: where that redirects to is not followed.
@@ -40,7 +42,7 @@ class CustomOutput(OutputChannel):
     access_token
         Sent as a bearer token, if given.
     timeout
-        How long the receiver may stay silent, in seconds.
+        How long the receiver may take to answer, in seconds.
     """
 
     def __init__(self, url: str, access_token: str | None = None, timeout: float = 10.0) -> None:
@@ -51,7 +53,7 @@ class CustomOutput(OutputChannel):
         self.timeout = timeout
         parts = urlsplit(url)
         self._path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
-        self._transport = HttpTransport(parts._replace(path=""), hidden_query=parts.query)
+        self._transport = HttpTransport(parts._replace(path=""), _ANSWER_LIMIT, parts.query)
 
     def send_text_message(self, recipient_id: str, message: str) -> None:  # noqa: D102
         self._post({"recipient_id": recipient_id, "text": message})

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
+import io
+import socket
+import time
 from typing import Any, Final
 from urllib.parse import SplitResult
 
@@ -14,12 +18,20 @@ ONCE: Final = Retry(False, redirect=False)
 _KEPT_AT_MOST = 100
 
 
-def pool_for(url: SplitResult, hidden_query: str) -> HTTPConnectionPool:
-    """Return connections to a server; the query is added to each request, and to no log."""
+def pool_for(url: SplitResult, hidden_query: str, *, in_time: bool = False) -> HTTPConnectionPool:
+    """Return connections to a server.
+
+    Parameters
+    ----------
+    hidden_query
+        Is added to each request, and to no log.
+    in_time
+        Whether a whole answer has to come within the timeout of its request, and not each part of it.
+    """
     is_tls = url.scheme == "https"
     host = (url.hostname or "").encode("idna").decode()
     kind = HTTPSConnectionPool if is_tls else HTTPConnectionPool
-    pool = kind(host, url.port, maxsize=_KEPT_AT_MOST, hidden_query=hidden_query)
+    pool = kind(host, url.port, maxsize=_KEPT_AT_MOST, hidden_query=hidden_query, in_time=in_time)
     pool.ConnectionCls = _TlsConnection if is_tls else _Connection
     return pool
 
@@ -27,14 +39,52 @@ def pool_for(url: SplitResult, hidden_query: str) -> HTTPConnectionPool:
 class _Connection(HTTPConnection):
     """Adds to each target what urllib3, which logs targets, must not see: the token of older servers."""
 
-    def __init__(self, *args: Any, hidden_query: str = "", **options: Any) -> None:
+    def __init__(self, *args: Any, hidden_query: str = "", in_time: bool = False, **options: Any) -> None:
         super().__init__(*args, **options)
         self._hidden_query = hidden_query
+        if in_time:
+            self.response_class = _InTime
 
     def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:
         if self._hidden_query:
             url = f"{url}{'&' if '?' in url else '?'}{self._hidden_query}"
         super().putrequest(method, url, *args, **options)
+
+
+class _InTime(http.client.HTTPResponse):
+    """An answer that comes to its end in time, or not at all: not with a byte a second."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp.close()
+        self.fp = io.BufferedReader(_Until(sock))
+
+
+class _Until(io.RawIOBase):
+    """Reads from a socket, all in all for as long as that waits for one piece."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket, self._raw = sock, sock.makefile("rb", buffering=0)
+        self._patience = sock.gettimeout()
+        self._end = None if self._patience is None else time.monotonic() + self._patience
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._end is not None:
+            left = self._end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("timed out")
+            self._socket.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            if self._socket.fileno() >= 0:  # The next request on this connection has all the time again.
+                self._socket.settimeout(self._patience)
+            self._raw.close()
+        super().close()
 
 
 class _TlsConnection(_Connection, HTTPSConnection):

@@ -14,10 +14,12 @@ from threading import TIMEOUT_MAX
 from typing import Any, Final, Self
 from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
 
-from rasa_core.support.http import HttpAnswer, HttpTransport, without_secrets
+from rasa_core.support.http import HttpAnswer, HttpTransport, NoAnswerError, without_secrets
 
 # A circle of redirects ends here, and its last answer is what the caller is told.
 _MOST_HOPS: Final = 5
+LONGEST_ANSWER: Final = 16 * 1024 * 1024
+"""Bytes of an answer, unpacked where it is compressed."""
 _REPEATED: Final = (307, 308)
 _FETCHED: Final = (301, 302, 303)
 _SECRET: Final = ("authorization", "cookie")
@@ -33,7 +35,7 @@ class Endpoint:
     url
         An ``http://`` or ``https://`` address.
     timeout
-        How long it may stay silent, in seconds.
+        How long it may take to answer, in seconds.
     headers
         Are sent with each request, such as ``{"Authorization": "Bearer ..."}``.
     compress
@@ -54,7 +56,7 @@ class Endpoint:
         self.url, self.timeout, self.headers, self.compress = url, _seconds(timeout), dict(headers or {}), compress
         self.place = without_secrets(url)  # It stands in errors, which are kept in conversations.
         self._parts = parts
-        self._transport = HttpTransport(parts._replace(path=""), hidden_query=parts.query)
+        self._transport = _transport(parts, parts.query)
 
     @classmethod
     def from_config(cls, given: Mapping[str, Any], timeout: float) -> Self:
@@ -79,7 +81,7 @@ class Endpoint:
         )
 
     def post(self, request: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> HttpAnswer:
-        """Send a JSON object and return the answer; raise `NoAnswerError` if there is none."""
+        """Send a JSON object and return the answer; raise `NoAnswerError` if there is none, or no end of it."""
         body: bytes | None = json.dumps(request, ensure_ascii=False).encode("utf-8", "surrogatepass")
         # The headers of the configuration come last, since they say what this server wants.
         sent = {"Content-Type": "application/json", "Accept": "*/*", **(headers or {}), **self.headers}
@@ -89,6 +91,8 @@ class Endpoint:
         for _ in range(_MOST_HOPS):
             path = quote(at.path, safe=_SAFE) or "/"
             answer = transport.exchange(method, path, headers=sent, body=body, timeout=self.timeout)
+            if len(answer.content) > LONGEST_ANSWER:
+                raise NoAnswerError(ValueError(f"what it sends is longer than {LONGEST_ANSWER} bytes"))
             target = answer.headers.get("Location")
             if target is None or answer.status not in (*_REPEATED, *_FETCHED):
                 return answer
@@ -101,7 +105,7 @@ class Endpoint:
             if _server(there) != _server(self._parts):
                 sent = {name: value for name, value in sent.items() if name.lower() not in _SECRET}
             # No connection is kept for a redirect: the next request begins at the first address again.
-            transport = HttpTransport(there._replace(path=""), hidden_query=self._query_for(there))
+            transport = _transport(there, self._query_for(there))
             at = there
         return answer
 
@@ -110,6 +114,10 @@ class Endpoint:
         own = self._parts.query if _server(there) == _server(self._parts) else ""
         # A server that repeats the query in its Location would get it twice.
         return "&".join(filter(None, dict.fromkeys((there.query, own))))
+
+
+def _transport(parts: SplitResult, hidden_query: str) -> HttpTransport:
+    return HttpTransport(parts._replace(path=""), LONGEST_ANSWER + 1, hidden_query)
 
 
 def _seconds(given: object) -> float:

@@ -82,7 +82,8 @@ class HttpAnswer:
 class HttpTransport:
     """Connections to the server at `url`, safe to share between threads, and with processes that are forked.
 
-    No more than `answer_limit` bytes of an answer are read. The `hidden_query` is added to each request, and to no log.
+    No more than `answer_limit` bytes of an answer are read, and where there is a limit, for as long as its timeout.
+    The `hidden_query` is added to each request, and to no log.
     """
 
     def __init__(self, url: SplitResult, answer_limit: int | None = None, hidden_query: str = "") -> None:
@@ -109,7 +110,8 @@ class HttpTransport:
     ) -> HttpAnswer:
         """Send a request once and return the answer, or raise `NoAnswerError`.
 
-        The path is percent-encoded, the query not; the server may stay silent for `timeout` seconds. With `reuse`, a
+        The path is percent-encoded, the query not; the server may stay silent for `timeout` seconds, or if there is a
+        limit of its answers, has that long for the whole of one. With `reuse`, a
         kept connection may be used. The server may close it in the same moment, and then nobody knows what became
         of the request; so this is for requests that may be repeated.
         """
@@ -118,10 +120,10 @@ class HttpTransport:
         every = {"User-Agent": f"rasa_core/{__version__}", **passed_on(), **headers}
         from urllib3.exceptions import HTTPError
 
-        from rasa_core.support.connections import ONCE, pool_for
+        from rasa_core.support.connections import ONCE
 
         try:
-            pool = self._kept_pool() if reuse else pool_for(self._url, self._hidden_query)
+            pool = self._kept_pool() if reuse else self._new_pool()
             with pool.urlopen(
                 method, target, body, every, retries=ONCE, redirect=False, timeout=timeout, preload_content=False
             ) as response:
@@ -135,15 +137,18 @@ class HttpTransport:
 
     def _kept_pool(self) -> HTTPConnectionPool:
         """Return connections of this process that have not been idle for long; those of old are closed when unused."""
-        from rasa_core.support.connections import pool_for
-
         now, process = time.monotonic(), os.getpid()
         kept = self._kept
         # A forked process must not write into connections of its parent. The age is that of the whole pool: no
         # connection in it can have been idle for longer.
         if kept is None or kept[0] != process or now - kept[1] >= IDLE_LIMIT:
-            kept = self._kept = process, now, pool_for(self._url, self._hidden_query)
+            kept = self._kept = process, now, self._new_pool()
         return kept[2]
+
+    def _new_pool(self) -> HTTPConnectionPool:
+        from rasa_core.support.connections import pool_for
+
+        return pool_for(self._url, self._hidden_query, in_time=self._answer_limit is not None)
 
 
 def without_token(text: str, token: str | None) -> str:

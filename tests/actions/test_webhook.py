@@ -6,6 +6,7 @@ import gzip
 import json
 import socket
 import threading
+import zlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +20,7 @@ from rasa_core import Agent, Domain
 from rasa_core.actions.webhook import ActionServer
 from rasa_core.events import ActionExecuted, FollowupAction, SlotSet
 from rasa_core.policies import MemoizationPolicy
+from rasa_core.support.endpoint import LONGEST_ANSWER
 from rasa_core.tracker_store.sqlite import SqliteTrackerStore
 
 DOMAIN = """
@@ -118,6 +120,8 @@ class _Answers(BaseHTTPRequestHandler):
         status, answer = self.server.answer
         self.send_response(status)
         self.send_header("Content-Length", str(len(answer)))
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(answer)
 
@@ -130,6 +134,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Answers)
         self.asked: list[tuple[dict[str, str], dict[str, Any], Any]] = []
         self.answer: tuple[int, bytes] = (200, b"{}")
+        self.headers: dict[str, str] = {}
 
     @property
     def url(self) -> str:
@@ -149,6 +154,7 @@ WRONG_ANSWERS = {
     "a status of failure": (500, b"{}", "answered 500"),
     "bad request without a reason": (400, b"{}", "answered 400"),
     "no JSON": (200, b"<html>", "no JSON object"),
+    "too much": (200, b" " * (LONGEST_ANSWER + 1), f"longer than {LONGEST_ANSWER} bytes."),
     "a list": (200, b"[]", "no JSON object"),
     "not UTF-8": (200, b"\xff{}", "no JSON object"),
     "events of null": (200, b'{"events": null}', "no list of objects"),
@@ -184,6 +190,17 @@ def test_nothing_of_a_wrong_answer_is_used(tmp_path: Path, bare: _Server, status
     assert words in str(errors[0])
     assert not any(isinstance(event, SlotSet) for event in events)
     assert events[-1].as_dict()["name"] == "action_listen"
+
+
+def test_an_answer_that_unpacks_to_very_much_fails_the_action(tmp_path: Path, bare: _Server) -> None:
+    agent = bot(tmp_path, bare.url)
+    packer = zlib.compressobj(9, wbits=31)
+    bare.answer = 200, b"".join(packer.compress(bytes(2**20)) for _ in range(100)) + packer.flush()
+    bare.headers = {"Content-Encoding": "gzip"}
+    agent.handle_message("/odd")
+    events = agent.read_tracker("default").events
+    errors = [event.error for event in events if isinstance(event, ActionExecuted) and event.error]
+    assert [f"longer than {LONGEST_ANSWER} bytes" in str(error) for error in errors] == [True]
 
 
 def test_a_server_that_is_not_there_fails_the_action_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -239,6 +239,38 @@ def test_a_silent_server_is_given_up() -> None:
     assert (caught.value.sent, caught.value.passing, caught.value.timed_out) == (True, True, True)
 
 
+@pytest.mark.parametrize(
+    "begun", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"], ids=["in its head", "in its body"]
+)
+def test_an_answer_that_comes_byte_by_byte_is_given_up(begun: bytes) -> None:
+    def drip() -> None:
+        near, _ = listener.accept()
+        with near, contextlib.suppress(OSError):
+            near.sendall(begun)
+            while not is_over.wait(0.05):
+                near.sendall(b"H")
+
+    is_over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            with pytest.raises(NoAnswerError, match="timed out") as caught:
+                ask(to(f"http://127.0.0.1:{listener.getsockname()[1]}", 1000), timeout=0.3)
+        finally:
+            is_over.set()
+            thread.join(10)
+    assert caught.value.timed_out
+
+
+def test_a_kept_connection_has_all_the_time_again(server: KeepingServer) -> None:
+    transport, wait = to(server.address, 1000), threading.Event().wait
+    server.before_answer = lambda: wait(0.3)
+    assert [ask(transport, timeout=0.6).content for _ in range(3)] == [b"hello"] * 3
+    assert len(set(server.clients)) == 1
+    transport.close()
+
+
 def test_another_protocol_stays_another_protocol() -> None:
     with raw_server(b"SSH-2.0-OpenSSH\r\n") as (address, _), pytest.raises(NoAnswerError, match="SSH") as caught:
         ask(to(address))
