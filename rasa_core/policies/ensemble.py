@@ -87,8 +87,8 @@ class PolicyEnsemble(KnownByName):
         return None if None in histories else max([history or 0 for history in histories], default=None)
 
     def train(self, training_trackers: Trackers, domain: Domain, **kwargs: Any) -> None:
-        """Train each policy; without conversations, what was learnt before stays."""
-        if isinstance(training_trackers, Sequence) and not training_trackers:
+        """Train each policy; without conversations, and rules in their place, what was learnt before stays."""
+        if isinstance(training_trackers, Sequence) and not training_trackers and "rules" not in kwargs:
             logger.warning("nothing is trained, as there are no conversations to learn from.")
             return
         found = SlotsSetByActions()
