@@ -200,8 +200,9 @@ class NLUModel:
         seen, places = visible(text[:MAX_CHARACTERS])
         spans = tokenize(seen)
         kept = spans[:MAX_TOKENS]
-        spans_and_keys = self._signs.without_others(kept, keys_of(seen, kept))
-        return Read(text, seen, places, *spans_and_keys, len(text) > MAX_CHARACTERS or len(spans) > MAX_TOKENS)
+        read, keys = self._signs.without_others(kept, keys_of(seen, kept))
+        told, is_cut = self._vocabulary.telling(keys), len(text) > MAX_CHARACTERS or len(spans) > MAX_TOKENS
+        return Read(text, seen, places, [read[at] for at in told], [keys[at] for at in told], is_cut)
 
     def _scores(self, found: Sequence[Read]) -> Iterator[tuple[list[int], Floats, Floats]]:
         """Yield the numbers of some messages that have as many tokens, and the network's scores for them."""

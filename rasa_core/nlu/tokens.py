@@ -333,6 +333,17 @@ class TokenVocabulary:
             *(sorted(part for part, count in each.items() if count >= fewest) for each in (words, pieces, letters))
         )
 
+    def telling(self, keys: Sequence[str]) -> Sequence[int]:
+        """Return which tokens of a message are no signs that are not known; all if it has nothing but signs.
+
+        Those say nothing, wherever they stand: ``in "Lisbon"`` is ``in Lisbon`` to a model that has never seen quotes.
+        """
+        every = range(len(keys))
+        if all(map(str.isalnum, keys)):  # By far the most frequent case.
+            return every
+        kept = [at for at in every if not is_sign(keys[at]) or word_of(keys[at]) in self.words]
+        return every if all(is_sign(keys[at]) for at in kept) else kept
+
     def word(self, key: str) -> int:
         """Return the index of a token's word; 0 if it is unknown."""
         return self.words.get(word_of(key)) or self.words.get(self._alike(key) or "", 0)

@@ -250,8 +250,9 @@ class NLUTraining:
         ]
         answers = model.parse_many([self._examples[number].text for number in clear])
         known = ((self._messages[number], answer) for number, answer in zip(clear, answers, strict=True))
+        telling = self._vocabulary.telling
         return {
-            phrase_of(message.keys): message.intent
+            phrase_of([message.keys[at] for at in telling(message.keys)]): message.intent
             for message, answer in known
             if not _is_clear(answer, self._intents[message.intent])
         }

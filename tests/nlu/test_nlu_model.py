@@ -292,7 +292,7 @@ def test_entities_alone_can_be_learnt() -> None:
 
 
 def test_what_is_learnt_by_heart_changes_nothing_else(model) -> None:
-    known = {"a table in porto": model.intents.index("bye"), "hello , a table in lisbon": model.intents.index("track")}
+    known = {"a table in porto": model.intents.index("bye"), "hello a table in lisbon": model.intents.index("track")}
     odd = NLUModel({**model._description, "by_heart": known}, model._arrays)
     for text, intent in ("A  table in Porto!", "bye"), ("hello, a table in Lisbon", "track"), ("hello, see you", "bye"):
         answer, (same,) = odd.parse(text), odd.parse_many([text])
@@ -311,12 +311,15 @@ def test_untidy_messages_are_understood(model, change) -> None:
     assert sum(one.is_right for one in results) >= 0.85 * len(results)
 
 
-def test_a_sign_that_no_example_ends_with_changes_nothing(model) -> None:
+def test_a_sign_that_no_example_has_there_changes_nothing(model) -> None:
     told = model.parse("a table in Lisbon")
     for text, shift in (
         ("a table in Lisbon.", 0),
         ('"a table in Lisbon"', 1),
         ("a table in Lisbon \U0001f44d\U0001f3fd", 0),
+        ("a table in (Lisbon)", 1),
+        ('a "table" in Lisbon', 2),
+        ("a *table* in \u201cLisbon\u201d!", 3),
     ):
         answer = model.parse(text)
         assert answer["intent"] == told["intent"]

@@ -358,3 +358,20 @@ def test_signs_at_an_end_where_no_example_has_them_are_not_read(text: str, kept:
     spans, keys = signs.without_others(spans, keys_of(text, spans))
     assert keys == kept
     assert len(spans) == len(keys)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ('in "Lisbon" tonight', ["in", "Lisbon", "tonight"]),
+        ("in (*Lisbon*) tonight", ["in", "Lisbon", "tonight"]),
+        ("in Lisbon \U0001f600 tonight", ["in", "Lisbon", "tonight"]),
+        ("in Lisbon, Porto", ["in", "Lisbon", ",", "Porto"]),
+        ("Jill's 10:30", ["Jill", "'s", "10", "30"]),
+        (",!,!", [",", "!", ",", "!"]),
+    ],
+)
+def test_signs_that_no_example_has_are_not_read_wherever_they_stand(text: str, kept: list[str]) -> None:
+    words = TokenVocabulary([",", "in", "lisbon"], [], [])
+    keys = keys_of(text, tokenize(text))
+    assert [keys[at] for at in words.telling(keys)] == kept
