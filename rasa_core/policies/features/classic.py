@@ -9,10 +9,12 @@ order of the domain. A state that is missing becomes a vector of `PADDING`.
 from __future__ import annotations
 
 import json
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import numpy as np
 
@@ -30,6 +32,13 @@ from rasa_core.support.stored_models import KnownByName, reading
 StateSequences = list[list[State | None]]
 StatesAndActions = tuple[StateSequences, list[list[str]]]
 FILE_NAME = "featurizer.json"
+_NOT_KEPT: Final = frozenset(
+    {"state_featurizer", "input_state_map", "num_features", "user_feature_len", "slot_feature_len"}
+    | {"user_labels", "slot_labels", "bot_labels", "user_vocab", "bot_vocab"}
+)
+"""What featurizers learn from the domain, which they see again, and what is told elsewhere."""
+
+logger = logging.getLogger(__name__)
 
 
 class Conversation(Protocol):
@@ -170,8 +179,10 @@ class TrackerFeaturizer(KnownByName, ABC):
         }
 
     def persist(self, path: str | Path) -> None:
-        """Write the options into the folder `path`."""
-        Path(path, FILE_NAME).write_text(json.dumps(self.as_dict(), indent=1, sort_keys=True), encoding="utf-8")
+        """Write the options into the folder `path`; of classes of one's own also their modules and attributes."""
+        own = {type(one).__name__: _told_of_own(one) for one in (self, self.state_featurizer) if _is_own(type(one))}
+        content = {**self.as_dict(), **({"own": own} if own else {})}
+        Path(path, FILE_NAME).write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
 
     @staticmethod
     def load(path: str | Path) -> TrackerFeaturizer:
@@ -179,10 +190,14 @@ class TrackerFeaturizer(KnownByName, ABC):
         file = Path(path, FILE_NAME)
         with reading("the featurizer", file):
             options = json.loads(file.read_text(encoding="utf-8"))
-            featurizer_class = TrackerFeaturizer.named(options.pop("featurizer"), file)
-            state_class = SingleStateFeaturizer.named(options.pop("state_featurizer"), file)
-            state_featurizer = state_class.from_dict(options.pop("state_featurizer_options"))
-            built: TrackerFeaturizer = featurizer_class(state_featurizer, **options)
+            own, name = options.pop("own", {}), options.pop("featurizer")
+            tracker_class = TrackerFeaturizer.named(name, file, own.get(name, {}).get("module"))
+            state_name = options.pop("state_featurizer")
+            state_class = SingleStateFeaturizer.named(state_name, file, own.get(state_name, {}).get("module"))
+            state_options = options.pop("state_featurizer_options")
+            state_featurizer = _made(state_class, partial(state_class.from_dict, state_options), state_options, own)
+            given = {"state_featurizer": state_featurizer, **options}
+            built: TrackerFeaturizer = _made(tracker_class, lambda: tracker_class(**given), given, own)
         return built
 
 
@@ -273,3 +288,41 @@ class MaxHistoryTrackerFeaturizer(TrackerFeaturizer):
         data = super().featurize_trackers(trackers, domain)
         lengths = [self.max_history] * len(data.y)
         return DialogueTrainingData(data.X, data.y.reshape(len(data.y), domain.num_actions), lengths)
+
+
+def _is_own(kind: type) -> bool:
+    return not kind.__module__.startswith("rasa_core.")
+
+
+def _told_of_own(featurizer: TrackerFeaturizer | SingleStateFeaturizer) -> dict[str, Any]:
+    """Return where the class of a featurizer is defined, and its attributes beside the options, as JSON.
+
+    In 0.9, whatever a featurizer held was kept with it; one that defines `as_dict` says itself what is.
+    """
+    kind = type(featurizer)
+    told: dict[str, Any] = {"module": kind.__module__}
+    if kind.as_dict.__module__.startswith("rasa_core."):
+        told["attributes"] = kept = {}
+        for name, value in vars(featurizer).items():
+            if name in _NOT_KEPT or name in featurizer.as_dict():
+                continue
+            try:
+                kept[name] = json.loads(json.dumps(value, allow_nan=False))
+            except (TypeError, ValueError):
+                problem = "a model does not keep %s of a %s, as JSON does not have it: define as_dict and from_dict."
+                logger.warning(problem, name, kind.__name__)
+    return told
+
+
+def _made(kind: type[Any], build: Callable[[], Any], options: Mapping[str, Any], own: Mapping[str, Any]) -> Any:
+    """Return a featurizer with the attributes that it had, also if its constructor takes other arguments."""
+    attributes = own.get(kind.__name__, {}).get("attributes", {}) if _is_own(kind) else {}
+    try:
+        made = build()
+    except TypeError:
+        if not _is_own(kind):
+            raise
+        made = object.__new__(kind)
+        vars(made).update(options)
+    vars(made).update(attributes)
+    return made

@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
+from numpy.typing import NDArray
 from policy_bot import FOUND, ITALIAN, conversation, local_domain
 from strategies import logs, small_domain
 
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, Event, SlotSet, UserUttered
 from rasa_core.exceptions import ModelError
+from rasa_core.history import State
 from rasa_core.policies.features.classic import (
     DialogueTrainingData,
     FullDialogueTrackerFeaturizer,
@@ -397,3 +400,48 @@ def test_a_featurizer_of_ones_own_may_set_its_length() -> None:
     featurizer = Own()
     featurizer.prepare_from_domain(Domain([], [], [], {}))
     assert featurizer.num_features == 3
+
+
+class Scaled(BinarySingleStateFeaturizer):
+    """As people write them: with options of their own, and no word of how to keep them."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self._scale = scale
+
+    def encode(self, state: State | None) -> NDArray[Any]:
+        return super().encode(state) * self._scale
+
+
+class LastTwo(MaxHistoryTrackerFeaturizer):
+    """Takes other arguments than its base."""
+
+    def __init__(self, note: str, scale: float) -> None:
+        super().__init__(Scaled(scale), 2)
+        self.note = note
+
+
+class TestFeaturizersOfUsers:
+    def test_what_they_hold_comes_back(self, domain, tmp_path) -> None:
+        LastTwo("mine", 0.5).persist(tmp_path)
+        loaded = MaxHistoryTrackerFeaturizer.load(tmp_path)
+        assert isinstance(loaded, LastTwo)
+        assert (loaded.note, loaded.max_history, loaded.remove_duplicates) == ("mine", 2, True)
+        tracker = conversation(domain, ITALIAN)
+        assert np.array_equal(loaded.create_X([tracker], domain), LastTwo("", 0.5).create_X([tracker], domain))
+        assert loaded.create_X([tracker], domain).max() == 0.5
+
+    def test_what_json_does_not_have_is_told(self, tmp_path, caplog) -> None:
+        featurizer = LastTwo("mine", 1.0)
+        featurizer.words = {"a"}  # type: ignore[attr-defined]
+        featurizer.persist(tmp_path)
+        assert "a model does not keep words of a LastTwo" in caplog.text
+        assert not hasattr(MaxHistoryTrackerFeaturizer.load(tmp_path), "words")
+
+    def test_the_module_of_one_that_was_not_imported_is_named(self, tmp_path, monkeypatch) -> None:
+        LastTwo("mine", 1.0).persist(tmp_path)
+        for registry, name in ((TrackerFeaturizer.registry, "LastTwo"), (SingleStateFeaturizer.registry, "Scaled")):
+            monkeypatch.delitem(registry, name)
+            with pytest.raises(ModelError, match=rf"the class '{name}' is not known here.*\({__name__}\)"):
+                TrackerFeaturizer.load(tmp_path)
+            monkeypatch.undo()
