@@ -200,10 +200,13 @@ def _unread_options(config: RasaConfig | None) -> Iterator[Finding]:
 
 
 def _of_models(project: Project) -> Iterator[Finding]:
+    models = project.models
     try:
-        project.models.check_own(replaces_nlu=False)
+        models.check_own(replaces_nlu=bool(project.nlu_files) and not models.nlu_is_readable())
     except ModelError as error:
-        yield finding("foreign-model", "error", str(error), [Place(str(project.model))])
+        for line in str(error).splitlines():
+            at = models.nlu if line.startswith(f"{models.nlu} ") else models.dialogue
+            yield finding("foreign-model", "error", line, [Place(str(at))])
 
 
 def _unreadable(stories: Path | Sequence[Path]) -> Iterator[Finding]:

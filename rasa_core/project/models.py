@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from rasa_core.exceptions import ModelError, RasaCoreError
 from rasa_core.model_folder import fingerprint_of_files
+from rasa_core.nlu.model import FILE_NAME as NLU_FILE
 from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.support.folders import copy_folder
 from rasa_core.support.kept_versions import KeptVersions
@@ -74,11 +75,20 @@ class ProjectModels:
 
     def check_own(self, *, replaces_nlu: bool) -> None:
         """Raise `ModelError` if a model stands here that the project did not make, and that would be replaced."""
+        found = []
         if self.dialogue.is_dir() and not self.dialogue.is_symlink() and not self._made_here(self.dialogue):
             what = _described(self.dialogue)
-            raise ModelError(_foreign(self.dialogue, what or _UNKNOWN, is_served=what is not None))
-        if replaces_nlu and self.nlu.is_dir() and not self.has_own_nlu():
-            raise ModelError(_foreign(self.nlu, "an interpreter of typed text"))
+            found.append(_foreign(self.dialogue, what or _UNKNOWN, is_served=what is not None))
+        if replaces_nlu and _is_filled(self.nlu) and (found or not self.has_own_nlu()):
+            what = "an interpreter of typed text" if self.nlu_is_readable() else _UNKNOWN
+            # Only beside a dialogue model can an interpreter be served as it is.
+            found.append(_foreign(self.nlu, what, is_served=not found and self.dialogue.is_dir()))
+        if found:
+            raise ModelError("\n".join(found))
+
+    def nlu_is_readable(self) -> bool:
+        """Tell whether the interpreter that stands here is one of this version, whoever trained it."""
+        return (self.nlu / NLU_FILE).is_file()
 
     def has_own_nlu(self) -> bool:
         """Tell whether there is an interpreter that the project made, if the dialogue model is its own."""
@@ -180,6 +190,11 @@ def _read_about(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _is_filled(model: Path) -> bool:
+    """Tell whether a folder that is no version holds anything; a container may have made it, for a volume."""
+    return model.is_dir() and not model.is_symlink() and any(model.iterdir())
 
 
 def _described(model: Path) -> str | None:

@@ -244,6 +244,18 @@ def test_a_model_that_training_would_not_replace_is_told(tmp_path: Path) -> None
     assert told.endswith("[foreign-model]")
 
 
+def test_models_of_old_are_all_told(tmp_path: Path) -> None:
+    found_in(tmp_path, **{"nlu.md": "## intent:greet\n- hi\n- hello\n- hey\n"})
+    for folder, file in (("dialogue", "policy_metadata.json"), ("nlu/default/current", "metadata.json")):
+        (tmp_path / "models" / folder).mkdir(parents=True)
+        (tmp_path / "models" / folder / file).write_text("{}")
+    dialogue, nlu = (line for line in found_in(tmp_path) if "[foreign-model]" in line)
+    assert dialogue.startswith("models/dialogue: error: models/dialogue holds something that is no model of this")
+    assert nlu.startswith("models/nlu: error: models/nlu holds something that is no model of this version")
+    assert "with: mv models/nlu models/nlu-by-hand" in nlu
+    assert "Serve it" not in nlu
+
+
 STORY = "## start\n* greet\n  - utter_hi\n"
 
 
