@@ -8,7 +8,15 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from rasa_core.domain import Domain
-from rasa_core.events import ActionExecuted, Event, FollowupAction, ReminderScheduled, SlotSet, UserUttered
+from rasa_core.events import (
+    ACTION_LISTEN_NAME,
+    ActionExecuted,
+    Event,
+    FollowupAction,
+    ReminderScheduled,
+    SlotSet,
+    UserUttered,
+)
 from rasa_core.events.rasa3 import ActiveLoop
 from rasa_core.exceptions import StoryParseError, did_you_mean
 from rasa_core.stories.steps import GENERATED_CHECKPOINT_PREFIX, Checkpoint, StoryStep
@@ -41,9 +49,15 @@ class StoryBuilder:
         Tells its file from others, the same on every machine; generated checkpoints are named after it.
     problems
         Takes what is said in vain.
+    tells_listening
+        Whether a line that says that the bot listens is in vain before an action, as it was in 0.9.
     """
 
-    def __init__(self, name: str, place: Place, label: str, problems: list[Problem]) -> None:
+    def __init__(
+        self, name: str, place: Place, label: str, problems: list[Problem], *, tells_listening: bool = False
+    ) -> None:
+        self._tells_listening = tells_listening
+        self._listened: Place | None = None
         self._name = name
         self._place = place
         self._label = label
@@ -75,14 +89,28 @@ class StoryBuilder:
     def add_events(self, events: Sequence[Event], place: Place) -> None:
         """Add what one line says."""
         self._go_on(place)
+        if self._tells_listening:
+            self._tell_of_listening(events, place)
         self._events.extend(events)
         self._places.extend([place] * len(events))
+
+    def _tell_of_listening(self, events: Sequence[Event], place: Place) -> None:
+        for event in events:
+            if isinstance(event, UserUttered):
+                self._listened = None
+            elif isinstance(event, ActionExecuted) and event.action_name == ACTION_LISTEN_NAME:
+                self._listened = self._listened or place
+            elif isinstance(event, ActionExecuted) and self._listened is not None:
+                text = f"the bot listens before messages of the user alone; {event.action_name!r:.80} follows at once."
+                self._problems.append(Problem("warning", text, self._listened))
+                self._listened = None
 
     def add_alternatives(self, messages: Sequence[Event], place: Place) -> None:
         """Add a line that says that one of several things happens, as a rule messages of the user."""
         self._go_on(place)
         if self._events:
             self._split(place)
+        self._listened = None
         self._alternatives = list(messages)
         self._places = [place]
 
@@ -140,6 +168,11 @@ class NameCheck:
             if domain.rasa is not None:
                 # An action of one's own may be a loop, too.
                 self._known["form"] = frozenset([*domain.rasa.loops, *domain.action_names])
+
+    @property
+    def is_of_rasa(self) -> bool:
+        """Whether the domain is one of Rasa 2 or 3."""
+        return "form" in self._known
 
     def known(self, kind: str) -> Collection[str]:
         """Return the names of one kind in the domain."""

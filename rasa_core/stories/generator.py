@@ -308,7 +308,8 @@ class _Paths:
     def _expand(self, index: int, opens_story: bool) -> ExpandedStep:
         key = (index, opens_story)
         if key not in self._expanded:
-            self._expanded[key] = expand_step(self._steps[index], self._slot_sets, opens_story)
+            step, keeps = self._steps[index], self._options.domain.rasa is not None
+            self._expanded[key] = expand_step(step, self._slot_sets, opens_story, keeps_listening=keeps)
         return self._expanded[key]
 
     def _slot_sets(self, message: UserUttered) -> list[Event]:

@@ -188,7 +188,8 @@ class StoryFileReader:
     def _begin_story(self, line: _StoryLine) -> None:
         self._story_name, self._is_broken = line.text.lstrip("#").strip(), False
         place = Place(self._file, line.number, self._story_name)
-        self._story = StoryBuilder(self._story_name, place, self._label, self._problems)
+        tells = not self._names.is_of_rasa
+        self._story = StoryBuilder(self._story_name, place, self._label, self._problems, tells_listening=tells)
 
     def _finish_story(self) -> list[list[StoryStep]]:
         steps = [] if self._story is None or self._is_broken else self._story.finish()

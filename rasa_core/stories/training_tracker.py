@@ -55,13 +55,18 @@ class ExpandedStep:
 
 
 def expand_step(
-    step: StoryStep, slot_sets: Callable[[UserUttered], Sequence[Event]], opens_story: bool
+    step: StoryStep,
+    slot_sets: Callable[[UserUttered], Sequence[Event]],
+    opens_story: bool,
+    *,
+    keeps_listening: bool = False,
 ) -> ExpandedStep:
     """Add to a step what its story leaves unsaid.
 
     The bot listens before every user message and at the end of a story, and entities set their slots, as
     `slot_sets` tells for a message. If the step opens a story with an action, that action is unpredictable:
-    nothing told the bot to do it.
+    nothing told the bot to do it. Listening that is said elsewhere is left out, as in 0.9, unless `keeps_listening`, as
+    in Rasa 2 and 3.
     """
     events: list[EventAndPlace] = []
     opening_listen: int | None = None
@@ -76,8 +81,8 @@ def expand_step(
                 events.append((_LISTEN, place))
             events.append((event, place))
             events.extend((slot_set, place) for slot_set in slot_sets(event))
-        elif listening and event == _LISTEN:
-            pass  # It listens already.
+        elif event == _LISTEN and (listening or not keeps_listening):
+            continue
         elif unpredictable and isinstance(event, ActionExecuted):
             unpredictable = False
             events.append((replace(event, unpredictable=True), place))

@@ -45,6 +45,17 @@ def told(tracker) -> str:
         pytest.param(
             "* greet\n- action_listen\n- action_listen\n* deny", ". *greet . *deny .", id="listening is said twice"
         ),
+        pytest.param(
+            "* greet\n- utter_ok\n- action_listen\n- utter_greet",
+            ". *greet utter_ok utter_greet .",
+            id="listening in vain",
+        ),
+        pytest.param("* greet\n- action_listen\n- utter_ok", ". *greet utter_ok .", id="listening after a message"),
+        pytest.param(
+            "* greet\n- utter_ok\n- action_listen\n> x\n## t\n> x\n- utter_greet",
+            ". *greet utter_ok utter_greet .",
+            id="listening before a checkpoint",
+        ),
         pytest.param('- slot{"city": 1}\n* greet', "city=1 . *greet .", id="slot first"),
         pytest.param('* inform{"city": "Rome"}', ". *inform city=Rome .", id="entity sets its slot"),
         pytest.param('* inform{"city": ["Rome", "Bonn"]}', ". *inform city=Bonn .", id="last value"),

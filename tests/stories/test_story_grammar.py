@@ -25,8 +25,9 @@ from rasa_core.events import (
 from rasa_core.exceptions import StoryParseError
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.stories.builder import LOST
+from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.markdown import StoryFileReader
-from rasa_core.stories.steps import STORY_START, Checkpoint
+from rasa_core.stories.steps import STORY_START, Checkpoint, StoryGraph
 from rasa_core.support.problems import Problem
 from rasa_core.training.dsl import StoryFileReader as OldPathReader
 
@@ -537,3 +538,33 @@ def test_a_character_that_looks_like_a_mark_is_an_error_with_its_column(read, fi
 
 def test_the_old_import_path_leads_to_the_reader():
     assert OldPathReader is StoryFileReader
+
+
+@pytest.mark.parametrize(
+    ("lines", "number"),
+    [
+        (["* greet", "- utter_ok", "- action_listen", "- utter_ok"], 4),
+        (["* greet", "- action_listen", "- restart", "- action_listen", "- utter_ok"], 3),
+        (["* greet", "- utter_ok", "- action_listen", "* greet", "- utter_ok"], None),
+        (["* greet OR greet", "- action_listen", "* greet OR greet", "- utter_ok"], None),
+    ],
+)
+def test_listening_before_an_action_is_said_in_vain(lines: list[str], number: int | None) -> None:
+    problems: list[Problem] = []
+    domain = Domain(["greet"], [], [], {"utter_ok": [{"text": "ok"}]}, ["utter_ok"])
+    StoryFileReader(domain, problems=problems).process_lines(["## s", *lines])
+    told = [problem for problem in problems if "listens before messages of the user alone" in problem.message]
+    assert [problem.place.line for problem in told] == ([] if number is None else [number])
+    assert {problem.severity for problem in told} <= {"warning"}
+
+
+def test_listening_is_said_where_it_counts_in_stories_of_rasa() -> None:
+    problems: list[Problem] = []
+    domain = Domain.from_yaml("version: '2.0'\nintents: [greet]\nresponses: {utter_ok: [{text: ok}]}\nslots: {}\n")
+    assert domain.rasa is not None
+    lines = ["## s", "* greet", "- utter_ok", "- action_listen", "- utter_ok"]
+    steps = StoryFileReader(domain, problems=problems).process_lines(lines)
+    [tracker] = TrainingDataGenerator(StoryGraph(steps), domain, augmentation_factor=0).generate()
+    names = [event.action_name for event in tracker.events if isinstance(event, ActionExecuted)]
+    assert names[-4:] == ["utter_ok", "action_listen", "utter_ok", "action_listen"]
+    assert not any("listens before" in problem.message for problem in problems)
