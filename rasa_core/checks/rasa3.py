@@ -50,7 +50,7 @@ from rasa_core.stories.yaml_messages import RETRIEVAL_KEY
 from rasa_core.support.places import Place
 from rasa_core.support.problems import UNKNOWN_KEY, Note, Problem
 
-Contradictions = Callable[[RasaFiles, ReadStories, bool], None]
+Contradictions = Callable[[RasaFiles, ReadStories, bool, bool], None]
 """Raises `ModelError` with a line for each rule that contradicts another, or a story, or that has more than one message
 of the user where that is an error."""
 
@@ -110,12 +110,16 @@ def _of_rules(
     if rules is None:
         nobody = bool(read.rules) and not follows_rules(policies)
         return [finding("unused-rules", "warning", f"{UNFOLLOWED}.", [read.rules[0].place])] if nobody else []
-    try:
-        contradictions(files, read, rules.restrict_rules)
-    except RasaCoreError as error:
-        severity = "error" if rules.check_for_contradictions else "warning"
-        return [_from_line("contradiction", line, files, severity) for line in str(error).splitlines()]
-    return []
+    found: dict[str, Finding] = {}
+    # Where training compares nothing, it refuses rules that cannot be all the same.
+    for compares in (True,) if rules.check_for_contradictions else (False, True):
+        try:
+            contradictions(files, read, rules.restrict_rules, compares)
+        except RasaCoreError as error:
+            severity = "error" if compares == rules.check_for_contradictions else "warning"
+            for line in str(error).splitlines():
+                found.setdefault(line, _from_line("contradiction", line, files, severity))
+    return list(found.values())
 
 
 def _config_and_servers(files: RasaFiles, ignores_own: bool) -> tuple[list[Finding], RasaConfig | None]:

@@ -76,8 +76,8 @@ def _contradiction(policy: Decides, decision: Any, action: str, here: object) ->
 
 def check_rules(
     policy: Decides, rules: Sequence[Rule], domain: Domain, *, restrict_rules: bool
-) -> tuple[set[str], list[str]]:
-    """Return what decides in the rules themselves, and a line for everything that is wrong with them."""
+) -> tuple[set[str], list[str], list[str]]:
+    """Return what decides in the rules themselves, and a line for each rule that cannot be, and each contradiction."""
     problems: list[str] = []
     decided: set[str] = set()
     for rule in rules:
@@ -85,18 +85,25 @@ def check_rules(
         if restrict_rules and len(messages) > 1:
             text = "a rule has one message of the user at most; write a story, or set restrict_rules: false."
             problems.append(f"{messages[1]}: {text}")
-        problems += _unknown_names(rule, domain)
-    contradictions = [line for rule in rules for line in _follow(policy, rule, domain, decided)]
-    return decided, [*problems, *contradictions, *_incomplete(rules, domain)]
+        problems += _unknown_slots(rule, domain)
+    contradictions = [line for rule in rules for line in _unknown_actions(rule, domain)]
+    contradictions += [line for rule in rules for line in _follow(policy, rule, domain, decided)]
+    return decided, problems, [*contradictions, *_incomplete(rules, domain)]
 
 
-def _unknown_names(rule: Rule, domain: Domain) -> list[str]:
+def _events(rule: Rule) -> list[tuple[Event, object]]:
+    return [*((event, rule.place) for event in rule.conditions), *rule.steps]
+
+
+def _unknown_slots(rule: Rule, domain: Domain) -> list[str]:
     slots = {slot.name for slot in domain.slots}
+    named = [(event.key, place) for event, place in _events(rule) if isinstance(event, SlotSet)]
+    return [f"{place}: the domain has no slot {name!r}." for name, place in named if name not in slots]
+
+
+def _unknown_actions(rule: Rule, domain: Domain) -> list[str]:
     problems = []
-    for event, place in [*((event, rule.place) for event in rule.conditions), *rule.steps]:
-        name = event.key if isinstance(event, SlotSet) else None
-        if name is not None and name not in slots:
-            problems.append(f"{place}: the domain has no slot {name!r}.")
+    for event, place in _events(rule):
         if isinstance(event, ActionExecuted) and event.action_name not in domain.action_map:
             problems.append(f"{place}: the domain has no action {event.action_name!r}.")
         if isinstance(event, ActiveLoop) and event.loop_name not in (None, *domain.action_map):

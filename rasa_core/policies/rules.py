@@ -38,6 +38,7 @@ _BELOW_MEMORY: Final = math.nextafter(1.0, 0.0)
 """Surer than any network, but a memory of stories that go on after the fallback knows better."""
 DEFAULT: Final = "default"
 FALLBACK: Final = "fallback"
+DEFAULT_FALLBACK: Final = "action_default_fallback"
 
 
 UNFOLLOWED: Final = "no policy follows rules, since config.yml names no RulePolicy; add it, or remove the rules"
@@ -88,7 +89,7 @@ class RulePolicy(Policy):
     def __init__(
         self,
         core_fallback_threshold: float = 0.3,
-        core_fallback_action_name: str = "action_default_fallback",
+        core_fallback_action_name: str = DEFAULT_FALLBACK,
         enable_fallback_prediction: bool = True,
         restrict_rules: bool = True,
         check_for_contradictions: bool = True,
@@ -120,9 +121,9 @@ class RulePolicy(Policy):
         Raises
         ------
         ModelError
-            If rules contradict one another or a story, as far as that is checked.
+            If there is a rule that cannot be, or, as far as that is checked, one that contradicts another or a story.
         """
-        if self.enable_fallback_prediction:
+        if self.enable_fallback_prediction or self.core_fallback_action_name != DEFAULT_FALLBACK:
             domain.index_for_action(self.core_fallback_action_name)
         # Augmented conversations join stories that nobody told together; a contradiction in one is nobody's mistake.
         stories = [one for one in training_trackers if not getattr(one, "is_augmented", False)]
@@ -137,13 +138,14 @@ class RulePolicy(Policy):
             for states, action in turns_of(tracker):
                 self.interruptions.learn(states, action)
         used, contradicted = sources_in_stories(self, stories, domain)
-        decided, wrong = check_rules(self, rules, domain, restrict_rules=self.restrict_rules)
+        decided, wrong, contradictions = check_rules(self, rules, domain, restrict_rules=self.restrict_rules)
         # As in Rasa, which does not hide either what another rule always decides in the place of.
         covered = {str(number) for number in range(len(entries))} - decided
         self.in_stories = frozenset(used | covered)
-        problems += wrong
-        if self.check_for_contradictions and (problems or contradicted):
-            raise ModelError("\n".join(dict.fromkeys([*problems, *contradicted])))
+        if self.check_for_contradictions:
+            wrong = [*problems, *wrong, *contradictions, *contradicted]
+        if wrong:
+            raise ModelError("\n".join(dict.fromkeys(wrong)))
 
     # -- prediction
 
@@ -302,7 +304,7 @@ def unfit_policies(domain: Domain, policies: Sequence[Policy]) -> list[str]:
         found.append("the domain has forms, and only RulePolicy runs them: add it to policies: in config.yml.")
     for policy in rules:
         name = policy.core_fallback_action_name
-        if policy.enable_fallback_prediction and name not in domain.action_map:
+        if name not in domain.action_map and (policy.enable_fallback_prediction or name != DEFAULT_FALLBACK):
             hint = did_you_mean(name, domain.action_map)
             found.append(f"the domain has no action {name!r}, the core_fallback_action_name: of RulePolicy.{hint}")
     return found

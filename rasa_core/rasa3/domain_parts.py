@@ -339,7 +339,7 @@ class _Checker:
         for name, options in options_in(self.content["entities"]).items():
             # Each role and each group has a feature of its own, as in Rasa; a role and a group together have two.
             marks = [*as_list(options.get("roles")), *as_list(options.get("groups"))]
-            labels[name] = [name, *(f"{name}#{mark}" for mark in marks)]
+            labels[name] = [name, *(f"{name}#{mark}" for mark in dict.fromkeys(marks))]
             if options.get("influence_conversation") is False:
                 unused.add(name)
         features: dict[str, frozenset[str]] = {}

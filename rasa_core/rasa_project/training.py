@@ -86,11 +86,16 @@ def train_rasa_project(
     agent.persist(model, fingerprints)
 
 
-def contradictions(files: RasaFiles, read: ReadStories, restrict_rules: bool = True) -> None:
-    """Compare the rules of a project with each other and with its stories; raise `ModelError` for what is wrong."""
+def contradictions(files: RasaFiles, read: ReadStories, restrict_rules: bool = True, compares: bool = True) -> None:
+    """Compare the rules of a project with each other and with its stories; raise `ModelError` for what is wrong.
+
+    Unless it `compares` them, that is rules alone that cannot be.
+    """
     trackers = TrainingDataGenerator(_graph(read), files.domain, augmentation_factor=0).generate()
     # As training does it; without a fallback, whose action the domain need not have for that.
-    policy = RulePolicy(enable_fallback_prediction=False, restrict_rules=restrict_rules)
+    policy = RulePolicy(
+        enable_fallback_prediction=False, restrict_rules=restrict_rules, check_for_contradictions=compares
+    )
     policy.train(trackers, files.domain, rules=read.rules)
 
 

@@ -187,8 +187,10 @@ def test_components_of_ones_own_can_be_left_out_of_the_check(tmp_path: Path) -> 
     )
 
 
-def test_a_fallback_action_has_to_be_there(tmp_path: Path) -> None:
-    config = "policies: [{name: RulePolicy, core_fallback_action_name: utter_b}]"
+@pytest.mark.parametrize("is_on", ["true", "false"])
+def test_a_fallback_action_has_to_be_there(is_on: str, tmp_path: Path) -> None:
+    options = f"core_fallback_action_name: utter_b, enable_fallback_prediction: {is_on}"
+    config = f"policies: [{{name: RulePolicy, {options}}}]"
     domain = 'version: "3.1"\nintents: [a]\nresponses: {utter_a: [{text: A.}]}'
     rules = "rules: [{rule: one, steps: [{intent: a}, {action: utter_a}]}]"
 
@@ -422,6 +424,22 @@ def test_what_training_is_told_to_let_pass_is_no_error(option: str, rules: str, 
     config = f"policies: [{{name: RulePolicy, {option}: false}}]"
     code, output = told(write(tmp_path, domain=DOMAIN, data__all=rules, config=config))
     assert (code, "[contradiction]" in output) == (0, bool(severity))
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pytest.param("[{intent: a}, {action: utter_a}, {intent: b}, {action: utter_b}]", id="several messages"),
+        pytest.param("[{intent: a}, {slot_was_set: [{nothing: 1}]}, {action: utter_a}]", id="an unknown slot"),
+    ],
+)
+def test_rules_that_cannot_be_are_refused_also_where_nothing_is_compared(rule: str, tmp_path: Path) -> None:
+    config = "policies: [{name: RulePolicy, check_for_contradictions: false}]"
+    folder = write(tmp_path, domain=DOMAIN, data__all=f"rules: [{{rule: one, steps: {rule}}}]", config=config)
+    code, output = told(folder)
+    assert (code, "error: in " in output, "[contradiction]" in output) == (1, True, True)
+    with pytest.raises(ModelError, match="all.yml:1"):
+        Project(folder).train_if_changed()
 
 
 def test_what_training_passes_over_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

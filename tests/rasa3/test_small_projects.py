@@ -559,7 +559,7 @@ def test_an_entity_of_rasa_2_fills_the_slot_of_its_name_whatever_its_role(
     domain = """
     version: "2.0"
     intents: [hi]
-    entities: [{city: {roles: [to], groups: ["1"]}}]
+    entities: [{city: {roles: [to, to], groups: ["1"]}}]
     slots: {city: {type: text}}
     responses: {utter_a: [{text: "{city}"}]}
     """
