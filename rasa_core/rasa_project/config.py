@@ -33,6 +33,7 @@ from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.policy import Policy
 from rasa_core.policies.rules import RulePolicy
+from rasa_core.rasa_project.imports import IMPORTER
 from rasa_core.support.places import Place
 from rasa_core.support.problems import UNKNOWN_KEY, Note
 from rasa_core.support.yaml_parts import Part, entries_of
@@ -80,8 +81,8 @@ _OF_OLD_RULES: Final = (
 _LEFT_OUT: Final = ("UnexpecTEDIntentPolicy",)
 _PACKAGES: Final = ("rasa", "rasa_core")
 """With which the names of policies may begin; before Rasa 1, it was called as this package is."""
-_IMPORTERS: Final = ("RasaFileImporter",)
-_IMPORTED: Final = "what is in data/, domain/ and domain.yml is read, and no other project or place"
+_IMPORTERS: Final = ("RasaFileImporter", IMPORTER)
+_IMPORTED: Final = "what is in data/, domain/ and domain.yml is read, and no other place"
 _UNUSED: Final = ("recipe", "language", "assistant_id", "version")
 _READ: Final = ("pipeline", "policies", "importers", "imports")
 _KNOWN: Final = (

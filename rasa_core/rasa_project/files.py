@@ -24,6 +24,8 @@ from rasa_core.rasa3.domain_parts import (
 from rasa_core.rasa3.mappings import options_in
 from rasa_core.rasa3.retrieval import asked_in_parts, holds_responses, responses_in
 from rasa_core.rasa3.rule import Rule, rules_of_old_policies
+from rasa_core.rasa_project.imports import SETTINGS as _SETTINGS
+from rasa_core.rasa_project.imports import imported_files
 from rasa_core.rasa_project.signs import (
     has_classes,
     has_parts_of_rasa_1,
@@ -43,7 +45,6 @@ from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
 YAML_SUFFIXES: Final = (".yml", ".yaml")
 _OLD_STORIES: Final = ("stories.md", "stories")
 _STORIES_OF_RASA_2: Final = "data/stories.md"  # Or of 0.9.
-_SETTINGS: Final = "config.yml"
 STORY_KEYS: Final = frozenset({"stories", "rules"})
 _UNTOLD: Final = ("version", "imports", *sorted(DATA_KEYS))  # Not about the bot, or told of with the data.
 
@@ -93,14 +94,18 @@ class RasaFiles:
 
     @property
     def data_files(self) -> list[Path]:
-        """All YAML files of training data."""
-        return list(_yaml_files(self.folder / "data"))
+        """All YAML files of training data, and all of the projects that config.yml imports."""
+        return list(dict.fromkeys([*_yaml_files(self.folder / "data"), *self._imported]))
+
+    @cached_property
+    def _imported(self) -> list[Path]:
+        return imported_files(self.folder / _SETTINGS)
 
     @property
     def story_files(self) -> list[Path]:
         """The files with stories or rules; a domain file may have some, too."""
         own = [*_yaml_files(self.folder / "domain"), self.folder / "domain.yml"]
-        return [path for path in [*own, *self.data_files] if self._keys.of(path) & STORY_KEYS]
+        return [path for path in dict.fromkeys([*own, *self.data_files]) if self._keys.of(path) & STORY_KEYS]
 
     @property
     def markdown_files(self) -> list[Path]:

@@ -36,7 +36,7 @@ stories:
 NLU = "nlu:\n- intent: a\n  examples: |\n    - hello\n    - hi\n"
 CONFIG = """
 language: en
-importers: [{name: MultiProjectImporter}]
+importers: [{name: mine.Importer}, {name: MultiProjectImporter}]
 pipeline:
 - name: KeywordIntentClassifier
 - name: mine.Speller
@@ -72,7 +72,12 @@ def test_each_part_is_told_with_its_place_and_what_becomes_of_it(tmp_path: Path)
     assert result.exit_code == 2
     assert of(result, "same") == {
         *("actions.py:1: same: actions", "config.yml:2: same: language", "config.yml:5: same: KeywordIntentClassifier"),
-        *("config.yml:8: same: RulePolicy", "credentials.yml:1: same: channel rest", "nlu.yml:1: same: nlu"),
+        *(
+            "config.yml:3: same: MultiProjectImporter",
+            "config.yml:8: same: RulePolicy",
+            "credentials.yml:1: same: channel rest",
+            "nlu.yml:1: same: nlu",
+        ),
         *("rules.yml:2: same: rules", "domain.yml:3: same: intents", "domain.yml:4: same: actions"),
         *("domain.yml:5: same: responses", "test_a.yml:1: same: test stories"),
         "domain.yml:7: same: e2e_actions",
@@ -82,13 +87,13 @@ def test_each_part_is_told_with_its_place_and_what_becomes_of_it(tmp_path: Path)
         "domain.yml:4: replaced: action action_own",
     }
     assert of(result, "left out") == {
-        *("config.yml:3: left out: MultiProjectImporter", "config.yml:6: left out: mine.Speller"),
+        *("config.yml:3: left out: Importer", "config.yml:6: left out: mine.Speller"),
         *("config.yml:12: left out: mine.Policy", "credentials.yml:2: left out: channel slack"),
         "domain.yml:8: left out: respones",
         *("rules.yml:8: left out: rule or story", "rules.yml:10: left out: rule or story"),
     }
     assert "Did you mean 'responses'" in result.output
-    assert "what is in data/, domain/ and domain.yml is read, and no other project or place." in result.output
+    assert "what is in data/, domain/ and domain.yml is read, and no other place." in result.output
     assert result.output.endswith(" left out.\n")
 
 

@@ -438,7 +438,7 @@ def test_rules_that_cannot_be_are_refused_also_where_nothing_is_compared(rule: s
     folder = write(tmp_path, domain=DOMAIN, data__all=f"rules: [{{rule: one, steps: {rule}}}]", config=config)
     code, output = told(folder)
     assert (code, "error: in " in output, "[contradiction]" in output) == (1, True, True)
-    with pytest.raises(ModelError, match="all.yml:1"):
+    with pytest.raises(ModelError, match=r"all\.yml:1"):
         Project(folder).train_if_changed()
 
 

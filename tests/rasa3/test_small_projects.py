@@ -596,3 +596,29 @@ def test_rules_alone_need_no_network(tmp_path: Path) -> None:
     project.train_if_changed(say=told.append)
     assert "there are no stories for TEDPolicy to learn from; the rules alone decide." in told
     assert say(Agent.load(project.model), "/chat") == ["C"]
+
+
+def test_projects_that_config_imports_are_parts_of_the_bot(tmp_path: Path) -> None:
+    """Also those that they import, each once; what nobody imports is no part of it."""
+    importer = "importers: [{name: MultiProjectImporter}]\n"
+    folder = write(
+        tmp_path,
+        config=f"{importer}imports: [skills/one, skills/none]\npolicies: [{{name: RulePolicy}}]",
+        domain='version: "3.1"\nintents: [a]\nresponses: {utter_a: [{text: A.}]}',
+        data__all="rules: [{rule: a, steps: [{intent: a}, {action: utter_a}]}]",
+    )
+    for place, intent, settings in (
+        ("one", "b", "imports: [../two]\npolicies: [{name: mine.Policy}]"),
+        ("two", "c", "imports: [../one]"),
+        ("three", "d", ""),
+    ):
+        skill = folder / "skills" / place
+        (skill / "data").mkdir(parents=True)
+        (skill / "config.yml").write_text(settings)
+        (skill / "domain.yml").write_text(f"intents: [{intent}]\nresponses: {{utter_{intent}: [{{text: {intent}.}}]}}")
+        rule = f"rules: [{{rule: {intent}, steps: [{{intent: {intent}}}, {{action: utter_{intent}}}]}}]"
+        (skill / "data" / "rules.yml").write_text(rule)
+    agent = trained(folder)
+    assert [say(agent, f"/{intent}") for intent in "abcd"] == [["A."], ["b."], ["c."], []]
+    (folder / "config.yml").write_text((folder / "config.yml").read_text().replace(importer, ""))
+    assert "b" not in trained(folder).domain.intents
