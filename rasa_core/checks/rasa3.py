@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.checks import Finding, finding, words_of_code
@@ -65,6 +66,7 @@ def check_rasa(
     max_history: int = DEFAULT_MAX_HISTORY,
     *,
     ignores_own: bool = False,
+    nlu_files: Sequence[Path] = (),
 ) -> list[Finding]:
     """Return what is wrong with a project, in the order of files and lines.
 
@@ -74,6 +76,8 @@ def check_rasa(
         How many states have to be equal for two histories of stories to be the same.
     ignores_own
         Whether policies and components of somebody's own are no errors.
+    nlu_files
+        More files with examples of intents, such as those in Markdown and JSON of a bot of Rasa 1 or 2.
     """
     found, config = _config_and_servers(files, ignores_own)
     found += [*_unknown_keys(keys_of(files)), *check_domain_files(dict.fromkeys(files.domain_files))]
@@ -86,7 +90,7 @@ def check_rasa(
     found += map(_of_problem, problems)
     found += _of_rules(files, read, config, contradictions)
     found += _stories(read, domain, max_history, problems)
-    data, wrong = check_data_files(list(dict.fromkeys(files.nlu_files)))
+    data, wrong = check_data_files(list(dict.fromkeys([*files.nlu_files, *nlu_files])))
     found += wrong
     parts = domain.rasa
     assert parts is not None

@@ -141,7 +141,7 @@ def _findings(
     if project.rasa is not None:
         config = _config_of_rasa(project)
         most = max_history or _history_of_rasa(config)
-        told = check_rasa(project.rasa, contradictions, most, ignores_own=ignores_own)
+        told = check_rasa(project.rasa, contradictions, most, ignores_own=ignores_own, nlu_files=project.nlu_files)
         return [*_unread_options(config), *found, *told]
     name, files = str(project.domain_file), project.nlu_files
     history = _history(project, found)

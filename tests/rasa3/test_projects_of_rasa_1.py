@@ -154,6 +154,13 @@ def test_check_tells_nothing_of_a_project_in_which_nothing_is_wrong(tmp_path: Pa
     assert (result.output, result.exit_code) == ("0 errors, 0 warnings.\n", 0)
 
 
+def test_check_tells_what_is_wrong_with_nlu_data_in_markdown(tmp_path: Path) -> None:
+    bot(tmp_path, **{"data/nlu.md": f"{NLU}## intent:order\n- a [green](tea\n"})
+    lines = CliRunner().invoke(command, [str(tmp_path)]).output.splitlines()
+    number = len(NLU.splitlines()) + 2
+    assert any(line.startswith(f"{tmp_path}/data/nlu.md:{number}: warning: '(tea' is not closed") for line in lines)
+
+
 PLAIN: Final = """
 intents: [greet, weather]
 actions: [utter_greet, action_weather]
