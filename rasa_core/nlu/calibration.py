@@ -6,8 +6,10 @@ temperature: what one of them gets more the other gets less, so that of few mess
 either. What n messages say of the logarithm of a / b counts ``n / (n + D)``, and the rest says what is typical, the
 shares 0.4 and 0.6; then, at these shares, what they say of that of T counts ``n / (n + 60)``, and the rest says that
 T = 1. D is 60, or 200 where they were left out by networks that have learnt for less long than the one that serves,
-which count for too little there. The scores of tags of the network are multiplied by a share of their own, with which
-it and the linear tagger find most entities.
+which count for too little there. Then, the score of the last intent, which is none, gets c more, which is below 0
+where messages with new words seem to mean none more often than they do: c makes the sum of the losses and ``5 c^2``
+least, so that few messages say little of it. The scores of tags of the network are multiplied by a share of their own,
+with which it and the linear tagger find most entities.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ _BOUNDS_OF_SUM: Final = (0.25, 6.0)
 _DOUBT: Final = 60
 _DOUBT_OF_BRIEF: Final = 200  # The D above, of networks that have learnt less.
 _TYPICAL: Final = (0.4, 0.6)  # a and b where nothing is known of them.
+_DOUBT_OF_NONE: Final = 10.0  # Twice the 5 above.
+_MOST_OF_NONE: Final = 4.0  # c is within so much of 0.
 _KEPT: Final = 0.96
 """Share of the messages understood right that the proposed threshold keeps."""
 _TAG_SHARES: Final = (0.7, 1.0, 0.5, 0.3, 0.2, 0.1)
@@ -54,6 +58,8 @@ class Calibration:
         The least confidence that an answer should have; 0 if nothing is known of it.
     tag_share : float
         What the network's scores of tags are multiplied by beside those of a linear tagger.
+    none : float
+        What the score of no intent gets more, after the division, c.
     """
 
     deep: float = 1.0
@@ -61,6 +67,7 @@ class Calibration:
     temperature: float = 1.0
     threshold: float = 0.0
     tag_share: float = _TAG_SHARES[0]
+    none: float = 0.0
 
 
 UNMEASURED: Final = Calibration(*_TYPICAL)
@@ -153,8 +160,24 @@ def calibrated(deep: Floats, wide: Floats, intents: NDArray[np.int_], *, is_brie
         options={"xatol": 1e-3},
     ).x
     both = math.exp(logarithm * count / (count + _DOUBT))
-    chances = softmax((both * (share * deep + (1.0 - share) * wide)).astype(np.float32))[:, :-1]
+    scores = (both * (share * deep + (1.0 - share) * wide)).astype(np.float32)
+    none = _best_of_none(scores, intents)
+    scores[:, -1] += none
+    chances = softmax(scores)[:, :-1]
     # Of the messages understood right, the 4 % with the least confidence fall below; rounded down, to keep no fewer.
     right = np.sort(chances.max(axis=1)[chances.argmax(axis=1) == intents])
     threshold = float(right[int((1.0 - _KEPT) * len(right))]) if len(right) else 0.0
-    return Calibration(share, 1.0 - share, 1.0 / both, int(threshold * 100) / 100)
+    return Calibration(share, 1.0 - share, 1.0 / both, int(threshold * 100) / 100, none=none)
+
+
+def _best_of_none(scores: Floats, intents: NDArray[np.int_]) -> float:
+    """Return what the last of some scores should get more."""
+
+    def loss(more: float) -> float:
+        moved = scores.copy()
+        moved[:, -1] += more
+        return log_loss(moved, labels=intents, temperature=1.0) * len(intents) + 0.5 * _DOUBT_OF_NONE * more**2
+
+    bounds = (-_MOST_OF_NONE, _MOST_OF_NONE)
+    options = {"xatol": 1e-3}
+    return float(scipy("optimize").minimize_scalar(loss, bounds=bounds, method="bounded", options=options).x)

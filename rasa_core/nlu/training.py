@@ -284,6 +284,7 @@ class NLUTraining:
         for name in _INTENTS:
             share = calibration.deep if name in ("intents_kernel", "intents_bias") else calibration.wide
             arrays[name] = arrays[name] * np.float32(share)
+        arrays["wide_bias"][-1] += np.float32(calibration.none * calibration.temperature)
         if tagger:
             for name in ("tags_kernel", "tags_bias", "transitions"):
                 arrays[name] = arrays[name] * np.float32(calibration.tag_share)

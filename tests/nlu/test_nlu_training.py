@@ -220,6 +220,23 @@ def test_calibration_makes_held_out_confidences_fit() -> None:
     assert after < log_loss(scores[400:], labels=intents[400:], temperature=1.0) - 0.2
 
 
+def test_none_of_the_intents_takes_no_more_of_what_means_one_than_it_must_where_enough_messages_say_so() -> None:
+    scores, intents = drawn(800, 1.0)
+    scores[:, -1] += 2.0
+    none = [calibrated(scores[:n], scores[:n], intents[:n]).none for n in (0, 4, 400)]
+    assert none[0] == 0.0
+    assert -4.0 <= none[2] < -1.0 < none[1] < 0.0
+    found = calibrated(scores[:400], scores[:400], intents[:400])
+    without = scores[400:] / np.float32(found.temperature)
+    with_none = without.copy()
+    with_none[:, -1] += np.float32(found.none)
+    gaps = []
+    for own in (without, with_none):
+        chances = softmax(own)[:, :-1]
+        gaps.append(abs(chances.max(axis=1).mean() - (chances.argmax(axis=1) == intents[400:]).mean()))
+    assert gaps[1] < 0.7 * gaps[0]
+
+
 def test_a_part_that_knows_nothing_counts_for_little() -> None:
     scores, intents = drawn(400, 1.0)
     chance = np.random.default_rng(6).normal(0, 2, size=scores.shape).astype(np.float32)
@@ -269,7 +286,9 @@ def test_the_threshold_keeps_nearly_all_that_is_right() -> None:
     scores, intents = drawn(400, 1.0)
     deep, wide = halves(scores)
     found = calibrated(deep, wide, intents)
-    chances = softmax((found.deep * deep + found.wide * wide) / np.float32(found.temperature))[:, :-1]
+    both = (found.deep * deep + found.wide * wide) / np.float32(found.temperature)
+    both[:, -1] += np.float32(found.none)
+    chances = softmax(both)[:, :-1]
     right = chances.max(axis=1)[chances.argmax(axis=1) == intents]
     assert 0.95 <= (right >= found.threshold).mean() < 0.98
 
