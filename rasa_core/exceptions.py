@@ -96,6 +96,10 @@ class KeyReusedError(IdempotencyKeyError):
     """A key came with another request than the first time."""
 
 
+class LogTooLongError(StoreError, ValueError):
+    """More of the log of a conversation would be read than may be."""
+
+
 class StoreUnavailableError(StoreError):
     """The storage cannot be reached now; trying again later may work."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from rasa_core.actions.running import RunsActions, take_said
@@ -16,6 +16,7 @@ from rasa_core.events import (
     UserUttered,
 )
 from rasa_core.events.rasa3 import ActiveLoop, SessionStarted
+from rasa_core.exceptions import LogTooLongError
 from rasa_core.rasa3.domain_parts import REQUESTED_SLOT, SNIPPET, TWO_STAGE_FALLBACK
 from rasa_core.responses import ResponseDispatcher
 from rasa_core.trackers import DialogueStateTracker
@@ -26,6 +27,8 @@ ASK_AFFIRMATION: Final = "action_default_ask_affirmation"
 ASK_REPHRASE: Final = "action_default_ask_rephrase"
 MOST_CARRIED: Final = 100
 """So many changes of slots a new session repeats as they were; of more, only the last of each slot."""
+LONGEST_READ: Final = 2_000
+"""Events of the session before that are read for them."""
 
 Run = Callable[[RunsActions, ResponseDispatcher, DialogueStateTracker], list[Event]]
 
@@ -45,12 +48,30 @@ def _session_start(runner: RunsActions, dispatcher: ResponseDispatcher, tracker:
 
 
 def carried_slots(tracker: DialogueStateTracker) -> list[SlotSet]:
-    """Return the changes of slots that a new session repeats, as new events."""
-    found = [event for event in tracker.applied_events() if isinstance(event, SlotSet)]
+    """Return the changes of slots that a new session repeats, as new events.
+
+    After a very long session, all of which would be read for it, these are the values that slots have.
+    """
+    is_whole = tracker.count(since_restart=True) <= LONGEST_READ
+    try:
+        events = tracker.applied_events() if is_whole else tracker.latest_events(LONGEST_READ)
+    except LogTooLongError:  # A turn is not refused for that.
+        events, is_whole = [], False
+    found = [event for event in events if isinstance(event, SlotSet)]
+    if not is_whole:
+        return _values_left(tracker, found)
     if len(found) > MOST_CARRIED:
         latest = {event.key: event for event in found}
         found = list(latest.values())
     return [SlotSet(event.key, event.value) for event in found]
+
+
+def _values_left(tracker: DialogueStateTracker, recent: Iterable[SlotSet]) -> list[SlotSet]:
+    """Return the last of each slot that has changed: first what has rested for long, then in the order of changes."""
+    order = {event.key: number for number, event in enumerate(recent)}
+    changed = [name for name, slot in tracker.slots.items() if name in order or slot.value != slot.initial()]
+    changed.sort(key=lambda name: order.get(name, -1))
+    return [SlotSet(name, tracker.slots[name].value) for name in changed]
 
 
 def _default_fallback(

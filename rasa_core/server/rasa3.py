@@ -28,7 +28,7 @@ from rasa_core.processor import RasaProcessor
 from rasa_core.server.api import takes
 from rasa_core.server.paths import check_sender_id
 from rasa_core.server.requests import HttpError, Request, at_version, json_response
-from rasa_core.server.told_events import check_length, unknown_conversation, with_events_if_short
+from rasa_core.server.told_events import check_length, check_told, unknown_conversation, with_events_if_short
 from rasa_core.stories.sessions import sessions_as_stories
 from rasa_core.support.strict_json import encode
 from rasa_core.tracker_store.idempotency import RequestResult
@@ -176,13 +176,14 @@ def parse_text(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def execute(request: Request, agent: Agent, sender_id: str) -> Response:
     """Run one action, and return the state and what was said."""
-    body, _ = takes.EXECUTE.of(request), takes.INCLUDE_EVENTS.of(request)  # Refused before anything changes.
+    body, told = takes.EXECUTE.of(request), takes.INCLUDE_EVENTS.of(request)  # Refused before anything changes.
     name = body["name"]
     agent.domain.index_for_action(name)
     tracker = agent.tracker_store.retrieve(sender_id)
     if tracker is None:
         raise unknown_conversation(sender_id)
-    check_length(tracker.count())
+    check_told(tracker, told)
+    check_length(tracker.count(since_restart=True))
     turns, conditions = agent.turns(), request.conditions("execute")
     message = UserMessage(None, _channel(request, tracker), sender_id)
     if isinstance(turns, RasaProcessor):
@@ -194,13 +195,14 @@ def execute(request: Request, agent: Agent, sender_id: str) -> Response:
 
 def trigger_intent(request: Request, agent: Agent, sender_id: str) -> Response:
     """Act as if the user had said something of this intent, and return the state and what was said."""
-    body, _ = takes.TRIGGER.of(request), takes.INCLUDE_EVENTS.of(request)  # Refused before anything changes.
+    body, told = takes.TRIGGER.of(request), takes.INCLUDE_EVENTS.of(request)  # Refused before anything changes.
     name = body["name"]
     if name not in agent.domain.intents:
         raise HttpError(404, f"the domain has no intent {name[:100]!r}.{did_you_mean(name, agent.domain.intents)}")
     entities = entities_in(body.get("entities"))
     tracker = agent.read_tracker(sender_id)
-    check_length(tracker.count())
+    check_told(tracker, told)
+    check_length(tracker.count(since_restart=True))
     turns, conditions = agent.turns(), request.conditions("trigger_intent")
     message = UserMessage(None, _channel(request, tracker), sender_id)
     if isinstance(turns, RasaProcessor):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, Event, Restarted
 from rasa_core.events.base import ACTION_LISTEN_NAME, SESSION_START
 from rasa_core.events.rasa3 import SessionStarted
+from rasa_core.exceptions import LogTooLongError
 from rasa_core.server.requests import HttpError
-from rasa_core.tracker_store.rows import LogTooLongError
 from rasa_core.trackers import DialogueStateTracker
 from rasa_core.trackers.rasa_log import beginning_of_session, told_as_in_rasa
 
@@ -18,6 +18,7 @@ MOST_READ: Final = 200_000
 """Events that a request may have read and sent; it takes about eight seconds, and 300 MB."""
 MOST_TOLD_UNASKED: Final = 1_000
 """Events that an answer to a client of Rasa 3 has where it was not asked for any."""
+_LONGEST_BEGINNING: Final = 50  # events of what begins a session, before the one that says so
 
 
 def check_length(count: int) -> None:
@@ -55,10 +56,13 @@ def with_events(tracker: DialogueStateTracker, wanted: str, *, latest_session: b
     latest_session
         Whether a conversation of Rasa 3 is told from the beginning of its latest session, as Rasa answers a change.
     """
-    state, chosen, is_rasa = tracker.current_state(), EVENTS_TOLD[wanted](tracker), tracker.history.loops is not None
+    state, is_rasa = tracker.current_state(), tracker.history.loops is not None
+    latest_session = latest_session and is_rasa
+    is_short = latest_session and wanted == "AFTER_RESTART"
+    chosen = _latest_session(tracker) if is_short else EVENTS_TOLD[wanted](tracker)
     if chosen is not None:
         events = list(chosen)
-        begun = beginning_of_session(events) if latest_session and is_rasa else 0
+        begun = beginning_of_session(events) if latest_session else 0
         sender_id = tracker.sender_id
         state["events"] = [
             told_as_in_rasa(event, sender_id) if is_rasa else event.as_dict() for event in events[begun:]
@@ -79,10 +83,18 @@ def _reads_sessions(tracker: DialogueStateTracker, wanted: str) -> bool:
     return wanted == "ALL" or (tracker.history.loops is not None and tracker.count() <= MOST_READ)
 
 
+def _latest_session(tracker: DialogueStateTracker) -> Iterable[Event]:
+    """Return the events since a moment before the latest session, of which the log tells where it begins."""
+    return _behind_restart(tracker.latest_events(tracker.count(since_restart=True) + _LONGEST_BEGINNING))
+
+
 def _after_restart(tracker: DialogueStateTracker) -> Iterable[Event]:
     if not _reads_sessions(tracker, "AFTER_RESTART"):
         return tracker.events_after_latest_restart()
-    events = list(tracker.events)
+    return _behind_restart(list(tracker.events))
+
+
+def _behind_restart(events: Sequence[Event]) -> Sequence[Event]:
     restarts = [position for position, event in enumerate(events, 1) if isinstance(event, Restarted)]
     return events[restarts[-1] if restarts else 0 :]
 

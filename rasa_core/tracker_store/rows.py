@@ -13,7 +13,7 @@ from typing import Final
 
 from rasa_core.events import BotUttered, Event
 from rasa_core.events.base import OWN_MODULES
-from rasa_core.exceptions import StoreError
+from rasa_core.exceptions import LogTooLongError, StoreError
 
 ReadRow = Callable[[str], Event]
 
@@ -36,10 +36,6 @@ _MOST_AT_ONCE: Final = 5000
 
 class RowError(StoreError):
     """A row of a log holds no event."""
-
-
-class LogTooLongError(StoreError, ValueError):
-    """More of a log would be read than may be."""
 
 
 def event_in(row: str) -> Event:

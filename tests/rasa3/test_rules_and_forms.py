@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from rasa3_bots import HOTEL, say, trained, types, write
 
+from rasa_core.actions import default_actions
+from rasa_core.actions.default_actions import carried_slots
 from rasa_core.agent import Agent
 from rasa_core.events import Event, SlotSet
 from rasa_core.exceptions import DomainError, ModelError, StoryParseError
@@ -16,6 +18,7 @@ from rasa_core.rasa3.domain_parts import rasa_domain_from_text
 from rasa_core.rasa3.slots import rasa_slot
 from rasa_core.rasa_project.files import RasaFiles
 from rasa_core.slots import Slot
+from rasa_core.support.work import Work, under_way
 from rasa_core.teaching.corrections import corrected_messages
 from rasa_core.teaching.learning import Learner
 from rasa_core.teaching.questions import Answer
@@ -55,6 +58,24 @@ def test_the_first_message_begins_a_session(hotel: Agent) -> None:
 
     assert types(hotel)[:4] == ["action", "session_started", "action", "user"]
     assert types(hotel).count("session_started") == 1
+
+
+def test_of_a_very_long_session_the_values_of_slots_are_carried_over(
+    hotel: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(hotel, "/book", '/inform{"room": "red"}', "/chat", '/inform{"room": "blue"}', "/chat", "/chat", "/chat")
+    tracker = hotel.read_tracker("ada")
+    whole = {event.key: event.value for event in carried_slots(tracker)}
+    monkeypatch.setattr(default_actions, "LONGEST_READ", 6)
+
+    short = carried_slots(hotel.read_tracker("ada"))
+    assert {event.key: event.value for event in short} == whole
+    assert len(short) == len(whole)
+    assert whole["room"] == "blue"
+    with under_way(Work("x", most_read=100)):  # Not even these events may be read.
+        assert {event.key: event.value for event in carried_slots(hotel.read_tracker("ada"))} == {
+            key: value for key, value in whole.items() if value is not None
+        }
 
 
 def test_restart_forgets_the_form_and_its_slots(hotel: Agent) -> None:

@@ -16,7 +16,7 @@ from rasa_core.actions.webhook import ActionServer
 from rasa_core.agent import Agent
 from rasa_core.channels.channel import UserMessage
 from rasa_core.channels.direct import RestOutputChannel
-from rasa_core.server import create_app
+from rasa_core.server import create_app, told_events
 
 OWN = {
     "domain": """
@@ -149,6 +149,22 @@ def test_what_comes_next_is_told_where_nothing_or_a_restart_was_last(client: Cli
     assert restarted["followup_action"] == "action_session_start"
     said = client.post("/webhooks/rest/webhook", json={"sender": "ada", "message": "/chat"})
     assert [one["text"] for one in said.get_json()] == ["Chat"]
+
+
+def test_a_change_is_answered_with_the_latest_session_however_long_the_others_were(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(told_events, "MOST_READ", 100)
+    said = [{"event": "bot", "text": "hello"}] * 200
+    for path, body in ("execute", {"name": "utter_chat"}), ("trigger_intent", {"name": "chat"}):
+        client.post(f"/conversations/{path}/tracker/events", json=said)
+        client.post("/webhooks/rest/webhook", json={"sender": path, "message": "/session_start"})
+        answer = client.post(f"/conversations/{path}/{path}", json=body)
+        assert answer.status_code == 200
+        told = [event["event"] for event in answer.get_json()["tracker"]["events"]]
+        assert told[:2] == ["action", "session_started"]
+        assert told.count("bot") == 1
+        assert client.post(f"/conversations/{path}/{path}?include_events=ALL", json=body).status_code == 400
 
 
 def test_a_story_ends_with_the_latest_session_though_nothing_was_said_in_it(client: Client) -> None:
