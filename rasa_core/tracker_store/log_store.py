@@ -17,6 +17,7 @@ stop counting but stay in the log. `delete` alone removes rows.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -33,8 +34,10 @@ from rasa_core.tracker_store.base import OVERRIDDEN, Conversation, StoredAnswer,
 from rasa_core.tracker_store.heads import Head, TrackerCache
 from rasa_core.tracker_store.packing import Place, Places, note_places, packed, unpacked
 from rasa_core.tracker_store.rows import events_in, rows_up_to
-from rasa_core.trackers import DialogueStateTracker, expected_in
+from rasa_core.trackers import DialogueStateTracker, Expected, expected_in
 from rasa_core.trackers.state import SNAPSHOT
+
+logger = logging.getLogger(__name__)
 
 _HEAD_FORMAT = 6  # Raised when the content of snapshots changes, so that stored heads are computed anew.
 _UNBOUND_WINDOW = 5
@@ -219,21 +222,26 @@ class EventLogStore(TrackerStore, ABC):
         return self._fingerprint
 
     def _load(self, sender_id: str, head: Head) -> DialogueStateTracker:
-        """Return the tracker of a head; one that another model computed is computed anew from the log."""
-        content = json.loads(head.state)
-        *parts, places = content if isinstance(content, list) else [{}]  # One that was copied in part has no state.
-        snapshot = dict(zip(SNAPSHOT, parts, strict=False))
-        if head.fingerprint != self._model():
-            tracker = self._blank(sender_id, head.origin)
-            rows = self._rows(sender_id, head.origin, head.version)
-            for event in events_in(rows, sender_id, head.origin):
-                tracker.take(event)
-            note_places(_places_of(tracker), tracker, tracker.pending_events, rows, head.origin)
-            tracker.expected = expected_in(snapshot)  # No log says what a caller was told.
-            tracker.mark_committed()
-            return tracker
-        tracker = self._resume(sender_id, snapshot, version=head.version, origin=head.origin)
-        _places_of(tracker).update((name, Place(*place)) for name, place in places.items())
+        """Return the tracker of a head; one of another model, or that is damaged, is computed anew from the log."""
+        expected: Expected | None = None
+        try:
+            content = json.loads(head.state)
+            *parts, places = content if isinstance(content, list) else [{}]  # One that was copied in part has no state.
+            snapshot = dict(zip(SNAPSHOT, parts, strict=False))
+            if head.fingerprint == self._model():
+                tracker = self._resume(sender_id, snapshot, version=head.version, origin=head.origin)
+                _places_of(tracker).update((name, Place(*place)) for name, place in places.items())
+                return tracker
+            expected = expected_in(snapshot)  # No log says what a caller was told.
+        except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+            logger.warning("the state of conversation %r is damaged; its log tells it anew: %r.", sender_id, error)
+        tracker = self._blank(sender_id, head.origin)
+        rows = self._rows(sender_id, head.origin, head.version)
+        for event in events_in(rows, sender_id, head.origin):
+            tracker.take(event)
+        note_places(_places_of(tracker), tracker, tracker.pending_events, rows, head.origin)
+        tracker.expected = expected
+        tracker.mark_committed()
         return tracker
 
     def _open(self, sender_id: str) -> tuple[DialogueStateTracker, Head | None]:
@@ -303,11 +311,14 @@ class EventLogStore(TrackerStore, ABC):
 
     def _complete(self, sender_id: str, answer: StoredAnswer) -> StoredAnswer:
         """Return an answer with what was left out of it, since the log has it."""
-        text = unpacked(answer.text, partial(self.read_events, sender_id), sender_id)
+        try:
+            text = unpacked(answer.text, partial(self.read_events, sender_id), sender_id)
+        except (LookupError, TypeError, ValueError):  # The answer itself is damaged.
+            text = None
         if text is None:
             raise StoreError(
-                f"an answer of conversation {sender_id!r} cannot be given again: rows of its log were changed or "
-                "removed by other software."
+                f"an answer of conversation {sender_id!r} cannot be given again: it, or rows of its log, were changed "
+                "or removed by other software."
             )
         return answer._replace(text=text)
 

@@ -168,7 +168,9 @@ def test_an_answer_to_a_conversation_that_was_deleted_is_gone(store: EventLogSto
 def test_other_bytes_than_those_that_were_given_are_never_given(memory: InMemoryTrackerStore) -> None:
     answered(memory, "a", "k", [SlotSet("name", LONG)])
     memory._logs["a"][1] = memory._logs["a"][1].replace("Lisboa", "Lissabon")
-    with pytest.raises(StoreError, match="conversation 'a' cannot be given again: rows of its log were changed"):
+    with pytest.raises(
+        StoreError, match="conversation 'a' cannot be given again: it, or rows of its log, were changed"
+    ):
         given_again(memory, "a", "k")
 
 
