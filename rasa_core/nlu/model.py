@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError
+from rasa_core.nlu.courtesies import around
 from rasa_core.nlu.crf import Tagger
 from rasa_core.nlu.network import ATTENTION, BLOCKS, INPUTS, NLUNetwork
 from rasa_core.nlu.patterns import Patterns
@@ -28,7 +29,6 @@ from rasa_core.nlu.tokens import (
     Span,
     TokenVocabulary,
     keys_of,
-    opening,
     phrase_of,
     shape_of,
     tokenize,
@@ -81,19 +81,19 @@ class Read(NamedTuple):
     keys: list[str]
     is_truncated: bool
 
-    def without_greeting(self) -> Read | None:
-        """Return what is read after a greeting; None if there is no greeting, or nothing else."""
-        greeted = opening(self.keys)
-        return self._replace(spans=self.spans[greeted:], keys=self.keys[greeted:]) if greeted else None
+    def without_courtesies(self) -> Read | None:
+        """Return what is read of what people want; None if they say nothing around it."""
+        begin, end = around(self.keys)
+        rest = self.keys[begin:end]
+        return self._replace(spans=self.spans[begin:end], keys=rest) if len(rest) < len(self.keys) else None
 
 
 class NLUModel:
     """Turns text into an intent and entities; safe to share between threads.
 
     A message longer than `MAX_CHARACTERS` or `MAX_TOKENS` is understood by its beginning, and its answer says
-    ``"truncated": True``. One that begins with a greeting is read with it and without it, and the surer reading counts.
-    Confidences of all intents, and the one that the text means none of them, sum to 1; the latter is told by what is
-    missing.
+    ``"truncated": True``. One that begins with a greeting, or ends with thanks, is read with and without these, and the
+    surer reading counts. Confidences of all intents, and of none of them, sum to 1; the latter is what is missing.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ class NLUModel:
         return answer if self._pipeline is None else self._pipeline.finish(answer)
 
     def _understood(self, read: Read) -> dict[str, Any]:
-        # After a greeting, the rest is understood by itself too: few examples have one, and it says nothing.
+        # Without a greeting and thanks, the rest is understood by itself too: few examples have them.
         answer, rest = self._one_answer(read), self._rest(read)
         return answer if rest is None else _clearer(answer, self._one_answer(rest))
 
@@ -175,7 +175,7 @@ class NLUModel:
         return answers
 
     def _rest(self, read: Read) -> Read | None:
-        rest = read.without_greeting()
+        rest = read.without_courtesies()
         return None if rest is None or phrase_of(read.keys) in self._by_heart else rest
 
     def with_pipeline(self, pipeline: list[dict[str, Any]] | None) -> Self:

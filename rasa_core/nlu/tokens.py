@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import chain
 from typing import Any, Final
 
@@ -56,26 +56,6 @@ _STANDING_ON = re.compile(rf"[{_MARKS}\u1100-\u11ff\ua960-\ua97c\ud7b0-\ud7fb]|\
 _UNSPACED_CHARACTER = re.compile(f"[{_UNSPACED}]")
 _WITHIN_WORD = re.compile(rf"[\w{_MARKS}]")
 _REPEATED = re.compile(rf"(?!\d)([{_UNSPACED}])\1+")
-
-GREETINGS: Final = (
-    *("hello", "hi", "hey", "good morning", "good evening", "hi there", "hello there", "please", "hola", "buenos días"),
-    *("bonjour", "salut", "hallo", "guten Tag", "ciao", "buongiorno", "olá", "bom dia", "hej", "cześć", "merhaba"),
-    *("xin chào", "привет", "добрый день", "مرحبا", "שלום", "नमस्ते", "你好", "こんにちは", "안녕하세요"),
-)
-"""What people say before they say what they want."""
-_OTHER_GREETINGS: Final = (
-    *("good afternoon", "good day", "hello everyone", "hello all", "hi all", "hi everyone", "hey there", "hiya"),
-    *("greetings", "howdy", "dear all", "excuse me", "buenas", "buenas tardes", "buenas noches", "por favor", "oi"),
-    *("bonsoir", "coucou", "s'il vous plaît", "guten morgen", "guten abend", "hallo zusammen", "servus", "moin"),
-    *("grüß gott", "bitte", "buonasera", "salve", "per favore", "boa tarde", "boa noite", "goedemorgen", "goedemiddag"),
-    *("goedenavond", "hoi", "god morgon", "god morgen", "god dag", "moi", "hei", "terve", "dzień dobry", "dobrý den"),
-    *("ahoj", "szia", "jó napot", "bună ziua", "selam", "günaydın", "iyi günler", "chào", "chào bạn", "halo"),
-    *("selamat pagi", "selamat siang", "доброе утро", "добрый вечер", "здравствуйте", "доброго дня", "γεια σας"),
-    *("καλημέρα", "السلام عليكم", "أهلا", "صباح الخير", "مساء الخير", "سلام", "היי", "בוקר טוב", "नमस्कार", "हेलो"),
-    *("สวัสดี", "สวัสดีครับ", "สวัสดีค่ะ", "您好", "早上好", "下午好", "こんばんは", "おはよう", "おはようございます"),
-    *("すみません", "안녕", "여보세요"),
-)
-"""What messages are read without, too; training makes none with them."""
 
 Span = tuple[int, int]
 
@@ -170,30 +150,6 @@ def phrase_of(keys: Sequence[str]) -> str:
 
 
 _folded_once = lru_cache(maxsize=1024)(folded)  # Messages have few words, and each costs a microsecond.
-
-
-@cache
-def _greetings() -> dict[str, list[tuple[str, ...]]]:
-    """Return the words of greetings by their first one, the longest first, each as its skeleton."""
-    found: dict[str, list[tuple[str, ...]]] = {}
-    for greeting in sorted((*GREETINGS, *_OTHER_GREETINGS), key=len, reverse=True):
-        words = tuple(map(_bones, keys_of(greeting, tokenize(greeting))))
-        found.setdefault(words[0], []).append(words)
-    return found
-
-
-def opening(keys: list[str]) -> int:
-    """Return how many tokens a greeting and the signs after it take at the beginning, if something comes after."""
-    for words in _greetings().get(_bones(keys[0]), ()) if keys else ():
-        if tuple(map(_bones, keys[: len(words)])) == words:
-            rest = range(len(words), len(keys))
-            return next((at for at in rest if not is_sign(keys[at])), 0)
-    return 0
-
-
-@lru_cache(maxsize=1024)  # Messages begin with few words.
-def _bones(key: str) -> str:
-    return skeleton(word_of(key))  # "Heyyy" and "buenos dias" are greetings, too.
 
 
 def _in_context(keys: list[str], spans: list[Span], number: int) -> str:

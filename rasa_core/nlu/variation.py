@@ -16,9 +16,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rasa_core.nlu.courtesies import GREETINGS
 from rasa_core.nlu.crf import spans_of
 from rasa_core.nlu.patterns import Patterns
-from rasa_core.nlu.tokens import GREETINGS, MAX_CHARACTERS, MAX_TOKENS, EndSigns, is_sign, keys_of, tokenize, visible
+from rasa_core.nlu.tokens import MAX_CHARACTERS, MAX_TOKENS, EndSigns, is_sign, keys_of, tokenize, visible
 from rasa_core.nlu.training_data import NLUExample
 
 Floats = NDArray[np.float32]

@@ -22,7 +22,6 @@ from rasa_core.nlu.tokens import (
     EndSigns,
     TokenVocabulary,
     keys_of,
-    opening,
     pieces_of,
     shape_of,
     tokenize,
@@ -184,21 +183,6 @@ def test_a_word_with_an_umlaut_may_be_typed_in_two_letters_and_the_other_way_rou
     assert vocabulary.word("München") == vocabulary.word("muenchen") != 0
     assert vocabulary.word("neue") != 0
     assert vocabulary.word("schoen") != vocabulary.word("schön")
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Heyyy, book it",
-        "buenos dias book it",
-        "guten Morgen! book it",
-        "السلام عليكم book it",
-        "good afternoon book it",
-    ],
-)
-def test_a_greeting_is_found_at_the_beginning(text: str) -> None:
-    keys = keys_of(text, tokenize(text))
-    assert keys[opening(keys) :] == ["book", "it"]
 
 
 def test_a_character_between_others_is_known_by_itself_and_by_them() -> None:

@@ -1,0 +1,63 @@
+"""What is passed over at the ends of messages, since people say it around what they want."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rasa_core.nlu.courtesies import around
+from rasa_core.nlu.tokens import is_sign, keys_of, tokenize
+
+
+def wanted(text: str) -> list[str]:
+    keys = keys_of(text, tokenize(text))
+    begin, end = around(keys)
+    return keys[begin:end]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "book it",
+        "Heyyy, book it",
+        "buenos dias book it",
+        "guten Morgen! book it",
+        "السلام عليكم book it",
+        "good afternoon book it",
+        "oh, hello ... um book it",
+        "I mean book it",
+        "book it please",
+        "book it, pleeease!",
+        "book it. Thank you very much!!! \U0001f64f",
+        "book it - danke schon",
+        "book it, gracias",
+        "book it, s\u2019il vous plait",
+        "book it asap pls, thanks",
+        "so book it ok?",
+        "ok, book it, lol",
+    ],
+)
+def test_what_people_want_is_found_between_greetings_and_thanks(text: str) -> None:
+    assert wanted(text) == ["book", "it"]
+
+
+@pytest.mark.parametrize(("text", "found"), [("これをください", "これを"), ("请买", "买"), ("买吧", "买")])
+def test_words_in_scripts_without_spaces_are_found(text: str, found: str) -> None:
+    assert [key.split("\0")[1] for key in wanted(text)] == list(found)
+
+
+@pytest.mark.parametrize("text", ["", "?!", "hello", "thank you!", "please", "thank them"])
+def test_what_is_nothing_else_or_something_else_stays(text: str) -> None:
+    assert wanted(text) == keys_of(text, tokenize(text))
+
+
+@given(
+    st.lists(st.sampled_from(["hello", "thanks", "please", "ok", "book", ",", "!", "so", "thank", "you"]), max_size=9)
+)
+def test_something_that_is_no_sign_is_left(words: list[str]) -> None:
+    begin, end = around(words)
+    assert 0 <= begin <= end <= len(words)
+    assert (begin, end) == (0, len(words)) or not all(map(is_sign, words[begin:end]))
+    passed_over = [*words[:begin], *words[end:]]
+    assert "book" not in passed_over
