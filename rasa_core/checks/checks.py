@@ -111,8 +111,15 @@ def check_stories(
         Names that code or settings of the bot may use, so that no story has to; see `words_of_code`.
     """
     found: list[Finding] = []
-    content = _read_domain(domain_text, domain_name, found)
-    domain = None if content is None else _build_domain(content, domain_name, found)
+    content, is_whole = _read_domain(domain_text, domain_name, found)
+    domain = None
+    if content is not None and is_whole:
+        domain = _build_domain(content, domain_name, found)
+    elif content is not None:
+        _slots_of(content, domain_name, found)
+        if content.templates:  # Otherwise these may be what cannot be read, and would be missed.
+            _action_names(content, domain_name, found)
+        content = None  # What the stories name may stand in what cannot be read.
     problems: list[Problem] = []
     read = StoryFileReader(domain, problems=problems).read_stories(stories)
     steps = [step for story in read for step in story]
@@ -221,27 +228,21 @@ def _contradiction_finding(contradiction: Contradiction, max_history: int) -> Fi
 # -- the domain, as far as it can be read
 
 
-def _read_domain(text: str, name: str, found: list[Finding]) -> DomainFile | None:
-    """Return what stands in a domain; None if an entry cannot be read, as what the stories name may stand there."""
+def _read_domain(text: str, name: str, found: list[Finding]) -> tuple[DomainFile | None, bool]:
+    """Return what can be read of a domain, and whether that is all of it."""
     problems: list[Problem] = []
     try:
         content = read_domain(text, name, problems)
     except DomainError as error:
         found.append(_domain_finding(error, name))
-        return None
+        return None, False
     found += _findings(problems, "domain", "unknown-key")
-    return None if errors_in(problems) else content
+    return content, not errors_in(problems)
 
 
 def _build_domain(content: DomainFile, name: str, found: list[Finding]) -> Domain:
     """Return a domain with remote actions; of slots and actions that cannot be built, the names count."""
-    slots: list[Slot] = []
-    for slot, options in content.slots.items():
-        try:
-            slots += Domain.collect_slots({slot: options})
-        except DomainError as error:  # One that policies do not see stands for it, so that its name is known.
-            found.append(_domain_finding(error, name, content))
-            slots.append(Slot.resolve_by_type("unfeaturized")(slot))
+    slots = _slots_of(content, name, found)
     actions = _action_names(content, name, found)
     return Domain(
         content.intents,
@@ -254,6 +255,17 @@ def _build_domain(content: DomainFile, name: str, found: list[Finding]) -> Domai
         intents_without_entities=content.intents_without_entities,
         **content.config,
     )
+
+
+def _slots_of(content: DomainFile, name: str, found: list[Finding]) -> list[Slot]:
+    slots: list[Slot] = []
+    for slot, options in content.slots.items():
+        try:
+            slots += Domain.collect_slots({slot: options})
+        except DomainError as error:  # One that policies do not see stands for it, so that its name is known.
+            found.append(_domain_finding(error, name, content))
+            slots.append(Slot.resolve_by_type("unfeaturized")(slot))
+    return slots
 
 
 def _action_names(content: DomainFile, name: str, found: list[Finding]) -> list[str]:

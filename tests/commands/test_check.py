@@ -244,6 +244,27 @@ def test_a_model_that_training_would_not_replace_is_told(tmp_path: Path) -> None
     assert told.endswith("[foreign-model]")
 
 
+def test_all_parts_of_a_domain_are_looked_at_though_one_is_wrong(tmp_path: Path) -> None:
+    domain = """intents: [greet, greet]
+slots:
+  city: {type: txt}
+templates:
+  utter_hi: Hi!
+  utter_no: [{buttons: 3}]
+actions: [utter_hi, utter_no, utter_helo]
+"""
+    told = [line for line in found_in(tmp_path, **{"domain.yml": domain}) if line.endswith("[domain]")]
+    assert [line.split(": ")[0] for line in told] == [f"domain.yml:{number}" for number in (1, 3, 6, 6, 7)]
+    assert "unknown slot type 'txt'" in told[1]
+    assert "action 'utter_helo' is neither a template" in told[4]
+
+
+def test_actions_are_not_missed_among_templates_that_cannot_be_read(tmp_path: Path) -> None:
+    domain = "intents: [greet]\ntemplates: [utter_hi]\nactions: [utter_hi]\n"
+    [told] = [line for line in found_in(tmp_path, **{"domain.yml": domain}) if line.endswith("[domain]")]
+    assert told.startswith("domain.yml:2: error: ")
+
+
 def test_models_of_old_are_all_told(tmp_path: Path) -> None:
     found_in(tmp_path, **{"nlu.md": "## intent:greet\n- hi\n- hello\n- hey\n"})
     for folder, file in (("dialogue", "policy_metadata.json"), ("nlu/default/current", "metadata.json")):
