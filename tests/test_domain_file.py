@@ -409,6 +409,20 @@ actions: [utter_hi]
         ("intents: [%a]", "bot.yml:1:11: .* A text that begins with % stands in quotes"),
         ("intents: [*a]", r"A text that begins with \* stands in quotes"),
         ("templates:\n  a:\n  - text: Note: this", "A text with a colon and a space in it stands in quotes"),
+        ("templates:\n  a:\n  - {name}, hello", "bot.yml:3:11: .* A text that begins with { stands in quotes"),
+        ("templates:\n  a:\n  - text: [x] is it", r"bot.yml:3:15: .* A text that begins with \[ stands in quotes"),
+        (
+            "templates:\n  a:\n  - 'it's me'",
+            "bot.yml:3:9: .* behind the quote that ends here; a text with ' in it stands in the other",
+        ),
+        ('templates:\n  a:\n  - "Hello\n  - Bye\n', "bot.yml:3:5: .* The quote that begins here has no end"),
+        ('templates:\n  a:\n  - "C:\\d"', "A text with a backslash stands in single quotes"),
+        (
+            "intents: [a]\nentities\n  - b\nslots:\n",
+            "bot.yml:2:1: .* A key ends with a colon, and the one that begins here has none",
+        ),
+        ("intents: [a, b\nentities: [c]\n", "bot.yml:1:10: .* The bracket that opens here is not closed"),
+        ("slots:\n  - a\n  b:\n    type: text", "bot.yml:3:3: .* What belongs together is indented alike"),
     ],
 )
 @pytest.mark.parametrize("version", ["", "\nversion: '3.1'"], ids=["0.9", "3"])

@@ -14,6 +14,8 @@ _PLAIN: Final = ("null", "bool", "int", "float", "str", "timestamp", "seq", "map
 _ODD_SPACE: Final = re.compile(r"[ -]*([\t\u00a0\u2000-\u200b\u202f\u3000\ufeff])")
 _NOT_ALLOWED: Final = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _QUOTED: Final = re.compile(r"[%@`*&!]")
+_TEXT_AFTER: Final = re.compile(r"""(?:\s*-)*\s*(?:[^\s:"'\[{][^:]*:\s+)?([\[{"'])""")
+"""The beginning of a line whose text begins with a bracket or a quote, as far as that character."""
 _MERGE: Final = f"{TAG}merge"
 _PLAIN_TAGS: Final = frozenset(TAG + name for name in _PLAIN)
 
@@ -103,11 +105,23 @@ def is_null(node: yaml.Node) -> bool:
 
 def error_place(error: yaml.YAMLError, text: str) -> tuple[int, int] | None:
     """Return line and column, counted from 1, of what is wrong with a text that is no YAML; None if nobody knows."""
-    mark = getattr(error, "problem_mark", None)
+    mark = getattr(error, "context_mark" if _begins_wrongly(error) else "problem_mark", None)
     if mark is not None:
         return mark.line + 1, mark.column + 1
     found = _NOT_ALLOWED.search(text) if isinstance(error, ReaderError) else None
     return found and (text.count("\n", 0, found.start()) + 1, found.start() - text.rfind("\n", 0, found.start()))
+
+
+def _begins_wrongly(error: yaml.YAMLError) -> str:
+    """Return what to say of a mistake whose place is where something begins, and not where it was noticed; or nothing."""
+    context, problem = getattr(error, "context", "") or "", getattr(error, "problem", "") or ""
+    if context == "while scanning a simple key":
+        return " A key ends with a colon, and the one that begins here has none."
+    if context == "while scanning a quoted scalar" and "end of stream" in problem:
+        return " The quote that begins here has no end."
+    if context.startswith("while parsing a flow") and error.context_mark.line < error.problem_mark.line:  # type: ignore[attr-defined]
+        return " The bracket that opens here is not closed."
+    return ""
 
 
 def explained(error: yaml.YAMLError, text: str) -> str:
@@ -118,16 +132,34 @@ def explained(error: yaml.YAMLError, text: str) -> str:
     mark = getattr(error, "problem_mark", None)
     lines = text.split("\n")[: mark.line + 1] if mark else []
     # The place is behind the last line where something is missing at the end.
-    if mark and mark.line < len(lines) and (found := _QUOTED.match(lines[mark.line], mark.column)):
+    at = lines[mark.line] if mark and mark.line < len(lines) else ""
+    if begun := _begins_wrongly(error):
+        problem += begun
+    elif found := _QUOTED.match(at, mark.column if mark else 0):
         problem += f" A text that begins with {found[0]} stands in quotes."
     elif problem.startswith("mapping values are not allowed"):
-        problem += " A text with a colon and a space in it stands in quotes."
+        problem += " A text with a colon and a space in it stands in quotes; keys of one mapping are indented alike."
+    elif problem.startswith("found unknown escape character"):
+        problem += " A text with a backslash stands in single quotes."
+    elif problem.startswith(("did not find expected", "expected <block end>")):
+        begin = _TEXT_AFTER.match(at[: mark.column]) if mark else None
+        problem += (
+            _after(begin[1])
+            if begin
+            else " What belongs together is indented alike, and each item of a list has a dash."
+        )
     for number, line in enumerate(lines, 1):
         begin = _ODD_SPACE.match(line)
         if begin is not None:
             what = "a tab" if begin[1] == "\t" else f"a character (U+{ord(begin[1]):04X}) that looks like a space"
             return f"{problem} Line {number} has {what} before its text; YAML takes spaces alone there."
     return problem
+
+
+def _after(begin: str) -> str:
+    if begin in "[{":
+        return f" A text that begins with {begin} stands in quotes."
+    return f" Something stands behind the quote that ends here; a text with {begin} in it stands in the other quotes."
 
 
 def merged_pairs(node: yaml.MappingNode, tell: Callable[[yaml.Node, str], object]) -> list[tuple[yaml.Node, yaml.Node]]:
