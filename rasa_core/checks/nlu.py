@@ -13,6 +13,7 @@ Kind                         Meaning
 ``long-example``             an example has more characters or words than are learnt, and read of a message
 ``overlapping-entities``     two entities share a part of a text
 ``misaligned-entity``        an entity begins or ends inside a word, or has punctuation at its edge
+``no-mark``                  a text looks like a mark of an entity, and is none: ``[Lisbon] (city)``
 ``empty-entity``             an entity has no text
 ``two-values``               a text is a synonym of two values
 ``intent-not-in-domain``     an intent has examples, but the domain does not have it
@@ -23,6 +24,7 @@ Kind                         Meaning
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -35,7 +37,7 @@ from rasa_core.nlu.spelling import alike, folded
 from rasa_core.nlu.tokens import MAX_CHARACTERS, MAX_TOKENS, keys_of, tokenize, visible
 from rasa_core.nlu.training_data import NLUDataError, NLUExample, TrainingData
 from rasa_core.policies.fallback import OUT_OF_SCOPE
-from rasa_core.support.marked_text import EntitySpan
+from rasa_core.support.marked_text import MARK, EntitySpan
 from rasa_core.support.places import Place
 
 __all__ = ["FEWEST_EXAMPLES", "Finding", "check_data_files", "check_domain_names", "check_training_data"]
@@ -46,6 +48,9 @@ _SHOWN: Final = 60
 # What seldom belongs to a name; full stops and brackets may: "St. John's Co.", "(500) Days of Summer".
 _PUNCTUATION: Final = frozenset(",;:!?\u3001\u3002\uff0c\uff01\uff1f\u061f\u060c")
 
+_NEARLY_MARKED: Final = re.compile(r"\[[^\[\]()]+(?:\]\s+)?\((\w[^()\s]*)\)")
+"""``[Lisbon] (city)`` and ``[Lisbon(city)``."""
+
 
 def check_training_data(data: TrainingData) -> list[Finding]:
     """Return the mistakes in the data, all of them warnings, in the order of file and line."""
@@ -54,6 +59,7 @@ def check_training_data(data: TrainingData) -> list[Finding]:
         *_check_texts(data.examples),
         *_check_numbers(data.examples),
         *(one for example in data.examples for one in _check_entities(example)),
+        *_check_near_marks(data),
         *_check_synonyms(data),
     ]
     return in_order(found, "")
@@ -194,6 +200,16 @@ def _misalignment(covered: str, starts_word: bool, ends_word: bool) -> str | Non
     if len(covered) > 1 and (covered[0] in _PUNCTUATION or covered[-1] in _PUNCTUATION):
         return "has punctuation at its edge"
     return None
+
+
+def _check_near_marks(data: TrainingData) -> Iterator[Finding]:
+    """Find what is no mark for a space or a bracket; only names of entities tell it from other text in brackets."""
+    known = data.entities
+    for example in data.examples:
+        for match in _NEARLY_MARKED.finditer(example.text) if "[" in example.text else ():
+            if match[1].partition(":")[0] in known:
+                message = f"{match[0][:_SHOWN]!r} marks no entity, and is read as text; write it like {MARK}."
+                yield _warning("no-mark", message, example.place)
 
 
 def _check_synonyms(data: TrainingData) -> Iterator[Finding]:

@@ -182,12 +182,13 @@ def _forms(domain: Domain, parts: RasaParts) -> Iterator[Finding]:
     for name, form in parts.forms.items():
         place = parts.lines.get(("forms", name))
         for intent in sorted(form.ignored_intents - set(parts.intents)):
-            text = f"the form {name!r} ignores no intent of the domain: {intent!r}."
+            text = f"the form {name!r} ignores the intent {intent!r}, which the domain does not have."
             yield finding("unknown-name", "warning", text + did_you_mean(intent, parts.intents), [place])
         for slot in form.required_slots:
             if slot not in parts.content["slots"]:
                 hint = did_you_mean(slot, parts.content["slots"])
-                yield finding("unknown-name", "error", f"the form {name!r} asks for no slot {slot!r}.{hint}", [place])
+                text = f"the form {name!r} asks for the slot {slot!r}, which the domain does not have.{hint}"
+                yield finding("unknown-name", "error", text, [place])
             asks = list(_asks(name, slot))
             if not any(ask in domain.action_map for ask in asks):
                 text = f"nothing asks for the slot {slot!r} of the form {name!r}: add the response {asks[1]!r}."
@@ -206,7 +207,7 @@ def _mappings(domain: Domain, parts: RasaParts) -> Iterator[Finding]:
         for mapping in mappings:
             for kind, name, known in _named_by(mapping, domain, parts):
                 if name is not None and name not in known:
-                    text = f"a mapping of the slot {slot!r} names no {kind} of the domain: {name!r}."
+                    text = f"a mapping of the slot {slot!r} names the {kind} {name!r}, which the domain does not have."
                     yield finding("unknown-name", "warning", text + did_you_mean(name, known), [place])
             for form in sorted({str(one.get("active_loop")) for one in mapping.conditions} & parts.forms.keys()):
                 if slot not in parts.forms[form].required_slots and mapping.kind != "from_trigger_intent":
@@ -237,11 +238,13 @@ def _responses(domain: Domain, parts: RasaParts) -> Iterator[Finding]:
                     text = f"a condition of the response {name!r} needs a name and a value; it is never said without."
                     yield finding("unknown-name", "warning", text, [place])
                 elif (slot := condition["name"]) not in parts.content["slots"]:
-                    text = f"a condition of the response {name!r} names no slot of the domain: {slot!r}."
+                    text = (
+                        f"a condition of the response {name!r} names the slot {slot!r}, which the domain does not have."
+                    )
                     yield finding("unknown-name", "warning", text + did_you_mean(slot, parts.content["slots"]), [place])
             for intent in _intents_of_buttons(variant):
                 if intent not in parts.intents:
-                    text = f"a button of the response {name!r} names no intent of the domain: {intent!r}."
+                    text = f"a button of the response {name!r} names the intent {intent!r}, which the domain does not have."
                     yield finding("unknown-name", "warning", text + did_you_mean(intent, parts.intents), [place])
 
 
@@ -326,7 +329,7 @@ def _nlu(
     for step in () if config is None else config.pipeline.steps:
         wanted = step.get("retrieval_intent")
         if wanted is not None and wanted not in names:
-            text = f"a ResponseSelector is for no retrieval intent of the NLU data: {wanted!r}."
+            text = f"a ResponseSelector is for the retrieval intent {wanted!r}, of which the NLU data has no examples."
             place = Place(str(files.config_file))
             yield finding("unknown-name", "warning", text + did_you_mean(wanted, names), [place])
 

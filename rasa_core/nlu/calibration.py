@@ -167,6 +167,8 @@ def calibrated(deep: Floats, wide: Floats, intents: NDArray[np.int_], *, is_brie
     # Of the messages understood right, the 4 % with the least confidence fall below; rounded down, to keep no fewer.
     right = np.sort(chances.max(axis=1)[chances.argmax(axis=1) == intents])
     threshold = float(right[int((1.0 - _KEPT) * len(right))]) if len(right) else 0.0
+    # Of few messages some are right by chance; below it, nothing that is known is as likely as that none is meant.
+    threshold = max(threshold, 1.0 / deep.shape[1])
     return Calibration(share, 1.0 - share, 1.0 / both, int(threshold * 100) / 100, none=none)
 
 

@@ -117,7 +117,7 @@ def thresholds_for(policies: Iterable[Policy], nlu_model: Path | None) -> dict[s
     """Return the thresholds of a fallback with which at most one in twenty is handed over of what would be right.
 
     Of messages, that is one in twenty-five at most, as far as the interpreter was measured on messages that it had not
-    seen; of what the network decides, one in a hundred.
+    seen, and those beside that were right by chance; of what the network decides, one in a hundred.
     """
     nlu, core = 0.0, calibration_of(policies).get("threshold", 0.0)
     if nlu_model is not None and nlu_model.is_dir():

@@ -113,6 +113,9 @@ def _channel(name: str, part: Part) -> Note:
         return Note(part.place, f"channel {name}", "same", "the same, at POST /webhooks/rest/webhook")
     if name == "rasa":
         return Note(part.place, f"channel {name}", "replaced", "not needed, as nothing here asks Rasa X")
+    hint = did_you_mean(name, _CHANNELS)
+    if hint:
+        return Note(part.place, name, "left out", f"{UNKNOWN_KEY}.{hint}".rstrip("."))
     text = "left out; a small program of your own can pass its messages on to POST /webhooks/rest/webhook"
     return Note(part.place, f"channel {name}", "left out", text)
 
@@ -135,6 +138,18 @@ def _filled(part: Part, are_texts: bool = False) -> Any:
     return _VARIABLE.sub(value_of, data) if isinstance(data, str) else data
 
 
+def _no_url(given: Any) -> str:
+    """Return what is wrong with a server that names no address, and how it is written."""
+    line = "a line url: http://localhost:5055/webhook, with the address of yours"
+    if isinstance(given, str):
+        return f"write below it {line}, and not {given!r} behind it."
+    if isinstance(given, dict) and given.get("url") is not None:
+        return f"its url: begins with http:// or https://, such as http://localhost:5055/webhook, not {given['url']!r}."
+    odd = [str(name) for name in given if str(name) not in _SERVER_KEYS] if isinstance(given, dict) else []
+    hint = did_you_mean("url", odd).replace("Did you mean", "Is it meant by")
+    return f"it has no url:.{hint or f' Write below it {line}.'}"
+
+
 def _add_server(found: Endpoints, key: str, part: Part) -> None:
     given = _filled(part)
     url = given.get("url") if isinstance(given, dict) else None
@@ -142,7 +157,7 @@ def _add_server(found: Endpoints, key: str, part: Part) -> None:
         found.notes.append(Note(part.place, key, "same", "the same: the domain's responses are said"))
         return
     if not isinstance(url, str) or not url.startswith(("http://", "https://")):
-        raise ModelError(f"{part.place}: {key}: needs url:, such as http://localhost:5055/webhook, not {url!r}.")
+        raise ModelError(f"{part.place}: {key}: {_no_url(given)}")
     for name in ("headers", "params", "basic_auth"):
         if not isinstance(given.get(name) or {}, dict):
             raise ModelError(f"{part.place}: {name}: of {key}: is a mapping of names to values, not {given[name]!r}.")

@@ -113,7 +113,7 @@ def error_place(error: yaml.YAMLError, text: str) -> tuple[int, int] | None:
 
 
 def _begins_wrongly(error: yaml.YAMLError) -> str:
-    """Return what to say of a mistake whose place is where something begins, and not where it was noticed; or nothing."""
+    """Return what to say of a mistake that is told where something begins, and not where it was noticed; or nothing."""
     context, problem = getattr(error, "context", "") or "", getattr(error, "problem", "") or ""
     if context == "while scanning a simple key":
         return " A key ends with a colon, and the one that begins here has none."

@@ -81,6 +81,17 @@ def test_misaligned_entities_are_found(item: str, problem: str) -> None:
     assert f"the entity 'city' {problem}. Mark whole words" in found.message
 
 
+@pytest.mark.parametrize("near", ["[Lisbon] (city)", "[Lisbon(city)", "[Lisbon](city) and [Porto(city:Oporto)"])
+def test_what_looks_like_a_mark_of_an_entity_that_there_is_is_found(near: str) -> None:
+    (found,) = found_in(f"- from [Faro](city)\n- to {near}\n")
+    assert (found.kind, str(found.places[0])) == ("no-mark", "nlu.md:6")
+    assert "marks no entity, and is read as text; write it like [Lisbon](city)" in found.message
+
+
+def test_other_text_in_brackets_is_no_mark() -> None:
+    assert found_in("- from [Faro](city)\n- call [me] (maybe)\n- call [the] (maybe) or [it\n") == []
+
+
 def test_a_space_at_the_edge_of_an_entity_does_not_belong_to_it() -> None:
     assert found_in("- to [Lisbon ](city)now\n") == []
 

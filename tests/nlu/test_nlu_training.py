@@ -293,6 +293,13 @@ def test_the_threshold_keeps_nearly_all_that_is_right() -> None:
     assert 0.95 <= (right >= found.threshold).mean() < 0.98
 
 
+def test_the_threshold_is_not_below_chance() -> None:
+    scores = np.zeros((30, 10), np.float32)  # Of nine intents and none of them; each is as likely as the others.
+    scores[0, 0] = -9.0  # This one is right by chance.
+    found = calibrated(scores, scores, np.array([1] + [0] * 29))
+    assert found.threshold == 0.1
+
+
 def test_parts_hold_each_intent_and_the_same_texts_together() -> None:
     examples = [
         NLUExample(text, intent) for intent in "abc" for n in range(9) for text in (f"{intent} {n}", f"{intent} {n}!")

@@ -53,7 +53,10 @@ def test_mistakes_are_told_with_file_and_line(tmp_path: Path) -> None:
     assert code == 1
     assert "all.yml:9" in output
     assert "the story says 'utter_b', but the rule at" in output
-    assert "domain.yml:6: warning: a mapping of the slot 'x' names no entity of the domain: 'y'." in output
+    assert (
+        "domain.yml:6: warning: a mapping of the slot 'x' names the entity 'y', which the domain does not have."
+        in output
+    )
     assert "domain.yml:8: warning: nothing asks for the slot 'x' of the form 'x_form'" in output
     assert "domain.yml:12: warning: no story or rule says 'utter_c'" in output
 
@@ -150,13 +153,13 @@ EXPECTED = [
     "endpoints.yml:1: warning: the environment has no variable NO_SUCH_VARIABLE",
     "domain.yml:3: warning: no story, rule or mapping names the intent 'unused'",
     "domain.yml:5: error: the action 'utter_silent' has no response",
-    "domain.yml:7: warning: a mapping of the slot 'x' names no role or group of the domain: 'to'",
-    "domain.yml:7: warning: a mapping of the slot 'x' names no form of the domain: 'y_form'. Did you mean 'x_form'",
-    "domain.yml:7: warning: a mapping of the slot 'x' names no intent of the domain: 'c'",
-    "domain.yml:13: warning: the form 'x_form' ignores no intent of the domain: 'chat'",
+    "domain.yml:7: warning: a mapping of the slot 'x' names the role or group 'to', which the domain does not have",
+    "domain.yml:7: warning: a mapping of the slot 'x' names the form 'y_form', which the domain does not have. Did you mean 'x_form'",
+    "domain.yml:7: warning: a mapping of the slot 'x' names the intent 'c', which the domain does not have",
+    "domain.yml:13: warning: the form 'x_form' ignores the intent 'chat', which the domain does not have",
     "domain.yml:13: warning: no story or rule begins the form 'x_form'",
-    "domain.yml:16: warning: a condition of the response 'utter_a' names no slot of the domain: 'y'",
-    "domain.yml:16: warning: a button of the response 'utter_a' names no intent of the domain: 'bb'. Did you mean 'b'",
+    "domain.yml:16: warning: a condition of the response 'utter_a' names the slot 'y', which the domain does not have",
+    "domain.yml:16: warning: a button of the response 'utter_a' names the intent 'bb', which the domain does not have. Did you mean 'b'",
     "domain.yml:18: warning: no story or rule says 'utter_ask_nothing'",
     "domain.yml:20: warning: no story or rule says 'utter_faq/one'",
     "all.yml:5: warning: the domain has no entity 'z'",
@@ -183,7 +186,8 @@ def test_components_of_ones_own_can_be_left_out_of_the_check(tmp_path: Path) -> 
 
     assert "mine.Speller" not in result.output
     assert (
-        "config.yml: warning: a ResponseSelector is for no retrieval intent of the NLU data: 'faqs'." in result.output
+        "config.yml: warning: a ResponseSelector is for the retrieval intent 'faqs', of which the NLU data has no examples."
+        in result.output
     )
 
 
