@@ -185,5 +185,6 @@ def _fill_text(text: str, values: Content, template: str) -> str:
     try:
         return _PLACEHOLDER.sub(value_of, text)
     except KeyError as error:
-        logger.warning("response %r is not filled: there is no value for %s.", template, error)
+        if '"' not in error.args[0]:  # Braces around quotes are the object of a payload.
+            logger.warning("response %r is not filled: there is no value for %s.", template, error)
         return text

@@ -63,6 +63,13 @@ def test_where_no_variant_fits_nothing_is_said(caplog: pytest.LogCaptureFixture)
     assert "no variant of the response 'utter_x' fits now" in caplog.text
 
 
+def test_the_object_of_a_payload_is_no_name_that_is_missing(caplog: pytest.LogCaptureFixture) -> None:
+    buttons = [{"title": "{city}", "payload": '/inform{"city": "Bonn"}'}]
+    messages, _ = say([{"text": "x", "buttons": buttons}], {"city": "Bonn"})
+    assert messages[0]["buttons"] == [{"title": "Bonn", "payload": '/inform{"city": "Bonn"}'}]
+    assert caplog.text == ""
+
+
 def test_an_unknown_response_is_not_said(caplog: pytest.LogCaptureFixture) -> None:
     dispatcher = ResponseDispatcher("anna", RestOutputChannel(), Domain([], [], [], {"utter_x": [{"text": "x"}]}))
     dispatcher.utter_template("utter_y")

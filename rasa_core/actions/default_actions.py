@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ from rasa_core.exceptions import LogTooLongError
 from rasa_core.rasa3.domain_parts import REQUESTED_SLOT, SNIPPET, TWO_STAGE_FALLBACK
 from rasa_core.responses import ResponseDispatcher
 from rasa_core.trackers import DialogueStateTracker
+
+logger = logging.getLogger(__name__)
 
 NLU_FALLBACK: Final = "nlu_fallback"
 OUT_OF_SCOPE: Final = "out_of_scope"
@@ -77,6 +80,9 @@ def _values_left(tracker: DialogueStateTracker, recent: Iterable[SlotSet]) -> li
 def _default_fallback(
     runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker
 ) -> list[Event]:
+    if "utter_default" not in runner.domain.templates and dispatcher.nlg is None:
+        text = "nothing is said to %r, who was not understood: the domain has no response 'utter_default'; add it."
+        logger.warning(text, tracker.sender_id)
     return [*runner.say("utter_default", dispatcher, tracker), UserUtteranceReverted()]
 
 

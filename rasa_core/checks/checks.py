@@ -25,6 +25,7 @@ Kind                       Severity   Meaning
 ``unreadable``             error      a link or a folder among the stories that leads nowhere, or cannot be read
 ``configuration``          error      config.yml cannot be read, or names what there is not
 ``unread-option``          warning    an option in config.yml that does nothing
+``unknown-name``           warning    a button names an intent, or a response a slot, that the domain does not have
 ``foreign-model``          error      a model stands where training would write that the project did not make
 =========================  =========  =========================================================================
 

@@ -9,6 +9,8 @@ Kind                       Severity   Meaning
 ``contradiction``          error      rules say other actions than other rules, or than stories; or stories do; a
                                       warning where training does not look for it
 ``unused-rules``           warning    there are rules, and no policy that follows them
+``unused-synonyms``        warning    there are synonyms, and the pipeline has no ``EntitySynonymMapper``
+``unread-option``          warning    an option of a component that is nearly one which it has
 ``unknown-key``            warning    a file has a key that nothing reads
 ``no-response``            error      an action ``utter_...`` has no response, or a part of a retrieval intent
 ``unknown-name``           warning    a form, mapping, condition or button names what the domain does not have
@@ -32,6 +34,7 @@ from rasa_core.checks import Finding, finding, words_of_code
 from rasa_core.checks.checks import DEFAULT_MAX_HISTORY, check_histories
 from rasa_core.checks.nlu import check_data_files, check_domain_names
 from rasa_core.checks.rasa3_domain import check_domain_files
+from rasa_core.checks.said import check_said
 from rasa_core.checks.stories import check_checkpoints, check_loops, check_repeated_stories
 from rasa_core.domain import Domain
 from rasa_core.events import ActionExecuted, Event, UserUttered
@@ -57,7 +60,6 @@ of the user where that is an error."""
 
 _PLACE: Final = re.compile(r"^(?P<file>[^\n]*?\.ya?ml):(?P<line>\d+)(?::\d+)?(?: \"(?P<name>[^\"]*)\")?: ")
 _SAID_BY_ITSELF: Final = ("utter_restart", "utter_back", "utter_default", "utter_ask_rephrase")  # By default actions.
-_BUTTON: Final = re.compile(r"/([^{@\s]+)")
 
 
 def check_rasa(
@@ -99,7 +101,16 @@ def check_rasa(
     found += [finding("configuration", "error", one, [place]) for one in unfit]
     words = words_of_code(files.folder)
     found += [*_forms(domain, parts), *_mappings(domain, parts), *_responses(domain, parts)]
+    found += check_said(
+        parts.content["responses"],
+        parts.intents,
+        parts.content["slots"],
+        lambda name: parts.lines.get(("responses", name)),
+        words,
+    )
     found += [*_unused(domain, parts, read, words), *_unused_intents(parts, read, words), *_said_twice(parts, read)]
+    if config is not None and data is not None:
+        found += _unused_synonyms(data, config)
     if data is not None and data.examples:
         found += _nlu(data, domain, read, config, files)
     return sorted(found, key=lambda one: one.places[0].order)
@@ -145,8 +156,11 @@ def _config_and_servers(files: RasaFiles, ignores_own: bool) -> tuple[list[Findi
 
 
 def _unknown_keys(notes: Iterable[Note]) -> Iterator[Finding]:
-    """Yield a warning for each key that nothing reads."""
+    """Yield a warning for each key that nothing reads, and for each option that is nearly one which is read."""
     for note in notes:
+        if any("Did you mean" in option for option in note.unused):
+            text = f"{note.what} has no option {', '.join(note.unused)}."
+            yield finding("unread-option", "warning", text, [note.place])
         if note.is_unknown:
             said = f"nothing reads the key {note.what!r}.{note.message.removeprefix(UNKNOWN_KEY).lstrip('.')}"
             yield finding("unknown-key", "warning", said, [note.place])
@@ -229,7 +243,7 @@ def _named_by(mapping: SlotMapping, domain: Domain, parts: RasaParts) -> Iterato
 
 
 def _responses(domain: Domain, parts: RasaParts) -> Iterator[Finding]:
-    """Find what variants of responses name in vain: slots of conditions, and intents of buttons."""
+    """Find the slots of conditions of responses that there are not."""
     for name, variants in parts.content["responses"].items():
         place = parts.lines.get(("responses", name))
         for variant in variants:
@@ -238,22 +252,8 @@ def _responses(domain: Domain, parts: RasaParts) -> Iterator[Finding]:
                     text = f"a condition of the response {name!r} needs a name and a value; it is never said without."
                     yield finding("unknown-name", "warning", text, [place])
                 elif (slot := condition["name"]) not in parts.content["slots"]:
-                    text = (
-                        f"a condition of the response {name!r} names the slot {slot!r}, which the domain does not have."
-                    )
+                    text = f"a condition of {name!r} names the slot {slot!r}, which the domain does not have."
                     yield finding("unknown-name", "warning", text + did_you_mean(slot, parts.content["slots"]), [place])
-            for intent in _intents_of_buttons(variant):
-                if intent not in parts.intents:
-                    text = f"a button of the response {name!r} names the intent {intent!r}, which the domain does not have."
-                    yield finding("unknown-name", "warning", text + did_you_mean(intent, parts.intents), [place])
-
-
-def _intents_of_buttons(variant: dict[str, Any]) -> Iterator[str]:
-    for button in [*(variant.get("buttons") or ()), *(variant.get("quick_replies") or ())]:
-        payload = button.get("payload") if isinstance(button, dict) else None
-        match = _BUTTON.match(payload) if isinstance(payload, str) else None
-        if match is not None:
-            yield match[1]
 
 
 def _unused(domain: Domain, parts: RasaParts, read: ReadStories, words: set[str]) -> Iterator[Finding]:
@@ -306,6 +306,17 @@ def _unused_intents(parts: RasaParts, read: ReadStories, words: set[str]) -> Ite
         if not names & used and not names & words and name not in RASA_DEFAULT_INTENTS:
             text = f"no story, rule or mapping names the intent {name!r}; write one with it, or remove it."
             yield finding("unused-intent", "warning", text, [parts.lines.get(("intents", name))])
+
+
+def _unused_synonyms(data: TrainingData, config: RasaConfig) -> Iterator[Finding]:
+    """Tell of synonyms that nobody looks at, as a pipeline without EntitySynonymMapper leaves values as they are."""
+    steps = config.pipeline.steps
+    if steps and data.definitions and not any(step["kind"] == "EntitySynonymMapper" for step in steps):
+        text = (
+            "config.yml names no EntitySynonymMapper, so this synonym and others change no value; add "
+            "- name: EntitySynonymMapper at the end of pipeline:, or remove them."
+        )
+        yield finding("unused-synonyms", "warning", text, [data.definitions[0].place])
 
 
 def _nlu(

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from rasa_core.checks import Finding, finding
+from rasa_core.checks.said import check_said
 from rasa_core.domain import Domain
 from rasa_core.events import (
     ACTION_LISTEN_NAME,
@@ -230,6 +231,8 @@ def check_names(
                 yield finding(f"undeclared-{kind}", "error", text, places)
     yield from _unknown_values(domain, used)
     yield from _unseen_values(domain, used)
+    intents = {*domain.intents, domain.restart_intent}
+    yield from check_said(domain.templates, intents, declared["slot"], lambda name: place("templates", name), words)
     actions = set(domain.action_names)
     said = _said_by_themselves(domain)
     for name in domain.templates:
@@ -270,11 +273,12 @@ def _said_by_themselves(domain: Domain) -> set[str]:
 def _unknown_values(domain: Domain, used: UsedNames) -> Iterator[Finding]:
     for slot in domain.slots:
         if isinstance(slot, CategoricalSlot):
+            known = ", ".join(slot.values)
+            none = f"which is none of {known}" if known else "and no values: are listed for it in the domain"
             for value, places in used.values.get(slot.name, {}).values():
                 if value is not None and str(value).lower() not in slot.values:
                     text = (
-                        f"the slot {slot.name!r} has the value {str(value)[:100]!r}, which is none of "
-                        f"{', '.join(slot.values) or '(none)'}; policies do not see it."
+                        f"the slot {slot.name!r} has the value {str(value)[:100]!r}, {none}; policies do not see it."
                         f"{did_you_mean(str(value).lower(), slot.values)} Correct it, or list it under values:."
                     )
                     yield finding("unknown-value", "warning", text, places)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from rasa_core.commands.common import CONTEXT, ignore_option
 from rasa_core.commands.serve import serve
 from rasa_core.commands.serve_options import ServerCommand, server_options
 from rasa_core.project import Project
+from rasa_core.server.launcher import LaunchError, check_port
 from rasa_core.support.problems import told
 
 _EXAMPLES = """\b
@@ -89,7 +91,24 @@ def _trained(
     given = {"--domain": domain, "--stories": stories, "--nlu": flags["nlu"]}
     options = [part for name, value in given.items() if value is not None for part in (name, value)]
     options += [part for module in flags["imports"] for part in ("--import", module)]
-    finished = subprocess.run([sys.executable, "-m", "rasa_core.train", folder, *options, *further], check=False)
-    if finished.returncode:
-        raise click.exceptions.Exit(finished.returncode)
+    try:
+        check_port(flags["host"], flags["port"])
+    except LaunchError as error:
+        raise click.ClickException(str(error)) from error
+    code = _run_here([sys.executable, "-m", "rasa_core.train", folder, *options, *further])
+    if code:
+        raise click.exceptions.Exit(code if code > 0 else 128 - code)
     return Project(folder, domain, stories)
+
+
+def _run_here(command: Sequence[str]) -> int:
+    """Run a program to its end, and let SIGTERM end it too: whoever stops the server means its training as well."""
+    with subprocess.Popen(command) as process:
+        before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        try:
+            return process.wait()
+        except BaseException:  # Ctrl+C, which the program has got as well.
+            process.kill()
+            raise
+        finally:
+            signal.signal(signal.SIGTERM, before)

@@ -211,11 +211,17 @@ def _listen(host: str, port: int) -> socket.socket:
         listener = _opened(host, port, family)
     except OSError as error:
         remedy = _REMEDIES.get(error.errno or 0, _OTHER_HOST)
-        problem = error.strerror or str(error)
+        # What Python adds names the address once more.
+        problem = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
         raise LaunchError(f"Cannot listen on port {port} of {host}: {problem}. {remedy}") from error
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Without it, answers wait 40 ms for an ACK.
     listener.setblocking(False)
     return listener
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise `LaunchError` if nothing can listen there, so that nobody waits for a training to be told so."""
+    _listen(host, port).close()
 
 
 def _most_connections() -> int:

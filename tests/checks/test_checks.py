@@ -357,6 +357,33 @@ def test_a_template_that_stories_use_without_an_action_is_told() -> None:
     assert "There is a template of that name" in found[1].message
 
 
+def test_a_template_that_names_what_there_is_not_is_told() -> None:
+    domain = """
+action_factory: remote
+intents: [a]
+slots: {day: {type: unfeaturized}}
+actions: [utter_x]
+templates:
+  utter_x:
+  - text: "{dya} {weather}"
+    buttons: [{title: t, payload: /b}, {title: u, payload: /restart}]
+"""
+    found = check_stories(domain, _file("## one\n* a\n- utter_x"))
+
+    assert [(one.kind, one.severity, one.places[0].line) for one in found] == [("unknown-name", "warning", 7)] * 2
+    assert "says {dya}, and the domain has no slot 'dya'. Did you mean 'day'?" in found[1].message
+    assert "names the intent 'b', which the domain does not have" in found[0].message
+    assert [one.kind for one in check_stories(domain, _file("## one\n* a\n- utter_x"), words={"dya"})] == [
+        "unknown-name"
+    ]
+
+
+def test_a_categorical_slot_without_values_is_told_to_have_none() -> None:
+    domain = "action_factory: remote\nintents: [a]\nslots: {s: {type: categorical}}\nactions: [x]\n"
+    (found,) = check_stories(domain, _file('## one\n* a\n- slot{"s": "v"}\n- x'))
+    assert "has the value 'v', and no values: are listed for it in the domain; policies do not see it" in found.message
+
+
 def test_a_value_that_a_categorical_slot_has_not_is_a_warning(check: Check) -> None:
     found = check('## one\n* b\n- slot{"kind": "lov"}\n- z\n')
 
@@ -444,7 +471,7 @@ def test_what_is_found_does_not_depend_on_the_log(check: Check) -> None:
 @pytest.mark.parametrize(
     ("domain", "line", "message"),
     [
-        pytest.param("intents: [a\nactions: [x]", 2, "not valid YAML", id="YAML"),
+        pytest.param("intents: [a\nactions: [x]", 1, "not valid YAML", id="YAML"),
         pytest.param("intents: [a]\nintents: [b]", 2, "stands twice", id="a key twice"),
         pytest.param("", None, "the file is empty", id="empty"),
     ],

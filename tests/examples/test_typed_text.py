@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -177,7 +178,9 @@ def test_another_interpreter_takes_the_place_of_the_projects(project: Project, m
     monkeypatch.setattr(serve_project, "serve", lambda core, nlu, **_: served.append((core, nlu)))
     monkeypatch.setenv("PYTHONPATH", str(Path(cli.__file__).parents[2]))
 
-    finished = CliRunner().invoke(cli.main, ["serve", str(project.folder), "-u", "http://localhost:5000"])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+    finished = CliRunner().invoke(cli.main, ["serve", str(project.folder), "-u", "http://localhost:5000", "-p", port])
 
     assert finished.exit_code == 0, finished.output
     assert served == [(str(project.model), "http://localhost:5000")]

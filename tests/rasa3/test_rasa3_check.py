@@ -154,12 +154,14 @@ EXPECTED = [
     "domain.yml:3: warning: no story, rule or mapping names the intent 'unused'",
     "domain.yml:5: error: the action 'utter_silent' has no response",
     "domain.yml:7: warning: a mapping of the slot 'x' names the role or group 'to', which the domain does not have",
-    "domain.yml:7: warning: a mapping of the slot 'x' names the form 'y_form', which the domain does not have. Did you mean 'x_form'",
+    "domain.yml:7: warning: a mapping of the slot 'x' names the form 'y_form', which the domain does "
+    "not have. Did you mean 'x_form'",
     "domain.yml:7: warning: a mapping of the slot 'x' names the intent 'c', which the domain does not have",
     "domain.yml:13: warning: the form 'x_form' ignores the intent 'chat', which the domain does not have",
     "domain.yml:13: warning: no story or rule begins the form 'x_form'",
-    "domain.yml:16: warning: a condition of the response 'utter_a' names the slot 'y', which the domain does not have",
-    "domain.yml:16: warning: a button of the response 'utter_a' names the intent 'bb', which the domain does not have. Did you mean 'b'",
+    "domain.yml:16: warning: a condition of 'utter_a' names the slot 'y', which the domain does not have",
+    "domain.yml:16: warning: a button of the response 'utter_a' names the intent 'bb', which the domain "
+    "does not have. Did you mean 'b'",
     "domain.yml:18: warning: no story or rule says 'utter_ask_nothing'",
     "domain.yml:20: warning: no story or rule says 'utter_faq/one'",
     "all.yml:5: warning: the domain has no entity 'z'",
@@ -186,7 +188,7 @@ def test_components_of_ones_own_can_be_left_out_of_the_check(tmp_path: Path) -> 
 
     assert "mine.Speller" not in result.output
     assert (
-        "config.yml: warning: a ResponseSelector is for the retrieval intent 'faqs', of which the NLU data has no examples."
+        "config.yml: warning: a ResponseSelector is for the retrieval intent 'faqs', of which the NLU data has"
         in result.output
     )
 
@@ -619,3 +621,36 @@ def test_a_version_that_there_is_not_is_told(tmp_path: Path, version: str) -> No
 def test_domains_of_rasa_2_may_have_what_is_of_rasa_2(tmp_path: Path) -> None:
     domain = "version: '2.0'\nintents: [a: {triggers: utter_a}]\ntemplates: {utter_a: [{text: A}]}\n"
     assert "of Rasa 2" not in told(write(tmp_path, domain=domain, data__all=RULES))[1]
+
+
+def test_what_a_response_says_and_the_domain_does_not_have_is_told(tmp_path: Path) -> None:
+    domain = """
+version: "3.1"
+intents: [a]
+slots:
+  day: {type: text, mappings: [{type: custom}]}
+responses:
+  utter_a:
+  - text: "On {dya}, {weather}."
+    buttons: [{title: b, payload: '/aa{"day": "x"}'}]
+"""
+    output = told(write(tmp_path, domain=domain))[1]
+    assert (
+        "domain.yml:7: warning: the response 'utter_a' says {dya}, and the domain has no slot 'dya'. Did you" in output
+    )
+    assert "a button of the response 'utter_a' names the intent 'aa', which the domain does not have." in output
+    assert "weather" not in output
+
+
+def test_synonyms_that_nothing_looks_at_and_options_that_are_nearly_one_are_told(tmp_path: Path) -> None:
+    nlu = "nlu:\n- intent: a\n  examples: |\n    - one\n- synonym: x\n  examples: |\n    - y\n"
+    config = "pipeline:\n- name: DIETClassifier\n- name: FallbackClassifier\n  treshold: 0.4\n"
+    output = told(write(tmp_path / "a", domain=DOMAIN, data__nlu=nlu, config=config))[1]
+    assert "nlu.yml:7: warning: config.yml names no EntitySynonymMapper, so this synonym and others change no" in output
+    assert "config.yml:3: warning: FallbackClassifier has no option treshold (Did you mean 'threshold'?)." in output
+
+    config += "- name: EntitySynonymMapper\n"
+    assert (
+        "names no EntitySynonymMapper"
+        not in told(write(tmp_path / "b", domain=DOMAIN, data__nlu=nlu, config=config))[1]
+    )

@@ -453,3 +453,14 @@ def test_a_slot_of_ones_own_has_its_options_and_influences_as_the_domain_says() 
     assert (unseen.as_feature(), unseen.has_features(), unseen.fresh().as_feature()) == ([], False, [])
     with pytest.raises(DomainError, match="it has no option 'limits'"):
         rasa_slot("s", {**described, "limits": 7})
+
+
+@pytest.mark.parametrize("response", ["utter_chat", "utter_default"])
+def test_a_fallback_that_has_nothing_to_say_is_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, response: str
+) -> None:
+    domain = f'version: "3.1"\nintents: [a, b]\nresponses: {{{response}: [{{text: What?}}]}}\n'
+    agent = trained(write(tmp_path, domain=domain, data__rules="rules: []\n"))
+
+    assert say(agent, "/b") == (["What?"] if response == "utter_default" else [])
+    assert ("the domain has no response 'utter_default'; add it." in caplog.text) == (response == "utter_chat")

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from click.testing import CliRunner, Result
 from programs import free_port
 
 from rasa_core.commands import serve as command
+from rasa_core.commands.main import main as commands
 from rasa_core.server import create_app_from_settings
 from rasa_core.server.launcher import LaunchError
 
@@ -257,3 +259,37 @@ def test_server_runs_a_turn_and_stops_when_told(trained: Path, tmp_path: Path) -
     log = (tmp_path / "out.log").read_text()
     assert "POST /conversations/a/parse?token=*** 200" in log
     assert "s3cret" not in log
+
+
+def bot_in(folder: Path) -> Path:
+    (folder / "domain.yml").write_text("action_factory: remote\nintents: [a]\nactions: [b]\n", encoding="utf-8")
+    (folder / "stories.md").write_text("## s\n* a\n  - b\n", encoding="utf-8")
+    return folder
+
+
+def test_a_port_in_use_is_told_before_anything_is_trained(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = CliRunner().invoke(commands, ["serve", str(bot_in(tmp_path)), "-p", port])
+    assert result.exit_code == 1
+    assert f"Cannot listen on port {port} of 127.0.0.1: Address already in use." in result.output
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_server_that_is_told_to_stop_stops_its_training(tmp_path: Path) -> None:
+    (tmp_path / "endless.py").write_text(
+        "import os, pathlib, threading\n"
+        "pathlib.Path(__file__).with_name('pid').write_text(f'{os.getpid()}\\n')\n"
+        "threading.Event().wait()\n",
+        encoding="utf-8",
+    )
+    module = [sys.executable, "-m", "rasa_core.commands", "serve", str(bot_in(tmp_path)), "-p", str(free_port())]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), str(tmp_path)])}
+    with subprocess.Popen([*module, "--import", "endless"], env=environ) as process:
+        while not ((pid := tmp_path / "pid").exists() and pid.read_text().endswith("\n")):
+            assert process.poll() is None
+            os.sched_yield()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
