@@ -212,7 +212,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         remedy = _REMEDIES.get(error.errno or 0, _OTHER_HOST)
         # What Python adds names the address once more.
-        problem = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
+        problem = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
         raise LaunchError(f"Cannot listen on port {port} of {host}: {problem}. {remedy}") from error
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Without it, answers wait 40 ms for an ACK.
     listener.setblocking(False)
