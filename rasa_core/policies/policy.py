@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import inspect
+import json
+import logging
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Sized
@@ -20,14 +23,20 @@ from rasa_core.policies.features.classic import (
 )
 from rasa_core.policies.training_turns import TrainingTurns
 from rasa_core.support.progress import Progress
-from rasa_core.support.stored_models import KnownByName
+from rasa_core.support.stored_models import KnownByName, reading
+from rasa_core.support.strict_json import decode
 from rasa_core.trackers import DialogueStateTracker
+
+logger = logging.getLogger(__name__)
 
 Trackers = Iterable[DialogueStateTracker]
 
 FEW: Final = 2000
 """So many conversations are gone through without telling how far that is."""
 _TOLD_EVERY: Final = 500
+OPTIONS_NAME: Final = "options.json"
+_KEPT_ELSEWHERE: Final = ("featurizer", "priority")
+_NOTHING: Final = object()
 DEFAULT_THRESHOLD: Final = 0.3
 """The confidence (probability) that a message has to have, where no fallback says another."""
 
@@ -195,21 +204,57 @@ class Policy(KnownByName, ABC):
         return None
 
     def persist(self, path: str | Path) -> None:
-        """Write what was learnt into the folder `path`, which exists; here, the featurizer, if there is one."""
+        """Write what was learnt into the folder `path`, which exists; here, its featurizer and options.
+
+        The options are the parameters of the class, as far as an attribute of the same name has plain data.
+        """
         if self._featurizer is not None:
             self._featurizer.persist(path)
+        options = _changed_options(self)
+        if options:
+            text = json.dumps(options, indent=1, sort_keys=True)
+            Path(path, OPTIONS_NAME).write_text(f"{text}\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> Policy:
-        """Read a policy from the folder `path`; here, one that is made without arguments, and its featurizer."""
+        """Read a policy from the folder `path`; here, one that is made of its options alone, and its featurizer."""
+        file = Path(path, OPTIONS_NAME)
+        options: dict[str, Any] = {}
+        if file.is_file():
+            with reading("the options of a policy", file):
+                options = dict(decode(file.read_text(encoding="utf-8")).items())
         try:
-            policy = cls()
+            policy = cls(**options)
         except TypeError as error:
+            how = f"with the options {', '.join(sorted(options))}" if options else "without arguments"
             remedy = "give it a class method load(path), and persist(path) to write what that needs."
-            raise ModelError(f"{cls.__name__} cannot be made without arguments ({error}): {remedy}") from error
+            raise ModelError(f"{cls.__name__} cannot be made {how} ({error}): {remedy}") from error
         if Path(path, FEATURIZER_NAME).is_file():
             policy._featurizer = TrackerFeaturizer.load(path)
         return policy
+
+
+def _changed_options(policy: Policy) -> dict[str, Any]:
+    """Return the parameters of a policy that have not their defaults; of those that cannot be kept, warn."""
+    if type(policy).load.__func__ is not Policy.load.__func__:  # type: ignore[attr-defined]
+        return {}  # It reads what it needs itself.
+    found, kept = {}, vars(policy)
+    for name, parameter in inspect.signature(type(policy)).parameters.items():
+        if name in _KEPT_ELSEWHERE or parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            continue
+        value = kept.get(name, kept.get(f"_{name}", _NOTHING))
+        try:
+            if value is not _NOTHING and value == parameter.default:
+                continue
+            found[name] = json.loads(json.dumps(value, allow_nan=False))
+        except (TypeError, ValueError):
+            logger.warning(
+                "a model does not keep the option %r of %s, so that it has its default when it is loaded: keep plain "
+                "data in an attribute of that name, or write persist and load.",
+                name,
+                type(policy).__name__,
+            )
+    return found
 
 
 # -- what is asked of policies together

@@ -475,6 +475,30 @@ class TestPolicy:
         assert loaded.policy_ensemble.policies[0].max_history == 3
         assert loaded.start_message_handling("/greet")["next_action"] == "utter_bye"
 
+    def test_the_options_of_a_policy_come_back_with_its_model(self, tmp_path, caplog) -> None:
+        class Wordy(OnlyPredicts):
+            def __init__(self, word="urgent", *, limits=(), hour=3, then=None, priority=None) -> None:
+                super().__init__(priority=priority)
+                self.word, self._limits, self.hour, self.then = word, list(limits), hour, then
+
+        Wordy("help", limits=[1, 2.5], then=print).persist(tmp_path)
+        assert json.loads((tmp_path / "options.json").read_text()) == {"limits": [1, 2.5], "word": "help"}
+        loaded = Wordy.load(tmp_path)
+        assert (loaded.word, loaded._limits, loaded.hour, loaded.then) == ("help", [1, 2.5], 3, None)
+        assert "a model does not keep the option 'then' of Wordy" in caplog.text
+
+        (tmp_path / "options.json").write_text('{"wrod": "x"}')
+        with pytest.raises(ModelError, match=r"Wordy cannot be made with the options wrod .*'wrod'"):
+            Wordy.load(tmp_path)
+        (tmp_path / "options.json").write_text("[")
+        with pytest.raises(ModelError, match="cannot read the options of a policy"):
+            Wordy.load(tmp_path)
+
+    def test_a_policy_without_options_and_one_that_reads_itself_write_none(self, tmp_path) -> None:
+        NotedPolicy().persist(str(tmp_path))
+        OnlyPredicts().persist(tmp_path)
+        assert not (tmp_path / "options.json").exists()
+
     def test_what_a_policy_lacks_is_named(self, tmp_path) -> None:
         class Demanding(OnlyPredicts):
             def __init__(self, wanted) -> None:
