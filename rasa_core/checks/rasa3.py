@@ -145,7 +145,7 @@ def _config_and_servers(files: RasaFiles, ignores_own: bool) -> tuple[list[Findi
             config = read_rasa_config(files.config_file, lambda max_history: KerasPolicy(), ignores_own=lenient)
         except ModelError as error:
             found = [_from_line("configuration", line, files) for line in str(error).splitlines()]
-    found += _unknown_keys(config.notes if config else ())
+    found += _unknown_keys([*config.notes, *config.pipeline.notes] if config else ())
     try:
         found += _unknown_keys(read_endpoints(files.folder).notes)
     except ModelError as error:

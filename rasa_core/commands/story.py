@@ -41,7 +41,14 @@ Examples:
     help="The store.  [default: RASA_CORE_STORE, or the SQLite file beside the model of the project]",
 )
 @click.option("--title", metavar="NAME", help="Name of the story.  [default: ID]")
-@click.option("--as", "kind", type=click.Choice(["story", "test"]), default="story", show_default=True)
+@click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["story", "test"]),
+    default="story",
+    show_default=True,
+    help="To be learnt from, or, of a bot of Rasa 2 or 3, a test story with the words of the user.",
+)
 @import_option
 def command(
     sender_id: str, folder: Path, store: str | None, title: str | None, kind: str, imports: tuple[str, ...]

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -32,6 +33,22 @@ def test_each_command_has_help(name: str) -> None:
     finished = CliRunner().invoke(main, [name, "--help"])
     assert finished.exit_code == 0
     assert "Usage:" in finished.output
+
+
+def options_without_help(command: click.Command, name: str) -> list[str]:
+    inner = command.commands if isinstance(command, click.Group) else {}
+    found = [option for one, below in inner.items() for option in options_without_help(below, f"{name} {one}")]
+    shown = [one for one in command.params if isinstance(one, click.Option) and not one.hidden]
+    return [*found, *(f"{name} {one.opts[0]}" for one in shown if not one.help)]
+
+
+def test_each_option_has_help() -> None:
+    assert options_without_help(serve, "serve") == []
+    context = click.Context(main)
+    for name in COMMANDS:
+        command = main.get_command(context, name)
+        assert command is not None
+        assert options_without_help(command, name) == []
 
 
 def test_version_is_told() -> None:

@@ -301,7 +301,7 @@ def test_a_form_of_rasa_2_has_its_mappings_itself(form: str, tmp_path: Path) -> 
     ("text", "problem"),
     [
         ("rules: &a [*a]", r"rules\.yml:1: \*a stands inside of what it names"),
-        ("rules:\n- rule: [a", r"rules\.yml:3.*: not valid YAML"),
+        ("rules:\n- rule: [a", r"rules\.yml:2.*: not valid YAML: .* The bracket that opens here is not closed"),
         ("rules: []\nrules: []", r"rules\.yml:2: the key 'rules' stands twice; the first is on line 1"),
     ],
     ids=["circle", "no YAML", "key twice"],

@@ -252,6 +252,28 @@ def test_the_first_paint_comes_at_once(page: Page, address: str) -> None:
     assert statistics.median(paint() for _ in range(5)) < 500
 
 
+@pytest.mark.parametrize("view", ["talk", "conversations", "prove", "map"])
+def test_the_views_stand_in_one_line_on_a_phone(page: Page, address: str, view: str) -> None:
+    page.size(390, 844)
+    try:
+        page.open(address, f"/{view}")
+        page.until(lambda: page.all("nav a[aria-current]"))
+        tops = page.run("return [...document.querySelectorAll('nav a')].map((one) => one.getBoundingClientRect().top)")
+    finally:
+        page.size(1100, 800)
+    assert len(tops) == 4
+    assert len(set(tops)) == 1
+
+
+def test_what_a_field_is_for_can_be_read_in_both_schemes(page: Page, address: str) -> None:
+    for scheme in ("dark", "light"):  # The last one is that of the other tests.
+        page.scheme(scheme)
+        page.open(address, "/conversations")
+        page.until(lambda: page.all("input[type=search]"))
+        of = "getComputedStyle(document.querySelector('input[type=search]'), '::placeholder').color"
+        assert page.run(f"return {of}") == page.run("return getComputedStyle(document.querySelector('.dim')).color")
+
+
 @pytest.mark.parametrize("width", [400, 1000, 1600])
 def test_nothing_is_cut_off(page: Page, address: str, width: int) -> None:
     page.size(width, 800)

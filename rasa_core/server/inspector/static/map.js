@@ -7,6 +7,7 @@ import {snippet} from "./why.js";
 
 const t = texts.map;
 const STEPS = 1.25;
+const PADDING = 16; // pixels at both sides of the map, as in app.css
 const AGAIN = 3000; // milliseconds, where the server or its store does not answer
 
 const curve = (points) => {
@@ -31,6 +32,7 @@ export async function open(view, {where, say}) {
   let scale = 1;
   let drawing = null;
   let size = [0, 0];
+  const room = () => box.clientWidth - PADDING;
   const zoom = (factor) => {
     scale = Math.min(4, Math.max(0.05, scale * factor));
     drawing?.setAttribute("width", size[0] * scale);
@@ -39,8 +41,8 @@ export async function open(view, {where, say}) {
   fill(view, h("div", {class: "columns"}, h("div", {class: "talk"},
     h("form", {class: "bar-top", onsubmit: (event) => { event.preventDefault(); load(); }},
       h("label", {for: "map-conversation"}, t.conversation), name, h("label", {for: "map-last"}, t.last), last, h("button", {}, t.show),
-      h("button", {type: "button", "aria-label": t.closer, onclick: () => zoom(STEPS)}, "+"), h("button", {type: "button", "aria-label": t.further, onclick: () => zoom(1 / STEPS)}, "\u2212"),
-      h("button", {type: "button", onclick: () => zoom(Math.min(1, box.clientWidth / (size[0] * scale || 1)))}, t.whole)), told, box), panel));
+      h("span", {class: "pair"}, h("button", {type: "button", "aria-label": t.closer, onclick: () => zoom(STEPS)}, "+"), h("button", {type: "button", "aria-label": t.further, onclick: () => zoom(1 / STEPS)}, "\u2212"),
+      h("button", {type: "button", onclick: () => zoom(Math.min(1, room() / (size[0] * scale || 1)))}, t.whole))), told, box), panel));
 
   async function choose(node) {
     fill(panel, h("section", {class: "card"}, h("h2", {}, shown(node.name)), node.visits === undefined ? null : h("p", {}, t.visits(node.visits)), h("p", {class: "dim"}, t.stories(node.stories))));
@@ -76,7 +78,7 @@ export async function open(view, {where, say}) {
     drawing = svg("svg", {viewBox: `0 0 ${size[0]} ${size[1]}`, class: "map"}, edges, nodes);
     fill(box, drawing);
     scale = 1;
-    zoom(Math.min(1, Math.max(0.75, box.clientWidth / size[0])));
+    zoom(Math.min(1, Math.max(0.7, room() / size[0])));
     const shownFirst = [...lit].pop() ?? 0;
     box.scrollLeft = found.nodes[shownFirst].x * scale - box.clientWidth / 2;
     const parts = [t.size(found.nodes.length - 1)];
