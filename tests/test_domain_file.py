@@ -422,6 +422,7 @@ actions: [utter_hi]
             "bot.yml:2:1: .* A key ends with a colon, and the one that begins here has none",
         ),
         ("intents: [a, b\nentities: [c]\n", "bot.yml:1:10: .* The bracket that opens here is not closed"),
+        ("## hello\n* greet\n  - utter_greet", "This looks like stories or NLU data in Markdown"),
         ("slots:\n  - a\n  b:\n    type: text", "bot.yml:3:3: .* What belongs together is indented alike"),
     ],
 )
@@ -511,10 +512,13 @@ def test_a_key_of_a_template_that_is_nearly_one_is_told_of() -> None:
     problems: list[Problem] = []
     read_domain("templates:\n  utter_a:\n  - text: hi\n    button: []\n    mood: glad\n", "bot.yml", problems)
     assert [str(one) for one in problems] == [
-        "bot.yml:3: nothing reads the key 'button' of the template 'utter_a'. Did you mean 'buttons' or 'button_type'?"
+        "bot.yml:3:5: nothing reads the key 'button' of the template 'utter_a'. Did you mean 'buttons' or "
+        "'button_type'?"
     ]
 
 
 def test_a_text_in_braces_without_quotes_is_told_to_be_no_text() -> None:
-    with pytest.raises(DomainError, match=r"bot.yml:3: .* its text: is a text, in quotes if it begins with a bracket"):
+    with pytest.raises(
+        DomainError, match=r"bot.yml:3:5: .* its text: is a text, in quotes if it begins with a bracket"
+    ):
         read_domain("templates:\n  utter_a:\n  - text: {name}\n", "bot.yml")

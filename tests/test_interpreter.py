@@ -250,6 +250,11 @@ def test_create_says_that_there_is_no_model(directory: str | Path) -> None:
         NaturalLanguageInterpreter.create(directory)
 
 
+def test_an_address_without_its_beginning_is_told() -> None:
+    with pytest.raises(InterpreterError, match=r"Did you mean http://localhost:5000/x\?"):
+        RasaNLUInterpreter("localhost:5000/x")
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

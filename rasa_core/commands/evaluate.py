@@ -308,7 +308,8 @@ def _take_project(flags: dict[str, Any]) -> Project | None:
     if not flags["stories"]:
         understands = [place for place in named if Path(place).is_dir() and Project(place).nlu_files]
         other = f" Of NLU data: rasa-core nlu evaluate -d {understands[0]!r} --folds 5" if understands else ""
-        raise click.UsageError(f"Missing option '-s' / '--stories'.{other}")
+        hint = "" if named or core or other else " Or give the folder of a bot, which has some."
+        raise click.UsageError(f"Missing option '-s' / '--stories'.{hint}{other}")
     return project
 
 

@@ -38,7 +38,7 @@ from rasa_core.evaluation.untidy import (
     untidy_figures,
     untidy_table,
 )
-from rasa_core.nlu.model import NLU_MODEL, NLUModel
+from rasa_core.nlu.model import FILE_NAME, NLU_MODEL, NLUModel
 from rasa_core.nlu.reading import data_files, read_training_data
 from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.training import train as train_model
@@ -136,6 +136,12 @@ def train(
         click.echo(f"An nlu_threshold of {model.threshold:.2f} {share}.")
     _tell_not_learnt(model, read)
     click.echo(f"The model is in {output}.")
+
+
+def nlu_model_in(place: str | Path) -> Path:
+    """Return the interpreter that a path means: of the folder of a bot, or of one of its models, the one in it."""
+    found = [Path(place, *inside) for inside in ((), ("nlu",), ("models", "nlu"))]
+    return next((path for path in found if (path / FILE_NAME).is_file()), found[0])
 
 
 def _tell_not_learnt(model: NLUModel, data: TrainingData) -> None:
@@ -240,7 +246,7 @@ Examples:
 
 @command.command("evaluate", epilog=_EVALUATE)
 @click.option("-d", "--data", required=True, metavar="DATA", help="NLU data: a file, or a folder.")
-@click.option("-m", "--model", metavar="DIR", help="Directory of the trained model.")
+@click.option("-m", "--model", metavar="DIR", help="Directory of the trained model, or the project of a bot.")
 @click.option("--folds", type=click.IntRange(min=2), help="Cross-validate: train on the other folds, for each fold.")
 @click.option("-o", "--output", metavar="FILE", help="Draw the confusion matrix of the intents: .svg .png.")
 @click.option("--histogram", metavar="FILE", help="Draw how often each confidence occurs: .svg .png.")
@@ -319,7 +325,7 @@ def _measure_further(flags: dict[str, Any], report: Report) -> None:
     """Add to a report what was asked for beside it."""
     if not (flags["untidy"] or flags["out_of_scope"] or flags["compare"]):
         return
-    model = NLUModel.load(flags["model"])
+    model = NLUModel.load(nlu_model_in(flags["model"]))
     blocks = [report.lines]
     if flags["untidy"]:
         untidy = untidy_figures(model, read_training_data(flags["data"]).examples)
@@ -339,7 +345,9 @@ def _measure_further(flags: dict[str, Any], report: Report) -> None:
 def _compared(model: NLUModel, flags: dict[str, Any]) -> tuple[list[str], list[str]]:
     """Return which messages another model understands better, and which worse."""
     examples = read_training_data(flags["data"]).examples
-    before, after = (evaluate_messages(one, examples).messages for one in (model, NLUModel.load(flags["compare"])))
+    before, after = (
+        evaluate_messages(one, examples).messages for one in (model, NLUModel.load(nlu_model_in(flags["compare"])))
+    )
     found: dict[bool, list[str]] = {True: [], False: []}
     for old, new in zip(before, after, strict=True):
         if old.is_right != new.is_right:
@@ -350,7 +358,7 @@ def _compared(model: NLUModel, flags: dict[str, Any]) -> tuple[list[str], list[s
 def _measure(flags: dict[str, Any]) -> Report:
     what = PurePath(flags["data"]).name
     if flags["folds"] is None:
-        model = NLUModel.load(flags["model"])
+        model = NLUModel.load(nlu_model_in(flags["model"]))
         return nlu_report(evaluate_messages(model, read_training_data(flags["data"]).examples), what)
     data = read_training_data(flags["data"])
     folds = _cross_validated(data, flags["folds"], _settings(flags["epochs"], flags["seed"]))
@@ -381,9 +389,12 @@ Examples:
 @click.argument("text", required=False)
 @log_options
 def parse(model: Path, text: str | None, verbose: bool, debug: bool) -> None:
-    """Show what the model in the directory MODEL makes of TEXT, or of each line of the standard input."""
+    """Show what the model in the directory MODEL makes of TEXT, or of each line of the standard input.
+
+    MODEL may be the project of a bot, too.
+    """
     start_log(verbose, debug)
-    interpreter = NLUModel.load(model)
+    interpreter = NLUModel.load(nlu_model_in(model))
     if text is not None:
         click.echo(_as_line(interpreter.parse(text), 2))
         return

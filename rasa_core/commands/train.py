@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import yaml
+from click.core import ParameterSource
 
 from rasa_core.agent import Agent
 from rasa_core.checks.checks import refuse_unusable
@@ -220,11 +221,20 @@ def command(
         _train_files(imports, options)
 
 
+_OF_FILES: Final = ("history", "epochs", "validation_split", "batch_size", "augmentation", "endpoints", "debug_plots")
+"""Options that say nothing of a project."""
+
+
 def _train_project(folder: Path, force: bool, imports: Sequence[str], options: Mapping[str, Any]) -> None:
     if options["out"] is not None:
         raise click.UsageError("--out does not go with a project folder, whose models have a fixed place.")
     if options["config"] is not None:
         raise click.UsageError("--config does not go with a project folder, which has a config.yml of its own.")
+    source = click.get_current_context().get_parameter_source
+    for name in _OF_FILES:
+        if source(name) is ParameterSource.COMMANDLINE:
+            remedy = "write such settings into its config.yml, or give --domain, --stories and --out"
+            raise click.UsageError(f"--{name} does not go with a project folder: {remedy}.")
     project = Project(folder, options["domain"], options["stories"])
     load_modules(imports, folder, project.domain_file)
     nlu, lenient = options["nlu"] is None, options["lenient"]

@@ -26,6 +26,7 @@ _OTHER_SUFFIXES: Final = (
 _COMMENT = re.compile(r"<!--.*?(-->|\Z)", re.DOTALL)
 _NLU_HEADING = re.compile(r"^[ \t]*#+[ \t]*(intent|synonym|regex|lookup)[ \t]*:", re.MULTILINE)
 _STORY = [re.compile(rf"^[ \t]*{mark}", re.MULTILINE) for mark in ("#", "[*>]", "-")]
+_DOMAIN = re.compile(r"^(intents|actions|slots|templates|responses)[ \t]*:", re.MULTILINE)
 _YAML_STORIES = re.compile(r"^(stories|rules)[ \t]*:", re.MULTILINE)
 _SUFFIX_OF_YAML: Final = (".yml", ".yaml")
 LEFT_OUT: Final = "left-out"
@@ -57,7 +58,21 @@ def read_story_files(resource: Path | Sequence[Path], problems: list[Problem]) -
         if path.suffix.lower() in _SUFFIX_OF_YAML and _YAML_STORIES.search(text):
             problems.append(Problem("error", f"{NO_YAML}.", Place(str(path))))
             continue
+        if other := _mistaken(path, text):
+            problems.append(Problem("error", other, Place(str(path))))
+            continue
         yield path, path.name if path == top else path.relative_to(top).as_posix(), lines_of(text)
+
+
+def _mistaken(path: Path, text: str) -> str:
+    """Return what is wrong with a file that somebody took for stories, if it is something else that bots have."""
+    text = _COMMENT.sub("", text)
+    expected = "stories are like ## name, * greet, - utter_greet"
+    if _NLU_HEADING.search(text) and not _STORY[1].search(text):
+        return f"this is NLU data, and no stories; {expected}."
+    if path.suffix.lower() in _SUFFIX_OF_YAML and _DOMAIN.search(text) and not _STORY[1].search(text):
+        return f"this is a domain, and no stories; {expected}."
+    return ""
 
 
 def story_files(resource: Path | Sequence[Path], left_out: list[str] | None = None) -> list[Path]:

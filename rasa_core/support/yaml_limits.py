@@ -16,6 +16,9 @@ _NOT_ALLOWED: Final = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010
 _QUOTED: Final = re.compile(r"[%@`*&!]")
 _TEXT_AFTER: Final = re.compile(r"""(?:\s*-)*\s*(?:[^\s:"'\[{][^:]*:\s+)?([\[{"'])""")
 """The beginning of a line whose text begins with a bracket or a quote, as far as that character."""
+_MARKDOWN: Final = re.compile(
+    r"^##[ \t]*(?:\w.*\n(?:[ \t]*\n)*[ \t]*\*[ \t]*\w|(?:intent|synonym|regex|lookup):)", re.MULTILINE
+)
 _MERGE: Final = f"{TAG}merge"
 _PLAIN_TAGS: Final = frozenset(TAG + name for name in _PLAIN)
 
@@ -133,7 +136,9 @@ def explained(error: yaml.YAMLError, text: str) -> str:
     lines = text.split("\n")[: mark.line + 1] if mark else []
     # The place is behind the last line where something is missing at the end.
     at = lines[mark.line] if mark and mark.line < len(lines) else ""
-    if begun := _begins_wrongly(error):
+    if _MARKDOWN.search(text):
+        problem += " This looks like stories or NLU data in Markdown, and not like YAML."
+    elif begun := _begins_wrongly(error):
         problem += begun
     elif found := _QUOTED.match(at, mark.column if mark else 0):
         problem += f" A text that begins with {found[0]} stands in quotes."

@@ -68,6 +68,8 @@ def store_from_url(url: str, domain: Domain | None = None, *, check: bool = True
         what = (
             f"unknown tracker store {parts.scheme + '://'!r}." if parts.scheme else "a tracker store is named by a URL."
         )
+        if not parts.scheme and "@" not in url and url.strip("/"):
+            what += f" Did you mean sqlite:///{url}?"
         raise StoreError(f"{what}{did_you_mean(parts.scheme, _OPENERS)} Known: {_FORMS}.")
     if parts.fragment:
         raise StoreError(f"{parts.scheme}://: write # in a file name or a password as %23.")

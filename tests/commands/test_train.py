@@ -89,6 +89,11 @@ NUMBERS += [("--augmentation", "-1")]
         (["-d", "d.yml", "-s", "s.md"], "--out is missing"),
         (["bot", "-o", "model"], "--out does not go with a project folder"),
         (["nowhere"], "'nowhere' does not exist"),
+        (
+            ["nowhere", "--epochs", "3"],
+            "--epochs does not go with a project folder: write such settings",
+        ),
+        (["nowhere", "--debug_plots"], "--debug_plots does not go with a project folder"),
         (["-d", "nowhere.yml", "-s", "s.md", "-o", "model"], "nowhere.yml"),
         *((["bot", option, number], f"{number} is not in the range") for option, number in NUMBERS),
     ],

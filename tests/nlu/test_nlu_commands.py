@@ -133,6 +133,15 @@ def test_a_message_is_parsed_into_readable_json(folder: Path) -> None:
     assert json.loads(finished.stdout) == NLUModel.load(folder / "model").parse("SPAGHETTI, bitte schön 🍝")
 
 
+@pytest.mark.parametrize("inside", ["models/nlu", "nlu"])
+def test_the_folder_of_a_bot_or_of_its_model_stands_for_the_interpreter_in_it(
+    folder: Path, tmp_path: Path, inside: str
+) -> None:
+    (tmp_path / inside).parent.mkdir(exist_ok=True)
+    (tmp_path / inside).symlink_to(folder / "model")
+    assert json.loads(called("parse", tmp_path, "hello").stdout)["text"] == "hello"
+
+
 def test_each_line_of_the_standard_input_is_parsed_into_a_line(folder: Path) -> None:
     finished = called("parse", folder / "model", given=b"hello\r\n\na pizza please\ncaf\xe9")
     answers = [json.loads(line) for line in finished.stdout.splitlines()]

@@ -113,6 +113,20 @@ def test_what_is_left_out_of_a_folder_is_told(tmp_path, domain, caplog):
     assert "rules.yml (stories and rules in YAML, as Rasa 2 and 3 have them, are not read" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("nlu.md", "## intent:greet\n- hello\n", "this is NLU data, and no stories"),
+        ("domain.yml", "# A bot.\nintents: [greet]\nactions: [utter_greet]\n", "this is a domain, and no stories"),
+    ],
+)
+def test_a_file_that_is_named_for_stories_and_is_something_else_is_told(tmp_path, domain, name, text, told):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(StoryParseError, match=rf"{name}: {told}; stories are like ## name"):
+        load_data(path, domain)
+
+
 def test_stories_in_yaml_are_named_as_such(tmp_path, domain):
     (tmp_path / "stories.yml").write_text("version: '2.0'\nstories:\n- story: x\n  steps: []\n")
 

@@ -49,7 +49,7 @@ def test_options_reach_the_store(tmp_path: Path) -> None:
             r"unknown tracker store 'mongodb://'\. Known: memory://, sqlite:///relative\.db",
         ),
         ("sqllite:///x.db", "Did you mean 'sqlite'"),
-        ("conversations.db", "a tracker store is named by a URL"),
+        ("conversations.db", r"a tracker store is named by a URL\. Did you mean sqlite:///conversations\.db\?"),
         ("", "a tracker store is named by a URL"),
         ("sqlite://[x", "a tracker store is named by a URL"),
         ("sqlite://x.db", "three slashes before a relative path"),
