@@ -68,6 +68,12 @@ def _use(name: str, project: str = ".") -> None:
     models = _models_of(project)
     models.versions.use(name)  # Raises for a name that is none, with the names that there are.
     click.echo(f"{models.versions.folder}: {name} serves from now on; the others are kept, the last {KEPT} of them")
+    changed = models.differences(name, Path(project))
+    if changed:
+        click.echo(
+            f"This version was trained from other files ({', '.join(changed)}). Put those back too: the next training, "
+            "or start of rasa-core-serve with the project, makes a model of the files as they are."
+        )
 
 
 def _list(project: str, form: str) -> None:

@@ -277,6 +277,9 @@ header {{ padding: 12px 16px; border-bottom: 1px solid #d5dae0; font-size: 14px;
 h1 {{ font-size: 18px; margin: 0; }}
 .mark {{ display: inline-block; width: 22px; height: 11px; border-radius: 4px; margin: 0 4px 0 14px; }}
 .picture {{ overflow: auto; padding: 8px; }}
+@media (prefers-color-scheme: dark) {{
+  body, header {{ color: #e7eaf2; background: #14171f; border-color: #353b4a; }} .picture {{ background: #ffffff; }}
+}}
 #fit:checked ~ .picture svg {{ max-width: 100%; height: auto; }}
 label, #fit {{ margin: 10px 0 0 16px; font-size: 14px; }} #fit ~ label {{ margin-left: 2px; }}
 </style>

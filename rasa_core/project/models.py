@@ -160,6 +160,12 @@ class ProjectModels:
             before = files
         return found
 
+    def differences(self, name: str, folder: Path) -> list[str]:
+        """Return which files of a project are not as they were when this version was trained; new ones are not told."""
+        files = _read_about(self.versions.path(name) / ABOUT).get("files", {})
+        now = hashes_of((path for path in (folder / file for file in files) if path.is_file()), folder)
+        return _differences(files, now)
+
 
 def hashes_of(files: Iterable[Path], folder: Path) -> dict[str, str]:
     """Return the paths of files in a folder, each with a hash."""

@@ -101,6 +101,10 @@ def test_models_are_listed_and_one_is_gone_back_to(tmp_path: Path) -> None:
     assert [f"{first.name}", f"{second.name} *"] == [line for line in narrow if not line.startswith(" ")]
     assert narrow[-1] == "  Changed: domain.yml"
     assert "Did you mean 'use'?" in runner.invoke(models, ["usee", first.name]).output
+    used = runner.invoke(models, ["use", first.name, str(tmp_path)])
+    assert used.exit_code == 0
+    assert "This version was trained from other files (domain.yml). Put those back too" in used.output
+    assert "Put those back" not in runner.invoke(models, ["use", second.name, str(tmp_path)]).output
     assert runner.invoke(models, ["use", first.name, str(tmp_path)]).exit_code == 0
     assert Domain.load(tmp_path / "models" / "dialogue" / "domain.yml").templates["utter_hi"][0]["text"] == "Hi!"
     wrong = runner.invoke(models, ["use", "20260101-000000-00000000", str(tmp_path)])

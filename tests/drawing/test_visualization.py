@@ -224,6 +224,7 @@ def test_html_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert "<script" not in page
     assert page.count("http") == page.count('xmlns="http://www.w3.org/2000/svg"')
     assert "<svg" in page
+    assert "@media (prefers-color-scheme: dark) {" in page
 
 
 def test_dot_keeps_quotes_and_backslashes_in_strings(tmp_path: Path) -> None:
