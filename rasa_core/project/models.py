@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -160,7 +160,7 @@ class ProjectModels:
             before = files
         return found
 
-    def differences(self, name: str, folder: Path) -> list[str]:
+    def differences(self, name: str, folder: Path) -> Sequence[str]:
         """Return which files of a project are not as they were when this version was trained; new ones are not told."""
         files = _read_about(self.versions.path(name) / ABOUT).get("files", {})
         now = hashes_of((path for path in (folder / file for file in files) if path.is_file()), folder)
