@@ -24,6 +24,7 @@ Kind                       Severity   Meaning
 ``not-read``               warning    a file holds stories, and others were found first
 ``unreadable``             error      a link or a folder among the stories that leads nowhere, or cannot be read
 ``configuration``          error      config.yml cannot be read, or names what there is not
+``no-stories``             warning    the files of stories have none
 ``unread-option``          warning    an option in config.yml that does nothing
 ``unknown-name``           warning    a button names an intent, or a response a slot, that the domain does not have
 ``foreign-model``          error      a model stands where training would write that the project did not make
@@ -124,6 +125,10 @@ def check_stories(
     problems: list[Problem] = []
     read = StoryFileReader(domain, problems=problems).read_stories(stories)
     steps = [step for story in read for step in story]
+    if not steps and not errors_in(problems):
+        text = "there are no stories, so that the bot learns nothing; a story is like: ## name, * greet, - utter_greet."
+        places = [Place(str(one)) for one in ([stories] if isinstance(stories, str | Path) else stories)]
+        found.append(finding("no-stories", "warning", text, places))
     found += check_loops(steps)
     found += check_repeated_stories(read)
     lines = {} if content is None else content.lines

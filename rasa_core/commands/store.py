@@ -75,7 +75,7 @@ id_form_option = click.option(
 def _missing(ids: list[str]) -> None:
     if ids:
         names = ", ".join(shown(sender_id, as_json=True) for sender_id in ids)
-        raise click.ClickException(f"no such conversation: {names}. `rasa-core store list` gives those that exist.")
+        raise click.ClickException(f"no such conversation: {names}. `rasa-core store list` prints the ids of all.")
 
 
 @click.group(cls=Group, epilog=_EXAMPLES, context_settings=CONTEXT)

@@ -357,6 +357,13 @@ def test_a_template_that_stories_use_without_an_action_is_told() -> None:
     assert "There is a template of that name" in found[1].message
 
 
+@pytest.mark.parametrize("text", ["", "## only a name\n", "<!-- nothing yet -->\n"])
+def test_a_file_without_stories_is_told(text: str) -> None:
+    domain = "action_factory: remote\nintents: []\nactions: []\n"
+    (found,) = [one for one in check_stories(domain, _file(text)) if one.kind == "no-stories"]
+    assert "there are no stories, so that the bot learns nothing; a story is like: ## name" in found.message
+
+
 def test_a_template_that_names_what_there_is_not_is_told() -> None:
     domain = """
 action_factory: remote

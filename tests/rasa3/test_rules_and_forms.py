@@ -460,7 +460,9 @@ def test_a_fallback_that_has_nothing_to_say_is_told_of(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, response: str
 ) -> None:
     domain = f'version: "3.1"\nintents: [a, b]\nresponses: {{{response}: [{{text: What?}}]}}\n'
-    agent = trained(write(tmp_path, domain=domain, data__rules="rules: []\n"))
+    agent = trained(
+        write(tmp_path, domain=domain, data__rules="rules: [{rule: a, steps: [{intent: a}, {action: action_back}]}]")
+    )
 
     assert say(agent, "/b") == (["What?"] if response == "utter_default" else [])
     assert ("the domain has no response 'utter_default'; add it." in caplog.text) == (response == "utter_chat")
