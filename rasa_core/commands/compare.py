@@ -28,11 +28,11 @@ from rasa_core.evaluation.changes import VERDICTS, Comparison
 from rasa_core.evaluation.helpers import compare_stored
 from rasa_core.evaluation.replay import compare_stories, replay_of, without_corrected
 from rasa_core.evaluation.stories import evaluate_stories
+from rasa_core.evaluation.tables import one_line
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.stories import extract_story_graph
 from rasa_core.support.folders import whole_file
 from rasa_core.support.progress import Progress
-from rasa_core.support.strict_json import encode
 from rasa_core.tracker_store.reviews import newest
 
 logger = logging.getLogger(__name__)
@@ -171,25 +171,20 @@ def _as_text(found: Comparison) -> str:
     lines = []
     for stories in found.stories:
         lines.append(f"{stories.name}: {stories.total} stories, {stories.failing} fail with the second model.")
-        lines += [f"  fails now: {_one_line(name)}" for name in stories.broken]
-        lines += [f"  passes now: {_one_line(name)}" for name in stories.mended]
+        lines += [f"  fails now: {one_line(name)}" for name in stories.broken]
+        lines += [f"  passes now: {one_line(name)}" for name in stories.mended]
     if found.conversations:
         told = f"{counted(found.conversations, 'conversation')}, {counted(found.decisions, 'decision')}"
         counts = ", ".join(f"{found.count(verdict)} {verdict}" for verdict in VERDICTS)
         lines.append(f"{told}: {counts}.")
     changes = [*found.changes, *found.understood, *found.entities]
     for change in changes:
-        lines.append(_one_line(str(change)))
-        shown = ", ".join(f"{_one_line(name)} (at {at})" for name, at in change.examples[:3])
+        lines.append(one_line(str(change)))
+        shown = ", ".join(f"{one_line(name)} (at {at})" for name, at in change.examples[:3])
         lines.append(f"    {shown}{', ...' if change.count > 3 else ''}")
     if not changes and not any(one.broken or one.mended for one in found.stories):
         lines.append("Both models do the same.")
     return "\n".join(lines)
-
-
-def _one_line(text: str) -> str:
-    """Return a text without what would end the line, or tell a terminal something; names may be anything."""
-    return text if text.isprintable() else "".join(one if one.isprintable() else encode(one)[1:-1] for one in text)
 
 
 def _as_json(found: Comparison) -> str:

@@ -12,6 +12,7 @@ import click
 
 from rasa_core.commands.common import CONTEXT, ImportingCommand, counted, form_option
 from rasa_core.commands.store import open_store, url_argument
+from rasa_core.evaluation.tables import one_line
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.reviews import Mark
 from rasa_core.tracker_store.search import UNSURE_BELOW, Search
@@ -97,8 +98,6 @@ def _mark(
 def _line(one: dict[str, Any]) -> str:
     at = datetime.fromtimestamp(one["updated"], UTC).strftime("%Y-%m-%d %H:%M")
     problems = ", ".join(f"{name} at {at}" for name, at in one["problems"].items()) or "-"
-    # As JSON writes them, so that what people typed stays on one line, and cannot control a terminal.
-    text = json.dumps(one["first"], ensure_ascii=True)[1:-1]
-    name = json.dumps(one["sender_id"])[1:-1]
+    text, name = one_line(one["first"]), one_line(one["sender_id"])
     tags = f" [{', '.join(one['tags'])}]" if one["tags"] else ""
     return f"{name}  {at}  {one['confidence']:.2f}  {problems}{tags}  {text}"

@@ -15,6 +15,7 @@ from rasa_core.drawing.svg import Drawing, shorten, write_drawing
 from rasa_core.evaluation.metrics import Evaluation, LabelScores, Pair, spreads_of
 from rasa_core.exceptions import RasaCoreError
 from rasa_core.support.folders import whole_file
+from rasa_core.support.strict_json import encode
 
 SHOWN_MISTAKES: Final = 10
 LONGEST_NAME: Final = 60
@@ -236,3 +237,8 @@ def width_of_terminal() -> int | None:
 
 def _more(count: int) -> list[str]:
     return [f"and {count - SHOWN_MISTAKES} more"] if count > SHOWN_MISTAKES else []
+
+
+def one_line(text: str) -> str:
+    """Return a text without what would end the line, or tell a terminal something; what people type may be anything."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else encode(one)[1:-1] for one in text)

@@ -67,6 +67,15 @@ def test_names_of_any_kind_stay_on_their_line(folder: Path, tmp_path: Path) -> N
     assert r"\u001b[31mred\nline \u202e (at 2)" in told.stdout
 
 
+def test_the_list_shows_what_people_typed_as_they_typed_it(folder: Path, tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path}/typed.db"
+    with store_from_url(address) as store:
+        Agent.load(folder / "old", tracker_store=store).handle_message('Grüße "🍕"\x1b[31m', sender_id="größe")
+    told = run(review_command, address)
+    assert 'Grüße "🍕"\\u001b[31m' in told.stdout
+    assert told.stdout.startswith("größe  ")
+
+
 def test_a_gate_with_nothing_to_look_at_says_so(folder: Path, tmp_path: Path) -> None:
     with store_from_url(f"sqlite:///{tmp_path}/empty.db"):
         told = run(compare_command, folder / "old", folder / "new", "--store", f"sqlite:///{tmp_path}/empty.db")
