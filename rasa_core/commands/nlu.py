@@ -389,10 +389,7 @@ Examples:
 @click.argument("text", required=False)
 @log_options
 def parse(model: Path, text: str | None, verbose: bool, debug: bool) -> None:
-    """Show what the model in the directory MODEL makes of TEXT, or of each line of the standard input.
-
-    MODEL may be the project of a bot, too.
-    """
+    """Show what MODEL, its directory or the project of a bot, makes of TEXT, or of each line of the standard input."""
     start_log(verbose, debug)
     interpreter = NLUModel.load(nlu_model_in(model))
     if text is not None:
