@@ -307,12 +307,8 @@ def _take_project(flags: dict[str, Any]) -> Project | None:
         flags["stories"] = flags["stories"] or ([] if trains else project.test_files) or project.story_files
     if not flags["stories"]:
         understands = [place for place in named if Path(place).is_dir() and Project(place).nlu_files]
-        other = (
-            f" Of NLU data: rasa-core nlu evaluate -d {understands[0]!r} --folds 5"
-            if understands
-            else " Or give the folder of a bot."
-        )
-        raise click.UsageError(f"Missing option '-s' / '--stories'.{other}")
+        other = f" Of NLU data: rasa-core nlu evaluate -d {understands[0]!r} --folds 5" if understands else ""
+        raise click.UsageError(f"Missing option '-s' / '--stories', or the folder of a bot.{other}")
     return project
 
 

@@ -476,7 +476,7 @@ def test_of_a_project_its_tests_are_measured_or_what_it_learnt(tmp_path: Path) -
     assert "Whole stories: 1 of 1 right" in run([str(project), "--failed", "none"]).stdout
     assert "Whole stories: 1 of 1 right" in run(["-d", str(project), "--failed", "none"]).stdout
     assert "Missing option '-s'" in run([str(project / "models" / "dialogue")]).output
-    assert "Or give the folder of a bot." in run([]).output
+    assert "'--stories', or the folder of a bot." in run([]).output
 
 
 def test_a_bot_that_only_understands_is_measured_by_another_command(tmp_path: Path) -> None:
