@@ -249,9 +249,8 @@ def _read_nlu_model(directory: str) -> _Model:
     except ModelError as error:
         problem = str(error)
         if not Path(directory).is_dir():
-            problem = f"there is no such directory. {_TRAIN}, or give the address of an NLU server."
-            if re.fullmatch(r"[\w.-]+:\d+(?:/.*)?", directory):
-                problem += f" Did you mean http://{directory}?"
+            hint = f" Did you mean http://{directory}?" if re.fullmatch(r"[\w.-]+:\d+(?:/.*)?", directory) else ""
+            problem = f"there is no such directory. {_TRAIN}, or give the address of an NLU server.{hint}"
         elif Path(directory, "metadata.json").is_file():
             problem = f"what is there is a dialogue model, or a model of Rasa NLU, which is not read. {_TRAIN}."
         raise InterpreterError(f"cannot read an NLU model at {directory!r}: {problem}") from error

@@ -11,6 +11,10 @@ from rasa_core.checks import Finding, finding
 from rasa_core.exceptions import did_you_mean
 from rasa_core.support.places import Place
 
+_KEYS: Final = (
+    *("text", "buttons", "quick_replies", "image", "elements", "attachment", "custom"),
+    *("channel", "condition", "id", "metadata", "button_type"),
+)
 _BUTTON: Final = re.compile(r"/([^{@\s]+)")
 _NAME: Final = re.compile(r"\{(\w[\w.-]*)\}")
 
@@ -47,6 +51,17 @@ def check_said(
                 if slot not in slots and slot not in words and (hint := did_you_mean(slot, slots)):
                     text = f"the response {name!r} says {{{slot}}}, and the domain has no slot {slot!r}.{hint}"
                     yield finding("unknown-name", "warning", text, [place(name)])
+
+
+def check_keys(
+    templates: Mapping[str, Iterable[Mapping[str, Any]]], place: Callable[[str], Place | None]
+) -> Iterator[Finding]:
+    """Find keys of templates of 0.9 that are nearly those which mean something; others may be for a channel."""
+    for name, variants in templates.items():
+        for key in (key for variant in variants for key in variant if key not in _KEYS):
+            if hint := did_you_mean(str(key), _KEYS):
+                text = f"nothing reads the key {key!r} of the template {name!r}.{hint}"
+                yield finding("unknown-key", "warning", text, [place(name)])
 
 
 def _intents_of_buttons(variant: Mapping[str, Any]) -> Iterator[str]:

@@ -31,10 +31,6 @@ DEFAULT_ACTION_NAMES = (ACTION_LISTEN_NAME, ACTION_RESTART_NAME)
 ACTION_FACTORIES = ("local", "remote")
 CONFIG_KEYS = ("store_entities_as_slots", "restart_intent")
 
-_TEMPLATE_KEYS = (
-    *("text", "buttons", "quick_replies", "image", "elements", "attachment", "custom"),
-    *("channel", "condition", "id", "metadata", "button_type"),
-)
 _SPOKEN_KEYS = ("text", "title", "payload")
 
 Template = dict[str, Any]
@@ -376,15 +372,9 @@ class _Reader:
         if len(self.problems) > before:
             return {}
         if not isinstance(content, dict) or not isinstance(content.get("text", ""), str):
-            shape = "a text, or a mapping with text: and perhaps buttons:, image:, elements:"
-            if isinstance(content, dict):
-                shape += "; its text: is a text, in quotes if it begins with a bracket"
+            shape = "a text, or a mapping with text: (in quotes if it begins with a bracket) and perhaps buttons: ..."
             self.tell(node, f"the template {name!r} is {shape}.")
             return {}
-        for key in content:  # Others may mean something to a channel.
-            if key not in _TEMPLATE_KEYS and (hint := did_you_mean(str(key), _TEMPLATE_KEYS)):
-                problem = f"nothing reads the key {key!r} of the template {name!r}.{hint}"
-                self.problems.append(Problem("warning", problem, place_of(self.name, node)))
         if "text" not in content and not {"elements", "image", "attachment", "custom"} & set(content):
             self.tell(node, f"the template {name!r} has no text:.")
         buttons = content.get("buttons") or []

@@ -385,6 +385,13 @@ templates:
     ]
 
 
+def test_a_key_of_a_template_that_is_nearly_one_is_told() -> None:
+    domain = "action_factory: remote\nintents: [a]\nactions: [utter_x]\ntemplates:\n  utter_x:\n"
+    (found,) = check_stories(f"{domain}  - text: hi\n    button: []\n    mood: glad\n", _file("## one\n* a\n- utter_x"))
+    assert (found.kind, found.places[0].line) == ("unknown-key", 5)
+    assert "nothing reads the key 'button' of the template 'utter_x'. Did you mean 'buttons'" in found.message
+
+
 def test_a_categorical_slot_without_values_is_told_to_have_none() -> None:
     domain = "action_factory: remote\nintents: [a]\nslots: {s: {type: categorical}}\nactions: [x]\n"
     (found,) = check_stories(domain, _file('## one\n* a\n- slot{"s": "v"}\n- x'))
