@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from rasa_core.tracker_store.rows import NO_EVENT
 
 FALLBACKS: Final = frozenset({"action_default_fallback", "action_two_stage_fallback", "action_default_ask_rephrase"})
 NOT_UNDERSTOOD: Final = "nlu_fallback"
@@ -34,6 +37,8 @@ class Digest:
         The lowest confidence of a decision or of an intent, and the position of that event; 1.0 and None if none has.
     problems : dict of str to int
         For each of `PROBLEMS` that there is, the position of the first event that has it.
+    length : int
+        Characters of what was said, as far as that is looked through.
     said, intents, actions, slots
         What to look for.
     """
@@ -46,6 +51,7 @@ class Digest:
     confidence: float = 1.0
     unsure_at: int | None = None
     problems: dict[str, int] = field(default_factory=dict)
+    length: int = 0
     said: list[str] = field(default_factory=list)
     intents: dict[str, None] = field(default_factory=dict)
     actions: dict[str, None] = field(default_factory=dict)
@@ -68,30 +74,31 @@ def digest_of(rows: Iterable[str], since: int = 0) -> Digest:
         Problems before this position are known to a person, and do not count.
     """
     found = Digest()
-    length = 0
     for position, row in enumerate(rows):
-        event = json.loads(row)
-        if not isinstance(event, dict):  # As only a program that writes logs by itself could have it.
-            continue
-        kind = str(event.get("event"))
-        moment = event.get("timestamp") or found.updated
-        found.started = found.started or moment
-        found.updated = moment
-        _TAKE.get(kind, _ignore)(found, event)
-        text = event.get("text")
-        if isinstance(text, str) and length < _LONGEST_TEXT:
-            found.said.append(text[: _LONGEST_TEXT - length])
-            length += len(text)
-        for name in _problems_in(event):
-            if position >= since:
-                found.problems.setdefault(name, position)
-        # Who gave the conversation back to the bot has dealt with why it was paused.
-        if kind in ("resume", "restart"):
-            found.problems.pop("paused", None)
-        sure = _confidence_of(event)
-        if sure is not None and sure < found.confidence and position >= since:
-            found.confidence, found.unsure_at = sure, position
+        with suppress(*NO_EVENT):  # As only a program that writes logs by itself, or a damaged disk, could have it.
+            _take(found, json.loads(row), position, since)
     return found
+
+
+def _take(found: Digest, event: Mapping[str, Any], position: int, since: int) -> None:
+    kind, moment = str(event.get("event")), event.get("timestamp")
+    if isinstance(moment, int | float) and moment:
+        found.updated = moment
+    found.started = found.started or found.updated
+    _TAKE.get(kind, _ignore)(found, event)
+    text = event.get("text")
+    if isinstance(text, str) and found.length < _LONGEST_TEXT:
+        found.said.append(text[: _LONGEST_TEXT - found.length])
+        found.length += len(text)
+    for name in _problems_in(event):
+        if position >= since:
+            found.problems.setdefault(name, position)
+    # Who gave the conversation back to the bot has dealt with why it was paused.
+    if kind in ("resume", "restart"):
+        found.problems.pop("paused", None)
+    sure = _confidence_of(event)
+    if sure is not None and sure < found.confidence and position >= since:
+        found.confidence, found.unsure_at = sure, position
 
 
 def _ignore(found: Digest, event: Mapping[str, Any]) -> None:

@@ -30,6 +30,8 @@ _KNOWN_AGAIN: Final = (
 """Types of events that do nothing with their time."""
 _MOST: Final = 50_000
 _LONGEST: Final = 2000  # characters of a row that is remembered
+NO_EVENT: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading an event from any JSON raises, of types of users' own as well."""
 _FIRST: Final = 20  # rows, of which nobody knows yet how long they are
 _MOST_AT_ONCE: Final = 5000
 
@@ -54,10 +56,11 @@ def events_in(rows: Sequence[str], sender_id: str, start: int = 0, read: ReadRow
     found: list[Event] = []
     try:
         found.extend(map(read, rows))
-    except (ValueError, RecursionError) as error:
+    except NO_EVENT as error:
+        told = str(error).rstrip(".") if isinstance(error, ValueError) else repr(error)
         raise RowError(
             f"row {start + len(found)} of the log of conversation {sender_id!r:.80} holds no event that is known here: "
-            f"{str(error).rstrip('.')}. Import the module that defines it (--import MODULE); if other software has "
+            f"{told}. Import the module that defines it (--import MODULE); if other software has "
             "changed the row, put a backup in its place, or delete the conversation."
         ) from error
     return found

@@ -20,7 +20,15 @@ from rasa_core.tracker_store.search_index import ConversationIndex
 LISTENS = json.dumps({"event": "action", "timestamp": 1.0, "name": "action_listen"})
 
 
-@pytest.fixture(params=['{"event": "nope", "timestamp": 2.0}', "{", '{"event": "slot"}', "[" * 100_000])
+NO_EVENTS = [
+    *('{"event": "nope", "timestamp": 2.0}', "{", '{"event": "slot"}', "[" * 100_000, "5", "[]", "null", "{}"),
+    *('{"event": 5}', '{"event": []}', '{"event": "action", "name": 5, "timestamp": 1.0}'),
+    *('{"event": "action", "name": "a", "timestamp": {}}', '{"event": "user", "timestamp": 1.0, "parse_data": 5}'),
+    '{"event": "reminder", "action": "a", "name": "b", "date_time": [], "timestamp": 1.0}',
+]
+
+
+@pytest.fixture(params=NO_EVENTS)
 def store(request: pytest.FixtureRequest) -> EventLogStore:
     """A store with a conversation that can be read, and one that cannot."""
     store = InMemoryTrackerStore(Domain.from_yaml("intents: [greet]"))
