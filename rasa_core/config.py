@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rasa_core.exceptions import ModelError
+from rasa_core.policies.fallback import FallbackPolicy
+from rasa_core.policies.form_policy import FormPolicy
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.policy import Policy
+from rasa_core.policies.rasa2 import RasaFallbackPolicy, RasaMappingPolicy
+from rasa_core.policies.rules import RulePolicy
 from rasa_core.project import network_of
 from rasa_core.rasa_project.config import read_rasa_config
 from rasa_core.support.problems import told
@@ -43,4 +48,18 @@ def load(
     config = read_rasa_config(config_file, network_of)
     for line in told(config.notes):
         logger.info("%s", line)
-    return config.policies
+    return [*_in_programs(config.policies)]
+
+
+def _in_programs(policies: Iterable[Policy]) -> Iterator[Policy]:
+    """Yield policies as programs make them, where the folder of a bot has others in the place of those of Rasa 2."""
+    forms = False
+    for policy in policies:
+        if isinstance(policy, RasaFallbackPolicy):
+            yield FallbackPolicy(policy.nlu_threshold, policy.core_threshold, policy.fallback_action_name)
+        elif isinstance(policy, RasaMappingPolicy) or (isinstance(policy, RulePolicy) and policy.old_forms):
+            forms = True
+        else:
+            yield policy
+    if forms:
+        yield FormPolicy()

@@ -155,6 +155,11 @@ def test_the_policies_in_a_file(tmp_path: Path) -> None:
     file.write_text("policies:\n- name: KerasPolicy\n  max_history: 4\n- name: MemoizationPolicy\n- name: FormPolicy\n")
     found = config.load(file)
     assert [type(policy) for policy in found] == [KerasPolicy, MemoizationPolicy, RulePolicy]
+    file.write_text("policies: [{name: FallbackPolicy, core_threshold: 0.2}, MappingPolicy]\n")
+    fallback, rules = config.load(file)
+    assert isinstance(fallback, FallbackPolicy)
+    assert (fallback.core_threshold, fallback.fallback_action_name) == (0.2, "action_default_fallback")
+    assert isinstance(rules, RulePolicy)
     assert [type(policy) for policy in config.load(None, max_history=2)] == [MemoizationPolicy, KerasPolicy]
 
 
@@ -213,7 +218,7 @@ FALLBACK: Final = "- name: FallbackPolicy\n  nlu_threshold: 0.4\n  fallback_acti
     ("more", "kinds"),
     [
         (FALLBACK, ["MemoizationPolicy", "FallbackPolicy"]),
-        ("- name: FormPolicy\n", ["MemoizationPolicy", "RulePolicy"]),
+        ("- name: FormPolicy\n", ["RulePolicy", "RasaMappingPolicy", "MemoizationPolicy"]),
     ],
 )
 @pytest.mark.parametrize("way", [[], ["default"]])
@@ -224,10 +229,10 @@ def test_train_takes_the_policies_from_a_file(
     flags = ["-d", "weather_domain.yml", "-s", "stories.md", "-o", "models/dialogue", "-c", "policies.yml"]
     told = CliRunner().invoke(train_command, [*way, *flags, "--endpoints", "endpoints.yml"])
     assert told.exit_code == 0, told.output
-    assert ("policies.yml:4: FormPolicy: replaced by RulePolicy." in told.output) is ("FormPolicy" in more)
+    assert ("policies.yml:4: FormPolicy: replaced by RulePolicy" in told.output) is ("FormPolicy" in more)
     agent = Agent.load("models/dialogue")
     assert [type(policy).__name__ for policy in agent.policy_ensemble.policies] == kinds
-    assert agent.policy_ensemble.policies[0].max_history == 4
+    assert next(one for one in agent.policy_ensemble.policies if type(one) is MemoizationPolicy).max_history == 4
 
 
 def test_train_interactive_teaches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

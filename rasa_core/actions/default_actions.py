@@ -19,6 +19,7 @@ from rasa_core.events import (
 from rasa_core.events.rasa3 import ActiveLoop, SessionStarted
 from rasa_core.exceptions import LogTooLongError
 from rasa_core.rasa3.domain_parts import REQUESTED_SLOT, SNIPPET, TWO_STAGE_FALLBACK
+from rasa_core.rasa3.history import RasaHistory
 from rasa_core.responses import ResponseDispatcher
 from rasa_core.trackers import DialogueStateTracker
 
@@ -97,11 +98,28 @@ def _deactivate_loop(runner: RunsActions, dispatcher: ResponseDispatcher, tracke
 
 def _revert(runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
     """Take back the turns in which it was asked what the user meant, and let the last message be what was meant."""
+    return [UserUtteranceReverted(), ActionExecuted(ACTION_LISTEN_NAME), _again(tracker, is_sure=True)]
+
+
+def _again(tracker: DialogueStateTracker, *, is_sure: bool) -> UserUttered:
+    """Return the last message once more, `is_sure` if the user has made sure of its intent."""
     message = tracker.latest_message
-    parse = {**message.parse_data, "intent": {**message.intent, "confidence": 1.0}}  # The user has made sure of it.
+    intent = message.intent | ({"confidence": 1.0} if is_sure else {})
     metadata = message.metadata or message.parse_data.get("metadata") or None  # A head has it in the parse alone.
-    again = UserUttered(message.text, parse_data=parse, input_channel=message.input_channel, metadata=metadata)
-    return [UserUtteranceReverted(), ActionExecuted(ACTION_LISTEN_NAME), again]
+    parse = {**message.parse_data, "intent": intent}
+    return UserUttered(message.text, parse_data=parse, input_channel=message.input_channel, metadata=metadata)
+
+
+def _revert_fallback(runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
+    """Take back the questions of a fallback of Rasa 2, and what was not understood; the answer counts in its place."""
+    assert isinstance(tracker.history, RasaHistory)
+    before, last = ["", "", *tracker.history.actions_before(tracker.active_state())][-2:]
+    asked_again = ASK_REPHRASE in (last, before if last == ASK_AFFIRMATION else "")
+    taken = 2 * (last == ASK_AFFIRMATION) + 3 * asked_again
+    if not taken:
+        return []
+    again = _again(tracker, is_sure=last == ASK_AFFIRMATION)  # In other words, it is as sure as these are.
+    return [*[UserUtteranceReverted() for _ in range(taken)], ActionExecuted(ACTION_LISTEN_NAME), again]
 
 
 def _ask_affirmation(runner: RunsActions, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
@@ -157,7 +175,7 @@ DEFAULT_ACTIONS: Final[Mapping[str, Run]] = {
     "action_session_start": _session_start,
     "action_default_fallback": _default_fallback,
     "action_deactivate_loop": _deactivate_loop,
-    "action_revert_fallback_events": _revert,
+    "action_revert_fallback_events": _revert_fallback,
     ASK_AFFIRMATION: _ask_affirmation,
     ASK_REPHRASE: _ask_rephrase,
     TWO_STAGE_FALLBACK: _two_stage_fallback,

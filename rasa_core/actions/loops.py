@@ -90,6 +90,9 @@ class FormRun:
 
     def _found(self) -> list[SlotSet]:
         """Return what the message fills once the form is going on."""
+        if self._form.of_rasa_2:
+            taken = self._runner.taken(self._form, self._tracker, None, begins=True)
+            return [SlotSet(slot, value) for slot, value in taken.items()]
         now = self._tracker.ahead([ActiveLoop(self._form.name)], self._runner.domain)
         found = self._runner.filled(self._dispatcher, now, Loop(self._form.name))
         return [event for event in found if isinstance(event, SlotSet)]
@@ -116,9 +119,15 @@ class FormRun:
             # It goes on after something else, and the message was no answer; the validation may still choose a slot.
             return self._validated({})
         requested = self._requested_before()
-        filled = self._tracker.slots_since_message()
-        own = {key: value for key, value in filled.items() if self._needs(key) or key == requested}
+        if self._form.of_rasa_2:
+            own = self._runner.taken(self._form, self._tracker, requested, begins=False)
+        else:
+            filled = self._tracker.slots_since_message()
+            own = {key: value for key, value in filled.items() if self._needs(key) or key == requested}
         validated = self._validated(own)
+        if self._form.of_rasa_2:
+            named = {event.key for event in validated if isinstance(event, SlotSet)}
+            validated = [*validated, *(SlotSet(key, value) for key, value in own.items() if key not in named)]
         # A validation may find by itself what the mappings did not, and then there was an answer; or it refuses itself.
         answers = any(isinstance(event, SlotSet) and event.key != REQUESTED_SLOT for event in validated)
         refuses = any(isinstance(event, ActionExecutionRejected) for event in validated)

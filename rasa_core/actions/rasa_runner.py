@@ -15,7 +15,7 @@ from rasa_core.dispatcher import Dispatcher
 from rasa_core.domain import Domain
 from rasa_core.events import BotUttered, Event, SlotSet
 from rasa_core.exceptions import CallersActionError, RasaCoreError, RemoteActionError
-from rasa_core.rasa3.domain_parts import SESSION_START
+from rasa_core.rasa3.domain_parts import SESSION_START, Form
 from rasa_core.rasa3.history import VALIDATION, Loop
 from rasa_core.rasa3.mappings import options_in
 from rasa_core.responses import ResponseDispatcher
@@ -146,6 +146,12 @@ class RasaRunner:
     def extract_slots(self, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker) -> list[Event]:
         """Return what the latest message sets, by mappings, the bot's own actions, and their validation."""
         return self.filled(dispatcher, tracker, tracker.history.loop)
+
+    def taken(
+        self, form: Form, tracker: DialogueStateTracker, requested: str | None, *, begins: bool
+    ) -> dict[str, Any]:
+        """Return the slots that a form of Rasa 2 fills from the latest message; see `SlotFiller.take`."""
+        return self._filler.take(form, tracker, requested, begins=begins)
 
     def filled(self, dispatcher: ResponseDispatcher, tracker: DialogueStateTracker, loop: Loop | None) -> list[Event]:
         """Return the same, for when a loop is going on that has only just begun."""

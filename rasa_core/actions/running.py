@@ -25,6 +25,9 @@ class RunsActions(Protocol):
     def filled(  # noqa: D102
         self, dispatcher: Any, tracker: Any, loop: Any
     ) -> list[Event]: ...
+    def taken(  # noqa: D102
+        self, form: Any, tracker: Any, requested: str | None, *, begins: bool
+    ) -> dict[str, Any]: ...
 
 
 class NotValidatedError(RasaCoreError):

@@ -48,6 +48,12 @@ class SlotFiller:
         self._parts: RasaParts = domain.rasa
         self._lists = {slot.name for slot in domain.slots if isinstance(slot, RasaListSlot)}
         self._shared = {form.name: self._shared_in(form) for form in self._parts.forms.values()}
+        old = {form.name for form in self._parts.forms.values() if form.of_rasa_2}
+        # Forms of Rasa 2 take what they need when they run.
+        self._at_messages = {
+            slot: tuple(one for one in mappings if not old.intersection(_loops_of(one)))
+            for slot, mappings in self._parts.mappings.items()
+        }
 
     def _shared_in(self, form: Form) -> list[SlotMapping]:
         """Return the mappings of entities by which a message would fill more than one slot of a form."""
@@ -57,9 +63,47 @@ class SlotFiller:
     def fill(self, tracker: DialogueStateTracker, loop: Loop | None) -> Filling:
         """Return what the latest message sets, while `loop` is going on."""
         found = Filling()
-        for slot, mappings in self._parts.mappings.items():
+        for slot, mappings in self._at_messages.items():
             self._fill_slot(slot, mappings, tracker, loop, found)
         return found
+
+    def take(self, form: Form, tracker: DialogueStateTracker, requested: str | None, *, begins: bool) -> dict[str, Any]:
+        """Return the slots that a form of Rasa 2 fills from the latest message: what it asked for, and others.
+
+        Another slot takes an entity that is called as it is, or that no other one of the form takes; `begins` if it
+        takes the intent that begins the form, too.
+        """
+        found: dict[str, Any] = {}
+        message = tracker.latest_message
+        others = [slot for slot in form.required_slots if slot != requested]
+        for slot in [*others, *([] if requested is None else [requested])]:
+            for mapping in self._parts.mappings.get(slot, ()):
+                if form.name in _loops_of(mapping) and _is_meant(mapping, message, form):
+                    value = self._taken(slot, mapping, message) if slot == requested else None
+                    if slot != requested and self._is_open(slot, mapping, form, requested, begins):
+                        value = self._taken(slot, mapping, message)
+                    if value is not None:
+                        found[slot] = value
+                        break
+        return found
+
+    def _is_open(self, slot: str, mapping: SlotMapping, form: Form, requested: str | None, begins: bool) -> bool:
+        """Tell whether a mapping of a form of Rasa 2 works for a slot that was not asked for."""
+        if mapping.kind == "from_trigger_intent":
+            return begins
+        if mapping.kind != "from_entity":
+            return False
+        wanted = self._parts.mappings.get(requested or "", ())
+        entity = next((one.entity for one in wanted if form.name in _loops_of(one) and one.entity), None)
+        is_part = entity == mapping.entity and (mapping.role, mapping.group) != (None, None)
+        return is_part or slot == mapping.entity or mapping not in self._shared[form.name]
+
+    def _taken(self, slot: str, mapping: SlotMapping, message: UserUttered) -> Any:
+        """Return what a mapping of Rasa 2 finds, None for nothing: of several entities, all of them."""
+        if mapping.kind == "from_entity":
+            values = [entity.get("value") for entity in message.entities if mapping.takes(entity)]
+            return (values if slot in self._lists or len(values) > 1 else values[0]) if values else None
+        return message.text if mapping.kind == "from_text" else mapping.value
 
     def _fill_slot(
         self,
@@ -107,6 +151,8 @@ def _is_meant(mapping: SlotMapping, message: UserUttered, form: Form | None) -> 
         return name in mapping.intents
     if name in mapping.not_intents:
         return False
+    if mapping.fills:  # In Rasa 2, that is no part of a form.
+        return True
     # What a form ignores, no slot takes while it is going on, but by mappings for other loops.
     ignores = form is not None and name in form.ignored_intents
     return not ignores or form is None or bool(mapping.conditions and form.name not in _loops_of(mapping))

@@ -45,7 +45,7 @@ from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.rules import UNFOLLOWED, RulePolicy, follows_rules, unfit_policies
 from rasa_core.rasa3.domain_parts import RASA_DEFAULT_ACTIONS, RASA_DEFAULT_INTENTS, RasaParts
 from rasa_core.rasa3.endpoints import read_endpoints
-from rasa_core.rasa3.mappings import SlotMapping
+from rasa_core.rasa3.mappings import SlotMapping, options_in
 from rasa_core.rasa_project.config import RasaConfig, read_rasa_config
 from rasa_core.rasa_project.files import RasaFiles, keys_of
 from rasa_core.stories.builder import LOST, NO_ACTION, UNKNOWN_NAME
@@ -218,7 +218,8 @@ def _asks(form: str, slot: str) -> Iterator[str]:
 def _mappings(domain: Domain, parts: RasaParts) -> Iterator[Finding]:
     for slot, mappings in parts.mappings.items():
         place = parts.lines.get(("slots", slot))
-        for mapping in mappings:
+        # That a slot takes the entity of its name, nobody has written.
+        for mapping in (one for one in mappings if not one.fills):
             for kind, name, known in _named_by(mapping, domain, parts):
                 if name is not None and name not in known:
                     text = f"a mapping of the slot {slot!r} names the {kind} {name!r}, which the domain does not have."
@@ -301,6 +302,7 @@ def _unused_intents(parts: RasaParts, read: ReadStories, words: set[str]) -> Ite
     said = [one.intent for one in _events(read) if isinstance(one, UserUttered)]
     used = {intent.get(key) for intent in said for key in ("name", RETRIEVAL_KEY)}
     used |= {intent for mappings in parts.mappings.values() for one in mappings for intent in one.intents}
+    used |= {name for name, options in options_in(parts.content["intents"]).items() if options.get("triggers")}
     for name in parts.intents:
         names = {name, name.partition("/")[0]}  # Stories name the intent of a part.
         if not names & used and not names & words and name not in RASA_DEFAULT_INTENTS:

@@ -26,6 +26,7 @@ from rasa_core.domain import Domain
 from rasa_core.model_folder import DIALOGUE_MODEL
 from rasa_core.nlu.pipeline import keys_of
 from rasa_core.policies.configured import configured_policies
+from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.keras_policy import KerasPolicy
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.policy import Policy
@@ -121,13 +122,13 @@ def _domain_for(domain: str | Path, file: str | Path | None) -> Domain:
     return domain_of_rasa_1(domain) if is_old else domain_of(domain, None)
 
 
-def _policies_in(file: str | Path, domain: Domain) -> tuple[Sequence[Policy], dict[str, Any]]:
+def _policies_in(file: str | Path, domain: Domain) -> tuple[Sequence[Policy] | PolicyEnsemble, dict[str, Any]]:
     """Return the policies that a file names, and the options of training in it; say what is not as it was."""
     if domain.rasa is not None:
         config = read_rasa_config(file, network_of)
         for line in told(config.notes):
             click.echo(line)
-        return config.policies, {} if config.epochs is None else {"most_epochs": config.epochs}
+        return config.ensemble(), {} if config.epochs is None else {"most_epochs": config.epochs}
     found = configured_policies(keys_of(file), network_of)
     found.choose_action(domain.action_names)
     for line in (*found.notes, *found.passed_over):

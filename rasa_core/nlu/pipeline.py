@@ -16,7 +16,7 @@ They change an answer in their order, as in Rasa: a later classifier overrules a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -150,26 +150,12 @@ def pipeline_in(path: str | Path, *, ignores_own: bool = False) -> PipelineConfi
     parts = [] if _is_named(keys.get("pipeline")) else entries_of(keys, "pipeline")
     if not parts:
         return None
-    found = read_pipeline(parts, ignores_own=ignores_own)
-    policies = [part.data for part in entries_of(keys, "policies")]
-    # Both would ask twice; the one in the pipeline is the newer way to say it.
-    has_fallback = any(step["kind"] == "FallbackClassifier" for step in found.steps)
-    return found if has_fallback else replace(found, steps=(*found.steps, *_fallbacks_in(policies)))
+    return read_pipeline(parts, ignores_own=ignores_own)
 
 
 def _is_named(pipeline: Part | None) -> bool:
     """Tell whether a pipeline is one of Rasa 1 that is called by its name, which the network stands for."""
     return pipeline is not None and pipeline.written in _NAMED_PIPELINES
-
-
-def _fallbacks_in(policies: Iterable[Any]) -> list[Step]:
-    """Return the step that tells what is not understood, as a fallback among the policies of Rasa 2 did itself."""
-    for one in policies:
-        name = str(one.get("name")).rpartition(".")[2] if isinstance(one, dict) else ""
-        if name in ("FallbackPolicy", "TwoStageFallbackPolicy") and "nlu_threshold" in one:
-            given = {"threshold": one["nlu_threshold"], "ambiguity_threshold": one.get("ambiguity_threshold")}
-            return [{"kind": "FallbackClassifier", **_checked("FallbackClassifier", given)}]
-    return []
 
 
 def keys_of(path: str | Path) -> dict[str, Part]:

@@ -41,6 +41,9 @@ _MODULES = {
     "Policy": "policy",
     "PolicyEnsemble": "ensemble",
     "Prediction": "policy",
+    "RasaFallbackPolicy": "rasa2",
+    "RasaMappingPolicy": "rasa2",
+    "RasaTwoStageFallbackPolicy": "rasa2",
     "RulePolicy": "rules",
     "SimplePolicyEnsemble": "ensemble",
 }

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet
 from rasa_core.events.base import SHORT_FINGERPRINT
 from rasa_core.exceptions import MissingModelError, ModelError, UnsupportedDialogueModelError
-from rasa_core.policies.policy import Policy, Prediction, Stream, Trackers
+from rasa_core.policies.policy import Opinion, Policy, Prediction, Stream, Trackers
 from rasa_core.support.stored_models import KnownByName, reading
 from rasa_core.version import __version__
 
@@ -311,7 +311,8 @@ def most_confident(policies: Iterable[Policy], tracker: DialogueStateTracker, do
     rejected = tracker.history.rejected
     names, best, winner = domain.action_names, None, None
     events: list[Event] = []
-    best_rank = (False, -1.0, -math.inf)
+    best_rank = way_rank = (False, -1.0, -math.inf)
+    giving_way: tuple[Policy, tuple[Opinion, Sequence[float]]] | None = None
     for policy in policies:
         # One that has scores and nothing else to say, and cannot win any more: no network is asked where rules decide.
         has_scores_alone = type(policy).opinion is Policy.opinion
@@ -325,8 +326,13 @@ def most_confident(policies: Iterable[Policy], tracker: DialogueStateTracker, do
             scores = [0.0 if name == rejected else score for name, score in zip(names, scores, strict=True)]
         top = max(scores, default=0.0)
         rank = (opinion.no_user, top, policy.priority_for(tracker))
-        if top >= policy.threshold and rank > best_rank:
+        if policy.gives_way:
+            way_rank, giving_way = rank, (policy, (opinion, scores))
+        elif top >= policy.threshold and rank > best_rank:
             best_rank, winner, best = rank, policy, (opinion, scores)
+    is_passed = winner is not None and winner.PASSES_FORMS and best_rank[1] > 0.0
+    if giving_way is not None and way_rank > best_rank and not is_passed:
+        best_rank, (winner, best) = way_rank, giving_way
     if best is None:
         return Prediction(ACTION_LISTEN_NAME, 0.0, None, dict.fromkeys(names, 0.0))
     (opinion, scores), top = best, best_rank[1]

@@ -8,7 +8,7 @@ import json
 import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -114,6 +114,9 @@ class Policy(KnownByName, ABC):
     HIGHEST_SCORE: ClassVar[float] = math.inf
     """No score of this policy is above this; it is not asked where it cannot win any more."""
 
+    PASSES_FORMS: ClassVar[bool] = False
+    """Whether a policy that `gives_way` does so to this one."""
+
     priority: int = 1
     threshold: float = 0.0
     _featurizer: TrackerFeaturizer | None = None  # For subclasses whose constructor does not call this one.
@@ -182,6 +185,16 @@ class Policy(KnownByName, ABC):
 
     def outdo(self) -> None:
         """Tell by the scores alone what the priority tells, from now on: the ensemble knows no priorities."""
+
+    @property
+    def named_actions(self) -> Mapping[str, str]:
+        """The actions that its options name, by option; the domain has to have them."""
+        return {}
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether it decides only where the best of the others is none that passes forms."""
+        return False
 
     def reason(self, tracker: DialogueStateTracker) -> str | None:
         """Return what the caller should know about a decision of this policy, in a sentence; None for nothing."""

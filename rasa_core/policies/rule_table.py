@@ -260,14 +260,14 @@ class LoopInterruptions:
         self.resumed: dict[tuple[str | None, Asked], None] = dict.fromkeys(map(_as_pair, resumed))
         self.left_alone: dict[tuple[str | None, Asked], None] = dict.fromkeys(map(_as_pair, left_alone))
 
-    def learn(self, states: Sequence[Asked], action: str) -> None:
-        """Take note of what follows these states."""
+    def learn(self, states: Sequence[Asked], action: str, *, always: bool = False) -> None:
+        """Take note of what follows these states; `always` if whatever follows a message resumes the loop."""
         present = dict(states[-1])
         loop = next((name.removeprefix(LOOP_PREFIX) for name, on in present.items() if on and _is_loop(name)), None)
         if loop is None:
             return
         before = _previous(states[-2]) if len(states) > 1 else None
-        if LISTENED in present and action == loop:
+        if LISTENED in present and (always or action == loop):
             self.resumed[before, states[-1]] = None
         elif LISTENED not in present and action != loop:
             self.left_alone[before, states[-1]] = None

@@ -79,6 +79,9 @@ class RulePolicy(Policy):
     listens_after_fallback
         Whether the bot listens once the action of the fallback has run, as with ``FallbackPolicy`` of Rasa 2; without
         it, one that takes nothing back is chosen again and again.
+    old_forms
+        Whether it does what ``FormPolicy`` of Rasa 2 did: intents of every bot are left to others, a form gives way to
+        what an intent triggers, and goes on after a message, but not by itself after other talk.
     priority
         Takes the place of that of the class.
     """
@@ -95,6 +98,7 @@ class RulePolicy(Policy):
         check_for_contradictions: bool = True,
         *,
         listens_after_fallback: bool = False,
+        old_forms: bool = False,
         priority: int | None = None,
     ) -> None:
         super().__init__(priority=priority)
@@ -104,6 +108,7 @@ class RulePolicy(Policy):
         self.restrict_rules = restrict_rules
         self.check_for_contradictions = check_for_contradictions
         self.listens_after_fallback = listens_after_fallback
+        self.old_forms = old_forms
         self.table = RuleTable()
         self.interruptions = LoopInterruptions()
         self.in_stories: frozenset[str] = frozenset()
@@ -136,7 +141,7 @@ class RulePolicy(Policy):
             self.interruptions.learn(entry.key, entry.action)
         for tracker in stories:
             for states, action in turns_of(tracker):
-                self.interruptions.learn(states, action)
+                self.interruptions.learn(states, action, always=self.old_forms)
         used, contradicted = sources_in_stories(self, stories, domain)
         decided, wrong, contradictions = check_rules(self, rules, domain, restrict_rules=self.restrict_rules)
         # As in Rasa, which does not hide either what another rule always decides in the place of.
@@ -165,6 +170,16 @@ class RulePolicy(Policy):
         events: tuple[Event, ...] = (LoopInterrupted(True),) if decision.is_interrupted else ()
         return Opinion(scores, decision.no_user, self._is_hidden(decision, domain), events)
 
+    @property
+    def named_actions(self) -> dict[str, str]:  # noqa: D102
+        name = self.core_fallback_action_name
+        is_asked = self.enable_fallback_prediction or name != DEFAULT_FALLBACK
+        return {"core_fallback_action_name": name} if is_asked else {}
+
+    @property
+    def gives_way(self) -> bool:  # noqa: D102
+        return self.old_forms
+
     def is_beaten_by_fallback(self, action: str | None, domain: Domain) -> bool:
         """Tell whether the fallback comes even where a rule or loop says this: as sure, and earlier in the domain."""
         if action is None or not self.enable_fallback_prediction or self.core_fallback_threshold < self.HIGHEST_SCORE:
@@ -188,12 +203,17 @@ class RulePolicy(Policy):
         latest, history = tracker.latest_action_name, tracker.history
         if not isinstance(history, RasaHistory):
             return Decision(None)
-        if latest == ACTION_LISTEN_NAME:
+        if latest == ACTION_LISTEN_NAME and not self.old_forms:
             action = DEFAULT_ACTION_OF.get(str(tracker.latest_message.intent.get("name")))
             if action is not None and history.heard:
                 return Decision(action, DEFAULT)
         loop = history.loop
-        if loop is not None and not loop.rejected:
+        if loop is not None and self.old_forms and latest in (ACTION_LISTEN_NAME, loop.name):
+            if loop.rejected and self.interruptions.is_resumed(history.states_for_rules(tracker.active_state())):
+                return Decision(None, is_interrupted=True)
+            action = ACTION_LISTEN_NAME if latest == loop.name else loop.name
+            return Decision(action, f"loop {loop.name} {action}")
+        if loop is not None and not loop.rejected and not self.old_forms:
             action = ACTION_LISTEN_NAME if latest == loop.name else loop.name
             return Decision(action, f"loop {loop.name} {action}", no_user=True)
         return self._by_rules(history, tracker.active_state())
@@ -245,7 +265,7 @@ class RulePolicy(Policy):
 
     def _added_options(self) -> dict[str, bool]:
         """Return the options that models have where they are used alone, so that the others keep their bytes."""
-        return {"listens_after_fallback": True} if self.listens_after_fallback else {}
+        return {name: True for name in ("listens_after_fallback", "old_forms") if getattr(self, name)}
 
     @classmethod
     def load(cls, path: str | Path) -> RulePolicy:
@@ -302,9 +322,9 @@ def unfit_policies(domain: Domain, policies: Sequence[Policy]) -> list[str]:
     found = []
     if domain.rasa is not None and domain.rasa.forms and not rules:
         found.append("the domain has forms, and only RulePolicy runs them: add it to policies: in config.yml.")
-    for policy in rules:
-        name = policy.core_fallback_action_name
-        if name not in domain.action_map and (policy.enable_fallback_prediction or name != DEFAULT_FALLBACK):
-            hint = did_you_mean(name, domain.action_map)
-            found.append(f"the domain has no action {name!r}, the core_fallback_action_name: of RulePolicy.{hint}")
+    for policy in policies:
+        for option, name in policy.named_actions.items():
+            if name not in domain.action_map:
+                hint = did_you_mean(name, domain.action_map)
+                found.append(f"the domain has no action {name!r}, the {option}: of {type(policy).__name__}.{hint}")
     return found

@@ -69,6 +69,8 @@ class Form:
     name: str
     required_slots: tuple[str, ...]
     ignored_intents: frozenset[str] = frozenset()
+    of_rasa_2: bool = False
+    """Whether its mappings stood under it: then nothing else that fills one of its slots is an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +295,7 @@ def _merged(
             merger.content["responses"][name] = variants
     content = merger.content | {key: list(found) for key, found in (names or {}).items() if not merger.content[key]}
     if is_old:
-        content = modernised(content, names_in(content["entities"]))
+        content = modernised(content)
     return _Checker(content, merger.lines).parts()
 
 
@@ -394,6 +396,5 @@ class _Checker:
                 "%s: unknown key %r of the form %r is ignored.%s",
                 self.lines.get(("forms", name)), unknown[0], name, hint,
             )  # fmt: skip
-        return Form(
-            name, tuple(map(str, required or ())), frozenset(map(str, as_list(described.get("ignored_intents"))))
-        )
+        ignored = frozenset(map(str, as_list(described.get("ignored_intents"))))
+        return Form(name, tuple(map(str, required or ())), ignored, MAPPED in described)

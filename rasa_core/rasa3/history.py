@@ -335,6 +335,11 @@ class RasaHistory(History):
         """Return the last states, the present one last, of which none is hidden."""
         return [*self._all.all(), state]
 
+    def actions_before(self, state: State) -> list[str]:
+        """Return what was done lately but for listening, the latest last; nothing of turns that a loop handled."""
+        names = (_previous(one) for one in self.states_for_rules(state))
+        return [name for name in names if name not in (None, ACTION_LISTEN_NAME)]
+
     def is_whole(self, count: int) -> bool:
         """Tell whether `states_for_rules`, which are so many, begin where the conversation does."""
         return count == self._all.total + 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -109,18 +109,19 @@ MAPPED: Final = "mapped"
 """Of a form of Rasa 2, as it is kept: its slots with the mappings that stood under it."""
 
 
-def modernised(content: Mapping[str, Any], entities: Collection[str]) -> dict[str, Any]:
+def modernised(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of a domain of Rasa 2 as Rasa 3 would have it.
 
-    A slot takes the entity of its name, unless it has ``auto_fill: false``. A mapping of a form works while the form
-    goes on; ``from_text`` and ``from_intent`` only while their slot is asked for.
+    A slot takes the entity of its name, whether that is listed or not, unless it has ``auto_fill: false``. A mapping of
+    a form works while the form goes on; ``from_text`` and ``from_intent`` only while their slot is asked for.
     """
     slots: Slots = {name: dict(one) for name, one in content["slots"].items() if isinstance(one, dict)}
     own: dict[str, list[dict[str, Any]]] = {name: list(one.get("mappings") or []) for name, one in slots.items()}
+    fills = (content.get("config") or {}).get("store_entities_as_slots", True)
     forms = {name: _form(name, one or {}, own) for name, one in content["forms"].items()}
     for name, one in slots.items():
         # Last, as Rasa 2 filled a slot by itself only where no mapping of a form had.
-        if "mappings" not in one and one.pop(AUTO_FILL, True) is not False and name in entities:
+        if "mappings" not in one and one.pop(AUTO_FILL, True) is not False and fills:
             own[name].append({"type": "from_entity", "entity": name, AUTO_FILL: True})
         one["mappings"] = own[name] or [{"type": "custom"}]  # Rasa 3 wants one; this one does nothing by itself.
     return {**content, "slots": slots, "forms": forms}

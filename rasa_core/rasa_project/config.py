@@ -10,10 +10,10 @@ RulePolicy                     the same
 TEDPolicy; of Rasa 1 the       `KerasPolicy`, with its ``max_history``, and its ``epochs`` at most
 Keras-, Embedding-,
 SklearnPolicy
-FallbackPolicy (2.x)           `RulePolicy`, with its threshold and action
-FormPolicy,                    `RulePolicy`
-TwoStageFallbackPolicy (2.x)
-MappingPolicy (2.x)            `RulePolicy`, without a fallback unless one of those three is there
+FallbackPolicy (2.x),          the same, as `rasa_core.policies.rasa2` has them
+TwoStageFallbackPolicy (2.x),
+MappingPolicy (2.x)
+FormPolicy (2.x)               `RulePolicy` with ``old_forms``, unless config.yml names one
 UnexpecTEDIntentPolicy         left out
 a policy of somebody's own     an error, or left out where that is wanted
 =============================  ======================================================================
@@ -32,6 +32,13 @@ from rasa_core.policies.augmented_memoization import AugmentedMemoizationPolicy
 from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.memoization import MemoizationPolicy
 from rasa_core.policies.policy import Policy
+from rasa_core.policies.rasa2 import (
+    FORM_PRIORITY,
+    RULE_PRIORITY,
+    RasaFallbackPolicy,
+    RasaMappingPolicy,
+    RasaTwoStageFallbackPolicy,
+)
 from rasa_core.policies.rules import RulePolicy
 from rasa_core.rasa_project.imports import IMPORTER
 from rasa_core.support.places import Place
@@ -60,12 +67,19 @@ _OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "RulePolicy": RULE_OPTIONS,
 }
 """What a mistyped option may have been meant to be."""
+_THRESHOLDS: Final = ("core_fallback_threshold", "core_threshold", "nlu_threshold", "ambiguity_threshold")
+_NAMES: Final = (
+    *("core_fallback_action_name", "fallback_action_name", "fallback_core_action_name", "fallback_nlu_action_name"),
+    "deny_suggestion_intent_name",
+)
 _TYPES: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
     "max_history": ("a number of states, or 0 for all", lambda value: type(value) is int and value >= 0),
     "priority": ("a whole number", lambda value: type(value) is int),
-    "core_fallback_threshold": ("a number from 0 to 1", lambda value: type(value) in (int, float) and 0 <= value <= 1),
-    "core_threshold": ("a number from 0 to 1", lambda value: type(value) in (int, float) and 0 <= value <= 1),
-    "core_fallback_action_name": ("the name of an action", lambda value: isinstance(value, str)),
+    **{
+        name: ("a number from 0 to 1", lambda value: type(value) in (int, float) and 0 <= value <= 1)
+        for name in _THRESHOLDS
+    },
+    **{name: ("the name of an action", lambda value: isinstance(value, str)) for name in _NAMES},
     **{
         name: ("true or false", lambda value: isinstance(value, bool))
         for name in ("enable_fallback_prediction", "restrict_rules", "check_for_contradictions")
@@ -73,11 +87,15 @@ _TYPES: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
 }
 RECIPES: Final = ("default.v1",)
 _NETWORKS: Final = ("TEDPolicy", "KerasPolicy", "EmbeddingPolicy", "SklearnPolicy")
-_OLD_RULES: Final = ("FormPolicy", "MappingPolicy", "TwoStageFallbackPolicy", "FallbackPolicy")
-_OF_OLD_RULES: Final = (
-    *("name", "priority", "nlu_threshold", "ambiguity_threshold", "core_threshold", "fallback_action_name"),
-    "fallback_core_action_name",
-)
+_FALLBACKS: Final[Mapping[str, tuple[type[RasaFallbackPolicy], Mapping[str, str]]]] = {
+    name: (kind, {option: option for option in options} | {"fallback_core_action_name": "fallback_action_name"})
+    for name, kind, options in (
+        ("FallbackPolicy", RasaFallbackPolicy, (*_THRESHOLDS[1:], "fallback_action_name")),
+        ("TwoStageFallbackPolicy", RasaTwoStageFallbackPolicy, (*_THRESHOLDS[1:], *_NAMES[1:])),
+    )
+}
+"""Fallbacks of Rasa 2: the class, and its parameter for each option."""
+_OLD_RULES: Final = ("FormPolicy", "MappingPolicy", *_FALLBACKS)
 _LEFT_OUT: Final = ("UnexpecTEDIntentPolicy",)
 _PACKAGES: Final = ("rasa", "rasa_core")
 """With which the names of policies may begin; before Rasa 1, it was called as this package is."""
@@ -152,6 +170,7 @@ def read_rasa_config(path: str | Path, network: MakesNetwork, *, ignores_own: bo
         ({"name": name}, Place(str(path))) for name in DEFAULT_POLICIES
     ]
     wrong = []
+    config.policies += _beside_old_rules(described for described, _ in named)
     for described, place in named:
         try:
             _add(config, described, place, network)
@@ -160,6 +179,10 @@ def read_rasa_config(path: str | Path, network: MakesNetwork, *, ignores_own: bo
             config.notes.append(Note(place, described["name"], "left out", "left out, as it is one's own"))
     if wrong and not ignores_own:
         raise ModelError("\n".join(wrong))
+    has_old = any(isinstance(policy, RasaFallbackPolicy | RasaMappingPolicy) for policy in config.policies)
+    for policy in config.policies:
+        if has_old and isinstance(policy, RulePolicy) and "priority" not in vars(policy):
+            policy.priority = RULE_PRIORITY
     return config
 
 
@@ -210,16 +233,12 @@ def _add(config: RasaConfig, described: Mapping[str, Any], place: Place, network
     if name in _LEFT_OUT:
         note = replace(note, fate="left out", message="left out, as nothing stands for it")
     elif name in _OLD_RULES:
-        _add_rules(config, _options_of_old_rules(name, described, config.policies))
-        text = ", which takes triggers: of intents for rules" if name == "MappingPolicy" else ""
-        unused = tuple(key for key in described if key not in _OF_OLD_RULES)
-        note = replace(note, fate="replaced", message=f"replaced by RulePolicy{text}", unused=unused)
+        note = replace(note, unused=_add_old_rules(config, name, described))
+        if name == "FormPolicy":
+            note = replace(note, fate="replaced", message="replaced by RulePolicy, which runs forms as it did")
     elif name == "RulePolicy":
-        options = {
-            **{"enable_fallback_prediction": True, "check_for_contradictions": True},  # Whatever stands for others.
-            **{key: described[key] for key in RULE_OPTIONS if key in described},
-        }
-        _add_rules(config, options, _priority(described))
+        options = {key: described[key] for key in RULE_OPTIONS if key in described}
+        config.policies.append(RulePolicy(**options, priority=_priority(described)))
     elif name in _NETWORKS:
         epochs, of_featurizer = described.get("epochs"), _history_of_featurizer(described)
         config.policies.append(network(described.get("max_history", of_featurizer) or None))
@@ -270,27 +289,32 @@ def _priority(described: Mapping[str, Any]) -> int | None:
     return priority if isinstance(priority, int) and not isinstance(priority, bool) else None
 
 
-def _options_of_old_rules(name: str, described: Mapping[str, Any], before: Iterable[Policy]) -> dict[str, Any]:
-    """Return the options of `RulePolicy` in the place of a policy of Rasa 2.
+def _beside_old_rules(described: Iterable[Mapping[str, Any]]) -> list[Policy]:
+    """Return what the policies of Rasa 2 need that config.yml does not name."""
+    names = [one["name"].rpartition(".")[2] for one in described]
+    if "RulePolicy" in names or not set(names) & set(_OLD_RULES):
+        return []
+    # Restarting and going back is known to every bot, here; in Rasa 2, only with MappingPolicy or RulePolicy.
+    found: list[Policy] = [] if "MappingPolicy" in names else [RasaMappingPolicy()]
+    # What it does is in the history for all policies, so that nothing of it is hidden.
+    forms = RulePolicy(
+        enable_fallback_prediction=False, check_for_contradictions=False, old_forms=True, priority=FORM_PRIORITY
+    )
+    return [forms, *found]
 
-    MappingPolicy alone leaves what is not known unanswered. A form that gets no answer is asked again after a fallback.
-    """
+
+def _add_old_rules(config: RasaConfig, name: str, described: Mapping[str, Any]) -> tuple[str, ...]:
+    """Add a policy of Rasa 2, and return which of its options do nothing."""
+    known, priority = {"name", "priority"}, _priority(described)
     if name == "MappingPolicy":
-        is_first = not any(isinstance(policy, RulePolicy) for policy in before)
-        # What it does is in the history for all policies, so that nothing of it is hidden.
-        return {"enable_fallback_prediction": False, "check_for_contradictions": False} if is_first else {}
-    names = {"core_threshold": "core_fallback_threshold"}
-    names |= dict.fromkeys(("fallback_action_name", "fallback_core_action_name"), "core_fallback_action_name")
-    given = {ours: described[theirs] for theirs, ours in names.items() if theirs in described}
-    if name != "FormPolicy":
-        given["listens_after_fallback"] = True
-    return {"enable_fallback_prediction": True, **given}
-
-
-def _add_rules(config: RasaConfig, options: Mapping[str, Any], priority: int | None = None) -> None:
-    """Add a `RulePolicy`, or give the one that there is more options."""
-    for policy in config.policies:
-        if isinstance(policy, RulePolicy):  # Several policies of Rasa 2 are one here.
-            vars(policy).update(options)
-            return
-    config.policies.append(RulePolicy(**options, priority=priority))
+        config.policies.append(RasaMappingPolicy(priority=priority))
+    elif name == "FormPolicy":
+        forms = next((one for one in config.policies if isinstance(one, RulePolicy) and one.old_forms), None)
+        if forms is not None and priority is not None:
+            forms.priority = priority
+    else:
+        kind, options = _FALLBACKS[name]
+        known |= set(options)
+        given = {options[key]: described[key] for key in described if key in options}
+        config.policies.append(kind(**given, priority=priority))
+    return tuple(key for key in described if key not in known)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 from rasa_core.domain import Domain
-from rasa_core.events import UserUttered
 from rasa_core.exceptions import ModelError, did_you_mean
 from rasa_core.rasa3.domain_parts import (
     DATA_KEYS,
@@ -21,9 +20,7 @@ from rasa_core.rasa3.domain_parts import (
     OldResponses,
     read_rasa_domain,
 )
-from rasa_core.rasa3.mappings import options_in
 from rasa_core.rasa3.retrieval import asked_in_parts, holds_responses, responses_in
-from rasa_core.rasa3.rule import Rule, rules_of_old_policies
 from rasa_core.rasa_project.imports import SETTINGS as _SETTINGS
 from rasa_core.rasa_project.imports import imported_files
 from rasa_core.rasa_project.signs import (
@@ -180,25 +177,7 @@ class RasaFiles:
         read = YamlStoryReader(self.domain, problems).read_files(self.story_files)
         if files := self.markdown_files:
             read.steps += StoryFileReader(self.domain, problems=problems).read_stories(files)
-        read.rules += self._rules_of_old_policies(read)
         return read
-
-    def _rules_of_old_policies(self, read: ReadStories) -> Iterator[Rule]:
-        found = policies_in(self.config_file)
-        parts = self.domain.rasa
-        if found is None or parts is None:
-            return iter(())
-        options = options_in(parts.content["intents"])
-        triggers = {
-            intent: (str(one["triggers"]), parts.lines.get(("intents", intent), found.place))
-            for intent, one in options.items()
-            if one.get("triggers")
-        }
-        steps = (event for steps in read.steps for step in steps for event in step.events)
-        events = [*steps, *(event for rule in read.rules for event, _ in rule.steps)]
-        told = {str(event.intent.get("name")) for event in events if isinstance(event, UserUttered)}
-        policies = [one if isinstance(one, dict) else {"name": one} for one in found.data or ()]
-        return rules_of_old_policies(policies, triggers, told, found.place)
 
     @property
     def channels(self) -> frozenset[str]:

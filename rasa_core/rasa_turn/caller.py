@@ -227,7 +227,12 @@ class CallerTurns:
         except ActionRejectedError:
             prediction = self.predict(tracker)
             return [ActionExecutionRejected(form, prediction.policy, prediction.confidence)]
-        return [event for event in _asked(events)[-1:] if event not in validation]
+        decided = _asked(events)[-1:]
+        if self.domain.rasa is not None and self.domain.rasa.forms[form].of_rasa_2:  # Its slots are not set before.
+            decided = [
+                event for event in events if isinstance(event, SlotSet) and event.key != REQUESTED_SLOT
+            ] + decided
+        return [event for event in decided if event not in validation]
 
 
 def _asked(events: Iterable[Event]) -> list[SlotSet]:

@@ -148,7 +148,7 @@ def _problems_in(event: Mapping[str, Any]) -> Iterator[str]:
         return
     if event.get("error"):
         yield "failed"
-    if name in FALLBACKS or event.get("policy") in ("FallbackPolicy", "TwoStageFallbackPolicy"):
+    if name in FALLBACKS or str(event.get("policy")).endswith(("FallbackPolicy", "TwoStageFallbackPolicy")):
         yield "fallback"
     if event.get("predicted") not in (None, name):
         yield "deviates"

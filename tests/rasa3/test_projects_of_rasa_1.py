@@ -135,8 +135,8 @@ def test_a_form_of_the_action_server_triggers_and_parts_of_an_intent_work_as_in_
         answers = [[one["text"] for one in agent.handle_message(text) or ()] for text in heard]
     assert answers == [["Hello"], ["Which tea?"], ["Coming"]]
     file = tmp_path / "config.yml"
-    assert f"{file}:4: MappingPolicy: replaced by RulePolicy, which takes triggers: of intents for rules." in said
-    assert any(line.startswith(f"{file}:5: ") and "not used: deny_suggestion_intent_name" in line for line in said)
+    assert f"{file}:5: FormPolicy: replaced by RulePolicy, which runs forms as it did." in said
+    assert not [line for line in said if f"{file.name}:" in line and "MappingPolicy" in line]
 
 
 def test_responses_in_markdown_are_said_and_are_no_stories(tmp_path: Path) -> None:
@@ -229,13 +229,11 @@ def test_networks_of_rasa_1_are_stood_for(tmp_path: Path) -> None:
     write(tmp_path, **{"config.yml": NETWORKS})
     config = read_rasa_config(tmp_path / "config.yml", network_of)
     assert [type(policy).__name__ for policy in config.policies] == [
-        *("MemoizationPolicy", "KerasPolicy", "KerasPolicy", "KerasPolicy", "RulePolicy"),
+        *("RulePolicy", "MemoizationPolicy", "KerasPolicy", "KerasPolicy", "KerasPolicy", "RasaMappingPolicy"),
     ]
-    assert [policy.max_history for policy in config.policies[1:3]] == [2, 4]
+    assert [policy.max_history for policy in config.policies[2:4]] == [2, 4]
     assert [line.partition("config.yml:")[2] for line in told(config.notes)] == [
         "10: EmbeddingPolicy, SklearnPolicy: replaced by KerasPolicy; not used: attn_shift_range.",
-        "14: rasa.core.policies.mapping_policy.MappingPolicy: replaced by RulePolicy, which takes triggers: of intents "
-        "for rules.",
     ]
 
 
