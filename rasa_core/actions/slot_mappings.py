@@ -79,9 +79,9 @@ class SlotFiller:
         for slot in [*others, *([] if requested is None else [requested])]:
             for mapping in self._parts.mappings.get(slot, ()):
                 if form.name in _loops_of(mapping) and _is_meant(mapping, message, form):
-                    value = self._taken(slot, mapping, message) if slot == requested else None
-                    if slot != requested and self._is_open(slot, mapping, form, requested, begins):
-                        value = self._taken(slot, mapping, message)
+                    is_asked = slot == requested and mapping.kind != "from_trigger_intent"
+                    is_open = is_asked or (slot != requested and self._is_open(slot, mapping, form, requested, begins))
+                    value = self._taken(slot, mapping, message) if is_open else None
                     if value is not None:
                         found[slot] = value
                         break

@@ -271,3 +271,10 @@ def test_a_caller_validates_what_a_form_of_rasa_2_takes(tmp_path: Path) -> None:
     assert answer["slots_to_validate"] == {"colour": "red"}
     answer = agent.continue_message_handling("ada", "validate_shirt_form", [SlotSet("colour", "blue")])
     assert (answer["next_action"], answer["requested_slot"], slots(agent)["colour"]) == ("shirt_form", None, "blue")
+
+
+def test_the_intent_that_begins_a_form_is_no_answer_to_its_question(tmp_path: Path) -> None:
+    domain = DOMAIN.replace("not_intent: book}", "intent: inform}")
+    agent = bot(tmp_path, "MemoizationPolicy", "FormPolicy", domain=domain)
+    assert (say(agent, "/book"), heard(agent, "inform", 1.0, SIZE)) == (["Size?"], ["Colour?"])
+    assert (heard(agent, "hi"), "colour" in slots(agent)) == ([], False)
