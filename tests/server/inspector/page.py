@@ -137,6 +137,9 @@ class Page:
 
     def steps(self) -> list[str]:
         """Return the names of what is shown of the conversation: of actions and slots, and what was said."""
+        # What is new has no text before it is drawn, which only then is known to be in view.
+        frames = "requestAnimationFrame(() => requestAnimationFrame(() => arguments[0]()))"
+        self.driver.execute_async_script(frames)
         return self.texts(".step.action b, .step .bubble > .said, .step .chip.slot, .step .rule")
 
     # -- what a loop of the page is made of
