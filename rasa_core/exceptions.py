@@ -128,8 +128,8 @@ class ClientError(RasaCoreError, RuntimeError):
     """A server answered a client call with an error, or not at all."""
 
 
-def brief(error: BaseException, longest: int = 1000) -> str:
-    """Return what kind an exception is of and what it says, as a text that can be kept, whatever raised it."""
+def brief(error: object, longest: int = 1000) -> str:
+    """Return of what kind an exception is and what it says, as a text that can be kept, whatever raised it."""
     try:
         said = str(error)
     except Exception:  # Of a class that somebody else wrote.

@@ -24,6 +24,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Final
 from urllib.parse import quote, unquote_plus
 
+from rasa_core.exceptions import brief
 from rasa_core.support.work import UNDER_WAY, Work
 
 FORMATS: Final = ("text", "json")
@@ -191,8 +192,8 @@ class _Formatter(logging.Formatter):
 class _TextFormatter(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
         work = UNDER_WAY.get()
-        record.work = "" if work is None else f"/{work.request_id}"
-        return self._lines.hidden(super().format(record), work)
+        told = {"msg": _message_of(record), "args": None, "work": "" if work is None else f"/{work.request_id}"}
+        return self._lines.hidden(super().format(logging.makeLogRecord({**vars(record), **told})), work)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         if not record.message.isprintable():  # What people sent may be quoted in it, and must not forge a line.
@@ -219,4 +220,5 @@ def _message_of(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except Exception:  # From any code that logs: a line that cannot be formed must not be lost.
-        return str(record.msg)
+        # What is no text may fail once more, such as an exception of somebody's own that cannot be said.
+        return record.msg if isinstance(record.msg, str) else brief(record.msg)

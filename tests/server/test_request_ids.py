@@ -231,6 +231,22 @@ def test_other_servers_are_told_the_id(action_server: tuple[str, list[str | None
     assert ids == ["mine"]
 
 
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+@pytest.mark.parametrize(
+    ("message", "values", "told"), [("at %d", ("noon",), "at %d"), (Unspeakable(), (), "Unspeakable")]
+)
+def test_a_record_that_cannot_be_formed_is_a_line_all_the_same(
+    log_format: str, message: object, values: tuple[object, ...], told: str
+) -> None:
+    record = logging.LogRecord("bot", logging.ERROR, "bot.py", 1, message, values, None)
+    assert told in LogStyle(log_format).formatter().format(record)
+
+
 def test_work_ends_where_it_was_begun() -> None:
     with under_way(Work("a")), under_way(Work("b")):
         pass
