@@ -95,7 +95,7 @@ def rows_up_to(
                 f"than {most} characters. Ask for its tracker with ?events=false, or read the events with "
                 "rasa-core store export."
             )
-        count = min(_MOST_AT_ONCE, 1 + (most - length) * len(rows) // length)
+        count = min(_MOST_AT_ONCE, 1 + (most - length) * len(rows) // max(length, 1))
     return rows
 
 

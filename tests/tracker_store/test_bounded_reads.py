@@ -11,6 +11,7 @@ from werkzeug.test import Client
 from rasa_core.agent import Agent
 from rasa_core.server import conversations, create_app, rasa3, told_events, visits
 from rasa_core.tracker_store import EventLogStore
+from rasa_core.tracker_store.rows import rows_up_to
 
 MOST = 12
 
@@ -114,3 +115,7 @@ def test_a_story_that_would_take_long_to_write_is_refused(client: Client, monkey
     assert client.get("/conversations/short/story").status_code == 200
     answer = client.get("/conversations/long/story")
     assert (answer.status_code, "at most 1000 is written" in answer.text) == (400, True)
+
+
+def test_rows_of_a_damaged_log_may_be_empty() -> None:
+    assert rows_up_to(100, lambda start, stop: [""] * (stop - start), "x", 5, 90) == [""] * 85
