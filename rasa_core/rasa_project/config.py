@@ -237,7 +237,7 @@ def _add(config: RasaConfig, described: Mapping[str, Any], place: Place, network
         if name == "FormPolicy":
             note = replace(note, fate="replaced", message="replaced by RulePolicy, which runs forms as it did")
     elif name == "RulePolicy":
-        options = {key: described[key] for key in RULE_OPTIONS if key in described}
+        options = {key: described[key] for key in RULE_OPTIONS if described.get(key) is not None}
         config.policies.append(RulePolicy(**options, priority=_priority(described)))
     elif name in _NETWORKS:
         epochs, of_featurizer = described.get("epochs"), _history_of_featurizer(described)
@@ -315,6 +315,6 @@ def _add_old_rules(config: RasaConfig, name: str, described: Mapping[str, Any]) 
     else:
         kind, options = _FALLBACKS[name]
         known |= set(options)
-        given = {options[key]: described[key] for key in described if key in options}
+        given = {options[key]: value for key, value in described.items() if key in options and value is not None}
         config.policies.append(kind(**given, priority=priority))
     return tuple(key for key in described if key not in known)

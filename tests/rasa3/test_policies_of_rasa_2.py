@@ -14,6 +14,7 @@ from rasa_core.channels.direct import RestOutputChannel
 from rasa_core.events import SlotSet
 from rasa_core.exceptions import ModelError
 from rasa_core.policies.rasa2 import RasaFallbackPolicy, RasaMappingPolicy, RasaTwoStageFallbackPolicy
+from rasa_core.policies.rules import RulePolicy
 from rasa_core.rasa_project.config import read_rasa_config
 
 DOMAIN: Final = """
@@ -172,6 +173,17 @@ def test_options_of_fallbacks_are_checked(tmp_path: Path) -> None:
     domain = DOMAIN.replace("triggers: utter_chat", "triggers: utter_chatt")
     with pytest.raises(ModelError, match=r"domain\.yml:3: the intent 'chat' triggers 'utter_chatt', .*'utter_chat'"):
         bot(tmp_path, "MemoizationPolicy", "FormPolicy", "MappingPolicy", domain=domain)
+
+
+@pytest.mark.parametrize("option", ["nlu_threshold", "ambiguity_threshold", "core_threshold", "fallback_action_name"])
+@pytest.mark.parametrize("name", ["FallbackPolicy", "TwoStageFallbackPolicy"])
+def test_an_option_without_a_value_is_as_if_it_were_not_there(tmp_path: Path, name: str, option: str) -> None:
+    write(tmp_path, config=f"policies: [{{name: {name}, {option}: }}, {{name: RulePolicy, core_fallback_threshold: }}]")
+    config = read_rasa_config(tmp_path / "config.yml", lambda history: RasaMappingPolicy())
+    fallback, rules = config.policies
+    assert vars(fallback) == vars(type(fallback)())
+    assert isinstance(rules, RulePolicy)
+    assert rules.core_fallback_threshold == RulePolicy().core_fallback_threshold
 
 
 def test_each_old_policy_stands_where_rasa_2_has_it(tmp_path: Path) -> None:
