@@ -49,7 +49,7 @@ from rasa_core.rasa3.mappings import SlotMapping, options_in
 from rasa_core.rasa_project.config import RasaConfig, read_rasa_config
 from rasa_core.rasa_project.files import RasaFiles, keys_of
 from rasa_core.stories.builder import LOST, NO_ACTION, UNKNOWN_NAME
-from rasa_core.stories.yaml import ReadStories
+from rasa_core.stories.yaml import ReadStories, YamlStoryReader
 from rasa_core.stories.yaml_messages import RETRIEVAL_KEY
 from rasa_core.support.places import Place
 from rasa_core.support.problems import UNKNOWN_KEY, Note, Problem
@@ -92,6 +92,7 @@ def check_rasa(
     found += map(_of_problem, problems)
     found += _of_rules(files, read, config, contradictions)
     found += _stories(read, domain, max_history, problems)
+    found += _tests(files)
     data, wrong = check_data_files(list(dict.fromkeys([*files.nlu_files, *nlu_files])))
     found += wrong
     parts = domain.rasa
@@ -172,6 +173,15 @@ def _of_problem(problem: Problem) -> Finding:
     if problem.kind == UNKNOWN_NAME and problem.message.startswith(NO_ACTION):  # Training ends with it.
         return finding(problem.kind, "error", problem.message, [problem.place])
     return finding(problem.kind or "grammar", problem.severity, problem.message, [problem.place])
+
+
+def _tests(files: RasaFiles) -> Iterator[Finding]:
+    """Find what cannot be read in test stories, or names what there is not: training does without, ``evaluate`` not."""
+    problems: list[Problem] = []
+    YamlStoryReader(files.domain, problems).read_files(files.test_files)
+    for problem in problems:
+        kind = "lost-turn" if problem.kind == LOST else problem.kind or "grammar"
+        yield finding(kind, problem.severity, problem.message, [problem.place])
 
 
 def _stories(read: ReadStories, domain: Domain, max_history: int, problems: Sequence[Problem]) -> Iterator[Finding]:

@@ -164,7 +164,7 @@ class YamlStoryReader:
     def _is_untold(self, step: Part, name: str) -> bool:
         """Tell, and warn, that a story is left out since it teaches by words instead of intents."""
         keys = step.keys()
-        if "user" in keys and "intent" not in keys:
+        if "user" in keys and "intent" not in keys and set(_STEP_KEYS).issuperset(keys):
             text = f"the story {name!r} is left out: a user: step without intent: cannot be learnt."
             self._warning(step, text, LOST)
             return True

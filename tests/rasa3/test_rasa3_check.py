@@ -654,3 +654,36 @@ def test_synonyms_that_nothing_looks_at_and_options_that_are_nearly_one_are_told
         "names no EntitySynonymMapper"
         not in told(write(tmp_path / "b", domain=DOMAIN, data__nlu=nlu, config=config))[1]
     )
+
+
+def test_test_stories_are_looked_through_too(tmp_path: Path) -> None:
+    tests = """
+stories:
+- story: as it is
+  steps: [{user: hello, intent: a}, {action: utter_a}]
+- story: nearly
+  steps:
+  - {user: hello, intent: aa}
+  - {action: utter_aa}
+- story: not a step
+  steps:
+  - user hello
+- story: not a key
+  steps:
+  - {user: hello, intnt: a}
+"""
+    domain = "intents: [a]\nresponses: {utter_a: [{text: A.}]}\n"
+    folder = write(tmp_path, domain=domain, data__all="rules:\n- {rule: a, steps: [{intent: a}, {action: utter_a}]}\n")
+    (folder / "tests").mkdir()
+    (folder / "tests/test_stories.yml").write_text(tests, encoding="utf-8")
+
+    code, output = told(folder)
+
+    lines = [line.partition("test_stories.yml:")[2] for line in output.splitlines()[:-1]]
+    assert code == 1
+    assert lines == [
+        "7: warning: in \"nearly\": the domain has no intent 'aa'. Did you mean 'a'? [unknown-name]",
+        "8: warning: in \"nearly\": the domain has no action 'utter_aa'. Did you mean 'utter_a'? [unknown-name]",
+        "11: error: a step is like {intent: greet} or {action: utter_greet}, not 'user hello'. [grammar]",
+        "14: error: a step has no key 'intnt'. Did you mean 'intent'? [grammar]",
+    ]
