@@ -131,8 +131,6 @@ class TurnProcessor:
 
     def understood(self, text: str) -> tuple[dict[str, Any], str]:
         """Return what a text means, as `understand` does, and what the log names as its interpreter."""
-        if self.message_preprocessor is not None:
-            text = self.message_preprocessor(text)
         if names_its_intent(text, self._intents):
             return self._regex.parse(text), signature(self._regex)
         return parsed_by(self.interpreter, text), signature(self.interpreter)
@@ -142,8 +140,10 @@ class TurnProcessor:
 
         Where the log does not have that, as after a rewind or a restart, it is added; an action that is fixed stays so.
         """
-        parsed, by = self.understood(text)
-        self.take_message(tracker, UserUttered(parsed.get("text", text), parse_data=parsed, interpreter=by))
+        if self.message_preprocessor is not None:
+            text = self.message_preprocessor(text)
+        parsed, by = self.understood(text)  # Which may read another text, as one in lower case, than was typed.
+        self.take_message(tracker, UserUttered(text, parse_data=parsed, interpreter=by))
 
     _hear_for_caller = log_message
 

@@ -323,6 +323,13 @@ class TestUnderstanding:
         assert texts(processor.handle_message(UserMessage("GREET"))) == ["hello"]
         assert log(processor)[1] == "/greet"
 
+    def test_a_message_is_logged_as_it_was_typed_though_another_text_was_read(self) -> None:
+        read = {"text": "hi anna", "intent": {"name": "greet", "confidence": 0.9}, "entities": []}
+        processor = make(interpreter=self.Fixed(read), message_preprocessor=str.strip)
+        message = processor.start_message_handling(UserMessage(" Hi ANNA "))["tracker"]["latest_message"]
+        assert message["text"] == "hi anna"
+        assert processor.tracker_store.peek("default").latest_message.text == "Hi ANNA"
+
     def test_what_the_interpreter_adds_is_kept(self) -> None:
         parse = {"text": "hi", "intent": {"name": "greet"}, "entities": [], "sentiment": 0.5}
         processor = make(interpreter=self.Fixed(parse))

@@ -52,8 +52,6 @@ class RasaTurns:
 
     def understood(self, text: str) -> tuple[dict[str, Any], str]:
         """Return what a text means, ``/intent{...}`` as it stands, and what the log names as its interpreter."""
-        if self.message_preprocessor is not None:
-            text = self.message_preprocessor(text)
         if text.lstrip().startswith("/"):
             rasa = self.domain.rasa
             entities = () if rasa is None else rasa.entity_names
@@ -73,11 +71,14 @@ class RasaTurns:
         `runner` is what does both, in the place of that of the bot.
         """
         self.begin_session(tracker, dispatcher, message.metadata, runner)
-        parsed, interpreter = message.parse_data, None
+        text, parsed, interpreter = message.text, message.parse_data, None
         if parsed is None:
-            parsed, interpreter = self.understood((message.text or "").strip())
+            text = (text or "").strip()
+            if self.message_preprocessor is not None:
+                text = self.message_preprocessor(text)
+            parsed, interpreter = self.understood(text)
         said = UserUttered(
-            parsed.get("text", message.text),
+            text,  # As it was typed: an interpreter may read another, as one in lower case.
             # Actions look for it there, too, as what the message told of its user.
             parse_data={**parsed, "metadata": dict(message.metadata)} if message.metadata else parsed,
             input_channel=message.input_channel,

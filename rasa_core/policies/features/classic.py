@@ -129,6 +129,12 @@ class TrackerFeaturizer(KnownByName, ABC):
             return list(states)
         return [with_best_intent_only(state) for state in states]
 
+    def _create_states(
+        self, tracker: Conversation, domain: Names, is_binary_training: bool = False
+    ) -> list[State]:  # As featurizers of users' own call it.
+        states = tracker.last_states(None)
+        return [dict(state) for state in states] if is_binary_training else self.cleaned(states)
+
     def predictions_of(self, tracker: Conversation) -> tuple[list[State], list[ActionExecuted]]:
         """Return the states before the actions of a conversation, and all its actions."""
         actions = [event for event in tracker.applied_events() if isinstance(event, ActionExecuted)]
@@ -144,14 +150,21 @@ class TrackerFeaturizer(KnownByName, ABC):
         """Return, for each conversation, the states that its next prediction is made from."""
 
     def featurize_trackers(self, trackers: Conversations, domain: Names) -> DialogueTrainingData:
-        """Return the arrays to learn from, with y of shape ``(examples, time, actions)``."""
+        """Return the arrays to learn from.
+
+        y has the shape ``(examples, time, actions)``, or ``(examples, actions)`` where the states of each example
+        lead to one action.
+        """
         self.state_featurizer.prepare_from_domain(domain)
         states, actions = self.training_states_and_actions(trackers, domain)
         y = np.full((len(actions), max(map(len, actions), default=0), domain.num_actions), PADDING, np.float32)
         for example, names in enumerate(actions):
             for step, name in enumerate(names):
                 y[example, step] = self.state_featurizer.action_as_one_hot(name, domain)
-        return DialogueTrainingData(self._encode_all(states), y, [len(one) - one.count(None) for one in states])
+        x = self._encode_all(states)
+        if y.shape[1] == 1 != x.shape[1]:
+            y = y[:, 0]
+        return DialogueTrainingData(x, y, [len(one) - one.count(None) for one in states])
 
     def create_X(self, trackers: Conversations, domain: Names) -> Floats:  # noqa: N802
         """Return the array to predict from, shape ``(conversations, time, features)``."""

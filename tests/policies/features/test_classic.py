@@ -27,6 +27,7 @@ from rasa_core.policies.features.single_states import (
     LabelTokenizerSingleStateFeaturizer,
     SingleStateFeaturizer,
 )
+from rasa_core.policies.training_examples import rows_and_actions
 from rasa_core.trackers import DialogueStateTracker
 
 
@@ -421,7 +422,45 @@ class LastTwo(MaxHistoryTrackerFeaturizer):
         self.note = note
 
 
+class EveryOther(TrackerFeaturizer):
+    """Written from the base, as in 0.9: the states of a moment lead to one action."""
+
+    max_history = 2
+
+    def training_states_and_actions(self, trackers, domain):  # type: ignore[no-untyped-def]
+        states, actions = [], []
+        for tracker in trackers:
+            before = self._create_states(tracker, domain, is_binary_training=True)
+            told = [event for event in tracker.applied_events() if isinstance(event, ActionExecuted)]
+            for number, action in enumerate(told):
+                states.append(([None] * 2 + before[: number + 1])[-2:])
+                actions.append([action.action_name])
+        return states, actions
+
+    def prediction_states(self, trackers, domain):  # type: ignore[no-untyped-def]
+        return [([None] * 2 + self._create_states(tracker, domain))[-2:] for tracker in trackers]
+
+
 class TestFeaturizersOfUsers:
+    def test_one_written_from_the_base_teaches_a_network(self, domain, tracker) -> None:
+        data = EveryOther().featurize_trackers([tracker], domain)
+        assert data.y.shape == (len(data.X), domain.num_actions)
+        assert data.X.shape[1:] == (2, domain.num_states)
+        rows, actions = rows_and_actions(data)
+        assert [domain.action_names[action] for action in actions][1:3] == ["utter_greet", "action_listen"]
+        assert rows.shape == (len(actions), 2 * domain.num_states)
+
+    def test_its_states_have_the_best_intent_alone_unless_they_are_those_of_stories(self, domain) -> None:
+        tracker = conversation(domain, "action_listen")
+        tracker.update(guessed(("greet", 0.6), ("bye", 0.4)))
+        featurizer = EveryOther()
+        said, as_told = (
+            featurizer._create_states(tracker, domain)[-1],
+            featurizer._create_states(tracker, domain, True)[-1],
+        )
+        assert (said["intent_greet"], "intent_bye" in said) == (1.0, False)
+        assert (as_told["intent_greet"], as_told["intent_bye"]) == (0.6, 0.4)
+
     def test_what_they_hold_comes_back(self, domain, tmp_path) -> None:
         LastTwo("mine", 0.5).persist(tmp_path)
         loaded = MaxHistoryTrackerFeaturizer.load(tmp_path)
