@@ -236,8 +236,9 @@ def message_result(example: NLUExample, parse: dict[str, Any]) -> MessageResult:
     """Return what was found of a message, beside what was expected."""
     intent = parse["intent"] or {}
     meant = best_understood(parse)
-    # Of a retrieval intent, examples name the part, faq/hours, which the response selector tells.
-    for part in parse.get("response_selector", {}).get(meant.get("name"), {}).get("ranking", ())[:1]:
+    selected = parse.get("response_selector", {}).get(meant.get("name"), {})
+    # Of a retrieval intent, examples name the part, faq/hours, which the response selector tells; or else the whole.
+    for part in selected.get("ranking", ())[:1] if meant.get("name") != example.intent else ():
         whole, meant = meant, {**meant, "name": part["intent_response_key"]}
         intent = meant if intent.get("name") == whole.get("name") else intent
     labels = (_label(one["entity"], one.get("role"), one.get("group")) for one in parse["entities"])

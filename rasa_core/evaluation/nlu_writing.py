@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 from rasa_core.evaluation import tables
-from rasa_core.nlu.reading import ROOT, read_training_text
-from rasa_core.nlu.training_data import NLUDataError, NLUExample
+from rasa_core.nlu.text_formats import read_markdown
+from rasa_core.nlu.training_data import ROOT, NLUDataError, NLUExample, TrainingDataBuilder
 from rasa_core.support.marked_text import EntitySpan
 
 
@@ -74,7 +74,7 @@ def _reads_as(example: NLUExample, text: str) -> bool:
     """Whether a text can be written into a file, and reads as the message."""
     try:
         text.encode()  # Half of a surrogate pair cannot be written.
-        read = read_training_text(text).examples
+        read = read_markdown(text, TrainingDataBuilder("<messages>")).examples
     except (NLUDataError, UnicodeEncodeError):
         return False
     return len(read) == 1 and read[0] == example

@@ -4,43 +4,54 @@
 Service           What is read
 ================  =================================================================================================
 LUIS              ``utterances``, of which ``endPos`` is the last character of an entity; ``regex_features``; lists
-                  of entities (``closedLists``), as synonyms and lookup tables
-Wit               ``utterances``, or ``data`` in older ones, where the intent is an entity called ``intent``
-Dialogflow        the folder: ``intents/NAME_usersays_LANGUAGE.json`` has the messages of the intent ``NAME``, and
-                  ``entities/NAME_entries_LANGUAGE.json`` the values of an entity and their synonyms, or
-                  its regular expressions, if ``entities/NAME.json`` says so
+                  of entities (``closedLists``), as synonyms and lookup tables; lists of phrases, as lookup tables;
+                  and the same of the service that came after it (Conversational Language Understanding)
+Wit               ``utterances``, or ``data`` in older ones, where the intent is an entity called ``intent``; the
+                  values of an entity and their synonyms, in ``entities/NAME.json``
+Dialogflow        the folder; see `rasa_core.nlu.dialogflow`
 Watson Assistant  the examples of ``intents``, and of ``entities`` their values, synonyms and patterns
 ================  =================================================================================================
 
-What else they say, such as dialogues and answers, is left out.
+What else they say, such as dialogues and answers, is left out; what is left out of their messages is told.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from pathlib import PurePath
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from rasa_core.nlu.dialogflow import is_dialogflow, is_part_of_agent, read_dialogflow
+from rasa_core.nlu.export_items import ExportReader, are_all, list_of, objects
+from rasa_core.nlu.offsets import count_utf16
 from rasa_core.nlu.training_data import TrainingData, TrainingDataBuilder
-from rasa_core.support.marked_text import MOST_SHOWN, EntitySpan, as_value
+from rasa_core.support.marked_text import EntitySpan
 
-LUIS, WIT, DIALOGFLOW, WATSON = "LUIS", "Wit", "Dialogflow", "Watson Assistant"
+LUIS, CLU, WIT, DIALOGFLOW, WATSON = (
+    "LUIS",
+    "Conversational Language Understanding",
+    "Wit",
+    "Dialogflow",
+    "Watson Assistant",
+)
 
+_OUT_OF_SCOPE: Final = "out_of_scope"
 _HINT: Final = re.compile(
-    r'"(?:luis_schema_version|utterances|traits|data|isTemplate|synonyms|examples|dialog_nodes|counterexamples|webhookUsed|isOverridable)"\s*:'
+    r'"(?:luis_schema_version|projectFileVersion|utterances|traits|data|isTemplate|synonyms|examples|dialog_nodes'
+    r'|counterexamples|webhookUsed|isOverridable|trainingPhrases|keywords)"\s*:'
 )
 """Stands in every export, so that a text without it need not be decoded."""
-_FILE: Final = re.compile(r"(.+)_(usersays|entries)_[\w-]+")
-_WHERE: Final[dict[str | None, str]] = {LUIS: "utterances", WIT: "utterances", WATSON: "examples of intents"}
-_IS_REGEX: Final = re.compile(r'"isRegexp"\s*:\s*true')
-DIALOGFLOW_FILES: Final = (
+_WHERE: Final[dict[str | None, str]] = {
+    LUIS: "utterances",
+    CLU: "utterances of assets",
+    WIT: "utterances",
+    WATSON: "examples of intents",
+}
+_DIALOGFLOW_FILES: Final = (
     "give the folder, as it was exported, in which intents/greet_usersays_en.json has the messages of the intent greet"
 )
-"""What is expected of an export of Dialogflow."""
-_PART_OF_AN_AGENT: Final = ("webhookUsed", "isOverridable", "googleAssistant")
+_NOT_READ: Final = {"interactionModel": "an Alexa skill", "sampleUtterances": "Amazon Lex", "slot_name": "Snips"}
+_EXPORTED: Final = re.compile(rf'"({"|".join(_NOT_READ)})"\s*:')
 
 
 def may_be_export(text: str) -> bool:
@@ -50,43 +61,42 @@ def may_be_export(text: str) -> bool:
 
 def service_of(content: Any, name: str) -> str | None:
     """Return the service that has exported some content of JSON as a file of this name; None for all else."""
+    if is_dialogflow(content, name):
+        return DIALOGFLOW
     if isinstance(content, list):
-        if _FILE.fullmatch(PurePath(name).stem) and _is_of_dialogflow(content):
-            return DIALOGFLOW
         return WIT if _are_utterances(content) else None
     if not isinstance(content, dict):
         return None
     if "luis_schema_version" in content:
         return LUIS
-    if _are_utterances(content.get("utterances")) or _are_utterances(content.get("data")):
+    if "projectFileVersion" in content and isinstance(content.get("assets"), dict):
+        return CLU
+    if any(_has_utterances(content.get(key)) for key in ("utterances", "data")) or _keywords(content):
         return WIT
-    is_skill = "dialog_nodes" in content or "counterexamples" in content
-    return WATSON if is_skill or _all(content.get("intents"), "examples", list, "intent") else None
+    skill = _skill(content)
+    is_skill = "dialog_nodes" in skill or "counterexamples" in skill
+    return WATSON if is_skill or are_all(skill.get("intents"), "examples", list, "intent") else None
 
 
-def is_part_of_agent(content: Any) -> bool:
-    """Whether content is from Dialogflow, but of a file that holds no messages, or is not called after its intent."""
-    if isinstance(content, list):
-        return _is_of_dialogflow(content)
-    return isinstance(content, dict) and any(key in content for key in _PART_OF_AN_AGENT)
-
-
-def _is_of_dialogflow(content: list[Any]) -> bool:
-    if _all(content, "data", list):
-        return all(isinstance(part, dict) and "text" in part for one in content for part in one["data"])
-    return _all(content, "value", str, "synonyms")
+def what_else(content: Any, text: str) -> str | None:
+    """Return what JSON that is not read as an export seems to be, and what to do; None if nobody knows."""
+    if is_part_of_agent(content):
+        return f"a part of an export of Dialogflow; {_DIALOGFLOW_FILES}"
+    found = _EXPORTED.search(text)
+    return f"an export of {_NOT_READ[found[1]]}, of which nothing is read" if found else None
 
 
 def read_export(content: Any, text: str, builder: TrainingDataBuilder) -> TrainingData:
     """Return the data in an export, of which `text` is what was decoded; raise `NLUDataError` with file and line."""
-    read: Mapping[str | None, Callable[[_Reader, Any], None]] = {
+    read: Mapping[str | None, Callable[[ExportReader, Any], None]] = {
         LUIS: _read_luis,
+        CLU: _read_clu,
         WIT: _read_wit,
-        DIALOGFLOW: _read_dialogflow,
+        DIALOGFLOW: read_dialogflow,
         WATSON: _read_watson,
     }
     service = service_of(content, builder.name)
-    read[service](_Reader(text, builder), content)
+    read[service](ExportReader(text, builder), content)
     found = builder.data()
     if service != DIALOGFLOW and not (found.examples or found.lookups or found.regexes):
         builder.line = 1
@@ -94,185 +104,170 @@ def read_export(content: Any, text: str, builder: TrainingDataBuilder) -> Traini
     return found
 
 
-class _Reader:
-    """Adds what is found to a builder, with the line in which it stands."""
-
-    def __init__(self, text: str, builder: TrainingDataBuilder) -> None:
-        self.builder = builder
-        self._text, self._line, self._counted = text, 1, 0
-
-    def example(
-        self, text: Any, intent: Any, entities: Callable[[str], Iterable[EntitySpan]], beginning: str | None = None
-    ) -> None:
-        """Add a message; `entities` returns what is marked in its text, of which a `beginning` may stand alone."""
-        with self.builder.each(self._line_of(text if beginning is None else beginning)):
-            if not isinstance(text, str):
-                self.builder.fail(f"the message {json.dumps(text)[:MOST_SHOWN]} is no text.")
-            self.builder.add_example(text, intent if isinstance(intent, str) and intent else None, entities(text))
-
-    def values(self, entity: Any, value: Any, synonyms: Iterable[Any]) -> None:
-        """Add a value of an entity, and the texts that stand for it."""
-        with self.builder.each(self._line_of(value)):
-            texts = [one for one in synonyms if isinstance(one, str) and one.strip()]
-            if not isinstance(value, str) or not value.strip() or not isinstance(entity, str):
-                self.builder.fail(f"the value {json.dumps(value)[:MOST_SHOWN]} of {entity!r} is no text.")
-            for one in texts:
-                if one != value:
-                    self.builder.add_synonym(one, value)
-            self.builder.add_lookup(entity, dict.fromkeys([value, *texts]))
-
-    def span(self, text: str, start: Any, end: Any, name: Any, *, value: Any = None, role: str = "") -> EntitySpan:
-        """Return an entity of a message; fail if it cannot be one."""
-        if not isinstance(name, str) or not name.strip():
-            self.builder.fail(f"an entity of {text[:MOST_SHOWN]!r} has no name.")
-        if type(start) is not int or type(end) is not int or not 0 <= start <= end <= len(text):
-            self.builder.fail(f"the entity {name[:MOST_SHOWN]!r} stands outside of {text[:MOST_SHOWN]!r}.")
-        return EntitySpan(start, end, name.strip(), as_value(value) or text[start:end], role)
-
-    def regex(self, name: Any, pattern: Any) -> None:
-        """Add a regular expression."""
-        with self.builder.each(self._line_of(pattern)):
-            if isinstance(name, str) and isinstance(pattern, str):
-                self.builder.add_regex(name, pattern)
-
-    def _line_of(self, written: Any) -> int:
-        """Return the line in which a text stands, behind that of the last call; that one if it is not found."""
-        for form in (json.dumps(written, ensure_ascii=False), json.dumps(written)):
-            if (at := self._text.find(form, self._counted)) >= 0:
-                self._line += self._text.count("\n", self._counted, at)
-                self._counted = at
-                break
-        return self._line
+# -- LUIS
 
 
-def _read_luis(reader: _Reader, content: Mapping[str, Any]) -> None:
-    for one in _objects(content, "utterances"):
+def _read_luis(reader: ExportReader, content: Mapping[str, Any]) -> None:
+    said = objects(content, "utterances")
+    reader.are_utf16 = count_utf16((one.get("text"), *_luis_ends(each), None) for one, each in _marked(said))
+    for one in said:
 
         def entities(text: str, one: Mapping[str, Any] = one) -> list[EntitySpan]:
-            return [_luis_span(reader, text, each) for each in _objects(one, "entities")]
+            found = objects(one, "entities")
+            for each in found:
+                for part in objects(each, "children"):
+                    reader.part_left_out(part.get("entity"))
+            return [reader.span(text, *_luis_ends(each), each.get("entity"), role=each.get("role")) for each in found]
 
         reader.example(one.get("text"), one.get("intent"), entities)
-    for one in _objects(content, "closedLists"):
-        for values in _objects(one, "subLists"):
-            reader.values(one.get("name"), values.get("canonicalForm"), _list(values.get("list")))
-    for one in _objects(content, "regex_features"):
+    for one in objects(content, "patterns"):
+        reader.left_out(one.get("pattern"), "a pattern of messages")
+    for one in objects(content, "closedLists"):
+        for values in objects(one, "subLists"):
+            reader.values(one.get("name"), values.get("canonicalForm"), list_of(values.get("list")))
+    for one in (*objects(content, "phraselists"), *objects(content, "model_features")):
+        if isinstance(one.get("words"), str) and one.get("activated", True):
+            for word in filter(str.strip, one["words"].split(",")):
+                reader.values(one.get("name"), word.strip(), ())
+    for one in objects(content, "regex_features"):
         if one.get("activated", True):
             reader.regex(one.get("name"), one.get("pattern"))
-    for one in _objects(content, "regex_entities"):
+    for one in objects(content, "regex_entities"):
         reader.regex(one.get("name"), one.get("regexPattern"))
 
 
-def _luis_span(reader: _Reader, text: str, marked: Mapping[str, Any]) -> EntitySpan:
-    last, role = marked.get("endPos"), marked.get("role")
-    end = last + 1 if type(last) is int else None
-    return reader.span(
-        text, marked.get("startPos"), end, marked.get("entity"), role=role if isinstance(role, str) else ""
-    )
+def _luis_ends(marked: Mapping[str, Any]) -> tuple[Any, Any]:
+    last = marked.get("endPos")
+    return marked.get("startPos"), last + 1 if type(last) is int else None
 
 
-def _read_wit(reader: _Reader, content: Any) -> None:
+def _read_clu(reader: ExportReader, content: Mapping[str, Any]) -> None:
+    assets = content["assets"]
+    said = objects(assets, "utterances")
+    reader.are_utf16 = count_utf16((one.get("text"), *_clu_ends(each), None) for one, each in _marked(said))
+    for one in said:
+
+        def entities(text: str, one: Mapping[str, Any] = one) -> list[EntitySpan]:
+            return [reader.span(text, *_clu_ends(each), each.get("category")) for each in objects(one, "entities")]
+
+        reader.example(one.get("text"), one.get("intent"), entities)
+    for entity in objects(assets, "entities"):
+        listed = entity.get("list")
+        for values in objects(listed, "sublists") if isinstance(listed, dict) else ():
+            texts = [text for one in objects(values, "synonyms") for text in list_of(one.get("values"))]
+            reader.values(entity.get("category"), values.get("listKey"), texts)
+
+
+def _clu_ends(marked: Mapping[str, Any]) -> tuple[Any, Any]:
+    start, length = marked.get("offset"), marked.get("length")
+    return start, start + length if type(start) is int and type(length) is int else None
+
+
+# -- Wit
+
+
+def _read_wit(reader: ExportReader, content: Any) -> None:
+    if isinstance(content, dict) and (keywords := _keywords(content)):
+        for name, value, texts in keywords:
+            reader.values(name, value, texts)
+        return
     found = content if isinstance(content, list) else content.get("utterances") or content.get("data")
-    for one in found:
-        marked = _objects(one, "entities")
+    said = [one for one in found if isinstance(one, dict)]
+    ends = ((one.get("text"), each.get("start"), each.get("end"), _wit_value(each)) for one, each in _marked(said))
+    reader.are_utf16 = count_utf16(ends)
+    for one in said:
+        marked = objects(one, "entities")
         # In older ones, whatever is no part of the text is an entity without a place; of these, one is the intent.
         intents = [_unquoted(each.get("value")) for each in marked if each.get("entity") == "intent"]
 
         def entities(text: str, marked: Sequence[Mapping[str, Any]] = marked) -> list[EntitySpan]:
             return [_wit_span(reader, text, each) for each in marked if "start" in each]
 
-        reader.example(one.get("text"), one.get("intent") or next(iter(intents), None), entities)
+        # Newer ones have no intent where a message is out of scope.
+        otherwise = _OUT_OF_SCOPE if "traits" in one else None
+        reader.example(one.get("text"), _named(one.get("intent")) or next(iter(intents), otherwise), entities)
 
 
-def _wit_span(reader: _Reader, text: str, marked: Mapping[str, Any]) -> EntitySpan:
-    name, _, role = str(marked.get("entity") or "").partition(":")
+def _wit_span(reader: ExportReader, text: str, marked: Mapping[str, Any]) -> EntitySpan:
+    written = _named(marked.get("entity"))
+    name, _, role = written.partition(":") if isinstance(written, str) else ("", "", "")
     own = "" if role == name.removeprefix("wit$") else role
+    for part in objects(marked, "entities"):
+        reader.part_left_out(_named(part.get("entity")))
     value = _unquoted(marked.get("value"))
-    return reader.span(text, marked.get("start"), marked.get("end"), name, value=value, role=own)
+    role, group = marked.get("role") or own, marked.get("group")
+    return reader.span(text, marked.get("start"), marked.get("end"), name, value=value, role=role, group=group)
 
 
-def _read_dialogflow(reader: _Reader, content: Sequence[Mapping[str, Any]]) -> None:
-    name, kind = _named(reader.builder.name)
-    is_regex = kind == "entries" and _IS_REGEX.search(reader.builder.beside(f"{name}.json")) is not None
-    for one in content:
-        if kind == "entries" and is_regex:
-            reader.regex(name, one.get("value"))
-        elif kind == "entries":
-            if "@" not in str(one.get("value")):  # Values that are made of other entities.
-                reader.values(name, one.get("value"), _list(one.get("synonyms")))
-        elif one.get("isTemplate") is not True:  # A template names entities, and has none of their values.
-            parts = [(str(part.get("text", "")), _dialogflow_entity(part)) for part in _objects(one, "data")]
-            beginning = parts[0][0] if parts else None
-            reader.example("".join(text for text, _ in parts), name, partial(_spans_of, parts), beginning)
+def _wit_value(marked: Mapping[str, Any]) -> Any:
+    return marked["body"] if isinstance(marked.get("body"), str) else _unquoted(marked.get("value"))
 
 
-def _named(file: str) -> tuple[str, str]:
-    """Return the intent or entity after which a file of Dialogflow is called, and which of the two it is."""
-    found = _FILE.fullmatch(PurePath(file).stem)
-    return (found[1], found[2]) if found else ("", "")
+def _keywords(content: Mapping[str, Any]) -> list[tuple[Any, Any, list[Any]]]:
+    """Return name, value and synonyms of each value in a file of an entity; an older one has them in ``data``."""
+    if isinstance(content.get("data"), dict):
+        inner = content["data"]
+        return [
+            (inner.get("id"), one.get("value"), list_of(one.get("expressions"))) for one in objects(inner, "values")
+        ]
+    found = [one for one in objects(content, "keywords") if "keyword" in one]
+    return [(content.get("name"), one["keyword"], list_of(one.get("synonyms"))) for one in found]
 
 
-def _dialogflow_entity(part: Mapping[str, Any]) -> str:
-    meta, alias = part.get("meta"), part.get("alias")
-    if not isinstance(meta, str) or meta == "@sys.ignore":
-        return ""
-    return alias if isinstance(alias, str) and alias else meta.removeprefix("@")
-
-
-def _spans_of(parts: Iterable[tuple[str, str]], _: str) -> Iterator[EntitySpan]:
-    at = 0
-    for text, entity in parts:
-        if entity:
-            yield EntitySpan(at, at + len(text), entity, text)
-        at += len(text)
-
-
-def _read_watson(reader: _Reader, content: Mapping[str, Any]) -> None:
-    for intent in _objects(content, "intents"):
-        for one in _objects(intent, "examples"):
-
-            def entities(text: str, one: Mapping[str, Any] = one) -> list[EntitySpan]:
-                mentions = _objects(one, "mentions")
-                return [reader.span(text, *_ends(each.get("location")), each.get("entity")) for each in mentions]
-
-            reader.example(one.get("text"), intent.get("intent"), entities)
-    for entity in _objects(content, "entities"):
-        for value in _objects(entity, "values"):
-            for pattern in _list(value.get("patterns")):
-                reader.regex(entity.get("entity"), pattern)
-            if not _list(value.get("patterns")):
-                reader.values(entity.get("entity"), value.get("value"), _list(value.get("synonyms")))
-
-
-# -- parts of JSON
-
-
-def _are_utterances(found: Any) -> bool:
-    return _all(found, "text", str, "entities")
-
-
-def _all(found: Any, key: str, kind: type, other: str = "") -> bool:
-    """Whether something is a list of objects, at least one, that all have a key of a kind, and perhaps another."""
-    return (
-        isinstance(found, list)
-        and bool(found)
-        and all(
-            isinstance(one, dict) and isinstance(one.get(key), kind) and (not other or other in one) for one in found
-        )
-    )
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _objects(content: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    return [one for one in _list(content.get(key)) if isinstance(one, dict)]
-
-
-def _ends(location: Any) -> tuple[Any, Any]:
-    return (location[0], location[1]) if isinstance(location, list) and len(location) == 2 else (None, None)
+def _named(one: Any) -> Any:
+    """Return the name of an intent or entity, which some exports have as an object."""
+    return one.get("name") if isinstance(one, dict) else one
 
 
 def _unquoted(value: Any) -> Any:
     """Return a value without the quotation marks that older exports of Wit have around each."""
     return value[1:-1] if isinstance(value, str) and len(value) > 1 and value[0] == value[-1] == '"' else value
+
+
+def _are_utterances(found: Any) -> bool:
+    return are_all(found, "text", str, "entities")
+
+
+def _has_utterances(found: Any) -> bool:
+    """Whether a list has utterances; some of its items may be broken."""
+    return any(_are_utterances([one]) for one in list_of(found))
+
+
+# -- Watson Assistant
+
+
+def _read_watson(reader: ExportReader, content: Mapping[str, Any]) -> None:
+    content = _skill(content)
+    said = [
+        (intent.get("intent"), one) for intent in objects(content, "intents") for one in objects(intent, "examples")
+    ]
+    places = ((one.get("text"), *_ends(each)) for _, one in said for each in objects(one, "mentions"))
+    reader.are_utf16 = count_utf16((*place, None) for place in places)
+    for intent, one in said:
+
+        def entities(text: str, one: Mapping[str, Any] = one) -> list[EntitySpan]:
+            return [reader.span(text, *_ends(each), each.get("entity")) for each in objects(one, "mentions")]
+
+        reader.example(one.get("text"), intent, entities)
+    for entity in objects(content, "entities"):
+        for value in objects(entity, "values"):
+            for pattern in list_of(value.get("patterns")):
+                reader.regex(entity.get("entity"), pattern)
+            if not list_of(value.get("patterns")):
+                reader.values(entity.get("entity"), value.get("value"), list_of(value.get("synonyms")))
+
+
+def _skill(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what has the intents of a skill, which newer exports have one level deeper."""
+    inner = content.get("workspace")
+    return inner if isinstance(inner, dict) and "intents" in inner else content
+
+
+def _ends(marked: Mapping[str, Any]) -> tuple[Any, Any]:
+    location = marked.get("location")
+    return (location[0], location[1]) if isinstance(location, list) and len(location) == 2 else (None, None)
+
+
+def _marked(said: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Yield each message with each of its entities."""
+    return ((one, each) for one in said for each in objects(one, "entities"))

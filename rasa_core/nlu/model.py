@@ -117,7 +117,6 @@ class NLUModel:
         self._by_heart = {phrase_of(said.split(" ")): number for said, number in description["by_heart"].items()}
         self._network = NLUNetwork(arrays)
         self._tagger = Tagger(arrays["transitions"], arrays.get("entity_lifts"))
-        self._temperature = np.float32(description["temperature"])
         self.temperature: float = description["temperature"]
         self.threshold: float = description["threshold"]
         self._known: dict[str, Floats] = {}
@@ -125,7 +124,8 @@ class NLUModel:
         for number, intent in enumerate(self.intents):
             self._names.setdefault(intent.partition("/")[0], []).append(number)
         # Learnt as intents of their own, parts are told as one intent, with the sum of what is sure of them.
-        self._faqs = {name: numbers for name, numbers in self._names.items() if name not in self.intents}
+        parts = {name: [at for at in own if "/" in self.intents[at]] for name, own in self._names.items()}
+        self._faqs = {name: own for name, own in parts.items() if own}
         self.pipeline: list[dict[str, Any]] | None = description.get("pipeline")
         self._pipeline = None if self.pipeline is None else Pipeline(self.pipeline, description)
 
@@ -154,7 +154,7 @@ class NLUModel:
         known = self._embedded(read)
         extras = self._patterns.extras(read.visible, read.spans)
         tags, intents = self._network.read(known[None], extras[None])
-        return self._answer(read, tags[0], softmax(intents[0] / self._temperature))
+        return self._answer(read, tags[0], softmax(intents[0] / self.temperature))
 
     def parse_many(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         """Return what `parse` makes of each text; messages with as many tokens go through the network together."""
@@ -169,7 +169,7 @@ class NLUModel:
     def _answers(self, found: Sequence[Read]) -> list[dict[str, Any]]:
         answers = [_nothing(read) for read in found]
         for batch, tags, intents in self._scores(found):
-            chances = softmax(intents / self._temperature)
+            chances = softmax(intents / self.temperature)
             for at, scores, chance in zip(batch, tags, chances, strict=True):
                 answers[at] = self._answer(found[at], scores, chance)
         return answers

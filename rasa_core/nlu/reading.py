@@ -26,9 +26,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.exceptions import did_you_mean
-from rasa_core.nlu.exports import DIALOGFLOW_FILES, is_part_of_agent, may_be_export, read_export, service_of
+from rasa_core.nlu.exports import may_be_export, read_export, service_of, what_else
+from rasa_core.nlu.offsets import characters, count_utf16, whole
+from rasa_core.nlu.spelling import INVISIBLE
 from rasa_core.nlu.text_formats import KINDS, read_markdown, read_yaml, without_comments
-from rasa_core.nlu.training_data import NLUDataError, TrainingData, TrainingDataBuilder, data_errors
+from rasa_core.nlu.training_data import ROOT, NLUDataError, TrainingData, TrainingDataBuilder, data_errors
 from rasa_core.support.folders import files_below
 from rasa_core.support.marked_text import MOST_SHOWN, EntitySpan, as_value
 from rasa_core.support.places import Place
@@ -37,13 +39,12 @@ from rasa_core.support.text_files import read_text
 
 logger = logging.getLogger(__name__)
 
-ROOT: Final = "rasa_nlu_data"
 SUFFIXES: Final = (".md", ".markdown", ".json", ".yml", ".yaml")
 
 _YAML_KEY: Final = re.compile(r"^(nlu|\"nlu\"|'nlu')\s*:", re.MULTILINE)
 _YAML_LIST: Final = re.compile(rf"{_YAML_KEY.pattern}[ \t]*(#.*)?(\n[ \t]*(#.*)?)*(\n[ \t]*-|\[)", re.MULTILINE)
 _YAML_SUFFIXES: Final = (".yml", ".yaml")
-_SECTION: Final = re.compile(rf"^[ \t]*#+[ \t]*({'|'.join(KINDS)})[ \t]*:", re.MULTILINE | re.IGNORECASE)
+_SECTION: Final = re.compile(rf"^[ \t{INVISIBLE}]*#+[ \t]*({'|'.join(KINDS)})[ \t]*:", re.MULTILINE | re.IGNORECASE)
 _ANY_SECTION: Final = re.compile(r"^[ \t]*##[^\n:]+:", re.MULTILINE)
 _EXPECTED: Final = (
     "expected Markdown with sections like ## intent:greet, JSON with rasa_nlu_data, or YAML with nlu:, of examples"
@@ -53,8 +54,8 @@ _ENTITY: Final = '{"start": 3, "end": 9, "entity": "city", "value": "Lisbon"}'
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _EXAMPLES: Final = ("common_examples", "intent_examples", "entity_examples")
 _ENDS: Final = ("start", "end")
-_LONGEST_OFFSET: Final = 10  # Digits.
-_LAST_OF_ONE_UNIT: Final = 0xFFFF  # Characters beyond it are two units of UTF-16, as JavaScript counts.
+_EXAMPLE_KEYS: Final = ("text", "intent", "entities", "intent_response_key", "response_key", "response", "metadata")
+_ENTITY_KEYS: Final = ("start", "end", "entity", "value", "role", "group", "extractor", "confidence", "processors")
 _decoder: Final = json.JSONDecoder()
 
 
@@ -155,7 +156,7 @@ def holds_nlu_data(path: Path) -> bool:
     if path.suffix.lower() in _YAML_SUFFIXES and text.lstrip()[:1] != "{":
         # A domain may have comments like headings of Markdown, and other files a key nlu: of something else.
         return _YAML_LIST.search(text) is not None
-    return _reader_of(text, path.name) is not None
+    return _reader_of(text, str(path)) is not None
 
 
 # -- JSON
@@ -198,10 +199,16 @@ class _JsonReader:
         if not isinstance(content, dict) or not isinstance(content.get(ROOT), dict):
             expected = f'{{"{ROOT}": {{"common_examples": [{_EXAMPLE}]}}}}'
             self._builder.line = 1
-            if is_part_of_agent(content):
-                self._fail(f"this is a part of an export of Dialogflow; {DIALOGFLOW_FILES}.")
+            if (found := what_else(content, self._text)) is not None:
+                self._fail(f"this is {found}.")
             self._fail(f"the JSON has no object {ROOT}; expected {expected}.")
-        self._are_utf16 = _count_utf16([one for name in _EXAMPLES for one in content[ROOT].get(name) or ()])
+        examples = [one for name in _EXAMPLES for one in _list(content[ROOT].get(name)) if isinstance(one, dict)]
+        self._are_utf16 = count_utf16(
+            (one.get("text"), each.get("start"), each.get("end"), each.get("value"))
+            for one in examples
+            for each in _list(one.get("entities"))
+            if isinstance(each, dict)
+        )
         self._read_object(self._skip(0), self._read_root)
 
     def _read_object(self, start: int, read: Callable[[str, int], int]) -> int:
@@ -270,16 +277,17 @@ class _JsonReader:
         if not isinstance(entities, list):
             self._fail(f"the entities of {text[:MOST_SHOWN]!r} are no list; expected {_EXAMPLE}.")
         spans = [self._span(entity, text) for entity in entities]
+        self._tell_of_keys(example, _EXAMPLE_KEYS, "an example")
         self._builder.add_example(text, _whole_intent(example, intent.strip()) or None, spans)
 
     def _span(self, entity: Any, text: str) -> EntitySpan:
         if not isinstance(entity, dict):
             self._fail(f"the entity {_shown(entity)} is no object; expected {_ENTITY}.")
-        start, end, name = *(_whole(entity.get(key)) for key in _ENDS), entity.get("entity")
+        start, end, name = *(whole(entity.get(key)) for key in _ENDS), entity.get("entity")
         if type(start) is not int or type(end) is not int:
             self._fail(f"the entity {_shown(entity)} has no numbers start and end; expected {_ENTITY}.")
         if self._are_utf16:
-            start, end = _characters(text, start), _characters(text, end)
+            start, end = characters(text, start), characters(text, end)
         if not 0 <= start <= end <= len(text):
             where = f"from {start} to {end}, outside of {text[:MOST_SHOWN]!r}, which has {len(text)} characters"
             self._fail(f"the entity {_shown(name)} goes {where}; count from 0, and let end be the place after it.")
@@ -288,8 +296,15 @@ class _JsonReader:
         value = as_value(entity.get("value"))
         if value is None:
             self._fail(f"the value of the entity {_shown(entity)} is no text; expected {_ENTITY}.")
+        self._tell_of_keys(entity, _ENTITY_KEYS, "an entity")
         role, group = (str(entity.get(key) or "") for key in ("role", "group"))
         return EntitySpan(start, end, name.strip(), value or text[start:end], role, group)
+
+    def _tell_of_keys(self, written: Mapping[str, Any], known: Sequence[str], what: str) -> None:
+        """Tell of keys that are nearly one that is read; others may be there for other programs."""
+        for key in written:
+            if key not in known and (hint := did_you_mean(key, known)):
+                self._builder.tell(f"the key {key[:MOST_SHOWN]!r} of {what} is ignored.{hint}", is_harmless=True)
 
     def _add_synonyms(self, entry: Any) -> None:
         value, texts = as_value(entry.get("value")), _texts(entry.get("synonyms"))
@@ -319,32 +334,6 @@ class _JsonReader:
             self._fail(f'the lookup table {_shown(entry)} is not like {{"name": "city", "elements": ["Lisbon"]}}.')
 
 
-def _count_utf16(examples: Sequence[Any]) -> bool:
-    """Whether the offsets of entities count the units of UTF-16, of which an emoji has two, rather than characters."""
-    found = [
-        (example["text"], entity)
-        for example in examples
-        if isinstance(example, dict) and isinstance(example.get("text"), str)
-        for entity in _list(example.get("entities"))
-        if isinstance(entity, dict) and type(entity.get("start")) is int and type(entity.get("end")) is int
-        if not all(ord(character) <= _LAST_OF_ONE_UNIT for character in example["text"])
-    ]
-    # Each entity tells: what it covers is its value by one way of counting, and something else by the other.
-    readings = [
-        (_covered(text, one["start"], one["end"]), _covered(text, *(_characters(text, one[k]) for k in _ENDS)), one)
-        for text, one in found
-    ]
-    is_for = any(units == one.get("value") != plain or plain is None for plain, units, one in readings)
-    return is_for and not any(plain == one.get("value") != units or units is None for plain, units, one in readings)
-
-
-def _whole(number: Any) -> Any:
-    """Return the whole number that ``"3"`` and 3.0 are; anything else as it is."""
-    if isinstance(number, str) and number.strip().isdecimal() and len(number) < _LONGEST_OFFSET:
-        return int(number)
-    return int(number) if isinstance(number, float) and number.is_integer() else number
-
-
 def _texts(values: Any) -> list[str]:
     """Return the texts and numbers of a list, as texts."""
     return [text for value in _list(values) if (text := as_value(value))]
@@ -358,22 +347,8 @@ def _whole_intent(example: Mapping[str, Any], intent: str) -> str:
     return f"{intent}/{part}" if intent and isinstance(part, str) and part and "/" not in intent else intent
 
 
-def _covered(text: str, start: int, end: int) -> str | None:
-    """Return what an entity covers; None if it cannot stand there."""
-    return text[start:end] if 0 <= start < end <= len(text) else None
-
-
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _characters(text: str, units: int) -> int:
-    """Return how many characters so many units of UTF-16 are; -1 if they end inside of one, or there are fewer."""
-    encoded = text.encode("utf-16-le", "surrogatepass")[: max(2 * units, 0)]
-    try:
-        return len(encoded.decode("utf-16-le")) if len(encoded) == 2 * units else -1
-    except UnicodeDecodeError:
-        return -1
 
 
 def _shown(value: Any) -> str:

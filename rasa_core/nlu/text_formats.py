@@ -46,6 +46,7 @@ from typing import Any, Final, NoReturn
 import yaml
 
 from rasa_core.exceptions import did_you_mean
+from rasa_core.nlu.spelling import INVISIBLE
 from rasa_core.nlu.training_data import TrainingData, TrainingDataBuilder
 from rasa_core.support.marked_text import MARK, MOST_SHOWN, EntitySpan, read_annotated
 from rasa_core.support.text_files import lines_of
@@ -56,7 +57,11 @@ logger = logging.getLogger(__name__)
 KINDS: Final = ("intent", "synonym", "regex", "lookup")
 
 _ITEM: Final = re.compile(r"[-*+]\s*")
+_RULE: Final = re.compile(r"([-*_])(\s*\1){2,}")
+"""A line across the page."""
 _LEVEL: Final = 2  # Of the headings of sections.
+_UNSEEN: Final = re.compile(rf"[\s{INVISIBLE}]*")
+"""What may stand before anything in a line, as a byte order mark does where two files were put together."""
 _COMMENT: Final = re.compile(r"<!--.*?(-->|\Z)", re.DOTALL)
 _SECTION: Final = "## intent:greet, ## synonym:value, ## regex:name or ## lookup:name"
 
@@ -69,8 +74,9 @@ _NULL: Final = "tag:yaml.org,2002:null"
 
 
 def _add_item(builder: TrainingDataBuilder, kind: str, name: str, item: str) -> None:
-    """Add what an item says of the `name` of its section; one that is empty, or a line across, says nothing."""
+    """Add what an item says of the `name` of its section; one without any text is told, and left out."""
     if not item.strip("-*_ "):
+        builder.tell(f"an item of the {kind} {name[:MOST_SHOWN]!r} has no text, and is left out.", is_harmless=True)
         return
     if kind == "intent":
         text, entities = read_annotated(item, builder.fail, builder.tell)
@@ -98,9 +104,9 @@ def read_markdown(text: str, builder: TrainingDataBuilder) -> TrainingData:
     """Return the data in a text; raise `NLUDataError` with file and line."""
     reader = _MarkdownReader(builder)
     for number, line in enumerate(lines_of(without_comments(text, builder)), 1):
-        if line.strip():
+        if written := _UNSEEN.sub("", line, 1).rstrip():
             with builder.each(number):
-                reader.read(line.strip())
+                reader.read(written)
     return builder.data()
 
 
@@ -138,7 +144,7 @@ class _MarkdownReader:
             self._is_broken = True  # Until it is read: what is below a heading with an error is no error too.
             self._begin(line)
             self._is_broken = False
-        elif self._is_broken:
+        elif self._is_broken or _RULE.fullmatch(line):
             return
         elif item is None and self._kind == "lookup":
             self._builder.add_lookup_file(self._name, line)

@@ -308,7 +308,7 @@ def _is_clear(answer: Mapping[str, Any], intent: str) -> bool:
     """Whether an answer is right, and stays so however the confidences are rounded."""
     name = intent.partition("/")[0]
     rankings = [(name, answer["intent_ranking"], "name")]
-    if name in answer.get("response_selector", ()):
+    if name != intent:
         rankings.append((intent, answer["response_selector"][name]["ranking"], "intent_response_key"))
     for wanted, (first, *others), key in rankings:
         if first[key] != wanted or (others and others[0]["confidence"] > first["confidence"] - _MARGIN):

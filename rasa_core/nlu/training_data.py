@@ -19,6 +19,9 @@ from rasa_core.support.places import Place
 from rasa_core.support.problems import listed
 from rasa_core.support.text_files import TextFileError, read_lines, read_text
 
+ROOT: Final = "rasa_nlu_data"
+"""The key of all that is in a file of JSON."""
+
 _POSIX_CLASS: Final = re.compile(r"\[:\^?[a-z]+:\](?=.*\])")
 _MOST_ABOVE: Final = 4
 
@@ -222,6 +225,7 @@ class TrainingDataBuilder:
         self._lookups: dict[str, list[str]] = {}
         self._extracted: set[str] = set()
         self._errors: list[NLUDataError] = []
+        self._harmless: list[NLUDataError] = []
 
     @property
     def place(self) -> Place:
@@ -241,9 +245,12 @@ class TrainingDataBuilder:
         except NLUDataError as error:
             self._errors.append(error)
 
-    def tell(self, problem: str) -> None:
-        """Note something on the line that is read that is not as it should be, but is clear."""
-        self._errors.append(NLUDataError(problem, self.place))
+    def tell(self, problem: str, *, is_harmless: bool = False) -> None:
+        """Note something on the line that is read that is not as it should be, but is clear.
+
+        What is harmless is no error, even where nothing may be left out.
+        """
+        (self._harmless if is_harmless else self._errors).append(NLUDataError(problem, self.place))
 
     def add_example(self, text: str, intent: str | None, entities: Iterable[EntitySpan]) -> None:
         """Add a message; an entity has no space at its edges, and one whose value is not its text makes a synonym.
@@ -309,9 +316,13 @@ class TrainingDataBuilder:
         with data_errors():
             return read_text(found) if found is not None and found.is_file() else ""
 
+    @property
+    def _has_anything(self) -> bool:
+        return bool(self._examples or self._definitions or self._regexes or self._lookups)
+
     def data(self) -> TrainingData:
         """Return all that was added; raise `NLUDataError` if nothing may be left out, or nothing is left."""
-        if self._errors and (self._is_strict or not (self._examples or self._definitions or self._lookups)):
+        if self._errors and (self._is_strict or not self._has_anything):
             first = self._errors[0]
             raise NLUDataError(first.problem, first.place, self._errors[1:])
         lookups = [
@@ -319,7 +330,8 @@ class TrainingDataBuilder:
             for name, entries in self._lookups.items()
         ]
         found = TrainingData.build(self._examples, self._definitions, self._regexes, lookups)
-        return replace(found, problems=tuple(self._errors))
+        told = sorted((*self._errors, *self._harmless), key=lambda one: (one.place and one.place.line) or 0)
+        return replace(found, problems=tuple(told))
 
 
 def _trimmed(span: EntitySpan, text: str) -> EntitySpan:

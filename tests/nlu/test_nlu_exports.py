@@ -135,3 +135,155 @@ def test_roles_in_an_export_are_kept() -> None:
     one = {"text": "in Lisbon", "entities": [{"entity": "wit$city:from", "start": 3, "end": 9}]}
     (example,) = read_training_text(json.dumps({"utterances": [one]})).examples
     assert example.entities == (EntitySpan(3, 9, "wit$city", "Lisbon", "from"),)
+
+
+def test_parts_of_one_intent_have_the_name_that_dialogflow_tells(tmp_path: Path) -> None:
+    files = {
+        "intents/faq_hours.json": {"name": "faq/hours", "webhookUsed": False},
+        "intents/faq_hours_usersays_en.json": [{"id": "1"}, {"data": []}, {"data": [{"text": "when"}]}],
+    }
+    assert read_training_data(written(tmp_path, files)).examples == (NLUExample("when", "faq/hours"),)
+
+
+PARTS: list[Any] = [{"text": "in "}, {"text": "Lisbon", "alias": "city", "meta": "@place", "parameterId": "city"}]
+OLD_AGENT = {
+    "intents/inform.json": {"name": "inform", "webhookUsed": False, "userSays": [{"data": PARTS, "isTemplate": False}]},
+    "entities/city.json": {"name": "city", "isOverridable": True, "entries": ENTRIES[:1]},
+}
+CX_AGENT = {
+    "intents/inform/inform.json": {"displayName": "inform"},
+    "intents/inform/trainingPhrases/en.json": {"trainingPhrases": [{"id": "1", "parts": PARTS}]},
+    "entityTypes/city/entities/en.json": {"entities": ENTRIES[:1]},
+}
+WIT_APP = {
+    "utterances/utterances-1.json": WIT,
+    "entities/city.json": {"name": "city", "keywords": [{"keyword": "Lisbon", "synonyms": ["Lisbon", "Lisboa"]}]},
+}
+OLD_WIT_APP = {
+    "expressions.json": OLD_WIT,
+    "entities/city.json": {"data": {"id": "city", "values": [{"value": "Lisbon", "expressions": ["Lisboa"]}]}},
+}
+
+
+@pytest.mark.parametrize(
+    "files", [OLD_AGENT, CX_AGENT, WIT_APP, OLD_WIT_APP], ids=["dialogflow, old", "dialogflow cx", "wit", "wit, old"]
+)
+def test_folders_of_other_times_are_read_with_their_values(files: dict[str, Any], tmp_path: Path) -> None:
+    data = read_training_data(written(tmp_path, files))
+    assert data.examples == (IN_LISBON,)
+    assert data.synonyms == {"lisboa": "Lisbon"}
+    assert data.lookups == (Lookup("city", ("Lisbon", "Lisboa")),)
+    assert not data.problems
+
+
+CLU = {
+    "projectFileVersion": "2022-05-01",
+    "assets": {
+        "utterances": [
+            {"text": "in Lisbon", "intent": "inform", "entities": [{"category": "city", "offset": 3, "length": 6}]}
+        ],
+        "entities": [
+            {
+                "category": "city",
+                "list": {"sublists": [{"listKey": "Lisbon", "synonyms": [{"language": "en", "values": ["Lisboa"]}]}]},
+            }
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize("export", [CLU, {"workspace": WATSON, "type": "action"}], ids=["clu", "watson"])
+def test_newer_exports_are_read_as_the_older_ones(export: Any) -> None:
+    data = read_training_text(json.dumps(export))
+    assert (data.examples, data.synonyms) == ((IN_LISBON,), {"lisboa": "Lisbon"})
+
+
+EMOJI = "\U0001f600"
+
+
+@pytest.mark.parametrize(
+    "export",
+    [
+        {"luis_schema_version": "7", "utterances": [{"entities": [{"entity": "city", "startPos": 3, "endPos": 8}]}]},
+        {"utterances": [{"entities": [{"entity": "city", "start": 3, "end": 9, "body": "Lisbon"}]}]},
+        {"intents": [{"intent": "inform", "examples": [{"mentions": [{"entity": "city", "location": [3, 9]}]}]}]},
+        {"rasa_nlu_data": {"common_examples": [{"entities": [{"entity": "city", "start": 3, "end": 9}]}]}},
+        {"rasa_nlu_data": {"common_examples": [{"entities": [{"entity": "city", "start": "3", "end": "9"}]}]}},
+    ],
+    ids=["luis", "wit", "watson", "rasa", "texts"],
+)
+@pytest.mark.parametrize("rest", ["", " now"])
+def test_places_in_units_of_utf_16_are_known_by_the_words_that_they_cover(export: Any, rest: str) -> None:
+    text = json.dumps(export).replace('"entities": [{', f'"text": "{EMOJI} Lisbon{rest}", "entities": [{{')
+    text = text.replace('"mentions"', f'"text": "{EMOJI} Lisbon{rest}", "mentions"')
+    (example,) = read_training_text(text).examples
+    assert example.entities == (EntitySpan(2, 8, "city", "Lisbon"),)
+
+
+@pytest.mark.parametrize(
+    ("export", "told"),
+    [
+        (
+            {**LUIS, "patterns": [{"pattern": "to {city}", "intent": "inform"}]},
+            'a pattern of messages is left out: "to {city}"',
+        ),
+        (
+            {
+                "utterances": [
+                    *WIT["utterances"],
+                    {
+                        "text": "to Porto",
+                        "intent": "inform",
+                        "entities": [
+                            {"entity": "way", "start": 0, "end": 8, "entities": [{"entity": "city", "start": 3}]}
+                        ],
+                    },
+                ]
+            },
+            'the entity "city" is left out, since it is a part of another',
+        ),
+        (
+            {**WATSON, "intents": [*WATSON["intents"], {"intent": 5, "examples": [{"text": "five"}]}]},
+            "the intent 5 of 'five' is no text",
+        ),
+        (
+            {"utterances": [*WIT["utterances"], {"text": 5, "intent": "inform", "entities": []}]},
+            "the message 5 is no text",
+        ),
+    ],
+    ids=["pattern", "part", "intent", "text"],
+)
+def test_what_is_not_read_of_an_export_is_told(export: Any, told: str, tmp_path: Path) -> None:
+    data = read_training_data(written(tmp_path, {"export.json": export}))
+    assert IN_LISBON in data.examples
+    assert [told in one.problem and one.place.line > 1 for one in data.problems if one.place] == [True]
+
+
+def test_wit_says_with_no_intent_that_a_message_is_out_of_scope() -> None:
+    one = {"text": "blah", "entities": [], "traits": []}
+    (example,) = read_training_text(json.dumps({"utterances": [one]})).examples
+    assert example.intent == "out_of_scope"
+
+
+def test_what_is_named_by_an_object_in_an_export_has_its_name() -> None:
+    marked = {"entity": {"name": "city"}, "start": 3, "end": 9}
+    one = {"text": "in Lisbon", "intent": {"name": "inform", "id": 1}, "entities": [marked], "traits": []}
+    assert read_training_text(json.dumps({"utterances": [one]})).examples == (IN_LISBON,)
+
+
+@pytest.mark.parametrize(
+    ("export", "name"),
+    [
+        ({"interactionModel": {"languageModel": {}}}, "an Alexa skill"),
+        ({"resource": {"intents": [{"sampleUtterances": ["hi"]}]}}, "Amazon Lex"),
+    ],
+    ids=["alexa", "lex"],
+)
+def test_exports_that_are_not_read_are_called_what_they_are(export: Any, name: str) -> None:
+    with pytest.raises(NLUDataError, match=rf"this is an export of {name}, of which nothing is read"):
+        read_training_text(json.dumps(export))
+
+
+def test_what_services_have_beside_messages_is_no_error() -> None:
+    export = {**LUIS, "patterns": [{"pattern": "to {city}", "intent": "inform"}]}
+    assert read_training_text(json.dumps(export)).examples == (IN_LISBON,)

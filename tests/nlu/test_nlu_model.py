@@ -271,9 +271,12 @@ def test_parts_of_a_retrieval_intent_are_one_intent_in_the_ranking(answering) ->
 def test_a_part_of_an_intent_that_is_one_itself_counts_for_it(model) -> None:
     named = NLUModel({**model._description, "intents": ["book", "book/one", "greet", "track"]}, model._arrays)
     for text, intent in ("see you later", "book"), ("a table in Porto", "book"), ("hello there", "greet"):
-        ranking = named.parse(text)["intent_ranking"]
-        assert ranking[0]["name"] == intent
-        assert sorted(one["name"] for one in ranking) == ["book", "greet", "track"]
+        answer = named.parse(text)
+        assert answer["intent_ranking"][0]["name"] == intent
+        assert [one["intent_response_key"] for one in answer["response_selector"]["book"]["ranking"]] == ["book/one"]
+        (result,) = evaluate_messages(named, [NLUExample(text, intent)], silent=True).messages
+        assert result.is_intent_right
+        assert sorted(one["name"] for one in answer["intent_ranking"]) == ["book", "greet", "track"]
 
 
 @pytest.mark.parametrize("city", ["Rome", "ROMA", "roma", "Ro\u00adme"])

@@ -388,8 +388,31 @@ def told(data: TrainingData) -> list[int | None]:
 @pytest.mark.parametrize(
     ("name", "text", "kept", "lines"),
     [
+        ("a.md", "## intent:a\n-x\n*y\n--\n---\n- \n- z\n", ["x", "y", "z"], [4, 6]),
+        (
+            "a.yml",
+            "nlu:\n- intent: a\n  examples: |\n    - x\n    --\n    ---\n    -\n    - --y\n",
+            ["x", "--y"],
+            [5, 6, 7],
+        ),
+        ("a.json", entity_json(rolle="x"), ["ok", "hello"], [7]),
+    ],
+    ids=["markdown", "yaml", "json"],
+)
+def test_what_is_told_and_does_no_harm_is_no_error(
+    name: str, text: str, kept: list[str], lines: list[int], tmp_path: Path
+) -> None:
+    data = read_file(tmp_path, name, text)
+    assert [example.text for example in data.examples] == kept
+    assert told(data) == lines
+    assert read_training_data(tmp_path / name, strict=True).examples == data.examples
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kept", "lines"),
+    [
         ("a.md", "## intent:a\n- x\n- [y](city\n- [z]{q}\nprose\n- ok\n", ["x", "ok"], [3, 4, 5]),
-        ("a.md", "## intent:a\n-x\n*y\n--\n---\n- z\n", ["x", "y", "z"], []),
+        ("a.md", "## intent:a\n- x\n\ufeff## intent:b\n\u200b- y\n", ["x", "y"], []),
         ("a.md", "## intent:a\n- x\n***\n* * *\n- z\n", ["x", "z"], []),
         ("a.md", "## Intent:a\n- x\n## SYNONYM:b\n- c\n", ["x"], []),
         ("a.yml", "nlu:\n- &a\n  intent: a\n  examples: |\n    - x\n- <<: *a\n  intent: b\n", ["x", "x"], []),
@@ -419,7 +442,7 @@ def told(data: TrainingData) -> list[int | None]:
         ("a.md", "## regex:r\n- (\n## lookup:l\nnowhere.txt\n## intent:a\n- x\n", ["x"], [2, 4]),
         ("a.md", "## intent:a\n- x\n<!-- open\n- y\n", ["x", "y"], [3]),
         ("a.md", '## intent:a\n- [x]("city")\n', ["x"], [2]),
-        ("a.yml", "nlu:\n- intent: a\n  examples: |\n    # why\n    - x\n    --\n    -y\n    z\n", ["x", "y"], [8]),
+        ("a.yml", "nlu:\n- intent: a\n  examples: |\n    # why\n    - x\n    --\n    -y\n    z\n", ["x", "y"], [6, 8]),
         ("a.yml", "nlu:\n- intent: b\n- synonym:\n  examples: x\n- intent: a\n  examples: |\n    - x\n", ["x"], [2, 3]),
         ("a.yml", "nlu:\n- intent: a\n  examples: >\n    - x\n    - y\n- intent: b\n", ["x", "y"], [3, 6]),
         ("a.yml", "nlu:\n- intent: a\n  examples:\n  - [x]\n  - text: y\n  - metadata: {}\n", ["y"], [4, 6]),
