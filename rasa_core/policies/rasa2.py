@@ -262,7 +262,8 @@ class RasaTwoStageFallbackPolicy(RasaFallbackPolicy):
     def _chosen(self, tracker: DialogueStateTracker) -> str | None:
         if tracker.latest_action_name in (_ASKS, _ASKS_AGAIN, self.fallback_action_name):
             return ACTION_LISTEN_NAME
-        assert isinstance(tracker.history, RasaHistory)
+        if not isinstance(tracker.history, RasaHistory):
+            raise ModelError("a TwoStageFallbackPolicy needs a domain of Rasa 2 or 3, with version: in it.")
         before, last = ["", "", *tracker.history.actions_before(tracker.active_state())][-2:]
         is_unsure = self._is_unsure(tracker)
         if last == _ASKS and tracker.latest_message.intent.get("name") == self.deny_suggestion_intent_name:

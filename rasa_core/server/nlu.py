@@ -33,13 +33,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from rasa_core.exceptions import InterpreterError, did_you_mean, nearest
+from rasa_core.exceptions import InterpreterError, ModelError, did_you_mean, nearest
 from rasa_core.interpreter import RasaNLUInterpreter
 from rasa_core.nlu.model import FILE_NAME, NLU_MODEL
 from rasa_core.nlu.settings import NLUSettings
-from rasa_core.server.requests import HttpError
+from rasa_core.server.requests import HttpError, without_folders
 from rasa_core.server.settings import MAX_TRAINING_MEMORY, MAX_TRAINING_SECONDS, OUT_OF_MEMORY, OUT_OF_TIME
-from rasa_core.support.folders import is_replaceable, stamp_of
+from rasa_core.support.folders import check_writable, is_replaceable, stamp_of
 
 logger = logging.getLogger(__name__)
 
@@ -200,19 +200,22 @@ def _locked(directory: Path, name: str) -> Iterator[int]:
             501, "training over HTTP needs locks on files, which this system lacks; use rasa-core nlu train."
         )
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        check_writable(directory)
         lock = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
+    except (ModelError, OSError) as error:
         logger.error("cannot write models to %s: %s", directory, error)
-        raise HttpError(503, f"models cannot be written here: {error.strerror}; the log says where.") from error
+        failed = error if isinstance(error, OSError) else error.__cause__
+        why = getattr(failed, "strerror", None) or "an error"
+        raise HttpError(503, f"models cannot be written here: {why}; the log says where.") from error
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             other = os.pread(lock, 1000, 0).decode(errors="replace")
             raise HttpError(409, f"a model is being trained now{other and f' ({other})'}; try again later.") from None
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{name}, since {time.strftime('%H:%M:%S UTC', time.gmtime())}".encode(), 0)
+        with contextlib.suppress(OSError):  # On a full disk, only others do not learn what is being trained.
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{name}, since {time.strftime('%H:%M:%S UTC', time.gmtime())}".encode(), 0)
         yield lock
     finally:
         os.close(lock)
@@ -279,7 +282,10 @@ def _run(job: Mapping[str, Any], lock: int, has_gone: Callable[[], bool]) -> dic
         raise _broken_off(process.returncode, job) from None
     status = report.pop("status")
     if status != 200:
-        raise HttpError(status, report.pop("error"), details=report)
+        problem = report.pop("error")
+        if status >= 500:
+            logger.error("no model was trained: %s", problem)
+        raise HttpError(status, without_folders(problem), details=report)
     return report
 
 

@@ -28,6 +28,7 @@ from werkzeug.wrappers import Request as WerkzeugRequest
 from werkzeug.wrappers import Response
 
 from rasa_core.interpreter import NaturalLanguageInterpreter
+from rasa_core.support.folders import is_of_this_machine
 from rasa_core.support.strict_json import decode, encode, json_type
 from rasa_core.tracker_store.idempotency import RequestConditions
 from rasa_core.version import __version__
@@ -342,6 +343,9 @@ class Request(WerkzeugRequest):
         except RequestEntityTooLarge:
             raise HttpError(413, f"an uploaded model has at most {max_length} bytes.") from None
         except (ValueError, OSError, ClientDisconnected) as error:
+            # Of the place where it would be kept until it is read.
+            if isinstance(error, OSError) and (is_of_this_machine(error) or isinstance(error, FileNotFoundError)):
+                raise
             raise HttpError(400, f"the body is not sound multipart/form-data: {error}") from None
 
 

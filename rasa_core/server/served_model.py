@@ -36,7 +36,7 @@ from rasa_core.server.requests import HttpError, Request, without_folders
 from rasa_core.server.settings import default_store_path
 from rasa_core.slots import without_imports
 from rasa_core.support.clock import ClockWatch
-from rasa_core.support.folders import Stamp, replace_directory, stamp_of
+from rasa_core.support.folders import Stamp, is_of_this_machine, replace_directory, stamp_of
 from rasa_core.support.kept_versions import CURRENT, as_current, current_version
 from rasa_core.tracker_store.base import ANSWERS_KEPT, TrackerStore
 from rasa_core.tracker_store.log_store import CommitWatch, EventLogStore
@@ -170,7 +170,7 @@ class ServedModel:
             def unpack_and_load(directory: Path) -> None:
                 folders.insert(0, f"{directory}/")
                 uploads.unpack(sent.stream, directory)
-                uploads.check_files(directory)
+                uploads.check_files(directory, sent.stream.seek(0, os.SEEK_END))
                 agent = self._load_foreign(directory)
                 uploads.check_predictions(agent.policy_ensemble, agent.domain)
                 loaded.append(agent)
@@ -181,6 +181,11 @@ class ServedModel:
                     self._agent, self._stamp = loaded[0], _stamps(path)
             except _LOAD_ERRORS as error:
                 problem = str(error) or type(error).__name__
+                failed = error if isinstance(error, OSError) else error.__cause__
+                if isinstance(failed, OSError) and is_of_this_machine(failed):
+                    logger.error("the uploaded model is not loaded: %s", problem)
+                    told = f"models cannot be written here: {failed.strerror}; the log says where."
+                    raise HttpError(503, f"{told} The old one stays.") from error
                 for folder in folders:  # Where a model is on this machine is nothing to whoever sent it.
                     problem = problem.replace(folder, "")
                 problem = f"the uploaded model is not loaded, and the old one stays: {without_folders(problem)}"

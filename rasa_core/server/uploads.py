@@ -1,10 +1,11 @@
 """A model that somebody sends: unpacked within limits, and checked before it serves.
 
 Trust: whoever may send a model decides what the bot does, and nothing else. The archive is a few files of known names,
-in known folders, none of them a link, and none of them code. What they unpack to is bounded before it is unpacked: the
-files of the archive, the arrays in them, which are compressed a second time, and what the aliases in YAML stand for
-(`rasa_core.support.yaml_limits`). Classes come from what this process has imported (`rasa_core.slots.without_imports`);
-no name in a model makes it import anything. Lastly the model has to predict.
+in known folders, none of them a link, and none of them code. What they unpack to is bounded before it is unpacked, and
+by what was sent, so that a small request does little work: the files of the archive, the arrays in them, which are
+compressed a second time, and what the aliases in YAML stand for (`rasa_core.support.yaml_limits`). Classes come from
+what this process has imported (`rasa_core.slots.without_imports`); no name in a model makes it import anything. Lastly
+the model has to predict.
 """
 
 from __future__ import annotations
@@ -13,10 +14,9 @@ import json
 import math
 import shutil
 import stat
-import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final
 
@@ -27,7 +27,8 @@ from rasa_core.model_folder import DOMAIN_NAME, STORIES_NAME
 from rasa_core.policies.ensemble import METADATA_NAME, PolicyEnsemble
 from rasa_core.policies.policy import Policy
 from rasa_core.server.requests import HttpError
-from rasa_core.support.stored_models import size_of_arrays
+from rasa_core.support.folders import is_of_this_machine
+from rasa_core.support.stored_models import check_list, size_of_arrays
 from rasa_core.trackers import DialogueStateTracker
 
 MAX_ARCHIVE = 256 * 1024 * 1024
@@ -35,7 +36,13 @@ MAX_UNPACKED = 1024 * 1024 * 1024
 MAX_FILES = 1000
 MAX_TEXT = 256 * 1024 * 1024
 """Bytes of all JSON and stories together: read, they take ten times as much."""
-MAX_DOMAIN = 8 * 1024 * 1024
+MAX_DOMAIN = 1024 * 1024
+MAX_METADATA = 1024 * 1024
+MAX_RATIO: Final = 20
+"""How much larger than what was sent a model may be, beyond `LEAST_TEXT` and `LEAST_ARRAYS`; those that were trained
+are 3 to 10 times as large."""
+LEAST_TEXT: Final = 4 * 1024 * 1024
+LEAST_ARRAYS: Final = 64 * 1024 * 1024
 MAX_HISTORY: Final = 10_000
 MAX_POLICIES: Final = 100
 MAX_REMEMBERED: Final = 20_000_000
@@ -47,28 +54,23 @@ _OF_A_MODEL: Final = (DOMAIN_NAME, STORIES_NAME, METADATA_NAME)
 _OF_A_POLICY: Final = frozenset(
     {
         *("memorized_turns.json", "ngrams.json", "keras_policy.json", "fallback_policy.json", "featurizer.json"),
-        *("weights.npz", "training_turns.npz"),
+        *("rules.json", "policy.json", "weights.npz", "training_turns.npz"),
     }
 )
 """What the policies of this package write."""
 _TURNS: Final = "memorized_turns.json"
-_BYTES_AN_ENTRY: Final = 1000  # Of the list; a name has at most some hundreds.
-_END_OF_ZIP: Final = b"PK\x05\x06"
-_LONG_END_OF_ZIP: Final = b"PK\x06\x07"
-_TAIL: Final = 22 + 65_535  # The record that ends a zip file, and the longest comment behind it.
 
 
 def unpack(archive: IO[bytes], directory: Path) -> None:
     """Unpack the zip file of a model; raise `HttpError` 400 or 413 for one that no model is in."""
     try:
-        _check_list(archive)
+        check_list(archive, MAX_FILES)
         with zipfile.ZipFile(archive) as zipped:
             members = [member for member in zipped.infolist() if not member.is_dir()]
             if len(members) > MAX_FILES:
                 raise HttpError(400, f"the zip file holds {len(members)} files; a model has at most {MAX_FILES}.")
             names = list(_below_root([_safe_name(member) for member in members]))
-            if sum(member.file_size for member in members) > MAX_UNPACKED:  # No more is read of them than they claim.
-                raise HttpError(413, f"the zip file unpacks to more than {MAX_UNPACKED} bytes.")
+            _check_sizes(dict(zip(names, members, strict=True)), archive.seek(0, 2))
             for member, name in zip(members, names, strict=True):
                 target = directory / name
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -76,22 +78,27 @@ def unpack(archive: IO[bytes], directory: Path) -> None:
                 with zipped.open(member) as source, target.open("xb") as written:
                     shutil.copyfileobj(source, written)
     except _BAD_ZIP as error:
+        if isinstance(error, OSError) and is_of_this_machine(error):  # As `replace_directory` tells.
+            raise
         problem = "two files have one name" if isinstance(error, OSError) else error
         raise HttpError(400, f"the uploaded file is not a sound zip file: {problem}") from error
 
 
-def _check_list(archive: IO[bytes]) -> None:
-    """Refuse a list of millions of entries, all of which would be read before anything else can be told of them."""
-    length = archive.seek(0, 2)
-    archive.seek(max(0, length - _TAIL))
-    tail = archive.read()
-    end = tail.rfind(_END_OF_ZIP)
-    if end < 0 or len(tail) < end + 22:
-        return  # No zip file, as will be told.
-    (size,) = struct.unpack_from("<L", tail, end + 12)
-    # A list of the long kind (ZIP64) is for more than 65,535 files, or for 4 GB.
-    if size > MAX_FILES * _BYTES_AN_ENTRY or tail[max(0, end - 20) : end].startswith(_LONG_END_OF_ZIP):
-        raise HttpError(400, f"the zip file lists more than the {MAX_FILES} files that a model has at most.")
+def _check_sizes(members: Mapping[PurePosixPath, zipfile.ZipInfo], sent: int) -> None:
+    """Refuse files that unpack to more than a model of this size does; no more is read of one than it claims."""
+    if sum(member.file_size for member in members.values()) > MAX_UNPACKED:
+        raise HttpError(413, f"the zip file unpacks to more than {MAX_UNPACKED} bytes.")
+    texts = 0
+    for name, member in members.items():
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # Others may ask for gigabytes.
+            raise HttpError(400, f"{str(name)[:80]!r} is packed in a way that is not read here; use plain zip.")
+        most = {DOMAIN_NAME: MAX_DOMAIN, METADATA_NAME: MAX_METADATA}.get(str(name), MAX_UNPACKED)
+        if member.file_size > most:
+            raise HttpError(400, f"{str(name)!r} has {member.file_size} bytes; at most {most} are read.")
+        texts += 0 if name.suffix == ".npz" else member.file_size
+    most = min(MAX_TEXT, LEAST_TEXT + MAX_RATIO * sent)
+    if texts > most:
+        raise HttpError(400, f"it has {texts} bytes of text; of a zip file of {sent} bytes, at most {most} are read.")
 
 
 def _safe_name(member: zipfile.ZipInfo) -> PurePosixPath:
@@ -113,13 +120,19 @@ def _below_root(names: list[PurePosixPath]) -> Iterable[PurePosixPath]:
     return names
 
 
-def check_files(directory: Path) -> None:
-    """Raise `ModelError` for files that a model does not have, or that need more memory than one does."""
+def check_files(directory: Path, sent: int) -> None:
+    """Raise `ModelError` for files that a model does not have, or that need more memory than one does.
+
+    Parameters
+    ----------
+    sent
+        How many bytes they had as they were sent.
+    """
     if not (directory / METADATA_NAME).is_file():
         return  # No model, or one of 0.9, as whoever loads it tells.
     _check_folders([described.get("folder") for described in _described(directory)])
     known = _files_of_policies(directory)
-    texts = arrays = remembered = 0
+    arrays = remembered = 0
     for file in sorted(path for path in directory.rglob("*") if path.is_file()):
         name = file.relative_to(directory)
         if len(name.parts) == 1:
@@ -129,20 +142,16 @@ def check_files(directory: Path) -> None:
             is_known = allowed is None or name.name in allowed
         if not is_known:
             raise ModelError(f"{str(name)[:80]!r} is no file of a model. Zip what was trained, and nothing else.")
-        size = file.stat().st_size
-        if name.name == DOMAIN_NAME and size > MAX_DOMAIN:
-            raise ModelError(f"{DOMAIN_NAME} has {size} bytes; at most {MAX_DOMAIN} are read.")
         if file.suffix == ".npz":
             arrays += _claimed(file, name)
-        else:
-            texts += size
         if name.name == _TURNS:
             remembered += _remembered(file)
     if remembered > MAX_REMEMBERED:
         problem = f"the endings of what it remembers have {remembered} states; at most {MAX_REMEMBERED} are kept."
         raise ModelError(f"{problem} Give the memory a smaller max_history.")
-    if texts > MAX_TEXT or arrays > MAX_UNPACKED:
-        raise ModelError(f"it has {texts} bytes of text and {arrays} of arrays; at most {MAX_TEXT}, {MAX_UNPACKED}.")
+    most = min(MAX_UNPACKED, LEAST_ARRAYS + MAX_RATIO * sent)
+    if arrays > most:
+        raise ModelError(f"it has {arrays} bytes of arrays; of a zip file of {sent} bytes, at most {most} are read.")
 
 
 def _check_folders(folders: Sequence[Any]) -> None:
@@ -211,9 +220,7 @@ def check_predictions(ensemble: PolicyEnsemble, domain: Domain) -> None:
 
 def _beginnings(domain: Domain) -> Iterator[DialogueStateTracker]:
     """Yield a conversation in which nothing was said, and some with a first message."""
-    yield DialogueStateTracker("", domain.slots)
+    yield DialogueStateTracker.from_events("", [], domain)
     for confidence in (0.0, 1.0):  # A fallback decides at the first, and whatever was learnt at the second.
-        tracker = DialogueStateTracker("", domain.slots)
-        tracker.update(ActionExecuted(ACTION_LISTEN_NAME))
-        tracker.update(UserUttered("", {"name": next(iter(domain.intents), None), "confidence": confidence}))
-        yield tracker
+        said = UserUttered("", {"name": next(iter(domain.intents), None), "confidence": confidence})
+        yield DialogueStateTracker.from_events("", [ActionExecuted(ACTION_LISTEN_NAME), said], domain)

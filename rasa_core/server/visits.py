@@ -9,9 +9,8 @@ from typing import Any, Final, Protocol
 
 from werkzeug.wrappers import Response
 
-from rasa_core.exceptions import RasaCoreError
 from rasa_core.server.callers import Cors
-from rasa_core.server.failures import as_http_error
+from rasa_core.server.failures import as_http_error, is_known
 from rasa_core.server.requests import HttpError, JsonResponse, Request
 from rasa_core.support.outages import Outages
 from rasa_core.support.work import HEADER, UNDER_WAY, Work, request_id, under_way
@@ -98,7 +97,7 @@ class Visit:
 
     def _failure(self, error: Exception) -> Response:
         """Return the answer to a request that could not be served."""
-        if not isinstance(error, HttpError | RasaCoreError):
+        if not isinstance(error, HttpError) and not is_known(error):
             logger.exception("a request failed:")
             return HttpError(500, "an internal error; the server's log has the details.").get_response()
         problem = error if isinstance(error, HttpError) else as_http_error(error)

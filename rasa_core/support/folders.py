@@ -24,7 +24,18 @@ OLD = ".old"
 """Ending of the name of a directory that was there before, while another takes its place."""
 _told_links: set[str] = set()  # Commands go through the same folders many times.
 _LEAST_ROOM = 16_384  # Bytes; a model takes more, and a full disk has none.
+_OF_THIS_MACHINE = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
+    }
+)
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # As in Linux's <fcntl.h> and <linux/fs.h>.
+
+
+def is_of_this_machine(error: OSError) -> bool:
+    """Tell whether an error says something of this machine, such as that its disk is full, and not of what was sent."""
+    return error.errno in _OF_THIS_MACHINE
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import IO, Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,15 @@ _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
 )
+
+
+MAX_ARRAYS: Final = 1000
+_BYTES_AN_ENTRY: Final = 1000  # Of the list; a name has at most some hundreds.
+_END_OF_ZIP: Final = b"PK\x05\x06"
+_LONG_END_OF_ZIP: Final = b"PK\x06\x07"
+_END: Final = 22  # Bytes of the record that ends a zip file; a comment may stand behind it.
+_LONG_END: Final = 20
+_TAIL: Final = _LONG_END + _END + 65_535
 
 
 @contextmanager
@@ -66,8 +76,11 @@ def size_of_arrays(file: IO[bytes]) -> int:
     ValueError
         If an array is not what it claims, or holds objects.
     """
+    check_list(file, MAX_ARRAYS)
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
+        if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
+            raise ValueError("an array is packed in a way that NumPy does not use")
         if len({member.filename for member in members}) < len(members):
             raise ValueError("two arrays have one name")
         for member in members:
@@ -78,6 +91,22 @@ def size_of_arrays(file: IO[bytes]) -> int:
                 claim = "objects" if dtype.hasobject else f"the shape {str(shape)[:80]}"
                 raise ValueError(f"{member.filename[:80]!r} claims {claim}, and holds {held} bytes")
         return sum(member.file_size for member in members)
+
+
+def check_list(archive: IO[bytes], most: int) -> None:
+    """Raise ValueError for a zip file that lists more than so many files, all of which would be read before any."""
+    length = archive.seek(0, 2)
+    archive.seek(max(0, length - _TAIL))
+    tail = archive.read()
+    # Where `zipfile` looks for it: the sizes in it may look like a second one.
+    at_end = tail[-_END:].startswith(_END_OF_ZIP) and tail.endswith(b"\0\0")
+    end = len(tail) - _END if at_end else tail.rfind(_END_OF_ZIP)
+    if end < 0 or len(tail) < end + _END:
+        return  # No zip file, as will be told.
+    (size,) = struct.unpack_from("<L", tail, end + 12)
+    # A list of the long kind (ZIP64) is for more than 65,535 files, or for 4 GB.
+    if size > most * _BYTES_AN_ENTRY or tail[max(0, end - _LONG_END) : end].startswith(_LONG_END_OF_ZIP):
+        raise ValueError(f"it lists more than the {most} files that it may hold")
 
 
 def _claimed(content: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import signal
 import socket
+import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,6 +157,30 @@ def test_one_model_is_trained_at_a_time(client: Client, models: Path) -> None:
 
 
 # -- what the process that trains refuses
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS], ids=errno.errorcode.get)
+def test_a_disk_that_takes_no_model_is_told_before_the_training(
+    client: Client, models: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(**options: object) -> None:
+        raise OSError(number, os.strerror(number), str(models))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", fail)
+
+    problem = refusal(train(client, DATA), 503)
+
+    assert f"models cannot be written here: {os.strerror(number)}; the log says where" in problem
+    assert str(models) not in problem
+
+
+def test_a_system_that_starts_no_process_is_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(subprocess, "Popen", fail)
+
+    assert "the server cannot do this now: Resource temporarily" in refusal(train(client, DATA), 503)
 
 
 def test_all_errors_in_the_data_are_told(client: Client) -> None:

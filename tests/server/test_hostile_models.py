@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import stat
+import struct
 import sys
 import zipfile
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from rasa_core.policies import FallbackPolicy, MemoizationPolicy, NGramPolicy
 from rasa_core.policies.keras_policy import FORMAT
 from rasa_core.policies.network import PolicyNetwork
 from rasa_core.server import create_app, uploads
+from rasa_core.support import stored_models
 
 DOMAIN = """
 intents: [greet]
@@ -271,7 +273,56 @@ def test_arrays_that_unpack_to_too_much_are_not_read(
     arrays = arrays_of("text.npy", HEAD.format("'|u1'", False, "(2000000,)").encode(), b"\0" * 2_000_000)
     assert len(arrays) < 10_000
 
-    refused(client, zipped({**sound, f"{TURNS}/training_turns.npz": arrays}), "of arrays; at most")
+    refused(client, zipped({**sound, f"{TURNS}/training_turns.npz": arrays}), "bytes of arrays; of a zip file of")
+
+
+def test_little_that_was_sent_unpacks_to_little(client: Client, sound: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "LEAST_TEXT", 100_000)
+    monkeypatch.setattr(uploads, "LEAST_ARRAYS", 100_000)
+    bomb = b"[" + b"0," * 500_000 + b"0]"
+    assert len(zipped({**sound, f"{TURNS}/memorized_turns.json": bomb})) < 10_000
+
+    refused(client, zipped({**sound, f"{TURNS}/memorized_turns.json": bomb}), "of text; of a zip file of")
+    refused(client, zipped({**sound, "stories.md": bomb}), "of text; of a zip file of")
+    arrays = arrays_of("text.npy", HEAD.format("'|u1'", False, "(2000000,)").encode(), b"\0" * 2_000_000)
+    refused(client, zipped({**sound, f"{TURNS}/training_turns.npz": arrays}), "bytes of arrays; of a zip file of")
+
+
+@pytest.mark.parametrize("name", ["domain.yml", "metadata.json"])
+def test_what_is_read_whole_is_no_larger_than_in_a_model(client: Client, sound: Files, name: str) -> None:
+    refused(client, zipped({**sound, name: sound[name] + b" " * 2_000_000}), f"'{name}' has")
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_packing_that_takes_memory_of_its_own_is_not_read(client: Client, sound: Files, kind: int) -> None:
+    archive = io.BytesIO(zipped({name: content for name, content in sound.items() if name != "stories.md"}))
+    with zipfile.ZipFile(archive, "a") as writer:
+        writer.writestr("stories.md", sound["stories.md"], kind)
+    refused(client, archive.getvalue(), "packed in a way that is not read here")
+
+
+def test_list_of_very_many_arrays_is_not_read(client: Client, sound: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored_models, "MAX_ARRAYS", 2)
+    arrays = io.BytesIO()
+    with zipfile.ZipFile(arrays, "w") as writer:
+        for number in range(20):
+            writer.writestr(f"{number:0200}.npy", b"")
+    refused(client, zipped({**sound, f"{TURNS}/training_turns.npz": arrays.getvalue()}), "more than the 2 files")
+
+
+@pytest.mark.parametrize(
+    ("before", "size", "comment"),
+    [
+        (b"", b"PK\5\6", b""),  # A size that looks like the end of a zip file.
+        (b"", b"\xff\xff\xff\x7f", b"a comment"),
+        (struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1), b"\1\0\0\0", b"\0" * 65_535),  # As far up as it may stand.
+    ],
+    ids=["a size like an end", "a comment", "ZIP64"],
+)
+def test_end_of_a_list_is_looked_for_where_it_is_read(before: bytes, size: bytes, comment: bytes) -> None:
+    end = struct.pack("<4s4H4sLH", b"PK\5\6", 0, 0, 1, 1, size, 0, len(comment)) + comment
+    with pytest.raises(ValueError, match="lists more than the 10 files"):
+        stored_models.check_list(io.BytesIO(b"x" * 100 + before + end), 10)
 
 
 def network_model(sound: Files, layers: list[tuple[Any, Any]], tmp_path: Path, **options: object) -> Files:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
+import shutil
 import stat
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,9 @@ from werkzeug.test import Client, TestResponse
 
 from rasa_core.agent import Agent
 from rasa_core.domain import Domain
+from rasa_core.policies import KerasPolicy, NGramPolicy, RulePolicy
+from rasa_core.policies.policy import Policy
+from rasa_core.policies.rasa2 import RasaMappingPolicy, RasaTwoStageFallbackPolicy
 from rasa_core.server import create_app, served_model, uploads
 from rasa_core.tracker_store.idempotency import RequestResult
 
@@ -218,6 +224,71 @@ def test_archive_that_is_too_large_is_refused(client: Client, monkeypatch: pytes
 
     assert response.status_code == 413
     assert "at most 10000 bytes" in error_of(response)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EMFILE], ids=errno.errorcode.get)
+@pytest.mark.parametrize("step", ["mkdtemp", "copyfileobj"])
+def test_disk_that_takes_no_model_is_told_as_one(
+    client: Client, model: Path, other_model: Path, monkeypatch: pytest.MonkeyPatch, step: str, number: int
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise OSError(number, os.strerror(number), str(model))
+
+    archive = zipped(other_model)
+    monkeypatch.setattr({"mkdtemp": tempfile, "copyfileobj": shutil}[step], step, fail)
+
+    response = upload(client, archive)
+
+    assert response.status_code == 503
+    assert f"models cannot be written here: {os.strerror(number)}; the log says where" in error_of(response)
+    assert str(model.parent) not in response.text
+    assert slots(client) == {"name", "cuisine"}
+
+
+# Werkzeug leaves what it could not move to a file to the garbage collection.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_missing_folder_of_temporary_files_is_no_fault_of_the_caller(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = b'--x\r\nContent-Disposition: form-data; name="model"; filename="model.zip"\r\n\r\n'
+    body = head + os.urandom(1_000_000) + b"\r\n--x--\r\n"  # More than is kept in memory.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+
+    response = client.post("/load", data=body, content_type="multipart/form-data; boundary=x")
+
+    assert response.status_code == 503
+    assert "cannot do this now: No such file or directory" in error_of(response)
+    assert str(tmp_path) not in response.text
+
+
+def test_every_policy_of_this_package_can_be_sent(client: Client, tmp_path: Path) -> None:
+    """Rules and the policies of Rasa 2 have files of their own."""
+    domain = Domain.from_yaml("intents: [greet]\nresponses: {utter_greet: [{text: hey}]}\nversion: '3.1'")
+    (tmp_path / "rules.yml").write_text(
+        "rules:\n- rule: greet\n  steps:\n  - intent: greet\n  - action: utter_greet\n"
+        "stories:\n- story: greet\n  steps:\n  - intent: greet\n  - action: utter_greet\n"
+    )
+    own = {kind for kind in Policy.registry.values() if kind.__module__.startswith("rasa_core.policies")}
+    untrained = sorted(own - {KerasPolicy}, key=lambda kind: kind.__name__)  # A network is sent elsewhere.
+    assert {RulePolicy, RasaMappingPolicy, NGramPolicy} <= set(untrained)
+    for kind in untrained:
+        agent = Agent(domain, [kind()])
+        agent.train(agent.load_data(tmp_path / "rules.yml"))
+        agent.persist(tmp_path / kind.__name__)
+
+        response = upload(client, zipped(tmp_path / kind.__name__))
+
+        assert response.status_code == 200, (kind, response.text)
+
+
+def test_policy_of_rasa_2_in_a_domain_of_old_is_refused(client: Client, tmp_path: Path) -> None:
+    agent = Agent(Domain.from_yaml("intents: [greet]"), [RasaTwoStageFallbackPolicy()])
+    agent.persist(tmp_path / "mixed")
+
+    response = upload(client, zipped(tmp_path / "mixed"))
+
+    assert response.status_code == 400
+    assert "needs a domain of Rasa 2 or 3" in error_of(response)
 
 
 def test_model_belongs_in_its_field(client: Client) -> None:
