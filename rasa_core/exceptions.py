@@ -64,6 +64,10 @@ class StoryParseError(RasaCoreError, ValueError):
         super().__init__(f"{place}: {message}" if place else message)
 
 
+class MissingStoriesError(StoryParseError, FileNotFoundError):
+    """There is no file or folder of stories where one is looked for."""
+
+
 class ModelError(RasaCoreError, ValueError):
     """A model cannot be written, read, or used with this domain."""
 

@@ -226,7 +226,7 @@ class MessageProcessor(TurnProcessor):
         if channel is not message.output_channel:
             message = message.to(channel)
         said = channel.messages if isinstance(channel, CollectingOutputChannel) else None
-        with self.tracker_store.conversation(message.sender_id) as conversation:
+        with self.tracker_store.conversation(message.sender_id or UserMessage.DEFAULT_SENDER_ID) as conversation:
             exchange = IdempotentRequest(conversation, conditions)
             repeated = exchange.repeated()
             if repeated is not None:
@@ -318,6 +318,7 @@ class MessageProcessor(TurnProcessor):
         self, sender_id: str, change: Callable[[Conversation], State], conditions: RequestConditions | None = None
     ) -> RequestResult:
         """Change a conversation and commit that, once for a request with a key; `change` may be called again."""
+        sender_id = sender_id or UserMessage.DEFAULT_SENDER_ID
         for wait in CONFLICT_WAITS:
             try:
                 return self._try(sender_id, change, conditions)

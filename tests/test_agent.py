@@ -314,6 +314,22 @@ class TestConversations:
     def test_the_default_conversation_is_called_default(self, agent) -> None:
         assert agent.start_message_handling("/greet")["tracker"]["sender_id"] == "default"
 
+    def test_a_conversation_may_be_called_by_a_number_as_messengers_do(self, agent) -> None:
+        channel = CollectingOutputChannel()
+        agent.handle_message("/bye", output_channel=channel, sender_id=77)
+        assert [message["recipient_id"] for message in channel.messages] == [77]
+        assert agent.start_message_handling("/greet", sender_id=77)["tracker"]["sender_id"] == "77"
+        store = agent.tracker_store
+        assert store.keys() == ["77"]
+        assert store.get_or_create_tracker(77) == store.retrieve(77) == store.retrieve("77")
+        store.save(DialogueStateTracker(78, agent.domain.slots))
+        assert (store.create_tracker(79).sender_id, store.keys()) == ("79", ["77", "78", "79"])
+
+    def test_a_conversation_without_a_name_is_the_default_one(self, agent) -> None:
+        agent.handle_message("/bye", sender_id="")
+        agent.continue_message_handling("", "utter_bye")
+        assert agent.tracker_store.keys() == ["default"]
+
     def test_messages_are_returned(self, agent) -> None:
         assert agent.handle_message("/bye", sender_id="anna") == [{"recipient_id": "anna", "text": "bye"}]
 

@@ -57,6 +57,12 @@ def test_a_turn_is_played_until_the_bot_listens(bot: RemoteAgent) -> None:
     ]
 
 
+def test_people_may_be_called_by_numbers(bot: RemoteAgent, client: RasaCoreClient) -> None:
+    said = bot.process_message(UserMessage("/search", None, 12))  # type: ignore[arg-type]
+    assert [message["recipient_id"] for message in said] == [12, 12, 12]
+    assert client.tracker_json("12") == client.tracker_json(12)  # type: ignore[arg-type]
+
+
 def test_what_was_said_is_reported_before_what_was_changed(bot: RemoteAgent, agent: Agent) -> None:
     bot.process_message(UserMessage("/search", None, "anna"))
 

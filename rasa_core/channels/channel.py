@@ -20,7 +20,7 @@ class UserMessage:
     output_channel
         Where the answers go.
     sender_id
-        Identifies the conversation; None is ``"default"``.
+        Identifies the conversation, as text or a whole number; None is ``"default"``.
     input_channel, metadata
         Where the message came from, and what came with it.
     parse_data

@@ -256,8 +256,8 @@ class RasaCoreClient(JsonCaller):
         return answer
 
 
-def _path(sender_id: str, what: str) -> str:
-    quoted = quote(sender_id, safe="")
+def _path(sender_id: object, what: str) -> str:
+    quoted = quote(str(sender_id), safe="")  # Some messengers call people by numbers.
     # "." and ".." mean folders to whatever looks at a path; written like this, they do not.
     return f"/conversations/{quoted if quoted.strip('.') else quoted.replace('.', '%2E')}/{what}"
 

@@ -18,7 +18,8 @@ from rasa_core.events import (
     UserUttered,
 )
 from rasa_core.events.rasa3 import ActiveLoop
-from rasa_core.exceptions import StoryParseError, did_you_mean
+from rasa_core.exceptions import MissingStoriesError, StoryParseError, did_you_mean
+from rasa_core.stories.files import MISSING
 from rasa_core.stories.steps import GENERATED_CHECKPOINT_PREFIX, Checkpoint, StoryStep
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Problem, listed, log_warnings
@@ -213,4 +214,5 @@ def report(problems: Sequence[Problem]) -> None:
     """Log the warnings; raise one `StoryParseError` that lists the errors, at the place of the first."""
     if errors := log_warnings(problems, logger):
         place = errors[0].place
-        raise StoryParseError(listed([errors[0].message, *errors[1:]]), place.file, place.line, place.column)
+        kind = MissingStoriesError if errors[0].kind == MISSING else StoryParseError
+        raise kind(listed([errors[0].message, *errors[1:]]), place.file, place.line, place.column)

@@ -13,7 +13,7 @@ from rasa_core.rasa3.retrieval import holds_responses
 from rasa_core.support.folders import files_below
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Problem
-from rasa_core.support.text_files import TextFileError, lines_of, read_text
+from rasa_core.support.text_files import MissingTextFileError, TextFileError, lines_of, read_text
 
 STORY_SUFFIXES: Final = (".md", ".markdown", ".txt")
 
@@ -31,6 +31,8 @@ _YAML_STORIES = re.compile(r"^(stories|rules)[ \t]*:", re.MULTILINE)
 _SUFFIX_OF_YAML: Final = (".yml", ".yaml")
 LEFT_OUT: Final = "left-out"
 """The kind of problem that is none: what a folder holds beside stories."""
+MISSING: Final = "missing-file"
+"""The kind of problem of a file that is not there."""
 NO_YAML: Final = "stories and rules in YAML, as Rasa 2 and 3 have them, are not read; write them in Markdown"
 
 
@@ -53,7 +55,8 @@ def read_story_files(resource: Path | Sequence[Path], problems: list[Problem]) -
         try:
             text = read_text(path)
         except TextFileError as error:
-            problems.append(Problem("error", error.problem, error.place))
+            kind = MISSING if isinstance(error, MissingTextFileError) else ""
+            problems.append(Problem("error", error.problem, error.place, kind))
             continue
         if path.suffix.lower() in _SUFFIX_OF_YAML and _YAML_STORIES.search(text):
             problems.append(Problem("error", f"{NO_YAML}.", Place(str(path))))

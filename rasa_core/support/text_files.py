@@ -26,6 +26,10 @@ class TextFileError(RasaCoreError, ValueError):
         super().__init__(f"{place}: {problem}")
 
 
+class MissingTextFileError(TextFileError, FileNotFoundError):
+    """There is no such file."""
+
+
 def read_text(path: str | Path) -> str:
     """Return the text of a file, without its byte order mark.
 
@@ -38,7 +42,8 @@ def read_text(path: str | Path) -> str:
         content = Path(path).read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise TextFileError(f"the file cannot be read: {reason}.", Place(str(path))) from error
+        kind = MissingTextFileError if isinstance(error, FileNotFoundError) else TextFileError
+        raise kind(f"the file cannot be read: {reason}.", Place(str(path))) from error
     return decoded(content, str(path))
 
 

@@ -40,7 +40,7 @@ class Head(NamedTuple):
     state: str
 
 
-def check_sender_id(sender_id: str) -> str:
+def check_sender_id(sender_id: object) -> str:
     """Return `sender_id`; raise `SenderIdError` unless it is text that can be written as UTF-8."""
     if not isinstance(sender_id, str):
         raise SenderIdError(f"a sender_id is text, not {type(sender_id).__name__}: use str({sender_id!r:.60}).")
@@ -50,6 +50,11 @@ def check_sender_id(sender_id: str) -> str:
         except UnicodeEncodeError as error:
             raise SenderIdError(f"the sender_id {sender_id[:60]!r} holds half a character: {error.reason}.") from error
     return sender_id
+
+
+def conversation_id(sender_id: object) -> str:
+    """Return the text that a conversation is known by; a whole number, as messengers have them, is its digits."""
+    return check_sender_id(str(sender_id) if isinstance(sender_id, int) else sender_id)
 
 
 def check_commit(expected_version: int, events: Sequence[str], head: Head) -> None:

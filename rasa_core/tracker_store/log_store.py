@@ -31,7 +31,7 @@ from rasa_core.exceptions import StoreError, VersionConflictError
 from rasa_core.support.strict_json import encode_known
 from rasa_core.support.work import UNDER_WAY
 from rasa_core.tracker_store.base import OVERRIDDEN, Conversation, StoredAnswer, TrackerStore, as_json
-from rasa_core.tracker_store.heads import Head, TrackerCache
+from rasa_core.tracker_store.heads import Head, TrackerCache, conversation_id
 from rasa_core.tracker_store.packing import Place, Places, note_places, packed, unpacked
 from rasa_core.tracker_store.rows import events_in, rows_up_to
 from rasa_core.trackers import DialogueStateTracker, Expected, expected_in
@@ -142,7 +142,7 @@ class EventLogStore(TrackerStore, ABC):
 
     def retrieve(self, sender_id: str) -> DialogueStateTracker | None:
         """Return the stored tracker, None if there is none; its log is read only when it is asked for."""
-        head = self.read_head(sender_id)
+        head = self.read_head(sender_id := conversation_id(sender_id))
         return None if head is None else self._load(sender_id, head)
 
     def log(self, sender_id: str, longest: int | None = None) -> list[str] | None:
@@ -169,7 +169,7 @@ class EventLogStore(TrackerStore, ABC):
         if tracker.home is not None and tracker.home[0] is self:
             self._append(tracker)
             return
-        sender_id, events = tracker.sender_id, list(tracker.events)
+        sender_id, events = conversation_id(tracker.sender_id), list(tracker.events)
         head = self.read_head(sender_id)
         stored = [] if head is None else self._events(sender_id, head.origin, head.version)
         if head is None or events[: len(stored)] != stored:
@@ -182,13 +182,14 @@ class EventLogStore(TrackerStore, ABC):
 
     def init_tracker(self, sender_id: str) -> DialogueStateTracker:
         """Return a tracker without events, and store nothing."""
-        tracker = DialogueStateTracker.from_events(sender_id, [], self._bound_domain(), self._window)
+        known_as = conversation_id(sender_id)
+        tracker = DialogueStateTracker.from_events(known_as, [], self._bound_domain(), self._window)
         tracker.home = self, {}
         return tracker
 
     def create_tracker(self, sender_id: str, append_action_listen: bool = True) -> DialogueStateTracker:
         """Start a conversation, waiting for the user, and store it; an earlier one is replaced."""
-        head = self.read_head(sender_id)
+        head = self.read_head(sender_id := conversation_id(sender_id))
         events = [ActionExecuted(ACTION_LISTEN_NAME)] if append_action_listen else []
         tracker, hidden = self._replacement(sender_id, 0 if head is None else head.version, events)
         self._append(tracker, hidden)
@@ -209,8 +210,8 @@ class EventLogStore(TrackerStore, ABC):
     def conversation(self, sender_id: str) -> AbstractContextManager[Conversation]:
         """Open a conversation to change it; an unknown one starts, by listening, at the first commit."""
         if self._overrides(*OVERRIDDEN):
-            return self._open_whole(sender_id, self.lock(sender_id))
-        return _LoggedConversation(self, sender_id)
+            return self._open_whole(sender_id, self.lock(conversation_id(sender_id)))
+        return _LoggedConversation(self, conversation_id(sender_id))
 
     # -- between trackers and rows
 

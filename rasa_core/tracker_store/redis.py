@@ -44,7 +44,7 @@ from redis.retry import Retry
 from rasa_core.domain import Domain
 from rasa_core.exceptions import StoreError
 from rasa_core.tracker_store.base import StoredAnswer, url_options
-from rasa_core.tracker_store.heads import Head, check_commit, check_sender_id, version_conflict
+from rasa_core.tracker_store.heads import Head, check_commit, check_sender_id, conversation_id, version_conflict
 from rasa_core.tracker_store.locks import Leases, MutexTable, PerProcess, busy_error, check_timeout, timeout_from
 from rasa_core.tracker_store.log_store import EventLogStore
 from rasa_core.tracker_store.redis_errors import DROPPED, MOST_CONNECTIONS, failure_of, translated
@@ -178,8 +178,9 @@ class RedisTrackerStore(EventLogStore):
             check_timeout(timeout)
         super().save(tracker)
         if timeout is not None:
-            self._complete_answers(tracker.sender_id)
-            self._script(SET_LIFETIME, self._keys.of(tracker.sender_id, "head", "events"), [math.ceil(timeout * 1000)])
+            sender_id = conversation_id(tracker.sender_id)
+            self._complete_answers(sender_id)
+            self._script(SET_LIFETIME, self._keys.of(sender_id, "head", "events"), [math.ceil(timeout * 1000)])
 
     def _complete_answers(self, sender_id: str) -> None:
         """Store the answers without reference to the log, which will be gone before them."""

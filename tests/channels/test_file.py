@@ -51,5 +51,10 @@ def test_answers_go_to_the_given_channel(dialogue: Path) -> None:
     assert all(message.output_channel is channel for message in read(dialogue, output_channel=channel))
 
 
+def test_a_missing_file_is_told_as_one(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"nothing\.md: the file cannot be read"):
+        read(tmp_path / "nothing.md")
+
+
 def test_answers_go_to_the_console_without_a_channel(dialogue: Path) -> None:
     assert isinstance(read(dialogue)[0].output_channel, ConsoleOutputChannel)

@@ -47,6 +47,9 @@ def test_text_that_is_not_utf_8_is_an_error_with_its_place(tmp_path, domain):
 def test_a_missing_file_is_an_error(tmp_path, domain):
     with pytest.raises(StoryParseError, match=r"nothing\.md: the file cannot be read: No such file"):
         load_data(str(tmp_path / "nothing.md"), domain)
+    for read in (StoryFileReader.read_from_file, StoryFileReader.read_from_folder):
+        with pytest.raises(FileNotFoundError, match=r"nothing: the file cannot be read"):
+            read(tmp_path / "nothing", domain)
 
 
 def test_an_error_names_the_file(tmp_path, domain):
