@@ -29,7 +29,6 @@ _POLICY: Final = (
 )
 _HEADERS: Final = (
     ("Content-Security-Policy", _POLICY),
-    ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cache-Control", "no-cache"),  # A browser asks whether its copy is still right, and mostly gets 304.

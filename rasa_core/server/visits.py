@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 MOST_CHARACTERS: Final = 100_000_000
 """Characters of a log that a request may read at once; they take up to a gigabyte of memory."""
 
+_NO_GUESSING: Final = ("X-Content-Type-Options", "nosniff")
+"""What keeps a browser from taking what somebody has said for a page or a script, whatever it looks like."""
+
 Answer = tuple[int, list[tuple[str, str]], bytes | Iterator[bytes]]
 """Status, headers and body, in pieces where it is not whole yet."""
 
@@ -93,7 +96,7 @@ class Visit:
             self._app.outages.answered(self.work.route)
         self._app.log(environ, status, time.perf_counter() - self._started)
         is_shown = environ["REQUEST_METHOD"] != "HEAD"
-        return status, [*headers, (HEADER, self.work.request_id)], content if is_shown else b""
+        return status, [*headers, _NO_GUESSING, (HEADER, self.work.request_id)], content if is_shown else b""
 
     def _failure(self, error: Exception) -> Response:
         """Return the answer to a request that could not be served."""

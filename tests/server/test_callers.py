@@ -195,3 +195,14 @@ def test_served_model_knows_its_names_only(trained: Path) -> None:
             connection.close()
 
     assert list(found.values()) == [200, 200, 200, 403]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/version", "/conversations", f"{PARSE}?q=/greet", "/conversations/x/story", "/domain", "/docs", "/nowhere"],
+)
+def test_browser_guesses_no_answer_to_be_a_page(client: Client, path: str) -> None:
+    """A story, above all, is a text with what users have said in it."""
+    client.get(f"{PARSE}?q=<script>")
+
+    assert client.get(path).headers.getlist("X-Content-Type-Options") == ["nosniff"]

@@ -184,6 +184,12 @@ class TestHostileTexts:
         page.say("hello")
         assert page.all("#with")[0].get_attribute("value") == "a/b?c#<b>"
 
+    @pytest.mark.parametrize("where", ["/talk/50%", "/constructor", "/__proto__/x", "/talk/ada?at=<b>"])
+    def test_an_address_that_somebody_typed_leads_somewhere(self, page: Page, address: str, where: str) -> None:
+        page.open(address, where)
+        page.until(lambda: page.all("#message"))
+        assert page.texts(".notice") in ([], [""])
+
 
 class TestServers:
     def test_a_server_that_dies_is_told_and_what_was_said_is_kept(self, page: Page, app: ServerApp) -> None:

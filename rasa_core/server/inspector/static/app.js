@@ -21,7 +21,9 @@ export const place = () => {
   const [first] = name.split("?");
   const [path] = rest.join("/").split("?");
   const query = location.hash.split("?")[1] ?? "";
-  return {name: VIEWS[first] ? first : "talk", id: path ? decodeURIComponent(path) : "", query: new URLSearchParams(query)};
+  let id = path ?? "";
+  try { id = decodeURIComponent(id); } catch { /* An address that somebody typed: the name is taken as it is. */ }
+  return {name: Object.hasOwn(VIEWS, first) ? first : "talk", id, query: new URLSearchParams(query)};
 };
 
 export function say(problem) {

@@ -268,7 +268,7 @@ export async function open(view, {bot, where, say}) {
   });
   const wanted = where.query.get("at");
   follow();
-  if (wanted !== null) {
+  if (/^[0-9]+$/.test(wanted ?? "")) {
     const until = Date.now() + 3000;
     while (state.version === -1 && Date.now() < until) await sleep(20);
     choose(Number(wanted));
