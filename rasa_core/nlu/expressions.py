@@ -12,6 +12,7 @@ import logging
 import re
 import time
 import warnings
+from contextlib import suppress
 from typing import Any, Final
 
 import re2
@@ -69,11 +70,14 @@ class Expression:
         """Return start and end of each match in a text, in characters."""
         # At the end of a text with a line end, `$` means another place to RE2.
         if self._linear is not None and (text.isascii() or not self._is_of_unicode) and not text.endswith("\n"):
-            return [match.span() for match in self._linear.finditer(text)]
+            with suppress(UnicodeEncodeError):  # Half of a surrogate pair, which RE2 does not know.
+                return [match.span() for match in self._linear.finditer(text)]
+        left = budget.left
         try:
-            return [match.span() for match in self._limited.finditer(text, timeout=budget.left)]
+            return [match.span() for match in self._limited.finditer(text, timeout=left)]
         except TimeoutError:
-            if not self._has_told:  # Whoever sends such texts must not fill the log with them.
+            # Whoever sends such texts must not fill the log with them; and others may have taken most of the time.
+            if not self._has_told and left > _SECONDS / 2:
                 self._has_told = True
                 shown = self._pattern[:200]
                 logger.warning(f"the expression {shown!r} takes too long on some texts, and is not used there.")

@@ -248,6 +248,19 @@ def test_a_class_of_characters_of_other_engines_is_read_as_one() -> None:
     assert Expression("[[:alpha:]]+").spans("où 1", Budget()) == [(0, 2)]
 
 
+def test_an_expression_searches_what_is_no_text_in_any_encoding() -> None:
+    assert Expression("[0-9]+").spans("\ud83d 12", Budget()) == [(2, 4)]
+
+
+def test_an_expression_for_which_others_left_no_time_is_not_called_slow(caplog) -> None:
+    budget, text = Budget(), "a" * 900 + "!"
+    Expression("(?=(a*)*b)").spans(text, budget)
+    assert Expression("(?<=a)(?=(a*)*b)").spans(text, budget) == []
+    assert [one.getMessage() for one in caplog.records] == [
+        "the expression '(?=(a*)*b)' takes too long on some texts, and is not used there."
+    ]
+
+
 def test_a_malformed_expression_is_named() -> None:
     with pytest.raises(NLUDataError, match=r"regex 'zip': '\(' is malformed: missing \)"):
         Patterns([Regex("zip", "(")])
