@@ -25,7 +25,19 @@ _OTHER_GREETINGS: Final = (
     *("selamat pagi", "selamat siang", "доброе утро", "добрый вечер", "здравствуйте", "доброго дня", "γεια σας"),
     *("καλημέρα", "السلام عليكم", "أهلا", "صباح الخير", "مساء الخير", "سلام", "היי", "בוקר טוב", "नमस्कार", "हेलो"),
     *("สวัสดี", "สวัสดีครับ", "สวัสดีค่ะ", "您好", "早上好", "下午好", "こんばんは", "おはよう", "おはようございます"),
-    *("すみません", "안녕", "여보세요"),
+    *(
+        "すみません",
+        "안녕",
+        "여보세요",
+        "hey bot",
+        "hi bot",
+        "hello bot",
+        "hallo bot",
+        "hola bot",
+        "salut bot",
+        "ciao bot",
+    ),
+    *("olá bot", "chào bot", "مرحبا بوت", "привет бот"),
 )
 """What messages are read without, too; training makes none with them."""
 _BEGINNINGS: Final = (
@@ -36,35 +48,64 @@ _BEGINNINGS: Final = (
     *("alstublieft", "eh bien", "öh", "tack", "takk", "tak", "no więc", "proszę", "prosím", "kérem", "lütfen", "şey"),
     *("dạ", "ừm", "làm ơn", "tolong", "eee", "ну", "так", "вот", "пожалуйста", "спасибо", "λοιπόν", "παρακαλώ"),
     *("يعني", "طيب", "من فضلك", "لو سمحت", "شكرا", "אז", "בבקשה", "कृपया", "अच्छा", "请", "请问", "那个", "嗯"),
-    *("あの", "えっと", "ええと", "あのう", "음", "저기", "저기요"),
+    *("あの", "えっと", "ええと", "あのう", "음", "저기", "저기요", "bot", "chatbot", "disculpe", "disculpa", "désolé"),
+    *("excusez-moi", "desculpe", "verzeihung", "xin lỗi", "извините", "آسف", "عفوا", "סליחה", "不好意思", "对不起"),
 )
-_ENDS: Final = (
-    *("please", "pls", "plz", "thanks", "thanks a lot", "many thanks", "thank you", "thank you very much", "thx", "ty"),
+_REQUESTS: Final = (
+    *("please", "pls", "plz", "asap", "lol", "haha", "hehe", "ok", "okay", "right", "bitte", "por favor", "porfa"),
+    *("s'il vous plaît", "s'il te plaît", "svp", "stp", "per favore", "alstublieft", "aub", "alsjeblieft"),
+    *("proszę", "prosím", "kérem", "vă rog", "lütfen", "nhé", "ạ", "tolong", "пожалуйста", "παρακαλώ", "من فضلك"),
     *(
-        "thank you so much",
-        "thanks in advance",
-        "cheers",
-        "asap",
-        "lol",
-        "haha",
-        "hehe",
-        "ok",
-        "okay",
-        "right",
-        "regards",
+        "لو سمحت",
+        "בבקשה",
+        "कृपया",
+        "प्लीज",
+        "ครับ",
+        "ค่ะ",
+        "นะ",
+        "吧",
+        "お願いします",
+        "よろしくお願いします",
+        "おねがいします",
+        "ください",
     ),
-    *("best regards", "kind regards", "bitte", "danke", "danke schön", "dankeschön", "vielen dank", "besten dank"),
-    *("danke im voraus", "liebe grüße", "viele grüße", "mfg", "por favor", "porfa", "gracias", "muchas gracias"),
-    *("saludos", "s'il vous plaît", "s'il te plaît", "svp", "stp", "merci", "merci beaucoup", "merci d'avance"),
-    *("cordialement", "per favore", "grazie", "grazie mille", "obrigado", "obrigada", "valeu", "alstublieft", "aub"),
-    *("alsjeblieft", "dank je", "dank u", "bedankt", "tack", "takk", "tak", "kiitos", "proszę", "dziękuję", "prosím"),
-    *("děkuji", "díky", "kérem", "köszönöm", "vă rog", "mulțumesc", "lütfen", "teşekkürler", "cảm ơn", "xin cảm ơn"),
-    *("cảm ơn bạn", "nhé", "ạ", "tolong", "terima kasih", "пожалуйста", "спасибо", "παρακαλώ", "ευχαριστώ"),
-    *("من فضلك", "لو سمحت", "شكرا", "شكرا لك", "ممنون", "תודה", "בבקשה", "תודה רבה", "कृपया", "धन्यवाद", "प्लीज"),
-    *("ครับ", "ค่ะ", "นะ", "ขอบคุณ", "ขอบคุณครับ", "ขอบคุณค่ะ", "谢谢", "多谢", "吧", "お願いします"),
-    *("おねがいします", "ください", "ありがとう", "ありがとうございます", "감사합니다", "고맙습니다", "부탁해요"),
-    *("부탁합니다", "주세요"),
+    *("부탁해요", "부탁합니다", "주세요"),
 )
+"""What they say at the end, and what means nothing by itself."""
+_THANKS: Final = (
+    *("thanks", "thanks a lot", "many thanks", "thank you", "thank you very much", "thx", "ty"),
+    *("thank you so much", "thanks so much", "thanks in advance", "thank you in advance", "much appreciated"),
+    *("cheers", "thank u", "tia", "thanks bot", "thank you bot", "regards", "best regards", "kind regards"),
+    *("sorry", "bye", "bye bye", "goodbye", "good bye", "have a nice day", "take care", "have a good day"),
+    *("have a great day", "see you", "danke", "danke schön", "dankeschön", "danke sehr", "vielen dank"),
+    *("besten dank", "herzlichen dank", "danke im voraus", "danke schon mal", "danke bot", "liebe grüße"),
+    *("viele grüße", "mfg", "entschuldigung", "tschüss", "auf wiedersehen", "schönen tag noch", "schönen tag"),
+    *("einen schönen tag noch", "gracias", "muchas gracias", "muchísimas gracias", "mil gracias"),
+    *("gracias de antemano", "gracias bot", "saludos", "perdón", "disculpe", "disculpa", "adiós", "hasta luego"),
+    *("buen día", "que tenga buen día", "que tenga un buen día", "merci", "merci beaucoup", "merci bien"),
+    *("merci d'avance", "cordialement", "désolé", "pardon", "au revoir", "bonne journée", "grazie", "grazie mille"),
+    *("scusi", "scusa", "arrivederci", "buona giornata", "obrigado", "obrigada", "muito obrigado"),
+    *("muito obrigada", "valeu", "desculpe", "tchau", "dank je", "dank u", "dank je wel", "bedankt", "doei"),
+    *("tack", "takk", "tak", "kiitos", "dziękuję", "děkuji", "díky", "köszönöm", "mulțumesc", "teşekkürler"),
+    *("cảm ơn", "xin cảm ơn", "cảm ơn bạn", "cảm ơn nhiều", "xin lỗi", "tạm biệt", "terima kasih", "спасибо"),
+    *("спасибо большое", "большое спасибо", "извините", "до свидания", "ευχαριστώ", "شكرا", "شكرا لك"),
+    *("شكرا جزيلا", "آسف", "مع السلامة", "ممنون", "תודה", "תודה רבה", "סליחה", "धन्यवाद", "ขอบคุณ", "ขอบคุณครับ"),
+    *(
+        "ขอบคุณค่ะ",
+        "谢谢",
+        "多谢",
+        "谢谢你",
+        "すみません",
+        "どうも",
+        "ありがとう",
+        "ありがとうございます",
+        "ありがとうございました",
+        "감사합니다",
+        "고맙습니다",
+    ),
+    *("죄송합니다"),
+)
+"""What they say at the end, and what may be all that they want to say."""
 
 _AT_MOST: Final = 3
 """How many of these are passed over at each end: "oh, hello, um ..."."""
@@ -91,6 +132,14 @@ def around(keys: Sequence[str]) -> tuple[int, int]:
     return begin, end
 
 
+def thanks(keys: Sequence[str]) -> Sequence[str]:
+    """Return the thanks and the like at the end of a message, from their first word on; nothing if it has none."""
+    _, end = around(keys)
+    begin = next((at for at in range(end, len(keys)) if not is_sign(keys[at])), len(keys))
+    words = [_bones(key) for key in keys[begin:] if not is_sign(key)]
+    return keys[begin:] if any(word not in _words_of_requests() for word in words) else ()
+
+
 def _after(keys: Sequence[str], begin: int, end: int) -> int:
     """Return where the rest of a message begins after such words; `begin` if there are none, or nothing else."""
     for words in _known("first").get(_bones(keys[begin]), ()) if begin < end else ():
@@ -111,12 +160,17 @@ def _before(keys: Sequence[str], begin: int, end: int) -> int:
 @cache
 def _known(end: Literal["first", "last"]) -> dict[str, list[Words]]:
     """Return what people say at the beginning or end, by its first or last word, the longest first, as skeletons."""
-    said: Iterable[str] = (*GREETINGS, *_OTHER_GREETINGS, *_BEGINNINGS) if end == "first" else _ENDS
+    said: Iterable[str] = (*GREETINGS, *_OTHER_GREETINGS, *_BEGINNINGS) if end == "first" else (*_REQUESTS, *_THANKS)
     found: dict[str, list[Words]] = {}
     for one in sorted(said, key=len, reverse=True):
         words = tuple(map(_bones, keys_of(one, tokenize(one))))
         found.setdefault(words[0 if end == "first" else -1], []).append(words)
     return found
+
+
+@cache
+def _words_of_requests() -> frozenset[str]:
+    return frozenset(_bones(key) for one in _REQUESTS for key in keys_of(one, tokenize(one)))
 
 
 @lru_cache(maxsize=1024)  # Messages begin and end with few words.

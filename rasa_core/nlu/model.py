@@ -9,14 +9,14 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rasa_core.exceptions import ModelError
-from rasa_core.nlu.courtesies import around
 from rasa_core.nlu.crf import Tagger
+from rasa_core.nlu.messages import MAX_THANKS, Read, clearer, nothing
 from rasa_core.nlu.network import ATTENTION, BLOCKS, INPUTS, NLUNetwork
 from rasa_core.nlu.patterns import Patterns
 from rasa_core.nlu.pipeline import Pipeline
@@ -26,7 +26,6 @@ from rasa_core.nlu.tokens import (
     MAX_TOKENS,
     SHAPES,
     EndSigns,
-    Span,
     TokenVocabulary,
     keys_of,
     phrase_of,
@@ -71,23 +70,6 @@ _KINDS: dict[str, type] = {
 }
 
 
-class Read(NamedTuple):
-    """What is read of a text: what of it can be seen, where that stood, its tokens, and whether there is more."""
-
-    text: str
-    visible: str
-    places: Sequence[int]
-    spans: list[Span]
-    keys: list[str]
-    is_truncated: bool
-
-    def without_courtesies(self) -> Read | None:
-        """Return what is read of what people want; None if they say nothing around it."""
-        begin, end = around(self.keys)
-        rest = self.keys[begin:end]
-        return self._replace(spans=self.spans[begin:end], keys=rest) if len(rest) < len(self.keys) else None
-
-
 class NLUModel:
     """Turns text into an intent and entities; safe to share between threads.
 
@@ -120,6 +102,7 @@ class NLUModel:
         self.temperature: float = description["temperature"]
         self.threshold: float = description["threshold"]
         self._known: dict[str, Floats] = {}
+        self._thanked: dict[str, str | None] = {}
         self._names: dict[str, list[int]] = {}
         for number, intent in enumerate(self.intents):
             self._names.setdefault(intent.partition("/")[0], []).append(number)
@@ -146,11 +129,24 @@ class NLUModel:
     def _understood(self, read: Read) -> dict[str, Any]:
         # Without a greeting and thanks, the rest is understood by itself too: few examples have them.
         answer, rest = self._one_answer(read), self._rest(read)
-        return answer if rest is None else _clearer(answer, self._one_answer(rest))
+        return answer if rest is None else self._clearer(rest, answer, self._one_answer(rest), read.thanks())
+
+    def _clearer(
+        self, rest: Read, whole: dict[str, Any], answer: dict[str, Any], thanks: Read | None
+    ) -> dict[str, Any]:
+        """Return the answer to a message, or that to the rest of it without courtesies."""
+        meant = None
+        if thanks is not None and whole["intent"]["name"] != answer["intent"]["name"]:
+            said = phrase_of(thanks.keys)
+            if (meant := self._thanked.get(said)) is None:
+                if len(self._thanked) >= MAX_THANKS:
+                    self._thanked.clear()
+                meant = self._thanked[said] = self._one_answer(thanks)["intent"]["name"]
+        return clearer(whole, answer, len(rest.keys), meant)
 
     def _one_answer(self, read: Read) -> dict[str, Any]:
         if not read.spans:
-            return _nothing(read)
+            return nothing(read)
         known = self._embedded(read)
         extras = self._patterns.extras(read.visible, read.spans)
         tags, intents = self._network.read(known[None], extras[None])
@@ -161,13 +157,13 @@ class NLUModel:
         found = [self._read(text) for text in texts]
         rests = {at: rest for at, rest in enumerate(map(self._rest, found)) if rest is not None}
         answers = self._answers([*found, *rests.values()])
-        for at, answer in zip(rests, answers[len(found) :], strict=True):
-            answers[at] = _clearer(answers[at], answer)
+        for (at, rest), answer in zip(rests.items(), answers[len(found) :], strict=True):
+            answers[at] = self._clearer(rest, answers[at], answer, found[at].thanks())
         del answers[len(found) :]
         return answers if self._pipeline is None else list(map(self._pipeline.finish, answers))
 
     def _answers(self, found: Sequence[Read]) -> list[dict[str, Any]]:
-        answers = [_nothing(read) for read in found]
+        answers = [nothing(read) for read in found]
         for batch, tags, intents in self._scores(found):
             chances = softmax(intents / self.temperature)
             for at, scores, chance in zip(batch, tags, chances, strict=True):
@@ -320,16 +316,6 @@ def fingerprint_of(data: str, settings: Mapping[str, int | float]) -> str:
     """Return a hash, in hexadecimal, of what a model is trained from: the data's fingerprint and the settings."""
     content = json.dumps([FORMAT, data, dict(settings)], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()
-
-
-def _clearer(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    return other if other["intent"]["confidence"] > one["intent"]["confidence"] else one
-
-
-def _nothing(read: Read) -> dict[str, Any]:
-    """Return the answer to a text that says nothing."""
-    answer = {"text": read.text, "intent": {"name": None, "confidence": 0.0}, "intent_ranking": [], "entities": []}
-    return {**answer, "truncated": True} if read.is_truncated else answer
 
 
 def _read_description(path: Path) -> dict[str, Any]:

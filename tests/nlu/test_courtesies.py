@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rasa_core.nlu.courtesies import around
+from rasa_core.nlu.courtesies import around, thanks
+from rasa_core.nlu.messages import clearer
 from rasa_core.nlu.tokens import is_sign, keys_of, tokenize
 
 
@@ -36,6 +39,11 @@ def wanted(text: str) -> list[str]:
         "book it asap pls, thanks",
         "so book it ok?",
         "ok, book it, lol",
+        "hey bot, book it",
+        "hola bot book it, perdón",
+        "Entschuldigung, book it, herzlichen Dank",
+        "book it. Have a nice day!",
+        "book it, thanks, bye",
     ],
 )
 def test_what_people_want_is_found_between_greetings_and_thanks(text: str) -> None:
@@ -61,3 +69,40 @@ def test_something_that_is_no_sign_is_left(words: list[str]) -> None:
     assert (begin, end) == (0, len(words)) or not all(map(is_sign, words[begin:end]))
     passed_over = [*words[:begin], *words[end:]]
     assert "book" not in passed_over
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("book it, thank you!", ["thank", "you", "!"]),
+        ("book it please, merci", ["please", ",", "merci"]),
+        ("book it please!", []),
+        ("book it, s'il vous plaît", []),
+        ("book it", []),
+        ("thanks", []),
+    ],
+)
+def test_thanks_are_told_from_words_that_mean_nothing_by_themselves(text: str, said: list[str]) -> None:
+    assert list(thanks(keys_of(text, tokenize(text)))) == said
+
+
+def answer(intent: str, confidence: float, *entities: str) -> dict[str, Any]:
+    return {"intent": {"name": intent, "confidence": confidence}, "entities": list(entities)}
+
+
+@pytest.mark.parametrize(
+    ("whole", "rest", "tokens", "thanks", "intent"),
+    [
+        (answer("thank", 0.9), answer("inform", 0.4, "Porto"), 1, "thank", "inform"),
+        (answer("thank", 0.9), answer("ask", 0.4), 4, "thank", "ask"),
+        (answer("thank", 0.9), answer("ask", 0.2), 4, "thank", "thank"),
+        (answer("thank", 0.9), answer("bye", 0.8), 1, "thank", "thank"),
+        (answer("thank", 0.9), answer("ask", 0.8), 4, "greet", "thank"),
+        (answer("thank", 0.9), answer("ask", 0.8), 4, None, "thank"),
+        (answer("ask", 0.5), answer("ask", 0.8), 4, None, "ask"),
+    ],
+)
+def test_a_message_that_is_taken_for_the_thanks_at_its_end_means_what_is_before_them(
+    whole: dict[str, Any], rest: dict[str, Any], tokens: int, thanks: str | None, intent: str
+) -> None:
+    assert clearer(whole, rest, tokens, thanks)["intent"]["name"] == intent

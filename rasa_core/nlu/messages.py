@@ -1,0 +1,55 @@
+"""A message as a model reads it: as a whole, and without what people say around what they want."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from rasa_core.nlu.courtesies import around, thanks
+from rasa_core.nlu.tokens import Span
+
+MAX_THANKS: Final = 200
+"""How many ways to say thanks are kept with what a model makes of them."""
+_ENOUGH: Final = 0.3
+"""How sure the rest of a message has to be, of how sure the whole is, where the whole is but taken for thanks."""
+_LONG: Final = 4
+"""Tokens of a rest that may mean something else than thanks, though it has no entity; "great, thanks" is thanks."""
+
+
+class Read(NamedTuple):
+    """What is read of a text: what of it can be seen, where that stood, its tokens, and whether there is more."""
+
+    text: str
+    visible: str
+    places: Sequence[int]
+    spans: list[Span]
+    keys: list[str]
+    is_truncated: bool
+
+    def without_courtesies(self) -> Read | None:
+        """Return what is read of what people want; None if they say nothing around it."""
+        begin, end = around(self.keys)
+        rest = self.keys[begin:end]
+        return self._replace(spans=self.spans[begin:end], keys=rest) if len(rest) < len(self.keys) else None
+
+    def thanks(self) -> Read | None:
+        """Return what is read of the thanks at the end; None if there are none."""
+        said = list(thanks(self.keys))
+        return self._replace(spans=self.spans[len(self.keys) - len(said) :], keys=said) if said else None
+
+
+def clearer(whole: dict[str, Any], rest: dict[str, Any], tokens: int, thanks: str | None) -> dict[str, Any]:
+    """Return the surer of two answers, to a message and to the rest of it without courtesies, which has some tokens.
+
+    Where the thanks in it alone mean the same intent, `thanks`, as the whole, the whole says nothing of the rest.
+    """
+    sure, own = whole["intent"]["confidence"], rest["intent"]["confidence"]
+    is_long = bool(rest["entities"]) or tokens >= _LONG
+    least = _ENOUGH * sure if thanks is not None and whole["intent"]["name"] == thanks and is_long else sure
+    return rest if own > least else whole
+
+
+def nothing(read: Read) -> dict[str, Any]:
+    """Return the answer to a text that says nothing."""
+    answer = {"text": read.text, "intent": {"name": None, "confidence": 0.0}, "intent_ranking": [], "entities": []}
+    return {**answer, "truncated": True} if read.is_truncated else answer
