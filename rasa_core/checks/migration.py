@@ -22,7 +22,7 @@ from rasa_core.policies.rules import UNFOLLOWED, follows_rules
 from rasa_core.rasa3.domain_parts import RASA_DEFAULT_ACTIONS
 from rasa_core.rasa3.endpoints import Endpoints, read_endpoints
 from rasa_core.rasa_project.config import RasaConfig, read_rasa_config
-from rasa_core.rasa_project.files import RasaFiles, keys_of
+from rasa_core.rasa_project.files import UNREAD_DOMAIN, RasaFiles, keys_of
 from rasa_core.stories.builder import LOST
 from rasa_core.support.places import Place
 from rasa_core.support.problems import Fate, Note, Problem
@@ -45,6 +45,8 @@ def carried_over(files: RasaFiles) -> list[Note]:
         domain = files.domain
     except RasaCoreError as error:
         found += _of_error("domain", str(error), files)
+    left = f"left out: {UNREAD_DOMAIN}"
+    found += [Note(Place(str(path), 1), "domain", "left out", left) for path in files.unread_domains]
     found += [*_nlu(files), *_stories(files, domain, config), *_tests(files), *_code(files, domain, endpoints)]
     return sorted(found, key=lambda note: note.place.order)
 

@@ -11,6 +11,7 @@ Kind                       Severity   Meaning
 ``unused-rules``           warning    there are rules, and no policy that follows them
 ``unused-synonyms``        warning    there are synonyms, and the pipeline has no ``EntitySynonymMapper``
 ``unread-option``          warning    an option of a component that is nearly one which it has
+``unread-import``          warning    ``imports:`` names a project or module that is not there
 ``unknown-key``            warning    a file has a key that nothing reads
 ``no-response``            error      an action ``utter_...`` has no response, or a part of a retrieval intent
 ``unknown-name``           warning    a form, mapping, condition or button names what the domain does not have
@@ -42,12 +43,13 @@ from rasa_core.events.rasa3 import ActiveLoop
 from rasa_core.exceptions import DomainError, ModelError, RasaCoreError, did_you_mean
 from rasa_core.nlu.training_data import TrainingData
 from rasa_core.policies.keras_policy import KerasPolicy
-from rasa_core.policies.rules import UNFOLLOWED, RulePolicy, follows_rules, unfit_policies
+from rasa_core.policies.rules import UNFOLLOWED, RulePolicy, follows_rules
 from rasa_core.rasa3.domain_parts import RASA_DEFAULT_ACTIONS, RASA_DEFAULT_INTENTS, RasaParts
 from rasa_core.rasa3.endpoints import read_endpoints
 from rasa_core.rasa3.mappings import SlotMapping, options_in
 from rasa_core.rasa_project.config import RasaConfig, read_rasa_config
-from rasa_core.rasa_project.files import RasaFiles, keys_of
+from rasa_core.rasa_project.files import UNREAD_DOMAIN, RasaFiles, keys_of
+from rasa_core.rasa_project.imports import notes_of_imports
 from rasa_core.stories.builder import LOST, NO_ACTION, UNKNOWN_NAME
 from rasa_core.stories.yaml import ReadStories, YamlStoryReader
 from rasa_core.stories.yaml_messages import RETRIEVAL_KEY
@@ -82,6 +84,8 @@ def check_rasa(
         More files with examples of intents, such as those in Markdown and JSON of a bot of Rasa 1 or 2.
     """
     found, config = _config_and_servers(files, ignores_own)
+    unread = [(f"{UNREAD_DOMAIN}.", [Place(str(path))]) for path in files.unread_domains]
+    found += [finding("not-read", "warning", text, places) for text, places in unread]
     found += [*_unknown_keys(keys_of(files)), *check_domain_files(dict.fromkeys(files.domain_files))]
     try:
         domain = files.domain
@@ -97,9 +101,8 @@ def check_rasa(
     found += wrong
     parts = domain.rasa
     assert parts is not None
-    place = Place(str(files.config_file))
-    unfit = [] if config is None else unfit_policies(domain, config.policies)
-    found += [finding("configuration", "error", one, [place]) for one in unfit]
+    unfit = [] if config is None else config.unfit(domain)
+    found += [finding("configuration", "error", one.message, [one.place]) for one in unfit]
     words = words_of_code(files.folder)
     found += [*_forms(domain, parts), *_mappings(domain, parts), *_responses(domain, parts)]
     found += check_said(
@@ -147,6 +150,10 @@ def _config_and_servers(files: RasaFiles, ignores_own: bool) -> tuple[list[Findi
         except ModelError as error:
             found = [_from_line("configuration", line, files) for line in str(error).splitlines()]
     found += _unknown_keys([*config.notes, *config.pipeline.notes] if config else ())
+    for note in notes_of_imports(files.config_file):
+        if note.fate != "same":
+            text = f"{note.what!r} is {note.message}{'' if note.message.endswith('?') else '.'}"
+            found.append(finding("unread-import", "warning", text, [note.place]))
     try:
         found += _unknown_keys(read_endpoints(files.folder).notes)
     except ModelError as error:

@@ -192,6 +192,11 @@ class Policy(KnownByName, ABC):
         return {}
 
     @property
+    def named_intents(self) -> Mapping[str, str]:
+        """The intents that its options name, by option; the domain has to have them."""
+        return {}
+
+    @property
     def gives_way(self) -> bool:
         """Whether it decides only where the best of the others is none that passes forms."""
         return False

@@ -34,6 +34,7 @@ RULE_PRIORITY: Final = 6
 FILE_NAME: Final = "policy.json"
 AMBIGUOUS: Final = 0.1
 FALLBACK_ACTION: Final = "action_default_fallback"
+DENIAL: Final = "out_of_scope"
 _ASKS: Final = "action_default_ask_affirmation"
 _ASKS_AGAIN: Final = "action_default_ask_rephrase"
 _TAKES_BACK: Final = "action_revert_fallback_events"
@@ -239,7 +240,7 @@ class RasaTwoStageFallbackPolicy(RasaFallbackPolicy):
         core_threshold: float = DEFAULT_THRESHOLD,
         fallback_action_name: str = FALLBACK_ACTION,
         fallback_nlu_action_name: str = FALLBACK_ACTION,
-        deny_suggestion_intent_name: str = "out_of_scope",
+        deny_suggestion_intent_name: str = DENIAL,
         *,
         priority: int | None = None,
     ) -> None:
@@ -258,6 +259,11 @@ class RasaTwoStageFallbackPolicy(RasaFallbackPolicy):
             "fallback_core_action_name": self.fallback_action_name,
             "fallback_nlu_action_name": self.fallback_nlu_action_name,
         }
+
+    @property
+    def named_intents(self) -> dict[str, str]:  # noqa: D102
+        name = self.deny_suggestion_intent_name
+        return {} if name == DENIAL else {"deny_suggestion_intent_name": name}
 
     def _chosen(self, tracker: DialogueStateTracker) -> str | None:
         if tracker.latest_action_name in (_ASKS, _ASKS_AGAIN, self.fallback_action_name):

@@ -90,10 +90,17 @@ def has(state: State, asked: Asked) -> bool:
 
 
 class RuleTable:
-    """Entries, by what tells them apart first."""
+    """Entries, by what tells them apart first.
+
+    Attributes
+    ----------
+    knows_start : bool
+        Whether one of them says how a conversation begins.
+    """
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self.entries = list(entries)
+        self.knows_start = any(entry.at_start for entry in self.entries)
         self._buckets: dict[tuple[str | None, str | None], list[int]] = {}
         for number, entry in enumerate(self.entries):
             self._buckets.setdefault(entry.bucket, []).append(number)
@@ -266,7 +273,7 @@ class LoopInterruptions:
         loop = next((name.removeprefix(LOOP_PREFIX) for name, on in present.items() if on and _is_loop(name)), None)
         if loop is None:
             return
-        before = _previous(states[-2]) if len(states) > 1 else None
+        before = previous_of(states[-2]) if len(states) > 1 else None
         if LISTENED in present and (always or action == loop):
             self.resumed[before, states[-1]] = None
         elif LISTENED not in present and action != loop:
@@ -291,11 +298,12 @@ def _as_pair(content: Any) -> tuple[str | None, Asked]:
 
 
 def _any_fits(known: Iterable[tuple[str | None, Asked]], states: Sequence[State]) -> bool:
-    before = _previous(tuple(states[-2].items())) if len(states) > 1 else None
+    before = previous_of(tuple(states[-2].items())) if len(states) > 1 else None
     return any((asked_before in (None, before)) and has(states[-1], asked) for asked_before, asked in known)
 
 
-def _previous(asked: Asked) -> str | None:
+def previous_of(asked: Asked) -> str | None:
+    """Return what a state has of the previous action; None where nothing has been done before it."""
     return next((name for name, value in asked if value and name.startswith("prev_")), None)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
@@ -15,7 +15,7 @@ from rasa_core.exceptions import ModelError, did_you_mean
 from rasa_core.history import State
 from rasa_core.policies.policy import Opinion, Policy, Trackers
 from rasa_core.policies.rule_checks import check_rules, sources_in_stories
-from rasa_core.policies.rule_table import Asked, Compiler, Entry, LoopInterruptions, RuleTable
+from rasa_core.policies.rule_table import Asked, Compiler, Entry, LoopInterruptions, RuleTable, previous_of
 from rasa_core.policies.training_turns import TrainingTurn, TrainingTurns
 from rasa_core.rasa3.history import RasaHistory
 from rasa_core.rasa3.rule import Rule
@@ -38,6 +38,8 @@ _BELOW_MEMORY: Final = math.nextafter(1.0, 0.0)
 """Surer than any network, but a memory of stories that go on after the fallback knows better."""
 DEFAULT: Final = "default"
 FALLBACK: Final = "fallback"
+START: Final = "start"
+"""Nothing has been done yet, not even listening: the own ``action_session_start`` of a bot has left that out."""
 DEFAULT_FALLBACK: Final = "action_default_fallback"
 
 
@@ -192,7 +194,9 @@ class RulePolicy(Policy):
 
         Without the check for contradictions nothing is hidden, as in Rasa, where that check finds what stories know.
         """
-        if not self.check_for_contradictions or decision.source == FALLBACK or decision.source in self.in_stories:
+        if not self.check_for_contradictions or decision.source in (FALLBACK, START):
+            return False
+        if decision.source in self.in_stories:
             return False
         forms = domain.rasa.forms if domain.rasa is not None else {}
         own = decision.source.split()[1:2]
@@ -221,6 +225,9 @@ class RulePolicy(Policy):
     def _by_rules(self, history: RasaHistory, present: State) -> Decision:
         states = history.states_for_rules(present)
         number = self.table.best(states, history.is_whole(len(states)))
+        if number is None and self.table.knows_start and len(states) == 1 and not previous_of(tuple(present.items())):
+            # As in Rasa, where such a rule tells as well that a conversation begins by listening.
+            return Decision(ACTION_LISTEN_NAME, START)
         entry = None if number is None else self.table.entries[number]
         decision = Decision(None if entry is None else entry.action, FALLBACK if number is None else str(number))
         if history.loop is None:
@@ -243,6 +250,8 @@ class RulePolicy(Policy):
             return TrainingTurns(note="no rule fits.")
         if decision.source == DEFAULT:
             return TrainingTurns(note="every bot answers this intent so.")
+        if decision.source == START:
+            return TrainingTurns(note="nothing has been done yet, and a rule says how a conversation begins.")
         loop = decision.action if decision.source.isdecimal() else decision.source.split()[1]
         return TrainingTurns(note=f"the loop {loop} is going on.")
 
@@ -316,15 +325,34 @@ def follows_rules(policies: Iterable[Policy]) -> bool:
     return any(isinstance(one, RulePolicy) or not type(one).__module__.startswith("rasa_core.") for one in policies)
 
 
-def unfit_policies(domain: Domain, policies: Sequence[Policy]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """What a domain and the policies of a bot do not have of each other; of no `policy` if none does what is asked."""
+
+    policy: Policy | None
+    option: str
+    message: str
+    hint: str = ""
+
+    def told(self, name: str | None = None) -> str:
+        """Return it as a sentence, with the name of the policy that stands in the files, where it is another."""
+        of = "" if self.policy is None else f", the {self.option}: of {name or type(self.policy).__name__}."
+        return f"{self.message}{of}{self.hint}"
+
+
+def unfit_policies(domain: Domain, policies: Sequence[Policy]) -> list[Unfit]:
     """Return what a domain asks of policies that these do not have, or they of a domain that it does not."""
-    rules = [policy for policy in policies if isinstance(policy, RulePolicy)]
     found = []
-    if domain.rasa is not None and domain.rasa.forms and not rules:
-        found.append("the domain has forms, and only RulePolicy runs them: add it to policies: in config.yml.")
+    if domain.rasa is not None and domain.rasa.forms and not any(isinstance(one, RulePolicy) for one in policies):
+        text = "the domain has forms, and only RulePolicy runs them: add it to policies: in config.yml."
+        found.append(Unfit(None, "", text))
     for policy in policies:
-        for option, name in policy.named_actions.items():
-            if name not in domain.action_map:
-                hint = did_you_mean(name, domain.action_map)
-                found.append(f"the domain has no action {name!r}, the {option}: of {type(policy).__name__}.{hint}")
+        for kind, named, known in (
+            ("action", policy.named_actions, domain.action_map),
+            ("intent", policy.named_intents, domain.intents),
+        ):
+            for option, name in named.items():
+                if name not in known:
+                    text = f"the domain has no {kind} {name!r}"
+                    found.append(Unfit(policy, option, text, did_you_mean(name, known)))
     return found

@@ -24,8 +24,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
+from rasa_core.domain import Domain
 from rasa_core.exceptions import ModelError, did_you_mean
 from rasa_core.nlu.pipeline import PipelineConfig, default_pipeline, keys_of, pipeline_in
 from rasa_core.policies.augmented_memoization import AugmentedMemoizationPolicy
@@ -39,10 +41,10 @@ from rasa_core.policies.rasa2 import (
     RasaMappingPolicy,
     RasaTwoStageFallbackPolicy,
 )
-from rasa_core.policies.rules import RulePolicy
-from rasa_core.rasa_project.imports import IMPORTER
+from rasa_core.policies.rules import RulePolicy, unfit_policies
+from rasa_core.rasa_project.imports import IMPORTER, notes_of_imports
 from rasa_core.support.places import Place
-from rasa_core.support.problems import UNKNOWN_KEY, Note
+from rasa_core.support.problems import UNKNOWN_KEY, Note, Problem
 from rasa_core.support.yaml_parts import Part, entries_of
 
 DEFAULT_POLICIES: Final = ("MemoizationPolicy", "RulePolicy", "TEDPolicy")
@@ -114,6 +116,14 @@ _KNOWN: Final = (
 MakesNetwork = Callable[[int | None], Policy]
 
 
+class _Written(NamedTuple):
+    """A policy as it stands in config.yml: its options, `name` among them, and where each of these is."""
+
+    options: Mapping[str, Any]
+    place: Place
+    places: Mapping[str, Place] = MappingProxyType({})
+
+
 @dataclass(slots=True)
 class RasaConfig:
     """What stands in config.yml.
@@ -128,6 +138,10 @@ class RasaConfig:
         Whether one of the policies is a network, and how often it sees each example, where that is said.
     notes : list of Note
         What becomes of each policy, and of other keys.
+    place : Place
+        Where the policies stand.
+    written : list of tuple
+        The policies that stand in the file, and how each of them does.
     """
 
     policies: list[Policy] = field(default_factory=list)
@@ -135,10 +149,22 @@ class RasaConfig:
     learns: bool = False
     epochs: int | None = None
     notes: list[Note] = field(default_factory=list)
+    place: Place = field(default_factory=lambda: Place("config.yml"))
+    written: list[tuple[Policy, _Written]] = field(default_factory=list)
 
     def ensemble(self) -> PolicyEnsemble:
         """Return the policies as one, the rules first to be trained."""
         return PolicyEnsemble(self.policies, by_confidence=True)
+
+    def unfit(self, domain: Domain) -> list[Problem]:
+        """Return what the policies and a domain do not have of each other, and where that is written."""
+        found = []
+        for one in unfit_policies(domain, self.policies):
+            written = next((written for policy, written in self.written if policy is one.policy), None)
+            place = self.place if written is None else written.places.get(one.option, written.place)
+            name = None if written is None else written.options["name"].rpartition(".")[2]
+            found.append(Problem("error", one.told(name), place))
+        return found
 
 
 def read_rasa_config(path: str | Path, network: MakesNetwork, *, ignores_own: bool = False) -> RasaConfig:
@@ -161,22 +187,23 @@ def read_rasa_config(path: str | Path, network: MakesNetwork, *, ignores_own: bo
     if recipe and recipe not in RECIPES:
         raise ModelError(f"{keys['recipe'].place}: the recipe {recipe!r} is not known; write recipe: default.v1.")
     config.pipeline = pipeline_in(path, ignores_own=ignores_own) or default_pipeline()
-    config.notes += _other_keys(keys)
+    config.notes += [*_other_keys(keys), *notes_of_imports(Path(path))]
     parts = entries_of(keys, "policies")
     if "policies" in keys and keys["policies"].is_list and not parts:
         text = f"is empty; {' and '.join(DEFAULT_POLICIES)} decide, as without the key"
         config.notes.append(Note(keys["policies"].key_place, "policies", "left out", text))
-    named = [(_described(part), part.place) for part in parts] or [
-        ({"name": name}, Place(str(path))) for name in DEFAULT_POLICIES
-    ]
+    config.place = keys["policies"].key_place if "policies" in keys else Place(str(path))
+    named = [*map(_written, parts)] or [_Written({"name": name}, config.place) for name in DEFAULT_POLICIES]
     wrong = []
-    config.policies += _beside_old_rules(described for described, _ in named)
-    for described, place in named:
+    config.policies += _beside_old_rules(one.options for one in named)
+    for one in named:
+        count = len(config.policies)
         try:
-            _add(config, described, place, network)
+            _add(config, one.options, one.place, network)
         except LookupError as error:  # All of them are told at once, and not one after another.
-            wrong.append(f"{place}: {error.args[0]}")
-            config.notes.append(Note(place, described["name"], "left out", "left out, as it is one's own"))
+            wrong.append(f"{one.place}: {error.args[0]}")
+            config.notes.append(Note(one.place, one.options["name"], "left out", "left out, as it is one's own"))
+        config.written += [(policy, one) for policy in config.policies[count:]]
     if wrong and not ignores_own:
         raise ModelError("\n".join(wrong))
     has_old = any(isinstance(policy, RasaFallbackPolicy | RasaMappingPolicy) for policy in config.policies)
@@ -207,6 +234,11 @@ def written_policies(path: str | Path) -> Any:
     """Return the ``policies:`` of a config.yml as they stand there."""
     found = keys_of(path).get("policies")
     return None if found is None else found.data
+
+
+def _written(part: Part) -> _Written:
+    places = {key: value.key_place for key, value in part.keys().items()} if part.is_mapping else {}
+    return _Written(_described(part), part.place, places)
 
 
 def _described(part: Part) -> dict[str, Any]:

@@ -43,6 +43,8 @@ YAML_SUFFIXES: Final = (".yml", ".yaml")
 _OLD_STORIES: Final = ("stories.md", "stories")
 _STORIES_OF_RASA_2: Final = "data/stories.md"  # Or of 0.9.
 STORY_KEYS: Final = frozenset({"stories", "rules"})
+_PARTS_OF_DOMAIN: Final = frozenset({"intents", "entities", "slots", "forms", "responses", "session_config"})
+UNREAD_DOMAIN: Final = "it holds a part of a domain, and only domain.yml, domain/ and data/ are read; move it there"
 _UNTOLD: Final = ("version", "imports", *sorted(DATA_KEYS))  # Not about the bot, or told of with the data.
 
 
@@ -88,6 +90,17 @@ class RasaFiles:
         found = [path for path in ([_old_domain(self.folder)] if self.is_of_rasa_1 else named) if path.is_file()]
         found += _yaml_files(self.folder / "domain")
         return [*found, *(path for path in self.data_files if self._keys.of(path) & DOMAIN_KEYS)]
+
+    @property
+    def unread_domains(self) -> list[Path]:
+        """The files beside domain.yml that hold a part of a domain, too, which nothing reads."""
+        read = set(self.domain_files)
+        found = sorted(path for path in self.folder.iterdir() if path.suffix in YAML_SUFFIXES and path.is_file())
+        return [path for path in found if path not in read and self._keys.of(path) & _PARTS_OF_DOMAIN]
+
+    def _domains_below(self) -> Iterator[Path]:
+        """Yield the files one folder deeper that hold a part of a domain."""
+        return (path for path in sorted(self.folder.glob("*/*.y*ml")) if self._keys.of(path) & _PARTS_OF_DOMAIN)
 
     @property
     def data_files(self) -> list[Path]:
@@ -145,7 +158,9 @@ class RasaFiles:
         """Return the file that messages name for the domain; raise `ModelError` if there is none."""
         files = self.domain_files or self.named_in
         if not files:
-            raise ModelError(f"the project {str(self.folder)!r} has no domain: neither domain.yml nor domain/.")
+            found = [*self.unread_domains, *self._domains_below()]
+            hint = f" Name {found[0]} domain.yml, or move it into domain/." if found else ""
+            raise ModelError(f"the project {str(self.folder)!r} has no domain: neither domain.yml nor domain/.{hint}")
         return files[0]
 
     @property

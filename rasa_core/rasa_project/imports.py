@@ -1,4 +1,7 @@
-"""The other projects that ``imports:`` of config.yml names, which ``MultiProjectImporter`` makes parts of one bot."""
+"""The other projects that ``imports:`` of config.yml names, which ``MultiProjectImporter`` makes parts of one bot.
+
+The same key names modules of the user's own (`rasa_core.support.own_code`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from rasa_core.exceptions import did_you_mean
+from rasa_core.support.own_code import is_module
+from rasa_core.support.problems import Note
 from rasa_core.support.yaml_parts import Part, YamlError, read_yaml
 
 IMPORTER: Final = "MultiProjectImporter"
@@ -18,12 +24,49 @@ _NO_FOLDERS: Final = ("tests", "models")
 def imported_files(config: Path) -> list[Path]:
     """Return the YAML files of the projects that a config.yml imports, and of those that theirs import, each once.
 
-    Paths are relative to the config.yml that names them. What is not there is passed over, as by Rasa.
+    Paths are relative to the config.yml that names them. What is not there is passed over, as by Rasa;
+    `notes_of_imports` tells of it.
     """
-    return list(dict.fromkeys(_imported(config, set()))) if _imports_projects(config) else []
+    return list(dict.fromkeys(_imported(config, set(), []))) if _imports_projects(config) else []
 
 
-def _imported(config: Path, seen: set[Path]) -> Iterator[Path]:
+def notes_of_imports(config: Path) -> Iterator[Note]:
+    """Yield what becomes of each project that a config.yml imports, and of what there is none for."""
+    lost: list[tuple[Path, Part]] = []
+    imports = _imports_projects(config)
+    if imports:
+        for _ in _imported(config, set(), lost):
+            pass
+    for part in _entries(config, "imports"):
+        name = part.written
+        if imports and (config.parent / name).exists():
+            yield Note(part.place, name, "same", "the same, its files are parts of this bot")
+        elif is_module(part.data):
+            yield Note(part.place, name, "same", "the same, a module of one's own")
+        elif not imports:
+            is_there = name and (config.parent / name).exists()
+            why = f"importers: does not name {IMPORTER}" if is_there else "it is neither a module nor a project"
+            yield Note(part.place, name or "imports", "left out", f"left out, as {why}")
+    for folder, part in lost:
+        if folder == config.parent and is_module(part.data):
+            continue
+        hint = did_you_mean(part.written, _like(part.written, folder))
+        text = f"left out, as there is no such folder or file beside {part.place.file}.{hint}".rstrip(".")
+        yield Note(part.place, part.written or "imports", "left out", text)
+
+
+def _like(name: str, folder: Path) -> list[str]:
+    """Return what stands as deep in a folder as a path does that leads to nothing, written as that is."""
+    parts = Path(name).parts
+    up = parts.count("..")
+    below = folder.joinpath(*parts[:up])
+    deep = "/".join("*" * len(parts[up:]))
+    found = below.glob(deep) if deep and not Path(name).is_absolute() else ()
+    return sorted(os.path.relpath(one, folder) for one in found if not one.name.startswith("."))
+
+
+def _imported(config: Path, seen: set[Path], lost: list[tuple[Path, Part]]) -> Iterator[Path]:
+    """Yield the files; add to `lost` each entry that names nothing, with the folder of its config.yml."""
     if (known := config.resolve()) in seen:  # Two projects may import each other.
         return
     seen.add(known)
@@ -32,11 +75,14 @@ def _imported(config: Path, seen: set[Path]) -> Iterator[Path]:
         if path.is_file():
             yield path
             continue
+        if not part.written or not path.is_dir():
+            lost.append((config.parent, part))
+            continue
         for place, folders, names in os.walk(path):
             folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _NO_FOLDERS)
             found = [Path(place, name) for name in sorted(names) if name.endswith((".yml", ".yaml"))]
             yield from (file for file in found if file.name not in _NO_DATA and not file.name.startswith("."))
-            yield from _imported(Path(place, SETTINGS), seen)
+            yield from _imported(Path(place, SETTINGS), seen, lost)
 
 
 def _imports_projects(config: Path) -> bool:

@@ -13,7 +13,7 @@ from rasa_core.policies.ensemble import PolicyEnsemble
 from rasa_core.policies.policy import Policy
 from rasa_core.policies.rasa2 import RasaMappingPolicy
 from rasa_core.policies.rules import UNFOLLOWED, RulePolicy, follows_rules, unfit_policies
-from rasa_core.rasa_project.files import RasaFiles
+from rasa_core.rasa_project.files import UNREAD_DOMAIN, RasaFiles
 from rasa_core.stories.generator import TrainingDataGenerator
 from rasa_core.stories.steps import StoryGraph
 from rasa_core.stories.yaml import ReadStories
@@ -32,6 +32,7 @@ class Settings(Protocol):
     notes: list[Note]
 
     def ensemble(self) -> PolicyEnsemble: ...  # noqa: D102
+    def unfit(self, domain: Domain) -> list[Problem]: ...  # noqa: D102
 
 
 class Trains(Protocol):
@@ -70,8 +71,12 @@ def train_rasa_project(
     read = files.read_stories(problems)
     for line in [*map(str, problems or ()), *told(config.notes)]:
         say(line)
+    for path in files.unread_domains:
+        say(f"{path}: warning: {UNREAD_DOMAIN}.")
     seconds = time.perf_counter() - started
     say(f"{len(read.steps)} stories and {len(read.rules)} rules, read in {seconds:.1f} s")
+    if unfit := config.unfit(files.domain):
+        raise ModelError("\n".join(map(str, unfit)))
     agent = make_agent(files.domain, config.ensemble())
     policies = [one for one in config.policies if read.steps or not one.NEEDS_STORIES]
     if read.rules and not follows_rules(config.policies):
@@ -127,7 +132,7 @@ def train_rasa(
     if needs_stories and not read.steps and not read.rules and not _is_triggered(agent):
         raise ModelError("the project has neither stories nor rules; they stand in YAML files in data/.")
     if unfit := unfit_policies(agent.domain, agent.policy_ensemble.policies):
-        raise ModelError("\n".join(unfit))
+        raise ModelError("\n".join(one.told() for one in unfit))
     policies = agent.policy_ensemble.policies
     if not read.steps and any(isinstance(policy, RulePolicy) for policy in policies):
         # A network has nothing to learn from rules, as in Rasa.

@@ -71,6 +71,12 @@ class RasaTurns:
         `runner` is what does both, in the place of that of the bot.
         """
         self.begin_session(tracker, dispatcher, message.metadata, runner)
+        self.take_in(tracker, message, dispatcher, runner)
+
+    def take_in(
+        self, tracker: DialogueStateTracker, message: UserMessage, dispatcher: ResponseDispatcher, runner: Any = None
+    ) -> None:
+        """Append a message and the slots that it sets, in the session that is."""
         text, parsed, interpreter = message.text, message.parse_data, None
         if parsed is None:
             text = (text or "").strip()

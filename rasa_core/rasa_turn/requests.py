@@ -28,6 +28,7 @@ class RasaRequests:
     begin_session: Any
     dispatcher_for: Any
     hear: Any
+    take_in: Any
     run_action: Any
     run_until_listening: Any
     change: Any
@@ -97,7 +98,7 @@ class RasaRequests:
         )
         dispatcher = self.dispatcher_for(external)
         self.begin_session(tracker, dispatcher)
-        self.hear(tracker, external, dispatcher)
+        self.take_in(tracker, external, dispatcher)
         self.run_until_listening(tracker, dispatcher, commit)
 
     def handle_reminder(self, reminder_event: ReminderScheduled, dispatcher: Dispatcher) -> None:

@@ -128,13 +128,27 @@ def load_modules(given: Iterable[str], *places: str | Path) -> list[str]:
     folders = [folder for place in places for folder in _beside(Path(place))]
     look_in(*_here(), *folders)
     from_variable = re.split(r"[\s,;]+", os.environ.get(VARIABLE, ""))
-    names = [*given, *filter(None, from_variable)]
+    named: dict[str, str | None] = dict.fromkeys([*given, *filter(None, from_variable)])
     for folder in dict.fromkeys([*_here(), *map(os.path.abspath, folders)]):
-        names += remembered(folder)
-    unique = list(dict.fromkeys(names))
-    for name in unique:
-        import_module(name)
-    return unique
+        for name in remembered(folder):
+            named.setdefault(name, folder)
+    for name, place in named.items():
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise ImportError(f"{_written(place, name)}{error}") from error
+    return list(named)
+
+
+def _written(folder: str | None, name: str) -> str:
+    """Return where a config.yml names a module, in front of what is wrong with it; nothing for one that is given."""
+    if folder is None:
+        return ""
+    file = Path(folder, CONFIG_NAME)
+    entry = re.compile(rf"(^\s*-|^imports:|[\[,])\s*[\"']?{re.escape(name)}[\"']?\s*([,\]#]|$)")
+    lines = enumerate(file.read_text(encoding="utf-8-sig").splitlines(), 1)
+    line = next((number for number, text in lines if entry.search(text)), 1)
+    return f"{file}:{line}: imports: "
 
 
 def _beside(place: Path) -> list[Path]:
@@ -151,7 +165,12 @@ def _beside(place: Path) -> list[Path]:
 
 def remembered(folder: str | Path) -> list[str]:
     """Return the modules that the ``config.yml`` in a folder names; none if it cannot be read."""
-    return [name for name in imports_in(folder) if _MODULE.fullmatch(name)]
+    return [name for name in imports_in(folder) if is_module(name)]
+
+
+def is_module(name: object) -> bool:
+    """Tell whether what stands under ``imports:`` is written as the name or the file of a module."""
+    return isinstance(name, str) and _MODULE.fullmatch(name) is not None
 
 
 def imports_in(folder: str | Path) -> list[str]:

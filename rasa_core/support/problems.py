@@ -74,7 +74,8 @@ class Note:
     def __str__(self) -> str:
         """Return ``place: what: message``."""
         without = f"; not used: {', '.join(self.unused)}" if self.unused else ""
-        return f"{self.place}: {self.what}: {self.message}{without}."
+        said = f"{self.place}: {self.what}: {self.message}{without}"
+        return said if said.endswith("?") else f"{said}."
 
     @property
     def is_unknown(self) -> bool:

@@ -247,3 +247,37 @@ def test_a_single_false_value_stays_as_it_is_in_a_list_and_counts_as_none(make: 
         agent.append_events(sender, [SlotSet("s", value)])
         assert say(agent, "/a", sender=sender) == [answer], value
         assert agent.read_tracker(sender).get_slot("s") == stored
+
+
+BEGINNING = """
+stories: [{story: b, steps: [{intent: b}, {action: utter_b}]}]
+rules:
+- rule: first
+  conversation_start: true
+  steps: [{intent: a}, {action: utter_a}]
+- rule: later
+  steps: [{intent: a}, {action: utter_c}]
+"""
+ONLY_BEGINS: Answers = {"action_session_start": {"events": [{"event": "session_started"}]}}
+"""A session without the listening at its end."""
+
+
+def test_before_anything_is_done_a_rule_of_the_beginning_listens(make: MakesBots) -> None:
+    agent = make("{}", BEGINNING, ONLY_BEGINS)
+    assert told(agent, "/a") == ["action_session_start", "action_listen"]
+    [listened] = [one for one in agent.read_tracker("ada").events if getattr(one, "policy", None) == "RulePolicy"]
+    assert not listened.as_dict().get("hide_rule_turn")
+    assert [say(agent, "/a") for _ in range(2)] == [["A"], ["C"]]
+
+
+def test_a_rule_of_the_beginning_tells_why_it_listens(make: MakesBots) -> None:
+    agent = make("{}", BEGINNING)
+    found = agent.policy_ensemble.policies[1].training_turns(agent.read_tracker("new"), agent.domain)
+    assert found.note == "nothing has been done yet, and a rule says how a conversation begins."
+
+
+def test_an_intent_that_is_triggered_begins_one_session(make: MakesBots) -> None:
+    """Also where nothing is done in it yet."""
+    agent = make("{}", BEGINNING, ONLY_BEGINS)
+    agent.turns().trigger_intent(UserMessage(None, RestOutputChannel(), "ada"), "a")
+    assert types(agent) == ["action", "session_started", "user", "action"]

@@ -84,7 +84,7 @@ def test_what_training_would_refuse_is_told(tmp_path: Path) -> None:
 
     write(tmp_path, config="policies:\n- name: MemoizationPolicy\n- name: TEDPolicy\n  transformer_size: 3\n")
     code, output = told(tmp_path)
-    assert "config.yml: error: the domain has forms, and only RulePolicy runs them" in output
+    assert "config.yml:1: error: the domain has forms, and only RulePolicy runs them" in output
     assert "config.yml:3: warning: TEDPolicy: nothing is done with transformer_size" in output
 
 
@@ -148,7 +148,7 @@ WRONG = {
     "endpoints": "tracker_store: {type: redis, password: '${NO_SUCH_VARIABLE}'}",
 }
 EXPECTED = [
-    "config.yml: error: the domain has forms, and only RulePolicy runs them",
+    "config.yml:3: error: the domain has forms, and only RulePolicy runs them",
     "config.yml:2: error: the component 'mine.Speller' is one of your own",
     "endpoints.yml:1: warning: the environment has no variable NO_SUCH_VARIABLE",
     "domain.yml:3: warning: no story, rule or mapping names the intent 'unused'",
@@ -203,7 +203,37 @@ def test_a_fallback_action_has_to_be_there(is_on: str, tmp_path: Path) -> None:
     code, output = told(write(tmp_path, domain=domain, data__all=rules, config=config))
 
     assert code == 1
-    assert "the domain has no action 'utter_b', the core_fallback_action_name: of RulePolicy" in output
+    assert (
+        "config.yml:1: error: the domain has no action 'utter_b', the core_fallback_action_name: of RulePolicy. "
+        "Did you mean 'utter_a'?"
+    ) in output
+
+
+def test_what_policies_name_has_to_be_there_and_is_told_where_it_stands(tmp_path: Path) -> None:
+    """By training as by ``check``, under the names of the file."""
+    config = """
+    policies:
+    - name: TwoStageFallbackPolicy
+      fallback_core_action_name: utter_a
+      fallback_nlu_action_name: utter_b
+      deny_suggestion_intent_name: no_thanks
+    - name: RulePolicy
+      core_fallback_action_name: utter_c
+    """
+    domain = 'version: "2.0"\nintents: [a]\nresponses: {utter_a: [{text: A.}]}'
+    rules = "rules: [{rule: one, steps: [{intent: a}, {action: utter_a}]}]"
+    folder = write(tmp_path, domain=domain, data__all=rules, config=config)
+    wrong = [
+        (6, "intent 'no_thanks', the deny_suggestion_intent_name: of TwoStageFallbackPolicy"),
+        (5, "action 'utter_b', the fallback_nlu_action_name: of TwoStageFallbackPolicy"),
+        (8, "action 'utter_c', the core_fallback_action_name: of RulePolicy"),
+    ]
+    _, output = told(folder)
+    with pytest.raises(ModelError) as raised:
+        Project(folder).train_if_changed(say=lambda _: None)
+    for line, text in wrong:
+        assert f"config.yml:{line}: error: the domain has no {text}." in output
+        assert f"config.yml:{line}: the domain has no {text}." in str(raised.value)
 
 
 @pytest.mark.parametrize(

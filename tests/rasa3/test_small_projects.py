@@ -620,3 +620,56 @@ def test_projects_that_config_imports_are_parts_of_the_bot(tmp_path: Path) -> No
     assert [say(agent, f"/{intent}") for intent in "abcd"] == [["A."], ["b."], ["c."], []]
     (folder / "config.yml").write_text((folder / "config.yml").read_text().replace(importer, ""))
     assert "b" not in trained(folder).domain.intents
+
+
+def test_what_imports_names_and_is_not_there_is_told(tmp_path: Path) -> None:
+    """A module as an error, and a project with what it may have been, since neither is a part of the bot."""
+    importer = "importers: [{name: MultiProjectImporter}]\n"
+    folder = write(
+        tmp_path,
+        config=f"{importer}imports:\n- skills/one\n- skils/one\n- 5\npolicies: [{{name: RulePolicy}}]",
+        domain='version: "3.1"\nintents: [a]\nresponses: {utter_a: [{text: A.}]}',
+        data__all="rules: [{rule: a, steps: [{intent: a}, {action: utter_a}]}]",
+    )
+    (folder / "skills" / "one").mkdir(parents=True)
+    file = folder / "config.yml"
+    told: list[str] = []
+    Project(folder).train_if_changed(say=told.append)
+    nowhere = f"left out, as there is no such folder or file beside {file}"
+    assert f"{file}:4: skils/one: {nowhere}. Did you mean 'skills/one'?" in told
+    assert f"{file}:5: 5: {nowhere}." in told
+    result = CliRunner().invoke(command, [str(folder)])
+    assert (
+        f"config.yml:4: warning: 'skils/one' is {nowhere}. Did you mean 'skills/one'? [unread-import]" in result.output
+    )
+    assert result.output.count("[unread-import]") == 2
+
+    file.write_text(file.read_text().replace(importer, ""))
+    result = CliRunner().invoke(command, [str(folder)])
+    assert (
+        "config.yml:2: warning: 'skills/one' is left out, as importers: does not name MultiProjectImporter."
+        in result.output
+    )
+    file.write_text("imports: [no_such_module_of_mine]\npolicies: [{name: RulePolicy}]")
+    result = CliRunner().invoke(command, [str(folder)])
+    assert f"{file}:1: imports: there is no module 'no_such_module_of_mine'" in result.output
+
+
+def test_a_domain_beside_the_domain_is_told(tmp_path: Path) -> None:
+    """Nothing reads it, as in Rasa; where there is no other, it is named."""
+    folder = write(
+        tmp_path,
+        config="policies: [{name: RulePolicy}]",
+        domain='version: "3.1"\nintents: [a]\nresponses: {utter_a: [{text: A.}]}',
+        data__all="rules: [{rule: a, steps: [{intent: a}, {action: utter_a}]}]",
+    )
+    other = folder / "domain_de.yml"
+    other.write_text("intents: [b]")
+    told: list[str] = []
+    Project(folder).train_if_changed(say=told.append)
+    why = "it holds a part of a domain, and only domain.yml, domain/ and data/ are read; move it there."
+    assert f"{other}: warning: {why}" in told
+    assert f"{other}: warning: {why} [not-read]" in CliRunner().invoke(command, [str(folder)]).output
+    (folder / "domain.yml").unlink()
+    with pytest.raises(ModelError, match=r"has no domain: .* Name .*domain_de.yml domain.yml, or move it into domain/"):
+        Project(folder)
