@@ -25,7 +25,7 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from rasa_core import _legacy
 from rasa_core.events import check_parse_data
-from rasa_core.events.base import EVENT_DEPTH, SHORT_FINGERPRINT, bracketed_entities
+from rasa_core.events.base import EVENT_DEPTH, SHORT_FINGERPRINT, bracketed_entities, check_length_of
 from rasa_core.exceptions import InterpreterError, ModelError, RasaCoreError
 from rasa_core.support.outages import Outages
 from rasa_core.support.strict_json import decode, plain
@@ -45,8 +45,7 @@ _COMMAND = re.compile(r"/\w[\w.+-]*(@[\d.]+)?\s*(\{.*)?\Z", re.DOTALL)
 _OBJECT_DEPTH: Final = EVENT_DEPTH - 3  # An object is in the list of entities, which is in the parse.
 _CONFIDENCE = re.compile(r"0|1|[01]?\.[0-9]+|[01]\.")
 _ANSWER_LIMIT = 10_000_000
-_RETRIES = 2
-_LONGEST_PAUSE = 0.2
+_RETRIES, _LONGEST_PAUSE = 2, 0.2  # Seconds.
 _TRAIN = "Train a model from your NLU data with rasa-core nlu train -d nlu.md -o DIR"
 
 
@@ -71,6 +70,7 @@ def parsed_by(interpreter: NaturalLanguageInterpreter, text: str) -> Parse:
     try:
         if type(interpreter) not in _GIVE_JSON:
             parsed = plain(parsed, EVENT_DEPTH - 1)
+            check_length_of(parsed)
         if parsed.get("intent") is None or parsed.get("entities") is None:
             intent = parsed.get("intent") or {"name": None, "confidence": 0.0}
             parsed = {**parsed, "intent": intent, "entities": parsed.get("entities") or []}
@@ -355,11 +355,11 @@ class RasaNLUHttpInterpreter(NaturalLanguageInterpreter):
             found = decode(content.decode("utf-8"))
             if not isinstance(found, dict) or "intent" not in found:
                 raise ValueError('an object with "intent" was expected')
-            parse = _completed(found, text)
+            parse: Parse = plain(_completed(found, text), EVENT_DEPTH - 1)
             check_parse_data(parse)
+            check_length_of(parse)
         except ValueError as error:
-            problem = f"{request} answered with no parse ({error})"
-            raise _NotSpokenError(f"{problem}: {self._excerpt(content)}") from error
+            raise _NotSpokenError(f"{request} answered with no parse ({error}): {self._excerpt(content)}") from error
         return parse
 
     def _excerpt(self, content: bytes) -> str:

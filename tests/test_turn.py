@@ -346,8 +346,11 @@ class TestUnderstanding:
 
     @pytest.mark.parametrize(
         "parse",
-        [None, "greet", {"intent": "greet"}, {"intent": {"name": 3}}, {"entities": [{"value": 1}]}],
-        ids=str,
+        [
+            *(None, "greet", {"intent": "greet"}, {"intent": {"name": 3}}, {"entities": [{"value": 1}]}),
+            {"entities": [{"entity": "city"}] * 10_001},
+        ],
+        ids=lambda parse: str(parse)[:50],
     )
     def test_what_is_no_parse_is_explained_and_nothing_is_stored(self, parse) -> None:
         processor = make(interpreter=self.Fixed(parse))

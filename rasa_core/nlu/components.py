@@ -276,7 +276,7 @@ class Duckling:
             return
         try:
             found = [self._entity(one, len(seen)) for one in self._asked(self._transport, seen)]
-        except (RasaCoreError, ValueError, LookupError, TypeError) as error:  # A message is never lost for it.
+        except (RasaCoreError, ValueError, LookupError, TypeError, AttributeError) as error:  # Messages go on.
             if not self._is_down:
                 logger.warning("the Duckling server %s finds nothing: %s; messages go on without it.", self._url, error)
             self._is_down = True

@@ -415,7 +415,12 @@ def test_a_silent_server_is_waited_for_as_long_as_was_said(tmp_path: Path, caplo
 
 
 @pytest.mark.parametrize(
-    "wrong", [b"<html>", {"a": 1}, [5], [{"dim": "x"}], [{"dim": "x", "start": 3, "end": 99, "value": {}}], b"[NaN]"]
+    "wrong",
+    [
+        *(b"<html>", {"a": 1}, [5], [{"dim": "x"}], [{"dim": "x", "start": 3, "end": 99, "value": {}}], b"[NaN]"),
+        *([{"dim": "x", "start": 0, "end": 2, "value": value}] for value in ("8", None, ["8"])),
+        [{"dim": "x", "start": 0, "end": 2, "value": {"type": "interval", "from": "8"}}],
+    ],
 )
 def test_an_answer_that_makes_no_sense_finds_nothing(tmp_path: Path, wrong: Any) -> None:
     with duckling() as server:
