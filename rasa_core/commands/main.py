@@ -35,6 +35,27 @@ COMMANDS = {
 }
 """What each command does; its module has its name, unless `_MODULES` has another."""
 
+_OF_RASA: Final = {
+    "data split": "rasa-core nlu evaluate --folds 5, and rasa-core evaluate PROJECT --folds 5, measure on what was kept "
+    "apart",
+    "data convert": "data of Rasa 1 to 3 are read as they are",
+    "data migrate": "data of Rasa 1 to 3 are read as they are; rasa-core migrate PROJECT tells what becomes of them",
+    "data": "rasa-core check PROJECT looks for mistakes in a domain, stories and NLU data",
+    "test nlu": "rasa-core nlu evaluate measures how well texts are understood",
+    "test": "rasa-core evaluate PROJECT tells whether the bot does what its stories in tests/ say",
+    "interactive": "rasa-core serve PROJECT --inspect shows a page on which a bot is taught, and rasa-core train "
+    "--online teaches on the terminal",
+    "x": "rasa-core serve PROJECT --inspect shows a page on which a bot is taught",
+    "export": "rasa-core store export writes stored conversations",
+    "telemetry": "nothing is sent anywhere",
+    "run actions": "python -m rasa_sdk --actions actions starts an action server",
+    "train nlu": "rasa-core train PROJECT trains what has changed, and rasa-core nlu train an interpreter alone",
+    "train core": "rasa-core train PROJECT trains what has changed",
+    "shell nlu": "rasa-core nlu parse tells what texts mean",
+    "evaluate markers": "there are no markers",
+}
+"""What stands for commands of Rasa that are none here."""
+
 _MODULES = {"serve": "serve_project"}
 
 SHELLS: Final = ("bash", "zsh", "fish")
@@ -60,6 +81,18 @@ class _Commands(Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return _command(cmd_name) if cmd_name in COMMANDS else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is meant; a `click.UsageError` tells what stands for one of Rasa."""
+        # A bot may be called as a part of Rasa is.
+        is_bot = args[0] in COMMANDS and bool(args[1:]) and Path(args[1]).exists()
+        if not is_bot and not ctx.resilient_parsing:
+            for name in " ".join(args[:2]), args[0]:
+                if name in _OF_RASA:
+                    ctx.fail(f"{name!r} is a command of Rasa, and none here: {_OF_RASA[name]}.")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         # Click would ask each command for its help, and so import all of them.

@@ -62,6 +62,30 @@ def test_an_unknown_command_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "instead"),
+    [
+        ("data validate --domain d", "'data' is a command of Rasa, and none here: rasa-core check PROJECT looks"),
+        ("data split nlu", "'data split' is a command of Rasa, and none here: rasa-core nlu evaluate --folds 5"),
+        ("test", "'test' is a command of Rasa, and none here: rasa-core evaluate PROJECT"),
+        ("run actions", "'run actions' is a command of Rasa, and none here: python -m rasa_sdk"),
+        ("train nlu", "'train nlu' is a command of Rasa, and none here: rasa-core train PROJECT"),
+    ],
+)
+def test_for_a_command_of_rasa_is_told_what_stands_for_it(
+    line: str, instead: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, line.split())
+    assert (result.exit_code, instead in result.output) == (2, True), result.output
+
+
+def test_a_bot_may_be_called_as_a_part_of_rasa_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nlu").mkdir()
+    assert "has no domain" in CliRunner().invoke(main, ["train", "nlu"]).output
+
+
+@pytest.mark.parametrize(
     ("line", "told"),
     [
         ("store lsit x", "Did you mean 'list'?"),
