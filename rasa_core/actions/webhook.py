@@ -26,7 +26,7 @@ from rasa_core.domain import Domain
 from rasa_core.events import Event
 from rasa_core.events.rasa3 import under_its_name
 from rasa_core.exceptions import ActionRejectedError, RemoteActionError
-from rasa_core.rasa3.mappings import as_written
+from rasa_core.rasa3.mappings import as_written, is_of_rasa_2, slot_of_rasa_2
 from rasa_core.support.endpoint import Endpoint
 from rasa_core.support.http import HttpAnswer, NoAnswerError
 from rasa_core.support.strict_json import decode
@@ -187,9 +187,14 @@ def domain_body(domain: Domain) -> _Json:
         intents = sorted(
             map(_intent_body, content["intents"]), key=lambda one: one if isinstance(one, str) else min(one)
         )
-        left = {key: value for key, value in content.items() if value or key not in ("e2e_actions", "config")}
         forms = {name: as_written(form or {}) for name, form in content["forms"].items()}
-        return {**left, "intents": intents, "forms": forms}
+        session = {"session_expiration_time": 60, "carry_over_slots_to_new_session": True}
+        session |= content.get("session_config") or {}
+        told = {**content, "intents": intents, "forms": forms, "session_config": session}
+        if is_of_rasa_2(content):  # What its rasa-sdk, and actions made for it, look for.
+            slots = {name: slot_of_rasa_2(slot) for name, slot in content["slots"].items()}
+            return {**told, "intents": list(map(_intent_of_rasa_2, intents)), "slots": slots}
+        return {key: value for key, value in told.items() if value}
     return {
         "version": "3.1",
         "intents": content["intents"],
@@ -210,6 +215,13 @@ def _intent_body(intent: Any) -> Any:
         name: {**options, "use_entities": []} if options and options.get("use_entities") is False else options
         for name, options in intent.items()
     }
+
+
+def _intent_of_rasa_2(intent: Any) -> Any:
+    """Return an intent as Rasa 2 writes it, which has something of each."""
+    name, options = next(iter(intent.items())) if isinstance(intent, dict) else (intent, None)
+    given = options or {}
+    return {name: given if {"use_entities", "ignore_entities"} & given.keys() else {**given, "use_entities": True}}
 
 
 def _objects(answer: _Json, name: str, action_name: str) -> list[_Json]:

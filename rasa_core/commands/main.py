@@ -36,8 +36,8 @@ COMMANDS = {
 """What each command does; its module has its name, unless `_MODULES` has another."""
 
 _OF_RASA: Final = {
-    "data split": "rasa-core nlu evaluate --folds 5, and rasa-core evaluate PROJECT --folds 5, measure on what was kept "
-    "apart",
+    "data split": "rasa-core nlu evaluate --folds 5, and rasa-core evaluate PROJECT --folds 5, measure on what they "
+    "have kept apart",
     "data convert": "data of Rasa 1 to 3 are read as they are",
     "data migrate": "data of Rasa 1 to 3 are read as they are; rasa-core migrate PROJECT tells what becomes of them",
     "data": "rasa-core check PROJECT looks for mistakes in a domain, stories and NLU data",

@@ -149,6 +149,34 @@ def as_written(form: Mapping[str, Any]) -> dict[str, Any]:
     return {**told, "required_slots": form[MAPPED]} if MAPPED in form else told
 
 
+_CLASSES: Final = {
+    "text": "TextSlot", "bool": "BooleanSlot", "categorical": "CategoricalSlot", "float": "FloatSlot",
+    "list": "ListSlot", "any": "AnySlot", "unfeaturized": "UnfeaturizedSlot",
+}  # fmt: skip
+_UNINFLUENTIAL: Final = ("any", "unfeaturized")
+
+
+def is_of_rasa_2(content: Mapping[str, Any]) -> bool:
+    """Tell whether `modernised` made the content of a domain, as far as that shows."""
+    mappings = (mapping for slot in content["slots"].values() for mapping in slot.get("mappings") or ())
+    return any(mapping.get(AUTO_FILL) is True for mapping in mappings) or any(
+        MAPPED in (form or {}) for form in content["forms"].values()
+    )
+
+
+def slot_of_rasa_2(slot: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a slot as Rasa 2 told it to action servers: with the path of its class, and without mappings."""
+    kind = str(slot.get("type"))
+    bounds = {"max_value": slot.get("max_value", 1.0), "min_value": slot.get("min_value", 0.0)}
+    return {
+        "type": f"rasa.shared.core.slots.{_CLASSES[kind]}" if kind in _CLASSES else kind,
+        "initial_value": slot.get("initial_value"),
+        AUTO_FILL: any(mapping.get(AUTO_FILL) is True for mapping in slot.get("mappings") or ()),
+        "influence_conversation": slot.get("influence_conversation", kind not in _UNINFLUENTIAL),
+        **({"values": slot.get("values")} if kind == "categorical" else bounds if kind == "float" else {}),
+    }
+
+
 def _while_active(mapping: Mapping[str, Any], form: str, slot: str) -> dict[str, Any]:
     kind = mapping.get("type")
     condition = {"active_loop": form}

@@ -260,6 +260,32 @@ def test_an_action_server_is_told_a_form_of_rasa_2_with_its_mappings(required: s
     assert told == {"required_slots": mappings, **({"ignored_intents": "bye"} if required else {})}
 
 
+def test_an_action_server_is_told_a_domain_of_rasa_2_as_there(tmp_path: Path) -> None:
+    """Actions look for values of slots and names of intents in it."""
+    domain = """
+        version: "2.0"
+        intents: [order, {bye: {use_entities: false}}]
+        slots:
+          size: {type: categorical, values: [small, large]}
+          cups: {type: float, auto_fill: false, influence_conversation: false}
+          note: {type: any, initial_value: none}
+        """
+    agent = trained(
+        write(tmp_path, domain=domain, data__rules="rules: [{rule: r, steps: [{intent: bye}, {action: action_back}]}]")
+    )
+    told = domain_body(agent.domain)
+    assert told["intents"] == [{"bye": {"use_entities": []}}, {"order": {"use_entities": True}}]
+    assert (told["forms"], told["entities"]) == ({}, [])
+    known = "rasa.shared.core.slots."
+    common = {"initial_value": None, "auto_fill": True, "influence_conversation": True}
+    quiet = {**common, "influence_conversation": False}
+    assert told["slots"] == {
+        "size": {**common, "type": f"{known}CategoricalSlot", "values": ["small", "large"]},
+        "cups": {**quiet, "type": f"{known}FloatSlot", "auto_fill": False, "max_value": 1.0, "min_value": 0.0},
+        "note": {**quiet, "type": f"{known}AnySlot", "initial_value": "none"},
+    }
+
+
 def test_action_servers_are_told_slots_in_the_order_of_the_domain(agent: Agent) -> None:
     told = list(tracker_body(agent.read_tracker("ada"), None)["slots"])
     assert told == ["room", "nights", "requested_slot", "session_started_metadata"]
@@ -293,7 +319,7 @@ def test_a_domain_is_told_as_rasa_tells_it(tmp_path: Path) -> None:
     )
     told = ok(Client(create_app(agent)).get("/domain"))
     assert told["intents"] == [{"again": {"use_entities": ["tea"]}}, {"bye": {"use_entities": []}}, "order"]
-    assert not {"config", "e2e_actions"} & told.keys()
+    assert told.keys() == {"version", "intents", "entities", "responses", "session_config"}
     assert domain_body(agent.domain) == told
 
 
