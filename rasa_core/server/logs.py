@@ -10,7 +10,6 @@ import logging
 import logging.handlers
 import math
 import os
-import threading
 import time
 from collections import deque
 from contextlib import suppress
@@ -20,6 +19,7 @@ from typing import Any
 from rasa_core.server.log_lines import ACCESS, LogStyle
 from rasa_core.server.log_lines import without_token as without_token
 from rasa_core.support.folders import make_private
+from rasa_core.support.threads import started
 
 _package_logger = logging.getLogger("rasa_core")
 access_logger = logging.getLogger(ACCESS)
@@ -81,7 +81,8 @@ class LogFile(logging.handlers.WatchedFileHandler):
             self.flush()
         elif not self._will_be_written:
             self._will_be_written = True
-            threading.Timer(self.DELAY, self._flush_late).start()
+            if started(self._flush_late, "log", after=self.DELAY) is None:
+                self._flush_late()
 
     def _flush_late(self) -> None:
         # Here alone, or there would be another timer beside one that still runs, and in the end one for each request.

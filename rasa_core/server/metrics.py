@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rasa_core.events import ActionExecuted, Event, UserUttered
+from rasa_core.support.threads import started
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class Metrics:
         if self._folder is not None:
             # What a process that has died counted stays; a later one may get its number.
             self._file = self._folder / f"{os.getpid()}-{time.time_ns()}.json"
-            threading.Thread(target=self._write_regularly, name="metrics", daemon=True).start()
+            started(self._write_regularly, "metrics")
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Note a request that was answered."""

@@ -40,6 +40,7 @@ from rasa_core.nlu.settings import NLUSettings
 from rasa_core.server.requests import HttpError, without_folders
 from rasa_core.server.settings import MAX_TRAINING_MEMORY, MAX_TRAINING_SECONDS, OUT_OF_MEMORY, OUT_OF_TIME
 from rasa_core.support.folders import check_writable, is_replaceable, stamp_of
+from rasa_core.support.threads import started
 
 logger = logging.getLogger(__name__)
 
@@ -266,7 +267,7 @@ def _run(job: Mapping[str, Any], lock: int, has_gone: Callable[[], bool]) -> dic
         assert process.stdin is not None
         assert process.stdout is not None
         done = threading.Event()
-        threading.Thread(target=_watch, args=(process, has_gone, done), daemon=True).start()
+        started(_watch, "training", process, has_gone, done)
         try:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(json.dumps(job).encode() + b"\n")

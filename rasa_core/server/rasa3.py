@@ -8,7 +8,6 @@ body that makes no sense is 400 where Rasa answers 500.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from queue import SimpleQueue
@@ -31,6 +30,7 @@ from rasa_core.server.requests import HttpError, Request, at_version, json_respo
 from rasa_core.server.told_events import check_length, check_told, unknown_conversation, with_events_if_short
 from rasa_core.stories.sessions import sessions_as_stories
 from rasa_core.support.strict_json import encode
+from rasa_core.support.threads import started
 from rasa_core.tracker_store.idempotency import RequestResult
 from rasa_core.trackers import DialogueStateTracker
 
@@ -124,7 +124,8 @@ def _streamed(take: Callable[[RestOutputChannel], RequestResult]) -> Response:
                 logger.exception("a turn failed after a part of its answer was sent:")
             given.put(error)
 
-    threading.Thread(target=copy_context().run, args=(work,), name="stream", daemon=True).start()
+    if started(copy_context().run, "stream", work) is None:
+        work()  # The answer comes whole.
     first = given.get()
     if isinstance(first, Exception):
         raise first

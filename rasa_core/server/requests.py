@@ -30,6 +30,7 @@ from werkzeug.wrappers import Response
 from rasa_core.interpreter import NaturalLanguageInterpreter
 from rasa_core.support.folders import is_of_this_machine
 from rasa_core.support.strict_json import decode, encode, json_type
+from rasa_core.support.threads import started
 from rasa_core.tracker_store.idempotency import RequestConditions
 from rasa_core.version import __version__
 
@@ -288,9 +289,11 @@ class Request(WerkzeugRequest):
                 while self.stream.read(_CHUNK):
                     pass
         elif _MAX_SHORT < (self.content_length or 0) <= _MAX_DISCARDED and _drains.acquire(blocking=False):
-            reader = threading.Thread(target=_read_to_its_end, args=(self.input_stream,), daemon=True)
-            reader.start()
-            reader.join(_PATIENCE)
+            reader = started(_read_to_its_end, "discards", self.input_stream)
+            if reader is None:
+                _drains.release()
+            else:
+                reader.join(_PATIENCE)
 
     def json(self) -> Any:
         """Read the body, and return it as a JSON value; raise `HttpError` 400 if it is none, or one that is refused."""

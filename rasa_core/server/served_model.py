@@ -38,6 +38,7 @@ from rasa_core.slots import without_imports
 from rasa_core.support.clock import ClockWatch
 from rasa_core.support.folders import Stamp, is_of_this_machine, replace_directory, stamp_of
 from rasa_core.support.kept_versions import CURRENT, as_current, current_version
+from rasa_core.support.threads import started
 from rasa_core.tracker_store.base import ANSWERS_KEPT, TrackerStore
 from rasa_core.tracker_store.log_store import CommitWatch, EventLogStore
 from rasa_core.tracker_store.retention import expire_conversations
@@ -334,8 +335,12 @@ class Housekeeper:
         thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
         # One step that no other thread can come between, without a lock that a fork would copy while it is held.
         if self.threads.setdefault(os.getpid(), thread) is thread:
-            thread.start()
-            threading.Thread(target=self.clock.run, args=(self._is_needed,), name="reminders", daemon=True).start()
+            try:
+                thread.start()
+            except RuntimeError:  # No more threads now; the next request tries again.
+                del self.threads[os.getpid()]
+                return
+            started(self.clock.run, "reminders", self._is_needed)
 
     def _before(self, kept: float) -> float:
         """Return before which time that changed which is older than `kept` seconds."""

@@ -18,6 +18,8 @@ from typing import Final
 from sqlalchemy import Engine, exc
 from sqlalchemy.pool import QueuePool
 
+from rasa_core.support.threads import started
+
 LOOK_EVERY: Final = 0.5  # seconds
 _LOOKS: Final = 4
 
@@ -42,8 +44,7 @@ class IdleConnections:
         """Take note of how many connections are open now."""
         with self._starting:  # Several threads may open connections at once, and one of them is to watch.
             if number > self._kept and self._thread is None:
-                self._thread = threading.Thread(target=self._watch, name="idle connections", daemon=True)
-                self._thread.start()
+                self._thread = started(self._watch, "idle connections")
 
     def refused(self) -> None:
         """Take note that the server allows no more."""

@@ -24,6 +24,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from rasa_core.exceptions import StoreError, StoreUnavailableError
+from rasa_core.support.threads import started
 
 try:
     import fcntl
@@ -326,8 +327,8 @@ class Leases:
         with self._changed:
             self._held[token] = key
             if self._renewing is None and not self._ended:
-                self._renewing = threading.Thread(target=self._renew_all, name="rasa_core leases", daemon=True)
-                self._renewing.start()
+                # Where none can be started, the lease ends by itself, and whoever holds one next tries again.
+                self._renewing = started(self._renew_all, "rasa_core leases")
 
     def let_go(self, token: bytes) -> bool:
         """Return whether this process still had it: after a fork, or when the store was closed, it has not."""

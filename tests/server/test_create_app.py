@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -224,3 +225,28 @@ def test_application_runs_by_itself(tmp_path: Path) -> None:
         process.terminate()
 
     assert found == [200, 403]
+
+
+def no_thread(thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_requests_are_answered_and_logged_without_threads(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "server.log"
+    app = create_app(Agent.load(trained), logfile=log)
+    with monkeypatch.context() as limited:
+        limited.setattr(threading.Thread, "start", no_thread)
+        client = Client(app)
+        answers = [client.post("/conversations/x/parse", json={"query": "/greet"}) for _ in range(3)]
+        streamed = client.post("/webhooks/rest/webhook?stream=true", json={"sender": "x", "message": "/greet"})
+        answers.append(streamed)
+
+        assert [answer.status_code for answer in answers] == [200] * 4
+        assert log.read_text().count("/conversations/x/parse") == 3
+    assert not app.housekeeper.threads
+
+    client.get("/version")
+
+    assert app.housekeeper.threads  # It was tried again.

@@ -170,7 +170,7 @@ def test_worker_tells_the_terminal_why_there_is_no_model(tmp_path: Path, capsys:
 def test_lines_of_many_requests_are_written_together_and_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs.LogFile, "DELAY", 30.0)
     client = Client(create_app(make_agent(), logfile=tmp_path / "log"))
-    monkeypatch.setattr(logs.threading, "Timer", lambda delay, work: SimpleNamespace(start=lambda: None))
+    monkeypatch.setattr(logs, "started", lambda work, name, after: threading.current_thread())
     for _ in range(5):
         client.get("/version")
     file = next(handler for handler in logging.getLogger("rasa_core").handlers if isinstance(handler, logs.LogFile))

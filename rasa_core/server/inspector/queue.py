@@ -15,6 +15,7 @@ from rasa_core.exceptions import StoreError
 from rasa_core.server.inspector import takes
 from rasa_core.server.requests import HttpError, Request, json_response
 from rasa_core.server.served_model import Serves
+from rasa_core.support.threads import started
 from rasa_core.tracker_store.base import TrackerStore
 from rasa_core.tracker_store.reviews import Mark, reviews_of
 from rasa_core.tracker_store.search import Search
@@ -73,8 +74,7 @@ class Queue:
             return  # In a store that has to be read whole for it, looking must not take all of the processor.
         with self._guard:
             if self._worker is None or not self._worker.is_alive():
-                self._worker = threading.Thread(target=_finish, args=(index,), name="index", daemon=True)
-                self._worker.start()
+                self._worker = started(_finish, "index", index)
 
     def read_mark(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Tell what somebody noted about a conversation."""
