@@ -279,9 +279,9 @@ class LoopInterruptions:
         elif LISTENED not in present and action != loop:
             self.left_alone[before, states[-1]] = None
 
-    def is_resumed(self, states: Sequence[State]) -> bool:
-        """Tell whether the loop goes on without taking an answer."""
-        return _any_fits(self.resumed, states)
+    def is_resumed(self, states: Sequence[State], *, exactly: bool = False) -> bool:
+        """Tell whether the loop goes on without taking an answer; `exactly` where nothing else may be known then."""
+        return _any_fits(self.resumed, states, exactly=exactly)
 
     def is_left_alone(self, states: Sequence[State]) -> bool:
         """Tell whether something else than the loop follows."""
@@ -297,9 +297,16 @@ def _as_pair(content: Any) -> tuple[str | None, Asked]:
     return before, tuple((name, float(value)) for name, value in asked)
 
 
-def _any_fits(known: Iterable[tuple[str | None, Asked]], states: Sequence[State]) -> bool:
+def _any_fits(known: Iterable[tuple[str | None, Asked]], states: Sequence[State], *, exactly: bool = False) -> bool:
     before = previous_of(tuple(states[-2].items())) if len(states) > 1 else None
+    if exactly:
+        present = _shown(states[-1])
+        return any(asked_before == before and _shown(dict(asked)) == present for asked_before, asked in known)
     return any((asked_before in (None, before)) and has(states[-1], asked) for asked_before, asked in known)
+
+
+def _shown(state: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in state.items() if value}
 
 
 def previous_of(asked: Asked) -> str | None:

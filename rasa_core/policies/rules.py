@@ -213,7 +213,8 @@ class RulePolicy(Policy):
                 return Decision(action, DEFAULT)
         loop = history.loop
         if loop is not None and self.old_forms and latest in (ACTION_LISTEN_NAME, loop.name):
-            if loop.rejected and self.interruptions.is_resumed(history.states_for_rules(tracker.active_state())):
+            states = history.states_for_rules(tracker.active_state())
+            if loop.rejected and self.interruptions.is_resumed(states, exactly=True):
                 return Decision(None, is_interrupted=True)
             action = ACTION_LISTEN_NAME if latest == loop.name else loop.name
             return Decision(action, f"loop {loop.name} {action}")

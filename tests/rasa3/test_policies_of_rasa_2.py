@@ -137,6 +137,14 @@ def test_other_talk_that_stories_tell_of_interrupts_a_form(tmp_path: Path) -> No
     assert "loop_interrupted" in types(agent)
 
 
+def test_talk_that_is_not_quite_as_in_stories_leaves_a_form_as_it_is(tmp_path: Path) -> None:
+    """Here it has an entity more, which the form takes no notice of, since it ignores the intent."""
+    agent = bot(tmp_path, "MemoizationPolicy", "FormPolicy")
+    assert say(agent, "/book", '/bye{"size": "m"}') == []
+    assert "action_execution_rejected" in types(agent)
+    assert "loop_interrupted" not in types(agent)
+
+
 def test_a_form_gives_way_to_what_an_intent_triggers(tmp_path: Path) -> None:
     agent = bot(tmp_path, "MemoizationPolicy", "FormPolicy", "MappingPolicy", "FallbackPolicy")
     agent.persist(tmp_path / "model")
