@@ -17,6 +17,7 @@ import random
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import Final
 
 from rasa_core.domain import Domain
@@ -136,10 +137,12 @@ class TrainingDataGenerator:
             chosen = sample_unlike(pool, self.augmentation_factor, paths.outlook, gone_on, rng)
             paths.complete = []
             heads = [tracker.augmented() for tracker in chosen]
-            paths.follow_all({STORY_START: heads}, most, is_augmenting=True)
+            again = paths.follow_all({STORY_START: heads}, most, is_augmenting=True)
+            again = paths.follow_all(again, most, is_augmenting=True)
             kept = sample(paths.complete, most, rng)
             pool = [*pool, *kept]
-            made += kept
+            # Others have come by a way that leads back a second time, and are learnt from up to there.
+            made += [*kept, *sample(paths.unlike_others(chain.from_iterable(again.values())), most, rng)]
         return made
 
 
@@ -303,7 +306,7 @@ class _Paths:
             target = again if self._graph.leads_back(start, end) else arrivals
             target.setdefault(end, []).append(onward)
         if not step.end_checkpoints:
-            self.complete += self._unlike_others([onward])
+            self.complete += self.unlike_others([onward])
 
     def _expand(self, index: int, opens_story: bool) -> ExpandedStep:
         key = (index, opens_story)
@@ -321,9 +324,9 @@ class _Paths:
 
     def stop(self, trackers: Iterable[TrainingTracker]) -> None:
         """Take note of conversations that go nowhere else, if there is anything in them to learn."""
-        self.partial += self._unlike_others(tracker for tracker in trackers if tracker.history.length)
+        self.partial += self.unlike_others(tracker for tracker in trackers if tracker.history.length)
 
-    def _unlike_others(self, trackers: Iterable[TrainingTracker]) -> list[TrainingTracker]:
+    def unlike_others(self, trackers: Iterable[TrainingTracker]) -> list[TrainingTracker]:
         """Return the conversations that look like no other before; of the others, only their places are kept."""
         new = []
         for tracker in trackers:

@@ -60,6 +60,17 @@ def test_augmentation_is_bounded(generate, stories, factor):
     assert 0 < len(augmented) <= 3 * 10 * factor
 
 
+def test_a_story_that_only_goes_round_is_learnt_behind_others_too(generate):
+    stories = "## a\n* deny\n- utter_ok\n\n## b\n* greet\n- utter_greet\n> round\n\n"
+    stories += "## c\n> round\n* affirm\n- utter_ask\n> round"
+    _, augmented = _split(generate(stories, augmentation_factor=20))
+
+    [events] = [list(tracker.events) for tracker in augmented if tracker.sender_id.startswith("a > b")]
+    actions = [event.action_name for event in events if isinstance(event, ActionExecuted)]
+    told = ["utter_ok", "action_listen", "utter_greet", "action_listen", "utter_ask", "action_listen", "utter_ask"]
+    assert actions[1:] == told
+
+
 def test_no_conversation_is_made_twice(generate):
     trackers = generate(THREE, augmentation_factor=20)
 
