@@ -272,6 +272,10 @@ class Request(WerkzeugRequest):
             f"the body is larger than {self._max_body} bytes; send less, or start the server with a larger --max-body.",
         )
 
+    def has_more(self) -> bool:
+        """Tell whether a long body came that nobody has asked for, as with a request that says all in its path."""
+        return not self._body and len(self.environ.get("CONTENT_LENGTH") or "") > 5
+
     def discard_body(self) -> None:
         """Let a client that is still sending see the answer to what is refused, and wait for none that has stopped.
 

@@ -90,7 +90,7 @@ class Visit:
             response.headers.extend(self._app.cors.headers(environ))
         whole = response.whole() if isinstance(response, JsonResponse) else None
         status, headers, content = whole or _parts_of(response)
-        if status >= 400:
+        if status >= 400 or request.has_more():
             request.discard_body()
         elif self._app.outages.is_any:
             self._app.outages.answered(self.work.route)

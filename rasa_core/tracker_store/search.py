@@ -18,6 +18,7 @@ from rasa_core.tracker_store.digests import PROBLEMS
 UNSURE_BELOW: Final = 0.5
 FIELDS: Final = ("id", "text", "intent", "action", "slot", "tag", "after", "before", "only", "reviewed")
 ONLY: Final = ("unsure", *PROBLEMS)
+MOST_PARTS: Final = 100
 
 
 _word = re.compile(r"\w+")
@@ -66,6 +67,8 @@ class Search:
         except ValueError:
             # A quote that is not closed, as while somebody is typing.
             parts = text.split()
+        if len(parts) > MOST_PARTS:
+            raise SearchError(f"a search has at most {MOST_PARTS} words, not {len(parts)}.")
         words, moments, only, reviewed = [], {}, [], None
         for part in parts:
             name, colon, value = part.partition(":")
@@ -82,7 +85,8 @@ class Search:
                 reviewed = {"yes": True, "no": False, "all": None}[_one_of(value, ("yes", "no", "all"), "reviewed")]
             else:
                 words.append((name, value))
-        return cls(tuple(words), moments.get("after"), moments.get("before"), tuple(only), reviewed, below)
+        once = tuple(dict.fromkeys(only))  # Each is a test in SQL, which takes only so many.
+        return cls(tuple(words), moments.get("after"), moments.get("before"), once, reviewed, below)
 
     def matched(self) -> str:
         """Return the words as SQLite's full-text search has them; empty if there are none."""

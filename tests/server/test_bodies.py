@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -70,6 +71,16 @@ def test_long_bodies_that_are_refused_hold_nobody_for_long(server: Launched) -> 
     for connection in waiting:
         assert connection.recv(12) == b"HTTP/1.1 401"
         connection.close()
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/conversations/long/predict"), ("GET", "/conversations")])
+def test_long_body_that_nobody_needs_keeps_its_client_from_no_answer(server: Launched, method: str, path: str) -> None:
+    server.answer(head("GET", "/conversations/long/parse?q=/greet", Connection="close", **RIGHT))
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection.request(method, path, b" " * 8_000_000, RIGHT)  # More than the system keeps of it.
+
+    assert connection.getresponse().status == 200
+    connection.close()
 
 
 def test_endless_body_that_is_refused_holds_nobody(server: Launched) -> None:

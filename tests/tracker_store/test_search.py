@@ -101,6 +101,13 @@ def test_what_counts_as_unsure_is_told_by_who_asks(index: ConversationIndex) -> 
     assert (found["confidence"], found["problems"]) == (0.31, {"unsure": 0})
 
 
+def test_a_field_that_stands_very_often_is_looked_for_once(index: ConversationIndex) -> None:
+    asked = Search.from_text("only:" + ",".join(["unsure", "failed"] * 2000))
+
+    assert asked.only == ("unsure", "failed")
+    assert index.find(asked).count == index.find(Search.from_text("only:unsure,failed")).count
+
+
 def test_each_problem_tells_where_it_is(index: ConversationIndex) -> None:
     assert index.find(Search.from_text("only:failed")).conversations[0]["problems"] == {"failed": 2}
 
@@ -113,6 +120,7 @@ def test_each_problem_tells_where_it_is(index: ConversationIndex) -> None:
         ("after:yesterday", "is no date"),
         ("before:nan", "is no date"),
         ("reviewed:maybe", "yes, no, all"),
+        ("a " * 101, "at most 100 words, not 101"),
     ],
 )
 def test_a_search_that_names_what_there_is_not(text: str, problem: str) -> None:
