@@ -64,7 +64,7 @@ from rasa_core.project.training import (
 from rasa_core.rasa3.domain_parts import RASA_DEFAULT_INTENTS
 from rasa_core.rasa3.endpoints import Endpoints, read_endpoints
 from rasa_core.rasa_project.config import RasaConfig, read_rasa_config, written_policies
-from rasa_core.rasa_project.files import RasaFiles, is_of_rasa_1, is_rasa
+from rasa_core.rasa_project.files import RasaFiles, is_rasa
 from rasa_core.rasa_project.training import train_rasa_project
 from rasa_core.stories.files import holds_stories, story_files
 from rasa_core.support.folders import check_writable, files_below
@@ -120,13 +120,9 @@ class Project:
         self.features = self.folder / "models" / "features.npz"
 
     def _names_its_own(self, domain: str | Path | None, stories: str | Path | None) -> bool:
-        """Tell whether what is named is what a bot of Rasa 1 has anyway, as its users name it from habit."""
-        if not is_of_rasa_1(self.folder):
-            return False
-        files, named = RasaFiles(self.folder), self._given(stories, "stories")
-        told = [path for path in (self._given(domain, "domain"), *(story_files(named) if named else ())) if path]
-        known = {path.resolve() for path in (*files.domain_files, *files.markdown_files)}
-        return all(path.resolve() in known for path in told)
+        """Tell whether what is named is what a bot of Rasa has anyway, as its users name it from habit."""
+        told = self._given(domain, "domain"), self._given(stories, "stories")
+        return is_rasa(self.folder) and RasaFiles(self.folder).has_all(*told)
 
     def _given(self, path: str | Path | None, what: str) -> Path | None:
         """Return what was named, as seen from here or from the folder."""

@@ -31,7 +31,7 @@ from rasa_core.rasa_project.signs import (
     policies_in,
     unversioned,
 )
-from rasa_core.stories.files import holds_stories
+from rasa_core.stories.files import holds_stories, story_files
 from rasa_core.stories.markdown import StoryFileReader
 from rasa_core.stories.yaml import ReadStories, YamlStoryReader
 from rasa_core.support.folders import files_below
@@ -194,6 +194,29 @@ class RasaFiles:
             read.steps += StoryFileReader(self.domain, problems=problems).read_stories(files)
         return read
 
+    def has_all(self, domain: Path | None, stories: Path | None) -> bool:
+        """Tell whether a domain and stories, each a file or a folder, are read from here; None is.
+
+        Raises
+        ------
+        ModelError
+            If only a bot of Rasa 2 or 3 could have them, and this one has not.
+        """
+        known = {path.resolve() for path in (*self.domain_files, *self.data_files, *self.markdown_files)}
+        given = [path for path in (domain, stories) if path is not None]
+        told = [file for path in given for file in _written_in(path)]
+        own = bool(told) and all(path.resolve() in known for path in told)
+        if own and not self.is_of_rasa_1 and stories is not None:  # Some of them alone cannot be learnt.
+            own = {path.resolve() for path in self.story_files} <= {path.resolve() for path in told}
+        if own:
+            return True
+        if not self.is_of_rasa_1 and not any(map(holds_stories, told)):
+            raise ModelError(
+                f"{given[-1] if domain is None else domain}: a bot of Rasa 2 or 3 is read from domain.yml, domain/ and "
+                "data/, and from all of these; leave out what is named, or move it there."
+            )
+        return False
+
     @property
     def channels(self) -> frozenset[str]:
         """Names of the channels in credentials.yml."""
@@ -244,6 +267,11 @@ def _has_markdown(folder: Path) -> bool:
     """Tell whether there are stories in Markdown where Rasa 1 looked for them."""
     places = [folder / "data", *(folder / name for name in _OLD_STORIES)]
     return any(map(holds_stories, _markdown_in(places)))
+
+
+def _written_in(place: Path) -> list[Path]:
+    """Return a file, or those of a folder that may be read as a domain or stories."""
+    return [*_yaml_files(place), *story_files(place)] if place.is_dir() else [place]
 
 
 def _markdown_in(places: Iterable[Path]) -> Iterator[Path]:

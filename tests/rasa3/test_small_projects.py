@@ -673,3 +673,20 @@ def test_a_domain_beside_the_domain_is_told(tmp_path: Path) -> None:
     (folder / "domain.yml").unlink()
     with pytest.raises(ModelError, match=r"has no domain: .* Name .*domain_de.yml domain.yml, or move it into domain/"):
         Project(folder)
+
+
+def test_a_project_is_the_same_where_its_files_are_named(tmp_path: Path) -> None:
+    """As users of ``rasa train`` name them; what is named besides is told, rather than taken for a bot of 0.9."""
+    folder = write(
+        tmp_path,
+        config="policies: [{name: RulePolicy}]",
+        domain='version: "3.1"\nintents: [a]\nresponses: {utter_a: [{text: A.}]}',
+        data__rules="rules: [{rule: a, steps: [{intent: a}, {action: utter_a}]}]",
+        data__more="stories: [{story: a, steps: [{intent: a}, {action: utter_a}]}]",
+        other__domain="intents: [b]",
+    )
+    for named in ({"domain": "domain.yml", "stories": "data"}, {"domain": folder / "domain.yml"}, {"stories": "data"}):
+        assert Project(folder, **named).rasa is not None
+    for named in ({"domain": "other/domain.yml"}, {"stories": "data/rules.yml"}, {"stories": "other"}):
+        with pytest.raises(ModelError, match=r"a bot of Rasa 2 or 3 is read from domain.yml, domain/ and data/"):
+            Project(folder, **named)
