@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
-import shutil
 from collections.abc import Mapping
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir
 from typing import Any
 
 import click
@@ -27,12 +27,13 @@ from rasa_core.server.guards import Guard
 from rasa_core.server.launcher import APP, DEFAULT_THREADS, SPARE_THREADS, WAITING_THREADS, LaunchError, launch
 from rasa_core.server.log_lines import LogStyle
 from rasa_core.server.settings import ServerSettings, default_store_path
-from rasa_core.support.folders import make_private
+from rasa_core.support.folders import clear_left, make_private, workplace_in
 from rasa_core.support.http import without_secrets
 from rasa_core.tracker_store import store_from_url
 
 PAGE_THREADS = 6
 """Threads more for the page of the inspector, some of which wait for news."""
+_METRICS = "rasa_core_metrics_"
 _OWN_MACHINE = ("127.0.0.1", "localhost", "::1")
 
 _EXAMPLES = """\b
@@ -121,26 +122,35 @@ def serve(
     if enable_train is not None and threads < 2:
         raise click.UsageError("--enable-train needs --threads 2 or more: one of them waits while a model is trained.")
     _warn(settings, host, port)
-    folder = mkdtemp(prefix="rasa_core_metrics_") if workers > 1 else None
     try:
-        launch(
-            {**settings.as_dict(), "metrics": folder, "imports": names},
-            target=f"{__name__}:application",
-            host=host,
-            port=port,
-            workers=workers,
-            threads=threads,
-            spare_threads=spare,
-            body_timeout=body_timeout,
-            log_level=settings.log_level,
-            log_format=settings.log_format,
-            on_listening=lambda: _announce(settings, host, port, workers),
-        )
+        with ExitStack() as stack:
+            folder = _folder_for_metrics(stack) if workers > 1 else None
+            launch(
+                {**settings.as_dict(), "metrics": folder, "imports": names},
+                target=f"{__name__}:application",
+                host=host,
+                port=port,
+                workers=workers,
+                threads=threads,
+                spare_threads=spare,
+                body_timeout=body_timeout,
+                log_level=settings.log_level,
+                log_format=settings.log_format,
+                on_listening=lambda: _announce(settings, host, port, workers),
+            )
     except LaunchError as error:
         raise click.ClickException(str(error)) from error
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder_for_metrics(stack: ExitStack) -> str:
+    """Return a folder where workers add up what they count, until `stack` is closed."""
+    try:
+        parent = Path(gettempdir())
+        clear_left(parent, _METRICS)
+        return str(stack.enter_context(workplace_in(parent, _METRICS)))
+    except OSError as error:
+        problem = f"there is no folder for what several workers count: {error}"
+        raise click.ClickException(f"{problem}. Name a folder with TMPDIR, or use one worker.") from error
 
 
 def _log_key() -> str:

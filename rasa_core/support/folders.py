@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import glob
 import logging
 import os
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,11 +20,17 @@ from rasa_core.exceptions import ModelError
 
 logger = logging.getLogger(__name__)
 
+try:
+    import fcntl
+except ImportError:  # Windows, where nothing that was left is removed.
+    fcntl = None  # type: ignore[assignment]
+
 Stamp = tuple[int, int, int]
 
 OLD = ".old"
 """Ending of the name of a directory that was there before, while another takes its place."""
 _told_links: set[str] = set()  # Commands go through the same folders many times.
+_LEFT_AFTER = 60.0  # Seconds.
 _LEAST_ROOM = 16_384  # Bytes; a model takes more, and a full disk has none.
 _OF_THIS_MACHINE = frozenset(
     {
@@ -110,21 +118,61 @@ def replace_directory(
     """
     path = Path(os.path.realpath(path))
     _refuse_other_things(path, known_by, kind)
+    prefix = f".{path.name}.new-"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():  # Or one of them may hold what was there before.
+            clear_left(path.parent, prefix)
         # Beside its place, since nothing can be renamed from one file system to another.
-        workplace = Path(tempfile.mkdtemp(prefix=f".{path.name}.new-", dir=path.parent))
-    except OSError as error:
-        raise ModelError(f"cannot write {kind} to {str(path)!r}: {error}.") from error
-    try:
-        folder = workplace / path.name
-        folder.mkdir()
-        fill(folder)
-        _swap(folder, path)
+        with workplace_in(path.parent, prefix) as workplace:
+            folder = workplace / path.name
+            folder.mkdir()
+            fill(folder)
+            _swap(folder, path)
     except OSError as error:
         raise ModelError(f"cannot write {kind} to {str(path)!r}: {error}. What was there is unchanged.") from error
+
+
+@contextmanager
+def workplace_in(parent: Path, prefix: str) -> Iterator[Path]:
+    """Make a folder whose name begins with `prefix`, and remove it in the end; `clear_left` does if nobody else can."""
+    made = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    held = _hold(made)
+    try:
+        yield made
     finally:
-        shutil.rmtree(workplace, ignore_errors=True)
+        shutil.rmtree(made, ignore_errors=True)
+        if held is not None:
+            os.close(held)
+
+
+def clear_left(parent: Path, prefix: str) -> None:
+    """Remove the folders that `workplace_in` has made in processes which were killed."""
+    for left in sorted(parent.glob(f"{glob.escape(prefix)}*")):
+        with suppress(OSError):
+            about = left.lstat()
+            # Who makes one holds it a moment later.
+            if about.st_uid == os.geteuid() and time.time() - about.st_mtime > _LEFT_AFTER:
+                held = _hold(left)
+                if held is not None:
+                    shutil.rmtree(left, ignore_errors=True)
+                    os.close(held)
+
+
+def _hold(folder: Path) -> int | None:
+    """Return a descriptor with which this process holds a folder until it ends; None if another one does."""
+    if fcntl is None:
+        return None
+    try:
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(held)
+        return None
+    return held
 
 
 def _refuse_other_things(path: Path, known_by: Collection[str], kind: str) -> None:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,16 @@ def test_failure_of_the_launcher_is_told(launched: Launched, monkeypatch: pytest
 
     assert result.exit_code == 1
     assert result.output == "Error: the port is taken\n"
+
+
+def test_missing_folder_of_temporary_files_is_told(launched: Launched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "gone")
+
+    assert run("-d", "m").exit_code == 0  # One process needs none.
+    result = run("-d", "m", "--workers", "2")
+
+    assert result.exit_code == 1
+    assert "Name a folder with TMPDIR, or use one worker" in result.output
 
 
 def test_help_teaches_by_example() -> None:
