@@ -31,6 +31,7 @@ _GAINS: Final = (1.0, 1.3)  # What the bags are multiplied by, the second by the
 _ROUNDS: Final = 60
 _REMEMBERED: Final = 6
 _TOLERANCE: Final = 1e-4
+_DIGITS_OF_POINTS: Final = 3  # After the point; those behind depend on how many threads have computed them.
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +101,37 @@ class LinearClassifier:
 
     def arrays(self) -> Mapping[str, Floats]:
         """Return what was learnt, as `rasa_core.nlu.network` names it."""
-        gains = np.repeat(_GAINS, [self._words, len(self._scales) - self._words])
-        table = self._seen @ (self._weights[:-1] * (self._scales * gains)[:, None]).astype(np.float32)
+        table = self._seen @ self._table()
         cuts = [self._words, self._words + self._pieces]
         parts, scales = np.split(table, cuts), np.split((self._seen @ self._scales**2).astype(np.float32), cuts)
         names = ("word", "piece", "letter")
         found = {f"{name}_intents": part for name, part in zip(names, parts, strict=True)}
         found |= {f"{name}_scales": part for name, part in zip(names, scales, strict=True)}
         return {**found, "wide_bias": self._weights[-1].astype(np.float32)}
+
+    def directions(self, units: int) -> tuple[Floats, Floats]:
+        """Return words and n-grams as points, ``(words, units)`` and ``(n-grams, units)``, at a mean square of 1.
+
+        Those are near each other that speak for the same intents. Of more intents than units, the points are what the
+        main directions of all scores tell of them (Eckart and Young 1936).
+        """
+        table = self._table()[: self._words + self._pieces].astype(np.float64)
+        table -= table.mean(axis=1, keepdims=True)
+        if table.shape[1] > units:
+            _, vectors = np.linalg.eigh(table.T @ table)
+            vectors = vectors[:, : -units - 1 : -1]
+            most = np.abs(vectors).argmax(axis=0)
+            table = table @ (vectors * np.sign(vectors[most, np.arange(units)]))  # The way of a direction is chance.
+        points = np.zeros((len(table), units), np.float32)
+        points[:, : table.shape[1]] = table / max(math.sqrt((table**2).sum() / points.size), 1e-12)
+        points = points.round(_DIGITS_OF_POINTS)
+        return points[: self._words], points[self._words :]
+
+    def _table(self) -> Floats:
+        """Return the scores of intents of each word, n-gram and letter."""
+        gains = np.repeat(_GAINS, [self._words, len(self._scales) - self._words])
+        found: Floats = (self._weights[:-1] * (self._scales * gains)[:, None]).astype(np.float32)
+        return found
 
     def _weighed(self, counts: Any) -> Any:
         """Return the features: scaled counts, each bag divided by its norm and with its gain, and a 1 for the bias."""

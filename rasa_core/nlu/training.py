@@ -28,7 +28,16 @@ from rasa_core.nlu.settings import NLUSettings
 from rasa_core.nlu.spelling import plain
 from rasa_core.nlu.tokens import SHAPES, TokenVocabulary, phrase_of, word_of
 from rasa_core.nlu.training_data import NLUExample, TrainingData
-from rasa_core.nlu.training_network import LossRates, NetworkSizes, adam, arrays_of, begin_again, build, numbers_to_draw
+from rasa_core.nlu.training_network import (
+    LossRates,
+    NetworkSizes,
+    adam,
+    arrays_of,
+    begin_again,
+    begin_with,
+    build,
+    numbers_to_draw,
+)
 from rasa_core.nlu.variation import TaggedMessage, named, tagged
 from rasa_core.policies.keras_training import import_keras, seeded, weights_of
 from rasa_core.support.progress import Progress
@@ -38,6 +47,7 @@ Floats = NDArray[np.float32]
 _FEWEST_STEPS = 400
 _PART_SHARE = 0.4  # Of the epochs, in a run that is for the scores of what it has not seen; more for many intents.
 _PART_STEPS = 4  # For each intent; a network that has hardly begun to learn says nothing of one that has.
+_FEW_STEPS = 10  # For each intent; fewer teach a network less than a linear classifier knows at once.
 _LAST_EPOCHS = 2  # With all messages, after the confidences are calibrated.
 _PARTS = 3
 _ENOUGH_HELD_OUT = 150
@@ -129,17 +139,17 @@ class NLUTraining:
         parts = self._held_out()
         runs = list(self._runs(parts))
         steps = [epochs * len(self.batches.plan(left_out, again)) for left_out, again, epochs in runs]
+        is_hurried = steps[0] < _FEW_STEPS * len(self._intents)
         self.network.compile(optimizer=adam(self._settings.learning_rate, steps))
         seen: list[_Seen] = []
         done = 0
         with Progress("epoch", sum(epochs for _, _, epochs in runs), silent=silent) as progress:
             for number, (left_out, again, epochs) in enumerate(runs):
-                if number and not len(again):
-                    begin_again(self.network)
+                if not len(again):
+                    self._begin(left_out, again=number > 0, is_hurried=is_hurried)
                 self._fit(left_out, again, done, epochs, progress)
                 done += epochs
                 if len(left_out):
-                    self._teach(left_out)
                     seen.append(self._seen(left_out))
                 else:
                     weights = weights_of(self.network)
@@ -148,6 +158,15 @@ class NLUTraining:
         self._teach(np.array([], np.intp))
         by_heart = self._by_heart(self._model(self._vocabulary, calibration))
         return self._model(self._vocabulary, calibration, by_heart, self._tagger(self._vocabulary, self._messages))
+
+    def _begin(self, left_out: Rows, *, again: bool, is_hurried: bool) -> None:
+        """Teach the classifier, and let a network that has few steps for its intents begin with what that knows."""
+        if again:
+            begin_again(self.network)
+        if len(left_out) or is_hurried:
+            self._teach(left_out)
+        if is_hurried:
+            begin_with(self.network, self.classifier.directions(self.sizes.word_units))
 
     def _tagger(self, vocabulary: TokenVocabulary, messages: Sequence[TaggedMessage]) -> Mapping[str, Floats]:
         """Return the weights of a linear tagger; none where there is nothing to tag, or enough for the network."""

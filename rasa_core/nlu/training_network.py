@@ -44,6 +44,7 @@ class NetworkSizes:
 
 
 _LAST_RATE = 0.05  # Of the highest learning rate.
+_BEGIN = np.float32(0.15)  # Root mean square of the embeddings that a network begins with.
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,16 @@ def _initial_kernel(shape: tuple[int, int], dtype: Any = None) -> Floats:
 
 def _initial_embeddings(shape: tuple[int, int], dtype: Any = None) -> Floats:
     return np.random.uniform(-0.05, 0.05, shape).astype(np.float32)
+
+
+def begin_with(model: Any, points: Sequence[Floats]) -> None:
+    """Let words and n-grams begin as what is known of them; see `rasa_core.nlu.linear.LinearClassifier.directions`."""
+    for layer, own in zip((model.words, model.pieces), points, strict=True):
+        if not layer.built:
+            layer.build(None)
+        table = _initial_embeddings(tuple(layer.embeddings.shape))
+        table[: len(own)] += _BEGIN * own
+        layer.embeddings.assign(table)
 
 
 def begin_again(model: Any) -> None:

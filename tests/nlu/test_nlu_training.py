@@ -22,7 +22,7 @@ from rasa_core.nlu.training import NLUTraining
 from rasa_core.nlu.training_data import NLUDataError, NLUExample, Regex, TrainingData
 from rasa_core.nlu.training_network import crf_loss, numbers_to_draw
 from rasa_core.nlu.variation import TaggedMessage, named, tagged
-from rasa_core.policies.keras_training import import_keras
+from rasa_core.policies.keras_training import import_keras, weights_of
 from rasa_core.support.marked_text import EntitySpan
 from rasa_core.support.probabilities import log_loss, softmax
 
@@ -251,6 +251,12 @@ def test_a_network_that_has_learnt_less_says_less_of_its_share() -> None:
     assert shares[0] < shares[1] < UNMEASURED.deep == 0.4
 
 
+def test_a_model_may_be_surer_than_networks_that_have_learnt_from_fewer_messages() -> None:
+    scores, intents = drawn(400, 1.0)
+    whole, brief = (calibrated(scores, scores, intents, is_brief=is_brief).temperature for is_brief in (False, True))
+    assert whole == pytest.approx(1.05 * brief, rel=0.01)
+
+
 def test_the_network_tags_as_much_as_it_finds_beside_the_tagger() -> None:
     random = np.random.default_rng(0)
     tags = [[0, 1, 2, 0, 3] for _ in range(100)]
@@ -393,6 +399,48 @@ def test_ngrams_count_beside_words() -> None:
     rows = classifier._weighed(classifier.counts([("table",)])).toarray()[0, :-1]
     norms = [float(np.square(part).sum()) ** 0.5 for part in np.split(rows, [classifier._words])]
     assert norms == pytest.approx([1.0, 1.3])
+
+
+@pytest.mark.parametrize("units", [3, 64])
+def test_words_that_speak_for_the_same_intent_are_near_each_other(units: int) -> None:
+    """Whether there are more intents than units, or fewer."""
+    training, model = trained()
+    points, pieces = training.classifier.directions(units)
+    assert (len(points), len(pieces)) == (len(model._vocabulary.words) + 1, len(model._vocabulary.pieces))
+    assert float((np.concatenate([points, pieces]) ** 2).mean()) == pytest.approx(1.0, abs=0.01)
+    hello, hi, until, order = (points[model._vocabulary.word(word)] for word in ("hello", "hi", "until", "order"))
+    assert _cosine(hello, hi) > 0.9 > 0.5 > max(_cosine(hello, until), _cosine(hello, order))
+
+
+def _cosine(one: np.ndarray, other: np.ndarray) -> float:
+    return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+
+
+def test_the_network_begins_with_what_the_classifier_knows_of_words() -> None:
+    data = messages()
+    begun = NLUTraining(data, Patterns(data.regexes, data.lookups), SETTINGS)
+    begun._begin(np.array([], np.intp), again=False, is_hurried=True)
+    for layer, points in zip((begun.network.words, begun.network.pieces), begun.classifier.directions(64), strict=True):
+        (table,) = weights_of(layer)
+        assert np.abs(table[: len(points)] - 0.15 * points).max() <= 0.0501
+
+
+def test_a_network_that_has_steps_enough_for_its_intents_begins_without_that() -> None:
+    """Of few intents it learns what the classifier does not see, if it is not told what that sees."""
+    data = messages()
+    begun = NLUTraining(data, Patterns(data.regexes, data.lookups), SETTINGS)
+    begun._begin(np.array([], np.intp), again=False, is_hurried=False)
+    assert not begun.network.words.built
+
+
+def test_what_is_known_of_words_is_that_of_the_messages_not_left_out() -> None:
+    """Or the network would have seen what it is measured by."""
+    data = messages()
+    begun = NLUTraining(data, Patterns(data.regexes, data.lookups), SETTINGS)
+    number = next(at for at, example in enumerate(begun._examples) if example.text == "until tomorrow")
+    begun._begin(np.array([number]), again=False, is_hurried=True)
+    points, _ = begun.classifier.directions(64)
+    assert not points[begun._vocabulary.word("tomorrow")].any()
 
 
 def test_the_tagger_sees_each_message_with_another_end() -> None:
