@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
@@ -126,8 +127,11 @@ class HttpError(HTTPException):
         return str(self.description)
 
 
-def without_folders(text: str) -> str:
-    """Return a text with the last part of each absolute path in it alone."""
+def without_folders(text: str, *known: Path | None) -> str:
+    """Return a text with what is below `known` folders as seen from these, and of other paths the last part."""
+    for folder in filter(None, known):
+        for written in (str(folder), str(folder.resolve())):
+            text = text.replace(f"{written}/", "").replace(written, folder.name)
     return _folders.sub("", text)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +20,15 @@ from rasa_core.rasa_project.training import contradictions
 from rasa_core.server.inspector import takes
 from rasa_core.server.inspector.saving import edits_for, new_findings, proposal
 from rasa_core.server.inspector.timeline import read_whole
-from rasa_core.server.requests import HttpError, Request, at_version, json_response
+from rasa_core.server.requests import HttpError, Request, at_version, json_response, without_folders
 from rasa_core.server.served_model import Serves
+from rasa_core.support.folders import is_of_this_machine
 from rasa_core.support.text_edits import Edit, EditError, NewerEditError, write_edits
 from rasa_core.support.text_files import TextFileError, read_text
 from rasa_core.teaching.corrections import Correction
 from rasa_core.teaching.going_on import correct
+
+logger = logging.getLogger(__name__)
 
 
 class Correcting:
@@ -51,7 +57,7 @@ class Correcting:
         try:
             return Project(self._folder)
         except ModelError as error:
-            raise HttpError(409, f"the project cannot be read now: {error}") from error
+            raise HttpError(409, f"the project cannot be read now: {self._plain(error)}") from error
 
     # -- correcting
 
@@ -67,7 +73,8 @@ class Correcting:
     def offer(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Tell as what a conversation may be saved, and where."""
         agent = app.model.agent()
-        return json_response(proposal(self.project(), read_whole(agent, sender_id), agent.domain))
+        with self._told_plainly():
+            return json_response(proposal(self.project(), read_whole(agent, sender_id), agent.domain))
 
     def save(self, app: Serves, request: Request, sender_id: str) -> Response:
         """Tell what would change in which files, and what `check` says of it; with ``"write": true``, change them."""
@@ -77,7 +84,7 @@ class Correcting:
         if not all(isinstance(one, dict) for one in wanted):
             raise HttpError(400, f'"save" must be {takes.SAVE.fields["save"].what}.')
         project = self.project()
-        with self._writing:
+        with self._writing, self._told_plainly():
             edits = edits_for(project, read_whole(agent, sender_id), agent.domain, wanted)
             found = new_findings(project, edits, findings)
             told = {
@@ -94,8 +101,23 @@ class Correcting:
             try:
                 write_edits(edits)
             except NewerEditError as error:
-                raise HttpError(409, str(error), details=told) from error
+                raise HttpError(409, self._plain(error), details=told) from error
         return json_response({**told, "written": True})
+
+    @contextmanager
+    def _told_plainly(self) -> Iterator[None]:
+        """Tell what is wrong with files without the folder that they are in; 503 if that is the disk."""
+        try:
+            yield
+        except EditError as error:
+            if isinstance(error.__cause__, OSError) and is_of_this_machine(error.__cause__):
+                logger.error("nothing is saved: %s", error)
+                why = error.__cause__.strerror
+                raise HttpError(503, f"the files cannot be written here: {why}; the log says where.") from error
+            raise HttpError(400, self._plain(error)) from error
+
+    def _plain(self, error: Exception) -> str:
+        return without_folders(str(error), self._folder)
 
     @staticmethod
     def _told(project: Project, edit: Edit) -> dict[str, Any]:

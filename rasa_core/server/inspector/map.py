@@ -17,7 +17,7 @@ from rasa_core.project import Project
 from rasa_core.server import told_events
 from rasa_core.server.inspector import takes
 from rasa_core.server.inspector.timeline import read_whole, snippet_of
-from rasa_core.server.requests import HttpError, Request, json_response
+from rasa_core.server.requests import HttpError, Request, json_response, without_folders
 from rasa_core.server.served_model import Serves
 from rasa_core.stories import extract_story_graph
 from rasa_core.stories.steps import StoryGraph
@@ -46,7 +46,8 @@ class Maps:
                 try:
                     made = StoryMap(_stories(project, agent))
                 except RasaCoreError as error:
-                    raise HttpError(409, f"the stories cannot be read now: {error}") from error
+                    told = without_folders(str(error), self._folder)
+                    raise HttpError(409, f"the stories cannot be read now: {told}") from error
                 self._kept = stamp, made, made.as_dict()
             return self._kept[1], self._kept[2], project
 

@@ -22,7 +22,7 @@ from rasa_core.server import told_events
 from rasa_core.server.inspector import takes
 from rasa_core.server.inspector.candidate import Candidate
 from rasa_core.server.inspector.saving import test_file_of
-from rasa_core.server.requests import HttpError, Request, json_response
+from rasa_core.server.requests import HttpError, Request, json_response, without_folders
 from rasa_core.server.served_model import Serves
 from rasa_core.stories import extract_story_graph
 from rasa_core.stories.steps import StoryGraph
@@ -57,7 +57,9 @@ class Proving:
         try:
             return Project(self._candidate().project)
         except ModelError as error:
-            raise HttpError(409, f"the project cannot be read now: {error}") from error
+            raise HttpError(
+                409, f"the project cannot be read now: {without_folders(str(error), self._folder)}"
+            ) from error
 
     # -- the model that serves, and those before it
 
@@ -78,7 +80,7 @@ class Proving:
         """Let another model of the project serve."""
         name = takes.USE.of(request)["name"]
         with self._guard:
-            _refused(lambda: self._project().models.versions.use(name))
+            _refused(lambda: self._project().models.versions.use(name), self._folder)
         app.model.look_again()
         return json_response({"serves": name})
 
@@ -92,7 +94,7 @@ class Proving:
         """Train a model of the project as its files are now."""
         request.body()  # It says nothing, but is refused like any other if it is too large, or broken off.
         with self._guard:
-            _refused(self._candidate().start)
+            _refused(self._candidate().start, self._folder)
         return json_response(self._candidate().state(), 202)
 
     def discard(self, app: Serves, request: Request, sender_id: str) -> Response:
@@ -105,7 +107,7 @@ class Proving:
         """Let the model that was trained serve."""
         request.body()
         with self._guard:
-            name = _refused(self._candidate().serve)
+            name = _refused(self._candidate().serve, self._folder)
         app.model.look_again()
         return json_response({"serves": name})
 
@@ -115,7 +117,7 @@ class Proving:
         """Begin to compare the model that was trained with the one that serves; the state of it tells the rest."""
         last = takes.COMPARE.of(request).get("last", takes.DEFAULT_LAST)
         candidate, agent = self._candidate(), app.model.agent()
-        _refused(candidate.check_trained)
+        _refused(candidate.check_trained, self._folder)
         with self._guard:
             if self._comparing is not None and self._comparing.is_alive():
                 raise HttpError(409, "the models are being compared now; wait for it.")
@@ -125,12 +127,12 @@ class Proving:
         return json_response(candidate.state(), 202)
 
 
-def _refused(do: Any) -> Any:
-    """Do something, and answer 409 where it cannot be done now."""
+def _refused(do: Any, folder: Path | None) -> Any:
+    """Do something, and answer 409 where it cannot be done now; of the folder of the bot, the name alone is told."""
     try:
         return do()
     except ModelError as error:
-        raise HttpError(409, str(error)) from error
+        raise HttpError(409, without_folders(str(error), folder)) from error
     except OSError as error:
         logger.exception("a model could not be handled:")
         raise HttpError(503, f"the models cannot be written here: {error.strerror}; the log says where.") from error
@@ -143,7 +145,8 @@ def _compare(candidate: Candidate, agent: Agent, last: int) -> None:
         candidate.keep_comparison({"state": "compared", "last": last, **found.as_dict()})
     except Exception as error:  # Whatever a policy of the user's own raises, the page has to tell it.
         logger.exception("the models could not be compared:")
-        candidate.keep_comparison({"state": "failed", "last": last, "error": f"{type(error).__name__}: {error}"})
+        told = without_folders(f"{type(error).__name__}: {error}", candidate.work, candidate.project)
+        candidate.keep_comparison({"state": "failed", "last": last, "error": told})
 
 
 def compare_with(candidate: Candidate, agent: Agent, last: int) -> Comparison:

@@ -15,6 +15,7 @@ from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, Restarte
 from rasa_core.events.rasa3 import SessionStarted
 from rasa_core.explanation.decisions import explain
 from rasa_core.processor import MessageProcessor
+from rasa_core.server.requests import without_folders
 from rasa_core.server.told_events import check_length
 from rasa_core.support.text_files import TextFileError, read_lines
 from rasa_core.teaching.going_on import awaited, left_in
@@ -164,7 +165,7 @@ def snippet_of(place: str, files: Iterable[Path]) -> dict[str, Any]:
     try:
         lines = read_lines(path)
     except TextFileError as error:
-        return {**told, "note": str(error)}
+        return {**told, "note": without_folders(str(error), path.parent)}
     first, last = _story_around(lines, told["line"])
     told["lines"] = [[number, lines[number - 1][:500]] for number in range(first, last + 1)]
     name = told["story"]

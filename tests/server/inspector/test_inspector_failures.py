@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from inspector_bot import app_of, write_project
+from small_disk import SmallDisk
 from werkzeug.test import Client
 
 from rasa_core.server import ServerApp
@@ -65,3 +66,40 @@ def test_an_index_that_is_damaged_is_made_again(app: ServerApp, store: SqliteTra
     (tmp_path / "talks.db-index").write_bytes(b"no database" * 1000)
     again = app_of(tmp_path / "concerts", store)
     assert Client(again).get("/inspector/queue").json["count"] == 2
+
+
+def test_a_story_that_a_full_disk_does_not_take_is_told_as_such(small_disk: SmallDisk) -> None:
+    folder = write_project(small_disk.path / "my concerts")
+    client = Client(app_of(folder))
+    client.post("/conversations/ada/say", json={"text": "/greet"})
+    saved = {"save": [{"as": "story", "title": "x"}], "write": True}
+    small_disk.fill()
+
+    refused = client.post("/conversations/ada/save", json=saved)
+
+    assert refused.status_code == 503
+    assert "cannot be written here: No space left on device; the log says where" in refused.json["error"]
+    assert "my concerts" not in refused.text
+    small_disk.empty()
+    assert client.post("/conversations/ada/save", json=saved).json["written"]
+
+
+@pytest.mark.parametrize("damaged", ["stories.md", "domain.yml"])
+def test_what_is_wrong_with_a_project_is_told_without_its_folder(tmp_path: Path, damaged: str) -> None:
+    folder = write_project(tmp_path / "my concerts")
+    client = Client(app_of(folder))
+    client.post("/conversations/ada/say", json={"text": "/greet"})
+    (folder / damaged).write_bytes(b"\xff\xfe\x00x")
+
+    asked = [
+        client.get("/conversations/ada/save"),
+        client.post("/conversations/ada/save", json={"save": [{"as": "story", "title": "x"}]}),
+        client.post("/inspector/models", json={"name": "none"}),
+        client.get("/inspector/map"),
+        client.get("/inspector/map/lines?place=stories.md:1"),
+    ]
+
+    assert [answer.status_code for answer in asked if answer.status_code >= 500] == []
+    refused = [answer.text for answer in asked if answer.status_code >= 400]
+    assert [told for told in refused if str(tmp_path) in told] == []
+    assert any(damaged in told for told in refused)
