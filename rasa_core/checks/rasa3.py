@@ -94,7 +94,9 @@ def check_rasa(
     problems: list[Problem] = []
     read = files.read_stories(problems)
     found += map(_of_problem, problems)
-    found += _of_rules(files, read, config, contradictions)
+    unknown = {str(one.places[0]) for one in found if one.kind == UNKNOWN_NAME}  # They are told of once.
+    of_rules = _of_rules(files, read, config, contradictions)
+    found += [one for one in of_rules if "the domain has no " not in one.message or str(one.places[0]) not in unknown]
     found += _stories(read, domain, max_history, problems)
     found += _tests(files)
     data, wrong = check_data_files(list(dict.fromkeys([*files.nlu_files, *nlu_files])))

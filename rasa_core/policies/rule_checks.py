@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rasa_core.events import ACTION_LISTEN_NAME, ActionExecuted, Event, SlotSet, UserUttered
 from rasa_core.events.rasa3 import ActionExecutionRejected, ActiveLoop
+from rasa_core.exceptions import did_you_mean
 from rasa_core.rasa3.domain_parts import SNIPPET
 from rasa_core.rasa3.rule import Rule
 from rasa_core.support.places import Place
@@ -91,23 +92,28 @@ def check_rules(
     return decided, problems, [*contradictions, *_incomplete(rules, domain)]
 
 
-def _events(rule: Rule) -> list[tuple[Event, object]]:
+def _events(rule: Rule) -> list[tuple[Event, Place]]:
     return [*((event, rule.place) for event in rule.conditions), *rule.steps]
 
 
 def _unknown_slots(rule: Rule, domain: Domain) -> list[str]:
     slots = {slot.name for slot in domain.slots}
     named = [(event.key, place) for event, place in _events(rule) if isinstance(event, SlotSet)]
-    return [f"{place}: the domain has no slot {name!r}." for name, place in named if name not in slots]
+    return [_unknown("slot", name, place, slots) for name, place in named if name not in slots]
+
+
+def _unknown(kind: str, name: str | None, place: Place, known: Iterable[str]) -> str:
+    return f"{place}: the domain has no {kind} {name!r}.{did_you_mean(str(name), sorted(known))}"
 
 
 def _unknown_actions(rule: Rule, domain: Domain) -> list[str]:
     problems = []
     for event, place in _events(rule):
         if isinstance(event, ActionExecuted) and event.action_name not in domain.action_map:
-            problems.append(f"{place}: the domain has no action {event.action_name!r}.")
+            problems.append(_unknown("action", event.action_name, place, domain.action_map))
         if isinstance(event, ActiveLoop) and event.loop_name not in (None, *domain.action_map):
-            problems.append(f"{place}: the domain has no form {event.loop_name!r}.")
+            forms = domain.rasa.forms if domain.rasa is not None else ()
+            problems.append(_unknown("form", event.loop_name, place, forms))
     return problems
 
 

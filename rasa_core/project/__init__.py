@@ -131,7 +131,8 @@ class Project:
         for found in (Path(path), self.folder / path):
             if found.exists():
                 return found
-        raise ModelError(f"there is no {what} {str(path)!r}, neither here nor in the project {str(self.folder)!r}.")
+        kind = "domain file" if what == "domain" else "file or folder of stories"
+        raise ModelError(f"there is no {kind} {str(path)!r}, neither here nor in the project {str(self.folder)!r}.")
 
     @property
     def test_files(self) -> list[Path]:

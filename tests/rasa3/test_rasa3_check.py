@@ -717,3 +717,16 @@ stories:
         "11: error: a step is like {intent: greet} or {action: utter_greet}, not 'user hello'. [grammar]",
         "14: error: a step has no key 'intnt'. Did you mean 'intent'? [grammar]",
     ]
+
+
+def test_what_a_rule_names_and_is_not_there_is_told_once_with_the_nearest(tmp_path: Path) -> None:
+    domain = 'version: "3.1"\nintents: [a]\nresponses: {utter_a: [{text: A.}]}'
+    rules = "rules: [{rule: one, steps: [{intent: a}, {action: utter_b}]}]"
+    folder = write(tmp_path, domain=domain, data__all=rules, config="policies: [{name: RulePolicy}]")
+    _, output = told(folder)
+    assert output.count("the domain has no action 'utter_b'. Did you mean 'utter_a'?") == 1
+    assert "[contradiction]" not in output
+    with pytest.raises(
+        ModelError, match=r'all.yml:1 "one": the domain has no action .utter_b.\. Did you mean .utter_a'
+    ):
+        Project(folder).train_if_changed(say=lambda _: None)
